@@ -1,0 +1,1 @@
+"""The Braid gateway: everything with HTTP, a database or a tenant in it."""

@@ -1,0 +1,31 @@
+from typing import Any
+
+from sqlalchemy import Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from gateway.db import Owned
+
+__all__ = ["AdapterRow"]
+
+
+class AdapterRow(Owned):
+    """LoRA weights of one tenant, at ``adapters/<digest>/`` in the artifacts.
+
+    ``model`` is the name that clients use (``ft:…``), ``served_name`` the one that the engine uses. ``status``:
+    ``checking`` → ``ready`` | ``refused`` (with ``reason``); ``deleted`` keeps the row, so that a name is never reused.
+    """
+
+    __tablename__ = "adapters"
+    __table_args__ = (UniqueConstraint("tenant_id", "model"),)
+
+    name: Mapped[str]
+    model: Mapped[str] = mapped_column(index=True)
+    served_name: Mapped[str]
+    digest: Mapped[str]
+    base_model: Mapped[str]
+    rank: Mapped[int]
+    status: Mapped[str]
+    reason: Mapped[str | None] = mapped_column(Text)
+    source: Mapped[str]
+    manifest: Mapped[dict[str, Any]]
+    job_id: Mapped[str | None]

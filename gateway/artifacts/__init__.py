@@ -1,0 +1,5 @@
+"""Content-addressed bytes: files and adapters."""
+
+from gateway.artifacts.folder import Artifacts, Stored
+
+__all__ = ["Artifacts", "Stored"]

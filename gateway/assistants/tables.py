@@ -1,0 +1,40 @@
+from typing import Any
+
+from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from gateway.db import Owned
+
+__all__ = ["AssistantRow", "ReleaseRow", "RolloutRow"]
+
+
+class AssistantRow(Owned):
+    __tablename__ = "assistants"
+    __table_args__ = (UniqueConstraint("tenant_id", "name"),)
+
+    name: Mapped[str]
+
+
+class ReleaseRow(Owned):
+    """One immutable version of an assistant: ``spec`` is everything that its fingerprint covers."""
+
+    __tablename__ = "releases"
+    __table_args__ = (UniqueConstraint("assistant_id", "number"),)
+
+    assistant_id: Mapped[str] = mapped_column(ForeignKey("assistants.id", ondelete="CASCADE"), index=True)
+    number: Mapped[int]
+    fingerprint: Mapped[str]
+    spec: Mapped[dict[str, Any]]
+
+
+class RolloutRow(Owned):
+    """One revision of an assistant's rollout; the newest counts. Two writers of one revision: the second loses."""
+
+    __tablename__ = "rollouts"
+    __table_args__ = (UniqueConstraint("assistant_id", "revision"),)
+
+    assistant_id: Mapped[str] = mapped_column(ForeignKey("assistants.id", ondelete="CASCADE"), index=True)
+    revision: Mapped[int]
+    stages: Mapped[list[Any]]
+    previous: Mapped[int | None]
+    """The revision that a roll back returns to."""

@@ -1,0 +1,53 @@
+"""The dependencies that every route takes: who asks, and in which unit of work. Default deny."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Annotated
+
+from fastapi import Depends, Security
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from sqlalchemy.ext.asyncio import AsyncSession
+from starlette.requests import HTTPConnection, Request
+
+from gateway.state import State, state_of
+from gateway.tenants.authenticator import Principal, Scope
+
+__all__ = ["Admin", "Chatter", "CurrentState", "Manager", "Reading", "Writing", "authenticate"]
+
+_bearer = HTTPBearer(auto_error=False, description="A key made by POST /api/keys.")
+
+
+def authenticate(scope: Scope) -> Callable[..., Awaitable[Principal]]:
+    """Return the dependency that lets only keys with ``scope`` pass; the hot route awaits it by hand."""
+
+    async def principal(
+        request: Request, _shown_in_openapi: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None
+    ) -> Principal:
+        return await state_of(request).authenticator.authenticate(request.headers.get("authorization"), scope)
+
+    principal.__dict__["scope"] = scope  # what the test that walks all routes looks for
+    return principal
+
+
+def _state(request: HTTPConnection) -> State:
+    return state_of(request)
+
+
+CurrentState = Annotated[State, Depends(_state)]
+
+
+async def _writing(state: CurrentState) -> AsyncIterator[AsyncSession]:
+    async with state.database.begin() as session:
+        yield session
+
+
+async def _reading(state: CurrentState) -> AsyncIterator[AsyncSession]:
+    async with state.database.read() as session:
+        yield session
+
+
+# scope="function": the commit happens before the answer is sent, so that an answer never promises what was not kept.
+Writing = Annotated[AsyncSession, Depends(_writing, scope="function")]
+Reading = Annotated[AsyncSession, Depends(_reading, scope="function")]
+Chatter = Annotated[Principal, Depends(authenticate(Scope.CHAT))]
+Manager = Annotated[Principal, Depends(authenticate(Scope.MANAGE))]
+Admin = Annotated[Principal, Depends(authenticate(Scope.ADMIN))]

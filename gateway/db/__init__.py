@@ -1,0 +1,7 @@
+"""The database: engine and unit of work, the tenant-scoped repository base, migrations."""
+
+from gateway.db.base import Base, Owned
+from gateway.db.database import Database, open_database
+from gateway.db.repository import Page, Repository
+
+__all__ = ["Base", "Database", "Owned", "Page", "Repository", "open_database"]

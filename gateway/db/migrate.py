@@ -1,0 +1,46 @@
+"""Bring a database's schema up to date, and refuse one that is newer than this program."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from gateway.db.database import Database
+
+__all__ = ["SchemaTooNew", "migrate"]
+
+
+class SchemaTooNew(Exception):
+    """The database was written by a newer Braid."""
+
+
+async def migrate(database: Database) -> None:
+    """Run the migrations that are missing; each is one transaction, so a killed run can be repeated.
+
+    Raises:
+        SchemaTooNew: The database is at a revision that this program doesn't know.
+    """
+    async with database.engine.begin() as connection:
+        await connection.run_sync(_upgrade)
+
+
+def configuration() -> Config:
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    return config
+
+
+def _upgrade(connection: Connection) -> None:
+    config = configuration()
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current is not None and current not in known:
+        raise SchemaTooNew(
+            f"The database's schema is {current}, which this version of Braid doesn't know: a newer one wrote it. "
+            "Start that version, or restore a backup from before the upgrade."
+        )
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,94 @@
+"""The one place where a tenant's scope is put on a query."""
+
+from collections.abc import Sequence
+from typing import Any, ClassVar, Generic, TypeVar
+
+from sqlalchemy import ColumnElement, Select, select, tuple_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.db.base import Owned
+from gateway.errors import BadRequest, NotFound
+
+__all__ = ["Page", "Repository"]
+
+Row = TypeVar("Row", bound=Owned)
+
+
+class Page(Generic[Row]):
+    """One page of a list; ``has_more`` tells whether another follows."""
+
+    def __init__(self, rows: Sequence[Row], has_more: bool) -> None:
+        self.rows = rows
+        self.has_more = has_more
+
+
+class Repository(Generic[Row]):
+    """Reads and writes one table for one tenant; another tenant's rows don't exist here.
+
+    Subclasses set ``table`` and ``noun`` (how an error names a row: "file").
+    """
+
+    table: ClassVar[type[Any]]
+    noun: ClassVar[str]
+
+    def __init__(self, session: AsyncSession, tenant: str) -> None:
+        if not tenant:
+            raise ValueError("a repository needs a tenant; an empty one must never mean all of them")
+        self.session = session
+        self.tenant = tenant
+
+    def select(self, *where: ColumnElement[bool]) -> Select[tuple[Row]]:
+        """Start a query on this tenant's rows."""
+        return select(self.table).where(self.table.tenant_id == self.tenant, *where)
+
+    async def find(self, id: str) -> Row | None:
+        return await self.one(self.table.id == id)
+
+    async def get(self, id: str, *, param: str = "id") -> Row:
+        """Return the row, or raise ``NotFound`` (also for another tenant's id)."""
+        row = await self.find(id)
+        if row is None:
+            raise NotFound(f"No {self.noun} with id {id!r} exists. List yours to see their ids.", param=param)
+        return row
+
+    async def one(self, *where: ColumnElement[bool]) -> Row | None:
+        return (await self.session.scalars(self.select(*where))).one_or_none()
+
+    async def all(self, *where: ColumnElement[bool]) -> Sequence[Row]:
+        return (await self.session.scalars(self.select(*where).order_by(self.table.created_at, self.table.id))).all()
+
+    async def page(
+        self,
+        *where: ColumnElement[bool],
+        limit: int = 20,
+        order: str = "desc",
+        after: str | None = None,
+        before: str | None = None,
+    ) -> Page[Row]:
+        """One page by OpenAI's cursors: ``after`` and ``before`` are ids, newest first unless ``order`` is ``asc``."""
+        key = tuple_(self.table.created_at, self.table.id)
+        query = self.select(*where)
+        ascending = order == "asc"
+        for cursor, name, later in ((after, "after", ascending), (before, "before", not ascending)):
+            if cursor is not None:
+                row = await self.find(cursor)
+                if row is None:
+                    raise BadRequest(f"The cursor {cursor!r} is no {self.noun} of yours.", param=name)
+                edge = tuple_(row.created_at, row.id)
+                query = query.where(key > edge if later else key < edge)
+        backward = before is not None and after is None
+        forward_order = ascending != backward
+        columns = (self.table.created_at, self.table.id)
+        query = query.order_by(*(c.asc() if forward_order else c.desc() for c in columns)).limit(limit + 1)
+        rows = list((await self.session.scalars(query)).all())
+        kept = rows[:limit]
+        return Page(kept[::-1] if backward else kept, len(rows) > limit)
+
+    def add(self, row: Row) -> Row:
+        """Add a row of this tenant; the scope is set here, whatever the caller gave."""
+        row.tenant_id = self.tenant
+        self.session.add(row)
+        return row
+
+    async def delete(self, row: Row) -> None:
+        await self.session.delete(row)

@@ -1,0 +1,115 @@
+"""Every error a client can get, as classes; one place writes OpenAI's error envelope."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+__all__ = [
+    "BadRequest",
+    "BraidError",
+    "Conflict",
+    "Denied",
+    "Internal",
+    "NotFound",
+    "PayloadTooLarge",
+    "RateLimited",
+    "Unauthorized",
+    "Unavailable",
+    "UpstreamTimeout",
+]
+
+
+class BraidError(Exception):
+    """An error with an HTTP status; its message says what happened, why, and what to do next.
+
+    ``code`` is the machine-readable reason, ``param`` the field or path that is at fault (both as in OpenAI's API).
+    """
+
+    status = 500
+    kind = "server_error"
+    code: str | None = None
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code or self.code
+        self.headers: dict[str, str] = dict(headers or {})
+
+    def envelope(self) -> dict[str, Any]:
+        """Return OpenAI's ``{"error": {message, type, param, code}}``."""
+        return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}
+
+    def body(self) -> bytes:
+        """Return the envelope as JSON bytes."""
+        return msgspec.json.encode(self.envelope())
+
+
+class BadRequest(BraidError):
+    status = 400
+    kind = "invalid_request_error"
+
+
+class Unauthorized(BraidError):
+    status = 401
+    kind = "invalid_request_error"
+    code = "invalid_api_key"
+
+
+class Denied(BraidError):
+    status = 403
+    kind = "permission_error"
+    code = "insufficient_scope"
+
+
+class NotFound(BraidError):
+    status = 404
+    kind = "invalid_request_error"
+    code = "not_found"
+
+
+class Conflict(BraidError):
+    status = 409
+    kind = "invalid_request_error"
+    code = "conflict"
+
+
+class PayloadTooLarge(BraidError):
+    status = 413
+    kind = "invalid_request_error"
+    code = "payload_too_large"
+
+
+class RateLimited(BraidError):
+    status = 429
+    kind = "rate_limit_error"
+    code = "rate_limit_exceeded"
+
+
+class Internal(BraidError):
+    code = "internal_error"
+
+
+class Unavailable(BraidError):
+    """A part that the answer needs isn't there now; ``retry_after`` is in seconds."""
+
+    status = 503
+    code = "unavailable"
+
+    def __init__(
+        self, message: str, *, retry_after: int = 1, param: str | None = None, code: str | None = None
+    ) -> None:
+        super().__init__(message, param=param, code=code, headers={"retry-after": str(retry_after)})
+
+
+class UpstreamTimeout(BraidError):
+    status = 504
+    code = "upstream_timeout"

@@ -1,0 +1,49 @@
+from typing import Any
+
+from sqlalchemy import ForeignKey, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from gateway.db import Owned
+
+__all__ = ["CheckpointRow", "EventRow", "FineTuningJobRow"]
+
+
+class FineTuningJobRow(Owned):
+    """A fine-tuning job as OpenAI's contract shows it; the durable work behind it is ``job_id``."""
+
+    __tablename__ = "fine_tuning_jobs"
+
+    status: Mapped[str]
+    model: Mapped[str]
+    fine_tuned_model: Mapped[str | None]
+    training_file: Mapped[str]
+    validation_file: Mapped[str | None]
+    hyperparameters: Mapped[dict[str, Any]]
+    suffix: Mapped[str | None]
+    seed: Mapped[int]
+    meta: Mapped[dict[str, Any]]
+    braid: Mapped[dict[str, Any]]
+    finished_at: Mapped[int | None]
+    estimated_finish: Mapped[int | None]
+    trained_tokens: Mapped[int | None]
+    error: Mapped[dict[str, Any] | None]
+    job_id: Mapped[str | None]
+
+
+class EventRow(Owned):
+    __tablename__ = "fine_tuning_events"
+
+    fine_tuning_job_id: Mapped[str] = mapped_column(ForeignKey("fine_tuning_jobs.id", ondelete="CASCADE"), index=True)
+    level: Mapped[str]
+    kind: Mapped[str]
+    message: Mapped[str] = mapped_column(Text)
+    data: Mapped[dict[str, Any]]
+
+
+class CheckpointRow(Owned):
+    __tablename__ = "fine_tuning_checkpoints"
+
+    fine_tuning_job_id: Mapped[str] = mapped_column(ForeignKey("fine_tuning_jobs.id", ondelete="CASCADE"), index=True)
+    step: Mapped[int]
+    model: Mapped[str]
+    metrics: Mapped[dict[str, Any]]

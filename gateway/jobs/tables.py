@@ -1,0 +1,33 @@
+from typing import Any
+
+from sqlalchemy import Float
+from sqlalchemy.orm import Mapped, mapped_column
+
+from gateway.db import Owned
+
+__all__ = ["JobRow"]
+
+
+class JobRow(Owned):
+    """Durable work: ``queued`` → ``running`` → ``succeeded`` | ``failed`` | ``cancelled``.
+
+    A worker holds a running job under a lease; ``fence`` counts the claims, and a write with an older fence is refused.
+    Of jobs with the same ``lane`` only one runs at a time, oldest first. ``state`` is what a resumed run goes on from.
+    """
+
+    __tablename__ = "jobs"
+
+    kind: Mapped[str]
+    lane: Mapped[str] = mapped_column(index=True)
+    subject: Mapped[str] = mapped_column(index=True)
+    """The id of the thing that is worked on: a document version, a fine-tuning job."""
+    status: Mapped[str] = mapped_column(index=True)
+    payload: Mapped[dict[str, Any]]
+    state: Mapped[dict[str, Any]]
+    fence: Mapped[int] = mapped_column(default=0)
+    attempts: Mapped[int] = mapped_column(default=0)
+    worker: Mapped[str | None]
+    lease_until: Mapped[float | None] = mapped_column(Float)
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    error: Mapped[dict[str, Any] | None]
+    finished_at: Mapped[int | None]

@@ -1,0 +1,156 @@
+"""Configuration: flags > environment (``BRAID_…``, secrets also as ``BRAID_…_FILE``) > ``braid.toml`` > defaults."""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+__all__ = ["Settings", "SettingsError", "load_settings"]
+
+_PREFIX = "BRAID_"
+
+
+class SettingsError(Exception):
+    """The configuration can't be used; the message names the key, where it stands, and what would be right."""
+
+
+class Settings(BaseSettings):
+    """What an operator can set. Empty URLs mean: the part runs here, under ``braid up``."""
+
+    model_config = SettingsConfigDict(env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
+
+    home: Path = Path(".braid")
+    """Folder for state: database, artifacts, index, models, logs."""
+    host: str = "127.0.0.1"
+    port: int = 8080
+    base_model: str = ""
+    """A Hugging Face id or a local path; empty: the packaged 135M model."""
+    base_model_name: str = ""
+    """The name that clients see for the base model; empty: made from ``base_model``."""
+    embedder: str = ""
+    """A sentence-transformers id or local path; empty: the packaged all-MiniLM-L6-v2."""
+    database_url: str = ""
+    artifacts_url: str = ""
+    engine_urls: Annotated[tuple[str, ...], NoDecode] = ()
+    """vLLM servers that somebody else runs, comma-separated; empty: one is started here."""
+    engine_adapter_dir: str = ""
+    """Where those servers see the folder of adapters; empty: at the same path as the gateway."""
+    qdrant_url: str = ""
+    admin_key: SecretStr | None = None
+    max_lora_rank: int = 16
+    grace_seconds: float = 20.0
+    """How long running answers may go on after SIGTERM."""
+    model_python: Path = Path(".venv-model/bin/python")
+    """The interpreter of the environment with vLLM, training and the retriever."""
+    log_level: str = "info"
+
+    @field_validator("engine_urls", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(url.strip().rstrip("/") for url in value.split(",") if url.strip())
+        return value
+
+    @property
+    def database(self) -> str:
+        return self.database_url or f"sqlite+aiosqlite:///{self.home.resolve() / 'braid.db'}"
+
+    @property
+    def artifacts(self) -> Path:
+        """Folder of the content-addressed bytes."""
+        if not self.artifacts_url:
+            return self.home.resolve() / "artifacts"
+        if self.artifacts_url.startswith("file://"):
+            return Path(self.artifacts_url.removeprefix("file://"))
+        raise SettingsError(
+            f"BRAID_ARTIFACTS_URL is {self.artifacts_url!r}, and only file:///… is supported. "
+            "Give a folder that every part of Braid can reach."
+        )
+
+    @property
+    def retriever_socket(self) -> Path:
+        return self.home.resolve() / "run" / "retriever.sock"
+
+    @property
+    def local_engine_url(self) -> str:
+        return f"http://127.0.0.1:{self.port + 1}"
+
+    @property
+    def replica_urls(self) -> tuple[str, ...]:
+        return self.engine_urls or (self.local_engine_url,)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # load_settings merges the TOML file and the _FILE variants itself, below flags and environment.
+        return init_settings, env_settings
+
+
+def load_settings(flags: Mapping[str, Any] | None = None, *, file: Path | None = None) -> Settings:
+    """Merge all sources into one ``Settings``.
+
+    Args:
+        flags: What the command line gave; ``None`` values count as not given.
+        file: The TOML file; by default ``$BRAID_CONFIG`` or ``braid.toml`` in the working folder, if it exists.
+
+    Raises:
+        SettingsError: An unknown key, a value of the wrong type, or an unreadable file.
+    """
+    path = file or Path(os.environ.get("BRAID_CONFIG", "braid.toml"))
+    values = _read_toml(path) if path.exists() or file or "BRAID_CONFIG" in os.environ else {}
+    known = set(Settings.model_fields)
+    for key in values:
+        if key not in known:
+            raise SettingsError(f"{path}: there is no setting {key!r}.{_suggest(key, known)}")
+    for name in os.environ:
+        if name.startswith(_PREFIX) and not name.startswith("BRAID_TEST_") and name != "BRAID_CONFIG":
+            key = name.removeprefix(_PREFIX).lower()
+            if key.removesuffix("_file") not in known:
+                raise SettingsError(f"The environment has {name}, which is no setting.{_suggest(key, known, _PREFIX)}")
+            if key.endswith("_file") and key not in known:
+                values[key.removesuffix("_file")] = _read_secret(name)
+            elif key in known:
+                values.pop(key, None)  # the environment wins over the file, and pydantic reads it itself
+    values |= {key: value for key, value in (flags or {}).items() if value is not None}
+    try:
+        return Settings(**values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"]))
+        raise SettingsError(
+            f"The setting {name} can't be used: {first['msg']} (it is {first['input']!r}). "
+            f"It comes from a flag, {_PREFIX}{name.upper()} or {path}."
+        ) from None
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text())
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise SettingsError(f"The configuration file {path} can't be read: {error}") from None
+
+
+def _read_secret(name: str) -> str:
+    try:
+        return Path(os.environ[name]).read_text().strip()
+    except OSError as error:
+        raise SettingsError(f"{name} names a file that can't be read: {error}") from None
+
+
+def _suggest(key: str, known: set[str], prefix: str = "") -> str:
+    close = difflib.get_close_matches(key, known, n=1)
+    shown = (lambda name: prefix + name.upper()) if prefix else str
+    if close:
+        return f" Did you mean {shown(close[0])}?"
+    return " Settings are: " + ", ".join(sorted(map(shown, known))) + "."

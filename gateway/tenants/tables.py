@@ -1,0 +1,27 @@
+from sqlalchemy.orm import Mapped, mapped_column
+
+from gateway.db import Base, Owned
+
+__all__ = ["KeyRow", "TenantRow"]
+
+
+class TenantRow(Base):
+    """Who owns everything else."""
+
+    __tablename__ = "tenants"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    created_at: Mapped[int]
+
+
+class KeyRow(Owned):
+    """A key, kept as its SHA-256 (keys have 256 random bits, so a slow hash adds nothing)."""
+
+    __tablename__ = "keys"
+
+    name: Mapped[str]
+    digest: Mapped[str] = mapped_column(unique=True)
+    hint: Mapped[str]
+    scopes: Mapped[list[str]]
+    revoked_at: Mapped[int | None]

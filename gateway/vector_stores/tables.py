@@ -1,0 +1,61 @@
+from typing import Any
+
+from sqlalchemy import ForeignKey, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from gateway.db import Owned
+
+__all__ = ["DocumentRow", "DocumentVersionRow", "StoreRow"]
+
+
+class StoreRow(Owned):
+    """A vector store. ``epoch`` is the version of its content that readers see."""
+
+    __tablename__ = "vector_stores"
+
+    name: Mapped[str]
+    meta: Mapped[dict[str, Any]]
+    epoch: Mapped[int] = mapped_column(default=0)
+    last_active_at: Mapped[int]
+    expires_after: Mapped[dict[str, Any] | None]
+    max_chunk_tokens: Mapped[int]
+    overlap_tokens: Mapped[int]
+
+
+class DocumentRow(Owned):
+    """A document under the tenant's own stable key (for an OpenAI file added to a store: the file's id).
+
+    ``version`` is the live one (0: none yet). ``deleted_at`` hides the document at once; a job then removes its points
+    and the row.
+    """
+
+    __tablename__ = "documents"
+    __table_args__ = (UniqueConstraint("store_id", "key"),)
+
+    store_id: Mapped[str] = mapped_column(ForeignKey("vector_stores.id"), index=True)
+    key: Mapped[str] = mapped_column(Text)
+    file_id: Mapped[str]
+    version: Mapped[int] = mapped_column(default=0)
+    attributes: Mapped[dict[str, Any]]
+    usage_bytes: Mapped[int] = mapped_column(default=0)
+    deleted_at: Mapped[int | None]
+
+
+class DocumentVersionRow(Owned):
+    """One version of a document: ``in_progress`` until its epoch is committed, then ``completed``, or ``failed``."""
+
+    __tablename__ = "document_versions"
+    __table_args__ = (UniqueConstraint("document_id", "version"),)
+
+    document_id: Mapped[str] = mapped_column(ForeignKey("documents.id", ondelete="CASCADE"), index=True)
+    version: Mapped[int]
+    file_id: Mapped[str]
+    filename: Mapped[str]
+    digest: Mapped[str]
+    bytes: Mapped[int]
+    status: Mapped[str]
+    error_code: Mapped[str | None]
+    error_message: Mapped[str | None] = mapped_column(Text)
+    chunks: Mapped[int] = mapped_column(default=0)
+    epoch: Mapped[int | None]
+    job_id: Mapped[str | None]
