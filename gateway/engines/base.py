@@ -1,0 +1,37 @@
+"""The base model that the engine serves, as the rest of the gateway needs to know it."""
+
+from pathlib import Path
+
+import msgspec
+
+from gateway.settings import Settings, SettingsError
+
+__all__ = ["BaseModel"]
+
+
+class BaseModel(msgspec.Struct, frozen=True):
+    """Public name, folder of the checkpoint (for training and the verdict), and digest of its weights."""
+
+    name: str
+    path: str
+    digest: str
+    names: tuple[str, ...] = ()
+    """Other names by which an adapter may call its base: the Hugging Face id, the local path."""
+
+    @classmethod
+    def load(cls, settings: Settings) -> "BaseModel":
+        """Read what ``braid up`` left under the home folder.
+
+        Raises:
+            SettingsError: No base model has been prepared there.
+        """
+        try:
+            return msgspec.json.decode(cls.file(settings.home).read_bytes(), type=cls)
+        except FileNotFoundError:
+            raise SettingsError(
+                f"No base model is prepared under {settings.home}. Run 'braid up', which prepares it, first."
+            ) from None
+
+    @staticmethod
+    def file(home: Path) -> Path:
+        return home / "run" / "base.json"
