@@ -1,0 +1,23 @@
+"""Durable work: a job table with leases and fencing tokens, and the worker that claims from it."""
+
+from gateway.jobs.claim import Claim
+from gateway.jobs.errors import JobCancelled, JobDelayed, JobFailed, LeaseLost
+from gateway.jobs.outcome import Handler, Outcome
+from gateway.jobs.queue import cancel, enqueue, wait_for
+from gateway.jobs.tables import JobRow
+from gateway.jobs.worker import Worker
+
+__all__ = [
+    "Claim",
+    "Handler",
+    "JobCancelled",
+    "JobDelayed",
+    "JobFailed",
+    "JobRow",
+    "LeaseLost",
+    "Outcome",
+    "Worker",
+    "cancel",
+    "enqueue",
+    "wait_for",
+]

@@ -1,6 +1,6 @@
 from typing import Any
 
-from sqlalchemy import Float
+from sqlalchemy import Float, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.db import Owned
@@ -12,22 +12,28 @@ class JobRow(Owned):
     """Durable work: ``queued`` → ``running`` → ``succeeded`` | ``failed`` | ``cancelled``.
 
     A worker holds a running job under a lease; ``fence`` counts the claims, and a write with an older fence is refused.
-    Of jobs with the same ``lane`` only one runs at a time, oldest first. ``state`` is what a resumed run goes on from.
+    Of jobs with the same ``lane`` only one runs at a time, oldest first: ``running_lane`` is the lane while the job
+    runs and null otherwise, so its unique constraint holds the rule on any database, whatever two workers saw.
+    ``state`` is what a resumed run goes on from. Times are Unix seconds.
     """
 
     __tablename__ = "jobs"
+    # Looking for work reads the live jobs of this index only, however many finished ones there are.
+    __table_args__ = (Index(None, "status", "lane", "id"),)
 
     kind: Mapped[str]
-    lane: Mapped[str] = mapped_column(index=True)
+    lane: Mapped[str]
+    running_lane: Mapped[str | None] = mapped_column(unique=True)
     subject: Mapped[str] = mapped_column(index=True)
     """The id of the thing that is worked on: a document version, a fine-tuning job."""
-    status: Mapped[str] = mapped_column(index=True)
+    status: Mapped[str]
     payload: Mapped[dict[str, Any]]
     state: Mapped[dict[str, Any]]
     fence: Mapped[int] = mapped_column(default=0)
     attempts: Mapped[int] = mapped_column(default=0)
     worker: Mapped[str | None]
     lease_until: Mapped[float | None] = mapped_column(Float)
+    not_before: Mapped[float | None] = mapped_column(Float)
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     error: Mapped[dict[str, Any] | None]
     finished_at: Mapped[int | None]

@@ -116,6 +116,7 @@ def upgrade() -> None:
         "jobs",
         sa.Column("kind", sa.String(length=255), nullable=False),
         sa.Column("lane", sa.String(length=255), nullable=False),
+        sa.Column("running_lane", sa.String(length=255), nullable=True),
         sa.Column("subject", sa.String(length=255), nullable=False),
         sa.Column("status", sa.String(length=255), nullable=False),
         sa.Column("payload", sa.JSON(), nullable=False),
@@ -124,6 +125,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.BigInteger(), nullable=False),
         sa.Column("worker", sa.String(length=255), nullable=True),
         sa.Column("lease_until", sa.Float(), nullable=True),
+        sa.Column("not_before", sa.Float(), nullable=True),
         sa.Column("cancel_requested", sa.Boolean(), nullable=False),
         sa.Column("error", sa.JSON(), nullable=True),
         sa.Column("finished_at", sa.BigInteger(), nullable=True),
@@ -132,10 +134,10 @@ def upgrade() -> None:
         sa.Column("tenant_id", sa.String(length=255), nullable=False),
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_jobs_tenant_id_tenants")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_jobs")),
+        sa.UniqueConstraint("running_lane", name=op.f("uq_jobs_running_lane")),
     )
     with op.batch_alter_table("jobs", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_jobs_lane"), ["lane"], unique=False)
-        batch_op.create_index(batch_op.f("ix_jobs_status"), ["status"], unique=False)
+        batch_op.create_index(batch_op.f("ix_jobs_status"), ["status", "lane", "id"], unique=False)
         batch_op.create_index(batch_op.f("ix_jobs_subject"), ["subject"], unique=False)
         batch_op.create_index(batch_op.f("ix_jobs_tenant_id"), ["tenant_id"], unique=False)
 
@@ -384,7 +386,6 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_jobs_tenant_id"))
         batch_op.drop_index(batch_op.f("ix_jobs_subject"))
         batch_op.drop_index(batch_op.f("ix_jobs_status"))
-        batch_op.drop_index(batch_op.f("ix_jobs_lane"))
 
     op.drop_table("jobs")
     with op.batch_alter_table("fine_tuning_jobs", schema=None) as batch_op:

@@ -1,0 +1,125 @@
+"""A job in a worker's hands: held by a lease, its writes guarded by the fence."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Collection
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.db import Database
+from gateway.jobs.crash import crash_point
+from gateway.jobs.errors import LeaseLost
+from gateway.jobs.repository import cancel_requested, claimable, held, take
+from gateway.jobs.tables import JobRow
+
+__all__ = ["Claim", "claim_next"]
+
+_CANDIDATES = 16
+_BEAT_SECONDS = 1.0  # also how soon a handler learns that its job was cancelled
+
+
+class Claim:
+    """One claim of one job: what to do, how far it had got, and the only way to write for it.
+
+    ``cancelled`` is set when the owner asked for the job to stop; the handler then raises ``JobCancelled`` when it can.
+    """
+
+    def __init__(self, database: Database, row: JobRow, lease_seconds: float) -> None:
+        self.id = row.id
+        self.tenant = row.tenant_id
+        self.kind = row.kind
+        self.subject = row.subject
+        self.payload: dict[str, Any] = row.payload
+        self.state: dict[str, Any] = row.state
+        self.attempts = row.attempts + 1
+        self.cancelled = asyncio.Event()
+        if row.cancel_requested:
+            self.cancelled.set()
+        self._database = database
+        self._fence = row.fence + 1
+        self._lease_seconds = lease_seconds
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncGenerator[AsyncSession]:
+        """A unit of work that commits only if this claim still holds the job.
+
+        Raises:
+            LeaseLost: Another worker has the job; nothing was written.
+        """
+        async with self._database.begin() as session:
+            yield session
+            await self._hold(session, lease_until=time.time() + self._lease_seconds)
+
+    async def save(self, state: dict[str, Any]) -> None:
+        """Keep how far the job has got: the next claim starts with it."""
+        async with self._database.begin() as session:
+            await self._hold(session, state=state)
+        self.state = state
+
+    def reached(self, step: str) -> None:
+        """Name a step, so that tests can kill the worker exactly here."""
+        crash_point(step)
+
+    async def keep(self) -> None:
+        """Renew the lease until cancelled.
+
+        Raises:
+            LeaseLost: Another worker has the job, or the database didn't answer before the lease ended.
+        """
+        until = time.monotonic() + self._lease_seconds
+        while True:
+            await asyncio.sleep(min(_BEAT_SECONDS, self._lease_seconds / 3))
+            asked = time.monotonic()
+            try:
+                async with asyncio.timeout(max(until - asked, 0.0)), self.begin() as session:
+                    wanted = await cancel_requested(session, self.id)
+            except (SQLAlchemyError, TimeoutError):
+                if time.monotonic() >= until:
+                    raise LeaseLost(f"the lease of job {self.id} could not be renewed in time") from None
+                continue
+            until = asked + self._lease_seconds
+            if wanted:
+                self.cancelled.set()
+
+    @asynccontextmanager
+    async def ending(self, status: str, error: dict[str, Any] | None) -> AsyncGenerator[AsyncSession]:
+        """End the job in one transaction with what the body writes; ``status`` is succeeded, failed or cancelled."""
+        async with self._database.begin() as session:
+            yield session
+            await self._hold(session, status=status, error=error, finished_at=int(time.time()), **_LET_GO)
+
+    async def release(self, *, pause: float = 0.0, error: dict[str, Any] | None = None, counted: bool = False) -> None:
+        """Put the job back for any worker to take, ``pause`` seconds from now; ``counted``: this was an attempt."""
+        attempts = self.attempts if counted else self.attempts - 1
+        not_before = time.time() + pause if pause else None
+        async with self._database.begin() as session:
+            values = {"status": "queued", "attempts": attempts, "not_before": not_before, "error": error}
+            await self._hold(session, **values, **_LET_GO)
+
+    async def _hold(self, session: AsyncSession, **values: Any) -> None:
+        await session.flush()
+        if not await held(session, self.id, self._fence, **values):
+            raise LeaseLost(f"job {self.id} isn't held by this claim any more")
+
+
+_LET_GO: dict[str, Any] = {"running_lane": None, "worker": None, "lease_until": None}
+
+
+async def claim_next(database: Database, *, kinds: Collection[str], worker: str, lease_seconds: float) -> Claim | None:
+    """Take the oldest job of these kinds that can be run now, if there is one."""
+    if not kinds:
+        return None
+    async with database.read() as session:
+        rows = await claimable(session, kinds, time.time(), _CANDIDATES)
+    for row in rows:
+        try:
+            async with database.begin() as session:
+                taken = await take(session, row, worker, time.time(), lease_seconds)
+        except IntegrityError:  # another worker has begun a job of this lane since
+            continue
+        if taken:
+            return Claim(database, row, lease_seconds)
+    return None

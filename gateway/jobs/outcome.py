@@ -1,0 +1,67 @@
+"""What a job's handler is, and how a run of it can end."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.jobs.claim import Claim
+from gateway.jobs.errors import JobCancelled, JobDelayed, JobFailed
+
+__all__ = ["Handler", "Outcome", "outcome_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended: ``succeeded``, ``failed`` or ``cancelled``, or ``queued``: the job is to be tried again.
+
+    ``counted`` is false where the run says nothing against the job, so that it doesn't use up an attempt.
+    """
+
+    status: str
+    code: str | None = None
+    message: str | None = None
+    pause: float = 0.0
+    counted: bool = True
+
+
+class Handler(Protocol):
+    """Does the work of one kind of job.
+
+    Both methods may be called again after a crash, with the ``claim.state`` that was saved last.
+    """
+
+    async def run(self, claim: Claim) -> None:
+        """Do the job.
+
+        Raises:
+            JobFailed: It can't succeed; it isn't tried again.
+            JobDelayed: A part it needs is away; it is tried again later, any number of times.
+            JobCancelled: It stopped since ``claim.cancelled`` is set (also at once, when it was set before a crash).
+            Exception: Anything else is tried again, a few times in all.
+        """
+        ...
+
+    async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+        """Write ``failed`` or ``cancelled`` to the job's subject, in the transaction that ends the job so."""
+        ...
+
+
+async def outcome_of(handler: Handler, claim: Claim, pauses: tuple[float, ...]) -> Outcome:
+    """Run the handler and turn whatever it raises into an outcome; ``pauses`` are the waits before further attempts."""
+    try:
+        await handler.run(claim)
+    except JobFailed as error:
+        return Outcome("failed", error.code, error.message)
+    except JobCancelled:
+        return Outcome("cancelled", "cancelled", "The job was cancelled.")
+    except JobDelayed as error:
+        return Outcome("queued", "delayed", str(error), pause=error.seconds, counted=False)
+    except Exception as error:
+        text = f"{type(error).__name__}: {error}"
+        if claim.attempts <= len(pauses):
+            return Outcome("queued", "server_error", text, pause=pauses[claim.attempts - 1])
+        return Outcome(
+            "failed", "server_error", f"It failed in each of {claim.attempts} attempts, the last with {text}"
+        )
+    return Outcome("succeeded")

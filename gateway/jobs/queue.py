@@ -1,0 +1,64 @@
+"""The owner's side of a job: ask for it, cancel it, wait for it."""
+
+import asyncio
+import time
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.db import Database
+from gateway.ids import new_id
+from gateway.jobs.repository import JobRepository
+from gateway.jobs.tables import JobRow
+
+__all__ = ["ENDED", "cancel", "enqueue", "wait_for"]
+
+ENDED = frozenset({"succeeded", "failed", "cancelled"})
+_POLL_SECONDS = 0.1
+
+
+async def enqueue(
+    session: AsyncSession, tenant: str, *, kind: str, lane: str, subject: str, payload: dict[str, Any]
+) -> JobRow:
+    """Add a job in the caller's transaction: it exists if and only if what it belongs to was kept."""
+    row = JobRow(
+        id=new_id("job_"),
+        created_at=int(time.time()),
+        kind=kind,
+        lane=lane,
+        subject=subject,
+        status="queued",
+        payload=payload,
+        state={},
+    )
+    return JobRepository(session, tenant).add(row)
+
+
+async def cancel(session: AsyncSession, tenant: str, job_id: str) -> str:
+    """Cancel a job and return its status after that.
+
+    ``cancelled``: it hadn't begun, and never will (the caller writes that to the subject, in the same transaction).
+    ``running``: its worker was asked to stop; it ends as ``cancelled`` within seconds, unless it gets done before.
+    Otherwise it had ended already.
+
+    Raises:
+        NotFound: The tenant has no such job.
+    """
+    jobs = JobRepository(session, tenant)
+    if await jobs.cancel_queued(job_id, time.time()):
+        return "cancelled"
+    if await jobs.cancel_running(job_id):
+        return "running"
+    return (await jobs.get(job_id)).status
+
+
+async def wait_for(database: Database, tenant: str, job_id: str, seconds: float) -> JobRow:
+    """Wait until the job has ended, or for ``seconds``; return it as it is then."""
+    until = time.monotonic() + seconds
+    while True:
+        async with database.read() as session:
+            row = await JobRepository(session, tenant).get(job_id)
+        left = until - time.monotonic()
+        if row.status in ENDED or left <= 0:
+            return row
+        await asyncio.sleep(min(_POLL_SECONDS, left))

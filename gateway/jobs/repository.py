@@ -1,0 +1,81 @@
+"""The job table's queries: compare-and-set on ``status``, ``fence`` and lease, so that any SQL database will do."""
+
+from collections.abc import Collection, Sequence
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, CursorResult, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.db import Repository
+from gateway.jobs.tables import JobRow
+
+__all__ = ["JobRepository", "change", "claimable", "held", "take"]
+
+
+class JobRepository(Repository[JobRow]):
+    table = JobRow
+    noun = "job"
+
+    async def cancel_queued(self, id: str, now: float) -> bool:
+        """End a job that no worker has; false when one has it, or it has ended."""
+        where = (JobRow.tenant_id == self.tenant, JobRow.id == id, JobRow.status == "queued")
+        return await change(self.session, *where, status="cancelled", finished_at=int(now), cancel_requested=True)
+
+    async def cancel_running(self, id: str) -> bool:
+        """Ask the worker that has the job to stop; false when none has it."""
+        where = (JobRow.tenant_id == self.tenant, JobRow.id == id, JobRow.status == "running")
+        return await change(self.session, *where, cancel_requested=True)
+
+
+async def claimable(session: AsyncSession, kinds: Collection[str], now: float, limit: int) -> Sequence[JobRow]:
+    """Jobs that a worker may try to take, of all tenants (a worker serves every tenant): oldest first.
+
+    These are running ones whose lease has ended, and of each lane where none runs the oldest queued one.
+    """
+    wanted = JobRow.kind.in_(kinds)
+    expired = select(JobRow).where(JobRow.status == "running", JobRow.lease_until < now, wanted)
+    found = list((await session.scalars(expired.order_by(JobRow.id).limit(limit))).all())
+    busy = select(JobRow.running_lane).where(JobRow.running_lane.is_not(None))
+    heads = (
+        select(func.min(JobRow.id))
+        .where(JobRow.status == "queued", JobRow.lane.not_in(busy))
+        .group_by(JobRow.lane)
+        .scalar_subquery()
+    )
+    due = or_(JobRow.not_before.is_(None), JobRow.not_before <= now)
+    queued = select(JobRow).where(JobRow.id.in_(heads), JobRow.status == "queued", due, wanted)
+    found += (await session.scalars(queued.order_by(JobRow.id).limit(limit))).all()
+    return found
+
+
+async def take(session: AsyncSession, row: JobRow, worker: str, now: float, lease_seconds: float) -> bool:
+    """Claim a job as it was read; false when another worker was faster. A busy lane is an ``IntegrityError``."""
+    free = JobRow.status == "queued" if row.status == "queued" else JobRow.lease_until < now
+    return await change(
+        session,
+        *(JobRow.id == row.id, JobRow.status == row.status, JobRow.fence == row.fence, free),
+        status="running",
+        running_lane=row.lane,
+        fence=row.fence + 1,
+        attempts=row.attempts + 1,
+        worker=worker,
+        lease_until=now + lease_seconds,
+        not_before=None,
+    )
+
+
+async def held(session: AsyncSession, id: str, fence: int, **values: Any) -> bool:
+    """Change a job if the claim with this fence still holds it."""
+    where = (JobRow.id == id, JobRow.fence == fence, JobRow.status == "running")
+    return await change(session, *where, **values)
+
+
+async def change(session: AsyncSession, *where: ColumnElement[bool], **values: Any) -> bool:
+    """Update at most one job; tell whether the conditions held."""
+    statement = update(JobRow).where(*where).values(**values).execution_options(synchronize_session=False)
+    return cast(CursorResult[Any], await session.execute(statement)).rowcount == 1
+
+
+async def cancel_requested(session: AsyncSession, id: str) -> bool:
+    """Tell a job's holder whether its owner wants it to stop."""
+    return bool(await session.scalar(select(JobRow.cancel_requested).where(JobRow.id == id)))

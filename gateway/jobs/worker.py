@@ -1,0 +1,161 @@
+"""The worker: claims jobs, runs their handlers, keeps their leases, and lets go of them when it stops."""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.db import Database
+from gateway.jobs.claim import Claim, claim_next
+from gateway.jobs.errors import LeaseLost
+from gateway.jobs.outcome import Handler, Outcome, outcome_of
+
+__all__ = ["Worker"]
+
+_log = logging.getLogger(__name__)
+_TROUBLE_SECONDS = 2.0
+
+
+class Worker:
+    """Runs a few jobs at once until it is stopped.
+
+    Args:
+        database: Where the jobs are.
+        handlers: By kind of job; other kinds are left to other workers.
+        name: Tells the worker apart in the job table.
+        slots: How many jobs run at once.
+        single: Kinds of which only one runs at a time here, since one takes the whole machine.
+        lease_seconds: After this time without a sign of life another worker takes a job over. Leases are compared by
+            the machines' clocks; a clock that jumps costs work done twice, never a write by two, for that is the
+            fence's matter.
+        idle_seconds: Between looks at an empty queue.
+        grace_seconds: How long running handlers may go on after ``stop``.
+        pauses: Before the second attempt, the third, …; there is one attempt more than pauses.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        handlers: Mapping[str, Handler],
+        *,
+        name: str,
+        slots: int = 2,
+        single: Collection[str] = ("train",),
+        lease_seconds: float = 15.0,
+        idle_seconds: float = 0.2,
+        grace_seconds: float = 5.0,
+        pauses: tuple[float, ...] = (1.0, 5.0),
+    ) -> None:
+        self._database = database
+        self._handlers = handlers
+        self._name = name
+        self._slots = slots
+        self._single = frozenset(single)
+        self._lease_seconds = lease_seconds
+        self._idle_seconds = idle_seconds
+        self._grace_seconds = grace_seconds
+        self._pauses = pauses
+        self._running: dict[asyncio.Task[None], str] = {}
+        self._stopping = asyncio.Event()
+
+    def stop(self) -> None:
+        """Take no further job, and let ``run`` come to its end; a signal handler may call it."""
+        self._stopping.set()
+
+    async def run(self) -> None:
+        """Work until ``stop``; jobs that aren't done within the grace time are given back for another worker."""
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            while not self._stopping.is_set():
+                claim = await self._next()
+                if claim is not None:
+                    self._running[asyncio.create_task(self._work(claim))] = claim.kind
+                    continue
+                full = len(self._running) >= self._slots
+                timeout = None if full else self._idle_seconds
+                done, _ = await asyncio.wait(
+                    {stopping, *self._running}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
+                )
+                self._forget(done)
+        finally:
+            stopping.cancel()
+            await self._drain()
+
+    async def _next(self) -> Claim | None:
+        if len(self._running) >= self._slots:
+            return None
+        busy = Counter(self._running.values())
+        kinds = [kind for kind in self._handlers if not (kind in self._single and busy[kind])]
+        try:
+            return await claim_next(self._database, kinds=kinds, worker=self._name, lease_seconds=self._lease_seconds)
+        except SQLAlchemyError as error:
+            _log.warning("The job table can't be read; trying again in %s s: %s", _TROUBLE_SECONDS, error)
+            await asyncio.sleep(_TROUBLE_SECONDS)
+            return None
+
+    def _forget(self, done: set[asyncio.Task[Any]]) -> None:
+        for task in done & self._running.keys():
+            del self._running[task]
+
+    async def _drain(self) -> None:
+        if not self._running:
+            return
+        _, late = await asyncio.wait(self._running, timeout=self._grace_seconds)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=self._grace_seconds)
+        self._running.clear()
+
+    async def _work(self, claim: Claim) -> None:
+        try:
+            claim.reached("claimed")
+            outcome = await self._attempt(claim)
+            claim.reached("done")
+            await self._end(claim, outcome)
+            claim.reached("ended")
+        except asyncio.CancelledError:
+            await self._give_back(claim)
+        except LeaseLost as error:
+            _log.warning("Another worker goes on with the job: %s", error)
+        except Exception:
+            _log.exception(
+                "The end of job %s can't be written; its lease will end and it will be tried again", claim.id
+            )
+
+    async def _attempt(self, claim: Claim) -> Outcome:
+        if claim.attempts > len(self._pauses) + 1:
+            return Outcome(
+                "failed",
+                "server_error",
+                f"The worker died in each of {claim.attempts - 1} attempts at this job. See its log and the memory it "
+                "had, then ask for the work again.",
+            )
+        try:
+            async with asyncio.TaskGroup() as group:
+                beat = group.create_task(claim.keep())
+                outcome = await outcome_of(self._handlers[claim.kind], claim, self._pauses)
+                beat.cancel()
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None  # the heartbeat's LeaseLost
+        return outcome
+
+    async def _end(self, claim: Claim, outcome: Outcome) -> None:
+        error = None if outcome.code is None else {"code": outcome.code, "message": outcome.message}
+        if outcome.status == "queued":
+            _log.warning("Job %s (%s) will be tried again: %s", claim.id, claim.kind, outcome.message)
+            await claim.release(pause=outcome.pause, error=error, counted=outcome.counted)
+            return
+        async with claim.ending(outcome.status, error) as session:
+            if outcome.status != "succeeded":
+                await self._handlers[claim.kind].ended(session, claim, outcome)
+
+    async def _give_back(self, claim: Claim) -> None:
+        counted = not self._stopping.is_set()  # a handler that cancels itself must not do so for ever
+        try:
+            await claim.release(counted=counted, pause=1.0 if counted else 0.0)
+        except (LeaseLost, SQLAlchemyError) as error:
+            _log.warning("Job %s could not be given back; its lease will end: %s", claim.id, error)
