@@ -1,0 +1,57 @@
+# Everything a newcomer needs is a target here. `make help` lists them.
+# A Python other than the one found first: make PYTHON=/path/to/python3.12 …
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.PHONY: help demo up test test-fast lint bench-gateway env env-model lock clean
+export PYTHON
+
+BIN := .venv/bin
+MODEL_BIN := .venv-model/bin
+# Tests that need torch or the index: everything in a folder named model, and files that carry the marker.
+MODEL_TESTS := $(shell find tests -path '*/model/*' -name 'test_*.py' 2>/dev/null; \
+	grep -rl --include='test_*.py' 'pytest\.mark\.model' tests 2>/dev/null)
+PYTEST := -m pytest --durations=15
+
+help: ## Show what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+demo: env env-model ## Two tenants end to end on a real engine, with a report (KEEP=1 leaves everything running)
+	@$(BIN)/braid demo $(if $(filter-out 0,$(KEEP)),--keep)
+
+up: env env-model ## Start Braid on this machine
+	@$(BIN)/braid up
+
+test: lint ## Environments, lint, and the whole suite
+	@echo "== tests of the gateway"
+	@$(BIN)/python $(PYTEST) -m 'not e2e and not model' $(MODEL_TESTS:%=--ignore=%)
+	@echo "== tests with models"
+	@$(MODEL_BIN)/python $(PYTEST) -m 'not e2e' $(sort $(MODEL_TESTS))
+	@echo "== end to end"
+	@$(BIN)/python $(PYTEST) -m 'e2e and not model' $(MODEL_TESTS:%=--ignore=%)
+
+test-fast: env ## The tests that need neither a model nor whole processes
+	@$(BIN)/python $(PYTEST) -m 'not e2e and not model' $(MODEL_TESTS:%=--ignore=%)
+
+lint: env env-model ## ruff, pyright strict on both environments' code, import directions
+	@echo "== lint"
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/pyright
+	@$(BIN)/pyright --pythonpath $(MODEL_BIN)/python training retrieval
+	@$(BIN)/lint-imports
+
+bench-gateway: env ## What the gateway adds to a request, beside its peers
+	@$(BIN)/python -m tests.bench.gateway
+
+env: ## The gateway's environment (.venv), from the lock file
+	@deploy/environments/run.sh gateway
+
+env-model: ## The environment of engine, training and retriever (.venv-model)
+	@deploy/environments/run.sh model
+
+lock: env env-model ## Write down new versions after a change of dependencies
+	@deploy/environments/run.sh lock
+
+clean: ## Remove caches and built files (environments and .braid stay)
+	@rm -rf build dist .pytest_cache .ruff_cache .import_linter_cache
+	@find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
