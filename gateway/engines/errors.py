@@ -1,0 +1,110 @@
+"""What can go wrong between the gateway and an engine, as classes; `client.py` has the one map onto them."""
+
+from typing import Literal
+
+from gateway.errors import BraidError
+
+__all__ = [
+    "AdapterNotLoaded",
+    "EngineError",
+    "EngineRefused",
+    "EngineTimeout",
+    "EngineUnreachable",
+    "NoReplica",
+    "Phase",
+]
+
+Phase = Literal["connect", "answer", "stream"]
+"""How far a request got: no connection; sent, but no headers yet; headers are here."""
+
+
+class EngineError(BraidError):
+    """An engine let a request down.
+
+    The message is for the client and names no host, path or served name; ``detail`` is for logs and operators.
+    """
+
+    status = 502
+    code = "engine_error"
+
+    def __init__(self, message: str, *, detail: str, retry_after: int | None = None) -> None:
+        super().__init__(message, headers={} if retry_after is None else {"retry-after": str(retry_after)})
+        self.detail = detail
+
+
+class EngineUnreachable(EngineError):
+    """No connection, or it broke; nothing is known about the request's fate on the engine."""
+
+    status = 503
+    code = "engine_unreachable"
+
+    def __init__(self, detail: str, phase: Phase) -> None:
+        super().__init__(
+            "The model server can't be reached or closed the connection, maybe because it restarts. Try again.",
+            detail=detail,
+            retry_after=1,
+        )
+        self.phase: Phase = phase
+
+
+class EngineTimeout(EngineError):
+    """The engine took longer than ``Timeouts`` allows."""
+
+    status = 504
+    code = "engine_timeout"
+
+    def __init__(self, detail: str, phase: Phase) -> None:
+        super().__init__(
+            "The model server didn't answer in time, maybe because it is overloaded. Try again, or ask for less.",
+            detail=detail,
+        )
+        self.phase: Phase = phase
+
+
+class EngineRefused(EngineError):
+    """The engine answered with an error status.
+
+    ``engine_status``, ``reason``, ``engine_kind`` and ``engine_param`` are vLLM's own words: who answers a client
+    decides what of them may be shown.
+    """
+
+    code = "engine_refused"
+
+    def __init__(self, status: int, reason: str, kind: str | None = None, param: str | None = None) -> None:
+        super().__init__(
+            "The model server refused the request. Try again; if it stays so, tell the operator.",
+            detail=f"status {status}: {reason}",
+        )
+        self.engine_status = status
+        self.reason = reason
+        self.engine_kind = kind
+        self.engine_param = param
+
+
+class NoReplica(EngineError):
+    """No engine replica is ready."""
+
+    status = 503
+    code = "no_replica"
+
+    def __init__(self, detail: str, retry_after: int) -> None:
+        super().__init__(
+            f"No model server is ready now. Try again in {retry_after} s.", detail=detail, retry_after=retry_after
+        )
+        self.retry_after = retry_after
+
+
+class AdapterNotLoaded(EngineError):
+    """No ready replica holds the adapter (yet), or none may ever: ``detail`` has the reason."""
+
+    status = 503
+    code = "adapter_not_loaded"
+
+    def __init__(self, name: str, detail: str, retry_after: int = 2) -> None:
+        super().__init__(
+            "The adapter isn't loaded on any ready model server yet. Try again shortly.",
+            detail=f"adapter {name}: {detail}",
+            retry_after=retry_after,
+        )
+        self.name = name
+        self.retry_after = retry_after

@@ -1,0 +1,92 @@
+"""The body of one answer that an engine is still writing."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+
+import aiohttp
+
+from gateway.engines.errors import EngineRefused, EngineTimeout
+from gateway.engines.transport import TRANSPORT, bounded, transport_error
+
+__all__ = ["Stream"]
+
+_PLAIN_BYTES = 64 * 1024 * 1024
+
+
+class Stream:
+    """Raw bytes as they come from the engine, in pieces that know nothing of lines or events.
+
+    Iterate it once, or ``read()`` it whole; always ``aclose()`` it. Closing before the end aborts the generation on
+    the engine at once. Iterating raises ``EngineUnreachable`` if the connection breaks before the proper end, and
+    ``EngineTimeout`` after ``gap`` seconds without a byte; time in which nobody asks for bytes doesn't count.
+    """
+
+    def __init__(self, response: aiohttp.ClientResponse, url: str, gap: float) -> None:
+        self._response = response
+        self._content = response.content
+        self._url = url
+        self._gap = gap
+        self._loop = asyncio.get_running_loop()
+        self._waiting_since: float | None = None
+        self._started = False
+        self._silent = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def status(self) -> int:
+        return self._response.status
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        return self._response.headers
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        # A timer a stream, not a timer a piece: it looks once a gap how long the reader has been waiting. Before the
+        # first piece (the prompt is being read, or waits in the engine's queue) the session's read timeout holds.
+        loop, read = self._loop, self._content.readany
+        try:
+            while True:
+                self._waiting_since = loop.time()
+                piece = await read()
+                self._waiting_since = None
+                if not piece:
+                    return
+                if not self._started:
+                    self._started = True
+                    self._timer = loop.call_later(self._gap, self._watch)
+                yield piece
+        except TRANSPORT as error:
+            if self._silent:
+                raise EngineTimeout(f"{self._url}: silent for {self._gap:g} s in mid-answer", "stream") from error
+            raise transport_error(error, self._url, "stream") from error
+        finally:
+            self._stop_watching()
+
+    async def read(self) -> bytes:
+        """Read the whole body, which is a plain JSON answer."""
+        try:
+            body = await bounded(self._response, _PLAIN_BYTES)
+        except TRANSPORT as error:
+            raise transport_error(error, self._url, "stream") from error
+        if len(body) >= _PLAIN_BYTES:
+            raise EngineRefused(self.status, f"The answer is longer than {_PLAIN_BYTES} bytes.")
+        return body
+
+    async def aclose(self) -> None:
+        """Let go of the connection: back to the pool after the body's end, cut before it."""
+        self._stop_watching()
+        self._response.close()
+
+    def _watch(self) -> None:
+        now = self._loop.time()
+        silence = 0.0 if self._waiting_since is None else now - self._waiting_since
+        if silence >= self._gap:
+            self._silent = True
+            self._response.close()
+            return
+        self._timer = self._loop.call_later(self._gap - silence, self._watch)
+
+    def _stop_watching(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -1,0 +1,266 @@
+import asyncio
+import json
+import socket
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from gateway.engines import EngineRefused, EngineTimeout, EngineUnreachable, Timeouts, VllmEngine
+from tests.fakes import faults
+from tests.fakes.vllm import HEALTH, LOAD, MODELS, UNLOAD, FakeVllm
+
+
+def ask(text: str = "Hello", **more: Any) -> bytes:
+    return json.dumps({"model": "base", "messages": [{"role": "user", "content": text}], **more}).encode()
+
+
+async def whole(engine: VllmEngine, body: bytes) -> bytes:
+    stream = await engine.chat(body)
+    try:
+        return b"".join([piece async for piece in stream])
+    finally:
+        await stream.aclose()
+
+
+async def test_models_and_health(fake: FakeVllm, engine: VllmEngine, tmp_path: Path) -> None:
+    await engine.health()
+    await engine.load_adapter("kestrel.style.0a1b2c3d", str(tmp_path))
+    listing = await engine.models()
+    assert listing.base_model == "base"
+    assert listing.max_model_len == 4096
+    assert listing.adapters == {"kestrel.style.0a1b2c3d": str(tmp_path)}
+
+
+async def test_unhealthy(fake: FakeVllm, engine: VllmEngine) -> None:
+    fake.healthy = False
+    with pytest.raises(EngineRefused) as caught:
+        await engine.health()
+    assert caught.value.engine_status == 503
+
+
+async def test_load_and_unload_are_idempotent(fake: FakeVllm, engine: VllmEngine, tmp_path: Path) -> None:
+    await engine.load_adapter("style", str(tmp_path))
+    await engine.load_adapter("style", str(tmp_path))
+    assert len(fake.requests(LOAD)) == 2
+    await engine.unload_adapter("style")
+    await engine.unload_adapter("style")
+    assert fake.adapters == {}
+    assert len(fake.requests(UNLOAD)) == 2
+
+
+async def test_a_name_taken_by_other_bytes_is_refused(fake: FakeVllm, engine: VllmEngine, tmp_path: Path) -> None:
+    (tmp_path / "one").mkdir()
+    (tmp_path / "two").mkdir()
+    await engine.load_adapter("style", str(tmp_path / "one"))
+    with pytest.raises(EngineRefused, match="server refused") as caught:
+        await engine.load_adapter("style", str(tmp_path / "two"))
+    assert "already been loaded" in caught.value.reason
+    assert fake.adapters == {"style": tmp_path / "one"}
+
+
+async def test_unload_that_fails_although_the_name_is_gone(fake: FakeVllm, engine: VllmEngine, tmp_path: Path) -> None:
+    fake.script(faults.status(500, "lora was evicted"), faults.status(500), path=UNLOAD)
+    await engine.unload_adapter("style")
+    await engine.load_adapter("style", str(tmp_path))
+    with pytest.raises(EngineRefused):
+        await engine.unload_adapter("style")
+
+
+async def test_load_of_a_folder_that_is_not_there(engine: VllmEngine) -> None:
+    with pytest.raises(EngineRefused) as caught:
+        await engine.load_adapter("style", "/nowhere/style")
+    assert caught.value.engine_status == 404
+    assert caught.value.engine_kind == "NotFoundError"
+    assert "No adapter found" in caught.value.reason
+
+
+async def test_tokenize(engine: VllmEngine) -> None:
+    assert await engine.tokenize("base", "Two words.") == 3
+    assert await engine.tokenize("base", "") == 0
+
+
+async def test_logprobs_are_those_of_the_adapter(fake: FakeVllm, engine: VllmEngine, tmp_path: Path) -> None:
+    await engine.load_adapter("style", str(tmp_path))
+    tokens = [5, 6, 7, 7, 9]
+    assert await engine.logprobs("style", tokens, 2) == pytest.approx(fake.logprobs("style", tokens)[2:])
+    assert await engine.logprobs("base", tokens, 1) == pytest.approx(fake.logprobs(None, tokens)[1:])
+    assert fake.logprobs("style", tokens) != fake.logprobs(None, tokens)
+
+
+async def test_plain_chat_is_passed_on_as_bytes(fake: FakeVllm, engine: VllmEngine) -> None:
+    body = ask("What is it?")
+    stream = await engine.chat(body)
+    assert stream.status == 200
+    answer = json.loads(await stream.read())
+    await stream.aclose()
+    assert answer["choices"][0]["message"]["content"] == "The engine heard: What is it?"
+    assert fake.requests()[0].body == body
+
+
+async def test_a_stream_arrives_byte_for_byte(fake: FakeVllm, engine: VllmEngine) -> None:
+    plain = await whole(engine, ask("What is it?", stream=True))
+    fake.script(faults.drip())
+    dripped = await whole(engine, ask("What is it?", stream=True))
+    events = [json.loads(line[6:]) for line in plain.split(b"\n\n") if line.startswith(b"data: {")]
+    assert "".join(e["choices"][0]["delta"]["content"] for e in events) == "The engine heard: What is it?"
+    assert plain.endswith(b"data: [DONE]\n\n")
+    identity = json.loads(plain.split(b"\n\n")[0][6:])["id"].encode()
+    assert dripped.replace(json.loads(dripped.split(b"\n\n")[0][6:])["id"].encode(), identity) == plain
+
+
+async def test_headers_come_before_the_answer(fake: FakeVllm, engine: VllmEngine) -> None:
+    fake.script(faults.stall(after=0))
+    stream = await asyncio.wait_for(engine.chat(ask(stream=True)), 2)
+    assert stream.headers["content-type"].startswith("text/event-stream")
+    await stream.aclose()
+
+
+async def test_closing_a_stream_aborts_upstream(fake: FakeVllm, engine: VllmEngine) -> None:
+    fake.gap = 0.05
+    stream = await engine.chat(ask(stream=True))
+    async for _ in stream:
+        break
+    closed = time.monotonic()
+    await stream.aclose()
+    await asyncio.wait_for(fake.requests()[0].gone.wait(), 1)
+    aborted = fake.requests()[0].aborted
+    assert aborted is not None
+    assert aborted - closed < 0.5
+
+
+async def test_cancelling_a_plain_request_aborts_upstream(fake: FakeVllm, engine: VllmEngine) -> None:
+    fake.script(faults.hang())
+    asking = asyncio.ensure_future(engine.chat(ask()))
+    while not fake.requests():  # noqa: ASYNC110
+        await asyncio.sleep(0.005)
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await asyncio.wait_for(fake.requests()[0].gone.wait(), 1)
+
+
+async def test_a_finished_stream_gives_its_connection_back(fake: FakeVllm, engine: VllmEngine) -> None:
+    connections = set()
+    for _ in range(3):
+        await whole(engine, ask(stream=True))
+        connections |= fake._connections
+    assert len(connections) == 1
+
+
+@pytest.mark.parametrize("fault", [faults.cut(2), faults.bad_chunk(2)])
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_broken_body(fake: FakeVllm, engine: VllmEngine, fault: faults.Fault, stream: bool) -> None:
+    fake.script(fault)
+    with pytest.raises(EngineUnreachable) as caught:
+        await whole(engine, ask(stream=stream))
+    assert caught.value.phase == "stream"
+
+
+async def test_a_reset_before_the_answer(fake: FakeVllm, engine: VllmEngine) -> None:
+    fake.script(faults.refuse())
+    with pytest.raises(EngineUnreachable) as caught:
+        await engine.chat(ask())
+    assert caught.value.phase == "answer"
+    assert caught.value.status == 503
+    assert "127.0.0.1" not in caught.value.message
+    assert len(fake.requests()) == 1, "the client doesn't retry"
+
+
+async def test_nobody_listens(fake: FakeVllm, engine: VllmEngine) -> None:
+    await fake.stop()
+    with pytest.raises(EngineUnreachable) as caught:
+        await engine.chat(ask())
+    assert caught.value.phase == "connect"
+    with pytest.raises(EngineUnreachable):
+        await engine.health()
+
+
+async def test_no_first_byte(fake: FakeVllm, hasty: VllmEngine) -> None:
+    fake.script(faults.hang())
+    with pytest.raises(EngineTimeout) as caught:
+        await hasty.chat(ask())
+    assert caught.value.phase == "answer"
+    assert caught.value.status == 504
+
+
+async def test_headers_but_no_first_event(fake: FakeVllm, hasty: VllmEngine) -> None:
+    fake.script(faults.stall(after=0))
+    with pytest.raises(EngineTimeout):
+        await whole(hasty, ask(stream=True))
+
+
+async def test_silence_in_mid_stream(fake: FakeVllm, hasty: VllmEngine) -> None:
+    fake.script(faults.stall(after=2))
+    started = time.monotonic()
+    with pytest.raises(EngineTimeout, match="in time") as caught:
+        await whole(hasty, ask(stream=True))
+    assert caught.value.phase == "stream"
+    assert "silent for 0.2 s" in caught.value.detail
+    assert time.monotonic() - started < 2
+
+
+async def test_a_slow_reader_is_no_silence(fake: FakeVllm, hasty: VllmEngine) -> None:
+    stream = await hasty.chat(ask(" ".join(["word"] * 200), stream=True))
+    pieces: list[bytes] = []
+    async for piece in stream:
+        if len(pieces) < 2:
+            await asyncio.sleep(0.5)
+        pieces.append(piece)
+    await stream.aclose()
+    assert b"".join(pieces).endswith(b"data: [DONE]\n\n")
+
+
+async def test_an_unroutable_address_times_out_in_connecting(session: aiohttp.ClientSession) -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        address = full.getsockname()
+        with socket.create_connection(address):
+            engine = VllmEngine(f"http://127.0.0.1:{address[1]}", session, Timeouts(0.2, 2, 2, 2, 2))
+            filling = [asyncio.ensure_future(engine.health()) for _ in range(6)]
+            results = await asyncio.gather(*filling, return_exceptions=True)
+    assert all(isinstance(result, EngineTimeout) for result in results)
+
+
+async def test_a_refusal_carries_the_engines_words(fake: FakeVllm, engine: VllmEngine) -> None:
+    with pytest.raises(EngineRefused) as caught:
+        await engine.chat(ask(model="nobody"))
+    assert caught.value.engine_status == 404
+    assert caught.value.engine_kind == "NotFoundError"
+    assert caught.value.engine_param == "model"
+    assert "nobody" not in caught.value.message
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_error_statuses(fake: FakeVllm, engine: VllmEngine, status: int) -> None:
+    fake.script(faults.status(status, "x" * 1_000_000))
+    with pytest.raises(EngineRefused) as caught:
+        await engine.chat(ask())
+    assert caught.value.engine_status == status
+    assert len(caught.value.reason) <= 2_000
+
+
+async def test_something_that_is_no_vllm(fake: FakeVllm, engine: VllmEngine) -> None:
+    fake.script(faults.body(b"<html>Welcome</html>"), path=MODELS)
+    with pytest.raises(EngineRefused) as caught:
+        await engine.models()
+    assert "isn't what vLLM sends" in caught.value.reason
+
+
+async def test_a_huge_line_is_just_bytes(fake: FakeVllm, engine: VllmEngine) -> None:
+    fake.script(faults.huge_line(3_000_000))
+    assert len(await whole(engine, ask(stream=True))) > 3_000_000
+
+
+async def test_control_calls_have_their_own_short_timeout(fake: FakeVllm, hasty: VllmEngine) -> None:
+    fake.script(faults.hang(), path=HEALTH)
+    with pytest.raises(EngineTimeout):
+        await hasty.health()
+
+
+def test_a_gap_longer_than_the_wait_for_the_first_byte_is_refused() -> None:
+    with pytest.raises(ValueError, match="gap timeout"):
+        Timeouts(first_byte=1, gap=2)
