@@ -1,0 +1,29 @@
+"""From a versioned template, passages and a conversation to the messages for an engine. Pure: no I/O, no tenant."""
+
+from prompts.conversation import Conversation, Message, Role, split
+from prompts.default import DEFAULT
+from prompts.draft import Draft, Evidence, Part, Rendered, Segment, draft, render_row
+from prompts.errors import ContextTooLong, NoQuestion, PromptError, TemplateFailed, TemplateInvalid
+from prompts.template import Template, compile
+
+__all__ = [
+    "DEFAULT",
+    "ContextTooLong",
+    "Conversation",
+    "Draft",
+    "Evidence",
+    "Message",
+    "NoQuestion",
+    "Part",
+    "PromptError",
+    "Rendered",
+    "Role",
+    "Segment",
+    "Template",
+    "TemplateFailed",
+    "TemplateInvalid",
+    "compile",
+    "draft",
+    "render_row",
+    "split",
+]

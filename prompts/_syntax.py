@@ -1,0 +1,196 @@
+"""What a prompt template may say. Everything that isn't listed here is refused before it is compiled."""
+
+import re
+from collections.abc import Iterator, Mapping
+
+from jinja2 import TemplateSyntaxError, meta, nodes
+from jinja2.sandbox import SandboxedEnvironment
+
+from prompts._sandbox import BOUNDED, FILTER_NAMES, LOOP_FIELDS
+from prompts.errors import TemplateInvalid
+
+MAX_SOURCE = 32_768
+MAX_DEPTH = 48
+# Release variables may be used in every block; these belong to a request and exist only where listed. The system block
+# has none: text that changes with the request, in front of everything, would empty the engine's prefix cache each time.
+BLOCKS: Mapping[str, frozenset[str]] = {
+    "system": frozenset(),
+    "evidence": frozenset({"passages", "cite"}),
+    "no_evidence": frozenset({"cite"}),
+    "question": frozenset({"question", "cite"}),
+}
+REQUEST_VARIABLES = frozenset({"passages", "question", "cite"})
+_ESSENTIAL = {"evidence": "passages", "question": "question"}
+_CALLABLE = frozenset({"range", "super"})
+# No assignment, no arithmetic, no concatenation: without them nothing can grow but by a loop, and loops are bounded.
+_ALLOWED = (
+    *(nodes.Block, nodes.Output, nodes.TemplateData, nodes.For, nodes.If, nodes.Name, nodes.Const, nodes.List),
+    *(nodes.Tuple, nodes.Getattr, nodes.Getitem, nodes.Slice, nodes.Filter, nodes.Test, nodes.Call, nodes.CondExpr),
+    *(nodes.And, nodes.Or, nodes.Not, nodes.Compare, nodes.Operand, nodes.Neg, nodes.Keyword),
+)
+_SAID: Mapping[type[nodes.Node], str] = {
+    nodes.Extends: "{% extends %}",
+    nodes.Include: "{% include %}",
+    nodes.Import: "{% import %}",
+    nodes.FromImport: "{% from … import %}",
+    nodes.Macro: "{% macro %}",
+    nodes.Assign: "{% set %}",
+    nodes.AssignBlock: "{% set %}",
+    nodes.Concat: "the operator ~",
+    nodes.Mul: "the operator *",
+    nodes.Pow: "the operator **",
+    nodes.Mod: "the operator %",
+    nodes.Add: "the operator +",
+}
+
+
+def parse(environment: SandboxedEnvironment, source: str) -> dict[str, nodes.Block]:
+    """The blocks of `source` by name, each checked against every rule here.
+
+    Raises:
+        TemplateInvalid: with the line of the first thing that breaks a rule.
+    """
+    if len(source) > MAX_SOURCE:
+        raise TemplateInvalid(
+            f"the template has {len(source)} characters and may have {MAX_SOURCE}; move facts into documents", 1
+        )
+    blocks: dict[str, nodes.Block] = {}
+    for block in _top_level(_tree(environment, source)):
+        if block.name not in BLOCKS:
+            raise TemplateInvalid(
+                f"there is no block '{block.name}' in a prompt; use one of {', '.join(BLOCKS)}", block.lineno
+            )
+        for child in block.iter_child_nodes():
+            _check(child, depth=1, looped=False)
+        _check_variables(block, variables(block))
+        blocks[block.name] = block
+    return blocks
+
+
+def variables(block: nodes.Block) -> set[str]:
+    """The names that `block` looks up when it is rendered, less those that this library defines for all blocks."""
+    tree = nodes.Template(block.body, lineno=1, environment=block.environment)
+    return meta.find_undeclared_variables(tree) - _CALLABLE
+
+
+def _tree(environment: SandboxedEnvironment, source: str) -> nodes.Template:
+    try:
+        return environment.parse(source)
+    except TemplateSyntaxError as error:
+        message = (error.message or "it can't be parsed").rstrip(".")
+        raise TemplateInvalid(f"{message}; correct the template there", error.lineno) from error
+    except (RecursionError, ValueError) as error:
+        raise TemplateInvalid("an expression is too deep or a number too long to read; make it simpler", 1) from error
+
+
+def _top_level(tree: nodes.Template) -> Iterator[nodes.Block]:
+    if not any(isinstance(node, nodes.Block) for node in tree.body):
+        yield nodes.Block("system", tree.body, False, False, lineno=1, environment=tree.environment)
+        return
+    for node in tree.body:
+        if isinstance(node, nodes.Block):
+            yield node
+        elif isinstance(node, nodes.Output):
+            _only_space(node)
+        else:
+            _check(node, depth=0, looped=False)
+            raise _outside(node.lineno)
+
+
+def _only_space(output: nodes.Output) -> None:
+    for node in output.nodes:
+        if not isinstance(node, nodes.TemplateData):
+            raise _outside(node.lineno)
+        if node.data.strip():
+            blank = re.match(r"\s*", node.data)
+            raise _outside(node.lineno + (blank.group().count("\n") if blank else 0))
+
+
+def _outside(line: int) -> TemplateInvalid:
+    return TemplateInvalid("what stands outside the blocks would never reach the model; move it into a block", line)
+
+
+def _check(node: nodes.Node, depth: int, looped: bool) -> None:
+    if not isinstance(node, _ALLOWED):
+        said = _SAID.get(type(node), f"a Jinja {type(node).__name__.lower()}")
+        raise TemplateInvalid(
+            f"{said} is not available in prompts; use variables, if, for and the filters {_FILTER_LIST}", node.lineno
+        )
+    if depth > MAX_DEPTH:
+        raise TemplateInvalid("the template is nested too deeply; make it simpler", node.lineno)
+    _check_names(node)
+    is_loop = isinstance(node, nodes.For)
+    if is_loop and (looped or node.recursive):
+        raise TemplateInvalid("a loop can't stand in another or be recursive; put loops side by side", node.lineno)
+    for child in node.iter_child_nodes():
+        _check(child, depth + 1, looped or is_loop)
+    if is_loop and not _is_passages(node.iter):
+        node.iter = nodes.Filter(
+            node.iter, BOUNDED, [], [], None, None, lineno=node.lineno, environment=node.environment
+        )
+
+
+def _check_names(node: nodes.Node) -> None:
+    match node:
+        case nodes.Block():
+            raise TemplateInvalid(
+                f"the block '{node.name}' stands inside another; put blocks side by side", node.lineno
+            )
+        case nodes.Filter() if node.name not in FILTER_NAMES:
+            raise TemplateInvalid(
+                f"there is no filter '{node.name}' in prompts; use one of {_FILTER_LIST}", node.lineno
+            )
+        case nodes.Call() if not (isinstance(node.node, nodes.Name) and node.node.name in _CALLABLE):
+            raise TemplateInvalid(
+                "only range(…) and super() can be called in a prompt; use a filter, as in {{ name | upper }}",
+                node.lineno,
+            )
+        case nodes.Getattr(node=nodes.Name(name="loop"), attr=name) if name not in LOOP_FIELDS:
+            raise TemplateInvalid(
+                f"'loop.{name}' is not available, because what stands behind in the list may be dropped later; "
+                f"use one of {', '.join(sorted(LOOP_FIELDS))}",
+                node.lineno,
+            )
+        case nodes.Name(name=name) | nodes.Getattr(attr=name) | nodes.Getitem(arg=nodes.Const(value=str(name))):
+            if name.startswith("_") or name == "self":
+                raise TemplateInvalid(f"the name '{name}' is private to Python; use another name", node.lineno)
+        case _:
+            pass
+
+
+def _check_variables(block: nodes.Block, used: set[str]) -> None:
+    wrong = sorted(used & REQUEST_VARIABLES - BLOCKS[block.name])
+    if wrong:
+        line = next((n.lineno for n in block.find_all(nodes.Name) if n.name == wrong[0]), block.lineno)
+        why = (
+            "it would change the start of the prompt with every request and so empty the engine's prefix cache; "
+            "use it in the block evidence or question"
+            if block.name == "system"
+            else f"it has {', '.join(sorted(BLOCKS[block.name]))} and the release's variables"
+        )
+        raise TemplateInvalid(f"the block {block.name} can't use '{wrong[0]}': {why}", line)
+    essential = _ESSENTIAL.get(block.name)
+    if essential and essential not in used and not _inherits(block):
+        raise TemplateInvalid(
+            f"the block {block.name} never uses '{essential}', so the model would not see it; print it there",
+            block.lineno,
+        )
+    walked = {id(loop.iter) for loop in block.find_all(nodes.For)}
+    for name in block.find_all(nodes.Name):
+        if _is_passages(name) and id(name) not in walked:
+            raise TemplateInvalid(
+                "passages can only be looped over, because the last of them may be dropped later; "
+                "write {% for passage in passages %}",
+                name.lineno,
+            )
+
+
+def _is_passages(node: nodes.Node) -> bool:
+    return isinstance(node, nodes.Name) and node.name == "passages"
+
+
+def _inherits(block: nodes.Block) -> bool:
+    return any(isinstance(call.node, nodes.Name) and call.node.name == "super" for call in block.find_all(nodes.Call))
+
+
+_FILTER_LIST = ", ".join(sorted(FILTER_NAMES))

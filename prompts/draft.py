@@ -1,0 +1,295 @@
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from itertools import accumulate
+from typing import Any, Literal, TypeAlias, cast
+
+import msgspec
+
+from prompts.conversation import Message, split
+from prompts.errors import ContextTooLong
+from prompts.template import Template
+from prompts.text import clean, neutralise, one_line
+
+Part: TypeAlias = Literal["system", "instructions", "turn", "passage", "question"]
+_GAP = "\n\n"
+_LABEL = "Instructions from the application:\n"
+
+
+class Evidence(msgspec.Struct, frozen=True):
+    """A passage as the model sees it; `number` is the mark by which the answer cites it."""
+
+    number: int
+    title: str
+    text: str
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """A piece of the prompt that is counted by itself.
+
+    `messages` is how many messages it opens: a chat template puts tokens around each, and they aren't in the text.
+    """
+
+    part: Part
+    text: str
+    messages: int = 0
+
+
+class Rendered(msgspec.Struct, frozen=True):
+    """What goes to the engine, and what became of the rest. `parts` are tokens by part, all five always there."""
+
+    messages: list[dict[str, Any]]
+    used_passages: list[int]
+    dropped_passages: list[int]
+    dropped_turns: int
+    parts: dict[Part, int]
+
+
+class Draft(msgspec.Struct, frozen=True):
+    """A prompt before its budget is known: `segments` are to be counted, then `fit` chooses among them.
+
+    Attributes:
+        segments: system, instructions if any, one per turn, one per passage (with its share of the evidence block);
+            then the part `question`: the words for no evidence if passages were asked for, and the question; then, of
+            the part `turn` but never dropped, what follows the question, if anything does.
+        head: how many segments come before the first turn.
+        numbers: the passages as given, best first.
+        ranks: of the passages that the evidence block prints: one passage segment each.
+        evidence: the evidence block in pieces, each with the rank (from 1) of the passage that printed it, 0 for none.
+    """
+
+    segments: tuple[Segment, ...]
+    head: int
+    system: str
+    turns: tuple[tuple[dict[str, Any], ...], ...]
+    numbers: tuple[int, ...]
+    ranks: tuple[int, ...]
+    evidence: tuple[tuple[int, str], ...]
+    no_evidence: str | None
+    question: str
+    after: tuple[dict[str, Any], ...]
+
+    def fit(self, sizes: Sequence[int], budget: int) -> Rendered:
+        """Choose the turns and passages that fit into `budget` tokens.
+
+        Passages go from the worst rank, turns from the oldest, each whole. While both are too much, each side may fill
+        half of what is free and what the other leaves; the best passage goes before any turn. If not even that one
+        fits, the template's words for no evidence stand in, so that the model doesn't answer from memory.
+
+        Args:
+            sizes: tokens of each of `segments`, in their order.
+            budget: tokens for the whole prompt.
+
+        Raises:
+            ContextTooLong: what can't be dropped is already more than `budget`.
+        """
+        if len(sizes) != len(self.segments):
+            raise ValueError(f"{len(sizes)} sizes for {len(self.segments)} segments; count each segment once")
+        middle = self.head + len(self.turns)
+        tail = middle + len(self.ranks)
+        turns, passages = sizes[self.head : middle], sizes[middle:tail]
+        instead = sizes[tail] if self.no_evidence is not None else 0
+        fixed = sum(sizes) - sum(turns) - sum(passages) - instead
+        needed = fixed + min([instead, *passages[:1]])
+        if needed > budget:
+            raise ContextTooLong(needed, budget)
+        free = budget - fixed
+        if passages and passages[0] <= free:
+            used, kept = _choose(passages, turns, free)
+        else:
+            used, kept = _choose((), turns, free - instead)
+
+        parts: dict[Part, int] = {"system": 0, "instructions": 0, "turn": 0, "passage": 0, "question": 0}
+        for segment, size in zip(self.segments, sizes, strict=True):
+            parts[segment.part] += size
+        dropped_turns = len(turns) - kept
+        parts["turn"] -= sum(turns[:dropped_turns])
+        parts["passage"] -= sum(passages[used:])
+        parts["question"] -= instead if used else 0
+        shown = set(self.ranks[:used])
+        return Rendered(
+            messages=self._messages(used, dropped_turns),
+            used_passages=[self.numbers[rank - 1] for rank in self.ranks[:used]],
+            dropped_passages=[number for rank, number in enumerate(self.numbers, 1) if rank not in shown],
+            dropped_turns=dropped_turns,
+            parts=parts,
+        )
+
+    def _messages(self, used: int, dropped_turns: int) -> list[dict[str, Any]]:
+        messages: list[dict[str, Any]] = [{"role": "system", "content": self.system}] if self.system else []
+        for turn in self.turns[dropped_turns:]:
+            messages += [dict(message) for message in turn]
+        before = _upto(self.evidence, self.ranks[used - 1]) if used else self.no_evidence
+        messages.append({"role": "user", "content": before + _GAP + self.question if before else self.question})
+        messages += [dict(message) for message in self.after]
+        return messages
+
+
+def draft(
+    template: Template,
+    *,
+    question: str,
+    instructions: str | None = None,
+    history: Sequence[Message] = (),
+    passages: Sequence[Evidence] | None = None,
+    variables: Mapping[str, Any] | None = None,
+    cite: bool = True,
+    after: Sequence[Message] = (),
+) -> Draft:
+    """Render every text that the prompt for one question may need. Pure: equal arguments give equal bytes.
+
+    Args:
+        template: gives the wording.
+        question: the last user turn.
+        instructions: the client's own system text; it stands in the system message, after the template's, labelled.
+        history: the messages before the question, oldest first, without system messages.
+        passages: best first. None leaves evidence out; an empty sequence is a search that found nothing.
+        variables: the release's, by name: text, numbers, booleans, and lists and mappings of them.
+        cite: whether the answer is to carry marks; off for JSON and tool calls.
+        after: messages behind the question, such as a tool call and its results; never dropped.
+
+    Raises:
+        TemplateFailed: the template can't be rendered with these values.
+    """
+    values = {name: value for name, value in (variables or {}).items() if name in template.variables}
+    rules = neutralise(template.render("system", values))
+    added = neutralise(instructions.strip()) if instructions else ""
+    if rules and added:
+        added = _GAP + _LABEL + added
+    values["cite"] = cite
+    turns = _turns(history)
+    tail = tuple(_message(message) for message in after)
+    shown = _shown(passages or ())
+    size = sum(len(passage["title"]) + len(passage["text"]) for passage in shown)
+    evidence = template.render_evidence(values, shown, size) if shown else []
+    shares = _shares(evidence)
+    no_evidence = None if passages is None else neutralise(template.render("no_evidence", values))
+    asked = neutralise(template.render("question", values | {"question": question}, len(question)))
+
+    segments = [Segment("system", rules, messages=1 if rules or added else 0)]
+    if added:
+        segments.append(Segment("instructions", added))
+    head = len(segments)
+    segments += [Segment("turn", _counted(turn), messages=len(turn)) for turn in turns]
+    segments += [Segment("passage", share) for share in shares.values()]
+    if no_evidence is not None:
+        segments.append(Segment("question", no_evidence and no_evidence + _GAP))
+    segments.append(Segment("question", asked, messages=1))
+    if tail:
+        segments.append(Segment("turn", _counted(tail), messages=len(tail)))
+    return Draft(
+        segments=tuple(segments),
+        head=head,
+        system=rules + added,
+        turns=turns,
+        numbers=tuple(passage.number for passage in passages or ()),
+        ranks=tuple(shares),
+        evidence=tuple(evidence),
+        no_evidence=no_evidence,
+        question=asked,
+        after=tail,
+    )
+
+
+def render_row(
+    template: Template,
+    messages: Sequence[Message],
+    passages: Sequence[Evidence] | None,
+    *,
+    variables: Mapping[str, Any] | None = None,
+    cite: bool = True,
+) -> list[dict[str, Any]]:
+    """A training row's messages as serving would send them, followed by the row's reply.
+
+    The question is the last user message; what stands behind it, the reply with its `fields`, ends the row.
+
+    Raises:
+        NoQuestion: no message has the role `user`.
+        TemplateFailed: the template can't be rendered with these values.
+    """
+    said = split(messages)
+    row = draft(
+        template,
+        question=said.question,
+        instructions=said.instructions,
+        history=said.history,
+        passages=passages,
+        variables=variables,
+        cite=cite,
+        after=said.after,
+    )
+    return row.fit([0] * len(row.segments), budget=0).messages
+
+
+def _choose(passages: Sequence[int], turns: Sequence[int], free: int) -> tuple[int, int]:
+    """How many passages from the best and how many turns from the newest go into `free` tokens."""
+    totals = [0, *accumulate(passages)]
+    share = max(free // 2, free - sum(turns), *totals[:2])
+    used = bisect_right(totals, share) - 1
+    left = free - totals[used]
+    kept = 0
+    for size in reversed(turns):
+        if size > left:
+            break
+        left -= size
+        kept += 1
+    used = bisect_right(totals, totals[used] + left) - 1
+    return used, kept
+
+
+def _shown(passages: Sequence[Evidence]) -> list[dict[str, Any]]:
+    return [{"number": p.number, "title": one_line(p.title), "text": clean(p.text)} for p in passages]
+
+
+def _upto(evidence: Sequence[tuple[int, str]], rank: int) -> str:
+    return neutralise("".join([piece for at, piece in evidence if at <= rank]).strip())
+
+
+def _shares(evidence: Sequence[tuple[int, str]]) -> dict[int, str]:
+    """What each passage adds to the evidence block, by rank; the first one brings the words around it."""
+    pieces: dict[int, list[str]] = {}
+    for rank, piece in evidence:
+        if rank:
+            pieces.setdefault(rank, []).append(piece)
+    shares = {rank: share for rank in sorted(pieces) if (share := "".join(pieces[rank])).strip()}
+    if shares:
+        first = next(iter(shares))
+        shares[first] = _upto(evidence, first) + _GAP
+    return shares
+
+
+def _turns(history: Sequence[Message]) -> tuple[tuple[dict[str, Any], ...], ...]:
+    """The history in turns: a user message with all that answers it. What comes before the first one is a turn too."""
+    turns: list[list[dict[str, Any]]] = []
+    for message in history:
+        if message.role == "user" or not turns:
+            turns.append([])
+        turns[-1].append(_message(message))
+    return tuple(map(tuple, turns))
+
+
+def _message(message: Message) -> dict[str, Any]:
+    fields = {name: _safe(value) for name, value in message.fields.items()} if message.fields else {}
+    return {"role": message.role, "content": neutralise(message.content), **fields}
+
+
+def _safe(value: Any) -> Any:
+    match value:
+        case str():
+            return neutralise(value)
+        case list() | tuple():
+            return [_safe(item) for item in cast("Sequence[Any]", value)]
+        case Mapping():
+            return {name: _safe(item) for name, item in cast("Mapping[str, Any]", value).items()}
+        case _:
+            return value
+
+
+def _counted(messages: Sequence[Mapping[str, Any]]) -> str:
+    """The text that stands for `messages` when tokens are counted: their contents, and other members as JSON."""
+    texts: list[str] = []
+    for message in messages:
+        texts.append(message["content"])
+        if len(message) > 2:
+            rest = {name: value for name, value in message.items() if name not in ("role", "content")}
+            texts.append(msgspec.json.encode(rest).decode())
+    return "\n".join(texts)

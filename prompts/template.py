@@ -1,0 +1,134 @@
+import hashlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import TracebackType
+from typing import Any, TypeAlias
+
+from jinja2 import Template as JinjaTemplate
+from jinja2 import TemplateError, TemplateRuntimeError, nodes
+from jinja2.runtime import Context
+
+from prompts import _syntax
+from prompts._sandbox import Sandbox, sandbox
+from prompts.default import DEFAULT
+from prompts.errors import TemplateFailed, TemplateInvalid
+
+# A block may print everything it is given twice over, and this many characters of its own.
+OWN_CHARACTERS = 65_536
+
+_Block: TypeAlias = Callable[[Context], Iterator[str]]
+
+
+class Template:
+    """A compiled source. Immutable, safe to share between threads and tasks; make one with `compile`.
+
+    Attributes:
+        source: the text as given.
+        digest: sha256 of the source's UTF-8 bytes, in hex. Blocks taken from `DEFAULT` aren't part of it.
+        variables: the names that have to come with the release, those with a `default(…)` included.
+    """
+
+    def __init__(self, source: str, variables: frozenset[str], own: JinjaTemplate, default: JinjaTemplate) -> None:
+        self.source = source
+        self.digest = hashlib.sha256(source.encode()).hexdigest()
+        self.variables = variables
+        self._own = own
+        # Each name with its block functions from the source's to the default's, as Jinja's inheritance stacks them.
+        self._stacks: dict[str, list[_Block]] = {
+            name: [*([own.blocks[name]] if name in own.blocks else []), default.blocks[name]] for name in _syntax.BLOCKS
+        }
+
+    def render(self, block: str, variables: Mapping[str, Any], size: int = 0) -> str:
+        """The text of one block, without space around it.
+
+        Args:
+            block: `system`, `no_evidence` or `question`.
+            variables: what the block may look up.
+            size: characters of the request's own texts among the variables; it raises the limit on the result.
+
+        Raises:
+            TemplateFailed: a variable is missing, or the template did something that it must not do.
+        """
+        return "".join(self._run(block, dict(variables), size)).strip()
+
+    def render_evidence(
+        self, variables: Mapping[str, Any], passages: Sequence[Mapping[str, Any]], size: int = 0
+    ) -> list[tuple[int, str]]:
+        """The evidence block in pieces, each with the passage (from 1) that printed it, or 0 for what is around them.
+
+        The pieces up to passage k, joined, are the block as rendered with only the first k passages: a template can do
+        nothing with passages but walk them, and can't look ahead. Arguments and errors are those of `render`.
+        """
+        walk = _Walk(passages)
+        return [(walk.current, piece) for piece in self._run("evidence", {**variables, "passages": walk}, size)]
+
+    def _run(self, block: str, variables: dict[str, Any], size: int) -> Iterator[str]:
+        environment = self._own.environment
+        context = Context(environment, {**environment.globals, **variables}, None, {})
+        context.blocks = self._stacks
+        left = limit = OWN_CHARACTERS + 2 * size
+        try:
+            for piece in self._stacks[block][0](context):
+                # The 1 makes a loop that prints nothing end as well.
+                left -= len(piece) + 1
+                if left < 0:
+                    raise TemplateRuntimeError(f"the block {block} prints over {limit} characters; print less in loops")
+                yield piece
+        except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
+            raise TemplateFailed(_said(error), self._line(error.__traceback__)) from error
+
+    def _line(self, traceback: TracebackType | None) -> int | None:
+        line = None
+        while traceback is not None:
+            if traceback.tb_frame.f_globals.get("__jinja_template__") is self._own:
+                line = self._own.get_corresponding_lineno(traceback.tb_lineno)
+            traceback = traceback.tb_next
+        return line
+
+
+class _Walk:
+    """Passages that know which of them a loop is at."""
+
+    def __init__(self, passages: Sequence[Mapping[str, Any]]) -> None:
+        self.current = 0
+        self._passages = passages
+
+    def __iter__(self) -> Iterator[Mapping[str, Any]]:
+        for self.current, passage in enumerate(self._passages, 1):  # noqa: B020
+            yield passage
+        self.current = 0
+
+
+def compile(source: str) -> Template:
+    """Check and compile a template's source; see `DEFAULT` for the blocks, which it may leave out.
+
+    A source without blocks is the system block. `{{ super() }}` is the default's text of a block.
+
+    Raises:
+        TemplateInvalid: the source breaks a rule; the message names it, and the line.
+    """
+    environment = sandbox()
+    own = _syntax.parse(environment, source)
+    default = _syntax.parse(environment, DEFAULT)
+    used = set[str]().union(*(_syntax.variables(block) for block in own.values()))
+    return Template(
+        source,
+        frozenset(used - _syntax.REQUEST_VARIABLES),
+        _compiled(environment, own),
+        _compiled(environment, default),
+    )
+
+
+def _compiled(environment: Sandbox, blocks: Mapping[str, nodes.Block]) -> JinjaTemplate:
+    tree = nodes.Template(list(blocks.values()), lineno=1)
+    tree.set_environment(environment)
+    try:
+        return environment.from_string(tree)
+    except (TemplateError, SyntaxError, RecursionError, ValueError) as error:
+        line = getattr(error, "lineno", None) or 1
+        raise TemplateInvalid(f"{_said(error)}; correct the template there", line) from error
+
+
+def _said(error: BaseException) -> str:
+    if isinstance(error, TemplateError):
+        return error.message or type(error).__name__
+    return f"{error}; compare and use only values of the kinds that belong together"

@@ -1,0 +1,63 @@
+"""Making text that others wrote safe to put into a prompt, and still readable."""
+
+import re
+
+# A tokenizer turns a special token's exact spelling into the token itself, wherever it stands. One space after the
+# opening bracket breaks the spelling, leaves the text readable, and can't make another token: a second pass is a no-op.
+_SPECIAL_ANGLE = re.compile(
+    r"<(?=[|｜][^\s>]"  # <|im_end|>, <|turn>, and the full-width bars of DeepSeek
+    r"|/?[\w▁-]{1,40}[|｜]>"  # <turn|>
+    r"|/?(?:s|bos|eos|pad|unk|mask|cls|sep|(?:start|end)_of_\w{1,30}|tool_(?:call|response)s?|(?:extra_id_|unused|reserved)\w{1,30})>"
+    r"|</?SYS>>)"
+)
+_SPECIAL_SQUARE = re.compile(
+    r"\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_(?:CALLS|RESULTS|CONTENT)|ARGS|CALL_ID|IMG\w{0,10}|THINK"
+    r"|PREFIX|MIDDLE|SUFFIX|BOS|EOS|PAD|UNK|CLS|SEP|MASK|gMASK|sop)\])"
+)
+
+# Nothing of this can be seen, and all of it can carry words that a reader of the document never saw: zero-width
+# characters, direction overrides, variation selectors (bar emoji's own), tags, control characters, lone surrogates.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f"
+    "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff\U000e0000-\U000e0fff]"
+)
+_CONTROL = dict.fromkeys(c for c in (*range(0x20), 0x7F) if chr(c) not in "\t\n\r")
+# Persian, the scripts of India and joined emoji need the two joiners, one at a time, between characters beyond ASCII.
+_STRAY_JOINER = re.compile(
+    "(?<![^\x00-\x7f\u200c\u200d])[\u200c\u200d]+|[\u200c\u200d]{2,}|[\u200c\u200d](?![^\x00-\x7f\u200c\u200d])"
+)
+_LEADING_MARK = re.compile(r"^([ \t]*)\[(\d{1,4})\]", re.MULTILINE)
+
+
+def neutralise(text: str) -> str:
+    """Break the spelling of every chat-template control token in `text`, so that it can't open or close a turn.
+
+    `<|im_end|>` becomes `< |im_end|>` and `[INST]` becomes `[ INST]`. Idempotent; other text comes back unchanged.
+    """
+    if "<" in text:
+        text = _SPECIAL_ANGLE.sub("< ", text)
+    if "[" in text:
+        text = _SPECIAL_SQUARE.sub("[ ", text)
+    return text
+
+
+def clean(text: str) -> str:
+    """What a reader of a document sees of its `text`: no invisible characters, one kind of line end, no outer space.
+
+    A line that opens like a passage's own number, `[2]`, is written `(2)`: a document must not look like another one.
+    Idempotent.
+    """
+    if text.isascii():
+        text = text.translate(_CONTROL)
+    else:
+        text = _STRAY_JOINER.sub("", _INVISIBLE.sub("", text))
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if "[" in text:
+        text = _LEADING_MARK.sub(r"\1(\2)", text)
+    return text.strip()
+
+
+def one_line(text: str) -> str:
+    """`text` cleaned, as one line: for titles, which must not be able to begin a paragraph of their own."""
+    return " ".join(clean(text).split())
