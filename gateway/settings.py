@@ -13,6 +13,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 __all__ = ["Settings", "SettingsError", "load_settings"]
 
 _PREFIX = "BRAID_"
+_NO_SETTINGS = {"BRAID_CONFIG", "BRAID_URL", "BRAID_KEY"}  # the last two tell the command line where a gateway is
 
 
 class SettingsError(Exception):
@@ -114,7 +115,7 @@ def load_settings(flags: Mapping[str, Any] | None = None, *, file: Path | None =
         if key not in known:
             raise SettingsError(f"{path}: there is no setting {key!r}.{_suggest(key, known)}")
     for name in os.environ:
-        if name.startswith(_PREFIX) and not name.startswith("BRAID_TEST_") and name != "BRAID_CONFIG":
+        if name.startswith(_PREFIX) and not name.startswith("BRAID_TEST_") and name not in _NO_SETTINGS:
             key = name.removeprefix(_PREFIX).lower()
             if key.removesuffix("_file") not in known:
                 raise SettingsError(f"The environment has {name}, which is no setting.{_suggest(key, known, _PREFIX)}")
