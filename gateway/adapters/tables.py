@@ -12,7 +12,9 @@ class AdapterRow(Owned):
     """LoRA weights of one tenant, at ``adapters/<digest>/`` in the artifacts.
 
     ``model`` is the name that clients use (``ft:…``), ``served_name`` the one that the engine uses. ``status``:
-    ``checking`` → ``ready`` | ``refused`` (with ``reason``); ``deleted`` keeps the row, so that a name is never reused.
+    ``checking`` (an import before its verdict: no digest yet, its id stands in for the names) → ``probing`` (passed the
+    verdict, engines load it) → ``ready`` | ``refused`` (with ``reason``). ``deleted`` keeps the row, so that its name
+    is never given to other bytes.
     """
 
     __tablename__ = "adapters"

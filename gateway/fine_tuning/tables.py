@@ -9,7 +9,10 @@ __all__ = ["CheckpointRow", "EventRow", "FineTuningJobRow"]
 
 
 class FineTuningJobRow(Owned):
-    """A fine-tuning job as OpenAI's contract shows it; the durable work behind it is ``job_id``."""
+    """A fine-tuning job as OpenAI's contract shows it; the durable work behind it is ``job_id``.
+
+    ``hyperparameters`` are numbers, chosen at creation where the request said ``auto``. ``result_files`` are ids.
+    """
 
     __tablename__ = "fine_tuning_jobs"
 
@@ -18,6 +21,7 @@ class FineTuningJobRow(Owned):
     fine_tuned_model: Mapped[str | None]
     training_file: Mapped[str]
     validation_file: Mapped[str | None]
+    result_files: Mapped[list[str]]
     hyperparameters: Mapped[dict[str, Any]]
     suffix: Mapped[str | None]
     seed: Mapped[int]
