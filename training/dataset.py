@@ -1,0 +1,142 @@
+"""Training rows in OpenAI's fine-tuning format, checked so that each problem names its row."""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+Text = Annotated[str, Meta(min_length=1)]
+
+
+class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A piece of text content; pictures and sound can't be trained on here."""
+
+    type: Literal["text"]
+    text: str
+
+
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One turn.
+
+    Attributes:
+        weight: Of an assistant's turn: 0 keeps it as context without learning it.
+    """
+
+    role: Literal["system", "developer", "user", "assistant"]
+    content: str | list[Part]
+    name: str | None = None
+    weight: Literal[0, 1] | None = None
+
+    @property
+    def text(self) -> str:
+        """The content as one text, its parts joined by line breaks as vLLM joins them."""
+        return self.content if isinstance(self.content, str) else "\n".join(part.text for part in self.content)
+
+    @property
+    def learnt(self) -> bool:
+        return self.role == "assistant" and self.weight != 0
+
+
+class RowPassage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A passage that the row's prompt will show."""
+
+    title: str
+    text: Text
+
+
+class RowContext(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Braid's own addition to a row."""
+
+    passages: list[RowPassage]
+
+
+class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    messages: list[Message]
+    braid: RowContext | None = None
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A sound row.
+
+    Attributes:
+        number: Its line in the file, from 1.
+        passages: What its prompt should show; empty where the row doesn't say.
+    """
+
+    number: int
+    messages: list[Message]
+    passages: list[RowPassage]
+
+
+class Problem(msgspec.Struct, frozen=True):
+    """What is wrong with a row.
+
+    Attributes:
+        row: Its line in the file, from 1.
+    """
+
+    row: int
+    message: str
+
+
+class DatasetReport(msgspec.Struct, frozen=True):
+    """The result of a check.
+
+    Attributes:
+        rows: How many rows there are, sound or not.
+    """
+
+    rows: int
+    problems: list[Problem]
+
+
+def check_rows(data: bytes) -> DatasetReport:
+    """Checks a JSONL file; blank lines are not rows, but count as lines."""
+    rows, problems = read_rows(data)
+    return DatasetReport(len(rows) + len(problems), problems)
+
+
+def read_rows(data: bytes) -> tuple[list[Row], list[Problem]]:
+    """Splits a JSONL file into its sound rows and the problems of the others, one a row."""
+    rows: list[Row] = []
+    problems: list[Problem] = []
+    for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            content = msgspec.json.decode(line, type=_Line)
+        except msgspec.ValidationError as error:
+            problems.append(Problem(number, f"{error}. {_advice(line)}"))
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            problems.append(Problem(number, f"Not one JSON object a line: {error}."))
+        else:
+            fault = _fault(content.messages)
+            if fault:
+                problems.append(Problem(number, fault))
+            else:
+                passages = content.braid.passages if content.braid else []
+                rows.append(Row(number, content.messages, passages))
+    return rows, problems
+
+
+def _advice(line: bytes) -> str:
+    if b'"preferred_output"' in line:
+        return (
+            "This is a preference row, and only supervised rows can be trained on: give the better reply as messages."
+        )
+    if any(word in line for word in (b'"tools"', b'"functions"', b'"tool_calls"', b'"function_call"')):
+        return "Rows with tools can't be trained on: leave out the keys about tools and functions, and tool turns."
+    return 'A row is {"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}.'
+
+
+def _fault(messages: list[Message]) -> str | None:
+    for index, message in enumerate(messages):
+        if message.weight is not None and message.role != "assistant":
+            return f"messages[{index}] is a {message.role}'s and has a weight. Only assistant turns can have one."
+        if message.role == "assistant" and not message.text.strip():
+            return f"messages[{index}] is an empty reply. Write the reply that is to be learnt, or remove the turn."
+    if not messages or messages[-1].role != "assistant":
+        return "The last message is not an assistant's. End the row with the reply that is to be learnt."
+    if not any(message.learnt for message in messages):
+        return "All assistant turns have weight 0, so there is nothing to learn. Remove the row, or a weight."
+    return None

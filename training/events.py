@@ -1,0 +1,116 @@
+"""What a run tells: one JSON object a line, named by its key `event`."""
+
+import msgspec
+
+from training.dataset import Problem
+from training.manifest import Manifest
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=str.lower):
+    pass
+
+
+class Started(_Event, frozen=True, kw_only=True):
+    """The rows are rendered and the model is loaded.
+
+    Attributes:
+        rows: Rows to train on.
+        dropped: Rows that were left out, and why.
+        tokens: Of all rows, once.
+        reply_tokens: Those among them that the loss is on.
+        device: Where it runs: `cpu` or `cuda`.
+        dtype: Of the base weights while training.
+    """
+
+    rows: int
+    dropped: list[Problem]
+    steps: int
+    tokens: int
+    reply_tokens: int
+    device: str
+    dtype: str
+
+
+class Step(_Event, frozen=True, kw_only=True):
+    """One optimizer step is done.
+
+    Attributes:
+        step: From 1.
+        epoch: Passes over the rows so far, a fraction.
+        loss: Mean over the step's reply tokens, before the update.
+        mean_token_accuracy: Share of reply tokens that were the model's first choice, before the update.
+        learning_rate: That the step used.
+        tokens_per_second: Over the run so far, padding not counted.
+        seconds_left: Until the last step.
+        trained_tokens: So far, padding not counted.
+    """
+
+    step: int
+    steps: int
+    epoch: float
+    loss: float
+    mean_token_accuracy: float
+    learning_rate: float
+    tokens_per_second: float
+    seconds_left: float
+    trained_tokens: int
+
+
+class Metrics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Measured at a checkpoint; the names are OpenAI's.
+
+    Attributes:
+        train_loss: Mean over the epoch's reply tokens.
+        valid_loss: Mean over all validation rows' reply tokens; absent without validation rows.
+    """
+
+    step: int
+    train_loss: float
+    train_mean_token_accuracy: float
+    valid_loss: float | None = None
+    valid_mean_token_accuracy: float | None = None
+
+
+class Checkpoint(_Event, frozen=True, kw_only=True):
+    """An epoch is over."""
+
+    step: int
+    epoch: int
+    metrics: Metrics
+
+
+class Notice(_Event, frozen=True, kw_only=True, tag="warning"):
+    """Something its reader should know; the run goes on."""
+
+    code: str
+    message: str
+
+
+class Finished(_Event, frozen=True, kw_only=True):
+    """The adapter lies in its folder, complete."""
+
+    manifest: Manifest
+
+
+class Failed(_Event, frozen=True, kw_only=True):
+    """The last event of a run that made nothing.
+
+    Attributes:
+        problems: Rows that are at fault, where rows are.
+    """
+
+    code: str
+    message: str
+    problems: list[Problem] = []
+
+
+Event = Started | Step | Checkpoint | Notice | Finished | Failed
+
+
+def decode_event(line: bytes) -> Event:
+    """Reads one line of a run's output.
+
+    Raises:
+        msgspec.MsgspecError: The line is no event.
+    """
+    return msgspec.json.decode(line, type=Event)

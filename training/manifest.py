@@ -1,0 +1,99 @@
+"""The manifest: what an adapter is, from what it was made, and how to tell that an engine really applies it."""
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+
+from training.spec import Recipe
+
+CONFIG_FILE = "adapter_config.json"
+WEIGHTS_FILE = "adapter_model.safetensors"
+MANIFEST_FILE = "manifest.json"
+
+_CHUNK_BYTES = 4 * 2**20
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """Teacher-forced log-probabilities, computed in float32: an engine that applies the adapter reproduces them.
+
+    Attributes:
+        tokens: Token ids of a rendered conversation, up to the last scored one.
+        start: Index of the first scored token (`from` in JSON).
+        logprobs: The adapter's natural log-probability of each token from `start` on, given all before it.
+        base_logprobs: The base model's, of the same tokens.
+    """
+
+    tokens: list[int]
+    start: int = msgspec.field(name="from")
+    logprobs: list[float]
+    base_logprobs: list[float]
+
+
+class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+    """Written last into a finished adapter's folder.
+
+    Attributes:
+        adapter_digest: See `AdapterDigest`.
+        base_digest: See `training.checkpoint.weights_digest`.
+        chat_template_digest: Of the template that rendered the rows.
+        recipe: With the learning rate that was used.
+        rows: Rows trained on, after dropping.
+        trained_tokens: Tokens that went through the model over all epochs.
+        losses: Mean loss a reply token, of each step.
+        versions: Of the packages that made it.
+    """
+
+    adapter_digest: str
+    base_digest: str
+    base_name: str
+    chat_template_digest: str
+    rank: int
+    recipe: Recipe
+    rows: int
+    trained_tokens: int
+    losses: list[float]
+    probe: list[Probe]
+    versions: dict[str, str]
+
+
+class Reference(msgspec.Struct, frozen=True, kw_only=True):
+    """What `python -m training reference` writes for an adapter that was trained elsewhere."""
+
+    adapter_digest: str
+    base_digest: str
+    chat_template_digest: str
+    probe: list[Probe]
+
+
+class AdapterDigest:
+    """The identity of an adapter: SHA-256 over the length of its config, its config and its weights."""
+
+    def __init__(self, config: bytes) -> None:
+        self._hash = hashlib.sha256(len(config).to_bytes(8, "little") + config)
+
+    def update(self, weights: bytes | memoryview) -> None:
+        """Takes the next bytes of the weights file."""
+        self._hash.update(weights)
+
+    def hexdigest(self) -> str:
+        return self._hash.hexdigest()
+
+
+def digest_adapter(directory: Path) -> str:
+    """The digest of an adapter's folder, 64 hex digits."""
+    digest = AdapterDigest((directory / CONFIG_FILE).read_bytes())
+    with (directory / WEIGHTS_FILE).open("rb") as weights:
+        while chunk := weights.read(_CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def read_manifest(directory: Path) -> Manifest:
+    """Reads a finished adapter's manifest.
+
+    Raises:
+        FileNotFoundError: The folder has none, so it was trained elsewhere or isn't finished.
+        msgspec.MsgspecError: It is not a manifest.
+    """
+    return msgspec.json.decode((directory / MANIFEST_FILE).read_bytes(), type=Manifest)

@@ -1,0 +1,114 @@
+"""The adapter's `adapter_config.json`: only what vLLM really applies is let through."""
+
+import math
+from collections.abc import Collection
+from typing import Any
+
+import msgspec
+
+from training.verdict.reasons import Reason, examples
+
+MAX_SCALE = 100.0
+"""Limit of the factor on the update. Real ones are 0.5 to 32; a huge one has the effect of huge weights."""
+
+_ANY_VALUE = frozenset(
+    {
+        "auto_mapping", "base_model_name_or_path", "exclude_modules", "inference_mode", "layers_pattern",
+        "layers_to_transform", "lora_dropout", "megatron_core", "peft_version", "qalora_group_size", "revision",
+        "task_type",
+    }
+)  # fmt: skip
+"""Keys that change nothing about how the weights are applied."""
+
+_INITS = frozenset({"gaussian", "eva", "orthogonal"})
+"""Starting points that leave the base as it is. PiSSA, OLoRA, CorDA and LoftQ change the base's own weights."""
+
+
+class AdapterConfig(msgspec.Struct, frozen=True):
+    """The keys that are applied."""
+
+    peft_type: str
+    r: int = 0
+    lora_alpha: float = 0.0
+    target_modules: list[str] | str | None = None
+    base_model_name_or_path: str | None = None
+    bias: str = "none"
+    use_rslora: bool = False
+    init_lora_weights: bool | str | None = True
+
+    @property
+    def scale(self) -> float:
+        """The factor on the update; meaningful for a rank of 1 or more."""
+        return self.lora_alpha / (math.sqrt(self.r) if self.use_rslora else self.r)
+
+    def targets(self, module: str) -> bool:
+        """Whether `target_modules` names a module, by its full name or the end of it, as PEFT matches."""
+        if not isinstance(self.target_modules, list):
+            return self.target_modules == "all-linear"
+        return any(module == name or module.endswith(f".{name}") for name in self.target_modules)
+
+
+_APPLIED = frozenset(AdapterConfig.__struct_fields__)
+
+
+def read_config(text: bytes) -> AdapterConfig | Reason:
+    """Reads the config, or says why it is none."""
+    try:
+        return msgspec.json.decode(text, type=AdapterConfig)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        message = f"adapter_config.json is not the config of a LoRA adapter: {error}. Save the adapter with PEFT again."
+        return Reason("config_invalid", message)
+
+
+def check_config(config: AdapterConfig, text: bytes, max_rank: int) -> list[Reason]:
+    """Names everything in a config that vLLM would ignore, refuse, or be hurt by."""
+    reasons = [*_check_features(config, text)]
+    if config.r < 1:
+        reasons.append(Reason("config_invalid", f"The rank r is {config.r}; it is at least 1."))
+    elif config.r > max_rank:
+        message = f"The rank is {config.r}, and the engines take up to {max_rank}. Train with a rank of {max_rank}."
+        reasons.append(Reason("rank_over_limit", message))
+    elif not 0 < config.scale <= MAX_SCALE:
+        message = (
+            f"lora_alpha {config.lora_alpha:g} at rank {config.r} scales the update by {config.scale:g}; the factor is "
+            f"above 0 and at most {MAX_SCALE:g}, so that it cannot overflow. Train with an alpha of twice the rank."
+        )
+        reasons.append(Reason("config_invalid", message))
+    if isinstance(config.target_modules, str) and config.target_modules != "all-linear":
+        message = "target_modules is a pattern, which is not evaluated here. Write the modules' names as a list."
+        reasons.append(Reason("unsupported_feature", message))
+    return reasons
+
+
+def check_base_name(config: AdapterConfig, base_names: Collection[str]) -> list[Reason]:
+    """For an adapter without a manifest: its base must be called by one of the names of the served one."""
+    name = config.base_model_name_or_path or ""
+    # Trainers write what they were given, and that is often a path: then its folder's name counts.
+    if name in base_names or name.rstrip("/").rpartition("/")[2] in {known.rpartition("/")[2] for known in base_names}:
+        return []
+    message = (
+        f"The adapter was trained on {name[:200]!r}, and the base model here is {examples(sorted(base_names))}. "
+        "Train it on that one; if it is the same model under another name, correct base_model_name_or_path."
+    )
+    return [Reason("wrong_base", message)]
+
+
+def _check_features(config: AdapterConfig, text: bytes) -> list[Reason]:
+    features: list[str] = []
+    if config.peft_type.upper() != "LORA":
+        features.append(f"peft_type {config.peft_type[:40]!r}")
+    if config.bias != "none":
+        features.append(f"bias {config.bias[:40]!r}")
+    init = config.init_lora_weights
+    if isinstance(init, str) and init.lower() not in _INITS:
+        features.append(f"init_lora_weights {init[:40]!r}")
+    entries = msgspec.json.decode(text, type=dict[str, Any])
+    # Off is None, False, 0 or empty. Whatever is on and not known here may change how the weights are meant.
+    features += sorted(key[:80] for key, value in entries.items() if value and key not in _APPLIED | _ANY_VALUE)
+    if not features:
+        return []
+    message = (
+        f"The adapter uses what the engine does not apply: {', '.join(features[:8])}. It would be served as something "
+        "else than was trained. Train a plain LoRA, or convert it to one with PEFT."
+    )
+    return [Reason("unsupported_feature", message)]
