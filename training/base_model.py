@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import msgspec
 import torch
@@ -112,7 +112,7 @@ def _packaged_gguf() -> Path:
 
 def _dequantize(gguf: Path, out: Path, dtype: Dtype, tell: Callable[[str], None]) -> None:
     tell(f"Unpacking {gguf.name} to {dtype}: about 20 s")
-    tokenizer: Any = transformers.AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    tokenizer = cast("Any", transformers.AutoTokenizer).from_pretrained(gguf.parent, gguf_file=gguf.name)
     model = transformers.AutoModelForCausalLM.from_pretrained(
         gguf.parent,
         gguf_file=gguf.name,

@@ -1,6 +1,5 @@
 """The adapter's weights: do they fit the base, are they finite, do they do anything?"""
 
-import math
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import BinaryIO
@@ -135,7 +134,7 @@ def read_weights(file: BinaryIO, tensors: Sequence[Tensor], digest: AdapterDiges
     digest.update(_read(file, tensors[0].start))
     not_finite: list[str] = []
     too_large: list[str] = []
-    effect = {"A": False, "B": False}
+    working: set[tuple[str, str]] = set()
     for tensor in tensors:
         largest = 0
         layout = _LAYOUTS[tensor.dtype]
@@ -148,28 +147,30 @@ def read_weights(file: BinaryIO, tensors: Sequence[Tensor], digest: AdapterDiges
             not_finite.append(tensor.name)
         elif largest > layout.limit:
             too_large.append(tensor.name)
-        effect[_split(tensor.name)[1]] |= largest > 0
+        if largest:
+            working.add(_split(tensor.name))
+    effect = any((module, "B") in working for module, matrix in working if matrix == "A")
     return _judge_numbers(not_finite, too_large, effect)
 
 
-def _judge_numbers(not_finite: list[str], too_large: list[str], effect: dict[str, bool]) -> list[Reason]:
+def _judge_numbers(not_finite: list[str], too_large: list[str], effect: bool) -> list[Reason]:
     reasons: list[Reason] = []
     if not_finite:
         message = (
-            f"The adapter has numbers that are NaN or infinite, in {examples(not_finite)}. They would spoil the answers of "
-            "everybody on that engine. The training diverged: train again with a smaller learning rate."
+            f"The adapter has numbers that are NaN or infinite, in {examples(not_finite)}. They would spoil the "
+            "answers of everybody on that engine. The training diverged: train again with a smaller learning rate."
         )
         reasons.append(Reason("not_finite", message))
     if too_large:
         message = (
-            f"The adapter has numbers beyond ±{MAX_MAGNITUDE:g}, in {examples(too_large)}. They overflow in the engine. "
-            "The training diverged: train again with a smaller learning rate."
+            f"The adapter has numbers beyond ±{MAX_MAGNITUDE:g}, in {examples(too_large)}. They overflow in the "
+            "engine. The training diverged: train again with a smaller learning rate."
         )
         reasons.append(Reason("too_large", message))
-    if not all(effect.values()):
-        zero = " and ".join(f"lora_{matrix}" for matrix, works in effect.items() if not works)
+    if not effect:
         message = (
-            f"All of {zero} is zero, so the adapter changes nothing. It was saved before it was trained: train it."
+            "In each module all of lora_A or all of lora_B is zero, so the adapter changes nothing. It was saved before "
+            "it was trained: train it."
         )
         reasons.append(Reason("no_effect", message))
     return reasons
@@ -180,7 +181,3 @@ def _read(file: BinaryIO, size: int) -> bytes:
     if len(content) != size:
         raise OSError("the file became shorter while it was read")
     return content
-
-
-def parameters(tensors: Sequence[Tensor]) -> int:
-    return sum(math.prod(tensor.shape) for tensor in tensors)
