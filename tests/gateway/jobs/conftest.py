@@ -1,0 +1,26 @@
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.db import Database, open_database
+from gateway.db.migrate import migrate
+from gateway.tenants.tables import TenantRow
+
+TENANT = "ten_a"
+
+
+@pytest.fixture
+def url(tmp_path: Path) -> str:
+    return f"sqlite+aiosqlite:///{tmp_path / 'braid.db'}"
+
+
+@pytest.fixture
+async def database(url: str) -> AsyncIterator[Database]:
+    async with open_database(url) as database:
+        await migrate(database)
+        async with database.begin() as session:
+            for name in ("a", "b"):
+                session.add(TenantRow(id=f"ten_{name}", name=name, created_at=int(time.time())))
+        yield database

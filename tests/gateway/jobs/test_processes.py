@@ -1,0 +1,136 @@
+"""Real worker processes: claimed once, killed at each step, resumed, given back."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.db import Database
+from gateway.jobs import JobRow, enqueue, wait_for
+from gateway.jobs.repository import JobRepository
+from gateway.tenants.repository import find_tenant
+from tests.gateway.jobs.conftest import TENANT
+
+ROOT = Path(__file__).parents[3]
+
+
+@asynccontextmanager
+async def worker(url: str, log: Path, name: str = "w", crash_at: str = "") -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.gateway.jobs.worker_process", url, str(log), name),
+        cwd=ROOT,
+        env=os.environ | {"BRAID_TEST_CRASH_AT": crash_at},
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def add(database: Database, lane: str = "lane", **payload: Any) -> str:
+    async with database.begin() as session:
+        return (await enqueue(session, TENANT, kind="steps", lane=lane, subject="x", payload=payload)).id
+
+
+async def until(database: Database, check: Callable[[list[JobRow]], bool], seconds: float = 60) -> list[JobRow]:
+    async with asyncio.timeout(seconds):
+        while True:
+            async with database.read() as session:
+                rows = list(await JobRepository(session, TENANT).all())
+            if check(rows):
+                return rows
+            await asyncio.sleep(0.05)
+
+
+async def test_many_processes_claim_each_job_once(database: Database, url: str, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    async with database.begin() as session:
+        for number in range(200):
+            lane = f"lane{number % 50}"
+            await enqueue(session, TENANT, kind="steps", lane=lane, subject="x", payload={"steps": 1})
+    async with AsyncExitStack() as stack:
+        for number in range(4):
+            await stack.enter_async_context(worker(url, log, f"w{number}"))
+        rows = await until(database, lambda rows: all(row.status == "succeeded" for row in rows))
+    assert {row.fence for row in rows} == {1}
+    assert Counter(log.read_text().split("\n")[:-1]) == {f"{row.id} 0": 1 for row in rows}
+
+
+@pytest.mark.parametrize(
+    ("crash_at", "steps"),
+    [
+        ("claimed", "0 1 2"),
+        ("noted-0", "0 0 1 2"),
+        ("saved-0", "0 1 2"),
+        ("noted-1", "0 1 1 2"),
+        ("saved-2", "0 1 2"),
+        ("done", "0 1 2"),
+        ("ended", "0 1 2"),
+    ],
+)
+async def test_a_killed_worker_s_job_resumes_where_it_was_saved(
+    database: Database, url: str, tmp_path: Path, crash_at: str, steps: str
+) -> None:
+    log = tmp_path / "log"
+    job = await add(database)
+    async with worker(url, log, crash_at=crash_at) as process:
+        assert await process.wait() == -signal.SIGKILL
+    async with worker(url, log):
+        row = await wait_for(database, TENANT, job, 60)
+    assert row.status == "succeeded"
+    assert row.running_lane is None
+    assert [line.split()[1] for line in log.read_text().splitlines()] == steps.split()
+
+
+async def test_a_job_that_kills_its_worker_each_time_fails_with_a_reason(
+    database: Database, url: str, tmp_path: Path
+) -> None:
+    job = await add(database)
+    for _ in range(3):
+        async with worker(url, tmp_path / "log", crash_at="noted-0") as process:
+            assert await process.wait() == -signal.SIGKILL
+    async with worker(url, tmp_path / "log"):
+        row = await wait_for(database, TENANT, job, 60)
+    assert row.status == "failed"
+    assert row.error is not None
+    assert "died in each of 3 attempts" in row.error["message"]
+    async with database.read() as session:
+        assert await find_tenant(session, f"{job}-failed") is not None, "the subject must be told too"
+
+
+async def test_killed_while_failing_the_subject_and_the_job_still_agree(
+    database: Database, url: str, tmp_path: Path
+) -> None:
+    job = await add(database, broken=True)
+    async with worker(url, tmp_path / "log", crash_at="done") as process:
+        assert await process.wait() == -signal.SIGKILL
+    async with database.read() as session:
+        assert await find_tenant(session, f"{job}-failed") is None
+    async with worker(url, tmp_path / "log"):
+        row = await wait_for(database, TENANT, job, 60)
+    assert (row.status, row.error) == ("failed", {"code": "invalid_file", "message": "It is broken."})
+    async with database.read() as session:
+        assert await find_tenant(session, f"{job}-failed") is not None
+
+
+async def test_sigterm_gives_the_job_back_at_once(database: Database, url: str, tmp_path: Path) -> None:
+    job = await add(database, steps=1, seconds=30)
+    async with worker(url, tmp_path / "log") as process:
+        await until(database, lambda rows: rows[0].state == {"next": 1})
+        process.terminate()
+        assert await process.wait() == 0
+    async with database.read() as session:
+        row = await JobRepository(session, TENANT).get(job)
+    assert (row.status, row.attempts, row.lease_until, row.running_lane) == ("queued", 0, None, None)
+    assert row.state == {"next": 1}
+    async with worker(url, tmp_path / "log", "other"):
+        assert (await wait_for(database, TENANT, job, 60)).status == "succeeded"

@@ -1,0 +1,361 @@
+"""One worker in this process, with handlers that the tests script."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.db import Database
+from gateway.errors import NotFound
+from gateway.jobs import (
+    Claim,
+    JobCancelled,
+    JobDelayed,
+    JobFailed,
+    JobRow,
+    LeaseLost,
+    Outcome,
+    Worker,
+    cancel,
+    enqueue,
+    wait_for,
+)
+from gateway.jobs.claim import claim_next
+from gateway.jobs.repository import JobRepository, change
+from gateway.tenants.repository import find_tenant
+from gateway.tenants.tables import TenantRow
+from tests.gateway.jobs.conftest import TENANT
+
+
+class Scripted:
+    def __init__(self, run: Callable[[Claim], Awaitable[None]]) -> None:
+        self._run = run
+        self.outcomes: list[Outcome] = []
+
+    async def run(self, claim: Claim) -> None:
+        await self._run(claim)
+
+    async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+        self.outcomes.append(outcome)
+
+
+@asynccontextmanager
+async def working(database: Database, handlers: dict[str, Any], **options: Any) -> AsyncIterator[Worker]:
+    settings = {"idle_seconds": 0.02, "pauses": (0.01, 0.01), "grace_seconds": 0.2, "lease_seconds": 3.0} | options
+    worker = Worker(database, handlers, name="w", **settings)
+    task = asyncio.create_task(worker.run())
+    try:
+        yield worker
+    finally:
+        worker.stop()
+        await task
+
+
+async def add(database: Database, kind: str = "k", lane: str = "lane", **payload: Any) -> str:
+    async with database.begin() as session:
+        return (await enqueue(session, TENANT, kind=kind, lane=lane, subject="s", payload=payload)).id
+
+
+async def take(database: Database, lease_seconds: float = 30, worker: str = "w") -> Claim | None:
+    return await claim_next(database, kinds=["k"], worker=worker, lease_seconds=lease_seconds)
+
+
+async def expire(database: Database, job: str) -> None:
+    async with database.begin() as session:
+        assert await change(session, JobRow.id == job, lease_until=0.0)
+
+
+async def test_a_handler_gets_the_job_and_the_job_succeeds(database: Database) -> None:
+    seen: list[Any] = []
+
+    async def run(claim: Claim) -> None:
+        seen.append((claim.tenant, claim.kind, claim.subject, claim.payload, claim.state, claim.attempts))
+
+    async with working(database, {"k": Scripted(run)}):
+        row = await wait_for(database, TENANT, await add(database, number=1), 10)
+    assert row.status == "succeeded"
+    assert row.finished_at is not None
+    assert seen == [(TENANT, "k", "s", {"number": 1}, {}, 1)]
+
+
+async def test_an_enqueued_job_exists_only_with_its_transaction(database: Database) -> None:
+    async def regret() -> None:
+        async with database.begin() as session:
+            await enqueue(session, TENANT, kind="k", lane="l", subject="s", payload={})
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await regret()
+    assert await take(database) is None
+
+
+async def test_a_final_failure_is_not_tried_again(database: Database) -> None:
+    attempts: list[int] = []
+
+    async def run(claim: Claim) -> None:
+        attempts.append(claim.attempts)
+        raise JobFailed("invalid_file", "No.")
+
+    handler = Scripted(run)
+    async with working(database, {"k": handler}):
+        row = await wait_for(database, TENANT, await add(database), 10)
+    assert (row.status, row.error) == ("failed", {"code": "invalid_file", "message": "No."})
+    assert attempts == [1]
+    assert [outcome.status for outcome in handler.outcomes] == ["failed"]
+
+
+async def test_an_unexpected_failure_is_tried_three_times(database: Database) -> None:
+    attempts: list[int] = []
+
+    async def run(claim: Claim) -> None:
+        attempts.append(claim.attempts)
+        raise ValueError("odd")
+
+    async with working(database, {"k": Scripted(run)}):
+        row = await wait_for(database, TENANT, await add(database), 10)
+    assert attempts == [1, 2, 3]
+    assert row.error == {
+        "code": "server_error",
+        "message": "It failed in each of 3 attempts, the last with ValueError: odd",
+    }
+
+
+async def test_a_delayed_job_comes_again_as_often_as_it_must(database: Database) -> None:
+    attempts: list[int] = []
+
+    async def run(claim: Claim) -> None:
+        attempts.append(claim.attempts)
+        if len(attempts) < 6:
+            raise JobDelayed("the retriever is away", seconds=0.01)
+
+    async with working(database, {"k": Scripted(run)}):
+        row = await wait_for(database, TENANT, await add(database), 10)
+    assert row.status == "succeeded"
+    assert attempts == [1] * 6
+
+
+async def test_a_postponed_job_waits(database: Database) -> None:
+    await add(database)
+    claim = await take(database)
+    assert claim is not None
+    await claim.release(pause=60)
+    assert await take(database) is None
+
+
+async def test_an_expired_lease_passes_on_and_the_old_holder_can_write_nothing(database: Database) -> None:
+    job = await add(database)
+    old = await take(database)
+    assert old is not None
+    await old.save({"step": 3})
+    assert await take(database) is None, "a running job is nobody else's"
+    await expire(database, job)
+    new = await take(database)
+    assert new is not None
+    assert (new.id, new.state, new.attempts) == (job, {"step": 3}, 2)
+
+    async def write(claim: Claim, name: str) -> None:
+        async with claim.begin() as session:
+            session.add(TenantRow(id=name, name=name, created_at=0))
+
+    with pytest.raises(LeaseLost):
+        await write(old, "by-the-old-one")
+    with pytest.raises(LeaseLost):
+        await old.save({"step": 4})
+    with pytest.raises(LeaseLost):
+        async with old.ending("succeeded", None):
+            pass
+    with pytest.raises(LeaseLost):
+        await old.release()
+    await write(new, "by-the-new-one")
+    async with database.read() as session:
+        assert await find_tenant(session, "by-the-old-one") is None
+        assert await find_tenant(session, "by-the-new-one") is not None
+        row = await JobRepository(session, TENANT).get(job)
+    assert (row.status, row.state) == ("running", {"step": 3})
+
+
+async def test_an_expired_lease_isn_t_taken_twice(database: Database) -> None:
+    job = await add(database)
+    assert await take(database)
+    await expire(database, job)
+    claims = await asyncio.gather(*(take(database, worker=f"w{number}") for number in range(8)))
+    assert sum(claim is not None for claim in claims) == 1
+
+
+async def test_losing_the_lease_stops_the_handler(database: Database) -> None:
+    stopped = asyncio.Event()
+    running = asyncio.Event()
+
+    async def run(claim: Claim) -> None:
+        running.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            stopped.set()
+
+    job = await add(database)
+    async with working(database, {"k": Scripted(run)}, lease_seconds=0.3):
+        await running.wait()
+        async with database.begin() as session:
+            assert await change(session, JobRow.id == job, fence=JobRow.fence + 1, lease_until=2.0**40)
+        async with asyncio.timeout(10):
+            await stopped.wait()
+    async with database.read() as session:
+        assert (await JobRepository(session, TENANT).get(job)).status == "running", "it is the other worker's"
+
+
+async def test_the_heartbeat_keeps_a_long_job(database: Database) -> None:
+    async def run(claim: Claim) -> None:
+        await asyncio.sleep(1.5)
+
+    async with working(database, {"k": Scripted(run)}, lease_seconds=0.6):
+        job = await add(database)
+        row = await wait_for(database, TENANT, job, 10)
+    assert (row.status, row.attempts, row.fence) == ("succeeded", 1, 1)
+
+
+async def test_one_job_a_lane_in_order_and_lanes_beside_each_other(database: Database) -> None:
+    begun: list[str] = []
+    both = asyncio.Barrier(2)
+
+    async def run(claim: Claim) -> None:
+        begun.append(claim.payload["name"])
+        if claim.payload["name"] in ("a1", "b1"):
+            async with asyncio.timeout(10):
+                await both.wait()
+
+    jobs = [await add(database, lane=name[0], name=name) for name in ("a1", "a2", "a3", "b1")]
+    async with working(database, {"k": Scripted(run)}, slots=3):
+        for job in jobs:
+            assert (await wait_for(database, TENANT, job, 10)).status == "succeeded"
+    assert [name for name in begun if name[0] == "a"] == ["a1", "a2", "a3"]
+
+
+async def test_two_workers_that_saw_the_same_free_lane_can_t_both_begin_it(database: Database) -> None:
+    first, second = await add(database), await add(database)
+    assert (await claim_next(database, kinds=["k"], worker="w", lease_seconds=30)) is not None
+    with pytest.raises(IntegrityError, match="running_lane"):
+        async with database.begin() as session:
+            await change(session, JobRow.id == second, status="running", running_lane="lane")
+    async with database.read() as session:
+        jobs = JobRepository(session, TENANT)
+        assert [(await jobs.get(id)).status for id in (first, second)] == ["running", "queued"]
+
+
+async def test_kinds_that_take_the_whole_machine_run_one_at_a_time(database: Database) -> None:
+    running = 0
+    most = 0
+
+    async def run(claim: Claim) -> None:
+        nonlocal running, most
+        running += 1
+        most = max(most, running)
+        await asyncio.sleep(0.1)
+        running -= 1
+
+    jobs = [await add(database, kind="train", lane=f"l{number}") for number in range(3)]
+    async with working(database, {"train": Scripted(run)}, slots=3):
+        for job in jobs:
+            await wait_for(database, TENANT, job, 10)
+    assert most == 1
+
+
+async def test_other_kinds_are_left_alone(database: Database) -> None:
+    await add(database, kind="other")
+    assert await take(database) is None
+
+
+async def test_cancel_before_it_begins(database: Database) -> None:
+    job = await add(database)
+    async with database.begin() as session:
+        assert await cancel(session, TENANT, job) == "cancelled"
+    assert await take(database) is None
+    async with database.begin() as session:
+        assert await cancel(session, TENANT, job) == "cancelled"
+
+
+async def test_cancel_while_it_runs(database: Database) -> None:
+    async def run(claim: Claim) -> None:
+        await claim.cancelled.wait()
+        raise JobCancelled
+
+    handler = Scripted(run)
+    job = await add(database)
+    async with working(database, {"k": handler}):
+        async with asyncio.timeout(10):
+            while True:
+                async with database.begin() as session:
+                    if (await JobRepository(session, TENANT).get(job)).status == "running":
+                        assert await cancel(session, TENANT, job) == "running"
+                        break
+                await asyncio.sleep(0.02)
+        row = await wait_for(database, TENANT, job, 10)
+    assert row.status == "cancelled"
+    assert [outcome.status for outcome in handler.outcomes] == ["cancelled"]
+
+
+async def test_cancel_is_remembered_over_a_crash(database: Database) -> None:
+    job = await add(database)
+    assert await take(database)
+    async with database.begin() as session:
+        assert await cancel(session, TENANT, job) == "running"
+    await expire(database, job)
+    claim = await take(database)
+    assert claim is not None
+    assert claim.cancelled.is_set()
+
+
+async def test_another_tenant_s_job_can_t_be_cancelled_or_waited_for(database: Database) -> None:
+    job = await add(database)
+    async with database.begin() as session:
+        with pytest.raises(NotFound):
+            await cancel(session, "ten_b", job)
+    with pytest.raises(NotFound):
+        await wait_for(database, "ten_b", job, 0)
+    assert await take(database) is not None
+
+
+async def test_waiting_ends_with_its_time(database: Database) -> None:
+    assert (await wait_for(database, TENANT, await add(database), 0.05)).status == "queued"
+
+
+async def test_looking_for_work_reads_no_finished_job(database: Database) -> None:
+    asked: list[tuple[str, Any]] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        if statement.startswith("SELECT"):
+            asked.append((statement, parameters))
+
+    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
+    assert await take(database) is None
+    event.remove(database.engine.sync_engine, "before_cursor_execute", note)
+    assert len(asked) == 2
+    async with database.engine.connect() as connection:
+        for statement, parameters in asked:
+            plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+            steps = [row[3] for row in plan]
+            scans = [step for step in steps if step.startswith("SCAN") and "uq_jobs_running_lane" not in step]
+            assert not scans, steps
+
+
+async def test_a_handler_whose_ending_fails_doesn_t_take_the_worker_with_it(database: Database) -> None:
+    class Broken(Scripted):
+        async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+            raise RuntimeError("a bug")
+
+    async def fail(claim: Claim) -> None:
+        raise JobFailed("x", "y")
+
+    async def succeed(claim: Claim) -> None:
+        return
+
+    await add(database, kind="broken", lane="one")
+    async with working(database, {"broken": Broken(fail), "k": Scripted(succeed)}):
+        await asyncio.sleep(0.1)
+        row = await wait_for(database, TENANT, await add(database, lane="two"), 10)
+    assert row.status == "succeeded"
