@@ -7,15 +7,16 @@ from starlette.requests import HTTPConnection
 
 from gateway.artifacts import Artifacts
 from gateway.db import Database
+from gateway.engines import BaseModel, EnginePool, Reconciler
+from gateway.lifetime import Lifetime
+from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.tenants.authenticator import Authenticator
+from retrieval.client import Retriever, RetrieverError
 
 if TYPE_CHECKING:
-    from retrieval.client import Retriever
-
     from gateway.answers.log import AnswerLog
     from gateway.chat.service import ChatService
-    from gateway.engines import EnginePool, Reconciler
 
 __all__ = ["State", "state_of"]
 
@@ -25,14 +26,25 @@ class State:
     """Everything that lives as long as the process; opened and closed by ``gateway.composition`` alone."""
 
     settings: Settings
+    started: int
+    base: BaseModel | None
     database: Database
     artifacts: Artifacts
     authenticator: Authenticator
-    pool: "EnginePool"
-    reconciler: "Reconciler"
-    retriever: "Retriever"
+    pool: EnginePool
+    reconciler: Reconciler
+    retriever: Retriever
     answers: "AnswerLog"
     chat: "ChatService"
+    metrics: Metrics
+    lifetime: Lifetime
+
+    async def embedder(self) -> str:
+        """Return the embedder's identity, "" while the retriever doesn't answer."""
+        try:
+            return (await self.retriever.ready()).embedder
+        except RetrieverError:
+            return ""
 
 
 def state_of(connection: HTTPConnection) -> State:

@@ -1,0 +1,1 @@
+"""Answers: what each was made of."""

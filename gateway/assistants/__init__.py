@@ -1,0 +1,1 @@
+"""Assistants: their releases, and which release gets which share of the traffic."""

@@ -1,0 +1,1 @@
+"""The road of an answer: resolve, retrieve, prompt, pick a replica, relay, settle."""

@@ -32,6 +32,11 @@ class BaseModel(msgspec.Struct, frozen=True):
                 f"No base model is prepared under {settings.home}. Run 'braid up', which prepares it, first."
             ) from None
 
+    @classmethod
+    def find(cls, settings: Settings) -> "BaseModel | None":
+        """Like ``load``, but None where nothing is prepared: engines that somebody else runs know their own base."""
+        return cls.load(settings) if cls.file(settings.home).exists() else None
+
     @staticmethod
     def file(home: Path) -> Path:
         return home / "run" / "base.json"

@@ -1,0 +1,1 @@
+"""What a tenant can name in ``model``."""

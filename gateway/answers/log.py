@@ -1,0 +1,90 @@
+"""Keeps answers' records in batches, beside the hot path."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+import msgspec
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+import prompts
+from gateway.answers.record import AnswerRecord
+from gateway.answers.repository import AnswerRepository
+from gateway.answers.tables import AnswerRow
+from gateway.chat.tokens import TokenCounter
+from gateway.db import Database
+from gateway.engines import EngineError
+
+__all__ = ["AnswerLog"]
+
+_log = structlog.get_logger()
+
+_BATCH_SECONDS = 0.05
+_WAITING = 10_000  # records beyond this are dropped, counted and logged: memory stays bounded when the database hangs
+
+
+class AnswerLog:
+    """A queue and its writer; ``run`` is a task of the process, ``flush`` waits until everything is written."""
+
+    def __init__(self, database: Database, counter: TokenCounter) -> None:
+        self._database = database
+        self._counter = counter
+        self._queue: asyncio.Queue[tuple[str, AnswerRecord, Sequence[prompts.Segment]]] = asyncio.Queue(_WAITING)
+        self.dropped = 0
+
+    def put(self, tenant: str, record: AnswerRecord, segments: Sequence[prompts.Segment]) -> None:
+        """Keep a record soon; ``segments`` are the prompt's texts that stayed, to be counted by part."""
+        try:
+            self._queue.put_nowait((tenant, record, segments))
+        except asyncio.QueueFull:
+            self.dropped += 1
+            _log.error("answer_record_dropped", answer=record.id, dropped=self.dropped)
+
+    async def run(self) -> None:
+        """Write until cancelled, at most one commit every 50 ms."""
+        while True:
+            batch = [await self._queue.get()]
+            await asyncio.sleep(_BATCH_SECONDS)
+            while not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            try:
+                await self._write(batch)
+            except SQLAlchemyError as error:
+                self.dropped += len(batch)
+                _log.error("answer_records_lost", count=len(batch), reason=str(error))
+            finally:
+                for _ in batch:
+                    self._queue.task_done()
+
+    async def flush(self) -> None:
+        await self._queue.join()
+
+    async def _write(self, batch: Sequence[tuple[str, AnswerRecord, Sequence[prompts.Segment]]]) -> None:
+        rows: list[tuple[str, AnswerRow]] = []
+        for tenant, record, segments in batch:
+            counted = await self._by_part(record, segments)
+            row = AnswerRow(
+                id=record.id,
+                created_at=int(time.time()),
+                model=record.model,
+                fingerprint=record.fingerprint,
+                release=record.release,
+                record=msgspec.to_builtins(counted),
+            )
+            rows.append((tenant, row))
+        async with self._database.begin() as session:
+            for tenant, row in rows:
+                AnswerRepository(session, tenant).add(row)
+
+    async def _by_part(self, record: AnswerRecord, segments: Sequence[prompts.Segment]) -> AnswerRecord:
+        if not segments:
+            return record
+        try:
+            counts = await self._counter.count([segment.text for segment in segments])
+        except EngineError:
+            return record  # the engine went away; the total is in the usage
+        parts: dict[str, int] = {}
+        for segment, count in zip(segments, counts, strict=True):
+            parts[segment.part] = parts.get(segment.part, 0) + count
+        return msgspec.structs.replace(record, prompt_tokens=parts)

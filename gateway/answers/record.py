@@ -1,0 +1,62 @@
+"""What an answer was made of, as it is kept and shown."""
+
+from typing import Any
+
+import msgspec
+
+__all__ = ["AnswerRecord", "CitedPassage", "Timings"]
+
+
+class CitedPassage(msgspec.Struct, frozen=True, kw_only=True):
+    """A passage that was in the prompt, under its number; ``cited`` if the answer carries its mark.
+
+    ``start`` and ``end`` are characters in the document's parsed text.
+    """
+
+    number: int
+    cited: bool
+    score: float
+    vector_store_id: str
+    document_id: str
+    document_key: str
+    version: int
+    epoch: int
+    file_id: str
+    filename: str
+    heading: str
+    start: int
+    end: int
+    text: str
+
+
+class Timings(msgspec.Struct, frozen=True):
+    """Milliseconds since the request's arrival; ``first_byte`` is the engine's first."""
+
+    retrieved: float | None
+    composed: float
+    first_byte: float
+    total: float
+
+
+class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One answer: release and epochs can be replayed as a pair.
+
+    ``prompt_tokens`` by part is counted after the answer, and None where no prompt of ours was used. ``outcome`` is
+    ``completed``, ``interrupted`` (the engine's stream broke) or ``abandoned`` (the client left).
+    """
+
+    id: str
+    model: str
+    release: str | None
+    fingerprint: str | None
+    epochs: dict[str, int]
+    retrieval: str
+    passages: list[CitedPassage]
+    dropped_passages: list[int]
+    dropped_turns: int
+    prompt_tokens: dict[str, int] | None
+    replica: str
+    timings: Timings
+    usage: dict[str, Any] | None
+    outcome: str
+    stream: bool

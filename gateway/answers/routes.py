@@ -1,0 +1,31 @@
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends
+
+from gateway.answers.service import AnswerService
+from gateway.auth import Chatter, CurrentState, Reading
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/answers", tags=["answers"])
+
+
+async def _service(session: Reading, principal: Chatter, state: CurrentState) -> AnswerService:
+    await state.answers.flush()  # a client may ask for its answer's record the moment it has the answer
+    return AnswerService(session, principal.tenant)
+
+
+Service = Annotated[AnswerService, Depends(_service)]
+
+
+@router.get("/{answer_id}")
+async def get_answer(answer_id: str, service: Service) -> dict[str, Any]:
+    """Return the release, epochs, passages with scores, prompt tokens by part, replica, timings and usage."""
+    return msgspec.to_builtins(await service.get(answer_id))
+
+
+@router.get("/{answer_id}/citations/{number}")
+async def get_citation(answer_id: str, number: int, service: Service) -> dict[str, Any]:
+    """Return the passage that a citation of this answer points to, as the model saw it."""
+    return msgspec.to_builtins(await service.citation(answer_id, number))

@@ -1,0 +1,100 @@
+"""The FastAPI application: routes, error envelope, lifespan."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import IntegrityError, OperationalError
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from gateway.adapters.routes import router as adapters
+from gateway.answers.routes import router as answers
+from gateway.assistants.routes import router as assistants
+from gateway.chat.routes import router as chat
+from gateway.errors import BadRequest, BraidError, Conflict, Internal, NotFound, Unavailable
+from gateway.files.routes import router as files
+from gateway.fine_tuning.routes import router as fine_tuning
+from gateway.health.routes import router as health
+from gateway.models.routes import router as models
+from gateway.prompts.routes import router as prompts
+from gateway.state import State
+from gateway.tenants.routes import router as tenants
+from gateway.vector_stores.routes import routers as vector_stores
+
+__all__ = ["create_app"]
+
+_log = structlog.get_logger()
+
+_ROUTERS = (
+    health, chat, models, files, *vector_stores, fine_tuning, tenants, prompts, assistants, adapters, answers
+)  # fmt: skip
+
+
+def create_app(open_state: Callable[[], AbstractAsyncContextManager[State]]) -> FastAPI:
+    """Build the application; ``open_state`` is entered when it starts and left when it stops."""
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, State]]:
+        async with open_state() as state:
+            yield {"braid": state}
+
+    app = FastAPI(title="Braid", version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
+    for router in _ROUTERS:
+        app.include_router(router)
+    app.add_exception_handler(BraidError, _braid_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(IntegrityError, _conflict)
+    app.add_exception_handler(OperationalError, _database_down)
+    app.add_exception_handler(Exception, _unexpected)
+    return app
+
+
+def _respond(error: BraidError) -> Response:
+    return Response(error.body(), error.status, headers=error.headers, media_type="application/json")
+
+
+async def _braid_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, BraidError)
+    if error.status >= 500:
+        _log.warning("request_failed", code=error.code, reason=getattr(error, "detail", error.message))
+    return _respond(error)
+
+
+async def _invalid(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first: dict[str, Any] = error.errors()[0]
+    path = ".".join(str(step) for step in first["loc"][1:]) or None
+    if first["type"] == "json_invalid":
+        return _respond(BadRequest(f"The body isn't valid JSON: {first['ctx']['error']}.", code="invalid_json"))
+    where = f" at {path!r}" if path else ""
+    return _respond(BadRequest(f"{first['msg']}{where}.", param=path, code=str(first["type"])))
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 404:
+        return _respond(NotFound(f"There is no {request.method} {request.url.path} here.", code="unknown_url"))
+    problem = BraidError(str(error.detail), code="http_error", headers=dict(error.headers or {}))
+    problem.status = error.status_code
+    problem.kind = "invalid_request_error" if error.status_code < 500 else problem.kind
+    return _respond(problem)
+
+
+async def _conflict(_request: Request, error: Exception) -> Response:
+    _log.warning("conflicting_write", reason=str(error))
+    return _respond(Conflict("Somebody else changed the same thing at the same time. Read it again and decide anew."))
+
+
+async def _database_down(_request: Request, error: Exception) -> Response:
+    _log.error("database_unavailable", reason=str(error))
+    return _respond(Unavailable("The database can't be used now. Try again.", code="database_unavailable"))
+
+
+async def _unexpected(_request: Request, error: Exception) -> Response:
+    _log.error("unexpected_error", exc_info=error)
+    return _respond(Internal("Something failed that shouldn't have; it was logged. Try again, or tell the operator."))

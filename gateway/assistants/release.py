@@ -1,0 +1,58 @@
+"""A release: everything that decides how an assistant answers, but the documents' content; and its fingerprint."""
+
+import hashlib
+from typing import Any, Literal
+
+import msgspec
+
+__all__ = ["AdapterRef", "PromptRef", "ReleaseSpec", "RetrievalSpec", "Stage"]
+
+
+class AdapterRef(msgspec.Struct, frozen=True):
+    """An adapter by the client's name, the engine's name, and the digest of its weights."""
+
+    model: str
+    served_name: str
+    digest: str
+
+
+class PromptRef(msgspec.Struct, frozen=True):
+    """A prompt's version and the digest of its template."""
+
+    name: str
+    version: int
+    digest: str
+
+
+class RetrievalSpec(msgspec.Struct, frozen=True):
+    """Which stores are asked and how; ``mode`` says what happens when they can't be."""
+
+    vector_stores: tuple[str, ...]
+    top_k: int = 5
+    score_threshold: float = 0.0
+    mode: Literal["required", "degrade"] = "required"
+    embedder: str = ""
+
+
+class ReleaseSpec(msgspec.Struct, frozen=True):
+    """What a fingerprint covers."""
+
+    base_model: str
+    base_digest: str
+    adapter: AdapterRef | None
+    prompt: PromptRef | None
+    retrieval: RetrievalSpec | None
+    sampling: dict[str, Any]
+
+    @property
+    def fingerprint(self) -> str:
+        """Return ``rel_`` and 24 hex digits of the SHA-256 of the canonical JSON."""
+        canonical = msgspec.json.encode(msgspec.to_builtins(self), order="deterministic")
+        return "rel_" + hashlib.sha256(canonical).hexdigest()[:24]
+
+
+class Stage(msgspec.Struct, frozen=True):
+    """One release's share of the traffic, in parts of the sum of all weights."""
+
+    release: int
+    weight: int

@@ -1,0 +1,70 @@
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+
+from gateway.assistants.tables import AssistantRow, ReleaseRow, RolloutRow
+from gateway.db import Repository
+from gateway.errors import NotFound
+
+__all__ = ["AssistantRepository", "ReleaseRepository", "RolloutRepository"]
+
+
+class AssistantRepository(Repository[AssistantRow]):
+    table = AssistantRow
+    noun = "assistant"
+
+    async def named(self, name: str) -> AssistantRow:
+        row = await self.find_named(name)
+        if row is None:
+            raise NotFound(f"No assistant {name!r} exists. Make it with POST /api/assistants.", param="name")
+        return row
+
+    async def find_named(self, name: str) -> AssistantRow | None:
+        return await self.one(AssistantRow.name == name)
+
+
+class ReleaseRepository(Repository[ReleaseRow]):
+    table = ReleaseRow
+    noun = "release"
+
+    async def of(self, assistant: str) -> Sequence[ReleaseRow]:
+        query = self.select(ReleaseRow.assistant_id == assistant).order_by(ReleaseRow.number)
+        return (await self.session.scalars(query)).all()
+
+    async def numbered(self, assistant: str, number: int) -> ReleaseRow | None:
+        return await self.one(ReleaseRow.assistant_id == assistant, ReleaseRow.number == number)
+
+    async def last_number(self, assistant: str) -> int:
+        where = (ReleaseRow.tenant_id == self.tenant, ReleaseRow.assistant_id == assistant)
+        return (await self.session.scalar(select(func.max(ReleaseRow.number)).where(*where))) or 0
+
+
+class RolloutRepository(Repository[RolloutRow]):
+    table = RolloutRow
+    noun = "rollout"
+
+    async def current(self, assistant: str) -> RolloutRow | None:
+        query = self.select(RolloutRow.assistant_id == assistant).order_by(RolloutRow.revision.desc()).limit(1)
+        return (await self.session.scalars(query)).one_or_none()
+
+    async def revision(self, assistant: str, revision: int) -> RolloutRow | None:
+        return await self.one(RolloutRow.assistant_id == assistant, RolloutRow.revision == revision)
+
+    async def all_current(self) -> Sequence[tuple[AssistantRow, RolloutRow]]:
+        """Return every assistant of the tenant that has a rollout, with its current one."""
+        newest = (
+            select(RolloutRow.assistant_id, func.max(RolloutRow.revision).label("revision"))
+            .where(RolloutRow.tenant_id == self.tenant)
+            .group_by(RolloutRow.assistant_id)
+            .subquery()
+        )
+        query = (
+            select(AssistantRow, RolloutRow)
+            .join(RolloutRow, RolloutRow.assistant_id == AssistantRow.id)
+            .join(
+                newest,
+                (newest.c.assistant_id == RolloutRow.assistant_id) & (newest.c.revision == RolloutRow.revision),
+            )
+            .where(AssistantRow.tenant_id == self.tenant)
+        )
+        return [(row[0], row[1]) for row in (await self.session.execute(query)).all()]

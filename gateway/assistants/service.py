@@ -1,0 +1,210 @@
+"""Assistants, their releases and rollouts: what a tenant writes, checked against what exists."""
+
+import time
+from collections.abc import Sequence
+
+import msgspec
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.adapters.repository import AdapterRepository
+from gateway.assistants.release import AdapterRef, PromptRef, ReleaseSpec, RetrievalSpec
+from gateway.assistants.repository import AssistantRepository, ReleaseRepository, RolloutRepository
+from gateway.assistants.schemas import (
+    AssistantShown,
+    ReleaseMade,
+    ReleaseRequest,
+    ReleaseShown,
+    RolloutShown,
+    StageShown,
+)
+from gateway.assistants.serving import Serving
+from gateway.assistants.tables import AssistantRow, ReleaseRow, RolloutRow
+from gateway.errors import BadRequest, Conflict, NotFound
+from gateway.ids import new_id
+from gateway.prompts.repository import PromptRepository
+from gateway.vector_stores.repository import StoreRepository
+
+__all__ = ["AssistantService"]
+
+
+class AssistantService:
+    """One tenant's assistants."""
+
+    def __init__(self, session: AsyncSession, tenant: str, serving: Serving) -> None:
+        self._session = session
+        self._tenant = tenant
+        self._serving = serving
+        self._assistants = AssistantRepository(session, tenant)
+        self._releases = ReleaseRepository(session, tenant)
+        self._rollouts = RolloutRepository(session, tenant)
+
+    async def create(self, name: str) -> AssistantShown:
+        if name == self._serving.base_model or await self._assistants.find_named(name) is not None:
+            raise Conflict(f"The name {name!r} is taken. Choose another.", param="name")
+        row = AssistantRow(id=new_id("asst_"), created_at=int(time.time()), name=name)
+        self._assistants.add(row)
+        return _show(row, None)
+
+    async def list(self) -> list[AssistantShown]:
+        rollouts = {assistant.id: rollout for assistant, rollout in await self._rollouts.all_current()}
+        return [_show(row, rollouts.get(row.id)) for row in await self._assistants.all()]
+
+    async def get(self, name: str) -> AssistantShown:
+        row = await self._assistants.named(name)
+        return _show(row, await self._rollouts.current(row.id))
+
+    async def release(self, name: str, request: ReleaseRequest) -> ReleaseMade:
+        """Make the next release. It answers when its number is asked for (``name@7``) or a rollout names it."""
+        assistant = await self._assistants.named(name)
+        spec = ReleaseSpec(
+            base_model=self._base(request.base_model),
+            base_digest=self._serving.base_digest,
+            adapter=await self._adapter(request.adapter),
+            prompt=await self._prompt(request.prompt),
+            retrieval=await self._retrieval(request),
+            sampling=request.sampling.model_dump(exclude_none=True),
+        )
+        row = ReleaseRow(
+            id=new_id("release_"),
+            created_at=int(time.time()),
+            assistant_id=assistant.id,
+            number=await self._releases.last_number(assistant.id) + 1,
+            fingerprint=spec.fingerprint,
+            spec=msgspec.to_builtins(spec),
+        )
+        self._releases.add(row)
+        return ReleaseMade(release=row.number, fingerprint=row.fingerprint)
+
+    async def releases(self, name: str) -> Sequence[ReleaseShown]:
+        assistant = await self._assistants.named(name)
+        return [
+            ReleaseShown(release=row.number, fingerprint=row.fingerprint, created_at=row.created_at, spec=row.spec)
+            for row in await self._releases.of(assistant.id)
+        ]
+
+    async def rollout(self, name: str) -> RolloutShown:
+        assistant = await self._assistants.named(name)
+        return _show_rollout(name, await self._rollouts.current(assistant.id))
+
+    async def adapters_of(self, name: str, stages: Sequence[StageShown]) -> list[str]:
+        """Return the engine's names of the adapters that these stages need.
+
+        Raises:
+            BadRequest: A release doesn't exist, or no stage has any weight.
+        """
+        assistant = await self._assistants.named(name)
+        if not any(stage.weight for stage in stages):
+            raise BadRequest("No stage has a weight above 0, so nobody would answer.", param="stages")
+        names: list[str] = []
+        for index, stage in enumerate(stages):
+            row = await self._releases.numbered(assistant.id, stage.release)
+            if row is None:
+                raise BadRequest(f"{name}@{stage.release} doesn't exist.", param=f"stages.{index}.release")
+            spec = msgspec.convert(row.spec, ReleaseSpec)
+            if spec.adapter is not None:
+                await self._adapter(spec.adapter.model)
+                names.append(spec.adapter.served_name)
+        return names
+
+    async def previous(self, name: str) -> list[StageShown]:
+        """Return the stages that a roll back would return to."""
+        assistant = await self._assistants.named(name)
+        before = await self._before(assistant.id)
+        if before is None:
+            raise Conflict(f"{name} has no earlier rollout to go back to.", code="no_earlier_rollout")
+        return [StageShown(**stage) for stage in before.stages]
+
+    async def set_rollout(
+        self, name: str, stages: Sequence[StageShown], revision: int, *, back: bool = False
+    ) -> RolloutShown:
+        """Write the next revision, if ``revision`` is still the current one.
+
+        Raises:
+            Conflict: Somebody else wrote in between.
+        """
+        assistant = await self._assistants.named(name)
+        current = await self._rollouts.current(assistant.id)
+        held = current.revision if current else 0
+        if held != revision:
+            raise _lost(name, revision, held)
+        previous: int | None = held or None
+        if back:
+            before = await self._before(assistant.id)
+            previous = before.previous if before else None
+        row = RolloutRow(
+            id=new_id("rollout_"),
+            created_at=int(time.time()),
+            assistant_id=assistant.id,
+            revision=held + 1,
+            stages=[stage.model_dump() for stage in stages],
+            previous=previous,
+        )
+        self._rollouts.add(row)
+        try:
+            await self._session.flush()
+        except IntegrityError:
+            raise _lost(name, revision, held + 1) from None
+        return _show_rollout(name, row)
+
+    async def _before(self, assistant: str) -> RolloutRow | None:
+        current = await self._rollouts.current(assistant)
+        if current is None or current.previous is None:
+            return None
+        return await self._rollouts.revision(assistant, current.previous)
+
+    def _base(self, asked: str | None) -> str:
+        if asked not in (None, self._serving.base_model):
+            raise BadRequest(
+                f"The base model {asked!r} isn't served here; {self._serving.base_model!r} is.", param="base_model"
+            )
+        return self._serving.base_model
+
+    async def _adapter(self, model: str | None) -> AdapterRef | None:
+        if model is None:
+            return None
+        row = await AdapterRepository(self._session, self._tenant).find_ready(model)
+        if row is None:
+            raise NotFound(
+                f"No adapter {model!r} is ready. GET /api/adapters shows yours and why one was refused.",
+                param="adapter",
+            )
+        return AdapterRef(row.model, row.served_name, row.digest)
+
+    async def _prompt(self, reference: str | None) -> PromptRef | None:
+        if reference is None:
+            return None
+        row = await PromptRepository(self._session, self._tenant).named(reference)
+        return PromptRef(row.name, row.version, row.digest)
+
+    async def _retrieval(self, request: ReleaseRequest) -> RetrievalSpec | None:
+        asked = request.retrieval
+        if asked is None:
+            return None
+        stores = StoreRepository(self._session, self._tenant)
+        for id in asked.vector_stores:
+            await stores.get(id, param="retrieval.vector_stores")
+        return RetrievalSpec(
+            tuple(asked.vector_stores), asked.top_k, asked.score_threshold, asked.mode, self._serving.embedder
+        )
+
+
+def _lost(name: str, revision: int, held: int) -> Conflict:
+    return Conflict(
+        f"The rollout of {name} is at revision {held}, and this change was made for {revision}. "
+        f"Read it again (GET /api/assistants/{name}/rollout) and decide anew.",
+        param="revision",
+        code="revision_conflict",
+    )
+
+
+def _show(row: AssistantRow, rollout: RolloutRow | None) -> AssistantShown:
+    shown = _show_rollout(row.name, rollout)
+    return AssistantShown(
+        id=row.id, name=row.name, created_at=row.created_at, stages=shown.stages, revision=shown.revision
+    )
+
+
+def _show_rollout(name: str, row: RolloutRow | None) -> RolloutShown:
+    stages = [StageShown(**stage) for stage in row.stages] if row else []
+    return RolloutShown(assistant=name, stages=stages, revision=row.revision if row else 0)

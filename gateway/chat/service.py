@@ -1,0 +1,166 @@
+"""The one road that every answer takes."""
+
+from collections.abc import AsyncIterator
+
+import structlog
+
+from gateway.answers.log import AnswerLog
+from gateway.chat.answer import PlainAnswer, StreamedAnswer
+from gateway.chat.compose import compose
+from gateway.chat.evidence import find_evidence
+from gateway.chat.plain import whole_answer
+from gateway.chat.relay import Relay, error_event
+from gateway.chat.request import ChatRequest
+from gateway.chat.settle import Account
+from gateway.chat.target import Targets
+from gateway.chat.tokens import TokenCounter
+from gateway.db import Database
+from gateway.engines import EnginePool, EngineRefused, EngineUnreachable, Lease, Stream
+from gateway.errors import BadRequest, BraidError, Denied
+from gateway.lifetime import Lifetime
+from gateway.metrics import Metrics
+from gateway.tenants.authenticator import Principal, Scope
+from gateway.vector_stores.search import epochs_of
+from retrieval.client import Retriever
+
+__all__ = ["ChatService"]
+
+_log = structlog.get_logger()
+
+
+class ChatService:
+    """Resolve → retrieve → compose → pick → relay → settle."""
+
+    def __init__(
+        self,
+        database: Database,
+        pool: EnginePool,
+        retriever: Retriever,
+        counter: TokenCounter,
+        answers: AnswerLog,
+        metrics: Metrics,
+        lifetime: Lifetime,
+    ) -> None:
+        self._database = database
+        self._pool = pool
+        self._retriever = retriever
+        self._counter = counter
+        self._answers = answers
+        self._metrics = metrics
+        self._lifetime = lifetime
+        self._targets = Targets()
+
+    async def answer(self, principal: Principal, request: ChatRequest) -> PlainAnswer | StreamedAnswer:
+        """Answer a chat request.
+
+        Raises:
+            BraidError: Whatever keeps the answer from beginning; nothing has been sent then.
+        """
+        if request.braid is not None and not principal.may(Scope.MANAGE):
+            raise Denied("Switching strands with 'braid' takes a key with the scope 'manage'.", param="braid")
+        self._lifetime.admit()
+        account = Account(principal.tenant, request.model, bool(request.stream), request.structured)
+        try:
+            await self._prepare(account, request)
+            lease, upstream = await self._open(account)
+        except BraidError as error:
+            self._metrics.ended(error.code or "error")
+            raise
+        account.replica = lease.url
+        account.answered()
+        if request.stream:
+            return StreamedAnswer(account.headers(), self._stream(account, request, lease, upstream))
+        return PlainAnswer(account.headers(), await self._whole(account, lease, upstream))
+
+    async def _prepare(self, account: Account, request: ChatRequest) -> None:
+        async with self._database.read() as session:
+            account.target = await self._targets.find(session, account.tenant, request, self._pool.base_model)
+            retrieval = account.target.retrieval
+            if retrieval is not None and (question := _question(request)):
+                stores = await epochs_of(session, account.tenant, retrieval.vector_stores)
+            else:
+                stores, question = None, ""
+        if retrieval is not None and stores is not None:
+            account.evidence = await find_evidence(self._retriever, account.tenant, retrieval, stores, question)
+            account.retrieved()
+        account.composed = await compose(request, account.target, account.evidence, account.tenant, self._counter)
+        account.ready()
+
+    async def _open(self, account: Account) -> tuple[Lease, Stream]:
+        """Send the body to a replica; one that fails before its first byte is replaced by another, once."""
+        tried: list[str] = []
+        while True:
+            lease = self._pool.pick(account.target.adapter, tried)
+            try:
+                return lease, await lease.engine.chat(account.composed.body)
+            except EngineRefused as error:
+                lease.release()
+                if error.engine_status < 500 or tried:
+                    raise _refusal(error) from error
+                tried.append(lease.url)
+            except EngineUnreachable as error:
+                lease.failed(error)
+                if tried:
+                    raise
+                tried.append(lease.url)
+            except BaseException:
+                lease.release()
+                raise
+
+    async def _whole(self, account: Account, lease: Lease, upstream: Stream) -> bytes:
+        outcome = "abandoned"
+        try:
+            with self._lifetime.answering(upstream.aclose), self._metrics.running.track_inprogress():
+                body = whole_answer(account, await upstream.read())
+            outcome = "completed"
+            return body
+        except BraidError as error:
+            outcome = "interrupted"
+            raise self._lifetime.last_words() if self._lifetime.over else error
+        finally:
+            await upstream.aclose()
+            lease.release()
+            account.settle(outcome, self._answers, self._metrics)
+
+    async def _stream(
+        self, account: Account, request: ChatRequest, lease: Lease, upstream: Stream
+    ) -> AsyncIterator[bytes]:
+        relay = Relay(
+            account.constant(),
+            choices=request.n or 1,
+            include_usage=bool(request.stream_options and request.stream_options.include_usage),
+            marks=account.marks if account.marks() is not None else None,
+            closing=account.closing,
+        )
+        outcome = "abandoned"
+        try:
+            with self._lifetime.answering(upstream.aclose), self._metrics.running.track_inprogress():
+                async for events in relay.events(aiter(upstream)):
+                    yield events
+            outcome = "completed"
+        except BraidError as error:
+            outcome = "interrupted"
+            _log.warning("stream_interrupted", answer=account.id, reason=getattr(error, "detail", error.message))
+            yield error_event(self._lifetime.last_words() if self._lifetime.over else error)
+        finally:
+            await upstream.aclose()
+            lease.release()
+            account.usage = relay.usage or {"completion_tokens": relay.pieces}
+            account.settle(outcome, self._answers, self._metrics)
+
+
+def _question(request: ChatRequest) -> str:
+    for message in reversed(request.messages):
+        if message.role == "user" and isinstance(message.content, str):
+            return message.content
+    return ""
+
+
+def _refusal(error: EngineRefused) -> BraidError:
+    """Say an engine's refusal in the contract's words; what it says of the request is the client's to know."""
+    if error.engine_status == 400:
+        too_long = "context length" in error.reason or "context_length" in error.reason
+        return BadRequest(
+            error.reason, param=error.engine_param, code="context_length_exceeded" if too_long else "engine_refused"
+        )
+    return error

@@ -1,0 +1,48 @@
+"""Counting with the engine's own tokenizer, each text once."""
+
+import asyncio
+import hashlib
+from collections import OrderedDict
+from collections.abc import Sequence
+
+from gateway.engines import EnginePool
+
+__all__ = ["TokenCounter"]
+
+_KEPT = 20_000
+
+
+class TokenCounter:
+    """Counts tokens by asking a ready replica, and remembers the counts by the texts' digests."""
+
+    def __init__(self, pool: EnginePool) -> None:
+        self._pool = pool
+        self._known: OrderedDict[bytes, int] = OrderedDict()
+
+    @property
+    def context(self) -> int:
+        """The base model's context in tokens."""
+        return self._pool.max_model_len
+
+    async def count(self, texts: Sequence[str]) -> list[int]:
+        """Return the number of tokens of each text.
+
+        Raises:
+            EngineError: No replica could count.
+        """
+        return list(await asyncio.gather(*map(self._count, texts)))
+
+    async def _count(self, text: str) -> int:
+        if not text:
+            return 0
+        key = hashlib.sha256(text.encode()).digest()
+        known = self._known.get(key)
+        if known is not None:
+            self._known.move_to_end(key)
+            return known
+        with self._pool.pick(None) as lease:
+            found = await lease.engine.tokenize(self._pool.base_model, text)
+        self._known[key] = found
+        if len(self._known) > _KEPT:
+            self._known.popitem(last=False)
+        return found

@@ -1,0 +1,66 @@
+"""The one place that opens things, and closes them in reverse."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from gateway.adapters.wanted import WantedAdapters
+from gateway.answers.log import AnswerLog
+from gateway.artifacts import Artifacts
+from gateway.chat.service import ChatService
+from gateway.chat.tokens import TokenCounter
+from gateway.db import open_database
+from gateway.db.migrate import migrate
+from gateway.engines import BaseModel, EnginePool, Reconciler, VllmEngine, open_session
+from gateway.lifetime import Lifetime
+from gateway.metrics import Metrics
+from gateway.settings import Settings
+from gateway.state import State
+from gateway.tenants.authenticator import Authenticator
+from retrieval.client import Retriever
+
+__all__ = ["open_state"]
+
+
+@asynccontextmanager
+async def open_state(settings: Settings) -> AsyncIterator[State]:
+    """Open everything that a gateway process needs."""
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings.database))
+        await migrate(database)
+        session = await stack.enter_async_context(open_session())
+        pool = EnginePool([VllmEngine(url, session) for url in settings.replica_urls])
+        reconciler = Reconciler(pool, WantedAdapters(database, settings))
+        retriever = await stack.enter_async_context(Retriever(settings.retriever_socket))
+        metrics, lifetime, counter = Metrics(), Lifetime(), TokenCounter(pool)
+        answers = AnswerLog(database, counter)
+        for loop in (pool.run(), reconciler.run(), answers.run()):
+            await stack.enter_async_context(_running(loop))
+        stack.push_async_callback(answers.flush)
+        yield State(
+            settings=settings,
+            started=int(time.time()),
+            base=BaseModel.find(settings),
+            database=database,
+            artifacts=Artifacts(settings.artifacts),
+            authenticator=Authenticator(database),
+            pool=pool,
+            reconciler=reconciler,
+            retriever=retriever,
+            answers=answers,
+            chat=ChatService(database, pool, retriever, counter, answers, metrics, lifetime),
+            metrics=metrics,
+            lifetime=lifetime,
+        )
+
+
+@asynccontextmanager
+async def _running(loop: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(loop)
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

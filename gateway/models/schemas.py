@@ -1,0 +1,23 @@
+from typing import Literal
+
+from pydantic import BaseModel
+
+__all__ = ["ModelDeleted", "ModelList", "ModelShown"]
+
+
+class ModelShown(BaseModel):
+    id: str
+    object: Literal["model"] = "model"
+    created: int
+    owned_by: str
+
+
+class ModelList(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[ModelShown]
+
+
+class ModelDeleted(BaseModel):
+    id: str
+    object: Literal["model"] = "model"
+    deleted: bool = True

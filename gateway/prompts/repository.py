@@ -1,0 +1,39 @@
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+
+from gateway.db import Repository
+from gateway.errors import NotFound
+from gateway.prompts.tables import PromptRow
+
+__all__ = ["PromptRepository"]
+
+
+class PromptRepository(Repository[PromptRow]):
+    table = PromptRow
+    noun = "prompt"
+
+    async def last_version(self, name: str) -> int:
+        """Return the newest version's number, 0 where the name is new."""
+        query = select(func.max(PromptRow.version)).where(PromptRow.tenant_id == self.tenant, PromptRow.name == name)
+        return (await self.session.scalar(query)) or 0
+
+    async def versions(self, name: str) -> Sequence[PromptRow]:
+        rows = await self.session.scalars(self.select(PromptRow.name == name).order_by(PromptRow.version))
+        return rows.all()
+
+    async def named(self, reference: str, *, param: str = "prompt") -> PromptRow:
+        """Find ``name@version``; a bare ``name`` is its newest version.
+
+        Raises:
+            NotFound: There is no such prompt or version.
+        """
+        name, _, version = reference.partition("@")
+        number = int(version) if version.isdecimal() else await self.last_version(name) if not version else 0
+        row = await self.one(PromptRow.name == name, PromptRow.version == number)
+        if row is None:
+            raise NotFound(
+                f"No prompt {reference!r} exists. Make one with POST /api/prompts, or list them with GET /api/prompts.",
+                param=param,
+            )
+        return row

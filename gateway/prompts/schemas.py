@@ -1,0 +1,25 @@
+from typing import Annotated
+
+from pydantic import BaseModel, StringConstraints
+
+__all__ = ["PromptList", "PromptRequest", "PromptShown", "PromptVersion"]
+
+
+class PromptRequest(BaseModel):
+    name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$")]
+    template: Annotated[str, StringConstraints(min_length=1, max_length=100_000)]
+
+
+class PromptVersion(BaseModel):
+    name: str
+    version: int
+    digest: str
+    created_at: int
+
+
+class PromptShown(PromptVersion):
+    template: str
+
+
+class PromptList(BaseModel):
+    data: list[PromptVersion]

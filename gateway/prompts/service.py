@@ -1,0 +1,56 @@
+"""New versions of prompts, and looking at them. A version never changes."""
+
+import time
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+import prompts
+from gateway.errors import BadRequest, NotFound
+from gateway.ids import new_id
+from gateway.prompts.repository import PromptRepository
+from gateway.prompts.schemas import PromptRequest, PromptShown, PromptVersion
+from gateway.prompts.tables import PromptRow
+
+__all__ = ["PromptService"]
+
+
+class PromptService:
+    """One tenant's prompts."""
+
+    def __init__(self, session: AsyncSession, tenant: str) -> None:
+        self._prompts = PromptRepository(session, tenant)
+
+    async def create(self, request: PromptRequest) -> PromptShown:
+        """Keep the next version of a prompt; a template that can't be compiled is refused with its line."""
+        try:
+            template = prompts.compile(request.template)
+        except prompts.TemplateInvalid as error:
+            raise BadRequest(str(error), param="template", code="invalid_template") from None
+        row = PromptRow(
+            id=new_id("prompt_"),
+            created_at=int(time.time()),
+            name=request.name,
+            version=await self._prompts.last_version(request.name) + 1,
+            template=request.template,
+            digest=template.digest,
+        )
+        self._prompts.add(row)
+        return _show(row)
+
+    async def list(self) -> list[PromptVersion]:
+        return [_show(row) for row in await self._prompts.all()]
+
+    async def versions(self, name: str) -> list[PromptVersion]:
+        rows = await self._prompts.versions(name)
+        if not rows:
+            raise NotFound(f"No prompt {name!r} exists. Make one with POST /api/prompts.", param="name")
+        return [_show(row) for row in rows]
+
+    async def get(self, reference: str) -> PromptShown:
+        return _show(await self._prompts.named(reference, param="name"))
+
+
+def _show(row: PromptRow) -> PromptShown:
+    return PromptShown(
+        name=row.name, version=row.version, digest=row.digest, created_at=row.created_at, template=row.template
+    )

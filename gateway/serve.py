@@ -1,0 +1,65 @@
+"""Runs the gateway on uvicorn, and ends it well: answers finish within the grace time, exit status 0."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import uvicorn
+
+from gateway.app import create_app
+from gateway.composition import open_state
+from gateway.settings import Settings
+from gateway.state import State
+
+__all__ = ["serve"]
+
+
+class _Server(uvicorn.Server):
+    """Leaves the signals to us: uvicorn would tell running streams nothing, and end by the signal it caught."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; returns when everything is closed."""
+    opened: list[State] = []
+
+    @asynccontextmanager
+    async def state() -> AsyncIterator[State]:
+        async with open_state(settings) as held:
+            opened.append(held)
+            yield held
+
+    config = uvicorn.Config(
+        create_app(state),
+        host=settings.host,
+        port=settings.port,
+        loop="uvloop",
+        http="httptools",
+        access_log=False,
+        log_level="warning",
+        backlog=2048,
+        timeout_graceful_shutdown=5,
+    )
+    server = _Server(config)
+    leaving: list[asyncio.Task[None]] = []
+
+    async def leave() -> None:
+        if opened:
+            await opened[0].lifetime.leave(settings.grace_seconds)
+        server.should_exit = True
+
+    def on_signal() -> None:
+        if not leaving:
+            leaving.append(asyncio.create_task(leave()))
+        else:
+            server.should_exit = True  # asked twice: don't wait for the answers
+
+    loop = asyncio.get_running_loop()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sign, on_signal)
+    await server.serve()
