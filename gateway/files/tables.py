@@ -1,4 +1,4 @@
-from sqlalchemy.orm import Mapped
+from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.db import Owned
 
@@ -12,5 +12,5 @@ class FileRow(Owned):
 
     filename: Mapped[str]
     purpose: Mapped[str]
-    digest: Mapped[str]
+    digest: Mapped[str] = mapped_column(index=True)
     bytes: Mapped[int]

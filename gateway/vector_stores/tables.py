@@ -9,50 +9,63 @@ __all__ = ["DocumentRow", "DocumentVersionRow", "StoreRow"]
 
 
 class StoreRow(Owned):
-    """A vector store. ``epoch`` is the version of its content that readers see."""
+    """A vector store. ``epoch`` is the version of its content that readers see.
+
+    ``deleted_at`` hides the store at once; a job then removes its points and rows.
+    """
 
     __tablename__ = "vector_stores"
 
     name: Mapped[str]
+    description: Mapped[str | None] = mapped_column(Text)
     meta: Mapped[dict[str, Any]]
     epoch: Mapped[int] = mapped_column(default=0)
     last_active_at: Mapped[int]
     expires_after: Mapped[dict[str, Any] | None]
     max_chunk_tokens: Mapped[int]
     overlap_tokens: Mapped[int]
+    deleted_at: Mapped[int | None]
 
 
 class DocumentRow(Owned):
     """A document under the tenant's own stable key (for an OpenAI file added to a store: the file's id).
 
-    ``version`` is the live one (0: none yet). ``deleted_at`` hides the document at once; a job then removes its points
-    and the row.
+    ``version`` is the live one (0: none yet), ``latest`` the one that was put last, and ``status`` is that one's.
+    ``deleted_at`` hides the document at once; a job then removes its points and the row. ``live_key`` is the key until
+    then, and null after, so that the key can be used again while the old document is being removed.
     """
 
     __tablename__ = "documents"
-    __table_args__ = (UniqueConstraint("store_id", "key"),)
+    __table_args__ = (UniqueConstraint("store_id", "live_key"),)
 
     store_id: Mapped[str] = mapped_column(ForeignKey("vector_stores.id"), index=True)
     key: Mapped[str] = mapped_column(Text)
-    file_id: Mapped[str]
+    live_key: Mapped[str | None] = mapped_column(Text)
     version: Mapped[int] = mapped_column(default=0)
-    attributes: Mapped[dict[str, Any]]
+    latest: Mapped[int] = mapped_column(default=0)
+    status: Mapped[str]
     usage_bytes: Mapped[int] = mapped_column(default=0)
     deleted_at: Mapped[int | None]
 
 
 class DocumentVersionRow(Owned):
-    """One version of a document: ``in_progress`` until its epoch is committed, then ``completed``, or ``failed``."""
+    """One version of a document: ``in_progress``, then ``completed``, ``failed``, or ``cancelled`` for a newer one.
+
+    ``epoch`` is the store's epoch that made it visible.
+    """
 
     __tablename__ = "document_versions"
     __table_args__ = (UniqueConstraint("document_id", "version"),)
 
     document_id: Mapped[str] = mapped_column(ForeignKey("documents.id", ondelete="CASCADE"), index=True)
     version: Mapped[int]
-    file_id: Mapped[str]
+    file_id: Mapped[str] = mapped_column(index=True)
     filename: Mapped[str]
-    digest: Mapped[str]
+    digest: Mapped[str] = mapped_column(index=True)
     bytes: Mapped[int]
+    attributes: Mapped[dict[str, Any]]
+    max_chunk_tokens: Mapped[int]
+    overlap_tokens: Mapped[int]
     status: Mapped[str]
     error_code: Mapped[str | None]
     error_message: Mapped[str | None] = mapped_column(Text)
