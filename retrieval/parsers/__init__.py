@@ -1,0 +1,6 @@
+"""Bytes of a document → text with headings, in a process that may die of them."""
+
+from retrieval.parsers.parsed import Heading, Parsed
+from retrieval.parsers.process import ParseLimits, parse
+
+__all__ = ["Heading", "ParseLimits", "Parsed", "parse"]

@@ -1,0 +1,161 @@
+"""HTML → text with headings, lists and tables, without what a browser wouldn't show."""
+
+import re
+from typing import Any
+
+from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
+
+from retrieval.errors import DocumentUnreadable
+from retrieval.parsers.parsed import ACCEPTED, Heading, Parsed
+from retrieval.parsers.text import clean
+
+__all__ = ["parse_html"]
+
+etree: Any = _etree  # pyright: ignore[reportUnknownVariableType]
+"""lxml is compiled and comes without types."""
+
+_DROPPED = frozenset(
+    "script style template noscript svg math canvas iframe object embed audio video nav button select input "
+    "textarea datalist dialog head".split()
+)
+_BLOCKS = frozenset(
+    "address article aside blockquote body caption center dd details div dl dt fieldset figcaption figure footer form "
+    "header hr html legend li main ol p pre section summary table tbody tfoot thead tr ul".split()
+)
+_HEADINGS = {f"h{level}": level for level in range(1, 7)}
+_HIDDEN_STYLE = re.compile(
+    r"display:none|visibility:(?:hidden|collapse)|opacity:0*\.?0*(?:;|$)|font-size:0(?:px|em|rem|pt|%)?(?:;|$)"
+)
+_SPACE = re.compile(r"[ \t\r\n\f]+")
+
+
+def parse_html(text: str, media_type: str) -> Parsed:
+    """Take the visible text of a page; navigation, forms, scripts and hidden elements are left out.
+
+    Raises:
+        DocumentUnreadable: Nothing visible is in it.
+    """
+    # libxml2 wants bytes: a decoded text may still declare the encoding that it had.
+    parser = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, no_network=True)
+    root = etree.fromstring(clean(text).encode(), parser)
+    page = _Page()
+    if root is not None:
+        _walk(root, page)
+    if not (body := page.text()).strip():
+        raise DocumentUnreadable(
+            "empty_file", f"The page shows no text without scripts. Save it with its text. {ACCEPTED}"
+        )
+    title = _SPACE.sub(" ", root.findtext(".//title") or "").strip() if root is not None else ""
+    first = next((heading.title for heading in page.headings if heading.level == 1), "")
+    return Parsed(media_type, first or title, body, page.headings)
+
+
+class _Page:
+    """Text in the making: runs of inline text, ended by blocks."""
+
+    def __init__(self) -> None:
+        self.headings: list[Heading] = []
+        self._parts: list[str] = []
+        self._length = 0
+        self._line = ""
+        self._gap = ""  # Line ends owed before the next text.
+
+    def inline(self, text: str) -> None:
+        self._line += text
+
+    def preformatted(self, text: str) -> None:
+        self.end_block()
+        self._write(text.strip("\n"))
+        self._gap = "\n\n"
+
+    def cell(self) -> None:
+        if self._line.strip() and not self._line.rstrip().endswith("|"):
+            self._line += " | "
+
+    def end_line(self) -> None:
+        if line := _SPACE.sub(" ", self._line).strip().removesuffix(" |"):
+            self._write(line)
+            self._gap = self._gap or "\n"
+        self._line = ""
+
+    def end_block(self) -> None:
+        self.end_line()
+        if self._length:
+            self._gap = "\n\n"
+
+    def heading(self, level: int) -> None:
+        title = _SPACE.sub(" ", self._line).strip()
+        self._line = ""
+        if title:
+            self.headings.append(Heading(self._length + len(self._gap), level, title))
+            self._write(f"{'#' * level} {title}")
+            self._gap = "\n\n"
+
+    def text(self) -> str:
+        self.end_block()
+        return "".join(self._parts)
+
+    def _write(self, text: str) -> None:
+        self._parts += [self._gap, text]
+        self._length += len(self._gap) + len(text)
+        self._gap = ""
+
+
+def _walk(root: Any, page: _Page) -> None:
+    """Without recursion: pages nest deeper than Python's stack."""
+    skipped: Any = None
+    inside_pre: Any = None
+    for event, element in etree.iterwalk(root, events=("start", "end")):
+        if event == "start" and skipped is None and inside_pre is None:
+            if _hidden(element):
+                skipped = element
+            elif element.tag == "pre":
+                inside_pre = element
+                page.preformatted("".join(element.itertext()))
+            else:
+                _start(element, page)
+        elif event == "end":
+            if skipped is None and inside_pre is None:
+                _end(element, page)
+            elif element is skipped:
+                skipped = None
+            elif element is inside_pre:
+                inside_pre = None
+            if skipped is None and inside_pre is None:
+                page.inline(element.tail or "")
+
+
+def _start(element: Any, page: _Page) -> None:
+    tag = element.tag
+    if tag in _HEADINGS:
+        page.end_block()
+    elif tag in ("tr", "li", "dt", "dd"):
+        page.end_line()
+    elif tag in _BLOCKS:
+        page.end_block()
+    elif tag == "br":
+        page.end_line()
+    if tag == "li":
+        page.inline("- ")
+    page.inline(element.text or "")
+
+
+def _end(element: Any, page: _Page) -> None:
+    tag = element.tag
+    if tag in _HEADINGS:
+        page.heading(_HEADINGS[tag])
+    elif tag in ("td", "th"):
+        page.cell()
+    elif tag in ("tr", "li", "dt", "dd"):
+        page.end_line()
+    elif tag in _BLOCKS:
+        page.end_block()
+
+
+def _hidden(element: Any) -> bool:
+    if not isinstance(element.tag, str) or element.tag in _DROPPED or "hidden" in element.attrib:
+        return True
+    if element.get("aria-hidden", "").strip().lower() == "true":
+        return True
+    style = element.get("style")
+    return style is not None and _HIDDEN_STYLE.search(re.sub(r"\s|!important", "", style.lower())) is not None

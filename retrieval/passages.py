@@ -1,0 +1,105 @@
+"""What goes into the retriever and what comes out. Torch-free: the gateway imports this."""
+
+from typing import Any, Literal
+
+from msgspec import Struct
+
+__all__ = ["Attribute", "Ingest", "IngestProgress", "Ingested", "Passage", "RetrieverInfo", "SearchQuery"]
+
+Attribute = str | float | bool
+"""The value of one document attribute, as in OpenAI's vector store files."""
+
+
+class SearchQuery(Struct, frozen=True, kw_only=True):
+    """One question to a tenant's stores.
+
+    Attributes:
+        stores: Store id → the epoch to read it at. No store, no passages.
+        filters: OpenAI's comparison or compound filter object over document attributes.
+        score_threshold: Passages below it are left out (0..1, see `retrieval.fusion`).
+        exclude: Document ids that must not answer.
+    """
+
+    tenant: str
+    stores: dict[str, int]
+    text: str
+    limit: int = 10
+    filters: dict[str, Any] | None = None
+    score_threshold: float | None = None
+    exclude: list[str] = []
+
+
+class Passage(Struct, frozen=True, kw_only=True):
+    """A chunk that was found.
+
+    Attributes:
+        id: The point's UUID: the same text of the same document in another epoch has another one.
+        text: Exactly `parsed_text[start:end]`, in characters.
+        heading: Path of headings above the chunk (`Kestrel K2 > Warranty`, `page 3`), or "".
+        score: 0..1, comparable between questions.
+    """
+
+    id: str
+    store: str
+    document: str
+    key: str
+    version: int
+    file_id: str
+    filename: str
+    text: str
+    start: int
+    end: int
+    heading: str
+    score: float
+    attributes: dict[str, Attribute]
+
+
+class Ingest(Struct, frozen=True, kw_only=True):
+    """One version of one document, to become visible at `epoch`.
+
+    Attributes:
+        path: The bytes, readable by the retriever process.
+        epoch: The store's present epoch + 1. Only one ingest may write an epoch of a store.
+        max_chunk_tokens: In the embedder's tokens; held below its window, since it can't see further.
+        overlap_tokens: Tokens that a chunk repeats of the one before it, at most half a chunk.
+    """
+
+    tenant: str
+    store: str
+    document: str
+    key: str
+    version: int
+    file_id: str
+    filename: str
+    path: str
+    epoch: int
+    attributes: dict[str, Attribute] = {}
+    max_chunk_tokens: int = 160
+    overlap_tokens: int = 0
+
+
+class Ingested(Struct, frozen=True, kw_only=True):
+    """What an ingest did: `embedded` + `reused` = `chunks`; `characters` of parsed text; `seconds` in all."""
+
+    chunks: int
+    embedded: int
+    reused: int
+    characters: int
+    media_type: str
+    seconds: float
+
+
+class IngestProgress(Struct, frozen=True):
+    """One step of an ingest: characters parsed, then chunks made, embedded and written, `done` of `total`."""
+
+    stage: Literal["parsed", "chunked", "embedded", "written"]
+    done: int
+    total: int
+
+
+class RetrieverInfo(Struct, frozen=True, kw_only=True):
+    """What the process serves: identity of the embedder (part of a release's digest), vector size, stored points."""
+
+    embedder: str
+    dimensions: int
+    points: int

@@ -1,0 +1,187 @@
+"""The retriever's socket: many connections, many calls on each."""
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec import Raw
+
+from retrieval._wire import (
+    CANCEL,
+    Call,
+    DocumentEpoch,
+    DocumentScope,
+    Failure,
+    FrameInvalid,
+    Reply,
+    StoreEpoch,
+    StoreScope,
+    encode_frame,
+    read_frame,
+)
+from retrieval.errors import RetrieverError, RetrieverFailed
+from retrieval.index import Index, Report
+from retrieval.passages import Ingest, IngestProgress, SearchQuery
+
+__all__ = ["SocketUnusable", "serve"]
+
+_Body = TypeVar("_Body")
+_Handler = Callable[[Raw, Report], Awaitable[object]]
+_DRAIN_SECONDS = 3.0
+_log = logging.getLogger(__name__)
+
+
+class SocketUnusable(Exception):
+    """The socket can't be opened at that path."""
+
+
+class _Abandoned(Exception):
+    """Nobody waits for this call any more."""
+
+
+async def serve(index: Index, path: Path, stop: asyncio.Event) -> None:
+    """Answer at `path` until `stop`; then calls that only read may finish, and ingests end at their next step.
+
+    Raises:
+        SocketUnusable: The path is too long, or another retriever answers there.
+    """
+    listening = _listen(path)
+    connections: set[_Connection] = set()
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = _Connection(index, reader, writer)
+        connections.add(connection)
+        try:
+            await connection.serve()
+        finally:
+            connections.discard(connection)
+
+    server = await asyncio.start_unix_server(connected, sock=listening)
+    try:
+        await stop.wait()
+    finally:
+        server.close()
+        path.unlink(missing_ok=True)
+        await asyncio.gather(*(connection.finish() for connection in list(connections)))
+
+
+def _listen(path: Path) -> socket.socket:
+    """Bind the socket so that only its owner can connect, from its first moment on."""
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o177)
+    try:
+        _remove_stale(path)
+        listening.bind(str(path))
+    except OSError as error:
+        listening.close()
+        raise SocketUnusable(
+            f"No socket can be opened at {path}: {error}. Give a short path in a folder of yours."
+        ) from error
+    except SocketUnusable:
+        listening.close()
+        raise
+    finally:
+        os.umask(mask)
+    return listening
+
+
+def _remove_stale(path: Path) -> None:
+    """Remove the socket that a killed retriever left; refuse when one still answers."""
+    if not path.is_socket():
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+    raise SocketUnusable(f"Another retriever answers at {path}. Stop it, or give another path.")
+
+
+class _Connection:
+    def __init__(self, index: Index, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._handlers = _handlers(index)
+        self._reader = reader
+        self._writer = writer
+        self._calls: dict[int, asyncio.Task[None]] = {}
+        self._abandoned: set[int] = set()
+        self._gone = False
+
+    async def serve(self) -> None:
+        """Take calls until the peer leaves; what still runs then ends at its next report."""
+        try:
+            while (frame := await read_frame(self._reader)) is not None:
+                call = msgspec.msgpack.decode(frame, type=Call)
+                if call.method == CANCEL:
+                    self._abandoned.update({call.id} & self._calls.keys())
+                    continue
+                task = asyncio.create_task(self._answer(call), name=f"{call.method} {call.id}")
+                self._calls[call.id] = task
+                task.add_done_callback(lambda _, id_=call.id: self._done(id_))
+        except (FrameInvalid, msgspec.DecodeError) as error:
+            _log.warning("a client doesn't speak this protocol: %s", error)
+        finally:
+            self._gone = True
+            self._writer.close()
+
+    async def finish(self) -> None:
+        """Let short calls end, then close."""
+        self._abandoned.update(self._calls)
+        if self._calls:
+            await asyncio.wait(list(self._calls.values()), timeout=_DRAIN_SECONDS)
+        self._writer.close()
+        with suppress(ConnectionError):
+            await self._writer.wait_closed()
+
+    def _done(self, id_: int) -> None:
+        self._calls.pop(id_, None)
+        self._abandoned.discard(id_)
+
+    async def _answer(self, call: Call) -> None:
+        async def report(progress: IngestProgress) -> None:
+            if self._gone or call.id in self._abandoned:
+                raise _Abandoned
+            await self._send(call.id, "progress", progress)
+
+        try:
+            handler = self._handlers.get(call.method)
+            if handler is None:
+                raise RetrieverFailed(f"The retriever knows no '{call.method}'. Client and worker are of two versions.")
+            await self._send(call.id, "result", await handler(call.body, report))
+        except _Abandoned:
+            _log.info("%s stopped: its caller has gone", call.method)
+        except RetrieverError as error:
+            await self._send(call.id, "error", Failure(error.code, str(error)))
+        except Exception as error:
+            _log.exception("%s failed", call.method)
+            message = f"The retriever failed at '{call.method}': {type(error).__name__}: {error}. Its log has more."
+            await self._send(call.id, "error", Failure(RetrieverFailed.code, message))
+
+    async def _send(self, id_: int, kind: Any, body: object) -> None:
+        if self._gone:
+            return
+        self._writer.write(encode_frame(Reply(id_, kind, Raw(msgspec.msgpack.encode(body)))))
+        with suppress(ConnectionError):
+            await self._writer.drain()
+
+
+def _handlers(index: Index) -> dict[str, _Handler]:
+    def on(body: type[_Body], work: Callable[[_Body, Report], Awaitable[object]]) -> _Handler:
+        return lambda raw, report: work(msgspec.msgpack.decode(raw, type=body), report)
+
+    return {
+        "ready": on(type(None), lambda _, __: index.info()),
+        "search": on(SearchQuery, lambda query, _: index.search(query)),
+        "ingest": on(Ingest, index.ingest),
+        "close_document": on(DocumentEpoch, lambda b, _: index.close_document(b.tenant, b.store, b.document, b.epoch)),
+        "remove_document": on(DocumentScope, lambda b, _: index.remove_document(b.tenant, b.store, b.document)),
+        "rollback": on(StoreEpoch, lambda b, _: index.rollback(b.tenant, b.store, b.epoch)),
+        "collect": on(StoreEpoch, lambda b, _: index.collect(b.tenant, b.store, b.epoch)),
+        "drop_store": on(StoreScope, lambda b, _: index.drop_store(b.tenant, b.store)),
+    }

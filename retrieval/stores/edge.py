@@ -1,0 +1,181 @@
+"""Qdrant's own engine inside this process (qdrant-edge-py): one shard, one owner, no server.
+
+`optimize()` is never called: it holds the interpreter for its whole run. Unindexed search is good to about 100,000
+points; beyond that use a server.
+"""
+
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import qdrant_edge as edge
+
+from retrieval.conditions import All, AnyOf, Between, Condition, Match, Not
+from retrieval.lanes import Lane, Lanes
+from retrieval.scope import Scope
+from retrieval.stores.protocol import (
+    DENSE,
+    KEYWORDS,
+    PAYLOAD_INTEGERS,
+    PAYLOAD_KEYWORDS,
+    Candidate,
+    KeywordVector,
+    Point,
+)
+
+__all__ = ["EdgeStore", "IndexLocked"]
+
+_PAGE = 256
+
+
+class IndexLocked(Exception):
+    """Another process has the shard open."""
+
+
+class EdgeStore:
+    """A `Store` on disk. All work runs in one thread, searches first."""
+
+    def __init__(self, shard: edge.EdgeShard) -> None:
+        self._shard = shard
+        self._lanes = Lanes("edge shard")
+
+    @classmethod
+    def open(cls, folder: Path, dimensions: int) -> "EdgeStore":
+        """Open the shard in `folder`, or make one there.
+
+        Raises:
+            IndexLocked: Another process has it open.
+        """
+        if not folder.exists():
+            _create(folder, dimensions)
+        try:
+            return cls(edge.EdgeShard.load(str(folder)))
+        except Exception as error:  # The binding raises bare Exceptions.
+            if "WouldBlock" not in str(error):
+                raise
+            raise IndexLocked(
+                f"The index at {folder} is open in another process. Stop that retriever, or use another data folder."
+            ) from error
+
+    async def search(
+        self, scope: Scope, corpus: Scope, dense: Sequence[float], keywords: KeywordVector, candidates: int
+    ) -> list[Candidate]:
+        request = _search(scope, corpus, dense, keywords, candidates)
+        by_dense, by_keywords = await self._lanes.run(Lane.QUERY, self._shard.query_batch, request)
+        keyword_scores = {point.id: point.score for point in by_keywords}
+        return [
+            Candidate(str(point.id), point.score, keyword_scores.get(point.id, 0.0), point.payload or {})
+            for point in by_dense
+        ]
+
+    async def upsert(self, points: Sequence[Point]) -> None:
+        await self._update(edge.UpdateOperation.upsert_points([_point(point) for point in points]))
+
+    async def vectors(self, scope: Scope, digests: Sequence[str]) -> dict[str, list[float]]:
+        if not digests:
+            return {}
+        filter_ = _filter(scope.narrowed(Match("digest", tuple(digests))))
+        found: dict[str, list[float]] = {}
+        offset: edge.PointId | None = None
+        while True:
+            request = edge.ScrollRequest(
+                offset=offset, limit=_PAGE, filter=filter_, with_payload=["digest"], with_vector=[DENSE]
+            )
+            records, offset = await self._lanes.run(Lane.INGEST, self._shard.scroll, request)
+            for record in records:
+                if record.payload is not None and isinstance(record.vector, dict):
+                    found[record.payload["digest"]] = _floats(record.vector[DENSE])
+            if offset is None or len(found) == len(set(digests)):
+                return found
+
+    async def set_payload(self, scope: Scope, payload: Mapping[str, Any]) -> None:
+        await self._update(edge.UpdateOperation.set_payload_by_filter(_filter(scope), dict(payload)))
+
+    async def delete(self, scope: Scope) -> None:
+        await self._update(edge.UpdateOperation.delete_points_by_filter(_filter(scope)))
+
+    async def count(self) -> int:
+        return await self._lanes.run(Lane.QUERY, lambda: self._shard.info().points_count)
+
+    async def close(self) -> None:
+        """Flush and release the shard; another process can open it then."""
+        await self._lanes.run(Lane.INGEST, self._shard.flush)
+        await self._lanes.run(Lane.INGEST, self._shard.close)
+        await self._lanes.close()
+
+    async def _update(self, operation: edge.UpdateOperation) -> None:
+        await self._lanes.run(Lane.INGEST, self._shard.update, operation)
+
+
+def _create(folder: Path, dimensions: int) -> None:
+    """Make an empty shard beside its place and move it there: a kill in between leaves nothing half-made."""
+    unfinished = folder.with_name(f"{folder.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    shard = edge.EdgeShard.create(
+        str(unfinished),
+        edge.EdgeConfig(
+            vectors={DENSE: edge.EdgeVectorParams(size=dimensions, distance=edge.Distance.Cosine)},
+            sparse_vectors={KEYWORDS: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
+        ),
+    )
+    create_index = edge.UpdateOperation.create_field_index
+    shard.update(create_index("tenant", edge.KeywordIndexParams(is_tenant=True)))
+    for field in PAYLOAD_KEYWORDS:
+        shard.update(create_index(field, edge.PayloadSchemaType.Keyword))
+    for field in PAYLOAD_INTEGERS:
+        shard.update(create_index(field, edge.PayloadSchemaType.Integer))
+    shard.flush()
+    shard.close()
+    unfinished.rename(folder)
+
+
+def _search(
+    scope: Scope, corpus: Scope, dense: Sequence[float], keywords: KeywordVector, candidates: int
+) -> edge.QueryBatchRequest:
+    """Both rankings of the union of both lists, so that no candidate lacks one of its scores."""
+    filter_ = _filter(scope)
+    nearest = edge.Query.Nearest(list(dense), using=DENSE)
+    matching = edge.Query.Nearest(edge.SparseVector(keywords.indices, keywords.values), using=KEYWORDS)
+    weighed = edge.SearchParams(idf=edge.IdfParams(corpus=_filter(corpus)))
+    lists = [
+        edge.Prefetch(limit=candidates, query=nearest, filter=filter_),
+        edge.Prefetch(limit=candidates, query=matching, filter=filter_, params=weighed),
+    ]
+    limit = 2 * candidates
+    return edge.QueryBatchRequest(
+        [
+            edge.QueryRequest(limit=limit, query=nearest, prefetches=lists, filter=filter_, with_payload=True),
+            edge.QueryRequest(limit=limit, query=matching, prefetches=lists, filter=filter_, params=weighed),
+        ]
+    )
+
+
+def _point(point: Point) -> edge.Point:
+    keywords = edge.SparseVector(point.keywords.indices, point.keywords.values)
+    return edge.Point(point.id, {DENSE: point.dense, KEYWORDS: keywords}, point.payload)
+
+
+def _floats(vector: edge.NamedVector) -> list[float]:
+    if isinstance(vector, edge.SparseVector) or (vector and isinstance(vector[0], list)):
+        raise TypeError("The shard holds something else than one dense vector per point.")
+    return [float(value) for value in vector if not isinstance(value, list)]
+
+
+def _filter(scope: Scope) -> edge.Filter:
+    return edge.Filter(must=[_translated(scope.condition)])
+
+
+def _translated(condition: Condition) -> edge.ConditionType:
+    match condition:
+        case Match(key, values):
+            return edge.FieldCondition(key, match=edge.MatchAny(list(values)))
+        case Between(key, gt, gte, lt, lte):
+            return edge.FieldCondition(key, range=edge.RangeFloat(gt=gt, gte=gte, lt=lt, lte=lte))
+        case All(parts):
+            return edge.Filter(must=[_translated(part) for part in parts])
+        case AnyOf(parts):
+            return edge.Filter(should=[_translated(part) for part in parts])
+        case Not(part):
+            return edge.Filter(must_not=[_translated(part)])

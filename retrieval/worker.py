@@ -1,0 +1,81 @@
+"""The retriever process: `python -m retrieval.worker --socket PATH --data DIR [--embedder MODEL] [--qdrant-url URL]`.
+
+The socket appears when it can answer. SIGTERM and SIGINT end it cleanly; `kill -9` loses nothing that was acknowledged.
+"""
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from qdrant_client import AsyncQdrantClient
+
+from retrieval.embedder import Embedder, EmbedderMissing, load_embedder
+from retrieval.index import Index
+from retrieval.server import SocketUnusable, serve
+from retrieval.sparse import KeywordEncoder
+from retrieval.stores import Store
+from retrieval.stores.edge import EdgeStore, IndexLocked
+from retrieval.stores.server import ServerStore
+
+__all__ = ["main"]
+
+_log = logging.getLogger("retrieval")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run until told to stop; 0 after a clean end, 1 when it can't start, with the reason on stderr."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    try:
+        asyncio.run(_run(options.socket, options.data, options.embedder, options.qdrant_url))
+    except (EmbedderMissing, IndexLocked, SocketUnusable) as error:
+        _log.error("%s", error)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m retrieval.worker", description="Questions in, passages out.")
+    parser.add_argument("--socket", type=Path, required=True, help="Unix socket to answer at")
+    parser.add_argument("--data", type=Path, required=True, help="folder of the index")
+    parser.add_argument("--embedder", help="Hugging Face id or folder; default: the packaged all-MiniLM-L6-v2")
+    parser.add_argument("--qdrant-url", help="use this Qdrant server instead of the index in the data folder")
+    return parser
+
+
+async def _run(socket: Path, data: Path, embedder_source: str | None, qdrant_url: str | None) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    embedder = await asyncio.to_thread(load_embedder, embedder_source)
+    async with _opened(data, embedder, qdrant_url) as store:
+        index = Index(store, embedder)
+        try:
+            _log.info("ready: %s, %s", embedder.identity, socket)
+            await serve(index, socket, stop)
+        finally:
+            await index.close()
+
+
+@asynccontextmanager
+async def _opened(data: Path, embedder: Embedder, qdrant_url: str | None) -> AsyncGenerator[Store]:
+    """One collection per embedder and encoder: another model never meets vectors that it can't compare."""
+    collection = f"braid-{embedder.identity}-{KeywordEncoder.identity}"
+    if qdrant_url is None:
+        yield await asyncio.to_thread(EdgeStore.open, data / collection, embedder.dimensions)
+        return
+    client = AsyncQdrantClient(url=qdrant_url)
+    try:
+        yield await ServerStore.open(client, collection, embedder.dimensions)
+    finally:
+        await client.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
