@@ -2,17 +2,21 @@
 
 from collections.abc import Iterable
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from jinja2 import StrictUndefined, TemplateRuntimeError
 from jinja2.filters import FILTERS
 from jinja2.runtime import LoopContext
 from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.tests import TESTS
 from jinja2.utils import missing
 
 MAX_ITEMS = 200
 MAX_JOINED = 65_536
 FILTER_NAMES = frozenset("capitalize count d default first join last length lower title trim truncate upper".split())
+TEST_NAMES = frozenset(
+    "boolean defined divisibleby eq even false ge gt in le lt ne none number odd string true undefined".split()
+)
 # Counters that look forward (last, length, …) are left out: what a passage prints must not change when the budget drops
 # those behind it.
 LOOP_FIELDS = frozenset(("index", "index0", "first", "previtem"))
@@ -40,7 +44,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         if isinstance(obj, dict):
-            items: dict[str, Any] = obj
+            items = cast("dict[str, Any]", obj)
             return items[attribute] if attribute in items else self.undefined(obj=items, name=attribute)
         if isinstance(obj, LoopContext) and attribute in LOOP_FIELDS:
             return getattr(obj, attribute)
@@ -53,10 +57,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
             return self.getattr(obj, argument)
         if isinstance(obj, str | list | tuple | StrictUndefined) and isinstance(argument, int | slice):
             try:
-                return obj[argument]
+                return cast("list[Any]", obj)[argument]
             except IndexError:
                 pass
-        return self.undefined(obj=obj, name=argument)
+        return self.undefined(obj=obj, name=str(cast("Any", argument)))
 
 
 def sandbox() -> Sandbox:
@@ -66,8 +70,11 @@ def sandbox() -> Sandbox:
     )
     names: dict[str, Any] = {"range": _range}
     filters: dict[str, Any] = {name: FILTERS[name] for name in FILTER_NAMES}
+    filters["join"] = _join
+    filters[BOUNDED] = _bounded
     environment.globals = names
-    environment.filters = filters | {"join": _join, BOUNDED: _bounded}
+    environment.filters = filters
+    environment.tests = {name: TESTS[name] for name in TEST_NAMES}
     return environment
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from jinja2 import TemplateSyntaxError, meta, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
-from prompts._sandbox import BOUNDED, FILTER_NAMES, LOOP_FIELDS
+from prompts._sandbox import BOUNDED, FILTER_NAMES, LOOP_FIELDS, TEST_NAMES
 from prompts.errors import TemplateInvalid
 
 MAX_SOURCE = 32_768
@@ -36,6 +36,10 @@ _SAID: Mapping[type[nodes.Node], str] = {
     nodes.Macro: "{% macro %}",
     nodes.Assign: "{% set %}",
     nodes.AssignBlock: "{% set %}",
+    nodes.With: "{% with %}",
+    nodes.Scope: "{% autoescape %}",
+    nodes.FilterBlock: "{% filter %}",
+    nodes.CallBlock: "{% call %}",
     nodes.Concat: "the operator ~",
     nodes.Mul: "the operator *",
     nodes.Pow: "the operator **",
@@ -54,12 +58,19 @@ def parse(environment: SandboxedEnvironment, source: str) -> dict[str, nodes.Blo
         raise TemplateInvalid(
             f"the template has {len(source)} characters and may have {MAX_SOURCE}; move facts into documents", 1
         )
+    try:
+        source.encode()
+    except UnicodeEncodeError as error:
+        line = source.count("\n", 0, error.start) + 1
+        raise TemplateInvalid("half of a surrogate pair is not a character; write the whole character", line) from error
     blocks: dict[str, nodes.Block] = {}
     for block in _top_level(_tree(environment, source)):
         if block.name not in BLOCKS:
             raise TemplateInvalid(
                 f"there is no block '{block.name}' in a prompt; use one of {', '.join(BLOCKS)}", block.lineno
             )
+        if block.name in blocks:
+            raise TemplateInvalid(f"the block '{block.name}' is there twice; keep one", block.lineno)
         for child in block.iter_child_nodes():
             _check(child, depth=1, looped=False)
         _check_variables(block, variables(block))
@@ -70,17 +81,24 @@ def parse(environment: SandboxedEnvironment, source: str) -> dict[str, nodes.Blo
 def variables(block: nodes.Block) -> set[str]:
     """The names that `block` looks up when it is rendered, less those that this library defines for all blocks."""
     tree = nodes.Template(block.body, lineno=1, environment=block.environment)
-    return meta.find_undeclared_variables(tree) - _CALLABLE
+    try:
+        return meta.find_undeclared_variables(tree) - _CALLABLE
+    except TemplateSyntaxError as error:
+        raise _unreadable(error) from error
 
 
 def _tree(environment: SandboxedEnvironment, source: str) -> nodes.Template:
     try:
         return environment.parse(source)
     except TemplateSyntaxError as error:
-        message = (error.message or "it can't be parsed").rstrip(".")
-        raise TemplateInvalid(f"{message}; correct the template there", error.lineno) from error
+        raise _unreadable(error) from error
     except (RecursionError, ValueError) as error:
         raise TemplateInvalid("an expression is too deep or a number too long to read; make it simpler", 1) from error
+
+
+def _unreadable(error: TemplateSyntaxError) -> TemplateInvalid:
+    message = (error.message or "the text is not a Jinja template").rstrip(".")
+    return TemplateInvalid(f"{message}; correct the template there", error.lineno)
 
 
 def _top_level(tree: nodes.Template) -> Iterator[nodes.Block]:
@@ -113,8 +131,9 @@ def _outside(line: int) -> TemplateInvalid:
 def _check(node: nodes.Node, depth: int, looped: bool) -> None:
     if not isinstance(node, _ALLOWED):
         said = _SAID.get(type(node), f"a Jinja {type(node).__name__.lower()}")
+        line = next((n.lineno for n in (node, *node.find_all(nodes.Node)) if n.lineno), 1)
         raise TemplateInvalid(
-            f"{said} is not available in prompts; use variables, if, for and the filters {_FILTER_LIST}", node.lineno
+            f"{said} is not available in prompts; use variables, if, for and the filters {_FILTER_LIST}", line
         )
     if depth > MAX_DEPTH:
         raise TemplateInvalid("the template is nested too deeply; make it simpler", node.lineno)
@@ -139,6 +158,10 @@ def _check_names(node: nodes.Node) -> None:
         case nodes.Filter() if node.name not in FILTER_NAMES:
             raise TemplateInvalid(
                 f"there is no filter '{node.name}' in prompts; use one of {_FILTER_LIST}", node.lineno
+            )
+        case nodes.Test() if node.name not in TEST_NAMES:
+            raise TemplateInvalid(
+                f"there is no test '{node.name}' in prompts; use one of {', '.join(sorted(TEST_NAMES))}", node.lineno
             )
         case nodes.Call() if not (isinstance(node.node, nodes.Name) and node.node.name in _CALLABLE):
             raise TemplateInvalid(

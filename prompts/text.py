@@ -7,12 +7,14 @@ import re
 _SPECIAL_ANGLE = re.compile(
     r"<(?=[|｜][^\s>]"  # <|im_end|>, <|turn>, and the full-width bars of DeepSeek
     r"|/?[\w▁-]{1,40}[|｜]>"  # <turn|>
-    r"|/?(?:s|bos|eos|pad|unk|mask|cls|sep|(?:start|end)_of_\w{1,30}|tool_(?:call|response)s?|(?:extra_id_|unused|reserved)\w{1,30})>"
+    r"|/?(?:s|bos|eos|pad|unk|mask|cls|sep|sop|eop|seed:\w{1,30}|SPECIAL_\d{1,5}|tool_(?:call|response)s?)>"
+    r"|(?:start|end)_of_\w{1,30}>|(?:extra_id_|unused|reserved|fim_)\w{1,30}>"
     r"|</?SYS>>)"
 )
 _SPECIAL_SQUARE = re.compile(
-    r"\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_(?:CALLS|RESULTS|CONTENT)|ARGS|CALL_ID|IMG\w{0,10}|THINK"
-    r"|PREFIX|MIDDLE|SUFFIX|BOS|EOS|PAD|UNK|CLS|SEP|MASK|gMASK|sop)\])"
+    r"\[(?=\|\w{1,30}\|\]"  # [|user|]
+    r"|/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_(?:CALLS|RESULTS|CONTENT)|ARGS|CALL_ID|IMG\w{0,10}|THINK)\]"
+    r"|(?:PREFIX|MIDDLE|SUFFIX|BOS|EOS|PAD|UNK|CLS|SEP|MASK|gMASK)\])"
 )
 
 # Nothing of this can be seen, and all of it can carry words that a reader of the document never saw: zero-width
@@ -23,10 +25,11 @@ _INVISIBLE = re.compile(
 )
 _CONTROL = dict.fromkeys(c for c in (*range(0x20), 0x7F) if chr(c) not in "\t\n\r")
 # Persian, the scripts of India and joined emoji need the two joiners, one at a time, between characters beyond ASCII.
+_BEYOND_ASCII = r"[^\x00-\x7f\s\u200c\u200d]"
 _STRAY_JOINER = re.compile(
-    "(?<![^\x00-\x7f\u200c\u200d])[\u200c\u200d]+|[\u200c\u200d]{2,}|[\u200c\u200d](?![^\x00-\x7f\u200c\u200d])"
+    rf"(?<!{_BEYOND_ASCII})[\u200c\u200d]+|[\u200c\u200d]{{2,}}|[\u200c\u200d](?!{_BEYOND_ASCII})"
 )
-_LEADING_MARK = re.compile(r"^([ \t]*)\[(\d{1,4})\]", re.MULTILINE)
+_LEADING_MARK = re.compile(r"^([^\S\n]*)\[(\d{1,4})\]", re.MULTILINE)
 
 
 def neutralise(text: str) -> str:
@@ -50,12 +53,14 @@ def clean(text: str) -> str:
     if text.isascii():
         text = text.translate(_CONTROL)
     else:
-        text = _STRAY_JOINER.sub("", _INVISIBLE.sub("", text))
+        text = _INVISIBLE.sub("", text.replace("\u2028", "\n").replace("\u2029", "\n"))
+        text = _STRAY_JOINER.sub("", text)
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
+    text = text.strip()
     if "[" in text:
         text = _LEADING_MARK.sub(r"\1(\2)", text)
-    return text.strip()
+    return text
 
 
 def one_line(text: str) -> str:

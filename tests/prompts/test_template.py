@@ -1,0 +1,225 @@
+import hashlib
+import random
+
+import pytest
+
+import prompts
+from prompts import TemplateFailed, TemplateInvalid
+from prompts.template import OWN_CHARACTERS, Template
+
+PASSAGES = [{"number": 1, "title": "Prices", "text": "49 euros"}, {"number": 2, "title": "", "text": "1.7 litres"}]
+
+
+def evidence(template: Template, **variables: object) -> str:
+    return "".join(piece for _, piece in template.render_evidence(variables, PASSAGES)).strip()
+
+
+def test_a_source_without_blocks_is_the_system_block():
+    template = prompts.compile("Answer as {{ brand }}.\n")
+    assert template.render("system", {"brand": "Kestrel"}) == "Answer as Kestrel."
+    assert template.variables == {"brand"}
+
+
+def test_blocks_left_out_come_from_the_default():
+    template = prompts.compile("{% block question %}Q: {{ question }}{% endblock %}")
+    default = prompts.compile(prompts.DEFAULT)
+    assert template.render("question", {"question": "Why?"}) == "Q: Why?"
+    assert template.render("system", {}) == default.render("system", {}) != ""
+    assert evidence(template, cite=True) == evidence(default, cite=True)
+
+
+def test_super_is_the_default_text():
+    template = prompts.compile("{% block system %}{{ super() }} Be brief.{% endblock %}")
+    assert template.render("system", {}) == prompts.compile(prompts.DEFAULT).render("system", {}) + " Be brief."
+
+
+def test_super_carries_the_passages_of_the_default():
+    template = prompts.compile("{% block evidence %}Sources for {{ brand }}\n{{ super() }}{% endblock %}")
+    assert "[2] 1.7 litres" in evidence(template, brand="Kestrel", cite=False)
+
+
+def test_digest_is_the_sha256_of_the_source():
+    assert prompts.compile("Grüße").digest == hashlib.sha256("Grüße".encode()).hexdigest()
+
+
+def test_variables_are_found_in_every_block_and_not_the_requests_own():
+    template = prompts.compile(
+        "{% block system %}{{ brand }}{% for t in tones %}{{ t }}{% endfor %}{% endblock %}"
+        "{% block question %}{% if cite %}{{ question }}{% endif %}{{ sign | default('x') }}{% endblock %}"
+    )
+    assert template.variables == {"brand", "tones", "sign"}
+
+
+def test_a_missing_variable_is_named_with_its_line_and_the_way_out():
+    template = prompts.compile("One.\nTwo {{ brand }}.")
+    with pytest.raises(
+        TemplateFailed, match=r"line 2: the variable 'brand' is not given; give 'brand' among"
+    ) as caught:
+        template.render("system", {})
+    assert caught.value.line == 2
+
+
+@pytest.mark.parametrize(
+    "use", ["{{ brand.name }}", "{{ brand['name'] }}", "{{ brand | upper }}", "{% if brand %}x{% endif %}"]
+)
+def test_every_use_of_a_missing_variable_fails(use: str):
+    with pytest.raises(TemplateFailed, match="'brand' is not given"):
+        prompts.compile(use).render("system", {})
+
+
+def test_an_optional_variable_needs_no_value():
+    assert prompts.compile("{{ brand | default('Ours') }}").render("system", {}) == "Ours"
+    assert prompts.compile("{% if brand is defined %}{{ brand }}{% endif %}").render("system", {}) == ""
+
+
+def test_mappings_lists_and_filters_work():
+    template = prompts.compile("{{ house.name | upper }}: {{ house['tones'] | join(', ') }}, {{ house.tones[0] }}")
+    assert (
+        template.render("system", {"house": {"name": "kestrel", "tones": ["dry", "warm"]}}) == "KESTREL: dry, warm, dry"
+    )
+
+
+def test_a_missing_key_is_named():
+    with pytest.raises(TemplateFailed, match="there is no 'nmae' in this dict"):
+        prompts.compile("{{ house.nmae }}").render("system", {"house": {"name": "kestrel"}})
+
+
+@pytest.mark.parametrize("name", ["question", "passages", "cite"])
+def test_the_system_block_must_not_change_with_the_request(name: str):
+    with pytest.raises(TemplateInvalid, match=rf"line 3: the block system can't use '{name}'.*prefix cache"):
+        prompts.compile(f"{{% block system %}}\n\n{{% if {name} %}}x{{% endif %}}{{% endblock %}}")
+
+
+@pytest.mark.parametrize(
+    ("source", "line", "said"),
+    [
+        ("{% block system %}x{% endblock %}\n\nstray", 3, "outside the blocks"),
+        ("{% block system %}x{% endblock %}\n{{ brand }}", 2, "outside the blocks"),
+        ("{% block system %}x{% endblock %}\n{% if a %}{% endif %}", 2, "outside the blocks"),
+        ("{% block sytem %}x{% endblock %}", 1, "no block 'sytem'"),
+        ("{% block system %}x{% endblock %}\n{% block system %}y{% endblock %}", 2, "twice"),
+        ("{% block evidence %}\n{% block question %}{{ question }}{% endblock %}{% endblock %}", 2, "side by side"),
+        ("{% block evidence %}nothing{% endblock %}", 1, "never uses 'passages'"),
+        ("{% block question %}nothing{% endblock %}", 1, "never uses 'question'"),
+        ("{% block evidence %}\n{{ passages | length }}{% endblock %}", 2, "only be looped over"),
+        ("{% block evidence %}{% for p in passages[:3] %}{{ p.text }}{% endfor %}{% endblock %}", 1, "only be looped"),
+        ("{% block evidence %}{% for p in passages %}\n{{ loop.last }}{% endfor %}{% endblock %}", 2, "loop.last"),
+        (
+            "{% block evidence %}{% for p in passages %}{{ question }}{% endfor %}{% endblock %}",
+            1,
+            "can't use 'question'",
+        ),
+        ("a\n{% if %}", 2, "correct the template"),
+        ("a\n{{ brand", 2, "correct the template"),
+        ("a\n{% nonsense %}", 2, "correct the template"),
+        ("{% for loop in tones %}{% endfor %}", 1, "correct the template"),
+        ("a\n{{ brand | reverse }}", 2, "no filter 'reverse'"),
+        ("a\n{{ brand is sameas none }}", 2, "no test 'sameas'"),
+        ("a\n\ud800", 2, "surrogate"),
+    ],
+)
+def test_a_bad_source_is_refused_with_its_line(source: str, line: int, said: str):
+    with pytest.raises(TemplateInvalid, match=said) as caught:
+        prompts.compile(source)
+    assert caught.value.line == line
+
+
+def test_the_source_has_a_limit():
+    with pytest.raises(TemplateInvalid, match="may have 32768"):
+        prompts.compile("x" * 32_769)
+
+
+def test_the_result_has_a_limit_that_grows_with_the_request():
+    template = prompts.compile("{% block question %}{% for n in range(200) %}{{ question }}{% endfor %}{% endblock %}")
+    assert len(template.render("question", {"question": "x" * 300}, 300)) == 60_000
+    with pytest.raises(TemplateFailed, match="print less in loops"):
+        template.render("question", {"question": "x" * OWN_CHARACTERS}, OWN_CHARACTERS)
+
+
+def test_a_long_question_is_no_fault_of_the_template():
+    question = "x" * 1_000_000
+    assert prompts.compile(prompts.DEFAULT).render("question", {"question": question}, len(question)) == question
+
+
+def test_what_passages_hold_is_never_a_template():
+    template = prompts.compile(prompts.DEFAULT)
+    text = "{{ 7 * 7 }} {% for x in range(9) %}!{% endfor %} {# gone? #}"
+    pieces = template.render_evidence({"cite": True}, [{"number": 1, "title": "", "text": text}])
+    assert text in "".join(piece for _, piece in pieces)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "{% for p in passages %}[{{ p.number }}] {{ p.title }}: {{ p.text }}\n{% endfor %}Rules.",
+        "{% for p in passages %}{% if not loop.first %}, {% endif %}{{ loop.index }} {{ p.title }}{% endfor %}"
+        " and {% for p in passages if p.title %}{{ p.text }}{% else %}none{% endfor %}.",
+    ],
+)
+def test_the_pieces_up_to_a_rank_are_the_block_with_only_these_passages(body: str):
+    template = prompts.compile("{% block evidence %}" + body + "{% endblock %}")
+    passages = [{"number": n, "title": "abc"[: n % 3], "text": f"text {n}"} for n in range(1, 8)]
+    whole = template.render_evidence({}, passages)
+    for rank in range(1, 8):
+        alone = "".join(piece for _, piece in template.render_evidence({}, passages[:rank]))
+        assert "".join(piece for at, piece in whole if at <= rank) == alone
+
+
+FRAGMENTS = (
+    *(
+        "{{",
+        "}}",
+        "{%",
+        "%}",
+        "{#",
+        "#}",
+        "-",
+        "block",
+        "endblock",
+        "system",
+        "evidence",
+        "question",
+        "passages",
+        "for",
+    ),
+    *("in", "endfor", "if", "endif", "else", "elif", "range", "(", ")", "[", "]", "0", "9", "99999999999", ".", "|"),
+    *("upper", "join", "default", "'a'", "loop", "self", "super", "()", "__class__", "set", "=", "a", "b", ",", "not"),
+    *(
+        "is",
+        "defined",
+        "and",
+        "~",
+        "*",
+        "+",
+        "%",
+        "macro",
+        "raw",
+        "endraw",
+        "\n",
+        "true",
+        "none",
+        ":",
+        "p",
+        "text",
+        "p.text",
+    ),
+)
+
+
+def test_no_source_gets_past_the_two_errors():
+    chance = random.Random(7)
+    compiled = 0
+    refusals: list[str] = []
+    for _ in range(3000):
+        body = " ".join(chance.choices(FRAGMENTS, k=chance.randint(1, 9)))
+        shape = chance.choice(
+            ["{}", "{{{{ {} }}}}", "{{% if {} %}}x{{% endif %}}", "{{% for p in {} %}}{{{{ p }}}}{{% endfor %}}"]
+        )
+        try:
+            template = prompts.compile(shape.format(body))
+            compiled += 1
+            template.render("system", {"a": "x", "b": ["y", {"text": "z"}], "p": {"text": 3}})
+        except (TemplateInvalid, TemplateFailed) as error:
+            refusals.append(error.message)
+    assert compiled > 300
+    assert [message for message in refusals if ";" not in message and ":" not in message] == []

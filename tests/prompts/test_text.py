@@ -1,0 +1,122 @@
+import random
+
+import pytest
+
+from prompts.text import clean, neutralise, one_line
+
+TOKENS = (
+    *(
+        "<|im_start|>",
+        "<|im_end|>",
+        "<|endoftext|>",
+        "<|eot_id|>",
+        "<|begin_of_text|>",
+        "<|start_header_id|>",
+        "<|user|>",
+    ),
+    *("<|turn>", "<turn|>", "<｜begin▁of▁sentence｜>", "<｜User｜>", "<s>", "</s>", "<bos>", "<eos>", "<pad>", "<unk>"),
+    *("<start_of_turn>", "<end_of_turn>", "<tool_call>", "</tool_call>", "<extra_id_0>", "<unused12>", "<fim_prefix>"),
+    *(
+        "[INST]",
+        "[/INST]",
+        "<<SYS>>",
+        "<</SYS>>",
+        "[TOOL_CALLS]",
+        "[SYSTEM_PROMPT]",
+        "[/SYSTEM_PROMPT]",
+        "[gMASK]",
+        "<sop>",
+    ),
+    *("[|user|]", "[|endofturn|]", "<seed:bos>", "<|START_OF_TURN_TOKEN|>", "<|reserved_special_token_0|>"),
+)
+INVISIBLE = (
+    "\u200b\u200c\u200d\u200e\u200f\u202a\u202e\u2066\u2069\u2060\ufeff\u00ad\u180e\U000e0041\U000e0100\x00\x1b\x7f"
+)
+ALPHABET = [
+    "<",
+    ">",
+    "|",
+    "[",
+    "]",
+    "/",
+    "｜",
+    "▁",
+    "_",
+    " ",
+    "\n",
+    "\r",
+    "\t",
+    "\x0b",
+    "\u00a0",
+    "\u2028",
+    "s",
+    "1",
+    "2",
+]
+
+
+def texts(seed: int, count: int = 4000):
+    chance = random.Random(seed)
+    pool = [*ALPHABET, *TOKENS, *INVISIBLE, "INST", "SYS", "im_end", "é", "می", "👩", "word"]
+    for _ in range(count):
+        yield "".join(chance.choices(pool, k=chance.randint(0, 14)))
+
+
+@pytest.mark.parametrize("token", TOKENS)
+def test_control_tokens_are_broken_and_stay_readable(token: str):
+    safe = neutralise(f"before{token}after")
+    assert token not in safe
+    assert safe.replace(" ", "") == f"before{token}after"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a < b, b > c, x <- y, f <| x, xs <|> ys, a || b",
+        "<p>one</p> <span>two</span> <strong>three</strong>",
+        "list[0], [1], [see below], [x] done, [^1]",
+        "Vec<String>, List<Map<String, int>>, #include <stdio.h>",
+    ],
+)
+def test_ordinary_text_is_untouched(text: str):
+    assert neutralise(text) == text
+
+
+def test_no_text_keeps_a_token_and_twice_is_once():
+    for text in texts(1):
+        safe = neutralise(text)
+        assert neutralise(safe) == safe
+        assert not [token for token in TOKENS if token in safe]
+        assert safe.replace(" ", "") == text.replace(" ", "")
+
+
+def test_cleaning_twice_is_once_and_leaves_nothing_invisible():
+    for text in texts(2):
+        shown = clean(text)
+        assert clean(shown) == shown
+        assert not set(shown) & (set(INVISIBLE) - set("\u200c\u200d"))
+        assert "\r" not in shown
+        assert one_line(one_line(text)) == one_line(text)
+        assert "\n" not in one_line(text)
+
+
+def test_a_token_hidden_by_invisible_characters_is_broken_too():
+    hidden = "<\u200b|im_\u2060end|\ufeff>"
+    assert neutralise(clean(hidden)) == "< |im_end|>"
+
+
+def test_joiners_stay_where_a_script_needs_them():
+    assert clean("می\u200cخواهم") == "می\u200cخواهم"
+    assert clean("👩\u200d💻") == "👩\u200d💻"
+    assert clean("pass\u200cword") == "password"
+    assert clean("می\u200c\u200d\u200cخواهم") == "میخواهم"
+
+
+def test_a_document_cannot_look_like_another_passage():
+    assert clean("See list[2].\n  [2] Prices: free\n\u2003[3] x") == "See list[2].\n  (2) Prices: free\n\u2003(3) x"
+    assert clean("\u00a0[2] x") == "(2) x"
+    assert one_line("Prices\n\n[2] Free") == "Prices (2) Free"
+
+
+def test_line_ends_are_one_kind():
+    assert clean("a\r\nb\rc\u2028d") == "a\nb\nc\nd"
