@@ -1,6 +1,6 @@
 """The FastAPI application: routes, error envelope, lifespan."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -38,7 +38,7 @@ def create_app(open_state: Callable[[], AbstractAsyncContextManager[State]]) -> 
     """Build the application; ``open_state`` is entered when it starts and left when it stops."""
 
     @asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[dict[str, State]]:
+    async def lifespan(_app: FastAPI) -> AsyncGenerator[dict[str, State]]:
         async with open_state() as state:
             yield {"braid": state}
 

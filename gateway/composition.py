@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
@@ -25,19 +25,19 @@ __all__ = ["open_state"]
 
 
 @asynccontextmanager
-async def open_state(settings: Settings) -> AsyncIterator[State]:
+async def open_state(settings: Settings) -> AsyncGenerator[State]:
     """Open everything that a gateway process needs."""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings.database))
         await migrate(database)
         session = await stack.enter_async_context(open_session())
-        pool = EnginePool([VllmEngine(url, session) for url in settings.replica_urls])
-        reconciler = Reconciler(pool, WantedAdapters(database, settings))
+        engines = [VllmEngine(url, session) for url in settings.replica_urls]
+        pool = await stack.enter_async_context(EnginePool(engines))
+        reconciler = await stack.enter_async_context(Reconciler(pool, WantedAdapters(database, settings)))
         retriever = await stack.enter_async_context(Retriever(settings.retriever_socket))
         metrics, lifetime, counter = Metrics(), Lifetime(), TokenCounter(pool)
         answers = AnswerLog(database, counter)
-        for loop in (pool.run(), reconciler.run(), answers.run()):
-            await stack.enter_async_context(_running(loop))
+        await stack.enter_async_context(_running(answers.run()))
         stack.push_async_callback(answers.flush)
         yield State(
             settings=settings,
@@ -57,7 +57,7 @@ async def open_state(settings: Settings) -> AsyncIterator[State]:
 
 
 @asynccontextmanager
-async def _running(loop: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+async def _running(loop: Coroutine[Any, Any, None]) -> AsyncGenerator[None]:
     task = asyncio.create_task(loop)
     try:
         yield

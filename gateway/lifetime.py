@@ -1,7 +1,7 @@
 """The end of a process's life: running answers finish within the grace time, then say that they can't."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 
 from gateway.errors import Unavailable
@@ -22,7 +22,7 @@ class Lifetime:
         self._idle.set()
 
     @contextmanager
-    def answering(self, cut: Callable[[], Awaitable[None]]) -> Iterator[None]:
+    def answering(self, cut: Callable[[], Awaitable[None]]) -> Generator[None]:
         """Count one answer while it is being written; ``cut`` ends its upstream when the grace time is over."""
         self._running.add(cut)
         self._idle.clear()

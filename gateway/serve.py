@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 
 import uvicorn
@@ -20,7 +20,7 @@ class _Server(uvicorn.Server):
     """Leaves the signals to us: uvicorn would tell running streams nothing, and end by the signal it caught."""
 
     @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         yield
 
 
@@ -29,7 +29,7 @@ async def serve(settings: Settings) -> None:
     opened: list[State] = []
 
     @asynccontextmanager
-    async def state() -> AsyncIterator[State]:
+    async def state() -> AsyncGenerator[State]:
         async with open_state(settings) as held:
             opened.append(held)
             yield held

@@ -151,7 +151,7 @@ def _read_secret(name: str) -> str:
 
 def _suggest(key: str, known: set[str], prefix: str = "") -> str:
     close = difflib.get_close_matches(key, known, n=1)
-    shown = (lambda name: prefix + name.upper()) if prefix else str
+    shown = {name: prefix + name.upper() if prefix else name for name in known}
     if close:
-        return f" Did you mean {shown(close[0])}?"
-    return " Settings are: " + ", ".join(sorted(map(shown, known))) + "."
+        return f" Did you mean {shown[close[0]]}?"
+    return " Settings are: " + ", ".join(sorted(shown.values())) + "."

@@ -39,6 +39,11 @@ class State:
     metrics: Metrics
     lifetime: Lifetime
 
+    @property
+    def base_model(self) -> str:
+        """The base model's public name, "" while nobody has said it."""
+        return self.pool.base_model or (self.base.name if self.base else "")
+
     async def embedder(self) -> str:
         """Return the embedder's identity, "" while the retriever doesn't answer."""
         try:

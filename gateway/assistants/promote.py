@@ -35,7 +35,7 @@ async def promote(
             await state.reconciler.resident(adapter, _PATIENCE_SECONDS)
         except AdapterNotLoaded as error:
             raise Unavailable(
-                f"The adapter {adapter} isn't loaded on every replica ({error}). The rollout stays as it was; try again.",
+                f"The adapter isn't loaded on every replica ({error.detail}). The rollout stays as it was; try again.",
                 retry_after=5,
                 code="adapter_not_loaded",
             ) from None

@@ -42,7 +42,7 @@ async def create_assistant(request: AssistantRequest, service: Writer) -> Assist
 
 @router.get("")
 async def list_assistants(service: Reader) -> AssistantList:
-    return AssistantList(data=await service.list())
+    return AssistantList(data=await service.all())
 
 
 @router.get("/{name}")

@@ -46,7 +46,7 @@ class AssistantService:
         self._assistants.add(row)
         return _show(row, None)
 
-    async def list(self) -> list[AssistantShown]:
+    async def all(self) -> list[AssistantShown]:
         rollouts = {assistant.id: rollout for assistant, rollout in await self._rollouts.all_current()}
         return [_show(row, rollouts.get(row.id)) for row in await self._assistants.all()]
 

@@ -17,4 +17,4 @@ class Serving(msgspec.Struct, frozen=True):
 
 async def serving(state: State) -> Serving:
     """Ask the parts; the engine must have answered once, so that the base model's name is known."""
-    return Serving(state.pool.base_model, state.base.digest if state.base else "", await state.embedder())
+    return Serving(state.base_model, state.base.digest if state.base else "", await state.embedder())

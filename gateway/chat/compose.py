@@ -104,7 +104,7 @@ def _shown(draft: prompts.Draft, rendered: prompts.Rendered) -> tuple[prompts.Se
     """Return the segments without the words for no evidence, where there is some."""
     if draft.no_evidence is None or not rendered.used_passages:
         return draft.segments
-    at = draft.head + len(draft.turns) + len(draft.printed)
+    at = next(index for index, segment in enumerate(draft.segments) if segment.part == "question")
     return draft.segments[:at] + draft.segments[at + 1 :]
 
 

@@ -42,7 +42,7 @@ def whole_answer(account: Account, body: bytes) -> bytes:
 def _choice(account: Account, raw: dict[str, Any]) -> dict[str, Any]:
     said: dict[str, Any] = raw.get("message") or {}
     content = said.get("content")
-    marks = account.marks()
+    marks = account.marks() if account.citable else None
     if marks is not None and content is not None:
         content = marks.feed(content) + marks.finish()
     annotations, _ = account.closing(marks)

@@ -91,7 +91,7 @@ def decode_request(body: bytes) -> ChatRequest:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise BadRequest(f"The body isn't valid JSON: {error}.", code="invalid_json") from None
     for index, message in enumerate(request.messages):
-        message.content = text_of(message, f"messages.{index}.content")
+        message.content = text_of(message, f"messages[{index}].content")
     return request
 
 
@@ -125,7 +125,7 @@ def _explain(error: msgspec.ValidationError) -> BadRequest:
     if found is None:
         missing = re.search(r"missing required field `(\w+)`", message)
         return BadRequest(f"The request can't be used: {message}.", param=missing and missing.group(1))
-    path = found["path"].replace("[...]", "").strip(".")
+    path = found["path"].replace("[...]", "")
     missing = re.search(r"missing required field `(\w+)`", message)
     if missing is not None:
         path = f"{path}.{missing.group(1)}"

@@ -1,5 +1,7 @@
-"""``POST /v1/chat/completions``: the hot route. Plain ASGI under a route of the same router, so that it stands in the same
-OpenAPI and takes the same ``authenticate``, without the framework's 235 µs a request for parsing and encoding.
+"""``POST /v1/chat/completions``: the hot route.
+
+Plain ASGI under a route of the same router, so that it stands in the same OpenAPI and takes the same ``authenticate``,
+without the framework's 235 µs a request for parsing and encoding.
 """
 
 import asyncio

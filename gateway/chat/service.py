@@ -15,7 +15,8 @@ from gateway.chat.settle import Account
 from gateway.chat.target import Targets
 from gateway.chat.tokens import TokenCounter
 from gateway.db import Database
-from gateway.engines import EnginePool, EngineRefused, EngineUnreachable, Lease, Stream
+from gateway.engines import EngineError, EnginePool, EngineRefused, EngineUnreachable, Lease, Stream
+from gateway.engines.replica import Replica
 from gateway.errors import BadRequest, BraidError, Denied
 from gateway.lifetime import Lifetime
 from gateway.metrics import Metrics
@@ -66,15 +67,16 @@ class ChatService:
         except BraidError as error:
             self._metrics.ended(error.code or "error")
             raise
-        account.replica = lease.url
+        account.replica = lease.engine.url
         account.answered()
         if request.stream:
             return StreamedAnswer(account.headers(), self._stream(account, request, lease, upstream))
         return PlainAnswer(account.headers(), await self._whole(account, lease, upstream))
 
     async def _prepare(self, account: Account, request: ChatRequest) -> None:
+        base_model = self._counter.base_model
         async with self._database.read() as session:
-            account.target = await self._targets.find(session, account.tenant, request, self._pool.base_model)
+            account.target = await self._targets.find(session, account.tenant, request, base_model)
             retrieval = account.target.retrieval
             if retrieval is not None and (question := _question(request)):
                 stores = await epochs_of(session, account.tenant, retrieval.vector_stores)
@@ -88,24 +90,33 @@ class ChatService:
 
     async def _open(self, account: Account) -> tuple[Lease, Stream]:
         """Send the body to a replica; one that fails before its first byte is replaced by another, once."""
-        tried: list[str] = []
+        tried: list[Replica] = []
+        failure: EngineError | None = None
         while True:
-            lease = self._pool.pick(account.target.adapter, tried)
+            try:
+                lease = self._pool.pick(account.target.adapter, tried)
+            except EngineError as error:
+                raise failure or error from failure
             try:
                 return lease, await lease.engine.chat(account.composed.body)
             except EngineRefused as error:
-                lease.release()
-                if error.engine_status < 500 or tried:
+                if account.target.adapter is not None and error.engine_status == 404:
+                    lease.missing()
+                elif error.engine_status < 500:
+                    lease.release()
                     raise _refusal(error) from error
-                tried.append(lease.url)
+                failure = error
             except EngineUnreachable as error:
-                lease.failed(error)
-                if tried:
-                    raise
-                tried.append(lease.url)
+                lease.failed(error.detail)
+                failure = error
             except BaseException:
                 lease.release()
                 raise
+            lease.release()
+            if tried:
+                raise failure
+            tried.append(lease.replica)
+            _log.warning("replica_failed_before_first_byte", answer=account.id, reason=failure.detail)
 
     async def _whole(self, account: Account, lease: Lease, upstream: Stream) -> bytes:
         outcome = "abandoned"
@@ -116,7 +127,9 @@ class ChatService:
             return body
         except BraidError as error:
             outcome = "interrupted"
-            raise self._lifetime.last_words() if self._lifetime.over else error
+            if self._lifetime.over:
+                raise self._lifetime.last_words() from error
+            raise
         finally:
             await upstream.aclose()
             lease.release()
@@ -129,7 +142,7 @@ class ChatService:
             account.constant(),
             choices=request.n or 1,
             include_usage=bool(request.stream_options and request.stream_options.include_usage),
-            marks=account.marks if account.marks() is not None else None,
+            marks=account.marks if account.citable else None,
             closing=account.closing,
         )
         outcome = "abandoned"

@@ -18,6 +18,9 @@ from gateway.metrics import Metrics
 
 __all__ = ["Account"]
 
+_NO_TARGET = Target("")
+_NOT_COMPOSED = Composed(b"", None)
+
 
 @dataclass(slots=True)
 class Account:
@@ -30,9 +33,9 @@ class Account:
     id: str = field(default_factory=lambda: new_id("chatcmpl-"))
     created: int = field(default_factory=lambda: int(time.time()))
     started: float = field(default_factory=time.perf_counter)
-    target: Target = Target("")
+    target: Target = _NO_TARGET
     evidence: Evidence = NO_EVIDENCE
-    composed: Composed = Composed(b"", None)
+    composed: Composed = _NOT_COMPOSED
     replica: str = ""
     cited: set[int] = field(default_factory=set[int])
     usage: dict[str, Any] | None = None
@@ -63,9 +66,14 @@ class Account:
             return {"x-request-id": self.id}
         return {"x-request-id": self.id, "braid-release": f"{self.target.release}; {self.target.fingerprint}"}
 
-    def marks(self) -> MarkFilter | None:
-        """Return a filter for the marks of one choice; None where no passage can be cited by a mark."""
-        return MarkFilter(frozenset(self._used())) if self.evidence.status != "off" and not self.structured else None
+    @property
+    def citable(self) -> bool:
+        """Whether the answer may carry marks, which then have to be checked."""
+        return self.evidence.status != "off" and not self.structured
+
+    def marks(self) -> MarkFilter:
+        """Return the filter of one choice's marks."""
+        return MarkFilter(frozenset(self._used()))
 
     def closing(self, marks: MarkFilter | None) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
         """Return one choice's annotations and the object ``braid`` as it is with that choice."""
@@ -122,7 +130,9 @@ class Account:
             passages=self._passages(),
             dropped_passages=rendered.dropped_passages if rendered else [],
             dropped_turns=rendered.dropped_turns if rendered else 0,
-            prompt_tokens=dict(rendered.parts) if rendered and self._dropped() else None,
+            prompt_tokens={str(part): n for part, n in rendered.parts.items()}
+            if rendered and self._dropped()
+            else None,
             replica=self.replica,
             timings=Timings(None if retrieved is None else since(retrieved), since(composed), since(first), since(now)),
             usage=self.usage,

@@ -25,7 +25,7 @@ _TEMPLATES = 256
 class Target:
     """What answers a request.
 
-    ``engine_model`` is the engine's name for it, ``adapter`` the same where it is an adapter. ``prompt`` None means that
+    ``engine_model`` is the engine's name for it, ``adapter`` the same where it is an adapter; ``prompt`` None means that
     the client's messages go on as they are.
     """
 
@@ -53,7 +53,7 @@ class Targets:
             Conflict: The assistant has no rollout yet.
         """
         model = request.model
-        if model == base_model:
+        if model == base_model:  # before anything is read: no assistant may have this name
             return await self._switched(session, tenant, Target(model), request.braid, base_model)
         adapter = await AdapterRepository(session, tenant).find_ready(model) if model.startswith("ft:") else None
         if adapter is not None:

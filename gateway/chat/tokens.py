@@ -4,8 +4,9 @@ import asyncio
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Never
 
-from gateway.engines import EnginePool
+from gateway.engines import EnginePool, NoReplica
 
 __all__ = ["TokenCounter"]
 
@@ -21,8 +22,17 @@ class TokenCounter:
 
     @property
     def context(self) -> int:
-        """The base model's context in tokens."""
-        return self._pool.max_model_len
+        """The base model's context in tokens; raises ``NoReplica`` before any replica has said it."""
+        return self._pool.max_model_len or self._unknown()
+
+    @property
+    def base_model(self) -> str:
+        """The name of the base model; raises ``NoReplica`` before any replica has said it."""
+        return self._pool.base_model or self._unknown()
+
+    def _unknown(self) -> Never:
+        self._pool.pick(None).release()
+        raise NoReplica("the replicas haven't said what they serve yet", 1)
 
     async def count(self, texts: Sequence[str]) -> list[int]:
         """Return the number of tokens of each text.
@@ -41,7 +51,7 @@ class TokenCounter:
             self._known.move_to_end(key)
             return known
         with self._pool.pick(None) as lease:
-            found = await lease.engine.tokenize(self._pool.base_model, text)
+            found = await lease.engine.tokenize(self.base_model, text)
         self._known[key] = found
         if len(self._known) > _KEPT:
             self._known.popitem(last=False)

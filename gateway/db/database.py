@@ -1,6 +1,6 @@
 """One database: its engine, and the unit of work."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -21,20 +21,20 @@ class Database:
         self._read = async_sessionmaker(engine.execution_options(braid_read=True), expire_on_commit=False)
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[AsyncSession]:
+    async def begin(self) -> AsyncGenerator[AsyncSession]:
         """A unit of work that may write."""
         async with self._write() as session, session.begin():
             yield session
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncSession]:
+    async def read(self) -> AsyncGenerator[AsyncSession]:
         """A unit of work that only reads: it never waits for a writer."""
         async with self._read() as session, session.begin():
             yield session
 
 
 @asynccontextmanager
-async def open_database(url: str) -> AsyncIterator[Database]:
+async def open_database(url: str) -> AsyncGenerator[Database]:
     """Open the database at ``url``; the schema is brought up to date by ``gateway.db.migrate``."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:":

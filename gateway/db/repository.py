@@ -37,7 +37,7 @@ class Repository(Generic[Row]):
         self.session = session
         self.tenant = tenant
 
-    def select(self, *where: ColumnElement[bool]) -> Select[tuple[Row]]:
+    def select(self, *where: ColumnElement[bool]) -> Select[Row]:
         """Start a query on this tenant's rows."""
         return select(self.table).where(self.table.tenant_id == self.tenant, *where)
 

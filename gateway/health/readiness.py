@@ -26,7 +26,7 @@ async def readiness(state: State) -> dict[str, Part]:
     """Ask every part now."""
     database, retriever = await asyncio.gather(_database(state), _retriever(state))
     parts = {"process": _process(state), "database": database, "retriever": retriever}
-    for number, status in enumerate(state.pool.status(), 1):
+    for number, status in enumerate(state.pool.state(), 1):
         parts[f"engine {number}"] = Part(status.ready, status.reason)
     return parts
 

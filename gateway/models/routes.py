@@ -13,7 +13,7 @@ router = APIRouter(prefix="/v1/models", tags=["models"])
 
 
 def _service(session: Reading, principal: Chatter, state: CurrentState) -> ModelService:
-    return ModelService(session, principal, state.pool.base_model, state.started)
+    return ModelService(session, principal, state.base_model, state.started)
 
 
 Service = Annotated[ModelService, Depends(_service)]
@@ -22,7 +22,7 @@ Adapters = Annotated[AdapterService, Depends(adapter_service)]
 
 @router.get("")
 async def list_models(service: Service) -> ModelList:
-    return ModelList(data=await service.list())
+    return ModelList(data=await service.all())
 
 
 @router.get("/{model:path}")

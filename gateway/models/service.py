@@ -19,7 +19,7 @@ class ModelService:
         self._principal = principal
         self._base = ModelShown(id=base_model, created=started, owned_by="braid")
 
-    async def list(self) -> list[ModelShown]:
+    async def all(self) -> list[ModelShown]:
         adapters = await AdapterRepository(self._session, self._principal.tenant).all_ready()
         assistants = await AssistantRepository(self._session, self._principal.tenant).all()
         owner = self._principal.tenant_name
@@ -30,7 +30,7 @@ class ModelService:
         ]
 
     async def get(self, id: str) -> ModelShown:
-        for model in await self.list():
+        for model in await self.all():
             if model.id == id:
                 return model
         raise NotFound(

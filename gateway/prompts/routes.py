@@ -30,7 +30,7 @@ async def create_prompt(request: PromptRequest, service: Writer) -> PromptShown:
 
 @router.get("")
 async def list_prompts(service: Reader) -> PromptList:
-    return PromptList(data=await service.list())
+    return PromptList(data=await service.all())
 
 
 @router.get("/{name}/versions")

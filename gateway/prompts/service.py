@@ -37,7 +37,7 @@ class PromptService:
         self._prompts.add(row)
         return _show(row)
 
-    async def list(self) -> list[PromptVersion]:
+    async def all(self) -> list[PromptVersion]:
         return [_show(row) for row in await self._prompts.all()]
 
     async def versions(self, name: str) -> list[PromptVersion]:

@@ -31,7 +31,7 @@ async def create_tenant(request: TenantRequest, tenants: ForAdmin) -> TenantShow
 
 @router.get("/tenants")
 async def list_tenants(tenants: ForAdmin) -> TenantList:
-    return TenantList(data=await tenants.list())
+    return TenantList(data=await tenants.all())
 
 
 @router.post("/keys", status_code=201)

@@ -29,7 +29,7 @@ class TenantService:
         self._session.add(row)
         return _show_tenant(row)
 
-    async def list(self) -> list[TenantShown]:
+    async def all(self) -> list[TenantShown]:
         return [_show_tenant(row) for row in await all_tenants(self._session)]
 
     async def create_key(self, request: KeyRequest) -> KeyMade:

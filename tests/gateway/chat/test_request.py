@@ -1,0 +1,60 @@
+import json
+from typing import Any
+
+import pytest
+
+from gateway.chat.request import decode_request
+from gateway.errors import BadRequest
+
+HI: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
+
+
+@pytest.mark.parametrize(
+    ("change", "param"),
+    [
+        ({"temperature": "hot"}, "temperature"),
+        ({"temperature": 3}, "temperature"),
+        ({"messages": []}, "messages"),
+        ({"messages": "Hi"}, "messages"),
+        ({"messages": [{"role": "king", "content": "Hi"}]}, "messages[0].role"),
+        ({"messages": [{"content": "Hi"}]}, "messages[0].role"),
+        ({"messages": [{"role": "user"}]}, "messages[0].content"),
+        ({"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "http://x"}}]}]},
+         "messages[0].content"),
+        ({"n": 1000}, "n"),
+        ({"max_tokens": 0}, "max_tokens"),
+        ({"stop": ["a", "b", "c", "d", "e"]}, "stop"),
+        ({"braid": {"adaptor": False}}, "braid"),
+        ({"model": None}, "model"),
+    ],
+)  # fmt: skip
+def test_a_wrong_field_is_named(change: dict[str, Any], param: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        decode_request(json.dumps({**HI, **change}).encode())
+    assert caught.value.param == param
+
+
+@pytest.mark.parametrize("missing", ["model", "messages"])
+def test_a_missing_field_is_named(missing: str) -> None:
+    body = {key: value for key, value in HI.items() if key != missing}
+    with pytest.raises(BadRequest) as caught:
+        decode_request(json.dumps(body).encode())
+    assert caught.value.param == missing
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[]", b'"hi"', b"\xff\xfe", b'{"model": "m", "messages": [}'])
+def test_what_is_no_json_object_is_refused(body: bytes) -> None:
+    with pytest.raises(BadRequest):
+        decode_request(body)
+
+
+def test_text_parts_become_text() -> None:
+    parts = [{"type": "text", "text": "Say"}, {"type": "text", "text": "hello"}]
+    request = decode_request(json.dumps({**HI, "messages": [{"role": "user", "content": parts}]}).encode())
+    assert request.messages[0].content == "Say\nhello"
+
+
+def test_unknown_fields_are_ignored() -> None:
+    body = {**HI, "cache_salt": "mine", "priority": 3, "verbosity": "low", "user": "u"}
+    request = decode_request(json.dumps(body).encode())
+    assert not hasattr(request, "cache_salt")
