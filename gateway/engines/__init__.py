@@ -9,19 +9,33 @@ from gateway.engines.errors import (
     EngineUnreachable,
     NoReplica,
 )
+from gateway.engines.pool import EnginePool, ReplicaState
+from gateway.engines.probe import Probe, ProbeResult, WantedAdapter
+from gateway.engines.reconcile import AdapterFailure, AdapterRejected, Reconciler
+from gateway.engines.replica import Lease, Replica
 from gateway.engines.stream import Stream
 
 __all__ = [
+    "AdapterFailure",
     "AdapterNotLoaded",
+    "AdapterRejected",
     "Engine",
     "EngineError",
+    "EnginePool",
     "EngineRefused",
     "EngineTimeout",
     "EngineUnreachable",
+    "Lease",
     "Listing",
     "NoReplica",
+    "Probe",
+    "ProbeResult",
+    "Reconciler",
+    "Replica",
+    "ReplicaState",
     "Stream",
     "Timeouts",
     "VllmEngine",
+    "WantedAdapter",
     "open_session",
 ]

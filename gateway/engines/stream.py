@@ -11,6 +11,8 @@ from gateway.engines.transport import TRANSPORT, bounded, transport_error
 __all__ = ["Stream"]
 
 _PLAIN_BYTES = 64 * 1024 * 1024
+# aiohttp 3.14 answers a read on a connection that has just gone with a bare RuntimeError.
+_BROKEN = (*TRANSPORT, RuntimeError)
 
 
 class Stream:
@@ -31,6 +33,15 @@ class Stream:
         self._started = False
         self._silent = False
         self._timer: asyncio.TimerHandle | None = None
+        self._lost: asyncio.Future[None] | None = None
+        # A chunk header that can't be parsed makes aiohttp 3.14 close the connection without waking the reader.
+        connection = response.connection
+        if connection is not None and connection.protocol is not None:
+            self._lost = connection.protocol.closed
+            if self._lost is None:
+                self._break()
+            else:
+                self._lost.add_done_callback(self._wake)
 
     @property
     def status(self) -> int:
@@ -55,7 +66,7 @@ class Stream:
                     self._started = True
                     self._timer = loop.call_later(self._gap, self._watch)
                 yield piece
-        except TRANSPORT as error:
+        except _BROKEN as error:
             if self._silent:
                 raise EngineTimeout(f"{self._url}: silent for {self._gap:g} s in mid-answer", "stream") from error
             raise transport_error(error, self._url, "stream") from error
@@ -66,7 +77,7 @@ class Stream:
         """Read the whole body, which is a plain JSON answer."""
         try:
             body = await bounded(self._response, _PLAIN_BYTES)
-        except TRANSPORT as error:
+        except _BROKEN as error:
             raise transport_error(error, self._url, "stream") from error
         if len(body) >= _PLAIN_BYTES:
             raise EngineRefused(self.status, f"The answer is longer than {_PLAIN_BYTES} bytes.")
@@ -75,7 +86,18 @@ class Stream:
     async def aclose(self) -> None:
         """Let go of the connection: back to the pool after the body's end, cut before it."""
         self._stop_watching()
+        if self._lost is not None:
+            self._lost.remove_done_callback(self._wake)
         self._response.close()
+
+    def _wake(self, lost: asyncio.Future[None]) -> None:
+        if not lost.cancelled():
+            lost.exception()
+        self._break()
+
+    def _break(self) -> None:
+        if not self._content.is_eof() and self._content.exception() is None:
+            self._content.set_exception(aiohttp.ClientPayloadError("the connection broke in mid-body"))
 
     def _watch(self) -> None:
         now = self._loop.time()

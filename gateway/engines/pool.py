@@ -1,0 +1,139 @@
+"""Which replicas are ready, what they hold, and which one takes the next request."""
+
+import asyncio
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+import msgspec
+import structlog
+
+from gateway.engines.client import Engine
+from gateway.engines.errors import AdapterNotLoaded, EngineError, NoReplica
+from gateway.engines.replica import Lease, Replica
+
+__all__ = ["EnginePool", "ReplicaState"]
+
+_log = structlog.get_logger()
+
+
+class ReplicaState(msgspec.Struct, frozen=True):
+    """One replica for ``/readyz`` and operators; ``reason`` is empty when it is ready."""
+
+    url: str
+    ready: bool
+    reason: str
+    in_flight: int
+    adapters: list[str]
+
+
+class EnginePool:
+    """Some engine replicas that serve the same base model.
+
+    Used as an async context manager: inside it each replica is probed every ``interval`` seconds by a task of its own,
+    so that one that hangs delays no other.
+    """
+
+    def __init__(self, engines: Sequence[Engine], *, interval: float = 1.0) -> None:
+        self.replicas = tuple(Replica(engine) for engine in engines)
+        self._interval = interval
+        self._tasks: list[asyncio.Task[None]] = []
+        self._turn = 0
+        self._changed = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        self._tasks = [asyncio.create_task(self._watch(replica)) for replica in self.replicas]
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with suppress(asyncio.CancelledError):
+                await task
+
+    @property
+    def base_model(self) -> str | None:
+        """The name that the replicas serve the base model under; None as long as none has said."""
+        return next((r.listing.base_model for r in self.replicas if r.listing is not None), None)
+
+    @property
+    def max_model_len(self) -> int | None:
+        """Context length in tokens that every replica known so far can take; None as long as none has said."""
+        return min((r.listing.max_model_len for r in self.replicas if r.listing is not None), default=None)
+
+    def pick(self, adapter: str | None, exclude: Collection[Replica] = ()) -> Lease:
+        """Take the least busy ready replica that holds ``adapter`` (None: the base model) and isn't in ``exclude``.
+
+        Raises:
+            NoReplica: none is ready.
+            AdapterNotLoaded: some are ready, but none of them holds the adapter.
+        """
+        self._turn += 1
+        chosen: Replica | None = None
+        ready = False
+        for replica in self.replicas:
+            if not replica.ready or replica in exclude:
+                continue
+            ready = True
+            if adapter is not None and adapter not in replica.resident:
+                continue
+            # Of equally busy ones the one that has rested longest, so that a quiet pool uses all of its replicas.
+            if chosen is None or (replica.in_flight, replica.last_turn) < (chosen.in_flight, chosen.last_turn):
+                chosen = replica
+        if chosen is not None:
+            chosen.last_turn = self._turn
+            return Lease(chosen, adapter)
+        if ready and adapter is not None:
+            raise AdapterNotLoaded(adapter, "no ready replica holds it")
+        reasons = "; ".join(f"{r.engine.url}: {r.reason or 'tried already'}" for r in self.replicas)
+        raise NoReplica(reasons or "no engine is configured", max(1, round(self._interval)))
+
+    def state(self) -> list[ReplicaState]:
+        """Return what an operator wants to know of each replica."""
+        return [ReplicaState(r.engine.url, r.ready, r.reason, r.in_flight, sorted(r.resident)) for r in self.replicas]
+
+    async def until_ready(self, timeout: float) -> None:
+        """Wait for the first ready replica.
+
+        Raises:
+            NoReplica: none was ready in time; its detail has each one's reason.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(timeout):
+                while not any(replica.ready for replica in self.replicas):
+                    self._changed.clear()
+                    await self._changed.wait()
+        self.pick(None).release()
+
+    async def _watch(self, replica: Replica) -> None:
+        while True:
+            await self._probe(replica)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(self._interval):
+                    await replica.doubt.wait()
+                # A request saw it fail. Look again, but not in a tight loop.
+                await asyncio.sleep(min(self._interval, 0.1))
+
+    async def _probe(self, replica: Replica) -> None:
+        was = replica.ready, replica.reason
+        replica.doubt.clear()
+        changes = replica.changes
+        try:
+            await replica.engine.health()
+            listing = await replica.engine.models()
+        except EngineError as error:
+            replica.down(error.detail)
+        else:
+            others = (r.listing for r in self.replicas if r is not replica and r.ready)
+            other = next((one.base_model for one in others if one is not None), listing.base_model)
+            if listing.base_model == other:
+                replica.up(listing, changes)
+            else:
+                replica.down(f"serves {listing.base_model!r} where the other replicas serve {other!r}")
+        if (replica.ready, replica.reason) != was:
+            self._changed.set()
+            _log.info("engine_replica", url=replica.engine.url, ready=replica.ready, reason=replica.reason)

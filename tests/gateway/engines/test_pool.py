@@ -1,0 +1,180 @@
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from gateway.engines import AdapterNotLoaded, EnginePool, NoReplica, Timeouts, VllmEngine
+from tests.fakes import faults
+from tests.fakes.vllm import HEALTH, MODELS, FakeVllm
+from tests.waiting import until
+
+TIMES = Timeouts(connect=1, first_byte=5, gap=5, control=0.5, load=5)
+
+
+@pytest.fixture
+async def fakes() -> AsyncIterator[list[FakeVllm]]:
+    async with FakeVllm() as one, FakeVllm() as two, FakeVllm() as three:
+        yield [one, two, three]
+
+
+@pytest.fixture
+async def pool(fakes: list[FakeVllm], session: aiohttp.ClientSession) -> AsyncIterator[EnginePool]:
+    engines = [VllmEngine(fake.url, session, TIMES) for fake in fakes]
+    async with EnginePool(engines, interval=0.05) as started:
+        await until(lambda: all(replica.ready for replica in started.replicas))
+        yield started
+
+
+async def test_knows_the_base_model_and_its_length(pool: EnginePool, fakes: list[FakeVllm]) -> None:
+    assert pool.base_model == "base"
+    assert pool.max_model_len == 4096
+    assert [state.reason for state in pool.state()] == ["", "", ""]
+
+
+async def test_nothing_is_known_before_the_first_probe(session: aiohttp.ClientSession) -> None:
+    pool = EnginePool([VllmEngine("http://127.0.0.1:1", session, TIMES)])
+    assert pool.base_model is None
+    assert pool.max_model_len is None
+    with pytest.raises(NoReplica) as caught:
+        pool.pick(None)
+    assert caught.value.retry_after == 1
+    assert caught.value.headers == {"retry-after": "1"}
+    assert "not probed yet" in caught.value.detail
+
+
+async def test_picks_the_least_busy_and_rotates_among_equals(pool: EnginePool) -> None:
+    leases = [pool.pick(None) for _ in range(6)]
+    assert [replica.in_flight for replica in pool.replicas] == [2, 2, 2]
+    leases[1].release()
+    leases[1].release()
+    leases.append(pool.pick(None))
+    assert leases[-1].replica is leases[1].replica
+    for lease in leases:
+        lease.release()
+    one_at_a_time = set()
+    for _ in range(3):
+        with pool.pick(None) as lease:
+            one_at_a_time.add(lease.replica)
+    assert len(one_at_a_time) == 3
+
+
+async def test_an_adapter_goes_only_where_it_is_resident(pool: EnginePool) -> None:
+    with pytest.raises(AdapterNotLoaded) as caught:
+        pool.pick("style")
+    assert caught.value.status == 503
+    pool.replicas[1].resident.add("style")
+    busy = [pool.pick("style") for _ in range(3)]
+    assert {lease.replica for lease in busy} == {pool.replicas[1]}
+    with pytest.raises(AdapterNotLoaded):
+        pool.pick("style", exclude=[pool.replicas[1]])
+
+
+async def test_exclude_leaves_the_others(pool: EnginePool) -> None:
+    assert pool.pick(None, exclude=pool.replicas[:2]).replica is pool.replicas[2]
+    with pytest.raises(NoReplica):
+        pool.pick(None, exclude=pool.replicas)
+
+
+async def test_a_dead_replica_leaves_and_comes_back(pool: EnginePool, fakes: list[FakeVllm]) -> None:
+    await fakes[0].stop()
+    await until(lambda: not pool.replicas[0].ready)
+    assert fakes[0].url in pool.state()[0].reason
+    assert {pool.pick(None).replica for _ in range(4)} == set(pool.replicas[1:])
+    life = pool.replicas[0].life
+    await fakes[0].start()
+    await until(lambda: pool.replicas[0].ready)
+    assert pool.replicas[0].life == life + 1
+
+
+async def test_a_replica_that_says_it_is_ill_gets_nothing(pool: EnginePool, fakes: list[FakeVllm]) -> None:
+    fakes[2].healthy = False
+    await until(lambda: not pool.replicas[2].ready)
+    assert "503" in pool.state()[2].reason
+
+
+async def test_a_hanging_replica_delays_no_other(pool: EnginePool, fakes: list[FakeVllm]) -> None:
+    fakes[0].rule = lambda received: faults.hang()
+    before = len(fakes[1].requests(HEALTH))
+    await until(lambda: not pool.replicas[0].ready)
+    assert len(fakes[1].requests(HEALTH)) - before >= 4
+    assert pool.replicas[1].ready
+
+
+async def test_a_failed_request_takes_the_replica_out_at_once(pool: EnginePool, fakes: list[FakeVllm]) -> None:
+    lease = pool.pick(None)
+    fake = fakes[pool.replicas.index(lease.replica)]
+    seen = len(fake.requests(MODELS))
+    lease.failed("reset by peer")
+    assert not lease.replica.ready
+    assert lease.replica.reason == "reset by peer"
+    await until(lambda: lease.replica.ready)
+    assert len(fake.requests(MODELS)) > seen
+
+
+async def test_a_doubted_replica_is_probed_before_the_interval_is_over(
+    fakes: list[FakeVllm], session: aiohttp.ClientSession
+) -> None:
+    async with EnginePool([VllmEngine(fakes[0].url, session, TIMES)], interval=60) as pool:
+        await pool.until_ready(5)
+        pool.pick(None).failed("reset by peer")
+        started = time.monotonic()
+        await pool.until_ready(5)
+        assert time.monotonic() - started < 3
+
+
+async def test_an_adapter_that_the_engine_lost_is_not_resident(pool: EnginePool, fakes: list[FakeVllm]) -> None:
+    replica = pool.replicas[0]
+    fakes[0].adapters["style"] = Path("/adapters/style")
+    await until(lambda: replica.listing is not None and "style" in replica.listing.adapters)
+    replica.resident.add("style")
+    life = replica.life
+    await fakes[0].restart()
+    await until(lambda: "style" not in replica.resident)
+    assert replica.life > life
+
+
+async def test_a_request_that_misses_its_adapter_ends_its_residency(pool: EnginePool) -> None:
+    pool.replicas[0].resident.add("style")
+    lease = pool.pick("style")
+    lease.missing()
+    with pytest.raises(AdapterNotLoaded):
+        pool.pick("style")
+
+
+async def test_a_listing_from_before_a_load_does_not_end_residency(pool: EnginePool) -> None:
+    replica = pool.replicas[0]
+    assert replica.listing is not None
+    asked_before, changes = replica.listing, replica.changes
+    replica.changed(loaded=("style", "/adapters/style"))
+    replica.resident.add("style")
+    replica.up(asked_before, changes)
+    assert "style" in replica.resident
+
+
+async def test_a_replica_with_another_base_model_is_left_out(
+    fakes: list[FakeVllm], session: aiohttp.ClientSession
+) -> None:
+    fakes[1].model = "other"
+    engines = [VllmEngine(fake.url, session, TIMES) for fake in fakes[:2]]
+    async with EnginePool(engines, interval=0.05) as pool:
+        await until(lambda: any(r.ready for r in pool.replicas) and any("serves" in r.reason for r in pool.replicas))
+        assert sum(replica.ready for replica in pool.replicas) == 1
+
+
+async def test_waiting_for_the_first_replica(session: aiohttp.ClientSession) -> None:
+    async with FakeVllm() as fake:
+        fake.healthy = False
+        async with EnginePool([VllmEngine(fake.url, session, TIMES)], interval=0.02) as pool:
+            with pytest.raises(NoReplica, match="No model server"):
+                await pool.until_ready(0.1)
+            fake.healthy = True
+            await pool.until_ready(5)
+            assert pool.replicas[0].in_flight == 0
+
+
+async def test_an_empty_pool_says_so() -> None:
+    with pytest.raises(NoReplica) as caught:
+        EnginePool([]).pick(None)
+    assert "no engine is configured" in caught.value.detail
