@@ -156,34 +156,29 @@ def draft(
     if rules and added:
         added = _GAP + _LABEL + added
     values["cite"] = cite
-    turns = _turns(history)
-    tail = tuple(_message(message) for message in after)
-    shown = _shown(passages or ())
-    size = sum(len(passage["title"]) + len(passage["text"]) for passage in shown)
-    evidence = template.render_evidence(values, shown, size) if shown else []
+    turns, tail = _turns(history), tuple(map(_message, after))
+    evidence = _evidence(template, values, passages or ())
     shares = _shares(evidence)
     no_evidence = None if passages is None else neutralise(template.render("no_evidence", values))
     asked = neutralise(template.render("question", values | {"question": question}, len(question)))
 
     segments = [Segment("system", rules, messages=1 if rules or added else 0)]
-    if added:
-        segments.append(Segment("instructions", added))
+    segments += [Segment("instructions", added)] if added else []
     head = len(segments)
-    segments += [Segment("turn", _counted(turn), messages=len(turn)) for turn in turns]
+    segments += map(_turn_segment, turns)
     segments += [Segment("passage", share) for share in shares.values()]
     if no_evidence is not None:
         segments.append(Segment("question", no_evidence and no_evidence + _GAP))
     segments.append(Segment("question", asked, messages=1))
-    if tail:
-        segments.append(Segment("turn", _counted(tail), messages=len(tail)))
+    segments += [_turn_segment(tail)] if tail else []
     return Draft(
         segments=tuple(segments),
         head=head,
         system=rules + added,
         turns=turns,
-        numbers=tuple(passage.number for passage in passages or ()),
+        numbers=tuple(p.number for p in passages or ()),
         ranks=tuple(shares),
-        evidence=tuple(evidence),
+        evidence=evidence,
         no_evidence=no_evidence,
         question=asked,
         after=tail,
@@ -236,8 +231,12 @@ def _choose(passages: Sequence[int], turns: Sequence[int], free: int) -> tuple[i
     return used, kept
 
 
-def _shown(passages: Sequence[Evidence]) -> list[dict[str, Any]]:
-    return [{"number": p.number, "title": one_line(p.title), "text": clean(p.text)} for p in passages]
+def _evidence(
+    template: Template, values: Mapping[str, Any], passages: Sequence[Evidence]
+) -> tuple[tuple[int, str], ...]:
+    shown = [{"number": p.number, "title": one_line(p.title), "text": clean(p.text)} for p in passages]
+    size = sum(len(p.title) + len(p.text) for p in passages)
+    return tuple(template.render_evidence(values, shown, size)) if shown else ()
 
 
 def _upto(evidence: Sequence[tuple[int, str]], rank: int) -> str:
@@ -284,12 +283,12 @@ def _safe(value: Any) -> Any:
             return value
 
 
-def _counted(messages: Sequence[Mapping[str, Any]]) -> str:
-    """The text that stands for `messages` when tokens are counted: their contents, and other members as JSON."""
+def _turn_segment(messages: Sequence[Mapping[str, Any]]) -> Segment:
+    """Counted are the messages' contents, and what else they hold as JSON, which is close to how engines print it."""
     texts: list[str] = []
     for message in messages:
         texts.append(message["content"])
         if len(message) > 2:
             rest = {name: value for name, value in message.items() if name not in ("role", "content")}
             texts.append(msgspec.json.encode(rest).decode())
-    return "\n".join(texts)
+    return Segment("turn", "\n".join(texts), messages=len(messages))

@@ -79,6 +79,16 @@ def test_mappings_lists_and_filters_work():
     )
 
 
+def test_every_filter_and_test_that_is_offered_works():
+    template = prompts.compile(
+        "{{ 'ab cd' | truncate(4, true, '…', 0) }}|{{ tones | first | capitalize }}|{{ tones | last | title }}|"
+        "{{ tones | length }}|{{ ' x ' | trim | upper | lower }}|{{ nothing | default('none', true) }}|"
+        "{{ 4 is divisibleby(2) }}|{{ tones[0][:2] }}"
+    )
+    given = {"tones": ["dry wit", "warm heart"], "nothing": None}
+    assert template.render("system", given) == "ab …|Dry wit|Warm Heart|2|x|none|True|dr"
+
+
 def test_a_missing_key_is_named():
     with pytest.raises(TemplateFailed, match="there is no 'nmae' in this dict"):
         prompts.compile("{{ house.nmae }}").render("system", {"house": {"name": "kestrel"}})
