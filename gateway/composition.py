@@ -13,7 +13,8 @@ from gateway.chat.service import ChatService
 from gateway.chat.tokens import TokenCounter
 from gateway.db import open_database
 from gateway.db.migrate import migrate
-from gateway.engines import BaseModel, EnginePool, Reconciler, VllmEngine, open_session
+from gateway.engines import EnginePool, Reconciler, VllmEngine, open_session
+from gateway.engines.base import BaseModel
 from gateway.lifetime import Lifetime
 from gateway.metrics import Metrics
 from gateway.settings import Settings

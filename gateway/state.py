@@ -7,7 +7,8 @@ from starlette.requests import HTTPConnection
 
 from gateway.artifacts import Artifacts
 from gateway.db import Database
-from gateway.engines import BaseModel, EnginePool, Reconciler
+from gateway.engines import EnginePool, Reconciler
+from gateway.engines.base import BaseModel
 from gateway.lifetime import Lifetime
 from gateway.metrics import Metrics
 from gateway.settings import Settings

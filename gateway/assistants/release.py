@@ -41,6 +41,8 @@ class ReleaseSpec(msgspec.Struct, frozen=True):
     base_digest: str
     adapter: AdapterRef | None
     prompt: PromptRef | None
+    builtin_prompt: str
+    """Digest of the built-in prompt, whose blocks stand in for those that a prompt leaves out."""
     retrieval: RetrievalSpec | None
     sampling: dict[str, Any]
 

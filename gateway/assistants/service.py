@@ -7,6 +7,7 @@ import msgspec
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
+import prompts
 from gateway.adapters.repository import AdapterRepository
 from gateway.assistants.release import AdapterRef, PromptRef, ReleaseSpec, RetrievalSpec
 from gateway.assistants.repository import AssistantRepository, ReleaseRepository, RolloutRepository
@@ -62,6 +63,7 @@ class AssistantService:
             base_digest=self._serving.base_digest,
             adapter=await self._adapter(request.adapter),
             prompt=await self._prompt(request.prompt),
+            builtin_prompt=prompts.compile(prompts.DEFAULT).digest,
             retrieval=await self._retrieval(request),
             sampling=request.sampling.model_dump(exclude_none=True),
         )
@@ -175,6 +177,11 @@ class AssistantService:
         if reference is None:
             return None
         row = await PromptRepository(self._session, self._tenant).named(reference)
+        try:
+            template = prompts.compile(row.template)
+            prompts.draft(template, question="?", passages=[prompts.Evidence(1, "a title", "a text")])
+        except prompts.PromptError as error:
+            raise BadRequest(f"The prompt {reference!r} can't be rendered: {error}", param="prompt") from None
         return PromptRef(row.name, row.version, row.digest)
 
     async def _retrieval(self, request: ReleaseRequest) -> RetrievalSpec | None:

@@ -115,7 +115,8 @@ async def _fit(draft: prompts.Draft, request: ChatRequest, target: Target, count
     if sum(sizes) > budget:
         counts = await counter.count([segment.text for segment in draft.segments])
         pairs = zip(counts, draft.segments, strict=True)
-        sizes = [count + _MESSAGE_TOKENS * segment.messages for count, segment in pairs]
+        # One more a segment: texts that are counted apart can make one token more than together.
+        sizes = [count + 1 + _MESSAGE_TOKENS * segment.messages for count, segment in pairs]
     try:
         return draft.fit(sizes, budget)
     except prompts.ContextTooLong as error:

@@ -25,8 +25,8 @@ _TEMPLATES = 256
 class Target:
     """What answers a request.
 
-    ``engine_model`` is the engine's name for it, ``adapter`` the same where it is an adapter; ``prompt`` None means that
-    the client's messages go on as they are.
+    ``engine_model`` is the engine's name for it, ``adapter`` the same where it is an adapter; ``prompt`` None means
+    that the client's messages go on as they are.
     """
 
     engine_model: str

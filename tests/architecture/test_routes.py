@@ -1,0 +1,54 @@
+"""Default deny: every route takes a key, but for the three that a load balancer and Prometheus read."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+
+from gateway.app import create_app
+from gateway.tenants.authenticator import Scope
+
+OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json"}
+
+
+def _unopened() -> Any:
+    raise AssertionError("the lifespan isn't entered here")
+
+
+def _scopes(dependant: Dependant) -> Iterator[Scope]:
+    scope = getattr(dependant.call, "scope", None)
+    if isinstance(scope, Scope):
+        yield scope
+    for inner in dependant.dependencies:
+        yield from _scopes(inner)
+
+
+def routes() -> list[APIRoute]:
+    found = create_app(_unopened).routes
+    return [route for route in _flat(found) if isinstance(route, APIRoute)]
+
+
+def _flat(found: Any) -> Iterator[Any]:
+    for route in found:
+        inner = getattr(route, "routes", None)
+        if inner:
+            yield from _flat(inner)
+        else:
+            yield route
+
+
+def test_every_route_takes_a_key() -> None:
+    open_routes = {route.path for route in routes() if not list(_scopes(route.dependant))}
+    assert open_routes <= OPEN
+
+
+def test_there_are_routes() -> None:
+    paths = {route.path for route in routes()}
+    assert {"/v1/chat/completions", "/v1/models", "/api/assistants"} <= paths
+
+
+def test_administration_takes_the_scope_admin() -> None:
+    tenants = [route for route in routes() if route.path == "/api/tenants"]
+    assert tenants
+    assert all(Scope.ADMIN in list(_scopes(route.dependant)) for route in tenants)

@@ -1,0 +1,111 @@
+"""The real application on a real socket, with a real database; only the engine is a fake, over HTTP."""
+
+import asyncio
+import shutil
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
+
+import httpx2
+import pytest
+import uvicorn
+
+from gateway.app import create_app
+from gateway.composition import open_state
+from gateway.db import open_database
+from gateway.db.migrate import migrate
+from gateway.settings import Settings
+from gateway.state import State
+from gateway.tenants.service import ensure_admin
+from tests.fakes.vllm import FakeVllm
+
+ADMIN_KEY = "sk-braid-test-administrator"
+
+
+class Gateway:
+    """A running gateway; ``admin`` and ``tenant()`` give clients with keys."""
+
+    def __init__(self, url: str, state: State) -> None:
+        self.url = url
+        self.state = state
+        self.admin = self.client(ADMIN_KEY)
+        self._clients = [self.admin]
+
+    def client(self, key: str) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(base_url=self.url, headers={"authorization": f"Bearer {key}"}, timeout=30)
+
+    async def tenant(self, name: str, scopes: tuple[str, ...] = ("chat", "manage")) -> httpx2.AsyncClient:
+        made = await self.admin.post("/api/tenants", json={"name": name})
+        assert made.status_code in (201, 409), made.text
+        key = await self.admin.post("/api/keys", json={"tenant": name, "name": "test", "scopes": list(scopes)})
+        assert key.status_code == 201, key.text
+        client = self.client(key.json()["key"])
+        self._clients.append(client)
+        return client
+
+    async def aclose(self) -> None:
+        for client in self._clients:
+            await client.aclose()
+
+
+@pytest.fixture(scope="session")
+def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database with the schema and an administrator, to be copied."""
+    path = tmp_path_factory.mktemp("database") / "braid.db"
+
+    async def make() -> None:
+        async with open_database(f"sqlite+aiosqlite:///{path}") as database:
+            await migrate(database)
+            async with database.begin() as session:
+                await ensure_admin(session, ADMIN_KEY)
+
+    asyncio.run(make())
+    return path
+
+
+@pytest.fixture
+async def engine() -> AsyncIterator[FakeVllm]:
+    async with FakeVllm() as fake:
+        yield fake
+
+
+@pytest.fixture
+def settings(tmp_path: Path, migrated: Path, engine: FakeVllm) -> Settings:
+    shutil.copy(migrated, tmp_path / "braid.db")
+    return Settings(home=tmp_path, engine_urls=(engine.url,), grace_seconds=2)
+
+
+@asynccontextmanager
+async def running(settings: Settings) -> AsyncGenerator[Gateway, None]:
+    """Serve the application on a free port; nothing differs from ``braid serve`` but the signals."""
+    opened: list[State] = []
+
+    @asynccontextmanager
+    async def state() -> AsyncGenerator[State, None]:
+        async with open_state(settings) as held:
+            opened.append(held)
+            yield held
+
+    config = uvicorn.Config(create_app(state), port=0, log_level="warning", access_log=False, http="httptools")
+    server = uvicorn.Server(config)
+    server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]
+    task = asyncio.create_task(server.serve())
+    while not server.started:
+        await asyncio.sleep(0.01)
+        if task.done():
+            task.result()
+    port = server.servers[0].sockets[0].getsockname()[1]
+    gateway = Gateway(f"http://127.0.0.1:{port}", opened[0])
+    try:
+        await opened[0].pool.until_ready(5)
+        yield gateway
+    finally:
+        await gateway.aclose()
+        server.should_exit = True
+        await task
+
+
+@pytest.fixture
+async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
+    async with running(settings) as started:
+        yield started
