@@ -1,0 +1,244 @@
+"""One supervised child process with everything it starts."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Literal, Self
+
+import msgspec
+import structlog
+
+from gateway.processes.sessions import Session
+
+__all__ = ["Child", "ChildFailed", "ChildState", "Command"]
+
+_log = structlog.get_logger()
+_LAUNCH = Path(__file__).with_name("_launch.py")
+_LOG_BYTES = 10 * 1024 * 1024
+_TAIL_BYTES = 8 * 1024
+_TAIL_LINES = 12
+_FIRST_PAUSE = 0.5
+_LONGEST_PAUSE = 60.0
+
+Phase = Literal["stopped", "starting", "ready", "restarting"]
+
+
+@dataclass(frozen=True)
+class Command:
+    """What to run. ``environment`` is the whole of it: nothing is inherited."""
+
+    arguments: Sequence[str]
+    environment: Mapping[str, str]
+
+
+class ChildState(msgspec.Struct, frozen=True):
+    """Where a child stands: ``attempts`` counts starts since it was last ready for long, ``reason`` is why it fell."""
+
+    phase: Phase
+    reason: str = ""
+    attempts: int = 0
+    pid: int | None = None
+
+
+class ChildFailed(Exception):
+    """The child isn't ready in time; the message has its last words."""
+
+
+class Child:
+    """A process in a session of its own, restarted with growing pauses whenever it ends, until ``stop``.
+
+    Used as an async context manager, one a name and folder at a time. ``ready`` is asked every ``poll`` seconds after a
+    start until it says True; an ``OSError`` counts as not ready. A child that isn't ready in ``start_timeout`` seconds
+    is ended and started again. The pauses grow from half a second to a minute, and start over once the child has been
+    ready for ``healthy_after`` seconds. Its output goes to ``folder/NAME.log`` (moved to ``NAME.log.1`` at a start that
+    finds it large), the note of its session to ``folder/NAME.session``: the next supervisor ends what it finds there,
+    also when this one was killed. Call it from the main thread: the kernel ends the child with the thread.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        command: Command,
+        folder: Path,
+        ready: Callable[[], Awaitable[bool]],
+        *,
+        start_timeout: float = 600.0,
+        grace: float = 10.0,
+        healthy_after: float = 60.0,
+        poll: float = 0.25,
+    ) -> None:
+        self.name = name
+        self.log_path = folder / f"{name}.log"
+        self._note = folder / f"{name}.session"
+        self._command = command
+        self._ready = ready
+        self._start_timeout = start_timeout
+        self._grace = grace
+        self._healthy_after = healthy_after
+        self._poll = poll
+        self._state = ChildState("stopped")
+        self._changed = asyncio.Condition()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def state(self) -> ChildState:
+        return self._state
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Begin to supervise; returns before the child is ready."""
+        self.log_path.parent.mkdir(parents=True, exist_ok=True)
+        self._task = asyncio.create_task(self._supervise())
+
+    async def stop(self) -> None:
+        """End the child and everything in its session.
+
+        Raises:
+            ChildFailed: a process could not even be killed.
+        """
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+            self._task = None
+        left = await self._sweep(self._grace)
+        await self._become(ChildState("stopped"))
+        if left:
+            raise ChildFailed(f"{self.name}: processes {left} can't be ended. Look at them with `ps`, then kill them.")
+
+    async def wait_ready(self, timeout: float) -> None:
+        """Wait until the child is ready, through restarts if need be.
+
+        Raises:
+            ChildFailed: it wasn't in time.
+        """
+        try:
+            async with asyncio.timeout(timeout), self._changed:
+                await self._changed.wait_for(lambda: self._state.phase == "ready")
+        except TimeoutError:
+            reason = self._state.reason or f"it is still {self._state.phase} after {timeout:g} s"
+            raise ChildFailed(f"{self.name} isn't ready: {reason}. Its log is {self.log_path}.") from None
+
+    async def _supervise(self) -> None:
+        attempts, reason, grace = 0, "", self._grace
+        while True:
+            attempts += 1
+            # Also before the first start: a supervisor that was killed may have left processes and their memory.
+            await self._sweep(grace)
+            grace = 0.0
+            try:
+                reason, healthy = await self._run(attempts, reason)
+            except OSError as error:
+                reason, healthy = f"it can't be started: {error}", 0.0
+            await self._sweep(0.0)
+            if healthy >= self._healthy_after:
+                attempts = 1
+            _log.warning("child_ended", child=self.name, reason=reason, attempts=attempts)
+            await self._become(ChildState("restarting", reason, attempts))
+            await asyncio.sleep(min(_FIRST_PAUSE * 2 ** (attempts - 1), _LONGEST_PAUSE))
+
+    async def _run(self, attempts: int, before: str) -> tuple[str, float]:
+        """Run the child once, to its end; returns why it ended and for how many seconds it was ready."""
+        loop = asyncio.get_running_loop()
+        log = await asyncio.to_thread(self._open_log)
+        with log:
+            start = log.tell()
+            process = await self._spawn(log)
+        healthy = 0.0
+        try:
+            await self._become(ChildState("starting", before, attempts, process.pid))
+            ended = await self._until_ready(process)
+            if ended is None:
+                since = loop.time()
+                await self._become(ChildState("ready", "", attempts, process.pid))
+                _log.info("child_ready", child=self.name, pid=process.pid)
+                ended = _how(await process.wait())
+                healthy = loop.time() - since
+        finally:
+            await self._end(process)
+        return await asyncio.to_thread(self._with_last_words, ended, start), healthy
+
+    async def _spawn(self, log: IO[bytes]) -> asyncio.subprocess.Process:
+        launcher = (sys.executable, "-I", "-S", str(_LAUNCH), str(os.getpid()), str(self._note.resolve()))
+        return await asyncio.create_subprocess_exec(
+            *launcher,
+            *self._command.arguments,
+            env=dict(self._command.environment),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+
+    async def _end(self, process: asyncio.subprocess.Process) -> None:
+        if process.returncode is None:
+            await self._sweep(self._grace)
+            # It may not have come as far as to leave its note.
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+
+    async def _until_ready(self, process: asyncio.subprocess.Process) -> str | None:
+        """Return None when the child is ready, or else what became of it."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._start_timeout
+        exited = asyncio.ensure_future(process.wait())
+        try:
+            while loop.time() < deadline:
+                with contextlib.suppress(OSError):
+                    if await self._ready():
+                        return None
+                await asyncio.wait([exited], timeout=self._poll)
+                if exited.done():
+                    return _how(process.returncode)
+        finally:
+            exited.cancel()
+        return f"it wasn't ready after {self._start_timeout:g} s"
+
+    async def _sweep(self, grace: float) -> list[int]:
+        """End what the note's session still holds; returns what can't be ended."""
+        session = await asyncio.to_thread(Session.read, self._note)
+        if session is None:
+            return []
+        left = await asyncio.to_thread(session.end, grace)
+        if not left:
+            self._note.unlink(missing_ok=True)
+        return left
+
+    async def _become(self, state: ChildState) -> None:
+        self._state = state
+        async with self._changed:
+            self._changed.notify_all()
+
+    def _open_log(self) -> IO[bytes]:
+        if self.log_path.exists() and self.log_path.stat().st_size > _LOG_BYTES:
+            self.log_path.replace(self.log_path.with_suffix(".log.1"))
+        return self.log_path.open("ab")
+
+    def _with_last_words(self, reason: str, start: int) -> str:
+        with self.log_path.open("rb") as log:
+            end = log.seek(0, os.SEEK_END)
+            log.seek(max(start, end - _TAIL_BYTES))
+            lines = log.read().decode(errors="replace").splitlines()
+        last = "\n".join(lines[-_TAIL_LINES:]).strip()
+        return f"{reason}; its last words:\n{last}" if last else reason
+
+
+def _how(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"it was ended by {signal.Signals(-code).name}"
+    return f"it exited with status {code}"
