@@ -1,0 +1,1 @@
+"""LoRA adapters: judged, imported, named, wanted on engines, proven there."""

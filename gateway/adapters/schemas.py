@@ -1,0 +1,42 @@
+from typing import Literal
+
+from pydantic import BaseModel
+
+__all__ = ["AdapterList", "AdapterShown", "ImportRequest", "Loaded"]
+
+
+class ImportRequest(BaseModel):
+    """``file_id`` is a ``.zip`` of a PEFT folder, uploaded with the purpose ``user_data``."""
+
+    name: str
+    file_id: str
+
+
+class Loaded(BaseModel):
+    """On how many engine replicas the adapter is loaded and measured, out of how many there are."""
+
+    replicas: int
+    of: int
+
+
+class AdapterShown(BaseModel):
+    """An adapter. ``model``, ``digest`` and ``rank`` are null until its files have passed the verdict."""
+
+    object: Literal["adapter"] = "adapter"
+    id: str
+    name: str
+    model: str | None
+    status: str
+    reason: str | None
+    digest: str | None
+    rank: int | None
+    base_model: str
+    source: str
+    created_at: int
+    job: str | None
+    loaded: Loaded
+
+
+class AdapterList(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[AdapterShown]

@@ -1,0 +1,43 @@
+"""Which adapters engines have to hold: the question that each gateway's reconciler asks every second."""
+
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+from typing import Any
+
+from gateway.adapters.repository import all_wanted, load_manifests
+from gateway.db import Database
+from gateway.engines import Probe, WantedAdapter
+from gateway.settings import Settings
+
+__all__ = ["WantedAdapters"]
+
+
+class WantedAdapters:
+    """Answers with what the database wants, in the engines' terms."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._folder = PurePosixPath(settings.engine_adapter_dir or settings.artifacts / "adapters")
+        self._known: dict[tuple[str, str], WantedAdapter] = {}
+
+    async def __call__(self) -> list[WantedAdapter]:
+        """List the adapters of all tenants that are ready or being probed."""
+        async with self._database.read() as session:
+            rows = await all_wanted(session)
+            unknown = [row.id for row in rows if (row.id, row.digest) not in self._known]
+            # A manifest is large and never changes, so each is read once.
+            manifests = await load_manifests(session, unknown) if unknown else {}
+        known = {key: self._known[key] for row in rows if (key := (row.id, row.digest)) in self._known}
+        for row in rows:
+            if row.id in manifests:
+                known[row.id, row.digest] = self.one(row.served_name, row.digest, manifests[row.id])
+        self._known = known
+        return list(known.values())
+
+    def one(self, served_name: str, digest: str, manifest: dict[str, Any]) -> WantedAdapter:
+        """Say what an engine has to load and how it is proven; ``manifest`` is ``training.manifest``'s, as JSON."""
+        return WantedAdapter(served_name, str(self._folder / digest), _probes(manifest["probe"]))
+
+
+def _probes(rows: Sequence[dict[str, Any]]) -> list[Probe]:
+    return [Probe(row["tokens"], row["from"], row["logprobs"], row["base_logprobs"]) for row in rows]

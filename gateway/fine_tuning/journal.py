@@ -1,0 +1,148 @@
+"""What a job tells its owner: events in the order in which they happened, and figures for its result file."""
+
+import csv
+import io
+import time
+from typing import Any
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.fine_tuning.repository import ENDED, EventRepository, FineTuningJobRepository
+from gateway.fine_tuning.tables import EventRow
+from gateway.ids import new_id
+from gateway.jobs import Claim, JobCancelled
+from training.events import Checkpoint, Event, Metrics, Notice, Started, Step
+
+__all__ = ["Journal", "note"]
+
+_COMMIT_SECONDS = 1.0
+
+
+def note(
+    session: AsyncSession,
+    tenant: str,
+    job: str,
+    message: str,
+    *,
+    level: str = "info",
+    kind: str = "message",
+    data: dict[str, Any] | None = None,
+) -> None:
+    """Add an event to a fine-tuning job; ``level`` is info, warn or error, ``kind`` is message or metrics."""
+    EventRepository(session, tenant).add(_event(job, message, level=level, kind=kind, data=data or {}))
+
+
+class Journal:
+    """Takes a trainer's events, and writes them in batches under the claim's fence."""
+
+    def __init__(self, claim: Claim) -> None:
+        self.steps: list[Step] = []
+        self.checkpoints: list[Metrics] = []
+        self._claim = claim
+        self._waiting: list[EventRow] = []
+        self._written = 0.0
+
+    async def take(self, event: Event) -> None:
+        """Take the next event; at most once a second this commits.
+
+        Raises:
+            JobCancelled: The job's owner has cancelled it.
+            LeaseLost: Another worker has the job.
+        """
+        match event:
+            case Started():
+                self._start(event)
+            case Step():
+                self._step(event)
+            case Checkpoint():
+                self._checkpoint(event)
+            case Notice():
+                self._add(event.message, level="warn", data={"code": event.code})
+            case _:
+                return
+        if time.monotonic() - self._written >= _COMMIT_SECONDS:
+            await self.flush()
+
+    async def flush(self) -> None:
+        """Write what is waiting; see ``take`` for what it raises."""
+        async with self._claim.begin() as session:
+            job = await FineTuningJobRepository(session, self._claim.tenant).lock(self._claim.subject)
+            if job.status in ENDED:
+                raise JobCancelled
+            if self.steps:
+                job.trained_tokens = self.steps[-1].trained_tokens
+                job.estimated_finish = int(time.time() + self.steps[-1].seconds_left)
+            events = EventRepository(session, self._claim.tenant)
+            for row in self._waiting:
+                events.add(row)
+        self._waiting.clear()
+        self._written = time.monotonic()
+
+    def result_file(self) -> bytes:
+        """Make the CSV that OpenAI gives for a job: a line a step, validation where an epoch ended."""
+        valid = {metrics.step: metrics for metrics in self.checkpoints}
+        text = io.StringIO()
+        lines = csv.writer(text, lineterminator="\n")
+        lines.writerow(["step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy"])
+        for step in self.steps:
+            measured = valid.get(step.step)
+            figures = (measured.valid_loss, measured.valid_mean_token_accuracy) if measured else (None, None)
+            lines.writerow([step.step, step.loss, step.mean_token_accuracy, *figures])
+        return text.getvalue().encode()
+
+    def last_metrics(self) -> dict[str, float]:
+        """Return the figures of the finished adapter: the last epoch's, else the last step's."""
+        if self.checkpoints:
+            return msgspec.to_builtins(self.checkpoints[-1])
+        step = self.steps[-1]
+        return {"step": step.step, "train_loss": step.loss, "train_mean_token_accuracy": step.mean_token_accuracy}
+
+    def _start(self, event: Started) -> None:
+        self._add(
+            f"Training on {event.rows} rows in {event.steps} steps: {event.tokens} tokens, "
+            f"{event.reply_tokens} of them in replies",
+            data={"rows": event.rows, "steps": event.steps, "tokens": event.tokens, "device": event.device},
+        )
+        for problem in event.dropped:
+            message = f"Row {problem.row} was left out: {problem.message}"
+            self._add(message, level="warn", data={"code": "row_dropped", "row": problem.row})
+
+    def _step(self, event: Step) -> None:
+        self.steps.append(event)
+        self._add(
+            f"Step {event.step}/{event.steps}: training loss={event.loss:.4f}",
+            kind="metrics",
+            data={
+                "step": event.step,
+                "total_steps": event.steps,
+                "train_loss": event.loss,
+                "train_mean_token_accuracy": event.mean_token_accuracy,
+                "epoch": event.epoch,
+                "learning_rate": event.learning_rate,
+                "tokens_per_second": event.tokens_per_second,
+            },
+        )
+
+    def _checkpoint(self, event: Checkpoint) -> None:
+        self.checkpoints.append(event.metrics)
+        valid = event.metrics.valid_loss
+        measured = "" if valid is None else f", validation loss={valid:.4f}"
+        message = f"Epoch {event.epoch} is done: training loss={event.metrics.train_loss:.4f}{measured}"
+        self._add(message, kind="metrics", data=msgspec.to_builtins(event.metrics))
+
+    def _add(self, message: str, *, level: str = "info", kind: str = "message", data: dict[str, Any]) -> None:
+        self._waiting.append(_event(self._claim.subject, message, level=level, kind=kind, data=data))
+
+
+def _event(job: str, message: str, *, level: str, kind: str, data: dict[str, Any]) -> EventRow:
+    now = int(time.time())
+    return EventRow(
+        id=new_id("ftevent-"),
+        created_at=now,
+        fine_tuning_job_id=job,
+        level=level,
+        kind=kind,
+        message=message,
+        data=data,
+    )

@@ -1,0 +1,45 @@
+from collections.abc import Mapping
+
+from sqlalchemy import ColumnElement, String, cast
+
+from gateway.db import Repository
+from gateway.errors import BadRequest
+from gateway.fine_tuning.tables import CheckpointRow, EventRow, FineTuningJobRow
+
+__all__ = ["ENDED", "CheckpointRepository", "EventRepository", "FineTuningJobRepository", "having_metadata"]
+
+ENDED = frozenset({"succeeded", "failed", "cancelled"})
+
+
+class FineTuningJobRepository(Repository[FineTuningJobRow]):
+    table = FineTuningJobRow
+    noun = "fine-tuning job"
+
+    async def lock(self, id: str) -> FineTuningJobRow:
+        """Return the job as it is now, and keep others from changing it until the unit of work ends."""
+        query = self.select(FineTuningJobRow.id == id).with_for_update().execution_options(populate_existing=True)
+        return (await self.session.scalars(query)).one()
+
+
+class EventRepository(Repository[EventRow]):
+    table = EventRow
+    noun = "event"
+
+
+class CheckpointRepository(Repository[CheckpointRow]):
+    table = CheckpointRow
+    noun = "checkpoint"
+
+
+def having_metadata(wanted: Mapping[str, str] | None) -> list[ColumnElement[bool]]:
+    """Return the conditions for jobs with all these pairs; None means jobs without metadata, as OpenAI has it.
+
+    Raises:
+        BadRequest: A key that no JSON path can name on every database.
+    """
+    if wanted is None:
+        return [cast(FineTuningJobRow.meta, String) == "{}"]
+    for key in wanted:
+        if '"' in key or "\\" in key:
+            raise BadRequest(f"Jobs can't be looked up by the metadata key {key!r}: it has a quote.", param="metadata")
+    return [FineTuningJobRow.meta[key].as_string() == value for key, value in wanted.items()]

@@ -1,0 +1,77 @@
+import re
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+from starlette.requests import Request
+
+from gateway.auth import CurrentState, Manager, Reading, Writing
+from gateway.fine_tuning.dataset import TrainingFiles
+from gateway.fine_tuning.schemas import CheckpointList, EventList, JobList, JobRequest, JobShown
+from gateway.fine_tuning.service import FineTuningService
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["fine-tuning"])
+
+_METADATA = re.compile(r"metadata\[(.+)\]")
+
+
+def _for_writing(session: Writing, principal: Manager) -> FineTuningService:
+    return FineTuningService(session, principal)
+
+
+def _for_reading(session: Reading, principal: Manager) -> FineTuningService:
+    return FineTuningService(session, principal)
+
+
+def _training_files(session: Reading, principal: Manager, state: CurrentState) -> TrainingFiles:
+    return TrainingFiles(session, principal.tenant, state.artifacts)
+
+
+def _metadata(request: Request) -> dict[str, str] | None:
+    """Read ``metadata[key]=value`` pairs; ``metadata=null`` asks for jobs that have none."""
+    if request.query_params.get("metadata") == "null":
+        return None
+    pairs = ((_METADATA.fullmatch(name), value) for name, value in request.query_params.multi_items())
+    return {match[1]: value for match, value in pairs if match}
+
+
+Jobs = Annotated[FineTuningService, Depends(_for_writing)]
+SeenJobs = Annotated[FineTuningService, Depends(_for_reading)]
+Files = Annotated[TrainingFiles, Depends(_training_files)]
+Metadata = Annotated[dict[str, str] | None, Depends(_metadata)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+@router.post("")
+async def create_job(request: JobRequest, jobs: Jobs, files: Files, state: CurrentState) -> JobShown:
+    return await jobs.create(request, files, state.base_model)
+
+
+@router.get("")
+async def list_jobs(jobs: SeenJobs, metadata: Metadata, after: str | None = None, limit: Limit = 20) -> JobList:
+    return await jobs.list(after=after, limit=limit, metadata=metadata)
+
+
+@router.get("/{fine_tuning_job_id}")
+async def retrieve_job(fine_tuning_job_id: str, jobs: SeenJobs) -> JobShown:
+    return await jobs.get(fine_tuning_job_id)
+
+
+@router.post("/{fine_tuning_job_id}/cancel")
+async def cancel_job(fine_tuning_job_id: str, jobs: Jobs) -> JobShown:
+    return await jobs.cancel(fine_tuning_job_id)
+
+
+@router.get("/{fine_tuning_job_id}/events")
+async def list_events(
+    fine_tuning_job_id: str, jobs: SeenJobs, after: str | None = None, limit: Limit = 20
+) -> EventList:
+    return await jobs.events(fine_tuning_job_id, after=after, limit=limit)
+
+
+@router.get("/{fine_tuning_job_id}/checkpoints")
+async def list_checkpoints(
+    fine_tuning_job_id: str, jobs: SeenJobs, after: str | None = None, limit: Limit = 10
+) -> CheckpointList:
+    return await jobs.checkpoints(fine_tuning_job_id, after=after, limit=limit)

@@ -1,0 +1,224 @@
+"""Fine-tuning jobs as their owner sees them: made, listed, cancelled. The work itself is ``train``'s."""
+
+import secrets
+import time
+from collections.abc import Mapping
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway import jobs
+from gateway.adapters.admission import refuse_unproven
+from gateway.adapters.names import check_name
+from gateway.errors import BadRequest, Unavailable
+from gateway.fine_tuning.dataset import TrainingFiles
+from gateway.fine_tuning.journal import note
+from gateway.fine_tuning.repository import (
+    ENDED,
+    CheckpointRepository,
+    EventRepository,
+    FineTuningJobRepository,
+    having_metadata,
+)
+from gateway.fine_tuning.schemas import (
+    CheckpointList,
+    CheckpointShown,
+    EventList,
+    EventShown,
+    Hyperparameters,
+    JobBraid,
+    JobError,
+    JobList,
+    JobRequest,
+    JobShown,
+    MethodShown,
+    SupervisedShown,
+)
+from gateway.fine_tuning.tables import CheckpointRow, EventRow, FineTuningJobRow
+from gateway.ids import new_id
+from gateway.tenants.authenticator import Principal
+from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS, Recipe
+
+__all__ = ["FineTuningService"]
+
+
+class FineTuningService:
+    """One tenant's fine-tuning jobs."""
+
+    def __init__(self, session: AsyncSession, principal: Principal) -> None:
+        self._session = session
+        self._tenant = principal.tenant
+        self._organization = principal.tenant_name
+        self._jobs = FineTuningJobRepository(session, principal.tenant)
+
+    async def create(self, request: JobRequest, files: TrainingFiles, base: str) -> JobShown:
+        """Check the request and its files, and queue the job; ``base`` is the base model's name.
+
+        Raises:
+            BadRequest: Something in it can't be done, or rows are bad or too few.
+            NotFound: A file or the prompt doesn't exist.
+            Unavailable: No base model is known yet.
+        """
+        asked = _supported(request, base)
+        prompt = await files.prompt(request.braid.prompt if request.braid else None)
+        rows = await files.count(request.training_file, prompt, param="training_file")
+        if rows < MINIMUM_ROWS:
+            raise BadRequest(
+                f"The training file has {rows} rows, and at least {MINIMUM_ROWS} are needed: fewer would be learnt by "
+                f"heart. Add more; from {COMFORTABLE_ROWS} on style is learnt reliably.",
+                param="training_file",
+                code="too_few_rows",
+            )
+        if request.validation_file is not None:
+            await files.count(request.validation_file, prompt, param="validation_file")
+        row = self._jobs.add(
+            FineTuningJobRow(
+                id=new_id("ftjob-"),
+                created_at=int(time.time()),
+                status="queued",
+                model=base,
+                training_file=request.training_file,
+                validation_file=request.validation_file,
+                result_files=[],
+                hyperparameters=_numbers(asked, rows),
+                suffix=request.suffix,
+                seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
+                meta=request.metadata or {},
+                braid={"prompt": f"{prompt.name}@{prompt.version}" if prompt else None},
+            )
+        )
+        await self._session.flush()
+        job = await jobs.enqueue(self._session, self._tenant, kind="train", lane="train", subject=row.id, payload={})
+        row.job_id = job.id
+        self._note_creation(row, rows)
+        return self._show(row)
+
+    async def list(self, *, after: str | None, limit: int, metadata: Mapping[str, str] | None) -> JobList:
+        page = await self._jobs.page(*having_metadata(metadata), after=after, limit=limit)
+        return JobList(data=[self._show(row) for row in page.rows], has_more=page.has_more)
+
+    async def get(self, id: str) -> JobShown:
+        return self._show(await self._jobs.get(id, param="fine_tuning_job_id"))
+
+    async def cancel(self, id: str) -> JobShown:
+        """Cancel a job that hasn't ended; a running trainer is stopped within seconds after that.
+
+        Raises:
+            BadRequest: It has ended already.
+        """
+        await self._jobs.get(id, param="fine_tuning_job_id")
+        row = await self._jobs.lock(id)
+        if row.status in ENDED or row.job_id is None:
+            raise BadRequest(f"The job {id} has {row.status} already, so there is nothing to cancel.", code="job_ended")
+        await jobs.cancel(self._session, self._tenant, row.job_id)
+        await refuse_unproven(self._session, self._tenant, row.job_id, "Its fine-tuning job was cancelled.")
+        row.status, row.finished_at, row.estimated_finish = "cancelled", int(time.time()), None
+        note(self._session, self._tenant, id, "The job was cancelled.")
+        return self._show(row)
+
+    async def events(self, id: str, *, after: str | None, limit: int) -> EventList:
+        await self._jobs.get(id, param="fine_tuning_job_id")
+        events = EventRepository(self._session, self._tenant)
+        page = await events.page(EventRow.fine_tuning_job_id == id, after=after, limit=limit)
+        return EventList(data=[_show_event(row) for row in page.rows], has_more=page.has_more)
+
+    async def checkpoints(self, id: str, *, after: str | None, limit: int) -> CheckpointList:
+        await self._jobs.get(id, param="fine_tuning_job_id")
+        checkpoints = CheckpointRepository(self._session, self._tenant)
+        page = await checkpoints.page(CheckpointRow.fine_tuning_job_id == id, after=after, limit=limit)
+        shown = [_show_checkpoint(row) for row in page.rows]
+        ends = (shown[0].id, shown[-1].id) if shown else (None, None)
+        return CheckpointList(data=shown, first_id=ends[0], last_id=ends[1], has_more=page.has_more)
+
+    def _note_creation(self, row: FineTuningJobRow, rows: int) -> None:
+        note(self._session, self._tenant, row.id, f"Created fine-tuning job: {row.id}")
+        note(self._session, self._tenant, row.id, f"Validating training file: {row.training_file}")
+        if rows < COMFORTABLE_ROWS:
+            few = (
+                f"The training file has {rows} rows. Style is learnt reliably from {COMFORTABLE_ROWS} on; "
+                "look at the answers before you put this adapter into a release."
+            )
+            note(self._session, self._tenant, row.id, few, level="warn")
+        note(self._session, self._tenant, row.id, "Files validated, moving job to queued state")
+
+    def _show(self, row: FineTuningJobRow) -> JobShown:
+        return JobShown(
+            id=row.id,
+            created_at=row.created_at,
+            finished_at=row.finished_at,
+            estimated_finish=row.estimated_finish,
+            model=row.model,
+            fine_tuned_model=row.fine_tuned_model,
+            organization_id=self._organization,
+            status=row.status,
+            training_file=row.training_file,
+            validation_file=row.validation_file,
+            result_files=row.result_files,
+            trained_tokens=row.trained_tokens,
+            seed=row.seed,
+            suffix=row.suffix,
+            hyperparameters=row.hyperparameters,
+            method=MethodShown(supervised=SupervisedShown(hyperparameters=row.hyperparameters)),
+            metadata=row.meta,
+            integrations=[],
+            error=None if row.error is None else JobError(**row.error),
+            braid=JobBraid(**row.braid),
+        )
+
+
+def _supported(request: JobRequest, base: str) -> Hyperparameters:
+    """Return the hyperparameters that were asked for, or raise ``BadRequest`` for what can't be done here."""
+    if not base:
+        raise Unavailable("No engine has told which base model it serves. Try again when GET /readyz says 200.")
+    if request.method is not None and request.method.type != "supervised":
+        raise BadRequest(
+            f"The method {request.method.type!r} is not supported yet; use 'supervised'.",
+            param="method.type",
+            code="unsupported_method",
+        )
+    if request.integrations:
+        raise BadRequest(
+            "Integrations are not supported: nothing is sent to other services. Leave them out; the job's events and "
+            "its result file have the metrics.",
+            param="integrations",
+        )
+    if request.model.startswith(f"ft:{base}:"):
+        raise BadRequest(
+            f"Training on from an adapter is not supported yet. Use {base!r}, with all rows in one file.",
+            param="model",
+            code="unsupported_model",
+        )
+    if request.model != base:
+        raise BadRequest(
+            f"The model {request.model!r} can't be fine-tuned; {base!r} can.", param="model", code="model_not_found"
+        )
+    if request.suffix is not None:
+        check_name(request.suffix, param="suffix")
+    supervised = request.method.supervised if request.method else None
+    return (supervised.hyperparameters if supervised else None) or request.hyperparameters or Hyperparameters()
+
+
+def _numbers(asked: Hyperparameters, rows: int) -> dict[str, int | float]:
+    suited = Recipe.for_rows(rows)
+    multiplier = asked.learning_rate_multiplier
+    return {
+        "n_epochs": suited.epochs if asked.n_epochs == "auto" else asked.n_epochs,
+        "batch_size": suited.batch_size if asked.batch_size in ("auto", None) else asked.batch_size,
+        "learning_rate_multiplier": suited.learning_rate_multiplier if multiplier == "auto" else multiplier,
+    }
+
+
+def _show_event(row: EventRow) -> EventShown:
+    return EventShown(
+        id=row.id, created_at=row.created_at, level=row.level, type=row.kind, message=row.message, data=row.data
+    )
+
+
+def _show_checkpoint(row: CheckpointRow) -> CheckpointShown:
+    return CheckpointShown(
+        id=row.id,
+        created_at=row.created_at,
+        fine_tuning_job_id=row.fine_tuning_job_id,
+        fine_tuned_model_checkpoint=row.model,
+        step_number=row.step,
+        metrics=row.metrics,
+    )
