@@ -1,0 +1,5 @@
+"""OpenAI's files: uploaded bytes with a name and a purpose."""
+
+from gateway.files.tables import FileRow
+
+__all__ = ["FileRow"]

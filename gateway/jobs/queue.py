@@ -18,27 +18,36 @@ _POLL_SECONDS = 0.1
 
 
 async def enqueue(
-    session: AsyncSession, tenant: str, *, kind: str, lane: str, subject: str, payload: dict[str, Any]
+    session: AsyncSession,
+    tenant: str,
+    *,
+    kind: str,
+    lane: str,
+    subject: str,
+    payload: dict[str, Any],
+    delay_seconds: float = 0.0,
 ) -> JobRow:
     """Add a job in the caller's transaction: it exists if and only if what it belongs to was kept."""
+    now = time.time()
     row = JobRow(
         id=new_id("job_"),
-        created_at=int(time.time()),
+        created_at=int(now),
         kind=kind,
         lane=lane,
         subject=subject,
         status="queued",
         payload=payload,
         state={},
+        not_before=now + delay_seconds if delay_seconds else None,
     )
     return JobRepository(session, tenant).add(row)
 
 
-async def cancel(session: AsyncSession, tenant: str, job_id: str) -> str:
-    """Cancel a job and return its status after that.
+async def cancel(session: AsyncSession, tenant: str, job_id: str, *, running: bool = True) -> str:
+    """Cancel a job (unless ``running`` is false, also one that has begun) and return its status after that.
 
     ``cancelled``: it hadn't begun, and never will (the caller writes that to the subject, in the same transaction).
-    ``running``: its worker was asked to stop; it ends as ``cancelled`` within seconds, unless it gets done before.
+    ``running``: its worker was asked to stop, and it ends as ``cancelled`` within seconds, unless it gets done before.
     Otherwise it had ended already.
 
     Raises:
@@ -47,7 +56,7 @@ async def cancel(session: AsyncSession, tenant: str, job_id: str) -> str:
     jobs = JobRepository(session, tenant)
     if await jobs.cancel_queued(job_id, time.time()):
         return "cancelled"
-    if await jobs.cancel_running(job_id):
+    if running and await jobs.cancel_running(job_id):
         return "running"
     return (await jobs.get(job_id)).status
 

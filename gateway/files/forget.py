@@ -1,0 +1,76 @@
+"""Bytes that nothing refers to any more are removed, some time after the last reference went."""
+
+import time
+from collections.abc import Collection, Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from gateway.artifacts import Artifacts
+from gateway.db import Database
+from gateway.files.repository import referred
+from gateway.jobs import Claim, JobDelayed, Outcome, enqueue
+
+__all__ = ["FORGET", "ForgetHandler", "forget"]
+
+FORGET = "forget"
+_GRACE_SECONDS = 3600.0
+_AT_ONCE = 500
+
+
+async def forget(session: AsyncSession, tenant: str, digests: Collection[str]) -> None:
+    """Have these bytes removed once no row refers to them; in the transaction that deletes such a row."""
+    lane = f"{FORGET}:{tenant}"
+    ordered = sorted(set(digests))
+    for start in range(0, len(ordered), _AT_ONCE):
+        await enqueue(
+            session,
+            tenant,
+            kind=FORGET,
+            lane=lane,
+            subject=lane,
+            payload={"digests": ordered[start : start + _AT_ONCE]},
+            delay_seconds=_GRACE_SECONDS,
+        )
+
+
+class ForgetHandler:
+    """Removes bytes that no row has and that are older than an hour.
+
+    An upload keeps its bytes first and writes its row after: younger bytes may be about to get one.
+
+    Args:
+        columns: Every column that holds a file's digest.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        artifacts: Artifacts,
+        columns: Sequence[InstrumentedAttribute[str]],
+        *,
+        grace_seconds: float = _GRACE_SECONDS,
+    ) -> None:
+        self._database = database
+        self._artifacts = artifacts
+        self._columns = columns
+        self._grace_seconds = grace_seconds
+
+    async def run(self, claim: Claim) -> None:
+        digests: list[str] = claim.payload["digests"]
+        async with self._database.read() as session:
+            kept = await referred(session, self._columns, digests)
+        wait = 0.0
+        for digest in set(digests) - kept:
+            path = self._artifacts.file(digest)
+            if not path.exists():
+                continue
+            left = path.stat().st_mtime + self._grace_seconds - time.time()
+            wait = max(wait, left)
+            if left <= 0:
+                self._artifacts.remove_file(digest)
+        if wait > 0:
+            raise JobDelayed("the bytes were put again a short time ago", seconds=wait)
+
+    async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+        """Nothing shows that bytes are still there; the job's own error says why."""

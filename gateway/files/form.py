@@ -1,0 +1,122 @@
+"""A multipart form, read as it arrives: the file's bytes go on at once, whatever their number."""
+
+from collections.abc import AsyncGenerator, AsyncIterator
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+
+from gateway.errors import BadRequest
+
+__all__ = ["UploadForm"]
+
+_FIELD_BYTES = 64 * 1024
+_HEADER_BYTES = 16 * 1024
+_FIELDS = 16
+
+
+class UploadForm:
+    """The form of an upload: one part ``file``, and fields; they are known when ``file_bytes`` has ended.
+
+    FastAPI's own form would be on disk as a whole before anybody has looked at the key.
+    """
+
+    def __init__(self, content_type: str) -> None:
+        kind, options = parse_options_header(content_type)
+        boundary = options.get(b"boundary")
+        if kind != b"multipart/form-data" or not boundary:
+            raise BadRequest(
+                "An upload is multipart/form-data with a boundary, and this request isn't. "
+                "Send the parts 'purpose' and 'file', as curl's -F does."
+            )
+        self.fields: dict[str, str] = {}
+        self.filename: str | None = None
+        self._names: list[str] = []
+        self._header = (bytearray(), bytearray())
+        self._disposition = b""
+        self._value: bytearray | None = None
+        self._pending: list[bytes] = []
+        self._complete = False
+        self._parser = MultipartParser(
+            boundary,
+            {
+                "on_part_begin": self._on_part_begin,
+                "on_header_field": lambda data, start, end: self._on_header(0, data[start:end]),
+                "on_header_value": lambda data, start, end: self._on_header(1, data[start:end]),
+                "on_header_end": self._on_header_end,
+                "on_headers_finished": self._on_headers_finished,
+                "on_part_data": self._on_part_data,
+                "on_part_end": self._on_part_end,
+                "on_end": self._on_end,
+            },
+        )
+
+    async def file_bytes(self, body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+        """Read the whole body; yield the bytes of the part ``file``.
+
+        Raises:
+            BadRequest: The body isn't such a form, was cut short, or has no file.
+        """
+        async for data in body:
+            try:
+                self._parser.write(data)
+            except FormParserError as error:
+                raise BadRequest(f"The body isn't a readable multipart form: {error}. Send it again.") from error
+            for part in self._pending:
+                yield part
+            self._pending.clear()
+        if not self._complete:
+            raise BadRequest("The multipart form ends in the middle: the upload was cut short. Send it again.")
+        if self.filename is None:
+            raise BadRequest("The form has no part 'file' with a file name. Send one.", param="file")
+
+    def _on_part_begin(self) -> None:
+        self._disposition = b""
+        self._value = None
+
+    def _on_header(self, side: int, data: bytes) -> None:
+        self._header[side].extend(data)
+        if len(self._header[side]) > _HEADER_BYTES:
+            raise BadRequest(f"A header in the multipart form is longer than {_HEADER_BYTES} bytes. Send shorter ones.")
+
+    def _on_header_end(self) -> None:
+        name, value = self._header
+        if bytes(name).lower() == b"content-disposition":
+            self._disposition = bytes(value)
+        name.clear()
+        value.clear()
+
+    def _on_headers_finished(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        name = _text(options.get(b"name", b""))
+        if name in self._names or len(self._names) == _FIELDS:
+            raise BadRequest(f"The form has {name!r} twice, or more than {_FIELDS} parts. Send each once.", param=name)
+        self._names.append(name)
+        if name != "file":
+            self._value = bytearray()
+        elif b"filename" not in options:
+            raise BadRequest("The part 'file' has no file name. Send it with one.", param="file")
+        else:
+            self.filename = _text(options[b"filename"]).replace("\\", "/").rsplit("/", 1)[-1]
+
+    def _on_part_data(self, data: bytes, start: int, end: int) -> None:
+        if self._value is None:
+            self._pending.append(data[start:end])
+            return
+        self._value.extend(data[start:end])
+        if len(self._value) > _FIELD_BYTES:
+            name = self._names[-1]
+            raise BadRequest(f"The field {name!r} is longer than {_FIELD_BYTES} bytes. Shorten it.", param=name)
+
+    def _on_part_end(self) -> None:
+        if self._value is not None:
+            self.fields[self._names[-1]] = _text(bytes(self._value))
+
+    def _on_end(self) -> None:
+        self._complete = True
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return data.decode("latin-1")

@@ -1,0 +1,74 @@
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import FileResponse
+
+from gateway.auth import CurrentState, Manager, Reading, Writing
+from gateway.files.schemas import PURPOSES, FileDeleted, FileList, FileShown
+from gateway.files.service import FileService, show_file
+from gateway.files.upload import Uploads
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/v1/files", tags=["files"])
+
+
+def _uploads(principal: Manager, state: CurrentState) -> Uploads:
+    return Uploads(state.database, state.artifacts, principal.tenant)
+
+
+def _writer(session: Writing, principal: Manager, state: CurrentState) -> FileService:
+    return FileService(session, principal.tenant, state.artifacts)
+
+
+def _reader(session: Reading, principal: Manager, state: CurrentState) -> FileService:
+    return FileService(session, principal.tenant, state.artifacts)
+
+
+Writer = Annotated[FileService, Depends(_writer)]
+Reader = Annotated[FileService, Depends(_reader)]
+
+_FORM: dict[str, Any] = {
+    "type": "object",
+    "required": ["file", "purpose"],
+    "properties": {
+        "file": {"type": "string", "format": "binary"},
+        "purpose": {"type": "string", "enum": list(PURPOSES)},
+    },
+}
+
+
+# The body is read by hand: FastAPI would have it on disk as a whole before it asked for the key.
+@router.post("", openapi_extra={"requestBody": {"content": {"multipart/form-data": {"schema": _FORM}}}})
+async def create_file(request: Request, uploads: Annotated[Uploads, Depends(_uploads)]) -> FileShown:
+    length = request.headers.get("content-length", "")
+    kind = request.headers.get("content-type", "")
+    return show_file(await uploads.receive(request.stream(), kind, int(length) if length.isdigit() else None))
+
+
+@router.get("")
+async def list_files(
+    files: Reader,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 10_000,
+    order: Literal["asc", "desc"] = "desc",
+    after: str | None = None,
+    purpose: str | None = None,
+) -> FileList:
+    return await files.list(limit=limit, order=order, after=after, purpose=purpose)
+
+
+@router.get("/{file_id}")
+async def retrieve_file(file_id: str, files: Reader) -> FileShown:
+    return await files.get(file_id)
+
+
+@router.get("/{file_id}/content", response_class=FileResponse)
+async def file_content(file_id: str, files: Reader) -> FileResponse:
+    found = await files.content(file_id)
+    headers = {"x-content-type-options": "nosniff"}
+    return FileResponse(found.path, media_type=found.media_type, filename=found.filename, headers=headers)
+
+
+@router.delete("/{file_id}")
+async def delete_file(file_id: str, files: Writer) -> FileDeleted:
+    return await files.delete(file_id)

@@ -1,0 +1,37 @@
+from typing import Literal, get_args
+
+from pydantic import BaseModel
+
+__all__ = ["PURPOSES", "FileDeleted", "FileList", "FileShown", "Purpose"]
+
+Purpose = Literal["assistants", "batch", "fine-tune", "vision", "user_data", "evals"]
+"""What a client may upload a file for."""
+PURPOSES: tuple[str, ...] = get_args(Purpose)
+
+
+class FileShown(BaseModel):
+    """OpenAI's file object."""
+
+    id: str
+    object: Literal["file"] = "file"
+    bytes: int
+    created_at: int
+    filename: str
+    purpose: str
+    status: Literal["processed"] = "processed"
+    status_details: None = None
+    expires_at: None = None
+
+
+class FileList(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[FileShown]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class FileDeleted(BaseModel):
+    id: str
+    object: Literal["file"] = "file"
+    deleted: bool = True

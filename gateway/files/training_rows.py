@@ -1,0 +1,60 @@
+"""The check of a training file, in blocks of lines, so that its size doesn't matter."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from gateway.errors import BadRequest
+from training.dataset import Problem, check_rows
+
+__all__ = ["check_training_file"]
+
+_BLOCK_BYTES = 4 * 1024 * 1024
+_LINE_BYTES = 16 * 1024 * 1024
+_SHOWN = 20
+
+
+def check_training_file(path: Path) -> None:
+    """Check the rows of a JSONL file; it blocks, so call it in a thread.
+
+    Raises:
+        BadRequest: There are no rows, or bad ones; the message has their numbers (lines of the file, from 1).
+    """
+    rows = 0
+    problems: list[Problem] = []
+    for first, block in _blocks(path):
+        report = check_rows(block)
+        rows += report.rows
+        problems += [Problem(problem.row + first, problem.message) for problem in report.problems]
+        if len(problems) > _SHOWN:
+            break
+    if problems:
+        shown = " ".join(f"Row {problem.row}: {problem.message}" for problem in problems[:_SHOWN])
+        more = " There are more." if len(problems) > _SHOWN else ""
+        raise BadRequest(
+            f"The training file has rows that can't be trained on, so it wasn't kept. {shown}{more} "
+            "Correct them and upload it again.",
+            param="file",
+            code="invalid_training_file",
+        )
+    if not rows:
+        raise BadRequest(
+            "The training file has no rows. Each line must be one JSON object with 'messages'.",
+            param="file",
+            code="invalid_training_file",
+        )
+
+
+def _blocks(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Whole lines of about ``_BLOCK_BYTES``, each block with the number of lines before it."""
+    before = 0
+    with path.open("rb") as file:
+        while lines := file.readlines(_BLOCK_BYTES):
+            for number, line in enumerate(lines, 1):
+                if len(line) > _LINE_BYTES:
+                    raise BadRequest(
+                        f"Row {before + number} of the training file is longer than {_LINE_BYTES} bytes. Shorten it.",
+                        param="file",
+                        code="invalid_training_file",
+                    )
+            yield before, b"".join(lines)
+            before += len(lines)

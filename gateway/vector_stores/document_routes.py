@@ -1,0 +1,56 @@
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Header, Query, Request
+
+from gateway.auth import CurrentState, Manager
+from gateway.vector_stores.document_schemas import DocumentDeleted, DocumentList, DocumentShown
+from gateway.vector_stores.documents import DocumentService
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/vector_stores/{vector_store_id}/documents", tags=["documents"])
+
+
+def _service(principal: Manager, state: CurrentState) -> DocumentService:
+    return DocumentService(state.database, state.artifacts, principal.tenant)
+
+
+Documents = Annotated[DocumentService, Depends(_service)]
+Wait = Annotated[float, Query(ge=0, le=300, description="Seconds to wait until the document is live, or has failed.")]
+Given = Annotated[
+    str | None,
+    Header(alias="braid-attributes", description="A JSON object; without it the attributes stay as they are."),
+]
+
+_BYTES: dict[str, Any] = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+
+
+@router.put("/{key:path}", openapi_extra={"requestBody": {"required": True, "content": _BYTES}})
+async def put_document(
+    vector_store_id: str, key: str, request: Request, documents: Documents, attributes: Given = None, wait: Wait = 0
+) -> DocumentShown:
+    """Put a document's bytes under its key; the content type isn't looked at, the bytes and the file name are."""
+    length = request.headers.get("content-length", "")
+    size = int(length) if length.isdigit() else None
+    return await documents.put(vector_store_id, key, request.stream(), attributes=attributes, length=size, wait=wait)
+
+
+@router.get("")
+async def list_documents(
+    vector_store_id: str,
+    documents: Documents,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    order: Literal["asc", "desc"] = "desc",
+    after: str | None = None,
+) -> DocumentList:
+    return await documents.list(vector_store_id, limit=limit, order=order, after=after)
+
+
+@router.get("/{key:path}")
+async def get_document(vector_store_id: str, key: str, documents: Documents, wait: Wait = 0) -> DocumentShown:
+    return await documents.get(vector_store_id, key, wait)
+
+
+@router.delete("/{key:path}")
+async def delete_document(vector_store_id: str, key: str, documents: Documents) -> DocumentDeleted:
+    return await documents.delete(vector_store_id, key)

@@ -1,0 +1,159 @@
+"""Documents under the tenant's own keys: put the bytes of a key, and its new version answers when it is whole."""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from typing import Any
+
+from pydantic import ValidationError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.artifacts import Artifacts
+from gateway.db import Database
+from gateway.errors import BadRequest, NotFound, PayloadTooLarge
+from gateway.files.upload import MAX_FILE_BYTES, limited
+from gateway.jobs import wait_for
+from gateway.vector_stores.document_schemas import DocumentDeleted, DocumentList, DocumentShown
+from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
+from gateway.vector_stores.schemas import ATTRIBUTES
+from gateway.vector_stores.store_files import problem_of
+from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow
+from gateway.vector_stores.versions import Content, delete_document, put_version
+
+__all__ = ["DocumentService"]
+
+_KEY_LENGTH = 512
+_NAME_LENGTH = 255
+
+
+class DocumentService:
+    """Each method is a unit of work of its own: a put outlasts one, and waiting must hold none."""
+
+    def __init__(self, database: Database, artifacts: Artifacts, tenant: str) -> None:
+        self._database = database
+        self._artifacts = artifacts
+        self._tenant = tenant
+
+    async def put(
+        self,
+        store_id: str,
+        key: str,
+        body: AsyncIterator[bytes],
+        *,
+        attributes: str | None,
+        length: int | None,
+        wait: float,
+    ) -> DocumentShown:
+        """Put a document's bytes; the same bytes, name and attributes again change nothing.
+
+        Args:
+            store_id: The vector store.
+            key: The document's path; its last part is the file name, which with the bytes tells the format.
+            body: The bytes.
+            attributes: A JSON object; None leaves those of the version before.
+            length: The body's, where the client said it.
+            wait: Seconds to wait for the version to be ready (or to fail).
+        """
+        filename = _filename(key)
+        values = None if attributes is None else _attributes(attributes)
+        if length is not None and length > MAX_FILE_BYTES:
+            raise PayloadTooLarge(f"The document is larger than {MAX_FILE_BYTES // 1024**2} MB. Split it.")
+        async with self._database.read() as session:
+            await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
+        async with aclosing(limited(body)) as parts:
+            stored = await self._artifacts.put(parts)
+        async with self._database.begin() as session:
+            store = await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
+            content = Content(filename, stored.digest, stored.size)
+            document, version = await put_version(session, store, key, content, attributes=values)
+        return await self._after(document, version, wait)
+
+    async def get(self, store_id: str, key: str, wait: float) -> DocumentShown:
+        async with self._database.read() as session:
+            document = await self._document(session, store_id, key)
+            version = (await VersionRepository(session, self._tenant).newest([document]))[document.id]
+        return await self._after(document, version, wait)
+
+    async def list(self, store_id: str, *, limit: int, order: str, after: str | None) -> DocumentList:
+        async with self._database.read() as session:
+            await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
+            documents = DocumentRepository(session, self._tenant)
+            page = await documents.page(DocumentRow.store_id == store_id, limit=limit, order=order, after=after)
+            newest = await VersionRepository(session, self._tenant).newest(page.rows)
+        return DocumentList(
+            data=[_show(row, newest[row.id]) for row in page.rows],
+            first_id=page.rows[0].id if page.rows else None,
+            last_id=page.rows[-1].id if page.rows else None,
+            has_more=page.has_more,
+        )
+
+    async def delete(self, store_id: str, key: str) -> DocumentDeleted:
+        """Delete a document: it answers nothing from this call on."""
+        async with self._database.begin() as session:
+            document = await self._document(session, store_id, key)
+            job = await delete_document(session, document)
+        return DocumentDeleted(document_id=document.id, key=key, job=job)
+
+    async def _document(self, session: AsyncSession, store_id: str, key: str) -> DocumentRow:
+        await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
+        row = await DocumentRepository(session, self._tenant).by_key(store_id, key)
+        if row is None:
+            raise NotFound(
+                f"The vector store {store_id!r} has no document {key!r}. List its documents to see their keys.",
+                param="key",
+            )
+        return row
+
+    async def _after(self, document: DocumentRow, version: DocumentVersionRow, wait: float) -> DocumentShown:
+        if wait <= 0 or version.status != "in_progress" or version.job_id is None:
+            return _show(document, version)
+        await wait_for(self._database, self._tenant, version.job_id, wait)
+        async with self._database.read() as session:
+            version = await VersionRepository(session, self._tenant).get(version.id)
+            document = await DocumentRepository(session, self._tenant).get(version.document_id)
+        return _show(document, version)
+
+
+def _filename(key: str) -> str:
+    name = key.rsplit("/", 1)[-1]
+    if not name.strip() or len(key) > _KEY_LENGTH or len(name) > _NAME_LENGTH or not key.isprintable():
+        raise BadRequest(
+            f"A document's key is a path of at most {_KEY_LENGTH} printable characters whose last part, its file name, "
+            f"has 1 to {_NAME_LENGTH}. Choose another key.",
+            param="key",
+        )
+    return name
+
+
+def _attributes(text: str) -> dict[str, Any]:
+    try:
+        return ATTRIBUTES.validate_json(text)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = f" at {'.'.join(str(part) for part in first['loc'])!r}" if first["loc"] else ""
+        raise BadRequest(
+            f"The header braid-attributes can't be used: {first['msg']}{where}. It is a JSON object of "
+            "at most 16 names (64 characters) with strings (512 characters), numbers or booleans.",
+            param="braid-attributes",
+        ) from None
+
+
+def _show(document: DocumentRow, version: DocumentVersionRow) -> DocumentShown:
+    return DocumentShown.model_validate(
+        {
+            "document_id": document.id,
+            "vector_store_id": document.store_id,
+            "key": document.key,
+            "version": version.version,
+            "live_version": document.version,
+            "epoch": version.epoch,
+            "file_id": version.file_id,
+            "filename": version.filename,
+            "bytes": version.bytes,
+            "chunks": version.chunks,
+            "attributes": version.attributes,
+            "status": version.status,
+            "error": problem_of(version),
+            "job": version.job_id,
+            "created_at": version.created_at,
+        }
+    )

@@ -1,0 +1,151 @@
+"""The job that makes a document's version visible: points for the next epoch, then one commit that moves it."""
+
+import logging
+from dataclasses import dataclass
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.artifacts import Artifacts
+from gateway.db import Database
+from gateway.files.forget import forget
+from gateway.files.repository import FileRepository
+from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed, Outcome
+from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
+from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreRow
+from retrieval.client import DocumentUnreadable, Retriever, RetrieverError, RetrieverUnavailable
+from retrieval.passages import Ingest, Ingested, IngestProgress
+
+__all__ = ["KEPT_EPOCHS", "IngestHandler"]
+
+_log = logging.getLogger(__name__)
+
+KEPT_EPOCHS = 16
+"""How many past epochs of a store can still be read, to replay an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    store: StoreRow
+    document: DocumentRow
+    version: DocumentVersionRow
+
+
+class IngestHandler:
+    """Killed at any step and run again, it starts over: what the step before wrote is visible to nobody."""
+
+    def __init__(self, database: Database, artifacts: Artifacts, retriever: Retriever) -> None:
+        self._database = database
+        self._artifacts = artifacts
+        self._retriever = retriever
+
+    async def run(self, claim: Claim) -> None:
+        async with self._database.read() as session:
+            work = await _find(session, claim)
+        if work is None:
+            return
+        epoch = work.store.epoch
+        claim.reached("ingest-found")
+        try:
+            await self._retriever.rollback(claim.tenant, work.store.id, epoch)
+        except RetrieverUnavailable as error:
+            raise JobDelayed(str(error)) from error
+        claim.reached("ingest-rolled-back")
+        ingested = await self._write(claim, work, epoch + 1)
+        claim.reached("ingest-written")
+        await _publish(claim, epoch, ingested)
+        claim.reached("ingest-published")
+        await self._collect(claim, work.store.id, epoch + 1)
+        claim.reached("ingest-collected")
+
+    async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+        version = await VersionRepository(session, claim.tenant).find(claim.subject)
+        if version is None or version.status != "in_progress":
+            return
+        version.status = outcome.status
+        if outcome.status == "failed":
+            version.error_code = outcome.code
+            version.error_message = outcome.message
+        document = await DocumentRepository(session, claim.tenant).find(version.document_id)
+        if document is not None and document.latest == version.version:
+            document.status = outcome.status
+
+    async def _write(self, claim: Claim, work: _Work, epoch: int) -> Ingested:
+        def stop_if_cancelled(_progress: IngestProgress) -> None:
+            if claim.cancelled.is_set():
+                raise JobCancelled
+
+        version = work.version
+        request = Ingest(
+            tenant=claim.tenant,
+            store=work.store.id,
+            document=work.document.id,
+            key=work.document.key,
+            version=version.version,
+            file_id=version.file_id,
+            filename=version.filename,
+            path=str(self._artifacts.file(version.digest)),
+            attributes=version.attributes,
+            epoch=epoch,
+            max_chunk_tokens=version.max_chunk_tokens,
+            overlap_tokens=version.overlap_tokens,
+        )
+        try:
+            return await self._retriever.ingest(request, progress=stop_if_cancelled)
+        except DocumentUnreadable as error:
+            code = "invalid_file" if error.code == "empty_file" else error.code
+            raise JobFailed(code, str(error)) from error
+        except RetrieverUnavailable as error:
+            # It was there a moment ago: maybe this document kills it. So this counts as an attempt, unlike a restart.
+            raise RuntimeError(f"the retriever went away while it read the document: {error}") from error
+
+    async def _collect(self, claim: Claim, store: str, epoch: int) -> None:
+        if epoch <= KEPT_EPOCHS:
+            return
+        try:
+            await self._retriever.collect(claim.tenant, store, epoch - KEPT_EPOCHS)
+        except RetrieverError as error:
+            _log.warning("Old points of store %s stay until its next change: %s", store, error)
+
+
+async def _find(session: AsyncSession, claim: Claim) -> _Work | None:
+    """What is to be done; None where nothing is any more: done before a crash, replaced, or deleted."""
+    version = await VersionRepository(session, claim.tenant).find(claim.subject)
+    if version is None or version.status != "in_progress":
+        return None
+    document = await DocumentRepository(session, claim.tenant).find(version.document_id)
+    store = None if document is None else await StoreRepository(session, claim.tenant).find(document.store_id)
+    if document is None or store is None:
+        raise JobCancelled
+    return _Work(store, document, version)
+
+
+async def _publish(claim: Claim, epoch: int, ingested: Ingested) -> None:
+    """Let readers see the version: one commit, refused if another worker has the job by now."""
+    async with claim.begin() as session:
+        work = await _find(session, claim)
+        if work is None or not await StoreRepository(session, claim.tenant).move_epoch(work.store.id, epoch):
+            raise JobDelayed("the store changed during the ingest", seconds=0.1)
+        document, version = work.document, work.version
+        version.status = "completed"
+        version.epoch = epoch + 1
+        version.chunks = ingested.chunks
+        document.version = version.version
+        document.usage_bytes = version.bytes
+        if document.latest == version.version:
+            document.status = "completed"
+        await _prune(session, document, epoch + 1 - KEPT_EPOCHS)
+
+
+async def _prune(session: AsyncSession, document: DocumentRow, horizon: int) -> None:
+    """Delete the versions that no reader at the epoch ``horizon`` or later can see, with the files made for them."""
+    versions = VersionRepository(session, document.tenant_id)
+    rows = await versions.all(DocumentVersionRow.document_id == document.id)
+    seen = [row.version for row in rows if row.epoch is not None and row.epoch <= horizon]
+    old = [row for row in rows if row.version < max(seen, default=0)]
+    if not old:
+        return
+    for row in old:
+        await versions.delete(row)
+    files = FileRepository(session, document.tenant_id)
+    await files.delete_all([row.file_id for row in old if row.file_id != document.key])
+    await forget(session, document.tenant_id, [row.digest for row in old])

@@ -1,0 +1,64 @@
+"""The jobs that remove what is left of a deleted document or store; nobody has seen it since the delete."""
+
+from sqlalchemy import ColumnElement
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.files.forget import forget
+from gateway.files.repository import FileRepository
+from gateway.jobs import Claim, JobDelayed, Outcome
+from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
+from gateway.vector_stores.tables import DocumentRow
+from retrieval.client import Retriever, RetrieverUnavailable
+
+__all__ = ["DropHandler", "RemoveHandler"]
+
+
+class RemoveHandler:
+    """Removes one document: its points, then its rows."""
+
+    def __init__(self, retriever: Retriever) -> None:
+        self._retriever = retriever
+
+    async def run(self, claim: Claim) -> None:
+        document: str = claim.payload["document"]
+        try:
+            await self._retriever.remove_document(claim.tenant, claim.payload["store"], document)
+        except RetrieverUnavailable as error:
+            raise JobDelayed(str(error)) from error
+        claim.reached("remove-points")
+        async with claim.begin() as session:
+            await _erase(session, claim.tenant, DocumentRow.id == document)
+        claim.reached("remove-rows")
+
+    async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+        """The document stays hidden, and its id excluded from searches, which is all that was promised."""
+
+
+class DropHandler:
+    """Removes a store with all its documents."""
+
+    def __init__(self, retriever: Retriever) -> None:
+        self._retriever = retriever
+
+    async def run(self, claim: Claim) -> None:
+        store: str = claim.payload["store"]
+        try:
+            await self._retriever.drop_store(claim.tenant, store)
+        except RetrieverUnavailable as error:
+            raise JobDelayed(str(error)) from error
+        claim.reached("drop-points")
+        async with claim.begin() as session:
+            await _erase(session, claim.tenant, DocumentRow.store_id == store)
+            await StoreRepository(session, claim.tenant).erase(store)
+        claim.reached("drop-rows")
+
+    async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+        """The store stays hidden."""
+
+
+async def _erase(session: AsyncSession, tenant: str, where: ColumnElement[bool]) -> None:
+    """Delete documents with their versions, and the files that were made for them; a client's own files stay."""
+    contents = await VersionRepository(session, tenant).contents(where)
+    await DocumentRepository(session, tenant).erase(where)
+    await FileRepository(session, tenant).delete_all({file for key, file, _ in contents if file != key})
+    await forget(session, tenant, {digest for _, _, digest in contents})

@@ -1,0 +1,124 @@
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, CursorResult, Select, delete, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.db import Repository
+from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreRow
+
+__all__ = ["DocumentRepository", "StoreRepository", "VersionRepository", "epochs_and_deleted"]
+
+
+class StoreRepository(Repository[StoreRow]):
+    """A tenant's stores, without those that are deleted."""
+
+    table = StoreRow
+    noun = "vector store"
+
+    def select(self, *where: ColumnElement[bool]) -> Select[StoreRow]:
+        return super().select(StoreRow.deleted_at.is_(None), *where)
+
+    async def move_epoch(self, id: str, epoch: int) -> bool:
+        """Make the next epoch visible; false when the store is gone or its epoch isn't ``epoch`` any more."""
+        where = (StoreRow.tenant_id == self.tenant, StoreRow.id == id, StoreRow.epoch == epoch)
+        statement = update(StoreRow).where(*where, StoreRow.deleted_at.is_(None)).values(epoch=epoch + 1)
+        result = await self.session.execute(statement.execution_options(synchronize_session=False))
+        return cast(CursorResult[Any], result).rowcount == 1
+
+    async def idle(self, ids: Collection[str], since: int) -> Sequence[str]:
+        """Which of the stores weren't noted as used since then."""
+        where = (StoreRow.tenant_id == self.tenant, StoreRow.id.in_(ids), StoreRow.last_active_at < since)
+        return (await self.session.scalars(select(StoreRow.id).where(*where))).all()
+
+    async def touch(self, ids: Collection[str], now: int) -> None:
+        where = (StoreRow.tenant_id == self.tenant, StoreRow.id.in_(ids))
+        await self.session.execute(update(StoreRow).where(*where).values(last_active_at=now))
+
+    async def counts(self, ids: Collection[str]) -> Mapping[str, Mapping[str, tuple[int, int]]]:
+        """By store and status: how many documents there are, and their bytes."""
+        query = (
+            select(DocumentRow.store_id, DocumentRow.status, func.count(), func.sum(DocumentRow.usage_bytes))
+            .where(DocumentRow.tenant_id == self.tenant, DocumentRow.store_id.in_(ids))
+            .where(DocumentRow.deleted_at.is_(None))
+            .group_by(DocumentRow.store_id, DocumentRow.status)
+        )
+        found: dict[str, dict[str, tuple[int, int]]] = {id: {} for id in ids}
+        for store, status, number, size in (await self.session.execute(query)).all():
+            found[store][status] = (number, int(size))
+        return found
+
+    async def erase(self, id: str) -> None:
+        """Delete the row of a store whose documents are gone."""
+        await self.session.execute(delete(StoreRow).where(StoreRow.tenant_id == self.tenant, StoreRow.id == id))
+
+
+class DocumentRepository(Repository[DocumentRow]):
+    """A tenant's documents, without those that are deleted."""
+
+    table = DocumentRow
+    noun = "document"
+
+    def select(self, *where: ColumnElement[bool]) -> Select[DocumentRow]:
+        return super().select(DocumentRow.deleted_at.is_(None), *where)
+
+    async def by_key(self, store: str, key: str) -> DocumentRow | None:
+        return await self.one(DocumentRow.store_id == store, DocumentRow.live_key == key)
+
+    async def by_file(self, store: str, file_id: str) -> DocumentRow | None:
+        """The document that an OpenAI client means: added as this file, or put from these bytes."""
+        newest = select(DocumentVersionRow.document_id).where(
+            DocumentVersionRow.document_id == DocumentRow.id,
+            DocumentVersionRow.version == DocumentRow.latest,
+            DocumentVersionRow.file_id == file_id,
+        )
+        return await self.one(DocumentRow.store_id == store, or_(DocumentRow.live_key == file_id, newest.exists()))
+
+    async def erase(self, *where: ColumnElement[bool]) -> None:
+        """Delete rows, also of documents that are marked as deleted, with all their versions."""
+        scope = (DocumentRow.tenant_id == self.tenant, *where)
+        ids = select(DocumentRow.id).where(*scope)
+        await self.session.execute(delete(DocumentVersionRow).where(DocumentVersionRow.document_id.in_(ids)))
+        await self.session.execute(delete(DocumentRow).where(*scope))
+
+
+class VersionRepository(Repository[DocumentVersionRow]):
+    table = DocumentVersionRow
+    noun = "document version"
+
+    async def get_version(self, document: str, version: int) -> DocumentVersionRow | None:
+        return await self.one(DocumentVersionRow.document_id == document, DocumentVersionRow.version == version)
+
+    async def newest(self, documents: Sequence[DocumentRow]) -> dict[str, DocumentVersionRow]:
+        """By document id, the version that was put last."""
+        ids = [document.id for document in documents]
+        query = (
+            self.select(DocumentVersionRow.document_id.in_(ids))
+            .join(DocumentRow, DocumentRow.id == DocumentVersionRow.document_id)
+            .where(DocumentVersionRow.version == DocumentRow.latest)
+        )
+        return {row.document_id: row for row in (await self.session.scalars(query)).all()}
+
+    async def waiting(self, document: str) -> Sequence[DocumentVersionRow]:
+        return await self.all(DocumentVersionRow.document_id == document, DocumentVersionRow.status == "in_progress")
+
+    async def contents(self, *where: ColumnElement[bool]) -> Sequence[tuple[str, str, str]]:
+        """Key, file id and digest of every version of the documents that ``where`` selects, deleted ones too."""
+        query = (
+            select(DocumentRow.key, DocumentVersionRow.file_id, DocumentVersionRow.digest)
+            .join(DocumentRow, DocumentRow.id == DocumentVersionRow.document_id)
+            .where(DocumentRow.tenant_id == self.tenant, *where)
+        )
+        return [(key, file_id, digest) for key, file_id, digest in (await self.session.execute(query)).all()]
+
+
+async def epochs_and_deleted(
+    session: AsyncSession, tenant: str, stores: Collection[str]
+) -> Sequence[tuple[StoreRow, str | None]]:
+    """Each of the tenant's stores once for each of its deleted documents, or once with none: one query for a search."""
+    query = (
+        select(StoreRow, DocumentRow.id)
+        .outerjoin(DocumentRow, (DocumentRow.store_id == StoreRow.id) & DocumentRow.deleted_at.is_not(None))
+        .where(StoreRow.tenant_id == tenant, StoreRow.id.in_(stores), StoreRow.deleted_at.is_(None))
+    )
+    return [(store, document) for store, document in (await session.execute(query)).all()]

@@ -1,0 +1,217 @@
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StringConstraints,
+    TypeAdapter,
+    model_validator,
+)
+
+__all__ = [
+    "ATTRIBUTES",
+    "Attributes",
+    "ChunkingRequest",
+    "ExpiresAfter",
+    "FileCounts",
+    "Problem",
+    "SearchItem",
+    "SearchPage",
+    "SearchRequest",
+    "StaticChunking",
+    "StaticSizes",
+    "Status",
+    "StoreDeleted",
+    "StoreFileDeleted",
+    "StoreFileList",
+    "StoreFileRequest",
+    "StoreFileShown",
+    "StoreList",
+    "StoreModify",
+    "StoreRequest",
+    "StoreShown",
+    "TextContent",
+]
+
+Key64 = Annotated[str, StringConstraints(max_length=64)]
+Text512 = Annotated[str, StringConstraints(strict=True, max_length=512)]
+Number = StrictInt | Annotated[StrictFloat, Field(allow_inf_nan=False)]
+Metadata = Annotated[dict[Key64, Text512], Field(max_length=16)]
+Attributes = Annotated[dict[Key64, Text512 | StrictBool | Number], Field(max_length=16)]
+ATTRIBUTES: TypeAdapter[dict[str, Any]] = TypeAdapter(Attributes)
+Status = Literal["in_progress", "completed", "failed", "cancelled"]
+Name = Annotated[str, StringConstraints(max_length=255)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class ExpiresAfter(_Strict):
+    anchor: Literal["last_active_at"]
+    days: Annotated[int, Field(ge=1, le=365)]
+
+
+class StaticSizes(_Strict):
+    max_chunk_size_tokens: Annotated[int, Field(ge=100, le=4096)]
+    chunk_overlap_tokens: Annotated[int, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _half(self) -> "StaticSizes":
+        if self.chunk_overlap_tokens * 2 > self.max_chunk_size_tokens:
+            raise ValueError("chunk_overlap_tokens must not be more than half of max_chunk_size_tokens")
+        return self
+
+
+class AutoChunking(_Strict):
+    type: Literal["auto"]
+
+
+class StaticChunking(_Strict):
+    type: Literal["static"] = "static"
+    static: StaticSizes
+
+
+ChunkingRequest = Annotated[AutoChunking | StaticChunking, Field(discriminator="type")]
+
+
+class StoreRequest(_Strict):
+    """``chunking_strategy`` holds for every file of the store that gives none of its own."""
+
+    name: Name | None = None
+    description: Annotated[str, StringConstraints(max_length=4096)] | None = None
+    file_ids: Annotated[list[str], Field(max_length=500)] | None = None
+    expires_after: ExpiresAfter | None = None
+    chunking_strategy: ChunkingRequest | None = None
+    metadata: Metadata | None = None
+
+
+class StoreModify(_Strict):
+    name: Name | None = None
+    expires_after: ExpiresAfter | None = None
+    metadata: Metadata | None = None
+
+
+class FileCounts(BaseModel):
+    in_progress: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    total: int = 0
+
+
+class StoreShown(BaseModel):
+    """OpenAI's vector store object."""
+
+    id: str
+    object: Literal["vector_store"] = "vector_store"
+    created_at: int
+    name: str
+    description: str | None
+    usage_bytes: int
+    file_counts: FileCounts
+    status: Literal["expired", "in_progress", "completed"]
+    expires_after: ExpiresAfter | None
+    expires_at: int | None
+    last_active_at: int
+    metadata: dict[str, Any]
+
+
+class StoreList(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[StoreShown]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class StoreDeleted(BaseModel):
+    id: str
+    object: Literal["vector_store.deleted"] = "vector_store.deleted"
+    deleted: bool = True
+
+
+class StoreFileRequest(_Strict):
+    file_id: str
+    attributes: Attributes | None = None
+    chunking_strategy: ChunkingRequest | None = None
+
+
+class Problem(BaseModel):
+    """Why a file isn't in the store: ``server_error``, ``unsupported_file`` or ``invalid_file``."""
+
+    code: str
+    message: str
+
+
+class StoreFileShown(BaseModel):
+    """OpenAI's vector store file; ``id`` is the file's."""
+
+    id: str
+    object: Literal["vector_store.file"] = "vector_store.file"
+    created_at: int
+    vector_store_id: str
+    usage_bytes: int
+    status: Status
+    last_error: Problem | None
+    attributes: dict[str, Any]
+    chunking_strategy: StaticChunking
+
+
+class StoreFileList(BaseModel):
+    object: Literal["list"] = "list"
+    data: list[StoreFileShown]
+    first_id: str | None
+    last_id: str | None
+    has_more: bool
+
+
+class StoreFileDeleted(BaseModel):
+    id: str
+    object: Literal["vector_store.file.deleted"] = "vector_store.file.deleted"
+    deleted: bool = True
+
+
+class RankingOptions(_Strict):
+    """``ranker`` is taken for the sake of the contract: there is one ranking, dense and BM25 fused."""
+
+    ranker: Literal["none", "auto", "default-2024-11-15"] = "auto"
+    score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+
+Query = Annotated[str, StringConstraints(min_length=1, max_length=32_768)]
+
+
+class SearchRequest(_Strict):
+    """``rewrite_query`` changes nothing yet: ``search_query`` in the answer says what was asked."""
+
+    query: Query | Annotated[list[Query], Field(min_length=1, max_length=8)]
+    filters: dict[str, Any] | None = None
+    max_num_results: Annotated[int, Field(ge=1, le=50)] = 10
+    ranking_options: RankingOptions = RankingOptions()
+    rewrite_query: bool = False
+
+
+class TextContent(BaseModel):
+    type: Literal["text"] = "text"
+    text: str
+
+
+class SearchItem(BaseModel):
+    file_id: str
+    filename: str
+    score: float
+    attributes: dict[str, Any]
+    content: list[TextContent]
+
+
+class SearchPage(BaseModel):
+    object: Literal["vector_store.search_results.page"] = "vector_store.search_results.page"
+    search_query: list[str]
+    data: list[SearchItem]
+    has_more: bool = False
+    next_page: None = None

@@ -1,0 +1,107 @@
+"""The documents of a store as OpenAI's vector store files."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.errors import NotFound
+from gateway.files.repository import FileRepository
+from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
+from gateway.vector_stores.schemas import (
+    Problem,
+    StaticChunking,
+    StaticSizes,
+    StoreFileDeleted,
+    StoreFileList,
+    StoreFileRequest,
+    StoreFileShown,
+)
+from gateway.vector_stores.service import sizes_of
+from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow
+from gateway.vector_stores.versions import Content, delete_document, put_version
+
+__all__ = ["StoreFileService", "problem_of"]
+
+
+class StoreFileService:
+    """A file's id in a store is the file's own; a document that was put under a key goes by its last version's file."""
+
+    def __init__(self, session: AsyncSession, tenant: str) -> None:
+        self._session = session
+        self._tenant = tenant
+        self._stores = StoreRepository(session, tenant)
+        self._documents = DocumentRepository(session, tenant)
+        self._versions = VersionRepository(session, tenant)
+
+    async def add(self, store_id: str, request: StoreFileRequest) -> StoreFileShown:
+        store = await self._stores.get(store_id, param="vector_store_id")
+        file = await FileRepository(self._session, self._tenant).get(request.file_id, param="file_id")
+        document, version = await put_version(
+            self._session,
+            store,
+            file.id,
+            Content(file.filename, file.digest, file.bytes, file.id),
+            attributes=request.attributes,
+            chunking=sizes_of(request.chunking_strategy),
+        )
+        return _show(document, version)
+
+    async def list(
+        self, store_id: str, *, limit: int, order: str, after: str | None, before: str | None, status: str | None
+    ) -> StoreFileList:
+        await self._stores.get(store_id, param="vector_store_id")
+        where = [DocumentRow.store_id == store_id]
+        if status is not None:
+            where.append(DocumentRow.status == status)
+        cursors = [None if id is None else (await self._document(store_id, id)).id for id in (after, before)]
+        page = await self._documents.page(*where, limit=limit, order=order, after=cursors[0], before=cursors[1])
+        newest = await self._versions.newest(page.rows)
+        data = [_show(row, newest[row.id]) for row in page.rows]
+        return StoreFileList(
+            data=data,
+            first_id=data[0].id if data else None,
+            last_id=data[-1].id if data else None,
+            has_more=page.has_more,
+        )
+
+    async def get(self, store_id: str, file_id: str) -> StoreFileShown:
+        document = await self._document(store_id, file_id)
+        return _show(document, (await self._versions.newest([document]))[document.id])
+
+    async def delete(self, store_id: str, file_id: str) -> StoreFileDeleted:
+        """Take a file out of the store; the file itself stays."""
+        await delete_document(self._session, await self._document(store_id, file_id))
+        return StoreFileDeleted(id=file_id)
+
+    async def _document(self, store_id: str, file_id: str) -> DocumentRow:
+        await self._stores.get(store_id, param="vector_store_id")
+        row = await self._documents.by_file(store_id, file_id)
+        if row is None:
+            raise NotFound(
+                f"The vector store {store_id!r} has no file {file_id!r}. List its files to see their ids.",
+                param="file_id",
+            )
+        return row
+
+
+def problem_of(version: DocumentVersionRow) -> Problem | None:
+    """Why a version isn't readable, in OpenAI's words."""
+    if version.error_code is None:
+        return None
+    return Problem(code=version.error_code, message=version.error_message or "")
+
+
+def _show(document: DocumentRow, version: DocumentVersionRow) -> StoreFileShown:
+    sizes = StaticSizes.model_construct(
+        max_chunk_size_tokens=version.max_chunk_tokens, chunk_overlap_tokens=version.overlap_tokens
+    )
+    return StoreFileShown.model_validate(
+        {
+            "id": version.file_id,
+            "created_at": document.created_at,
+            "vector_store_id": document.store_id,
+            "usage_bytes": document.usage_bytes,
+            "status": version.status,
+            "last_error": problem_of(version),
+            "attributes": version.attributes,
+            "chunking_strategy": StaticChunking(static=sizes),
+        }
+    )

@@ -1,0 +1,164 @@
+"""What happens to a document in the database: another version of it, or its end."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.files import FileRow
+from gateway.files.repository import FileRepository
+from gateway.ids import new_id
+from gateway.jobs import cancel, enqueue
+from gateway.vector_stores.chunking import Chunking
+from gateway.vector_stores.repository import DocumentRepository, VersionRepository
+from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreRow
+
+__all__ = ["DROP", "INGEST", "REMOVE", "Content", "delete_document", "lane_of", "put_version"]
+
+INGEST = "ingest"
+REMOVE = "remove"
+DROP = "drop"
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Bytes that are in the artifacts already; ``file_id`` is None where a file is yet to be made of them."""
+
+    filename: str
+    digest: str
+    bytes: int
+    file_id: str | None = None
+
+
+def lane_of(store_id: str) -> str:
+    """The lane of a store's jobs: one after another, since each writes the store's next epoch."""
+    return f"store:{store_id}"
+
+
+async def put_version(
+    session: AsyncSession,
+    store: StoreRow,
+    key: str,
+    content: Content,
+    *,
+    attributes: dict[str, Any] | None = None,
+    chunking: Chunking | None = None,
+) -> tuple[DocumentRow, DocumentVersionRow]:
+    """Put a version of a document under its key, and have it ingested.
+
+    The same again changes nothing. Attributes and chunk sizes that aren't given stay as they were.
+    """
+    documents = DocumentRepository(session, store.tenant_id)
+    document = await documents.by_key(store.id, key)
+    newest = None
+    if document is not None:
+        newest = await VersionRepository(session, store.tenant_id).get_version(document.id, document.latest)
+    row = _new_version(store, newest, content, attributes, chunking)
+    if document is not None and newest is not None and _same(newest, row):
+        return document, newest
+    if document is None:
+        document = DocumentRow(
+            id=new_id("doc_"),
+            created_at=row.created_at,
+            store_id=store.id,
+            key=key,
+            live_key=key,
+            version=0,
+            latest=0,
+            status="in_progress",
+            usage_bytes=0,
+        )
+        documents.add(document)
+        await session.flush()
+    await _append(session, document, row)
+    return document, row
+
+
+async def delete_document(session: AsyncSession, document: DocumentRow) -> str:
+    """Hide a document at once and have it removed; return the id of the job that does."""
+    await _supersede(session, document)
+    document.deleted_at = int(time.time())
+    document.live_key = None
+    job = await enqueue(
+        session,
+        document.tenant_id,
+        kind=REMOVE,
+        lane=lane_of(document.store_id),
+        subject=document.id,
+        payload={"store": document.store_id, "document": document.id},
+    )
+    return job.id
+
+
+def _new_version(
+    store: StoreRow,
+    newest: DocumentVersionRow | None,
+    content: Content,
+    attributes: dict[str, Any] | None,
+    chunking: Chunking | None,
+) -> DocumentVersionRow:
+    before = store if newest is None else newest
+    sizes = chunking or Chunking(before.max_chunk_tokens, before.overlap_tokens)
+    if attributes is None:
+        attributes = {} if newest is None else newest.attributes
+    return DocumentVersionRow(
+        id=new_id("dv_"),
+        created_at=int(time.time()),
+        file_id=content.file_id or new_id("file-"),
+        filename=content.filename,
+        digest=content.digest,
+        bytes=content.bytes,
+        attributes=attributes,
+        max_chunk_tokens=sizes.max_tokens,
+        overlap_tokens=sizes.overlap_tokens,
+        status="in_progress",
+        chunks=0,
+    )
+
+
+def _same(newest: DocumentVersionRow, row: DocumentVersionRow) -> bool:
+    """Tell whether a put says nothing new; one that failed is always tried anew."""
+    compared = ("filename", "digest", "attributes", "max_chunk_tokens", "overlap_tokens")
+    return newest.status in ("in_progress", "completed") and all(
+        getattr(newest, name) == getattr(row, name) for name in compared
+    )
+
+
+async def _append(session: AsyncSession, document: DocumentRow, row: DocumentVersionRow) -> None:
+    await _supersede(session, document, running=False)
+    files = FileRepository(session, document.tenant_id)
+    if await files.find(row.file_id) is None:
+        files.add(
+            FileRow(
+                id=row.file_id,
+                created_at=row.created_at,
+                filename=row.filename,
+                purpose="assistants",
+                digest=row.digest,
+                bytes=row.bytes,
+            )
+        )
+    row.document_id = document.id
+    row.version = document.latest = document.latest + 1
+    document.status = row.status
+    job = await enqueue(
+        session,
+        document.tenant_id,
+        kind=INGEST,
+        lane=lane_of(document.store_id),
+        subject=row.id,
+        payload={"store": document.store_id, "document": document.id, "version": row.version},
+    )
+    row.job_id = job.id
+    VersionRepository(session, document.tenant_id).add(row)
+
+
+async def _supersede(session: AsyncSession, document: DocumentRow, *, running: bool = True) -> None:
+    """Cancel the versions that wait; one that is being read goes on unless ``running``, so that something gets done."""
+    for row in await VersionRepository(session, document.tenant_id).waiting(document.id):
+        if (
+            row.job_id is not None
+            and await cancel(session, document.tenant_id, row.job_id, running=running) == "cancelled"
+        ):
+            row.status = "cancelled"
