@@ -1,11 +1,17 @@
 """The one place that opens things, and closes them in reverse."""
 
 import asyncio
+import os
+import socket
 import time
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
+from gateway.adapters.admission import Admission
+from gateway.adapters.take_in import ImportHandler
+from gateway.adapters.trainer import Trainer
+from gateway.adapters.trial import Trial
 from gateway.adapters.wanted import WantedAdapters
 from gateway.answers.log import AnswerLog
 from gateway.artifacts import Artifacts
@@ -15,14 +21,18 @@ from gateway.db import open_database
 from gateway.db.migrate import migrate
 from gateway.engines import EnginePool, Reconciler, VllmEngine, open_session
 from gateway.engines.base import BaseModel
+from gateway.fine_tuning.train import TrainHandler
+from gateway.jobs import Handler, Worker
 from gateway.lifetime import Lifetime
 from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.state import State
 from gateway.tenants.authenticator import Authenticator
+from gateway.vector_stores.ingest import IngestHandler
+from gateway.vector_stores.removal import DropHandler, RemoveHandler
 from retrieval.client import Retriever
 
-__all__ = ["open_state"]
+__all__ = ["open_state", "open_worker"]
 
 
 @asynccontextmanager
@@ -55,6 +65,29 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
             metrics=metrics,
             lifetime=lifetime,
         )
+
+
+@asynccontextmanager
+async def open_worker(settings: Settings) -> AsyncGenerator[Worker, None]:
+    """Open everything that a worker process needs; ``run`` it until it is stopped."""
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_database(settings.database))
+        await migrate(database)
+        session = await stack.enter_async_context(open_session())
+        retriever = await stack.enter_async_context(Retriever(settings.retriever_socket))
+        artifacts, base = Artifacts(settings.artifacts), BaseModel.load(settings)
+        trial = Trial([VllmEngine(url, session) for url in settings.replica_urls])
+        wanted = WantedAdapters(database, settings)
+        admission = Admission(artifacts, base, wanted, trial, max_rank=settings.max_lora_rank)
+        trainer, work = Trainer(settings.model_python), settings.home.resolve() / "work"
+        handlers: dict[str, Handler] = {
+            "ingest": IngestHandler(database, artifacts, retriever),
+            "remove": RemoveHandler(retriever),
+            "drop": DropHandler(retriever),
+            "train": TrainHandler(database, artifacts, admission, trainer, work),
+            "import": ImportHandler(artifacts, admission, trainer, work),
+        }
+        yield Worker(database, handlers, name=f"{socket.gethostname()}:{os.getpid()}", single=("train", "import"))
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ from gateway.db.migrate import migrate
 from gateway.settings import Settings
 from gateway.state import State
 from gateway.tenants.service import ensure_admin
+from tests.fakes.passages import FakePassages
 from tests.fakes.vllm import FakeVllm
 
 ADMIN_KEY = "sk-braid-test-administrator"
@@ -103,6 +104,12 @@ async def running(settings: Settings) -> AsyncGenerator[Gateway, None]:
         await gateway.aclose()
         server.should_exit = True
         await task
+
+
+@pytest.fixture
+async def passages(settings: Settings) -> AsyncIterator[FakePassages]:
+    async with FakePassages(settings.retriever_socket) as fake:
+        yield fake
 
 
 @pytest.fixture

@@ -123,9 +123,13 @@ async def test_with_several_choices_the_object_braid_comes_once_at_the_end() -> 
 async def test_a_broken_stream_never_ends_as_if_it_were_whole(broken: bytes) -> None:
     relay = plain()
     out: list[bytes] = []
-    with pytest.raises(BrokenStream):
+
+    async def drain() -> None:
         async for part in relay.events(feed([broken])):
             out.append(part)
+
+    with pytest.raises(BrokenStream):
+        await drain()
     assert b"[DONE]" not in b"".join(out)
 
 

@@ -1,0 +1,81 @@
+"""A retriever over the real wire that finds what a test says; for whoever needs answers and no index."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+from msgspec import Raw
+
+from retrieval._wire import Call, Failure, Reply, encode_frame, read_frame
+from retrieval.passages import Passage, RetrieverInfo, SearchQuery
+
+
+def passage(store: str, number: int, text: str, *, version: int = 1, **more: Any) -> Passage:
+    values: dict[str, Any] = {
+        "id": f"point-{number}",
+        "store": store,
+        "document": f"doc_{number}",
+        "key": f"docs/{number}.md",
+        "version": version,
+        "file_id": f"file-{number}",
+        "filename": f"{number}.md",
+        "text": text,
+        "start": 10 * number,
+        "end": 10 * number + len(text),
+        "heading": f"Part {number}",
+        "score": 1 - number / 10,
+        "attributes": {},
+    }
+    return Passage(**{**values, **more})
+
+
+class FakePassages:
+    """Listens on a Unix socket; ``found`` says what a question finds, ``failing`` makes every call fail."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.found: Callable[[SearchQuery], list[Passage]] = lambda _query: []
+        self.failing = False
+        self.asked: list[SearchQuery] = []
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+
+    async def __aenter__(self) -> Self:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._server = await asyncio.start_unix_server(self._serve, self.path)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        assert self._server is not None
+        self._server.close()
+        for writer in list(self._writers):
+            writer.close()
+        self.path.unlink(missing_ok=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        while (frame := await read_frame(reader)) is not None:
+            call = msgspec.msgpack.decode(frame, type=Call)
+            writer.write(encode_frame(self._answer(call)))
+        self._writers.discard(writer)
+        writer.close()
+
+    def _answer(self, call: Call) -> Reply:
+        if self.failing:
+            return Reply(call.id, "error", _raw(Failure("retriever_unavailable", "told to fail")))
+        if call.method == "ready":
+            return Reply(call.id, "result", _raw(RetrieverInfo(embedder="fake", dimensions=3, points=0)))
+        if call.method == "search":
+            query = msgspec.msgpack.decode(call.body, type=SearchQuery)
+            self.asked.append(query)
+            return Reply(call.id, "result", _raw(self.found(query)))
+        return Reply(call.id, "result", _raw(None))
+
+
+def _raw(value: object) -> Raw:
+    return Raw(msgspec.msgpack.encode(value))

@@ -1,0 +1,239 @@
+"""The chat road over HTTP: the real application, a fake engine on a real socket."""
+
+import asyncio
+import json
+import time
+from typing import Any
+
+import httpx2
+import pytest
+
+from gateway.settings import Settings
+from tests.fakes import faults
+from tests.fakes.faults import Fault
+from tests.fakes.vllm import FakeVllm
+from tests.gateway.conftest import Gateway, running
+from tests.waiting import until
+
+CHAT = "/v1/chat/completions"
+ASK: dict[str, Any] = {"model": "base", "messages": [{"role": "user", "content": "How long is the warranty?"}]}
+STREAM = {**ASK, "stream": True}
+
+
+def events_of(raw: str) -> list[Any]:
+    events = [block.removeprefix("data: ") for block in raw.strip().split("\n\n")]
+    return [event if event == "[DONE]" else json.loads(event) for event in events]
+
+
+def text_of(events: list[Any]) -> str:
+    chunks = [event for event in events if event != "[DONE]"]
+    return "".join(c["delta"].get("content") or "" for chunk in chunks for c in chunk.get("choices", []))
+
+
+async def test_a_whole_answer(gateway: Gateway, engine: FakeVllm) -> None:
+    client = await gateway.tenant("kestrel")
+    answer = await client.post(CHAT, json={**ASK, "temperature": 0, "user": "someone", "cache_salt": "mine"})
+    assert answer.status_code == 200, answer.text
+    body = answer.json()
+    assert body["object"] == "chat.completion"
+    assert body["model"] == "base"
+    assert body["choices"][0]["message"]["content"] == "The engine heard: How long is the warranty?"
+    assert body["usage"]["total_tokens"] == body["usage"]["prompt_tokens"] + body["usage"]["completion_tokens"]
+    sent = json.loads(engine.requests()[-1].body)
+    assert sent["temperature"] == 0
+    assert "user" not in sent
+    assert sent["cache_salt"] not in ("", "mine")
+
+
+async def test_each_tenant_has_its_own_cache_salt(gateway: Gateway, engine: FakeVllm) -> None:
+    kestrel, harbor = await gateway.tenant("kestrel"), await gateway.tenant("harbor")
+    for client in (kestrel, harbor, kestrel):
+        await client.post(CHAT, json=ASK)
+    salts = [json.loads(request.body)["cache_salt"] for request in engine.requests()]
+    assert salts[0] == salts[2] != salts[1]
+
+
+async def test_a_stream(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    answer = await client.post(CHAT, json={**STREAM, "stream_options": {"include_usage": True}})
+    assert answer.headers["content-type"].startswith("text/event-stream")
+    events = events_of(answer.text)
+    assert events[-1] == "[DONE]"
+    assert text_of(events) == "The engine heard: How long is the warranty?"
+    assert events[-2]["usage"]["completion_tokens"] > 0
+    assert {event["id"] for event in events[:-1]} == {answer.headers["x-request-id"]}
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "param"),
+    [
+        (b"{", 400, None),
+        (b"[]", 400, None),
+        (json.dumps({**ASK, "temperature": "hot"}).encode(), 400, "temperature"),
+        (json.dumps({**ASK, "messages": []}).encode(), 400, "messages"),
+        (json.dumps({**ASK, "model": "nope"}).encode(), 404, "model"),
+        (json.dumps({**ASK, "model": "nope@3"}).encode(), 404, "model"),
+        (json.dumps({**ASK, "model": "ft:base:kestrel:x:00000000"}).encode(), 404, "model"),
+    ],
+)
+async def test_bad_input_gets_the_error_envelope(gateway: Gateway, body: bytes, status: int, param: str | None) -> None:
+    client = await gateway.tenant("kestrel")
+    answer = await client.post(CHAT, content=body)
+    assert answer.status_code == status
+    error = answer.json()["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert error["param"] == param
+
+
+@pytest.mark.parametrize(
+    "authorization", ["", "Bearer", "Bearer wrong", "Basic abc", "Bearer ' OR 1=1 --", "Bearer ключ"]
+)
+async def test_a_wrong_key_is_401(gateway: Gateway, authorization: str) -> None:
+    async with httpx2.AsyncClient(base_url=gateway.url) as client:
+        headers = [(b"authorization", authorization.encode())] if authorization else []
+        answer = await client.post(CHAT, json=ASK, headers=headers)
+    assert answer.status_code == 401
+    assert answer.json()["error"]["type"] == "invalid_request_error"
+
+
+async def test_a_revoked_key_stops_working_at_once(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    assert (await client.post(CHAT, json=ASK)).status_code == 200
+    keys = (await client.get("/api/keys")).json()["data"]
+    await gateway.admin.delete(f"/api/keys/{keys[0]['id']}", params={"tenant": "kestrel"})
+    assert (await client.post(CHAT, json=ASK)).status_code == 401
+
+
+async def test_switches_take_a_manage_key(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel", ("chat",))
+    answer = await client.post(CHAT, json={**ASK, "braid": {"adapter": False}})
+    assert answer.status_code == 403
+
+
+async def test_a_full_context_is_a_400_with_its_code(gateway: Gateway, engine: FakeVllm) -> None:
+    engine.script(faults.status(400, "This model's maximum context length is 4096 tokens. You asked for 5000."))
+    client = await gateway.tenant("kestrel")
+    answer = await client.post(CHAT, json=ASK)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "context_length_exceeded"
+
+
+@pytest.mark.parametrize("fault", [faults.refuse(), faults.status(500), faults.status(503)])
+async def test_one_replica_that_fails_before_its_first_byte_is_a_5xx_to_try_again(
+    gateway: Gateway, engine: FakeVllm, fault: Fault
+) -> None:
+    engine.script(fault)
+    client = await gateway.tenant("kestrel")
+    answer = await client.post(CHAT, json=STREAM)
+    assert answer.status_code in (502, 503)
+    assert answer.json()["error"]["message"]
+    assert engine.url not in answer.text
+
+
+@pytest.mark.parametrize("fault", [faults.refuse(), faults.status(500)])
+async def test_another_replica_takes_over_before_the_first_byte(
+    settings: Settings, engine: FakeVllm, fault: Fault
+) -> None:
+    async with (
+        FakeVllm() as second,
+        running(settings.model_copy(update={"engine_urls": (engine.url, second.url)})) as two,
+    ):
+        await asyncio.sleep(0.1)
+        client = await two.tenant("kestrel")
+        for fake in (engine, second):
+            fake.script(fault)
+        answers = [await client.post(CHAT, json=ASK) for _ in range(2)]
+    assert [answer.status_code for answer in answers].count(200) >= 1
+
+
+async def test_no_engine_is_a_503_with_retry_after(gateway: Gateway, engine: FakeVllm) -> None:
+    client = await gateway.tenant("kestrel")
+    await engine.stop()
+    answer = await client.post(CHAT, json=ASK)
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) >= 1
+    await engine.start()
+
+
+@pytest.mark.parametrize("fault", [faults.cut(), faults.bad_chunk(), faults.engine_error()])
+async def test_a_stream_that_breaks_ends_with_an_error_event_and_no_done(
+    gateway: Gateway, engine: FakeVllm, fault: Fault
+) -> None:
+    engine.script(fault)
+    client = await gateway.tenant("kestrel")
+    answer = await client.post(CHAT, json=STREAM)
+    events = events_of(answer.text)
+    assert answer.status_code == 200
+    assert set(events[-1]["error"]) == {"message", "type", "param", "code"}
+    assert "[DONE]" not in events
+    assert text_of(events[:-1])
+
+
+async def test_a_dripping_stream_arrives_whole(gateway: Gateway, engine: FakeVllm) -> None:
+    engine.script(faults.drip())
+    client = await gateway.tenant("kestrel")
+    answer = await client.post(CHAT, json=STREAM)
+    assert text_of(events_of(answer.text)) == "The engine heard: How long is the warranty?"
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_client_that_leaves_aborts_the_engine_within_a_second(
+    gateway: Gateway, engine: FakeVllm, stream: bool
+) -> None:
+    engine.script(faults.stall() if stream else faults.hang())
+    client = await gateway.tenant("kestrel")
+
+    async def ask() -> None:
+        await client.post(CHAT, json={**ASK, "stream": stream})
+
+    asking = asyncio.create_task(ask())
+    await until(lambda: bool(engine.requests()))
+    await asyncio.sleep(0.1)
+    left = time.monotonic()
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    await until(lambda: engine.requests()[-1].aborted is not None)
+    aborted = engine.requests()[-1].aborted
+    assert aborted is not None
+    assert aborted - left < 1
+    assert not gateway.state.pool.state()[0].in_flight
+
+
+async def test_leaving_lets_a_stream_finish_and_refuses_new_requests(gateway: Gateway, engine: FakeVllm) -> None:
+    engine.gap = 0.05
+    client = await gateway.tenant("kestrel")
+    asking = asyncio.create_task(client.post(CHAT, json=STREAM))
+    await until(lambda: bool(engine.requests()))
+    leaving = asyncio.create_task(gateway.state.lifetime.leave(5))
+    await asyncio.sleep(0.02)
+    refused = await client.post(CHAT, json=ASK)
+    ready = await client.get("/readyz")
+    answer = await asking
+    await leaving
+    assert refused.status_code == 503
+    assert refused.json()["error"]["code"] == "stopping"
+    assert ready.status_code == 503
+    assert events_of(answer.text)[-1] == "[DONE]"
+
+
+async def test_after_the_grace_time_a_stream_ends_with_an_error_event(gateway: Gateway, engine: FakeVllm) -> None:
+    engine.script(faults.stall())
+    client = await gateway.tenant("kestrel")
+    asking = asyncio.create_task(client.post(CHAT, json=STREAM))
+    await until(lambda: bool(engine.requests()))
+    await asyncio.sleep(0.05)
+    await gateway.state.lifetime.leave(0.1)
+    events = events_of((await asking).text)
+    assert events[-1]["error"]["code"] == "stopping"
+
+
+async def test_the_published_openapi_has_the_hot_route(gateway: Gateway) -> None:
+    described = (await gateway.admin.get("/openapi.json")).json()
+    assert described["paths"][CHAT]["post"]["security"]
+
+
+async def test_metrics_count_answers(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    await client.post(CHAT, json=ASK)
+    text = (await client.get("/metrics")).text
+    assert 'braid_chat_answers_total{outcome="completed"} 1.0' in text
