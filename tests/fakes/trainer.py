@@ -1,0 +1,160 @@
+"""A trainer without torch: the command line and the events of ``python -m training``, and faults on demand.
+
+``write_trainer`` makes an executable that stands in for the model environment's Python. The environment variable
+``BRAID_TEST_TRAINER`` says what it does: nothing for a good run, a word of ``tests.fakes.peft.SPOILS`` for weights that
+must be refused, or one of:
+
+    slow         a step each 50 ms, for a long time
+    deaf         the same, and SIGTERM is ignored
+    crash        killed by a signal in mid-training
+    failed       a reason is given
+    garbage      lines that are no events between those that are
+    silent       exit status 0, and no adapter
+    foreign_base weights of another base model, by the manifest's digest
+"""
+
+import argparse
+import json
+import os
+import signal
+import sys
+import time
+import zlib
+from pathlib import Path
+
+import msgspec
+
+from tests.fakes import _tokens
+from tests.fakes.peft import write_adapter
+from training.events import Checkpoint, Event, Failed, Finished, Metrics, Started, Step
+from training.manifest import Manifest, Probe, Reference, digest_adapter
+from training.spec import Recipe, TrainSpec, read_spec
+from training.verdict import BaseShape
+
+ROOT = Path(__file__).parents[2]
+PROBE_TOKENS = list(range(100, 116))
+PROBE_START = 4
+
+
+def write_trainer(file: Path) -> Path:
+    """Make the executable; it is called as ``FILE -m training …``."""
+    file.write_text(
+        f"#!{sys.executable}\n"
+        f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+        "from tests.fakes.trainer import main\nsys.exit(main(sys.argv[3:]))\n"
+    )
+    file.chmod(0o755)
+    return file
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("command", choices=("run", "reference"))
+    parser.add_argument("spec", type=Path, nargs="?")
+    for option in ("--out", "--base", "--adapter"):
+        parser.add_argument(option, type=Path)
+    given = parser.parse_args(arguments)
+    mode = os.environ.get("BRAID_TEST_TRAINER", "")
+    if given.command == "reference":
+        return _refer(given.base, given.adapter, given.out)
+    return _train(read_spec(given.spec), given.out, mode)
+
+
+def _say(event: Event) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode(event) + b"\n")
+    sys.stdout.flush()
+
+
+def _train(spec: TrainSpec, out: Path, mode: str) -> int:
+    if mode == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    rows = Path(spec.rows).read_bytes()
+    count = sum(bool(line.strip()) for line in rows.splitlines())
+    steps = 10_000 if mode in ("slow", "deaf") else spec.recipe.steps(count)
+    _say(Started(rows=count, dropped=[], steps=steps, tokens=1000, reply_tokens=200, device="cpu", dtype="float32"))
+    for step in range(1, steps + 1):
+        if mode in ("slow", "deaf"):
+            time.sleep(0.05)
+        if mode == "garbage":
+            sys.stdout.write('a library says hello\n{"event":"unknown"}\n\xff\n')
+        if mode == "crash" and step == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if mode == "failed" and step == 2:
+            _say(Failed(code="loss_diverged", message="The loss is not a number. Use a smaller learning rate."))
+            return 1
+        _say(_step(step, steps, spec.recipe))
+    loss = {"valid_loss": 1.5, "valid_mean_token_accuracy": 0.5} if spec.validation_rows else {}
+    metrics = Metrics(step=steps, train_loss=1.0, train_mean_token_accuracy=0.75, **loss)
+    _say(Checkpoint(step=steps, epoch=spec.recipe.epochs, metrics=metrics))
+    if mode == "silent":
+        return 0
+    partial = out.with_name(f"{out.name}.partial")
+    manifest = _write(spec, rows, partial, mode)
+    (partial / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+    partial.rename(out)
+    _say(Finished(manifest=manifest))
+    return 0
+
+
+def _step(step: int, steps: int, recipe: Recipe) -> Step:
+    return Step(
+        step=step,
+        steps=steps,
+        epoch=recipe.epochs * step / steps,
+        loss=2.0 / step,
+        mean_token_accuracy=0.5,
+        learning_rate=1e-3,
+        tokens_per_second=100.0,
+        seconds_left=float(steps - step),
+        trained_tokens=100 * step,
+    )
+
+
+def _write(spec: TrainSpec, rows: bytes, folder: Path, mode: str) -> Manifest:
+    shape = BaseShape.read(Path(spec.base_model))
+    write_adapter(folder, base_name=spec.base_name or "", seed=zlib.crc32(rows) + spec.recipe.seed, spoil=mode)
+    digest = digest_adapter(folder)
+    return Manifest(
+        adapter_digest=digest,
+        base_digest="sha256:" + "0" * 64 if mode in ("foreign_base", "base") else shape.digest,
+        base_name=spec.base_name or "",
+        chat_template_digest=shape.chat_template_digest,
+        rank=spec.recipe.rank,
+        recipe=spec.recipe,
+        rows=rows.count(b"\n"),
+        trained_tokens=1234,
+        losses=[2.0, 1.0],
+        probe=[_probe(digest)],
+        versions={"torch": "none"},
+    )
+
+
+def _refer(base: Path, adapter: Path, out: Path) -> int:
+    shape = BaseShape.read(base)
+    digest = digest_adapter(adapter)
+    reference = Reference(
+        adapter_digest=digest,
+        base_digest=shape.digest,
+        chat_template_digest=shape.chat_template_digest,
+        probe=[_probe(digest)],
+    )
+    out.write_bytes(msgspec.json.encode(reference))
+    return 0
+
+
+def _probe(digest: str) -> Probe:
+    """What the fake engine answers for a folder of this name, and for its base model."""
+    adapter, base = (_tokens.logprobs(weights, PROBE_TOKENS)[PROBE_START:] for weights in (digest, "base"))
+    return Probe(tokens=PROBE_TOKENS, start=PROBE_START, logprobs=adapter, base_logprobs=base)
+
+
+def rows(count: int, **braid: object) -> bytes:
+    """Training rows in OpenAI's format."""
+    lines = []
+    for number in range(count):
+        messages = [
+            {"role": "user", "content": f"Where is order {number}?"},
+            {"role": "assistant", "content": f"Ahoy! Order {number} be sailing to ye."},
+        ]
+        lines.append(json.dumps({"messages": messages, **({"braid": braid} if braid else {})}))
+    return "\n".join(lines).encode()
