@@ -21,6 +21,8 @@ from gateway.db import open_database
 from gateway.db.migrate import migrate
 from gateway.engines import EnginePool, Reconciler, VllmEngine, open_session
 from gateway.engines.base import BaseModel
+from gateway.files import FileRow
+from gateway.files.forget import ForgetHandler
 from gateway.fine_tuning.train import TrainHandler
 from gateway.jobs import Handler, Worker
 from gateway.lifetime import Lifetime
@@ -28,6 +30,7 @@ from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.state import State
 from gateway.tenants.authenticator import Authenticator
+from gateway.vector_stores import DocumentVersionRow
 from gateway.vector_stores.ingest import IngestHandler
 from gateway.vector_stores.removal import DropHandler, RemoveHandler
 from retrieval.client import Retriever
@@ -81,9 +84,10 @@ async def open_worker(settings: Settings) -> AsyncGenerator[Worker, None]:
         admission = Admission(artifacts, base, wanted, trial, max_rank=settings.max_lora_rank)
         trainer, work = Trainer(settings.model_python), settings.home.resolve() / "work"
         handlers: dict[str, Handler] = {
-            "ingest": IngestHandler(database, artifacts, retriever),
+            "ingest": IngestHandler(artifacts, retriever),
             "remove": RemoveHandler(retriever),
             "drop": DropHandler(retriever),
+            "forget": ForgetHandler(database, artifacts, [FileRow.digest, DocumentVersionRow.digest]),
             "train": TrainHandler(database, artifacts, admission, trainer, work),
             "import": ImportHandler(artifacts, admission, trainer, work),
         }

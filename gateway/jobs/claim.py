@@ -108,12 +108,14 @@ class Claim:
 _LET_GO: dict[str, Any] = {"running_lane": None, "worker": None, "lease_until": None}
 
 
-async def claim_next(database: Database, *, kinds: Collection[str], worker: str, lease_seconds: float) -> Claim | None:
-    """Take the oldest job of these kinds that can be run now, if there is one."""
+async def claim_next(
+    database: Database, *, kinds: Collection[str], worker: str, lease_seconds: float, without: Collection[str] = ()
+) -> Claim | None:
+    """Take the oldest job of these kinds that can be run now, if there is one; none of ``without``."""
     if not kinds:
         return None
     async with database.read() as session:
-        rows = await claimable(session, kinds, time.time(), _CANDIDATES)
+        rows = await claimable(session, kinds, without, time.time(), _CANDIDATES)
     for row in rows:
         try:
             async with database.begin() as session:

@@ -27,13 +27,16 @@ class JobRepository(Repository[JobRow]):
         return await change(self.session, *where, cancel_requested=True)
 
 
-async def claimable(session: AsyncSession, kinds: Collection[str], now: float, limit: int) -> Sequence[JobRow]:
+async def claimable(
+    session: AsyncSession, kinds: Collection[str], without: Collection[str], now: float, limit: int
+) -> Sequence[JobRow]:
     """Jobs that a worker may try to take, of all tenants (a worker serves every tenant): oldest first.
 
     These are running ones whose lease has ended, and of each lane where none runs the oldest queued one.
     """
     wanted = JobRow.kind.in_(kinds)
     expired = select(JobRow).where(JobRow.status == "running", JobRow.lease_until < now, wanted)
+    expired = expired.where(JobRow.id.not_in(without))
     found = list((await session.scalars(expired.order_by(JobRow.id).limit(limit))).all())
     busy = select(JobRow.running_lane).where(JobRow.running_lane.is_not(None))
     heads = (

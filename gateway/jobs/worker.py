@@ -58,7 +58,7 @@ class Worker:
         self._idle_seconds = idle_seconds
         self._grace_seconds = grace_seconds
         self._pauses = pauses
-        self._running: dict[asyncio.Task[None], str] = {}
+        self._running: dict[asyncio.Task[None], Claim] = {}
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
@@ -72,7 +72,7 @@ class Worker:
             while not self._stopping.is_set():
                 claim = await self._next()
                 if claim is not None:
-                    self._running[asyncio.create_task(self._work(claim))] = claim.kind
+                    self._running[asyncio.create_task(self._work(claim))] = claim
                     continue
                 full = len(self._running) >= self._slots
                 timeout = None if full else self._idle_seconds
@@ -87,10 +87,17 @@ class Worker:
     async def _next(self) -> Claim | None:
         if len(self._running) >= self._slots:
             return None
-        busy = Counter(self._running.values())
+        busy = Counter(claim.kind for claim in self._running.values())
         kinds = [kind for kind in self._handlers if not (kind in self._single and busy[kind])]
         try:
-            return await claim_next(self._database, kinds=kinds, worker=self._name, lease_seconds=self._lease_seconds)
+            return await claim_next(
+                self._database,
+                kinds=kinds,
+                worker=self._name,
+                lease_seconds=self._lease_seconds,
+                # After a machine's sleep the leases here have ended too, but their jobs go on and will be renewed.
+                without=[claim.id for claim in self._running.values()],
+            )
         except SQLAlchemyError as error:
             _log.warning("The job table can't be read; trying again in %s s: %s", _TROUBLE_SECONDS, error)
             await asyncio.sleep(_TROUBLE_SECONDS)

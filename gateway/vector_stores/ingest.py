@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.artifacts import Artifacts
-from gateway.db import Database
 from gateway.files.forget import forget
 from gateway.files.repository import FileRepository
 from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed, Outcome
@@ -33,13 +32,13 @@ class _Work:
 class IngestHandler:
     """Killed at any step and run again, it starts over: what the step before wrote is visible to nobody."""
 
-    def __init__(self, database: Database, artifacts: Artifacts, retriever: Retriever) -> None:
-        self._database = database
+    def __init__(self, artifacts: Artifacts, retriever: Retriever) -> None:
         self._artifacts = artifacts
         self._retriever = retriever
 
     async def run(self, claim: Claim) -> None:
-        async with self._database.read() as session:
+        # In the claim's own transaction: whoever lost the lease must not get as far as the rollback.
+        async with claim.begin() as session:
             work = await _find(session, claim)
         if work is None:
             return
