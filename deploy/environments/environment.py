@@ -139,5 +139,7 @@ class _Heartbeat:
     def _beat(self) -> None:
         started = time.monotonic()
         while not self._stop.wait(_HEARTBEAT_SECONDS):
-            at = self._lines[-1].strip()[:100] if self._lines else "starting"
+            at = next((line for line in reversed(self._lines) if not line.startswith("WARNING")), "starting").strip()[
+                :100
+            ]
             self._environment.say(f"{time.monotonic() - started:4.0f} s  {at}")

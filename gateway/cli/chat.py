@@ -1,0 +1,100 @@
+"""``braid chat``: ask a running gateway; the answer on stdout as it is written, its sources on stderr."""
+
+import asyncio
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli.client import Gateway
+from gateway.cli.exits import CliError, Exit
+from gateway.cli.options import Home, Key, Url, connection
+from gateway.cli.output import AsJson, print_json, print_text, say
+
+__all__ = ["chat"]
+
+_Message = Annotated[str | None, typer.Argument(help="What to ask; without it, standard input, or a conversation.")]
+_Model = Annotated[str | None, typer.Option("--model", "-m", help="An assistant, release, adapter or base model.")]
+_MaxTokens = Annotated[int | None, typer.Option(min=1, help="Longest answer, in tokens.")]
+
+
+def chat(
+    message: _Message = None,
+    model: _Model = None,
+    max_tokens: _MaxTokens = None,
+    url: Url = None,
+    key: Key = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask an assistant."""
+    address = connection(url, key, home)
+    if message is None and not sys.stdin.isatty():
+        message = sys.stdin.read().strip()
+    if message == "":
+        raise CliError("There is nothing to ask. Give a message: braid chat 'What does the K2 cost?'", Exit.USAGE)
+    asyncio.run(_chat(*address, message, model, max_tokens, as_json))
+
+
+async def _chat(url: str, key: str, message: str | None, model: str | None, most: int | None, as_json: bool) -> None:
+    async with Gateway(url, key) as gateway:
+        chosen = model or await _only_model(gateway)
+        body: dict[str, Any] = {"model": chosen, "messages": []}
+        if most is not None:
+            body["max_tokens"] = most
+        if message is not None:
+            body["messages"] = [{"role": "user", "content": message}]
+            await (_ask_whole if as_json else _ask)(gateway, body)
+        else:
+            await _converse(gateway, body)
+
+
+async def _converse(gateway: Gateway, body: dict[str, Any]) -> None:
+    say(f"Talking to {body['model']} at {gateway.url}. An empty line ends.")
+    while True:
+        try:
+            question = (await asyncio.to_thread(input, "> ")).strip()
+        except EOFError:
+            return
+        if not question:
+            return
+        body["messages"].append({"role": "user", "content": question})
+        body["messages"].append({"role": "assistant", "content": await _ask(gateway, body)})
+
+
+async def _ask_whole(gateway: Gateway, body: dict[str, Any]) -> None:
+    print_json(await gateway.post("/v1/chat/completions", body))
+
+
+async def _ask(gateway: Gateway, body: dict[str, Any]) -> str:
+    """Print an answer piece by piece and then its sources; returns its text."""
+    text: list[str] = []
+    sources: dict[str, str] = {}
+    async with gateway.stream("/v1/chat/completions", body | {"stream": True}) as events:
+        async for event in events:
+            for choice in event.get("choices", []):
+                delta: dict[str, Any] = choice.get("delta") or {}
+                if delta.get("content"):
+                    text.append(delta["content"])
+                    print_text(delta["content"], end="")
+                annotations: list[dict[str, Any]] = delta.get("annotations") or []
+                sources |= {note["url_citation"]["url"]: note["url_citation"]["title"] for note in annotations}
+    print_text("")
+    for number, (address, title) in enumerate(sources.items(), 1):
+        say(f"  source {number}: {title}  {gateway.url}{address}")
+    return "".join(text)
+
+
+async def _only_model(gateway: Gateway) -> str:
+    """Return the model where there is no choice: the one assistant, or the one model at all."""
+    models = [model["id"] for model in (await gateway.get("/v1/models"))["data"]]
+    try:
+        assistants = [row["name"] for row in (await gateway.get("/api/assistants"))["data"] if row.get("stages")]
+    except CliError:
+        assistants = []  # a key that may only chat can't list them
+    for names in (assistants, models):
+        if len(names) == 1:
+            return names[0]
+    raise CliError(
+        f"Say which model with --model: {', '.join(assistants + models) or 'there is none yet'}.", Exit.USAGE
+    )

@@ -1,0 +1,53 @@
+"""``braid doctor``: what is wrong here, and how to put it right."""
+
+import typer
+
+from gateway.cli.doctor import machine, parts
+from gateway.cli.doctor.finding import Finding, Level
+from gateway.cli.exits import Exit
+from gateway.cli.options import Home, Port
+from gateway.cli.output import AsJson, print_json, print_text
+from gateway.settings import Settings, SettingsError, load_settings
+
+__all__ = ["doctor", "examine"]
+
+_SIGNS = {Level.OK: "ok     ", Level.WARNING: "warning", Level.BROKEN: "broken "}
+
+
+def doctor(home: Home = None, port: Port = None, as_json: AsJson = False) -> None:
+    """Check machine, environments, model, engine and ports, and print the fix for what is wrong."""
+    findings = [machine.check_python(), machine.check_cores(), machine.check_memory()]
+    try:
+        settings = load_settings({"home": home, "port": port})
+    except SettingsError as error:
+        findings.append(Finding.broken("settings", str(error), "Correct it; the other checks need the settings."))
+    else:
+        findings += examine(settings)
+    if as_json:
+        print_json({"ok": not _broken(findings), "findings": findings})
+    else:
+        for finding in findings:
+            print_text(f"{_SIGNS[finding.level]} {finding.name}: {finding.message}")
+            if finding.fix:
+                print_text(f"        fix: {finding.fix}")
+    if _broken(findings):
+        raise typer.Exit(Exit.FAILED)
+
+
+def examine(settings: Settings) -> list[Finding]:
+    """Run every check that needs the settings."""
+    return [
+        Finding.ok("settings", f"home {settings.home}, gateway {settings.host}:{settings.port}"),
+        machine.check_disk(settings.home),
+        machine.check_home(settings.home),
+        machine.check_ports(settings),
+        parts.check_gateway(),
+        parts.check_model_environment(settings.model_python),
+        parts.check_base_model(settings),
+        *parts.check_engine(settings),
+        parts.check_index(settings),
+    ]
+
+
+def _broken(findings: list[Finding]) -> bool:
+    return any(finding.level is Level.BROKEN for finding in findings)

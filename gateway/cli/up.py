@@ -1,0 +1,112 @@
+"""``braid up``: everything on this machine, supervised until it is told to stop."""
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack
+from typing import Any
+
+from gateway.cli.exits import CliError, Exit
+from gateway.cli.logs import configure_logs
+from gateway.cli.options import Home, Host, Port, settings_from
+from gateway.cli.output import say, talk
+from gateway.cli.profile import Profile
+from gateway.cli.stack.base_model import prepare_base_model
+from gateway.cli.stack.children import make_children
+from gateway.cli.stack.first_key import prepare_database
+from gateway.cli.stack.instance import Instance, socket_path_problem
+from gateway.cli.stack.ports import is_free
+from gateway.cli.stack.starting import wait_until_ready, watch
+from gateway.engines import open_session
+from gateway.engines.hardware import Hardware
+from gateway.settings import Settings
+
+__all__ = ["up"]
+
+
+def up(home: Home = None, host: Host = None, port: Port = None) -> None:
+    """Start Braid on this machine and keep it running; Ctrl-C or SIGTERM stops it."""
+    settings = settings_from(home=home, host=host, port=port)
+    configure_logs(settings.log_level, quiet=True)
+    asyncio.run(_until_stopped(settings))
+
+
+async def _until_stopped(settings: Settings) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    with Instance.only(settings.home):
+        _check_place(settings)
+        running = asyncio.create_task(_run(settings))
+        stopping = asyncio.create_task(stop.wait())
+        await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
+        if not running.done():
+            say("stopping: answers that are being written may finish")
+            running.cancel()
+        (outcome,) = await asyncio.gather(running, return_exceptions=True)
+        stopping.cancel()
+    if isinstance(outcome, Exception):
+        raise outcome
+    say("stopped")
+
+
+def _check_place(settings: Settings) -> None:
+    problem = socket_path_problem(settings.home)
+    if problem is not None:
+        raise CliError(f"{problem} Choose a shorter home folder with --home or BRAID_HOME.", Exit.USAGE)
+    wanted = [settings.port] if settings.engine_urls else [settings.port, settings.port + 1]
+    for port in wanted:
+        if not is_free(settings.host, port):
+            raise CliError(
+                f"Port {port} of {settings.host} is in use. Choose another with --port (the engine takes the one after "
+                "it), or stop what listens there.",
+                Exit.CONFLICT,
+            )
+
+
+async def _run(settings: Settings) -> None:
+    hardware = Hardware.detect()
+    dtype = "bfloat16" if hardware.cuda or hardware.computes_bfloat16 else "float32"
+    base = await prepare_base_model(settings, dtype, say)
+    made = await prepare_database(settings)
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(open_session())
+        children = make_children(settings, base, hardware, session)
+        say(f"starting {', '.join(child.name for child in children)}; logs are in {settings.home / 'logs'}")
+        for child in children:
+            await stack.enter_async_context(child)
+        await wait_until_ready(children, say)
+        profile = _remember(settings, made)
+        _announce(settings, profile, made, base.name)
+        await watch(children, say)
+
+
+def _remember(settings: Settings, made: str | None) -> Profile:
+    given = settings.admin_key.get_secret_value() if settings.admin_key else None
+    before = Profile.load(settings.home)
+    key = given or made or (before.key if before else None)
+    profile = Profile(f"http://{settings.host}:{settings.port}", key)
+    profile.save(settings.home)
+    return profile
+
+
+def _announce(settings: Settings, profile: Profile, made: str | None, model: str) -> None:
+    console = talk()
+
+    def line(text: str, **options: Any) -> None:
+        console.print(text, markup=False, **options)
+
+    line("")
+    line(f"Braid is ready at {profile.url}", style="bold green")
+    if made is not None:
+        line(f"Admin key, shown this once: {made}")
+        line(f"('braid' commands on this machine find it in {Profile.file(settings.home)})")
+    elif profile.key is None:
+        line("The admin key was shown when it was made, and isn't kept here.")
+    line("Try it:")
+    line(
+        f"  curl {profile.url}/v1/chat/completions -H 'content-type: application/json' "
+        f"-H 'authorization: Bearer {made or 'YOUR_KEY'}' "
+        f'-d \'{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello!"}}]}}\''
+    )
+    line("Ctrl-C stops it.")
