@@ -1,5 +1,9 @@
 """The one error that ends a command with a reason its caller can act on."""
 
+from collections.abc import Sequence
+
+from training.dataset import Problem
+
 
 class TrainingError(Exception):
     """Ends the command; becomes the last event, `failed`.
@@ -7,9 +11,11 @@ class TrainingError(Exception):
     Attributes:
         code: Stable, machine-readable, such as `too_few_rows`.
         message: What happened, why, and what to do next.
+        problems: Rows at fault, where rows are.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, problems: Sequence[Problem] = ()) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.problems = list(problems)

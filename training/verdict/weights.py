@@ -169,8 +169,8 @@ def _judge_numbers(not_finite: list[str], too_large: list[str], effect: bool) ->
         reasons.append(Reason("too_large", message))
     if not effect:
         message = (
-            "In each module all of lora_A or all of lora_B is zero, so the adapter changes nothing. It was saved before "
-            "it was trained: train it."
+            "In each module all of lora_A or all of lora_B is zero, so the adapter changes nothing. It was saved "
+            "before it was trained: train it."
         )
         reasons.append(Reason("no_effect", message))
     return reasons

@@ -1,0 +1,90 @@
+"""`python -m training run | base-model | reference`."""
+
+import argparse
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from training.errors import TrainingError
+from training.events import Failed
+from training.output import Cancelled, Lines, cancellable, tell
+from training.spec import read_spec
+
+
+def main() -> int:
+    """Runs one command; 0 done, 1 failed (the last line says why), 2 not understood."""
+    arguments = _parser().parse_args()
+    lines = Lines()
+    try:
+        with cancellable():
+            arguments.command(arguments, lines)
+    except TrainingError as error:
+        return _fail(lines, Failed(code=error.code, message=error.message, problems=error.problems))
+    except Cancelled:
+        return _fail(lines, Failed(code="cancelled", message="The run was asked to end, and made nothing."))
+    except BrokenPipeError:
+        tell("Nobody reads the events any more, so the run has ended.")
+        return 1
+    except Exception as error:
+        traceback.print_exc()
+        message = f"An unexpected error: {type(error).__name__}: {error}. The trace is on standard error; report it."
+        return _fail(lines, Failed(code="internal", message=message))
+    return 0
+
+
+def _run(arguments: argparse.Namespace, lines: Lines) -> None:
+    spec = read_spec(arguments.spec)
+    _load("training.run", "run")(spec, arguments.out, lines.send)
+
+
+def _base_model(arguments: argparse.Namespace, lines: Lines) -> None:
+    lines.send(_load("training.base_model", "make")(arguments.out, arguments.source, arguments.dtype, tell))
+
+
+def _reference(arguments: argparse.Namespace, lines: Lines) -> None:
+    _load("training.reference", "reference")(arguments.base, arguments.adapter, arguments.out)
+
+
+def _load(module: str, function: str) -> Callable[..., Any]:
+    """Imports what needs torch: that takes seconds, in which a bad spec is refused and a signal is heard already."""
+    # Nothing here is ever fetched unless a download was asked for, and nobody is told that it runs.
+    os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    return getattr(importlib.import_module(module), function)
+
+
+def _fail(lines: Lines, failed: Failed) -> int:
+    tell(failed.message)
+    try:
+        lines.send(failed)
+    except BrokenPipeError:
+        tell("Nobody reads the events any more.")
+    return 2 if failed.code == "invalid_spec" else 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training", description="Trains LoRA adapters.")
+    commands = parser.add_subparsers(required=True)
+    run = commands.add_parser("run", help="train an adapter; events as JSON lines on standard output")
+    run.add_argument("spec", type=Path, help="JSON, see training.spec.TrainSpec")
+    run.add_argument("--out", type=Path, required=True, help="folder that appears when the adapter is complete")
+    run.set_defaults(command=_run)
+    base = commands.add_parser("base-model", help="make a servable checkpoint")
+    base.add_argument("--out", type=Path, required=True, help="its folder; kept when it is there already")
+    base.add_argument("--source", help="a local folder or a Hugging Face id; else the packaged SmolLM2-135M-Instruct")
+    base.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of the packaged model")
+    base.set_defaults(command=_base_model)
+    reference = commands.add_parser("reference", help="write probe references for an adapter trained elsewhere")
+    reference.add_argument("--base", type=Path, required=True, help="the checkpoint folder")
+    reference.add_argument("--adapter", type=Path, required=True, help="the PEFT folder, judged already")
+    reference.add_argument("--out", type=Path, required=True, help="the JSON file to write")
+    reference.set_defaults(command=_reference)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""Which rows go through the model together."""
+
+import random
+from collections.abc import Sequence
+
+_BUCKET_BATCHES = 8
+
+
+def epoch_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+    """Deals all rows into the batches of one epoch, the same ones for the same seed.
+
+    Rows of about the same length come together, which saves padding; but only within stretches of a few batches, so
+    that batches stay a fair sample of the rows.
+
+    Args:
+        lengths: Tokens of each row.
+        batch_size: Rows a batch; the last may have fewer.
+        seed: Of the run.
+        epoch: From 0; each has another order.
+    """
+    order = random.Random(f"{seed}/{epoch}")
+    rows = list(range(len(lengths)))
+    order.shuffle(rows)
+    stretch = batch_size * _BUCKET_BATCHES
+    batches: list[list[int]] = []
+    for start in range(0, len(rows), stretch):
+        bucket = sorted(rows[start : start + stretch], key=lambda row: lengths[row])
+        batches += [bucket[first : first + batch_size] for first in range(0, len(bucket), batch_size)]
+    order.shuffle(batches)
+    return batches
+
+
+def micro_batches(lengths: Sequence[int], rows: Sequence[int], tokens: int) -> list[list[int]]:
+    """Splits a batch into parts of at most `tokens` tokens, padding included; a longer row goes alone."""
+    parts: list[list[int]] = []
+    for row in sorted(rows, key=lambda row: lengths[row]):
+        # The newest row is the longest, and all others are padded to it.
+        if parts and (len(parts[-1]) + 1) * lengths[row] <= tokens:
+            parts[-1].append(row)
+        else:
+            parts.append([row])
+    return parts

@@ -1,0 +1,169 @@
+"""The training loop."""
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+import msgspec
+import torch
+
+from training.batches import epoch_batches, micro_batches
+from training.errors import TrainingError
+from training.events import Checkpoint, Event, Metrics, Step
+from training.model import AdaptedModel
+from training.rendering import Rendered
+from training.spec import Recipe
+
+
+class Tally(msgspec.Struct):
+    """Sums over reply tokens."""
+
+    loss: float = 0.0
+    correct: int = 0
+    replies: int = 0
+
+    def add(self, loss: float, correct: int, replies: int) -> None:
+        self.loss += loss
+        self.correct += correct
+        self.replies += replies
+
+    @property
+    def mean_loss(self) -> float:
+        return self.loss / self.replies
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.replies
+
+
+class Trained(msgspec.Struct, frozen=True):
+    """What a run came to.
+
+    Attributes:
+        tokens: That went through the model, padding not counted.
+        losses: Of each step.
+    """
+
+    tokens: int
+    losses: list[float]
+
+
+class Trainer:
+    """Trains an adapter on rendered rows.
+
+    Args:
+        model: Trained in place.
+        recipe: With its learning rate as a number.
+        rows: At least one.
+        validation: Measured after each epoch; may be empty.
+        send: Takes each event.
+    """
+
+    def __init__(
+        self,
+        model: AdaptedModel,
+        recipe: Recipe,
+        rows: Sequence[Rendered],
+        validation: Sequence[Rendered],
+        send: Callable[[Event], None],
+    ) -> None:
+        self._model = model
+        self._recipe = recipe
+        self._rows = rows
+        self._validation = validation
+        self._send = send
+        self._peak = recipe.learning_rate or 0.0
+        self._steps = recipe.steps(len(rows))
+        self._optimizer = torch.optim.AdamW(model.parameters(), lr=self._peak, weight_decay=0.0)
+        self._seconds = 0.0
+        self._tokens = 0
+        self._losses: list[float] = []
+
+    def train(self) -> Trained:
+        """Runs all epochs.
+
+        Raises:
+            TrainingError: `diverged`.
+        """
+        lengths = [len(row.tokens) for row in self._rows]
+        for epoch in range(self._recipe.epochs):
+            tally = Tally()
+            self._model.train(True)
+            for batch in epoch_batches(lengths, self._recipe.batch_size, self._recipe.seed, epoch):
+                step = self._step([self._rows[row] for row in batch])
+                tally.add(step.loss, step.correct, step.replies)
+            self._send(Checkpoint(step=len(self._losses), epoch=epoch + 1, metrics=self._metrics(tally)))
+        return Trained(self._tokens, self._losses)
+
+    def _step(self, batch: Sequence[Rendered]) -> Tally:
+        started = time.monotonic()
+        replies = sum(sum(row.learnt) for row in batch)
+        tally = Tally()
+        for part in self._parts(batch):
+            measured = self._model.measure(part)
+            # Divided by the whole step's tokens: so the parts add up to the gradient of the batch in one piece.
+            (measured.loss / replies).backward()
+            tally.add(float(measured.loss.detach()), measured.correct, measured.replies)
+        norm = torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._recipe.max_gradient_norm)
+        number = len(self._losses) + 1
+        if not (math.isfinite(tally.loss) and math.isfinite(float(norm))):
+            raise TrainingError(
+                "diverged",
+                f"Training diverged at step {number}: the loss is {tally.mean_loss}. Lower learning_rate_multiplier, "
+                "and look at the rows for text that is not language.",
+            )
+        rate = self._peak * schedule(number, self._steps, self._recipe.warmup_share)
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._optimizer.step()
+        self._optimizer.zero_grad()
+        self._losses.append(tally.mean_loss)
+        self._tokens += sum(len(row.tokens) for row in batch)
+        self._seconds += time.monotonic() - started
+        self._tell(number, tally, rate)
+        return tally
+
+    def _tell(self, number: int, tally: Tally, rate: float) -> None:
+        speed = self._tokens / self._seconds
+        all_tokens = sum(len(row.tokens) for row in self._rows) * self._recipe.epochs
+        self._send(
+            Step(
+                step=number,
+                steps=self._steps,
+                epoch=round(number * self._recipe.epochs / self._steps, 4),
+                loss=tally.mean_loss,
+                mean_token_accuracy=tally.accuracy,
+                learning_rate=rate,
+                tokens_per_second=round(speed, 1),
+                seconds_left=round((all_tokens - self._tokens) / speed, 1),
+                trained_tokens=self._tokens,
+            )
+        )
+
+    def _metrics(self, epoch: Tally) -> Metrics:
+        metrics = Metrics(step=len(self._losses), train_loss=epoch.mean_loss, train_mean_token_accuracy=epoch.accuracy)
+        if not self._validation:
+            return metrics
+        tally = Tally()
+        self._model.train(False)
+        with torch.no_grad():
+            for part in self._parts(self._validation):
+                measured = self._model.measure(part)
+                tally.add(float(measured.loss), measured.correct, measured.replies)
+        return msgspec.structs.replace(metrics, valid_loss=tally.mean_loss, valid_mean_token_accuracy=tally.accuracy)
+
+    def _parts(self, rows: Sequence[Rendered]) -> Iterator[list[Rendered]]:
+        lengths = [len(row.tokens) for row in rows]
+        for part in micro_batches(lengths, range(len(rows)), self._recipe.micro_batch_tokens):
+            yield [rows[index] for index in part]
+
+
+def schedule(step: int, steps: int, warmup_share: float) -> float:
+    """The share of the peak learning rate at a step, counted from 1: a linear rise, then half a cosine's fall.
+
+    Neither the first nor the last step is at 0, which would waste it: short runs have no steps to waste.
+    """
+    warmup = max(1, round(warmup_share * steps))
+    if step <= warmup:
+        return step / warmup
+    return 0.5 * (1 + math.cos(math.pi * (step - warmup) / (steps - warmup + 1)))

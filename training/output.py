@@ -1,0 +1,104 @@
+"""Where results go: onto standard output as events, and into a folder that appears when it is complete."""
+
+import fcntl
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import msgspec
+
+from training.errors import TrainingError
+
+_ENDING = (signal.SIGTERM, signal.SIGINT)
+
+
+class Cancelled(BaseException):
+    """The process was asked to end. Not an Exception, so that no library on the way takes it for a failure."""
+
+
+@contextmanager
+def cancellable() -> Generator[None]:
+    """Turns SIGTERM and SIGINT into `Cancelled`, raised where the program is."""
+
+    def cancel(_number: int, _frame: FrameType | None) -> None:
+        raise Cancelled
+
+    before = {number: signal.signal(number, cancel) for number in _ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+class Lines:
+    """JSON lines for the program that started this one.
+
+    Takes standard output for itself; what libraries print goes to standard error.
+    """
+
+    def __init__(self) -> None:
+        sys.stdout.flush()
+        self._file = os.fdopen(os.dup(1), "wb", buffering=0)
+        os.dup2(2, 1)
+
+    def send(self, message: msgspec.Struct) -> None:
+        """Writes one line.
+
+        Raises:
+            BrokenPipeError: The reader is gone.
+        """
+        self._file.write(msgspec.json.encode(message) + b"\n")
+
+
+def tell(message: str) -> None:
+    """Writes a line for people."""
+    sys.stderr.write(f"{message}\n")
+    sys.stderr.flush()
+
+
+@contextmanager
+def appearing(out: Path) -> Generator[Path]:
+    """A folder to write into, which becomes `out` when the block ends well, and is removed when not.
+
+    From then on signals are held back: who has been cancelled has made nothing, who has made something was not.
+
+    Raises:
+        TrainingError: `output_exists`, or `output_busy` when another run is writing there.
+    """
+    if out.exists():
+        message = f"{out} exists already, and an adapter is never overwritten. Name another folder, or remove it."
+        raise TrainingError("output_exists", message)
+    partial = out.with_name(f"{out.name}.partial")
+    partial.mkdir(parents=True, exist_ok=True)
+    lock = os.open(partial, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            message = f"Another run is writing {out}. Wait for it, or end it, and start again."
+            raise TrainingError("output_busy", message) from None
+        try:
+            _empty(partial)
+            yield partial
+            signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+            partial.rename(out)
+        except BaseException:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise
+    finally:
+        os.close(lock)
+
+
+def _empty(directory: Path) -> None:
+    """Removes what a killed run left."""
+    for entry in directory.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()

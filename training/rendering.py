@@ -1,0 +1,134 @@
+"""Rows as the served model will see them: token ids from its own chat template, and which of them are learnt."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+import msgspec
+from jinja2 import TemplateError
+from transformers import AutoTokenizer, GenerationConfig
+
+from training.dataset import Message, Problem, Row
+from training.errors import TrainingError
+
+
+class ChatTokenizer(Protocol):
+    """What is used of transformers' tokenizers."""
+
+    def apply_chat_template(
+        self, conversation: list[dict[str, str]], *, add_generation_prompt: bool, return_dict: bool
+    ) -> list[int]: ...
+
+
+class Rendered(msgspec.Struct, frozen=True):
+    """One row's tokens.
+
+    Attributes:
+        learnt: As long as `tokens`; true for those of a learnt reply, its end of turn included. The loss is on these.
+    """
+
+    row: int
+    tokens: list[int]
+    learnt: list[bool]
+
+
+class _RowUnusable(Exception):
+    """This row can't be rendered; others may be."""
+
+
+class Renderer:
+    """Renders with a checkpoint's chat template.
+
+    Args:
+        tokenizer: The checkpoint's.
+        ends: Ids of the tokens at which the engine stops. A reply is learnt up to such a token, or else the adapter
+            would never learn to stop.
+    """
+
+    def __init__(self, tokenizer: ChatTokenizer, ends: frozenset[int]) -> None:
+        self._tokenizer = tokenizer
+        self._ends = ends
+
+    @classmethod
+    def load(cls, base_model: Path) -> "Renderer":
+        """Opens a checkpoint's tokenizer."""
+        tokenizer = cast("Any", AutoTokenizer).from_pretrained(base_model)
+        ends = {tokenizer.eos_token_id}
+        if (base_model / "generation_config.json").is_file():
+            # Where the chat's end of turn is another token than the end of text, it is listed here, and vLLM reads it.
+            listed = cast("list[int] | int | None", GenerationConfig.from_pretrained(str(base_model)).eos_token_id)
+            ends |= set(listed) if isinstance(listed, list) else {listed}
+        return cls(tokenizer, frozenset(ends - {None}))
+
+    def render_rows(self, rows: Iterable[Row], max_length: int) -> tuple[list[Rendered], list[Problem]]:
+        """Renders what can be used, and says why the rest is dropped.
+
+        Raises:
+            TrainingError: `unsupported_chat_template`: no row could be masked with this template.
+        """
+        rendered: list[Rendered] = []
+        dropped: list[Problem] = []
+        for row in rows:
+            try:
+                result = self.render(row.number, row.messages)
+            except _RowUnusable as error:
+                dropped.append(Problem(row.number, str(error)))
+                continue
+            if len(result.tokens) > max_length:
+                message = f"It has {len(result.tokens)} tokens, and {max_length} are allowed. Shorten it, or split it."
+                dropped.append(Problem(row.number, message))
+            else:
+                rendered.append(result)
+        return rendered, dropped
+
+    def render(self, row: int, messages: Sequence[Message]) -> Rendered:
+        """Renders one conversation.
+
+        Which tokens are a reply's is found by rendering the conversation up to the reply, with the generation prompt
+        that the engine would add, and through it: the difference is what the model has to say.
+        """
+        conversation = [{"role": _role(message), "content": message.text} for message in messages]
+        whole = self._encode(conversation, prompt=False)
+        learnt = [False] * len(whole)
+        for index, message in enumerate(messages):
+            if not message.learnt:
+                continue
+            before = self._encode(conversation[:index], prompt=True)
+            through = self._encode(conversation[: index + 1], prompt=False)
+            if through[: len(before)] != before or whole[: len(through)] != through:
+                raise TrainingError(
+                    "unsupported_chat_template",
+                    f"The model's chat template renders row {row} differently with and without its later turns, so no "
+                    "token can be said to be the reply's. Train on rows with one reply each, or give the model a "
+                    "template that only ever appends (keeping earlier turns as they are).",
+                )
+            start, end = len(before), self._end(row, len(before), through)
+            learnt[start:end] = [True] * (end - start)
+        return Rendered(row, whole, learnt)
+
+    def _end(self, row: int, start: int, tokens: list[int]) -> int:
+        """One past the reply's end of turn. What the template writes after it is never generated, so not learnt."""
+        ends = [index for index in range(start, len(tokens)) if tokens[index] in self._ends]
+        if not ends:
+            raise TrainingError(
+                "unsupported_chat_template",
+                f"The model's chat template ends the reply of row {row} with no token at which the engine stops, so "
+                "the adapter would never learn to stop. Add its end-of-turn token to eos_token_id in the base model's "
+                "generation_config.json.",
+            )
+        if len(ends) > 1:
+            raise _RowUnusable("A reply has the model's end-of-turn token in its text. Remove it from the text.")
+        return ends[0] + 1
+
+    def _encode(self, conversation: list[dict[str, str]], *, prompt: bool) -> list[int]:
+        try:
+            return self._tokenizer.apply_chat_template(conversation, add_generation_prompt=prompt, return_dict=False)
+        except TemplateError as error:
+            raise _RowUnusable(
+                f"The model's chat template refuses it: {error}. Change the order of its turns."
+            ) from error
+
+
+def _role(message: Message) -> str:
+    # Open models' templates know no developer; OpenAI's own models treat the two alike.
+    return "system" if message.role == "developer" else message.role

@@ -1,0 +1,146 @@
+"""A training run, from its spec to a finished folder."""
+
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import msgspec
+import torch
+
+from training.checkpoint import CheckpointUnreadable
+from training.dataset import Problem, read_rows
+from training.errors import TrainingError
+from training.events import Event, Finished, Notice, Started
+from training.hardware import training_hardware
+from training.loop import Trained, Trainer
+from training.manifest import MANIFEST_FILE, Manifest, digest_adapter
+from training.model import AdaptedModel
+from training.output import appearing
+from training.probe import probe
+from training.rendering import Rendered, Renderer
+from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS, Recipe, TrainSpec
+from training.verdict import BaseShape, judge
+
+_PACKAGES = ("torch", "transformers", "peft", "tokenizers", "safetensors")
+
+
+def run(spec: TrainSpec, out: Path, send: Callable[[Event], None]) -> None:
+    """Trains an adapter, and tells everything by events.
+
+    Raises:
+        TrainingError: Nothing was made; `out` does not exist.
+    """
+    with appearing(out) as partial:
+        manifest = _run(spec, partial, send)
+    send(Finished(manifest=manifest))
+
+
+def _run(spec: TrainSpec, out: Path, send: Callable[[Event], None]) -> Manifest:
+    base_model = Path(spec.base_model)
+    base = read_base(base_model)
+    recipe = spec.recipe.resolved(base.parameters)
+    renderer = Renderer.load(base_model)
+    rows, dropped = _render(renderer, Path(spec.rows), recipe, "invalid_training_file")
+    _check_size(rows, dropped, send)
+    validation: list[Rendered] = []
+    if spec.validation_rows is not None:
+        validation, left_out = _render(renderer, Path(spec.validation_rows), recipe, "invalid_validation_file")
+        if left_out:
+            send(Notice(code="validation_rows_dropped", message=_listed("Validation rows were left out", left_out)))
+    base_name = spec.base_name or base_model.resolve().name
+    try:
+        trained = _train(base_model, recipe, rows, dropped, validation, base_name, out, send)
+    except torch.OutOfMemoryError as error:
+        message = f"Memory ran out ({error}). Lower micro_batch_tokens, or max_length, which drops the longest rows."
+        raise TrainingError("out_of_memory", message) from error
+    manifest = Manifest(
+        adapter_digest=digest_adapter(out),
+        base_digest=base.digest,
+        base_name=base_name,
+        chat_template_digest=base.chat_template_digest,
+        rank=recipe.rank,
+        recipe=recipe,
+        rows=len(rows),
+        trained_tokens=trained.tokens,
+        losses=trained.losses,
+        probe=probe(base_model, out, rows, base.parameters),
+        versions={package: version(package) for package in _PACKAGES},
+    )
+    (out / MANIFEST_FILE).write_bytes(msgspec.json.encode(manifest))
+    verdict = judge(out, base, max_rank=recipe.rank)
+    if not verdict.ok:
+        raise TrainingError("adapter_unusable", " ".join(reason.message for reason in verdict.reasons))
+    return manifest
+
+
+def read_base(base_model: Path) -> BaseShape:
+    """Reads what an adapter has to fit.
+
+    Raises:
+        TrainingError: `base_model_unusable`.
+    """
+    try:
+        return BaseShape.read(base_model)
+    except CheckpointUnreadable as error:
+        raise TrainingError("base_model_unusable", str(error)) from error
+
+
+def _train(
+    base_model: Path,
+    recipe: Recipe,
+    rows: list[Rendered],
+    dropped: list[Problem],
+    validation: list[Rendered],
+    base_name: str,
+    out: Path,
+    send: Callable[[Event], None],
+) -> Trained:
+    hardware = training_hardware()
+    model = AdaptedModel.fresh(base_model, recipe, hardware, base_name)
+    send(
+        Started(
+            rows=len(rows),
+            dropped=dropped,
+            steps=recipe.steps(len(rows)),
+            tokens=sum(len(row.tokens) for row in rows),
+            reply_tokens=sum(sum(row.learnt) for row in rows),
+            device=hardware.device,
+            dtype=hardware.dtype_name,
+        )
+    )
+    trained = Trainer(model, recipe, rows, validation, send).train()
+    model.save(out)
+    return trained
+
+
+def _render(renderer: Renderer, file: Path, recipe: Recipe, code: str) -> tuple[list[Rendered], list[Problem]]:
+    try:
+        rows, problems = read_rows(file.read_bytes())
+    except OSError as error:
+        raise TrainingError(code, f"The rows cannot be read: {error}. Write them there and start again.") from error
+    if problems:
+        raise TrainingError(code, _listed("Rows are not in the format", problems), problems)
+    return renderer.render_rows(rows, recipe.max_length)
+
+
+def _check_size(rows: list[Rendered], dropped: list[Problem], send: Callable[[Event], None]) -> None:
+    if dropped:
+        send(Notice(code="rows_dropped", message=_listed("Rows were left out", dropped)))
+    if len(rows) < MINIMUM_ROWS:
+        message = (
+            f"There are {len(rows)} usable rows, and training takes at least {MINIMUM_ROWS}; from about "
+            f"{COMFORTABLE_ROWS} on style is learnt reliably. Add rows, or put the style into the prompt instead."
+        )
+        raise TrainingError("too_few_rows", message, dropped)
+    if len(rows) < COMFORTABLE_ROWS:
+        message = (
+            f"There are only {len(rows)} rows: they may be learnt by heart rather than by style. From about "
+            f"{COMFORTABLE_ROWS} on results are reliable; compare with the style in the prompt before using it."
+        )
+        send(Notice(code="few_rows", message=message))
+
+
+def _listed(what: str, problems: list[Problem]) -> str:
+    shown = "; ".join(f"row {problem.row}: {problem.message}" for problem in problems[:5])
+    more = f"; and {len(problems) - 5} more rows" if len(problems) > 5 else ""
+    return f"{what}: {shown}{more}"
