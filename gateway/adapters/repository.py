@@ -46,10 +46,10 @@ async def all_wanted(session: AsyncSession) -> list[Wanted]:
     """
     query = select(AdapterRow.id, AdapterRow.served_name, AdapterRow.digest)
     query = query.where(AdapterRow.status.in_(("ready", "probing"))).order_by(AdapterRow.created_at, AdapterRow.id)
-    return [Wanted(*row) for row in (await session.execute(query)).tuples()]
+    return [Wanted(*row) for row in (await session.execute(query)).all()]
 
 
 async def load_manifests(session: AsyncSession, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return the manifests of adapters that ``all_wanted`` gave, of any tenant, by id."""
     query = select(AdapterRow.id, AdapterRow.manifest).where(AdapterRow.id.in_(ids))
-    return {id: manifest for id, manifest in (await session.execute(query)).tuples()}
+    return {id: manifest for id, manifest in (await session.execute(query)).all()}

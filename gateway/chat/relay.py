@@ -90,9 +90,18 @@ class Relay:
                 if len(rest) > _EVENT_BYTES:
                     raise BrokenStream("The model server sent an event that is too long. Try again.")
                 continue
-            out = b"".join([self._event(event) for event in whole.split(b"\n\n")])
-            if out:
-                yield out
+            out: list[bytes] = []
+            broken: BrokenStream | None = None
+            for event in whole.split(b"\n\n"):
+                try:
+                    out.append(self._event(event))
+                except BrokenStream as error:  # what came before it is still the client's
+                    broken = error
+                    break
+            if any(out):
+                yield b"".join(out)
+            if broken is not None:
+                raise broken
         if not self._done:
             raise BrokenStream("The model server's stream ended before the answer did. Try again.")
         yield b"data: [DONE]\n\n"

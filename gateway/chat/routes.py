@@ -107,9 +107,11 @@ def _encoded(headers: Mapping[str, str], content_type: bytes) -> _Headers:
 class _RelayRoute(APIRoute):
     """Documents itself like any route, and answers as plain ASGI."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.app = _completions
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["method"] == "POST":
+            await _completions(scope, receive, send)
+        else:
+            await super().handle(scope, receive, send)
 
 
 router = APIRouter(prefix="/v1/chat", tags=["chat"], route_class=_RelayRoute)

@@ -31,9 +31,9 @@ def routes() -> list[APIRoute]:
 
 def _flat(found: Any) -> Iterator[Any]:
     for route in found:
-        inner = getattr(route, "routes", None)
-        if inner:
-            yield from _flat(inner)
+        included = getattr(route, "original_router", None)
+        if included is not None:
+            yield from _flat(included.routes)
         else:
             yield route
 

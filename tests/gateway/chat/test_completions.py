@@ -138,12 +138,12 @@ async def test_another_replica_takes_over_before_the_first_byte(
         FakeVllm() as second,
         running(settings.model_copy(update={"engine_urls": (engine.url, second.url)})) as two,
     ):
-        await asyncio.sleep(0.1)
+        await until(lambda: all(replica.ready for replica in two.state.pool.state()))
         client = await two.tenant("kestrel")
-        for fake in (engine, second):
-            fake.script(fault)
+        engine.script(fault)
         answers = [await client.post(CHAT, json=ASK) for _ in range(2)]
-    assert [answer.status_code for answer in answers].count(200) >= 1
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert len(engine.requests()) + len(second.requests()) == 3
 
 
 async def test_no_engine_is_a_503_with_retry_after(gateway: Gateway, engine: FakeVllm) -> None:

@@ -1,0 +1,112 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Connection, text
+
+from gateway.db import Database, Repository, open_database
+from gateway.db.migrate import SchemaTooNew, migrate
+from gateway.db.tables import Base, FileRow, TenantRow
+from gateway.errors import BadRequest, NotFound
+
+
+class Files(Repository[FileRow]):
+    table = FileRow
+    noun = "file"
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    async with open_database(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}") as opened:
+        await migrate(opened)
+        async with opened.begin() as session:
+            session.add_all(TenantRow(id=name, name=name, created_at=1) for name in ("a", "b"))
+        yield opened
+
+
+def row(id: str, at: int) -> FileRow:
+    return FileRow(id=id, created_at=at, filename="f", purpose="assistants", digest="d", bytes=1)
+
+
+async def test_migrations_make_what_the_tables_say(database: Database) -> None:
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), Base.metadata))
+
+    async with database.engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def test_migrating_twice_does_nothing(database: Database) -> None:
+    await migrate(database)
+
+
+async def test_a_newer_schema_is_refused(database: Database) -> None:
+    async with database.engine.begin() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(SchemaTooNew):
+        await migrate(database)
+
+
+async def test_another_tenants_row_does_not_exist(database: Database) -> None:
+    async with database.begin() as session:
+        Files(session, "a").add(row("f1", 1))
+    async with database.begin() as session:
+        assert await Files(session, "b").find("f1") is None
+        with pytest.raises(NotFound):
+            await Files(session, "b").get("f1")
+        assert await Files(session, "a").find("f1") is not None
+
+
+async def test_an_added_row_gets_the_repositorys_tenant_whatever_it_said(database: Database) -> None:
+    async with database.begin() as session:
+        made = row("f1", 1)
+        made.tenant_id = "b"
+        Files(session, "a").add(made)
+    async with database.read() as session:
+        assert await Files(session, "b").all() == []
+
+
+async def test_no_tenant_is_an_error_and_never_all(database: Database) -> None:
+    async with database.read() as session:
+        with pytest.raises(ValueError, match="tenant"):
+            Files(session, "")
+
+
+async def test_pages_follow_each_other_in_both_orders(database: Database) -> None:
+    async with database.begin() as session:
+        for n in range(5):
+            Files(session, "a").add(row(f"f{n}", 10 + n // 2))
+    async with database.read() as session:
+        files = Files(session, "a")
+        for order, expected in (("desc", ["f4", "f3", "f2", "f1", "f0"]), ("asc", ["f0", "f1", "f2", "f3", "f4"])):
+            seen: list[str] = []
+            more, after = True, None
+            while more:
+                page = await files.page(limit=2, order=order, after=after)
+                seen += [r.id for r in page.rows]
+                more, after = page.has_more, seen[-1]
+            assert seen == expected
+        before = await files.page(limit=2, before="f1")
+        assert [r.id for r in before.rows] == ["f3", "f2"]
+
+
+async def test_a_foreign_cursor_is_refused(database: Database) -> None:
+    async with database.begin() as session:
+        Files(session, "b").add(row("f1", 1))
+        with pytest.raises(BadRequest):
+            await Files(session, "a").page(after="f1")
+
+
+async def test_an_error_rolls_the_unit_of_work_back(database: Database) -> None:
+    async def fail() -> None:
+        async with database.begin() as session:
+            Files(session, "a").add(row("f1", 1))
+            await session.flush()
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail()
+    async with database.read() as session:
+        assert await Files(session, "a").all() == []

@@ -1,0 +1,81 @@
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from gateway.settings import Settings
+from gateway.tenants.authenticator import Authenticator, Scope, digest_of, new_key
+from tests.gateway.conftest import ADMIN_KEY, Gateway
+
+
+async def test_a_key_is_shown_once_and_kept_as_its_digest(gateway: Gateway, settings: Settings) -> None:
+    await gateway.admin.post("/api/tenants", json={"name": "kestrel"})
+    made = (await gateway.admin.post("/api/keys", json={"tenant": "kestrel", "name": "app", "scopes": ["chat"]})).json()
+    listed = (await gateway.admin.get("/api/keys", params={"tenant": "kestrel"})).json()["data"]
+    assert made["key"].startswith("sk-braid-")
+    assert [key["id"] for key in listed] == [made["id"]]
+    assert made["key"] not in str(listed)
+    stored = sqlite3.connect(settings.home / "braid.db").execute("SELECT * FROM keys").fetchall()
+    assert made["key"] not in str(stored)
+    assert digest_of(made["key"]) in str(stored)
+
+
+async def test_two_tenants_of_one_name_are_refused(gateway: Gateway) -> None:
+    assert (await gateway.admin.post("/api/tenants", json={"name": "kestrel"})).status_code == 201
+    assert (await gateway.admin.post("/api/tenants", json={"name": "kestrel"})).status_code == 409
+
+
+@pytest.mark.parametrize("name", ["", "Kestrel", "a b", "../x", "x" * 64, None])
+async def test_a_tenant_name_is_checked(gateway: Gateway, name: str | None) -> None:
+    answer = await gateway.admin.post("/api/tenants", json={"name": name})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["param"] == "name"
+
+
+async def test_scopes_are_kept_apart(gateway: Gateway) -> None:
+    chat, manage = await gateway.tenant("kestrel", ("chat",)), await gateway.tenant("kestrel")
+    assert (await chat.get("/api/keys")).status_code == 403
+    assert (await manage.get("/api/tenants")).status_code == 403
+    assert (await manage.get("/api/keys")).status_code == 200
+
+
+async def test_a_manage_key_gives_away_no_more_than_it_has(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel", ("manage",))
+    made = await client.post("/api/keys", json={"name": "x", "scopes": ["admin"]})
+    assert made.status_code == 403
+
+
+async def test_a_manage_key_sees_no_other_tenant(gateway: Gateway) -> None:
+    kestrel = await gateway.tenant("kestrel")
+    await gateway.tenant("harbor")
+    made = await kestrel.post("/api/keys", json={"tenant": "harbor", "name": "x", "scopes": ["chat"]})
+    assert made.status_code == 404
+    harbor = (await gateway.admin.get("/api/keys", params={"tenant": "harbor"})).json()["data"][0]["id"]
+    assert (await kestrel.delete(f"/api/keys/{harbor}")).status_code == 404
+    assert (await kestrel.get("/api/keys", params={"tenant": "harbor"})).status_code == 404
+
+
+async def test_revoking_is_seen_by_this_process_at_once(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    key = (await client.get("/api/keys")).json()["data"][0]["id"]
+    assert (await client.delete(f"/api/keys/{key}")).status_code == 200
+    assert (await client.get("/api/keys")).status_code == 401
+
+
+async def test_an_unknown_key_is_not_remembered(gateway: Gateway) -> None:
+    authenticator = Authenticator(gateway.state.database)
+    principal = await authenticator.authenticate(f"Bearer {ADMIN_KEY}", Scope.ADMIN)
+    assert principal.tenant_name == "default"
+    assert len({new_key() for _ in range(100)}) == 100
+
+
+async def test_unknown_paths_and_methods_keep_the_envelope(gateway: Gateway) -> None:
+    for answer in (await gateway.admin.get("/v1/nowhere"), await gateway.admin.delete("/v1/models")):
+        assert answer.status_code in (404, 405)
+        assert set(answer.json()["error"]) == {"message", "type", "param", "code"}
+
+
+def test_a_home_is_only_written_where_it_was_said(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "x")
+    assert settings.database.endswith("/x/braid.db")
+    assert not (tmp_path / "x").exists()

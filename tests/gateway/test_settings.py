@@ -1,0 +1,61 @@
+from pathlib import Path
+
+import pytest
+
+from gateway.settings import SettingsError, load_settings
+
+
+@pytest.fixture(autouse=True)
+def _alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_flags_beat_environment_beats_file_beats_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "braid.toml").write_text('port = 1\nhost = "file"\nbase_model = "file"\n')
+    monkeypatch.setenv("BRAID_HOST", "environment")
+    monkeypatch.setenv("BRAID_BASE_MODEL", "environment")
+    settings = load_settings({"base_model": "flag", "home": None})
+    assert (settings.port, settings.host, settings.base_model) == (1, "environment", "flag")
+    assert settings.home == Path(".braid")
+
+
+def test_an_unknown_key_is_an_error_with_a_suggestion(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "braid.toml").write_text("prot = 1\n")
+    with pytest.raises(SettingsError, match=r"Did you mean port\?"):
+        load_settings()
+    (tmp_path / "braid.toml").unlink()
+    monkeypatch.setenv("BRAID_ENGINE_URL", "http://x")
+    with pytest.raises(SettingsError, match=r"Did you mean BRAID_ENGINE_URLS\?"):
+        load_settings()
+
+
+def test_a_wrong_value_names_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRAID_PORT", "eighty")
+    with pytest.raises(SettingsError, match="port"):
+        load_settings()
+
+
+def test_a_secret_may_come_from_a_file_and_never_shows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("sk-braid-something-long\n")
+    monkeypatch.setenv("BRAID_ADMIN_KEY_FILE", str(tmp_path / "key"))
+    settings = load_settings()
+    assert settings.admin_key is not None
+    assert settings.admin_key.get_secret_value() == "sk-braid-something-long"
+    assert "something" not in repr(settings)
+
+
+def test_engine_urls_are_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRAID_ENGINE_URLS", "http://a:1/, http://b:2")
+    assert load_settings().replica_urls == ("http://a:1", "http://b:2")
+
+
+def test_a_broken_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "braid.toml").write_text("port =\n")
+    with pytest.raises(SettingsError, match=r"braid\.toml"):
+        load_settings()
+
+
+def test_only_folders_hold_artifacts(tmp_path: Path) -> None:
+    settings = load_settings({"artifacts_url": "s3://bucket"})
+    with pytest.raises(SettingsError, match="BRAID_ARTIFACTS_URL"):
+        _ = settings.artifacts
