@@ -15,9 +15,8 @@ from gateway.adapters.names import DEFAULT_NAME
 from gateway.adapters.refusal import AdapterRefused
 from gateway.adapters.repository import AdapterRepository
 from gateway.adapters.tables import AdapterRow
-from gateway.adapters.trainer import Trainer
+from gateway.adapters.trainer import Trainer, TrainerDied
 from gateway.artifacts import Artifacts
-from gateway.db import Database
 from gateway.files.repository import FileRepository
 from gateway.files.tables import FileRow
 from gateway.fine_tuning.journal import Journal, note
@@ -49,17 +48,13 @@ class TrainHandler:
     A run that was killed while it trained starts over; one that was killed later goes on from the finished weights.
 
     Args:
-        database: Where jobs are.
         artifacts: Takes the weights and the result file.
         admission: Judges, keeps and proves adapters.
         trainer: Does the training.
         work: Folder for the jobs' own folders; nothing in it is needed after a job.
     """
 
-    def __init__(
-        self, database: Database, artifacts: Artifacts, admission: Admission, trainer: Trainer, work: Path
-    ) -> None:
-        self._database = database
+    def __init__(self, artifacts: Artifacts, admission: Admission, trainer: Trainer, work: Path) -> None:
         self._artifacts = artifacts
         self._admission = admission
         self._trainer = trainer
@@ -136,6 +131,8 @@ class TrainHandler:
                 await journal.take(event)
                 claim.reached("event")
             await run.check()
+        if not out.is_dir():
+            raise TrainerDied("The trainer said that it succeeded, and left no adapter.")
 
     async def _keep(self, folder: Path, journal: Journal) -> Kept:
         passed = await self._admission.judge(folder)

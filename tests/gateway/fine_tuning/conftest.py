@@ -1,0 +1,3 @@
+from tests.gateway.tuning import settings
+
+__all__ = ["settings"]

@@ -1,0 +1,122 @@
+"""A worker process that is killed at each step of a fine-tuning job: nothing is lost, left over or half-made."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from gateway.settings import Settings
+from tests.fakes.vllm import FakeVllm
+from tests.gateway.conftest import Gateway
+from tests.gateway.tuning import adapters, ended, events, loads, retrieve, start, until_loaded, until_trains
+from tests.waiting import until
+
+pytestmark = pytest.mark.e2e
+
+ROOT = Path(__file__).parents[3]
+AGAIN = {"claimed": False, "started": True, "event": True, "trained": True}
+"""The steps before the weights are kept, and whether the owner is told that training starts over."""
+
+
+@asynccontextmanager
+async def worker(
+    settings: Settings, *, crash_at: str = "", mode: str = ""
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.gateway.worker"),
+        *(str(settings.home), settings.engine_urls[0], str(settings.model_python)),
+        cwd=ROOT,
+        env=os.environ | {"BRAID_TEST_CRASH_AT": crash_at, "BRAID_TEST_TRAINER": mode},
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+def trainers(settings: Settings) -> list[int]:
+    """Processes that run this test's trainer."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        line = process.info["cmdline"] or []
+        if str(settings.model_python) in line and "training" in line and process.info["status"] != "zombie":
+            if "tests.gateway.worker" not in line:
+                found.append(process.pid)
+    return found
+
+
+@pytest.mark.parametrize("step", ["claimed", "started", "event", "trained", "kept", "named", "proven", "done", "ended"])
+async def test_killed_at(gateway: Gateway, settings: Settings, engine: FakeVllm, step: str) -> None:
+    client = await gateway.tenant("kestrel")
+    job = await start(client, suffix="voice")
+    async with worker(settings, crash_at=step) as first:
+        assert await first.wait() == -signal.SIGKILL
+    await until(lambda: not trainers(settings))
+    between = await retrieve(client, job["id"])
+    done_already = step in ("done", "ended")
+    assert between["status"] == ("succeeded" if done_already else "queued" if step == "claimed" else "running")
+    assert (between["fine_tuned_model"] is not None) is done_already
+    ready = [row for row in await adapters(client) if row["status"] == "ready"]
+    assert bool(ready) is done_already
+    if step in (*AGAIN, "kept"):
+        assert loads(engine) == []
+    async with worker(settings):
+        done = await ended(client, job["id"])
+        assert done["status"] == "succeeded", done
+        await until_loaded(client, done["fine_tuned_model"])
+    messages = [event["message"] for event in await events(client, job["id"])]
+    assert messages.count("Fine-tuning job started") == 1
+    assert messages.count("The training was interrupted and starts over") == AGAIN.get(step, False)
+    assert messages.count("The job has successfully completed") == 1
+    assert len(done["result_files"]) == 1
+    (row,) = await adapters(client)
+    assert (row["status"], row["model"]) == ("ready", done["fine_tuned_model"])
+    assert not (settings.home / "work" / job["id"]).exists()
+    assert not list((settings.artifacts / "incoming").iterdir())
+
+
+@pytest.mark.parametrize("mode", ["slow", "deaf"])
+async def test_a_killed_worker_leaves_no_trainer(gateway: Gateway, settings: Settings, mode: str) -> None:
+    client = await gateway.tenant("kestrel")
+    job = await start(client)
+    async with worker(settings, mode=mode) as first:
+        await until_trains(client, job["id"])
+        assert trainers(settings)
+        first.kill()
+        await first.wait()
+    await until(lambda: not trainers(settings), 5)
+
+
+async def test_a_worker_killed_in_each_attempt_fails_the_job(gateway: Gateway, settings: Settings) -> None:
+    client = await gateway.tenant("kestrel")
+    job = await start(client)
+    for _ in range(3):
+        async with worker(settings, crash_at="started") as doomed:
+            assert await doomed.wait() == -signal.SIGKILL
+    async with worker(settings):
+        done = await ended(client, job["id"])
+    assert done["status"] == "failed"
+    assert "died in each of 3 attempts" in done["error"]["message"]
+    assert not (settings.home / "work" / job["id"]).exists()
+    assert await adapters(client) == []
+
+
+async def test_a_worker_told_to_stop_ends_its_trainer(gateway: Gateway, settings: Settings) -> None:
+    client = await gateway.tenant("kestrel")
+    job = await start(client)
+    async with worker(settings, mode="slow") as first:
+        await until_trains(client, job["id"])
+        first.terminate()
+        assert await first.wait() == 0
+    assert not trainers(settings)
+    assert (await retrieve(client, job["id"]))["status"] == "running"
+    async with worker(settings):
+        assert (await ended(client, job["id"]))["status"] == "succeeded"

@@ -1,0 +1,240 @@
+"""Fine-tuning jobs over HTTP, as their owner sees them; nothing here runs one."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.fakes.trainer import rows
+from tests.gateway.conftest import Gateway
+from tests.gateway.tuning import JOBS, ask, events, retrieve, start, upload
+
+
+async def test_a_job_as_openai_shows_it(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    job = await start(client, suffix="voice", metadata={"team": "support"})
+    assert job["object"] == "fine_tuning.job"
+    assert job["id"].startswith("ftjob-")
+    assert job["status"] == "queued"
+    assert job["model"] == "base"
+    assert job["organization_id"] == "kestrel"
+    assert job["seed"] == 1
+    assert job["metadata"] == {"team": "support"}
+    assert job["hyperparameters"] == {"n_epochs": 2, "batch_size": 8, "learning_rate_multiplier": 1.0}
+    assert job["method"] == {"type": "supervised", "supervised": {"hyperparameters": job["hyperparameters"]}}
+    for empty in ("fine_tuned_model", "finished_at", "estimated_finish", "trained_tokens", "error", "validation_file"):
+        assert job[empty] is None
+    assert job["result_files"] == job["integrations"] == []
+    assert await retrieve(client, job["id"]) == job
+
+
+async def test_the_first_events(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    job = await start(client)
+    found = await events(client, job["id"])
+    assert [event["message"] for event in found] == [
+        f"Created fine-tuning job: {job['id']}",
+        f"Validating training file: {job['training_file']}",
+        "Files validated, moving job to queued state",
+    ]
+    assert {event["object"] for event in found} == {"fine_tuning.job.event"}
+    assert {(event["level"], event["type"]) for event in found} == {("info", "message")}
+
+
+async def test_a_seed_is_chosen_where_none_is_given(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    first, second = await start(client, seed=None), await start(client, seed=None)
+    assert first["seed"] != second["seed"]
+
+
+@pytest.mark.parametrize("count", [0, 1, 9])
+async def test_too_few_rows_are_refused_with_their_number(gateway: Gateway, count: int) -> None:
+    client = await gateway.tenant("kestrel")
+    if not count:
+        file = await client.post("/v1/files", data={"purpose": "fine-tune"}, files={"file": ("rows.jsonl", b"\n")})
+        assert file.status_code == 400
+        return
+    answer = await ask(client, rows(count))
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert (error["code"], error["param"]) == ("too_few_rows", "training_file")
+    assert f"{count} rows" in error["message"]
+
+
+async def test_few_rows_train_with_a_warning(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    job = await start(client, rows(10))
+    warnings = [event for event in await events(client, job["id"]) if event["level"] == "warn"]
+    assert len(warnings) == 1
+    assert "10 rows" in warnings[0]["message"]
+    job = await start(client, rows(50))
+    assert all(event["level"] == "info" for event in await events(client, job["id"]))
+
+
+SUPERVISED = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 3, "batch_size": 2}}}
+
+
+HYPERPARAMETERS: list[tuple[dict[str, Any], tuple[int, int, float]]] = [
+    ({"method": SUPERVISED}, (3, 2, 1.0)),
+    ({"hyperparameters": {"n_epochs": 4}}, (4, 8, 1.0)),
+    ({"hyperparameters": {"learning_rate_multiplier": 0.5, "n_epochs": "auto"}}, (2, 8, 0.5)),
+    ({"hyperparameters": {"n_epochs": 4}, "method": SUPERVISED}, (3, 2, 1.0)),
+    ({"method": {"type": "supervised"}, "hyperparameters": {"batch_size": "auto"}}, (2, 8, 1.0)),
+]
+
+
+async def test_hyperparameters(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    file = await upload(client, rows(50))
+    for fields, shown in HYPERPARAMETERS:
+        found = (await start(client, training_file=file, **fields))["hyperparameters"]
+        assert (found["n_epochs"], found["batch_size"], found["learning_rate_multiplier"]) == shown, fields
+
+
+IMPOSSIBLE: list[tuple[dict[str, Any], int, str | None, str | None]] = [
+    ({"model": "gpt-4o-mini"}, 400, "model", "can't be fine-tuned; 'base' can"),
+    ({"model": "ft:base:kestrel:voice:12345678"}, 400, "model", "not supported yet"),
+    ({"method": {"type": "dpo"}}, 400, "method.type", "not supported yet"),
+    ({"method": {"type": "reinforcement"}}, 400, "method.type", "not supported yet"),
+    ({"method": {"type": "magic"}}, 400, "method.type", None),
+    ({"integrations": [{"type": "wandb", "wandb": {"project": "x"}}]}, 400, "integrations", "not supported"),
+    ({"suffix": "s" * 65}, 400, "suffix", None),
+    ({"suffix": ""}, 400, "suffix", None),
+    ({"suffix": "a:b"}, 400, "suffix", "letters, digits"),
+    ({"suffix": "../a"}, 400, "suffix", "letters, digits"),
+    ({"seed": -1}, 400, "seed", None),
+    ({"seed": 2**31}, 400, "seed", None),
+    ({"seed": "1"}, 400, "seed", None),
+    ({"training_file": "file-none"}, 404, "training_file", "No file"),
+    ({"validation_file": "file-none"}, 404, "validation_file", "No file"),
+    ({"metadata": {"k": 1}}, 400, "metadata.k", None),
+    ({"metadata": {f"k{n}": "v" for n in range(17)}}, 400, "metadata", None),
+    ({"metadata": {"k" * 65: "v"}}, 400, None, None),
+    ({"braid": {"prompt": "none@1"}}, 404, "braid.prompt", "No prompt"),
+    ({"braid": {"promt": "none@1"}}, 400, "braid.promt", None),
+    ({"hyperparameters": {"n_epochs": 0}}, 400, None, None),
+    ({"hyperparameters": {"n_epochs": 51}}, 400, None, None),
+    ({"hyperparameters": {"n_epochs": True}}, 400, None, None),
+    ({"hyperparameters": {"batch_size": 257}}, 400, None, None),
+    ({"hyperparameters": {"learning_rate_multiplier": 0}}, 400, None, None),
+    ({"hyperparameters": {"learning_rate_multiplier": "high"}}, 400, None, None),
+]
+
+
+async def test_what_cant_be_done_is_refused(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    file = await upload(client, rows(50))
+    for fields, status, param, says in IMPOSSIBLE:
+        answer = await ask(client, **{"training_file": file, **fields})
+        assert answer.status_code == status, (fields, answer.text)
+        error = answer.json()["error"]
+        assert param is None or error["param"] == param, (fields, error)
+        assert says is None or says in error["message"], (fields, error)
+    assert (await client.get(JOBS)).json()["data"] == []
+
+
+async def test_a_file_for_something_else_is_refused(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    file = await upload(client, rows(50), purpose="assistants", name="rows.txt")
+    answer = await ask(client, training_file=file)
+    assert answer.status_code == 400
+    assert "'fine-tune'" in answer.json()["error"]["message"]
+
+
+async def test_rows_that_the_prompt_cant_render_are_named(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    lines = rows(12).splitlines()
+    lines[3] = json.dumps({"messages": [{"role": "assistant", "content": "I speak first."}]}).encode()
+    template = {"name": "support", "template": "You are terse."}
+    assert (await client.post("/api/prompts", json=template)).status_code in (200, 201)
+    answer = await ask(client, b"\n".join(lines), braid={"prompt": "support@1"})
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert (error["code"], error["param"]) == ("invalid_training_file", "training_file")
+    assert "1 of 12 rows" in error["message"]
+    assert "Row 4: " in error["message"]
+
+
+async def test_a_bare_prompt_name_is_pinned_to_its_version(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    for text in ("You are terse.", "You are kind."):
+        await client.post("/api/prompts", json={"name": "support", "template": text})
+    job = await start(client, braid={"prompt": "support"})
+    assert job["braid"] == {"prompt": "support@2"}
+
+
+async def test_a_list_in_pages_and_by_metadata(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    file = await upload(client, rows(50))
+    ids = [
+        (await start(client, training_file=file, metadata=metadata))["id"]
+        for metadata in ({"team": "a"}, {"team": "b"}, {"team": "a", "run": "2"}, None)
+    ]
+    first = (await client.get(JOBS, params={"limit": 3})).json()
+    assert [job["id"] for job in first["data"]] == ids[:0:-1]
+    assert first["has_more"]
+    rest = (await client.get(JOBS, params={"limit": 3, "after": first["data"][-1]["id"]})).json()
+    assert ([job["id"] for job in rest["data"]], rest["has_more"]) == ([ids[0]], False)
+
+    async def found(**params: str) -> list[str]:
+        answer = await client.get(JOBS, params=params)
+        assert answer.status_code == 200, answer.text
+        return [job["id"] for job in answer.json()["data"]]
+
+    assert await found(**{"metadata[team]": "a"}) == [ids[2], ids[0]]
+    assert await found(**{"metadata[team]": "a", "metadata[run]": "2"}) == [ids[2]]
+    assert await found(**{"metadata[team]": "c"}) == []
+    assert await found(metadata="null") == [ids[3]]
+    assert (await client.get(JOBS, params={'metadata[a"b]': "c"})).status_code == 400
+    assert (await client.get(JOBS, params={"after": "ftjob-none"})).status_code == 400
+    assert (await client.get(JOBS, params={"limit": 0})).status_code == 400
+
+
+async def test_a_queued_job_is_cancelled_at_once(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    job = await start(client)
+    cancelled = await client.post(f"{JOBS}/{job['id']}/cancel")
+    assert cancelled.status_code == 200
+    assert cancelled.json()["status"] == "cancelled"
+    assert cancelled.json()["finished_at"] >= job["created_at"]
+    assert (await events(client, job["id"]))[-1]["message"] == "The job was cancelled."
+    again = await client.post(f"{JOBS}/{job['id']}/cancel")
+    assert again.status_code == 400
+    assert again.json()["error"]["code"] == "job_ended"
+
+
+async def test_events_come_in_pages_newest_first(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    job = await start(client)
+    path = f"{JOBS}/{job['id']}/events"
+    first = (await client.get(path, params={"limit": 2})).json()
+    assert [event["message"][:5] for event in first["data"]] == ["Files", "Valid"]
+    assert first["has_more"]
+    rest = (await client.get(path, params={"after": first["data"][-1]["id"]})).json()
+    assert [event["message"][:5] for event in rest["data"]] == ["Creat"]
+    assert not rest["has_more"]
+
+
+async def test_no_checkpoints_yet(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    job = await start(client)
+    found = (await client.get(f"{JOBS}/{job['id']}/checkpoints")).json()
+    assert found == {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": False}
+
+
+async def test_another_tenants_things_dont_exist(gateway: Gateway) -> None:
+    kestrel, harbor = await gateway.tenant("kestrel"), await gateway.tenant("harbor")
+    job = await start(kestrel)
+    for method, path in (("GET", ""), ("POST", "/cancel"), ("GET", "/events"), ("GET", "/checkpoints")):
+        answer = await harbor.request(method, f"{JOBS}/{job['id']}{path}")
+        assert answer.status_code == 404, path
+    assert (await ask(harbor, training_file=job["training_file"])).status_code == 404
+    assert (await harbor.get(JOBS)).json()["data"] == []
+    assert (await harbor.get(JOBS, params={"after": job["id"]})).status_code == 400
+    assert (await retrieve(kestrel, job["id"]))["status"] == "queued"
+
+
+async def test_a_key_for_chat_alone_may_not_train(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel", scopes=("chat",))
+    for method, path in (("POST", ""), ("GET", ""), ("GET", "/x"), ("POST", "/x/cancel"), ("GET", "/x/events")):
+        assert (await client.request(method, JOBS + path, json={})).status_code == 403

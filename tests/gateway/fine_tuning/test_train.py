@@ -1,0 +1,357 @@
+"""The work behind a job: a worker, a trainer without torch, and a fake engine on a real socket."""
+
+import json
+from pathlib import Path
+
+import httpx2
+import psutil
+import pytest
+
+from gateway.settings import Settings
+from tests.fakes import faults
+from tests.fakes.trainer import rows
+from tests.fakes.vllm import FakeVllm
+from tests.gateway.conftest import Gateway
+from tests.gateway.tuning import (
+    JOBS,
+    adapters,
+    ended,
+    events,
+    loads,
+    retrieve,
+    start,
+    until_loaded,
+    until_status,
+    until_trains,
+    upload,
+)
+from tests.gateway.worker import working
+from tests.waiting import until
+
+
+def trainers() -> list[psutil.Process]:
+    """The trainers that this process has started and that still run."""
+    return [child for child in psutil.Process().children(recursive=True) if child.status() != psutil.STATUS_ZOMBIE]
+
+
+@pytest.fixture
+def trainer(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Set ``BRAID_TEST_TRAINER`` to say what the trainer does."""
+    return monkeypatch
+
+
+async def chat(client: httpx2.AsyncClient, model: str) -> httpx2.Response:
+    return await client.post(
+        "/v1/chat/completions", json={"model": model, "messages": [{"role": "user", "content": "Where is order 99?"}]}
+    )
+
+
+async def test_from_rows_to_a_model_that_answers(gateway: Gateway, settings: Settings, engine: FakeVllm) -> None:
+    client = await gateway.tenant("kestrel")
+    validation = await upload(client, rows(4))
+    job = await start(client, rows(50), suffix="voice", validation_file=validation)
+    async with working(settings):
+        done = await ended(client, job["id"])
+    assert done["status"] == "succeeded", done
+    model = done["fine_tuned_model"]
+    digest = model.rpartition(":")[2]
+    assert model.startswith("ft:base:kestrel:voice:")
+    assert len(digest) == 8
+    assert done["trained_tokens"] == 1234
+    assert done["finished_at"] >= done["created_at"]
+    assert done["estimated_finish"] is done["error"] is None
+    (made,) = await adapters(client)
+    assert made["digest"].startswith(digest)
+    assert (made["status"], made["model"], made["rank"], made["source"]) == ("ready", model, 4, job["id"])
+    await until_loaded(client, model)
+    assert (await chat(client, model)).status_code == 200
+    assert json.loads(engine.requests()[-1].body)["model"] == f"kestrel.voice.{digest}"
+    assert model in [shown["id"] for shown in (await client.get("/v1/models")).json()["data"]]
+    assert not (settings.home / "work" / job["id"]).exists()
+
+
+async def test_the_order_of_events(gateway: Gateway, settings: Settings) -> None:
+    client = await gateway.tenant("kestrel")
+    job = await start(client)
+    async with working(settings):
+        done = await ended(client, job["id"])
+    found = await events(client, job["id"])
+    steps = [event for event in found if event["message"].startswith("Step ")]
+    others = [event["message"] for event in found if event not in steps]
+    assert others[3:] == [
+        "Fine-tuning job started",
+        "Training on 50 rows in 14 steps: 1000 tokens, 200 of them in replies",
+        "Epoch 2 is done: training loss=1.0000",
+        "Checkpoint created at step 14",
+        f"New fine-tuned model created: {done['fine_tuned_model']}",
+        "The job has successfully completed",
+    ]
+    assert [event["data"]["step"] for event in steps] == list(range(1, 15))
+    assert steps[1]["message"] == "Step 2/14: training loss=1.0000"
+    assert steps[1]["type"] == "metrics"
+    assert steps[1]["data"] == {
+        "step": 2,
+        "total_steps": 14,
+        "train_loss": 1.0,
+        "train_mean_token_accuracy": 0.5,
+        "epoch": pytest.approx(2 * 2 / 14),
+        "learning_rate": 0.001,
+        "tokens_per_second": 100.0,
+    }
+
+
+async def test_the_checkpoint_and_the_result_file(gateway: Gateway, settings: Settings) -> None:
+    client = await gateway.tenant("kestrel")
+    validation = await upload(client, rows(4))
+    job = await start(client, validation_file=validation)
+    async with working(settings):
+        done = await ended(client, job["id"])
+    found = (await client.get(f"{JOBS}/{job['id']}/checkpoints")).json()
+    (checkpoint,) = found["data"]
+    assert found["first_id"] == found["last_id"] == checkpoint["id"]
+    assert checkpoint["fine_tuned_model_checkpoint"] == done["fine_tuned_model"]
+    assert checkpoint["step_number"] == 14
+    assert checkpoint["metrics"] == {
+        "step": 14,
+        "train_loss": 1.0,
+        "train_mean_token_accuracy": 0.75,
+        "valid_loss": 1.5,
+        "valid_mean_token_accuracy": 0.5,
+    }
+    (result,) = done["result_files"]
+    file = (await client.get(f"/v1/files/{result}")).json()
+    assert file["purpose"] == "fine-tune-results"
+    lines = (await client.get(f"/v1/files/{result}/content")).text.splitlines()
+    assert lines[:2] == ["step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy", "1,2.0,0.5,,"]
+    assert len(lines) == 15
+    assert lines[14].endswith(",0.5,1.5,0.5")
+
+
+async def test_rows_are_rendered_with_the_prompt_and_their_passages(
+    gateway: Gateway, settings: Settings, trainer: pytest.MonkeyPatch
+) -> None:
+    client = await gateway.tenant("kestrel")
+    template = {"name": "support", "template": "You are the kettle desk."}
+    await client.post("/api/prompts", json=template)
+    passages = [{"title": "Warranty", "text": "31 months."}, {"title": "Refunds", "text": "14 days."}]
+    trainer.setenv("BRAID_TEST_TRAINER", "slow")
+    job = await start(client, rows(50, passages=passages), braid={"prompt": "support@1"})
+    async with working(settings):
+        await until_trains(client, job["id"])
+        spec = json.loads((settings.home / "work" / job["id"] / "spec.json").read_bytes())
+        first = json.loads(Path(spec["rows"]).read_bytes().splitlines()[0])
+        await client.post(f"{JOBS}/{job['id']}/cancel")
+    system, question, reply = first["messages"]
+    assert system == {"role": "system", "content": "You are the kettle desk."}
+    assert "[1] Warranty: 31 months." in question["content"]
+    assert question["content"].endswith("Where is order 0?")
+    assert reply == {"role": "assistant", "content": "Ahoy! Order 0 be sailing to ye."}
+    assert spec["recipe"]["rank"] == settings.max_lora_rank
+    assert spec["recipe"]["seed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        ("nan", "not_finite"),
+        ("shape", "wrong_shape"),
+        ("module", "unknown_module"),
+        ("foreign_base", "wrong_base"),
+        ("dora", "unsupported_feature"),
+        ("rank", "rank_over_limit"),
+        ("no_effect", "no_effect"),
+    ],
+)
+async def test_weights_that_must_not_be_served_never_reach_an_engine(
+    gateway: Gateway, settings: Settings, engine: FakeVllm, trainer: pytest.MonkeyPatch, spoil: str, says: str
+) -> None:
+    client = await gateway.tenant("kestrel")
+    async with working(settings):
+        good = await ended(client, (await start(client, suffix="voice"))["id"])
+        before = loads(engine)
+        trainer.setenv("BRAID_TEST_TRAINER", spoil)
+        bad = await ended(client, (await start(client, rows(60), suffix="voice"))["id"])
+    assert bad["status"] == "failed"
+    assert bad["fine_tuned_model"] is None
+    assert bad["error"]["code"] == "adapter_refused"
+    assert f"{says}: " in bad["error"]["message"]
+    assert (await events(client, bad["id"]))[-1]["level"] == "error"
+    assert {load for load in loads(engine)} == set(before)
+    assert [row["status"] for row in await adapters(client)] == ["ready"]
+    await until_loaded(client, good["fine_tuned_model"])
+
+
+@pytest.mark.parametrize("fault", ["drifted", "inert"])
+async def test_an_adapter_that_the_engine_doesnt_reproduce_is_refused(
+    gateway: Gateway, settings: Settings, engine: FakeVllm, fault: str
+) -> None:
+    client = await gateway.tenant("kestrel")
+    file = await upload(client, rows(50))
+    async with working(settings):
+        model = (await ended(client, (await start(client, training_file=file))["id"]))["fine_tuned_model"]
+        name = f"kestrel.style.{model.rpartition(':')[2]}"
+        assert (await client.delete(f"/v1/models/{model}")).status_code == 200
+        if fault == "drifted":
+            engine.wrong_probes[name] = 3.0
+        else:
+            engine.inert.add(name)
+        bad = await ended(client, (await start(client, training_file=file))["id"])
+        assert bad["status"] == "failed"
+        assert "probe_failed" in bad["error"]["message"] or "log-probabilities" in bad["error"]["message"]
+        (row,) = await adapters(client)
+        assert row["status"] == "refused"
+        assert "log-probabilities" in row["reason"]
+        assert (await chat(client, model)).status_code == 404
+        engine.wrong_probes.clear()
+        engine.inert.clear()
+        again = await ended(client, (await start(client, training_file=file))["id"])
+    assert again["fine_tuned_model"] == model
+    assert [row["status"] for row in await adapters(client)] == ["ready"]
+
+
+async def test_a_trainer_that_gives_a_reason_isnt_asked_again(
+    gateway: Gateway, settings: Settings, trainer: pytest.MonkeyPatch
+) -> None:
+    client = await gateway.tenant("kestrel")
+    trainer.setenv("BRAID_TEST_TRAINER", "failed")
+    job = await start(client)
+    async with working(settings):
+        done = await ended(client, job["id"])
+    assert done["status"] == "failed"
+    assert done["error"] == {
+        "code": "loss_diverged",
+        "message": "The loss is not a number. Use a smaller learning rate.",
+        "param": None,
+    }
+    messages = [event["message"] for event in await events(client, job["id"])]
+    assert sum(message.startswith("Training on") for message in messages) == 1
+
+
+@pytest.mark.parametrize(("mode", "says"), [("crash", "signal 9"), ("silent", "left no adapter")])
+async def test_a_trainer_that_dies_is_tried_three_times(
+    gateway: Gateway, settings: Settings, engine: FakeVllm, trainer: pytest.MonkeyPatch, mode: str, says: str
+) -> None:
+    client = await gateway.tenant("kestrel")
+    trainer.setenv("BRAID_TEST_TRAINER", mode)
+    job = await start(client)
+    async with working(settings):
+        done = await ended(client, job["id"])
+    assert done["status"] == "failed"
+    assert done["error"]["code"] == "server_error"
+    assert "3 attempts" in done["error"]["message"]
+    assert says in done["error"]["message"]
+    messages = [event["message"] for event in await events(client, job["id"])]
+    assert messages.count("The training was interrupted and starts over") == 2
+    assert messages.count("Fine-tuning job started") == 1
+    assert loads(engine) == []
+    assert not (settings.home / "work" / job["id"]).exists()
+
+
+async def test_lines_that_are_no_events_are_passed_over(
+    gateway: Gateway, settings: Settings, trainer: pytest.MonkeyPatch
+) -> None:
+    client = await gateway.tenant("kestrel")
+    trainer.setenv("BRAID_TEST_TRAINER", "garbage")
+    job = await start(client)
+    async with working(settings):
+        assert (await ended(client, job["id"]))["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("mode", ["slow", "deaf"])
+async def test_a_running_job_is_cancelled_and_its_trainer_is_gone(
+    gateway: Gateway, settings: Settings, engine: FakeVllm, trainer: pytest.MonkeyPatch, mode: str
+) -> None:
+    client = await gateway.tenant("kestrel")
+    trainer.setenv("BRAID_TEST_TRAINER", mode)
+    job = await start(client)
+    async with working(settings):
+        await until_trains(client, job["id"])
+        running_job = await retrieve(client, job["id"])
+        assert running_job["status"] == "running"
+        assert running_job["estimated_finish"] > job["created_at"]
+        assert running_job["trained_tokens"] > 0
+        assert trainers()
+        answer = await client.post(f"{JOBS}/{job['id']}/cancel")
+        assert answer.json()["status"] == "cancelled"
+        await until(lambda: not trainers() and not (settings.home / "work" / job["id"]).exists())
+        trainer.delenv("BRAID_TEST_TRAINER")
+        other = await ended(client, (await start(client))["id"])
+    assert other["status"] == "succeeded"
+    done = await retrieve(client, job["id"])
+    assert (done["status"], done["fine_tuned_model"], done["error"]) == ("cancelled", None, None)
+    assert (await events(client, job["id"]))[-1]["message"] == "The job was cancelled."
+    assert len(await adapters(client)) == 1
+
+
+async def test_a_job_cancelled_while_its_adapter_is_tried_leaves_no_model(
+    gateway: Gateway, settings: Settings, engine: FakeVllm
+) -> None:
+    client = await gateway.tenant("kestrel")
+    engine.rule = lambda received: faults.hang() if received.path == "/v1/completions" else None
+    job = await start(client)
+    async with working(settings):
+        await until_status(client, "probing")
+        assert (await client.post(f"{JOBS}/{job['id']}/cancel")).status_code == 200
+        (row,) = await adapters(client)
+        assert row["status"] == "refused"
+        assert "cancelled" in row["reason"]
+        engine.rule = None
+        await until(lambda: not engine.adapters)
+    assert (await retrieve(client, job["id"]))["status"] == "cancelled"
+    assert (await chat(client, row["model"])).status_code == 404
+
+
+async def test_the_same_rows_and_seed_are_the_same_adapter(gateway: Gateway, settings: Settings) -> None:
+    kestrel, harbor = await gateway.tenant("kestrel"), await gateway.tenant("harbor")
+    async with working(settings):
+        one = await ended(kestrel, (await start(kestrel))["id"])
+        two = await ended(kestrel, (await start(kestrel))["id"])
+        other = await ended(kestrel, (await start(kestrel, seed=2))["id"])
+        theirs = await ended(harbor, (await start(harbor))["id"])
+    assert one["fine_tuned_model"] == two["fine_tuned_model"] != other["fine_tuned_model"]
+    assert len(await adapters(kestrel)) == 2
+    assert theirs["fine_tuned_model"] == one["fine_tuned_model"].replace("kestrel", "harbor")
+    await until_loaded(harbor, theirs["fine_tuned_model"])
+    assert (await chat(harbor, one["fine_tuned_model"])).status_code == 404
+
+
+async def test_a_job_waits_for_an_engine_that_is_away_and_doesnt_train_again(
+    gateway: Gateway, settings: Settings, engine: FakeVllm
+) -> None:
+    client = await gateway.tenant("kestrel")
+    await engine.stop()
+    job = await start(client)
+    async with working(settings):
+        await until_status(client, "probing")
+        await engine.start()
+        done = await ended(client, job["id"])
+    assert done["status"] == "succeeded"
+    messages = [event["message"] for event in await events(client, job["id"])]
+    assert sum(message.startswith("Training on") for message in messages) == 1
+
+
+async def test_a_deleted_training_file_fails_the_job(gateway: Gateway, settings: Settings) -> None:
+    client = await gateway.tenant("kestrel")
+    job = await start(client)
+    assert (await client.delete(f"/v1/files/{job['training_file']}")).status_code == 200
+    async with working(settings):
+        done = await ended(client, job["id"])
+    assert done["status"] == "failed"
+    assert done["error"]["code"] == "file_deleted"
+
+
+async def test_a_stopped_worker_gives_the_job_to_the_next(
+    gateway: Gateway, settings: Settings, trainer: pytest.MonkeyPatch
+) -> None:
+    client = await gateway.tenant("kestrel")
+    trainer.setenv("BRAID_TEST_TRAINER", "slow")
+    job = await start(client)
+    async with working(settings):
+        await until_trains(client, job["id"])
+    assert not trainers()
+    trainer.delenv("BRAID_TEST_TRAINER")
+    async with working(settings):
+        done = await ended(client, job["id"])
+    assert done["status"] == "succeeded"
+    messages = [event["message"] for event in await events(client, job["id"])]
+    assert "The training was interrupted and starts over" in messages

@@ -1,0 +1,117 @@
+"""Fixtures and steps that tests of fine-tuning and of adapters share."""
+
+import asyncio
+import json
+import shutil
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import msgspec
+import pytest
+
+from gateway.engines.base import BaseModel
+from gateway.settings import Settings
+from tests.fakes.peft import write_base
+from tests.fakes.trainer import rows, write_trainer
+from tests.fakes.vllm import FakeVllm
+
+JOBS = "/v1/fine_tuning/jobs"
+ENDED = ("succeeded", "failed", "cancelled")
+
+
+@pytest.fixture
+def settings(tmp_path: Path, migrated: Path, engine: FakeVllm) -> Settings:
+    """As everywhere, with a base model of a few hundred bytes and a trainer without torch."""
+    shutil.copy(migrated, tmp_path / "braid.db")
+    base = BaseModel(name=engine.model, path=str(write_base(tmp_path / "models" / "base")), digest="sha256:base")
+    BaseModel.file(tmp_path).parent.mkdir()
+    BaseModel.file(tmp_path).write_bytes(msgspec.json.encode(base))
+    trainer = write_trainer(tmp_path / "python")
+    return Settings(home=tmp_path, engine_urls=(engine.url,), grace_seconds=2, model_python=trainer)
+
+
+async def until(condition: Callable[[], Awaitable[object]], timeout: float = 30) -> None:
+    """Poll a condition that has to ask the gateway."""
+    async with asyncio.timeout(timeout):
+        while not await condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.03)
+
+
+async def upload(
+    client: httpx2.AsyncClient, data: bytes, *, name: str = "rows.jsonl", purpose: str = "fine-tune"
+) -> str:
+    answer = await client.post("/v1/files", data={"purpose": purpose}, files={"file": (name, data)})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["id"]
+
+
+async def ask(client: httpx2.AsyncClient, data: bytes | None = None, **fields: Any) -> httpx2.Response:
+    """Ask for a job with these rows, by default 50 good ones."""
+    file = fields.pop("training_file", None) or await upload(client, rows(50) if data is None else data)
+    return await client.post(JOBS, json={"model": "base", "training_file": file, "seed": 1, **fields})
+
+
+async def start(client: httpx2.AsyncClient, data: bytes | None = None, **fields: Any) -> dict[str, Any]:
+    answer = await ask(client, data, **fields)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def retrieve(client: httpx2.AsyncClient, job: str) -> dict[str, Any]:
+    answer = await client.get(f"{JOBS}/{job}")
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def ended(client: httpx2.AsyncClient, job: str, seconds: float = 60) -> dict[str, Any]:
+    async with asyncio.timeout(seconds):
+        while True:
+            shown = await retrieve(client, job)
+            if shown["status"] in ENDED:
+                return shown
+            await asyncio.sleep(0.03)
+
+
+async def events(client: httpx2.AsyncClient, job: str) -> list[dict[str, Any]]:
+    """All events of a job, oldest first."""
+    answer = await client.get(f"{JOBS}/{job}/events", params={"limit": 1000})
+    assert answer.status_code == 200, answer.text
+    return answer.json()["data"][::-1]
+
+
+async def until_trains(client: httpx2.AsyncClient, job: str) -> None:
+    async def trains() -> bool:
+        return any(event["type"] == "metrics" for event in await events(client, job))
+
+    await until(trains)
+
+
+async def adapters(client: httpx2.AsyncClient) -> list[dict[str, Any]]:
+    answer = await client.get("/api/adapters")
+    assert answer.status_code == 200, answer.text
+    return answer.json()["data"]
+
+
+async def until_status(client: httpx2.AsyncClient, status: str) -> None:
+    """Wait until one of the tenant's adapters has this status."""
+
+    async def has() -> bool:
+        return any(row["status"] == status for row in await adapters(client))
+
+    await until(has)
+
+
+async def until_loaded(client: httpx2.AsyncClient, model: str) -> None:
+    """Wait until the gateway's reconciler has loaded and measured an adapter too."""
+
+    async def loaded() -> bool:
+        return any(row["model"] == model and row["loaded"]["replicas"] for row in await adapters(client))
+
+    await until(loaded)
+
+
+def loads(engine: FakeVllm) -> list[str]:
+    """The paths that the engine was asked to load, in order."""
+    return [json.loads(request.body)["lora_path"] for request in engine.requests("/v1/load_lora_adapter")]
