@@ -137,6 +137,8 @@ def _fault(messages: list[Message]) -> str | None:
             return f"messages[{index}] is an empty reply. Write the reply that is to be learnt, or remove the turn."
     if not messages or messages[-1].role != "assistant":
         return "The last message is not an assistant's. End the row with the reply that is to be learnt."
+    if next(message for message in messages if message.role in ("user", "assistant")).role == "assistant":
+        return "An assistant's is the first turn, so nothing is answered. Put the user's message before it."
     if not any(message.learnt for message in messages):
         return "All assistant turns have weight 0, so there is nothing to learn. Remove the row, or a weight."
     return None

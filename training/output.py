@@ -23,15 +23,20 @@ class Cancelled(BaseException):
 
 @contextmanager
 def cancellable() -> Generator[None]:
-    """Turns SIGTERM and SIGINT into `Cancelled`, raised where the program is."""
+    """Turns SIGTERM and SIGINT into `Cancelled`, raised where the program is; until `appearing` holds them back."""
 
     def cancel(_number: int, _frame: FrameType | None) -> None:
         raise Cancelled
 
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     before = {number: signal.signal(number, cancel) for number in _ENDING}
     try:
         yield
     finally:
+        for number in _ENDING:
+            # Drops one that was held back: it came too late.
+            signal.signal(number, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -66,7 +71,7 @@ def tell(message: str) -> None:
 def appearing(out: Path) -> Generator[Path]:
     """A folder to write into, which becomes `out` when the block ends well, and is removed when not.
 
-    From then on signals are held back: who has been cancelled has made nothing, who has made something was not.
+    From then on signals are held back, until `cancellable` ends: a run either makes something or was cancelled.
 
     Raises:
         TrainingError: `output_exists`, or `output_busy` when another run is writing there.

@@ -1,0 +1,105 @@
+import json
+from typing import Any
+
+import pytest
+
+from training.dataset import check_rows, read_rows
+
+USER = {"role": "user", "content": "Where is it?"}
+REPLY = {"role": "assistant", "content": "Here."}
+
+
+def jsonl(*rows: Any) -> bytes:
+    return "\n".join(row if isinstance(row, str) else json.dumps(row) for row in rows).encode()
+
+
+def chat(*messages: Any, **more: Any) -> dict[str, Any]:
+    return {"messages": list(messages), **more}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        chat(USER, REPLY),
+        chat({"role": "system", "content": "Be brief."}, USER, REPLY),
+        chat({"role": "developer", "content": "Be brief."}, USER, REPLY),
+        chat(USER, REPLY | {"weight": 0}, USER, REPLY | {"weight": 1}),
+        chat({"role": "user", "content": [{"type": "text", "text": "Where?"}]}, REPLY),
+        chat(USER | {"name": "ann"}, REPLY),
+        chat(USER, REPLY, braid={"passages": [{"title": "Hours", "text": "Open from nine."}]}),
+        chat(USER, REPLY, braid={"passages": []}),
+    ],
+)
+def test_sound_rows(row: dict[str, Any]) -> None:
+    report = check_rows(jsonl(row))
+    assert (report.rows, report.problems) == (1, [])
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ("{", "Not one JSON object a line"),
+        ('{"messages": [{"role": "user", "content": "\\ud800"}]}', "JSON"),
+        ("[" * 100_000, "A row is"),
+        ("[]", "A row is"),
+        ({}, "messages"),
+        ({"messages": "hello"}, "messages"),
+        ({"messages": []}, "last message"),
+        (chat("hello"), r"messages\[0\]"),
+        (chat({"role": "user"}, REPLY), "content"),
+        (chat({"content": "x"}, REPLY), "role"),
+        (chat({"role": "human", "content": "x"}, REPLY), "human"),
+        (chat({"role": "user", "content": 3}, REPLY), "content"),
+        (chat({"role": "user", "content": None}, REPLY), "content"),
+        (chat({"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}, REPLY), "image_url"),
+        (chat(USER), "last message"),
+        (chat(USER, REPLY, USER), "last message"),
+        (chat(USER, {"role": "assistant", "content": "  "}), "empty reply"),
+        (chat(REPLY), "first turn"),
+        (chat(USER, REPLY | {"weight": 0}), "weight 0"),
+        (chat(USER, REPLY | {"weight": 2}), "weight"),
+        (chat(USER, REPLY | {"weight": 0.5}), "weight"),
+        (chat(USER | {"weight": 1}, REPLY), "has a weight"),
+        (chat(USER, REPLY, tools=[]), "tools"),
+        (chat(USER, {"role": "assistant", "content": None, "tool_calls": []}, REPLY), "tool"),
+        ({"input": {"messages": [USER]}, "preferred_output": [REPLY], "non_preferred_output": [REPLY]}, "preference"),
+        (chat(USER, REPLY, braid={"passages": [{"title": "x", "text": ""}]}), "passages"),
+        (chat(USER, REPLY, braid={"passages": "x"}), "passages"),
+        (chat(USER, REPLY, braid={"documents": []}), "documents"),
+    ],
+)
+def test_bad_rows_are_named_by_their_line(row: Any, said: str) -> None:
+    report = check_rows(jsonl(chat(USER, REPLY), "", row, chat(USER, REPLY)))
+    assert report.rows == 3
+    assert [problem.row for problem in report.problems] == [3]
+    with pytest.raises(AssertionError, match=said):
+        raise AssertionError(report.problems[0].message)
+
+
+def test_a_line_that_is_not_text_is_one_problem() -> None:
+    report = check_rows(b'\xff\xfe{"messages"\n' + jsonl(chat(USER, REPLY)))
+    assert report.rows == 2
+    assert [problem.row for problem in report.problems] == [1]
+
+
+def test_an_empty_file_has_no_rows() -> None:
+    assert check_rows(b"\n \r\n").rows == 0
+
+
+def test_windows_line_ends_and_a_byte_order_mark_do_no_harm() -> None:
+    rows, problems = read_rows(
+        b"\xef\xbb\xbf" + jsonl(chat(USER, REPLY)) + b"\r\n" + jsonl(chat(USER, REPLY)) + b"\r\n"
+    )
+    assert problems == []
+    assert [row.number for row in rows] == [1, 2]
+
+
+def test_parts_are_joined_as_the_engine_joins_them() -> None:
+    parts = [{"type": "text", "text": "one"}, {"type": "text", "text": "two"}]
+    rows, _ = read_rows(jsonl(chat({"role": "user", "content": parts}, REPLY)))
+    assert rows[0].messages[0].text == "one\ntwo"
+
+
+def test_passages_are_handed_on() -> None:
+    rows, _ = read_rows(jsonl(chat(USER, REPLY, braid={"passages": [{"title": "Hours", "text": "From nine."}]})))
+    assert [(passage.title, passage.text) for passage in rows[0].passages] == [("Hours", "From nine.")]
