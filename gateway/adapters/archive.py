@@ -19,7 +19,7 @@ CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 _LIMITS = {CONFIG: 1 << 20, WEIGHTS: 4 << 30}
 _MAX_MEMBERS = 1_000
-_MEMORY = 1 << 30
+_MEMORY = 256 << 20
 _CPU_SECONDS = 300
 _PART = 1 << 20
 

@@ -1,0 +1,121 @@
+"""Archives as an enemy packs them."""
+
+import io
+import stat
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from gateway.adapters.archive import CONFIG, WEIGHTS, ArchiveRefused, extract
+
+GOOD = {CONFIG: b"{}", WEIGHTS: b"weights"}
+
+
+def pack(file: Path, members: dict[str, bytes], *, mode: int = 0) -> Path:
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as opened:
+        for name, content in members.items():
+            member = zipfile.ZipInfo(name)
+            member.compress_type = zipfile.ZIP_DEFLATED
+            member.external_attr = mode << 16
+            opened.writestr(member, content)
+    return file
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    made = tmp_path / "adapter"
+    made.mkdir()
+    return made
+
+
+@pytest.mark.parametrize("prefix", ["", "voice/", "a/b/c/"])
+def test_the_two_files_are_taken_and_nothing_else(tmp_path: Path, folder: Path, prefix: str) -> None:
+    others = {"README.md": b"hello", "training_args.bin": b"pickle", "voice/optimizer.pt": b"pickle"}
+    members = {f"{prefix}{name}": content for name, content in {**GOOD, **others}.items()}
+    extract(pack(tmp_path / "a.zip", members), folder)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == GOOD
+
+
+@pytest.mark.parametrize(
+    ("members", "says"),
+    [
+        ({CONFIG: b"{}"}, f"has no {WEIGHTS}"),
+        ({WEIGHTS: b"w"}, f"has no {CONFIG}"),
+        ({CONFIG: b"{}", "adapter_model.bin": b"p"}, "pickled weights"),
+        ({**GOOD, f"b/{CONFIG}": b"{}"}, "more than once"),
+        ({**GOOD, "../evil": b"x"}, "points outside"),
+        ({**GOOD, "/etc/evil": b"x"}, "points outside"),
+        ({CONFIG: b"{}", f"..\\{WEIGHTS}": b"x"}, "points outside"),
+        ({**GOOD, **{f"f{n}": b"" for n in range(1000)}}, "1002 members"),
+        ({CONFIG: b" " * ((1 << 20) + 1), WEIGHTS: b"w"}, "which is the limit"),
+    ],
+)
+def test_whats_wrong_is_said(tmp_path: Path, folder: Path, members: dict[str, bytes], says: str) -> None:
+    with pytest.raises(ArchiveRefused, match=says):
+        extract(pack(tmp_path / "a.zip", members), folder)
+    assert not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR])
+def test_links_and_devices_are_refused(tmp_path: Path, folder: Path, kind: int) -> None:
+    with pytest.raises(ArchiveRefused, match="link or a device"):
+        extract(pack(tmp_path / "a.zip", {**GOOD, "passwd": b"/etc/passwd"}, mode=kind | 0o777), folder)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK", b"no archive at all", b"\x1f\x8b\x08\x00tar"])
+def test_what_is_no_archive_is_refused(tmp_path: Path, folder: Path, content: bytes) -> None:
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(ArchiveRefused, match="can't be unpacked"):
+        extract(tmp_path / "a.zip", folder)
+
+
+def test_a_flipped_byte_is_noticed(tmp_path: Path, folder: Path) -> None:
+    archive = pack(tmp_path / "a.zip", {CONFIG: b"{}", WEIGHTS: bytes(range(256)) * 20})
+    damaged = bytearray(archive.read_bytes())
+    damaged[len(damaged) // 3] ^= 0xFF
+    archive.write_bytes(damaged)
+    with pytest.raises(ArchiveRefused):
+        extract(archive, folder)
+
+
+def test_a_password_is_refused(tmp_path: Path, folder: Path) -> None:
+    archive = pack(tmp_path / "a.zip", GOOD)
+    data = bytearray(archive.read_bytes())
+    for mark in (b"PK\x03\x04", b"PK\x01\x02"):  # set the bit that says "encrypted" in each header
+        at = data.find(mark)
+        data[at + (6 if mark == b"PK\x03\x04" else 8)] |= 1
+    archive.write_bytes(data)
+    with pytest.raises(ArchiveRefused, match="without a password"):
+        extract(archive, folder)
+
+
+def run(archive: Path, folder: Path) -> subprocess.CompletedProcess[bytes]:
+    command = (sys.executable, "-m", "gateway.adapters.archive", str(archive), str(folder))
+    return subprocess.run(command, capture_output=True, check=False, cwd=Path(__file__).parents[3])
+
+
+def test_as_a_program(tmp_path: Path, folder: Path) -> None:
+    good = run(pack(tmp_path / "a.zip", GOOD), folder)
+    assert (good.returncode, good.stdout) == (0, b"")
+    assert (folder / WEIGHTS).read_bytes() == b"weights"
+    (folder / WEIGHTS).unlink()
+    bad = run(pack(tmp_path / "b.zip", {CONFIG: b"{}"}), folder)
+    assert bad.returncode == 1
+    assert WEIGHTS.encode() in bad.stdout
+
+
+def test_a_directory_of_millions_ends_only_the_program(tmp_path: Path, folder: Path) -> None:
+    entry = b"PK\x01\x02" + b"\x14\x00" * 2 + b"\x00" * 20 + b"\x01\x00" + b"\x00" * 16 + b"a"
+    assert len(entry) == 47
+    count = 700_000
+    directory = entry * count
+    end = io.BytesIO()
+    end.write(b"PK\x06\x06" + (44).to_bytes(8, "little") + b"\x2d\x00" * 2 + b"\x00" * 8)
+    end.write(count.to_bytes(8, "little") * 2 + len(directory).to_bytes(8, "little") + (0).to_bytes(8, "little"))
+    end.write(b"PK\x06\x07" + b"\x00" * 4 + len(directory).to_bytes(8, "little") + (1).to_bytes(4, "little"))
+    end.write(b"PK\x05\x06" + b"\x00" * 4 + b"\xff\xff" * 2 + b"\xff" * 4 + b"\xff" * 4 + b"\x00\x00")
+    (tmp_path / "a.zip").write_bytes(directory + end.getvalue())
+    assert run(tmp_path / "a.zip", folder).returncode == 1

@@ -1,0 +1,217 @@
+"""An uploaded PEFT folder, from the upload to a model that answers, or to a reason why not."""
+
+import asyncio
+import io
+import os
+import signal
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from gateway.settings import Settings
+from tests.fakes.peft import write_adapter
+from tests.fakes.vllm import FakeVllm
+from tests.gateway.conftest import Gateway
+from tests.gateway.tuning import adapters, ended, loads, start, until, until_loaded, until_status, upload
+from tests.gateway.worker import working
+
+ROOT = Path(__file__).parents[3]
+
+
+def packed(folder: Path, **fields: Any) -> bytes:
+    """The bytes of a zip with an adapter for the base model of the tests."""
+    write_adapter(folder, base_name="base", **fields)
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for one in sorted(folder.iterdir()):
+            archive.write(one, f"voice/{one.name}")
+        archive.writestr("voice/README.md", "Trained at home.")
+    return file.getvalue()
+
+
+async def take_in(client: httpx2.AsyncClient, data: bytes, name: str = "voice") -> dict[str, Any]:
+    file = await upload(client, data, name="voice.zip", purpose="user_data")
+    answer = await client.post("/api/adapters", json={"name": name, "file_id": file})
+    assert answer.status_code == 202, answer.text
+    return answer.json()
+
+
+async def settled(client: httpx2.AsyncClient, id: str) -> dict[str, Any]:
+    shown: dict[str, Any] = {}
+
+    async def is_settled() -> bool:
+        nonlocal shown
+        shown = (await client.get(f"/api/adapters/{id}")).json()
+        return shown["status"] in ("ready", "refused")
+
+    await until(is_settled)
+    return shown
+
+
+async def test_from_an_upload_to_a_model_that_answers(
+    gateway: Gateway, settings: Settings, engine: FakeVllm, tmp_path: Path
+) -> None:
+    client = await gateway.tenant("kestrel")
+    made = await take_in(client, packed(tmp_path / "peft"))
+    assert made["status"] == "checking"
+    assert made["model"] is made["digest"] is made["rank"] is made["reason"] is None
+    async with working(settings):
+        done = await settled(client, made["id"])
+    assert (done["status"], done["reason"], done["rank"]) == ("ready", None, 4)
+    assert done["model"] == f"ft:base:kestrel:voice:{done['digest'][:8]}"
+    await until_loaded(client, done["model"])
+    assert loads(engine)[0] == str(settings.artifacts / "adapters" / done["digest"])
+    kept = {file.name for file in (settings.artifacts / "adapters" / done["digest"]).iterdir()}
+    assert kept == {"adapter_config.json", "adapter_model.safetensors"}
+    answer = await client.post(
+        "/v1/chat/completions", json={"model": done["model"], "messages": [{"role": "user", "content": "Hi"}]}
+    )
+    assert answer.status_code == 200, answer.text
+    by_model = await client.get(f"/api/adapters/{done['model']}")
+    assert by_model.json()["id"] == made["id"]
+    assert not (settings.home / "work" / made["id"]).exists()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "says"),
+    [
+        ("nan", "not_finite"),
+        ("shape", "wrong_shape"),
+        ("module", "unknown_module"),
+        ("base", "wrong_base"),
+        ("dora", "unsupported_feature"),
+        ("rank", "rank_over_limit"),
+        ("no_effect", "no_effect"),
+    ],
+)
+async def test_a_bad_adapter_is_refused_before_an_engine_sees_it(
+    gateway: Gateway, settings: Settings, engine: FakeVllm, tmp_path: Path, spoil: str, says: str
+) -> None:
+    client = await gateway.tenant("kestrel")
+    made = await take_in(client, packed(tmp_path / "peft", spoil=spoil))
+    async with working(settings):
+        done = await settled(client, made["id"])
+    assert done["status"] == "refused"
+    assert f"{says}: " in done["reason"]
+    assert done["model"] is None
+    assert loads(engine) == []
+    assert list((settings.artifacts / "adapters").iterdir()) == []
+
+
+async def test_what_is_no_archive_is_refused(gateway: Gateway, settings: Settings, engine: FakeVllm) -> None:
+    client = await gateway.tenant("kestrel")
+    made = await take_in(client, b"this is no zip")
+    async with working(settings):
+        done = await settled(client, made["id"])
+    assert done["status"] == "refused"
+    assert "can't be unpacked" in done["reason"]
+
+
+async def test_an_adapter_that_the_engine_ignores_is_refused(
+    gateway: Gateway, settings: Settings, engine: FakeVllm, tmp_path: Path
+) -> None:
+    client = await gateway.tenant("kestrel")
+    data = packed(tmp_path / "peft")
+    async with working(settings):
+        first = await settled(client, (await take_in(client, data))["id"])
+        assert (await client.delete(f"/v1/models/{first['model']}")).status_code == 200
+        engine.inert.add(f"kestrel.voice.{first['digest'][:8]}")
+        second = await settled(client, (await take_in(client, data))["id"])
+    assert second["status"] == "refused"
+    assert "answers like the base model" in second["reason"]
+    assert [row["id"] for row in await adapters(client)] == [second["id"]]
+
+
+async def test_the_same_weights_under_the_same_name_are_there_already(
+    gateway: Gateway, settings: Settings, tmp_path: Path
+) -> None:
+    kestrel, harbor = await gateway.tenant("kestrel"), await gateway.tenant("harbor")
+    data = packed(tmp_path / "peft")
+    async with working(settings):
+        first = await settled(kestrel, (await take_in(kestrel, data))["id"])
+        again = await settled(kestrel, (await take_in(kestrel, data))["id"])
+        renamed = await settled(kestrel, (await take_in(kestrel, data, "tone"))["id"])
+        theirs = await settled(harbor, (await take_in(harbor, data))["id"])
+    assert again["status"] == "refused"
+    assert first["model"] in again["reason"]
+    assert renamed["status"] == theirs["status"] == "ready"
+    assert len({row["model"] for row in (first, renamed, theirs)}) == 3
+    assert first["digest"] == renamed["digest"] == theirs["digest"]
+
+
+async def test_a_trained_adapter_can_be_imported_elsewhere(gateway: Gateway, settings: Settings) -> None:
+    kestrel, harbor = await gateway.tenant("kestrel"), await gateway.tenant("harbor")
+    async with working(settings):
+        await ended(kestrel, (await start(kestrel))["id"])
+        (trained,) = await adapters(kestrel)
+        file = io.BytesIO()
+        with zipfile.ZipFile(file, "w") as archive:
+            for one in (settings.artifacts / "adapters" / trained["digest"]).iterdir():
+                archive.write(one, one.name)
+        done = await settled(harbor, (await take_in(harbor, file.getvalue()))["id"])
+    assert (done["status"], done["digest"]) == ("ready", trained["digest"])
+
+
+async def test_an_import_waits_for_an_engine_that_is_away(
+    gateway: Gateway, settings: Settings, engine: FakeVllm, tmp_path: Path
+) -> None:
+    client = await gateway.tenant("kestrel")
+    await engine.stop()
+    made = await take_in(client, packed(tmp_path / "peft"))
+    async with working(settings):
+        await until_status(client, "probing")
+        await engine.start()
+        assert (await settled(client, made["id"]))["status"] == "ready"
+
+
+@pytest.mark.parametrize(
+    ("fields", "status", "param"),
+    [
+        ({"name": "a:b"}, 400, "name"),
+        ({"name": ""}, 400, "name"),
+        ({"file_id": "file-none"}, 404, "file_id"),
+        ({"file_id": None}, 400, "file_id"),
+    ],
+)
+async def test_a_bad_request(gateway: Gateway, fields: dict[str, Any], status: int, param: str) -> None:
+    client = await gateway.tenant("kestrel")
+    file = await upload(client, b"x", name="voice.zip", purpose="user_data")
+    answer = await client.post("/api/adapters", json={"name": "voice", "file_id": file, **fields})
+    assert answer.status_code == status
+    assert answer.json()["error"]["param"] == param
+
+
+async def test_a_file_of_another_purpose_or_tenant(gateway: Gateway) -> None:
+    kestrel, harbor = await gateway.tenant("kestrel"), await gateway.tenant("harbor")
+    other = await upload(kestrel, b"x", name="voice.zip", purpose="assistants")
+    answer = await kestrel.post("/api/adapters", json={"name": "voice", "file_id": other})
+    assert answer.status_code == 400
+    assert "'user_data'" in answer.json()["error"]["message"]
+    own = await upload(kestrel, b"x", name="voice.zip", purpose="user_data")
+    assert (await harbor.post("/api/adapters", json={"name": "voice", "file_id": own})).status_code == 404
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("step", ["claimed", "unpacked", "referred", "named", "proven", "done"])
+async def test_a_worker_killed_at(
+    gateway: Gateway, settings: Settings, engine: FakeVllm, tmp_path: Path, step: str
+) -> None:
+    client = await gateway.tenant("kestrel")
+    made = await take_in(client, packed(tmp_path / "peft"))
+    worker = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.gateway.worker", str(settings.home), engine.url, str(settings.model_python)),
+        cwd=ROOT,
+        env=os.environ | {"BRAID_TEST_CRASH_AT": step},
+    )
+    assert await worker.wait() == -signal.SIGKILL
+    between = (await client.get(f"/api/adapters/{made['id']}")).json()
+    expected = {"named": "probing", "proven": "probing", "done": "ready"}
+    assert between["status"] == expected.get(step, "checking")
+    async with working(settings):
+        done = await settled(client, made["id"])
+    assert done["status"] == "ready"
+    assert not (settings.home / "work" / made["id"]).exists()
