@@ -1,0 +1,186 @@
+"""A retriever in memory, over the real wire: the real one's epochs, words instead of vectors, faults as scripted.
+
+Chunks are paragraphs. A passage's score is the share of the question's words that it has.
+"""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import msgspec
+from msgspec import Raw
+
+from retrieval._wire import Call, DocumentScope, Failure, Reply, StoreEpoch, StoreScope, encode_frame, read_frame
+from retrieval.passages import Ingest, Ingested, IngestProgress, Passage, RetrieverInfo, SearchQuery
+
+OPEN = 2**53
+
+
+@dataclass
+class Point:
+    request: Ingest
+    start: int
+    text: str
+    first: int
+    end: int = OPEN
+
+
+class FakeRetriever:
+    """``before[method]`` is awaited when a call comes: it may wait, or raise ``Fault``; ``calls`` are all that came."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.points: list[Point] = []
+        self.calls: list[str] = []
+        self.before: dict[str, Callable[[], Awaitable[None]]] = {}
+        self._server: asyncio.Server | None = None
+        self._writers: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._server = await asyncio.start_unix_server(self._serve, self.path)
+
+    async def stop(self) -> None:
+        """Die; what is in the index stays, as on disk."""
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+            self.path.unlink(missing_ok=True)
+        for writer in list(self._writers):
+            writer.close()
+        for task in self._tasks - {asyncio.current_task()}:
+            task.cancel()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
+        while (frame := await read_frame(reader)) is not None:
+            task = asyncio.create_task(self._answer(msgspec.msgpack.decode(frame, type=Call), writer))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        self._writers.discard(writer)
+        writer.close()
+
+    async def _answer(self, call: Call, writer: asyncio.StreamWriter) -> None:
+        if call.method == "cancel":
+            return
+        self.calls.append(call.method)
+        try:
+            if call.method == "ingest":
+                writer.write(encode_frame(Reply(call.id, "progress", raw(IngestProgress("parsed", 1, 1)))))
+            if call.method in self.before:
+                await self.before[call.method]()
+            reply = Reply(call.id, "result", raw(getattr(self, f"_{call.method}")(call.body)))
+        except Fault as fault:
+            reply = Reply(call.id, "error", raw(Failure(fault.code, str(fault))))
+        writer.write(encode_frame(reply))
+
+    def _ready(self, _body: Raw) -> RetrieverInfo:
+        return RetrieverInfo(embedder="fake", dimensions=3, points=len(self.points))
+
+    def _ingest(self, body: Raw) -> Ingested:
+        request = msgspec.msgpack.decode(body, type=Ingest)
+        try:
+            text = Path(request.path).read_bytes().decode()
+        except UnicodeDecodeError:
+            raise Fault("unsupported_file", "Only text can be read here.") from None
+        if not text.strip():
+            raise Fault("empty_file", "There is no text in it.")
+        mine = [point for point in self.points if point.request.document == request.document]
+        self.points = [point for point in self.points if point not in mine or point.first < request.epoch]
+        for point in mine:
+            if point.end == OPEN:
+                point.end = request.epoch
+        found = list(re.finditer(r"\S(?:.|\n(?!\n))*", text))
+        self.points += [Point(request, match.start(), match.group(), request.epoch) for match in found]
+        return Ingested(
+            chunks=len(found), embedded=len(found), reused=0, characters=len(text), media_type="text/plain", seconds=0
+        )
+
+    def _search(self, body: Raw) -> list[Passage]:
+        query = msgspec.msgpack.decode(body, type=SearchQuery)
+        words = set(re.findall(r"\w+", query.text.lower()))
+        found: list[Passage] = []
+        for number, point in enumerate(self.points):
+            request = point.request
+            epoch = query.stores.get(request.store, -1)
+            if request.tenant != query.tenant or not point.first <= epoch < point.end:
+                continue
+            if request.document in query.exclude or not matches(query.filters, request.attributes):
+                continue
+            score = len(words & set(re.findall(r"\w+", point.text.lower()))) / len(words)
+            if score and score >= (query.score_threshold or 0):
+                found.append(as_passage(point, f"point-{number}", score))
+        return sorted(found, key=lambda passage: -passage.score)[: query.limit]
+
+    def _remove_document(self, body: Raw) -> None:
+        document = msgspec.msgpack.decode(body, type=DocumentScope).document
+        self.points = [point for point in self.points if point.request.document != document]
+
+    def _rollback(self, body: Raw) -> None:
+        scope = msgspec.msgpack.decode(body, type=StoreEpoch)
+        mine = [point for point in self.points if point.request.store == scope.store]
+        self.points = [point for point in self.points if point not in mine or point.first <= scope.epoch]
+        for point in mine:
+            if scope.epoch < point.end:
+                point.end = OPEN
+
+    def _collect(self, body: Raw) -> None:
+        scope = msgspec.msgpack.decode(body, type=StoreEpoch)
+        self.points = [p for p in self.points if p.request.store != scope.store or p.end > scope.epoch]
+
+    def _drop_store(self, body: Raw) -> None:
+        store = msgspec.msgpack.decode(body, type=StoreScope).store
+        self.points = [point for point in self.points if point.request.store != store]
+
+
+class Fault(Exception):
+    """Becomes the client's exception of that code."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def raw(value: object) -> Raw:
+    return Raw(msgspec.msgpack.encode(value))
+
+
+def matches(filters: dict[str, Any] | None, attributes: dict[str, Any]) -> bool:
+    if filters is None:
+        return True
+    if filters.get("type") != "eq":
+        raise Fault("invalid_filter", "Only eq here.")
+    return attributes.get(filters["key"]) == filters["value"]
+
+
+def as_passage(point: Point, id: str, score: float) -> Passage:
+    request = point.request
+    return Passage(
+        id=id,
+        store=request.store,
+        document=request.document,
+        key=request.key,
+        version=request.version,
+        file_id=request.file_id,
+        filename=request.filename,
+        text=point.text,
+        start=point.start,
+        end=point.start + len(point.text),
+        heading="",
+        score=score,
+        attributes=request.attributes,
+    )

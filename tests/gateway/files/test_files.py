@@ -1,0 +1,209 @@
+import asyncio
+import io
+import json
+import os
+from typing import Any
+
+import httpx2
+import openai
+import pytest
+
+from gateway.files.upload import MAX_FILE_BYTES
+from tests.gateway.conftest import Gateway
+
+ROW = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ahoy."}]}
+
+
+async def upload(
+    client: httpx2.AsyncClient, data: bytes, name: str = "facts.txt", purpose: str = "assistants"
+) -> httpx2.Response:
+    return await client.post("/v1/files", data={"purpose": purpose}, files={"file": (name, data)})
+
+
+async def made(client: httpx2.AsyncClient, data: bytes = b"Refunds.", **more: Any) -> dict[str, Any]:
+    response = await upload(client, data, **more)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+def fault(response: httpx2.Response, status: int) -> dict[str, Any]:
+    assert response.status_code == status, response.text
+    return response.json()["error"]
+
+
+@pytest.fixture
+async def tenant(gateway: Gateway) -> httpx2.AsyncClient:
+    return await gateway.tenant("kestrel")
+
+
+async def test_what_was_uploaded_comes_back(tenant: httpx2.AsyncClient) -> None:
+    data = os.urandom(3_000_000)
+    file = await made(tenant, data, name="a/b\\kettle.pdf", purpose="user_data")
+    assert file["bytes"] == len(data)
+    assert (file["filename"], file["purpose"], file["status"], file["expires_at"]) == (
+        *("kettle.pdf", "user_data", "processed"),
+        None,
+    )
+    assert (await tenant.get(f"/v1/files/{file['id']}")).json() == file
+    content = await tenant.get(f"/v1/files/{file['id']}/content")
+    assert content.content == data
+    assert content.headers["content-type"] == "application/pdf"
+    assert content.headers["x-content-type-options"] == "nosniff"
+
+
+async def test_the_openai_client_can_do_it_all(gateway: Gateway, tenant: httpx2.AsyncClient) -> None:
+    key = tenant.headers["authorization"].removeprefix("Bearer ")
+    async with openai.AsyncOpenAI(base_url=f"{gateway.url}/v1", api_key=key) as client:
+        file = await client.files.create(file=("rows.jsonl", json.dumps(ROW).encode()), purpose="fine-tune")
+        assert (await client.files.retrieve(file.id)).filename == "rows.jsonl"
+        assert [each.id async for each in client.files.list()] == [file.id]
+        assert (await client.files.content(file.id)).content == json.dumps(ROW).encode()
+        assert (await client.files.delete(file.id)).deleted
+
+
+async def test_the_purpose_may_come_after_the_file(tenant: httpx2.AsyncClient) -> None:
+    body = (
+        b'--b\r\ncontent-disposition: form-data; name="file"; filename="x.txt"\r\n\r\nhello\r\n'
+        b'--b\r\nContent-Disposition: form-data; name="purpose"\r\n\r\nvision\r\n--b--\r\n'
+    )
+    response = await tenant.post("/v1/files", content=body, headers={"content-type": "multipart/form-data; boundary=b"})
+    assert response.json()["purpose"] == "vision", response.text
+
+
+async def test_lists_go_page_by_page(tenant: httpx2.AsyncClient) -> None:
+    ids = [(await made(tenant, purpose="batch" if number == 1 else "assistants"))["id"] for number in range(4)]
+    first = (await tenant.get("/v1/files", params={"limit": 3})).json()
+    assert [file["id"] for file in first["data"]] == ids[:0:-1]
+    assert (first["has_more"], first["first_id"], first["last_id"]) == (True, ids[3], ids[1])
+    rest = (await tenant.get("/v1/files", params={"after": first["last_id"]})).json()
+    assert [file["id"] for file in rest["data"]] == [ids[0]]
+    ascending = (await tenant.get("/v1/files", params={"order": "asc", "after": ids[1]})).json()
+    assert [file["id"] for file in ascending["data"]] == ids[2:]
+    assert [file["id"] for file in (await tenant.get("/v1/files?purpose=batch")).json()["data"]] == [ids[1]]
+    assert (await tenant.get("/v1/files", params={"limit": 0})).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "fields", "param", "says"),
+    [
+        (b"", "a.txt", {"purpose": "assistants"}, "file", "empty"),
+        (b"x", "a.txt", {}, "purpose", "no purpose"),
+        (b"x", "a.txt", {"purpose": "fun"}, "purpose", "'fun'"),
+        (b"x", "a.txt", {"purpose": "batch", "expires_after[seconds]": "3600"}, "expires_after[seconds]", "Unknown"),
+        (b"x", "a" * 300, {"purpose": "batch"}, "file", "longer than 255"),
+        (b"x", "a.txt", {"purpose": "fine-tune"}, "file", ".jsonl"),
+        (b"\n\n", "a.jsonl", {"purpose": "fine-tune"}, "file", "no rows"),
+        (b"\x89PNG\r\n\x1a\n\x00", "a.jsonl", {"purpose": "fine-tune"}, "file", "Row 1:"),
+    ],
+)
+async def test_bad_uploads_say_what_is_wrong(
+    gateway: Gateway, tenant: httpx2.AsyncClient, data: bytes, name: str, fields: dict[str, str], param: str, says: str
+) -> None:
+    error = fault(await tenant.post("/v1/files", data=fields, files={"file": (name, data)}), 400)
+    assert error["param"] == param
+    assert says in error["message"]
+    assert (await tenant.get("/v1/files")).json()["data"] == []
+    assert list((gateway.state.artifacts.root / "incoming").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "says"),
+    [
+        ("application/json", b"{}", "multipart/form-data"),
+        ("multipart/form-data", b"--b--", "boundary"),
+        ("multipart/form-data; boundary=b", b"no form at all", "readable multipart"),
+        ("multipart/form-data; boundary=b", b"", "cut short"),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\ncontent-disposition: form-data; name="file"; filename="x"\r\n\r\nhel',
+            "cut short",
+        ),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nbatch\r\n--b--\r\n',
+            "no part 'file'",
+        ),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\ncontent-disposition: form-data; name="file"\r\n\r\nx\r\n--b--\r\n',
+            "no file name",
+        ),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\ncontent-disposition: form-data; name="purpose"\r\n\r\n' + b"x" * 70_000 + b"\r\n--b--\r\n",
+            "longer than",
+        ),
+    ],
+)
+async def test_bodies_that_are_no_upload(
+    gateway: Gateway, tenant: httpx2.AsyncClient, kind: str, body: bytes, says: str
+) -> None:
+    response = await tenant.post("/v1/files", content=body, headers={"content-type": kind})
+    assert says in fault(response, 400)["message"]
+    assert list((gateway.state.artifacts.root / "incoming").iterdir()) == []
+
+
+async def test_bad_training_rows_come_back_with_their_numbers(
+    tenant: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.files.training_rows._BLOCK_BYTES", 200)  # so that the rows span several blocks
+    lines = [json.dumps(ROW)] * 30
+    lines[6] = "{"
+    lines[28] = json.dumps({"messages": ROW["messages"][:1]})
+    error = fault(await upload(tenant, "\n".join(lines).encode(), "rows.jsonl", "fine-tune"), 400)
+    assert error["code"] == "invalid_training_file"
+    assert "Row 7: " in error["message"]
+    assert "Row 29: " in error["message"]
+    good = await upload(tenant, "\n".join([json.dumps(ROW)] * 30).encode(), "rows.jsonl", "fine-tune")
+    assert good.status_code == 200, good.text
+
+
+async def test_a_file_over_the_limit_is_refused_before_it_is_read(gateway: Gateway, tenant: httpx2.AsyncClient) -> None:
+    head = (
+        "POST /v1/files HTTP/1.1",
+        "host: gateway",
+        f"authorization: {tenant.headers['authorization']}",
+        "content-type: multipart/form-data; boundary=b",
+        f"content-length: {MAX_FILE_BYTES * 2}",
+    )
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(gateway.url.rsplit(":", 1)[1]))
+    writer.write("\r\n".join((*head, "", "")).encode())
+    async with asyncio.timeout(10):
+        assert b" 413 " in await reader.readline()
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_a_file_over_the_limit_without_a_length_is_cut_off(
+    gateway: Gateway, tenant: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.files.upload.MAX_FILE_BYTES", 100_000)
+    assert "larger than" in fault(await upload(tenant, b"x" * 100_001), 413)["message"]
+    assert (await upload(tenant, b"x" * 100_000)).status_code == 200
+    assert list((gateway.state.artifacts.root / "incoming").iterdir()) == []
+
+
+async def test_the_key_is_asked_for_before_the_body(gateway: Gateway) -> None:
+    files = {"file": ("a.txt", io.BytesIO(b"x" * 1_000_000))}
+    async with httpx2.AsyncClient(base_url=gateway.url) as nobody:
+        assert (await nobody.post("/v1/files", data={"purpose": "batch"}, files=files)).status_code == 401
+    chatter = await gateway.tenant("kestrel", scopes=("chat",))
+    assert (await upload(chatter, b"x")).status_code == 403
+
+
+async def test_another_tenant_s_files_don_t_exist(gateway: Gateway, tenant: httpx2.AsyncClient) -> None:
+    file = await made(tenant)
+    other = await gateway.tenant("harbor")
+    for method, path in (("GET", ""), ("GET", "/content"), ("DELETE", "")):
+        fault(await other.request(method, f"/v1/files/{file['id']}{path}"), 404)
+    assert (await other.get("/v1/files")).json()["data"] == []
+    assert (await other.get("/v1/files", params={"after": file["id"]})).status_code == 400
+    assert (await tenant.get(f"/v1/files/{file['id']}")).status_code == 200
+
+
+async def test_delete(tenant: httpx2.AsyncClient) -> None:
+    file = await made(tenant)
+    answer = (await tenant.delete(f"/v1/files/{file['id']}")).json()
+    assert answer == {"id": file["id"], "object": "file", "deleted": True}
+    fault(await tenant.get(f"/v1/files/{file['id']}"), 404)
+    fault(await tenant.delete(f"/v1/files/{file['id']}"), 404)

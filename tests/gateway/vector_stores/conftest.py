@@ -1,0 +1,103 @@
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import httpx2
+import pytest
+
+from gateway.files import FileRow
+from gateway.files.forget import ForgetHandler
+from gateway.jobs import Handler, Worker
+from gateway.settings import Settings
+from gateway.vector_stores import DocumentVersionRow
+from gateway.vector_stores.ingest import IngestHandler
+from gateway.vector_stores.removal import DropHandler, RemoveHandler
+from tests.fakes.retriever import FakeRetriever
+from tests.gateway.conftest import Gateway
+from tests.gateway.jobs.working import until_idle
+
+
+@pytest.fixture
+async def index(settings: Settings) -> AsyncIterator[FakeRetriever]:
+    async with FakeRetriever(settings.retriever_socket) as fake:
+        yield fake
+
+
+def worker(gateway: Gateway) -> Worker:
+    """The worker's part of this issue's composition."""
+    state = gateway.state
+    handlers: dict[str, Handler] = {
+        "ingest": IngestHandler(state.artifacts, state.retriever),
+        "remove": RemoveHandler(state.retriever),
+        "drop": DropHandler(state.retriever),
+        "forget": ForgetHandler(state.database, state.artifacts, [FileRow.digest, DocumentVersionRow.digest]),
+    }
+    return Worker(state.database, handlers, name="w", idle_seconds=0.01, pauses=(0.01, 0.01), grace_seconds=0.1)
+
+
+@pytest.fixture
+def working(gateway: Gateway) -> Callable[[], AbstractAsyncContextManager[None]]:
+    """A context in which the worker runs."""
+
+    @asynccontextmanager
+    async def run() -> AsyncIterator[None]:
+        running = worker(gateway)
+        task = asyncio.create_task(running.run())
+        try:
+            yield
+        finally:
+            running.stop()
+            await task
+
+    return run
+
+
+class Client:
+    """A tenant's way to stores and documents."""
+
+    def __init__(self, gateway: Gateway, http: httpx2.AsyncClient) -> None:
+        self._gateway = gateway
+        self.http = http
+
+    async def ok(self, method: str, path: str, **more: Any) -> dict[str, Any]:
+        response = await self.http.request(method, path, **more)
+        assert response.status_code == 200, response.text
+        return response.json()
+
+    async def fault(self, status: int, method: str, path: str, **more: Any) -> dict[str, Any]:
+        response = await self.http.request(method, path, **more)
+        assert response.status_code == status, response.text
+        return response.json()["error"]
+
+    async def store(self, **more: Any) -> str:
+        return (await self.ok("POST", "/v1/vector_stores", json=more))["id"]
+
+    async def file(self, data: bytes, name: str = "facts.txt") -> str:
+        form = {"data": {"purpose": "assistants"}, "files": {"file": (name, data)}}
+        return (await self.ok("POST", "/v1/files", **form))["id"]
+
+    async def put(self, store: str, key: str, data: bytes | str, **more: Any) -> dict[str, Any]:
+        body = data.encode() if isinstance(data, str) else data
+        return await self.ok("PUT", f"/api/vector_stores/{store}/documents/{key}", content=body, **more)
+
+    async def get(self, store: str, key: str) -> dict[str, Any]:
+        return await self.ok("GET", f"/api/vector_stores/{store}/documents/{key}")
+
+    async def found(self, store: str, query: str | list[str], **more: Any) -> list[str]:
+        page = await self.ok("POST", f"/v1/vector_stores/{store}/search", json={"query": query, **more})
+        return [item["content"][0]["text"] for item in page["data"]]
+
+    async def settle(self) -> None:
+        """Run the worker until it has nothing more to do."""
+        await until_idle(worker(self._gateway), self._gateway.state.database, delayed_too=False)
+
+
+@pytest.fixture
+async def kestrel(gateway: Gateway, index: FakeRetriever) -> Client:
+    return Client(gateway, await gateway.tenant("kestrel"))
+
+
+@pytest.fixture
+async def harbor(gateway: Gateway, index: FakeRetriever) -> Client:
+    return Client(gateway, await gateway.tenant("harbor"))

@@ -1,0 +1,291 @@
+import asyncio
+import json
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+import pytest
+
+from tests.fakes.retriever import FakeRetriever, Fault
+from tests.gateway.conftest import Gateway
+from tests.gateway.vector_stores.conftest import Client
+
+Working = Callable[[], AbstractAsyncContextManager[None]]
+
+
+async def test_a_document_goes_live_and_its_next_version_replaces_it(kestrel: Client, working: Working) -> None:
+    store = await kestrel.store(name="kettles")
+    async with working():
+        first = await kestrel.put(store, "docs/k2.md", "The warranty is 24 months.", params={"wait": 20})
+        assert (first["status"], first["version"], first["live_version"], first["epoch"]) == ("completed", 1, 1, 1)
+        assert (first["filename"], first["chunks"], first["bytes"]) == ("k2.md", 1, 26)
+        assert await kestrel.found(store, "warranty") == ["The warranty is 24 months."]
+        second = await kestrel.put(store, "docs/k2.md", "The warranty is 31 months.", params={"wait": 20})
+    assert (second["version"], second["epoch"], second["document_id"]) == (2, 2, first["document_id"])
+    assert second["file_id"] != first["file_id"]
+    assert await kestrel.found(store, "warranty") == ["The warranty is 31 months."]
+    assert await kestrel.get(store, "docs/k2.md") == second
+
+
+async def test_without_wait_the_answer_comes_at_once(kestrel: Client) -> None:
+    store = await kestrel.store()
+    put = await kestrel.put(store, "a.md", "One.")
+    assert (put["status"], put["version"], put["live_version"], put["epoch"]) == ("in_progress", 1, 0, None)
+    assert put["job"].startswith("job_")
+    await kestrel.settle()
+    got = await kestrel.get(store, "a.md")
+    assert got == put | {"status": "completed", "live_version": 1, "epoch": 1, "chunks": 1}
+
+
+async def test_the_same_again_is_no_new_version(kestrel: Client, index: FakeRetriever) -> None:
+    store = await kestrel.store()
+    queued = await kestrel.put(store, "a.md", "One.")
+    assert await kestrel.put(store, "a.md", "One.") == queued
+    await kestrel.settle()
+    done = await kestrel.put(store, "a.md", "One.")
+    assert (done["version"], done["status"], done["job"]) == (1, "completed", queued["job"])
+    assert index.calls.count("ingest") == 1
+    files = (await kestrel.ok("GET", "/v1/files"))["data"]
+    assert [file["id"] for file in files] == [done["file_id"]]
+
+
+async def test_attributes_come_in_a_header_and_stay(kestrel: Client) -> None:
+    store = await kestrel.store()
+    given = {"area": "kettles", "year": 2026, "new": True}
+    headers = {"braid-attributes": json.dumps(given)}
+    assert (await kestrel.put(store, "a.md", "One.", headers=headers))["attributes"] == given
+    await kestrel.settle()
+    changed = await kestrel.put(store, "a.md", "Number one.")
+    assert (changed["version"], changed["attributes"]) == (2, given)
+    other = await kestrel.put(store, "a.md", "Number one.", headers={"braid-attributes": '{"area": "pots"}'})
+    assert (other["version"], other["attributes"]) == (3, {"area": "pots"})
+    await kestrel.settle()
+    assert await kestrel.found(store, "one", filters={"type": "eq", "key": "area", "value": "pots"}) == ["Number one."]
+    assert await kestrel.found(store, "one", filters={"type": "eq", "key": "area", "value": "kettles"}) == []
+
+
+async def test_the_newest_wins_over_those_that_wait(kestrel: Client, index: FakeRetriever) -> None:
+    store = await kestrel.store()
+    puts = [await kestrel.put(store, "a.md", f"Number {number}.") for number in range(4)]
+    assert [put["version"] for put in puts] == [1, 2, 3, 4]
+    await kestrel.settle()
+    got = await kestrel.get(store, "a.md")
+    assert (got["version"], got["live_version"], got["epoch"], got["status"]) == (4, 4, 1, "completed")
+    assert index.calls.count("ingest") == 1
+    assert await kestrel.found(store, "number") == ["Number 3."]
+
+
+async def test_a_put_that_was_overtaken_says_so(kestrel: Client) -> None:
+    store = await kestrel.store()
+    await kestrel.put(store, "a.md", "Old.")
+    waiting = asyncio.create_task(kestrel.put(store, "a.md", "Old.", params={"wait": 20}))
+    await asyncio.sleep(0.2)
+    await kestrel.put(store, "a.md", "New.")
+    overtaken = await waiting
+    assert (overtaken["version"], overtaken["status"]) == (1, "cancelled")
+
+
+async def test_a_version_that_can_t_be_read_leaves_the_old_one(kestrel: Client, working: Working) -> None:
+    store = await kestrel.store()
+    async with working():
+        await kestrel.put(store, "a.md", "The old text.", params={"wait": 20})
+        bad = await kestrel.put(store, "a.md", b"\xff\xfe\x00", params={"wait": 20})
+        assert (bad["status"], bad["version"], bad["live_version"], bad["epoch"]) == ("failed", 2, 1, None)
+        assert bad["error"] == {"code": "unsupported_file", "message": "Only text can be read here."}
+        empty = await kestrel.put(store, "a.md", b" \n", params={"wait": 20})
+        assert empty["error"]["code"] == "invalid_file"
+        assert await kestrel.found(store, "text") == ["The old text."]
+        again = await kestrel.put(store, "a.md", b" \n", params={"wait": 20})
+        assert again["version"] == 4, "what failed is tried anew"
+        good = await kestrel.put(store, "a.md", "The new text.", params={"wait": 20})
+    assert (good["status"], good["error"], good["live_version"]) == ("completed", None, 5)
+    assert await kestrel.found(store, "text") == ["The new text."]
+
+
+async def test_a_retriever_that_is_away_is_waited_for(kestrel: Client, index: FakeRetriever, working: Working) -> None:
+    store = await kestrel.store()
+    await index.stop()
+    put = await kestrel.put(store, "a.md", "One.")
+    async with working():
+        await asyncio.sleep(0.3)
+        assert (await kestrel.get(store, "a.md"))["status"] == "in_progress"
+        error = await kestrel.fault(503, "POST", f"/v1/vector_stores/{store}/search", json={"query": "one"})
+        assert error["code"] == "retriever_unavailable"
+        await index.start()
+        got = await kestrel.ok("GET", f"/api/vector_stores/{store}/documents/a.md", params={"wait": 20})
+    assert (got["status"], got["job"]) == ("completed", put["job"])
+
+
+async def test_a_document_that_kills_the_retriever_fails_in_the_end(
+    kestrel: Client, index: FakeRetriever, working: Working
+) -> None:
+    store = await kestrel.store()
+
+    async def die() -> None:
+        await index.stop()
+        await index.start()
+
+    index.before["ingest"] = die
+    async with working():
+        put = await kestrel.put(store, "a.md", "Deadly.", params={"wait": 30})
+    assert put["status"] == "failed"
+    assert put["error"]["code"] == "server_error"
+    assert "went away while it read" in put["error"]["message"]
+    assert index.calls.count("ingest") == 3
+
+
+async def test_a_fault_of_the_retriever_is_tried_again(kestrel: Client, index: FakeRetriever, working: Working) -> None:
+    store = await kestrel.store()
+    faults = 2
+
+    async def fail() -> None:
+        nonlocal faults
+        faults -= 1
+        if faults >= 0:
+            raise Fault("retriever_failed", "odd")
+
+    index.before["ingest"] = fail
+    async with working():
+        put = await kestrel.put(store, "a.md", "One.", params={"wait": 20})
+    assert put["status"] == "completed"
+    assert index.calls.count("ingest") == 3
+
+
+async def test_readers_never_see_a_mix_or_nothing(kestrel: Client, working: Working) -> None:
+    store = await kestrel.store()
+    texts = ["\n\n".join(f"fact {version} part {part}" for part in range(5)) for version in range(8)]
+    seen: list[set[str]] = []
+
+    async def read() -> None:
+        while True:
+            passages = await kestrel.found(store, "fact", max_num_results=50)
+            assert len(passages) == 5
+            seen.append({text.split()[1] for text in passages})
+
+    async with working():
+        await kestrel.put(store, "a.md", texts[0], params={"wait": 20})
+        reading = asyncio.create_task(read())
+        for text in texts[1:]:
+            await kestrel.put(store, "a.md", text, params={"wait": 20})
+        await asyncio.sleep(0.1)
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+    assert all(len(versions) == 1 for versions in seen)
+    assert seen[-1] == {"7"}
+
+
+async def test_a_deleted_document_is_gone_at_once_and_then_for_good(
+    kestrel: Client, index: FakeRetriever, gateway: Gateway
+) -> None:
+    store = await kestrel.store()
+    put = await kestrel.put(store, "dir/a.md", "One.")
+    await kestrel.put(store, "b.md", "Number one.")
+    await kestrel.settle()
+    path = f"/api/vector_stores/{store}/documents/dir/a.md"
+    gone = await kestrel.ok("DELETE", path)
+    assert (gone["document_id"], gone["deleted"]) == (put["document_id"], True)
+    assert await kestrel.found(store, "one") == ["Number one."], "its points are still there, but excluded"
+    assert len(index.points) == 2
+    await kestrel.fault(404, "GET", path)
+    await kestrel.fault(404, "DELETE", path)
+    assert [row["key"] for row in (await kestrel.ok("GET", f"/api/vector_stores/{store}/documents"))["data"]] == [
+        "b.md"
+    ]
+    await kestrel.settle()
+    assert len(index.points) == 1
+    assert await kestrel.found(store, "one") == ["Number one."]
+    await kestrel.fault(404, "GET", f"/v1/files/{put['file_id']}")
+
+
+async def test_a_key_can_be_used_again_while_its_old_document_is_removed(kestrel: Client) -> None:
+    store = await kestrel.store()
+    old = await kestrel.put(store, "a.md", "One.")
+    await kestrel.settle()
+    await kestrel.ok("DELETE", f"/api/vector_stores/{store}/documents/a.md")
+    new = await kestrel.put(store, "a.md", "Number one.")
+    assert (new["version"], new["document_id"] != old["document_id"]) == (1, True)
+    assert await kestrel.found(store, "one") == []
+    await kestrel.settle()
+    assert await kestrel.found(store, "one") == ["Number one."]
+
+
+async def test_a_document_deleted_during_its_ingest_never_appears(
+    kestrel: Client, index: FakeRetriever, working: Working
+) -> None:
+    store = await kestrel.store()
+    begun, go = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> None:
+        begun.set()
+        await go.wait()
+
+    index.before["ingest"] = wait
+    async with working():
+        await kestrel.put(store, "a.md", "One.")
+        await begun.wait()
+        await kestrel.ok("DELETE", f"/api/vector_stores/{store}/documents/a.md")
+        go.set()
+        del index.before["ingest"]
+        await kestrel.put(store, "b.md", "Number one.", params={"wait": 20})
+        assert await kestrel.found(store, "one") == ["Number one."]
+    assert [point.text for point in index.points] == ["Number one."]
+
+
+async def test_old_epochs_can_be_read_for_a_while_and_then_go(
+    kestrel: Client, index: FakeRetriever, working: Working
+) -> None:
+    store = await kestrel.store()
+    async with working():
+        for number in range(20):
+            await kestrel.put(store, "a.md", f"Number {number}.", params={"wait": 20})
+    await kestrel.settle()
+    assert [point.text for point in index.points] == [f"Number {number}." for number in range(3, 20)]
+    files = (await kestrel.ok("GET", "/v1/files"))["data"]
+    assert len(files) == 17, "the files of versions that can't be read any more are gone too"
+
+
+async def test_lists_go_page_by_page(kestrel: Client) -> None:
+    store = await kestrel.store()
+    ids = [(await kestrel.put(store, f"{name}.md", name))["document_id"] for name in "abc"]
+    path = f"/api/vector_stores/{store}/documents"
+    page = await kestrel.ok("GET", path, params={"limit": 2, "order": "asc"})
+    assert ([row["key"] for row in page["data"]], page["has_more"]) == (["a.md", "b.md"], True)
+    rest = await kestrel.ok("GET", path, params={"after": page["last_id"], "order": "asc"})
+    assert ([row["document_id"] for row in rest["data"]], rest["has_more"]) == (ids[2:], False)
+
+
+async def test_keys_are_paths_with_any_characters(kestrel: Client) -> None:
+    store = await kestrel.store()
+    put = await kestrel.put(store, "%C3%BCber%20uns/a%3Fb%23c.md", "One.")
+    assert (put["key"], put["filename"]) == ("über uns/a?b#c.md", "a?b#c.md")
+
+
+@pytest.mark.parametrize(
+    ("key", "data", "headers", "param"),
+    [
+        ("a.md", b"", {}, "file"),
+        ("dir/", b"x", {}, "key"),
+        ("a%00b.md", b"x", {}, "key"),
+        ("x" * 600, b"x", {}, "key"),
+        ("a.md", b"x", {"braid-attributes": "no"}, "braid-attributes"),
+        ("a.md", b"x", {"braid-attributes": '{"a": [1]}'}, "braid-attributes"),
+        ("a.md", b"x", {"braid-attributes": json.dumps({str(n): n for n in range(17)})}, "braid-attributes"),
+        ("a.md", b"x", {"braid-attributes": json.dumps({"a": "x" * 513})}, "braid-attributes"),
+    ],
+)
+async def test_bad_puts(kestrel: Client, key: str, data: bytes, headers: dict[str, str], param: str) -> None:
+    store = await kestrel.store()
+    path = f"/api/vector_stores/{store}/documents"
+    assert (await kestrel.fault(400, "PUT", f"{path}/{key}", content=data, headers=headers))["param"] == param
+    assert (await kestrel.ok("GET", path))["data"] == []
+
+
+async def test_another_tenant_s_documents_don_t_exist(kestrel: Client, harbor: Client) -> None:
+    store = await kestrel.store()
+    await kestrel.put(store, "a.md", "One.")
+    path = f"/api/vector_stores/{store}/documents"
+    await harbor.fault(404, "PUT", f"{path}/a.md", content=b"Mine.")
+    await harbor.fault(404, "GET", f"{path}/a.md")
+    await harbor.fault(404, "DELETE", f"{path}/a.md")
+    await harbor.fault(404, "GET", path)
+    assert (await kestrel.get(store, "a.md"))["version"] == 1
