@@ -29,8 +29,8 @@ __all__ = ["create_app"]
 
 _log = structlog.get_logger()
 
-_ROUTERS = (
-    health, chat, models, files, *vector_stores, fine_tuning, tenants, prompts, assistants, adapters, answers
+_ROUTERS = (  # the hot route first: they are matched in this order
+    chat, health, models, files, *vector_stores, fine_tuning, tenants, prompts, assistants, adapters, answers
 )  # fmt: skip
 
 

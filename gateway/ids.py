@@ -1,6 +1,6 @@
 """Identifiers as clients see them: a prefix that tells the kind, the time, and random bits."""
 
-import secrets
+import os
 import time
 
 
@@ -9,4 +9,4 @@ def new_id(prefix: str) -> str:
 
     Its first 13 digits are the Unix time in microseconds, so ids sort by creation even within one second.
     """
-    return f"{prefix}{time.time_ns() // 1000:013x}{secrets.token_hex(6)}"
+    return f"{prefix}{time.time_ns() // 1000:013x}{os.urandom(6).hex()}"

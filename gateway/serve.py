@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
@@ -32,6 +33,9 @@ async def serve(settings: Settings) -> None:
     async def state() -> AsyncGenerator[State]:
         async with open_state(settings) as held:
             opened.append(held)
+            gc.collect()
+            gc.freeze()  # what is there now stays: no collection has to walk it again
+            gc.set_threshold(10_000, 20, 50)
             yield held
 
     config = uvicorn.Config(
@@ -40,6 +44,7 @@ async def serve(settings: Settings) -> None:
         port=settings.port,
         loop="uvloop",
         http="httptools",
+        proxy_headers=False,
         access_log=False,
         log_level="warning",
         backlog=2048,

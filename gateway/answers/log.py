@@ -1,8 +1,8 @@
 """Keeps answers' records in batches, beside the hot path."""
 
 import asyncio
-import time
 from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import structlog
@@ -11,7 +11,6 @@ from sqlalchemy.exc import SQLAlchemyError
 import prompts
 from gateway.answers.record import AnswerRecord
 from gateway.answers.repository import AnswerRepository
-from gateway.answers.tables import AnswerRow
 from gateway.chat.tokens import TokenCounter
 from gateway.db import Database
 from gateway.engines import EngineError
@@ -61,21 +60,22 @@ class AnswerLog:
         await self._queue.join()
 
     async def _write(self, batch: Sequence[tuple[str, AnswerRecord, Sequence[prompts.Segment]]]) -> None:
-        rows: list[tuple[str, AnswerRow]] = []
+        rows: dict[str, list[dict[str, Any]]] = {}
         for tenant, record, segments in batch:
             counted = await self._by_part(record, segments)
-            row = AnswerRow(
-                id=record.id,
-                created_at=int(time.time()),
-                model=record.model,
-                fingerprint=record.fingerprint,
-                release=record.release,
-                record=msgspec.to_builtins(counted),
+            rows.setdefault(tenant, []).append(
+                {
+                    "id": record.id,
+                    "created_at": record.created,
+                    "model": record.model,
+                    "fingerprint": record.fingerprint,
+                    "release": record.release,
+                    "record": counted,
+                }
             )
-            rows.append((tenant, row))
         async with self._database.begin() as session:
-            for tenant, row in rows:
-                AnswerRepository(session, tenant).add(row)
+            for tenant, values in rows.items():
+                await AnswerRepository(session, tenant).add_all(values)
 
     async def _by_part(self, record: AnswerRecord, segments: Sequence[prompts.Segment]) -> AnswerRecord:
         if not segments:

@@ -46,6 +46,7 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     id: str
+    created: int
     model: str
     release: str | None
     fingerprint: str | None

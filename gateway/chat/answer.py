@@ -1,6 +1,6 @@
 """What the chat road gives back: a whole answer, or a stream of one."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 
 __all__ = ["PlainAnswer", "StreamedAnswer"]
@@ -22,4 +22,4 @@ class StreamedAnswer:
     """
 
     headers: Mapping[str, str]
-    events: AsyncIterator[bytes]
+    events: AsyncGenerator[bytes, None]

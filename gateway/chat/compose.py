@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -79,6 +80,7 @@ async def compose(
     return Composed(msgspec.json.encode(body), rendered, segments)
 
 
+@cache
 def cache_salt(tenant: str) -> str:
     """Return the salt that keeps one tenant's prefix cache apart from another's; a client's own is never used."""
     return hmac.new(tenant.encode(), b"prefix-cache", hashlib.sha256).hexdigest()[:32]

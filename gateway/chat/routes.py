@@ -5,8 +5,9 @@ without the framework's 235 µs a request for parsing and encoding.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import aclosing
+from types import TracebackType
 from typing import Any
 
 from fastapi import APIRouter
@@ -32,46 +33,48 @@ async def _completions(scope: Scope, receive: Receive, send: Send) -> None:
     state = state_of(request)
     principal = await state.authenticator.authenticate(request.headers.get("authorization"), KeyScope.CHAT)
     asked = decode_request(await _body(receive))
-    answering = asyncio.ensure_future(state.chat.answer(principal, asked))
-    gone = asyncio.ensure_future(_disconnected(receive))
-    try:
-        await asyncio.wait((answering, gone), return_when=asyncio.FIRST_COMPLETED)
-        if not answering.done():
-            return  # the client left: cancelling closes the upstream connection, which aborts the generation
-        answer = await answering
+    with _Presence(receive):
+        answer = await state.chat.answer(principal, asked)
         if isinstance(answer, StreamedAnswer):
-            await _stream(send, answer.headers, answer.events, gone)
+            await _send_stream(send, answer)
         else:
             headers = _encoded(answer.headers, b"application/json")
             headers.append((b"content-length", str(len(answer.body)).encode()))
             await send({"type": "http.response.start", "status": 200, "headers": headers})
             await send({"type": "http.response.body", "body": answer.body})
-    finally:
-        for task in (answering, gone):
-            if not task.done():
-                task.cancel()
-        await asyncio.gather(answering, gone, return_exceptions=True)
 
 
-async def _stream(
-    send: Send, headers: Mapping[str, str], events: AsyncIterator[bytes], gone: "asyncio.Future[None]"
-) -> None:
-    shown = _encoded(headers, b"text/event-stream; charset=utf-8")
-    shown += [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
-    await send({"type": "http.response.start", "status": 200, "headers": shown})
-    sending = asyncio.ensure_future(_send_all(send, events))
-    try:
-        await asyncio.wait((sending, gone), return_when=asyncio.FIRST_COMPLETED)
-        if sending.done():
-            await sending
-    finally:
-        if not sending.done():
-            sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
+class _Presence:
+    """Cancels the work in its block when the client leaves, which closes the upstream and so ends the generation."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._watch = asyncio.ensure_future(_disconnected(receive))
+        self._work = asyncio.current_task()
+
+    def __enter__(self) -> None:
+        self._watch.add_done_callback(self._gone)
+
+    def _gone(self, _watch: "asyncio.Future[None]") -> None:
+        if self._work is not None:
+            self._work.cancel()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        work, self._work = self._work, None
+        left = self._watch.done()
+        self._watch.cancel()
+        if left and kind is asyncio.CancelledError and work is not None:
+            work.uncancel()
+            return True
+        return False
 
 
-async def _send_all(send: Send, events: AsyncIterator[bytes]) -> None:
-    async with aclosing(events) as parts:  # pyright: ignore[reportArgumentType] - always an async generator
+async def _send_stream(send: Send, answer: StreamedAnswer) -> None:
+    headers = _encoded(answer.headers, b"text/event-stream; charset=utf-8")
+    headers += [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    async with aclosing(answer.events) as parts:
         async for part in parts:
             await send({"type": "http.response.body", "body": part, "more_body": True})
     await send({"type": "http.response.body", "body": b""})

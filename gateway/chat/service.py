@@ -1,6 +1,6 @@
 """The one road that every answer takes."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import structlog
 
@@ -12,7 +12,7 @@ from gateway.chat.plain import whole_answer
 from gateway.chat.relay import Relay, error_event
 from gateway.chat.request import ChatRequest
 from gateway.chat.settle import Account
-from gateway.chat.target import Targets
+from gateway.chat.target import Target, Targets
 from gateway.chat.tokens import TokenCounter
 from gateway.db import Database
 from gateway.engines import EngineError, EnginePool, EngineRefused, EngineUnreachable, Lease, Stream
@@ -75,18 +75,24 @@ class ChatService:
 
     async def _prepare(self, account: Account, request: ChatRequest) -> None:
         base_model = self._counter.base_model
+        if request.model == base_model and request.braid is None:
+            account.target = Target(base_model)  # nothing of a tenant's is in it, so nothing needs to be read
+        else:
+            await self._look_up(account, request, base_model)
+        account.composed = await compose(request, account.target, account.evidence, account.tenant, self._counter)
+        account.ready()
+
+    async def _look_up(self, account: Account, request: ChatRequest, base_model: str) -> None:
+        """Find the target and its passages; the transaction ends before the retriever is asked."""
+        question = _question(request)
         async with self._database.read() as session:
             account.target = await self._targets.find(session, account.tenant, request, base_model)
             retrieval = account.target.retrieval
-            if retrieval is not None and (question := _question(request)):
-                stores = await epochs_of(session, account.tenant, retrieval.vector_stores)
-            else:
-                stores, question = None, ""
-        if retrieval is not None and stores is not None:
-            account.evidence = await find_evidence(self._retriever, account.tenant, retrieval, stores, question)
-            account.retrieved()
-        account.composed = await compose(request, account.target, account.evidence, account.tenant, self._counter)
-        account.ready()
+            if retrieval is None or not question:
+                return
+            stores = await epochs_of(session, account.tenant, retrieval.vector_stores)
+        account.evidence = await find_evidence(self._retriever, account.tenant, retrieval, stores, question)
+        account.retrieved()
 
     async def _open(self, account: Account) -> tuple[Lease, Stream]:
         """Send the body to a replica; one that fails before its first byte is replaced by another, once."""
@@ -137,7 +143,7 @@ class ChatService:
 
     async def _stream(
         self, account: Account, request: ChatRequest, lease: Lease, upstream: Stream
-    ) -> AsyncIterator[bytes]:
+    ) -> AsyncGenerator[bytes, None]:
         relay = Relay(
             account.constant(),
             choices=request.n or 1,

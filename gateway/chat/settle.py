@@ -122,6 +122,7 @@ class Account:
 
         return AnswerRecord(
             id=self.id,
+            created=self.created,
             model=self.model,
             release=self.target.release,
             fingerprint=self.target.fingerprint,

@@ -3,6 +3,8 @@
 import asyncio
 import signal
 
+import uvloop
+
 from gateway.cli.exits import CliError, Exit
 from gateway.cli.logs import configure_logs
 from gateway.cli.options import Home, Host, Port, settings_from
@@ -25,7 +27,7 @@ def serve(home: Home = None, host: Host = None, port: Port = None) -> None:
             f"Something listens on {settings.host}:{settings.port} already. Choose another port with --port.",
             Exit.CONFLICT,
         )
-    asyncio.run(_serve(settings))
+    uvloop.run(_serve(settings))
 
 
 async def _serve(settings: Settings) -> None:
