@@ -15,7 +15,7 @@ __all__ = [
 ]
 
 Phase = Literal["connect", "answer", "stream"]
-"""How far a request got: no connection; sent, but no headers yet; headers are here."""
+"""How far a request got: no connection; sent, but no byte of the answer's body is here; in mid-answer."""
 
 
 class EngineError(BraidError):

@@ -31,6 +31,7 @@ class Stream:
         self._loop = asyncio.get_running_loop()
         self._waiting_since: float | None = None
         self._started = False
+        self._first = b""
         self._silent = False
         self._timer: asyncio.TimerHandle | None = None
         self._lost: asyncio.Future[None] | None = None
@@ -51,32 +52,45 @@ class Stream:
     def headers(self) -> Mapping[str, str]:
         return self._response.headers
 
+    async def start(self) -> None:
+        """Wait for the first bytes, which iterating then yields first; raises what iterating raises.
+
+        vLLM sends a stream's headers before it has looked at the prompt, so only this tells that the answer has begun.
+        """
+        if not self._started:
+            self._first = await self._next()
+
     async def __aiter__(self) -> AsyncIterator[bytes]:
+        try:
+            if self._first:
+                first, self._first = self._first, b""
+                yield first
+            while piece := await self._next():
+                yield piece
+        finally:
+            self._stop_watching()
+
+    async def _next(self) -> bytes:
         # A timer a stream, not a timer a piece: it looks once a gap how long the reader has been waiting. Before the
         # first piece (the prompt is being read, or waits in the engine's queue) the session's read timeout holds.
-        loop, read = self._loop, self._content.readany
+        self._waiting_since = self._loop.time()
         try:
-            while True:
-                self._waiting_since = loop.time()
-                piece = await read()
-                self._waiting_since = None
-                if not piece:
-                    return
-                if not self._started:
-                    self._started = True
-                    self._timer = loop.call_later(self._gap, self._watch)
-                yield piece
+            piece = await self._content.readany()
         except _BROKEN as error:
             if self._silent:
                 raise EngineTimeout(f"{self._url}: silent for {self._gap:g} s in mid-answer", "stream") from error
-            raise transport_error(error, self._url, "stream") from error
+            raise transport_error(error, self._url, "stream" if self._started else "answer") from error
         finally:
-            self._stop_watching()
+            self._waiting_since = None
+        if not self._started:
+            self._started = True
+            self._timer = self._loop.call_later(self._gap, self._watch)
+        return piece
 
     async def read(self) -> bytes:
         """Read the whole body, which is a plain JSON answer."""
         try:
-            body = await bounded(self._response, _PLAIN_BYTES)
+            body = self._first + await bounded(self._response, _PLAIN_BYTES)
         except _BROKEN as error:
             raise transport_error(error, self._url, "stream") from error
         if len(body) >= _PLAIN_BYTES:

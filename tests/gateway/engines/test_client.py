@@ -118,6 +118,27 @@ async def test_headers_come_before_the_answer(fake: FakeVllm, engine: VllmEngine
     await stream.aclose()
 
 
+async def test_waiting_for_the_first_bytes_loses_none(fake: FakeVllm, engine: VllmEngine) -> None:
+    stream = await engine.chat(ask(stream=True))
+    await stream.start()
+    await stream.start()
+    text = b"".join([piece async for piece in stream])
+    await stream.aclose()
+    assert text.startswith(b'data: {"id"')
+    assert text.endswith(b"data: [DONE]\n\n")
+    plain = await engine.chat(ask())
+    await plain.start()
+    assert json.loads(await plain.read())["object"] == "chat.completion"
+    await plain.aclose()
+
+
+async def test_a_death_between_headers_and_first_bytes_shows_at_the_start(fake: FakeVllm, engine: VllmEngine) -> None:
+    fake.script(faults.cut(after=0))
+    with pytest.raises(EngineUnreachable) as caught:
+        await (await engine.chat(ask(stream=True))).start()
+    assert caught.value.phase == "answer"
+
+
 async def test_closing_a_stream_aborts_upstream(fake: FakeVllm, engine: VllmEngine) -> None:
     fake.gap = 0.05
     stream = await engine.chat(ask(stream=True))

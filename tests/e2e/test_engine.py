@@ -1,0 +1,192 @@
+"""The local engine, for real: vLLM under its supervisor, with adapters that are loaded, proven and brought back."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import pytest_asyncio
+
+from gateway.engines import (
+    AdapterRejected,
+    EnginePool,
+    Probe,
+    Reconciler,
+    Timeouts,
+    VllmEngine,
+    WantedAdapter,
+    open_session,
+)
+from gateway.engines.hardware import Hardware
+from gateway.engines.local import LocalEngine
+from gateway.processes import Child
+from tests.waiting import until
+
+ROOT = Path(__file__).parents[2]
+PYTHON = ROOT / ".venv-model/bin/python"
+START_SECONDS = 400.0
+
+# One engine for the whole file, and the tests build on each other's state: a start takes half a minute and more.
+pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
+
+
+def in_model_environment(*arguments: str) -> None:
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
+    subprocess.run([str(PYTHON), *arguments], check=True, cwd=ROOT, env=environment)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def base() -> Path:
+    folder = ROOT / ".braid/models/smollm2-135m-instruct"
+    in_model_environment("-m", "training", "base-model", "--out", str(folder))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def adapters(base: Path, tmp_path_factory: pytest.TempPathFactory) -> list[WantedAdapter]:
+    folder = tmp_path_factory.mktemp("adapters")
+    made: list[WantedAdapter] = []
+    for seed in (1, 2):
+        path, reference = folder / f"seed-{seed}", folder / f"seed-{seed}.json"
+        in_model_environment("tests/e2e/tiny_adapter.py", str(base), str(path), str(seed))
+        in_model_environment(
+            *("-m", "training", "reference", "--base", str(base), "--adapter", str(path), "--out", str(reference))
+        )
+        rows = json.loads(reference.read_text())["probe"]
+        probes = [Probe(row["tokens"], row["from"], row["logprobs"], row["base_logprobs"]) for row in rows]
+        made.append(WantedAdapter(f"kestrel.seed-{seed}.00000000", str(path), probes))
+    return made
+
+
+class Wanted:
+    adapters: list[WantedAdapter]
+
+    async def __call__(self) -> Sequence[WantedAdapter]:
+        return self.adapters
+
+
+@pytest.fixture(scope="module")
+def wanted() -> Wanted:
+    made = Wanted()
+    made.adapters = []
+    return made
+
+
+class Running:
+    def __init__(self, child: Child, pool: EnginePool, reconciler: Reconciler, engine: VllmEngine) -> None:
+        self.child, self.pool, self.reconciler, self.engine = child, pool, reconciler, engine
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def running(base: Path, wanted: Wanted, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+    local = LocalEngine(PYTHON, base, "base", free_port())
+    async with open_session() as session:
+        engine = VllmEngine(local.url, session, Timeouts(control=30))
+        child = local.child(Hardware.detect(), session, tmp_path_factory.mktemp("run"), os.environ)
+        async with child, EnginePool([engine]) as pool, Reconciler(pool, wanted) as reconciler:
+            await child.wait_ready(START_SECONDS)
+            await pool.until_ready(30)
+            yield Running(child, pool, reconciler, engine)
+
+
+def session_of(pid: int | None) -> list[psutil.Process]:
+    found: list[psutil.Process] = []
+    for process in psutil.process_iter(["status"]):
+        try:
+            if process.info["status"] != psutil.STATUS_ZOMBIE and os.getsid(process.pid) == pid:
+                found.append(process)
+        except ProcessLookupError:
+            continue
+    return found
+
+
+async def ask(running: Running, model: str, **more: Any) -> bytes:
+    body = {"model": model, "messages": [{"role": "user", "content": "Name one colour."}], "max_tokens": 8, **more}
+    stream = await running.engine.chat(json.dumps({"temperature": 0, **body}).encode())
+    try:
+        return b"".join([piece async for piece in stream])
+    finally:
+        await stream.aclose()
+
+
+async def test_serves_the_base_model(running: Running) -> None:
+    assert running.pool.base_model == "base"
+    assert running.pool.max_model_len == 8192
+    answer = json.loads(await ask(running, "base"))
+    assert answer["usage"]["completion_tokens"] > 0
+    streamed = await ask(running, "base", stream=True)
+    events = [json.loads(line[6:]) for line in streamed.split(b"\n\n") if line.startswith(b"data: {")]
+    text = "".join(event["choices"][0]["delta"].get("content", "") for event in events)
+    assert text == answer["choices"][0]["message"]["content"]
+    assert streamed.endswith(b"data: [DONE]\n\n")
+    assert await running.engine.tokenize("base", "Name one colour.") == 4
+
+
+async def test_a_real_adapter_is_loaded_and_proven(
+    running: Running, wanted: Wanted, adapters: list[WantedAdapter]
+) -> None:
+    wanted.adapters = adapters
+    for adapter in adapters:
+        await running.reconciler.resident(adapter.served_name, 120)
+    assert running.reconciler.failures() == []
+    assert json.loads(await ask(running, adapters[0].served_name))["model"] == adapters[0].served_name
+
+
+async def test_an_adapter_under_another_ones_reference_is_refused(
+    running: Running, wanted: Wanted, adapters: list[WantedAdapter]
+) -> None:
+    one, other = adapters
+    swapped = WantedAdapter("harbor.swapped.00000000", one.path, other.probe)
+    wanted.adapters = [*adapters, swapped]
+    with pytest.raises(AdapterRejected, match="doesn't reproduce"):
+        await running.reconciler.resident(swapped.served_name, 120)
+    assert swapped.served_name not in (await running.engine.models()).adapters
+    wanted.adapters = adapters
+
+
+async def test_requests_in_one_batch_keep_to_their_own_weights(running: Running, adapters: list[WantedAdapter]) -> None:
+    names = ["base", adapters[0].served_name, "base", adapters[1].served_name] * 2
+    probe = adapters[0].probe[0]
+    alone = {name: await running.engine.logprobs(name, probe.tokens, probe.start) for name in set(names)}
+    together = await asyncio.gather(*(running.engine.logprobs(name, probe.tokens, probe.start) for name in names))
+    for name, scores in zip(names, together, strict=True):
+        assert scores == pytest.approx(alone[name], abs=0.3), name
+
+
+async def test_killing_the_server_ends_its_workers_and_all_comes_back(
+    running: Running, adapters: list[WantedAdapter]
+) -> None:
+    leader = running.child.state.pid
+    assert leader is not None
+    family = session_of(leader)
+    assert len(family) >= 3, "API server, engine core, worker"
+    os.kill(leader, signal.SIGKILL)
+    await until(lambda: running.child.state.phase == "restarting", 30)
+    assert session_of(leader) == []
+    assert [process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE] == []
+    await until(lambda: not running.pool.replicas[0].ready, 30)
+    await running.child.wait_ready(START_SECONDS)
+    await running.pool.until_ready(30)
+    await running.reconciler.resident(adapters[0].served_name, 120)
+    with running.pool.pick(adapters[0].served_name):
+        assert json.loads(await ask(running, adapters[0].served_name))["usage"]["completion_tokens"] > 0
+
+
+async def test_stopping_leaves_no_process(running: Running) -> None:
+    leader = running.child.state.pid
+    assert len(session_of(leader)) >= 3
+    await running.child.stop()
+    assert session_of(leader) == []
