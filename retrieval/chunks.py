@@ -80,8 +80,8 @@ def _sections(parsed: Parsed) -> list[_Section]:
     first = parsed.headings[0].start if parsed.headings else len(parsed.text)
     if parsed.text[:first].strip():
         sections.append(_Section(0, first, ()))
-    ends = [heading.start for heading in parsed.headings[1:]] + [len(parsed.text)]
-    for heading, end in zip(parsed.headings, ends, strict=True):
+    starts = [heading.start for heading in parsed.headings] + [len(parsed.text)]
+    for heading, end in zip(parsed.headings, starts[1:], strict=True):
         while path and path[-1].level >= heading.level:
             path.pop()
         path.append(heading)

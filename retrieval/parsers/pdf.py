@@ -64,5 +64,5 @@ def _page(document: pdfium.PdfDocument, number: int) -> str:
     except (pdfium.PdfiumError, ctypes.ArgumentError) as error:
         raise DocumentUnreadable(
             "invalid_file",
-            f"Page {number + 1} of the PDF is broken ({str(error).rstrip('.')}). Export it again from where it was made.",
+            f"Page {number + 1} of the PDF is broken ({str(error).rstrip('.')}). Export it again from its source.",
         ) from error

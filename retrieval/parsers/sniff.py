@@ -19,6 +19,13 @@ _CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]+)", r
 _MARKDOWN = re.compile(r"^(?:#{1,6}[ \t]+\S|={3,}[ \t]*$|-{3,}[ \t]*$|```|[*+-][ \t]+\[)", re.M)
 # Formats that are valid ASCII and yet no text for a reader.
 _MARKUP = (("{\\rtf", "an RTF document"), ("%!PS", "a PostScript document"))
+_ARCHIVES = (
+    (b"word/document", "a Word document (.docx)"),
+    (b"xl/workbook", "an Excel workbook (.xlsx)"),
+    (b"ppt/presentation", "a PowerPoint presentation (.pptx)"),
+    (b"application/vnd.oasis.opendocument", "an OpenDocument file"),
+    (b"application/epub+zip", "an EPUB book (.epub)"),
+)
 _TEXT_TYPES = {
     ".json": "application/json",
     ".jsonl": "application/jsonl",
@@ -55,12 +62,7 @@ def sniff(data: bytes, filename: str) -> Sniffed:
         raise DocumentUnreadable("empty_file", f"The file is empty. Upload one with content. {ACCEPTED}")
     if b"%PDF-" in data[:1024]:
         return Sniffed(Kind.PDF, Kind.PDF.value, None)
-    decoded = decode(data)
-    if decoded is None or (decoded[1] and _magic(data) is not None):
-        raise _unsupported(_magic(data) or "binary data of an unknown format")
-    text, encoding = decoded
-    if encoding:
-        text, encoding = _declared(data) or (text, encoding)
+    text, encoding = _decoded(data)
     for opening, name in _MARKUP:
         if text.startswith(opening):
             raise _unsupported(name)
@@ -80,6 +82,19 @@ def _text_kind(text: str, suffix: str) -> tuple[Kind, str]:
     return Kind.TEXT, Kind.TEXT.value
 
 
+def _decoded(data: bytes) -> tuple[str, str]:
+    decoded = decode(data)
+    if decoded is not None and not decoded[1]:
+        return decoded
+    if (declared := _declared(data)) is not None:
+        return declared
+    # Many binary formats pass for text in a one-byte encoding.
+    magic = _magic(data)
+    if decoded is None or magic is not None:
+        raise _unsupported(magic or "binary data of an unknown format")
+    return decoded
+
+
 def _declared(data: bytes) -> tuple[str, str] | None:
     """Decode as a page itself says (`<meta charset=…>`), if it does and that works."""
     found = _CHARSET.search(data[:2048])
@@ -94,6 +109,9 @@ def _declared(data: bytes) -> tuple[str, str] | None:
 
 def _magic(data: bytes) -> str | None:
     """The best name for binary data, or None when no signature matches."""
+    if data.startswith(b"PK\x03\x04"):
+        # One signature for many formats; member names are stored as they are.
+        return next((name for member, name in _ARCHIVES if member in data), "a ZIP archive (.zip)")
     try:
         best: Any = puremagic.magic_string(data)[0]
     except (puremagic.PureError, ValueError, IndexError):

@@ -157,7 +157,7 @@ def _point(point: Point) -> edge.Point:
     return edge.Point(point.id, {DENSE: point.dense, KEYWORDS: keywords}, point.payload)
 
 
-def _floats(vector: edge.NamedVector) -> list[float]:
+def _floats(vector: "edge.NamedVector") -> list[float]:
     if isinstance(vector, edge.SparseVector) or (vector and isinstance(vector[0], list)):
         raise TypeError("The shard holds something else than one dense vector per point.")
     return [float(value) for value in vector if not isinstance(value, list)]
@@ -167,7 +167,7 @@ def _filter(scope: Scope) -> edge.Filter:
     return edge.Filter(must=[_translated(scope.condition)])
 
 
-def _translated(condition: Condition) -> edge.ConditionType:
+def _translated(condition: Condition) -> "edge.ConditionType":  # An alias that only the type stubs have.
     match condition:
         case Match(key, values):
             return edge.FieldCondition(key, match=edge.MatchAny(list(values)))

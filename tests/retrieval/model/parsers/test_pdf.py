@@ -1,0 +1,74 @@
+from collections.abc import Sequence
+
+import pytest
+
+from retrieval.errors import DocumentUnreadable
+from retrieval.parsers.pdf import parse_pdf
+
+pytestmark = pytest.mark.model
+
+
+def pdf(pages: Sequence[str], *, extra: bytes = b"", trailer: bytes = b"") -> bytes:
+    """A PDF by hand: one line of text a page."""
+    kids = b" ".join(b"%d 0 R" % (4 + 2 * n) for n in range(len(pages)))
+    objects = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[%s]/Count %d>>" % (kids, len(pages)),
+        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    ]
+    for n, text in enumerate(pages):
+        stream = f"BT /F1 12 Tf 72 700 Td ({text}) Tj ET".encode("latin-1")
+        objects.append(
+            b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents %d 0 R/Resources<</Font<</F1 3 0 R>>>>>>"
+            % (5 + 2 * n)
+        )
+        objects.append(b"<</Length %d>>stream\n%s\nendstream" % (len(stream), stream))
+    if extra:
+        objects.append(extra)
+    data, offsets = b"%PDF-1.7\n", list[int]()
+    for number, body in enumerate(objects, 1):
+        offsets.append(len(data))
+        data += b"%d 0 obj%s endobj\n" % (number, body)
+    table = b"".join(b"%010d 00000 n \n" % offset for offset in offsets)
+    size = len(objects) + 1
+    start = len(data)
+    data += b"xref\n0 %d\n0000000000 65535 f \n%s" % (size, table)
+    return data + b"trailer<</Size %d/Root 1 0 R%s>>\nstartxref\n%d\n%%%%EOF" % (size, trailer, start)
+
+
+def test_pages_are_headings_and_end_with_a_form_feed() -> None:
+    parsed = parse_pdf(pdf(["Adults pay 12 euros.", "Dogs are free."]), "application/pdf", max_pages=9)
+    assert parsed.text == "Adults pay 12 euros.\fDogs are free."
+    assert [(found.title, parsed.text[found.start :][:6]) for found in parsed.headings] == [
+        ("page 1", "Adults"),
+        ("page 2", "Dogs a"),
+    ]
+
+
+def test_the_title_is_taken_from_the_document() -> None:
+    titled = pdf(["x"], extra=b"<</Title(Harbor prices)>>", trailer=b"/Info 6 0 R")
+    assert parse_pdf(titled, "application/pdf", max_pages=9).title == "Harbor prices"
+
+
+@pytest.mark.parametrize(
+    ("data", "code", "says"),
+    [
+        (pdf(["x", "y"]), "invalid_file", "2 pages; the limit is 1"),
+        (pdf([""]), "empty_file", "no text layer"),
+        (b"%PDF-1.7 and then nothing of the kind", "invalid_file", "is broken"),
+        (
+            pdf(
+                ["x"],
+                extra=b"<</Filter/Standard/V 1/R 2/P -4/O<%s>/U<%s>>>" % (b"41" * 32, b"42" * 32),
+                trailer=b"/Encrypt 6 0 R/ID[<00><00>]",
+            ),
+            "invalid_file",
+            "is encrypted",
+        ),
+    ],
+    ids=["pages", "scan", "broken", "encrypted"],
+)
+def test_says_why_a_pdf_cannot_be_read(data: bytes, code: str, says: str) -> None:
+    with pytest.raises(DocumentUnreadable, match=says) as caught:
+        parse_pdf(data, "application/pdf", max_pages=1)
+    assert caught.value.code == code

@@ -1,0 +1,233 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from qdrant_client import AsyncQdrantClient
+
+from retrieval.errors import DocumentUnreadable, InvalidFilter, InvalidScope
+from retrieval.index import Index
+from retrieval.passages import Ingest, Ingested, IngestProgress, Passage, SearchQuery
+from retrieval.stores.edge import EdgeStore
+from retrieval.stores.server import ServerStore
+from tests.retrieval.model.conftest import WordEmbedder
+
+pytestmark = [pytest.mark.model, pytest.mark.filterwarnings("ignore:Payload indexes have no effect")]
+
+KETTLE = "# Kestrel K2\n\n## Warranty\n\nThe warranty lasts {months} months.\n\n## Price\n\nIt costs 49 euros.\n"
+
+
+class Library:
+    """An index with one tenant's habits, so that tests read as a story of documents and epochs."""
+
+    def __init__(self, index: Index, folder: Path) -> None:
+        self.index = index
+        self.folder = folder
+        self.progress: list[IngestProgress] = []
+
+    async def put(self, text: str | bytes, epoch: int, document: str = "k2", **changes: Any) -> Ingested:
+        path = self.folder / f"{document}-{epoch}"
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        fields: dict[str, Any] = {
+            "tenant": "kestrel",
+            "store": "vs",
+            "document": document,
+            "key": f"{document}.md",
+            "version": epoch,
+            "file_id": f"file-{document}",
+            "filename": f"{document}.md",
+            "path": str(path),
+            "epoch": epoch,
+            "max_chunk_tokens": 40,
+        }
+
+        async def report(step: IngestProgress) -> None:
+            self.progress.append(step)
+
+        return await self.index.ingest(Ingest(**{**fields, **changes}), report)
+
+    async def ask(self, text: str, epoch: int, **changes: Any) -> list[Passage]:
+        fields: dict[str, Any] = {"tenant": "kestrel", "stores": {"vs": epoch}, "text": text}
+        return await self.index.search(SearchQuery(**{**fields, **changes}))
+
+    async def facts(self, epoch: int) -> set[str]:
+        return {passage.text.split("\n")[-1] for passage in await self.ask("warranty price", epoch, limit=50)}
+
+
+@pytest.fixture(params=["edge", "server"])
+async def library(request: pytest.FixtureRequest, tmp_path: Path, embedder: WordEmbedder) -> AsyncIterator[Library]:
+    client = AsyncQdrantClient(":memory:")
+    store = (
+        EdgeStore.open(tmp_path / "shard", embedder.dimensions)
+        if request.param == "edge"
+        else await ServerStore.open(client, "c", embedder.dimensions)
+    )
+    index = Index(store, embedder)
+    yield Library(index, tmp_path)
+    await index.close()
+    await client.close()
+
+
+async def test_a_passage_says_where_it_is_from(library: Library) -> None:
+    ingested = await library.put(KETTLE.format(months=31), 1, attributes={"area": "kettles", "year": 2026, "new": True})
+    assert (ingested.chunks, ingested.embedded, ingested.reused, ingested.media_type) == (2, 2, 0, "text/markdown")
+    best = (await library.ask("How long is the warranty?", 1))[0]
+    assert best.text == KETTLE.format(months=31)[best.start : best.end]
+    assert "31 months" in best.text
+    assert (best.heading, best.key, best.version, best.file_id) == ("Kestrel K2 > Warranty", "k2.md", 1, "file-k2")
+    assert best.attributes == {"area": "kettles", "year": 2026, "new": True}
+    assert 0 < best.score <= 1
+
+
+async def test_a_new_version_is_invisible_until_the_epoch_moves_and_then_alone(library: Library) -> None:
+    await library.put(KETTLE.format(months=31), 1)
+    old = await library.facts(1)
+    await library.put(KETTLE.format(months=33), 2)
+    assert await library.facts(1) == old == {"The warranty lasts 31 months.", "It costs 49 euros."}
+    assert await library.facts(2) == {"The warranty lasts 33 months.", "It costs 49 euros."}
+    assert {passage.version for passage in await library.ask("price", 2)} == {2}
+
+
+async def test_only_changed_chunks_are_embedded(library: Library, embedder: WordEmbedder) -> None:
+    def manual(months: int) -> str:
+        return "# Manual\n\n" + "\n\n".join(
+            f"## Model {n}\n\nModel {n} has a warranty of {months if n == 117 else 24} months and costs {n} euros."
+            for n in range(200)
+        )
+
+    first = await library.put(manual(24), 1)
+    assert (first.chunks, first.embedded) == (200, 200)
+    embedder.embedded.clear()
+    second = await library.put(manual(31), 2)
+    assert (second.chunks, second.embedded, second.reused) == (200, 1, 199)
+    assert ["Model 117" in text for text in embedder.embedded] == [True]
+    back = await library.put(manual(24), 3)
+    assert (back.embedded, back.reused) == (0, 200)
+    assert len(await library.ask("Model warranty", 3, limit=50)) == 50
+
+
+async def test_equal_texts_are_embedded_once(library: Library, embedder: WordEmbedder) -> None:
+    same = "# Hours\n\n" + "## Pier\n\nOpen from 8 to 18 every day of the week.\n\n" * 3
+    ingested = await library.put(same, 1)
+    assert (ingested.chunks, ingested.embedded) == (3, 2)  # The first carries the document's heading.
+
+
+async def test_rollback_takes_back_what_readers_have_not_seen(library: Library) -> None:
+    await library.put(KETTLE.format(months=31), 1)
+    await library.put("# Other\n\nIt stays.", 2, "other")
+    await library.put(KETTLE.format(months=99), 3)
+    await library.index.close_document("kestrel", "vs", "other", 3)
+    await library.index.rollback("kestrel", "vs", 2)
+    assert await library.facts(2) == await library.facts(9)
+    assert await library.facts(9) == {"The warranty lasts 31 months.", "It costs 49 euros.", "It stays."}
+
+
+async def test_an_ingest_run_twice_leaves_one_set_of_points(library: Library) -> None:
+    await library.put(KETTLE.format(months=31) + "\n## Extra\n\nA longer first try.", 1)
+    await library.put(KETTLE.format(months=31), 1)
+    assert await library.facts(1) == {"The warranty lasts 31 months.", "It costs 49 euros."}
+    assert (await library.index.info()).points == 2
+
+
+async def test_a_closed_document_goes_with_the_epoch_and_is_then_collected(library: Library) -> None:
+    await library.put(KETTLE.format(months=31), 1)
+    await library.index.close_document("kestrel", "vs", "k2", 2)
+    assert len(await library.facts(1)) == 2
+    assert await library.facts(2) == set()
+    await library.index.collect("kestrel", "vs", 1)
+    assert len(await library.facts(1)) == 2
+    await library.index.collect("kestrel", "vs", 2)
+    assert (await library.index.info()).points == 0
+
+
+async def test_removing_and_dropping_touch_nothing_else(library: Library) -> None:
+    for store, tenant in (("vs", "kestrel"), ("other", "kestrel"), ("vs", "harbor")):
+        await library.put(KETTLE.format(months=31), 1, store=store, tenant=tenant)
+    await library.put("# Tea\n\nGreen.", 1, "tea")
+    await library.index.remove_document("kestrel", "vs", "k2")
+    assert {passage.document for passage in await library.ask("tea", 1)} == {"tea"}
+    await library.index.drop_store("kestrel", "vs")
+    assert await library.ask("tea warranty", 1) == []
+    assert len(await library.ask("warranty", 1, stores={"other": 1})) == 2
+    assert len(await library.ask("warranty", 1, tenant="harbor")) == 2
+
+
+async def test_tenants_never_see_each_other_even_by_store_and_document_id(library: Library) -> None:
+    await library.put(KETTLE.format(months=31), 1)
+    await library.put(KETTLE.format(months=44), 1, tenant="harbor")
+    assert "The warranty lasts 31 months." in await library.facts(1)
+    assert "The warranty lasts 44 months." not in await library.facts(1)
+    assert (await library.put(KETTLE.format(months=44), 2)).reused == 1  # The price, its own; not harbor's warranty.
+    await library.index.drop_store("harbor", "vs")
+    assert len(await library.facts(2)) == 2
+
+
+async def test_no_tenant_or_no_store_never_means_all(library: Library) -> None:
+    await library.put(KETTLE.format(months=31), 1)
+    for stores in ({"vs": 1}, {}):
+        with pytest.raises(InvalidScope):
+            await library.ask("warranty", 1, tenant="", stores=stores)
+    assert await library.ask("warranty", 1, stores={}) == []
+    assert await library.ask("warranty", 1, stores={"unknown": 1}) == []
+    with pytest.raises(InvalidScope):
+        await library.index.drop_store("kestrel", "")
+    with pytest.raises(InvalidScope):
+        await library.put("text", 2, tenant="")
+    assert len(await library.facts(1)) == 2
+
+
+async def test_each_store_is_read_at_its_own_epoch(library: Library) -> None:
+    await library.put(KETTLE.format(months=31), 5)
+    await library.put(KETTLE.format(months=44), 2, "k3", store="old")
+    found = await library.ask("warranty", 0, stores={"vs": 4, "old": 2}, limit=50)
+    assert {passage.store for passage in found} == {"old"}
+    found = await library.ask("warranty", 0, stores={"vs": 5, "old": 2}, limit=50)
+    assert {passage.store for passage in found} == {"old", "vs"}
+
+
+async def test_filters_thresholds_limits_and_exclusions(library: Library) -> None:
+    await library.put(KETTLE.format(months=31), 1, "a", attributes={"area": "kettles", "a.b": 1})
+    await library.put(KETTLE.format(months=44), 2, "b", attributes={"area": "pots", "a.b": 2.5})
+
+    async def documents(**changes: Any) -> set[str]:
+        return {passage.document for passage in await library.ask("warranty", 2, **changes)}
+
+    assert await documents() == {"a", "b"}
+    assert await documents(filters={"type": "eq", "key": "area", "value": "kettles"}) == {"a"}
+    assert await documents(filters={"type": "gt", "key": "a.b", "value": 1}) == {"b"}
+    assert await documents(filters={"type": "ne", "key": "area", "value": "kettles"}) == {"b"}
+    assert await documents(filters={"type": "eq", "key": "area", "value": "pans"}) == set()
+    assert await documents(exclude=["a"]) == {"b"}
+    assert await documents(score_threshold=1.0) == set()
+    assert len(await library.ask("warranty", 2, limit=1)) == 1
+    assert await library.ask("  ", 2) == []
+    with pytest.raises(InvalidFilter):
+        await documents(filters={"type": "near", "key": "area", "value": 1})
+
+
+async def test_an_unreadable_document_leaves_the_old_version_answering(library: Library) -> None:
+    await library.put(KETTLE.format(months=31), 1)
+    with pytest.raises(DocumentUnreadable) as caught:
+        await library.put(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0", 2)
+    assert caught.value.code == "unsupported_file"
+    assert await library.facts(1) == await library.facts(2)
+    assert len(await library.facts(1)) == 2
+
+
+async def test_progress_counts_up_to_the_whole(library: Library) -> None:
+    manual = "# M\n\n" + "\n\n".join(f"## Model {n}\n\nModel {n} costs {n} euros and not more." for n in range(70))
+    await library.put(manual, 1)
+    stages = [step.stage for step in library.progress]
+    assert stages[:2] == ["parsed", "chunked"]
+    assert set(stages[2:]) == {"embedded", "written"}
+    for stage in ("embedded", "written"):
+        counts = [step.done for step in library.progress if step.stage == stage]
+        assert counts == sorted(counts)
+        assert counts[-1] == 70
+    assert {step.total for step in library.progress[1:]} == {70}
+
+
+async def test_chunks_never_exceed_what_the_embedder_sees(library: Library, embedder: WordEmbedder) -> None:
+    await library.put(" ".join(f"Sentence {n} of six words." for n in range(400)), 1, max_chunk_tokens=4000)
+    assert len(embedder.embedded) > 5
+    assert max(len(embedder.token_offsets(text)) for text in embedder.embedded) <= embedder.window
