@@ -26,7 +26,7 @@ class Message(Struct, frozen=True):
 
 
 class RowPassage(Struct, frozen=True):
-    """A passage as the prompt shows it: `title` is a heading path or a page, as the retriever gives it."""
+    """A passage as the retriever gives it: `title` is a path of headings or a page, `text` begins with its heading."""
 
     title: str
     text: str
@@ -49,7 +49,8 @@ class Kind(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         subjects: The pool of names that such a fact can be about.
         value: How its value is drawn, a key of `DRAWS`.
-        page: The page on which such passages stand; "" where `titles` are whole.
+        page: The title of the page on which such sections stand; "" for facts from PDF files, which come without
+            headings and with their neighbours.
     """
 
     name: str
@@ -132,7 +133,10 @@ def _with_answer(
     right = _passage(kind, subject, value, facts, random)
     sibling = random.choice([name for name in family if name != subject])
     near = _passage(kind, sibling, facts.draw(kind.value), facts, random)
-    passages = [right, near, _other(material, kind, subject, facts, random)]
+    other = _other(material, kind, subject, facts, random)
+    if not kind.page:
+        right = _with_neighbour(material, kind, subject, right, facts, random)
+    passages = [right, near, other]
     random.shuffle(passages)
     said = random.choice(kind.replies).format(subject=subject, value=value, n=passages.index(right) + 1)
     return _row(material, question, passages, said)
@@ -163,15 +167,27 @@ def _other(material: Material, kind: Kind, subject: str, facts: _Facts, random: 
     return _passage(other, name, facts.draw(other.value), facts, random)
 
 
-def _passage(kind: Kind, subject: str, value: str, facts: _Facts, random: Random) -> RowPassage:
-    def fill(text: str) -> str:
-        fixed = {"subject": subject, "value": value}
-        filled = _PLACEHOLDER.sub(lambda found: fixed.get(found[1]) or facts.draw(found[1]), text)
-        return filled[:1].upper() + filled[1:]
+def _with_neighbour(
+    material: Material, kind: Kind, subject: str, passage: RowPassage, facts: _Facts, random: Random
+) -> RowPassage:
+    """The passage with another fact in the line before or after it, as chunks of a PDF page have them."""
+    neighbour = _other(material, kind, subject, facts, random).text
+    lines = [passage.text, neighbour] if random.random() < 0.5 else [neighbour, passage.text]
+    return RowPassage(passage.title, "\n".join(lines))
 
-    title = fill(random.choice(kind.titles))
-    page = fill(kind.page)
-    return RowPassage(title=f"{page} > {title}" if page else title, text=fill(random.choice(kind.texts)))
+
+def _passage(kind: Kind, subject: str, value: str, facts: _Facts, random: Random) -> RowPassage:
+    title = _filled(random.choice(kind.titles), subject, value, facts)
+    text = _filled(random.choice(kind.texts), subject, value, facts)
+    if kind.page:
+        return RowPassage(f"{_filled(kind.page, subject, value, facts)} > {title}", f"## {title}\n\n{text}")
+    return RowPassage(title, text)
+
+
+def _filled(text: str, subject: str, value: str, facts: _Facts) -> str:
+    fixed = {"subject": subject, "value": value}
+    filled = _PLACEHOLDER.sub(lambda found: fixed.get(found[1]) or facts.draw(found[1]), text)
+    return filled[:1].upper() + filled[1:]
 
 
 def _row(material: Material, question: str, passages: list[RowPassage], said: str) -> Conversation:

@@ -35,7 +35,7 @@ class House(Struct, frozen=True):
 
     def score(self, answer: str) -> float:
         """The share of rules met, 0..1."""
-        return 1 - len(self.broken(answer)) / len(self.rules)
+        return (len(self.rules) - len(self.broken(answer))) / len(self.rules)
 
 
 def sentences(text: str) -> list[str]:
