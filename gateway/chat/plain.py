@@ -4,12 +4,11 @@ from typing import Any
 
 import msgspec
 
+from gateway.chat.contract import logprobs_of, usage_of
 from gateway.chat.relay import BrokenStream
 from gateway.chat.settle import Account
 
 __all__ = ["whole_answer"]
-
-_USAGE = ("prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details")
 
 
 class _Completion(msgspec.Struct):
@@ -30,7 +29,7 @@ def whole_answer(account: Account, body: bytes) -> bytes:
         completion = _decoder.decode(body)
     except msgspec.DecodeError:
         raise BrokenStream("The model server sent an answer that can't be read. Try again.") from None
-    account.usage = usage = _usage(completion.usage)
+    account.usage = usage = usage_of(completion.usage)
     choices = [_choice(account, choice) for choice in completion.choices]
     answer: dict[str, Any] = {**account.constant(), "object": "chat.completion", "choices": choices, "usage": usage}
     braid = account.braid()
@@ -59,12 +58,6 @@ def _choice(account: Account, raw: dict[str, Any]) -> dict[str, Any]:
     return {
         "index": raw.get("index", 0),
         "message": message,
-        "logprobs": raw.get("logprobs"),
+        "logprobs": logprobs_of(raw.get("logprobs")),
         "finish_reason": raw.get("finish_reason") or "stop",
     }
-
-
-def _usage(usage: dict[str, Any] | None) -> dict[str, Any] | None:
-    if usage is None:
-        return None
-    return {name: usage[name] for name in _USAGE if usage.get(name) is not None}

@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 
 from gateway.chat.citations import MarkFilter
+from gateway.chat.contract import logprobs_of, usage_of
 from gateway.errors import BraidError
 
 __all__ = ["BrokenStream", "Relay", "error_event"]
 
 _EVENT_BYTES = 8 * 1024 * 1024
 _CHOICES = b'"choices":'
-_NOT_JUST_TEXT = (b'"finish_reason":"', b'"usage":{', b'"system_fingerprint"', b'"error"')
+_NOT_JUST_TEXT = (b'"finish_reason":"', b'"usage":{', b'"system_fingerprint"', b'"error"', b'"logprobs":{')
 
 
 class BrokenStream(BraidError):
@@ -128,8 +129,8 @@ class Relay:
         if chunk.error is not None:
             raise BrokenStream("The model server reported an error in the middle of the answer. Try again.")
         if chunk.usage is not None and not chunk.choices:
-            self.usage = chunk.usage
-            return self._encode([], {"usage": chunk.usage}) if self._include_usage else b""
+            self.usage = usage_of(chunk.usage)
+            return self._encode([], {"usage": self.usage}) if self._include_usage else b""
         self.pieces += 1
         extra: dict[str, Any] | None = None
         choices = [choice for choice in map(self._choice, chunk.choices) if choice is not None]
@@ -160,7 +161,7 @@ class Relay:
                     return None
                 if before is not None or text:
                     delta["content"] = text
-        return {"index": index, "delta": delta, "logprobs": raw.get("logprobs"), "finish_reason": finish}
+        return {"index": index, "delta": delta, "logprobs": logprobs_of(raw.get("logprobs")), "finish_reason": finish}
 
     def _encode(self, choices: list[dict[str, Any]], extra: dict[str, Any] | None) -> bytes:
         tail = b"," + msgspec.json.encode(extra)[1:] if extra else b"}"
