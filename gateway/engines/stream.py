@@ -77,6 +77,7 @@ class Stream:
         try:
             piece = await self._content.readany()
         except _BROKEN as error:
+            self._response.close()
             if self._silent:
                 raise EngineTimeout(f"{self._url}: silent for {self._gap:g} s in mid-answer", "stream") from error
             raise transport_error(error, self._url, "stream" if self._started else "answer") from error
