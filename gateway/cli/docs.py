@@ -35,7 +35,7 @@ def add(
         print_table(("document", "version", "status"), [(row["key"], row["version"], row["status"]) for row in added])
     failed = [row for row in added if row["status"] != "completed"]
     if failed:
-        raise CliError(f"{len(failed)} of {len(added)} documents aren't live; their status says why.")
+        raise CliError(f"{len(failed)} of {len(added)} documents aren't live; the reasons stand above.")
 
 
 @docs.command("list")
@@ -83,7 +83,7 @@ async def _add(url: str, key: str, store: str, files: dict[str, Path]) -> list[d
         added: list[dict[str, Any]] = []
         for name, path in files.items():
             answer = await put_document(gateway, found, name, path.read_bytes())
-            say(f"{name}: {answer['status']}")
+            say(f"{name}: {answer['error']['message'] if answer['error'] else answer['status']}")
             added.append({"key": name, **answer})
         return added
 

@@ -1,6 +1,6 @@
 """The demo's tenants as the gateway knows them: a tenant, a key, a client that uses it."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
@@ -25,7 +25,7 @@ class Account:
 
 
 @asynccontextmanager
-async def open_accounts(admin: Gateway, tenants: tuple[Tenant, ...]) -> AsyncGenerator[list[Account]]:
+async def open_accounts(admin: Gateway, tenants: Sequence[Tenant]) -> AsyncGenerator[list[Account]]:
     """Make tenants that aren't there yet, and a new key with the scopes ``chat`` and ``manage`` for each."""
     async with AsyncExitStack() as stack:
         accounts: list[Account] = []

@@ -17,12 +17,13 @@ from gateway.cli.demo.services import running_services
 from gateway.cli.demo.setting import describe_setting
 from gateway.cli.demo.shelves import fill_store
 from gateway.cli.demo.swap import SwapOutcome, swap_under_load
-from gateway.cli.demo.tenants import tenants
+from gateway.cli.demo.tenants import Tenant, tenants
+from gateway.cli.profile import Profile
 from gateway.cli.stack.instance import Instance
 from gateway.engines.base import BaseModel
 from gateway.settings import Settings
 
-__all__ = ["report_file", "run_demo"]
+__all__ = ["report_file", "run_demo", "run_steps"]
 
 _TRAINING_ROWS = (0, 96)
 _VALIDATION_ROWS = (96, 120)
@@ -53,14 +54,23 @@ async def run_demo(settings: Settings, *, keep: bool) -> Report:
         The report, which is saved there too. Services stay if ``keep``, and what to paste is printed.
     """
     narration = Narration()
-    setting = describe_setting(settings.model_python)
     async with AsyncExitStack() as stack:
         with narration.step("start", "Start: base model, engine, retriever, worker, gateway"):
             profile = await stack.enter_async_context(running_services(settings, narration, keep=keep))
-        base = BaseModel.load(settings).name
+        report = await run_steps(settings, profile, narration, tenants())
+        report.save(report_file(settings.home))
+        if keep:
+            await _hand_over(settings, profile, narration)
+    return report
+
+
+async def run_steps(settings: Settings, profile: Profile, narration: Narration, cast: tuple[Tenant, Tenant]) -> Report:
+    """Run the steps on a Braid that runs already; the first tenant's fact is edited and its adapter swapped."""
+    base = BaseModel.load(settings).name
+    async with AsyncExitStack() as stack:
         with narration.step("documents", "Two tenants, their keys and their documents"):
             admin = await stack.enter_async_context(Gateway(profile.url, profile.key or ""))
-            accounts = await stack.enter_async_context(open_accounts(admin, tenants()))
+            accounts = await stack.enter_async_context(open_accounts(admin, cast))
             courses = [await _begin(account, narration) for account in accounts]
         first, *_ = courses
         with narration.step("training", "A style adapter for each, trained on 96 conversations"):
@@ -82,25 +92,23 @@ async def run_demo(settings: Settings, *, keep: bool) -> Report:
             with narration.progress("requests") as progress:
                 swap = await swap_under_load(first.account, base, live[first.name], other, progress)
             _show_swap(swap, narration)
-        report = Report(
-            setting=setting,
-            base_model=base,
-            step_seconds=narration.times,
-            adapters={**adapters, "short": short},
-            results=summarise(answers),
-            by_tenant={
-                course.name: summarise([one for one in answers if one.tenant == course.name]) for course in courses
-            },
-            edit=edit,
-            swap=swap,
-            answers=answers,
-        )
-        report.save(report_file(settings.home))
-        if keep:
-            question = first.account.tenant.questions[0].question
-            key, pid_file = first.account.gateway.key, Instance.file(settings.home)
-            narration.tell("\n" + handover(profile.url, key, first.account.assistant, question, pid_file))
-    return report
+    return Report(
+        setting=describe_setting(settings.model_python),
+        base_model=base,
+        step_seconds=narration.times,
+        adapters={**adapters, "short": short},
+        results=summarise(answers),
+        by_tenant={name: summarise([one for one in answers if one.tenant == name]) for name in adapters},
+        edit=edit,
+        swap=swap,
+        answers=answers,
+    )
+
+
+async def _hand_over(settings: Settings, profile: Profile, narration: Narration) -> None:
+    async with Gateway(profile.url, profile.key or "") as admin, open_accounts(admin, tenants()[:1]) as (account,):
+        question, pid_file = account.tenant.questions[0].question, Instance.file(settings.home)
+        narration.tell("\n" + handover(profile.url, account.gateway.key, account.assistant, question, pid_file))
 
 
 async def _begin(account: Account, narration: Narration) -> _Course:

@@ -25,9 +25,8 @@ async def fill_store(account: Account, progress: ProgressLine) -> str:
         async with slots:
             answer = await put_document(account.gateway, store, key, content)
         if answer["status"] != "completed":
-            raise CliError(
-                f"The document {key} is {answer['status']}; GET /api/vector_stores/{store}/documents has why."
-            )
+            reason = answer["error"]["message"] if answer["error"] else "it took too long; see the worker's log"
+            raise CliError(f"The document {key} is {answer['status']}: {reason}")
         done += 1
         progress.at(done, len(documents), key)
 

@@ -1,0 +1,125 @@
+import asyncio
+import json
+import socket
+import stat
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from gateway.cli.app import app
+from gateway.cli.doctor import Level, machine, parts
+from gateway.cli.doctor.command import examine
+from gateway.cli.exits import Exit
+from gateway.cli.stack.instance import Instance
+from gateway.settings import Settings
+from tests.fakes.passages import FakePassages
+from tests.fakes.vllm import FakeVllm
+
+
+def test_an_old_python_is_broken() -> None:
+    assert machine.check_python((3, 10, 4)).level is Level.BROKEN
+    assert machine.check_python((3, 11, 0)).level is Level.OK
+
+
+def test_one_core_is_a_warning() -> None:
+    assert machine.check_cores(1).level is Level.WARNING
+    assert machine.check_cores(2).level is Level.OK
+
+
+@pytest.mark.parametrize(("gib", "level"), [(2, Level.BROKEN), (9, Level.WARNING), (20, Level.OK)])
+def test_memory(tmp_path: Path, gib: int, level: Level) -> None:
+    (tmp_path / "meminfo").write_text(f"MemTotal: 1 kB\nMemAvailable: {gib * 1024**2} kB\n")
+    assert machine.check_memory(tmp_path / "meminfo").level is level
+
+
+def test_a_home_that_is_a_file_is_broken_and_nothing_is_left_behind(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    assert machine.check_home(tmp_path / "file" / "home").level is Level.BROKEN
+    assert machine.check_home(tmp_path / "new" / "home").level is Level.OK
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_home_too_deep_for_a_socket_is_broken(tmp_path: Path) -> None:
+    finding = machine.check_home(tmp_path / ("x" * 100))
+    assert finding.level is Level.BROKEN
+    assert "Unix socket" in finding.message
+
+
+def test_a_port_in_use_is_broken_unless_it_is_ours(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = Settings(home=tmp_path, port=taken.getsockname()[1], engine_urls=("http://elsewhere",))
+        finding = machine.check_ports(settings)
+        assert finding.level is Level.BROKEN
+        assert "--port" in finding.fix
+        with Instance.only(tmp_path):
+            assert machine.check_ports(settings).level is Level.OK
+
+
+def test_a_missing_model_environment_names_the_make_target(tmp_path: Path) -> None:
+    finding = parts.check_model_environment(tmp_path / "none" / "python")
+    assert finding.level is Level.BROKEN
+    assert "make env-model" in finding.fix
+
+
+def test_an_environment_without_an_engine_is_broken(tmp_path: Path) -> None:
+    python = tmp_path / "bin" / "python"
+    python.parent.mkdir()
+    python.write_text('#!/bin/sh\necho \'{"torch": "2.13.0", "peft": "0.21.2"}\'\n')
+    python.chmod(python.stat().st_mode | stat.S_IXUSR)
+    finding = parts.check_model_environment(python)
+    assert finding.level is Level.BROKEN
+    assert "vllm, transformers" in finding.message
+    python.write_text("#!/bin/sh\necho no such module >&2\nexit 1\n")
+    assert "no such module" in parts.check_model_environment(python).message
+
+
+def test_a_base_model_that_is_not_there_is_broken(tmp_path: Path) -> None:
+    assert parts.check_base_model(Settings(home=tmp_path)).level is Level.OK
+    assert parts.check_base_model(Settings(home=tmp_path, base_model="./no/model")).level is Level.BROKEN
+
+
+async def test_engines_elsewhere_are_asked(engine: FakeVllm) -> None:
+    settings = Settings(engine_urls=(engine.url,))
+
+    async def level() -> Level:
+        (finding,) = await asyncio.to_thread(parts.check_engine, settings)
+        return finding.level
+
+    assert await level() is Level.OK
+    engine.healthy = False
+    assert await level() is Level.BROKEN
+    await engine.stop()
+    assert await level() is Level.BROKEN
+
+
+async def test_a_large_embedded_index_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = Settings(home=tmp_path)
+    assert (await asyncio.to_thread(parts.check_index, settings)).level is Level.OK
+    async with FakePassages(settings.retriever_socket):
+        assert (await asyncio.to_thread(parts.check_index, settings)).level is Level.OK
+        monkeypatch.setattr(parts, "_EMBEDDED_CHUNKS", -1)
+        finding = await asyncio.to_thread(parts.check_index, settings)
+        assert finding.level is Level.WARNING
+        assert "BRAID_QDRANT_URL" in finding.fix
+
+
+def test_every_finding_that_is_not_ok_has_a_fix(tmp_path: Path) -> None:
+    for finding in examine(Settings(home=tmp_path, model_python=tmp_path / "none")):
+        assert (finding.level is Level.OK) == (finding.fix == "")
+
+
+def test_the_command_fails_when_something_is_broken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRAID_MODEL_PYTHON", str(tmp_path / "none"))
+    done = CliRunner().invoke(app, ["doctor", "--json", "--home", str(tmp_path)])
+    assert done.exit_code == Exit.FAILED
+    shown = json.loads(done.stdout)
+    assert shown["ok"] is False
+    assert any(finding["name"] == "models" and finding["fix"] for finding in shown["findings"])
+
+
+def test_settings_that_cannot_be_used_are_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRAID_POTR", "80")
+    done = CliRunner().invoke(app, ["doctor", "--home", str(tmp_path)])
+    assert done.exit_code == Exit.FAILED
+    assert "BRAID_PORT" in done.stdout
