@@ -32,7 +32,10 @@ async def _completions(scope: Scope, receive: Receive, send: Send) -> None:
     request = Request(scope)
     state = state_of(request)
     principal = await state.authenticator.authenticate(request.headers.get("authorization"), KeyScope.CHAT)
-    asked = decode_request(await _body(receive))
+    body = await _body(receive)
+    if body is None:
+        return
+    asked = decode_request(body)
     with _Presence(receive):
         answer = await state.chat.answer(principal, asked)
         if isinstance(answer, StreamedAnswer):
@@ -80,13 +83,14 @@ async def _send_stream(send: Send, answer: StreamedAnswer) -> None:
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _body(receive: Receive) -> bytes:
+async def _body(receive: Receive) -> bytes | None:
+    """Return the whole body, None if the client left before it was whole."""
     parts: list[bytes] = []
     size = 0
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise PayloadTooLarge("The client left before the request was whole.")
+            return None
         part: bytes = message.get("body", b"")
         size += len(part)
         if size > _BODY_BYTES:

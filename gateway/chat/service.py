@@ -1,5 +1,6 @@
 """The one road that every answer takes."""
 
+import asyncio
 from collections.abc import AsyncGenerator
 
 import structlog
@@ -15,7 +16,7 @@ from gateway.chat.settle import Account
 from gateway.chat.target import Target, Targets
 from gateway.chat.tokens import TokenCounter
 from gateway.db import Database
-from gateway.engines import EngineError, EnginePool, EngineRefused, EngineUnreachable, Lease, Stream
+from gateway.engines import Engine, EngineError, EnginePool, EngineRefused, EngineUnreachable, Lease, Stream
 from gateway.engines.replica import Replica
 from gateway.errors import BadRequest, BraidError, Denied
 from gateway.lifetime import Lifetime
@@ -67,6 +68,9 @@ class ChatService:
         except BraidError as error:
             self._metrics.ended(error.code or "error")
             raise
+        except asyncio.CancelledError:
+            account.settle("abandoned", self._answers, self._metrics)
+            raise
         account.replica = lease.engine.url
         account.answered()
         if request.stream:
@@ -104,7 +108,7 @@ class ChatService:
             except EngineError as error:
                 raise failure or error from failure
             try:
-                return lease, await lease.engine.chat(account.composed.body)
+                return lease, await _begin(lease.engine, account)
             except EngineRefused as error:
                 if account.target.adapter is not None and error.engine_status == 404:
                     lease.missing()
@@ -166,6 +170,18 @@ class ChatService:
             lease.release()
             account.usage = relay.usage or {"completion_tokens": relay.pieces}
             account.settle(outcome, self._answers, self._metrics)
+
+
+async def _begin(engine: Engine, account: Account) -> Stream:
+    """Send the body, and of a stream wait for its first bytes: its headers say nothing yet."""
+    upstream = await engine.chat(account.composed.body)
+    if account.stream:
+        try:
+            await upstream.start()
+        except BaseException:
+            await upstream.aclose()
+            raise
+    return upstream
 
 
 def _question(request: ChatRequest) -> str:

@@ -130,7 +130,7 @@ async def test_one_replica_that_fails_before_its_first_byte_is_a_5xx_to_try_agai
     assert engine.url not in answer.text
 
 
-@pytest.mark.parametrize("fault", [faults.refuse(), faults.status(500)])
+@pytest.mark.parametrize("fault", [faults.refuse(), faults.status(500), faults.cut(0)])
 async def test_another_replica_takes_over_before_the_first_byte(
     settings: Settings, engine: FakeVllm, fault: Fault
 ) -> None:
@@ -141,7 +141,7 @@ async def test_another_replica_takes_over_before_the_first_byte(
         await until(lambda: all(replica.ready for replica in two.state.pool.state()))
         client = await two.tenant("kestrel")
         engine.script(fault)
-        answers = [await client.post(CHAT, json=ASK) for _ in range(2)]
+        answers = [await client.post(CHAT, json=STREAM) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 200]
     assert len(engine.requests()) + len(second.requests()) == 3
 
@@ -197,6 +197,7 @@ async def test_a_client_that_leaves_aborts_the_engine_within_a_second(
     assert aborted is not None
     assert aborted - left < 1
     assert not gateway.state.pool.state()[0].in_flight
+    await until(lambda: b'outcome="abandoned"' in gateway.state.metrics.text())
 
 
 async def test_leaving_lets_a_stream_finish_and_refuses_new_requests(gateway: Gateway, engine: FakeVllm) -> None:
