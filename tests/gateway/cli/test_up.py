@@ -1,0 +1,172 @@
+"""``braid up`` as a program, with a model environment that is a stand-in and an engine that is a fake."""
+
+import asyncio
+import os
+import signal
+import socket
+import stat
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2
+import psutil
+import pytest
+
+from gateway.cli.exits import Exit
+from gateway.cli.profile import Profile
+from gateway.cli.stack.ports import free_ports
+from tests.fakes.peft import write_base
+from tests.fakes.vllm import FakeVllm
+
+ROOT = Path(__file__).parents[3]
+STAND_IN = """#!{python}
+import asyncio, sys
+sys.path.insert(0, {root!r})
+from pathlib import Path
+from tests.fakes.passages import FakePassages
+
+async def retrieve(socket):
+    async with FakePassages(socket):
+        await asyncio.Event().wait()
+
+match sys.argv[1:]:
+    case ["-m", "training", "base-model", *_]:
+        print('{{"directory": "{base}", "made": false}}')
+    case ["-m", "retrieval.worker", "--socket", socket, *_]:
+        asyncio.run(retrieve(Path(socket)))
+"""
+
+
+@pytest.fixture
+def environment(tmp_path: Path, engine: FakeVllm) -> dict[str, str]:
+    base = write_base(tmp_path / "base")
+    python = tmp_path / "python"
+    python.write_text(STAND_IN.format(python=sys.executable, root=str(ROOT), base=base))
+    python.chmod(0o755)
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("BRAID_")},
+        "BRAID_HOME": str(tmp_path / "home"),
+        "BRAID_PORT": str(free_ports("127.0.0.1", 21_000 + os.getpid() % 5000, 1)),
+        "BRAID_MODEL_PYTHON": str(python),
+        "BRAID_ENGINE_URLS": engine.url,
+        "BRAID_BASE_MODEL_NAME": engine.model,
+    }
+
+
+async def start(environment: dict[str, str]) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "gateway.cli", "up"),
+        cwd=ROOT,
+        env=environment,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+@asynccontextmanager
+async def up(environment: dict[str, str]) -> AsyncGenerator[tuple[asyncio.subprocess.Process, str]]:
+    """A Braid that is ready, and what it said until then."""
+    process = await start(environment)
+    assert process.stderr is not None
+    said = ""
+    try:
+        async with asyncio.timeout(60):
+            while "Ctrl-C stops it." not in said:
+                line = await process.stderr.readline()
+                assert line, said
+                said += line.decode()
+        yield process, said
+    finally:
+        if process.returncode is None:
+            process.terminate()
+            await process.communicate()
+
+
+@pytest.mark.e2e
+async def test_up_serves_and_leaves_nothing_behind(environment: dict[str, str], engine: FakeVllm) -> None:
+    home = Path(environment["BRAID_HOME"])
+    async with up(environment) as (process, said):
+        assert "Admin key, shown this once: sk-braid-" in said
+        assert f'"model": "{engine.model}"' in said
+        profile = Profile.load(home)
+        assert profile is not None
+        assert profile.key
+        assert profile.key in said
+        assert stat.S_IMODE(Profile.file(home).stat().st_mode) == 0o600
+        async with httpx2.AsyncClient(base_url=profile.url, timeout=30) as client:
+            body = {"model": engine.model, "messages": [{"role": "user", "content": "Hello"}]}
+            key = {"authorization": f"Bearer {profile.key}"}
+            assert (await client.post("/v1/chat/completions", json=body, headers=key)).status_code == 200
+
+        second = await start(environment)
+        _, complaint = await second.communicate()
+        assert second.returncode == Exit.CONFLICT
+        assert b"running already" in complaint
+        assert b"Traceback" not in complaint
+
+        children = psutil.Process(process.pid).children(recursive=True)
+        assert len(children) == 3
+        process.send_signal(signal.SIGTERM)
+        await process.communicate()
+        assert process.returncode == Exit.OK
+        assert psutil.wait_procs(children, timeout=1)[1] == []
+
+    async with up(environment) as (process, said):
+        assert "Admin key" not in said
+        assert Profile.load(home) == profile
+        process.send_signal(signal.SIGINT)
+        await process.communicate()
+        assert process.returncode == Exit.OK
+
+
+@pytest.mark.e2e
+async def test_a_gateway_that_is_killed_comes_back(environment: dict[str, str], engine: FakeVllm) -> None:
+    async with up(environment):
+        url = f"http://127.0.0.1:{environment['BRAID_PORT']}/healthz"
+        note = Path(environment["BRAID_HOME"]) / "logs" / "gateway.session"
+        killed = note.read_text()
+        psutil.Process(int(killed.split()[0])).kill()
+        async with asyncio.timeout(30), httpx2.AsyncClient() as client:
+            while not (note.exists() and note.read_text() != killed and await _answers(client, url)):
+                await asyncio.sleep(0.1)
+
+
+async def _answers(client: httpx2.AsyncClient, url: str) -> bool:
+    try:
+        return (await client.get(url)).status_code == 200
+    except httpx2.HTTPError:
+        return False
+
+
+@pytest.mark.e2e
+async def test_a_port_in_use_is_a_conflict(environment: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", int(environment["BRAID_PORT"]))):
+        process = await start(environment)
+        _, complaint = await process.communicate()
+    assert process.returncode == Exit.CONFLICT
+    assert b"--port" in complaint
+    assert b"Traceback" not in complaint
+
+
+@pytest.mark.e2e
+async def test_a_retriever_that_cannot_start_is_named_with_its_log(environment: dict[str, str]) -> None:
+    python = Path(environment["BRAID_MODEL_PYTHON"])
+    python.write_text(python.read_text().replace("asyncio.run(retrieve(Path(socket)))", "sys.exit('no embedder')"))
+    process = await start(environment)
+    _, complaint = await asyncio.wait_for(process.communicate(), 60)
+    assert process.returncode == Exit.FAILED
+    assert b"The retriever doesn't start" in complaint
+    assert b"no embedder" in complaint
+    assert b"Traceback" not in complaint
+
+
+@pytest.mark.e2e
+async def test_wrong_settings_are_a_usage_error(environment: dict[str, str]) -> None:
+    process = await start(environment | {"BRAID_POTR": "80"})
+    said, complaint = await process.communicate()
+    assert process.returncode == Exit.USAGE
+    assert b"BRAID_PORT" in complaint
+    assert b"Traceback" not in complaint
+    assert said == b""
