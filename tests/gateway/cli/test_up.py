@@ -129,7 +129,7 @@ async def test_a_gateway_that_is_killed_comes_back(environment: dict[str, str], 
         killed = note.read_text()
         psutil.Process(int(killed.split()[0])).kill()
         async with asyncio.timeout(30), httpx2.AsyncClient() as client:
-            while not (note.exists() and note.read_text() != killed and await _answers(client, url)):
+            while not (note.exists() and note.read_text() != killed and await _answers(client, url)):  # noqa: ASYNC110
                 await asyncio.sleep(0.1)
 
 
