@@ -7,9 +7,12 @@ export PYTHON
 
 BIN := .venv/bin
 MODEL_BIN := .venv-model/bin
-# Tests that need torch or the index: everything in a folder named model, and files that carry the marker.
-MODEL_TESTS := $(shell find tests -path '*/model/*' -name 'test_*.py' 2>/dev/null; \
-	grep -rl --include='test_*.py' 'pytest\.mark\.model' tests 2>/dev/null)
+# What imports torch or the index runs in the second environment: folders named model, and marked files of the strands.
+# A marked test of the gateway starts that environment's programs, and runs in the first one.
+MODEL_FOLDERS := $(shell find tests -type d -name model 2>/dev/null)
+MODEL_FILES := $(filter-out $(MODEL_FOLDERS:%=%/%),$(shell grep -rl --include='test_*.py' 'pytest\.mark\.model' \
+	tests/contract tests/prompts tests/retrieval tests/training 2>/dev/null))
+MODEL_TESTS := $(MODEL_FOLDERS) $(MODEL_FILES)
 PYTEST := -m pytest --durations=15
 
 help: ## Show what there is
@@ -22,12 +25,12 @@ up: env env-model ## Start Braid on this machine
 	@$(BIN)/braid up
 
 test: lint ## Environments, lint, and the whole suite
-	@echo "== tests of the gateway"
+	@echo "== tests without models"
 	@$(BIN)/python $(PYTEST) -m 'not e2e and not model' $(MODEL_TESTS:%=--ignore=%)
-	@echo "== tests with models"
-	@$(MODEL_BIN)/python $(PYTEST) -m 'not e2e' $(sort $(MODEL_TESTS))
-	@echo "== end to end"
-	@$(BIN)/python $(PYTEST) -m 'e2e and not model' $(MODEL_TESTS:%=--ignore=%)
+	@echo "== tests of training and retrieval with models"
+	@$(MODEL_BIN)/python $(PYTEST) $(MODEL_TESTS)
+	@echo "== end to end, on a real engine"
+	@$(BIN)/python $(PYTEST) -m 'e2e or model' $(MODEL_TESTS:%=--ignore=%)
 
 test-fast: env ## The tests that need neither a model nor whole processes
 	@$(BIN)/python $(PYTEST) -m 'not e2e and not model' $(MODEL_TESTS:%=--ignore=%)
