@@ -1,0 +1,56 @@
+"""Real worker processes, killed at each step of their jobs; the index is the one in memory."""
+
+import pytest
+
+from gateway.settings import Settings
+from tests.fakes.retriever import FakeRetriever
+from tests.gateway.vector_stores.conftest import Client
+from tests.gateway.vector_stores.killing import INGEST_STEPS, Reader, killed, text, worker_process
+
+
+@pytest.mark.parametrize("crash_at", INGEST_STEPS)
+async def test_killed_during_an_ingest(kestrel: Client, settings: Settings, crash_at: str) -> None:
+    store = await kestrel.store()
+    await kestrel.put(store, "k.md", text("one"))
+    await kestrel.settle()
+    reader = Reader(kestrel, store)
+    async with reader.asking():
+        put = await kestrel.put(store, "k.md", text("two"))
+        await killed(settings.home, crash_at)
+        published = INGEST_STEPS.index(crash_at) >= INGEST_STEPS.index("ingest-published")
+        assert await reader.ask() == ("two" if published else "one")
+        async with worker_process(settings.home):
+            got = await kestrel.ok("GET", f"/api/vector_stores/{store}/documents/k.md", params={"wait": 30})
+            # Published is live, and the job may still be another worker's to end.
+            assert (got["status"], got["live_version"], got["job"]) == ("completed", 2, put["job"])
+            await kestrel.put(store, "after.md", "The lane goes on.", params={"wait": 30})
+    assert await reader.ask() == "two"
+
+
+@pytest.mark.parametrize("crash_at", ["claimed", "remove-points", "remove-rows", "done"])
+async def test_killed_while_removing(kestrel: Client, settings: Settings, index: FakeRetriever, crash_at: str) -> None:
+    store = await kestrel.store()
+    put = await kestrel.put(store, "k.md", text("one"))
+    await kestrel.settle()
+    await kestrel.ok("DELETE", f"/api/vector_stores/{store}/documents/k.md")
+    await killed(settings.home, crash_at)
+    assert await kestrel.found(store, "kettle") == []
+    async with worker_process(settings.home):
+        await kestrel.put(store, "after.md", "The lane goes on.", params={"wait": 30})
+    assert [point.text for point in index.points] == ["The lane goes on."]
+    await kestrel.fault(404, "GET", f"/v1/files/{put['file_id']}")
+
+
+@pytest.mark.parametrize("crash_at", ["claimed", "drop-points", "drop-rows", "done"])
+async def test_killed_while_dropping_a_store(
+    kestrel: Client, settings: Settings, index: FakeRetriever, crash_at: str
+) -> None:
+    store = await kestrel.store()
+    put = await kestrel.put(store, "k.md", text("one"))
+    await kestrel.settle()
+    await kestrel.ok("DELETE", f"/v1/vector_stores/{store}")
+    await killed(settings.home, crash_at)
+    await kestrel.fault(404, "GET", f"/v1/vector_stores/{store}")
+    await kestrel.settle()
+    assert index.points == []
+    await kestrel.fault(404, "GET", f"/v1/files/{put['file_id']}")
