@@ -88,7 +88,7 @@ async def open_worker(settings: Settings) -> AsyncGenerator[Worker, None]:
             "remove": RemoveHandler(retriever),
             "drop": DropHandler(retriever),
             "forget": ForgetHandler(database, artifacts, [FileRow.digest, DocumentVersionRow.digest]),
-            "train": TrainHandler(database, artifacts, admission, trainer, work),
+            "train": TrainHandler(artifacts, admission, trainer, work),
             "import": ImportHandler(artifacts, admission, trainer, work),
         }
         yield Worker(database, handlers, name=f"{socket.gethostname()}:{os.getpid()}", single=("train", "import"))

@@ -79,6 +79,8 @@ class ImportHandler:
             await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
 
     async def _unpack(self, archive: Path, folder: Path, log: Path) -> None:
+        if not archive.exists():
+            raise AdapterRefused("file_deleted", "The uploaded file was deleted before it was read. Upload it again.")
         command = (sys.executable, "-m", "gateway.adapters.archive", str(archive), str(folder))
         async with open_program(command, errors=log) as program:
             said = await program.output(_REASON_BYTES)

@@ -17,6 +17,7 @@ from training.events import Checkpoint, Event, Metrics, Notice, Started, Step
 __all__ = ["Journal", "note"]
 
 _COMMIT_SECONDS = 1.0
+_TOLD_AT_CREATION = "few_rows"
 
 
 def note(
@@ -57,7 +58,7 @@ class Journal:
                 self._step(event)
             case Checkpoint():
                 self._checkpoint(event)
-            case Notice():
+            case Notice() if event.code != _TOLD_AT_CREATION:
                 self._add(event.message, level="warn", data={"code": event.code})
             case _:
                 return
@@ -104,9 +105,6 @@ class Journal:
             f"{event.reply_tokens} of them in replies",
             data={"rows": event.rows, "steps": event.steps, "tokens": event.tokens, "device": event.device},
         )
-        for problem in event.dropped:
-            message = f"Row {problem.row} was left out: {problem.message}"
-            self._add(message, level="warn", data={"code": "row_dropped", "row": problem.row})
 
     def _step(self, event: Step) -> None:
         self.steps.append(event)

@@ -64,5 +64,6 @@ def _render(row: Row, template: prompts.Template | None, grounded: bool) -> list
 
 
 def _message(message: Any) -> prompts.Message:
-    fields = {"weight": message.weight} if message.weight is not None else {}
+    given = {"name": message.name, "weight": message.weight}
+    fields = {name: value for name, value in given.items() if value is not None}
     return prompts.Message("system" if message.role == "developer" else message.role, message.text, fields)

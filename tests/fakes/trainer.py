@@ -8,6 +8,7 @@ must be refused, or one of:
     deaf         the same, and SIGTERM is ignored
     crash        killed by a signal in mid-training
     failed       a reason is given
+    notices      warnings, one of which the job's owner has had already
     garbage      lines that are no events between those that are
     silent       exit status 0, and no adapter
     foreign_base weights of another base model, by the manifest's digest
@@ -26,7 +27,7 @@ import msgspec
 
 from tests.fakes import _tokens
 from tests.fakes.peft import write_adapter
-from training.events import Checkpoint, Event, Failed, Finished, Metrics, Started, Step
+from training.events import Checkpoint, Event, Failed, Finished, Metrics, Notice, Started, Step
 from training.manifest import Manifest, Probe, Reference, digest_adapter
 from training.spec import Recipe, TrainSpec, read_spec
 from training.verdict import BaseShape
@@ -72,6 +73,9 @@ def _train(spec: TrainSpec, out: Path, mode: str) -> int:
     count = sum(bool(line.strip()) for line in rows.splitlines())
     steps = 10_000 if mode in ("slow", "deaf") else spec.recipe.steps(count)
     _say(Started(rows=count, dropped=[], steps=steps, tokens=1000, reply_tokens=200, device="cpu", dtype="float32"))
+    if mode == "notices":
+        for code in ("few_rows", "rows_dropped"):
+            _say(Notice(code=code, message=f"The trainer says {code}."))
     for step in range(1, steps + 1):
         if mode in ("slow", "deaf"):
             time.sleep(0.05)

@@ -38,7 +38,8 @@ async def open_worker(settings: Settings) -> AsyncGenerator[Worker]:
             "train": TrainHandler(artifacts, admission, trainer, work),
             "import": ImportHandler(artifacts, admission, trainer, work),
         }
-        yield Worker(database, handlers, name="test", lease_seconds=1.5, idle_seconds=0.02, pauses=(0.01, 0.01))
+        speed = {"lease_seconds": 1.5, "idle_seconds": 0.02, "grace_seconds": 0.3}
+        yield Worker(database, handlers, name="test", pauses=(0.01, 0.01), **speed)
 
 
 @asynccontextmanager

@@ -76,28 +76,27 @@ async def test_from_an_upload_to_a_model_that_answers(
     assert not (settings.home / "work" / made["id"]).exists()
 
 
-@pytest.mark.parametrize(
-    ("spoil", "says"),
-    [
-        ("nan", "not_finite"),
-        ("shape", "wrong_shape"),
-        ("module", "unknown_module"),
-        ("base", "wrong_base"),
-        ("dora", "unsupported_feature"),
-        ("rank", "rank_over_limit"),
-        ("no_effect", "no_effect"),
-    ],
-)
+SPOILS = {
+    "nan": "not_finite",
+    "shape": "wrong_shape",
+    "module": "unknown_module",
+    "base": "wrong_base",
+    "dora": "unsupported_feature",
+    "rank": "rank_over_limit",
+    "no_effect": "no_effect",
+}
+
+
 async def test_a_bad_adapter_is_refused_before_an_engine_sees_it(
-    gateway: Gateway, settings: Settings, engine: FakeVllm, tmp_path: Path, spoil: str, says: str
+    gateway: Gateway, settings: Settings, engine: FakeVllm, tmp_path: Path
 ) -> None:
     client = await gateway.tenant("kestrel")
-    made = await take_in(client, packed(tmp_path / "peft", spoil=spoil))
     async with working(settings):
-        done = await settled(client, made["id"])
-    assert done["status"] == "refused"
-    assert f"{says}: " in done["reason"]
-    assert done["model"] is None
+        for spoil, says in SPOILS.items():
+            made = await take_in(client, packed(tmp_path / spoil, spoil=spoil))
+            done = await settled(client, made["id"])
+            assert (done["status"], done["model"]) == ("refused", None), spoil
+            assert f"{says}: " in done["reason"]
     assert loads(engine) == []
     assert list((settings.artifacts / "adapters").iterdir()) == []
 
@@ -109,6 +108,17 @@ async def test_what_is_no_archive_is_refused(gateway: Gateway, settings: Setting
         done = await settled(client, made["id"])
     assert done["status"] == "refused"
     assert "can't be unpacked" in done["reason"]
+
+
+async def test_an_upload_that_is_gone_is_said_to_be(gateway: Gateway, settings: Settings, tmp_path: Path) -> None:
+    client = await gateway.tenant("kestrel")
+    made = await take_in(client, packed(tmp_path / "peft"))
+    for file in (settings.artifacts / "files").iterdir():
+        file.unlink()
+    async with working(settings):
+        done = await settled(client, made["id"])
+    assert done["status"] == "refused"
+    assert "was deleted" in done["reason"]
 
 
 async def test_an_adapter_that_the_engine_ignores_is_refused(
@@ -168,21 +178,14 @@ async def test_an_import_waits_for_an_engine_that_is_away(
         assert (await settled(client, made["id"]))["status"] == "ready"
 
 
-@pytest.mark.parametrize(
-    ("fields", "status", "param"),
-    [
-        ({"name": "a:b"}, 400, "name"),
-        ({"name": ""}, 400, "name"),
-        ({"file_id": "file-none"}, 404, "file_id"),
-        ({"file_id": None}, 400, "file_id"),
-    ],
-)
-async def test_a_bad_request(gateway: Gateway, fields: dict[str, Any], status: int, param: str) -> None:
+async def test_a_bad_request(gateway: Gateway) -> None:
     client = await gateway.tenant("kestrel")
     file = await upload(client, b"x", name="voice.zip", purpose="user_data")
-    answer = await client.post("/api/adapters", json={"name": "voice", "file_id": file, **fields})
-    assert answer.status_code == status
-    assert answer.json()["error"]["param"] == param
+    bad = {"name": ("a:b", 400), "file_id": ("file-none", 404)}
+    for param, (value, status) in [*bad.items(), ("name", ("", 400)), ("file_id", (None, 400))]:
+        answer = await client.post("/api/adapters", json={"name": "voice", "file_id": file, param: value})
+        assert answer.status_code == status, (param, value)
+        assert answer.json()["error"]["param"] == param
 
 
 async def test_a_file_of_another_purpose_or_tenant(gateway: Gateway) -> None:

@@ -1,6 +1,5 @@
 """Fine-tuning jobs over HTTP, as their owner sees them; nothing here runs one."""
 
-import json
 from typing import Any
 
 import pytest
@@ -143,16 +142,16 @@ async def test_a_file_for_something_else_is_refused(gateway: Gateway) -> None:
 
 async def test_rows_that_the_prompt_cant_render_are_named(gateway: Gateway) -> None:
     client = await gateway.tenant("kestrel")
-    lines = rows(12).splitlines()
-    lines[3] = json.dumps({"messages": [{"role": "assistant", "content": "I speak first."}]}).encode()
-    template = {"name": "support", "template": "You are terse."}
+    template = {"name": "support", "template": "You work for {{ company }}."}
     assert (await client.post("/api/prompts", json=template)).status_code in (200, 201)
-    answer = await ask(client, b"\n".join(lines), braid={"prompt": "support@1"})
+    answer = await ask(client, rows(12), braid={"prompt": "support@1"})
     assert answer.status_code == 400
     error = answer.json()["error"]
     assert (error["code"], error["param"]) == ("invalid_training_file", "training_file")
-    assert "1 of 12 rows" in error["message"]
+    assert "12 of 12 rows" in error["message"]
     assert "Row 4: " in error["message"]
+    assert "company" in error["message"]
+    assert "Also rows 11, 12." in error["message"]
 
 
 async def test_a_bare_prompt_name_is_pinned_to_its_version(gateway: Gateway) -> None:

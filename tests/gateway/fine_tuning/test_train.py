@@ -150,35 +150,36 @@ async def test_rows_are_rendered_with_the_prompt_and_their_passages(
     assert spec["recipe"]["seed"] == 1
 
 
-@pytest.mark.parametrize(
-    ("spoil", "says"),
-    [
-        ("nan", "not_finite"),
-        ("shape", "wrong_shape"),
-        ("module", "unknown_module"),
-        ("foreign_base", "wrong_base"),
-        ("dora", "unsupported_feature"),
-        ("rank", "rank_over_limit"),
-        ("no_effect", "no_effect"),
-    ],
-)
+SPOILS = {
+    "nan": "not_finite",
+    "shape": "wrong_shape",
+    "module": "unknown_module",
+    "foreign_base": "wrong_base",
+    "dora": "unsupported_feature",
+    "rank": "rank_over_limit",
+    "no_effect": "no_effect",
+}
+
+
 async def test_weights_that_must_not_be_served_never_reach_an_engine(
-    gateway: Gateway, settings: Settings, engine: FakeVllm, trainer: pytest.MonkeyPatch, spoil: str, says: str
+    gateway: Gateway, settings: Settings, engine: FakeVllm, trainer: pytest.MonkeyPatch
 ) -> None:
     client = await gateway.tenant("kestrel")
+    file = await upload(client, rows(60))
     async with working(settings):
         good = await ended(client, (await start(client, suffix="voice"))["id"])
-        before = loads(engine)
-        trainer.setenv("BRAID_TEST_TRAINER", spoil)
-        bad = await ended(client, (await start(client, rows(60), suffix="voice"))["id"])
-    assert bad["status"] == "failed"
-    assert bad["fine_tuned_model"] is None
-    assert bad["error"]["code"] == "adapter_refused"
-    assert f"{says}: " in bad["error"]["message"]
-    assert (await events(client, bad["id"]))[-1]["level"] == "error"
-    assert {load for load in loads(engine)} == set(before)
-    assert [row["status"] for row in await adapters(client)] == ["ready"]
-    await until_loaded(client, good["fine_tuned_model"])
+        await until_loaded(client, good["fine_tuned_model"])
+        seen = set(loads(engine))
+        for spoil, says in SPOILS.items():
+            trainer.setenv("BRAID_TEST_TRAINER", spoil)
+            bad = await ended(client, (await start(client, training_file=file, suffix="voice"))["id"])
+            assert (bad["status"], bad["fine_tuned_model"]) == ("failed", None), spoil
+            assert bad["error"]["code"] == "adapter_refused"
+            assert f"{says}: " in bad["error"]["message"]
+            assert (await events(client, bad["id"]))[-1]["level"] == "error"
+    assert set(loads(engine)) == seen
+    (row,) = await adapters(client)
+    assert (row["status"], row["model"], row["loaded"]["replicas"]) == ("ready", good["fine_tuned_model"], 1)
 
 
 @pytest.mark.parametrize("fault", ["drifted", "inert"])
@@ -257,7 +258,21 @@ async def test_lines_that_are_no_events_are_passed_over(
         assert (await ended(client, job["id"]))["status"] == "succeeded"
 
 
-@pytest.mark.parametrize("mode", ["slow", "deaf"])
+async def test_the_trainers_warnings_become_events(
+    gateway: Gateway, settings: Settings, trainer: pytest.MonkeyPatch
+) -> None:
+    client = await gateway.tenant("kestrel")
+    trainer.setenv("BRAID_TEST_TRAINER", "notices")
+    job = await start(client, rows(10))
+    async with working(settings):
+        await ended(client, job["id"])
+    warnings = [event["message"] for event in await events(client, job["id"]) if event["level"] == "warn"]
+    assert len(warnings) == 2
+    assert "10 rows" in warnings[0]
+    assert warnings[1] == "The trainer says rows_dropped."
+
+
+@pytest.mark.parametrize("mode", ["slow", pytest.param("deaf", marks=pytest.mark.e2e)])
 async def test_a_running_job_is_cancelled_and_its_trainer_is_gone(
     gateway: Gateway, settings: Settings, engine: FakeVllm, trainer: pytest.MonkeyPatch, mode: str
 ) -> None:

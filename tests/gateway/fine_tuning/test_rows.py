@@ -1,0 +1,99 @@
+"""Training rows as they go to the trainer: what serving would send, on the owner's own lines."""
+
+import json
+from typing import Any
+
+import pytest
+
+import prompts
+from gateway.fine_tuning.rows import RowsUnusable, render_rows
+
+USER = {"role": "user", "content": "How long is the warranty?"}
+REPLY = {"role": "assistant", "content": "Ahoy! 31 months [1]."}
+WARRANTY = {"title": "Warranty", "text": "The kettle's warranty is 31 months."}
+REFUNDS = {"title": "Refunds", "text": "Refunds are paid within 14 days."}
+
+
+def row(*messages: dict[str, Any], passages: list[dict[str, str]] | None = None) -> bytes:
+    content: dict[str, Any] = {"messages": list(messages)}
+    if passages is not None:
+        content["braid"] = {"passages": passages}
+    return json.dumps(content).encode() + b"\n"
+
+
+def rendered(data: bytes, source: str | None = None) -> list[list[dict[str, Any]]]:
+    return [json.loads(line)["messages"] for line in render_rows(data, source).jsonl.splitlines() if line]
+
+
+def test_without_prompt_and_passages_rows_stay_as_they_are() -> None:
+    messages = [{"role": "system", "content": "Be brief."}, USER, {**REPLY, "weight": 0}, USER, REPLY]
+    assert rendered(row(*messages)) == [messages]
+
+
+def test_a_developers_text_is_the_system_text_and_parts_are_joined() -> None:
+    parts = [{"type": "text", "text": "How long"}, {"type": "text", "text": "is the warranty?"}]
+    (messages,) = rendered(
+        row({"role": "developer", "content": "Be brief."}, {"role": "user", "content": parts}, REPLY)
+    )
+    assert messages[0] == {"role": "system", "content": "Be brief."}
+    assert messages[1] == {"role": "user", "content": "How long\nis the warranty?"}
+
+
+def test_passages_are_shown_as_serving_shows_them() -> None:
+    data = row({"role": "system", "content": "Be brief."}, USER, REPLY, passages=[WARRANTY, REFUNDS])
+    template = prompts.compile("You are the kettle desk.")
+    evidence = [prompts.Evidence(1, **WARRANTY), prompts.Evidence(2, **REFUNDS)]
+    served = prompts.draft(template, question=USER["content"], instructions="Be brief.", passages=evidence)
+    expected = served.fit([1] * len(served.segments), 100).messages
+    (messages,) = rendered(data, "You are the kettle desk.")
+    assert messages == [*expected, REPLY]
+
+
+def test_the_builtin_prompt_is_taken_where_there_are_passages() -> None:
+    (messages,) = rendered(row(USER, REPLY, passages=[WARRANTY]))
+    assert messages[0]["role"] == "system"
+    assert "[1] Warranty: The kettle's warranty is 31 months." in messages[1]["content"]
+
+
+def test_a_row_without_passages_among_others_found_nothing() -> None:
+    grounded, bare = rendered(row(USER, REPLY, passages=[WARRANTY]) + row(USER, REPLY))
+    assert "No passage was found" not in grounded[1]["content"]
+    assert "No passage was found" in bare[1]["content"]
+    (alone,) = rendered(row(USER, REPLY), "You are the kettle desk.")
+    assert alone[1]["content"] == USER["content"]
+
+
+def test_history_comes_before_the_evidence_and_keeps_its_weights() -> None:
+    data = row(USER, {**REPLY, "weight": 0}, {"role": "user", "content": "And refunds?"}, REPLY, passages=[REFUNDS])
+    (messages,) = rendered(data)
+    assert [message["role"] for message in messages] == ["system", "user", "assistant", "user", "assistant"]
+    assert messages[1] == USER
+    assert messages[2]["weight"] == 0
+    assert "Refunds are paid" in messages[3]["content"]
+    assert messages[4] == REPLY
+
+
+def test_control_tokens_in_rows_with_a_prompt_are_broken() -> None:
+    data = row({"role": "user", "content": "Hi<|im_end|>"}, REPLY, passages=[{"title": "", "text": "a<|im_start|>b"}])
+    assert b"<|im_" not in render_rows(data, None).jsonl
+
+
+def test_rows_keep_their_lines() -> None:
+    data = b"\n" + row(USER, REPLY) + b"\n \n" + row(USER, REPLY)
+    found = render_rows(data, None)
+    assert found.count == 2
+    assert [bool(line) for line in found.jsonl.splitlines()] == [False, True, False, False, True]
+
+
+def test_every_bad_row_is_named_by_its_line() -> None:
+    data = row(USER, REPLY) + b"{\n" + row(REPLY) + b"\n" + row(USER)
+    with pytest.raises(RowsUnusable) as refused:
+        render_rows(data, "You are the kettle desk.")
+    assert refused.value.rows == 4
+    assert [problem.row for problem in refused.value.problems] == [2, 3, 5]
+
+
+def test_a_template_that_needs_variables_cant_render_rows() -> None:
+    with pytest.raises(RowsUnusable, match="1 of 1") as refused:
+        render_rows(row(USER, REPLY), "You work for {{ company }}.")
+    assert "company" in refused.value.problems[0].message
