@@ -63,11 +63,12 @@ def write_spec(work: Path, order: Order, base: BaseModel, *, max_rank: int) -> P
     if order.validation_file and validation:
         _write_rows(order.validation_file, order.prompt, validation)
     asked = order.hyperparameters
+    multiplier = asked["learning_rate_multiplier"]
     recipe = Recipe.for_rows(
         count,
         epochs=asked["n_epochs"],
         batch_size=asked["batch_size"],
-        learning_rate_multiplier=asked["learning_rate_multiplier"],
+        learning_rate_multiplier=None if multiplier == "auto" else multiplier,
         seed=order.seed,
     )
     spec = TrainSpec(

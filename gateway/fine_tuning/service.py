@@ -79,7 +79,7 @@ class FineTuningService:
                 training_file=request.training_file,
                 validation_file=request.validation_file,
                 result_files=[],
-                hyperparameters=_numbers(asked, rows),
+                hyperparameters=_chosen(asked, rows),
                 suffix=request.suffix,
                 seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
                 meta=request.metadata or {},
@@ -197,13 +197,13 @@ def _supported(request: JobRequest, base: str) -> Hyperparameters:
     return (supervised.hyperparameters if supervised else None) or request.hyperparameters or Hyperparameters()
 
 
-def _numbers(asked: Hyperparameters, rows: int) -> dict[str, int | float]:
+def _chosen(asked: Hyperparameters, rows: int) -> dict[str, int | float | str]:
     suited = Recipe.for_rows(rows)
-    multiplier = asked.learning_rate_multiplier
     return {
         "n_epochs": suited.epochs if asked.n_epochs == "auto" else asked.n_epochs,
         "batch_size": suited.batch_size if asked.batch_size in ("auto", None) else asked.batch_size,
-        "learning_rate_multiplier": suited.learning_rate_multiplier if multiplier == "auto" else multiplier,
+        # Stays "auto" where it was: OpenAI's published schema, read as the JSON Schema of today, has no place for 1.
+        "learning_rate_multiplier": asked.learning_rate_multiplier,
     }
 
 
