@@ -16,6 +16,7 @@ from training.dataset import Problem
 __all__ = ["TrainingFiles", "describe"]
 
 _SHOWN_PROBLEMS = 10
+_MOST_BYTES = 64 << 20  # some 50,000 rows with passages; they are held in memory while they are rendered
 
 
 class TrainingFiles:
@@ -37,13 +38,20 @@ class TrainingFiles:
 
         Raises:
             NotFound: The tenant has no such file.
-            BadRequest: It was uploaded for something else, or has bad rows; the message has their numbers.
+            BadRequest: It was uploaded for something else, is too large, or has bad rows; the message has their numbers.
         """
         file = await self._files.get(file_id, param=param)
         if file.purpose != "fine-tune":
             raise BadRequest(
                 f"The file {file_id!r} has the purpose {file.purpose!r}. Upload it again with the purpose 'fine-tune'.",
                 param=param,
+            )
+        if file.bytes > _MOST_BYTES:
+            raise BadRequest(
+                f"The file {file_id!r} has {file.bytes} bytes, and {_MOST_BYTES} are the most that one job takes. A style "
+                "is learnt from hundreds of rows: choose the best ones.",
+                param=param,
+                code="file_too_large",
             )
         path = self._artifacts.file(file.digest)
         source = prompt.template if prompt else None

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from gateway.files import FileRow
 from tests.fakes.trainer import rows
 from tests.gateway.conftest import Gateway
 from tests.gateway.tuning import JOBS, ask, events, retrieve, start, upload
@@ -138,6 +139,19 @@ async def test_a_file_for_something_else_is_refused(gateway: Gateway) -> None:
     answer = await ask(client, training_file=file)
     assert answer.status_code == 400
     assert "'fine-tune'" in answer.json()["error"]["message"]
+
+
+async def test_a_file_of_more_than_64_mib_is_refused_unread(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    file = await upload(client, rows(50))
+    async with gateway.state.database.begin() as session:
+        row = await session.get(FileRow, file)
+        assert row is not None
+        row.bytes = (64 << 20) + 1
+        gateway.state.artifacts.remove_file(row.digest)
+    answer = await ask(client, training_file=file)
+    assert answer.status_code == 400
+    assert answer.json()["error"]["code"] == "file_too_large"
 
 
 async def test_rows_that_the_prompt_cant_render_are_named(gateway: Gateway) -> None:
