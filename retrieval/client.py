@@ -117,7 +117,12 @@ class Retriever:
     ) -> _Result:
         connection = await self._connect()
         answer = await connection.call(method, body, silence=silence, progress=progress)
-        return msgspec.msgpack.decode(answer, type=result)
+        try:
+            return msgspec.msgpack.decode(answer, type=result)
+        except msgspec.DecodeError as error:
+            raise RetrieverFailed(
+                f"The retriever's answer to '{method}' isn't understood ({error}): it runs another version. Restart it."
+            ) from error
 
     async def _connect(self) -> Connection:
         async with self._connecting:

@@ -29,7 +29,7 @@ from retrieval.errors import RetrieverError, RetrieverFailed
 from retrieval.index import Index, Report
 from retrieval.passages import Ingest, IngestProgress, SearchQuery
 
-__all__ = ["SocketUnusable", "serve"]
+__all__ = ["SocketUnusable", "claim", "serve"]
 
 _Body = TypeVar("_Body")
 _Handler = Callable[[Raw, Report], Awaitable[object]]
@@ -76,7 +76,7 @@ def _listen(path: Path) -> socket.socket:
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = os.umask(0o177)
     try:
-        _remove_stale(path)
+        claim(path)
         listening.bind(str(path))
     except OSError as error:
         listening.close()
@@ -91,8 +91,12 @@ def _listen(path: Path) -> socket.socket:
     return listening
 
 
-def _remove_stale(path: Path) -> None:
-    """Remove the socket that a killed retriever left; refuse when one still answers."""
+def claim(path: Path) -> None:
+    """Remove the socket that a killed retriever left.
+
+    Raises:
+        SocketUnusable: A retriever answers there.
+    """
     if not path.is_socket():
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:

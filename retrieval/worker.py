@@ -16,7 +16,7 @@ from qdrant_client import AsyncQdrantClient
 
 from retrieval.embedder import Embedder, EmbedderMissing, load_embedder
 from retrieval.index import Index
-from retrieval.server import SocketUnusable, serve
+from retrieval.server import SocketUnusable, claim, serve
 from retrieval.sparse import KeywordEncoder
 from retrieval.stores import Store
 from retrieval.stores.edge import EdgeStore, IndexLocked
@@ -53,6 +53,7 @@ async def _run(socket: Path, data: Path, embedder_source: str | None, qdrant_url
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    claim(socket)  # Before the model: a mistaken second start should say so at once.
     embedder = await asyncio.to_thread(load_embedder, embedder_source)
     async with _opened(data, embedder, qdrant_url) as store:
         index = Index(store, embedder)

@@ -187,6 +187,12 @@ async def test_a_peer_that_speaks_something_else_is_unavailable(tmp_path: Path) 
             await retriever.ready()
 
 
+async def test_an_answer_of_another_version_is_a_failure_that_says_so(peer: Peer, retriever: Retriever) -> None:
+    peer.answer = lambda _: [("result", {"embedder": 1})]
+    with pytest.raises(RetrieverFailed, match="another version"):
+        await retriever.ready()
+
+
 @pytest.mark.parametrize(
     ("method", "arguments"),
     [

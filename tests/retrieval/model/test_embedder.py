@@ -31,12 +31,13 @@ def test_a_text_has_the_same_vector_alone_and_in_a_batch(packaged: SentenceEmbed
 
 
 def test_token_offsets_are_where_tokens_start_also_beyond_the_window(packaged: SentenceEmbedder) -> None:
-    text = "Kettles — große Kessel! " * 200
+    text = "Kettle — große Kessel! " * 200
     offsets = packaged.token_offsets(text)
     assert len(offsets) > packaged.window
     assert offsets == sorted(offsets)
-    assert {text[offset] for offset in offsets} <= set("KettlsKegroßeKessel!—") | set(text)
-    assert offsets[:2] == [0, text.index("ttles")] or text[offsets[0] : offsets[1]].strip() == "Kettles"
+    assert {"K", "—", "g", "!"} <= {text[offset] for offset in offsets}
+    assert not any(text[offset].isspace() for offset in offsets)
+    assert text[offsets[0] : offsets[1]].strip() == "Kettle"
 
 
 def test_identity_is_the_models_not_the_folders(packaged: SentenceEmbedder, tmp_path: Path) -> None:
