@@ -1,5 +1,6 @@
 """The command that runs vLLM on this machine: what it serves, and the settings that the hardware asks for."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,10 @@ from gateway.engines.errors import EngineError
 from gateway.engines.hardware import Hardware
 from gateway.processes import Child, Command
 
-__all__ = ["LocalEngine"]
+__all__ = ["PLUGIN", "LocalEngine"]
+
+PLUGIN = Path(__file__).with_name("vllm_plugin")
+"""Folder with the plugin that mends vLLM's LoRA on the CPU; it belongs on the engine's PYTHONPATH."""
 
 # Longer contexts than these cost memory before anybody uses them; a longer one is a case for an engine of one's own.
 _LONGEST_ON_CPU = 8_192
@@ -79,7 +83,7 @@ class LocalEngine:
             "PYTHONUNBUFFERED": "1",
         }
         if not hardware.cuda:
-            environment |= _cpu_environment(hardware)
+            environment |= _cpu_environment(hardware, inherited.get("PYTHONPATH"))
         return Command([*self._program(hardware), *self._options(hardware)], environment)
 
     def _program(self, hardware: Hardware) -> list[str]:
@@ -108,8 +112,9 @@ class LocalEngine:
         return [*(word for pair in options.items() for word in pair), *switches]
 
 
-def _cpu_environment(hardware: Hardware) -> dict[str, str]:
+def _cpu_environment(hardware: Hardware, python_path: str | None) -> dict[str, str]:
     return {
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(PLUGIN), python_path))),
         "VLLM_CPU_KVCACHE_SPACE": str(_CPU_CACHE_GIB),
         # vLLM's own choice ("auto") leaves one of two cores idle.
         "VLLM_CPU_OMP_THREADS_BIND": ",".join(map(str, hardware.cores)),

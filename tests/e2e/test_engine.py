@@ -8,6 +8,7 @@ import socket
 import subprocess
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import psutil
@@ -92,7 +93,8 @@ class Running:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def running(base: Path, wanted: Wanted, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
-    local = LocalEngine(PYTHON, base, "base", free_port())
+    # With as many adapters as slots the last slot is taken, which is what a base model's request must not see.
+    local = LocalEngine(PYTHON, base, "base", free_port(), adapters_at_once=2)
     async with open_session() as session:
         engine = VllmEngine(local.url, session, Timeouts(control=30))
         child = local.child(Hardware.detect(), session, tmp_path_factory.mktemp("run"), os.environ)
@@ -163,7 +165,8 @@ async def test_requests_in_one_batch_keep_to_their_own_weights(running: Running,
     alone = {name: await running.engine.logprobs(name, probe.tokens, probe.start) for name in set(names)}
     together = await asyncio.gather(*(running.engine.logprobs(name, probe.tokens, probe.start) for name in names))
     for name, scores in zip(names, together, strict=True):
-        assert scores == pytest.approx(alone[name], abs=0.3), name
+        # Rounding in bfloat16 depends on what shares the batch; the adapters differ from the base by half a nat.
+        assert fmean(abs(a - b) for a, b in zip(scores, alone[name], strict=True)) < 0.1, name
 
 
 async def test_killing_the_server_ends_its_workers_and_all_comes_back(

@@ -1,0 +1,49 @@
+"""Run in the engine's environment: the plugin's arithmetic against plain products, row by row, called as vLLM does."""
+
+import importlib
+from importlib.metadata import entry_points
+
+import torch
+
+SLOTS, TOKENS, WIDTH, OUT, RANK = 3, 24, 40, 56, 8
+
+
+def expected(inputs, down, up, indices, scaling, before, offset=0):
+    wanted = before.clone()
+    for row, slot in enumerate(indices.tolist()):
+        if slot >= 0:
+            change = scaling * (inputs[row] @ down[slot, 0].T) @ up[slot, 0].T
+            wanted[row, offset : offset + up.shape[2]] += change
+    return wanted
+
+
+def main() -> None:
+    (found,) = [entry for entry in entry_points(group="vllm.general_plugins") if entry.name == "braid"]
+    theirs = importlib.import_module("vllm.lora.punica_wrapper.punica_cpu")
+    original = theirs.bgmv_shrink
+    found.load()()
+    assert theirs.bgmv_shrink is not original
+    torch.manual_seed(0)
+    down, up = torch.randn(SLOTS, 1, RANK, WIDTH), torch.randn(SLOTS, 1, OUT, RANK)
+    inputs, before = torch.randn(TOKENS, WIDTH), torch.randn(TOKENS, OUT + 10)
+    for pattern in ([0], [-1], [0, 1, -1, 2], [2, -1]):
+        indices = torch.tensor((pattern * TOKENS)[:TOKENS])
+        buffer, output = torch.full((TOKENS, RANK), 9.0), before.clone()
+        theirs.bgmv_shrink(inputs, down, buffer, indices, 2.0)
+        theirs.bgmv_expand_slice(buffer, up, output, indices, 10, OUT, True)
+        torch.testing.assert_close(output, expected(inputs, down, up, indices, 2.0, before, 10), rtol=1e-4, atol=1e-4)
+        output = before.clone()
+        theirs.bgmv_expand(buffer, up, output, indices, True)
+        torch.testing.assert_close(output, expected(inputs, down, up, indices, 2.0, before), rtol=1e-4, atol=1e-4)
+    # Three requests of 10, 4 and 10 tokens, the middle one to the base model.
+    lengths, slots = torch.tensor([10, 4, 10]), torch.tensor([1, -1, 0])
+    runs = (torch.tensor([0, 10, 14]), lengths, slots, 3, 10, TOKENS)
+    buffer, output = torch.zeros(TOKENS, RANK), before.clone()
+    theirs.sgmv_shrink(inputs, down, buffer, *runs, 0.5)
+    theirs.sgmv_expand_slice(buffer, up, output, *runs, 0, OUT, True)
+    indices = torch.repeat_interleave(slots, lengths)
+    torch.testing.assert_close(output, expected(inputs, down, up, indices, 0.5, before), rtol=1e-4, atol=1e-4)
+
+
+if __name__ == "__main__":
+    main()
