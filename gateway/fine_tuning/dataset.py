@@ -38,7 +38,7 @@ class TrainingFiles:
 
         Raises:
             NotFound: The tenant has no such file.
-            BadRequest: It was uploaded for something else, is too large, or has bad rows; the message has their numbers.
+            BadRequest: It was uploaded for something else, is too large, or has bad rows (the message numbers them).
         """
         file = await self._files.get(file_id, param=param)
         if file.purpose != "fine-tune":
@@ -48,8 +48,8 @@ class TrainingFiles:
             )
         if file.bytes > _MOST_BYTES:
             raise BadRequest(
-                f"The file {file_id!r} has {file.bytes} bytes, and {_MOST_BYTES} are the most that one job takes. A style "
-                "is learnt from hundreds of rows: choose the best ones.",
+                f"The file {file_id!r} has {file.bytes} bytes, and {_MOST_BYTES} are the most that one job takes. A "
+                "style is learnt from hundreds of rows: choose the best ones.",
                 param=param,
                 code="file_too_large",
             )
