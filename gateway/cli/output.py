@@ -11,12 +11,16 @@ from rich.table import Table
 
 __all__ = ["AsJson", "print_json", "print_table", "print_text", "say", "talk"]
 
+_WIDTH = 110  # of a log, where no terminal says how wide it is
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def talk() -> Console:
     """The terminal for people; plain lines when it is none."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    # Without emoji: an adapter's name such as ft:base:kestrel:house:… has a part between colons.
+    width = None if sys.stderr.isatty() else _WIDTH
+    return Console(stderr=True, highlight=False, soft_wrap=True, emoji=False, width=width)
 
 
 def say(text: str) -> None:
@@ -43,4 +47,4 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
     table = Table(*columns, box=None, pad_edge=False, header_style="bold")
     for row in rows:
         table.add_row(*map(str, row))
-    Console(highlight=False).print(table)
+    Console(highlight=False, emoji=False).print(table)

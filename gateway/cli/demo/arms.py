@@ -13,13 +13,26 @@ __all__ = ["Answer", "Arm", "ask"]
 
 
 class Arm(StrEnum):
-    """A way of asking; its value is its name in the report."""
+    """A way of asking; its value is its key in the report."""
 
     BASE = "base"
-    GUIDE = "base + style guide"
-    STYLE = "style only"
-    FACTS = "facts only"
+    GUIDE = "guide"
+    STYLE = "style"
+    FACTS = "facts"
     BOTH = "both"
+
+    @property
+    def label(self) -> str:
+        return _TITLES[self]
+
+
+_TITLES = {
+    Arm.BASE: "base",
+    Arm.GUIDE: "base + style guide",
+    Arm.STYLE: "style only",
+    Arm.FACTS: "facts only",
+    Arm.BOTH: "both",
+}
 
 
 class Answer(msgspec.Struct, frozen=True):

@@ -61,7 +61,7 @@ async def examine(accounts: list[Account], base: str, progress: ProgressLine) ->
     async def one(account: Account, question: Question, arm: Arm, *, timed: bool) -> None:
         answer = await ask(account, arm, question.question, base)
         marked.append(_mark(account, question, arm, answer, timed))
-        progress.at(len(marked), everything, f"{account.tenant.name}, {arm}")
+        progress.at(len(marked), everything, f"{account.tenant.name}, {arm.label}")
 
     for asked in alone:
         await one(*asked, timed=True)

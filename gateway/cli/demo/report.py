@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from rich.table import Table
 
+from gateway.cli.demo.arms import Arm
 from gateway.cli.demo.edit import EditOutcome
 from gateway.cli.demo.estimate import Estimate
 from gateway.cli.demo.exam import ArmResult, Marked, shortfalls
@@ -58,10 +59,10 @@ def show_table(results: dict[str, ArmResult], title: str) -> None:
     """Print one line a way of asking."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in ("asked", "style", "facts", "cited right", "prompt tokens", "first token", "latency", "n"):
-        table.add_column(column, justify="left" if column == "asked" else "right", no_wrap=True)
+        table.add_column(column, justify="left" if column == "asked" else "right")
     for name, result in results.items():
         table.add_row(
-            name,
+            Arm(name).label,
             _figure(result.style),
             _figure(result.facts),
             _figure(result.cited) if result.cited else "–",

@@ -6,6 +6,7 @@ import pytest
 
 from gateway.cli.exits import CliError, Exit
 from gateway.cli.options import connection
+from gateway.cli.output import talk
 from gateway.cli.profile import Profile
 
 
@@ -51,3 +52,8 @@ def test_a_damaged_profile_counts_as_none(tmp_path: Path) -> None:
     Profile("http://saved:1", "saved").save(tmp_path)
     Profile.file(tmp_path).write_text("{")
     assert Profile.load(tmp_path) is None
+
+
+def test_names_between_colons_stay_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+    talk().print("ft:base:kestrel:house:15f0a568", markup=False)
+    assert capsys.readouterr().err == "ft:base:kestrel:house:15f0a568\n"

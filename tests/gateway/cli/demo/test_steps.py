@@ -42,13 +42,13 @@ async def working(gateway: Gateway, settings: Settings) -> AsyncIterator[None]:
 
 @pytest.fixture
 def cast() -> tuple[Tenant, Tenant]:
-    """The demo's tenants with the documents that a fake index can read, and few questions."""
+    """The demo's tenants with few questions, and the documents that they are about."""
     both = tenants()
     for tenant in both:
-        readable = [document for document in tenant.documents if document.key.endswith(".md")]
-        tenant.__dict__["documents"] = readable
-        keys = {document.key for document in readable}
-        tenant.__dict__["questions"] = [one for one in tenant.questions if one.document in keys][:4]
+        asked = [one for one in tenant.questions if one.document.endswith(".md")][:4]
+        keys = {tenant.edit.document, *(one.document for one in asked)}
+        tenant.__dict__["documents"] = [document for document in tenant.documents if document.key in keys]
+        tenant.__dict__["questions"] = asked
     return both
 
 
