@@ -11,7 +11,7 @@ from rich.table import Table
 
 __all__ = ["AsJson", "print_json", "print_table", "print_text", "say", "talk"]
 
-_WIDTH = 110  # of a log, where no terminal says how wide it is
+_WIDTH = 120  # of a log, where no terminal says how wide it is
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
