@@ -102,10 +102,9 @@ def conversations(material: Material, count: int) -> list[Conversation]:
             break
         family, subject, question = _new_question(material, kind, random, asked)
         asked.add(question)
-        if number % _NO_ANSWER_EVERY == _NO_ANSWER_EVERY - 1:
-            rows.append(
-                _without_answer(material, kind, question, random, nothing_found=number % (2 * _NO_ANSWER_EVERY) > 12)
-            )
+        turn, place = divmod(number, _NO_ANSWER_EVERY)
+        if place == _NO_ANSWER_EVERY - 1:
+            rows.append(_without_answer(material, kind, question, random, nothing_found=turn % 2 == 1))
         else:
             rows.append(_with_answer(material, kind, family, subject, question, random))
     return rows
