@@ -39,7 +39,7 @@ lint: env env-model ## ruff, pyright strict on both environments' code, import d
 	@echo "== lint"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
-	@$(BIN)/pyright
+	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/pyright --pythonpath $(MODEL_BIN)/python training retrieval
 	@$(BIN)/lint-imports
 

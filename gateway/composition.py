@@ -64,7 +64,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
             reconciler=reconciler,
             retriever=retriever,
             answers=answers,
-            chat=ChatService(database, pool, retriever, counter, answers, metrics, lifetime),
+            chat=ChatService(database, pool, reconciler, retriever, counter, answers, metrics, lifetime),
             metrics=metrics,
             lifetime=lifetime,
         )

@@ -62,6 +62,17 @@ class Artifacts:
         if not target.exists():
             staging = Path(tempfile.mkdtemp(dir=self.root / "incoming"))
             shutil.copytree(folder, staging / "adapter")
+            for path in [*(staging / "adapter").rglob("*"), staging / "adapter"]:
+                _sync(path)
             os.replace(staging / "adapter", target)
             staging.rmdir()
         return target
+
+
+def _sync(path: Path) -> None:
+    """Make sure that a file's or folder's content survives a power cut, before a name promises it."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -16,7 +16,17 @@ from gateway.chat.settle import Account
 from gateway.chat.target import Target, Targets
 from gateway.chat.tokens import TokenCounter
 from gateway.db import Database
-from gateway.engines import Engine, EngineError, EnginePool, EngineRefused, EngineUnreachable, Lease, Stream
+from gateway.engines import (
+    AdapterNotLoaded,
+    Engine,
+    EngineError,
+    EnginePool,
+    EngineRefused,
+    EngineUnreachable,
+    Lease,
+    Reconciler,
+    Stream,
+)
 from gateway.engines.replica import Replica
 from gateway.errors import BadRequest, BraidError, Denied
 from gateway.lifetime import Lifetime
@@ -29,6 +39,8 @@ __all__ = ["ChatService"]
 
 _log = structlog.get_logger()
 
+_ADAPTER_PATIENCE_SECONDS = 10.0
+
 
 class ChatService:
     """Resolve → retrieve → compose → pick → relay → settle."""
@@ -37,6 +49,7 @@ class ChatService:
         self,
         database: Database,
         pool: EnginePool,
+        reconciler: Reconciler,
         retriever: Retriever,
         counter: TokenCounter,
         answers: AnswerLog,
@@ -45,6 +58,7 @@ class ChatService:
     ) -> None:
         self._database = database
         self._pool = pool
+        self._reconciler = reconciler
         self._retriever = retriever
         self._counter = counter
         self._answers = answers
@@ -104,7 +118,7 @@ class ChatService:
         failure: EngineError | None = None
         while True:
             try:
-                lease = self._pool.pick(account.target.adapter, tried)
+                lease = await self._pick(account.target.adapter, tried)
             except EngineError as error:
                 raise failure or error from failure
             try:
@@ -127,6 +141,16 @@ class ChatService:
                 raise failure
             tried.append(lease.replica)
             _log.warning("replica_failed_before_first_byte", answer=account.id, reason=failure.detail)
+
+    async def _pick(self, adapter: str | None, tried: list[Replica]) -> Lease:
+        """Pick a replica; an adapter that is just being loaded, or again after a restart, is waited for a little."""
+        try:
+            return self._pool.pick(adapter, tried)
+        except AdapterNotLoaded as missing:
+            if tried:
+                raise
+            await self._reconciler.resident(missing.name, _ADAPTER_PATIENCE_SECONDS)
+            return self._pool.pick(adapter)
 
     async def _whole(self, account: Account, lease: Lease, upstream: Stream) -> bytes:
         outcome = "abandoned"
