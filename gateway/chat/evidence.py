@@ -9,8 +9,9 @@ import structlog
 import prompts
 from gateway.assistants.release import RetrievalSpec
 from gateway.errors import Unavailable
-from retrieval.client import Retriever, RetrieverFailed, RetrieverUnavailable
-from retrieval.passages import Passage, SearchQuery
+from gateway.vector_stores.search import Epochs, search
+from retrieval.client import Retriever
+from retrieval.passages import Passage
 
 __all__ = ["NO_EVIDENCE", "Evidence", "find_evidence"]
 
@@ -45,31 +46,24 @@ def title_of(passage: Passage) -> str:
 
 
 async def find_evidence(
-    retriever: Retriever, tenant: str, spec: RetrievalSpec, stores: tuple[dict[str, int], list[str]], question: str
+    retriever: Retriever, tenant: str, spec: RetrievalSpec, stores: Epochs, question: str
 ) -> Evidence:
-    """Ask the release's stores, given their epochs and the documents that must not answer any more.
+    """Ask the release's stores.
 
     Raises:
         Unavailable: The retriever can't answer and the release's mode is ``required``.
     """
-    epochs, excluded = stores
-    query = SearchQuery(
-        tenant=tenant,
-        stores=epochs,
-        text=question,
-        limit=spec.top_k,
-        score_threshold=spec.score_threshold or None,
-        exclude=excluded,
-    )
+    epochs, _ = stores
+    threshold = spec.score_threshold or None
     try:
-        passages = await retriever.search(query)
-    except (RetrieverUnavailable, RetrieverFailed) as error:
+        passages = await search(retriever, tenant, stores, [question], limit=spec.top_k, score_threshold=threshold)
+    except Unavailable as error:
         if spec.mode == "required":
             raise Unavailable(
                 "The documents can't be searched now, and this assistant doesn't answer without them. Try again.",
                 retry_after=2,
                 code="retrieval_unavailable",
             ) from error
-        _log.warning("retrieval_degraded", tenant=tenant, reason=str(error))
+        _log.warning("retrieval_degraded", tenant=tenant, reason=str(error.__cause__))
         return Evidence("unavailable", (), epochs)
     return Evidence("found" if passages else "nothing_found", tuple(passages), epochs)
