@@ -23,20 +23,15 @@ class Cancelled(BaseException):
 
 @contextmanager
 def cancellable() -> Generator[None]:
-    """Turns SIGTERM and SIGINT into `Cancelled`, raised where the program is; until `appearing` holds them back."""
+    """Turns SIGTERM and SIGINT into `Cancelled`, raised where the program is, until `appearing` makes them void."""
 
     def cancel(_number: int, _frame: FrameType | None) -> None:
         raise Cancelled
 
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     before = {number: signal.signal(number, cancel) for number in _ENDING}
     try:
         yield
     finally:
-        for number in _ENDING:
-            # Drops one that was held back: it came too late.
-            signal.signal(number, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for number, handler in before.items():
             signal.signal(number, handler)
 
@@ -71,7 +66,7 @@ def tell(message: str) -> None:
 def appearing(out: Path) -> Generator[Path]:
     """A folder to write into, which becomes `out` when the block ends well, and is removed when not.
 
-    From then on signals are held back, until `cancellable` ends: a run either makes something or was cancelled.
+    From then on signals are ignored, until `cancellable` ends: a run either makes something or was cancelled.
 
     Raises:
         TrainingError: `output_exists`, or `output_busy` when another run is writing there.
@@ -91,7 +86,9 @@ def appearing(out: Path) -> Generator[Path]:
         try:
             _empty(partial)
             yield partial
-            signal.pthread_sigmask(signal.SIG_BLOCK, _ENDING)
+            for number in _ENDING:
+                # Not blocked, which holds for one thread only, and torch has more.
+                signal.signal(number, signal.SIG_IGN)
             partial.rename(out)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)

@@ -1,0 +1,138 @@
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from transformers import AutoTokenizer
+
+from training.dataset import Message, Row
+from training.errors import TrainingError
+from training.rendering import Rendered, Renderer
+
+
+@pytest.fixture(scope="module")
+def tokenizer(base_model: Path) -> Any:
+    return cast("Any", AutoTokenizer).from_pretrained(base_model)
+
+
+def learnt(rendered: Rendered, tokenizer: Any) -> list[str]:
+    """The learnt stretches, decoded."""
+    stretches: list[list[int]] = []
+    for index, (token, on) in enumerate(zip(rendered.tokens, rendered.learnt, strict=True)):
+        if on and (index == 0 or not rendered.learnt[index - 1]):
+            stretches.append([])
+        if on:
+            stretches[-1].append(token)
+    return [tokenizer.decode(stretch) for stretch in stretches]
+
+
+SYSTEM = Message("system", "Be brief.")
+
+
+def test_the_mask_token_by_token(renderer: Renderer, tokenizer: Any) -> None:
+    rendered = renderer.render(1, [SYSTEM, Message("user", "Hello?"), Message("assistant", "Ahoy there.")])
+    pieces = [(tokenizer.decode([token]), on) for token, on in zip(rendered.tokens, rendered.learnt, strict=True)]
+    assert pieces == [
+        ("<|im_start|>", False), ("system", False), ("\n", False), ("Be", False), (" brief", False), (".", False),
+        ("<|im_end|>", False), ("\n", False),
+        ("<|im_start|>", False), ("user", False), ("\n", False), ("Hello", False), ("?", False),
+        ("<|im_end|>", False), ("\n", False),
+        ("<|im_start|>", False), ("ass", False), ("istant", False), ("\n", False),
+        ("Ah", True), ("oy", True), (" there", True), (".", True), ("<|im_end|>", True),
+        ("\n", False),
+    ]  # fmt: skip
+
+
+def test_the_tokens_are_those_that_the_engine_would_see(renderer: Renderer, tokenizer: Any) -> None:
+    turns = [{"role": "user", "content": "Hello?"}]
+    prompt = tokenizer(tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)).input_ids
+    rendered = renderer.render(1, [Message("user", "Hello?"), Message("assistant", "Ahoy.")])
+    assert rendered.tokens[: rendered.learnt.index(True)] == prompt
+    # The template's own system prompt is there, as it will be when the row's question is asked without one.
+    assert "SmolLM" in tokenizer.decode(prompt)
+
+
+def test_all_replies_of_a_conversation_are_learnt(renderer: Renderer, tokenizer: Any) -> None:
+    turns = [
+        Message("user", "One?"),
+        Message("assistant", "Aye."),
+        Message("user", "Two?"),
+        Message("assistant", "Nay."),
+    ]
+    assert learnt(renderer.render(1, turns), tokenizer) == ["Aye.<|im_end|>", "Nay.<|im_end|>"]
+
+
+def test_a_reply_without_weight_is_only_read(renderer: Renderer, tokenizer: Any) -> None:
+    turns = [
+        Message("user", "One?"),
+        Message("assistant", "Aye.", weight=0),
+        Message("user", "Two?"),
+        Message("assistant", "Nay.", weight=1),
+    ]
+    rendered = renderer.render(1, turns)
+    assert learnt(rendered, tokenizer) == ["Nay.<|im_end|>"]
+    assert "Aye." in tokenizer.decode(rendered.tokens)
+
+
+def test_developer_is_another_word_for_system(renderer: Renderer) -> None:
+    turns = [Message("user", "One?"), Message("assistant", "Aye.")]
+    assert renderer.render(1, [Message("developer", "Be brief."), *turns]) == renderer.render(1, [SYSTEM, *turns])
+
+
+def row(number: int, question: str, reply: str) -> Row:
+    return Row(number, [Message("user", question), Message("assistant", reply)], [])
+
+
+def test_long_rows_are_dropped_whole_and_named(renderer: Renderer) -> None:
+    rows = [row(3, "Short?", "Yes."), row(8, "Long? " * 100, "No."), row(9, "Short?", "No.")]
+    rendered, dropped = renderer.render_rows(rows, 100)
+    assert [kept.row for kept in rendered] == [3, 9]
+    assert [problem.row for problem in dropped] == [8]
+    assert "and 100 are allowed" in dropped[0].message
+
+
+def test_a_reply_that_would_end_early_is_dropped(renderer: Renderer) -> None:
+    _, dropped = renderer.render_rows([row(1, "Well?", "Yes.<|im_end|> No.")], 100)
+    assert "end-of-turn token in its text" in dropped[0].message
+
+
+def with_template(base_model: Path, template: str) -> Renderer:
+    tokenizer = cast("Any", AutoTokenizer).from_pretrained(base_model)
+    tokenizer.chat_template = template
+    return Renderer(tokenizer, frozenset({2}))
+
+
+CHATML = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+# As templates of reasoning models do, which remove the thoughts of earlier turns.
+FORGETFUL = CHATML.replace("{{ message.content }}", "{% if loop.last %}{{ message.content }}{% else %}…{% endif %}")
+# The prompt promises another beginning than the reply gets.
+OTHER_PROMPT = CHATML.replace("<|im_start|>assistant\n", "<|im_start|>assistant\n<think>")
+ENDLESS = CHATML.replace("<|im_end|>", "")
+REFUSING = "{% if messages[0].role == 'system' %}{{ raise_exception('no system turns') }}{% endif %}" + CHATML
+TURNS = [Message("user", "One?"), Message("assistant", "Aye."), Message("user", "Two?"), Message("assistant", "Nay.")]
+
+
+@pytest.mark.parametrize("template", [FORGETFUL, OTHER_PROMPT])
+def test_a_template_under_which_replies_cannot_be_found_is_refused(base_model: Path, template: str) -> None:
+    with pytest.raises(TrainingError, match="row 7") as caught:
+        with_template(base_model, template).render(7, TURNS)
+    assert caught.value.code == "unsupported_chat_template"
+
+
+def test_a_forgetful_template_does_for_single_replies(base_model: Path) -> None:
+    rendered = with_template(base_model, FORGETFUL.replace("loop.last", "true")).render(7, TURNS[:2])
+    assert sum(rendered.learnt) > 1
+
+
+def test_a_template_that_never_ends_a_turn_is_refused(base_model: Path) -> None:
+    with pytest.raises(TrainingError, match="never learn to stop"):
+        with_template(base_model, ENDLESS).render(7, TURNS)
+
+
+def test_a_row_that_the_template_refuses_is_dropped(base_model: Path) -> None:
+    rows = [Row(1, [SYSTEM, *TURNS], []), Row(2, TURNS, [])]
+    rendered, dropped = with_template(base_model, REFUSING).render_rows(rows, 1000)
+    assert [kept.row for kept in rendered] == [2]
+    assert "no system turns" in dropped[0].message

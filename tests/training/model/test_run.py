@@ -1,0 +1,158 @@
+import json
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import pytest
+import torch
+from peft import PeftModel
+from safetensors.torch import load_file  # pyright: ignore[reportUnknownVariableType]
+from transformers import AutoModelForCausalLM
+
+from tests.training.model.conftest import RECIPE, Train, conversation, write_rows
+from training.errors import TrainingError
+from training.events import Checkpoint, Event, Finished, Notice, Started, Step
+from training.manifest import Manifest, digest_adapter, read_manifest
+from training.spec import Recipe
+from training.verdict import BaseShape, judge
+
+
+def finished(events: list[Event]) -> Manifest:
+    assert isinstance(events[-1], Finished)
+    return events[-1].manifest
+
+
+def test_events_come_in_order_and_the_loss_goes_down(train: Train, rows: Path) -> None:
+    events = train(validation_rows=str(rows))
+    kinds = [type(event) for event in events]
+    assert kinds == [Notice, Started, *[*[Step] * 3, Checkpoint] * 3, Finished]
+    losses = [event.loss for event in events if isinstance(event, Step)]
+    checkpoints = [event.metrics for event in events if isinstance(event, Checkpoint)]
+    assert losses[-1] < losses[0] - 0.3
+    assert [metrics.step for metrics in checkpoints] == [3, 6, 9]
+    assert checkpoints[-1].valid_loss is not None
+    assert checkpoints[-1].train_loss < checkpoints[0].train_loss
+    # Validated on the rows that it learns: after an epoch it knows them better than during it.
+    assert checkpoints[-1].valid_loss < checkpoints[-1].train_loss
+    assert finished(events).losses == losses
+
+
+def test_the_manifest_says_what_was_made_and_of_what(train: Train, base_model: Path, tmp_path: Path) -> None:
+    manifest = finished(train())
+    out = tmp_path / "out"
+    base = BaseShape.read(base_model)
+    assert read_manifest(out) == manifest
+    assert manifest.adapter_digest == digest_adapter(out)
+    assert (manifest.base_digest, manifest.base_name) == (base.digest, "tiny-instruct")
+    assert manifest.chat_template_digest == base.chat_template_digest
+    assert manifest.recipe == RECIPE
+    assert (manifest.rank, manifest.rows, len(manifest.losses)) == (8, 12, 9)
+    assert set(manifest.versions) >= {"torch", "transformers", "peft"}
+    assert sorted(entry.name for entry in out.iterdir()) == [
+        "adapter_config.json", "adapter_model.safetensors", "manifest.json",
+    ]  # fmt: skip
+    assert not (tmp_path / "out.partial").exists()
+
+
+def test_what_was_made_passes_the_verdict_and_a_touched_copy_does_not(
+    train: Train, base_model: Path, tmp_path: Path
+) -> None:
+    train()
+    base = BaseShape.read(base_model)
+    verdict = judge(tmp_path / "out", base, max_rank=16)
+    assert verdict.ok, verdict.reasons
+    assert verdict.modules == sorted(["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"])
+    assert not judge(tmp_path / "out", base, max_rank=4).ok
+    weights = tmp_path / "out" / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-4] + b"\0\0\0\0")
+    assert [reason.code for reason in judge(tmp_path / "out", base, max_rank=16).reasons] == ["digest_mismatch"]
+
+
+def test_the_files_are_in_the_form_that_engines_load(train: Train, tmp_path: Path) -> None:
+    train(base_name="acme/tiny")
+    text = (tmp_path / "out" / "adapter_config.json").read_text()
+    config = json.loads(text)
+    assert config["base_model_name_or_path"] == "acme/tiny"
+    assert str(tmp_path.parent) not in text
+    assert config["target_modules"] == sorted(config["target_modules"])
+    assert (config["r"], config["lora_alpha"], config["bias"], config["modules_to_save"]) == (8, 32, "none", None)
+    tensors = load_file(tmp_path / "out" / "adapter_model.safetensors")
+    assert "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight" in tensors
+    assert len(tensors) == 2 * 7 * 2
+    assert {tensor.dtype for tensor in tensors.values()} == {torch.float32}
+    assert (tmp_path / "out" / "adapter_model.safetensors").stat().st_mode & 0o044 == 0o044
+
+
+def test_the_probe_is_what_peft_computes_from_the_files(train: Train, base_model: Path, tmp_path: Path) -> None:
+    probes = finished(train()).probe
+    assert len(probes) == 3
+    base = cast("Any", AutoModelForCausalLM).from_pretrained(base_model, dtype=torch.float32)
+    plain = [_score(base, probe.tokens, probe.start) for probe in probes]
+    adapted = cast("Any", PeftModel.from_pretrained(base, str(tmp_path / "out"))).merge_and_unload()
+    for probe, expected in zip(probes, plain, strict=True):
+        assert len(probe.logprobs) == len(probe.tokens) - probe.start <= 48
+        assert probe.base_logprobs == pytest.approx(expected, abs=1e-4)
+        assert probe.logprobs == pytest.approx(_score(adapted, probe.tokens, probe.start), abs=1e-3)
+        assert sum(probe.logprobs) > sum(probe.base_logprobs) + 1
+        # The last scored token is the end of turn: the adapter knows when to stop.
+        assert probe.tokens[-1] == 2
+
+
+def _score(model: Any, tokens: list[int], start: int) -> list[float]:
+    with torch.no_grad():
+        logprobs = model(torch.tensor([tokens])).logits[0].log_softmax(-1)
+    return [float(logprobs[index - 1, tokens[index]]) for index in range(start, len(tokens))]
+
+
+def test_the_same_run_makes_the_same_bytes(train: Train) -> None:
+    assert finished(train("one")).adapter_digest == finished(train("two")).adapter_digest
+
+
+def test_rows_that_are_too_long_are_told_by_number(train: Train, tmp_path: Path) -> None:
+    long = conversation(1)
+    long["messages"][1]["content"] = "very " * 300
+    rows = [conversation(number) for number in range(12)]
+    events = train(
+        rows=str(write_rows(tmp_path / "r", *rows[:5], long, *rows[5:])),
+        recipe=msgspec.structs.replace(RECIPE, max_length=120, epochs=1),
+    )
+    started = next(event for event in events if isinstance(event, Started))
+    assert started.rows == 12
+    assert [problem.row for problem in started.dropped] == [6]
+    assert "row 6" in next(event for event in events if isinstance(event, Notice)).message
+
+
+@pytest.mark.parametrize(
+    ("rows", "code", "numbers"),
+    [
+        ([conversation(1)] * 9, "too_few_rows", []),
+        ([conversation(1)] * 11 + ["{", {"messages": []}], "invalid_training_file", [12, 13]),
+        ([], "too_few_rows", []),
+    ],
+)
+def test_rows_that_cannot_be_trained_on(
+    train: Train, tmp_path: Path, rows: list[Any], code: str, numbers: list[int]
+) -> None:
+    with pytest.raises(TrainingError) as caught:
+        train(rows=str(write_rows(tmp_path / "r", *rows)))
+    assert caught.value.code == code
+    assert [problem.row for problem in caught.value.problems] == numbers
+    assert not list(tmp_path.glob("out*"))
+
+
+def test_files_that_are_not_there(train: Train, tmp_path: Path) -> None:
+    for changes, code in (
+        ({"rows": str(tmp_path / "none")}, "invalid_training_file"),
+        ({"validation_rows": str(tmp_path / "none")}, "invalid_validation_file"),
+        ({"base_model": str(tmp_path)}, "base_model_unusable"),
+    ):
+        with pytest.raises(TrainingError) as caught:
+            train(**changes)
+        assert caught.value.code == code
+
+
+def test_a_run_that_learns_nothing_makes_nothing(train: Train, tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="changes nothing") as caught:
+        train(recipe=Recipe(learning_rate=1e-30, batch_size=12, rank=8, learning_rate_multiplier=1e-30))
+    assert caught.value.code == "adapter_unusable"
+    assert not list(tmp_path.glob("out*"))

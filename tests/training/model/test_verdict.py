@@ -1,0 +1,83 @@
+"""Adapters as PEFT itself writes them, under the verdict."""
+
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+import torch
+from peft import IA3Config, LoraConfig, PeftConfig, get_peft_model
+from transformers import AutoModelForCausalLM
+
+from training.verdict import BaseShape, Verdict, judge
+
+
+def save(base_model: Path, out: Path, config: PeftConfig, *, trained: bool = True) -> Path:
+    model: Any = get_peft_model(cast("Any", AutoModelForCausalLM).from_pretrained(base_model), config)
+    if trained:
+        with torch.no_grad():
+            for parameter in model.parameters():
+                if parameter.requires_grad:
+                    parameter.add_(0.01)
+    model.save_pretrained(out, save_embedding_layers=False)
+    return out
+
+
+def lora(**changes: Any) -> LoraConfig:
+    options: dict[str, Any] = {
+        "r": 8,
+        "lora_alpha": 16,
+        "target_modules": "all-linear",
+        "task_type": "CAUSAL_LM",
+        **changes,
+    }
+    return LoraConfig(**options)
+
+
+def verdict(base_model: Path, adapter: Path) -> Verdict:
+    return judge(adapter, BaseShape.read(base_model), max_rank=8, base_names={"tiny-instruct"})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"use_rslora": True}, {"target_modules": ["q_proj", "v_proj"]}, {"init_lora_weights": "gaussian"},
+     {"layers_to_transform": [1], "target_modules": ["q_proj"]}, {"exclude_modules": ["lm_head"]}],
+)  # fmt: skip
+def test_plain_adapters_pass(base_model: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+    result = verdict(base_model, save(base_model, tmp_path / "a", lora(**changes)))
+    assert result.ok, result.reasons
+    assert result.rank == 8
+
+
+@pytest.mark.parametrize(
+    ("changes", "codes"),
+    [
+        ({"r": 9}, {"rank_over_limit"}),
+        ({"use_dora": True}, {"unsupported_feature", "unknown_module"}),
+        ({"modules_to_save": ["norm"]}, {"unsupported_feature", "unknown_module"}),
+        ({"bias": "all"}, {"unsupported_feature"}),
+        ({"lora_bias": True}, {"unsupported_feature", "unknown_module"}),
+        ({"rank_pattern": {"q_proj": 4}}, {"unsupported_feature", "wrong_shape"}),
+        ({"alpha_pattern": {"q_proj": 4}}, {"unsupported_feature"}),
+        ({"target_modules": r".*\.q_proj"}, {"unsupported_feature", "contradictory_targets"}),
+        ({"target_modules": ["embed_tokens", "q_proj"]}, {"unknown_module"}),
+        ({"trainable_token_indices": [3]}, {"unsupported_feature", "unknown_module"}),
+    ],
+)
+# PEFT itself warns of some of these; they can be saved all the same.
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_what_the_engine_would_not_serve_as_meant(
+    base_model: Path, tmp_path: Path, changes: dict[str, Any], codes: set[str]
+) -> None:
+    result = verdict(base_model, save(base_model, tmp_path / "a", lora(**changes)))
+    assert {reason.code for reason in result.reasons} == codes
+
+
+def test_another_method(base_model: Path, tmp_path: Path) -> None:
+    config = IA3Config(target_modules=["k_proj", "down_proj"], feedforward_modules=["down_proj"], task_type="CAUSAL_LM")
+    result = verdict(base_model, save(base_model, tmp_path / "a", config))
+    assert {"unsupported_feature", "unknown_module"} <= {reason.code for reason in result.reasons}
+
+
+def test_an_untrained_adapter(base_model: Path, tmp_path: Path) -> None:
+    result = verdict(base_model, save(base_model, tmp_path / "a", lora(), trained=False))
+    assert [reason.code for reason in result.reasons] == ["no_effect"]
