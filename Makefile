@@ -14,6 +14,8 @@ MODEL_FILES := $(filter-out $(MODEL_FOLDERS:%=%/%),$(shell grep -rl --include='t
 	tests/contract tests/prompts tests/retrieval tests/training 2>/dev/null))
 MODEL_TESTS := $(MODEL_FOLDERS) $(MODEL_FILES)
 PYTEST := -m pytest --durations=15
+PARALLEL := -n logical --dist worksteal
+FAST := $(PYTEST) $(PARALLEL) -m 'not e2e and not model' $(MODEL_TESTS:%=--ignore=%)
 
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -26,14 +28,14 @@ up: env env-model ## Start Braid on this machine
 
 test: lint ## Environments, lint, and the whole suite
 	@echo "== tests without models"
-	@$(BIN)/python $(PYTEST) -m 'not e2e and not model' $(MODEL_TESTS:%=--ignore=%)
+	@$(BIN)/python $(FAST)
 	@echo "== tests of training and retrieval with models"
 	@$(MODEL_BIN)/python $(PYTEST) $(MODEL_TESTS)
 	@echo "== end to end, on a real engine"
 	@$(BIN)/python $(PYTEST) -m 'e2e or model' $(MODEL_TESTS:%=--ignore=%)
 
 test-fast: env ## The tests that need neither a model nor whole processes
-	@$(BIN)/python $(PYTEST) -m 'not e2e and not model' $(MODEL_TESTS:%=--ignore=%)
+	@$(BIN)/python $(FAST)
 
 lint: env env-model ## ruff, pyright strict on both environments' code, import directions
 	@echo "== lint"

@@ -64,7 +64,7 @@ async def train(
         body["method"] = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": epochs}}}
     job = await gateway.post("/v1/fine_tuning/jobs", body)
     with narration.progress(f"{account.tenant.name}: training {suffix}") as progress:
-        job = await _follow(gateway, job["id"], narration, progress)
+        job = await _follow(account, job["id"], narration, progress)
     if job["status"] != "succeeded":
         error: dict[str, Any] = job.get("error") or {"message": "no reason is given"}
         raise CliError(f"The training job {job['id']} {job['status']}: {error['message']}")
@@ -86,8 +86,9 @@ async def _upload(account: Account, start: int, stop: int) -> str:
     return made["id"]
 
 
-async def _follow(gateway: Gateway, job: str, narration: Narration, progress: ProgressLine) -> dict[str, Any]:
+async def _follow(account: Account, job: str, narration: Narration, progress: ProgressLine) -> dict[str, Any]:
     """Show a job's events as they come, until it has ended; returns the job."""
+    gateway = account.gateway
     seen: str | None = None
     while True:
         state = await gateway.get(f"/v1/fine_tuning/jobs/{job}")
@@ -96,7 +97,7 @@ async def _follow(gateway: Gateway, job: str, narration: Narration, progress: Pr
             if event["type"] == "metrics":
                 _show(progress, event["data"])
             else:
-                narration.tell(event["message"])
+                narration.tell(f"{account.tenant.name}: {event['message']}")
         if state["status"] in _ENDED:
             return state
         await asyncio.sleep(_POLL_SECONDS)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from itertools import takewhile
 from pathlib import Path
 
 from gateway.cli.client import Gateway
@@ -78,7 +79,8 @@ async def _ready(
     deadline = asyncio.get_running_loop().time() + _START_SECONDS
     async with Gateway(url, "none", timeout=5) as gateway:
         while asyncio.get_running_loop().time() < deadline:
-            lines = log.read_text(errors="replace").splitlines()
+            # What follows the first empty line is for a person who started 'braid up' by hand.
+            lines = list(takewhile(str.strip, log.read_text(errors="replace").splitlines()))
             for line in lines[told:]:
                 narration.tell(line)
             told = len(lines)
