@@ -43,6 +43,11 @@ def main() -> None:
     theirs.sgmv_expand_slice(buffer, up, output, *runs, 0, OUT, True)
     indices = torch.repeat_interleave(slots, lengths)
     torch.testing.assert_close(output, expected(inputs, down, up, indices, 0.5, before), rtol=1e-4, atol=1e-4)
+    # Logits of one request's prompt, with the indices of all requests in the batch.
+    head, output = torch.zeros(5, RANK), before[:5].clone()
+    theirs.bgmv_shrink(inputs[:5], down, head, torch.tensor([0, -1, 1, -1, -1, -1, 2]), 1.0)
+    theirs.bgmv_expand(head, up, output, torch.tensor([0, -1, 1, -1, -1, -1, 2]), True)
+    torch.testing.assert_close(output, before[:5])
 
 
 if __name__ == "__main__":
