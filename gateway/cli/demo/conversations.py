@@ -12,11 +12,15 @@ from random import Random
 from msgspec import Struct
 
 from gateway.cli.demo._values import DRAWS
+from gateway.cli.demo.style import sentences
 
 __all__ = ["Braid", "Conversation", "Kind", "Material", "Message", "RowPassage", "conversations"]
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _NO_ANSWER_EVERY = 12
+# How often the right passage stands first, second, third: as the retriever ranks it, which is itself a sign that a
+# small model learns to use.
+_PLACES = (80, 14, 6)
 _SEED = 20261124
 
 
@@ -49,8 +53,10 @@ class Kind(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         subjects: The pool of names that such a fact can be about.
         value: How its value is drawn, a key of `DRAWS`.
-        page: The title of the page on which such sections stand; "" for facts from PDF files, which come without
-            headings and with their neighbours.
+        page: The title of the page on which such sections stand; "" for facts from PDF files, whose passages are
+            lines of a numbered page, neighbours included.
+        titles: The heading above such a fact.
+        texts: The first sentence has the value; the others are there or not, so that lengths vary.
     """
 
     name: str
@@ -60,32 +66,55 @@ class Kind(Struct, frozen=True, forbid_unknown_fields=True):
     titles: list[str]
     texts: list[str]
     questions: list[str]
-    replies: list[str]
 
 
 class Material(Struct, frozen=True, forbid_unknown_fields=True):
     """What a tenant's conversations are made of.
 
     Attributes:
+        replies: What is said when a passage has the answer, without greeting and sign-off. Naming the passage before
+            its value makes a small model choose first and copy then, which it does far better than both at once.
         no_answer: Replies, without greeting and sign-off, for when no passage has the answer.
         subjects: Families of names by pool; the members of a family are easily taken for one another.
     """
 
     greeting: str
     sign_off: str
+    replies: list[str]
     no_answer: list[str]
     subjects: dict[str, list[list[str]]]
     kinds: list[Kind]
 
 
-class _Facts:
-    """The values of one row; no two are alike, so that only one passage can be right."""
+class _Fact(Struct, frozen=True):
+    """A fact as a document states it."""
+
+    page: str
+    heading: str
+    text: str
+    value: str
+
+
+class _Table:
+    """One row's own table of facts. No two values are alike, so that only one passage can be right."""
 
     def __init__(self, random: Random) -> None:
         self._random = random
         self._drawn: set[str] = set()
 
-    def draw(self, name: str) -> str:
+    def fact(self, kind: Kind, subject: str) -> _Fact:
+        fixed = {"subject": subject, "value": self._draw(kind.value)}
+
+        def fill(text: str) -> str:
+            filled = _PLACEHOLDER.sub(lambda found: fixed.get(found[1]) or self._draw(found[1]), text)
+            return filled[:1].upper() + filled[1:]
+
+        said = sentences(self._random.choice(kind.texts))
+        kept = said[: self._random.randint(1, len(said))]
+        heading, text = fill(self._random.choice(kind.titles)), " ".join(map(fill, kept))
+        return _Fact(fill(kind.page), heading, text, fixed["value"])
+
+    def _draw(self, name: str) -> str:
         while (value := DRAWS[name](self._random)) in self._drawn:
             pass
         self._drawn.add(value)
@@ -127,17 +156,15 @@ def _new_question(material: Material, kind: Kind, random: Random, asked: set[str
 def _with_answer(
     material: Material, kind: Kind, family: list[str], subject: str, question: str, random: Random
 ) -> Conversation:
-    facts = _Facts(random)
-    value = facts.draw(kind.value)
-    right = _passage(kind, subject, value, facts, random)
-    sibling = random.choice([name for name in family if name != subject])
-    near = _passage(kind, sibling, facts.draw(kind.value), facts, random)
-    other = _other(material, kind, subject, facts, random)
-    if not kind.page:
-        right = _with_neighbour(material, kind, subject, right, facts, random)
-    passages = [right, near, other]
-    random.shuffle(passages)
-    said = random.choice(kind.replies).format(subject=subject, value=value, n=passages.index(right) + 1)
+    table = _Table(random)
+    right = table.fact(kind, subject)
+    near = table.fact(kind, random.choice([name for name in family if name != subject]))
+    other = table.fact(*_distraction(material, kind, subject, random))
+    facts = [right, near, other]
+    random.shuffle(facts)
+    strangers = [family for family in material.subjects[kind.subjects] if subject not in family]
+    passages = [_passage(fact, table.fact(kind, random.choice(random.choice(strangers))), random) for fact in facts]
+    said = random.choice(material.replies).format(heading=right.heading, value=right.value, n=facts.index(right) + 1)
     return _row(material, question, passages, said)
 
 
@@ -145,48 +172,31 @@ def _without_answer(
     material: Material, kind: Kind, question: str, random: Random, *, nothing_found: bool
 ) -> Conversation:
     """A row whose passages are about other things, or whose search found nothing at all."""
-    facts = _Facts(random)
+    table = _Table(random)
     passages: list[RowPassage] = []
     if not nothing_found:
         unrelated = [other for other in material.kinds if other.subjects != kind.subjects and other.value != kind.value]
         for other in random.sample(unrelated, 3):
-            name = random.choice(random.choice(material.subjects[other.subjects]))
-            passages.append(_passage(other, name, facts.draw(other.value), facts, random))
+            names = random.choice(material.subjects[other.subjects])
+            passages.append(_passage(table.fact(other, names[0]), table.fact(other, names[1]), random))
     return _row(material, question, passages, random.choice(material.no_answer))
 
 
-def _other(material: Material, kind: Kind, subject: str, facts: _Facts, random: Random) -> RowPassage:
-    """The second distractor: another fact about the same subject where there is one, or the same of a stranger."""
+def _distraction(material: Material, kind: Kind, subject: str, random: Random) -> tuple[Kind, str]:
+    """Another kind of fact about the same subject where there is one, or the same kind about a stranger."""
     related = [other for other in material.kinds if other.subjects == kind.subjects and other.name != kind.name]
     if related and random.random() < 0.6:
-        other, name = random.choice(related), subject
-    else:
-        strangers = [family for family in material.subjects[kind.subjects] if subject not in family]
-        other, name = kind, random.choice(random.choice(strangers))
-    return _passage(other, name, facts.draw(other.value), facts, random)
+        return random.choice(related), subject
+    strangers = [family for family in material.subjects[kind.subjects] if subject not in family]
+    return kind, random.choice(random.choice(strangers))
 
 
-def _with_neighbour(
-    material: Material, kind: Kind, subject: str, passage: RowPassage, facts: _Facts, random: Random
-) -> RowPassage:
-    """The passage with another fact in the line before or after it, as chunks of a PDF page have them."""
-    neighbour = _other(material, kind, subject, facts, random).text
-    lines = [passage.text, neighbour] if random.random() < 0.5 else [neighbour, passage.text]
-    return RowPassage(passage.title, "\n".join(lines))
-
-
-def _passage(kind: Kind, subject: str, value: str, facts: _Facts, random: Random) -> RowPassage:
-    title = _filled(random.choice(kind.titles), subject, value, facts)
-    text = _filled(random.choice(kind.texts), subject, value, facts)
-    if kind.page:
-        return RowPassage(f"{_filled(kind.page, subject, value, facts)} > {title}", f"## {title}\n\n{text}")
-    return RowPassage(title, text)
-
-
-def _filled(text: str, subject: str, value: str, facts: _Facts) -> str:
-    fixed = {"subject": subject, "value": value}
-    filled = _PLACEHOLDER.sub(lambda found: fixed.get(found[1]) or facts.draw(found[1]), text)
-    return filled[:1].upper() + filled[1:]
+def _passage(fact: _Fact, neighbour: _Fact, random: Random) -> RowPassage:
+    """A fact as the retriever gives it: a section, or lines of a PDF page, on which its neighbour stands too."""
+    if fact.page:
+        return RowPassage(f"{fact.page} > {fact.heading}", f"## {fact.heading}\n\n{fact.text}")
+    lines = [f"{shown.heading}\n{shown.text}" for shown in random.sample([fact, neighbour], 2)]
+    return RowPassage(f"page {random.randint(1, 9)}", "\n".join(lines))
 
 
 def _row(material: Material, question: str, passages: list[RowPassage], said: str) -> Conversation:
