@@ -16,7 +16,7 @@ from tests.gateway.vector_stores.killing import INGEST_STEPS, ROOT, Reader, kill
 
 pytestmark = [pytest.mark.e2e, pytest.mark.model, pytest.mark.timeout(300)]
 
-BALLAST = "".join(f"\n\n# Extra {number}\n\nNothing but ballast, item {number}." for number in range(150))
+BALLAST = "".join(f"\n\n# Extra {number}\n\nNothing but ballast, item {number}." for number in range(250))
 MODEL_PYTHON = ROOT / ".venv-model" / "bin" / "python"
 
 
@@ -49,6 +49,16 @@ class RealRetriever:
         if self._process.returncode is None:
             self._process.kill()
         await self._process.wait()
+
+
+async def until_writing(settings: Settings) -> None:
+    """Return when the first points of a long ingest are in the index, and most are not."""
+    async with asyncio.timeout(60), Retriever(settings.retriever_socket) as client:
+        before = (await client.ready()).points
+        while True:
+            if (await client.ready()).points != before:
+                return
+            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
@@ -89,9 +99,10 @@ async def test_a_worker_killed_while_the_retriever_embeds(client: Client, settin
     )
     reader = Reader(client, store)
     async with reader.asking():
-        await client.put(store, "k.md", long)
         async with worker_process(settings.home) as process:
-            await asyncio.sleep(2.0)
+            writing = asyncio.create_task(until_writing(settings))
+            await client.put(store, "k.md", long)
+            await writing
             process.send_signal(signal.SIGKILL)
             await process.wait()
         assert await reader.ask() == "one"
@@ -109,8 +120,9 @@ async def test_the_retriever_killed_during_an_ingest(client: Client, settings: S
         f"\n\n# Extra {number}\n\nNothing but ballast, item {number}." for number in range(150)
     )
     async with worker_process(settings.home):
+        writing = asyncio.create_task(until_writing(settings))
         await client.put(store, "k.md", long)
-        await asyncio.sleep(2.0)
+        await writing
         await real.kill()
         error = await client.fault(503, "POST", f"/v1/vector_stores/{store}/search", json={"query": "kettle"})
         assert error["code"] == "retriever_unavailable"

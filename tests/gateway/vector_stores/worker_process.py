@@ -24,7 +24,7 @@ async def main(home: str) -> None:
             "remove": RemoveHandler(retriever),
             "drop": DropHandler(retriever),
         }
-        worker = Worker(database, handlers, name="w", lease_seconds=1.0, idle_seconds=0.02, pauses=(0.01, 0.01))
+        worker = Worker(database, handlers, name="w", lease_seconds=0.6, idle_seconds=0.02, pauses=(0.01, 0.01))
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
         await worker.run()
 
