@@ -38,7 +38,9 @@ def read(content_type: str, body: str) -> Any:
         events = body.split("\n\n")
         assert events.pop() == ""
         assert events[-1] == "data: [DONE]"
-        return [json.loads(event.removeprefix("data: ")) for event in events[:-1]]
+        found = [json.loads(event.removeprefix("data: ")) for event in events[:-1]]
+        # Two choices of one request end when they end: only the order within each is fixed.
+        return sorted(found, key=lambda event: event["choices"][0]["index"] if event["choices"] else 99)
     return json.loads(body) if content_type == "application/json" else body
 
 
