@@ -82,7 +82,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 def test_both_keeps_style_and_facts(demo: Demo) -> None:
     results = {
-        arm: {k: v["mean"] for k, v in row.items() if isinstance(v, dict)}
+        arm: {k: v["value"] for k, v in row.items() if isinstance(v, dict)}
         for arm, row in demo.report["results"].items()
     }
     both, style_only, facts_only = results["both"], results["style"], results["facts"]
