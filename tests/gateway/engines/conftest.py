@@ -28,3 +28,9 @@ def engine(fake: FakeVllm, session: aiohttp.ClientSession) -> VllmEngine:
 def hasty(fake: FakeVllm, session: aiohttp.ClientSession) -> VllmEngine:
     """An engine client that gives up soon."""
     return VllmEngine(fake.url, session, Timeouts(connect=0.3, first_byte=0.3, gap=0.2, control=0.2, load=0.2))
+
+
+@pytest.fixture
+def impatient(fake: FakeVllm, session: aiohttp.ClientSession) -> VllmEngine:
+    """An engine client that bears no silence in mid-answer, and waits long for its beginning."""
+    return VllmEngine(fake.url, session, Timeouts(connect=5, first_byte=30, gap=0.2, control=5, load=5))

@@ -213,18 +213,18 @@ async def test_headers_but_no_first_event(fake: FakeVllm, hasty: VllmEngine) -> 
         await whole(hasty, ask(stream=True))
 
 
-async def test_silence_in_mid_stream(fake: FakeVllm, hasty: VllmEngine) -> None:
+async def test_silence_in_mid_stream(fake: FakeVllm, impatient: VllmEngine) -> None:
     fake.script(faults.stall(after=2))
     started = time.monotonic()
     with pytest.raises(EngineTimeout, match="in time") as caught:
-        await whole(hasty, ask(stream=True))
+        await whole(impatient, ask(stream=True))
     assert caught.value.phase == "stream"
     assert "silent for 0.2 s" in caught.value.detail
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 10
 
 
-async def test_a_slow_reader_is_no_silence(fake: FakeVllm, hasty: VllmEngine) -> None:
-    stream = await hasty.chat(ask(" ".join(["word"] * 200), stream=True))
+async def test_a_slow_reader_is_no_silence(fake: FakeVllm, impatient: VllmEngine) -> None:
+    stream = await impatient.chat(ask(" ".join(["word"] * 200), stream=True))
     pieces: list[bytes] = []
     async for piece in stream:
         if len(pieces) < 2:
