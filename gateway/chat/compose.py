@@ -37,6 +37,7 @@ _RESERVED_SHARE = 4  # of the context, one part in so many is kept for an answer
 _RESERVED_TOKENS = 1024
 _MESSAGE_TOKENS = 8  # what a chat template puts around a message, at most, in the families that vLLM serves
 _GENERATION_TOKENS = 16
+_ALMOST_GREEDY = 0.01  # vLLM refuses several choices at temperature 0, which OpenAI's contract allows
 
 
 class Composed(msgspec.Struct, frozen=True):
@@ -73,6 +74,8 @@ async def compose(
             body[name] = value
     if request.most_tokens is not None:
         body["max_tokens"] = request.most_tokens
+    if body.get("n", 1) > 1 and body.get("temperature") == 0:
+        body["temperature"] = _ALMOST_GREEDY
     if request.stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}  # always, because settling needs it

@@ -53,6 +53,14 @@ async def test_each_tenant_has_its_own_cache_salt(gateway: Gateway, engine: Fake
     assert salts[0] == salts[2] != salts[1]
 
 
+async def test_several_choices_at_temperature_0(gateway: Gateway, engine: FakeVllm) -> None:
+    client = await gateway.tenant("kestrel")
+    answer = await client.post(CHAT, json={**ASK, "n": 2, "temperature": 0, "logprobs": True})
+    assert answer.status_code == 200, answer.text
+    assert [choice["index"] for choice in answer.json()["choices"]] == [0, 1]
+    assert 0 < json.loads(engine.requests()[-1].body)["temperature"] <= 0.01
+
+
 async def test_a_stream(gateway: Gateway) -> None:
     client = await gateway.tenant("kestrel")
     answer = await client.post(CHAT, json={**STREAM, "stream_options": {"include_usage": True}})
