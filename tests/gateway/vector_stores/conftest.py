@@ -84,6 +84,16 @@ class Client:
     async def get(self, store: str, key: str) -> dict[str, Any]:
         return await self.ok("GET", f"/api/vector_stores/{store}/documents/{key}")
 
+    async def live(self, store: str, key: str, data: str | None = None) -> dict[str, Any]:
+        """Put the data, if there are any, and wait until the document is live or has failed, on the slowest machine."""
+        if data is not None:
+            await self.put(store, key, data)
+        async with asyncio.timeout(100):
+            while True:
+                got = await self.ok("GET", f"/api/vector_stores/{store}/documents/{key}", params={"wait": 10})
+                if got["status"] != "in_progress":
+                    return got
+
     async def found(self, store: str, query: str | list[str], **more: Any) -> list[str]:
         page = await self.ok("POST", f"/v1/vector_stores/{store}/search", json={"query": query, **more})
         return [item["content"][0]["text"] for item in page["data"]]

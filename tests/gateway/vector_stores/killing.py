@@ -55,7 +55,7 @@ async def worker_process(home: Path, crash_at: str = "") -> AsyncIterator[asynci
 
 
 class Reader:
-    """Asks a store all the time; ``seen`` has the version of each answer, one after another."""
+    """Asks a store all the time; ``seen`` has the versions of its answers, one question after another."""
 
     def __init__(self, client: Client, store: str) -> None:
         self._client = client
@@ -69,8 +69,7 @@ class Reader:
         assert len(versions) == 1, passages
         found = {part for part in range(PARTS) for passage in passages if f"part {part} the" in passage}
         assert found == set(range(PARTS)), passages
-        self.seen.append(next(iter(versions)))
-        return self.seen[-1]
+        return next(iter(versions))
 
     @asynccontextmanager
     async def asking(self) -> AsyncIterator[None]:
@@ -78,7 +77,7 @@ class Reader:
 
         async def ask() -> None:
             while not stop.is_set():
-                await self.ask()
+                self.seen.append(await self.ask())
                 await asyncio.sleep(0.01)
 
         task = asyncio.create_task(ask())

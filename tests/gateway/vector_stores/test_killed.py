@@ -20,10 +20,10 @@ async def test_killed_during_an_ingest(kestrel: Client, settings: Settings, cras
         published = INGEST_STEPS.index(crash_at) >= INGEST_STEPS.index("ingest-published")
         assert await reader.ask() == ("two" if published else "one")
         async with worker_process(settings.home):
-            got = await kestrel.ok("GET", f"/api/vector_stores/{store}/documents/k.md", params={"wait": 30})
+            got = await kestrel.live(store, "k.md")
             # Published is live, and the job may still be another worker's to end.
             assert (got["status"], got["live_version"], got["job"]) == ("completed", 2, put["job"])
-            await kestrel.put(store, "after.md", "The lane goes on.", params={"wait": 30})
+            await kestrel.live(store, "after.md", "The lane goes on.")
     assert await reader.ask() == "two"
 
 
@@ -36,7 +36,7 @@ async def test_killed_while_removing(kestrel: Client, settings: Settings, index:
     await killed(settings.home, crash_at)
     assert await kestrel.found(store, "kettle") == []
     async with worker_process(settings.home):
-        await kestrel.put(store, "after.md", "The lane goes on.", params={"wait": 30})
+        await kestrel.live(store, "after.md", "The lane goes on.")
     assert [point.text for point in index.points] == ["The lane goes on."]
     await kestrel.fault(404, "GET", f"/v1/files/{put['file_id']}")
 

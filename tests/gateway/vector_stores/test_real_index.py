@@ -85,7 +85,7 @@ async def test_workers_killed_at_each_step_of_an_ingest(client: Client, settings
             await killed(settings.home, crash_at)
             await reader.ask()
             async with worker_process(settings.home):
-                got = await client.ok("GET", f"/api/vector_stores/{store}/documents/k.md", params={"wait": 60})
+                got = await client.live(store, "k.md")
         assert (got["status"], got["live_version"]) == ("completed", 2), crash_at
         assert await reader.ask() == "two", crash_at
 
@@ -107,7 +107,7 @@ async def test_a_worker_killed_while_the_retriever_embeds(client: Client, settin
             await process.wait()
         assert await reader.ask() == "one"
         async with worker_process(settings.home):
-            got = await client.ok("GET", f"/api/vector_stores/{store}/documents/k.md", params={"wait": 120})
+            got = await client.live(store, "k.md")
     assert (got["status"], got["live_version"]) == ("completed", 2)
     assert await reader.ask() == "two"
 
@@ -129,7 +129,7 @@ async def test_the_retriever_killed_during_an_ingest(client: Client, settings: S
         await real.start()
         reader = Reader(client, store)
         async with reader.asking():
-            got = await client.ok("GET", f"/api/vector_stores/{store}/documents/k.md", params={"wait": 120})
+            got = await client.live(store, "k.md")
     assert (got["status"], got["live_version"]) == ("completed", 2)
     assert await reader.ask() == "two"
 
@@ -139,9 +139,9 @@ async def test_filters_and_formats_on_the_real_index(client: Client, settings: S
     html = "<html><body><h1>Warranty</h1><p>The warranty of the K2 is <b>31 months</b>.</p></body></html>"
     headers = {"braid-attributes": '{"area": "kettles", "year": 2026}'}
     async with worker_process(settings.home):
-        put = await client.put(store, "k2.html", html, headers=headers, params={"wait": 60})
+        put = await client.put(store, "k2.html", html, headers=headers, params={"wait": 20})
         assert put["status"] == "completed", put
-        bad = await client.put(store, "photo.png", b"\x89PNG\r\n\x1a\n" + bytes(range(256)), params={"wait": 60})
+        bad = await client.put(store, "photo.png", b"\x89PNG\r\n\x1a\n" + bytes(range(256)), params={"wait": 20})
         assert (bad["status"], bad["error"]["code"]) == ("failed", "unsupported_file")
     years = {"type": "gte", "key": "year", "value": 2026}
     both = {"type": "and", "filters": [{"type": "eq", "key": "area", "value": "kettles"}, years]}
