@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import IntegrityError, OperationalError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from gateway.adapters.routes import router as adapters
@@ -48,6 +49,7 @@ def create_app(open_state: Callable[[], AbstractAsyncContextManager[State]]) -> 
     app.add_exception_handler(BraidError, _braid_error)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(ClientDisconnect, _left)
     app.add_exception_handler(IntegrityError, _conflict)
     app.add_exception_handler(OperationalError, _database_down)
     app.add_exception_handler(Exception, _unexpected)
@@ -83,6 +85,10 @@ async def _http_error(request: Request, error: Exception) -> Response:
     problem.status = error.status_code
     problem.kind = "invalid_request_error" if error.status_code < 500 else problem.kind
     return _respond(problem)
+
+
+async def _left(_request: Request, _error: Exception) -> Response:
+    return Response(status_code=400)  # nobody reads it: the client left before its request was whole
 
 
 async def _conflict(_request: Request, error: Exception) -> Response:

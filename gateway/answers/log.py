@@ -14,6 +14,7 @@ from gateway.answers.repository import AnswerRepository
 from gateway.chat.tokens import TokenCounter
 from gateway.db import Database
 from gateway.engines import EngineError
+from gateway.vector_stores.search import touch
 
 __all__ = ["AnswerLog"]
 
@@ -76,6 +77,8 @@ class AnswerLog:
         async with self._database.begin() as session:
             for tenant, values in rows.items():
                 await AnswerRepository(session, tenant).add_all(values)
+        for tenant, stores in _stores_used(batch).items():
+            await touch(self._database, tenant, sorted(stores))
 
     async def _by_part(self, record: AnswerRecord, segments: Sequence[prompts.Segment]) -> AnswerRecord:
         if not segments:
@@ -88,3 +91,12 @@ class AnswerLog:
         for segment, count in zip(segments, counts, strict=True):
             parts[segment.part] = parts.get(segment.part, 0) + count
         return msgspec.structs.replace(record, prompt_tokens=parts)
+
+
+def _stores_used(batch: Sequence[tuple[str, AnswerRecord, Sequence[prompts.Segment]]]) -> dict[str, set[str]]:
+    """Return by tenant the stores that were asked, whose expiry that postpones."""
+    used: dict[str, set[str]] = {}
+    for tenant, record, _ in batch:
+        if record.epochs:
+            used.setdefault(tenant, set()).update(record.epochs)
+    return used

@@ -7,6 +7,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import text
 
 from tests.fakes.passages import FakePassages, passage
 from tests.fakes.vllm import FakeVllm
@@ -116,6 +117,15 @@ async def test_the_answer_says_which_release_and_epochs_it_came_from(support: As
     assert record["prompt_tokens"]["passage"] > 0
     assert record["usage"] == body["usage"]
     assert record["timings"]["total"] >= record["timings"]["first_byte"] >= record["timings"]["composed"]
+
+
+async def test_asking_a_store_postpones_its_expiry(gateway: Gateway, support: Assistant) -> None:
+    async with gateway.state.database.begin() as session:
+        await session.execute(text("UPDATE vector_stores SET last_active_at = 1"))
+    await support.ask()
+    await gateway.state.answers.flush()
+    shown = (await support.client.get(f"/v1/vector_stores/{support.store}")).json()
+    assert shown["last_active_at"] > 1
 
 
 async def test_nothing_found_is_an_answer_too(support: Assistant, passages: FakePassages, engine: FakeVllm) -> None:
