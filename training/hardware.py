@@ -24,8 +24,8 @@ def training_hardware() -> Hardware:
         return Hardware("cuda", torch.bfloat16)
     # torch takes physical cores, of which a virtual machine may report half.
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    # AVX-512's bfloat16 takes 0.7 times the time of float32, but learns less in a step: the same rows stood at a loss of
-    # 1.78 after two updates, and at 1.54 in float32. Only AMX, which is several times faster, is worth that.
+    # AVX-512's bfloat16 takes 0.7 times the time of float32, but learns less in a step: the same rows stood at
+    # a loss of 1.78 after two updates, and at 1.54 in float32. Only AMX, several times faster, is worth that.
     return Hardware("cpu", torch.bfloat16 if "amx_bf16" in _processor_flags() else torch.float32)
 
 
