@@ -1,0 +1,117 @@
+"""Another tenant's ids on every route that takes one: each is a 404, as if it had never been."""
+
+import json
+from typing import Any
+
+import httpx2
+import pytest
+
+from gateway.adapters.repository import AdapterRepository
+from gateway.adapters.tables import AdapterRow
+from gateway.tenants.repository import find_tenant
+from tests.architecture.test_routes import routes
+from tests.fakes.passages import FakePassages, passage
+from tests.gateway.conftest import Gateway
+
+ROWS = b"\n".join(
+    json.dumps(
+        {"messages": [{"role": "user", "content": f"Q{n}?"}, {"role": "assistant", "content": f"A{n}."}]}
+    ).encode()
+    for n in range(12)
+)
+ADAPTER = "ft:base:kestrel:house:00000000"
+
+# What a route needs besides ids, so that only the ids can be what is refused.
+BODIES: dict[str, dict[str, Any]] = {
+    "POST /v1/vector_stores/{vector_store_id}": {"json": {"name": "mine"}},
+    "POST /v1/vector_stores/{vector_store_id}/search": {"json": {"query": "x"}},
+    "POST /v1/vector_stores/{vector_store_id}/files": {"json": {"file_id": "{file_id}"}},
+    "PUT /api/vector_stores/{vector_store_id}/documents/{key}": {"content": b"# Mine\n\nText."},
+    "POST /api/assistants/{name}/releases": {"json": {}},
+    "PUT /api/assistants/{name}/rollout": {"json": {"stages": [{"release": 1, "weight": 1}], "revision": 1}},
+    "POST /api/assistants/{name}/rollback": {"json": {"revision": 1}},
+}
+
+
+@pytest.fixture
+async def ids(gateway: Gateway, passages: FakePassages) -> dict[str, str]:
+    """Something of kestrel's behind every parameter."""
+    client = await gateway.tenant("kestrel")
+    store = (await client.post("/v1/vector_stores", json={"name": "docs"})).json()["id"]
+    passages.found = lambda _query: [passage(store, 1, "31 months")]
+    upload = {"file": ("facts.txt", b"31 months"), "purpose": (None, "assistants")}
+    file = (await client.post("/v1/files", files=upload)).json()["id"]
+    await client.post(f"/v1/vector_stores/{store}/files", json={"file_id": file})
+    await client.put(f"/api/vector_stores/{store}/documents/a/b.md", content=b"# B\n\n31 months.")
+    training = {"file": ("rows.jsonl", ROWS), "purpose": (None, "fine-tune")}
+    rows = (await client.post("/v1/files", files=training)).json()["id"]
+    job = (await client.post("/v1/fine_tuning/jobs", json={"model": "base", "training_file": rows})).json()["id"]
+    await client.post("/api/prompts", json={"name": "house", "template": "You are Kestrel."})
+    await client.post("/api/assistants", json={"name": "support"})
+    await client.post("/api/assistants/support/releases", json={"retrieval": {"vector_stores": [store]}})
+    rollout = {"stages": [{"release": 1, "weight": 1}], "revision": 0}
+    await client.put("/api/assistants/support/rollout", json=rollout)
+    asked = {"model": "support", "messages": [{"role": "user", "content": "How long?"}]}
+    answer = (await client.post("/v1/chat/completions", json=asked)).json()["id"]
+    key = (await client.get("/api/keys")).json()["data"][0]["id"]
+    await _add_adapter(gateway)
+    return {
+        "model": ADAPTER,
+        "file_id": file,
+        "vector_store_id": store,
+        "key": "a/b.md",
+        "fine_tuning_job_id": job,
+        "key_id": key,
+        "name": "support",
+        "reference": "house@1",
+        "id_or_model": ADAPTER,
+        "answer_id": answer,
+        "number": "1",
+    }
+
+
+async def _add_adapter(gateway: Gateway) -> None:
+    async with gateway.state.database.begin() as session:
+        tenant = await find_tenant(session, "kestrel")
+        assert tenant is not None
+        row = AdapterRow(
+            id="adapter_1", created_at=1, name="house", model=ADAPTER, served_name="kestrel.house.00000000"
+        )
+        row.digest, row.base_model, row.rank, row.status, row.source = "0" * 64, "base", 16, "ready", "job"
+        row.manifest = {"probe": []}
+        AdapterRepository(session, tenant.id).add(row)
+
+
+async def _ask(client: httpx2.AsyncClient, method: str, path: str, ids: dict[str, str]) -> httpx2.Response:
+    template = path.replace(":path}", "}")
+    name = ids["reference"].partition("@")[0] if template.startswith("/api/prompts/{name}") else ids["name"]
+    filled = template.format(**{**ids, "name": name})
+    more = dict(BODIES.get(f"{method} {template}", {}))
+    if more.get("json", {}).get("file_id"):
+        more["json"] = {"file_id": ids["file_id"]}
+    return await client.request(method, filled, **more)
+
+
+def with_ids() -> list[tuple[str, str]]:
+    return [(method, route.path) for route in routes() if "{" in route.path for method in sorted(route.methods)]
+
+
+async def test_every_route_with_an_id_hides_another_tenants(gateway: Gateway, ids: dict[str, str]) -> None:
+    harbor = await gateway.tenant("harbor")
+    got = {f"{method} {path}": (await _ask(harbor, method, path, ids)).status_code for method, path in with_ids()}
+    assert got == dict.fromkeys(got, 404)
+    assert len(got) > 30
+
+
+async def test_the_owner_finds_all_of_it(gateway: Gateway, ids: dict[str, str]) -> None:
+    kestrel = await gateway.tenant("kestrel")
+    looked_at = [path for method, path in with_ids() if method == "GET" and "/content" not in path]
+    got = {path: (await _ask(kestrel, "GET", path, ids)).status_code for path in looked_at}
+    assert got == dict.fromkeys(got, 200)
+
+
+@pytest.mark.parametrize("model", [ADAPTER, "support", "support@1"])
+async def test_chat_hides_another_tenants_models(gateway: Gateway, ids: dict[str, str], model: str) -> None:
+    harbor = await gateway.tenant("harbor")
+    body = {"model": model, "messages": [{"role": "user", "content": "Hi"}]}
+    assert (await harbor.post("/v1/chat/completions", json=body)).status_code == 404
