@@ -1,5 +1,6 @@
 """Artifacts in a folder: ``files/<sha256>`` and ``adapters/<sha256>/``. Nothing there is ever changed in place."""
 
+import asyncio
 import hashlib
 import os
 import shutil
@@ -29,21 +30,13 @@ class Artifacts:
 
     async def put(self, parts: AsyncIterator[bytes]) -> Stored:
         """Keep the bytes of ``parts``; a cut upload leaves nothing."""
-        digest, size = hashlib.sha256(), 0
-        handle, name = tempfile.mkstemp(dir=self.root / "incoming")
+        incoming = await asyncio.to_thread(_Incoming, self.root / "incoming")
         try:
-            with os.fdopen(handle, "wb") as file:
-                async for part in parts:
-                    digest.update(part)
-                    size += len(part)
-                    file.write(part)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(name, self.file(digest.hexdigest()))
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
-        return Stored(digest.hexdigest(), size)
+            async for part in parts:
+                await asyncio.to_thread(incoming.write, part)
+            return await asyncio.to_thread(incoming.keep, self.root / "files")
+        finally:
+            await asyncio.to_thread(incoming.close)
 
     def file(self, digest: str) -> Path:
         """Path of a file's bytes; it exists when the digest was put and not removed."""
@@ -76,3 +69,32 @@ def _sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+class _Incoming:
+    """A file that is being received; disk and hash block, so threads call this."""
+
+    def __init__(self, folder: Path) -> None:
+        handle, name = tempfile.mkstemp(dir=folder)
+        self._path = Path(name)
+        self._file = os.fdopen(handle, "wb")
+        self._digest = hashlib.sha256()
+        self._size = 0
+
+    def write(self, part: bytes) -> None:
+        self._digest.update(part)
+        self._size += len(part)
+        self._file.write(part)
+
+    def keep(self, folder: Path) -> Stored:
+        """Put the finished file under its digest."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+        stored = Stored(self._digest.hexdigest(), self._size)
+        os.replace(self._path, folder / stored.digest)
+        return stored
+
+    def close(self) -> None:
+        """Leave nothing that wasn't kept."""
+        self._file.close()
+        self._path.unlink(missing_ok=True)

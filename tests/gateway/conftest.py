@@ -2,13 +2,14 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 
 import httpx2
 import pytest
 import uvicorn
+from blockbuster import blockbuster_ctx
 
 from gateway.app import create_app
 from gateway.composition import open_state
@@ -112,7 +113,20 @@ async def passages(settings: Settings) -> AsyncIterator[FakePassages]:
         yield fake
 
 
+@contextmanager
+def unblocked() -> Generator[None, None, None]:
+    """Fail what blocks the event loop in our own code. A look at a path costs microseconds, and is let pass."""
+    with blockbuster_ctx("gateway") as blocking:
+        for name, function in blocking.functions.items():
+            if name.startswith("os."):
+                function.deactivate()
+        yield
+
+
 @pytest.fixture
-async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
+async def gateway(settings: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Gateway]:
+    # Tests of training and imports run a worker in the same loop; it reads files, and answers nobody meanwhile.
+    with_worker = request.path.parent.name in {"fine_tuning", "adapters"}
     async with running(settings) as started:
-        yield started
+        with nullcontext() if with_worker else unblocked():
+            yield started
