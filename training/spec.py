@@ -16,8 +16,7 @@ COMFORTABLE_ROWS = 50
 """From here on style is learnt reliably; fewer rows train with a warning."""
 
 _SMALL_MODEL = 1_000_000_000
-_SEEN_ROWS = 288
-_FEW_ROWS = 192
+_SEEN_ROWS = 192
 
 Count = Annotated[int, Meta(ge=1)]
 
@@ -66,14 +65,14 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     ) -> "Recipe":
         """The recipe that suits a number of rows; what is given by name goes before it.
 
-        96 rows, three times, in steps of 4 gave the 135M model its style and taught it to read passages; once, in
+        96 rows, twice, in steps of 4 gave the 135M model its style and taught it to read passages; once, in
         steps of 8, gave the style but half the facts (12 steps are too few). Fewer rows are shown more often, until
         about as many have been seen, but not beyond 5 times, where they are recited rather than learnt. Hundreds of
         rows make steps enough by themselves, and larger batches then cost less.
         """
         return cls(
             epochs=min(5, math.ceil(_SEEN_ROWS / max(rows, 1))) if epochs is None else epochs,
-            batch_size=(4 if rows <= _FEW_ROWS else 8) if batch_size is None else batch_size,
+            batch_size=(4 if rows <= _SEEN_ROWS else 8) if batch_size is None else batch_size,
             learning_rate_multiplier=1.0 if learning_rate_multiplier is None else learning_rate_multiplier,
             seed=0 if seed is None else seed,
         )

@@ -9,7 +9,7 @@ from training.spec import Recipe, TrainSpec, read_spec
 
 def test_the_recipe_that_was_measured_is_the_default_for_its_number_of_rows() -> None:
     recipe = Recipe.for_rows(96).resolved(135_000_000)
-    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.steps(96)) == (3, 4, 1e-3, 72)
+    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.steps(96)) == (2, 4, 1e-3, 48)
 
 
 @pytest.mark.parametrize("rows", [10, 18, 32, 49, 50, 95])

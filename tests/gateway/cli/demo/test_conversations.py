@@ -72,12 +72,11 @@ def test_a_reply_copies_its_value_from_the_cited_passage_and_from_no_other(tenan
 
 
 @TENANTS
-def test_the_right_passage_is_most_often_first_but_may_be_anywhere(tenant: Tenant) -> None:
+def test_the_right_passage_is_anywhere(tenant: Tenant) -> None:
     rows = answered(tenant.conversations(TRAINING))
     positions = Counter(CITATION.findall(reply_of(row))[0] for row in rows)
     assert set(positions) == {"1", "2", "3"}
-    assert min(positions.values()) >= len(rows) / 8
-    assert positions["1"] <= len(rows) * 0.65
+    assert min(positions.values()) >= len(rows) / 6
 
 
 @TENANTS
