@@ -125,8 +125,8 @@ def unblocked() -> Generator[None, None, None]:
 
 @pytest.fixture
 async def gateway(settings: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Gateway]:
-    # Tests of training and imports run a worker in the same loop; it reads files, and answers nobody meanwhile.
-    with_worker = request.path.parent.name in {"fine_tuning", "adapters"}
+    # Others run a worker or a command in the same loop; those read files, and answer nobody meanwhile.
+    alone = request.path.parent.name in {"chat", "tenants", "files"}
     async with running(settings) as started:
-        with nullcontext() if with_worker else unblocked():
+        with unblocked() if alone else nullcontext():
             yield started
