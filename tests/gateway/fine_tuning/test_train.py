@@ -80,13 +80,13 @@ async def test_the_order_of_events(gateway: Gateway, settings: Settings) -> None
     others = [event["message"] for event in found if event not in steps]
     assert others[3:] == [
         "Fine-tuning job started",
-        "Training on 50 rows in 14 steps: 1000 tokens, 200 of them in replies",
-        "Epoch 2 is done: training loss=1.0000",
-        "Checkpoint created at step 14",
+        "Training on 50 rows in 52 steps: 1000 tokens, 200 of them in replies",
+        "Epoch 4 is done: training loss=1.0000",
+        "Checkpoint created at step 52",
         f"New fine-tuned model created: {done['fine_tuned_model']}",
         "The job has successfully completed",
     ]
-    assert [event["data"]["step"] for event in steps] == list(range(1, 15))
+    assert [event["data"]["step"] for event in steps] == list(range(1, 53))
     assert steps[1]["message"] == "Step 2/14: training loss=1.0000"
     assert steps[1]["type"] == "metrics"
     assert steps[1]["data"] == {
@@ -110,9 +110,9 @@ async def test_the_checkpoint_and_the_result_file(gateway: Gateway, settings: Se
     (checkpoint,) = found["data"]
     assert found["first_id"] == found["last_id"] == checkpoint["id"]
     assert checkpoint["fine_tuned_model_checkpoint"] == done["fine_tuned_model"]
-    assert checkpoint["step_number"] == 14
+    assert checkpoint["step_number"] == 52
     assert checkpoint["metrics"] == {
-        "step": 14,
+        "step": 52,
         "train_loss": 1.0,
         "train_mean_token_accuracy": 0.75,
         "valid_loss": 1.5,
@@ -123,8 +123,8 @@ async def test_the_checkpoint_and_the_result_file(gateway: Gateway, settings: Se
     assert file["purpose"] == "fine-tune-results"
     lines = (await client.get(f"/v1/files/{result}/content")).text.splitlines()
     assert lines[:2] == ["step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy", "1,2.0,0.5,,"]
-    assert len(lines) == 15
-    assert lines[14].endswith(",0.5,1.5,0.5")
+    assert len(lines) == 53
+    assert lines[52].endswith(",0.5,1.5,0.5")
 
 
 async def test_rows_are_rendered_with_the_prompt_and_their_passages(
