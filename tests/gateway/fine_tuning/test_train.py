@@ -87,14 +87,14 @@ async def test_the_order_of_events(gateway: Gateway, settings: Settings) -> None
         "The job has successfully completed",
     ]
     assert [event["data"]["step"] for event in steps] == list(range(1, 53))
-    assert steps[1]["message"] == "Step 2/14: training loss=1.0000"
+    assert steps[1]["message"] == "Step 2/52: training loss=1.0000"
     assert steps[1]["type"] == "metrics"
     assert steps[1]["data"] == {
         "step": 2,
-        "total_steps": 14,
+        "total_steps": 52,
         "train_loss": 1.0,
         "train_mean_token_accuracy": 0.5,
-        "epoch": pytest.approx(2 * 2 / 14),
+        "epoch": pytest.approx(4 * 2 / 52),
         "learning_rate": 0.001,
         "tokens_per_second": 100.0,
     }
