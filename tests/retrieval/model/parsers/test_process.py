@@ -5,6 +5,8 @@ import pytest
 from retrieval.errors import DocumentUnreadable, RetrieverFailed
 from retrieval.parsers import ParseLimits, parse
 
+pytestmark = pytest.mark.model
+
 
 def written(path: Path, text: str) -> Path:
     path.write_text(text)

@@ -6,6 +6,8 @@ import pytest
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.sniff import Kind, sniff
 
+pytestmark = pytest.mark.model
+
 
 def archive() -> bytes:
     buffer = io.BytesIO()
