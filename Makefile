@@ -14,7 +14,8 @@ MODEL_FILES := $(filter-out $(MODEL_FOLDERS:%=%/%),$(shell grep -rl --include='t
 	tests/contract tests/prompts tests/retrieval tests/training 2>/dev/null))
 MODEL_TESTS := $(MODEL_FOLDERS) $(MODEL_FILES)
 PYTEST := -m pytest --durations=15
-PARALLEL := -n logical --dist worksteal
+# Tests wait for sockets and clocks, so two of them keep a core busy.
+PARALLEL := -n $(shell echo $$((2 * $$(nproc)))) --dist worksteal
 FAST := $(PYTEST) $(PARALLEL) -m 'not e2e and not model' $(MODEL_TESTS:%=--ignore=%)
 
 help: ## Show what there is

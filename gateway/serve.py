@@ -13,6 +13,7 @@ from gateway.app import create_app
 from gateway.composition import open_state
 from gateway.settings import Settings
 from gateway.state import State
+from gateway.wire import JoinedProtocol
 
 __all__ = ["serve"]
 
@@ -43,7 +44,7 @@ async def serve(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http="httptools",
+        http=JoinedProtocol,
         proxy_headers=False,
         access_log=False,
         log_level="warning",

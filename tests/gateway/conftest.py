@@ -17,6 +17,7 @@ from gateway.db import open_database
 from gateway.db.migrate import migrate
 from gateway.settings import Settings
 from gateway.state import State
+from gateway.wire import JoinedProtocol
 from gateway.tenants.service import ensure_admin
 from tests.fakes.passages import FakePassages
 from tests.fakes.vllm import FakeVllm
@@ -88,7 +89,7 @@ async def running(settings: Settings) -> AsyncGenerator[Gateway, None]:
             opened.append(held)
             yield held
 
-    config = uvicorn.Config(create_app(state), port=0, log_level="warning", access_log=False, http="httptools")
+    config = uvicorn.Config(create_app(state), port=0, log_level="warning", access_log=False, http=JoinedProtocol)
     server = uvicorn.Server(config)
     server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]
     task = asyncio.create_task(server.serve())

@@ -160,8 +160,8 @@ def _with_answer(
     right = table.fact(kind, subject)
     near = table.fact(kind, random.choice([name for name in family if name != subject]))
     other = table.fact(*_distraction(material, kind, subject, random))
-    facts = [right, near, other]
-    random.shuffle(facts)
+    facts = random.sample([near, other], 2)
+    facts.insert(random.choices(range(3), _PLACES)[0], right)
     strangers = [family for family in material.subjects[kind.subjects] if subject not in family]
     passages = [_passage(fact, table.fact(kind, random.choice(random.choice(strangers))), random) for fact in facts]
     said = random.choice(material.replies).format(heading=right.heading, value=right.value, n=facts.index(right) + 1)

@@ -18,6 +18,8 @@ from gateway.jobs.repository import JobRepository
 from gateway.tenants.repository import find_tenant
 from tests.gateway.jobs.conftest import TENANT
 
+pytestmark = pytest.mark.e2e
+
 ROOT = Path(__file__).parents[3]
 
 

@@ -7,6 +7,7 @@ from tests.fakes.retriever import FakeRetriever
 from tests.gateway.vector_stores.conftest import Client
 from tests.gateway.vector_stores.killing import INGEST_STEPS, Reader, killed, text, worker_process
 
+pytestmark = pytest.mark.e2e
 
 @pytest.mark.parametrize("crash_at", INGEST_STEPS)
 async def test_killed_during_an_ingest(kestrel: Client, settings: Settings, crash_at: str) -> None:
