@@ -15,7 +15,7 @@ MAX_DEPTH = 48
 # has none: text that changes with the request, in front of everything, would empty the engine's prefix cache each time.
 BLOCKS: Mapping[str, frozenset[str]] = {
     "system": frozenset(),
-    "evidence": frozenset({"passages", "question", "cite"}),
+    "evidence": frozenset({"passages", "cite"}),
     "no_evidence": frozenset({"cite"}),
     "question": frozenset({"question", "cite"}),
 }

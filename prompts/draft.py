@@ -157,7 +157,7 @@ def draft(
         added = _GAP + _LABEL + added
     values["cite"] = cite
     turns, tail = _turns(history), tuple(map(_message, after))
-    evidence = _evidence(template, values, question, passages or ())
+    evidence = _evidence(template, values, passages or ())
     shares = _shares(evidence)
     no_evidence = None if passages is None else neutralise(template.render("no_evidence", values))
     asked = neutralise(template.render("question", values | {"question": question}, len(question)))
@@ -232,13 +232,11 @@ def _choose(passages: Sequence[int], turns: Sequence[int], free: int) -> tuple[i
 
 
 def _evidence(
-    template: Template, values: Mapping[str, Any], question: str, passages: Sequence[Evidence]
+    template: Template, values: Mapping[str, Any], passages: Sequence[Evidence]
 ) -> tuple[tuple[int, str], ...]:
-    if not passages:
-        return ()
     shown = [{"number": p.number, "title": one_line(p.title), "text": clean(p.text)} for p in passages]
-    size = len(question) + sum(len(p.title) + len(p.text) for p in passages)
-    return tuple(template.render_evidence({**values, "question": question}, shown, size))
+    size = sum(len(p.title) + len(p.text) for p in passages)
+    return tuple(template.render_evidence(values, shown, size)) if shown else ()
 
 
 def _upto(evidence: Sequence[tuple[int, str]], rank: int) -> str:

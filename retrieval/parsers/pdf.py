@@ -1,10 +1,13 @@
-"""PDF → text by page."""
+"""PDF → text by page, with the headings that larger type shows."""
 
 import ctypes
 import re
+from collections import Counter
+from collections.abc import Sequence
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
+from msgspec import Struct
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.parsed import Heading, Parsed
@@ -14,10 +17,27 @@ __all__ = ["parse_pdf"]
 
 # pdfium writes U+FFFE (or U+0002) where a line's end hyphenates a word.
 _HYPHENATED = re.compile("(?:\ufffe|\x02)[\r\n]*")
+_LARGER = 1.1  # times the height of the body's type
+_LONGEST_HEADING = 120
+_LETTERS = re.compile(r"[^\W\d_]{2}")  # a drop cap or a page number in large type is no heading
+_DEEPEST = 6
+
+
+class _Line(Struct, frozen=True):
+    """`start` is its offset in the page's text, `height` that of its first character's type."""
+
+    start: int
+    text: str
+    height: float
+
+
+class _Page(Struct, frozen=True):
+    text: str
+    lines: list[_Line]
 
 
 def parse_pdf(data: bytes, media_type: str, *, max_pages: int) -> Parsed:
-    """Take the text layer; pages end with a form feed and are the headings (`page 3`).
+    """Take the text layer; pages end with a form feed and are headings (`page 3`), over those in larger type.
 
     Raises:
         DocumentUnreadable: Encrypted, broken, too many pages, or without a text layer.
@@ -32,16 +52,20 @@ def parse_pdf(data: bytes, media_type: str, *, max_pages: int) -> Parsed:
         title = clean(document.get_metadata_value("Title")).strip()
     finally:
         document.close()
-    if not any(page.strip() for page in pages):
+    if not any(page.text.strip() for page in pages):
         raise DocumentUnreadable(
             "empty_file", "The PDF has no text layer, as a scan has none. Run it through OCR, then upload the result."
         )
+    levels = _levels([line for page in pages for line in page.lines])
     headings: list[Heading] = []
     start = 0
     for number, page in enumerate(pages, 1):
         headings.append(Heading(start, 1, f"page {number}"))
-        start += len(page) + 1
-    return Parsed(media_type, title, "\f".join(pages), headings)
+        headings += [
+            Heading(start + line.start, levels[line.height], line.text) for line in _headings(page.lines, levels)
+        ]
+        start += len(page.text) + 1
+    return Parsed(media_type, title, "\f".join(page.text for page in pages), headings)
 
 
 def _open(data: bytes) -> pdfium.PdfDocument:
@@ -57,12 +81,63 @@ def _open(data: bytes) -> pdfium.PdfDocument:
         ) from error
 
 
-def _page(document: pdfium.PdfDocument, number: int) -> str:
+def _page(document: pdfium.PdfDocument, number: int) -> _Page:
     try:
-        page = document[number]
-        return clean(_HYPHENATED.sub("", page.get_textpage().get_text_range())).replace("\f", "\n").strip("\n")
+        layer = document[number].get_textpage()
+        raw = layer.get_text_range()
+        text = clean(_HYPHENATED.sub("", raw)).replace("\f", "\n").strip("\n")
+        return _Page(text, _lines(layer, raw, text))
     except (pdfium.PdfiumError, ctypes.ArgumentError) as error:
         raise DocumentUnreadable(
             "invalid_file",
             f"Page {number + 1} of the PDF is broken ({str(error).rstrip('.')}). Export it again from its source.",
         ) from error
+
+
+def _lines(layer: pdfium.PdfTextPage, raw: str, text: str) -> list[_Line]:
+    """Find the page's lines in its cleaned text; one that was joined to its neighbour is left out."""
+    lines: list[_Line] = []
+    box = pdfium_c.FS_RECTF()
+    at = index = 0
+    for part in raw.splitlines(keepends=True):
+        shown = clean(part).strip()
+        start = text.find(shown, at) if shown else -1
+        if start >= 0:
+            first = index + len(part) - len(part.lstrip())
+            character = pdfium_c.FPDFText_GetCharIndexFromTextIndex(layer, first)
+            height = 0.0
+            if pdfium_c.FPDFText_GetLooseCharBox(layer, character, box):
+                height = round(abs(box.top - box.bottom), 1)
+            lines.append(_Line(start, shown, height))
+            at = start + len(shown)
+        index += len(part)
+    return lines
+
+
+def _levels(lines: Sequence[_Line]) -> dict[float, int]:
+    """Give each height that is larger than the body's a level below that of pages; the body has most characters."""
+    characters = Counter[float]()
+    for line in lines:
+        characters[line.height] += len(line.text)
+    body = characters.most_common(1)[0][0] if characters else 0.0
+    larger = sorted({line.height for line in lines if line.height >= body * _LARGER > 0 and _names(line)}, reverse=True)
+    return {height: min(level, _DEEPEST) for level, height in enumerate(larger, 2)}
+
+
+def _headings(lines: Sequence[_Line], levels: dict[float, int]) -> list[_Line]:
+    """Lines in larger type; the lines of one heading are joined."""
+    found: list[_Line] = []
+    joins = False
+    for line in lines:
+        if line.height not in levels:
+            joins = False
+        elif joins and found[-1].height == line.height:
+            found[-1] = _Line(found[-1].start, f"{found[-1].text} {line.text}", line.height)
+        else:
+            found.append(line)
+            joins = True
+    return [line for line in found if _names(line)]
+
+
+def _names(line: _Line) -> bool:
+    return len(line.text) <= _LONGEST_HEADING and _LETTERS.search(line.text) is not None

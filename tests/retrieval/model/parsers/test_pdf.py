@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from itertools import accumulate
 
 import pytest
 
@@ -8,8 +9,15 @@ from retrieval.parsers.pdf import parse_pdf
 pytestmark = pytest.mark.model
 
 
+def lines(*parts: tuple[int, str]) -> str:
+    """Lines of a page, each with its size of type, for `pdf`."""
+    tops = list(accumulate((-2 * size for size, _ in parts), initial=700))
+    placed = zip(parts, tops[:-1], strict=True)
+    return "\n".join(f"/F1 {size} Tf 1 0 0 1 72 {top} Tm ({text}) Tj" for (size, text), top in placed)
+
+
 def pdf(pages: Sequence[str], *, extra: bytes = b"", trailer: bytes = b"") -> bytes:
-    """A PDF by hand: one line of text a page."""
+    """A PDF by hand: one line of text a page, or what `lines` made."""
     kids = b" ".join(b"%d 0 R" % (4 + 2 * n) for n in range(len(pages)))
     objects = [
         b"<</Type/Catalog/Pages 2 0 R>>",
@@ -17,7 +25,8 @@ def pdf(pages: Sequence[str], *, extra: bytes = b"", trailer: bytes = b"") -> by
         b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
     ]
     for n, text in enumerate(pages):
-        stream = f"BT /F1 12 Tf 72 700 Td ({text}) Tj ET".encode("latin-1")
+        drawn = text if text.startswith("/F1") else f"/F1 12 Tf 72 700 Td ({text}) Tj"
+        stream = f"BT {drawn} ET".encode("latin-1")
         objects.append(
             b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents %d 0 R/Resources<</Font<</F1 3 0 R>>>>>>"
             % (5 + 2 * n)
@@ -43,6 +52,28 @@ def test_pages_are_headings_and_end_with_a_form_feed() -> None:
         ("page 1", "Adults"),
         ("page 2", "Dogs a"),
     ]
+
+
+def test_larger_type_makes_headings_below_the_page() -> None:
+    first = lines(
+        *((18, "Harbor prices"), (18, "and hours"), (11, "Adults pay 12 euros on every route."), (13, "Dogs")),
+        *((11, "Dogs are free, see Cats."), (13, "Cats"), (11, "Cats pay 2 euros.")),
+    )
+    second = lines((11, "They need a box."), (30, "7"), (13, "Hours"), (11, "From 8 to 18."))
+    parsed = parse_pdf(pdf([first, second]), "application/pdf", max_pages=9)
+    assert [(found.level, found.title, parsed.text[found.start :].partition("\n")[0]) for found in parsed.headings] == [
+        (1, "page 1", "Harbor prices"),
+        (2, "Harbor prices and hours", "Harbor prices"),
+        (3, "Dogs", "Dogs"),
+        (3, "Cats", "Cats"),
+        (1, "page 2", "They need a box."),
+        (3, "Hours", "Hours"),
+    ]
+
+
+def test_a_page_in_one_size_has_no_headings() -> None:
+    parsed = parse_pdf(pdf([lines((12, "Prices"), (12, "Adults pay 12."))]), "application/pdf", max_pages=9)
+    assert [found.title for found in parsed.headings] == ["page 1"]
 
 
 def test_the_title_is_taken_from_the_document() -> None:
