@@ -1,6 +1,6 @@
 """The FastAPI application: routes, error envelope, lifespan."""
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -48,13 +48,8 @@ def create_app(open_state: Callable[[], AbstractAsyncContextManager[State]]) -> 
     app = _Gateway(title="Braid", version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
     for router in _ROUTERS:
         app.include_router(router)
-    app.add_exception_handler(BraidError, _braid_error)
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http_error)
-    app.add_exception_handler(ClientDisconnect, _left)
-    app.add_exception_handler(IntegrityError, _conflict)
-    app.add_exception_handler(OperationalError, _database_down)
-    app.add_exception_handler(Exception, _unexpected)
+    for kind, handler in _HANDLERS.items():
+        app.add_exception_handler(kind, handler)
     return app
 
 
@@ -81,10 +76,8 @@ class _Gateway(FastAPI):
         except Exception as error:
             if begun:
                 raise
-            handlers = self.exception_handlers
-            handler = next(handlers[kind] for kind in type(error).__mro__ if kind in handlers)
-            response: Response = await handler(Request(scope), error)
-            await response(scope, receive, send)
+            handler = next(_HANDLERS[kind] for kind in type(error).__mro__ if kind in _HANDLERS)
+            await (await handler(Request(scope), error))(scope, receive, send)
 
 
 def _respond(error: BraidError) -> Response:
@@ -135,3 +128,14 @@ async def _database_down(_request: Request, error: Exception) -> Response:
 async def _unexpected(_request: Request, error: Exception) -> Response:
     _log.error("unexpected_error", exc_info=error)
     return _respond(Internal("Something failed that shouldn't have; it was logged. Try again, or tell the operator."))
+
+
+_HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+    BraidError: _braid_error,
+    RequestValidationError: _invalid,
+    HTTPException: _http_error,
+    ClientDisconnect: _left,
+    IntegrityError: _conflict,
+    OperationalError: _database_down,
+    Exception: _unexpected,
+}

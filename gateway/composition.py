@@ -19,7 +19,7 @@ from gateway.chat.service import ChatService
 from gateway.chat.tokens import TokenCounter
 from gateway.db import open_database
 from gateway.db.migrate import migrate
-from gateway.engines import EnginePool, Reconciler, VllmEngine, open_session
+from gateway.engines import Connections, EnginePool, Reconciler, VllmEngine
 from gateway.engines.base import BaseModel
 from gateway.files import FileRow
 from gateway.files.forget import ForgetHandler
@@ -44,8 +44,8 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings.database))
         await migrate(database)
-        session = await stack.enter_async_context(open_session())
-        engines = [VllmEngine(url, session) for url in settings.replica_urls]
+        connections = await stack.enter_async_context(Connections())
+        engines = [VllmEngine(url, connections) for url in settings.replica_urls]
         pool = await stack.enter_async_context(EnginePool(engines))
         reconciler = await stack.enter_async_context(Reconciler(pool, WantedAdapters(database, settings)))
         retriever = await stack.enter_async_context(Retriever(settings.retriever_socket))
@@ -76,10 +76,10 @@ async def open_worker(settings: Settings) -> AsyncGenerator[Worker, None]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings.database))
         await migrate(database)
-        session = await stack.enter_async_context(open_session())
+        connections = await stack.enter_async_context(Connections())
         retriever = await stack.enter_async_context(Retriever(settings.retriever_socket))
         artifacts, base = Artifacts(settings.artifacts), BaseModel.load(settings)
-        trial = Trial([VllmEngine(url, session) for url in settings.replica_urls])
+        trial = Trial([VllmEngine(url, connections) for url in settings.replica_urls])
         wanted = WantedAdapters(database, settings)
         admission = Admission(artifacts, base, wanted, trial, max_rank=settings.max_lora_rank)
         trainer, work = Trainer(settings.model_python), settings.home.resolve() / "work"

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 from pydantic import SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from gateway.engines.http import check_url
+
 __all__ = ["Settings", "SettingsError", "load_settings"]
 
 _PREFIX = "BRAID_"
@@ -56,6 +58,13 @@ class Settings(BaseSettings):
         if isinstance(value, str):
             return tuple(url.strip().rstrip("/") for url in value.split(",") if url.strip())
         return value
+
+    @field_validator("engine_urls")
+    @classmethod
+    def _can_be_asked(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
+        for url in urls:
+            check_url(url)
+        return urls
 
     @property
     def database(self) -> str:
@@ -129,8 +138,9 @@ def load_settings(flags: Mapping[str, Any] | None = None, *, file: Path | None =
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
+        reason = first["msg"].removeprefix("Value error, ").rstrip(".")
         raise SettingsError(
-            f"The setting {name} can't be used: {first['msg']} (it is {first['input']!r}). "
+            f"The setting {name} can't be used: {reason} (it is {first['input']!r}). "
             f"It comes from a flag, {_PREFIX}{name.upper()} or {path}."
         ) from None
 

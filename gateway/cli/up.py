@@ -16,7 +16,7 @@ from gateway.cli.stack.first_key import prepare_database
 from gateway.cli.stack.instance import Instance, socket_path_problem
 from gateway.cli.stack.ports import is_free
 from gateway.cli.stack.starting import wait_until_ready, watch
-from gateway.engines import open_session
+from gateway.engines import Connections
 from gateway.engines.hardware import Hardware
 from gateway.settings import Settings
 
@@ -70,8 +70,8 @@ async def _run(settings: Settings) -> None:
     base = await prepare_base_model(settings, dtype, say)
     made = await prepare_database(settings)
     async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(open_session())
-        children = make_children(settings, base, hardware, session)
+        connections = await stack.enter_async_context(Connections())
+        children = make_children(settings, base, hardware, connections)
         say(f"starting {', '.join(child.name for child in children)}; logs are in {settings.home / 'logs'}")
         for child in children:
             await stack.enter_async_context(child)

@@ -1,6 +1,6 @@
 """vLLM as the gateway sees it: a client over HTTP, a pool of replicas, adapters kept loaded and proven."""
 
-from gateway.engines.client import Engine, Listing, Timeouts, VllmEngine, open_session
+from gateway.engines.client import Engine, Listing, Timeouts, VllmEngine
 from gateway.engines.errors import (
     AdapterNotLoaded,
     EngineError,
@@ -9,6 +9,7 @@ from gateway.engines.errors import (
     EngineUnreachable,
     NoReplica,
 )
+from gateway.engines.http import Connections
 from gateway.engines.pool import EnginePool, ReplicaState
 from gateway.engines.probe import Probe, ProbeResult, WantedAdapter
 from gateway.engines.reconcile import AdapterFailure, AdapterRejected, Reconciler
@@ -19,6 +20,7 @@ __all__ = [
     "AdapterFailure",
     "AdapterNotLoaded",
     "AdapterRejected",
+    "Connections",
     "Engine",
     "EngineError",
     "EnginePool",
@@ -37,5 +39,4 @@ __all__ = [
     "Timeouts",
     "VllmEngine",
     "WantedAdapter",
-    "open_session",
 ]

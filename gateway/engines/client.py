@@ -1,31 +1,31 @@
-"""vLLM over HTTP: one replica, no retries, one map from transport errors to ours."""
+"""vLLM over HTTP: one replica, no retries."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-import aiohttp
 import msgspec
 
-from gateway.engines.errors import EngineRefused
+from gateway.engines.errors import EngineRefused, EngineTimeout
+from gateway.engines.http import Connections
+from gateway.engines.refusal import refusal, shown
 from gateway.engines.stream import Stream
-from gateway.engines.transport import TRANSPORT, bounded, refusal, shown, transport_error
 
-__all__ = ["Engine", "Listing", "Timeouts", "VllmEngine", "open_session"]
+__all__ = ["Engine", "Listing", "Timeouts", "VllmEngine"]
 
 _T = TypeVar("_T")
-_JSON = {"content-type": "application/json"}
+_CHAT = "/v1/chat/completions"
 _CONTROL_BYTES = 16 * 1024 * 1024
-# vLLM closes idle connections after 5 s. Below that, no request meets a connection that is just being closed.
-_KEEPALIVE_SECONDS = 4.0
 
 
 @dataclass(frozen=True)
 class Timeouts:
     """All in seconds.
 
-    ``first_byte`` runs until the headers are there, which for a plain answer is the whole generation. ``gap`` is the
-    longest silence inside a body; it can't be longer than ``first_byte``.
+    ``first_byte`` runs from the request until the answer's first bytes behind its headers, which for a plain answer is
+    the whole generation. ``gap`` is the longest silence inside a body; it can't be longer than ``first_byte``.
+    ``control`` and ``load`` are for whole calls, with connecting.
     """
 
     connect: float = 2.0
@@ -83,31 +83,13 @@ class Engine(Protocol):
         ...
 
 
-def open_session() -> aiohttp.ClientSession:
-    """Make the one session that all engines share; the caller closes it.
-
-    The number of connections isn't limited here: that is the limiter's and the pool's affair, and a queue inside the
-    client would look like a slow engine.
-    """
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=_KEEPALIVE_SECONDS),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        auto_decompress=False,
-    )
-
-
 class VllmEngine:
-    """``Engine`` for vLLM's OpenAI server at a URL; the session is borrowed."""
+    """``Engine`` for vLLM's OpenAI server at a URL; the connections are borrowed."""
 
-    def __init__(self, url: str, session: aiohttp.ClientSession, timeouts: Timeouts | None = None) -> None:
+    def __init__(self, url: str, connections: Connections, timeouts: Timeouts | None = None) -> None:
         self._url = url.rstrip("/")
-        self._session = session
+        self._origin = connections.origin(self._url)
         self._timeouts = timeouts or Timeouts()
-        times = self._timeouts
-        self._for_chat = aiohttp.ClientTimeout(total=None, sock_connect=times.connect, sock_read=times.first_byte)
-        self._for_control = aiohttp.ClientTimeout(total=times.control, sock_connect=times.connect)
-        self._for_loads = aiohttp.ClientTimeout(total=times.load, sock_connect=times.connect)
-        self._chat_url = f"{self._url}/v1/chat/completions"
 
     @property
     def url(self) -> str:
@@ -145,14 +127,13 @@ class VllmEngine:
         return self._decode(await self._control("POST", "/tokenize", body), _Tokenized).count
 
     async def chat(self, body: bytes) -> Stream:
-        try:
-            response = await self._session.post(self._chat_url, data=body, headers=_JSON, timeout=self._for_chat)
-            if response.status != 200:
-                async with response:
-                    raise await refusal(response)
-        except TRANSPORT as error:
-            raise transport_error(error, self._url, "answer") from error
-        return Stream(response, self._url, self._timeouts.gap)
+        times = self._timeouts
+        answer = await self._origin.request(
+            "POST", _CHAT, body, connect=times.connect, first_byte=times.first_byte, gap=times.gap
+        )
+        if answer.status != 200:
+            raise await refusal(answer)
+        return answer
 
     async def logprobs(self, model: str, tokens: Sequence[int], start: int) -> list[float]:
         # prompt_logprobs=0 is each token's own; vLLM doesn't read its prefix cache for such a request, so what is
@@ -169,17 +150,18 @@ class VllmEngine:
 
     async def _control(self, method: str, path: str, body: Mapping[str, Any] | None, *, load: bool = False) -> bytes:
         data = None if body is None else msgspec.json.encode(body)
-        timeout = self._for_loads if load else self._for_control
-        headers = None if data is None else _JSON
+        times = self._timeouts
+        total = times.load if load else times.control
         try:
-            async with self._session.request(
-                method, self._url + path, data=data, headers=headers, timeout=timeout
-            ) as response:
-                if response.status != 200:
-                    raise await refusal(response)
-                return await bounded(response, _CONTROL_BYTES)
-        except TRANSPORT as error:
-            raise transport_error(error, self._url, "answer") from error
+            async with asyncio.timeout(total):
+                answer = await self._origin.request(
+                    method, path, data, connect=times.connect, first_byte=total, gap=total
+                )
+                if answer.status != 200:
+                    raise await refusal(answer)
+                return await answer.read_up_to(_CONTROL_BYTES)
+        except TimeoutError as error:
+            raise EngineTimeout(f"{self._url}{path}: no whole answer within {total:g} s", "answer") from error
 
     def _decode(self, answer: bytes, kind: type[_T]) -> _T:
         try:

@@ -1,4 +1,4 @@
-"""What can go wrong between the gateway and an engine, as classes; `client.py` has the one map onto them."""
+"""What can go wrong between the gateway and an engine, as classes."""
 
 from typing import Literal
 

@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
 import msgspec
 
 from gateway.engines.client import VllmEngine
 from gateway.engines.errors import EngineError
 from gateway.engines.hardware import Hardware
+from gateway.engines.http import Connections
 from gateway.processes import Child, Command
 
 __all__ = ["PLUGIN", "LocalEngine"]
@@ -51,11 +51,9 @@ class LocalEngine:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def child(
-        self, hardware: Hardware, session: aiohttp.ClientSession, folder: Path, inherited: Mapping[str, str]
-    ) -> Child:
+    def child(self, hardware: Hardware, connections: Connections, folder: Path, inherited: Mapping[str, str]) -> Child:
         """Make the supervised process; its log and session note go to ``folder``. It is ready when it says healthy."""
-        engine = VllmEngine(self.url, session)
+        engine = VllmEngine(self.url, connections)
 
         async def ready() -> bool:
             try:

@@ -1,129 +1,180 @@
-"""The body of one answer that an engine is still writing."""
+"""One answer of an engine: its head, and its body while that is still being written."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from typing import Self
 
-import aiohttp
-
-from gateway.engines.errors import EngineRefused, EngineTimeout
-from gateway.engines.transport import TRANSPORT, bounded, transport_error
+from gateway.engines.errors import EngineRefused, EngineTimeout, EngineUnreachable
 
 __all__ = ["Stream"]
 
 _PLAIN_BYTES = 64 * 1024 * 1024
-# aiohttp 3.14 answers a read on a connection that has just gone with a bare RuntimeError.
-_BROKEN = (*TRANSPORT, RuntimeError)
+_UNREAD_BYTES = 256 * 1024
 
 
 class Stream:
     """Raw bytes as they come from the engine, in pieces that know nothing of lines or events.
 
-    Iterate it once, or ``read()`` it whole; always ``aclose()`` it. Closing before the end aborts the generation on
-    the engine at once. Iterating raises ``EngineUnreachable`` if the connection breaks before the proper end, and
-    ``EngineTimeout`` after ``gap`` seconds without a byte; time in which nobody asks for bytes doesn't count.
+    Iterate it once, or ``read()`` it whole; always ``aclose()`` it. Closing before the end, or cancelling a task that
+    waits in here, aborts the generation on the engine at once. Reading raises ``EngineUnreachable`` if the connection
+    breaks before the proper end, and ``EngineTimeout`` if the first bytes aren't there ``first_byte`` seconds after the
+    request was sent, or ``gap`` seconds pass without a byte after that; time in which nobody asks for bytes doesn't
+    count. What is left unread for long holds up the engine, not this process's memory.
+
+    ``begin``, ``feed``, ``finish`` and ``fail`` are for the connection that the answer comes in on.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, url: str, gap: float) -> None:
-        self._response = response
-        self._content = response.content
+    def __init__(self, transport: asyncio.Transport, url: str, first_byte: float, gap: float) -> None:
+        self._transport: asyncio.Transport | None = transport  # ours until the answer has ended, in whatever way
         self._url = url
+        self._first_byte = first_byte
         self._gap = gap
-        self._loop = asyncio.get_running_loop()
-        self._waiting_since: float | None = None
+        self._status = 0
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._parts: list[bytes] = []
+        self._unread = 0
+        self._paused = False
         self._started = False
-        self._first = b""
-        self._silent = False
-        self._timer: asyncio.TimerHandle | None = None
-        self._lost: asyncio.Future[None] | None = None
-        # A chunk header that can't be parsed makes aiohttp 3.14 close the connection without waking the reader.
-        connection = response.connection
-        if connection is not None and connection.protocol is not None:
-            self._lost = connection.protocol.closed
-            if self._lost is None:
-                self._break()
-            else:
-                self._lost.add_done_callback(self._wake)
+        self._whole = False
+        self._problem: EngineUnreachable | EngineTimeout | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._since = self._loop.time()
+        self._timer = self._loop.call_later(min(gap, first_byte), self._watch)
 
     @property
     def status(self) -> int:
-        return self._response.status
+        return self._status
 
     @property
-    def headers(self) -> Mapping[str, str]:
-        return self._response.headers
+    def headers(self) -> dict[str, str]:
+        """By name in lower case; values of a name that came several times are joined with commas."""
+        found: dict[str, str] = {}
+        for name, value in self._fields:
+            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+            found[key] = f"{found[key]}, {text}" if key in found else text
+        return found
+
+    async def head(self) -> None:
+        """Wait for status and headers; raises what iterating raises."""
+        while not self._status:
+            await self._more()
 
     async def start(self) -> None:
         """Wait for the first bytes, which iterating then yields first; raises what iterating raises.
 
         vLLM sends a stream's headers before it has looked at the prompt, so only this tells that the answer has begun.
         """
-        if not self._started:
-            self._first = await self._next()
+        while not self._parts and not self._whole:
+            await self._more()
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        try:
-            if self._first:
-                first, self._first = self._first, b""
-                yield first
-            while piece := await self._next():
-                yield piece
-        finally:
-            self._stop_watching()
+    def __aiter__(self) -> Self:
+        return self
 
-    async def _next(self) -> bytes:
-        # A timer a stream, not a timer a piece: it looks once a gap how long the reader has been waiting. Before the
-        # first piece (the prompt is being read, or waits in the engine's queue) the session's read timeout holds.
-        self._waiting_since = self._loop.time()
-        try:
-            piece = await self._content.readany()
-        except _BROKEN as error:
-            self._response.close()
-            if self._silent:
-                raise EngineTimeout(f"{self._url}: silent for {self._gap:g} s in mid-answer", "stream") from error
-            raise transport_error(error, self._url, "stream" if self._started else "answer") from error
-        finally:
-            self._waiting_since = None
-        if not self._started:
-            self._started = True
-            self._timer = self._loop.call_later(self._gap, self._watch)
-        return piece
+    async def __anext__(self) -> bytes:
+        while not self._parts:
+            if self._whole:
+                raise StopAsyncIteration
+            await self._more()
+        parts, self._parts, self._unread = self._parts, [], 0
+        if self._paused and self._transport is not None:
+            self._paused = False
+            self._transport.resume_reading()
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
     async def read(self) -> bytes:
         """Read the whole body, which is a plain JSON answer."""
-        try:
-            body = self._first + await bounded(self._response, _PLAIN_BYTES)
-        except _BROKEN as error:
-            raise transport_error(error, self._url, "stream") from error
-        if len(body) >= _PLAIN_BYTES:
+        body = await self.read_up_to(_PLAIN_BYTES + 1)
+        if len(body) > _PLAIN_BYTES:
             raise EngineRefused(self.status, f"The answer is longer than {_PLAIN_BYTES} bytes.")
         return body
 
+    async def read_up_to(self, limit: int) -> bytes:
+        """Read a body up to ``limit`` bytes; what is longer is cut there and the connection closed."""
+        parts: list[bytes] = []
+        size = 0
+        async for part in self:
+            parts.append(part)
+            size += len(part)
+            if size >= limit:
+                await self.aclose()
+                break
+        return b"".join(parts)[:limit]
+
     async def aclose(self) -> None:
-        """Let go of the connection: back to the pool after the body's end, cut before it."""
-        self._stop_watching()
-        if self._lost is not None:
-            self._lost.remove_done_callback(self._wake)
-        self._response.close()
+        """Cut the connection, unless the body's end has come in: then it is back in the pool already."""
+        if self._transport is not None:
+            self._parts.clear()
+            self.fail("closed on this side in mid-answer")
 
-    def _wake(self, lost: asyncio.Future[None]) -> None:
-        if not lost.cancelled():
-            lost.exception()
-        self._break()
+    def begin(self, status: int, fields: list[tuple[bytes, bytes]]) -> None:
+        """Take in status and headers."""
+        self._status = status
+        self._fields = fields
+        self._wake()
 
-    def _break(self) -> None:
-        if not self._content.is_eof() and self._content.exception() is None:
-            self._content.set_exception(aiohttp.ClientPayloadError("the connection broke in mid-body"))
+    def feed(self, part: bytes) -> None:
+        """Take in a piece of the body."""
+        if self._transport is None:
+            return
+        self._started = True
+        self._parts.append(part)
+        self._unread += len(part)
+        if self._unread > _UNREAD_BYTES and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+        self._wake()
+
+    def finish(self) -> None:
+        """Note that the body is whole; the connection is the caller's again."""
+        transport = self._let_go()
+        if transport is None:
+            return
+        self._whole = True
+        if self._paused and not transport.is_closing():
+            transport.resume_reading()
+        self._wake()
+
+    def fail(self, detail: str, kind: type[EngineUnreachable] | type[EngineTimeout] = EngineUnreachable) -> None:
+        """End in an error and cut the connection, unless the answer has ended before."""
+        transport = self._let_go()
+        if transport is None:
+            return
+        self._problem = kind(f"{self._url}: {detail}", "stream" if self._started else "answer")
+        transport.abort()
+        self._wake()
+
+    def _let_go(self) -> asyncio.Transport | None:
+        transport, self._transport = self._transport, None
+        self._timer.cancel()
+        return transport
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def _more(self) -> None:
+        """Wait until anything has come in; raises if nothing will."""
+        if self._problem is not None:
+            raise self._problem
+        if self._started:
+            self._since = self._loop.time()
+        self._waiter = self._loop.create_future()
+        try:
+            await self._waiter
+        except asyncio.CancelledError:
+            await self.aclose()
+            raise
+        finally:
+            self._waiter = None
 
     def _watch(self) -> None:
-        now = self._loop.time()
-        silence = 0.0 if self._waiting_since is None else now - self._waiting_since
-        if silence >= self._gap:
-            self._silent = True
-            self._response.close()
-            return
-        self._timer = self._loop.call_later(self._gap - silence, self._watch)
-
-    def _stop_watching(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        # A timer an answer, not a timer a wait: it looks at least once a gap how long the reader has been waiting.
+        waiting = self._waiter is not None and not self._waiter.done()
+        silence = self._loop.time() - self._since if waiting else 0.0
+        patience = self._gap if self._started else self._first_byte
+        if silence < patience:
+            self._timer = self._loop.call_later(min(self._gap, patience - silence), self._watch)
+        elif self._started:
+            self.fail(f"silent for {self._gap:g} s in mid-answer", EngineTimeout)
+        else:
+            self.fail(f"no answer within {self._first_byte:g} s", EngineTimeout)

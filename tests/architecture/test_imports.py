@@ -7,7 +7,7 @@ from tests.architecture.source import ROOT
 
 WATCHED = """
 import sys, importlib, pkgutil, pathlib
-import fastapi, sqlalchemy, uvicorn, aiohttp, typer, rich, httpx2  # what they do when imported is theirs
+import fastapi, sqlalchemy, uvicorn, typer, rich, httpx2  # what they do when imported is theirs
 
 found = []
 def hook(event, args):

@@ -17,13 +17,13 @@ import pytest_asyncio
 
 from gateway.engines import (
     AdapterRejected,
+    Connections,
     EnginePool,
     Probe,
     Reconciler,
     Timeouts,
     VllmEngine,
     WantedAdapter,
-    open_session,
 )
 from gateway.engines.hardware import Hardware
 from gateway.engines.local import LocalEngine
@@ -95,9 +95,9 @@ class Running:
 async def running(base: Path, wanted: Wanted, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
     # With as many adapters as slots the last slot is taken, which is what a base model's request must not see.
     local = LocalEngine(PYTHON, base, "base", free_port(), adapters_at_once=2)
-    async with open_session() as session:
-        engine = VllmEngine(local.url, session, Timeouts(control=30))
-        child = local.child(Hardware.detect(), session, tmp_path_factory.mktemp("run"), os.environ)
+    async with Connections() as connections:
+        engine = VllmEngine(local.url, connections, Timeouts(control=30))
+        child = local.child(Hardware.detect(), connections, tmp_path_factory.mktemp("run"), os.environ)
         async with child, EnginePool([engine]) as pool, Reconciler(pool, wanted) as reconciler:
             await child.wait_ready(START_SECONDS)
             await pool.until_ready(30)

@@ -17,8 +17,8 @@ from gateway.db import open_database
 from gateway.db.migrate import migrate
 from gateway.settings import Settings
 from gateway.state import State
-from gateway.wire import JoinedProtocol
 from gateway.tenants.service import ensure_admin
+from gateway.wire import JoinedProtocol
 from tests.fakes.passages import FakePassages
 from tests.fakes.vllm import FakeVllm
 

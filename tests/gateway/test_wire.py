@@ -5,6 +5,7 @@ from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
 from gateway.wire import JoinedProtocol
+from tests.waiting import until
 
 REQUEST = b"GET / HTTP/1.1\r\nhost: here\r\n\r\n"
 LAST_REQUEST = b"GET / HTTP/1.1\r\nhost: here\r\nconnection: close\r\n\r\n"
@@ -41,9 +42,7 @@ async def answered(wire: Wire, request: bytes) -> list[bytes]:
     protocol = JoinedProtocol(uvicorn.Config(app), ServerState(), {})
     protocol.connection_made(wire)
     protocol.data_received(request)
-    async with asyncio.timeout(5):
-        while not wire.pieces or not wire.pieces[-1].endswith(b"0\r\n\r\n"):
-            await asyncio.sleep(0.001)
+    await until(lambda: b"".join(wire.pieces).endswith(b"0\r\n\r\n"))
     return wire.pieces
 
 

@@ -17,7 +17,7 @@ from gateway.adapters.trial import Trial
 from gateway.adapters.wanted import WantedAdapters
 from gateway.artifacts import Artifacts
 from gateway.db import open_database
-from gateway.engines import VllmEngine, open_session
+from gateway.engines import Connections, VllmEngine
 from gateway.engines.base import BaseModel
 from gateway.fine_tuning.train import TrainHandler
 from gateway.jobs import Worker
@@ -27,9 +27,9 @@ from gateway.settings import Settings
 @asynccontextmanager
 async def open_worker(settings: Settings) -> AsyncGenerator[Worker]:
     """A worker for training and import that is not running yet."""
-    async with open_database(settings.database) as database, open_session() as session:
+    async with open_database(settings.database) as database, Connections() as connections:
         artifacts = Artifacts(settings.artifacts)
-        trial = Trial([VllmEngine(url, session) for url in settings.replica_urls])
+        trial = Trial([VllmEngine(url, connections) for url in settings.replica_urls])
         wanted = WantedAdapters(database, settings)
         base = BaseModel.load(settings)
         admission = Admission(artifacts, base, wanted, trial, max_rank=settings.max_lora_rank)

@@ -8,6 +8,7 @@ adapter trained on such rows can't learn a fact by heart: it learns the voice, a
 import re
 from collections.abc import Iterator
 from random import Random
+from textwrap import fill
 
 from msgspec import Struct
 
@@ -20,7 +21,9 @@ _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _NO_ANSWER_EVERY = 12
 # How often the right passage stands first, second, third: as the retriever ranks it, which is itself a sign that a
 # small model learns to use.
-_PLACES = (80, 14, 6)
+_PLACES = (60, 25, 15)
+_SECOND = 0.25  # how often the fact isn't what a section begins with
+_LINE = 95  # characters of a PDF page's line
 _SEED = 20261124
 
 
@@ -53,10 +56,9 @@ class Kind(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         subjects: The pool of names that such a fact can be about.
         value: How its value is drawn, a key of `DRAWS`.
-        page: The title of the page on which such sections stand; "" for facts from PDF files, whose passages are
-            lines of a numbered page, neighbours included.
+        page: The title of the page on which such sections stand; "" for facts from PDF files, whose pages have numbers.
         titles: The heading above such a fact.
-        texts: The first sentence has the value; the others are there or not, so that lengths vary.
+        texts: The first sentence has the value; the second one sometimes goes before it.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Material(Struct, frozen=True, forbid_unknown_fields=True):
         replies: What is said when a passage has the answer, without greeting and sign-off. Naming the passage before
             its value makes a small model choose first and copy then, which it does far better than both at once.
         no_answer: Replies, without greeting and sign-off, for when no passage has the answer.
+        intros: What stands on top of a subject's own page: passages that are found often and say nothing.
         subjects: Families of names by pool; the members of a family are easily taken for one another.
     """
 
@@ -82,6 +85,7 @@ class Material(Struct, frozen=True, forbid_unknown_fields=True):
     sign_off: str
     replies: list[str]
     no_answer: list[str]
+    intros: list[str]
     subjects: dict[str, list[list[str]]]
     kinds: list[Kind]
 
@@ -94,6 +98,12 @@ class _Fact(Struct, frozen=True):
     text: str
     value: str
 
+    def passage(self, random: Random) -> RowPassage:
+        """The section as the retriever gives it, of a page with a title or of a numbered one."""
+        if self.page:
+            return RowPassage(f"{self.page} > {self.heading}", f"## {self.heading}\n\n{self.text}")
+        return RowPassage(f"page {random.randint(1, 9)} > {self.heading}", f"{self.heading}\n{fill(self.text, _LINE)}")
+
 
 class _Table:
     """One row's own table of facts. No two values are alike, so that only one passage can be right."""
@@ -105,14 +115,15 @@ class _Table:
     def fact(self, kind: Kind, subject: str) -> _Fact:
         fixed = {"subject": subject, "value": self._draw(kind.value)}
 
-        def fill(text: str) -> str:
-            filled = _PLACEHOLDER.sub(lambda found: fixed.get(found[1]) or self._draw(found[1]), text)
-            return filled[:1].upper() + filled[1:]
+        def filled(text: str) -> str:
+            said = _PLACEHOLDER.sub(lambda found: fixed.get(found[1]) or self._draw(found[1]), text)
+            return said[:1].upper() + said[1:]
 
-        said = sentences(self._random.choice(kind.texts))
-        kept = said[: self._random.randint(1, len(said))]
-        heading, text = fill(self._random.choice(kind.titles)), " ".join(map(fill, kept))
-        return _Fact(fill(kind.page), heading, text, fixed["value"])
+        said = [filled(sentence) for sentence in sentences(self._random.choice(kind.texts))]
+        if len(said) > 1 and self._random.random() < _SECOND:
+            said[:2] = said[1::-1]
+        heading = filled(self._random.choice(kind.titles))
+        return _Fact(filled(kind.page), heading, " ".join(said), fixed["value"])
 
     def _draw(self, name: str) -> str:
         while (value := DRAWS[name](self._random)) in self._drawn:
@@ -159,13 +170,12 @@ def _with_answer(
     table = _Table(random)
     right = table.fact(kind, subject)
     near = table.fact(kind, random.choice([name for name in family if name != subject]))
-    other = table.fact(*_distraction(material, kind, subject, random))
-    facts = random.sample([near, other], 2)
-    facts.insert(random.choices(range(3), _PLACES)[0], right)
-    strangers = [family for family in material.subjects[kind.subjects] if subject not in family]
-    passages = [_passage(fact, table.fact(kind, random.choice(random.choice(strangers))), random) for fact in facts]
-    said = random.choice(material.replies).format(heading=right.heading, value=right.value, n=facts.index(right) + 1)
-    return _row(material, question, passages, said)
+    others = [near.passage(random), _other(material, kind, subject, table, random)]
+    random.shuffle(others)
+    place = random.choices(range(3), _PLACES)[0]
+    others.insert(place, right.passage(random))
+    said = random.choice(material.replies).format(heading=right.heading, value=right.value, n=place + 1)
+    return _row(material, question, others, said)
 
 
 def _without_answer(
@@ -177,26 +187,21 @@ def _without_answer(
     if not nothing_found:
         unrelated = [other for other in material.kinds if other.subjects != kind.subjects and other.value != kind.value]
         for other in random.sample(unrelated, 3):
-            names = random.choice(material.subjects[other.subjects])
-            passages.append(_passage(table.fact(other, names[0]), table.fact(other, names[1]), random))
+            subject = random.choice(random.choice(material.subjects[other.subjects]))
+            passages.append(table.fact(other, subject).passage(random))
     return _row(material, question, passages, random.choice(material.no_answer))
 
 
-def _distraction(material: Material, kind: Kind, subject: str, random: Random) -> tuple[Kind, str]:
-    """Another kind of fact about the same subject where there is one, or the same kind about a stranger."""
+def _other(material: Material, kind: Kind, subject: str, table: _Table, random: Random) -> RowPassage:
+    """The top of the subject's own page, another fact about it where there is one, or the same about a stranger."""
+    drawn = random.random()
+    if kind.page == "{subject}" and drawn < 0.3:
+        return RowPassage(subject, f"# {subject}\n\n{random.choice(material.intros).format(subject=subject)}")
     related = [other for other in material.kinds if other.subjects == kind.subjects and other.name != kind.name]
-    if related and random.random() < 0.6:
-        return random.choice(related), subject
+    if related and drawn < 0.75:
+        return table.fact(random.choice(related), subject).passage(random)
     strangers = [family for family in material.subjects[kind.subjects] if subject not in family]
-    return kind, random.choice(random.choice(strangers))
-
-
-def _passage(fact: _Fact, neighbour: _Fact, random: Random) -> RowPassage:
-    """A fact as the retriever gives it: a section, or lines of a PDF page, on which its neighbour stands too."""
-    if fact.page:
-        return RowPassage(f"{fact.page} > {fact.heading}", f"## {fact.heading}\n\n{fact.text}")
-    lines = [f"{shown.heading}\n{shown.text}" for shown in random.sample([fact, neighbour], 2)]
-    return RowPassage(f"page {random.randint(1, 9)}", "\n".join(lines))
+    return table.fact(kind, random.choice(random.choice(strangers))).passage(random)
 
 
 def _row(material: Material, question: str, passages: list[RowPassage], said: str) -> Conversation:

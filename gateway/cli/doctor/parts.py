@@ -16,7 +16,6 @@ from retrieval.client import Retriever, RetrieverUnavailable
 __all__ = ["check_base_model", "check_engine", "check_gateway", "check_index", "check_model_environment"]
 
 _GATEWAY_MODULES = (
-    "aiohttp",
     "aiosqlite",
     "alembic",
     "fastapi",

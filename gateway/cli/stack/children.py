@@ -4,9 +4,8 @@ import os
 import sys
 from pathlib import Path
 
-import aiohttp
-
 from gateway.cli.stack.environment import child_environment
+from gateway.engines import Connections, EngineError
 from gateway.engines.base import BaseModel
 from gateway.engines.hardware import Hardware
 from gateway.engines.local import LocalEngine
@@ -19,11 +18,10 @@ __all__ = ["make_children"]
 _RETRIEVER_SECONDS = 300.0  # loading torch and the embedder, on a machine that loads the engine meanwhile
 _WORKER_GRACE = 15.0
 _CLOSING_SECONDS = 15.0
+_POLL_SECONDS = 5.0
 
 
-def make_children(
-    settings: Settings, base: BaseModel, hardware: Hardware, session: aiohttp.ClientSession
-) -> list[Child]:
+def make_children(settings: Settings, base: BaseModel, hardware: Hardware, connections: Connections) -> list[Child]:
     """Return the processes in the order in which they are started; they are stopped in the opposite one."""
     children = [_retriever(settings)]
     if not settings.engine_urls:
@@ -34,8 +32,8 @@ def make_children(
             port=settings.port + 1,
             max_lora_rank=settings.max_lora_rank,
         )
-        children.append(engine.child(hardware, session, _folder(settings), os.environ))
-    return [*children, _worker(settings), _gateway(settings, session)]
+        children.append(engine.child(hardware, connections, _folder(settings), os.environ))
+    return [*children, _worker(settings), _gateway(settings, connections)]
 
 
 def _retriever(settings: Settings) -> Child:
@@ -67,15 +65,19 @@ def _worker(settings: Settings) -> Child:
     return Child("worker", command, _folder(settings), ready, grace=_WORKER_GRACE)
 
 
-def _gateway(settings: Settings, session: aiohttp.ClientSession) -> Child:
-    url = f"http://{settings.host}:{settings.port}/healthz"
+def _gateway(settings: Settings, connections: Connections) -> Child:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    origin = connections.origin(f"http://{host}:{settings.port}")
 
     async def ready() -> bool:
         try:
-            async with session.get(url) as response:
-                return response.status == 200
-        except (aiohttp.ClientError, TimeoutError):
+            answer = await origin.request(
+                "GET", "/healthz", connect=_POLL_SECONDS, first_byte=_POLL_SECONDS, gap=_POLL_SECONDS
+            )
+        except EngineError:
             return False
+        await answer.aclose()
+        return answer.status == 200
 
     command = Command([sys.executable, "-m", "gateway.cli", "serve"], child_environment(settings))
     grace = settings.grace_seconds + _CLOSING_SECONDS

@@ -3,12 +3,11 @@
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import aiohttp
 import pytest
 
 from gateway.adapters.refusal import AdapterRefused
 from gateway.adapters.trial import Trial
-from gateway.engines import Probe, VllmEngine, WantedAdapter, open_session
+from gateway.engines import Connections, Probe, VllmEngine, WantedAdapter
 from gateway.jobs import JobDelayed
 from tests.fakes import _tokens, faults
 from tests.fakes._http import Received
@@ -19,8 +18,8 @@ TOKENS = list(range(12))
 
 
 @pytest.fixture
-async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with open_session() as opened:
+async def connections() -> AsyncIterator[Connections]:
+    async with Connections() as opened:
         yield opened
 
 
@@ -38,68 +37,68 @@ def adapter(tmp_path: Path) -> WantedAdapter:
     return WantedAdapter("kestrel.voice.01234567", str(folder), [Probe(TOKENS, 2, scores, base)])
 
 
-def trial(engines: tuple[FakeVllm, ...], session: aiohttp.ClientSession) -> Trial:
-    return Trial([VllmEngine(engine.url, session) for engine in engines])
+def trial(engines: tuple[FakeVllm, ...], connections: Connections) -> Trial:
+    return Trial([VllmEngine(engine.url, connections) for engine in engines])
 
 
 async def test_every_replica_loads_it(
-    engines: tuple[FakeVllm, FakeVllm], session: aiohttp.ClientSession, adapter: WantedAdapter
+    engines: tuple[FakeVllm, FakeVllm], connections: Connections, adapter: WantedAdapter
 ) -> None:
-    await trial(engines, session).prove(adapter)
+    await trial(engines, connections).prove(adapter)
     assert [list(engine.adapters) for engine in engines] == [[adapter.served_name]] * 2
-    await trial(engines, session).prove(adapter)
+    await trial(engines, connections).prove(adapter)
 
 
 async def test_one_replica_may_be_away(
-    engines: tuple[FakeVllm, FakeVllm], session: aiohttp.ClientSession, adapter: WantedAdapter
+    engines: tuple[FakeVllm, FakeVllm], connections: Connections, adapter: WantedAdapter
 ) -> None:
     await engines[0].stop()
-    await trial(engines, session).prove(adapter)
+    await trial(engines, connections).prove(adapter)
     await engines[1].stop()
     with pytest.raises(JobDelayed):
-        await trial(engines, session).prove(adapter)
+        await trial(engines, connections).prove(adapter)
     with pytest.raises(JobDelayed, match="none is configured"):
         await Trial([]).prove(adapter)
 
 
 @pytest.mark.parametrize("path", [LOAD, COMPLETIONS])
 async def test_a_busy_engine_is_tried_later(
-    engines: tuple[FakeVllm, FakeVllm], session: aiohttp.ClientSession, adapter: WantedAdapter, path: str
+    engines: tuple[FakeVllm, FakeVllm], connections: Connections, adapter: WantedAdapter, path: str
 ) -> None:
     for engine in engines:
         engine.script(faults.status(503, "overloaded"), path=path)
     with pytest.raises(JobDelayed):
-        await trial(engines, session).prove(adapter)
-    await trial(engines, session).prove(adapter)
+        await trial(engines, connections).prove(adapter)
+    await trial(engines, connections).prove(adapter)
 
 
 async def test_one_replica_that_refuses_is_enough(
-    engines: tuple[FakeVllm, FakeVllm], session: aiohttp.ClientSession, adapter: WantedAdapter
+    engines: tuple[FakeVllm, FakeVllm], connections: Connections, adapter: WantedAdapter
 ) -> None:
     engines[1].script(faults.status(500, "rank 64 is over max_lora_rank"), path=LOAD)
     with pytest.raises(AdapterRefused, match="rank 64 is over"):
-        await trial(engines, session).prove(adapter)
+        await trial(engines, connections).prove(adapter)
 
 
 async def test_one_replica_that_gives_other_numbers_is_enough(
-    engines: tuple[FakeVllm, FakeVllm], session: aiohttp.ClientSession, adapter: WantedAdapter
+    engines: tuple[FakeVllm, FakeVllm], connections: Connections, adapter: WantedAdapter
 ) -> None:
     engines[1].wrong_probes[adapter.served_name] = 5.0
     with pytest.raises(AdapterRefused) as refused:
-        await trial(engines, session).prove(adapter)
+        await trial(engines, connections).prove(adapter)
     assert refused.value.code == "probe_failed"
 
 
 async def test_a_folder_that_engines_dont_see_is_the_operators_affair(
-    engines: tuple[FakeVllm, FakeVllm], session: aiohttp.ClientSession, adapter: WantedAdapter
+    engines: tuple[FakeVllm, FakeVllm], connections: Connections, adapter: WantedAdapter
 ) -> None:
     Path(adapter.path).rmdir()
     with pytest.raises(AdapterRefused, match="BRAID_ENGINE_ADAPTER_DIR"):
-        await trial(engines, session).prove(adapter)
+        await trial(engines, connections).prove(adapter)
 
 
 async def test_a_reconciler_that_unloads_in_between_does_no_harm(
-    session: aiohttp.ClientSession, adapter: WantedAdapter
+    connections: Connections, adapter: WantedAdapter
 ) -> None:
     async with FakeVllm() as engine:
         unloaded: list[str] = []
@@ -111,15 +110,15 @@ async def test_a_reconciler_that_unloads_in_between_does_no_harm(
             return None
 
         engine.rule = unload_once
-        await trial((engine,), session).prove(adapter)
+        await trial((engine,), connections).prove(adapter)
         assert unloaded == [adapter.served_name]
         assert len(engine.requests(LOAD)) == 2
 
 
 async def test_without_a_reference_nothing_is_proven(
-    engines: tuple[FakeVllm, FakeVllm], session: aiohttp.ClientSession, adapter: WantedAdapter
+    engines: tuple[FakeVllm, FakeVllm], connections: Connections, adapter: WantedAdapter
 ) -> None:
     bare = WantedAdapter(adapter.served_name, adapter.path, [])
     with pytest.raises(AdapterRefused, match="no reference rows"):
-        await trial(engines, session).prove(bare)
+        await trial(engines, connections).prove(bare)
     assert engines[0].requests(LOAD) == []

@@ -5,10 +5,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
-from gateway.engines import EngineRefused, EngineTimeout, EngineUnreachable, Timeouts, VllmEngine
+from gateway.engines import Connections, EngineRefused, EngineTimeout, EngineUnreachable, Timeouts, VllmEngine
 from tests.fakes import faults
 from tests.fakes.vllm import HEALTH, LOAD, MODELS, UNLOAD, FakeVllm
 
@@ -234,13 +233,13 @@ async def test_a_slow_reader_is_no_silence(fake: FakeVllm, impatient: VllmEngine
     assert b"".join(pieces).endswith(b"data: [DONE]\n\n")
 
 
-async def test_an_unroutable_address_times_out_in_connecting(session: aiohttp.ClientSession) -> None:
+async def test_an_unroutable_address_times_out_in_connecting(connections: Connections) -> None:
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
         address = full.getsockname()
         with socket.create_connection(address):
-            engine = VllmEngine(f"http://127.0.0.1:{address[1]}", session, Timeouts(0.2, 2, 2, 2, 2))
+            engine = VllmEngine(f"http://127.0.0.1:{address[1]}", connections, Timeouts(0.2, 2, 2, 2, 2))
             filling = [asyncio.ensure_future(engine.health()) for _ in range(6)]
             results = await asyncio.gather(*filling, return_exceptions=True)
     assert all(isinstance(result, EngineTimeout) for result in results)

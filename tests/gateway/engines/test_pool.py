@@ -2,10 +2,9 @@ import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import aiohttp
 import pytest
 
-from gateway.engines import AdapterNotLoaded, EnginePool, NoReplica, Timeouts, VllmEngine
+from gateway.engines import AdapterNotLoaded, Connections, EnginePool, NoReplica, Timeouts, VllmEngine
 from tests.fakes import faults
 from tests.fakes.vllm import HEALTH, MODELS, FakeVllm
 from tests.waiting import until
@@ -20,8 +19,8 @@ async def fakes() -> AsyncIterator[list[FakeVllm]]:
 
 
 @pytest.fixture
-async def pool(fakes: list[FakeVllm], session: aiohttp.ClientSession) -> AsyncIterator[EnginePool]:
-    engines = [VllmEngine(fake.url, session, TIMES) for fake in fakes]
+async def pool(fakes: list[FakeVllm], connections: Connections) -> AsyncIterator[EnginePool]:
+    engines = [VllmEngine(fake.url, connections, TIMES) for fake in fakes]
     async with EnginePool(engines, interval=0.05) as started:
         await until(lambda: all(replica.ready for replica in started.replicas))
         yield started
@@ -33,8 +32,8 @@ async def test_knows_the_base_model_and_its_length(pool: EnginePool, fakes: list
     assert [state.reason for state in pool.state()] == ["", "", ""]
 
 
-async def test_nothing_is_known_before_the_first_probe(session: aiohttp.ClientSession) -> None:
-    pool = EnginePool([VllmEngine("http://127.0.0.1:1", session, TIMES)])
+async def test_nothing_is_known_before_the_first_probe(connections: Connections) -> None:
+    pool = EnginePool([VllmEngine("http://127.0.0.1:1", connections, TIMES)])
     assert pool.base_model is None
     assert pool.max_model_len is None
     with pytest.raises(NoReplica) as caught:
@@ -114,9 +113,9 @@ async def test_a_failed_request_takes_the_replica_out_at_once(pool: EnginePool, 
 
 
 async def test_a_doubted_replica_is_probed_before_the_interval_is_over(
-    fakes: list[FakeVllm], session: aiohttp.ClientSession
+    fakes: list[FakeVllm], connections: Connections
 ) -> None:
-    async with EnginePool([VllmEngine(fakes[0].url, session, TIMES)], interval=60) as pool:
+    async with EnginePool([VllmEngine(fakes[0].url, connections, TIMES)], interval=60) as pool:
         await pool.until_ready(5)
         pool.pick(None).failed("reset by peer")
         started = time.monotonic()
@@ -153,20 +152,18 @@ async def test_a_listing_from_before_a_load_does_not_end_residency(pool: EngineP
     assert "style" in replica.resident
 
 
-async def test_a_replica_with_another_base_model_is_left_out(
-    fakes: list[FakeVllm], session: aiohttp.ClientSession
-) -> None:
+async def test_a_replica_with_another_base_model_is_left_out(fakes: list[FakeVllm], connections: Connections) -> None:
     fakes[1].model = "other"
-    engines = [VllmEngine(fake.url, session, TIMES) for fake in fakes[:2]]
+    engines = [VllmEngine(fake.url, connections, TIMES) for fake in fakes[:2]]
     async with EnginePool(engines, interval=0.05) as pool:
         await until(lambda: any(r.ready for r in pool.replicas) and any("serves" in r.reason for r in pool.replicas))
         assert sum(replica.ready for replica in pool.replicas) == 1
 
 
-async def test_waiting_for_the_first_replica(session: aiohttp.ClientSession) -> None:
+async def test_waiting_for_the_first_replica(connections: Connections) -> None:
     async with FakeVllm() as fake:
         fake.healthy = False
-        async with EnginePool([VllmEngine(fake.url, session, TIMES)], interval=0.02) as pool:
+        async with EnginePool([VllmEngine(fake.url, connections, TIMES)], interval=0.02) as pool:
             with pytest.raises(NoReplica, match="No model server"):
                 await pool.until_ready(0.1)
             fake.healthy = True

@@ -9,6 +9,7 @@ from tests.gateway.vector_stores.killing import INGEST_STEPS, Reader, killed, te
 
 pytestmark = pytest.mark.e2e
 
+
 @pytest.mark.parametrize("crash_at", INGEST_STEPS)
 async def test_killed_during_an_ingest(kestrel: Client, settings: Settings, crash_at: str) -> None:
     store = await kestrel.store()

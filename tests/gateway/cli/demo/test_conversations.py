@@ -72,11 +72,12 @@ def test_a_reply_copies_its_value_from_the_cited_passage_and_from_no_other(tenan
 
 
 @TENANTS
-def test_the_right_passage_is_anywhere(tenant: Tenant) -> None:
+def test_the_right_passage_is_often_first_and_sometimes_anywhere(tenant: Tenant) -> None:
     rows = answered(tenant.conversations(TRAINING))
     positions = Counter(CITATION.findall(reply_of(row))[0] for row in rows)
     assert set(positions) == {"1", "2", "3"}
-    assert min(positions.values()) >= len(rows) / 6
+    assert min(positions.values()) >= len(rows) / 12
+    assert len(rows) / 2 <= positions["1"] <= len(rows) * 3 / 4
 
 
 @TENANTS

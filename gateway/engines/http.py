@@ -1,0 +1,321 @@
+"""The engines' HTTP/1.1 client: kept-alive connections, and one request at a time on each."""
+
+import asyncio
+import ssl
+from contextlib import suppress
+from types import TracebackType
+from typing import Self, cast
+from urllib.parse import SplitResult, urlsplit
+
+import httptools
+
+from gateway.engines.errors import EngineTimeout, EngineUnreachable
+from gateway.engines.stream import Stream
+
+__all__ = ["Connections", "Origin", "check_url"]
+
+# vLLM closes idle connections after 5 s. Below that, no request meets a connection that is just being closed.
+_IDLE_SECONDS = 4.0
+_HEAD_BYTES = 64 * 1024
+_CLOSING_SECONDS = 1.0
+
+
+class Connections:
+    """All connections to all engines, as an async context manager that closes them at its end.
+
+    Their number isn't limited here: that is the limiter's and the pool's affair, and a queue inside the client would
+    look like a slow engine. A connection that has been idle for ``idle_seconds`` isn't used again.
+    """
+
+    def __init__(self, *, idle_seconds: float = _IDLE_SECONDS) -> None:
+        self.idle_seconds = idle_seconds
+        self.closed = False
+        self._open: set[Connection] = set()
+        self._none_left = asyncio.Event()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.closed = True
+        for connection in list(self._open):
+            connection.close()
+        if self._open:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_CLOSING_SECONDS):
+                    await self._none_left.wait()
+
+    def origin(self, url: str) -> "Origin":
+        """Return the client of the server at ``url``, which may have a path that all requests' paths are put behind.
+
+        Raises:
+            ValueError: It is no URL that can be asked.
+        """
+        return Origin(self, url)
+
+    def opened(self, connection: "Connection") -> None:
+        self._open.add(connection)
+
+    def lost(self, connection: "Connection") -> None:
+        self._open.discard(connection)
+        if self.closed and not self._open:
+            self._none_left.set()
+
+
+class Origin:
+    """One server. Redirects aren't followed, cookies and encodings not taken, proxies not asked."""
+
+    def __init__(self, connections: Connections, url: str) -> None:
+        parts = check_url(url)
+        self.url = url
+        self._connections = connections
+        self._host = parts.hostname or ""
+        self._port = parts.port or (443 if parts.scheme == "https" else 80)
+        self._authority = parts.netloc
+        self._before, self._behind = parts.path.rstrip("/"), f"?{parts.query}" if parts.query else ""
+        self._tls = _tls() if parts.scheme == "https" else None
+        self._heads: dict[tuple[str, str, bool], bytes] = {}
+        self._idle: dict[Connection, float] = {}  # by the time since when; the last one is taken first
+        self._sweeper: asyncio.TimerHandle | None = None
+
+    async def request(
+        self, method: str, path: str, body: bytes | None = None, *, connect: float, first_byte: float, gap: float
+    ) -> Stream:
+        """Send a request and wait for the head of its answer; a body is sent as JSON. Times are in seconds.
+
+        ``path`` is one of a few, each of which is kept with its head.
+
+        Raises:
+            EngineUnreachable: There is no connection, or it broke. A GET on a kept connection that was just being
+                closed is sent once more; anything else may have been carried out.
+            EngineTimeout: Connecting took longer than ``connect``, or the answer than ``first_byte``.
+        """
+        message = self._message(method, path, body)
+        kept = self._take()
+        if kept is not None:
+            answer = kept.send(message, first_byte, gap)
+            try:
+                await answer.head()
+            except EngineUnreachable:
+                if method != "GET" or kept.heard or self._connections.closed:
+                    raise
+            else:
+                return answer
+        answer = (await self._connect(connect)).send(message, first_byte, gap)
+        await answer.head()
+        return answer
+
+    def opened(self, connection: "Connection") -> None:
+        self._connections.opened(connection)
+
+    def lost(self, connection: "Connection") -> None:
+        self._idle.pop(connection, None)
+        self._connections.lost(connection)
+
+    def keep(self, connection: "Connection") -> None:
+        """Take back a connection on which a request and its answer are over."""
+        loop = asyncio.get_running_loop()
+        self._idle[connection] = loop.time()
+        if self._sweeper is None:
+            self._sweeper = loop.call_later(self._connections.idle_seconds, self._sweep)
+
+    def _message(self, method: str, path: str, body: bytes | None) -> bytes:
+        key = method, path, body is not None
+        head = self._heads.get(key)
+        if head is None:
+            lines = [f"{method} {self._before}{path}{self._behind} HTTP/1.1", f"host: {self._authority}", "accept: */*"]
+            lines += ["\r\n"] if body is None else ["content-type: application/json", "content-length: "]
+            head = self._heads[key] = "\r\n".join(lines).encode("ascii")
+        return head if body is None else b"%b%d\r\n\r\n%b" % (head, len(body), body)
+
+    def _take(self) -> "Connection | None":
+        if not self._idle:
+            return None
+        oldest = asyncio.get_running_loop().time() - self._connections.idle_seconds
+        while self._idle:
+            connection, since = self._idle.popitem()
+            if since > oldest and not connection.closing:
+                return connection
+            connection.close()
+        return None
+
+    def _sweep(self) -> None:
+        self._sweeper = None
+        loop = asyncio.get_running_loop()
+        oldest = loop.time() - self._connections.idle_seconds
+        for connection, since in list(self._idle.items()):
+            if since > oldest:
+                self._sweeper = loop.call_later(since - oldest, self._sweep)
+                break
+            del self._idle[connection]
+            connection.close()
+
+    async def _connect(self, patience: float) -> "Connection":
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(patience):
+                _, connection = await loop.create_connection(
+                    lambda: Connection(self), self._host, self._port, ssl=self._tls
+                )
+        except TimeoutError as error:
+            raise EngineTimeout(f"{self.url}: no connection within {patience:g} s", "connect") from error
+        except OSError as error:
+            raise EngineUnreachable(f"{self.url}: {type(error).__name__}: {error}", "connect") from error
+        if self._connections.closed:
+            connection.close()
+            raise RuntimeError("A request was sent after its connections had been closed.")
+        if connection.closing:
+            raise EngineUnreachable(f"{self.url}: closed as soon as it was connected", "connect")
+        return connection
+
+
+class Connection(asyncio.Protocol):
+    """One connection: idle, or with the answer to one request coming in.
+
+    Whatever isn't exactly one answer in HTTP/1.1 or 1.0 closes it. ``heard`` tells whether anything came back since the
+    last request was sent.
+    """
+
+    def __init__(self, origin: Origin) -> None:
+        self.heard = False
+        self._origin = origin
+        self._answer: Stream | None = None
+        self._parser = httptools.HttpResponseParser(self)
+        self._reset()
+
+    def _reset(self) -> None:
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._fields_size = 0
+        self._fruitless = 0  # bytes since the last that was a head or a piece of the body
+        self._interim = False
+        self._whole = False
+        self._lasting = False
+
+    @property
+    def closing(self) -> bool:
+        return self._transport.is_closing()
+
+    def close(self) -> None:
+        """Close at once; an answer that is still coming in ends in an error."""
+        if self._answer is not None:
+            self._answer.fail("closed on this side in mid-answer")
+        self._transport.abort()
+
+    def send(self, message: bytes, first_byte: float, gap: float) -> Stream:
+        """Send a whole request; its answer may be waited for from then on."""
+        self.heard = False
+        self._reset()
+        self._answer = Stream(self._transport, self._origin.url, first_byte, gap)
+        self._transport.write(message)
+        return self._answer
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._origin.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        answer = self._answer
+        if answer is None:  # nothing was asked: it is no place to send a request to
+            self._transport.abort()
+            return
+        self.heard = True
+        self._fruitless += len(data)
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._lasting = False
+            if not self._whole:
+                self._break(f"no answer in HTTP/1.1 ({error.__context__ or error})")
+                return
+        if self._whole:
+            self._end(answer)
+        elif self._fruitless > _HEAD_BYTES:
+            self._break(f"{self._fruitless} bytes without an end of the header section or chunk header")
+
+    def eof_received(self) -> None:
+        answer = self._answer
+        if answer is not None and answer.status and not _framed(answer):
+            self._answer = None
+            answer.finish()
+        else:
+            self._break("closed by the engine before the end of its answer")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._break(f"{type(exc).__name__}: {exc}" if exc else "the connection was closed")
+        self._origin.lost(self)
+        del self._parser  # it refers back to here
+
+    def on_message_begin(self) -> None:
+        if self._whole:
+            raise _Unfit("bytes after the end of the answer")
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields.append((name, value))
+        self._fields_size += len(name) + len(value)
+        if self._fields_size > _HEAD_BYTES:
+            raise _Unfit(f"a header section of more than {_HEAD_BYTES} bytes")
+
+    def on_headers_complete(self) -> None:
+        status = self._parser.get_status_code()
+        fields, self._fields = self._fields, []
+        if status < 200:
+            if status < 100:
+                raise _Unfit(f"status {status}")
+            self._interim = True
+        elif self._answer is not None:
+            self._fruitless = 0
+            self._answer.begin(status, fields)
+
+    def on_body(self, part: bytes) -> None:
+        self._fruitless = 0
+        if self._answer is not None:
+            self._answer.feed(part)
+
+    def on_message_complete(self) -> None:
+        if self._interim:
+            self._interim = False
+        else:
+            self._whole = True
+            self._lasting = self._parser.should_keep_alive()
+
+    def _end(self, answer: Stream) -> None:
+        self._answer = None
+        answer.finish()
+        # An answer that came before its request was sent leaves a rest that the engine may or may not read.
+        if self._lasting and not self.closing and not self._transport.get_write_buffer_size():
+            self._origin.keep(self)
+        else:
+            self._transport.abort()
+
+    def _break(self, detail: str) -> None:
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            answer.fail(detail)
+
+
+class _Unfit(Exception):
+    """What the parser takes and we don't."""
+
+
+def _framed(answer: Stream) -> bool:
+    """Whether the answer's head says how long its body is; otherwise it lasts until the connection is closed."""
+    headers = answer.headers
+    return "content-length" in headers or headers.get("transfer-encoding", "").lower().endswith("chunked")
+
+
+def check_url(url: str) -> SplitResult:
+    """Take a server's URL apart, or raise ``ValueError`` if none can be at it."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or parts.fragment:
+        raise ValueError(f"{url!r} is no URL of a server: it has the form http://host:port or https://host:port/path.")
+    if not url.isascii() or not url.isprintable() or " " in url or parts.port == 0:
+        raise ValueError(f"{url!r} is no URL of a server: the host, its port or a character in it can't be used.")
+    return parts
+
+
+def _tls() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context

@@ -1,0 +1,40 @@
+"""What vLLM answers with an error status, as our error."""
+
+from typing import Any
+
+import msgspec
+
+from gateway.engines.errors import EngineRefused
+from gateway.engines.stream import Stream
+
+__all__ = ["refusal", "shown"]
+
+# A refusal's text is shown and logged, so a mad engine must not be able to fill memory or the log with it.
+_REFUSAL_BYTES = 64 * 1024
+_REFUSAL_CHARACTERS = 2_000
+
+
+async def refusal(answer: Stream) -> EngineRefused:
+    """Read an error answer: vLLM's envelope, or whatever else came, cut to a length that can be logged."""
+    body = await answer.read_up_to(_REFUSAL_BYTES)
+    try:
+        error = msgspec.json.decode(body, type=_Envelope).error
+    except msgspec.DecodeError:
+        return EngineRefused(answer.status, shown(body))
+    return EngineRefused(answer.status, error.message[:_REFUSAL_CHARACTERS], error.type, error.param)
+
+
+def shown(body: bytes) -> str:
+    """Return the start of a body as text for a message."""
+    return body[:500].decode(errors="replace") or "(empty body)"
+
+
+class _Problem(msgspec.Struct):
+    message: str
+    type: str | None = None
+    param: str | None = None
+    code: Any = None
+
+
+class _Envelope(msgspec.Struct):
+    error: _Problem
