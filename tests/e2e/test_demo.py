@@ -66,7 +66,7 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     own = home / "demo"
     profile = Profile.load(own)
     try:
-        # 1 is how the demo ends when an answer's quality falls short, which a test of its own judges.
+        # 1 is how the demo ends when it breaks a promise, which tests of their own judge.
         assert done.returncode in (0, 1), said
         assert (own / "report.json").exists(), said
         assert profile is not None
@@ -83,20 +83,17 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
 
 
 def test_both_strands_do_what_neither_does_alone(demo: Demo) -> None:
-    """The demo itself promises facts of 0.85 and says so when it falls short (`report["passed"]`).
-
-    One answer of 32 that flips is 0.03, and training on another processor flips several, so what fails a build is
-    lower: it tells a broken road from an unlucky one.
-    """
     results = {
         arm: {kind: row[kind]["value"] for kind in ("style", "facts")} for arm, row in demo.report["results"].items()
     }
     both, style_only, facts_only = results["both"], results["style"], results["facts"]
     assert both["style"] >= 0.9
-    assert both["facts"] >= 0.6
+    assert both["facts"] >= 0.85
     assert both["style"] >= style_only["style"]
     assert both["facts"] >= facts_only["facts"]
     assert style_only["facts"] < 0.1
+    assert demo.report["faults"] == []
+    assert demo.report["passed"]
 
 
 def test_at_least_twelve_questions_a_tenant_in_five_ways(demo: Demo) -> None:

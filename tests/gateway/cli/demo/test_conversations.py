@@ -72,12 +72,11 @@ def test_a_reply_copies_its_value_from_the_cited_passage_and_from_no_other(tenan
 
 
 @TENANTS
-def test_the_right_passage_is_often_first_and_sometimes_anywhere(tenant: Tenant) -> None:
+def test_the_right_passage_is_mostly_first_as_in_serving_but_not_always(tenant: Tenant) -> None:
     rows = answered(tenant.conversations(TRAINING))
     positions = Counter(CITATION.findall(reply_of(row))[0] for row in rows)
     assert set(positions) == {"1", "2", "3"}
-    assert min(positions.values()) >= len(rows) / 12
-    assert len(rows) / 2 <= positions["1"] <= len(rows) * 3 / 4
+    assert len(rows) * 0.7 <= positions["1"] <= len(rows) * 0.9
 
 
 @TENANTS
