@@ -3,7 +3,7 @@
 import asyncio
 import json
 import shutil
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,14 @@ import httpx2
 import msgspec
 import pytest
 
+from gateway.composition import open_worker
 from gateway.engines.base import BaseModel
 from gateway.settings import Settings
 from tests.fakes.peft import write_base
+from tests.fakes.retriever import FakeRetriever
 from tests.fakes.trainer import rows, write_trainer
 from tests.fakes.vllm import FakeVllm
+from tests.gateway.conftest import Gateway
 
 JOBS = "/v1/fine_tuning/jobs"
 ENDED = ("succeeded", "failed", "cancelled")
@@ -30,6 +33,16 @@ def settings(tmp_path: Path, migrated: Path, engine: FakeVllm) -> Settings:
     BaseModel.file(tmp_path).write_bytes(msgspec.json.encode(base))
     trainer = write_trainer(tmp_path / "python")
     return Settings(home=tmp_path, engine_urls=(engine.url,), grace_seconds=2, model_python=trainer)
+
+
+@pytest.fixture
+async def working(gateway: Gateway, settings: Settings) -> AsyncIterator[None]:
+    """Run the real worker, all of its handlers, with an index in memory."""
+    async with FakeRetriever(settings.retriever_socket), open_worker(settings) as worker:
+        task = asyncio.create_task(worker.run())
+        yield
+        worker.stop()
+        await task
 
 
 async def until(condition: Callable[[], Awaitable[object]], timeout: float = 30) -> None:

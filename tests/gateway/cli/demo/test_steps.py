@@ -1,6 +1,5 @@
 """The whole demo in seconds: the real gateway and worker, with a fake engine, trainer and index."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -20,24 +19,13 @@ from gateway.cli.demo.runner import run_steps
 from gateway.cli.demo.swap import SwapOutcome, swap_under_load
 from gateway.cli.demo.tenants import Tenant, tenants
 from gateway.cli.profile import Profile
-from gateway.composition import open_worker
 from gateway.settings import Settings
 from tests.fakes.faults import Fault
-from tests.fakes.retriever import FakeRetriever
 from tests.fakes.vllm import Chat, FakeVllm
 from tests.gateway.conftest import ADMIN_KEY, Gateway
-from tests.gateway.tuning import settings
+from tests.gateway.tuning import settings, working
 
-__all__ = ["settings"]
-
-
-@pytest.fixture
-async def working(gateway: Gateway, settings: Settings) -> AsyncIterator[None]:
-    async with FakeRetriever(settings.retriever_socket), open_worker(settings) as worker:
-        task = asyncio.create_task(worker.run())
-        yield
-        worker.stop()
-        await task
+__all__ = ["settings", "working"]
 
 
 @pytest.fixture
