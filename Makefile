@@ -15,7 +15,7 @@ MODEL_FILES := $(filter-out $(MODEL_FOLDERS:%=%/%),$(shell grep -rl --include='t
 MODEL_TESTS := $(MODEL_FOLDERS) $(MODEL_FILES)
 PYTEST := -m pytest --durations=15
 # Tests wait for sockets and clocks, so two of them keep a core busy.
-PARALLEL := -n $(shell echo $$((2 * $$(nproc)))) --dist worksteal
+PARALLEL := -n $(shell n=$$(nproc); echo $$((n < 8 ? 2 * n : n))) --dist worksteal
 FAST := $(PYTEST) $(PARALLEL) -m 'not e2e and not model' $(MODEL_TESTS:%=--ignore=%)
 
 help: ## Show what there is

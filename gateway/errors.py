@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 __all__ = [
+    "BAD_JSON",
     "BadRequest",
     "BraidError",
     "Conflict",
@@ -18,6 +19,9 @@ __all__ = [
     "Unavailable",
     "UpstreamTimeout",
 ]
+
+BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding bytes raises that aren't the JSON asked for; the last two msgspec lets through as Python has them."""
 
 
 class BraidError(Exception):

@@ -45,6 +45,7 @@ async def serve(settings: Settings) -> None:
         port=settings.port,
         loop="uvloop",
         http=JoinedProtocol,
+        ws="none",
         proxy_headers=False,
         access_log=False,
         log_level="warning",

@@ -139,8 +139,9 @@ def load_settings(flags: Mapping[str, Any] | None = None, *, file: Path | None =
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
         reason = first["msg"].removeprefix("Value error, ").rstrip(".")
+        given = "" if "@" in str(first["input"]) else f" (it is {first['input']!r})"  # it may hold a password
         raise SettingsError(
-            f"The setting {name} can't be used: {reason} (it is {first['input']!r}). "
+            f"The setting {name} can't be used: {reason}{given}. "
             f"It comes from a flag, {_PREFIX}{name.upper()} or {path}."
         ) from None
 

@@ -1,9 +1,9 @@
-"""uvicorn's HTTP protocol with fewer system calls: what is written in one turn of the loop goes out as one piece."""
+"""uvicorn's HTTP protocol with fewer system calls, and which tells every request of a connection when that is lost."""
 
 import asyncio
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 __all__ = ["JoinedProtocol"]
 
@@ -14,8 +14,22 @@ class JoinedProtocol(HttpToolsProtocol):
     A send is the dearest single step of a short answer: it runs the network stack, and wakes whoever reads.
     """
 
+    _running: RequestResponseCycle | None = None
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(_Joined(transport, self.loop))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        running = self._running
+        if running is not None and not running.response_complete:
+            # uvicorn tells only the last request, which isn't the one being answered if the client sent some ahead.
+            running.disconnected = True
+            running.message_event.set()
+        super().connection_lost(exc)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
 
 class _Joined(asyncio.Transport):
@@ -49,10 +63,6 @@ class _Joined(asyncio.Transport):
 
     def resume_reading(self) -> None:
         self._transport.resume_reading()
-
-    def set_protocol(self, protocol: asyncio.BaseProtocol) -> None:
-        self._flush()
-        self._transport.set_protocol(protocol)
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return self._transport.get_extra_info(name, default)

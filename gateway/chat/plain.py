@@ -7,6 +7,7 @@ import msgspec
 from gateway.chat.contract import logprobs_of, usage_of
 from gateway.chat.relay import BrokenStream
 from gateway.chat.settle import Account
+from gateway.errors import BAD_JSON
 
 __all__ = ["whole_answer"]
 
@@ -27,7 +28,7 @@ def whole_answer(account: Account, body: bytes) -> bytes:
     """
     try:
         completion = _decoder.decode(body)
-    except msgspec.DecodeError:
+    except BAD_JSON:
         raise BrokenStream("The model server sent an answer that can't be read. Try again.") from None
     account.usage = usage = usage_of(completion.usage)
     choices = [_choice(account, choice) for choice in completion.choices]

@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.chat.citations import MarkFilter
 from gateway.chat.contract import logprobs_of, usage_of
-from gateway.errors import BraidError
+from gateway.errors import BAD_JSON, BraidError
 
 __all__ = ["BrokenStream", "Relay", "error_event"]
 
@@ -124,7 +124,7 @@ class Relay:
     def _decoded(self, data: bytes) -> bytes:
         try:
             chunk = _decoder.decode(data)
-        except msgspec.DecodeError:
+        except BAD_JSON:
             raise BrokenStream("The model server sent an event that can't be read. Try again.") from None
         if chunk.error is not None:
             raise BrokenStream("The model server reported an error in the middle of the answer. Try again.")

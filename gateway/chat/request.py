@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from gateway.errors import BadRequest
+from gateway.errors import BAD_JSON, BadRequest
 
 __all__ = ["BraidOptions", "ChatMessage", "ChatRequest", "decode_request", "text_of"]
 
@@ -88,7 +88,7 @@ def decode_request(body: bytes) -> ChatRequest:
         request = _decoder.decode(body)
     except msgspec.ValidationError as error:
         raise _explain(error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except BAD_JSON as error:
         raise BadRequest(f"The body isn't valid JSON: {error}.", code="invalid_json") from None
     for index, message in enumerate(request.messages):
         message.content = text_of(message, f"messages[{index}].content")

@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.auth import Chatter
 from gateway.chat.answer import StreamedAnswer
 from gateway.chat.request import decode_request
-from gateway.errors import PayloadTooLarge
+from gateway.errors import NotFound, PayloadTooLarge
 from gateway.state import state_of
 from gateway.tenants.authenticator import Scope as KeyScope
 
@@ -118,4 +118,4 @@ router = APIRouter(prefix="/v1/chat", tags=["chat"])
 @router.post("/completions")
 async def create_chat_completion(principal: Chatter, request: dict[str, Any]) -> dict[str, Any]:
     """Answer a conversation, in the style, with the facts and by the prompt of what ``model`` names."""
-    raise AssertionError("answered by completions")
+    raise NotFound(f"Chat is asked at {CHAT_PATH}.", code="unknown_url")  # only what looks like that path comes here

@@ -11,6 +11,7 @@ from gateway.engines.errors import EngineRefused, EngineTimeout
 from gateway.engines.http import Connections
 from gateway.engines.refusal import refusal, shown
 from gateway.engines.stream import Stream
+from gateway.errors import BAD_JSON
 
 __all__ = ["Engine", "Listing", "Timeouts", "VllmEngine"]
 
@@ -166,7 +167,7 @@ class VllmEngine:
     def _decode(self, answer: bytes, kind: type[_T]) -> _T:
         try:
             return msgspec.json.decode(answer, type=kind)
-        except msgspec.DecodeError as error:
+        except BAD_JSON as error:
             raise EngineRefused(200, f"The answer isn't what vLLM sends ({error}): {shown(answer)}") from error
 
 

@@ -161,7 +161,7 @@ class Origin:
                 )
         except TimeoutError as error:
             raise EngineTimeout(f"{self.url}: no connection within {patience:g} s", "connect") from error
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # the latter from a name that can't be looked up
             raise EngineUnreachable(f"{self.url}: {type(error).__name__}: {error}", "connect") from error
         if self._connections.closed:
             connection.close()
@@ -308,10 +308,13 @@ def _framed(answer: Stream) -> bool:
 def check_url(url: str) -> SplitResult:
     """Take a server's URL apart, or raise ``ValueError`` if none can be at it."""
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or "@" in parts.netloc or parts.fragment:
+    if "@" in parts.netloc:
+        raise ValueError("a server's URL can't have a name and password in it: it has the form http://host:port.")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
         raise ValueError(f"{url!r} is no URL of a server: it has the form http://host:port or https://host:port/path.")
     if not url.isascii() or not url.isprintable() or " " in url or parts.port == 0:
         raise ValueError(f"{url!r} is no URL of a server: the host, its port or a character in it can't be used.")
+    parts.hostname.encode("idna")  # which fails as connecting would, for an empty label or one that is too long
     return parts
 
 

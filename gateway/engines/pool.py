@@ -127,6 +127,10 @@ class EnginePool:
             listing = await replica.engine.models()
         except EngineError as error:
             replica.down(error.detail)
+        except Exception as error:
+            # A watch that ended would leave the replica as it is for good.
+            _log.exception("engine_probe_failed", url=replica.engine.url)
+            replica.down(f"the probe failed: {type(error).__name__}: {error}")
         else:
             others = (r.listing for r in self.replicas if r is not replica and r.ready)
             other = next((one.base_model for one in others if one is not None), listing.base_model)

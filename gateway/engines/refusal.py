@@ -6,6 +6,7 @@ import msgspec
 
 from gateway.engines.errors import EngineRefused
 from gateway.engines.stream import Stream
+from gateway.errors import BAD_JSON
 
 __all__ = ["refusal", "shown"]
 
@@ -19,7 +20,7 @@ async def refusal(answer: Stream) -> EngineRefused:
     body = await answer.read_up_to(_REFUSAL_BYTES)
     try:
         error = msgspec.json.decode(body, type=_Envelope).error
-    except msgspec.DecodeError:
+    except BAD_JSON:
         return EngineRefused(answer.status, shown(body))
     return EngineRefused(answer.status, error.message[:_REFUSAL_CHARACTERS], error.type, error.param)
 

@@ -4,6 +4,7 @@ import ctypes
 import re
 from collections import Counter
 from collections.abc import Sequence
+from math import hypot
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
@@ -17,18 +18,18 @@ __all__ = ["parse_pdf"]
 
 # pdfium writes U+FFFE (or U+0002) where a line's end hyphenates a word.
 _HYPHENATED = re.compile("(?:\ufffe|\x02)[\r\n]*")
-_LARGER = 1.1  # times the height of the body's type
+_LARGER = 1.1  # times the size of the body's type
 _LONGEST_HEADING = 120
 _LETTERS = re.compile(r"[^\W\d_]{2}")  # a drop cap or a page number in large type is no heading
 _DEEPEST = 6
 
 
 class _Line(Struct, frozen=True):
-    """`start` is its offset in the page's text, `height` that of its first character's type."""
+    """`start` is its offset in the page's text, `size` that of its first character's type, in points."""
 
     start: int
     text: str
-    height: float
+    size: float
 
 
 class _Page(Struct, frozen=True):
@@ -62,7 +63,7 @@ def parse_pdf(data: bytes, media_type: str, *, max_pages: int) -> Parsed:
     for number, page in enumerate(pages, 1):
         headings.append(Heading(start, 1, f"page {number}"))
         headings += [
-            Heading(start + line.start, levels[line.height], line.text) for line in _headings(page.lines, levels)
+            Heading(start + line.start, levels[line.size], line.text) for line in _headings(page.lines, levels)
         ]
         start += len(page.text) + 1
     return Parsed(media_type, title, "\f".join(page.text for page in pages), headings)
@@ -95,33 +96,42 @@ def _page(document: pdfium.PdfDocument, number: int) -> _Page:
 
 
 def _lines(layer: pdfium.PdfTextPage, raw: str, text: str) -> list[_Line]:
-    """Find the page's lines in its cleaned text; one that was joined to its neighbour is left out."""
+    """Find the page's lines in its cleaned text."""
     lines: list[_Line] = []
-    box = pdfium_c.FS_RECTF()
-    at = index = 0
+    at = units = 0
     for part in raw.splitlines(keepends=True):
         shown = clean(part).strip()
         start = text.find(shown, at) if shown else -1
         if start >= 0:
-            first = index + len(part) - len(part.lstrip())
-            character = pdfium_c.FPDFText_GetCharIndexFromTextIndex(layer, first)
-            height = 0.0
-            if pdfium_c.FPDFText_GetLooseCharBox(layer, character, box):
-                height = round(abs(box.top - box.bottom), 1)
-            lines.append(_Line(start, shown, height))
+            blank = len(part) - len(part.lstrip())
+            lines.append(_Line(start, shown, _size(layer, units + _units(part[:blank]))))
             at = start + len(shown)
-        index += len(part)
+        units += _units(part)
     return lines
 
 
+def _units(text: str) -> int:
+    """How many characters pdfium counts, which are UTF-16's."""
+    return len(text) + sum(character > "\uffff" for character in text)
+
+
+def _size(layer: pdfium.PdfTextPage, index: int) -> float:
+    """The size of type as it is printed: many PDFs have 1 there and scale it up by a matrix."""
+    character = pdfium_c.FPDFText_GetCharIndexFromTextIndex(layer, index)
+    matrix = pdfium_c.FS_MATRIX()
+    if not pdfium_c.FPDFText_GetMatrix(layer, character, matrix):
+        return 0.0
+    return round(pdfium_c.FPDFText_GetFontSize(layer, character) * hypot(matrix.c, matrix.d), 1)
+
+
 def _levels(lines: Sequence[_Line]) -> dict[float, int]:
-    """Give each height that is larger than the body's a level below that of pages; the body has most characters."""
+    """Give each size that is larger than the body's a level below that of pages; the body has most characters."""
     characters = Counter[float]()
     for line in lines:
-        characters[line.height] += len(line.text)
+        characters[line.size] += len(line.text)
     body = characters.most_common(1)[0][0] if characters else 0.0
-    larger = sorted({line.height for line in lines if line.height >= body * _LARGER > 0 and _names(line)}, reverse=True)
-    return {height: min(level, _DEEPEST) for level, height in enumerate(larger, 2)}
+    larger = sorted({line.size for line in lines if line.size >= body * _LARGER > 0 and _names(line)}, reverse=True)
+    return {size: min(level, _DEEPEST) for level, size in enumerate(larger, 2)}
 
 
 def _headings(lines: Sequence[_Line], levels: dict[float, int]) -> list[_Line]:
@@ -129,10 +139,11 @@ def _headings(lines: Sequence[_Line], levels: dict[float, int]) -> list[_Line]:
     found: list[_Line] = []
     joins = False
     for line in lines:
-        if line.height not in levels:
+        if line.size not in levels:
             joins = False
-        elif joins and found[-1].height == line.height:
-            found[-1] = _Line(found[-1].start, f"{found[-1].text} {line.text}", line.height)
+        elif joins and found[-1].size == line.size:
+            if len(found[-1].text) <= _LONGEST_HEADING:  # or else it is a paragraph by now
+                found[-1] = _Line(found[-1].start, f"{found[-1].text} {line.text}", line.size)
         else:
             found.append(line)
             joins = True

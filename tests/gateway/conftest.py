@@ -89,7 +89,9 @@ async def running(settings: Settings) -> AsyncGenerator[Gateway, None]:
             opened.append(held)
             yield held
 
-    config = uvicorn.Config(create_app(state), port=0, log_level="warning", access_log=False, http=JoinedProtocol)
+    config = uvicorn.Config(
+        create_app(state), port=0, log_level="warning", access_log=False, http=JoinedProtocol, ws="none"
+    )
     server = uvicorn.Server(config)
     server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]
     task = asyncio.create_task(server.serve())

@@ -29,6 +29,12 @@ class Wire(asyncio.Transport):
     def is_closing(self) -> bool:
         return self.closed
 
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
 
 async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
     await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
@@ -51,6 +57,22 @@ async def test_headers_go_out_with_the_first_event_and_later_ones_when_they_come
     assert first.startswith(b"HTTP/1.1 200 OK\r\n")
     assert first.endswith(b"\r\n\r\n3\r\none\r\n")
     assert second == b"3\r\ntwo\r\n0\r\n\r\n"
+
+
+async def test_a_connection_that_is_lost_ends_the_request_that_is_being_answered_too() -> None:
+    told = asyncio.Event()
+
+    async def waiting(_scope: Scope, receive: Receive, _send: Send) -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        told.set()
+
+    protocol = JoinedProtocol(uvicorn.Config(waiting), ServerState(), {})
+    protocol.connection_made(Wire())
+    protocol.data_received(REQUEST + REQUEST)
+    await asyncio.sleep(0)
+    protocol.connection_lost(None)
+    await asyncio.wait_for(told.wait(), 5)
 
 
 async def test_what_was_written_before_a_close_goes_out() -> None:

@@ -77,6 +77,8 @@ async def test_a_stream(gateway: Gateway) -> None:
     [
         (b"{", 400, None),
         (b"[]", 400, None),
+        (b'{"messages": [{"role": "user", "content": "x"}], "model": "\xff"}', 400, None),
+        (b'{"model": "m", "response_format": {"type": ' + b"[" * 100_000, 400, None),
         (json.dumps({**ASK, "temperature": "hot"}).encode(), 400, "temperature"),
         (json.dumps({**ASK, "messages": []}).encode(), 400, "messages"),
         (json.dumps({**ASK, "model": "nope"}).encode(), 404, "model"),
@@ -175,6 +177,21 @@ async def test_a_stream_that_breaks_ends_with_an_error_event_and_no_done(
     assert set(events[-1]["error"]) == {"message", "type", "param", "code"}
     assert "[DONE]" not in events
     assert text_of(events[:-1])
+
+
+@pytest.mark.parametrize("said", [b"<html>", b'{"choices": ["\xff"]}', b'{"choices": ' + b"[" * 100_000])
+async def test_an_answer_that_cannot_be_read_is_a_502(gateway: Gateway, engine: FakeVllm, said: bytes) -> None:
+    engine.script(faults.body(said))
+    client = await gateway.tenant("kestrel")
+    answer = await client.post(CHAT, json=ASK)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "stream_interrupted")
+
+
+async def test_what_only_looks_like_the_path_is_not_found(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    for path in (CHAT + "%0A", CHAT + "/x"):
+        assert (await client.post(path, json=ASK)).status_code == 404, path
+    assert (await client.get(CHAT)).status_code == 405
 
 
 async def test_a_dripping_stream_arrives_whole(gateway: Gateway, engine: FakeVllm) -> None:

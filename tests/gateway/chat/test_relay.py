@@ -117,6 +117,8 @@ async def test_with_several_choices_the_object_braid_comes_once_at_the_end() -> 
         chunk({"content": "It"}) + b'data: {"choices":[{"index":0,"del\n\n' + DONE,
         chunk({"content": "It"}) + b'data: {"error":{"message":"boom","code":500}}\n\n' + DONE,
         b"data: not json\n\n" + DONE,
+        b'data: {"choices": [{"finish_reason":"\xff"}]}\n\n' + DONE,
+        b'data: {"choices": ' + b"[" * 100_000 + b"\n\n" + DONE,
         b"",
     ],
 )

@@ -263,8 +263,9 @@ async def test_error_statuses(fake: FakeVllm, engine: VllmEngine, status: int) -
     assert len(caught.value.reason) <= 2_000
 
 
-async def test_something_that_is_no_vllm(fake: FakeVllm, engine: VllmEngine) -> None:
-    fake.script(faults.body(b"<html>Welcome</html>"), path=MODELS)
+@pytest.mark.parametrize("said", [b"<html>Welcome</html>", b'{"data": [{"id": "\xff"}]}', b'{"x": ' + b"[" * 100_000])
+async def test_something_that_is_no_vllm(fake: FakeVllm, engine: VllmEngine, said: bytes) -> None:
+    fake.script(faults.body(said), path=MODELS)
     with pytest.raises(EngineRefused) as caught:
         await engine.models()
     assert "isn't what vLLM sends" in caught.value.reason

@@ -93,6 +93,20 @@ async def test_a_replica_that_says_it_is_ill_gets_nothing(pool: EnginePool, fake
     assert "503" in pool.state()[2].reason
 
 
+async def test_a_probe_that_breaks_is_a_replica_that_is_down_and_is_tried_again(
+    pool: EnginePool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken() -> None:
+        raise ZeroDivisionError("nobody thought of this")
+
+    replica = pool.replicas[0]
+    with monkeypatch.context() as patched:
+        patched.setattr(replica.engine, "health", broken)
+        await until(lambda: not replica.ready)
+        assert "nobody thought of this" in replica.reason
+    await until(lambda: replica.ready)
+
+
 async def test_a_hanging_replica_delays_no_other(pool: EnginePool, fakes: list[FakeVllm]) -> None:
     fakes[0].rule = lambda received: faults.hang()
     before = len(fakes[1].requests(HEALTH))

@@ -59,7 +59,7 @@ def test_larger_type_makes_headings_below_the_page() -> None:
         *((18, "Harbor prices"), (18, "and hours"), (11, "Adults pay 12 euros on every route."), (13, "Dogs")),
         *((11, "Dogs are free, see Cats."), (13, "Cats"), (11, "Cats pay 2 euros.")),
     )
-    second = lines((11, "They need a box."), (30, "7"), (13, "Hours"), (11, "From 8 to 18."))
+    second = lines((11, "They need a box."), (30, "7"), (13, "2"), (13, "Hours"), (11, "From 8 to 18."))
     parsed = parse_pdf(pdf([first, second]), "application/pdf", max_pages=9)
     assert [(found.level, found.title, parsed.text[found.start :].partition("\n")[0]) for found in parsed.headings] == [
         (1, "page 1", "Harbor prices"),
@@ -67,8 +67,52 @@ def test_larger_type_makes_headings_below_the_page() -> None:
         (3, "Dogs", "Dogs"),
         (3, "Cats", "Cats"),
         (1, "page 2", "They need a box."),
-        (3, "Hours", "Hours"),
+        (3, "2 Hours", "2"),
     ]
+
+
+def test_sizes_count_as_they_are_printed() -> None:
+    scaled = "/F1 1 Tf 18 0 0 18 72 700 Tm (Prices) Tj 11 0 0 11 72 660 Tm (Adults pay 12 euros on every route.) Tj"
+    parsed = parse_pdf(pdf([scaled]), "application/pdf", max_pages=9)
+    assert [(found.level, found.title) for found in parsed.headings] == [(1, "page 1"), (2, "Prices")]
+
+
+def test_text_that_stands_on_its_side_has_no_headings_by_chance() -> None:
+    said = ["When it rains nothing runs.", "Most people walk.", "In winter they stay.", "Ill winds blow."]
+    turned = "\n".join(f"/F1 11 Tf 0 1 -1 0 {100 + 20 * n} 72 Tm ({text}) Tj" for n, text in enumerate(said))
+    parsed = parse_pdf(pdf([turned]), "application/pdf", max_pages=9)
+    assert "Most people walk." in parsed.text
+    assert [found.title for found in parsed.headings] == ["page 1"]
+
+
+def test_a_list_in_another_font_has_no_headings() -> None:
+    symbols = b"<</Type/Font/Subtype/Type1/BaseFont/Symbol>>"
+    page = lines((11, "Adults pay 12 euros."), (11, "Dogs are free.")) + "\n/F2 11 Tf 1 0 0 1 72 500 Tm (abcd) Tj"
+    data = pdf([page], extra=symbols).replace(b"/F1 3 0 R", b"/F1 3 0 R/F2 6 0 R")
+    parsed = parse_pdf(data, "application/pdf", max_pages=9)
+    assert len(parsed.text.splitlines()) == 3
+    assert [found.title for found in parsed.headings] == ["page 1"]
+
+
+def test_letters_beyond_the_basic_plane_move_no_heading() -> None:
+    # pdfium takes what a font maps to; here each A is a mathematical letter of two UTF-16 units.
+    table = b"/CIDInit/ProcSet findresource begin begincmap 1 beginbfchar<41><D835DC00>endbfchar endcmap end"
+    page = lines(
+        (11, "AAAAAAAA and more of them"), (11, "ab dogs are free, as they were"), (18, "Dogs and cats"), (11, "x")
+    )
+    mapped = pdf([page], extra=b"<</Length %d>>stream\n%s\nendstream" % (len(table), table)).replace(
+        b"/BaseFont/Helvetica>>", b"/BaseFont/Helvetica/ToUnicode 6 0 R>>"
+    )
+    parsed = parse_pdf(mapped, "application/pdf", max_pages=9)
+    assert "\U0001d400" in parsed.text
+    assert [found.title for found in parsed.headings] == ["page 1", "Dogs and cats"]
+
+
+def test_a_paragraph_in_larger_type_is_no_heading() -> None:
+    page = lines((11, "Adults pay 12 euros. " * 30), *((18, f"word {n}") for n in range(30)))
+    parsed = parse_pdf(pdf([page]), "application/pdf", max_pages=9)
+    assert "word 29" in parsed.text
+    assert [found.title for found in parsed.headings] == ["page 1"]
 
 
 def test_a_page_in_one_size_has_no_headings() -> None:
