@@ -9,7 +9,7 @@ from training.spec import Recipe, TrainSpec, read_spec
 
 def test_the_recipe_that_was_measured_is_the_default_for_its_number_of_rows() -> None:
     recipe = Recipe.for_rows(96).resolved(135_000_000)
-    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.steps(96)) == (2, 4, 1e-3, 48)
+    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.steps(96)) == (2, 2, 7e-4, 96)
 
 
 @pytest.mark.parametrize("rows", [10, 18, 32, 49, 50, 95])
@@ -24,9 +24,9 @@ def test_large_sets_are_seen_once() -> None:
 
 
 def test_a_users_own_numbers_go_first() -> None:
-    recipe = Recipe.for_rows(96, epochs=3, batch_size=2, learning_rate_multiplier=0.5, seed=7).resolved(135_000_000)
-    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.seed) == (3, 2, 5e-4, 7)
-    assert recipe.steps(95) == 3 * 48
+    recipe = Recipe.for_rows(96, epochs=3, batch_size=4, learning_rate_multiplier=0.5, seed=7).resolved(135_000_000)
+    assert (recipe.epochs, recipe.batch_size, recipe.learning_rate, recipe.seed) == (3, 4, 3.5e-4, 7)
+    assert recipe.steps(95) == 3 * 24
 
 
 def test_larger_models_take_smaller_steps() -> None:

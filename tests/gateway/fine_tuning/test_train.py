@@ -27,6 +27,10 @@ from tests.gateway.tuning import (
 )
 from tests.gateway.worker import working
 from tests.waiting import until
+from training.spec import Recipe
+
+RECIPE = Recipe.for_rows(50)
+STEPS = RECIPE.steps(50)
 
 
 def trainers() -> list[psutil.Process]:
@@ -80,21 +84,21 @@ async def test_the_order_of_events(gateway: Gateway, settings: Settings) -> None
     others = [event["message"] for event in found if event not in steps]
     assert others[3:] == [
         "Fine-tuning job started",
-        "Training on 50 rows in 52 steps: 1000 tokens, 200 of them in replies",
-        "Epoch 4 is done: training loss=1.0000",
-        "Checkpoint created at step 52",
+        f"Training on 50 rows in {STEPS} steps: 1000 tokens, 200 of them in replies",
+        f"Epoch {RECIPE.epochs} is done: training loss=1.0000",
+        f"Checkpoint created at step {STEPS}",
         f"New fine-tuned model created: {done['fine_tuned_model']}",
         "The job has successfully completed",
     ]
-    assert [event["data"]["step"] for event in steps] == list(range(1, 53))
-    assert steps[1]["message"] == "Step 2/52: training loss=1.0000"
+    assert [event["data"]["step"] for event in steps] == list(range(1, STEPS + 1))
+    assert steps[1]["message"] == f"Step 2/{STEPS}: training loss=1.0000"
     assert steps[1]["type"] == "metrics"
     assert steps[1]["data"] == {
         "step": 2,
-        "total_steps": 52,
+        "total_steps": STEPS,
         "train_loss": 1.0,
         "train_mean_token_accuracy": 0.5,
-        "epoch": pytest.approx(4 * 2 / 52),
+        "epoch": pytest.approx(RECIPE.epochs * 2 / STEPS),
         "learning_rate": 0.001,
         "tokens_per_second": 100.0,
     }
@@ -110,9 +114,9 @@ async def test_the_checkpoint_and_the_result_file(gateway: Gateway, settings: Se
     (checkpoint,) = found["data"]
     assert found["first_id"] == found["last_id"] == checkpoint["id"]
     assert checkpoint["fine_tuned_model_checkpoint"] == done["fine_tuned_model"]
-    assert checkpoint["step_number"] == 52
+    assert checkpoint["step_number"] == STEPS
     assert checkpoint["metrics"] == {
-        "step": 52,
+        "step": STEPS,
         "train_loss": 1.0,
         "train_mean_token_accuracy": 0.75,
         "valid_loss": 1.5,
@@ -123,8 +127,8 @@ async def test_the_checkpoint_and_the_result_file(gateway: Gateway, settings: Se
     assert file["purpose"] == "fine-tune-results"
     lines = (await client.get(f"/v1/files/{result}/content")).text.splitlines()
     assert lines[:2] == ["step,train_loss,train_accuracy,valid_loss,valid_mean_token_accuracy", "1,2.0,0.5,,"]
-    assert len(lines) == 53
-    assert lines[52].endswith(",0.5,1.5,0.5")
+    assert len(lines) == STEPS + 1
+    assert lines[STEPS].endswith(",0.5,1.5,0.5")
 
 
 async def test_rows_are_rendered_with_the_prompt_and_their_passages(
