@@ -6,13 +6,12 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from gateway.engines.http import check_url
-
-__all__ = ["Settings", "SettingsError", "load_settings"]
+__all__ = ["Settings", "SettingsError", "check_url", "load_settings"]
 
 _PREFIX = "BRAID_"
 _NO_SETTINGS = {"BRAID_CONFIG", "BRAID_URL", "BRAID_KEY"}  # the last two tell the command line where a gateway is
@@ -105,6 +104,19 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         # load_settings merges the TOML file and the _FILE variants itself, below flags and environment.
         return init_settings, env_settings
+
+
+def check_url(url: str) -> SplitResult:
+    """Take a server's URL apart, or raise ``ValueError`` if none can be at it."""
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        raise ValueError("a server's URL can't have a name and password in it: it has the form http://host:port.")
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
+        raise ValueError(f"{url!r} is no URL of a server: it has the form http://host:port or https://host:port/path.")
+    if not url.isascii() or not url.isprintable() or " " in url or parts.port == 0:
+        raise ValueError(f"{url!r} is no URL of a server: the host, its port or a character in it can't be used.")
+    parts.hostname.encode("idna")  # which fails as connecting would, for an empty label or one that is too long
+    return parts
 
 
 def load_settings(flags: Mapping[str, Any] | None = None, *, file: Path | None = None) -> Settings:

@@ -5,14 +5,14 @@ import ssl
 from contextlib import suppress
 from types import TracebackType
 from typing import Self, cast
-from urllib.parse import SplitResult, urlsplit
 
 import httptools
 
 from gateway.engines.errors import EngineTimeout, EngineUnreachable
 from gateway.engines.stream import Stream
+from gateway.settings import check_url
 
-__all__ = ["Connections", "Origin", "check_url"]
+__all__ = ["Connections", "Origin"]
 
 # vLLM closes idle connections after 5 s. Below that, no request meets a connection that is just being closed.
 _IDLE_SECONDS = 4.0
@@ -303,19 +303,6 @@ def _framed(answer: Stream) -> bool:
     """Whether the answer's head says how long its body is; otherwise it lasts until the connection is closed."""
     headers = answer.headers
     return "content-length" in headers or headers.get("transfer-encoding", "").lower().endswith("chunked")
-
-
-def check_url(url: str) -> SplitResult:
-    """Take a server's URL apart, or raise ``ValueError`` if none can be at it."""
-    parts = urlsplit(url)
-    if "@" in parts.netloc:
-        raise ValueError("a server's URL can't have a name and password in it: it has the form http://host:port.")
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.fragment:
-        raise ValueError(f"{url!r} is no URL of a server: it has the form http://host:port or https://host:port/path.")
-    if not url.isascii() or not url.isprintable() or " " in url or parts.port == 0:
-        raise ValueError(f"{url!r} is no URL of a server: the host, its port or a character in it can't be used.")
-    parts.hostname.encode("idna")  # which fails as connecting would, for an empty label or one that is too long
-    return parts
 
 
 def _tls() -> ssl.SSLContext:
