@@ -20,7 +20,7 @@ async def test_a_job_as_openai_shows_it(gateway: Gateway) -> None:
     assert job["organization_id"] == "kestrel"
     assert job["seed"] == 1
     assert job["metadata"] == {"team": "support"}
-    assert job["hyperparameters"] == {"n_epochs": 4, "batch_size": 4, "learning_rate_multiplier": "auto"}
+    assert job["hyperparameters"] == {"n_epochs": 4, "batch_size": 2, "learning_rate_multiplier": "auto"}
     assert job["method"] == {"type": "supervised", "supervised": {"hyperparameters": job["hyperparameters"]}}
     for empty in ("fine_tuned_model", "finished_at", "estimated_finish", "trained_tokens", "error", "validation_file"):
         assert job[empty] is None
@@ -71,15 +71,15 @@ async def test_few_rows_train_with_a_warning(gateway: Gateway) -> None:
     assert all(event["level"] == "info" for event in await events(client, job["id"]))
 
 
-SUPERVISED = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 3, "batch_size": 2}}}
+SUPERVISED = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 3, "batch_size": 6}}}
 
 
 HYPERPARAMETERS: list[tuple[dict[str, Any], tuple[int, int, float | str]]] = [
     ({"method": SUPERVISED}, (3, 2, "auto")),
-    ({"hyperparameters": {"n_epochs": 4}}, (4, 4, "auto")),
-    ({"hyperparameters": {"learning_rate_multiplier": 0.5, "n_epochs": "auto"}}, (4, 4, 0.5)),
-    ({"hyperparameters": {"n_epochs": 4}, "method": SUPERVISED}, (3, 2, "auto")),
-    ({"method": {"type": "supervised"}, "hyperparameters": {"batch_size": "auto"}}, (4, 4, "auto")),
+    ({"hyperparameters": {"n_epochs": 4}}, (4, 2, "auto")),
+    ({"hyperparameters": {"learning_rate_multiplier": 0.5, "n_epochs": "auto"}}, (4, 2, 0.5)),
+    ({"hyperparameters": {"n_epochs": 4}, "method": SUPERVISED}, (3, 6, "auto")),
+    ({"method": {"type": "supervised"}, "hyperparameters": {"batch_size": "auto"}}, (4, 2, "auto")),
 ]
 
 
