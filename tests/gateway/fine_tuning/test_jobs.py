@@ -75,7 +75,7 @@ SUPERVISED = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs
 
 
 HYPERPARAMETERS: list[tuple[dict[str, Any], tuple[int, int, float | str]]] = [
-    ({"method": SUPERVISED}, (3, 2, "auto")),
+    ({"method": SUPERVISED}, (3, 6, "auto")),
     ({"hyperparameters": {"n_epochs": 4}}, (4, 2, "auto")),
     ({"hyperparameters": {"learning_rate_multiplier": 0.5, "n_epochs": "auto"}}, (4, 2, 0.5)),
     ({"hyperparameters": {"n_epochs": 4}, "method": SUPERVISED}, (3, 6, "auto")),
