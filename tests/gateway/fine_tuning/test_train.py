@@ -306,7 +306,8 @@ async def test_a_job_cancelled_while_its_adapter_is_tried_leaves_no_model(
     gateway: Gateway, settings: Settings, engine: FakeVllm
 ) -> None:
     client = await gateway.tenant("kestrel")
-    engine.rule = lambda received: faults.hang() if received.path == "/v1/completions" else None
+    # Not for ever: the gateway's own reconciler may be measuring too, and unloads when it is through.
+    engine.rule = lambda received: faults.delay(2) if received.path == "/v1/completions" else None
     job = await start(client)
     async with working(settings):
         await until_status(client, "probing")
@@ -315,7 +316,7 @@ async def test_a_job_cancelled_while_its_adapter_is_tried_leaves_no_model(
         assert row["status"] == "refused"
         assert "cancelled" in row["reason"]
         engine.rule = None
-        await until(lambda: not engine.adapters)
+        await until(lambda: not engine.adapters, timeout=30)
     assert (await retrieve(client, job["id"]))["status"] == "cancelled"
     assert (await chat(client, row["model"])).status_code == 404
 
