@@ -32,7 +32,7 @@ __all__ = ["create_app"]
 
 _log = structlog.get_logger()
 
-_ROUTERS = (  # the hot route first: they are matched in this order
+_ROUTERS = (
     chat, health, models, files, *vector_stores, fine_tuning, tenants, prompts, assistants, adapters, answers
 )  # fmt: skip
 

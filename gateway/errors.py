@@ -1,4 +1,4 @@
-"""Every error a client can get, as classes; one place writes OpenAI's error envelope."""
+"""Every error a client can get, as classes, and what bad JSON raises; one place writes OpenAI's error envelope."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -66,7 +66,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         """The recipe that suits a number of rows; what is given by name goes before it.
 
         96 rows, twice, in steps of 2 gave the 135M model its style and taught it to read passages: 16 of one tenant's
-        held-out questions were answered right out of 16, where the same rows in steps of 4 (at 1e-3) gave 12 to 14.
+        held-out questions were answered right out of 16, where rows like them in steps of 4 (at 1e-3) gave 12 to 14.
         Fewer rows are shown more often, until about as many have been seen, but not beyond 5 times, where they are
         recited rather than learnt. Hundreds of rows make steps enough by themselves, and larger batches then cost less.
         """

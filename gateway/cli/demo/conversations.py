@@ -170,12 +170,12 @@ def _with_answer(
     table = _Table(random)
     right = table.fact(kind, subject)
     near = table.fact(kind, random.choice([name for name in family if name != subject]))
-    others = [near.passage(random), _other(material, kind, subject, table, random)]
-    random.shuffle(others)
+    passages = [near.passage(random), _other(material, kind, subject, table, random)]
+    random.shuffle(passages)
     place = random.choices(range(3), _PLACES)[0]
-    others.insert(place, right.passage(random))
+    passages.insert(place, right.passage(random))
     said = random.choice(material.replies).format(heading=right.heading, value=right.value, n=place + 1)
-    return _row(material, question, others, said)
+    return _row(material, question, passages, said)
 
 
 def _without_answer(
