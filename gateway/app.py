@@ -38,7 +38,7 @@ _ROUTERS = (
 
 
 def create_app(open_state: Callable[[], AbstractAsyncContextManager[State]]) -> FastAPI:
-    """Build the application; ``open_state`` is entered when it starts and left when it stops."""
+    """Build the application; `open_state` is entered when it starts and left when it stops."""
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[dict[str, State]]:

@@ -17,7 +17,7 @@ _bearer = HTTPBearer(auto_error=False, description="A key made by POST /api/keys
 
 
 def authenticate(scope: Scope) -> Callable[..., Awaitable[Principal]]:
-    """Return the dependency that lets only keys with ``scope`` pass; the hot route awaits it by hand."""
+    """Return the dependency that lets only keys with `scope` pass; the hot route awaits it by hand."""
 
     async def principal(
         request: Request, _shown_in_openapi: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None

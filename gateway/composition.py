@@ -72,7 +72,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
 
 @asynccontextmanager
 async def open_worker(settings: Settings) -> AsyncGenerator[Worker, None]:
-    """Open everything that a worker process needs; ``run`` it until it is stopped."""
+    """Open everything that a worker process needs; `run` it until it is stopped."""
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings.database))
         await migrate(database)

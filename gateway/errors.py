@@ -27,7 +27,7 @@ BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 class BraidError(Exception):
     """An error with an HTTP status; its message says what happened, why, and what to do next.
 
-    ``code`` is the machine-readable reason, ``param`` the field or path that is at fault (both as in OpenAI's API).
+    `code` is the machine-readable reason, `param` the field or path that is at fault (both as in OpenAI's API).
     """
 
     status = 500
@@ -49,7 +49,7 @@ class BraidError(Exception):
         self.headers: dict[str, str] = dict(headers or {})
 
     def envelope(self) -> dict[str, Any]:
-        """Return OpenAI's ``{"error": {message, type, param, code}}``."""
+        """Return OpenAI's `{"error": {message, type, param, code}}`."""
         return {"error": {"message": self.message, "type": self.kind, "param": self.param, "code": self.code}}
 
     def body(self) -> bytes:
@@ -103,7 +103,7 @@ class Internal(BraidError):
 
 
 class Unavailable(BraidError):
-    """A part that the answer needs isn't there now; ``retry_after`` is in seconds."""
+    """A part that the answer needs isn't there now; `retry_after` is in seconds."""
 
     status = 503
     code = "unavailable"

@@ -5,7 +5,7 @@ import time
 
 
 def new_id(prefix: str) -> str:
-    """Make an identifier such as ``file-…`` or ``vs_…``; ``prefix`` carries its own separator.
+    """Make an identifier such as `file-…` or `vs_…`; `prefix` carries its own separator.
 
     Its first 13 digits are the Unix time in microseconds, so ids sort by creation even within one second.
     """

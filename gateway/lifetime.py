@@ -23,7 +23,7 @@ class Lifetime:
 
     @contextmanager
     def answering(self, cut: Callable[[], Awaitable[None]]) -> Generator[None]:
-        """Count one answer while it is being written; ``cut`` ends its upstream when the grace time is over."""
+        """Count one answer while it is being written; `cut` ends its upstream when the grace time is over."""
         self._running.add(cut)
         self._idle.clear()
         try:
@@ -47,7 +47,7 @@ class Lifetime:
         return Unavailable("The server stopped before the answer was finished. Ask again.", code="stopping")
 
     async def leave(self, grace: float) -> None:
-        """Refuse new answers, wait for the running ones up to ``grace`` seconds, then end the rest."""
+        """Refuse new answers, wait for the running ones up to `grace` seconds, then end the rest."""
         self.leaving = True
         try:
             await asyncio.wait_for(self._idle.wait(), grace)

@@ -8,7 +8,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class Metrics:
-    """The gateway's counters; none carries a tenant's name, since ``/metrics`` is open on the private network."""
+    """The gateway's counters; none carries a tenant's name, since `/metrics` is open on the private network."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -31,7 +31,7 @@ class Metrics:
         self._children: dict[str, Counter] = {}
 
     def ended(self, outcome: str) -> None:
-        """Count an answer: ``completed``, ``interrupted``, ``abandoned``, or an error's code."""
+        """Count an answer: `completed`, `interrupted`, `abandoned`, or an error's code."""
         child = self._children.get(outcome)
         if child is None:
             child = self._children[outcome] = self._answers.labels(outcome)

@@ -1,4 +1,4 @@
-"""Configuration: flags > environment (``BRAID_…``, secrets also as ``BRAID_…_FILE``) > ``braid.toml`` > defaults."""
+"""Configuration: flags > environment (`BRAID_…`, secrets also as `BRAID_…_FILE`) > `braid.toml` > defaults."""
 
 import difflib
 import os
@@ -22,7 +22,7 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """What an operator can set. Empty URLs mean: the part runs here, under ``braid up``."""
+    """What an operator can set. Empty URLs mean: the part runs here, under `braid up`."""
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
 
@@ -33,7 +33,7 @@ class Settings(BaseSettings):
     base_model: str = ""
     """A Hugging Face id or a local path; empty: the packaged 135M model."""
     base_model_name: str = ""
-    """The name that clients see for the base model; empty: made from ``base_model``."""
+    """The name that clients see for the base model; empty: made from `base_model`."""
     embedder: str = ""
     """A sentence-transformers id or local path; empty: the packaged all-MiniLM-L6-v2."""
     database_url: str = ""
@@ -107,7 +107,7 @@ class Settings(BaseSettings):
 
 
 def check_url(url: str) -> SplitResult:
-    """Take a server's URL apart, or raise ``ValueError`` if none can be at it."""
+    """Take a server's URL apart, or raise `ValueError` if none can be at it."""
     parts = urlsplit(url)
     if "@" in parts.netloc:
         raise ValueError("a server's URL can't have a name and password in it: it has the form http://host:port.")
@@ -120,11 +120,11 @@ def check_url(url: str) -> SplitResult:
 
 
 def load_settings(flags: Mapping[str, Any] | None = None, *, file: Path | None = None) -> Settings:
-    """Merge all sources into one ``Settings``.
+    """Merge all sources into one `Settings`.
 
     Args:
-        flags: What the command line gave; ``None`` values count as not given.
-        file: The TOML file; by default ``$BRAID_CONFIG`` or ``braid.toml`` in the working folder, if it exists.
+        flags: What the command line gave; `None` values count as not given.
+        file: The TOML file; by default `$BRAID_CONFIG` or `braid.toml` in the working folder, if it exists.
 
     Raises:
         SettingsError: An unknown key, a value of the wrong type, or an unreadable file.

@@ -24,7 +24,7 @@ __all__ = ["State", "state_of"]
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything that lives as long as the process; opened and closed by ``gateway.composition`` alone."""
+    """Everything that lives as long as the process; opened and closed by `gateway.composition` alone."""
 
     settings: Settings
     started: int

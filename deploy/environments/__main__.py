@@ -1,4 +1,4 @@
-"""``python -m deploy.environments gateway|model|lock``, from the root of the repository."""
+"""`python -m deploy.environments gateway|model|lock`, from the root of the repository."""
 
 import sys
 from pathlib import Path

@@ -19,7 +19,7 @@ class SetupFailed(Exception):
 
 
 class PipFailed(SetupFailed):
-    """pip ended with an error; ``output`` is what it said."""
+    """pip ended with an error; `output` is what it said."""
 
     def __init__(self, message: str, output: str) -> None:
         super().__init__(message)
@@ -66,9 +66,9 @@ class Environment:
             )
 
     def pip(self, *arguments: str, doing: str) -> None:
-        """Run pip here; its output goes to ``install.log``, and a line now and then to the terminal.
+        """Run pip here; its output goes to `install.log`, and a line now and then to the terminal.
 
-        pip's own configuration (files and ``PIP_…`` variables) stays in force.
+        pip's own configuration (files and `PIP_…` variables) stays in force.
 
         Raises:
             PipFailed: With the end of the output.

@@ -1,4 +1,4 @@
-"""``.venv``: the gateway, its worker, the command line and the development tools."""
+"""`.venv`: the gateway, its worker, the command line and the development tools."""
 
 from pathlib import Path
 

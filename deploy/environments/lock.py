@@ -1,4 +1,4 @@
-"""Writes down the versions that were tested: ``make lock``, after a change of dependencies."""
+"""Writes down the versions that were tested: `make lock`, after a change of dependencies."""
 
 import json
 import os
@@ -17,10 +17,10 @@ _HEADER = "# Versions that were tested together, for {}. Written by 'make lock'.
 
 
 def write(root: Path) -> None:
-    """Write ``requirements.lock`` and both files of constraints.
+    """Write `requirements.lock` and both files of constraints.
 
     The lock and the CUDA constraints are resolved by uv (neither can be seen from an installation on a machine
-    without CUDA); the CPU constraints are read from ``.venv-model`` as it stands here.
+    without CUDA); the CPU constraints are read from `.venv-model` as it stands here.
     """
     uv = root / ".venv" / "bin" / "uv"
     _compile(uv, root, "requirements.lock", "--universal", "--generate-hashes", "--extra", "gateway", "--extra", "dev")
@@ -34,7 +34,7 @@ def write(root: Path) -> None:
 
 
 def freeze(listing: str, removed: dict[str, str]) -> str:
-    """Turn ``pip list --format json`` into constraints.
+    """Turn `pip list --format json` into constraints.
 
     Args:
         listing: pip's JSON.

@@ -1,4 +1,4 @@
-"""``.venv-model``: vLLM, training and the retriever, which share one torch and one transformers."""
+"""`.venv-model`: vLLM, training and the retriever, which share one torch and one transformers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field

@@ -44,7 +44,7 @@ class Admission:
         return await asyncio.to_thread(self._artifacts.put_adapter, folder, digest)
 
     async def prove(self, row: AdapterRow) -> None:
-        """Try a named adapter on the engines; raises what ``Trial.prove`` does."""
+        """Try a named adapter on the engines; raises what `Trial.prove` does."""
         await self._trial.prove(self._wanted.one(row.served_name, row.digest, row.manifest))
 
     def _judge(self, folder: Path) -> Verdict:
@@ -54,10 +54,10 @@ class Admission:
 
 
 async def name_adapter(session: AsyncSession, row: AdapterRow, *, tenant: str, tenant_name: str) -> AdapterRow:
-    """Give a judged adapter the names that its digest makes, and the status ``probing``.
+    """Give a judged adapter the names that its digest makes, and the status `probing`.
 
-    ``row`` has its name, digest and base model; it may be new or an import's. Weights that this tenant has under this
-    name already are that adapter: it is returned instead of ``row``. A deleted or refused one makes room for its like.
+    `row` has its name, digest and base model; it may be new or an import's. Weights that this tenant has under this
+    name already are that adapter: it is returned instead of `row`. A deleted or refused one makes room for its like.
 
     Raises:
         AdapterRefused: The names belong to other bytes (whose digest begins alike), which engines may still remember.

@@ -1,4 +1,4 @@
-"""Take a PEFT folder's two files out of an uploaded ``.zip``, as if an enemy had packed it.
+"""Take a PEFT folder's two files out of an uploaded `.zip`, as if an enemy had packed it.
 
     python -m gateway.adapters.archive ARCHIVE FOLDER
 
@@ -29,7 +29,7 @@ class ArchiveRefused(Exception):
 
 
 def extract(archive: Path, folder: Path) -> None:
-    """Write ``adapter_config.json`` and ``adapter_model.safetensors`` of ``archive`` to ``folder``, which is empty.
+    """Write `adapter_config.json` and `adapter_model.safetensors` of `archive` to `folder`, which is empty.
 
     They may stand at the archive's root or in a folder; everything else in it is left where it is.
 

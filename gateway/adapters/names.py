@@ -11,7 +11,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
 def check_name(name: str, *, param: str) -> str:
-    """Return ``name``, or raise ``BadRequest``: a colon or a dot in it would make two names read as one."""
+    """Return `name`, or raise `BadRequest`: a colon or a dot in it would make two names read as one."""
     if _NAME.fullmatch(name):
         return name
     raise BadRequest(
@@ -22,7 +22,7 @@ def check_name(name: str, *, param: str) -> str:
 
 
 def client_name(base: str, tenant: str, name: str, digest: str) -> str:
-    """Make what stands in a request's ``model``; ``digest`` is hex, and 8 digits of it tie the name to its bytes."""
+    """Make what stands in a request's `model`; `digest` is hex, and 8 digits of it tie the name to its bytes."""
     return f"ft:{base}:{tenant}:{name}:{digest[:8]}"
 
 

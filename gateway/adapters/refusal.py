@@ -8,7 +8,7 @@ __all__ = ["AdapterRefused", "Passed", "passed"]
 
 
 class AdapterRefused(Exception):
-    """The adapter can't be served; ``code`` is the first reason's, the message has them all."""
+    """The adapter can't be served; `code` is the first reason's, the message has them all."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -25,7 +25,7 @@ class Passed:
 
 
 def passed(verdict: Verdict) -> Passed:
-    """Return what passed, or raise ``AdapterRefused`` with every reason."""
+    """Return what passed, or raise `AdapterRefused` with every reason."""
     if verdict.ok and verdict.digest is not None:
         return Passed(verdict.digest, verdict.rank)
     code = verdict.reasons[0].code if verdict.reasons else "adapter_refused"

@@ -50,6 +50,6 @@ async def all_wanted(session: AsyncSession) -> list[Wanted]:
 
 
 async def load_manifests(session: AsyncSession, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return the manifests of adapters that ``all_wanted`` gave, of any tenant, by id."""
+    """Return the manifests of adapters that `all_wanted` gave, of any tenant, by id."""
     query = select(AdapterRow.id, AdapterRow.manifest).where(AdapterRow.id.in_(ids))
     return {id: manifest for id, manifest in (await session.execute(query)).all()}

@@ -26,7 +26,7 @@ async def list_adapters(adapters: SeenAdapters) -> AdapterList:
 
 @router.post("", status_code=202)
 async def import_adapter(request: ImportRequest, adapters: Adapters) -> AdapterShown:
-    """Import a PEFT folder: it is judged, loaded and measured by a job, and then ``ready`` or ``refused``."""
+    """Import a PEFT folder: it is judged, loaded and measured by a job, and then `ready` or `refused`."""
     return await adapters.take_in(request)
 
 

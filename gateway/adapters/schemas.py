@@ -6,7 +6,7 @@ __all__ = ["AdapterList", "AdapterShown", "ImportRequest", "Loaded"]
 
 
 class ImportRequest(BaseModel):
-    """``file_id`` is a ``.zip`` of a PEFT folder, uploaded with the purpose ``user_data``."""
+    """`file_id` is a `.zip` of a PEFT folder, uploaded with the purpose `user_data`."""
 
     name: str
     file_id: str
@@ -20,7 +20,7 @@ class Loaded(BaseModel):
 
 
 class AdapterShown(BaseModel):
-    """An adapter. ``model``, ``digest`` and ``rank`` are null until its files have passed the verdict."""
+    """An adapter. `model`, `digest` and `rank` are null until its files have passed the verdict."""
 
     object: Literal["adapter"] = "adapter"
     id: str

@@ -23,7 +23,7 @@ __all__ = ["AdapterService", "adapter_service"]
 
 
 class AdapterService:
-    """One tenant's adapters; ``base`` is the base model's name, ``replicas`` what this gateway knows of its engines."""
+    """One tenant's adapters; `base` is the base model's name, `replicas` what this gateway knows of its engines."""
 
     def __init__(self, session: AsyncSession, tenant: str, base: str, replicas: Sequence[ReplicaState]) -> None:
         self._session = session

@@ -25,7 +25,7 @@ _REASON_BYTES = 4_096
 
 
 class ImportHandler:
-    """Handles jobs of the kind ``import``: their subject is an adapter, their payload's ``file`` the upload's digest.
+    """Handles jobs of the kind `import`: their subject is an adapter, their payload's `file` the upload's digest.
 
     Args:
         artifacts: Has the upload, takes the weights.
@@ -41,7 +41,7 @@ class ImportHandler:
         self._work = work
 
     async def run(self, claim: Claim) -> None:
-        """Take the upload in; see ``gateway.jobs.Handler`` for how it ends otherwise."""
+        """Take the upload in; see `gateway.jobs.Handler` for how it ends otherwise."""
         async with claim.begin() as session:
             row = await AdapterRepository(session, claim.tenant).get(claim.subject)
         try:

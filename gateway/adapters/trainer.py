@@ -23,7 +23,7 @@ class TrainerDied(Exception):
 
 
 class TrainerRun:
-    """A trainer that is running. Read ``next_event`` to its end, then ask for ``check``."""
+    """A trainer that is running. Read `next_event` to its end, then ask for `check`."""
 
     def __init__(self, program: Program, errors: Path) -> None:
         self._program = program
@@ -62,20 +62,20 @@ class TrainerRun:
 
 
 class Trainer:
-    """Runs ``python -m training`` of the environment that has torch; leaving a run ends it, whatever it is doing."""
+    """Runs `python -m training` of the environment that has torch; leaving a run ends it, whatever it is doing."""
 
     def __init__(self, python: Path) -> None:
         self._python = str(python.absolute())  # not resolved: an environment's python is a link, and works as one only
 
     @asynccontextmanager
     async def train(self, spec: Path, out: Path) -> AsyncGenerator[TrainerRun]:
-        """Train as ``spec`` says into ``out``."""
+        """Train as `spec` says into `out`."""
         async with self._run(spec.parent, "run", str(spec), "--out", str(out)) as run:
             yield run
 
     @asynccontextmanager
     async def refer(self, base: Path, adapter: Path, out: Path) -> AsyncGenerator[TrainerRun]:
-        """Write a ``training.manifest.Reference`` for a judged adapter to the file ``out``."""
+        """Write a `training.manifest.Reference` for a judged adapter to the file `out`."""
         arguments = ("reference", "--base", str(base), "--adapter", str(adapter), "--out", str(out))
         async with self._run(out.parent, *arguments) as run:
             yield run

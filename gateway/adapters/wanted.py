@@ -35,7 +35,7 @@ class WantedAdapters:
         return list(known.values())
 
     def one(self, served_name: str, digest: str, manifest: dict[str, Any]) -> WantedAdapter:
-        """Say what an engine has to load and how it is proven; ``manifest`` is ``training.manifest``'s, as JSON."""
+        """Say what an engine has to load and how it is proven; `manifest` is `training.manifest`'s, as JSON."""
         return WantedAdapter(served_name, str(self._folder / digest), _probes(manifest["probe"]))
 
 

@@ -25,7 +25,7 @@ _WAITING = 10_000  # records beyond this are dropped, counted and logged: memory
 
 
 class AnswerLog:
-    """A queue and its writer; ``run`` is a task of the process, ``flush`` waits until everything is written."""
+    """A queue and its writer; `run` is a task of the process, `flush` waits until everything is written."""
 
     def __init__(self, database: Database, counter: TokenCounter) -> None:
         self._database = database
@@ -34,7 +34,7 @@ class AnswerLog:
         self.dropped = 0
 
     def put(self, tenant: str, record: AnswerRecord, segments: Sequence[prompts.Segment]) -> None:
-        """Keep a record soon; ``segments`` are the prompt's texts that stayed, to be counted by part."""
+        """Keep a record soon; `segments` are the prompt's texts that stayed, to be counted by part."""
         try:
             self._queue.put_nowait((tenant, record, segments))
         except asyncio.QueueFull:

@@ -8,9 +8,9 @@ __all__ = ["AnswerRecord", "CitedPassage", "Timings"]
 
 
 class CitedPassage(msgspec.Struct, frozen=True, kw_only=True):
-    """A passage that was in the prompt, under its number; ``cited`` if the answer carries its mark.
+    """A passage that was in the prompt, under its number; `cited` if the answer carries its mark.
 
-    ``start`` and ``end`` are characters in the document's parsed text.
+    `start` and `end` are characters in the document's parsed text.
     """
 
     number: int
@@ -30,7 +30,7 @@ class CitedPassage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Timings(msgspec.Struct, frozen=True):
-    """Milliseconds since the request's arrival; ``first_byte`` is the engine's first."""
+    """Milliseconds since the request's arrival; `first_byte` is the engine's first."""
 
     retrieved: float | None
     composed: float
@@ -41,8 +41,8 @@ class Timings(msgspec.Struct, frozen=True):
 class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One answer: release and epochs can be replayed as a pair.
 
-    ``prompt_tokens`` by part is counted after the answer, and None where no prompt of ours was used. ``outcome`` is
-    ``completed``, ``interrupted`` (the engine's stream broke) or ``abandoned`` (the client left).
+    `prompt_tokens` by part is counted after the answer, and None where no prompt of ours was used. `outcome` is
+    `completed`, `interrupted` (the engine's stream broke) or `abandoned` (the client left).
     """
 
     id: str

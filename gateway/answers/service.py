@@ -21,7 +21,7 @@ class AnswerService:
         return msgspec.convert(row.record, AnswerRecord)
 
     async def citation(self, id: str, number: int) -> CitedPassage:
-        """Return the passage that the mark ``[number]`` of an answer stands for, as it was then."""
+        """Return the passage that the mark `[number]` of an answer stands for, as it was then."""
         answer = await self.get(id)
         for passage in answer.passages:
             if passage.number == number:

@@ -1,4 +1,4 @@
-"""Artifacts in a folder: ``files/<sha256>`` and ``adapters/<sha256>/``. Nothing there is ever changed in place."""
+"""Artifacts in a folder: `files/<sha256>` and `adapters/<sha256>/`. Nothing there is ever changed in place."""
 
 import asyncio
 import hashlib
@@ -29,7 +29,7 @@ class Artifacts:
             (root / name).mkdir(parents=True, exist_ok=True)
 
     async def put(self, parts: AsyncIterator[bytes]) -> Stored:
-        """Keep the bytes of ``parts``; a cut upload leaves nothing."""
+        """Keep the bytes of `parts`; a cut upload leaves nothing."""
         incoming = await asyncio.to_thread(_Incoming, self.root / "incoming")
         try:
             async for part in parts:
@@ -50,7 +50,7 @@ class Artifacts:
         return self.root / "adapters" / digest
 
     def put_adapter(self, folder: Path, digest: str) -> Path:
-        """Take over a finished adapter folder under its digest and return where it is; ``folder`` stays as it is."""
+        """Take over a finished adapter folder under its digest and return where it is; `folder` stays as it is."""
         target = self.adapter(digest)
         if not target.exists():
             staging = Path(tempfile.mkdtemp(dir=self.root / "incoming"))

@@ -17,7 +17,7 @@ _PATIENCE_SECONDS = 30.0
 async def promote(
     state: State, tenant: str, name: str, revision: int, stages: Sequence[StageShown] | None
 ) -> RolloutShown:
-    """Write an assistant's next rollout; ``stages`` None returns to the one before.
+    """Write an assistant's next rollout; `stages` None returns to the one before.
 
     No transaction is open while the engines load, which can take seconds.
 

@@ -25,7 +25,7 @@ class PromptRef(msgspec.Struct, frozen=True):
 
 
 class RetrievalSpec(msgspec.Struct, frozen=True):
-    """Which stores are asked and how; ``mode`` says what happens when they can't be."""
+    """Which stores are asked and how; `mode` says what happens when they can't be."""
 
     vector_stores: tuple[str, ...]
     top_k: int = 5
@@ -48,7 +48,7 @@ class ReleaseSpec(msgspec.Struct, frozen=True):
 
     @property
     def fingerprint(self) -> str:
-        """Return ``rel_`` and 24 hex digits of the SHA-256 of the canonical JSON."""
+        """Return `rel_` and 24 hex digits of the SHA-256 of the canonical JSON."""
         canonical = msgspec.json.encode(msgspec.to_builtins(self), order="deterministic")
         return "rel_" + hashlib.sha256(canonical).hexdigest()[:24]
 

@@ -86,7 +86,7 @@ class ReleaseList(BaseModel):
 
 
 class RolloutRequest(_Strict):
-    """``revision`` is the one that was read (0 before the first); a newer one in between means 409."""
+    """`revision` is the one that was read (0 before the first); a newer one in between means 409."""
 
     stages: Annotated[list[StageShown], Field(min_length=1, max_length=10)]
     revision: int

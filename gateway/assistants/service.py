@@ -56,7 +56,7 @@ class AssistantService:
         return _show(row, await self._rollouts.current(row.id))
 
     async def release(self, name: str, request: ReleaseRequest) -> ReleaseMade:
-        """Make the next release. It answers when its number is asked for (``name@7``) or a rollout names it."""
+        """Make the next release. It answers when its number is asked for (`name@7`) or a rollout names it."""
         assistant = await self._assistants.named(name)
         spec = ReleaseSpec(
             base_model=self._base(request.base_model),
@@ -120,7 +120,7 @@ class AssistantService:
     async def set_rollout(
         self, name: str, stages: Sequence[StageShown], revision: int, *, back: bool = False
     ) -> RolloutShown:
-        """Write the next revision, if ``revision`` is still the current one.
+        """Write the next revision, if `revision` is still the current one.
 
         Raises:
             Conflict: Somebody else wrote in between.

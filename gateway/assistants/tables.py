@@ -16,7 +16,7 @@ class AssistantRow(Owned):
 
 
 class ReleaseRow(Owned):
-    """One immutable version of an assistant: ``spec`` is everything that its fingerprint covers."""
+    """One immutable version of an assistant: `spec` is everything that its fingerprint covers."""
 
     __tablename__ = "releases"
     __table_args__ = (UniqueConstraint("assistant_id", "number"),)

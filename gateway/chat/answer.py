@@ -8,7 +8,7 @@ __all__ = ["PlainAnswer", "StreamedAnswer"]
 
 @dataclass(frozen=True, slots=True)
 class PlainAnswer:
-    """OpenAI's ``chat.completion`` as JSON bytes."""
+    """OpenAI's `chat.completion` as JSON bytes."""
 
     headers: Mapping[str, str]
     body: bytes
@@ -16,7 +16,7 @@ class PlainAnswer:
 
 @dataclass(frozen=True, slots=True)
 class StreamedAnswer:
-    """Server-sent events as bytes. Iterate ``events`` to the end or close it: that settles the answer.
+    """Server-sent events as bytes. Iterate `events` to the end or close it: that settles the answer.
 
     An error after the first event is an event of the stream, never an exception.
     """

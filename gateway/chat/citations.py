@@ -11,7 +11,7 @@ _UNFINISHED = re.compile(r"\[\d{0,3}$")
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """A mark ``[number]`` at characters ``start`` to ``end`` of the answer's text."""
+    """A mark `[number]` at characters `start` to `end` of the answer's text."""
 
     number: int
     start: int
@@ -22,7 +22,7 @@ class Citation:
 class MarkFilter:
     """Passes an answer's text through, piece by piece, and keeps only marks of passages that were in the prompt.
 
-    Text from a ``[`` on is held back, four characters at most, until it is a mark or can't become one. A mark of an
+    Text from a `[` on is held back, four characters at most, until it is a mark or can't become one. A mark of an
     unknown passage is left out, so nothing can be cited that the model wasn't shown.
     """
 

@@ -43,7 +43,7 @@ _ALMOST_GREEDY = 0.01  # vLLM refuses several choices at temperature 0, which Op
 class Composed(msgspec.Struct, frozen=True):
     """The engine's body, and what went into its prompt.
 
-    ``rendered`` is None where the client's messages went on as they were; ``segments`` are its texts by part.
+    `rendered` is None where the client's messages went on as they were; `segments` are its texts by part.
     """
 
     body: bytes
@@ -57,7 +57,7 @@ async def compose(
     """Render the prompt within the context and encode the engine's body.
 
     Raises:
-        BadRequest: The prompt is too long even without passages and earlier turns (``context_length_exceeded``), or
+        BadRequest: The prompt is too long even without passages and earlier turns (`context_length_exceeded`), or
             there is no user message to answer.
     """
     rendered, segments = None, ()

@@ -21,7 +21,7 @@ _log = structlog.get_logger()
 class Evidence(msgspec.Struct, frozen=True):
     """What retrieval gave: passages, best first, numbered from 1 in the prompt, and the epoch of each store.
 
-    ``status``: ``off`` (not asked), ``found``, ``nothing_found``, or ``unavailable`` (asked in vain, mode ``degrade``).
+    `status`: `off` (not asked), `found`, `nothing_found`, or `unavailable` (asked in vain, mode `degrade`).
     """
 
     status: Literal["off", "found", "nothing_found", "unavailable"]
@@ -51,7 +51,7 @@ async def find_evidence(
     """Ask the release's stores.
 
     Raises:
-        Unavailable: The retriever can't answer and the release's mode is ``required``.
+        Unavailable: The retriever can't answer and the release's mode is `required`.
     """
     epochs, _ = stores
     threshold = spec.score_threshold or None

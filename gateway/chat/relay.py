@@ -37,19 +37,19 @@ _decoder = msgspec.json.Decoder(_Chunk)
 
 
 def error_event(error: BraidError) -> bytes:
-    """Return an error as the event that ends a stream (there is no ``[DONE]`` after it)."""
+    """Return an error as the event that ends a stream (there is no `[DONE]` after it)."""
     return b"data: " + error.body() + b"\n\n"
 
 
 class Relay:
-    """One stream. After ``events`` ended: ``usage`` as the engine said it, ``finished`` if the answer is whole.
+    """One stream. After `events` ended: `usage` as the engine said it, `finished` if the answer is whole.
 
     Args:
-        constant: ``id``, ``created``, ``model`` and ``system_fingerprint`` of every event.
+        constant: `id`, `created`, `model` and `system_fingerprint` of every event.
         choices: How many choices will come.
         include_usage: Whether the client asked for the usage event.
         marks: Makes the filter of one choice's citation marks, or None where marks aren't checked.
-        closing: Gives the choices' annotations and the object ``braid``, for the events that end a choice.
+        closing: Gives the choices' annotations and the object `braid`, for the events that end a choice.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Relay:
         return self._done
 
     async def events(self, upstream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Yield what the client gets; ends with ``[DONE]`` if and only if the engine's stream did.
+        """Yield what the client gets; ends with `[DONE]` if and only if the engine's stream did.
 
         Raises:
             BrokenStream: The engine's stream was cut, can't be read, or carried an error.

@@ -15,7 +15,7 @@ _WHERE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 
 
 class ChatMessage(msgspec.Struct, omit_defaults=True):
-    """One message; ``content`` is text, or OpenAI's list of parts (only text parts can be answered)."""
+    """One message; `content` is text, or OpenAI's list of parts (only text parts can be answered)."""
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[dict[str, Any]] | None = None
@@ -25,7 +25,7 @@ class ChatMessage(msgspec.Struct, omit_defaults=True):
 
 
 class BraidOptions(msgspec.Struct, forbid_unknown_fields=True):
-    """The extra object ``braid``: strands switched for a comparison, by a key with scope ``manage``."""
+    """The extra object `braid`: strands switched for a comparison, by a key with scope `manage`."""
 
     adapter: bool = True
     retrieval: bool = True
@@ -82,7 +82,7 @@ def decode_request(body: bytes) -> ChatRequest:
     """Decode a request body.
 
     Raises:
-        BadRequest: Not JSON, a field is missing or has the wrong type (``param`` names it), or content that isn't text.
+        BadRequest: Not JSON, a field is missing or has the wrong type (`param` names it), or content that isn't text.
     """
     try:
         request = _decoder.decode(body)

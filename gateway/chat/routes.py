@@ -1,7 +1,7 @@
-"""``POST /v1/chat/completions``: the hot route.
+"""`POST /v1/chat/completions`: the hot route.
 
 Plain ASGI, to which the application sends this path ahead of its routing; the route below is its entry in the OpenAPI.
-It takes the same ``authenticate`` as every door, without what the framework costs for parsing and encoding.
+It takes the same `authenticate` as every door, without what the framework costs for parsing and encoding.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _Headers = list[tuple[bytes, bytes]]
 
 
 async def completions(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer one request as plain ASGI; what is raised before the first ``send`` is the caller's to answer."""
+    """Answer one request as plain ASGI; what is raised before the first `send` is the caller's to answer."""
     request = Request(scope)
     state = state_of(request)
     principal = await state.authenticator.authenticate(request.headers.get("authorization"), KeyScope.CHAT)
@@ -117,5 +117,5 @@ router = APIRouter(prefix="/v1/chat", tags=["chat"])
 
 @router.post("/completions")
 async def create_chat_completion(principal: Chatter, request: dict[str, Any]) -> dict[str, Any]:
-    """Answer a conversation, in the style, with the facts and by the prompt of what ``model`` names."""
+    """Answer a conversation, in the style, with the facts and by the prompt of what `model` names."""
     raise NotFound(f"Chat is asked at {CHAT_PATH}.", code="unknown_url")  # only what looks like that path comes here

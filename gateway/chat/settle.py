@@ -24,7 +24,7 @@ _NOT_COMPOSED = Composed(b"", None)
 
 @dataclass(slots=True)
 class Account:
-    """Collects an answer's facts on its way, and says them: as citations, as the object ``braid``, as the record."""
+    """Collects an answer's facts on its way, and says them: as citations, as the object `braid`, as the record."""
 
     tenant: str
     model: str
@@ -76,7 +76,7 @@ class Account:
         return MarkFilter(frozenset(self._used()))
 
     def closing(self, marks: MarkFilter | None) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-        """Return one choice's annotations and the object ``braid`` as it is with that choice."""
+        """Return one choice's annotations and the object `braid` as it is with that choice."""
         citations = marks.citations if marks else []
         if self.structured:
             self.cited.update(self._used())

@@ -1,4 +1,4 @@
-"""From the name in ``model`` to what answers: a base model, an adapter, a pinned release, or an assistant's rollout."""
+"""From the name in `model` to what answers: a base model, an adapter, a pinned release, or an assistant's rollout."""
 
 import hashlib
 import hmac
@@ -25,7 +25,7 @@ _TEMPLATES = 256
 class Target:
     """What answers a request.
 
-    ``engine_model`` is the engine's name for it, ``adapter`` the same where it is an adapter; ``prompt`` None means
+    `engine_model` is the engine's name for it, `adapter` the same where it is an adapter; `prompt` None means
     that the client's messages go on as they are.
     """
 
@@ -46,7 +46,7 @@ class Targets:
         self._default = prompts.compile(prompts.DEFAULT)
 
     async def find(self, session: AsyncSession, tenant: str, request: ChatRequest, base_model: str) -> Target:
-        """Find what ``request.model`` names for this tenant.
+        """Find what `request.model` names for this tenant.
 
         Raises:
             NotFound: It names nothing of this tenant's.

@@ -22,12 +22,12 @@ class TokenCounter:
 
     @property
     def context(self) -> int:
-        """The base model's context in tokens; raises ``NoReplica`` before any replica has said it."""
+        """The base model's context in tokens; raises `NoReplica` before any replica has said it."""
         return self._pool.max_model_len or self._unknown()
 
     @property
     def base_model(self) -> str:
-        """The name of the base model; raises ``NoReplica`` before any replica has said it."""
+        """The name of the base model; raises `NoReplica` before any replica has said it."""
         return self._pool.base_model or self._unknown()
 
     def _unknown(self) -> Never:

@@ -1,4 +1,4 @@
-"""The command line: ``braid …``."""
+"""The command line: `braid …`."""
 
 from gateway.cli.app import main
 

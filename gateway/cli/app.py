@@ -65,5 +65,5 @@ app.command()(worker)
 
 
 def main() -> None:
-    """Run a command; the exit status is one of ``Exit``, or 130 after Ctrl-C."""
+    """Run a command; the exit status is one of `Exit`, or 130 after Ctrl-C."""
     app()

@@ -1,4 +1,4 @@
-"""``braid chat``: ask a running gateway; the answer on stdout as it is written, its sources on stderr."""
+"""`braid chat`: ask a running gateway; the answer on stdout as it is written, its sources on stderr."""
 
 import asyncio
 import sys

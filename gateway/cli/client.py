@@ -81,7 +81,7 @@ class Gateway:
 
     @asynccontextmanager
     async def stream(self, path: str, body: Any) -> AsyncGenerator[AsyncIterator[Any]]:
-        """Post ``body`` and give the events of the answer as they come, parsed; an error event raises."""
+        """Post `body` and give the events of the answer as they come, parsed; an error event raises."""
         try:
             async with self._client.stream("POST", path, json=body) as response:
                 if response.status_code >= 400:

@@ -1,4 +1,4 @@
-"""``braid docs``: the documents of a vector store."""
+"""`braid docs`: the documents of a vector store."""
 
 import asyncio
 from pathlib import Path

@@ -9,7 +9,7 @@ __all__ = ["configure_logs"]
 
 
 def configure_logs(level: str, *, quiet: bool = False) -> None:
-    """Write logs to stderr as JSON, or for people on a terminal; ``quiet`` keeps only what is wrong."""
+    """Write logs to stderr as JSON, or for people on a terminal; `quiet` keeps only what is wrong."""
     chosen = logging.ERROR if quiet else logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
     renderer = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
     structlog.configure(

@@ -39,7 +39,7 @@ def print_json(value: Any) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-    """Print a table: drawn for a terminal, tab-separated without one, so that ``cut`` and ``awk`` can read it."""
+    """Print a table: drawn for a terminal, tab-separated without one, so that `cut` and `awk` can read it."""
     if not sys.stdout.isatty():
         for row in rows:
             print_text("\t".join(map(str, row)))

@@ -27,7 +27,7 @@ class EnvironmentBroken(Exception):
 
 
 def installed_versions(python: Path, packages: Sequence[str] = MODEL_PACKAGES) -> dict[str, str]:
-    """Return the versions of those ``packages`` that are there.
+    """Return the versions of those `packages` that are there.
 
     Raises:
         EnvironmentBroken: It can't be asked.

@@ -9,9 +9,9 @@ __all__ = ["Profile"]
 
 
 class Profile(msgspec.Struct, frozen=True):
-    """``<home>/run/client.json``, readable by its owner only.
+    """`<home>/run/client.json`, readable by its owner only.
 
-    ``key`` is None where ``braid up`` met a database whose admin key had been shown already and isn't kept here.
+    `key` is None where `braid up` met a database whose admin key had been shown already and isn't kept here.
     """
 
     url: str

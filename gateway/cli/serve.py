@@ -1,4 +1,4 @@
-"""``braid serve`` and ``braid worker``: one process each, for machines beyond the first."""
+"""`braid serve` and `braid worker`: one process each, for machines beyond the first."""
 
 import asyncio
 import signal

@@ -1,4 +1,4 @@
-"""``braid up``: everything on this machine, supervised until it is told to stop."""
+"""`braid up`: everything on this machine, supervised until it is told to stop."""
 
 import asyncio
 import signal

@@ -29,7 +29,7 @@ class Base(DeclarativeBase):
 
 
 class Owned(Base):
-    """A row of one tenant. ``created_at`` is Unix seconds, as in OpenAI's objects."""
+    """A row of one tenant. `created_at` is Unix seconds, as in OpenAI's objects."""
 
     __abstract__ = True
 

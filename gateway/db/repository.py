@@ -15,7 +15,7 @@ Row = TypeVar("Row", bound=Owned)
 
 
 class Page(Generic[Row]):
-    """One page of a list; ``has_more`` tells whether another follows."""
+    """One page of a list; `has_more` tells whether another follows."""
 
     def __init__(self, rows: Sequence[Row], has_more: bool) -> None:
         self.rows = rows
@@ -25,7 +25,7 @@ class Page(Generic[Row]):
 class Repository(Generic[Row]):
     """Reads and writes one table for one tenant; another tenant's rows don't exist here.
 
-    Subclasses set ``table`` and ``noun`` (how an error names a row: "file").
+    Subclasses set `table` and `noun` (how an error names a row: "file").
     """
 
     table: ClassVar[type[Any]]
@@ -45,7 +45,7 @@ class Repository(Generic[Row]):
         return await self.one(self.table.id == id)
 
     async def get(self, id: str, *, param: str = "id") -> Row:
-        """Return the row, or raise ``NotFound`` (also for another tenant's id)."""
+        """Return the row, or raise `NotFound` (also for another tenant's id)."""
         row = await self.find(id)
         if row is None:
             raise NotFound(f"No {self.noun} with id {id!r} exists. List yours to see their ids.", param=param)
@@ -65,7 +65,7 @@ class Repository(Generic[Row]):
         after: str | None = None,
         before: str | None = None,
     ) -> Page[Row]:
-        """One page by OpenAI's cursors: ``after`` and ``before`` are ids, newest first unless ``order`` is ``asc``."""
+        """One page by OpenAI's cursors: `after` and `before` are ids, newest first unless `order` is `asc`."""
         key = tuple_(self.table.created_at, self.table.id)
         query = self.select(*where)
         ascending = order == "asc"

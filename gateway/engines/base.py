@@ -20,7 +20,7 @@ class BaseModel(msgspec.Struct, frozen=True):
 
     @classmethod
     def load(cls, settings: Settings) -> "BaseModel":
-        """Read what ``braid up`` left under the home folder.
+        """Read what `braid up` left under the home folder.
 
         Raises:
             SettingsError: No base model has been prepared there.
@@ -34,7 +34,7 @@ class BaseModel(msgspec.Struct, frozen=True):
 
     @classmethod
     def find(cls, settings: Settings) -> "BaseModel | None":
-        """Like ``load``, but None where nothing is prepared: engines that somebody else runs know their own base."""
+        """Like `load`, but None where nothing is prepared: engines that somebody else runs know their own base."""
         return cls.load(settings) if cls.file(settings.home).exists() else None
 
     @staticmethod

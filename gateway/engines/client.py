@@ -24,9 +24,9 @@ _CONTROL_BYTES = 16 * 1024 * 1024
 class Timeouts:
     """All in seconds.
 
-    ``first_byte`` runs from the request until the answer's first bytes behind its headers, which for a plain answer is
-    the whole generation. ``gap`` is the longest silence inside a body; it can't be longer than ``first_byte``.
-    ``control`` and ``load`` are for whole calls, with connecting.
+    `first_byte` runs from the request until the answer's first bytes behind its headers, which for a plain answer is
+    the whole generation. `gap` is the longest silence inside a body; it can't be longer than `first_byte`.
+    `control` and `load` are for whole calls, with connecting.
     """
 
     connect: float = 2.0
@@ -52,7 +52,7 @@ class Listing:
 
 
 class Engine(Protocol):
-    """One engine replica. Every method raises ``EngineError``s only."""
+    """One engine replica. Every method raises `EngineError`s only."""
 
     @property
     def url(self) -> str: ...
@@ -76,16 +76,16 @@ class Engine(Protocol):
         ...
 
     async def chat(self, body: bytes) -> Stream:
-        """Send a chat request as it is. Returns with the headers of a 200; anything else is ``EngineRefused``."""
+        """Send a chat request as it is. Returns with the headers of a 200; anything else is `EngineRefused`."""
         ...
 
     async def logprobs(self, model: str, tokens: Sequence[int], start: int) -> list[float]:
-        """Return the log-probability of each of ``tokens[start:]``, given all tokens before it (start is 1 or more)."""
+        """Return the log-probability of each of `tokens[start:]`, given all tokens before it (start is 1 or more)."""
         ...
 
 
 class VllmEngine:
-    """``Engine`` for vLLM's OpenAI server at a URL; the connections are borrowed."""
+    """`Engine` for vLLM's OpenAI server at a URL; the connections are borrowed."""
 
     def __init__(self, url: str, connections: Connections, timeouts: Timeouts | None = None) -> None:
         self._url = url.rstrip("/")

@@ -21,7 +21,7 @@ Phase = Literal["connect", "answer", "stream"]
 class EngineError(BraidError):
     """An engine let a request down.
 
-    The message is for the client and names no host, path or served name; ``detail`` is for logs and operators.
+    The message is for the client and names no host, path or served name; `detail` is for logs and operators.
     """
 
     status = 502
@@ -48,7 +48,7 @@ class EngineUnreachable(EngineError):
 
 
 class EngineTimeout(EngineError):
-    """The engine took longer than ``Timeouts`` allows."""
+    """The engine took longer than `Timeouts` allows."""
 
     status = 504
     code = "engine_timeout"
@@ -64,7 +64,7 @@ class EngineTimeout(EngineError):
 class EngineRefused(EngineError):
     """The engine answered with an error status.
 
-    ``engine_status``, ``reason``, ``engine_kind`` and ``engine_param`` are vLLM's own words: who answers a client
+    `engine_status`, `reason`, `engine_kind` and `engine_param` are vLLM's own words: who answers a client
     decides what of them may be shown.
     """
 
@@ -95,7 +95,7 @@ class NoReplica(EngineError):
 
 
 class AdapterNotLoaded(EngineError):
-    """No ready replica holds the adapter (yet), or none may ever: ``detail`` has the reason."""
+    """No ready replica holds the adapter (yet), or none may ever: `detail` has the reason."""
 
     status = 503
     code = "adapter_not_loaded"

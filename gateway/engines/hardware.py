@@ -10,7 +10,7 @@ __all__ = ["Hardware"]
 
 @dataclass(frozen=True)
 class Hardware:
-    """``flags`` are the processor's as in /proc/cpuinfo; ``cores`` numbers one logical CPU of each core we may use."""
+    """`flags` are the processor's as in /proc/cpuinfo; `cores` numbers one logical CPU of each core we may use."""
 
     cuda: bool
     flags: frozenset[str]

@@ -24,7 +24,7 @@ class Connections:
     """All connections to all engines, as an async context manager that closes them at its end.
 
     Their number isn't limited here: that is the limiter's and the pool's affair, and a queue inside the client would
-    look like a slow engine. A connection that has been idle for ``idle_seconds`` isn't used again.
+    look like a slow engine. A connection that has been idle for `idle_seconds` isn't used again.
     """
 
     def __init__(self, *, idle_seconds: float = _IDLE_SECONDS) -> None:
@@ -48,7 +48,7 @@ class Connections:
                     await self._none_left.wait()
 
     def origin(self, url: str) -> "Origin":
-        """Return the client of the server at ``url``, which may have a path that all requests' paths are put behind.
+        """Return the client of the server at `url`, which may have a path that all requests' paths are put behind.
 
         Raises:
             ValueError: It is no URL that can be asked.
@@ -85,12 +85,12 @@ class Origin:
     ) -> Stream:
         """Send a request and wait for the head of its answer; a body is sent as JSON. Times are in seconds.
 
-        ``path`` is one of a few, each of which is kept with its head.
+        `path` is one of a few, each of which is kept with its head.
 
         Raises:
             EngineUnreachable: There is no connection, or it broke. A GET on a kept connection that was just being
                 closed is sent once more; anything else may have been carried out.
-            EngineTimeout: Connecting took longer than ``connect``, or the answer than ``first_byte``.
+            EngineTimeout: Connecting took longer than `connect`, or the answer than `first_byte`.
         """
         message = self._message(method, path, body)
         kept = self._take()
@@ -174,7 +174,7 @@ class Origin:
 class Connection(asyncio.Protocol):
     """One connection: idle, or with the answer to one request coming in.
 
-    Whatever isn't exactly one answer in HTTP/1.1 or 1.0 closes it. ``heard`` tells whether anything came back since the
+    Whatever isn't exactly one answer in HTTP/1.1 or 1.0 closes it. `heard` tells whether anything came back since the
     last request was sent.
     """
 

@@ -35,8 +35,8 @@ class _Config(msgspec.Struct):
 class LocalEngine:
     """One vLLM that we start ourselves, on the loopback interface only: it trusts whoever can reach it.
 
-    ``python`` is the interpreter of the environment with vLLM. Up to ``adapters_at_once`` adapters share one batch; up
-    to ``adapters_in_memory`` stay in memory, the others are read again from their folder when they are asked for.
+    `python` is the interpreter of the environment with vLLM. Up to `adapters_at_once` adapters share one batch; up
+    to `adapters_in_memory` stay in memory, the others are read again from their folder when they are asked for.
     """
 
     python: Path
@@ -52,7 +52,7 @@ class LocalEngine:
         return f"http://127.0.0.1:{self.port}"
 
     def child(self, hardware: Hardware, connections: Connections, folder: Path, inherited: Mapping[str, str]) -> Child:
-        """Make the supervised process; its log and session note go to ``folder``. It is ready when it says healthy."""
+        """Make the supervised process; its log and session note go to `folder`. It is ready when it says healthy."""
         engine = VllmEngine(self.url, connections)
 
         async def ready() -> bool:
@@ -72,7 +72,7 @@ class LocalEngine:
         )
 
     def command(self, hardware: Hardware, inherited: Mapping[str, str]) -> Command:
-        """Build command line and environment; nothing of ours in ``inherited``, such as secrets, is passed on."""
+        """Build command line and environment; nothing of ours in `inherited`, such as secrets, is passed on."""
         environment = {name: value for name, value in inherited.items() if not name.startswith("BRAID_")}
         environment |= {
             "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",

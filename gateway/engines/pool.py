@@ -19,7 +19,7 @@ _log = structlog.get_logger()
 
 
 class ReplicaState(msgspec.Struct, frozen=True):
-    """One replica for ``/readyz`` and operators; ``reason`` is empty when it is ready."""
+    """One replica for `/readyz` and operators; `reason` is empty when it is ready."""
 
     url: str
     ready: bool
@@ -31,7 +31,7 @@ class ReplicaState(msgspec.Struct, frozen=True):
 class EnginePool:
     """Some engine replicas that serve the same base model.
 
-    Used as an async context manager: inside it each replica is probed every ``interval`` seconds by a task of its own,
+    Used as an async context manager: inside it each replica is probed every `interval` seconds by a task of its own,
     so that one that hangs delays no other.
     """
 
@@ -66,7 +66,7 @@ class EnginePool:
         return min((r.listing.max_model_len for r in self.replicas if r.listing is not None), default=None)
 
     def pick(self, adapter: str | None, exclude: Collection[Replica] = ()) -> Lease:
-        """Take the least busy ready replica that holds ``adapter`` (None: the base model) and isn't in ``exclude``.
+        """Take the least busy ready replica that holds `adapter` (None: the base model) and isn't in `exclude`.
 
         Raises:
             NoReplica: none is ready.

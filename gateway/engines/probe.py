@@ -19,7 +19,7 @@ NEARER = 0.5
 
 
 class Probe(msgspec.Struct, frozen=True):
-    """One reference row: log-probabilities of ``tokens[start:]``, each given all before it, by adapter and base."""
+    """One reference row: log-probabilities of `tokens[start:]`, each given all before it, by adapter and base."""
 
     tokens: list[int]
     start: int

@@ -25,7 +25,7 @@ _TRANSIENT = frozenset({408, 425, 429, 502, 503, 504})
 
 
 class AdapterRejected(EngineError):
-    """A replica will never serve this adapter as it is; ``detail`` says why."""
+    """A replica will never serve this adapter as it is; `detail` says why."""
 
     status = 400
     kind = "invalid_request_error"
@@ -56,7 +56,7 @@ class _Trouble(msgspec.Struct):
 
 
 class Reconciler:
-    """One task asks ``wanted`` every ``interval`` seconds, and one task a replica does what that one needs.
+    """One task asks `wanted` every `interval` seconds, and one task a replica does what that one needs.
 
     Names are content-addressed: a name that is wanted with another path than before is refused, never loaded over.
     """

@@ -13,8 +13,8 @@ __all__ = ["Lease", "Replica"]
 class Replica:
     """State of one replica, in this process's memory only; compared by identity.
 
-    ``listing`` is what the engine said last. ``resident`` are the adapters that are loaded *and* have passed the probe
-    since: the only ones that requests go to. ``life`` counts how often it came (back) up.
+    `listing` is what the engine said last. `resident` are the adapters that are loaded *and* have passed the probe
+    since: the only ones that requests go to. `life` counts how often it came (back) up.
     """
 
     def __init__(self, engine: Engine) -> None:
@@ -31,7 +31,7 @@ class Replica:
         self.doubt = asyncio.Event()
 
     def up(self, listing: Listing, changes: int) -> None:
-        """Take in a good probe that began when ``changes`` was the count of adapter loads and unloads here.
+        """Take in a good probe that began when `changes` was the count of adapter loads and unloads here.
 
         A listing that was asked for before a load finished may lack that name, and says nothing about residency.
         """

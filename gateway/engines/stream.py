@@ -14,13 +14,13 @@ _UNREAD_BYTES = 256 * 1024
 class Stream:
     """Raw bytes as they come from the engine, in pieces that know nothing of lines or events.
 
-    Iterate it once, or ``read()`` it whole; always ``aclose()`` it. Closing before the end, or cancelling a task that
-    waits in here, aborts the generation on the engine at once. Reading raises ``EngineUnreachable`` if the connection
-    breaks before the proper end, and ``EngineTimeout`` if the first bytes aren't there ``first_byte`` seconds after the
-    request was sent, or ``gap`` seconds pass without a byte after that; time in which nobody asks for bytes doesn't
+    Iterate it once, or `read()` it whole; always `aclose()` it. Closing before the end, or cancelling a task that
+    waits in here, aborts the generation on the engine at once. Reading raises `EngineUnreachable` if the connection
+    breaks before the proper end, and `EngineTimeout` if the first bytes aren't there `first_byte` seconds after the
+    request was sent, or `gap` seconds pass without a byte after that; time in which nobody asks for bytes doesn't
     count. What is left unread for long holds up the engine, not this process's memory.
 
-    ``begin``, ``feed``, ``finish`` and ``fail`` are for the connection that the answer comes in on.
+    `begin`, `feed`, `finish` and `fail` are for the connection that the answer comes in on.
     """
 
     def __init__(self, transport: asyncio.Transport, url: str, first_byte: float, gap: float) -> None:
@@ -89,7 +89,7 @@ class Stream:
         return body
 
     async def read_up_to(self, limit: int) -> bytes:
-        """Read a body up to ``limit`` bytes; what is longer is cut there and the connection closed."""
+        """Read a body up to `limit` bytes; what is longer is cut there and the connection closed."""
         parts: list[bytes] = []
         size = 0
         async for part in self:

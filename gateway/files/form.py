@@ -15,7 +15,7 @@ _FIELDS = 16
 
 
 class UploadForm:
-    """The form of an upload: one part ``file``, and fields; they are known when ``file_bytes`` has ended.
+    """The form of an upload: one part `file`, and fields; they are known when `file_bytes` has ended.
 
     FastAPI's own form would be on disk as a whole before anybody has looked at the key.
     """
@@ -51,7 +51,7 @@ class UploadForm:
         )
 
     async def file_bytes(self, body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-        """Read the whole body; yield the bytes of the part ``file``.
+        """Read the whole body; yield the bytes of the part `file`.
 
         Raises:
             BadRequest: The body isn't such a form, was cut short, or has no file.

@@ -25,7 +25,7 @@ class FileContent:
 
 
 class FileService:
-    """Lists, gives back and deletes files; ``Uploads`` takes them."""
+    """Lists, gives back and deletes files; `Uploads` takes them."""
 
     def __init__(self, session: AsyncSession, tenant: str, artifacts: Artifacts) -> None:
         self._session = session

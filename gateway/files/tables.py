@@ -6,7 +6,7 @@ __all__ = ["FileRow"]
 
 
 class FileRow(Owned):
-    """An uploaded file; its bytes are in the artifacts under ``digest``."""
+    """An uploaded file; its bytes are in the artifacts under `digest`."""
 
     __tablename__ = "files"
 

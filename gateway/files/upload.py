@@ -27,7 +27,7 @@ async def limited(parts: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
     """Pass a file's bytes on.
 
     Raises:
-        PayloadTooLarge: They are more than ``MAX_FILE_BYTES``.
+        PayloadTooLarge: They are more than `MAX_FILE_BYTES`.
         BadRequest: There are none.
     """
     size = 0
@@ -56,7 +56,7 @@ class Uploads:
         self._tenant = tenant
 
     async def receive(self, body: AsyncIterator[bytes], content_type: str, length: int | None) -> FileRow:
-        """Keep the file of a multipart form; ``length`` is the body's, where the client said it.
+        """Keep the file of a multipart form; `length` is the body's, where the client said it.
 
         Raises:
             BadRequest: The form, the file's name or purpose, or a training file's rows are no good.

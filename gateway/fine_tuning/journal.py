@@ -30,7 +30,7 @@ def note(
     kind: str = "message",
     data: dict[str, Any] | None = None,
 ) -> None:
-    """Add an event to a fine-tuning job; ``level`` is info, warn or error, ``kind`` is message or metrics."""
+    """Add an event to a fine-tuning job; `level` is info, warn or error, `kind` is message or metrics."""
     EventRepository(session, tenant).add(_event(job, message, level=level, kind=kind, data=data or {}))
 
 
@@ -66,7 +66,7 @@ class Journal:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what is waiting; see ``take`` for what it raises."""
+        """Write what is waiting; see `take` for what it raises."""
         async with self._claim.begin() as session:
             job = await FineTuningJobRepository(session, self._claim.tenant).lock(self._claim.subject)
             if job.status in ENDED:

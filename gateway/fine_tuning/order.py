@@ -21,7 +21,7 @@ __all__ = ["Order", "read_order", "write_spec"]
 
 
 class Order(msgspec.Struct, frozen=True):
-    """A job's files and figures; ``prompt`` is the template's source."""
+    """A job's files and figures; `prompt` is the template's source."""
 
     tenant_name: str
     training_file: Path
@@ -53,7 +53,7 @@ async def read_order(session: AsyncSession, job: FineTuningJobRow, artifacts: Ar
 
 
 def write_spec(work: Path, order: Order, base: BaseModel, *, max_rank: int) -> Path:
-    """Write the rendered rows and the trainer's spec into ``work``; it blocks, so call it in a thread.
+    """Write the rendered rows and the trainer's spec into `work`; it blocks, so call it in a thread.
 
     Raises:
         JobFailed: Rows can't be rendered.

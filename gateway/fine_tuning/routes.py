@@ -29,7 +29,7 @@ def _training_files(session: Reading, principal: Manager, state: CurrentState) -
 
 
 def _metadata(request: Request) -> dict[str, str] | None:
-    """Read ``metadata[key]=value`` pairs; ``metadata=null`` asks for jobs that have none."""
+    """Read `metadata[key]=value` pairs; `metadata=null` asks for jobs that have none."""
     if request.query_params.get("metadata") == "null":
         return None
     pairs = ((_METADATA.fullmatch(name), value) for name, value in request.query_params.multi_items())

@@ -12,7 +12,7 @@ __all__ = ["RenderedRows", "RowsUnusable", "render_rows"]
 
 
 class RowsUnusable(Exception):
-    """Some rows can't be trained on; ``problems`` name them by line, from 1, and ``rows`` is how many there are."""
+    """Some rows can't be trained on; `problems` name them by line, from 1, and `rows` is how many there are."""
 
     def __init__(self, rows: int, problems: Sequence[Problem]) -> None:
         super().__init__(f"{len(problems)} of {rows} rows can't be used")
@@ -21,7 +21,7 @@ class RowsUnusable(Exception):
 
 
 class RenderedRows(msgspec.Struct, frozen=True):
-    """``jsonl`` has each row on its line of the owner's file, so that the trainer's row numbers are the owner's."""
+    """`jsonl` has each row on its line of the owner's file, so that the trainer's row numbers are the owner's."""
 
     count: int
     jsonl: bytes
@@ -34,7 +34,7 @@ def render_rows(data: bytes, source: str | None) -> RenderedRows:
     found nothing. Without passages and without a prompt, rows stay as they are.
 
     Args:
-        data: JSONL in OpenAI's fine-tuning format, each row optionally with ``"braid": {"passages": […]}``.
+        data: JSONL in OpenAI's fine-tuning format, each row optionally with `"braid": {"passages": […]}`.
         source: The prompt's template; None takes the built-in one, if there are passages.
 
     Raises:

@@ -1,4 +1,4 @@
-"""OpenAI's fine-tuning objects, with Braid's one extra object ``braid``."""
+"""OpenAI's fine-tuning objects, with Braid's one extra object `braid`."""
 
 from typing import Annotated, Any, Literal
 
@@ -26,7 +26,7 @@ Auto = Literal["auto"]
 
 
 class Hyperparameters(BaseModel):
-    """Each is a number, or ``auto``: what suits the number of rows."""
+    """Each is a number, or `auto`: what suits the number of rows."""
 
     n_epochs: Auto | Annotated[int, Field(strict=True, ge=1, le=50)] = "auto"
     batch_size: Auto | Annotated[int, Field(strict=True, ge=1, le=256)] | None = "auto"
@@ -43,7 +43,7 @@ class Method(BaseModel):
 
 
 class JobBraid(BaseModel):
-    """``prompt`` is the ``name@version`` that the rows are rendered with: take the one that the release will have."""
+    """`prompt` is the `name@version` that the rows are rendered with: take the one that the release will have."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -51,7 +51,7 @@ class JobBraid(BaseModel):
 
 
 class JobRequest(BaseModel):
-    """A request for a job. ``hyperparameters`` at the top is OpenAI's old place for them."""
+    """A request for a job. `hyperparameters` at the top is OpenAI's old place for them."""
 
     model: str
     training_file: str

@@ -1,4 +1,4 @@
-"""Fine-tuning jobs as their owner sees them: made, listed, cancelled. The work itself is ``train``'s."""
+"""Fine-tuning jobs as their owner sees them: made, listed, cancelled. The work itself is `train`'s."""
 
 import secrets
 import time
@@ -51,7 +51,7 @@ class FineTuningService:
         self._jobs = FineTuningJobRepository(session, principal.tenant)
 
     async def create(self, request: JobRequest, files: TrainingFiles, base: str) -> JobShown:
-        """Check the request and its files, and queue the job; ``base`` is the base model's name.
+        """Check the request and its files, and queue the job; `base` is the base model's name.
 
         Raises:
             BadRequest: Something in it can't be done, or rows are bad or too few.
@@ -166,7 +166,7 @@ class FineTuningService:
 
 
 def _supported(request: JobRequest, base: str) -> Hyperparameters:
-    """Return the hyperparameters that were asked for, or raise ``BadRequest`` for what can't be done here."""
+    """Return the hyperparameters that were asked for, or raise `BadRequest` for what can't be done here."""
     if not base:
         raise Unavailable("No engine has told which base model it serves. Try again when GET /readyz says 200.")
     if request.method is not None and request.method.type != "supervised":

@@ -9,10 +9,10 @@ __all__ = ["CheckpointRow", "EventRow", "FineTuningJobRow"]
 
 
 class FineTuningJobRow(Owned):
-    """A fine-tuning job as OpenAI's contract shows it; the durable work behind it is ``job_id``.
+    """A fine-tuning job as OpenAI's contract shows it; the durable work behind it is `job_id`.
 
-    ``hyperparameters``: epochs and batch size are numbers, chosen at creation where the request said ``auto``.
-    ``result_files`` are ids.
+    `hyperparameters`: epochs and batch size are numbers, chosen at creation where the request said `auto`.
+    `result_files` are ids.
     """
 
     __tablename__ = "fine_tuning_jobs"

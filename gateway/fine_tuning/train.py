@@ -43,7 +43,7 @@ class Kept(msgspec.Struct, frozen=True):
 
 
 class TrainHandler:
-    """Handles jobs of the kind ``train``; their subject is a fine-tuning job.
+    """Handles jobs of the kind `train`; their subject is a fine-tuning job.
 
     A run that was killed while it trained starts over; one that was killed later goes on from the finished weights.
 
@@ -61,7 +61,7 @@ class TrainHandler:
         self._work = work
 
     async def run(self, claim: Claim) -> None:
-        """Train, and make the adapter ready; see ``gateway.jobs.Handler`` for how it ends otherwise."""
+        """Train, and make the adapter ready; see `gateway.jobs.Handler` for how it ends otherwise."""
         order = await self._begin(claim)
         if order is None:
             return
@@ -196,7 +196,7 @@ class TrainHandler:
 
 
 async def unless_cancelled(claim: Claim, work: Coroutine[Any, Any, None]) -> None:
-    """Await ``work``, and drop it when the job's owner cancels the job.
+    """Await `work`, and drop it when the job's owner cancels the job.
 
     Raises:
         JobCancelled: It was dropped.

@@ -16,7 +16,7 @@ _PATIENCE_SECONDS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part; ``reason`` says what is missing, without addresses."""
+    """One part; `reason` says what is missing, without addresses."""
 
     ready: bool
     reason: str = ""

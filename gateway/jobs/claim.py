@@ -24,7 +24,7 @@ _BEAT_SECONDS = 1.0  # also how soon a handler learns that its job was cancelled
 class Claim:
     """One claim of one job: what to do, how far it had got, and the only way to write for it.
 
-    ``cancelled`` is set when the owner asked for the job to stop; the handler then raises ``JobCancelled`` when it can.
+    `cancelled` is set when the owner asked for the job to stop; the handler then raises `JobCancelled` when it can.
     """
 
     def __init__(self, database: Database, row: JobRow, lease_seconds: float) -> None:
@@ -86,13 +86,13 @@ class Claim:
 
     @asynccontextmanager
     async def ending(self, status: str, error: dict[str, Any] | None) -> AsyncGenerator[AsyncSession]:
-        """End the job in one transaction with what the body writes; ``status`` is succeeded, failed or cancelled."""
+        """End the job in one transaction with what the body writes; `status` is succeeded, failed or cancelled."""
         async with self._database.begin() as session:
             yield session
             await self._hold(session, status=status, error=error, finished_at=int(time.time()), **_LET_GO)
 
     async def release(self, *, pause: float = 0.0, error: dict[str, Any] | None = None, counted: bool = False) -> None:
-        """Put the job back for any worker to take, ``pause`` seconds from now; ``counted``: this was an attempt."""
+        """Put the job back for any worker to take, `pause` seconds from now; `counted`: this was an attempt."""
         attempts = self.attempts if counted else self.attempts - 1
         not_before = time.time() + pause if pause else None
         async with self._database.begin() as session:
@@ -111,7 +111,7 @@ _LET_GO: dict[str, Any] = {"running_lane": None, "worker": None, "lease_until": 
 async def claim_next(
     database: Database, *, kinds: Collection[str], worker: str, lease_seconds: float, without: Collection[str] = ()
 ) -> Claim | None:
-    """Take the oldest job of these kinds that can be run now, if there is one; none of ``without``."""
+    """Take the oldest job of these kinds that can be run now, if there is one; none of `without`."""
     if not kinds:
         return None
     async with database.read() as session:

@@ -4,7 +4,7 @@ __all__ = ["JobCancelled", "JobDelayed", "JobFailed", "LeaseLost"]
 
 
 class JobFailed(Exception):
-    """The job can't succeed however often it is tried; ``code`` is machine-readable, the message is for its owner."""
+    """The job can't succeed however often it is tried; `code` is machine-readable, the message is for its owner."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -13,7 +13,7 @@ class JobFailed(Exception):
 
 
 class JobDelayed(Exception):
-    """A part that the job needs is away: it waits in the queue for ``seconds``; this doesn't count as an attempt."""
+    """A part that the job needs is away: it waits in the queue for `seconds`; this doesn't count as an attempt."""
 
     def __init__(self, message: str, *, seconds: float = 2.0) -> None:
         super().__init__(message)
@@ -21,7 +21,7 @@ class JobDelayed(Exception):
 
 
 class JobCancelled(Exception):
-    """The handler stopped because its owner asked for it (``claim.cancelled``)."""
+    """The handler stopped because its owner asked for it (`claim.cancelled`)."""
 
 
 class LeaseLost(Exception):

@@ -13,9 +13,9 @@ __all__ = ["Handler", "Outcome", "outcome_of"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended: ``succeeded``, ``failed`` or ``cancelled``, or ``queued``: the job is to be tried again.
+    """How a run ended: `succeeded`, `failed` or `cancelled`, or `queued`: the job is to be tried again.
 
-    ``counted`` is false where the run says nothing against the job, so that it doesn't use up an attempt.
+    `counted` is false where the run says nothing against the job, so that it doesn't use up an attempt.
     """
 
     status: str
@@ -28,7 +28,7 @@ class Outcome:
 class Handler(Protocol):
     """Does the work of one kind of job.
 
-    Both methods may be called again after a crash, with the ``claim.state`` that was saved last.
+    Both methods may be called again after a crash, with the `claim.state` that was saved last.
     """
 
     async def run(self, claim: Claim) -> None:
@@ -37,18 +37,18 @@ class Handler(Protocol):
         Raises:
             JobFailed: It can't succeed; it isn't tried again.
             JobDelayed: A part it needs is away; it is tried again later, any number of times.
-            JobCancelled: It stopped since ``claim.cancelled`` is set (also at once, when it was set before a crash).
+            JobCancelled: It stopped since `claim.cancelled` is set (also at once, when it was set before a crash).
             Exception: Anything else is tried again, a few times in all.
         """
         ...
 
     async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
-        """Write ``failed`` or ``cancelled`` to the job's subject, in the transaction that ends the job so."""
+        """Write `failed` or `cancelled` to the job's subject, in the transaction that ends the job so."""
         ...
 
 
 async def outcome_of(handler: Handler, claim: Claim, pauses: tuple[float, ...]) -> Outcome:
-    """Run the handler and turn whatever it raises into an outcome; ``pauses`` are the waits before further attempts."""
+    """Run the handler and turn whatever it raises into an outcome; `pauses` are the waits before further attempts."""
     try:
         await handler.run(claim)
     except JobFailed as error:

@@ -44,10 +44,10 @@ async def enqueue(
 
 
 async def cancel(session: AsyncSession, tenant: str, job_id: str, *, running: bool = True) -> str:
-    """Cancel a job (unless ``running`` is false, also one that has begun) and return its status after that.
+    """Cancel a job (unless `running` is false, also one that has begun) and return its status after that.
 
-    ``cancelled``: it hadn't begun, and never will (the caller writes that to the subject, in the same transaction).
-    ``running``: its worker was asked to stop, and it ends as ``cancelled`` within seconds, unless it gets done before.
+    `cancelled`: it hadn't begun, and never will (the caller writes that to the subject, in the same transaction).
+    `running`: its worker was asked to stop, and it ends as `cancelled` within seconds, unless it gets done before.
     Otherwise it had ended already.
 
     Raises:
@@ -62,7 +62,7 @@ async def cancel(session: AsyncSession, tenant: str, job_id: str, *, running: bo
 
 
 async def wait_for(database: Database, tenant: str, job_id: str, seconds: float) -> JobRow:
-    """Wait until the job has ended, or for ``seconds``; return it as it is then."""
+    """Wait until the job has ended, or for `seconds`; return it as it is then."""
     until = time.monotonic() + seconds
     while True:
         async with database.read() as session:

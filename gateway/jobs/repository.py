@@ -1,4 +1,4 @@
-"""The job table's queries: compare-and-set on ``status``, ``fence`` and lease, so that any SQL database will do."""
+"""The job table's queries: compare-and-set on `status`, `fence` and lease, so that any SQL database will do."""
 
 from collections.abc import Collection, Sequence
 from typing import Any, cast
@@ -52,7 +52,7 @@ async def claimable(
 
 
 async def take(session: AsyncSession, row: JobRow, worker: str, now: float, lease_seconds: float) -> bool:
-    """Claim a job as it was read; false when another worker was faster. A busy lane is an ``IntegrityError``."""
+    """Claim a job as it was read; false when another worker was faster. A busy lane is an `IntegrityError`."""
     free = JobRow.status == "queued" if row.status == "queued" else JobRow.lease_until < now
     return await change(
         session,

@@ -9,12 +9,12 @@ __all__ = ["JobRow"]
 
 
 class JobRow(Owned):
-    """Durable work: ``queued`` → ``running`` → ``succeeded`` | ``failed`` | ``cancelled``.
+    """Durable work: `queued` → `running` → `succeeded` | `failed` | `cancelled`.
 
-    A worker holds a running job under a lease; ``fence`` counts the claims, and a write with an older fence is refused.
-    Of jobs with the same ``lane`` only one runs at a time, oldest first: ``running_lane`` is the lane while the job
+    A worker holds a running job under a lease; `fence` counts the claims, and a write with an older fence is refused.
+    Of jobs with the same `lane` only one runs at a time, oldest first: `running_lane` is the lane while the job
     runs and null otherwise, so its unique constraint holds the rule on any database, whatever two workers saw.
-    ``state`` is what a resumed run goes on from. Times are Unix seconds.
+    `state` is what a resumed run goes on from. Times are Unix seconds.
     """
 
     __tablename__ = "jobs"

@@ -32,7 +32,7 @@ class Worker:
             the machines' clocks; a clock that jumps costs work done twice, never a write by two, for that is the
             fence's matter.
         idle_seconds: Between looks at an empty queue.
-        grace_seconds: How long running handlers may go on after ``stop``.
+        grace_seconds: How long running handlers may go on after `stop`.
         pauses: Before the second attempt, the third, …; there is one attempt more than pauses.
     """
 
@@ -62,11 +62,11 @@ class Worker:
         self._stopping = asyncio.Event()
 
     def stop(self) -> None:
-        """Take no further job, and let ``run`` come to its end; a signal handler may call it."""
+        """Take no further job, and let `run` come to its end; a signal handler may call it."""
         self._stopping.set()
 
     async def run(self) -> None:
-        """Work until ``stop``; jobs that aren't done within the grace time are given back for another worker."""
+        """Work until `stop`; jobs that aren't done within the grace time are given back for another worker."""
         stopping = asyncio.create_task(self._stopping.wait())
         try:
             while not self._stopping.is_set():

@@ -1,1 +1,1 @@
-"""What a tenant can name in ``model``."""
+"""What a tenant can name in `model`."""

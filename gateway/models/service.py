@@ -12,7 +12,7 @@ __all__ = ["ModelService"]
 
 
 class ModelService:
-    """Lists what ``model`` may be for one tenant. A pinned release (``support@7``) works too, and isn't listed."""
+    """Lists what `model` may be for one tenant. A pinned release (`support@7`) works too, and isn't listed."""
 
     def __init__(self, session: AsyncSession, principal: Principal, base_model: str, started: int) -> None:
         self._session = session

@@ -31,14 +31,14 @@ Phase = Literal["stopped", "starting", "ready", "restarting"]
 
 @dataclass(frozen=True)
 class Command:
-    """What to run. ``environment`` is the whole of it: nothing is inherited."""
+    """What to run. `environment` is the whole of it: nothing is inherited."""
 
     arguments: Sequence[str]
     environment: Mapping[str, str]
 
 
 class ChildState(msgspec.Struct, frozen=True):
-    """Where a child stands: ``attempts`` counts starts since it was last ready for long, ``reason`` is why it fell."""
+    """Where a child stands: `attempts` counts starts since it was last ready for long, `reason` is why it fell."""
 
     phase: Phase
     reason: str = ""
@@ -51,13 +51,13 @@ class ChildFailed(Exception):
 
 
 class Child:
-    """A process in a session of its own, restarted with growing pauses whenever it ends, until ``stop``.
+    """A process in a session of its own, restarted with growing pauses whenever it ends, until `stop`.
 
-    Used as an async context manager, one a name and folder at a time. ``ready`` is asked every ``poll`` seconds after a
-    start until it says True; an ``OSError`` counts as not ready. A child that isn't ready in ``start_timeout`` seconds
+    Used as an async context manager, one a name and folder at a time. `ready` is asked every `poll` seconds after a
+    start until it says True; an `OSError` counts as not ready. A child that isn't ready in `start_timeout` seconds
     is ended and started again. The pauses grow from half a second to a minute, and start over once the child has been
-    ready for ``healthy_after`` seconds. Its output goes to ``folder/NAME.log`` (moved to ``NAME.log.1`` at a start that
-    finds it large), the note of its session to ``folder/NAME.session``: the next supervisor ends what it finds there,
+    ready for `healthy_after` seconds. Its output goes to `folder/NAME.log` (moved to `NAME.log.1` at a start that
+    finds it large), the note of its session to `folder/NAME.session`: the next supervisor ends what it finds there,
     also when this one was killed. Call it from the main thread: the kernel ends the child with the thread.
     """
 

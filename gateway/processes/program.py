@@ -36,11 +36,11 @@ class Program:
         return self._process.pid
 
     async def line(self) -> bytes:
-        """Return the next line of its stdout; empty at the end. Raises ``ValueError`` for a line over 64 MiB."""
+        """Return the next line of its stdout; empty at the end. Raises `ValueError` for a line over 64 MiB."""
         return await self._output.readline()
 
     async def output(self, limit: int) -> bytes:
-        """Read all of its stdout, and return the first ``limit`` bytes."""
+        """Read all of its stdout, and return the first `limit` bytes."""
         kept = b""
         while part := await self._output.read(1 << 16):
             kept += part[: limit - len(kept)]
@@ -73,7 +73,7 @@ class Program:
 
 @asynccontextmanager
 async def open_program(command: Sequence[str], *, errors: Path) -> AsyncGenerator[Program]:
-    """Start ``command`` in a process group of its own; its stderr goes to the file ``errors``.
+    """Start `command` in a process group of its own; its stderr goes to the file `errors`.
 
     On leaving it is ended. It also ends when this process is killed. Call it from the main thread: the kernel watches
     the thread.

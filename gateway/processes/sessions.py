@@ -24,7 +24,7 @@ class _Process:
 class Session:
     """One session by the number of its leader, with what tells it from a later one of the same number.
 
-    ``started`` is the leader's start time in clock ticks since the boot ``boot``. Methods block: call them in a thread.
+    `started` is the leader's start time in clock ticks since the boot `boot`. Methods block: call them in a thread.
     """
 
     number: int
@@ -51,7 +51,7 @@ class Session:
         return [process.pid for process in found if process.started >= self.started]
 
     def end(self, grace: float) -> list[int]:
-        """Ask all members to end, kill what is left after ``grace`` seconds, and return what even then remains."""
+        """Ask all members to end, kill what is left after `grace` seconds, and return what even then remains."""
         if grace > 0 and self._signal(signal.SIGTERM):
             self._wait(grace)
         deadline = time.monotonic() + 5

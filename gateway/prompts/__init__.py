@@ -1,1 +1,1 @@
-"""A tenant's prompts: immutable versions, compiled by the top-level package ``prompts``."""
+"""A tenant's prompts: immutable versions, compiled by the top-level package `prompts`."""

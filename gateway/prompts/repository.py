@@ -23,7 +23,7 @@ class PromptRepository(Repository[PromptRow]):
         return rows.all()
 
     async def named(self, reference: str, *, param: str = "prompt") -> PromptRow:
-        """Find ``name@version``; a bare ``name`` is its newest version.
+        """Find `name@version`; a bare `name` is its newest version.
 
         Raises:
             NotFound: There is no such prompt or version.

@@ -40,5 +40,5 @@ async def list_versions(name: str, service: Reader) -> PromptList:
 
 @router.get("/{reference}")
 async def get_prompt(reference: str, service: Reader) -> PromptShown:
-    """Return ``name@version``, or the newest version of ``name``."""
+    """Return `name@version`, or the newest version of `name`."""
     return await service.get(reference)

@@ -7,7 +7,7 @@ __all__ = ["PromptRow"]
 
 
 class PromptRow(Owned):
-    """One immutable version of a prompt (``name@version``)."""
+    """One immutable version of a prompt (`name@version`)."""
 
     __tablename__ = "prompts"
     __table_args__ = (UniqueConstraint("tenant_id", "name", "version"),)

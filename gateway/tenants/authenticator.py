@@ -47,14 +47,14 @@ def digest_of(key: str) -> str:
 
 
 class Authenticator:
-    """Finds the principal of an ``authorization`` header and checks the scope; default deny."""
+    """Finds the principal of an `authorization` header and checks the scope; default deny."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
         self._cache: dict[str, tuple[float, Principal]] = {}
 
     async def authenticate(self, authorization: str | None, scope: Scope) -> Principal:
-        """Return the principal, or raise ``Unauthorized`` (no or unknown key) or ``Denied`` (scope missing)."""
+        """Return the principal, or raise `Unauthorized` (no or unknown key) or `Denied` (scope missing)."""
         if not authorization:
             raise Unauthorized(
                 "You didn't provide an API key. Send it as 'Authorization: Bearer YOUR_KEY'.", code="missing_api_key"

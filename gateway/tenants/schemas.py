@@ -24,7 +24,7 @@ class TenantList(BaseModel):
 
 
 class KeyRequest(BaseModel):
-    """``tenant`` is a name or id; a ``manage`` key makes keys for its own tenant only."""
+    """`tenant` is a name or id; a `manage` key makes keys for its own tenant only."""
 
     tenant: str | None = None
     name: Annotated[str, StringConstraints(min_length=1, max_length=100)]
@@ -32,7 +32,7 @@ class KeyRequest(BaseModel):
 
 
 class KeyShown(BaseModel):
-    """A key without its secret; ``hint`` is its beginning and end."""
+    """A key without its secret; `hint` is its beginning and end."""
 
     id: str
     tenant: str

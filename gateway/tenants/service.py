@@ -15,7 +15,7 @@ __all__ = ["TenantService", "ensure_admin"]
 
 
 class TenantService:
-    """What an administrator, or a tenant's own ``manage`` key, does with tenants and keys."""
+    """What an administrator, or a tenant's own `manage` key, does with tenants and keys."""
 
     def __init__(self, session: AsyncSession, principal: Principal, authenticator: Authenticator) -> None:
         self._session = session
@@ -66,11 +66,11 @@ class TenantService:
 
 
 async def ensure_admin(session: AsyncSession, given: str | None) -> str | None:
-    """Make sure that a key with scope ``admin`` exists.
+    """Make sure that a key with scope `admin` exists.
 
     Args:
         session: A unit of work.
-        given: A key chosen by the operator (``BRAID_ADMIN_KEY``), registered when it isn't yet.
+        given: A key chosen by the operator (`BRAID_ADMIN_KEY`), registered when it isn't yet.
 
     Returns:
         A newly made key to print once, or None when one existed or was given.

@@ -10,7 +10,7 @@ __all__ = ["DocumentDeleted", "DocumentList", "DocumentShown"]
 class DocumentShown(BaseModel):
     """A document by the version that was put last.
 
-    ``epoch`` is the store's epoch at which that version became visible, null until then. ``live_version`` is the one
+    `epoch` is the store's epoch at which that version became visible, null until then. `live_version` is the one
     that answers now: an older one while the last isn't ready or can't be read, 0 while there is none.
     """
 
@@ -40,7 +40,7 @@ class DocumentList(BaseModel):
 
 
 class DocumentDeleted(BaseModel):
-    """The document answers nothing from now on; ``job`` removes what is left of it."""
+    """The document answers nothing from now on; `job` removes what is left of it."""
 
     document_id: str
     key: str

@@ -136,7 +136,7 @@ async def _publish(claim: Claim, epoch: int, ingested: Ingested) -> None:
 
 
 async def _prune(session: AsyncSession, document: DocumentRow, horizon: int) -> None:
-    """Delete the versions that no reader at the epoch ``horizon`` or later can see, with the files made for them."""
+    """Delete the versions that no reader at the epoch `horizon` or later can see, with the files made for them."""
     versions = VersionRepository(session, document.tenant_id)
     rows = await versions.all(DocumentVersionRow.document_id == document.id)
     seen = [row.version for row in rows if row.epoch is not None and row.epoch <= horizon]

@@ -20,7 +20,7 @@ class StoreRepository(Repository[StoreRow]):
         return super().select(StoreRow.deleted_at.is_(None), *where)
 
     async def move_epoch(self, id: str, epoch: int) -> bool:
-        """Make the next epoch visible; false when the store is gone or its epoch isn't ``epoch`` any more."""
+        """Make the next epoch visible; false when the store is gone or its epoch isn't `epoch` any more."""
         where = (StoreRow.tenant_id == self.tenant, StoreRow.id == id, StoreRow.epoch == epoch)
         statement = update(StoreRow).where(*where, StoreRow.deleted_at.is_(None)).values(epoch=epoch + 1)
         result = await self.session.execute(statement.execution_options(synchronize_session=False))
@@ -103,7 +103,7 @@ class VersionRepository(Repository[DocumentVersionRow]):
         return await self.all(DocumentVersionRow.document_id == document, DocumentVersionRow.status == "in_progress")
 
     async def contents(self, *where: ColumnElement[bool]) -> Sequence[tuple[str, str, str]]:
-        """Key, file id and digest of every version of the documents that ``where`` selects, deleted ones too."""
+        """Key, file id and digest of every version of the documents that `where` selects, deleted ones too."""
         query = (
             select(DocumentRow.key, DocumentVersionRow.file_id, DocumentVersionRow.digest)
             .join(DocumentRow, DocumentRow.id == DocumentVersionRow.document_id)

@@ -80,7 +80,7 @@ ChunkingRequest = Annotated[AutoChunking | StaticChunking, Field(discriminator="
 
 
 class StoreRequest(_Strict):
-    """``chunking_strategy`` holds for every file of the store that gives none of its own."""
+    """`chunking_strategy` holds for every file of the store that gives none of its own."""
 
     name: Name | None = None
     description: Annotated[str, StringConstraints(max_length=4096)] | None = None
@@ -142,14 +142,14 @@ class StoreFileRequest(_Strict):
 
 
 class Problem(BaseModel):
-    """Why a file isn't in the store: ``server_error``, ``unsupported_file`` or ``invalid_file``."""
+    """Why a file isn't in the store: `server_error`, `unsupported_file` or `invalid_file`."""
 
     code: str
     message: str
 
 
 class StoreFileShown(BaseModel):
-    """OpenAI's vector store file; ``id`` is the file's."""
+    """OpenAI's vector store file; `id` is the file's."""
 
     id: str
     object: Literal["vector_store.file"] = "vector_store.file"
@@ -177,7 +177,7 @@ class StoreFileDeleted(BaseModel):
 
 
 class RankingOptions(_Strict):
-    """``ranker`` is taken for the sake of the contract: there is one ranking, dense and BM25 fused."""
+    """`ranker` is taken for the sake of the contract: there is one ranking, dense and BM25 fused."""
 
     ranker: Literal["none", "auto", "default-2024-11-15"] = "auto"
     score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
@@ -187,7 +187,7 @@ Query = Annotated[str, StringConstraints(min_length=1, max_length=32_768)]
 
 
 class SearchRequest(_Strict):
-    """``rewrite_query`` changes nothing yet: ``search_query`` in the answer says what was asked."""
+    """`rewrite_query` changes nothing yet: `search_query` in the answer says what was asked."""
 
     query: Query | Annotated[list[Query], Field(min_length=1, max_length=8)]
     filters: dict[str, Any] | None = None

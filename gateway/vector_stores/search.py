@@ -20,7 +20,7 @@ Epochs = tuple[dict[str, int], list[str]]
 """Each store's epoch, read once for a request, and the documents that must not answer: deleted, but still indexed."""
 
 _TOUCH_SECONDS = 3600
-"""How exact ``last_active_at`` is: expiry counts in days, and a write for each question would cost more than it."""
+"""How exact `last_active_at` is: expiry counts in days, and a write for each question would cost more than it."""
 
 
 async def epochs_of(session: AsyncSession, tenant: str, store_ids: Sequence[str]) -> Epochs:

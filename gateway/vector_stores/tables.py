@@ -9,9 +9,9 @@ __all__ = ["DocumentRow", "DocumentVersionRow", "StoreRow"]
 
 
 class StoreRow(Owned):
-    """A vector store. ``epoch`` is the version of its content that readers see.
+    """A vector store. `epoch` is the version of its content that readers see.
 
-    ``deleted_at`` hides the store at once; a job then removes its points and rows.
+    `deleted_at` hides the store at once; a job then removes its points and rows.
     """
 
     __tablename__ = "vector_stores"
@@ -30,8 +30,8 @@ class StoreRow(Owned):
 class DocumentRow(Owned):
     """A document under the tenant's own stable key (for an OpenAI file added to a store: the file's id).
 
-    ``version`` is the live one (0: none yet), ``latest`` the one that was put last, and ``status`` is that one's.
-    ``deleted_at`` hides the document at once; a job then removes its points and the row. ``live_key`` is the key until
+    `version` is the live one (0: none yet), `latest` the one that was put last, and `status` is that one's.
+    `deleted_at` hides the document at once; a job then removes its points and the row. `live_key` is the key until
     then, and null after, so that the key can be used again while the old document is being removed.
     """
 
@@ -49,9 +49,9 @@ class DocumentRow(Owned):
 
 
 class DocumentVersionRow(Owned):
-    """One version of a document: ``in_progress``, then ``completed``, ``failed``, or ``cancelled`` for a newer one.
+    """One version of a document: `in_progress`, then `completed`, `failed`, or `cancelled` for a newer one.
 
-    ``epoch`` is the store's epoch that made it visible.
+    `epoch` is the store's epoch that made it visible.
     """
 
     __tablename__ = "document_versions"

@@ -23,7 +23,7 @@ DROP = "drop"
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Bytes that are in the artifacts already; ``file_id`` is None where a file is yet to be made of them."""
+    """Bytes that are in the artifacts already; `file_id` is None where a file is yet to be made of them."""
 
     filename: str
     digest: str
@@ -155,7 +155,7 @@ async def _append(session: AsyncSession, document: DocumentRow, row: DocumentVer
 
 
 async def _supersede(session: AsyncSession, document: DocumentRow, *, running: bool = True) -> None:
-    """Cancel the versions that wait; one that is being read goes on unless ``running``, so that something gets done."""
+    """Cancel the versions that wait; one that is being read goes on unless `running`, so that something gets done."""
     for row in await VersionRepository(session, document.tenant_id).waiting(document.id):
         if (
             row.job_id is not None

@@ -3,8 +3,8 @@
     make bench-gateway                        direct, two floors and the gateway
     BENCH_HOME=DIR make bench-gateway         with vllm-router and LiteLLM too, from environments in DIR
 
-``BENCH`` is the folder of the comparison (``bench.py`` and its README, which says how to make the environments); it
-stands beside the project as ``../shared/bench``. The gateway runs alone on core 1, without retrieval, with a key.
+`BENCH` is the folder of the comparison (`bench.py` and its README, which says how to make the environments); it
+stands beside the project as `../shared/bench`. The gateway runs alone on core 1, without retrieval, with a key.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def environment() -> Path:
 
 
 def start_gateway(home: Path, port: int, key: str) -> subprocess.Popen[bytes]:
-    """Start ``braid serve`` with the mock as its engine, on core 1 where there is one."""
+    """Start `braid serve` with the mock as its engine, on core 1 where there is one."""
     env = {**os.environ, "BRAID_ENGINE_URLS": UPSTREAM, "BRAID_ADMIN_KEY": key, "BRAID_HOME": str(home)}
     core = str(min(1, (os.cpu_count() or 1) - 1))
     command = ["taskset", "-c", core, str(Path(sys.executable).parent / "braid"), "serve", "--port", str(port)]

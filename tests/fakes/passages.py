@@ -33,7 +33,7 @@ def passage(store: str, number: int, text: str, *, version: int = 1, **more: Any
 
 
 class FakePassages:
-    """Listens on a Unix socket; ``found`` says what a question finds, ``failing`` makes every call fail."""
+    """Listens on a Unix socket; `found` says what a question finds, `failing` makes every call fail."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

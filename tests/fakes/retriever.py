@@ -30,7 +30,7 @@ class Point:
 
 
 class FakeRetriever:
-    """``before[method]`` is awaited when a call comes: it may wait, or raise ``Fault``; ``calls`` are all that came."""
+    """`before[method]` is awaited when a call comes: it may wait, or raise `Fault`; `calls` are all that came."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -1,7 +1,7 @@
-"""A trainer without torch: the command line and the events of ``python -m training``, and faults on demand.
+"""A trainer without torch: the command line and the events of `python -m training`, and faults on demand.
 
-``write_trainer`` makes an executable that stands in for the model environment's Python. The environment variable
-``BRAID_TEST_TRAINER`` says what it does: nothing for a good run, a word of ``tests.fakes.peft.SPOILS`` for weights that
+`write_trainer` makes an executable that stands in for the model environment's Python. The environment variable
+`BRAID_TEST_TRAINER` says what it does: nothing for a good run, a word of `tests.fakes.peft.SPOILS` for weights that
 must be refused, or one of:
 
     slow         a step each 50 ms, for a long time
@@ -38,7 +38,7 @@ PROBE_START = 4
 
 
 def write_trainer(file: Path) -> Path:
-    """Make the executable; it is called as ``FILE -m training …``."""
+    """Make the executable; it is called as `FILE -m training …`."""
     file.write_text(
         f"#!{sys.executable}\n"
         f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"

@@ -26,7 +26,7 @@ ADMIN_KEY = "sk-braid-test-administrator"
 
 
 class Gateway:
-    """A running gateway; ``admin`` and ``tenant()`` give clients with keys."""
+    """A running gateway; `admin` and `tenant()` give clients with keys."""
 
     def __init__(self, url: str, state: State) -> None:
         self.url = url
@@ -80,7 +80,7 @@ def settings(tmp_path: Path, migrated: Path, engine: FakeVllm) -> Settings:
 
 @asynccontextmanager
 async def running(settings: Settings) -> AsyncGenerator[Gateway, None]:
-    """Serve the application on a free port; nothing differs from ``braid serve`` but the signals."""
+    """Serve the application on a free port; nothing differs from `braid serve` but the signals."""
     opened: list[State] = []
 
     @asynccontextmanager

@@ -26,7 +26,7 @@ class Account:
 
 @asynccontextmanager
 async def open_accounts(admin: Gateway, tenants: Sequence[Tenant]) -> AsyncGenerator[list[Account]]:
-    """Make tenants that aren't there yet, and a new key with the scopes ``chat`` and ``manage`` for each."""
+    """Make tenants that aren't there yet, and a new key with the scopes `chat` and `manage` for each."""
     async with AsyncExitStack() as stack:
         accounts: list[Account] = []
         for tenant in tenants:

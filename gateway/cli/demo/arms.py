@@ -36,7 +36,7 @@ _TITLES = {
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """An answer; ``cited`` are the keys of the documents whose passages it cites, times are in seconds."""
+    """An answer; `cited` are the keys of the documents whose passages it cites, times are in seconds."""
 
     text: str
     cited: list[str]

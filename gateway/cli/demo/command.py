@@ -1,4 +1,4 @@
-"""``braid demo``: the main job for two tenants, on real models, with a report."""
+"""`braid demo`: the main job for two tenants, on real models, with a report."""
 
 import asyncio
 from typing import Annotated

@@ -16,7 +16,7 @@ _PATIENCE_SECONDS = 30.0
 
 
 class EditOutcome(msgspec.Struct, frozen=True):
-    """``seconds`` run from the moment the document is saved to the end of the first answer with the new value."""
+    """`seconds` run from the moment the document is saved to the end of the first answer with the new value."""
 
     question: str
     old_value: str

@@ -22,7 +22,7 @@ _Asked = tuple[Account, Question, Arm]
 
 
 class Marked(msgspec.Struct, frozen=True):
-    """One answer and its scores; ``alone`` if it was asked while nothing else ran, so that its times mean something."""
+    """One answer and its scores; `alone` if it was asked while nothing else ran, so that its times mean something."""
 
     tenant: str
     question: str
@@ -36,7 +36,7 @@ class Marked(msgspec.Struct, frozen=True):
 
 
 class ArmResult(msgspec.Struct, frozen=True):
-    """One way's figures; ``cited`` is None where nothing was retrieved, times are medians in seconds."""
+    """One way's figures; `cited` is None where nothing was retrieved, times are medians in seconds."""
 
     style: Estimate
     facts: Estimate
@@ -91,7 +91,7 @@ def _mark(account: Account, question: Question, arm: Arm, answer: Answer, alone:
 
 
 def summarise(marked: list[Marked]) -> dict[str, ArmResult]:
-    """Return each way's figures over all of ``marked``, by its name."""
+    """Return each way's figures over all of `marked`, by its name."""
     return {arm.value: _result(arm, [one for one in marked if one.arm is arm]) for arm in Arm}
 
 

@@ -18,7 +18,7 @@ _SEED = 7
 
 @dataclass(frozen=True)
 class Adapter:
-    """A trained adapter; ``model`` is its public name, ``digest`` the SHA-256 of its weights."""
+    """A trained adapter; `model` is its public name, `digest` the SHA-256 of its weights."""
 
     model: str
     digest: str
@@ -38,12 +38,12 @@ async def train(
     validation: tuple[int, int] | None = None,
     epochs: int | None = None,
 ) -> Adapter:
-    """Train on the tenant's conversations ``rows[0]`` to ``rows[1]``; returns when the adapter may be used.
+    """Train on the tenant's conversations `rows[0]` to `rows[1]`; returns when the adapter may be used.
 
     Args:
         account: Whose conversations.
         narration: Takes progress, and each event of the job that isn't a metric.
-        prompt: The ``name@version`` that rows are rendered with.
+        prompt: The `name@version` that rows are rendered with.
         base: The base model's public name.
         suffix: The adapter's own name.
         rows: First and last (exclusive) training conversation.
@@ -73,7 +73,7 @@ async def train(
 
 
 async def find_adapter(gateway: Gateway, model: str) -> dict[str, Any]:
-    """Return what ``GET /api/adapters/…`` says of an adapter."""
+    """Return what `GET /api/adapters/…` says of an adapter."""
     return await gateway.get(f"/api/adapters/{model}")
 
 

@@ -13,7 +13,7 @@ MAX_TOKENS = 40
 
 
 async def make_prompt(account: Account) -> str:
-    """Save the tenant's prompt and return its ``name@version``."""
+    """Save the tenant's prompt and return its `name@version`."""
     made = await account.gateway.post("/api/prompts", {"name": "house", "template": account.tenant.prompt})
     return f"{made['name']}@{made['version']}"
 
@@ -28,7 +28,7 @@ async def make_assistant(account: Account) -> None:
 
 
 async def make_release(account: Account, *, adapter: str, prompt: str, store: str) -> dict[str, Any]:
-    """Return ``{"release", "fingerprint"}`` of a release that braids all three strands."""
+    """Return `{"release", "fingerprint"}` of a release that braids all three strands."""
     body = {
         "adapter": adapter,
         "prompt": prompt,

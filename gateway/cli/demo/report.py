@@ -27,7 +27,7 @@ HOW_MEASURED = (
 
 
 class Report(msgspec.Struct, frozen=True):
-    """Everything; ``faults`` is empty when the demo kept its promises."""
+    """Everything; `faults` is empty when the demo kept its promises."""
 
     setting: Setting
     base_model: str

@@ -48,10 +48,10 @@ def report_file(home: Path) -> Path:
 
 
 async def run_demo(settings: Settings, *, keep: bool) -> Report:
-    """Run all steps with ``settings.home`` as the demo's own home.
+    """Run all steps with `settings.home` as the demo's own home.
 
     Returns:
-        The report, which is saved there too. Services stay if ``keep``, and what to paste is printed.
+        The report, which is saved there too. Services stay if `keep`, and what to paste is printed.
     """
     narration = Narration()
     async with AsyncExitStack() as stack:

@@ -1,4 +1,4 @@
-"""The demo's own Braid: ``braid up`` with a home and ports of its own."""
+"""The demo's own Braid: `braid up` with a home and ports of its own."""
 
 import asyncio
 import os
@@ -27,9 +27,9 @@ _STOP_SECONDS = 60.0
 
 @asynccontextmanager
 async def running_services(settings: Settings, narration: Narration, *, keep: bool) -> AsyncGenerator[Profile]:
-    """Start Braid with ``settings.home``, or take the one that runs there since an earlier demo with ``KEEP=1``.
+    """Start Braid with `settings.home`, or take the one that runs there since an earlier demo with `KEEP=1`.
 
-    What was started here is stopped on leaving, unless ``keep``.
+    What was started here is stopped on leaving, unless `keep`.
     """
     profile = Profile.load(settings.home)
     running = Instance.running(settings.home)

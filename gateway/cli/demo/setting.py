@@ -16,7 +16,7 @@ _GIB = 1024**2  # /proc/meminfo counts KiB
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """A machine and what is installed on it; ``gpu`` is empty where there is none."""
+    """A machine and what is installed on it; `gpu` is empty where there is none."""
 
     processor: str
     cores: int

@@ -20,7 +20,7 @@ _MAX_TOKENS = 12
 
 
 class SwapOutcome(msgspec.Struct, frozen=True):
-    """``fingerprints`` counts the answers of each release; ``late`` are answers of a replaced release.
+    """`fingerprints` counts the answers of each release; `late` are answers of a replaced release.
 
     Late is an answer whose request was sent after the change to the other release had been confirmed.
     """
@@ -92,7 +92,7 @@ class _Load:
 async def swap_under_load(
     account: Account, base: str, live: str, other: tuple[int, str], progress: ProgressLine
 ) -> SwapOutcome:
-    """Promote the release ``other`` (number, fingerprint) while requests run on ``live``, and roll back."""
+    """Promote the release `other` (number, fingerprint) while requests run on `live`, and roll back."""
     number, fingerprint = other
     load = _Load(account, base)
     load.live = live

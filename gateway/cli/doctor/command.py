@@ -1,4 +1,4 @@
-"""``braid doctor``: what is wrong here, and how to put it right."""
+"""`braid doctor`: what is wrong here, and how to put it right."""
 
 import typer
 

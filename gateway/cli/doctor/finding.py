@@ -14,7 +14,7 @@ class Level(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """``fix`` says what to do; it is empty only where nothing is wrong."""
+    """`fix` says what to do; it is empty only where nothing is wrong."""
 
     name: str
     level: Level

@@ -34,7 +34,7 @@ async def prepare_base_model(settings: Settings, dtype: str, tell: Callable[[str
 
     Args:
         settings: Say which model.
-        dtype: ``float32`` or ``bfloat16``: what the engine here computes in.
+        dtype: `float32` or `bfloat16`: what the engine here computes in.
         tell: Takes lines about progress.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The processes that ``braid up`` supervises, and how each tells that it is ready."""
+"""The processes that `braid up` supervises, and how each tells that it is ready."""
 
 import os
 import sys

@@ -11,7 +11,7 @@ _SECRET = "admin_key"  # only 'braid up' itself needs it
 
 
 def child_environment(settings: Settings, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Say every setting in ``BRAID_…`` variables, so that flags, files and defaults come out the same in the child."""
+    """Say every setting in `BRAID_…` variables, so that flags, files and defaults come out the same in the child."""
     source = os.environ if inherited is None else inherited
     environment = {name: value for name, value in source.items() if not name.startswith("BRAID_")}
     environment["BRAID_CONFIG"] = os.devnull  # the file has been read already

@@ -14,7 +14,7 @@ _SOCKET_PATH_BYTES = 107  # what Linux allows in a Unix socket's address
 
 
 class Instance:
-    """``<home>/run/up.lock``: held while ``braid up`` runs, and let go by the kernel however it ends."""
+    """`<home>/run/up.lock`: held while `braid up` runs, and let go by the kernel however it ends."""
 
     @staticmethod
     def file(home: Path) -> Path:
@@ -26,7 +26,7 @@ class Instance:
         """Hold the lock.
 
         Raises:
-            CliError: Another ``braid up`` runs with this home, or the folder can't be written.
+            CliError: Another `braid up` runs with this home, or the folder can't be written.
         """
         file = cls.file(home)
         try:

@@ -18,7 +18,7 @@ def is_free(host: str, port: int) -> bool:
 
 
 def free_ports(host: str, first: int, count: int) -> int:
-    """Return the lowest port from ``first`` on that has ``count`` free ones in a row."""
+    """Return the lowest port from `first` on that has `count` free ones in a row."""
     for port in range(first, 65_536 - count):
         if all(is_free(host, port + offset) for offset in range(count)):
             return port

@@ -38,7 +38,7 @@ def register() -> None:
 
 
 def bgmv_shrink(inputs, lora_b_weights, output_tensor, lora_indices_tensor, scaling=1.0):
-    """Write ``inputs @ A.T * scaling`` of each row's adapter to the output; rows without one get zero."""
+    """Write `inputs @ A.T * scaling` of each row's adapter to the output; rows without one get zero."""
     inputs = inputs.to(output_tensor.dtype)
     for slot, rows in _rows_by_slot(lora_indices_tensor, len(inputs)):
         if slot < 0:
@@ -51,7 +51,7 @@ def bgmv_shrink(inputs, lora_b_weights, output_tensor, lora_indices_tensor, scal
 def bgmv_expand_slice(
     inputs, lora_b_weights, output_tensor, lora_indices_tensor, slice_offset, slice_size, add_inputs=True
 ):
-    """Add ``inputs @ B.T`` of each row's adapter to a slice of the output's columns (or set it)."""
+    """Add `inputs @ B.T` of each row's adapter to a slice of the output's columns (or set it)."""
     inputs = inputs.to(output_tensor.dtype)
     target = output_tensor[:, slice_offset : slice_offset + slice_size]
     for slot, rows in _rows_by_slot(lora_indices_tensor, len(inputs)):
@@ -69,7 +69,7 @@ def bgmv_expand_slice(
 
 
 def bgmv_expand(inputs, lora_b_weights, output_tensor, lora_indices_tensor, add_inputs=True):
-    """Add ``inputs @ B.T`` of each row's adapter to the output (or set it)."""
+    """Add `inputs @ B.T` of each row's adapter to the output (or set it)."""
     columns = output_tensor.shape[1]
     bgmv_expand_slice(inputs, lora_b_weights, output_tensor, lora_indices_tensor, 0, columns, add_inputs)
 
@@ -86,7 +86,7 @@ def sgmv_shrink(
     token_nums,
     scaling,
 ):
-    """``bgmv_shrink`` for runs of rows with one index a run."""
+    """`bgmv_shrink` for runs of rows with one index a run."""
     indices = torch.repeat_interleave(lora_indices_tensor, seq_len_tensor)
     bgmv_shrink(inputs, lora_a_weights, output_tensor, indices, scaling)
 
@@ -103,7 +103,7 @@ def sgmv_expand(
     token_nums,
     add_inputs=False,
 ):
-    """``bgmv_expand`` for runs of rows with one index a run."""
+    """`bgmv_expand` for runs of rows with one index a run."""
     indices = torch.repeat_interleave(lora_indices_tensor, seq_len_tensor)
     bgmv_expand(inputs, lora_b_weights, output_tensor, indices, add_inputs)
 
@@ -122,7 +122,7 @@ def sgmv_expand_slice(
     slice_size,
     add_inputs=False,
 ):
-    """``bgmv_expand_slice`` for runs of rows with one index a run."""
+    """`bgmv_expand_slice` for runs of rows with one index a run."""
     indices = torch.repeat_interleave(lora_indices_tensor, seq_len_tensor)
     bgmv_expand_slice(inputs, lora_b_weights, output_tensor, indices, slice_offset, slice_size, add_inputs)
 

@@ -19,7 +19,7 @@ async def trained(client: httpx2.AsyncClient, settings: Settings, **fields: obje
 
 
 async def promote(client: httpx2.AsyncClient, adapter: str | None) -> None:
-    """Make a release of the assistant ``desk`` and give it all of the traffic."""
+    """Make a release of the assistant `desk` and give it all of the traffic."""
     await client.post("/api/assistants", json={"name": "desk"})
     release = await client.post("/api/assistants/desk/releases", json={"adapter": adapter})
     assert release.status_code in (200, 201), release.text

@@ -21,7 +21,7 @@ TEMPLATE = """{% block system %}You answer for Kestrel.{% endblock %}
 
 
 class Assistant:
-    """A tenant's client with a store, a prompt and an assistant called ``support``."""
+    """A tenant's client with a store, a prompt and an assistant called `support`."""
 
     def __init__(self, client: httpx2.AsyncClient, store: str) -> None:
         self.client = client

@@ -8,5 +8,5 @@ from gateway.cli.app import app
 
 
 async def run(*arguments: str, input: str | None = None) -> Result:
-    """Run ``braid ARGUMENTS`` in a thread; commands open a loop of their own."""
+    """Run `braid ARGUMENTS` in a thread; commands open a loop of their own."""
     return await asyncio.to_thread(CliRunner().invoke, app, list(arguments), input)

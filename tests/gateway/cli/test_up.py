@@ -1,4 +1,4 @@
-"""``braid up`` as a program, with a model environment that is a stand-in and an engine that is a fake."""
+"""`braid up` as a program, with a model environment that is a stand-in and an engine that is a fake."""
 
 import asyncio
 import os

@@ -28,7 +28,7 @@ class Visit:
         self.gone = asyncio.Event()
 
     async def asked(self) -> bytes:
-        """Return the next request as it came; raises ``IncompleteReadError`` when the client has left."""
+        """Return the next request as it came; raises `IncompleteReadError` when the client has left."""
         head = await self.reader.readuntil(b"\r\n\r\n")
         length = head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0]
         request = head + await self.reader.readexactly(int(length or 0))
@@ -47,7 +47,7 @@ Talk = Callable[[Visit], Awaitable[None]]
 
 
 class Server:
-    """Does what ``talk`` says on each connection, then closes it."""
+    """Does what `talk` says on each connection, then closes it."""
 
     def __init__(self, talk: Talk) -> None:
         self._talk = talk

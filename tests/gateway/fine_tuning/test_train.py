@@ -40,7 +40,7 @@ def trainers() -> list[psutil.Process]:
 
 @pytest.fixture
 def trainer(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Set ``BRAID_TEST_TRAINER`` to say what the trainer does."""
+    """Set `BRAID_TEST_TRAINER` to say what the trainer does."""
     return monkeypatch
 
 

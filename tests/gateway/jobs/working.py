@@ -10,7 +10,7 @@ from gateway.jobs import JobRow, Worker
 
 
 async def until_idle(worker: Worker, database: Database, *, delayed_too: bool = True, seconds: float = 30) -> None:
-    """Run the worker until no job is left; without ``delayed_too`` those that wait for their time may be."""
+    """Run the worker until no job is left; without `delayed_too` those that wait for their time may be."""
     task = asyncio.create_task(worker.run())
     try:
         async with asyncio.timeout(seconds):

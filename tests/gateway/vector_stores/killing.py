@@ -26,7 +26,7 @@ WORDS = {"one": "aluminium", "two": "porcelain"}
 
 
 def text(version: str) -> str:
-    """A document of ``PARTS`` chunks that all tell their version."""
+    """A document of `PARTS` chunks that all tell their version."""
     return "\n\n".join(
         f"# Part {part}\n\nIn part {part} the kettle of this document is made of {WORDS[version]} throughout."
         for part in range(PARTS)
@@ -55,7 +55,7 @@ async def worker_process(home: Path, crash_at: str = "") -> AsyncIterator[asynci
 
 
 class Reader:
-    """Asks a store all the time; ``seen`` has the versions of its answers, one question after another."""
+    """Asks a store all the time; `seen` has the versions of its answers, one question after another."""
 
     def __init__(self, client: Client, store: str) -> None:
         self._client = client

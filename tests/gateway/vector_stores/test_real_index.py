@@ -21,7 +21,7 @@ MODEL_PYTHON = ROOT / ".venv-model" / "bin" / "python"
 
 
 class RealRetriever:
-    """The process; ``kill`` and ``start`` again as often as a test likes."""
+    """The process; `kill` and `start` again as often as a test likes."""
 
     def __init__(self, home: Path, socket: Path) -> None:
         self._arguments = ("--socket", str(socket), "--data", str(home / "index"))
