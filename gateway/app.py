@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from gateway.adapters.routes import router as adapters
+from gateway.administration.routes import router as tenants
 from gateway.answers.routes import router as answers
 from gateway.assistants.routes import router as assistants
 from gateway.chat.routes import CHAT_PATH, completions
@@ -24,9 +25,8 @@ from gateway.fine_tuning.routes import router as fine_tuning
 from gateway.health.routes import router as health
 from gateway.models.routes import router as models
 from gateway.prompts.routes import router as prompts
-from gateway.state import State
-from gateway.tenants.routes import router as tenants
 from gateway.vector_stores.routes import routers as vector_stores
+from gateway.web.state import State
 
 __all__ = ["create_app"]
 

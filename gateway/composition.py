@@ -6,33 +6,35 @@ import socket
 import time
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any
 
 from gateway.adapters.admission import Admission
+from gateway.adapters.desired import DesiredAdapters
 from gateway.adapters.take_in import ImportHandler
 from gateway.adapters.trainer import Trainer
 from gateway.adapters.trial import Trial
-from gateway.adapters.wanted import WantedAdapters
 from gateway.answers.log import AnswerLog
 from gateway.artifacts import Artifacts
 from gateway.chat.service import ChatService
-from gateway.chat.tokens import TokenCounter
 from gateway.db import open_database
-from gateway.db.migrate import migrate
 from gateway.engines import Connections, EnginePool, Reconciler, VllmEngine
-from gateway.engines.base import BaseModel
+from gateway.engines.served_base_model import ServedBaseModel
+from gateway.engines.token_counter import TokenCounter
 from gateway.files import FileRow
-from gateway.files.forget import ForgetHandler
+from gateway.files.garbage_collection import GarbageCollector
 from gateway.fine_tuning.train import TrainHandler
 from gateway.jobs import Handler, Worker
-from gateway.lifetime import Lifetime
 from gateway.metrics import Metrics
+from gateway.migrations import migrate
 from gateway.settings import Settings
-from gateway.state import State
+from gateway.shutdown import Drain
 from gateway.tenants.authenticator import Authenticator
 from gateway.vector_stores import DocumentVersionRow
 from gateway.vector_stores.ingest import IngestHandler
 from gateway.vector_stores.removal import DropHandler, RemoveHandler
+from gateway.vector_stores.search import touch
+from gateway.web.state import State
 from retrieval.client import Retriever
 
 __all__ = ["open_state", "open_worker"]
@@ -47,26 +49,26 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
         connections = await stack.enter_async_context(Connections())
         engines = [VllmEngine(url, connections) for url in settings.replica_urls]
         pool = await stack.enter_async_context(EnginePool(engines))
-        reconciler = await stack.enter_async_context(Reconciler(pool, WantedAdapters(database, settings)))
+        reconciler = await stack.enter_async_context(Reconciler(pool, DesiredAdapters(database, settings)))
         retriever = await stack.enter_async_context(Retriever(settings.retriever_socket))
-        metrics, lifetime, counter = Metrics(), Lifetime(), TokenCounter(pool)
-        answers = AnswerLog(database, counter)
+        metrics, drain, counter = Metrics(), Drain(), TokenCounter(pool)
+        answers = AnswerLog(database, counter, partial(touch, database))
         await stack.enter_async_context(_running(answers.run()))
         stack.push_async_callback(answers.flush)
+        chat = ChatService(database, pool, reconciler, retriever, counter, answers, metrics, drain)
         yield State(
             settings=settings,
             started=int(time.time()),
-            base=BaseModel.find(settings),
+            base=ServedBaseModel.find(settings),
             database=database,
             artifacts=Artifacts(settings.artifacts),
             authenticator=Authenticator(database),
             pool=pool,
             reconciler=reconciler,
             retriever=retriever,
-            answers=answers,
-            chat=ChatService(database, pool, reconciler, retriever, counter, answers, metrics, lifetime),
             metrics=metrics,
-            lifetime=lifetime,
+            drain=drain,
+            parts={AnswerLog: answers, ChatService: chat},
         )
 
 
@@ -78,16 +80,16 @@ async def open_worker(settings: Settings) -> AsyncGenerator[Worker, None]:
         await migrate(database)
         connections = await stack.enter_async_context(Connections())
         retriever = await stack.enter_async_context(Retriever(settings.retriever_socket))
-        artifacts, base = Artifacts(settings.artifacts), BaseModel.load(settings)
+        artifacts, base = Artifacts(settings.artifacts), ServedBaseModel.load(settings)
         trial = Trial([VllmEngine(url, connections) for url in settings.replica_urls])
-        wanted = WantedAdapters(database, settings)
+        wanted = DesiredAdapters(database, settings)
         admission = Admission(artifacts, base, wanted, trial, max_rank=settings.max_lora_rank)
         trainer, work = Trainer(settings.model_python), settings.home.resolve() / "work"
         handlers: dict[str, Handler] = {
             "ingest": IngestHandler(artifacts, retriever),
             "remove": RemoveHandler(retriever),
             "drop": DropHandler(retriever),
-            "forget": ForgetHandler(database, artifacts, [FileRow.digest, DocumentVersionRow.digest]),
+            "forget": GarbageCollector(database, artifacts, [FileRow.digest, DocumentVersionRow.digest]),
             "train": TrainHandler(artifacts, admission, trainer, work),
             "import": ImportHandler(artifacts, admission, trainer, work),
         }

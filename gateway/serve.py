@@ -12,8 +12,8 @@ import uvicorn
 from gateway.app import create_app
 from gateway.composition import open_state
 from gateway.settings import Settings
-from gateway.state import State
-from gateway.wire import JoinedProtocol
+from gateway.web.state import State
+from gateway.web.uvicorn_protocol import JoinedProtocol
 
 __all__ = ["serve"]
 
@@ -57,7 +57,7 @@ async def serve(settings: Settings) -> None:
 
     async def leave() -> None:
         if opened:
-            await opened[0].lifetime.leave(settings.grace_seconds)
+            await opened[0].drain.finish(settings.grace_seconds)
         server.should_exit = True
 
     def on_signal() -> None:

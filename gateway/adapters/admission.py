@@ -6,14 +6,14 @@ from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.adapters.desired import DesiredAdapters
 from gateway.adapters.names import client_name, served_name
 from gateway.adapters.refusal import AdapterRefused, Passed, passed
 from gateway.adapters.repository import AdapterRepository
 from gateway.adapters.tables import AdapterRow
 from gateway.adapters.trial import Trial
-from gateway.adapters.wanted import WantedAdapters
 from gateway.artifacts import Artifacts
-from gateway.engines.base import BaseModel
+from gateway.engines.served_base_model import ServedBaseModel
 from training.verdict import BaseShape, Verdict, judge
 
 __all__ = ["Admission", "name_adapter", "refuse_unproven"]
@@ -23,7 +23,7 @@ class Admission:
     """What training and import do alike with weights that they have."""
 
     def __init__(
-        self, artifacts: Artifacts, base: BaseModel, wanted: WantedAdapters, trial: Trial, *, max_rank: int
+        self, artifacts: Artifacts, base: ServedBaseModel, wanted: DesiredAdapters, trial: Trial, *, max_rank: int
     ) -> None:
         self.base = base
         self._artifacts = artifacts

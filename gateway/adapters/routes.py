@@ -2,34 +2,38 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from gateway.adapters.schemas import AdapterList, AdapterShown, ImportRequest
-from gateway.adapters.service import AdapterService, adapter_service
-from gateway.auth import CurrentState, Manager, Reading
+from gateway.adapters.schemas import Adapter, AdapterImport, AdapterList
+from gateway.adapters.service import AdapterService
+from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/api/adapters", tags=["adapters"])
 
 
-def _for_reading(session: Reading, principal: Manager, state: CurrentState) -> AdapterService:
+def _writer(session: WriteSession, principal: ManageKey, state: CurrentState) -> AdapterService:
     return AdapterService(session, principal.tenant, state.base_model, state.pool.state())
 
 
-Adapters = Annotated[AdapterService, Depends(adapter_service)]
-SeenAdapters = Annotated[AdapterService, Depends(_for_reading)]
+def _reader(session: ReadSession, principal: ManageKey, state: CurrentState) -> AdapterService:
+    return AdapterService(session, principal.tenant, state.base_model, state.pool.state())
+
+
+Writer = Annotated[AdapterService, Depends(_writer)]
+Reader = Annotated[AdapterService, Depends(_reader)]
 
 
 @router.get("")
-async def list_adapters(adapters: SeenAdapters) -> AdapterList:
+async def list_adapters(adapters: Reader) -> AdapterList:
     return AdapterList(data=await adapters.list())
 
 
 @router.post("", status_code=202)
-async def import_adapter(request: ImportRequest, adapters: Adapters) -> AdapterShown:
+async def import_adapter(request: AdapterImport, adapters: Writer) -> Adapter:
     """Import a PEFT folder: it is judged, loaded and measured by a job, and then `ready` or `refused`."""
     return await adapters.take_in(request)
 
 
 @router.get("/{id_or_model:path}")
-async def retrieve_adapter(id_or_model: str, adapters: SeenAdapters) -> AdapterShown:
+async def retrieve_adapter(id_or_model: str, adapters: Reader) -> Adapter:
     return await adapters.get(id_or_model)

@@ -2,24 +2,24 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-__all__ = ["AdapterList", "AdapterShown", "ImportRequest", "Loaded"]
+__all__ = ["Adapter", "AdapterImport", "AdapterList", "AdapterResidency"]
 
 
-class ImportRequest(BaseModel):
+class AdapterImport(BaseModel):
     """`file_id` is a `.zip` of a PEFT folder, uploaded with the purpose `user_data`."""
 
     name: str
     file_id: str
 
 
-class Loaded(BaseModel):
+class AdapterResidency(BaseModel):
     """On how many engine replicas the adapter is loaded and measured, out of how many there are."""
 
     replicas: int
     of: int
 
 
-class AdapterShown(BaseModel):
+class Adapter(BaseModel):
     """An adapter. `model`, `digest` and `rank` are null until its files have passed the verdict."""
 
     object: Literal["adapter"] = "adapter"
@@ -34,9 +34,9 @@ class AdapterShown(BaseModel):
     source: str
     created_at: int
     job: str | None
-    loaded: Loaded
+    loaded: AdapterResidency
 
 
 class AdapterList(BaseModel):
     object: Literal["list"] = "list"
-    data: list[AdapterShown]
+    data: list[Adapter]

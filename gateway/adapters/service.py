@@ -1,25 +1,36 @@
-"""A tenant's adapters: looked at, imported, deleted."""
+"""A tenant's adapters: looking at them and importing one. `gateway.models` deletes them."""
 
 import time
 from collections.abc import Sequence
 
-import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway import jobs
 from gateway.adapters.names import check_name
 from gateway.adapters.repository import AdapterRepository
-from gateway.adapters.schemas import AdapterShown, ImportRequest, Loaded
+from gateway.adapters.schemas import Adapter, AdapterImport, AdapterResidency
 from gateway.adapters.tables import AdapterRow
-from gateway.assistants.release import ReleaseSpec, Stage
-from gateway.assistants.repository import ReleaseRepository, RolloutRepository
-from gateway.auth import CurrentState, Manager, Writing
 from gateway.engines import ReplicaState
-from gateway.errors import BadRequest, Conflict, Denied, NotFound
+from gateway.errors import BadRequest, NotFound
 from gateway.files.repository import FileRepository
 from gateway.ids import new_id
 
-__all__ = ["AdapterService", "adapter_service"]
+__all__ = ["AdapterService", "find_ready", "list_ready", "withdraw"]
+
+
+async def find_ready(session: AsyncSession, tenant: str, model: str) -> AdapterRow | None:
+    """Find an adapter that may answer requests by the name that clients use."""
+    return await AdapterRepository(session, tenant).find_ready(model)
+
+
+async def list_ready(session: AsyncSession, tenant: str) -> Sequence[AdapterRow]:
+    """List the adapters that may answer requests."""
+    return await AdapterRepository(session, tenant).all_ready()
+
+
+def withdraw(row: AdapterRow) -> None:
+    """Take an adapter away from clients, in the caller's transaction; every reconciler unloads it after the commit."""
+    row.status = "deleted"
 
 
 class AdapterService:
@@ -32,16 +43,16 @@ class AdapterService:
         self._replicas = replicas
         self._adapters = AdapterRepository(session, tenant)
 
-    async def list(self) -> list[AdapterShown]:
+    async def list(self) -> list[Adapter]:
         return [self._show(row) for row in await self._adapters.all(AdapterRow.status != "deleted")]
 
-    async def get(self, id_or_model: str) -> AdapterShown:
+    async def get(self, id_or_model: str) -> Adapter:
         row = await self._adapters.find(id_or_model) or await self._adapters.find_model(id_or_model)
         if row is None:
             raise NotFound(f"No adapter {id_or_model!r} exists. GET /api/adapters lists yours.", param="id")
         return self._show(row)
 
-    async def take_in(self, request: ImportRequest) -> AdapterShown:
+    async def take_in(self, request: AdapterImport) -> Adapter:
         """Queue the import of an uploaded PEFT folder; its adapter shows what became of it.
 
         Raises:
@@ -75,51 +86,9 @@ class AdapterService:
         )
         return self._show(self._adapters.add(row))
 
-    async def delete(self, model: str) -> None:
-        """Take an adapter away from clients at once; engines let go of it right after.
-
-        Its bytes stay in the artifacts: an engine may have to read them until it has let go, and the same bytes may be
-        another adapter's.
-
-        Raises:
-            Denied: It is the base model.
-            NotFound: The tenant has no such adapter.
-            Conflict: An assistant's current rollout needs it.
-        """
-        if model == self._base:
-            raise Denied(
-                f"{model!r} is the base model of everybody here and can't be deleted. Only adapters can.",
-                param="model",
-                code="model_not_deletable",
-            )
-        row = await self._adapters.find_ready(model)
-        if row is None:
-            raise NotFound(f"The model {model!r} doesn't exist.", param="model", code="model_not_found")
-        users = await self._users(row)
-        if users:
-            raise Conflict(
-                f"The rollout of {', '.join(users)} needs {model!r}. Promote a release without it there first.",
-                param="model",
-                code="adapter_in_use",
-            )
-        row.status = "deleted"
-
-    async def _users(self, row: AdapterRow) -> Sequence[str]:
-        """List the assistants that answer with the adapter now."""
-        releases = ReleaseRepository(self._session, self._tenant)
-        names: list[str] = []
-        for assistant, rollout in await RolloutRepository(self._session, self._tenant).all_current():
-            live = {stage.release for stage in msgspec.convert(rollout.stages, list[Stage])}
-            specs = [
-                msgspec.convert(one.spec, ReleaseSpec) for one in await releases.of(assistant.id) if one.number in live
-            ]
-            if any(spec.adapter is not None and spec.adapter.model == row.model for spec in specs):
-                names.append(assistant.name)
-        return names
-
-    def _show(self, row: AdapterRow) -> AdapterShown:
+    def _show(self, row: AdapterRow) -> Adapter:
         known = bool(row.digest)
-        return AdapterShown(
+        return Adapter(
             id=row.id,
             name=row.name,
             model=row.model if known else None,
@@ -131,12 +100,7 @@ class AdapterService:
             source=row.source,
             created_at=row.created_at,
             job=row.job_id,
-            loaded=Loaded(
+            loaded=AdapterResidency(
                 replicas=sum(row.served_name in replica.adapters for replica in self._replicas), of=len(self._replicas)
             ),
         )
-
-
-def adapter_service(session: Writing, principal: Manager, state: CurrentState) -> AdapterService:
-    """Make the service for a request; models' routes take it too."""
-    return AdapterService(session, principal.tenant, state.base_model, state.pool.state())

@@ -14,7 +14,7 @@ from gateway.adapters.repository import AdapterRepository
 from gateway.adapters.tables import AdapterRow
 from gateway.adapters.trainer import Trainer
 from gateway.artifacts import Artifacts
-from gateway.jobs import Claim, JobFailed, Outcome
+from gateway.jobs import Claim, JobFailed, Outcome, failpoint
 from gateway.processes.program import open_program
 from gateway.tenants.repository import find_tenant
 from training.manifest import Reference
@@ -47,10 +47,10 @@ class ImportHandler:
         try:
             if row.status == "checking":
                 row = await self._make(claim)
-            claim.reached("named")
+            failpoint("named")
             if row.status == "probing":
                 await self._admission.prove(row)
-                claim.reached("proven")
+                failpoint("proven")
                 await self._finish(claim)
         except AdapterRefused as refused:
             raise JobFailed("adapter_refused", refused.message) from refused
@@ -69,10 +69,10 @@ class ImportHandler:
         folder.mkdir(parents=True)
         try:
             await self._unpack(self._artifacts.file(claim.payload["file"]), folder, work / "unpack.log")
-            claim.reached("unpacked")
+            failpoint("unpacked")
             passed = await self._admission.judge(folder)
             reference = await self._refer(folder, work / "reference.json")
-            claim.reached("referred")
+            failpoint("referred")
             await self._admission.keep(folder, passed.digest)
             return await self._name(claim, passed, reference)
         finally:

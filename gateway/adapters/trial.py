@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Sequence
 
 from gateway.adapters.refusal import AdapterRefused
-from gateway.engines import Engine, EngineError, EngineRefused, EngineTimeout, EngineUnreachable, WantedAdapter
+from gateway.engines import DesiredAdapter, Engine, EngineError, EngineRefused, EngineTimeout, EngineUnreachable
 from gateway.engines.probe import measure
 from gateway.jobs import JobDelayed
 
@@ -23,7 +23,7 @@ class Trial:
     def __init__(self, engines: Sequence[Engine]) -> None:
         self._engines = engines
 
-    async def prove(self, adapter: WantedAdapter) -> None:
+    async def prove(self, adapter: DesiredAdapter) -> None:
         """Return when each reachable replica, and at least one, has passed the adapter.
 
         Raises:
@@ -42,7 +42,7 @@ class Trial:
             raise JobDelayed(f"No engine can be reached to try the adapter on: {reasons or 'none is configured'}")
 
 
-async def _prove_on(engine: Engine, adapter: WantedAdapter) -> None:
+async def _prove_on(engine: Engine, adapter: DesiredAdapter) -> None:
     for attempt in range(1, _ATTEMPTS + 1):
         await _load(engine, adapter)
         try:
@@ -58,7 +58,7 @@ async def _prove_on(engine: Engine, adapter: WantedAdapter) -> None:
         return
 
 
-async def _load(engine: Engine, adapter: WantedAdapter) -> None:
+async def _load(engine: Engine, adapter: DesiredAdapter) -> None:
     try:
         await engine.load_adapter(adapter.served_name, adapter.path)
     except EngineRefused as error:

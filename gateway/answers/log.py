@@ -1,7 +1,7 @@
 """Keeps answers' records in batches, beside the hot path."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -11,10 +11,9 @@ from sqlalchemy.exc import SQLAlchemyError
 import prompts
 from gateway.answers.record import AnswerRecord
 from gateway.answers.repository import AnswerRepository
-from gateway.chat.tokens import TokenCounter
 from gateway.db import Database
 from gateway.engines import EngineError
-from gateway.vector_stores.search import touch
+from gateway.engines.token_counter import TokenCounter
 
 __all__ = ["AnswerLog"]
 
@@ -25,10 +24,19 @@ _WAITING = 10_000  # records beyond this are dropped, counted and logged: memory
 
 
 class AnswerLog:
-    """A queue and its writer; `run` is a task of the process, `flush` waits until everything is written."""
+    """A queue and its writer; `run` is a task of the process, `flush` waits until everything is written.
 
-    def __init__(self, database: Database, counter: TokenCounter) -> None:
+    Args:
+        database: Where the records go.
+        counter: Counts a prompt's parts, after the answer.
+        touch: Postpones the expiry of a tenant's vector stores that were asked: tenant, ids.
+    """
+
+    def __init__(
+        self, database: Database, counter: TokenCounter, touch: Callable[[str, Sequence[str]], Awaitable[None]]
+    ) -> None:
         self._database = database
+        self._touch = touch
         self._counter = counter
         self._queue: asyncio.Queue[tuple[str, AnswerRecord, Sequence[prompts.Segment]]] = asyncio.Queue(_WAITING)
         self.dropped = 0
@@ -78,7 +86,7 @@ class AnswerLog:
             for tenant, values in rows.items():
                 await AnswerRepository(session, tenant).add_all(values)
         for tenant, stores in _stores_used(batch).items():
-            await touch(self._database, tenant, sorted(stores))
+            await self._touch(tenant, sorted(stores))
 
     async def _by_part(self, record: AnswerRecord, segments: Sequence[prompts.Segment]) -> AnswerRecord:
         if not segments:

@@ -1,18 +1,20 @@
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 
+from gateway.answers.log import AnswerLog
 from gateway.answers.service import AnswerService
-from gateway.auth import Chatter, CurrentState, Reading
+from gateway.web.dependencies import ChatKey, ReadSession
+from gateway.web.state import part_of
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/api/answers", tags=["answers"])
 
 
-async def _service(session: Reading, principal: Chatter, state: CurrentState) -> AnswerService:
-    await state.answers.flush()  # a client may ask for its answer's record the moment it has the answer
+async def _service(request: Request, session: ReadSession, principal: ChatKey) -> AnswerService:
+    await part_of(request, AnswerLog).flush()  # a client may ask for its answer's record the moment it has the answer
     return AnswerService(session, principal.tenant)
 
 

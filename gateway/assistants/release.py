@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["AdapterRef", "PromptRef", "ReleaseSpec", "RetrievalSpec", "Stage"]
+__all__ = ["AdapterRef", "PromptRef", "ReleaseSpec", "RetrievalSpec", "ServedParts", "Stage"]
 
 
 class AdapterRef(msgspec.Struct, frozen=True):
@@ -51,6 +51,17 @@ class ReleaseSpec(msgspec.Struct, frozen=True):
         """Return `rel_` and 24 hex digits of the SHA-256 of the canonical JSON."""
         canonical = msgspec.json.encode(msgspec.to_builtins(self), order="deterministic")
         return "rel_" + hashlib.sha256(canonical).hexdigest()[:24]
+
+
+class ServedParts(msgspec.Struct, frozen=True):
+    """The parts that run here, for a release to name: "" where one isn't known yet.
+
+    `base_model` is the base model's public name, `base_digest` its files' digest, `embedder` the embedder's identity.
+    """
+
+    base_model: str
+    base_digest: str
+    embedder: str
 
 
 class Stage(msgspec.Struct, frozen=True):

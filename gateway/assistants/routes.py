@@ -2,41 +2,53 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from gateway.assistants.promote import promote
+from gateway.assistants.promotion import Promotion
+from gateway.assistants.release import ServedParts
 from gateway.assistants.schemas import (
+    Assistant,
+    AssistantCreate,
     AssistantList,
-    AssistantRequest,
-    AssistantShown,
+    CreatedRelease,
+    ReleaseCreate,
     ReleaseList,
-    ReleaseMade,
-    ReleaseRequest,
-    RollbackRequest,
-    RolloutRequest,
-    RolloutShown,
+    Rollback,
+    Rollout,
+    RolloutUpdate,
 )
 from gateway.assistants.service import AssistantService
-from gateway.assistants.serving import serving
-from gateway.auth import CurrentState, Manager, Reading, Writing
+from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/api/assistants", tags=["assistants"])
 
 
-async def _writer(session: Writing, principal: Manager, state: CurrentState) -> AssistantService:
-    return AssistantService(session, principal.tenant, await serving(state))
+async def _served(state: CurrentState) -> ServedParts:
+    return ServedParts(state.base_model, state.base.digest if state.base else "", await state.embedder())
 
 
-async def _reader(session: Reading, principal: Manager, state: CurrentState) -> AssistantService:
-    return AssistantService(session, principal.tenant, await serving(state))
+Served = Annotated[ServedParts, Depends(_served)]
+
+
+def _writer(session: WriteSession, principal: ManageKey, served: Served) -> AssistantService:
+    return AssistantService(session, principal.tenant, served)
+
+
+def _reader(session: ReadSession, principal: ManageKey, served: Served) -> AssistantService:
+    return AssistantService(session, principal.tenant, served)
+
+
+def _promotion(principal: ManageKey, state: CurrentState, served: Served) -> Promotion:
+    return Promotion(state.database, state.reconciler, served, principal.tenant)
 
 
 Writer = Annotated[AssistantService, Depends(_writer)]
 Reader = Annotated[AssistantService, Depends(_reader)]
+Promoter = Annotated[Promotion, Depends(_promotion)]
 
 
 @router.post("", status_code=201)
-async def create_assistant(request: AssistantRequest, service: Writer) -> AssistantShown:
+async def create_assistant(request: AssistantCreate, service: Writer) -> Assistant:
     return await service.create(request.name)
 
 
@@ -46,12 +58,12 @@ async def list_assistants(service: Reader) -> AssistantList:
 
 
 @router.get("/{name}")
-async def get_assistant(name: str, service: Reader) -> AssistantShown:
+async def get_assistant(name: str, service: Reader) -> Assistant:
     return await service.get(name)
 
 
 @router.post("/{name}/releases", status_code=201)
-async def create_release(name: str, request: ReleaseRequest, service: Writer) -> ReleaseMade:
+async def create_release(name: str, request: ReleaseCreate, service: Writer) -> CreatedRelease:
     return await service.release(name, request)
 
 
@@ -61,17 +73,17 @@ async def list_releases(name: str, service: Reader) -> ReleaseList:
 
 
 @router.get("/{name}/rollout")
-async def get_rollout(name: str, service: Reader) -> RolloutShown:
+async def get_rollout(name: str, service: Reader) -> Rollout:
     return await service.rollout(name)
 
 
 @router.put("/{name}/rollout")
-async def put_rollout(name: str, request: RolloutRequest, principal: Manager, state: CurrentState) -> RolloutShown:
+async def put_rollout(name: str, request: RolloutUpdate, promotion: Promoter) -> Rollout:
     """Give releases their shares of the traffic; returns when every ready replica holds their adapters, probed."""
-    return await promote(state, principal.tenant, name, request.revision, request.stages)
+    return await promotion.promote(name, request.revision, request.stages)
 
 
 @router.post("/{name}/rollback")
-async def roll_back(name: str, request: RollbackRequest, principal: Manager, state: CurrentState) -> RolloutShown:
+async def roll_back(name: str, request: Rollback, promotion: Promoter) -> Rollout:
     """Return to the rollout before."""
-    return await promote(state, principal.tenant, name, request.revision, None)
+    return await promotion.roll_back(name, request.revision)

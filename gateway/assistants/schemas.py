@@ -3,19 +3,19 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 __all__ = [
+    "Assistant",
+    "AssistantCreate",
     "AssistantList",
-    "AssistantRequest",
-    "AssistantShown",
+    "CreatedRelease",
+    "Release",
+    "ReleaseCreate",
     "ReleaseList",
-    "ReleaseMade",
-    "ReleaseRequest",
-    "ReleaseShown",
-    "RetrievalRequest",
-    "RollbackRequest",
-    "RolloutRequest",
-    "RolloutShown",
-    "SamplingRequest",
-    "StageShown",
+    "RetrievalOptions",
+    "Rollback",
+    "Rollout",
+    "RolloutStage",
+    "RolloutUpdate",
+    "SamplingOptions",
 ]
 
 
@@ -23,35 +23,35 @@ class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class AssistantRequest(_Strict):
+class AssistantCreate(_Strict):
     name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$")]
 
 
-class StageShown(_Strict):
+class RolloutStage(_Strict):
     release: Annotated[int, Field(ge=1)]
     weight: Annotated[int, Field(ge=0, le=10_000)] = 100
 
 
-class AssistantShown(BaseModel):
+class Assistant(BaseModel):
     id: str
     name: str
     created_at: int
-    stages: list[StageShown]
+    stages: list[RolloutStage]
     revision: int
 
 
 class AssistantList(BaseModel):
-    data: list[AssistantShown]
+    data: list[Assistant]
 
 
-class RetrievalRequest(_Strict):
+class RetrievalOptions(_Strict):
     vector_stores: Annotated[list[str], Field(min_length=1, max_length=10)]
     top_k: Annotated[int, Field(ge=1, le=50)] = 5
     score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
     mode: Literal["required", "degrade"] = "required"
 
 
-class SamplingRequest(_Strict):
+class SamplingOptions(_Strict):
     """Decoding settings that hold where the client gives none."""
 
     temperature: Annotated[float, Field(ge=0, le=2)] | None = None
@@ -63,40 +63,40 @@ class SamplingRequest(_Strict):
     frequency_penalty: Annotated[float, Field(ge=-2, le=2)] | None = None
 
 
-class ReleaseRequest(_Strict):
+class ReleaseCreate(_Strict):
     base_model: str | None = None
     adapter: str | None = None
     prompt: str | None = None
-    retrieval: RetrievalRequest | None = None
-    sampling: SamplingRequest = SamplingRequest()
+    retrieval: RetrievalOptions | None = None
+    sampling: SamplingOptions = SamplingOptions()
 
 
-class ReleaseMade(BaseModel):
+class CreatedRelease(BaseModel):
     release: int
     fingerprint: str
 
 
-class ReleaseShown(ReleaseMade):
+class Release(CreatedRelease):
     created_at: int
     spec: dict[str, Any]
 
 
 class ReleaseList(BaseModel):
-    data: list[ReleaseShown]
+    data: list[Release]
 
 
-class RolloutRequest(_Strict):
+class RolloutUpdate(_Strict):
     """`revision` is the one that was read (0 before the first); a newer one in between means 409."""
 
-    stages: Annotated[list[StageShown], Field(min_length=1, max_length=10)]
+    stages: Annotated[list[RolloutStage], Field(min_length=1, max_length=10)]
     revision: int
 
 
-class RollbackRequest(_Strict):
+class Rollback(_Strict):
     revision: int
 
 
-class RolloutShown(BaseModel):
+class Rollout(BaseModel):
     assistant: str
-    stages: list[StageShown]
+    stages: list[RolloutStage]
     revision: int

@@ -9,58 +9,76 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 import prompts
 from gateway.adapters.repository import AdapterRepository
-from gateway.assistants.release import AdapterRef, PromptRef, ReleaseSpec, RetrievalSpec
+from gateway.assistants.release import AdapterRef, PromptRef, ReleaseSpec, RetrievalSpec, ServedParts, Stage
 from gateway.assistants.repository import AssistantRepository, ReleaseRepository, RolloutRepository
 from gateway.assistants.schemas import (
-    AssistantShown,
-    ReleaseMade,
-    ReleaseRequest,
-    ReleaseShown,
-    RolloutShown,
-    StageShown,
+    Assistant,
+    CreatedRelease,
+    Release,
+    ReleaseCreate,
+    Rollout,
+    RolloutStage,
 )
-from gateway.assistants.serving import Serving
 from gateway.assistants.tables import AssistantRow, ReleaseRow, RolloutRow
 from gateway.errors import BadRequest, Conflict, NotFound
 from gateway.ids import new_id
 from gateway.prompts.repository import PromptRepository
 from gateway.vector_stores.repository import StoreRepository
 
-__all__ = ["AssistantService"]
+__all__ = ["AssistantService", "list_assistants", "list_users"]
+
+
+async def list_assistants(session: AsyncSession, tenant: str) -> Sequence[AssistantRow]:
+    """List the tenant's assistants, oldest first."""
+    return await AssistantRepository(session, tenant).all()
+
+
+async def list_users(session: AsyncSession, tenant: str, adapter: str) -> Sequence[str]:
+    """List the names of the assistants whose current rollout needs the adapter with this client's name."""
+    releases = ReleaseRepository(session, tenant)
+    names: list[str] = []
+    for assistant, rollout in await RolloutRepository(session, tenant).all_current():
+        live = {stage.release for stage in msgspec.convert(rollout.stages, list[Stage])}
+        specs = [
+            msgspec.convert(row.spec, ReleaseSpec) for row in await releases.of(assistant.id) if row.number in live
+        ]
+        if any(spec.adapter is not None and spec.adapter.model == adapter for spec in specs):
+            names.append(assistant.name)
+    return names
 
 
 class AssistantService:
     """One tenant's assistants."""
 
-    def __init__(self, session: AsyncSession, tenant: str, serving: Serving) -> None:
+    def __init__(self, session: AsyncSession, tenant: str, served: ServedParts) -> None:
         self._session = session
         self._tenant = tenant
-        self._serving = serving
+        self._served = served
         self._assistants = AssistantRepository(session, tenant)
         self._releases = ReleaseRepository(session, tenant)
         self._rollouts = RolloutRepository(session, tenant)
 
-    async def create(self, name: str) -> AssistantShown:
-        if name == self._serving.base_model or await self._assistants.find_named(name) is not None:
+    async def create(self, name: str) -> Assistant:
+        if name == self._served.base_model or await self._assistants.find_named(name) is not None:
             raise Conflict(f"The name {name!r} is taken. Choose another.", param="name")
         row = AssistantRow(id=new_id("asst_"), created_at=int(time.time()), name=name)
         self._assistants.add(row)
         return _show(row, None)
 
-    async def all(self) -> list[AssistantShown]:
+    async def all(self) -> list[Assistant]:
         rollouts = {assistant.id: rollout for assistant, rollout in await self._rollouts.all_current()}
         return [_show(row, rollouts.get(row.id)) for row in await self._assistants.all()]
 
-    async def get(self, name: str) -> AssistantShown:
+    async def get(self, name: str) -> Assistant:
         row = await self._assistants.named(name)
         return _show(row, await self._rollouts.current(row.id))
 
-    async def release(self, name: str, request: ReleaseRequest) -> ReleaseMade:
+    async def release(self, name: str, request: ReleaseCreate) -> CreatedRelease:
         """Make the next release. It answers when its number is asked for (`name@7`) or a rollout names it."""
         assistant = await self._assistants.named(name)
         spec = ReleaseSpec(
             base_model=self._base(request.base_model),
-            base_digest=self._serving.base_digest,
+            base_digest=self._served.base_digest,
             adapter=await self._adapter(request.adapter),
             prompt=await self._prompt(request.prompt),
             builtin_prompt=prompts.compile(prompts.DEFAULT).digest,
@@ -76,20 +94,20 @@ class AssistantService:
             spec=msgspec.to_builtins(spec),
         )
         self._releases.add(row)
-        return ReleaseMade(release=row.number, fingerprint=row.fingerprint)
+        return CreatedRelease(release=row.number, fingerprint=row.fingerprint)
 
-    async def releases(self, name: str) -> Sequence[ReleaseShown]:
+    async def releases(self, name: str) -> Sequence[Release]:
         assistant = await self._assistants.named(name)
         return [
-            ReleaseShown(release=row.number, fingerprint=row.fingerprint, created_at=row.created_at, spec=row.spec)
+            Release(release=row.number, fingerprint=row.fingerprint, created_at=row.created_at, spec=row.spec)
             for row in await self._releases.of(assistant.id)
         ]
 
-    async def rollout(self, name: str) -> RolloutShown:
+    async def rollout(self, name: str) -> Rollout:
         assistant = await self._assistants.named(name)
         return _show_rollout(name, await self._rollouts.current(assistant.id))
 
-    async def adapters_of(self, name: str, stages: Sequence[StageShown]) -> list[str]:
+    async def adapters_of(self, name: str, stages: Sequence[RolloutStage]) -> list[str]:
         """Return the engine's names of the adapters that these stages need.
 
         Raises:
@@ -109,17 +127,17 @@ class AssistantService:
                 names.append(spec.adapter.served_name)
         return names
 
-    async def previous(self, name: str) -> list[StageShown]:
+    async def previous(self, name: str) -> list[RolloutStage]:
         """Return the stages that a roll back would return to."""
         assistant = await self._assistants.named(name)
         before = await self._before(assistant.id)
         if before is None:
             raise Conflict(f"{name} has no earlier rollout to go back to.", code="no_earlier_rollout")
-        return [StageShown(**stage) for stage in before.stages]
+        return [RolloutStage(**stage) for stage in before.stages]
 
     async def set_rollout(
-        self, name: str, stages: Sequence[StageShown], revision: int, *, back: bool = False
-    ) -> RolloutShown:
+        self, name: str, stages: Sequence[RolloutStage], revision: int, *, back: bool = False
+    ) -> Rollout:
         """Write the next revision, if `revision` is still the current one.
 
         Raises:
@@ -156,11 +174,11 @@ class AssistantService:
         return await self._rollouts.revision(assistant, current.previous)
 
     def _base(self, asked: str | None) -> str:
-        if asked not in (None, self._serving.base_model):
+        if asked not in (None, self._served.base_model):
             raise BadRequest(
-                f"The base model {asked!r} isn't served here; {self._serving.base_model!r} is.", param="base_model"
+                f"The base model {asked!r} isn't served here; {self._served.base_model!r} is.", param="base_model"
             )
-        return self._serving.base_model
+        return self._served.base_model
 
     async def _adapter(self, model: str | None) -> AdapterRef | None:
         if model is None:
@@ -184,7 +202,7 @@ class AssistantService:
             raise BadRequest(f"The prompt {reference!r} can't be rendered: {error}", param="prompt") from None
         return PromptRef(row.name, row.version, row.digest)
 
-    async def _retrieval(self, request: ReleaseRequest) -> RetrievalSpec | None:
+    async def _retrieval(self, request: ReleaseCreate) -> RetrievalSpec | None:
         asked = request.retrieval
         if asked is None:
             return None
@@ -192,7 +210,7 @@ class AssistantService:
         for id in asked.vector_stores:
             await stores.get(id, param="retrieval.vector_stores")
         return RetrievalSpec(
-            tuple(asked.vector_stores), asked.top_k, asked.score_threshold, asked.mode, self._serving.embedder
+            tuple(asked.vector_stores), asked.top_k, asked.score_threshold, asked.mode, self._served.embedder
         )
 
 
@@ -205,13 +223,11 @@ def _lost(name: str, revision: int, held: int) -> Conflict:
     )
 
 
-def _show(row: AssistantRow, rollout: RolloutRow | None) -> AssistantShown:
+def _show(row: AssistantRow, rollout: RolloutRow | None) -> Assistant:
     shown = _show_rollout(row.name, rollout)
-    return AssistantShown(
-        id=row.id, name=row.name, created_at=row.created_at, stages=shown.stages, revision=shown.revision
-    )
+    return Assistant(id=row.id, name=row.name, created_at=row.created_at, stages=shown.stages, revision=shown.revision)
 
 
-def _show_rollout(name: str, row: RolloutRow | None) -> RolloutShown:
-    stages = [StageShown(**stage) for stage in row.stages] if row else []
-    return RolloutShown(assistant=name, stages=stages, revision=row.revision if row else 0)
+def _show_rollout(name: str, row: RolloutRow | None) -> Rollout:
+    stages = [RolloutStage(**stage) for stage in row.stages] if row else []
+    return Rollout(assistant=name, stages=stages, revision=row.revision if row else 0)

@@ -11,7 +11,7 @@ import prompts
 from gateway.chat.evidence import Evidence
 from gateway.chat.request import ChatMessage, ChatRequest
 from gateway.chat.target import Target
-from gateway.chat.tokens import TokenCounter
+from gateway.engines.token_counter import TokenCounter
 from gateway.errors import BadRequest
 
 __all__ = ["Composed", "compose"]

@@ -14,12 +14,13 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from gateway.auth import Chatter
 from gateway.chat.answer import StreamedAnswer
 from gateway.chat.request import decode_request
+from gateway.chat.service import ChatService
 from gateway.errors import NotFound, PayloadTooLarge
-from gateway.state import state_of
 from gateway.tenants.authenticator import Scope as KeyScope
+from gateway.web.dependencies import ChatKey
+from gateway.web.state import part_of, state_of
 
 __all__ = ["CHAT_PATH", "completions", "router"]
 
@@ -38,7 +39,7 @@ async def completions(scope: Scope, receive: Receive, send: Send) -> None:
         return
     asked = decode_request(body)
     with _Presence(receive):
-        answer = await state.chat.answer(principal, asked)
+        answer = await part_of(request, ChatService).answer(principal, asked)
         if isinstance(answer, StreamedAnswer):
             await _send_stream(send, answer)
         else:
@@ -116,6 +117,6 @@ router = APIRouter(prefix="/v1/chat", tags=["chat"])
 
 
 @router.post("/completions")
-async def create_chat_completion(principal: Chatter, request: dict[str, Any]) -> dict[str, Any]:
+async def create_chat_completion(principal: ChatKey, request: dict[str, Any]) -> dict[str, Any]:
     """Answer a conversation, in the style, with the facts and by the prompt of what `model` names."""
     raise NotFound(f"Chat is asked at {CHAT_PATH}.", code="unknown_url")  # only what looks like that path comes here

@@ -14,7 +14,6 @@ from gateway.chat.relay import Relay, error_event
 from gateway.chat.request import ChatRequest
 from gateway.chat.settle import Account
 from gateway.chat.target import Target, Targets
-from gateway.chat.tokens import TokenCounter
 from gateway.db import Database
 from gateway.engines import (
     AdapterNotLoaded,
@@ -28,9 +27,10 @@ from gateway.engines import (
     Stream,
 )
 from gateway.engines.replica import Replica
+from gateway.engines.token_counter import TokenCounter
 from gateway.errors import BadRequest, BraidError, Denied
-from gateway.lifetime import Lifetime
 from gateway.metrics import Metrics
+from gateway.shutdown import Drain
 from gateway.tenants.authenticator import Principal, Scope
 from gateway.vector_stores.search import epochs_of
 from retrieval.client import Retriever
@@ -54,7 +54,7 @@ class ChatService:
         counter: TokenCounter,
         answers: AnswerLog,
         metrics: Metrics,
-        lifetime: Lifetime,
+        drain: Drain,
     ) -> None:
         self._database = database
         self._pool = pool
@@ -63,7 +63,7 @@ class ChatService:
         self._counter = counter
         self._answers = answers
         self._metrics = metrics
-        self._lifetime = lifetime
+        self._drain = drain
         self._targets = Targets()
 
     async def answer(self, principal: Principal, request: ChatRequest) -> PlainAnswer | StreamedAnswer:
@@ -74,7 +74,7 @@ class ChatService:
         """
         if request.braid is not None and not principal.may(Scope.MANAGE):
             raise Denied("Switching strands with 'braid' takes a key with the scope 'manage'.", param="braid")
-        self._lifetime.admit()
+        self._drain.admit()
         account = Account(principal.tenant, request.model, bool(request.stream), request.structured)
         try:
             await self._prepare(account, request)
@@ -155,14 +155,14 @@ class ChatService:
     async def _whole(self, account: Account, lease: Lease, upstream: Stream) -> bytes:
         outcome = "abandoned"
         try:
-            with self._lifetime.answering(upstream.aclose), self._metrics.running.track_inprogress():
+            with self._drain.track(upstream.aclose), self._metrics.running.track_inprogress():
                 body = whole_answer(account, await upstream.read())
             outcome = "completed"
             return body
         except BraidError as error:
             outcome = "interrupted"
-            if self._lifetime.over:
-                raise self._lifetime.last_words() from error
+            if self._drain.expired:
+                raise self._drain.stopped_error() from error
             raise
         finally:
             await upstream.aclose()
@@ -181,14 +181,14 @@ class ChatService:
         )
         outcome = "abandoned"
         try:
-            with self._lifetime.answering(upstream.aclose), self._metrics.running.track_inprogress():
+            with self._drain.track(upstream.aclose), self._metrics.running.track_inprogress():
                 async for events in relay.events(aiter(upstream)):
                     yield events
             outcome = "completed"
         except BraidError as error:
             outcome = "interrupted"
             _log.warning("stream_interrupted", answer=account.id, reason=getattr(error, "detail", error.message))
-            yield error_event(self._lifetime.last_words() if self._lifetime.over else error)
+            yield error_event(self._drain.stopped_error() if self._drain.expired else error)
         finally:
             await upstream.aclose()
             lease.release()

@@ -1,4 +1,4 @@
-"""The database: engine and unit of work, the tenant-scoped repository base, migrations."""
+"""The database: engine and unit of work, the declarative base, the tenant-scoped repository base."""
 
 from gateway.db.base import Base, Owned
 from gateway.db.database import Database, open_database

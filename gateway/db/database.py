@@ -36,7 +36,7 @@ class Database:
 
 @asynccontextmanager
 async def open_database(url: str) -> AsyncGenerator[Database]:
-    """Open the database at `url`; the schema is brought up to date by `gateway.db.migrate`."""
+    """Open the database at `url`; the schema is brought up to date by `gateway.migrations`."""
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)

@@ -11,7 +11,7 @@ from gateway.engines.errors import (
 )
 from gateway.engines.http import Connections
 from gateway.engines.pool import EnginePool, ReplicaState
-from gateway.engines.probe import Probe, ProbeResult, WantedAdapter
+from gateway.engines.probe import DesiredAdapter, Probe, ProbeResult
 from gateway.engines.reconcile import AdapterFailure, AdapterRejected, Reconciler
 from gateway.engines.replica import Lease, Replica
 from gateway.engines.stream import Stream
@@ -21,6 +21,7 @@ __all__ = [
     "AdapterNotLoaded",
     "AdapterRejected",
     "Connections",
+    "DesiredAdapter",
     "Engine",
     "EngineError",
     "EnginePool",
@@ -38,5 +39,4 @@ __all__ = [
     "Stream",
     "Timeouts",
     "VllmEngine",
-    "WantedAdapter",
 ]

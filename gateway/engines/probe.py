@@ -7,7 +7,7 @@ import msgspec
 
 from gateway.engines.client import Engine
 
-__all__ = ["Probe", "ProbeResult", "WantedAdapter", "measure"]
+__all__ = ["DesiredAdapter", "Probe", "ProbeResult", "measure"]
 
 # Mean distance to the adapter's reference that passes, in nats per token, and as a share of what the adapter changes.
 # Measured with the 135M model: vLLM in float32 is 0.00001 off a float32 reference, in bfloat16 0.05. An adapter that
@@ -27,7 +27,7 @@ class Probe(msgspec.Struct, frozen=True):
     base_logprobs: list[float]
 
 
-class WantedAdapter(msgspec.Struct, frozen=True):
+class DesiredAdapter(msgspec.Struct, frozen=True):
     """An adapter that engines shall hold: its name there, its folder as engines see it, and its reference rows."""
 
     served_name: str
@@ -61,7 +61,7 @@ class ProbeResult(msgspec.Struct, frozen=True):
         return f"The engine doesn't reproduce this adapter: {figures}. Check that its files and base model are intact."
 
 
-async def measure(engine: Engine, wanted: WantedAdapter) -> ProbeResult:
+async def measure(engine: Engine, wanted: DesiredAdapter) -> ProbeResult:
     """Ask the engine for the reference rows' log-probabilities under the adapter's name."""
     measured: list[float] = []
     for probe in wanted.probe:

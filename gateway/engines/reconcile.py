@@ -12,7 +12,7 @@ import structlog
 
 from gateway.engines.errors import AdapterNotLoaded, EngineError, EngineRefused, EngineUnreachable
 from gateway.engines.pool import EnginePool
-from gateway.engines.probe import ProbeResult, WantedAdapter, measure
+from gateway.engines.probe import DesiredAdapter, ProbeResult, measure
 from gateway.engines.replica import Replica
 
 __all__ = ["AdapterFailure", "AdapterRejected", "Reconciler"]
@@ -62,12 +62,12 @@ class Reconciler:
     """
 
     def __init__(
-        self, pool: EnginePool, wanted: Callable[[], Awaitable[Sequence[WantedAdapter]]], *, interval: float = 1.0
+        self, pool: EnginePool, wanted: Callable[[], Awaitable[Sequence[DesiredAdapter]]], *, interval: float = 1.0
     ) -> None:
         self._pool = pool
         self._ask = wanted
         self._interval = interval
-        self._wanted: dict[str, WantedAdapter] | None = None
+        self._wanted: dict[str, DesiredAdapter] | None = None
         self._trouble: dict[tuple[Replica, str], _Trouble] = {}
         self._asked = asyncio.Event()
         self._work = {replica: asyncio.Event() for replica in pool.replicas}
@@ -196,7 +196,7 @@ class Reconciler:
             return True
         return not trouble.permanent and time.monotonic() >= trouble.next_try
 
-    async def _load(self, replica: Replica, adapter: WantedAdapter) -> None:
+    async def _load(self, replica: Replica, adapter: DesiredAdapter) -> None:
         name, engine = adapter.served_name, replica.engine
         assert replica.listing is not None
         held = replica.listing.adapters.get(name)
@@ -216,7 +216,7 @@ class Reconciler:
         self._trouble.pop((replica, name), None)
         _log.info("adapter_resident", url=engine.url, adapter=name, **msgspec.structs.asdict(result))
 
-    async def _measure(self, replica: Replica, adapter: WantedAdapter) -> ProbeResult:
+    async def _measure(self, replica: Replica, adapter: DesiredAdapter) -> ProbeResult:
         try:
             return await measure(replica.engine, adapter)
         except EngineRefused as error:

@@ -3,25 +3,25 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import FileResponse
 
-from gateway.auth import CurrentState, Manager, Reading, Writing
-from gateway.files.schemas import PURPOSES, FileDeleted, FileList, FileShown
+from gateway.files.schemas import PURPOSES, FileDeleted, FileObject, FileObjectList
 from gateway.files.service import FileService, show_file
 from gateway.files.upload import Uploads
+from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/v1/files", tags=["files"])
 
 
-def _uploads(principal: Manager, state: CurrentState) -> Uploads:
+def _uploads(principal: ManageKey, state: CurrentState) -> Uploads:
     return Uploads(state.database, state.artifacts, principal.tenant)
 
 
-def _writer(session: Writing, principal: Manager, state: CurrentState) -> FileService:
+def _writer(session: WriteSession, principal: ManageKey, state: CurrentState) -> FileService:
     return FileService(session, principal.tenant, state.artifacts)
 
 
-def _reader(session: Reading, principal: Manager, state: CurrentState) -> FileService:
+def _reader(session: ReadSession, principal: ManageKey, state: CurrentState) -> FileService:
     return FileService(session, principal.tenant, state.artifacts)
 
 
@@ -40,7 +40,7 @@ _FORM: dict[str, Any] = {
 
 # The body is read by hand: FastAPI would have it on disk as a whole before it asked for the key.
 @router.post("", openapi_extra={"requestBody": {"content": {"multipart/form-data": {"schema": _FORM}}}})
-async def create_file(request: Request, uploads: Annotated[Uploads, Depends(_uploads)]) -> FileShown:
+async def create_file(request: Request, uploads: Annotated[Uploads, Depends(_uploads)]) -> FileObject:
     length = request.headers.get("content-length", "")
     kind = request.headers.get("content-type", "")
     return show_file(await uploads.receive(request.stream(), kind, int(length) if length.isdigit() else None))
@@ -53,12 +53,12 @@ async def list_files(
     order: Literal["asc", "desc"] = "desc",
     after: str | None = None,
     purpose: str | None = None,
-) -> FileList:
+) -> FileObjectList:
     return await files.list(limit=limit, order=order, after=after, purpose=purpose)
 
 
 @router.get("/{file_id}")
-async def retrieve_file(file_id: str, files: Reader) -> FileShown:
+async def retrieve_file(file_id: str, files: Reader) -> FileObject:
     return await files.get(file_id)
 
 

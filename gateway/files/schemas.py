@@ -2,14 +2,14 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel
 
-__all__ = ["PURPOSES", "FileDeleted", "FileList", "FileShown", "Purpose"]
+__all__ = ["PURPOSES", "FileDeleted", "FileObject", "FileObjectList", "Purpose"]
 
 Purpose = Literal["assistants", "batch", "fine-tune", "vision", "user_data", "evals"]
 """What a client may upload a file for."""
 PURPOSES: tuple[str, ...] = get_args(Purpose)
 
 
-class FileShown(BaseModel):
+class FileObject(BaseModel):
     """OpenAI's file object."""
 
     id: str
@@ -23,9 +23,9 @@ class FileShown(BaseModel):
     expires_at: None = None
 
 
-class FileList(BaseModel):
+class FileObjectList(BaseModel):
     object: Literal["list"] = "list"
-    data: list[FileShown]
+    data: list[FileObject]
     first_id: str | None
     last_id: str | None
     has_more: bool

@@ -7,9 +7,9 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.artifacts import Artifacts
-from gateway.files.forget import forget
+from gateway.files.garbage_collection import forget
 from gateway.files.repository import FileRepository
-from gateway.files.schemas import FileDeleted, FileList, FileShown
+from gateway.files.schemas import FileDeleted, FileObject, FileObjectList
 from gateway.files.tables import FileRow
 
 __all__ = ["FileContent", "FileService", "show_file"]
@@ -33,17 +33,17 @@ class FileService:
         self._files = FileRepository(session, tenant)
         self._artifacts = artifacts
 
-    async def list(self, *, limit: int, order: str, after: str | None, purpose: str | None) -> FileList:
+    async def list(self, *, limit: int, order: str, after: str | None, purpose: str | None) -> FileObjectList:
         where = () if purpose is None else (FileRow.purpose == purpose,)
         page = await self._files.page(*where, limit=limit, order=order, after=after)
-        return FileList(
+        return FileObjectList(
             data=[show_file(row) for row in page.rows],
             first_id=page.rows[0].id if page.rows else None,
             last_id=page.rows[-1].id if page.rows else None,
             has_more=page.has_more,
         )
 
-    async def get(self, id: str) -> FileShown:
+    async def get(self, id: str) -> FileObject:
         return show_file(await self._files.get(id, param="file_id"))
 
     async def content(self, id: str) -> FileContent:
@@ -59,5 +59,5 @@ class FileService:
         return FileDeleted(id=row.id)
 
 
-def show_file(row: FileRow) -> FileShown:
-    return FileShown(id=row.id, bytes=row.bytes, created_at=row.created_at, filename=row.filename, purpose=row.purpose)
+def show_file(row: FileRow) -> FileObject:
+    return FileObject(id=row.id, bytes=row.bytes, created_at=row.created_at, filename=row.filename, purpose=row.purpose)

@@ -8,8 +8,8 @@ from contextlib import aclosing
 from gateway.artifacts import Artifacts
 from gateway.db import Database
 from gateway.errors import BadRequest, PayloadTooLarge
-from gateway.files.forget import forget
 from gateway.files.form import UploadForm
+from gateway.files.garbage_collection import forget
 from gateway.files.repository import FileRepository
 from gateway.files.schemas import PURPOSES
 from gateway.files.tables import FileRow

@@ -7,7 +7,7 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.artifacts import Artifacts
-from gateway.engines.base import BaseModel
+from gateway.engines.served_base_model import ServedBaseModel
 from gateway.files.repository import FileRepository
 from gateway.fine_tuning.dataset import describe
 from gateway.fine_tuning.rows import RowsUnusable, render_rows
@@ -52,7 +52,7 @@ async def read_order(session: AsyncSession, job: FineTuningJobRow, artifacts: Ar
     )
 
 
-def write_spec(work: Path, order: Order, base: BaseModel, *, max_rank: int) -> Path:
+def write_spec(work: Path, order: Order, base: ServedBaseModel, *, max_rank: int) -> Path:
     """Write the rendered rows and the trainer's spec into `work`; it blocks, so call it in a thread.
 
     Raises:

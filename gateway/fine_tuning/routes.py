@@ -4,10 +4,16 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 
-from gateway.auth import CurrentState, Manager, Reading, Writing
 from gateway.fine_tuning.dataset import TrainingFiles
-from gateway.fine_tuning.schemas import CheckpointList, EventList, JobList, JobRequest, JobShown
+from gateway.fine_tuning.schemas import (
+    FineTuningJob,
+    FineTuningJobCheckpointList,
+    FineTuningJobCreate,
+    FineTuningJobEventList,
+    FineTuningJobList,
+)
 from gateway.fine_tuning.service import FineTuningService
+from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
 
 __all__ = ["router"]
 
@@ -16,15 +22,15 @@ router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["fine-tuning"])
 _METADATA = re.compile(r"metadata\[(.+)\]")
 
 
-def _for_writing(session: Writing, principal: Manager) -> FineTuningService:
+def _for_writing(session: WriteSession, principal: ManageKey) -> FineTuningService:
     return FineTuningService(session, principal)
 
 
-def _for_reading(session: Reading, principal: Manager) -> FineTuningService:
+def _for_reading(session: ReadSession, principal: ManageKey) -> FineTuningService:
     return FineTuningService(session, principal)
 
 
-def _training_files(session: Reading, principal: Manager, state: CurrentState) -> TrainingFiles:
+def _training_files(session: ReadSession, principal: ManageKey, state: CurrentState) -> TrainingFiles:
     return TrainingFiles(session, principal.tenant, state.artifacts)
 
 
@@ -44,34 +50,36 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 @router.post("")
-async def create_job(request: JobRequest, jobs: Jobs, files: Files, state: CurrentState) -> JobShown:
+async def create_job(request: FineTuningJobCreate, jobs: Jobs, files: Files, state: CurrentState) -> FineTuningJob:
     return await jobs.create(request, files, state.base_model)
 
 
 @router.get("")
-async def list_jobs(jobs: SeenJobs, metadata: Metadata, after: str | None = None, limit: Limit = 20) -> JobList:
+async def list_jobs(
+    jobs: SeenJobs, metadata: Metadata, after: str | None = None, limit: Limit = 20
+) -> FineTuningJobList:
     return await jobs.list(after=after, limit=limit, metadata=metadata)
 
 
 @router.get("/{fine_tuning_job_id}")
-async def retrieve_job(fine_tuning_job_id: str, jobs: SeenJobs) -> JobShown:
+async def retrieve_job(fine_tuning_job_id: str, jobs: SeenJobs) -> FineTuningJob:
     return await jobs.get(fine_tuning_job_id)
 
 
 @router.post("/{fine_tuning_job_id}/cancel")
-async def cancel_job(fine_tuning_job_id: str, jobs: Jobs) -> JobShown:
+async def cancel_job(fine_tuning_job_id: str, jobs: Jobs) -> FineTuningJob:
     return await jobs.cancel(fine_tuning_job_id)
 
 
 @router.get("/{fine_tuning_job_id}/events")
 async def list_events(
     fine_tuning_job_id: str, jobs: SeenJobs, after: str | None = None, limit: Limit = 20
-) -> EventList:
+) -> FineTuningJobEventList:
     return await jobs.events(fine_tuning_job_id, after=after, limit=limit)
 
 
 @router.get("/{fine_tuning_job_id}/checkpoints")
 async def list_checkpoints(
     fine_tuning_job_id: str, jobs: SeenJobs, after: str | None = None, limit: Limit = 10
-) -> CheckpointList:
+) -> FineTuningJobCheckpointList:
     return await jobs.checkpoints(fine_tuning_job_id, after=after, limit=limit)

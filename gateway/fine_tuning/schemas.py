@@ -5,17 +5,17 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 __all__ = [
-    "CheckpointList",
-    "CheckpointShown",
-    "EventList",
-    "EventShown",
+    "BraidOptions",
+    "FineTuningJob",
+    "FineTuningJobCheckpoint",
+    "FineTuningJobCheckpointList",
+    "FineTuningJobCreate",
+    "FineTuningJobEvent",
+    "FineTuningJobEventList",
+    "FineTuningJobList",
+    "FineTuningMethod",
+    "FineTuningMethodCreate",
     "Hyperparameters",
-    "JobBraid",
-    "JobList",
-    "JobRequest",
-    "JobShown",
-    "Method",
-    "MethodShown",
 ]
 
 Metadata = Annotated[
@@ -33,16 +33,16 @@ class Hyperparameters(BaseModel):
     learning_rate_multiplier: Auto | Annotated[float, Field(strict=True, gt=0, le=100, allow_inf_nan=False)] = "auto"
 
 
-class Supervised(BaseModel):
+class SupervisedMethodCreate(BaseModel):
     hyperparameters: Hyperparameters | None = None
 
 
-class Method(BaseModel):
+class FineTuningMethodCreate(BaseModel):
     type: Literal["supervised", "dpo", "reinforcement"]
-    supervised: Supervised | None = None
+    supervised: SupervisedMethodCreate | None = None
 
 
-class JobBraid(BaseModel):
+class BraidOptions(BaseModel):
     """`prompt` is the `name@version` that the rows are rendered with: take the one that the release will have."""
 
     model_config = ConfigDict(extra="forbid")
@@ -50,7 +50,7 @@ class JobBraid(BaseModel):
     prompt: str | None = None
 
 
-class JobRequest(BaseModel):
+class FineTuningJobCreate(BaseModel):
     """A request for a job. `hyperparameters` at the top is OpenAI's old place for them."""
 
     model: str
@@ -58,11 +58,11 @@ class JobRequest(BaseModel):
     validation_file: str | None = None
     suffix: Annotated[str, StringConstraints(min_length=1, max_length=64)] | None = None
     seed: Annotated[int, Field(strict=True, ge=0, le=2_147_483_647)] | None = None
-    method: Method | None = None
+    method: FineTuningMethodCreate | None = None
     hyperparameters: Hyperparameters | None = None
     metadata: Metadata | None = None
     integrations: list[dict[str, Any]] | None = None
-    braid: JobBraid | None = None
+    braid: BraidOptions | None = None
 
 
 class JobError(BaseModel):
@@ -71,16 +71,16 @@ class JobError(BaseModel):
     param: str | None
 
 
-class SupervisedShown(BaseModel):
+class SupervisedMethod(BaseModel):
     hyperparameters: dict[str, Any]
 
 
-class MethodShown(BaseModel):
+class FineTuningMethod(BaseModel):
     type: Literal["supervised"] = "supervised"
-    supervised: SupervisedShown
+    supervised: SupervisedMethod
 
 
-class JobShown(BaseModel):
+class FineTuningJob(BaseModel):
     object: Literal["fine_tuning.job"] = "fine_tuning.job"
     id: str
     created_at: int
@@ -97,20 +97,20 @@ class JobShown(BaseModel):
     seed: int
     suffix: str | None
     hyperparameters: dict[str, Any]
-    method: MethodShown
+    method: FineTuningMethod
     metadata: dict[str, str]
     integrations: list[dict[str, Any]]
     error: JobError | None
-    braid: JobBraid
+    braid: BraidOptions
 
 
-class JobList(BaseModel):
+class FineTuningJobList(BaseModel):
     object: Literal["list"] = "list"
-    data: list[JobShown]
+    data: list[FineTuningJob]
     has_more: bool
 
 
-class EventShown(BaseModel):
+class FineTuningJobEvent(BaseModel):
     object: Literal["fine_tuning.job.event"] = "fine_tuning.job.event"
     id: str
     created_at: int
@@ -120,13 +120,13 @@ class EventShown(BaseModel):
     data: dict[str, Any]
 
 
-class EventList(BaseModel):
+class FineTuningJobEventList(BaseModel):
     object: Literal["list"] = "list"
-    data: list[EventShown]
+    data: list[FineTuningJobEvent]
     has_more: bool
 
 
-class CheckpointShown(BaseModel):
+class FineTuningJobCheckpoint(BaseModel):
     object: Literal["fine_tuning.job.checkpoint"] = "fine_tuning.job.checkpoint"
     id: str
     created_at: int
@@ -136,9 +136,9 @@ class CheckpointShown(BaseModel):
     metrics: dict[str, float]
 
 
-class CheckpointList(BaseModel):
+class FineTuningJobCheckpointList(BaseModel):
     object: Literal["list"] = "list"
-    data: list[CheckpointShown]
+    data: list[FineTuningJobCheckpoint]
     first_id: str | None
     last_id: str | None
     has_more: bool

@@ -20,18 +20,18 @@ from gateway.fine_tuning.repository import (
     having_metadata,
 )
 from gateway.fine_tuning.schemas import (
-    CheckpointList,
-    CheckpointShown,
-    EventList,
-    EventShown,
+    BraidOptions,
+    FineTuningJob,
+    FineTuningJobCheckpoint,
+    FineTuningJobCheckpointList,
+    FineTuningJobCreate,
+    FineTuningJobEvent,
+    FineTuningJobEventList,
+    FineTuningJobList,
+    FineTuningMethod,
     Hyperparameters,
-    JobBraid,
     JobError,
-    JobList,
-    JobRequest,
-    JobShown,
-    MethodShown,
-    SupervisedShown,
+    SupervisedMethod,
 )
 from gateway.fine_tuning.tables import CheckpointRow, EventRow, FineTuningJobRow
 from gateway.ids import new_id
@@ -50,7 +50,7 @@ class FineTuningService:
         self._organization = principal.tenant_name
         self._jobs = FineTuningJobRepository(session, principal.tenant)
 
-    async def create(self, request: JobRequest, files: TrainingFiles, base: str) -> JobShown:
+    async def create(self, request: FineTuningJobCreate, files: TrainingFiles, base: str) -> FineTuningJob:
         """Check the request and its files, and queue the job; `base` is the base model's name.
 
         Raises:
@@ -92,14 +92,14 @@ class FineTuningService:
         self._note_creation(row, rows)
         return self._show(row)
 
-    async def list(self, *, after: str | None, limit: int, metadata: Mapping[str, str] | None) -> JobList:
+    async def list(self, *, after: str | None, limit: int, metadata: Mapping[str, str] | None) -> FineTuningJobList:
         page = await self._jobs.page(*having_metadata(metadata), after=after, limit=limit)
-        return JobList(data=[self._show(row) for row in page.rows], has_more=page.has_more)
+        return FineTuningJobList(data=[self._show(row) for row in page.rows], has_more=page.has_more)
 
-    async def get(self, id: str) -> JobShown:
+    async def get(self, id: str) -> FineTuningJob:
         return self._show(await self._jobs.get(id, param="fine_tuning_job_id"))
 
-    async def cancel(self, id: str) -> JobShown:
+    async def cancel(self, id: str) -> FineTuningJob:
         """Cancel a job that hasn't ended; a running trainer is stopped within seconds after that.
 
         Raises:
@@ -115,19 +115,19 @@ class FineTuningService:
         note(self._session, self._tenant, id, "The job was cancelled.")
         return self._show(row)
 
-    async def events(self, id: str, *, after: str | None, limit: int) -> EventList:
+    async def events(self, id: str, *, after: str | None, limit: int) -> FineTuningJobEventList:
         await self._jobs.get(id, param="fine_tuning_job_id")
         events = EventRepository(self._session, self._tenant)
         page = await events.page(EventRow.fine_tuning_job_id == id, after=after, limit=limit)
-        return EventList(data=[_show_event(row) for row in page.rows], has_more=page.has_more)
+        return FineTuningJobEventList(data=[_show_event(row) for row in page.rows], has_more=page.has_more)
 
-    async def checkpoints(self, id: str, *, after: str | None, limit: int) -> CheckpointList:
+    async def checkpoints(self, id: str, *, after: str | None, limit: int) -> FineTuningJobCheckpointList:
         await self._jobs.get(id, param="fine_tuning_job_id")
         checkpoints = CheckpointRepository(self._session, self._tenant)
         page = await checkpoints.page(CheckpointRow.fine_tuning_job_id == id, after=after, limit=limit)
         shown = [_show_checkpoint(row) for row in page.rows]
         ends = (shown[0].id, shown[-1].id) if shown else (None, None)
-        return CheckpointList(data=shown, first_id=ends[0], last_id=ends[1], has_more=page.has_more)
+        return FineTuningJobCheckpointList(data=shown, first_id=ends[0], last_id=ends[1], has_more=page.has_more)
 
     def _note_creation(self, row: FineTuningJobRow, rows: int) -> None:
         note(self._session, self._tenant, row.id, f"Created fine-tuning job: {row.id}")
@@ -140,8 +140,8 @@ class FineTuningService:
             note(self._session, self._tenant, row.id, few, level="warn")
         note(self._session, self._tenant, row.id, "Files validated, moving job to queued state")
 
-    def _show(self, row: FineTuningJobRow) -> JobShown:
-        return JobShown(
+    def _show(self, row: FineTuningJobRow) -> FineTuningJob:
+        return FineTuningJob(
             id=row.id,
             created_at=row.created_at,
             finished_at=row.finished_at,
@@ -157,15 +157,15 @@ class FineTuningService:
             seed=row.seed,
             suffix=row.suffix,
             hyperparameters=row.hyperparameters,
-            method=MethodShown(supervised=SupervisedShown(hyperparameters=row.hyperparameters)),
+            method=FineTuningMethod(supervised=SupervisedMethod(hyperparameters=row.hyperparameters)),
             metadata=row.meta,
             integrations=[],
             error=None if row.error is None else JobError(**row.error),
-            braid=JobBraid(**row.braid),
+            braid=BraidOptions(**row.braid),
         )
 
 
-def _supported(request: JobRequest, base: str) -> Hyperparameters:
+def _supported(request: FineTuningJobCreate, base: str) -> Hyperparameters:
     """Return the hyperparameters that were asked for, or raise `BadRequest` for what can't be done here."""
     if not base:
         raise Unavailable("No engine has told which base model it serves. Try again when GET /readyz says 200.")
@@ -207,14 +207,14 @@ def _chosen(asked: Hyperparameters, rows: int) -> dict[str, int | float | str]:
     }
 
 
-def _show_event(row: EventRow) -> EventShown:
-    return EventShown(
+def _show_event(row: EventRow) -> FineTuningJobEvent:
+    return FineTuningJobEvent(
         id=row.id, created_at=row.created_at, level=row.level, type=row.kind, message=row.message, data=row.data
     )
 
 
-def _show_checkpoint(row: CheckpointRow) -> CheckpointShown:
-    return CheckpointShown(
+def _show_checkpoint(row: CheckpointRow) -> FineTuningJobCheckpoint:
+    return FineTuningJobCheckpoint(
         id=row.id,
         created_at=row.created_at,
         fine_tuning_job_id=row.fine_tuning_job_id,

@@ -24,7 +24,7 @@ from gateway.fine_tuning.order import Order, read_order, write_spec
 from gateway.fine_tuning.repository import ENDED, CheckpointRepository, FineTuningJobRepository
 from gateway.fine_tuning.tables import CheckpointRow, FineTuningJobRow
 from gateway.ids import new_id
-from gateway.jobs import Claim, JobCancelled, JobFailed, Outcome
+from gateway.jobs import Claim, JobCancelled, JobFailed, Outcome, failpoint
 from training.manifest import read_manifest
 
 __all__ = ["TrainHandler"]
@@ -69,13 +69,13 @@ class TrainHandler:
             if "kept" not in claim.state:
                 kept = await self._make(claim, order)
                 await claim.save({"kept": msgspec.to_builtins(kept)})
-            claim.reached("kept")
+            failpoint("kept")
             kept = msgspec.convert(claim.state["kept"], Kept)
             adapter = await self._name(claim, order, kept)
-            claim.reached("named")
+            failpoint("named")
             if adapter.status != "ready":
                 await unless_cancelled(claim, self._admission.prove(adapter))
-            claim.reached("proven")
+            failpoint("proven")
             await self._finish(claim, adapter.id, kept)
         except AdapterRefused as refused:
             raise JobFailed("adapter_refused", f"The trained adapter was refused. {refused.message}") from refused
@@ -119,17 +119,17 @@ class TrainHandler:
             journal = Journal(claim)
             await unless_cancelled(claim, self._train(claim, spec, work / "adapter", journal))
             await journal.flush()
-            claim.reached("trained")
+            failpoint("trained")
             return await self._keep(work / "adapter", journal)
         finally:
             await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
 
     async def _train(self, claim: Claim, spec: Path, out: Path, journal: Journal) -> None:
         async with self._trainer.train(spec, out) as run:
-            claim.reached("started")
+            failpoint("started")
             while event := await run.next_event():
                 await journal.take(event)
-                claim.reached("event")
+                failpoint("event")
             await run.check()
         if not out.is_dir():
             raise TrainerDied("The trainer said that it succeeded, and left no adapter.")

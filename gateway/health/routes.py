@@ -1,8 +1,8 @@
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
-from gateway.auth import CurrentState
-from gateway.health.readiness import readiness
+from gateway.health.readiness import check_readiness
+from gateway.web.dependencies import CurrentState
 
 __all__ = ["router"]
 
@@ -18,7 +18,7 @@ async def healthz() -> dict[str, str]:
 @router.get("/readyz")
 async def readyz(state: CurrentState) -> JSONResponse:
     """Return 200 when every part is ready, else 503 with the reason of each that isn't."""
-    parts = await readiness(state)
+    parts = await check_readiness(state.database, state.retriever, state.pool, state.drain)
     ready = all(part.ready for part in parts.values())
     shown = {name: "ok" if part.ready else part.reason for name, part in parts.items()}
     return JSONResponse({"ready": ready, "parts": shown}, 200 if ready else 503)

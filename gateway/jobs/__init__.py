@@ -2,6 +2,7 @@
 
 from gateway.jobs.claim import Claim
 from gateway.jobs.errors import JobCancelled, JobDelayed, JobFailed, LeaseLost
+from gateway.jobs.failpoints import failpoint
 from gateway.jobs.outcome import Handler, Outcome
 from gateway.jobs.queue import cancel, enqueue, wait_for
 from gateway.jobs.tables import JobRow
@@ -19,5 +20,6 @@ __all__ = [
     "Worker",
     "cancel",
     "enqueue",
+    "failpoint",
     "wait_for",
 ]

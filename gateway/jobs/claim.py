@@ -10,7 +10,6 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Database
-from gateway.jobs.crash import crash_point
 from gateway.jobs.errors import LeaseLost
 from gateway.jobs.repository import cancel_requested, claimable, held, take
 from gateway.jobs.tables import JobRow
@@ -58,10 +57,6 @@ class Claim:
         async with self._database.begin() as session:
             await self._hold(session, state=state)
         self.state = state
-
-    def reached(self, step: str) -> None:
-        """Name a step, so that tests can kill the worker exactly here."""
-        crash_point(step)
 
     async def keep(self) -> None:
         """Renew the lease until cancelled.

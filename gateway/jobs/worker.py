@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.db import Database
 from gateway.jobs.claim import Claim, claim_next
 from gateway.jobs.errors import LeaseLost
+from gateway.jobs.failpoints import failpoint
 from gateway.jobs.outcome import Handler, Outcome, outcome_of
 
 __all__ = ["Worker"]
@@ -119,11 +120,11 @@ class Worker:
 
     async def _work(self, claim: Claim) -> None:
         try:
-            claim.reached("claimed")
+            failpoint("claimed")
             outcome = await self._attempt(claim)
-            claim.reached("done")
+            failpoint("done")
             await self._end(claim, outcome)
-            claim.reached("ended")
+            failpoint("ended")
         except asyncio.CancelledError:
             await self._give_back(claim)
         except LeaseLost as error:

@@ -2,10 +2,10 @@ from typing import Literal
 
 from pydantic import BaseModel
 
-__all__ = ["ModelDeleted", "ModelList", "ModelShown"]
+__all__ = ["Model", "ModelDeleted", "ModelList"]
 
 
-class ModelShown(BaseModel):
+class Model(BaseModel):
     id: str
     object: Literal["model"] = "model"
     created: int
@@ -14,7 +14,7 @@ class ModelShown(BaseModel):
 
 class ModelList(BaseModel):
     object: Literal["list"] = "list"
-    data: list[ModelShown]
+    data: list[Model]
 
 
 class ModelDeleted(BaseModel):

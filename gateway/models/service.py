@@ -2,34 +2,34 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.adapters.repository import AdapterRepository
-from gateway.assistants.repository import AssistantRepository
-from gateway.errors import NotFound
-from gateway.models.schemas import ModelShown
+from gateway.adapters.service import find_ready, list_ready, withdraw
+from gateway.assistants.service import list_assistants, list_users
+from gateway.errors import Conflict, Denied, NotFound
+from gateway.models.schemas import Model
 from gateway.tenants.authenticator import Principal
 
 __all__ = ["ModelService"]
 
 
 class ModelService:
-    """Lists what `model` may be for one tenant. A pinned release (`support@7`) works too, and isn't listed."""
+    """Lists the names that one tenant may give in `model`; a pinned release (`support@7`) works too, unlisted."""
 
     def __init__(self, session: AsyncSession, principal: Principal, base_model: str, started: int) -> None:
         self._session = session
-        self._principal = principal
-        self._base = ModelShown(id=base_model, created=started, owned_by="braid")
+        self._tenant = principal.tenant
+        self._owner = principal.tenant_name
+        self._base = Model(id=base_model, created=started, owned_by="braid")
 
-    async def all(self) -> list[ModelShown]:
-        adapters = await AdapterRepository(self._session, self._principal.tenant).all_ready()
-        assistants = await AssistantRepository(self._session, self._principal.tenant).all()
-        owner = self._principal.tenant_name
+    async def all(self) -> list[Model]:
+        adapters = await list_ready(self._session, self._tenant)
+        assistants = await list_assistants(self._session, self._tenant)
         return [
             self._base,
-            *(ModelShown(id=row.model, created=row.created_at, owned_by=owner) for row in adapters),
-            *(ModelShown(id=row.name, created=row.created_at, owned_by=owner) for row in assistants),
+            *(Model(id=row.model, created=row.created_at, owned_by=self._owner) for row in adapters),
+            *(Model(id=row.name, created=row.created_at, owned_by=self._owner) for row in assistants),
         ]
 
-    async def get(self, id: str) -> ModelShown:
+    async def get(self, id: str) -> Model:
         for model in await self.all():
             if model.id == id:
                 return model
@@ -38,3 +38,32 @@ class ModelService:
             param="model",
             code="model_not_found",
         )
+
+    async def delete(self, id: str) -> None:
+        """Take an adapter away from clients at once; engines unload it right after.
+
+        Its bytes stay in the artifacts: an engine may have to read them until it has unloaded it, and the same bytes
+        may be another adapter's.
+
+        Raises:
+            Denied: It is the base model.
+            NotFound: The tenant has no such adapter.
+            Conflict: An assistant's current rollout needs it.
+        """
+        if id == self._base.id:
+            raise Denied(
+                f"{id!r} is the base model of everybody here and can't be deleted. Only adapters can.",
+                param="model",
+                code="model_not_deletable",
+            )
+        row = await find_ready(self._session, self._tenant, id)
+        if row is None:
+            raise NotFound(f"The model {id!r} doesn't exist.", param="model", code="model_not_found")
+        users = await list_users(self._session, self._tenant, row.model)
+        if users:
+            raise Conflict(
+                f"The rollout of {', '.join(users)} needs {id!r}. Promote a release without it there first.",
+                param="model",
+                code="adapter_in_use",
+            )
+        withdraw(row)

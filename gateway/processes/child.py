@@ -14,7 +14,7 @@ from typing import IO, Literal, Self
 import msgspec
 import structlog
 
-from gateway.processes.sessions import Session
+from gateway.processes.process_sessions import Session
 
 __all__ = ["Child", "ChildFailed", "ChildState", "Command"]
 

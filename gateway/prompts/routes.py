@@ -2,20 +2,20 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends
 
-from gateway.auth import Manager, Reading, Writing
-from gateway.prompts.schemas import PromptList, PromptRequest, PromptShown
+from gateway.prompts.schemas import Prompt, PromptCreate, PromptList
 from gateway.prompts.service import PromptService
+from gateway.web.dependencies import ManageKey, ReadSession, WriteSession
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/api/prompts", tags=["prompts"])
 
 
-def _writer(session: Writing, principal: Manager) -> PromptService:
+def _writer(session: WriteSession, principal: ManageKey) -> PromptService:
     return PromptService(session, principal.tenant)
 
 
-def _reader(session: Reading, principal: Manager) -> PromptService:
+def _reader(session: ReadSession, principal: ManageKey) -> PromptService:
     return PromptService(session, principal.tenant)
 
 
@@ -24,7 +24,7 @@ Reader = Annotated[PromptService, Depends(_reader)]
 
 
 @router.post("", status_code=201)
-async def create_prompt(request: PromptRequest, service: Writer) -> PromptShown:
+async def create_prompt(request: PromptCreate, service: Writer) -> Prompt:
     return await service.create(request)
 
 
@@ -39,6 +39,6 @@ async def list_versions(name: str, service: Reader) -> PromptList:
 
 
 @router.get("/{reference}")
-async def get_prompt(reference: str, service: Reader) -> PromptShown:
+async def get_prompt(reference: str, service: Reader) -> Prompt:
     """Return `name@version`, or the newest version of `name`."""
     return await service.get(reference)

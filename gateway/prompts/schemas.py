@@ -2,10 +2,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, StringConstraints
 
-__all__ = ["PromptList", "PromptRequest", "PromptShown", "PromptVersion"]
+__all__ = ["Prompt", "PromptCreate", "PromptList", "PromptVersion"]
 
 
-class PromptRequest(BaseModel):
+class PromptCreate(BaseModel):
     name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$")]
     template: Annotated[str, StringConstraints(min_length=1, max_length=100_000)]
 
@@ -17,7 +17,7 @@ class PromptVersion(BaseModel):
     created_at: int
 
 
-class PromptShown(PromptVersion):
+class Prompt(PromptVersion):
     template: str
 
 

@@ -8,7 +8,7 @@ import prompts
 from gateway.errors import BadRequest, NotFound
 from gateway.ids import new_id
 from gateway.prompts.repository import PromptRepository
-from gateway.prompts.schemas import PromptRequest, PromptShown, PromptVersion
+from gateway.prompts.schemas import Prompt, PromptCreate, PromptVersion
 from gateway.prompts.tables import PromptRow
 
 __all__ = ["PromptService"]
@@ -20,7 +20,7 @@ class PromptService:
     def __init__(self, session: AsyncSession, tenant: str) -> None:
         self._prompts = PromptRepository(session, tenant)
 
-    async def create(self, request: PromptRequest) -> PromptShown:
+    async def create(self, request: PromptCreate) -> Prompt:
         """Keep the next version of a prompt; a template that can't be compiled is refused with its line."""
         try:
             template = prompts.compile(request.template)
@@ -46,11 +46,11 @@ class PromptService:
             raise NotFound(f"No prompt {name!r} exists. Make one with POST /api/prompts.", param="name")
         return [_show(row) for row in rows]
 
-    async def get(self, reference: str) -> PromptShown:
+    async def get(self, reference: str) -> Prompt:
         return _show(await self._prompts.named(reference, param="name"))
 
 
-def _show(row: PromptRow) -> PromptShown:
-    return PromptShown(
+def _show(row: PromptRow) -> Prompt:
+    return Prompt(
         name=row.name, version=row.version, digest=row.digest, created_at=row.created_at, template=row.template
     )

@@ -1,0 +1,1 @@
+"""Tenants and keys as everybody reads them: tables, look-ups, and the authenticator."""

@@ -2,16 +2,16 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 
-from gateway.auth import CurrentState, Manager
-from gateway.vector_stores.document_schemas import DocumentDeleted, DocumentList, DocumentShown
+from gateway.vector_stores.document_schemas import Document, DocumentDeleted, DocumentList
 from gateway.vector_stores.documents import DocumentService
+from gateway.web.dependencies import CurrentState, ManageKey
 
 __all__ = ["router"]
 
 router = APIRouter(prefix="/api/vector_stores/{vector_store_id}/documents", tags=["documents"])
 
 
-def _service(principal: Manager, state: CurrentState) -> DocumentService:
+def _service(principal: ManageKey, state: CurrentState) -> DocumentService:
     return DocumentService(state.database, state.artifacts, principal.tenant)
 
 
@@ -28,7 +28,7 @@ _BYTES: dict[str, Any] = {"application/octet-stream": {"schema": {"type": "strin
 @router.put("/{key:path}", openapi_extra={"requestBody": {"required": True, "content": _BYTES}})
 async def put_document(
     vector_store_id: str, key: str, request: Request, documents: Documents, attributes: Given = None, wait: Wait = 0
-) -> DocumentShown:
+) -> Document:
     """Put a document's bytes under its key; the content type isn't looked at, the bytes and the file name are."""
     length = request.headers.get("content-length", "")
     size = int(length) if length.isdigit() else None
@@ -47,7 +47,7 @@ async def list_documents(
 
 
 @router.get("/{key:path}")
-async def get_document(vector_store_id: str, key: str, documents: Documents, wait: Wait = 0) -> DocumentShown:
+async def get_document(vector_store_id: str, key: str, documents: Documents, wait: Wait = 0) -> Document:
     return await documents.get(vector_store_id, key, wait)
 
 

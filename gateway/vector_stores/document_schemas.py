@@ -2,12 +2,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel
 
-from gateway.vector_stores.schemas import Problem, Status
+from gateway.vector_stores.schemas import LastError, Status
 
-__all__ = ["DocumentDeleted", "DocumentList", "DocumentShown"]
+__all__ = ["Document", "DocumentDeleted", "DocumentList"]
 
 
-class DocumentShown(BaseModel):
+class Document(BaseModel):
     """A document by the version that was put last.
 
     `epoch` is the store's epoch at which that version became visible, null until then. `live_version` is the one
@@ -26,14 +26,14 @@ class DocumentShown(BaseModel):
     chunks: int
     attributes: dict[str, Any]
     status: Status
-    error: Problem | None
+    error: LastError | None
     job: str | None
     created_at: int
 
 
 class DocumentList(BaseModel):
     object: Literal["list"] = "list"
-    data: list[DocumentShown]
+    data: list[Document]
     first_id: str | None
     last_id: str | None
     has_more: bool

@@ -12,10 +12,10 @@ from gateway.db import Database
 from gateway.errors import BadRequest, NotFound, PayloadTooLarge
 from gateway.files.upload import MAX_FILE_BYTES, limited
 from gateway.jobs import wait_for
-from gateway.vector_stores.document_schemas import DocumentDeleted, DocumentList, DocumentShown
+from gateway.vector_stores.document_schemas import Document, DocumentDeleted, DocumentList
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
 from gateway.vector_stores.schemas import ATTRIBUTES
-from gateway.vector_stores.store_files import problem_of
+from gateway.vector_stores.store_files import last_error_of
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow
 from gateway.vector_stores.versions import Content, delete_document, put_version
 
@@ -42,7 +42,7 @@ class DocumentService:
         attributes: str | None,
         length: int | None,
         wait: float,
-    ) -> DocumentShown:
+    ) -> Document:
         """Put a document's bytes; the same bytes, name and attributes again change nothing.
 
         Args:
@@ -67,7 +67,7 @@ class DocumentService:
             document, version = await put_version(session, store, key, content, attributes=values)
         return await self._after(document, version, wait)
 
-    async def get(self, store_id: str, key: str, wait: float) -> DocumentShown:
+    async def get(self, store_id: str, key: str, wait: float) -> Document:
         async with self._database.read() as session:
             document = await self._document(session, store_id, key)
             version = (await VersionRepository(session, self._tenant).newest([document]))[document.id]
@@ -103,7 +103,7 @@ class DocumentService:
             )
         return row
 
-    async def _after(self, document: DocumentRow, version: DocumentVersionRow, wait: float) -> DocumentShown:
+    async def _after(self, document: DocumentRow, version: DocumentVersionRow, wait: float) -> Document:
         if wait <= 0 or version.status != "in_progress" or version.job_id is None:
             return _show(document, version)
         await wait_for(self._database, self._tenant, version.job_id, wait)
@@ -137,8 +137,8 @@ def _attributes(text: str) -> dict[str, Any]:
         ) from None
 
 
-def _show(document: DocumentRow, version: DocumentVersionRow) -> DocumentShown:
-    return DocumentShown.model_validate(
+def _show(document: DocumentRow, version: DocumentVersionRow) -> Document:
+    return Document.model_validate(
         {
             "document_id": document.id,
             "vector_store_id": document.store_id,
@@ -152,7 +152,7 @@ def _show(document: DocumentRow, version: DocumentVersionRow) -> DocumentShown:
             "chunks": version.chunks,
             "attributes": version.attributes,
             "status": version.status,
-            "error": problem_of(version),
+            "error": last_error_of(version),
             "job": version.job_id,
             "created_at": version.created_at,
         }

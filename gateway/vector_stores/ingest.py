@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.artifacts import Artifacts
-from gateway.files.forget import forget
+from gateway.files.garbage_collection import forget
 from gateway.files.repository import FileRepository
-from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed, Outcome
+from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed, Outcome, failpoint
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreRow
 from retrieval.client import DocumentUnreadable, Retriever, RetrieverError, RetrieverUnavailable
@@ -43,18 +43,18 @@ class IngestHandler:
         if work is None:
             return
         epoch = work.store.epoch
-        claim.reached("ingest-found")
+        failpoint("ingest-found")
         try:
             await self._retriever.rollback(claim.tenant, work.store.id, epoch)
         except RetrieverUnavailable as error:
             raise JobDelayed(str(error)) from error
-        claim.reached("ingest-rolled-back")
+        failpoint("ingest-rolled-back")
         ingested = await self._write(claim, work, epoch + 1)
-        claim.reached("ingest-written")
+        failpoint("ingest-written")
         await _publish(claim, epoch, ingested)
-        claim.reached("ingest-published")
+        failpoint("ingest-published")
         await self._collect(claim, work.store.id, epoch + 1)
-        claim.reached("ingest-collected")
+        failpoint("ingest-collected")
 
     async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         version = await VersionRepository(session, claim.tenant).find(claim.subject)

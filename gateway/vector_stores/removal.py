@@ -3,9 +3,9 @@
 from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.files.forget import forget
+from gateway.files.garbage_collection import forget
 from gateway.files.repository import FileRepository
-from gateway.jobs import Claim, JobDelayed, Outcome
+from gateway.jobs import Claim, JobDelayed, Outcome, failpoint
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
 from gateway.vector_stores.tables import DocumentRow
 from retrieval.client import Retriever, RetrieverUnavailable
@@ -25,10 +25,10 @@ class RemoveHandler:
             await self._retriever.remove_document(claim.tenant, claim.payload["store"], document)
         except RetrieverUnavailable as error:
             raise JobDelayed(str(error)) from error
-        claim.reached("remove-points")
+        failpoint("remove-points")
         async with claim.begin() as session:
             await _erase(session, claim.tenant, DocumentRow.id == document)
-        claim.reached("remove-rows")
+        failpoint("remove-rows")
 
     async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         """The document stays hidden, and its id excluded from searches, which is all that was promised."""
@@ -46,11 +46,11 @@ class DropHandler:
             await self._retriever.drop_store(claim.tenant, store)
         except RetrieverUnavailable as error:
             raise JobDelayed(str(error)) from error
-        claim.reached("drop-points")
+        failpoint("drop-points")
         async with claim.begin() as session:
             await _erase(session, claim.tenant, DocumentRow.store_id == store)
             await StoreRepository(session, claim.tenant).erase(store)
-        claim.reached("drop-rows")
+        failpoint("drop-rows")
 
     async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         """The store stays hidden."""

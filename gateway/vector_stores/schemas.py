@@ -15,26 +15,26 @@ from pydantic import (
 __all__ = [
     "ATTRIBUTES",
     "Attributes",
-    "ChunkingRequest",
+    "ChunkingStrategy",
     "ExpiresAfter",
     "FileCounts",
-    "Problem",
-    "SearchItem",
-    "SearchPage",
-    "SearchRequest",
-    "StaticChunking",
-    "StaticSizes",
+    "LastError",
+    "StaticChunkingSizes",
+    "StaticChunkingStrategy",
     "Status",
-    "StoreDeleted",
-    "StoreFileDeleted",
-    "StoreFileList",
-    "StoreFileRequest",
-    "StoreFileShown",
-    "StoreList",
-    "StoreModify",
-    "StoreRequest",
-    "StoreShown",
     "TextContent",
+    "VectorStore",
+    "VectorStoreCreate",
+    "VectorStoreDeleted",
+    "VectorStoreFile",
+    "VectorStoreFileCreate",
+    "VectorStoreFileDeleted",
+    "VectorStoreFileList",
+    "VectorStoreList",
+    "VectorStoreSearch",
+    "VectorStoreSearchResult",
+    "VectorStoreSearchResultsPage",
+    "VectorStoreUpdate",
 ]
 
 Key64 = Annotated[str, StringConstraints(max_length=64)]
@@ -56,41 +56,41 @@ class ExpiresAfter(_Strict):
     days: Annotated[int, Field(ge=1, le=365)]
 
 
-class StaticSizes(_Strict):
+class StaticChunkingSizes(_Strict):
     max_chunk_size_tokens: Annotated[int, Field(ge=100, le=4096)]
     chunk_overlap_tokens: Annotated[int, Field(ge=0)]
 
     @model_validator(mode="after")
-    def _half(self) -> "StaticSizes":
+    def _half(self) -> "StaticChunkingSizes":
         if self.chunk_overlap_tokens * 2 > self.max_chunk_size_tokens:
             raise ValueError("chunk_overlap_tokens must not be more than half of max_chunk_size_tokens")
         return self
 
 
-class AutoChunking(_Strict):
+class AutoChunkingStrategy(_Strict):
     type: Literal["auto"]
 
 
-class StaticChunking(_Strict):
+class StaticChunkingStrategy(_Strict):
     type: Literal["static"] = "static"
-    static: StaticSizes
+    static: StaticChunkingSizes
 
 
-ChunkingRequest = Annotated[AutoChunking | StaticChunking, Field(discriminator="type")]
+ChunkingStrategy = Annotated[AutoChunkingStrategy | StaticChunkingStrategy, Field(discriminator="type")]
 
 
-class StoreRequest(_Strict):
+class VectorStoreCreate(_Strict):
     """`chunking_strategy` holds for every file of the store that gives none of its own."""
 
     name: Name | None = None
     description: Annotated[str, StringConstraints(max_length=4096)] | None = None
     file_ids: Annotated[list[str], Field(max_length=500)] | None = None
     expires_after: ExpiresAfter | None = None
-    chunking_strategy: ChunkingRequest | None = None
+    chunking_strategy: ChunkingStrategy | None = None
     metadata: Metadata | None = None
 
 
-class StoreModify(_Strict):
+class VectorStoreUpdate(_Strict):
     name: Name | None = None
     expires_after: ExpiresAfter | None = None
     metadata: Metadata | None = None
@@ -104,7 +104,7 @@ class FileCounts(BaseModel):
     total: int = 0
 
 
-class StoreShown(BaseModel):
+class VectorStore(BaseModel):
     """OpenAI's vector store object."""
 
     id: str
@@ -121,34 +121,34 @@ class StoreShown(BaseModel):
     metadata: dict[str, Any]
 
 
-class StoreList(BaseModel):
+class VectorStoreList(BaseModel):
     object: Literal["list"] = "list"
-    data: list[StoreShown]
+    data: list[VectorStore]
     first_id: str | None
     last_id: str | None
     has_more: bool
 
 
-class StoreDeleted(BaseModel):
+class VectorStoreDeleted(BaseModel):
     id: str
     object: Literal["vector_store.deleted"] = "vector_store.deleted"
     deleted: bool = True
 
 
-class StoreFileRequest(_Strict):
+class VectorStoreFileCreate(_Strict):
     file_id: str
     attributes: Attributes | None = None
-    chunking_strategy: ChunkingRequest | None = None
+    chunking_strategy: ChunkingStrategy | None = None
 
 
-class Problem(BaseModel):
+class LastError(BaseModel):
     """Why a file isn't in the store: `server_error`, `unsupported_file` or `invalid_file`."""
 
     code: str
     message: str
 
 
-class StoreFileShown(BaseModel):
+class VectorStoreFile(BaseModel):
     """OpenAI's vector store file; `id` is the file's."""
 
     id: str
@@ -157,20 +157,20 @@ class StoreFileShown(BaseModel):
     vector_store_id: str
     usage_bytes: int
     status: Status
-    last_error: Problem | None
+    last_error: LastError | None
     attributes: dict[str, Any]
-    chunking_strategy: StaticChunking
+    chunking_strategy: StaticChunkingStrategy
 
 
-class StoreFileList(BaseModel):
+class VectorStoreFileList(BaseModel):
     object: Literal["list"] = "list"
-    data: list[StoreFileShown]
+    data: list[VectorStoreFile]
     first_id: str | None
     last_id: str | None
     has_more: bool
 
 
-class StoreFileDeleted(BaseModel):
+class VectorStoreFileDeleted(BaseModel):
     id: str
     object: Literal["vector_store.file.deleted"] = "vector_store.file.deleted"
     deleted: bool = True
@@ -186,7 +186,7 @@ class RankingOptions(_Strict):
 Query = Annotated[str, StringConstraints(min_length=1, max_length=32_768)]
 
 
-class SearchRequest(_Strict):
+class VectorStoreSearch(_Strict):
     """`rewrite_query` changes nothing yet: `search_query` in the answer says what was asked."""
 
     query: Query | Annotated[list[Query], Field(min_length=1, max_length=8)]
@@ -201,7 +201,7 @@ class TextContent(BaseModel):
     text: str
 
 
-class SearchItem(BaseModel):
+class VectorStoreSearchResult(BaseModel):
     file_id: str
     filename: str
     score: float
@@ -209,9 +209,9 @@ class SearchItem(BaseModel):
     content: list[TextContent]
 
 
-class SearchPage(BaseModel):
+class VectorStoreSearchResultsPage(BaseModel):
     object: Literal["vector_store.search_results.page"] = "vector_store.search_results.page"
     search_query: list[str]
-    data: list[SearchItem]
+    data: list[VectorStoreSearchResult]
     has_more: bool = False
     next_page: None = None

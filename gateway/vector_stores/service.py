@@ -11,30 +11,30 @@ from gateway.jobs import enqueue
 from gateway.vector_stores.chunking import AUTO, Chunking
 from gateway.vector_stores.repository import StoreRepository
 from gateway.vector_stores.schemas import (
-    ChunkingRequest,
+    ChunkingStrategy,
     ExpiresAfter,
     FileCounts,
-    StaticChunking,
-    StoreDeleted,
-    StoreList,
-    StoreModify,
-    StoreRequest,
-    StoreShown,
+    StaticChunkingStrategy,
+    VectorStore,
+    VectorStoreCreate,
+    VectorStoreDeleted,
+    VectorStoreList,
+    VectorStoreUpdate,
 )
 from gateway.vector_stores.search import expires_at
 from gateway.vector_stores.tables import StoreRow
 from gateway.vector_stores.versions import DROP, Content, lane_of, put_version
 
-__all__ = ["StoreService", "sizes_of"]
+__all__ = ["VectorStoreService", "sizes_of"]
 
 
-class StoreService:
+class VectorStoreService:
     def __init__(self, session: AsyncSession, tenant: str) -> None:
         self._session = session
         self._tenant = tenant
         self._stores = StoreRepository(session, tenant)
 
-    async def create(self, request: StoreRequest) -> StoreShown:
+    async def create(self, request: VectorStoreCreate) -> VectorStore:
         now = int(time.time())
         sizes = sizes_of(request.chunking_strategy) or AUTO
         row = StoreRow(
@@ -58,20 +58,20 @@ class StoreService:
             await put_version(self._session, row, file.id, content)
         return await self._shown(row)
 
-    async def list(self, *, limit: int, order: str, after: str | None, before: str | None) -> StoreList:
+    async def list(self, *, limit: int, order: str, after: str | None, before: str | None) -> VectorStoreList:
         page = await self._stores.page(limit=limit, order=order, after=after, before=before)
         counts = await self._stores.counts([row.id for row in page.rows])
-        return StoreList(
+        return VectorStoreList(
             data=[_show(row, counts[row.id]) for row in page.rows],
             first_id=page.rows[0].id if page.rows else None,
             last_id=page.rows[-1].id if page.rows else None,
             has_more=page.has_more,
         )
 
-    async def get(self, id: str) -> StoreShown:
+    async def get(self, id: str) -> VectorStore:
         return await self._shown(await self._stores.get(id, param="vector_store_id"))
 
-    async def modify(self, id: str, request: StoreModify) -> StoreShown:
+    async def modify(self, id: str, request: VectorStoreUpdate) -> VectorStore:
         """Change what the request names; null clears it. A store that is used again after it expired starts anew."""
         row = await self._stores.get(id, param="vector_store_id")
         given = request.model_fields_set
@@ -84,31 +84,31 @@ class StoreService:
         row.last_active_at = int(time.time())
         return await self._shown(row)
 
-    async def delete(self, id: str) -> StoreDeleted:
+    async def delete(self, id: str) -> VectorStoreDeleted:
         """Hide a store at once, and have it removed."""
         row = await self._stores.get(id, param="vector_store_id")
         row.deleted_at = int(time.time())
         await enqueue(self._session, self._tenant, kind=DROP, lane=lane_of(id), subject=id, payload={"store": id})
-        return StoreDeleted(id=id)
+        return VectorStoreDeleted(id=id)
 
-    async def _shown(self, row: StoreRow) -> StoreShown:
+    async def _shown(self, row: StoreRow) -> VectorStore:
         return _show(row, (await self._stores.counts([row.id]))[row.id])
 
 
-def sizes_of(request: ChunkingRequest | None) -> Chunking | None:
+def sizes_of(request: ChunkingStrategy | None) -> Chunking | None:
     """The sizes that a request asks for; None where it leaves them to the store."""
     if request is None:
         return None
-    if not isinstance(request, StaticChunking):
+    if not isinstance(request, StaticChunkingStrategy):
         return AUTO
     return Chunking(request.static.max_chunk_size_tokens, request.static.chunk_overlap_tokens)
 
 
-def _show(row: StoreRow, counts: Mapping[str, tuple[int, int]]) -> StoreShown:
+def _show(row: StoreRow, counts: Mapping[str, tuple[int, int]]) -> VectorStore:
     numbers = {status: number for status, (number, _) in counts.items()}
     end = expires_at(row)
     status = "in_progress" if numbers.get("in_progress") else "completed"
-    return StoreShown(
+    return VectorStore(
         id=row.id,
         created_at=row.created_at,
         name=row.name,

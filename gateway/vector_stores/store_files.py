@@ -6,22 +6,22 @@ from gateway.errors import NotFound
 from gateway.files.repository import FileRepository
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
 from gateway.vector_stores.schemas import (
-    Problem,
-    StaticChunking,
-    StaticSizes,
-    StoreFileDeleted,
-    StoreFileList,
-    StoreFileRequest,
-    StoreFileShown,
+    LastError,
+    StaticChunkingSizes,
+    StaticChunkingStrategy,
+    VectorStoreFile,
+    VectorStoreFileCreate,
+    VectorStoreFileDeleted,
+    VectorStoreFileList,
 )
 from gateway.vector_stores.service import sizes_of
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow
 from gateway.vector_stores.versions import Content, delete_document, put_version
 
-__all__ = ["StoreFileService", "problem_of"]
+__all__ = ["VectorStoreFileService", "last_error_of"]
 
 
-class StoreFileService:
+class VectorStoreFileService:
     """A file's id in a store is the file's own; a document that was put under a key goes by its last version's file."""
 
     def __init__(self, session: AsyncSession, tenant: str) -> None:
@@ -31,7 +31,7 @@ class StoreFileService:
         self._documents = DocumentRepository(session, tenant)
         self._versions = VersionRepository(session, tenant)
 
-    async def add(self, store_id: str, request: StoreFileRequest) -> StoreFileShown:
+    async def add(self, store_id: str, request: VectorStoreFileCreate) -> VectorStoreFile:
         store = await self._stores.get(store_id, param="vector_store_id")
         file = await FileRepository(self._session, self._tenant).get(request.file_id, param="file_id")
         document, version = await put_version(
@@ -46,7 +46,7 @@ class StoreFileService:
 
     async def list(
         self, store_id: str, *, limit: int, order: str, after: str | None, before: str | None, status: str | None
-    ) -> StoreFileList:
+    ) -> VectorStoreFileList:
         await self._stores.get(store_id, param="vector_store_id")
         where = [DocumentRow.store_id == store_id]
         if status is not None:
@@ -55,21 +55,21 @@ class StoreFileService:
         page = await self._documents.page(*where, limit=limit, order=order, after=cursors[0], before=cursors[1])
         newest = await self._versions.newest(page.rows)
         data = [_show(row, newest[row.id]) for row in page.rows]
-        return StoreFileList(
+        return VectorStoreFileList(
             data=data,
             first_id=data[0].id if data else None,
             last_id=data[-1].id if data else None,
             has_more=page.has_more,
         )
 
-    async def get(self, store_id: str, file_id: str) -> StoreFileShown:
+    async def get(self, store_id: str, file_id: str) -> VectorStoreFile:
         document = await self._document(store_id, file_id)
         return _show(document, (await self._versions.newest([document]))[document.id])
 
-    async def delete(self, store_id: str, file_id: str) -> StoreFileDeleted:
+    async def delete(self, store_id: str, file_id: str) -> VectorStoreFileDeleted:
         """Take a file out of the store; the file itself stays."""
         await delete_document(self._session, await self._document(store_id, file_id))
-        return StoreFileDeleted(id=file_id)
+        return VectorStoreFileDeleted(id=file_id)
 
     async def _document(self, store_id: str, file_id: str) -> DocumentRow:
         await self._stores.get(store_id, param="vector_store_id")
@@ -82,26 +82,26 @@ class StoreFileService:
         return row
 
 
-def problem_of(version: DocumentVersionRow) -> Problem | None:
+def last_error_of(version: DocumentVersionRow) -> LastError | None:
     """Why a version isn't readable, in OpenAI's words."""
     if version.error_code is None:
         return None
-    return Problem(code=version.error_code, message=version.error_message or "")
+    return LastError(code=version.error_code, message=version.error_message or "")
 
 
-def _show(document: DocumentRow, version: DocumentVersionRow) -> StoreFileShown:
-    sizes = StaticSizes.model_construct(
+def _show(document: DocumentRow, version: DocumentVersionRow) -> VectorStoreFile:
+    sizes = StaticChunkingSizes.model_construct(
         max_chunk_size_tokens=version.max_chunk_tokens, chunk_overlap_tokens=version.overlap_tokens
     )
-    return StoreFileShown.model_validate(
+    return VectorStoreFile.model_validate(
         {
             "id": version.file_id,
             "created_at": document.created_at,
             "vector_store_id": document.store_id,
             "usage_bytes": document.usage_bytes,
             "status": version.status,
-            "last_error": problem_of(version),
+            "last_error": last_error_of(version),
             "attributes": version.attributes,
-            "chunking_strategy": StaticChunking(static=sizes),
+            "chunking_strategy": StaticChunkingStrategy(static=sizes),
         }
     )

@@ -1,7 +1,12 @@
 """OpenAI's search in one vector store."""
 
 from gateway.db import Database
-from gateway.vector_stores.schemas import SearchItem, SearchPage, SearchRequest, TextContent
+from gateway.vector_stores.schemas import (
+    TextContent,
+    VectorStoreSearch,
+    VectorStoreSearchResult,
+    VectorStoreSearchResultsPage,
+)
 from gateway.vector_stores.search import epochs_of, search, touch
 from retrieval.client import Retriever
 
@@ -14,7 +19,7 @@ class StoreSearch:
         self._retriever = retriever
         self._tenant = tenant
 
-    async def search(self, store_id: str, request: SearchRequest) -> SearchPage:
+    async def search(self, store_id: str, request: VectorStoreSearch) -> VectorStoreSearchResultsPage:
         """Search at the store's present epoch; no transaction is open while the retriever works."""
         async with self._database.read() as session:
             stores = await epochs_of(session, self._tenant, [store_id])
@@ -29,10 +34,10 @@ class StoreSearch:
             score_threshold=request.ranking_options.score_threshold or None,
         )
         await touch(self._database, self._tenant, [store_id])
-        return SearchPage(
+        return VectorStoreSearchResultsPage(
             search_query=texts,
             data=[
-                SearchItem(
+                VectorStoreSearchResult(
                     file_id=passage.file_id,
                     filename=passage.filename,
                     score=passage.score,

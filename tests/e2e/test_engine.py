@@ -18,12 +18,12 @@ import pytest_asyncio
 from gateway.engines import (
     AdapterRejected,
     Connections,
+    DesiredAdapter,
     EnginePool,
     Probe,
     Reconciler,
     Timeouts,
     VllmEngine,
-    WantedAdapter,
 )
 from gateway.engines.hardware import Hardware
 from gateway.engines.local import LocalEngine
@@ -57,9 +57,9 @@ def base() -> Path:
 
 
 @pytest.fixture(scope="module")
-def adapters(base: Path, tmp_path_factory: pytest.TempPathFactory) -> list[WantedAdapter]:
+def adapters(base: Path, tmp_path_factory: pytest.TempPathFactory) -> list[DesiredAdapter]:
     folder = tmp_path_factory.mktemp("adapters")
-    made: list[WantedAdapter] = []
+    made: list[DesiredAdapter] = []
     for seed in (1, 2):
         path, reference = folder / f"seed-{seed}", folder / f"seed-{seed}.json"
         in_model_environment("tests/e2e/tiny_adapter.py", str(base), str(path), str(seed))
@@ -68,14 +68,14 @@ def adapters(base: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Wante
         )
         rows = json.loads(reference.read_text())["probe"]
         probes = [Probe(row["tokens"], row["from"], row["logprobs"], row["base_logprobs"]) for row in rows]
-        made.append(WantedAdapter(f"kestrel.seed-{seed}.00000000", str(path), probes))
+        made.append(DesiredAdapter(f"kestrel.seed-{seed}.00000000", str(path), probes))
     return made
 
 
 class Wanted:
-    adapters: list[WantedAdapter]
+    adapters: list[DesiredAdapter]
 
-    async def __call__(self) -> Sequence[WantedAdapter]:
+    async def __call__(self) -> Sequence[DesiredAdapter]:
         return self.adapters
 
 
@@ -138,7 +138,7 @@ async def test_serves_the_base_model(running: Running) -> None:
 
 
 async def test_a_real_adapter_is_loaded_and_proven(
-    running: Running, wanted: Wanted, adapters: list[WantedAdapter]
+    running: Running, wanted: Wanted, adapters: list[DesiredAdapter]
 ) -> None:
     wanted.adapters = adapters
     for adapter in adapters:
@@ -148,10 +148,10 @@ async def test_a_real_adapter_is_loaded_and_proven(
 
 
 async def test_an_adapter_under_another_ones_reference_is_refused(
-    running: Running, wanted: Wanted, adapters: list[WantedAdapter]
+    running: Running, wanted: Wanted, adapters: list[DesiredAdapter]
 ) -> None:
     one, other = adapters
-    swapped = WantedAdapter("harbor.swapped.00000000", one.path, other.probe)
+    swapped = DesiredAdapter("harbor.swapped.00000000", one.path, other.probe)
     wanted.adapters = [*adapters, swapped]
     with pytest.raises(AdapterRejected, match="doesn't reproduce"):
         await running.reconciler.resident(swapped.served_name, 120)
@@ -159,7 +159,9 @@ async def test_an_adapter_under_another_ones_reference_is_refused(
     wanted.adapters = adapters
 
 
-async def test_requests_in_one_batch_keep_to_their_own_weights(running: Running, adapters: list[WantedAdapter]) -> None:
+async def test_requests_in_one_batch_keep_to_their_own_weights(
+    running: Running, adapters: list[DesiredAdapter]
+) -> None:
     names = ["base", adapters[0].served_name, "base", adapters[1].served_name] * 2
     probe = adapters[0].probe[0]
     alone = {name: await running.engine.logprobs(name, probe.tokens, probe.start) for name in set(names)}
@@ -170,7 +172,7 @@ async def test_requests_in_one_batch_keep_to_their_own_weights(running: Running,
 
 
 async def test_killing_the_server_ends_its_workers_and_all_comes_back(
-    running: Running, adapters: list[WantedAdapter]
+    running: Running, adapters: list[DesiredAdapter]
 ) -> None:
     leader = running.child.state.pid
     assert leader is not None

@@ -11,14 +11,14 @@ import pytest
 import uvicorn
 from blockbuster import blockbuster_ctx
 
+from gateway.administration.service import ensure_admin
 from gateway.app import create_app
 from gateway.composition import open_state
 from gateway.db import open_database
-from gateway.db.migrate import migrate
+from gateway.migrations import migrate
 from gateway.settings import Settings
-from gateway.state import State
-from gateway.tenants.service import ensure_admin
-from gateway.wire import JoinedProtocol
+from gateway.web.state import State
+from gateway.web.uvicorn_protocol import JoinedProtocol
 from tests.fakes.passages import FakePassages
 from tests.fakes.vllm import FakeVllm
 

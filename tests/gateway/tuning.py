@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from gateway.composition import open_worker
-from gateway.engines.base import BaseModel
+from gateway.engines.served_base_model import ServedBaseModel
 from gateway.settings import Settings
 from tests.fakes.peft import write_base
 from tests.fakes.retriever import FakeRetriever
@@ -28,9 +28,9 @@ ENDED = ("succeeded", "failed", "cancelled")
 def settings(tmp_path: Path, migrated: Path, engine: FakeVllm) -> Settings:
     """As everywhere, with a base model of a few hundred bytes and a trainer without torch."""
     shutil.copy(migrated, tmp_path / "braid.db")
-    base = BaseModel(name=engine.model, path=str(write_base(tmp_path / "models" / "base")), digest="sha256:base")
-    BaseModel.file(tmp_path).parent.mkdir()
-    BaseModel.file(tmp_path).write_bytes(msgspec.json.encode(base))
+    base = ServedBaseModel(name=engine.model, path=str(write_base(tmp_path / "models" / "base")), digest="sha256:base")
+    ServedBaseModel.file(tmp_path).parent.mkdir()
+    ServedBaseModel.file(tmp_path).write_bytes(msgspec.json.encode(base))
     trainer = write_trainer(tmp_path / "python")
     return Settings(home=tmp_path, engine_urls=(engine.url,), grace_seconds=2, model_python=trainer)
 

@@ -11,14 +11,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from gateway.adapters.admission import Admission
+from gateway.adapters.desired import DesiredAdapters
 from gateway.adapters.take_in import ImportHandler
 from gateway.adapters.trainer import Trainer
 from gateway.adapters.trial import Trial
-from gateway.adapters.wanted import WantedAdapters
 from gateway.artifacts import Artifacts
 from gateway.db import open_database
 from gateway.engines import Connections, VllmEngine
-from gateway.engines.base import BaseModel
+from gateway.engines.served_base_model import ServedBaseModel
 from gateway.fine_tuning.train import TrainHandler
 from gateway.jobs import Worker
 from gateway.settings import Settings
@@ -30,8 +30,8 @@ async def open_worker(settings: Settings) -> AsyncGenerator[Worker]:
     async with open_database(settings.database) as database, Connections() as connections:
         artifacts = Artifacts(settings.artifacts)
         trial = Trial([VllmEngine(url, connections) for url in settings.replica_urls])
-        wanted = WantedAdapters(database, settings)
-        base = BaseModel.load(settings)
+        wanted = DesiredAdapters(database, settings)
+        base = ServedBaseModel.load(settings)
         admission = Admission(artifacts, base, wanted, trial, max_rank=settings.max_lora_rank)
         trainer, work = Trainer(settings.model_python), settings.home / "work"
         handlers = {

@@ -20,7 +20,7 @@ from gateway.cli.demo.swap import SwapOutcome, swap_under_load
 from gateway.cli.demo.tenants import Tenant, tenants
 from gateway.cli.profile import Profile
 from gateway.cli.stack.instance import Instance
-from gateway.engines.base import BaseModel
+from gateway.engines.served_base_model import ServedBaseModel
 from gateway.settings import Settings
 
 __all__ = ["report_file", "run_demo", "run_steps"]
@@ -66,7 +66,7 @@ async def run_demo(settings: Settings, *, keep: bool) -> Report:
 
 async def run_steps(settings: Settings, profile: Profile, narration: Narration, cast: tuple[Tenant, Tenant]) -> Report:
     """Run the steps on a Braid that runs already; the first tenant's fact is edited and its adapter swapped."""
-    base = BaseModel.load(settings).name
+    base = ServedBaseModel.load(settings).name
     async with AsyncExitStack() as stack:
         with narration.step("documents", "Two tenants, their keys and their documents"):
             admin = await stack.enter_async_context(Gateway(profile.url, profile.key or ""))

@@ -8,8 +8,8 @@ import httpx2
 
 from gateway.cli.doctor.finding import Finding
 from gateway.cli.packages import MODEL_PACKAGES, EnvironmentBroken, installed_versions
-from gateway.engines.base import BaseModel
 from gateway.engines.hardware import Hardware
+from gateway.engines.served_base_model import ServedBaseModel
 from gateway.settings import Settings, SettingsError
 from retrieval.client import Retriever, RetrieverUnavailable
 
@@ -54,7 +54,7 @@ def check_model_environment(python: Path) -> Finding:
 
 def check_base_model(settings: Settings) -> Finding:
     try:
-        base = BaseModel.load(settings)
+        base = ServedBaseModel.load(settings)
     except SettingsError:
         source = settings.base_model or "the packaged model"
         local = source.startswith((".", "/", "~"))

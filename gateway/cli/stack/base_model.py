@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from gateway.cli.exits import CliError
-from gateway.engines.base import BaseModel
+from gateway.engines.served_base_model import ServedBaseModel
 from gateway.settings import Settings
 from training.verdict import BaseShape
 
@@ -29,7 +29,7 @@ class _Failed(msgspec.Struct):
     message: str
 
 
-async def prepare_base_model(settings: Settings, dtype: str, tell: Callable[[str], None]) -> BaseModel:
+async def prepare_base_model(settings: Settings, dtype: str, tell: Callable[[str], None]) -> ServedBaseModel:
     """Make or find the checkpoint, and write down what it is where every process of this home looks.
 
     Args:
@@ -50,8 +50,8 @@ async def prepare_base_model(settings: Settings, dtype: str, tell: Callable[[str
     directory = Path(await _make(settings, folder, dtype, tell))
     shape = await asyncio.to_thread(BaseShape.read, directory)
     aliases = (settings.base_model, str(directory)) if settings.base_model else (*_PACKAGED_ALIASES, str(directory))
-    base = BaseModel(name=name, path=str(directory), digest=shape.digest, names=aliases)
-    file = BaseModel.file(settings.home)
+    base = ServedBaseModel(name=name, path=str(directory), digest=shape.digest, names=aliases)
+    file = ServedBaseModel.file(settings.home)
     partial = file.with_suffix(".partial")
     partial.write_bytes(msgspec.json.encode(base))
     partial.replace(file)

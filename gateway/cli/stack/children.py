@@ -6,9 +6,9 @@ from pathlib import Path
 
 from gateway.cli.stack.environment import child_environment
 from gateway.engines import Connections, EngineError
-from gateway.engines.base import BaseModel
 from gateway.engines.hardware import Hardware
 from gateway.engines.local import LocalEngine
+from gateway.engines.served_base_model import ServedBaseModel
 from gateway.processes import Child, Command
 from gateway.settings import Settings
 from retrieval.client import Retriever, RetrieverError
@@ -21,7 +21,9 @@ _CLOSING_SECONDS = 15.0
 _POLL_SECONDS = 5.0
 
 
-def make_children(settings: Settings, base: BaseModel, hardware: Hardware, connections: Connections) -> list[Child]:
+def make_children(
+    settings: Settings, base: ServedBaseModel, hardware: Hardware, connections: Connections
+) -> list[Child]:
     """Return the processes in the order in which they are started; they are stopped in the opposite one."""
     children = [_retriever(settings)]
     if not settings.engine_urls:

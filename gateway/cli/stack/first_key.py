@@ -1,11 +1,11 @@
 """The database's schema, and the first key to it."""
 
+from gateway.administration.service import ensure_admin
 from gateway.cli.exits import CliError
 from gateway.db import open_database
-from gateway.db.migrate import SchemaTooNew, migrate
 from gateway.errors import BraidError
+from gateway.migrations import SchemaTooNew, migrate
 from gateway.settings import Settings
-from gateway.tenants.service import ensure_admin
 
 __all__ = ["prepare_database"]
 

@@ -5,10 +5,10 @@ import time
 import pytest
 
 from gateway.adapters.admission import name_adapter, refuse_unproven
+from gateway.adapters.desired import DesiredAdapters
 from gateway.adapters.refusal import AdapterRefused, passed
 from gateway.adapters.repository import AdapterRepository
 from gateway.adapters.tables import AdapterRow
-from gateway.adapters.wanted import WantedAdapters
 from gateway.db import open_database
 from gateway.settings import Settings
 from gateway.tenants.tables import TenantRow
@@ -66,7 +66,7 @@ async def test_whats_wanted(settings: Settings) -> None:
     for status in ("ready", "probing", "refused", "deleted"):
         await named(settings, adapter(status, f"{status}-digest"), status)
     async with open_database(settings.database) as database:
-        wanted = WantedAdapters(database, settings)
+        wanted = DesiredAdapters(database, settings)
         found = await wanted()
         assert {one.served_name for one in found} == {"kestrel.voice.ready-di", "kestrel.voice.probing-"}
         one = next(one for one in found if one.served_name.endswith("ready-di"))
@@ -77,7 +77,7 @@ async def test_whats_wanted(settings: Settings) -> None:
             row = await AdapterRepository(session, TENANT).get("probing")
             assert (row.status, row.reason) == ("refused", "It was cancelled.")
         assert [one.served_name for one in await wanted()] == ["kestrel.voice.ready-di"]
-        elsewhere = WantedAdapters(database, settings.model_copy(update={"engine_adapter_dir": "/mnt/adapters"}))
+        elsewhere = DesiredAdapters(database, settings.model_copy(update={"engine_adapter_dir": "/mnt/adapters"}))
         assert [one.path for one in await elsewhere()] == ["/mnt/adapters/ready-digest"]
 
 

@@ -208,7 +208,7 @@ async def test_a_worker_killed_at(
     worker = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.gateway.worker", str(settings.home), engine.url, str(settings.model_python)),
         cwd=ROOT,
-        env=os.environ | {"BRAID_TEST_CRASH_AT": step},
+        env=os.environ | {"BRAID_FAILPOINT": step},
     )
     assert await worker.wait() == -signal.SIGKILL
     between = (await client.get(f"/api/adapters/{made['id']}")).json()

@@ -7,7 +7,7 @@ import pytest
 
 from gateway.adapters.refusal import AdapterRefused
 from gateway.adapters.trial import Trial
-from gateway.engines import Connections, Probe, VllmEngine, WantedAdapter
+from gateway.engines import Connections, DesiredAdapter, Probe, VllmEngine
 from gateway.jobs import JobDelayed
 from tests.fakes import _tokens, faults
 from tests.fakes._http import Received
@@ -30,11 +30,11 @@ async def engines() -> AsyncIterator[tuple[FakeVllm, FakeVllm]]:
 
 
 @pytest.fixture
-def adapter(tmp_path: Path) -> WantedAdapter:
+def adapter(tmp_path: Path) -> DesiredAdapter:
     folder = tmp_path / "weights"
     folder.mkdir()
     scores, base = (_tokens.logprobs(weights, TOKENS)[2:] for weights in ("weights", "base"))
-    return WantedAdapter("kestrel.voice.01234567", str(folder), [Probe(TOKENS, 2, scores, base)])
+    return DesiredAdapter("kestrel.voice.01234567", str(folder), [Probe(TOKENS, 2, scores, base)])
 
 
 def trial(engines: tuple[FakeVllm, ...], connections: Connections) -> Trial:
@@ -42,7 +42,7 @@ def trial(engines: tuple[FakeVllm, ...], connections: Connections) -> Trial:
 
 
 async def test_every_replica_loads_it(
-    engines: tuple[FakeVllm, FakeVllm], connections: Connections, adapter: WantedAdapter
+    engines: tuple[FakeVllm, FakeVllm], connections: Connections, adapter: DesiredAdapter
 ) -> None:
     await trial(engines, connections).prove(adapter)
     assert [list(engine.adapters) for engine in engines] == [[adapter.served_name]] * 2
@@ -50,7 +50,7 @@ async def test_every_replica_loads_it(
 
 
 async def test_one_replica_may_be_away(
-    engines: tuple[FakeVllm, FakeVllm], connections: Connections, adapter: WantedAdapter
+    engines: tuple[FakeVllm, FakeVllm], connections: Connections, adapter: DesiredAdapter
 ) -> None:
     await engines[0].stop()
     await trial(engines, connections).prove(adapter)
@@ -63,7 +63,7 @@ async def test_one_replica_may_be_away(
 
 @pytest.mark.parametrize("path", [LOAD, COMPLETIONS])
 async def test_a_busy_engine_is_tried_later(
-    engines: tuple[FakeVllm, FakeVllm], connections: Connections, adapter: WantedAdapter, path: str
+    engines: tuple[FakeVllm, FakeVllm], connections: Connections, adapter: DesiredAdapter, path: str
 ) -> None:
     for engine in engines:
         engine.script(faults.status(503, "overloaded"), path=path)
@@ -73,7 +73,7 @@ async def test_a_busy_engine_is_tried_later(
 
 
 async def test_one_replica_that_refuses_is_enough(
-    engines: tuple[FakeVllm, FakeVllm], connections: Connections, adapter: WantedAdapter
+    engines: tuple[FakeVllm, FakeVllm], connections: Connections, adapter: DesiredAdapter
 ) -> None:
     engines[1].script(faults.status(500, "rank 64 is over max_lora_rank"), path=LOAD)
     with pytest.raises(AdapterRefused, match="rank 64 is over"):
@@ -81,7 +81,7 @@ async def test_one_replica_that_refuses_is_enough(
 
 
 async def test_one_replica_that_gives_other_numbers_is_enough(
-    engines: tuple[FakeVllm, FakeVllm], connections: Connections, adapter: WantedAdapter
+    engines: tuple[FakeVllm, FakeVllm], connections: Connections, adapter: DesiredAdapter
 ) -> None:
     engines[1].wrong_probes[adapter.served_name] = 5.0
     with pytest.raises(AdapterRefused) as refused:
@@ -90,7 +90,7 @@ async def test_one_replica_that_gives_other_numbers_is_enough(
 
 
 async def test_a_folder_that_engines_dont_see_is_the_operators_affair(
-    engines: tuple[FakeVllm, FakeVllm], connections: Connections, adapter: WantedAdapter
+    engines: tuple[FakeVllm, FakeVllm], connections: Connections, adapter: DesiredAdapter
 ) -> None:
     Path(adapter.path).rmdir()
     with pytest.raises(AdapterRefused, match="BRAID_ENGINE_ADAPTER_DIR"):
@@ -98,7 +98,7 @@ async def test_a_folder_that_engines_dont_see_is_the_operators_affair(
 
 
 async def test_a_reconciler_that_unloads_in_between_does_no_harm(
-    connections: Connections, adapter: WantedAdapter
+    connections: Connections, adapter: DesiredAdapter
 ) -> None:
     async with FakeVllm() as engine:
         unloaded: list[str] = []
@@ -116,9 +116,9 @@ async def test_a_reconciler_that_unloads_in_between_does_no_harm(
 
 
 async def test_without_a_reference_nothing_is_proven(
-    engines: tuple[FakeVllm, FakeVllm], connections: Connections, adapter: WantedAdapter
+    engines: tuple[FakeVllm, FakeVllm], connections: Connections, adapter: DesiredAdapter
 ) -> None:
-    bare = WantedAdapter(adapter.served_name, adapter.path, [])
+    bare = DesiredAdapter(adapter.served_name, adapter.path, [])
     with pytest.raises(AdapterRefused, match="no reference rows"):
         await trial(engines, connections).prove(bare)
     assert engines[0].requests(LOAD) == []

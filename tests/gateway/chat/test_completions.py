@@ -230,7 +230,7 @@ async def test_leaving_lets_a_stream_finish_and_refuses_new_requests(gateway: Ga
     client = await gateway.tenant("kestrel")
     asking = asyncio.create_task(client.post(CHAT, json=STREAM))
     await until(lambda: bool(engine.requests()))
-    leaving = asyncio.create_task(gateway.state.lifetime.leave(5))
+    leaving = asyncio.create_task(gateway.state.drain.finish(5))
     await asyncio.sleep(0.02)
     refused = await client.post(CHAT, json=ASK)
     ready = await client.get("/readyz")
@@ -248,7 +248,7 @@ async def test_after_the_grace_time_a_stream_ends_with_an_error_event(gateway: G
     asking = asyncio.create_task(client.post(CHAT, json=STREAM))
     await until(lambda: bool(engine.requests()))
     await asyncio.sleep(0.05)
-    await gateway.state.lifetime.leave(0.1)
+    await gateway.state.drain.finish(0.1)
     events = events_of((await asking).text)
     assert events[-1]["error"]["code"] == "stopping"
 

@@ -9,6 +9,7 @@ import httpx2
 import pytest
 from sqlalchemy import text
 
+from gateway.answers.log import AnswerLog
 from tests.fakes.passages import FakePassages, passage
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import Gateway
@@ -123,7 +124,7 @@ async def test_asking_a_store_postpones_its_expiry(gateway: Gateway, support: As
     async with gateway.state.database.begin() as session:
         await session.execute(text("UPDATE vector_stores SET last_active_at = 1"))
     await support.ask()
-    await gateway.state.answers.flush()
+    await gateway.state.parts[AnswerLog].flush()
     shown = (await support.client.get(f"/v1/vector_stores/{support.store}")).json()
     assert shown["last_active_at"] > 1
 

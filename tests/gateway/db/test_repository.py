@@ -7,9 +7,9 @@ from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
 from gateway.db import Database, Repository, open_database
-from gateway.db.migrate import SchemaTooNew, migrate
-from gateway.db.tables import Base, FileRow, TenantRow
 from gateway.errors import BadRequest, NotFound
+from gateway.migrations import SchemaTooNew, migrate
+from gateway.migrations.tables import Base, FileRow, TenantRow
 
 
 class Files(Repository[FileRow]):

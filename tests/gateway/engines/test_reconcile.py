@@ -10,12 +10,12 @@ from gateway.engines import (
     AdapterNotLoaded,
     AdapterRejected,
     Connections,
+    DesiredAdapter,
     EnginePool,
     Probe,
     Reconciler,
     Timeouts,
     VllmEngine,
-    WantedAdapter,
 )
 from tests.fakes import _tokens, faults
 from tests.fakes.vllm import COMPLETIONS, LOAD, UNLOAD, FakeVllm
@@ -25,21 +25,21 @@ TIMES = Timeouts(connect=1, first_byte=5, gap=5, control=2, load=0.5)
 TOKENS = [11, 12, 13, 14, 15, 16, 17, 18]
 
 
-def adapter(folder: Path, name: str) -> WantedAdapter:
+def adapter(folder: Path, name: str) -> DesiredAdapter:
     path = folder / f"sha256-of-{name}"
     path.mkdir(exist_ok=True)
     scores, base = _tokens.logprobs(path.name, TOKENS), _tokens.logprobs("base", TOKENS)
-    return WantedAdapter(name, str(path), [Probe(TOKENS, 2, scores[2:], base[2:])])
+    return DesiredAdapter(name, str(path), [Probe(TOKENS, 2, scores[2:], base[2:])])
 
 
 class Wishes:
     """What the database would say is wanted."""
 
-    def __init__(self, *adapters: WantedAdapter) -> None:
-        self.adapters: list[WantedAdapter] = list(adapters)
+    def __init__(self, *adapters: DesiredAdapter) -> None:
+        self.adapters: list[DesiredAdapter] = list(adapters)
         self.broken = False
 
-    async def __call__(self) -> Sequence[WantedAdapter]:
+    async def __call__(self) -> Sequence[DesiredAdapter]:
         if self.broken:
             raise ConnectionError("the database is down")
         return self.adapters
@@ -59,11 +59,11 @@ async def reconciling(
 
 
 @pytest.fixture
-def style(tmp_path: Path) -> WantedAdapter:
+def style(tmp_path: Path) -> DesiredAdapter:
     return adapter(tmp_path, "kestrel.style.0a1b2c3d")
 
 
-async def test_loads_proves_and_then_serves(fake: FakeVllm, connections: Connections, style: WantedAdapter) -> None:
+async def test_loads_proves_and_then_serves(fake: FakeVllm, connections: Connections, style: DesiredAdapter) -> None:
     async with reconciling([fake], connections, Wishes(style)) as (pool, reconciler):
         await reconciler.resident(style.served_name, 5)
         assert fake.adapters == {style.served_name: Path(style.path)}
@@ -74,7 +74,7 @@ async def test_loads_proves_and_then_serves(fake: FakeVllm, connections: Connect
         assert len(fake.requests(LOAD)) == 1, "what is there isn't loaded again"
 
 
-async def test_not_served_before_the_proof(fake: FakeVllm, connections: Connections, style: WantedAdapter) -> None:
+async def test_not_served_before_the_proof(fake: FakeVllm, connections: Connections, style: DesiredAdapter) -> None:
     fake.script(faults.hang(), path=COMPLETIONS)
     async with reconciling([fake], connections, Wishes(style)) as (pool, reconciler):
         await until(lambda: fake.requests(COMPLETIONS))
@@ -84,7 +84,7 @@ async def test_not_served_before_the_proof(fake: FakeVllm, connections: Connecti
         await reconciler.resident(style.served_name, 10)
 
 
-async def test_every_replica_gets_it(connections: Connections, style: WantedAdapter) -> None:
+async def test_every_replica_gets_it(connections: Connections, style: DesiredAdapter) -> None:
     async with (
         FakeVllm() as one,
         FakeVllm() as two,
@@ -96,7 +96,7 @@ async def test_every_replica_gets_it(connections: Connections, style: WantedAdap
         assert style.served_name in two.adapters
 
 
-async def test_a_slow_load_holds_up_no_other_replica(connections: Connections, style: WantedAdapter) -> None:
+async def test_a_slow_load_holds_up_no_other_replica(connections: Connections, style: DesiredAdapter) -> None:
     async with FakeVllm() as slow, FakeVllm() as quick:
         slow.script(faults.hang(), path=LOAD)
         async with reconciling([slow, quick], connections, Wishes(style)) as (pool, _):
@@ -105,7 +105,7 @@ async def test_a_slow_load_holds_up_no_other_replica(connections: Connections, s
 
 
 async def test_unloads_what_is_not_wanted(
-    fake: FakeVllm, connections: Connections, style: WantedAdapter, tmp_path: Path
+    fake: FakeVllm, connections: Connections, style: DesiredAdapter, tmp_path: Path
 ) -> None:
     other = adapter(tmp_path, "harbor.style.99999999")
     wishes = Wishes(style, other)
@@ -119,7 +119,7 @@ async def test_unloads_what_is_not_wanted(
 
 
 async def test_does_not_unload_under_a_running_request(
-    fake: FakeVllm, connections: Connections, style: WantedAdapter
+    fake: FakeVllm, connections: Connections, style: DesiredAdapter
 ) -> None:
     wishes = Wishes(style)
     async with reconciling([fake], connections, wishes) as (pool, reconciler):
@@ -133,7 +133,7 @@ async def test_does_not_unload_under_a_running_request(
         await until(lambda: fake.adapters == {})
 
 
-async def test_an_unknown_wish_changes_nothing(fake: FakeVllm, connections: Connections, style: WantedAdapter) -> None:
+async def test_an_unknown_wish_changes_nothing(fake: FakeVllm, connections: Connections, style: DesiredAdapter) -> None:
     wishes = Wishes(style)
     async with reconciling([fake], connections, wishes) as (pool, reconciler):
         await reconciler.resident(style.served_name, 5)
@@ -145,7 +145,7 @@ async def test_an_unknown_wish_changes_nothing(fake: FakeVllm, connections: Conn
 
 
 async def test_a_restarted_engine_gets_its_adapters_back(
-    fake: FakeVllm, connections: Connections, style: WantedAdapter
+    fake: FakeVllm, connections: Connections, style: DesiredAdapter
 ) -> None:
     async with reconciling([fake], connections, Wishes(style)) as (pool, reconciler):
         await reconciler.resident(style.served_name, 5)
@@ -159,7 +159,7 @@ async def test_a_restarted_engine_gets_its_adapters_back(
 
 
 async def test_a_restart_between_two_probes_is_noticed(
-    fake: FakeVllm, connections: Connections, style: WantedAdapter
+    fake: FakeVllm, connections: Connections, style: DesiredAdapter
 ) -> None:
     async with reconciling([fake], connections, Wishes(style)) as (pool, reconciler):
         await reconciler.resident(style.served_name, 5)
@@ -173,7 +173,7 @@ async def test_a_restart_between_two_probes_is_noticed(
 
 @pytest.mark.parametrize("status", [400, 404, 500])
 async def test_a_refused_load_is_not_tried_again_until_a_restart(
-    fake: FakeVllm, connections: Connections, style: WantedAdapter, status: int
+    fake: FakeVllm, connections: Connections, style: DesiredAdapter, status: int
 ) -> None:
     fake.script(faults.status(status, "LoRA rank 64 is greater than max_lora_rank 16."), path=LOAD)
     async with reconciling([fake], connections, Wishes(style)) as (pool, reconciler):
@@ -193,7 +193,7 @@ async def test_a_refused_load_is_not_tried_again_until_a_restart(
 
 
 async def test_one_bad_adapter_does_not_stop_the_others(
-    fake: FakeVllm, connections: Connections, style: WantedAdapter, tmp_path: Path
+    fake: FakeVllm, connections: Connections, style: DesiredAdapter, tmp_path: Path
 ) -> None:
     bad = adapter(tmp_path, "harbor.bad.00000000")
     fake.script(faults.status(500), path=LOAD)
@@ -205,7 +205,7 @@ async def test_one_bad_adapter_does_not_stop_the_others(
 
 @pytest.mark.parametrize("fault", [faults.refuse(), faults.status(503)])
 async def test_a_passing_fault_is_tried_again_with_back_off(
-    fake: FakeVllm, connections: Connections, style: WantedAdapter, fault: faults.Fault
+    fake: FakeVllm, connections: Connections, style: DesiredAdapter, fault: faults.Fault
 ) -> None:
     fake.script(fault, path=LOAD)
     async with reconciling([fake], connections, Wishes(style)) as (_, reconciler):
@@ -221,7 +221,7 @@ async def test_a_passing_fault_is_tried_again_with_back_off(
 
 
 async def test_an_adapter_that_does_nothing_is_refused_and_unloaded(
-    fake: FakeVllm, connections: Connections, style: WantedAdapter
+    fake: FakeVllm, connections: Connections, style: DesiredAdapter
 ) -> None:
     fake.inert.add(style.served_name)
     async with reconciling([fake], connections, Wishes(style)) as (pool, reconciler):
@@ -231,30 +231,32 @@ async def test_an_adapter_that_does_nothing_is_refused_and_unloaded(
         assert pool.replicas[0].resident == set()
 
 
-async def test_wrong_weights_are_refused(fake: FakeVllm, connections: Connections, style: WantedAdapter) -> None:
+async def test_wrong_weights_are_refused(fake: FakeVllm, connections: Connections, style: DesiredAdapter) -> None:
     fake.wrong_probes[style.served_name] = 2.0
     async with reconciling([fake], connections, Wishes(style)) as (_, reconciler):
         with pytest.raises(AdapterRejected, match="doesn't reproduce"):
             await reconciler.resident(style.served_name, 5)
 
 
-async def test_rounding_of_another_dtype_passes(fake: FakeVllm, connections: Connections, style: WantedAdapter) -> None:
+async def test_rounding_of_another_dtype_passes(
+    fake: FakeVllm, connections: Connections, style: DesiredAdapter
+) -> None:
     fake.wrong_probes[style.served_name] = 0.05
     async with reconciling([fake], connections, Wishes(style)) as (_, reconciler):
         await reconciler.resident(style.served_name, 5)
 
 
 async def test_without_reference_rows_it_is_refused(
-    fake: FakeVllm, connections: Connections, style: WantedAdapter
+    fake: FakeVllm, connections: Connections, style: DesiredAdapter
 ) -> None:
-    bare = WantedAdapter(style.served_name, style.path, [])
+    bare = DesiredAdapter(style.served_name, style.path, [])
     async with reconciling([fake], connections, Wishes(bare)) as (_, reconciler):
         with pytest.raises(AdapterRejected, match="no reference rows"):
             await reconciler.resident(style.served_name, 5)
 
 
 async def test_an_adapter_loaded_by_another_gateway_is_only_proven(
-    fake: FakeVllm, connections: Connections, style: WantedAdapter
+    fake: FakeVllm, connections: Connections, style: DesiredAdapter
 ) -> None:
     fake.adapters[style.served_name] = Path(style.path)
     async with reconciling([fake], connections, Wishes(style)) as (_, reconciler):
@@ -264,7 +266,7 @@ async def test_an_adapter_loaded_by_another_gateway_is_only_proven(
 
 
 async def test_a_name_held_from_another_folder_is_never_loaded_over(
-    fake: FakeVllm, connections: Connections, style: WantedAdapter, tmp_path: Path
+    fake: FakeVllm, connections: Connections, style: DesiredAdapter, tmp_path: Path
 ) -> None:
     fake.adapters[style.served_name] = tmp_path
     async with reconciling([fake], connections, Wishes(style)) as (_, reconciler):
@@ -281,7 +283,7 @@ async def test_waiting_for_what_nobody_wants(fake: FakeVllm, connections: Connec
 
 
 async def test_a_wake_is_quicker_than_the_interval(
-    fake: FakeVllm, connections: Connections, style: WantedAdapter
+    fake: FakeVllm, connections: Connections, style: DesiredAdapter
 ) -> None:
     wishes = Wishes()
     engines = [VllmEngine(fake.url, connections, TIMES)]

@@ -32,7 +32,7 @@ async def worker(
         *(sys.executable, "-m", "tests.gateway.worker"),
         *(str(settings.home), settings.engine_urls[0], str(settings.model_python)),
         cwd=ROOT,
-        env=os.environ | {"BRAID_TEST_CRASH_AT": crash_at, "BRAID_TEST_TRAINER": mode},
+        env=os.environ | {"BRAID_FAILPOINT": crash_at, "BRAID_TEST_TRAINER": mode},
     )
     try:
         yield process

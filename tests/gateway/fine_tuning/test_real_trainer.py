@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from gateway.adapters.trainer import Trainer
-from gateway.engines.base import BaseModel
+from gateway.engines.served_base_model import ServedBaseModel
 from gateway.settings import Settings
 from tests.fakes.trainer import rows
 from tests.fakes.vllm import FakeVllm
@@ -38,9 +38,9 @@ def base_folder() -> Path:
 def settings(tmp_path: Path, migrated: Path, engine: FakeVllm, base_folder: Path) -> Settings:
     shutil.copy(migrated, tmp_path / "braid.db")
     digest = BaseShape.read(base_folder).digest
-    BaseModel.file(tmp_path).parent.mkdir()
-    base = BaseModel(name=engine.model, path=str(base_folder), digest=digest)
-    BaseModel.file(tmp_path).write_bytes(msgspec.json.encode(base))
+    ServedBaseModel.file(tmp_path).parent.mkdir()
+    base = ServedBaseModel(name=engine.model, path=str(base_folder), digest=digest)
+    ServedBaseModel.file(tmp_path).write_bytes(msgspec.json.encode(base))
     return Settings(home=tmp_path, engine_urls=(engine.url,), grace_seconds=2, model_python=PYTHON)
 
 
@@ -61,7 +61,7 @@ async def test_a_style_is_trained_and_can_be_proven(gateway: Gateway, settings: 
     assert (row["status"], row["rank"]) == ("ready", 16)
 
     folder = settings.artifacts / "adapters" / row["digest"]
-    base = BaseModel.load(settings)
+    base = ServedBaseModel.load(settings)
     async with Trainer(PYTHON).refer(Path(base.path), folder, tmp_path / "reference.json") as run:
         await run.check()
     reference = msgspec.json.decode((tmp_path / "reference.json").read_bytes(), type=Reference)

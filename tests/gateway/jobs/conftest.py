@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from gateway.db import Database, open_database
-from gateway.db.migrate import migrate
+from gateway.migrations import migrate
 from gateway.tenants.tables import TenantRow
 
 TENANT = "ten_a"

@@ -28,7 +28,7 @@ async def worker(url: str, log: Path, name: str = "w", crash_at: str = "") -> As
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.gateway.jobs.worker_process", url, str(log), name),
         cwd=ROOT,
-        env=os.environ | {"BRAID_TEST_CRASH_AT": crash_at},
+        env=os.environ | {"BRAID_FAILPOINT": crash_at},
     )
     try:
         yield process

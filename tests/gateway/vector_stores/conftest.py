@@ -7,7 +7,7 @@ import httpx2
 import pytest
 
 from gateway.files import FileRow
-from gateway.files.forget import ForgetHandler
+from gateway.files.garbage_collection import GarbageCollector
 from gateway.jobs import Handler, Worker
 from gateway.settings import Settings
 from gateway.vector_stores import DocumentVersionRow
@@ -31,7 +31,7 @@ def worker(gateway: Gateway) -> Worker:
         "ingest": IngestHandler(state.artifacts, state.retriever),
         "remove": RemoveHandler(state.retriever),
         "drop": DropHandler(state.retriever),
-        "forget": ForgetHandler(state.database, state.artifacts, [FileRow.digest, DocumentVersionRow.digest]),
+        "forget": GarbageCollector(state.database, state.artifacts, [FileRow.digest, DocumentVersionRow.digest]),
     }
     return Worker(state.database, handlers, name="w", idle_seconds=0.01, pauses=(0.01, 0.01), grace_seconds=0.1)
 

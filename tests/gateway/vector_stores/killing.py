@@ -44,7 +44,7 @@ async def worker_process(home: Path, crash_at: str = "") -> AsyncIterator[asynci
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.gateway.vector_stores.worker_process", str(home)),
         cwd=ROOT,
-        env=os.environ | {"BRAID_TEST_CRASH_AT": crash_at},
+        env=os.environ | {"BRAID_FAILPOINT": crash_at},
     )
     try:
         yield process

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from gateway.artifacts import Artifacts
 from gateway.db import open_database
-from gateway.db.migrate import migrate
 from gateway.jobs import Worker
+from gateway.migrations import migrate
 from gateway.settings import Settings
 from gateway.vector_stores.ingest import IngestHandler
 from gateway.vector_stores.removal import DropHandler, RemoveHandler

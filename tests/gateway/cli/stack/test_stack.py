@@ -11,7 +11,7 @@ from gateway.cli.stack.base_model import prepare_base_model, public_name
 from gateway.cli.stack.environment import child_environment
 from gateway.cli.stack.instance import Instance
 from gateway.cli.stack.ports import free_ports, is_free
-from gateway.engines.base import BaseModel
+from gateway.engines.served_base_model import ServedBaseModel
 from gateway.settings import Settings, load_settings
 from tests.fakes.peft import write_base
 
@@ -93,7 +93,7 @@ async def test_what_the_base_model_is_stands_in_one_file(tmp_path: Path) -> None
     settings.home.joinpath("run").mkdir(parents=True)
     told: list[str] = []
     made = await prepare_base_model(settings, "float32", told.append)
-    assert BaseModel.load(settings) == made
+    assert ServedBaseModel.load(settings) == made
     assert (made.name, made.path) == ("house", str(base))
     assert str(base) in made.names
 

@@ -1,44 +1,46 @@
 """The typed state that the composition root opens and every route finds again."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TypeVar, cast
 
 from starlette.requests import HTTPConnection
 
 from gateway.artifacts import Artifacts
 from gateway.db import Database
 from gateway.engines import EnginePool, Reconciler
-from gateway.engines.base import BaseModel
-from gateway.lifetime import Lifetime
+from gateway.engines.served_base_model import ServedBaseModel
 from gateway.metrics import Metrics
 from gateway.settings import Settings
+from gateway.shutdown import Drain
 from gateway.tenants.authenticator import Authenticator
 from retrieval.client import Retriever, RetrieverError
 
-if TYPE_CHECKING:
-    from gateway.answers.log import AnswerLog
-    from gateway.chat.service import ChatService
+__all__ = ["State", "part_of", "state_of"]
 
-__all__ = ["State", "state_of"]
+Part = TypeVar("Part")
 
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Everything that lives as long as the process; opened and closed by `gateway.composition` alone."""
+    """Parts that live as long as the process, as far as several nouns' routes need them.
+
+    Opened and closed by `gateway.composition` alone. `parts` are those that stand above this module and that only their
+    own noun's routes need, by type; `part_of` finds one again.
+    """
 
     settings: Settings
     started: int
-    base: BaseModel | None
+    base: ServedBaseModel | None
     database: Database
     artifacts: Artifacts
     authenticator: Authenticator
     pool: EnginePool
     reconciler: Reconciler
     retriever: Retriever
-    answers: "AnswerLog"
-    chat: "ChatService"
     metrics: Metrics
-    lifetime: Lifetime
+    drain: Drain
+    parts: Mapping[type, object]
 
     @property
     def base_model(self) -> str:
@@ -56,3 +58,8 @@ class State:
 def state_of(connection: HTTPConnection) -> State:
     """Return the state that the lifespan put on this request."""
     return cast(State, connection.state.braid)
+
+
+def part_of(connection: HTTPConnection, kind: type[Part]) -> Part:
+    """Return a part that stands above the state, by its type."""
+    return cast(Part, state_of(connection).parts[kind])

@@ -4,26 +4,26 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from gateway.tenants.authenticator import Scope
 
-__all__ = ["KeyList", "KeyMade", "KeyRequest", "KeyShown", "TenantList", "TenantRequest", "TenantShown"]
+__all__ = ["CreatedKey", "Key", "KeyCreate", "KeyList", "Tenant", "TenantCreate", "TenantList"]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
-class TenantRequest(BaseModel):
+class TenantCreate(BaseModel):
     name: Name
 
 
-class TenantShown(BaseModel):
+class Tenant(BaseModel):
     id: str
     name: str
     created_at: int
 
 
 class TenantList(BaseModel):
-    data: list[TenantShown]
+    data: list[Tenant]
 
 
-class KeyRequest(BaseModel):
+class KeyCreate(BaseModel):
     """`tenant` is a name or id; a `manage` key makes keys for its own tenant only."""
 
     tenant: str | None = None
@@ -31,7 +31,7 @@ class KeyRequest(BaseModel):
     scopes: Annotated[list[Scope], Field(min_length=1)]
 
 
-class KeyShown(BaseModel):
+class Key(BaseModel):
     """A key without its secret; `hint` is its beginning and end."""
 
     id: str
@@ -43,10 +43,10 @@ class KeyShown(BaseModel):
     revoked_at: int | None
 
 
-class KeyMade(KeyShown):
+class CreatedKey(Key):
     key: str
     """The secret, shown this once."""
 
 
 class KeyList(BaseModel):
-    data: list[KeyShown]
+    data: list[Key]

@@ -7,7 +7,7 @@ from typing import Any
 import httpx2
 
 from gateway.files import FileRow
-from gateway.files.forget import ForgetHandler
+from gateway.files.garbage_collection import GarbageCollector
 from gateway.jobs import JobRow, Worker
 from gateway.jobs.repository import change
 from gateway.vector_stores import DocumentVersionRow
@@ -22,7 +22,7 @@ async def forget_now(gateway: Gateway) -> None:
     async with database.begin() as session:
         await change(session, JobRow.kind == "forget", not_before=None)
     columns = [FileRow.digest, DocumentVersionRow.digest]
-    handler = ForgetHandler(database, gateway.state.artifacts, columns)
+    handler = GarbageCollector(database, gateway.state.artifacts, columns)
     await until_idle(Worker(database, {"forget": handler}, name="w", idle_seconds=0.01), database, delayed_too=False)
 
 

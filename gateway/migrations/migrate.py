@@ -29,7 +29,7 @@ async def migrate(database: Database) -> None:
 
 def configuration() -> Config:
     config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations"))
+    config.set_main_option("script_location", str(Path(__file__).parent / "scripts"))
     return config
 
 

@@ -4,11 +4,11 @@ import time
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.administration.schemas import CreatedKey, Key, KeyCreate, Tenant
 from gateway.errors import BadRequest, Conflict, Denied, NotFound
 from gateway.ids import new_id
 from gateway.tenants.authenticator import Authenticator, Principal, Scope, digest_of, new_key
 from gateway.tenants.repository import KeyRepository, all_tenants, find_tenant
-from gateway.tenants.schemas import KeyMade, KeyRequest, KeyShown, TenantShown
 from gateway.tenants.tables import KeyRow, TenantRow
 
 __all__ = ["TenantService", "ensure_admin"]
@@ -22,30 +22,30 @@ class TenantService:
         self._principal = principal
         self._authenticator = authenticator
 
-    async def create(self, name: str) -> TenantShown:
+    async def create(self, name: str) -> Tenant:
         if await find_tenant(self._session, name) is not None:
             raise Conflict(f"A tenant named {name!r} exists already. Choose another name.", param="name")
         row = TenantRow(id=new_id("ten_"), name=name, created_at=int(time.time()))
         self._session.add(row)
         return _show_tenant(row)
 
-    async def all(self) -> list[TenantShown]:
+    async def all(self) -> list[Tenant]:
         return [_show_tenant(row) for row in await all_tenants(self._session)]
 
-    async def create_key(self, request: KeyRequest) -> KeyMade:
+    async def create_key(self, request: KeyCreate) -> CreatedKey:
         tenant = await self._tenant(request.tenant)
         beyond = set(request.scopes) - set(self._principal.scopes)
         if beyond and not self._principal.may(Scope.ADMIN):
             raise Denied(f"This key can't give the scope {', '.join(sorted(beyond))}, which it doesn't have itself.")
         key, row = make_key(request.name, [scope.value for scope in request.scopes])
         KeyRepository(self._session, tenant.id).add(row)
-        return KeyMade(**_show_key(row, tenant.name).model_dump(), key=key)
+        return CreatedKey(**_show_key(row, tenant.name).model_dump(), key=key)
 
-    async def list_keys(self, tenant: str | None) -> list[KeyShown]:
+    async def list_keys(self, tenant: str | None) -> list[Key]:
         owner = await self._tenant(tenant)
         return [_show_key(row, owner.name) for row in await KeyRepository(self._session, owner.id).all()]
 
-    async def revoke_key(self, id: str, tenant: str | None) -> KeyShown:
+    async def revoke_key(self, id: str, tenant: str | None) -> Key:
         """Revoke a key; it stops working before the answer to this call."""
         owner = await self._tenant(tenant)
         row = await KeyRepository(self._session, owner.id).get(id)
@@ -105,12 +105,12 @@ def make_key(name: str, scopes: list[str], key: str | None = None) -> tuple[str,
     return key, row
 
 
-def _show_tenant(row: TenantRow) -> TenantShown:
-    return TenantShown(id=row.id, name=row.name, created_at=row.created_at)
+def _show_tenant(row: TenantRow) -> Tenant:
+    return Tenant(id=row.id, name=row.name, created_at=row.created_at)
 
 
-def _show_key(row: KeyRow, tenant: str) -> KeyShown:
-    return KeyShown(
+def _show_key(row: KeyRow, tenant: str) -> Key:
+    return Key(
         id=row.id,
         tenant=tenant,
         name=row.name,

@@ -6,10 +6,10 @@ import msgspec
 
 from gateway.settings import Settings, SettingsError
 
-__all__ = ["BaseModel"]
+__all__ = ["ServedBaseModel"]
 
 
-class BaseModel(msgspec.Struct, frozen=True):
+class ServedBaseModel(msgspec.Struct, frozen=True):
     """Public name, folder of the checkpoint (for training and the verdict), and digest of its weights."""
 
     name: str
@@ -19,7 +19,7 @@ class BaseModel(msgspec.Struct, frozen=True):
     """Other names by which an adapter may call its base: the Hugging Face id, the local path."""
 
     @classmethod
-    def load(cls, settings: Settings) -> "BaseModel":
+    def load(cls, settings: Settings) -> "ServedBaseModel":
         """Read what `braid up` left under the home folder.
 
         Raises:
@@ -33,7 +33,7 @@ class BaseModel(msgspec.Struct, frozen=True):
             ) from None
 
     @classmethod
-    def find(cls, settings: Settings) -> "BaseModel | None":
+    def find(cls, settings: Settings) -> "ServedBaseModel | None":
         """Like `load`, but None where nothing is prepared: engines that somebody else runs know their own base."""
         return cls.load(settings) if cls.file(settings.home).exists() else None
 

@@ -11,7 +11,7 @@ from gateway.db import Database
 from gateway.files.repository import referred
 from gateway.jobs import Claim, JobDelayed, Outcome, enqueue
 
-__all__ = ["FORGET", "ForgetHandler", "forget"]
+__all__ = ["FORGET", "GarbageCollector", "forget"]
 
 FORGET = "forget"
 _GRACE_SECONDS = 3600.0
@@ -34,7 +34,7 @@ async def forget(session: AsyncSession, tenant: str, digests: Collection[str]) -
         )
 
 
-class ForgetHandler:
+class GarbageCollector:
     """Removes bytes that no row has and that are older than an hour.
 
     An upload keeps its bytes first and writes its row after: younger bytes may be about to get one.

@@ -8,10 +8,10 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection, Request
 
-from gateway.state import State, state_of
 from gateway.tenants.authenticator import Principal, Scope
+from gateway.web.state import State, state_of
 
-__all__ = ["Admin", "Chatter", "CurrentState", "Manager", "Reading", "Writing", "authenticate"]
+__all__ = ["AdminKey", "ChatKey", "CurrentState", "ManageKey", "ReadSession", "WriteSession", "authenticate"]
 
 _bearer = HTTPBearer(auto_error=False, description="A key made by POST /api/keys.")
 
@@ -46,8 +46,8 @@ async def _reading(state: CurrentState) -> AsyncIterator[AsyncSession]:
 
 
 # scope="function": the commit happens before the answer is sent, so that an answer never promises what was not kept.
-Writing = Annotated[AsyncSession, Depends(_writing, scope="function")]
-Reading = Annotated[AsyncSession, Depends(_reading, scope="function")]
-Chatter = Annotated[Principal, Depends(authenticate(Scope.CHAT))]
-Manager = Annotated[Principal, Depends(authenticate(Scope.MANAGE))]
-Admin = Annotated[Principal, Depends(authenticate(Scope.ADMIN))]
+WriteSession = Annotated[AsyncSession, Depends(_writing, scope="function")]
+ReadSession = Annotated[AsyncSession, Depends(_reading, scope="function")]
+ChatKey = Annotated[Principal, Depends(authenticate(Scope.CHAT))]
+ManageKey = Annotated[Principal, Depends(authenticate(Scope.MANAGE))]
+AdminKey = Annotated[Principal, Depends(authenticate(Scope.ADMIN))]

@@ -4,7 +4,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
 
-from gateway.wire import JoinedProtocol
+from gateway.web.uvicorn_protocol import JoinedProtocol
 from tests.waiting import until
 
 REQUEST = b"GET / HTTP/1.1\r\nhost: here\r\n\r\n"

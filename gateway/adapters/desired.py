@@ -6,21 +6,21 @@ from typing import Any
 
 from gateway.adapters.repository import all_wanted, load_manifests
 from gateway.db import Database
-from gateway.engines import Probe, WantedAdapter
+from gateway.engines import DesiredAdapter, Probe
 from gateway.settings import Settings
 
-__all__ = ["WantedAdapters"]
+__all__ = ["DesiredAdapters"]
 
 
-class WantedAdapters:
+class DesiredAdapters:
     """Answers with what the database wants, in the engines' terms."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database = database
         self._folder = PurePosixPath(settings.engine_adapter_dir or settings.artifacts / "adapters")
-        self._known: dict[tuple[str, str], WantedAdapter] = {}
+        self._known: dict[tuple[str, str], DesiredAdapter] = {}
 
-    async def __call__(self) -> list[WantedAdapter]:
+    async def __call__(self) -> list[DesiredAdapter]:
         """List the adapters of all tenants that are ready or being probed."""
         async with self._database.read() as session:
             rows = await all_wanted(session)
@@ -34,9 +34,9 @@ class WantedAdapters:
         self._known = known
         return list(known.values())
 
-    def one(self, served_name: str, digest: str, manifest: dict[str, Any]) -> WantedAdapter:
+    def one(self, served_name: str, digest: str, manifest: dict[str, Any]) -> DesiredAdapter:
         """Say what an engine has to load and how it is proven; `manifest` is `training.manifest`'s, as JSON."""
-        return WantedAdapter(served_name, str(self._folder / digest), _probes(manifest["probe"]))
+        return DesiredAdapter(served_name, str(self._folder / digest), _probes(manifest["probe"]))
 
 
 def _probes(rows: Sequence[dict[str, Any]]) -> list[Probe]:

@@ -1,0 +1,49 @@
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Query
+
+from gateway.administration.schemas import CreatedKey, Key, KeyCreate, KeyList, Tenant, TenantCreate, TenantList
+from gateway.administration.service import TenantService
+from gateway.web.dependencies import AdminKey, CurrentState, ManageKey, WriteSession
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api", tags=["tenants"])
+
+
+def _for_admin(session: WriteSession, principal: AdminKey, state: CurrentState) -> TenantService:
+    return TenantService(session, principal, state.authenticator)
+
+
+def _for_manager(session: WriteSession, principal: ManageKey, state: CurrentState) -> TenantService:
+    return TenantService(session, principal, state.authenticator)
+
+
+ForAdmin = Annotated[TenantService, Depends(_for_admin)]
+ForManager = Annotated[TenantService, Depends(_for_manager)]
+OtherTenant = Annotated[str | None, Query(description="Another tenant's name or id, for an admin key.")]
+
+
+@router.post("/tenants", status_code=201)
+async def create_tenant(request: TenantCreate, tenants: ForAdmin) -> Tenant:
+    return await tenants.create(request.name)
+
+
+@router.get("/tenants")
+async def list_tenants(tenants: ForAdmin) -> TenantList:
+    return TenantList(data=await tenants.all())
+
+
+@router.post("/keys", status_code=201)
+async def create_key(request: KeyCreate, tenants: ForManager) -> CreatedKey:
+    return await tenants.create_key(request)
+
+
+@router.get("/keys")
+async def list_keys(tenants: ForManager, tenant: OtherTenant = None) -> KeyList:
+    return KeyList(data=await tenants.list_keys(tenant))
+
+
+@router.delete("/keys/{key_id}")
+async def revoke_key(key_id: str, tenants: ForManager, tenant: OtherTenant = None) -> Key:
+    return await tenants.revoke_key(key_id, tenant)

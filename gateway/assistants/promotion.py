@@ -1,0 +1,67 @@
+"""Moving traffic to other releases: first every replica has what they need, then one write moves the pointer."""
+
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.assistants.release import ServedParts
+from gateway.assistants.schemas import Rollout, RolloutStage
+from gateway.assistants.service import AssistantService
+from gateway.db import Database
+from gateway.engines import AdapterNotLoaded, Reconciler
+from gateway.errors import Unavailable
+
+__all__ = ["Promotion"]
+
+_PATIENCE_SECONDS = 30.0
+
+
+class Promotion:
+    """Writes one tenant's rollouts. No transaction is open while the engines load, which can take seconds."""
+
+    def __init__(self, database: Database, reconciler: Reconciler, served: ServedParts, tenant: str) -> None:
+        self._database = database
+        self._reconciler = reconciler
+        self._served = served
+        self._tenant = tenant
+
+    async def promote(self, name: str, revision: int, stages: Sequence[RolloutStage]) -> Rollout:
+        """Give an assistant's releases their shares of the traffic.
+
+        Raises:
+            Unavailable: A replica didn't get an adapter in time; the old rollout goes on.
+            Conflict: Somebody else changed the rollout in between.
+        """
+        await self._wait_for_adapters(name, stages)
+        async with self._database.begin() as session:
+            return await self._assistants(session).set_rollout(name, stages, revision)
+
+    async def roll_back(self, name: str, revision: int) -> Rollout:
+        """Return to the rollout before the present one.
+
+        Raises:
+            Unavailable: A replica didn't get an adapter in time; the present rollout goes on.
+            Conflict: Somebody else changed the rollout in between, or there is nothing to go back to.
+        """
+        async with self._database.read() as session:
+            stages = await self._assistants(session).previous(name)
+        await self._wait_for_adapters(name, stages)
+        async with self._database.begin() as session:
+            return await self._assistants(session).set_rollout(name, stages, revision, back=True)
+
+    def _assistants(self, session: AsyncSession) -> AssistantService:
+        return AssistantService(session, self._tenant, self._served)
+
+    async def _wait_for_adapters(self, name: str, stages: Sequence[RolloutStage]) -> None:
+        async with self._database.read() as session:
+            adapters = await self._assistants(session).adapters_of(name, stages)
+        for adapter in adapters:
+            try:
+                await self._reconciler.resident(adapter, _PATIENCE_SECONDS)
+            except AdapterNotLoaded as error:
+                raise Unavailable(
+                    f"The adapter isn't loaded on every replica ({error.detail}). The rollout stays as it was; "
+                    "try again.",
+                    retry_after=5,
+                    code="adapter_not_loaded",
+                ) from None
