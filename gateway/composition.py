@@ -32,7 +32,7 @@ from gateway.shutdown import Drain
 from gateway.tenants.authenticator import Authenticator
 from gateway.vector_stores import DocumentVersionRow
 from gateway.vector_stores.ingest import IngestHandler
-from gateway.vector_stores.removal import DropHandler, RemoveHandler
+from gateway.vector_stores.remove import DropHandler, RemoveHandler
 from gateway.vector_stores.search import touch
 from gateway.web.state import State
 from retrieval.client import Retriever

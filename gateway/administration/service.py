@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway.administration.schemas import CreatedKey, Key, KeyCreate, Tenant
 from gateway.errors import BadRequest, Conflict, Denied, NotFound
 from gateway.ids import new_id
-from gateway.tenants.authenticator import Authenticator, Principal, Scope, digest_of, new_key
+from gateway.tenants.authenticator import Authenticator, Principal, Scope, key_digest, new_key
 from gateway.tenants.repository import KeyRepository, all_tenants, find_tenant
 from gateway.tenants.tables import KeyRow, TenantRow
 
@@ -15,7 +15,7 @@ __all__ = ["TenantService", "ensure_admin"]
 
 
 class TenantService:
-    """What an administrator, or a tenant's own `manage` key, does with tenants and keys."""
+    """Tenants and keys, for an administrator or a tenant's own `manage` key."""
 
     def __init__(self, session: AsyncSession, principal: Principal, authenticator: Authenticator) -> None:
         self._session = session
@@ -27,10 +27,10 @@ class TenantService:
             raise Conflict(f"A tenant named {name!r} exists already. Choose another name.", param="name")
         row = TenantRow(id=new_id("ten_"), name=name, created_at=int(time.time()))
         self._session.add(row)
-        return _show_tenant(row)
+        return _tenant_schema(row)
 
     async def all(self) -> list[Tenant]:
-        return [_show_tenant(row) for row in await all_tenants(self._session)]
+        return [_tenant_schema(row) for row in await all_tenants(self._session)]
 
     async def create_key(self, request: KeyCreate) -> CreatedKey:
         tenant = await self._tenant(request.tenant)
@@ -39,11 +39,11 @@ class TenantService:
             raise Denied(f"This key can't give the scope {', '.join(sorted(beyond))}, which it doesn't have itself.")
         key, row = make_key(request.name, [scope.value for scope in request.scopes])
         KeyRepository(self._session, tenant.id).add(row)
-        return CreatedKey(**_show_key(row, tenant.name).model_dump(), key=key)
+        return CreatedKey(**_key_schema(row, tenant.name).model_dump(), key=key)
 
     async def list_keys(self, tenant: str | None) -> list[Key]:
         owner = await self._tenant(tenant)
-        return [_show_key(row, owner.name) for row in await KeyRepository(self._session, owner.id).all()]
+        return [_key_schema(row, owner.name) for row in await KeyRepository(self._session, owner.id).all()]
 
     async def revoke_key(self, id: str, tenant: str | None) -> Key:
         """Revoke a key; it stops working before the answer to this call."""
@@ -51,29 +51,29 @@ class TenantService:
         row = await KeyRepository(self._session, owner.id).get(id)
         row.revoked_at = row.revoked_at or int(time.time())
         await self._session.commit()  # first the record, then the cache: in between the key can only be looked up anew
-        self._authenticator.forget(row.digest)
-        return _show_key(row, owner.name)
+        self._authenticator.evict(row.digest)
+        return _key_schema(row, owner.name)
 
     async def _tenant(self, name_or_id: str | None) -> TenantRow:
-        wanted = name_or_id or self._principal.tenant
-        found = await find_tenant(self._session, wanted)
-        own = found is not None and found.id == self._principal.tenant
-        if found is None or not (own or self._principal.may(Scope.ADMIN)):
+        reference = name_or_id or self._principal.tenant
+        tenant = await find_tenant(self._session, reference)
+        own = tenant is not None and tenant.id == self._principal.tenant
+        if tenant is None or not (own or self._principal.may(Scope.ADMIN)):
             raise NotFound(
-                f"No tenant {wanted!r} exists. An admin key lists them with GET /api/tenants.", param="tenant"
+                f"No tenant {reference!r} exists. An admin key lists them with GET /api/tenants.", param="tenant"
             )
-        return found
+        return tenant
 
 
-async def ensure_admin(session: AsyncSession, given: str | None) -> str | None:
+async def ensure_admin(session: AsyncSession, chosen: str | None) -> str | None:
     """Make sure that a key with scope `admin` exists.
 
     Args:
         session: A unit of work.
-        given: A key chosen by the operator (`BRAID_ADMIN_KEY`), registered when it isn't yet.
+        chosen: A key picked by the operator (`BRAID_ADMIN_KEY`), registered when it isn't yet.
 
     Returns:
-        A newly made key to print once, or None when one existed or was given.
+        A newly made key to print once, or None when one existed or was chosen.
     """
     tenant = await find_tenant(session, "default")
     if tenant is None:
@@ -81,13 +81,13 @@ async def ensure_admin(session: AsyncSession, given: str | None) -> str | None:
         session.add(tenant)
         await session.flush()
     keys = KeyRepository(session, tenant.id)
-    if given is not None:
-        if len(given) < 16:
+    if chosen is not None:
+        if len(chosen) < 16:
             raise BadRequest(
                 "BRAID_ADMIN_KEY is shorter than 16 characters. Choose a longer secret.", param="admin_key"
             )
-        if await keys.one(KeyRow.digest == digest_of(given)) is None:
-            keys.add(make_key("admin (given)", [scope.value for scope in Scope], given)[1])
+        if await keys.one(KeyRow.digest == key_digest(chosen)) is None:
+            keys.add(make_key("admin (given)", [scope.value for scope in Scope], chosen)[1])
         return None
     if any(Scope.ADMIN in row.scopes and row.revoked_at is None for row in await keys.all()):
         return None
@@ -100,16 +100,16 @@ def make_key(name: str, scopes: list[str], key: str | None = None) -> tuple[str,
     key = key or new_key()
     hint = f"{key[:9]}…{key[-4:]}"
     row = KeyRow(
-        id=new_id("key_"), name=name, digest=digest_of(key), hint=hint, scopes=scopes, created_at=int(time.time())
+        id=new_id("key_"), name=name, digest=key_digest(key), hint=hint, scopes=scopes, created_at=int(time.time())
     )
     return key, row
 
 
-def _show_tenant(row: TenantRow) -> Tenant:
+def _tenant_schema(row: TenantRow) -> Tenant:
     return Tenant(id=row.id, name=row.name, created_at=row.created_at)
 
 
-def _show_key(row: KeyRow, tenant: str) -> Key:
+def _key_schema(row: KeyRow, tenant: str) -> Key:
     return Key(
         id=row.id,
         tenant=tenant,

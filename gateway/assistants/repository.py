@@ -13,13 +13,13 @@ class AssistantRepository(Repository[AssistantRow]):
     table = AssistantRow
     noun = "assistant"
 
-    async def named(self, name: str) -> AssistantRow:
-        row = await self.find_named(name)
+    async def get_by_name(self, name: str) -> AssistantRow:
+        row = await self.find_by_name(name)
         if row is None:
             raise NotFound(f"No assistant {name!r} exists. Make it with POST /api/assistants.", param="name")
         return row
 
-    async def find_named(self, name: str) -> AssistantRow | None:
+    async def find_by_name(self, name: str) -> AssistantRow | None:
         return await self.one(AssistantRow.name == name)
 
 
@@ -27,11 +27,11 @@ class ReleaseRepository(Repository[ReleaseRow]):
     table = ReleaseRow
     noun = "release"
 
-    async def of(self, assistant: str) -> Sequence[ReleaseRow]:
+    async def list_of(self, assistant: str) -> Sequence[ReleaseRow]:
         query = self.select(ReleaseRow.assistant_id == assistant).order_by(ReleaseRow.number)
         return (await self.session.scalars(query)).all()
 
-    async def numbered(self, assistant: str, number: int) -> ReleaseRow | None:
+    async def find_by_number(self, assistant: str, number: int) -> ReleaseRow | None:
         return await self.one(ReleaseRow.assistant_id == assistant, ReleaseRow.number == number)
 
     async def last_number(self, assistant: str) -> int:
@@ -43,14 +43,14 @@ class RolloutRepository(Repository[RolloutRow]):
     table = RolloutRow
     noun = "rollout"
 
-    async def current(self, assistant: str) -> RolloutRow | None:
+    async def find_current(self, assistant: str) -> RolloutRow | None:
         query = self.select(RolloutRow.assistant_id == assistant).order_by(RolloutRow.revision.desc()).limit(1)
         return (await self.session.scalars(query)).one_or_none()
 
-    async def revision(self, assistant: str, revision: int) -> RolloutRow | None:
+    async def find_revision(self, assistant: str, revision: int) -> RolloutRow | None:
         return await self.one(RolloutRow.assistant_id == assistant, RolloutRow.revision == revision)
 
-    async def all_current(self) -> Sequence[tuple[AssistantRow, RolloutRow]]:
+    async def list_current(self) -> Sequence[tuple[AssistantRow, RolloutRow]]:
         """Return every assistant of the tenant that has a rollout, with its current one."""
         newest = (
             select(RolloutRow.assistant_id, func.max(RolloutRow.revision).label("revision"))

@@ -1,4 +1,4 @@
-"""Assistants, their releases and rollouts: what a tenant writes, checked against what exists."""
+"""A tenant's assistants, releases and rollouts, checked against the parts that they name."""
 
 import time
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import prompts
-from gateway.adapters.repository import AdapterRepository
+from gateway.adapters.service import find_ready
 from gateway.assistants.release import AdapterRef, PromptRef, ReleaseSpec, RetrievalSpec, ServedParts, Stage
 from gateway.assistants.repository import AssistantRepository, ReleaseRepository, RolloutRepository
 from gateway.assistants.schemas import (
@@ -22,8 +22,8 @@ from gateway.assistants.schemas import (
 from gateway.assistants.tables import AssistantRow, ReleaseRow, RolloutRow
 from gateway.errors import BadRequest, Conflict, NotFound
 from gateway.ids import new_id
-from gateway.prompts.repository import PromptRepository
-from gateway.vector_stores.repository import StoreRepository
+from gateway.prompts.service import get_prompt
+from gateway.vector_stores.service import check_stores
 
 __all__ = ["AssistantService", "list_assistants", "list_users"]
 
@@ -37,10 +37,10 @@ async def list_users(session: AsyncSession, tenant: str, adapter: str) -> Sequen
     """List the names of the assistants whose current rollout needs the adapter with this client's name."""
     releases = ReleaseRepository(session, tenant)
     names: list[str] = []
-    for assistant, rollout in await RolloutRepository(session, tenant).all_current():
+    for assistant, rollout in await RolloutRepository(session, tenant).list_current():
         live = {stage.release for stage in msgspec.convert(rollout.stages, list[Stage])}
         specs = [
-            msgspec.convert(row.spec, ReleaseSpec) for row in await releases.of(assistant.id) if row.number in live
+            msgspec.convert(row.spec, ReleaseSpec) for row in await releases.list_of(assistant.id) if row.number in live
         ]
         if any(spec.adapter is not None and spec.adapter.model == adapter for spec in specs):
             names.append(assistant.name)
@@ -59,23 +59,23 @@ class AssistantService:
         self._rollouts = RolloutRepository(session, tenant)
 
     async def create(self, name: str) -> Assistant:
-        if name == self._served.base_model or await self._assistants.find_named(name) is not None:
+        if name == self._served.base_model or await self._assistants.find_by_name(name) is not None:
             raise Conflict(f"The name {name!r} is taken. Choose another.", param="name")
         row = AssistantRow(id=new_id("asst_"), created_at=int(time.time()), name=name)
         self._assistants.add(row)
-        return _show(row, None)
+        return _assistant_schema(row, None)
 
     async def all(self) -> list[Assistant]:
-        rollouts = {assistant.id: rollout for assistant, rollout in await self._rollouts.all_current()}
-        return [_show(row, rollouts.get(row.id)) for row in await self._assistants.all()]
+        rollouts = {assistant.id: rollout for assistant, rollout in await self._rollouts.list_current()}
+        return [_assistant_schema(row, rollouts.get(row.id)) for row in await self._assistants.all()]
 
     async def get(self, name: str) -> Assistant:
-        row = await self._assistants.named(name)
-        return _show(row, await self._rollouts.current(row.id))
+        row = await self._assistants.get_by_name(name)
+        return _assistant_schema(row, await self._rollouts.find_current(row.id))
 
     async def release(self, name: str, request: ReleaseCreate) -> CreatedRelease:
         """Make the next release. It answers when its number is asked for (`name@7`) or a rollout names it."""
-        assistant = await self._assistants.named(name)
+        assistant = await self._assistants.get_by_name(name)
         spec = ReleaseSpec(
             base_model=self._base(request.base_model),
             base_digest=self._served.base_digest,
@@ -97,15 +97,15 @@ class AssistantService:
         return CreatedRelease(release=row.number, fingerprint=row.fingerprint)
 
     async def releases(self, name: str) -> Sequence[Release]:
-        assistant = await self._assistants.named(name)
+        assistant = await self._assistants.get_by_name(name)
         return [
             Release(release=row.number, fingerprint=row.fingerprint, created_at=row.created_at, spec=row.spec)
-            for row in await self._releases.of(assistant.id)
+            for row in await self._releases.list_of(assistant.id)
         ]
 
     async def rollout(self, name: str) -> Rollout:
-        assistant = await self._assistants.named(name)
-        return _show_rollout(name, await self._rollouts.current(assistant.id))
+        assistant = await self._assistants.get_by_name(name)
+        return _rollout_schema(name, await self._rollouts.find_current(assistant.id))
 
     async def adapters_of(self, name: str, stages: Sequence[RolloutStage]) -> list[str]:
         """Return the engine's names of the adapters that these stages need.
@@ -113,12 +113,12 @@ class AssistantService:
         Raises:
             BadRequest: A release doesn't exist, or no stage has any weight.
         """
-        assistant = await self._assistants.named(name)
+        assistant = await self._assistants.get_by_name(name)
         if not any(stage.weight for stage in stages):
             raise BadRequest("No stage has a weight above 0, so nobody would answer.", param="stages")
         names: list[str] = []
         for index, stage in enumerate(stages):
-            row = await self._releases.numbered(assistant.id, stage.release)
+            row = await self._releases.find_by_number(assistant.id, stage.release)
             if row is None:
                 raise BadRequest(f"{name}@{stage.release} doesn't exist.", param=f"stages.{index}.release")
             spec = msgspec.convert(row.spec, ReleaseSpec)
@@ -129,7 +129,7 @@ class AssistantService:
 
     async def previous(self, name: str) -> list[RolloutStage]:
         """Return the stages that a roll back would return to."""
-        assistant = await self._assistants.named(name)
+        assistant = await self._assistants.get_by_name(name)
         before = await self._before(assistant.id)
         if before is None:
             raise Conflict(f"{name} has no earlier rollout to go back to.", code="no_earlier_rollout")
@@ -143,12 +143,12 @@ class AssistantService:
         Raises:
             Conflict: Somebody else wrote in between.
         """
-        assistant = await self._assistants.named(name)
-        current = await self._rollouts.current(assistant.id)
-        held = current.revision if current else 0
-        if held != revision:
-            raise _lost(name, revision, held)
-        previous: int | None = held or None
+        assistant = await self._assistants.get_by_name(name)
+        current = await self._rollouts.find_current(assistant.id)
+        newest = current.revision if current else 0
+        if newest != revision:
+            raise _revision_conflict(name, revision, newest)
+        previous: int | None = newest or None
         if back:
             before = await self._before(assistant.id)
             previous = before.previous if before else None
@@ -156,7 +156,7 @@ class AssistantService:
             id=new_id("rollout_"),
             created_at=int(time.time()),
             assistant_id=assistant.id,
-            revision=held + 1,
+            revision=newest + 1,
             stages=[stage.model_dump() for stage in stages],
             previous=previous,
         )
@@ -164,26 +164,26 @@ class AssistantService:
         try:
             await self._session.flush()
         except IntegrityError:
-            raise _lost(name, revision, held + 1) from None
-        return _show_rollout(name, row)
+            raise _revision_conflict(name, revision, newest + 1) from None
+        return _rollout_schema(name, row)
 
     async def _before(self, assistant: str) -> RolloutRow | None:
-        current = await self._rollouts.current(assistant)
+        current = await self._rollouts.find_current(assistant)
         if current is None or current.previous is None:
             return None
-        return await self._rollouts.revision(assistant, current.previous)
+        return await self._rollouts.find_revision(assistant, current.previous)
 
-    def _base(self, asked: str | None) -> str:
-        if asked not in (None, self._served.base_model):
+    def _base(self, name: str | None) -> str:
+        if name not in (None, self._served.base_model):
             raise BadRequest(
-                f"The base model {asked!r} isn't served here; {self._served.base_model!r} is.", param="base_model"
+                f"The base model {name!r} isn't served here; {self._served.base_model!r} is.", param="base_model"
             )
         return self._served.base_model
 
     async def _adapter(self, model: str | None) -> AdapterRef | None:
         if model is None:
             return None
-        row = await AdapterRepository(self._session, self._tenant).find_ready(model)
+        row = await find_ready(self._session, self._tenant, model)
         if row is None:
             raise NotFound(
                 f"No adapter {model!r} is ready. GET /api/adapters shows yours and why one was refused.",
@@ -194,7 +194,7 @@ class AssistantService:
     async def _prompt(self, reference: str | None) -> PromptRef | None:
         if reference is None:
             return None
-        row = await PromptRepository(self._session, self._tenant).named(reference)
+        row = await get_prompt(self._session, self._tenant, reference)
         try:
             template = prompts.compile(row.template)
             prompts.draft(template, question="?", passages=[prompts.Evidence(1, "a title", "a text")])
@@ -203,31 +203,30 @@ class AssistantService:
         return PromptRef(row.name, row.version, row.digest)
 
     async def _retrieval(self, request: ReleaseCreate) -> RetrievalSpec | None:
-        asked = request.retrieval
-        if asked is None:
+        options = request.retrieval
+        if options is None:
             return None
-        stores = StoreRepository(self._session, self._tenant)
-        for id in asked.vector_stores:
-            await stores.get(id, param="retrieval.vector_stores")
-        return RetrievalSpec(
-            tuple(asked.vector_stores), asked.top_k, asked.score_threshold, asked.mode, self._served.embedder
-        )
+        stores = tuple(options.vector_stores)
+        await check_stores(self._session, self._tenant, stores, param="retrieval.vector_stores")
+        return RetrievalSpec(stores, options.top_k, options.score_threshold, options.mode, self._served.embedder)
 
 
-def _lost(name: str, revision: int, held: int) -> Conflict:
+def _revision_conflict(name: str, revision: int, newest: int) -> Conflict:
     return Conflict(
-        f"The rollout of {name} is at revision {held}, and this change was made for {revision}. "
+        f"The rollout of {name} is at revision {newest}, and this change was made for {revision}. "
         f"Read it again (GET /api/assistants/{name}/rollout) and decide anew.",
         param="revision",
         code="revision_conflict",
     )
 
 
-def _show(row: AssistantRow, rollout: RolloutRow | None) -> Assistant:
-    shown = _show_rollout(row.name, rollout)
-    return Assistant(id=row.id, name=row.name, created_at=row.created_at, stages=shown.stages, revision=shown.revision)
+def _assistant_schema(row: AssistantRow, rollout: RolloutRow | None) -> Assistant:
+    current = _rollout_schema(row.name, rollout)
+    return Assistant(
+        id=row.id, name=row.name, created_at=row.created_at, stages=current.stages, revision=current.revision
+    )
 
 
-def _show_rollout(name: str, row: RolloutRow | None) -> Rollout:
+def _rollout_schema(name: str, row: RolloutRow | None) -> Rollout:
     stages = [RolloutStage(**stage) for stage in row.stages] if row else []
     return Rollout(assistant=name, stages=stages, revision=row.revision if row else 0)

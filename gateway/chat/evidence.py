@@ -9,7 +9,7 @@ import structlog
 import prompts
 from gateway.assistants.release import RetrievalSpec
 from gateway.errors import Unavailable
-from gateway.vector_stores.search import Epochs, search
+from gateway.vector_stores.search import StoreStates, search
 from retrieval.client import Retriever
 from retrieval.passages import Passage
 
@@ -46,14 +46,13 @@ def title_of(passage: Passage) -> str:
 
 
 async def find_evidence(
-    retriever: Retriever, tenant: str, spec: RetrievalSpec, stores: Epochs, question: str
+    retriever: Retriever, tenant: str, spec: RetrievalSpec, stores: StoreStates, question: str
 ) -> Evidence:
     """Ask the release's stores.
 
     Raises:
         Unavailable: The retriever can't answer and the release's mode is `required`.
     """
-    epochs, _ = stores
     threshold = spec.score_threshold or None
     try:
         passages = await search(retriever, tenant, stores, [question], limit=spec.top_k, score_threshold=threshold)
@@ -65,5 +64,5 @@ async def find_evidence(
                 code="retrieval_unavailable",
             ) from error
         _log.warning("retrieval_degraded", tenant=tenant, reason=str(error.__cause__))
-        return Evidence("unavailable", (), epochs)
-    return Evidence("found" if passages else "nothing_found", tuple(passages), epochs)
+        return Evidence("unavailable", (), stores.index_epochs)
+    return Evidence("found" if passages else "nothing_found", tuple(passages), stores.index_epochs)

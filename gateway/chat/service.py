@@ -32,7 +32,7 @@ from gateway.errors import BadRequest, BraidError, Denied
 from gateway.metrics import Metrics
 from gateway.shutdown import Drain
 from gateway.tenants.authenticator import Principal, Scope
-from gateway.vector_stores.search import epochs_of
+from gateway.vector_stores.search import read_states
 from retrieval.client import Retriever
 
 __all__ = ["ChatService"]
@@ -108,7 +108,7 @@ class ChatService:
             retrieval = account.target.retrieval
             if retrieval is None or not question:
                 return
-            stores = await epochs_of(session, account.tenant, retrieval.vector_stores)
+            stores = await read_states(session, account.tenant, retrieval.vector_stores)
         account.evidence = await find_evidence(self._retriever, account.tenant, retrieval, stores, question)
         account.retrieved()
 

@@ -66,7 +66,7 @@ class Targets:
         name, pinned, number = request.model.rpartition("@")
         if not (pinned and number.isdecimal()):
             name, number = request.model, ""
-        assistant = await AssistantRepository(session, tenant).find_named(name)
+        assistant = await AssistantRepository(session, tenant).find_by_name(name)
         if assistant is None:
             raise NotFound(
                 f"The model {request.model!r} does not exist or you do not have access to it. "
@@ -75,7 +75,7 @@ class Targets:
                 code="model_not_found",
             )
         if not number:
-            rollout = await RolloutRepository(session, tenant).current(assistant.id)
+            rollout = await RolloutRepository(session, tenant).find_current(assistant.id)
             if rollout is None:
                 raise Conflict(
                     f"The assistant {name!r} has no rollout yet. Give a release its traffic with "
@@ -84,7 +84,7 @@ class Targets:
                     code="no_rollout",
                 )
             number = str(_choose(rollout.stages, _conversation(tenant, request)))
-        row = await ReleaseRepository(session, tenant).numbered(assistant.id, int(number))
+        row = await ReleaseRepository(session, tenant).find_by_number(assistant.id, int(number))
         if row is None:
             raise NotFound(f"The release {name}@{number} does not exist.", param="model", code="model_not_found")
         return await self._release(session, tenant, f"{name}@{number}", row.fingerprint, row.spec)
@@ -122,7 +122,7 @@ class Targets:
     ) -> prompts.Template:
         held = self._templates.get(digest) if digest else None
         if held is None:
-            row = await PromptRepository(session, tenant).named(reference, param="braid.prompt")
+            row = await PromptRepository(session, tenant).get_by_reference(reference, param="braid.prompt")
             held = prompts.compile(row.template)
             if len(self._templates) >= _TEMPLATES:
                 self._templates.clear()

@@ -1,4 +1,4 @@
-"""Bytes that nothing refers to any more are removed, some time after the last reference went."""
+"""Garbage collection of bytes: removed some time after the last row that refers to them."""
 
 import time
 from collections.abc import Collection, Sequence
@@ -8,25 +8,25 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from gateway.artifacts import Artifacts
 from gateway.db import Database
-from gateway.files.repository import referred
+from gateway.files.repository import referenced
 from gateway.jobs import Claim, JobDelayed, Outcome, enqueue
 
-__all__ = ["FORGET", "GarbageCollector", "forget"]
+__all__ = ["COLLECT", "GarbageCollector", "collect_later"]
 
-FORGET = "forget"
+COLLECT = "forget"
 _GRACE_SECONDS = 3600.0
 _AT_ONCE = 500
 
 
-async def forget(session: AsyncSession, tenant: str, digests: Collection[str]) -> None:
-    """Have these bytes removed once no row refers to them; in the transaction that deletes such a row."""
-    lane = f"{FORGET}:{tenant}"
+async def collect_later(session: AsyncSession, tenant: str, digests: Collection[str]) -> None:
+    """Have bytes removed once no row refers to them; in the transaction that deletes such a row."""
+    lane = f"{COLLECT}:{tenant}"
     ordered = sorted(set(digests))
     for start in range(0, len(ordered), _AT_ONCE):
         await enqueue(
             session,
             tenant,
-            kind=FORGET,
+            kind=COLLECT,
             lane=lane,
             subject=lane,
             payload={"digests": ordered[start : start + _AT_ONCE]},
@@ -35,7 +35,7 @@ async def forget(session: AsyncSession, tenant: str, digests: Collection[str]) -
 
 
 class GarbageCollector:
-    """Removes bytes that no row has and that are older than an hour.
+    """Handles jobs of the kind `forget`: removes bytes that no row refers to and that are older than an hour.
 
     An upload keeps its bytes first and writes its row after: younger bytes may be about to get one.
 
@@ -59,9 +59,9 @@ class GarbageCollector:
     async def run(self, claim: Claim) -> None:
         digests: list[str] = claim.payload["digests"]
         async with self._database.read() as session:
-            kept = await referred(session, self._columns, digests)
+            live = await referenced(session, self._columns, digests)
         wait = 0.0
-        for digest in set(digests) - kept:
+        for digest in set(digests) - live:
             path = self._artifacts.file(digest)
             if not path.exists():
                 continue
@@ -73,4 +73,4 @@ class GarbageCollector:
             raise JobDelayed("the bytes were put again a short time ago", seconds=wait)
 
     async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
-        """Nothing shows that bytes are still there; the job's own error says why."""
+        """Write nothing: no row shows that bytes are still there, and the job's own error gives the reason."""

@@ -8,7 +8,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from gateway.db import Repository
 from gateway.files.tables import FileRow
 
-__all__ = ["FileRepository", "referred"]
+__all__ = ["FileRepository", "referenced"]
 
 
 class FileRepository(Repository[FileRow]):
@@ -19,11 +19,11 @@ class FileRepository(Repository[FileRow]):
         await self.session.execute(delete(FileRow).where(FileRow.tenant_id == self.tenant, FileRow.id.in_(ids)))
 
 
-async def referred(
+async def referenced(
     session: AsyncSession, columns: Sequence[InstrumentedAttribute[str]], digests: Collection[str]
 ) -> set[Any]:
-    """Which digests a row still has in one of the columns: of any tenant, since equal bytes are kept once for all."""
-    found: set[Any] = set()
+    """Return the digests that a row of any tenant still has in one of the columns: equal bytes are kept once."""
+    digests_in_use: set[Any] = set()
     for column in columns:
-        found.update((await session.scalars(select(column).where(column.in_(digests)))).all())
-    return found
+        digests_in_use.update((await session.scalars(select(column).where(column.in_(digests)))).all())
+    return digests_in_use

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import FileResponse
 
 from gateway.files.schemas import PURPOSES, FileDeleted, FileObject, FileObjectList
-from gateway.files.service import FileService, show_file
+from gateway.files.service import FileService, file_object
 from gateway.files.upload import Uploads
 from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
 
@@ -43,7 +43,7 @@ _FORM: dict[str, Any] = {
 async def create_file(request: Request, uploads: Annotated[Uploads, Depends(_uploads)]) -> FileObject:
     length = request.headers.get("content-length", "")
     kind = request.headers.get("content-type", "")
-    return show_file(await uploads.receive(request.stream(), kind, int(length) if length.isdigit() else None))
+    return file_object(await uploads.receive(request.stream(), kind, int(length) if length.isdigit() else None))
 
 
 @router.get("")
@@ -64,9 +64,9 @@ async def retrieve_file(file_id: str, files: Reader) -> FileObject:
 
 @router.get("/{file_id}/content", response_class=FileResponse)
 async def file_content(file_id: str, files: Reader) -> FileResponse:
-    found = await files.content(file_id)
+    content = await files.content(file_id)
     headers = {"x-content-type-options": "nosniff"}
-    return FileResponse(found.path, media_type=found.media_type, filename=found.filename, headers=headers)
+    return FileResponse(content.path, media_type=content.media_type, filename=content.filename, headers=headers)
 
 
 @router.delete("/{file_id}")

@@ -2,10 +2,12 @@ from typing import Literal, get_args
 
 from pydantic import BaseModel
 
+from gateway.pages import CursorPage
+
 __all__ = ["PURPOSES", "FileDeleted", "FileObject", "FileObjectList", "Purpose"]
 
 Purpose = Literal["assistants", "batch", "fine-tune", "vision", "user_data", "evals"]
-"""What a client may upload a file for."""
+"""The uses that a client may upload a file for."""
 PURPOSES: tuple[str, ...] = get_args(Purpose)
 
 
@@ -23,12 +25,8 @@ class FileObject(BaseModel):
     expires_at: None = None
 
 
-class FileObjectList(BaseModel):
-    object: Literal["list"] = "list"
-    data: list[FileObject]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
+class FileObjectList(CursorPage[FileObject]):
+    pass
 
 
 class FileDeleted(BaseModel):

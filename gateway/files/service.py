@@ -1,5 +1,6 @@
 """A tenant's files."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from mimetypes import guess_type
 from pathlib import Path
@@ -7,17 +8,38 @@ from pathlib import Path
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.artifacts import Artifacts
-from gateway.files.garbage_collection import forget
+from gateway.files.garbage_collection import collect_later
 from gateway.files.repository import FileRepository
 from gateway.files.schemas import FileDeleted, FileObject, FileObjectList
 from gateway.files.tables import FileRow
 
-__all__ = ["FileContent", "FileService", "show_file"]
+__all__ = ["FileContent", "FileService", "add_file", "delete_files", "file_object", "find_file", "get_file"]
+
+
+async def get_file(session: AsyncSession, tenant: str, id: str, *, param: str = "file_id") -> FileRow:
+    """Return a tenant's file, or raise `NotFound` naming the request's `param`."""
+    return await FileRepository(session, tenant).get(id, param=param)
+
+
+async def find_file(session: AsyncSession, tenant: str, id: str) -> FileRow | None:
+    """Find a tenant's file."""
+    return await FileRepository(session, tenant).find(id)
+
+
+def add_file(session: AsyncSession, tenant: str, row: FileRow) -> FileRow:
+    """Add the row of a file whose bytes are in the artifacts."""
+    return FileRepository(session, tenant).add(row)
+
+
+async def delete_files(session: AsyncSession, tenant: str, *, ids: Collection[str], digests: Collection[str]) -> None:
+    """Delete a tenant's files; bytes of these digests that no row refers to any more are collected later."""
+    await FileRepository(session, tenant).delete_all(ids)
+    await collect_later(session, tenant, digests)
 
 
 @dataclass(frozen=True, slots=True)
 class FileContent:
-    """Where a file's bytes are, and what they are by the file's name."""
+    """The place of a file's bytes, and their type by the file's name."""
 
     path: Path
     media_type: str
@@ -25,7 +47,7 @@ class FileContent:
 
 
 class FileService:
-    """Lists, gives back and deletes files; `Uploads` takes them."""
+    """Lists, gives back and deletes one tenant's files; `Uploads` takes them."""
 
     def __init__(self, session: AsyncSession, tenant: str, artifacts: Artifacts) -> None:
         self._session = session
@@ -36,15 +58,10 @@ class FileService:
     async def list(self, *, limit: int, order: str, after: str | None, purpose: str | None) -> FileObjectList:
         where = () if purpose is None else (FileRow.purpose == purpose,)
         page = await self._files.page(*where, limit=limit, order=order, after=after)
-        return FileObjectList(
-            data=[show_file(row) for row in page.rows],
-            first_id=page.rows[0].id if page.rows else None,
-            last_id=page.rows[-1].id if page.rows else None,
-            has_more=page.has_more,
-        )
+        return FileObjectList.of([file_object(row) for row in page.rows], page)
 
     async def get(self, id: str) -> FileObject:
-        return show_file(await self._files.get(id, param="file_id"))
+        return file_object(await self._files.get(id, param="file_id"))
 
     async def content(self, id: str) -> FileContent:
         row = await self._files.get(id, param="file_id")
@@ -55,9 +72,9 @@ class FileService:
         """Delete a file. Where it was added to a store, the store's document stays until it is removed there."""
         row = await self._files.get(id, param="file_id")
         await self._files.delete(row)
-        await forget(self._session, self._tenant, [row.digest])
+        await collect_later(self._session, self._tenant, [row.digest])
         return FileDeleted(id=row.id)
 
 
-def show_file(row: FileRow) -> FileObject:
+def file_object(row: FileRow) -> FileObject:
     return FileObject(id=row.id, bytes=row.bytes, created_at=row.created_at, filename=row.filename, purpose=row.purpose)

@@ -9,14 +9,14 @@ from gateway.artifacts import Artifacts
 from gateway.db import Database
 from gateway.errors import BadRequest, PayloadTooLarge
 from gateway.files.form import UploadForm
-from gateway.files.garbage_collection import forget
+from gateway.files.garbage_collection import collect_later
 from gateway.files.repository import FileRepository
 from gateway.files.schemas import PURPOSES
 from gateway.files.tables import FileRow
 from gateway.files.training_rows import check_training_file
 from gateway.ids import new_id
 
-__all__ = ["MAX_FILE_BYTES", "Uploads", "limited"]
+__all__ = ["Uploads", "check_length", "limited"]
 
 MAX_FILE_BYTES = 512 * 1024 * 1024
 _FORM_BYTES = 1024 * 1024  # room for the form around the file
@@ -34,13 +34,27 @@ async def limited(parts: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
     async for part in parts:
         size += len(part)
         if size > MAX_FILE_BYTES:
-            raise too_large()
+            raise _too_large()
         yield part
     if not size:
         raise BadRequest("The file is empty. Send one that has content.", param="file", code="empty_file")
 
 
-def too_large() -> PayloadTooLarge:
+def check_length(length: int | None, *, room: int = 0) -> None:
+    """Refuse a body by the length that the client announced, before anything is read.
+
+    Args:
+        length: The body's bytes; None where the client didn't say.
+        room: Bytes that the body may have around the file.
+
+    Raises:
+        PayloadTooLarge: They are more than a file may have.
+    """
+    if length is not None and length > MAX_FILE_BYTES + room:
+        raise _too_large()
+
+
+def _too_large() -> PayloadTooLarge:
     return PayloadTooLarge(
         f"The file is larger than {MAX_FILE_BYTES // 1024**2} MB, the most that one file can have. Split it.",
         param="file",
@@ -56,14 +70,13 @@ class Uploads:
         self._tenant = tenant
 
     async def receive(self, body: AsyncIterator[bytes], content_type: str, length: int | None) -> FileRow:
-        """Keep the file of a multipart form; `length` is the body's, where the client said it.
+        """Keep the file of a multipart form; `length` is the body's, where the client announced it.
 
         Raises:
             BadRequest: The form, the file's name or purpose, or a training file's rows are no good.
             PayloadTooLarge: More than 512 MB; known from the length before anything is read.
         """
-        if length is not None and length > MAX_FILE_BYTES + _FORM_BYTES:
-            raise too_large()
+        check_length(length, room=_FORM_BYTES)
         form = UploadForm(content_type)
         async with aclosing(_checked(form, body)) as parts:
             stored = await self._artifacts.put(parts)
@@ -85,19 +98,19 @@ class Uploads:
             await asyncio.to_thread(check_training_file, self._artifacts.file(digest))
         except BadRequest:
             async with self._database.begin() as session:
-                await forget(session, self._tenant, [digest])
+                await collect_later(session, self._tenant, [digest])
             raise
 
 
 async def _checked(form: UploadForm, body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-    """The file's bytes; what is wrong with the rest of the form is raised before they are kept."""
+    """Pass the file's bytes on; raise a fault in the rest of the form before they are kept."""
     async with aclosing(form.file_bytes(body)) as file, aclosing(limited(file)) as parts:
         async for part in parts:
             yield part
     purpose = form.fields.get("purpose")
     if purpose not in PURPOSES:
-        said = "no purpose was given" if purpose is None else f"{purpose!r} isn't one"
-        raise BadRequest(f"A file needs a purpose, and {said}. Use one of {', '.join(PURPOSES)}.", param="purpose")
+        problem = "no purpose came" if purpose is None else f"{purpose!r} isn't one"
+        raise BadRequest(f"A file needs a purpose, and {problem}. Use one of {', '.join(PURPOSES)}.", param="purpose")
     if unknown := sorted(form.fields.keys() - {"purpose"}):
         raise BadRequest(
             f"Unknown parameter {unknown[0]!r}. Files are kept until they are deleted; send 'file' and 'purpose' only.",

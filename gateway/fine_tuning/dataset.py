@@ -31,7 +31,7 @@ class TrainingFiles:
         self._artifacts = artifacts
 
     async def prompt(self, reference: str | None) -> PromptRow | None:
-        return None if reference is None else await self._prompts.named(reference, param="braid.prompt")
+        return None if reference is None else await self._prompts.get_by_reference(reference, param="braid.prompt")
 
     async def count(self, file_id: str, prompt: PromptRow | None, *, param: str) -> int:
         """Return how many rows the file has, once each is known to be usable.

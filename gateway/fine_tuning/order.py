@@ -40,7 +40,7 @@ async def read_order(session: AsyncSession, job: FineTuningJobRow, artifacts: Ar
     tenant = await find_tenant(session, job.tenant_id)
     assert tenant is not None
     reference = job.braid["prompt"]
-    prompt = await PromptRepository(session, job.tenant_id).named(reference) if reference else None
+    prompt = await PromptRepository(session, job.tenant_id).get_by_reference(reference) if reference else None
     files = FileRepository(session, job.tenant_id)
     return Order(
         tenant_name=tenant.name,

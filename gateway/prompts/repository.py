@@ -22,7 +22,7 @@ class PromptRepository(Repository[PromptRow]):
         rows = await self.session.scalars(self.select(PromptRow.name == name).order_by(PromptRow.version))
         return rows.all()
 
-    async def named(self, reference: str, *, param: str = "prompt") -> PromptRow:
+    async def get_by_reference(self, reference: str, *, param: str = "prompt") -> PromptRow:
         """Find `name@version`; a bare `name` is its newest version.
 
         Raises:

@@ -11,7 +11,16 @@ from gateway.prompts.repository import PromptRepository
 from gateway.prompts.schemas import Prompt, PromptCreate, PromptVersion
 from gateway.prompts.tables import PromptRow
 
-__all__ = ["PromptService"]
+__all__ = ["PromptService", "get_prompt"]
+
+
+async def get_prompt(session: AsyncSession, tenant: str, reference: str, *, param: str = "prompt") -> PromptRow:
+    """Return a tenant's prompt `name@version`; a bare `name` is its newest version.
+
+    Raises:
+        NotFound: There is no such prompt or version; the error names the request's `param`.
+    """
+    return await PromptRepository(session, tenant).get_by_reference(reference, param=param)
 
 
 class PromptService:
@@ -35,22 +44,22 @@ class PromptService:
             digest=template.digest,
         )
         self._prompts.add(row)
-        return _show(row)
+        return _schema(row)
 
     async def all(self) -> list[PromptVersion]:
-        return [_show(row) for row in await self._prompts.all()]
+        return [_schema(row) for row in await self._prompts.all()]
 
     async def versions(self, name: str) -> list[PromptVersion]:
         rows = await self._prompts.versions(name)
         if not rows:
             raise NotFound(f"No prompt {name!r} exists. Make one with POST /api/prompts.", param="name")
-        return [_show(row) for row in rows]
+        return [_schema(row) for row in rows]
 
     async def get(self, reference: str) -> Prompt:
-        return _show(await self._prompts.named(reference, param="name"))
+        return _schema(await self._prompts.get_by_reference(reference, param="name"))
 
 
-def _show(row: PromptRow) -> Prompt:
+def _schema(row: PromptRow) -> Prompt:
     return Prompt(
         name=row.name, version=row.version, digest=row.digest, created_at=row.created_at, template=row.template
     )

@@ -10,14 +10,14 @@ from gateway.db import Database
 from gateway.errors import Denied, Unauthorized
 from gateway.tenants.repository import find_key
 
-__all__ = ["Authenticator", "Principal", "Scope", "digest_of", "new_key"]
+__all__ = ["Authenticator", "Principal", "Scope", "key_digest", "new_key"]
 
 _TRUST_SECONDS = 30.0  # how long another process's revocation may go unnoticed; this process evicts at once
 _CACHED_KEYS = 10_000
 
 
 class Scope(StrEnum):
-    """What a key may do: ask, act for its own tenant, or act for all."""
+    """The permissions of a key: ask, act for its own tenant, or act for all."""
 
     CHAT = "chat"
     MANAGE = "manage"
@@ -26,7 +26,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks: a tenant, by one of its keys."""
+    """The asking party: a tenant, by one of its keys."""
 
     tenant: str
     tenant_name: str
@@ -42,7 +42,7 @@ def new_key() -> str:
     return "sk-braid-" + secrets.token_urlsafe(32)
 
 
-def digest_of(key: str) -> str:
+def key_digest(key: str) -> str:
     return hashlib.sha256(key.encode()).hexdigest()
 
 
@@ -62,7 +62,7 @@ class Authenticator:
         kind, _, key = authorization.partition(" ")
         if kind.lower() != "bearer" or not key:
             raise Unauthorized("The Authorization header isn't of the form 'Bearer YOUR_KEY'.")
-        principal = await self._principal(digest_of(key.strip()))
+        principal = await self._principal(key_digest(key.strip()))
         if scope not in principal.scopes:
             raise Denied(
                 f"This key has the scopes {', '.join(sorted(principal.scopes))}, and this call needs {scope.value!r}. "
@@ -70,23 +70,23 @@ class Authenticator:
             )
         return principal
 
-    def forget(self, digest: str) -> None:
+    def evict(self, digest: str) -> None:
         """Stop trusting a key now."""
         self._cache.pop(digest, None)
 
     async def _principal(self, digest: str) -> Principal:
-        held = self._cache.get(digest)
+        cached = self._cache.get(digest)
         now = time.monotonic()
-        if held is not None and held[0] > now:
-            return held[1]
+        if cached is not None and cached[0] > now:
+            return cached[1]
         async with self._database.read() as session:
-            found = await find_key(session, digest)
-        if found is None:
+            match = await find_key(session, digest)
+        if match is None:
             self._cache.pop(digest, None)
             raise Unauthorized(
                 "The API key isn't known, or was revoked. Check it, or make another with POST /api/keys."
             )
-        key, tenant = found
+        key, tenant = match
         principal = Principal(tenant.id, tenant.name, key.id, frozenset(key.scopes))
         if len(self._cache) >= _CACHED_KEYS:
             self._cache.clear()

@@ -6,7 +6,7 @@ __all__ = ["KeyRow", "TenantRow"]
 
 
 class TenantRow(Base):
-    """Who owns everything else."""
+    """An owner of everything else."""
 
     __tablename__ = "tenants"
 

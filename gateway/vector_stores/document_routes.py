@@ -3,7 +3,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Header, Query, Request
 
 from gateway.vector_stores.document_schemas import Document, DocumentDeleted, DocumentList
-from gateway.vector_stores.documents import DocumentService
+from gateway.vector_stores.document_service import DocumentService
 from gateway.web.dependencies import CurrentState, ManageKey
 
 __all__ = ["router"]

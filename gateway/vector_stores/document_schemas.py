@@ -1,7 +1,8 @@
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel
 
+from gateway.pages import CursorPage
 from gateway.vector_stores.schemas import LastError, Status
 
 __all__ = ["Document", "DocumentDeleted", "DocumentList"]
@@ -10,8 +11,8 @@ __all__ = ["Document", "DocumentDeleted", "DocumentList"]
 class Document(BaseModel):
     """A document by the version that was put last.
 
-    `epoch` is the store's epoch at which that version became visible, null until then. `live_version` is the one
-    that answers now: an older one while the last isn't ready or can't be read, 0 while there is none.
+    `index_epoch` is the store's index epoch at which that version became visible, null until then. `live_version` is
+    the one that answers now: an older one while the last isn't ready or can't be read, 0 while there is none.
     """
 
     document_id: str
@@ -19,7 +20,7 @@ class Document(BaseModel):
     key: str
     version: int
     live_version: int
-    epoch: int | None
+    index_epoch: int | None
     file_id: str
     filename: str
     bytes: int
@@ -31,12 +32,8 @@ class Document(BaseModel):
     created_at: int
 
 
-class DocumentList(BaseModel):
-    object: Literal["list"] = "list"
-    data: list[Document]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
+class DocumentList(CursorPage[Document]):
+    pass
 
 
 class DocumentDeleted(BaseModel):

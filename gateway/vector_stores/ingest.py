@@ -1,25 +1,24 @@
-"""The job that makes a document's version visible: points for the next epoch, then one commit that moves it."""
+"""The job that makes a document's version visible: points for the next index epoch, then one commit that moves it."""
 
-import logging
 from dataclasses import dataclass
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.artifacts import Artifacts
-from gateway.files.garbage_collection import forget
-from gateway.files.repository import FileRepository
+from gateway.files.service import delete_files
 from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed, Outcome, failpoint
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreRow
 from retrieval.client import DocumentUnreadable, Retriever, RetrieverError, RetrieverUnavailable
 from retrieval.passages import Ingest, Ingested, IngestProgress
 
-__all__ = ["KEPT_EPOCHS", "IngestHandler"]
+__all__ = ["RETAINED_INDEX_EPOCHS", "IngestHandler"]
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger()
 
-KEPT_EPOCHS = 16
-"""How many past epochs of a store can still be read, to replay an answer."""
+RETAINED_INDEX_EPOCHS = 16
+"""Past index epochs of a store that can still be read, to replay an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +29,10 @@ class _Work:
 
 
 class IngestHandler:
-    """Killed at any step and run again, it starts over: what the step before wrote is visible to nobody."""
+    """Handles jobs of the kind `ingest`; their subject is a document's version.
+
+    Killed at any step and run again, it starts over: what the step before wrote is visible to nobody.
+    """
 
     def __init__(self, artifacts: Artifacts, retriever: Retriever) -> None:
         self._artifacts = artifacts
@@ -42,18 +44,18 @@ class IngestHandler:
             work = await _find(session, claim)
         if work is None:
             return
-        epoch = work.store.epoch
+        index_epoch = work.store.index_epoch
         failpoint("ingest-found")
         try:
-            await self._retriever.rollback(claim.tenant, work.store.id, epoch)
+            await self._retriever.rollback(claim.tenant, work.store.id, index_epoch)
         except RetrieverUnavailable as error:
             raise JobDelayed(str(error)) from error
         failpoint("ingest-rolled-back")
-        ingested = await self._write(claim, work, epoch + 1)
+        ingested = await self._write(claim, work, index_epoch + 1)
         failpoint("ingest-written")
-        await _publish(claim, epoch, ingested)
+        await _publish(claim, index_epoch, ingested)
         failpoint("ingest-published")
-        await self._collect(claim, work.store.id, epoch + 1)
+        await self._collect(claim, work.store.id, index_epoch + 1)
         failpoint("ingest-collected")
 
     async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
@@ -68,7 +70,7 @@ class IngestHandler:
         if document is not None and document.latest == version.version:
             document.status = outcome.status
 
-    async def _write(self, claim: Claim, work: _Work, epoch: int) -> Ingested:
+    async def _write(self, claim: Claim, work: _Work, index_epoch: int) -> Ingested:
         def stop_if_cancelled(_progress: IngestProgress) -> None:
             if claim.cancelled.is_set():
                 raise JobCancelled
@@ -84,7 +86,7 @@ class IngestHandler:
             filename=version.filename,
             path=str(self._artifacts.file(version.digest)),
             attributes=version.attributes,
-            epoch=epoch,
+            epoch=index_epoch,
             max_chunk_tokens=version.max_chunk_tokens,
             overlap_tokens=version.overlap_tokens,
         )
@@ -97,17 +99,17 @@ class IngestHandler:
             # It was there a moment ago: maybe this document kills it. So this counts as an attempt, unlike a restart.
             raise RuntimeError(f"the retriever went away while it read the document: {error}") from error
 
-    async def _collect(self, claim: Claim, store: str, epoch: int) -> None:
-        if epoch <= KEPT_EPOCHS:
+    async def _collect(self, claim: Claim, store: str, index_epoch: int) -> None:
+        if index_epoch <= RETAINED_INDEX_EPOCHS:
             return
         try:
-            await self._retriever.collect(claim.tenant, store, epoch - KEPT_EPOCHS)
+            await self._retriever.collect(claim.tenant, store, index_epoch - RETAINED_INDEX_EPOCHS)
         except RetrieverError as error:
-            _log.warning("Old points of store %s stay until its next change: %s", store, error)
+            _log.warning("old_points_stay", store=store, reason=str(error))  # until the store's next change
 
 
 async def _find(session: AsyncSession, claim: Claim) -> _Work | None:
-    """What is to be done; None where nothing is any more: done before a crash, replaced, or deleted."""
+    """Find the rows to work on; None where nothing is left to do: done before a crash, replaced, or deleted."""
     version = await VersionRepository(session, claim.tenant).find(claim.subject)
     if version is None or version.status != "in_progress":
         return None
@@ -118,33 +120,38 @@ async def _find(session: AsyncSession, claim: Claim) -> _Work | None:
     return _Work(store, document, version)
 
 
-async def _publish(claim: Claim, epoch: int, ingested: Ingested) -> None:
+async def _publish(claim: Claim, index_epoch: int, ingested: Ingested) -> None:
     """Let readers see the version: one commit, refused if another worker has the job by now."""
     async with claim.begin() as session:
         work = await _find(session, claim)
-        if work is None or not await StoreRepository(session, claim.tenant).move_epoch(work.store.id, epoch):
+        if work is None or not await StoreRepository(session, claim.tenant).move_index_epoch(
+            work.store.id, index_epoch
+        ):
             raise JobDelayed("the store changed during the ingest", seconds=0.1)
         document, version = work.document, work.version
         version.status = "completed"
-        version.epoch = epoch + 1
+        version.index_epoch = index_epoch + 1
         version.chunks = ingested.chunks
         document.version = version.version
         document.usage_bytes = version.bytes
         if document.latest == version.version:
             document.status = "completed"
-        await _prune(session, document, epoch + 1 - KEPT_EPOCHS)
+        await _prune(session, document, index_epoch + 1 - RETAINED_INDEX_EPOCHS)
 
 
 async def _prune(session: AsyncSession, document: DocumentRow, horizon: int) -> None:
-    """Delete the versions that no reader at the epoch `horizon` or later can see, with the files made for them."""
+    """Delete the versions that no reader at index epoch `horizon` or later can see, with the files made for them."""
     versions = VersionRepository(session, document.tenant_id)
     rows = await versions.all(DocumentVersionRow.document_id == document.id)
-    seen = [row.version for row in rows if row.epoch is not None and row.epoch <= horizon]
-    old = [row for row in rows if row.version < max(seen, default=0)]
+    visible = [row.version for row in rows if row.index_epoch is not None and row.index_epoch <= horizon]
+    old = [row for row in rows if row.version < max(visible, default=0)]
     if not old:
         return
     for row in old:
         await versions.delete(row)
-    files = FileRepository(session, document.tenant_id)
-    await files.delete_all([row.file_id for row in old if row.file_id != document.key])
-    await forget(session, document.tenant_id, [row.digest for row in old])
+    await delete_files(
+        session,
+        document.tenant_id,
+        ids={row.file_id for row in old if row.file_id != document.key},
+        digests={row.digest for row in old},
+    )

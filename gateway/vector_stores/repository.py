@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway.db import Repository
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreRow
 
-__all__ = ["DocumentRepository", "StoreRepository", "VersionRepository", "epochs_and_deleted"]
+__all__ = ["DocumentRepository", "StoreRepository", "VersionRepository", "list_states"]
 
 
 class StoreRepository(Repository[StoreRow]):
@@ -19,15 +19,15 @@ class StoreRepository(Repository[StoreRow]):
     def select(self, *where: ColumnElement[bool]) -> Select[StoreRow]:
         return super().select(StoreRow.deleted_at.is_(None), *where)
 
-    async def move_epoch(self, id: str, epoch: int) -> bool:
-        """Make the next epoch visible; false when the store is gone or its epoch isn't `epoch` any more."""
-        where = (StoreRow.tenant_id == self.tenant, StoreRow.id == id, StoreRow.epoch == epoch)
-        statement = update(StoreRow).where(*where, StoreRow.deleted_at.is_(None)).values(epoch=epoch + 1)
+    async def move_index_epoch(self, id: str, index_epoch: int) -> bool:
+        """Make the index epoch after this one visible; false when the store is gone or has another one by now."""
+        where = (StoreRow.tenant_id == self.tenant, StoreRow.id == id, StoreRow.index_epoch == index_epoch)
+        statement = update(StoreRow).where(*where, StoreRow.deleted_at.is_(None)).values(index_epoch=index_epoch + 1)
         result = await self.session.execute(statement.execution_options(synchronize_session=False))
         return cast(CursorResult[Any], result).rowcount == 1
 
-    async def idle(self, ids: Collection[str], since: int) -> Sequence[str]:
-        """Which of the stores weren't noted as used since then."""
+    async def list_idle(self, ids: Collection[str], since: int) -> Sequence[str]:
+        """List those of the stores that weren't noted as used since then."""
         where = (StoreRow.tenant_id == self.tenant, StoreRow.id.in_(ids), StoreRow.last_active_at < since)
         return (await self.session.scalars(select(StoreRow.id).where(*where))).all()
 
@@ -36,17 +36,17 @@ class StoreRepository(Repository[StoreRow]):
         await self.session.execute(update(StoreRow).where(*where).values(last_active_at=now))
 
     async def counts(self, ids: Collection[str]) -> Mapping[str, Mapping[str, tuple[int, int]]]:
-        """By store and status: how many documents there are, and their bytes."""
+        """Count documents and their bytes, by store and status."""
         query = (
             select(DocumentRow.store_id, DocumentRow.status, func.count(), func.sum(DocumentRow.usage_bytes))
             .where(DocumentRow.tenant_id == self.tenant, DocumentRow.store_id.in_(ids))
             .where(DocumentRow.deleted_at.is_(None))
             .group_by(DocumentRow.store_id, DocumentRow.status)
         )
-        found: dict[str, dict[str, tuple[int, int]]] = {id: {} for id in ids}
+        counts: dict[str, dict[str, tuple[int, int]]] = {id: {} for id in ids}
         for store, status, number, size in (await self.session.execute(query)).all():
-            found[store][status] = (number, int(size))
-        return found
+            counts[store][status] = (number, int(size))
+        return counts
 
     async def erase(self, id: str) -> None:
         """Delete the row of a store whose documents are gone."""
@@ -66,7 +66,7 @@ class DocumentRepository(Repository[DocumentRow]):
         return await self.one(DocumentRow.store_id == store, DocumentRow.live_key == key)
 
     async def by_file(self, store: str, file_id: str) -> DocumentRow | None:
-        """The document that an OpenAI client means: added as this file, or put from these bytes."""
+        """Find the document that an OpenAI client means: added as this file, or put from these bytes."""
         newest = select(DocumentVersionRow.document_id).where(
             DocumentVersionRow.document_id == DocumentRow.id,
             DocumentVersionRow.version == DocumentRow.latest,
@@ -90,7 +90,7 @@ class VersionRepository(Repository[DocumentVersionRow]):
         return await self.one(DocumentVersionRow.document_id == document, DocumentVersionRow.version == version)
 
     async def newest(self, documents: Sequence[DocumentRow]) -> dict[str, DocumentVersionRow]:
-        """By document id, the version that was put last."""
+        """Find the version that was put last, by document id."""
         ids = [document.id for document in documents]
         query = (
             self.select(DocumentVersionRow.document_id.in_(ids))
@@ -102,8 +102,8 @@ class VersionRepository(Repository[DocumentVersionRow]):
     async def waiting(self, document: str) -> Sequence[DocumentVersionRow]:
         return await self.all(DocumentVersionRow.document_id == document, DocumentVersionRow.status == "in_progress")
 
-    async def contents(self, *where: ColumnElement[bool]) -> Sequence[tuple[str, str, str]]:
-        """Key, file id and digest of every version of the documents that `where` selects, deleted ones too."""
+    async def list_contents(self, *where: ColumnElement[bool]) -> Sequence[tuple[str, str, str]]:
+        """List key, file id and digest of every version of the documents that `where` selects, deleted ones too."""
         query = (
             select(DocumentRow.key, DocumentVersionRow.file_id, DocumentVersionRow.digest)
             .join(DocumentRow, DocumentRow.id == DocumentVersionRow.document_id)
@@ -112,10 +112,10 @@ class VersionRepository(Repository[DocumentVersionRow]):
         return [(key, file_id, digest) for key, file_id, digest in (await self.session.execute(query)).all()]
 
 
-async def epochs_and_deleted(
+async def list_states(
     session: AsyncSession, tenant: str, stores: Collection[str]
 ) -> Sequence[tuple[StoreRow, str | None]]:
-    """Each of the tenant's stores once for each of its deleted documents, or once with none: one query for a search."""
+    """List each of the tenant's stores once per deleted document of it, or once with none: one query for a search."""
     query = (
         select(StoreRow, DocumentRow.id)
         .outerjoin(DocumentRow, (DocumentRow.store_id == StoreRow.id) & DocumentRow.deleted_at.is_not(None))

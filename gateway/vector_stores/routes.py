@@ -3,6 +3,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query
 
 from gateway.vector_stores.document_routes import router as documents
+from gateway.vector_stores.file_service import VectorStoreFileService
 from gateway.vector_stores.schemas import (
     Status,
     VectorStore,
@@ -17,9 +18,8 @@ from gateway.vector_stores.schemas import (
     VectorStoreSearchResultsPage,
     VectorStoreUpdate,
 )
+from gateway.vector_stores.search import SearchService
 from gateway.vector_stores.service import VectorStoreService
-from gateway.vector_stores.store_files import VectorStoreFileService
-from gateway.vector_stores.store_search import StoreSearch
 from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
 
 __all__ = ["routers"]
@@ -44,15 +44,15 @@ def _file_reader(session: ReadSession, principal: ManageKey) -> VectorStoreFileS
     return VectorStoreFileService(session, principal.tenant)
 
 
-def _searcher(principal: ManageKey, state: CurrentState) -> StoreSearch:
-    return StoreSearch(state.database, state.retriever, principal.tenant)
+def _searcher(principal: ManageKey, state: CurrentState) -> SearchService:
+    return SearchService(state.database, state.retriever, principal.tenant)
 
 
 Writer = Annotated[VectorStoreService, Depends(_writer)]
 Reader = Annotated[VectorStoreService, Depends(_reader)]
 FileWriter = Annotated[VectorStoreFileService, Depends(_file_writer)]
 FileReader = Annotated[VectorStoreFileService, Depends(_file_reader)]
-Searcher = Annotated[StoreSearch, Depends(_searcher)]
+Searcher = Annotated[SearchService, Depends(_searcher)]
 Limit = Annotated[int, Query(ge=1, le=100)]
 Order = Literal["asc", "desc"]
 

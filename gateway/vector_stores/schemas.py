@@ -12,6 +12,8 @@ from pydantic import (
     model_validator,
 )
 
+from gateway.pages import CursorPage
+
 __all__ = [
     "ATTRIBUTES",
     "Attributes",
@@ -121,12 +123,8 @@ class VectorStore(BaseModel):
     metadata: dict[str, Any]
 
 
-class VectorStoreList(BaseModel):
-    object: Literal["list"] = "list"
-    data: list[VectorStore]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
+class VectorStoreList(CursorPage[VectorStore]):
+    pass
 
 
 class VectorStoreDeleted(BaseModel):
@@ -162,12 +160,8 @@ class VectorStoreFile(BaseModel):
     chunking_strategy: StaticChunkingStrategy
 
 
-class VectorStoreFileList(BaseModel):
-    object: Literal["list"] = "list"
-    data: list[VectorStoreFile]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
+class VectorStoreFileList(CursorPage[VectorStoreFile]):
+    pass
 
 
 class VectorStoreFileDeleted(BaseModel):

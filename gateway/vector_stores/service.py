@@ -1,14 +1,13 @@
 """A tenant's vector stores."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.files.repository import FileRepository
+from gateway.files.service import get_file
 from gateway.ids import new_id
 from gateway.jobs import enqueue
-from gateway.vector_stores.chunking import AUTO, Chunking
 from gateway.vector_stores.repository import StoreRepository
 from gateway.vector_stores.schemas import (
     ChunkingStrategy,
@@ -23,12 +22,21 @@ from gateway.vector_stores.schemas import (
 )
 from gateway.vector_stores.search import expires_at
 from gateway.vector_stores.tables import StoreRow
-from gateway.vector_stores.versions import DROP, Content, lane_of, put_version
+from gateway.vector_stores.versions import AUTO_CHUNK_SIZES, DROP, ChunkSizes, Content, lane_of, put_version
 
-__all__ = ["VectorStoreService", "sizes_of"]
+__all__ = ["VectorStoreService", "check_stores", "chunk_sizes"]
+
+
+async def check_stores(session: AsyncSession, tenant: str, ids: Sequence[str], *, param: str) -> None:
+    """Raise `NotFound` unless all the stores are the tenant's."""
+    stores = StoreRepository(session, tenant)
+    for id in ids:
+        await stores.get(id, param=param)
 
 
 class VectorStoreService:
+    """One tenant's vector stores."""
+
     def __init__(self, session: AsyncSession, tenant: str) -> None:
         self._session = session
         self._tenant = tenant
@@ -36,14 +44,14 @@ class VectorStoreService:
 
     async def create(self, request: VectorStoreCreate) -> VectorStore:
         now = int(time.time())
-        sizes = sizes_of(request.chunking_strategy) or AUTO
+        sizes = chunk_sizes(request.chunking_strategy) or AUTO_CHUNK_SIZES
         row = StoreRow(
             id=new_id("vs_"),
             created_at=now,
             name=request.name or "",
             description=request.description,
             meta=request.metadata or {},
-            epoch=0,
+            index_epoch=0,
             last_active_at=now,
             expires_after=request.expires_after and request.expires_after.model_dump(),
             max_chunk_tokens=sizes.max_tokens,
@@ -51,38 +59,32 @@ class VectorStoreService:
         )
         self._stores.add(row)
         await self._session.flush()
-        files = FileRepository(self._session, self._tenant)
         for id in dict.fromkeys(request.file_ids or ()):
-            file = await files.get(id, param="file_ids")
+            file = await get_file(self._session, self._tenant, id, param="file_ids")
             content = Content(file.filename, file.digest, file.bytes, file.id)
             await put_version(self._session, row, file.id, content)
-        return await self._shown(row)
+        return await self._with_counts(row)
 
     async def list(self, *, limit: int, order: str, after: str | None, before: str | None) -> VectorStoreList:
         page = await self._stores.page(limit=limit, order=order, after=after, before=before)
         counts = await self._stores.counts([row.id for row in page.rows])
-        return VectorStoreList(
-            data=[_show(row, counts[row.id]) for row in page.rows],
-            first_id=page.rows[0].id if page.rows else None,
-            last_id=page.rows[-1].id if page.rows else None,
-            has_more=page.has_more,
-        )
+        return VectorStoreList.of([_schema(row, counts[row.id]) for row in page.rows], page)
 
     async def get(self, id: str) -> VectorStore:
-        return await self._shown(await self._stores.get(id, param="vector_store_id"))
+        return await self._with_counts(await self._stores.get(id, param="vector_store_id"))
 
     async def modify(self, id: str, request: VectorStoreUpdate) -> VectorStore:
         """Change what the request names; null clears it. A store that is used again after it expired starts anew."""
         row = await self._stores.get(id, param="vector_store_id")
-        given = request.model_fields_set
-        if "name" in given:
+        named = request.model_fields_set
+        if "name" in named:
             row.name = request.name or ""
-        if "metadata" in given:
+        if "metadata" in named:
             row.meta = request.metadata or {}
-        if "expires_after" in given:
+        if "expires_after" in named:
             row.expires_after = request.expires_after and request.expires_after.model_dump()
         row.last_active_at = int(time.time())
-        return await self._shown(row)
+        return await self._with_counts(row)
 
     async def delete(self, id: str) -> VectorStoreDeleted:
         """Hide a store at once, and have it removed."""
@@ -91,20 +93,20 @@ class VectorStoreService:
         await enqueue(self._session, self._tenant, kind=DROP, lane=lane_of(id), subject=id, payload={"store": id})
         return VectorStoreDeleted(id=id)
 
-    async def _shown(self, row: StoreRow) -> VectorStore:
-        return _show(row, (await self._stores.counts([row.id]))[row.id])
+    async def _with_counts(self, row: StoreRow) -> VectorStore:
+        return _schema(row, (await self._stores.counts([row.id]))[row.id])
 
 
-def sizes_of(request: ChunkingStrategy | None) -> Chunking | None:
-    """The sizes that a request asks for; None where it leaves them to the store."""
+def chunk_sizes(request: ChunkingStrategy | None) -> ChunkSizes | None:
+    """Return the sizes that a request asks for; None where it leaves them to the store."""
     if request is None:
         return None
     if not isinstance(request, StaticChunkingStrategy):
-        return AUTO
-    return Chunking(request.static.max_chunk_size_tokens, request.static.chunk_overlap_tokens)
+        return AUTO_CHUNK_SIZES
+    return ChunkSizes(request.static.max_chunk_size_tokens, request.static.chunk_overlap_tokens)
 
 
-def _show(row: StoreRow, counts: Mapping[str, tuple[int, int]]) -> VectorStore:
+def _schema(row: StoreRow, counts: Mapping[str, tuple[int, int]]) -> VectorStore:
     numbers = {status: number for status, (number, _) in counts.items()}
     end = expires_at(row)
     status = "in_progress" if numbers.get("in_progress") else "completed"

@@ -9,7 +9,7 @@ __all__ = ["DocumentRow", "DocumentVersionRow", "StoreRow"]
 
 
 class StoreRow(Owned):
-    """A vector store. `epoch` is the version of its content that readers see.
+    """A vector store. `index_epoch` is the version of its content that readers see.
 
     `deleted_at` hides the store at once; a job then removes its points and rows.
     """
@@ -19,7 +19,7 @@ class StoreRow(Owned):
     name: Mapped[str]
     description: Mapped[str | None] = mapped_column(Text)
     meta: Mapped[dict[str, Any]]
-    epoch: Mapped[int] = mapped_column(default=0)
+    index_epoch: Mapped[int] = mapped_column("epoch", default=0)
     last_active_at: Mapped[int]
     expires_after: Mapped[dict[str, Any] | None]
     max_chunk_tokens: Mapped[int]
@@ -51,7 +51,7 @@ class DocumentRow(Owned):
 class DocumentVersionRow(Owned):
     """One version of a document: `in_progress`, then `completed`, `failed`, or `cancelled` for a newer one.
 
-    `epoch` is the store's epoch that made it visible.
+    `index_epoch` is the store's index epoch that made it visible.
     """
 
     __tablename__ = "document_versions"
@@ -70,5 +70,5 @@ class DocumentVersionRow(Owned):
     error_code: Mapped[str | None]
     error_message: Mapped[str | None] = mapped_column(Text)
     chunks: Mapped[int] = mapped_column(default=0)
-    epoch: Mapped[int | None]
+    index_epoch: Mapped[int | None] = mapped_column("epoch")
     job_id: Mapped[str | None]

@@ -1,4 +1,4 @@
-"""What happens to a document in the database: another version of it, or its end."""
+"""Changes of a document in the database: another version of it, or its end."""
 
 import time
 from dataclasses import dataclass
@@ -7,14 +7,39 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.files import FileRow
-from gateway.files.repository import FileRepository
+from gateway.files.service import add_file, find_file
 from gateway.ids import new_id
 from gateway.jobs import cancel, enqueue
-from gateway.vector_stores.chunking import Chunking
 from gateway.vector_stores.repository import DocumentRepository, VersionRepository
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreRow
 
-__all__ = ["DROP", "INGEST", "REMOVE", "Content", "delete_document", "lane_of", "put_version"]
+__all__ = [
+    "AUTO_CHUNK_SIZES",
+    "DROP",
+    "INGEST",
+    "REMOVE",
+    "ChunkSizes",
+    "Content",
+    "delete_document",
+    "lane_of",
+    "put_version",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkSizes:
+    """How large a document's chunks are, in the embedder's tokens.
+
+    `overlap_tokens` are repeated from the chunk before, at most half of `max_tokens`.
+    """
+
+    max_tokens: int
+    overlap_tokens: int
+
+
+AUTO_CHUNK_SIZES = ChunkSizes(160, 0)
+"""OpenAI's `auto`. Hosted, it is 800 with 400 repeated; the packaged embedder reads 256 tokens and would not see the
+rest of such a chunk. Chunks begin at headings, so nothing is gained by repeating text."""
 
 INGEST = "ingest"
 REMOVE = "remove"
@@ -23,7 +48,7 @@ DROP = "drop"
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """Bytes that are in the artifacts already; `file_id` is None where a file is yet to be made of them."""
+    """Bytes that are in the artifacts already; `file_id` is None where they have no file yet."""
 
     filename: str
     digest: str
@@ -32,7 +57,7 @@ class Content:
 
 
 def lane_of(store_id: str) -> str:
-    """The lane of a store's jobs: one after another, since each writes the store's next epoch."""
+    """Return the lane of a store's jobs: one after another, since each writes the store's next index epoch."""
     return f"store:{store_id}"
 
 
@@ -43,11 +68,11 @@ async def put_version(
     content: Content,
     *,
     attributes: dict[str, Any] | None = None,
-    chunking: Chunking | None = None,
+    chunking: ChunkSizes | None = None,
 ) -> tuple[DocumentRow, DocumentVersionRow]:
     """Put a version of a document under its key, and have it ingested.
 
-    The same again changes nothing. Attributes and chunk sizes that aren't given stay as they were.
+    The same again changes nothing. Attributes and chunk sizes that are None stay as they were.
     """
     documents = DocumentRepository(session, store.tenant_id)
     document = await documents.by_key(store.id, key)
@@ -96,10 +121,10 @@ def _new_version(
     newest: DocumentVersionRow | None,
     content: Content,
     attributes: dict[str, Any] | None,
-    chunking: Chunking | None,
+    chunking: ChunkSizes | None,
 ) -> DocumentVersionRow:
     before = store if newest is None else newest
-    sizes = chunking or Chunking(before.max_chunk_tokens, before.overlap_tokens)
+    sizes = chunking or ChunkSizes(before.max_chunk_tokens, before.overlap_tokens)
     if attributes is None:
         attributes = {} if newest is None else newest.attributes
     return DocumentVersionRow(
@@ -127,9 +152,10 @@ def _same(newest: DocumentVersionRow, row: DocumentVersionRow) -> bool:
 
 async def _append(session: AsyncSession, document: DocumentRow, row: DocumentVersionRow) -> None:
     await _supersede(session, document, running=False)
-    files = FileRepository(session, document.tenant_id)
-    if await files.find(row.file_id) is None:
-        files.add(
+    if await find_file(session, document.tenant_id, row.file_id) is None:
+        add_file(
+            session,
+            document.tenant_id,
             FileRow(
                 id=row.file_id,
                 created_at=row.created_at,
@@ -137,7 +163,7 @@ async def _append(session: AsyncSession, document: DocumentRow, row: DocumentVer
                 purpose="assistants",
                 digest=row.digest,
                 bytes=row.bytes,
-            )
+            ),
         )
     row.document_id = document.id
     row.version = document.latest = document.latest + 1

@@ -129,7 +129,7 @@ def unblocked() -> Generator[None, None, None]:
 @pytest.fixture
 async def gateway(settings: Settings, request: pytest.FixtureRequest) -> AsyncIterator[Gateway]:
     # Others run a worker or a command in the same loop; those read files, and answer nobody meanwhile.
-    alone = request.path.parent.name in {"chat", "tenants", "files"}
+    alone = request.path.parent.name in {"chat", "administration", "files"}
     async with running(settings) as started:
         with unblocked() if alone else nullcontext():
             yield started

@@ -12,7 +12,7 @@ from gateway.jobs import Handler, Worker
 from gateway.settings import Settings
 from gateway.vector_stores import DocumentVersionRow
 from gateway.vector_stores.ingest import IngestHandler
-from gateway.vector_stores.removal import DropHandler, RemoveHandler
+from gateway.vector_stores.remove import DropHandler, RemoveHandler
 from tests.fakes.retriever import FakeRetriever
 from tests.gateway.conftest import Gateway
 from tests.gateway.jobs.working import until_idle

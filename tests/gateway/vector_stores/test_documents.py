@@ -16,11 +16,16 @@ async def test_a_document_goes_live_and_its_next_version_replaces_it(kestrel: Cl
     store = await kestrel.store(name="kettles")
     async with working():
         first = await kestrel.put(store, "docs/k2.md", "The warranty is 24 months.", params={"wait": 20})
-        assert (first["status"], first["version"], first["live_version"], first["epoch"]) == ("completed", 1, 1, 1)
+        assert (first["status"], first["version"], first["live_version"], first["index_epoch"]) == (
+            "completed",
+            1,
+            1,
+            1,
+        )
         assert (first["filename"], first["chunks"], first["bytes"]) == ("k2.md", 1, 26)
         assert await kestrel.found(store, "warranty") == ["The warranty is 24 months."]
         second = await kestrel.put(store, "docs/k2.md", "The warranty is 31 months.", params={"wait": 20})
-    assert (second["version"], second["epoch"], second["document_id"]) == (2, 2, first["document_id"])
+    assert (second["version"], second["index_epoch"], second["document_id"]) == (2, 2, first["document_id"])
     assert second["file_id"] != first["file_id"]
     assert await kestrel.found(store, "warranty") == ["The warranty is 31 months."]
     assert await kestrel.get(store, "docs/k2.md") == second
@@ -29,11 +34,11 @@ async def test_a_document_goes_live_and_its_next_version_replaces_it(kestrel: Cl
 async def test_without_wait_the_answer_comes_at_once(kestrel: Client) -> None:
     store = await kestrel.store()
     put = await kestrel.put(store, "a.md", "One.")
-    assert (put["status"], put["version"], put["live_version"], put["epoch"]) == ("in_progress", 1, 0, None)
+    assert (put["status"], put["version"], put["live_version"], put["index_epoch"]) == ("in_progress", 1, 0, None)
     assert put["job"].startswith("job_")
     await kestrel.settle()
     got = await kestrel.get(store, "a.md")
-    assert got == put | {"status": "completed", "live_version": 1, "epoch": 1, "chunks": 1}
+    assert got == put | {"status": "completed", "live_version": 1, "index_epoch": 1, "chunks": 1}
 
 
 async def test_the_same_again_is_no_new_version(kestrel: Client, index: FakeRetriever) -> None:
@@ -69,7 +74,7 @@ async def test_the_newest_wins_over_those_that_wait(kestrel: Client, index: Fake
     assert [put["version"] for put in puts] == [1, 2, 3, 4]
     await kestrel.settle()
     got = await kestrel.get(store, "a.md")
-    assert (got["version"], got["live_version"], got["epoch"], got["status"]) == (4, 4, 1, "completed")
+    assert (got["version"], got["live_version"], got["index_epoch"], got["status"]) == (4, 4, 1, "completed")
     assert index.calls.count("ingest") == 1
     assert await kestrel.found(store, "number") == ["Number 3."]
 
@@ -89,7 +94,7 @@ async def test_a_version_that_can_t_be_read_leaves_the_old_one(kestrel: Client, 
     async with working():
         await kestrel.put(store, "a.md", "The old text.", params={"wait": 20})
         bad = await kestrel.put(store, "a.md", b"\xff\xfe\x00", params={"wait": 20})
-        assert (bad["status"], bad["version"], bad["live_version"], bad["epoch"]) == ("failed", 2, 1, None)
+        assert (bad["status"], bad["version"], bad["live_version"], bad["index_epoch"]) == ("failed", 2, 1, None)
         assert bad["error"] == {"code": "unsupported_file", "message": "Only text can be read here."}
         empty = await kestrel.put(store, "a.md", b" \n", params={"wait": 20})
         assert empty["error"]["code"] == "invalid_file"

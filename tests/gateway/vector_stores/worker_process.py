@@ -11,7 +11,7 @@ from gateway.jobs import Worker
 from gateway.migrations import migrate
 from gateway.settings import Settings
 from gateway.vector_stores.ingest import IngestHandler
-from gateway.vector_stores.removal import DropHandler, RemoveHandler
+from gateway.vector_stores.remove import DropHandler, RemoveHandler
 from retrieval.client import Retriever
 
 

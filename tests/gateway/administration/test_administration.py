@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from gateway.settings import Settings
-from gateway.tenants.authenticator import Authenticator, Scope, digest_of, new_key
+from gateway.tenants.authenticator import Authenticator, Scope, key_digest, new_key
 from tests.gateway.conftest import ADMIN_KEY, Gateway
 
 
@@ -17,7 +17,7 @@ async def test_a_key_is_shown_once_and_kept_as_its_digest(gateway: Gateway, sett
     assert made["key"] not in str(listed)
     stored = sqlite3.connect(settings.home / "braid.db").execute("SELECT * FROM keys").fetchall()
     assert made["key"] not in str(stored)
-    assert digest_of(made["key"]) in str(stored)
+    assert key_digest(made["key"]) in str(stored)
 
 
 async def test_two_tenants_of_one_name_are_refused(gateway: Gateway) -> None:

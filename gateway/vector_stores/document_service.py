@@ -1,4 +1,4 @@
-"""Documents under the tenant's own keys: put the bytes of a key, and its new version answers when it is whole."""
+"""Documents under the tenant's own keys: a key's new bytes are its next version, which answers when it is whole."""
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -9,13 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.artifacts import Artifacts
 from gateway.db import Database
-from gateway.errors import BadRequest, NotFound, PayloadTooLarge
-from gateway.files.upload import MAX_FILE_BYTES, limited
+from gateway.errors import BadRequest, NotFound
+from gateway.files.upload import check_length, limited
 from gateway.jobs import wait_for
 from gateway.vector_stores.document_schemas import Document, DocumentDeleted, DocumentList
+from gateway.vector_stores.file_service import last_error_of
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
 from gateway.vector_stores.schemas import ATTRIBUTES
-from gateway.vector_stores.store_files import last_error_of
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow
 from gateway.vector_stores.versions import Content, delete_document, put_version
 
@@ -26,7 +26,7 @@ _NAME_LENGTH = 255
 
 
 class DocumentService:
-    """Each method is a unit of work of its own: a put outlasts one, and waiting must hold none."""
+    """One tenant's documents. Each method is its own unit of work: a put outlasts one, and waiting must hold none."""
 
     def __init__(self, database: Database, artifacts: Artifacts, tenant: str) -> None:
         self._database = database
@@ -55,8 +55,7 @@ class DocumentService:
         """
         filename = _filename(key)
         values = None if attributes is None else _attributes(attributes)
-        if length is not None and length > MAX_FILE_BYTES:
-            raise PayloadTooLarge(f"The document is larger than {MAX_FILE_BYTES // 1024**2} MB. Split it.")
+        check_length(length)
         async with self._database.read() as session:
             await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
         async with aclosing(limited(body)) as parts:
@@ -79,12 +78,7 @@ class DocumentService:
             documents = DocumentRepository(session, self._tenant)
             page = await documents.page(DocumentRow.store_id == store_id, limit=limit, order=order, after=after)
             newest = await VersionRepository(session, self._tenant).newest(page.rows)
-        return DocumentList(
-            data=[_show(row, newest[row.id]) for row in page.rows],
-            first_id=page.rows[0].id if page.rows else None,
-            last_id=page.rows[-1].id if page.rows else None,
-            has_more=page.has_more,
-        )
+        return DocumentList.of([_schema(row, newest[row.id]) for row in page.rows], page)
 
     async def delete(self, store_id: str, key: str) -> DocumentDeleted:
         """Delete a document: it answers nothing from this call on."""
@@ -105,12 +99,12 @@ class DocumentService:
 
     async def _after(self, document: DocumentRow, version: DocumentVersionRow, wait: float) -> Document:
         if wait <= 0 or version.status != "in_progress" or version.job_id is None:
-            return _show(document, version)
+            return _schema(document, version)
         await wait_for(self._database, self._tenant, version.job_id, wait)
         async with self._database.read() as session:
             version = await VersionRepository(session, self._tenant).get(version.id)
             document = await DocumentRepository(session, self._tenant).get(version.document_id)
-        return _show(document, version)
+        return _schema(document, version)
 
 
 def _filename(key: str) -> str:
@@ -137,7 +131,7 @@ def _attributes(text: str) -> dict[str, Any]:
         ) from None
 
 
-def _show(document: DocumentRow, version: DocumentVersionRow) -> Document:
+def _schema(document: DocumentRow, version: DocumentVersionRow) -> Document:
     return Document.model_validate(
         {
             "document_id": document.id,
@@ -145,7 +139,7 @@ def _show(document: DocumentRow, version: DocumentVersionRow) -> Document:
             "key": document.key,
             "version": version.version,
             "live_version": document.version,
-            "epoch": version.epoch,
+            "index_epoch": version.index_epoch,
             "file_id": version.file_id,
             "filename": version.filename,
             "bytes": version.bytes,

@@ -3,7 +3,7 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.errors import NotFound
-from gateway.files.repository import FileRepository
+from gateway.files.service import get_file
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
 from gateway.vector_stores.schemas import (
     LastError,
@@ -14,7 +14,7 @@ from gateway.vector_stores.schemas import (
     VectorStoreFileDeleted,
     VectorStoreFileList,
 )
-from gateway.vector_stores.service import sizes_of
+from gateway.vector_stores.service import chunk_sizes
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow
 from gateway.vector_stores.versions import Content, delete_document, put_version
 
@@ -22,7 +22,10 @@ __all__ = ["VectorStoreFileService", "last_error_of"]
 
 
 class VectorStoreFileService:
-    """A file's id in a store is the file's own; a document that was put under a key goes by its last version's file."""
+    """One tenant's vector store files.
+
+    A file's id in a store is the file's own; a document that was put under a key goes by its last version's file.
+    """
 
     def __init__(self, session: AsyncSession, tenant: str) -> None:
         self._session = session
@@ -33,16 +36,16 @@ class VectorStoreFileService:
 
     async def add(self, store_id: str, request: VectorStoreFileCreate) -> VectorStoreFile:
         store = await self._stores.get(store_id, param="vector_store_id")
-        file = await FileRepository(self._session, self._tenant).get(request.file_id, param="file_id")
+        file = await get_file(self._session, self._tenant, request.file_id, param="file_id")
         document, version = await put_version(
             self._session,
             store,
             file.id,
             Content(file.filename, file.digest, file.bytes, file.id),
             attributes=request.attributes,
-            chunking=sizes_of(request.chunking_strategy),
+            chunking=chunk_sizes(request.chunking_strategy),
         )
-        return _show(document, version)
+        return _schema(document, version)
 
     async def list(
         self, store_id: str, *, limit: int, order: str, after: str | None, before: str | None, status: str | None
@@ -54,17 +57,17 @@ class VectorStoreFileService:
         cursors = [None if id is None else (await self._document(store_id, id)).id for id in (after, before)]
         page = await self._documents.page(*where, limit=limit, order=order, after=cursors[0], before=cursors[1])
         newest = await self._versions.newest(page.rows)
-        data = [_show(row, newest[row.id]) for row in page.rows]
+        data = [_schema(row, newest[row.id]) for row in page.rows]
         return VectorStoreFileList(
             data=data,
-            first_id=data[0].id if data else None,
+            first_id=data[0].id if data else None,  # the files' ids, not the documents'
             last_id=data[-1].id if data else None,
             has_more=page.has_more,
         )
 
     async def get(self, store_id: str, file_id: str) -> VectorStoreFile:
         document = await self._document(store_id, file_id)
-        return _show(document, (await self._versions.newest([document]))[document.id])
+        return _schema(document, (await self._versions.newest([document]))[document.id])
 
     async def delete(self, store_id: str, file_id: str) -> VectorStoreFileDeleted:
         """Take a file out of the store; the file itself stays."""
@@ -83,13 +86,13 @@ class VectorStoreFileService:
 
 
 def last_error_of(version: DocumentVersionRow) -> LastError | None:
-    """Why a version isn't readable, in OpenAI's words."""
+    """Return the reason why a version isn't readable in OpenAI's words; None where there is none."""
     if version.error_code is None:
         return None
     return LastError(code=version.error_code, message=version.error_message or "")
 
 
-def _show(document: DocumentRow, version: DocumentVersionRow) -> VectorStoreFile:
+def _schema(document: DocumentRow, version: DocumentVersionRow) -> VectorStoreFile:
     sizes = StaticChunkingSizes.model_construct(
         max_chunk_size_tokens=version.max_chunk_tokens, chunk_overlap_tokens=version.overlap_tokens
     )

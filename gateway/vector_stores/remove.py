@@ -1,10 +1,9 @@
-"""The jobs that remove what is left of a deleted document or store; nobody has seen it since the delete."""
+"""The jobs that remove the rest of a deleted document or store; nobody has seen it since the delete."""
 
 from sqlalchemy import ColumnElement
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.files.garbage_collection import forget
-from gateway.files.repository import FileRepository
+from gateway.files.service import delete_files
 from gateway.jobs import Claim, JobDelayed, Outcome, failpoint
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
 from gateway.vector_stores.tables import DocumentRow
@@ -14,7 +13,7 @@ __all__ = ["DropHandler", "RemoveHandler"]
 
 
 class RemoveHandler:
-    """Removes one document: its points, then its rows."""
+    """Handles jobs of the kind `remove`: one document's points, then its rows."""
 
     def __init__(self, retriever: Retriever) -> None:
         self._retriever = retriever
@@ -31,11 +30,11 @@ class RemoveHandler:
         failpoint("remove-rows")
 
     async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
-        """The document stays hidden, and its id excluded from searches, which is all that was promised."""
+        """Write nothing: the document stays hidden and excluded from searches, which is all that was promised."""
 
 
 class DropHandler:
-    """Removes a store with all its documents."""
+    """Handles jobs of the kind `drop`: a store with all its documents."""
 
     def __init__(self, retriever: Retriever) -> None:
         self._retriever = retriever
@@ -53,12 +52,16 @@ class DropHandler:
         failpoint("drop-rows")
 
     async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
-        """The store stays hidden."""
+        """Write nothing: the store stays hidden."""
 
 
 async def _erase(session: AsyncSession, tenant: str, where: ColumnElement[bool]) -> None:
     """Delete documents with their versions, and the files that were made for them; a client's own files stay."""
-    contents = await VersionRepository(session, tenant).contents(where)
+    contents = await VersionRepository(session, tenant).list_contents(where)
     await DocumentRepository(session, tenant).erase(where)
-    await FileRepository(session, tenant).delete_all({file for key, file, _ in contents if file != key})
-    await forget(session, tenant, {digest for _, _, digest in contents})
+    await delete_files(
+        session,
+        tenant,
+        ids={file for key, file, _ in contents if file != key},
+        digests={digest for _, _, digest in contents},
+    )
