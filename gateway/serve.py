@@ -32,12 +32,12 @@ async def serve(settings: Settings) -> None:
 
     @asynccontextmanager
     async def state() -> AsyncGenerator[State]:
-        async with open_state(settings) as held:
-            opened.append(held)
+        async with open_state(settings) as opened_state:
+            opened.append(opened_state)
             gc.collect()
             gc.freeze()  # what is there now stays: no collection has to walk it again
             gc.set_threshold(10_000, 20, 50)
-            yield held
+            yield opened_state
 
     config = uvicorn.Config(
         create_app(state),

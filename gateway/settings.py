@@ -22,7 +22,7 @@ class SettingsError(Exception):
 
 
 class Settings(BaseSettings):
-    """What an operator can set. Empty URLs mean: the part runs here, under `braid up`."""
+    """The settings of an operator. An empty URL means that the part runs here, under `braid up`."""
 
     model_config = SettingsConfigDict(env_prefix=_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True)
 
@@ -41,12 +41,12 @@ class Settings(BaseSettings):
     engine_urls: Annotated[tuple[str, ...], NoDecode] = ()
     """vLLM servers that somebody else runs, comma-separated; empty: one is started here."""
     engine_adapter_dir: str = ""
-    """Where those servers see the folder of adapters; empty: at the same path as the gateway."""
+    """The folder of adapters as those servers see it; empty: at the same path as the gateway."""
     qdrant_url: str = ""
     admin_key: SecretStr | None = None
     max_lora_rank: int = 16
     grace_seconds: float = 20.0
-    """How long running answers may go on after SIGTERM."""
+    """Seconds that running answers may go on after SIGTERM."""
     model_python: Path = Path(".venv-model/bin/python")
     """The interpreter of the environment with vLLM, training and the retriever."""
     log_level: str = "info"
@@ -123,7 +123,7 @@ def load_settings(flags: Mapping[str, Any] | None = None, *, file: Path | None =
     """Merge all sources into one `Settings`.
 
     Args:
-        flags: What the command line gave; `None` values count as not given.
+        flags: The values of the command line; `None` counts as absent.
         file: The TOML file; by default `$BRAID_CONFIG` or `braid.toml` in the working folder, if it exists.
 
     Raises:
@@ -151,9 +151,9 @@ def load_settings(flags: Mapping[str, Any] | None = None, *, file: Path | None =
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
         reason = first["msg"].removeprefix("Value error, ").rstrip(".")
-        given = "" if "@" in str(first["input"]) else f" (it is {first['input']!r})"  # it may hold a password
+        value = "" if "@" in str(first["input"]) else f" (it is {first['input']!r})"  # it may hold a password
         raise SettingsError(
-            f"The setting {name} can't be used: {reason}{given}. "
+            f"The setting {name} can't be used: {reason}{value}. "
             f"It comes from a flag, {_PREFIX}{name.upper()} or {path}."
         ) from None
 
@@ -174,7 +174,7 @@ def _read_secret(name: str) -> str:
 
 def _suggest(key: str, known: set[str], prefix: str = "") -> str:
     close = difflib.get_close_matches(key, known, n=1)
-    shown = {name: prefix + name.upper() if prefix else name for name in known}
+    full_names = {name: prefix + name.upper() if prefix else name for name in known}
     if close:
-        return f" Did you mean {shown[close[0]]}?"
-    return " Settings are: " + ", ".join(sorted(shown.values())) + "."
+        return f" Did you mean {full_names[close[0]]}?"
+    return " Settings are: " + ", ".join(sorted(full_names.values())) + "."

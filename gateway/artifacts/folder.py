@@ -14,14 +14,14 @@ __all__ = ["Artifacts", "Stored"]
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What was kept: the SHA-256 of the bytes as hex digits, and their number."""
+    """Bytes that are in the artifacts: their SHA-256 as hex digits, and their number."""
 
     digest: str
     size: int
 
 
 class Artifacts:
-    """Keeps bytes under their digest; the same bytes twice are kept once."""
+    """Keeps bytes under their digest; the same bytes twice are stored once."""
 
     def __init__(self, root: Path) -> None:
         self.root = root

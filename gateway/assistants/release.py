@@ -25,7 +25,7 @@ class PromptRef(msgspec.Struct, frozen=True):
 
 
 class RetrievalSpec(msgspec.Struct, frozen=True):
-    """Which stores are asked and how; `mode` says what happens when they can't be."""
+    """The stores that are asked, and the way; `mode` is for when they can't be."""
 
     vector_stores: tuple[str, ...]
     top_k: int = 5
@@ -35,7 +35,7 @@ class RetrievalSpec(msgspec.Struct, frozen=True):
 
 
 class ReleaseSpec(msgspec.Struct, frozen=True):
-    """What a fingerprint covers."""
+    """Everything that a fingerprint covers."""
 
     base_model: str
     base_digest: str

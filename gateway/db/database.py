@@ -23,13 +23,13 @@ class Database:
 
     @asynccontextmanager
     async def begin(self) -> AsyncGenerator[AsyncSession]:
-        """A unit of work that may write."""
+        """Open a unit of work that may write."""
         async with self._write() as session, session.begin():
             yield session
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncSession]:
-        """A unit of work that only reads: it never waits for a writer."""
+        """Open a unit of work that only reads: it never waits for a writer."""
         async with self._read() as session, session.begin():
             yield session
 

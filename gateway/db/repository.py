@@ -15,7 +15,7 @@ Row = TypeVar("Row", bound=Owned)
 
 
 class Page(Generic[Row]):
-    """One page of a list; `has_more` tells whether another follows."""
+    """One page of rows; `has_more` tells whether another follows."""
 
     def __init__(self, rows: Sequence[Row], has_more: bool) -> None:
         self.rows = rows
@@ -65,7 +65,7 @@ class Repository(Generic[Row]):
         after: str | None = None,
         before: str | None = None,
     ) -> Page[Row]:
-        """One page by OpenAI's cursors: `after` and `before` are ids, newest first unless `order` is `asc`."""
+        """Return one page by OpenAI's cursors: `after` and `before` are ids, newest first unless `order` is `asc`."""
         key = tuple_(self.table.created_at, self.table.id)
         query = self.select(*where)
         ascending = order == "asc"
@@ -81,8 +81,8 @@ class Repository(Generic[Row]):
         columns = (self.table.created_at, self.table.id)
         query = query.order_by(*(c.asc() if forward_order else c.desc() for c in columns)).limit(limit + 1)
         rows = list((await self.session.scalars(query)).all())
-        kept = rows[:limit]
-        return Page(kept[::-1] if backward else kept, len(rows) > limit)
+        rows, has_more = rows[:limit], len(rows) > limit
+        return Page(rows[::-1] if backward else rows, has_more)
 
     def add(self, row: Row) -> Row:
         """Add a row of this tenant; the scope is set here, whatever the caller gave."""

@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.engines.errors import EngineRefused, EngineTimeout
 from gateway.engines.http import Connections
-from gateway.engines.refusal import refusal, shown
+from gateway.engines.refusal import excerpt, read_refusal
 from gateway.engines.stream import Stream
 from gateway.errors import BAD_JSON
 
@@ -44,7 +44,7 @@ class Timeouts:
 
 @dataclass(frozen=True)
 class Listing:
-    """What a replica serves: the base model's name, its context length in tokens, and adapters by name with paths."""
+    """A replica's models: the base model's name, its context length in tokens, and the paths of adapters by name."""
 
     base_model: str
     max_model_len: int
@@ -68,7 +68,7 @@ class Engine(Protocol):
         ...
 
     async def unload_adapter(self, name: str) -> None:
-        """Forget a name. Fine if the engine doesn't know it."""
+        """Unload a name. Fine if the engine doesn't know it."""
         ...
 
     async def tokenize(self, model: str, text: str) -> int:
@@ -133,7 +133,7 @@ class VllmEngine:
             "POST", _CHAT, body, connect=times.connect, first_byte=times.first_byte, gap=times.gap
         )
         if answer.status != 200:
-            raise await refusal(answer)
+            raise await read_refusal(answer)
         return answer
 
     async def logprobs(self, model: str, tokens: Sequence[int], start: int) -> list[float]:
@@ -144,10 +144,10 @@ class VllmEngine:
         rows = answer.choices[0].prompt_logprobs if answer.choices else []
         if len(rows) != len(tokens):
             raise EngineRefused(200, f"{len(rows)} prompt log-probabilities came back for {len(tokens)} tokens.")
-        found = [(row or {}).get(str(token)) for token, row in zip(tokens[start:], rows[start:], strict=True)]
-        if any(one is None for one in found):
+        logprobs = [(row or {}).get(str(token)) for token, row in zip(tokens[start:], rows[start:], strict=True)]
+        if any(one is None for one in logprobs):
             raise EngineRefused(200, "A prompt token has no log-probability in the answer.")
-        return [one.logprob for one in found if one is not None]
+        return [one.logprob for one in logprobs if one is not None]
 
     async def _control(self, method: str, path: str, body: Mapping[str, Any] | None, *, load: bool = False) -> bytes:
         data = None if body is None else msgspec.json.encode(body)
@@ -159,7 +159,7 @@ class VllmEngine:
                     method, path, data, connect=times.connect, first_byte=total, gap=total
                 )
                 if answer.status != 200:
-                    raise await refusal(answer)
+                    raise await read_refusal(answer)
                 return await answer.read_up_to(_CONTROL_BYTES)
         except TimeoutError as error:
             raise EngineTimeout(f"{self._url}{path}: no whole answer within {total:g} s", "answer") from error
@@ -168,7 +168,7 @@ class VllmEngine:
         try:
             return msgspec.json.decode(answer, type=kind)
         except BAD_JSON as error:
-            raise EngineRefused(200, f"The answer isn't what vLLM sends ({error}): {shown(answer)}") from error
+            raise EngineRefused(200, f"The answer isn't what vLLM sends ({error}): {excerpt(answer)}") from error
 
 
 class _Card(msgspec.Struct):

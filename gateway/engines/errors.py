@@ -1,4 +1,4 @@
-"""What can go wrong between the gateway and an engine, as classes."""
+"""The faults between the gateway and an engine, as classes."""
 
 from typing import Literal
 
@@ -15,7 +15,7 @@ __all__ = [
 ]
 
 Phase = Literal["connect", "answer", "stream"]
-"""How far a request got: no connection; sent, but no byte of the answer's body is here; in mid-answer."""
+"""The point that a request got to: no connection; sent, but no byte of the answer's body is here; in mid-answer."""
 
 
 class EngineError(BraidError):
@@ -64,8 +64,8 @@ class EngineTimeout(EngineError):
 class EngineRefused(EngineError):
     """The engine answered with an error status.
 
-    `engine_status`, `reason`, `engine_kind` and `engine_param` are vLLM's own words: who answers a client
-    decides what of them may be shown.
+    `engine_status`, `reason`, `engine_kind` and `engine_param` are vLLM's own words: whoever answers a client
+    decides which of them it may see.
     """
 
     code = "engine_refused"

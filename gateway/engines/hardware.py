@@ -1,4 +1,4 @@
-"""What this machine has for an engine to run on."""
+"""The parts of this machine that an engine can run on."""
 
 import os
 from dataclasses import dataclass
@@ -22,18 +22,18 @@ class Hardware:
         lines = (root / "proc/cpuinfo").read_text().splitlines()
         flags = next((line.partition(":")[2] for line in lines if line.startswith("flags")), "")
         cuda = any((root / "dev").glob("nvidia[0-9]*"))
-        return cls(cuda, frozenset(flags.split()), _one_a_core(root, sorted(os.sched_getaffinity(0))))
+        return cls(cuda, frozenset(flags.split()), _one_per_core(root, sorted(os.sched_getaffinity(0))))
 
     @property
     def computes_bfloat16(self) -> bool:
-        """Whether the processor multiplies bfloat16 itself, instead of turning each number into a float32 first."""
+        """True if the processor multiplies bfloat16 itself, instead of turning each number into a float32 first."""
         return bool(self.flags & {"avx512_bf16", "amx_bf16"})
 
 
-def _one_a_core(root: Path, allowed: list[int]) -> tuple[int, ...]:
+def _one_per_core(root: Path, allowed: list[int]) -> tuple[int, ...]:
     # Two threads on one core share its vector units: matrix products gain nothing from the second.
-    found: dict[str, int] = {}
+    first_of: dict[str, int] = {}
     for cpu in allowed:
         siblings = root / f"sys/devices/system/cpu/cpu{cpu}/topology/thread_siblings_list"
-        found.setdefault(siblings.read_text().strip() if siblings.exists() else str(cpu), cpu)
-    return tuple(found.values())
+        first_of.setdefault(siblings.read_text().strip() if siblings.exists() else str(cpu), cpu)
+    return tuple(first_of.values())

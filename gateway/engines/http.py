@@ -296,11 +296,11 @@ class Connection(asyncio.Protocol):
 
 
 class _Unfit(Exception):
-    """What the parser takes and we don't."""
+    """An answer that the parser takes and we don't."""
 
 
 def _framed(answer: Stream) -> bool:
-    """Whether the answer's head says how long its body is; otherwise it lasts until the connection is closed."""
+    """Tell whether the answer's head says how long its body is; otherwise it lasts until the connection is closed."""
     headers = answer.headers
     return "content-length" in headers or headers.get("transfer-encoding", "").lower().endswith("chunked")
 

@@ -105,7 +105,7 @@ class LocalEngine:
             options["--max-model-len"] = str(longest)
         switches = ["--enable-lora", "--enable-prompt-tokens-details", "--disable-uvicorn-access-log"]
         if not hardware.cuda:
-            # Tokens a second of the 135M model with 8 streams, prompts of 231 tokens and 20 out, on two cores with
+            # Tokens per second of the 135M model with 8 streams, prompts of 231 tokens and 20 out, on two cores with
             # avx512_bf16: the base 72-76 in bfloat16 and 41-50 in float32, an adapter 37-42 in bfloat16 (4-10 without
             # our plugin). Without avx512_bf16 float32 is three times as fast. Compiling makes the start 10 to 20 s
             # longer and LoRA slower.

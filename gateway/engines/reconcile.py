@@ -56,7 +56,7 @@ class _Trouble(msgspec.Struct):
 
 
 class Reconciler:
-    """One task asks `wanted` every `interval` seconds, and one task a replica does what that one needs.
+    """One task asks `wanted` every `interval` seconds, and one task per replica does what that one needs.
 
     Names are content-addressed: a name that is wanted with another path than before is refused, never loaded over.
     """

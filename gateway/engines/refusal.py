@@ -1,4 +1,4 @@
-"""What vLLM answers with an error status, as our error."""
+"""vLLM's answers with an error status, as our error."""
 
 from typing import Any
 
@@ -8,24 +8,24 @@ from gateway.engines.errors import EngineRefused
 from gateway.engines.stream import Stream
 from gateway.errors import BAD_JSON
 
-__all__ = ["refusal", "shown"]
+__all__ = ["excerpt", "read_refusal"]
 
 # A refusal's text is shown and logged, so a mad engine must not be able to fill memory or the log with it.
 _REFUSAL_BYTES = 64 * 1024
 _REFUSAL_CHARACTERS = 2_000
 
 
-async def refusal(answer: Stream) -> EngineRefused:
+async def read_refusal(answer: Stream) -> EngineRefused:
     """Read an error answer: vLLM's envelope, or whatever else came, cut to a length that can be logged."""
     body = await answer.read_up_to(_REFUSAL_BYTES)
     try:
         error = msgspec.json.decode(body, type=_Envelope).error
     except BAD_JSON:
-        return EngineRefused(answer.status, shown(body))
+        return EngineRefused(answer.status, excerpt(body))
     return EngineRefused(answer.status, error.message[:_REFUSAL_CHARACTERS], error.type, error.param)
 
 
-def shown(body: bytes) -> str:
+def excerpt(body: bytes) -> str:
     """Return the start of a body as text for a message."""
     return body[:500].decode(errors="replace") or "(empty body)"
 

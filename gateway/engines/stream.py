@@ -47,12 +47,12 @@ class Stream:
 
     @property
     def headers(self) -> dict[str, str]:
-        """By name in lower case; values of a name that came several times are joined with commas."""
-        found: dict[str, str] = {}
+        """Return the headers by name in lower case; values of a name that came several times are joined with commas."""
+        headers: dict[str, str] = {}
         for name, value in self._fields:
             key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-            found[key] = f"{found[key]}, {text}" if key in found else text
-        return found
+            headers[key] = f"{headers[key]}, {text}" if key in headers else text
+        return headers
 
     async def head(self) -> None:
         """Wait for status and headers; raises what iterating raises."""
@@ -126,7 +126,7 @@ class Stream:
 
     def finish(self) -> None:
         """Note that the body is whole; the connection is the caller's again."""
-        transport = self._let_go()
+        transport = self._release()
         if transport is None:
             return
         self._whole = True
@@ -136,14 +136,14 @@ class Stream:
 
     def fail(self, detail: str, kind: type[EngineUnreachable] | type[EngineTimeout] = EngineUnreachable) -> None:
         """End in an error and cut the connection, unless the answer has ended before."""
-        transport = self._let_go()
+        transport = self._release()
         if transport is None:
             return
         self._problem = kind(f"{self._url}: {detail}", "stream" if self._started else "answer")
         transport.abort()
         self._wake()
 
-    def _let_go(self) -> asyncio.Transport | None:
+    def _release(self) -> asyncio.Transport | None:
         transport, self._transport = self._transport, None
         self._timer.cancel()
         return transport
@@ -168,7 +168,7 @@ class Stream:
             self._waiter = None
 
     def _watch(self) -> None:
-        # A timer an answer, not a timer a wait: it looks at least once a gap how long the reader has been waiting.
+        # One timer per answer, not per wait: it looks at least once per gap how long the reader has been waiting.
         waiting = self._waiter is not None and not self._waiter.done()
         silence = self._loop.time() - self._since if waiting else 0.0
         patience = self._gap if self._started else self._first_byte

@@ -1,4 +1,4 @@
-"""Counting with the engine's own tokenizer, each text once."""
+"""Token counts by the engine's own tokenizer, each text counted once."""
 
 import asyncio
 import hashlib
@@ -10,7 +10,7 @@ from gateway.engines import EnginePool, NoReplica
 
 __all__ = ["TokenCounter"]
 
-_KEPT = 20_000
+_REMEMBERED = 20_000
 
 
 class TokenCounter:
@@ -51,8 +51,8 @@ class TokenCounter:
             self._known.move_to_end(key)
             return known
         with self._pool.pick(None) as lease:
-            found = await lease.engine.tokenize(self.base_model, text)
-        self._known[key] = found
-        if len(self._known) > _KEPT:
+            count = await lease.engine.tokenize(self.base_model, text)
+        self._known[key] = count
+        if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
-        return found
+        return count

@@ -126,7 +126,7 @@ async def _checked(form: UploadForm, body: AsyncIterator[bytes]) -> AsyncGenerat
     if purpose == "fine-tune" and not name.lower().endswith(".jsonl"):
         raise BadRequest(
             f"A training file is JSON lines and its name ends in .jsonl; this one is named {name!r}. "
-            "Convert it, one row a line, and rename it.",
+            "Convert it, one row per line, and rename it.",
             param="file",
             code="invalid_training_file",
         )

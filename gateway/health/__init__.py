@@ -1,1 +1,1 @@
-"""Whether the process lives, whether it can answer, and its figures."""
+"""Health: the process lives, its parts are ready, and its figures."""

@@ -20,8 +20,8 @@ async def readyz(state: CurrentState) -> JSONResponse:
     """Return 200 when every part is ready, else 503 with the reason of each that isn't."""
     parts = await check_readiness(state.database, state.retriever, state.pool, state.drain)
     ready = all(part.ready for part in parts.values())
-    shown = {name: "ok" if part.ready else part.reason for name, part in parts.items()}
-    return JSONResponse({"ready": ready, "parts": shown}, 200 if ready else 503)
+    reasons = {name: "ok" if part.ready else part.reason for name, part in parts.items()}
+    return JSONResponse({"ready": ready, "parts": reasons}, 200 if ready else 503)
 
 
 @router.get("/metrics")

@@ -1,1 +1,1 @@
-"""What a tenant can name in `model`."""
+"""The models that a tenant can name in `model`."""

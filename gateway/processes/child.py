@@ -14,7 +14,7 @@ from typing import IO, Literal, Self
 import msgspec
 import structlog
 
-from gateway.processes.process_sessions import Session
+from gateway.processes.process_sessions import ProcessSession
 
 __all__ = ["Child", "ChildFailed", "ChildState", "Command"]
 
@@ -31,14 +31,14 @@ Phase = Literal["stopped", "starting", "ready", "restarting"]
 
 @dataclass(frozen=True)
 class Command:
-    """What to run. `environment` is the whole of it: nothing is inherited."""
+    """A program to run. `environment` is the whole of it: nothing is inherited."""
 
     arguments: Sequence[str]
     environment: Mapping[str, str]
 
 
 class ChildState(msgspec.Struct, frozen=True):
-    """Where a child stands: `attempts` counts starts since it was last ready for long, `reason` is why it fell."""
+    """The phase of a child: `attempts` counts starts since it was last ready for long, `reason` is why it fell."""
 
     phase: Phase
     reason: str = ""
@@ -47,13 +47,13 @@ class ChildState(msgspec.Struct, frozen=True):
 
 
 class ChildFailed(Exception):
-    """The child isn't ready in time; the message has its last words."""
+    """The child isn't ready in time; the message has the end of its log."""
 
 
 class Child:
     """A process in a session of its own, restarted with growing pauses whenever it ends, until `stop`.
 
-    Used as an async context manager, one a name and folder at a time. `ready` is asked every `poll` seconds after a
+    Used as an async context manager, one per name and folder at a time. `ready` is asked every `poll` seconds after a
     start until it says True; an `OSError` counts as not ready. A child that isn't ready in `start_timeout` seconds
     is ended and started again. The pauses grow from half a second to a minute, and start over once the child has been
     ready for `healthy_after` seconds. Its output goes to `folder/NAME.log` (moved to `NAME.log.1` at a start that
@@ -170,7 +170,7 @@ class Child:
                 healthy = loop.time() - since
         finally:
             await self._end(process)
-        return await asyncio.to_thread(self._with_last_words, ended, start), healthy
+        return await asyncio.to_thread(self._with_log_tail, ended, start), healthy
 
     async def _spawn(self, log: IO[bytes]) -> asyncio.subprocess.Process:
         launcher = (sys.executable, "-I", "-S", str(_LAUNCH), str(os.getpid()), str(self._note.resolve()))
@@ -193,7 +193,7 @@ class Child:
             await process.wait()
 
     async def _until_ready(self, process: asyncio.subprocess.Process) -> str | None:
-        """Return None when the child is ready, or else what became of it."""
+        """Return None when the child is ready, or else the reason why it never will be."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._start_timeout
         exited = asyncio.ensure_future(process.wait())
@@ -211,7 +211,7 @@ class Child:
 
     async def _sweep(self, grace: float) -> list[int]:
         """End what the note's session still holds; returns what can't be ended."""
-        session = await asyncio.to_thread(Session.read, self._note)
+        session = await asyncio.to_thread(ProcessSession.read, self._note)
         if session is None:
             return []
         left = await asyncio.to_thread(session.end, grace)
@@ -229,7 +229,7 @@ class Child:
             self.log_path.replace(self.log_path.with_suffix(".log.1"))
         return self.log_path.open("ab")
 
-    def _with_last_words(self, reason: str, start: int) -> str:
+    def _with_log_tail(self, reason: str, start: int) -> str:
         with self.log_path.open("rb") as log:
             end = log.seek(0, os.SEEK_END)
             log.seek(max(start, end - _TAIL_BYTES))

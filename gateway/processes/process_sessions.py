@@ -1,4 +1,4 @@
-"""A session of processes, found in /proc: also the members that were orphaned when their leader was killed."""
+"""Unix sessions of processes, found in /proc: also the members that were orphaned when their leader was killed."""
 
 import os
 import signal
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["Session"]
+__all__ = ["ProcessSession"]
 
 _PROC = Path("/proc")
 _PAUSE = 0.02
@@ -21,7 +21,7 @@ class _Process:
 
 
 @dataclass(frozen=True)
-class Session:
+class ProcessSession:
     """One session by the number of its leader, with what tells it from a later one of the same number.
 
     `started` is the leader's start time in clock ticks since the boot `boot`. Methods block: call them in a thread.
@@ -32,7 +32,7 @@ class Session:
     boot: str
 
     @classmethod
-    def read(cls, note: Path) -> "Session | None":
+    def read(cls, note: Path) -> "ProcessSession | None":
         """Read the note that a child left when it started; None if there is none, or it makes no sense."""
         try:
             number, started, boot = note.read_text().split()
@@ -44,11 +44,11 @@ class Session:
         """Return the living processes that belong to it, the leader too if it lives."""
         if self.boot != _boot():
             return []
-        found = [process for process in _processes() if process.session == self.number]
-        leader = next((process for process in found if process.pid == self.number), None)
+        members = [process for process in _processes() if process.session == self.number]
+        leader = next((process for process in members if process.pid == self.number), None)
         if leader is not None and leader.started != self.started:
             return []
-        return [process.pid for process in found if process.started >= self.started]
+        return [process.pid for process in members if process.started >= self.started]
 
     def end(self, grace: float) -> list[int]:
         """Ask all members to end, kill what is left after `grace` seconds, and return what even then remains."""
@@ -61,13 +61,13 @@ class Session:
         return left
 
     def _signal(self, number: signal.Signals) -> list[int]:
-        found = self.members()
-        for pid in found:
+        pids = self.members()
+        for pid in pids:
             try:
                 os.kill(pid, number)
             except ProcessLookupError:
                 continue
-        return found
+        return pids
 
     def _wait(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds

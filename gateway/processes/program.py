@@ -41,10 +41,10 @@ class Program:
 
     async def output(self, limit: int) -> bytes:
         """Read all of its stdout, and return the first `limit` bytes."""
-        kept = b""
+        start = b""
         while part := await self._output.read(1 << 16):
-            kept += part[: limit - len(kept)]
-        return kept
+            start += part[: limit - len(start)]
+        return start
 
     async def wait(self) -> int:
         """Return its exit status, negative for a signal; read its stdout first, or it may wait for a reader."""

@@ -140,7 +140,7 @@ class VectorStoreFileCreate(_Strict):
 
 
 class LastError(BaseModel):
-    """Why a file isn't in the store: `server_error`, `unsupported_file` or `invalid_file`."""
+    """The reason why a file isn't in the store: `server_error`, `unsupported_file` or `invalid_file`."""
 
     code: str
     message: str

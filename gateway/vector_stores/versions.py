@@ -28,7 +28,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class ChunkSizes:
-    """How large a document's chunks are, in the embedder's tokens.
+    """The size of a document's chunks, in the embedder's tokens.
 
     `overlap_tokens` are repeated from the chunk before, at most half of `max_tokens`.
     """

@@ -4,7 +4,7 @@ vLLM 0.32 looks up a copy of its adapter's matrices for each token. That is wron
 index is -1, so they get the matrices in the last slot, and a request to the base model that shares a batch with
 another tenant's adapter may be answered by that one (vllm-project/vllm#48421, open). It ends the engine when a request
 for its prompt's log-probabilities, which is how adapters are proven, shares a batch with any other request. And it is
-slow: 17 ms where one product an adapter takes 0.6 (231 tokens, 576 to 1536, rank 16, one core).
+slow: 17 ms where one product per adapter takes 0.6 (231 tokens, 576 to 1536, rank 16, one core).
 """
 
 # pyright: basic, reportMissingImports=false
