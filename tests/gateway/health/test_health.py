@@ -1,0 +1,82 @@
+"""Health: alive is not ready, and each part that isn't ready says why, without addresses."""
+
+import asyncio
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from gateway.db import open_database
+from gateway.engines import EnginePool
+from gateway.health.readiness import check_readiness
+from gateway.settings import Settings
+from gateway.shutdown import Drain
+from retrieval.client import Retriever
+from tests.fakes.passages import FakePassages
+from tests.fakes.vllm import FakeVllm
+from tests.gateway.conftest import Gateway, running
+
+
+async def get(gateway: Gateway, path: str) -> httpx2.Response:
+    async with httpx2.AsyncClient(base_url=gateway.url) as anonymous:
+        return await anonymous.get(path)
+
+
+async def test_all_parts_there_is_ready(gateway: Gateway, passages: FakePassages) -> None:
+    answer = await get(gateway, "/readyz")
+    assert answer.status_code == 200, answer.text
+    assert answer.json() == {
+        "ready": True,
+        "parts": {"process": "ok", "database": "ok", "retriever": "ok", "engine 1": "ok"},
+    }
+
+
+async def test_a_missing_retriever_is_named_without_its_address(gateway: Gateway, settings: Settings) -> None:
+    answer = await get(gateway, "/readyz")
+    assert answer.status_code == 503
+    assert answer.json()["parts"]["engine 1"] == "ok"
+    assert "doesn't answer" in answer.json()["parts"]["retriever"]
+    assert str(settings.retriever_socket) not in answer.text
+    assert (await get(gateway, "/healthz")).json() == {"status": "ok"}
+
+
+async def test_an_engine_that_says_it_is_ill_is_named_without_its_address(
+    settings: Settings, engine: FakeVllm, passages: FakePassages
+) -> None:
+    async with running(settings) as gateway:
+        engine.healthy = False
+        async with asyncio.timeout(20):
+            while (answer := await get(gateway, "/readyz")).status_code == 200:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert answer.status_code == 503
+        assert answer.json()["parts"]["engine 1"] != "ok"
+        assert engine.url not in answer.text
+
+
+async def test_a_process_that_stops_is_not_ready(gateway: Gateway, passages: FakePassages) -> None:
+    await gateway.state.drain.finish(0)
+    answer = await get(gateway, "/readyz")
+    assert answer.status_code == 503
+    assert "stopping" in answer.json()["parts"]["process"]
+
+
+async def test_a_database_that_fails_is_named_by_the_kind_of_its_error(tmp_path: Path) -> None:
+    async with open_database(f"sqlite+aiosqlite:////{tmp_path}/missing/../x.db") as database:
+        await database.engine.dispose()
+        (tmp_path / "x.db").unlink(missing_ok=True)
+        (tmp_path / "x.db").mkdir()
+        async with EnginePool([]) as pool, Retriever(tmp_path / "none.sock") as retriever:
+            parts = await check_readiness(database, retriever, pool, Drain())
+    assert parts["database"].ready is False
+    assert "OperationalError" in parts["database"].reason
+    assert str(tmp_path) not in parts["database"].reason
+
+
+@pytest.mark.parametrize(
+    "name", ["braid_chat_answers_total", "braid_chat_running", "braid_chat_seconds", "braid_chat_first_byte_seconds"]
+)
+async def test_metrics_are_prometheus_text(gateway: Gateway, name: str) -> None:
+    answer = await get(gateway, "/metrics")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert f"# TYPE {name.removesuffix('_total')}" in answer.text
