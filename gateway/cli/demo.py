@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.options import AsJson, Home, settings_from
-from gateway.demo.runner import report_file, run_demo
+from gateway.demo.runner import page_file, report_file, run_demo
 from gateway.demo.size import FULL, SIZES
 from gateway.terminal import CommandError, print_text, say
 
@@ -28,7 +28,7 @@ def demo(keep: _Keep = False, size: _Size = _FULL, home: Home = None, as_json: A
     if as_json:
         print_text(file.read_text())
     total = sum(report.step_seconds.values())
-    say(f"\nThe report is in {file}; it took {total / 60:.1f} minutes.")
+    say(f"\nThe report is in {file}, with pictures in {page_file(own.home)}; it took {total / 60:.1f} minutes.")
     faults = report.faults()
     if faults:
         raise CommandError("The demo doesn't keep its promises:\n" + "\n".join(f"- {fault}" for fault in faults))

@@ -12,6 +12,7 @@ from gateway.demo.edit import edit_fact
 from gateway.demo.environment import describe_environment
 from gateway.demo.first_answers import FirstAnswer, show_first_answer
 from gateway.demo.next_steps import describe_next_steps
+from gateway.demo.page import save_page
 from gateway.demo.progress import Progress
 from gateway.demo.releases import MAX_TOKENS, make_assistant, make_prompt, make_release, promote
 from gateway.demo.report import METHOD, Report, make_table
@@ -27,7 +28,7 @@ from gateway.evaluation import Case, ScoredAnswer, Variant, VariantResult, evalu
 from gateway.settings import Settings
 from gateway.stack.instance import Instance
 
-__all__ = ["report_file", "run_demo", "run_steps"]
+__all__ = ["page_file", "report_file", "run_demo", "run_steps"]
 
 _STRENGTH = 0.875  # of the adapter that is swapped in, whose weights are the first one's: 28 / 32
 
@@ -54,11 +55,16 @@ def report_file(home: Path) -> Path:
     return home / "report.json"
 
 
+def page_file(home: Path) -> Path:
+    return home / "report.html"
+
+
 async def run_demo(settings: Settings, size: DemoSize, *, keep: bool) -> Report:
     """Run all steps with `settings.home` as the demo's own home.
 
     Returns:
-        The report, which is saved there too. Services stay if `keep`, and commands to try are printed.
+        The report, which is saved there too, as JSON and as a page. Services stay if `keep`, and commands to try are
+        printed.
     """
     progress = Progress()
     cast = tenants()[: size.tenants]
@@ -67,6 +73,7 @@ async def run_demo(settings: Settings, size: DemoSize, *, keep: bool) -> Report:
             profile = await stack.enter_async_context(running_services(settings, progress, keep=keep))
         report = await run_steps(settings, profile, progress, cast, size)
         report.save(report_file(settings.home))
+        save_page(report, page_file(settings.home))
         if keep:
             await _tell_next_steps(settings, profile, progress, cast[0])
     return report

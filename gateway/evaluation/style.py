@@ -34,7 +34,9 @@ class StyleRules(Struct, frozen=True):
         return [rule.name for rule in self.rules if not text or not rule.check(text)]
 
     def score(self, answer: str) -> float:
-        """Return the share of rules met, 0..1."""
+        """Return the share of rules met, 0..1; 1 where there are no rules."""
+        if not self.rules:
+            return 1.0
         return (len(self.rules) - len(self.broken(answer))) / len(self.rules)
 
 

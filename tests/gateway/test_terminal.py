@@ -27,9 +27,7 @@ def test_a_table_for_a_program_has_tabs_and_no_header(capsys: pytest.CaptureFixt
     assert capsys.readouterr().out == "a.md\t1\nb.md\t2\n"
 
 
-def test_a_table_for_a_person_is_drawn(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_table_for_a_person_is_drawn(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     print_table(("document", "version"), [("a.md", 1)])
     header, row = capsys.readouterr().out.splitlines()

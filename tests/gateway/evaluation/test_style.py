@@ -23,6 +23,11 @@ def test_an_empty_answer_breaks_every_rule() -> None:
     assert RULES.score("") == 0
 
 
+def test_a_style_without_rules_is_kept_by_every_answer() -> None:
+    assert StyleRules(()).score("anything") == 1
+    assert StyleRules(()).broken("") == []
+
+
 def test_decimals_do_not_end_a_sentence() -> None:
     assert split_sentences("It costs £7.40 at 18.50 in 3.4.2 [1].") == ["It costs £7.40 at 18.50 in 3.4.2 [1]."]
     assert split_sentences(" One. Two! Three? ") == ["One.", "Two!", "Three?"]

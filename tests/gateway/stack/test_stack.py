@@ -6,13 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from gateway.terminal import CommandError, Exit
-from gateway.stack.base_model import prepare_base_model, public_name
-from gateway.stack.children import child_environment
-from gateway.stack.instance import Instance
-from gateway.stack.instance import free_ports, is_free
 from gateway.engines.base import BaseModel
 from gateway.settings import Settings, load_settings
+from gateway.stack.base_model import prepare_base_model, public_name
+from gateway.stack.children import child_environment
+from gateway.stack.instance import Instance, free_ports, is_free
+from gateway.terminal import CommandError, Exit
 from tests.fakes.peft import write_base
 
 
