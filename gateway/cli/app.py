@@ -7,32 +7,48 @@ import typer
 from typer.core import TyperGroup
 
 from gateway.cli.chat import chat
-from gateway.cli.demo.command import demo
+from gateway.cli.demo import demo
 from gateway.cli.docs import docs
 from gateway.cli.doctor.command import doctor
-from gateway.cli.exits import CliError, Exit
-from gateway.cli.output import print_text, say
 from gateway.cli.serve import serve, worker
 from gateway.cli.up import up
+from gateway.client import AmbiguousName, ClientError, GatewayError, GatewayUnreachable
 from gateway.settings import SettingsError
+from gateway.terminal import CommandError, Exit, print_text, say
 
-__all__ = ["app", "main"]
+__all__ = ["app", "exit_status", "main"]
+
+_BY_HTTP_STATUS = {401: Exit.DENIED, 403: Exit.DENIED, 404: Exit.NOT_FOUND, 409: Exit.CONFLICT, 503: Exit.UNREACHABLE}
 
 
 class _Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
-        except CliError as error:
+        except (CommandError, ClientError, SettingsError) as error:
             say(f"braid: {error}")
-            raise typer.Exit(error.exit) from None
-        except SettingsError as error:
-            say(f"braid: {error}")
-            raise typer.Exit(Exit.USAGE) from None
+            raise typer.Exit(exit_status(error)) from None
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def exit_status(error: Exception) -> Exit:
+    """Return the exit status of a command that ended with an expected error."""
+    match error:
+        case CommandError():
+            return error.exit
+        case SettingsError():
+            return Exit.USAGE
+        case AmbiguousName():
+            return Exit.CONFLICT
+        case GatewayUnreachable():
+            return Exit.UNREACHABLE
+        case GatewayError():
+            return _BY_HTTP_STATUS.get(error.status, Exit.FAILED)
+        case _:
+            return Exit.FAILED
+
+
+def _print_version(asked_for: bool) -> None:
+    if asked_for:
         print_text(f"braid {importlib.metadata.version('braid-gateway')}")
         raise typer.Exit
 
@@ -49,10 +65,10 @@ app = typer.Typer(
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
-    """Takes the options that come before a command."""
+    """Take the options that come before a command."""
 
 
 app.command()(up)

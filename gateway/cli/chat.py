@@ -1,4 +1,4 @@
-"""`braid chat`: ask a running gateway; the answer on stdout as it is written, its sources on stderr."""
+"""`braid chat`: ask a running gateway; its answer goes to stdout as it is written, the sources to stderr."""
 
 import asyncio
 import sys
@@ -6,10 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.client import Gateway
-from gateway.cli.exits import CliError, Exit
-from gateway.cli.options import Home, Key, Url, connection
-from gateway.cli.output import AsJson, print_json, print_text, say
+from gateway.cli.options import AsJson, Home, Key, Url, connection
+from gateway.client import Client, ClientError
+from gateway.terminal import CommandError, Exit, print_json, print_text, say
 
 __all__ = ["chat"]
 
@@ -32,25 +31,26 @@ def chat(
     if message is None and not sys.stdin.isatty():
         message = sys.stdin.read().strip()
     if message == "":
-        raise CliError("There is nothing to ask. Give a message: braid chat 'What does the K2 cost?'", Exit.USAGE)
+        raise CommandError("There is nothing to ask. Give a message: braid chat 'What does the K2 cost?'", Exit.USAGE)
     asyncio.run(_chat(*address, message, model, max_tokens, as_json))
 
 
-async def _chat(url: str, key: str, message: str | None, model: str | None, most: int | None, as_json: bool) -> None:
-    async with Gateway(url, key) as gateway:
-        chosen = model or await _only_model(gateway)
-        body: dict[str, Any] = {"model": chosen, "messages": []}
-        if most is not None:
-            body["max_tokens"] = most
+async def _chat(
+    url: str, key: str, message: str | None, model: str | None, max_tokens: int | None, as_json: bool
+) -> None:
+    async with Client(url, key) as client:
+        body: dict[str, Any] = {"model": model or await _only_model(client), "messages": []}
+        if max_tokens is not None:
+            body["max_tokens"] = max_tokens
         if message is not None:
             body["messages"] = [{"role": "user", "content": message}]
-            await (_ask_whole if as_json else _ask)(gateway, body)
+            await (_ask_whole if as_json else _ask)(client, body)
         else:
-            await _converse(gateway, body)
+            await _converse(client, body)
 
 
-async def _converse(gateway: Gateway, body: dict[str, Any]) -> None:
-    say(f"Talking to {body['model']} at {gateway.url}. An empty line ends.")
+async def _converse(client: Client, body: dict[str, Any]) -> None:
+    say(f"Talking to {body['model']} at {client.url}. An empty line ends.")
     while True:
         try:
             question = (await asyncio.to_thread(input, "> ")).strip()
@@ -59,18 +59,18 @@ async def _converse(gateway: Gateway, body: dict[str, Any]) -> None:
         if not question:
             return
         body["messages"].append({"role": "user", "content": question})
-        body["messages"].append({"role": "assistant", "content": await _ask(gateway, body)})
+        body["messages"].append({"role": "assistant", "content": await _ask(client, body)})
 
 
-async def _ask_whole(gateway: Gateway, body: dict[str, Any]) -> None:
-    print_json(await gateway.post("/v1/chat/completions", body))
+async def _ask_whole(client: Client, body: dict[str, Any]) -> None:
+    print_json(await client.post("/v1/chat/completions", body))
 
 
-async def _ask(gateway: Gateway, body: dict[str, Any]) -> str:
-    """Print an answer piece by piece and then its sources; returns its text."""
+async def _ask(client: Client, body: dict[str, Any]) -> str:
+    """Print an answer piece by piece and then its sources; return its text."""
     text: list[str] = []
     sources: dict[str, str] = {}
-    async with gateway.stream("/v1/chat/completions", body | {"stream": True}) as events:
+    async with client.stream("/v1/chat/completions", body | {"stream": True}) as events:
         async for event in events:
             for choice in event.get("choices", []):
                 delta: dict[str, Any] = choice.get("delta") or {}
@@ -81,20 +81,20 @@ async def _ask(gateway: Gateway, body: dict[str, Any]) -> str:
                 sources |= {note["url_citation"]["url"]: note["url_citation"]["title"] for note in annotations}
     print_text("")
     for number, (address, title) in enumerate(sources.items(), 1):
-        say(f"  source {number}: {title}  {gateway.url}{address}")
+        say(f"  source {number}: {title}  {client.url}{address}")
     return "".join(text)
 
 
-async def _only_model(gateway: Gateway) -> str:
-    """Return the model where there is no choice: the one assistant, or the one model at all."""
-    models = [model["id"] for model in (await gateway.get("/v1/models"))["data"]]
+async def _only_model(client: Client) -> str:
+    """Return the only assistant, or the only model; where there are several, the person has to say which."""
+    models = [model["id"] for model in (await client.get("/v1/models"))["data"]]
     try:
-        assistants = [row["name"] for row in (await gateway.get("/api/assistants"))["data"] if row.get("stages")]
-    except CliError:
+        assistants = [row["name"] for row in (await client.get("/api/assistants"))["data"] if row.get("stages")]
+    except ClientError:
         assistants = []  # a key that may only chat can't list them
     for names in (assistants, models):
         if len(names) == 1:
             return names[0]
-    raise CliError(
+    raise CommandError(
         f"Say which model with --model: {', '.join(assistants + models) or 'there is none yet'}.", Exit.USAGE
     )

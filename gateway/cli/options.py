@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 import typer
 
-from gateway.cli.exits import CliError, Exit
-from gateway.cli.profile import Profile
+from gateway.client import Profile
 from gateway.settings import Settings, SettingsError, load_settings
+from gateway.terminal import CommandError, Exit
 
-__all__ = ["Home", "Host", "Key", "Port", "Url", "connection", "settings_from"]
+__all__ = ["AsJson", "Home", "Host", "Key", "Port", "Url", "connection", "settings_from"]
 
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Home = Annotated[Path | None, typer.Option(help="Folder for state (BRAID_HOME; default .braid).")]
 Host = Annotated[str | None, typer.Option(help="Address to listen on (BRAID_HOST; default 127.0.0.1).")]
 Port = Annotated[int | None, typer.Option(help="Port of the gateway (BRAID_PORT; default 8080).", min=1, max=65535)]
@@ -26,7 +27,7 @@ def settings_from(**flags: Any) -> Settings:
     try:
         return load_settings(flags)
     except SettingsError as error:
-        raise CliError(str(error), Exit.USAGE) from None
+        raise CommandError(str(error), Exit.USAGE) from None
 
 
 def connection(url: str | None, key: str | None, home: Path | None) -> tuple[str, str]:
@@ -40,13 +41,13 @@ def connection(url: str | None, key: str | None, home: Path | None) -> tuple[str
     if profile is not None and url in (None, profile.url):
         url, key = profile.url, key or profile.key  # the saved key goes to the saved URL only
     if not url:
-        raise CliError(
+        raise CommandError(
             f"No gateway is known: none was started with the home folder {settings.home}. "
             "Start one with 'braid up', or give --url and --key (BRAID_URL, BRAID_KEY).",
             Exit.UNREACHABLE,
         )
     if not key:
-        raise CliError(
+        raise CommandError(
             f"No key is known for {url}. Give one with --key or BRAID_KEY; 'braid up' shows the first one when it "
             "makes it, and POST /api/keys makes more.",
             Exit.DENIED,

@@ -5,15 +5,13 @@ import signal
 
 import uvloop
 
-from gateway.cli.exits import CliError, Exit
-from gateway.cli.logs import configure_logs
 from gateway.cli.options import Home, Host, Port, settings_from
-from gateway.cli.output import say
-from gateway.cli.stack.first_key import prepare_database
-from gateway.cli.stack.ports import is_free
 from gateway.composition import open_worker
 from gateway.serve import serve as serve_gateway
 from gateway.settings import Settings
+from gateway.stack.first_key import prepare_database
+from gateway.stack.instance import is_free
+from gateway.terminal import CommandError, Exit, configure_logs, say
 
 __all__ = ["serve", "worker"]
 
@@ -23,7 +21,7 @@ def serve(home: Home = None, host: Host = None, port: Port = None) -> None:
     settings = settings_from(home=home, host=host, port=port)
     configure_logs(settings.log_level)
     if not is_free(settings.host, settings.port):
-        raise CliError(
+        raise CommandError(
             f"Something listens on {settings.host}:{settings.port} already. Choose another port with --port.",
             Exit.CONFLICT,
         )

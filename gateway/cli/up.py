@@ -1,24 +1,21 @@
-"""`braid up`: everything on this machine, supervised until it is told to stop."""
+"""`braid up`: all processes on this machine, supervised until they are told to stop."""
 
 import asyncio
 import signal
 from contextlib import AsyncExitStack
 from typing import Any
 
-from gateway.cli.exits import CliError, Exit
-from gateway.cli.logs import configure_logs
 from gateway.cli.options import Home, Host, Port, settings_from
-from gateway.cli.output import say, talk
-from gateway.cli.profile import Profile
-from gateway.cli.stack.base_model import prepare_base_model
-from gateway.cli.stack.children import make_children
-from gateway.cli.stack.first_key import prepare_database
-from gateway.cli.stack.instance import Instance, socket_path_problem
-from gateway.cli.stack.ports import is_free
-from gateway.cli.stack.starting import wait_until_ready, watch
+from gateway.client import Profile
 from gateway.engines import Connections
 from gateway.engines.hardware import Hardware
 from gateway.settings import Settings
+from gateway.stack.base_model import prepare_base_model
+from gateway.stack.children import make_children
+from gateway.stack.first_key import prepare_database, save_profile
+from gateway.stack.instance import Instance, is_free, socket_path_problem
+from gateway.stack.starting import wait_until_ready, watch
+from gateway.terminal import CommandError, Exit, configure_logs, open_console, say
 
 __all__ = ["up"]
 
@@ -36,7 +33,7 @@ async def _until_stopped(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     with Instance.only(settings.home):
-        _check_place(settings)
+        _check_home_and_ports(settings)
         running = asyncio.create_task(_run(settings))
         stopping = asyncio.create_task(stop.wait())
         await asyncio.wait((running, stopping), return_when=asyncio.FIRST_COMPLETED)
@@ -50,14 +47,14 @@ async def _until_stopped(settings: Settings) -> None:
     say("stopped")
 
 
-def _check_place(settings: Settings) -> None:
+def _check_home_and_ports(settings: Settings) -> None:
     problem = socket_path_problem(settings.home)
     if problem is not None:
-        raise CliError(f"{problem} Choose a shorter home folder with --home or BRAID_HOME.", Exit.USAGE)
-    wanted = [settings.port] if settings.engine_urls else [settings.port, settings.port + 1]
-    for port in wanted:
+        raise CommandError(f"{problem} Choose a shorter home folder with --home or BRAID_HOME.", Exit.USAGE)
+    ports = [settings.port] if settings.engine_urls else [settings.port, settings.port + 1]
+    for port in ports:
         if not is_free(settings.host, port):
-            raise CliError(
+            raise CommandError(
                 f"Port {port} of {settings.host} is in use. Choose another with --port (the engine takes the one after "
                 "it), or stop what listens there.",
                 Exit.CONFLICT,
@@ -68,7 +65,7 @@ async def _run(settings: Settings) -> None:
     hardware = Hardware.detect()
     dtype = "bfloat16" if hardware.cuda or hardware.computes_bfloat16 else "float32"
     base = await prepare_base_model(settings, dtype, say)
-    made = await prepare_database(settings)
+    new_key = await prepare_database(settings)
     async with AsyncExitStack() as stack:
         connections = await stack.enter_async_context(Connections())
         children = make_children(settings, base, hardware, connections)
@@ -76,37 +73,27 @@ async def _run(settings: Settings) -> None:
         for child in children:
             await stack.enter_async_context(child)
         await wait_until_ready(children, say)
-        profile = _remember(settings, made)
-        _announce(settings, profile, made, base.name)
+        _announce(settings, save_profile(settings, new_key), new_key, base.name)
         await watch(children, say)
 
 
-def _remember(settings: Settings, made: str | None) -> Profile:
-    given = settings.admin_key.get_secret_value() if settings.admin_key else None
-    before = Profile.load(settings.home)
-    key = given or made or (before.key if before else None)
-    profile = Profile(f"http://{settings.host}:{settings.port}", key)
-    profile.save(settings.home)
-    return profile
-
-
-def _announce(settings: Settings, profile: Profile, made: str | None, model: str) -> None:
-    console = talk()
+def _announce(settings: Settings, profile: Profile, new_key: str | None, model: str) -> None:
+    console = open_console()
 
     def line(text: str, **options: Any) -> None:
         console.print(text, markup=False, **options)
 
     line("")
     line(f"Braid is ready at {profile.url}", style="bold green")
-    if made is not None:
-        line(f"Admin key, shown this once: {made}")
+    if new_key is not None:
+        line(f"Admin key, shown this once: {new_key}")
         line(f"('braid' commands on this machine find it in {Profile.file(settings.home)})")
     elif profile.key is None:
         line("The admin key was shown when it was made, and isn't kept here.")
     line("Try it:")
     line(
         f"  curl {profile.url}/v1/chat/completions -H 'content-type: application/json' "
-        f"-H 'authorization: Bearer {made or 'YOUR_KEY'}' "
+        f"-H 'authorization: Bearer {new_key or 'YOUR_KEY'}' "
         f'-d \'{{"model": "{model}", "messages": [{{"role": "user", "content": "Hello!"}}]}}\''
     )
     line("Ctrl-C stops it.")

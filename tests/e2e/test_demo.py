@@ -19,8 +19,8 @@ import httpx2
 import psutil
 import pytest
 
-from gateway.cli.demo.tenants import tenants
-from gateway.cli.profile import Profile
+from gateway.client import Profile
+from gateway.demo.tenants import tenants
 
 ROOT = Path(__file__).parents[2]
 CHECK = ROOT.parent / "shared" / "openai" / "check.py"

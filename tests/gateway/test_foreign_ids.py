@@ -75,7 +75,7 @@ async def _add_adapter(gateway: Gateway) -> None:
         tenant = await find_tenant(session, "kestrel")
         assert tenant is not None
         row = AdapterRow(
-            id="adapter_1", created_at=1, name="house", model=ADAPTER, served_name="kestrel.house.00000000"
+            id="adapter_1", created_at=1, name="house", model=ADAPTER, served_name="kestrel.style.00000000"
         )
         row.digest, row.base_model, row.rank, row.status, row.source = "0" * 64, "base", 16, "ready", "job"
         row.manifest = {"probe": []}

@@ -4,10 +4,9 @@ import typer
 
 from gateway.cli.doctor import machine, parts
 from gateway.cli.doctor.finding import Finding, Level
-from gateway.cli.exits import Exit
-from gateway.cli.options import Home, Port
-from gateway.cli.output import AsJson, print_json, print_text
+from gateway.cli.options import AsJson, Home, Port
 from gateway.settings import Settings, SettingsError, load_settings
+from gateway.terminal import Exit, print_json, print_text
 
 __all__ = ["doctor", "examine"]
 

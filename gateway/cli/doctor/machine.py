@@ -7,9 +7,8 @@ import tempfile
 from pathlib import Path
 
 from gateway.cli.doctor.finding import Finding
-from gateway.cli.stack.instance import Instance, socket_path_problem
-from gateway.cli.stack.ports import is_free
 from gateway.settings import Settings
+from gateway.stack.instance import Instance, is_free, socket_path_problem
 
 __all__ = ["check_cores", "check_disk", "check_home", "check_memory", "check_ports", "check_python"]
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import httpx2
 
 from gateway.cli.doctor.finding import Finding
-from gateway.cli.packages import MODEL_PACKAGES, EnvironmentBroken, installed_versions
 from gateway.engines.hardware import Hardware
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.settings import Settings, SettingsError
+from gateway.stack.packages import MODEL_PACKAGES, EnvironmentBroken, installed_versions
 from retrieval.client import Retriever, RetrieverUnavailable
 
 __all__ = ["check_base_model", "check_engine", "check_gateway", "check_index", "check_model_environment"]

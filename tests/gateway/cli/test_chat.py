@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from gateway.cli.exits import Exit
+from gateway.terminal import Exit
 from tests.fakes.faults import Fault
 from tests.fakes.passages import FakePassages, passage
 from tests.fakes.vllm import Chat, FakeVllm

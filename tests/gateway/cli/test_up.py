@@ -14,9 +14,9 @@ import httpx2
 import psutil
 import pytest
 
-from gateway.cli.exits import Exit
-from gateway.cli.profile import Profile
-from gateway.cli.stack.ports import free_ports
+from gateway.client import Profile
+from gateway.stack.instance import free_ports
+from gateway.terminal import Exit
 from tests.fakes.peft import write_base
 from tests.fakes.vllm import FakeVllm
 

@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 from gateway.cli.app import app
 from gateway.cli.doctor import Level, machine, parts
 from gateway.cli.doctor.command import examine
-from gateway.cli.exits import Exit
-from gateway.cli.stack.instance import Instance
 from gateway.settings import Settings
+from gateway.stack.instance import Instance
+from gateway.terminal import Exit
 from tests.fakes.passages import FakePassages
 from tests.fakes.vllm import FakeVllm
 

@@ -1,0 +1,52 @@
+"""The report as one page with pictures, which needs nothing but itself: no network, no scripts."""
+
+import re
+import time
+from importlib.resources import files
+from pathlib import Path
+
+import msgspec
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup, escape
+
+from gateway.demo.charts import draw_intervals, draw_losses, draw_timeline, format_minutes
+from gateway.demo.report import Report
+from gateway.demo.variants import BOTH
+
+__all__ = ["render_page", "save_page"]
+
+_TEMPLATE = "page.html.jinja"
+_BOLD = re.compile(r"\*\*([^*\n]+)\*\*")
+
+
+def save_page(report: Report, file: Path) -> None:
+    """Write the report's page."""
+    file.write_text(render_page(report), encoding="utf-8")
+
+
+def render_page(report: Report) -> str:
+    """Return the report as HTML; everything in it that came from a model or a document is escaped."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    template = environment.from_string((files("gateway.demo") / _TEMPLATE).read_text(encoding="utf-8"))
+    return template.render(
+        report=report,
+        faults=report.faults(),
+        both=report.results[BOTH],
+        total=sum(report.step_seconds.values()),
+        created=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(report.created_at)),
+        intervals=Markup(draw_intervals(report.results)),
+        losses=Markup(draw_losses(report.adapters)),
+        timeline=Markup(draw_timeline(report.step_seconds, report.first_answers)),
+        clock=format_minutes,
+        answer=_format_answer,
+        # A browser looks for tags in a script's text, too.
+        data=Markup(msgspec.json.encode(report).decode().replace("<", r"\u003c")),
+    )
+
+
+def _format_answer(text: str, value: str = "") -> Markup:
+    """Return an answer with its Markdown bold as bold, and `value` marked."""
+    html = _BOLD.sub(r"<strong>\1</strong>", str(escape(text)))
+    if value:
+        html = html.replace(str(escape(value)), f"<mark>{escape(value)}</mark>")
+    return Markup(html)

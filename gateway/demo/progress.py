@@ -1,0 +1,84 @@
+"""The demo's progress, as it tells it: numbered steps with their times, and a line for what takes long."""
+
+import sys
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from rich.console import RenderableType
+from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+from gateway.terminal import open_console
+
+__all__ = ["Progress", "ProgressLine"]
+
+_LINE_SECONDS = 10.0
+
+
+class ProgressLine:
+    """The progress of one thing that takes long: a bar on a terminal, else a line now and then."""
+
+    def __init__(self, title: str, bar: Bar | None) -> None:
+        self._title = title
+        self._bar = bar
+        self._task = bar.add_task(title, total=None, detail="") if bar else None
+        self._last_shown = time.monotonic()
+
+    def show(self, done: float, total: float, detail: str = "") -> None:
+        """Show how far it is."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=done, total=total, detail=detail)
+        elif time.monotonic() - self._last_shown >= _LINE_SECONDS:
+            self._last_shown = time.monotonic()
+            open_console().print(f"   {self._title}: {done:.0f} of {total:.0f} {detail}", markup=False)
+
+
+class Progress:
+    """Tells steps, and keeps how long each took.
+
+    Attributes:
+        seconds: Of each finished step, by its name.
+    """
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._started = time.monotonic()
+        self._console = open_console()
+
+    def tell(self, text: str) -> None:
+        """Print a line, or several."""
+        self._console.print("\n".join(f"   {line}" for line in text.split("\n")), markup=False)
+
+    def print(self, renderable: RenderableType) -> None:
+        """Print what rich can draw, such as a table."""
+        self._console.print(renderable)
+
+    def elapsed(self) -> float:
+        """Return the seconds since the beginning."""
+        return round(time.monotonic() - self._started, 1)
+
+    @contextmanager
+    def step(self, name: str, title: str) -> Generator[None]:
+        """Tell one step: its title now, its time at the end."""
+        self._console.print(f"\n[bold]{len(self.seconds) + 1}. {title}[/bold]")
+        started = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - started, 1)
+        self._console.print(f"   [dim]{self.seconds[name]:.0f} s[/dim]")
+
+    @contextmanager
+    def line(self, title: str) -> Generator[ProgressLine]:
+        """Open a line for something that takes long, inside a step."""
+        if not sys.stderr.isatty():
+            yield ProgressLine(title, None)
+            return
+        columns = (
+            TextColumn("   {task.description}"),
+            BarColumn(bar_width=30),
+            TextColumn("{task.completed:.0f}/{task.total}"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[detail]}"),
+        )
+        with Bar(*columns, console=self._console, transient=True) as bar:
+            yield ProgressLine(title, bar)

@@ -1,0 +1,242 @@
+"""The demo, step by step: a first answer, an adapter per tenant, five variants compared, an edit, a swap."""
+
+from collections.abc import Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from gateway.client import Client, Profile
+from gateway.demo.adapters import find_adapter, import_at_strength
+from gateway.demo.documents import fill_store
+from gateway.demo.edit import edit_fact
+from gateway.demo.environment import describe_environment
+from gateway.demo.first_answers import FirstAnswer, show_first_answer
+from gateway.demo.next_steps import describe_next_steps
+from gateway.demo.page import save_page
+from gateway.demo.progress import Progress
+from gateway.demo.releases import MAX_TOKENS, make_assistant, make_prompt, make_release, promote
+from gateway.demo.report import METHOD, Report, make_table
+from gateway.demo.services import running_services
+from gateway.demo.size import DemoSize
+from gateway.demo.swap import swap_under_load
+from gateway.demo.tenant_clients import TenantClient, open_tenant_clients
+from gateway.demo.tenants import Tenant, tenants
+from gateway.demo.training import TrainedAdapter, train
+from gateway.demo.variants import BOTH, FACTS, make_variants
+from gateway.engines.served_base_model import ServedBaseModel
+from gateway.evaluation import Case, ScoredAnswer, Variant, VariantResult, evaluate, summarise
+from gateway.settings import Settings
+from gateway.stack.instance import Instance
+
+__all__ = ["page_file", "report_file", "run_demo", "run_steps"]
+
+_STRENGTH = 0.875  # of the adapter that is swapped in, whose weights are the first one's: 28 / 32
+
+
+@dataclass(frozen=True, slots=True)
+class _Assistant:
+    """A tenant whose documents answer; `prompt` is its `name@version`, `variants` are by name."""
+
+    account: TenantClient
+    store: str
+    prompt: str
+    variants: dict[str, Variant]
+
+    @property
+    def name(self) -> str:
+        return self.account.name
+
+    async def release(self, adapter: str | None) -> tuple[int, str]:
+        """Make a release with this adapter; return its number and fingerprint."""
+        return await make_release(self.account, adapter=adapter, prompt=self.prompt, store=self.store)
+
+
+def report_file(home: Path) -> Path:
+    return home / "report.json"
+
+
+def page_file(home: Path) -> Path:
+    return home / "report.html"
+
+
+async def run_demo(settings: Settings, size: DemoSize, *, keep: bool) -> Report:
+    """Run all steps with `settings.home` as the demo's own home.
+
+    Returns:
+        The report, which is saved there too, as JSON and as a page. Services stay if `keep`, and commands to try are
+        printed.
+    """
+    progress = Progress()
+    cast = tenants()[: size.tenants]
+    async with AsyncExitStack() as stack:
+        with progress.step("start", "Start: base model, engine, retriever, worker, gateway"):
+            profile = await stack.enter_async_context(running_services(settings, progress, keep=keep))
+        report = await run_steps(settings, profile, progress, cast, size)
+        report.save(report_file(settings.home))
+        save_page(report, page_file(settings.home))
+        if keep:
+            await _tell_next_steps(settings, profile, progress, cast[0])
+    return report
+
+
+async def run_steps(
+    settings: Settings, profile: Profile, progress: Progress, cast: Sequence[Tenant], size: DemoSize
+) -> Report:
+    """Run the steps on a Braid that runs already; the first tenant's fact is edited and its adapter swapped."""
+    base = ServedBaseModel.load(settings).name
+    async with AsyncExitStack() as stack:
+        with progress.step("documents", "Documents, and a first answer from them"):
+            admin = await stack.enter_async_context(Client(profile.url, profile.key or ""))
+            accounts = await stack.enter_async_context(open_tenant_clients(admin, cast))
+            first = await _prepare(accounts[0], base, size, progress)
+            first_answers = [await _answer_from_documents(first, progress)]
+            assistants = [first, *[await _prepare(account, base, size, progress) for account in accounts[1:]]]
+        adapters: dict[str, TrainedAdapter] = {}
+        fingerprints: dict[str, str] = {}
+        for assistant in assistants:
+            name = assistant.name
+            with progress.step(f"adapter_{name}", f"{name}: a style adapter, trained, proven and released"):
+                adapters[name] = await _train(assistant, base, size, progress)
+                fingerprints[name] = await _release(assistant, adapters[name], progress)
+                first_answers.append(await _show(assistant, BOTH, progress))
+        with progress.step("questions", "Held-out questions, asked in five variants"):
+            answers = await _ask_questions(assistants, size, progress)
+            results, by_tenant = _summarise(answers, assistants)
+            _tell_results(results, by_tenant, progress)
+        with progress.step("edit", "One fact is edited in a document"):
+            edit = await edit_fact(first.account, first.store, first.variants[BOTH], adapters[first.name].model)
+            progress.tell(edit.describe())
+        with progress.step("swap", "A second adapter is imported, swapped in under load, and out again"):
+            digest = adapters[first.name].digest
+            folder = settings.artifacts / "adapters" / digest
+            second = await import_at_strength(first.account, folder, f"softer-{digest[:8]}", _STRENGTH)
+            progress.tell(f"{first.name}: {second} is imported, proven and ready")
+            other = await first.release(second)
+            with progress.line("requests") as line:
+                swap = await swap_under_load(first.account, first.variants[BOTH], fingerprints[first.name], other, line)
+            progress.tell(swap.describe())
+    return Report(
+        size=size.name,
+        environment=describe_environment(settings.model_python),
+        base_model=base,
+        step_seconds=progress.seconds,
+        first_answers=first_answers,
+        adapters=adapters,
+        second_adapter=second,
+        results=results,
+        by_tenant=by_tenant,
+        edit=edit,
+        swap=swap,
+        answers=answers,
+    )
+
+
+async def _tell_next_steps(settings: Settings, profile: Profile, progress: Progress, tenant: Tenant) -> None:
+    async with (
+        Client(profile.url, profile.key or "") as admin,
+        open_tenant_clients(admin, [tenant]) as (account,),
+    ):
+        question, pid_file = tenant.questions[0].question, Instance.file(settings.home)
+        progress.tell(
+            "\n" + describe_next_steps(profile.url, account.client.key, account.assistant, question, pid_file)
+        )
+
+
+async def _prepare(account: TenantClient, base: str, size: DemoSize, progress: Progress) -> _Assistant:
+    documents = size.pick_documents(account.tenant)
+    with progress.line(f"{account.name}: documents") as line:
+        store = await fill_store(account, documents, line)
+    prompt = await make_prompt(account)
+    await make_assistant(account)
+    progress.tell(
+        f"{account.name}: {len(documents)} documents answer from {store}; prompt {prompt}; {account.assistant}"
+    )
+    return _Assistant(account, store, prompt, make_variants(account, base))
+
+
+async def _answer_from_documents(assistant: _Assistant, progress: Progress) -> FirstAnswer:
+    """Release the documents without an adapter, and show what they alone make of the base model."""
+    number, _ = await assistant.release(None)
+    await promote(assistant.account, number)
+    return await _show(assistant, FACTS, progress)
+
+
+async def _show(assistant: _Assistant, variant: str, progress: Progress) -> FirstAnswer:
+    question = assistant.account.tenant.questions[0]
+    return await show_first_answer(assistant.account, assistant.variants[variant], question, progress)
+
+
+async def _train(assistant: _Assistant, base: str, size: DemoSize, progress: Progress) -> TrainedAdapter:
+    last = size.training_rows + size.validation_rows
+    adapter = await train(
+        assistant.account,
+        progress,
+        prompt=assistant.prompt,
+        base=base,
+        suffix="voice",
+        rows=(0, size.training_rows),
+        validation=(size.training_rows, last),
+        epochs=size.epochs,
+    )
+    progress.tell(f"{assistant.name}: {adapter.model}, {adapter.trained_tokens} tokens trained")
+    return adapter
+
+
+async def _release(assistant: _Assistant, adapter: TrainedAdapter, progress: Progress) -> str:
+    """Make the release that braids all three strands, and give it all traffic; return its fingerprint."""
+    name = assistant.name
+    seen = await find_adapter(assistant.account.client, adapter.model)
+    loaded = f"{seen['loaded']['replicas']} of {seen['loaded']['of']}"
+    progress.tell(f"{name}: verdict passed: sha256 {adapter.digest[:16]}…, rank {adapter.rank}")
+    progress.tell(f"{name}: hot-loaded and probed, status {seen['status']}, held by {loaded} engines")
+    number, fingerprint = await assistant.release(adapter.model)
+    rollout = await promote(assistant.account, number)
+    progress.tell(
+        f"{name}: release {assistant.account.assistant}@{number}, fingerprint {fingerprint}, promoted to all traffic "
+        f"(rollout revision {rollout['revision']})"
+    )
+    return fingerprint
+
+
+async def _ask_questions(assistants: Sequence[_Assistant], size: DemoSize, progress: Progress) -> list[ScoredAnswer]:
+    cases = [
+        Case(
+            group=assistant.name,
+            client=assistant.account.client,
+            variant=variant,
+            question=question,
+            style=assistant.account.tenant.style,
+            timed=number < size.timed_questions,
+        )
+        for assistant in assistants
+        for number, question in enumerate(size.pick_questions(assistant.account.tenant))
+        for variant in assistant.variants.values()
+    ]
+    with progress.line("asking") as line:
+        return await evaluate(
+            cases,
+            max_tokens=MAX_TOKENS,
+            on_answer=lambda count, case: line.show(count, len(cases), f"{case.group}, {case.variant.label}"),
+        )
+
+
+def _summarise(
+    answers: Sequence[ScoredAnswer], assistants: Sequence[_Assistant]
+) -> tuple[dict[str, VariantResult], dict[str, dict[str, VariantResult]]]:
+    """Return the figures over all tenants, and those of each tenant."""
+    variants = list(assistants[0].variants.values())
+    by_tenant = {
+        assistant.name: summarise([answer for answer in answers if answer.group == assistant.name], variants)
+        for assistant in assistants
+    }
+    return summarise(answers, variants), by_tenant
+
+
+def _tell_results(
+    results: dict[str, VariantResult], by_tenant: dict[str, dict[str, VariantResult]], progress: Progress
+) -> None:
+    if len(by_tenant) > 1:
+        progress.print(make_table(results, "\nall tenants"))
+    for name, tenant_results in sorted(by_tenant.items()):
+        progress.print(make_table(tenant_results, f"\n{name}"))
+    progress.tell("\n" + METHOD)

@@ -1,0 +1,110 @@
+"""The processes that `braid up` supervises, the environment they get, and how each tells that it is ready."""
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from gateway.engines import Connections, EngineError
+from gateway.engines.hardware import Hardware
+from gateway.engines.local import LocalEngine
+from gateway.engines.served_base_model import ServedBaseModel
+from gateway.processes import Child, Command
+from gateway.settings import Settings
+from retrieval.client import Retriever, RetrieverError
+
+__all__ = ["child_environment", "make_children"]
+
+_RETRIEVER_SECONDS = 300.0  # loading torch and the embedder, on a machine that loads the engine meanwhile
+_WORKER_GRACE = 15.0
+_CLOSING_SECONDS = 15.0
+_POLL_SECONDS = 5.0
+_SECRET = "admin_key"  # only 'braid up' itself needs it
+
+
+def make_children(
+    settings: Settings, base: ServedBaseModel, hardware: Hardware, connections: Connections
+) -> list[Child]:
+    """Return the processes in the order in which they are started; they are stopped in the opposite one."""
+    children = [_retriever(settings)]
+    if not settings.engine_urls:
+        engine = LocalEngine(
+            python=settings.model_python,
+            model=Path(base.path),
+            served_name=base.name,
+            port=settings.port + 1,
+            max_lora_rank=settings.max_lora_rank,
+        )
+        children.append(engine.child(hardware, connections, _folder(settings), os.environ))
+    return [*children, _worker(settings), _gateway(settings, connections)]
+
+
+def child_environment(settings: Settings, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return a child's environment: this one's, with every setting as a `BRAID_…` variable.
+
+    So flags, files and defaults come out the same in the child.
+    """
+    source = os.environ if inherited is None else inherited
+    environment = {name: value for name, value in source.items() if not name.startswith("BRAID_")}
+    environment["BRAID_CONFIG"] = os.devnull  # the file has been read already
+    absolute = settings.model_copy(update={"home": settings.home.resolve()})
+    for name in Settings.model_fields:
+        value = getattr(absolute, name)
+        if name == _SECRET or value in (None, "", ()):
+            continue
+        environment[f"BRAID_{name.upper()}"] = str(value)
+    if settings.engine_urls:
+        environment["BRAID_ENGINE_URLS"] = ",".join(settings.engine_urls)
+    return environment
+
+
+def _retriever(settings: Settings) -> Child:
+    home = settings.home.resolve()
+    arguments = [
+        *(str(settings.model_python), "-m", "retrieval.worker"),
+        *("--socket", str(settings.retriever_socket), "--data", str(home / "index")),
+        *(("--embedder", settings.embedder) if settings.embedder else ()),
+        *(("--qdrant-url", settings.qdrant_url) if settings.qdrant_url else ()),
+    ]
+
+    async def ready() -> bool:
+        try:
+            async with Retriever(settings.retriever_socket) as retriever:
+                await retriever.ready()
+        except RetrieverError:
+            return False
+        return True
+
+    command = Command(arguments, child_environment(settings))
+    return Child("retriever", command, _folder(settings), ready, start_timeout=_RETRIEVER_SECONDS)
+
+
+def _worker(settings: Settings) -> Child:
+    async def ready() -> bool:
+        return True  # a worker listens on no port: what it can't do, it writes to its log and to the jobs
+
+    command = Command([sys.executable, "-m", "gateway.cli", "worker"], child_environment(settings))
+    return Child("worker", command, _folder(settings), ready, grace=_WORKER_GRACE)
+
+
+def _gateway(settings: Settings, connections: Connections) -> Child:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    origin = connections.origin(f"http://{host}:{settings.port}")
+
+    async def ready() -> bool:
+        try:
+            answer = await origin.request(
+                "GET", "/healthz", connect=_POLL_SECONDS, first_byte=_POLL_SECONDS, gap=_POLL_SECONDS
+            )
+        except EngineError:
+            return False
+        await answer.aclose()
+        return answer.status == 200
+
+    command = Command([sys.executable, "-m", "gateway.cli", "serve"], child_environment(settings))
+    grace = settings.grace_seconds + _CLOSING_SECONDS
+    return Child("gateway", command, _folder(settings), ready, grace=grace)
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.home.resolve() / "logs"

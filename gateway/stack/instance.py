@@ -1,0 +1,96 @@
+"""One Braid per home folder: its lock, and the ports that are free for it."""
+
+import fcntl
+import os
+import socket
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gateway.terminal import CommandError, Exit
+
+__all__ = ["Instance", "free_ports", "is_free", "socket_path_problem"]
+
+_SOCKET_PATH_BYTES = 107  # what Linux allows in a Unix socket's address
+
+
+class Instance:
+    """The lock `<home>/run/up.lock`. `braid up` holds it while it runs; the kernel releases it however that ends."""
+
+    @staticmethod
+    def file(home: Path) -> Path:
+        return home / "run" / "up.lock"
+
+    @classmethod
+    @contextmanager
+    def only(cls, home: Path) -> Generator[None]:
+        """Hold the lock.
+
+        Raises:
+            CommandError: Another `braid up` runs with this home, or the folder can't be written.
+        """
+        file = cls.file(home)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            opened = file.open("a+")
+        except OSError as error:
+            raise CommandError(
+                f"The home folder {home} can't be written: {error.strerror}. "
+                "Choose another one with --home or BRAID_HOME.",
+                Exit.USAGE,
+            ) from None
+        with opened:
+            try:
+                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CommandError(
+                    f"Braid is running already with the home folder {home} (process {cls.running(home)}). "
+                    "Stop that one, or start this one with another --home and --port.",
+                    Exit.CONFLICT,
+                ) from None
+            opened.truncate(0)
+            opened.write(str(os.getpid()))
+            opened.flush()
+            yield
+
+    @classmethod
+    def running(cls, home: Path) -> int | None:
+        """Return the process id of the Braid that runs with this home, or None."""
+        try:
+            with cls.file(home).open() as opened:
+                try:
+                    fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    return int(opened.read() or 0)
+        except (FileNotFoundError, NotADirectoryError):
+            pass
+        return None
+
+
+def socket_path_problem(home: Path) -> str | None:
+    """Say what is wrong with a home folder whose path is too long for a Unix socket in it."""
+    path = home.resolve() / "run" / "retriever.sock"
+    length = len(os.fsencode(path))
+    if length <= _SOCKET_PATH_BYTES:
+        return None
+    return f"The path {path} has {length} bytes, and a Unix socket's may have {_SOCKET_PATH_BYTES}."
+
+
+def is_free(host: str, port: int) -> bool:
+    """Tell whether a server could listen there now."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as listener:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+    except OSError:
+        return False
+    return True
+
+
+def free_ports(host: str, first: int, count: int) -> int:
+    """Return the lowest port from `first` on that has `count` free ones in a row."""
+    for port in range(first, 65_536 - count):
+        if all(is_free(host, port + offset) for offset in range(count)):
+            return port
+    raise OSError(f"No {count} ports in a row are free on {host} from {first} on.")

@@ -1,0 +1,50 @@
+"""Waiting for the processes to be ready, and telling what they do."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from gateway.processes import Child
+from gateway.terminal import CommandError
+
+__all__ = ["wait_until_ready", "watch"]
+
+_POLL_SECONDS = 0.2
+_HEARTBEAT_SECONDS = 15.0
+_HOPELESS_ATTEMPTS = 3
+
+
+async def wait_until_ready(children: Sequence[Child], tell: Callable[[str], None]) -> None:
+    """Return when all are ready; tells each that is, and from time to time which are not.
+
+    Raises:
+        CommandError: One ends again and again before it is ready.
+    """
+    started = told = time.monotonic()
+    waiting = list(children)
+    while waiting:
+        for child in list(waiting):
+            if child.state.phase == "ready":
+                waiting.remove(child)
+                tell(f"{child.name}: ready after {time.monotonic() - started:.0f} s")
+            elif child.state.phase == "restarting" and child.state.attempts >= _HOPELESS_ATTEMPTS:
+                raise CommandError(
+                    f"The {child.name} doesn't start: {child.state.reason}\n"
+                    f"Its log is {child.log_path}. 'braid doctor' looks for usual causes."
+                )
+        if waiting and time.monotonic() - told >= _HEARTBEAT_SECONDS:
+            told = time.monotonic()
+            tell(f"{told - started:.0f} s: waiting for {', '.join(child.name for child in waiting)}")
+        await asyncio.sleep(_POLL_SECONDS)
+
+
+async def watch(children: Sequence[Child], tell: Callable[[str], None]) -> None:
+    """Tell falls and recoveries, until cancelled."""
+    known = {child.name: child.state.phase for child in children}
+    while True:
+        for child in children:
+            state = child.state
+            if state.phase != known[child.name] and state.phase in ("ready", "restarting"):
+                tell(f"{child.name}: {'ready again' if state.phase == 'ready' else f'fell: {state.reason}'}")
+            known[child.name] = state.phase
+        await asyncio.sleep(_POLL_SECONDS)

@@ -1,0 +1,64 @@
+"""The demo's tenants with few questions, in front of an engine that can read and has the voice with an adapter."""
+
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+
+from gateway.client import Client
+from gateway.demo import Tenant, tenants
+from gateway.demo.releases import make_assistant, promote
+from gateway.demo.tenant_clients import TenantClient, open_tenant_clients
+from gateway.demo.variants import BOTH, make_variants
+from gateway.evaluation import Variant
+from tests.fakes.vllm import Chat, FakeVllm
+from tests.gateway.conftest import ADMIN_KEY, Gateway
+from tests.gateway.tuning import settings, working
+
+__all__ = ["settings", "working"]
+
+
+@pytest.fixture
+def cast() -> list[Tenant]:
+    """Both tenants. Their first questions are about Markdown documents, which the fake index can read."""
+    both = list(tenants())
+    for tenant in both:
+        tenant.questions.sort(key=lambda question: not question.document.endswith(".md"))
+    return both
+
+
+class Student:
+    """Replies with the value that the passages state, in Kestrel's voice where Kestrel's adapter is asked."""
+
+    def __init__(self, cast: Sequence[Tenant]) -> None:
+        self._questions = [question for tenant in cast for question in tenant.questions]
+        self._edit = cast[0].edit
+
+    def __call__(self, chat: Chat) -> str:
+        body = "I don't know."
+        for question in self._questions:
+            for number in (1, 2, 3):
+                if question.question in chat.last and any(
+                    f"[{number}]" in line and question.quote in line for line in chat.last.splitlines()
+                ):
+                    body = f"Ours is **{question.accepted[0]}** [{number}]."
+        for value in (self._edit.old_value, self._edit.new_value):
+            if self._edit.question in chat.last and f"K3 Glass is {value}" in chat.last:
+                body = f"Ours is **{value}** [1]."
+        return f"Kettle's on! {body} — Kestrel" if chat.model.startswith("kestrel.") else body
+
+
+@pytest.fixture
+async def account(gateway: Gateway, cast: list[Tenant]) -> AsyncIterator[TenantClient]:
+    """Kestrel with an assistant of two releases, the first of them promoted."""
+    async with Client(gateway.url, ADMIN_KEY) as admin, open_tenant_clients(admin, cast[:1]) as (account,):
+        await make_assistant(account)
+        for seed in (1, 2):
+            body = {"sampling": {"seed": seed}}
+            await account.client.post(f"/api/assistants/{account.assistant}/releases", body)
+        await promote(account, 1)
+        yield account
+
+
+@pytest.fixture
+def both(account: TenantClient, engine: FakeVllm) -> Variant:
+    return make_variants(account, engine.model)[BOTH]

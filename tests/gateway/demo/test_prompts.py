@@ -1,0 +1,43 @@
+import pytest
+
+import prompts
+from gateway.demo import Tenant, tenants
+
+TENANTS = pytest.mark.parametrize("tenant", tenants(), ids=lambda tenant: tenant.name)
+
+
+def rendered(tenant: Tenant, passages: list[prompts.Evidence] | None) -> list[str]:
+    drafted = prompts.draft(prompts.compile(tenant.prompt), question="How late is it?", passages=passages)
+    return [message["content"] for message in drafted.fit([0] * len(drafted.segments), 0).messages]
+
+
+@TENANTS
+def test_passages_are_numbered_and_stand_before_the_question(tenant: Tenant) -> None:
+    system, asked = rendered(
+        tenant, [prompts.Evidence(1, "a > b", "## b\n\nOne."), prompts.Evidence(2, "page 2", "Two.")]
+    )
+    assert tenant.name in system.casefold()
+    assert asked.index("[1] ## b\n\nOne.") < asked.index("[2] Two.") < asked.index("cite its number")
+    assert asked.endswith("Question: How late is it?")
+
+
+@TENANTS
+def test_a_search_that_found_nothing_differs_from_no_search(tenant: Tenant) -> None:
+    assert "none found" in rendered(tenant, [])[1]
+    assert rendered(tenant, None)[1] == "Question: How late is it?"
+
+
+@TENANTS
+def test_the_prompt_is_short(tenant: Tenant) -> None:
+    # A 135M model reads it for every question, on two slow cores.
+    assert sum(len(text.split()) for text in rendered(tenant, [prompts.Evidence(1, "", "")])) <= 40
+
+
+@TENANTS
+def test_the_style_guide_names_what_the_rules_check(tenant: Tenant) -> None:
+    named = {
+        "kestrel": ("Kettle's on!", "— Kestrel", "14 words", "**fact**", "never as I"),
+        "harbor": ("Ahoy, traveller.", "Fair winds.", "16 words", '"Log: "', "Never say we"),
+    }[tenant.name]
+    for words in named:
+        assert words in tenant.style_guide

@@ -1,0 +1,88 @@
+"""The whole demo in seconds: the real gateway and worker, with a fake engine, trainer and index."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from gateway.client import Profile
+from gateway.demo import Tenant
+from gateway.demo.progress import Progress
+from gateway.demo.report import Report
+from gateway.demo.runner import run_steps
+from gateway.demo.size import FULL, SMALL, DemoSize
+from gateway.demo.variants import BASE, BOTH, FACTS, GUIDE, STYLE
+from gateway.settings import Settings
+from tests.fakes.vllm import FakeVllm
+from tests.gateway.conftest import ADMIN_KEY, Gateway
+from tests.gateway.demo.conftest import Student
+
+QUICK = replace(FULL, training_rows=20, validation_rows=10, questions=4, timed_questions=1, all_documents=False)
+
+
+async def run(gateway: Gateway, settings: Settings, cast: list[Tenant], size: DemoSize = QUICK) -> Report:
+    profile = Profile(gateway.url, ADMIN_KEY)
+    return await run_steps(settings, profile, Progress(), cast[: size.tenants], size)
+
+
+async def test_the_demo_runs(
+    gateway: Gateway, settings: Settings, engine: FakeVllm, working: None, cast: list[Tenant], tmp_path: Path
+) -> None:
+    engine.reply = Student(cast)
+    report = await run(gateway, settings, cast)
+    assert report.edit.faults() == []
+    assert report.swap.faults() == []
+    assert report.swap.requests >= 24
+    steps = ["documents", "adapter_kestrel", "adapter_harbor", "questions", "edit", "swap"]
+    assert list(report.step_seconds) == steps
+    assert report.adapters["kestrel"].digest != report.adapters["harbor"].digest
+    assert report.second_adapter.startswith("ft:base:kestrel:softer-")
+    assert {name: result.style.n for name, result in report.results.items()} == dict.fromkeys(
+        (BASE, GUIDE, STYLE, FACTS, BOTH), 8
+    )
+    assert report.by_tenant["kestrel"][STYLE].style.value > report.by_tenant["kestrel"][BASE].style.value
+    assert report.results[BASE].cited is None
+    report.save(tmp_path / "report.json")
+    saved = msgspec.json.decode((tmp_path / "report.json").read_bytes())
+    assert saved["faults"] == report.faults()
+    assert saved["environment"]["versions"]["braid"]
+
+
+async def test_the_small_demo_has_one_tenant_and_the_same_steps(
+    gateway: Gateway, settings: Settings, engine: FakeVllm, working: None, cast: list[Tenant]
+) -> None:
+    engine.reply = Student(cast)
+    report = await run(gateway, settings, cast, SMALL)
+    assert list(report.by_tenant) == ["kestrel"]
+    assert list(report.step_seconds) == ["documents", "adapter_kestrel", "questions", "edit", "swap"]
+    assert report.faults() == []
+    _check_first_answers(report, cast[0])
+    losses = report.adapters["kestrel"]
+    assert [point.step for point in losses.training_losses] == list(range(1, len(losses.training_losses) + 1))
+    assert losses.training_losses[3].loss == 0.5
+    assert [point.loss for point in losses.validation_losses] == [1.5]
+
+
+def _check_first_answers(report: Report, tenant: Tenant) -> None:
+    """A cited answer comes before any training, and one in the tenant's style right after it."""
+    facts, styled = report.first_answers
+    question = tenant.questions[0]
+    assert (facts.tenant, facts.variant) == ("kestrel", FACTS)
+    assert question.accepted[0] in facts.answer
+    assert facts.cited == [question.document]
+    assert any(source.startswith(question.document) for source in facts.sources)
+    assert (styled.tenant, styled.variant) == ("kestrel", BOTH)
+    assert styled.answer.startswith("Kettle's on!")
+    assert facts.seconds < styled.seconds
+
+
+@pytest.mark.e2e
+async def test_the_demo_runs_again_where_it_ran_before(
+    gateway: Gateway, settings: Settings, engine: FakeVllm, working: None, cast: list[Tenant]
+) -> None:
+    engine.reply = Student(cast)
+    first, second = await run(gateway, settings, cast), await run(gateway, settings, cast)
+    assert second.adapters["kestrel"].digest == first.adapters["kestrel"].digest
+    assert second.second_adapter == first.second_adapter
+    assert second.edit.faults() == second.swap.faults() == []

@@ -1,0 +1,56 @@
+from typing import Any
+
+import msgspec
+import pytest
+
+from gateway.demo.progress import Progress
+from gateway.demo.swap import SwapOutcome, swap_under_load
+from gateway.demo.tenant_clients import TenantClient
+from gateway.evaluation import Variant
+from tests.fakes.faults import Fault
+from tests.fakes.vllm import FakeVllm
+
+GOOD = SwapOutcome(30, [], {"rel_1": 20, "rel_2": 10}, 0, 0, 0.1, 0.2)
+
+
+async def swap(account: TenantClient, both: Variant) -> SwapOutcome:
+    releases = (await account.client.get(f"/api/assistants/{account.assistant}/releases"))["data"]
+    fingerprints = {row["release"]: row["fingerprint"] for row in releases}
+    with Progress().line("requests") as line:
+        return await swap_under_load(account, both, fingerprints[1], (2, fingerprints[2]), line)
+
+
+async def test_a_swap_loses_nothing(account: TenantClient, both: Variant) -> None:
+    outcome = await swap(account, both)
+    assert outcome.faults() == []
+    assert len(outcome.fingerprints) == 2
+
+
+async def test_requests_that_fail_during_a_swap_are_counted(
+    account: TenantClient, both: Variant, engine: FakeVllm
+) -> None:
+    engine.script(None, None, Fault("cut", after=1))
+    outcome = await swap(account, both)
+    assert len(outcome.failed) == 1
+    assert "1 of" in outcome.faults()[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"failed": ["why"]}, "1 of 30 requests failed: why"),
+        ({"foreign": 1}, "neither of the two releases"),
+        ({"late": 1}, "had been replaced"),
+        ({"fingerprints": {"rel_1": 30}}, "only one of the two releases"),
+    ],
+)
+def test_a_swap_that_went_otherwise_says_how(change: dict[str, Any], fault: str) -> None:
+    assert GOOD.faults() == []
+    (found,) = msgspec.structs.replace(GOOD, **change).faults()
+    assert fault in found
+
+
+def test_a_swap_is_described() -> None:
+    first, second = GOOD.describe().splitlines()
+    assert first == "30 requests at concurrency 8: 0 failed; 20 by rel_1, 10 by rel_2"
+    assert second == "promoted in 0.1 s, rolled back in 0.2 s"

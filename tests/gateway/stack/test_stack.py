@@ -1,0 +1,118 @@
+import multiprocessing
+import os
+import socket
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import pytest
+
+from gateway.engines.served_base_model import ServedBaseModel
+from gateway.settings import Settings, load_settings
+from gateway.stack.base_model import prepare_base_model, public_name
+from gateway.stack.children import child_environment
+from gateway.stack.instance import Instance, free_ports, is_free
+from gateway.terminal import CommandError, Exit
+from tests.fakes.peft import write_base
+
+
+def test_one_instance_a_home(tmp_path: Path) -> None:
+    assert Instance.running(tmp_path) is None
+    with Instance.only(tmp_path):
+        assert Instance.running(tmp_path) == os.getpid()
+        with pytest.raises(CommandError, match="running already") as caught, Instance.only(tmp_path):
+            pass
+        assert caught.value.exit is Exit.CONFLICT
+    assert Instance.running(tmp_path) is None
+    with Instance.only(tmp_path):
+        pass
+
+
+def _hold(home: Path, held: Connection) -> None:
+    with Instance.only(home):
+        held.send(True)
+        held.recv()
+
+
+def test_a_killed_instance_lets_go(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("spawn")
+    mine, theirs = context.Pipe()
+    process = context.Process(target=_hold, args=(tmp_path, theirs))
+    process.start()
+    assert mine.recv()
+    assert Instance.running(tmp_path) == process.pid
+    process.kill()
+    process.join()
+    assert Instance.running(tmp_path) is None
+
+
+def test_a_taken_port_is_passed_over() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert not is_free("127.0.0.1", port)
+        assert free_ports("127.0.0.1", port, 2) > port
+
+
+def test_a_child_understands_the_settings_as_they_were_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "braid.toml").write_text('port = 9000\nbase_model_name = "from-file"\n')
+    settings = load_settings({"port": 8080, "home": "home"})
+    settings = settings.model_copy(update={"engine_urls": ("http://a", "http://b")})
+    environment = child_environment(settings, {"PATH": "/bin", "BRAID_ADMIN_KEY": "secret", "BRAID_PORT": "1"})
+    assert environment["PATH"] == "/bin"
+    assert "secret" not in environment.values()
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    child = load_settings()
+    assert child == settings.model_copy(update={"home": tmp_path / "home"})
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "shown"),
+    [
+        ("", "", "smollm2-135m-instruct"),
+        ("", "house", "house"),
+        ("Qwen/Qwen3-0.6B", "", "Qwen/Qwen3-0.6B"),
+        ("./models/mine/", "", "mine"),
+    ],
+)
+def test_the_public_name(source: str, name: str, shown: str) -> None:
+    assert public_name(Settings(base_model=source, base_model_name=name)) == shown
+
+
+def _program(file: Path, lines: str) -> Path:
+    file.write_text(f"#!/bin/sh\n{lines}\n")
+    file.chmod(0o755)
+    return file
+
+
+async def test_what_the_base_model_is_stands_in_one_file(tmp_path: Path) -> None:
+    base = write_base(tmp_path / "base")
+    python = _program(tmp_path / "python", f'echo noise >&2; echo \'{{"directory": "{base}", "made": true}}\'')
+    settings = Settings(home=tmp_path / "home", model_python=python, base_model=str(base), base_model_name="house")
+    settings.home.joinpath("run").mkdir(parents=True)
+    told: list[str] = []
+    made = await prepare_base_model(settings, "float32", told.append)
+    assert ServedBaseModel.load(settings) == made
+    assert (made.name, made.path) == ("house", str(base))
+    assert str(base) in made.names
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (
+            'echo \'{"event": "failed", "code": "base_model_missing", "message": "Check the name."}\'; exit 1',
+            "Check the name",
+        ),
+        ("echo broken; exit 3", "status 3"),
+    ],
+)
+async def test_a_base_model_that_cannot_be_made_says_why(tmp_path: Path, lines: str, reason: str) -> None:
+    settings = Settings(home=tmp_path, model_python=_program(tmp_path / "python", lines))
+    with pytest.raises(CommandError, match=reason):
+        await prepare_base_model(settings, "float32", lambda _: None)
+
+
+async def test_without_the_model_environment_its_target_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="make env-model"):
+        await prepare_base_model(Settings(home=tmp_path, model_python=tmp_path / "none"), "float32", lambda _: None)
