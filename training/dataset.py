@@ -1,11 +1,14 @@
 """Training rows in OpenAI's fine-tuning format, checked so that each problem names its row."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 Text = Annotated[str, Meta(min_length=1)]
+
+_LISTED_NUMBERS = 100
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -117,6 +120,16 @@ def read_rows(data: bytes) -> tuple[list[Row], list[Problem]]:
                 passages = content.braid.passages if content.braid else []
                 rows.append(Row(number, content.messages, passages))
     return rows, problems
+
+
+def describe_problems(problems: Sequence[Problem], limit: int) -> str:
+    """Return sentences about rows at fault: the first `limit` with their reasons, up to 100 more by number."""
+    reasons = [f"Row {problem.row}: {problem.message}" for problem in problems[:limit]]
+    numbers = [str(problem.row) for problem in problems[limit : limit + _LISTED_NUMBERS]]
+    rest = len(problems) - limit - len(numbers)
+    if numbers:
+        reasons.append(f"Also rows {', '.join(numbers)}{f' and {rest} more' if rest > 0 else ''}.")
+    return " ".join(reasons)
 
 
 def _advice(line: bytes) -> str:

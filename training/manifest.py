@@ -39,6 +39,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         chat_template_digest: Of the template that rendered the rows.
         recipe: With the learning rate that was used.
         rows: Rows trained on, after dropping.
+        rows_digest: SHA-256 of the file that they were read from, see `training.rendered_rows`.
+        validation_rows_digest: The same of the validation rows; None without them.
         trained_tokens: Tokens that went through the model over all epochs.
         losses: Mean loss a reply token, of each step.
         versions: Of the packages that made it.
@@ -51,6 +53,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     rank: int
     recipe: Recipe
     rows: int
+    rows_digest: str
+    validation_rows_digest: str | None = None
     trained_tokens: int
     losses: list[float]
     probe: list[Probe]

@@ -8,7 +8,7 @@ import msgspec
 import torch
 
 from training.checkpoint import CheckpointUnreadable
-from training.dataset import Problem, read_rows
+from training.dataset import Problem, describe_problems
 from training.errors import TrainingError
 from training.events import Event, Finished, Notice, Started
 from training.hardware import training_hardware
@@ -17,10 +17,12 @@ from training.manifest import MANIFEST_FILE, Manifest, digest_adapter
 from training.model import AdaptedModel
 from training.output import appearing
 from training.probe import probe
+from training.rendered_rows import read_rendered_rows
 from training.rendering import Rendered, Renderer
 from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS, Recipe, TrainSpec
 from training.verdict import BaseShape, judge
 
+_LISTED_ROWS = 5
 _PACKAGES = ("torch", "transformers", "peft", "tokenizers", "safetensors")
 
 
@@ -40,13 +42,18 @@ def _run(spec: TrainSpec, out: Path, send: Callable[[Event], None]) -> Manifest:
     base = read_base(base_model)
     recipe = spec.recipe.resolved(base.parameters)
     renderer = Renderer.load(base_model)
-    rows, dropped = _render(renderer, Path(spec.rows), recipe, "invalid_training_file")
+    training_rows = read_rendered_rows(spec.rows, code="invalid_training_file")
+    rows, dropped = renderer.render_rows(training_rows.rows, recipe.max_length)
     _check_size(rows, dropped, send)
     validation: list[Rendered] = []
+    validation_digest = None
     if spec.validation_rows is not None:
-        validation, left_out = _render(renderer, Path(spec.validation_rows), recipe, "invalid_validation_file")
+        validation_rows = read_rendered_rows(spec.validation_rows, code="invalid_validation_file")
+        validation_digest = validation_rows.digest
+        validation, left_out = renderer.render_rows(validation_rows.rows, recipe.max_length)
         if left_out:
-            send(Notice(code="validation_rows_dropped", message=_listed("Validation rows were left out", left_out)))
+            message = f"Validation rows were left out. {describe_problems(left_out, _LISTED_ROWS)}"
+            send(Notice(code="validation_rows_dropped", message=message))
     base_name = spec.base_name or base_model.resolve().name
     try:
         trained = _train(base_model, recipe, rows, dropped, validation, base_name, out, send)
@@ -61,6 +68,8 @@ def _run(spec: TrainSpec, out: Path, send: Callable[[Event], None]) -> Manifest:
         rank=recipe.rank,
         recipe=recipe,
         rows=len(rows),
+        rows_digest=training_rows.digest,
+        validation_rows_digest=validation_digest,
         trained_tokens=trained.tokens,
         losses=trained.losses,
         probe=probe(base_model, out, rows, base.parameters),
@@ -113,19 +122,9 @@ def _train(
     return trained
 
 
-def _render(renderer: Renderer, file: Path, recipe: Recipe, code: str) -> tuple[list[Rendered], list[Problem]]:
-    try:
-        rows, problems = read_rows(file.read_bytes())
-    except OSError as error:
-        raise TrainingError(code, f"The rows cannot be read: {error}. Write them there and start again.") from error
-    if problems:
-        raise TrainingError(code, _listed("Rows are not in the format", problems), problems)
-    return renderer.render_rows(rows, recipe.max_length)
-
-
 def _check_size(rows: list[Rendered], dropped: list[Problem], send: Callable[[Event], None]) -> None:
     if dropped:
-        send(Notice(code="rows_dropped", message=_listed("Rows were left out", dropped)))
+        send(Notice(code="rows_dropped", message=f"Rows were left out. {describe_problems(dropped, _LISTED_ROWS)}"))
     if len(rows) < MINIMUM_ROWS:
         message = (
             f"There are {len(rows)} usable rows, and training takes at least {MINIMUM_ROWS}; from about "
@@ -138,9 +137,3 @@ def _check_size(rows: list[Rendered], dropped: list[Problem], send: Callable[[Ev
             f"{COMFORTABLE_ROWS} on results are reliable; compare with the style in the prompt before using it."
         )
         send(Notice(code="few_rows", message=message))
-
-
-def _listed(what: str, problems: list[Problem]) -> str:
-    shown = "; ".join(f"row {problem.row}: {problem.message}" for problem in problems[:5])
-    more = f"; and {len(problems) - 5} more rows" if len(problems) > 5 else ""
-    return f"{what}: {shown}{more}"

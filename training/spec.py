@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from training.errors import TrainingError
+from training.rendered_rows import RowsFile
 
 MINIMUM_ROWS = 10
 """Fewer rows than this are refused: the adapter would learn them by heart and nothing else."""
@@ -95,15 +96,15 @@ class TrainSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     Attributes:
         base_model: The checkpoint folder.
         base_name: The base's public name, written into the adapter; None takes the folder's name.
-        rows: JSONL of rendered messages, `{"messages": [{"role", "content", "weight"?}, …]}` a line.
-        validation_rows: The same; measured after each epoch.
+        rows: A file that `training.rendered_rows` describes.
+        validation_rows: Another one, measured after each epoch.
     """
 
     base_model: str
-    rows: str
+    rows: RowsFile
     recipe: Recipe
     base_name: str | None = None
-    validation_rows: str | None = None
+    validation_rows: RowsFile | None = None
 
 
 def read_spec(file: Path) -> TrainSpec:

@@ -27,8 +27,10 @@ import msgspec
 
 from tests.fakes import _tokens
 from tests.fakes.peft import write_adapter
+from training.errors import TrainingError
 from training.events import Checkpoint, Event, Failed, Finished, Metrics, Notice, Started, Step
 from training.manifest import Manifest, Probe, Reference, digest_adapter
+from training.rendered_rows import RenderedRows, read_rendered_rows
 from training.spec import Recipe, TrainSpec, read_spec
 from training.verdict import BaseShape
 
@@ -58,7 +60,11 @@ def main(arguments: list[str]) -> int:
     mode = os.environ.get("BRAID_TEST_TRAINER", "")
     if given.command == "reference":
         return _refer(given.base, given.adapter, given.out)
-    return _train(read_spec(given.spec), given.out, mode)
+    try:
+        return _train(read_spec(given.spec), given.out, mode)
+    except TrainingError as error:
+        _say(Failed(code=error.code, message=error.message, problems=error.problems))
+        return 1
 
 
 def _say(event: Event) -> None:
@@ -69,8 +75,8 @@ def _say(event: Event) -> None:
 def _train(spec: TrainSpec, out: Path, mode: str) -> int:
     if mode == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    rows = Path(spec.rows).read_bytes()
-    count = sum(bool(line.strip()) for line in rows.splitlines())
+    training_rows = read_rendered_rows(spec.rows, code="invalid_training_file")
+    count = len(training_rows.rows)
     steps = 10_000 if mode in ("slow", "deaf") else spec.recipe.steps(count)
     _say(Started(rows=count, dropped=[], steps=steps, tokens=1000, reply_tokens=200, device="cpu", dtype="float32"))
     if mode == "notices":
@@ -87,13 +93,11 @@ def _train(spec: TrainSpec, out: Path, mode: str) -> int:
             _say(Failed(code="loss_diverged", message="The loss is not a number. Use a smaller learning rate."))
             return 1
         _say(_step(step, steps, spec.recipe))
-    loss = {"valid_loss": 1.5, "valid_mean_token_accuracy": 0.5} if spec.validation_rows else {}
-    metrics = Metrics(step=steps, train_loss=1.0, train_mean_token_accuracy=0.75, **loss)
-    _say(Checkpoint(step=steps, epoch=spec.recipe.epochs, metrics=metrics))
+    _say(_checkpoint(spec, steps))
     if mode == "silent":
         return 0
     partial = out.with_name(f"{out.name}.partial")
-    manifest = _write(spec, rows, partial, mode)
+    manifest = _write(spec, training_rows, partial, mode)
     (partial / "manifest.json").write_bytes(msgspec.json.encode(manifest))
     partial.rename(out)
     _say(Finished(manifest=manifest))
@@ -114,9 +118,25 @@ def _step(step: int, steps: int, recipe: Recipe) -> Step:
     )
 
 
-def _write(spec: TrainSpec, rows: bytes, folder: Path, mode: str) -> Manifest:
+def _checkpoint(spec: TrainSpec, steps: int) -> Checkpoint:
+    valid_loss = None
+    if spec.validation_rows:
+        read_rendered_rows(spec.validation_rows, code="invalid_validation_file")
+        valid_loss = 1.5
+    metrics = Metrics(
+        step=steps,
+        train_loss=1.0,
+        train_mean_token_accuracy=0.75,
+        valid_loss=valid_loss,
+        valid_mean_token_accuracy=None if valid_loss is None else 0.5,
+    )
+    return Checkpoint(step=steps, epoch=spec.recipe.epochs, metrics=metrics)
+
+
+def _write(spec: TrainSpec, rows: RenderedRows, folder: Path, mode: str) -> Manifest:
     shape = BaseShape.read(Path(spec.base_model))
-    write_adapter(folder, base_name=spec.base_name or "", seed=zlib.crc32(rows) + spec.recipe.seed, spoil=mode)
+    seed = zlib.crc32(rows.digest.encode()) + spec.recipe.seed
+    write_adapter(folder, base_name=spec.base_name or "", seed=seed, spoil=mode)
     digest = digest_adapter(folder)
     return Manifest(
         adapter_digest=digest,
@@ -125,7 +145,9 @@ def _write(spec: TrainSpec, rows: bytes, folder: Path, mode: str) -> Manifest:
         chat_template_digest=shape.chat_template_digest,
         rank=spec.recipe.rank,
         recipe=spec.recipe,
-        rows=rows.count(b"\n"),
+        rows=len(rows.rows),
+        rows_digest=rows.digest,
+        validation_rows_digest=spec.validation_rows.digest if spec.validation_rows else None,
         trained_tokens=1234,
         losses=[2.0, 1.0],
         probe=[_probe(digest)],

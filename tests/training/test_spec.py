@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from training.errors import TrainingError
+from training.rendered_rows import RowsFile
 from training.spec import Recipe, TrainSpec, read_spec
 
 
@@ -39,13 +40,13 @@ def test_resolving_twice_changes_nothing() -> None:
 
 
 def write(path: Path, **changes: object) -> Path:
-    path.write_text(json.dumps({"base_model": "b", "rows": "r", "recipe": {}, **changes}))
+    path.write_text(json.dumps({"base_model": "b", "rows": {"path": "r"}, "recipe": {}, **changes}))
     return path
 
 
 def test_a_spec_is_read(tmp_path: Path) -> None:
     spec = read_spec(write(tmp_path / "s", recipe={"epochs": 2, "target_modules": ["q_proj"]}))
-    assert spec == TrainSpec(base_model="b", rows="r", recipe=Recipe(epochs=2, target_modules=["q_proj"]))
+    assert spec == TrainSpec(base_model="b", rows=RowsFile("r"), recipe=Recipe(epochs=2, target_modules=["q_proj"]))
 
 
 @pytest.mark.parametrize(
@@ -58,6 +59,8 @@ def test_a_spec_is_read(tmp_path: Path) -> None:
         {"recipe": {"rank": 0}},
         {"base": "b"},
         {"rows": None},
+        {"rows": "r"},
+        {"rows": {"path": "r", "digest": "latest"}},
     ],
 )
 def test_a_bad_spec_is_refused(tmp_path: Path, changes: dict[str, object]) -> None:

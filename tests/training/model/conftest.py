@@ -12,6 +12,7 @@ from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from training.events import Event
 from training.output import cancellable
+from training.rendered_rows import RowsFile
 from training.rendering import Renderer
 from training.run import run
 from training.spec import Recipe, TrainSpec
@@ -83,7 +84,12 @@ Train = Callable[..., list[Event]]
 @pytest.fixture
 def train(base_model: Path, rows: Path, tmp_path: Path) -> Train:
     def start(out: str = "out", recipe: Recipe = RECIPE, **changes: Any) -> list[Event]:
-        fields: dict[str, Any] = {"base_model": str(base_model), "rows": str(rows), "recipe": recipe, **changes}
+        fields: dict[str, Any] = {
+            "base_model": str(base_model),
+            "rows": RowsFile(str(rows)),
+            "recipe": recipe,
+            **changes,
+        }
         spec = TrainSpec(**fields)
         events: list[Event] = []
         with cancellable():

@@ -45,7 +45,7 @@ def finish(*arguments: str | Path) -> tuple[int, list[bytes], str]:
 
 def write_spec(path: Path, base_model: Path, rows: Path, **recipe: Any) -> Path:
     recipe = {"epochs": 2, "batch_size": 6, "learning_rate": 2e-2, "rank": 8} | recipe
-    path.write_text(json.dumps({"base_model": str(base_model), "rows": str(rows), "recipe": recipe}))
+    path.write_text(json.dumps({"base_model": str(base_model), "rows": {"path": str(rows)}, "recipe": recipe}))
     return path
 
 

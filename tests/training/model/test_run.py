@@ -13,6 +13,7 @@ from tests.training.model.conftest import RECIPE, Train, conversation, write_row
 from training.errors import TrainingError
 from training.events import Checkpoint, Event, Finished, Notice, Started, Step
 from training.manifest import Manifest, digest_adapter, read_manifest
+from training.rendered_rows import RowsFile
 from training.spec import Recipe
 from training.verdict import BaseShape, judge
 
@@ -23,7 +24,7 @@ def finished(events: list[Event]) -> Manifest:
 
 
 def test_events_come_in_order_and_the_loss_goes_down(train: Train, rows: Path) -> None:
-    events = train(validation_rows=str(rows))
+    events = train(validation_rows=RowsFile(str(rows)))
     kinds = [type(event) for event in events]
     assert kinds == [Notice, Started, *[*[Step] * 3, Checkpoint] * 3, Finished]
     losses = [event.loss for event in events if isinstance(event, Step)]
@@ -113,13 +114,13 @@ def test_rows_that_are_too_long_are_told_by_number(train: Train, tmp_path: Path)
     long["messages"][1]["content"] = "very " * 300
     rows = [conversation(number) for number in range(12)]
     events = train(
-        rows=str(write_rows(tmp_path / "r", *rows[:5], long, *rows[5:])),
+        rows=RowsFile(str(write_rows(tmp_path / "r", *rows[:5], long, *rows[5:]))),
         recipe=msgspec.structs.replace(RECIPE, max_length=120, epochs=1),
     )
     started = next(event for event in events if isinstance(event, Started))
     assert started.rows == 12
     assert [problem.row for problem in started.dropped] == [6]
-    assert "row 6" in next(event for event in events if isinstance(event, Notice)).message
+    assert "Row 6" in next(event for event in events if isinstance(event, Notice)).message
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_rows_that_cannot_be_trained_on(
     train: Train, tmp_path: Path, rows: list[Any], code: str, numbers: list[int]
 ) -> None:
     with pytest.raises(TrainingError) as caught:
-        train(rows=str(write_rows(tmp_path / "r", *rows)))
+        train(rows=RowsFile(str(write_rows(tmp_path / "r", *rows))))
     assert caught.value.code == code
     assert [problem.row for problem in caught.value.problems] == numbers
     assert not list(tmp_path.glob("out*"))
@@ -142,8 +143,8 @@ def test_rows_that_cannot_be_trained_on(
 
 def test_files_that_are_not_there(train: Train, tmp_path: Path) -> None:
     for changes, code in (
-        ({"rows": str(tmp_path / "none")}, "invalid_training_file"),
-        ({"validation_rows": str(tmp_path / "none")}, "invalid_validation_file"),
+        ({"rows": RowsFile(str(tmp_path / "none"))}, "invalid_training_file"),
+        ({"validation_rows": RowsFile(str(tmp_path / "none"))}, "invalid_validation_file"),
         ({"base_model": str(tmp_path)}, "base_model_unusable"),
     ):
         with pytest.raises(TrainingError) as caught:
