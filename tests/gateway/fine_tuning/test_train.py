@@ -30,7 +30,7 @@ from tests.waiting import until
 from training.spec import Recipe
 
 RECIPE = Recipe.for_rows(50)
-STEPS = RECIPE.steps(50)
+STEPS = RECIPE.count_steps(50)
 
 
 def trainers() -> list[psutil.Process]:
