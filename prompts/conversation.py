@@ -1,14 +1,16 @@
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-import msgspec
-
 from prompts.errors import NoQuestion
+
+__all__ = ["Conversation", "Message", "Role", "split"]
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
 
-class Message(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Message:
     """One message of a conversation, its content already flattened to text.
 
     `fields` are the message's other members (`tool_calls`, `tool_call_id`, `name`, a training row's `weight`); they
@@ -17,13 +19,15 @@ class Message(msgspec.Struct, frozen=True):
 
     role: Role
     content: str = ""
-    fields: Mapping[str, Any] = {}
+    fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
-class Conversation(msgspec.Struct, frozen=True):
-    """A list of messages, cut into what the layout of a prompt treats differently.
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """A list of messages, cut into the parts that the layout of a prompt treats differently.
 
-    `after` is what follows the question: a tool call and its results, the start of an answer, a training row's reply.
+    `after` are the messages behind the question: a tool call and its results, the start of an answer, a training row's
+    reply.
     """
 
     instructions: str | None
@@ -39,11 +43,11 @@ def split(messages: Sequence[Message]) -> Conversation:
     break the engine's prefix cache, and many chat templates refuse it.
 
     Raises:
-        NoQuestion: no message has the role `user`.
+        NoQuestion: No message has the role `user`.
     """
-    spoken = [message for message in messages if message.role != "system"]
-    last = next((i for i in range(len(spoken) - 1, -1, -1) if spoken[i].role == "user"), None)
+    turns = [message for message in messages if message.role != "system"]
+    last = next((i for i in range(len(turns) - 1, -1, -1) if turns[i].role == "user"), None)
     if last is None:
         raise NoQuestion()
     instructions = "\n\n".join(message.content for message in messages if message.role == "system")
-    return Conversation(instructions or None, tuple(spoken[:last]), spoken[last].content, tuple(spoken[last + 1 :]))
+    return Conversation(instructions or None, tuple(turns[:last]), turns[last].content, tuple(turns[last + 1 :]))

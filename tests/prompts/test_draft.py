@@ -244,8 +244,8 @@ def test_rendered_messages_are_the_callers_own() -> None:
     assert whole(draft).messages[1]["content"] == "a"
 
 
-def test_a_missing_release_variable_is_named() -> None:
-    with pytest.raises(TemplateFailed, match="'brand' is not given"):
+def test_a_missing_variable_is_named() -> None:
+    with pytest.raises(TemplateFailed, match="'brand' has no value"):
         prompts.draft(prompts.compile("{{ brand }}"), question="q")
 
 

@@ -5,6 +5,8 @@ import pytest
 
 import prompts
 from prompts import TemplateFailed, TemplateInvalid
+from prompts._sandbox import REQUEST_VARIABLES
+from prompts._syntax import BLOCKS
 from prompts.template import OWN_CHARACTERS, Template
 
 PASSAGES = [{"number": 1, "title": "Prices", "text": "49 euros"}, {"number": 2, "title": "", "text": "1.7 litres"}]
@@ -50,20 +52,24 @@ def test_variables_are_those_of_every_block_without_the_requests_own() -> None:
     assert template.variables == {"brand", "tones", "sign"}
 
 
-def test_a_missing_variable_is_named_with_its_line_and_the_way_out() -> None:
+def test_a_missing_variable_is_named_with_its_line_and_what_may_stand_there() -> None:
     template = prompts.compile("One.\nTwo {{ brand }}.")
-    with pytest.raises(
-        TemplateFailed, match=r"line 2: the variable 'brand' is not given; give 'brand' among"
-    ) as caught:
+    with pytest.raises(TemplateFailed, match="line 2: the variable 'brand' has no value") as caught:
         template.render("system", {})
     assert caught.value.line == 2
+    assert "use passages, question, cite in the blocks that have them" in caught.value.message
+    assert "{{ brand | default('…') }}" in caught.value.message
+
+
+def test_the_names_in_the_advice_are_those_that_the_blocks_have() -> None:
+    assert set().union(*BLOCKS.values()) == set(REQUEST_VARIABLES)
 
 
 @pytest.mark.parametrize(
     "use", ["{{ brand.name }}", "{{ brand['name'] }}", "{{ brand | upper }}", "{% if brand %}x{% endif %}"]
 )
 def test_every_use_of_a_missing_variable_fails(use: str) -> None:
-    with pytest.raises(TemplateFailed, match="'brand' is not given"):
+    with pytest.raises(TemplateFailed, match="'brand' has no value"):
         prompts.compile(use).render("system", {})
 
 
