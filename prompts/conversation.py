@@ -1,6 +1,7 @@
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
+
+import msgspec
 
 from prompts.errors import NoQuestion
 
@@ -9,8 +10,7 @@ __all__ = ["Conversation", "Message", "Role", "split"]
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """One message of a conversation, its content already flattened to text.
 
     `fields` are the message's other members (`tool_calls`, `tool_call_id`, `name`, a training row's `weight`); they
@@ -19,11 +19,10 @@ class Message:
 
     role: Role
     content: str = ""
-    fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    fields: Mapping[str, Any] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
+class Conversation(msgspec.Struct, frozen=True):
     """A list of messages, cut into the parts that the layout of a prompt treats differently.
 
     `after` are the messages behind the question: a tool call and its results, the start of an answer, a training row's

@@ -1,6 +1,5 @@
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from typing import Any, Literal, TypeAlias, cast
 
@@ -18,8 +17,7 @@ _GAP = "\n\n"
 _LABEL = "Instructions from the application:\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(msgspec.Struct, frozen=True):
     """A passage as the model sees it; `number` is the mark by which the answer cites it."""
 
     number: int
@@ -27,8 +25,7 @@ class Evidence:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(msgspec.Struct, frozen=True):
     """A piece of the prompt that is counted by itself.
 
     `messages` is the number of messages that it opens: a chat template puts tokens around each, which the text lacks.
@@ -39,8 +36,7 @@ class Segment:
     messages: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Rendered:
+class Rendered(msgspec.Struct, frozen=True):
     """The messages for the engine, and an account of the rest. `parts` are tokens per part, all five always there."""
 
     messages: list[dict[str, Any]]
@@ -50,8 +46,7 @@ class Rendered:
     parts: dict[Part, int]
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True):
     """A prompt before its budget is known: `segments` are to be counted, then `fit` chooses among them.
 
     Attributes:
