@@ -139,6 +139,7 @@ def _check(node: nodes.Node, depth: int, in_loop: bool) -> None:
     if depth > MAX_DEPTH:
         raise TemplateInvalid("the template is nested too deeply; make it simpler", node.lineno)
     _check_names(node)
+    _check_arguments(node)
     is_loop = isinstance(node, nodes.For)
     if is_loop and (in_loop or node.recursive):
         raise TemplateInvalid("a loop can't stand in another or be recursive; put loops side by side", node.lineno)
@@ -180,6 +181,14 @@ def _check_names(node: nodes.Node) -> None:
                 raise TemplateInvalid(f"the name '{name}' is private to Python; use another name", node.lineno)
         case _:
             pass
+
+
+def _check_arguments(node: nodes.Node) -> None:
+    if isinstance(node, nodes.Filter | nodes.Test | nodes.Call):
+        keys = [keyword.key for keyword in node.kwargs]
+        repeated = next((key for index, key in enumerate(keys) if key in keys[:index]), None)
+        if repeated is not None:
+            raise TemplateInvalid(f"the argument '{repeated}' is there twice; keep one", node.lineno)
 
 
 def _check_variables(block: nodes.Block, names: set[str]) -> None:

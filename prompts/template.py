@@ -4,7 +4,7 @@ from types import TracebackType
 from typing import Any, TypeAlias
 
 from jinja2 import Template as JinjaTemplate
-from jinja2 import TemplateError, TemplateRuntimeError, nodes
+from jinja2 import TemplateError, TemplateRuntimeError, TemplateSyntaxError, nodes
 from jinja2.runtime import Context
 
 from prompts import _syntax
@@ -126,7 +126,8 @@ def _compile_blocks(environment: Sandbox, blocks: Mapping[str, nodes.Block]) -> 
     try:
         return environment.from_string(tree)
     except (TemplateError, SyntaxError, RecursionError, ValueError) as error:
-        line = getattr(error, "lineno", None) or 1
+        # Python's own syntax errors count the lines of the generated code.
+        line = error.lineno if isinstance(error, TemplateSyntaxError) else 1
         raise TemplateInvalid(f"{_describe(error)}; correct the template there", line) from error
 
 

@@ -100,6 +100,34 @@ def test_a_missing_key_is_named() -> None:
         prompts.compile("{{ house.nmae }}").render("system", {"house": {"name": "kestrel"}})
 
 
+@pytest.mark.parametrize(
+    ("use", "reason"),
+    [
+        ("{{ tones[9] }}", "there is no '9' in this list"),
+        ("{{ tones[0:'a'] }}", "kinds that belong together"),
+        ("{{ tones | join(tones) }}", "a list can't be printed"),
+        ("{{ house | join }}", "a mapping is not a list"),
+        ("{% for letter in brand %}x{% endfor %}", "a text is not a list"),
+        ("{{ many | join }}", "may have 200 items"),
+        ("{{ long | join }}", "may make 65536 characters"),
+        ("{{ nothing }}", "a NoneType can't be printed"),
+        ("{% if brand < 3 %}x{% endif %}", "kinds that belong together"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_or_size_fails_with_its_line(use: str, reason: str) -> None:
+    values = {
+        "tones": ["dry"],
+        "house": {"name": "kestrel"},
+        "brand": "Kestrel",
+        "many": ["m"] * 201,
+        "long": ["m" * 40_000] * 2,
+        "nothing": None,
+    }
+    with pytest.raises(TemplateFailed, match=reason) as caught:
+        prompts.compile(f"One.\n{use}").render("system", values)
+    assert caught.value.line == 2
+
+
 @pytest.mark.parametrize("name", ["question", "passages", "cite"])
 def test_the_system_block_must_not_change_with_the_request(name: str) -> None:
     with pytest.raises(TemplateInvalid, match=rf"line 3: the block system can't use '{name}'.*prefix cache"):
@@ -131,6 +159,7 @@ def test_the_system_block_must_not_change_with_the_request(name: str) -> None:
         ("{% for loop in tones %}{% endfor %}", 1, "correct the template"),
         ("a\n{{ brand | reverse }}", 2, "no filter 'reverse'"),
         ("a\n{{ brand is sameas none }}", 2, "no test 'sameas'"),
+        ("a\n{{ brand | default(value=1, value=2) }}", 2, "argument 'value' is there twice"),
         ("a\n\ud800", 2, "surrogate"),
     ],
 )
