@@ -1,4 +1,8 @@
-"""From a versioned template, passages and a conversation to the messages for an engine. Pure: no I/O, no tenant."""
+"""From a versioned template, passages and a conversation to the messages for an engine. Pure: no I/O, no tenant.
+
+The values are `msgspec.Struct`s although they stay in the process, because each request makes dozens of them: with
+frozen dataclasses a draft took 96 µs instead of 77.
+"""
 
 from prompts.conversation import Conversation, Message, Role, split
 from prompts.default import DEFAULT

@@ -11,28 +11,43 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.tests import TESTS
 from jinja2.utils import missing
 
+__all__ = [
+    "BOUND_FILTER",
+    "FILTER_NAMES",
+    "LOOP_FIELDS",
+    "MAX_ITEMS",
+    "MAX_JOINED",
+    "REQUEST_VARIABLES",
+    "TEST_NAMES",
+    "Missing",
+    "Sandbox",
+    "create_sandbox",
+]
+
 MAX_ITEMS = 200
 MAX_JOINED = 65_536
 FILTER_NAMES = frozenset("capitalize count d default first join last length lower title trim truncate upper".split())
 TEST_NAMES = frozenset(
     "boolean defined divisibleby eq even false ge gt in le lt ne none number odd string true undefined".split()
 )
+# The names that every request brings; `_syntax.BLOCKS` says where each may stand.
+REQUEST_VARIABLES = ("passages", "question", "cite")
 # Counters that look forward (last, length, …) are left out: what a passage prints must not change when the budget drops
 # those behind it.
 LOOP_FIELDS = frozenset(("index", "index0", "first", "previtem"))
 # The filter that each loop's items are sent through; its space keeps a template from naming it.
-BOUNDED = "bounded items"
+BOUND_FILTER = "bound items"
 
 
 class Missing(StrictUndefined):
-    """A value that wasn't given: any use of it fails, and says what to do."""
+    """A name without a value: any use of it fails, and says what to do."""
 
     @property
     def _undefined_message(self) -> str:
         name = self._undefined_name
         if self._undefined_obj is missing:
             return (
-                f"the variable '{name}' is not given; give '{name}' among the release's variables, "
+                f"the variable '{name}' has no value; use {', '.join(REQUEST_VARIABLES)} in the blocks that have them, "
                 f"or write {{{{ {name} | default('…') }}}} to go without it"
             )
         kind = type(self._undefined_obj).__name__
@@ -63,22 +78,27 @@ class Sandbox(ImmutableSandboxedEnvironment):
         return self.undefined(obj=obj, name=str(cast("Any", argument)))
 
 
-def sandbox() -> Sandbox:
-    """A fresh environment: no loader, no extensions, one global function, a dozen filters."""
+def create_sandbox() -> Sandbox:
+    """Return a fresh environment: no loader, no extensions, one global function, a dozen filters."""
     environment = Sandbox(
-        undefined=Missing, trim_blocks=True, lstrip_blocks=True, autoescape=False, finalize=_printable, cache_size=0
+        undefined=Missing,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        autoescape=False,
+        finalize=_require_printable,
+        cache_size=0,
     )
-    names: dict[str, Any] = {"range": _range}
+    names: dict[str, Any] = {"range": _make_range}
     filters: dict[str, Any] = {name: FILTERS[name] for name in FILTER_NAMES}
     filters["join"] = _join
-    filters[BOUNDED] = _bounded
+    filters[BOUND_FILTER] = _bound
     environment.globals = names
     environment.filters = filters
     environment.tests = {name: TESTS[name] for name in TEST_NAMES}
     return environment
 
 
-def _printable(value: Any) -> Any:
+def _require_printable(value: Any) -> Any:
     # A container or None would print as Python source, which no prompt wants, and a nested list without end.
     if isinstance(value, str | int | float):
         return value
@@ -90,7 +110,7 @@ def _printable(value: Any) -> Any:
     )
 
 
-def _range(*bounds: int) -> range:
+def _make_range(*bounds: int) -> range:
     numbers = range(*bounds)
     # Not len(): a range longer than sys.maxsize has none, but it can be sliced.
     if numbers[MAX_ITEMS : MAX_ITEMS + 1]:
@@ -98,19 +118,19 @@ def _range(*bounds: int) -> range:
     return numbers
 
 
-def _bounded(items: Iterable[Any]) -> list[Any]:
+def _bound(items: Iterable[Any]) -> list[Any]:
     if isinstance(items, str | dict):
         kind = "text" if isinstance(items, str) else "mapping"
         raise TemplateRuntimeError(f"a {kind} is not a list to loop over or join; give a list instead")
-    taken = list(islice(items, MAX_ITEMS + 1))
-    if len(taken) > MAX_ITEMS:
+    first = list(islice(items, MAX_ITEMS + 1))
+    if len(first) > MAX_ITEMS:
         raise TemplateRuntimeError(f"a list may have {MAX_ITEMS} items here and this one has more; shorten it")
-    return taken
+    return first
 
 
 def _join(items: Iterable[Any], separator: str = "") -> str:
-    parts = [str(_printable(item)) for item in _bounded(items)]
-    separator = str(_printable(separator))
+    parts = [str(_require_printable(item)) for item in _bound(items)]
+    separator = str(_require_printable(separator))
     length = sum(map(len, parts)) + len(separator) * max(len(parts) - 1, 0)
     if length > MAX_JOINED:
         raise TemplateRuntimeError(f"join may make {MAX_JOINED} characters and this makes {length}; shorten the list")

@@ -1,4 +1,4 @@
-"""What a prompt template may say. Everything that isn't listed here is refused before it is compiled."""
+"""The rules for a prompt template's source. Whatever isn't listed here is refused before it is compiled."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -6,20 +6,21 @@ from collections.abc import Iterator, Mapping
 from jinja2 import TemplateSyntaxError, meta, nodes
 from jinja2.sandbox import SandboxedEnvironment
 
-from prompts._sandbox import BOUNDED, FILTER_NAMES, LOOP_FIELDS, TEST_NAMES
+from prompts._sandbox import BOUND_FILTER, FILTER_NAMES, LOOP_FIELDS, REQUEST_VARIABLES, TEST_NAMES
 from prompts.errors import TemplateInvalid
+
+__all__ = ["BLOCKS", "MAX_DEPTH", "MAX_SOURCE", "find_variables", "parse"]
 
 MAX_SOURCE = 32_768
 MAX_DEPTH = 48
-# Release variables may be used in every block; these belong to a request and exist only where listed. The system block
-# has none: text that changes with the request, in front of everything, would empty the engine's prefix cache each time.
+# A request's variables exist only in the blocks where they are listed. The system block has none: text that changes
+# with the request, in front of everything, would empty the engine's prefix cache each time.
 BLOCKS: Mapping[str, frozenset[str]] = {
     "system": frozenset(),
     "evidence": frozenset({"passages", "cite"}),
     "no_evidence": frozenset({"cite"}),
     "question": frozenset({"question", "cite"}),
 }
-REQUEST_VARIABLES = frozenset({"passages", "question", "cite"})
 _ESSENTIAL = {"evidence": "passages", "question": "question"}
 _CALLABLE = frozenset({"range", "super"})
 # No assignment, no arithmetic, no concatenation: without them nothing can grow but by a loop, and loops are bounded.
@@ -28,7 +29,7 @@ _ALLOWED = (
     *(nodes.Tuple, nodes.Getattr, nodes.Getitem, nodes.Slice, nodes.Filter, nodes.Test, nodes.Call, nodes.CondExpr),
     *(nodes.And, nodes.Or, nodes.Not, nodes.Compare, nodes.Operand, nodes.Neg, nodes.Keyword),
 )
-_SAID: Mapping[type[nodes.Node], str] = {
+_SYNTAX_NAMES: Mapping[type[nodes.Node], str] = {
     nodes.Extends: "{% extends %}",
     nodes.Include: "{% include %}",
     nodes.Import: "{% import %}",
@@ -49,10 +50,10 @@ _SAID: Mapping[type[nodes.Node], str] = {
 
 
 def parse(environment: SandboxedEnvironment, source: str) -> dict[str, nodes.Block]:
-    """The blocks of `source` by name, each checked against every rule here.
+    """Return the blocks of `source` by name, each checked against every rule here.
 
     Raises:
-        TemplateInvalid: with the line of the first thing that breaks a rule.
+        TemplateInvalid: With the line of the first thing that breaks a rule.
     """
     if len(source) > MAX_SOURCE:
         raise TemplateInvalid(
@@ -64,7 +65,7 @@ def parse(environment: SandboxedEnvironment, source: str) -> dict[str, nodes.Blo
         line = source.count("\n", 0, error.start) + 1
         raise TemplateInvalid("half of a surrogate pair is not a character; write the whole character", line) from error
     blocks: dict[str, nodes.Block] = {}
-    for block in _top_level(_tree(environment, source)):
+    for block in _iterate_blocks(_read_tree(environment, source)):
         if block.name not in BLOCKS:
             raise TemplateInvalid(
                 f"there is no block '{block.name}' in a prompt; use one of {', '.join(BLOCKS)}", block.lineno
@@ -72,36 +73,36 @@ def parse(environment: SandboxedEnvironment, source: str) -> dict[str, nodes.Blo
         if block.name in blocks:
             raise TemplateInvalid(f"the block '{block.name}' is there twice; keep one", block.lineno)
         for child in block.iter_child_nodes():
-            _check(child, depth=1, looped=False)
-        _check_variables(block, variables(block))
+            _check(child, depth=1, in_loop=False)
+        _check_variables(block, find_variables(block))
         blocks[block.name] = block
     return blocks
 
 
-def variables(block: nodes.Block) -> set[str]:
-    """The names that `block` looks up when it is rendered, less those that this library defines for all blocks."""
+def find_variables(block: nodes.Block) -> set[str]:
+    """Return the names that `block` looks up when it is rendered, less those that every block has."""
     tree = nodes.Template(block.body, lineno=1, environment=block.environment)
     try:
         return meta.find_undeclared_variables(tree) - _CALLABLE
     except TemplateSyntaxError as error:
-        raise _unreadable(error) from error
+        raise _convert_error(error) from error
 
 
-def _tree(environment: SandboxedEnvironment, source: str) -> nodes.Template:
+def _read_tree(environment: SandboxedEnvironment, source: str) -> nodes.Template:
     try:
         return environment.parse(source)
     except TemplateSyntaxError as error:
-        raise _unreadable(error) from error
+        raise _convert_error(error) from error
     except (RecursionError, ValueError) as error:
         raise TemplateInvalid("an expression is too deep or a number too long to read; make it simpler", 1) from error
 
 
-def _unreadable(error: TemplateSyntaxError) -> TemplateInvalid:
+def _convert_error(error: TemplateSyntaxError) -> TemplateInvalid:
     message = (error.message or "the text is not a Jinja template").rstrip(".")
     return TemplateInvalid(f"{message}; correct the template there", error.lineno)
 
 
-def _top_level(tree: nodes.Template) -> Iterator[nodes.Block]:
+def _iterate_blocks(tree: nodes.Template) -> Iterator[nodes.Block]:
     if not any(isinstance(node, nodes.Block) for node in tree.body):
         yield nodes.Block("system", tree.body, False, False, lineno=1, environment=tree.environment)
         return
@@ -109,43 +110,44 @@ def _top_level(tree: nodes.Template) -> Iterator[nodes.Block]:
         if isinstance(node, nodes.Block):
             yield node
         elif isinstance(node, nodes.Output):
-            _only_space(node)
+            _check_blank(node)
         else:
-            _check(node, depth=0, looped=False)
-            raise _outside(node.lineno)
+            _check(node, depth=0, in_loop=False)
+            raise _refuse_outside(node.lineno)
 
 
-def _only_space(output: nodes.Output) -> None:
+def _check_blank(output: nodes.Output) -> None:
     for node in output.nodes:
         if not isinstance(node, nodes.TemplateData):
-            raise _outside(node.lineno)
+            raise _refuse_outside(node.lineno)
         if node.data.strip():
             blank = re.match(r"\s*", node.data)
-            raise _outside(node.lineno + (blank.group().count("\n") if blank else 0))
+            raise _refuse_outside(node.lineno + (blank.group().count("\n") if blank else 0))
 
 
-def _outside(line: int) -> TemplateInvalid:
+def _refuse_outside(line: int) -> TemplateInvalid:
     return TemplateInvalid("what stands outside the blocks would never reach the model; move it into a block", line)
 
 
-def _check(node: nodes.Node, depth: int, looped: bool) -> None:
+def _check(node: nodes.Node, depth: int, in_loop: bool) -> None:
     if not isinstance(node, _ALLOWED):
-        said = _SAID.get(type(node), f"a Jinja {type(node).__name__.lower()}")
+        name = _SYNTAX_NAMES.get(type(node), f"a Jinja {type(node).__name__.lower()}")
         line = next((n.lineno for n in (node, *node.find_all(nodes.Node)) if n.lineno), 1)
         raise TemplateInvalid(
-            f"{said} is not available in prompts; use variables, if, for and the filters {_FILTER_LIST}", line
+            f"{name} is not available in prompts; use variables, if, for and the filters {_FILTER_LIST}", line
         )
     if depth > MAX_DEPTH:
         raise TemplateInvalid("the template is nested too deeply; make it simpler", node.lineno)
     _check_names(node)
+    _check_arguments(node)
     is_loop = isinstance(node, nodes.For)
-    if is_loop and (looped or node.recursive):
+    if is_loop and (in_loop or node.recursive):
         raise TemplateInvalid("a loop can't stand in another or be recursive; put loops side by side", node.lineno)
     for child in node.iter_child_nodes():
-        _check(child, depth + 1, looped or is_loop)
+        _check(child, depth + 1, in_loop or is_loop)
     if is_loop and not _is_passages(node.iter):
         node.iter = nodes.Filter(
-            node.iter, BOUNDED, [], [], None, None, lineno=node.lineno, environment=node.environment
+            node.iter, BOUND_FILTER, [], [], None, None, lineno=node.lineno, environment=node.environment
         )
 
 
@@ -181,19 +183,27 @@ def _check_names(node: nodes.Node) -> None:
             pass
 
 
-def _check_variables(block: nodes.Block, used: set[str]) -> None:
-    wrong = sorted(used & REQUEST_VARIABLES - BLOCKS[block.name])
+def _check_arguments(node: nodes.Node) -> None:
+    if isinstance(node, nodes.Filter | nodes.Test | nodes.Call):
+        keys = [keyword.key for keyword in node.kwargs]
+        repeated = next((key for index, key in enumerate(keys) if key in keys[:index]), None)
+        if repeated is not None:
+            raise TemplateInvalid(f"the argument '{repeated}' is there twice; keep one", node.lineno)
+
+
+def _check_variables(block: nodes.Block, names: set[str]) -> None:
+    wrong = sorted(names & (set(REQUEST_VARIABLES) - BLOCKS[block.name]))
     if wrong:
         line = next((n.lineno for n in block.find_all(nodes.Name) if n.name == wrong[0]), block.lineno)
         why = (
             "it would change the start of the prompt with every request and so empty the engine's prefix cache; "
             "use it in the block evidence or question"
             if block.name == "system"
-            else f"it has {', '.join(sorted(BLOCKS[block.name]))} and the release's variables"
+            else f"it has {', '.join(sorted(BLOCKS[block.name]))}; use one of these"
         )
         raise TemplateInvalid(f"the block {block.name} can't use '{wrong[0]}': {why}", line)
     essential = _ESSENTIAL.get(block.name)
-    if essential and essential not in used and not _inherits(block):
+    if essential and essential not in names and not _inherits(block):
         raise TemplateInvalid(
             f"the block {block.name} never uses '{essential}', so the model would not see it; print it there",
             block.lineno,

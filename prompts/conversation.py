@@ -5,6 +5,8 @@ import msgspec
 
 from prompts.errors import NoQuestion
 
+__all__ = ["Conversation", "Message", "Role", "split"]
+
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
 
@@ -21,9 +23,10 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class Conversation(msgspec.Struct, frozen=True):
-    """A list of messages, cut into what the layout of a prompt treats differently.
+    """A list of messages, cut into the parts that the layout of a prompt treats differently.
 
-    `after` is what follows the question: a tool call and its results, the start of an answer, a training row's reply.
+    `after` are the messages behind the question: a tool call and its results, the start of an answer, a training row's
+    reply.
     """
 
     instructions: str | None
@@ -39,11 +42,11 @@ def split(messages: Sequence[Message]) -> Conversation:
     break the engine's prefix cache, and many chat templates refuse it.
 
     Raises:
-        NoQuestion: no message has the role `user`.
+        NoQuestion: No message has the role `user`.
     """
-    spoken = [message for message in messages if message.role != "system"]
-    last = next((i for i in range(len(spoken) - 1, -1, -1) if spoken[i].role == "user"), None)
+    turns = [message for message in messages if message.role != "system"]
+    last = next((i for i in range(len(turns) - 1, -1, -1) if turns[i].role == "user"), None)
     if last is None:
         raise NoQuestion()
     instructions = "\n\n".join(message.content for message in messages if message.role == "system")
-    return Conversation(instructions or None, tuple(spoken[:last]), spoken[last].content, tuple(spoken[last + 1 :]))
+    return Conversation(instructions or None, tuple(turns[:last]), turns[last].content, tuple(turns[last + 1 :]))

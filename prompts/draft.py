@@ -10,6 +10,8 @@ from prompts.errors import ContextTooLong
 from prompts.template import Template
 from prompts.text import clean, neutralise, one_line
 
+__all__ = ["Draft", "Evidence", "Part", "Rendered", "Segment", "draft", "render_row"]
+
 Part: TypeAlias = Literal["system", "instructions", "turn", "passage", "question"]
 _GAP = "\n\n"
 _LABEL = "Instructions from the application:\n"
@@ -26,7 +28,7 @@ class Evidence(msgspec.Struct, frozen=True):
 class Segment(msgspec.Struct, frozen=True):
     """A piece of the prompt that is counted by itself.
 
-    `messages` is how many messages it opens: a chat template puts tokens around each, and they aren't in the text.
+    `messages` is the number of messages that it opens: a chat template puts tokens around each, which the text lacks.
     """
 
     part: Part
@@ -35,7 +37,7 @@ class Segment(msgspec.Struct, frozen=True):
 
 
 class Rendered(msgspec.Struct, frozen=True):
-    """What goes to the engine, and what became of the rest. `parts` are tokens by part, all five always there."""
+    """The messages for the engine, and an account of the rest. `parts` are tokens per part, all five always there."""
 
     messages: list[dict[str, Any]]
     used_passages: list[int]
@@ -48,13 +50,13 @@ class Draft(msgspec.Struct, frozen=True):
     """A prompt before its budget is known: `segments` are to be counted, then `fit` chooses among them.
 
     Attributes:
-        segments: system, instructions if any, one per turn, one per passage (with its share of the evidence block);
-            then the part `question`: the words for no evidence if passages were asked for, and the question; then, of
-            the part `turn` but never dropped, what follows the question, if anything does.
-        head: how many segments come before the first turn.
-        numbers: the passages as given, best first.
-        ranks: of the passages that the evidence block prints: one passage segment each.
-        evidence: the evidence block in pieces, each with the rank (from 1) of the passage that printed it, 0 for none.
+        segments: System, instructions if any, one per turn, one per passage (with its share of the evidence block);
+            then the part `question`: the words for no evidence if there was a search, and the question; then, of the
+            part `turn` but never dropped, the messages behind the question, if there are any.
+        head: The number of segments before the first turn.
+        numbers: The numbers of all passages, best first.
+        ranks: The ranks of the passages that the evidence block prints: one passage segment each.
+        evidence: The evidence block in pieces, each with the rank (from 1) of the passage that printed it, 0 for none.
     """
 
     segments: tuple[Segment, ...]
@@ -72,15 +74,15 @@ class Draft(msgspec.Struct, frozen=True):
         """Choose the turns and passages that fit into `budget` tokens.
 
         Passages go from the worst rank, turns from the oldest, each whole. While both are too much, each side may fill
-        half of what is free and what the other leaves; the best passage goes before any turn. If not even that one
-        fits, the template's words for no evidence stand in, so that the model doesn't answer from memory.
+        half of the free tokens and those that the other leaves; the best passage goes before any turn. If not even that
+        one fits, the template's words for no evidence stand in, so that the model doesn't answer from memory.
 
         Args:
-            sizes: tokens of each of `segments`, in their order.
-            budget: tokens for the whole prompt.
+            sizes: Tokens of each of `segments`, in their order.
+            budget: Tokens for the whole prompt.
 
         Raises:
-            ContextTooLong: what can't be dropped is already more than `budget`.
+            ContextTooLong: The parts that can't be dropped are already more than `budget`.
         """
         if len(sizes) != len(self.segments):
             raise ValueError(f"{len(sizes)} sizes for {len(self.segments)} segments; count each segment once")
@@ -94,31 +96,31 @@ class Draft(msgspec.Struct, frozen=True):
             raise ContextTooLong(needed, budget)
         free = budget - fixed
         if passages and passages[0] <= free:
-            used, kept = _choose(passages, turns, free)
+            best, newest = _choose(passages, turns, free)
         else:
-            used, kept = _choose((), turns, free - instead)
+            best, newest = _choose((), turns, free - instead)
 
         parts: dict[Part, int] = {"system": 0, "instructions": 0, "turn": 0, "passage": 0, "question": 0}
         for segment, size in zip(self.segments, sizes, strict=True):
             parts[segment.part] += size
-        dropped_turns = len(turns) - kept
+        dropped_turns = len(turns) - newest
         parts["turn"] -= sum(turns[:dropped_turns])
-        parts["passage"] -= sum(passages[used:])
-        parts["question"] -= instead if used else 0
-        shown = set(self.ranks[:used])
+        parts["passage"] -= sum(passages[best:])
+        parts["question"] -= instead if best else 0
+        used = self.ranks[:best]
         return Rendered(
-            messages=self._messages(used, dropped_turns),
-            used_passages=[self.numbers[rank - 1] for rank in self.ranks[:used]],
-            dropped_passages=[number for rank, number in enumerate(self.numbers, 1) if rank not in shown],
+            messages=self._compose(best, dropped_turns),
+            used_passages=[self.numbers[rank - 1] for rank in used],
+            dropped_passages=[number for rank, number in enumerate(self.numbers, 1) if rank not in used],
             dropped_turns=dropped_turns,
             parts=parts,
         )
 
-    def _messages(self, used: int, dropped_turns: int) -> list[dict[str, Any]]:
+    def _compose(self, best: int, dropped_turns: int) -> list[dict[str, Any]]:
         messages: list[dict[str, Any]] = [{"role": "system", "content": self.system}] if self.system else []
         for turn in self.turns[dropped_turns:]:
             messages += [dict(message) for message in turn]
-        before = _upto(self.evidence, self.ranks[used - 1]) if used else self.no_evidence
+        before = _join_up_to(self.evidence, self.ranks[best - 1]) if best else self.no_evidence
         messages.append({"role": "user", "content": before + _GAP + self.question if before else self.question})
         messages += [dict(message) for message in self.after]
         return messages
@@ -138,17 +140,17 @@ def draft(
     """Render every text that the prompt for one question may need. Pure: equal arguments give equal bytes.
 
     Args:
-        template: gives the wording.
-        question: the last user turn.
-        instructions: the client's own system text; it stands in the system message, after the template's, labelled.
-        history: the messages before the question, oldest first, without system messages.
-        passages: best first. None leaves evidence out; an empty sequence is a search that found nothing.
-        variables: the release's, by name: text, numbers, booleans, and lists and mappings of them.
-        cite: whether the answer is to carry marks; off for JSON and tool calls.
-        after: messages behind the question, such as a tool call and its results; never dropped.
+        template: The template with the wording.
+        question: The last user turn.
+        instructions: The client's own system text; it stands in the system message, after the template's, labelled.
+        history: The messages before the question, oldest first, without system messages.
+        passages: Best first. None leaves evidence out; an empty sequence is a search without results.
+        variables: Values for the template's own names: text, numbers, booleans, and lists and mappings of them.
+        cite: Whether the answer is to carry marks; off for JSON and tool calls.
+        after: Messages behind the question, such as a tool call and its results; never dropped.
 
     Raises:
-        TemplateFailed: the template can't be rendered with these values.
+        TemplateFailed: The template can't be rendered with these values.
     """
     values = {name: value for name, value in (variables or {}).items() if name in template.variables}
     rules = neutralise(template.render("system", values))
@@ -156,21 +158,21 @@ def draft(
     if rules and added:
         added = _GAP + _LABEL + added
     values["cite"] = cite
-    turns, tail = _turns(history), tuple(map(_message, after))
-    evidence = _evidence(template, values, passages or ())
-    shares = _shares(evidence)
+    turns, tail = _split_turns(history), tuple(map(_to_message, after))
+    evidence = _render_evidence(template, values, passages or ())
+    shares = _split_shares(evidence)
     no_evidence = None if passages is None else neutralise(template.render("no_evidence", values))
-    asked = neutralise(template.render("question", values | {"question": question}, len(question)))
+    wording = neutralise(template.render("question", values | {"question": question}, len(question)))
 
     segments = [Segment("system", rules, messages=1 if rules or added else 0)]
     segments += [Segment("instructions", added)] if added else []
     head = len(segments)
-    segments += map(_turn_segment, turns)
+    segments += map(_make_turn_segment, turns)
     segments += [Segment("passage", share) for share in shares.values()]
     if no_evidence is not None:
         segments.append(Segment("question", no_evidence and no_evidence + _GAP))
-    segments.append(Segment("question", asked, messages=1))
-    segments += [_turn_segment(tail)] if tail else []
+    segments.append(Segment("question", wording, messages=1))
+    segments += [_make_turn_segment(tail)] if tail else []
     return Draft(
         segments=tuple(segments),
         head=head,
@@ -180,7 +182,7 @@ def draft(
         ranks=tuple(shares),
         evidence=evidence,
         no_evidence=no_evidence,
-        question=asked,
+        question=wording,
         after=tail,
     )
 
@@ -193,58 +195,58 @@ def render_row(
     variables: Mapping[str, Any] | None = None,
     cite: bool = True,
 ) -> list[dict[str, Any]]:
-    """A training row's messages as serving would send them, followed by the row's reply.
+    """Return a training row's messages as serving would send them, followed by the row's reply.
 
-    The question is the last user message; what stands behind it, the reply with its `fields`, ends the row.
+    The question is the last user message; the messages behind it, the reply with its `fields`, end the row.
 
     Raises:
-        NoQuestion: no message has the role `user`.
-        TemplateFailed: the template can't be rendered with these values.
+        NoQuestion: No message has the role `user`.
+        TemplateFailed: The template can't be rendered with these values.
     """
-    said = split(messages)
+    conversation = split(messages)
     row = draft(
         template,
-        question=said.question,
-        instructions=said.instructions,
-        history=said.history,
+        question=conversation.question,
+        instructions=conversation.instructions,
+        history=conversation.history,
         passages=passages,
         variables=variables,
         cite=cite,
-        after=said.after,
+        after=conversation.after,
     )
     return row.fit([0] * len(row.segments), budget=0).messages
 
 
 def _choose(passages: Sequence[int], turns: Sequence[int], free: int) -> tuple[int, int]:
-    """How many passages from the best and how many turns from the newest go into `free` tokens."""
+    """Return how many passages from the best and how many turns from the newest go into `free` tokens."""
     totals = [0, *accumulate(passages)]
     share = max(free // 2, free - sum(turns), *totals[:2])
-    used = bisect_right(totals, share) - 1
-    left = free - totals[used]
-    kept = 0
+    best = bisect_right(totals, share) - 1
+    left = free - totals[best]
+    newest = 0
     for size in reversed(turns):
         if size > left:
             break
         left -= size
-        kept += 1
-    used = bisect_right(totals, totals[used] + left) - 1
-    return used, kept
+        newest += 1
+    best = bisect_right(totals, totals[best] + left) - 1
+    return best, newest
 
 
-def _evidence(
+def _render_evidence(
     template: Template, values: Mapping[str, Any], passages: Sequence[Evidence]
 ) -> tuple[tuple[int, str], ...]:
-    shown = [{"number": p.number, "title": one_line(p.title), "text": clean(p.text)} for p in passages]
+    views = [{"number": p.number, "title": one_line(p.title), "text": clean(p.text)} for p in passages]
     size = sum(len(p.title) + len(p.text) for p in passages)
-    return tuple(template.render_evidence(values, shown, size)) if shown else ()
+    return tuple(template.render_evidence(values, views, size)) if views else ()
 
 
-def _upto(evidence: Sequence[tuple[int, str]], rank: int) -> str:
+def _join_up_to(evidence: Sequence[tuple[int, str]], rank: int) -> str:
     return neutralise("".join([piece for at, piece in evidence if at <= rank]).strip())
 
 
-def _shares(evidence: Sequence[tuple[int, str]]) -> dict[int, str]:
-    """What each passage adds to the evidence block, by rank; the first one brings the words around it."""
+def _split_shares(evidence: Sequence[tuple[int, str]]) -> dict[int, str]:
+    """Return each passage's share of the evidence block, by rank; the first one brings the words around it."""
     pieces: dict[int, list[str]] = {}
     for rank, piece in evidence:
         if rank:
@@ -252,39 +254,39 @@ def _shares(evidence: Sequence[tuple[int, str]]) -> dict[int, str]:
     shares = {rank: share for rank in sorted(pieces) if (share := "".join(pieces[rank])).strip()}
     if shares:
         first = next(iter(shares))
-        shares[first] = _upto(evidence, first) + _GAP
+        shares[first] = _join_up_to(evidence, first) + _GAP
     return shares
 
 
-def _turns(history: Sequence[Message]) -> tuple[tuple[dict[str, Any], ...], ...]:
-    """The history in turns: a user message with all that answers it. What comes before the first one is a turn too."""
+def _split_turns(history: Sequence[Message]) -> tuple[tuple[dict[str, Any], ...], ...]:
+    """Split the history into turns: a user message with all that answers it. What comes before the first is one too."""
     turns: list[list[dict[str, Any]]] = []
     for message in history:
         if message.role == "user" or not turns:
             turns.append([])
-        turns[-1].append(_message(message))
+        turns[-1].append(_to_message(message))
     return tuple(map(tuple, turns))
 
 
-def _message(message: Message) -> dict[str, Any]:
-    fields = {name: _safe(value) for name, value in message.fields.items()} if message.fields else {}
+def _to_message(message: Message) -> dict[str, Any]:
+    fields = {name: _neutralise_value(value) for name, value in message.fields.items()} if message.fields else {}
     return {"role": message.role, "content": neutralise(message.content), **fields}
 
 
-def _safe(value: Any) -> Any:
+def _neutralise_value(value: Any) -> Any:
     match value:
         case str():
             return neutralise(value)
         case list() | tuple():
-            return [_safe(item) for item in cast("Sequence[Any]", value)]
+            return [_neutralise_value(item) for item in cast("Sequence[Any]", value)]
         case Mapping():
-            return {name: _safe(item) for name, item in cast("Mapping[str, Any]", value).items()}
+            return {name: _neutralise_value(item) for name, item in cast("Mapping[str, Any]", value).items()}
         case _:
             return value
 
 
-def _turn_segment(messages: Sequence[Mapping[str, Any]]) -> Segment:
-    """Counted are the messages' contents, and what else they hold as JSON, which is close to how engines print it."""
+def _make_turn_segment(messages: Sequence[Mapping[str, Any]]) -> Segment:
+    """Return a segment of the messages' contents and their other fields as JSON, close to what engines print."""
     texts: list[str] = []
     for message in messages:
         texts.append(message["content"])

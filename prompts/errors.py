@@ -1,3 +1,8 @@
+"""The errors of this library, each with a message that says what to do."""
+
+__all__ = ["ContextTooLong", "NoQuestion", "PromptError", "TemplateFailed", "TemplateInvalid"]
+
+
 class PromptError(Exception):
     """Base of everything this library raises on purpose; `message` is fit to be shown to the template's author."""
 
@@ -7,7 +12,7 @@ class PromptError(Exception):
 
 
 class TemplateInvalid(PromptError):
-    """The source can't become a template. `line` counts from 1 in the source as given."""
+    """The source can't become a template. `line` counts from 1 in the source."""
 
     def __init__(self, message: str, line: int) -> None:
         super().__init__(f"line {line}: {message}")
@@ -15,7 +20,7 @@ class TemplateInvalid(PromptError):
 
 
 class TemplateFailed(PromptError):
-    """A valid template could not be rendered with the values given. `line` is None where no single line is to blame."""
+    """A valid template can't be rendered with these values. `line` is None where no single line is to blame."""
 
     def __init__(self, message: str, line: int | None = None) -> None:
         super().__init__(message if line is None else f"line {line}: {message}")

@@ -4,15 +4,17 @@ from types import TracebackType
 from typing import Any, TypeAlias
 
 from jinja2 import Template as JinjaTemplate
-from jinja2 import TemplateError, TemplateRuntimeError, nodes
+from jinja2 import TemplateError, TemplateRuntimeError, TemplateSyntaxError, nodes
 from jinja2.runtime import Context
 
 from prompts import _syntax
-from prompts._sandbox import Sandbox, sandbox
+from prompts._sandbox import REQUEST_VARIABLES, Sandbox, create_sandbox
 from prompts.default import DEFAULT
 from prompts.errors import TemplateFailed, TemplateInvalid
 
-# A block may print everything it is given twice over, and this many characters of its own.
+__all__ = ["OWN_CHARACTERS", "Template", "compile"]
+
+# A block may print all of a request's texts twice over, and this many characters of its own.
 OWN_CHARACTERS = 65_536
 
 _Block: TypeAlias = Callable[[Context], Iterator[str]]
@@ -22,9 +24,9 @@ class Template:
     """A compiled source. Immutable, safe to share between threads and tasks; make one with `compile`.
 
     Attributes:
-        source: the text as given.
-        digest: sha256 of the source's UTF-8 bytes, in hex. Blocks taken from `DEFAULT` aren't part of it.
-        variables: the names that have to come with the release, those with a `default(…)` included.
+        source: The text that was compiled.
+        digest: SHA-256 of the source's UTF-8 bytes, in hex. Blocks from `DEFAULT` aren't part of it.
+        variables: The template's own names, those with a `default(…)` included: the caller has to give their values.
     """
 
     def __init__(self, source: str, variables: frozenset[str], own: JinjaTemplate, default: JinjaTemplate) -> None:
@@ -38,22 +40,22 @@ class Template:
         }
 
     def render(self, block: str, variables: Mapping[str, Any], size: int = 0) -> str:
-        """The text of one block, without space around it.
+        """Return the text of one block, without space around it.
 
         Args:
             block: `system`, `no_evidence` or `question`.
-            variables: what the block may look up.
-            size: characters of the request's own texts among the variables; it raises the limit on the result.
+            variables: The values that the block may look up.
+            size: Characters of the request's own texts among the variables; it raises the limit on the result.
 
         Raises:
-            TemplateFailed: a variable is missing, or the template did something that it must not do.
+            TemplateFailed: A variable is missing, or the template did something that it must not do.
         """
         return "".join(self._run(block, dict(variables), size)).strip()
 
     def render_evidence(
         self, variables: Mapping[str, Any], passages: Sequence[Mapping[str, Any]], size: int = 0
     ) -> list[tuple[int, str]]:
-        """The evidence block in pieces, each with the passage (from 1) that printed it, or 0 for what is around them.
+        """Return the evidence block in pieces, each with the passage (from 1) that printed it, or 0 for the frame.
 
         The pieces up to passage k, joined, are the block as rendered with only the first k passages: a template can do
         nothing with passages but walk them, and can't look ahead. Arguments and errors are those of `render`.
@@ -74,9 +76,9 @@ class Template:
                     raise TemplateRuntimeError(f"the block {block} prints over {limit} characters; print less in loops")
                 yield piece
         except (TemplateError, TypeError, ValueError, ArithmeticError, LookupError, RecursionError) as error:
-            raise TemplateFailed(_said(error), self._line(error.__traceback__)) from error
+            raise TemplateFailed(_describe(error), self._find_line(error.__traceback__)) from error
 
-    def _line(self, traceback: TracebackType | None) -> int | None:
+    def _find_line(self, traceback: TracebackType | None) -> int | None:
         line = None
         while traceback is not None:
             if traceback.tb_frame.f_globals.get("__jinja_template__") is self._own:
@@ -104,31 +106,32 @@ def compile(source: str) -> Template:
     A source without blocks is the system block. `{{ super() }}` is the default's text of a block.
 
     Raises:
-        TemplateInvalid: the source breaks a rule; the message names it, and the line.
+        TemplateInvalid: The source breaks a rule; the message names it, and the line.
     """
-    environment = sandbox()
+    environment = create_sandbox()
     own = _syntax.parse(environment, source)
     default = _syntax.parse(environment, DEFAULT)
-    used = set[str]().union(*(_syntax.variables(block) for block in own.values()))
+    names = set[str]().union(*(_syntax.find_variables(block) for block in own.values()))
     return Template(
         source,
-        frozenset(used - _syntax.REQUEST_VARIABLES),
-        _compiled(environment, own),
-        _compiled(environment, default),
+        frozenset(names - set(REQUEST_VARIABLES)),
+        _compile_blocks(environment, own),
+        _compile_blocks(environment, default),
     )
 
 
-def _compiled(environment: Sandbox, blocks: Mapping[str, nodes.Block]) -> JinjaTemplate:
+def _compile_blocks(environment: Sandbox, blocks: Mapping[str, nodes.Block]) -> JinjaTemplate:
     tree = nodes.Template(list(blocks.values()), lineno=1)
     tree.set_environment(environment)
     try:
         return environment.from_string(tree)
     except (TemplateError, SyntaxError, RecursionError, ValueError) as error:
-        line = getattr(error, "lineno", None) or 1
-        raise TemplateInvalid(f"{_said(error)}; correct the template there", line) from error
+        # Python's own syntax errors count the lines of the generated code.
+        line = error.lineno if isinstance(error, TemplateSyntaxError) else 1
+        raise TemplateInvalid(f"{_describe(error)}; correct the template there", line) from error
 
 
-def _said(error: BaseException) -> str:
+def _describe(error: BaseException) -> str:
     if isinstance(error, TemplateError):
         return error.message or type(error).__name__
     return f"{error}; compare and use only values of the kinds that belong together"

@@ -1,6 +1,8 @@
-"""Making text that others wrote safe to put into a prompt, and still readable."""
+"""Text that others wrote, made safe to put into a prompt and still readable."""
 
 import re
+
+__all__ = ["clean", "neutralise", "one_line"]
 
 # A tokenizer turns a special token's exact spelling into the token itself, wherever it stands. One space after the
 # opening bracket breaks the spelling, leaves the text readable, and can't make another token: a second pass is a no-op.
@@ -45,7 +47,7 @@ def neutralise(text: str) -> str:
 
 
 def clean(text: str) -> str:
-    """What a reader of a document sees of its `text`: no invisible characters, one kind of line end, no outer space.
+    """Return a document's `text` as a reader sees it: nothing invisible, one kind of line end, no outer space.
 
     A line that opens like a passage's own number, `[2]`, is written `(2)`: a document must not look like another one.
     Idempotent.
@@ -64,5 +66,5 @@ def clean(text: str) -> str:
 
 
 def one_line(text: str) -> str:
-    """`text` cleaned, as one line: for titles, which must not be able to begin a paragraph of their own."""
+    """Return `text` cleaned, as one line: for titles, which must not be able to begin a paragraph of their own."""
     return " ".join(clean(text).split())

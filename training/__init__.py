@@ -1,7 +1,7 @@
-"""Style: turns rows of conversations into a LoRA adapter, and judges adapters.
+"""Style: LoRA adapters, trained on rows of conversations, and the verdict on adapters of any origin.
 
-`python -m training` is the program. `spec`, `events`, `dataset`, `manifest`, `checkpoint` and `verdict` need no torch
-and are what a gateway imports.
+`python -m training` is the program. A gateway imports the modules that need no torch: `spec`, `dataset`,
+`rendered_rows`, `events`, `manifest`, `checkpoint` and `verdict`.
 """
 
 __all__: list[str] = []

@@ -11,21 +11,23 @@ from typing import Any
 
 from training.errors import TrainingError
 from training.events import Failed
-from training.output import Cancelled, Lines, cancellable, tell
+from training.output import Cancelled, JsonLines, cancel_on_signals, tell
 from training.spec import read_spec
+
+__all__ = ["main"]
 
 
 def main() -> int:
-    """Runs one command; 0 done, 1 failed (the last line says why), 2 not understood."""
-    arguments = _parser().parse_args()
-    lines = Lines()
+    """Run one command and return its exit status: 0 done, 1 failed (the last line says why), 2 not understood."""
+    arguments = _build_parser().parse_args()
+    lines = JsonLines()
     try:
-        with cancellable():
+        with cancel_on_signals():
             arguments.command(arguments, lines)
     except TrainingError as error:
         return _fail(lines, Failed(code=error.code, message=error.message, problems=error.problems))
     except Cancelled:
-        return _fail(lines, Failed(code="cancelled", message="The run was asked to end, and made nothing."))
+        return _fail(lines, Failed(code="cancelled", message="The run was cancelled by a signal, and made nothing."))
     except BrokenPipeError:
         tell("Nobody reads the events any more, so the run has ended.")
         return 1
@@ -36,21 +38,22 @@ def main() -> int:
     return 0
 
 
-def _run(arguments: argparse.Namespace, lines: Lines) -> None:
+def _run(arguments: argparse.Namespace, lines: JsonLines) -> None:
     spec = read_spec(arguments.spec)
     _load("training.run", "run")(spec, arguments.out, lines.send)
 
 
-def _base_model(arguments: argparse.Namespace, lines: Lines) -> None:
-    lines.send(_load("training.base_model", "make")(arguments.out, arguments.source, arguments.dtype, tell))
+def _provide_base_checkpoint(arguments: argparse.Namespace, lines: JsonLines) -> None:
+    provide = _load("training.base_checkpoint", "provide_base_checkpoint")
+    lines.send(provide(arguments.out, arguments.source, arguments.dtype, tell))
 
 
-def _reference(arguments: argparse.Namespace, lines: Lines) -> None:
-    _load("training.reference", "reference")(arguments.base, arguments.adapter, arguments.out)
+def _write_reference(arguments: argparse.Namespace, lines: JsonLines) -> None:
+    _load("training.probe", "write_reference")(arguments.base, arguments.adapter, arguments.out)
 
 
 def _load(module: str, function: str) -> Callable[..., Any]:
-    """Imports what needs torch: that takes seconds, in which a bad spec is refused and a signal is heard already."""
+    """Import what needs torch: that takes seconds, in which a bad spec is refused and a signal is heard already."""
     # Threads that wait for each other by spinning lose their turn to whatever else runs, and everybody waits longer:
     # beside a busy engine on two cores a step took 17 to 21 s of processor time, and 5 s when they sleep instead.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -60,7 +63,7 @@ def _load(module: str, function: str) -> Callable[..., Any]:
     return getattr(importlib.import_module(module), function)
 
 
-def _fail(lines: Lines, failed: Failed) -> int:
+def _fail(lines: JsonLines, failed: Failed) -> int:
     tell(failed.message)
     try:
         lines.send(failed)
@@ -69,23 +72,23 @@ def _fail(lines: Lines, failed: Failed) -> int:
     return 2 if failed.code == "invalid_spec" else 1
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m training", description="Trains LoRA adapters.")
+def _build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m training", description="Train LoRA adapters.")
     commands = parser.add_subparsers(required=True)
     run = commands.add_parser("run", help="train an adapter; events as JSON lines on standard output")
     run.add_argument("spec", type=Path, help="JSON, see training.spec.TrainSpec")
     run.add_argument("--out", type=Path, required=True, help="folder that appears when the adapter is complete")
     run.set_defaults(command=_run)
-    base = commands.add_parser("base-model", help="make a servable checkpoint")
+    base = commands.add_parser("base-model", help="provide a servable checkpoint")
     base.add_argument("--out", type=Path, required=True, help="its folder; kept when it is there already")
     base.add_argument("--source", help="a local folder or a Hugging Face id; else the packaged SmolLM2-135M-Instruct")
     base.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="of the packaged model")
-    base.set_defaults(command=_base_model)
+    base.set_defaults(command=_provide_base_checkpoint)
     reference = commands.add_parser("reference", help="write probe references for an adapter trained elsewhere")
     reference.add_argument("--base", type=Path, required=True, help="the checkpoint folder")
     reference.add_argument("--adapter", type=Path, required=True, help="the PEFT folder, judged already")
     reference.add_argument("--out", type=Path, required=True, help="the JSON file to write")
-    reference.set_defaults(command=_reference)
+    reference.set_defaults(command=_write_reference)
     return parser
 
 

@@ -1,20 +1,22 @@
-"""Which rows go through the model together."""
+"""The order of rows: an epoch split into batches, and a batch into parts that fit into memory."""
 
 import random
 from collections.abc import Sequence
 
+__all__ = ["split_batch", "split_epoch"]
+
 _BUCKET_BATCHES = 8
 
 
-def epoch_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
-    """Deals all rows into the batches of one epoch, the same ones for the same seed.
+def split_epoch(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+    """Deal all rows into the batches of one epoch, the same ones for the same seed.
 
     Rows of about the same length come together, which saves padding; but only within stretches of a few batches, so
     that batches stay a fair sample of the rows.
 
     Args:
         lengths: Tokens of each row.
-        batch_size: Rows a batch; the last may have fewer.
+        batch_size: Rows per batch; the last may have fewer.
         seed: Of the run.
         epoch: From 0; each has another order.
     """
@@ -30,8 +32,8 @@ def epoch_batches(lengths: Sequence[int], batch_size: int, seed: int, epoch: int
     return batches
 
 
-def micro_batches(lengths: Sequence[int], rows: Sequence[int], tokens: int) -> list[list[int]]:
-    """Splits a batch into parts of at most `tokens` tokens, padding included; a longer row goes alone."""
+def split_batch(lengths: Sequence[int], rows: Sequence[int], tokens: int) -> list[list[int]]:
+    """Split a batch into parts of at most `tokens` tokens, padding included; a longer row goes alone."""
     parts: list[list[int]] = []
     for row in sorted(rows, key=lambda row: lengths[row]):
         # The newest row is the longest, and all others are padded to it.

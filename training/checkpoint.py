@@ -1,4 +1,4 @@
-"""A base model's folder, read without torch: its weight files, its chat template, and digests of both."""
+"""A checkpoint, read without torch: its weight files, its chat template, and digests of both."""
 
 import hashlib
 import json
@@ -7,15 +7,29 @@ from typing import TypeVar
 
 import msgspec
 
+from training.errors import TrainingError
 from training.safetensors_header import HeaderInvalid, Tensor, read_header
+
+__all__ = [
+    "CheckpointUnreadable",
+    "digest_chat_template",
+    "digest_weights",
+    "find_weight_files",
+    "read_chat_template",
+    "read_tensors",
+    "read_vocabulary_size",
+]
 
 Content = TypeVar("Content", bound=msgspec.Struct)
 
 _SAMPLE_BYTES = 4096
 
 
-class CheckpointUnreadable(Exception):
-    """The folder is no checkpoint that can be served; the text says why and what to do."""
+class CheckpointUnreadable(TrainingError):
+    """The folder is no checkpoint that can be served; the message says why and what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("base_model_unusable", message)
 
 
 class _NamedTemplate(msgspec.Struct):
@@ -36,8 +50,8 @@ class _ModelConfig(msgspec.Struct):
     text_config: _TextConfig | None = None
 
 
-def weight_files(directory: Path) -> list[Path]:
-    """The safetensors files of a checkpoint, by name.
+def find_weight_files(directory: Path) -> list[Path]:
+    """Return the safetensors files of a checkpoint, by name.
 
     Raises:
         CheckpointUnreadable: There are none, or there is no `config.json`.
@@ -56,7 +70,7 @@ def weight_files(directory: Path) -> list[Path]:
 
 
 def read_tensors(file: Path) -> list[Tensor]:
-    """The tensors of one weight file.
+    """Return the tensors of one weight file.
 
     Raises:
         CheckpointUnreadable: The file is damaged.
@@ -65,23 +79,23 @@ def read_tensors(file: Path) -> list[Tensor]:
         with file.open("rb") as opened:
             return read_header(opened)
     except (HeaderInvalid, OSError) as error:
-        raise CheckpointUnreadable(f"{file} cannot be read: {error}. Fetch the model again.") from error
+        raise CheckpointUnreadable(f"{file} can't be read: {error}. Fetch the model again.") from error
 
 
-def weights_digest(directory: Path) -> str:
-    """Says whether two checkpoints hold the same weights: 64 hex digits.
+def digest_weights(directory: Path) -> str:
+    """Return 64 hex digits that are equal for two checkpoints with the same weights.
 
-    Covers each tensor's name, type and shape, and 4 KiB from its middle. Reading all of a large model would take a
-    minute at each start, and training of any kind changes nearly every tensor everywhere; the folder is the
+    The digest covers each tensor's name, type and shape, and 4 KiB from its middle. Reading all of a large model would
+    take a minute at each start, and training of any kind changes nearly every tensor everywhere; the folder is the
     operator's own, so nobody forges the rest. `config.json` is left out: other versions of transformers rewrite it.
 
     Raises:
-        CheckpointUnreadable: See `weight_files` and `read_tensors`.
+        CheckpointUnreadable: See `find_weight_files` and `read_tensors`.
     """
-    found = [(tensor.name, file, tensor) for file in weight_files(directory) for tensor in read_tensors(file)]
-    found.sort(key=lambda entry: entry[0])
+    entries = [(tensor.name, file, tensor) for file in find_weight_files(directory) for tensor in read_tensors(file)]
+    entries.sort(key=lambda entry: entry[0])
     digest = hashlib.sha256()
-    for name, file, tensor in found:
+    for name, file, tensor in entries:
         digest.update(json.dumps([name, tensor.dtype, tensor.shape]).encode())
         middle = max(tensor.start, (tensor.start + tensor.end - _SAMPLE_BYTES) // 2)
         with file.open("rb", buffering=0) as opened:
@@ -90,11 +104,11 @@ def weights_digest(directory: Path) -> str:
     return digest.hexdigest()
 
 
-def chat_template(directory: Path) -> str:
-    """The Jinja source that turns messages into the model's own text.
+def read_chat_template(directory: Path) -> str:
+    """Return the Jinja source that turns messages into the model's own text.
 
     Raises:
-        CheckpointUnreadable: The checkpoint has no template, so it cannot chat.
+        CheckpointUnreadable: The checkpoint has no template, so it can't chat.
     """
     file = directory / "chat_template.jinja"
     if file.is_file():
@@ -110,13 +124,13 @@ def chat_template(directory: Path) -> str:
     return template
 
 
-def chat_template_digest(template: str) -> str:
-    """64 hex digits of a template's text."""
+def digest_chat_template(template: str) -> str:
+    """Return the SHA-256 of a template's text, 64 hex digits."""
     return hashlib.sha256(template.encode()).hexdigest()
 
 
-def vocabulary_size(directory: Path) -> int | None:
-    """From `config.json`, of the text part where the model has several; None where it isn't said."""
+def read_vocabulary_size(directory: Path) -> int | None:
+    """Return the size in `config.json`, of the text part where the model has several; None where there is none."""
     config = _read(directory / "config.json", _ModelConfig)
     return config.text_config.vocab_size if config.text_config else config.vocab_size
 
@@ -127,4 +141,4 @@ def _read(file: Path, kind: type[Content]) -> Content:
     except FileNotFoundError:
         return kind()
     except (OSError, msgspec.MsgspecError) as error:
-        raise CheckpointUnreadable(f"{file} cannot be read: {error}. Fetch the model again.") from error
+        raise CheckpointUnreadable(f"{file} can't be read: {error}. Fetch the model again.") from error

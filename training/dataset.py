@@ -1,11 +1,28 @@
 """Training rows in OpenAI's fine-tuning format, checked so that each problem names its row."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-Text = Annotated[str, Meta(min_length=1)]
+__all__ = [
+    "DatasetReport",
+    "Message",
+    "Part",
+    "Problem",
+    "Row",
+    "RowContext",
+    "RowPassage",
+    "check_rows",
+    "describe_problems",
+    "read_rows",
+]
+
+_Text = Annotated[str, Meta(min_length=1)]
+
+_LISTED_NUMBERS = 100
 
 
 class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -19,7 +36,7 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One turn.
 
     Attributes:
-        weight: Of an assistant's turn: 0 keeps it as context without learning it.
+        weight: Only an assistant's turn has one: 0 keeps the turn as context without learning it.
     """
 
     role: Literal["system", "developer", "user", "assistant"]
@@ -29,19 +46,20 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def text(self) -> str:
-        """The content as one text, its parts joined by line breaks as vLLM joins them."""
+        """Return the content as one text, its parts joined by line breaks as vLLM joins them."""
         return self.content if isinstance(self.content, str) else "\n".join(part.text for part in self.content)
 
     @property
-    def learnt(self) -> bool:
+    def is_target(self) -> bool:
+        """Tell whether the turn is learnt."""
         return self.role == "assistant" and self.weight != 0
 
 
 class RowPassage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A passage that the row's prompt will show."""
+    """A passage for the row's prompt."""
 
     title: str
-    text: Text
+    text: _Text
 
 
 class RowContext(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -55,12 +73,13 @@ class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     braid: RowContext | None = None
 
 
-class Row(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Row:
     """A sound row.
 
     Attributes:
-        number: Its line in the file, from 1.
-        passages: What its prompt should show; empty where the row doesn't say.
+        number: The row's line in the file, from 1.
+        passages: The passages for its prompt; empty where the row names none.
     """
 
     number: int
@@ -69,21 +88,23 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class Problem(msgspec.Struct, frozen=True):
-    """What is wrong with a row.
+    """A fault of a row.
 
     Attributes:
-        row: Its line in the file, from 1.
+        row: The row's line in the file, from 1.
+        message: The fault and the remedy, in sentences.
     """
 
     row: int
     message: str
 
 
-class DatasetReport(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class DatasetReport:
     """The result of a check.
 
     Attributes:
-        rows: How many rows there are, sound or not.
+        rows: The number of rows, sound or not.
     """
 
     rows: int
@@ -91,13 +112,13 @@ class DatasetReport(msgspec.Struct, frozen=True):
 
 
 def check_rows(data: bytes) -> DatasetReport:
-    """Checks a JSONL file; blank lines are not rows, but count as lines."""
+    """Check a JSONL file; blank lines are not rows, but count as lines."""
     rows, problems = read_rows(data)
     return DatasetReport(len(rows) + len(problems), problems)
 
 
 def read_rows(data: bytes) -> tuple[list[Row], list[Problem]]:
-    """Splits a JSONL file into its sound rows and the problems of the others, one a row."""
+    """Split a JSONL file into its sound rows and the problems of the others, one per row."""
     rows: list[Row] = []
     problems: list[Problem] = []
     for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
@@ -106,11 +127,11 @@ def read_rows(data: bytes) -> tuple[list[Row], list[Problem]]:
         try:
             content = msgspec.json.decode(line, type=_Line)
         except msgspec.ValidationError as error:
-            problems.append(Problem(number, f"{error}. {_advice(line)}"))
+            problems.append(Problem(number, f"{error}. {_advise(line)}"))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            problems.append(Problem(number, f"Not one JSON object a line: {error}."))
+            problems.append(Problem(number, f"It is not one JSON object per line: {error}."))
         else:
-            fault = _fault(content.messages)
+            fault = _find_fault(content.messages)
             if fault:
                 problems.append(Problem(number, fault))
             else:
@@ -119,7 +140,17 @@ def read_rows(data: bytes) -> tuple[list[Row], list[Problem]]:
     return rows, problems
 
 
-def _advice(line: bytes) -> str:
+def describe_problems(problems: Sequence[Problem], limit: int) -> str:
+    """Return sentences about rows at fault: the first `limit` with their reasons, up to 100 more by number."""
+    reasons = [f"Row {problem.row}: {problem.message}" for problem in problems[:limit]]
+    numbers = [str(problem.row) for problem in problems[limit : limit + _LISTED_NUMBERS]]
+    rest = len(problems) - limit - len(numbers)
+    if numbers:
+        reasons.append(f"Also rows {', '.join(numbers)}{f' and {rest} more' if rest > 0 else ''}.")
+    return " ".join(reasons)
+
+
+def _advise(line: bytes) -> str:
     if b'"preferred_output"' in line:
         return (
             "This is a preference row, and only supervised rows can be trained on: give the better reply as messages."
@@ -129,7 +160,7 @@ def _advice(line: bytes) -> str:
     return 'A row is {"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}.'
 
 
-def _fault(messages: list[Message]) -> str | None:
+def _find_fault(messages: list[Message]) -> str | None:
     for index, message in enumerate(messages):
         if message.weight is not None and message.role != "assistant":
             return f"messages[{index}] is a {message.role}'s and has a weight. Only assistant turns can have one."
@@ -139,6 +170,6 @@ def _fault(messages: list[Message]) -> str | None:
         return "The last message is not an assistant's. End the row with the reply that is to be learnt."
     if next(message for message in messages if message.role in ("user", "assistant")).role == "assistant":
         return "An assistant's is the first turn, so nothing is answered. Put the user's message before it."
-    if not any(message.learnt for message in messages):
+    if not any(message.is_target for message in messages):
         return "All assistant turns have weight 0, so there is nothing to learn. Remove the row, or a weight."
     return None

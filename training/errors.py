@@ -4,13 +4,15 @@ from collections.abc import Sequence
 
 from training.dataset import Problem
 
+__all__ = ["TrainingError"]
+
 
 class TrainingError(Exception):
     """Ends the command; becomes the last event, `failed`.
 
     Attributes:
         code: Stable, machine-readable, such as `too_few_rows`.
-        message: What happened, why, and what to do next.
+        message: The event, its reason and the next step, in sentences.
         problems: Rows at fault, where rows are.
     """
 

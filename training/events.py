@@ -1,9 +1,21 @@
-"""What a run tells: one JSON object a line, named by its key `event`."""
+"""The events of a run: one JSON object per line, named by its key `event`."""
 
 import msgspec
 
 from training.dataset import Problem
 from training.manifest import Manifest
+
+__all__ = [
+    "Checkpoint",
+    "Event",
+    "Failed",
+    "Finished",
+    "Metrics",
+    "Notice",
+    "Started",
+    "Step",
+    "decode_event",
+]
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=str.lower):
@@ -11,15 +23,15 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=s
 
 
 class Started(_Event, frozen=True, kw_only=True):
-    """The rows are rendered and the model is loaded.
+    """The rows are tokenized and the model is loaded.
 
     Attributes:
         rows: Rows to train on.
-        dropped: Rows that were left out, and why.
-        tokens: Of all rows, once.
-        reply_tokens: Those among them that the loss is on.
-        device: Where it runs: `cpu` or `cuda`.
-        dtype: Of the base weights while training.
+        dropped: Rows that were left out, with the reasons.
+        tokens: Tokens of all rows, each row counted once.
+        reply_tokens: Those tokens that the loss is on.
+        device: `cpu` or `cuda`.
+        dtype: The type of the base weights during training.
     """
 
     rows: int
@@ -39,10 +51,10 @@ class Step(_Event, frozen=True, kw_only=True):
         epoch: Passes over the rows so far, a fraction.
         loss: Mean over the step's reply tokens, before the update.
         mean_token_accuracy: Share of reply tokens that were the model's first choice, before the update.
-        learning_rate: That the step used.
-        tokens_per_second: Over the run so far, padding not counted.
-        seconds_left: Until the last step.
-        trained_tokens: So far, padding not counted.
+        learning_rate: The rate of this step.
+        tokens_per_second: Mean over the run so far, padding not counted.
+        seconds_left: Estimated time until the last step.
+        trained_tokens: Tokens that went through the model so far, padding not counted.
     """
 
     step: int
@@ -57,7 +69,7 @@ class Step(_Event, frozen=True, kw_only=True):
 
 
 class Metrics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Measured at a checkpoint; the names are OpenAI's.
+    """Measurements at a checkpoint; the names are OpenAI's.
 
     Attributes:
         train_loss: Mean over the epoch's reply tokens.
@@ -80,7 +92,7 @@ class Checkpoint(_Event, frozen=True, kw_only=True):
 
 
 class Notice(_Event, frozen=True, kw_only=True, tag="warning"):
-    """Something its reader should know; the run goes on."""
+    """A warning to the run's reader; the run goes on."""
 
     code: str
     message: str
@@ -96,7 +108,7 @@ class Failed(_Event, frozen=True, kw_only=True):
     """The last event of a run that made nothing.
 
     Attributes:
-        problems: Rows that are at fault, where rows are.
+        problems: The rows at fault, where rows are.
     """
 
     code: str
@@ -108,7 +120,7 @@ Event = Started | Step | Checkpoint | Notice | Finished | Failed
 
 
 def decode_event(line: bytes) -> Event:
-    """Reads one line of a run's output.
+    """Read one line of a run's output.
 
     Raises:
         msgspec.MsgspecError: The line is no event.

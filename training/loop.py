@@ -1,21 +1,25 @@
-"""The training loop."""
+"""The training loop: epochs, optimizer steps, and their measurements."""
 
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import msgspec
 import torch
 
-from training.batches import epoch_batches, micro_batches
+from training.batches import split_batch, split_epoch
 from training.errors import TrainingError
 from training.events import Checkpoint, Event, Metrics, Step
 from training.model import AdaptedModel
-from training.rendering import Rendered
 from training.spec import Recipe
+from training.tokenization import TokenizedRow
+
+__all__ = ["LoopResult", "Tally", "Trainer", "compute_rate_factor"]
 
 
-class Tally(msgspec.Struct):
+@dataclass(slots=True)
+class Tally:
     """Sums over reply tokens."""
 
     loss: float = 0.0
@@ -36,12 +40,13 @@ class Tally(msgspec.Struct):
         return self.correct / self.replies
 
 
-class Trained(msgspec.Struct, frozen=True):
-    """What a run came to.
+@dataclass(frozen=True, slots=True)
+class LoopResult:
+    """The totals of a run.
 
     Attributes:
-        tokens: That went through the model, padding not counted.
-        losses: Of each step.
+        tokens: Tokens that went through the model, padding not counted.
+        losses: Mean loss per reply token of each step.
     """
 
     tokens: int
@@ -49,13 +54,13 @@ class Trained(msgspec.Struct, frozen=True):
 
 
 class Trainer:
-    """Trains an adapter on rendered rows.
+    """A run over tokenized rows.
 
     Args:
-        model: Trained in place.
-        recipe: With its learning rate as a number.
-        rows: At least one.
-        validation: Measured after each epoch; may be empty.
+        model: The model that is trained, in place.
+        recipe: A resolved one, with its learning rate as a number.
+        rows: At least one row.
+        validation: Rows to measure after each epoch; may be empty.
         send: Takes each event.
     """
 
@@ -63,8 +68,8 @@ class Trainer:
         self,
         model: AdaptedModel,
         recipe: Recipe,
-        rows: Sequence[Rendered],
-        validation: Sequence[Rendered],
+        rows: Sequence[TokenizedRow],
+        validation: Sequence[TokenizedRow],
         send: Callable[[Event], None],
     ) -> None:
         self._model = model
@@ -73,14 +78,14 @@ class Trainer:
         self._validation = validation
         self._send = send
         self._peak = recipe.learning_rate or 0.0
-        self._steps = recipe.steps(len(rows))
+        self._steps = recipe.count_steps(len(rows))
         self._optimizer = torch.optim.AdamW(model.parameters(), lr=self._peak, weight_decay=0.0)
         self._seconds = 0.0
         self._tokens = 0
         self._losses: list[float] = []
 
-    def train(self) -> Trained:
-        """Runs all epochs.
+    def train(self) -> LoopResult:
+        """Run all epochs.
 
         Raises:
             TrainingError: `diverged`.
@@ -89,21 +94,21 @@ class Trainer:
         for epoch in range(self._recipe.epochs):
             tally = Tally()
             self._model.train(True)
-            for batch in epoch_batches(lengths, self._recipe.batch_size, self._recipe.seed, epoch):
+            for batch in split_epoch(lengths, self._recipe.batch_size, self._recipe.seed, epoch):
                 step = self._step([self._rows[row] for row in batch])
                 tally.add(step.loss, step.correct, step.replies)
-            self._send(Checkpoint(step=len(self._losses), epoch=epoch + 1, metrics=self._metrics(tally)))
-        return Trained(self._tokens, self._losses)
+            self._send(Checkpoint(step=len(self._losses), epoch=epoch + 1, metrics=self._measure_epoch(tally)))
+        return LoopResult(self._tokens, self._losses)
 
-    def _step(self, batch: Sequence[Rendered]) -> Tally:
-        started = time.monotonic()
-        replies = sum(sum(row.learnt) for row in batch)
+    def _step(self, batch: Sequence[TokenizedRow]) -> Tally:
+        start = time.monotonic()
+        replies = sum(sum(row.loss_mask) for row in batch)
         tally = Tally()
-        for part in self._parts(batch):
-            measured = self._model.measure(part)
+        for part in self._split(batch):
+            measurement = self._model.measure(part)
             # Divided by the whole step's tokens: so the parts add up to the gradient of the batch in one piece.
-            (measured.loss / replies).backward()
-            tally.add(float(measured.loss.detach()), measured.correct, measured.replies)
+            (measurement.loss / replies).backward()
+            tally.add(float(measurement.loss.detach()), measurement.correct, measurement.replies)
         norm = torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._recipe.max_gradient_norm)
         number = len(self._losses) + 1
         if not (math.isfinite(tally.loss) and math.isfinite(float(norm))):
@@ -112,18 +117,18 @@ class Trainer:
                 f"Training diverged at step {number}: the loss is {tally.mean_loss}. Lower learning_rate_multiplier, "
                 "and look at the rows for text that is not language.",
             )
-        rate = self._peak * schedule(number, self._steps, self._recipe.warmup_share)
+        rate = self._peak * compute_rate_factor(number, self._steps, self._recipe.warmup_share)
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._optimizer.step()
         self._optimizer.zero_grad()
         self._losses.append(tally.mean_loss)
         self._tokens += sum(len(row.tokens) for row in batch)
-        self._seconds += time.monotonic() - started
-        self._tell(number, tally, rate)
+        self._seconds += time.monotonic() - start
+        self._send_step(number, tally, rate)
         return tally
 
-    def _tell(self, number: int, tally: Tally, rate: float) -> None:
+    def _send_step(self, number: int, tally: Tally, rate: float) -> None:
         speed = self._tokens / self._seconds
         all_tokens = sum(len(row.tokens) for row in self._rows) * self._recipe.epochs
         self._send(
@@ -140,26 +145,26 @@ class Trainer:
             )
         )
 
-    def _metrics(self, epoch: Tally) -> Metrics:
+    def _measure_epoch(self, epoch: Tally) -> Metrics:
         metrics = Metrics(step=len(self._losses), train_loss=epoch.mean_loss, train_mean_token_accuracy=epoch.accuracy)
         if not self._validation:
             return metrics
         tally = Tally()
         self._model.train(False)
         with torch.no_grad():
-            for part in self._parts(self._validation):
-                measured = self._model.measure(part)
-                tally.add(float(measured.loss), measured.correct, measured.replies)
+            for part in self._split(self._validation):
+                measurement = self._model.measure(part)
+                tally.add(float(measurement.loss), measurement.correct, measurement.replies)
         return msgspec.structs.replace(metrics, valid_loss=tally.mean_loss, valid_mean_token_accuracy=tally.accuracy)
 
-    def _parts(self, rows: Sequence[Rendered]) -> Iterator[list[Rendered]]:
+    def _split(self, rows: Sequence[TokenizedRow]) -> Iterator[list[TokenizedRow]]:
         lengths = [len(row.tokens) for row in rows]
-        for part in micro_batches(lengths, range(len(rows)), self._recipe.micro_batch_tokens):
+        for part in split_batch(lengths, range(len(rows)), self._recipe.micro_batch_tokens):
             yield [rows[index] for index in part]
 
 
-def schedule(step: int, steps: int, warmup_share: float) -> float:
-    """The share of the peak learning rate at a step, counted from 1: a linear rise, then half a cosine's fall.
+def compute_rate_factor(step: int, steps: int, warmup_share: float) -> float:
+    """Return the share of the peak learning rate at a step, from 1: a linear rise, then half a cosine's fall.
 
     Neither the first nor the last step is at 0, which would waste it: short runs have no steps to waste.
     """

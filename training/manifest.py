@@ -1,4 +1,4 @@
-"""The manifest: what an adapter is, from what it was made, and how to tell that an engine really applies it."""
+"""The manifest: an adapter's identity, its origin, and the proof that an engine really applies it."""
 
 import hashlib
 from pathlib import Path
@@ -6,6 +6,18 @@ from pathlib import Path
 import msgspec
 
 from training.spec import Recipe
+
+__all__ = [
+    "CONFIG_FILE",
+    "MANIFEST_FILE",
+    "WEIGHTS_FILE",
+    "AdapterDigest",
+    "Manifest",
+    "Probe",
+    "Reference",
+    "digest_adapter",
+    "read_manifest",
+]
 
 CONFIG_FILE = "adapter_config.json"
 WEIGHTS_FILE = "adapter_model.safetensors"
@@ -21,7 +33,7 @@ class Probe(msgspec.Struct, frozen=True):
         tokens: Token ids of a rendered conversation, up to the last scored one.
         start: Index of the first scored token (`from` in JSON).
         logprobs: The adapter's natural log-probability of each token from `start` on, given all before it.
-        base_logprobs: The base model's, of the same tokens.
+        base_logprobs: The base model's log-probabilities of the same tokens.
     """
 
     tokens: list[int]
@@ -31,17 +43,19 @@ class Probe(msgspec.Struct, frozen=True):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """Written last into a finished adapter's folder.
+    """The last file of a finished adapter's folder.
 
     Attributes:
         adapter_digest: See `AdapterDigest`.
-        base_digest: See `training.checkpoint.weights_digest`.
-        chat_template_digest: Of the template that rendered the rows.
-        recipe: With the learning rate that was used.
+        base_digest: See `training.checkpoint.digest_weights`.
+        chat_template_digest: The digest of the chat template that the rows were tokenized with.
+        recipe: The recipe of the run, with its learning rate as a number.
         rows: Rows trained on, after dropping.
+        rows_digest: SHA-256 of the file that they were read from, see `training.rendered_rows`.
+        validation_rows_digest: The same of the validation rows; None without them.
         trained_tokens: Tokens that went through the model over all epochs.
-        losses: Mean loss a reply token, of each step.
-        versions: Of the packages that made it.
+        losses: Mean loss per reply token of each step.
+        versions: The versions of the packages that made it.
     """
 
     adapter_digest: str
@@ -51,6 +65,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     rank: int
     recipe: Recipe
     rows: int
+    rows_digest: str
+    validation_rows_digest: str | None = None
     trained_tokens: int
     losses: list[float]
     probe: list[Probe]
@@ -58,7 +74,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):
-    """What `python -m training reference` writes for an adapter that was trained elsewhere."""
+    """The probes of an adapter that was trained elsewhere, written by `python -m training reference`."""
 
     adapter_digest: str
     base_digest: str
@@ -73,7 +89,7 @@ class AdapterDigest:
         self._hash = hashlib.sha256(len(config).to_bytes(8, "little") + config)
 
     def update(self, weights: bytes | memoryview) -> None:
-        """Takes the next bytes of the weights file."""
+        """Take the next bytes of the weights file."""
         self._hash.update(weights)
 
     def hexdigest(self) -> str:
@@ -81,7 +97,7 @@ class AdapterDigest:
 
 
 def digest_adapter(directory: Path) -> str:
-    """The digest of an adapter's folder, 64 hex digits."""
+    """Return the digest of an adapter's folder, 64 hex digits."""
     digest = AdapterDigest((directory / CONFIG_FILE).read_bytes())
     with (directory / WEIGHTS_FILE).open("rb") as weights:
         while chunk := weights.read(_CHUNK_BYTES):
@@ -90,10 +106,10 @@ def digest_adapter(directory: Path) -> str:
 
 
 def read_manifest(directory: Path) -> Manifest:
-    """Reads a finished adapter's manifest.
+    """Read a finished adapter's manifest.
 
     Raises:
         FileNotFoundError: The folder has none, so it was trained elsewhere or isn't finished.
-        msgspec.MsgspecError: It is not a manifest.
+        msgspec.MsgspecError: The file is no manifest.
     """
     return msgspec.json.decode((directory / MANIFEST_FILE).read_bytes(), type=Manifest)

@@ -1,6 +1,7 @@
 """The base model with a LoRA adapter on it."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,17 +13,20 @@ from transformers import AutoModelForCausalLM
 
 from training.hardware import Hardware
 from training.manifest import CONFIG_FILE, WEIGHTS_FILE
-from training.rendering import Rendered
 from training.spec import Recipe
+from training.tokenization import TokenizedRow
+
+__all__ = ["AdaptedModel", "Measurement", "load_base"]
 
 
-class Measured(msgspec.Struct, frozen=True):
-    """A forward pass over some rows.
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """The result of a forward pass over some rows.
 
     Attributes:
-        loss: Summed over the reply tokens, in nats, with its gradient.
+        loss: Sum over the reply tokens, in nats, with its gradient.
         correct: Reply tokens that were the model's first choice.
-        replies: Reply tokens.
+        replies: All reply tokens.
     """
 
     loss: Tensor
@@ -41,13 +45,13 @@ class AdaptedModel:
     def __init__(self, model: PeftModel, device: str) -> None:
         self._model = model
         self._device = device
-        self._predicting = torch.empty(0)
+        self._prediction_mask = torch.empty(0)
         head = cast("nn.Module", cast("Any", model).get_output_embeddings())
-        head.register_forward_pre_hook(lambda _, inputs: (inputs[0][self._predicting],))
+        head.register_forward_pre_hook(lambda _, inputs: (inputs[0][self._prediction_mask],))
 
     @classmethod
-    def fresh(cls, base_model: Path, recipe: Recipe, hardware: Hardware, base_name: str) -> "AdaptedModel":
-        """Loads a base and puts an untrained adapter on it, the same one for the same seed."""
+    def create(cls, base_model: Path, recipe: Recipe, hardware: Hardware, base_name: str) -> "AdaptedModel":
+        """Load a base and put an untrained adapter on it, the same one for the same seed."""
         torch.manual_seed(recipe.seed)
         config = LoraConfig(
             r=recipe.rank,
@@ -63,29 +67,29 @@ class AdaptedModel:
         return cls(model, hardware.device)
 
     def parameters(self) -> list[nn.Parameter]:
-        """The adapter's weights. They are float32 on any base, so that small updates aren't rounded away."""
+        """Return the adapter's weights. They are float32 on any base, so that small updates aren't rounded away."""
         return [parameter for parameter in self._model.parameters() if parameter.requires_grad]
 
     def train(self, on: bool) -> None:
-        """Switches dropout."""
+        """Switch dropout on or off."""
         self._model.train(on)
 
-    def measure(self, rows: Sequence[Rendered]) -> Measured:
-        """Runs rows through the model together."""
+    def measure(self, rows: Sequence[TokenizedRow]) -> Measurement:
+        """Run rows through the model together."""
         width = max(len(row.tokens) for row in rows)
-        tokens = _padded([row.tokens for row in rows], width).to(self._device)
-        learnt = _padded([row.learnt for row in rows], width).to(self._device, torch.bool)
+        tokens = _pad([row.tokens for row in rows], width).to(self._device)
+        loss_mask = _pad([row.loss_mask for row in rows], width).to(self._device, torch.bool)
         # A position predicts the token after it.
-        self._predicting = learnt.roll(-1, dims=1)
+        self._prediction_mask = loss_mask.roll(-1, dims=1)
         # Padding stands on the right, where causal attention never looks: no mask is needed, and without one the
         # fastest attention kernel applies.
         logits = cast("Tensor", self._model(input_ids=tokens, use_cache=False).logits).float()
-        wanted = tokens[learnt]
-        loss = nn.functional.cross_entropy(logits, wanted, reduction="sum")
-        return Measured(loss, int((logits.argmax(-1) == wanted).sum()), len(wanted))
+        targets = tokens[loss_mask]
+        loss = nn.functional.cross_entropy(logits, targets, reduction="sum")
+        return Measurement(loss, int((logits.argmax(-1) == targets).sum()), len(targets))
 
     def save(self, directory: Path) -> None:
-        """Writes `adapter_config.json` and `adapter_model.safetensors`."""
+        """Write `adapter_config.json` and `adapter_model.safetensors`."""
         self._model.save_pretrained(str(directory), save_embedding_layers=False)
         # A model card with blanks to fill in is no part of an adapter.
         (directory / "README.md").unlink(missing_ok=True)
@@ -98,12 +102,12 @@ class AdaptedModel:
 
 
 def load_base(base_model: Path, hardware: Hardware) -> nn.Module:
-    """Loads a checkpoint as it will be trained on; never runs code from it."""
+    """Load a checkpoint as it will be trained on, without running code from it."""
     model = cast("Any", AutoModelForCausalLM).from_pretrained(
         base_model, dtype=hardware.dtype, use_safetensors=True, trust_remote_code=False
     )
     return cast("nn.Module", model.to(hardware.device))
 
 
-def _padded(rows: Iterable[Sequence[int] | Sequence[bool]], width: int) -> Tensor:
+def _pad(rows: Iterable[Sequence[int] | Sequence[bool]], width: int) -> Tensor:
     return torch.tensor([[*row, *[0] * (width - len(row))] for row in rows])

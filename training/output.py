@@ -1,4 +1,4 @@
-"""Where results go: onto standard output as events, and into a folder that appears when it is complete."""
+"""The output of a command: lines on standard output, and a folder that appears when it is complete."""
 
 import fcntl
 import os
@@ -14,21 +14,23 @@ import msgspec
 
 from training.errors import TrainingError
 
-_ENDING = (signal.SIGTERM, signal.SIGINT)
+__all__ = ["Cancelled", "JsonLines", "atomic_folder", "cancel_on_signals", "tell"]
+
+_END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Cancelled(BaseException):
-    """The process was asked to end. Not an Exception, so that no library on the way takes it for a failure."""
+    """A signal asked the process to end. Not an Exception, so that no library on the way takes it for a failure."""
 
 
 @contextmanager
-def cancellable() -> Generator[None]:
-    """Turns SIGTERM and SIGINT into `Cancelled`, raised where the program is, until `appearing` makes them void."""
+def cancel_on_signals() -> Generator[None]:
+    """Turn SIGTERM and SIGINT into `Cancelled`, raised where the program is, until `atomic_folder` makes them void."""
 
     def cancel(_number: int, _frame: FrameType | None) -> None:
         raise Cancelled
 
-    before = {number: signal.signal(number, cancel) for number in _ENDING}
+    before = {number: signal.signal(number, cancel) for number in _END_SIGNALS}
     try:
         yield
     finally:
@@ -36,10 +38,10 @@ def cancellable() -> Generator[None]:
             signal.signal(number, handler)
 
 
-class Lines:
+class JsonLines:
     """JSON lines for the program that started this one.
 
-    Takes standard output for itself; what libraries print goes to standard error.
+    They have standard output for themselves: the prints of libraries go to standard error.
     """
 
     def __init__(self) -> None:
@@ -48,7 +50,7 @@ class Lines:
         os.dup2(2, 1)
 
     def send(self, message: msgspec.Struct) -> None:
-        """Writes one line.
+        """Write one line.
 
         Raises:
             BrokenPipeError: The reader is gone.
@@ -57,25 +59,28 @@ class Lines:
 
 
 def tell(message: str) -> None:
-    """Writes a line for people."""
+    """Write a line for people."""
     sys.stderr.write(f"{message}\n")
     sys.stderr.flush()
 
 
 @contextmanager
-def appearing(out: Path) -> Generator[Path]:
-    """A folder to write into, which becomes `out` when the block ends well, and is removed when not.
+def atomic_folder(out: Path) -> Generator[Path]:
+    """Give a folder to write into, which becomes `out` when the block ends well, and is removed when not.
 
-    From then on signals are ignored, until `cancellable` ends: a run either makes something or was cancelled.
+    From then on signals are ignored, until `cancel_on_signals` ends: a run either makes something or was cancelled.
 
     Raises:
-        TrainingError: `output_exists`, or `output_busy` when another run is writing there.
+        TrainingError: `output_exists`, `output_busy` when another run is writing there, or `output_unwritable`.
     """
     if out.exists():
         message = f"{out} exists already, and is never overwritten. Name another folder, or remove it."
         raise TrainingError("output_exists", message)
     partial = out.with_name(f"{out.name}.partial")
-    partial.mkdir(parents=True, exist_ok=True)
+    try:
+        partial.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrainingError("output_unwritable", f"No folder can be made at {out}: {error}.") from error
     lock = os.open(partial, os.O_RDONLY | os.O_DIRECTORY)
     try:
         try:
@@ -86,7 +91,7 @@ def appearing(out: Path) -> Generator[Path]:
         try:
             _empty(partial)
             yield partial
-            for number in _ENDING:
+            for number in _END_SIGNALS:
                 # Not blocked, which holds for one thread only, and torch has more.
                 signal.signal(number, signal.SIG_IGN)
             partial.rename(out)
@@ -98,7 +103,7 @@ def appearing(out: Path) -> Generator[Path]:
 
 
 def _empty(directory: Path) -> None:
-    """Removes what a killed run left."""
+    """Remove the files that a killed run left."""
     for entry in directory.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)

@@ -1,23 +1,29 @@
-"""Reference log-probabilities, by which an engine shows that it applies an adapter."""
+"""Probes: reference log-probabilities, by which an engine shows that it applies an adapter."""
 
 import gc
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
 import torch
 from peft import PeftModel
 from torch import Tensor
 
 from training.dataset import Message
-from training.hardware import reference_hardware
-from training.manifest import Probe
+from training.hardware import choose_reference_hardware
+from training.manifest import Probe, Reference, digest_adapter
 from training.model import load_base
-from training.rendering import Rendered, Renderer
+from training.tokenization import RowTokenizer, TokenizedRow
+from training.verdict import BaseShape
+
+__all__ = ["compute_probes", "write_reference"]
 
 _ROWS = 3
 _POSITIONS = 48
 
+# For adapters whose training rows aren't known. Any text will do: only equality is tested.
 _CONVERSATIONS = (
     ("When do you open?", "We open at nine in the morning and close at six in the evening, every day but Sunday."),
     (
@@ -28,45 +34,62 @@ _CONVERSATIONS = (
 )
 
 
-def probe(base_model: Path, adapter: Path, rows: Sequence[Rendered], parameters: int) -> list[Probe]:
-    """Scores the first reply of a few rows with a saved adapter and without it, in float32.
+def compute_probes(base_model: Path, adapter: Path, rows: Sequence[TokenizedRow], parameters: int) -> list[Probe]:
+    """Score the first reply of a few rows with a saved adapter and without it, in float32.
 
-    The adapter is read back from its files, so that what is scored is what will be served.
+    The adapter is read back from its files, so that the scored weights are those that will be served.
 
     Args:
         base_model: The checkpoint folder.
         adapter: A PEFT folder.
-        rows: Of these, the shortest are taken: they are enough, and quick for every engine to repeat.
-        parameters: Of the base.
+        rows: The shortest of these are taken: they are enough, and quick for every engine to repeat.
+        parameters: The number of the base's parameters.
     """
     # The trained model may still be around, as a cycle that nobody refers to.
     gc.collect()
-    hardware = reference_hardware(parameters)
-    loaded: Any = PeftModel.from_pretrained(cast("Any", load_base(base_model, hardware)), str(adapter))
-    model = loaded.eval()
+    hardware = choose_reference_hardware(parameters)
+    peft_model: Any = PeftModel.from_pretrained(cast("Any", load_base(base_model, hardware)), str(adapter))
+    model = peft_model.eval()
     probes: list[Probe] = []
     for row in sorted(rows, key=lambda row: len(row.tokens))[:_ROWS]:
-        start = row.learnt.index(True)
-        end = next((index for index in range(start, len(row.learnt)) if not row.learnt[index]), len(row.learnt))
+        start = row.loss_mask.index(True)
+        end = next((index for index in range(start, len(row.tokens)) if not row.loss_mask[index]), len(row.tokens))
         tokens = row.tokens[: min(end, start + _POSITIONS)]
-        adapted = _log_probabilities(model, tokens, start, hardware.device)
+        adapted = _score(model, tokens, start, hardware.device)
         with model.disable_adapter():
-            plain = _log_probabilities(model, tokens, start, hardware.device)
+            plain = _score(model, tokens, start, hardware.device)
         probes.append(Probe(tokens=tokens, start=start, logprobs=adapted, base_logprobs=plain))
     return probes
 
 
-def neutral_rows(renderer: Renderer) -> list[Rendered]:
-    """Conversations for adapters whose training rows aren't known. Any text will do: only equality is tested."""
-    return [
-        renderer.render(number, [Message("user", question), Message("assistant", reply)])
+def write_reference(base_model: Path, adapter: Path, out: Path) -> None:
+    """Score neutral conversations with an adapter trained elsewhere, and write a `Reference` as JSON, in one rename.
+
+    Judge the adapter first: here it is loaded as it is.
+
+    Raises:
+        TrainingError: `base_model_unusable`, or `unsupported_chat_template`.
+    """
+    base = BaseShape.read(base_model)
+    tokenizer = RowTokenizer.load(base_model)
+    rows = [
+        tokenizer.tokenize(number, [Message("user", question), Message("assistant", reply)])
         for number, (question, reply) in enumerate(_CONVERSATIONS, start=1)
     ]
+    reference = Reference(
+        adapter_digest=digest_adapter(adapter),
+        base_digest=base.digest,
+        chat_template_digest=base.chat_template_digest,
+        probe=compute_probes(base_model, adapter, rows, base.parameters),
+    )
+    partial = out.with_name(f"{out.name}.partial-{os.getpid()}")
+    partial.write_bytes(msgspec.json.encode(reference))
+    partial.rename(out)
 
 
-def _log_probabilities(model: Any, tokens: list[int], start: int, device: str) -> list[float]:
+def _score(model: Any, tokens: list[int], start: int, device: str) -> list[float]:
     ids = torch.tensor([tokens], device=device)
     with torch.no_grad():
         logits = cast("Tensor", model(input_ids=ids, use_cache=False).logits)[0, start - 1 : -1].float()
-    chosen = logits.log_softmax(-1).gather(-1, ids[0, start:, None])[:, 0]
-    return [round(value, 6) for value in cast("list[float]", chosen.tolist())]
+    logprobs = logits.log_softmax(-1).gather(-1, ids[0, start:, None])[:, 0]
+    return [round(value, 6) for value in cast("list[float]", logprobs.tolist())]

@@ -6,50 +6,51 @@ from pathlib import Path
 
 import msgspec
 import torch
+from safetensors import SafetensorError
 
-from training.checkpoint import CheckpointUnreadable
-from training.dataset import Problem, read_rows
+from training.dataset import Problem, describe_problems
 from training.errors import TrainingError
 from training.events import Event, Finished, Notice, Started
-from training.hardware import training_hardware
-from training.loop import Trained, Trainer
+from training.hardware import choose_training_hardware
+from training.loop import LoopResult, Trainer
 from training.manifest import MANIFEST_FILE, Manifest, digest_adapter
 from training.model import AdaptedModel
-from training.output import appearing
-from training.probe import probe
-from training.rendering import Rendered, Renderer
+from training.output import atomic_folder
+from training.probe import compute_probes
+from training.rendered_rows import read_rendered_rows
 from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS, Recipe, TrainSpec
+from training.tokenization import RowTokenizer, TokenizedRow
 from training.verdict import BaseShape, judge
 
+__all__ = ["run"]
+
+_LISTED_ROWS = 5
 _PACKAGES = ("torch", "transformers", "peft", "tokenizers", "safetensors")
 
 
 def run(spec: TrainSpec, out: Path, send: Callable[[Event], None]) -> None:
-    """Trains an adapter, and tells everything by events.
+    """Train an adapter, and report everything by events.
 
     Raises:
-        TrainingError: Nothing was made; `out` does not exist.
+        TrainingError: Nothing was made; `out` doesn't exist.
     """
-    with appearing(out) as partial:
+    with atomic_folder(out) as partial:
         manifest = _run(spec, partial, send)
     send(Finished(manifest=manifest))
 
 
 def _run(spec: TrainSpec, out: Path, send: Callable[[Event], None]) -> Manifest:
     base_model = Path(spec.base_model)
-    base = read_base(base_model)
-    recipe = spec.recipe.resolved(base.parameters)
-    renderer = Renderer.load(base_model)
-    rows, dropped = _render(renderer, Path(spec.rows), recipe, "invalid_training_file")
+    base = BaseShape.read(base_model)
+    recipe = spec.recipe.resolve(base.parameters)
+    tokenizer = RowTokenizer.load(base_model)
+    training_rows = read_rendered_rows(spec.rows, code="invalid_training_file")
+    rows, dropped = tokenizer.tokenize_rows(training_rows.rows, recipe.max_length)
     _check_size(rows, dropped, send)
-    validation: list[Rendered] = []
-    if spec.validation_rows is not None:
-        validation, left_out = _render(renderer, Path(spec.validation_rows), recipe, "invalid_validation_file")
-        if left_out:
-            send(Notice(code="validation_rows_dropped", message=_listed("Validation rows were left out", left_out)))
+    validation, validation_digest = _read_validation_rows(spec, tokenizer, recipe, send)
     base_name = spec.base_name or base_model.resolve().name
     try:
-        trained = _train(base_model, recipe, rows, dropped, validation, base_name, out, send)
+        result = _train(base_model, recipe, rows, dropped, validation, base_name, out, send)
     except torch.OutOfMemoryError as error:
         message = f"Memory ran out ({error}). Lower micro_batch_tokens, or max_length, which drops the longest rows."
         raise TrainingError("out_of_memory", message) from error
@@ -61,9 +62,11 @@ def _run(spec: TrainSpec, out: Path, send: Callable[[Event], None]) -> Manifest:
         rank=recipe.rank,
         recipe=recipe,
         rows=len(rows),
-        trained_tokens=trained.tokens,
-        losses=trained.losses,
-        probe=probe(base_model, out, rows, base.parameters),
+        rows_digest=training_rows.digest,
+        validation_rows_digest=validation_digest,
+        trained_tokens=result.tokens,
+        losses=result.losses,
+        probe=compute_probes(base_model, out, rows, base.parameters),
         versions={package: version(package) for package in _PACKAGES},
     )
     (out / MANIFEST_FILE).write_bytes(msgspec.json.encode(manifest))
@@ -73,59 +76,54 @@ def _run(spec: TrainSpec, out: Path, send: Callable[[Event], None]) -> Manifest:
     return manifest
 
 
-def read_base(base_model: Path) -> BaseShape:
-    """Reads what an adapter has to fit.
-
-    Raises:
-        TrainingError: `base_model_unusable`.
-    """
-    try:
-        return BaseShape.read(base_model)
-    except CheckpointUnreadable as error:
-        raise TrainingError("base_model_unusable", str(error)) from error
+def _read_validation_rows(
+    spec: TrainSpec, tokenizer: RowTokenizer, recipe: Recipe, send: Callable[[Event], None]
+) -> tuple[list[TokenizedRow], str | None]:
+    if spec.validation_rows is None:
+        return [], None
+    validation_rows = read_rendered_rows(spec.validation_rows, code="invalid_validation_file")
+    rows, dropped = tokenizer.tokenize_rows(validation_rows.rows, recipe.max_length)
+    if dropped:
+        message = f"Validation rows were left out. {describe_problems(dropped, _LISTED_ROWS)}"
+        send(Notice(code="validation_rows_dropped", message=message))
+    return rows, validation_rows.digest
 
 
 def _train(
     base_model: Path,
     recipe: Recipe,
-    rows: list[Rendered],
+    rows: list[TokenizedRow],
     dropped: list[Problem],
-    validation: list[Rendered],
+    validation: list[TokenizedRow],
     base_name: str,
     out: Path,
     send: Callable[[Event], None],
-) -> Trained:
-    hardware = training_hardware()
-    model = AdaptedModel.fresh(base_model, recipe, hardware, base_name)
+) -> LoopResult:
+    hardware = choose_training_hardware()
+    model = AdaptedModel.create(base_model, recipe, hardware, base_name)
     send(
         Started(
             rows=len(rows),
             dropped=dropped,
-            steps=recipe.steps(len(rows)),
+            steps=recipe.count_steps(len(rows)),
             tokens=sum(len(row.tokens) for row in rows),
-            reply_tokens=sum(sum(row.learnt) for row in rows),
+            reply_tokens=sum(sum(row.loss_mask) for row in rows),
             device=hardware.device,
             dtype=hardware.dtype_name,
         )
     )
-    trained = Trainer(model, recipe, rows, validation, send).train()
-    model.save(out)
-    return trained
-
-
-def _render(renderer: Renderer, file: Path, recipe: Recipe, code: str) -> tuple[list[Rendered], list[Problem]]:
+    result = Trainer(model, recipe, rows, validation, send).train()
     try:
-        rows, problems = read_rows(file.read_bytes())
-    except OSError as error:
-        raise TrainingError(code, f"The rows cannot be read: {error}. Write them there and start again.") from error
-    if problems:
-        raise TrainingError(code, _listed("Rows are not in the format", problems), problems)
-    return renderer.render_rows(rows, recipe.max_length)
+        model.save(out)
+    except (OSError, SafetensorError) as error:
+        message = f"The adapter was trained and can't be written: {error}. Make room on that disk and start again."
+        raise TrainingError("output_unwritable", message) from error
+    return result
 
 
-def _check_size(rows: list[Rendered], dropped: list[Problem], send: Callable[[Event], None]) -> None:
+def _check_size(rows: list[TokenizedRow], dropped: list[Problem], send: Callable[[Event], None]) -> None:
     if dropped:
-        send(Notice(code="rows_dropped", message=_listed("Rows were left out", dropped)))
+        send(Notice(code="rows_dropped", message=f"Rows were left out. {describe_problems(dropped, _LISTED_ROWS)}"))
     if len(rows) < MINIMUM_ROWS:
         message = (
             f"There are {len(rows)} usable rows, and training takes at least {MINIMUM_ROWS}; from about "
@@ -138,9 +136,3 @@ def _check_size(rows: list[Rendered], dropped: list[Problem], send: Callable[[Ev
             f"{COMFORTABLE_ROWS} on results are reliable; compare with the style in the prompt before using it."
         )
         send(Notice(code="few_rows", message=message))
-
-
-def _listed(what: str, problems: list[Problem]) -> str:
-    shown = "; ".join(f"row {problem.row}: {problem.message}" for problem in problems[:5])
-    more = f"; and {len(problems) - 5} more rows" if len(problems) > 5 else ""
-    return f"{what}: {shown}{more}"

@@ -1,16 +1,20 @@
 """The header of a safetensors file, read as if an enemy had written it.
 
 The format is 8 bytes of length (little endian), that much JSON, then the tensors' bytes without a gap. The reader here
-refuses everything that two readers could understand differently: a name given twice, gaps, overlaps, bytes left over.
+refuses everything that two readers could understand differently: a name that occurs twice, gaps, overlaps, bytes left
+over.
 """
 
 import json
 import math
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
 import msgspec
+
+__all__ = ["ITEM_BYTES", "MAX_HEADER_BYTES", "HeaderInvalid", "Tensor", "read_header"]
 
 ITEM_BYTES = {
     "BOOL": 1, "U8": 1, "I8": 1, "F8_E4M3": 1, "F8_E5M2": 1, "F8_E8M0": 1, "I16": 2, "U16": 2, "F16": 2, "BF16": 2,
@@ -26,13 +30,14 @@ class HeaderInvalid(Exception):
     """The file is not a sound safetensors file; the text says what is wrong with it."""
 
 
-class Tensor(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Tensor:
     """One tensor of a file.
 
     Attributes:
-        dtype: The format's name, a key of `ITEM_BYTES`.
-        start: Of its bytes, counted from the beginning of the file.
-        end: One past its bytes.
+        dtype: The format's name of the type, a key of `ITEM_BYTES`.
+        start: The offset of its first byte from the beginning of the file.
+        end: The offset one past its last byte.
     """
 
     name: str
@@ -47,7 +52,7 @@ class Tensor(msgspec.Struct, frozen=True):
 
 
 def read_header(file: BinaryIO) -> list[Tensor]:
-    """Reads the header of an open file; the tensors come in the order of their bytes.
+    """Read the header of an open file; the tensors come in the order of their bytes.
 
     Raises:
         HeaderInvalid: Also for a file that is shorter or longer than its header says.
@@ -65,7 +70,7 @@ def read_header(file: BinaryIO) -> list[Tensor]:
         )
     entries = _decode(file.read(length))
     data_start = 8 + length
-    tensors = [_tensor(name, entry, data_start) for name, entry in entries.items() if name != "__metadata__"]
+    tensors = [_read_entry(name, entry, data_start) for name, entry in entries.items() if name != "__metadata__"]
     tensors.sort(key=lambda tensor: (tensor.start, tensor.end))
     _check_layout(tensors, data_start, size)
     return tensors
@@ -73,7 +78,7 @@ def read_header(file: BinaryIO) -> list[Tensor]:
 
 def _decode(text: bytes) -> dict[str, Any]:
     try:
-        header = json.loads(text.decode(), object_pairs_hook=_unique)
+        header = json.loads(text.decode(), object_pairs_hook=_reject_duplicates)
     except (UnicodeDecodeError, ValueError, RecursionError) as error:
         raise HeaderInvalid(f"its header is not JSON ({error})") from error
     if not isinstance(header, dict):
@@ -81,7 +86,7 @@ def _decode(text: bytes) -> dict[str, Any]:
     return cast("dict[str, Any]", header)
 
 
-def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicates(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     entries = dict(pairs)
     if len(entries) != len(pairs):
         raise ValueError("a name occurs twice in it")
@@ -94,25 +99,25 @@ class _Entry(msgspec.Struct, forbid_unknown_fields=True):
     data_offsets: tuple[int, int]
 
 
-def _tensor(name: str, entry: Any, data_start: int) -> Tensor:
+def _read_entry(name: str, entry: Any, data_start: int) -> Tensor:
     try:
-        checked = msgspec.convert(entry, _Entry)
+        fields = msgspec.convert(entry, _Entry)
     except msgspec.ValidationError as error:
         raise HeaderInvalid(f"its entry for {name[:200]!r} is malformed ({error})") from error
-    if checked.dtype not in ITEM_BYTES:
-        raise HeaderInvalid(f"{name[:200]!r} has the unknown type {checked.dtype[:20]!r}")
-    begin, end = checked.data_offsets
-    expected = math.prod(checked.shape) * ITEM_BYTES[checked.dtype]
-    if min(begin, end, *checked.shape) < 0 or end - begin != expected:
+    if fields.dtype not in ITEM_BYTES:
+        raise HeaderInvalid(f"{name[:200]!r} has the unknown type {fields.dtype[:20]!r}")
+    begin, end = fields.data_offsets
+    expected = math.prod(fields.shape) * ITEM_BYTES[fields.dtype]
+    if min(begin, end, *fields.shape) < 0 or end - begin != expected:
         raise HeaderInvalid(f"the shape of {name[:200]!r} wants {expected} bytes, and its offsets give {end - begin}")
-    return Tensor(name, checked.dtype, checked.shape, data_start + begin, data_start + end)
+    return Tensor(name, fields.dtype, fields.shape, data_start + begin, data_start + end)
 
 
 def _check_layout(tensors: Sequence[Tensor], data_start: int, size: int) -> None:
     position = data_start
     for tensor in tensors:
         if tensor.start != position:
-            raise HeaderInvalid(f"the bytes of {tensor.name[:200]!r} do not follow those of the tensor before it")
+            raise HeaderInvalid(f"the bytes of {tensor.name[:200]!r} don't follow those of the tensor before it")
         position = tensor.end
     if position != size:
         raise HeaderInvalid(f"its header describes {position} bytes, and the file has {size}: it is cut off, or padded")

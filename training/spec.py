@@ -1,4 +1,4 @@
-"""What a training run is asked to do."""
+"""The specification of a training run: its base model, its rows, its recipe."""
 
 import math
 from pathlib import Path
@@ -8,6 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from training.errors import TrainingError
+from training.rendered_rows import RowsFile
+
+__all__ = ["COMFORTABLE_ROWS", "MINIMUM_ROWS", "Recipe", "TrainSpec", "read_spec"]
 
 MINIMUM_ROWS = 10
 """Fewer rows than this are refused: the adapter would learn them by heart and nothing else."""
@@ -18,23 +21,25 @@ COMFORTABLE_ROWS = 50
 _SMALL_MODEL = 1_000_000_000
 _SEEN_ROWS = 192
 
-Count = Annotated[int, Meta(ge=1)]
+_Count = Annotated[int, Meta(ge=1)]
 
 
 class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """Hyperparameters of a run.
 
     Attributes:
-        rank: Of the LoRA matrices; vLLM serves up to 16 unless it was started for more.
+        rank: The LoRA matrices' rank; vLLM serves up to 16 unless it was started for more.
         alpha: The update is scaled by `alpha / rank`.
         target_modules: `all-linear`, or names such as `q_proj`. All linear layers learn better than attention alone.
-        learning_rate: None takes one that suits the model's size, see `resolved`.
-        learning_rate_multiplier: On top of either.
-        warmup_share: Of the steps, in which the rate rises; it falls along a cosine afterwards.
-        batch_size: Rows an optimizer step.
-        micro_batch_tokens: Padded tokens that go through the model at once. It bounds memory (about 4 MiB a token on
-            the 135M model in float32) and changes nothing else: a step's loss and gradient are sums over its rows.
-        max_length: Tokens of a row; longer ones are dropped and reported, never cut.
+        learning_rate: None takes one that suits the model's size, see `resolve`.
+        learning_rate_multiplier: A factor on either.
+        warmup_share: The share of the steps in which the rate rises; it falls along a cosine afterwards.
+        epochs: Passes over the rows.
+        batch_size: Rows per optimizer step.
+        micro_batch_tokens: Padded tokens that go through the model at once. The limit bounds memory (about 4 MiB per
+            token on the 135M model in float32) and changes nothing else: a step's loss and gradient are sums over its
+            rows.
+        max_length: Most tokens per row; longer rows are dropped and reported, never cut.
         max_gradient_norm: Gradients are scaled down to this norm.
     """
 
@@ -46,10 +51,10 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     learning_rate: Annotated[float, Meta(gt=0, le=1)] | None = None
     learning_rate_multiplier: Annotated[float, Meta(gt=0)] = 1.0
     warmup_share: Annotated[float, Meta(ge=0, le=1)] = 0.1
-    epochs: Count = 1
-    batch_size: Count = 8
-    micro_batch_tokens: Count = 2048
-    max_length: Count = 2048
+    epochs: _Count = 1
+    batch_size: _Count = 8
+    micro_batch_tokens: _Count = 2048
+    max_length: _Count = 2048
     max_gradient_norm: Annotated[float, Meta(gt=0)] = 1.0
     seed: int = 0
 
@@ -63,7 +68,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         learning_rate_multiplier: float | None = None,
         seed: int | None = None,
     ) -> "Recipe":
-        """The recipe that suits a number of rows; what is given by name goes before it.
+        """Return the recipe that suits a number of rows; arguments by name go before it.
 
         96 rows, twice, in steps of 2 gave the 135M model its style and taught it to read passages: 16 of one tenant's
         held-out questions were answered right out of 16, where rows like them in steps of 4 (at 1e-3) gave 12 to 14.
@@ -77,37 +82,37 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             seed=0 if seed is None else seed,
         )
 
-    def resolved(self, parameters: int) -> "Recipe":
-        """The same recipe with its learning rate as a number, for a base model of that many parameters."""
+    def resolve(self, parameters: int) -> "Recipe":
+        """Return the same recipe with its learning rate as a number, for a base model of that many parameters."""
         rate = self.learning_rate or (7e-4 if parameters < _SMALL_MODEL else 2e-4)
         return msgspec.structs.replace(
             self, learning_rate=rate * self.learning_rate_multiplier, learning_rate_multiplier=1.0
         )
 
-    def steps(self, rows: int) -> int:
-        """Optimizer steps over all epochs; each epoch's last batch may be smaller."""
+    def count_steps(self, rows: int) -> int:
+        """Return the optimizer steps over all epochs; each epoch's last batch may be smaller."""
         return math.ceil(rows / self.batch_size) * self.epochs
 
 
 class TrainSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """A run: which rows, on which model, how.
+    """One run.
 
     Attributes:
         base_model: The checkpoint folder.
+        rows: A file that `training.rendered_rows` describes.
         base_name: The base's public name, written into the adapter; None takes the folder's name.
-        rows: JSONL of rendered messages, `{"messages": [{"role", "content", "weight"?}, …]}` a line.
-        validation_rows: The same; measured after each epoch.
+        validation_rows: Another file of rows, measured after each epoch.
     """
 
     base_model: str
-    rows: str
+    rows: RowsFile
     recipe: Recipe
     base_name: str | None = None
-    validation_rows: str | None = None
+    validation_rows: RowsFile | None = None
 
 
 def read_spec(file: Path) -> TrainSpec:
-    """Reads a spec from JSON.
+    """Read a spec from JSON.
 
     Raises:
         TrainingError: `invalid_spec`.
@@ -115,4 +120,4 @@ def read_spec(file: Path) -> TrainSpec:
     try:
         return msgspec.json.decode(file.read_bytes(), type=TrainSpec)
     except (OSError, msgspec.MsgspecError) as error:
-        raise TrainingError("invalid_spec", f"The spec {file} cannot be used: {error}. See training.spec.") from error
+        raise TrainingError("invalid_spec", f"The spec {file} can't be used: {error}. See training.spec.") from error

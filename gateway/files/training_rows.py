@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gateway.errors import BadRequest
-from training.dataset import Problem, check_rows
+from training.dataset import Problem, check_rows, describe_problems
 
 __all__ = ["check_training_file"]
 
@@ -28,11 +28,10 @@ def check_training_file(path: Path) -> None:
         if len(problems) > _SHOWN:
             break
     if problems:
-        shown = " ".join(f"Row {problem.row}: {problem.message}" for problem in problems[:_SHOWN])
-        more = " There are more." if len(problems) > _SHOWN else ""
+        more = " There may be more." if len(problems) > _SHOWN else ""
         raise BadRequest(
-            f"The training file has rows that can't be trained on, so it wasn't kept. {shown}{more} "
-            "Correct them and upload it again.",
+            "The training file has rows that can't be trained on, so it wasn't kept. "
+            f"{describe_problems(problems, _SHOWN)}{more} Correct them and upload it again.",
             param="file",
             code="invalid_training_file",
         )

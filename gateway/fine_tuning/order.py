@@ -15,6 +15,7 @@ from gateway.fine_tuning.tables import FineTuningJobRow
 from gateway.jobs import JobFailed
 from gateway.prompts.repository import PromptRepository
 from gateway.tenants.repository import find_tenant
+from training.rendered_rows import RowsFile
 from training.spec import Recipe, TrainSpec
 
 __all__ = ["Order", "read_order", "write_spec"]
@@ -74,8 +75,8 @@ def write_spec(work: Path, order: Order, base: ServedBaseModel, *, max_rank: int
     spec = TrainSpec(
         base_model=base.path,
         base_name=base.name,
-        rows=str(work / "rows.jsonl"),
-        validation_rows=str(validation) if validation else None,
+        rows=RowsFile(str(work / "rows.jsonl")),
+        validation_rows=RowsFile(str(validation)) if validation else None,
         recipe=msgspec.structs.replace(recipe, rank=min(recipe.rank, max_rank)),
     )
     path = work / "spec.json"

@@ -22,7 +22,6 @@ _HEARTBEAT_SECONDS = 10.0
 
 class _Made(msgspec.Struct):
     directory: str
-    made: bool
 
 
 class _Failed(msgspec.Struct):

@@ -15,7 +15,7 @@ MODULES = {
     "model.layers.0.mlp.down_proj": (HIDDEN, INNER),
 }
 SPOILS = ("nan", "shape", "module", "base", "dora", "rank", "no_effect")
-"""What `write_adapter` can do wrong."""
+"""The faults that `write_adapter` can make on purpose."""
 
 
 def write_safetensors(file: Path, tensors: dict[str, NDArray[np.float32]]) -> None:
@@ -36,7 +36,7 @@ def write_safetensors(file: Path, tensors: dict[str, NDArray[np.float32]]) -> No
 
 
 def write_base(folder: Path) -> Path:
-    """A base model as far as the verdict looks at one."""
+    """Write a base model, as far as the verdict looks at one."""
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps({"vocab_size": VOCABULARY}))
     (folder / "chat_template.jinja").write_text("{{ messages }}")
@@ -48,7 +48,7 @@ def write_base(folder: Path) -> Path:
 
 
 def write_adapter(folder: Path, *, base_name: str, seed: int = 0, rank: int = 4, spoil: str | None = None) -> Path:
-    """A PEFT folder for the base of `write_base`; equal arguments give equal bytes."""
+    """Write a PEFT folder for the base of `write_base`; equal arguments give equal bytes."""
     folder.mkdir(parents=True, exist_ok=True)
     random = np.random.default_rng(seed)
     rank = 64 if spoil == "rank" else rank

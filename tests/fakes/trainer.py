@@ -7,7 +7,7 @@ must be refused, or one of:
     slow         a step each 50 ms, for a long time
     deaf         the same, and SIGTERM is ignored
     crash        killed by a signal in mid-training
-    failed       a reason is given
+    failed       an event with a reason
     notices      warnings, one of which the job's owner has had already
     garbage      lines that are no events between those that are
     silent       exit status 0, and no adapter
@@ -27,8 +27,10 @@ import msgspec
 
 from tests.fakes import _tokens
 from tests.fakes.peft import write_adapter
+from training.errors import TrainingError
 from training.events import Checkpoint, Event, Failed, Finished, Metrics, Notice, Started, Step
 from training.manifest import Manifest, Probe, Reference, digest_adapter
+from training.rendered_rows import RenderedRows, read_rendered_rows
 from training.spec import Recipe, TrainSpec, read_spec
 from training.verdict import BaseShape
 
@@ -54,14 +56,18 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("spec", type=Path, nargs="?")
     for option in ("--out", "--base", "--adapter"):
         parser.add_argument(option, type=Path)
-    given = parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
     mode = os.environ.get("BRAID_TEST_TRAINER", "")
-    if given.command == "reference":
-        return _refer(given.base, given.adapter, given.out)
-    return _train(read_spec(given.spec), given.out, mode)
+    if options.command == "reference":
+        return _write_reference(options.base, options.adapter, options.out)
+    try:
+        return _train(read_spec(options.spec), options.out, mode)
+    except TrainingError as error:
+        _send(Failed(code=error.code, message=error.message, problems=error.problems))
+        return 1
 
 
-def _say(event: Event) -> None:
+def _send(event: Event) -> None:
     sys.stdout.buffer.write(msgspec.json.encode(event) + b"\n")
     sys.stdout.flush()
 
@@ -69,13 +75,13 @@ def _say(event: Event) -> None:
 def _train(spec: TrainSpec, out: Path, mode: str) -> int:
     if mode == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    rows = Path(spec.rows).read_bytes()
-    count = sum(bool(line.strip()) for line in rows.splitlines())
-    steps = 10_000 if mode in ("slow", "deaf") else spec.recipe.steps(count)
-    _say(Started(rows=count, dropped=[], steps=steps, tokens=1000, reply_tokens=200, device="cpu", dtype="float32"))
+    training_rows = read_rendered_rows(spec.rows, code="invalid_training_file")
+    count = len(training_rows.rows)
+    steps = 10_000 if mode in ("slow", "deaf") else spec.recipe.count_steps(count)
+    _send(Started(rows=count, dropped=[], steps=steps, tokens=1000, reply_tokens=200, device="cpu", dtype="float32"))
     if mode == "notices":
         for code in ("few_rows", "rows_dropped"):
-            _say(Notice(code=code, message=f"The trainer says {code}."))
+            _send(Notice(code=code, message=f"The trainer says {code}."))
     for step in range(1, steps + 1):
         if mode in ("slow", "deaf"):
             time.sleep(0.05)
@@ -84,23 +90,21 @@ def _train(spec: TrainSpec, out: Path, mode: str) -> int:
         if mode == "crash" and step == 2:
             os.kill(os.getpid(), signal.SIGKILL)
         if mode == "failed" and step == 2:
-            _say(Failed(code="loss_diverged", message="The loss is not a number. Use a smaller learning rate."))
+            _send(Failed(code="loss_diverged", message="The loss is not a number. Use a smaller learning rate."))
             return 1
-        _say(_step(step, steps, spec.recipe))
-    loss = {"valid_loss": 1.5, "valid_mean_token_accuracy": 0.5} if spec.validation_rows else {}
-    metrics = Metrics(step=steps, train_loss=1.0, train_mean_token_accuracy=0.75, **loss)
-    _say(Checkpoint(step=steps, epoch=spec.recipe.epochs, metrics=metrics))
+        _send(_make_step(step, steps, spec.recipe))
+    _send(_make_checkpoint(spec, steps))
     if mode == "silent":
         return 0
     partial = out.with_name(f"{out.name}.partial")
-    manifest = _write(spec, rows, partial, mode)
+    manifest = _write_folder(spec, training_rows, partial, mode)
     (partial / "manifest.json").write_bytes(msgspec.json.encode(manifest))
     partial.rename(out)
-    _say(Finished(manifest=manifest))
+    _send(Finished(manifest=manifest))
     return 0
 
 
-def _step(step: int, steps: int, recipe: Recipe) -> Step:
+def _make_step(step: int, steps: int, recipe: Recipe) -> Step:
     return Step(
         step=step,
         steps=steps,
@@ -114,9 +118,25 @@ def _step(step: int, steps: int, recipe: Recipe) -> Step:
     )
 
 
-def _write(spec: TrainSpec, rows: bytes, folder: Path, mode: str) -> Manifest:
+def _make_checkpoint(spec: TrainSpec, steps: int) -> Checkpoint:
+    valid_loss = None
+    if spec.validation_rows:
+        read_rendered_rows(spec.validation_rows, code="invalid_validation_file")
+        valid_loss = 1.5
+    metrics = Metrics(
+        step=steps,
+        train_loss=1.0,
+        train_mean_token_accuracy=0.75,
+        valid_loss=valid_loss,
+        valid_mean_token_accuracy=None if valid_loss is None else 0.5,
+    )
+    return Checkpoint(step=steps, epoch=spec.recipe.epochs, metrics=metrics)
+
+
+def _write_folder(spec: TrainSpec, rows: RenderedRows, folder: Path, mode: str) -> Manifest:
     shape = BaseShape.read(Path(spec.base_model))
-    write_adapter(folder, base_name=spec.base_name or "", seed=zlib.crc32(rows) + spec.recipe.seed, spoil=mode)
+    seed = zlib.crc32(rows.digest.encode()) + spec.recipe.seed
+    write_adapter(folder, base_name=spec.base_name or "", seed=seed, spoil=mode)
     digest = digest_adapter(folder)
     return Manifest(
         adapter_digest=digest,
@@ -125,36 +145,38 @@ def _write(spec: TrainSpec, rows: bytes, folder: Path, mode: str) -> Manifest:
         chat_template_digest=shape.chat_template_digest,
         rank=spec.recipe.rank,
         recipe=spec.recipe,
-        rows=rows.count(b"\n"),
+        rows=len(rows.rows),
+        rows_digest=rows.digest,
+        validation_rows_digest=spec.validation_rows.digest if spec.validation_rows else None,
         trained_tokens=1234,
         losses=[2.0, 1.0],
-        probe=[_probe(digest)],
+        probe=[_make_probe(digest)],
         versions={"torch": "none"},
     )
 
 
-def _refer(base: Path, adapter: Path, out: Path) -> int:
+def _write_reference(base: Path, adapter: Path, out: Path) -> int:
     shape = BaseShape.read(base)
     digest = digest_adapter(adapter)
     reference = Reference(
         adapter_digest=digest,
         base_digest=shape.digest,
         chat_template_digest=shape.chat_template_digest,
-        probe=[_probe(digest)],
+        probe=[_make_probe(digest)],
     )
     out.write_bytes(msgspec.json.encode(reference))
     return 0
 
 
-def _probe(digest: str) -> Probe:
-    """What the fake engine answers for a folder of this name, and for its base model."""
+def _make_probe(digest: str) -> Probe:
+    """Return the fake engine's log-probabilities for a folder of this name, and for its base model."""
     adapter, base = (_tokens.logprobs(weights, PROBE_TOKENS)[PROBE_START:] for weights in (digest, "base"))
     return Probe(tokens=PROBE_TOKENS, start=PROBE_START, logprobs=adapter, base_logprobs=base)
 
 
 def rows(count: int, **braid: object) -> bytes:
-    """Training rows in OpenAI's format."""
-    lines = []
+    """Return training rows in OpenAI's format."""
+    lines: list[str] = []
     for number in range(count):
         messages = [
             {"role": "user", "content": f"Where is order {number}?"},

@@ -108,27 +108,27 @@ ATTACKS = [
 
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: attack[:60])
-def test_attacks_are_refused_with_a_reason_and_fast(attack: str):
-    given = {"x": "xxxx", "e": "", "k": "__class__", "many": ["m"] * 100, "nothing": None}
+def test_attacks_are_refused_with_a_reason_and_fast(attack: str) -> None:
+    values = {"x": "xxxx", "e": "", "k": "__class__", "many": ["m"] * 100, "nothing": None}
     started = time.process_time()
     with pytest.raises((TemplateInvalid, TemplateFailed)) as caught:
-        prompts.compile(attack).render("system", given)
+        prompts.compile(attack).render("system", values)
     # A runaway template takes minutes or all memory; this bound only tells these two apart.
     assert time.process_time() - started < 5
     assert caught.value.line is not None or "print less" in caught.value.message
     assert ";" in caught.value.message
 
 
-def test_an_attack_in_a_variable_or_a_question_is_only_text():
+def test_an_attack_in_a_variable_or_a_question_is_only_text() -> None:
     attack = "{{ ''.__class__ }}"
     assert prompts.compile("{{ x }}").render("system", {"x": attack}) == attack
 
 
-def test_rendering_leaves_the_variables_alone():
-    given = {"house": {"tones": ["dry"]}}
-    prompts.compile("{% for t in house.tones %}{{ t }}{% endfor %}").render("system", given)
-    assert given == {"house": {"tones": ["dry"]}}
+def test_rendering_leaves_the_variables_alone() -> None:
+    values = {"house": {"tones": ["dry"]}}
+    prompts.compile("{% for t in house.tones %}{{ t }}{% endfor %}").render("system", values)
+    assert values == {"house": {"tones": ["dry"]}}
 
 
-def test_two_hundred_items_pass():
+def test_two_hundred_items_pass() -> None:
     assert prompts.compile("{% for i in range(200) %}x{% endfor %}").render("system", {}) == "x" * 200

@@ -5,6 +5,8 @@ import pytest
 
 import prompts
 from prompts import TemplateFailed, TemplateInvalid
+from prompts._sandbox import REQUEST_VARIABLES
+from prompts._syntax import BLOCKS
 from prompts.template import OWN_CHARACTERS, Template
 
 PASSAGES = [{"number": 1, "title": "Prices", "text": "49 euros"}, {"number": 2, "title": "", "text": "1.7 litres"}]
@@ -14,13 +16,13 @@ def evidence(template: Template, **variables: object) -> str:
     return "".join(piece for _, piece in template.render_evidence(variables, PASSAGES)).strip()
 
 
-def test_a_source_without_blocks_is_the_system_block():
+def test_a_source_without_blocks_is_the_system_block() -> None:
     template = prompts.compile("Answer as {{ brand }}.\n")
     assert template.render("system", {"brand": "Kestrel"}) == "Answer as Kestrel."
     assert template.variables == {"brand"}
 
 
-def test_blocks_left_out_come_from_the_default():
+def test_blocks_left_out_come_from_the_default() -> None:
     template = prompts.compile("{% block question %}Q: {{ question }}{% endblock %}")
     default = prompts.compile(prompts.DEFAULT)
     assert template.render("question", {"question": "Why?"}) == "Q: Why?"
@@ -28,21 +30,21 @@ def test_blocks_left_out_come_from_the_default():
     assert evidence(template, cite=True) == evidence(default, cite=True)
 
 
-def test_super_is_the_default_text():
+def test_super_is_the_default_text() -> None:
     template = prompts.compile("{% block system %}{{ super() }} Be brief.{% endblock %}")
     assert template.render("system", {}) == prompts.compile(prompts.DEFAULT).render("system", {}) + " Be brief."
 
 
-def test_super_carries_the_passages_of_the_default():
+def test_super_carries_the_passages_of_the_default() -> None:
     template = prompts.compile("{% block evidence %}Sources for {{ brand }}\n{{ super() }}{% endblock %}")
     assert "[2] 1.7 litres" in evidence(template, brand="Kestrel", cite=False)
 
 
-def test_digest_is_the_sha256_of_the_source():
+def test_digest_is_the_sha256_of_the_source() -> None:
     assert prompts.compile("Grüße").digest == hashlib.sha256("Grüße".encode()).hexdigest()
 
 
-def test_variables_are_found_in_every_block_and_not_the_requests_own():
+def test_variables_are_those_of_every_block_without_the_requests_own() -> None:
     template = prompts.compile(
         "{% block system %}{{ brand }}{% for t in tones %}{{ t }}{% endfor %}{% endblock %}"
         "{% block question %}{% if cite %}{{ question }}{% endif %}{{ sign | default('x') }}{% endblock %}"
@@ -50,58 +52,90 @@ def test_variables_are_found_in_every_block_and_not_the_requests_own():
     assert template.variables == {"brand", "tones", "sign"}
 
 
-def test_a_missing_variable_is_named_with_its_line_and_the_way_out():
+def test_a_missing_variable_is_named_with_its_line_and_what_may_stand_there() -> None:
     template = prompts.compile("One.\nTwo {{ brand }}.")
-    with pytest.raises(
-        TemplateFailed, match=r"line 2: the variable 'brand' is not given; give 'brand' among"
-    ) as caught:
+    with pytest.raises(TemplateFailed, match="line 2: the variable 'brand' has no value") as caught:
         template.render("system", {})
     assert caught.value.line == 2
+    assert "use passages, question, cite in the blocks that have them" in caught.value.message
+    assert "{{ brand | default('…') }}" in caught.value.message
+
+
+def test_the_names_in_the_advice_are_those_that_the_blocks_have() -> None:
+    assert set().union(*BLOCKS.values()) == set(REQUEST_VARIABLES)
 
 
 @pytest.mark.parametrize(
     "use", ["{{ brand.name }}", "{{ brand['name'] }}", "{{ brand | upper }}", "{% if brand %}x{% endif %}"]
 )
-def test_every_use_of_a_missing_variable_fails(use: str):
-    with pytest.raises(TemplateFailed, match="'brand' is not given"):
+def test_every_use_of_a_missing_variable_fails(use: str) -> None:
+    with pytest.raises(TemplateFailed, match="'brand' has no value"):
         prompts.compile(use).render("system", {})
 
 
-def test_an_optional_variable_needs_no_value():
+def test_an_optional_variable_needs_no_value() -> None:
     assert prompts.compile("{{ brand | default('Ours') }}").render("system", {}) == "Ours"
     assert prompts.compile("{% if brand is defined %}{{ brand }}{% endif %}").render("system", {}) == ""
 
 
-def test_mappings_lists_and_filters_work():
+def test_mappings_lists_and_filters_work() -> None:
     template = prompts.compile("{{ house.name | upper }}: {{ house['tones'] | join(', ') }}, {{ house.tones[0] }}")
     assert (
         template.render("system", {"house": {"name": "kestrel", "tones": ["dry", "warm"]}}) == "KESTREL: dry, warm, dry"
     )
 
 
-def test_every_filter_and_test_that_is_offered_works():
+def test_every_filter_and_test_that_is_offered_works() -> None:
     template = prompts.compile(
         "{{ 'ab cd' | truncate(4, true, '…', 0) }}|{{ tones | first | capitalize }}|{{ tones | last | title }}|"
         "{{ tones | length }}|{{ ' x ' | trim | upper | lower }}|{{ nothing | default('none', true) }}|"
         "{{ 4 is divisibleby(2) }}|{{ tones[0][:2] }}"
     )
-    given = {"tones": ["dry wit", "warm heart"], "nothing": None}
-    assert template.render("system", given) == "ab …|Dry wit|Warm Heart|2|x|none|True|dr"
+    values = {"tones": ["dry wit", "warm heart"], "nothing": None}
+    assert template.render("system", values) == "ab …|Dry wit|Warm Heart|2|x|none|True|dr"
 
 
-def test_a_missing_key_is_named():
+def test_a_missing_key_is_named() -> None:
     with pytest.raises(TemplateFailed, match="there is no 'nmae' in this dict"):
         prompts.compile("{{ house.nmae }}").render("system", {"house": {"name": "kestrel"}})
 
 
+@pytest.mark.parametrize(
+    ("use", "reason"),
+    [
+        ("{{ tones[9] }}", "there is no '9' in this list"),
+        ("{{ tones[0:'a'] }}", "kinds that belong together"),
+        ("{{ tones | join(tones) }}", "a list can't be printed"),
+        ("{{ house | join }}", "a mapping is not a list"),
+        ("{% for letter in brand %}x{% endfor %}", "a text is not a list"),
+        ("{{ many | join }}", "may have 200 items"),
+        ("{{ long | join }}", "may make 65536 characters"),
+        ("{{ nothing }}", "a NoneType can't be printed"),
+        ("{% if brand < 3 %}x{% endif %}", "kinds that belong together"),
+    ],
+)
+def test_a_value_of_the_wrong_kind_or_size_fails_with_its_line(use: str, reason: str) -> None:
+    values = {
+        "tones": ["dry"],
+        "house": {"name": "kestrel"},
+        "brand": "Kestrel",
+        "many": ["m"] * 201,
+        "long": ["m" * 40_000] * 2,
+        "nothing": None,
+    }
+    with pytest.raises(TemplateFailed, match=reason) as caught:
+        prompts.compile(f"One.\n{use}").render("system", values)
+    assert caught.value.line == 2
+
+
 @pytest.mark.parametrize("name", ["question", "passages", "cite"])
-def test_the_system_block_must_not_change_with_the_request(name: str):
+def test_the_system_block_must_not_change_with_the_request(name: str) -> None:
     with pytest.raises(TemplateInvalid, match=rf"line 3: the block system can't use '{name}'.*prefix cache"):
         prompts.compile(f"{{% block system %}}\n\n{{% if {name} %}}x{{% endif %}}{{% endblock %}}")
 
 
 @pytest.mark.parametrize(
-    ("source", "line", "said"),
+    ("source", "line", "reason"),
     [
         ("{% block system %}x{% endblock %}\n\nstray", 3, "outside the blocks"),
         ("{% block system %}x{% endblock %}\n{{ brand }}", 2, "outside the blocks"),
@@ -125,33 +159,34 @@ def test_the_system_block_must_not_change_with_the_request(name: str):
         ("{% for loop in tones %}{% endfor %}", 1, "correct the template"),
         ("a\n{{ brand | reverse }}", 2, "no filter 'reverse'"),
         ("a\n{{ brand is sameas none }}", 2, "no test 'sameas'"),
+        ("a\n{{ brand | default(value=1, value=2) }}", 2, "argument 'value' is there twice"),
         ("a\n\ud800", 2, "surrogate"),
     ],
 )
-def test_a_bad_source_is_refused_with_its_line(source: str, line: int, said: str):
-    with pytest.raises(TemplateInvalid, match=said) as caught:
+def test_a_bad_source_is_refused_with_its_line(source: str, line: int, reason: str) -> None:
+    with pytest.raises(TemplateInvalid, match=reason) as caught:
         prompts.compile(source)
     assert caught.value.line == line
 
 
-def test_the_source_has_a_limit():
+def test_the_source_has_a_limit() -> None:
     with pytest.raises(TemplateInvalid, match="may have 32768"):
         prompts.compile("x" * 32_769)
 
 
-def test_the_result_has_a_limit_that_grows_with_the_request():
+def test_the_result_has_a_limit_that_grows_with_the_request() -> None:
     template = prompts.compile("{% block question %}{% for n in range(200) %}{{ question }}{% endfor %}{% endblock %}")
     assert len(template.render("question", {"question": "x" * 300}, 300)) == 60_000
     with pytest.raises(TemplateFailed, match="print less in loops"):
         template.render("question", {"question": "x" * OWN_CHARACTERS}, OWN_CHARACTERS)
 
 
-def test_a_long_question_is_no_fault_of_the_template():
+def test_a_long_question_is_no_fault_of_the_template() -> None:
     question = "x" * 1_000_000
     assert prompts.compile(prompts.DEFAULT).render("question", {"question": question}, len(question)) == question
 
 
-def test_what_passages_hold_is_never_a_template():
+def test_the_text_of_a_passage_is_never_a_template() -> None:
     template = prompts.compile(prompts.DEFAULT)
     text = "{{ 7 * 7 }} {% for x in range(9) %}!{% endfor %} {# gone? #}"
     pieces = template.render_evidence({"cite": True}, [{"number": 1, "title": "", "text": text}])
@@ -166,7 +201,7 @@ def test_what_passages_hold_is_never_a_template():
         " and {% for p in passages if p.title %}{{ p.text }}{% else %}none{% endfor %}.",
     ],
 )
-def test_the_pieces_up_to_a_rank_are_the_block_with_only_these_passages(body: str):
+def test_the_pieces_up_to_a_rank_are_the_block_with_only_these_passages(body: str) -> None:
     template = prompts.compile("{% block evidence %}" + body + "{% endblock %}")
     passages = [{"number": n, "title": "abc"[: n % 3], "text": f"text {n}"} for n in range(1, 8)]
     whole = template.render_evidence({}, passages)
@@ -216,7 +251,7 @@ FRAGMENTS = (
 )
 
 
-def test_no_source_gets_past_the_two_errors():
+def test_every_source_compiles_or_raises_one_of_two_errors() -> None:
     chance = random.Random(7)
     compiled = 0
     refusals: list[str] = []

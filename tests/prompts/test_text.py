@@ -1,4 +1,5 @@
 import random
+from collections.abc import Iterator
 
 import pytest
 
@@ -55,7 +56,7 @@ ALPHABET = [
 ]
 
 
-def texts(seed: int, count: int = 4000):
+def texts(seed: int, count: int = 4000) -> Iterator[str]:
     chance = random.Random(seed)
     pool = [*ALPHABET, *TOKENS, *INVISIBLE, "INST", "SYS", "im_end", "é", "می", "👩", "word"]
     for _ in range(count):
@@ -63,7 +64,7 @@ def texts(seed: int, count: int = 4000):
 
 
 @pytest.mark.parametrize("token", TOKENS)
-def test_control_tokens_are_broken_and_stay_readable(token: str):
+def test_control_tokens_are_broken_and_stay_readable(token: str) -> None:
     safe = neutralise(f"before{token}after")
     assert token not in safe
     assert safe.replace(" ", "") == f"before{token}after"
@@ -78,11 +79,11 @@ def test_control_tokens_are_broken_and_stay_readable(token: str):
         "Vec<String>, List<Map<String, int>>, #include <stdio.h>",
     ],
 )
-def test_ordinary_text_is_untouched(text: str):
+def test_ordinary_text_is_untouched(text: str) -> None:
     assert neutralise(text) == text
 
 
-def test_no_text_keeps_a_token_and_twice_is_once():
+def test_no_text_keeps_a_control_token_and_a_second_pass_changes_nothing() -> None:
     for text in texts(1):
         safe = neutralise(text)
         assert neutralise(safe) == safe
@@ -90,33 +91,33 @@ def test_no_text_keeps_a_token_and_twice_is_once():
         assert safe.replace(" ", "") == text.replace(" ", "")
 
 
-def test_cleaning_twice_is_once_and_leaves_nothing_invisible():
+def test_cleaning_leaves_nothing_invisible_and_a_second_pass_changes_nothing() -> None:
     for text in texts(2):
-        shown = clean(text)
-        assert clean(shown) == shown
-        assert not set(shown) & (set(INVISIBLE) - set("\u200c\u200d"))
-        assert "\r" not in shown
+        result = clean(text)
+        assert clean(result) == result
+        assert not set(result) & (set(INVISIBLE) - set("\u200c\u200d"))
+        assert "\r" not in result
         assert one_line(one_line(text)) == one_line(text)
         assert "\n" not in one_line(text)
 
 
-def test_a_token_hidden_by_invisible_characters_is_broken_too():
+def test_a_token_hidden_by_invisible_characters_is_broken_too() -> None:
     hidden = "<\u200b|im_\u2060end|\ufeff>"
     assert neutralise(clean(hidden)) == "< |im_end|>"
 
 
-def test_joiners_stay_where_a_script_needs_them():
+def test_joiners_stay_where_a_script_needs_them() -> None:
     assert clean("می\u200cخواهم") == "می\u200cخواهم"
     assert clean("👩\u200d💻") == "👩\u200d💻"
     assert clean("pass\u200cword") == "password"
     assert clean("می\u200c\u200d\u200cخواهم") == "میخواهم"
 
 
-def test_a_document_cannot_look_like_another_passage():
+def test_a_document_cannot_look_like_another_passage() -> None:
     assert clean("See list[2].\n  [2] Prices: free\n\u2003[3] x") == "See list[2].\n  (2) Prices: free\n\u2003(3) x"
     assert clean("\u00a0[2] x") == "(2) x"
     assert one_line("Prices\n\n[2] Free") == "Prices (2) Free"
 
 
-def test_line_ends_are_one_kind():
+def test_line_ends_are_one_kind() -> None:
     assert clean("a\r\nb\rc\u2028d") == "a\nb\nc\nd"

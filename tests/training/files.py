@@ -90,6 +90,7 @@ def manifest_of(directory: Path, base: BaseShape) -> Manifest:
         rank=RANK,
         recipe=Recipe(),
         rows=10,
+        rows_digest="0" * 64,
         trained_tokens=100,
         losses=[2.0, 1.0],
         probe=[],

@@ -1,9 +1,10 @@
 import json
+import re
 from typing import Any
 
 import pytest
 
-from training.dataset import check_rows, read_rows
+from training.dataset import Problem, check_rows, describe_problems, read_rows
 
 USER = {"role": "user", "content": "Where is it?"}
 REPLY = {"role": "assistant", "content": "Here."}
@@ -30,15 +31,15 @@ def chat(*messages: Any, **more: Any) -> dict[str, Any]:
         chat(USER, REPLY, braid={"passages": []}),
     ],
 )
-def test_sound_rows(row: dict[str, Any]) -> None:
+def test_a_sound_row_has_no_problems(row: dict[str, Any]) -> None:
     report = check_rows(jsonl(row))
     assert (report.rows, report.problems) == (1, [])
 
 
 @pytest.mark.parametrize(
-    ("row", "said"),
+    ("row", "reason"),
     [
-        ("{", "Not one JSON object a line"),
+        ("{", "not one JSON object per line"),
         ('{"messages": [{"role": "user", "content": "\\ud800"}]}', "JSON"),
         ("[" * 100_000, "A row is"),
         ("[]", "A row is"),
@@ -68,12 +69,11 @@ def test_sound_rows(row: dict[str, Any]) -> None:
         (chat(USER, REPLY, braid={"documents": []}), "documents"),
     ],
 )
-def test_bad_rows_are_named_by_their_line(row: Any, said: str) -> None:
+def test_bad_rows_are_named_by_their_line(row: Any, reason: str) -> None:
     report = check_rows(jsonl(chat(USER, REPLY), "", row, chat(USER, REPLY)))
     assert report.rows == 3
     assert [problem.row for problem in report.problems] == [3]
-    with pytest.raises(AssertionError, match=said):
-        raise AssertionError(report.problems[0].message)
+    assert re.search(reason, report.problems[0].message)
 
 
 def test_a_line_that_is_not_text_is_one_problem() -> None:
@@ -100,6 +100,23 @@ def test_parts_are_joined_as_the_engine_joins_them() -> None:
     assert rows[0].messages[0].text == "one\ntwo"
 
 
-def test_passages_are_handed_on() -> None:
+def test_a_rows_passages_come_with_it() -> None:
     rows, _ = read_rows(jsonl(chat(USER, REPLY, braid={"passages": [{"title": "Hours", "text": "From nine."}]})))
     assert [(passage.title, passage.text) for passage in rows[0].passages] == [("Hours", "From nine.")]
+
+
+PROBLEMS = [Problem(row, f"Fault {row}.") for row in range(1, 120)]
+
+
+@pytest.mark.parametrize(
+    ("count", "limit", "text"),
+    [
+        (1, 5, "Row 1: Fault 1."),
+        (2, 2, "Row 1: Fault 1. Row 2: Fault 2."),
+        (4, 1, "Row 1: Fault 1. Also rows 2, 3, 4."),
+        (103, 1, f"Row 1: Fault 1. Also rows {', '.join(map(str, range(2, 102)))} and 2 more."),
+        (0, 5, ""),
+    ],
+)
+def test_problems_are_described_in_full_then_by_number_then_counted(count: int, limit: int, text: str) -> None:
+    assert describe_problems(PROBLEMS[:count], limit) == text

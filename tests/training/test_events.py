@@ -16,18 +16,18 @@ EVENTS = {
 
 
 @pytest.mark.parametrize("name", EVENTS)
-def test_an_event_says_what_it_is_and_comes_back(name: str) -> None:
+def test_an_event_is_named_in_its_line_and_comes_back(name: str) -> None:
     line = msgspec.json.encode(EVENTS[name])
     assert msgspec.json.decode(line)["event"] == name
     assert b"\n" not in line
     assert decode_event(line) == EVENTS[name]
 
 
-def test_metrics_that_were_not_measured_are_not_told() -> None:
+def test_metrics_that_were_not_measured_are_left_out() -> None:
     checkpoint = msgspec.json.decode(msgspec.json.encode(EVENTS["checkpoint"]))
     assert set(checkpoint["metrics"]) == {"step", "train_loss", "train_mean_token_accuracy"}
 
 
-def test_other_lines_are_no_events() -> None:
+def test_a_line_of_another_kind_is_refused() -> None:
     with pytest.raises(msgspec.MsgspecError):
         decode_event(b'{"event":"progress"}')

@@ -30,7 +30,7 @@ def test_bytes_cannot_move_between_the_two_files(tmp_path: Path) -> None:
     assert digest_adapter(adapter) != before
 
 
-def test_the_digest_is_what_it_is_documented_to_be(tmp_path: Path) -> None:
+def test_the_digest_is_the_sha256_that_its_documentation_says(tmp_path: Path) -> None:
     adapter = write_adapter(tmp_path / "a")
     config, weights = (adapter / name for name in ("adapter_config.json", "adapter_model.safetensors"))
     expected = hashlib.sha256(config.stat().st_size.to_bytes(8, "little") + config.read_bytes() + weights.read_bytes())
@@ -48,6 +48,6 @@ def test_a_manifest_comes_back_as_it_was_written(tmp_path: Path) -> None:
     assert msgspec.json.decode(content)["probe"][0]["from"] == 2
 
 
-def test_an_unfinished_adapter_has_none(tmp_path: Path) -> None:
+def test_an_unfinished_adapter_has_no_manifest(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_manifest(write_adapter(tmp_path / "a"))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from training.errors import TrainingError
-from training.output import Cancelled, appearing, cancellable
+from training.output import Cancelled, atomic_folder, cancel_on_signals
 
 
 def wait_after(number: signal.Signals) -> None:
@@ -16,32 +16,32 @@ def wait_after(number: signal.Signals) -> None:
 
 def test_a_folder_appears_complete(tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
-    with cancellable(), appearing(out) as partial:
+    with cancel_on_signals(), atomic_folder(out) as partial:
         (partial / "file").write_text("x")
         assert not out.exists()
     assert [entry.name for entry in out.iterdir()] == ["file"]
     assert [entry.name for entry in out.parent.iterdir()] == ["out"]
 
 
-def test_a_failure_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(IsADirectoryError), appearing(tmp_path / "out") as partial:
+def test_a_failure_leaves_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError), atomic_folder(tmp_path / "out") as partial:
         partial.write_text("a folder takes no text")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_a_killed_run_left_is_not_mixed_in(tmp_path: Path) -> None:
+def test_files_that_a_killed_run_left_are_removed_first(tmp_path: Path) -> None:
     left = tmp_path / "out.partial"
     (left / "folder").mkdir(parents=True)
     (left / "manifest.json").write_text("x")
     (left / "link").symlink_to("/")
-    with cancellable(), appearing(tmp_path / "out") as partial:
+    with cancel_on_signals(), atomic_folder(tmp_path / "out") as partial:
         assert list(partial.iterdir()) == []
 
 
-def test_two_runs_do_not_write_one_folder(tmp_path: Path) -> None:
-    with cancellable(), appearing(tmp_path / "out") as partial:
+def test_two_runs_cannot_write_one_folder_at_once(tmp_path: Path) -> None:
+    with cancel_on_signals(), atomic_folder(tmp_path / "out") as partial:
         (partial / "file").write_text("x")
-        with pytest.raises(TrainingError) as caught, appearing(tmp_path / "out"):
+        with pytest.raises(TrainingError) as caught, atomic_folder(tmp_path / "out"):
             pass
         assert caught.value.code == "output_busy"
     assert (tmp_path / "out" / "file").exists()
@@ -49,22 +49,29 @@ def test_two_runs_do_not_write_one_folder(tmp_path: Path) -> None:
 
 def test_a_finished_folder_is_never_written_again(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
-    with pytest.raises(TrainingError) as caught, appearing(tmp_path / "out"):
+    with pytest.raises(TrainingError) as caught, atomic_folder(tmp_path / "out"):
         pass
     assert caught.value.code == "output_exists"
 
 
-def test_a_signal_before_the_end_cancels(tmp_path: Path) -> None:
-    with pytest.raises(Cancelled), cancellable(), appearing(tmp_path / "out"):
+def test_a_signal_before_the_end_cancels_the_run(tmp_path: Path) -> None:
+    with pytest.raises(Cancelled), cancel_on_signals(), atomic_folder(tmp_path / "out"):
         wait_after(signal.SIGTERM)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_signal_after_the_end_comes_too_late(tmp_path: Path) -> None:
-    with cancellable():
-        with appearing(tmp_path / "out"):
+def test_a_signal_after_the_end_is_ignored(tmp_path: Path) -> None:
+    with cancel_on_signals():
+        with atomic_folder(tmp_path / "out"):
             pass
         os.kill(os.getpid(), signal.SIGTERM)
     assert (tmp_path / "out").exists()
-    with pytest.raises(Cancelled), cancellable():
+    with pytest.raises(Cancelled), cancel_on_signals():
         wait_after(signal.SIGINT)
+
+
+def test_a_place_where_no_folder_can_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(TrainingError, match="Not a directory") as caught, atomic_folder(tmp_path / "file" / "out"):
+        pass
+    assert caught.value.code == "output_unwritable"

@@ -1,28 +1,30 @@
-"""What of a base model an adapter has to fit."""
+"""The shape of a base model, which an adapter has to fit."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from training.checkpoint import (
-    chat_template,
-    chat_template_digest,
+    digest_chat_template,
+    digest_weights,
+    find_weight_files,
+    read_chat_template,
     read_tensors,
-    vocabulary_size,
-    weight_files,
-    weights_digest,
+    read_vocabulary_size,
 )
 
+__all__ = ["BaseShape"]
 
-class BaseShape(msgspec.Struct, frozen=True):
+
+@dataclass(frozen=True, slots=True)
+class BaseShape:
     """The linear layers of a base model, and its identity.
 
     Attributes:
-        digest: See `training.checkpoint.weights_digest`.
-        chat_template_digest: See `training.checkpoint.chat_template_digest`.
+        digest: See `training.checkpoint.digest_weights`.
+        chat_template_digest: See `training.checkpoint.digest_chat_template`.
         linears: (out, in) of each linear layer by its full name, such as `model.layers.0.mlp.up_proj`. Embeddings and
             the output head are left out: vLLM refuses adapters for one of them, and ignores those for the other.
-        parameters: Of the whole model.
+        parameters: Numbers in the whole model.
     """
 
     digest: str
@@ -32,13 +34,13 @@ class BaseShape(msgspec.Struct, frozen=True):
 
     @classmethod
     def read(cls, directory: Path) -> "BaseShape":
-        """Reads the headers of a checkpoint's weights, and samples of its bytes.
+        """Read the headers of a checkpoint's weights, and samples of its bytes.
 
         Raises:
             CheckpointUnreadable: It is not a chat model in safetensors.
         """
-        tensors = [tensor for file in weight_files(directory) for tensor in read_tensors(file)]
-        vocabulary = vocabulary_size(directory)
+        tensors = [tensor for file in find_weight_files(directory) for tensor in read_tensors(file)]
+        vocabulary = read_vocabulary_size(directory)
         linears: dict[str, tuple[int, int]] = {}
         for tensor in tensors:
             module, _, parameter = tensor.name.rpartition(".")
@@ -48,8 +50,8 @@ class BaseShape(msgspec.Struct, frozen=True):
                 continue
             linears[module] = (tensor.shape[0], tensor.shape[1])
         return cls(
-            digest=weights_digest(directory),
-            chat_template_digest=chat_template_digest(chat_template(directory)),
+            digest=digest_weights(directory),
+            chat_template_digest=digest_chat_template(read_chat_template(directory)),
             linears=linears,
             parameters=sum(tensor.elements for tensor in tensors),
         )

@@ -1,4 +1,4 @@
-"""The adapter's `adapter_config.json`: only what vLLM really applies is let through."""
+"""The adapter's `adapter_config.json`: only the features that vLLM really applies are let through."""
 
 import math
 from collections.abc import Collection
@@ -6,7 +6,9 @@ from typing import Any
 
 import msgspec
 
-from training.verdict.reasons import Reason, examples
+from training.verdict.verdict import Reason, list_examples
+
+__all__ = ["MAX_SCALE", "AdapterConfig", "check_base_name", "check_config", "read_config"]
 
 MAX_SCALE = 100.0
 """Limit of the factor on the update. Real ones are 0.5 to 32; a huge one has the effect of huge weights."""
@@ -38,11 +40,11 @@ class AdapterConfig(msgspec.Struct, frozen=True):
 
     @property
     def scale(self) -> float:
-        """The factor on the update; meaningful for a rank of 1 or more."""
+        """Return the factor on the update; meaningful for a rank of 1 or more."""
         return self.lora_alpha / (math.sqrt(self.r) if self.use_rslora else self.r)
 
     def targets(self, module: str) -> bool:
-        """Whether `target_modules` names a module, by its full name or the end of it, as PEFT matches."""
+        """Tell whether `target_modules` names a module, by its full name or the end of it, as PEFT matches."""
         if not isinstance(self.target_modules, list):
             return self.target_modules == "all-linear"
         return any(module == name or module.endswith(f".{name}") for name in self.target_modules)
@@ -52,7 +54,7 @@ _APPLIED = frozenset(AdapterConfig.__struct_fields__)
 
 
 def read_config(text: bytes) -> AdapterConfig | Reason:
-    """Reads the config, or says why it is none."""
+    """Read the config, or say why it is none."""
     try:
         return msgspec.json.decode(text, type=AdapterConfig)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -61,7 +63,7 @@ def read_config(text: bytes) -> AdapterConfig | Reason:
 
 
 def check_config(config: AdapterConfig, text: bytes, max_rank: int) -> list[Reason]:
-    """Names everything in a config that vLLM would ignore, refuse, or be hurt by."""
+    """Name everything in a config that vLLM would ignore, refuse, or be hurt by."""
     reasons = [*_check_features(config, text)]
     if config.r < 1:
         reasons.append(Reason("config_invalid", f"The rank r is {config.r}; it is at least 1."))
@@ -71,7 +73,7 @@ def check_config(config: AdapterConfig, text: bytes, max_rank: int) -> list[Reas
     elif not 0 < config.scale <= MAX_SCALE:
         message = (
             f"lora_alpha {config.lora_alpha:g} at rank {config.r} scales the update by {config.scale:g}; the factor is "
-            f"above 0 and at most {MAX_SCALE:g}, so that it cannot overflow. Train with an alpha of twice the rank."
+            f"above 0 and at most {MAX_SCALE:g}, so that it can't overflow. Train with an alpha of twice the rank."
         )
         reasons.append(Reason("config_invalid", message))
     if isinstance(config.target_modules, str) and config.target_modules != "all-linear":
@@ -81,13 +83,13 @@ def check_config(config: AdapterConfig, text: bytes, max_rank: int) -> list[Reas
 
 
 def check_base_name(config: AdapterConfig, base_names: Collection[str]) -> list[Reason]:
-    """For an adapter without a manifest: its base must be called by one of the names of the served one."""
+    """Check that an adapter without a manifest calls its base by one of the names of the served one."""
     name = config.base_model_name_or_path or ""
     # Trainers write what they were given, and that is often a path: then its folder's name counts.
     if name in base_names or name.rstrip("/").rpartition("/")[2] in {known.rpartition("/")[2] for known in base_names}:
         return []
     message = (
-        f"The adapter was trained on {name[:200]!r}, and the base model here is {examples(sorted(base_names))}. "
+        f"The adapter was trained on {name[:200]!r}, and the base model here is {list_examples(sorted(base_names))}. "
         "Train it on that one; if it is the same model under another name, correct base_model_name_or_path."
     )
     return [Reason("wrong_base", message)]
@@ -108,7 +110,7 @@ def _check_features(config: AdapterConfig, text: bytes) -> list[Reason]:
     if not features:
         return []
     message = (
-        f"The adapter uses what the engine does not apply: {', '.join(features[:8])}. It would be served as something "
+        f"The adapter uses what the engine doesn't apply: {', '.join(features[:8])}. It would be served as something "
         "else than was trained. Train a plain LoRA, or convert it to one with PEFT."
     )
     return [Reason("unsupported_feature", message)]

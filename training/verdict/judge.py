@@ -1,4 +1,4 @@
-"""The verdict on an adapter's folder."""
+"""The judge of an adapter's folder."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -10,39 +10,23 @@ from training.safetensors_header import HeaderInvalid, read_header
 from training.verdict.base_shape import BaseShape
 from training.verdict.config import AdapterConfig, check_base_name, check_config, read_config
 from training.verdict.folder import check_folder, open_plain, read_plain
-from training.verdict.reasons import Reason
+from training.verdict.verdict import Reason, Verdict
 from training.verdict.weights import check_names, read_weights
+
+__all__ = ["judge"]
 
 _MAX_CONFIG_BYTES = 2**20
 _MAX_MANIFEST_BYTES = 64 * 2**20
 
 
-class Verdict(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether an adapter may be loaded.
-
-    Attributes:
-        reasons: Why not; empty when `ok`.
-        digest: See `AdapterDigest`, of the very bytes that were judged; None when they were not worth reading.
-        modules: Names of the adapted modules, each kind once: `down_proj`, …
-        parameters: Numbers in the adapter.
-    """
-
-    ok: bool
-    reasons: list[Reason]
-    digest: str | None = None
-    rank: int = 0
-    modules: list[str] = []
-    parameters: int = 0
-
-
 def judge(directory: Path, base: BaseShape, *, max_rank: int, base_names: Collection[str] = ()) -> Verdict:
-    """Judges an adapter without torch, in time that its size bounds. Never raises for what is in the folder.
+    """Judge an adapter without torch. Its size bounds the time, and nothing in its folder raises an error.
 
     Args:
         directory: The adapter's own folder, in which nobody writes any more.
         base: The base model that the engines serve.
         max_rank: The engines' `--max-lora-rank`.
-        base_names: What the base is called, for adapters that have no manifest.
+        base_names: The names of the base, for adapters that have no manifest.
     """
     reasons = check_folder(directory)
     if reasons:
@@ -60,7 +44,7 @@ def judge(directory: Path, base: BaseShape, *, max_rank: int, base_names: Collec
             reasons += check_base_name(config, base_names) if manifest is None else _check_origin(manifest, base)
         return _judge_weights(directory, config, text, base, reasons, manifest)
     except OSError as error:
-        return Verdict(ok=False, reasons=[Reason("unsafe_file", f"It cannot be read: {error}. Upload it again.")])
+        return Verdict(ok=False, reasons=[Reason("unsafe_file", f"It can't be read: {error}. Upload it again.")])
 
 
 def _judge_weights(

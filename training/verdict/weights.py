@@ -2,9 +2,9 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import BinaryIO
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +12,9 @@ from training.manifest import AdapterDigest
 from training.safetensors_header import Tensor
 from training.verdict.base_shape import BaseShape
 from training.verdict.config import AdapterConfig
-from training.verdict.reasons import Reason, examples
+from training.verdict.verdict import Reason, list_examples
+
+__all__ = ["MAX_MAGNITUDE", "Pairs", "check_names", "read_weights"]
 
 MAX_MAGNITUDE = 100.0
 """Limit of a weight. Trained ones stay below 1; finite but huge ones overflow in the engine and do what NaN does."""
@@ -21,8 +23,9 @@ _PREFIX = "base_model.model."
 _CHUNK_BYTES = 4 * 2**20
 
 
-class _Layout(msgspec.Struct, frozen=True):
-    """How a type's bits are read: as unsigned integers, whose order without the sign bit is that of the magnitudes."""
+@dataclass(frozen=True, slots=True)
+class _Layout:
+    """A type's bits as unsigned integers, whose order without the sign bit is that of the magnitudes."""
 
     bits: type[np.unsignedinteger]
     magnitude: int
@@ -38,12 +41,13 @@ _LAYOUTS = {
 }
 
 
-class Pairs(msgspec.Struct, frozen=True):
-    """The names of a file's tensors, understood.
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """The pairs of matrices that a file's tensors are by their names.
 
     Attributes:
         modules: The base's modules that have an A or a B.
-        reasons: What is wrong with names, types, pairs and shapes.
+        reasons: All faults of names, types, pairs and shapes.
     """
 
     modules: list[str]
@@ -51,35 +55,35 @@ class Pairs(msgspec.Struct, frozen=True):
 
 
 def check_names(tensors: Sequence[Tensor], config: AdapterConfig, base: BaseShape) -> Pairs:
-    """Compares the header of the weights with the config and the base."""
-    found: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
+    """Compare the header of the weights with the config and the base."""
+    pairs: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
     unknown: list[str] = []
     for tensor in tensors:
         module, matrix = _split(tensor.name)
         if module in base.linears and matrix:
-            found[module][matrix] = tensor
+            pairs[module][matrix] = tensor
         else:
             unknown.append(tensor.name)
     faults = {
         "unknown_module": unknown,
-        "incomplete_pair": [module for module, matrices in found.items() if len(matrices) != 2],
+        "incomplete_pair": [module for module, matrices in pairs.items() if len(matrices) != 2],
         "wrong_shape": [
             tensor.name
-            for module, matrices in found.items()
+            for module, matrices in pairs.items()
             for matrix, tensor in matrices.items()
-            if tensor.shape != _expected(matrix, config.r, base.linears[module])
+            if tensor.shape != _expect_shape(matrix, config.r, base.linears[module])
         ],
         "weights_invalid": [tensor.name for tensor in tensors if tensor.dtype not in _LAYOUTS],
-        "contradictory_targets": _contradictions(list(found), config, base),
+        "contradictory_targets": _find_contradictions(list(pairs), config, base),
     }
-    reasons = [Reason(code, f"{_MEANINGS[code]}: {examples(names)}.") for code, names in faults.items() if names]
+    reasons = [Reason(code, f"{_MEANINGS[code]}: {list_examples(names)}.") for code, names in faults.items() if names]
     if not tensors:
         reasons.append(Reason("no_effect", "The adapter has no tensors, so it would change nothing. Train it again."))
-    return Pairs(sorted(found), reasons)
+    return Pairs(sorted(pairs), reasons)
 
 
 _MEANINGS = {
-    "unknown_module": "The adapter has tensors for modules that the base model does not have, or that the engine does "
+    "unknown_module": "The adapter has tensors for modules that the base model doesn't have, or that the engine does "
     "not adapt; they would be ignored without a word. Was it trained on this base, with PEFT's own names",
     "incomplete_pair": "The adapter has only one of lora_A and lora_B for some modules. Save it again",
     "wrong_shape": "The adapter has tensors whose shape fits neither its rank nor the base model. Was it trained on "
@@ -91,7 +95,7 @@ _MEANINGS = {
 
 
 def _split(name: str) -> tuple[str, str]:
-    """(`model.layers.0.mlp.up_proj`, `A`) of a tensor's name; empty where it isn't named as PEFT names them."""
+    """Return (`model.layers.0.mlp.up_proj`, `A`) of a tensor's name; empty where it isn't named as PEFT names them."""
     for matrix in ("A", "B"):
         ending = f".lora_{matrix}.weight"
         if name.startswith(_PREFIX) and name.endswith(ending):
@@ -99,14 +103,14 @@ def _split(name: str) -> tuple[str, str]:
     return "", ""
 
 
-def _expected(matrix: str, rank: int, linear: tuple[int, int]) -> tuple[int, int]:
+def _expect_shape(matrix: str, rank: int, linear: tuple[int, int]) -> tuple[int, int]:
     return (rank, linear[1]) if matrix == "A" else (linear[0], rank)
 
 
-def _contradictions(modules: list[str], config: AdapterConfig, base: BaseShape) -> list[str]:
-    untold = [module for module in modules if not config.targets(module)]
+def _find_contradictions(modules: list[str], config: AdapterConfig, base: BaseShape) -> list[str]:
+    unnamed = [module for module in modules if not config.targets(module)]
     if not isinstance(config.target_modules, list):
-        return untold
+        return unnamed
     # PEFT writes the names that it was given, also those that the base doesn't have; these do no harm.
     weightless = [
         name
@@ -114,11 +118,11 @@ def _contradictions(modules: list[str], config: AdapterConfig, base: BaseShape) 
         if not any(module == name or module.endswith(f".{name}") for module in modules)
         and any(linear == name or linear.endswith(f".{name}") for linear in base.linears)
     ]
-    return untold + weightless
+    return unnamed + weightless
 
 
 def read_weights(file: BinaryIO, tensors: Sequence[Tensor], digest: AdapterDigest) -> list[Reason]:
-    """Reads the file once, in pieces: feeds the digest, and looks at each number.
+    """Read the file once, in pieces: feed the digest, and look at each number.
 
     It is read and not mapped into memory, because a mapped file that somebody shortens ends the whole process.
 
@@ -134,7 +138,7 @@ def read_weights(file: BinaryIO, tensors: Sequence[Tensor], digest: AdapterDiges
     digest.update(_read(file, tensors[0].start))
     not_finite: list[str] = []
     too_large: list[str] = []
-    working: set[tuple[str, str]] = set()
+    nonzero: set[tuple[str, str]] = set()
     for tensor in tensors:
         largest = 0
         layout = _LAYOUTS[tensor.dtype]
@@ -148,8 +152,8 @@ def read_weights(file: BinaryIO, tensors: Sequence[Tensor], digest: AdapterDiges
         elif largest > layout.limit:
             too_large.append(tensor.name)
         if largest:
-            working.add(_split(tensor.name))
-    effect = any((module, "B") in working for module, matrix in working if matrix == "A")
+            nonzero.add(_split(tensor.name))
+    effect = any((module, "B") in nonzero for module, matrix in nonzero if matrix == "A")
     return _judge_numbers(not_finite, too_large, effect)
 
 
@@ -157,13 +161,13 @@ def _judge_numbers(not_finite: list[str], too_large: list[str], effect: bool) ->
     reasons: list[Reason] = []
     if not_finite:
         message = (
-            f"The adapter has numbers that are NaN or infinite, in {examples(not_finite)}. They would spoil the "
+            f"The adapter has numbers that are NaN or infinite, in {list_examples(not_finite)}. They would spoil the "
             "answers of everybody on that engine. The training diverged: train again with a smaller learning rate."
         )
         reasons.append(Reason("not_finite", message))
     if too_large:
         message = (
-            f"The adapter has numbers beyond ±{MAX_MAGNITUDE:g}, in {examples(too_large)}. They overflow in the "
+            f"The adapter has numbers beyond ±{MAX_MAGNITUDE:g}, in {list_examples(too_large)}. They overflow in the "
             "engine. The training diverged: train again with a smaller learning rate."
         )
         reasons.append(Reason("too_large", message))

@@ -30,7 +30,7 @@ from tests.waiting import until
 from training.spec import Recipe
 
 RECIPE = Recipe.for_rows(50)
-STEPS = RECIPE.steps(50)
+STEPS = RECIPE.count_steps(50)
 
 
 def trainers() -> list[psutil.Process]:
@@ -143,7 +143,7 @@ async def test_rows_are_rendered_with_the_prompt_and_their_passages(
     async with working(settings):
         await until_trains(client, job["id"])
         spec = json.loads((settings.home / "work" / job["id"] / "spec.json").read_bytes())
-        first = json.loads(Path(spec["rows"]).read_bytes().splitlines()[0])
+        first = json.loads(Path(spec["rows"]["path"]).read_bytes().splitlines()[0])
         await client.post(f"{JOBS}/{job['id']}/cancel")
     system, question, reply = first["messages"]
     assert system == {"role": "system", "content": "You are the kettle desk."}

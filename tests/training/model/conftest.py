@@ -11,10 +11,11 @@ import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from training.events import Event
-from training.output import cancellable
-from training.rendering import Renderer
+from training.output import cancel_on_signals
+from training.rendered_rows import RowsFile
 from training.run import run
 from training.spec import Recipe, TrainSpec
+from training.tokenization import RowTokenizer
 
 REPLY = "Ahoy! It costs {} euros. Fair winds."
 
@@ -49,8 +50,8 @@ def base_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def renderer(base_model: Path) -> Renderer:
-    return Renderer.load(base_model)
+def tokenizer(base_model: Path) -> RowTokenizer:
+    return RowTokenizer.load(base_model)
 
 
 def conversation(number: int) -> dict[str, Any]:
@@ -83,10 +84,15 @@ Train = Callable[..., list[Event]]
 @pytest.fixture
 def train(base_model: Path, rows: Path, tmp_path: Path) -> Train:
     def start(out: str = "out", recipe: Recipe = RECIPE, **changes: Any) -> list[Event]:
-        fields: dict[str, Any] = {"base_model": str(base_model), "rows": str(rows), "recipe": recipe, **changes}
+        fields: dict[str, Any] = {
+            "base_model": str(base_model),
+            "rows": RowsFile(str(rows)),
+            "recipe": recipe,
+            **changes,
+        }
         spec = TrainSpec(**fields)
         events: list[Event] = []
-        with cancellable():
+        with cancel_on_signals():
             run(spec, tmp_path / out, events.append)
         return events
 

@@ -45,11 +45,11 @@ def finish(*arguments: str | Path) -> tuple[int, list[bytes], str]:
 
 def write_spec(path: Path, base_model: Path, rows: Path, **recipe: Any) -> Path:
     recipe = {"epochs": 2, "batch_size": 6, "learning_rate": 2e-2, "rank": 8} | recipe
-    path.write_text(json.dumps({"base_model": str(base_model), "rows": str(rows), "recipe": recipe}))
+    path.write_text(json.dumps({"base_model": str(base_model), "rows": {"path": str(rows)}, "recipe": recipe}))
     return path
 
 
-def test_a_run_tells_its_events_and_leaves_an_adapter(base_model: Path, rows: Path, tmp_path: Path) -> None:
+def test_a_run_prints_its_events_and_leaves_an_adapter(base_model: Path, rows: Path, tmp_path: Path) -> None:
     status, lines, _ = finish("run", write_spec(tmp_path / "s", base_model, rows), "--out", tmp_path / "out")
     events = [decode_event(line) for line in lines]
     assert status == 0
@@ -59,7 +59,7 @@ def test_a_run_tells_its_events_and_leaves_an_adapter(base_model: Path, rows: Pa
     assert judge(tmp_path / "out", BaseShape.read(base_model), max_rank=8).ok
 
 
-def test_a_spec_that_is_not_understood(tmp_path: Path) -> None:
+def test_a_bad_spec_ends_with_status_2_and_a_reason(tmp_path: Path) -> None:
     (tmp_path / "s").write_text('{"recipe": {}}')
     status, lines, err = finish("run", tmp_path / "s", "--out", tmp_path / "out")
     failed = decode_event(lines[-1])
@@ -91,7 +91,7 @@ def test_sigterm_ends_a_run_and_leaves_nothing(base_model: Path, rows: Path, tmp
     assert not list(tmp_path.glob("out*"))
 
 
-def test_a_run_that_nobody_listens_to_ends(base_model: Path, rows: Path, tmp_path: Path) -> None:
+def test_a_run_whose_reader_is_gone_ends(base_model: Path, rows: Path, tmp_path: Path) -> None:
     spec = write_spec(tmp_path / "s", base_model, rows, epochs=100_000)
     with training("run", spec, "--out", tmp_path / "out") as process:
         first_step(process)
@@ -113,7 +113,7 @@ def test_a_killed_run_leaves_nothing_that_looks_finished(
     assert [entry.name for entry in tmp_path.glob("out*")] == ["out"]
 
 
-def test_a_base_model_that_cannot_be_had(tmp_path: Path) -> None:
+def test_a_base_model_that_cannot_be_fetched_ends_with_a_reason(tmp_path: Path) -> None:
     status, lines, err = finish("base-model", "--out", tmp_path / "out", "--source", "acme/no-such-model")
     failed = decode_event(lines[-1])
     assert status == 1
@@ -123,7 +123,7 @@ def test_a_base_model_that_cannot_be_had(tmp_path: Path) -> None:
     assert not list(tmp_path.glob("out*"))
 
 
-def test_references_for_an_adapter_from_elsewhere(base_model: Path, tmp_path: Path, train: Train) -> None:
+def test_references_are_written_for_an_adapter_from_elsewhere(base_model: Path, tmp_path: Path, train: Train) -> None:
     train("out")
     adapter, out = tmp_path / "out", tmp_path / "reference.json"
     status, lines, err = finish("reference", "--base", base_model, "--adapter", adapter, "--out", out)

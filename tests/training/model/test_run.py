@@ -13,6 +13,7 @@ from tests.training.model.conftest import RECIPE, Train, conversation, write_row
 from training.errors import TrainingError
 from training.events import Checkpoint, Event, Finished, Notice, Started, Step
 from training.manifest import Manifest, digest_adapter, read_manifest
+from training.rendered_rows import RowsFile
 from training.spec import Recipe
 from training.verdict import BaseShape, judge
 
@@ -23,7 +24,7 @@ def finished(events: list[Event]) -> Manifest:
 
 
 def test_events_come_in_order_and_the_loss_goes_down(train: Train, rows: Path) -> None:
-    events = train(validation_rows=str(rows))
+    events = train(validation_rows=RowsFile(str(rows)))
     kinds = [type(event) for event in events]
     assert kinds == [Notice, Started, *[*[Step] * 3, Checkpoint] * 3, Finished]
     losses = [event.loss for event in events if isinstance(event, Step)]
@@ -37,7 +38,7 @@ def test_events_come_in_order_and_the_loss_goes_down(train: Train, rows: Path) -
     assert finished(events).losses == losses
 
 
-def test_the_manifest_says_what_was_made_and_of_what(train: Train, base_model: Path, tmp_path: Path) -> None:
+def test_the_manifest_names_the_adapter_and_its_origin(train: Train, base_model: Path, tmp_path: Path) -> None:
     manifest = finished(train())
     out = tmp_path / "out"
     base = BaseShape.read(base_model)
@@ -54,7 +55,7 @@ def test_the_manifest_says_what_was_made_and_of_what(train: Train, base_model: P
     assert not (tmp_path / "out.partial").exists()
 
 
-def test_what_was_made_passes_the_verdict_and_a_touched_copy_does_not(
+def test_a_trained_adapter_passes_the_verdict_and_a_changed_copy_does_not(
     train: Train, base_model: Path, tmp_path: Path
 ) -> None:
     train()
@@ -68,7 +69,7 @@ def test_what_was_made_passes_the_verdict_and_a_touched_copy_does_not(
     assert [reason.code for reason in judge(tmp_path / "out", base, max_rank=16).reasons] == ["digest_mismatch"]
 
 
-def test_the_files_are_in_the_form_that_engines_load(train: Train, tmp_path: Path) -> None:
+def test_the_files_have_the_form_that_engines_load(train: Train, tmp_path: Path) -> None:
     train(base_name="acme/tiny")
     text = (tmp_path / "out" / "adapter_config.json").read_text()
     config = json.loads(text)
@@ -108,18 +109,18 @@ def test_the_same_run_makes_the_same_bytes(train: Train) -> None:
     assert finished(train("one")).adapter_digest == finished(train("two")).adapter_digest
 
 
-def test_rows_that_are_too_long_are_told_by_number(train: Train, tmp_path: Path) -> None:
+def test_rows_that_are_too_long_are_reported_by_number(train: Train, tmp_path: Path) -> None:
     long = conversation(1)
     long["messages"][1]["content"] = "very " * 300
     rows = [conversation(number) for number in range(12)]
     events = train(
-        rows=str(write_rows(tmp_path / "r", *rows[:5], long, *rows[5:])),
+        rows=RowsFile(str(write_rows(tmp_path / "r", *rows[:5], long, *rows[5:]))),
         recipe=msgspec.structs.replace(RECIPE, max_length=120, epochs=1),
     )
     started = next(event for event in events if isinstance(event, Started))
     assert started.rows == 12
     assert [problem.row for problem in started.dropped] == [6]
-    assert "row 6" in next(event for event in events if isinstance(event, Notice)).message
+    assert "Row 6" in next(event for event in events if isinstance(event, Notice)).message
 
 
 @pytest.mark.parametrize(
@@ -130,25 +131,28 @@ def test_rows_that_are_too_long_are_told_by_number(train: Train, tmp_path: Path)
         ([], "too_few_rows", []),
     ],
 )
-def test_rows_that_cannot_be_trained_on(
+def test_bad_and_too_few_rows_are_refused(
     train: Train, tmp_path: Path, rows: list[Any], code: str, numbers: list[int]
 ) -> None:
     with pytest.raises(TrainingError) as caught:
-        train(rows=str(write_rows(tmp_path / "r", *rows)))
+        train(rows=RowsFile(str(write_rows(tmp_path / "r", *rows))))
     assert caught.value.code == code
     assert [problem.row for problem in caught.value.problems] == numbers
     assert not list(tmp_path.glob("out*"))
 
 
-def test_files_that_are_not_there(train: Train, tmp_path: Path) -> None:
-    for changes, code in (
-        ({"rows": str(tmp_path / "none")}, "invalid_training_file"),
-        ({"validation_rows": str(tmp_path / "none")}, "invalid_validation_file"),
-        ({"base_model": str(tmp_path)}, "base_model_unusable"),
-    ):
-        with pytest.raises(TrainingError) as caught:
-            train(**changes)
-        assert caught.value.code == code
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"rows": RowsFile("no/such/file")}, "invalid_training_file"),
+        ({"validation_rows": RowsFile("no/such/file")}, "invalid_validation_file"),
+        ({"base_model": "no/such/folder"}, "base_model_unusable"),
+    ],
+)
+def test_a_file_that_is_not_there_is_refused(train: Train, changes: dict[str, Any], code: str) -> None:
+    with pytest.raises(TrainingError) as caught:
+        train(**changes)
+    assert caught.value.code == code
 
 
 def test_a_run_that_learns_nothing_makes_nothing(train: Train, tmp_path: Path) -> None:

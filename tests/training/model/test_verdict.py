@@ -11,9 +11,9 @@ from transformers import AutoModelForCausalLM
 from training.verdict import BaseShape, Verdict, judge
 
 
-def save(base_model: Path, out: Path, config: PeftConfig, *, trained: bool = True) -> Path:
+def save(base_model: Path, out: Path, config: PeftConfig, *, touch: bool = True) -> Path:
     model: Any = get_peft_model(cast("Any", AutoModelForCausalLM).from_pretrained(base_model), config)
-    if trained:
+    if touch:
         with torch.no_grad():
             for parameter in model.parameters():
                 if parameter.requires_grad:
@@ -42,7 +42,7 @@ def verdict(base_model: Path, adapter: Path) -> Verdict:
     [{}, {"use_rslora": True}, {"target_modules": ["q_proj", "v_proj"]}, {"init_lora_weights": "gaussian"},
      {"layers_to_transform": [1], "target_modules": ["q_proj"]}, {"exclude_modules": ["lm_head"]}],
 )  # fmt: skip
-def test_plain_adapters_pass(base_model: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+def test_a_plain_lora_of_peft_passes(base_model: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
     result = verdict(base_model, save(base_model, tmp_path / "a", lora(**changes)))
     assert result.ok, result.reasons
     assert result.rank == 8
@@ -65,19 +65,19 @@ def test_plain_adapters_pass(base_model: Path, tmp_path: Path, changes: dict[str
 )
 # PEFT itself warns of some of these; they can be saved all the same.
 @pytest.mark.filterwarnings("ignore::UserWarning")
-def test_what_the_engine_would_not_serve_as_meant(
+def test_a_lora_that_the_engine_would_not_serve_as_meant_is_refused(
     base_model: Path, tmp_path: Path, changes: dict[str, Any], codes: set[str]
 ) -> None:
     result = verdict(base_model, save(base_model, tmp_path / "a", lora(**changes)))
     assert {reason.code for reason in result.reasons} == codes
 
 
-def test_another_method(base_model: Path, tmp_path: Path) -> None:
+def test_an_adapter_of_another_method_is_refused(base_model: Path, tmp_path: Path) -> None:
     config = IA3Config(target_modules=["k_proj", "down_proj"], feedforward_modules=["down_proj"], task_type="CAUSAL_LM")
     result = verdict(base_model, save(base_model, tmp_path / "a", config))
     assert {"unsupported_feature", "unknown_module"} <= {reason.code for reason in result.reasons}
 
 
-def test_an_untrained_adapter(base_model: Path, tmp_path: Path) -> None:
-    result = verdict(base_model, save(base_model, tmp_path / "a", lora(), trained=False))
+def test_an_untrained_adapter_is_refused(base_model: Path, tmp_path: Path) -> None:
+    result = verdict(base_model, save(base_model, tmp_path / "a", lora(), touch=False))
     assert [reason.code for reason in result.reasons] == ["no_effect"]

