@@ -154,6 +154,22 @@ def test_the_pinned_client_takes_every_answer(demo: Demo, area: str) -> None:
         getattr(walk, area)()
 
 
+def test_the_examples_run_on_real_parts(demo: Demo) -> None:
+    """All but the one that trains, which the demo has done."""
+    first = run_example("tenant_from_zero", demo.url, demo.admin, "example")
+    key = re.findall(r"BRAID_KEY=(\S+)", first)[-1]
+    for name in ("ask_with_citations", "stream", "documents", "swap_under_load"):
+        assert run_example(name, demo.url, key)
+
+
+def run_example(name: str, url: str, key: str, *arguments: str) -> str:
+    environment = {**os.environ, "BRAID_URL": url, "BRAID_KEY": key}
+    command = [sys.executable, str(ROOT / "examples" / f"{name}.py"), *arguments]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=5 * MINUTE)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def test_an_answer_can_be_looked_into(demo: Demo) -> None:
     answer = demo.ask().json()
     headers = {"authorization": f"Bearer {demo.key}"}
