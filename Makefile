@@ -46,8 +46,9 @@ lint: env env-model ## ruff, pyright strict on both environments' code, import d
 	@$(BIN)/pyright --pythonpath $(MODEL_BIN)/python training retrieval
 	@$(BIN)/lint-imports
 
-bench-gateway: env ## What the gateway adds to a request, beside its peers
-	@$(BIN)/python -m tests.bench.gateway
+bench-gateway: env ## What the gateway adds to a request, beside floors and peers (BENCH="--against ../other")
+	@$(BIN)/python -m tests.bench.gateway $(BENCH)
+	@if [ -n "$(BENCH_HOME)" ]; then $(BIN)/python -m tests.bench.outside; fi
 
 env: ## The gateway's environment (.venv), from the lock file
 	@deploy/environments/run.sh gateway

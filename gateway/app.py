@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from importlib.metadata import version
 from typing import Any
 
 import structlog
@@ -26,6 +27,7 @@ from gateway.health.routes import router as health
 from gateway.models.routes import router as models
 from gateway.prompts.routes import router as prompts
 from gateway.vector_stores.routes import routers as vector_stores
+from gateway.web.api_browser import ApiBrowser
 from gateway.web.state import State
 
 __all__ = ["create_app"]
@@ -45,9 +47,17 @@ def create_app(open_state: Callable[[], AbstractAsyncContextManager[State]]) -> 
         async with open_state() as state:
             yield {"braid": state}
 
-    app = _Gateway(title="Braid", version="0.1.0", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = _Gateway(
+        title="Braid",
+        summary="Style from adapters, facts from documents, and a versioned prompt for both.",
+        version=version("braid-gateway"),
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+    )
     for router in _ROUTERS:
         app.include_router(router)
+    app.mount("/docs", ApiBrowser())
     for kind, handler in _HANDLERS.items():
         app.add_exception_handler(kind, handler)
     return app

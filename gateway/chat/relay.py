@@ -17,6 +17,9 @@ __all__ = ["BrokenStream", "Relay", "error_event"]
 
 _EVENT_BYTES = 8 * 1024 * 1024
 _CHOICES = b'"choices":'
+# How an event ends that has nothing beside its choices: as OpenAI has it, and as vLLM does.
+_ENGINE_ONLY = b',"token_ids":null'
+_ENDS = (b'"finish_reason":null}]}', b'"finish_reason":null' + _ENGINE_ONLY + b"}]}")
 _NOT_JUST_TEXT = (b'"finish_reason":"', b'"usage":{', b'"system_fingerprint"', b'"error"', b'"logprobs":{')
 
 
@@ -114,11 +117,11 @@ class Relay:
         if data == b"[DONE]":
             self._done = True
             return b""
-        if self._marks is None and data.endswith(b"}") and not any(sign in data for sign in _NOT_JUST_TEXT):
+        if self._marks is None and data.endswith(_ENDS) and not any(sign in data for sign in _NOT_JUST_TEXT):
             at = data.find(_CHOICES)
             if at > 0:
                 self.pieces += 1
-                return self._head + data[at + len(_CHOICES) :] + b"\n\n"
+                return self._head + data[at + len(_CHOICES) :].replace(_ENGINE_ONLY, b"") + b"\n\n"
         return self._decoded(data)
 
     def _decoded(self, data: bytes) -> bytes:

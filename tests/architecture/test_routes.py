@@ -5,9 +5,11 @@ from typing import Any
 
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from starlette.routing import Mount
 
 from gateway.app import create_app
 from gateway.tenants.authenticator import Scope
+from gateway.web.api_browser import ApiBrowser
 
 OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json"}
 
@@ -41,6 +43,11 @@ def _flat(found: Any) -> Iterator[Any]:
 def test_every_route_takes_a_key() -> None:
     open_routes = {route.path for route in routes() if not list(_scopes(route.dependant))}
     assert open_routes <= OPEN
+
+
+def test_nothing_but_the_api_browser_is_mounted() -> None:
+    mounted = [route for route in create_app(_unopened).routes if isinstance(route, Mount)]
+    assert [(route.path, type(route.app)) for route in mounted] == [("/docs", ApiBrowser)]
 
 
 def test_there_are_routes() -> None:

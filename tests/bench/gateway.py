@@ -1,76 +1,152 @@
-"""What the gateway adds to a request, beside floors and peers on one mock upstream, in one run.
+"""What the gateway adds to a request, beside floors and peers on one mock model server, in one run.
 
-    make bench-gateway                        direct, two floors and the gateway
-    BENCH_HOME=DIR make bench-gateway         with vllm-router and LiteLLM too, from environments in DIR
+    make bench-gateway                                   direct, two floors, and this checkout
+    make bench-gateway BENCH="--against ../before"       and another checkout, round by round beside this one
+    make bench-gateway BENCH="--peers DIR"               vllm-router and LiteLLM too, from DIR or the PATH
 
-`BENCH` is the folder of the comparison (`bench.py` and its README, which says how to make the environments); it
-stands beside the project as `../shared/bench`. The gateway runs alone on core 1, without retrieval, with a key.
+Each target has core 1 for itself; mock and driver share core 0. The rounds are interleaved, every other one backwards,
+so that what else the machine does falls on all of them; figures are medians over the rounds. Retrieval is off, the key
+is a tenant's.
 """
 
 import argparse
+import json
 import os
-import secrets
-import signal
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-BENCH = Path(os.environ.get("BENCH", ROOT.parent / "shared" / "bench"))
-HOME = Path(os.environ.get("BENCH_HOME", ROOT / ".braid" / "bench"))
-UPSTREAM = "http://127.0.0.1:9100"
-FLOORS = ("native full", "fastapi full own")
-PEERS = ("vllm-router", "litellm +master key")
+import uvloop
+
+from tests.bench import targets
+from tests.bench.driver import Sample, measure
+from tests.bench.targets import ROOT, Running, Target
+
+Case = tuple[bool, int]  # streamed, concurrency
+Results = dict[str, dict[Case, list[Sample]]]
+STREAMS: Case = (True, 16)
+PLAIN: Case = (False, 16)
+CASES: tuple[Case, ...] = ((False, 1), PLAIN, (False, 64), STREAMS)
+BRAID = "**Braid**"
+_COLUMNS = (
+    "CPU µs per request at 1 / 16 / 64",
+    "against vllm-router at 16",
+    "added p50 at 16",
+    "µs per event",
+)
 
 
-def environment() -> Path:
-    """Make the environment of driver, mock and floors, if it isn't there."""
-    python = HOME / "v-floors" / "bin" / "python"
-    if not python.exists():
-        print(f"== making {python.parent.parent}", flush=True)
-        subprocess.run([sys.executable, "-m", "venv", python.parent.parent], check=True)
-        words = "uvicorn uvloop httptools fastapi aiohttp httpx msgspec orjson pydantic prometheus_client psutil jinja2"
-        subprocess.run([python, "-m", "pip", "install", "-q", *words.split()], check=True)
-    return python
+def run(chosen: argparse.Namespace) -> Results:
+    """Start everything, measure in rounds, and stop everything again."""
+    results: Results = {}
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="braid-bench-")))
+        engine = targets.mock()
+        upstream = f"http://127.0.0.1:{engine.port}"
+        running: list[Running] = []
+        for number, target in enumerate([engine, *_targets(chosen, upstream, scratch)]):
+            log = scratch / f"{number}.log"
+            live = stack.enter_context(targets.started(target, min(number, 1), log))
+            if live is None:
+                print(f"{target.name} doesn't answer:\n{log.read_text()[-2000:]}", file=sys.stderr)
+            else:
+                running.append(live)
+        os.sched_setaffinity(0, {0} & os.sched_getaffinity(0) or os.sched_getaffinity(0))
+        for number in range(chosen.rounds):
+            for live in running[:: -1 if number % 2 else 1]:
+                _measure(live, chosen, results)
+            print(f"round {number + 1} of {chosen.rounds}, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
+    return results
 
 
-def start_gateway(home: Path, port: int, key: str) -> subprocess.Popen[bytes]:
-    """Start `braid serve` with the mock as its engine, on core 1 where there is one."""
-    env = {**os.environ, "BRAID_ENGINE_URLS": UPSTREAM, "BRAID_ADMIN_KEY": key, "BRAID_HOME": str(home)}
-    core = str(min(1, (os.cpu_count() or 1) - 1))
-    command = ["taskset", "-c", core, str(Path(sys.executable).parent / "braid"), "serve", "--port", str(port)]
-    return subprocess.Popen(command, env=env, stdout=sys.stderr, start_new_session=True)
+def _targets(chosen: argparse.Namespace, upstream: str, scratch: Path) -> list[Target]:
+    floors = [
+        targets.floor("bare protocols, full path", "bare", upstream),
+        targets.floor("FastAPI route, own client, full path", "fastapi", upstream),
+    ]
+    found = [*floors, *targets.peers(upstream, chosen.peers, scratch)]
+    for number, checkout in enumerate(chosen.against):
+        found.append(targets.braid(f"Braid in {checkout}", checkout.resolve(), scratch / f"b{number}", upstream))
+    return [*found, targets.braid(BRAID, ROOT, scratch / "b", upstream)]
 
 
-def main() -> int:
-    """Run the comparison and print its table."""
+def _measure(live: Running, chosen: argparse.Namespace, results: Results) -> None:
+    for stream, concurrency in CASES:
+        window = {"warm_up": chosen.warm_up, "seconds": chosen.seconds}
+        options = {"stream": stream, "concurrency": concurrency, **window}
+        sample = uvloop.run(measure(live.url, live.key, live.process.pid, **options))
+        results.setdefault(live.name, {}).setdefault((stream, concurrency), []).append(sample)
+        if sample.errors:
+            print(f"{live.name}: {sample.errors} errors at {concurrency}", file=sys.stderr)
+
+
+def table(results: Results) -> str:
+    """Return the figures as a table for docs/benchmarks.md."""
+    lines = [f"| | {' | '.join(_COLUMNS)} |", "|---|---|---|---|---|"]
+    router, direct = results.get("vllm-router"), results.get("direct", {})
+    for name, cases in results.items():
+        plain = " / ".join(f"{_median(cases, case, 'cpu_us'):,.0f}" for case in CASES if not case[0])
+        ratio = f"{_median(cases, PLAIN, 'cpu_us') / _median(router, PLAIN, 'cpu_us'):.1f}" if router else "–"
+        added = _median(cases, PLAIN, "p50_ms") - _median(direct, PLAIN, "p50_ms")
+        lines.append(f"| {name} | {plain} | {ratio} | {added:.2f} ms | {_median(cases, STREAMS, 'cpu_us'):.1f} |")
+    return "\n".join(lines)
+
+
+def _median(cases: dict[Case, list[Sample]], case: Case, figure: str) -> float:
+    values = [getattr(sample, figure) for sample in cases.get(case, [])]
+    return statistics.median(values) if values else float("nan")
+
+
+def comparison(results: Results) -> str:
+    """Say what this checkout costs against each other one: the median of the rounds' ratios, and their range."""
+    lines: list[str] = []
+    for name, cases in results.items():
+        if not name.startswith("Braid in "):
+            continue
+        lines.append(f"\nthis checkout ÷ {name}, processor time, median of {len(cases[PLAIN])} rounds (least – most)")
+        for stream, concurrency in CASES:
+            pairs = zip(results[BRAID][stream, concurrency], cases[stream, concurrency], strict=True)
+            ratios = [here.cpu_us / there.cpu_us for here, there in pairs]
+            what = "event" if stream else "request"
+            middle, least, most = statistics.median(ratios), min(ratios), max(ratios)
+            lines.append(f"  per {what} at {concurrency:2}: {middle:.3f} ({least:.3f} – {most:.3f})")
+    return "\n".join(lines)
+
+
+def _options() -> argparse.ArgumentParser:
     options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     options.add_argument("--rounds", type=int, default=3)
-    options.add_argument("--seconds", type=float, default=2)
-    options.add_argument("--port", type=int, default=9380)
-    options.add_argument(
-        "--out", type=Path, default=ROOT / ".braid" / "bench" / f"{time.strftime('%Y%m%d-%H%M%S')}.jsonl"
-    )
-    given = options.parse_args()
-    if not (BENCH / "bench.py").exists():
-        print(f"There is no bench.py in {BENCH}. Set BENCH to the folder of the comparison.", file=sys.stderr)
-        return 2
-    python = environment()
-    given.out.parent.mkdir(parents=True, exist_ok=True)
-    key = "sk-bench-" + secrets.token_hex(16)
-    with tempfile.TemporaryDirectory() as home:
-        gateway = start_gateway(Path(home), given.port, key)
-        try:
-            chosen = [word for name in (*FLOORS, *PEERS) for word in ("--only", name)]
-            url = f"http://127.0.0.1:{given.port}/v1/chat/completions"
-            command = [python, BENCH / "bench.py", *chosen, "--rounds", str(given.rounds), "--own-url", url]
-            command += ["--own-key", key, "--out", given.out, "--seconds", str(given.seconds)]
-            return subprocess.run(command, cwd=BENCH, env={**os.environ, "BENCH_HOME": str(HOME)}).returncode
-        finally:
-            os.killpg(gateway.pid, signal.SIGTERM)
-            gateway.wait(30)
+    options.add_argument("--seconds", type=float, default=2.0, help="of each window")
+    options.add_argument("--warm-up", type=float, default=0.4, help="seconds before each window")
+    options.add_argument("--against", type=Path, action="append", default=[], help="another checkout of Braid")
+    options.add_argument("--peers", type=Path, action="append", default=[], help="a folder with peers' programs")
+    out = ROOT / ".braid" / "bench" / f"{time.strftime('%Y%m%d-%H%M%S')}.jsonl"
+    options.add_argument("--out", type=Path, default=out)
+    return options
+
+
+def _commit(checkout: Path) -> str:
+    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=checkout, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure, print the tables, and keep the samples."""
+    chosen = _options().parse_args(arguments)
+    results = run(chosen)
+    print(table(results))
+    print(comparison(results))
+    chosen.out.parent.mkdir(parents=True, exist_ok=True)
+    rows = [{"name": name, **asdict(s)} for name, cases in results.items() for all in cases.values() for s in all]
+    chosen.out.write_text("".join(json.dumps({"commit": _commit(ROOT), **row}) + "\n" for row in rows))
+    print(f"\n{len(rows)} samples are in {chosen.out}.")
+    return 0 if BRAID in results else 1
 
 
 if __name__ == "__main__":

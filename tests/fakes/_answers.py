@@ -62,6 +62,7 @@ class Generation:
     choices: int
     logprobs: list[float] | None
     top_logprobs: int
+    tool: str | None = None  # then the pieces are the arguments of a call of it
 
     def usage(self) -> dict[str, Any]:
         completion = len(self.pieces) * self.choices
@@ -75,15 +76,19 @@ class Generation:
         }
 
     def plain(self) -> bytes:
-        message = {
+        text = "".join(self.pieces)
+        message: dict[str, Any] = {
             "role": "assistant",
-            "content": "".join(self.pieces),
+            "content": "" if self.tool else text,
             "refusal": None,
             "annotations": None,
             "audio": None,
             "function_call": None,
-            "reasoning": None,
         }
+        if self.tool:
+            function = {"name": self.tool, "arguments": text}
+            message["tool_calls"] = [{"id": self._call_id, "type": "function", "function": function}]
+        message["reasoning"] = None
         choices = [
             {
                 "index": index,
@@ -118,8 +123,10 @@ class Generation:
     def events(self, include_usage: bool) -> list[bytes]:
         """All events of the stream, in order, [DONE] included."""
         found = [self._role(index) for index in range(self.choices)]
-        last = len(self.pieces) - 1
-        for position, piece in enumerate(self.pieces):
+        if self.tool:
+            found += [self._call(index) for index in range(self.choices)]
+        last = len(self.pieces) - (0 if self.tool else 1)
+        for position, piece in enumerate([*self.pieces, None] if self.tool else self.pieces):
             found += [self._delta(i, position, piece, position == last, include_usage) for i in range(self.choices)]
         if include_usage:
             usage = {name: value for name, value in self.usage().items() if value is not None}
@@ -139,10 +146,27 @@ class Generation:
         }
         return event({**self._head(), "choices": [choice], "prompt_token_ids": None, "prompt_text": None})
 
-    def _delta(self, index: int, position: int, piece: str, last: bool, include_usage: bool) -> bytes:
+    @property
+    def _call_id(self) -> str:
+        return f"chatcmpl-tool-{_tokens.token_id(self.id):016x}"
+
+    def _call(self, index: int) -> bytes:
+        call = {"id": self._call_id, "type": "function", "index": 0, "function": {"name": self.tool}}
+        delta = {"content": None, "tool_calls": [call]}
+        choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": None, "token_ids": None}
+        return event({**self._head(), "choices": [choice]})
+
+    def _text(self, piece: str | None) -> dict[str, Any]:
+        if piece is None:
+            return {}
+        if self.tool is None:
+            return {"content": piece}
+        return {"content": None, "tool_calls": [{"index": 0, "function": {"arguments": piece}}]}
+
+    def _delta(self, index: int, position: int, piece: str | None, last: bool, include_usage: bool) -> bytes:
         choice: dict[str, Any] = {
             "index": index,
-            "delta": {"content": piece},
+            "delta": self._text(piece),
             "logprobs": self._logprobs(position, position + 1),
             "finish_reason": self.finish_reason if last else None,
         }

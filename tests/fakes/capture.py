@@ -1,5 +1,7 @@
 """Record a real vLLM's answers, as the model that the fake is checked against.
 
+The engine needs adapters and `--enable-auto-tool-choice --tool-call-parser hermes`.
+
 python -m tests.fakes.capture http://127.0.0.1:9200 BASE_NAME ADAPTER_NAME ADAPTER_PATH tests/fakes/captured
 """
 
@@ -10,6 +12,14 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+CITY = {
+    "type": "object",
+    "properties": {"city": {"type": "string", "enum": ["Oslo", "Rome"]}},
+    "required": ["city"],
+    "additionalProperties": False,
+}
+TOOL = {"type": "function", "function": {"name": "find_city", "description": "Look a city up.", "parameters": CITY}}
+NAMED = {"type": "function", "function": {"name": "find_city"}}
 QUESTION = {"messages": [{"role": "user", "content": "Name one colour."}], "max_tokens": 4, "temperature": 0}
 
 
@@ -20,6 +30,8 @@ def cases(base: str, adapter: str, path: str) -> dict[str, tuple[str, str, Any]]
     usage = {"stream_options": {"include_usage": True}}
     two = {"n": 2, "temperature": 0.7, "seed": 1, "logprobs": True, "top_logprobs": 2}
     probe = {"model": adapter, "prompt": [504, 253, 260, 1111], "temperature": 0}
+    tool = {"tools": [TOOL], "tool_choice": NAMED, "max_tokens": 96}
+    city = {"type": "json_schema", "json_schema": {"name": "city", "strict": True, "schema": CITY}}
     load, unload = "/v1/load_lora_adapter", "/v1/unload_lora_adapter"
     return {
         "load": ("POST", load, {"lora_name": adapter, "lora_path": path}),
@@ -36,6 +48,11 @@ def cases(base: str, adapter: str, path: str) -> dict[str, tuple[str, str, Any]]
         "stream_usage": ("POST", chat, {**stream, **usage}),
         "stream_n_logprobs": ("POST", chat, {**stream, **usage, **two}),
         "stream_stop": ("POST", chat, {**stream, "max_tokens": 24, "stop": ["e"]}),
+        "chat_tool": ("POST", chat, {**ask, **tool}),
+        "chat_tool_required": ("POST", chat, {**ask, **tool, "tool_choice": "required"}),
+        "chat_schema": ("POST", chat, {**ask, "response_format": city, "max_tokens": 32}),
+        "stream_tool": ("POST", chat, {**stream, **tool}),
+        "stream_tool_required": ("POST", chat, {**stream, **tool, "tool_choice": "required"}),
         "chat_n_greedy": ("POST", chat, {**ask, "n": 2}),
         "chat_unknown_model": ("POST", chat, {**ask, "model": "nobody"}),
         "chat_no_messages": ("POST", chat, {"model": base}),

@@ -30,7 +30,7 @@ def shape(value: Any) -> Any:
 
 WORDS = {"assistant", "chat.completion", "chat.completion.chunk", "text_completion", "list", "model", "vllm"}
 WORDS |= {"model_permission", "*", "stop", "length", "NotFoundError", "BadRequestError", "InvalidUserInput", "model"}
-WORDS |= {"input_tokens", "cache_salt", "max_tokens"}
+WORDS |= {"input_tokens", "cache_salt", "max_tokens", "function", "tool_calls", "find_city"}
 
 
 def read(content_type: str, body: str) -> Any:

@@ -272,7 +272,8 @@ class FakeVllm:
 
     def _generate(self, chat: Chat) -> _answers.Generation:
         text = self.reply(chat)
-        finish, stopped = "stop", None
+        tool, finish = _tool_call(chat.body)
+        stopped = None
         stops = chat.body.get("stop") or []
         for stop in [stops] if isinstance(stops, str) else stops:
             if stop in text:
@@ -293,6 +294,7 @@ class FakeVllm:
             choices=chat.body.get("n") or 1,
             logprobs=scores if chat.body.get("logprobs") else None,
             top_logprobs=chat.body.get("top_logprobs") or 0,
+            tool=tool,
         )
 
     async def _plain(self, body: bytes, wire: Wire, fault: Fault | None) -> None:
@@ -347,6 +349,14 @@ class FakeVllm:
 
 def _limit(body: dict[str, Any]) -> int | None:
     return body.get("max_completion_tokens") or body.get("max_tokens")
+
+
+def _tool_call(body: dict[str, Any]) -> tuple[str | None, str]:
+    """Return the tool that has to be called, if any, and how the answer ends: with a named tool as with text."""
+    choice = body.get("tool_choice")
+    if choice == "required":
+        return body["tools"][0]["function"]["name"], "tool_calls"
+    return (choice["function"]["name"] if isinstance(choice, dict) else None), "stop"
 
 
 def _include_usage(body: dict[str, Any]) -> bool:

@@ -1,11 +1,15 @@
 import json
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from openai.types.chat import ChatCompletionChunk
 
 from gateway.chat.citations import MarkFilter
 from gateway.chat.relay import BrokenStream, Relay
+from tests import fakes
+from tests.contract.openai.strict import find_problems
 
 CONSTANT = {"id": "chatcmpl-1", "created": 7, "model": "support", "system_fingerprint": "rel_1"}
 
@@ -63,6 +67,14 @@ async def test_names_of_the_engine_never_show() -> None:
     assert all({key: event[key] for key in CONSTANT} == CONSTANT for event in events)
     assert "vllm" not in json.dumps(events)
     assert text_of(events) == "It costs €89 [1] or [5]."
+
+
+@pytest.mark.parametrize("name", ["stream", "stream_usage", "stream_n_logprobs", "stream_stop", "stream_tool"])
+async def test_a_real_engines_events_keep_openais_members_only(name: str) -> None:
+    captured = json.loads((Path(fakes.__file__).parent / "captured" / f"{name}.json").read_text())["body"]
+    relay = plain(choices=2 if "_n_" in name else 1, include_usage=True)
+    for event in await collect(relay, [captured.encode()]):
+        assert find_problems(ChatCompletionChunk, event) == []
 
 
 async def test_usage_is_kept_and_only_sent_when_asked_for() -> None:

@@ -1,0 +1,60 @@
+"""Swap an assistant's release while 8 clients ask without a pause: no request fails, each is answered by one release.
+
+    BRAID_URL=… BRAID_KEY=… python examples/swap_under_load.py [ASSISTANT]
+
+It swaps between the two newest releases; where there is only one, it makes another that says less.
+"""
+
+import asyncio
+import os
+import sys
+from collections import Counter
+from typing import Any
+
+import httpx2
+
+ASSISTANT = sys.argv[1] if len(sys.argv) > 1 else "support"
+CLIENTS, SWAPS = 8, 4
+API = f"/api/assistants/{ASSISTANT}"
+BODY = {"model": ASSISTANT, "messages": [{"role": "user", "content": "How long is the warranty?"}], "max_tokens": 12}
+
+
+async def ask(api: httpx2.AsyncClient, seen: Counter[str], stop: asyncio.Event) -> None:
+    """Ask again and again; the fingerprint says which release an answer is from."""
+    while not stop.is_set():
+        answer = await api.post("/v1/chat/completions", json=BODY)
+        seen[answer.json()["system_fingerprint"] if answer.is_success else f"error {answer.status_code}"] += 1
+
+
+async def two_newest(api: httpx2.AsyncClient) -> list[dict[str, Any]]:
+    releases = (await api.get(f"{API}/releases")).raise_for_status().json()["data"]
+    if len(releases) < 2:
+        parts = {"retrieval": releases[0]["spec"]["retrieval"], "sampling": {"temperature": 0, "max_tokens": 8}}
+        parts["retrieval"].pop("embedder")  # the gateway's to say
+        (await api.post(f"{API}/releases", json=parts)).raise_for_status()
+        releases = (await api.get(f"{API}/releases")).json()["data"]
+    return releases[:2]
+
+
+async def main() -> None:
+    headers = {"authorization": f"Bearer {os.environ['BRAID_KEY']}"}
+    url = os.environ.get("BRAID_URL", "http://127.0.0.1:8080")
+    async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=120) as api:
+        releases = await two_newest(api)
+        seen: Counter[str] = Counter()
+        stop = asyncio.Event()
+        clients = [asyncio.create_task(ask(api, seen, stop)) for _ in range(CLIENTS)]
+        for swap in range(SWAPS):
+            number = releases[swap % 2]["release"]
+            revision = (await api.get(f"{API}/rollout")).json()["revision"]
+            rollout = {"stages": [{"release": number, "weight": 100}], "revision": revision}
+            (await api.put(f"{API}/rollout", json=rollout)).raise_for_status()
+            print(f"revision {revision + 1}: all to {ASSISTANT}@{number}, {sum(seen.values())} answers so far")
+            await asyncio.sleep(0.5)
+        stop.set()
+        await asyncio.gather(*clients)
+    print("\n".join(f"{count:5} {outcome}" for outcome, count in seen.most_common()))
+    sys.exit(any(outcome.startswith("error") for outcome in seen))
+
+
+asyncio.run(main())

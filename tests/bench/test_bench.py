@@ -1,0 +1,36 @@
+"""The benchmark runs from a plain clone: every target that is no peer answers, whole and streamed, without an error."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.bench.driver import Sample
+from tests.bench.gateway import BRAID, CASES, comparison, main, table
+from tests.bench.upstream import EVENTS
+
+
+def test_a_short_run_measures_every_target(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "samples.jsonl"
+    assert main(["--rounds", "1", "--seconds", "0.15", "--warm-up", "0.05", "--out", str(out)]) == 0
+    samples = [json.loads(line) for line in out.read_text().splitlines()]
+    names = {sample["name"] for sample in samples}
+    assert {"direct", "bare protocols, full path", "FastAPI route, own client, full path", BRAID} <= names
+    assert len(samples) == len(names) * len(CASES)
+    assert [sample for sample in samples if sample["errors"]] == []
+    assert all(sample["requests"] and sample["cpu_us"] > 0 for sample in samples)
+    assert BRAID in capsys.readouterr().out
+
+
+def sample(cpu_us: float, *, stream: bool, concurrency: int) -> Sample:
+    return Sample(stream, concurrency, requests=EVENTS, errors=0, cpu_us=cpu_us, p50_ms=1, per_second=1)
+
+
+def test_tables_say_medians_and_ratios_of_the_same_round() -> None:
+    def rounds(*figures: float) -> dict[tuple[bool, int], list[Sample]]:
+        return {case: [sample(one, stream=case[0], concurrency=case[1]) for one in figures] for case in CASES}
+
+    results = {"direct": rounds(1, 1, 1), "Braid in old": rounds(100, 300, 200), BRAID: rounds(110, 600, 210)}
+    results["vllm-router"] = rounds(70, 70, 70)
+    assert f"| {BRAID} | 210 / 210 / 210 | 3.0 | 0.00 ms | 210.0 |" in table(results)
+    assert "per request at 16: 1.100 (1.050 – 2.000)" in comparison(results)

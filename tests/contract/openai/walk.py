@@ -1,0 +1,289 @@
+"""A walk over everything that Braid has of OpenAI's API, with the `openai` package as its users have it.
+
+Each answer is taken twice: by the client, and raw, to be validated strictly with the model that the client makes of it.
+The walk needs a URL, a key with `chat` and `manage`, and what `model` may be; it removes what it made.
+"""
+
+import json
+import re
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import openai
+from openai import BaseModel, OpenAI
+from openai.types.chat import ChatCompletionChunk
+from openai.types.shared import ErrorObject
+
+from tests.contract.openai.strict import decode, find_problems
+from tests.fakes.capture import CITY, NAMED, TOOL
+
+__all__ = ["Walk"]
+
+FACT = "The warranty of the Kestrel kettle is 31 months."
+QUESTION = "How long is the warranty of the Kestrel kettle?"
+SCHEMA = {"name": "city", "strict": True, "schema": CITY}
+MOST_TOKENS = 64
+
+
+class City(BaseModel):
+    """The form of a structured answer, as a user of the package writes it."""
+
+    city: Literal["Oslo", "Rome"]
+
+
+class ErrorEnvelope(BaseModel):
+    """What the package reads of an error's body, by its documentation."""
+
+    error: ErrorObject
+
+
+@dataclass
+class Walk:
+    """One client, and what it has seen.
+
+    Args:
+        url: With `/v1`.
+        model: What answers questions.
+        base_model: What a fine-tuning job names.
+        question: What the model is asked.
+        patience: Seconds that an ingest or a training may take.
+    """
+
+    url: str
+    key: str
+    model: str
+    base_model: str
+    question: str = QUESTION
+    patience: float = 60
+    calls: set[tuple[str, str]] = field(default_factory=set)
+
+    @property
+    def messages(self) -> list[Any]:
+        return [{"role": "user", "content": self.question}]
+
+    def __enter__(self) -> Self:
+        self.client = OpenAI(base_url=self.url, api_key=self.key, max_retries=0, timeout=120)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.client.close()
+
+    def take(self, raw: Any) -> Any:
+        """Return what the client makes of an answer whose raw body was validated with the same model."""
+        self._note(raw)
+        assert raw.headers["content-type"] == "application/json"
+        parsed = raw.parse()
+        problems = find_problems(type(parsed), decode(raw.text), type(parsed).__name__)
+        assert not problems, f"{raw.http_request.method} {raw.http_request.url.path}: {problems}\n{raw.text[:2000]}"
+        return parsed
+
+    def refuse(self, kind: type[openai.APIStatusError], call: Callable[[], object]) -> dict[str, Any]:
+        """Return the error of a call that the client raises as `kind`, with all of OpenAI's members."""
+        try:
+            call()
+        except kind as error:
+            body = decode(error.response.text)
+        else:
+            raise AssertionError(f"no {kind.__name__}")
+        assert not find_problems(ErrorEnvelope, body), body
+        assert set(body) == {"error"}
+        assert set(body["error"]) == {"message", "type", "param", "code"}
+        return body["error"]
+
+    # Areas
+
+    def models(self) -> None:
+        models = self.client.models.with_raw_response
+        assert self.model in [model.id for model in self.take(models.list())]
+        assert self.take(models.retrieve(self.model)).id == self.model
+        error = self.refuse(openai.NotFoundError, lambda: self.client.models.retrieve("nobody"))
+        assert error["code"] == "model_not_found"
+
+    def chat(self) -> None:
+        answer = self._complete()
+        assert answer.choices[0].message.content
+        assert answer.usage.total_tokens == answer.usage.prompt_tokens + answer.usage.completion_tokens
+        several = self._complete(n=2, temperature=0.7, logprobs=True, top_logprobs=2)
+        assert [choice.index for choice in several.choices] == [0, 1]
+        assert all(len(token.top_logprobs) == 2 for token in several.choices[0].logprobs.content)
+        parts = [{"role": "developer", "content": "Be brief."}]
+        parts += [{"role": "user", "content": [{"type": "text", "text": "Say hello."}]}]
+        self._complete(messages=parts, stop=["\n\n"], seed=7, metadata={"order": "1"})
+
+    def structured(self) -> None:
+        answer = self._complete(response_format={"type": "json_schema", "json_schema": SCHEMA})
+        assert set(json.loads(answer.choices[0].message.content)) == {"city"}
+        parsed = self.client.chat.completions.parse(
+            model=self.model, messages=self.messages, max_completion_tokens=MOST_TOKENS, response_format=City
+        )
+        assert isinstance(parsed.choices[0].message.parsed, City)
+
+    def tools(self) -> None:
+        answer = self._complete(tools=[TOOL], tool_choice=NAMED)
+        (call,) = answer.choices[0].message.tool_calls
+        assert call.function.name == "find_city"
+        assert set(json.loads(call.function.arguments)) == {"city"}
+        chunks = self._stream(tools=[TOOL], tool_choice=NAMED)
+        deltas = [part for chunk in chunks for choice in chunk.choices for part in choice.delta.tool_calls or []]
+        assert deltas[0].function.name == "find_city"
+        assert set(json.loads("".join(part.function.arguments or "" for part in deltas))) == {"city"}
+        result = {"role": "tool", "tool_call_id": call.id, "content": "Oslo"}
+        self._complete(messages=[*self.messages, answer.choices[0].message.model_dump(exclude_none=True), result])
+
+    def streams(self) -> None:
+        for model in (self.model, self.base_model):
+            chunks = self._stream(model=model)
+            assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks)
+        chunks = self._stream(stream_options={"include_usage": True}, n=2, temperature=0.7, logprobs=True)
+        assert chunks[-1].usage.total_tokens
+        assert chunks[-1].choices == []
+        assert {choice.index for chunk in chunks for choice in chunk.choices} == {0, 1}
+        with self.client.chat.completions.stream(
+            model=self.model, messages=self.messages, max_completion_tokens=MOST_TOKENS
+        ) as stream:
+            assert stream.get_final_completion().choices[0].finish_reason in ("stop", "length")
+
+    def citations(self) -> None:
+        """Only for a model with documents that hold the question's answer."""
+        answer = self._complete()
+        message = answer.choices[0].message
+        assert message.annotations
+        for annotation in message.annotations:
+            cited = annotation.url_citation
+            assert re.fullmatch(r"\[\d+\]", message.content[cited.start_index : cited.end_index])
+        ends = [choice for chunk in self._stream() for choice in chunk.choices if choice.finish_reason]
+        assert ends[0].delta.annotations
+
+    def errors(self) -> None:
+        ask = self.client.chat.completions.create
+        loose: Any = self.client.post
+        error = self.refuse(openai.NotFoundError, lambda: ask(model="nobody", messages=self.messages))
+        assert error["code"] == "model_not_found"
+        wrong: list[dict[str, Any]] = [{}, {"messages": []}, {"messages": self.messages, "temperature": "hot"}]
+        for body in wrong:
+            sent = {"model": self.model, **body}
+            self.refuse(openai.BadRequestError, lambda: loose("/chat/completions", body=sent, cast_to=object))  # noqa: B023
+        self.refuse(openai.NotFoundError, lambda: loose("/nowhere", body={}, cast_to=object))
+        self.refuse(openai.NotFoundError, lambda: self.client.files.retrieve("file-none"))
+        self.refuse(openai.NotFoundError, lambda: self.client.vector_stores.retrieve("vs_none"))
+        self.refuse(openai.NotFoundError, lambda: self.client.fine_tuning.jobs.retrieve("ftjob-none"))
+        self.refuse(openai.BadRequestError, lambda: self.client.vector_stores.list(limit=1000))
+        with OpenAI(base_url=self.url, api_key="wrong", max_retries=0) as stranger:
+            self.refuse(openai.AuthenticationError, lambda: stranger.models.list())
+
+    def files(self) -> None:
+        files = self.client.files.with_raw_response
+        made = [self._upload(f"{n}.txt", FACT.encode()) for n in range(3)]
+        assert self.take(files.retrieve(made[0])).bytes == len(FACT)
+        content = files.content(made[0])
+        self._note(content)
+        assert content.parse().read() == FACT.encode()
+        self.take(files.list(limit=2, order="asc", purpose="assistants"))
+        assert set(made) <= {file.id for file in self.client.files.list(limit=1)}  # the client turns the pages
+        for id in made:
+            assert self.take(files.delete(id)).deleted
+        self.refuse(openai.NotFoundError, lambda: self.client.files.retrieve(made[0]))
+
+    def vector_stores(self) -> None:
+        stores = self.client.vector_stores.with_raw_response
+        store = self.take(stores.create(name="walk", metadata={"a": "b"})).id
+        self.take(stores.retrieve(store))
+        days = {"anchor": "last_active_at", "days": 3}
+        assert self.take(stores.update(store, name="renamed", expires_after=days)).expires_at
+        assert store in [one.id for one in self.take(stores.list(limit=100))]
+        self._store_files(store)
+        assert self.take(stores.delete(store)).deleted
+        self.refuse(openai.NotFoundError, lambda: self.client.vector_stores.retrieve(store))
+
+    def _store_files(self, store: str) -> None:
+        files = self.client.vector_stores.files.with_raw_response
+        file = self._upload("kettle.txt", FACT.encode())
+        attributes: Any = {"area": "kettles", "year": 2026, "new": True}
+        self.take(files.create(store, file_id=file, attributes=attributes))
+        done = self._wait(lambda: self.take(files.retrieve(file, vector_store_id=store)), ("completed", "failed"))
+        assert done.status == "completed", done.last_error
+        self.take(files.list(store, filter="completed", order="asc"))
+        found = self._search(store, {"type": "eq", "key": "area", "value": "kettles"})
+        assert "31 months" in found[0].content[0].text
+        assert not self._search(store, {"type": "eq", "key": "area", "value": "pots"})
+        assert self.take(files.delete(file, vector_store_id=store)).deleted
+        assert not self._search(store, None)
+        self.take(self.client.files.with_raw_response.delete(file))
+
+    def fine_tuning(self) -> None:
+        jobs = self.client.fine_tuning.jobs.with_raw_response
+        rows = [(f"Where is order {n}?", f"Ahoy! Order {n} be sailing to ye.") for n in range(16)]
+        file = self._upload("style.jsonl", _training_rows(rows), "fine-tune")
+        method: Any = {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 1}}}
+        asked: Any = {"model": self.base_model, "training_file": file, "suffix": "walk", "method": method}
+        job = self.take(jobs.create(**asked, metadata={"by": "walk"}, seed=1)).id
+        done = self._wait(lambda: self.take(jobs.retrieve(job)), ("succeeded", "failed", "cancelled"))
+        assert done.status == "succeeded", done.error
+        assert job in [one.id for one in self.take(jobs.list(limit=100))]
+        assert len(list(self.client.fine_tuning.jobs.list_events(job, limit=5))) > 5
+        self.take(jobs.list_events(job, limit=100))
+        self.take(self.client.fine_tuning.jobs.checkpoints.with_raw_response.list(job))
+        result = self.client.files.content(done.result_files[0]).text
+        assert result.startswith("step,")
+        ended = self.refuse(openai.BadRequestError, lambda: self.client.fine_tuning.jobs.cancel(job))
+        assert job in ended["message"]
+        other = self.take(jobs.create(**asked, seed=2)).id
+        assert self.take(jobs.cancel(other)).status == "cancelled"
+        self._tuned_model(done.fine_tuned_model)
+
+    def _tuned_model(self, model: str) -> None:
+        self._wait(lambda: model in [one.id for one in self.client.models.list()], (True,))
+        assert self._complete(model=model).model == model
+        assert self.take(self.client.models.with_raw_response.delete(model)).deleted
+
+    # Steps
+
+    def _note(self, raw: Any) -> None:
+        self.calls.add((raw.http_request.method, raw.http_request.url.path))
+
+    def _complete(self, **more: Any) -> Any:
+        asked = {"model": self.model, "messages": self.messages, "max_completion_tokens": MOST_TOKENS, **more}
+        return self.take(self.client.chat.completions.with_raw_response.create(**asked))
+
+    def _stream(self, **more: Any) -> list[Any]:
+        """Return the stream's chunks, each validated; the stream itself keeps to the rules of server-sent events."""
+        asked = {"model": self.model, "messages": self.messages, "max_completion_tokens": MOST_TOKENS, **more}
+        streaming = self.client.chat.completions.with_streaming_response
+        with streaming.create(**asked, stream=True) as answer:
+            assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+            events = answer.read().decode().split("\n\n")
+        assert events[-2:] == ["data: [DONE]", ""]
+        values = [decode(event.removeprefix("data: ")) for event in events[:-2]]
+        for value in values:
+            assert not find_problems(ChatCompletionChunk, value), value
+        assert len({value["id"] for value in values}) == 1
+        finished = [c["index"] for value in values for c in value["choices"] if c["finish_reason"]]
+        assert sorted(finished) == list(range(more.get("n", 1)))
+        return [ChatCompletionChunk.construct(**value) for value in values]
+
+    def _upload(self, name: str, data: bytes, purpose: Any = "assistants") -> str:
+        return self.take(self.client.files.with_raw_response.create(file=(name, data), purpose=purpose)).id
+
+    def _search(self, store: str, filters: Any) -> list[Any]:
+        more = {} if filters is None else {"filters": filters}
+        search = self.client.vector_stores.with_raw_response.search
+        return list(self.take(search(store, query=QUESTION, max_num_results=3, **more)))
+
+    def _wait(self, look: Callable[[], Any], ends: Sequence[object]) -> Any:
+        deadline = time.monotonic() + self.patience
+        while getattr(seen := look(), "status", seen) not in ends:
+            assert time.monotonic() < deadline, seen
+            time.sleep(0.05)
+        return seen
+
+
+def _training_rows(rows: list[tuple[str, str]]) -> bytes:
+    messages = [
+        [{"role": "user", "content": question}, {"role": "assistant", "content": reply}] for question, reply in rows
+    ]
+    return b"\n".join(json.dumps({"messages": one}).encode() for one in messages)
