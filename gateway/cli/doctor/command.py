@@ -4,6 +4,7 @@ import typer
 
 from gateway.cli.doctor import machine, parts
 from gateway.cli.doctor.finding import Finding, Level
+from gateway.cli.doctor.licences import check_licences
 from gateway.cli.exits import Exit
 from gateway.cli.options import Home, Port
 from gateway.cli.output import AsJson, print_json, print_text
@@ -43,6 +44,7 @@ def examine(settings: Settings) -> list[Finding]:
         machine.check_ports(settings),
         parts.check_gateway(),
         parts.check_model_environment(settings.model_python),
+        *check_licences(settings.model_python),
         parts.check_base_model(settings),
         *parts.check_engine(settings),
         parts.check_index(settings),
