@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from retrieval._wire import Call, Reply, encode_frame, read_frame
+from retrieval.frames import Call, Reply, encode_frame, read_frame
 from retrieval.client import Retriever
 
 Answer = Callable[[Call], list[tuple[str, object]] | None]

@@ -8,20 +8,20 @@ import msgspec
 import pytest
 
 from retrieval import client as client_module
-from retrieval._wire import Call
+from retrieval.frames import Call
 from retrieval.client import (
     DocumentUnreadable,
     InvalidFilter,
-    InvalidScope,
+    InvalidVisibility,
     Retriever,
     RetrieverFailed,
     RetrieverUnavailable,
 )
-from retrieval.passages import Ingest, Ingested, IngestProgress, Passage, RetrieverInfo, SearchQuery
+from retrieval.messages import IngestRequest, IngestResult, IngestProgress, Passage, RetrieverInfo, SearchQuery
 from tests.retrieval.conftest import Peer
 
 INFO = RetrieverInfo(embedder="e", dimensions=3, points=0)
-DONE = Ingested(chunks=2, embedded=1, reused=1, characters=9, media_type="text/plain", seconds=0.1)
+DONE = IngestResult(chunks=2, embedded=1, reused=1, characters=9, media_type="text/plain", seconds=0.1)
 QUERY = SearchQuery(tenant="kestrel", stores={"vs": 4}, text="warranty?")
 
 
@@ -37,7 +37,7 @@ def ingest(**changes: Any) -> Ingest:
         "path": "/k",
         "epoch": 5,
     }
-    return Ingest(**{**fields, **changes})
+    return IngestRequest(**{**fields, **changes})
 
 
 def passage(text: str) -> Passage:
@@ -59,7 +59,7 @@ def passage(text: str) -> Passage:
 
 
 def test_importing_the_client_takes_nothing_heavy() -> None:
-    code = "import sys, retrieval.client, retrieval.passages; print(*sorted({m.split('.')[0] for m in sys.modules}))"
+    code = "import sys, retrieval.client, retrieval.messages; print(*sorted({m.split('.')[0] for m in sys.modules}))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     heavy = {"torch", "transformers", "numpy", "qdrant_client", "qdrant_edge", "tokenizers", "lxml", "pypdfium2"}
     assert "msgspec" in loaded
@@ -104,7 +104,7 @@ async def test_ingest_reports_its_progress(peer: Peer, retriever: Retriever) -> 
         ("invalid_file", DocumentUnreadable),
         ("empty_file", DocumentUnreadable),
         ("invalid_filter", InvalidFilter),
-        ("invalid_scope", InvalidScope),
+        ("invalid_visibility", InvalidVisibility),
         ("retriever_failed", RetrieverFailed),
         ("a_code_of_tomorrow", RetrieverFailed),
     ],

@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from retrieval.conditions import All, AnyOf, Between, Match, Not
+from retrieval.filter_expressions import All, AnyOf, Between, Match, Not
 from retrieval.errors import InvalidFilter
 from retrieval.filters import compile_filter, filterable
 

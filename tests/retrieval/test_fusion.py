@@ -1,7 +1,7 @@
 import pytest
 
 from retrieval.fusion import fuse, fused_score
-from retrieval.stores import Candidate
+from retrieval.backends import Candidate
 
 
 def candidate(id_: str, dense: float, keyword: float) -> Candidate:

@@ -53,7 +53,7 @@ class Worker:
     async def start(self) -> None:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: ASYNC220 - returns at once
-                [sys.executable, "-m", "retrieval.worker", "--socket", str(self.socket), "--data", str(self.data)],
+                [sys.executable, "-m", "retrieval", "--socket", str(self.socket), "--data", str(self.data)],
                 stderr=log,
                 env={**os.environ, "HF_HUB_OFFLINE": "1"},
             )

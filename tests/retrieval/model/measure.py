@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 from retrieval.client import Retriever
-from retrieval.passages import Ingest, SearchQuery
+from retrieval.messages import IngestRequest, SearchQuery
 from tests.retrieval.model.conftest import Worker
 
 QUESTIONS = ["How long is the warranty of model {n}?", "What does model {n} cost?", "Can I send model {n} back?"]
@@ -29,7 +29,7 @@ def manual(folder: Path, sections: int, seed: int, edited: int | None = None) ->
 
 
 def version(path: Path, document: str, epoch: int) -> Ingest:
-    return Ingest(
+    return IngestRequest(
         tenant="t",
         store="s",
         document=document,

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from qdrant_client import AsyncQdrantClient
 
-from retrieval.errors import DocumentUnreadable, InvalidFilter, InvalidScope
+from retrieval.errors import DocumentUnreadable, InvalidFilter, InvalidVisibility
 from retrieval.index import Index
-from retrieval.passages import Ingest, Ingested, IngestProgress, Passage, SearchQuery
-from retrieval.stores.edge import EdgeStore
-from retrieval.stores.server import ServerStore
+from retrieval.messages import IngestRequest, IngestResult, IngestProgress, Passage, SearchQuery
+from retrieval.backends.embedded import EmbeddedBackend
+from retrieval.backends.remote import RemoteBackend
 from tests.retrieval.model.conftest import WordEmbedder
 
 pytestmark = [pytest.mark.model, pytest.mark.filterwarnings("ignore:Payload indexes have no effect")]
@@ -25,7 +25,7 @@ class Library:
         self.folder = folder
         self.progress: list[IngestProgress] = []
 
-    async def put(self, text: str | bytes, epoch: int, document: str = "k2", **changes: Any) -> Ingested:
+    async def put(self, text: str | bytes, epoch: int, document: str = "k2", **changes: Any) -> IngestResult:
         path = self.folder / f"{document}-{epoch}"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         fields: dict[str, Any] = {
@@ -44,7 +44,7 @@ class Library:
         async def report(step: IngestProgress) -> None:
             self.progress.append(step)
 
-        return await self.index.ingest(Ingest(**{**fields, **changes}), report)
+        return await self.index.ingest(IngestRequest(**{**fields, **changes}), report)
 
     async def ask(self, text: str, epoch: int, **changes: Any) -> list[Passage]:
         fields: dict[str, Any] = {"tenant": "kestrel", "stores": {"vs": epoch}, "text": text}
@@ -58,9 +58,9 @@ class Library:
 async def library(request: pytest.FixtureRequest, tmp_path: Path, embedder: WordEmbedder) -> AsyncIterator[Library]:
     client = AsyncQdrantClient(":memory:")
     store = (
-        EdgeStore.open(tmp_path / "shard", embedder.dimensions)
+        EmbeddedBackend.open(tmp_path / "shard", embedder.dimensions)
         if request.param == "edge"
-        else await ServerStore.open(client, "c", embedder.dimensions)
+        else await RemoteBackend.open(client, "c", embedder.dimensions)
     )
     index = Index(store, embedder)
     yield Library(index, tmp_path)
@@ -165,13 +165,13 @@ async def test_tenants_never_see_each_other_even_by_store_and_document_id(librar
 async def test_no_tenant_or_no_store_never_means_all(library: Library) -> None:
     await library.put(KETTLE.format(months=31), 1)
     for stores in ({"vs": 1}, {}):
-        with pytest.raises(InvalidScope):
+        with pytest.raises(InvalidVisibility):
             await library.ask("warranty", 1, tenant="", stores=stores)
     assert await library.ask("warranty", 1, stores={}) == []
     assert await library.ask("warranty", 1, stores={"unknown": 1}) == []
-    with pytest.raises(InvalidScope):
+    with pytest.raises(InvalidVisibility):
         await library.index.drop_store("kestrel", "")
-    with pytest.raises(InvalidScope):
+    with pytest.raises(InvalidVisibility):
         await library.put("text", 2, tenant="")
     assert len(await library.facts(1)) == 2
 

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from retrieval._wire import FRAME_LIMIT, Call, FrameInvalid, encode_frame, read_frame
+from retrieval.frames import FRAME_LIMIT, Call, FrameInvalid, encode_frame, read_frame
 
 
 def reader(data: bytes) -> asyncio.StreamReader:

@@ -11,12 +11,12 @@ pytest.importorskip("qdrant_edge", reason="needs the model environment")
 
 from qdrant_client import AsyncQdrantClient
 
-from retrieval.conditions import AnyOf, Between, Match, Not
-from retrieval.scope import OPEN, Scope, document_scope, store_scope
-from retrieval.sparse import KeywordEncoder
-from retrieval.stores import KeywordVector, Point, Store
-from retrieval.stores.edge import EdgeStore, IndexLocked
-from retrieval.stores.server import ServerStore
+from retrieval.filter_expressions import AnyOf, Between, Match, Not
+from retrieval.visibility import OPEN, Scope, document_scope, store_scope
+from retrieval.keyword_encoder import KeywordEncoder
+from retrieval.backends import KeywordVector, Point, Store
+from retrieval.backends.embedded import EmbeddedBackend, IndexLocked
+from retrieval.backends.remote import RemoteBackend
 
 # Local mode has no payload indexes and says so; a server has.
 pytestmark = [pytest.mark.model, pytest.mark.filterwarnings("ignore:Payload indexes have no effect")]
@@ -27,12 +27,12 @@ ENCODER = KeywordEncoder()
 @pytest.fixture(params=["edge", "server"])
 async def store(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Store]:
     if request.param == "edge":
-        edge = EdgeStore.open(tmp_path / "index" / "shard", 3)
+        edge = EmbeddedBackend.open(tmp_path / "index" / "shard", 3)
         yield edge
         await edge.close()
         return
     client = AsyncQdrantClient(":memory:")
-    yield await ServerStore.open(client, "chunks", 3)
+    yield await RemoteBackend.open(client, "chunks", 3)
     await client.close()
 
 
@@ -138,18 +138,18 @@ async def test_payload_and_delete_touch_their_scope_only(store: Store) -> None:
 
 async def test_edge_keeps_its_points_and_has_one_owner(tmp_path: Path) -> None:
     folder = tmp_path / "shard"
-    first = EdgeStore.open(folder, 3)
+    first = EmbeddedBackend.open(folder, 3)
     await first.upsert([point(1, "kept", [1, 0, 0])])
     with pytest.raises(IndexLocked, match="open in another process"):
-        EdgeStore.open(folder, 3)
+        EmbeddedBackend.open(folder, 3)
     await first.close()
-    second = EdgeStore.open(folder, 3)
+    second = EmbeddedBackend.open(folder, 3)
     assert await texts(second, store_scope("kestrel", "vs"), [1, 0, 0], "kept") == {"kept"}
     await second.close()
 
 
 async def test_edge_weighs_words_by_the_corpus_of_the_reader(tmp_path: Path) -> None:
-    store = EdgeStore.open(tmp_path / "shard", 3)
+    store = EmbeddedBackend.open(tmp_path / "shard", 3)
     await store.upsert([point(1, "ferry kettle", [1, 0, 0]), point(2, "kettle", [1, 0, 0])])
     scope = store_scope("kestrel", "vs")
 

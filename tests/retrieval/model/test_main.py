@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from retrieval.client import DocumentUnreadable, InvalidFilter, InvalidScope, Retriever, RetrieverUnavailable
-from retrieval.passages import Ingest, Ingested, IngestProgress, SearchQuery
+from retrieval.client import DocumentUnreadable, InvalidFilter, InvalidVisibility, Retriever, RetrieverUnavailable
+from retrieval.messages import IngestRequest, IngestResult, IngestProgress, SearchQuery
 from tests.retrieval.model.conftest import Worker
 
 pytestmark = pytest.mark.model
@@ -36,7 +36,7 @@ def version(path: Path, epoch: int, **changes: Any) -> Ingest:
         "path": str(path),
         "epoch": epoch,
     }
-    return Ingest(**{**fields, **changes})
+    return IngestRequest(**{**fields, **changes})
 
 
 async def ask(retriever: Retriever, epoch: int, text: str = "What is the warranty of model 1?") -> list[str]:
@@ -59,12 +59,12 @@ async def test_documents_in_passages_out(worker: Worker, tmp_path: Path) -> None
             await retriever.ingest(version(Path("/dev/null"), 2))
         with pytest.raises(InvalidFilter):
             await retriever.search(SearchQuery(tenant="kestrel", stores={"vs": 1}, text="x", filters={"type": "?"}))
-        with pytest.raises(InvalidScope):
+        with pytest.raises(InvalidVisibility):
             await retriever.search(SearchQuery(tenant="", stores={"vs": 1}, text="x"))
 
         second = await asyncio.to_thread(
             subprocess.run,
-            [sys.executable, "-m", "retrieval.worker", "--socket", str(worker.socket), "--data", str(tmp_path / "d2")],
+            [sys.executable, "-m", "retrieval", "--socket", str(worker.socket), "--data", str(tmp_path / "d2")],
             capture_output=True,
         )
         assert second.returncode == 1
@@ -94,7 +94,7 @@ async def test_documents_in_passages_out(worker: Worker, tmp_path: Path) -> None
     assert "Traceback" not in worker.log.read_text()
 
 
-def long_ingest(retriever: Retriever, folder: Path, epoch: int) -> tuple[asyncio.Task[Ingested], asyncio.Event]:
+def long_ingest(retriever: Retriever, folder: Path, epoch: int) -> tuple[asyncio.Task[IngestResult], asyncio.Event]:
     begun = asyncio.Event()
 
     def note(step: IngestProgress) -> None:

@@ -1,9 +1,9 @@
 import pytest
 
-from retrieval.conditions import All, AnyOf, Between, Match, Not
-from retrieval.errors import InvalidScope
-from retrieval.passages import SearchQuery
-from retrieval.scope import Scope, document_scope, searched_scope, store_scope, visible_scope
+from retrieval.filter_expressions import All, AnyOf, Between, Match, Not
+from retrieval.errors import InvalidVisibility
+from retrieval.messages import SearchQuery
+from retrieval.visibility import Scope, document_scope, searched_scope, store_scope, visible_scope
 
 
 def test_every_scope_names_its_tenant() -> None:
@@ -29,13 +29,13 @@ def test_a_scope_without_tenant_store_or_document_cannot_be_made() -> None:
         lambda: visible_scope(SearchQuery(tenant="kestrel", stores={"": 1}, text="x")),
         lambda: Scope("", Match("store", ("a",))),
     ):
-        with pytest.raises(InvalidScope):
+        with pytest.raises(InvalidVisibility):
             make()
 
 
 def test_conditions_cannot_be_empty_since_engines_read_that_as_everything() -> None:
     for make in (lambda: All(()), lambda: AnyOf(()), lambda: Match("tenant", ()), lambda: Between("from")):
-        with pytest.raises(InvalidScope, match="everything"):
+        with pytest.raises(InvalidVisibility, match="everything"):
             make()
 
 
