@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from qdrant_client import AsyncQdrantClient
+from qdrant_client.http.exceptions import ApiException
 
 from retrieval.backends import IndexBackend
 from retrieval.backends.embedded import EmbeddedBackend, IndexLocked
@@ -27,6 +28,10 @@ __all__ = ["main"]
 _log = logging.getLogger("retrieval")
 
 
+class QdrantUnusable(Exception):
+    """The Qdrant server can't be reached, or refuses what the index needs."""
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run until stopped; return 0 after a clean end, 1 when it can't start, with the reason on stderr."""
     options = _make_parser().parse_args(arguments)
@@ -34,7 +39,7 @@ def main(arguments: list[str] | None = None) -> int:
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         asyncio.run(_run(options.socket, options.data, options.embedder, options.qdrant_url))
-    except (EmbedderMissing, IndexLocked, SocketUnusable) as error:
+    except (EmbedderMissing, IndexLocked, QdrantUnusable, SocketUnusable) as error:
         _log.error("%s", error)
         return 1
     return 0
@@ -73,7 +78,13 @@ async def _open_backend(data: Path, embedder: Embedder, qdrant_url: str | None) 
         return
     client = AsyncQdrantClient(url=qdrant_url)
     try:
-        yield await RemoteBackend.open(client, collection, embedder.dimensions)
+        try:
+            backend = await RemoteBackend.open(client, collection, embedder.dimensions)
+        except ApiException as error:
+            raise QdrantUnusable(
+                f"The Qdrant server at {qdrant_url} can't be used: {error}. Check that it runs, or leave the URL out."
+            ) from error
+        yield backend
     finally:
         await client.close()
 

@@ -66,8 +66,9 @@ class _Page:
 
     def add_preformatted(self, text: str) -> None:
         self.end_block()
-        self._write(text.strip("\n"))
-        self._gap = "\n\n"
+        if lines := text.strip("\n"):
+            self._write(lines)
+            self._gap = "\n\n"
 
     def end_cell(self) -> None:
         if self._line.strip() and not self._line.rstrip().endswith("|"):
@@ -112,7 +113,7 @@ def _walk(root: Any, page: _Page) -> None:
                 hidden = element
             elif element.tag == "pre":
                 pre = element
-                page.add_preformatted("".join(element.itertext()))
+                page.add_preformatted(_read_preformatted(element))
             else:
                 _enter(element, page)
         elif event == "end":
@@ -124,6 +125,24 @@ def _walk(root: Any, page: _Page) -> None:
                 pre = None
             if hidden is None and pre is None:
                 page.add_inline(element.tail or "")
+
+
+def _read_preformatted(root: Any) -> str:
+    """Return the text of a `pre` as it is written, without its hidden elements."""
+    parts: list[str] = []
+    hidden: Any = None
+    for event, element in etree.iterwalk(root, events=("start", "end")):
+        if event == "start" and hidden is None:
+            if _is_hidden(element):
+                hidden = element
+            else:
+                parts += ["\n" if element.tag == "br" else "", element.text or ""]
+        elif event == "end":
+            if element is hidden:
+                hidden = None
+            if hidden is None and element is not root:
+                parts.append(element.tail or "")
+    return "".join(parts)
 
 
 def _enter(element: Any, page: _Page) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import puremagic
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.formats import ACCEPTED, Format, find_binary_format, find_text_format
+from retrieval.parsers.formats import ACCEPTED, FORMATS, Format, find_binary_format, find_text_format
 from retrieval.parsers.parsed import FileContent
 from retrieval.parsers.text import decode
 
@@ -22,6 +22,8 @@ _ARCHIVES = (
     (b"application/vnd.oasis.opendocument", "an OpenDocument file"),
     (b"application/epub+zip", "an EPUB book (.epub)"),
 )
+
+_TEXT_EXTENSIONS = frozenset(extension for row in FORMATS if row.signature is None for extension in row.media_types)
 
 
 def sniff(data: bytes, filename: str) -> tuple[Format, FileContent]:
@@ -70,13 +72,15 @@ def _decode_as_declared(data: bytes) -> tuple[str, str] | None:
 
 
 def _name_binary(data: bytes) -> str | None:
-    """Return the best name for binary data, or None when no signature matches."""
+    """Return the best name for binary data, or None when no signature matches, or only that of a kind of text."""
     if data.startswith(b"PK\x03\x04"):
         # One signature for many formats; member names are stored as they are.
         return next((name for member, name in _ARCHIVES if member in data), "a ZIP archive (.zip)")
     try:
         best: Any = puremagic.magic_string(data)[0]
     except (puremagic.PureError, ValueError, IndexError):
+        return None
+    if best.extension in _TEXT_EXTENSIONS or (best.mime_type or "").startswith(("text/", "message/")):
         return None
     name: str = best.name or best.mime_type or "binary data"
     return f"{name} ({best.extension})" if best.extension else name
