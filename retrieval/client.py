@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 
@@ -81,6 +81,7 @@ class Retriever:
             InvalidFilter: `query.filters` isn't a filter.
             InvalidVisibility: The tenant is empty.
         """
+        _refuse_unencodable(query.filters)
         return await self._call("search", query, list[Passage], silence=SEARCH_SECONDS)
 
     async def ingest(
@@ -152,3 +153,14 @@ class Retriever:
                 ) from error
             self._connection = ClientConnection(reader, writer)
             return self._connection
+
+
+def _refuse_unencodable(filters: dict[str, Any] | None) -> None:
+    """Refuse what JSON can say and MessagePack can't."""
+    try:
+        msgspec.msgpack.encode(filters)
+    except (OverflowError, UnicodeEncodeError) as error:
+        raise InvalidFilter(
+            f"filters hold a value that can't be compared ({error}). Send whole numbers of at most 64 bits, and text "
+            "without half characters (lone surrogates)."
+        ) from error

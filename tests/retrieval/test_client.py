@@ -208,6 +208,16 @@ async def test_a_peer_that_speaks_something_else_is_unavailable(tmp_path: Path, 
             await retriever.describe()
 
 
+@pytest.mark.parametrize("value", [2**64, -(2**64), "\ud800"], ids=["large", "small", "half a character"])
+async def test_a_filter_with_a_value_that_cannot_be_sent_is_refused(
+    peer: Peer, retriever: Retriever, value: object
+) -> None:
+    peer.answer = lambda _: [("result", [])]
+    with pytest.raises(InvalidFilter, match="can't be compared"):
+        await retriever.search(search_query(filters={"type": "eq", "key": "a", "value": value}))
+    assert await retriever.search(search_query(filters={"type": "eq", "key": "a", "value": 1})) == []
+
+
 async def test_an_answer_of_another_version_is_a_failure_that_says_so(peer: Peer, retriever: Retriever) -> None:
     peer.answer = lambda _: [("result", {"embedder": 1})]
     with pytest.raises(RetrieverFailed, match="another version"):
