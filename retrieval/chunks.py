@@ -3,13 +3,12 @@
 import re
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
-
-from msgspec import Struct
 
 from retrieval.parsers.parsed import Heading, Parsed
 
-__all__ = ["Chunk", "TokenOffsets", "chunk"]
+__all__ = ["Chunk", "TokenOffsets", "split_into_chunks"]
 
 TokenOffsets = Callable[[str], Sequence[int]]
 """The character offset at which each token of a text starts, in order."""
@@ -17,12 +16,13 @@ TokenOffsets = Callable[[str], Sequence[int]]
 _BOUNDARIES = tuple(re.compile(p) for p in (r"\n[ \t\f]*\n\s*", r"[\n\f]\s*", r"(?<=[.!?。！？;])\s+", r"\s+"))
 _SENTENCE = 2
 _TINY = 8
-"""A piece below 1/8 of the size isn't worth an entry of its own: it is joined to a neighbour."""
+"""A piece below 1/8 of the size isn't worth a chunk of its own: it is joined to a neighbour."""
 
 _Span = tuple[int, int]
 
 
-class Chunk(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Chunk:
     """`text` is exactly `parsed.text[start:end]`; `headings` are those above it, outermost first."""
 
     start: int
@@ -31,29 +31,32 @@ class Chunk(Struct, frozen=True):
     headings: tuple[str, ...]
 
 
-def chunk(parsed: Parsed, offsets: TokenOffsets, *, max_tokens: int, overlap_tokens: int = 0) -> list[Chunk]:
+def split_into_chunks(
+    parsed: Parsed, offsets: TokenOffsets, *, max_tokens: int, overlap_tokens: int = 0
+) -> list[Chunk]:
     """Cut a document into chunks of at most `max_tokens` (a tiny last piece may exceed it by an eighth).
 
     A section starts its own chunks, so an edit moves boundaries in its section only, and a chunk never mixes two
     products' facts. `overlap_tokens` are repeated from the piece before, within a section.
     """
     chunks: list[Chunk] = []
-    for section in _joined_sections(_sections(parsed), parsed.text, offsets, max_tokens):
+    for section in _join_sections(_split_sections(parsed), parsed.text, offsets, max_tokens):
         ruler = _Ruler(parsed.text, section.start, section.end, offsets)
         overlap = min(overlap_tokens, max_tokens // 2)
-        for start, end in _overlapped(_cut(ruler, max_tokens - overlap), ruler, overlap):
+        for start, end in _widen(_cut(ruler, max_tokens - overlap), ruler, overlap):
             chunks.append(Chunk(start, end, parsed.text[start:end], section.headings))
     return chunks
 
 
-class _Section(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class _Section:
     start: int
     end: int
     headings: tuple[str, ...]
 
 
 class _Ruler:
-    """Measures spans of one section in tokens, having tokenised it once."""
+    """Spans of one section, measured in tokens; the section is tokenised once."""
 
     def __init__(self, text: str, start: int, end: int, offsets: TokenOffsets) -> None:
         self.text = text
@@ -61,10 +64,10 @@ class _Ruler:
         self.end = end
         self.tokens = [start + offset for offset in offsets(text[start:end])]
 
-    def tokens_in(self, span: _Span) -> int:
+    def count_tokens(self, span: _Span) -> int:
         return bisect_left(self.tokens, span[1]) - bisect_left(self.tokens, span[0])
 
-    def trimmed(self, span: _Span) -> _Span:
+    def trim(self, span: _Span) -> _Span:
         start, end = span
         while start < end and self.text[start].isspace():
             start += 1
@@ -73,8 +76,8 @@ class _Ruler:
         return start, end
 
 
-def _sections(parsed: Parsed) -> list[_Section]:
-    """From each heading to the next, under the path of headings above it."""
+def _split_sections(parsed: Parsed) -> list[_Section]:
+    """Split from each heading to the next, under the path of headings above it."""
     sections: list[_Section] = []
     path: list[Heading] = []
     first = parsed.headings[0].start if parsed.headings else len(parsed.text)
@@ -90,34 +93,34 @@ def _sections(parsed: Parsed) -> list[_Section]:
     return sections
 
 
-def _joined_sections(sections: list[_Section], text: str, offsets: TokenOffsets, max_tokens: int) -> list[_Section]:
+def _join_sections(sections: list[_Section], text: str, offsets: TokenOffsets, max_tokens: int) -> list[_Section]:
     """Give a heading with next to nothing under it to its first subsection."""
-    joined: list[_Section] = []
+    merged: list[_Section] = []
     for section in sections:
-        before = joined[-1] if joined else None
+        before = merged[-1] if merged else None
         if (
             before is not None
             and section.headings[: len(before.headings)] == before.headings
             and len(section.headings) > len(before.headings)
             and len(offsets(text[before.start : before.end])) * _TINY <= max_tokens
         ):
-            joined[-1] = _Section(before.start, section.end, section.headings)
+            merged[-1] = _Section(before.start, section.end, section.headings)
         else:
-            joined.append(section)
-    return joined
+            merged.append(section)
+    return merged
 
 
 def _cut(ruler: _Ruler, size: int) -> list[_Span]:
-    pieces = _pieces(ruler, (ruler.start, ruler.end), size, 0)
-    if len(pieces) > 1 and ruler.tokens_in(pieces[-1]) * _TINY <= size:
+    pieces = _split(ruler, (ruler.start, ruler.end), size, 0)
+    if len(pieces) > 1 and ruler.count_tokens(pieces[-1]) * _TINY <= size:
         last = pieces.pop()
         pieces[-1] = (pieces[-1][0], last[1])
-    return [span for span in map(ruler.trimmed, pieces) if span[0] < span[1]]
+    return [span for span in map(ruler.trim, pieces) if span[0] < span[1]]
 
 
-def _pieces(ruler: _Ruler, span: _Span, size: int, level: int) -> list[_Span]:
+def _split(ruler: _Ruler, span: _Span, size: int, level: int) -> list[_Span]:
     """Cut at the coarsest boundary that gives fitting pieces, then join neighbours as far as they fit."""
-    if ruler.tokens_in(span) <= size:
+    if ruler.count_tokens(span) <= size:
         return [span]
     if level == len(_BOUNDARIES):
         first = bisect_left(ruler.tokens, span[0])
@@ -127,26 +130,26 @@ def _pieces(ruler: _Ruler, span: _Span, size: int, level: int) -> list[_Span]:
     cuts = [span[0], *(m.end() for m in _BOUNDARIES[level].finditer(ruler.text, *span) if m.end() < span[1]), span[1]]
     pieces: list[_Span] = []
     for part in pairwise(cuts):
-        for piece in _pieces(ruler, part, size, level + 1):
-            if pieces and ruler.tokens_in((pieces[-1][0], piece[1])) <= size:
+        for piece in _split(ruler, part, size, level + 1):
+            if pieces and ruler.count_tokens((pieces[-1][0], piece[1])) <= size:
                 pieces[-1] = (pieces[-1][0], piece[1])
             else:
                 pieces.append(piece)
     return pieces
 
 
-def _overlapped(spans: list[_Span], ruler: _Ruler, overlap: int) -> list[_Span]:
+def _widen(spans: list[_Span], ruler: _Ruler, overlap: int) -> list[_Span]:
     """Let each span but the first begin up to `overlap` tokens earlier, at a sentence's or else a word's start."""
     if overlap <= 0:
         return spans
-    widened = spans[:1]
+    wider = spans[:1]
     for start, end in spans[1:]:
         earliest = ruler.tokens[max(bisect_left(ruler.tokens, start) - overlap, 0)]
         begin = start
         for boundary in _BOUNDARIES[_SENTENCE:]:
-            if found := boundary.search(ruler.text, max(earliest - 1, ruler.start), start):
-                begin = min(found.end(), start)
+            if match := boundary.search(ruler.text, max(earliest - 1, ruler.start), start):
+                begin = min(match.end(), start)
                 if begin < start:
                     break
-        widened.append((begin, end))
-    return widened
+        wider.append((begin, end))
+    return wider

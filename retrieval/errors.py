@@ -1,11 +1,11 @@
-"""What can go wrong between a question and its passages, with one code each that travels over the wire."""
+"""The errors between a question and its passages, with one code each that travels over the socket."""
 
 from typing import Literal
 
 __all__ = [
     "DocumentUnreadable",
     "InvalidFilter",
-    "InvalidScope",
+    "InvalidVisibility",
     "RetrieverError",
     "RetrieverFailed",
     "RetrieverUnavailable",
@@ -39,10 +39,10 @@ class InvalidFilter(RetrieverError):
     code = "invalid_filter"
 
 
-class InvalidScope(RetrieverError):
+class InvalidVisibility(RetrieverError):
     """A call without a tenant or a store. Nothing is ever read or written without both."""
 
-    code = "invalid_scope"
+    code = "invalid_visibility"
 
 
 class DocumentUnreadable(RetrieverError):

@@ -4,13 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from retrieval.conditions import All, AnyOf, Between, Condition, Match, Not
 from retrieval.errors import InvalidFilter
-from retrieval.passages import Attribute
+from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, Not
+from retrieval.messages import Attribute
 
-__all__ = ["compile_filter", "filterable"]
+__all__ = ["ATTRIBUTES_FIELD", "compile_filter", "encode_attributes"]
 
-FIELD = "where"
+ATTRIBUTES_FIELD = "where"
 """Payload field that holds the attributes in the form that filters match."""
 
 _DEPTH = 8
@@ -18,20 +18,20 @@ _PARTS = 100
 _COMPARISONS = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin")
 
 
-def filterable(attributes: Mapping[str, Attribute]) -> dict[str, str | float]:
+def encode_attributes(attributes: Mapping[str, Attribute]) -> dict[str, str | float]:
     """Give attributes the form that compiled filters match.
 
     Keys become hexadecimal, since the engines read `.`, `[` and `"` in a key as a path. Strings and booleans become
     tagged strings, so that "true" isn't True; numbers stay, so that ranges work.
     """
-    return {_field(key): _tagged(value) for key, value in attributes.items()}
+    return {_encode_key(key): _encode_value(value) for key, value in attributes.items()}
 
 
 def compile_filter(filters: Mapping[str, Any]) -> Condition:
     """Compile a comparison or compound filter. `ne` and `nin` also hold for documents without the attribute.
 
     Raises:
-        InvalidFilter: It isn't one; the message names the part.
+        InvalidFilter: It isn't one; the message names the part that is wrong.
     """
     return _compile(filters, "filters", _DEPTH)
 
@@ -56,41 +56,41 @@ def _compile(node: object, where: str, depth: int) -> Condition:
     key = node.get("key")
     if not isinstance(key, str) or not key:
         raise InvalidFilter(f"{where}.key must be the name of an attribute.")
-    return _comparison(kind, _field(key), node.get("value"), where)
+    return _compile_comparison(kind, _encode_key(key), node.get("value"), where)
 
 
-def _comparison(kind: str, field: str, value: object, where: str) -> Condition:
-    path = f"{FIELD}.{field}"
+def _compile_comparison(kind: str, field: str, value: object, where: str) -> Condition:
+    path = f"{ATTRIBUTES_FIELD}.{field}"
     match kind:
         case "eq":
-            return _equals(path, _value(value, where))
+            return _match_value(path, _check_value(value, where))
         case "ne":
-            return Not(_equals(path, _value(value, where)))
+            return Not(_match_value(path, _check_value(value, where)))
         case "in" | "nin":
             if not isinstance(value, list) or not 0 < len(cast("list[Any]", value)) <= _PARTS:
                 raise InvalidFilter(f"{where}.value must be a list of 1 to {_PARTS} values for '{kind}'.")
-            found = _one_of(path, [_value(item, where) for item in cast("list[Any]", value)])
-            return found if kind == "in" else Not(found)
+            among = _match_any(path, [_check_value(item, where) for item in cast("list[Any]", value)])
+            return among if kind == "in" else Not(among)
         case _:
-            number = _value(value, where)
+            number = _check_value(value, where)
             if isinstance(number, bool | str):
                 raise InvalidFilter(f"{where}.value must be a number for '{kind}'; strings have no order here.")
             return Between(path, **{kind: number})
 
 
-def _one_of(path: str, values: Sequence[Attribute]) -> Condition:
-    words = tuple(_word(value) for value in values if isinstance(value, bool | str))
-    numbers = [_equals(path, value) for value in values if not isinstance(value, bool | str)]
+def _match_any(path: str, values: Sequence[Attribute]) -> Condition:
+    words = tuple(_encode_word(value) for value in values if isinstance(value, bool | str))
+    numbers = [_match_value(path, value) for value in values if not isinstance(value, bool | str)]
     return AnyOf((*([Match(path, words)] if words else []), *numbers))
 
 
-def _equals(path: str, value: Attribute) -> Condition:
+def _match_value(path: str, value: Attribute) -> Condition:
     if isinstance(value, bool | str):
-        return Match(path, (_word(value),))
+        return Match(path, (_encode_word(value),))
     return Between(path, gte=value, lte=value)
 
 
-def _value(value: object, where: str) -> Attribute:
+def _check_value(value: object, where: str) -> Attribute:
     if isinstance(value, str | bool):
         return value
     if isinstance(value, int | float) and math.isfinite(value):
@@ -98,13 +98,13 @@ def _value(value: object, where: str) -> Attribute:
     raise InvalidFilter(f"{where}.value must be a string, a number or a boolean, not {type(value).__name__}.")
 
 
-def _tagged(value: Attribute) -> str | float:
-    return _word(value) if isinstance(value, bool | str) else float(value)
+def _encode_value(value: Attribute) -> str | float:
+    return _encode_word(value) if isinstance(value, bool | str) else float(value)
 
 
-def _word(value: bool | str) -> str:
+def _encode_word(value: bool | str) -> str:
     return f"b:{value}" if isinstance(value, bool) else f"s:{value}"
 
 
-def _field(key: str) -> str:
+def _encode_key(key: str) -> str:
     return "k" + key.encode().hex()

@@ -6,9 +6,9 @@ of only bad passages.
 
 from collections.abc import Iterable
 
-from retrieval.stores.protocol import Candidate
+from retrieval.backends import Candidate
 
-__all__ = ["fuse", "fused_score"]
+__all__ = ["fuse", "fuse_scores"]
 
 DENSE_WEIGHT = 0.8
 """Share of the cosine; the rest is BM25's.
@@ -23,14 +23,14 @@ KEYWORD_HALF = 12.0
 percentile; anything from 4 to 20 ranks within 0.005 of each other."""
 
 
-def fused_score(dense: float, keyword: float) -> float:
-    """Fuse a cosine and a BM25 score (0 or more, without an upper bound)."""
+def fuse_scores(dense: float, keyword: float) -> float:
+    """Fuse a cosine and a BM25 score (0 or more, without an upper bound) into 0..1."""
     return DENSE_WEIGHT * min(max(dense, 0.0), 1.0) + (1 - DENSE_WEIGHT) * keyword / (keyword + KEYWORD_HALF)
 
 
 def fuse(candidates: Iterable[Candidate], *, limit: int, threshold: float | None) -> list[tuple[float, Candidate]]:
-    """The best `limit` candidates at or above the threshold, best first, equal scores in the order of their ids."""
-    scored = [(fused_score(candidate.dense, candidate.keyword), candidate) for candidate in candidates]
-    kept = [pair for pair in scored if threshold is None or pair[0] >= threshold]
-    kept.sort(key=lambda pair: (-pair[0], pair[1].id))
-    return kept[:limit]
+    """Return the best `limit` candidates at or above the threshold: best first, equal scores in the order of ids."""
+    scored = [(fuse_scores(candidate.dense, candidate.keyword), candidate) for candidate in candidates]
+    passing = [pair for pair in scored if threshold is None or pair[0] >= threshold]
+    passing.sort(key=lambda pair: (-pair[0], pair[1].id))
+    return passing[:limit]

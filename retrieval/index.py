@@ -1,4 +1,4 @@
-"""Documents in, passages out: a store, an embedder and the order of their steps."""
+"""Documents in, passages out: an index backend, an embedder and the order of their steps."""
 
 import asyncio
 import time
@@ -6,22 +6,29 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from retrieval.conditions import Between
+from retrieval.backends import Candidate, IndexBackend
 from retrieval.embedder import Embedder
-from retrieval.entries import Entry, as_point, entries
+from retrieval.filter_expressions import Between
 from retrieval.filters import compile_filter
 from retrieval.fusion import fuse
-from retrieval.lanes import Lane, Lanes
+from retrieval.keyword_encoder import KeywordEncoder
+from retrieval.messages import IngestProgress, IngestRequest, IngestResult, Passage, RetrieverInfo, SearchQuery
 from retrieval.parsers import parse
-from retrieval.passages import Ingest, Ingested, IngestProgress, Passage, RetrieverInfo, SearchQuery
-from retrieval.scope import OPEN, Scope, document_scope, searched_scope, store_scope, visible_scope
-from retrieval.sparse import KeywordEncoder
-from retrieval.stores import Candidate, Store
+from retrieval.points import ContextualChunk, contextualize, to_point
+from retrieval.priority_executor import Priority, PriorityExecutor
+from retrieval.visibility import (
+    OPEN,
+    Visibility,
+    document_visibility,
+    reader_visibility,
+    search_visibility,
+    store_visibility,
+)
 
 __all__ = ["Index", "Report"]
 
 Report = Callable[[IngestProgress], Awaitable[None]]
-"""Told about each step of an ingest; what it raises ends the ingest there."""
+"""Told about each step of an ingest; an exception that it raises ends the ingest there."""
 
 _EMBED_BATCH = 4
 """Chunks embedded in one go: a question waits for one batch at most (about 80 ms on two slow cores), and on a CPU
@@ -33,24 +40,24 @@ _LEAST_CANDIDATES = 40
 
 
 class Index:
-    """Takes over the store and closes it. Changes of a store run one after the other; searches never wait."""
+    """Takes over the backend and closes it. Changes of a store run one after the other; searches never wait."""
 
-    def __init__(self, store: Store, embedder: Embedder) -> None:
-        self._store = store
+    def __init__(self, backend: IndexBackend, embedder: Embedder) -> None:
+        self._backend = backend
         self._embedder = embedder
         self._keywords = KeywordEncoder()
-        self._lanes = Lanes("embedder")
-        self._changing: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+        self._executor = PriorityExecutor("embedder")
+        self._change_locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def close(self) -> None:
-        await self._lanes.close()
-        await self._store.close()
+        await self._executor.close()
+        await self._backend.close()
 
-    async def info(self) -> RetrieverInfo:
+    async def describe(self) -> RetrieverInfo:
         return RetrieverInfo(
             embedder=self._embedder.identity,
             dimensions=self._embedder.dimensions,
-            points=await self._store.count(),
+            points=await self._backend.count(),
         )
 
     async def search(self, query: SearchQuery) -> list[Passage]:
@@ -58,96 +65,98 @@ class Index:
         filters = compile_filter(query.filters) if query.filters is not None else None
         if not query.stores and query.tenant:
             return []
-        scope = searched_scope(query, filters)
+        visibility = search_visibility(query, filters)
         if query.limit < 1 or not query.text.strip():
             return []
-        candidates = await self._store.search(
-            scope,
-            visible_scope(query),
-            await self._lanes.run(Lane.QUERY, self._embedder.question, query.text),
-            self._keywords.question(query.text),
+        candidates = await self._backend.search(
+            visibility,
+            reader_visibility(query),
+            await self._executor.run(Priority.QUERY, self._embedder.embed_question, query.text),
+            self._keywords.encode_question(query.text),
             max(query.limit * _CANDIDATES_PER_PASSAGE, _LEAST_CANDIDATES),
         )
         best = fuse(candidates, limit=query.limit, threshold=query.score_threshold)
-        return [_passage(candidate, score) for score, candidate in best]
+        return [_to_passage(candidate, score) for score, candidate in best]
 
-    async def ingest(self, request: Ingest, report: Report) -> Ingested:
-        """See `retrieval.client.Retriever.ingest`. Safe to run again for the same epoch."""
+    async def ingest(self, request: IngestRequest, report: Report) -> IngestResult:
+        """See `retrieval.client.Retriever.ingest`. Safe to run again for the same index epoch."""
         started = time.perf_counter()
-        document = document_scope(request.tenant, request.store, request.document)
+        document = document_visibility(request.tenant, request.store, request.document)
         parsed = await parse(Path(request.path), request.filename)
         await report(IngestProgress("parsed", len(parsed.text), len(parsed.text)))
-        made = await asyncio.to_thread(
-            entries, parsed, request, self._embedder.token_offsets, window=self._embedder.window
+        chunks = await asyncio.to_thread(
+            contextualize, parsed, request, self._embedder.token_offsets, window=self._embedder.window
         )
-        await report(IngestProgress("chunked", len(made), len(made)))
+        await report(IngestProgress("chunked", len(chunks), len(chunks)))
         embedded = 0
-        async with self._alone(request.tenant, request.store):
-            await self._store.delete(document.narrowed(Between("from", gte=request.epoch)))
-            for first in range(0, len(made), _WRITE_BATCH):
-                embedded += await self._write(request, made, first, report)
-            await self._close(document, request.epoch)
-        return Ingested(
-            chunks=len(made),
+        async with self._change_lock(request.tenant, request.store):
+            await self._backend.delete(document.narrow(Between("from", gte=request.index_epoch)))
+            for first in range(0, len(chunks), _WRITE_BATCH):
+                embedded += await self._write(request, chunks, first, report)
+            await self._close(document, request.index_epoch)
+        return IngestResult(
+            chunks=len(chunks),
             embedded=embedded,
-            reused=len(made) - embedded,
+            reused=len(chunks) - embedded,
             characters=len(parsed.text),
             media_type=parsed.media_type,
             seconds=time.perf_counter() - started,
         )
 
-    async def close_document(self, tenant: str, store: str, document: str, epoch: int) -> None:
-        async with self._alone(tenant, store):
-            await self._close(document_scope(tenant, store, document), epoch)
+    async def close_document(self, tenant: str, store: str, document: str, index_epoch: int) -> None:
+        async with self._change_lock(tenant, store):
+            await self._close(document_visibility(tenant, store, document), index_epoch)
 
     async def remove_document(self, tenant: str, store: str, document: str) -> None:
-        async with self._alone(tenant, store):
-            await self._store.delete(document_scope(tenant, store, document))
+        async with self._change_lock(tenant, store):
+            await self._backend.delete(document_visibility(tenant, store, document))
 
-    async def rollback(self, tenant: str, store: str, epoch: int) -> None:
-        scope = store_scope(tenant, store)
-        async with self._alone(tenant, store):
-            await self._store.delete(scope.narrowed(Between("from", gt=epoch)))
-            await self._store.set_payload(scope.narrowed(Between("to", gt=epoch, lt=OPEN)), {"to": OPEN})
+    async def rollback(self, tenant: str, store: str, index_epoch: int) -> None:
+        points = store_visibility(tenant, store)
+        async with self._change_lock(tenant, store):
+            await self._backend.delete(points.narrow(Between("from", gt=index_epoch)))
+            await self._backend.set_payload(points.narrow(Between("to", gt=index_epoch, lt=OPEN)), {"to": OPEN})
 
-    async def collect(self, tenant: str, store: str, epoch: int) -> None:
-        async with self._alone(tenant, store):
-            await self._store.delete(store_scope(tenant, store).narrowed(Between("to", lte=epoch)))
+    async def collect_garbage(self, tenant: str, store: str, index_epoch: int) -> None:
+        async with self._change_lock(tenant, store):
+            await self._backend.delete(store_visibility(tenant, store).narrow(Between("to", lte=index_epoch)))
 
     async def drop_store(self, tenant: str, store: str) -> None:
-        async with self._alone(tenant, store):
-            await self._store.delete(store_scope(tenant, store))
+        async with self._change_lock(tenant, store):
+            await self._backend.delete(store_visibility(tenant, store))
 
-    async def _write(self, request: Ingest, made: list[Entry], first: int, report: Report) -> int:
-        """Write one batch; returns how many of its texts had to be embedded."""
-        batch = made[first : first + _WRITE_BATCH]
-        digests = list(dict.fromkeys(entry.digest for entry in batch))
-        vectors = await self._store.vectors(store_scope(request.tenant, request.store), digests)
-        texts = {entry.digest: entry.indexed_text for entry in batch if entry.digest not in vectors}
+    async def _write(self, request: IngestRequest, chunks: list[ContextualChunk], first: int, report: Report) -> int:
+        """Write one batch, and return how many of its texts had to be embedded."""
+        batch = chunks[first : first + _WRITE_BATCH]
+        digests = list(dict.fromkeys(chunk.digest for chunk in batch))
+        vectors = await self._backend.find_vectors(store_visibility(request.tenant, request.store), digests)
+        texts = {chunk.digest: chunk.indexed_text for chunk in batch if chunk.digest not in vectors}
         missing = list(texts)
         for start in range(0, len(missing), _EMBED_BATCH):
             step = missing[start : start + _EMBED_BATCH]
-            embedded = await self._lanes.run(Lane.INGEST, self._embedder.passages, [texts[digest] for digest in step])
-            vectors.update(zip(step, embedded, strict=True))
+            step_vectors = await self._executor.run(
+                Priority.INGEST, self._embedder.embed_passages, [texts[digest] for digest in step]
+            )
+            vectors.update(zip(step, step_vectors, strict=True))
             done = first + len(batch) - len(missing) + start + len(step)
-            await report(IngestProgress("embedded", done, len(made)))
+            await report(IngestProgress("embedded", done, len(chunks)))
         points = [
-            as_point(entry, request, vectors[entry.digest], self._keywords.passage(entry.indexed_text))
-            for entry in batch
+            to_point(chunk, request, vectors[chunk.digest], self._keywords.encode_passage(chunk.indexed_text))
+            for chunk in batch
         ]
-        await self._store.upsert(points)
-        await report(IngestProgress("written", first + len(batch), len(made)))
+        await self._backend.upsert(points)
+        await report(IngestProgress("written", first + len(batch), len(chunks)))
         return len(missing)
 
-    async def _close(self, document: Scope, epoch: int) -> None:
-        present = document.narrowed(Between("from", lt=epoch), Between("to", gte=OPEN))
-        await self._store.set_payload(present, {"to": epoch})
+    async def _close(self, document: Visibility, index_epoch: int) -> None:
+        present = document.narrow(Between("from", lt=index_epoch), Between("to", gte=OPEN))
+        await self._backend.set_payload(present, {"to": index_epoch})
 
-    def _alone(self, tenant: str, store: str) -> asyncio.Lock:
-        return self._changing.setdefault((tenant, store), asyncio.Lock())
+    def _change_lock(self, tenant: str, store: str) -> asyncio.Lock:
+        return self._change_locks.setdefault((tenant, store), asyncio.Lock())
 
 
-def _passage(candidate: Candidate, score: float) -> Passage:
+def _to_passage(candidate: Candidate, score: float) -> Passage:
     payload = candidate.payload
     return Passage(
         id=candidate.id,

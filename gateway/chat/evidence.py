@@ -11,7 +11,7 @@ from gateway.assistants.release import RetrievalSpec
 from gateway.errors import Unavailable
 from gateway.vector_stores.search import StoreStates, search
 from retrieval.client import Retriever
-from retrieval.passages import Passage
+from retrieval.messages import Passage
 
 __all__ = ["NO_EVIDENCE", "Evidence", "find_evidence"]
 

@@ -49,7 +49,7 @@ async def _check_database(database: Database) -> Part:
 async def _check_retriever(retriever: Retriever) -> Part:
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
-            await retriever.ready()
+            await retriever.describe()
     except (RetrieverError, TimeoutError, OSError) as error:
         return Part(False, f"the retriever doesn't answer ({type(error).__name__}); it may still be starting")
     return Part(True)

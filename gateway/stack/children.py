@@ -61,7 +61,7 @@ def child_environment(settings: Settings, inherited: Mapping[str, str] | None = 
 def _retriever(settings: Settings) -> Child:
     home = settings.home.resolve()
     arguments = [
-        *(str(settings.model_python), "-m", "retrieval.worker"),
+        *(str(settings.model_python), "-m", "retrieval"),
         *("--socket", str(settings.retriever_socket), "--data", str(home / "index")),
         *(("--embedder", settings.embedder) if settings.embedder else ()),
         *(("--qdrant-url", settings.qdrant_url) if settings.qdrant_url else ()),
@@ -70,7 +70,7 @@ def _retriever(settings: Settings) -> Child:
     async def ready() -> bool:
         try:
             async with Retriever(settings.retriever_socket) as retriever:
-                await retriever.ready()
+                await retriever.describe()
         except RetrieverError:
             return False
         return True

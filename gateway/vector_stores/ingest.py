@@ -11,7 +11,7 @@ from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed, Outcome, fa
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreRow
 from retrieval.client import DocumentUnreadable, Retriever, RetrieverError, RetrieverUnavailable
-from retrieval.passages import Ingest, Ingested, IngestProgress
+from retrieval.messages import IngestProgress, IngestRequest, IngestResult
 
 __all__ = ["RETAINED_INDEX_EPOCHS", "IngestHandler"]
 
@@ -70,13 +70,13 @@ class IngestHandler:
         if document is not None and document.latest == version.version:
             document.status = outcome.status
 
-    async def _write(self, claim: Claim, work: _Work, index_epoch: int) -> Ingested:
+    async def _write(self, claim: Claim, work: _Work, index_epoch: int) -> IngestResult:
         def stop_if_cancelled(_progress: IngestProgress) -> None:
             if claim.cancelled.is_set():
                 raise JobCancelled
 
         version = work.version
-        request = Ingest(
+        request = IngestRequest(
             tenant=claim.tenant,
             store=work.store.id,
             document=work.document.id,
@@ -86,7 +86,7 @@ class IngestHandler:
             filename=version.filename,
             path=str(self._artifacts.file(version.digest)),
             attributes=version.attributes,
-            epoch=index_epoch,
+            index_epoch=index_epoch,
             max_chunk_tokens=version.max_chunk_tokens,
             overlap_tokens=version.overlap_tokens,
         )
@@ -103,7 +103,7 @@ class IngestHandler:
         if index_epoch <= RETAINED_INDEX_EPOCHS:
             return
         try:
-            await self._retriever.collect(claim.tenant, store, index_epoch - RETAINED_INDEX_EPOCHS)
+            await self._retriever.collect_garbage(claim.tenant, store, index_epoch - RETAINED_INDEX_EPOCHS)
         except RetrieverError as error:
             _log.warning("old_points_stay", store=store, reason=str(error))  # until the store's next change
 
@@ -120,7 +120,7 @@ async def _find(session: AsyncSession, claim: Claim) -> _Work | None:
     return _Work(store, document, version)
 
 
-async def _publish(claim: Claim, index_epoch: int, ingested: Ingested) -> None:
+async def _publish(claim: Claim, index_epoch: int, ingested: IngestResult) -> None:
     """Let readers see the version: one commit, refused if another worker has the job by now."""
     async with claim.begin() as session:
         work = await _find(session, claim)

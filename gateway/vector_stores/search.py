@@ -19,7 +19,7 @@ from gateway.vector_stores.schemas import (
 )
 from gateway.vector_stores.tables import StoreRow
 from retrieval.client import InvalidFilter, Retriever, RetrieverFailed, RetrieverUnavailable
-from retrieval.passages import Passage, SearchQuery
+from retrieval.messages import Passage, SearchQuery
 
 __all__ = ["SearchService", "StoreStates", "expires_at", "read_states", "search", "touch"]
 

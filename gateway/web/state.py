@@ -50,7 +50,7 @@ class State:
     async def embedder(self) -> str:
         """Return the embedder's identity, "" while the retriever doesn't answer."""
         try:
-            return (await self.retriever.ready()).embedder
+            return (await self.retriever.describe()).embedder
         except RetrieverError:
             return ""
 

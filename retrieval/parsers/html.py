@@ -1,4 +1,4 @@
-"""HTML → text with headings, lists and tables, without what a browser wouldn't show."""
+"""HTML → text with headings, lists and tables, without the parts that a browser wouldn't show."""
 
 import re
 from typing import Any
@@ -6,7 +6,8 @@ from typing import Any
 from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.parsed import ACCEPTED, Heading, Parsed
+from retrieval.parsers.formats import ACCEPTED
+from retrieval.parsers.parsed import FileContent, Heading, Parsed, ParseLimits
 from retrieval.parsers.text import clean
 
 __all__ = ["parse_html"]
@@ -14,7 +15,7 @@ __all__ = ["parse_html"]
 etree: Any = _etree  # pyright: ignore[reportUnknownVariableType]
 """lxml is compiled and comes without types."""
 
-_DROPPED = frozenset(
+_HIDDEN_TAGS = frozenset(
     "script style template noscript svg math canvas iframe object embed audio video nav button select input "
     "textarea datalist dialog head".split()
 )
@@ -29,7 +30,7 @@ _HIDDEN_STYLE = re.compile(
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 
 
-def parse_html(text: str, media_type: str) -> Parsed:
+def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
     """Take the visible text of a page; navigation, forms, scripts and hidden elements are left out.
 
     Raises:
@@ -37,21 +38,21 @@ def parse_html(text: str, media_type: str) -> Parsed:
     """
     # libxml2 wants bytes: a decoded text may still declare the encoding that it had.
     parser = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, no_network=True)
-    root = etree.fromstring(clean(text).encode(), parser)
+    root = etree.fromstring(clean(content.text).encode(), parser)
     page = _Page()
     if root is not None:
         _walk(root, page)
-    if not (body := page.text()).strip():
+    if not (body := page.finish()).strip():
         raise DocumentUnreadable(
             "empty_file", f"The page shows no text without scripts. Save it with its text. {ACCEPTED}"
         )
     title = _SPACE.sub(" ", root.findtext(".//title") or "").strip() if root is not None else ""
     first = next((heading.title for heading in page.headings if heading.level == 1), "")
-    return Parsed(media_type, first or title, body, page.headings)
+    return Parsed(content.media_type, first or title, body, page.headings)
 
 
 class _Page:
-    """Text in the making: runs of inline text, ended by blocks."""
+    """The text of a page as it grows: runs of inline text, ended by blocks."""
 
     def __init__(self) -> None:
         self.headings: list[Heading] = []
@@ -60,15 +61,16 @@ class _Page:
         self._line = ""
         self._gap = ""  # Line ends owed before the next text.
 
-    def inline(self, text: str) -> None:
+    def add_inline(self, text: str) -> None:
         self._line += text
 
-    def preformatted(self, text: str) -> None:
+    def add_preformatted(self, text: str) -> None:
         self.end_block()
-        self._write(text.strip("\n"))
-        self._gap = "\n\n"
+        if lines := text.strip("\n"):
+            self._write(lines)
+            self._gap = "\n\n"
 
-    def cell(self) -> None:
+    def end_cell(self) -> None:
         if self._line.strip() and not self._line.rstrip().endswith("|"):
             self._line += " | "
 
@@ -83,7 +85,7 @@ class _Page:
         if self._length:
             self._gap = "\n\n"
 
-    def heading(self, level: int) -> None:
+    def add_heading(self, level: int) -> None:
         title = _SPACE.sub(" ", self._line).strip()
         self._line = ""
         if title:
@@ -91,7 +93,7 @@ class _Page:
             self._write(f"{'#' * level} {title}")
             self._gap = "\n\n"
 
-    def text(self) -> str:
+    def finish(self) -> str:
         self.end_block()
         return "".join(self._parts)
 
@@ -102,30 +104,48 @@ class _Page:
 
 
 def _walk(root: Any, page: _Page) -> None:
-    """Without recursion: pages nest deeper than Python's stack."""
-    skipped: Any = None
-    inside_pre: Any = None
+    """Walk without recursion: pages nest deeper than Python's stack."""
+    hidden: Any = None
+    pre: Any = None
     for event, element in etree.iterwalk(root, events=("start", "end")):
-        if event == "start" and skipped is None and inside_pre is None:
-            if _hidden(element):
-                skipped = element
+        if event == "start" and hidden is None and pre is None:
+            if _is_hidden(element):
+                hidden = element
             elif element.tag == "pre":
-                inside_pre = element
-                page.preformatted("".join(element.itertext()))
+                pre = element
+                page.add_preformatted(_read_preformatted(element))
             else:
-                _start(element, page)
+                _enter(element, page)
         elif event == "end":
-            if skipped is None and inside_pre is None:
-                _end(element, page)
-            elif element is skipped:
-                skipped = None
-            elif element is inside_pre:
-                inside_pre = None
-            if skipped is None and inside_pre is None:
-                page.inline(element.tail or "")
+            if hidden is None and pre is None:
+                _leave(element, page)
+            elif element is hidden:
+                hidden = None
+            elif element is pre:
+                pre = None
+            if hidden is None and pre is None:
+                page.add_inline(element.tail or "")
 
 
-def _start(element: Any, page: _Page) -> None:
+def _read_preformatted(root: Any) -> str:
+    """Return the text of a `pre` as it is written, without its hidden elements."""
+    parts: list[str] = []
+    hidden: Any = None
+    for event, element in etree.iterwalk(root, events=("start", "end")):
+        if event == "start" and hidden is None:
+            if _is_hidden(element):
+                hidden = element
+            else:
+                parts += ["\n" if element.tag == "br" else "", element.text or ""]
+        elif event == "end":
+            if element is hidden:
+                hidden = None
+            if hidden is None and element is not root:
+                parts.append(element.tail or "")
+    return "".join(parts)
+
+
+def _enter(element: Any, page: _Page) -> None:
     tag = element.tag
     if tag in _HEADINGS:
         page.end_block()
@@ -136,24 +156,24 @@ def _start(element: Any, page: _Page) -> None:
     elif tag == "br":
         page.end_line()
     if tag == "li":
-        page.inline("- ")
-    page.inline(element.text or "")
+        page.add_inline("- ")
+    page.add_inline(element.text or "")
 
 
-def _end(element: Any, page: _Page) -> None:
+def _leave(element: Any, page: _Page) -> None:
     tag = element.tag
     if tag in _HEADINGS:
-        page.heading(_HEADINGS[tag])
+        page.add_heading(_HEADINGS[tag])
     elif tag in ("td", "th"):
-        page.cell()
+        page.end_cell()
     elif tag in ("tr", "li", "dt", "dd"):
         page.end_line()
     elif tag in _BLOCKS:
         page.end_block()
 
 
-def _hidden(element: Any) -> bool:
-    if not isinstance(element.tag, str) or element.tag in _DROPPED or "hidden" in element.attrib:
+def _is_hidden(element: Any) -> bool:
+    if not isinstance(element.tag, str) or element.tag in _HIDDEN_TAGS or "hidden" in element.attrib:
         return True
     if element.get("aria-hidden", "").strip().lower() == "true":
         return True

@@ -1,9 +1,9 @@
-"""Markdown: the text stays as written, without comments; headings are found for the chunks."""
+"""Markdown: the text stays as written, without comments; its headings are for the chunks."""
 
 import re
 
-from retrieval.parsers.parsed import Heading, Parsed
-from retrieval.parsers.text import parse_text
+from retrieval.parsers.parsed import FileContent, Heading, Parsed, ParseLimits
+from retrieval.parsers.text import clean_visible
 
 __all__ = ["parse_markdown"]
 
@@ -17,19 +17,19 @@ _LINK = re.compile(r"!?\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])")
 _MARKS = re.compile(r"[*`]+|(?<!\w)_+|_+(?!\w)")
 
 
-def parse_markdown(text: str, media_type: str) -> Parsed:
+def parse_markdown(content: FileContent, _limits: ParseLimits) -> Parsed:
     """Find the headings of Markdown, ATX and underlined, outside code and front matter.
 
     Raises:
         DocumentUnreadable: Nothing visible is in it.
     """
-    plain = parse_text(_without_comments(text.replace("\r\n", "\n")), media_type)
-    headings = _headings(plain.text)
+    text = clean_visible(_strip_comments(content.text.replace("\r\n", "\n")))
+    headings = _find_headings(text)
     title = headings[0].title if headings and headings[0].level == 1 else ""
-    return Parsed(media_type, title, plain.text, headings)
+    return Parsed(content.media_type, title, text, headings)
 
 
-def _headings(text: str) -> list[Heading]:
+def _find_headings(text: str) -> list[Heading]:
     front = _FRONT_MATTER.match(text)
     offset = front.end() if front else 0
     headings: list[Heading] = []
@@ -46,17 +46,17 @@ def _headings(text: str) -> list[Heading]:
             fence, before = mark[1], None
         elif atx := _ATX.match(bare):
             before = None
-            if title := _plain(atx[2] or ""):
+            if title := _strip_marks(atx[2] or ""):
                 headings.append(Heading(start, len(atx[1]), title))
         elif before and (underline := _UNDERLINE.match(bare)):
-            headings.append(Heading(before[0], 1 if underline[1][0] == "=" else 2, _plain(before[1])))
+            headings.append(Heading(before[0], 1 if underline[1][0] == "=" else 2, _strip_marks(before[1])))
             before = None
         else:
             before = None if _NOT_PARAGRAPH.match(bare) else (start, bare)
     return headings
 
 
-def _without_comments(text: str) -> str:
+def _strip_comments(text: str) -> str:
     """Leave out HTML comments, which no rendered page shows, but not those in fenced code."""
     parts: list[str] = []
     fence = ""
@@ -77,5 +77,5 @@ def _without_comments(text: str) -> str:
     return "".join(parts)
 
 
-def _plain(title: str) -> str:
+def _strip_marks(title: str) -> str:
     return _MARKS.sub("", _LINK.sub(r"\1", title)).strip()

@@ -1,10 +1,26 @@
+"""The values between the parsers and the process that runs them."""
+
+from dataclasses import dataclass
+
 from msgspec import Struct
 
 from retrieval.errors import UnreadableCode
 
-__all__ = ["ACCEPTED", "Heading", "ParseLimits", "Parsed", "Unreadable"]
+__all__ = ["FileContent", "Heading", "ParseLimits", "Parsed", "Unreadable"]
 
-ACCEPTED = "Accepted are Markdown, HTML, PDF and plain text (also JSON and CSV) in UTF-8, UTF-16 or Windows-1252."
+
+@dataclass(frozen=True, slots=True)
+class FileContent:
+    """A file as its format's parser gets it.
+
+    Attributes:
+        media_type: With `; charset=…` where the encoding was a guess.
+        text: `data` decoded, or "" where the format is binary.
+    """
+
+    data: bytes
+    media_type: str
+    text: str = ""
 
 
 class Heading(Struct, frozen=True):
@@ -19,7 +35,7 @@ class Parsed(Struct, frozen=True, tag="parsed"):
     """A document as text.
 
     Attributes:
-        media_type: What it was read as, with `; charset=…` where the encoding was a guess.
+        media_type: That of the file's content.
         title: The document's own title, or "".
         text: Without hidden, zero-width and control characters; chunk offsets count in it.
         headings: In the order of the text.
@@ -39,7 +55,7 @@ class Unreadable(Struct, frozen=True, tag="unreadable"):
 
 
 class ParseLimits(Struct, frozen=True):
-    """What a parser child may use: bytes of address space, seconds, bytes in, characters out, pages."""
+    """The limits of a parser child: bytes of address space, seconds, bytes in, characters out, pages."""
 
     memory: int = 1024**3
     cpu_seconds: int = 60

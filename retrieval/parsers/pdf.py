@@ -4,14 +4,14 @@ import ctypes
 import re
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import hypot
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
-from msgspec import Struct
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.parsed import Heading, Parsed
+from retrieval.parsers.parsed import FileContent, Heading, Parsed, ParseLimits
 from retrieval.parsers.text import clean
 
 __all__ = ["parse_pdf"]
@@ -24,7 +24,8 @@ _LETTERS = re.compile(r"[^\W\d_]{2}")  # a drop cap or a page number in large ty
 _DEEPEST = 6
 
 
-class _Line(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class _Line:
     """`start` is its offset in the page's text, `size` that of its first character's type, in points."""
 
     start: int
@@ -32,24 +33,25 @@ class _Line(Struct, frozen=True):
     size: float
 
 
-class _Page(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class _Page:
     text: str
     lines: list[_Line]
 
 
-def parse_pdf(data: bytes, media_type: str, *, max_pages: int) -> Parsed:
+def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
     """Take the text layer; pages end with a form feed and are headings (`page 3`), over those in larger type.
 
     Raises:
         DocumentUnreadable: Encrypted, broken, too many pages, or without a text layer.
     """
-    document = _open(data)
+    document = _open(content.data)
     try:
-        if len(document) > max_pages:
+        if len(document) > limits.pages:
             raise DocumentUnreadable(
-                "invalid_file", f"The PDF has {len(document)} pages; the limit is {max_pages}. Split it."
+                "invalid_file", f"The PDF has {len(document)} pages; the limit is {limits.pages}. Split it."
             )
-        pages = [_page(document, number) for number in range(len(document))]
+        pages = [_read_page(document, number) for number in range(len(document))]
         title = clean(document.get_metadata_value("Title")).strip()
     finally:
         document.close()
@@ -57,16 +59,16 @@ def parse_pdf(data: bytes, media_type: str, *, max_pages: int) -> Parsed:
         raise DocumentUnreadable(
             "empty_file", "The PDF has no text layer, as a scan has none. Run it through OCR, then upload the result."
         )
-    levels = _levels([line for page in pages for line in page.lines])
+    levels = _rank_sizes([line for page in pages for line in page.lines])
     headings: list[Heading] = []
     start = 0
     for number, page in enumerate(pages, 1):
         headings.append(Heading(start, 1, f"page {number}"))
         headings += [
-            Heading(start + line.start, levels[line.size], line.text) for line in _headings(page.lines, levels)
+            Heading(start + line.start, levels[line.size], line.text) for line in _join_headings(page.lines, levels)
         ]
         start += len(page.text) + 1
-    return Parsed(media_type, title, "\f".join(page.text for page in pages), headings)
+    return Parsed(content.media_type, title, "\f".join(page.text for page in pages), headings)
 
 
 def _open(data: bytes) -> pdfium.PdfDocument:
@@ -82,12 +84,12 @@ def _open(data: bytes) -> pdfium.PdfDocument:
         ) from error
 
 
-def _page(document: pdfium.PdfDocument, number: int) -> _Page:
+def _read_page(document: pdfium.PdfDocument, number: int) -> _Page:
     try:
         layer = document[number].get_textpage()
         raw = layer.get_text_range()
         text = clean(_HYPHENATED.sub("", raw)).replace("\f", "\n").strip("\n")
-        return _Page(text, _lines(layer, raw, text))
+        return _Page(text, _find_lines(layer, raw, text))
     except (pdfium.PdfiumError, ctypes.ArgumentError) as error:
         raise DocumentUnreadable(
             "invalid_file",
@@ -95,28 +97,28 @@ def _page(document: pdfium.PdfDocument, number: int) -> _Page:
         ) from error
 
 
-def _lines(layer: pdfium.PdfTextPage, raw: str, text: str) -> list[_Line]:
+def _find_lines(layer: pdfium.PdfTextPage, raw: str, text: str) -> list[_Line]:
     """Find the page's lines in its cleaned text."""
     lines: list[_Line] = []
     at = units = 0
     for part in raw.splitlines(keepends=True):
-        shown = clean(part).strip()
-        start = text.find(shown, at) if shown else -1
+        visible = clean(part).strip()
+        start = text.find(visible, at) if visible else -1
         if start >= 0:
             blank = len(part) - len(part.lstrip())
-            lines.append(_Line(start, shown, _size(layer, units + _units(part[:blank]))))
-            at = start + len(shown)
-        units += _units(part)
+            lines.append(_Line(start, visible, _measure_size(layer, units + _count_units(part[:blank]))))
+            at = start + len(visible)
+        units += _count_units(part)
     return lines
 
 
-def _units(text: str) -> int:
-    """How many characters pdfium counts, which are UTF-16's."""
+def _count_units(text: str) -> int:
+    """Count characters as pdfium does, which are UTF-16's."""
     return len(text) + sum(character > "\uffff" for character in text)
 
 
-def _size(layer: pdfium.PdfTextPage, index: int) -> float:
-    """The size of type as it is printed: many PDFs have 1 there and scale it up by a matrix."""
+def _measure_size(layer: pdfium.PdfTextPage, index: int) -> float:
+    """Measure type as it is printed: many PDFs have 1 there and scale it up by a matrix."""
     character = pdfium_c.FPDFText_GetCharIndexFromTextIndex(layer, index)
     matrix = pdfium_c.FS_MATRIX()
     if not pdfium_c.FPDFText_GetMatrix(layer, character, matrix):
@@ -124,31 +126,31 @@ def _size(layer: pdfium.PdfTextPage, index: int) -> float:
     return round(pdfium_c.FPDFText_GetFontSize(layer, character) * hypot(matrix.c, matrix.d), 1)
 
 
-def _levels(lines: Sequence[_Line]) -> dict[float, int]:
+def _rank_sizes(lines: Sequence[_Line]) -> dict[float, int]:
     """Give each size that is larger than the body's a level below that of pages; the body has most characters."""
     characters = Counter[float]()
     for line in lines:
         characters[line.size] += len(line.text)
     body = characters.most_common(1)[0][0] if characters else 0.0
-    larger = sorted({line.size for line in lines if line.size >= body * _LARGER > 0 and _names(line)}, reverse=True)
-    return {size: min(level, _DEEPEST) for level, size in enumerate(larger, 2)}
+    larger = {line.size for line in lines if line.size >= body * _LARGER > 0 and _can_be_title(line)}
+    return {size: min(level, _DEEPEST) for level, size in enumerate(sorted(larger, reverse=True), 2)}
 
 
-def _headings(lines: Sequence[_Line], levels: dict[float, int]) -> list[_Line]:
-    """Lines in larger type; the lines of one heading are joined."""
-    found: list[_Line] = []
+def _join_headings(lines: Sequence[_Line], levels: dict[float, int]) -> list[_Line]:
+    """Return the lines in larger type, with the lines of one heading joined."""
+    headings: list[_Line] = []
     joins = False
     for line in lines:
         if line.size not in levels:
             joins = False
-        elif joins and found[-1].size == line.size:
-            if len(found[-1].text) <= _LONGEST_HEADING:  # or else it is a paragraph by now
-                found[-1] = _Line(found[-1].start, f"{found[-1].text} {line.text}", line.size)
+        elif joins and headings[-1].size == line.size:
+            if len(headings[-1].text) <= _LONGEST_HEADING:  # or else it is a paragraph by now
+                headings[-1] = _Line(headings[-1].start, f"{headings[-1].text} {line.text}", line.size)
         else:
-            found.append(line)
+            headings.append(line)
             joins = True
-    return [line for line in found if _names(line)]
+    return [line for line in headings if _can_be_title(line)]
 
 
-def _names(line: _Line) -> bool:
+def _can_be_title(line: _Line) -> bool:
     return len(line.text) <= _LONGEST_HEADING and _LETTERS.search(line.text) is not None

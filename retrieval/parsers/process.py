@@ -1,4 +1,4 @@
-"""Running a parser child, and telling what became of it."""
+"""The parser child of one document, from its start to the verdict on how it ended."""
 
 import asyncio
 import logging
@@ -38,7 +38,7 @@ async def parse(path: Path, filename: str, limits: ParseLimits | None = None) ->
                 return outcome
             raise DocumentUnreadable(outcome.code, outcome.message)
     _log.warning("a parser child ended with status %s: %s", status, errors.decode(errors="replace")[-2000:])
-    raise DocumentUnreadable("invalid_file", _reason(status, limits))
+    raise DocumentUnreadable("invalid_file", _explain_status(status, limits))
 
 
 async def _run(path: Path, filename: str, limits: ParseLimits) -> tuple[int | None, bytes, bytes]:
@@ -76,7 +76,7 @@ async def _run(path: Path, filename: str, limits: ParseLimits) -> tuple[int | No
             await process.wait()
 
 
-def _reason(status: int | None, limits: ParseLimits) -> str:
+def _explain_status(status: int | None, limits: ParseLimits) -> str:
     if status == -signal.SIGALRM:
         return f"Reading the file took longer than {limits.wall_seconds:g} s. Split it, or export it more simply."
     if status in (-signal.SIGXCPU, -signal.SIGKILL):

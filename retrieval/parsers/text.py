@@ -1,11 +1,12 @@
-"""Plain text: finding the encoding, and leaving out what a reader can't see."""
+"""Plain text: its encoding, and the characters of it that a reader can see."""
 
 import re
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.parsed import ACCEPTED, Parsed
+from retrieval.parsers.formats import ACCEPTED
+from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 
-__all__ = ["clean", "decode", "parse_text"]
+__all__ = ["clean", "clean_visible", "decode", "parse_text"]
 
 _BYTE_ORDER_MARKS = (
     (b"\xef\xbb\xbf", "utf-8"),
@@ -27,7 +28,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
 
 def clean(text: str) -> str:
-    """One kind of line end, and no characters that a reader doesn't see."""
+    """Leave one kind of line end, and no characters that a reader doesn't see."""
     return _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text))
 
 
@@ -52,13 +53,22 @@ def decode(data: bytes) -> tuple[str, str] | None:
     return None
 
 
-def parse_text(text: str, media_type: str) -> Parsed:
-    """Plain text has no structure beyond its blank lines.
+def clean_visible(text: str) -> str:
+    """Clean text that must not be empty then.
 
     Raises:
         DocumentUnreadable: Nothing visible is in it.
     """
-    cleaned = clean(text)
-    if not cleaned.strip():
+    visible = clean(text)
+    if not visible.strip():
         raise DocumentUnreadable("empty_file", f"The file holds no visible text. Upload one with content. {ACCEPTED}")
-    return Parsed(media_type, "", cleaned, [])
+    return visible
+
+
+def parse_text(content: FileContent, _limits: ParseLimits) -> Parsed:
+    """Take the text as it is: it has no structure beyond its blank lines.
+
+    Raises:
+        DocumentUnreadable: Nothing visible is in it.
+    """
+    return Parsed(content.media_type, "", clean_visible(content.text), [])

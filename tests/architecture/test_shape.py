@@ -17,7 +17,6 @@ LONG_FUNCTIONS: dict[str, str] = {
 # Optional heavy dependencies, each in one named loader.
 INNER_IMPORTS: dict[str, str] = {
     "retrieval/embedder.py:load_embedder": "sentence-transformers and torch",
-    "retrieval/parsers/child.py:_parser": "one format's parser, so that a child starts in milliseconds",
 }
 VAGUE = re.compile(r"(^|_)(utils?|helpers?|manager|misc|common)(_|$)")
 

@@ -1,4 +1,4 @@
-"""A retriever over the real wire that finds what a test says; for whoever needs answers and no index."""
+"""A retriever over the real socket that finds the passages of a script; for tests that need answers and no index."""
 
 import asyncio
 from collections.abc import Callable
@@ -9,11 +9,13 @@ from typing import Any, Self
 import msgspec
 from msgspec import Raw
 
-from retrieval._wire import Call, Failure, Reply, encode_frame, read_frame
-from retrieval.passages import Passage, RetrieverInfo, SearchQuery
+from retrieval.frames import Call, Failure, Reply, encode_frame, read_frame
+from retrieval.messages import Passage, RetrieverInfo, SearchQuery
+
+__all__ = ["FakePassages", "make_passage"]
 
 
-def passage(store: str, number: int, text: str, *, version: int = 1, **more: Any) -> Passage:
+def make_passage(store: str, number: int, text: str, *, version: int = 1, **more: Any) -> Passage:
     values: dict[str, Any] = {
         "id": f"point-{number}",
         "store": store,
@@ -33,13 +35,13 @@ def passage(store: str, number: int, text: str, *, version: int = 1, **more: Any
 
 
 class FakePassages:
-    """Listens on a Unix socket; `found` says what a question finds, `failing` makes every call fail."""
+    """Listens on a Unix socket; `find` gives the passages for a question, `failing` makes every call fail."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.found: Callable[[SearchQuery], list[Passage]] = lambda _query: []
+        self.find: Callable[[SearchQuery], list[Passage]] = lambda _query: []
         self.failing = False
-        self.asked: list[SearchQuery] = []
+        self.queries: list[SearchQuery] = []
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -67,15 +69,15 @@ class FakePassages:
 
     def _answer(self, call: Call) -> Reply:
         if self.failing:
-            return Reply(call.id, "error", _raw(Failure("retriever_unavailable", "told to fail")))
-        if call.method == "ready":
-            return Reply(call.id, "result", _raw(RetrieverInfo(embedder="fake", dimensions=3, points=0)))
+            return Reply(call.id, "error", _encode(Failure("retriever_unavailable", "told to fail")))
+        if call.method == "describe":
+            return Reply(call.id, "result", _encode(RetrieverInfo(embedder="fake", dimensions=3, points=0)))
         if call.method == "search":
             query = msgspec.msgpack.decode(call.body, type=SearchQuery)
-            self.asked.append(query)
-            return Reply(call.id, "result", _raw(self.found(query)))
-        return Reply(call.id, "result", _raw(None))
+            self.queries.append(query)
+            return Reply(call.id, "result", _encode(self.find(query)))
+        return Reply(call.id, "result", _encode(None))
 
 
-def _raw(value: object) -> Raw:
+def _encode(value: object) -> Raw:
     return Raw(msgspec.msgpack.encode(value))

@@ -1,4 +1,4 @@
-"""A retriever in memory, over the real wire: the real one's epochs, words instead of vectors, faults as scripted.
+"""A retriever in memory, over the real socket: the real one's index epochs, words instead of vectors, scripted faults.
 
 Chunks are paragraphs. A passage's score is the share of the question's words that it has.
 """
@@ -14,27 +14,41 @@ from typing import Any, Self
 import msgspec
 from msgspec import Raw
 
-from retrieval._wire import Call, DocumentScope, Failure, Reply, StoreEpoch, StoreScope, encode_frame, read_frame
-from retrieval.passages import Ingest, Ingested, IngestProgress, Passage, RetrieverInfo, SearchQuery
+from retrieval.frames import Call, Failure, Reply, encode_frame, read_frame
+from retrieval.messages import (
+    DocumentReference,
+    IngestProgress,
+    IngestRequest,
+    IngestResult,
+    Passage,
+    RetrieverInfo,
+    SearchQuery,
+    StoreAtEpoch,
+    StoreReference,
+)
 
-OPEN = 2**53
+__all__ = ["FakeRetriever", "Fault"]
+
+_OPEN = 2**53
 
 
 @dataclass
-class Point:
-    request: Ingest
+class _Point:
+    """A paragraph, visible at the index epochs from `first` to before `end`."""
+
+    request: IngestRequest
     start: int
     text: str
     first: int
-    end: int = OPEN
+    end: int = _OPEN
 
 
 class FakeRetriever:
-    """`before[method]` is awaited when a call comes: it may wait, or raise `Fault`; `calls` are all that came."""
+    """`before[method]` is awaited when a call comes: it may wait, or raise `Fault`; `calls` are the methods called."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.points: list[Point] = []
+        self.points: list[_Point] = []
         self.calls: list[str] = []
         self.before: dict[str, Callable[[], Awaitable[None]]] = {}
         self._server: asyncio.Server | None = None
@@ -55,7 +69,7 @@ class FakeRetriever:
         self._server = await asyncio.start_unix_server(self._serve, self.path)
 
     async def stop(self) -> None:
-        """Die; what is in the index stays, as on disk."""
+        """Die; the points stay, as on disk."""
         if self._server is not None:
             self._server.close()
             self._server = None
@@ -80,19 +94,30 @@ class FakeRetriever:
         self.calls.append(call.method)
         try:
             if call.method == "ingest":
-                writer.write(encode_frame(Reply(call.id, "progress", raw(IngestProgress("parsed", 1, 1)))))
+                writer.write(encode_frame(Reply(call.id, "progress", _encode(IngestProgress("parsed", 1, 1)))))
             if call.method in self.before:
                 await self.before[call.method]()
-            reply = Reply(call.id, "result", raw(getattr(self, f"_{call.method}")(call.body)))
+            reply = Reply(call.id, "result", _encode(self._handlers()[call.method](call.body)))
         except Fault as fault:
-            reply = Reply(call.id, "error", raw(Failure(fault.code, str(fault))))
+            reply = Reply(call.id, "error", _encode(Failure(fault.code, str(fault))))
         writer.write(encode_frame(reply))
 
-    def _ready(self, _body: Raw) -> RetrieverInfo:
+    def _handlers(self) -> dict[str, Callable[[Raw], object]]:
+        return {
+            "describe": self._describe,
+            "search": self._search,
+            "ingest": self._ingest,
+            "remove_document": self._remove_document,
+            "rollback": self._rollback,
+            "collect_garbage": self._collect_garbage,
+            "drop_store": self._drop_store,
+        }
+
+    def _describe(self, _body: Raw) -> RetrieverInfo:
         return RetrieverInfo(embedder="fake", dimensions=3, points=len(self.points))
 
-    def _ingest(self, body: Raw) -> Ingested:
-        request = msgspec.msgpack.decode(body, type=Ingest)
+    def _ingest(self, body: Raw) -> IngestResult:
+        request = msgspec.msgpack.decode(body, type=IngestRequest)
         try:
             text = Path(request.path).read_bytes().decode()
         except UnicodeDecodeError:
@@ -100,50 +125,55 @@ class FakeRetriever:
         if not text.strip():
             raise Fault("empty_file", "There is no text in it.")
         mine = [point for point in self.points if point.request.document == request.document]
-        self.points = [point for point in self.points if point not in mine or point.first < request.epoch]
+        self.points = [point for point in self.points if point not in mine or point.first < request.index_epoch]
         for point in mine:
-            if point.end == OPEN:
-                point.end = request.epoch
-        found = list(re.finditer(r"\S(?:.|\n(?!\n))*", text))
-        self.points += [Point(request, match.start(), match.group(), request.epoch) for match in found]
-        return Ingested(
-            chunks=len(found), embedded=len(found), reused=0, characters=len(text), media_type="text/plain", seconds=0
+            if point.end == _OPEN:
+                point.end = request.index_epoch
+        paragraphs = list(re.finditer(r"\S(?:.|\n(?!\n))*", text))
+        self.points += [_Point(request, match.start(), match.group(), request.index_epoch) for match in paragraphs]
+        return IngestResult(
+            chunks=len(paragraphs),
+            embedded=len(paragraphs),
+            reused=0,
+            characters=len(text),
+            media_type="text/plain",
+            seconds=0,
         )
 
     def _search(self, body: Raw) -> list[Passage]:
         query = msgspec.msgpack.decode(body, type=SearchQuery)
         words = set(re.findall(r"\w+", query.text.lower()))
-        found: list[Passage] = []
+        passages: list[Passage] = []
         for number, point in enumerate(self.points):
             request = point.request
-            epoch = query.stores.get(request.store, -1)
-            if request.tenant != query.tenant or not point.first <= epoch < point.end:
+            index_epoch = query.stores.get(request.store, -1)
+            if request.tenant != query.tenant or not point.first <= index_epoch < point.end:
                 continue
-            if request.document in query.exclude or not matches(query.filters, request.attributes):
+            if request.document in query.exclude or not _match(query.filters, request.attributes):
                 continue
             score = len(words & set(re.findall(r"\w+", point.text.lower()))) / len(words)
             if score and score >= (query.score_threshold or 0):
-                found.append(as_passage(point, f"point-{number}", score))
-        return sorted(found, key=lambda passage: -passage.score)[: query.limit]
+                passages.append(_to_passage(point, f"point-{number}", score))
+        return sorted(passages, key=lambda passage: -passage.score)[: query.limit]
 
     def _remove_document(self, body: Raw) -> None:
-        document = msgspec.msgpack.decode(body, type=DocumentScope).document
+        document = msgspec.msgpack.decode(body, type=DocumentReference).document
         self.points = [point for point in self.points if point.request.document != document]
 
     def _rollback(self, body: Raw) -> None:
-        scope = msgspec.msgpack.decode(body, type=StoreEpoch)
-        mine = [point for point in self.points if point.request.store == scope.store]
-        self.points = [point for point in self.points if point not in mine or point.first <= scope.epoch]
+        store = msgspec.msgpack.decode(body, type=StoreAtEpoch)
+        mine = [point for point in self.points if point.request.store == store.store]
+        self.points = [point for point in self.points if point not in mine or point.first <= store.index_epoch]
         for point in mine:
-            if scope.epoch < point.end:
-                point.end = OPEN
+            if store.index_epoch < point.end:
+                point.end = _OPEN
 
-    def _collect(self, body: Raw) -> None:
-        scope = msgspec.msgpack.decode(body, type=StoreEpoch)
-        self.points = [p for p in self.points if p.request.store != scope.store or p.end > scope.epoch]
+    def _collect_garbage(self, body: Raw) -> None:
+        store = msgspec.msgpack.decode(body, type=StoreAtEpoch)
+        self.points = [p for p in self.points if p.request.store != store.store or p.end > store.index_epoch]
 
     def _drop_store(self, body: Raw) -> None:
-        store = msgspec.msgpack.decode(body, type=StoreScope).store
+        store = msgspec.msgpack.decode(body, type=StoreReference).store
         self.points = [point for point in self.points if point.request.store != store]
 
 
@@ -155,11 +185,11 @@ class Fault(Exception):
         self.code = code
 
 
-def raw(value: object) -> Raw:
+def _encode(value: object) -> Raw:
     return Raw(msgspec.msgpack.encode(value))
 
 
-def matches(filters: dict[str, Any] | None, attributes: dict[str, Any]) -> bool:
+def _match(filters: dict[str, Any] | None, attributes: dict[str, Any]) -> bool:
     if filters is None:
         return True
     if filters.get("type") != "eq":
@@ -167,7 +197,7 @@ def matches(filters: dict[str, Any] | None, attributes: dict[str, Any]) -> bool:
     return attributes.get(filters["key"]) == filters["value"]
 
 
-def as_passage(point: Point, id: str, score: float) -> Passage:
+def _to_passage(point: _Point, id: str, score: float) -> Passage:
     request = point.request
     return Passage(
         id=id,

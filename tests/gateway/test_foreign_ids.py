@@ -10,7 +10,7 @@ from gateway.adapters.repository import AdapterRepository
 from gateway.adapters.tables import AdapterRow
 from gateway.tenants.repository import find_tenant
 from tests.architecture.test_routes import routes
-from tests.fakes.passages import FakePassages, passage
+from tests.fakes.passages import FakePassages, make_passage
 from tests.gateway.conftest import Gateway
 
 ROWS = b"\n".join(
@@ -38,7 +38,7 @@ async def ids(gateway: Gateway, passages: FakePassages) -> dict[str, str]:
     """Something of kestrel's behind every parameter."""
     client = await gateway.tenant("kestrel")
     store = (await client.post("/v1/vector_stores", json={"name": "docs"})).json()["id"]
-    passages.found = lambda _query: [passage(store, 1, "31 months")]
+    passages.find = lambda _query: [make_passage(store, 1, "31 months")]
     upload = {"file": ("facts.txt", b"31 months"), "purpose": (None, "assistants")}
     file = (await client.post("/v1/files", files=upload)).json()["id"]
     await client.post(f"/v1/vector_stores/{store}/files", json={"file_id": file})

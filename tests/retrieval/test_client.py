@@ -1,6 +1,7 @@
 import asyncio
 import subprocess
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -8,36 +9,23 @@ import msgspec
 import pytest
 
 from retrieval import client as client_module
-from retrieval._wire import Call
 from retrieval.client import (
     DocumentUnreadable,
     InvalidFilter,
-    InvalidScope,
+    InvalidVisibility,
     Retriever,
+    RetrieverError,
     RetrieverFailed,
     RetrieverUnavailable,
 )
-from retrieval.passages import Ingest, Ingested, IngestProgress, Passage, RetrieverInfo, SearchQuery
-from tests.retrieval.conftest import Peer
+from retrieval.frames import Call
+from retrieval.messages import IngestProgress, IngestResult, Passage, RetrieverInfo, SearchQuery
+from tests.retrieval.peer import Kind, Peer
+from tests.retrieval.requests import ingest_request, search_query
+from tests.waiting import until
 
 INFO = RetrieverInfo(embedder="e", dimensions=3, points=0)
-DONE = Ingested(chunks=2, embedded=1, reused=1, characters=9, media_type="text/plain", seconds=0.1)
-QUERY = SearchQuery(tenant="kestrel", stores={"vs": 4}, text="warranty?")
-
-
-def ingest(**changes: Any) -> Ingest:
-    fields: dict[str, Any] = {
-        "tenant": "kestrel",
-        "store": "vs",
-        "document": "doc",
-        "key": "k",
-        "version": 1,
-        "file_id": "file",
-        "filename": "k.md",
-        "path": "/k",
-        "epoch": 5,
-    }
-    return Ingest(**{**fields, **changes})
+DONE = IngestResult(chunks=2, embedded=1, reused=1, characters=9, media_type="text/plain", seconds=0.1)
 
 
 def passage(text: str) -> Passage:
@@ -58,43 +46,48 @@ def passage(text: str) -> Passage:
     )
 
 
-def test_importing_the_client_takes_nothing_heavy() -> None:
-    code = "import sys, retrieval.client, retrieval.passages; print(*sorted({m.split('.')[0] for m in sys.modules}))"
+def test_importing_the_faces_of_the_package_takes_nothing_heavy() -> None:
+    code = (
+        "import sys, retrieval.client, retrieval.messages, retrieval.errors\n"
+        "print(*sorted({m.split('.')[0] for m in sys.modules}))"
+    )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     heavy = {"torch", "transformers", "numpy", "qdrant_client", "qdrant_edge", "tokenizers", "lxml", "pypdfium2"}
     assert "msgspec" in loaded
     assert not heavy & set(loaded)
 
 
-async def test_ready_and_search_bring_typed_answers(peer: Peer, retriever: Retriever) -> None:
-    peer.answer = lambda call: [("result", INFO if call.method == "ready" else [passage("31 months")])]
-    assert await retriever.ready() == INFO
-    assert await retriever.search(QUERY) == [passage("31 months")]
-    assert msgspec.msgpack.decode(peer.calls[1].body, type=SearchQuery) == QUERY
+async def test_a_description_and_a_search_bring_typed_answers(peer: Peer, retriever: Retriever) -> None:
+    peer.answer = lambda call: [("result", INFO if call.method == "describe" else [passage("31 months")])]
+    assert await retriever.describe() == INFO
+    assert await retriever.search(search_query()) == [passage("31 months")]
+    assert msgspec.msgpack.decode(peer.calls[1].body, type=SearchQuery) == search_query()
 
 
 async def test_many_calls_share_one_connection_and_get_their_own_answers(peer: Peer, retriever: Retriever) -> None:
-    held: list[Call] = []
+    pending: list[Call] = []
 
-    def hold(call: Call) -> list[tuple[str, object]]:
-        held.append(call)
+    def hold(call: Call) -> list[tuple[Kind, object]]:
+        pending.append(call)
         return []
 
     peer.answer = hold
-    calls = [asyncio.create_task(retriever.search(msgspec.structs.replace(QUERY, text=str(n)))) for n in range(50)]
-    await peer.until(lambda: len(held) == 50)
-    for call in reversed(held):
+    calls = [asyncio.create_task(retriever.search(search_query(text=str(n)))) for n in range(50)]
+    await until(lambda: len(pending) == 50)
+    for call in reversed(pending):
         await peer.send(call, "result", [passage(msgspec.msgpack.decode(call.body, type=SearchQuery).text)])
-    assert [found[0].text for found in await asyncio.gather(*calls)] == [str(n) for n in range(50)]
+    assert [passages[0].text for passages in await asyncio.gather(*calls)] == [str(n) for n in range(50)]
     assert peer.connections == 1
 
 
-async def test_ingest_reports_its_progress(peer: Peer, retriever: Retriever) -> None:
+@pytest.mark.parametrize("listens", [True, False])
+async def test_an_ingest_reports_its_progress(peer: Peer, retriever: Retriever, listens: bool) -> None:
     steps = [IngestProgress("parsed", 9, 9), IngestProgress("embedded", 1, 2), IngestProgress("written", 2, 2)]
-    peer.answer = lambda _: [*(("progress", step) for step in steps), ("result", DONE)]
+    replies: list[tuple[Kind, object]] = [*(("progress", step) for step in steps), ("result", DONE)]
+    peer.answer = lambda _: replies
     seen: list[IngestProgress] = []
-    assert await retriever.ingest(ingest(), seen.append) == DONE
-    assert seen == steps
+    assert await retriever.ingest(ingest_request(), seen.append if listens else None) == DONE
+    assert seen == (steps if listens else [])
 
 
 @pytest.mark.parametrize(
@@ -104,61 +97,84 @@ async def test_ingest_reports_its_progress(peer: Peer, retriever: Retriever) -> 
         ("invalid_file", DocumentUnreadable),
         ("empty_file", DocumentUnreadable),
         ("invalid_filter", InvalidFilter),
-        ("invalid_scope", InvalidScope),
+        ("invalid_visibility", InvalidVisibility),
+        ("retriever_unavailable", RetrieverUnavailable),
         ("retriever_failed", RetrieverFailed),
         ("a_code_of_tomorrow", RetrieverFailed),
     ],
 )
-async def test_errors_come_back_as_what_they_were(
-    peer: Peer, retriever: Retriever, code: str, kind: type[client_module.RetrieverError]
+async def test_an_error_comes_back_as_the_class_that_it_was(
+    peer: Peer, retriever: Retriever, code: str, kind: type[RetrieverError]
 ) -> None:
     peer.answer = lambda _: [("error", {"code": code, "message": "why and what next"})]
     with pytest.raises(kind, match="why and what next") as caught:
-        await retriever.search(QUERY)
+        await retriever.search(search_query())
+    assert type(caught.value) is kind
     assert caught.value.code == (code if kind is not RetrieverFailed else "retriever_failed")
 
 
-async def test_nobody_there_is_unavailable(tmp_path: Path) -> None:
+async def test_a_retriever_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
     async with Retriever(tmp_path / "none.sock") as retriever:
         with pytest.raises(RetrieverUnavailable, match="No retriever listens"):
-            await retriever.ready()
+            await retriever.describe()
 
 
 async def test_a_death_during_calls_is_unavailable_and_the_next_call_reconnects(
     peer: Peer, retriever: Retriever
 ) -> None:
-    calls = [asyncio.create_task(retriever.search(QUERY)) for _ in range(3)]
-    await peer.until(lambda: len(peer.calls) == 3)
+    calls = [asyncio.create_task(retriever.search(search_query())) for _ in range(3)]
+    await until(lambda: len(peer.calls) == 3)
     await peer.stop()
     for outcome in await asyncio.gather(*calls, return_exceptions=True):
         assert isinstance(outcome, RetrieverUnavailable)
     with pytest.raises(RetrieverUnavailable):
-        await retriever.ready()
+        await retriever.describe()
     peer.answer = lambda _: [("result", INFO)]
     await peer.start()
-    assert await retriever.ready() == INFO
+    assert await retriever.describe() == INFO
 
 
-async def test_silence_is_unavailable_and_given_up_at_the_other_end(
+async def test_a_death_while_a_call_is_written_is_unavailable(tmp_path: Path) -> None:
+    async def die(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+
+    path = tmp_path / "dying.sock"
+    async with await asyncio.start_unix_server(die, str(path)), Retriever(path) as retriever:
+        with pytest.raises(RetrieverUnavailable, match="went away"):
+            await retriever.search(search_query(text="x" * 8_000_000))
+
+
+async def test_silence_is_unavailable_and_the_other_end_is_told(
     peer: Peer, retriever: Retriever, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(client_module, "SEARCH_SECONDS", 0.05)
     with pytest.raises(RetrieverUnavailable, match=r"no sign for 0\.05 s"):
-        await retriever.search(QUERY)
-    await peer.until(lambda: len(peer.calls) == 2)
+        await retriever.search(search_query())
+    await until(lambda: len(peer.calls) == 2)
     assert (peer.calls[1].method, peer.calls[1].id) == ("cancel", peer.calls[0].id)
 
 
+async def test_an_answer_that_comes_too_late_disturbs_nobody(peer: Peer, retriever: Retriever) -> None:
+    late = asyncio.create_task(retriever.search(search_query()))
+    await until(lambda: len(peer.calls) == 1)
+    late.cancel()
+    await asyncio.wait([late])
+    await peer.send(peer.calls[0], "result", [passage("too late")])
+    peer.answer = lambda call: [("result", INFO)] if call.method == "describe" else []
+    assert await retriever.describe() == INFO
+    assert peer.connections == 1
+
+
 async def test_a_cancelled_ingest_is_cancelled_at_the_other_end(peer: Peer, retriever: Retriever) -> None:
-    task = asyncio.create_task(retriever.ingest(ingest()))
-    await peer.until(lambda: len(peer.calls) == 1)
+    task = asyncio.create_task(retriever.ingest(ingest_request()))
+    await until(lambda: len(peer.calls) == 1)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    await peer.until(lambda: len(peer.calls) == 2)
+    await until(lambda: len(peer.calls) == 2)
     assert peer.calls[1].method == "cancel"
     peer.answer = lambda _: [("result", INFO)]
-    assert await retriever.ready() == INFO
+    assert await retriever.describe() == INFO
 
 
 async def test_a_progress_callback_that_raises_ends_the_ingest(peer: Peer, retriever: Retriever) -> None:
@@ -170,27 +186,42 @@ async def test_a_progress_callback_that_raises_ends_the_ingest(peer: Peer, retri
 
     peer.answer = lambda call: [("progress", IngestProgress("parsed", 1, 1))] if call.method == "ingest" else []
     with pytest.raises(LeaseLost):
-        await retriever.ingest(ingest(), refuse)
-    await peer.until(lambda: peer.calls[-1].method == "cancel")
+        await retriever.ingest(ingest_request(), refuse)
+    await until(lambda: peer.calls[-1].method == "cancel")
 
 
-async def test_a_peer_that_speaks_something_else_is_unavailable(tmp_path: Path) -> None:
-    async def babble(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+@pytest.mark.parametrize(
+    "babble",
+    [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\0\0\0\x05hello", b"\0\0\0\x04\x93\x01\xa4"],
+    ids=["another protocol", "no MessagePack", "no reply"],
+)
+async def test_a_peer_that_speaks_something_else_is_unavailable(tmp_path: Path, babble: bytes) -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read(10)
-        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.write(babble)
         await writer.drain()
         writer.close()
 
-    path = tmp_path / "http.sock"
-    async with await asyncio.start_unix_server(babble, str(path)), Retriever(path) as retriever:
+    path = tmp_path / "other.sock"
+    async with await asyncio.start_unix_server(answer, str(path)), Retriever(path) as retriever:
         with pytest.raises(RetrieverUnavailable, match="went away"):
-            await retriever.ready()
+            await retriever.describe()
+
+
+@pytest.mark.parametrize("value", [2**64, -(2**64), "\ud800"], ids=["large", "small", "half a character"])
+async def test_a_filter_with_a_value_that_cannot_be_sent_is_refused(
+    peer: Peer, retriever: Retriever, value: object
+) -> None:
+    peer.answer = lambda _: [("result", [])]
+    with pytest.raises(InvalidFilter, match="can't be compared"):
+        await retriever.search(search_query(filters={"type": "eq", "key": "a", "value": value}))
+    assert await retriever.search(search_query(filters={"type": "eq", "key": "a", "value": 1})) == []
 
 
 async def test_an_answer_of_another_version_is_a_failure_that_says_so(peer: Peer, retriever: Retriever) -> None:
     peer.answer = lambda _: [("result", {"embedder": 1})]
     with pytest.raises(RetrieverFailed, match="another version"):
-        await retriever.ready()
+        await retriever.describe()
 
 
 @pytest.mark.parametrize(
@@ -199,14 +230,16 @@ async def test_an_answer_of_another_version_is_a_failure_that_says_so(peer: Peer
         ("close_document", ("kestrel", "vs", "doc", 5)),
         ("remove_document", ("kestrel", "vs", "doc")),
         ("rollback", ("kestrel", "vs", 4)),
-        ("collect", ("kestrel", "vs", 4)),
+        ("collect_garbage", ("kestrel", "vs", 4)),
         ("drop_store", ("kestrel", "vs")),
     ],
 )
-async def test_changes_send_what_they_are_given(
+async def test_a_change_sends_its_arguments(
     peer: Peer, retriever: Retriever, method: str, arguments: tuple[object, ...]
 ) -> None:
     peer.answer = lambda _: [("result", None)]
-    await getattr(retriever, method)(*arguments)
+    change: Callable[..., Awaitable[None]] = getattr(retriever, method)
+    await change(*arguments)
     assert peer.calls[0].method == method
-    assert tuple(msgspec.msgpack.decode(peer.calls[0].body).values()) == arguments
+    body: dict[str, Any] = msgspec.msgpack.decode(peer.calls[0].body)
+    assert tuple(body.values()) == arguments

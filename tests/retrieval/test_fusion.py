@@ -1,7 +1,7 @@
 import pytest
 
-from retrieval.fusion import fuse, fused_score
-from retrieval.stores import Candidate
+from retrieval.backends import Candidate
+from retrieval.fusion import fuse, fuse_scores
 
 
 def candidate(id_: str, dense: float, keyword: float) -> Candidate:
@@ -9,21 +9,21 @@ def candidate(id_: str, dense: float, keyword: float) -> Candidate:
 
 
 def test_scores_lie_between_0_and_1_and_grow_with_both() -> None:
-    assert fused_score(-0.3, 0) == 0
-    assert 0 < fused_score(0, 5) < fused_score(0, 10) < fused_score(0.5, 10) < fused_score(1, 1e9) <= 1
+    assert fuse_scores(-0.3, 0) == 0
+    assert 0 < fuse_scores(0, 5) < fuse_scores(0, 10) < fuse_scores(0.5, 10) < fuse_scores(1, 1e9) <= 1
 
 
-def test_orders_by_score_and_equal_scores_by_id() -> None:
-    found = fuse([candidate("c", 0.5, 2), candidate("a", 0.5, 2), candidate("b", 0.9, 0)], limit=3, threshold=None)
-    assert [found_one.id for _, found_one in found] == ["b", "a", "c"]
+def test_the_best_score_comes_first_and_equal_ones_in_the_order_of_ids() -> None:
+    fused = fuse([candidate("c", 0.5, 2), candidate("a", 0.5, 2), candidate("b", 0.9, 0)], limit=3, threshold=None)
+    assert [candidate.id for _, candidate in fused] == ["b", "a", "c"]
 
 
 def test_the_threshold_is_about_the_passage_not_its_rank() -> None:
     bad = [candidate("a", 0.1, 0), candidate("b", 0.05, 0)]
     assert fuse(bad, limit=2, threshold=0.3) == []
-    at = fused_score(0.6, 4)
+    at = fuse_scores(0.6, 4)
     assert [score for score, _ in fuse([*bad, candidate("c", 0.6, 4)], limit=2, threshold=at)] == [pytest.approx(at)]
 
 
-def test_no_more_than_asked_for() -> None:
+def test_no_more_candidates_come_back_than_the_limit() -> None:
     assert len(fuse([candidate(str(n), n / 10, 0) for n in range(9)], limit=4, threshold=None)) == 4

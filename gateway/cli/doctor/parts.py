@@ -122,4 +122,4 @@ def check_index(settings: Settings) -> Finding:
 
 async def _points(socket: Path) -> int:
     async with asyncio.timeout(5), Retriever(socket) as retriever:
-        return (await retriever.ready()).points
+        return (await retriever.describe()).points

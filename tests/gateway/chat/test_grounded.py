@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from gateway.answers.log import AnswerLog
-from tests.fakes.passages import FakePassages, passage
+from tests.fakes.passages import FakePassages, make_passage
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import Gateway
 
@@ -50,9 +50,9 @@ async def support(gateway: Gateway, passages: FakePassages) -> Assistant:
     made = await client.post("/api/prompts", json={"name": "house", "template": TEMPLATE})
     assert made.status_code == 201, made.text
     await client.post("/api/assistants", json={"name": "support"})
-    passages.found = lambda query: [
-        passage(next(iter(query.stores)), 1, "The K2 has a warranty of 31 months."),
-        passage(next(iter(query.stores)), 2, "The K2 Pro has a warranty of 42 months."),
+    passages.find = lambda query: [
+        make_passage(next(iter(query.stores)), 1, "The K2 has a warranty of 31 months."),
+        make_passage(next(iter(query.stores)), 2, "The K2 Pro has a warranty of 42 months."),
     ]
     assistant = Assistant(client, store)
     await assistant.release()
@@ -130,7 +130,7 @@ async def test_asking_a_store_postpones_its_expiry(gateway: Gateway, support: As
 
 
 async def test_nothing_found_is_an_answer_too(support: Assistant, passages: FakePassages, engine: FakeVllm) -> None:
-    passages.found = lambda _query: []
+    passages.find = lambda _query: []
     answer = await support.ask()
     assert answer.json()["braid"]["retrieval"] == "nothing_found"
     assert "No passage was found" in json.loads(engine.requests()[-1].body)["messages"][-1]["content"]
@@ -161,7 +161,7 @@ async def test_passages_and_old_turns_are_dropped_and_reported(
     support: Assistant, passages: FakePassages, engine: FakeVllm
 ) -> None:
     long = "word " * 700
-    passages.found = lambda query: [passage(support.store, n, f"{n} {long}") for n in (1, 2, 3)]
+    passages.find = lambda query: [make_passage(support.store, n, f"{n} {long}") for n in (1, 2, 3)]
     history = [{"role": role, "content": long} for _ in range(4) for role in ("user", "assistant")]
     messages = [*history, {"role": "user", "content": "How long is the warranty?"}]
     answer = await support.client.post(CHAT, json={"model": "support", "messages": messages, "max_tokens": 50})

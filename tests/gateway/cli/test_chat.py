@@ -5,7 +5,7 @@ import pytest
 
 from gateway.terminal import Exit
 from tests.fakes.faults import Fault
-from tests.fakes.passages import FakePassages, passage
+from tests.fakes.passages import FakePassages, make_passage
 from tests.fakes.vllm import Chat, FakeVllm
 from tests.gateway.cli.commands import run
 from tests.gateway.conftest import ADMIN_KEY, Gateway
@@ -48,7 +48,7 @@ def _cites(_: Chat) -> str:
 async def grounded(gateway: Gateway, passages: FakePassages, engine: FakeVllm) -> list[str]:
     client = await gateway.tenant("kestrel")
     store = (await client.post("/v1/vector_stores", json={"name": "docs"})).json()["id"]
-    passages.found = lambda query: [passage(next(iter(query.stores)), 1, "The K2 has a warranty of 31 months.")]
+    passages.find = lambda query: [make_passage(next(iter(query.stores)), 1, "The K2 has a warranty of 31 months.")]
     engine.reply = _cites
     await client.post("/api/assistants", json={"name": "support"})
     body: dict[str, Any] = {"retrieval": {"vector_stores": [store]}}

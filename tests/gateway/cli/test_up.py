@@ -34,7 +34,7 @@ async def retrieve(socket):
 match sys.argv[1:]:
     case ["-m", "training", "base-model", *_]:
         print('{{"directory": "{base}", "is_new": false}}')
-    case ["-m", "retrieval.worker", "--socket", socket, *_]:
+    case ["-m", "retrieval", "--socket", socket, *_]:
         asyncio.run(retrieve(Path(socket)))
 """
 

@@ -31,14 +31,14 @@ class RealRetriever:
     async def start(self) -> None:
         self._socket.parent.mkdir(parents=True, exist_ok=True)
         self._process = await asyncio.create_subprocess_exec(
-            *(str(MODEL_PYTHON), "-m", "retrieval.worker", *self._arguments),
+            *(str(MODEL_PYTHON), "-m", "retrieval", *self._arguments),
             cwd=ROOT,
             env=os.environ | {"HF_HUB_OFFLINE": "1"},
         )
         async with asyncio.timeout(120), Retriever(self._socket) as client:
             while True:
                 try:
-                    await client.ready()
+                    await client.describe()
                     return
                 except RetrieverUnavailable:
                     assert self._process.returncode is None, "the retriever didn't start"
@@ -54,9 +54,9 @@ class RealRetriever:
 async def until_writing(settings: Settings) -> None:
     """Return when the first points of a long ingest are in the index, and most are not."""
     async with asyncio.timeout(60), Retriever(settings.retriever_socket) as client:
-        before = (await client.ready()).points
+        before = (await client.describe()).points
         while True:
-            if (await client.ready()).points != before:
+            if (await client.describe()).points != before:
                 return
             await asyncio.sleep(0.01)
 

@@ -1,16 +1,19 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from qdrant_client import AsyncQdrantClient
 
-from retrieval.errors import DocumentUnreadable, InvalidFilter, InvalidScope
+from retrieval.backends.embedded import EmbeddedBackend
+from retrieval.backends.remote import RemoteBackend
+from retrieval.errors import DocumentUnreadable, InvalidFilter, InvalidVisibility
 from retrieval.index import Index
-from retrieval.passages import Ingest, Ingested, IngestProgress, Passage, SearchQuery
-from retrieval.stores.edge import EdgeStore
-from retrieval.stores.server import ServerStore
-from tests.retrieval.model.conftest import WordEmbedder
+from retrieval.messages import IngestProgress, IngestResult, Passage
+from tests.retrieval.requests import ingest_request, search_query
+from tests.retrieval.words import WordEmbedder
 
 pytestmark = [pytest.mark.model, pytest.mark.filterwarnings("ignore:Payload indexes have no effect")]
 
@@ -18,54 +21,69 @@ KETTLE = "# Kestrel K2\n\n## Warranty\n\nThe warranty lasts {months} months.\n\n
 
 
 class Library:
-    """An index with one tenant's habits, so that tests read as a story of documents and epochs."""
+    """An index with one tenant's habits, so that tests read as a story of documents and index epochs."""
 
     def __init__(self, index: Index, folder: Path) -> None:
         self.index = index
         self.folder = folder
         self.progress: list[IngestProgress] = []
 
-    async def put(self, text: str | bytes, epoch: int, document: str = "k2", **changes: Any) -> Ingested:
-        path = self.folder / f"{document}-{epoch}"
+    async def put(self, text: str | bytes, index_epoch: int, document: str = "k2", **changes: Any) -> IngestResult:
+        path = self.folder / f"{document}-{index_epoch}"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         fields: dict[str, Any] = {
-            "tenant": "kestrel",
-            "store": "vs",
             "document": document,
             "key": f"{document}.md",
-            "version": epoch,
+            "version": index_epoch,
             "file_id": f"file-{document}",
             "filename": f"{document}.md",
             "path": str(path),
-            "epoch": epoch,
+            "index_epoch": index_epoch,
             "max_chunk_tokens": 40,
         }
 
         async def report(step: IngestProgress) -> None:
             self.progress.append(step)
 
-        return await self.index.ingest(Ingest(**{**fields, **changes}), report)
+        return await self.index.ingest(ingest_request(**{**fields, **changes}), report)
 
-    async def ask(self, text: str, epoch: int, **changes: Any) -> list[Passage]:
-        fields: dict[str, Any] = {"tenant": "kestrel", "stores": {"vs": epoch}, "text": text}
-        return await self.index.search(SearchQuery(**{**fields, **changes}))
+    async def ask(self, text: str, index_epoch: int, /, **changes: Any) -> list[Passage]:
+        fields: dict[str, Any] = {"stores": {"vs": index_epoch}, "text": text}
+        return await self.index.search(search_query(**{**fields, **changes}))
 
-    async def facts(self, epoch: int) -> set[str]:
-        return {passage.text.split("\n")[-1] for passage in await self.ask("warranty price", epoch, limit=50)}
+    async def facts(self, index_epoch: int) -> set[str]:
+        return {passage.text.split("\n")[-1] for passage in await self.ask("warranty price", index_epoch, limit=50)}
 
 
-@pytest.fixture(params=["edge", "server"])
-async def library(request: pytest.FixtureRequest, tmp_path: Path, embedder: WordEmbedder) -> AsyncIterator[Library]:
+@asynccontextmanager
+async def open_library(kind: str, folder: Path, embedder: WordEmbedder) -> AsyncGenerator[Library]:
     client = AsyncQdrantClient(":memory:")
-    store = (
-        EdgeStore.open(tmp_path / "shard", embedder.dimensions)
-        if request.param == "edge"
-        else await ServerStore.open(client, "c", embedder.dimensions)
+    backend = (
+        EmbeddedBackend.open(folder / "shard", embedder.dimensions)
+        if kind == "embedded"
+        else await RemoteBackend.open(client, "c", embedder.dimensions)
     )
-    index = Index(store, embedder)
-    yield Library(index, tmp_path)
+    index = Index(backend, embedder)
+    yield Library(index, folder)
     await index.close()
     await client.close()
+
+
+@pytest.fixture(params=["embedded", "remote"])
+async def library(request: pytest.FixtureRequest, tmp_path: Path, embedder: WordEmbedder) -> AsyncIterator[Library]:
+    async with open_library(request.param, tmp_path, embedder) as library:
+        yield library
+
+
+@pytest_asyncio.fixture(params=["embedded", "remote"], scope="module", loop_scope="module")
+async def kettles_and_pots(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Library]:
+    """Two documents with attributes, for tests that only read."""
+    async with open_library(request.param, tmp_path_factory.mktemp("library"), WordEmbedder()) as library:
+        await library.put(KETTLE.format(months=31), 1, "a", attributes={"area": "kettles", "a.b": 1})
+        await library.put(KETTLE.format(months=44), 2, "b", attributes={"area": "pots", "a.b": 2.5})
+        yield library
 
 
 async def test_a_passage_says_where_it_is_from(library: Library) -> None:
@@ -79,7 +97,7 @@ async def test_a_passage_says_where_it_is_from(library: Library) -> None:
     assert 0 < best.score <= 1
 
 
-async def test_a_new_version_is_invisible_until_the_epoch_moves_and_then_alone(library: Library) -> None:
+async def test_a_new_version_is_invisible_until_the_index_epoch_moves_and_then_alone(library: Library) -> None:
     await library.put(KETTLE.format(months=31), 1)
     old = await library.facts(1)
     await library.put(KETTLE.format(months=33), 2)
@@ -97,10 +115,10 @@ async def test_only_changed_chunks_are_embedded(library: Library, embedder: Word
 
     first = await library.put(manual(24), 1)
     assert (first.chunks, first.embedded) == (200, 200)
-    embedder.embedded.clear()
+    embedder.texts.clear()
     second = await library.put(manual(31), 2)
     assert (second.chunks, second.embedded, second.reused) == (200, 1, 199)
-    assert ["Model 117" in text for text in embedder.embedded] == [True]
+    assert ["Model 117" in text for text in embedder.texts] == [True]
     back = await library.put(manual(24), 3)
     assert (back.embedded, back.reused) == (0, 200)
     assert len(await library.ask("Model warranty", 3, limit=50)) == 50
@@ -126,18 +144,18 @@ async def test_an_ingest_run_twice_leaves_one_set_of_points(library: Library) ->
     await library.put(KETTLE.format(months=31) + "\n## Extra\n\nA longer first try.", 1)
     await library.put(KETTLE.format(months=31), 1)
     assert await library.facts(1) == {"The warranty lasts 31 months.", "It costs 49 euros."}
-    assert (await library.index.info()).points == 2
+    assert (await library.index.describe()).points == 2
 
 
-async def test_a_closed_document_goes_with_the_epoch_and_is_then_collected(library: Library) -> None:
+async def test_a_closed_document_goes_with_the_index_epoch_and_is_then_collected(library: Library) -> None:
     await library.put(KETTLE.format(months=31), 1)
     await library.index.close_document("kestrel", "vs", "k2", 2)
     assert len(await library.facts(1)) == 2
     assert await library.facts(2) == set()
-    await library.index.collect("kestrel", "vs", 1)
+    await library.index.collect_garbage("kestrel", "vs", 1)
     assert len(await library.facts(1)) == 2
-    await library.index.collect("kestrel", "vs", 2)
-    assert (await library.index.info()).points == 0
+    await library.index.collect_garbage("kestrel", "vs", 2)
+    assert (await library.index.describe()).points == 0
 
 
 async def test_removing_and_dropping_touch_nothing_else(library: Library) -> None:
@@ -165,44 +183,56 @@ async def test_tenants_never_see_each_other_even_by_store_and_document_id(librar
 async def test_no_tenant_or_no_store_never_means_all(library: Library) -> None:
     await library.put(KETTLE.format(months=31), 1)
     for stores in ({"vs": 1}, {}):
-        with pytest.raises(InvalidScope):
+        with pytest.raises(InvalidVisibility):
             await library.ask("warranty", 1, tenant="", stores=stores)
     assert await library.ask("warranty", 1, stores={}) == []
     assert await library.ask("warranty", 1, stores={"unknown": 1}) == []
-    with pytest.raises(InvalidScope):
+    with pytest.raises(InvalidVisibility):
         await library.index.drop_store("kestrel", "")
-    with pytest.raises(InvalidScope):
+    with pytest.raises(InvalidVisibility):
         await library.put("text", 2, tenant="")
     assert len(await library.facts(1)) == 2
 
 
-async def test_each_store_is_read_at_its_own_epoch(library: Library) -> None:
+async def test_each_store_is_read_at_its_own_index_epoch(library: Library) -> None:
     await library.put(KETTLE.format(months=31), 5)
     await library.put(KETTLE.format(months=44), 2, "k3", store="old")
-    found = await library.ask("warranty", 0, stores={"vs": 4, "old": 2}, limit=50)
-    assert {passage.store for passage in found} == {"old"}
-    found = await library.ask("warranty", 0, stores={"vs": 5, "old": 2}, limit=50)
-    assert {passage.store for passage in found} == {"old", "vs"}
+    for index_epoch, stores in ((4, {"old"}), (5, {"old", "vs"})):
+        passages = await library.ask("warranty", 0, stores={"vs": index_epoch, "old": 2}, limit=50)
+        assert {passage.store for passage in passages} == stores
 
 
-async def test_filters_thresholds_limits_and_exclusions(library: Library) -> None:
-    await library.put(KETTLE.format(months=31), 1, "a", attributes={"area": "kettles", "a.b": 1})
-    await library.put(KETTLE.format(months=44), 2, "b", attributes={"area": "pots", "a.b": 2.5})
+@pytest.mark.parametrize(
+    ("changes", "documents"),
+    [
+        ({}, {"a", "b"}),
+        ({"filters": {"type": "eq", "key": "area", "value": "kettles"}}, {"a"}),
+        ({"filters": {"type": "gt", "key": "a.b", "value": 1}}, {"b"}),
+        ({"filters": {"type": "ne", "key": "area", "value": "kettles"}}, {"b"}),
+        ({"filters": {"type": "eq", "key": "area", "value": "pans"}}, set[str]()),
+        ({"exclude": ["a"]}, {"b"}),
+        ({"score_threshold": 1.0}, set[str]()),
+        ({"limit": 0}, set[str]()),
+        ({"text": "  "}, set[str]()),
+    ],
+    ids=["all", "eq", "gt", "ne", "no match", "exclude", "threshold", "limit 0", "no words"],
+)
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_search_is_narrowed_as_it_asks(
+    kettles_and_pots: Library, changes: dict[str, Any], documents: set[str]
+) -> None:
+    passages = await kettles_and_pots.ask("warranty", 2, **changes)
+    assert {passage.document for passage in passages} == documents
 
-    async def documents(**changes: Any) -> set[str]:
-        return {passage.document for passage in await library.ask("warranty", 2, **changes)}
 
-    assert await documents() == {"a", "b"}
-    assert await documents(filters={"type": "eq", "key": "area", "value": "kettles"}) == {"a"}
-    assert await documents(filters={"type": "gt", "key": "a.b", "value": 1}) == {"b"}
-    assert await documents(filters={"type": "ne", "key": "area", "value": "kettles"}) == {"b"}
-    assert await documents(filters={"type": "eq", "key": "area", "value": "pans"}) == set()
-    assert await documents(exclude=["a"]) == {"b"}
-    assert await documents(score_threshold=1.0) == set()
-    assert len(await library.ask("warranty", 2, limit=1)) == 1
-    assert await library.ask("  ", 2) == []
+async def test_no_more_passages_come_back_than_the_limit(library: Library) -> None:
+    await library.put(KETTLE.format(months=31), 1)
+    assert len(await library.ask("warranty", 1, limit=1)) == 1
+
+
+async def test_a_filter_that_is_none_is_refused(library: Library) -> None:
     with pytest.raises(InvalidFilter):
-        await documents(filters={"type": "near", "key": "area", "value": 1})
+        await library.ask("warranty", 1, filters={"type": "near", "key": "area", "value": 1})
 
 
 async def test_an_unreadable_document_leaves_the_old_version_answering(library: Library) -> None:
@@ -229,5 +259,5 @@ async def test_progress_counts_up_to_the_whole(library: Library) -> None:
 
 async def test_chunks_never_exceed_what_the_embedder_sees(library: Library, embedder: WordEmbedder) -> None:
     await library.put(" ".join(f"Sentence {n} of six words." for n in range(400)), 1, max_chunk_tokens=4000)
-    assert len(embedder.embedded) > 5
-    assert max(len(embedder.token_offsets(text)) for text in embedder.embedded) <= embedder.window
+    assert len(embedder.texts) > 5
+    assert max(len(embedder.token_offsets(text)) for text in embedder.texts) <= embedder.window

@@ -4,63 +4,94 @@ import zipfile
 import pytest
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.sniff import Kind, sniff
+from retrieval.parsers.sniff import sniff
 
 pytestmark = pytest.mark.model
 
 
-def archive() -> bytes:
+def make_archive(member: str) -> bytes:
     buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as zipped:
-        zipped.writestr("a.txt", "x")
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(member, "x")
     return buffer.getvalue()
 
 
 @pytest.mark.parametrize(
     ("data", "filename", "kind", "media_type"),
     [
-        (b"# Title\n\ntext", "a.md", Kind.MARKDOWN, "text/markdown"),
-        (b"# Title\n\ntext", "a", Kind.MARKDOWN, "text/markdown"),
-        (b"only text", "a.md", Kind.MARKDOWN, "text/markdown"),
-        (b"# a comment\nkey = 1", "a.txt", Kind.TEXT, "text/plain"),
-        (b"plain words", "noname", Kind.TEXT, "text/plain"),
-        (b'{"a": 1}', "a.json", Kind.TEXT, "application/json"),
-        (b"a,b\n1,2", "a.csv", Kind.TEXT, "text/csv"),
-        (b"\n<!DOCTYPE html><html><body>x", "a.txt", Kind.HTML, "text/html"),
-        (b"<p>part of a page</p>", "a.html", Kind.HTML, "text/html"),
-        (b"%PDF-1.7\n...", "a.txt", Kind.PDF, "application/pdf"),
-        ("für".encode("cp1252"), "a.txt", Kind.TEXT, "text/plain; charset=windows-1252"),
+        (b"# Title\n\ntext", "a.md", "markdown", "text/markdown"),
+        (b"# Title\n\ntext", "a", "markdown", "text/markdown"),
+        (b"only text", "a.md", "markdown", "text/markdown"),
+        (b"# a comment\nkey = 1", "a.txt", "text", "text/plain"),
+        (b"plain words", "noname", "text", "text/plain"),
+        (b"plain words", "report.pdf", "text", "text/plain"),
+        (b'{"a": 1}', "a.json", "text", "application/json"),
+        (b"a,b\n1,2", "a.CSV", "text", "text/csv"),
+        (b"\n<!DOCTYPE html><html><body>x", "a.txt", "html", "text/html"),
+        (b"\n<!-- # x --><html><body>x", "a.md", "html", "text/html"),
+        (b"<p>part of a page</p>", "a.html", "html", "text/html"),
+        (b"# no element", "a.html", "text", "text/plain"),
+        (b"%PDF-1.7\n...", "a.txt", "pdf", "application/pdf"),
+        (b"\0" * 1019 + b"%PDF-1.7\n...", "a.json", "pdf", "application/pdf"),
+        ("für".encode("cp1252"), "a.txt", "text", "text/plain; charset=windows-1252"),
         (
             "<html><meta charset='shift_jis'><body>価格".encode("shift_jis"),
             "a.html",
-            Kind.HTML,
+            "html",
             "text/html; charset=shift_jis",
+        ),
+        (
+            "<html><meta charset='no-such-charset'><body>für".encode("cp1252"),
+            "a.html",
+            "html",
+            "text/html; charset=windows-1252",
         ),
     ],
 )
-def test_tells_kinds_by_their_content(data: bytes, filename: str, kind: Kind, media_type: str) -> None:
-    found = sniff(data, filename)
-    assert (found.kind, found.media_type) == (kind, media_type)
-    assert (found.text is None) == (kind is Kind.PDF)
+def test_a_format_is_told_by_content_and_then_by_name(data: bytes, filename: str, kind: str, media_type: str) -> None:
+    format_, content = sniff(data, filename)
+    assert (format_.kind, content.media_type, content.data) == (kind, media_type, data)
+    assert bool(content.text) == (format_.signature is None)
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [
+        ("<!doctype html><p>für", "html"),
+        ('{"a": "für"}', "text"),
+        ("<?xml version='1.0'?><a>für</a>", "text"),
+        ("From: a@example.com\nSubject: für", "text"),
+        ("import os  # für", "text"),
+        ("# Für", "markdown"),
+    ],
+)
+def test_a_kind_of_text_with_a_signature_is_accepted_in_windows_1252_too(text: str, kind: str) -> None:
+    format_, content = sniff(text.encode("cp1252"), "a")
+    assert (format_.kind, content.text) == (kind, text)
+    assert content.media_type.endswith("; charset=windows-1252")
 
 
 @pytest.mark.parametrize("data", [b"", b" \n\t", b"\0\0\0"])
-def test_empty_files(data: bytes) -> None:
+def test_a_file_without_any_content_is_empty(data: bytes) -> None:
     with pytest.raises(DocumentUnreadable, match="is empty") as caught:
         sniff(data, "a.md")
     assert caught.value.code == "empty_file"
 
 
 @pytest.mark.parametrize(
-    ("data", "found"),
+    ("data", "name"),
     [
         (b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + b"\0" * 20, "png"),
-        (archive(), "zip"),
-        (b"{\\rtf1\\ansi text}", "RTF"),
+        (make_archive("a.txt"), "a ZIP archive"),
+        (make_archive("word/document.xml"), "a Word document"),
+        (make_archive("xl/workbook.xml"), "an Excel workbook"),
+        (b"{\\rtf1\\ansi text}", "an RTF document"),
+        (b"%!PS-Adobe-3.0", "a PostScript document"),
         (b"\x00\x01\x07 nothing known \x02", "binary data"),
+        (b"\x07\x07\x07\xff nothing known \x02", "binary data of an unknown format"),
     ],
 )
-def test_refusals_say_what_was_found_and_what_is_accepted(data: bytes, found: str) -> None:
-    with pytest.raises(DocumentUnreadable, match=f"(?i){found}.*Accepted are Markdown") as caught:
+def test_a_refusal_names_the_format_and_the_accepted_ones(data: bytes, name: str) -> None:
+    with pytest.raises(DocumentUnreadable, match=f"(?i)The file is .*{name}.*Accepted are Markdown") as caught:
         sniff(data, "called.md")
     assert caught.value.code == "unsupported_file"

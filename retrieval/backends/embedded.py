@@ -11,10 +11,7 @@ from typing import Any
 
 import qdrant_edge as edge
 
-from retrieval.conditions import All, AnyOf, Between, Condition, Match, Not
-from retrieval.lanes import Lane, Lanes
-from retrieval.scope import Scope
-from retrieval.stores.protocol import (
+from retrieval.backends.protocol import (
     DENSE,
     KEYWORDS,
     PAYLOAD_INTEGERS,
@@ -23,8 +20,11 @@ from retrieval.stores.protocol import (
     KeywordVector,
     Point,
 )
+from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, Not
+from retrieval.priority_executor import Priority, PriorityExecutor
+from retrieval.visibility import Visibility
 
-__all__ = ["EdgeStore", "IndexLocked"]
+__all__ = ["EmbeddedBackend", "IndexLocked"]
 
 _PAGE = 256
 
@@ -33,15 +33,15 @@ class IndexLocked(Exception):
     """Another process has the shard open."""
 
 
-class EdgeStore:
-    """A `Store` on disk. All work runs in one thread, searches first."""
+class EmbeddedBackend:
+    """An `IndexBackend` on disk. All work runs in one thread, searches first."""
 
     def __init__(self, shard: edge.EdgeShard) -> None:
         self._shard = shard
-        self._lanes = Lanes("edge shard")
+        self._executor = PriorityExecutor("edge shard")
 
     @classmethod
-    def open(cls, folder: Path, dimensions: int) -> "EdgeStore":
+    def open(cls, folder: Path, dimensions: int) -> "EmbeddedBackend":
         """Open the shard in `folder`, or make one there.
 
         Raises:
@@ -59,10 +59,15 @@ class EdgeStore:
             ) from error
 
     async def search(
-        self, scope: Scope, corpus: Scope, dense: Sequence[float], keywords: KeywordVector, candidates: int
+        self,
+        visibility: Visibility,
+        corpus: Visibility,
+        dense: Sequence[float],
+        keywords: KeywordVector,
+        candidates: int,
     ) -> list[Candidate]:
-        request = _search(scope, corpus, dense, keywords, candidates)
-        by_dense, by_keywords = await self._lanes.run(Lane.QUERY, self._shard.query_batch, request)
+        request = _make_search(visibility, corpus, dense, keywords, candidates)
+        by_dense, by_keywords = await self._executor.run(Priority.QUERY, self._shard.query_batch, request)
         keyword_scores = {point.id: point.score for point in by_keywords}
         return [
             Candidate(str(point.id), point.score, keyword_scores.get(point.id, 0.0), point.payload or {})
@@ -70,42 +75,42 @@ class EdgeStore:
         ]
 
     async def upsert(self, points: Sequence[Point]) -> None:
-        await self._update(edge.UpdateOperation.upsert_points([_point(point) for point in points]))
+        await self._update(edge.UpdateOperation.upsert_points([_to_point(point) for point in points]))
 
-    async def vectors(self, scope: Scope, digests: Sequence[str]) -> dict[str, list[float]]:
+    async def find_vectors(self, visibility: Visibility, digests: Sequence[str]) -> dict[str, list[float]]:
         if not digests:
             return {}
-        filter_ = _filter(scope.narrowed(Match("digest", tuple(digests))))
-        found: dict[str, list[float]] = {}
+        filter_ = _to_filter(visibility.narrow(Match("digest", tuple(digests))))
+        vectors: dict[str, list[float]] = {}
         offset: edge.PointId | None = None
         while True:
             request = edge.ScrollRequest(
                 offset=offset, limit=_PAGE, filter=filter_, with_payload=["digest"], with_vector=[DENSE]
             )
-            records, offset = await self._lanes.run(Lane.INGEST, self._shard.scroll, request)
+            records, offset = await self._executor.run(Priority.INGEST, self._shard.scroll, request)
             for record in records:
                 if record.payload is not None and isinstance(record.vector, dict):
-                    found[record.payload["digest"]] = _floats(record.vector[DENSE])
-            if offset is None or len(found) == len(set(digests)):
-                return found
+                    vectors[record.payload["digest"]] = _to_floats(record.vector[DENSE])
+            if offset is None or len(vectors) == len(set(digests)):
+                return vectors
 
-    async def set_payload(self, scope: Scope, payload: Mapping[str, Any]) -> None:
-        await self._update(edge.UpdateOperation.set_payload_by_filter(_filter(scope), dict(payload)))
+    async def set_payload(self, visibility: Visibility, payload: Mapping[str, Any]) -> None:
+        await self._update(edge.UpdateOperation.set_payload_by_filter(_to_filter(visibility), dict(payload)))
 
-    async def delete(self, scope: Scope) -> None:
-        await self._update(edge.UpdateOperation.delete_points_by_filter(_filter(scope)))
+    async def delete(self, visibility: Visibility) -> None:
+        await self._update(edge.UpdateOperation.delete_points_by_filter(_to_filter(visibility)))
 
     async def count(self) -> int:
-        return await self._lanes.run(Lane.QUERY, lambda: self._shard.info().points_count)
+        return await self._executor.run(Priority.QUERY, lambda: self._shard.info().points_count)
 
     async def close(self) -> None:
         """Flush and release the shard; another process can open it then."""
-        await self._lanes.run(Lane.INGEST, self._shard.flush)
-        await self._lanes.run(Lane.INGEST, self._shard.close)
-        await self._lanes.close()
+        await self._executor.run(Priority.INGEST, self._shard.flush)
+        await self._executor.run(Priority.INGEST, self._shard.close)
+        await self._executor.close()
 
     async def _update(self, operation: edge.UpdateOperation) -> None:
-        await self._lanes.run(Lane.INGEST, self._shard.update, operation)
+        await self._executor.run(Priority.INGEST, self._shard.update, operation)
 
 
 def _create(folder: Path, dimensions: int) -> None:
@@ -131,51 +136,51 @@ def _create(folder: Path, dimensions: int) -> None:
     unfinished.rename(folder)
 
 
-def _search(
-    scope: Scope, corpus: Scope, dense: Sequence[float], keywords: KeywordVector, candidates: int
+def _make_search(
+    visibility: Visibility, corpus: Visibility, dense: Sequence[float], keywords: KeywordVector, candidates: int
 ) -> edge.QueryBatchRequest:
-    """Both rankings of the union of both lists, so that no candidate lacks one of its scores."""
-    filter_ = _filter(scope)
+    """Ask for both rankings of the union of both lists, so that no candidate lacks one of its scores."""
+    filter_ = _to_filter(visibility)
     nearest = edge.Query.Nearest(list(dense), using=DENSE)
     matching = edge.Query.Nearest(edge.SparseVector(keywords.indices, keywords.values), using=KEYWORDS)
-    weighed = edge.SearchParams(idf=edge.IdfParams(corpus=_filter(corpus)))
+    corpus_frequencies = edge.SearchParams(idf=edge.IdfParams(corpus=_to_filter(corpus)))
     lists = [
         edge.Prefetch(limit=candidates, query=nearest, filter=filter_),
-        edge.Prefetch(limit=candidates, query=matching, filter=filter_, params=weighed),
+        edge.Prefetch(limit=candidates, query=matching, filter=filter_, params=corpus_frequencies),
     ]
     limit = 2 * candidates
     return edge.QueryBatchRequest(
         [
             edge.QueryRequest(limit=limit, query=nearest, prefetches=lists, filter=filter_, with_payload=True),
-            edge.QueryRequest(limit=limit, query=matching, prefetches=lists, filter=filter_, params=weighed),
+            edge.QueryRequest(limit=limit, query=matching, prefetches=lists, filter=filter_, params=corpus_frequencies),
         ]
     )
 
 
-def _point(point: Point) -> edge.Point:
+def _to_point(point: Point) -> edge.Point:
     keywords = edge.SparseVector(point.keywords.indices, point.keywords.values)
     return edge.Point(point.id, {DENSE: point.dense, KEYWORDS: keywords}, point.payload)
 
 
-def _floats(vector: "edge.NamedVector") -> list[float]:
+def _to_floats(vector: "edge.NamedVector") -> list[float]:
     if isinstance(vector, edge.SparseVector) or (vector and isinstance(vector[0], list)):
         raise TypeError("The shard holds something else than one dense vector per point.")
     return [float(value) for value in vector if not isinstance(value, list)]
 
 
-def _filter(scope: Scope) -> edge.Filter:
-    return edge.Filter(must=[_translated(scope.condition)])
+def _to_filter(visibility: Visibility) -> edge.Filter:
+    return edge.Filter(must=[_translate(visibility.condition)])
 
 
-def _translated(condition: Condition) -> "edge.ConditionType":  # An alias that only the type stubs have.
+def _translate(condition: Condition) -> "edge.ConditionType":  # An alias that only the type stubs have.
     match condition:
         case Match(key, values):
             return edge.FieldCondition(key, match=edge.MatchAny(list(values)))
         case Between(key, gt, gte, lt, lte):
             return edge.FieldCondition(key, range=edge.RangeFloat(gt=gt, gte=gte, lt=lt, lte=lte))
         case All(parts):
-            return edge.Filter(must=[_translated(part) for part in parts])
+            return edge.Filter(must=[_translate(part) for part in parts])
         case AnyOf(parts):
-            return edge.Filter(should=[_translated(part) for part in parts])
+            return edge.Filter(should=[_translate(part) for part in parts])
         case Not(part):
-            return edge.Filter(must_not=[_translated(part)])
+            return edge.Filter(must_not=[_translate(part)])

@@ -8,34 +8,38 @@ from collections.abc import Callable
 from enum import IntEnum
 from typing import Any, ParamSpec, TypeVar
 
-__all__ = ["Lane", "Lanes"]
+__all__ = ["Priority", "PriorityExecutor"]
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 
-class Lane(IntEnum):
+class Priority(IntEnum):
     """Lower goes first. A step that has begun is never interrupted: keep the steps of an ingest short."""
 
     QUERY = 0
     INGEST = 1
     LAST = 2
-    """Only the end of the thread: what was handed in before it still runs."""
+    """Only the end of the thread: work that was handed in before it still runs."""
 
 
-class Lanes:
-    """Runs functions in one thread, in the order of lane, then of arrival. Belongs to one event loop."""
+class PriorityExecutor:
+    """Runs functions in one thread, in the order of priority, then of arrival. Belongs to one event loop."""
 
     def __init__(self, name: str) -> None:
         self._order = itertools.count()
-        self._work: queue.PriorityQueue[tuple[Lane, int, Callable[[], Any] | None]] = queue.PriorityQueue()
+        self._work: queue.PriorityQueue[tuple[Priority, int, Callable[[], Any] | None]] = queue.PriorityQueue()
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
     async def run(
-        self, lane: Lane, work: Callable[_Arguments, _Result], *args: _Arguments.args, **kwargs: _Arguments.kwargs
+        self,
+        priority: Priority,
+        work: Callable[_Arguments, _Result],
+        *args: _Arguments.args,
+        **kwargs: _Arguments.kwargs,
     ) -> _Result:
-        """Run `work` in the thread and return what it returns. If the caller is cancelled first, it isn't begun."""
+        """Run `work` in the thread and return its result. If the caller is cancelled first, it isn't begun."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[_Result] = loop.create_future()
 
@@ -49,12 +53,12 @@ class Lanes:
             else:
                 loop.call_soon_threadsafe(_finish, future, result)
 
-        self._work.put((lane, next(self._order), step))
+        self._work.put((priority, next(self._order), step))
         return await future
 
     async def close(self) -> None:
-        """Let what was handed in finish, then end the thread."""
-        self._work.put((Lane.LAST, next(self._order), None))
+        """Let the work that was handed in finish, then end the thread."""
+        self._work.put((Priority.LAST, next(self._order), None))
         await asyncio.to_thread(self._thread.join)
 
     def _serve(self) -> None:

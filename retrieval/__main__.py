@@ -1,4 +1,4 @@
-"""The retriever process: `python -m retrieval.worker --socket PATH --data DIR [--embedder MODEL] [--qdrant-url URL]`.
+"""The retriever process: `python -m retrieval --socket PATH --data DIR [--embedder MODEL] [--qdrant-url URL]`.
 
 The socket appears when it can answer. SIGTERM and SIGINT end it cleanly; `kill -9` loses nothing that was acknowledged.
 """
@@ -13,35 +13,40 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from qdrant_client import AsyncQdrantClient
+from qdrant_client.http.exceptions import ApiException
 
+from retrieval.backends import IndexBackend
+from retrieval.backends.embedded import EmbeddedBackend, IndexLocked
+from retrieval.backends.remote import RemoteBackend
 from retrieval.embedder import Embedder, EmbedderMissing, load_embedder
 from retrieval.index import Index
-from retrieval.server import SocketUnusable, claim, serve
-from retrieval.sparse import KeywordEncoder
-from retrieval.stores import Store
-from retrieval.stores.edge import EdgeStore, IndexLocked
-from retrieval.stores.server import ServerStore
+from retrieval.keyword_encoder import KeywordEncoder
+from retrieval.socket_server import SocketUnusable, claim_socket, serve
 
 __all__ = ["main"]
 
 _log = logging.getLogger("retrieval")
 
 
+class QdrantUnusable(Exception):
+    """The Qdrant server can't be reached, or refuses what the index needs."""
+
+
 def main(arguments: list[str] | None = None) -> int:
-    """Run until told to stop; 0 after a clean end, 1 when it can't start, with the reason on stderr."""
-    options = _parser().parse_args(arguments)
+    """Run until stopped; return 0 after a clean end, 1 when it can't start, with the reason on stderr."""
+    options = _make_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
         asyncio.run(_run(options.socket, options.data, options.embedder, options.qdrant_url))
-    except (EmbedderMissing, IndexLocked, SocketUnusable) as error:
+    except (EmbedderMissing, IndexLocked, QdrantUnusable, SocketUnusable) as error:
         _log.error("%s", error)
         return 1
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m retrieval.worker", description="Questions in, passages out.")
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m retrieval", description="Questions in, passages out.")
     parser.add_argument("--socket", type=Path, required=True, help="Unix socket to answer at")
     parser.add_argument("--data", type=Path, required=True, help="folder of the index")
     parser.add_argument("--embedder", help="Hugging Face id or folder; default: the packaged all-MiniLM-L6-v2")
@@ -53,10 +58,10 @@ async def _run(socket: Path, data: Path, embedder_source: str | None, qdrant_url
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    claim(socket)  # Before the model: a mistaken second start should say so at once.
+    claim_socket(socket)  # Before the model: a mistaken second start should say so at once.
     embedder = await asyncio.to_thread(load_embedder, embedder_source)
-    async with _opened(data, embedder, qdrant_url) as store:
-        index = Index(store, embedder)
+    async with _open_backend(data, embedder, qdrant_url) as backend:
+        index = Index(backend, embedder)
         try:
             _log.info("ready: %s, %s", embedder.identity, socket)
             await serve(index, socket, stop)
@@ -65,15 +70,21 @@ async def _run(socket: Path, data: Path, embedder_source: str | None, qdrant_url
 
 
 @asynccontextmanager
-async def _opened(data: Path, embedder: Embedder, qdrant_url: str | None) -> AsyncGenerator[Store]:
-    """One collection per embedder and encoder: another model never meets vectors that it can't compare."""
+async def _open_backend(data: Path, embedder: Embedder, qdrant_url: str | None) -> AsyncGenerator[IndexBackend]:
+    """Open one collection per embedder and encoder: another model never meets vectors that it can't compare."""
     collection = f"braid-{embedder.identity}-{KeywordEncoder.identity}"
     if qdrant_url is None:
-        yield await asyncio.to_thread(EdgeStore.open, data / collection, embedder.dimensions)
+        yield await asyncio.to_thread(EmbeddedBackend.open, data / collection, embedder.dimensions)
         return
     client = AsyncQdrantClient(url=qdrant_url)
     try:
-        yield await ServerStore.open(client, collection, embedder.dimensions)
+        try:
+            backend = await RemoteBackend.open(client, collection, embedder.dimensions)
+        except ApiException as error:
+            raise QdrantUnusable(
+                f"The Qdrant server at {qdrant_url} can't be used: {error}. Check that it runs, or leave the URL out."
+            ) from error
+        yield backend
     finally:
         await client.close()
 

@@ -5,9 +5,7 @@ from typing import Any, cast
 
 from qdrant_client import AsyncQdrantClient, models
 
-from retrieval.conditions import All, AnyOf, Between, Condition, Match, Not
-from retrieval.scope import Scope
-from retrieval.stores.protocol import (
+from retrieval.backends.protocol import (
     DENSE,
     KEYWORDS,
     PAYLOAD_INTEGERS,
@@ -16,21 +14,23 @@ from retrieval.stores.protocol import (
     KeywordVector,
     Point,
 )
+from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, Not
+from retrieval.visibility import Visibility
 
-__all__ = ["ServerStore"]
+__all__ = ["RemoteBackend"]
 
 _PAGE = 256
 
 
-class ServerStore:
-    """A `Store` in one collection of a server. The client is the caller's: `close` leaves it open."""
+class RemoteBackend:
+    """An `IndexBackend` in one collection of a server. The client is the caller's: `close` leaves it open."""
 
     def __init__(self, client: AsyncQdrantClient, collection: str) -> None:
         self._client = client
         self._collection = collection
 
     @classmethod
-    async def open(cls, client: AsyncQdrantClient, collection: str, dimensions: int) -> "ServerStore":
+    async def open(cls, client: AsyncQdrantClient, collection: str, dimensions: int) -> "RemoteBackend":
         """Use the collection, or make it: laid out by tenant, with a graph per tenant instead of one for all."""
         if not await client.collection_exists(collection):
             await client.create_collection(
@@ -49,9 +49,14 @@ class ServerStore:
         return cls(client, collection)
 
     async def search(
-        self, scope: Scope, corpus: Scope, dense: Sequence[float], keywords: KeywordVector, candidates: int
+        self,
+        visibility: Visibility,
+        corpus: Visibility,
+        dense: Sequence[float],
+        keywords: KeywordVector,
+        candidates: int,
     ) -> list[Candidate]:
-        requests = _search(scope, corpus, dense, keywords, candidates)
+        requests = _make_search(visibility, corpus, dense, keywords, candidates)
         by_dense, by_keywords = await self._client.query_batch_points(self._collection, requests)
         keyword_scores = {point.id: point.score for point in by_keywords.points}
         return [
@@ -60,13 +65,13 @@ class ServerStore:
         ]
 
     async def upsert(self, points: Sequence[Point]) -> None:
-        await self._client.upsert(self._collection, [_point(point) for point in points], wait=True)
+        await self._client.upsert(self._collection, [_to_point(point) for point in points], wait=True)
 
-    async def vectors(self, scope: Scope, digests: Sequence[str]) -> dict[str, list[float]]:
+    async def find_vectors(self, visibility: Visibility, digests: Sequence[str]) -> dict[str, list[float]]:
         if not digests:
             return {}
-        filter_ = _filter(scope.narrowed(Match("digest", tuple(digests))))
-        found: dict[str, list[float]] = {}
+        filter_ = _to_filter(visibility.narrow(Match("digest", tuple(digests))))
+        vectors: dict[str, list[float]] = {}
         offset: models.ExtendedPointId | None = None
         while True:
             records, offset = cast(
@@ -82,34 +87,34 @@ class ServerStore:
             )
             for record in records:
                 if record.payload is not None and isinstance(record.vector, dict):
-                    found[record.payload["digest"]] = cast("list[float]", record.vector[DENSE])
-            if offset is None or len(found) == len(set(digests)):
-                return found
+                    vectors[record.payload["digest"]] = cast("list[float]", record.vector[DENSE])
+            if offset is None or len(vectors) == len(set(digests)):
+                return vectors
 
-    async def set_payload(self, scope: Scope, payload: Mapping[str, Any]) -> None:
-        await self._client.set_payload(self._collection, dict(payload), points=_filter(scope), wait=True)
+    async def set_payload(self, visibility: Visibility, payload: Mapping[str, Any]) -> None:
+        await self._client.set_payload(self._collection, dict(payload), points=_to_filter(visibility), wait=True)
 
-    async def delete(self, scope: Scope) -> None:
-        selector = models.FilterSelector(filter=_filter(scope))
+    async def delete(self, visibility: Visibility) -> None:
+        selector = models.FilterSelector(filter=_to_filter(visibility))
         await self._client.delete(self._collection, selector, wait=True)
 
     async def count(self) -> int:
         return (await self._client.count(self._collection, exact=False)).count
 
     async def close(self) -> None:
-        """Nothing of its own to release."""
+        """Release nothing, since nothing here is its own."""
 
 
-def _search(
-    scope: Scope, corpus: Scope, dense: Sequence[float], keywords: KeywordVector, candidates: int
+def _make_search(
+    visibility: Visibility, corpus: Visibility, dense: Sequence[float], keywords: KeywordVector, candidates: int
 ) -> list[models.QueryRequest]:
-    """Both rankings of the union of both lists, so that no candidate lacks one of its scores."""
-    filter_ = _filter(scope)
+    """Ask for both rankings of the union of both lists, so that no candidate lacks one of its scores."""
+    filter_ = _to_filter(visibility)
     matching = models.SparseVector(indices=keywords.indices, values=keywords.values)
-    weighed = models.SearchParams(idf=models.IdfCorpusParams(corpus=_filter(corpus)))
+    corpus_frequencies = models.SearchParams(idf=models.IdfCorpusParams(corpus=_to_filter(corpus)))
     lists = [
         models.Prefetch(query=list(dense), using=DENSE, limit=candidates, filter=filter_),
-        models.Prefetch(query=matching, using=KEYWORDS, limit=candidates, filter=filter_, params=weighed),
+        models.Prefetch(query=matching, using=KEYWORDS, limit=candidates, filter=filter_, params=corpus_frequencies),
     ]
     limit = 2 * candidates
     return [
@@ -117,29 +122,29 @@ def _search(
             query=list(dense), using=DENSE, prefetch=lists, filter=filter_, limit=limit, with_payload=True
         ),
         models.QueryRequest(
-            query=matching, using=KEYWORDS, prefetch=lists, filter=filter_, limit=limit, params=weighed
+            query=matching, using=KEYWORDS, prefetch=lists, filter=filter_, limit=limit, params=corpus_frequencies
         ),
     ]
 
 
-def _point(point: Point) -> models.PointStruct:
+def _to_point(point: Point) -> models.PointStruct:
     keywords = models.SparseVector(indices=point.keywords.indices, values=point.keywords.values)
     return models.PointStruct(id=point.id, vector={DENSE: point.dense, KEYWORDS: keywords}, payload=point.payload)
 
 
-def _filter(scope: Scope) -> models.Filter:
-    return models.Filter(must=[_translated(scope.condition)])
+def _to_filter(visibility: Visibility) -> models.Filter:
+    return models.Filter(must=[_translate(visibility.condition)])
 
 
-def _translated(condition: Condition) -> models.Condition:
+def _translate(condition: Condition) -> models.Condition:
     match condition:
         case Match(key, values):
             return models.FieldCondition(key=key, match=models.MatchAny(any=list(values)))
         case Between(key, gt, gte, lt, lte):
             return models.FieldCondition(key=key, range=models.Range(gt=gt, gte=gte, lt=lt, lte=lte))
         case All(parts):
-            return models.Filter(must=[_translated(part) for part in parts])
+            return models.Filter(must=[_translate(part) for part in parts])
         case AnyOf(parts):
-            return models.Filter(should=[_translated(part) for part in parts])
+            return models.Filter(should=[_translate(part) for part in parts])
         case Not(part):
-            return models.Filter(must_not=[_translated(part)])
+            return models.Filter(must_not=[_translate(part)])

@@ -1,17 +1,18 @@
-"""Conditions on points, in words that every store can translate to its engine's filters.
+"""Conditions on points, in words that every index backend can translate to its engine's filters.
 
-None of them can be empty: to an engine an empty `should` or `must` means *everything*, which is how a missing scope
+None of them can be empty: to an engine an empty `should` or `must` means *everything*, which is how a missing tenant
 becomes somebody else's documents.
 """
 
-from msgspec import Struct
+from dataclasses import dataclass
 
-from retrieval.errors import InvalidScope
+from retrieval.errors import InvalidVisibility
 
 __all__ = ["All", "AnyOf", "Between", "Condition", "Match", "Not"]
 
 
-class Match(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Match:
     """The payload's `key` is one of `values`."""
 
     key: str
@@ -21,7 +22,8 @@ class Match(Struct, frozen=True):
         _refuse_empty(self.values, self)
 
 
-class Between(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Between:
     """The payload's number at `key` lies in the range; bounds left out don't bind."""
 
     key: str
@@ -34,21 +36,24 @@ class Between(Struct, frozen=True):
         _refuse_empty(tuple(x for x in (self.gt, self.gte, self.lt, self.lte) if x is not None), self)
 
 
-class All(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class All:
     parts: "tuple[Condition, ...]"
 
     def __post_init__(self) -> None:
         _refuse_empty(self.parts, self)
 
 
-class AnyOf(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class AnyOf:
     parts: "tuple[Condition, ...]"
 
     def __post_init__(self) -> None:
         _refuse_empty(self.parts, self)
 
 
-class Not(Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Not:
     """Also true where the payload doesn't have the key."""
 
     part: "Condition"
@@ -59,7 +64,7 @@ Condition = Match | Between | All | AnyOf | Not
 
 def _refuse_empty(parts: tuple[object, ...], condition: object) -> None:
     if not parts:
-        raise InvalidScope(
+        raise InvalidVisibility(
             f"An empty {type(condition).__name__} was built: an engine would take it for 'everything'. "
             "Leave the condition out, or don't search at all."
         )

@@ -12,24 +12,20 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import Raw
 
-from retrieval._wire import (
-    CANCEL,
-    Call,
-    DocumentEpoch,
-    DocumentScope,
-    Failure,
-    FrameInvalid,
-    Reply,
-    StoreEpoch,
-    StoreScope,
-    encode_frame,
-    read_frame,
-)
 from retrieval.errors import RetrieverError, RetrieverFailed
+from retrieval.frames import CANCEL, Call, Failure, FrameInvalid, Reply, encode_frame, read_frame
 from retrieval.index import Index, Report
-from retrieval.passages import Ingest, IngestProgress, SearchQuery
+from retrieval.messages import (
+    DocumentAtEpoch,
+    DocumentReference,
+    IngestProgress,
+    IngestRequest,
+    SearchQuery,
+    StoreAtEpoch,
+    StoreReference,
+)
 
-__all__ = ["SocketUnusable", "claim", "serve"]
+__all__ = ["SocketUnusable", "claim_socket", "serve"]
 
 _Body = TypeVar("_Body")
 _Handler = Callable[[Raw, Report], Awaitable[object]]
@@ -41,28 +37,28 @@ class SocketUnusable(Exception):
     """The socket can't be opened at that path."""
 
 
-class _Abandoned(Exception):
+class _CallerGone(Exception):
     """Nobody waits for this call any more."""
 
 
 async def serve(index: Index, path: Path, stop: asyncio.Event) -> None:
-    """Answer at `path` until `stop`; then calls that only read may finish, and ingests end at their next step.
+    """Answer at `path` until `stop`; then short calls may finish, and ingests end at their next step.
 
     Raises:
         SocketUnusable: The path is too long, or another retriever answers there.
     """
-    listening = _listen(path)
-    connections: set[_Connection] = set()
+    listener = _listen(path)
+    connections: set[_ServerConnection] = set()
 
-    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        connection = _Connection(index, reader, writer)
+    async def serve_client(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = _ServerConnection(index, reader, writer)
         connections.add(connection)
         try:
             await connection.serve()
         finally:
             connections.discard(connection)
 
-    server = await asyncio.start_unix_server(connected, sock=listening)
+    server = await asyncio.start_unix_server(serve_client, sock=listener)
     try:
         await stop.wait()
     finally:
@@ -73,25 +69,25 @@ async def serve(index: Index, path: Path, stop: asyncio.Event) -> None:
 
 def _listen(path: Path) -> socket.socket:
     """Bind the socket so that only its owner can connect, from its first moment on."""
-    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = os.umask(0o177)
     try:
-        claim(path)
-        listening.bind(str(path))
+        claim_socket(path)
+        listener.bind(str(path))
     except OSError as error:
-        listening.close()
+        listener.close()
         raise SocketUnusable(
             f"No socket can be opened at {path}: {error}. Give a short path in a folder of yours."
         ) from error
     except SocketUnusable:
-        listening.close()
+        listener.close()
         raise
     finally:
         os.umask(mask)
-    return listening
+    return listener
 
 
-def claim(path: Path) -> None:
+def claim_socket(path: Path) -> None:
     """Remove the socket that a killed retriever left.
 
     Raises:
@@ -99,26 +95,28 @@ def claim(path: Path) -> None:
     """
     if not path.is_socket():
         return
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as client:
         try:
-            probe.connect(str(path))
+            client.connect(str(path))
         except ConnectionRefusedError:
             path.unlink()
             return
     raise SocketUnusable(f"Another retriever answers at {path}. Stop it, or give another path.")
 
 
-class _Connection:
+class _ServerConnection:
+    """One client: its calls run at once, and their replies go out as they come."""
+
     def __init__(self, index: Index, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._handlers = _handlers(index)
+        self._handlers = _make_handlers(index)
         self._reader = reader
         self._writer = writer
         self._calls: dict[int, asyncio.Task[None]] = {}
         self._abandoned: set[int] = set()
-        self._gone = False
+        self._client_gone = False
 
     async def serve(self) -> None:
-        """Take calls until the peer leaves; what still runs then ends at its next report."""
+        """Take calls until the client leaves; a call that still runs then ends at its next report."""
         try:
             while (frame := await read_frame(self._reader)) is not None:
                 call = msgspec.msgpack.decode(frame, type=Call)
@@ -127,11 +125,11 @@ class _Connection:
                     continue
                 task = asyncio.create_task(self._answer(call), name=f"{call.method} {call.id}")
                 self._calls[call.id] = task
-                task.add_done_callback(lambda _, id_=call.id: self._done(id_))
+                task.add_done_callback(lambda _, id_=call.id: self._drop_call(id_))
         except (FrameInvalid, msgspec.DecodeError) as error:
             _log.warning("a client doesn't speak this protocol: %s", error)
         finally:
-            self._gone = True
+            self._client_gone = True
             self._writer.close()
 
     async def finish(self) -> None:
@@ -143,22 +141,24 @@ class _Connection:
         with suppress(ConnectionError):
             await self._writer.wait_closed()
 
-    def _done(self, id_: int) -> None:
+    def _drop_call(self, id_: int) -> None:
         self._calls.pop(id_, None)
         self._abandoned.discard(id_)
 
     async def _answer(self, call: Call) -> None:
         async def report(progress: IngestProgress) -> None:
-            if self._gone or call.id in self._abandoned:
-                raise _Abandoned
+            if self._client_gone or call.id in self._abandoned:
+                raise _CallerGone
             await self._send(call.id, "progress", progress)
 
         try:
             handler = self._handlers.get(call.method)
             if handler is None:
-                raise RetrieverFailed(f"The retriever knows no '{call.method}'. Client and worker are of two versions.")
+                raise RetrieverFailed(
+                    f"The retriever knows no '{call.method}': its caller is of another version. Restart both."
+                )
             await self._send(call.id, "result", await handler(call.body, report))
-        except _Abandoned:
+        except _CallerGone:
             _log.info("%s stopped: its caller has gone", call.method)
         except RetrieverError as error:
             await self._send(call.id, "error", Failure(error.code, str(error)))
@@ -168,24 +168,26 @@ class _Connection:
             await self._send(call.id, "error", Failure(RetrieverFailed.code, message))
 
     async def _send(self, id_: int, kind: Any, body: object) -> None:
-        if self._gone:
+        if self._client_gone:
             return
         self._writer.write(encode_frame(Reply(id_, kind, Raw(msgspec.msgpack.encode(body)))))
         with suppress(ConnectionError):
             await self._writer.drain()
 
 
-def _handlers(index: Index) -> dict[str, _Handler]:
+def _make_handlers(index: Index) -> dict[str, _Handler]:
     def on(body: type[_Body], work: Callable[[_Body, Report], Awaitable[object]]) -> _Handler:
         return lambda raw, report: work(msgspec.msgpack.decode(raw, type=body), report)
 
     return {
-        "ready": on(type(None), lambda _, __: index.info()),
+        "describe": on(type(None), lambda _, __: index.describe()),
         "search": on(SearchQuery, lambda query, _: index.search(query)),
-        "ingest": on(Ingest, index.ingest),
-        "close_document": on(DocumentEpoch, lambda b, _: index.close_document(b.tenant, b.store, b.document, b.epoch)),
-        "remove_document": on(DocumentScope, lambda b, _: index.remove_document(b.tenant, b.store, b.document)),
-        "rollback": on(StoreEpoch, lambda b, _: index.rollback(b.tenant, b.store, b.epoch)),
-        "collect": on(StoreEpoch, lambda b, _: index.collect(b.tenant, b.store, b.epoch)),
-        "drop_store": on(StoreScope, lambda b, _: index.drop_store(b.tenant, b.store)),
+        "ingest": on(IngestRequest, index.ingest),
+        "close_document": on(
+            DocumentAtEpoch, lambda b, _: index.close_document(b.tenant, b.store, b.document, b.index_epoch)
+        ),
+        "remove_document": on(DocumentReference, lambda b, _: index.remove_document(b.tenant, b.store, b.document)),
+        "rollback": on(StoreAtEpoch, lambda b, _: index.rollback(b.tenant, b.store, b.index_epoch)),
+        "collect_garbage": on(StoreAtEpoch, lambda b, _: index.collect_garbage(b.tenant, b.store, b.index_epoch)),
+        "drop_store": on(StoreReference, lambda b, _: index.drop_store(b.tenant, b.store)),
     }

@@ -1,10 +1,22 @@
-"""What goes into the retriever and what comes out. Torch-free: the gateway imports this."""
+"""The bodies of calls to the retriever, and of their results. Torch-free: the gateway imports this."""
 
 from typing import Any, Literal
 
 from msgspec import Struct
 
-__all__ = ["Attribute", "Ingest", "IngestProgress", "Ingested", "Passage", "RetrieverInfo", "SearchQuery"]
+__all__ = [
+    "Attribute",
+    "DocumentAtEpoch",
+    "DocumentReference",
+    "IngestProgress",
+    "IngestRequest",
+    "IngestResult",
+    "Passage",
+    "RetrieverInfo",
+    "SearchQuery",
+    "StoreAtEpoch",
+    "StoreReference",
+]
 
 Attribute = str | float | bool
 """The value of one document attribute, as in OpenAI's vector store files."""
@@ -14,7 +26,7 @@ class SearchQuery(Struct, frozen=True, kw_only=True):
     """One question to a tenant's stores.
 
     Attributes:
-        stores: Store id → the epoch to read it at. No store, no passages.
+        stores: Store id → the index epoch to read it at. No store, no passages.
         filters: OpenAI's comparison or compound filter object over document attributes.
         score_threshold: Passages below it are left out (0..1, see `retrieval.fusion`).
         exclude: Document ids that must not answer.
@@ -30,10 +42,10 @@ class SearchQuery(Struct, frozen=True, kw_only=True):
 
 
 class Passage(Struct, frozen=True, kw_only=True):
-    """A chunk that was found.
+    """A chunk that answers a question.
 
     Attributes:
-        id: The point's UUID: the same text of the same document in another epoch has another one.
+        id: The point's UUID: the same text of the same document in another index epoch has another one.
         text: Exactly `parsed_text[start:end]`, in characters.
         heading: Path of headings above the chunk (`Kestrel K2 > Warranty`, `page 3`), or "".
         score: 0..1, comparable between questions.
@@ -54,12 +66,12 @@ class Passage(Struct, frozen=True, kw_only=True):
     attributes: dict[str, Attribute]
 
 
-class Ingest(Struct, frozen=True, kw_only=True):
-    """One version of one document, to become visible at `epoch`.
+class IngestRequest(Struct, frozen=True, kw_only=True):
+    """One version of one document, to become visible at `index_epoch`.
 
     Attributes:
         path: The bytes, readable by the retriever process.
-        epoch: The store's present epoch + 1. Only one ingest may write an epoch of a store.
+        index_epoch: The store's present index epoch + 1. Only one ingest may write an index epoch of a store.
         max_chunk_tokens: In the embedder's tokens; held below its window, since it can't see further.
         overlap_tokens: Tokens that a chunk repeats of the one before it, at most half a chunk.
     """
@@ -72,14 +84,14 @@ class Ingest(Struct, frozen=True, kw_only=True):
     file_id: str
     filename: str
     path: str
-    epoch: int
+    index_epoch: int
     attributes: dict[str, Attribute] = {}
     max_chunk_tokens: int = 160
     overlap_tokens: int = 0
 
 
-class Ingested(Struct, frozen=True, kw_only=True):
-    """What an ingest did: `embedded` + `reused` = `chunks`; `characters` of parsed text; `seconds` in all."""
+class IngestResult(Struct, frozen=True, kw_only=True):
+    """The sums of an ingest: `embedded` + `reused` = `chunks`; `characters` of parsed text; `seconds` in all."""
 
     chunks: int
     embedded: int
@@ -98,8 +110,32 @@ class IngestProgress(Struct, frozen=True):
 
 
 class RetrieverInfo(Struct, frozen=True, kw_only=True):
-    """What the process serves: identity of the embedder (part of a release's digest), vector size, stored points."""
+    """The identity of the embedder (part of a release's digest), the size of its vectors, and the number of points."""
 
     embedder: str
     dimensions: int
     points: int
+
+
+class StoreReference(Struct, frozen=True):
+    tenant: str
+    store: str
+
+
+class StoreAtEpoch(Struct, frozen=True):
+    tenant: str
+    store: str
+    index_epoch: int
+
+
+class DocumentReference(Struct, frozen=True):
+    tenant: str
+    store: str
+    document: str
+
+
+class DocumentAtEpoch(Struct, frozen=True):
+    tenant: str
+    store: str
+    document: str
+    index_epoch: int

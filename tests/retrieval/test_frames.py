@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from msgspec import Raw
 
-from retrieval._wire import FRAME_LIMIT, Call, FrameInvalid, encode_frame, read_frame
+from retrieval.frames import FRAME_LIMIT, Call, FrameInvalid, encode_frame, read_frame
 
 
 def reader(data: bytes) -> asyncio.StreamReader:
@@ -20,15 +20,21 @@ async def test_frames_come_out_as_they_went_in() -> None:
     for call in calls:
         frame = await read_frame(stream)
         assert frame is not None
-        read = msgspec.msgpack.decode(frame, type=Call)
-        assert (read.id, read.method, bytes(read.body)) == (call.id, call.method, bytes(call.body))
+        copy = msgspec.msgpack.decode(frame, type=Call)
+        assert (copy.id, copy.method, bytes(copy.body)) == (call.id, call.method, bytes(call.body))
     assert await read_frame(stream) is None
 
 
-@pytest.mark.parametrize("kept", [2, 4, 7])
-async def test_a_cut_frame_is_the_end(kept: int) -> None:
+@pytest.mark.parametrize("length", [0, 2, 4, 7])
+async def test_a_frame_that_ends_too_early_is_the_end_of_the_connection(length: int) -> None:
     frame = encode_frame(Call(1, "search", Raw(msgspec.msgpack.encode("text"))))
-    assert await read_frame(reader(frame[:kept])) is None
+    assert await read_frame(reader(frame[:length])) is None
+
+
+async def test_a_connection_that_breaks_is_at_its_end() -> None:
+    stream = asyncio.StreamReader()
+    stream.set_exception(ConnectionResetError())
+    assert await read_frame(stream) is None
 
 
 async def test_both_sides_refuse_a_frame_over_the_limit() -> None:

@@ -9,28 +9,28 @@ from typing import Any
 import msgspec
 from msgspec import Raw
 
-from retrieval._wire import CANCEL, Call, Failure, FrameInvalid, Reply, encode_frame, read_frame
 from retrieval.errors import (
     DocumentUnreadable,
     InvalidFilter,
-    InvalidScope,
+    InvalidVisibility,
     RetrieverError,
     RetrieverFailed,
     RetrieverUnavailable,
 )
-from retrieval.passages import IngestProgress
+from retrieval.frames import CANCEL, Call, Failure, FrameInvalid, Reply, encode_frame, read_frame
+from retrieval.messages import IngestProgress
 
-__all__ = ["Connection"]
+__all__ = ["ClientConnection"]
 
 
-class Connection:
-    """Owned by a `Retriever`. Once `closed` it stays so: the owner opens another."""
+class ClientConnection:
+    """A connection that a `Retriever` owns. Once `closed` it stays so: the owner opens another."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
         self._writer = writer
         self._ids = itertools.count(1)
-        self._waiting: dict[int, asyncio.Queue[Reply | None]] = {}
+        self._queues: dict[int, asyncio.Queue[Reply | None]] = {}
         self._replies = asyncio.create_task(self._receive(), name="retriever replies")
         self.closed = False
 
@@ -41,28 +41,28 @@ class Connection:
 
         Raises:
             RetrieverUnavailable: The connection went away, or nothing came within `silence`.
-            RetrieverError: What the worker answered, as the same class that it raised there.
+            RetrieverError: The retriever's own error, as the same class that it raised there.
         """
         if self.closed:
-            raise _gone(method)
+            raise _went_away(method)
         id_ = next(self._ids)
         queue: asyncio.Queue[Reply | None] = asyncio.Queue()
-        self._waiting[id_] = queue
+        self._queues[id_] = queue
         finished = False
         try:
             await self._send(Call(id_, method, Raw(msgspec.msgpack.encode(body))))
             while True:
-                reply = await _next(queue, method, silence)
+                reply = await _next_reply(queue, method, silence)
                 if reply.kind == "progress":
                     if progress is not None:
                         progress(msgspec.msgpack.decode(reply.body, type=IngestProgress))
                     continue
                 finished = True
                 if reply.kind == "error":
-                    raise _error(msgspec.msgpack.decode(reply.body, type=Failure))
+                    raise _to_error(msgspec.msgpack.decode(reply.body, type=Failure))
                 return reply.body
         finally:
-            del self._waiting[id_]
+            del self._queues[id_]
             if not finished and not self.closed:
                 # Written without a wait: this also runs while the caller is being cancelled.
                 self._writer.write(encode_frame(Call(id_, CANCEL, Raw(msgspec.msgpack.encode(None)))))
@@ -80,24 +80,24 @@ class Connection:
         try:
             await self._writer.drain()
         except ConnectionError as error:
-            raise _gone(call.method) from error
+            raise _went_away(call.method) from error
 
     async def _receive(self) -> None:
         decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(Reply)
         try:
             while (frame := await read_frame(self._reader)) is not None:
                 reply: Reply = decoder.decode(frame)
-                if (queue := self._waiting.get(reply.id)) is not None:
+                if (queue := self._queues.get(reply.id)) is not None:
                     queue.put_nowait(reply)
         except (FrameInvalid, msgspec.DecodeError):
             pass  # Not our peer, or out of step with it: the same as gone.
         finally:
             self.closed = True
-            for queue in self._waiting.values():
+            for queue in self._queues.values():
                 queue.put_nowait(None)
 
 
-async def _next(queue: asyncio.Queue[Reply | None], method: str, silence: float) -> Reply:
+async def _next_reply(queue: asyncio.Queue[Reply | None], method: str, silence: float) -> Reply:
     try:
         async with asyncio.timeout(silence):
             reply = await queue.get()
@@ -107,24 +107,24 @@ async def _next(queue: asyncio.Queue[Reply | None], method: str, silence: float)
             "try again, and look at its log if it stays so."
         ) from error
     if reply is None:
-        raise _gone(method)
+        raise _went_away(method)
     return reply
 
 
-def _gone(method: str) -> RetrieverUnavailable:
+def _went_away(method: str) -> RetrieverUnavailable:
     return RetrieverUnavailable(
         f"The retriever went away during '{method}'. Its supervisor restarts it: try again in a few seconds."
     )
 
 
-def _error(failure: Failure) -> RetrieverError:
+def _to_error(failure: Failure) -> RetrieverError:
     match failure.code:
         case "unsupported_file" | "invalid_file" | "empty_file" as code:
             return DocumentUnreadable(code, failure.message)
         case InvalidFilter.code:
             return InvalidFilter(failure.message)
-        case InvalidScope.code:
-            return InvalidScope(failure.message)
+        case InvalidVisibility.code:
+            return InvalidVisibility(failure.message)
         case RetrieverUnavailable.code:
             return RetrieverUnavailable(failure.message)
         case _:

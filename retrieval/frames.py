@@ -1,6 +1,6 @@
-"""The frames between client and worker: a length, then one MessagePack value.
+"""The frames between client and retriever: a length, then one MessagePack value.
 
-A call carries an id chosen by the client, so many calls share a connection; an answer is any number of `progress`
+A call carries an id chosen by the client, so many calls share a connection; its answer is any number of `progress`
 replies and then one `result` or `error` with that id.
 """
 
@@ -11,25 +11,13 @@ from typing import Literal
 import msgspec
 from msgspec import Raw, Struct
 
-__all__ = [
-    "CANCEL",
-    "Call",
-    "DocumentEpoch",
-    "DocumentScope",
-    "Failure",
-    "FrameInvalid",
-    "Reply",
-    "StoreEpoch",
-    "StoreScope",
-    "encode_frame",
-    "read_frame",
-]
+__all__ = ["CANCEL", "FRAME_LIMIT", "Call", "Failure", "FrameInvalid", "Reply", "encode_frame", "read_frame"]
 
 FRAME_LIMIT = 16 * 1024 * 1024
 """Bytes. The largest honest frame is 50 long passages: far below; a length above it is a broken or hostile peer."""
 
 CANCEL = "cancel"
-"""Pseudo-method: the caller of the id in the body has gone; no reply."""
+"""Pseudo-method: the caller of that id has gone; no reply."""
 
 _LENGTH = struct.Struct(">I")
 
@@ -55,30 +43,6 @@ class Failure(Struct, frozen=True):
 
     code: str
     message: str
-
-
-class StoreScope(Struct, frozen=True):
-    tenant: str
-    store: str
-
-
-class StoreEpoch(Struct, frozen=True):
-    tenant: str
-    store: str
-    epoch: int
-
-
-class DocumentScope(Struct, frozen=True):
-    tenant: str
-    store: str
-    document: str
-
-
-class DocumentEpoch(Struct, frozen=True):
-    tenant: str
-    store: str
-    document: str
-    epoch: int
 
 
 def encode_frame(message: Call | Reply) -> bytes:

@@ -1,0 +1,94 @@
+"""The contract of an index backend. Two fulfil it: `embedded` (in this process) and `remote` (Qdrant by URL)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from retrieval.visibility import Visibility
+
+__all__ = [
+    "DENSE",
+    "KEYWORDS",
+    "PAYLOAD_INTEGERS",
+    "PAYLOAD_KEYWORDS",
+    "Candidate",
+    "IndexBackend",
+    "KeywordVector",
+    "Point",
+]
+
+DENSE = "dense"
+KEYWORDS = "bm25"
+"""Names of the two vectors of each point."""
+
+PAYLOAD_KEYWORDS = ("store", "document", "digest")
+PAYLOAD_INTEGERS = ("from", "to")
+"""Payload fields with an index of their own, beside the tenant's."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeywordVector:
+    """A BM25 vector: term ids and their weights, without the document frequencies, which the engine adds."""
+
+    indices: list[int]
+    values: list[float]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A chunk as it is kept; `payload` has at least tenant, store, document, digest, from and to."""
+
+    id: str
+    dense: list[float]
+    keywords: KeywordVector
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A point that may answer, with both scores: cosine, and BM25 with the document frequencies of the corpus."""
+
+    id: str
+    dense: float
+    keyword: float
+    payload: dict[str, Any]
+
+
+class IndexBackend(Protocol):
+    """Points of all tenants, each reached by a `Visibility` only.
+
+    A write that returned survives `kill -9` and is seen by every later search.
+    """
+
+    async def search(
+        self,
+        visibility: Visibility,
+        corpus: Visibility,
+        dense: Sequence[float],
+        keywords: KeywordVector,
+        candidates: int,
+    ) -> list[Candidate]:
+        """Return the best points of `visibility` by each vector, at most `candidates` by either, in no order.
+
+        `corpus` holds the points whose document frequencies weigh the keywords, so that one tenant's vocabulary
+        doesn't change another's ranking.
+        """
+        ...
+
+    async def upsert(self, points: Sequence[Point]) -> None: ...
+
+    async def find_vectors(self, visibility: Visibility, digests: Sequence[str]) -> dict[str, list[float]]:
+        """Return the dense vectors of those digests that `visibility` has."""
+        ...
+
+    async def set_payload(self, visibility: Visibility, payload: Mapping[str, Any]) -> None:
+        """Merge `payload` into that of every point of `visibility`."""
+        ...
+
+    async def delete(self, visibility: Visibility) -> None: ...
+
+    async def count(self) -> int:
+        """Count the points of all tenants, in every index epoch: for the operator, approximate on a server."""
+        ...
+
+    async def close(self) -> None: ...

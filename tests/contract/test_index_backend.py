@@ -1,0 +1,233 @@
+"""The contract of an `IndexBackend`, on the embedded engine and on qdrant-client's local mode."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+import pytest_asyncio
+
+pytest.importorskip("qdrant_edge", reason="needs the model environment")
+
+from qdrant_client import AsyncQdrantClient
+
+from retrieval.backends import IndexBackend, KeywordVector, Point
+from retrieval.backends.embedded import EmbeddedBackend, IndexLocked
+from retrieval.backends.remote import RemoteBackend
+from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, Not
+from retrieval.keyword_encoder import KeywordEncoder
+from retrieval.visibility import OPEN, Visibility, document_visibility, store_visibility
+
+# Local mode has no payload indexes and says so; a server has.
+pytestmark = [pytest.mark.model, pytest.mark.filterwarnings("ignore:Payload indexes have no effect")]
+
+ENCODER = KeywordEncoder()
+STORE = store_visibility("kestrel", "vs")
+
+
+async def open_backend(kind: str, folder: Path, client: AsyncQdrantClient) -> IndexBackend:
+    if kind == "embedded":
+        return EmbeddedBackend.open(folder / "shard", 3)
+    return await RemoteBackend.open(client, "chunks", 3)
+
+
+Reopen = Callable[[], Awaitable[IndexBackend]]
+
+
+@pytest.fixture(params=["embedded", "remote"])
+async def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Reopen]:
+    """Close the backend, if one is open, and open it again on the same points."""
+    backends: list[IndexBackend] = []
+    client = AsyncQdrantClient(":memory:")
+
+    async def open_again() -> IndexBackend:
+        if backends:
+            await backends.pop().close()
+        backends.append(await open_backend(request.param, tmp_path / "index", client))
+        return backends[0]
+
+    yield open_again
+    for backend in backends:
+        await backend.close()
+    await client.close()
+
+
+@pytest.fixture
+async def backend(reopen: Reopen) -> IndexBackend:
+    return await reopen()
+
+
+def point(number: int, text: str, dense: list[float], tenant: str = "kestrel", **payload: Any) -> Point:
+    fields = {"tenant": tenant, "store": "vs", "document": "doc", "digest": f"d{number}", "from": 1, "to": OPEN}
+    return Point(str(UUID(int=number)), dense, ENCODER.encode_passage(text), {**fields, "text": text, **payload})
+
+
+async def texts(
+    backend: IndexBackend, visibility: Visibility, dense: list[float], words: str, candidates: int = 10
+) -> set[str]:
+    answers = await backend.search(visibility, visibility, dense, ENCODER.encode_question(words), candidates)
+    return {candidate.payload["text"] for candidate in answers}
+
+
+async def test_each_candidate_has_both_scores(backend: IndexBackend) -> None:
+    await backend.upsert(
+        [point(1, "warranty of the kettle", [1, 0, 0]), point(2, "price of the ferry", [0, 1, 0])]
+        + [point(n, "nothing of interest", [0, 0, 1]) for n in range(3, 9)]
+    )
+    # One candidate per list: the first is found by its vector only, the second by its words only.
+    answers = await backend.search(STORE, STORE, [0.8, 0.6, 0], ENCODER.encode_question("ferry price"), 1)
+    by_text = {candidate.payload["text"]: candidate for candidate in answers}
+    assert set(by_text) == {"warranty of the kettle", "price of the ferry"}
+    assert by_text["warranty of the kettle"].dense == pytest.approx(0.8, abs=1e-5)
+    assert by_text["warranty of the kettle"].keyword == 0
+    assert by_text["price of the ferry"].dense == pytest.approx(0.6, abs=1e-5)
+    assert by_text["price of the ferry"].keyword > 1
+
+
+async def test_a_candidate_has_the_payload_of_its_point(backend: IndexBackend) -> None:
+    original = point(1, "warranty", [1, 0, 0], attributes={"area": "kettles", "year": 2026, "new": True}, start=7)
+    await backend.upsert([original])
+    (candidate,) = await backend.search(STORE, STORE, [1, 0, 0], ENCODER.encode_question("warranty"), 10)
+    assert (candidate.id, candidate.payload) == (original.id, original.payload)
+
+
+async def test_an_empty_index_has_no_candidates(backend: IndexBackend) -> None:
+    assert await backend.search(STORE, STORE, [1, 0, 0], ENCODER.encode_question("warranty"), 10) == []
+    assert await backend.count() == 0
+
+
+async def test_a_question_of_stop_words_still_finds_by_meaning(backend: IndexBackend) -> None:
+    await backend.upsert([point(1, "warranty", [1, 0, 0])])
+    assert ENCODER.encode_question("of the") == KeywordVector([], [])
+    assert await texts(backend, STORE, [1, 0, 0], "of the") == {"warranty"}
+
+
+async def test_tenants_with_the_same_texts_never_meet(backend: IndexBackend) -> None:
+    await backend.upsert(
+        [
+            point(1, "warranty", [1, 0, 0], owner="kestrel"),
+            point(2, "warranty", [1, 0, 0], tenant="harbor", owner="harbor"),
+        ]
+    )
+    harbor = store_visibility("harbor", "vs")
+    for visibility in (STORE, harbor):
+        answers = await backend.search(visibility, visibility, [1, 0, 0], ENCODER.encode_question("warranty"), 10)
+        assert [candidate.payload["owner"] for candidate in answers] == [visibility.tenant]
+    assert await backend.find_vectors(harbor, ["d1"]) == {}
+    await backend.set_payload(harbor, {"text": "changed"})
+    await backend.delete(harbor)
+    assert await texts(backend, STORE, [1, 0, 0], "warranty") == {"warranty"}
+    assert await backend.count() == 1
+
+
+@pytest_asyncio.fixture(params=["embedded", "remote"], scope="module", loop_scope="module")
+async def three_points(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[IndexBackend]:
+    client = AsyncQdrantClient(":memory:")
+    backend = await open_backend(request.param, tmp_path_factory.mktemp("index"), client)
+    await backend.upsert(
+        [
+            point(1, "a", [1, 0, 0], where={"k61": "s:red", "k62": 1.5}),
+            point(2, "b", [1, 0, 0], where={"k61": "s:blue", "k62": 2.0}),
+            point(3, "c", [1, 0, 0], where={}),
+        ]
+    )
+    yield backend
+    await backend.close()
+    await client.close()
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        (Match("where.k61", ("s:red",)), {"a"}),
+        (Match("where.k61", ("s:red", "s:blue")), {"a", "b"}),
+        (Not(Match("where.k61", ("s:red",))), {"b", "c"}),
+        (Between("where.k62", gt=1.5), {"b"}),
+        (Between("where.k62", gte=1.5, lt=2), {"a"}),
+        (All((Match("where.k61", ("s:red", "s:blue")), Between("where.k62", lt=2))), {"a"}),
+        (AnyOf((Match("where.k61", ("s:red",)), Between("where.k62", gte=2, lte=2))), {"a", "b"}),
+        (Not(AnyOf((Match("where.k61", ("s:red",)), Between("where.k62", lte=2)))), {"c"}),
+        (Match("where.k61", ("s:none",)), set[str]()),
+    ],
+)
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_condition_means_the_same_everywhere(
+    three_points: IndexBackend, condition: Condition, expected: set[str]
+) -> None:
+    assert await texts(three_points, STORE.narrow(condition), [1, 0, 0], "a b c") == expected
+
+
+async def test_an_upsert_of_the_same_id_replaces(backend: IndexBackend) -> None:
+    await backend.upsert([point(1, "old", [1, 0, 0])])
+    await backend.upsert([point(1, "new", [1, 0, 0])])
+    assert await texts(backend, STORE, [1, 0, 0], "old new") == {"new"}
+    assert await backend.count() == 1
+
+
+async def test_vectors_are_found_by_digest_among_many_pages(backend: IndexBackend) -> None:
+    # One digest in 600 points hides the other, beyond the first pages of a scroll.
+    await backend.upsert([point(n, "same", [1, 0, 0], digest="same") for n in range(1, 601)])
+    await backend.upsert([point(999, "other", [0, 0.6, 0.8], digest="other")])
+    vectors = await backend.find_vectors(STORE, ["same", "other", "none"])
+    assert set(vectors) == {"same", "other"}
+    assert vectors["other"] == pytest.approx([0, 0.6, 0.8], abs=1e-5)
+    assert await backend.find_vectors(STORE, []) == {}
+
+
+async def test_payload_and_delete_touch_the_points_of_their_visibility_only(backend: IndexBackend) -> None:
+    await backend.upsert([point(1, "one", [1, 0, 0], document="a"), point(2, "two", [1, 0, 0], document="b")])
+    await backend.set_payload(document_visibility("kestrel", "vs", "a"), {"to": 7})
+    assert await texts(backend, STORE.narrow(Between("to", lte=7)), [1, 0, 0], "one") == {"one"}
+    assert await texts(backend, STORE.narrow(Between("to", gte=OPEN)), [1, 0, 0], "one") == {"two"}
+    await backend.delete(document_visibility("kestrel", "vs", "a"))
+    assert await texts(backend, STORE, [1, 0, 0], "one two") == {"two"}
+
+
+async def test_points_are_there_again_after_a_restart(reopen: Reopen) -> None:
+    await (await reopen()).upsert([point(1, "warranty", [1, 0, 0])])
+    backend = await reopen()
+    assert await texts(backend, STORE, [1, 0, 0], "warranty") == {"warranty"}
+    await backend.upsert([point(2, "price", [0, 1, 0])])
+    assert await (await reopen()).count() == 2
+
+
+async def test_an_embedded_index_has_one_owner(tmp_path: Path) -> None:
+    owner = EmbeddedBackend.open(tmp_path / "shard", 3)
+    with pytest.raises(IndexLocked, match="open in another process"):
+        EmbeddedBackend.open(tmp_path / "shard", 3)
+    await owner.close()
+    await EmbeddedBackend.open(tmp_path / "shard", 3).close()
+
+
+async def test_an_embedded_index_that_was_not_made_to_its_end_is_made_again(tmp_path: Path) -> None:
+    killed = tmp_path / "shard.unfinished"
+    killed.mkdir()
+    (killed / "half").write_text("a file")
+    backend = EmbeddedBackend.open(tmp_path / "shard", 3)
+    assert await backend.count() == 0
+    await backend.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["shard"]
+
+
+def test_an_embedded_index_that_is_broken_is_not_called_locked(tmp_path: Path) -> None:
+    (tmp_path / "shard").mkdir()
+    with pytest.raises(Exception, match=r"(?i)config") as caught:
+        EmbeddedBackend.open(tmp_path / "shard", 3)
+    assert not isinstance(caught.value, IndexLocked)
+
+
+async def test_an_embedded_index_weighs_words_by_the_corpus_of_the_reader(tmp_path: Path) -> None:
+    backend = EmbeddedBackend.open(tmp_path / "shard", 3)
+    await backend.upsert([point(1, "ferry kettle", [1, 0, 0]), point(2, "kettle", [1, 0, 0])])
+
+    async def score() -> float:
+        answers = await backend.search(STORE, STORE, [1, 0, 0], ENCODER.encode_question("ferry"), 10)
+        return max(candidate.keyword for candidate in answers)
+
+    alone = await score()
+    await backend.upsert([point(n, "ferry", [0, 1, 0], tenant="harbor") for n in range(10, 60)])
+    assert await score() == pytest.approx(alone)
+    await backend.close()

@@ -1,0 +1,64 @@
+from typing import Any
+
+from retrieval.backends import KeywordVector, Point
+from retrieval.parsers import Heading, Parsed
+from retrieval.points import ContextualChunk, contextualize, to_point
+from retrieval.visibility import OPEN
+from tests.retrieval.requests import ingest_request
+from tests.retrieval.words import word_offsets
+
+TEXT = "# Kestrel K2\n\nThe warranty lasts 31 months.\n"
+PARSED = Parsed("text/markdown", "Kestrel K2", TEXT, [Heading(0, 1, "Kestrel K2")])
+PLAIN = Parsed("text/plain", "", "The warranty lasts 31 months.", [])
+
+
+def cut(parsed: Parsed, window: int = 256, **changes: Any) -> list[ContextualChunk]:
+    return contextualize(parsed, ingest_request(**changes), word_offsets, window=window)
+
+
+def make_point(**changes: Any) -> Point:
+    request = ingest_request(**changes)
+    (chunk,) = contextualize(PARSED, request, word_offsets, window=256)
+    return to_point(chunk, request, [1.0], KeywordVector([7], [0.5]))
+
+
+def test_the_title_and_the_headings_are_indexed_with_the_text() -> None:
+    (chunk,) = cut(PARSED)
+    assert (chunk.heading, chunk.text) == ("Kestrel K2", TEXT.strip())
+    assert chunk.indexed_text == f"Kestrel K2\n{TEXT.strip()}"
+
+
+def test_a_document_without_a_title_is_called_after_its_file() -> None:
+    (chunk,) = cut(PLAIN, filename="kettle_K2-manual.txt")
+    assert chunk.heading == ""
+    assert chunk.indexed_text.splitlines()[0] == "kettle K2 manual"
+
+
+def test_equal_texts_in_equal_context_have_equal_digests() -> None:
+    (one,), (same,), (other,) = cut(PLAIN, filename="a.txt"), cut(PLAIN, filename="a.md"), cut(PLAIN, filename="b.txt")
+    assert one.digest == same.digest != other.digest
+
+
+def test_chunks_stay_below_the_window_whatever_the_request_says() -> None:
+    words = Parsed("text/plain", "", "word " * 500, [])
+    for window in (1, 60, 256):
+        sizes = [len(word_offsets(chunk.text)) for chunk in cut(words, window=window, max_chunk_tokens=4000)]
+        assert max(sizes) <= max(window - 42, 1)
+
+
+def test_a_point_is_open_from_its_index_epoch_on() -> None:
+    payload = make_point(index_epoch=7).payload
+    assert (payload["from"], payload["to"]) == (7, OPEN)
+
+
+def test_attributes_are_kept_for_people_and_for_filters() -> None:
+    payload = make_point(attributes={"area": "pots", "a.b": 2}).payload
+    assert payload["attributes"] == {"area": "pots", "a.b": 2}
+    assert payload["where"] == {"k61726561": "s:pots", "k612e62": 2.0}
+
+
+def test_the_same_request_makes_the_same_id_and_any_other_place_another() -> None:
+    ids = [make_point(**changes).id for changes in ({}, {"version": 2, "filename": "b.md"})]
+    assert ids[0] == ids[1]
+    places = [{"tenant": "harbor"}, {"store": "other"}, {"document": "other"}, {"index_epoch": 2}]
+    assert len({ids[0], *(make_point(**place).id for place in places)}) == 5

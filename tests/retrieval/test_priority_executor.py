@@ -1,0 +1,102 @@
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+
+import pytest
+
+from retrieval.priority_executor import Priority, PriorityExecutor
+from tests.waiting import until
+
+
+class Gate:
+    """Work that has begun once `begun` is set, and ends when `open` is."""
+
+    def __init__(self) -> None:
+        self.begun = threading.Event()
+        self.open = threading.Event()
+
+    def __call__(self) -> str:
+        self.begun.set()
+        self.open.wait()
+        return "through"
+
+
+@pytest.fixture
+async def executor() -> AsyncIterator[PriorityExecutor]:
+    executor = PriorityExecutor("test")
+    yield executor
+    await executor.close()
+
+
+async def test_questions_overtake_documents_and_nothing_runs_twice_at_once(executor: PriorityExecutor) -> None:
+    gate = Gate()
+    order: list[str] = []
+    first = asyncio.create_task(executor.run(Priority.INGEST, gate))
+    await until(gate.begun.is_set)
+    later = [asyncio.create_task(executor.run(Priority.INGEST, order.append, f"document {n}")) for n in range(3)]
+    later += [asyncio.create_task(executor.run(Priority.QUERY, order.append, f"question {n}")) for n in range(2)]
+    await asyncio.sleep(0)
+    assert order == []
+    gate.open.set()
+    await asyncio.gather(first, *later)
+    assert order == ["question 0", "question 1", "document 0", "document 1", "document 2"]
+
+
+async def test_the_loop_goes_on_while_work_runs(executor: PriorityExecutor) -> None:
+    gate = Gate()
+    task = asyncio.create_task(executor.run(Priority.QUERY, gate))
+    await until(gate.begun.is_set)
+    assert not task.done()
+    gate.open.set()
+    assert await task == "through"
+
+
+async def test_an_error_is_the_callers(executor: PriorityExecutor) -> None:
+    with pytest.raises(ZeroDivisionError):
+        await executor.run(Priority.QUERY, lambda: 1 / 0)
+    assert await executor.run(Priority.QUERY, lambda: "still here") == "still here"
+
+
+async def test_work_of_a_cancelled_caller_is_not_begun(executor: PriorityExecutor) -> None:
+    gate = Gate()
+    order: list[str] = []
+    first = asyncio.create_task(executor.run(Priority.QUERY, gate))
+    await until(gate.begun.is_set)
+    second = asyncio.create_task(executor.run(Priority.QUERY, order.append, "second"))
+    await asyncio.sleep(0)
+    second.cancel()
+    await asyncio.sleep(0)
+    gate.open.set()
+    await first
+    await executor.run(Priority.INGEST, order.append, "third")
+    assert order == ["third"]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_the_outcome_for_a_caller_that_was_cancelled_meanwhile_is_dropped(
+    executor: PriorityExecutor, fails: bool
+) -> None:
+    gate = Gate()
+
+    def work() -> None:
+        gate()
+        if fails:
+            raise ValueError("for nobody")
+
+    task = asyncio.create_task(executor.run(Priority.QUERY, work))
+    await until(gate.begun.is_set)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    gate.open.set()
+    assert await executor.run(Priority.QUERY, lambda: "next") == "next"
+
+
+async def test_close_lets_the_work_finish_that_was_handed_in() -> None:
+    executor = PriorityExecutor("closing")
+    order: list[int] = []
+    tasks = [asyncio.create_task(executor.run(Priority.INGEST, order.append, n)) for n in range(20)]
+    await asyncio.sleep(0)
+    await executor.close()
+    await asyncio.gather(*tasks)
+    assert order == list(range(20))
