@@ -50,13 +50,13 @@ bench-gateway: env ## What the gateway adds to a request, beside floors and peer
 	@$(BIN)/python -m tests.bench.gateway $(BENCH)
 	@if [ -n "$(BENCH_HOME)" ]; then $(BIN)/python -m tests.bench.outside; fi
 
-env: ## The gateway's environment (.venv), from the lock file
+env: ## The gateway's environment (.venv), from its list in deploy/locks
 	@deploy/environments/run.sh gateway
 
 env-model: ## The environment of engine, training and retriever (.venv-model)
 	@deploy/environments/run.sh model
 
-lock: env env-model ## Write down new versions after a change of dependencies
+lock: env ## Write the lists in deploy/locks anew, after a change of dependencies
 	@deploy/environments/run.sh lock
 
 clean: ## Remove caches and built files (environments and .braid stay)

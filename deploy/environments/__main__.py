@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from deploy.environments import gateway, hardware, lock, model
+from deploy.environments import hardware, lock, recipes
 from deploy.environments.environment import SetupFailed
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -14,9 +14,9 @@ def main(arguments: list[str]) -> int:
     try:
         match arguments:
             case ["gateway"]:
-                gateway.make(ROOT)
+                recipes.make(ROOT, recipes.GATEWAY)
             case ["model"]:
-                model.make(ROOT, hardware.detect())
+                recipes.make(ROOT, recipes.MODEL[hardware.detect()])
             case ["lock"]:
                 lock.write(ROOT)
             case _:

@@ -1,4 +1,4 @@
-"""One virtual environment: made, filled by pip with progress, and stamped when it is complete."""
+"""One virtual environment: created, filled by an installer with progress, and stamped when it is complete."""
 
 import hashlib
 import os
@@ -6,24 +6,40 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["Environment", "PipFailed", "SetupFailed", "fingerprint"]
+__all__ = ["Environment", "InstallFailed", "SetupFailed", "fingerprint"]
 
 _HEARTBEAT_SECONDS = 10.0
+_MISMATCHES = ("Hash mismatch for", "DO NOT MATCH THE HASHES")
 
 
 class SetupFailed(Exception):
     """An environment can't be made; the message says why and what to do."""
 
 
-class PipFailed(SetupFailed):
-    """pip ended with an error; `output` is what it said."""
+class InstallFailed(SetupFailed):
+    """uv or pip ended with an error.
 
-    def __init__(self, message: str, output: str) -> None:
-        super().__init__(message)
-        self.output = output
+    Attributes:
+        is_mismatch: A file isn't the one whose digest was locked.
+        last_line: Of the output: the reason, as far as one line holds it.
+    """
+
+    def __init__(self, environment: str, log: Path, output: str) -> None:
+        self.is_mismatch = any(sign in output for sign in _MISMATCHES)
+        lines = output.strip().splitlines() or ["no output"]
+        self.last_line = lines[-1].strip()
+        tail = "\n".join(lines[-15:])
+        advice = (
+            "That file isn't the one that was locked, so it wasn't installed. A mirror or proxy may have changed it: "
+            "name another index with PIP_INDEX_URL. If deploy/locks was edited: git checkout deploy/locks"
+            if self.is_mismatch
+            else "If the network failed, run the same command again: what was downloaded is kept."
+        )
+        super().__init__(f"{environment}: the installation failed:\n{tail}\n{advice}\nThe whole output is in {log}.")
 
 
 def fingerprint(files: Iterable[Path], *words: str) -> str:
@@ -52,9 +68,13 @@ class Environment:
     def prepare(self) -> None:
         """Make the environment, or take the one that is there if it belongs to this Python."""
         self._stamp.unlink(missing_ok=True)
-        if self._fits():
-            return
-        self.say(f"making {self.folder.name} with Python {sys.version.split()[0]}")
+        if not self._fits():
+            self.create()
+
+    def create(self) -> None:
+        """Make the environment anew, with pip alone in it."""
+        self.say(f"making it with Python {sys.version.split()[0]}")
+        log = self._log.read_text() if self._log.exists() else ""
         command = [sys.executable, "-m", "venv", "--clear", str(self.folder)]
         made = subprocess.run(command, capture_output=True, text=True, check=False)
         if made.returncode != 0:
@@ -64,32 +84,37 @@ class Environment:
                 f"If ensurepip is missing, install it (Debian and Ubuntu: apt install python{version}-venv), "
                 "or name another Python: make PYTHON=/path/to/python3.11"
             )
+        self._log.write_text(log)
 
-    def pip(self, *arguments: str, doing: str) -> None:
-        """Run pip here; its output goes to `install.log`, and a line now and then to the terminal.
-
-        pip's own configuration (files and `PIP_…` variables) stays in force.
+    def run(self, command: Sequence[str], variables: Mapping[str, str] | None = None) -> None:
+        """Run an installer; its output goes to `install.log`, and a line now and then to the terminal.
 
         Raises:
-            PipFailed: With the end of the output.
+            InstallFailed: With the end of the output.
         """
-        self.say(doing)
-        started = time.monotonic()
-        command = [str(self.python), "-m", "pip", *arguments, "--progress-bar", "off", "--no-input"]
-        output = self._run(command)
-        if output is not None:
-            tail = "\n".join(output.splitlines()[-15:])
-            raise PipFailed(
-                f"{self.folder.name}: pip failed while {doing}:\n{tail}\n"
-                f"All of its output is in {self._log}. If the network failed, run the same command again: "
-                "what was downloaded is kept.",
-                output,
-            )
-        self.say(f"{doing}: done in {time.monotonic() - started:.0f} s")
+        lines: list[str] = []
+        environment = os.environ | {"PYTHONUNBUFFERED": "1"} | (variables or {})
+        with (
+            self._log.open("a") as log,
+            subprocess.Popen(
+                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+            ) as process,
+            _Heartbeat(self, lines),
+        ):
+            assert process.stdout is not None
+            for line in process.stdout:
+                log.write(line)
+                lines.append(line)
+        if process.returncode != 0:
+            raise InstallFailed(self.folder.name, self._log, "".join(lines))
 
-    def remove(self, packages: Sequence[str]) -> None:
-        self.say(f"removing {', '.join(packages)}")
-        self._run([str(self.python), "-m", "pip", "uninstall", "-y", *packages])
+    @contextmanager
+    def doing(self, what: str) -> Iterator[None]:
+        """Say what is done now, and how long it took."""
+        self.say(what)
+        started = time.monotonic()
+        yield
+        self.say(f"{what}: done in {time.monotonic() - started:.0f} s")
 
     def say(self, text: str) -> None:
         sys.stderr.write(f"braid: {self.folder.name}: {text}\n")
@@ -102,26 +127,9 @@ class Environment:
         asked = subprocess.run([str(self.python), "-c", code], capture_output=True, text=True, check=False)
         return asked.returncode == 0 and asked.stdout.strip() == str(tuple(sys.version_info[:2]))
 
-    def _run(self, command: list[str]) -> str | None:
-        """Run a command; returns None, or its output if it failed."""
-        lines: list[str] = []
-        environment = os.environ | {"PYTHONUNBUFFERED": "1"}
-        with (
-            self._log.open("a") as log,
-            subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
-            ) as process,
-            _Heartbeat(self, lines),
-        ):
-            assert process.stdout is not None
-            for line in process.stdout:
-                log.write(line)
-                lines.append(line)
-        return None if process.returncode == 0 else "".join(lines)
-
 
 class _Heartbeat:
-    """Says every few seconds what pip is at, so that a long download never looks like a hang."""
+    """Says every few seconds what the installer is at, so that a long download never looks like a hang."""
 
     def __init__(self, environment: Environment, lines: list[str]) -> None:
         self._environment = environment
