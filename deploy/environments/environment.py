@@ -6,8 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 __all__ = ["Environment", "InstallFailed", "SetupFailed", "fingerprint"]
@@ -24,22 +23,22 @@ class InstallFailed(SetupFailed):
     """uv or pip ended with an error.
 
     Attributes:
+        reason: The last line of the output.
         is_mismatch: A file isn't the one whose digest was locked.
-        last_line: Of the output: the reason, as far as one line holds it.
     """
 
-    def __init__(self, environment: str, log: Path, output: str) -> None:
-        self.is_mismatch = any(sign in output for sign in _MISMATCHES)
+    def __init__(self, doing: str, output: str, log: Path) -> None:
         lines = output.strip().splitlines() or ["no output"]
-        self.last_line = lines[-1].strip()
+        self.reason = lines[-1].strip()
+        self.is_mismatch = any(sign in output for sign in _MISMATCHES)
+        advice = "If the network failed, run the same command again: what was downloaded is kept."
+        if self.is_mismatch:
+            advice = (
+                "That file isn't the one that was locked, so it wasn't installed. A mirror or proxy may have changed "
+                "it: name another index with PIP_INDEX_URL. If deploy/locks was edited: git checkout deploy/locks"
+            )
         tail = "\n".join(lines[-15:])
-        advice = (
-            "That file isn't the one that was locked, so it wasn't installed. A mirror or proxy may have changed it: "
-            "name another index with PIP_INDEX_URL. If deploy/locks was edited: git checkout deploy/locks"
-            if self.is_mismatch
-            else "If the network failed, run the same command again: what was downloaded is kept."
-        )
-        super().__init__(f"{environment}: the installation failed:\n{tail}\n{advice}\nThe whole output is in {log}.")
+        super().__init__(f"{doing} failed:\n{tail}\n{advice}\nThe whole output is in {log}.")
 
 
 def fingerprint(files: Iterable[Path], *words: str) -> str:
@@ -86,14 +85,16 @@ class Environment:
             )
         self._log.write_text(log)
 
-    def run(self, command: Sequence[str], variables: Mapping[str, str] | None = None) -> None:
+    def run(self, command: Sequence[str], doing: str, variables: Mapping[str, str]) -> None:
         """Run an installer; its output goes to `install.log`, and a line now and then to the terminal.
 
         Raises:
             InstallFailed: With the end of the output.
         """
+        self.say(doing)
+        started = time.monotonic()
         lines: list[str] = []
-        environment = os.environ | {"PYTHONUNBUFFERED": "1"} | (variables or {})
+        environment = {**os.environ, "PYTHONUNBUFFERED": "1", **variables}
         with (
             self._log.open("a") as log,
             subprocess.Popen(
@@ -106,15 +107,8 @@ class Environment:
                 log.write(line)
                 lines.append(line)
         if process.returncode != 0:
-            raise InstallFailed(self.folder.name, self._log, "".join(lines))
-
-    @contextmanager
-    def doing(self, what: str) -> Iterator[None]:
-        """Say what is done now, and how long it took."""
-        self.say(what)
-        started = time.monotonic()
-        yield
-        self.say(f"{what}: done in {time.monotonic() - started:.0f} s")
+            raise InstallFailed(f"{self.folder.name}: {doing}", "".join(lines), self._log)
+        self.say(f"{doing}: done in {time.monotonic() - started:.0f} s")
 
     def say(self, text: str) -> None:
         sys.stderr.write(f"braid: {self.folder.name}: {text}\n")

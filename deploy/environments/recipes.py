@@ -3,24 +3,34 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.environments.environment import Environment, fingerprint
+from deploy.environments.environment import Environment, InstallFailed, fingerprint
 from deploy.environments.hardware import Hardware
-from deploy.environments.installers import Lists, fill
+from deploy.environments.installer import Installer, installers
 
-__all__ = ["GATEWAY", "LOCKS", "MODEL", "Recipe", "make"]
+__all__ = ["GATEWAY", "MODEL", "TORCH_CPU_INDEX", "Recipe", "fill", "make"]
 
-LOCKS = Path("deploy/locks")
-"""Folder of the lists, in the repository."""
+TORCH_CPU_INDEX = "https://download.pytorch.org/whl/cpu"
+
+_WHEELS = ("--require-hashes", "--only-binary", ":all:")
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A folder for the environment, and the names of its lists."""
+    """A folder for the environment, and the names of its lists in `deploy/locks`.
+
+    Attributes:
+        packages: Wheels from the usual index.
+        torch: A wheel that may be on PyTorch's own index only.
+        sources: Pure Python that has no wheel; `packages` has what builds it.
+    """
 
     folder: str
     packages: str
     torch: str | None = None
     sources: str | None = None
+
+    def lists(self, root: Path) -> list[Path]:
+        return [root / "deploy" / "locks" / name for name in (self.torch, self.packages, self.sources) if name]
 
 
 GATEWAY = Recipe(".venv", "gateway.txt", sources="gateway-sources.txt")
@@ -31,18 +41,44 @@ MODEL = {
 
 
 def make(root: Path, recipe: Recipe) -> None:
-    """Make or complete an environment; does nothing when it is complete."""
-    locks = root / LOCKS
-    lists = Lists(
-        uv=locks / "uv.txt",
-        packages=locks / recipe.packages,
-        torch=locks / recipe.torch if recipe.torch else None,
-        sources=locks / recipe.sources if recipe.sources else None,
-    )
+    """Make or complete an environment; does nothing when it is complete.
+
+    Raises:
+        SetupFailed: With the reason and what to do.
+    """
     environment = Environment(root / recipe.folder)
-    wanted = fingerprint([*lists.files, root / "pyproject.toml", *Path(__file__).parent.glob("*.py")], str(root))
+    inputs = [*recipe.lists(root), root / "pyproject.toml", *Path(__file__).parent.glob("*.py")]
+    wanted = fingerprint(inputs, str(root))
     if environment.is_complete(wanted):
         return
     environment.prepare()
-    fill(environment, lists, root)
+    for installer in installers(environment, root):
+        try:
+            fill(installer, recipe, root)
+            break
+        except InstallFailed as error:
+            if installer.name == "pip" or error.is_mismatch:
+                raise
+            environment.say(f"{installer.name} failed, so pip does it (slower): {error.reason}")
     environment.complete(wanted)
+
+
+def fill(installer: Installer, recipe: Recipe, root: Path) -> None:
+    """Install what the lists have, and a link to Braid's own sources."""
+    locks = root / "deploy" / "locks"
+    packages = ["-r", str(locks / recipe.packages)]
+    if recipe.torch:
+        torch = ("-r", str(locks / recipe.torch))
+        try:
+            installer.install("installing torch's CPU build", *_WHEELS, *torch)
+        except InstallFailed as error:
+            installer.environment.say(f"not from where pip looks by itself: {error.reason}")
+            doing = "installing torch's CPU build from PyTorch's own index"
+            installer.install(doing, *_WHEELS, "--index-url", TORCH_CPU_INDEX, *torch)
+        packages += torch
+    installer.install("installing all packages", *_WHEELS, *installer.exact, *packages)
+    if recipe.sources:
+        sources = ("--no-build-isolation", "--require-hashes", "-r", str(locks / recipe.sources))
+        installer.install("installing what has no wheel", *sources)
+    # The build backend is in the list: nothing unlocked is fetched for it.
+    installer.install("linking Braid's own packages", "--no-build-isolation", "-e", str(root))
