@@ -32,6 +32,9 @@ def place(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
         with (root / "calls").open("a") as calls:
             calls.write("create\n")
 
+    def fits(environment: Environment) -> bool:
+        return True
+
     def write(name: str, failures: dict[str, str]) -> None:
         program = root / name
         program.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +44,7 @@ def place(root: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
 
     def place(uv: dict[str, str] | None, pip: dict[str, str] | None = None) -> None:
         monkeypatch.setattr(Environment, "create", create)
-        monkeypatch.setattr(Environment, "_fits", lambda _: True)
+        monkeypatch.setattr(Environment, "_fits", fits)
         write(".venv-model/bin/python", pip or {})
         if uv is not None:
             write(".venv/bin/uv", uv)
