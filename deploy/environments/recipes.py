@@ -71,8 +71,8 @@ def fill(installer: Installer, recipe: Recipe, root: Path) -> None:
         torch = ("-r", str(locks / recipe.torch))
         try:
             installer.install("installing torch's CPU build", *_WHEELS, *torch)
-        except InstallFailed as error:
-            installer.environment.say(f"not from where pip looks by itself: {error.reason}")
+        except InstallFailed:
+            installer.environment.say("it isn't where pip looks by itself")
             doing = "installing torch's CPU build from PyTorch's own index"
             installer.install(doing, *_WHEELS, "--index-url", TORCH_CPU_INDEX, *torch)
         packages += torch
