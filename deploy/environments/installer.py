@@ -65,6 +65,8 @@ def _find_uv(pip: Installer, root: Path) -> Path | None:
     try:
         pip.install("installing uv", *wheel)
     except InstallFailed as error:
+        if error.is_mismatch:
+            raise
         pip.environment.say(f"uv can't be had, so pip does it all (slower): {error.reason}")
         return None
     return pip.environment.python.with_name("uv")
