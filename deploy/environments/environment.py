@@ -23,7 +23,7 @@ class InstallFailed(SetupFailed):
     """uv or pip ended with an error.
 
     Attributes:
-        reason: The last line of the output.
+        reason: The last line of the output, which as a rule says why.
         is_mismatch: A file isn't the one whose digest was locked.
     """
 

@@ -10,8 +10,6 @@ from deploy.environments.environment import Environment, InstallFailed
 
 __all__ = ["Installer", "installers", "translate"]
 
-_QUIET = {"PIP_PROGRESS_BAR": "off", "PIP_NO_INPUT": "1", "PIP_NO_COMPILE": "1"}
-
 _VARIABLES = {
     "index-url": ("UV_DEFAULT_INDEX",),
     "extra-index-url": ("UV_INDEX",),
@@ -47,7 +45,8 @@ class Installer:
 
 def installers(environment: Environment, root: Path) -> Iterator[Installer]:
     """Yield uv, then pip in an environment made anew: it doesn't remove what an earlier list had."""
-    pip = Installer(environment, "pip", (str(environment.python), "-m", "pip", "install"), variables=_QUIET)
+    command = (str(environment.python), "-m", "pip", "install", "--no-compile", "--no-input", "--progress-bar", "off")
+    pip = Installer(environment, "pip", command)
     uv = _find_uv(pip, root)
     if uv:
         command = (str(uv), "pip", "install", "--python", str(environment.python))
@@ -65,6 +64,8 @@ def _find_uv(pip: Installer, root: Path) -> Path | None:
     try:
         pip.install("installing uv", *wheel)
     except InstallFailed as error:
+        if error.is_mismatch:
+            raise
         pip.environment.say(f"uv can't be had, so pip does it all (slower): {error.reason}")
         return None
     return pip.environment.python.with_name("uv")

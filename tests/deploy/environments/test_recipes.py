@@ -131,6 +131,13 @@ def test_a_changed_file_ends_it_at_once(root: Path, place: Place) -> None:
     assert calls(root, "python") == []
 
 
+def test_a_changed_uv_ends_it_too(root: Path, place: Place) -> None:
+    place(uv=None, pip={"uv.txt": "THESE PACKAGES DO NOT MATCH THE HASHES FROM THE REQUIREMENTS FILE."})
+    with pytest.raises(InstallFailed, match="isn't the one that was locked"):
+        recipes.make(root, CPU)
+    assert len(calls(root, "python")) == 1
+
+
 def test_what_pip_cannot_do_either_is_an_error_and_leaves_no_stamp(root: Path, place: Place) -> None:
     place(uv={"": "away"}, pip={"install": "ERROR: No space left on device"})
     with pytest.raises(InstallFailed, match="No space left on device"):
