@@ -107,11 +107,11 @@ class Draft(msgspec.Struct, frozen=True):
         parts["turn"] -= sum(turns[:dropped_turns])
         parts["passage"] -= sum(passages[best:])
         parts["question"] -= instead if best else 0
-        used = self.ranks[:best]
+        ranks = self.ranks[:best]
         return Rendered(
             messages=self._compose(best, dropped_turns),
-            used_passages=[self.numbers[rank - 1] for rank in used],
-            dropped_passages=[number for rank, number in enumerate(self.numbers, 1) if rank not in used],
+            used_passages=[self.numbers[rank - 1] for rank in ranks],
+            dropped_passages=[number for rank, number in enumerate(self.numbers, 1) if rank not in ranks],
             dropped_turns=dropped_turns,
             parts=parts,
         )

@@ -20,7 +20,11 @@ __all__ = ["main"]
 def main() -> int:
     """Run one command and return its exit status: 0 done, 1 failed (the last line says why), 2 not understood."""
     arguments = _build_parser().parse_args()
-    lines = JsonLines()
+    with JsonLines() as lines:
+        return _run_command(arguments, lines)
+
+
+def _run_command(arguments: argparse.Namespace, lines: JsonLines) -> int:
     try:
         with cancel_on_signals():
             arguments.command(arguments, lines)

@@ -79,7 +79,7 @@ def read_tensors(file: Path) -> list[Tensor]:
         with file.open("rb") as opened:
             return read_header(opened)
     except (HeaderInvalid, OSError) as error:
-        raise CheckpointUnreadable(f"{file} can't be read: {error}. Fetch the model again.") from error
+        raise _unreadable(file, error) from error
 
 
 def digest_weights(directory: Path) -> str:
@@ -108,11 +108,14 @@ def read_chat_template(directory: Path) -> str:
     """Return the Jinja source that turns messages into the model's own text.
 
     Raises:
-        CheckpointUnreadable: The checkpoint has no template, so it can't chat.
+        CheckpointUnreadable: The checkpoint has no template, so it can't chat, or a damaged one.
     """
     file = directory / "chat_template.jinja"
     if file.is_file():
-        return file.read_text(encoding="utf-8")
+        try:
+            return file.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise _unreadable(file, error) from error
     template = _read(directory / "tokenizer_config.json", _TokenizerConfig).chat_template
     if isinstance(template, list):
         template = next((named.template for named in template if named.name == "default"), None)
@@ -140,5 +143,9 @@ def _read(file: Path, kind: type[Content]) -> Content:
         return msgspec.json.decode(file.read_bytes(), type=kind)
     except FileNotFoundError:
         return kind()
-    except (OSError, msgspec.MsgspecError) as error:
-        raise CheckpointUnreadable(f"{file} can't be read: {error}. Fetch the model again.") from error
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise _unreadable(file, error) from error
+
+
+def _unreadable(file: Path, error: Exception) -> CheckpointUnreadable:
+    return CheckpointUnreadable(f"{file} can't be read: {error}. Fetch the model again.")

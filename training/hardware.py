@@ -8,6 +8,8 @@ import torch
 
 __all__ = ["Hardware", "choose_reference_hardware", "choose_training_hardware"]
 
+_CPUINFO = Path("/proc/cpuinfo")
+
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
@@ -42,7 +44,7 @@ def choose_reference_hardware(parameters: int) -> Hardware:
 
 
 def _read_processor_flags() -> set[str]:
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+    for line in _CPUINFO.read_text(encoding="utf-8").splitlines():
         if line.startswith("flags"):
             return set(line.partition(":")[2].split())
     return set()

@@ -11,6 +11,7 @@ from peft import LoraConfig, PeftModel, get_peft_model
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
+from training.checkpoint import CheckpointUnreadable
 from training.hardware import Hardware
 from training.manifest import CONFIG_FILE, WEIGHTS_FILE
 from training.spec import Recipe
@@ -102,10 +103,19 @@ class AdaptedModel:
 
 
 def load_base(base_model: Path, hardware: Hardware) -> nn.Module:
-    """Load a checkpoint as it will be trained on, without running code from it."""
-    model = cast("Any", AutoModelForCausalLM).from_pretrained(
-        base_model, dtype=hardware.dtype, use_safetensors=True, trust_remote_code=False
-    )
+    """Load a checkpoint as it will be trained on, without running code from it.
+
+    Raises:
+        CheckpointUnreadable: It is of a kind that transformers doesn't know, or its files contradict each other.
+    """
+    try:
+        model = cast("Any", AutoModelForCausalLM).from_pretrained(
+            base_model, dtype=hardware.dtype, use_safetensors=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, RuntimeError) as error:
+        raise CheckpointUnreadable(
+            f"The model in {base_model} can't be loaded: {error}. Fetch it again, or take one that transformers knows."
+        ) from error
     return cast("nn.Module", model.to(hardware.device))
 
 

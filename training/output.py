@@ -39,15 +39,21 @@ def cancel_on_signals() -> Generator[None]:
 
 
 class JsonLines:
-    """JSON lines for the program that started this one.
+    """JSON lines for the program that started this one, until the block ends.
 
-    They have standard output for themselves: the prints of libraries go to standard error.
+    They have standard output for themselves: the prints of libraries go to standard error, from then on and for good.
     """
 
     def __init__(self) -> None:
         sys.stdout.flush()
         self._file = os.fdopen(os.dup(1), "wb", buffering=0)
         os.dup2(2, 1)
+
+    def __enter__(self) -> "JsonLines":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
 
     def send(self, message: msgspec.Struct) -> None:
         """Write one line.

@@ -8,6 +8,7 @@ from typing import Any, Protocol, cast
 from jinja2 import TemplateError
 from transformers import AutoTokenizer, GenerationConfig
 
+from training.checkpoint import CheckpointUnreadable
 from training.dataset import Message, Problem, Row
 from training.errors import TrainingError
 
@@ -56,14 +57,24 @@ class RowTokenizer:
 
     @classmethod
     def load(cls, base_model: Path) -> "RowTokenizer":
-        """Open a checkpoint's tokenizer."""
-        tokenizer = cast("Any", AutoTokenizer).from_pretrained(base_model)
-        ends = {tokenizer.eos_token_id}
-        if (base_model / "generation_config.json").is_file():
-            # Where the chat's end of turn is another token than the end of text, it is listed here, and vLLM reads it.
-            listed = cast("list[int] | int | None", GenerationConfig.from_pretrained(str(base_model)).eos_token_id)
-            ends |= set(listed) if isinstance(listed, list) else {listed}
-        return cls(tokenizer, frozenset(ends - {None}))
+        """Open a checkpoint's tokenizer.
+
+        Raises:
+            CheckpointUnreadable: Its files are missing or damaged.
+        """
+        listed: list[int] | int | None = None
+        try:
+            tokenizer = cast("Any", AutoTokenizer).from_pretrained(base_model)
+            if (base_model / "generation_config.json").is_file():
+                # Where the chat's end of turn is another token than the end of text, it is listed here, and vLLM reads
+                # it.
+                listed = cast("Any", GenerationConfig.from_pretrained(str(base_model))).eos_token_id
+        except (OSError, ValueError, KeyError) as error:
+            raise CheckpointUnreadable(
+                f"The tokenizer in {base_model} can't be loaded: {error}. Fetch the model again."
+            ) from error
+        ends = [tokenizer.eos_token_id, *(listed if isinstance(listed, list) else [listed])]
+        return cls(tokenizer, frozenset(end for end in ends if end is not None))
 
     def tokenize_rows(self, rows: Iterable[Row], max_length: int) -> tuple[list[TokenizedRow], list[Problem]]:
         """Tokenize the rows that can be learnt, and say why the others are dropped.

@@ -165,12 +165,12 @@ def test_fit_keeps_its_promises_for_any_sizes() -> None:
             outcomes.add("too long")
             draft.fit(sizes, error.needed)
             continue
-        kept = len(history) - rendered.dropped_turns
+        newest = len(history) - rendered.dropped_turns
         outcomes.add(f"{bool(rendered.dropped_passages)} {bool(rendered.dropped_turns)}")
         assert sum(rendered.parts.values()) <= budget
         assert rendered.used_passages + rendered.dropped_passages == numbers
         assert [m["content"] for m in rendered.messages[1:-1]] == [f"u{i}" for i in range(len(history))][
-            len(history) - kept :
+            len(history) - newest :
         ]
         assert draft.fit(sizes, budget) == rendered
         assert draft.fit(sizes, sum(sizes)).dropped_turns == 0

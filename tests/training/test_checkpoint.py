@@ -62,6 +62,25 @@ def test_a_model_without_a_template_cannot_chat(tmp_path: Path, config: str) -> 
         read_chat_template(tmp_path)
 
 
+def test_a_folder_without_template_and_tokenizer_cannot_chat(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointUnreadable, match="no chat template"):
+        read_chat_template(tmp_path)
+
+
+def test_a_template_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "chat_template.jinja").write_bytes(b"\xff")
+    with pytest.raises(CheckpointUnreadable, match=r"chat_template\.jinja can't be read"):
+        read_chat_template(tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"\xff", b"[" * 100_000, b'{"vocab_size": "many"}'])
+def test_a_damaged_config_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "config.json").write_bytes(content)
+    with pytest.raises(CheckpointUnreadable, match=r"config\.json can't be read") as caught:
+        read_vocabulary_size(tmp_path)
+    assert caught.value.code == "base_model_unusable"
+
+
 def test_a_folder_without_safetensors_is_no_base(tmp_path: Path) -> None:
     with pytest.raises(CheckpointUnreadable, match=r"config\.json"):
         digest_weights(tmp_path)

@@ -1,3 +1,4 @@
+import hashlib
 import json
 from pathlib import Path
 from typing import Any, cast
@@ -13,6 +14,7 @@ from tests.training.model.conftest import RECIPE, Train, conversation, write_row
 from training.errors import TrainingError
 from training.events import Checkpoint, Event, Finished, Notice, Started, Step
 from training.manifest import Manifest, digest_adapter, read_manifest
+from training.model import AdaptedModel
 from training.rendered_rows import RowsFile
 from training.spec import Recipe
 from training.verdict import BaseShape, judge
@@ -121,6 +123,41 @@ def test_rows_that_are_too_long_are_reported_by_number(train: Train, tmp_path: P
     assert started.rows == 12
     assert [problem.row for problem in started.dropped] == [6]
     assert "Row 6" in next(event for event in events if isinstance(event, Notice)).message
+
+
+def test_validation_rows_that_are_too_long_are_reported_and_left_out(train: Train, tmp_path: Path) -> None:
+    long = conversation(1)
+    long["messages"][1]["content"] = "very " * 300
+    events = train(
+        validation_rows=RowsFile(str(write_rows(tmp_path / "v", conversation(2), long))),
+        recipe=msgspec.structs.replace(RECIPE, max_length=120, epochs=1),
+    )
+    notices = {event.code: event.message for event in events if isinstance(event, Notice)}
+    assert notices["validation_rows_dropped"].startswith("Validation rows were left out. Row 2: It has ")
+    assert all(event.metrics.valid_loss is not None for event in events if isinstance(event, Checkpoint))
+
+
+def test_the_manifest_proves_which_rows_were_learnt(train: Train, rows: Path, tmp_path: Path) -> None:
+    validation = write_rows(tmp_path / "v", conversation(2))
+    digests = [hashlib.sha256(file.read_bytes()).hexdigest() for file in (rows, validation)]
+    recipe = msgspec.structs.replace(RECIPE, epochs=1)
+    files = [RowsFile(str(file), digest) for file, digest in zip((rows, validation), digests, strict=True)]
+    manifest = finished(train(rows=files[0], validation_rows=files[1], recipe=recipe))
+    assert [manifest.rows_digest, manifest.validation_rows_digest] == digests
+    assert finished(train("plain", recipe=recipe)).validation_rows_digest is None
+
+
+def test_a_gpu_out_of_memory_ends_a_run_with_a_reason(
+    train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run_out(*_: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(AdaptedModel, "measure", run_out)
+    with pytest.raises(TrainingError, match="Lower micro_batch_tokens") as caught:
+        train()
+    assert caught.value.code == "out_of_memory"
+    assert not list(tmp_path.glob("out*"))
 
 
 @pytest.mark.parametrize(

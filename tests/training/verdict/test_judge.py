@@ -24,7 +24,11 @@ from tests.training.files import (
     write_adapter,
     write_base,
 )
+from training.manifest import AdapterDigest
+from training.safetensors_header import read_header
 from training.verdict import BaseShape, Verdict, judge
+from training.verdict.folder import open_plain
+from training.verdict.weights import read_weights
 
 A_PROJ = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
 B_PROJ = "base_model.model.model.layers.0.self_attn.q_proj.lora_B.weight"
@@ -361,6 +365,21 @@ def test_a_pipe_does_not_hang_the_judge(tmp_path: Path, base: BaseShape) -> None
     (adapter / "adapter_model.safetensors").unlink()
     os.mkfifo(adapter / "adapter_model.safetensors")
     assert codes(adapter, base) == {"unsafe_file"}
+
+
+def test_a_file_that_became_a_pipe_since_it_was_listed_is_refused(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="not a plain file"):
+        open_plain(tmp_path / "pipe")
+
+
+def test_weights_that_shrink_while_they_are_read_are_refused(tmp_path: Path) -> None:
+    adapter = write_adapter(tmp_path / "a")
+    with (adapter / "adapter_model.safetensors").open("r+b") as file:
+        tensors = read_header(file)
+        file.truncate(tensors[-1].end - 1)
+        with pytest.raises(OSError, match="became shorter"):
+            read_weights(file, tensors, AdapterDigest(b""))
 
 
 def test_the_folder_itself_may_not_be_a_link(tmp_path: Path, base: BaseShape) -> None:

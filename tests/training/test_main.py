@@ -1,0 +1,62 @@
+"""The program's ends that need no model: run in this process, its lines read from its standard output."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from training.__main__ import main
+from training.events import Failed, decode_event
+from training.output import JsonLines
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"recipe": {}}', '{"base_model": "b", "rows": "r", "recipe": {}}'])
+def test_a_bad_spec_ends_with_status_2_and_a_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], content: str
+) -> None:
+    spec = tmp_path / "spec.json"
+    spec.write_text(content)
+    monkeypatch.setattr(sys, "argv", ["training", "run", str(spec), "--out", str(tmp_path / "out")])
+    assert main() == 2
+    out, err = capfd.readouterr()
+    failed = decode_event(out.encode())
+    assert isinstance(failed, Failed)
+    assert failed.code == "invalid_spec"
+    assert failed.message in err
+
+
+@pytest.mark.parametrize("arguments", [[], ["run"], ["run", "spec.json"], ["dance"], ["base-model", "--dtype", "int8"]])
+def test_arguments_that_are_not_understood_end_with_status_2(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["training", *arguments])
+    with pytest.raises(SystemExit) as caught:
+        main()
+    assert caught.value.code == 2
+    assert "usage: python -m training" in capfd.readouterr().err
+
+
+def test_a_failure_whose_reader_is_gone_is_still_told_to_people(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "training", "run", str(tmp_path / "none"), "--out", str(tmp_path / "out")]
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        result = subprocess.run(command, cwd=ROOT, stdout=writing, stderr=subprocess.PIPE, text=True, timeout=60)
+    finally:
+        os.close(writing)
+    assert result.returncode == 2
+    assert "No such file" in result.stderr
+    assert result.stderr.endswith("Nobody reads the events any more.\n")
+
+
+def test_standard_output_is_for_events_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    with JsonLines() as lines:
+        os.write(1, b"a library says hello\n")
+        lines.send(Failed(code="internal", message="Bad."))
+    out, err = capfd.readouterr()
+    assert decode_event(out.encode()) == Failed(code="internal", message="Bad.")
+    assert err == "a library says hello\n"
