@@ -12,6 +12,7 @@ from gateway.demo.documents import fill_store
 from gateway.demo.edit import edit_fact
 from gateway.demo.environment import describe_environment
 from gateway.demo.first_answers import FirstAnswer, show_first_answer
+from gateway.demo.forecast import Forecast, measure_gigaflops
 from gateway.demo.next_steps import describe_next_steps
 from gateway.demo.page import save_page
 from gateway.demo.progress import Progress
@@ -67,8 +68,10 @@ async def run_demo(settings: Settings, size: DemoSize, *, keep: bool) -> Report:
         The report, which is saved there too, as JSON and as a page. Services stay if `keep`, and commands to try are
         printed.
     """
-    progress = Progress()
     cast = tenants()[: size.tenants]
+    forecast = Forecast(size, cast, await asyncio.to_thread(measure_gigaflops))
+    progress = Progress(forecast.left)
+    progress.tell(forecast.describe())
     async with AsyncExitStack() as stack:
         with progress.step("start", "Start: base model, gateway, worker, retriever, engine"):
             services = await stack.enter_async_context(running_services(settings, progress, keep=keep))
