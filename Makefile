@@ -2,7 +2,7 @@
 # A Python other than the one found first: make PYTHON=/path/to/python3.12 …
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
-.PHONY: help demo up test test-fast lint bench-gateway env env-model lock clean
+.PHONY: help demo demo-check up test test-fast lint bench-gateway env env-model lock clean
 export PYTHON
 
 BIN := .venv/bin
@@ -24,6 +24,9 @@ help: ## Show what there is
 demo: env env-model ## Two tenants end to end on a real engine, with a report (KEEP=1 leaves everything running)
 	@$(BIN)/braid demo $(if $(filter-out 0,$(KEEP)),--keep)
 
+demo-check: env env-model ## The whole demo with all its promises as a test, before a release (CI runs the small one)
+	@$(BIN)/python $(PYTEST) -m release tests/e2e
+
 up: env env-model ## Start Braid on this machine
 	@$(BIN)/braid up
 
@@ -33,7 +36,7 @@ test: lint ## Environments, lint, and the whole suite
 	@echo "== tests of training and retrieval with models"
 	@$(MODEL_BIN)/python $(PYTEST) $(MODEL_TESTS)
 	@echo "== end to end, on a real engine"
-	@$(BIN)/python $(PYTEST) -m 'e2e or model' $(MODEL_TESTS:%=--ignore=%)
+	@$(BIN)/python $(PYTEST) -m '(e2e or model) and not release' $(MODEL_TESTS:%=--ignore=%)
 
 test-fast: env ## The tests that need neither a model nor whole processes
 	@$(BIN)/python $(FAST)

@@ -11,7 +11,7 @@ from gateway.engines import Connections
 from gateway.engines.hardware import Hardware
 from gateway.settings import Settings
 from gateway.stack.base_model import prepare_base_model
-from gateway.stack.children import make_children
+from gateway.stack.children import make_children, make_retriever
 from gateway.stack.first_key import prepare_database, save_profile
 from gateway.stack.instance import Instance, is_free, socket_path_problem
 from gateway.stack.starting import wait_until_ready, watch
@@ -64,13 +64,15 @@ def _check_home_and_ports(settings: Settings) -> None:
 async def _run(settings: Settings) -> None:
     hardware = Hardware.detect()
     dtype = "bfloat16" if hardware.cuda or hardware.computes_bfloat16 else "float32"
-    base = await prepare_base_model(settings, dtype, say)
     new_key = await prepare_database(settings)
     async with AsyncExitStack() as stack:
         connections = await stack.enter_async_context(Connections())
-        children = make_children(settings, base, hardware, connections)
+        # The retriever loads while the base model is prepared, which takes one core of two.
+        children = [await stack.enter_async_context(make_retriever(settings))]
+        base = await prepare_base_model(settings, dtype, say)
+        children += make_children(settings, base, hardware, connections)
         say(f"starting {', '.join(child.name for child in children)}; logs are in {settings.home / 'logs'}")
-        for child in children:
+        for child in children[1:]:
             await stack.enter_async_context(child)
         await wait_until_ready(children, say)
         _announce(settings, save_profile(settings, new_key), new_key, base.name)

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 
 from rich.console import RenderableType
@@ -37,12 +37,16 @@ class ProgressLine:
 class Progress:
     """Tells steps, and keeps how long each took.
 
+    Args:
+        forecast: From the seconds of the finished steps to those of the others; told with each step.
+
     Attributes:
         seconds: Of each finished step, by its name.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, forecast: Callable[[Mapping[str, float]], float] | None = None) -> None:
         self.seconds: dict[str, float] = {}
+        self._forecast = forecast
         self._started = time.monotonic()
         self._console = open_console()
 
@@ -61,7 +65,8 @@ class Progress:
     @contextmanager
     def step(self, name: str, title: str) -> Generator[None]:
         """Tell one step: its title now, its time at the end."""
-        self._console.print(f"\n[bold]{len(self.seconds) + 1}. {title}[/bold]")
+        left = "" if self._forecast is None else f"  [dim]({_format_left(self._forecast(self.seconds))})[/dim]"
+        self._console.print(f"\n[bold]{len(self.seconds) + 1}. {title}[/bold]{left}")
         started = time.monotonic()
         yield
         self.seconds[name] = round(time.monotonic() - started, 1)
@@ -82,3 +87,7 @@ class Progress:
         )
         with Bar(*columns, console=self._console, transient=True) as bar:
             yield ProgressLine(title, bar)
+
+
+def _format_left(seconds: float) -> str:
+    return f"about {seconds / 60:.0f} minutes to go" if seconds >= 90 else "about a minute to go"

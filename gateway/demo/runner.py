@@ -1,5 +1,6 @@
 """The demo, step by step: a first answer, an adapter per tenant, five variants compared, an edit, a swap."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -11,12 +12,13 @@ from gateway.demo.documents import fill_store
 from gateway.demo.edit import edit_fact
 from gateway.demo.environment import describe_environment
 from gateway.demo.first_answers import FirstAnswer, show_first_answer
+from gateway.demo.forecast import Forecast, measure_gigaflops
 from gateway.demo.next_steps import describe_next_steps
 from gateway.demo.page import save_page
 from gateway.demo.progress import Progress
 from gateway.demo.releases import MAX_TOKENS, make_assistant, make_prompt, make_release, promote
 from gateway.demo.report import METHOD, Report, make_table
-from gateway.demo.services import running_services
+from gateway.demo.services import Services, running_services
 from gateway.demo.size import DemoSize
 from gateway.demo.swap import swap_under_load
 from gateway.demo.tenant_clients import TenantClient, open_tenant_clients
@@ -66,31 +68,38 @@ async def run_demo(settings: Settings, size: DemoSize, *, keep: bool) -> Report:
         The report, which is saved there too, as JSON and as a page. Services stay if `keep`, and commands to try are
         printed.
     """
-    progress = Progress()
     cast = tenants()[: size.tenants]
+    forecast = Forecast(size, cast, await asyncio.to_thread(measure_gigaflops))
+    progress = Progress(forecast.left)
+    progress.tell(forecast.describe())
     async with AsyncExitStack() as stack:
-        with progress.step("start", "Start: base model, engine, retriever, worker, gateway"):
-            profile = await stack.enter_async_context(running_services(settings, progress, keep=keep))
-        report = await run_steps(settings, profile, progress, cast, size)
+        with progress.step("start", "Start: base model, gateway, worker, retriever, engine"):
+            services = await stack.enter_async_context(running_services(settings, progress, keep=keep))
+        report = await run_steps(settings, services, progress, cast, size)
         report.save(report_file(settings.home))
         save_page(report, page_file(settings.home))
         if keep:
-            await _tell_next_steps(settings, profile, progress, cast[0])
+            await _tell_next_steps(settings, services.profile, progress, cast[0])
     return report
 
 
 async def run_steps(
-    settings: Settings, profile: Profile, progress: Progress, cast: Sequence[Tenant], size: DemoSize
+    settings: Settings, services: Services, progress: Progress, cast: Sequence[Tenant], size: DemoSize
 ) -> Report:
-    """Run the steps on a Braid that runs already; the first tenant's fact is edited and its adapter swapped."""
+    """Run the steps behind the start; the first tenant's fact is edited and its adapter swapped."""
     base = ServedBaseModel.load(settings).name
     async with AsyncExitStack() as stack:
-        with progress.step("documents", "Documents, and a first answer from them"):
-            admin = await stack.enter_async_context(Client(profile.url, profile.key or ""))
+        with progress.step("documents", "Documents, while the engine starts, and a first answer from them"):
+            admin = await stack.enter_async_context(Client(services.profile.url, services.profile.key or ""))
             accounts = await stack.enter_async_context(open_tenant_clients(admin, cast))
-            first = await _prepare(accounts[0], base, size, progress)
+            waiting = asyncio.create_task(services.wait_until_ready())
+            try:
+                assistants = [await _prepare(account, base, size, progress) for account in accounts]
+                await waiting
+            finally:
+                waiting.cancel()
+            first = assistants[0]
             first_answers = [await _answer_from_documents(first, progress)]
-            assistants = [first, *[await _prepare(account, base, size, progress) for account in accounts[1:]]]
         adapters: dict[str, TrainedAdapter] = {}
         fingerprints: dict[str, str] = {}
         for assistant in assistants:

@@ -5,10 +5,12 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncGenerator
+import time
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from itertools import takewhile
-from pathlib import Path
+from typing import Any
 
 from gateway.client import Client, ClientError, Profile
 from gateway.demo.progress import Progress
@@ -17,93 +19,121 @@ from gateway.stack.instance import Instance, free_ports
 from gateway.tenants.authenticator import new_key
 from gateway.terminal import CommandError
 
-__all__ = ["running_services"]
+__all__ = ["Services", "running_services"]
 
 _START_SECONDS = 900.0
 _STOP_SECONDS = 60.0
+_POLL_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """A Braid whose gateway can be called; `wait_until_ready` returns when it can answer questions, too."""
+
+    profile: Profile
+    wait_until_ready: Callable[[], Coroutine[Any, Any, None]]
 
 
 @asynccontextmanager
-async def running_services(settings: Settings, progress: Progress, *, keep: bool) -> AsyncGenerator[Profile]:
+async def running_services(settings: Settings, progress: Progress, *, keep: bool) -> AsyncGenerator[Services]:
     """Start Braid with `settings.home`, or take the one that runs there since an earlier demo with `KEEP=1`.
 
-    Processes that were started here are stopped on leaving, unless `keep`.
+    The engine is still starting when the gateway can be called: documents are indexed meanwhile. Processes that were
+    started here are stopped on leaving, unless `keep`.
+
+    Raises:
+        CommandError: Braid doesn't start.
     """
     profile = Profile.load(settings.home)
     running = Instance.running(settings.home)
     if running is not None and profile is not None and profile.key is not None:
         progress.tell(f"Braid runs already at {profile.url} (process {running}): taking that one")
-        yield profile
+        yield Services(profile, _return_at_once)
         return
     port = free_ports(settings.host, settings.port, 2)
-    log = settings.home / "logs" / "up.log"
-    process = _start(settings, port, log)
+    key = (profile.key if profile else None) or new_key()
+    start = _Start(settings, port, key, progress)
     try:
-        yield await _wait_until_ready(settings, f"http://{settings.host}:{port}", process, log, progress)
+        await start.wait_for("/healthz")
+        yield Services(Profile(start.url, key), lambda: start.wait_for("/readyz"))
     except BaseException:
         keep = False
         raise
     finally:
         if not keep:
-            await _stop(process)
+            await start.stop()
 
 
-def _start(settings: Settings, port: int, log: Path) -> subprocess.Popen[bytes]:
-    log.parent.mkdir(parents=True, exist_ok=True)
-    # A key that comes from here is never printed to a log.
-    saved = Profile.load(settings.home)
-    key = (saved.key if saved else None) or new_key()
-    environment = os.environ | {
-        "BRAID_HOME": str(settings.home.resolve()),
-        "BRAID_PORT": str(port),
-        "BRAID_ADMIN_KEY": key,
-    }
-    with log.open("wb") as file:
-        # A process session of its own: Ctrl-C reaches the demo alone, which then stops Braid in order.
-        return subprocess.Popen(
-            [sys.executable, "-m", "gateway.cli", "up"],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=file,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+async def _return_at_once() -> None:
+    pass
 
 
-async def _wait_until_ready(
-    settings: Settings, url: str, process: subprocess.Popen[bytes], log: Path, progress: Progress
-) -> Profile:
-    shown = 0
-    deadline = asyncio.get_running_loop().time() + _START_SECONDS
-    async with Client(url, "none", timeout=5) as client:
-        while asyncio.get_running_loop().time() < deadline:
-            # What follows the first empty line is for a person who started 'braid up' by hand.
-            lines = list(takewhile(str.strip, log.read_text(errors="replace").splitlines()))
-            for line in lines[shown:]:
-                progress.tell(line)
-            shown = len(lines)
-            if process.poll() is not None:
-                raise CommandError(f"Braid didn't start (exit status {process.returncode}). Its log: {log}")
-            profile = Profile.load(settings.home)
-            if profile is not None and profile.url == url and await _is_ready(client):
-                return profile
-            await asyncio.sleep(0.5)
-    raise CommandError(f"Braid wasn't ready after {_START_SECONDS:.0f} s. Its log: {log}")
+class _Start:
+    """`braid up` in a process of its own, watched until it is ready."""
+
+    def __init__(self, settings: Settings, port: int, key: str, progress: Progress) -> None:
+        self.url = f"http://{settings.host}:{port}"
+        self._progress = progress
+        self._lines_told = 0
+        self._log = settings.home / "logs" / "up.log"
+        self._log.parent.mkdir(parents=True, exist_ok=True)
+        environment = os.environ | {
+            "BRAID_HOME": str(settings.home.resolve()),
+            "BRAID_PORT": str(port),
+            # A key that comes from here is never printed to a log.
+            "BRAID_ADMIN_KEY": key,
+        }
+        with self._log.open("wb") as file:
+            # A process session of its own: Ctrl-C reaches the demo alone, which then stops Braid in order.
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "gateway.cli", "up"],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    async def wait_for(self, path: str) -> None:
+        """Return when `path` answers, and tell meanwhile what `braid up` tells.
+
+        Raises:
+            CommandError: The process ended, or it takes too long.
+        """
+        deadline = time.monotonic() + _START_SECONDS
+        async with Client(self.url, "none", timeout=5) as client:
+            while time.monotonic() < deadline:
+                self._tell_log()
+                if self._process.poll() is not None:
+                    raise CommandError(
+                        f"Braid didn't start (exit status {self._process.returncode}). Its log: {self._log}"
+                    )
+                if await _answers(client, path):
+                    return
+                await asyncio.sleep(_POLL_SECONDS)
+        raise CommandError(f"Braid wasn't ready after {_START_SECONDS:.0f} s. Its log: {self._log}")
+
+    async def stop(self) -> None:
+        """Stop Braid in order, or kill it where that takes too long."""
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.to_thread(self._process.wait, _STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _tell_log(self) -> None:
+        # What follows the first empty line is for a person who started 'braid up' by hand.
+        lines = list(takewhile(str.strip, self._log.read_text(errors="replace").splitlines()))
+        for line in lines[self._lines_told :]:
+            self._progress.tell(line)
+        self._lines_told = len(lines)
 
 
-async def _is_ready(client: Client) -> bool:
+async def _answers(client: Client, path: str) -> bool:
     try:
-        await client.get("/readyz")
+        await client.get(path)
     except ClientError:
         return False
     return True
-
-
-async def _stop(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        process.send_signal(signal.SIGTERM)
-    try:
-        await asyncio.to_thread(process.wait, _STOP_SECONDS)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()

@@ -1,6 +1,7 @@
 """A style adapter, trained on a tenant's conversations over OpenAI's fine-tuning API."""
 
 import asyncio
+import time
 from typing import Any
 
 import msgspec
@@ -129,7 +130,7 @@ class _Follower:
             for event in await self._new_events():
                 self._last_event = event["id"]
                 if event["type"] == "metrics":
-                    self._take_metrics(event["data"])
+                    self._take_metrics(event["data"], job["estimated_finish"])
                 else:
                     self._progress.tell(f"{self._tenant}: {event['message']}")
             if job["status"] in _ENDED:
@@ -150,15 +151,13 @@ class _Follower:
                 return events[::-1]
             after = {"after": page["data"][-1]["id"]}
 
-    def _take_metrics(self, data: dict[str, Any]) -> None:
+    def _take_metrics(self, data: dict[str, Any], finish: int | None) -> None:
         if "total_steps" not in data:
             # An epoch's figures: its training loss is the mean of losses that are here already.
             if "valid_loss" in data:
                 self.validation_losses.append(LossPoint(data["step"], data["valid_loss"]))
             return
         self.training_losses.append(LossPoint(data["step"], data["train_loss"]))
-        self._line.show(
-            data["step"],
-            data["total_steps"],
-            f"loss {data['train_loss']:.2f}, {data['tokens_per_second']:.0f} tokens/s",
-        )
+        left = "" if finish is None else f", {max(finish - time.time(), 0):.0f} s left"
+        detail = f"loss {data['train_loss']:.2f}, {data['tokens_per_second']:.0f} tokens/s{left}"
+        self._line.show(data["step"], data["total_steps"], detail)

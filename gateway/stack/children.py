@@ -13,7 +13,7 @@ from gateway.processes import Child, Command
 from gateway.settings import Settings
 from retrieval.client import Retriever, RetrieverError
 
-__all__ = ["child_environment", "make_children"]
+__all__ = ["child_environment", "make_children", "make_retriever"]
 
 _RETRIEVER_SECONDS = 300.0  # loading torch and the embedder, on a machine that loads the engine meanwhile
 _WORKER_GRACE = 15.0
@@ -25,8 +25,8 @@ _SECRET = "admin_key"  # only 'braid up' itself needs it
 def make_children(
     settings: Settings, base: ServedBaseModel, hardware: Hardware, connections: Connections
 ) -> list[Child]:
-    """Return the processes in the order in which they are started; they are stopped in the opposite one."""
-    children = [_retriever(settings)]
+    """Return the processes beside the retriever in the order in which they are started; they are stopped in reverse."""
+    children: list[Child] = []
     if not settings.engine_urls:
         engine = LocalEngine(
             python=settings.model_python,
@@ -58,7 +58,8 @@ def child_environment(settings: Settings, inherited: Mapping[str, str] | None = 
     return environment
 
 
-def _retriever(settings: Settings) -> Child:
+def make_retriever(settings: Settings) -> Child:
+    """Return the retriever's process, which needs no base model."""
     home = settings.home.resolve()
     arguments = [
         *(str(settings.model_python), "-m", "retrieval"),

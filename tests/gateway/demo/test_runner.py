@@ -11,6 +11,7 @@ from gateway.demo import Tenant
 from gateway.demo.progress import Progress
 from gateway.demo.report import Report
 from gateway.demo.runner import run_steps
+from gateway.demo.services import Services
 from gateway.demo.size import FULL, SMALL, DemoSize
 from gateway.demo.variants import BASE, BOTH, FACTS, GUIDE, STYLE
 from gateway.settings import Settings
@@ -22,8 +23,11 @@ QUICK = replace(FULL, training_rows=20, validation_rows=10, questions=4, timed_q
 
 
 async def run(gateway: Gateway, settings: Settings, cast: list[Tenant], size: DemoSize = QUICK) -> Report:
-    profile = Profile(gateway.url, ADMIN_KEY)
-    return await run_steps(settings, profile, Progress(), cast[: size.tenants], size)
+    async def ready() -> None:
+        pass
+
+    services = Services(Profile(gateway.url, ADMIN_KEY), ready)
+    return await run_steps(settings, services, Progress(), cast[: size.tenants], size)
 
 
 async def test_the_demo_runs(

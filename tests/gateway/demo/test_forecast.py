@@ -1,0 +1,41 @@
+import pytest
+
+from gateway.demo import tenants
+from gateway.demo.forecast import Forecast, measure_gigaflops
+from gateway.demo.size import FULL, SMALL, DemoSize
+
+ANY = tenants()
+
+
+def forecast(size: DemoSize = FULL, gigaflops: float = 100.0) -> Forecast:
+    return Forecast(size, ANY[: size.tenants], gigaflops)
+
+
+def test_a_machine_of_half_the_speed_takes_twice_as_long() -> None:
+    assert forecast(gigaflops=50).left({}) == pytest.approx(2 * forecast(gigaflops=100).left({}))
+
+
+def test_the_small_demo_takes_less() -> None:
+    assert forecast(SMALL).left({}) < forecast(FULL).left({}) / 2
+
+
+def test_finished_steps_correct_the_measured_speed() -> None:
+    before = forecast()
+    start = before.left({}) - before.left({"start": 80.0})
+    assert start == pytest.approx(80.0)
+    assert before.left({"start": 160.0}) == pytest.approx(2 * before.left({"start": 80.0}))
+
+
+def test_in_the_end_nothing_is_left() -> None:
+    steps = ("start", "documents", "adapter_kestrel", "questions", "edit", "swap")
+    assert forecast(SMALL).left(dict.fromkeys(steps, 10.0)) == 0
+
+
+def test_the_times_to_expect_are_said_in_minutes() -> None:
+    fast, slow = forecast(gigaflops=1e6).describe(), forecast(gigaflops=10).describe()
+    assert "about 1 minutes" in fast
+    assert fast != slow
+
+
+def test_a_machine_can_be_measured() -> None:
+    assert 0.1 < measure_gigaflops() < 1e6
