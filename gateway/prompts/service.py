@@ -11,7 +11,16 @@ from gateway.prompts.repository import PromptRepository
 from gateway.prompts.schemas import Prompt, PromptCreate, PromptVersion
 from gateway.prompts.tables import PromptRow
 
-__all__ = ["PromptService"]
+__all__ = ["PromptService", "get_prompt"]
+
+
+async def get_prompt(session: AsyncSession, tenant: str, reference: str, *, param: str = "prompt") -> PromptRow:
+    """Return a tenant's prompt `name@version`; a bare `name` is its newest version.
+
+    Raises:
+        NotFound: There is no such prompt or version; the error names the request's `param`.
+    """
+    return await PromptRepository(session, tenant).named(reference, param=param)
 
 
 class PromptService:
