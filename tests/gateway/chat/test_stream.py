@@ -1,0 +1,161 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openai.types.chat import ChatCompletionChunk
+
+from gateway.answering.compose import Composed
+from gateway.answering.engine_answer import BrokenAnswer, EventReader, TokenUsage
+from gateway.answering.question import Message, Question
+from gateway.answering.resolve import Target
+from gateway.answering.retrieve import Evidence
+from gateway.answering.trace import AnswerTrace
+from gateway.chat.stream import DONE_EVENT, ChunkEncoder
+from prompts import Rendered
+from tests import fakes
+from tests.contract.openai.strict import find_problems
+from tests.fakes.passages import make_passage
+
+CONSTANT = {"id": "chatcmpl-1", "created": 7, "model": "support", "system_fingerprint": "rel_1"}
+
+
+def chunk(delta: dict[str, Any], finish: str | None = None, index: int = 0, **more: Any) -> bytes:
+    choice = {"index": index, "delta": delta, "logprobs": None, "finish_reason": finish}
+    body = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "t.style.abc", "choices": [choice]}
+    return b"data: " + json.dumps({**body, **more}, separators=(",", ":")).encode() + b"\n\n"
+
+
+USAGE = {"prompt_tokens": 5, "completion_tokens": 2, "total_tokens": 7}
+LAST = b'data: {"id":"x","object":"chat.completion.chunk","created":1,"model":"t","choices":[],"usage":%s}\n\n' % (
+    json.dumps(USAGE, separators=(",", ":")).encode()
+)
+STREAM = (
+    chunk({"role": "assistant", "content": ""})
+    + chunk({"content": "It costs "})
+    + chunk({"content": "€89 ["})
+    + chunk({"content": "1"})
+    + chunk({"content": "] or [5]"})
+    + chunk({"content": "."}, "stop", system_fingerprint="vllm-0.32", stop_reason=None)
+    + LAST
+    + DONE_EVENT
+)
+
+
+def plain_trace() -> AnswerTrace:
+    """An answer of a release without documents."""
+    question = Question("chatcmpl-1", "support", [Message("user", "What does it cost?")], {}, stream=True)
+    return AnswerTrace("kestrel", question, created=7, target=Target("t.style.abc", fingerprint="rel_1"))
+
+
+def cited_trace() -> AnswerTrace:
+    """The same with three passages in the prompt."""
+    trace = plain_trace()
+    trace.target = Target("t.style.abc", release="support@1", fingerprint="rel_1")
+    passages = tuple(make_passage("vs_1", number, f"Fact {number}.") for number in (1, 2, 3))
+    trace.evidence = Evidence("found", passages, {"vs_1": 4})
+    trace.composed = Composed(b"", Rendered([], [1, 2, 3], [], 0, {}))
+    return trace
+
+
+def encode(trace: AnswerTrace, raw: bytes, size: int | None = None, **options: Any) -> tuple[bytes, ChunkEncoder]:
+    """Encode a stream that comes in pieces of `size` bytes."""
+    reader = EventReader()
+    encoder = ChunkEncoder(trace, **{"choices": 1, "include_usage": False, **options})
+    step = size or len(raw) or 1
+    pieces = [raw[at : at + step] for at in range(0, len(raw), step)]
+    return b"".join(encoder.encode(reader.feed(piece)) for piece in pieces), encoder
+
+
+def events(trace: AnswerTrace, raw: bytes, size: int | None = None, **options: Any) -> list[dict[str, Any]]:
+    encoded, encoder = encode(trace, raw, size, **options)
+    assert encoder.broken is None
+    return [json.loads(event.removeprefix("data: ")) for event in encoded.decode().strip().split("\n\n")]
+
+
+def text_of(events: list[dict[str, Any]]) -> str:
+    return "".join(choice["delta"].get("content") or "" for event in events for choice in event["choices"])
+
+
+def test_names_of_the_engine_never_show() -> None:
+    found = events(plain_trace(), STREAM)
+    assert all({key: event[key] for key in CONSTANT} == CONSTANT for event in found)
+    assert "vllm" not in json.dumps(found)
+    assert text_of(found) == "It costs €89 [1] or [5]."
+
+
+def test_usage_is_noted_and_only_sent_when_asked_for() -> None:
+    trace = plain_trace()
+    assert all("usage" not in event for event in events(trace, STREAM))
+    assert trace.usage == TokenUsage(5, 2, 7)
+    sent = events(plain_trace(), STREAM, include_usage=True)
+    assert sent[-1]["usage"] == USAGE
+    assert sent[-1]["choices"] == []
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 50, 1000])
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("make", [plain_trace, cited_trace])
+def test_any_split_of_the_bytes_gives_the_same_answer(size: int, newline: bytes, make: Any) -> None:
+    assert events(make(), STREAM.replace(b"\n", newline), size) == events(make(), STREAM)
+
+
+def test_marks_are_checked_and_told_with_the_event_that_ends_the_choice() -> None:
+    trace = cited_trace()
+    found = events(trace, STREAM, include_usage=True)
+    assert text_of(found) == "It costs €89 [1] or ."
+    last = found[-2]
+    assert last["choices"][0]["finish_reason"] == "stop"
+    (annotation,) = last["choices"][0]["delta"]["annotations"]
+    assert annotation["type"] == "url_citation"
+    assert annotation["url_citation"] == {
+        "start_index": 13,
+        "end_index": 16,
+        "url": "/api/answers/chatcmpl-1/citations/1",
+        "title": "1.md",
+    }
+    assert last["braid"]["release"] == "support@1"
+    assert last["braid"]["index_epochs"] == {"vs_1": 4}
+    assert [(source["number"], source["index_epoch"]) for source in last["braid"]["citations"]] == [(1, 4)]
+    assert [event for event in found if "braid" in event] == [last]
+    assert trace.cited == {1}
+
+
+def test_with_several_choices_the_object_braid_comes_once_at_the_end() -> None:
+    stream = (
+        chunk({"content": "one [1]"}, index=0)
+        + chunk({"content": "two [2]"}, index=1)
+        + chunk({"content": ""}, "stop", index=1)
+        + chunk({"content": ""}, "length", index=0)
+        + DONE_EVENT
+    )
+    finals = [e for e in events(cited_trace(), stream, choices=2) if e["choices"][0]["finish_reason"]]
+    urls = [[a["url_citation"]["url"][-1] for a in final["choices"][0]["delta"]["annotations"]] for final in finals]
+    assert urls == [["2"], ["1"]]
+    assert ["braid" in event for event in finals] == [False, True]
+    assert [source["number"] for source in finals[-1]["braid"]["citations"]] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b'data: {"choices":[{"index":0,"del\n\n',
+        b'data: {"error":{"message":"boom","code":500}}\n\n',
+        b"data: not json\n\n",
+        b'data: {"choices": [{"finish_reason":"\xff"}]}\n\n',
+        b'data: {"choices": ' + b"[" * 100_000 + b"\n\n",
+    ],
+)
+def test_after_a_bad_event_nothing_more_is_sent_and_all_before_it_is(bad: bytes) -> None:
+    encoded, encoder = encode(plain_trace(), chunk({"content": "It"}) + bad + chunk({"content": " never"}))
+    assert isinstance(encoder.broken, BrokenAnswer)
+    assert b'"It"' in encoded
+    assert b"never" not in encoded
+
+
+@pytest.mark.parametrize("name", ["stream", "stream_usage", "stream_n_logprobs", "stream_stop", "stream_tool"])
+def test_a_real_engines_events_keep_openais_members_only(name: str) -> None:
+    captured = json.loads((Path(fakes.__file__).parent / "captured" / f"{name}.json").read_text())["body"]
+    choices = 2 if "_n_" in name else 1
+    for event in events(plain_trace(), captured.encode(), choices=choices, include_usage=True):
+        assert find_problems(ChatCompletionChunk, event) == []
