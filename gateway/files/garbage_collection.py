@@ -47,7 +47,7 @@ class GarbageCollector:
         self,
         database: Database,
         artifacts: Artifacts,
-        columns: Sequence[InstrumentedAttribute[str]],
+        columns: Sequence[InstrumentedAttribute[str] | InstrumentedAttribute[str | None]],
         *,
         grace_seconds: float = _GRACE_SECONDS,
     ) -> None:
