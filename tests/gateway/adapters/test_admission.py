@@ -3,10 +3,10 @@
 import time
 
 import pytest
-
 from gateway.adapters.admission import name_adapter, refuse_unproven
-from gateway.adapters.desired import DesiredAdapters
 from gateway.adapters.refusal import AdapterRefused, passed
+
+from gateway.adapters.desired import DesiredAdapters
 from gateway.adapters.repository import AdapterRepository
 from gateway.adapters.tables import AdapterRow
 from gateway.db import open_database

@@ -1,10 +1,6 @@
 """An uploaded PEFT folder, from the upload to a model that answers, or to a reason why not."""
 
-import asyncio
 import io
-import os
-import signal
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,9 +13,7 @@ from tests.fakes.peft import write_adapter
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import Gateway
 from tests.gateway.tuning import adapters, ended, loads, start, until, until_loaded, until_status, upload
-from tests.gateway.worker import working
-
-ROOT = Path(__file__).parents[3]
+from tests.gateway.worker import die_at, working
 
 
 def packed(folder: Path, **fields: Any) -> bytes:
@@ -76,6 +70,16 @@ async def test_from_an_upload_to_a_model_that_answers(
     assert not (settings.home / "work" / made["id"]).exists()
 
 
+IMPORT_STEPS = (
+    "claimed",
+    "adapter-made",
+    "reference-made",
+    "adapter-judged",
+    "adapter-stored",
+    "adapter-named",
+    "adapter-verified",
+    "done",
+)
 SPOILS = {
     "nan": "not_finite",
     "shape": "wrong_shape",
@@ -199,20 +203,15 @@ async def test_a_file_of_another_purpose_or_tenant(gateway: Gateway) -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("step", ["claimed", "unpacked", "referred", "named", "proven", "done"])
+@pytest.mark.parametrize("step", IMPORT_STEPS)
 async def test_a_worker_killed_at(
     gateway: Gateway, settings: Settings, engine: FakeVllm, tmp_path: Path, step: str
 ) -> None:
     client = await gateway.tenant("kestrel")
     made = await take_in(client, packed(tmp_path / "peft"))
-    worker = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.gateway.worker", str(settings.home), engine.url, str(settings.model_python)),
-        cwd=ROOT,
-        env=os.environ | {"BRAID_FAILPOINT": step},
-    )
-    assert await worker.wait() == -signal.SIGKILL
+    await die_at(settings, step)
     between = (await client.get(f"/api/adapters/{made['id']}")).json()
-    expected = {"named": "probing", "proven": "probing", "done": "ready"}
+    expected = {"adapter-named": "probing", "adapter-verified": "probing", "done": "ready"}
     assert between["status"] == expected.get(step, "checking")
     async with working(settings):
         done = await settled(client, made["id"])

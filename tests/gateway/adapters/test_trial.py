@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-
 from gateway.adapters.refusal import AdapterRefused
 from gateway.adapters.trial import Trial
+
 from gateway.engines import Connections, DesiredAdapter, Probe, VllmEngine
 from gateway.jobs import JobDelayed
 from tests.fakes import _tokens, faults

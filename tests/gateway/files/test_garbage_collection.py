@@ -6,11 +6,10 @@ from typing import Any
 
 import httpx2
 
-from gateway.files import FileRow
+from gateway.composition import DIGESTS
 from gateway.files.garbage_collection import GarbageCollector
-from gateway.jobs import JobRow, Worker
+from gateway.jobs import JobRow, Worker, WorkerTimings
 from gateway.jobs.repository import change
-from gateway.vector_stores import DocumentVersionRow
 from tests.gateway.conftest import Gateway
 from tests.gateway.files.test_files import made
 from tests.gateway.jobs.working import until_idle
@@ -21,9 +20,9 @@ async def forget_now(gateway: Gateway) -> None:
     database = gateway.state.database
     async with database.begin() as session:
         await change(session, JobRow.kind == "forget", not_before=None)
-    columns = [FileRow.digest, DocumentVersionRow.digest]
-    handler = GarbageCollector(database, gateway.state.artifacts, columns)
-    await until_idle(Worker(database, {"forget": handler}, name="w", idle_seconds=0.01), database, delayed_too=False)
+    handler = GarbageCollector(database, gateway.state.artifacts, DIGESTS)
+    worker = Worker(database, {"forget": handler}, name="w", timings=WorkerTimings(idle_seconds=0.01))
+    await until_idle(worker, database, delayed_too=False)
 
 
 def age(gateway: Gateway, seconds: float) -> None:

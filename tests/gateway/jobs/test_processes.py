@@ -38,9 +38,9 @@ async def worker(url: str, log: Path, name: str = "w", crash_at: str = "") -> As
         await process.wait()
 
 
-async def add(database: Database, lane: str = "lane", **payload: Any) -> str:
+async def add(database: Database, queue_key: str = "key", **payload: Any) -> str:
     async with database.begin() as session:
-        return (await enqueue(session, TENANT, kind="steps", lane=lane, subject="x", payload=payload)).id
+        return (await enqueue(session, TENANT, kind="steps", queue_key=queue_key, subject="x", payload=payload)).id
 
 
 async def until(database: Database, check: Callable[[list[JobRow]], bool], seconds: float = 60) -> list[JobRow]:
@@ -57,8 +57,8 @@ async def test_many_processes_claim_each_job_once(database: Database, url: str, 
     log = tmp_path / "log"
     async with database.begin() as session:
         for number in range(200):
-            lane = f"lane{number % 50}"
-            await enqueue(session, TENANT, kind="steps", lane=lane, subject="x", payload={"steps": 1})
+            queue_key = f"key{number % 50}"
+            await enqueue(session, TENANT, kind="steps", queue_key=queue_key, subject="x", payload={"steps": 1})
     async with AsyncExitStack() as stack:
         for number in range(4):
             await stack.enter_async_context(worker(url, log, f"w{number}"))
@@ -89,7 +89,7 @@ async def test_a_killed_worker_s_job_resumes_where_it_was_saved(
     async with worker(url, log):
         row = await wait_for(database, TENANT, job, 60)
     assert row.status == "succeeded"
-    assert row.running_lane is None
+    assert row.running_key is None
     assert [line.split()[1] for line in log.read_text().splitlines()] == steps.split()
 
 
@@ -132,7 +132,7 @@ async def test_sigterm_gives_the_job_back_at_once(database: Database, url: str, 
         assert await process.wait() == 0
     async with database.read() as session:
         row = await JobRepository(session, TENANT).get(job)
-    assert (row.status, row.attempts, row.lease_until, row.running_lane) == ("queued", 0, None, None)
+    assert (row.status, row.attempts, row.lease_until, row.running_key) == ("queued", 0, None, None)
     assert row.state == {"next": 1}
     async with worker(url, tmp_path / "log", "other"):
         assert (await wait_for(database, TENANT, job, 60)).status == "succeeded"

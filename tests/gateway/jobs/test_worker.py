@@ -21,6 +21,7 @@ from gateway.jobs import (
     LeaseLost,
     Outcome,
     Worker,
+    WorkerTimings,
     cancel,
     enqueue,
     wait_for,
@@ -45,9 +46,11 @@ class Scripted:
 
 
 @asynccontextmanager
-async def working(database: Database, handlers: dict[str, Any], **options: Any) -> AsyncIterator[Worker]:
-    settings = {"idle_seconds": 0.02, "pauses": (0.01, 0.01), "grace_seconds": 0.2, "lease_seconds": 3.0} | options
-    worker = Worker(database, handlers, name="w", **settings)
+async def working(
+    database: Database, handlers: dict[str, Any], *, slots: int = 2, lease_seconds: float = 3.0
+) -> AsyncIterator[Worker]:
+    timings = WorkerTimings(lease_seconds=lease_seconds, idle_seconds=0.02, grace_seconds=0.2, pauses=(0.01, 0.01))
+    worker = Worker(database, handlers, name="w", slots=slots, timings=timings)
     task = asyncio.create_task(worker.run())
     try:
         yield worker
@@ -56,9 +59,9 @@ async def working(database: Database, handlers: dict[str, Any], **options: Any) 
         await task
 
 
-async def add(database: Database, kind: str = "k", lane: str = "lane", **payload: Any) -> str:
+async def add(database: Database, kind: str = "k", queue_key: str = "key", **payload: Any) -> str:
     async with database.begin() as session:
-        return (await enqueue(session, TENANT, kind=kind, lane=lane, subject="s", payload=payload)).id
+        return (await enqueue(session, TENANT, kind=kind, queue_key=queue_key, subject="s", payload=payload)).id
 
 
 async def take(database: Database, lease_seconds: float = 30, worker: str = "w") -> Claim | None:
@@ -86,7 +89,7 @@ async def test_a_handler_gets_the_job_and_the_job_succeeds(database: Database) -
 async def test_an_enqueued_job_exists_only_with_its_transaction(database: Database) -> None:
     async def regret() -> None:
         async with database.begin() as session:
-            await enqueue(session, TENANT, kind="k", lane="l", subject="s", payload={})
+            await enqueue(session, TENANT, kind="k", queue_key="l", subject="s", payload={})
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -167,7 +170,7 @@ async def test_an_expired_lease_passes_on_and_the_old_holder_can_write_nothing(d
     with pytest.raises(LeaseLost):
         await old.save({"step": 4})
     with pytest.raises(LeaseLost):
-        async with old.ending("succeeded", None):
+        async with old.end("succeeded", None):
             pass
     with pytest.raises(LeaseLost):
         await old.release()
@@ -244,7 +247,7 @@ async def test_one_job_a_lane_in_order_and_lanes_beside_each_other(database: Dat
             async with asyncio.timeout(10):
                 await both.wait()
 
-    jobs = [await add(database, lane=name[0], name=name) for name in ("a1", "a2", "a3", "b1")]
+    jobs = [await add(database, queue_key=name[0], name=name) for name in ("a1", "a2", "a3", "b1")]
     async with working(database, {"k": Scripted(run)}, slots=3):
         for job in jobs:
             assert (await wait_for(database, TENANT, job, 10)).status == "succeeded"
@@ -254,9 +257,9 @@ async def test_one_job_a_lane_in_order_and_lanes_beside_each_other(database: Dat
 async def test_two_workers_that_saw_the_same_free_lane_can_t_both_begin_it(database: Database) -> None:
     first, second = await add(database), await add(database)
     assert (await claim_next(database, kinds=["k"], worker="w", lease_seconds=30)) is not None
-    with pytest.raises(IntegrityError, match="running_lane"):
+    with pytest.raises(IntegrityError, match="running_key"):
         async with database.begin() as session:
-            await change(session, JobRow.id == second, status="running", running_lane="lane")
+            await change(session, JobRow.id == second, status="running", running_queue_key="lane")
     async with database.read() as session:
         jobs = JobRepository(session, TENANT)
         assert [(await jobs.get(id)).status for id in (first, second)] == ["running", "queued"]
@@ -273,7 +276,7 @@ async def test_kinds_that_take_the_whole_machine_run_one_at_a_time(database: Dat
         await asyncio.sleep(0.1)
         running -= 1
 
-    jobs = [await add(database, kind="train", lane=f"l{number}") for number in range(3)]
+    jobs = [await add(database, kind="train", queue_key=f"l{number}") for number in range(3)]
     async with working(database, {"train": Scripted(run)}, slots=3):
         for job in jobs:
             await wait_for(database, TENANT, job, 10)
@@ -354,7 +357,7 @@ async def test_looking_for_work_reads_no_finished_job(database: Database) -> Non
         for statement, parameters in asked:
             plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
             steps = [row[3] for row in plan]
-            scans = [step for step in steps if step.startswith("SCAN jobs") and "uq_jobs_running_lane" not in step]
+            scans = [step for step in steps if step.startswith("SCAN jobs") and "uq_jobs_running_key" not in step]
             assert not scans, (scans, steps)
 
 
@@ -369,8 +372,8 @@ async def test_a_handler_whose_ending_fails_doesn_t_take_the_worker_with_it(data
     async def succeed(claim: Claim) -> None:
         return
 
-    await add(database, kind="broken", lane="one")
+    await add(database, kind="broken", queue_key="one")
     async with working(database, {"broken": Broken(fail), "k": Scripted(succeed)}):
         await asyncio.sleep(0.1)
-        row = await wait_for(database, TENANT, await add(database, lane="two"), 10)
+        row = await wait_for(database, TENANT, await add(database, queue_key="two"), 10)
     assert row.status == "succeeded"
