@@ -106,14 +106,14 @@ class FineTuningService:
             BadRequest: It has ended already.
         """
         await self._jobs.get(id, param="fine_tuning_job_id")
-        row = await self._jobs.lock(id)
-        if row.status in jobs.ENDED or row.job_id is None:
-            raise BadRequest(f"The job {id} has {row.status} already, so there is nothing to cancel.", code="job_ended")
-        await jobs.cancel(self._session, self._tenant, row.job_id)
-        await refuse_undecided(self._session, self._tenant, row.job_id, "Its fine-tuning job was cancelled.")
-        row.status, row.finished_at, row.estimated_finish = "cancelled", int(time.time()), None
+        job = await self._jobs.lock(id)
+        if job.status in jobs.ENDED or job.job_id is None:
+            raise BadRequest(f"The job {id} has {job.status} already, so there is nothing to cancel.", code="job_ended")
+        await jobs.cancel(self._session, self._tenant, job.job_id)
+        await refuse_undecided(self._session, self._tenant, job.job_id, "Its fine-tuning job was cancelled.")
+        job.status, job.finished_at, job.estimated_finish = "cancelled", int(time.time()), None
         add_event(self._session, self._tenant, id, "The job was cancelled.")
-        return self._schema(row)
+        return self._schema(job)
 
     async def events(self, id: str, *, after: str | None, limit: int) -> FineTuningJobEventList:
         await self._jobs.get(id, param="fine_tuning_job_id")
