@@ -19,8 +19,6 @@ __all__ = ["Worker", "WorkerTimings"]
 
 _log = structlog.get_logger()
 _TROUBLE_SECONDS = 2.0
-# A handler ends its child programs first, which takes up to 6 s; the supervisor kills a worker 15 s after SIGTERM.
-_STOP_SECONDS = 7.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,13 +30,16 @@ class WorkerTimings:
             the machines' clocks; a clock that jumps costs work done twice, never a write by two, for that is the
             fence's matter.
         idle_seconds: Between looks at an empty queue.
-        grace_seconds: How long running handlers may go on after `stop`, before they are told to.
+        grace_seconds: How long running handlers may go on after `stop`, before they are told to end.
+        end_seconds: How long they may take for that; some end a child program first, for which they allow 6 s. Then
+            their jobs are given back all the same. (The supervisor kills a worker 15 s after SIGTERM.)
         pauses: Before the second attempt, the third, …; there is one attempt more than pauses.
     """
 
     lease_seconds: float = 15.0
     idle_seconds: float = 0.2
     grace_seconds: float = 5.0
+    end_seconds: float = 7.0
     pauses: tuple[float, ...] = (1.0, 5.0)
 
 
@@ -126,7 +127,7 @@ class Worker:
         for task in late:
             task.cancel()
         if late:
-            _, stuck = await asyncio.wait(late, timeout=_STOP_SECONDS)
+            _, stuck = await asyncio.wait(late, timeout=self._timings.end_seconds)
             for task in stuck:
                 _log.warning("job_handler_stuck", job=self._running[task].id, kind=self._running[task].kind)
                 await self._give_back(self._running[task])

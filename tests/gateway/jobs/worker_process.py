@@ -1,4 +1,4 @@
-"""A worker as a process of its own: `python -m tests.gateway.jobs.worker_process URL LOG NAME`."""
+"""A worker as a process of its own: `python -m tests.gateway.jobs.worker_process URL LOG NAME GRACE`."""
 
 import asyncio
 import os
@@ -40,13 +40,15 @@ class Steps:
         os.close(handle)
 
 
-async def main(url: str, log: str, name: str, grace: float = 5.0) -> None:
+async def main(url: str, log: str, name: str, grace_seconds: str) -> None:
     async with open_database(url) as database:
-        timings = WorkerTimings(lease_seconds=1.5, idle_seconds=0.05, grace_seconds=grace, pauses=(0.01, 0.01))
+        timings = WorkerTimings(
+            lease_seconds=1.5, idle_seconds=0.05, grace_seconds=float(grace_seconds), pauses=(0.01, 0.01)
+        )
         worker = Worker(database, {"steps": Steps(log)}, name=name, timings=timings)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
         await worker.run()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:4]))
+    asyncio.run(main(*sys.argv[1:5]))
