@@ -4,7 +4,7 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
@@ -38,7 +38,7 @@ from gateway.vector_stores.search import touch
 from gateway.web.state import State
 from retrieval.client import Retriever
 
-__all__ = ["open_state", "open_worker"]
+__all__ = ["DIGESTS", "open_handlers", "open_state", "open_worker"]
 
 DIGESTS = (
     FileRow.digest,
@@ -82,9 +82,17 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
 @asynccontextmanager
 async def open_worker(settings: Settings, timings: WorkerTimings | None = None) -> AsyncGenerator[Worker, None]:
     """Open everything that a worker process needs; `run` it until it is stopped."""
-    async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(settings.database))
+    async with open_database(settings.database) as database:
         await migrate(database)
+        async with open_handlers(settings, database) as handlers:
+            name = f"{socket.gethostname()}:{os.getpid()}"
+            yield Worker(database, handlers, name=name, single=("train", "import"), timings=timings)
+
+
+@asynccontextmanager
+async def open_handlers(settings: Settings, database: Database) -> AsyncGenerator[Mapping[str, Handler], None]:
+    """Open what the jobs of a worker need; the handlers are by kind of job."""
+    async with AsyncExitStack() as stack:
         connections = await stack.enter_async_context(Connections())
         retriever = await stack.enter_async_context(Retriever(settings.retriever_socket))
         artifacts, base = Artifacts(settings.artifacts), ServedBaseModel.load(settings)
@@ -92,7 +100,7 @@ async def open_worker(settings: Settings, timings: WorkerTimings | None = None) 
         work, checks = settings.home.resolve() / "work", [AdapterVerifier(reconciler)]
         publisher = AdapterPublisher(artifacts, base, checks, work, max_rank=settings.max_lora_rank)
         trainer = Trainer(settings.model_python)
-        handlers: dict[str, Handler] = {
+        yield {
             "ingest": IngestHandler(artifacts, retriever),
             "remove": RemoveHandler(retriever),
             "drop": DropHandler(retriever),
@@ -100,8 +108,6 @@ async def open_worker(settings: Settings, timings: WorkerTimings | None = None) 
             "train": TrainHandler(artifacts, publisher, trainer),
             "import": ImportHandler(artifacts, publisher, trainer),
         }
-        name = f"{socket.gethostname()}:{os.getpid()}"
-        yield Worker(database, handlers, name=name, single=("train", "import"), timings=timings)
 
 
 @asynccontextmanager
