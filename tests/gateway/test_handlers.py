@@ -9,7 +9,7 @@ import io
 import os
 import time
 import zipfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
@@ -193,7 +193,8 @@ class Collection(Scene):
         self.id = await upload(self.client, b"some text", name="a.txt", purpose="assistants")
         (path,) = self.paths()
         await self.client.delete(f"/v1/files/{self.id}")
-        os.utime(path, (time.time() - 7200,) * 2)
+        long_ago = time.time() - 7200
+        os.utime(path, (long_ago, long_ago))
         async with self.gateway.state.database.begin() as session:
             await change(session, JobRow.kind == "forget", JobRow.status == "queued", not_before=None)
 
@@ -218,7 +219,7 @@ SCENES: dict[str, tuple[type[Scene], tuple[str, ...]]] = {
 }
 """By kind of job: something to do, and every step at which its handler can be killed."""
 # How `failed` shows, where it does.
-FAILED = {
+FAILED: dict[str, Callable[[Any], bool]] = {
     "train": lambda state: (state["job"][0], state["error"]) == ("failed", "odd"),
     "import": lambda state: state[0][:2] == ["refused", "It broke."],
     "ingest": lambda state: state[0][0] == "failed",
