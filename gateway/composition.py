@@ -4,27 +4,28 @@ import asyncio
 import os
 import socket
 import time
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
-from gateway.adapters.admission import Admission
 from gateway.adapters.desired import DesiredAdapters
-from gateway.adapters.take_in import ImportHandler
+from gateway.adapters.import_job import ImportHandler
+from gateway.adapters.publish import AdapterPublisher
 from gateway.adapters.trainer import Trainer
-from gateway.adapters.trial import Trial
+from gateway.adapters.verify import AdapterVerifier
 from gateway.answering.service import AnsweringService
 from gateway.answers.log import AnswerLog
 from gateway.artifacts import Artifacts
-from gateway.db import open_database
+from gateway.db import Database, open_database
 from gateway.engines import Connections, EnginePool, Reconciler, VllmEngine
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.engines.token_counter import TokenCounter
 from gateway.files import FileRow
 from gateway.files.garbage_collection import GarbageCollector
-from gateway.fine_tuning.train import TrainHandler
-from gateway.jobs import Handler, Worker
+from gateway.fine_tuning import FineTuningJobRow
+from gateway.fine_tuning.train_job import TrainHandler
+from gateway.jobs import Handler, Worker, WorkerTimings
 from gateway.metrics import Metrics
 from gateway.migrations import migrate
 from gateway.settings import Settings
@@ -37,7 +38,15 @@ from gateway.vector_stores.search import touch
 from gateway.web.state import State
 from retrieval.client import Retriever
 
-__all__ = ["open_state", "open_worker"]
+__all__ = ["DIGESTS", "open_handlers", "open_state", "open_worker"]
+
+DIGESTS = (
+    FileRow.digest,
+    DocumentVersionRow.digest,
+    FineTuningJobRow.rows_digest,
+    FineTuningJobRow.validation_rows_digest,
+)
+"""Every column that refers to bytes in the artifacts: what none of them names is garbage."""
 
 
 @asynccontextmanager
@@ -47,9 +56,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
         database = await stack.enter_async_context(open_database(settings.database))
         await migrate(database)
         connections = await stack.enter_async_context(Connections())
-        engines = [VllmEngine(url, connections) for url in settings.replica_urls]
-        pool = await stack.enter_async_context(EnginePool(engines))
-        reconciler = await stack.enter_async_context(Reconciler(pool, DesiredAdapters(database, settings)))
+        pool, reconciler = await stack.enter_async_context(_open_engines(settings, connections, database))
         retriever = await stack.enter_async_context(Retriever(settings.retriever_socket))
         drain, counter = Drain(), TokenCounter(pool)
         metrics = Metrics(running=lambda: drain.running)
@@ -74,27 +81,47 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
 
 
 @asynccontextmanager
-async def open_worker(settings: Settings) -> AsyncGenerator[Worker, None]:
+async def open_worker(settings: Settings, timings: WorkerTimings | None = None) -> AsyncGenerator[Worker, None]:
     """Open everything that a worker process needs; `run` it until it is stopped."""
-    async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(settings.database))
+    async with open_database(settings.database) as database:
         await migrate(database)
+        async with open_handlers(settings, database) as handlers:
+            name = f"{socket.gethostname()}:{os.getpid()}"
+            yield Worker(database, handlers, name=name, single=("train", "import"), timings=timings)
+
+
+@asynccontextmanager
+async def open_handlers(settings: Settings, database: Database) -> AsyncGenerator[Mapping[str, Handler], None]:
+    """Open what the jobs of a worker need; the handlers are by kind of job."""
+    async with AsyncExitStack() as stack:
         connections = await stack.enter_async_context(Connections())
         retriever = await stack.enter_async_context(Retriever(settings.retriever_socket))
         artifacts, base = Artifacts(settings.artifacts), ServedBaseModel.load(settings)
-        trial = Trial([VllmEngine(url, connections) for url in settings.replica_urls])
-        wanted = DesiredAdapters(database, settings)
-        admission = Admission(artifacts, base, wanted, trial, max_rank=settings.max_lora_rank)
-        trainer, work = Trainer(settings.model_python), settings.home.resolve() / "work"
-        handlers: dict[str, Handler] = {
+        _, reconciler = await stack.enter_async_context(_open_engines(settings, connections, database))
+        work, checks = settings.home.resolve() / "work", [AdapterVerifier(reconciler)]
+        publisher = AdapterPublisher(artifacts, base, checks, work, max_rank=settings.max_lora_rank)
+        trainer = Trainer(settings.model_python)
+        yield {
             "ingest": IngestHandler(artifacts, retriever),
             "remove": RemoveHandler(retriever),
             "drop": DropHandler(retriever),
-            "forget": GarbageCollector(database, artifacts, [FileRow.digest, DocumentVersionRow.digest]),
-            "train": TrainHandler(artifacts, admission, trainer, work),
-            "import": ImportHandler(artifacts, admission, trainer, work),
+            "forget": GarbageCollector(database, artifacts, DIGESTS),
+            "train": TrainHandler(artifacts, publisher, trainer),
+            "import": ImportHandler(artifacts, publisher, trainer),
         }
-        yield Worker(database, handlers, name=f"{socket.gethostname()}:{os.getpid()}", single=("train", "import"))
+
+
+@asynccontextmanager
+async def _open_engines(
+    settings: Settings, connections: Connections, database: Database
+) -> AsyncGenerator[tuple[EnginePool, Reconciler]]:
+    """Watch the engines and keep on them what the database wants: gateways do it to route, workers for their jobs."""
+    desired = DesiredAdapters(database, settings)
+    async with (
+        EnginePool([VllmEngine(url, connections) for url in settings.replica_urls]) as pool,
+        Reconciler(pool, desired, folder=desired.folder) as reconciler,
+    ):
+        yield pool, reconciler
 
 
 @asynccontextmanager

@@ -1,17 +1,20 @@
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.adapters.lifecycle import ON_ENGINES, UNDECIDED, AdapterStatus
 from gateway.adapters.tables import AdapterRow
 from gateway.db import Repository
 
-__all__ = ["AdapterRepository", "Wanted", "all_wanted", "load_manifests"]
+__all__ = ["AdapterRepository", "DesiredRow", "list_desired", "load_manifests"]
 
 
-class Wanted(NamedTuple):
-    """What of a row says which adapter it is."""
+@dataclass(frozen=True, slots=True)
+class DesiredRow:
+    """The part of a row that tells which adapter it is."""
 
     id: str
     served_name: str
@@ -28,28 +31,34 @@ class AdapterRepository(Repository[AdapterRow]):
 
     async def find_ready(self, model: str) -> AdapterRow | None:
         """Find an adapter that may answer requests."""
-        return await self.one(AdapterRow.model == model, AdapterRow.status == "ready")
+        return await self.one(AdapterRow.model == model, AdapterRow.status == AdapterStatus.READY.value)
 
-    async def all_ready(self) -> Sequence[AdapterRow]:
-        return await self.all(AdapterRow.status == "ready")
+    async def list_ready(self) -> Sequence[AdapterRow]:
+        return await self.all(AdapterRow.status == AdapterStatus.READY.value)
 
-    async def unproven(self, job: str) -> Sequence[AdapterRow]:
-        """List what a job had made and not got through yet."""
-        return await self.all(AdapterRow.job_id == job, AdapterRow.status.in_(("checking", "probing")))
+    async def list_shown(self) -> Sequence[AdapterRow]:
+        """List the adapters that their owner hasn't deleted."""
+        return await self.all(AdapterRow.status != AdapterStatus.DELETED.value)
+
+    async def list_undecided(self, job: str) -> Sequence[AdapterRow]:
+        """List what a job is at work on."""
+        return await self.all(AdapterRow.job_id == job, AdapterRow.status.in_([one.value for one in UNDECIDED]))
 
 
-async def all_wanted(session: AsyncSession) -> list[Wanted]:
+async def list_desired(session: AsyncSession) -> list[DesiredRow]:
     """List what engines have to hold, of all tenants: a replica serves every one of them.
 
-    Ready adapters, and those that passed the verdict and are being probed: were the latter missing here, a gateway's
-    reconciler would unload them while the worker measures them.
+    Ready adapters, and those that passed the verdict and are being probed: an adapter is desired before it is loaded,
+    so that no reconciler unloads what another one has just loaded.
     """
     query = select(AdapterRow.id, AdapterRow.served_name, AdapterRow.digest)
-    query = query.where(AdapterRow.status.in_(("ready", "probing"))).order_by(AdapterRow.created_at, AdapterRow.id)
-    return [Wanted(*row) for row in (await session.execute(query)).all()]
+    query = query.where(AdapterRow.status.in_([one.value for one in ON_ENGINES])).order_by(
+        AdapterRow.created_at, AdapterRow.id
+    )
+    return [DesiredRow(*row) for row in (await session.execute(query)).all()]
 
 
 async def load_manifests(session: AsyncSession, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Return the manifests of adapters that `all_wanted` gave, of any tenant, by id."""
+    """Return the manifests of adapters that `list_desired` gave, of any tenant, by id."""
     query = select(AdapterRow.id, AdapterRow.manifest).where(AdapterRow.id.in_(ids))
     return {id: manifest for id, manifest in (await session.execute(query)).all()}

@@ -31,7 +31,7 @@ async def list_adapters(adapters: Reader) -> AdapterList:
 @router.post("", status_code=202)
 async def import_adapter(request: AdapterImport, adapters: Writer) -> Adapter:
     """Import a PEFT folder: it is judged, loaded and measured by a job, and then `ready` or `refused`."""
-    return await adapters.take_in(request)
+    return await adapters.import_folder(request)
 
 
 @router.get("/{id_or_model:path}")

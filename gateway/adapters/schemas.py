@@ -2,6 +2,8 @@ from typing import Literal
 
 from pydantic import BaseModel
 
+from gateway.adapters.lifecycle import AdapterStatus
+
 __all__ = ["Adapter", "AdapterImport", "AdapterList", "AdapterResidency"]
 
 
@@ -26,7 +28,7 @@ class Adapter(BaseModel):
     id: str
     name: str
     model: str | None
-    status: str
+    status: AdapterStatus
     reason: str | None
     digest: str | None
     rank: int | None

@@ -11,10 +11,8 @@ __all__ = ["AdapterRow"]
 class AdapterRow(Owned):
     """LoRA weights of one tenant, at `adapters/<digest>/` in the artifacts.
 
-    `model` is the name that clients use (`ft:…`), `served_name` the one that the engine uses. `status`:
-    `checking` (an import before its verdict: no digest yet, its id stands in for the names) → `probing` (passed the
-    verdict, engines load it) → `ready` | `refused` (with `reason`). `deleted` keeps the row, so that its name
-    is never given to other bytes.
+    `model` is the name that clients use (`ft:…`), `served_name` the one that the engine uses. `status` is an
+    `AdapterStatus`, written by `gateway.adapters.lifecycle` alone; `reason` tells why it is refused.
     """
 
     __tablename__ = "adapters"

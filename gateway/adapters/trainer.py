@@ -1,11 +1,11 @@
 """The trainer as a child process: its events, and the ways in which it can end."""
 
-import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
+import structlog
 
 from gateway.jobs import JobFailed
 from gateway.processes.program import Program, open_program
@@ -13,7 +13,7 @@ from training.events import Event, Failed, decode_event
 
 __all__ = ["Trainer", "TrainerDied", "TrainerRun"]
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger()
 _LOG_TAIL = 2_000
 _NO_REASONS = frozenset({"internal", "cancelled"})  # a bug or a signal: nothing that the job itself is to blame for
 
@@ -31,12 +31,12 @@ class TrainerRun:
         self._failed: Failed | None = None
 
     async def next_event(self) -> Event | None:
-        """Return the next event, None when there will be no more. What isn't an event is logged and passed over."""
+        """Return the next event, None when there will be no more. A line that is none is logged and passed over."""
         while line := await self._program.line():
             try:
                 event = decode_event(line)
             except (msgspec.MsgspecError, UnicodeDecodeError):
-                _log.warning("The trainer printed what is no event: %r", line[:200])
+                _log.warning("trainer_line_unreadable", line=line[:200].decode(errors="replace"))
                 continue
             if isinstance(event, Failed):
                 self._failed = event
@@ -57,7 +57,7 @@ class TrainerRun:
             raise JobFailed(self._failed.code, self._failed.message)
         if status != 0:
             how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
-            _log.warning("The trainer %s; the end of its log:\n%s", how, _tail(self._errors))
+            _log.warning("trainer_died", how=how, log=_tail(self._errors))
             raise TrainerDied(f"The trainer {how} without saying why. Its log and the machine's memory may tell.")
 
 
@@ -74,7 +74,7 @@ class Trainer:
             yield run
 
     @asynccontextmanager
-    async def refer(self, base: Path, adapter: Path, out: Path) -> AsyncGenerator[TrainerRun]:
+    async def make_reference(self, base: Path, adapter: Path, out: Path) -> AsyncGenerator[TrainerRun]:
         """Write a `training.manifest.Reference` for a judged adapter to the file `out`."""
         arguments = ("reference", "--base", str(base), "--adapter", str(adapter), "--out", str(out))
         async with self._run(out.parent, *arguments) as run:

@@ -1,7 +1,7 @@
-"""Which replicas are ready, what they hold, and which one takes the next request."""
+"""The engine replicas: which are ready, what they hold, and which one takes the next request."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -31,8 +31,8 @@ class ReplicaState(msgspec.Struct, frozen=True):
 class EnginePool:
     """Some engine replicas that serve the same base model.
 
-    Used as an async context manager: inside it each replica is probed every `interval` seconds by a task of its own,
-    so that one that hangs delays no other.
+    An async context manager: inside it a task per replica checks its health every `interval` seconds, so that one that
+    hangs delays no other.
     """
 
     def __init__(self, engines: Sequence[Engine], *, interval: float = 1.0) -> None:
@@ -41,6 +41,7 @@ class EnginePool:
         self._tasks: list[asyncio.Task[None]] = []
         self._turn = 0
         self._changed = asyncio.Event()
+        self._listeners: list[Callable[[], None]] = []
 
     async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self._watch(replica)) for replica in self.replicas]
@@ -51,9 +52,11 @@ class EnginePool:
     ) -> None:
         for task in self._tasks:
             task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Have `listener` called whenever a replica becomes ready, or isn't any more."""
+        self._listeners.append(listener)
 
     @property
     def base_model(self) -> str | None:
@@ -111,33 +114,35 @@ class EnginePool:
 
     async def _watch(self, replica: Replica) -> None:
         while True:
-            await self._probe(replica)
+            await self._check_health(replica)
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._interval):
                     await replica.doubt.wait()
                 # A request saw it fail. Look again, but not in a tight loop.
                 await asyncio.sleep(min(self._interval, 0.1))
 
-    async def _probe(self, replica: Replica) -> None:
-        was = replica.ready, replica.reason
+    async def _check_health(self, replica: Replica) -> None:
+        before = replica.ready, replica.reason
         replica.doubt.clear()
         changes = replica.changes
         try:
             await replica.engine.health()
             listing = await replica.engine.models()
         except EngineError as error:
-            replica.down(error.detail)
+            replica.mark_down(error.detail)
         except Exception as error:
             # A watch that ended would leave the replica as it is for good.
-            _log.exception("engine_probe_failed", url=replica.engine.url)
-            replica.down(f"the probe failed: {type(error).__name__}: {error}")
+            _log.exception("engine_health_check_failed", url=replica.engine.url)
+            replica.mark_down(f"the health check failed: {type(error).__name__}: {error}")
         else:
             others = (r.listing for r in self.replicas if r is not replica and r.ready)
             other = next((one.base_model for one in others if one is not None), listing.base_model)
             if listing.base_model == other:
-                replica.up(listing, changes)
+                replica.mark_up(listing, changes)
             else:
-                replica.down(f"serves {listing.base_model!r} where the other replicas serve {other!r}")
-        if (replica.ready, replica.reason) != was:
+                replica.mark_down(f"serves {listing.base_model!r} where the other replicas serve {other!r}")
+        if (replica.ready, replica.reason) != before:
             self._changed.set()
+            for listener in self._listeners:
+                listener()
             _log.info("engine_replica", url=replica.engine.url, ready=replica.ready, reason=replica.reason)

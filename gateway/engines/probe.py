@@ -28,11 +28,21 @@ class Probe(msgspec.Struct, frozen=True):
 
 
 class DesiredAdapter(msgspec.Struct, frozen=True):
-    """An adapter that engines shall hold: its name there, its folder as engines see it, and its reference rows."""
+    """An adapter that engines shall hold: its name there, its folder as engines see it, and its reference rows.
+
+    `id` tells two adapters of one name and folder apart, one of which came after the other was refused or deleted: what
+    engines said to the first doesn't count for the second.
+    """
 
     served_name: str
     path: str
     probe: list[Probe]
+    id: str = ""
+
+    @property
+    def provable(self) -> bool:
+        """Whether there is a row to prove it by."""
+        return any(row.logprobs for row in self.probe)
 
 
 class ProbeResult(msgspec.Struct, frozen=True):
@@ -49,7 +59,7 @@ class ProbeResult(msgspec.Struct, frozen=True):
 
     @property
     def verdict(self) -> str:
-        """What the distances mean, in words for an operator."""
+        """The meaning of the distances, in words for an operator."""
         figures = (
             f"the engine's log-probabilities are {self.to_adapter:.3f} from the adapter's reference and "
             f"{self.to_base:.3f} from the base's (the two are {self.effect:.3f} apart)"
@@ -61,14 +71,14 @@ class ProbeResult(msgspec.Struct, frozen=True):
         return f"The engine doesn't reproduce this adapter: {figures}. Check that its files and base model are intact."
 
 
-async def measure(engine: Engine, wanted: DesiredAdapter) -> ProbeResult:
+async def measure(engine: Engine, desired: DesiredAdapter) -> ProbeResult:
     """Ask the engine for the reference rows' log-probabilities under the adapter's name."""
     measured: list[float] = []
-    for probe in wanted.probe:
-        found = await engine.logprobs(wanted.served_name, probe.tokens, probe.start)
-        measured += found[: len(probe.logprobs)]
-    adapter = [score for probe in wanted.probe for score in probe.logprobs]
-    base = [score for probe in wanted.probe for score in probe.base_logprobs]
+    for probe in desired.probe:
+        scores = await engine.logprobs(desired.served_name, probe.tokens, probe.start)
+        measured += scores[: len(probe.logprobs)]
+    adapter = [score for probe in desired.probe for score in probe.logprobs]
+    base = [score for probe in desired.probe for score in probe.base_logprobs]
     return ProbeResult(_distance(measured, adapter), _distance(measured, base), _distance(adapter, base))
 
 

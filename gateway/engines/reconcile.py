@@ -1,8 +1,14 @@
-"""Makes what each replica holds the same as what is wanted: loads, proves, unloads, and again after every restart."""
+"""Makes what each replica holds the same as what is desired: loads, proves, unloads, and again after every restart.
+
+The one place where adapters are loaded and proven. Every gateway runs one for its routing, and every worker for the
+adapters that its jobs make, so several work on the same engines: a name that is loaded already is only proven, and one
+is unloaded only by who has looked at the database since it appeared.
+"""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -56,23 +62,41 @@ class _Trouble(msgspec.Struct):
 
 
 class Reconciler:
-    """One task asks `wanted` every `interval` seconds, and one task per replica does what that one needs.
+    """One task asks what is desired every `interval` seconds, and one task per replica does what that one needs.
 
-    Names are content-addressed: a name that is wanted with another path than before is refused, never loaded over.
+    Names are content-addressed: one that is desired from another folder than it is loaded from is refused, never loaded
+    over.
+
+    Args:
+        pool: The replicas, and where residency is written for routing.
+        desired: Asks for the adapters that every replica has to hold.
+        interval: Between two looks.
+        folder: Of the adapters that are ours to unload, as engines see it; empty: every adapter is.
     """
 
     def __init__(
-        self, pool: EnginePool, wanted: Callable[[], Awaitable[Sequence[DesiredAdapter]]], *, interval: float = 1.0
+        self,
+        pool: EnginePool,
+        desired: Callable[[], Awaitable[Sequence[DesiredAdapter]]],
+        *,
+        interval: float = 1.0,
+        folder: str = "",
     ) -> None:
         self._pool = pool
-        self._ask = wanted
+        self._ask = desired
         self._interval = interval
-        self._wanted: dict[str, DesiredAdapter] | None = None
+        self._prefix = folder and f"{folder.rstrip('/')}/"
+        self._desired: Mapping[str, DesiredAdapter] | None = None
+        self._sighted: dict[Replica, frozenset[str]] = {}
+        self._looks_begun = 0
+        self._looks_ended = 0
         self._trouble: dict[tuple[Replica, str], _Trouble] = {}
-        self._asked = asyncio.Event()
+        self._awaited: Counter[str] = Counter()
+        self._woken = asyncio.Event()
         self._work = {replica: asyncio.Event() for replica in pool.replicas}
         self._progress = asyncio.Condition()
         self._tasks: list[asyncio.Task[None]] = []
+        pool.on_change(self.wake)
 
     async def __aenter__(self) -> Self:
         self._tasks = [asyncio.create_task(self._follow())]
@@ -84,13 +108,11 @@ class Reconciler:
     ) -> None:
         for task in self._tasks:
             task.cancel()
-        for task in self._tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def wake(self) -> None:
-        """Look at once: what is wanted has changed."""
-        self._asked.set()
+        """Look at once: something has changed."""
+        self._woken.set()
 
     def failures(self) -> list[AdapterFailure]:
         """Return what isn't where it should be, and why."""
@@ -100,95 +122,137 @@ class Reconciler:
         ]
 
     async def resident(self, name: str, timeout: float) -> None:
-        """Wait until every ready replica, and at least one, holds the adapter and has passed its probe.
+        """Wait until every reachable replica, and at least one, holds the adapter and has passed its probe.
+
+        An adapter that is waited for is loaded ahead of those that nobody waits for.
 
         Raises:
-            AdapterRejected: a replica has refused it for good, or it failed the probe there.
-            AdapterNotLoaded: not in time; its detail has the reasons known so far.
+            AdapterRejected: A replica has refused it for good, or it failed the probe there.
+            AdapterNotLoaded: Not in time; its detail has the reasons known so far.
         """
+        since = self._looks_begun
         self.wake()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout), self._progress:
-                await self._progress.wait_for(lambda: self._settled(name))
-                return
-        raise AdapterNotLoaded(name, self._why(name))
+        self._awaited[name] += 1
+        try:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(timeout), self._progress:
+                    await self._progress.wait_for(lambda: self._looks_ended > since and self._is_settled(name))
+                    return
+        finally:
+            self._awaited[name] -= 1
+            if not self._awaited[name]:
+                del self._awaited[name]
+        raise AdapterNotLoaded(name, self._explain(name))
 
-    def _settled(self, name: str) -> bool:
+    def _is_settled(self, name: str) -> bool:
         ready = [replica for replica in self._pool.replicas if replica.ready]
         for replica in ready:
             trouble = self._trouble.get((replica, name))
             if trouble is not None and trouble.permanent and trouble.life == replica.life:
                 raise AdapterRejected(name, trouble.reason)
-        return bool(ready) and all(name in replica.resident for replica in ready)
+        known = all(replica.checked for replica in self._pool.replicas)
+        return known and bool(ready) and all(name in replica.resident for replica in ready)
 
-    def _why(self, name: str) -> str:
+    def _explain(self, name: str) -> str:
         reasons = [f"{one.url}: {one.reason}" for one in self.failures() if one.served_name == name]
         reasons += [f"{r.engine.url}: not ready: {r.reason}" for r in self._pool.replicas if not r.ready]
-        if self._wanted is not None and name not in self._wanted:
+        if not self._pool.replicas:
+            reasons.append("no engine is configured")
+        if self._desired is not None and name not in self._desired:
             reasons.append("nothing wants it: no release, and no job that tries it")
         return "; ".join(reasons) or "still loading"
 
     async def _follow(self) -> None:
         while True:
-            self._asked.clear()
+            self._woken.clear()
+            self._looks_begun += 1
+            sighted = {replica: self._ours(replica) for replica in self._pool.replicas}
             try:
                 async with asyncio.timeout(_LONGEST_PAUSE):
-                    self._wanted = {adapter.served_name: adapter for adapter in await self._ask()}
+                    adapters = await self._ask()
             except Exception:
                 # Without an answer nothing is known, so nothing is unloaded: the last answer stays in force.
-                _log.exception("wanted_adapters_unknown")
+                _log.exception("desired_adapters_unknown")
+            else:
+                self._take(adapters, sighted)
+            self._looks_ended = self._looks_begun
             for event in self._work.values():
                 event.set()
+            async with self._progress:
+                self._progress.notify_all()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._interval):
-                    await self._asked.wait()
+                    await self._woken.wait()
+
+    def _ours(self, replica: Replica) -> frozenset[str]:
+        if replica.listing is None:
+            return frozenset()
+        return frozenset(name for name, path in replica.listing.adapters.items() if path.startswith(self._prefix))
+
+    def _take(self, adapters: Sequence[DesiredAdapter], sighted: dict[Replica, frozenset[str]]) -> None:
+        before = self._desired or {}
+        self._desired = {adapter.served_name: adapter for adapter in adapters}
+        self._sighted = sighted
+        replaced = {name for name, one in before.items() if name in self._desired and self._desired[name].id != one.id}
+        for name in replaced:
+            for replica in self._pool.replicas:
+                replica.expel(name)
+        for key in [key for key in self._trouble if key[1] in replaced or key[1] not in self._desired]:
+            del self._trouble[key]
 
     async def _tend(self, replica: Replica) -> None:
         work = self._work[replica]
         while True:
             await work.wait()
             work.clear()
-            if self._wanted is None or not replica.ready or replica.listing is None:
+            if self._desired is None or not replica.ready or replica.listing is None:
                 continue
             try:
-                await self._unload_unwanted(replica)
-                await self._load_wanted(replica)
+                await self._unload_undesired(replica)
+                await self._load_desired(replica)
             except Exception:
                 _log.exception("reconcile_failed", url=replica.engine.url)
             async with self._progress:
                 self._progress.notify_all()
 
-    async def _unload_unwanted(self, replica: Replica) -> None:
-        wanted = self._wanted or {}
-        assert replica.listing is not None
-        for name in replica.listing.adapters.keys() - wanted.keys():
-            # New requests stop here; those that are running on it end first, then the engine forgets the name.
-            replica.resident.discard(name)
+    async def _unload_undesired(self, replica: Replica) -> None:
+        # Whoever loads an adapter has made the database want it first. So one that appeared before the last look, and
+        # wasn't wanted then, is nobody's; one that appeared since may be another process's, and is left till the next.
+        for name in (self._ours(replica) & self._sighted.get(replica, frozenset())) - (self._desired or {}).keys():
+            # New requests stop here; those that are running on it end first, then the engine unloads it.
+            replica.expel(name)
             if not replica.uses[name]:
-                await self._forget(replica, name)
-        for key in [key for key in self._trouble if key[0] is replica and key[1] not in wanted]:
-            del self._trouble[key]
+                await self._unload(replica, name)
 
-    async def _forget(self, replica: Replica, name: str) -> None:
+    async def _unload(self, replica: Replica, name: str) -> None:
         try:
             await replica.engine.unload_adapter(name)
         except EngineError as error:
             _log.warning("adapter_unload_failed", url=replica.engine.url, adapter=name, reason=error.detail)
         else:
-            replica.changed(unloaded=name)
+            replica.note_unloaded(name)
             _log.info("adapter_unloaded", url=replica.engine.url, adapter=name)
 
-    async def _load_wanted(self, replica: Replica) -> None:
-        for adapter in list((self._wanted or {}).values()):
-            if not replica.ready or adapter.served_name in replica.resident:
-                continue
-            if not self._may_try(replica, adapter.served_name):
-                continue
+    async def _load_desired(self, replica: Replica) -> None:
+        while (adapter := self._next(replica)) is not None:
             life = replica.life
             try:
-                await self._load(replica, adapter)
+                await self._load(replica, adapter, life)
             except EngineError as error:
-                self._note(replica, adapter.served_name, error, life)
+                self._note_trouble(replica, adapter.served_name, error, life)
+            async with self._progress:
+                self._progress.notify_all()
+
+    def _next(self, replica: Replica) -> DesiredAdapter | None:
+        """Return the next adapter that the replica lacks and may be given now, those first that are waited for."""
+        if not replica.ready:
+            return None
+        lacking = [
+            adapter
+            for name, adapter in (self._desired or {}).items()
+            if name not in replica.resident and self._may_try(replica, name)
+        ]
+        return min(lacking, key=lambda adapter: adapter.served_name not in self._awaited, default=None)
 
     def _may_try(self, replica: Replica, name: str) -> bool:
         trouble = self._trouble.get((replica, name))
@@ -196,25 +260,44 @@ class Reconciler:
             return True
         return not trouble.permanent and time.monotonic() >= trouble.next_try
 
-    async def _load(self, replica: Replica, adapter: DesiredAdapter) -> None:
-        name, engine = adapter.served_name, replica.engine
+    async def _load(self, replica: Replica, adapter: DesiredAdapter, life: int) -> None:
+        name = adapter.served_name
         assert replica.listing is not None
-        held = replica.listing.adapters.get(name)
-        if held is None:
-            await engine.load_adapter(name, adapter.path)
-            replica.changed(loaded=(name, adapter.path))
-        elif held != adapter.path:
-            raise AdapterRejected(name, f"The engine holds this name from another folder ({held}). Restart the engine.")
-        if not adapter.probe:
+        if not adapter.provable:
             raise AdapterRejected(name, "It has no reference rows to prove it by. Make them with `training reference`.")
+        path = replica.listing.adapters.get(name)
+        if path is None:
+            await self._load_on_engine(replica, adapter)
+        elif path != adapter.path:
+            raise AdapterRejected(name, f"The engine holds this name from another folder ({path}). Restart the engine.")
         result = await self._measure(replica, adapter)
         if not result.passed:
-            await self._forget(replica, name)
+            await self._unload(replica, name)
             raise AdapterRejected(name, result.verdict)
-        if name in (self._wanted or {}):
-            replica.resident.add(name)
+        if not self._is_still_desired(adapter):
+            return
+        if replica.life != life:
+            raise EngineUnreachable("the engine has restarted since the adapter's probe", "answer")
+        replica.admit(name)
         self._trouble.pop((replica, name), None)
-        _log.info("adapter_resident", url=engine.url, adapter=name, **msgspec.structs.asdict(result))
+        _log.info("adapter_resident", url=replica.engine.url, adapter=name, **msgspec.structs.asdict(result))
+
+    def _is_still_desired(self, adapter: DesiredAdapter) -> bool:
+        now = (self._desired or {}).get(adapter.served_name)
+        return now is not None and now.id == adapter.id
+
+    async def _load_on_engine(self, replica: Replica, adapter: DesiredAdapter) -> None:
+        try:
+            await replica.engine.load_adapter(adapter.served_name, adapter.path)
+        except EngineRefused as error:
+            if error.engine_status == 404:
+                raise AdapterRejected(
+                    adapter.served_name,
+                    "An engine doesn't find the adapter's folder. The operator has to set BRAID_ENGINE_ADAPTER_DIR to "
+                    "where the engines see the folder of adapters; then ask for the work again.",
+                ) from error
+            raise
+        replica.note_loaded(adapter.served_name, adapter.path)
 
     async def _measure(self, replica: Replica, adapter: DesiredAdapter) -> ProbeResult:
         try:
@@ -222,17 +305,24 @@ class Reconciler:
         except EngineRefused as error:
             if error.engine_status != 404:
                 raise
-            # It was loaded a moment ago, so the engine has restarted in between: start over.
-            replica.changed(unloaded=adapter.served_name)
-            raise EngineUnreachable("the engine forgot the adapter before its probe", "answer") from error
+            # It was there a moment ago, so the engine has restarted in between, or another process, which didn't know
+            # yet that it is wanted or found it to be wrong, has unloaded it: start over.
+            replica.note_unloaded(adapter.served_name)
+            raise EngineUnreachable("the engine lost the adapter before its probe", "answer") from error
 
-    def _note(self, replica: Replica, name: str, error: EngineError, life: int) -> None:
+    def _note_trouble(self, replica: Replica, name: str, error: EngineError, life: int) -> None:
         before = self._trouble.get((replica, name))
         attempts = before.attempts + 1 if before is not None and before.life == life else 1
-        permanent = isinstance(error, AdapterRejected) or (
-            isinstance(error, EngineRefused) and error.engine_status not in _TRANSIENT
-        )
+        permanent, reason = _read_trouble(error)
         pause = min(_FIRST_PAUSE * 2 ** (attempts - 1), _LONGEST_PAUSE)
-        reason = error.reason if isinstance(error, AdapterRejected | EngineRefused) else error.detail
         self._trouble[replica, name] = _Trouble(reason, permanent, attempts, life, time.monotonic() + pause)
         _log.warning("adapter_not_loaded", url=replica.engine.url, adapter=name, reason=reason, permanent=permanent)
+
+
+def _read_trouble(error: EngineError) -> tuple[bool, str]:
+    """Tell whether trying again is in vain, and the reason in words for the adapter's owner."""
+    if isinstance(error, AdapterRejected):
+        return True, error.reason
+    if isinstance(error, EngineRefused):
+        return error.engine_status not in _TRANSIENT, f"An engine refused the adapter: {error.reason}"
+    return False, error.detail

@@ -20,15 +20,15 @@ _AT_ONCE = 500
 
 async def collect_later(session: AsyncSession, tenant: str, digests: Collection[str]) -> None:
     """Have bytes removed once no row refers to them; in the transaction that deletes such a row."""
-    lane = f"{COLLECT}:{tenant}"
+    queue_key = f"{COLLECT}:{tenant}"
     ordered = sorted(set(digests))
     for start in range(0, len(ordered), _AT_ONCE):
         await enqueue(
             session,
             tenant,
             kind=COLLECT,
-            lane=lane,
-            subject=lane,
+            queue_key=queue_key,
+            subject=queue_key,
             payload={"digests": ordered[start : start + _AT_ONCE]},
             delay_seconds=_GRACE_SECONDS,
         )
@@ -47,7 +47,7 @@ class GarbageCollector:
         self,
         database: Database,
         artifacts: Artifacts,
-        columns: Sequence[InstrumentedAttribute[str]],
+        columns: Sequence[InstrumentedAttribute[str] | InstrumentedAttribute[str | None]],
         *,
         grace_seconds: float = _GRACE_SECONDS,
     ) -> None:

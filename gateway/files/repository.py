@@ -20,7 +20,9 @@ class FileRepository(Repository[FileRow]):
 
 
 async def referenced(
-    session: AsyncSession, columns: Sequence[InstrumentedAttribute[str]], digests: Collection[str]
+    session: AsyncSession,
+    columns: Sequence[InstrumentedAttribute[str] | InstrumentedAttribute[str | None]],
+    digests: Collection[str],
 ) -> set[Any]:
     """Return the digests that a row of any tenant still has in one of the columns: equal bytes are kept once."""
     digests_in_use: set[Any] = set()

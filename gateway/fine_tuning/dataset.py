@@ -1,46 +1,49 @@
-"""A tenant's uploaded training files, looked at before a job is made of them."""
+"""A tenant's uploaded training files, each parsed and rendered once: before a job is made of them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.artifacts import Artifacts
 from gateway.errors import BadRequest
-from gateway.files.repository import FileRepository
-from gateway.fine_tuning.rows import RowsUnusable, render_rows
-from gateway.prompts.repository import PromptRepository
+from gateway.files.service import get_file
+from gateway.fine_tuning.rows import RenderedFile, RowsUnusable, render_rows
+from gateway.prompts.service import get_prompt
 from gateway.prompts.tables import PromptRow
-from training.dataset import Problem
+from training.dataset import describe_problems
 
-__all__ = ["TrainingFiles", "describe"]
+__all__ = ["TrainingFiles"]
 
-_SHOWN_PROBLEMS = 10
+_DESCRIBED_PROBLEMS = 10
 _MOST_BYTES = 64 << 20  # some 50,000 rows with passages; they are held in memory while they are rendered
 
 
 class TrainingFiles:
     """Files and prompts of one tenant, read in a unit of work of their own.
 
-    Checking a large file takes seconds, and a unit of work that writes would keep every other writer waiting for it.
+    Rendering a large file takes seconds, and a unit of work that writes would keep every other writer waiting for it.
     """
 
     def __init__(self, session: AsyncSession, tenant: str, artifacts: Artifacts) -> None:
-        self._files = FileRepository(session, tenant)
-        self._prompts = PromptRepository(session, tenant)
+        self._session = session
+        self._tenant = tenant
         self._artifacts = artifacts
 
-    async def prompt(self, reference: str | None) -> PromptRow | None:
-        return None if reference is None else await self._prompts.get_by_reference(reference, param="braid.prompt")
+    async def find_prompt(self, reference: str | None) -> PromptRow | None:
+        """Return the prompt that rows are to be rendered with; None for none."""
+        if reference is None:
+            return None
+        return await get_prompt(self._session, self._tenant, reference, param="braid.prompt")
 
-    async def count(self, file_id: str, prompt: PromptRow | None, *, param: str) -> int:
-        """Return how many rows the file has, once each is known to be usable.
+    async def render(self, file_id: str, prompt: PromptRow | None, *, param: str) -> RenderedFile:
+        """Return a file's rows as the trainer will read them, once each is known to be usable.
 
         Raises:
             NotFound: The tenant has no such file.
             BadRequest: It was uploaded for something else, is too large, or has bad rows (the message numbers them).
         """
-        file = await self._files.get(file_id, param=param)
+        file = await get_file(self._session, self._tenant, file_id, param=param)
         if file.purpose != "fine-tune":
             raise BadRequest(
                 f"The file {file_id!r} has the purpose {file.purpose!r}. Upload it again with the purpose 'fine-tune'.",
@@ -54,21 +57,21 @@ class TrainingFiles:
                 code="file_too_large",
             )
         path = self._artifacts.file(file.digest)
-        source = prompt.template if prompt else None
+        template = prompt.template if prompt else None
         try:
-            rows = await asyncio.to_thread(lambda: render_rows(path.read_bytes(), source))
+            return await asyncio.to_thread(lambda: render_rows(path.read_bytes(), template))
         except RowsUnusable as error:
             raise BadRequest(
-                f"{describe(error.rows, error.problems)} Correct them and upload the file again.",
+                f"{len(error.problems)} of {error.rows} rows can't be used. "
+                f"{describe_problems(error.problems, _DESCRIBED_PROBLEMS)} Correct them and upload the file again.",
                 param=param,
                 code=f"invalid_{param}",
             ) from None
-        return rows.count
+
+    async def store(self, file: RenderedFile) -> str:
+        """Keep rendered rows in the artifacts, and return their digest; a row has to refer to it within the hour."""
+        return (await self._artifacts.put(_parts(file.content))).digest
 
 
-def describe(rows: int, problems: Sequence[Problem]) -> str:
-    """Tell which rows are at fault, the first few with their reasons."""
-    shown = " ".join(f"Row {problem.row}: {problem.message}" for problem in problems[:_SHOWN_PROBLEMS])
-    rest = [str(problem.row) for problem in problems[_SHOWN_PROBLEMS:][:100]]
-    more = f" Also rows {', '.join(rest)}." if rest else ""
-    return f"{len(problems)} of {rows} rows can't be used. {shown}{more}"
+async def _parts(content: bytes) -> AsyncIterator[bytes]:
+    yield content

@@ -6,9 +6,7 @@ from gateway.db import Repository
 from gateway.errors import BadRequest
 from gateway.fine_tuning.tables import CheckpointRow, EventRow, FineTuningJobRow
 
-__all__ = ["ENDED", "CheckpointRepository", "EventRepository", "FineTuningJobRepository", "having_metadata"]
-
-ENDED = frozenset({"succeeded", "failed", "cancelled"})
+__all__ = ["CheckpointRepository", "EventRepository", "FineTuningJobRepository", "metadata_conditions"]
 
 
 class FineTuningJobRepository(Repository[FineTuningJobRow]):
@@ -31,15 +29,15 @@ class CheckpointRepository(Repository[CheckpointRow]):
     noun = "checkpoint"
 
 
-def having_metadata(wanted: Mapping[str, str] | None) -> list[ColumnElement[bool]]:
+def metadata_conditions(pairs: Mapping[str, str] | None) -> list[ColumnElement[bool]]:
     """Return the conditions for jobs with all these pairs; None means jobs without metadata, as OpenAI has it.
 
     Raises:
         BadRequest: A key that no JSON path can name on every database.
     """
-    if wanted is None:
+    if pairs is None:
         return [cast(FineTuningJobRow.meta, String) == "{}"]
-    for key in wanted:
+    for key in pairs:
         if '"' in key or "\\" in key:
             raise BadRequest(f"Jobs can't be looked up by the metadata key {key!r}: it has a quote.", param="metadata")
-    return [FineTuningJobRow.meta[key].as_string() == value for key, value in wanted.items()]
+    return [FineTuningJobRow.meta[key].as_string() == value for key, value in pairs.items()]

@@ -1,14 +1,14 @@
 """Training rows as the engine will see them: rendered with the release's own prompt, by what serving renders with."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 import prompts
-from training.dataset import Problem, Row, read_rows
+from training.dataset import Message, Problem, Row, read_rows
+from training.rendered_rows import encode_rendered_rows
 
-__all__ = ["RenderedRows", "RowsUnusable", "render_rows"]
+__all__ = ["RenderedFile", "RowsUnusable", "render_rows"]
 
 
 class RowsUnusable(Exception):
@@ -20,14 +20,15 @@ class RowsUnusable(Exception):
         self.problems = problems
 
 
-class RenderedRows(msgspec.Struct, frozen=True):
-    """`jsonl` has each row on its line of the owner's file, so that the trainer's row numbers are the owner's."""
+@dataclass(frozen=True, slots=True)
+class RenderedFile:
+    """The rows of one file: their number, and the file that the trainer reads, see `training.rendered_rows`."""
 
     count: int
-    jsonl: bytes
+    content: bytes
 
 
-def render_rows(data: bytes, source: str | None) -> RenderedRows:
+def render_rows(data: bytes, source: str | None) -> RenderedFile:
     """Check and render a training file.
 
     A file in which some rows have passages is for releases with retrieval: its other rows are rendered as a search that
@@ -43,16 +44,15 @@ def render_rows(data: bytes, source: str | None) -> RenderedRows:
     rows, problems = read_rows(data)
     grounded = any(row.passages for row in rows)
     template = prompts.compile(source or prompts.DEFAULT) if source or grounded else None
-    lines: dict[int, bytes] = {}
+    messages: dict[int, list[dict[str, Any]]] = {}
     for row in rows:
         try:
-            lines[row.number] = msgspec.json.encode({"messages": _render(row, template, grounded)})
+            messages[row.number] = _render(row, template, grounded)
         except prompts.PromptError as error:
             problems.append(Problem(row.number, error.message))
     if problems:
-        raise RowsUnusable(len(lines) + len(problems), sorted(problems, key=lambda problem: problem.row))
-    last = max(lines, default=0)
-    return RenderedRows(len(lines), b"".join(lines.get(number, b"") + b"\n" for number in range(1, last + 1)))
+        raise RowsUnusable(len(messages) + len(problems), sorted(problems, key=lambda problem: problem.row))
+    return RenderedFile(len(messages), encode_rendered_rows(messages))
 
 
 def _render(row: Row, template: prompts.Template | None, grounded: bool) -> list[dict[str, Any]]:
@@ -63,7 +63,7 @@ def _render(row: Row, template: prompts.Template | None, grounded: bool) -> list
     return prompts.render_row(template, messages, passages if grounded else None)
 
 
-def _message(message: Any) -> prompts.Message:
-    given = {"name": message.name, "weight": message.weight}
-    fields = {name: value for name, value in given.items() if value is not None}
+def _message(message: Message) -> prompts.Message:
+    optional = {"name": message.name, "weight": message.weight}
+    fields = {name: value for name, value in optional.items() if value is not None}
     return prompts.Message("system" if message.role == "developer" else message.role, message.text, fields)

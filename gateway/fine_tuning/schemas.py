@@ -4,9 +4,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from gateway.pages import CursorPage
+
 __all__ = [
     "BraidOptions",
     "FineTuningJob",
+    "FineTuningJobBraid",
     "FineTuningJobCheckpoint",
     "FineTuningJobCheckpointList",
     "FineTuningJobCreate",
@@ -65,6 +68,17 @@ class FineTuningJobCreate(BaseModel):
     braid: BraidOptions | None = None
 
 
+class FineTuningJobBraid(BaseModel):
+    """`rows` and `validation_rows` are the SHA-256 of the rows as `prompt` rendered them and as they are trained on.
+
+    The adapter's manifest names the same digests. They are null in jobs that an older Braid made.
+    """
+
+    prompt: str | None
+    rows: str | None
+    validation_rows: str | None
+
+
 class JobError(BaseModel):
     code: str
     message: str
@@ -101,7 +115,7 @@ class FineTuningJob(BaseModel):
     metadata: dict[str, str]
     integrations: list[dict[str, Any]]
     error: JobError | None
-    braid: BraidOptions
+    braid: FineTuningJobBraid
 
 
 class FineTuningJobList(BaseModel):
@@ -136,9 +150,5 @@ class FineTuningJobCheckpoint(BaseModel):
     metrics: dict[str, float]
 
 
-class FineTuningJobCheckpointList(BaseModel):
-    object: Literal["list"] = "list"
-    data: list[FineTuningJobCheckpoint]
-    first_id: str | None
-    last_id: str | None
-    has_more: bool
+class FineTuningJobCheckpointList(CursorPage[FineTuningJobCheckpoint]):
+    """A page of checkpoints, newest first."""

@@ -1,4 +1,4 @@
-"""Fine-tuning jobs as their owner sees them: made, listed, cancelled. The work itself is `train`'s."""
+"""Fine-tuning jobs as their owner sees them: made, listed, cancelled. The work itself is `train_job`'s."""
 
 import secrets
 import time
@@ -7,21 +7,20 @@ from collections.abc import Mapping
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway import jobs
-from gateway.adapters.admission import refuse_unproven
-from gateway.adapters.names import check_name
+from gateway.adapters.identity import check_name
+from gateway.adapters.publish import refuse_undecided
 from gateway.errors import BadRequest, Unavailable
 from gateway.fine_tuning.dataset import TrainingFiles
-from gateway.fine_tuning.journal import note
+from gateway.fine_tuning.event_log import add_event
 from gateway.fine_tuning.repository import (
-    ENDED,
     CheckpointRepository,
     EventRepository,
     FineTuningJobRepository,
-    having_metadata,
+    metadata_conditions,
 )
 from gateway.fine_tuning.schemas import (
-    BraidOptions,
     FineTuningJob,
+    FineTuningJobBraid,
     FineTuningJobCheckpoint,
     FineTuningJobCheckpointList,
     FineTuningJobCreate,
@@ -58,18 +57,15 @@ class FineTuningService:
             NotFound: A file or the prompt doesn't exist.
             Unavailable: No base model is known yet.
         """
-        asked = _supported(request, base)
-        prompt = await files.prompt(request.braid.prompt if request.braid else None)
-        rows = await files.count(request.training_file, prompt, param="training_file")
-        if rows < MINIMUM_ROWS:
-            raise BadRequest(
-                f"The training file has {rows} rows, and at least {MINIMUM_ROWS} are needed: fewer would be learnt by "
-                f"heart. Add more; from {COMFORTABLE_ROWS} on style is learnt reliably.",
-                param="training_file",
-                code="too_few_rows",
-            )
+        hyperparameters = _check_request(request, base)
+        prompt = await files.find_prompt(request.braid.prompt if request.braid else None)
+        rows = await files.render(request.training_file, prompt, param="training_file")
+        _check_count(rows.count)
+        validation_rows = None
         if request.validation_file is not None:
-            await files.count(request.validation_file, prompt, param="validation_file")
+            validation_rows = await files.render(request.validation_file, prompt, param="validation_file")
+        rows_digest = await files.store(rows)
+        validation_rows_digest = await files.store(validation_rows) if validation_rows else None
         row = self._jobs.add(
             FineTuningJobRow(
                 id=new_id("ftjob-"),
@@ -78,8 +74,10 @@ class FineTuningService:
                 model=base,
                 training_file=request.training_file,
                 validation_file=request.validation_file,
+                rows_digest=rows_digest,
+                validation_rows_digest=validation_rows_digest,
                 result_files=[],
-                hyperparameters=_chosen(asked, rows),
+                hyperparameters=_choose_hyperparameters(hyperparameters, rows.count),
                 suffix=request.suffix,
                 seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
                 meta=request.metadata or {},
@@ -87,17 +85,19 @@ class FineTuningService:
             )
         )
         await self._session.flush()
-        job = await jobs.enqueue(self._session, self._tenant, kind="train", lane="train", subject=row.id, payload={})
+        job = await jobs.enqueue(
+            self._session, self._tenant, kind="train", queue_key="train", subject=row.id, payload={}
+        )
         row.job_id = job.id
-        self._note_creation(row, rows)
-        return self._show(row)
+        self._log_creation(row, rows.count)
+        return self._schema(row)
 
     async def list(self, *, after: str | None, limit: int, metadata: Mapping[str, str] | None) -> FineTuningJobList:
-        page = await self._jobs.page(*having_metadata(metadata), after=after, limit=limit)
-        return FineTuningJobList(data=[self._show(row) for row in page.rows], has_more=page.has_more)
+        page = await self._jobs.page(*metadata_conditions(metadata), after=after, limit=limit)
+        return FineTuningJobList(data=[self._schema(row) for row in page.rows], has_more=page.has_more)
 
     async def get(self, id: str) -> FineTuningJob:
-        return self._show(await self._jobs.get(id, param="fine_tuning_job_id"))
+        return self._schema(await self._jobs.get(id, param="fine_tuning_job_id"))
 
     async def cancel(self, id: str) -> FineTuningJob:
         """Cancel a job that hasn't ended; a running trainer is stopped within seconds after that.
@@ -106,41 +106,39 @@ class FineTuningService:
             BadRequest: It has ended already.
         """
         await self._jobs.get(id, param="fine_tuning_job_id")
-        row = await self._jobs.lock(id)
-        if row.status in ENDED or row.job_id is None:
-            raise BadRequest(f"The job {id} has {row.status} already, so there is nothing to cancel.", code="job_ended")
-        await jobs.cancel(self._session, self._tenant, row.job_id)
-        await refuse_unproven(self._session, self._tenant, row.job_id, "Its fine-tuning job was cancelled.")
-        row.status, row.finished_at, row.estimated_finish = "cancelled", int(time.time()), None
-        note(self._session, self._tenant, id, "The job was cancelled.")
-        return self._show(row)
+        job = await self._jobs.lock(id)
+        if job.status in jobs.ENDED or job.job_id is None:
+            raise BadRequest(f"The job {id} has {job.status} already, so there is nothing to cancel.", code="job_ended")
+        await jobs.cancel(self._session, self._tenant, job.job_id)
+        await refuse_undecided(self._session, self._tenant, job.job_id, "Its fine-tuning job was cancelled.")
+        job.status, job.finished_at, job.estimated_finish = "cancelled", int(time.time()), None
+        add_event(self._session, self._tenant, id, "The job was cancelled.")
+        return self._schema(job)
 
     async def events(self, id: str, *, after: str | None, limit: int) -> FineTuningJobEventList:
         await self._jobs.get(id, param="fine_tuning_job_id")
         events = EventRepository(self._session, self._tenant)
         page = await events.page(EventRow.fine_tuning_job_id == id, after=after, limit=limit)
-        return FineTuningJobEventList(data=[_show_event(row) for row in page.rows], has_more=page.has_more)
+        return FineTuningJobEventList(data=[_event_schema(row) for row in page.rows], has_more=page.has_more)
 
     async def checkpoints(self, id: str, *, after: str | None, limit: int) -> FineTuningJobCheckpointList:
         await self._jobs.get(id, param="fine_tuning_job_id")
         checkpoints = CheckpointRepository(self._session, self._tenant)
         page = await checkpoints.page(CheckpointRow.fine_tuning_job_id == id, after=after, limit=limit)
-        shown = [_show_checkpoint(row) for row in page.rows]
-        ends = (shown[0].id, shown[-1].id) if shown else (None, None)
-        return FineTuningJobCheckpointList(data=shown, first_id=ends[0], last_id=ends[1], has_more=page.has_more)
+        return FineTuningJobCheckpointList.of([_checkpoint_schema(row) for row in page.rows], page)
 
-    def _note_creation(self, row: FineTuningJobRow, rows: int) -> None:
-        note(self._session, self._tenant, row.id, f"Created fine-tuning job: {row.id}")
-        note(self._session, self._tenant, row.id, f"Validating training file: {row.training_file}")
+    def _log_creation(self, row: FineTuningJobRow, rows: int) -> None:
+        add_event(self._session, self._tenant, row.id, f"Created fine-tuning job: {row.id}")
+        add_event(self._session, self._tenant, row.id, f"Validating training file: {row.training_file}")
         if rows < COMFORTABLE_ROWS:
             few = (
                 f"The training file has {rows} rows. Style is learnt reliably from {COMFORTABLE_ROWS} on; "
                 "look at the answers before you put this adapter into a release."
             )
-            note(self._session, self._tenant, row.id, few, level="warn")
-        note(self._session, self._tenant, row.id, "Files validated, moving job to queued state")
+            add_event(self._session, self._tenant, row.id, few, level="warn")
+        add_event(self._session, self._tenant, row.id, "Files validated, moving job to queued state")
 
-    def _show(self, row: FineTuningJobRow) -> FineTuningJob:
+    def _schema(self, row: FineTuningJobRow) -> FineTuningJob:
         return FineTuningJob(
             id=row.id,
             created_at=row.created_at,
@@ -161,12 +159,12 @@ class FineTuningService:
             metadata=row.meta,
             integrations=[],
             error=None if row.error is None else JobError(**row.error),
-            braid=BraidOptions(**row.braid),
+            braid=FineTuningJobBraid(**row.braid, rows=row.rows_digest, validation_rows=row.validation_rows_digest),
         )
 
 
-def _supported(request: FineTuningJobCreate, base: str) -> Hyperparameters:
-    """Return the hyperparameters that were asked for, or raise `BadRequest` for what can't be done here."""
+def _check_request(request: FineTuningJobCreate, base: str) -> Hyperparameters:
+    """Return the request's hyperparameters, or raise `BadRequest` for what can't be done here."""
     if not base:
         raise Unavailable("No engine has told which base model it serves. Try again when GET /readyz says 200.")
     if request.method is not None and request.method.type != "supervised":
@@ -197,23 +195,33 @@ def _supported(request: FineTuningJobCreate, base: str) -> Hyperparameters:
     return (supervised.hyperparameters if supervised else None) or request.hyperparameters or Hyperparameters()
 
 
-def _chosen(asked: Hyperparameters, rows: int) -> dict[str, int | float | str]:
-    suited = Recipe.for_rows(rows)
+def _check_count(rows: int) -> None:
+    if rows < MINIMUM_ROWS:
+        raise BadRequest(
+            f"The training file has {rows} rows, and at least {MINIMUM_ROWS} are needed: fewer would be learnt by "
+            f"heart. Add more; from {COMFORTABLE_ROWS} on style is learnt reliably.",
+            param="training_file",
+            code="too_few_rows",
+        )
+
+
+def _choose_hyperparameters(request: Hyperparameters, rows: int) -> dict[str, int | float | str]:
+    recipe = Recipe.for_rows(rows)
     return {
-        "n_epochs": suited.epochs if asked.n_epochs == "auto" else asked.n_epochs,
-        "batch_size": suited.batch_size if asked.batch_size in ("auto", None) else asked.batch_size,
+        "n_epochs": recipe.epochs if request.n_epochs == "auto" else request.n_epochs,
+        "batch_size": recipe.batch_size if request.batch_size in ("auto", None) else request.batch_size,
         # Stays "auto" where it was: OpenAI's published schema, read as the JSON Schema of today, has no place for 1.
-        "learning_rate_multiplier": asked.learning_rate_multiplier,
+        "learning_rate_multiplier": request.learning_rate_multiplier,
     }
 
 
-def _show_event(row: EventRow) -> FineTuningJobEvent:
+def _event_schema(row: EventRow) -> FineTuningJobEvent:
     return FineTuningJobEvent(
         id=row.id, created_at=row.created_at, level=row.level, type=row.kind, message=row.message, data=row.data
     )
 
 
-def _show_checkpoint(row: CheckpointRow) -> FineTuningJobCheckpoint:
+def _checkpoint_schema(row: CheckpointRow) -> FineTuningJobCheckpoint:
     return FineTuningJobCheckpoint(
         id=row.id,
         created_at=row.created_at,

@@ -12,7 +12,8 @@ class FineTuningJobRow(Owned):
     """A fine-tuning job as OpenAI's contract shows it; the durable work behind it is `job_id`.
 
     `hyperparameters`: epochs and batch size are numbers, chosen at creation where the request said `auto`.
-    `result_files` are ids.
+    `result_files` are ids. `rows_digest` and `validation_rows_digest` name the rendered rows in the artifacts, of which
+    the job was made and which the trainer reads; they are null in jobs of a Braid that rendered them later.
     """
 
     __tablename__ = "fine_tuning_jobs"
@@ -22,6 +23,8 @@ class FineTuningJobRow(Owned):
     fine_tuned_model: Mapped[str | None]
     training_file: Mapped[str]
     validation_file: Mapped[str | None]
+    rows_digest: Mapped[str | None]
+    validation_rows_digest: Mapped[str | None]
     result_files: Mapped[list[str]]
     hyperparameters: Mapped[dict[str, Any]]
     suffix: Mapped[str | None]

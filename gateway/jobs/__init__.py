@@ -3,12 +3,13 @@
 from gateway.jobs.claim import Claim
 from gateway.jobs.errors import JobCancelled, JobDelayed, JobFailed, LeaseLost
 from gateway.jobs.failpoints import failpoint
-from gateway.jobs.outcome import Handler, Outcome
-from gateway.jobs.queue import cancel, enqueue, wait_for
+from gateway.jobs.handler import Handler, Outcome
+from gateway.jobs.queue import ENDED, cancel, enqueue, wait_for
 from gateway.jobs.tables import JobRow
-from gateway.jobs.worker import Worker
+from gateway.jobs.worker import Worker, WorkerTimings
 
 __all__ = [
+    "ENDED",
     "Claim",
     "Handler",
     "JobCancelled",
@@ -18,6 +19,7 @@ __all__ = [
     "LeaseLost",
     "Outcome",
     "Worker",
+    "WorkerTimings",
     "cancel",
     "enqueue",
     "failpoint",

@@ -1,4 +1,4 @@
-"""A job in a worker's hands: held by a lease, its writes guarded by the fence."""
+"""A job in a worker's hands: a lease keeps it there, and the fence guards its writes."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Database
 from gateway.jobs.errors import LeaseLost
-from gateway.jobs.repository import cancel_requested, claimable, held, take
+from gateway.jobs.repository import change_held, is_cancel_requested, list_claimable, take
 from gateway.jobs.tables import JobRow
 
 __all__ = ["Claim", "claim_next"]
@@ -43,7 +43,7 @@ class Claim:
 
     @asynccontextmanager
     async def begin(self) -> AsyncGenerator[AsyncSession]:
-        """A unit of work that commits only if this claim still holds the job.
+        """Open a unit of work that commits only if this claim still holds the job.
 
         Raises:
             LeaseLost: Another worker has the job; nothing was written.
@@ -58,7 +58,7 @@ class Claim:
             await self._hold(session, state=state)
         self.state = state
 
-    async def keep(self) -> None:
+    async def keep_lease(self) -> None:
         """Renew the lease until cancelled.
 
         Raises:
@@ -67,24 +67,24 @@ class Claim:
         until = time.monotonic() + self._lease_seconds
         while True:
             await asyncio.sleep(min(_BEAT_SECONDS, self._lease_seconds / 3))
-            asked = time.monotonic()
+            started = time.monotonic()
             try:
-                async with asyncio.timeout(max(until - asked, 0.0)), self.begin() as session:
-                    wanted = await cancel_requested(session, self.id)
+                async with asyncio.timeout(max(until - started, 0.0)), self.begin() as session:
+                    cancel = await is_cancel_requested(session, self.id)
             except (SQLAlchemyError, TimeoutError):
                 if time.monotonic() >= until:
                     raise LeaseLost(f"the lease of job {self.id} could not be renewed in time") from None
                 continue
-            until = asked + self._lease_seconds
-            if wanted:
+            until = started + self._lease_seconds
+            if cancel:
                 self.cancelled.set()
 
     @asynccontextmanager
-    async def ending(self, status: str, error: dict[str, Any] | None) -> AsyncGenerator[AsyncSession]:
+    async def end(self, status: str, error: dict[str, Any] | None) -> AsyncGenerator[AsyncSession]:
         """End the job in one transaction with what the body writes; `status` is succeeded, failed or cancelled."""
         async with self._database.begin() as session:
             yield session
-            await self._hold(session, status=status, error=error, finished_at=int(time.time()), **_LET_GO)
+            await self._hold(session, status=status, error=error, finished_at=int(time.time()), **_FREE)
 
     async def release(self, *, pause: float = 0.0, error: dict[str, Any] | None = None, counted: bool = False) -> None:
         """Put the job back for any worker to take, `pause` seconds from now; `counted`: this was an attempt."""
@@ -92,15 +92,15 @@ class Claim:
         not_before = time.time() + pause if pause else None
         async with self._database.begin() as session:
             values = {"status": "queued", "attempts": attempts, "not_before": not_before, "error": error}
-            await self._hold(session, **values, **_LET_GO)
+            await self._hold(session, **values, **_FREE)
 
     async def _hold(self, session: AsyncSession, **values: Any) -> None:
         await session.flush()
-        if not await held(session, self.id, self._fence, **values):
+        if not await change_held(session, self.id, self._fence, **values):
             raise LeaseLost(f"job {self.id} isn't held by this claim any more")
 
 
-_LET_GO: dict[str, Any] = {"running_lane": None, "worker": None, "lease_until": None}
+_FREE: dict[str, Any] = {"running_key": None, "worker": None, "lease_until": None}
 
 
 async def claim_next(
@@ -110,13 +110,13 @@ async def claim_next(
     if not kinds:
         return None
     async with database.read() as session:
-        rows = await claimable(session, kinds, without, time.time(), _CANDIDATES)
+        rows = await list_claimable(session, kinds, without, time.time(), _CANDIDATES)
     for row in rows:
         try:
             async with database.begin() as session:
-                taken = await take(session, row, worker, time.time(), lease_seconds)
-        except IntegrityError:  # another worker has begun a job of this lane since
+                won = await take(session, row, worker, time.time(), lease_seconds)
+        except IntegrityError:  # another worker has begun a job of this queue key since
             continue
-        if taken:
+        if won:
             return Claim(database, row, lease_seconds)
     return None

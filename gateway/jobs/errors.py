@@ -1,4 +1,4 @@
-"""How a handler tells what became of its job."""
+"""The exceptions by which a handler tells what became of its job."""
 
 __all__ = ["JobCancelled", "JobDelayed", "JobFailed", "LeaseLost"]
 

@@ -1,4 +1,4 @@
-"""Named steps at which tests of recovery kill a process; docs/decisions/0009-failpoints.md gives the reason."""
+"""Named steps at which tests of recovery kill a process; docs/decisions/0010-failpoints.md gives the reason."""
 
 import os
 import signal

@@ -14,6 +14,8 @@ from gateway.jobs.tables import JobRow
 __all__ = ["ENDED", "cancel", "enqueue", "wait_for"]
 
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
+"""The states in which a job stays for good; a fine-tuning job has the same."""
+
 _POLL_SECONDS = 0.1
 
 
@@ -22,18 +24,21 @@ async def enqueue(
     tenant: str,
     *,
     kind: str,
-    lane: str,
+    queue_key: str,
     subject: str,
     payload: dict[str, Any],
     delay_seconds: float = 0.0,
 ) -> JobRow:
-    """Add a job in the caller's transaction: it exists if and only if what it belongs to was kept."""
+    """Add a job in the caller's transaction: it exists if and only if what it belongs to was kept.
+
+    Of the jobs with one `queue_key`, of whatever kind and tenant, one runs at a time, in the order of their creation.
+    """
     now = time.time()
     row = JobRow(
         id=new_id("job_"),
         created_at=int(now),
         kind=kind,
-        lane=lane,
+        queue_key=queue_key,
         subject=subject,
         status="queued",
         payload=payload,

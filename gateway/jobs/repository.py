@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway.db import Repository
 from gateway.jobs.tables import JobRow
 
-__all__ = ["JobRepository", "change", "claimable", "held", "take"]
+__all__ = ["JobRepository", "change", "change_held", "is_cancel_requested", "list_claimable", "take"]
 
 
 class JobRepository(Repository[JobRow]):
@@ -27,38 +27,38 @@ class JobRepository(Repository[JobRow]):
         return await change(self.session, *where, cancel_requested=True)
 
 
-async def claimable(
+async def list_claimable(
     session: AsyncSession, kinds: Collection[str], without: Collection[str], now: float, limit: int
 ) -> Sequence[JobRow]:
-    """Jobs that a worker may try to take, of all tenants (a worker serves every tenant): oldest first.
+    """List jobs that a worker may try to take, of all tenants (a worker serves every tenant): oldest first.
 
-    These are running ones whose lease has ended, and of each lane where none runs the oldest queued one.
+    These are running ones whose lease has ended, and of each queue key where none runs the oldest queued one.
     """
-    wanted = JobRow.kind.in_(kinds)
-    expired = select(JobRow).where(JobRow.status == "running", JobRow.lease_until < now, wanted)
+    of_kinds = JobRow.kind.in_(kinds)
+    expired = select(JobRow).where(JobRow.status == "running", JobRow.lease_until < now, of_kinds)
     expired = expired.where(JobRow.id.not_in(without))
-    found = list((await session.scalars(expired.order_by(JobRow.id).limit(limit))).all())
-    busy = select(JobRow.running_lane).where(JobRow.running_lane.is_not(None))
+    rows = list((await session.scalars(expired.order_by(JobRow.id).limit(limit))).all())
+    busy = select(JobRow.running_key).where(JobRow.running_key.is_not(None))
     heads = (
         select(func.min(JobRow.id))
-        .where(JobRow.status == "queued", JobRow.lane.not_in(busy))
-        .group_by(JobRow.lane)
+        .where(JobRow.status == "queued", JobRow.queue_key.not_in(busy))
+        .group_by(JobRow.queue_key)
         .scalar_subquery()
     )
     due = or_(JobRow.not_before.is_(None), JobRow.not_before <= now)
-    queued = select(JobRow).where(JobRow.id.in_(heads), JobRow.status == "queued", due, wanted)
-    found += (await session.scalars(queued.order_by(JobRow.id).limit(limit))).all()
-    return found
+    queued = select(JobRow).where(JobRow.id.in_(heads), JobRow.status == "queued", due, of_kinds)
+    rows += (await session.scalars(queued.order_by(JobRow.id).limit(limit))).all()
+    return rows
 
 
 async def take(session: AsyncSession, row: JobRow, worker: str, now: float, lease_seconds: float) -> bool:
-    """Claim a job as it was read; false when another worker was faster. A busy lane is an `IntegrityError`."""
+    """Claim a job as it was read; false when another worker was faster. A busy queue key is an `IntegrityError`."""
     free = JobRow.status == "queued" if row.status == "queued" else JobRow.lease_until < now
     return await change(
         session,
         *(JobRow.id == row.id, JobRow.status == row.status, JobRow.fence == row.fence, free),
         status="running",
-        running_lane=row.lane,
+        running_key=row.queue_key,
         fence=row.fence + 1,
         attempts=row.attempts + 1,
         worker=worker,
@@ -67,7 +67,7 @@ async def take(session: AsyncSession, row: JobRow, worker: str, now: float, leas
     )
 
 
-async def held(session: AsyncSession, id: str, fence: int, **values: Any) -> bool:
+async def change_held(session: AsyncSession, id: str, fence: int, **values: Any) -> bool:
     """Change a job if the claim with this fence still holds it."""
     where = (JobRow.id == id, JobRow.fence == fence, JobRow.status == "running")
     return await change(session, *where, **values)
@@ -79,6 +79,6 @@ async def change(session: AsyncSession, *where: ColumnElement[bool], **values: A
     return cast(CursorResult[Any], await session.execute(statement)).rowcount == 1
 
 
-async def cancel_requested(session: AsyncSession, id: str) -> bool:
+async def is_cancel_requested(session: AsyncSession, id: str) -> bool:
     """Tell a job's holder whether its owner wants it to stop."""
     return bool(await session.scalar(select(JobRow.cancel_requested).where(JobRow.id == id)))

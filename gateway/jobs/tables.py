@@ -12,18 +12,18 @@ class JobRow(Owned):
     """Durable work: `queued` → `running` → `succeeded` | `failed` | `cancelled`.
 
     A worker holds a running job under a lease; `fence` counts the claims, and a write with an older fence is refused.
-    Of jobs with the same `lane` only one runs at a time, oldest first: `running_lane` is the lane while the job
+    Of jobs with the same `queue_key` only one runs at a time, oldest first: `running_key` is that key while the job
     runs and null otherwise, so its unique constraint holds the rule on any database, whatever two workers saw.
     `state` is what a resumed run goes on from. Times are Unix seconds.
     """
 
     __tablename__ = "jobs"
     # Looking for work reads the live jobs of this index only, however many finished ones there are.
-    __table_args__ = (Index(None, "status", "lane", "id"),)
+    __table_args__ = (Index(None, "status", "queue_key", "id"),)
 
     kind: Mapped[str]
-    lane: Mapped[str]
-    running_lane: Mapped[str | None] = mapped_column(unique=True)
+    queue_key: Mapped[str]
+    running_key: Mapped[str | None] = mapped_column(unique=True)
     subject: Mapped[str] = mapped_column(index=True)
     """The id of the thing that is worked on: a document version, a fine-tuning job."""
     status: Mapped[str]

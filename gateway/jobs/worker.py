@@ -1,23 +1,46 @@
-"""The worker: claims jobs, runs their handlers, keeps their leases, and lets go of them when it stops."""
+"""The worker: claims jobs, runs their handlers, keeps their leases, and gives them back when it stops."""
 
 import asyncio
-import logging
 from collections import Counter
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.db import Database
 from gateway.jobs.claim import Claim, claim_next
 from gateway.jobs.errors import LeaseLost
 from gateway.jobs.failpoints import failpoint
-from gateway.jobs.outcome import Handler, Outcome, outcome_of
+from gateway.jobs.handler import Handler, Outcome, run_handler
 
-__all__ = ["Worker"]
+__all__ = ["Worker", "WorkerTimings"]
 
-_log = logging.getLogger(__name__)
+_log = structlog.get_logger()
 _TROUBLE_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerTimings:
+    """All in seconds.
+
+    Attributes:
+        lease_seconds: After this time without a sign of life another worker takes a job over. Leases are compared by
+            the machines' clocks; a clock that jumps costs work done twice, never a write by two, for that is the
+            fence's matter.
+        idle_seconds: Between looks at an empty queue.
+        grace_seconds: How long running handlers may go on after `stop`, before they are told to end.
+        end_seconds: How long they may take for that; some end a child program first, for which they allow 6 s. Then
+            their jobs are given back all the same. (The supervisor kills a worker 15 s after SIGTERM.)
+        pauses: Before the second attempt, the third, …; there is one attempt more than pauses.
+    """
+
+    lease_seconds: float = 15.0
+    idle_seconds: float = 0.2
+    grace_seconds: float = 5.0
+    end_seconds: float = 7.0
+    pauses: tuple[float, ...] = (1.0, 5.0)
 
 
 class Worker:
@@ -29,12 +52,6 @@ class Worker:
         name: Tells the worker apart in the job table.
         slots: How many jobs run at once.
         single: Kinds of which only one runs at a time here, since one takes the whole machine.
-        lease_seconds: After this time without a sign of life another worker takes a job over. Leases are compared by
-            the machines' clocks; a clock that jumps costs work done twice, never a write by two, for that is the
-            fence's matter.
-        idle_seconds: Between looks at an empty queue.
-        grace_seconds: How long running handlers may go on after `stop`.
-        pauses: Before the second attempt, the third, …; there is one attempt more than pauses.
     """
 
     def __init__(
@@ -45,20 +62,14 @@ class Worker:
         name: str,
         slots: int = 2,
         single: Collection[str] = ("train",),
-        lease_seconds: float = 15.0,
-        idle_seconds: float = 0.2,
-        grace_seconds: float = 5.0,
-        pauses: tuple[float, ...] = (1.0, 5.0),
+        timings: WorkerTimings | None = None,
     ) -> None:
         self._database = database
         self._handlers = handlers
         self._name = name
         self._slots = slots
         self._single = frozenset(single)
-        self._lease_seconds = lease_seconds
-        self._idle_seconds = idle_seconds
-        self._grace_seconds = grace_seconds
-        self._pauses = pauses
+        self._timings = timings or WorkerTimings()
         self._running: dict[asyncio.Task[None], Claim] = {}
         self._stopping = asyncio.Event()
 
@@ -76,11 +87,11 @@ class Worker:
                     self._running[asyncio.create_task(self._work(claim))] = claim
                     continue
                 full = len(self._running) >= self._slots
-                timeout = None if full else self._idle_seconds
+                timeout = None if full else self._timings.idle_seconds
                 done, _ = await asyncio.wait(
                     {stopping, *self._running}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
                 )
-                self._forget(done)
+                self._reap(done)
         finally:
             stopping.cancel()
             await self._drain()
@@ -95,27 +106,31 @@ class Worker:
                 self._database,
                 kinds=kinds,
                 worker=self._name,
-                lease_seconds=self._lease_seconds,
+                lease_seconds=self._timings.lease_seconds,
                 # After a machine's sleep the leases here have ended too, but their jobs go on and will be renewed.
                 without=[claim.id for claim in self._running.values()],
             )
         except SQLAlchemyError as error:
-            _log.warning("The job table can't be read; trying again in %s s: %s", _TROUBLE_SECONDS, error)
+            _log.warning("job_table_unreadable", again_seconds=_TROUBLE_SECONDS, reason=str(error))
             await asyncio.sleep(_TROUBLE_SECONDS)
             return None
 
-    def _forget(self, done: set[asyncio.Task[Any]]) -> None:
+    def _reap(self, done: set[asyncio.Task[Any]]) -> None:
         for task in done & self._running.keys():
             del self._running[task]
 
     async def _drain(self) -> None:
+        """Leave no job behind that is this worker's, however long its handler takes to stop."""
         if not self._running:
             return
-        _, late = await asyncio.wait(self._running, timeout=self._grace_seconds)
+        _, late = await asyncio.wait(self._running, timeout=self._timings.grace_seconds)
         for task in late:
             task.cancel()
         if late:
-            await asyncio.wait(late, timeout=self._grace_seconds)
+            _, stuck = await asyncio.wait(late, timeout=self._timings.end_seconds)
+            for task in stuck:
+                _log.warning("job_handler_stuck", job=self._running[task].id, kind=self._running[task].kind)
+                await self._give_back(self._running[task])
         self._running.clear()
 
     async def _work(self, claim: Claim) -> None:
@@ -128,14 +143,14 @@ class Worker:
         except asyncio.CancelledError:
             await self._give_back(claim)
         except LeaseLost as error:
-            _log.warning("Another worker goes on with the job: %s", error)
+            _log.warning("job_lease_lost", job=claim.id, kind=claim.kind, reason=str(error))
         except Exception:
-            _log.exception(
-                "The end of job %s can't be written; its lease will end and it will be tried again", claim.id
-            )
+            # Its lease will end, and it will be tried again.
+            _log.exception("job_end_not_written", job=claim.id, kind=claim.kind)
 
     async def _attempt(self, claim: Claim) -> Outcome:
-        if claim.attempts > len(self._pauses) + 1:
+        pauses = self._timings.pauses
+        if claim.attempts > len(pauses) + 1:
             return Outcome(
                 "failed",
                 "server_error",
@@ -144,8 +159,8 @@ class Worker:
             )
         try:
             async with asyncio.TaskGroup() as group:
-                beat = group.create_task(claim.keep())
-                outcome = await outcome_of(self._handlers[claim.kind], claim, self._pauses)
+                beat = group.create_task(claim.keep_lease())
+                outcome = await run_handler(self._handlers[claim.kind], claim, pauses)
                 beat.cancel()
         except ExceptionGroup as errors:
             raise errors.exceptions[0] from None  # the heartbeat's LeaseLost
@@ -154,10 +169,10 @@ class Worker:
     async def _end(self, claim: Claim, outcome: Outcome) -> None:
         error = None if outcome.code is None else {"code": outcome.code, "message": outcome.message}
         if outcome.status == "queued":
-            _log.warning("Job %s (%s) will be tried again: %s", claim.id, claim.kind, outcome.message)
+            _log.warning("job_tried_again", job=claim.id, kind=claim.kind, reason=outcome.message)
             await claim.release(pause=outcome.pause, error=error, counted=outcome.counted)
             return
-        async with claim.ending(outcome.status, error) as session:
+        async with claim.end(outcome.status, error) as session:
             if outcome.status != "succeeded":
                 await self._handlers[claim.kind].ended(session, claim, outcome)
 
@@ -166,4 +181,4 @@ class Worker:
         try:
             await claim.release(counted=counted, pause=1.0 if counted else 0.0)
         except (LeaseLost, SQLAlchemyError) as error:
-            _log.warning("Job %s could not be given back; its lease will end: %s", claim.id, error)
+            _log.warning("job_not_given_back", job=claim.id, kind=claim.kind, reason=str(error))

@@ -2,7 +2,8 @@
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.adapters.service import find_ready, list_ready, withdraw
+from gateway.adapters.lifecycle import withdraw
+from gateway.adapters.service import find_ready, list_ready
 from gateway.assistants.service import list_assistants, list_users
 from gateway.errors import Conflict, Denied, NotFound
 from gateway.models.schemas import Model

@@ -22,7 +22,7 @@ from gateway.vector_stores.schemas import (
 )
 from gateway.vector_stores.search import expires_at
 from gateway.vector_stores.tables import StoreRow
-from gateway.vector_stores.versions import AUTO_CHUNK_SIZES, DROP, ChunkSizes, Content, lane_of, put_version
+from gateway.vector_stores.versions import AUTO_CHUNK_SIZES, DROP, ChunkSizes, Content, put_version, queue_key_of
 
 __all__ = ["VectorStoreService", "check_stores", "chunk_sizes"]
 
@@ -90,7 +90,9 @@ class VectorStoreService:
         """Hide a store at once, and have it removed."""
         row = await self._stores.get(id, param="vector_store_id")
         row.deleted_at = int(time.time())
-        await enqueue(self._session, self._tenant, kind=DROP, lane=lane_of(id), subject=id, payload={"store": id})
+        await enqueue(
+            self._session, self._tenant, kind=DROP, queue_key=queue_key_of(id), subject=id, payload={"store": id}
+        )
         return VectorStoreDeleted(id=id)
 
     async def _with_counts(self, row: StoreRow) -> VectorStore:

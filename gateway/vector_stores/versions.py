@@ -21,8 +21,8 @@ __all__ = [
     "ChunkSizes",
     "Content",
     "delete_document",
-    "lane_of",
     "put_version",
+    "queue_key_of",
 ]
 
 
@@ -56,8 +56,8 @@ class Content:
     file_id: str | None = None
 
 
-def lane_of(store_id: str) -> str:
-    """Return the lane of a store's jobs: one after another, since each writes the store's next index epoch."""
+def queue_key_of(store_id: str) -> str:
+    """Return the queue key of a store's jobs: one after another, since each writes the store's next index epoch."""
     return f"store:{store_id}"
 
 
@@ -109,7 +109,7 @@ async def delete_document(session: AsyncSession, document: DocumentRow) -> str:
         session,
         document.tenant_id,
         kind=REMOVE,
-        lane=lane_of(document.store_id),
+        queue_key=queue_key_of(document.store_id),
         subject=document.id,
         payload={"store": document.store_id, "document": document.id},
     )
@@ -172,7 +172,7 @@ async def _append(session: AsyncSession, document: DocumentRow, row: DocumentVer
         session,
         document.tenant_id,
         kind=INGEST,
-        lane=lane_of(document.store_id),
+        queue_key=queue_key_of(document.store_id),
         subject=row.id,
         payload={"store": document.store_id, "document": document.id, "version": row.version},
     )

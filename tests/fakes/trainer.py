@@ -12,6 +12,7 @@ must be refused, or one of:
     garbage      lines that are no events between those that are
     silent       exit status 0, and no adapter
     foreign_base weights of another base model, by the manifest's digest
+    other_rows   a manifest that names other rows than those of the spec
 """
 
 import argparse
@@ -146,7 +147,7 @@ def _write_folder(spec: TrainSpec, rows: RenderedRows, folder: Path, mode: str) 
         rank=spec.recipe.rank,
         recipe=spec.recipe,
         rows=len(rows.rows),
-        rows_digest=rows.digest,
+        rows_digest="0" * 64 if mode == "other_rows" else rows.digest,
         validation_rows_digest=spec.validation_rows.digest if spec.validation_rows else None,
         trained_tokens=1234,
         losses=[2.0, 1.0],

@@ -2,47 +2,37 @@
 
 import asyncio
 import json
-import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx2
-import msgspec
 import pytest
 
-from gateway.composition import open_worker
-from gateway.engines.served_base_model import ServedBaseModel
+from gateway.jobs import ENDED
 from gateway.settings import Settings
-from tests.fakes.peft import write_base
 from tests.fakes.retriever import FakeRetriever
 from tests.fakes.trainer import rows, write_trainer
 from tests.fakes.vllm import FakeVllm
+from tests.gateway import worker
 from tests.gateway.conftest import Gateway
 
 JOBS = "/v1/fine_tuning/jobs"
-ENDED = ("succeeded", "failed", "cancelled")
 
 
 @pytest.fixture
 def settings(tmp_path: Path, migrated: Path, engine: FakeVllm) -> Settings:
     """As everywhere, with a base model of a few hundred bytes and a trainer without torch."""
-    shutil.copy(migrated, tmp_path / "braid.db")
-    base = ServedBaseModel(name=engine.model, path=str(write_base(tmp_path / "models" / "base")), digest="sha256:base")
-    ServedBaseModel.file(tmp_path).parent.mkdir()
-    ServedBaseModel.file(tmp_path).write_bytes(msgspec.json.encode(base))
+    worker.prepare_home(tmp_path, migrated, engine.model)
     trainer = write_trainer(tmp_path / "python")
     return Settings(home=tmp_path, engine_urls=(engine.url,), grace_seconds=2, model_python=trainer)
 
 
 @pytest.fixture
 async def working(gateway: Gateway, settings: Settings) -> AsyncIterator[None]:
-    """Run the real worker, all of its handlers, with an index in memory."""
-    async with FakeRetriever(settings.retriever_socket), open_worker(settings) as worker:
-        task = asyncio.create_task(worker.run())
+    """Run the worker with an index in memory."""
+    async with FakeRetriever(settings.retriever_socket), worker.working(settings):
         yield
-        worker.stop()
-        await task
 
 
 async def until(condition: Callable[[], Awaitable[object]], timeout: float = 30) -> None:

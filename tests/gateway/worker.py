@@ -1,51 +1,41 @@
-"""The worker's handlers for adapters, put together by hand; as a program, a worker process that can be killed.
+"""The worker of production at the pace of tests; as a program, a worker process that can be killed.
 
-python -m tests.gateway.worker HOME ENGINE_URL TRAINER
+python -m tests.gateway.worker HOME
 """
 
 import asyncio
+import os
+import shutil
 import signal
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from gateway.adapters.admission import Admission
-from gateway.adapters.desired import DesiredAdapters
-from gateway.adapters.take_in import ImportHandler
-from gateway.adapters.trainer import Trainer
-from gateway.adapters.trial import Trial
-from gateway.artifacts import Artifacts
-from gateway.db import open_database
-from gateway.engines import Connections, VllmEngine
+import msgspec
+
+from gateway.composition import open_worker
 from gateway.engines.served_base_model import ServedBaseModel
-from gateway.fine_tuning.train import TrainHandler
-from gateway.jobs import Worker
+from gateway.jobs import WorkerTimings
 from gateway.settings import Settings
+from tests.fakes.peft import write_base
+
+ROOT = Path(__file__).parents[2]
+TIMINGS = WorkerTimings(lease_seconds=1.5, idle_seconds=0.02, grace_seconds=0.3, pauses=(0.01, 0.01))
 
 
-@asynccontextmanager
-async def open_worker(settings: Settings) -> AsyncGenerator[Worker]:
-    """A worker for training and import that is not running yet."""
-    async with open_database(settings.database) as database, Connections() as connections:
-        artifacts = Artifacts(settings.artifacts)
-        trial = Trial([VllmEngine(url, connections) for url in settings.replica_urls])
-        wanted = DesiredAdapters(database, settings)
-        base = ServedBaseModel.load(settings)
-        admission = Admission(artifacts, base, wanted, trial, max_rank=settings.max_lora_rank)
-        trainer, work = Trainer(settings.model_python), settings.home / "work"
-        handlers = {
-            "train": TrainHandler(artifacts, admission, trainer, work),
-            "import": ImportHandler(artifacts, admission, trainer, work),
-        }
-        speed = {"lease_seconds": 1.5, "idle_seconds": 0.02, "grace_seconds": 0.3}
-        yield Worker(database, handlers, name="test", pauses=(0.01, 0.01), **speed)
+def prepare_home(home: Path, database: Path, base_model: str = "base") -> None:
+    """Put there what `braid up` does before it starts a worker: a database, and a base model of a few hundred bytes."""
+    shutil.copy(database, home / "braid.db")
+    base = ServedBaseModel(name=base_model, path=str(write_base(home / "models" / "base")), digest="sha256:base")
+    ServedBaseModel.file(home).parent.mkdir()
+    ServedBaseModel.file(home).write_bytes(msgspec.json.encode(base))
 
 
 @asynccontextmanager
 async def working(settings: Settings) -> AsyncGenerator[None]:
-    """A worker in this process."""
-    async with open_worker(settings) as worker:
+    """Run a worker in this process."""
+    async with open_worker(settings, TIMINGS) as worker:
         task = asyncio.create_task(worker.run())
         try:
             yield
@@ -54,12 +44,39 @@ async def working(settings: Settings) -> AsyncGenerator[None]:
             await task
 
 
-async def _main(home: str, engine: str, trainer: str) -> None:
-    settings = Settings(home=Path(home), engine_urls=(engine,), model_python=Path(trainer))
-    async with open_worker(settings) as worker:
+@asynccontextmanager
+async def worker_process(
+    settings: Settings, *, failpoint: str = "", trainer: str = ""
+) -> AsyncGenerator[asyncio.subprocess.Process]:
+    """Run a worker as a process of its own, which dies at `failpoint`; `trainer` is a mode of `tests.fakes.trainer`."""
+    environment = {
+        "BRAID_ENGINE_URLS": ",".join(settings.engine_urls),
+        "BRAID_MODEL_PYTHON": str(settings.model_python),
+        "BRAID_FAILPOINT": failpoint,
+        "BRAID_TEST_TRAINER": trainer,
+    }
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "tests.gateway.worker", str(settings.home)), cwd=ROOT, env=os.environ | environment
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def die_at(settings: Settings, failpoint: str) -> None:
+    """Run a worker process until it is killed at a step."""
+    async with worker_process(settings, failpoint=failpoint) as process, asyncio.timeout(60):
+        assert await process.wait() == -signal.SIGKILL
+
+
+async def _main(home: str) -> None:
+    async with open_worker(Settings(home=Path(home)), TIMINGS) as worker:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
         await worker.run()
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(*sys.argv[1:4]))
+    asyncio.run(_main(sys.argv[1]))

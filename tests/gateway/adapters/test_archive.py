@@ -53,7 +53,9 @@ def test_the_two_files_are_taken_and_nothing_else(tmp_path: Path, folder: Path, 
         ({CONFIG: b" " * ((1 << 20) + 1), WEIGHTS: b"w"}, "which is the limit"),
     ],
 )
-def test_whats_wrong_is_said(tmp_path: Path, folder: Path, members: dict[str, bytes], says: str) -> None:
+def test_an_archive_that_cannot_be_taken_is_refused_with_the_reason(
+    tmp_path: Path, folder: Path, members: dict[str, bytes], says: str
+) -> None:
     with pytest.raises(ArchiveRefused, match=says):
         extract(pack(tmp_path / "a.zip", members), folder)
     assert not (tmp_path / "evil").exists()

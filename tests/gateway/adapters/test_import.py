@@ -1,10 +1,6 @@
 """An uploaded PEFT folder, from the upload to a model that answers, or to a reason why not."""
 
-import asyncio
 import io
-import os
-import signal
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,9 +13,7 @@ from tests.fakes.peft import write_adapter
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import Gateway
 from tests.gateway.tuning import adapters, ended, loads, start, until, until_loaded, until_status, upload
-from tests.gateway.worker import working
-
-ROOT = Path(__file__).parents[3]
+from tests.gateway.worker import die_at, working
 
 
 def packed(folder: Path, **fields: Any) -> bytes:
@@ -33,7 +27,7 @@ def packed(folder: Path, **fields: Any) -> bytes:
     return file.getvalue()
 
 
-async def take_in(client: httpx2.AsyncClient, data: bytes, name: str = "voice") -> dict[str, Any]:
+async def start_import(client: httpx2.AsyncClient, data: bytes, name: str = "voice") -> dict[str, Any]:
     file = await upload(client, data, name="voice.zip", purpose="user_data")
     answer = await client.post("/api/adapters", json={"name": name, "file_id": file})
     assert answer.status_code == 202, answer.text
@@ -56,26 +50,36 @@ async def test_from_an_upload_to_a_model_that_answers(
     gateway: Gateway, settings: Settings, engine: FakeVllm, tmp_path: Path
 ) -> None:
     client = await gateway.tenant("kestrel")
-    made = await take_in(client, packed(tmp_path / "peft"))
-    assert made["status"] == "checking"
-    assert made["model"] is made["digest"] is made["rank"] is made["reason"] is None
+    adapter = await start_import(client, packed(tmp_path / "peft"))
+    assert adapter["status"] == "checking"
+    assert adapter["model"] is adapter["digest"] is adapter["rank"] is adapter["reason"] is None
     async with working(settings):
-        done = await settled(client, made["id"])
+        done = await settled(client, adapter["id"])
     assert (done["status"], done["reason"], done["rank"]) == ("ready", None, 4)
     assert done["model"] == f"ft:base:kestrel:voice:{done['digest'][:8]}"
     await until_loaded(client, done["model"])
     assert loads(engine)[0] == str(settings.artifacts / "adapters" / done["digest"])
-    kept = {file.name for file in (settings.artifacts / "adapters" / done["digest"]).iterdir()}
-    assert kept == {"adapter_config.json", "adapter_model.safetensors"}
+    stored = {file.name for file in (settings.artifacts / "adapters" / done["digest"]).iterdir()}
+    assert stored == {"adapter_config.json", "adapter_model.safetensors"}
     answer = await client.post(
         "/v1/chat/completions", json={"model": done["model"], "messages": [{"role": "user", "content": "Hi"}]}
     )
     assert answer.status_code == 200, answer.text
     by_model = await client.get(f"/api/adapters/{done['model']}")
-    assert by_model.json()["id"] == made["id"]
-    assert not (settings.home / "work" / made["id"]).exists()
+    assert by_model.json()["id"] == adapter["id"]
+    assert not (settings.home / "work" / adapter["id"]).exists()
 
 
+IMPORT_STEPS = (
+    "claimed",
+    "adapter-made",
+    "reference-made",
+    "adapter-judged",
+    "adapter-stored",
+    "adapter-named",
+    "adapter-verified",
+    "done",
+)
 SPOILS = {
     "nan": "not_finite",
     "shape": "wrong_shape",
@@ -88,35 +92,36 @@ SPOILS = {
 
 
 async def test_a_bad_adapter_is_refused_before_an_engine_sees_it(
-    gateway: Gateway, settings: Settings, engine: FakeVllm, tmp_path: Path
+    gateway: Gateway, settings: Settings, engine: FakeVllm, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
     client = await gateway.tenant("kestrel")
     async with working(settings):
-        for spoil, says in SPOILS.items():
-            made = await take_in(client, packed(tmp_path / spoil, spoil=spoil))
-            done = await settled(client, made["id"])
-            assert (done["status"], done["model"]) == ("refused", None), spoil
-            assert f"{says}: " in done["reason"]
+        for spoil, code in SPOILS.items():
+            with subtests.test(spoil=spoil):
+                adapter = await start_import(client, packed(tmp_path / spoil, spoil=spoil))
+                done = await settled(client, adapter["id"])
+                assert (done["status"], done["model"]) == ("refused", None)
+                assert f"{code}: " in done["reason"]
     assert loads(engine) == []
     assert list((settings.artifacts / "adapters").iterdir()) == []
 
 
-async def test_what_is_no_archive_is_refused(gateway: Gateway, settings: Settings, engine: FakeVllm) -> None:
+async def test_an_upload_that_is_no_archive_is_refused(gateway: Gateway, settings: Settings) -> None:
     client = await gateway.tenant("kestrel")
-    made = await take_in(client, b"this is no zip")
+    adapter = await start_import(client, b"this is no zip")
     async with working(settings):
-        done = await settled(client, made["id"])
+        done = await settled(client, adapter["id"])
     assert done["status"] == "refused"
     assert "can't be unpacked" in done["reason"]
 
 
 async def test_an_upload_that_is_gone_is_said_to_be(gateway: Gateway, settings: Settings, tmp_path: Path) -> None:
     client = await gateway.tenant("kestrel")
-    made = await take_in(client, packed(tmp_path / "peft"))
+    adapter = await start_import(client, packed(tmp_path / "peft"))
     for file in (settings.artifacts / "files").iterdir():
         file.unlink()
     async with working(settings):
-        done = await settled(client, made["id"])
+        done = await settled(client, adapter["id"])
     assert done["status"] == "refused"
     assert "was deleted" in done["reason"]
 
@@ -127,10 +132,10 @@ async def test_an_adapter_that_the_engine_ignores_is_refused(
     client = await gateway.tenant("kestrel")
     data = packed(tmp_path / "peft")
     async with working(settings):
-        first = await settled(client, (await take_in(client, data))["id"])
+        first = await settled(client, (await start_import(client, data))["id"])
         assert (await client.delete(f"/v1/models/{first['model']}")).status_code == 200
         engine.inert.add(f"kestrel.voice.{first['digest'][:8]}")
-        second = await settled(client, (await take_in(client, data))["id"])
+        second = await settled(client, (await start_import(client, data))["id"])
     assert second["status"] == "refused"
     assert "answers like the base model" in second["reason"]
     assert [row["id"] for row in await adapters(client)] == [second["id"]]
@@ -142,10 +147,10 @@ async def test_the_same_weights_under_the_same_name_are_there_already(
     kestrel, harbor = await gateway.tenant("kestrel"), await gateway.tenant("harbor")
     data = packed(tmp_path / "peft")
     async with working(settings):
-        first = await settled(kestrel, (await take_in(kestrel, data))["id"])
-        again = await settled(kestrel, (await take_in(kestrel, data))["id"])
-        renamed = await settled(kestrel, (await take_in(kestrel, data, "tone"))["id"])
-        theirs = await settled(harbor, (await take_in(harbor, data))["id"])
+        first = await settled(kestrel, (await start_import(kestrel, data))["id"])
+        again = await settled(kestrel, (await start_import(kestrel, data))["id"])
+        renamed = await settled(kestrel, (await start_import(kestrel, data, "tone"))["id"])
+        theirs = await settled(harbor, (await start_import(harbor, data))["id"])
     assert again["status"] == "refused"
     assert first["model"] in again["reason"]
     assert renamed["status"] == theirs["status"] == "ready"
@@ -162,7 +167,7 @@ async def test_a_trained_adapter_can_be_imported_elsewhere(gateway: Gateway, set
         with zipfile.ZipFile(file, "w") as archive:
             for one in (settings.artifacts / "adapters" / trained["digest"]).iterdir():
                 archive.write(one, one.name)
-        done = await settled(harbor, (await take_in(harbor, file.getvalue()))["id"])
+        done = await settled(harbor, (await start_import(harbor, file.getvalue()))["id"])
     assert (done["status"], done["digest"]) == ("ready", trained["digest"])
 
 
@@ -171,21 +176,25 @@ async def test_an_import_waits_for_an_engine_that_is_away(
 ) -> None:
     client = await gateway.tenant("kestrel")
     await engine.stop()
-    made = await take_in(client, packed(tmp_path / "peft"))
+    adapter = await start_import(client, packed(tmp_path / "peft"))
     async with working(settings):
         await until_status(client, "probing")
         await engine.start()
-        assert (await settled(client, made["id"]))["status"] == "ready"
+        assert (await settled(client, adapter["id"]))["status"] == "ready"
 
 
-async def test_a_bad_request(gateway: Gateway) -> None:
+@pytest.mark.parametrize(
+    ("param", "value", "status"),
+    [("name", "a:b", 400), ("name", "", 400), ("file_id", "file-none", 404), ("file_id", None, 400)],
+)
+async def test_a_request_for_an_import_is_refused_with_the_parameter_at_fault(
+    gateway: Gateway, param: str, value: str | None, status: int
+) -> None:
     client = await gateway.tenant("kestrel")
     file = await upload(client, b"x", name="voice.zip", purpose="user_data")
-    bad = {"name": ("a:b", 400), "file_id": ("file-none", 404)}
-    for param, (value, status) in [*bad.items(), ("name", ("", 400)), ("file_id", (None, 400))]:
-        answer = await client.post("/api/adapters", json={"name": "voice", "file_id": file, param: value})
-        assert answer.status_code == status, (param, value)
-        assert answer.json()["error"]["param"] == param
+    answer = await client.post("/api/adapters", json={"name": "voice", "file_id": file, param: value})
+    assert answer.status_code == status
+    assert answer.json()["error"]["param"] == param
 
 
 async def test_a_file_of_another_purpose_or_tenant(gateway: Gateway) -> None:
@@ -199,22 +208,17 @@ async def test_a_file_of_another_purpose_or_tenant(gateway: Gateway) -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize("step", ["claimed", "unpacked", "referred", "named", "proven", "done"])
+@pytest.mark.parametrize("step", IMPORT_STEPS)
 async def test_a_worker_killed_at(
     gateway: Gateway, settings: Settings, engine: FakeVllm, tmp_path: Path, step: str
 ) -> None:
     client = await gateway.tenant("kestrel")
-    made = await take_in(client, packed(tmp_path / "peft"))
-    worker = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.gateway.worker", str(settings.home), engine.url, str(settings.model_python)),
-        cwd=ROOT,
-        env=os.environ | {"BRAID_FAILPOINT": step},
-    )
-    assert await worker.wait() == -signal.SIGKILL
-    between = (await client.get(f"/api/adapters/{made['id']}")).json()
-    expected = {"named": "probing", "proven": "probing", "done": "ready"}
+    adapter = await start_import(client, packed(tmp_path / "peft"))
+    await die_at(settings, step)
+    between = (await client.get(f"/api/adapters/{adapter['id']}")).json()
+    expected = {"adapter-named": "probing", "adapter-verified": "probing", "done": "ready"}
     assert between["status"] == expected.get(step, "checking")
     async with working(settings):
-        done = await settled(client, made["id"])
+        done = await settled(client, adapter["id"])
     assert done["status"] == "ready"
-    assert not (settings.home / "work" / made["id"]).exists()
+    assert not (settings.home / "work" / adapter["id"]).exists()

@@ -43,7 +43,7 @@ async def test_a_deleted_adapter_is_gone_at_once_and_unloaded(
     await until(lambda: not engine.adapters)
 
 
-async def test_what_a_rollout_needs_stays(gateway: Gateway, settings: Settings) -> None:
+async def test_an_adapter_that_a_rollout_needs_stays(gateway: Gateway, settings: Settings) -> None:
     client = await gateway.tenant("kestrel")
     model = await trained(client, settings)
     await until_loaded(client, model)
@@ -65,7 +65,7 @@ async def test_the_base_model_stays(gateway: Gateway) -> None:
     assert answer.json()["error"]["code"] == "model_not_deletable"
 
 
-async def test_another_tenants_adapters_dont_exist(gateway: Gateway, settings: Settings) -> None:
+async def test_another_tenants_adapters_do_not_exist(gateway: Gateway, settings: Settings) -> None:
     kestrel, harbor = await gateway.tenant("kestrel"), await gateway.tenant("harbor")
     model = await trained(kestrel, settings)
     (row,) = await adapters(kestrel)

@@ -1,4 +1,3 @@
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,18 +8,17 @@ from gateway.terminal import Exit
 from tests.fakes.retriever import FakeRetriever
 from tests.gateway.cli.commands import run
 from tests.gateway.conftest import ADMIN_KEY, Gateway
-from tests.gateway.vector_stores.conftest import index, worker
+from tests.gateway.tuning import settings
+from tests.gateway.vector_stores.conftest import index
+from tests.gateway.worker import working
 
-__all__ = ["index"]
+__all__ = ["index", "settings"]
 
 
 @pytest.fixture
 async def address(gateway: Gateway, index: FakeRetriever) -> AsyncIterator[list[str]]:
-    running = worker(gateway)
-    task = asyncio.create_task(running.run())
-    yield ["--url", gateway.url, "--key", ADMIN_KEY]
-    running.stop()
-    await task
+    async with working(gateway.state.settings):
+        yield ["--url", gateway.url, "--key", ADMIN_KEY]
 
 
 async def test_documents_come_and_go(address: list[str], index: FakeRetriever, tmp_path: Path) -> None:

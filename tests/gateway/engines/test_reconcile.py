@@ -1,9 +1,9 @@
 import asyncio
-import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from gateway.engines import (
@@ -18,7 +18,7 @@ from gateway.engines import (
     VllmEngine,
 )
 from tests.fakes import _tokens, faults
-from tests.fakes.vllm import COMPLETIONS, LOAD, UNLOAD, FakeVllm
+from tests.fakes.vllm import COMPLETIONS, HEALTH, LOAD, UNLOAD, FakeVllm
 from tests.waiting import until
 
 TIMES = Timeouts(connect=1, first_byte=5, gap=5, control=2, load=0.5)
@@ -32,30 +32,43 @@ def adapter(folder: Path, name: str) -> DesiredAdapter:
     return DesiredAdapter(name, str(path), [Probe(TOKENS, 2, scores[2:], base[2:])])
 
 
-class Wishes:
-    """What the database would say is wanted."""
+class Desires:
+    """The adapters that the database wants; `looks` counts the answers."""
 
     def __init__(self, *adapters: DesiredAdapter) -> None:
         self.adapters: list[DesiredAdapter] = list(adapters)
         self.broken = False
+        self.looks = 0
 
     async def __call__(self) -> Sequence[DesiredAdapter]:
+        self.looks += 1
         if self.broken:
             raise ConnectionError("the database is down")
         return self.adapters
 
+    async def pass_by(self, looks: int = 3) -> None:
+        """Wait until the reconciler has looked a few more times, and so has done what it would do."""
+        seen = self.looks
+        await until(lambda: self.looks >= seen + looks)
+
 
 @asynccontextmanager
 async def reconciling(
-    fakes: Sequence[FakeVllm], connections: Connections, wishes: Wishes
+    fakes: Sequence[FakeVllm], connections: Connections, desires: Desires, *, folder: str = ""
 ) -> AsyncIterator[tuple[EnginePool, Reconciler]]:
     engines = [VllmEngine(fake.url, connections, TIMES) for fake in fakes]
     async with (
         EnginePool(engines, interval=0.03) as pool,
-        Reconciler(pool, wishes, interval=0.03) as reconciler,
+        Reconciler(pool, desires, interval=0.03, folder=folder) as reconciler,
     ):
         await pool.until_ready(5)
         yield pool, reconciler
+
+
+def known_to(pool: EnginePool) -> set[str]:
+    """Return the adapters that the pool's first replica was seen to have, resident or not."""
+    listing = pool.replicas[0].listing
+    return set() if listing is None else set(listing.adapters)
 
 
 @pytest.fixture
@@ -64,19 +77,20 @@ def style(tmp_path: Path) -> DesiredAdapter:
 
 
 async def test_loads_proves_and_then_serves(fake: FakeVllm, connections: Connections, style: DesiredAdapter) -> None:
-    async with reconciling([fake], connections, Wishes(style)) as (pool, reconciler):
+    desires = Desires(style)
+    async with reconciling([fake], connections, desires) as (pool, reconciler):
         await reconciler.resident(style.served_name, 5)
         assert fake.adapters == {style.served_name: Path(style.path)}
         assert len(fake.requests(COMPLETIONS)) == 1
         pool.pick(style.served_name).release()
         assert reconciler.failures() == []
-        await asyncio.sleep(0.2)
+        await desires.pass_by()
         assert len(fake.requests(LOAD)) == 1, "what is there isn't loaded again"
 
 
 async def test_not_served_before_the_proof(fake: FakeVllm, connections: Connections, style: DesiredAdapter) -> None:
     fake.script(faults.hang(), path=COMPLETIONS)
-    async with reconciling([fake], connections, Wishes(style)) as (pool, reconciler):
+    async with reconciling([fake], connections, Desires(style)) as (pool, reconciler):
         await until(lambda: fake.requests(COMPLETIONS))
         assert style.served_name in fake.adapters
         with pytest.raises(AdapterNotLoaded):
@@ -88,7 +102,7 @@ async def test_every_replica_gets_it(connections: Connections, style: DesiredAda
     async with (
         FakeVllm() as one,
         FakeVllm() as two,
-        reconciling([one, two], connections, Wishes(style)) as (pool, reconciler),
+        reconciling([one, two], connections, Desires(style)) as (pool, reconciler),
     ):
         await until(lambda: all(replica.ready for replica in pool.replicas))
         await reconciler.resident(style.served_name, 5)
@@ -99,7 +113,7 @@ async def test_every_replica_gets_it(connections: Connections, style: DesiredAda
 async def test_a_slow_load_holds_up_no_other_replica(connections: Connections, style: DesiredAdapter) -> None:
     async with FakeVllm() as slow, FakeVllm() as quick:
         slow.script(faults.hang(), path=LOAD)
-        async with reconciling([slow, quick], connections, Wishes(style)) as (pool, _):
+        async with reconciling([slow, quick], connections, Desires(style)) as (pool, _):
             await until(lambda: style.served_name in pool.replicas[1].resident)
             assert pool.replicas[0].resident == set()
 
@@ -108,11 +122,11 @@ async def test_unloads_what_is_not_wanted(
     fake: FakeVllm, connections: Connections, style: DesiredAdapter, tmp_path: Path
 ) -> None:
     other = adapter(tmp_path, "harbor.style.99999999")
-    wishes = Wishes(style, other)
-    async with reconciling([fake], connections, wishes) as (pool, reconciler):
+    desires = Desires(style, other)
+    async with reconciling([fake], connections, desires) as (pool, reconciler):
         await reconciler.resident(style.served_name, 5)
         await reconciler.resident(other.served_name, 5)
-        wishes.adapters = [other]
+        desires.adapters = [other]
         reconciler.wake()
         await until(lambda: style.served_name not in fake.adapters)
         assert pool.replicas[0].resident == {other.served_name}
@@ -121,24 +135,24 @@ async def test_unloads_what_is_not_wanted(
 async def test_does_not_unload_under_a_running_request(
     fake: FakeVllm, connections: Connections, style: DesiredAdapter
 ) -> None:
-    wishes = Wishes(style)
-    async with reconciling([fake], connections, wishes) as (pool, reconciler):
+    desires = Desires(style)
+    async with reconciling([fake], connections, desires) as (pool, reconciler):
         await reconciler.resident(style.served_name, 5)
         lease = pool.pick(style.served_name)
-        wishes.adapters = []
+        desires.adapters = []
         await until(lambda: style.served_name not in pool.replicas[0].resident)
-        await asyncio.sleep(0.15)
+        await desires.pass_by()
         assert fake.requests(UNLOAD) == []
         lease.release()
         await until(lambda: fake.adapters == {})
 
 
 async def test_an_unknown_wish_changes_nothing(fake: FakeVllm, connections: Connections, style: DesiredAdapter) -> None:
-    wishes = Wishes(style)
-    async with reconciling([fake], connections, wishes) as (pool, reconciler):
+    desires = Desires(style)
+    async with reconciling([fake], connections, desires) as (pool, reconciler):
         await reconciler.resident(style.served_name, 5)
-        wishes.broken = True
-        await asyncio.sleep(0.15)
+        desires.broken = True
+        await desires.pass_by()
         assert fake.requests(UNLOAD) == []
         await fake.restart()
         await until(lambda: fake.requests(LOAD)[1:] and style.served_name in pool.replicas[0].resident)
@@ -147,7 +161,7 @@ async def test_an_unknown_wish_changes_nothing(fake: FakeVllm, connections: Conn
 async def test_a_restarted_engine_gets_its_adapters_back(
     fake: FakeVllm, connections: Connections, style: DesiredAdapter
 ) -> None:
-    async with reconciling([fake], connections, Wishes(style)) as (pool, reconciler):
+    async with reconciling([fake], connections, Desires(style)) as (pool, reconciler):
         await reconciler.resident(style.served_name, 5)
         await fake.stop()
         await until(lambda: not pool.replicas[0].ready)
@@ -161,7 +175,7 @@ async def test_a_restarted_engine_gets_its_adapters_back(
 async def test_a_restart_between_two_probes_is_noticed(
     fake: FakeVllm, connections: Connections, style: DesiredAdapter
 ) -> None:
-    async with reconciling([fake], connections, Wishes(style)) as (pool, reconciler):
+    async with reconciling([fake], connections, Desires(style)) as (pool, reconciler):
         await reconciler.resident(style.served_name, 5)
         await fake.restart()
         lease = pool.pick(style.served_name)
@@ -171,16 +185,19 @@ async def test_a_restart_between_two_probes_is_noticed(
         assert style.served_name in fake.adapters
 
 
-@pytest.mark.parametrize("status", [400, 404, 500])
+@pytest.mark.parametrize(
+    ("status", "says"), [(400, "rank 64"), (404, "set BRAID_ENGINE_ADAPTER_DIR"), (500, "rank 64")]
+)
 async def test_a_refused_load_is_not_tried_again_until_a_restart(
-    fake: FakeVllm, connections: Connections, style: DesiredAdapter, status: int
+    fake: FakeVllm, connections: Connections, style: DesiredAdapter, status: int, says: str
 ) -> None:
     fake.script(faults.status(status, "LoRA rank 64 is greater than max_lora_rank 16."), path=LOAD)
-    async with reconciling([fake], connections, Wishes(style)) as (pool, reconciler):
+    desires = Desires(style)
+    async with reconciling([fake], connections, desires) as (pool, reconciler):
         with pytest.raises(AdapterRejected) as caught:
             await reconciler.resident(style.served_name, 5)
-        assert "rank 64" in caught.value.reason
-        await asyncio.sleep(0.15)
+        assert says in caught.value.reason
+        await desires.pass_by()
         assert len(fake.requests(LOAD)) == 1
         (failure,) = reconciler.failures()
         assert failure.permanent
@@ -196,8 +213,8 @@ async def test_one_bad_adapter_does_not_stop_the_others(
     fake: FakeVllm, connections: Connections, style: DesiredAdapter, tmp_path: Path
 ) -> None:
     bad = adapter(tmp_path, "harbor.bad.00000000")
-    fake.script(faults.status(500), path=LOAD)
-    async with reconciling([fake], connections, Wishes(bad, style)) as (_, reconciler):
+    fake.rule = lambda received: faults.status(500) if bad.served_name.encode() in received.body else None
+    async with reconciling([fake], connections, Desires(bad, style)) as (_, reconciler):
         await reconciler.resident(style.served_name, 5)
         with pytest.raises(AdapterRejected):
             await reconciler.resident(bad.served_name, 5)
@@ -208,14 +225,14 @@ async def test_a_passing_fault_is_tried_again_with_back_off(
     fake: FakeVllm, connections: Connections, style: DesiredAdapter, fault: faults.Fault
 ) -> None:
     fake.script(fault, path=LOAD)
-    async with reconciling([fake], connections, Wishes(style)) as (_, reconciler):
+    async with reconciling([fake], connections, Desires(style)) as (_, reconciler):
         await until(lambda: reconciler.failures())
         (failure,) = reconciler.failures()
         assert not failure.permanent
         with pytest.raises(AdapterNotLoaded) as caught:
             await reconciler.resident(style.served_name, 0.1)
         assert failure.reason in caught.value.detail
-        await reconciler.resident(style.served_name, 10)
+        await reconciler.resident(style.served_name, 30)
         first, second = fake.requests(LOAD)
         assert second.started - first.started >= 0.9
 
@@ -224,7 +241,7 @@ async def test_an_adapter_that_does_nothing_is_refused_and_unloaded(
     fake: FakeVllm, connections: Connections, style: DesiredAdapter
 ) -> None:
     fake.inert.add(style.served_name)
-    async with reconciling([fake], connections, Wishes(style)) as (pool, reconciler):
+    async with reconciling([fake], connections, Desires(style)) as (pool, reconciler):
         with pytest.raises(AdapterRejected, match="like the base model"):
             await reconciler.resident(style.served_name, 5)
         assert fake.adapters == {}
@@ -233,7 +250,7 @@ async def test_an_adapter_that_does_nothing_is_refused_and_unloaded(
 
 async def test_wrong_weights_are_refused(fake: FakeVllm, connections: Connections, style: DesiredAdapter) -> None:
     fake.wrong_probes[style.served_name] = 2.0
-    async with reconciling([fake], connections, Wishes(style)) as (_, reconciler):
+    async with reconciling([fake], connections, Desires(style)) as (_, reconciler):
         with pytest.raises(AdapterRejected, match="doesn't reproduce"):
             await reconciler.resident(style.served_name, 5)
 
@@ -242,24 +259,26 @@ async def test_rounding_of_another_dtype_passes(
     fake: FakeVllm, connections: Connections, style: DesiredAdapter
 ) -> None:
     fake.wrong_probes[style.served_name] = 0.05
-    async with reconciling([fake], connections, Wishes(style)) as (_, reconciler):
+    async with reconciling([fake], connections, Desires(style)) as (_, reconciler):
         await reconciler.resident(style.served_name, 5)
 
 
-async def test_without_reference_rows_it_is_refused(
-    fake: FakeVllm, connections: Connections, style: DesiredAdapter
+@pytest.mark.parametrize("probe", [[], [Probe(TOKENS, len(TOKENS), [], [])]], ids=["no rows", "nothing in them"])
+async def test_without_reference_rows_it_is_refused_unseen(
+    fake: FakeVllm, connections: Connections, style: DesiredAdapter, probe: list[Probe]
 ) -> None:
-    bare = DesiredAdapter(style.served_name, style.path, [])
-    async with reconciling([fake], connections, Wishes(bare)) as (_, reconciler):
+    bare = DesiredAdapter(style.served_name, style.path, probe)
+    async with reconciling([fake], connections, Desires(bare)) as (_, reconciler):
         with pytest.raises(AdapterRejected, match="no reference rows"):
             await reconciler.resident(style.served_name, 5)
+        assert fake.requests(LOAD) == []
 
 
 async def test_an_adapter_loaded_by_another_gateway_is_only_proven(
     fake: FakeVllm, connections: Connections, style: DesiredAdapter
 ) -> None:
     fake.adapters[style.served_name] = Path(style.path)
-    async with reconciling([fake], connections, Wishes(style)) as (_, reconciler):
+    async with reconciling([fake], connections, Desires(style)) as (_, reconciler):
         await reconciler.resident(style.served_name, 5)
         assert fake.requests(LOAD) == []
         assert len(fake.requests(COMPLETIONS)) == 1
@@ -269,14 +288,16 @@ async def test_a_name_held_from_another_folder_is_never_loaded_over(
     fake: FakeVllm, connections: Connections, style: DesiredAdapter, tmp_path: Path
 ) -> None:
     fake.adapters[style.served_name] = tmp_path
-    async with reconciling([fake], connections, Wishes(style)) as (_, reconciler):
+    async with reconciling([fake], connections, Desires(style)) as (_, reconciler):
         with pytest.raises(AdapterRejected, match="another folder"):
             await reconciler.resident(style.served_name, 5)
         assert fake.requests(LOAD) == []
 
 
-async def test_waiting_for_what_nobody_wants(fake: FakeVllm, connections: Connections) -> None:
-    async with reconciling([fake], connections, Wishes()) as (_, reconciler):
+async def test_waiting_for_an_adapter_that_nobody_wants_ends_with_that_reason(
+    fake: FakeVllm, connections: Connections
+) -> None:
+    async with reconciling([fake], connections, Desires()) as (_, reconciler):
         with pytest.raises(AdapterNotLoaded) as caught:
             await reconciler.resident("nobody.style.0", 0.2)
         assert "nothing wants it" in caught.value.detail
@@ -285,11 +306,145 @@ async def test_waiting_for_what_nobody_wants(fake: FakeVllm, connections: Connec
 async def test_a_wake_is_quicker_than_the_interval(
     fake: FakeVllm, connections: Connections, style: DesiredAdapter
 ) -> None:
-    wishes = Wishes()
+    desires = Desires()
     engines = [VllmEngine(fake.url, connections, TIMES)]
-    async with EnginePool(engines, interval=0.03) as pool, Reconciler(pool, wishes, interval=60) as reconciler:
+    async with EnginePool(engines, interval=0.03) as pool, Reconciler(pool, desires, interval=60) as reconciler:
         await pool.until_ready(5)
-        wishes.adapters = [style]
-        started = time.monotonic()
+        desires.adapters = [style]
+        await reconciler.resident(style.served_name, 30)
+
+
+async def test_an_adapter_that_is_waited_for_goes_first(
+    fake: FakeVllm, connections: Connections, style: DesiredAdapter, tmp_path: Path
+) -> None:
+    others = [adapter(tmp_path, f"harbor.style.{number}") for number in range(3)]
+    # The first of the others is on its way, so the choice is the one after it.
+    fake.script(faults.delay(0.2), path=LOAD)
+    async with reconciling([fake], connections, Desires(*others, style)) as (_, reconciler):
+        await until(lambda: fake.requests(LOAD))
         await reconciler.resident(style.served_name, 10)
-        assert time.monotonic() - started < 5
+        assert [request.json["lora_name"] for request in fake.requests(LOAD)][1] == style.served_name
+
+
+async def test_a_replica_that_nobody_has_looked_at_yet_is_waited_for(
+    connections: Connections, style: DesiredAdapter
+) -> None:
+    async with FakeVllm() as quick, FakeVllm() as slow:
+        slow.script(faults.delay(0.3), path=HEALTH)
+        async with reconciling([quick, slow], connections, Desires(style)) as (pool, reconciler):
+            await reconciler.resident(style.served_name, 10)
+            assert [style.served_name in replica.resident for replica in pool.replicas] == [True, True]
+
+
+async def test_a_second_adapter_of_the_same_name_is_not_judged_by_the_first(
+    fake: FakeVllm, connections: Connections, style: DesiredAdapter
+) -> None:
+    fake.inert.add(style.served_name)
+    desires = Desires(style)
+    async with reconciling([fake], connections, desires) as (_, reconciler):
+        with pytest.raises(AdapterRejected):
+            await reconciler.resident(style.served_name, 10)
+        fake.inert.clear()
+        desires.adapters = [msgspec.structs.replace(style, id="adapter_2")]
+        await reconciler.resident(style.served_name, 10)
+        fake.inert.add(style.served_name)
+        desires.adapters = [msgspec.structs.replace(style, id="adapter_3")]
+        with pytest.raises(AdapterRejected):
+            await reconciler.resident(style.served_name, 10)
+
+
+async def test_adapters_outside_of_our_folder_are_left_alone(
+    fake: FakeVllm, connections: Connections, style: DesiredAdapter, tmp_path: Path
+) -> None:
+    fake.adapters = {"operators-own": Path("/srv/lora"), "neighbours": Path(f"{tmp_path}-2/x"), "ours": tmp_path / "x"}
+    desires = Desires(style)
+    async with reconciling([fake], connections, desires, folder=str(tmp_path)) as (_, reconciler):
+        await reconciler.resident(style.served_name, 10)
+        await until(lambda: "ours" not in fake.adapters)
+        await desires.pass_by()
+        assert set(fake.adapters) == {"operators-own", "neighbours", style.served_name}
+
+
+class TestTwoOnOneEngine:
+    """A gateway's reconciler and a worker's, with databases that answer at different times."""
+
+    async def test_both_prove_an_adapter_that_one_of_them_loads(
+        self, fake: FakeVllm, connections: Connections, style: DesiredAdapter
+    ) -> None:
+        desires = Desires(style)
+        async with (
+            reconciling([fake], connections, desires) as (_, one),
+            reconciling([fake], connections, desires) as (_, other),
+        ):
+            await asyncio.gather(one.resident(style.served_name, 10), other.resident(style.served_name, 10))
+            assert fake.adapters == {style.served_name: Path(style.path)}
+            assert one.failures() == other.failures() == []
+
+    async def test_one_that_has_not_looked_since_it_appeared_does_not_unload_it(
+        self, fake: FakeVllm, connections: Connections, style: DesiredAdapter
+    ) -> None:
+        late, answered = Desires(), asyncio.Event()
+
+        async def answer_late() -> Sequence[DesiredAdapter]:
+            """Answer the second time with what was true when it was asked, but only after the adapter was seen here."""
+            adapters = list(await late())
+            if late.looks == 2:
+                await until(lambda: style.served_name in known_to(pool))
+                answered.set()
+            return adapters
+
+        engine = VllmEngine(fake.url, connections, TIMES)
+        async with EnginePool([engine], interval=0.03) as pool, Reconciler(pool, answer_late, interval=0.03):
+            await until(lambda: late.looks == 2)
+            late.adapters = [style]
+            async with reconciling([fake], connections, Desires(style)) as (_, worker):
+                await worker.resident(style.served_name, 10)
+                await answered.wait()
+                await late.pass_by()
+                await until(lambda: style.served_name in pool.replicas[0].resident)
+                assert fake.requests(UNLOAD) == []
+
+    async def test_a_bad_adapter_is_rejected_by_both_and_not_tried_for_ever(
+        self, fake: FakeVllm, connections: Connections, style: DesiredAdapter
+    ) -> None:
+        fake.wrong_probes[style.served_name] = 5.0
+        # Long enough for each pool to see what the other's reconciler loads and unloads.
+        fake.rule = lambda received: faults.delay(0.1) if received.path == COMPLETIONS else None
+        desires = Desires(style)
+        async with reconciling([fake], connections, desires) as (_, one):
+            with pytest.raises(AdapterRejected, match="doesn't reproduce"):
+                await one.resident(style.served_name, 10)
+            async with reconciling([fake], connections, desires) as (_, other):
+                with pytest.raises(AdapterRejected, match="doesn't reproduce"):
+                    await other.resident(style.served_name, 10)
+                await desires.pass_by(60)
+        assert len(fake.requests(LOAD)) == 2
+        assert fake.adapters == {}
+
+    async def test_unloading_twice_does_no_harm(
+        self, fake: FakeVllm, connections: Connections, style: DesiredAdapter, tmp_path: Path
+    ) -> None:
+        other = adapter(tmp_path, "harbor.style.99999999")
+        desires = Desires(style, other)
+        async with (
+            reconciling([fake], connections, desires) as (first_pool, first),
+            reconciling([fake], connections, desires) as (second_pool, second),
+        ):
+            for reconciler in (first, second):
+                for one in (style, other):
+                    await reconciler.resident(one.served_name, 10)
+            desires.adapters = [other]
+            await until(lambda: style.served_name not in fake.adapters)
+            for reconciler, pool in ((first, first_pool), (second, second_pool)):
+                await reconciler.resident(other.served_name, 10)
+                await until(lambda pool=pool: pool.replicas[0].resident == {other.served_name})
+                assert reconciler.failures() == []
+
+    async def test_one_that_loses_an_adapter_to_the_other_brings_it_back(
+        self, fake: FakeVllm, connections: Connections, style: DesiredAdapter
+    ) -> None:
+        async with reconciling([fake], connections, Desires(style)) as (pool, reconciler):
+            await reconciler.resident(style.served_name, 10)
+            async with reconciling([fake], connections, Desires()):
+                await until(lambda: fake.requests(UNLOAD))
+            await until(lambda: len(fake.requests(LOAD)) >= 2 and style.served_name in pool.replicas[0].resident)

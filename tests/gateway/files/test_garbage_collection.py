@@ -6,14 +6,16 @@ from typing import Any
 
 import httpx2
 
-from gateway.files import FileRow
-from gateway.files.garbage_collection import GarbageCollector
-from gateway.jobs import JobRow, Worker
+from gateway.composition import DIGESTS
+from gateway.files.garbage_collection import GarbageCollector, collect_later
+from gateway.jobs import JobRow, Worker, WorkerTimings
 from gateway.jobs.repository import change
-from gateway.vector_stores import DocumentVersionRow
+from gateway.migrations.tables import Base
+from gateway.tenants.repository import find_tenant
 from tests.gateway.conftest import Gateway
 from tests.gateway.files.test_files import made
 from tests.gateway.jobs.working import until_idle
+from tests.gateway.tuning import JOBS, start
 
 
 async def forget_now(gateway: Gateway) -> None:
@@ -21,9 +23,9 @@ async def forget_now(gateway: Gateway) -> None:
     database = gateway.state.database
     async with database.begin() as session:
         await change(session, JobRow.kind == "forget", not_before=None)
-    columns = [FileRow.digest, DocumentVersionRow.digest]
-    handler = GarbageCollector(database, gateway.state.artifacts, columns)
-    await until_idle(Worker(database, {"forget": handler}, name="w", idle_seconds=0.01), database, delayed_too=False)
+    handler = GarbageCollector(database, gateway.state.artifacts, DIGESTS)
+    worker = Worker(database, {"forget": handler}, name="w", timings=WorkerTimings(idle_seconds=0.01))
+    await until_idle(worker, database, delayed_too=False)
 
 
 def age(gateway: Gateway, seconds: float) -> None:
@@ -63,3 +65,32 @@ async def test_the_bytes_of_a_refused_training_file_go_too(gateway: Gateway) -> 
     age(gateway, 7200)
     await forget_now(gateway)
     assert kept(gateway) == 0
+
+
+async def test_the_rows_of_a_fine_tuning_job_stay_when_its_file_goes(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    job = await start(client)
+    files = gateway.state.artifacts
+    (uploaded,) = {path.name for path in (files.root / "files").iterdir()} - {job["braid"]["rows"]}
+    await client.delete(f"/v1/files/{job['training_file']}")
+    await client.post(f"{JOBS}/{job['id']}/cancel")
+    age(gateway, 7200)
+    async with gateway.state.database.begin() as session:
+        tenant = await find_tenant(session, "kestrel")
+        assert tenant is not None
+        await collect_later(session, tenant.id, [uploaded, job["braid"]["rows"]])
+    await forget_now(gateway)
+    assert not files.file(uploaded).exists()
+    assert files.file(job["braid"]["rows"]).exists()
+
+
+def test_every_column_that_names_bytes_in_the_artifacts_is_a_root() -> None:
+    """A digest that isn't of a file's bytes is listed here; any other has to keep its bytes alive."""
+    others = {"keys.digest", "prompts.digest", "adapters.digest"}
+    columns = {
+        f"{table.name}.{column.name}"
+        for table in Base.metadata.tables.values()
+        for column in table.columns
+        if column.name.endswith("digest")
+    }
+    assert {f"{column.class_.__tablename__}.{column.key}" for column in DIGESTS} == columns - others

@@ -1,12 +1,6 @@
 """A worker process that is killed at each step of a fine-tuning job: nothing is lost, left over or half-made."""
 
-import asyncio
-import os
 import signal
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 import psutil
 import pytest
@@ -15,31 +9,20 @@ from gateway.settings import Settings
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import Gateway
 from tests.gateway.tuning import adapters, ended, events, loads, retrieve, start, until_loaded, until_trains
+from tests.gateway.worker import worker_process
 from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 
-ROOT = Path(__file__).parents[3]
-AGAIN = {"claimed": False, "started": True, "event": True, "trained": True}
-"""The steps before the weights are kept, and whether the owner is told that training starts over."""
-
-
-@asynccontextmanager
-async def worker(
-    settings: Settings, *, crash_at: str = "", mode: str = ""
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.gateway.worker"),
-        *(str(settings.home), settings.engine_urls[0], str(settings.model_python)),
-        cwd=ROOT,
-        env=os.environ | {"BRAID_FAILPOINT": crash_at, "BRAID_TEST_TRAINER": mode},
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+AGAIN = {
+    "claimed": False,
+    "trainer-started": True,
+    "trainer-event": True,
+    "adapter-made": True,
+    "adapter-judged": True,
+}
+"""The steps before the weights are stored, and whether the owner is told that training starts over."""
+STEPS = (*AGAIN, "adapter-stored", "adapter-named", "adapter-verified", "done", "ended")
 
 
 def trainers(settings: Settings) -> list[int]:
@@ -53,11 +36,11 @@ def trainers(settings: Settings) -> list[int]:
     return found
 
 
-@pytest.mark.parametrize("step", ["claimed", "started", "event", "trained", "kept", "named", "proven", "done", "ended"])
+@pytest.mark.parametrize("step", STEPS)
 async def test_killed_at(gateway: Gateway, settings: Settings, engine: FakeVllm, step: str) -> None:
     client = await gateway.tenant("kestrel")
     job = await start(client, suffix="voice")
-    async with worker(settings, crash_at=step) as first:
+    async with worker_process(settings, failpoint=step) as first:
         assert await first.wait() == -signal.SIGKILL
     await until(lambda: not trainers(settings))
     between = await retrieve(client, job["id"])
@@ -66,9 +49,9 @@ async def test_killed_at(gateway: Gateway, settings: Settings, engine: FakeVllm,
     assert (between["fine_tuned_model"] is not None) is done_already
     ready = [row for row in await adapters(client) if row["status"] == "ready"]
     assert bool(ready) is done_already
-    if step in (*AGAIN, "kept"):
+    if step in (*AGAIN, "adapter-stored"):
         assert loads(engine) == []
-    async with worker(settings):
+    async with worker_process(settings):
         done = await ended(client, job["id"])
         assert done["status"] == "succeeded", done
         await until_loaded(client, done["fine_tuned_model"])
@@ -87,7 +70,7 @@ async def test_killed_at(gateway: Gateway, settings: Settings, engine: FakeVllm,
 async def test_a_killed_worker_leaves_no_trainer(gateway: Gateway, settings: Settings, mode: str) -> None:
     client = await gateway.tenant("kestrel")
     job = await start(client)
-    async with worker(settings, mode=mode) as first:
+    async with worker_process(settings, trainer=mode) as first:
         await until_trains(client, job["id"])
         assert trainers(settings)
         first.kill()
@@ -99,9 +82,9 @@ async def test_a_worker_killed_in_each_attempt_fails_the_job(gateway: Gateway, s
     client = await gateway.tenant("kestrel")
     job = await start(client)
     for _ in range(3):
-        async with worker(settings, crash_at="started") as doomed:
+        async with worker_process(settings, failpoint="trainer-started") as doomed:
             assert await doomed.wait() == -signal.SIGKILL
-    async with worker(settings):
+    async with worker_process(settings):
         done = await ended(client, job["id"])
     assert done["status"] == "failed"
     assert "died in each of 3 attempts" in done["error"]["message"]
@@ -112,11 +95,11 @@ async def test_a_worker_killed_in_each_attempt_fails_the_job(gateway: Gateway, s
 async def test_a_worker_told_to_stop_ends_its_trainer(gateway: Gateway, settings: Settings) -> None:
     client = await gateway.tenant("kestrel")
     job = await start(client)
-    async with worker(settings, mode="slow") as first:
+    async with worker_process(settings, trainer="slow") as first:
         await until_trains(client, job["id"])
         first.terminate()
         assert await first.wait() == 0
     assert not trainers(settings)
     assert (await retrieve(client, job["id"]))["status"] == "running"
-    async with worker(settings):
+    async with worker_process(settings):
         assert (await ended(client, job["id"]))["status"] == "succeeded"

@@ -22,7 +22,7 @@ def row(*messages: dict[str, Any], passages: list[dict[str, str]] | None = None)
 
 
 def rendered(data: bytes, source: str | None = None) -> list[list[dict[str, Any]]]:
-    return [json.loads(line)["messages"] for line in render_rows(data, source).jsonl.splitlines() if line]
+    return [json.loads(line)["messages"] for line in render_rows(data, source).content.splitlines() if line]
 
 
 def test_without_prompt_and_passages_rows_stay_as_they_are() -> None:
@@ -75,14 +75,14 @@ def test_history_comes_before_the_evidence_and_keeps_its_weights() -> None:
 
 def test_control_tokens_in_rows_with_a_prompt_are_broken() -> None:
     data = row({"role": "user", "content": "Hi<|im_end|>"}, REPLY, passages=[{"title": "", "text": "a<|im_start|>b"}])
-    assert b"<|im_" not in render_rows(data, None).jsonl
+    assert b"<|im_" not in render_rows(data, None).content
 
 
 def test_rows_keep_their_lines() -> None:
     data = b"\n" + row(USER, REPLY) + b"\n \n" + row(USER, REPLY)
-    found = render_rows(data, None)
-    assert found.count == 2
-    assert [bool(line) for line in found.jsonl.splitlines()] == [False, True, False, False, True]
+    file = render_rows(data, None)
+    assert file.count == 2
+    assert [bool(line) for line in file.content.splitlines()] == [False, True, False, False, True]
 
 
 def test_every_bad_row_is_named_by_its_line() -> None:
@@ -93,7 +93,7 @@ def test_every_bad_row_is_named_by_its_line() -> None:
     assert [problem.row for problem in refused.value.problems] == [2, 3, 5]
 
 
-def test_a_template_that_needs_variables_cant_render_rows() -> None:
+def test_a_template_that_needs_variables_cannot_render_rows() -> None:
     with pytest.raises(RowsUnusable, match="1 of 1") as refused:
         render_rows(row(USER, REPLY), "You work for {{ company }}.")
     assert "company" in refused.value.problems[0].message

@@ -2,11 +2,15 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import psutil
 import pytest
+from sqlalchemy import select
 
+from gateway.adapters.tables import AdapterRow
+from gateway.fine_tuning import FineTuningJobRow
 from gateway.settings import Settings
 from tests.fakes import faults
 from tests.fakes.trainer import rows
@@ -44,6 +48,14 @@ def trainer(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
+async def manifest_of(gateway: Gateway, model: str) -> dict[str, Any]:
+    """Return the manifest that the gateway has of an adapter."""
+    async with gateway.state.database.read() as session:
+        row = await session.scalar(select(AdapterRow).where(AdapterRow.model == model))
+        assert row is not None
+        return row.manifest
+
+
 async def chat(client: httpx2.AsyncClient, model: str) -> httpx2.Response:
     return await client.post(
         "/v1/chat/completions", json={"model": model, "messages": [{"role": "user", "content": "Where is order 99?"}]}
@@ -64,9 +76,9 @@ async def test_from_rows_to_a_model_that_answers(gateway: Gateway, settings: Set
     assert done["trained_tokens"] == 1234
     assert done["finished_at"] >= done["created_at"]
     assert done["estimated_finish"] is done["error"] is None
-    (made,) = await adapters(client)
-    assert made["digest"].startswith(digest)
-    assert (made["status"], made["model"], made["rank"], made["source"]) == ("ready", model, 4, job["id"])
+    (adapter,) = await adapters(client)
+    assert adapter["digest"].startswith(digest)
+    assert (adapter["status"], adapter["model"], adapter["rank"], adapter["source"]) == ("ready", model, 4, job["id"])
     await until_loaded(client, model)
     assert (await chat(client, model)).status_code == 200
     assert json.loads(engine.requests()[-1].body)["model"] == f"kestrel.voice.{digest}"
@@ -74,14 +86,14 @@ async def test_from_rows_to_a_model_that_answers(gateway: Gateway, settings: Set
     assert not (settings.home / "work" / job["id"]).exists()
 
 
-async def test_the_order_of_events(gateway: Gateway, settings: Settings) -> None:
+async def test_the_owner_reads_the_events_of_a_run_in_order(gateway: Gateway, settings: Settings) -> None:
     client = await gateway.tenant("kestrel")
     job = await start(client)
     async with working(settings):
         done = await ended(client, job["id"])
-    found = await events(client, job["id"])
-    steps = [event for event in found if event["message"].startswith("Step ")]
-    others = [event["message"] for event in found if event not in steps]
+    log = await events(client, job["id"])
+    steps = [event for event in log if event["message"].startswith("Step ")]
+    others = [event["message"] for event in log if event not in steps]
     assert others[3:] == [
         "Fine-tuning job started",
         f"Training on 50 rows in {STEPS} steps: 1000 tokens, 200 of them in replies",
@@ -104,15 +116,15 @@ async def test_the_order_of_events(gateway: Gateway, settings: Settings) -> None
     }
 
 
-async def test_the_checkpoint_and_the_result_file(gateway: Gateway, settings: Settings) -> None:
+async def test_a_job_leaves_a_checkpoint_and_a_result_file(gateway: Gateway, settings: Settings) -> None:
     client = await gateway.tenant("kestrel")
     validation = await upload(client, rows(4))
     job = await start(client, validation_file=validation)
     async with working(settings):
         done = await ended(client, job["id"])
-    found = (await client.get(f"{JOBS}/{job['id']}/checkpoints")).json()
-    (checkpoint,) = found["data"]
-    assert found["first_id"] == found["last_id"] == checkpoint["id"]
+    page = (await client.get(f"{JOBS}/{job['id']}/checkpoints")).json()
+    (checkpoint,) = page["data"]
+    assert page["first_id"] == page["last_id"] == checkpoint["id"]
     assert checkpoint["fine_tuned_model_checkpoint"] == done["fine_tuned_model"]
     assert checkpoint["step_number"] == STEPS
     assert checkpoint["metrics"] == {
@@ -143,6 +155,11 @@ async def test_rows_are_rendered_with_the_prompt_and_their_passages(
     async with working(settings):
         await until_trains(client, job["id"])
         spec = json.loads((settings.home / "work" / job["id"] / "spec.json").read_bytes())
+        assert spec["rows"]["digest"] == job["braid"]["rows"]
+        assert sorted(file.name for file in (settings.home / "work" / job["id"]).iterdir()) == [
+            "spec.json",
+            "trainer.log",
+        ]
         first = json.loads(Path(spec["rows"]["path"]).read_bytes().splitlines()[0])
         await client.post(f"{JOBS}/{job['id']}/cancel")
     system, question, reply = first["messages"]
@@ -166,7 +183,11 @@ SPOILS = {
 
 
 async def test_weights_that_must_not_be_served_never_reach_an_engine(
-    gateway: Gateway, settings: Settings, engine: FakeVllm, trainer: pytest.MonkeyPatch
+    gateway: Gateway,
+    settings: Settings,
+    engine: FakeVllm,
+    trainer: pytest.MonkeyPatch,
+    subtests: pytest.Subtests,
 ) -> None:
     client = await gateway.tenant("kestrel")
     file = await upload(client, rows(60))
@@ -174,20 +195,21 @@ async def test_weights_that_must_not_be_served_never_reach_an_engine(
         good = await ended(client, (await start(client, suffix="voice"))["id"])
         await until_loaded(client, good["fine_tuned_model"])
         seen = set(loads(engine))
-        for spoil, says in SPOILS.items():
-            trainer.setenv("BRAID_TEST_TRAINER", spoil)
-            bad = await ended(client, (await start(client, training_file=file, suffix="voice"))["id"])
-            assert (bad["status"], bad["fine_tuned_model"]) == ("failed", None), spoil
-            assert bad["error"]["code"] == "adapter_refused"
-            assert f"{says}: " in bad["error"]["message"]
-            assert (await events(client, bad["id"]))[-1]["level"] == "error"
+        for spoil, code in SPOILS.items():
+            with subtests.test(spoil=spoil):
+                trainer.setenv("BRAID_TEST_TRAINER", spoil)
+                bad = await ended(client, (await start(client, training_file=file, suffix="voice"))["id"])
+                assert (bad["status"], bad["fine_tuned_model"]) == ("failed", None)
+                assert bad["error"]["code"] == "adapter_refused"
+                assert f"{code}: " in bad["error"]["message"]
+                assert (await events(client, bad["id"]))[-1]["level"] == "error"
     assert set(loads(engine)) == seen
     (row,) = await adapters(client)
     assert (row["status"], row["model"], row["loaded"]["replicas"]) == ("ready", good["fine_tuned_model"], 1)
 
 
 @pytest.mark.parametrize("fault", ["drifted", "inert"])
-async def test_an_adapter_that_the_engine_doesnt_reproduce_is_refused(
+async def test_an_adapter_that_the_engine_does_not_reproduce_is_refused(
     gateway: Gateway, settings: Settings, engine: FakeVllm, fault: str
 ) -> None:
     client = await gateway.tenant("kestrel")
@@ -202,7 +224,7 @@ async def test_an_adapter_that_the_engine_doesnt_reproduce_is_refused(
             engine.inert.add(name)
         bad = await ended(client, (await start(client, training_file=file))["id"])
         assert bad["status"] == "failed"
-        assert "probe_failed" in bad["error"]["message"] or "log-probabilities" in bad["error"]["message"]
+        assert "log-probabilities" in bad["error"]["message"]
         (row,) = await adapters(client)
         assert row["status"] == "refused"
         assert "log-probabilities" in row["reason"]
@@ -214,7 +236,7 @@ async def test_an_adapter_that_the_engine_doesnt_reproduce_is_refused(
     assert [row["status"] for row in await adapters(client)] == ["ready"]
 
 
-async def test_a_trainer_that_gives_a_reason_isnt_asked_again(
+async def test_a_trainer_that_gives_a_reason_is_not_asked_again(
     gateway: Gateway, settings: Settings, trainer: pytest.MonkeyPatch
 ) -> None:
     client = await gateway.tenant("kestrel")
@@ -335,7 +357,7 @@ async def test_the_same_rows_and_seed_are_the_same_adapter(gateway: Gateway, set
     assert (await chat(harbor, one["fine_tuned_model"])).status_code == 404
 
 
-async def test_a_job_waits_for_an_engine_that_is_away_and_doesnt_train_again(
+async def test_a_job_waits_for_an_engine_that_is_away_and_does_not_train_again(
     gateway: Gateway, settings: Settings, engine: FakeVllm
 ) -> None:
     client = await gateway.tenant("kestrel")
@@ -350,14 +372,52 @@ async def test_a_job_waits_for_an_engine_that_is_away_and_doesnt_train_again(
     assert sum(message.startswith("Training on") for message in messages) == 1
 
 
-async def test_a_deleted_training_file_fails_the_job(gateway: Gateway, settings: Settings) -> None:
+async def test_a_job_is_trained_on_its_own_rows_when_its_file_is_deleted(gateway: Gateway, settings: Settings) -> None:
     client = await gateway.tenant("kestrel")
     job = await start(client)
     assert (await client.delete(f"/v1/files/{job['training_file']}")).status_code == 200
     async with working(settings):
         done = await ended(client, job["id"])
+    assert done["status"] == "succeeded"
+    manifest = await manifest_of(gateway, done["fine_tuned_model"])
+    assert manifest["rows_digest"] == job["braid"]["rows"]
+
+
+async def test_rows_that_were_changed_after_the_job_was_made_are_not_trained(
+    gateway: Gateway, settings: Settings
+) -> None:
+    client = await gateway.tenant("kestrel")
+    job = await start(client)
+    gateway.state.artifacts.file(job["braid"]["rows"]).write_bytes(rows(60))
+    async with working(settings):
+        done = await ended(client, job["id"])
+    assert (done["status"], done["error"]["code"]) == ("failed", "rows_changed")
+
+
+async def test_a_trainer_that_read_other_rows_is_not_believed(
+    gateway: Gateway, settings: Settings, trainer: pytest.MonkeyPatch
+) -> None:
+    client = await gateway.tenant("kestrel")
+    trainer.setenv("BRAID_TEST_TRAINER", "other_rows")
+    job = await start(client)
+    async with working(settings):
+        done = await ended(client, job["id"])
     assert done["status"] == "failed"
-    assert done["error"]["code"] == "file_deleted"
+    assert "names other rows" in done["error"]["message"]
+    assert await adapters(client) == []
+
+
+async def test_a_job_from_before_rows_were_kept_fails_and_says_what_to_do(gateway: Gateway, settings: Settings) -> None:
+    client = await gateway.tenant("kestrel")
+    job = await start(client)
+    async with gateway.state.database.begin() as session:
+        row = await session.get(FineTuningJobRow, job["id"])
+        assert row is not None
+        row.rows_digest = None
+    async with working(settings):
+        done = await ended(client, job["id"])
+    assert (done["status"], done["error"]["code"]) == ("failed", "rows_missing")
+    assert "Make it again" in done["error"]["message"]
 
 
 async def test_a_stopped_worker_gives_the_job_to_the_next(

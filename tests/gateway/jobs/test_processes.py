@@ -24,9 +24,11 @@ ROOT = Path(__file__).parents[3]
 
 
 @asynccontextmanager
-async def worker(url: str, log: Path, name: str = "w", crash_at: str = "") -> AsyncIterator[asyncio.subprocess.Process]:
+async def worker(
+    url: str, log: Path, name: str = "w", crash_at: str = "", *, grace_seconds: float = 5.0
+) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.gateway.jobs.worker_process", url, str(log), name),
+        *(sys.executable, "-m", "tests.gateway.jobs.worker_process", url, str(log), name, str(grace_seconds)),
         cwd=ROOT,
         env=os.environ | {"BRAID_FAILPOINT": crash_at},
     )
@@ -38,9 +40,9 @@ async def worker(url: str, log: Path, name: str = "w", crash_at: str = "") -> As
         await process.wait()
 
 
-async def add(database: Database, lane: str = "lane", **payload: Any) -> str:
+async def add(database: Database, queue_key: str = "key", **payload: Any) -> str:
     async with database.begin() as session:
-        return (await enqueue(session, TENANT, kind="steps", lane=lane, subject="x", payload=payload)).id
+        return (await enqueue(session, TENANT, kind="steps", queue_key=queue_key, subject="x", payload=payload)).id
 
 
 async def until(database: Database, check: Callable[[list[JobRow]], bool], seconds: float = 60) -> list[JobRow]:
@@ -57,8 +59,8 @@ async def test_many_processes_claim_each_job_once(database: Database, url: str, 
     log = tmp_path / "log"
     async with database.begin() as session:
         for number in range(200):
-            lane = f"lane{number % 50}"
-            await enqueue(session, TENANT, kind="steps", lane=lane, subject="x", payload={"steps": 1})
+            queue_key = f"key{number % 50}"
+            await enqueue(session, TENANT, kind="steps", queue_key=queue_key, subject="x", payload={"steps": 1})
     async with AsyncExitStack() as stack:
         for number in range(4):
             await stack.enter_async_context(worker(url, log, f"w{number}"))
@@ -79,7 +81,7 @@ async def test_many_processes_claim_each_job_once(database: Database, url: str, 
         ("ended", "0 1 2"),
     ],
 )
-async def test_a_killed_worker_s_job_resumes_where_it_was_saved(
+async def test_a_killed_workers_job_resumes_where_it_was_saved(
     database: Database, url: str, tmp_path: Path, crash_at: str, steps: str
 ) -> None:
     log = tmp_path / "log"
@@ -89,7 +91,7 @@ async def test_a_killed_worker_s_job_resumes_where_it_was_saved(
     async with worker(url, log):
         row = await wait_for(database, TENANT, job, 60)
     assert row.status == "succeeded"
-    assert row.running_lane is None
+    assert row.running_key is None
     assert [line.split()[1] for line in log.read_text().splitlines()] == steps.split()
 
 
@@ -124,15 +126,17 @@ async def test_killed_while_failing_the_subject_and_the_job_still_agree(
         assert await find_tenant(session, f"{job}-failed") is not None
 
 
-async def test_sigterm_gives_the_job_back_at_once(database: Database, url: str, tmp_path: Path) -> None:
-    job = await add(database, steps=1, seconds=30)
-    async with worker(url, tmp_path / "log") as process:
+@pytest.mark.parametrize("grace_seconds", [0.0, 0.3])
+async def test_sigterm_gives_the_job_back(database: Database, url: str, tmp_path: Path, grace_seconds: float) -> None:
+    job = await add(database, steps=1, seconds=60)
+    async with worker(url, tmp_path / "log", grace_seconds=grace_seconds) as process:
         await until(database, lambda rows: rows[0].state == {"next": 1})
         process.terminate()
         assert await process.wait() == 0
     async with database.read() as session:
         row = await JobRepository(session, TENANT).get(job)
-    assert (row.status, row.attempts, row.lease_until, row.running_lane) == ("queued", 0, None, None)
+    assert (row.status, row.attempts, row.lease_until, row.running_key) == ("queued", 0, None, None)
     assert row.state == {"next": 1}
     async with worker(url, tmp_path / "log", "other"):
+        # It goes on behind the step that was saved, without the long sleep.
         assert (await wait_for(database, TENANT, job, 60)).status == "succeeded"

@@ -21,6 +21,7 @@ from gateway.jobs import (
     LeaseLost,
     Outcome,
     Worker,
+    WorkerTimings,
     cancel,
     enqueue,
     wait_for,
@@ -30,6 +31,7 @@ from gateway.jobs.repository import JobRepository, change
 from gateway.tenants.repository import find_tenant
 from gateway.tenants.tables import TenantRow
 from tests.gateway.jobs.conftest import TENANT
+from tests.waiting import until
 
 
 class Scripted:
@@ -45,9 +47,18 @@ class Scripted:
 
 
 @asynccontextmanager
-async def working(database: Database, handlers: dict[str, Any], **options: Any) -> AsyncIterator[Worker]:
-    settings = {"idle_seconds": 0.02, "pauses": (0.01, 0.01), "grace_seconds": 0.2, "lease_seconds": 3.0} | options
-    worker = Worker(database, handlers, name="w", **settings)
+async def working(
+    database: Database,
+    handlers: dict[str, Any],
+    *,
+    slots: int = 2,
+    lease_seconds: float = 3.0,
+    end_seconds: float = 30.0,
+) -> AsyncIterator[Worker]:
+    timings = WorkerTimings(
+        lease_seconds=lease_seconds, idle_seconds=0.02, grace_seconds=0.0, end_seconds=end_seconds, pauses=(0.01, 0.01)
+    )
+    worker = Worker(database, handlers, name="w", slots=slots, timings=timings)
     task = asyncio.create_task(worker.run())
     try:
         yield worker
@@ -56,9 +67,37 @@ async def working(database: Database, handlers: dict[str, Any], **options: Any) 
         await task
 
 
-async def add(database: Database, kind: str = "k", lane: str = "lane", **payload: Any) -> str:
+class Looks:
+    """Counts how often a worker looks for work; `pass_by` waits for a few of them."""
+
+    def __init__(self, database: Database) -> None:
+        self.statements: list[tuple[str, Any]] = []
+        self._engine = database.engine.sync_engine
+
+    def __enter__(self) -> "Looks":
+        event.listen(self._engine, "before_cursor_execute", self._note)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        event.remove(self._engine, "before_cursor_execute", self._note)
+
+    async def pass_by(self, looks: int = 3) -> None:
+        seen = len(self.statements)
+        await until(lambda: len(self.statements) >= seen + 2 * looks)
+
+    def _note(self, _connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
+        if statement.startswith("SELECT") and "FROM jobs" in statement and "status = ?" in statement:
+            self.statements.append((statement, parameters))
+
+
+async def status_of(database: Database, job: str) -> JobRow:
+    async with database.read() as session:
+        return await JobRepository(session, TENANT).get(job)
+
+
+async def add(database: Database, kind: str = "k", queue_key: str = "key", **payload: Any) -> str:
     async with database.begin() as session:
-        return (await enqueue(session, TENANT, kind=kind, lane=lane, subject="s", payload=payload)).id
+        return (await enqueue(session, TENANT, kind=kind, queue_key=queue_key, subject="s", payload=payload)).id
 
 
 async def take(database: Database, lease_seconds: float = 30, worker: str = "w") -> Claim | None:
@@ -86,7 +125,7 @@ async def test_a_handler_gets_the_job_and_the_job_succeeds(database: Database) -
 async def test_an_enqueued_job_exists_only_with_its_transaction(database: Database) -> None:
     async def regret() -> None:
         async with database.begin() as session:
-            await enqueue(session, TENANT, kind="k", lane="l", subject="s", payload={})
+            await enqueue(session, TENANT, kind="k", queue_key="l", subject="s", payload={})
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -167,7 +206,7 @@ async def test_an_expired_lease_passes_on_and_the_old_holder_can_write_nothing(d
     with pytest.raises(LeaseLost):
         await old.save({"step": 4})
     with pytest.raises(LeaseLost):
-        async with old.ending("succeeded", None):
+        async with old.end("succeeded", None):
             pass
     with pytest.raises(LeaseLost):
         await old.release()
@@ -179,7 +218,7 @@ async def test_an_expired_lease_passes_on_and_the_old_holder_can_write_nothing(d
     assert (row.status, row.state) == ("running", {"step": 3})
 
 
-async def test_an_expired_lease_isn_t_taken_twice(database: Database) -> None:
+async def test_an_expired_lease_is_not_taken_twice(database: Database) -> None:
     job = await add(database)
     assert await take(database)
     await expire(database, job)
@@ -209,17 +248,19 @@ async def test_losing_the_lease_stops_the_handler(database: Database) -> None:
         assert (await JobRepository(session, TENANT).get(job)).status == "running", "it is the other worker's"
 
 
-async def test_the_heartbeat_keeps_a_long_job(database: Database) -> None:
+async def test_the_heartbeat_keeps_a_job_for_longer_than_its_lease(database: Database) -> None:
     async def run(claim: Claim) -> None:
-        await asyncio.sleep(1.5)
+        first = (await status_of(database, claim.id)).lease_until or 0.0
+        while ((await status_of(database, claim.id)).lease_until or 0.0) < first + 2.0:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
-    async with working(database, {"k": Scripted(run)}, lease_seconds=0.6):
+    async with working(database, {"k": Scripted(run)}, lease_seconds=1.5):
         job = await add(database)
-        row = await wait_for(database, TENANT, job, 10)
+        row = await wait_for(database, TENANT, job, 60)
     assert (row.status, row.attempts, row.fence) == ("succeeded", 1, 1)
 
 
-async def test_a_worker_doesn_t_take_over_its_own_job(database: Database) -> None:
+async def test_a_worker_does_not_take_over_its_own_job(database: Database) -> None:
     """As after a machine's sleep: the lease has ended, but the handler goes on."""
     begun = 0
 
@@ -227,14 +268,15 @@ async def test_a_worker_doesn_t_take_over_its_own_job(database: Database) -> Non
         nonlocal begun
         begun += 1
         await expire(database, claim.id)
-        await asyncio.sleep(0.3)
+        await looks.pass_by()
 
-    async with working(database, {"k": Scripted(run)}):
-        row = await wait_for(database, TENANT, await add(database), 10)
+    with Looks(database) as looks:
+        async with working(database, {"k": Scripted(run)}):
+            row = await wait_for(database, TENANT, await add(database), 10)
     assert (row.status, row.fence, begun) == ("succeeded", 1, 1)
 
 
-async def test_one_job_a_lane_in_order_and_lanes_beside_each_other(database: Database) -> None:
+async def test_jobs_of_one_queue_key_run_in_order_and_other_keys_beside_them(database: Database) -> None:
     begun: list[str] = []
     both = asyncio.Barrier(2)
 
@@ -244,19 +286,19 @@ async def test_one_job_a_lane_in_order_and_lanes_beside_each_other(database: Dat
             async with asyncio.timeout(10):
                 await both.wait()
 
-    jobs = [await add(database, lane=name[0], name=name) for name in ("a1", "a2", "a3", "b1")]
+    jobs = [await add(database, queue_key=name[0], name=name) for name in ("a1", "a2", "a3", "b1")]
     async with working(database, {"k": Scripted(run)}, slots=3):
         for job in jobs:
             assert (await wait_for(database, TENANT, job, 10)).status == "succeeded"
     assert [name for name in begun if name[0] == "a"] == ["a1", "a2", "a3"]
 
 
-async def test_two_workers_that_saw_the_same_free_lane_can_t_both_begin_it(database: Database) -> None:
+async def test_two_workers_that_saw_the_same_free_queue_key_cannot_both_begin_it(database: Database) -> None:
     first, second = await add(database), await add(database)
     assert (await claim_next(database, kinds=["k"], worker="w", lease_seconds=30)) is not None
-    with pytest.raises(IntegrityError, match="running_lane"):
+    with pytest.raises(IntegrityError, match="running_key"):
         async with database.begin() as session:
-            await change(session, JobRow.id == second, status="running", running_lane="lane")
+            await change(session, JobRow.id == second, status="running", running_key="key")
     async with database.read() as session:
         jobs = JobRepository(session, TENANT)
         assert [(await jobs.get(id)).status for id in (first, second)] == ["running", "queued"]
@@ -270,13 +312,14 @@ async def test_kinds_that_take_the_whole_machine_run_one_at_a_time(database: Dat
         nonlocal running, most
         running += 1
         most = max(most, running)
-        await asyncio.sleep(0.1)
+        await looks.pass_by()
         running -= 1
 
-    jobs = [await add(database, kind="train", lane=f"l{number}") for number in range(3)]
-    async with working(database, {"train": Scripted(run)}, slots=3):
-        for job in jobs:
-            await wait_for(database, TENANT, job, 10)
+    jobs = [await add(database, kind="train", queue_key=f"key{number}") for number in range(3)]
+    with Looks(database) as looks:
+        async with working(database, {"train": Scripted(run), "k": Scripted(run)}, slots=3):
+            for job in jobs:
+                await wait_for(database, TENANT, job, 10)
     assert most == 1
 
 
@@ -325,7 +368,7 @@ async def test_cancel_is_remembered_over_a_crash(database: Database) -> None:
     assert claim.cancelled.is_set()
 
 
-async def test_another_tenant_s_job_can_t_be_cancelled_or_waited_for(database: Database) -> None:
+async def test_another_tenants_job_cannot_be_cancelled_or_waited_for(database: Database) -> None:
     job = await add(database)
     async with database.begin() as session:
         with pytest.raises(NotFound):
@@ -340,27 +383,23 @@ async def test_waiting_ends_with_its_time(database: Database) -> None:
 
 
 async def test_looking_for_work_reads_no_finished_job(database: Database) -> None:
-    asked: list[tuple[str, Any]] = []
-
-    def note(_connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
-        if statement.startswith("SELECT"):
-            asked.append((statement, parameters))
-
-    event.listen(database.engine.sync_engine, "before_cursor_execute", note)
-    assert await take(database) is None
-    event.remove(database.engine.sync_engine, "before_cursor_execute", note)
-    assert len(asked) == 2
+    with Looks(database) as looks:
+        assert await take(database) is None
+    assert len(looks.statements) == 2
     async with database.engine.connect() as connection:
-        for statement, parameters in asked:
+        for statement, parameters in looks.statements:
             plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
             steps = [row[3] for row in plan]
-            scans = [step for step in steps if step.startswith("SCAN jobs") and "uq_jobs_running_lane" not in step]
+            scans = [step for step in steps if step.startswith("SCAN jobs") and "uq_jobs_running_key" not in step]
             assert not scans, (scans, steps)
 
 
-async def test_a_handler_whose_ending_fails_doesn_t_take_the_worker_with_it(database: Database) -> None:
+async def test_a_handler_whose_end_fails_does_not_take_the_worker_with_it(database: Database) -> None:
+    failed = asyncio.Event()
+
     class Broken(Scripted):
         async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+            failed.set()
             raise RuntimeError("a bug")
 
     async def fail(claim: Claim) -> None:
@@ -369,8 +408,66 @@ async def test_a_handler_whose_ending_fails_doesn_t_take_the_worker_with_it(data
     async def succeed(claim: Claim) -> None:
         return
 
-    await add(database, kind="broken", lane="one")
+    await add(database, kind="broken", queue_key="one")
     async with working(database, {"broken": Broken(fail), "k": Scripted(succeed)}):
-        await asyncio.sleep(0.1)
-        row = await wait_for(database, TENANT, await add(database, lane="two"), 10)
+        await failed.wait()
+        row = await wait_for(database, TENANT, await add(database, queue_key="two"), 10)
     assert row.status == "succeeded"
+
+
+async def run_until_stopped(database: Database, run: Callable[[Claim], Awaitable[None]], **options: Any) -> JobRow:
+    """Stop a worker whose handler has begun; return the job as it is then."""
+    begun = asyncio.Event()
+
+    async def begin(claim: Claim) -> None:
+        begun.set()
+        await run(claim)
+
+    job = await add(database)
+    async with working(database, {"k": Scripted(begin)}, **options):
+        await begun.wait()
+    return await status_of(database, job)
+
+
+async def test_a_stopped_worker_gives_back_a_job_that_takes_longer(database: Database) -> None:
+    async def run(claim: Claim) -> None:
+        await claim.save({"step": 1})
+        await asyncio.Event().wait()
+
+    row = await run_until_stopped(database, run)
+    assert (row.status, row.attempts, row.lease_until, row.running_key) == ("queued", 0, None, None)
+    assert await take(database) is not None, "another worker may have it at once"
+
+
+async def test_a_handler_that_needs_longer_than_the_grace_time_to_end_is_waited_for(database: Database) -> None:
+    cleaned = False
+
+    async def run(claim: Claim) -> None:
+        nonlocal cleaned
+        try:
+            await asyncio.Event().wait()
+        finally:
+            for _ in range(5):  # as one that ends its child program first
+                await asyncio.sleep(0.02)
+            cleaned = True
+
+    row = await run_until_stopped(database, run)
+    assert (row.status, row.attempts, row.running_key) == ("queued", 0, None)
+    assert cleaned
+
+
+async def test_a_handler_that_does_not_end_keeps_no_job(database: Database) -> None:
+    release = asyncio.Event()
+
+    async def run(claim: Claim) -> None:
+        while not release.is_set():
+            try:
+                await release.wait()
+            except asyncio.CancelledError:
+                continue
+
+    row = await run_until_stopped(database, run, end_seconds=0.05)
+    assert (row.status, row.attempts, row.running_key) == ("queued", 0, None)
+    release.set()
+    await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
+    assert (await status_of(database, row.id)).status == "queued", "what it does after that counts for nothing"

@@ -1,4 +1,4 @@
-"""A worker as a process of its own: `python -m tests.gateway.jobs.worker_process URL LOG NAME`."""
+"""A worker as a process of its own: `python -m tests.gateway.jobs.worker_process URL LOG NAME GRACE`."""
 
 import asyncio
 import os
@@ -8,7 +8,7 @@ import sys
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import open_database
-from gateway.jobs import Claim, JobFailed, Outcome, Worker
+from gateway.jobs import Claim, JobFailed, Outcome, Worker, WorkerTimings, failpoint
 from gateway.tenants.tables import TenantRow
 
 STEPS = 3
@@ -22,13 +22,13 @@ class Steps:
 
     async def run(self, claim: Claim) -> None:
         if claim.payload.get("broken"):
-            claim.reached("broken")
+            failpoint("broken")
             raise JobFailed("invalid_file", "It is broken.")
         for step in range(claim.state.get("next", 0), claim.payload.get("steps", STEPS)):
             self._note(f"{claim.id} {step}")
-            claim.reached(f"noted-{step}")
+            failpoint(f"noted-{step}")
             await claim.save({"next": step + 1})
-            claim.reached(f"saved-{step}")
+            failpoint(f"saved-{step}")
             await asyncio.sleep(claim.payload.get("seconds", 0))
 
     async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
@@ -40,14 +40,15 @@ class Steps:
         os.close(handle)
 
 
-async def main(url: str, log: str, name: str) -> None:
+async def main(url: str, log: str, name: str, grace_seconds: str) -> None:
     async with open_database(url) as database:
-        worker = Worker(
-            database, {"steps": Steps(log)}, name=name, lease_seconds=1.5, idle_seconds=0.05, pauses=(0.01, 0.01)
+        timings = WorkerTimings(
+            lease_seconds=1.5, idle_seconds=0.05, grace_seconds=float(grace_seconds), pauses=(0.01, 0.01)
         )
+        worker = Worker(database, {"steps": Steps(log)}, name=name, timings=timings)
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
         await worker.run()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:4]))
+    asyncio.run(main(*sys.argv[1:5]))

@@ -1,21 +1,21 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import httpx2
 import pytest
 
-from gateway.files import FileRow
-from gateway.files.garbage_collection import GarbageCollector
-from gateway.jobs import Handler, Worker
+from gateway.composition import open_worker
 from gateway.settings import Settings
-from gateway.vector_stores import DocumentVersionRow
-from gateway.vector_stores.ingest import IngestHandler
-from gateway.vector_stores.remove import DropHandler, RemoveHandler
 from tests.fakes.retriever import FakeRetriever
 from tests.gateway.conftest import Gateway
 from tests.gateway.jobs.working import until_idle
+from tests.gateway.tuning import settings
+from tests.gateway.worker import TIMINGS
+from tests.gateway.worker import working as run_worker
+
+__all__ = ["settings"]
 
 
 @pytest.fixture
@@ -24,33 +24,10 @@ async def index(settings: Settings) -> AsyncIterator[FakeRetriever]:
         yield fake
 
 
-def worker(gateway: Gateway) -> Worker:
-    """The worker's part of this issue's composition."""
-    state = gateway.state
-    handlers: dict[str, Handler] = {
-        "ingest": IngestHandler(state.artifacts, state.retriever),
-        "remove": RemoveHandler(state.retriever),
-        "drop": DropHandler(state.retriever),
-        "forget": GarbageCollector(state.database, state.artifacts, [FileRow.digest, DocumentVersionRow.digest]),
-    }
-    return Worker(state.database, handlers, name="w", idle_seconds=0.01, pauses=(0.01, 0.01), grace_seconds=0.1)
-
-
 @pytest.fixture
-def working(gateway: Gateway) -> Callable[[], AbstractAsyncContextManager[None]]:
+def working(settings: Settings) -> Callable[[], AbstractAsyncContextManager[None]]:
     """A context in which the worker runs."""
-
-    @asynccontextmanager
-    async def run() -> AsyncIterator[None]:
-        running = worker(gateway)
-        task = asyncio.create_task(running.run())
-        try:
-            yield
-        finally:
-            running.stop()
-            await task
-
-    return run
+    return lambda: run_worker(settings)
 
 
 class Client:
@@ -100,7 +77,9 @@ class Client:
 
     async def settle(self) -> None:
         """Run the worker until it has nothing more to do."""
-        await until_idle(worker(self._gateway), self._gateway.state.database, delayed_too=False)
+        state = self._gateway.state
+        async with open_worker(state.settings, TIMINGS) as worker:
+            await until_idle(worker, state.database, delayed_too=False)
 
 
 @pytest.fixture

@@ -1,16 +1,11 @@
-"""Worker processes that are killed, and readers that watch what a store answers meanwhile."""
+"""The steps at which workers are killed, and readers that watch what a store answers meanwhile."""
 
 import asyncio
-import os
-import signal
-import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 from tests.gateway.vector_stores.conftest import Client
 
-ROOT = Path(__file__).parents[3]
 PARTS = 6
 INGEST_STEPS = (
     "claimed",
@@ -31,27 +26,6 @@ def text(version: str) -> str:
         f"# Part {part}\n\nIn part {part} the kettle of this document is made of {WORDS[version]} throughout."
         for part in range(PARTS)
     )
-
-
-async def killed(home: Path, crash_at: str) -> None:
-    """Run a worker until it dies at that step."""
-    async with worker_process(home, crash_at) as process, asyncio.timeout(60):
-        assert await process.wait() == -signal.SIGKILL
-
-
-@asynccontextmanager
-async def worker_process(home: Path, crash_at: str = "") -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.gateway.vector_stores.worker_process", str(home)),
-        cwd=ROOT,
-        env=os.environ | {"BRAID_FAILPOINT": crash_at},
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 class Reader:

@@ -5,7 +5,8 @@ import pytest
 from gateway.settings import Settings
 from tests.fakes.retriever import FakeRetriever
 from tests.gateway.vector_stores.conftest import Client
-from tests.gateway.vector_stores.killing import INGEST_STEPS, Reader, killed, text, worker_process
+from tests.gateway.vector_stores.killing import INGEST_STEPS, Reader, text
+from tests.gateway.worker import die_at, worker_process
 
 pytestmark = pytest.mark.e2e
 
@@ -18,10 +19,10 @@ async def test_killed_during_an_ingest(kestrel: Client, settings: Settings, cras
     reader = Reader(kestrel, store)
     async with reader.asking():
         put = await kestrel.put(store, "k.md", text("two"))
-        await killed(settings.home, crash_at)
+        await die_at(settings, crash_at)
         published = INGEST_STEPS.index(crash_at) >= INGEST_STEPS.index("ingest-published")
         assert await reader.ask() == ("two" if published else "one")
-        async with worker_process(settings.home):
+        async with worker_process(settings):
             got = await kestrel.live(store, "k.md")
             # Published is live, and the job may still be another worker's to end.
             assert (got["status"], got["live_version"], got["job"]) == ("completed", 2, put["job"])
@@ -35,9 +36,9 @@ async def test_killed_while_removing(kestrel: Client, settings: Settings, index:
     put = await kestrel.put(store, "k.md", text("one"))
     await kestrel.settle()
     await kestrel.ok("DELETE", f"/api/vector_stores/{store}/documents/k.md")
-    await killed(settings.home, crash_at)
+    await die_at(settings, crash_at)
     assert await kestrel.found(store, "kettle") == []
-    async with worker_process(settings.home):
+    async with worker_process(settings):
         await kestrel.live(store, "after.md", "The lane goes on.")
     assert [point.text for point in index.points] == ["The lane goes on."]
     await kestrel.fault(404, "GET", f"/v1/files/{put['file_id']}")
@@ -51,7 +52,7 @@ async def test_killed_while_dropping_a_store(
     put = await kestrel.put(store, "k.md", text("one"))
     await kestrel.settle()
     await kestrel.ok("DELETE", f"/v1/vector_stores/{store}")
-    await killed(settings.home, crash_at)
+    await die_at(settings, crash_at)
     await kestrel.fault(404, "GET", f"/v1/vector_stores/{store}")
     await kestrel.settle()
     assert index.points == []

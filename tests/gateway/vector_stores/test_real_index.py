@@ -12,7 +12,8 @@ from gateway.settings import Settings
 from retrieval.client import Retriever, RetrieverUnavailable
 from tests.gateway.conftest import Gateway
 from tests.gateway.vector_stores.conftest import Client
-from tests.gateway.vector_stores.killing import INGEST_STEPS, ROOT, Reader, killed, text, worker_process
+from tests.gateway.vector_stores.killing import INGEST_STEPS, Reader, text
+from tests.gateway.worker import ROOT, die_at, worker_process
 
 pytestmark = [pytest.mark.e2e, pytest.mark.model, pytest.mark.timeout(300)]
 
@@ -82,9 +83,9 @@ async def test_workers_killed_at_each_step_of_an_ingest(client: Client, settings
         reader = Reader(client, store)
         async with reader.asking():
             await client.put(store, "k.md", text("two"))
-            await killed(settings.home, crash_at)
+            await die_at(settings, crash_at)
             await reader.ask()
-            async with worker_process(settings.home):
+            async with worker_process(settings):
                 got = await client.live(store, "k.md")
         assert (got["status"], got["live_version"]) == ("completed", 2), crash_at
         assert await reader.ask() == "two", crash_at
@@ -99,14 +100,14 @@ async def test_a_worker_killed_while_the_retriever_embeds(client: Client, settin
     )
     reader = Reader(client, store)
     async with reader.asking():
-        async with worker_process(settings.home) as process:
+        async with worker_process(settings) as process:
             writing = asyncio.create_task(until_writing(settings))
             await client.put(store, "k.md", long)
             await writing
             process.send_signal(signal.SIGKILL)
             await process.wait()
         assert await reader.ask() == "one"
-        async with worker_process(settings.home):
+        async with worker_process(settings):
             got = await client.live(store, "k.md")
     assert (got["status"], got["live_version"]) == ("completed", 2)
     assert await reader.ask() == "two"
@@ -119,7 +120,7 @@ async def test_the_retriever_killed_during_an_ingest(client: Client, settings: S
     long = text("two") + "".join(
         f"\n\n# Extra {number}\n\nNothing but ballast, item {number}." for number in range(150)
     )
-    async with worker_process(settings.home):
+    async with worker_process(settings):
         writing = asyncio.create_task(until_writing(settings))
         await client.put(store, "k.md", long)
         await writing
@@ -138,7 +139,7 @@ async def test_filters_and_formats_on_the_real_index(client: Client, settings: S
     store = await client.store()
     html = "<html><body><h1>Warranty</h1><p>The warranty of the K2 is <b>31 months</b>.</p></body></html>"
     headers = {"braid-attributes": '{"area": "kettles", "year": 2026}'}
-    async with worker_process(settings.home):
+    async with worker_process(settings):
         put = await client.put(store, "k2.html", html, headers=headers, params={"wait": 20})
         assert put["status"] == "completed", put
         bad = await client.put(store, "photo.png", b"\x89PNG\r\n\x1a\n" + bytes(range(256)), params={"wait": 20})

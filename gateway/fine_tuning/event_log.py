@@ -1,4 +1,4 @@
-"""What a job tells its owner: events in the order in which they happened, and figures for its result file."""
+"""The events of a fine-tuning job, in the order in which they happened, and the figures for its result file."""
 
 import csv
 import io
@@ -8,19 +8,19 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.fine_tuning.repository import ENDED, EventRepository, FineTuningJobRepository
+from gateway.fine_tuning.repository import EventRepository, FineTuningJobRepository
 from gateway.fine_tuning.tables import EventRow
 from gateway.ids import new_id
-from gateway.jobs import Claim, JobCancelled
+from gateway.jobs import ENDED, Claim, JobCancelled
 from training.events import Checkpoint, Event, Metrics, Notice, Started, Step
 
-__all__ = ["Journal", "note"]
+__all__ = ["EventLog", "add_event"]
 
 _COMMIT_SECONDS = 1.0
 _TOLD_AT_CREATION = "few_rows"
 
 
-def note(
+def add_event(
     session: AsyncSession,
     tenant: str,
     job: str,
@@ -34,7 +34,7 @@ def note(
     EventRepository(session, tenant).add(_event(job, message, level=level, kind=kind, data=data or {}))
 
 
-class Journal:
+class EventLog:
     """Takes a trainer's events, and writes them in batches under the claim's fence."""
 
     def __init__(self, claim: Claim) -> None:
@@ -44,8 +44,8 @@ class Journal:
         self._waiting: list[EventRow] = []
         self._written = 0.0
 
-    async def take(self, event: Event) -> None:
-        """Take the next event; at most once a second this commits.
+    async def add(self, event: Event) -> None:
+        """Add the trainer's next event; at most once per second this commits.
 
         Raises:
             JobCancelled: The job's owner has cancelled it.
@@ -53,20 +53,20 @@ class Journal:
         """
         match event:
             case Started():
-                self._start(event)
+                self._add_start(event)
             case Step():
-                self._step(event)
+                self._add_step(event)
             case Checkpoint():
-                self._checkpoint(event)
+                self._add_checkpoint(event)
             case Notice() if event.code != _TOLD_AT_CREATION:
-                self._add(event.message, level="warn", data={"code": event.code})
+                self._append(event.message, level="warn", data={"code": event.code})
             case _:
                 return
         if time.monotonic() - self._written >= _COMMIT_SECONDS:
             await self.flush()
 
     async def flush(self) -> None:
-        """Write what is waiting; see `take` for what it raises."""
+        """Write what is waiting; see `add` for what it raises."""
         async with self._claim.begin() as session:
             job = await FineTuningJobRepository(session, self._claim.tenant).lock(self._claim.subject)
             if job.status in ENDED:
@@ -81,14 +81,14 @@ class Journal:
         self._written = time.monotonic()
 
     def result_file(self) -> bytes:
-        """Make the CSV that OpenAI gives for a job: a line a step, validation where an epoch ended."""
+        """Make the CSV that OpenAI gives for a job: a line per step, validation where an epoch ended."""
         valid = {metrics.step: metrics for metrics in self.checkpoints}
         text = io.StringIO()
         lines = csv.writer(text, lineterminator="\n")
         lines.writerow(["step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy"])
         for step in self.steps:
-            measured = valid.get(step.step)
-            figures = (measured.valid_loss, measured.valid_mean_token_accuracy) if measured else (None, None)
+            metrics = valid.get(step.step)
+            figures = (metrics.valid_loss, metrics.valid_mean_token_accuracy) if metrics else (None, None)
             lines.writerow([step.step, step.loss, step.mean_token_accuracy, *figures])
         return text.getvalue().encode()
 
@@ -99,16 +99,16 @@ class Journal:
         step = self.steps[-1]
         return {"step": step.step, "train_loss": step.loss, "train_mean_token_accuracy": step.mean_token_accuracy}
 
-    def _start(self, event: Started) -> None:
-        self._add(
+    def _add_start(self, event: Started) -> None:
+        self._append(
             f"Training on {event.rows} rows in {event.steps} steps: {event.tokens} tokens, "
             f"{event.reply_tokens} of them in replies",
             data={"rows": event.rows, "steps": event.steps, "tokens": event.tokens, "device": event.device},
         )
 
-    def _step(self, event: Step) -> None:
+    def _add_step(self, event: Step) -> None:
         self.steps.append(event)
-        self._add(
+        self._append(
             f"Step {event.step}/{event.steps}: training loss={event.loss:.4f}",
             kind="metrics",
             data={
@@ -122,14 +122,14 @@ class Journal:
             },
         )
 
-    def _checkpoint(self, event: Checkpoint) -> None:
+    def _add_checkpoint(self, event: Checkpoint) -> None:
         self.checkpoints.append(event.metrics)
         valid = event.metrics.valid_loss
-        measured = "" if valid is None else f", validation loss={valid:.4f}"
-        message = f"Epoch {event.epoch} is done: training loss={event.metrics.train_loss:.4f}{measured}"
-        self._add(message, kind="metrics", data=msgspec.to_builtins(event.metrics))
+        validation = "" if valid is None else f", validation loss={valid:.4f}"
+        message = f"Epoch {event.epoch} is done: training loss={event.metrics.train_loss:.4f}{validation}"
+        self._append(message, kind="metrics", data=msgspec.to_builtins(event.metrics))
 
-    def _add(self, message: str, *, level: str = "info", kind: str = "message", data: dict[str, Any]) -> None:
+    def _append(self, message: str, *, level: str = "info", kind: str = "message", data: dict[str, Any]) -> None:
         self._waiting.append(_event(self._claim.subject, message, level=level, kind=kind, data=data))
 
 

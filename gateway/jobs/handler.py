@@ -1,4 +1,4 @@
-"""What a job's handler is, and how a run of it can end."""
+"""The contract between a worker and the code that does one kind of job, and the ways in which a run can end."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -8,12 +8,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway.jobs.claim import Claim
 from gateway.jobs.errors import JobCancelled, JobDelayed, JobFailed
 
-__all__ = ["Handler", "Outcome", "outcome_of"]
+__all__ = ["Handler", "Outcome", "run_handler"]
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a run ended: `succeeded`, `failed` or `cancelled`, or `queued`: the job is to be tried again.
+    """The end of a run: `succeeded`, `failed` or `cancelled`, or `queued`: the job is to be tried again.
 
     `counted` is false where the run says nothing against the job, so that it doesn't use up an attempt.
     """
@@ -28,7 +28,8 @@ class Outcome:
 class Handler(Protocol):
     """Does the work of one kind of job.
 
-    Both methods may be called again after a crash, with the `claim.state` that was saved last.
+    Both methods may be called again after a crash, with the `claim.state` that was saved last. However often that
+    happens, what stands there in the end is what one undisturbed run leaves.
     """
 
     async def run(self, claim: Claim) -> None:
@@ -47,7 +48,7 @@ class Handler(Protocol):
         ...
 
 
-async def outcome_of(handler: Handler, claim: Claim, pauses: tuple[float, ...]) -> Outcome:
+async def run_handler(handler: Handler, claim: Claim, pauses: tuple[float, ...]) -> Outcome:
     """Run the handler and turn whatever it raises into an outcome; `pauses` are the waits before further attempts."""
     try:
         await handler.run(claim)

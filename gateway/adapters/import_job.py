@@ -1,0 +1,99 @@
+"""The work behind an import: an uploaded PEFT folder is unpacked and gets a reference that engines must reproduce."""
+
+import sys
+from pathlib import Path
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.adapters.identity import AdapterRefused
+from gateway.adapters.lifecycle import UNDECIDED
+from gateway.adapters.publish import AdapterPublisher, Description, StoredAdapter, name_adapter
+from gateway.adapters.repository import AdapterRepository
+from gateway.adapters.tables import AdapterRow
+from gateway.adapters.trainer import Trainer
+from gateway.artifacts import Artifacts
+from gateway.jobs import Claim, JobFailed, Outcome, failpoint
+from gateway.processes.program import open_program
+from gateway.tenants.repository import find_tenant
+from training.manifest import Reference
+
+__all__ = ["ImportHandler"]
+
+_REASON_BYTES = 4_096
+
+
+class ImportHandler:
+    """Handles jobs of the kind `import`: their subject is an adapter, their payload's `file` the upload's digest.
+
+    Args:
+        artifacts: Has the upload.
+        publisher: Takes the weights from the upload to the engines.
+        trainer: Makes the reference that engines have to reproduce.
+    """
+
+    def __init__(self, artifacts: Artifacts, publisher: AdapterPublisher, trainer: Trainer) -> None:
+        self._artifacts = artifacts
+        self._publisher = publisher
+        self._trainer = trainer
+
+    async def run(self, claim: Claim) -> None:
+        """Take the upload in; see `gateway.jobs.Handler` for how it ends otherwise."""
+        async with claim.begin() as session:
+            row = await AdapterRepository(session, claim.tenant).get(claim.subject)
+        if row.status not in UNDECIDED:
+            return
+        upload = self._artifacts.file(claim.payload["file"])
+        try:
+            await self._publisher.publish(claim, _Upload(claim, upload, self._trainer, Path(self._publisher.base.path)))
+        except AdapterRefused as refused:
+            raise JobFailed("adapter_refused", refused.message) from refused
+
+    async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+        """Write the reason to the adapter."""
+        await self._publisher.abandon(session, claim, outcome.message or "The import ended before it was ready.")
+
+
+class _Upload:
+    """The source of an import's weights, see `AdapterSource`."""
+
+    def __init__(self, claim: Claim, archive: Path, trainer: Trainer, base: Path) -> None:
+        self._claim = claim
+        self._archive = archive
+        self._trainer = trainer
+        self._base = base
+
+    async def make(self, work: Path) -> Path:
+        folder = work / "adapter"
+        folder.mkdir()
+        if not self._archive.exists():
+            raise AdapterRefused("The uploaded file was deleted before it was read. Upload it again.")
+        command = (sys.executable, "-m", "gateway.adapters.archive", str(self._archive), str(folder))
+        async with open_program(command, errors=work / "unpack.log") as program:
+            output = await program.output(_REASON_BYTES)
+            status = await program.wait()
+        if status != 0:
+            reason = output.decode(errors="replace") or "Unpacking it takes more memory or time than is allowed."
+            raise AdapterRefused(reason)
+        return folder
+
+    async def describe(self, folder: Path, work: Path) -> Description:
+        out = work / "reference.json"
+        async with self._trainer.make_reference(self._base, folder, out) as run:
+            await run.check()
+        failpoint("reference-made")
+        reference = msgspec.json.decode(out.read_bytes(), type=Reference)
+        return Description(msgspec.to_builtins(reference), {})
+
+    async def name(self, session: AsyncSession, stored: StoredAdapter) -> AdapterRow:
+        row = await AdapterRepository(session, self._claim.tenant).get(self._claim.subject)
+        tenant = await find_tenant(session, self._claim.tenant)
+        assert tenant is not None
+        row.digest, row.rank, row.manifest = stored.digest, stored.rank, stored.manifest
+        named = await name_adapter(session, row, tenant=self._claim.tenant, tenant_name=tenant.name)
+        if named is not row:
+            raise AdapterRefused(f"These weights are here under this name already: {named.model}.")
+        return row
+
+    async def finish(self, session: AsyncSession, row: AdapterRow, stored: StoredAdapter) -> None:
+        """Write nothing more: the adapter is all that an import makes."""

@@ -1,0 +1,226 @@
+"""From weights to a model that answers: the same steps for those that were trained here and those that were imported.
+
+    make → judge → store → name → verify → ready
+
+A job that is killed at any step and run again goes on from the last one that left something: stored weights aren't made
+again, and a name that was given is kept.
+"""
+
+import asyncio
+import shutil
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.adapters.identity import AdapterRefused, accept_verdict, client_name, served_name
+from gateway.adapters.lifecycle import ON_ENGINES, AdapterStatus, accept, begin_probe, refuse
+from gateway.adapters.repository import AdapterRepository
+from gateway.adapters.tables import AdapterRow
+from gateway.artifacts import Artifacts
+from gateway.engines.served_base_model import ServedBaseModel
+from gateway.jobs import Claim, JobCancelled, failpoint
+from training.verdict import BaseShape, Verdict, judge
+
+__all__ = [
+    "AdapterCheck",
+    "AdapterPublisher",
+    "AdapterSource",
+    "Description",
+    "StoredAdapter",
+    "name_adapter",
+    "refuse_undecided",
+    "unless_cancelled",
+]
+
+Result = TypeVar("Result")
+
+_STATE = "stored"
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """The manifest of weights (`training.manifest`'s, as JSON), and what else their source needs to finish the job."""
+
+    manifest: dict[str, Any]
+    details: dict[str, Any]
+
+
+class StoredAdapter(msgspec.Struct, frozen=True):
+    """Judged weights that lie in the artifacts: what a job that is resumed goes on from."""
+
+    digest: str
+    rank: int
+    manifest: dict[str, Any]
+    details: dict[str, Any]
+
+
+class AdapterSource(Protocol):
+    """The part of the steps that differs between training and import. One object serves one run of one job."""
+
+    async def make(self, work: Path) -> Path:
+        """Write an adapter's files to a folder below `work`, which is empty and gone afterwards; return the folder.
+
+        Raises:
+            AdapterRefused: There is nothing in it that could become an adapter.
+        """
+        ...
+
+    async def describe(self, folder: Path, work: Path) -> Description:
+        """Say how weights that passed the verdict are proven, and what has to be remembered of how they were made."""
+        ...
+
+    async def name(self, session: AsyncSession, stored: StoredAdapter) -> AdapterRow:
+        """Return the row that the weights have from now on, by `name_adapter`; also again after a crash."""
+        ...
+
+    async def finish(self, session: AsyncSession, row: AdapterRow, stored: StoredAdapter) -> None:
+        """Write what else becomes true when the adapter is ready, in the commit that makes it so."""
+        ...
+
+
+class AdapterCheck(Protocol):
+    """A named adapter has to pass each check, in order, before it becomes ready. They may be repeated after a crash."""
+
+    async def __call__(self, row: AdapterRow) -> None:
+        """Return when it has passed.
+
+        Raises:
+            AdapterRefused: It never will.
+            JobDelayed: It can't be told now.
+        """
+        ...
+
+
+class AdapterPublisher:
+    """Takes a job's weights through the steps.
+
+    Args:
+        artifacts: Where the weights are kept, under their digest; engines read them there.
+        base: The model that they have to fit.
+        checks: Between `name` and `ready`: the verification, and whatever gate an operator wants behind it.
+        work: Folder for the jobs' own folders; nothing in it is needed after a job.
+        max_rank: The largest rank that the engines serve.
+    """
+
+    def __init__(
+        self,
+        artifacts: Artifacts,
+        base: ServedBaseModel,
+        checks: Sequence[AdapterCheck],
+        work: Path,
+        *,
+        max_rank: int,
+    ) -> None:
+        self.base = base
+        self.max_rank = max_rank
+        self._artifacts = artifacts
+        self._checks = checks
+        self._work = work
+
+    async def publish(self, claim: Claim, source: AdapterSource) -> None:
+        """Return when the adapter of this job is ready.
+
+        Raises:
+            AdapterRefused: It must not answer anybody.
+            JobCancelled: The job's owner cancelled it.
+        """
+        if not self.has_weights(claim):
+            stored = await self._make_and_store(claim, source)
+            await claim.save({_STATE: msgspec.to_builtins(stored)})
+        failpoint("adapter-stored")
+        stored = msgspec.convert(claim.state[_STATE], StoredAdapter)
+        async with claim.begin() as session:
+            row = await source.name(session, stored)
+        failpoint("adapter-named")
+        if row.status != AdapterStatus.READY:
+            for check in self._checks:
+                await unless_cancelled(claim, check(row))
+        failpoint("adapter-verified")
+        async with claim.begin() as session:
+            await source.finish(session, row, stored)
+            current = await AdapterRepository(session, claim.tenant).get(row.id)
+            if current.status != AdapterStatus.READY:
+                accept(current)
+
+    def has_weights(self, claim: Claim) -> bool:
+        """Tell whether an earlier run of the job has stored its weights."""
+        return _STATE in claim.state
+
+    async def abandon(self, session: AsyncSession, claim: Claim, reason: str) -> None:
+        """Leave nothing half-made of a job that has ended otherwise."""
+        await self._clear(claim)
+        await refuse_undecided(session, claim.tenant, claim.id, reason)
+
+    async def _make_and_store(self, claim: Claim, source: AdapterSource) -> StoredAdapter:
+        await self._clear(claim)
+        work = self._work / claim.subject
+        work.mkdir(parents=True)
+        try:
+            folder = await unless_cancelled(claim, source.make(work))
+            failpoint("adapter-made")
+            accepted = accept_verdict(await asyncio.to_thread(self._judge, folder))
+            description = await source.describe(folder, work)
+            failpoint("adapter-judged")
+            await asyncio.to_thread(self._artifacts.put_adapter, folder, accepted.digest)
+        finally:
+            await self._clear(claim)
+        return StoredAdapter(accepted.digest, accepted.rank, description.manifest, description.details)
+
+    def _judge(self, folder: Path) -> Verdict:
+        shape = BaseShape.read(Path(self.base.path))
+        return judge(folder, shape, max_rank=self.max_rank, base_names=(self.base.name, *self.base.names))
+
+    async def _clear(self, claim: Claim) -> None:
+        await asyncio.to_thread(shutil.rmtree, self._work / claim.subject, ignore_errors=True)
+
+
+async def name_adapter(session: AsyncSession, row: AdapterRow, *, tenant: str, tenant_name: str) -> AdapterRow:
+    """Give stored weights the names that their digest makes, and have engines load them.
+
+    `row` has its name, digest and base model; it may be new or an import's. Weights that this tenant has under this
+    name already are that adapter: it is returned instead of `row`. A deleted or refused one makes room for its like.
+
+    Raises:
+        AdapterRefused: The names belong to other bytes (whose digest begins alike), which engines may still remember.
+    """
+    adapters = AdapterRepository(session, tenant)
+    model = client_name(row.base_model, tenant_name, row.name, row.digest)
+    namesake = await adapters.find_model(model)
+    if namesake is not None and namesake.digest != row.digest:
+        raise AdapterRefused(f"The name {model!r} belongs to other weights. Choose another suffix, or another seed.")
+    if namesake is not None and namesake.status in ON_ENGINES:
+        return namesake
+    if namesake is not None:
+        await adapters.delete(namesake)
+        await session.flush()  # else the unit of work would insert before it deletes
+    begin_probe(row, model=model, served_name=served_name(tenant_name, row.name, row.digest))
+    return adapters.add(row)
+
+
+async def refuse_undecided(session: AsyncSession, tenant: str, job: str, reason: str) -> None:
+    """Refuse the adapter that a job was at work on when it ended; engines then unload it."""
+    for row in await AdapterRepository(session, tenant).list_undecided(job):
+        refuse(row, reason)
+
+
+async def unless_cancelled(claim: Claim, work: Coroutine[Any, Any, Result]) -> Result:
+    """Await `work`, and drop it when the job's owner cancels the job.
+
+    Raises:
+        JobCancelled: It was dropped.
+    """
+    working = asyncio.create_task(work)
+    cancelled = asyncio.create_task(claim.cancelled.wait())
+    try:
+        await asyncio.wait({working, cancelled}, return_when=asyncio.FIRST_COMPLETED)
+        if not working.done():
+            raise JobCancelled
+    finally:
+        working.cancel()
+        cancelled.cancel()
+        await asyncio.gather(working, cancelled, return_exceptions=True)
+    return await working

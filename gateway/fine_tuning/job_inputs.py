@@ -1,0 +1,72 @@
+"""The inputs of a training run: what a fine-tuning job's row says, written down as the trainer's spec."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.artifacts import Artifacts
+from gateway.engines.served_base_model import ServedBaseModel
+from gateway.fine_tuning.tables import FineTuningJobRow
+from gateway.jobs import JobFailed
+from gateway.tenants.repository import find_tenant
+from training.rendered_rows import RowsFile
+from training.spec import Recipe, TrainSpec
+
+__all__ = ["TrainingInputs", "read_inputs", "write_spec"]
+
+
+class TrainingInputs(msgspec.Struct, frozen=True):
+    """The rows that a job was made of, and its figures."""
+
+    tenant_name: str
+    rows: RowsFile
+    validation_rows: RowsFile | None
+    hyperparameters: dict[str, Any]
+    seed: int
+
+
+async def read_inputs(session: AsyncSession, job: FineTuningJobRow, artifacts: Artifacts) -> TrainingInputs:
+    """Read what the job asks for.
+
+    Raises:
+        JobFailed: It was made by a Braid that didn't keep the rendered rows.
+    """
+    tenant = await find_tenant(session, job.tenant_id)
+    assert tenant is not None
+    if job.rows_digest is None:
+        raise JobFailed("rows_missing", "The job was made before an upgrade, and has no rendered rows. Make it again.")
+    validation = job.validation_rows_digest
+    return TrainingInputs(
+        tenant_name=tenant.name,
+        rows=_rows_file(artifacts, job.rows_digest),
+        validation_rows=_rows_file(artifacts, validation) if validation else None,
+        hyperparameters=job.hyperparameters,
+        seed=job.seed,
+    )
+
+
+def write_spec(work: Path, inputs: TrainingInputs, base: ServedBaseModel, *, max_rank: int) -> Path:
+    """Write the trainer's spec into the folder `work`, and return its file."""
+    multiplier = inputs.hyperparameters["learning_rate_multiplier"]
+    recipe = Recipe(
+        epochs=inputs.hyperparameters["n_epochs"],
+        batch_size=inputs.hyperparameters["batch_size"],
+        learning_rate_multiplier=1.0 if multiplier == "auto" else multiplier,
+        seed=inputs.seed,
+    )
+    spec = TrainSpec(
+        base_model=base.path,
+        base_name=base.name,
+        rows=inputs.rows,
+        validation_rows=inputs.validation_rows,
+        recipe=msgspec.structs.replace(recipe, rank=min(recipe.rank, max_rank)),
+    )
+    path = work / "spec.json"
+    path.write_bytes(msgspec.json.encode(spec))
+    return path
+
+
+def _rows_file(artifacts: Artifacts, digest: str) -> RowsFile:
+    return RowsFile(str(artifacts.file(digest)), digest)

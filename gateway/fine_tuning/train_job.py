@@ -1,0 +1,201 @@
+"""The work behind a fine-tuning job: a trainer makes weights of its rows, and `publish` takes them to the engines."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.adapters.identity import DEFAULT_NAME, AdapterRefused
+from gateway.adapters.publish import AdapterPublisher, Description, StoredAdapter, name_adapter
+from gateway.adapters.tables import AdapterRow
+from gateway.adapters.trainer import Trainer, TrainerDied
+from gateway.artifacts import Artifacts
+from gateway.files import FileRow
+from gateway.files.service import add_file
+from gateway.fine_tuning.event_log import EventLog, add_event
+from gateway.fine_tuning.job_inputs import TrainingInputs, read_inputs, write_spec
+from gateway.fine_tuning.repository import CheckpointRepository, FineTuningJobRepository
+from gateway.fine_tuning.tables import CheckpointRow, FineTuningJobRow
+from gateway.ids import new_id
+from gateway.jobs import ENDED, Claim, JobCancelled, JobFailed, Outcome, failpoint
+from training.manifest import read_manifest
+
+__all__ = ["TrainHandler", "TrainingResult"]
+
+
+class TrainingResult(msgspec.Struct, frozen=True):
+    """What a finished run has to tell its owner, besides the weights; a job that is resumed has it in its state."""
+
+    step: int
+    metrics: dict[str, float]
+    trained_tokens: int
+    result_digest: str
+    result_bytes: int
+
+
+class TrainHandler:
+    """Handles jobs of the kind `train`; their subject is a fine-tuning job.
+
+    A run that was killed while it trained starts over; one that was killed later goes on from the finished weights.
+
+    Args:
+        artifacts: Has the rows, takes the result file.
+        publisher: Takes the weights from the trainer to the engines.
+        trainer: Does the training.
+    """
+
+    def __init__(self, artifacts: Artifacts, publisher: AdapterPublisher, trainer: Trainer) -> None:
+        self._artifacts = artifacts
+        self._publisher = publisher
+        self._trainer = trainer
+
+    async def run(self, claim: Claim) -> None:
+        """Train, and make the adapter ready; see `gateway.jobs.Handler` for how it ends otherwise."""
+        inputs = await self._begin(claim)
+        if inputs is None:
+            return
+        training = _Training(claim, inputs, self._artifacts, self._publisher, self._trainer)
+        try:
+            await self._publisher.publish(claim, training)
+        except AdapterRefused as refused:
+            raise JobFailed("adapter_refused", f"The trained adapter was refused. {refused.message}") from refused
+
+    async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+        """Write the end to the fine-tuning job, and leave nothing half-made."""
+        reason = outcome.message or "The job ended before the adapter was ready."
+        await self._publisher.abandon(session, claim, reason)
+        job = await FineTuningJobRepository(session, claim.tenant).lock(claim.subject)
+        if job.status in ENDED:
+            return
+        job.status, job.finished_at, job.estimated_finish = outcome.status, int(time.time()), None
+        if outcome.status == "failed":
+            job.error = {"code": outcome.code or "server_error", "message": reason, "param": None}
+            add_event(session, claim.tenant, job.id, f"The job failed: {reason}", level="error")
+
+    async def _begin(self, claim: Claim) -> TrainingInputs | None:
+        """Mark the job as running and read its inputs; None when it has succeeded already."""
+        async with claim.begin() as session:
+            job = await FineTuningJobRepository(session, claim.tenant).lock(claim.subject)
+            if job.status == "cancelled" or claim.cancelled.is_set():
+                raise JobCancelled
+            if job.status in ENDED:
+                return None
+            if job.status == "queued":
+                add_event(session, claim.tenant, job.id, "Fine-tuning job started")
+            elif not self._publisher.has_weights(claim):
+                interrupted = "The training was interrupted and starts over"
+                add_event(session, claim.tenant, job.id, interrupted, level="warn")
+            job.status = "running"
+            return await read_inputs(session, job, self._artifacts)
+
+
+class _Training:
+    """The source of a fine-tuning job's weights, see `AdapterSource`."""
+
+    def __init__(
+        self,
+        claim: Claim,
+        inputs: TrainingInputs,
+        artifacts: Artifacts,
+        publisher: AdapterPublisher,
+        trainer: Trainer,
+    ) -> None:
+        self._claim = claim
+        self._inputs = inputs
+        self._artifacts = artifacts
+        self._base = publisher.base
+        self._max_rank = publisher.max_rank
+        self._trainer = trainer
+        self._log = EventLog(claim)
+
+    async def make(self, work: Path) -> Path:
+        spec = write_spec(work, self._inputs, self._base, max_rank=self._max_rank)
+        folder = work / "adapter"
+        async with self._trainer.train(spec, folder) as run:
+            failpoint("trainer-started")
+            while event := await run.next_event():
+                await self._log.add(event)
+                failpoint("trainer-event")
+            await run.check()
+        if not folder.is_dir():
+            raise TrainerDied("The trainer said that it succeeded, and left no adapter.")
+        await self._log.flush()
+        return folder
+
+    async def describe(self, folder: Path, work: Path) -> Description:
+        manifest = await asyncio.to_thread(read_manifest, folder)
+        rows = self._inputs.validation_rows
+        if (manifest.rows_digest, manifest.validation_rows_digest) != (self._inputs.rows.digest, rows and rows.digest):
+            raise TrainerDied("The trainer's manifest names other rows than those that the job was made of.")
+        file = await self._artifacts.put(_parts(self._log.result_file()))
+        metrics = self._log.last_metrics()
+        result = TrainingResult(int(metrics["step"]), metrics, manifest.trained_tokens, file.digest, file.size)
+        return Description(msgspec.to_builtins(manifest), msgspec.to_builtins(result))
+
+    async def name(self, session: AsyncSession, stored: StoredAdapter) -> AdapterRow:
+        """Give the weights their name, and the job its result file; nobody but engines sees the adapter yet."""
+        job = await self._lock(session)
+        if not job.result_files:
+            job.result_files = [self._add_result_file(session, _result(stored))]
+        row = AdapterRow(
+            id=new_id("adapter_"),
+            created_at=int(time.time()),
+            name=job.suffix or DEFAULT_NAME,
+            digest=stored.digest,
+            base_model=job.model,
+            rank=stored.rank,
+            source=job.id,
+            manifest=stored.manifest,
+            job_id=self._claim.id,
+        )
+        return await name_adapter(session, row, tenant=self._claim.tenant, tenant_name=self._inputs.tenant_name)
+
+    async def finish(self, session: AsyncSession, row: AdapterRow, stored: StoredAdapter) -> None:
+        """End the job with success: one commit with its checkpoint and the adapter."""
+        job, result = await self._lock(session), _result(stored)
+        job.status, job.finished_at, job.estimated_finish = "succeeded", int(time.time()), None
+        job.fine_tuned_model, job.trained_tokens = row.model, result.trained_tokens
+        checkpoint = CheckpointRow(
+            id=new_id("ftckpt_"),
+            created_at=int(time.time()),
+            fine_tuning_job_id=job.id,
+            step=result.step,
+            model=row.model,
+            metrics=result.metrics,
+        )
+        CheckpointRepository(session, self._claim.tenant).add(checkpoint)
+        for message in (
+            f"Checkpoint created at step {result.step}",
+            f"New fine-tuned model created: {row.model}",
+            "The job has successfully completed",
+        ):
+            add_event(session, self._claim.tenant, job.id, message)
+
+    async def _lock(self, session: AsyncSession) -> FineTuningJobRow:
+        """Return the job, which its owner hasn't cancelled and can't cancel until the unit of work ends."""
+        job = await FineTuningJobRepository(session, self._claim.tenant).lock(self._claim.subject)
+        if job.status in ENDED:
+            raise JobCancelled
+        return job
+
+    def _add_result_file(self, session: AsyncSession, result: TrainingResult) -> str:
+        row = FileRow(
+            id=new_id("file-"),
+            created_at=int(time.time()),
+            filename="step_metrics.csv",
+            purpose="fine-tune-results",
+            digest=result.result_digest,
+            bytes=result.result_bytes,
+        )
+        return add_file(session, self._claim.tenant, row).id
+
+
+def _result(stored: StoredAdapter) -> TrainingResult:
+    return msgspec.convert(stored.details, TrainingResult)
+
+
+async def _parts(content: bytes) -> AsyncIterator[bytes]:
+    yield content

@@ -1,0 +1,34 @@
+"""Columns under the words that the code uses; digests of the rows that a fine-tuning job was made of"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    _rename_queue_keys("lane", "queue_key", "running_lane", "running_key")
+    with op.batch_alter_table("fine_tuning_jobs") as batch_op:
+        batch_op.add_column(sa.Column("rows_digest", sa.String(length=255), nullable=True))
+        batch_op.add_column(sa.Column("validation_rows_digest", sa.String(length=255), nullable=True))
+
+
+def downgrade() -> None:
+    # Not in a batch: that would make the table anew, and dropping the old one would delete its events with it.
+    op.drop_column("fine_tuning_jobs", "validation_rows_digest")
+    op.drop_column("fine_tuning_jobs", "rows_digest")
+    _rename_queue_keys("queue_key", "lane", "running_key", "running_lane")
+
+
+def _rename_queue_keys(key: str, new_key: str, running: str, new_running: str) -> None:
+    with op.batch_alter_table("jobs") as batch_op:
+        batch_op.drop_index(batch_op.f("ix_jobs_status"))
+        batch_op.drop_constraint(batch_op.f(f"uq_jobs_{running}"), type_="unique")
+        batch_op.alter_column(key, new_column_name=new_key)
+        batch_op.alter_column(running, new_column_name=new_running)
+    with op.batch_alter_table("jobs") as batch_op:
+        batch_op.create_unique_constraint(batch_op.f(f"uq_jobs_{new_running}"), [new_running])
+        batch_op.create_index(batch_op.f("ix_jobs_status"), ["status", new_key, "id"])

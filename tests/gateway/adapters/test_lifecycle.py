@@ -1,0 +1,85 @@
+"""Every step that an adapter's status may take, and none else."""
+
+import random
+from collections.abc import Callable
+
+import pytest
+
+from gateway.adapters import lifecycle
+from gateway.adapters.lifecycle import ON_ENGINES, TRANSITIONS, UNDECIDED, AdapterStatus, TransitionForbidden
+from gateway.adapters.tables import AdapterRow
+
+MOVES: dict[AdapterStatus, Callable[[AdapterRow], None]] = {
+    AdapterStatus.CHECKING: lifecycle.begin_check,
+    AdapterStatus.PROBING: lambda row: lifecycle.begin_probe(row, model="ft:base:k:v:0", served_name="k.v.0"),
+    AdapterStatus.READY: lifecycle.accept,
+    AdapterStatus.REFUSED: lambda row: lifecycle.refuse(row, "It gives other numbers."),
+    AdapterStatus.DELETED: lifecycle.withdraw,
+}
+"""The one function that leads to each state."""
+ROADS: dict[AdapterStatus, list[AdapterStatus]] = {
+    AdapterStatus.CHECKING: [AdapterStatus.CHECKING],
+    AdapterStatus.PROBING: [AdapterStatus.PROBING],
+    AdapterStatus.READY: [AdapterStatus.PROBING, AdapterStatus.READY],
+    AdapterStatus.REFUSED: [AdapterStatus.CHECKING, AdapterStatus.REFUSED],
+    AdapterStatus.DELETED: [AdapterStatus.PROBING, AdapterStatus.READY, AdapterStatus.DELETED],
+}
+
+
+def adapter(status: AdapterStatus | None = None) -> AdapterRow:
+    row = AdapterRow(id="adapter_1", name="voice")
+    for step in ROADS[status] if status else ():
+        MOVES[step](row)
+    return row
+
+
+@pytest.mark.parametrize("target", AdapterStatus)
+@pytest.mark.parametrize("status", [None, *AdapterStatus])
+def test_a_step_is_taken_or_refused_as_the_list_says(status: AdapterStatus | None, target: AdapterStatus) -> None:
+    row = adapter(status)
+    if target in TRANSITIONS[status]:
+        MOVES[target](row)
+        assert row.status == target
+        return
+    with pytest.raises(TransitionForbidden, match="adapter_1"):
+        MOVES[target](row)
+    assert row.status == status
+
+
+@pytest.mark.parametrize("seed", range(50))
+def test_no_walk_leaves_the_list(seed: int) -> None:
+    dice = random.Random(seed)
+    row, status = adapter(), None
+    for _ in range(20):
+        target = dice.choice(list(AdapterStatus))
+        before = (row.model, row.served_name, row.reason)
+        try:
+            MOVES[target](row)
+        except TransitionForbidden:
+            assert target not in TRANSITIONS[status]
+            assert (row.model, row.served_name, row.reason) == before, "a step that is refused changes nothing"
+        else:
+            assert target in TRANSITIONS[status]
+            status = target
+        assert row.status == status
+
+
+def test_a_checked_import_has_its_id_for_a_name_and_no_digest() -> None:
+    row = adapter(AdapterStatus.CHECKING)
+    assert (row.model, row.served_name, row.digest, row.rank) == ("adapter_1", "adapter_1", "", 0)
+
+
+def test_a_refused_one_has_the_reason() -> None:
+    assert adapter(AdapterStatus.REFUSED).reason == "It gives other numbers."
+
+
+def test_every_state_can_be_reached_and_two_are_final() -> None:
+    reached = set().union(*TRANSITIONS.values())
+    assert reached == set(AdapterStatus)
+    final = {status for status, targets in TRANSITIONS.items() if not targets}
+    assert final == {AdapterStatus.REFUSED, AdapterStatus.DELETED}
+    assert set(UNDECIDED) | set(ON_ENGINES) == set(AdapterStatus) - final
+
+
+def test_the_database_keeps_plain_words() -> None:
+    assert type(adapter(AdapterStatus.READY).status) is str

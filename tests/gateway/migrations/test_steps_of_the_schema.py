@@ -1,0 +1,120 @@
+"""Each step of the schema, up and down, with rows in the tables."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from sqlalchemy import Connection, inspect, text
+
+from gateway.db import Database, open_database
+from gateway.migrations.migrate import configuration
+
+JOB = {
+    "id": "job_1",
+    "created_at": 1,
+    "tenant_id": "ten_a",
+    "kind": "train",
+    "subject": "ftjob-1",
+    "status": "running",
+    "payload": "{}",
+    "state": '{"step": 3}',
+    "fence": 2,
+    "attempts": 1,
+    "cancel_requested": False,
+}
+FINE_TUNING_JOB = {
+    "id": "ftjob-1",
+    "created_at": 1,
+    "tenant_id": "ten_a",
+    "status": "running",
+    "model": "base",
+    "training_file": "file-1",
+    "result_files": "[]",
+    "hyperparameters": "{}",
+    "seed": 1,
+    "meta": "{}",
+    "braid": '{"prompt": null}',
+    "job_id": "job_1",
+}
+EVENT = {
+    "id": "ftevent-1",
+    "created_at": 1,
+    "tenant_id": "ten_a",
+    "fine_tuning_job_id": "ftjob-1",
+    "level": "info",
+    "kind": "message",
+    "message": "It began.",
+    "data": "{}",
+}
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    """A database with the first schema and a job in it."""
+    async with open_database(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}") as opened:
+        await move(opened, "0001")
+        await insert(opened, "tenants", {"id": "ten_a", "name": "a", "created_at": 1})
+        await insert(opened, "jobs", {**JOB, "lane": "train", "running_lane": "train"})
+        await insert(opened, "jobs", {**JOB, "id": "job_2", "lane": "store:1", "running_lane": None})
+        await insert(opened, "fine_tuning_jobs", FINE_TUNING_JOB)
+        await insert(opened, "fine_tuning_events", EVENT)
+        yield opened
+
+
+async def move(database: Database, revision: str, *, down: bool = False) -> None:
+    def run(connection: Connection) -> None:
+        config = configuration()
+        config.attributes["connection"] = connection
+        (command.downgrade if down else command.upgrade)(config, revision)
+
+    async with database.engine.begin() as connection:
+        await connection.run_sync(run)
+
+
+async def insert(database: Database, table: str, row: dict[str, Any]) -> None:
+    columns = ", ".join(row)
+    values = ", ".join(f":{name}" for name in row)
+    async with database.engine.begin() as connection:
+        await connection.execute(text(f"INSERT INTO {table} ({columns}) VALUES ({values})"), row)
+
+
+async def rows(database: Database, query: str) -> list[tuple[Any, ...]]:
+    async with database.engine.connect() as connection:
+        return [tuple(row) for row in (await connection.execute(text(query))).all()]
+
+
+async def indexes(database: Database, table: str) -> dict[str | None, list[str | None]]:
+    def look(connection: Connection) -> dict[str | None, list[str | None]]:
+        inspector = inspect(connection)
+        listed = {one["name"]: one["column_names"] for one in inspector.get_indexes(table)}
+        return {**listed, **{one["name"]: one["column_names"] for one in inspector.get_unique_constraints(table)}}
+
+    async with database.engine.connect() as connection:
+        return await connection.run_sync(look)
+
+
+async def test_the_words_come_with_the_rows_as_they_were(database: Database) -> None:
+    await move(database, "0002")
+    assert await rows(database, "SELECT id, queue_key, running_key, state, fence FROM jobs ORDER BY id") == [
+        ("job_1", "train", "train", '{"step": 3}', 2),
+        ("job_2", "store:1", None, '{"step": 3}', 2),
+    ]
+    query = "SELECT id, status, rows_digest, validation_rows_digest FROM fine_tuning_jobs"
+    assert await rows(database, query) == [("ftjob-1", "running", None, None)]
+    assert await rows(database, "SELECT message FROM fine_tuning_events") == [("It began.",)]
+    listed = await indexes(database, "jobs")
+    assert listed["ix_jobs_status"] == ["status", "queue_key", "id"]
+    assert listed["uq_jobs_running_key"] == ["running_key"]
+
+
+async def test_the_words_go_again_with_the_rows_as_they_were(database: Database) -> None:
+    before = await rows(database, "SELECT * FROM jobs ORDER BY id")
+    listed = await indexes(database, "jobs")
+    await move(database, "0002")
+    await move(database, "0001", down=True)
+    assert await rows(database, "SELECT * FROM jobs ORDER BY id") == before
+    assert await indexes(database, "jobs") == listed
+    assert await rows(database, "SELECT id, status FROM fine_tuning_jobs") == [("ftjob-1", "running")]
+    assert await rows(database, "SELECT message FROM fine_tuning_events") == [("It began.",)]

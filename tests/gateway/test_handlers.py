@@ -1,0 +1,310 @@
+"""The contract of every job handler: however often it is killed and run again, the end is that of one undisturbed run.
+
+Here a death is an exception that no handler catches, so that a test takes milliseconds. The same steps are walked with
+worker processes that are really killed in `fine_tuning/test_crashes.py`, `adapters/test_import.py` and
+`vector_stores/test_killed.py`.
+"""
+
+import io
+import os
+import time
+import zipfile
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx2
+import pytest
+
+from gateway.composition import open_handlers
+from gateway.jobs import Claim, Handler, JobRow, Outcome
+from gateway.jobs import failpoints as failpoint_module
+from gateway.jobs.claim import claim_next
+from gateway.jobs.repository import change
+from gateway.settings import Settings
+from tests.fakes.peft import write_adapter
+from tests.fakes.retriever import FakeRetriever
+from tests.gateway.conftest import Gateway
+from tests.gateway.tuning import JOBS, adapters, events, retrieve, settings, start, upload
+
+__all__ = ["settings"]
+
+
+class Death(BaseException):
+    """What `kill -9` is to a process."""
+
+
+class Steps:
+    """Stands in for the environment of `failpoint`: takes down the steps that are passed, and kills at one of them."""
+
+    def __init__(self, fatal: str = "") -> None:
+        self.passed: list[str] = []
+        self._fatal = fatal
+
+    def get(self, _name: str) -> "Steps":
+        return self
+
+    def __eq__(self, step: object) -> bool:
+        self.passed.append(str(step))
+        return step == self._fatal
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def die(self, *_arguments: int) -> None:
+        raise Death
+
+
+@contextmanager
+def killing_at(monkeypatch: pytest.MonkeyPatch, step: str = "") -> Iterator[Steps]:
+    steps = Steps(step)
+    with monkeypatch.context() as patched:
+        patched.setattr(failpoint_module, "os", SimpleNamespace(environ=steps, kill=steps.die, getpid=os.getpid))
+        yield steps
+
+
+class Scene:
+    """Something to do for one kind of job; each `queue` asks for it anew, and `state` is what stands there."""
+
+    def __init__(self, gateway: Gateway, client: httpx2.AsyncClient, index: FakeRetriever, folder: Path) -> None:
+        self.gateway = gateway
+        self.client = client
+        self.index = index
+        self.folder = folder
+        self.id = ""
+
+    async def queue(self, handlers: Mapping[str, Handler]) -> None:
+        raise NotImplementedError
+
+    async def state(self) -> Any:
+        raise NotImplementedError
+
+    async def reset(self) -> None:
+        """Make room for the next time."""
+
+    async def run(self, handlers: Mapping[str, Handler], kind: str) -> Claim:
+        """Run the oldest job of a kind to its end, and end it."""
+        claim = await self.claim(kind)
+        await handlers[kind].run(claim)
+        async with claim.end("succeeded", None):
+            pass
+        return claim
+
+    async def claim(self, kind: str) -> Claim:
+        claim = await claim_next(self.gateway.state.database, kinds=[kind], worker="w", lease_seconds=60)
+        assert claim is not None, f"no job of the kind {kind} is there"
+        return claim
+
+    async def expire(self, claim: Claim) -> None:
+        """Let the time go by after which another worker takes the job over."""
+        async with self.gateway.state.database.begin() as session:
+            assert await change(session, JobRow.id == claim.id, lease_until=0.0)
+
+    def leftovers(self) -> list[str]:
+        """Files that no job should leave behind."""
+        home, artifacts = self.gateway.state.settings.home, self.gateway.state.artifacts.root
+        folders = (home / "work", artifacts / "incoming")
+        return [path.name for folder in folders if folder.is_dir() for path in folder.iterdir()]
+
+
+class Training(Scene):
+    async def queue(self, handlers: Mapping[str, Handler]) -> None:
+        self.id = (await start(self.client, suffix="voice"))["id"]
+
+    async def state(self) -> Any:
+        job = await retrieve(self.client, self.id)
+        checkpoints = (await self.client.get(f"{JOBS}/{self.id}/checkpoints")).json()["data"]
+        told = ("The job", "New", "Checkpoint", "Fine-tuning", "Created", "Files")
+        messages = [event["message"] for event in await events(self.client, self.id)]
+        return {
+            "job": [job[name] for name in ("status", "fine_tuned_model", "trained_tokens")],
+            "error": job["error"] and job["error"]["code"],
+            "results": len(job["result_files"]),
+            "checkpoints": [(one["step_number"], one["metrics"]) for one in checkpoints],
+            "events": [message.replace(self.id, "") for message in messages if message.startswith(told)],
+            "adapters": [(row["status"], row["model"], row["digest"]) for row in await adapters(self.client)],
+            "leftovers": self.leftovers(),
+        }
+
+    async def reset(self) -> None:
+        for row in await adapters(self.client):
+            await self.client.delete(f"/v1/models/{row['model']}")
+
+
+class Import(Scene):
+    async def queue(self, handlers: Mapping[str, Handler]) -> None:
+        write_adapter(self.folder / "peft", base_name="base")
+        packed = io.BytesIO()
+        with zipfile.ZipFile(packed, "w") as archive:
+            for file in (self.folder / "peft").iterdir():
+                archive.write(file, file.name)
+        file_id = await upload(self.client, packed.getvalue(), name="voice.zip", purpose="user_data")
+        answer = await self.client.post("/api/adapters", json={"name": "voice", "file_id": file_id})
+        self.id = answer.json()["id"]
+
+    async def state(self) -> Any:
+        row = (await self.client.get(f"/api/adapters/{self.id}")).json()
+        return [row[name] for name in ("status", "reason", "model", "digest", "rank")], self.leftovers()
+
+    async def reset(self) -> None:
+        row = (await self.client.get(f"/api/adapters/{self.id}")).json()
+        await self.client.delete(f"/v1/models/{row['model']}")
+
+
+class Ingest(Scene):
+    async def queue(self, handlers: Mapping[str, Handler]) -> None:
+        self.id = (await self.client.post("/v1/vector_stores", json={})).json()["id"]
+        await self.put("The old text.")
+        await self.run(handlers, "ingest")
+        await self.put("The new text.\n\nIn two parts.")
+
+    async def put(self, text: str) -> None:
+        answer = await self.client.put(f"/api/vector_stores/{self.id}/documents/a.md", content=text)
+        assert answer.status_code == 200, answer.text
+
+    def points(self) -> list[tuple[str, int, int]]:
+        mine = [point for point in self.index.points if point.request.store == self.id]
+        return sorted((point.text, point.first, point.end) for point in mine)
+
+    async def state(self) -> Any:
+        document = (await self.client.get(f"/api/vector_stores/{self.id}/documents/a.md")).json()
+        error = document.get("error") and document["error"]["code"]
+        return [*(document.get(name) for name in ("status", "version", "live_version")), error], self.points()
+
+
+class Removal(Ingest):
+    async def queue(self, handlers: Mapping[str, Handler]) -> None:
+        await super().queue(handlers)
+        await self.run(handlers, "ingest")
+        answer = await self.client.delete(f"/api/vector_stores/{self.id}/documents/a.md")
+        assert answer.status_code == 200, answer.text
+
+
+class Drop(Ingest):
+    async def queue(self, handlers: Mapping[str, Handler]) -> None:
+        await super().queue(handlers)
+        await self.run(handlers, "ingest")
+        assert (await self.client.delete(f"/v1/vector_stores/{self.id}")).status_code == 200
+
+
+class Collection(Scene):
+    async def queue(self, handlers: Mapping[str, Handler]) -> None:
+        self.id = await upload(self.client, b"some text", name="a.txt", purpose="assistants")
+        (path,) = self.paths()
+        await self.client.delete(f"/v1/files/{self.id}")
+        long_ago = time.time() - 7200
+        os.utime(path, (long_ago, long_ago))
+        async with self.gateway.state.database.begin() as session:
+            await change(session, JobRow.kind == "forget", JobRow.status == "queued", not_before=None)
+
+    def paths(self) -> list[Path]:
+        return list((self.gateway.state.artifacts.root / "files").iterdir())
+
+    async def state(self) -> Any:
+        return [path.name for path in self.paths()]
+
+
+PUBLISHED = ("adapter-made", "adapter-judged", "adapter-stored", "adapter-named", "adapter-verified")
+SCENES: dict[str, tuple[type[Scene], tuple[str, ...]]] = {
+    "train": (Training, ("trainer-started", "trainer-event", *PUBLISHED)),
+    "import": (Import, ("reference-made", *PUBLISHED)),
+    "ingest": (
+        Ingest,
+        ("ingest-found", "ingest-rolled-back", "ingest-written", "ingest-published", "ingest-collected"),
+    ),
+    "remove": (Removal, ("remove-points", "remove-rows")),
+    "drop": (Drop, ("drop-points", "drop-rows")),
+    "forget": (Collection, ()),
+}
+"""By kind of job: something to do, and every step at which its handler can be killed."""
+# How `failed` shows, where it does.
+FAILED: dict[str, Callable[[Any], bool]] = {
+    "train": lambda state: (state["job"][0], state["error"]) == ("failed", "odd"),
+    "import": lambda state: state[0][:2] == ["refused", "It broke."],
+    "ingest": lambda state: state[0][0] == "failed",
+}
+
+
+@pytest.fixture
+async def index(settings: Settings) -> AsyncIterator[FakeRetriever]:
+    async with FakeRetriever(settings.retriever_socket) as fake:
+        yield fake
+
+
+@pytest.fixture
+async def handlers(gateway: Gateway, settings: Settings, index: FakeRetriever) -> AsyncIterator[Mapping[str, Handler]]:
+    async with open_handlers(settings, gateway.state.database) as opened:
+        yield opened
+
+
+@pytest.fixture(params=list(SCENES))
+async def kind(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+async def scene(kind: str, gateway: Gateway, index: FakeRetriever, tmp_path: Path) -> Scene:
+    return SCENES[kind][0](gateway, await gateway.tenant("kestrel"), index, tmp_path)
+
+
+def test_every_kind_of_job_is_here(handlers: Mapping[str, Handler]) -> None:
+    assert set(handlers) == set(SCENES)
+
+
+async def test_killed_at_each_step_and_run_again_the_end_is_the_same(
+    kind: str,
+    scene: Scene,
+    handlers: Mapping[str, Handler],
+    monkeypatch: pytest.MonkeyPatch,
+    subtests: pytest.Subtests,
+) -> None:
+    await scene.queue(handlers)
+    with killing_at(monkeypatch) as steps:
+        await scene.run(handlers, kind)
+    assert set(steps.passed) == set(SCENES[kind][1])
+    undisturbed = await scene.state()
+    for step in dict.fromkeys(steps.passed):
+        with subtests.test(step=step):
+            await scene.reset()
+            await scene.queue(handlers)
+            claim = await scene.claim(kind)
+            with killing_at(monkeypatch, step), pytest.raises(Death):
+                await handlers[kind].run(claim)
+            await scene.expire(claim)
+            again = await scene.run(handlers, kind)
+            assert (again.id, again.attempts) == (claim.id, 2)
+            assert await scene.state() == undisturbed
+
+
+async def test_a_run_that_is_repeated_after_its_end_changes_nothing(
+    kind: str, scene: Scene, handlers: Mapping[str, Handler]
+) -> None:
+    await scene.queue(handlers)
+    claim = await scene.claim(kind)
+    await handlers[kind].run(claim)
+    once = await scene.state()
+    await scene.expire(claim)
+    await scene.run(handlers, kind)
+    assert await scene.state() == once
+
+
+async def test_an_end_that_is_written_again_after_a_crash_is_written_whole(
+    kind: str, scene: Scene, handlers: Mapping[str, Handler]
+) -> None:
+    await scene.queue(handlers)
+    claim, outcome = await scene.claim(kind), Outcome("failed", "odd", "It broke.")
+    before = await scene.state()
+
+    async def end(*, crash: bool) -> None:
+        async with claim.end("failed", {"code": "odd", "message": "It broke."}) as session:
+            await handlers[kind].ended(session, claim, outcome)
+            if crash:
+                raise Death
+
+    with pytest.raises(Death):
+        await end(crash=True)
+    assert await scene.state() == before, "the end and what it writes are one commit"
+    await end(crash=False)
+    state = await scene.state()
+    assert FAILED[kind](state) if kind in FAILED else state == before
