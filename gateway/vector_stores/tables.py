@@ -19,7 +19,7 @@ class StoreRow(Owned):
     name: Mapped[str]
     description: Mapped[str | None] = mapped_column(Text)
     meta: Mapped[dict[str, Any]]
-    index_epoch: Mapped[int] = mapped_column("epoch", default=0)
+    index_epoch: Mapped[int] = mapped_column(default=0)
     last_active_at: Mapped[int]
     expires_after: Mapped[dict[str, Any] | None]
     max_chunk_tokens: Mapped[int]
@@ -70,5 +70,5 @@ class DocumentVersionRow(Owned):
     error_code: Mapped[str | None]
     error_message: Mapped[str | None] = mapped_column(Text)
     chunks: Mapped[int] = mapped_column(default=0)
-    index_epoch: Mapped[int | None] = mapped_column("epoch")
+    index_epoch: Mapped[int | None]
     job_id: Mapped[str | None]

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from alembic import command
 from sqlalchemy import Connection, inspect, text
@@ -49,6 +50,54 @@ EVENT = {
     "data": "{}",
 }
 
+STORE = {
+    "id": "vs_1",
+    "created_at": 1,
+    "tenant_id": "ten_a",
+    "name": "docs",
+    "meta": "{}",
+    "epoch": 7,
+    "last_active_at": 1,
+    "max_chunk_tokens": 160,
+    "overlap_tokens": 0,
+}
+DOCUMENT = {
+    "id": "doc_1",
+    "created_at": 1,
+    "tenant_id": "ten_a",
+    "store_id": "vs_1",
+    "key": "a.md",
+    "live_key": "a.md",
+    "version": 1,
+    "latest": 1,
+    "status": "completed",
+    "usage_bytes": 3,
+}
+VERSION = {
+    "id": "dv_1",
+    "created_at": 1,
+    "tenant_id": "ten_a",
+    "document_id": "doc_1",
+    "version": 1,
+    "file_id": "file-1",
+    "filename": "a.md",
+    "digest": "d",
+    "bytes": 3,
+    "attributes": "{}",
+    "max_chunk_tokens": 160,
+    "overlap_tokens": 0,
+    "status": "completed",
+    "chunks": 1,
+    "epoch": 6,
+}
+ANSWER = {
+    "id": "chatcmpl-1",
+    "created_at": 1,
+    "tenant_id": "ten_a",
+    "model": "support",
+    "record": '{"epochs": {"vs_1": 7}, "passages": [{"number": 1, "epoch": 7}], "usage": null}',
+}
+
 
 @pytest.fixture
 async def database(tmp_path: Path) -> AsyncIterator[Database]:
@@ -60,6 +109,10 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
         await insert(opened, "jobs", {**JOB, "id": "job_2", "lane": "store:1", "running_lane": None})
         await insert(opened, "fine_tuning_jobs", FINE_TUNING_JOB)
         await insert(opened, "fine_tuning_events", EVENT)
+        await insert(opened, "vector_stores", STORE)
+        await insert(opened, "documents", DOCUMENT)
+        await insert(opened, "document_versions", VERSION)
+        await insert(opened, "answers", ANSWER)
         yield opened
 
 
@@ -118,3 +171,26 @@ async def test_the_words_go_again_with_the_rows_as_they_were(database: Database)
     assert await indexes(database, "jobs") == listed
     assert await rows(database, "SELECT id, status FROM fine_tuning_jobs") == [("ftjob-1", "running")]
     assert await rows(database, "SELECT message FROM fine_tuning_events") == [("It began.",)]
+
+
+async def test_index_epochs_come_with_stores_versions_and_answers_as_they_were(database: Database) -> None:
+    await move(database, "0002")
+    assert await rows(database, "SELECT id, index_epoch FROM vector_stores") == [("vs_1", 7)]
+    assert await rows(database, "SELECT id, index_epoch FROM document_versions") == [("dv_1", 6)]
+    assert await rows(database, "SELECT id, store_id FROM documents") == [("doc_1", "vs_1")]
+    ((record,),) = await rows(database, "SELECT record FROM answers")
+    assert msgspec.json.decode(record) == {
+        "index_epochs": {"vs_1": 7},
+        "passages": [{"number": 1, "index_epoch": 7}],
+        "usage": None,
+    }
+
+
+async def test_index_epochs_go_again_with_everything_as_it_was(database: Database) -> None:
+    tables = ("vector_stores", "documents", "document_versions")
+    before = [await rows(database, f"SELECT * FROM {table}") for table in tables]
+    await move(database, "0002")
+    await move(database, "0001", down=True)
+    assert [await rows(database, f"SELECT * FROM {table}") for table in tables] == before
+    ((record,),) = await rows(database, "SELECT record FROM answers")
+    assert msgspec.json.decode(record) == msgspec.json.decode(ANSWER["record"])

@@ -1,5 +1,7 @@
 """Columns under the words that the code uses; digests of the rows that a fine-tuning job was made of"""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -8,12 +10,16 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
+_ANSWERS = sa.table("answers", sa.column("id", sa.String), sa.column("record", sa.JSON))
+_EPOCH_TABLES = ("vector_stores", "document_versions")
+
 
 def upgrade() -> None:
     _rename_queue_keys("lane", "queue_key", "running_lane", "running_key")
     with op.batch_alter_table("fine_tuning_jobs") as batch_op:
         batch_op.add_column(sa.Column("rows_digest", sa.String(length=255), nullable=True))
         batch_op.add_column(sa.Column("validation_rows_digest", sa.String(length=255), nullable=True))
+    _rename_index_epochs("epoch", "index_epoch")
 
 
 def downgrade() -> None:
@@ -21,6 +27,7 @@ def downgrade() -> None:
     op.drop_column("fine_tuning_jobs", "validation_rows_digest")
     op.drop_column("fine_tuning_jobs", "rows_digest")
     _rename_queue_keys("queue_key", "lane", "running_key", "running_lane")
+    _rename_index_epochs("index_epoch", "epoch")
 
 
 def _rename_queue_keys(key: str, new_key: str, running: str, new_running: str) -> None:
@@ -32,3 +39,16 @@ def _rename_queue_keys(key: str, new_key: str, running: str, new_running: str) -
     with op.batch_alter_table("jobs") as batch_op:
         batch_op.create_unique_constraint(batch_op.f(f"uq_jobs_{new_running}"), [new_running])
         batch_op.create_index(batch_op.f("ix_jobs_status"), ["status", new_key, "id"])
+
+
+def _rename_index_epochs(old: str, new: str) -> None:
+    for table in _EPOCH_TABLES:
+        # Both kinds of database know this statement; a batch would make the table anew, and delete what refers to it.
+        op.execute(f"ALTER TABLE {table} RENAME COLUMN {old} TO {new}")
+    connection = op.get_bind()
+    for id, record in connection.execute(sa.select(_ANSWERS.c.id, _ANSWERS.c.record)).all():
+        renamed: dict[str, Any] = {f"{new}s" if key == f"{old}s" else key: value for key, value in record.items()}
+        renamed["passages"] = [
+            {new if key == old else key: value for key, value in passage.items()} for passage in record["passages"]
+        ]
+        connection.execute(_ANSWERS.update().where(_ANSWERS.c.id == id).values(record=renamed))
