@@ -29,8 +29,9 @@ class Installer:
     environment: Environment
     name: str
     command: tuple[str, ...]
-    exact: tuple[str, ...] = ()
-    """Options that remove what isn't listed."""
+    complete: tuple[str, ...] = ()
+    """Options that remove what isn't listed, and compile to bytecode at once, not at every start where the environment
+    can't be written to or `PYTHONDONTWRITEBYTECODE` is set. pip doesn't do the one and always does the other."""
     variables: dict[str, str] = field(default_factory=dict[str, str])
 
     def install(self, doing: str, *arguments: str) -> None:
@@ -45,12 +46,13 @@ class Installer:
 
 def installers(environment: Environment, root: Path) -> Iterator[Installer]:
     """Yield uv, then pip in an environment made anew: it doesn't remove what an earlier list had."""
-    command = (str(environment.python), "-m", "pip", "install", "--no-compile", "--no-input", "--progress-bar", "off")
+    command = (str(environment.python), "-m", "pip", "install", "--no-input", "--progress-bar", "off")
     pip = Installer(environment, "pip", command)
     uv = _find_uv(pip, root)
     if uv:
         command = (str(uv), "pip", "install", "--python", str(environment.python))
-        yield Installer(environment, "uv", command, exact=("--exact",), variables=_read_settings(environment.python))
+        variables = _read_settings(environment.python)
+        yield Installer(environment, "uv", command, ("--exact", "--compile-bytecode"), variables)
     environment.create()
     yield pip
 

@@ -76,7 +76,7 @@ def fill(installer: Installer, recipe: Recipe, root: Path) -> None:
             doing = "installing torch's CPU build from PyTorch's own index"
             installer.install(doing, *_WHEELS, "--index-url", TORCH_CPU_INDEX, *torch)
         packages += torch
-    installer.install("installing all packages", *_WHEELS, *installer.exact, *packages)
+    installer.install("installing all packages", *_WHEELS, *installer.complete, *packages)
     if recipe.sources:
         sources = ("--no-build-isolation", "--require-hashes", "-r", str(locks / recipe.sources))
         installer.install("installing what has no wheel", *sources)
