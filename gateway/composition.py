@@ -14,9 +14,9 @@ from gateway.adapters.desired import DesiredAdapters
 from gateway.adapters.take_in import ImportHandler
 from gateway.adapters.trainer import Trainer
 from gateway.adapters.trial import Trial
+from gateway.answering.service import AnsweringService
 from gateway.answers.log import AnswerLog
 from gateway.artifacts import Artifacts
-from gateway.chat.service import ChatService
 from gateway.db import open_database
 from gateway.engines import Connections, EnginePool, Reconciler, VllmEngine
 from gateway.engines.served_base_model import ServedBaseModel
@@ -52,10 +52,10 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
         reconciler = await stack.enter_async_context(Reconciler(pool, DesiredAdapters(database, settings)))
         retriever = await stack.enter_async_context(Retriever(settings.retriever_socket))
         metrics, drain, counter = Metrics(), Drain(), TokenCounter(pool)
-        answers = AnswerLog(database, counter, partial(touch, database))
+        answers = AnswerLog(database, counter, partial(touch, database), metrics)
         await stack.enter_async_context(_running(answers.run()))
         stack.push_async_callback(answers.flush)
-        chat = ChatService(database, pool, reconciler, retriever, counter, answers, metrics, drain)
+        answering = AnsweringService(database, pool, reconciler, retriever, counter, answers, metrics, drain)
         yield State(
             settings=settings,
             started=int(time.time()),
@@ -68,7 +68,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
             retriever=retriever,
             metrics=metrics,
             drain=drain,
-            parts={AnswerLog: answers, ChatService: chat},
+            parts={AnswerLog: answers, AnsweringService: answering},
         )
 
 

@@ -14,10 +14,8 @@ __all__ = [
     "Internal",
     "NotFound",
     "PayloadTooLarge",
-    "RateLimited",
     "Unauthorized",
     "Unavailable",
-    "UpstreamTimeout",
 ]
 
 BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -92,12 +90,6 @@ class PayloadTooLarge(BraidError):
     code = "payload_too_large"
 
 
-class RateLimited(BraidError):
-    status = 429
-    kind = "rate_limit_error"
-    code = "rate_limit_exceeded"
-
-
 class Internal(BraidError):
     code = "internal_error"
 
@@ -112,8 +104,3 @@ class Unavailable(BraidError):
         self, message: str, *, retry_after: int = 1, param: str | None = None, code: str | None = None
     ) -> None:
         super().__init__(message, param=param, code=code, headers={"retry-after": str(retry_after)})
-
-
-class UpstreamTimeout(BraidError):
-    status = 504
-    code = "upstream_timeout"

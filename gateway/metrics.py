@@ -1,4 +1,4 @@
-"""What Prometheus reads: one registry per process, children kept because looking them up costs more than counting."""
+"""The metrics that Prometheus reads: one registry per process."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -27,14 +27,19 @@ class Metrics:
         tokens = Counter("braid_chat_tokens_total", "Tokens by direction.", ["kind"], registry=self.registry)
         self.prompt_tokens = tokens.labels("prompt")
         self.completion_tokens = tokens.labels("completion")
-        self.running = Gauge("braid_chat_running", "Chat answers being written now.", registry=self.registry)
-        self._children: dict[str, Counter] = {}
+        self.running = Gauge("braid_chat_running", "Chat answers that are being made now.", registry=self.registry)
+        self.records_dropped = Counter(
+            "braid_answer_records_dropped_total",
+            "Answers' records lost because the database failed or was too slow.",
+            registry=self.registry,
+        )
+        self._by_outcome: dict[str, Counter] = {}  # looking a child up costs more than counting
 
-    def ended(self, outcome: str) -> None:
+    def count_answer(self, outcome: str) -> None:
         """Count an answer: `completed`, `interrupted`, `abandoned`, or an error's code."""
-        child = self._children.get(outcome)
+        child = self._by_outcome.get(outcome)
         if child is None:
-            child = self._children[outcome] = self._answers.labels(outcome)
+            child = self._by_outcome[outcome] = self._answers.labels(outcome)
         child.inc()
 
     def text(self) -> bytes:

@@ -1,8 +1,8 @@
 """The end of a process's life: running answers finish within the grace time, then say that they can't."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from gateway.errors import Unavailable
 
@@ -12,7 +12,10 @@ _ERROR_EVENT_SECONDS = 2.0  # for the error events of the streams that were cut
 
 
 class Drain:
-    """Knows whether the process is stopping, and the answers that are still being written."""
+    """The answers that are running, and whether the process is stopping.
+
+    `stopping` says that no new ones are admitted, `expired` that the grace time of the running ones is over.
+    """
 
     def __init__(self) -> None:
         self.stopping = False
@@ -21,30 +24,36 @@ class Drain:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    @contextmanager
-    def track(self, cancel: Callable[[], Awaitable[None]]) -> Generator[None]:
-        """Count one answer while it is being written; `cancel` ends its upstream when the grace time is over."""
-        self._running.add(cancel)
-        self._idle.clear()
-        try:
-            yield
-        finally:
-            self._running.discard(cancel)
-            if not self._running:
-                self._idle.set()
+    @property
+    def idle(self) -> bool:
+        """Whether no answer is running."""
+        return self._idle.is_set()
 
-    def admit(self) -> None:
-        """Let a new answer begin.
+    def admit(self, stop: Callable[[], Awaitable[None]]) -> None:
+        """Let an answer begin; `stop` will be called if it is still running at the end of the grace time.
 
         Raises:
             Unavailable: The process is stopping.
         """
         if self.stopping:
             raise Unavailable("This server is stopping. Send the request again; another one takes it.", code="stopping")
+        self._running.add(stop)
+        self._idle.clear()
 
-    def stopped_error(self) -> Unavailable:
-        """Return the error for a client whose answer was cut by the end of the grace time."""
-        return Unavailable("The server stopped before the answer was finished. Ask again.", code="stopping")
+    def dismiss(self, stop: Callable[[], Awaitable[None]]) -> None:
+        """Note that the answer admitted with `stop` has ended; doing so twice is fine."""
+        self._running.discard(stop)
+        if not self._running:
+            self._idle.set()
+
+    def check_expired(self) -> None:
+        """Raise the error for a client whose answer was cut by the end of the grace time, if that is over.
+
+        Raises:
+            Unavailable: It is.
+        """
+        if self.expired:
+            raise Unavailable("The server stopped before the answer was finished. Ask again.", code="stopping")
 
     async def finish(self, grace: float) -> None:
         """Refuse new answers, wait for the running ones up to `grace` seconds, then end the rest."""
@@ -53,5 +62,6 @@ class Drain:
             await asyncio.wait_for(self._idle.wait(), grace)
         except TimeoutError:
             self.expired = True
-            await asyncio.gather(*(cancel() for cancel in list(self._running)))
-            await asyncio.wait([asyncio.ensure_future(self._idle.wait())], timeout=_ERROR_EVENT_SECONDS)
+            await asyncio.gather(*(stop() for stop in list(self._running)))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._idle.wait(), _ERROR_EVENT_SECONDS)

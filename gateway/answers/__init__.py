@@ -1,1 +1,1 @@
-"""Answers: what each was made of."""
+"""Records of answers: the parts that each was made of."""

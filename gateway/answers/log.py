@@ -1,12 +1,12 @@
-"""Keeps answers' records in batches, beside the hot path."""
+"""The log that writes answers' records in batches, beside the hot path."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 import prompts
 from gateway.answers.record import AnswerRecord
@@ -14,40 +14,63 @@ from gateway.answers.repository import AnswerRepository
 from gateway.db import Database
 from gateway.engines import EngineError
 from gateway.engines.token_counter import TokenCounter
+from gateway.metrics import Metrics
 
 __all__ = ["AnswerLog"]
 
 _log = structlog.get_logger()
 
 _BATCH_SECONDS = 0.05
-_WAITING = 10_000  # records beyond this are dropped, counted and logged: memory stays bounded when the database hangs
+_MAX_WAITING = 10_000  # memory stays bounded when the database hangs: records beyond this are dropped
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    tenant: str
+    record: AnswerRecord
+    segments: Sequence[prompts.Segment]
 
 
 class AnswerLog:
     """A queue and its writer; `run` is a task of the process, `flush` waits until everything is written.
 
+    A record that can't be written is dropped, logged and counted in the metrics: answers never wait for it.
+
     Args:
-        database: Where the records go.
+        database: The database that the records go to.
         counter: Counts a prompt's parts, after the answer.
         touch: Postpones the expiry of a tenant's vector stores that were asked: tenant, ids.
+        metrics: Counts the records that were dropped.
+        max_waiting: The number of records that may wait to be written.
     """
 
     def __init__(
-        self, database: Database, counter: TokenCounter, touch: Callable[[str, Sequence[str]], Awaitable[None]]
+        self,
+        database: Database,
+        counter: TokenCounter,
+        touch: Callable[[str, Sequence[str]], Awaitable[None]],
+        metrics: Metrics,
+        *,
+        max_waiting: int = _MAX_WAITING,
     ) -> None:
         self._database = database
         self._touch = touch
         self._counter = counter
-        self._queue: asyncio.Queue[tuple[str, AnswerRecord, Sequence[prompts.Segment]]] = asyncio.Queue(_WAITING)
-        self.dropped = 0
+        self._metrics = metrics
+        self._queue: asyncio.Queue[_Entry] = asyncio.Queue(max_waiting)
+        self._accepted = 0
+        self._settled = 0
+        self._flushes: list[tuple[int, asyncio.Future[None]]] = []
 
     def put(self, tenant: str, record: AnswerRecord, segments: Sequence[prompts.Segment]) -> None:
-        """Keep a record soon; `segments` are the prompt's texts that stayed, to be counted by part."""
+        """Queue a record; `segments` are the prompt's texts that stayed, to be counted by part."""
         try:
-            self._queue.put_nowait((tenant, record, segments))
+            self._queue.put_nowait(_Entry(tenant, record, segments))
         except asyncio.QueueFull:
-            self.dropped += 1
-            _log.error("answer_record_dropped", answer=record.id, dropped=self.dropped)
+            self._metrics.records_dropped.inc()
+            _log.error("answer_record_dropped", answer=record.id)
+        else:
+            self._accepted += 1
 
     async def run(self) -> None:
         """Write until cancelled, at most one commit every 50 ms."""
@@ -58,53 +81,65 @@ class AnswerLog:
                 batch.append(self._queue.get_nowait())
             try:
                 await self._write(batch)
-            except SQLAlchemyError as error:
-                self.dropped += len(batch)
-                _log.error("answer_records_lost", count=len(batch), reason=str(error))
-            finally:
-                for _ in batch:
-                    self._queue.task_done()
+            except Exception as error:  # a writer that ended would let every later record wait for good
+                self._metrics.records_dropped.inc(len(batch))
+                _log.error("answer_records_lost", count=len(batch), reason=f"{type(error).__name__}: {error}")
+            else:
+                await self._touch_stores(batch)
+            self._settled += len(batch)
+            self._end_flushes()
 
     async def flush(self) -> None:
-        await self._queue.join()
+        """Wait until every record that was put so far has been written or dropped; later ones aren't waited for."""
+        if self._settled < self._accepted:
+            flushed = asyncio.get_running_loop().create_future()
+            self._flushes.append((self._accepted, flushed))
+            await flushed
 
-    async def _write(self, batch: Sequence[tuple[str, AnswerRecord, Sequence[prompts.Segment]]]) -> None:
+    def _end_flushes(self) -> None:
+        for accepted, flushed in self._flushes:
+            if accepted <= self._settled and not flushed.done():
+                flushed.set_result(None)
+        self._flushes = [flush for flush in self._flushes if not flush[1].done()]
+
+    async def _write(self, batch: Sequence[_Entry]) -> None:
         rows: dict[str, list[dict[str, Any]]] = {}
-        for tenant, record, segments in batch:
-            counted = await self._by_part(record, segments)
-            rows.setdefault(tenant, []).append(
+        for entry in batch:
+            record = await self._count_parts(entry)
+            rows.setdefault(entry.tenant, []).append(
                 {
                     "id": record.id,
                     "created_at": record.created,
                     "model": record.model,
                     "fingerprint": record.fingerprint,
                     "release": record.release,
-                    "record": counted,
+                    "record": record,
                 }
             )
         async with self._database.begin() as session:
             for tenant, values in rows.items():
                 await AnswerRepository(session, tenant).add_all(values)
-        for tenant, stores in _stores_used(batch).items():
-            await self._touch(tenant, sorted(stores))
 
-    async def _by_part(self, record: AnswerRecord, segments: Sequence[prompts.Segment]) -> AnswerRecord:
-        if not segments:
-            return record
+    async def _touch_stores(self, batch: Sequence[_Entry]) -> None:
+        """Postpone the expiry of the stores that were asked."""
+        used: dict[str, set[str]] = {}
+        for entry in batch:
+            if entry.record.index_epochs:
+                used.setdefault(entry.tenant, set()).update(entry.record.index_epochs)
         try:
-            counts = await self._counter.count([segment.text for segment in segments])
+            for tenant, stores in used.items():
+                await self._touch(tenant, sorted(stores))
+        except Exception as error:  # the next answer tries again
+            _log.warning("stores_not_touched", reason=f"{type(error).__name__}: {error}")
+
+    async def _count_parts(self, entry: _Entry) -> AnswerRecord:
+        if not entry.segments:
+            return entry.record
+        try:
+            counts = await self._counter.count([segment.text for segment in entry.segments])
         except EngineError:
-            return record  # the engine went away; the total is in the usage
+            return entry.record  # the engine went away; the total is in the usage
         parts: dict[str, int] = {}
-        for segment, count in zip(segments, counts, strict=True):
+        for segment, count in zip(entry.segments, counts, strict=True):
             parts[segment.part] = parts.get(segment.part, 0) + count
-        return msgspec.structs.replace(record, prompt_tokens=parts)
-
-
-def _stores_used(batch: Sequence[tuple[str, AnswerRecord, Sequence[prompts.Segment]]]) -> dict[str, set[str]]:
-    """Return by tenant the stores that were asked, whose expiry that postpones."""
-    used: dict[str, set[str]] = {}
-    for tenant, record, _ in batch:
-        if record.epochs:
-            used.setdefault(tenant, set()).update(record.epochs)
-    return used
+        return msgspec.structs.replace(entry.record, prompt_tokens=parts)

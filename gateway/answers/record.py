@@ -1,4 +1,4 @@
-"""What an answer was made of, as it is kept and shown."""
+"""The record of what an answer was made of."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ class CitedPassage(msgspec.Struct, frozen=True, kw_only=True):
     document_id: str
     document_key: str
     version: int
-    epoch: int
+    index_epoch: int
     file_id: str
     filename: str
     heading: str
@@ -39,7 +39,7 @@ class Timings(msgspec.Struct, frozen=True):
 
 
 class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One answer: release and epochs can be replayed as a pair.
+    """One answer: its release and index epochs can be replayed as a pair.
 
     `prompt_tokens` by part is counted after the answer, and None where no prompt of ours was used. `outcome` is
     `completed`, `interrupted` (the engine's stream broke) or `abandoned` (the client left).
@@ -50,7 +50,7 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     release: str | None
     fingerprint: str | None
-    epochs: dict[str, int]
+    index_epochs: dict[str, int]
     retrieval: str
     passages: list[CitedPassage]
     dropped_passages: list[int]

@@ -23,7 +23,7 @@ Service = Annotated[AnswerService, Depends(_service)]
 
 @router.get("/{answer_id}")
 async def get_answer(answer_id: str, service: Service) -> dict[str, Any]:
-    """Return the release, epochs, passages with scores, prompt tokens by part, replica, timings and usage."""
+    """Return the release, index epochs, passages with scores, prompt tokens by part, replica, timings and usage."""
     return msgspec.to_builtins(await service.get(answer_id))
 
 

@@ -1,4 +1,4 @@
-"""Looking up what an answer was made of."""
+"""The look-up of what an answer was made of."""
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -17,11 +17,20 @@ class AnswerService:
         self._answers = AnswerRepository(session, tenant)
 
     async def get(self, id: str) -> AnswerRecord:
+        """Return an answer's record.
+
+        Raises:
+            NotFound: The tenant has no such answer.
+        """
         row = await self._answers.get(id, param="answer_id")
         return msgspec.convert(row.record, AnswerRecord)
 
     async def citation(self, id: str, number: int) -> CitedPassage:
-        """Return the passage that the mark `[number]` of an answer stands for, as it was then."""
+        """Return the passage that the mark `[number]` of an answer stands for, as it was then.
+
+        Raises:
+            NotFound: The tenant has no such answer, or no passage of this number was in its prompt.
+        """
         answer = await self.get(id)
         for passage in answer.passages:
             if passage.number == number:

@@ -8,7 +8,7 @@ __all__ = ["AnswerRow"]
 
 
 class AnswerRow(Owned):
-    """What one answer was made of; the id is the chat completion's."""
+    """One answer's record; the id is the one that its client got."""
 
     __tablename__ = "answers"
 

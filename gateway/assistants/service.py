@@ -25,7 +25,30 @@ from gateway.ids import new_id
 from gateway.prompts.service import get_prompt
 from gateway.vector_stores.service import check_stores
 
-__all__ = ["AssistantService", "list_assistants", "list_users"]
+__all__ = [
+    "AssistantService",
+    "find_assistant",
+    "find_release",
+    "list_assistants",
+    "list_current_stages",
+    "list_users",
+]
+
+
+async def find_assistant(session: AsyncSession, tenant: str, name: str) -> AssistantRow | None:
+    """Find one of the tenant's assistants by its name."""
+    return await AssistantRepository(session, tenant).find_by_name(name)
+
+
+async def list_current_stages(session: AsyncSession, tenant: str, assistant_id: str) -> Sequence[Stage]:
+    """List the stages of an assistant's current rollout; none where it has no rollout yet."""
+    rollout = await RolloutRepository(session, tenant).find_current(assistant_id)
+    return msgspec.convert(rollout.stages, list[Stage]) if rollout is not None else ()
+
+
+async def find_release(session: AsyncSession, tenant: str, assistant_id: str, number: int) -> ReleaseRow | None:
+    """Find an assistant's release by its number."""
+    return await ReleaseRepository(session, tenant).find_by_number(assistant_id, number)
 
 
 async def list_assistants(session: AsyncSession, tenant: str) -> Sequence[AssistantRow]:

@@ -1,1 +1,1 @@
-"""The road of an answer: resolve, retrieve, prompt, pick a replica, relay, settle."""
+"""OpenAI's chat completions: a face of the answers that `gateway.answering` makes."""

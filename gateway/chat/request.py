@@ -1,16 +1,46 @@
-"""The body of a chat request: what OpenAI's contract allows, decoded and checked in one pass."""
+"""The body of a chat request in OpenAI's contract, decoded and checked in one pass; and the question in it."""
 
 import re
+from operator import attrgetter
 from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta
+from msgspec import UNSET, Meta
 
+import prompts
+from gateway.answering.question import BraidOptions, Message, Question
 from gateway.errors import BAD_JSON, BadRequest
+from gateway.ids import new_id
 
-__all__ = ["BraidOptions", "ChatMessage", "ChatRequest", "decode_request", "text_of"]
+__all__ = ["ChatMessage", "ChatRequest", "StreamOptions", "decode_request", "text_of", "to_question"]
 
 _MAX_CHOICES = 16
+_ROLES: dict[str, prompts.Role] = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+    "function": "tool",
+}
+_PARAMETERS = (
+    "temperature",
+    "top_p",
+    "n",
+    "stop",
+    "seed",
+    "presence_penalty",
+    "frequency_penalty",
+    "logit_bias",
+    "logprobs",
+    "top_logprobs",
+    "response_format",
+    "tools",
+    "tool_choice",
+    "parallel_tool_calls",
+    "reasoning_effort",
+)
+_get_parameters = attrgetter(*_PARAMETERS)
 _WHERE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 
 
@@ -24,15 +54,9 @@ class ChatMessage(msgspec.Struct, omit_defaults=True):
     tool_call_id: str | None = None
 
 
-class BraidOptions(msgspec.Struct, forbid_unknown_fields=True):
-    """The extra object `braid`: strands switched for a comparison, by a key with scope `manage`."""
-
-    adapter: bool = True
-    retrieval: bool = True
-    prompt: str | None = None
-
-
 class StreamOptions(msgspec.Struct):
+    """`include_usage` asks for an event with the token counts before the end."""
+
     include_usage: bool | None = None
 
 
@@ -65,8 +89,8 @@ class ChatRequest(msgspec.Struct):
     braid: BraidOptions | None = None
 
     @property
-    def most_tokens(self) -> int | None:
-        return self.max_completion_tokens or self.max_tokens
+    def include_usage(self) -> bool:
+        return self.stream_options is not None and bool(self.stream_options.include_usage)
 
     @property
     def structured(self) -> bool:
@@ -95,6 +119,26 @@ def decode_request(body: bytes) -> ChatRequest:
     return request
 
 
+def to_question(request: ChatRequest) -> Question:
+    """Return the question of a decoded request, with a new id for its answer."""
+    values = zip(_PARAMETERS, _get_parameters(request), strict=True)
+    parameters = {name: value for name, value in values if value is not None}
+    max_tokens = request.max_completion_tokens or request.max_tokens
+    if max_tokens is not None:
+        parameters["max_tokens"] = max_tokens
+    conversation = request.prompt_cache_key or (request.metadata or {}).get("conversation_id")
+    return Question(
+        id=new_id("chatcmpl-"),
+        model=request.model,
+        messages=[_to_message(message) for message in request.messages],
+        parameters=parameters,
+        stream=bool(request.stream),
+        structured=request.structured,
+        conversation=conversation or None,
+        options=request.braid,
+    )
+
+
 def text_of(message: ChatMessage, param: str) -> str | None:
     """Return a message's text, joining text parts.
 
@@ -119,14 +163,25 @@ def text_of(message: ChatMessage, param: str) -> str | None:
     return "\n".join(texts)
 
 
+def _to_message(message: ChatMessage) -> Message:
+    assert message.content is None or isinstance(message.content, str)  # decoding has flattened it
+    return Message(
+        _ROLES[message.role],
+        message.content,
+        UNSET if message.name is None else message.name,
+        UNSET if message.tool_calls is None else message.tool_calls,
+        UNSET if message.tool_call_id is None else message.tool_call_id,
+    )
+
+
 def _explain(error: msgspec.ValidationError) -> BadRequest:
     message = str(error)
-    found = _WHERE.search(message)
-    if found is None:
+    where = _WHERE.search(message)
+    if where is None:
         missing = re.search(r"missing required field `(\w+)`", message)
         return BadRequest(f"The request can't be used: {message}.", param=missing and missing.group(1))
-    path = found["path"].replace("[...]", "")
+    path = where["path"].replace("[...]", "")
     missing = re.search(r"missing required field `(\w+)`", message)
     if missing is not None:
         path = f"{path}.{missing.group(1)}"
-    return BadRequest(f"{message[: found.start()]} at {path!r}.", param=path)
+    return BadRequest(f"{message[: where.start()]} at {path!r}.", param=path)

@@ -1,122 +1,106 @@
-"""`POST /v1/chat/completions`: the hot route.
+"""`POST /v1/chat/completions`: OpenAI's chat, as a face of the answers that `gateway.answering` makes."""
 
-Plain ASGI, to which the application sends this path ahead of its routing; the route below is its entry in the OpenAPI.
-It takes the same `authenticate` as every door, without what the framework costs for parsing and encoding.
-"""
-
-import asyncio
-from collections.abc import Mapping
-from contextlib import aclosing
-from types import TracebackType
 from typing import Any
 
+import msgspec
+import structlog
 from fastapi import APIRouter
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from gateway.chat.answer import StreamedAnswer
-from gateway.chat.request import decode_request
-from gateway.chat.service import ChatService
-from gateway.errors import NotFound, PayloadTooLarge
-from gateway.tenants.authenticator import Scope as KeyScope
+from gateway.answering.generation import Generation
+from gateway.answering.service import AnsweringService
+from gateway.answering.trace import AnswerTrace
+from gateway.chat.completion import encode_completion
+from gateway.chat.openai_fields import response_headers
+from gateway.chat.request import ChatRequest, decode_request, to_question
+from gateway.chat.schemas import ChatCompletion, ChatCompletionChunk
+from gateway.chat.stream import DONE_EVENT, ChunkEncoder, error_event
+from gateway.errors import BraidError
+from gateway.tenants.authenticator import Principal
 from gateway.web.dependencies import ChatKey
-from gateway.web.state import part_of, state_of
+from gateway.web.lean_route import LeanRoute, read_body
+from gateway.web.presence import Presence
+from gateway.web.state import part_of
 
-__all__ = ["CHAT_PATH", "completions", "router"]
+__all__ = ["SCHEMAS", "ChatAnswer", "router"]
 
-CHAT_PATH = "/v1/chat/completions"
+_log = structlog.get_logger()
+
 _BODY_BYTES = 16 * 1024 * 1024
-_Headers = list[tuple[bytes, bytes]]
+_STREAM_HEADERS = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+
+(_REQUEST, _COMPLETION, _CHUNK), SCHEMAS = msgspec.json.schema_components(
+    [ChatRequest, ChatCompletion, ChatCompletionChunk], ref_template="#/components/schemas/{name}"
+)
+_DESCRIBED: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": _REQUEST}}}}
+_RESPONSES: dict[int | str, dict[str, Any]] = {
+    200: {
+        "description": "The answer; with `stream` server-sent events, each with a chunk, and `[DONE]` at the end.",
+        "content": {"application/json": {"schema": _COMPLETION}, "text/event-stream": {"schema": _CHUNK}},
+    }
+}
+
+router = APIRouter(prefix="/v1/chat", tags=["chat"], route_class=LeanRoute)
 
 
-async def completions(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer one request as plain ASGI; what is raised before the first `send` is the caller's to answer."""
-    request = Request(scope)
-    state = state_of(request)
-    principal = await state.authenticator.authenticate(request.headers.get("authorization"), KeyScope.CHAT)
-    body = await _body(receive)
-    if body is None:
-        return
-    asked = decode_request(body)
-    with _Presence(receive):
-        answer = await part_of(request, ChatService).answer(principal, asked)
-        if isinstance(answer, StreamedAnswer):
-            await _send_stream(send, answer)
-        else:
-            headers = _encoded(answer.headers, b"application/json")
-            headers.append((b"content-length", str(len(answer.body)).encode()))
-            await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": answer.body})
-
-
-class _Presence:
-    """Cancels the work in its block when the client leaves, which closes the upstream and so ends the generation."""
-
-    def __init__(self, receive: Receive) -> None:
-        self._watch = asyncio.ensure_future(_disconnected(receive))
-        self._work = asyncio.current_task()
-
-    def __enter__(self) -> None:
-        self._watch.add_done_callback(self._gone)
-
-    def _gone(self, _watch: "asyncio.Future[None]") -> None:
-        if self._work is not None:
-            self._work.cancel()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool:
-        work, self._work = self._work, None
-        left = self._watch.done()
-        self._watch.cancel()
-        if left and kind is asyncio.CancelledError and work is not None:
-            work.uncancel()
-            return True
-        return False
-
-
-async def _send_stream(send: Send, answer: StreamedAnswer) -> None:
-    headers = _encoded(answer.headers, b"text/event-stream; charset=utf-8")
-    headers += [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
-    await send({"type": "http.response.start", "status": 200, "headers": headers})
-    async with aclosing(answer.events) as parts:
-        async for part in parts:
-            await send({"type": "http.response.body", "body": part, "more_body": True})
-    await send({"type": "http.response.body", "body": b""})
-
-
-async def _body(receive: Receive) -> bytes | None:
-    """Return the whole body, None if the client left before it was whole."""
-    parts: list[bytes] = []
-    size = 0
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        part: bytes = message.get("body", b"")
-        size += len(part)
-        if size > _BODY_BYTES:
-            raise PayloadTooLarge(f"The body is larger than {_BODY_BYTES} bytes. Send less text.")
-        parts.append(part)
-        if not message.get("more_body", False):
-            return b"".join(parts)
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
-
-
-def _encoded(headers: Mapping[str, str], content_type: bytes) -> _Headers:
-    encoded = [(name.encode(), value.encode()) for name, value in headers.items()]
-    encoded.append((b"content-type", content_type))
-    return encoded
-
-
-router = APIRouter(prefix="/v1/chat", tags=["chat"])
-
-
-@router.post("/completions")
-async def create_chat_completion(principal: ChatKey, request: dict[str, Any]) -> dict[str, Any]:
+@router.post("/completions", response_class=Response, responses=_RESPONSES, openapi_extra=_DESCRIBED)
+async def create_chat_completion(request: Request, principal: ChatKey) -> Response:
     """Answer a conversation, in the style, with the facts and by the prompt of what `model` names."""
-    raise NotFound(f"Chat is asked at {CHAT_PATH}.", code="unknown_url")  # only what looks like that path comes here
+    chat = decode_request(await read_body(request, _BODY_BYTES))
+    return ChatAnswer(part_of(request, AnsweringService), principal, chat)
+
+
+class ChatAnswer(Response):
+    """An answer that is made while it is sent, so that its generation never leaves the block that closes it."""
+
+    def __init__(self, service: AnsweringService, principal: Principal, chat: ChatRequest) -> None:
+        self._service = service
+        self._principal = principal
+        self._chat = chat
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with Presence(receive):
+            generation = await self._service.begin(self._principal, to_question(self._chat))
+            if self._chat.stream:
+                await self._send_events(generation, send)
+            else:
+                await self._send_whole(generation, send)
+
+    async def _send_whole(self, generation: Generation, send: Send) -> None:
+        async with generation:
+            body = encode_completion(generation.trace, await generation.read())
+        headers = _headers(generation.trace, b"application/json")
+        headers.append((b"content-length", str(len(body)).encode()))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _send_events(self, generation: Generation, send: Send) -> None:
+        """Send the events as they come; once the stream has begun, an error is its last event."""
+        try:
+            async with generation:
+                await self._relay(generation, send)
+        except BraidError as error:
+            reason = getattr(error, "detail", error.message)
+            _log.warning("stream_interrupted", answer=generation.trace.id, reason=reason)
+            await send({"type": "http.response.body", "body": error_event(error), "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _relay(self, generation: Generation, send: Send) -> None:
+        trace = generation.trace
+        encoder = ChunkEncoder(trace, choices=self._chat.n or 1, include_usage=self._chat.include_usage)
+        headers = _headers(trace, b"text/event-stream; charset=utf-8") + _STREAM_HEADERS
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        async for events in generation:
+            body = encoder.encode(events)
+            if body:
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+            if encoder.broken is not None:
+                raise encoder.broken
+        await send({"type": "http.response.body", "body": DONE_EVENT, "more_body": True})
+
+
+def _headers(trace: AnswerTrace, content_type: bytes) -> list[tuple[bytes, bytes]]:
+    headers = [(name.encode(), value.encode()) for name, value in response_headers(trace).items()]
+    return [*headers, (b"content-type", content_type)]

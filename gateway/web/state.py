@@ -57,7 +57,7 @@ class State:
 
 def state_of(connection: HTTPConnection) -> State:
     """Return the state that the lifespan put on this request."""
-    return cast(State, connection.state.braid)
+    return cast(State, connection.scope["state"]["braid"])  # `connection.state` costs ten times as much
 
 
 def part_of(connection: HTTPConnection, kind: type[Part]) -> Part:

@@ -1,4 +1,4 @@
-"""The passages for a question, at the epochs that the answer records."""
+"""The passages for a question, at the index epochs that the answer records."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -13,22 +13,22 @@ from gateway.vector_stores.search import StoreStates, search
 from retrieval.client import Retriever
 from retrieval.messages import Passage
 
-__all__ = ["NO_EVIDENCE", "Evidence", "find_evidence"]
+__all__ = ["NO_EVIDENCE", "Evidence", "retrieve", "title_of"]
 
 _log = structlog.get_logger()
 
 
 class Evidence(msgspec.Struct, frozen=True):
-    """What retrieval gave: passages, best first, numbered from 1 in the prompt, and the epoch of each store.
+    """The result of retrieval: passages, best first, numbered from 1 in the prompt, and each store's index epoch.
 
     `status`: `off` (not asked), `found`, `nothing_found`, or `unavailable` (asked in vain, mode `degrade`).
     """
 
     status: Literal["off", "found", "nothing_found", "unavailable"]
     passages: tuple[Passage, ...] = ()
-    epochs: dict[str, int] = {}
+    index_epochs: dict[str, int] = {}
 
-    def numbered(self) -> Sequence[prompts.Evidence] | None:
+    def for_prompt(self) -> Sequence[prompts.Evidence] | None:
         """Return the passages as the prompt takes them; None leaves evidence out."""
         if self.status == "off":
             return None
@@ -41,21 +41,19 @@ NO_EVIDENCE = Evidence("off")
 
 
 def title_of(passage: Passage) -> str:
-    """Return a passage's title: where in its document it stands, or the document's name."""
+    """Return a passage's title: its heading in the document, or the document's name."""
     return passage.heading or passage.filename
 
 
-async def find_evidence(
-    retriever: Retriever, tenant: str, spec: RetrievalSpec, stores: StoreStates, question: str
-) -> Evidence:
-    """Ask the release's stores.
+async def retrieve(retriever: Retriever, tenant: str, spec: RetrievalSpec, stores: StoreStates, text: str) -> Evidence:
+    """Search the release's stores.
 
     Raises:
         Unavailable: The retriever can't answer and the release's mode is `required`.
     """
     threshold = spec.score_threshold or None
     try:
-        passages = await search(retriever, tenant, stores, [question], limit=spec.top_k, score_threshold=threshold)
+        passages = await search(retriever, tenant, stores, [text], limit=spec.top_k, score_threshold=threshold)
     except Unavailable as error:
         if spec.mode == "required":
             raise Unavailable(

@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.chat.citations import Citation, MarkFilter
+from gateway.answering.citations import Citation, MarkFilter
 
 
 def run(pieces: list[str], known: set[int]) -> tuple[list[str], list[Citation]]:

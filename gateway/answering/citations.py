@@ -1,4 +1,4 @@
-"""Citation marks in an answer: which passages it cites, and where in its text."""
+"""Citation marks in an answer's text, and the passages that they cite."""
 
 import re
 from dataclasses import dataclass, field
@@ -20,49 +20,49 @@ class Citation:
 
 @dataclass(slots=True)
 class MarkFilter:
-    """Passes an answer's text through, piece by piece, and keeps only marks of passages that were in the prompt.
+    """Lets an answer's text through, piece by piece, with only those marks whose passages were in the prompt.
 
-    Text from a `[` on is held back, four characters at most, until it is a mark or can't become one. A mark of an
-    unknown passage is left out, so nothing can be cited that the model wasn't shown.
+    Text from a `[` on is withheld, four characters at most, until it is a mark or can't become one. A mark of an
+    unknown passage is left out, so that nothing can be cited that the model didn't read.
     """
 
     known: frozenset[int]
     citations: list[Citation] = field(default_factory=list[Citation])
-    _held: str = ""
+    _pending: str = ""
     _length: int = 0
 
     def feed(self, text: str) -> str:
-        """Take the next piece; return what may be sent now."""
-        text = self._held + text
+        """Take the next piece; return the text that may be sent now."""
+        text = self._pending + text
         unfinished = _UNFINISHED.search(text)
         if unfinished is None:
-            self._held = ""
+            self._pending = ""
         else:
-            self._held = text[unfinished.start() :]
+            self._pending = text[unfinished.start() :]
             text = text[: unfinished.start()]
-        return self._pass(text)
+        return self._check(text)
 
     def finish(self) -> str:
-        """Return what was still held back."""
-        text, self._held = self._held, ""
-        return self._pass(text)
+        """Return the text that was still withheld."""
+        text, self._pending = self._pending, ""
+        return self._check(text)
 
-    def _pass(self, text: str) -> str:
+    def _check(self, text: str) -> str:
         if "[" not in text:
             self._length += len(text)
             return text
-        out: list[str] = []
+        pieces: list[str] = []
         at = 0
         for mark in _MARK.finditer(text):
             before = text[at : mark.start()]
-            out.append(before)
+            pieces.append(before)
             self._length += len(before)
             at = mark.end()
             number = int(mark.group(1))
             if number in self.known:
-                out.append(mark.group())
+                pieces.append(mark.group())
                 self.citations.append(Citation(number, self._length, self._length + len(mark.group())))
                 self._length += len(mark.group())
-        out.append(text[at:])
+        pieces.append(text[at:])
         self._length += len(text) - at
-        return "".join(out)
+        return "".join(pieces)

@@ -1,0 +1,122 @@
+"""From a question, its target and its evidence to the body that the engine gets."""
+
+import hashlib
+import hmac
+from functools import cache
+from typing import Any
+
+import msgspec
+
+import prompts
+from gateway.answering.question import Message, Question
+from gateway.answering.resolve import Target
+from gateway.answering.retrieve import Evidence
+from gateway.engines.token_counter import TokenCounter
+from gateway.errors import BadRequest
+
+__all__ = ["NOT_COMPOSED", "Composed", "compose"]
+
+_RESERVED_SHARE = 4  # of the context, one part in so many is reserved for an answer whose length nobody gave
+_RESERVED_TOKENS = 1024
+_MESSAGE_TOKENS = 8  # what a chat template puts around a message, at most, in the families that vLLM serves
+_GENERATION_TOKENS = 16
+_ALMOST_GREEDY = 0.01  # vLLM refuses several choices at temperature 0, which OpenAI's contract allows
+
+
+class Composed(msgspec.Struct, frozen=True):
+    """The engine's body, and what went into its prompt.
+
+    `rendered` is None where the client's messages went on as they were; `segments` are its texts by part.
+    """
+
+    body: bytes
+    rendered: prompts.Rendered | None
+    segments: tuple[prompts.Segment, ...] = ()
+
+
+NOT_COMPOSED = Composed(b"", None)
+
+
+async def compose(
+    question: Question, target: Target, evidence: Evidence, tenant: str, counter: TokenCounter
+) -> Composed:
+    """Render the prompt within the context and encode the engine's body.
+
+    Raises:
+        BadRequest: The prompt is too long even without passages and earlier turns (`context_length_exceeded`), or
+            there is no user message to answer.
+    """
+    rendered, segments = None, ()
+    if target.prompt is None:
+        messages = question.messages
+    else:
+        draft = _draft(question, target.prompt, evidence)
+        rendered = await _fit(draft, question, target, counter)
+        messages, segments = rendered.messages, _used_segments(draft, rendered)
+    sampling = target.sampling or {}
+    body: dict[str, Any] = {"model": target.engine_model, "messages": messages, **sampling, **question.parameters}
+    if body.get("n", 1) > 1 and body.get("temperature") == 0:
+        body["temperature"] = _ALMOST_GREEDY
+    if question.stream:
+        body["stream"] = True
+        body["stream_options"] = {"include_usage": True}  # always, because settling needs it
+    body["cache_salt"] = cache_salt(tenant)
+    return Composed(msgspec.json.encode(body), rendered, segments)
+
+
+@cache
+def cache_salt(tenant: str) -> str:
+    """Return the salt that keeps one tenant's prefix cache apart from another's; a client's own is never used."""
+    return hmac.new(tenant.encode(), b"prefix-cache", hashlib.sha256).hexdigest()[:32]
+
+
+def _draft(question: Question, template: prompts.Template, evidence: Evidence) -> prompts.Draft:
+    try:
+        conversation = prompts.split([_prompt_message(message) for message in question.messages])
+        return prompts.draft(
+            template,
+            question=conversation.question,
+            instructions=conversation.instructions,
+            history=conversation.history,
+            passages=evidence.for_prompt(),
+            cite=not question.structured,
+            after=conversation.after,
+        )
+    except prompts.PromptError as error:
+        raise BadRequest(f"The prompt can't be made: {error}", param="messages", code="invalid_prompt") from None
+
+
+def _prompt_message(message: Message) -> prompts.Message:
+    fields = msgspec.to_builtins(message)
+    role, content = fields.pop("role"), fields.pop("content") or ""
+    return prompts.Message(role, content, fields)
+
+
+def _used_segments(draft: prompts.Draft, rendered: prompts.Rendered) -> tuple[prompts.Segment, ...]:
+    """Return the segments without the words for no evidence, where there is some."""
+    if draft.no_evidence is None or not rendered.used_passages:
+        return draft.segments
+    at = next(index for index, segment in enumerate(draft.segments) if segment.part == "question")
+    return draft.segments[:at] + draft.segments[at + 1 :]
+
+
+async def _fit(draft: prompts.Draft, question: Question, target: Target, counter: TokenCounter) -> prompts.Rendered:
+    budget = counter.context - _GENERATION_TOKENS - _reserved(question, target, counter.context)
+    # A byte-level tokenizer never makes more tokens than bytes: where even those fit, nothing needs to be counted.
+    sizes = [len(segment.text.encode()) + _MESSAGE_TOKENS * segment.messages for segment in draft.segments]
+    if sum(sizes) > budget:
+        counts = await counter.count([segment.text for segment in draft.segments])
+        pairs = zip(counts, draft.segments, strict=True)
+        # One more per segment: texts that are counted apart can make one token more than together.
+        sizes = [count + 1 + _MESSAGE_TOKENS * segment.messages for count, segment in pairs]
+    try:
+        return draft.fit(sizes, budget)
+    except prompts.ContextTooLong as error:
+        raise BadRequest(
+            f"The context holds {counter.context} tokens: {error}.", param="messages", code="context_length_exceeded"
+        ) from None
+
+
+def _reserved(question: Question, target: Target, context: int) -> int:
+    limit = question.parameters.get("max_tokens") or (target.sampling or {}).get("max_tokens")
+    return limit or min(_RESERVED_TOKENS, context // _RESERVED_SHARE)

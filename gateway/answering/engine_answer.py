@@ -1,0 +1,156 @@
+"""The engine's answer as vLLM writes it: JSON, or server-sent events that end with `[DONE]`."""
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from gateway.errors import BAD_JSON, BraidError
+
+__all__ = [
+    "BrokenAnswer",
+    "CompletionTokensDetails",
+    "EngineAnswer",
+    "EngineEvent",
+    "EngineUsage",
+    "EventReader",
+    "PromptTokensDetails",
+    "TokenUsage",
+    "decode_answer",
+    "decode_event",
+]
+
+_EVENT_BYTES = 8 * 1024 * 1024
+
+
+class BrokenAnswer(BraidError):
+    """The engine's answer ended early or can't be read."""
+
+    status = 502
+    code = "stream_interrupted"
+
+
+class PromptTokensDetails(msgspec.Struct, frozen=True):
+    """Tokens of the prompt that the engine found in its prefix cache."""
+
+    cached_tokens: int
+
+
+class CompletionTokensDetails(msgspec.Struct, frozen=True):
+    """Tokens of the answer that the model thought in."""
+
+    reasoning_tokens: int
+
+
+class TokenUsage(msgspec.Struct, frozen=True):
+    """Token counts of one answer, without those that only one engine has."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: PromptTokensDetails | UnsetType = UNSET
+    completion_tokens_details: CompletionTokensDetails | UnsetType = UNSET
+
+
+class _EngineDetails(msgspec.Struct):
+    cached_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+
+class EngineUsage(msgspec.Struct):
+    """Token counts as the engine writes them: null or absent where it has none, and more than is ours to pass on."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    total_tokens: int | None = None
+    prompt_tokens_details: _EngineDetails | None = None
+    completion_tokens_details: _EngineDetails | None = None
+
+    def tokens(self) -> TokenUsage:
+        """Return the counts that every engine has."""
+        prompt, completion = self.prompt_tokens_details, self.completion_tokens_details
+        cached = prompt.cached_tokens if prompt is not None else None
+        reasoning = completion.reasoning_tokens if completion is not None else None
+        return TokenUsage(
+            self.prompt_tokens or 0,
+            self.completion_tokens or 0,
+            self.total_tokens or 0,
+            UNSET if cached is None else PromptTokensDetails(cached),
+            UNSET if reasoning is None else CompletionTokensDetails(reasoning),
+        )
+
+
+class EngineAnswer(msgspec.Struct):
+    """A whole answer: its choices as the engine wrote them, each with a `message`."""
+
+    choices: list[dict[str, Any]]
+    usage: EngineUsage | None = None
+
+
+class EngineEvent(msgspec.Struct):
+    """One event of a streamed answer: choices with a `delta` each, or none and the usage of the whole."""
+
+    choices: list[dict[str, Any]] = []
+    usage: EngineUsage | None = None
+    error: Any = None
+
+
+_answers = msgspec.json.Decoder(EngineAnswer)
+_events = msgspec.json.Decoder(EngineEvent)
+
+
+def decode_answer(body: bytes) -> EngineAnswer:
+    """Decode a whole answer.
+
+    Raises:
+        BrokenAnswer: It can't be read.
+    """
+    try:
+        return _answers.decode(body)
+    except BAD_JSON:
+        raise BrokenAnswer("The model server sent an answer that can't be read. Try again.") from None
+
+
+def decode_event(data: bytes) -> EngineEvent:
+    """Decode one event's data.
+
+    Raises:
+        BrokenAnswer: It can't be read, or reports an error.
+    """
+    try:
+        event = _events.decode(data)
+    except BAD_JSON:
+        raise BrokenAnswer("The model server sent an event that can't be read. Try again.") from None
+    if event.error is not None:
+        raise BrokenAnswer("The model server reported an error in the middle of the answer. Try again.")
+    return event
+
+
+class EventReader:
+    """Cuts the bytes of a stream into its events' data; `done` once the engine has said that the answer is whole."""
+
+    def __init__(self) -> None:
+        self.done = False
+        self._rest = b""
+
+    def feed(self, part: bytes) -> list[bytes]:
+        """Take the next bytes; return the data of the events that they complete, `[DONE]` and comments left out.
+
+        Raises:
+            BrokenAnswer: An event has grown too long.
+        """
+        rest = self._rest + (part.replace(b"\r", b"") if b"\r" in part else part)
+        whole, separator, self._rest = rest.rpartition(b"\n\n")
+        if not separator:
+            if len(rest) > _EVENT_BYTES:
+                raise BrokenAnswer("The model server sent an event that is too long. Try again.")
+            return []
+        events: list[bytes] = []
+        for event in whole.split(b"\n\n"):
+            if event.startswith(b"data:"):
+                data = event[5:].strip()
+                if data == b"[DONE]":
+                    self.done = True
+                else:
+                    events.append(data)
+        return events

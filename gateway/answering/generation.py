@@ -1,0 +1,166 @@
+"""One answer while it is made, and the one owner of all that has to be given back when it ends."""
+
+import asyncio
+import time
+from types import TracebackType
+from typing import Self
+
+from gateway.answering.engine_answer import BrokenAnswer, EngineAnswer, EventReader, decode_answer
+from gateway.answering.trace import AnswerTrace
+from gateway.answers.log import AnswerLog
+from gateway.engines import EngineError, Lease, Stream
+from gateway.errors import BraidError
+from gateway.metrics import Metrics
+from gateway.shutdown import Drain
+
+__all__ = ["Generation"]
+
+
+class Generation:
+    """Owns an answer's place among the running ones, its replica's lease and the engine's stream.
+
+    `AnsweringService.begin` makes and prepares it. A face enters it as an async context manager and reads it once,
+    whole with `read` or event by event by iterating. Leaving the block closes it: all is given back and the trace is
+    settled, exactly once, however far the answer got and whatever ended it.
+
+    Raises:
+        Unavailable: The process is stopping.
+    """
+
+    def __init__(self, trace: AnswerTrace, drain: Drain, metrics: Metrics, answers: AnswerLog) -> None:
+        drain.admit(self.stop)
+        metrics.running.inc()
+        self.trace = trace
+        self.preparing = asyncio.timeout(None)
+        """The scope of everything before the first byte, so that `stop` can end it."""
+        self._drain = drain
+        self._metrics = metrics
+        self._answers = answers
+        self._lease: Lease | None = None
+        self._upstream: Stream | None = None
+        self._reader = EventReader()
+        self._begun = False
+        self._whole = False
+        self._closed = False
+
+    async def connect(self, lease: Lease) -> None:
+        """Send the composed body to the lease's replica; of a stream, wait for the first bytes: its head says nothing.
+
+        Raises:
+            EngineError: The replica refused or failed before its first byte. `disconnect` before trying another.
+        """
+        self._lease = lease
+        self.trace.replica = lease.engine.url
+        self._upstream = upstream = await lease.engine.chat(self.trace.composed.body)
+        if self.trace.question.stream:
+            await upstream.start()
+        self.trace.mark_first_byte()
+        self._begun = True
+
+    async def disconnect(self) -> None:
+        """Cut the stream unless its end has come in, and give the lease back."""
+        upstream, lease = self._upstream, self._lease
+        self._upstream = self._lease = None
+        try:
+            if upstream is not None:
+                await upstream.aclose()
+        finally:
+            if lease is not None:
+                lease.release()
+
+    async def read(self) -> EngineAnswer:
+        """Read the whole answer.
+
+        Raises:
+            BrokenAnswer: It can't be read.
+            EngineError: The connection broke.
+            Unavailable: The process stopped in between.
+        """
+        assert self._upstream is not None
+        try:
+            answer = decode_answer(await self._upstream.read())
+        except BraidError:
+            self._drain.check_expired()
+            raise
+        self.trace.usage = answer.usage and answer.usage.tokens()
+        self._whole = True
+        return answer
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> list[bytes]:
+        """Return the data of the next events, one or more; the end comes only after the engine's `[DONE]`.
+
+        The face decodes the events that are more than a piece of text with `decode_event`, and notes the usage that
+        one of them carries in the trace.
+
+        Raises:
+            BrokenAnswer: The stream was cut, or an event is too long.
+            EngineError: The connection broke.
+            Unavailable: The process stopped in between.
+        """
+        assert self._upstream is not None
+        try:
+            while True:
+                events = self._reader.feed(await self._upstream.__anext__())
+                if events:
+                    self.trace.events += len(events)
+                    return events
+        except StopAsyncIteration:
+            if not self._reader.done:
+                raise BrokenAnswer("The model server's stream ended before the answer did. Try again.") from None
+            self._whole = True
+            raise
+        except EngineError:
+            self._drain.check_expired()
+            raise
+
+    async def stop(self) -> None:
+        """End the answer now, because the process's grace time is over."""
+        if not self._begun:
+            self.preparing.reschedule(asyncio.get_running_loop().time())
+        elif self._upstream is not None:
+            await self._upstream.aclose()
+
+    async def aclose(self, error: BaseException | None = None) -> None:
+        """Give everything back and settle the trace; `error` is what ended the answer early. Later calls do nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            await self.disconnect()
+        finally:
+            self._drain.dismiss(self.stop)
+            self._metrics.running.dec()
+            self._settle(error)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose(error)
+
+    def _settle(self, error: BaseException | None) -> None:
+        """Count the answer and put its record in the log; one that failed before its first byte is only counted."""
+        if isinstance(error, Exception) and not self._begun:
+            self._metrics.count_answer((isinstance(error, BraidError) and error.code) or "error")
+            return
+        if isinstance(error, Exception):
+            outcome = "interrupted"
+        else:
+            outcome = "completed" if error is None and self._whole else "abandoned"
+        trace, now = self.trace, time.perf_counter()
+        record = trace.record(outcome, now)
+        self._metrics.count_answer(outcome)
+        self._metrics.seconds.observe(now - trace.started)
+        if trace.retrieved_at is not None:
+            self._metrics.retrieval.observe(trace.retrieved_at - trace.started)
+        if trace.first_byte_at is not None:
+            self._metrics.first_byte.observe(trace.first_byte_at - trace.started)
+        if record.usage is not None:
+            self._metrics.prompt_tokens.inc(record.usage.get("prompt_tokens", 0))
+            self._metrics.completion_tokens.inc(record.usage.get("completion_tokens", 0))
+        self._answers.put(trace.tenant, record, trace.uncounted_segments())

@@ -1,0 +1,145 @@
+"""The trace of one answer: who asked, what it was made of, and when; its record in the end."""
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+
+import prompts
+from gateway.answering.citations import MarkFilter
+from gateway.answering.compose import NOT_COMPOSED, Composed
+from gateway.answering.engine_answer import TokenUsage
+from gateway.answering.question import Question
+from gateway.answering.resolve import Target
+from gateway.answering.retrieve import NO_EVIDENCE, Evidence
+from gateway.answers.record import AnswerRecord, CitedPassage, Timings
+
+__all__ = ["AnswerTrace"]
+
+_NO_TARGET = Target("")
+
+
+@dataclass(slots=True)
+class AnswerTrace:
+    """Facts and times of one answer, written as they become known.
+
+    `started`, `retrieved_at`, `composed_at` and `first_byte_at` are seconds of `time.perf_counter`; `created` is Unix
+    time. `events` counts the engine's events, which stand for tokens where it never came to tell its usage.
+    """
+
+    tenant: str
+    question: Question
+    created: int = field(default_factory=lambda: int(time.time()))
+    started: float = field(default_factory=time.perf_counter)
+    target: Target = _NO_TARGET
+    evidence: Evidence = NO_EVIDENCE
+    composed: Composed = NOT_COMPOSED
+    replica: str = ""
+    cited: set[int] = field(default_factory=set[int])
+    usage: TokenUsage | None = None
+    events: int = 0
+    retrieved_at: float | None = None
+    composed_at: float | None = None
+    first_byte_at: float | None = None
+
+    @property
+    def id(self) -> str:
+        return self.question.id
+
+    def mark_retrieved(self) -> None:
+        self.retrieved_at = time.perf_counter()
+
+    def mark_composed(self) -> None:
+        self.composed_at = time.perf_counter()
+
+    def mark_first_byte(self) -> None:
+        self.first_byte_at = time.perf_counter()
+
+    @property
+    def citable(self) -> bool:
+        """Whether the answer may carry marks, which then have to be checked."""
+        return self.evidence.status != "off" and not self.question.structured
+
+    @property
+    def used_passages(self) -> Sequence[int]:
+        """The numbers of the passages that were in the prompt."""
+        return self.composed.rendered.used_passages if self.composed.rendered else ()
+
+    def new_mark_filter(self) -> MarkFilter:
+        """Return a filter of the marks in one choice's text."""
+        return MarkFilter(frozenset(self.used_passages))
+
+    def cite(self, numbers: Iterable[int]) -> None:
+        """Note what one choice cites; where no marks could be asked for, that is every passage in the prompt."""
+        self.cited.update(self.used_passages if self.question.structured else numbers)
+
+    def passages(self) -> list[CitedPassage]:
+        """Return the passages that were in the prompt."""
+        used = self.used_passages
+        return [
+            CitedPassage(
+                number=number,
+                cited=number in self.cited,
+                score=passage.score,
+                vector_store_id=passage.store,
+                document_id=passage.document,
+                document_key=passage.key,
+                version=passage.version,
+                index_epoch=self.evidence.index_epochs[passage.store],
+                file_id=passage.file_id,
+                filename=passage.filename,
+                heading=passage.heading,
+                start=passage.start,
+                end=passage.end,
+                text=passage.text,
+            )
+            for number, passage in enumerate(self.evidence.passages, 1)
+            if number in used
+        ]
+
+    def record(self, outcome: str, now: float) -> AnswerRecord:
+        """Return the answer's record, as it stands at the moment `now` of `time.perf_counter`."""
+        rendered = self.composed.rendered
+        return AnswerRecord(
+            id=self.id,
+            created=self.created,
+            model=self.question.model,
+            release=self.target.release,
+            fingerprint=self.target.fingerprint,
+            index_epochs=self.evidence.index_epochs,
+            retrieval=self.evidence.status,
+            passages=self.passages(),
+            dropped_passages=rendered.dropped_passages if rendered else [],
+            dropped_turns=rendered.dropped_turns if rendered else 0,
+            prompt_tokens=_counted_parts(rendered),
+            replica=self.replica,
+            timings=Timings(
+                None if self.retrieved_at is None else self._milliseconds(self.retrieved_at),
+                self._milliseconds(self.composed_at or now),
+                self._milliseconds(self.first_byte_at or now),
+                self._milliseconds(now),
+            ),
+            usage=self._usage(),
+            outcome=outcome,
+            stream=self.question.stream,
+        )
+
+    def uncounted_segments(self) -> Sequence[prompts.Segment]:
+        """Return the prompt's segments that are still to be counted by part; none where the record has the counts."""
+        return self.composed.segments if _counted_parts(self.composed.rendered) is None else ()
+
+    def _usage(self) -> dict[str, object] | None:
+        if self.usage is not None:
+            return msgspec.to_builtins(self.usage)
+        return {"completion_tokens": self.events} if self.events else None
+
+    def _milliseconds(self, moment: float) -> float:
+        return round((moment - self.started) * 1000, 3)
+
+
+def _counted_parts(rendered: prompts.Rendered | None) -> dict[str, int] | None:
+    """Return the tokens by part, where they were counted to find out what has to be dropped."""
+    if rendered is None or not (rendered.dropped_turns or rendered.dropped_passages):
+        return None
+    return {str(part): count for part, count in rendered.parts.items()}

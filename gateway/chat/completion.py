@@ -1,0 +1,51 @@
+"""A whole answer: the engine's JSON made into OpenAI's."""
+
+from typing import Any
+
+import msgspec
+from msgspec import UNSET
+
+from gateway.answering.engine_answer import EngineAnswer
+from gateway.answering.trace import AnswerTrace
+from gateway.chat.openai_fields import braid_answer, close_choice, to_logprobs
+from gateway.chat.schemas import ChatCompletion, ChatMessageAnswer, Choice
+
+__all__ = ["encode_completion"]
+
+
+def encode_completion(trace: AnswerTrace, answer: EngineAnswer) -> bytes:
+    """Return the JSON of OpenAI's `chat.completion`, and note the citations in the trace."""
+    choices = [_choice(trace, choice) for choice in answer.choices]
+    return msgspec.json.encode(
+        ChatCompletion(
+            id=trace.id,
+            created=trace.created,
+            model=trace.question.model,
+            system_fingerprint=trace.target.fingerprint,
+            object="chat.completion",
+            choices=choices,
+            usage=trace.usage,
+            braid=braid_answer(trace) or UNSET,
+        )
+    )
+
+
+def _choice(trace: AnswerTrace, raw: dict[str, Any]) -> Choice:
+    message: dict[str, Any] = raw.get("message") or {}
+    content = message.get("content")
+    marks = trace.new_mark_filter() if trace.citable else None
+    if marks is not None and content is not None:
+        content = marks.feed(content) + marks.finish()
+    return Choice(
+        index=raw.get("index", 0),
+        message=ChatMessageAnswer(
+            role="assistant",
+            content=content,
+            refusal=message.get("refusal"),
+            annotations=close_choice(trace, marks),
+            tool_calls=message.get("tool_calls") or UNSET,
+            reasoning=message.get("reasoning") or UNSET,
+        ),
+        logprobs=to_logprobs(raw.get("logprobs")),
+        finish_reason=raw.get("finish_reason") or "stop",
+    )

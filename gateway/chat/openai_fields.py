@@ -1,0 +1,82 @@
+"""An answer's trace in the fields of OpenAI's contract, and in the object `braid`."""
+
+from typing import Any
+
+from gateway.answering.citations import Citation, MarkFilter
+from gateway.answering.retrieve import title_of
+from gateway.answering.trace import AnswerTrace
+from gateway.answers.record import CitedPassage
+from gateway.chat.schemas import Annotation, BraidAnswer, CitedSource, DroppedParts, Logprobs, UrlCitation
+
+__all__ = ["braid_answer", "close_choice", "response_headers", "to_logprobs"]
+
+
+def response_headers(trace: AnswerTrace) -> dict[str, str]:
+    """Return the answer's own headers."""
+    target = trace.target
+    if target.release is None or target.fingerprint is None:
+        return {"x-request-id": trace.id}
+    return {"x-request-id": trace.id, "braid-release": f"{target.release}; {target.fingerprint}"}
+
+
+def close_choice(trace: AnswerTrace, marks: MarkFilter | None) -> list[Annotation]:
+    """Note the marks of a choice whose text is whole in the trace, and return its annotations."""
+    citations = marks.citations if marks is not None else []
+    trace.cite([citation.number for citation in citations])
+    return [_annotation(trace, citation) for citation in citations]
+
+
+def braid_answer(trace: AnswerTrace) -> BraidAnswer | None:
+    """Return Braid's own object as it is so far; None where neither a release nor a search was in play."""
+    evidence, rendered = trace.evidence, trace.composed.rendered
+    if trace.target.release is None and evidence.status == "off":
+        return None
+    return BraidAnswer(
+        release=trace.target.release,
+        retrieval=evidence.status,
+        index_epochs=evidence.index_epochs,
+        citations=[_source(trace, passage) for passage in trace.passages() if passage.cited],
+        dropped=DroppedParts(
+            passages=len(rendered.dropped_passages) if rendered else 0, turns=rendered.dropped_turns if rendered else 0
+        ),
+    )
+
+
+def to_logprobs(logprobs: dict[str, Any] | None) -> Logprobs | None:
+    """Return a choice's log-probabilities, with the member that engines leave out."""
+    return None if logprobs is None else Logprobs(content=logprobs.get("content"), refusal=logprobs.get("refusal"))
+
+
+def _annotation(trace: AnswerTrace, citation: Citation) -> Annotation:
+    passage = trace.evidence.passages[citation.number - 1]
+    return Annotation(
+        type="url_citation",
+        url_citation=UrlCitation(
+            start_index=citation.start,
+            end_index=citation.end,
+            url=_url(trace, citation.number),
+            title=passage.filename or title_of(passage),
+        ),
+    )
+
+
+def _source(trace: AnswerTrace, passage: CitedPassage) -> CitedSource:
+    return CitedSource(
+        number=passage.number,
+        score=passage.score,
+        vector_store_id=passage.vector_store_id,
+        document_id=passage.document_id,
+        document_key=passage.document_key,
+        version=passage.version,
+        index_epoch=passage.index_epoch,
+        file_id=passage.file_id,
+        filename=passage.filename,
+        heading=passage.heading,
+        start=passage.start,
+        end=passage.end,
+        url=_url(trace, passage.number),
+    )
+
+
+def _url(trace: AnswerTrace, number: int) -> str:
+    return f"/api/answers/{trace.id}/citations/{number}"

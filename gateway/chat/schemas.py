@@ -1,0 +1,156 @@
+"""The bodies of OpenAI's chat completions with Braid's own object, as they are sent and described."""
+
+from typing import Any, Literal
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from gateway.answering.engine_answer import TokenUsage
+
+__all__ = [
+    "Annotation",
+    "BraidAnswer",
+    "ChatCompletion",
+    "ChatCompletionChunk",
+    "ChatMessageAnswer",
+    "Choice",
+    "ChunkChoice",
+    "CitedSource",
+    "Delta",
+    "DroppedParts",
+    "Logprobs",
+    "UrlCitation",
+]
+
+
+class UrlCitation(msgspec.Struct, kw_only=True):
+    """A mark at characters `start_index` to `end_index` of the answer's text; `url` is a path of this server."""
+
+    start_index: int
+    end_index: int
+    url: str
+    title: str
+
+
+class Annotation(msgspec.Struct, kw_only=True):
+    """A part of the text that stands for a source."""
+
+    type: Literal["url_citation"]
+    url_citation: UrlCitation
+
+
+class CitedSource(msgspec.Struct, kw_only=True):
+    """A passage that the answer cites.
+
+    `start` and `end` are characters of the document's parsed text; `index_epoch` is the store's when it was found.
+    """
+
+    number: int
+    score: float
+    vector_store_id: str
+    document_id: str
+    document_key: str
+    version: int
+    index_epoch: int
+    file_id: str
+    filename: str
+    heading: str
+    start: int
+    end: int
+    url: str
+
+
+class DroppedParts(msgspec.Struct, kw_only=True):
+    """The numbers of passages and earlier turns that the context had no room for."""
+
+    passages: int
+    turns: int
+
+
+class BraidAnswer(msgspec.Struct, kw_only=True):
+    """Braid's own object in an answer.
+
+    `index_epochs` are the versions of the vector stores' content, by store, at which passages were searched.
+    """
+
+    release: str | None
+    retrieval: Literal["off", "found", "nothing_found", "unavailable"]
+    index_epochs: dict[str, int]
+    citations: list[CitedSource]
+    dropped: DroppedParts
+
+
+class Logprobs(msgspec.Struct, kw_only=True):
+    """Log-probabilities by token, as OpenAI's contract has them."""
+
+    content: list[dict[str, Any]] | None
+    refusal: list[dict[str, Any]] | None
+
+
+class ChatMessageAnswer(msgspec.Struct, kw_only=True):
+    """The message that answers."""
+
+    role: Literal["assistant"]
+    content: str | None
+    refusal: str | None
+    annotations: list[Annotation]
+    tool_calls: list[dict[str, Any]] | UnsetType = UNSET
+    reasoning: str | UnsetType = UNSET
+
+
+class Choice(msgspec.Struct, kw_only=True):
+    """One of the `n` answers."""
+
+    index: int
+    message: ChatMessageAnswer
+    logprobs: Logprobs | None
+    finish_reason: str
+
+
+class ChatCompletion(msgspec.Struct, kw_only=True):
+    """OpenAI's `chat.completion`; `braid` is there where a release answered or passages were searched."""
+
+    id: str
+    created: int
+    model: str
+    system_fingerprint: str | None
+    object: Literal["chat.completion"]
+    choices: list[Choice]
+    usage: TokenUsage | None
+    braid: BraidAnswer | UnsetType = UNSET
+
+
+class Delta(msgspec.Struct, kw_only=True):
+    """An event's addition to a choice's message; the annotations come with the last one of a choice."""
+
+    role: str | UnsetType = UNSET
+    content: str | UnsetType | None = UNSET
+    refusal: str | UnsetType | None = UNSET
+    tool_calls: list[dict[str, Any]] | UnsetType = UNSET
+    reasoning: str | UnsetType | None = UNSET
+    annotations: list[Annotation] | UnsetType = UNSET
+
+
+class ChunkChoice(msgspec.Struct, kw_only=True):
+    """One choice's part of an event."""
+
+    index: int
+    delta: Delta
+    logprobs: Logprobs | None
+    finish_reason: str | None
+
+
+class ChatCompletionChunk(msgspec.Struct, kw_only=True):
+    """One event of a streamed answer, OpenAI's `chat.completion.chunk`; the stream ends with `data: [DONE]`.
+
+    `braid` comes with the event that ends the last choice; `usage` comes with one that has no choices, if asked for.
+    """
+
+    id: str
+    created: int
+    model: str
+    system_fingerprint: str | None
+    object: Literal["chat.completion.chunk"]
+    choices: list[ChunkChoice]
+    usage: TokenUsage | UnsetType = UNSET
+    braid: BraidAnswer | UnsetType = UNSET

@@ -1,0 +1,123 @@
+"""A streamed answer: the engine's events made into OpenAI's.
+
+The constant part of each event (id, model, fingerprint) is spliced in as bytes. Only events that carry more than a
+piece of text are decoded: the last ones, and every one where citation marks have to be checked.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from gateway.answering.citations import MarkFilter
+from gateway.answering.engine_answer import BrokenAnswer, decode_event
+from gateway.answering.trace import AnswerTrace
+from gateway.chat.openai_fields import braid_answer, close_choice, to_logprobs
+from gateway.errors import BraidError
+
+__all__ = ["DONE_EVENT", "ChunkEncoder", "error_event"]
+
+DONE_EVENT = b"data: [DONE]\n\n"
+_CHOICES = b'"choices":'
+# How an event ends that has nothing beside its choices: as OpenAI has it, and as vLLM does.
+_ENGINE_ONLY = b',"token_ids":null'
+_ENDS = (b'"finish_reason":null}]}', b'"finish_reason":null' + _ENGINE_ONLY + b"}]}")
+
+
+def error_event(error: BraidError) -> bytes:
+    """Return an error as the event that ends a stream; there is no `[DONE]` after it."""
+    return b"data: " + error.body() + b"\n\n"
+
+
+class ChunkEncoder:
+    """Makes one answer's events; `broken` is the reason once the engine sent one that can't be passed on.
+
+    Args:
+        trace: The answer's trace; usage and citations are noted in it.
+        choices: The number of choices that will come.
+        include_usage: Whether the client asked for the usage event.
+    """
+
+    def __init__(self, trace: AnswerTrace, *, choices: int, include_usage: bool) -> None:
+        head = msgspec.json.encode(
+            {
+                "id": trace.id,
+                "created": trace.created,
+                "model": trace.question.model,
+                "system_fingerprint": trace.target.fingerprint,
+                "object": "chat.completion.chunk",
+            }
+        )
+        self.broken: BrokenAnswer | None = None
+        self._head = b"data: " + head[:-1] + b"," + _CHOICES
+        self._trace = trace
+        self._citable = trace.citable
+        self._filters: dict[int, MarkFilter] = {}
+        self._open = choices
+        self._include_usage = include_usage
+
+    def encode(self, events: Sequence[bytes]) -> bytes:
+        """Return what the client gets for the data of some events: its own events, or nothing yet."""
+        encoded: list[bytes] = []
+        for data in events:
+            if not self._citable and _is_just_text(data):
+                at = data.find(_CHOICES)
+                if at > 0:
+                    encoded.append(self._head + data[at + len(_CHOICES) :].replace(_ENGINE_ONLY, b"") + b"\n\n")
+                    continue
+            try:
+                encoded.append(self._decode(data))
+            except BrokenAnswer as error:  # what came before it is still the client's
+                self.broken = error
+                break
+        return b"".join(encoded)
+
+    def _decode(self, data: bytes) -> bytes:
+        event = decode_event(data)
+        if event.usage is not None and not event.choices:
+            self._trace.usage = usage = event.usage.tokens()
+            return self._encode([], {"usage": usage}) if self._include_usage else b""
+        choices = [choice for choice in map(self._choice, event.choices) if choice is not None]
+        extra: dict[str, Any] | None = None
+        for choice in choices:
+            if choice["finish_reason"] is None:
+                continue
+            self._open -= 1
+            annotations = close_choice(self._trace, self._filters.get(choice["index"]))
+            if annotations:
+                choice["delta"]["annotations"] = annotations
+            if self._open == 0 and (braid := braid_answer(self._trace)) is not None:
+                extra = {"braid": braid}
+        return self._encode(choices, extra) if choices else b""
+
+    def _choice(self, raw: dict[str, Any]) -> dict[str, Any] | None:
+        """Return a choice as OpenAI has it; None where its text is withheld for now and nothing else is new."""
+        delta: dict[str, Any] = raw.get("delta") or {}
+        finish = raw.get("finish_reason")
+        index = raw.get("index", 0)
+        if self._citable:
+            marks = self._filters.get(index)
+            if marks is None:
+                marks = self._filters[index] = self._trace.new_mark_filter()
+            content = delta.get("content")
+            if content is not None or finish is not None:
+                text = marks.feed(content or "") + (marks.finish() if finish is not None else "")
+                if content and not text and finish is None and len(delta) == 1 and raw.get("logprobs") is None:
+                    return None
+                if content is not None or text:
+                    delta["content"] = text
+        return {"index": index, "delta": delta, "logprobs": to_logprobs(raw.get("logprobs")), "finish_reason": finish}
+
+    def _encode(self, choices: list[dict[str, Any]], extra: dict[str, Any] | None) -> bytes:
+        tail = b"," + msgspec.json.encode(extra)[1:] if extra else b"}"
+        return self._head + msgspec.json.encode(choices) + tail + b"\n\n"
+
+
+def _is_just_text(data: bytes) -> bool:
+    return data.endswith(_ENDS) and not (
+        b'"finish_reason":"' in data
+        or b'"usage":{' in data
+        or b'"system_fingerprint"' in data
+        or b'"error"' in data
+        or b'"logprobs":{' in data
+    )
