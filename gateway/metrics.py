@@ -1,5 +1,7 @@
 """The metrics that Prometheus reads: one registry per process."""
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 __all__ = ["Metrics"]
@@ -8,9 +10,13 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class Metrics:
-    """The gateway's counters; none carries a tenant's name, since `/metrics` is open on the private network."""
+    """The gateway's counters; none carries a tenant's name, since `/metrics` is open on the private network.
 
-    def __init__(self) -> None:
+    Args:
+        running: Tells how many answers are being made.
+    """
+
+    def __init__(self, running: Callable[[], float] = lambda: 0) -> None:
         self.registry = CollectorRegistry()
         self._answers = Counter(
             "braid_chat_answers_total", "Chat answers by how they ended.", ["outcome"], registry=self.registry
@@ -27,7 +33,9 @@ class Metrics:
         tokens = Counter("braid_chat_tokens_total", "Tokens by direction.", ["kind"], registry=self.registry)
         self.prompt_tokens = tokens.labels("prompt")
         self.completion_tokens = tokens.labels("completion")
-        self.running = Gauge("braid_chat_running", "Chat answers that are being made now.", registry=self.registry)
+        Gauge("braid_chat_running", "Chat answers that are being made now.", registry=self.registry).set_function(
+            running
+        )
         self.records_dropped = Counter(
             "braid_answer_records_dropped_total",
             "Answers' records lost because the database failed or was too slow.",

@@ -20,14 +20,14 @@ class Drain:
     def __init__(self) -> None:
         self.stopping = False
         self.expired = False
-        self._running: set[Callable[[], Awaitable[None]]] = set()
+        self._stops: set[Callable[[], Awaitable[None]]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
 
     @property
-    def idle(self) -> bool:
-        """Whether no answer is running."""
-        return self._idle.is_set()
+    def running(self) -> int:
+        """The number of answers that are running."""
+        return len(self._stops)
 
     def admit(self, stop: Callable[[], Awaitable[None]]) -> None:
         """Let an answer begin; `stop` will be called if it is still running at the end of the grace time.
@@ -37,13 +37,13 @@ class Drain:
         """
         if self.stopping:
             raise Unavailable("This server is stopping. Send the request again; another one takes it.", code="stopping")
-        self._running.add(stop)
+        self._stops.add(stop)
         self._idle.clear()
 
     def dismiss(self, stop: Callable[[], Awaitable[None]]) -> None:
         """Note that the answer admitted with `stop` has ended; doing so twice is fine."""
-        self._running.discard(stop)
-        if not self._running:
+        self._stops.discard(stop)
+        if not self._stops:
             self._idle.set()
 
     def check_expired(self) -> None:
@@ -62,6 +62,6 @@ class Drain:
             await asyncio.wait_for(self._idle.wait(), grace)
         except TimeoutError:
             self.expired = True
-            await asyncio.gather(*(stop() for stop in list(self._running)))
+            await asyncio.gather(*(stop() for stop in list(self._stops)))
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), _ERROR_EVENT_SECONDS)

@@ -11,7 +11,9 @@ __all__ = [
     "BrokenAnswer",
     "CompletionTokensDetails",
     "EngineAnswer",
+    "EngineChoice",
     "EngineEvent",
+    "EngineMessage",
     "EngineUsage",
     "EventReader",
     "PromptTokensDetails",
@@ -80,15 +82,33 @@ class EngineUsage(msgspec.Struct):
         )
 
 
-class EngineAnswer(msgspec.Struct):
-    """A whole answer: its choices as the engine wrote them, each with a `message`."""
+class EngineMessage(msgspec.Struct):
+    """The text of one choice, or the tools that it calls."""
 
-    choices: list[dict[str, Any]]
+    content: str | None = None
+    refusal: str | None = None
+    reasoning: str | None = None
+    tool_calls: list[dict[str, Any]] | None = None
+
+
+class EngineChoice(msgspec.Struct):
+    """One of the answers that were asked for."""
+
+    index: int = 0
+    message: EngineMessage | None = None
+    logprobs: dict[str, Any] | None = None
+    finish_reason: str | None = None
+
+
+class EngineAnswer(msgspec.Struct):
+    """A whole answer."""
+
+    choices: list[EngineChoice]
     usage: EngineUsage | None = None
 
 
 class EngineEvent(msgspec.Struct):
-    """One event of a streamed answer: choices with a `delta` each, or none and the usage of the whole."""
+    """One event of a streamed answer: choices with a `delta` each, as written, or none and the usage of the whole."""
 
     choices: list[dict[str, Any]] = []
     usage: EngineUsage | None = None

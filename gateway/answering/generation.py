@@ -29,7 +29,6 @@ class Generation:
 
     def __init__(self, trace: AnswerTrace, drain: Drain, metrics: Metrics, answers: AnswerLog) -> None:
         drain.admit(self.stop)
-        metrics.running.inc()
         self.trace = trace
         self.preparing = asyncio.timeout(None)
         """The scope of everything before the first byte, so that `stop` can end it."""
@@ -132,7 +131,6 @@ class Generation:
             await self.disconnect()
         finally:
             self._drain.dismiss(self.stop)
-            self._metrics.running.dec()
             self._settle(error)
 
     async def __aenter__(self) -> Self:

@@ -3,10 +3,10 @@
 import hashlib
 import hmac
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import prompts
@@ -23,8 +23,7 @@ __all__ = ["Resolver", "Target"]
 _MAX_TEMPLATES = 256
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True):
     """The parts that answer a question.
 
     `engine_model` is the engine's name for the model, `adapter` the same where it is an adapter; `prompt` None means

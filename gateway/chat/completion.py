@@ -1,16 +1,16 @@
 """A whole answer: the engine's JSON made into OpenAI's."""
 
-from typing import Any
-
 import msgspec
 from msgspec import UNSET
 
-from gateway.answering.engine_answer import EngineAnswer
+from gateway.answering.engine_answer import EngineAnswer, EngineChoice, EngineMessage
 from gateway.answering.trace import AnswerTrace
 from gateway.chat.openai_fields import braid_answer, close_choice, to_logprobs
-from gateway.chat.schemas import ChatCompletion, ChatMessageAnswer, Choice
+from gateway.chat.schemas import ChatCompletion, ChatCompletionMessage, Choice
 
 __all__ = ["encode_completion"]
+
+_NO_MESSAGE = EngineMessage()
 
 
 def encode_completion(trace: AnswerTrace, answer: EngineAnswer) -> bytes:
@@ -30,22 +30,22 @@ def encode_completion(trace: AnswerTrace, answer: EngineAnswer) -> bytes:
     )
 
 
-def _choice(trace: AnswerTrace, raw: dict[str, Any]) -> Choice:
-    message: dict[str, Any] = raw.get("message") or {}
-    content = message.get("content")
+def _choice(trace: AnswerTrace, choice: EngineChoice) -> Choice:
+    message = choice.message or _NO_MESSAGE
+    content = message.content
     marks = trace.new_mark_filter() if trace.citable else None
     if marks is not None and content is not None:
         content = marks.feed(content) + marks.finish()
     return Choice(
-        index=raw.get("index", 0),
-        message=ChatMessageAnswer(
+        index=choice.index,
+        message=ChatCompletionMessage(
             role="assistant",
             content=content,
-            refusal=message.get("refusal"),
+            refusal=message.refusal,
             annotations=close_choice(trace, marks),
-            tool_calls=message.get("tool_calls") or UNSET,
-            reasoning=message.get("reasoning") or UNSET,
+            tool_calls=message.tool_calls or UNSET,
+            reasoning=message.reasoning or UNSET,
         ),
-        logprobs=to_logprobs(raw.get("logprobs")),
-        finish_reason=raw.get("finish_reason") or "stop",
+        logprobs=to_logprobs(choice.logprobs),
+        finish_reason=choice.finish_reason or "stop",
     )

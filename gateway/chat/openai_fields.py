@@ -6,7 +6,14 @@ from gateway.answering.citations import Citation, MarkFilter
 from gateway.answering.retrieve import title_of
 from gateway.answering.trace import AnswerTrace
 from gateway.answers.record import CitedPassage
-from gateway.chat.schemas import Annotation, BraidAnswer, CitedSource, DroppedParts, Logprobs, UrlCitation
+from gateway.chat.schemas import (
+    Annotation,
+    AnnotationURLCitation,
+    BraidAnswer,
+    ChoiceLogprobs,
+    CitedSource,
+    DroppedParts,
+)
 
 __all__ = ["braid_answer", "close_choice", "response_headers", "to_logprobs"]
 
@@ -42,16 +49,18 @@ def braid_answer(trace: AnswerTrace) -> BraidAnswer | None:
     )
 
 
-def to_logprobs(logprobs: dict[str, Any] | None) -> Logprobs | None:
+def to_logprobs(logprobs: dict[str, Any] | None) -> ChoiceLogprobs | None:
     """Return a choice's log-probabilities, with the member that engines leave out."""
-    return None if logprobs is None else Logprobs(content=logprobs.get("content"), refusal=logprobs.get("refusal"))
+    return (
+        None if logprobs is None else ChoiceLogprobs(content=logprobs.get("content"), refusal=logprobs.get("refusal"))
+    )
 
 
 def _annotation(trace: AnswerTrace, citation: Citation) -> Annotation:
     passage = trace.evidence.passages[citation.number - 1]
     return Annotation(
         type="url_citation",
-        url_citation=UrlCitation(
+        url_citation=AnnotationURLCitation(
             start_index=citation.start,
             end_index=citation.end,
             url=_url(trace, citation.number),

@@ -12,7 +12,7 @@ from gateway.answering.question import BraidOptions, Message, Question
 from gateway.errors import BAD_JSON, BadRequest
 from gateway.ids import new_id
 
-__all__ = ["ChatMessage", "ChatRequest", "StreamOptions", "decode_request", "text_of", "to_question"]
+__all__ = ["ChatCompletionCreate", "ChatMessage", "StreamOptions", "decode_request", "text_of", "to_question"]
 
 _MAX_CHOICES = 16
 _ROLES: dict[str, prompts.Role] = {
@@ -60,7 +60,7 @@ class StreamOptions(msgspec.Struct):
     include_usage: bool | None = None
 
 
-class ChatRequest(msgspec.Struct):
+class ChatCompletionCreate(msgspec.Struct):
     """The fields of OpenAI's contract that Braid reads or passes on; engine-only fields are not among them."""
 
     model: str
@@ -99,10 +99,10 @@ class ChatRequest(msgspec.Struct):
         return bool(self.tools) or (form is not None and form.get("type") != "text")
 
 
-_decoder = msgspec.json.Decoder(ChatRequest)
+_decoder = msgspec.json.Decoder(ChatCompletionCreate)
 
 
-def decode_request(body: bytes) -> ChatRequest:
+def decode_request(body: bytes) -> ChatCompletionCreate:
     """Decode a request body.
 
     Raises:
@@ -119,7 +119,7 @@ def decode_request(body: bytes) -> ChatRequest:
     return request
 
 
-def to_question(request: ChatRequest) -> Question:
+def to_question(request: ChatCompletionCreate) -> Question:
     """Return the question of a decoded request, with a new id for its answer."""
     values = zip(_PARAMETERS, _get_parameters(request), strict=True)
     parameters = {name: value for name, value in values if value is not None}

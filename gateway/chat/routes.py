@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import msgspec
 import structlog
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -14,13 +13,13 @@ from gateway.answering.service import AnsweringService
 from gateway.answering.trace import AnswerTrace
 from gateway.chat.completion import encode_completion
 from gateway.chat.openai_fields import response_headers
-from gateway.chat.request import ChatRequest, decode_request, to_question
+from gateway.chat.request import ChatCompletionCreate, decode_request, to_question
 from gateway.chat.schemas import ChatCompletion, ChatCompletionChunk
 from gateway.chat.stream import DONE_EVENT, ChunkEncoder, error_event
 from gateway.errors import BraidError
 from gateway.tenants.authenticator import Principal
 from gateway.web.dependencies import ChatKey
-from gateway.web.lean_route import LeanRoute, read_body
+from gateway.web.lean_route import LeanRoute, describe, read_body
 from gateway.web.presence import Presence
 from gateway.web.state import part_of
 
@@ -31,9 +30,7 @@ _log = structlog.get_logger()
 _BODY_BYTES = 16 * 1024 * 1024
 _STREAM_HEADERS = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
 
-(_REQUEST, _COMPLETION, _CHUNK), SCHEMAS = msgspec.json.schema_components(
-    [ChatRequest, ChatCompletion, ChatCompletionChunk], ref_template="#/components/schemas/{name}"
-)
+(_REQUEST, _COMPLETION, _CHUNK), SCHEMAS = describe(ChatCompletionCreate, ChatCompletion, ChatCompletionChunk)
 _DESCRIBED: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": _REQUEST}}}}
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
@@ -55,7 +52,7 @@ async def create_chat_completion(request: Request, principal: ChatKey) -> Respon
 class ChatAnswer(Response):
     """An answer that is made while it is sent, so that its generation never leaves the block that closes it."""
 
-    def __init__(self, service: AnsweringService, principal: Principal, chat: ChatRequest) -> None:
+    def __init__(self, service: AnsweringService, principal: Principal, chat: ChatCompletionCreate) -> None:
         self._service = service
         self._principal = principal
         self._chat = chat

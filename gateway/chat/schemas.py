@@ -9,21 +9,21 @@ from gateway.answering.engine_answer import TokenUsage
 
 __all__ = [
     "Annotation",
+    "AnnotationURLCitation",
     "BraidAnswer",
     "ChatCompletion",
     "ChatCompletionChunk",
-    "ChatMessageAnswer",
+    "ChatCompletionMessage",
     "Choice",
+    "ChoiceDelta",
+    "ChoiceLogprobs",
     "ChunkChoice",
     "CitedSource",
-    "Delta",
     "DroppedParts",
-    "Logprobs",
-    "UrlCitation",
 ]
 
 
-class UrlCitation(msgspec.Struct, kw_only=True):
+class AnnotationURLCitation(msgspec.Struct, kw_only=True):
     """A mark at characters `start_index` to `end_index` of the answer's text; `url` is a path of this server."""
 
     start_index: int
@@ -36,7 +36,7 @@ class Annotation(msgspec.Struct, kw_only=True):
     """A part of the text that stands for a source."""
 
     type: Literal["url_citation"]
-    url_citation: UrlCitation
+    url_citation: AnnotationURLCitation
 
 
 class CitedSource(msgspec.Struct, kw_only=True):
@@ -80,14 +80,14 @@ class BraidAnswer(msgspec.Struct, kw_only=True):
     dropped: DroppedParts
 
 
-class Logprobs(msgspec.Struct, kw_only=True):
+class ChoiceLogprobs(msgspec.Struct, kw_only=True):
     """Log-probabilities by token, as OpenAI's contract has them."""
 
     content: list[dict[str, Any]] | None
     refusal: list[dict[str, Any]] | None
 
 
-class ChatMessageAnswer(msgspec.Struct, kw_only=True):
+class ChatCompletionMessage(msgspec.Struct, kw_only=True):
     """The message that answers."""
 
     role: Literal["assistant"]
@@ -102,8 +102,8 @@ class Choice(msgspec.Struct, kw_only=True):
     """One of the `n` answers."""
 
     index: int
-    message: ChatMessageAnswer
-    logprobs: Logprobs | None
+    message: ChatCompletionMessage
+    logprobs: ChoiceLogprobs | None
     finish_reason: str
 
 
@@ -120,7 +120,7 @@ class ChatCompletion(msgspec.Struct, kw_only=True):
     braid: BraidAnswer | UnsetType = UNSET
 
 
-class Delta(msgspec.Struct, kw_only=True):
+class ChoiceDelta(msgspec.Struct, kw_only=True):
     """An event's addition to a choice's message; the annotations come with the last one of a choice."""
 
     role: str | UnsetType = UNSET
@@ -135,8 +135,8 @@ class ChunkChoice(msgspec.Struct, kw_only=True):
     """One choice's part of an event."""
 
     index: int
-    delta: Delta
-    logprobs: Logprobs | None
+    delta: ChoiceDelta
+    logprobs: ChoiceLogprobs | None
     finish_reason: str | None
 
 

@@ -20,7 +20,7 @@ class Presence:
 
     def __enter__(self) -> Self:
         self._work = asyncio.current_task()
-        self._watch = asyncio.ensure_future(self._wait_for_disconnect())
+        self._watch = asyncio.ensure_future(_wait_for_disconnect(self._receive))
         self._watch.add_done_callback(self._cancel_work)
         return self
 
@@ -35,10 +35,12 @@ class Presence:
             return True
         return False
 
-    async def _wait_for_disconnect(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-
     def _cancel_work(self, _watch: "asyncio.Future[None]") -> None:
         if self._work is not None:
             self._work.cancel()
+
+
+async def _wait_for_disconnect(receive: Receive) -> None:
+    # Not a method: a cancelled task would refer to itself by way of `self`, one more cycle to collect per request.
+    while (await receive())["type"] != "http.disconnect":
+        pass

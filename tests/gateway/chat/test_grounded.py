@@ -103,17 +103,17 @@ async def test_citations_point_at_the_passage_and_unknown_marks_are_left_out(
     assert shown.json()["text"] == "The K2 has a warranty of 31 months."
 
 
-async def test_the_answer_says_which_release_and_epochs_it_came_from(support: Assistant) -> None:
+async def test_the_answer_says_which_release_and_index_epochs_it_came_from(support: Assistant) -> None:
     answer = await support.ask()
     body = answer.json()
     fingerprint = body["system_fingerprint"]
     assert fingerprint.startswith("rel_")
     assert answer.headers["braid-release"] == f"support@1; {fingerprint}"
     assert body["model"] == "support"
-    assert body["braid"]["epochs"] == {support.store: 0}
+    assert body["braid"]["index_epochs"] == {support.store: 0}
     record = (await support.client.get(f"/api/answers/{body['id']}")).json()
     assert record["release"] == "support@1"
-    assert record["epochs"] == body["braid"]["epochs"]
+    assert record["index_epochs"] == body["braid"]["index_epochs"]
     assert [p["score"] for p in record["passages"]] == [0.9, 0.8]
     assert record["prompt_tokens"]["passage"] > 0
     assert record["usage"] == body["usage"]

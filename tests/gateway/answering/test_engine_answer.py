@@ -1,0 +1,74 @@
+import json
+
+import pytest
+
+from gateway.answering.engine_answer import (
+    BrokenAnswer,
+    CompletionTokensDetails,
+    EventReader,
+    PromptTokensDetails,
+    TokenUsage,
+    decode_answer,
+    decode_event,
+)
+
+STREAM = b': keep-alive\n\ndata: {"n":1}\n\ndata:{"n":2}\n\nevent: x\n\ndata: [DONE]\n\n'
+
+
+@pytest.mark.parametrize("size", range(1, 20))
+@pytest.mark.parametrize("newline", [b"\n", b"\r\n"])
+def test_any_split_of_the_bytes_gives_the_same_events(size: int, newline: bytes) -> None:
+    raw, reader = STREAM.replace(b"\n", newline), EventReader()
+    events = [event for at in range(0, len(raw), size) for event in reader.feed(raw[at : at + size])]
+    assert events == [b'{"n":1}', b'{"n":2}']
+    assert reader.done
+
+
+def test_a_stream_is_not_done_before_the_engine_says_so() -> None:
+    reader = EventReader()
+    assert reader.feed(STREAM[:-2]) == [b'{"n":1}', b'{"n":2}']
+    assert not reader.done
+
+
+def test_an_endless_event_is_cut_off() -> None:
+    reader = EventReader()
+    for _ in range(8):
+        assert reader.feed(b"x" * 1_000_000) == []
+    with pytest.raises(BrokenAnswer, match="too long"):
+        reader.feed(b"x" * 1_000_000)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"choices": {}}', b"[" * 100_000])
+def test_data_that_cannot_be_read_is_a_broken_answer(data: bytes) -> None:
+    with pytest.raises(BrokenAnswer, match="can't be read"):
+        decode_event(data)
+    with pytest.raises(BrokenAnswer, match="can't be read"):
+        decode_answer(data)
+
+
+def test_an_error_in_mid_stream_is_a_broken_answer() -> None:
+    with pytest.raises(BrokenAnswer, match="reported an error"):
+        decode_event(b'{"error":{"message":"boom","code":500}}')
+
+
+def test_usage_is_counted_without_what_only_one_engine_has() -> None:
+    usage = {
+        "prompt_tokens": 5,
+        "completion_tokens": 2,
+        "total_tokens": 7,
+        "prompt_tokens_details": {"cached_tokens": 3, "multimodal_tokens": None, "created_cache_tokens": 2},
+        "completion_tokens_details": {"reasoning_tokens": 1},
+        "kv_transfer": 9,
+    }
+    answer = decode_answer(json.dumps({"choices": [], "usage": usage}).encode())
+    assert answer.usage is not None
+    expected = TokenUsage(5, 2, 7, PromptTokensDetails(3), CompletionTokensDetails(1))
+    assert answer.usage.tokens() == expected
+
+
+def test_usage_with_nulls_is_zeros_without_details() -> None:
+    event = decode_event(
+        b'{"choices":[],"usage":{"prompt_tokens":null,"prompt_tokens_details":{"cached_tokens":null}}}'
+    )
+    assert event.usage is not None
+    assert event.usage.tokens() == TokenUsage(0, 0, 0)

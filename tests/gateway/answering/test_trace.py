@@ -1,0 +1,95 @@
+import msgspec
+
+from gateway.answering.compose import Composed
+from gateway.answering.engine_answer import PromptTokensDetails, TokenUsage
+from gateway.answering.question import Message, Question
+from gateway.answering.resolve import Target
+from gateway.answering.retrieve import Evidence
+from gateway.answering.trace import AnswerTrace
+from prompts import Rendered, Segment
+from tests.fakes.passages import make_passage
+
+SEGMENTS = (Segment("system", "You answer."), Segment("question", "How long?"))
+
+
+def grounded_trace(*, structured: bool = False, dropped: bool = False) -> AnswerTrace:
+    """An answer with three passages, of which the first two are in the prompt."""
+    question = Question("answer-1", "support", [Message("user", "How long?")], {}, structured=structured)
+    trace = AnswerTrace("kestrel", question, created=7, started=100.0, target=Target("base", release="support@1"))
+    trace.evidence = Evidence("found", tuple(make_passage("vs_1", n, f"Fact {n}.") for n in (1, 2, 3)), {"vs_1": 4})
+    parts = {"system": 2, "instructions": 0, "turn": 0, "passage": 6, "question": 3}
+    rendered = Rendered([], [1, 2], [3] if dropped else [], 1 if dropped else 0, parts)  # type: ignore[arg-type]
+    trace.composed = Composed(b"{}", rendered, SEGMENTS)
+    return trace
+
+
+def test_times_are_milliseconds_since_the_start() -> None:
+    trace = grounded_trace()
+    trace.retrieved_at, trace.composed_at, trace.first_byte_at = 100.25, 100.5, 101.0
+    timings = trace.record("completed", 102.0).timings
+    assert (timings.retrieved, timings.composed, timings.first_byte, timings.total) == (250.0, 500.0, 1000.0, 2000.0)
+
+
+def test_steps_that_were_not_reached_have_the_time_of_the_end() -> None:
+    timings = grounded_trace().record("abandoned", 100.75).timings
+    assert (timings.retrieved, timings.composed, timings.first_byte, timings.total) == (None, 750.0, 750.0, 750.0)
+
+
+def test_marking_a_step_notes_the_present() -> None:
+    trace = AnswerTrace("kestrel", Question("answer-1", "base", [], {}))
+    trace.mark_retrieved()
+    trace.mark_composed()
+    trace.mark_first_byte()
+    assert trace.retrieved_at is not None
+    assert trace.composed_at is not None
+    assert trace.first_byte_at is not None
+    assert trace.started <= trace.retrieved_at <= trace.composed_at <= trace.first_byte_at
+
+
+def test_the_record_has_the_passages_of_the_prompt_and_which_are_cited() -> None:
+    trace = grounded_trace()
+    trace.cite([2])
+    record = trace.record("completed", 101.0)
+    assert [(p.number, p.cited, p.index_epoch) for p in record.passages] == [(1, False, 4), (2, True, 4)]
+    assert (record.id, record.release, record.index_epochs) == ("answer-1", "support@1", {"vs_1": 4})
+
+
+def test_only_passages_of_the_prompt_can_be_cited() -> None:
+    assert grounded_trace().new_mark_filter().known == {1, 2}
+
+
+def test_where_no_marks_could_be_asked_for_all_passages_of_the_prompt_are_cited() -> None:
+    trace = grounded_trace(structured=True)
+    assert not trace.citable
+    trace.cite([])
+    assert trace.cited == {1, 2}
+
+
+def test_parts_are_counted_after_the_answer_unless_something_was_dropped() -> None:
+    later, now = grounded_trace(), grounded_trace(dropped=True)
+    assert later.record("completed", 101.0).prompt_tokens is None
+    assert later.uncounted_segments() == SEGMENTS
+    record = now.record("completed", 101.0)
+    assert record.prompt_tokens == {"system": 2, "instructions": 0, "turn": 0, "passage": 6, "question": 3}
+    assert (record.dropped_passages, record.dropped_turns) == ([3], 1)
+    assert now.uncounted_segments() == ()
+
+
+def test_usage_is_the_engines_or_else_the_number_of_its_events() -> None:
+    trace = grounded_trace()
+    assert trace.record("abandoned", 101.0).usage is None
+    trace.events = 12
+    assert trace.record("abandoned", 101.0).usage == {"completion_tokens": 12}
+    trace.usage = TokenUsage(5, 2, 7, PromptTokensDetails(3))
+    assert trace.record("completed", 101.0).usage == {
+        "prompt_tokens": 5,
+        "completion_tokens": 2,
+        "total_tokens": 7,
+        "prompt_tokens_details": {"cached_tokens": 3},
+    }
+
+
+def test_an_answer_without_documents_has_an_empty_record() -> None:
+    record = AnswerTrace("kestrel", Question("answer-1", "base", [], {})).record("completed", 1e9)
+    assert (record.passages, record.index_epochs, record.retrieval, record.release) == ([], {}, "off", None)
+    assert msgspec.json.decode(msgspec.json.encode(record))["model"] == "base"

@@ -1,0 +1,118 @@
+"""The OpenAPI of chat describes what the door takes and gives: real bodies are held against the published schemas."""
+
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+
+from gateway.app import create_app
+from gateway.chat.request import decode_request
+from gateway.errors import BadRequest
+from tests.fakes.passages import FakePassages, make_passage
+from tests.fakes.vllm import FakeVllm
+from tests.gateway.conftest import Gateway
+
+CHAT = "/v1/chat/completions"
+HI: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "Hi"}]}
+
+
+def _unopened() -> Any:
+    raise AssertionError("the lifespan isn't entered here")
+
+
+DESCRIBED: dict[str, Any] = create_app(_unopened).openapi()
+OPERATION: dict[str, Any] = DESCRIBED["paths"][CHAT]["post"]
+ANSWERS: dict[str, Any] = OPERATION["responses"]["200"]["content"]
+
+
+def check(body: Any, schema: dict[str, Any]) -> None:
+    """Validate a body, and fail for members that the schema doesn't name."""
+    jsonschema.validate(body, {**schema, "components": DESCRIBED["components"]})
+    _check_names(body, schema, "body")
+
+
+def _check_names(body: Any, schema: dict[str, Any], path: str) -> None:
+    while "$ref" in schema:
+        schema = DESCRIBED["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
+    if "anyOf" in schema and body is not None:
+        return _check_names(body, next(one for one in schema["anyOf"] if one.get("type") != "null"), path)
+    if isinstance(body, dict) and "properties" in schema:
+        assert not body.keys() - schema["properties"].keys(), path
+        for name, value in body.items():
+            _check_names(value, schema["properties"][name], f"{path}.{name}")
+    if isinstance(body, list) and "items" in schema:
+        for value in body:
+            _check_names(value, schema["items"], f"{path}[]")
+    return None
+
+
+def test_every_reference_leads_to_a_schema() -> None:
+    names = {text.partition('"')[0] for text in json.dumps(DESCRIBED).split("#/components/schemas/")[1:]}
+    assert names <= DESCRIBED["components"]["schemas"].keys()
+
+
+def test_the_door_takes_a_key_and_a_body() -> None:
+    assert OPERATION["security"]
+    assert OPERATION["requestBody"]["required"]
+    assert ANSWERS.keys() == {"application/json", "text/event-stream"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {},
+        {"temperature": 0.5, "n": 2, "stop": ["a"], "stream": True, "stream_options": {"include_usage": True}},
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}]},
+        {"user": "an unknown field", "braid": {"adapter": False, "prompt": "house@1"}},
+        {"temperature": 3},
+        {"messages": []},
+        {"messages": [{"role": "king", "content": "Hi"}]},
+        {"n": 1000},
+        {"stop": ["a", "b", "c", "d", "e"]},
+        {"braid": {"adaptor": False}},
+        {"model": None},
+    ],
+)
+def test_the_schema_takes_what_the_door_takes(change: dict[str, Any]) -> None:
+    body = {**HI, **change}
+    schema = OPERATION["requestBody"]["content"]["application/json"]["schema"]
+    valid = jsonschema.Draft202012Validator({**schema, "components": DESCRIBED["components"]}).is_valid(body)
+    try:
+        decode_request(json.dumps(body).encode())
+    except BadRequest:
+        assert not valid
+    else:
+        assert valid
+
+
+@pytest.fixture
+async def store(gateway: Gateway, passages: FakePassages, engine: FakeVllm) -> str:
+    """A store behind an assistant `support`, whose answers cite."""
+    client = await gateway.tenant("kestrel")
+    store = (await client.post("/v1/vector_stores", json={"name": "docs"})).json()["id"]
+    await client.post("/api/assistants", json={"name": "support"})
+    await client.post("/api/assistants/support/releases", json={"retrieval": {"vector_stores": [store]}})
+    passages.find = lambda _query: [make_passage(store, 1, "31 months")]
+    engine.reply = lambda _chat: "It is 31 months [1]."
+    return store
+
+
+@pytest.mark.parametrize("model", ["base", "support@1"])
+async def test_whole_answers_are_as_described(gateway: Gateway, store: str, model: str) -> None:
+    client = await gateway.tenant("kestrel")
+    answer = await client.post(CHAT, json={**HI, "model": model, "logprobs": True, "n": 2})
+    check(answer.json(), ANSWERS["application/json"]["schema"])
+    assert ("braid" in answer.json()) == (model != "base")
+
+
+@pytest.mark.parametrize("model", ["base", "support@1"])
+async def test_streamed_answers_are_as_described(gateway: Gateway, store: str, model: str) -> None:
+    client = await gateway.tenant("kestrel")
+    body = {**HI, "model": model, "stream": True, "stream_options": {"include_usage": True}}
+    answer = await client.post(CHAT, json=body)
+    chunks = [json.loads(event.removeprefix("data: ")) for event in answer.text.strip().split("\n\n")[:-1]]
+    # A piece of text is passed on as the engine wrote it, members of its own included.
+    for chunk in [chunk for chunk in chunks if model != "base" or "usage" in chunk]:
+        check(chunk, ANSWERS["text/event-stream"]["schema"])
+    assert any("braid" in chunk for chunk in chunks) == (model != "base")

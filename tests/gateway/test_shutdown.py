@@ -1,0 +1,85 @@
+import asyncio
+
+import pytest
+
+from gateway.errors import Unavailable
+from gateway.shutdown import Drain
+
+
+class Running:
+    """An answer that is running; stopping it ends it."""
+
+    def __init__(self, drain: Drain) -> None:
+        self.drain = drain
+        self.stopped = 0
+        drain.admit(self.stop)
+
+    async def stop(self) -> None:
+        self.stopped += 1
+        self.end()
+
+    def end(self) -> None:
+        self.drain.dismiss(self.stop)
+
+
+async def test_what_runs_is_counted_until_it_ends() -> None:
+    drain = Drain()
+    first, second = Running(drain), Running(drain)
+    assert drain.running == 2
+    first.end()
+    first.end()
+    assert drain.running == 1
+    second.end()
+    assert drain.running == 0
+
+
+async def test_an_idle_process_stops_at_once() -> None:
+    drain = Drain()
+    await asyncio.wait_for(drain.finish(60), 1)
+    assert drain.stopping
+    assert not drain.expired
+
+
+async def test_a_stopping_process_admits_nothing_new() -> None:
+    drain = Drain()
+    await drain.finish(0)
+    with pytest.raises(Unavailable) as caught:
+        Running(drain)
+    assert caught.value.code == "stopping"
+    assert drain.running == 0
+
+
+async def test_running_answers_are_waited_for() -> None:
+    drain = Drain()
+    answer = Running(drain)
+    finishing = asyncio.create_task(drain.finish(60))
+    await asyncio.sleep(0.01)
+    assert not finishing.done()
+    answer.end()
+    await asyncio.wait_for(finishing, 1)
+    assert not drain.expired
+    assert answer.stopped == 0
+    drain.check_expired()
+
+
+async def test_after_the_grace_time_the_rest_is_stopped_and_can_say_why() -> None:
+    drain = Drain()
+    answers = [Running(drain) for _ in range(3)]
+    await asyncio.wait_for(drain.finish(0.01), 1)
+    assert drain.expired
+    assert [answer.stopped for answer in answers] == [1, 1, 1]
+    with pytest.raises(Unavailable) as caught:
+        drain.check_expired()
+    assert caught.value.code == "stopping"
+
+
+async def test_an_answer_that_does_not_stop_holds_the_process_for_two_seconds_only() -> None:
+    drain = Drain()
+
+    async def ignore() -> None:
+        pass
+
+    drain.admit(ignore)
+    async with asyncio.timeout(5):
+        await drain.finish(0)
+    assert drain.running == 1
