@@ -184,13 +184,14 @@ async def test_the_client_leaves_wherever_chat_waits(house: House, stream: bool)
 
 
 async def test_left_before_it_was_read(house: House) -> None:
+    house.engine.script(faults.stall())
     async with await house.begin():
         pass
     await house.check(ABANDONED)
 
 
 async def test_left_in_the_middle(house: House) -> None:
-    house.engine.gap = 0.02
+    house.engine.script(faults.stall())
     async with await house.begin() as generation:
         async for _ in generation:
             break

@@ -84,6 +84,14 @@ def test_names_of_the_engine_never_show() -> None:
     assert text_of(found) == "It costs €89 [1] or [5]."
 
 
+@pytest.mark.parametrize("name", ["stream", "stream_usage", "stream_n_logprobs", "stream_stop", "stream_tool"])
+def test_a_real_engines_events_keep_openais_members_only(name: str) -> None:
+    captured = json.loads((Path(fakes.__file__).parent / "captured" / f"{name}.json").read_text())["body"]
+    found = events(plain_trace(), captured.encode(), choices=2 if "_n_" in name else 1, include_usage=True)
+    for event in found:
+        assert find_problems(ChatCompletionChunk, event) == []
+
+
 def test_usage_is_noted_and_only_sent_when_asked_for() -> None:
     trace = plain_trace()
     assert all("usage" not in event for event in events(trace, STREAM))
@@ -151,11 +159,3 @@ def test_after_a_bad_event_nothing_more_is_sent_and_all_before_it_is(bad: bytes)
     assert isinstance(encoder.broken, BrokenAnswer)
     assert b'"It"' in encoded
     assert b"never" not in encoded
-
-
-@pytest.mark.parametrize("name", ["stream", "stream_usage", "stream_n_logprobs", "stream_stop", "stream_tool"])
-def test_a_real_engines_events_keep_openais_members_only(name: str) -> None:
-    captured = json.loads((Path(fakes.__file__).parent / "captured" / f"{name}.json").read_text())["body"]
-    choices = 2 if "_n_" in name else 1
-    for event in events(plain_trace(), captured.encode(), choices=choices, include_usage=True):
-        assert find_problems(ChatCompletionChunk, event) == []
