@@ -49,7 +49,7 @@ class ImportHandler:
         except AdapterRefused as refused:
             raise JobFailed("adapter_refused", refused.message) from refused
 
-    async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+    async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         """Write the reason to the adapter."""
         await self._publisher.abandon(session, claim, outcome.message or "The import ended before it was ready.")
 

@@ -41,7 +41,7 @@ class DesiredAdapter(msgspec.Struct, frozen=True):
 
     @property
     def provable(self) -> bool:
-        """Whether there is a row to prove it by."""
+        """True when there is a row to prove it by."""
         return any(row.logprobs for row in self.probe)
 
 

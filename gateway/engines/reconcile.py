@@ -44,7 +44,7 @@ class AdapterRejected(EngineError):
 
 
 class AdapterFailure(msgspec.Struct, frozen=True):
-    """Why an adapter isn't on a replica. A permanent one is tried again only after the replica has restarted."""
+    """The reason why an adapter isn't on a replica. A permanent one is tried again only after the replica's restart."""
 
     url: str
     served_name: str

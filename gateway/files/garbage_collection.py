@@ -72,5 +72,5 @@ class GarbageCollector:
         if wait > 0:
             raise JobDelayed("the bytes were put again a short time ago", seconds=wait)
 
-    async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+    async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         """Write nothing: no row shows that bytes are still there, and the job's own error gives the reason."""

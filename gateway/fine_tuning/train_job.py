@@ -27,7 +27,7 @@ __all__ = ["TrainHandler", "TrainingResult"]
 
 
 class TrainingResult(msgspec.Struct, frozen=True):
-    """What a finished run has to tell its owner, besides the weights; a job that is resumed has it in its state."""
+    """The news of a finished run for its owner, besides the weights; a job that is resumed has it in its state."""
 
     step: int
     metrics: dict[str, float]
@@ -63,7 +63,7 @@ class TrainHandler:
         except AdapterRefused as refused:
             raise JobFailed("adapter_refused", f"The trained adapter was refused. {refused.message}") from refused
 
-    async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+    async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         """Write the end to the fine-tuning job, and leave nothing half-made."""
         reason = outcome.message or "The job ended before the adapter was ready."
         await self._publisher.abandon(session, claim, reason)

@@ -1,9 +1,8 @@
 """Durable work: a job table with leases and fencing tokens, and the worker that claims from it."""
 
-from gateway.jobs.claim import Claim
-from gateway.jobs.errors import JobCancelled, JobDelayed, JobFailed, LeaseLost
+from gateway.jobs.claim import Claim, LeaseLost
 from gateway.jobs.failpoints import failpoint
-from gateway.jobs.handler import Handler, Outcome
+from gateway.jobs.handler import Handler, JobCancelled, JobDelayed, JobFailed, Outcome
 from gateway.jobs.queue import ENDED, cancel, enqueue, wait_for
 from gateway.jobs.tables import JobRow
 from gateway.jobs.worker import Worker, WorkerTimings

@@ -10,14 +10,17 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Database
-from gateway.jobs.errors import LeaseLost
 from gateway.jobs.repository import change_held, is_cancel_requested, list_claimable, take
 from gateway.jobs.tables import JobRow
 
-__all__ = ["Claim", "claim_next"]
+__all__ = ["Claim", "LeaseLost", "claim_next"]
 
 _CANDIDATES = 16
 _BEAT_SECONDS = 1.0  # also how soon a handler learns that its job was cancelled
+
+
+class LeaseLost(Exception):
+    """Another worker holds the job now; whatever this one still wanted to write is refused."""
 
 
 class Claim:

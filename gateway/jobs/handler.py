@@ -6,9 +6,29 @@ from typing import Protocol
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.jobs.claim import Claim
-from gateway.jobs.errors import JobCancelled, JobDelayed, JobFailed
 
-__all__ = ["Handler", "Outcome", "run_handler"]
+__all__ = ["Handler", "JobCancelled", "JobDelayed", "JobFailed", "Outcome", "run_handler"]
+
+
+class JobFailed(Exception):
+    """The job can't succeed however often it is tried; `code` is machine-readable, the message is for its owner."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class JobDelayed(Exception):
+    """A part that the job needs is away: it waits in the queue for `seconds`; this doesn't count as an attempt."""
+
+    def __init__(self, message: str, *, seconds: float = 2.0) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
+class JobCancelled(Exception):
+    """The handler stopped because its owner asked for it (`claim.cancelled`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +63,7 @@ class Handler(Protocol):
         """
         ...
 
-    async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+    async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         """Write `failed` or `cancelled` to the job's subject, in the transaction that ends the job so."""
         ...
 

@@ -10,8 +10,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.db import Database
-from gateway.jobs.claim import Claim, claim_next
-from gateway.jobs.errors import LeaseLost
+from gateway.jobs.claim import Claim, LeaseLost, claim_next
 from gateway.jobs.failpoints import failpoint
 from gateway.jobs.handler import Handler, Outcome, run_handler
 
@@ -174,7 +173,7 @@ class Worker:
             return
         async with claim.end(outcome.status, error) as session:
             if outcome.status != "succeeded":
-                await self._handlers[claim.kind].ended(session, claim, outcome)
+                await self._handlers[claim.kind].record_end(session, claim, outcome)
 
     async def _give_back(self, claim: Claim) -> None:
         counted = not self._stopping.is_set()  # a handler that cancels itself must not do so for ever

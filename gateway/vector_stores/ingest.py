@@ -58,7 +58,7 @@ class IngestHandler:
         await self._collect(claim, work.store.id, index_epoch + 1)
         failpoint("ingest-collected")
 
-    async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+    async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         version = await VersionRepository(session, claim.tenant).find(claim.subject)
         if version is None or version.status != "in_progress":
             return

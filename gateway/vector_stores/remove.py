@@ -29,7 +29,7 @@ class RemoveHandler:
             await _erase(session, claim.tenant, DocumentRow.id == document)
         failpoint("remove-rows")
 
-    async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+    async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         """Write nothing: the document stays hidden and excluded from searches, which is all that was promised."""
 
 
@@ -51,7 +51,7 @@ class DropHandler:
             await StoreRepository(session, claim.tenant).erase(store)
         failpoint("drop-rows")
 
-    async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+    async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         """Write nothing: the store stays hidden."""
 
 

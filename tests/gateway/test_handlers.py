@@ -298,7 +298,7 @@ async def test_an_end_that_is_written_again_after_a_crash_is_written_whole(
 
     async def end(*, crash: bool) -> None:
         async with claim.end("failed", {"code": "odd", "message": "It broke."}) as session:
-            await handlers[kind].ended(session, claim, outcome)
+            await handlers[kind].record_end(session, claim, outcome)
             if crash:
                 raise Death
 

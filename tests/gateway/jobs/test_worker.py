@@ -42,7 +42,7 @@ class Scripted:
     async def run(self, claim: Claim) -> None:
         await self._run(claim)
 
-    async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+    async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         self.outcomes.append(outcome)
 
 
@@ -398,7 +398,7 @@ async def test_a_handler_whose_end_fails_does_not_take_the_worker_with_it(databa
     failed = asyncio.Event()
 
     class Broken(Scripted):
-        async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+        async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
             failed.set()
             raise RuntimeError("a bug")
 

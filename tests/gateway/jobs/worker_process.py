@@ -31,7 +31,7 @@ class Steps:
             failpoint(f"saved-{step}")
             await asyncio.sleep(claim.payload.get("seconds", 0))
 
-    async def ended(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+    async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         session.add(TenantRow(id=f"{claim.id}-{outcome.status}", name=f"{claim.id} {outcome.code}", created_at=0))
 
     def _note(self, line: str) -> None:
