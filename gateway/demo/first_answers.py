@@ -54,7 +54,7 @@ async def show_first_answer(
         cited=answer.cited,
         seconds=seconds,
     )
-    progress.tell(f"asked:     {first.question}")
+    progress.tell(f"question:  {first.question}")
     progress.tell(f"{variant.label + ':':10} {_indent(first.answer)}")
     for passage, source in zip(passages, first.sources, strict=True):
         mark = "cited " if passage["cited"] else "given "

@@ -16,8 +16,8 @@ __all__ = ["settings"]
 
 
 async def test_a_taken_port_is_a_conflict(tmp_path: os.PathLike[str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        done = await run("serve", "--home", str(tmp_path), "--port", str(taken.getsockname()[1]))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        done = await run("serve", "--home", str(tmp_path), "--port", str(listener.getsockname()[1]))
     assert done.exit_code == Exit.CONFLICT
     assert "--port" in done.stderr
 

@@ -70,17 +70,17 @@ async def start(environment: dict[str, str]) -> asyncio.subprocess.Process:
 
 @asynccontextmanager
 async def up(environment: dict[str, str]) -> AsyncGenerator[tuple[asyncio.subprocess.Process, str]]:
-    """A Braid that is ready, and what it said until then."""
+    """A Braid that is ready, and what it printed until then."""
     process = await start(environment)
     assert process.stderr is not None
-    said = ""
+    output = ""
     try:
         async with asyncio.timeout(60):
-            while "Ctrl-C stops it." not in said:
+            while "Ctrl-C stops it." not in output:
                 line = await process.stderr.readline()
-                assert line, said
-                said += line.decode()
-        yield process, said
+                assert line, output
+                output += line.decode()
+        yield process, output
     finally:
         if process.returncode is None:
             process.terminate()
@@ -123,8 +123,8 @@ async def test_a_home_whose_path_is_too_long_is_a_usage_error(tmp_path: Path) ->
 
 @pytest.mark.usefixtures("handlers")
 async def test_a_taken_port_is_a_conflict(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        settings = Settings(home=tmp_path, port=taken.getsockname()[1], engine_urls=("http://127.0.0.1:1",))
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        settings = Settings(home=tmp_path, port=listener.getsockname()[1], engine_urls=("http://127.0.0.1:1",))
         with pytest.raises(CommandError, match="--port") as caught:
             await run_until_stopped(settings)
     assert caught.value.exit is Exit.CONFLICT
@@ -133,13 +133,13 @@ async def test_a_taken_port_is_a_conflict(tmp_path: Path) -> None:
 @pytest.mark.e2e
 async def test_up_serves_and_leaves_nothing_behind(environment: dict[str, str], engine: FakeVllm) -> None:
     home = Path(environment["BRAID_HOME"])
-    async with up(environment) as (process, said):
-        assert "Admin key, shown this once: sk-braid-" in said
-        assert f'"model": "{engine.model}"' in said
+    async with up(environment) as (process, output):
+        assert "Admin key, shown this once: sk-braid-" in output
+        assert f'"model": "{engine.model}"' in output
         profile = Profile.load(home)
         assert profile is not None
         assert profile.key
-        assert profile.key in said
+        assert profile.key in output
         assert stat.S_IMODE(Profile.file(home).stat().st_mode) == 0o600
         async with httpx2.AsyncClient(base_url=profile.url, timeout=30) as client:
             body = {"model": engine.model, "messages": [{"role": "user", "content": "Hello"}]}
@@ -159,8 +159,8 @@ async def test_up_serves_and_leaves_nothing_behind(environment: dict[str, str], 
         assert process.returncode == Exit.OK
         assert psutil.wait_procs(children, timeout=1)[1] == []
 
-    async with up(environment) as (process, said):
-        assert "Admin key" not in said
+    async with up(environment) as (process, output):
+        assert "Admin key" not in output
         assert Profile.load(home) == profile
         process.send_signal(signal.SIGINT)
         await process.communicate()
@@ -211,8 +211,8 @@ async def test_a_retriever_that_cannot_start_is_named_with_its_log(environment: 
 @pytest.mark.e2e
 async def test_wrong_settings_are_a_usage_error(environment: dict[str, str]) -> None:
     process = await start(environment | {"BRAID_POTR": "80"})
-    said, complaint = await process.communicate()
+    output, complaint = await process.communicate()
     assert process.returncode == Exit.USAGE
     assert b"BRAID_PORT" in complaint
     assert b"Traceback" not in complaint
-    assert said == b""
+    assert output == b""

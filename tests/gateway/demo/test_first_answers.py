@@ -19,7 +19,7 @@ async def test_an_answer_is_told_with_its_question(
     assert (first.sources, first.cited) == ([], [])
     assert first.seconds >= 0
     lines = capsys.readouterr().err.splitlines()
-    assert lines[-3].split(maxsplit=1) == ["asked:", question.question]
+    assert lines[-3].split(maxsplit=1) == ["question:", question.question]
     assert lines[-2].split(maxsplit=1) == ["both:", "Ahoy."]
     assert lines[-1].strip() == "Log: nothing."
 
