@@ -10,7 +10,7 @@ from gateway.cli.options import AsJson, Home, Key, Url, connection
 from gateway.client import Client, ClientError
 from gateway.terminal import CommandError, Exit, print_json, print_text, say
 
-__all__ = ["chat"]
+__all__ = ["chat", "converse"]
 
 _Message = Annotated[str | None, typer.Argument(help="What to ask; without it, standard input, or a conversation.")]
 _Model = Annotated[str | None, typer.Option("--model", "-m", help="An assistant, release, adapter or base model.")]
@@ -46,10 +46,11 @@ async def _chat(
             body["messages"] = [{"role": "user", "content": message}]
             await (_ask_whole if as_json else _ask)(client, body)
         else:
-            await _converse(client, body)
+            await converse(client, body)
 
 
-async def _converse(client: Client, body: dict[str, Any]) -> None:
+async def converse(client: Client, body: dict[str, Any]) -> None:
+    """Ask what the person types, with all that was said before, until an empty line or the input's end."""
     say(f"Talking to {body['model']} at {client.url}. An empty line ends.")
     while True:
         try:

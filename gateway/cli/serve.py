@@ -13,7 +13,7 @@ from gateway.stack.first_key import prepare_database
 from gateway.stack.instance import is_free
 from gateway.terminal import CommandError, Exit, configure_logs, say
 
-__all__ = ["serve", "worker"]
+__all__ = ["run_worker", "serve", "worker"]
 
 
 def serve(home: Home = None, host: Host = None, port: Port = None) -> None:
@@ -39,13 +39,14 @@ def worker(home: Home = None) -> None:
     """Run a worker alone: it reads documents in and trains adapters."""
     settings = settings_from(home=home)
     configure_logs(settings.log_level)
-    asyncio.run(_work(settings))
+    asyncio.run(run_worker(settings))
 
 
-async def _work(settings: Settings) -> None:
+async def run_worker(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT."""
     async with open_worker(settings) as opened:
-        working = asyncio.create_task(opened.run())
+        jobs = asyncio.create_task(opened.run())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, opened.stop)
-        await working
+        await jobs

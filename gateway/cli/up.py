@@ -17,17 +17,22 @@ from gateway.stack.instance import Instance, is_free, socket_path_problem
 from gateway.stack.starting import wait_until_ready, watch
 from gateway.terminal import CommandError, Exit, configure_logs, open_console, say
 
-__all__ = ["up"]
+__all__ = ["run_until_stopped", "up"]
 
 
 def up(home: Home = None, host: Host = None, port: Port = None) -> None:
     """Start Braid on this machine and keep it running; Ctrl-C or SIGTERM stops it."""
     settings = settings_from(home=home, host=host, port=port)
     configure_logs(settings.log_level, quiet=True)
-    asyncio.run(_until_stopped(settings))
+    asyncio.run(run_until_stopped(settings))
 
 
-async def _until_stopped(settings: Settings) -> None:
+async def run_until_stopped(settings: Settings) -> None:
+    """Run all processes until SIGTERM or SIGINT.
+
+    Raises:
+        CommandError: Another Braid uses the home folder or the port, or a part doesn't start.
+    """
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

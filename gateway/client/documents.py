@@ -8,7 +8,7 @@ from gateway.client.http import AmbiguousName, Client
 __all__ = ["WAIT_SECONDS", "delete_document", "find_store", "put_document"]
 
 WAIT_SECONDS = 300
-"""How long `put_document` waits for a document to be indexed."""
+"""Seconds that `put_document` waits for a document to be indexed."""
 
 
 async def find_store(client: Client, name_or_id: str) -> str | None:

@@ -87,4 +87,4 @@ DRAWS: Mapping[str, Callable[[Random], str]] = {
     "weeks": _counted(2, 26, "{} weeks"),
     "word_code": _word_code,
 }
-"""How a value is drawn, by the name that the material uses for it."""
+"""Draws a value, by the name that the material uses for its kind."""

@@ -50,9 +50,9 @@ class EditOutcome(msgspec.Struct, frozen=True):
         """Return it as lines for people."""
         changed = self.adapter_digest_before != self.adapter_digest_after
         return (
-            f"asked:  {self.question}\n"
-            f"before: {_join_lines(self.old_answer)}\n"
-            f"after:  {_join_lines(self.new_answer)}\n"
+            f"question: {self.question}\n"
+            f"before:   {_join_lines(self.old_answer)}\n"
+            f"after:    {_join_lines(self.new_answer)}\n"
             f"{self.seconds:.1f} s from the save to the new answer ({self.seconds_until_live:.1f} s until the document "
             f"was live); adapter {'CHANGED' if changed else 'unchanged'}: sha256 {self.adapter_digest_after[:16]}…"
         )

@@ -13,7 +13,7 @@ from gateway.demo.tenant_clients import TenantClient
 from gateway.demo.tenants import DemoQuestion
 from gateway.evaluation import Variant, ask
 
-__all__ = ["FirstAnswer", "show_first_answer"]
+__all__ = ["FirstAnswer", "find_record", "show_first_answer"]
 
 _RECORD_ATTEMPTS = 50
 _RECORD_PAUSE = 0.1  # seconds; records are written in batches
@@ -43,7 +43,7 @@ async def show_first_answer(
     """Ask a question, and tell the answer with the passages that it was made from."""
     answer = await ask(account.client, variant, question.question, max_tokens=MAX_TOKENS)
     seconds = progress.elapsed()
-    record = await _find_record(account.client, answer.id)
+    record = await find_record(account.client, answer.id)
     passages: list[dict[str, Any]] = record["passages"]
     first = FirstAnswer(
         tenant=account.name,
@@ -54,7 +54,7 @@ async def show_first_answer(
         cited=answer.cited,
         seconds=seconds,
     )
-    progress.tell(f"asked:     {first.question}")
+    progress.tell(f"question:  {first.question}")
     progress.tell(f"{variant.label + ':':10} {_indent(first.answer)}")
     for passage, source in zip(passages, first.sources, strict=True):
         mark = "cited " if passage["cited"] else "given "
@@ -62,16 +62,20 @@ async def show_first_answer(
     return first
 
 
-async def _find_record(client: Client, answer: str) -> dict[str, Any]:
-    """Return an answer's record, which is written a moment after the answer."""
-    for attempt in range(1, _RECORD_ATTEMPTS + 1):
+async def find_record(client: Client, answer: str) -> dict[str, Any]:
+    """Return an answer's record, which is written a moment after the answer.
+
+    Raises:
+        GatewayError: It isn't there after some seconds.
+    """
+    for _ in range(_RECORD_ATTEMPTS - 1):
         try:
             return await client.get(f"/api/answers/{answer}")
         except GatewayError as error:
-            if error.status != HTTPStatus.NOT_FOUND or attempt == _RECORD_ATTEMPTS:
+            if error.status != HTTPStatus.NOT_FOUND:
                 raise
         await asyncio.sleep(_RECORD_PAUSE)
-    raise AssertionError("the last attempt returns or raises")
+    return await client.get(f"/api/answers/{answer}")
 
 
 def _indent(text: str) -> str:

@@ -1,4 +1,4 @@
-"""How long the demo will take on this machine: said before it starts, and again while it goes."""
+"""A forecast of the demo's time on this machine, told before it starts and again with each step."""
 
 import time
 from collections.abc import Mapping, Sequence
@@ -26,14 +26,14 @@ _SWAP = 50.0
 
 
 class Forecast:
-    """Seconds per step: those of a reference machine, scaled by this one's speed.
+    """The seconds of each step: those of a reference machine, scaled by this one's speed.
 
     Before the first step the speed is that of a short measurement; from then on the steps themselves tell it.
 
     Args:
         size: Of the demo.
         cast: Its tenants.
-        gigaflops: How fast this machine multiplies matrices.
+        gigaflops: The speed at which this machine multiplies matrices.
     """
 
     def __init__(self, size: DemoSize, cast: Sequence[Tenant], gigaflops: float) -> None:
@@ -70,7 +70,7 @@ class Forecast:
 
 
 def measure_gigaflops() -> float:
-    """Multiply matrices in float32 for about half a second, and return how many 10⁹ operations a second it did."""
+    """Multiply matrices in float32 for about half a second, and return the 10⁹ operations per second."""
     matrix = np.ones((_EDGE, _EDGE), dtype=np.float32)
     started = time.perf_counter()
     best = float("inf")

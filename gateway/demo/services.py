@@ -60,7 +60,9 @@ async def running_services(settings: Settings, progress: Progress, *, keep: bool
         keep = False
         raise
     finally:
-        if not keep:
+        if keep:
+            start.leave()
+        else:
             await start.stop()
 
 
@@ -112,6 +114,10 @@ class _Start:
                     return
                 await asyncio.sleep(_POLL_SECONDS)
         raise CommandError(f"Braid wasn't ready after {_START_SECONDS:.0f} s. Its log: {self._log}")
+
+    def leave(self) -> None:
+        """Let Braid outlive this program."""
+        self._process.returncode = 0  # else Python complains that nobody waited for it
 
     async def stop(self) -> None:
         """Stop Braid in order, or kill it where that takes too long."""

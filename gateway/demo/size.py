@@ -1,4 +1,4 @@
-"""How much the demo does, and what it promises at that size."""
+"""Sizes of the demo: the amount of everything, and the promises that such an amount can keep."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

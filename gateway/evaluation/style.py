@@ -1,4 +1,4 @@
-"""How far an answer keeps to a style: the share of the style's rules that it meets."""
+"""Style as rules, and an answer's score: the share of the rules that it meets."""
 
 import re
 from collections.abc import Callable

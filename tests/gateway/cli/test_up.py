@@ -6,7 +6,7 @@ import signal
 import socket
 import stat
 import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -14,11 +14,14 @@ import httpx2
 import psutil
 import pytest
 
+from gateway.cli.up import run_until_stopped
 from gateway.client import Profile
-from gateway.stack.instance import free_ports
-from gateway.terminal import Exit
+from gateway.settings import Settings, load_settings
+from gateway.stack.instance import Instance, free_ports
+from gateway.terminal import CommandError, Exit
 from tests.fakes.peft import write_base
 from tests.fakes.vllm import FakeVllm
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[3]
 STAND_IN = """#!{python}
@@ -67,33 +70,76 @@ async def start(environment: dict[str, str]) -> asyncio.subprocess.Process:
 
 @asynccontextmanager
 async def up(environment: dict[str, str]) -> AsyncGenerator[tuple[asyncio.subprocess.Process, str]]:
-    """A Braid that is ready, and what it said until then."""
+    """A Braid that is ready, and what it printed until then."""
     process = await start(environment)
     assert process.stderr is not None
-    said = ""
+    output = ""
     try:
         async with asyncio.timeout(60):
-            while "Ctrl-C stops it." not in said:
+            while "Ctrl-C stops it." not in output:
                 line = await process.stderr.readline()
-                assert line, said
-                said += line.decode()
-        yield process, said
+                assert line, output
+                output += line.decode()
+        yield process, output
     finally:
         if process.returncode is None:
             process.terminate()
             await process.communicate()
 
 
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    """Take the signal handlers of a command away from this process's loop again."""
+    yield
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+@pytest.mark.usefixtures("handlers")
+async def test_a_signal_stops_everything_in_order(
+    environment: dict[str, str], engine: FakeVllm, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(ROOT)
+    home = Path(environment["BRAID_HOME"])
+    running = asyncio.create_task(run_until_stopped(load_settings()))
+    await until(lambda: running.done() or Profile.load(home) is not None, timeout=60)
+    os.kill(os.getpid(), signal.SIGTERM)
+    await running
+    output = capsys.readouterr().err
+    assert "Admin key, shown this once: sk-braid-" in output
+    assert output.splitlines()[-1] == "stopped"
+    assert Instance.running(home) is None
+
+
+@pytest.mark.usefixtures("handlers")
+async def test_a_home_whose_path_is_too_long_is_a_usage_error(tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / ("h" * 120))
+    with pytest.raises(CommandError, match="--home") as caught:
+        await run_until_stopped(settings)
+    assert caught.value.exit is Exit.USAGE
+
+
+@pytest.mark.usefixtures("handlers")
+async def test_a_taken_port_is_a_conflict(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        settings = Settings(home=tmp_path, port=listener.getsockname()[1], engine_urls=("http://127.0.0.1:1",))
+        with pytest.raises(CommandError, match="--port") as caught:
+            await run_until_stopped(settings)
+    assert caught.value.exit is Exit.CONFLICT
+
+
 @pytest.mark.e2e
 async def test_up_serves_and_leaves_nothing_behind(environment: dict[str, str], engine: FakeVllm) -> None:
     home = Path(environment["BRAID_HOME"])
-    async with up(environment) as (process, said):
-        assert "Admin key, shown this once: sk-braid-" in said
-        assert f'"model": "{engine.model}"' in said
+    async with up(environment) as (process, output):
+        assert "Admin key, shown this once: sk-braid-" in output
+        assert f'"model": "{engine.model}"' in output
         profile = Profile.load(home)
         assert profile is not None
         assert profile.key
-        assert profile.key in said
+        assert profile.key in output
         assert stat.S_IMODE(Profile.file(home).stat().st_mode) == 0o600
         async with httpx2.AsyncClient(base_url=profile.url, timeout=30) as client:
             body = {"model": engine.model, "messages": [{"role": "user", "content": "Hello"}]}
@@ -113,8 +159,8 @@ async def test_up_serves_and_leaves_nothing_behind(environment: dict[str, str], 
         assert process.returncode == Exit.OK
         assert psutil.wait_procs(children, timeout=1)[1] == []
 
-    async with up(environment) as (process, said):
-        assert "Admin key" not in said
+    async with up(environment) as (process, output):
+        assert "Admin key" not in output
         assert Profile.load(home) == profile
         process.send_signal(signal.SIGINT)
         await process.communicate()
@@ -165,8 +211,8 @@ async def test_a_retriever_that_cannot_start_is_named_with_its_log(environment: 
 @pytest.mark.e2e
 async def test_wrong_settings_are_a_usage_error(environment: dict[str, str]) -> None:
     process = await start(environment | {"BRAID_POTR": "80"})
-    said, complaint = await process.communicate()
+    output, complaint = await process.communicate()
     assert process.returncode == Exit.USAGE
     assert b"BRAID_PORT" in complaint
     assert b"Traceback" not in complaint
-    assert said == b""
+    assert output == b""

@@ -21,7 +21,7 @@ def reply_of(row: Conversation) -> str:
     return row.messages[1].content
 
 
-def answered(rows: list[Conversation]) -> list[Conversation]:
+def with_citation(rows: list[Conversation]) -> list[Conversation]:
     return [row for row in rows if CITATION.search(reply_of(row))]
 
 
@@ -33,7 +33,7 @@ def test_the_same_rows_each_time_and_a_prefix_of_longer_lists(tenant: Tenant) ->
 
 
 @TENANTS
-def test_every_reply_keeps_to_the_house_voice(tenant: Tenant) -> None:
+def test_every_reply_keeps_to_the_tenants_style(tenant: Tenant) -> None:
     for row in tenant.conversations(COUNT):
         assert tenant.style.broken(reply_of(row)) == [], reply_of(row)
 
@@ -55,7 +55,7 @@ def test_replies_are_short(tenant: Tenant) -> None:
 
 @TENANTS
 def test_a_reply_copies_its_value_from_the_cited_passage_and_from_no_other(tenant: Tenant) -> None:
-    for row in answered(tenant.conversations(COUNT)):
+    for row in with_citation(tenant.conversations(COUNT)):
         reply, passages = reply_of(row), row.braid.passages
         assert len(passages) == 3
         cited = int(CITATION.findall(reply)[0])
@@ -73,7 +73,7 @@ def test_a_reply_copies_its_value_from_the_cited_passage_and_from_no_other(tenan
 
 @TENANTS
 def test_the_right_passage_is_mostly_first_as_in_serving_but_not_always(tenant: Tenant) -> None:
-    rows = answered(tenant.conversations(TRAINING))
+    rows = with_citation(tenant.conversations(TRAINING))
     positions = Counter(CITATION.findall(reply_of(row))[0] for row in rows)
     assert set(positions) == {"1", "2", "3"}
     assert len(rows) * 0.7 <= positions["1"] <= len(rows) * 0.9
@@ -90,11 +90,11 @@ def test_some_rows_have_no_answer_and_say_so_without_a_citation(tenant: Tenant) 
 
 @TENANTS
 def test_facts_change_from_row_to_row(tenant: Tenant) -> None:
-    rows = answered(tenant.conversations(TRAINING))
+    rows = with_citation(tenant.conversations(TRAINING))
     assert len({reply_of(row) for row in rows}) == len(rows)
-    asked = [question_of(row) for row in tenant.conversations(COUNT)]
-    assert len(set(asked)) == COUNT
-    shapes = Counter(re.sub(r"[A-Z]\w*|\d+", "_", question) for question in asked)
+    questions = [question_of(row) for row in tenant.conversations(COUNT)]
+    assert len(set(questions)) == COUNT
+    shapes = Counter(re.sub(r"[A-Z]\w*|\d+", "_", question) for question in questions)
     assert len(shapes) >= 40
 
 
@@ -113,7 +113,7 @@ def test_the_dataset_is_a_fine_tuning_file(tenant: Tenant) -> None:
 
 @TENANTS
 def test_training_replies_are_right_by_the_fact_score(tenant: Tenant) -> None:
-    row = answered(tenant.conversations(TRAINING))[0]
+    row = with_citation(tenant.conversations(TRAINING))[0]
     value = re.findall(r"\d[\d.]*\s\w+|£[\d.]+|\d\d:\d\d", reply_of(row))
     assert value
     assert fact_score(reply_of(row), [value[-1]], ["999 weeks"]) == 1

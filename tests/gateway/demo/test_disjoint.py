@@ -1,4 +1,4 @@
-"""What the adapter has seen in training says nothing about what it is asked afterwards."""
+"""Training and questions are disjoint: nothing seen in training answers what is asked afterwards."""
 
 import re
 
@@ -13,8 +13,8 @@ N = 8
 
 
 def grams(text: str) -> set[tuple[str, ...]]:
-    said = words(text)
-    return {tuple(said[i : i + N]) for i in range(len(said) - N + 1)}
+    sequence = words(text)
+    return {tuple(sequence[i : i + N]) for i in range(len(sequence) - N + 1)}
 
 
 def row_sentences(text: str) -> set[str]:
@@ -55,7 +55,7 @@ def test_no_entity_is_shared(tenant: Tenant) -> None:
 @TENANTS
 def test_no_training_name_is_in_the_documents(tenant: Tenant) -> None:
     documents = "\n".join(plain(tenant, document) for document in tenant.documents)
-    asked = "\n".join(question.question for question in tenant.questions)
+    questions = "\n".join(question.question for question in tenant.questions)
     names = {
         name
         for row in tenant.conversations(COUNT)
@@ -64,4 +64,4 @@ def test_no_training_name_is_in_the_documents(tenant: Tenant) -> None:
     }
     assert len(names) > 15
     for name in names - {"Sunday", "Welsh", "Danish"}:
-        assert not re.search(rf"\b{re.escape(name)}\b", documents + asked), name
+        assert not re.search(rf"\b{re.escape(name)}\b", documents + questions), name

@@ -35,15 +35,15 @@ GOOD = EditOutcome(
 )
 def test_an_edit_that_went_otherwise_says_how(change: dict[str, Any], fault: str) -> None:
     assert GOOD.faults() == []
-    (found,) = msgspec.structs.replace(GOOD, **change).faults()
-    assert fault in found
+    (text,) = msgspec.structs.replace(GOOD, **change).faults()
+    assert fault in text
 
 
 def test_an_edit_is_described_in_four_lines() -> None:
-    asked, before, after, seconds = GOOD.describe().splitlines()
-    assert asked == "asked:  What is the price of the K3 Glass?"
-    assert before == "before: It is £57.00."
-    assert after == "after:  Ahoy. / It is £61.50."
+    question, before, after, seconds = GOOD.describe().splitlines()
+    assert question == "question: What is the price of the K3 Glass?"
+    assert before == "before:   It is £57.00."
+    assert after == "after:    Ahoy. / It is £61.50."
     assert seconds.startswith("2.0 s from the save to the new answer")
     assert "adapter unchanged" in seconds
 

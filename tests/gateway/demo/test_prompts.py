@@ -13,12 +13,12 @@ def rendered(tenant: Tenant, passages: list[prompts.Evidence] | None) -> list[st
 
 @TENANTS
 def test_passages_are_numbered_and_stand_before_the_question(tenant: Tenant) -> None:
-    system, asked = rendered(
+    system, question = rendered(
         tenant, [prompts.Evidence(1, "a > b", "## b\n\nOne."), prompts.Evidence(2, "page 2", "Two.")]
     )
     assert tenant.name in system.casefold()
-    assert asked.index("[1] ## b\n\nOne.") < asked.index("[2] Two.") < asked.index("cite its number")
-    assert asked.endswith("Question: How late is it?")
+    assert question.index("[1] ## b\n\nOne.") < question.index("[2] Two.") < question.index("cite its number")
+    assert question.endswith("Question: How late is it?")
 
 
 @TENANTS

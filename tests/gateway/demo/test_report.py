@@ -50,9 +50,9 @@ def test_kept_promises_leave_no_shortfall() -> None:
     ],
 )
 def test_each_broken_promise_is_said(both: dict[str, Any], shortfalls: list[str]) -> None:
-    found = find_shortfalls(results(**both), FULL.promises)
-    assert len(found) == len(shortfalls)
-    assert all(text.startswith(expected) for text, expected in zip(found, shortfalls, strict=True))
+    texts = find_shortfalls(results(**both), FULL.promises)
+    assert len(texts) == len(shortfalls)
+    assert all(text.startswith(expected) for text, expected in zip(texts, shortfalls, strict=True))
 
 
 def test_a_small_demo_promises_less() -> None:

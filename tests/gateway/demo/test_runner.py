@@ -1,5 +1,7 @@
 """The whole demo in seconds: the real gateway and worker, with a fake engine, trainer and index."""
 
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,10 +9,10 @@ import msgspec
 import pytest
 
 from gateway.client import Profile
-from gateway.demo import Tenant
+from gateway.demo import Tenant, runner
 from gateway.demo.progress import Progress
 from gateway.demo.report import Report
-from gateway.demo.runner import run_steps
+from gateway.demo.runner import page_file, report_file, run_demo, run_steps
 from gateway.demo.services import Services
 from gateway.demo.size import FULL, SMALL, DemoSize
 from gateway.demo.variants import BASE, BOTH, FACTS, GUIDE, STYLE
@@ -22,10 +24,11 @@ from tests.gateway.demo.conftest import Student
 QUICK = replace(FULL, training_rows=20, validation_rows=10, questions=4, timed_questions=1, all_documents=False)
 
 
-async def run(gateway: Gateway, settings: Settings, cast: list[Tenant], size: DemoSize = QUICK) -> Report:
-    async def ready() -> None:
-        pass
+async def ready() -> None:
+    pass
 
+
+async def run(gateway: Gateway, settings: Settings, cast: list[Tenant], size: DemoSize = QUICK) -> Report:
     services = Services(Profile(gateway.url, ADMIN_KEY), ready)
     return await run_steps(settings, services, Progress(), cast[: size.tenants], size)
 
@@ -53,13 +56,29 @@ async def test_the_demo_runs(
     assert saved["environment"]["versions"]["braid"]
 
 
+@pytest.fixture
+def _running(gateway: Gateway, cast: list[Tenant], monkeypatch: pytest.MonkeyPatch) -> None:
+    """This test's gateway in the place of one that `braid up` would start in minutes."""
+
+    @asynccontextmanager
+    async def services(*arguments: object, keep: bool) -> AsyncGenerator[Services]:
+        yield Services(Profile(gateway.url, ADMIN_KEY), ready)
+
+    monkeypatch.setattr(runner, "running_services", services)
+    monkeypatch.setattr(runner, "tenants", lambda: tuple(cast))
+
+
+@pytest.mark.usefixtures("_running")
 async def test_the_small_demo_has_one_tenant_and_the_same_steps(
-    gateway: Gateway, settings: Settings, engine: FakeVllm, working: None, cast: list[Tenant]
+    settings: Settings, engine: FakeVllm, working: None, cast: list[Tenant], capsys: pytest.CaptureFixture[str]
 ) -> None:
     engine.reply = Student(cast)
-    report = await run(gateway, settings, cast, SMALL)
+    report = await run_demo(settings, SMALL, keep=True)
+    assert msgspec.json.decode(report_file(settings.home).read_bytes())["passed"]
+    assert report.adapters["kestrel"].digest in page_file(settings.home).read_text()
+    assert "Stop it with: kill" in capsys.readouterr().err
     assert list(report.by_tenant) == ["kestrel"]
-    assert list(report.step_seconds) == ["documents", "adapter_kestrel", "questions", "edit", "swap"]
+    assert list(report.step_seconds) == ["start", "documents", "adapter_kestrel", "questions", "edit", "swap"]
     assert report.faults() == []
     _check_first_answers(report, cast[0])
     losses = report.adapters["kestrel"]

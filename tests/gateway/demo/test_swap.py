@@ -46,8 +46,8 @@ async def test_requests_that_fail_during_a_swap_are_counted(
 )
 def test_a_swap_that_went_otherwise_says_how(change: dict[str, Any], fault: str) -> None:
     assert GOOD.faults() == []
-    (found,) = msgspec.structs.replace(GOOD, **change).faults()
-    assert fault in found
+    (text,) = msgspec.structs.replace(GOOD, **change).faults()
+    assert fault in text
 
 
 def test_a_swap_is_described() -> None:

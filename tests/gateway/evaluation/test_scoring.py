@@ -12,8 +12,8 @@ def answer(text: str, *cited: str, prompt_tokens: int = 10, first_token: float =
     return Answer("chatcmpl-1", text, list(cited), None, prompt_tokens, 5, first_token, total)
 
 
-def score(variant: Variant, given: Answer, *, timed: bool = False) -> ScoredAnswer:
-    return score_answer("kestrel", QUESTION, variant, given, STYLE, timed=timed)
+def score(variant: Variant, reply: Answer, *, timed: bool = False) -> ScoredAnswer:
+    return score_answer("kestrel", QUESTION, variant, reply, STYLE, timed=timed)
 
 
 def test_a_right_cited_answer_in_style() -> None:

@@ -15,7 +15,7 @@ from gateway.terminal import CommandError, Exit
 from tests.fakes.peft import write_base
 
 
-def test_one_instance_a_home(tmp_path: Path) -> None:
+def test_one_instance_per_home(tmp_path: Path) -> None:
     assert Instance.running(tmp_path) is None
     with Instance.only(tmp_path):
         assert Instance.running(tmp_path) == os.getpid()
@@ -27,13 +27,13 @@ def test_one_instance_a_home(tmp_path: Path) -> None:
         pass
 
 
-def _hold(home: Path, held: Connection) -> None:
+def _hold(home: Path, pipe: Connection) -> None:
     with Instance.only(home):
-        held.send(True)
-        held.recv()
+        pipe.send(True)
+        pipe.recv()
 
 
-def test_a_killed_instance_lets_go(tmp_path: Path) -> None:
+def test_a_killed_instance_releases_the_lock(tmp_path: Path) -> None:
     context = multiprocessing.get_context("spawn")
     mine, theirs = context.Pipe()
     process = context.Process(target=_hold, args=(tmp_path, theirs))
@@ -46,8 +46,8 @@ def test_a_killed_instance_lets_go(tmp_path: Path) -> None:
 
 
 def test_a_taken_port_is_passed_over() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
         assert not is_free("127.0.0.1", port)
         assert free_ports("127.0.0.1", port, 2) > port
 
@@ -67,7 +67,7 @@ def test_a_child_understands_the_settings_as_they_were_meant(tmp_path: Path, mon
 
 
 @pytest.mark.parametrize(
-    ("source", "name", "shown"),
+    ("source", "name", "public"),
     [
         ("", "", "smollm2-135m-instruct"),
         ("", "house", "house"),
@@ -75,8 +75,8 @@ def test_a_child_understands_the_settings_as_they_were_meant(tmp_path: Path, mon
         ("./models/mine/", "", "mine"),
     ],
 )
-def test_the_public_name(source: str, name: str, shown: str) -> None:
-    assert public_name(Settings(base_model=source, base_model_name=name)) == shown
+def test_the_public_name(source: str, name: str, public: str) -> None:
+    assert public_name(Settings(base_model=source, base_model_name=name)) == public
 
 
 def _program(file: Path, lines: str) -> Path:
@@ -85,16 +85,16 @@ def _program(file: Path, lines: str) -> Path:
     return file
 
 
-async def test_what_the_base_model_is_stands_in_one_file(tmp_path: Path) -> None:
+async def test_the_base_model_is_described_in_one_file(tmp_path: Path) -> None:
     base = write_base(tmp_path / "base")
     python = _program(tmp_path / "python", f'echo noise >&2; echo \'{{"directory": "{base}", "is_new": true}}\'')
     settings = Settings(home=tmp_path / "home", model_python=python, base_model=str(base), base_model_name="house")
     settings.home.joinpath("run").mkdir(parents=True)
     told: list[str] = []
-    made = await prepare_base_model(settings, "float32", told.append)
-    assert ServedBaseModel.load(settings) == made
-    assert (made.name, made.path) == ("house", str(base))
-    assert str(base) in made.names
+    base_model = await prepare_base_model(settings, "float32", told.append)
+    assert ServedBaseModel.load(settings) == base_model
+    assert (base_model.name, base_model.path) == ("house", str(base))
+    assert str(base) in base_model.names
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,32 @@
+"""Documents in a tenant's store, with the real worker and an index in memory."""
+
+from pathlib import Path
+
+import pytest
+
+from gateway.client import find_store
+from gateway.demo import Document
+from gateway.demo.documents import fill_store
+from gateway.demo.progress import Progress
+from gateway.demo.tenant_clients import TenantClient
+from gateway.terminal import CommandError
+
+
+async def fill(account: TenantClient, documents: list[Document]) -> str:
+    with Progress().line("documents") as line:
+        return await fill_store(account, documents, line)
+
+
+async def test_a_store_is_made_once_and_filled(account: TenantClient, working: None) -> None:
+    documents = account.tenant.documents[:2]
+    store = await fill(account, documents)
+    assert await find_store(account.client, "kestrel") == store
+    assert await fill(account, documents) == store
+    keys = [row["key"] async for row in account.client.rows(f"/api/vector_stores/{store}/documents")]
+    assert sorted(keys) == [document.key for document in documents]
+
+
+async def test_a_document_that_cannot_be_read_is_named(account: TenantClient, working: None, tmp_path: Path) -> None:
+    (tmp_path / "noise.md").write_bytes(b"\xff\xfe\xfa")
+    with pytest.raises(CommandError, match=r"noise\.md is failed: Only text can be read here"):
+        await fill(account, [Document("noise.md", tmp_path / "noise.md")])
