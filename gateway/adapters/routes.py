@@ -5,10 +5,11 @@ from fastapi import APIRouter, Depends
 from gateway.adapters.schemas import Adapter, AdapterImport, AdapterList
 from gateway.adapters.service import AdapterService
 from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
+from gateway.web.error_responses import declare_errors
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/adapters", tags=["adapters"])
+router = APIRouter(prefix="/api/adapters", tags=["adapters"], responses=declare_errors(404, 409, 413))
 
 
 def _writer(session: WriteSession, principal: ManageKey, state: CurrentState) -> AdapterService:

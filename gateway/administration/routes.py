@@ -5,10 +5,11 @@ from fastapi import APIRouter, Depends, Query
 from gateway.administration.schemas import CreatedKey, Key, KeyCreate, KeyList, Tenant, TenantCreate, TenantList
 from gateway.administration.service import TenantService
 from gateway.web.dependencies import AdminKey, CurrentState, ManageKey, WriteSession
+from gateway.web.error_responses import declare_errors
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api", tags=["tenants"])
+router = APIRouter(prefix="/api", tags=["tenants"], responses=declare_errors(404, 409))
 
 
 def _for_admin(session: WriteSession, principal: AdminKey, state: CurrentState) -> TenantService:

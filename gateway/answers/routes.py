@@ -6,11 +6,12 @@ from fastapi import APIRouter, Depends, Request
 from gateway.answers.log import AnswerLog
 from gateway.answers.service import AnswerService
 from gateway.web.dependencies import ChatKey, ReadSession
+from gateway.web.error_responses import declare_errors
 from gateway.web.state import part_of
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/answers", tags=["answers"])
+router = APIRouter(prefix="/api/answers", tags=["answers"], responses=declare_errors(404))
 
 
 async def _service(request: Request, session: ReadSession, principal: ChatKey) -> AnswerService:

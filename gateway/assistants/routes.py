@@ -17,10 +17,11 @@ from gateway.assistants.schemas import (
 )
 from gateway.assistants.service import AssistantService
 from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
+from gateway.web.error_responses import declare_errors
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/assistants", tags=["assistants"])
+router = APIRouter(prefix="/api/assistants", tags=["assistants"], responses=declare_errors(404, 409))
 
 
 async def _served(state: CurrentState) -> ServedParts:

@@ -19,6 +19,7 @@ from gateway.chat.stream import DONE_EVENT, ChunkEncoder, error_event
 from gateway.errors import BraidError
 from gateway.tenants.authenticator import Principal
 from gateway.web.dependencies import ChatKey
+from gateway.web.error_responses import declare_errors
 from gateway.web.lean_route import LeanRoute, describe, read_body
 from gateway.web.presence import Presence
 from gateway.web.state import part_of
@@ -39,7 +40,12 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
     }
 }
 
-router = APIRouter(prefix="/v1/chat", tags=["chat"], route_class=LeanRoute)
+router = APIRouter(
+    prefix="/v1/chat",
+    tags=["chat"],
+    route_class=LeanRoute,
+    responses=declare_errors(404, 409, 413, 502, 504),
+)
 
 
 @router.post("/completions", response_class=Response, responses=_RESPONSES, openapi_extra=_DESCRIBED)

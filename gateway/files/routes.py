@@ -7,10 +7,11 @@ from gateway.files.schemas import PURPOSES, FileDeleted, FileObject, FileObjectL
 from gateway.files.service import FileService, file_object
 from gateway.files.upload import Uploads
 from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
+from gateway.web.error_responses import declare_errors
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1/files", tags=["files"])
+router = APIRouter(prefix="/v1/files", tags=["files"], responses=declare_errors(404, 413))
 
 
 def _uploads(principal: ManageKey, state: CurrentState) -> Uploads:

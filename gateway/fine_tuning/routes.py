@@ -14,10 +14,11 @@ from gateway.fine_tuning.schemas import (
 )
 from gateway.fine_tuning.service import FineTuningService
 from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
+from gateway.web.error_responses import declare_errors
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["fine-tuning"])
+router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["fine-tuning"], responses=declare_errors(404))
 
 _METADATA = re.compile(r"metadata\[(.+)\]")
 

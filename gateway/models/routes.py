@@ -5,10 +5,11 @@ from fastapi import APIRouter, Depends
 from gateway.models.schemas import Model, ModelDeleted, ModelList
 from gateway.models.service import ModelService
 from gateway.web.dependencies import ChatKey, CurrentState, ManageKey, ReadSession, WriteSession
+from gateway.web.error_responses import declare_errors
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1/models", tags=["models"])
+router = APIRouter(prefix="/v1/models", tags=["models"], responses=declare_errors(404, 409))
 
 
 def _reader(session: ReadSession, principal: ChatKey, state: CurrentState) -> ModelService:

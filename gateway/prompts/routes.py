@@ -5,10 +5,11 @@ from fastapi import APIRouter, Depends
 from gateway.prompts.schemas import Prompt, PromptCreate, PromptList
 from gateway.prompts.service import PromptService
 from gateway.web.dependencies import ManageKey, ReadSession, WriteSession
+from gateway.web.error_responses import declare_errors
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/prompts", tags=["prompts"])
+router = APIRouter(prefix="/api/prompts", tags=["prompts"], responses=declare_errors(404))
 
 
 def _writer(session: WriteSession, principal: ManageKey) -> PromptService:

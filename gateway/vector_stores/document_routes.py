@@ -5,10 +5,12 @@ from fastapi import APIRouter, Depends, Header, Query, Request
 from gateway.vector_stores.document_schemas import Document, DocumentDeleted, DocumentList
 from gateway.vector_stores.document_service import DocumentService
 from gateway.web.dependencies import CurrentState, ManageKey
+from gateway.web.error_responses import declare_errors
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/vector_stores/{vector_store_id}/documents", tags=["documents"])
+_PREFIX = "/api/vector_stores/{vector_store_id}/documents"
+router = APIRouter(prefix=_PREFIX, tags=["documents"], responses=declare_errors(404, 409, 413))
 
 
 def _service(principal: ManageKey, state: CurrentState) -> DocumentService:

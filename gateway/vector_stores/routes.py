@@ -21,10 +21,11 @@ from gateway.vector_stores.schemas import (
 from gateway.vector_stores.search import SearchService
 from gateway.vector_stores.service import VectorStoreService
 from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
+from gateway.web.error_responses import declare_errors
 
 __all__ = ["routers"]
 
-router = APIRouter(prefix="/v1/vector_stores", tags=["vector stores"])
+router = APIRouter(prefix="/v1/vector_stores", tags=["vector stores"], responses=declare_errors(404, 409))
 routers = (router, documents)
 
 

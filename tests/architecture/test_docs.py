@@ -1,20 +1,127 @@
-"""What can be set is documented, and what is documented can be set."""
+"""What there is, is documented, and what is documented, is there."""
 
+import ast
 import re
+from collections.abc import Iterator
 
+import click
+import typer
+
+from gateway.cli.app import app as commands
+from gateway.metrics import Metrics
 from gateway.settings import Settings
-from tests.architecture.source import ROOT
+from gateway.terminal import Exit
+from tests.architecture.source import ROOT, Module, read
+from tests.architecture.test_routes import routes
+
+DOCS = ROOT / "docs"
+# Programs on a terminal, and the sample: their errors end a command, not a request.
+NO_ROUTES = tuple(f"gateway/{room}/" for room in ("cli", "client", "demo", "evaluation", "stack"))
+
+
+def named(page: str, pattern: str) -> set[str]:
+    """What a page has in its tables' first columns."""
+    return set(re.findall(pattern, (DOCS / page).read_text(), re.MULTILINE))
 
 
 def test_every_setting_is_documented() -> None:
-    table = (ROOT / "docs" / "configuration.md").read_text()
-    assert set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == set(Settings.model_fields)
+    assert named("configuration.md", r"^\| `(\w+)` \|") == set(Settings.model_fields)
+
+
+def test_every_route_is_documented() -> None:
+    described = {
+        f"{method} {route.path.replace(':path}', '}')}"
+        for route in routes()
+        if route.include_in_schema
+        for method in route.methods
+    }
+    assert named("api.md", r"^\| `((?:GET|POST|PUT|PATCH|DELETE) /\S+)` \|") == described
+
+
+def test_every_error_code_is_documented() -> None:
+    modules = [module for module in read("gateway") if not module.path.startswith(NO_ROUTES)]
+    codes = {code for module in modules for code in [*_given_codes(module), *_class_codes(module)]}
+    errors, _, jobs = (DOCS / "errors.md").read_text().partition("## Jobs that failed")
+    assert set(re.findall(r"^\| `(\w+)` \|", errors, re.MULTILINE)) == codes
+    failures = {code for module in modules for code in _first_arguments(module, "JobFailed")}
+    failures |= {code for module in read("training") for code in _first_arguments(module, "TrainingError")}
+    rows = re.findall(r"^\|((?: `\w+`,?)+) \|", jobs, re.MULTILINE)
+    assert {code for row in rows for code in re.findall(r"\w+", row)} == failures
+
+
+def test_every_reason_to_refuse_an_adapter_is_documented() -> None:
+    reasons = {code for module in read("training/verdict") for code in _first_arguments(module, "Reason")}
+    reasons |= {code for module in read("training/verdict") for code in _keys_of(module, "_MEANINGS")}
+    listed = (DOCS / "errors.md").read_text().partition("Why an adapter is refused")[2].partition("\n## ")[0]
+    assert set(re.findall(r"`(\w+)`", listed)) == reasons
+
+
+def _given_codes(module: Module) -> Iterator[str]:
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call):
+            yield from filter(None, (_text(keyword.value) for keyword in node.keywords if keyword.arg == "code"))
+
+
+def _class_codes(module: Module) -> Iterator[str]:
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.ClassDef):
+            for line in node.body:
+                if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "code":
+                    yield _text(line.value)
+
+
+def _first_arguments(module: Module, function: str) -> Iterator[str]:
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == function and node.args:
+            yield from filter(None, (_text(node.args[0]),))
+
+
+def _keys_of(module: Module, name: str) -> Iterator[str]:
+    for node in module.tree.body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Dict) and ast.unparse(node.targets[0]) == name:
+            yield from (_text(key) for key in node.value.keys if key is not None)
+
+
+def _text(node: ast.expr) -> str:
+    """A string as it stands in the source; "" for what is computed."""
+    return node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
+
+
+def test_every_command_and_option_is_documented() -> None:
+    rows = re.findall(r"^\| `(braid [\w ]+)` \|[^|]*\|([^|]*)\|", (DOCS / "commands.md").read_text(), re.MULTILINE)
+    documented = {command: set(re.findall(r"--[\w-]+", options)) for command, options in rows}
+    there = {
+        " ".join(path): {name for option in command.params for name in option.opts if name.startswith("--")}
+        for path, command in _commands(typer.main.get_command(commands), ("braid",))
+    }
+    assert documented == there
+
+
+def _commands(command: click.Command, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    inner = getattr(command, "commands", {})
+    if not inner:
+        yield path, command
+    for name, one in inner.items():
+        yield from _commands(one, (*path, name))
+
+
+def test_every_exit_status_is_documented() -> None:
+    rows = re.findall(r"^\| (\d+) \| `(\w+)` \|", (DOCS / "commands.md").read_text(), re.MULTILINE)
+    assert {name: int(status) for status, name in rows} == {status.name: status.value for status in Exit}
+
+
+def test_every_metric_is_documented() -> None:
+    there = {
+        f"{family.name}_total" if family.type == "counter" else family.name for family in Metrics().registry.collect()
+    }
+    assert named("operating.md", r"^\| `(braid_\w+)(?:\{\w+\})?` \|") == there
 
 
 def test_links_between_documents_lead_somewhere() -> None:
+    pages = [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "examples").glob("*.md")]
     broken = [
         f"{page.relative_to(ROOT)} → {target}"
-        for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+        for page in pages
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text())
         if not (page.parent / target).exists()
     ]

@@ -21,6 +21,7 @@ from gateway.web.state import State
 from gateway.web.uvicorn_protocol import JoinedProtocol
 from tests.fakes.passages import FakePassages
 from tests.fakes.vllm import FakeVllm
+from tests.gateway.declared import check_error, read_description
 
 ADMIN_KEY = "sk-braid-test-administrator"
 
@@ -31,11 +32,13 @@ class Gateway:
     def __init__(self, url: str, state: State) -> None:
         self.url = url
         self.state = state
+        read_description()  # now, since it reads files, and answers are awaited where that is caught
         self.admin = self.client(ADMIN_KEY)
         self._clients = [self.admin]
 
     def client(self, key: str) -> httpx2.AsyncClient:
-        return httpx2.AsyncClient(base_url=self.url, headers={"authorization": f"Bearer {key}"}, timeout=30)
+        headers, hooks = {"authorization": f"Bearer {key}"}, {"response": [check_error]}
+        return httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=30, event_hooks=hooks)
 
     async def tenant(self, name: str, scopes: tuple[str, ...] = ("chat", "manage")) -> httpx2.AsyncClient:
         made = await self.admin.post("/api/tenants", json={"name": name})

@@ -3,9 +3,10 @@ from pathlib import Path
 
 import pytest
 
+from gateway.administration.service import ensure_admin
 from gateway.settings import Settings
-from gateway.tenants.authenticator import Authenticator, Scope, key_digest, new_key
-from tests.gateway.conftest import ADMIN_KEY, Gateway
+from gateway.tenants.authenticator import key_digest, new_key
+from tests.gateway.conftest import Gateway
 
 
 async def test_a_key_is_shown_once_and_kept_as_its_digest(gateway: Gateway, settings: Settings) -> None:
@@ -63,10 +64,17 @@ async def test_revoking_is_seen_by_this_process_at_once(gateway: Gateway) -> Non
 
 
 async def test_an_unknown_key_is_not_remembered(gateway: Gateway) -> None:
-    authenticator = Authenticator(gateway.state.database)
-    principal = await authenticator.authenticate(f"Bearer {ADMIN_KEY}", Scope.ADMIN)
-    assert principal.tenant_name == "default"
+    key = new_key()
+    async with gateway.client(key) as stranger:
+        assert (await stranger.get("/api/keys")).status_code == 401
+        async with gateway.state.database.begin() as session:
+            await ensure_admin(session, key)
+        assert (await stranger.get("/api/keys")).status_code == 200
+
+
+def test_a_new_key_is_like_no_other() -> None:
     assert len({new_key() for _ in range(100)}) == 100
+    assert len(new_key()) >= len("sk-braid-") + 43  # 256 bits in base64
 
 
 async def test_unknown_paths_and_methods_keep_the_envelope(gateway: Gateway) -> None:

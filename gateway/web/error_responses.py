@@ -1,0 +1,51 @@
+"""The errors of a route, as the OpenAPI shows them: one envelope for all, OpenAI's."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+__all__ = ["ErrorResponse", "declare_errors"]
+
+
+class ErrorDetail(BaseModel):
+    """`code` is the reason for a program, `param` the field or path that is at fault."""
+
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class ErrorResponse(BaseModel):
+    """OpenAI's error envelope."""
+
+    error: ErrorDetail
+
+
+_RETRY_AFTER = {"retry-after": {"description": "Seconds to wait.", "schema": {"type": "string"}}}
+_DESCRIPTIONS = {
+    400: "The request can't be used; `param` says which part of it.",
+    401: "There is no key, or it isn't known, or it was revoked.",
+    403: "The key lacks the scope that this call needs.",
+    404: "There is no such thing, or it is another tenant's.",
+    409: "The name is taken, the thing is in use, or somebody else changed it first.",
+    413: "The body is too large.",
+    500: "Something failed that shouldn't have; it was logged.",
+    502: "The model server's answer can't be used.",
+    503: "A part that the answer needs isn't there now.",
+    504: "The model server took too long.",
+}
+_ALWAYS = (400, 401, 403, 500, 503)
+
+
+def declare_errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return a router's `responses`: the errors of every route that takes a key, these, and the envelope for any other.
+
+    That last one keeps the framework from listing its own 422, which no route here answers.
+    """
+    declared: dict[int | str, dict[str, Any]] = {
+        status: {"model": ErrorResponse, "description": _DESCRIPTIONS[status]}
+        for status in sorted({*_ALWAYS, *statuses})
+    }
+    declared[503]["headers"] = _RETRY_AFTER
+    return {**declared, "default": {"model": ErrorResponse, "description": "Any other error."}}

@@ -1,0 +1,92 @@
+"""Which rule holds for which modules, in which exceptions, and for which source it would fail."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+
+from tests.architecture import rules
+from tests.architecture.source import Module, modules, read
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """A rule and the exceptions that it will always have, each with its reason.
+
+    Attributes:
+        says: The rule as a sentence.
+        check: Finds what breaks it in a module.
+        broken: A source that breaks it, so that the check is known to see something.
+        reasons: What may break it, and why.
+        modules: Where it holds.
+    """
+
+    says: str
+    check: Callable[[Module], set[str]]
+    broken: Module
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    modules: Callable[[], tuple[Module, ...]] = modules
+
+    @property
+    def name(self) -> str:
+        return self.check.__name__
+
+
+@cache
+def breaches(rule: Rule) -> set[str]:
+    """Return what breaks a rule now, the exceptions included."""
+    return set().union(*(rule.check(module) for module in rule.modules()))
+
+
+def everything() -> tuple[Module, ...]:
+    """All Python of the repository."""
+    return read("gateway", "prompts", "retrieval", "training", "tests", "deploy", "examples")
+
+
+def tests() -> tuple[Module, ...]:
+    return read("tests")
+
+
+FIRST_SCHEMA = "gateway/migrations/scripts/versions/0001_the_first_schema.py"
+BODY = "    x = 1\n" * 61
+HANDLER = "@router.get('/')\ndef handler():\n" + "    x = 1\n" * 13
+
+RULES = (
+    Rule(
+        "a file holds one idea",
+        rules.long_files,
+        Module.of("x = 1\n" * 401),
+        {FIRST_SCHEMA: "generated"},
+    ),
+    Rule(
+        "a function fits on a page",
+        rules.long_functions,
+        Module.of(f"def long():\n{BODY}"),
+        {f"{FIRST_SCHEMA}:upgrade": "generated", f"{FIRST_SCHEMA}:downgrade": "generated"},
+    ),
+    Rule(
+        "a handler parses, calls and returns",
+        rules.long_handlers,
+        Module.of(HANDLER, "gateway/files/routes.py"),
+    ),
+    Rule(
+        "a short file that has no role is a page of another one",
+        rules.crumbs,
+        Module.of("x = 1\n"),
+        {"gateway/ids.py": "every noun makes ids, and none should know another for it"},
+    ),
+    Rule(
+        "no import stands inside a function, but of optional heavy dependencies, each in one named loader",
+        rules.inner_imports,
+        Module.of("def load():\n    import torch\n"),
+        {"retrieval/embedder.py:load_embedder": "sentence-transformers and torch"},
+    ),
+    Rule("no state is global and nothing prints", rules.globals_and_prints, Module.of("def f():\n    print(1)\n")),
+    Rule("a process of the gateway logs events", rules.stdlib_logging, Module.of("import logging.config\n")),
+    Rule("a module says what is public", rules.silent_modules, Module.of("def run(): ...\n")),
+    Rule("a name says what is inside", rules.vague_names, Module.of("class PathHelper: ...\n")),
+    Rule("a name is a noun and no participle", rules.participles, Module.of("def f(x):\n    for made in x: ...\n")),
+    Rule("one backtick", rules.double_backticks, Module.of("x = 1  # see ``y``\n"), modules=everything),
+    Rule("a docstring has a subject", rules.question_words, Module.of('"""What is done."""\n')),
+    Rule("prose says can't", rules.spelled_out, Module.of("x = 'It cannot be.'\n")),
+    Rule("tests' names spell out", rules.cut_short, Module.of("def test_it_cant(): ...\n"), modules=tests),
+)

@@ -1,0 +1,169 @@
+"""House rules that a program can check: each takes a module and returns what breaks the rule in it, as `path:what`."""
+
+import ast
+import re
+from collections.abc import Iterator
+
+from tests.architecture.source import Module, length
+
+# Names that say what was done to a thing, or nothing at all, instead of what it is.
+PARTICIPLES = frozenset({"said", "held", "kept", "made", "asked", "given", "found", "wanted", "shown", "taken"})
+VAGUE = re.compile(r"(^|_)(utils?|helpers?|misc|common|stuff|things?|impl|logic|various)(_|$)")
+VAGUE_NOUN = re.compile(r"(^|_)(manager|core|shared|tools?)(_|$)")
+ROLES = frozenset({"routes", "service", "repository", "tables", "schemas", "errors", "__init__", "__main__"})
+CRUMB_LINES = 35
+QUESTION_WORDS = frozenset({"what", "which", "how", "where", "why", "whatever", "whichever", "who", "whose"})
+CUT_SHORT = re.compile(r"(^|_)(cant|dont|doesnt|didnt|isnt|arent|wasnt|wont|hasnt|havent|couldnt|\w+n_t)(_|$)")
+
+
+def participles(module: Module) -> set[str]:
+    """Variables, parameters, attributes and functions whose whole name is a participle."""
+    return {f"{module.path}:{name}" for name in _names(module) if name.strip("_") in PARTICIPLES}
+
+
+def _names(module: Module) -> Iterator[str]:
+    for node in ast.walk(module.tree):
+        match node:
+            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()) | ast.arg(arg=name):
+                yield name
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ExceptHandler(name=str(name)):
+                yield name
+            case ast.alias(asname=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+                yield name
+            case _:
+                pass
+
+
+def vague_names(module: Module) -> set[str]:
+    """Files, folders, classes and functions that are named after no idea."""
+    nouns = module.path.removesuffix(".py").split("/")
+    nouns += [_snake(node.name) for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef)]
+    names = nouns + [function.name for function in module.functions()]
+    vague = {name for name in names if VAGUE.search(name)} | {name for name in nouns if VAGUE_NOUN.search(name)}
+    return {f"{module.path}:{name}" for name in vague}
+
+
+def _snake(name: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def long_files(module: Module) -> set[str]:
+    return {module.path} if module.lines > 400 else set()
+
+
+def long_functions(module: Module) -> set[str]:
+    return {f"{module.path}:{function.name}" for function in module.functions() if length(function) > 60}
+
+
+def long_handlers(module: Module) -> set[str]:
+    """Handlers that do more than parse, call and return."""
+    if module.name != "routes" and not module.name.endswith("_routes"):
+        return set()
+    handlers = [one for one in module.functions() if any(map(_is_route, one.decorator_list))]
+    return {f"{module.path}:{handler.name}" for handler in handlers if length(handler) > 12}
+
+
+def _is_route(node: ast.expr) -> bool:
+    return (
+        isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in {"get", "post", "put", "delete", "patch"}
+    )
+
+
+def crumbs(module: Module) -> set[str]:
+    """Files so short that they may be a page of another one."""
+    role = module.name in ROLES or module.name.endswith(("_routes", "_schemas"))
+    return {module.path} if module.lines < CRUMB_LINES and not role else set()
+
+
+def inner_imports(module: Module) -> set[str]:
+    return {
+        f"{module.path}:{function.name}"
+        for function in module.functions()
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+
+
+def globals_and_prints(module: Module) -> set[str]:
+    """State reachable by import, and output that no command decided on."""
+    breaches: set[str] = set()
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Global):
+            breaches.add(f"{module.path}:global {', '.join(node.names)}")
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("print", "pprint"):
+            breaches.add(f"{module.path}:{node.func.id}")
+    return breaches
+
+
+def stdlib_logging(module: Module) -> set[str]:
+    """Modules of the gateway that log by anything but structlog, which writes events that a program can read."""
+    if not module.path.startswith("gateway/"):
+        return set()
+    imports = [node for node in ast.walk(module.tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = {alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in imports if isinstance(node, ast.ImportFrom)}
+    return {module.path} if any(name.split(".")[0] == "logging" for name in names) else set()
+
+
+def silent_modules(module: Module) -> set[str]:
+    """Modules with public names that don't say in `__all__` which these are."""
+    if module.name == "__main__" or "/migrations/" in module.path:
+        return set()
+    public = [name for name in _top_level(module) if not name.startswith("_")]
+    return {module.path} if public and "__all__" not in _top_level(module) else set()
+
+
+def _top_level(module: Module) -> set[str]:
+    names: set[str] = set()
+    for node in module.tree.body:
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                names.add(name)
+            case ast.Assign(targets=targets):
+                names |= {target.id for target in targets if isinstance(target, ast.Name)}
+            case ast.AnnAssign(target=ast.Name(id=name)):
+                names.add(name)
+            case ast.Import() | ast.ImportFrom() if module.name == "__init__":
+                names |= {alias.asname or alias.name for alias in node.names}
+            case _:
+                pass
+    return names
+
+
+def double_backticks(module: Module) -> set[str]:
+    """Markup of reStructuredText; one backtick is the house's."""
+    return _prose(module, re.compile(r"(?<!`)``(?!`)"), [text for _, text in module.docstrings()])
+
+
+def question_words(module: Module) -> set[str]:
+    """Docstrings that begin as a question or a relative clause and so have no subject."""
+    texts = [text for _, text in module.docstrings()]
+    return {f"{module.path}:{_start(text)}" for text in texts if _first_word(text) in QUESTION_WORDS}
+
+
+def _start(text: str) -> str:
+    return " ".join(text.split())[:40]
+
+
+def _first_word(text: str) -> str:
+    return re.split(r"[^a-z]", text.lower())[0]
+
+
+def spelled_out(module: Module) -> set[str]:
+    """Prose with "cannot", where the house says "can't"."""
+    return _prose(module, re.compile(r"\bcannot\b", re.IGNORECASE), list(module.strings()))
+
+
+def _prose(module: Module, pattern: re.Pattern[str], texts: list[str]) -> set[str]:
+    """What a pattern finds in some texts of a module and in its comments, with the words before it."""
+    if not pattern.search(module.text):
+        return set()
+    found = [text[: match.end()] for text in [*texts, *module.comments()] for match in pattern.finditer(text)]
+    return {f"{module.path}:{' '.join(text.split())[-40:]}" for text in found}
+
+
+def cut_short(module: Module) -> set[str]:
+    """Names of tests with a contraction, where the house spells out: `cannot`, `does_not`."""
+    return {f"{module.path}:{one.name}" for one in module.functions() if CUT_SHORT.search(one.name)}
