@@ -1,4 +1,4 @@
-"""What one check says."""
+"""The result of one check of `braid doctor`."""
 
 from enum import StrEnum
 
@@ -14,7 +14,7 @@ class Level(StrEnum):
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """`fix` says what to do; it is empty only where nothing is wrong."""
+    """A result; `fix` is the next step, and empty only where nothing is wrong."""
 
     name: str
     level: Level

