@@ -17,7 +17,6 @@ from gateway.jobs.handler import Handler, Outcome, run_handler
 __all__ = ["Worker", "WorkerTimings"]
 
 _log = structlog.get_logger()
-_TROUBLE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +28,7 @@ class WorkerTimings:
             the machines' clocks; a clock that jumps costs work done twice, never a write by two, for that is the
             fence's matter.
         idle_seconds: Between looks at an empty queue.
+        trouble_seconds: Before the next look after one that the database didn't answer.
         grace_seconds: How long running handlers may go on after `stop`, before they are told to end.
         end_seconds: How long they may take for that; some end a child program first, for which they allow 6 s. Then
             their jobs are given back all the same. (The supervisor kills a worker 15 s after SIGTERM.)
@@ -37,6 +37,7 @@ class WorkerTimings:
 
     lease_seconds: float = 15.0
     idle_seconds: float = 0.2
+    trouble_seconds: float = 2.0
     grace_seconds: float = 5.0
     end_seconds: float = 7.0
     pauses: tuple[float, ...] = (1.0, 5.0)
@@ -110,8 +111,8 @@ class Worker:
                 without=[claim.id for claim in self._running.values()],
             )
         except SQLAlchemyError as error:
-            _log.warning("job_table_unreadable", again_seconds=_TROUBLE_SECONDS, reason=str(error))
-            await asyncio.sleep(_TROUBLE_SECONDS)
+            _log.warning("job_table_unreadable", reason=str(error))
+            await asyncio.sleep(self._timings.trouble_seconds)
             return None
 
     def _reap(self, done: set[asyncio.Task[Any]]) -> None:

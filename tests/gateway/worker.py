@@ -21,7 +21,9 @@ from gateway.settings import Settings
 from tests.fakes.peft import write_base
 
 ROOT = Path(__file__).parents[2]
-TIMINGS = WorkerTimings(lease_seconds=1.5, idle_seconds=0.02, grace_seconds=0.3, pauses=(0.01, 0.01))
+TIMINGS = WorkerTimings(idle_seconds=0.02, grace_seconds=0.3, pauses=(0.01, 0.01))
+KILLED = WorkerTimings(lease_seconds=3.0, idle_seconds=0.02, grace_seconds=0.3, pauses=(0.01, 0.01))
+"""Of worker processes, whose jobs others are to take over soon after they were killed."""
 
 
 def prepare_home(home: Path, database: Path, base_model: str = "base") -> None:
@@ -73,7 +75,7 @@ async def die_at(settings: Settings, failpoint: str) -> None:
 
 
 async def _main(home: str) -> None:
-    async with open_worker(Settings(home=Path(home)), TIMINGS) as worker:
+    async with open_worker(Settings(home=Path(home)), KILLED) as worker:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, worker.stop)
         await worker.run()
 

@@ -172,15 +172,18 @@ async def test_a_restarted_engine_gets_its_adapters_back(
         assert len(fake.requests(COMPLETIONS)) == 2, "proven again"
 
 
-async def test_a_restart_between_two_probes_is_noticed(
+async def test_a_restart_between_two_health_checks_is_noticed_by_a_request(
     fake: FakeVllm, connections: Connections, style: DesiredAdapter
 ) -> None:
-    async with reconciling([fake], connections, Desires(style)) as (pool, reconciler):
-        await reconciler.resident(style.served_name, 5)
+    engine = VllmEngine(fake.url, connections, TIMES)
+    async with (
+        EnginePool([engine], interval=600) as pool,
+        Reconciler(pool, Desires(style), interval=0.03) as reconciler,
+    ):
+        await reconciler.resident(style.served_name, 10)
         await fake.restart()
-        lease = pool.pick(style.served_name)
-        lease.missing()
-        lease.release()
+        with pool.pick(style.served_name) as lease:
+            lease.missing()
         await until(lambda: style.served_name in pool.replicas[0].resident)
         assert style.served_name in fake.adapters
 
@@ -351,6 +354,32 @@ async def test_a_second_adapter_of_the_same_name_is_not_judged_by_the_first(
         desires.adapters = [msgspec.structs.replace(style, id="adapter_3")]
         with pytest.raises(AdapterRejected):
             await reconciler.resident(style.served_name, 10)
+
+
+async def test_an_engine_that_was_away_during_the_probe_is_probed_again(
+    fake: FakeVllm, connections: Connections, style: DesiredAdapter
+) -> None:
+    fake.script(faults.delay(0.5), path=COMPLETIONS)
+    async with reconciling([fake], connections, Desires(style)) as (pool, reconciler):
+        await until(lambda: fake.requests(COMPLETIONS))
+        fake.healthy = False
+        await until(lambda: not pool.replicas[0].ready)
+        fake.healthy = True
+        await until(lambda: pool.replicas[0].ready)
+        await reconciler.resident(style.served_name, 10)
+        assert len(fake.requests(COMPLETIONS)) == 2
+        assert len(fake.requests(LOAD)) == 1
+
+
+async def test_an_unload_that_fails_is_tried_again(
+    fake: FakeVllm, connections: Connections, style: DesiredAdapter
+) -> None:
+    fake.adapters = {"nobodys": Path(style.path)}
+    fake.script(faults.status(500), path=UNLOAD)
+    async with reconciling([fake], connections, Desires(style)) as (_, reconciler):
+        await until(lambda: "nobodys" not in fake.adapters)
+        assert len(fake.requests(UNLOAD)) == 2
+        await reconciler.resident(style.served_name, 10)
 
 
 async def test_adapters_outside_of_our_folder_are_left_alone(

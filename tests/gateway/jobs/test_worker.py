@@ -52,11 +52,16 @@ async def working(
     handlers: dict[str, Any],
     *,
     slots: int = 2,
-    lease_seconds: float = 3.0,
+    lease_seconds: float = 15.0,
     end_seconds: float = 30.0,
 ) -> AsyncIterator[Worker]:
     timings = WorkerTimings(
-        lease_seconds=lease_seconds, idle_seconds=0.02, grace_seconds=0.0, end_seconds=end_seconds, pauses=(0.01, 0.01)
+        lease_seconds=lease_seconds,
+        idle_seconds=0.02,
+        trouble_seconds=0.02,
+        grace_seconds=0.0,
+        end_seconds=end_seconds,
+        pauses=(0.01, 0.01),
     )
     worker = Worker(database, handlers, name="w", slots=slots, timings=timings)
     task = asyncio.create_task(worker.run())
@@ -68,10 +73,11 @@ async def working(
 
 
 class Looks:
-    """Counts how often a worker looks for work; `pass_by` waits for a few of them."""
+    """Counts how often a worker looks for work, and renews a lease; `pass_by` waits for a few looks."""
 
     def __init__(self, database: Database) -> None:
         self.statements: list[tuple[str, Any]] = []
+        self.renewals: list[str] = []
         self._engine = database.engine.sync_engine
 
     def __enter__(self) -> "Looks":
@@ -88,6 +94,8 @@ class Looks:
     def _note(self, _connection: Any, _cursor: Any, statement: str, parameters: Any, *_rest: Any) -> None:
         if statement.startswith("SELECT") and "FROM jobs" in statement and "status = ?" in statement:
             self.statements.append((statement, parameters))
+        elif "cancel_requested" in statement:
+            self.renewals.append(statement)
 
 
 async def status_of(database: Database, job: str) -> JobRow:
@@ -258,6 +266,49 @@ async def test_the_heartbeat_keeps_a_job_for_longer_than_its_lease(database: Dat
         job = await add(database)
         row = await wait_for(database, TENANT, job, 60)
     assert (row.status, row.attempts, row.fence) == ("succeeded", 1, 1)
+
+
+@asynccontextmanager
+async def without_jobs(database: Database) -> AsyncIterator[None]:
+    """Let every query on the job table fail, as while a database is away."""
+    async with database.engine.begin() as connection:
+        await connection.exec_driver_sql("ALTER TABLE jobs RENAME TO away")
+    try:
+        yield
+    finally:
+        async with database.engine.begin() as connection:
+            await connection.exec_driver_sql("ALTER TABLE away RENAME TO jobs")
+
+
+async def test_a_worker_outlives_a_database_that_is_away(database: Database) -> None:
+    async def run(claim: Claim) -> None:
+        return
+
+    with Looks(database) as looks:
+        async with working(database, {"k": Scripted(run)}):
+            async with without_jobs(database):
+                await looks.pass_by()
+            row = await wait_for(database, TENANT, await add(database), 10)
+    assert row.status == "succeeded"
+
+
+async def test_a_running_job_outlives_a_database_that_is_away_for_less_than_its_lease(database: Database) -> None:
+    begun, away = asyncio.Event(), asyncio.Event()
+
+    async def run(claim: Claim) -> None:
+        begun.set()
+        await away.wait()
+
+    with Looks(database) as looks:
+        async with working(database, {"k": Scripted(run)}):
+            job = await add(database)
+            await begun.wait()
+            async with without_jobs(database):
+                renewals = len(looks.renewals)
+                await until(lambda: len(looks.renewals) > renewals)
+            away.set()
+            row = await wait_for(database, TENANT, job, 10)
+    assert (row.status, row.attempts) == ("succeeded", 1)
 
 
 async def test_a_worker_does_not_take_over_its_own_job(database: Database) -> None:
