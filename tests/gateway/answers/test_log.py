@@ -2,6 +2,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -66,14 +67,14 @@ class Log:
         lines = self.metrics.text().decode().splitlines()
         return float(next(line for line in lines if line.startswith("braid_answer_records_dropped_total ")).split()[1])
 
-    def put(self, tenant: str = "kestrel", segments: Sequence[Segment] = (), **change: object) -> str:
-        values = {
+    def put(self, tenant: str = "kestrel", segments: Sequence[Segment] = (), **change: Any) -> str:
+        values: dict[str, Any] = {
             "id": new_id("chatcmpl-"), "created": 7, "model": "support", "release": None, "fingerprint": None,
             "index_epochs": {}, "retrieval": "off", "passages": [], "dropped_passages": [], "dropped_turns": 0,
             "prompt_tokens": None, "replica": "", "timings": Timings(None, 1, 2, 3), "usage": None,
             "outcome": "completed", "stream": False,
         }  # fmt: skip
-        record = AnswerRecord(**{**values, **change})  # type: ignore[arg-type]
+        record = AnswerRecord(**{**values, **change})
         self.log.put(tenant, record, segments)
         return record.id
 
@@ -172,9 +173,9 @@ async def test_records_are_dropped_and_counted_while_the_database_fails_and_kept
         assert log.dropped == 3
         async with log.database.begin() as session:
             await session.execute(text("ALTER TABLE elsewhere RENAME TO answers"))
-        kept = log.put()
+        later = log.put()
         await log.log.flush()
-        assert (await log.read(kept)).id == kept
+        assert (await log.read(later)).id == later
         assert log.dropped == 3
     with pytest.raises(NotFound):
         await log.read(lost[0])

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections import Counter
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import pytest
@@ -30,9 +30,9 @@ class Assistant:
 
     async def release(self, **spec: Any) -> dict[str, Any]:
         body = {"prompt": "house@1", "retrieval": {"vector_stores": [self.store], "top_k": 3}, **spec}
-        made = await self.client.post("/api/assistants/support/releases", json=body)
-        assert made.status_code == 201, made.text
-        return made.json()
+        answer = await self.client.post("/api/assistants/support/releases", json=body)
+        assert answer.status_code == 201, answer.text
+        return answer.json()
 
     async def promote(self, *stages: tuple[int, int], revision: int) -> httpx2.Response:
         body = {"stages": [{"release": number, "weight": weight} for number, weight in stages], "revision": revision}
@@ -47,8 +47,8 @@ class Assistant:
 async def support(gateway: Gateway, passages: FakePassages) -> Assistant:
     client = await gateway.tenant("kestrel")
     store = (await client.post("/v1/vector_stores", json={"name": "docs"})).json()["id"]
-    made = await client.post("/api/prompts", json={"name": "house", "template": TEMPLATE})
-    assert made.status_code == 201, made.text
+    answer = await client.post("/api/prompts", json={"name": "house", "template": TEMPLATE})
+    assert answer.status_code == 201, answer.text
     await client.post("/api/assistants", json={"name": "support"})
     passages.find = lambda query: [
         make_passage(next(iter(query.stores)), 1, "The K2 has a warranty of 31 months."),
@@ -99,8 +99,8 @@ async def test_citations_point_at_the_passage_and_unknown_marks_are_left_out(
     assert cited["title"] == "1.md"
     assert [source["document_id"] for source in braid["citations"]] == ["doc_1"]
     assert braid["citations"][0]["url"] == cited["url"]
-    shown = await support.client.get(cited["url"])
-    assert shown.json()["text"] == "The K2 has a warranty of 31 months."
+    source = await support.client.get(cited["url"])
+    assert source.json()["text"] == "The K2 has a warranty of 31 months."
 
 
 async def test_the_answer_says_which_release_and_index_epochs_it_came_from(support: Assistant) -> None:
@@ -124,9 +124,9 @@ async def test_asking_a_store_postpones_its_expiry(gateway: Gateway, support: As
     async with gateway.state.database.begin() as session:
         await session.execute(text("UPDATE vector_stores SET last_active_at = 1"))
     await support.ask()
-    await gateway.state.parts[AnswerLog].flush()
-    shown = (await support.client.get(f"/v1/vector_stores/{support.store}")).json()
-    assert shown["last_active_at"] > 1
+    await cast(AnswerLog, gateway.state.parts[AnswerLog]).flush()
+    store = (await support.client.get(f"/v1/vector_stores/{support.store}")).json()
+    assert store["last_active_at"] > 1
 
 
 async def test_nothing_found_is_an_answer_too(support: Assistant, passages: FakePassages, engine: FakeVllm) -> None:
@@ -266,16 +266,16 @@ async def test_the_same_parts_give_the_same_fingerprint_and_a_change_another(sup
     ],
 )
 async def test_a_release_of_parts_that_do_not_exist_is_refused(support: Assistant, spec: dict[str, Any]) -> None:
-    made = await support.client.post("/api/assistants/support/releases", json=spec)
-    assert made.status_code in (400, 404)
-    assert made.json()["error"]["param"]
+    answer = await support.client.post("/api/assistants/support/releases", json=spec)
+    assert answer.status_code in (400, 404)
+    assert answer.json()["error"]["param"]
 
 
 async def test_a_template_that_cannot_be_compiled_is_a_400_with_its_line(support: Assistant) -> None:
     template = "Fine so far.\n{% for x in y %}"
-    made = await support.client.post("/api/prompts", json={"name": "bad", "template": template})
-    assert made.status_code == 400
-    assert "line" in made.json()["error"]["message"]
+    answer = await support.client.post("/api/prompts", json={"name": "bad", "template": template})
+    assert answer.status_code == 400
+    assert "line" in answer.json()["error"]["message"]
 
 
 async def test_models_lists_what_can_be_asked(support: Assistant) -> None:

@@ -1,7 +1,7 @@
 """The OpenAPI of chat describes what the door takes and gives: real bodies are held against the published schemas."""
 
 import json
-from typing import Any
+from typing import Any, cast
 
 import jsonschema
 import pytest
@@ -38,11 +38,12 @@ def _check_names(body: Any, schema: dict[str, Any], path: str) -> None:
     if "anyOf" in schema and body is not None:
         return _check_names(body, next(one for one in schema["anyOf"] if one.get("type") != "null"), path)
     if isinstance(body, dict) and "properties" in schema:
-        assert not body.keys() - schema["properties"].keys(), path
-        for name, value in body.items():
+        members = cast("dict[str, Any]", body)
+        assert not members.keys() - schema["properties"].keys(), path
+        for name, value in members.items():
             _check_names(value, schema["properties"][name], f"{path}.{name}")
     if isinstance(body, list) and "items" in schema:
-        for value in body:
+        for value in cast("list[Any]", body):
             _check_names(value, schema["items"], f"{path}[]")
     return None
 

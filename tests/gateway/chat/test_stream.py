@@ -58,10 +58,12 @@ def cited_trace() -> AnswerTrace:
     return trace
 
 
-def encode(trace: AnswerTrace, raw: bytes, size: int | None = None, **options: Any) -> tuple[bytes, ChunkEncoder]:
+def encode(
+    trace: AnswerTrace, raw: bytes, size: int | None = None, *, choices: int = 1, include_usage: bool = False
+) -> tuple[bytes, ChunkEncoder]:
     """Encode a stream that comes in pieces of `size` bytes."""
     reader = EventReader()
-    encoder = ChunkEncoder(trace, **{"choices": 1, "include_usage": False, **options})
+    encoder = ChunkEncoder(trace, choices=choices, include_usage=include_usage)
     step = size or len(raw) or 1
     pieces = [raw[at : at + step] for at in range(0, len(raw), step)]
     return b"".join(encoder.encode(reader.feed(piece)) for piece in pieces), encoder
@@ -78,17 +80,17 @@ def text_of(events: list[dict[str, Any]]) -> str:
 
 
 def test_names_of_the_engine_never_show() -> None:
-    found = events(plain_trace(), STREAM)
-    assert all({key: event[key] for key in CONSTANT} == CONSTANT for event in found)
-    assert "vllm" not in json.dumps(found)
-    assert text_of(found) == "It costs €89 [1] or [5]."
+    chunks = events(plain_trace(), STREAM)
+    assert all({key: event[key] for key in CONSTANT} == CONSTANT for event in chunks)
+    assert "vllm" not in json.dumps(chunks)
+    assert text_of(chunks) == "It costs €89 [1] or [5]."
 
 
 @pytest.mark.parametrize("name", ["stream", "stream_usage", "stream_n_logprobs", "stream_stop", "stream_tool"])
 def test_a_real_engines_events_keep_openais_members_only(name: str) -> None:
     captured = json.loads((Path(fakes.__file__).parent / "captured" / f"{name}.json").read_text())["body"]
-    found = events(plain_trace(), captured.encode(), choices=2 if "_n_" in name else 1, include_usage=True)
-    for event in found:
+    chunks = events(plain_trace(), captured.encode(), choices=2 if "_n_" in name else 1, include_usage=True)
+    for event in chunks:
         assert find_problems(ChatCompletionChunk, event) == []
 
 
@@ -110,9 +112,9 @@ def test_any_split_of_the_bytes_gives_the_same_answer(size: int, newline: bytes,
 
 def test_marks_are_checked_and_told_with_the_event_that_ends_the_choice() -> None:
     trace = cited_trace()
-    found = events(trace, STREAM, include_usage=True)
-    assert text_of(found) == "It costs €89 [1] or ."
-    last = found[-2]
+    chunks = events(trace, STREAM, include_usage=True)
+    assert text_of(chunks) == "It costs €89 [1] or ."
+    last = chunks[-2]
     assert last["choices"][0]["finish_reason"] == "stop"
     (annotation,) = last["choices"][0]["delta"]["annotations"]
     assert annotation["type"] == "url_citation"
@@ -125,7 +127,7 @@ def test_marks_are_checked_and_told_with_the_event_that_ends_the_choice() -> Non
     assert last["braid"]["release"] == "support@1"
     assert last["braid"]["index_epochs"] == {"vs_1": 4}
     assert [(source["number"], source["index_epoch"]) for source in last["braid"]["citations"]] == [(1, 4)]
-    assert [event for event in found if "braid" in event] == [last]
+    assert [event for event in chunks if "braid" in event] == [last]
     assert trace.cited == {1}
 
 
