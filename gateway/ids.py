@@ -3,6 +3,8 @@
 import os
 import time
 
+__all__ = ["new_id"]
+
 
 def new_id(prefix: str) -> str:
     """Make an identifier such as `file-…` or `vs_…`; `prefix` carries its own separator.

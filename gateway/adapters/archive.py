@@ -50,7 +50,7 @@ def _take(archive: zipfile.ZipFile, folder: Path) -> None:
     members = archive.infolist()
     if len(members) > _MAX_MEMBERS:
         raise ArchiveRefused(f"The archive holds {len(members)} members. Pack only the adapter's folder.")
-    found: dict[str, zipfile.ZipInfo] = {}
+    members_by_name: dict[str, zipfile.ZipInfo] = {}
     for member in members:
         path = PurePosixPath(member.filename.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts:
@@ -58,13 +58,13 @@ def _take(archive: zipfile.ZipFile, folder: Path) -> None:
         if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise ArchiveRefused(f"The member {member.filename[:200]!r} is a link or a device. Pack real files.")
         if path.name in _LIMITS and not member.is_dir():
-            if path.name in found:
+            if path.name in members_by_name:
                 raise ArchiveRefused(f"The archive holds {path.name} more than once. Pack one adapter's folder alone.")
-            found[path.name] = member
+            members_by_name[path.name] = member
     for name in _LIMITS:
-        if name not in found:
+        if name not in members_by_name:
             raise ArchiveRefused(_missing(name, [member.filename for member in members]))
-    for name, member in found.items():
+    for name, member in members_by_name.items():
         _copy(archive, member, folder / name, _LIMITS[name])
 
 

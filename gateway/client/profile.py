@@ -1,4 +1,4 @@
-"""How commands on this machine find the gateway that was started here."""
+"""The profile by which commands on this machine find the gateway that was started here."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""How long the demo will take on this machine: said before it starts, and again while it goes."""
+"""A forecast of the demo's duration on this machine: said before it starts, and again while it goes."""
 
 import time
 from collections.abc import Mapping, Sequence

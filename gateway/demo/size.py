@@ -1,4 +1,4 @@
-"""How much the demo does, and what it promises at that size."""
+"""Sizes of the demo: the work at each, and the promises that such a size can keep."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -93,13 +93,13 @@ class Origin:
             EngineTimeout: Connecting took longer than `connect`, or the answer than `first_byte`.
         """
         message = self._message(method, path, body)
-        kept = self._take()
-        if kept is not None:
-            answer = kept.send(message, first_byte, gap)
+        idle = self._take()
+        if idle is not None:
+            answer = idle.send(message, first_byte, gap)
             try:
                 await answer.head()
             except EngineUnreachable:
-                if method != "GET" or kept.heard or self._connections.closed:
+                if method != "GET" or idle.heard or self._connections.closed:
                     raise
             else:
                 return answer

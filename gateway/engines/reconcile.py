@@ -44,7 +44,7 @@ class AdapterRejected(EngineError):
 
 
 class AdapterFailure(msgspec.Struct, frozen=True):
-    """Why an adapter isn't on a replica. A permanent one is tried again only after the replica has restarted."""
+    """The reason for which an adapter isn't on a replica; where it is permanent, only a restarted replica is tried."""
 
     url: str
     served_name: str

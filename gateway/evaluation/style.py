@@ -1,4 +1,4 @@
-"""How far an answer keeps to a style: the share of the style's rules that it meets."""
+"""Scores of style: the share of a style's rules that an answer meets."""
 
 import re
 from collections.abc import Callable

@@ -27,7 +27,7 @@ __all__ = ["TrainHandler", "TrainingResult"]
 
 
 class TrainingResult(msgspec.Struct, frozen=True):
-    """What a finished run has to tell its owner, besides the weights; a job that is resumed has it in its state."""
+    """Everything of a finished run but its weights; a job that is resumed has it in its state."""
 
     step: int
     metrics: dict[str, float]

@@ -1,4 +1,4 @@
-"""Which versions of packages an interpreter's environment holds."""
+"""Versions of the packages in an interpreter's environment."""
 
 import subprocess
 from collections.abc import Sequence
@@ -33,9 +33,9 @@ def installed_versions(python: Path, packages: Sequence[str] = MODEL_PACKAGES) -
         EnvironmentBroken: It can't be asked.
     """
     try:
-        asked = subprocess.run([python, "-c", _PROGRAM, *packages], capture_output=True, text=True, check=False)
+        listing = subprocess.run([python, "-c", _PROGRAM, *packages], capture_output=True, text=True, check=False)
     except OSError as error:
         raise EnvironmentBroken(str(error)) from None
-    if asked.returncode != 0:
-        raise EnvironmentBroken(asked.stderr.strip()[-300:])
-    return msgspec.json.decode(asked.stdout, type=dict[str, str])
+    if listing.returncode != 0:
+        raise EnvironmentBroken(listing.stderr.strip()[-300:])
+    return msgspec.json.decode(listing.stdout, type=dict[str, str])

@@ -1,4 +1,4 @@
-"""What one check says."""
+"""The result of one check."""
 
 from enum import StrEnum
 

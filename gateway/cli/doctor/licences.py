@@ -38,8 +38,8 @@ class _Package(msgspec.Struct, array_like=True):
 def check_licences(python: Path) -> list[Finding]:
     """Read the packages' metadata in the model environment; says nothing of packages that aren't there."""
     try:
-        asked = subprocess.run([python, "-c", _PROGRAM, *_PACKAGES], capture_output=True, check=True)
-        packages = msgspec.json.decode(asked.stdout, type=list[_Package])
+        listing = subprocess.run([python, "-c", _PROGRAM, *_PACKAGES], capture_output=True, check=True)
+        packages = msgspec.json.decode(listing.stdout, type=list[_Package])
     except (OSError, subprocess.CalledProcessError, msgspec.MsgspecError):
         return []  # check_model_environment tells what is wrong with that interpreter
     return [Finding.ok("licence", _describe(package)) for package in packages]

@@ -19,11 +19,11 @@ _DISK_LEAST, _DISK_WANTED = 2, 10
 
 
 def check_python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> Finding:
-    shown = ".".join(map(str, version))
+    text = ".".join(map(str, version))
     if version < (3, 11):
         fix = "Install Python 3.11 or later and run: make PYTHON=/path/to/it env"
-        return Finding.broken("python", f"Python {shown} is too old: 3.11 is needed.", fix)
-    return Finding.ok("python", f"Python {shown}")
+        return Finding.broken("python", f"Python {text} is too old: 3.11 is needed.", fix)
+    return Finding.ok("python", f"Python {text}")
 
 
 def check_cores(cores: int | None = None) -> Finding:
@@ -86,12 +86,12 @@ def check_ports(settings: Settings) -> Finding:
     running = Instance.running(settings.home)
     if running is not None:
         return Finding.ok("ports", f"in use by this home's own Braid (process {running})")
-    wanted = [settings.port] if settings.engine_urls else [settings.port, settings.port + 1]
-    taken = [port for port in wanted if not is_free(settings.host, port)]
-    if taken:
+    ports = [settings.port] if settings.engine_urls else [settings.port, settings.port + 1]
+    occupied = [port for port in ports if not is_free(settings.host, port)]
+    if occupied:
         return Finding.broken(
             "ports",
-            f"Something else listens on port {' and '.join(map(str, taken))} of {settings.host}.",
+            f"Something else listens on port {' and '.join(map(str, occupied))} of {settings.host}.",
             "Stop it, or choose another port with --port or BRAID_PORT (the engine takes the next one).",
         )
-    return Finding.ok("ports", f"{' and '.join(map(str, wanted))} are free")
+    return Finding.ok("ports", f"{' and '.join(map(str, ports))} are free")

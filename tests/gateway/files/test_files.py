@@ -191,7 +191,7 @@ async def test_the_key_is_asked_for_before_the_body(gateway: Gateway) -> None:
     assert (await upload(chatter, b"x")).status_code == 403
 
 
-async def test_another_tenant_s_files_don_t_exist(gateway: Gateway, tenant: httpx2.AsyncClient) -> None:
+async def test_another_tenants_files_do_not_exist(gateway: Gateway, tenant: httpx2.AsyncClient) -> None:
     file = await made(tenant)
     other = await gateway.tenant("harbor")
     for method, path in (("GET", ""), ("GET", "/content"), ("DELETE", "")):

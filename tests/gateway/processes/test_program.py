@@ -37,7 +37,7 @@ async def test_lines_output_and_status(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_bytes() == b"why"
 
 
-async def test_a_program_that_cant_be_found(tmp_path: Path) -> None:
+async def test_a_program_that_cannot_be_found(tmp_path: Path) -> None:
     async with open_program(("/nowhere/python",), errors=tmp_path / "log") as program:
         assert await program.output(100) == b""
         assert await program.wait() != 0

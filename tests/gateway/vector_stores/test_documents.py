@@ -89,7 +89,7 @@ async def test_a_put_that_was_overtaken_says_so(kestrel: Client) -> None:
     assert (overtaken["version"], overtaken["status"]) == (1, "cancelled")
 
 
-async def test_a_version_that_can_t_be_read_leaves_the_old_one(kestrel: Client, working: Working) -> None:
+async def test_a_version_that_cannot_be_read_leaves_the_old_one(kestrel: Client, working: Working) -> None:
     store = await kestrel.store()
     async with working():
         await kestrel.put(store, "a.md", "The old text.", params={"wait": 20})
@@ -285,7 +285,7 @@ async def test_bad_puts(kestrel: Client, key: str, data: bytes, headers: dict[st
     assert (await kestrel.ok("GET", path))["data"] == []
 
 
-async def test_another_tenant_s_documents_don_t_exist(kestrel: Client, harbor: Client) -> None:
+async def test_another_tenants_documents_do_not_exist(kestrel: Client, harbor: Client) -> None:
     store = await kestrel.store()
     await kestrel.put(store, "a.md", "One.")
     path = f"/api/vector_stores/{store}/documents"

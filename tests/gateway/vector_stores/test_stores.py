@@ -164,7 +164,7 @@ async def test_a_deleted_store_is_gone_at_once_and_then_for_good(
         await kestrel.fault(404, "GET", f"/v1/files/{gone['file_id']}")
 
 
-async def test_a_store_that_wasn_t_used_expires(kestrel: Client, gateway: Gateway) -> None:
+async def test_a_store_that_was_not_used_expires(kestrel: Client, gateway: Gateway) -> None:
     store = await kestrel.store(expires_after={"anchor": "last_active_at", "days": 1})
     tenant = (await gateway.admin.get("/api/tenants")).json()["data"][-1]["id"]
 
@@ -224,7 +224,7 @@ async def test_bad_requests(kestrel: Client, path: str, body: dict[str, Any]) ->
     assert error["type"] == "invalid_request_error"
 
 
-async def test_another_tenant_s_stores_don_t_exist(kestrel: Client, harbor: Client) -> None:
+async def test_another_tenants_stores_do_not_exist(kestrel: Client, harbor: Client) -> None:
     store, file = await kestrel.store(), await kestrel.file(b"One.")
     await kestrel.ok("POST", f"/v1/vector_stores/{store}/files", json={"file_id": file})
     await kestrel.settle()
