@@ -26,10 +26,6 @@ class Rule:
     reasons: Mapping[str, str] = field(default_factory=dict)
     modules: Callable[[], tuple[Module, ...]] = modules
 
-    @property
-    def name(self) -> str:
-        return self.check.__name__
-
 
 @cache
 def breaches(rule: Rule) -> set[str]:
@@ -73,11 +69,12 @@ RULES = (
         rules.crumbs,
         Module.of("x = 1\n"),
         {
-            "gateway/cli/doctor/finding.py": "the type that all checks of the doctor return",
-            "gateway/evaluation/variants.py": "the type that whoever compares answers makes",
             "gateway/ids.py": "every noun makes ids, and none should know another for it",
-            "gateway/jobs/failpoints.py": "the one place where production knows of tests (decision 9)",
-            "gateway/migrations/scripts/env.py": "Alembic reads it by this name",
+            "gateway/jobs/failpoints.py": "tests kill a process here, and nothing else has that in it",
+            "gateway/cli/doctor/finding.py": "four modules of checks return it, and none of them another's",
+            "gateway/demo/next_steps.py": "one text to paste, which a test pastes",
+            "gateway/demo/variants.py": "the demo's five ways of asking, of the evaluation's type",
+            "gateway/evaluation/variants.py": "the type that runner and report share",
         },
     ),
     Rule(
