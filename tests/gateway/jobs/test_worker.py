@@ -241,7 +241,7 @@ async def test_losing_the_lease_stops_the_handler(database: Database) -> None:
     async def run(claim: Claim) -> None:
         running.set()
         try:
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         finally:
             stopped.set()
 
