@@ -76,7 +76,7 @@ RULES = (
             "gateway/cli/doctor/finding.py": "the type that all checks of the doctor return",
             "gateway/evaluation/variants.py": "the type that whoever compares answers makes",
             "gateway/ids.py": "every noun makes ids, and none should know another for it",
-            "gateway/jobs/failpoints.py": "the one place where production knows of tests (decision 9)",
+            "gateway/jobs/failpoints.py": "the one place where production knows of tests (decision 10)",
             "gateway/migrations/scripts/env.py": "Alembic reads it by this name",
         },
     ),
