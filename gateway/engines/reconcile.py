@@ -261,7 +261,7 @@ class Reconciler:
         return not trouble.permanent and time.monotonic() >= trouble.next_try
 
     async def _load(self, replica: Replica, adapter: DesiredAdapter, life: int) -> None:
-        name = adapter.served_name
+        name, engine = adapter.served_name, replica.engine
         assert replica.listing is not None
         if not adapter.provable:
             raise AdapterRejected(name, "It has no reference rows to prove it by. Make them with `training reference`.")
@@ -269,7 +269,8 @@ class Reconciler:
         if path is None:
             await self._load_on_engine(replica, adapter)
         elif path != adapter.path:
-            raise AdapterRejected(name, f"The engine holds this name from another folder ({path}). Restart the engine.")
+            _log.error("adapter_from_another_folder", url=engine.url, adapter=name, path=path, desired=adapter.path)
+            raise AdapterRejected(name, "The engine holds this name from another folder. Restart the engine.")
         result = await self._measure(replica, adapter)
         if not result.passed:
             await self._unload(replica, name)
@@ -280,7 +281,7 @@ class Reconciler:
             raise EngineUnreachable("the engine has restarted since the adapter's probe", "answer")
         replica.admit(name)
         self._trouble.pop((replica, name), None)
-        _log.info("adapter_resident", url=replica.engine.url, adapter=name, **msgspec.structs.asdict(result))
+        _log.info("adapter_resident", url=engine.url, adapter=name, **msgspec.structs.asdict(result))
 
     def _is_still_desired(self, adapter: DesiredAdapter) -> bool:
         now = (self._desired or {}).get(adapter.served_name)

@@ -129,7 +129,11 @@ class _Training:
         manifest = await asyncio.to_thread(read_manifest, folder)
         rows = self._inputs.validation_rows
         if (manifest.rows_digest, manifest.validation_rows_digest) != (self._inputs.rows.digest, rows and rows.digest):
-            raise TrainerDied("The trainer's manifest names other rows than those that the job was made of.")
+            message = (
+                "The trainer's manifest names other rows than those that the job was made of, so it isn't used. "
+                "Tell the operator: the trainer's version may not be the gateway's."
+            )
+            raise JobFailed("rows_changed", message)
         file = await self._artifacts.put(_parts(self._log.result_file()))
         metrics = self._log.last_metrics()
         result = TrainingResult(int(metrics["step"]), metrics, manifest.trained_tokens, file.digest, file.size)

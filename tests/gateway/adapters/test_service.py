@@ -1,5 +1,7 @@
 """Adapters listed and deleted over HTTP; what a rollout needs can't be deleted."""
 
+from typing import Any
+
 import httpx2
 
 from gateway.settings import Settings
@@ -11,7 +13,7 @@ from tests.gateway.worker import working
 from tests.waiting import until
 
 
-async def trained(client: httpx2.AsyncClient, settings: Settings, **fields: object) -> str:
+async def train(client: httpx2.AsyncClient, settings: Settings, **fields: Any) -> str:
     async with working(settings):
         done = await ended(client, (await start(client, **fields))["id"])
     assert done["status"] == "succeeded", done
@@ -33,7 +35,7 @@ async def test_a_deleted_adapter_is_gone_at_once_and_unloaded(
     gateway: Gateway, settings: Settings, engine: FakeVllm
 ) -> None:
     client = await gateway.tenant("kestrel")
-    model = await trained(client, settings)
+    model = await train(client, settings)
     await until_loaded(client, model)
     answer = await client.delete(f"/v1/models/{model}")
     assert answer.json() == {"id": model, "object": "model", "deleted": True}
@@ -45,7 +47,7 @@ async def test_a_deleted_adapter_is_gone_at_once_and_unloaded(
 
 async def test_an_adapter_that_a_rollout_needs_stays(gateway: Gateway, settings: Settings) -> None:
     client = await gateway.tenant("kestrel")
-    model = await trained(client, settings)
+    model = await train(client, settings)
     await until_loaded(client, model)
     await promote(client, model)
     answer = await client.delete(f"/v1/models/{model}")
@@ -67,7 +69,7 @@ async def test_the_base_model_stays(gateway: Gateway) -> None:
 
 async def test_another_tenants_adapters_do_not_exist(gateway: Gateway, settings: Settings) -> None:
     kestrel, harbor = await gateway.tenant("kestrel"), await gateway.tenant("harbor")
-    model = await trained(kestrel, settings)
+    model = await train(kestrel, settings)
     (row,) = await adapters(kestrel)
     assert await adapters(harbor) == []
     for path in (f"/api/adapters/{row['id']}", f"/api/adapters/{model}", f"/v1/models/{model}"):
@@ -86,7 +88,7 @@ async def test_a_key_for_chat_alone_may_not_see_or_delete(gateway: Gateway) -> N
 async def test_a_deleted_adapter_comes_back_with_the_same_bytes(gateway: Gateway, settings: Settings) -> None:
     client = await gateway.tenant("kestrel")
     file = await upload(client, rows(50))
-    first = await trained(client, settings, training_file=file)
+    first = await train(client, settings, training_file=file)
     await client.delete(f"/v1/models/{first}")
-    assert await trained(client, settings, training_file=file) == first
+    assert await train(client, settings, training_file=file) == first
     assert [row["model"] for row in await adapters(client)] == [first]

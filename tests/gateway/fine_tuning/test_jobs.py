@@ -197,7 +197,8 @@ async def test_a_job_that_is_refused_keeps_no_rows(gateway: Gateway) -> None:
     client = await gateway.tenant("kestrel")
     files = gateway.state.artifacts.root / "files"
     good = await upload(client, rows(12))
-    for fields in ({"data": rows(9)}, {"training_file": good, "validation_file": "file-none"}):
+    refused: list[dict[str, Any]] = [{"data": rows(9)}, {"training_file": good, "validation_file": "file-none"}]
+    for fields in refused:
         before = len(list(files.iterdir()))
         assert (await ask(client, **fields)).status_code in (400, 404)
         assert len(list(files.iterdir())) == before + ("data" in fields), "the upload, and nothing made of it"

@@ -402,7 +402,7 @@ async def test_a_trainer_that_read_other_rows_is_not_believed(
     job = await start(client)
     async with working(settings):
         done = await ended(client, job["id"])
-    assert done["status"] == "failed"
+    assert (done["status"], done["error"]["code"]) == ("failed", "rows_changed")
     assert "names other rows" in done["error"]["message"]
     assert await adapters(client) == []
 

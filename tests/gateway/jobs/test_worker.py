@@ -241,7 +241,7 @@ async def test_losing_the_lease_stops_the_handler(database: Database) -> None:
     async def run(claim: Claim) -> None:
         running.set()
         try:
-            await asyncio.sleep(60)
+            await asyncio.Event().wait()
         finally:
             stopped.set()
 
@@ -440,7 +440,7 @@ async def test_looking_for_work_reads_no_finished_job(database: Database) -> Non
     async with database.engine.connect() as connection:
         for statement, parameters in looks.statements:
             plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-            steps = [row[3] for row in plan]
+            steps = [row["detail"] for row in plan.mappings()]
             scans = [step for step in steps if step.startswith("SCAN jobs") and "uq_jobs_running_key" not in step]
             assert not scans, (scans, steps)
 

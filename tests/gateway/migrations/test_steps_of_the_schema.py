@@ -138,11 +138,11 @@ async def rows(database: Database, query: str) -> list[tuple[Any, ...]]:
         return [tuple(row) for row in (await connection.execute(text(query))).all()]
 
 
-async def indexes(database: Database, table: str) -> dict[str | None, list[str | None]]:
-    def look(connection: Connection) -> dict[str | None, list[str | None]]:
+async def indexes(database: Database, table: str) -> dict[str | None, list[Any]]:
+    def look(connection: Connection) -> dict[str | None, list[Any]]:
         inspector = inspect(connection)
-        listed = {one["name"]: one["column_names"] for one in inspector.get_indexes(table)}
-        return {**listed, **{one["name"]: one["column_names"] for one in inspector.get_unique_constraints(table)}}
+        both = [*inspector.get_indexes(table), *inspector.get_unique_constraints(table)]
+        return {one["name"]: list(one["column_names"]) for one in both}
 
     async with database.engine.connect() as connection:
         return await connection.run_sync(look)
