@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from gateway.client import ClientError
+from gateway.demo.assistants import promote, roll_back
 from gateway.demo.progress import ProgressLine
-from gateway.demo.releases import promote, roll_back
 from gateway.demo.tenant_clients import TenantClient
 from gateway.evaluation import Variant, ask
 

@@ -6,9 +6,8 @@ import pytest
 
 from gateway.client import Client
 from gateway.demo import Tenant, tenants
-from gateway.demo.releases import make_assistant, promote
+from gateway.demo.assistants import BOTH, make_assistant, make_variants, promote
 from gateway.demo.tenant_clients import TenantClient, open_tenant_clients
-from gateway.demo.variants import BOTH, make_variants
 from gateway.evaluation import Variant
 from tests.fakes.vllm import Chat, FakeVllm
 from tests.gateway.conftest import ADMIN_KEY, Gateway
@@ -51,7 +50,7 @@ class Student:
 async def account(gateway: Gateway, cast: list[Tenant]) -> AsyncIterator[TenantClient]:
     """Kestrel with an assistant of two releases, the first of them promoted."""
     async with Client(gateway.url, ADMIN_KEY) as admin, open_tenant_clients(admin, cast[:1]) as (account,):
-        await make_assistant(account)
+        await make_assistant(account, "", "")
         for seed in (1, 2):
             body = {"sampling": {"seed": seed}}
             await account.client.post(f"/api/assistants/{account.assistant}/releases", body)
