@@ -155,6 +155,7 @@ async def _train(assistant: Assistant, base: str, size: DemoSize, progress: Prog
         rows=(0, size.training_rows),
         validation=(size.training_rows, last),
         epochs=size.epochs,
+        batch_size=size.batch_size,
     )
     progress.tell(f"{assistant.name}: {adapter.model}, {adapter.trained_tokens} tokens trained")
     return adapter

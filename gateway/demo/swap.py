@@ -15,7 +15,7 @@ from gateway.evaluation import Variant, ask
 __all__ = ["SwapOutcome", "swap_under_load"]
 
 _AT_ONCE = 8
-_PER_PHASE = 10  # requests before the swap, between swap and return, and after it
+_PER_PHASE = 5  # requests before the swap, between swap and return, and after it
 _MAX_TOKENS = 12
 
 

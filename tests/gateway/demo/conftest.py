@@ -35,7 +35,7 @@ class Student:
     def __call__(self, chat: Chat) -> str:
         body = "I don't know."
         for question in self._questions:
-            for number in (1, 2, 3):
+            for number in (1, 2):
                 if question.question in chat.last and any(
                     f"[{number}]" in line and question.quote in line for line in chat.last.splitlines()
                 ):

@@ -20,6 +20,7 @@ async def start(account: TenantClient, base: str, rows: int, epochs: int = 1) ->
         rows=(0, rows),
         validation=(rows, rows + 10),
         epochs=epochs,
+        batch_size=1,
     )
 
 
