@@ -1,11 +1,12 @@
 """The demo's tenants with few questions, in front of an engine that can read and has the voice with an adapter."""
 
+import re
 from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
 from gateway.client import Client
-from gateway.demo import Tenant, tenants
+from gateway.demo import DemoQuestion, Tenant, tenants
 from gateway.demo.assistants import BOTH, make_assistant, make_variants, promote
 from gateway.demo.tenant_clients import TenantClient, open_tenant_clients
 from gateway.evaluation import Variant
@@ -18,11 +19,17 @@ __all__ = ["settings", "working"]
 
 @pytest.fixture
 def cast() -> list[Tenant]:
-    """Both tenants. Their first questions are about Markdown documents, which the fake index can read."""
+    """Both tenants. Their first questions are those that the fake index, which counts words, answers best."""
     both = list(tenants())
     for tenant in both:
-        tenant.questions.sort(key=lambda question: not question.document.endswith(".md"))
+        tenant.questions.sort(key=_hardness)
     return both
+
+
+def _hardness(question: DemoQuestion) -> tuple[bool, float]:
+    """Return whether the document can't be read by the fake index, and the share of words that its quote lacks."""
+    words, quote = (set(re.findall(r"\w+", text.lower())) for text in (question.question, question.quote))
+    return not question.document.endswith(".md"), len(words - quote) / len(words)
 
 
 class Student:
