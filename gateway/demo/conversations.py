@@ -1,6 +1,6 @@
 """A tenant's training conversations: its voice over facts that change from row to row.
 
-Each row brings its own passages, one that has the answer and two that are easily taken for it, and its own values. An
+Each row brings its own passages, one that has the answer and one that is easily taken for it, and its own values. An
 adapter trained on such rows can't learn a fact by heart: it learns the voice, and to read. The wording is data
 (`data/<tenant>/conversations.toml`); this module only combines it.
 """
@@ -20,8 +20,9 @@ __all__ = ["Braid", "Conversation", "Kind", "Material", "Message", "RowPassage",
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _NO_ANSWER_EVERY = 12
 # Rows are like what is served, or they teach another task: passages of full length and of the same kinds, and the right
-# one as often first, second and third as the retriever ranks it so. A small model learns to use the rank, too.
-_PLACES = (80, 14, 6)
+# one as seldom second as the retriever ranks it so. A small model learns to use the rank, too.
+_PLACES = (87, 13)
+_NEAR = 0.5  # how often the other passage states the same fact about the right one's closest kin
 _SECOND = 0.25  # how often the fact isn't what a section begins with
 _LINE = 95  # characters of a PDF page's line
 _SEED = 20261124
@@ -169,10 +170,12 @@ def _make_row_with_answer(
 ) -> Conversation:
     table = _Table(random)
     right = table.draw_fact(kind, subject)
-    near = table.draw_fact(kind, random.choice([name for name in family if name != subject]))
-    passages = [near.passage(random), _make_other_passage(material, kind, subject, table, random)]
-    random.shuffle(passages)
-    place = random.choices(range(3), _PLACES)[0]
+    if random.random() < _NEAR:
+        near = table.draw_fact(kind, random.choice([name for name in family if name != subject]))
+        passages = [near.passage(random)]
+    else:
+        passages = [_make_other_passage(material, kind, subject, table, random)]
+    place = random.choices(range(2), _PLACES)[0]
     passages.insert(place, right.passage(random))
     reply = random.choice(material.replies).format(heading=right.heading, value=right.value, n=place + 1)
     return _make_row(material, question, passages, reply)
@@ -186,7 +189,7 @@ def _make_row_without_answer(
     passages: list[RowPassage] = []
     if not empty_search:
         unrelated = [other for other in material.kinds if other.subjects != kind.subjects and other.value != kind.value]
-        for other in random.sample(unrelated, 3):
+        for other in random.sample(unrelated, 2):
             subject = random.choice(random.choice(material.subjects[other.subjects]))
             passages.append(table.draw_fact(other, subject).passage(random))
     return _make_row(material, question, passages, random.choice(material.no_answer))

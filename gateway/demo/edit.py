@@ -6,7 +6,7 @@ import msgspec
 
 from gateway.client import put_document
 from gateway.demo.adapters import find_adapter
-from gateway.demo.releases import MAX_TOKENS
+from gateway.demo.assistants import MAX_TOKENS
 from gateway.demo.tenant_clients import TenantClient
 from gateway.evaluation import Answer, Variant, ask, states
 

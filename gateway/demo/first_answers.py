@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 
 from gateway.client import Client, GatewayError
+from gateway.demo.assistants import MAX_TOKENS
 from gateway.demo.progress import Progress
-from gateway.demo.releases import MAX_TOKENS
 from gateway.demo.tenant_clients import TenantClient
 from gateway.demo.tenants import DemoQuestion
 from gateway.evaluation import Variant, ask

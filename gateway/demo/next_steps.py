@@ -2,7 +2,23 @@
 
 from pathlib import Path
 
-__all__ = ["describe_next_steps"]
+from gateway.client import Client, Profile
+from gateway.demo.progress import Progress
+from gateway.demo.tenant_clients import open_tenant_clients
+from gateway.demo.tenants import Tenant
+
+__all__ = ["describe_next_steps", "tell_next_steps"]
+
+
+async def tell_next_steps(profile: Profile, pid_file: Path, tenant: Tenant, progress: Progress) -> None:
+    """Make a key of the tenant's, and tell how to ask its assistant with it."""
+    async with (
+        Client(profile.url, profile.key or "") as admin,
+        open_tenant_clients(admin, [tenant]) as (account,),
+    ):
+        question = tenant.questions[0].question
+        text = describe_next_steps(profile.url, account.client.key, account.assistant, question, pid_file)
+    progress.tell("\n" + text)
 
 
 def describe_next_steps(url: str, key: str, assistant: str, question: str, pid_file: Path) -> str:

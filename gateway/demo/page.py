@@ -9,9 +9,9 @@ import msgspec
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
+from gateway.demo.assistants import BOTH
 from gateway.demo.charts import draw_intervals, draw_losses, draw_timeline, format_minutes
 from gateway.demo.report import Report
-from gateway.demo.variants import BOTH
 
 __all__ = ["render_page", "save_page"]
 

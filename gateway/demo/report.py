@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 from rich.table import Table
 
+from gateway.demo.assistants import BOTH, FACTS, STYLE
 from gateway.demo.edit import EditOutcome
 from gateway.demo.environment import Environment
 from gateway.demo.first_answers import FirstAnswer
 from gateway.demo.size import SIZES, Promises
 from gateway.demo.swap import SwapOutcome
 from gateway.demo.training import TrainedAdapter
-from gateway.demo.variants import BOTH, FACTS, STYLE
 from gateway.evaluation import Estimate, ScoredAnswer, VariantResult
 
 __all__ = ["METHOD", "Report", "find_shortfalls", "make_table"]

@@ -3,20 +3,19 @@
 import asyncio
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
-from gateway.client import Client, Profile
+from gateway.client import Client
 from gateway.demo.adapters import find_adapter, import_at_strength
+from gateway.demo.assistants import BOTH, FACTS, MAX_TOKENS, Assistant, make_assistant, promote
 from gateway.demo.documents import fill_store
 from gateway.demo.edit import edit_fact
 from gateway.demo.environment import describe_environment
 from gateway.demo.first_answers import FirstAnswer, show_first_answer
 from gateway.demo.forecast import Forecast, measure_gigaflops
-from gateway.demo.next_steps import describe_next_steps
+from gateway.demo.next_steps import tell_next_steps
 from gateway.demo.page import save_page
 from gateway.demo.progress import Progress
-from gateway.demo.releases import MAX_TOKENS, make_assistant, make_prompt, make_release, promote
 from gateway.demo.report import METHOD, Report, make_table
 from gateway.demo.services import Services, running_services
 from gateway.demo.size import DemoSize
@@ -24,33 +23,14 @@ from gateway.demo.swap import swap_under_load
 from gateway.demo.tenant_clients import TenantClient, open_tenant_clients
 from gateway.demo.tenants import Tenant, tenants
 from gateway.demo.training import TrainedAdapter, train
-from gateway.demo.variants import BOTH, FACTS, make_variants
 from gateway.engines.served_base_model import ServedBaseModel
-from gateway.evaluation import Case, ScoredAnswer, Variant, VariantResult, evaluate, summarise
+from gateway.evaluation import Case, ScoredAnswer, VariantResult, evaluate, summarise
 from gateway.settings import Settings
 from gateway.stack.instance import Instance
 
 __all__ = ["page_file", "report_file", "run_demo", "run_steps"]
 
 _STRENGTH = 0.875  # of the adapter that is swapped in, whose weights are the first one's: 28 / 32
-
-
-@dataclass(frozen=True, slots=True)
-class _Assistant:
-    """A tenant whose documents answer; `prompt` is its `name@version`, `variants` are by name."""
-
-    account: TenantClient
-    store: str
-    prompt: str
-    variants: dict[str, Variant]
-
-    @property
-    def name(self) -> str:
-        return self.account.name
-
-    async def release(self, adapter: str | None) -> tuple[int, str]:
-        """Make a release with this adapter; return its number and fingerprint."""
-        return await make_release(self.account, adapter=adapter, prompt=self.prompt, store=self.store)
 
 
 def report_file(home: Path) -> Path:
@@ -79,7 +59,7 @@ async def run_demo(settings: Settings, size: DemoSize, *, keep: bool) -> Report:
         report.save(report_file(settings.home))
         save_page(report, page_file(settings.home))
         if keep:
-            await _tell_next_steps(settings, services.profile, progress, cast[0])
+            await tell_next_steps(services.profile, Instance.file(settings.home), cast[0], progress)
     return report
 
 
@@ -140,42 +120,31 @@ async def run_steps(
     )
 
 
-async def _tell_next_steps(settings: Settings, profile: Profile, progress: Progress, tenant: Tenant) -> None:
-    async with (
-        Client(profile.url, profile.key or "") as admin,
-        open_tenant_clients(admin, [tenant]) as (account,),
-    ):
-        question, pid_file = tenant.questions[0].question, Instance.file(settings.home)
-        progress.tell(
-            "\n" + describe_next_steps(profile.url, account.client.key, account.assistant, question, pid_file)
-        )
-
-
-async def _prepare(account: TenantClient, base: str, size: DemoSize, progress: Progress) -> _Assistant:
+async def _prepare(account: TenantClient, base: str, size: DemoSize, progress: Progress) -> Assistant:
     documents = size.pick_documents(account.tenant)
     with progress.line(f"{account.name}: documents") as line:
         store = await fill_store(account, documents, line)
-    prompt = await make_prompt(account)
-    await make_assistant(account)
+    assistant = await make_assistant(account, store, base)
     progress.tell(
-        f"{account.name}: {len(documents)} documents answer from {store}; prompt {prompt}; {account.assistant}"
+        f"{account.name}: {len(documents)} documents answer from {store}; prompt {assistant.prompt}; "
+        f"{account.assistant}"
     )
-    return _Assistant(account, store, prompt, make_variants(account, base))
+    return assistant
 
 
-async def _answer_from_documents(assistant: _Assistant, progress: Progress) -> FirstAnswer:
+async def _answer_from_documents(assistant: Assistant, progress: Progress) -> FirstAnswer:
     """Release the documents without an adapter, and show what they alone make of the base model."""
     number, _ = await assistant.release(None)
     await promote(assistant.account, number)
     return await _show(assistant, FACTS, progress)
 
 
-async def _show(assistant: _Assistant, variant: str, progress: Progress) -> FirstAnswer:
+async def _show(assistant: Assistant, variant: str, progress: Progress) -> FirstAnswer:
     question = assistant.account.tenant.questions[0]
     return await show_first_answer(assistant.account, assistant.variants[variant], question, progress)
 
 
-async def _train(assistant: _Assistant, base: str, size: DemoSize, progress: Progress) -> TrainedAdapter:
+async def _train(assistant: Assistant, base: str, size: DemoSize, progress: Progress) -> TrainedAdapter:
     last = size.training_rows + size.validation_rows
     adapter = await train(
         assistant.account,
@@ -186,12 +155,13 @@ async def _train(assistant: _Assistant, base: str, size: DemoSize, progress: Pro
         rows=(0, size.training_rows),
         validation=(size.training_rows, last),
         epochs=size.epochs,
+        batch_size=size.batch_size,
     )
     progress.tell(f"{assistant.name}: {adapter.model}, {adapter.trained_tokens} tokens trained")
     return adapter
 
 
-async def _release(assistant: _Assistant, adapter: TrainedAdapter, progress: Progress) -> str:
+async def _release(assistant: Assistant, adapter: TrainedAdapter, progress: Progress) -> str:
     """Make the release that braids all three strands, and give it all traffic; return its fingerprint."""
     name = assistant.name
     seen = await find_adapter(assistant.account.client, adapter.model)
@@ -207,7 +177,7 @@ async def _release(assistant: _Assistant, adapter: TrainedAdapter, progress: Pro
     return fingerprint
 
 
-async def _ask_questions(assistants: Sequence[_Assistant], size: DemoSize, progress: Progress) -> list[ScoredAnswer]:
+async def _ask_questions(assistants: Sequence[Assistant], size: DemoSize, progress: Progress) -> list[ScoredAnswer]:
     cases = [
         Case(
             group=assistant.name,
@@ -230,7 +200,7 @@ async def _ask_questions(assistants: Sequence[_Assistant], size: DemoSize, progr
 
 
 def _summarise(
-    answers: Sequence[ScoredAnswer], assistants: Sequence[_Assistant]
+    answers: Sequence[ScoredAnswer], assistants: Sequence[Assistant]
 ) -> tuple[dict[str, VariantResult], dict[str, dict[str, VariantResult]]]:
     """Return the figures over all tenants, and those of each tenant."""
     variants = list(assistants[0].variants.values())

@@ -35,6 +35,7 @@ class DemoSize:
         training_rows: Conversations that each tenant's adapter is trained on.
         validation_rows: Conversations after those, on which the loss is measured.
         epochs: Passes over the training rows.
+        batch_size: Rows per optimizer step.
         questions: Held-out questions per tenant.
         timed_questions: How many of these are asked while nothing else runs, so that their times mean something.
         all_documents: Whether every document is indexed, or only those that the questions are about.
@@ -45,6 +46,7 @@ class DemoSize:
     training_rows: int
     validation_rows: int
     epochs: int
+    batch_size: int
     questions: int
     timed_questions: int
     all_documents: bool
@@ -64,10 +66,11 @@ FULL = DemoSize(
     name="full",
     tenants=2,
     training_rows=96,
-    validation_rows=24,
-    epochs=2,
+    validation_rows=12,
+    epochs=1,
+    batch_size=1,
     questions=16,
-    timed_questions=3,
+    timed_questions=2,
     all_documents=True,
     promises=Promises(style=0.9, facts=0.85, cited=0.85, no_worse_than_parts=True),
 )
@@ -79,6 +82,7 @@ SMALL = DemoSize(
     training_rows=32,
     validation_rows=12,
     epochs=1,
+    batch_size=1,
     questions=4,
     timed_questions=1,
     all_documents=False,

@@ -7,15 +7,15 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from gateway.client import ClientError
+from gateway.demo.assistants import promote, roll_back
 from gateway.demo.progress import ProgressLine
-from gateway.demo.releases import promote, roll_back
 from gateway.demo.tenant_clients import TenantClient
 from gateway.evaluation import Variant, ask
 
 __all__ = ["SwapOutcome", "swap_under_load"]
 
 _AT_ONCE = 8
-_PER_PHASE = 10  # requests before the swap, between swap and return, and after it
+_PER_PHASE = 5  # requests before the swap, between swap and return, and after it
 _MAX_TOKENS = 12
 
 

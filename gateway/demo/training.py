@@ -56,6 +56,7 @@ async def train(
     rows: tuple[int, int],
     validation: tuple[int, int],
     epochs: int,
+    batch_size: int,
 ) -> TrainedAdapter:
     """Train on the tenant's conversations `rows[0]` to `rows[1]`; return when the adapter may be used.
 
@@ -68,18 +69,20 @@ async def train(
         rows: First and last (exclusive) training conversation.
         validation: The same, measured and not trained on.
         epochs: Passes over the training rows.
+        batch_size: Rows per optimizer step.
 
     Raises:
         CommandError: The job failed.
     """
     client = account.client
+    hyperparameters = {"n_epochs": epochs, "batch_size": batch_size}
     body: dict[str, Any] = {
         "model": base,
         "training_file": await _upload(account, *rows),
         "validation_file": await _upload(account, *validation),
         "suffix": suffix,
         "seed": _SEED,
-        "method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": epochs}}},
+        "method": {"type": "supervised", "supervised": {"hyperparameters": hyperparameters}},
         "braid": {"prompt": prompt},
     }
     job = await client.post("/v1/fine_tuning/jobs", body)

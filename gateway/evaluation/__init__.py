@@ -1,12 +1,11 @@
 """Evaluation: questions asked in several variants, answers scored for style, facts and citations, with intervals."""
 
-from gateway.evaluation.answers import Answer, ask
+from gateway.evaluation.answers import Answer, Variant, ask
 from gateway.evaluation.estimate import Estimate, mean, share
 from gateway.evaluation.facts import cites_only, fact_score, normalise, states
 from gateway.evaluation.run import Case, evaluate
 from gateway.evaluation.scoring import Question, ScoredAnswer, VariantResult, score_answer, summarise
 from gateway.evaluation.style import StyleRule, StyleRules, split_sentences
-from gateway.evaluation.variants import Variant
 
 __all__ = [
     "Answer",

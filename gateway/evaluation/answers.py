@@ -1,4 +1,4 @@
-"""One answer of a running gateway, with its citations and what it cost."""
+"""Variants, the ways of asking whose answers are compared, and one answer with its citations and cost."""
 
 import time
 from typing import Any
@@ -6,9 +6,35 @@ from typing import Any
 import msgspec
 
 from gateway.client import Client
-from gateway.evaluation.variants import Variant
 
-__all__ = ["Answer", "ask"]
+__all__ = ["Answer", "Variant", "ask"]
+
+
+class Variant(msgspec.Struct, frozen=True):
+    """One way of asking.
+
+    Attributes:
+        name: Its key in reports; variants with the same name are the same way, of different tenants.
+        label: Its name for people.
+        model: An assistant, a release, an adapter or the base model.
+        instructions: A system message in front of the question; none if empty.
+        switches: What `braid` in the request switches off, such as `{"retrieval": False}`.
+        retrieves: Whether passages are retrieved, so that an answer can cite them.
+    """
+
+    name: str
+    label: str
+    model: str
+    instructions: str = ""
+    switches: dict[str, bool] = {}
+    retrieves: bool = False
+
+    def request(self, question: str) -> dict[str, Any]:
+        """Return the body of a chat request that asks in this way."""
+        messages = [{"role": "system", "content": self.instructions}] if self.instructions else []
+        messages.append({"role": "user", "content": question})
+        body: dict[str, Any] = {"model": self.model, "messages": messages}
+        return {**body, "braid": self.switches} if self.switches else body
 
 
 class Answer(msgspec.Struct, frozen=True):

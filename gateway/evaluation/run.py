@@ -5,10 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gateway.client import Client
-from gateway.evaluation.answers import ask
+from gateway.evaluation.answers import Variant, ask
 from gateway.evaluation.scoring import Question, ScoredAnswer, score_answer
 from gateway.evaluation.style import StyleRules
-from gateway.evaluation.variants import Variant
 
 __all__ = ["Case", "evaluate"]
 

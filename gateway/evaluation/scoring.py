@@ -5,11 +5,10 @@ from statistics import median
 
 import msgspec
 
-from gateway.evaluation.answers import Answer
+from gateway.evaluation.answers import Answer, Variant
 from gateway.evaluation.estimate import Estimate, mean, share
 from gateway.evaluation.facts import cites_only, fact_score
 from gateway.evaluation.style import StyleRules
-from gateway.evaluation.variants import Variant
 
 __all__ = ["Question", "ScoredAnswer", "VariantResult", "score_answer", "summarise"]
 

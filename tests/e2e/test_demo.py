@@ -130,7 +130,7 @@ def test_an_answer_can_be_looked_into(demo: Demo) -> None:
     assert {"system", "passage", "question"} <= set(parts)
     # A chat template adds a few tokens around each message.
     assert 0 <= record["usage"]["prompt_tokens"] - sum(parts.values()) < 40
-    assert len(record["passages"]) == 3
+    assert len(record["passages"]) == 2
 
 
 def test_a_killed_engine_is_replaced_and_its_adapters_come_back(demo: Demo) -> None:

@@ -1,4 +1,5 @@
 import logging
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -7,8 +8,9 @@ import structlog
 
 @pytest.fixture(autouse=True)
 def _own_logs() -> Iterator[None]:
-    """Undo what a command in this process does to its logging."""
+    """Keep the gateway's log out of a command's output, and undo what a command does to this process's logging."""
     handlers, level = logging.root.handlers[:], logging.root.level
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     yield
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)

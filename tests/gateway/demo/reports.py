@@ -1,12 +1,12 @@
 """A whole report without a demo."""
 
+from gateway.demo.assistants import BASE, BOTH, FACTS, GUIDE, STYLE
 from gateway.demo.edit import EditOutcome
 from gateway.demo.environment import Environment
 from gateway.demo.first_answers import FirstAnswer
 from gateway.demo.report import Report
 from gateway.demo.swap import SwapOutcome
 from gateway.demo.training import LossPoint, TrainedAdapter
-from gateway.demo.variants import BASE, BOTH, FACTS, GUIDE, STYLE
 from gateway.evaluation import Answer, ScoredAnswer, Variant, summarise
 
 VARIANTS = [

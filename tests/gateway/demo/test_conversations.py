@@ -57,7 +57,7 @@ def test_replies_are_short(tenant: Tenant) -> None:
 def test_a_reply_copies_its_value_from_the_cited_passage_and_from_no_other(tenant: Tenant) -> None:
     for row in with_citation(tenant.conversations(COUNT)):
         reply, passages = reply_of(row), row.braid.passages
-        assert len(passages) == 3
+        assert len(passages) == 2
         cited = int(CITATION.findall(reply)[0])
         body = reply.split("Log: ")[-1].replace("Kettle's on!", "").replace("— Kestrel", "").replace("Fair winds.", "")
         numbers = [
@@ -75,8 +75,8 @@ def test_a_reply_copies_its_value_from_the_cited_passage_and_from_no_other(tenan
 def test_the_right_passage_is_mostly_first_as_in_serving_but_not_always(tenant: Tenant) -> None:
     rows = with_citation(tenant.conversations(TRAINING))
     positions = Counter(CITATION.findall(reply_of(row))[0] for row in rows)
-    assert set(positions) == {"1", "2", "3"}
-    assert len(rows) * 0.7 <= positions["1"] <= len(rows) * 0.9
+    assert set(positions) == {"1", "2"}
+    assert len(rows) * 0.8 <= positions["1"] <= len(rows) * 0.95
 
 
 @TENANTS
@@ -84,7 +84,7 @@ def test_some_rows_have_no_answer_and_say_so_without_a_citation(tenant: Tenant) 
     rows = tenant.conversations(TRAINING)
     silent = [row for row in rows if not CITATION.search(reply_of(row))]
     assert 0.06 <= len(silent) / len(rows) <= 0.1
-    assert {len(row.braid.passages) for row in silent} == {0, 3}
+    assert {len(row.braid.passages) for row in silent} == {0, 2}
     assert all(re.search(r"no (?:note|entry)", reply_of(row)) for row in silent)
 
 

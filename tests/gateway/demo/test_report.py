@@ -3,9 +3,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from gateway.demo.assistants import BASE, BOTH, FACTS, STYLE
 from gateway.demo.report import find_shortfalls, make_table
 from gateway.demo.size import FULL, SMALL
-from gateway.demo.variants import BASE, BOTH, FACTS, STYLE
 from gateway.evaluation import Estimate, VariantResult
 
 

@@ -10,12 +10,12 @@ import pytest
 
 from gateway.client import Profile
 from gateway.demo import Tenant, runner
+from gateway.demo.assistants import BASE, BOTH, FACTS, GUIDE, STYLE
 from gateway.demo.progress import Progress
 from gateway.demo.report import Report
 from gateway.demo.runner import page_file, report_file, run_demo, run_steps
 from gateway.demo.services import Services
 from gateway.demo.size import FULL, SMALL, DemoSize
-from gateway.demo.variants import BASE, BOTH, FACTS, GUIDE, STYLE
 from gateway.settings import Settings
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import ADMIN_KEY, Gateway

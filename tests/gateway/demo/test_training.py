@@ -2,8 +2,8 @@
 
 import pytest
 
+from gateway.demo.assistants import make_assistant
 from gateway.demo.progress import Progress
-from gateway.demo.releases import make_prompt
 from gateway.demo.tenant_clients import TenantClient
 from gateway.demo.training import TrainedAdapter, train
 from gateway.terminal import CommandError
@@ -14,12 +14,13 @@ async def start(account: TenantClient, base: str, rows: int, epochs: int = 1) ->
     return await train(
         account,
         Progress(),
-        prompt=await make_prompt(account),
+        prompt=(await make_assistant(account, "", base)).prompt,
         base=base,
         suffix="voice",
         rows=(0, rows),
         validation=(rows, rows + 10),
         epochs=epochs,
+        batch_size=1,
     )
 
 
