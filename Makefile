@@ -41,10 +41,11 @@ test: lint ## Environments, lint, and the whole suite
 test-fast: env ## The tests that need neither a model nor whole processes
 	@$(BIN)/python $(FAST)
 
-lint: env env-model ## ruff, pyright strict on both environments' code, import directions
+lint: env env-model ## ruff, spelling, pyright strict on both environments' code, import directions
 	@echo "== lint"
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/codespell
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/pyright --pythonpath $(MODEL_BIN)/python training retrieval
 	@$(BIN)/lint-imports

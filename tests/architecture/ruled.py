@@ -26,10 +26,6 @@ class Rule:
     reasons: Mapping[str, str] = field(default_factory=dict)
     modules: Callable[[], tuple[Module, ...]] = modules
 
-    @property
-    def name(self) -> str:
-        return self.check.__name__
-
 
 @cache
 def breaches(rule: Rule) -> set[str]:
@@ -74,10 +70,11 @@ RULES = (
         Module.of("x = 1\n"),
         {
             "gateway/cli/doctor/finding.py": "the type that all checks of the doctor return",
+            "gateway/demo/next_steps.py": "one text to paste, which a test pastes",
+            "gateway/demo/variants.py": "the demo's five ways of asking, of the evaluation's type",
             "gateway/evaluation/variants.py": "the type that whoever compares answers makes",
             "gateway/ids.py": "every noun makes ids, and none should know another for it",
             "gateway/jobs/failpoints.py": "the one place where production knows of tests (decision 9)",
-            "gateway/migrations/scripts/env.py": "Alembic reads it by this name",
         },
     ),
     Rule(

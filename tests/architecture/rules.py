@@ -73,7 +73,7 @@ def _is_route(node: ast.expr) -> bool:
 
 def crumbs(module: Module) -> set[str]:
     """Files so short that they may be a page of another one."""
-    role = module.name in ROLES or module.name.endswith(("_routes", "_schemas"))
+    role = module.name in ROLES or module.name.endswith(("_routes", "_schemas")) or "/migrations/" in module.path
     return {module.path} if module.lines < CRUMB_LINES and not role else set()
 
 
