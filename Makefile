@@ -47,6 +47,7 @@ lint: env env-model ## ruff, spelling, pyright strict on both environments' code
 	@$(BIN)/ruff format --check .
 	@$(BIN)/codespell
 	@$(BIN)/pyright --pythonpath $(BIN)/python
+	@$(BIN)/pyright --pythonpath $(BIN)/python -p pyright.tests.json
 	@$(BIN)/pyright --pythonpath $(MODEL_BIN)/python training retrieval
 	@$(BIN)/lint-imports
 

@@ -199,7 +199,7 @@ class FakeVllm:
         wire.whole(200, f"Success: LoRA adapter '{name}' added successfully.".encode(), "")
 
     async def _unload(self, received: Received, wire: Wire, fault: Fault | None) -> None:
-        name = received.json.get("lora_name")
+        name = str(received.json.get("lora_name"))
         if self.adapters.pop(name, None) is None:
             text = f"The lora adapter '{name}' cannot be found."
             return wire.whole(404, _answers.error(404, "NotFoundError", text))

@@ -193,8 +193,8 @@ class Walk:
         stores = self.client.vector_stores.with_raw_response
         store = self.take(stores.create(name="walk", metadata={"a": "b"})).id
         self.take(stores.retrieve(store))
-        days = {"anchor": "last_active_at", "days": 3}
-        assert self.take(stores.update(store, name="renamed", expires_after=days)).expires_at
+        renamed = stores.update(store, name="renamed", expires_after={"anchor": "last_active_at", "days": 3})
+        assert self.take(renamed).expires_at
         assert store in [one.id for one in self.take(stores.list(limit=100))]
         self._store_files(store)
         assert self.take(stores.delete(store)).deleted

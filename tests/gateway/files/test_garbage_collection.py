@@ -30,7 +30,8 @@ async def forget_now(gateway: Gateway) -> None:
 
 def age(gateway: Gateway, seconds: float) -> None:
     for path in (gateway.state.artifacts.root / "files").iterdir():
-        os.utime(path, (time.time() - seconds,) * 2)
+        moment = time.time() - seconds
+        os.utime(path, (moment, moment))
 
 
 def kept(gateway: Gateway) -> int:
