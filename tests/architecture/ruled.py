@@ -72,9 +72,6 @@ RULES = (
             "gateway/ids.py": "every noun makes ids, and none should know another for it",
             "gateway/jobs/failpoints.py": "the one place where production knows of tests (decision 10)",
             "gateway/cli/doctor/finding.py": "four modules of checks return it, and none of them another's",
-            "gateway/demo/next_steps.py": "one text to paste, which a test pastes",
-            "gateway/demo/variants.py": "the demo's five ways of asking, of the evaluation's type",
-            "gateway/evaluation/variants.py": "the type that runner and report share",
         },
     ),
     Rule(

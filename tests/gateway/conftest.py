@@ -33,21 +33,21 @@ class Gateway:
         self.url = url
         self.state = state
         read_description()  # now, since it reads files, and answers are awaited where that is caught
+        self._clients: list[httpx2.AsyncClient] = []
         self.admin = self.client(ADMIN_KEY)
-        self._clients = [self.admin]
 
     def client(self, key: str) -> httpx2.AsyncClient:
         headers, hooks = {"authorization": f"Bearer {key}"}, {"response": [check_error]}
-        return httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=30, event_hooks=hooks)
+        client = httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=30, event_hooks=hooks)
+        self._clients.append(client)
+        return client
 
     async def tenant(self, name: str, scopes: tuple[str, ...] = ("chat", "manage")) -> httpx2.AsyncClient:
         made = await self.admin.post("/api/tenants", json={"name": name})
         assert made.status_code in (201, 409), made.text
         key = await self.admin.post("/api/keys", json={"tenant": name, "name": "test", "scopes": list(scopes)})
         assert key.status_code == 201, key.text
-        client = self.client(key.json()["key"])
-        self._clients.append(client)
-        return client
+        return self.client(key.json()["key"])
 
     async def aclose(self) -> None:
         for client in self._clients:

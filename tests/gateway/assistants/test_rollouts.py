@@ -182,7 +182,7 @@ async def add_adapter(settings: Settings, tenant_name: str, model: str) -> None:
             rank=4,
             status="ready",
             source="file-1",
-            manifest={"probe": []},
+            manifest={"probe": [{"tokens": [1, 2], "from": 1, "logprobs": [-1.0], "base_logprobs": [-2.0]}]},
             job_id=None,
         )
         session.add(row)
