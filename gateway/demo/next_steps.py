@@ -18,7 +18,7 @@ async def tell_next_steps(profile: Profile, pid_file: Path, tenant: Tenant, prog
     ):
         question = tenant.questions[0].question
         text = describe_next_steps(profile.url, account.client.key, account.assistant, question, pid_file)
-    progress.tell("\n" + text)
+    progress.tell_as_is("\n" + text)
 
 
 def describe_next_steps(url: str, key: str, assistant: str, question: str, pid_file: Path) -> str:

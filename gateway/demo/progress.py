@@ -54,6 +54,10 @@ class Progress:
         """Print a line, or several."""
         self._console.print("\n".join(f"   {line}" for line in text.split("\n")), markup=False)
 
+    def tell_as_is(self, text: str) -> None:
+        """Print text that is copied from the terminal: an indented here-document would never end."""
+        self._console.print(text, markup=False, soft_wrap=True)
+
     def print(self, renderable: RenderableType) -> None:
         """Print what rich can draw, such as a table."""
         self._console.print(renderable)

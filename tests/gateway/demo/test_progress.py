@@ -33,6 +33,12 @@ def test_each_step_says_how_long_the_rest_will_take(capsys: pytest.CaptureFixtur
     assert "2. Swap  (about a minute to go)" in output
 
 
+def test_text_to_be_copied_is_neither_indented_nor_wrapped(capsys: pytest.CaptureFixture[str]) -> None:
+    text = f"python - <<'EOF'\nprint({'x' * 300!r})\nEOF"
+    Progress().tell_as_is(text)
+    assert capsys.readouterr().err == f"{text}\n"
+
+
 def test_a_step_that_fails_has_no_time() -> None:
     progress = Progress()
     with pytest.raises(RuntimeError), progress.step("start", "Start"):
