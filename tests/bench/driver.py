@@ -137,12 +137,12 @@ async def measure(
     url: str, key: str, pid: int, *, stream: bool, concurrency: int, warm_up: float, seconds: float
 ) -> Sample:
     """Load one target, `pid` and its children, for `warm_up` seconds, and then for the `seconds` that count."""
+    gc.collect()  # ahead of the first connection: one that hears nothing for long is closed by a server
+    gc.disable()
     load, where = _Load(request(url, key, stream=stream)), urlsplit(url)
     host, port = where.hostname or "127.0.0.1", where.port or 80
     tasks = [asyncio.create_task(_connection(load, host, port)) for _ in range(concurrency)]
     await asyncio.sleep(warm_up)
-    gc.collect()
-    gc.disable()
     load.clear()
     before, began = processor_seconds(pid), time.perf_counter()
     await asyncio.sleep(seconds)
