@@ -49,6 +49,7 @@ lint: env env-model ## ruff, spelling, pyright strict on both environments' code
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 	@$(BIN)/pyright --pythonpath $(BIN)/python -p pyright.tests.json
 	@$(BIN)/pyright --pythonpath $(MODEL_BIN)/python training retrieval
+	@$(BIN)/pyright --pythonpath $(MODEL_BIN)/python -p pyright.tests-model.json
 	@$(BIN)/lint-imports
 
 bench-gateway: env ## What the gateway adds to a request, beside floors and peers (BENCH="--against ../other")
