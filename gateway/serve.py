@@ -56,9 +56,11 @@ async def serve(settings: Settings) -> None:
     leaving: list[asyncio.Task[None]] = []
 
     async def leave() -> None:
-        if opened:
-            await opened[0].drain.finish(settings.grace_seconds)
-        server.should_exit = True
+        try:
+            if opened:
+                await opened[0].drain.finish(settings.grace_seconds)
+        finally:
+            server.should_exit = True
 
     def on_signal() -> None:
         if not leaving:

@@ -4,10 +4,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+import structlog
+
 from gateway.errors import Unavailable
 
 __all__ = ["Drain"]
 
+_log = structlog.get_logger()
 _ERROR_EVENT_SECONDS = 2.0  # for the error events of the streams that were cut
 
 
@@ -62,6 +65,8 @@ class Drain:
             await asyncio.wait_for(self._idle.wait(), grace)
         except TimeoutError:
             self.expired = True
-            await asyncio.gather(*(stop() for stop in list(self._stops)))
+            for fault in await asyncio.gather(*(stop() for stop in list(self._stops)), return_exceptions=True):
+                if isinstance(fault, Exception):
+                    _log.error("answer_not_stopped", exc_info=fault)
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._idle.wait(), _ERROR_EVENT_SECONDS)

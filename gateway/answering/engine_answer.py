@@ -123,12 +123,14 @@ def decode_answer(body: bytes) -> EngineAnswer:
     """Decode a whole answer.
 
     Raises:
-        BrokenAnswer: It can't be read.
+        BrokenAnswer: It can't be read; the code is `engine_error`, since no stream was interrupted.
     """
     try:
         return _answers.decode(body)
     except BAD_JSON:
-        raise BrokenAnswer("The model server sent an answer that can't be read. Try again.") from None
+        raise BrokenAnswer(
+            "The model server sent an answer that can't be read. Try again.", code="engine_error"
+        ) from None
 
 
 def decode_event(data: bytes) -> EngineEvent:

@@ -31,7 +31,7 @@ class Generation:
         drain.admit(self.stop)
         self.trace = trace
         self.preparing = asyncio.timeout(None)
-        """The scope of everything before the first byte, so that `stop` can end it."""
+        """Spans everything before the first byte, so that `stop` can end it."""
         self._drain = drain
         self._metrics = metrics
         self._answers = answers
@@ -117,6 +117,8 @@ class Generation:
 
     async def stop(self) -> None:
         """End the answer now, because the process's grace time is over."""
+        if self._closed:
+            return  # it failed between the moment in which the grace time ended and this one
         if not self._begun:
             self.preparing.reschedule(asyncio.get_running_loop().time())
         elif self._upstream is not None:

@@ -116,7 +116,9 @@ class AnsweringService:
             try:
                 lease = await self._pick(adapter, tried)
             except EngineError as error:
-                raise failure or error from failure
+                if failure is not None:
+                    raise failure from error
+                raise
             try:
                 await generation.connect(lease)
                 return

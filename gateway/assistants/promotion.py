@@ -8,8 +8,8 @@ from gateway.assistants.release import ServedParts
 from gateway.assistants.schemas import Rollout, RolloutStage
 from gateway.assistants.service import AssistantService
 from gateway.db import Database
-from gateway.engines import AdapterNotLoaded, Reconciler
-from gateway.errors import Unavailable
+from gateway.engines import AdapterNotLoaded, AdapterRejected, Reconciler
+from gateway.errors import BadRequest, Unavailable
 
 __all__ = ["Promotion"]
 
@@ -29,6 +29,7 @@ class Promotion:
         """Give an assistant's releases their shares of the traffic.
 
         Raises:
+            BadRequest: A replica can't serve an adapter; the old rollout goes on.
             Unavailable: A replica didn't get an adapter in time; the old rollout goes on.
             Conflict: Somebody else changed the rollout in between.
         """
@@ -40,6 +41,7 @@ class Promotion:
         """Return to the rollout before the present one.
 
         Raises:
+            BadRequest: A replica can't serve an adapter; the present rollout goes on.
             Unavailable: A replica didn't get an adapter in time; the present rollout goes on.
             Conflict: Somebody else changed the rollout in between, or there is nothing to go back to.
         """
@@ -65,3 +67,8 @@ class Promotion:
                     retry_after=5,
                     code="adapter_not_loaded",
                 ) from None
+            except AdapterRejected as error:
+                raise BadRequest(
+                    f"The model server can't serve this adapter. {error.reason} The rollout stays as it was.",
+                    code="adapter_rejected",
+                ) from error

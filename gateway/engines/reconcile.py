@@ -31,14 +31,15 @@ _TRANSIENT = frozenset({408, 425, 429, 502, 503, 504})
 
 
 class AdapterRejected(EngineError):
-    """A replica will never serve this adapter as it is; `detail` says why."""
+    """A replica will never serve this adapter as it is; `reason` says why, to those who manage it."""
 
-    status = 400
-    kind = "invalid_request_error"
     code = "adapter_rejected"
 
     def __init__(self, name: str, reason: str) -> None:
-        super().__init__(f"The model server can't serve this adapter. {reason}", detail=f"adapter {name}: {reason}")
+        super().__init__(
+            "The model server can't serve the adapter of this answer. Tell the operator.",
+            detail=f"adapter {name}: {reason}",
+        )
         self.name = name
         self.reason = reason
 

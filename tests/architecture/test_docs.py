@@ -7,7 +7,9 @@ from typing import Any
 
 import typer
 
+from gateway.app import create_app
 from gateway.cli.app import app as commands
+from gateway.errors import BraidError
 from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.terminal import Exit
@@ -55,6 +57,45 @@ def test_every_reason_to_refuse_an_adapter_is_documented() -> None:
     reasons |= {code for module in read("training/verdict") for code in _keys_of(module, "_MEANINGS")}
     listed = (DOCS / "errors.md").read_text().partition("Why an adapter is refused")[2].partition("\n## ")[0]
     assert set(re.findall(r"`(\w+)`", listed)) == reasons
+
+
+def test_every_error_code_has_the_documented_status() -> None:
+    create_app(_unopened)  # imports all that a route can raise
+    classes = {one.__name__: one for one in _subclasses(BraidError)}
+    statuses: dict[str, set[int]] = {}
+    for one in classes.values():
+        if code := one.__dict__.get("code"):
+            statuses[code] = {one.status}
+    for module in read("gateway"):
+        for call in (node for node in ast.walk(module.tree) if isinstance(node, ast.Call)):
+            if raised := classes.get(ast.unparse(call.func)):
+                for code in _codes(call):
+                    statuses.setdefault(code, set()).add(raised.status)
+    # In a stream there is no status any more, and HTTP's own errors have any of the 400s.
+    for code in ("stream_interrupted", "http_error"):
+        del statuses[code]
+    rows = re.findall(r"^\| `(\w+)` \| (\d[\d, ]*) \|", (DOCS / "errors.md").read_text(), re.MULTILINE)
+    assert {code: {int(status) for status in cell.split(",")} for code, cell in rows} == statuses
+
+
+def _unopened() -> Any:
+    raise AssertionError("the lifespan isn't entered here")
+
+
+def _subclasses(one: type[BraidError]) -> Iterator[type[BraidError]]:
+    yield one
+    for inner in one.__subclasses__():
+        yield from _subclasses(inner)
+
+
+def _codes(call: ast.Call) -> Iterator[str]:
+    """The codes that a call gives: one, or the two of a condition."""
+    for keyword in call.keywords:
+        if keyword.arg == "code":
+            either = keyword.value
+            yield from filter(
+                None, map(_text, [either.body, either.orelse] if isinstance(either, ast.IfExp) else [either])
+            )
 
 
 def _given_codes(module: Module, function: str | None = None) -> Iterator[str]:

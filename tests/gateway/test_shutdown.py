@@ -73,6 +73,21 @@ async def test_after_the_grace_time_the_rest_is_stopped_and_can_say_why() -> Non
     assert caught.value.code == "stopping"
 
 
+async def test_an_answer_whose_end_fails_keeps_no_other_from_its_own() -> None:
+    drain = Drain()
+
+    async def fail() -> None:
+        raise RuntimeError("a fault of ours")
+
+    drain.admit(fail)
+    answer = Running(drain)
+    finishing = asyncio.create_task(drain.finish(0))
+    await asyncio.sleep(0.01)
+    assert answer.stopped == 1
+    drain.dismiss(fail)
+    await asyncio.wait_for(finishing, 1)
+
+
 async def test_an_answer_that_does_not_stop_holds_the_process_for_two_seconds_only() -> None:
     drain = Drain()
 

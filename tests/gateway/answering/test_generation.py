@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -258,6 +258,18 @@ async def test_an_unexpected_error_is_counted_as_such(house: House, monkeypatch:
         await house.begin()
     monkeypatch.undo()
     await house.check("error")
+
+
+async def test_the_grace_time_ends_just_when_an_answer_has_failed(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stops: list[Callable[[], Awaitable[None]]] = []
+    admit = house.drain.admit
+    monkeypatch.setattr(house.drain, "admit", lambda stop: (stops.append(stop), admit(stop)))
+    with pytest.raises(NotFound):
+        await house.begin("nobody@1")
+    await stops[0]()
+    await house.check("model_not_found")
 
 
 async def test_a_stopping_process_begins_nothing(house: House) -> None:

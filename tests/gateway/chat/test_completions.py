@@ -184,7 +184,7 @@ async def test_an_answer_that_cannot_be_read_is_a_502(gateway: Gateway, engine: 
     engine.script(faults.body(body))
     client = await gateway.tenant("kestrel")
     answer = await client.post(CHAT, json=ASK)
-    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "stream_interrupted")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (502, "engine_error")
 
 
 async def test_another_path_or_method_is_not_chat(gateway: Gateway) -> None:
