@@ -18,6 +18,10 @@ PYTEST := -m pytest --durations=15
 PARALLEL := -n $(shell n=$$(nproc); echo $$((n < 8 ? 2 * n : n))) --dist worksteal
 FAST := $(PYTEST) $(PARALLEL) -m 'not e2e and not model' $(MODEL_TESTS:%=--ignore=%)
 
+COVERED := --cov --cov-report=
+# Percent.
+LEAST_COVERAGE := 92
+
 help: ## Show what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
@@ -30,11 +34,15 @@ demo-check: env env-model ## The whole demo with all its promises as a test, bef
 up: env env-model ## Start Braid on this machine
 	@$(BIN)/braid up
 
-test: lint ## Environments, lint, and the whole suite
+test: lint ## Environments, lint, and the whole suite with its branch coverage
 	@echo "== tests without models"
-	@$(BIN)/python $(FAST)
+	@rm -f .coverage .coverage.*
+	@COVERAGE_FILE=$(CURDIR)/.coverage.fast SWITCHES=greenlet $(BIN)/python $(FAST) $(COVERED)
 	@echo "== tests of training and retrieval with models"
-	@$(MODEL_BIN)/python $(PYTEST) $(MODEL_TESTS)
+	@COVERAGE_FILE=$(CURDIR)/.coverage.model $(MODEL_BIN)/python $(PYTEST) $(MODEL_TESTS) $(COVERED)
+	@echo "== branch coverage of the four packages, before the end-to-end tests"
+	@$(BIN)/coverage combine -q
+	@$(BIN)/coverage report --fail-under=$(LEAST_COVERAGE)
 	@echo "== end to end, on a real engine"
 	@$(BIN)/python $(PYTEST) -m '(e2e or model) and not release' $(MODEL_TESTS:%=--ignore=%)
 
@@ -66,5 +74,5 @@ lock: env ## Write the lists in deploy/locks anew, after a change of dependencie
 	@deploy/environments/run.sh lock
 
 clean: ## Remove caches and built files (environments and .braid stay)
-	@rm -rf build dist .pytest_cache .ruff_cache .import_linter_cache
+	@rm -rf build dist .pytest_cache .ruff_cache .import_linter_cache .coverage .coverage.*
 	@find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +
