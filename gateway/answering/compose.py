@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 import prompts
+from gateway.answering.prompt_sizes import measure_segments
 from gateway.answering.question import Message, Question
 from gateway.answering.resolve import Target
 from gateway.answering.retrieve import Evidence
@@ -18,7 +19,6 @@ __all__ = ["NOT_COMPOSED", "Composed", "compose"]
 
 _RESERVED_SHARE = 4  # of the context, one part in so many is reserved for an answer whose length nobody gave
 _RESERVED_TOKENS = 1024
-_MESSAGE_TOKENS = 8  # what a chat template puts around a message, at most, in the families that vLLM serves
 _GENERATION_TOKENS = 16
 _ALMOST_GREEDY = 0.01  # vLLM refuses several choices at temperature 0, which OpenAI's contract allows
 
@@ -102,13 +102,7 @@ def _used_segments(draft: prompts.Draft, rendered: prompts.Rendered) -> tuple[pr
 
 async def _fit(draft: prompts.Draft, question: Question, target: Target, counter: TokenCounter) -> prompts.Rendered:
     budget = counter.context - _GENERATION_TOKENS - _reserved(question, target, counter.context)
-    # A byte-level tokenizer never makes more tokens than bytes: where even those fit, nothing needs to be counted.
-    sizes = [len(segment.text.encode()) + _MESSAGE_TOKENS * segment.messages for segment in draft.segments]
-    if sum(sizes) > budget:
-        counts = await counter.count([segment.text for segment in draft.segments])
-        pairs = zip(counts, draft.segments, strict=True)
-        # One more per segment: texts that are counted apart can make one token more than together.
-        sizes = [count + 1 + _MESSAGE_TOKENS * segment.messages for count, segment in pairs]
+    sizes = await measure_segments(draft, budget, counter)
     try:
         return draft.fit(sizes, budget)
     except prompts.ContextTooLong as error:

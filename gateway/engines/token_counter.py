@@ -11,6 +11,7 @@ from gateway.engines import EnginePool, NoReplica
 __all__ = ["TokenCounter"]
 
 _REMEMBERED = 20_000
+_COUNTS_AT_ONCE = 8  # of the process; more would only wait in the engine, each on a connection of its own
 
 
 class TokenCounter:
@@ -19,6 +20,7 @@ class TokenCounter:
     def __init__(self, pool: EnginePool) -> None:
         self._pool = pool
         self._known: OrderedDict[bytes, int] = OrderedDict()
+        self._counting = asyncio.Semaphore(_COUNTS_AT_ONCE)
 
     @property
     def context(self) -> int:
@@ -50,8 +52,9 @@ class TokenCounter:
         if known is not None:
             self._known.move_to_end(key)
             return known
-        with self._pool.pick(None) as lease:
-            count = await lease.engine.tokenize(self.base_model, text)
+        async with self._counting:
+            with self._pool.pick(None) as lease:
+                count = await lease.engine.tokenize(self.base_model, text)
         self._known[key] = count
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)

@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from gateway.answers.log import AnswerLog
 from tests.fakes.passages import FakePassages, make_passage
-from tests.fakes.vllm import FakeVllm
+from tests.fakes.vllm import TOKENIZE, FakeVllm
 from tests.gateway.conftest import Gateway
 
 CHAT = "/v1/chat/completions"
@@ -169,6 +169,16 @@ async def test_passages_and_old_turns_are_dropped_and_reported(
     dropped = answer.json()["braid"]["dropped"]
     assert dropped["turns"] + dropped["passages"] > 0
     assert answer.json()["usage"]["prompt_tokens"] <= engine.max_model_len - 50
+
+
+async def test_a_conversation_of_thousands_of_turns_costs_a_few_counts(support: Assistant, engine: FakeVllm) -> None:
+    turns = [{"role": "user", "content": f"turn {number} {'x' * 20}"} for number in range(3_000)]
+    before = len(engine.requests(TOKENIZE))
+    answer = await support.client.post(CHAT, json={"model": "support", "messages": turns})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["braid"]["dropped"]["turns"] > 2_000
+    assert answer.json()["usage"]["prompt_tokens"] <= engine.max_model_len
+    assert 8 < len(engine.requests(TOKENIZE)) - before <= 60
 
 
 async def test_a_question_that_cannot_fit_is_a_400(support: Assistant) -> None:

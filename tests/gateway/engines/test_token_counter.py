@@ -1,0 +1,36 @@
+from collections.abc import AsyncIterator
+
+import pytest
+
+from gateway.engines import EnginePool, VllmEngine
+from gateway.engines.token_counter import TokenCounter
+from tests.fakes import faults
+from tests.fakes.vllm import TOKENIZE, FakeVllm
+from tests.waiting import until
+
+
+@pytest.fixture
+async def counter(engine: VllmEngine) -> AsyncIterator[TokenCounter]:
+    async with EnginePool([engine], interval=5) as pool:
+        await until(lambda: all(replica.ready for replica in pool.replicas))
+        yield TokenCounter(pool)
+
+
+async def test_few_counts_are_in_the_engine_at_once(counter: TokenCounter, fake: FakeVllm) -> None:
+    fake.rule = lambda received: faults.delay(0.02) if received.path == TOKENIZE else None
+    counts = await counter.count([f"text number {number}" for number in range(40)])
+    assert len(counts) == 40
+    asked = fake.requests(TOKENIZE)
+    moments = sorted([(one.started, 1) for one in asked] + [(one.finished or 0.0, -1) for one in asked])
+    running = most = 0
+    for _, change in moments:
+        running += change
+        most = max(most, running)
+    assert 1 < most <= 8
+
+
+async def test_a_text_is_counted_once(counter: TokenCounter, fake: FakeVllm) -> None:
+    first = await counter.count(["the same", "another", ""])
+    assert await counter.count(["another", "the same"]) == [first[1], first[0]]
+    assert first[2] == 0
+    assert len(fake.requests(TOKENIZE)) == 2
