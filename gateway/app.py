@@ -21,7 +21,7 @@ from gateway.answers.routes import router as answers
 from gateway.assistants.routes import router as assistants
 from gateway.chat.routes import SCHEMAS as CHAT_SCHEMAS
 from gateway.chat.routes import router as chat
-from gateway.errors import BadRequest, BraidError, Conflict, Internal, NotFound, Unavailable
+from gateway.errors import BadRequest, BraidError, Conflict, Internal, NotFound, PayloadTooLarge, Unavailable
 from gateway.files.routes import router as files
 from gateway.fine_tuning.routes import router as fine_tuning
 from gateway.health.routes import router as health
@@ -35,6 +35,9 @@ from gateway.web.state import State
 __all__ = ["create_app"]
 
 _log = structlog.get_logger()
+
+_MAX_BODY_BYTES = 1024 * 1024
+"""Of a request on a route that doesn't say more itself; FastAPI reads a body before it looks at the key."""
 
 _ROUTERS = (
     chat, health, models, files, *vector_stores, fine_tuning, tenants, prompts, assistants, adapters, answers
@@ -54,6 +57,7 @@ def create_app(open_state: Callable[[], AbstractAsyncContextManager[State]]) -> 
         summary="Style from adapters, facts from documents, and a versioned prompt for both.",
         version=version("braid-gateway"),
         lifespan=lifespan,
+        max_body_size=_MAX_BODY_BYTES,
         docs_url=None,
         redoc_url=None,
     )
@@ -122,6 +126,8 @@ async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
         return _respond(NotFound(f"There is no {request.method} {request.url.path} here.", code="unknown_url"))
+    if error.status_code == 413:
+        return _respond(PayloadTooLarge("The body is larger than this path takes. Send less in one request."))
     problem = BraidError(str(error.detail), code="http_error", headers=dict(error.headers or {}))
     problem.status = error.status_code
     problem.kind = "invalid_request_error" if error.status_code < 500 else problem.kind

@@ -3,17 +3,19 @@
 import asyncio
 import contextlib
 import gc
+import resource
 import signal
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
+from functools import partial
 
 import uvicorn
 
 from gateway.app import create_app
 from gateway.composition import open_state
 from gateway.settings import Settings
+from gateway.web.bounded_protocol import BoundedProtocol, ConnectionBounds
 from gateway.web.state import State
-from gateway.web.uvicorn_protocol import JoinedProtocol
 
 __all__ = ["serve"]
 
@@ -44,7 +46,7 @@ async def serve(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=JoinedProtocol,
+        http=partial(BoundedProtocol, bounds=ConnectionBounds(settings.max_connections)),  # pyright: ignore
         ws="none",
         proxy_headers=False,
         access_log=False,
@@ -52,6 +54,7 @@ async def serve(settings: Settings) -> None:
         backlog=2048,
         timeout_graceful_shutdown=5,
     )
+    _raise_file_limit()
     server = _Server(config)
     leaving: list[asyncio.Task[None]] = []
 
@@ -72,3 +75,11 @@ async def serve(settings: Settings) -> None:
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, on_signal)
     await server.serve()
+
+
+def _raise_file_limit() -> None:
+    """Take as many open files as the system allows: each running answer has two connections."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):  # then the limit stays as it is
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 __all__ = ["Settings", "SettingsError", "check_url", "load_settings"]
@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     qdrant_url: str = ""
     admin_key: SecretStr | None = None
     max_lora_rank: int = 16
+    max_connections: int = Field(default=4096, ge=1)
+    """Open connections of clients at the same time, per gateway."""
     grace_seconds: float = 20.0
     """Seconds that running answers may go on after SIGTERM."""
     model_python: Path = Path(".venv-model/bin/python")

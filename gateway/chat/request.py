@@ -15,6 +15,7 @@ from gateway.ids import new_id
 __all__ = ["ChatCompletionCreate", "ChatMessage", "StreamOptions", "decode_request", "text_of", "to_question"]
 
 _MAX_CHOICES = 16
+_MAX_MESSAGES = 2048
 _ROLES: dict[str, prompts.Role] = {
     "system": "system",
     "developer": "system",
@@ -64,7 +65,7 @@ class ChatCompletionCreate(msgspec.Struct):
     """The fields of OpenAI's contract that Braid reads or passes on; engine-only fields are not among them."""
 
     model: str
-    messages: Annotated[list[ChatMessage], Meta(min_length=1)]
+    messages: Annotated[list[ChatMessage], Meta(min_length=1, max_length=_MAX_MESSAGES)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None

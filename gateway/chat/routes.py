@@ -28,7 +28,7 @@ __all__ = ["SCHEMAS", "ChatAnswer", "router"]
 
 _log = structlog.get_logger()
 
-_BODY_BYTES = 16 * 1024 * 1024
+_BODY_BYTES = 4 * 1024 * 1024
 _STREAM_HEADERS = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
 
 (_REQUEST, _COMPLETION, _CHUNK), SCHEMAS = describe(ChatCompletionCreate, ChatCompletion, ChatCompletionChunk)
@@ -48,7 +48,9 @@ router = APIRouter(
 )
 
 
-@router.post("/completions", response_class=Response, responses=_RESPONSES, openapi_extra=_DESCRIBED)
+@router.post(
+    "/completions", max_body_size=_BODY_BYTES, response_class=Response, responses=_RESPONSES, openapi_extra=_DESCRIBED
+)
 async def create_chat_completion(request: Request, principal: ChatKey) -> Response:
     """Answer a conversation, in the style, with the facts and by the prompt of what `model` names."""
     chat = decode_request(await read_body(request, _BODY_BYTES))

@@ -5,7 +5,7 @@ from starlette.responses import FileResponse
 
 from gateway.files.schemas import PURPOSES, FileDeleted, FileObject, FileObjectList
 from gateway.files.service import FileService, file_object
-from gateway.files.upload import Uploads
+from gateway.files.upload import MAX_UPLOAD_BYTES, Uploads
 from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
 from gateway.web.error_responses import declare_errors
 
@@ -40,7 +40,11 @@ _FORM: dict[str, Any] = {
 
 
 # The body is read by hand: FastAPI would have it on disk as a whole before it asked for the key.
-@router.post("", openapi_extra={"requestBody": {"content": {"multipart/form-data": {"schema": _FORM}}}})
+@router.post(
+    "",
+    max_body_size=MAX_UPLOAD_BYTES,
+    openapi_extra={"requestBody": {"content": {"multipart/form-data": {"schema": _FORM}}}},
+)
 async def create_file(request: Request, uploads: Annotated[Uploads, Depends(_uploads)]) -> FileObject:
     length = request.headers.get("content-length", "")
     kind = request.headers.get("content-type", "")

@@ -16,10 +16,11 @@ from gateway.files.tables import FileRow
 from gateway.files.training_rows import check_training_file
 from gateway.ids import new_id
 
-__all__ = ["Uploads", "check_length", "limited"]
+__all__ = ["MAX_UPLOAD_BYTES", "Uploads", "check_length", "limited"]
 
 MAX_FILE_BYTES = 512 * 1024 * 1024
 _FORM_BYTES = 1024 * 1024  # room for the form around the file
+MAX_UPLOAD_BYTES = MAX_FILE_BYTES + _FORM_BYTES
 _NAME_LENGTH = 255
 
 

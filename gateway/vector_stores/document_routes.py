@@ -2,6 +2,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 
+from gateway.files.upload import MAX_UPLOAD_BYTES
 from gateway.vector_stores.document_schemas import Document, DocumentDeleted, DocumentList
 from gateway.vector_stores.document_service import DocumentService
 from gateway.web.dependencies import CurrentState, ManageKey
@@ -27,7 +28,11 @@ Given = Annotated[
 _BYTES: dict[str, Any] = {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
 
 
-@router.put("/{key:path}", openapi_extra={"requestBody": {"required": True, "content": _BYTES}})
+@router.put(
+    "/{key:path}",
+    max_body_size=MAX_UPLOAD_BYTES,
+    openapi_extra={"requestBody": {"required": True, "content": _BYTES}},
+)
 async def put_document(
     vector_store_id: str, key: str, request: Request, documents: Documents, attributes: Given = None, wait: Wait = 0
 ) -> Document:

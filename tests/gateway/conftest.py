@@ -17,8 +17,8 @@ from gateway.composition import open_state
 from gateway.db import open_database
 from gateway.migrations import migrate
 from gateway.settings import Settings
+from gateway.web.bounded_protocol import BoundedProtocol
 from gateway.web.state import State
-from gateway.web.uvicorn_protocol import JoinedProtocol
 from tests.fakes.passages import FakePassages
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.declared import check_error, read_description
@@ -93,7 +93,7 @@ async def running(settings: Settings) -> AsyncGenerator[Gateway, None]:
             yield held
 
     config = uvicorn.Config(
-        create_app(state), port=0, log_level="warning", access_log=False, http=JoinedProtocol, ws="none"
+        create_app(state), port=0, log_level="warning", access_log=False, http=BoundedProtocol, ws="none"
     )
     server = uvicorn.Server(config)
     server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]

@@ -172,11 +172,11 @@ async def test_passages_and_old_turns_are_dropped_and_reported(
 
 
 async def test_a_conversation_of_thousands_of_turns_costs_a_few_counts(support: Assistant, engine: FakeVllm) -> None:
-    turns = [{"role": "user", "content": f"turn {number} {'x' * 20}"} for number in range(3_000)]
+    turns = [{"role": "user", "content": f"turn {number} {'x' * 20}"} for number in range(2_000)]
     before = len(engine.requests(TOKENIZE))
     answer = await support.client.post(CHAT, json={"model": "support", "messages": turns})
     assert answer.status_code == 200, answer.text
-    assert answer.json()["braid"]["dropped"]["turns"] > 2_000
+    assert answer.json()["braid"]["dropped"]["turns"] > 1_000
     assert answer.json()["usage"]["prompt_tokens"] <= engine.max_model_len
     assert 8 < len(engine.requests(TOKENIZE)) - before <= 60
 

@@ -34,6 +34,15 @@ def test_a_wrong_field_is_named(change: dict[str, Any], param: str) -> None:
     assert caught.value.param == param
 
 
+def test_so_many_messages_and_no_more() -> None:
+    most = {**HI, "messages": [{"role": "user", "content": "Hi"}] * 2048}
+    assert len(decode_request(json.dumps(most).encode()).messages) == 2048
+    more = {**HI, "messages": [{"role": "user", "content": "Hi"}] * 2049}
+    with pytest.raises(BadRequest) as caught:
+        decode_request(json.dumps(more).encode())
+    assert caught.value.param == "messages"
+
+
 @pytest.mark.parametrize("missing", ["model", "messages"])
 def test_a_missing_field_is_named(missing: str) -> None:
     body = {key: value for key, value in HI.items() if key != missing}

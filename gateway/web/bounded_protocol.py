@@ -1,0 +1,174 @@
+"""The protocol of a client's connection, with bounds on what one may send, how slowly, and how many there may be."""
+
+import asyncio
+from dataclasses import dataclass
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from gateway.errors import BraidError
+from gateway.web.uvicorn_protocol import JoinedProtocol
+
+__all__ = ["BoundedProtocol", "ConnectionBounds"]
+
+_CHECK_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionBounds:
+    """Limits on what a connection may cost.
+
+    Attributes:
+        connections: Open at the same time, in this process.
+        head_bytes: Of a request's line and headers.
+        url_bytes: Of its path and query.
+        discarded_bytes: Of a body that was answered before it was whole; behind them the connection is closed.
+        head_seconds: From a request's first byte, or the connection's beginning, to the end of its headers.
+        body_seconds: The longest silence inside a body.
+        write_seconds: How long a client may leave what it was sent unread.
+    """
+
+    connections: int = 4096
+    head_bytes: int = 64 * 1024
+    url_bytes: int = 16 * 1024
+    discarded_bytes: int = 16 * 1024 * 1024
+    head_seconds: float = 20.0
+    body_seconds: float = 30.0
+    write_seconds: float = 60.0
+
+
+class _Refused(BraidError):
+    kind = "invalid_request_error"
+
+
+class HeadTooLarge(_Refused):
+    status = 431
+    code = "head_too_large"
+
+
+class UrlTooLong(_Refused):
+    status = 414
+    code = "url_too_long"
+
+
+class RequestTooSlow(_Refused):
+    status = 408
+    code = "request_too_slow"
+
+
+class InvalidHttp(_Refused):
+    status = 400
+    code = "invalid_http"
+
+
+class TooManyConnections(BraidError):
+    status = 503
+    code = "too_many_connections"
+
+
+class BoundedProtocol(JoinedProtocol):
+    """Refuses, in OpenAI's error envelope, what is beyond its bounds, before a route or a key is looked at.
+
+    Sizes are counted in what arrives, so that no more than one read of the socket is held beyond a bound. Times are
+    checked once per second, by one timer per connection.
+    """
+
+    def __init__(self, *args: Any, bounds: ConnectionBounds | None = None, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._bounds = bounds or ConnectionBounds()
+        self._refusal: BraidError | None = None
+        self._asked = False  # whether a request has come, so that there is a cycle
+        self._in_head = True
+        self._head_bytes = self._discarded = 0
+        self._heard = self.loop.time()
+        self._head_since: float | None = self._heard
+        self._unread_since: float | None = None
+        self._watch: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._watch = self.loop.call_later(_CHECK_SECONDS, self._check)
+        if len(self.connections) > self._bounds.connections:
+            self._refuse(TooManyConnections("This server has no room for more connections now. Try again in a moment."))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._watch is not None:
+            self._watch.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self._refusal is not None:
+            return
+        self._heard = self.loop.time()
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_since is None:
+                self._head_since = self._heard
+        elif self.cycle.response_complete:  # the client goes on with a body that was answered already
+            self._discarded += len(data)
+            if self._discarded > self._bounds.discarded_bytes:
+                self.transport.close()
+                return
+        super().data_received(data)
+        if self._in_head and self._head_bytes > self._bounds.head_bytes:
+            self._refuse(self._head_too_large())
+
+    def on_headers_complete(self) -> None:
+        # What is raised here ends the parsing, and comes to `send_400_response`.
+        if len(self.url) > self._bounds.url_bytes:
+            self._refusal = UrlTooLong(f"The URL is longer than {self._bounds.url_bytes} bytes. Put less into it.")
+            raise self._refusal
+        if self._head_bytes > self._bounds.head_bytes:  # which may have the body's beginning in it
+            size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+            if size > self._bounds.head_bytes:
+                self._refusal = self._head_too_large()
+                raise self._refusal
+        self._asked = True
+        self._in_head = False
+        self._head_bytes = self._discarded = 0
+        self._head_since = None
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        self._in_head = True
+        super().on_message_complete()
+
+    def pause_writing(self) -> None:
+        self._unread_since = self.loop.time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._unread_since = None
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what the parser, or a bound that the parser met, refused."""
+        self._refuse(self._refusal or InvalidHttp("This is no HTTP request that can be read. Send HTTP/1.1."))
+
+    def _head_too_large(self) -> BraidError:
+        return HeadTooLarge(f"The headers are larger than {self._bounds.head_bytes} bytes. Send fewer or shorter ones.")
+
+    def _check(self) -> None:
+        now, bounds = self.loop.time(), self._bounds
+        if self._unread_since is not None and now - self._unread_since > bounds.write_seconds:
+            self.transport.abort()
+            return
+        if self._head_since is not None and now - self._head_since > bounds.head_seconds:
+            self._refuse(
+                RequestTooSlow(f"The headers didn't arrive within {bounds.head_seconds:g} s. Send them at once.")
+            )
+            return
+        if not self._in_head and not self.flow.read_paused and now - self._heard > bounds.body_seconds:
+            self._refuse(RequestTooSlow(f"The body paused for {bounds.body_seconds:g} s. Send it without pauses."))
+            return
+        self._watch = self.loop.call_later(_CHECK_SECONDS, self._check)
+
+    def _refuse(self, error: BraidError) -> None:
+        """End the connection, with an answer where none is being written."""
+        self._refusal = error
+        cycle = self.cycle
+        if not self._asked or (cycle.response_complete if self._in_head else not cycle.response_started):
+            body = error.body()
+            head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
+            self.transport.write(STATUS_LINE[error.status] + head + body)
+        self.transport.close()

@@ -1,0 +1,196 @@
+import asyncio
+import json
+from typing import Any
+
+import pytest
+import uvicorn
+from starlette.types import Receive, Scope, Send
+from uvicorn.server import ServerState
+
+from gateway.web import bounded_protocol
+from gateway.web.bounded_protocol import BoundedProtocol, ConnectionBounds
+from tests.gateway.web.test_uvicorn_protocol import Wire
+from tests.waiting import until
+
+BOUNDS = ConnectionBounds(
+    connections=2,
+    head_bytes=1000,
+    url_bytes=100,
+    discarded_bytes=2000,
+    head_seconds=0.1,
+    body_seconds=0.1,
+    write_seconds=0.1,
+)
+
+
+@pytest.fixture(autouse=True)
+def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bounded_protocol, "_CHECK_SECONDS", 0.02)
+
+
+async def app(_scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with the number of the body's bytes."""
+    size, more = 0, True
+    while more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        size, more = size + len(message.get("body", b"")), message.get("more_body", False)
+    body = str(size).encode()
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(body))]})
+    await send({"type": "http.response.body", "body": body})
+
+
+def connect(state: ServerState | None = None, what: Any = app) -> tuple[BoundedProtocol, Wire]:
+    protocol, wire = BoundedProtocol(uvicorn.Config(what), state or ServerState(), {}, bounds=BOUNDS), Wire()
+    protocol.connection_made(wire)
+    return protocol, wire
+
+
+async def reply(wire: Wire) -> tuple[int, str]:
+    """The status, and the error's code or the body."""
+    await until(lambda: wire.pieces)
+    await asyncio.sleep(0.01)
+    head, _, body = b"".join(wire.pieces).partition(b"\r\n\r\n")
+    code = json.loads(body)["error"]["code"] if body.startswith(b"{") else body.decode()
+    return int(head.split()[1]), code
+
+
+def head_of(size: int, *, url: str = "/", more: str = "") -> bytes:
+    """A request whose head has so many bytes as the bound counts them."""
+    start = f"POST {url} HTTP/1.1\r\nhost: here\r\n{more}"
+    fields = len(url) + len("host: here\r\n") + len(more) + len("pad: \r\n")
+    return f"{start}pad: {'x' * (size - fields)}\r\n\r\n".encode()
+
+
+@pytest.mark.parametrize(("size", "outcome"), [(1000, (200, "0")), (1001, (431, "head_too_large"))])
+async def test_the_bytes_of_a_head_are_bounded(size: int, outcome: tuple[int, str]) -> None:
+    protocol, wire = connect()
+    # The bound is looked at when more than it has arrived: with the body's beginning, or before the head is whole.
+    protocol.data_received(head_of(size, more="content-length: 0\r\n"))
+    assert await reply(wire) == outcome
+    assert wire.closed == (outcome[0] != 200)
+
+
+async def test_a_head_that_never_ends_is_refused_when_the_bound_is_passed() -> None:
+    protocol, wire = connect()
+    protocol.data_received(b"GET / HTTP/1.1\r\n")
+    for number in range(100):
+        protocol.data_received(b"x-%d: " % number + b"y" * 20 + b"\r\n")
+    assert await reply(wire) == (431, "head_too_large")
+    assert wire.closed
+    assert len(wire.pieces) == 1
+
+
+@pytest.mark.parametrize(("length", "outcome"), [(100, (200, "0")), (101, (414, "url_too_long"))])
+async def test_the_bytes_of_a_url_are_bounded(length: int, outcome: tuple[int, str]) -> None:
+    protocol, wire = connect()
+    protocol.data_received(head_of(300, url="/" + "u" * (length - 1), more="content-length: 0\r\n"))
+    assert await reply(wire) == outcome
+
+
+async def test_a_body_with_the_head_in_one_packet_is_not_taken_for_a_head() -> None:
+    protocol, wire = connect()
+    protocol.data_received(head_of(300, more="content-length: 5000\r\n") + b"b" * 5000)
+    assert await reply(wire) == (200, "5000")
+    protocol.data_received(head_of(300, more="content-length: 3000\r\n"))
+    for _ in range(3):
+        protocol.data_received(b"b" * 1000)
+    await until(lambda: b"".join(wire.pieces).endswith(b"3000"))
+    assert not wire.closed
+
+
+async def test_a_head_that_dribbles_is_refused() -> None:
+    protocol, wire = connect()
+    for byte in b"GET / HTTP/1.1\r\nhost: here":
+        if wire.closed:
+            break
+        protocol.data_received(bytes([byte]))
+        await asyncio.sleep(0.01)
+    assert await reply(wire) == (408, "request_too_slow")
+
+
+async def test_a_connection_that_asks_nothing_is_closed() -> None:
+    _, wire = connect()
+    await until(lambda: wire.closed)
+
+
+async def test_a_body_that_pauses_too_long_is_refused() -> None:
+    protocol, wire = connect()
+    protocol.data_received(head_of(300, more="content-length: 10\r\n") + b"12345")
+    assert await reply(wire) == (408, "request_too_slow")
+    assert wire.closed
+
+
+async def test_a_slow_body_that_goes_on_is_taken() -> None:
+    protocol, wire = connect()
+    protocol.data_received(head_of(300, more="content-length: 10\r\n"))
+    for _ in range(10):
+        await asyncio.sleep(0.03)
+        protocol.data_received(b"1")
+    assert await reply(wire) == (200, "10")
+
+
+async def test_a_body_that_goes_on_after_its_answer_is_not_read_for_ever() -> None:
+    async def refuse(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 401, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    protocol, wire = connect(what=refuse)
+    protocol.data_received(head_of(300, more="content-length: 9000\r\n") + b"b")
+    assert await reply(wire) == (401, "")
+    for _ in range(20):
+        protocol.data_received(b"b" * 100)
+    assert not wire.closed
+    protocol.data_received(b"b")
+    assert wire.closed
+
+
+async def test_a_slow_answer_is_not_the_clients_fault() -> None:
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(0.3)
+        await app(scope, receive, send)
+
+    protocol, wire = connect(what=slow)
+    protocol.data_received(head_of(300, more="content-length: 2\r\n") + b"12")
+    assert await reply(wire) == (200, "2")
+
+
+async def test_a_client_that_reads_nothing_is_cut_off() -> None:
+    protocol, wire = connect()
+    protocol.data_received(head_of(300, more="content-length: 0\r\n"))
+    await reply(wire)
+    protocol.pause_writing()
+    await until(lambda: wire.closed)
+
+
+async def test_a_client_that_reads_slowly_is_not() -> None:
+    protocol, wire = connect()
+    protocol.data_received(head_of(300, more="content-length: 0\r\n"))
+    await reply(wire)
+    for _ in range(10):
+        protocol.pause_writing()
+        await asyncio.sleep(0.03)
+        protocol.resume_writing()
+    assert not wire.closed
+
+
+async def test_connections_are_bounded() -> None:
+    state = ServerState()
+    first, _ = connect(state)
+    _, second = connect(state)
+    third, wire = connect(state)
+    assert await reply(wire) == (503, "too_many_connections")
+    assert not second.closed
+    third.connection_lost(None)
+    first.connection_lost(None)
+    _, wire = connect(state)
+    await asyncio.sleep(0.05)
+    assert not wire.pieces
+
+
+async def test_what_is_no_http_gets_an_error_in_the_envelope() -> None:
+    protocol, wire = connect()
+    protocol.data_received(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
+    assert await reply(wire) == (400, "invalid_http")
+    assert wire.closed
