@@ -22,7 +22,7 @@ from gateway.engines import Connections, EnginePool, Reconciler, VllmEngine
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.engines.token_counter import TokenCounter
 from gateway.files import FileRow
-from gateway.files.garbage_collection import GarbageCollector
+from gateway.files.garbage_collection import COLLECT, GarbageCollector
 from gateway.fine_tuning import FineTuningJobRow
 from gateway.fine_tuning.train_job import TrainHandler
 from gateway.jobs import Handler, Worker, WorkerTimings
@@ -105,7 +105,7 @@ async def open_handlers(settings: Settings, database: Database) -> AsyncGenerato
             "ingest": IngestHandler(artifacts, retriever),
             "remove": RemoveHandler(retriever),
             "drop": DropHandler(retriever),
-            "forget": GarbageCollector(database, artifacts, DIGESTS),
+            COLLECT: GarbageCollector(database, artifacts, DIGESTS),
             "train": TrainHandler(artifacts, publisher, trainer),
             "import": ImportHandler(artifacts, publisher, trainer),
         }
