@@ -22,7 +22,7 @@ from gateway.engines import Connections, EnginePool, Reconciler, VllmEngine
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.engines.token_counter import TokenCounter
 from gateway.files import FileRow
-from gateway.files.garbage_collection import GarbageCollector
+from gateway.files.garbage_collection import COLLECT, GarbageCollector
 from gateway.fine_tuning import FineTuningJobRow
 from gateway.fine_tuning.train_job import TrainHandler
 from gateway.jobs import Handler, Worker, WorkerTimings
@@ -35,6 +35,7 @@ from gateway.vector_stores import DocumentVersionRow
 from gateway.vector_stores.ingest import IngestHandler
 from gateway.vector_stores.remove import DropHandler, RemoveHandler
 from gateway.vector_stores.search import touch
+from gateway.vector_stores.versions import DROP, INGEST, REMOVE
 from gateway.web.state import State
 from retrieval.client import Retriever
 
@@ -102,10 +103,10 @@ async def open_handlers(settings: Settings, database: Database) -> AsyncGenerato
         publisher = AdapterPublisher(artifacts, base, checks, work, max_rank=settings.max_lora_rank)
         trainer = Trainer(settings.model_python)
         yield {
-            "ingest": IngestHandler(artifacts, retriever),
-            "remove": RemoveHandler(retriever),
-            "drop": DropHandler(retriever),
-            "forget": GarbageCollector(database, artifacts, DIGESTS),
+            INGEST: IngestHandler(artifacts, retriever),
+            REMOVE: RemoveHandler(retriever),
+            DROP: DropHandler(retriever),
+            COLLECT: GarbageCollector(database, artifacts, DIGESTS),
             "train": TrainHandler(artifacts, publisher, trainer),
             "import": ImportHandler(artifacts, publisher, trainer),
         }

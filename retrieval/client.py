@@ -18,7 +18,6 @@ from retrieval.errors import (
     RetrieverUnavailable,
 )
 from retrieval.messages import (
-    DocumentAtEpoch,
     DocumentReference,
     IngestProgress,
     IngestRequest,
@@ -26,7 +25,7 @@ from retrieval.messages import (
     Passage,
     RetrieverInfo,
     SearchQuery,
-    StoreAtEpoch,
+    StoreAtIndexEpoch,
     StoreReference,
 )
 
@@ -97,21 +96,17 @@ class Retriever:
         """
         return await self._call("ingest", request, IngestResult, silence=INGEST_SILENCE_SECONDS, progress=progress)
 
-    async def close_document(self, tenant: str, store: str, document: str, index_epoch: int) -> None:
-        """Let the document's present points end at `index_epoch`: a delete that is seen when the store gets there."""
-        await self._change("close_document", DocumentAtEpoch(tenant, store, document, index_epoch))
-
     async def remove_document(self, tenant: str, store: str, document: str) -> None:
         """Delete all points of a document at once, for readers of every index epoch."""
         await self._change("remove_document", DocumentReference(tenant, store, document))
 
     async def rollback(self, tenant: str, store: str, index_epoch: int) -> None:
         """Undo whatever was written for later index epochs than `index_epoch`, the one that readers see."""
-        await self._change("rollback", StoreAtEpoch(tenant, store, index_epoch))
+        await self._change("rollback", StoreAtIndexEpoch(tenant, store, index_epoch))
 
     async def collect_garbage(self, tenant: str, store: str, index_epoch: int) -> None:
         """Delete the points that no reader at `index_epoch` or later can see."""
-        await self._change("collect_garbage", StoreAtEpoch(tenant, store, index_epoch))
+        await self._change("collect_garbage", StoreAtIndexEpoch(tenant, store, index_epoch))
 
     async def drop_store(self, tenant: str, store: str) -> None:
         await self._change("drop_store", StoreReference(tenant, store))

@@ -103,10 +103,6 @@ class Index:
             seconds=time.perf_counter() - started,
         )
 
-    async def close_document(self, tenant: str, store: str, document: str, index_epoch: int) -> None:
-        async with self._change_lock(tenant, store):
-            await self._close(document_visibility(tenant, store, document), index_epoch)
-
     async def remove_document(self, tenant: str, store: str, document: str) -> None:
         async with self._change_lock(tenant, store):
             await self._backend.delete(document_visibility(tenant, store, document))

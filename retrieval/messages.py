@@ -6,7 +6,6 @@ from msgspec import Struct
 
 __all__ = [
     "Attribute",
-    "DocumentAtEpoch",
     "DocumentReference",
     "IngestProgress",
     "IngestRequest",
@@ -14,7 +13,7 @@ __all__ = [
     "Passage",
     "RetrieverInfo",
     "SearchQuery",
-    "StoreAtEpoch",
+    "StoreAtIndexEpoch",
     "StoreReference",
 ]
 
@@ -122,7 +121,7 @@ class StoreReference(Struct, frozen=True):
     store: str
 
 
-class StoreAtEpoch(Struct, frozen=True):
+class StoreAtIndexEpoch(Struct, frozen=True):
     tenant: str
     store: str
     index_epoch: int
@@ -132,10 +131,3 @@ class DocumentReference(Struct, frozen=True):
     tenant: str
     store: str
     document: str
-
-
-class DocumentAtEpoch(Struct, frozen=True):
-    tenant: str
-    store: str
-    document: str
-    index_epoch: int

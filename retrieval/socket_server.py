@@ -16,12 +16,11 @@ from retrieval.errors import RetrieverError, RetrieverFailed
 from retrieval.frames import CANCEL, Call, Failure, FrameInvalid, Reply, encode_frame, read_frame
 from retrieval.index import Index, Report
 from retrieval.messages import (
-    DocumentAtEpoch,
     DocumentReference,
     IngestProgress,
     IngestRequest,
     SearchQuery,
-    StoreAtEpoch,
+    StoreAtIndexEpoch,
     StoreReference,
 )
 
@@ -183,11 +182,8 @@ def _make_handlers(index: Index) -> dict[str, _Handler]:
         "describe": on(type(None), lambda _, __: index.describe()),
         "search": on(SearchQuery, lambda query, _: index.search(query)),
         "ingest": on(IngestRequest, index.ingest),
-        "close_document": on(
-            DocumentAtEpoch, lambda b, _: index.close_document(b.tenant, b.store, b.document, b.index_epoch)
-        ),
         "remove_document": on(DocumentReference, lambda b, _: index.remove_document(b.tenant, b.store, b.document)),
-        "rollback": on(StoreAtEpoch, lambda b, _: index.rollback(b.tenant, b.store, b.index_epoch)),
-        "collect_garbage": on(StoreAtEpoch, lambda b, _: index.collect_garbage(b.tenant, b.store, b.index_epoch)),
+        "rollback": on(StoreAtIndexEpoch, lambda b, _: index.rollback(b.tenant, b.store, b.index_epoch)),
+        "collect_garbage": on(StoreAtIndexEpoch, lambda b, _: index.collect_garbage(b.tenant, b.store, b.index_epoch)),
         "drop_store": on(StoreReference, lambda b, _: index.drop_store(b.tenant, b.store)),
     }

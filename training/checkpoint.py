@@ -16,6 +16,7 @@ __all__ = [
     "digest_weights",
     "find_weight_files",
     "read_chat_template",
+    "read_layer_count",
     "read_tensors",
     "read_vocabulary_size",
 ]
@@ -43,10 +44,12 @@ class _TokenizerConfig(msgspec.Struct):
 
 class _TextConfig(msgspec.Struct):
     vocab_size: int | None = None
+    num_hidden_layers: int | None = None
 
 
 class _ModelConfig(msgspec.Struct):
     vocab_size: int | None = None
+    num_hidden_layers: int | None = None
     text_config: _TextConfig | None = None
 
 
@@ -136,6 +139,12 @@ def read_vocabulary_size(directory: Path) -> int | None:
     """Return the size in `config.json`, of the text part where the model has several; None where there is none."""
     config = _read(directory / "config.json", _ModelConfig)
     return config.text_config.vocab_size if config.text_config else config.vocab_size
+
+
+def read_layer_count(directory: Path) -> int | None:
+    """Return the number of layers in `config.json`, as for `read_vocabulary_size`."""
+    config = _read(directory / "config.json", _ModelConfig)
+    return config.text_config.num_hidden_layers if config.text_config else config.num_hidden_layers
 
 
 def _read(file: Path, kind: type[Content]) -> Content:

@@ -118,7 +118,7 @@ class AnswerLog:
             )
         async with self._database.begin() as session:
             for tenant, values in rows.items():
-                await AnswerRepository(session, tenant).add_all(values)
+                await AnswerRepository(session, tenant).add_rows(values)
 
     async def _touch_stores(self, batch: Sequence[_Entry]) -> None:
         """Postpone the expiry of the stores that were asked."""

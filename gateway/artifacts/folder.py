@@ -39,14 +39,14 @@ class Artifacts:
             await asyncio.to_thread(incoming.close)
 
     def file(self, digest: str) -> Path:
-        """Path of a file's bytes; it exists when the digest was put and not removed."""
+        """Return the path of a file's bytes; it exists when the digest was put and not removed."""
         return self.root / "files" / digest
 
     def remove_file(self, digest: str) -> None:
         self.file(digest).unlink(missing_ok=True)
 
     def adapter(self, digest: str) -> Path:
-        """Folder of an adapter's files."""
+        """Return the folder of an adapter's files."""
         return self.root / "adapters" / digest
 
     def put_adapter(self, folder: Path, digest: str) -> Path:

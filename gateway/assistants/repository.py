@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import func
 
 from gateway.assistants.tables import AssistantRow, ReleaseRow, RolloutRow
 from gateway.db import Repository
@@ -35,8 +35,8 @@ class ReleaseRepository(Repository[ReleaseRow]):
         return await self.one(ReleaseRow.assistant_id == assistant, ReleaseRow.number == number)
 
     async def last_number(self, assistant: str) -> int:
-        where = (ReleaseRow.tenant_id == self.tenant, ReleaseRow.assistant_id == assistant)
-        return (await self.session.scalar(select(func.max(ReleaseRow.number)).where(*where))) or 0
+        query = self.select(ReleaseRow.assistant_id == assistant).with_only_columns(func.max(ReleaseRow.number))
+        return (await self.session.scalar(query)) or 0
 
 
 class RolloutRepository(Repository[RolloutRow]):
@@ -53,18 +53,19 @@ class RolloutRepository(Repository[RolloutRow]):
     async def list_current(self) -> Sequence[tuple[AssistantRow, RolloutRow]]:
         """Return every assistant of the tenant that has a rollout, with its current one."""
         newest = (
-            select(RolloutRow.assistant_id, func.max(RolloutRow.revision).label("revision"))
-            .where(RolloutRow.tenant_id == self.tenant)
+            self.select()
+            .with_only_columns(RolloutRow.assistant_id, func.max(RolloutRow.revision).label("revision"))
             .group_by(RolloutRow.assistant_id)
             .subquery()
         )
         query = (
-            select(AssistantRow, RolloutRow)
+            AssistantRepository(self.session, self.tenant)
+            .select()
             .join(RolloutRow, RolloutRow.assistant_id == AssistantRow.id)
             .join(
                 newest,
                 (newest.c.assistant_id == RolloutRow.assistant_id) & (newest.c.revision == RolloutRow.revision),
             )
-            .where(AssistantRow.tenant_id == self.tenant)
+            .add_columns(RolloutRow)
         )
         return [(row[0], row[1]) for row in (await self.session.execute(query)).all()]

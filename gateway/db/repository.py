@@ -1,9 +1,9 @@
-"""The one place where a tenant's scope is put on a query."""
+"""The one place where a statement is limited to a tenant's rows."""
 
-from collections.abc import Sequence
-from typing import Any, ClassVar, Generic, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Generic, TypeVar, cast
 
-from sqlalchemy import ColumnElement, Select, select, tuple_
+from sqlalchemy import ColumnElement, CursorResult, Select, delete, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db.base import Owned
@@ -25,7 +25,8 @@ class Page(Generic[Row]):
 class Repository(Generic[Row]):
     """Reads and writes one table for one tenant; another tenant's rows don't exist here.
 
-    Subclasses set `table` and `noun` (how an error names a row: "file").
+    Subclasses set `table` and `noun` (how an error names a row: "file"). They make no statements of their own but begin
+    each at `select`, `update_rows`, `delete_rows` or `add_rows`, so that none can be without the tenant.
     """
 
     table: ClassVar[type[Any]]
@@ -85,10 +86,27 @@ class Repository(Generic[Row]):
         return Page(rows[::-1] if backward else rows, has_more)
 
     def add(self, row: Row) -> Row:
-        """Add a row of this tenant; the scope is set here, whatever the caller gave."""
+        """Add a row of this tenant, whatever tenant the caller gave."""
         row.tenant_id = self.tenant
         self.session.add(row)
         return row
+
+    async def add_rows(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Add rows of this tenant by their values, in one statement."""
+        await self.session.execute(insert(self.table), [{**row, "tenant_id": self.tenant} for row in rows])
+
+    async def update_rows(self, *where: ColumnElement[bool], **values: Any) -> int:
+        """Change those of this tenant's rows that `where` selects, and return their number.
+
+        Rows that the session has loaded already stay as they are.
+        """
+        statement = update(self.table).where(self.table.tenant_id == self.tenant, *where).values(**values)
+        result = await self.session.execute(statement.execution_options(synchronize_session=False))
+        return cast(CursorResult[Any], result).rowcount
+
+    async def delete_rows(self, *where: ColumnElement[bool]) -> None:
+        """Delete those of this tenant's rows that `where` selects."""
+        await self.session.execute(delete(self.table).where(self.table.tenant_id == self.tenant, *where))
 
     async def delete(self, row: Row) -> None:
         await self.session.delete(row)

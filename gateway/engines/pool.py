@@ -40,7 +40,6 @@ class EnginePool:
         self._interval = interval
         self._tasks: list[asyncio.Task[None]] = []
         self._turn = 0
-        self._changed = asyncio.Event()
         self._listeners: list[Callable[[], None]] = []
 
     async def __aenter__(self) -> Self:
@@ -99,19 +98,6 @@ class EnginePool:
         """Return what an operator wants to know of each replica."""
         return [ReplicaState(r.engine.url, r.ready, r.reason, r.in_flight, sorted(r.resident)) for r in self.replicas]
 
-    async def until_ready(self, timeout: float) -> None:
-        """Wait for the first ready replica.
-
-        Raises:
-            NoReplica: none was ready in time; its detail has each one's reason.
-        """
-        with suppress(TimeoutError):
-            async with asyncio.timeout(timeout):
-                while not any(replica.ready for replica in self.replicas):
-                    self._changed.clear()
-                    await self._changed.wait()
-        self.pick(None).release()
-
     async def _watch(self, replica: Replica) -> None:
         while True:
             await self._check_health(replica)
@@ -142,7 +128,6 @@ class EnginePool:
             else:
                 replica.mark_down(f"serves {listing.base_model!r} where the other replicas serve {other!r}")
         if (replica.ready, replica.reason) != before:
-            self._changed.set()
             for listener in self._listeners:
                 listener()
             _log.info("engine_replica", url=replica.engine.url, ready=replica.ready, reason=replica.reason)

@@ -13,7 +13,7 @@ from gateway.jobs import Claim, JobDelayed, Outcome, enqueue
 
 __all__ = ["COLLECT", "GarbageCollector", "collect_later"]
 
-COLLECT = "forget"
+COLLECT = "collect_garbage"
 _GRACE_SECONDS = 3600.0
 _AT_ONCE = 500
 
@@ -35,7 +35,7 @@ async def collect_later(session: AsyncSession, tenant: str, digests: Collection[
 
 
 class GarbageCollector:
-    """Handles jobs of the kind `forget`: removes bytes that no row refers to and that are older than an hour.
+    """Handles jobs of the kind `collect_garbage`: removes bytes that no row refers to and that are older than an hour.
 
     An upload keeps its bytes first and writes its row after: younger bytes may be about to get one.
 

@@ -1,7 +1,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import delete, select
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
@@ -16,7 +16,7 @@ class FileRepository(Repository[FileRow]):
     noun = "file"
 
     async def delete_all(self, ids: Collection[str]) -> None:
-        await self.session.execute(delete(FileRow).where(FileRow.tenant_id == self.tenant, FileRow.id.in_(ids)))
+        await self.delete_rows(FileRow.id.in_(ids))
 
 
 async def referenced(

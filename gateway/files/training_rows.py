@@ -44,7 +44,7 @@ def check_training_file(path: Path) -> None:
 
 
 def _blocks(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Whole lines of about `_BLOCK_BYTES`, each block with the number of lines before it."""
+    """Yield whole lines of about `_BLOCK_BYTES`, each block with the number of lines before it."""
     before = 0
     with path.open("rb") as file:
         while lines := file.readlines(_BLOCK_BYTES):

@@ -19,6 +19,8 @@ __all__ = [
     "FineTuningMethod",
     "FineTuningMethodCreate",
     "Hyperparameters",
+    "JobError",
+    "SupervisedMethod",
 ]
 
 Metadata = Annotated[

@@ -18,13 +18,13 @@ class JobRepository(Repository[JobRow]):
 
     async def cancel_queued(self, id: str, now: float) -> bool:
         """End a job that no worker has; false when one has it, or it has ended."""
-        where = (JobRow.tenant_id == self.tenant, JobRow.id == id, JobRow.status == "queued")
-        return await change(self.session, *where, status="cancelled", finished_at=int(now), cancel_requested=True)
+        where = (JobRow.id == id, JobRow.status == "queued")
+        end = {"status": "cancelled", "finished_at": int(now), "cancel_requested": True}
+        return await self.update_rows(*where, **end) == 1
 
     async def cancel_running(self, id: str) -> bool:
         """Ask the worker that has the job to stop; false when none has it."""
-        where = (JobRow.tenant_id == self.tenant, JobRow.id == id, JobRow.status == "running")
-        return await change(self.session, *where, cancel_requested=True)
+        return await self.update_rows(JobRow.id == id, JobRow.status == "running", cancel_requested=True) == 1
 
 
 async def list_claimable(

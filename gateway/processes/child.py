@@ -47,7 +47,7 @@ class ChildState(msgspec.Struct, frozen=True):
 
 
 class ChildFailed(Exception):
-    """The child isn't ready in time; the message has the end of its log."""
+    """Processes of the child can't be ended."""
 
 
 class Child:
@@ -83,7 +83,6 @@ class Child:
         self._healthy_after = healthy_after
         self._poll = poll
         self._state = ChildState("stopped")
-        self._changed = asyncio.Condition()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -116,22 +115,9 @@ class Child:
                 await self._task
             self._task = None
         left = await self._sweep(self._grace)
-        await self._become(ChildState("stopped"))
+        self._state = ChildState("stopped")
         if left:
             raise ChildFailed(f"{self.name}: processes {left} can't be ended. Look at them with `ps`, then kill them.")
-
-    async def wait_ready(self, timeout: float) -> None:
-        """Wait until the child is ready, through restarts if need be.
-
-        Raises:
-            ChildFailed: it wasn't in time.
-        """
-        try:
-            async with asyncio.timeout(timeout), self._changed:
-                await self._changed.wait_for(lambda: self._state.phase == "ready")
-        except TimeoutError:
-            reason = self._state.reason or f"it is still {self._state.phase} after {timeout:g} s"
-            raise ChildFailed(f"{self.name} isn't ready: {reason}. Its log is {self.log_path}.") from None
 
     async def _supervise(self) -> None:
         attempts, reason, grace = 0, "", self._grace
@@ -148,7 +134,7 @@ class Child:
             if healthy >= self._healthy_after:
                 attempts = 1
             _log.warning("child_ended", child=self.name, reason=reason, attempts=attempts)
-            await self._become(ChildState("restarting", reason, attempts))
+            self._state = ChildState("restarting", reason, attempts)
             await asyncio.sleep(min(_FIRST_PAUSE * 2 ** (attempts - 1), _LONGEST_PAUSE))
 
     async def _run(self, attempts: int, before: str) -> tuple[str, float]:
@@ -160,11 +146,11 @@ class Child:
             process = await self._spawn(log)
         healthy = 0.0
         try:
-            await self._become(ChildState("starting", before, attempts, process.pid))
+            self._state = ChildState("starting", before, attempts, process.pid)
             ended = await self._until_ready(process)
             if ended is None:
                 since = loop.time()
-                await self._become(ChildState("ready", "", attempts, process.pid))
+                self._state = ChildState("ready", "", attempts, process.pid)
                 _log.info("child_ready", child=self.name, pid=process.pid)
                 ended = _how(await process.wait())
                 healthy = loop.time() - since
@@ -218,11 +204,6 @@ class Child:
         if not left:
             self._note.unlink(missing_ok=True)
         return left
-
-    async def _become(self, state: ChildState) -> None:
-        self._state = state
-        async with self._changed:
-            self._changed.notify_all()
 
     def _open_log(self) -> IO[bytes]:
         if self.log_path.exists() and self.log_path.stat().st_size > _LOG_BYTES:

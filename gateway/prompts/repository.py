@@ -1,6 +1,6 @@
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import func
 
 from gateway.db import Repository
 from gateway.errors import NotFound
@@ -15,7 +15,7 @@ class PromptRepository(Repository[PromptRow]):
 
     async def last_version(self, name: str) -> int:
         """Return the newest version's number, 0 where the name is new."""
-        query = select(func.max(PromptRow.version)).where(PromptRow.tenant_id == self.tenant, PromptRow.name == name)
+        query = self.select(PromptRow.name == name).with_only_columns(func.max(PromptRow.version))
         return (await self.session.scalar(query)) or 0
 
     async def versions(self, name: str) -> Sequence[PromptRow]:

@@ -30,7 +30,7 @@ def installed_versions(python: Path, packages: Sequence[str] = MODEL_PACKAGES) -
     """Return the versions of those `packages` that are there.
 
     Raises:
-        EnvironmentBroken: It can't be answer.
+        EnvironmentBroken: The interpreter doesn't run.
     """
     try:
         answer = subprocess.run([python, "-c", _PROGRAM, *packages], capture_output=True, text=True, check=False)

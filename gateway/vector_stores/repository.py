@@ -1,13 +1,11 @@
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Select, delete, func, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy import ColumnElement, Select, func, or_
 
 from gateway.db import Repository
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreRow
 
-__all__ = ["DocumentRepository", "StoreRepository", "VersionRepository", "list_states"]
+__all__ = ["DocumentRepository", "StoreRepository", "VersionRepository"]
 
 
 class StoreRepository(Repository[StoreRow]):
@@ -21,36 +19,29 @@ class StoreRepository(Repository[StoreRow]):
 
     async def move_index_epoch(self, id: str, index_epoch: int) -> bool:
         """Make the index epoch after this one visible; false when the store is gone or has another one by now."""
-        where = (StoreRow.tenant_id == self.tenant, StoreRow.id == id, StoreRow.index_epoch == index_epoch)
-        statement = update(StoreRow).where(*where, StoreRow.deleted_at.is_(None)).values(index_epoch=index_epoch + 1)
-        result = await self.session.execute(statement.execution_options(synchronize_session=False))
-        return cast(CursorResult[Any], result).rowcount == 1
+        where = (StoreRow.id == id, StoreRow.index_epoch == index_epoch, StoreRow.deleted_at.is_(None))
+        return await self.update_rows(*where, index_epoch=index_epoch + 1) == 1
 
     async def list_idle(self, ids: Collection[str], since: int) -> Sequence[str]:
         """List those of the stores that weren't noted as used since then."""
-        where = (StoreRow.tenant_id == self.tenant, StoreRow.id.in_(ids), StoreRow.last_active_at < since)
-        return (await self.session.scalars(select(StoreRow.id).where(*where))).all()
+        query = self.select(StoreRow.id.in_(ids), StoreRow.last_active_at < since)
+        return (await self.session.scalars(query.with_only_columns(StoreRow.id))).all()
 
     async def touch(self, ids: Collection[str], now: int) -> None:
-        where = (StoreRow.tenant_id == self.tenant, StoreRow.id.in_(ids))
-        await self.session.execute(update(StoreRow).where(*where).values(last_active_at=now))
+        await self.update_rows(StoreRow.id.in_(ids), last_active_at=now)
 
-    async def counts(self, ids: Collection[str]) -> Mapping[str, Mapping[str, tuple[int, int]]]:
-        """Count documents and their bytes, by store and status."""
+    async def list_states(self, ids: Collection[str]) -> Sequence[tuple[StoreRow, str | None]]:
+        """List each of the stores once per deleted document of it, or once with none: one query for a search."""
         query = (
-            select(DocumentRow.store_id, DocumentRow.status, func.count(), func.sum(DocumentRow.usage_bytes))
-            .where(DocumentRow.tenant_id == self.tenant, DocumentRow.store_id.in_(ids))
-            .where(DocumentRow.deleted_at.is_(None))
-            .group_by(DocumentRow.store_id, DocumentRow.status)
+            self.select(StoreRow.id.in_(ids))
+            .outerjoin(DocumentRow, (DocumentRow.store_id == StoreRow.id) & DocumentRow.deleted_at.is_not(None))
+            .add_columns(DocumentRow.id)
         )
-        counts: dict[str, dict[str, tuple[int, int]]] = {id: {} for id in ids}
-        for store, status, number, size in (await self.session.execute(query)).all():
-            counts[store][status] = (number, int(size))
-        return counts
+        return [(store, document) for store, document in (await self.session.execute(query)).all()]
 
     async def erase(self, id: str) -> None:
         """Delete the row of a store whose documents are gone."""
-        await self.session.execute(delete(StoreRow).where(StoreRow.tenant_id == self.tenant, StoreRow.id == id))
+        await self.delete_rows(StoreRow.id == id)
 
 
 class DocumentRepository(Repository[DocumentRow]):
@@ -67,19 +58,32 @@ class DocumentRepository(Repository[DocumentRow]):
 
     async def by_file(self, store: str, file_id: str) -> DocumentRow | None:
         """Find the document that an OpenAI client means: added as this file, or put from these bytes."""
-        newest = select(DocumentVersionRow.document_id).where(
+        newest = VersionRepository(self.session, self.tenant).select(
             DocumentVersionRow.document_id == DocumentRow.id,
             DocumentVersionRow.version == DocumentRow.latest,
             DocumentVersionRow.file_id == file_id,
         )
         return await self.one(DocumentRow.store_id == store, or_(DocumentRow.live_key == file_id, newest.exists()))
 
+    async def counts(self, stores: Collection[str]) -> Mapping[str, Mapping[str, tuple[int, int]]]:
+        """Count documents and their bytes, by store and status."""
+        query = (
+            self.select(DocumentRow.store_id.in_(stores))
+            .with_only_columns(
+                DocumentRow.store_id, DocumentRow.status, func.count(), func.sum(DocumentRow.usage_bytes)
+            )
+            .group_by(DocumentRow.store_id, DocumentRow.status)
+        )
+        counts: dict[str, dict[str, tuple[int, int]]] = {store: {} for store in stores}
+        for store, status, number, size in (await self.session.execute(query)).all():
+            counts[store][status] = (number, int(size))
+        return counts
+
     async def erase(self, *where: ColumnElement[bool]) -> None:
         """Delete rows, also of documents that are marked as deleted, with all their versions."""
-        scope = (DocumentRow.tenant_id == self.tenant, *where)
-        ids = select(DocumentRow.id).where(*scope)
-        await self.session.execute(delete(DocumentVersionRow).where(DocumentVersionRow.document_id.in_(ids)))
-        await self.session.execute(delete(DocumentRow).where(*scope))
+        ids = super().select(*where).with_only_columns(DocumentRow.id)
+        await VersionRepository(self.session, self.tenant).delete_rows(DocumentVersionRow.document_id.in_(ids))
+        await self.delete_rows(*where)
 
 
 class VersionRepository(Repository[DocumentVersionRow]):
@@ -105,20 +109,8 @@ class VersionRepository(Repository[DocumentVersionRow]):
     async def list_contents(self, *where: ColumnElement[bool]) -> Sequence[tuple[str, str, str]]:
         """List key, file id and digest of every version of the documents that `where` selects, deleted ones too."""
         query = (
-            select(DocumentRow.key, DocumentVersionRow.file_id, DocumentVersionRow.digest)
+            self.select(*where)
             .join(DocumentRow, DocumentRow.id == DocumentVersionRow.document_id)
-            .where(DocumentRow.tenant_id == self.tenant, *where)
+            .with_only_columns(DocumentRow.key, DocumentVersionRow.file_id, DocumentVersionRow.digest)
         )
         return [(key, file_id, digest) for key, file_id, digest in (await self.session.execute(query)).all()]
-
-
-async def list_states(
-    session: AsyncSession, tenant: str, stores: Collection[str]
-) -> Sequence[tuple[StoreRow, str | None]]:
-    """List each of the tenant's stores once per deleted document of it, or once with none: one query for a search."""
-    query = (
-        select(StoreRow, DocumentRow.id)
-        .outerjoin(DocumentRow, (DocumentRow.store_id == StoreRow.id) & DocumentRow.deleted_at.is_not(None))
-        .where(StoreRow.tenant_id == tenant, StoreRow.id.in_(stores), StoreRow.deleted_at.is_(None))
-    )
-    return [(store, document) for store, document in (await session.execute(query)).all()]

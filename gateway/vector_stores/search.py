@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Database
 from gateway.errors import BadRequest, NotFound, Unavailable
-from gateway.vector_stores.repository import StoreRepository, list_states
+from gateway.vector_stores.repository import StoreRepository
 from gateway.vector_stores.schemas import (
     TextContent,
     VectorStoreSearch,
@@ -47,7 +47,7 @@ async def read_states(session: AsyncSession, tenant: str, store_ids: Sequence[st
     """
     index_epochs: dict[str, int] = {}
     deleted: list[str] = []
-    for store, document in await list_states(session, tenant, store_ids):
+    for store, document in await StoreRepository(session, tenant).list_states(store_ids):
         if (end := expires_at(store)) is not None and end <= time.time():
             raise BadRequest(
                 f"The vector store {store.id!r} expired: it wasn't used for the days of its expires_after. "

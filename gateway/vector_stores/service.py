@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway.files.service import get_file
 from gateway.ids import new_id
 from gateway.jobs import enqueue
-from gateway.vector_stores.repository import StoreRepository
+from gateway.vector_stores.repository import DocumentRepository, StoreRepository
 from gateway.vector_stores.schemas import (
     ChunkingStrategy,
     ExpiresAfter,
@@ -41,6 +41,7 @@ class VectorStoreService:
         self._session = session
         self._tenant = tenant
         self._stores = StoreRepository(session, tenant)
+        self._documents = DocumentRepository(session, tenant)
 
     async def create(self, request: VectorStoreCreate) -> VectorStore:
         now = int(time.time())
@@ -67,7 +68,7 @@ class VectorStoreService:
 
     async def list(self, *, limit: int, order: str, after: str | None, before: str | None) -> VectorStoreList:
         page = await self._stores.page(limit=limit, order=order, after=after, before=before)
-        counts = await self._stores.counts([row.id for row in page.rows])
+        counts = await self._documents.counts([row.id for row in page.rows])
         return VectorStoreList.of([_schema(row, counts[row.id]) for row in page.rows], page)
 
     async def get(self, id: str) -> VectorStore:
@@ -96,7 +97,7 @@ class VectorStoreService:
         return VectorStoreDeleted(id=id)
 
     async def _with_counts(self, row: StoreRow) -> VectorStore:
-        return _schema(row, (await self._stores.counts([row.id]))[row.id])
+        return _schema(row, (await self._documents.counts([row.id]))[row.id])
 
 
 def chunk_sizes(request: ChunkingStrategy | None) -> ChunkSizes | None:

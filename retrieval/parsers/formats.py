@@ -1,6 +1,6 @@
 """The table of formats that a document may have. A new one is a row here, and a module with its parser.
 
-A row's order matters only among rows of the same magic; the last row is plain text, which everything else is.
+A row's order matters only among rows that recognise the same file; the last row is plain text, which all else is.
 """
 
 import re

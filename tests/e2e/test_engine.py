@@ -99,8 +99,8 @@ async def running(base: Path, wanted: Wanted, tmp_path_factory: pytest.TempPathF
         engine = VllmEngine(local.url, connections, Timeouts(control=30))
         child = local.child(Hardware.detect(), connections, tmp_path_factory.mktemp("run"), os.environ)
         async with child, EnginePool([engine]) as pool, Reconciler(pool, wanted) as reconciler:
-            await child.wait_ready(START_SECONDS)
-            await pool.until_ready(30)
+            await until(lambda: child.state.phase == "ready", START_SECONDS)
+            await until(lambda: pool.replicas[0].ready, 30)
             yield Running(child, pool, reconciler, engine)
 
 
@@ -183,8 +183,8 @@ async def test_killing_the_server_ends_its_workers_and_all_comes_back(
     assert session_of(leader) == []
     assert [process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE] == []
     await until(lambda: not running.pool.replicas[0].ready, 30)
-    await running.child.wait_ready(START_SECONDS)
-    await running.pool.until_ready(30)
+    await until(lambda: running.child.state.phase == "ready", START_SECONDS)
+    await until(lambda: running.pool.replicas[0].ready, 30)
     await running.reconciler.resident(adapters[0].served_name, 120)
     with running.pool.pick(adapters[0].served_name):
         assert json.loads(await ask(running, adapters[0].served_name))["usage"]["completion_tokens"] > 0

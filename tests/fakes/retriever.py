@@ -23,7 +23,7 @@ from retrieval.messages import (
     Passage,
     RetrieverInfo,
     SearchQuery,
-    StoreAtEpoch,
+    StoreAtIndexEpoch,
     StoreReference,
 )
 
@@ -161,7 +161,7 @@ class FakeRetriever:
         self.points = [point for point in self.points if point.request.document != document]
 
     def _rollback(self, body: Raw) -> None:
-        store = msgspec.msgpack.decode(body, type=StoreAtEpoch)
+        store = msgspec.msgpack.decode(body, type=StoreAtIndexEpoch)
         mine = [point for point in self.points if point.request.store == store.store]
         self.points = [point for point in self.points if point not in mine or point.first <= store.index_epoch]
         for point in mine:
@@ -169,7 +169,7 @@ class FakeRetriever:
                 point.end = _OPEN
 
     def _collect_garbage(self, body: Raw) -> None:
-        store = msgspec.msgpack.decode(body, type=StoreAtEpoch)
+        store = msgspec.msgpack.decode(body, type=StoreAtIndexEpoch)
         self.points = [p for p in self.points if p.request.store != store.store or p.end > store.index_epoch]
 
     def _drop_store(self, body: Raw) -> None:

@@ -22,6 +22,7 @@ from gateway.web.state import State
 from tests.fakes.passages import FakePassages
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.declared import check_error, read_description
+from tests.waiting import until
 
 ADMIN_KEY = "sk-braid-test-administrator"
 
@@ -105,7 +106,7 @@ async def running(settings: Settings) -> AsyncGenerator[Gateway, None]:
     port = server.servers[0].sockets[0].getsockname()[1]
     gateway = Gateway(f"http://127.0.0.1:{port}", opened[0])
     try:
-        await opened[0].pool.until_ready(5)
+        await until(lambda: any(replica.ready for replica in opened[0].pool.replicas))
         yield gateway
     finally:
         await gateway.aclose()

@@ -196,7 +196,7 @@ class Collection(Scene):
         long_ago = time.time() - 7200
         os.utime(path, (long_ago, long_ago))
         async with self.gateway.state.database.begin() as session:
-            await change(session, JobRow.kind == "forget", JobRow.status == "queued", not_before=None)
+            await change(session, JobRow.kind == "collect_garbage", JobRow.status == "queued", not_before=None)
 
     def paths(self) -> list[Path]:
         return list((self.gateway.state.artifacts.root / "files").iterdir())
@@ -215,7 +215,7 @@ SCENES: dict[str, tuple[type[Scene], tuple[str, ...]]] = {
     ),
     "remove": (Removal, ("remove-points", "remove-rows")),
     "drop": (Drop, ("drop-points", "drop-rows")),
-    "forget": (Collection, ()),
+    "collect_garbage": (Collection, ()),
 }
 """By kind of job: something to do, and every step at which its handler can be killed."""
 # How `failed` shows, where it does.

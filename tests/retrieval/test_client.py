@@ -227,7 +227,6 @@ async def test_an_answer_of_another_version_is_a_failure_that_says_so(peer: Peer
 @pytest.mark.parametrize(
     ("method", "arguments"),
     [
-        ("close_document", ("kestrel", "vs", "doc", 5)),
         ("remove_document", ("kestrel", "vs", "doc")),
         ("rollback", ("kestrel", "vs", 4)),
         ("collect_garbage", ("kestrel", "vs", 4)),

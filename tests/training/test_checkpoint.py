@@ -6,6 +6,7 @@ import pytest
 
 from tests.training.files import TEMPLATE, encode, write_base
 from training.checkpoint import CheckpointUnreadable, digest_weights, read_chat_template, read_vocabulary_size
+from training.verdict import BaseShape
 
 
 def test_the_digest_depends_on_the_weights_and_not_on_other_files(tmp_path: Path) -> None:
@@ -26,6 +27,35 @@ def test_the_digest_is_the_same_in_one_file_and_in_several(tmp_path: Path) -> No
         file = tmp_path / "several" / f"model-0000{number}-of-00003.safetensors"
         file.write_bytes(encode({name: tensors[name]}))
     assert digest_weights(tmp_path / "one") == digest_weights(tmp_path / "several")
+
+
+LAYER = {"mlp.up_proj.weight": ("F32", np.zeros((3, 2), np.float32)), "norm.weight": ("F32", np.ones(2, np.float32))}
+
+
+def write_layers(directory: Path, *layers: int, **config: object) -> Path:
+    tensors = {f"model.layers.{layer}.{name}": tensor for layer in layers for name, tensor in LAYER.items()}
+    (directory / "model.safetensors").write_bytes(encode(tensors))
+    (directory / "config.json").write_text(json.dumps(config))
+    (directory / "chat_template.jinja").write_text(TEMPLATE)
+    return directory
+
+
+@pytest.mark.parametrize("config", [{"num_hidden_layers": 4}, {"text_config": {"num_hidden_layers": 4}}])
+def test_a_checkpoint_without_a_layer_of_its_config_is_refused(tmp_path: Path, config: dict[str, object]) -> None:
+    with pytest.raises(
+        CheckpointUnreadable, match=r"has 4 layers, and there is no model\.layers\.2\.mlp\.up_proj\.weight"
+    ):
+        BaseShape.read(write_layers(tmp_path, 0, 1, **config))
+    with pytest.raises(CheckpointUnreadable, match=r"no model\.layers\.1\."):
+        BaseShape.read(write_layers(tmp_path, 0, 2, 3, **config))
+    assert len(BaseShape.read(write_layers(tmp_path, 0, 1, 2, 3, 4, **config)).linears) == 5
+
+
+def test_the_layers_of_a_second_stack_are_not_counted(tmp_path: Path) -> None:
+    write_layers(tmp_path, 0, 1, 2, text_config={"num_hidden_layers": 3})
+    tower = {f"vision.blocks.{layer}.weight": ("F32", np.ones(2, np.float32)) for layer in range(2)}
+    (tmp_path / "vision.safetensors").write_bytes(encode(tower))
+    assert set(BaseShape.read(tmp_path).linears) == {f"model.layers.{layer}.mlp.up_proj" for layer in range(3)}
 
 
 def test_each_tensor_of_a_large_checkpoint_changes_the_digest(tmp_path: Path) -> None:

@@ -1,18 +1,25 @@
 """The shape of a base model, which an adapter has to fit."""
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from training.checkpoint import (
+    CheckpointUnreadable,
     digest_chat_template,
     digest_weights,
     find_weight_files,
     read_chat_template,
+    read_layer_count,
     read_tensors,
     read_vocabulary_size,
 )
 
 __all__ = ["BaseShape"]
+
+_IN_LAYER = re.compile(r"(.*?)\.(\d+)\.(.+)")
+"""A tensor's stack of layers, the layer's number, and its name in the layer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +44,10 @@ class BaseShape:
         """Read the headers of a checkpoint's weights, and samples of its bytes.
 
         Raises:
-            CheckpointUnreadable: It is not a chat model in safetensors.
+            CheckpointUnreadable: It is not a chat model in safetensors, or a layer of its config is missing.
         """
         tensors = [tensor for file in find_weight_files(directory) for tensor in read_tensors(file)]
+        _check_layers(directory, {tensor.name for tensor in tensors})
         vocabulary = read_vocabulary_size(directory)
         linears: dict[str, tuple[int, int]] = {}
         for tensor in tensors:
@@ -55,3 +63,33 @@ class BaseShape:
             linears=linears,
             parameters=sum(tensor.elements for tensor in tensors),
         )
+
+
+def _check_layers(directory: Path, names: Iterable[str]) -> None:
+    """Refuse weights without one of the layers in `config.json`: transformers would make it up from random numbers.
+
+    What a layer consists of isn't known here, since architectures differ, and so may the layers of one model. So a
+    layer counts as there when any tensor of it is.
+    """
+    count = read_layer_count(directory)
+    if not count:
+        return
+    stacks: dict[str, dict[int, set[str]]] = {}
+    for name in names:
+        if match := _IN_LAYER.fullmatch(name):
+            stack, number, tensor = match.groups()
+            stacks.setdefault(stack, {}).setdefault(int(number), set()).add(tensor)
+    # A model that sees or hears has a second stack, with another number of layers.
+    missing = min((_list_missing(stack, layers, count) for stack, layers in stacks.items()), key=len, default=None)
+    if missing:
+        raise CheckpointUnreadable(
+            f"{directory} lacks weights: its config.json has {count} layers, and there is no {missing[0]}. "
+            "Fetch the model again."
+        )
+
+
+def _list_missing(stack: str, layers: dict[int, set[str]], count: int) -> list[str]:
+    """Name the first tensor of each layer that isn't there, as the layers that are there have it."""
+    present = iter(layers.values())
+    common = next(present).intersection(*present)
+    return [f"{stack}.{number}.{min(common, default='*')}" for number in range(count) if number not in layers]

@@ -86,7 +86,7 @@ def sgmv_shrink(
     token_nums,
     scaling,
 ):
-    """`bgmv_shrink` for runs of rows with one index a run."""
+    """Do as `bgmv_shrink`, for runs of rows with one index per run."""
     indices = torch.repeat_interleave(lora_indices_tensor, seq_len_tensor)
     bgmv_shrink(inputs, lora_a_weights, output_tensor, indices, scaling)
 
@@ -103,7 +103,7 @@ def sgmv_expand(
     token_nums,
     add_inputs=False,
 ):
-    """`bgmv_expand` for runs of rows with one index a run."""
+    """Do as `bgmv_expand`, for runs of rows with one index per run."""
     indices = torch.repeat_interleave(lora_indices_tensor, seq_len_tensor)
     bgmv_expand(inputs, lora_b_weights, output_tensor, indices, add_inputs)
 
@@ -122,7 +122,7 @@ def sgmv_expand_slice(
     slice_size,
     add_inputs=False,
 ):
-    """`bgmv_expand_slice` for runs of rows with one index a run."""
+    """Do as `bgmv_expand_slice`, for runs of rows with one index per run."""
     indices = torch.repeat_interleave(lora_indices_tensor, seq_len_tensor)
     bgmv_expand_slice(inputs, lora_b_weights, output_tensor, indices, slice_offset, slice_size, add_inputs)
 

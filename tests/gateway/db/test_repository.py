@@ -68,6 +68,24 @@ async def test_an_added_row_gets_the_repositorys_tenant_whatever_it_said(databas
         assert await Files(session, "b").all() == []
 
 
+async def test_rows_are_added_changed_and_deleted_for_one_tenant_only(database: Database) -> None:
+    async with database.begin() as session:
+        Files(session, "b").add(row("f2", 1))
+        values = {"created_at": 1, "filename": "f", "purpose": "assistants", "digest": "d", "bytes": 1}
+        await Files(session, "a").add_rows([{**values, "id": "f1", "tenant_id": "b"}])
+    async with database.begin() as session:
+        assert await Files(session, "a").update_rows(filename="g") == 1
+        assert await Files(session, "a").update_rows(FileRow.id == "f2", filename="g") == 0
+    async with database.read() as session:
+        assert [(one.id, one.filename) for one in await Files(session, "a").all()] == [("f1", "g")]
+        assert [(one.id, one.filename) for one in await Files(session, "b").all()] == [("f2", "f")]
+    async with database.begin() as session:
+        await Files(session, "a").delete_rows()
+    async with database.read() as session:
+        assert await Files(session, "a").all() == []
+        assert [one.id for one in await Files(session, "b").all()] == ["f2"]
+
+
 async def test_no_tenant_is_an_error_and_never_all(database: Database) -> None:
     async with database.read() as session:
         with pytest.raises(ValueError, match="tenant"):

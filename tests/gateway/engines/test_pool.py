@@ -129,9 +129,9 @@ async def test_a_doubted_replica_is_checked_before_the_interval_is_over(
     fakes: list[FakeVllm], connections: Connections
 ) -> None:
     async with EnginePool([VllmEngine(fakes[0].url, connections, TIMES)], interval=600) as pool:
-        await pool.until_ready(5)
+        await until(lambda: pool.replicas[0].ready)
         pool.pick(None).failed("reset by peer")
-        await pool.until_ready(60)
+        await until(lambda: pool.replicas[0].ready, 60)
 
 
 async def test_an_adapter_that_the_engine_lost_is_not_resident(pool: EnginePool, fakes: list[FakeVllm]) -> None:
@@ -170,15 +170,16 @@ async def test_a_replica_with_another_base_model_is_left_out(fakes: list[FakeVll
         assert sum(replica.ready for replica in pool.replicas) == 1
 
 
-async def test_waiting_for_the_first_replica(connections: Connections) -> None:
+async def test_a_replica_that_starts_late_is_picked_once_it_is_healthy(connections: Connections) -> None:
     async with FakeVllm() as fake:
         fake.healthy = False
         async with EnginePool([VllmEngine(fake.url, connections, TIMES)], interval=0.02) as pool:
+            await until(lambda: len(fake.requests(HEALTH)) >= 3)
             with pytest.raises(NoReplica, match="No model server"):
-                await pool.until_ready(0.1)
+                pool.pick(None)
             fake.healthy = True
-            await pool.until_ready(5)
-            assert pool.replicas[0].in_flight == 0
+            await until(lambda: pool.replicas[0].ready)
+            pool.pick(None).release()
 
 
 async def test_an_empty_pool_says_so() -> None:

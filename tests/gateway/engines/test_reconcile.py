@@ -61,7 +61,7 @@ async def reconciling(
         EnginePool(engines, interval=0.03) as pool,
         Reconciler(pool, desires, interval=0.03, folder=folder) as reconciler,
     ):
-        await pool.until_ready(5)
+        await until(lambda: any(replica.ready for replica in pool.replicas))
         yield pool, reconciler
 
 
@@ -312,7 +312,7 @@ async def test_a_wake_is_quicker_than_the_interval(
     desires = Desires()
     engines = [VllmEngine(fake.url, connections, TIMES)]
     async with EnginePool(engines, interval=0.03) as pool, Reconciler(pool, desires, interval=60) as reconciler:
-        await pool.until_ready(5)
+        await until(lambda: any(replica.ready for replica in pool.replicas))
         desires.adapters = [style]
         await reconciler.resident(style.served_name, 30)
 

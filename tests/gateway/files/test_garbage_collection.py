@@ -18,13 +18,13 @@ from tests.gateway.jobs.working import until_idle
 from tests.gateway.tuning import JOBS, start
 
 
-async def forget_now(gateway: Gateway) -> None:
+async def collect_now(gateway: Gateway) -> None:
     """Let the jobs' time come, and run them."""
     database = gateway.state.database
     async with database.begin() as session:
-        await change(session, JobRow.kind == "forget", not_before=None)
+        await change(session, JobRow.kind == "collect_garbage", not_before=None)
     handler = GarbageCollector(database, gateway.state.artifacts, DIGESTS)
-    worker = Worker(database, {"forget": handler}, name="w", timings=WorkerTimings(idle_seconds=0.01))
+    worker = Worker(database, {"collect_garbage": handler}, name="w", timings=WorkerTimings(idle_seconds=0.01))
     await until_idle(worker, database, delayed_too=False)
 
 
@@ -45,7 +45,7 @@ async def test_bytes_go_with_their_last_file(gateway: Gateway) -> None:
     for left, (client, file) in ((1, files[0]), (0, files[1])):
         await client.delete(f"/v1/files/{file['id']}")
         age(gateway, 7200)
-        await forget_now(gateway)
+        await collect_now(gateway)
         assert kept(gateway) == left
     assert (await one.get("/v1/files")).json()["data"] == []
 
@@ -55,7 +55,7 @@ async def test_bytes_that_were_just_put_again_stay(gateway: Gateway) -> None:
     file = await made(client)
     await client.delete(f"/v1/files/{file['id']}")
     age(gateway, 1800)  # somebody may be about to write the row of the same bytes
-    await forget_now(gateway)
+    await collect_now(gateway)
     assert kept(gateway) == 1
 
 
@@ -64,7 +64,7 @@ async def test_the_bytes_of_a_refused_training_file_go_too(gateway: Gateway) -> 
     refused = await client.post("/v1/files", data={"purpose": "fine-tune"}, files={"file": ("rows.jsonl", b"no row\n")})
     assert refused.status_code == 400
     age(gateway, 7200)
-    await forget_now(gateway)
+    await collect_now(gateway)
     assert kept(gateway) == 0
 
 
@@ -80,7 +80,7 @@ async def test_the_rows_of_a_fine_tuning_job_stay_when_its_file_goes(gateway: Ga
         tenant = await find_tenant(session, "kestrel")
         assert tenant is not None
         await collect_later(session, tenant.id, [uploaded, job["braid"]["rows"]])
-    await forget_now(gateway)
+    await collect_now(gateway)
     assert not files.file(uploaded).exists()
     assert files.file(job["braid"]["rows"]).exists()
 

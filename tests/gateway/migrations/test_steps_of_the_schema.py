@@ -25,6 +25,7 @@ JOB = {
     "attempts": 1,
     "cancel_requested": False,
 }
+COLLECTION = {**JOB, "id": "job_3", "kind": "forget", "subject": "forget:ten_a", "payload": '{"digests": []}'}
 FINE_TUNING_JOB = {
     "id": "ftjob-1",
     "created_at": 1,
@@ -107,6 +108,7 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
         await insert(opened, "tenants", {"id": "ten_a", "name": "a", "created_at": 1})
         await insert(opened, "jobs", {**JOB, "lane": "train", "running_lane": "train"})
         await insert(opened, "jobs", {**JOB, "id": "job_2", "lane": "store:1", "running_lane": None})
+        await insert(opened, "jobs", {**COLLECTION, "lane": "forget:ten_a", "running_lane": "forget:ten_a"})
         await insert(opened, "fine_tuning_jobs", FINE_TUNING_JOB)
         await insert(opened, "fine_tuning_events", EVENT)
         await insert(opened, "vector_stores", STORE)
@@ -150,7 +152,7 @@ async def indexes(database: Database, table: str) -> dict[str | None, list[Any]]
 
 async def test_the_words_come_with_the_rows_as_they_were(database: Database) -> None:
     await move(database, "0002")
-    assert await rows(database, "SELECT id, queue_key, running_key, state, fence FROM jobs ORDER BY id") == [
+    assert await rows(database, "SELECT id, queue_key, running_key, state, fence FROM jobs WHERE kind = 'train'") == [
         ("job_1", "train", "train", '{"step": 3}', 2),
         ("job_2", "store:1", None, '{"step": 3}', 2),
     ]
@@ -171,6 +173,14 @@ async def test_the_words_go_again_with_the_rows_as_they_were(database: Database)
     assert await indexes(database, "jobs") == listed
     assert await rows(database, "SELECT id, status FROM fine_tuning_jobs") == [("ftjob-1", "running")]
     assert await rows(database, "SELECT message FROM fine_tuning_events") == [("It began.",)]
+
+
+async def test_jobs_that_collect_garbage_come_under_their_new_kind(database: Database) -> None:
+    await move(database, "0002")
+    query = "SELECT id, subject, queue_key, running_key, payload FROM jobs WHERE kind = 'collect_garbage'"
+    key = "collect_garbage:ten_a"
+    assert await rows(database, query) == [("job_3", key, key, key, '{"digests": []}')]
+    assert await rows(database, "SELECT id FROM jobs WHERE kind = 'forget'") == []
 
 
 async def test_index_epochs_come_with_stores_versions_and_answers_as_they_were(database: Database) -> None:

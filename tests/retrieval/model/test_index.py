@@ -134,7 +134,7 @@ async def test_rollback_takes_back_what_readers_have_not_seen(library: Library) 
     await library.put(KETTLE.format(months=31), 1)
     await library.put("# Other\n\nIt stays.", 2, "other")
     await library.put(KETTLE.format(months=99), 3)
-    await library.index.close_document("kestrel", "vs", "other", 3)
+    await library.put("# Other\n\nIt moves.", 4, "other")
     await library.index.rollback("kestrel", "vs", 2)
     assert await library.facts(2) == await library.facts(9)
     assert await library.facts(9) == {"The warranty lasts 31 months.", "It costs 49 euros.", "It stays."}
@@ -147,15 +147,16 @@ async def test_an_ingest_run_twice_leaves_one_set_of_points(library: Library) ->
     assert (await library.index.describe()).points == 2
 
 
-async def test_a_closed_document_goes_with_the_index_epoch_and_is_then_collected(library: Library) -> None:
+async def test_a_replaced_version_goes_with_the_index_epoch_and_is_then_collected(library: Library) -> None:
     await library.put(KETTLE.format(months=31), 1)
-    await library.index.close_document("kestrel", "vs", "k2", 2)
+    await library.put("# Kettle\n\nIt is sold out.", 2)
     assert len(await library.facts(1)) == 2
-    assert await library.facts(2) == set()
+    assert await library.facts(2) == {"It is sold out."}
     await library.index.collect_garbage("kestrel", "vs", 1)
     assert len(await library.facts(1)) == 2
     await library.index.collect_garbage("kestrel", "vs", 2)
-    assert (await library.index.describe()).points == 0
+    assert await library.facts(1) == set()
+    assert (await library.index.describe()).points == 1
 
 
 async def test_removing_and_dropping_touch_nothing_else(library: Library) -> None:

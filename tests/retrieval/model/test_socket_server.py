@@ -132,10 +132,11 @@ async def test_every_change_reaches_the_index(server: Server, retriever: Retriev
 
     await retriever.rollback("kestrel", "vs", 3)
     assert await documents(9) == {"a", "b", "c"}
-    await retriever.close_document("kestrel", "vs", "a", 4)
-    assert (await documents(3), await documents(4)) == ({"a", "b", "c"}, {"b", "c"})
+    await retriever.ingest(ingest_request(document="a", path=path, index_epoch=4))
+    assert (await retriever.describe()).points == 4
     await retriever.collect_garbage("kestrel", "vs", 4)
-    assert await documents(3) == {"b", "c"}
+    assert (await documents(3), await documents(4)) == ({"b", "c"}, {"a", "b", "c"})
+    await retriever.remove_document("kestrel", "vs", "a")
     await retriever.remove_document("kestrel", "vs", "b")
     assert await documents(3) == {"c"}
     await retriever.drop_store("kestrel", "vs")

@@ -1,0 +1,38 @@
+"""A name that another module imports is listed in `__all__`."""
+
+import ast
+from collections.abc import Iterator, Sequence
+
+from tests.architecture.source import Module, modules
+
+
+def _unlisted(all_modules: Sequence[Module]) -> Iterator[str]:
+    listed = {_dotted(module): _listed(module) for module in all_modules}
+    for module in all_modules:
+        for node in ast.walk(module.tree):
+            if not isinstance(node, ast.ImportFrom) or node.module not in listed:
+                continue
+            for name in (alias.name for alias in node.names):
+                if name not in listed[node.module] and f"{node.module}.{name}" not in listed:
+                    yield f"{module.path}: {node.module}.{name}"
+
+
+def _dotted(module: Module) -> str:
+    return module.path.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def _listed(module: Module) -> set[str]:
+    for node in module.tree.body:
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+            return set(ast.literal_eval(node.value))
+    return set()
+
+
+def test_a_name_that_another_module_takes_is_public() -> None:
+    assert list(_unlisted(modules())) == []
+
+
+def test_the_check_sees_a_name_that_is_not_listed() -> None:
+    source = Module.of('__all__ = ["a"]\na = b = 1\n', "gateway/one.py")
+    user = Module.of("from gateway.one import a, b\n", "gateway/two.py")
+    assert list(_unlisted([source, user])) == ["gateway/two.py: gateway.one.b"]
