@@ -33,6 +33,11 @@ class AdapterRepository(Repository[AdapterRow]):
         """Find an adapter that may answer requests."""
         return await self.one(AdapterRow.model == model, AdapterRow.status == AdapterStatus.READY.value)
 
+    async def lock_ready(self, model: str) -> AdapterRow | None:
+        """Find an adapter that may answer requests, and keep it so until the unit of work ends."""
+        where = (AdapterRow.model == model, AdapterRow.status == AdapterStatus.READY.value)
+        return (await self.session.scalars(self.select_for_update(*where))).one_or_none()
+
     async def list_ready(self) -> Sequence[AdapterRow]:
         return await self.all(AdapterRow.status == AdapterStatus.READY.value)
 

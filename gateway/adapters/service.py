@@ -16,12 +16,20 @@ from gateway.errors import BadRequest, NotFound
 from gateway.files.service import get_file
 from gateway.ids import new_id
 
-__all__ = ["AdapterService", "find_ready", "list_ready"]
+__all__ = ["AdapterService", "find_ready", "list_ready", "lock_ready"]
 
 
 async def find_ready(session: AsyncSession, tenant: str, model: str) -> AdapterRow | None:
     """Find an adapter that may answer requests by the name that clients use."""
     return await AdapterRepository(session, tenant).find_ready(model)
+
+
+async def lock_ready(session: AsyncSession, tenant: str, model: str) -> AdapterRow | None:
+    """Find an adapter that may answer requests, and keep others from deleting it until the unit of work ends.
+
+    Whoever deletes an adapter or makes a rollout need one takes it so: the later of the two sees what the other did.
+    """
+    return await AdapterRepository(session, tenant).lock_ready(model)
 
 
 async def list_ready(session: AsyncSession, tenant: str) -> Sequence[AdapterRow]:

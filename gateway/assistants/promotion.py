@@ -32,6 +32,7 @@ class Promotion:
             BadRequest: A replica can't serve an adapter; the old rollout goes on.
             Unavailable: A replica didn't get an adapter in time; the old rollout goes on.
             Conflict: Somebody else changed the rollout in between.
+            NotFound: An adapter was deleted, perhaps while the engines loaded it.
         """
         await self._wait_for_adapters(name, stages)
         async with self._database.begin() as session:
@@ -44,6 +45,7 @@ class Promotion:
             BadRequest: A replica can't serve an adapter; the present rollout goes on.
             Unavailable: A replica didn't get an adapter in time; the present rollout goes on.
             Conflict: Somebody else changed the rollout in between, or there is nothing to go back to.
+            NotFound: An adapter was deleted, perhaps while the engines loaded it.
         """
         async with self._database.read() as session:
             stages = await self._assistants(session).previous(name)

@@ -8,7 +8,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import prompts
-from gateway.adapters.service import find_ready
+from gateway.adapters.service import find_ready, lock_ready
 from gateway.assistants.release import AdapterRef, PromptRef, ReleaseSpec, RetrievalSpec, ServedParts, Stage
 from gateway.assistants.repository import AssistantRepository, ReleaseRepository, RolloutRepository
 from gateway.assistants.schemas import (
@@ -135,20 +135,13 @@ class AssistantService:
 
         Raises:
             BadRequest: A release doesn't exist, or no stage has any weight.
+            NotFound: An adapter isn't ready (any more).
         """
         assistant = await self._assistants.get_by_name(name)
-        if not any(stage.weight for stage in stages):
-            raise BadRequest("No stage has a weight above 0, so nobody would answer.", param="stages")
-        names: list[str] = []
-        for index, stage in enumerate(stages):
-            row = await self._releases.find_by_number(assistant.id, stage.release)
-            if row is None:
-                raise BadRequest(f"{name}@{stage.release} doesn't exist.", param=f"stages.{index}.release")
-            spec = msgspec.convert(row.spec, ReleaseSpec)
-            if spec.adapter is not None:
-                await self._adapter(spec.adapter.model)
-                names.append(spec.adapter.served_name)
-        return names
+        adapters = await self._list_adapters(assistant, stages)
+        for adapter in adapters:
+            await self._adapter(adapter.model)
+        return [adapter.served_name for adapter in adapters]
 
     async def previous(self, name: str) -> list[RolloutStage]:
         """Return the stages that a roll back would return to."""
@@ -165,12 +158,16 @@ class AssistantService:
 
         Raises:
             Conflict: Somebody else wrote in between.
+            NotFound: An adapter that the stages need was deleted in between.
         """
         assistant = await self._assistants.get_by_name(name)
         current = await self._rollouts.find_current(assistant.id)
         newest = current.revision if current else 0
         if newest != revision:
             raise _revision_conflict(name, revision, newest)
+        for model in sorted({adapter.model for adapter in await self._list_adapters(assistant, stages)}):
+            if await lock_ready(self._session, self._tenant, model) is None:
+                raise _adapter_not_ready(model)
         previous: int | None = newest or None
         if back:
             before = await self._before(assistant.id)
@@ -190,6 +187,19 @@ class AssistantService:
             raise _revision_conflict(name, revision, newest + 1) from None
         return _rollout_schema(name, row)
 
+    async def _list_adapters(self, assistant: AssistantRow, stages: Sequence[RolloutStage]) -> list[AdapterRef]:
+        if not any(stage.weight for stage in stages):
+            raise BadRequest("No stage has a weight above 0, so nobody would answer.", param="stages")
+        adapters: list[AdapterRef] = []
+        for index, stage in enumerate(stages):
+            row = await self._releases.find_by_number(assistant.id, stage.release)
+            if row is None:
+                raise BadRequest(f"{assistant.name}@{stage.release} doesn't exist.", param=f"stages.{index}.release")
+            spec = msgspec.convert(row.spec, ReleaseSpec)
+            if spec.adapter is not None:
+                adapters.append(spec.adapter)
+        return adapters
+
     async def _before(self, assistant: str) -> RolloutRow | None:
         current = await self._rollouts.find_current(assistant)
         if current is None or current.previous is None:
@@ -208,10 +218,7 @@ class AssistantService:
             return None
         row = await find_ready(self._session, self._tenant, model)
         if row is None:
-            raise NotFound(
-                f"No adapter {model!r} is ready. GET /api/adapters shows yours and why one was refused.",
-                param="adapter",
-            )
+            raise _adapter_not_ready(model)
         return AdapterRef(row.model, row.served_name, row.digest)
 
     async def _prompt(self, reference: str | None) -> PromptRef | None:
@@ -232,6 +239,12 @@ class AssistantService:
         stores = tuple(options.vector_stores)
         await check_stores(self._session, self._tenant, stores, param="retrieval.vector_stores")
         return RetrievalSpec(stores, options.top_k, options.score_threshold, options.mode, self._served.embedder)
+
+
+def _adapter_not_ready(model: str) -> NotFound:
+    return NotFound(
+        f"No adapter {model!r} is ready. GET /api/adapters shows yours and why one was refused.", param="adapter"
+    )
 
 
 def _revision_conflict(name: str, revision: int, newest: int) -> Conflict:

@@ -42,6 +42,13 @@ class Repository(Generic[Row]):
         """Start a query on this tenant's rows."""
         return select(self.table).where(self.table.tenant_id == self.tenant, *where)
 
+    def select_for_update(self, *where: ColumnElement[bool]) -> Select[Row]:
+        """Start a query on rows as they are now, which nobody else can change until the unit of work ends.
+
+        SQLite, which has one writer at a time, needs no lock; PostgreSQL locks the rows.
+        """
+        return self.select(*where).with_for_update().execution_options(populate_existing=True)
+
     async def find(self, id: str) -> Row | None:
         return await self.one(self.table.id == id)
 

@@ -15,8 +15,7 @@ class FineTuningJobRepository(Repository[FineTuningJobRow]):
 
     async def lock(self, id: str) -> FineTuningJobRow:
         """Return the job as it is now, and keep others from changing it until the unit of work ends."""
-        query = self.select(FineTuningJobRow.id == id).with_for_update().execution_options(populate_existing=True)
-        return (await self.session.scalars(query)).one()
+        return (await self.session.scalars(self.select_for_update(FineTuningJobRow.id == id))).one()
 
 
 class EventRepository(Repository[EventRow]):

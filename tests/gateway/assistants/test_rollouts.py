@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from gateway.adapters.tables import AdapterRow
 from gateway.db import open_database
+from gateway.engines import Reconciler
 from gateway.settings import Settings
 from tests.fakes import faults
 from tests.fakes.passages import FakePassages
@@ -164,6 +165,33 @@ async def test_an_adapter_that_no_replica_takes_keeps_the_old_rollout(
     assert answer.status_code == status, answer.text
     assert answer.json()["error"]["code"] == code
     assert live(await client.get(ROLLOUT)) == ([1], 1)
+
+
+@pytest.mark.parametrize("back", [False, True])
+async def test_an_adapter_that_is_deleted_while_engines_load_it_keeps_the_old_rollout(
+    client: httpx2.AsyncClient, settings: Settings, monkeypatch: pytest.MonkeyPatch, back: bool
+) -> None:
+    model = "ft:base:kestrel:style:1"
+    deletions: list[int] = []
+
+    async def load(reconciler: Reconciler, adapter: str, seconds: float) -> None:
+        if adapter == "kestrel.style.1" and delete_meanwhile:
+            deletions.append((await client.delete(f"/v1/models/{model}")).status_code)
+
+    monkeypatch.setattr(Reconciler, "resident", load)
+    tenant = (await client.get("/api/keys")).json()["data"][0]["tenant"]
+    await add_adapter(settings, tenant, model)
+    release = (await client.post("/api/assistants/support/releases", json={"adapter": model})).json()["release"]
+    delete_meanwhile = False
+    if back:
+        await put(client, {release: 100}, 0)
+    revision = live(await put(client, {1: 100}, int(back)))[1]
+    delete_meanwhile = True
+    answer = await (roll_back(client, revision) if back else put(client, {release: 100}, revision))
+    assert deletions == [200]
+    assert answer.status_code == 404, answer.text
+    assert model in answer.json()["error"]["message"]
+    assert live(await client.get(ROLLOUT)) == ([1], revision)
 
 
 async def add_adapter(settings: Settings, tenant_name: str, model: str) -> None:
