@@ -102,7 +102,7 @@ class AdapterPublisher:
         artifacts: Where the weights are kept, under their digest; engines read them there.
         base: The model that they have to fit.
         checks: Between `name` and `ready`: the verification, and whatever gate an operator wants behind it.
-        work: Folder for the jobs' own folders; nothing in it is needed after a job.
+        work: Folder for the claims' own folders; nothing in it is needed after a job.
         max_rank: The largest rank that the engines serve.
     """
 
@@ -157,7 +157,7 @@ class AdapterPublisher:
 
     async def _make_and_store(self, claim: Claim, source: AdapterSource) -> StoredAdapter:
         await self._clear(claim)
-        work = self._work / claim.subject
+        work = self._folder(claim)
         work.mkdir(parents=True)
         try:
             folder = await unless_cancelled(claim, source.make(work))
@@ -174,8 +174,19 @@ class AdapterPublisher:
         shape = BaseShape.read(Path(self.base.path))
         return judge(folder, shape, max_rank=self.max_rank, base_names=(self.base.name, *self.base.names))
 
+    def _folder(self, claim: Claim) -> Path:
+        """Return the claim's own folder: one who lost the job may still be at work when the next one begins."""
+        return self._work / f"{claim.subject}.{claim.fence}"
+
     async def _clear(self, claim: Claim) -> None:
-        await asyncio.to_thread(shutil.rmtree, self._work / claim.subject, ignore_errors=True)
+        """Remove the folders of this claim and of those before it, whose workers may have been killed."""
+        await asyncio.to_thread(self._remove_folders, claim)
+
+    def _remove_folders(self, claim: Claim) -> None:
+        for folder in self._work.glob(f"{claim.subject}.*"):
+            fence = folder.name.removeprefix(f"{claim.subject}.")
+            if fence.isdecimal() and int(fence) <= claim.fence:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 async def name_adapter(session: AsyncSession, row: AdapterRow, *, tenant: str, tenant_name: str) -> AdapterRow:

@@ -26,6 +26,7 @@ class LeaseLost(Exception):
 class Claim:
     """One claim of one job: what to do, how far it had got, and the only way to write for it.
 
+    `fence` numbers the claims of the job: it is larger than that of each earlier claim.
     `cancelled` is set when the owner asked for the job to stop; the handler then raises `JobCancelled` when it can.
     """
 
@@ -37,11 +38,11 @@ class Claim:
         self.payload: dict[str, Any] = row.payload
         self.state: dict[str, Any] = row.state
         self.attempts = row.attempts + 1
+        self.fence = row.fence + 1
         self.cancelled = asyncio.Event()
         if row.cancel_requested:
             self.cancelled.set()
         self._database = database
-        self._fence = row.fence + 1
         self._lease_seconds = lease_seconds
 
     @asynccontextmanager
@@ -99,7 +100,7 @@ class Claim:
 
     async def _hold(self, session: AsyncSession, **values: Any) -> None:
         await session.flush()
-        if not await change_held(session, self.id, self._fence, **values):
+        if not await change_held(session, self.id, self.fence, **values):
             raise LeaseLost(f"job {self.id} isn't held by this claim any more")
 
 

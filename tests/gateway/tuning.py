@@ -115,6 +115,11 @@ async def until_loaded(client: httpx2.AsyncClient, model: str) -> None:
     await until(loaded)
 
 
+def work_folders(settings: Settings, subject: str) -> list[Path]:
+    """Return the folders that claims of the subject's jobs work in."""
+    return list((settings.home / "work").glob(f"{subject}.*"))
+
+
 def loads(engine: FakeVllm) -> list[str]:
     """The paths that the engine was asked to load, in order."""
     return [json.loads(request.body)["lora_path"] for request in engine.requests("/v1/load_lora_adapter")]

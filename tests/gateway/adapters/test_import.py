@@ -12,7 +12,7 @@ from gateway.settings import Settings
 from tests.fakes.peft import write_adapter
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import Gateway
-from tests.gateway.tuning import adapters, ended, loads, start, until, until_loaded, until_status, upload
+from tests.gateway.tuning import adapters, ended, loads, start, until, until_loaded, until_status, upload, work_folders
 from tests.gateway.worker import die_at, working
 
 
@@ -67,7 +67,7 @@ async def test_from_an_upload_to_a_model_that_answers(
     assert answer.status_code == 200, answer.text
     by_model = await client.get(f"/api/adapters/{done['model']}")
     assert by_model.json()["id"] == adapter["id"]
-    assert not (settings.home / "work" / adapter["id"]).exists()
+    assert not work_folders(settings, adapter["id"])
 
 
 IMPORT_STEPS = (
@@ -221,4 +221,4 @@ async def test_a_worker_killed_at(
     async with working(settings):
         done = await settled(client, adapter["id"])
     assert done["status"] == "ready"
-    assert not (settings.home / "work" / adapter["id"]).exists()
+    assert not work_folders(settings, adapter["id"])

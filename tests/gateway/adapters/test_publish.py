@@ -95,6 +95,11 @@ def publisher(settings: Settings, *checks: AdapterCheck) -> AdapterPublisher:
     return AdapterPublisher(artifacts, base, checks, settings.home / "work", max_rank=16)
 
 
+def folders(settings: Settings) -> list[str]:
+    """Return the names of the folders that claims work in."""
+    return sorted(path.name for path in (settings.home / "work").glob("*"))
+
+
 async def status_of(database: Database) -> str | None:
     async with database.read() as session:
         rows = await AdapterRepository(session, TENANT).all()
@@ -109,7 +114,7 @@ async def test_the_steps_come_in_order_and_a_gate_behind_the_verification(
     await publisher(settings, *checks).publish(await claim_job(database), source)
     assert source.asked == ["make", "describe", "name", "verify probing", "gate probing", "finish red"]
     assert await status_of(database) == "ready"
-    assert not (settings.home / "work" / "subject").exists()
+    assert folders(settings) == []
 
 
 async def test_a_gate_that_refuses_keeps_an_adapter_from_clients(database: Database, settings: Settings) -> None:
@@ -150,7 +155,7 @@ async def test_weights_that_fail_the_verdict_are_not_stored(database: Database, 
     assert source.asked == ["make"]
     assert claim.state == {}
     assert list((settings.artifacts / "adapters").iterdir()) == []
-    assert not (settings.home / "work" / "subject").exists()
+    assert folders(settings) == []
 
 
 async def test_an_adapter_that_is_deleted_at_the_last_moment_is_not_brought_back(
@@ -183,4 +188,42 @@ async def test_a_cancelled_job_stops_in_the_middle_of_a_step(database: Database,
     claim.cancelled.set()
     with pytest.raises(JobCancelled):
         await task
-    assert not (settings.home / "work" / "subject").exists()
+    assert folders(settings) == []
+
+
+async def test_who_lost_a_job_leaves_the_next_ones_folder_alone(database: Database, settings: Settings) -> None:
+    class Slow(Source):
+        def __init__(self) -> None:
+            super().__init__()
+            self.begun, self.over = asyncio.Event(), asyncio.Event()
+
+        async def make(self, work: Path) -> Path:
+            self.begun.set()
+            await self.over.wait()
+            return await super().make(work)
+
+    published, first, second = publisher(settings), Slow(), Slow()
+    loser = asyncio.create_task(published.publish(await claim_job(database), first))
+    await first.begun.wait()
+    winner = asyncio.create_task(published.publish(await claim_job(database), second))
+    await second.begun.wait()
+    assert folders(settings) == ["subject.2"], "a killed worker's folder is removed by the next one"
+    loser.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await loser
+    assert folders(settings) == ["subject.2"]
+    second.over.set()
+    await winner
+    assert await status_of(database) == "ready"
+    assert folders(settings) == []
+
+
+async def test_the_end_of_a_job_leaves_no_folder_of_any_claim(database: Database, settings: Settings) -> None:
+    work = settings.home / "work"
+    for name in ("subject.1", "subject.2", "subject.3", "subject.x", "subject2.1"):
+        (work / name).mkdir(parents=True)
+    await claim_job(database)
+    claim = await claim_job(database)
+    async with claim.end("failed", None) as session:
+        await publisher(settings).abandon(session, claim, "It failed.")
+    assert folders(settings) == ["subject.3", "subject.x", "subject2.1"]

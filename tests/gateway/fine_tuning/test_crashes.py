@@ -8,7 +8,17 @@ import pytest
 from gateway.settings import Settings
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import Gateway
-from tests.gateway.tuning import adapters, ended, events, loads, retrieve, start, until_loaded, until_trains
+from tests.gateway.tuning import (
+    adapters,
+    ended,
+    events,
+    loads,
+    retrieve,
+    start,
+    until_loaded,
+    until_trains,
+    work_folders,
+)
 from tests.gateway.worker import worker_process
 from tests.waiting import until
 
@@ -62,7 +72,7 @@ async def test_killed_at(gateway: Gateway, settings: Settings, engine: FakeVllm,
     assert len(done["result_files"]) == 1
     (row,) = await adapters(client)
     assert (row["status"], row["model"]) == ("ready", done["fine_tuned_model"])
-    assert not (settings.home / "work" / job["id"]).exists()
+    assert not work_folders(settings, job["id"])
     assert not list((settings.artifacts / "incoming").iterdir())
 
 
@@ -88,7 +98,7 @@ async def test_a_worker_killed_in_each_attempt_fails_the_job(gateway: Gateway, s
         done = await ended(client, job["id"])
     assert done["status"] == "failed"
     assert "died in each of 3 attempts" in done["error"]["message"]
-    assert not (settings.home / "work" / job["id"]).exists()
+    assert not work_folders(settings, job["id"])
     assert await adapters(client) == []
 
 

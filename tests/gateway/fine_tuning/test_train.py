@@ -28,6 +28,7 @@ from tests.gateway.tuning import (
     until_status,
     until_trains,
     upload,
+    work_folders,
 )
 from tests.gateway.worker import working
 from tests.waiting import until
@@ -83,7 +84,7 @@ async def test_from_rows_to_a_model_that_answers(gateway: Gateway, settings: Set
     assert (await chat(client, model)).status_code == 200
     assert json.loads(engine.requests()[-1].body)["model"] == f"kestrel.voice.{digest}"
     assert model in [shown["id"] for shown in (await client.get("/v1/models")).json()["data"]]
-    assert not (settings.home / "work" / job["id"]).exists()
+    assert not work_folders(settings, job["id"])
 
 
 async def test_the_owner_reads_the_events_of_a_run_in_order(gateway: Gateway, settings: Settings) -> None:
@@ -154,12 +155,10 @@ async def test_rows_are_rendered_with_the_prompt_and_their_passages(
     job = await start(client, rows(50, passages=passages), braid={"prompt": "support@1"})
     async with working(settings):
         await until_trains(client, job["id"])
-        spec = json.loads((settings.home / "work" / job["id"] / "spec.json").read_bytes())
+        (work,) = work_folders(settings, job["id"])
+        spec = json.loads((work / "spec.json").read_bytes())
         assert spec["rows"]["digest"] == job["braid"]["rows"]
-        assert sorted(file.name for file in (settings.home / "work" / job["id"]).iterdir()) == [
-            "spec.json",
-            "trainer.log",
-        ]
+        assert sorted(file.name for file in work.iterdir()) == ["spec.json", "trainer.log"]
         first = json.loads(Path(spec["rows"]["path"]).read_bytes().splitlines()[0])
         await client.post(f"{JOBS}/{job['id']}/cancel")
     system, question, reply = first["messages"]
@@ -271,7 +270,7 @@ async def test_a_trainer_that_dies_is_tried_three_times(
     assert messages.count("The training was interrupted and starts over") == 2
     assert messages.count("Fine-tuning job started") == 1
     assert loads(engine) == []
-    assert not (settings.home / "work" / job["id"]).exists()
+    assert not work_folders(settings, job["id"])
 
 
 async def test_lines_that_are_no_events_are_passed_over(
@@ -314,7 +313,7 @@ async def test_a_running_job_is_cancelled_and_its_trainer_is_gone(
         assert trainers()
         answer = await client.post(f"{JOBS}/{job['id']}/cancel")
         assert answer.json()["status"] == "cancelled"
-        await until(lambda: not trainers() and not (settings.home / "work" / job["id"]).exists())
+        await until(lambda: not trainers() and not work_folders(settings, job["id"]))
         trainer.delenv("BRAID_TEST_TRAINER")
         other = await ended(client, (await start(client))["id"])
     assert other["status"] == "succeeded"
