@@ -16,7 +16,12 @@ _CHUNK_TOKENS = 100  # the least that the API takes; with top 2 the evidence sta
 
 
 async def fill_store(account: TenantClient, documents: Sequence[Document], progress: ProgressLine) -> str:
-    """Upload documents as they are in the package, and return the store's id when all of them answer."""
+    """Upload documents as they are in the package, and return the store's id when all of them answer.
+
+    Raises:
+        ClientError: An upload failed; the others are given up.
+        CommandError: A document can't be read; the others are given up.
+    """
     store = await find_store(account.client, account.name) or await _make_store(account)
     slots = asyncio.Semaphore(_AT_ONCE)
     done = 0
@@ -31,7 +36,12 @@ async def fill_store(account: TenantClient, documents: Sequence[Document], progr
         done += 1
         progress.show(done, len(documents), key)
 
-    await asyncio.gather(*(upload(document.key, document.read()) for document in documents))
+    try:
+        async with asyncio.TaskGroup() as group:
+            for document in documents:
+                group.create_task(upload(document.key, document.read()))
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
     return store
 
 

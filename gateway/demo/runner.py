@@ -72,12 +72,7 @@ async def run_steps(
         with progress.step("documents", "Documents, while the engine starts, and a first answer from them"):
             admin = await stack.enter_async_context(Client(services.profile.url, services.profile.key or ""))
             accounts = await stack.enter_async_context(open_tenant_clients(admin, cast))
-            waiting = asyncio.create_task(services.wait_until_ready())
-            try:
-                assistants = [await _prepare(account, base, size, progress) for account in accounts]
-                await waiting
-            finally:
-                waiting.cancel()
+            assistants = await _prepare_all(services, accounts, base, size, progress)
             first = assistants[0]
             first_answers = [await _answer_from_documents(first, progress)]
         adapters: dict[str, TrainedAdapter] = {}
@@ -118,6 +113,18 @@ async def run_steps(
         swap=swap,
         answers=answers,
     )
+
+
+async def _prepare_all(
+    services: Services, accounts: Sequence[TenantClient], base: str, size: DemoSize, progress: Progress
+) -> list[Assistant]:
+    """Fill the tenants' stores while the services start; whichever of the two fails ends the other."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(services.wait_until_ready())
+            return [await _prepare(account, base, size, progress) for account in accounts]
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
 
 
 async def _prepare(account: TenantClient, base: str, size: DemoSize, progress: Progress) -> Assistant:

@@ -68,8 +68,9 @@ class _Load:
         self.fingerprints: Counter[str] = Counter()
         self.late = 0
 
-    async def run(self) -> None:
-        await asyncio.gather(*(self._ask(number) for number in range(_AT_ONCE)))
+    def start(self, group: asyncio.TaskGroup) -> None:
+        for number in range(_AT_ONCE):
+            group.create_task(self._ask(number))
 
     def stop(self) -> None:
         self._stopped = True
@@ -100,22 +101,27 @@ class _Load:
 async def swap_under_load(
     account: TenantClient, variant: Variant, live: str, other: tuple[int, str], line: ProgressLine
 ) -> SwapOutcome:
-    """Promote the release `other` (number, fingerprint) while requests run on `live` (fingerprint), and roll back."""
+    """Promote the release `other` (number, fingerprint) while requests run on `live` (fingerprint), and roll back.
+
+    Raises:
+        ClientError: A change of the rollout failed. Requests that fail are counted instead.
+    """
     number, fingerprint = other
     load = _Load(account, variant)
     load.live = live
-    requests = asyncio.create_task(load.run())
     try:
-        await load.until(_PER_PHASE)
-        line.show(1, 3, "promoting the other release")
-        there = await _change(load, lambda: promote(account, number), fingerprint)
-        await load.until(load.done + _AT_ONCE + _PER_PHASE)
-        line.show(2, 3, "rolling back")
-        back = await _change(load, lambda: roll_back(account), live)
-        await load.until(load.done + _AT_ONCE + _PER_PHASE)
-    finally:
-        load.stop()
-        await requests
+        async with asyncio.TaskGroup() as group:
+            load.start(group)
+            await load.until(_PER_PHASE)
+            line.show(1, 3, "promoting the other release")
+            there = await _change(load, lambda: promote(account, number), fingerprint)
+            await load.until(load.done + _AT_ONCE + _PER_PHASE)
+            line.show(2, 3, "rolling back")
+            back = await _change(load, lambda: roll_back(account), live)
+            await load.until(load.done + _AT_ONCE + _PER_PHASE)
+            load.stop()
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
     foreign = sum(count for name, count in load.fingerprints.items() if name not in (live, fingerprint))
     return SwapOutcome(
         load.done, load.failed, dict(load.fingerprints), foreign, load.late, round(there, 2), round(back, 2)

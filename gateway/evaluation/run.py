@@ -63,10 +63,11 @@ async def evaluate(
         async with slots:
             await answer(case)
 
-    tasks = [asyncio.create_task(answer_in_turn(case)) for case in cases if not case.timed]
     try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
+        async with asyncio.TaskGroup() as group:
+            for case in cases:
+                if not case.timed:
+                    group.create_task(answer_in_turn(case))
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
     return scored

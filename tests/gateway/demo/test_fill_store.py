@@ -1,10 +1,12 @@
 """Documents in a tenant's store, with the real worker and an index in memory."""
 
+import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from gateway.client import find_store
+from gateway.client import ClientError, find_store
 from gateway.demo import Document
 from gateway.demo.documents import fill_store
 from gateway.demo.progress import Progress
@@ -30,3 +32,22 @@ async def test_a_document_that_cannot_be_read_is_named(account: TenantClient, wo
     (tmp_path / "noise.md").write_bytes(b"\xff\xfe\xfa")
     with pytest.raises(CommandError, match=r"noise\.md is failed: Only text can be read here"):
         await fill(account, [Document("noise.md", tmp_path / "noise.md")])
+
+
+async def test_one_upload_that_fails_ends_the_others(account: TenantClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    documents, uploads = account.tenant.documents[:3], list[str]()
+
+    async def put(client: object, store: str, key: str, content: bytes) -> dict[str, Any]:
+        uploads.append(key)
+        try:
+            if len(uploads) == len(documents):
+                raise ClientError("The gateway is away.")
+            await asyncio.Event().wait()
+            raise AssertionError
+        finally:
+            uploads.remove(key)
+
+    monkeypatch.setattr("gateway.demo.documents.put_document", put)
+    with pytest.raises(ClientError, match="is away"):
+        await fill(account, documents)
+    assert uploads == []

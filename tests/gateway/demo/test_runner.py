@@ -1,9 +1,11 @@
 """The whole demo in seconds: the real gateway and worker, with a fake engine, trainer and index."""
 
-from collections.abc import AsyncGenerator
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -17,6 +19,7 @@ from gateway.demo.runner import page_file, report_file, run_demo, run_steps
 from gateway.demo.services import Services
 from gateway.demo.size import FULL, SMALL, DemoSize
 from gateway.settings import Settings
+from gateway.terminal import CommandError
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import ADMIN_KEY, Gateway
 from tests.gateway.demo.conftest import Student
@@ -28,8 +31,15 @@ async def ready() -> None:
     pass
 
 
-async def run(gateway: Gateway, settings: Settings, cast: list[Tenant], size: DemoSize = QUICK) -> Report:
-    services = Services(Profile(gateway.url, ADMIN_KEY), ready)
+async def run(
+    gateway: Gateway,
+    settings: Settings,
+    cast: list[Tenant],
+    size: DemoSize = QUICK,
+    *,
+    wait_until_ready: Callable[[], Coroutine[Any, Any, None]] = ready,
+) -> Report:
+    services = Services(Profile(gateway.url, ADMIN_KEY), wait_until_ready)
     return await run_steps(settings, services, Progress(), cast[: size.tenants], size)
 
 
@@ -54,6 +64,43 @@ async def test_the_demo_runs(
     saved = msgspec.json.decode((tmp_path / "report.json").read_bytes())
     assert saved["faults"] == report.faults()
     assert saved["environment"]["versions"]["braid"]
+
+
+async def test_an_engine_that_does_not_start_ends_the_uploads(
+    gateway: Gateway, settings: Settings, cast: list[Tenant], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fill(*arguments: object) -> None:
+        await asyncio.Event().wait()
+
+    async def wait() -> None:
+        raise CommandError("The engine has ended.")
+
+    monkeypatch.setattr(runner, "fill_store", fill)
+    with pytest.raises(CommandError, match="has ended"):
+        async with asyncio.timeout(10):
+            await run(gateway, settings, cast, wait_until_ready=wait)
+
+
+async def test_an_upload_that_fails_ends_the_wait_for_the_engine(
+    gateway: Gateway, settings: Settings, cast: list[Tenant], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[str] = []
+
+    async def fill(*arguments: object) -> None:
+        await asyncio.sleep(0)
+        raise CommandError("A document can't be read.")
+
+    async def wait() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0.05)  # longer than the end of the clients takes
+            steps.append("waited")
+
+    monkeypatch.setattr(runner, "fill_store", fill)
+    with pytest.raises(CommandError, match="can't be read"):
+        await run(gateway, settings, cast, wait_until_ready=wait)
+    assert steps == ["waited"]
 
 
 @pytest.fixture

@@ -1,8 +1,10 @@
+import asyncio
 from typing import Any
 
 import msgspec
 import pytest
 
+from gateway.client import ClientError
 from gateway.demo.progress import Progress
 from gateway.demo.swap import SwapOutcome, swap_under_load
 from gateway.demo.tenant_clients import TenantClient
@@ -33,6 +35,31 @@ async def test_requests_that_fail_during_a_swap_are_counted(
     outcome = await swap(account, both)
     assert len(outcome.failed) == 1
     assert "1 of" in outcome.faults()[0]
+
+
+async def test_a_request_that_dies_of_a_bug_ends_the_swap(
+    account: TenantClient, both: Variant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ask(*arguments: object, **options: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("gateway.demo.swap.ask", ask)
+    with pytest.raises(ZeroDivisionError):
+        async with asyncio.timeout(5) as timeout:
+            await swap(account, both)
+    assert not timeout.expired()
+
+
+async def test_a_change_that_fails_ends_the_requests(
+    account: TenantClient, both: Variant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def promote(*arguments: object) -> None:
+        raise ClientError("The rollout was changed by somebody else.")
+
+    monkeypatch.setattr("gateway.demo.swap.promote", promote)
+    with pytest.raises(ClientError, match="somebody else"):
+        await swap(account, both)
+    assert not [task for task in asyncio.all_tasks() if "_Load" in getattr(task.get_coro(), "__qualname__", "")]
 
 
 @pytest.mark.parametrize(

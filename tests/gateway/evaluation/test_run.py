@@ -76,3 +76,5 @@ async def test_a_case_that_cannot_be_answered_ends_the_evaluation(client: Client
     engine.rule = lambda received: Fault("status", status=400, message="no") if b"Question 2" in received.body else None
     with pytest.raises(GatewayError):
         await evaluate([case(client, number) for number in range(4)], max_tokens=20)
+    cases = [task for task in asyncio.all_tasks() if "evaluate" in getattr(task.get_coro(), "__qualname__", "")]
+    assert cases == [], "no case outlives the client that it uses"
