@@ -1,6 +1,6 @@
 """The dependencies that every route takes: who asks, and in which unit of work. Default deny."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import Depends, Security
@@ -11,21 +11,23 @@ from starlette.requests import HTTPConnection, Request
 from gateway.tenants.authenticator import Principal, Scope
 from gateway.web.state import State, state_of
 
-__all__ = ["AdminKey", "ChatKey", "CurrentState", "ManageKey", "ReadSession", "WriteSession", "authenticate"]
+__all__ = ["AdminKey", "ChatKey", "CurrentState", "KeyCheck", "ManageKey", "ReadSession", "WriteSession"]
 
 _bearer = HTTPBearer(auto_error=False, description="A key made by POST /api/keys.")
 
 
-def authenticate(scope: Scope) -> Callable[..., Awaitable[Principal]]:
-    """Return the dependency that lets only keys with `scope` pass; the hot route awaits it by hand."""
+class KeyCheck:
+    """The dependency that lets only keys with `scope` pass; the hot route awaits it by hand."""
 
-    async def principal(
-        request: Request, _shown_in_openapi: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None
+    def __init__(self, scope: Scope) -> None:
+        self.scope = scope
+
+    async def __call__(
+        self,
+        request: Request,
+        _shown_in_openapi: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None,
     ) -> Principal:
-        return await state_of(request).authenticator.authenticate(request.headers.get("authorization"), scope)
-
-    principal.__dict__["scope"] = scope  # what the test that walks all routes looks for
-    return principal
+        return await state_of(request).authenticator.authenticate(request.headers.get("authorization"), self.scope)
 
 
 def _state(request: HTTPConnection) -> State:
@@ -48,6 +50,6 @@ async def _reading(state: CurrentState) -> AsyncIterator[AsyncSession]:
 # scope="function": the commit happens before the answer is sent, so that an answer never promises what was not kept.
 WriteSession = Annotated[AsyncSession, Depends(_writing, scope="function")]
 ReadSession = Annotated[AsyncSession, Depends(_reading, scope="function")]
-ChatKey = Annotated[Principal, Depends(authenticate(Scope.CHAT))]
-ManageKey = Annotated[Principal, Depends(authenticate(Scope.MANAGE))]
-AdminKey = Annotated[Principal, Depends(authenticate(Scope.ADMIN))]
+ChatKey = Annotated[Principal, Depends(KeyCheck(Scope.CHAT))]
+ManageKey = Annotated[Principal, Depends(KeyCheck(Scope.MANAGE))]
+AdminKey = Annotated[Principal, Depends(KeyCheck(Scope.ADMIN))]

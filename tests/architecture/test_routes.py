@@ -1,4 +1,4 @@
-"""Default deny: every route takes a key, but for the three that a load balancer and Prometheus read."""
+"""Default deny: every route takes a key, but for the four that machines read which have none."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,6 +10,7 @@ from starlette.routing import Mount
 from gateway.app import create_app
 from gateway.tenants.authenticator import Scope
 from gateway.web.api_browser import ApiBrowser
+from gateway.web.dependencies import KeyCheck
 
 OPEN = {"/healthz", "/readyz", "/metrics", "/openapi.json"}
 
@@ -19,9 +20,8 @@ def _unopened() -> Any:
 
 
 def _scopes(dependant: Dependant) -> Iterator[Scope]:
-    scope = getattr(dependant.call, "scope", None)
-    if isinstance(scope, Scope):
-        yield scope
+    if isinstance(dependant.call, KeyCheck):
+        yield dependant.call.scope
     for inner in dependant.dependencies:
         yield from _scopes(inner)
 

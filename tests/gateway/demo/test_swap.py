@@ -44,8 +44,9 @@ async def test_a_request_that_dies_of_a_bug_ends_the_swap(
         raise ZeroDivisionError
 
     monkeypatch.setattr("gateway.demo.swap.ask", ask)
+    timeout = asyncio.timeout(5)
     with pytest.raises(ZeroDivisionError):
-        async with asyncio.timeout(5) as timeout:
+        async with timeout:
             await swap(account, both)
     assert not timeout.expired()
 
