@@ -58,11 +58,11 @@ class Environment:
         self._stamp = folder / ".braid-stamp"
         self._log = folder / "install.log"
 
-    def is_complete(self, wanted: str) -> bool:
-        return self.python.exists() and self._stamp.exists() and self._stamp.read_text() == wanted
+    def is_complete(self, stamp: str) -> bool:
+        return self.python.exists() and self._stamp.exists() and self._stamp.read_text() == stamp
 
-    def complete(self, wanted: str) -> None:
-        self._stamp.write_text(wanted)
+    def complete(self, stamp: str) -> None:
+        self._stamp.write_text(stamp)
 
     def prepare(self) -> None:
         """Make the environment, or take the one that is there if it belongs to this Python."""
@@ -75,11 +75,11 @@ class Environment:
         self.say(f"making it with Python {sys.version.split()[0]}")
         log = self._log.read_text() if self._log.exists() else ""
         command = [sys.executable, "-m", "venv", "--clear", str(self.folder)]
-        made = subprocess.run(command, capture_output=True, text=True, check=False)
-        if made.returncode != 0:
+        result = subprocess.run(command, capture_output=True, text=True, check=False)
+        if result.returncode != 0:
             version = f"{sys.version_info.major}.{sys.version_info.minor}"
             raise SetupFailed(
-                f"{' '.join(command)} failed:\n{(made.stdout + made.stderr).strip()}\n"
+                f"{' '.join(command)} failed:\n{(result.stdout + result.stderr).strip()}\n"
                 f"If ensurepip is missing, install it (Debian and Ubuntu: apt install python{version}-venv), "
                 "or name another Python: make PYTHON=/path/to/python3.11"
             )
@@ -118,8 +118,8 @@ class Environment:
         if not self.python.exists():
             return False
         code = "import sys, pip; print(sys.version_info[:2])"
-        asked = subprocess.run([str(self.python), "-c", code], capture_output=True, text=True, check=False)
-        return asked.returncode == 0 and asked.stdout.strip() == str(tuple(sys.version_info[:2]))
+        answer = subprocess.run([str(self.python), "-c", code], capture_output=True, text=True, check=False)
+        return answer.returncode == 0 and answer.stdout.strip() == str(tuple(sys.version_info[:2]))
 
 
 class _Heartbeat:

@@ -17,7 +17,7 @@ def detect(devices: Path = Path("/dev"), command: str = "nvidia-smi") -> Hardwar
     """Return CUDA when NVIDIA's driver answers or its devices are there (a container may lack the command)."""
     if any(devices.glob("nvidia[0-9]*")):
         return Hardware.CUDA
-    found = shutil.which(command)
-    if found and subprocess.run([found, "-L"], capture_output=True, check=False).returncode == 0:
+    program = shutil.which(command)
+    if program and subprocess.run([program, "-L"], capture_output=True, check=False).returncode == 0:
         return Hardware.CUDA
     return Hardware.CPU

@@ -74,8 +74,8 @@ def _find_uv(pip: Installer, root: Path) -> Path | None:
 
 
 def _read_settings(python: Path) -> dict[str, str]:
-    asked = subprocess.run([python, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
-    return translate(asked.stdout)
+    answer = subprocess.run([python, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
+    return translate(answer.stdout)
 
 
 def translate(settings: str) -> dict[str, str]:

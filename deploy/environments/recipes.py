@@ -48,8 +48,8 @@ def make(root: Path, recipe: Recipe) -> None:
     """
     environment = Environment(root / recipe.folder)
     inputs = [*recipe.lists(root), root / "pyproject.toml", *Path(__file__).parent.glob("*.py")]
-    wanted = fingerprint(inputs, str(root))
-    if environment.is_complete(wanted):
+    stamp = fingerprint(inputs, str(root))
+    if environment.is_complete(stamp):
         return
     environment.prepare()
     for installer in installers(environment, root):
@@ -60,7 +60,7 @@ def make(root: Path, recipe: Recipe) -> None:
             if installer.name == "pip" or error.is_mismatch:
                 raise
             environment.say(f"{installer.name} failed, so pip does it (slower): {error.reason}")
-    environment.complete(wanted)
+    environment.complete(stamp)
 
 
 def fill(installer: Installer, recipe: Recipe, root: Path) -> None:

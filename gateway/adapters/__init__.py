@@ -1,1 +1,1 @@
-"""LoRA adapters: judged, imported, named, wanted on engines, proven there."""
+"""LoRA adapters: judged, imported, named, desired on engines, proven there."""

@@ -236,7 +236,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         answer = self._answer
-        if answer is not None and answer.status and not _framed(answer):
+        if answer is not None and answer.status and not _has_length(answer):
             self._answer = None
             answer.finish()
         else:
@@ -299,7 +299,7 @@ class _Unfit(Exception):
     """An answer that the parser takes and we don't."""
 
 
-def _framed(answer: Stream) -> bool:
+def _has_length(answer: Stream) -> bool:
     """Tell whether the answer's head says how long its body is; otherwise it lasts until the connection is closed."""
     headers = answer.headers
     return "content-length" in headers or headers.get("transfer-encoding", "").lower().endswith("chunked")

@@ -8,7 +8,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from gateway.artifacts import Artifacts
 from gateway.db import Database
-from gateway.files.repository import referenced
+from gateway.files.repository import select_referenced
 from gateway.jobs import Claim, JobDelayed, Outcome, enqueue
 
 __all__ = ["COLLECT", "GarbageCollector", "collect_later"]
@@ -59,7 +59,7 @@ class GarbageCollector:
     async def run(self, claim: Claim) -> None:
         digests: list[str] = claim.payload["digests"]
         async with self._database.read() as session:
-            live = await referenced(session, self._columns, digests)
+            live = await select_referenced(session, self._columns, digests)
         wait = 0.0
         for digest in set(digests) - live:
             path = self._artifacts.file(digest)

@@ -8,7 +8,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 from gateway.db import Repository
 from gateway.files.tables import FileRow
 
-__all__ = ["FileRepository", "referenced"]
+__all__ = ["FileRepository", "select_referenced"]
 
 
 class FileRepository(Repository[FileRow]):
@@ -19,7 +19,7 @@ class FileRepository(Repository[FileRow]):
         await self.delete_rows(FileRow.id.in_(ids))
 
 
-async def referenced(
+async def select_referenced(
     session: AsyncSession,
     columns: Sequence[InstrumentedAttribute[str] | InstrumentedAttribute[str | None]],
     digests: Collection[str],

@@ -16,7 +16,7 @@ from gateway.files.tables import FileRow
 from gateway.files.training_rows import check_training_file
 from gateway.ids import new_id
 
-__all__ = ["MAX_UPLOAD_BYTES", "Uploads", "check_length", "limited"]
+__all__ = ["MAX_UPLOAD_BYTES", "Uploads", "check_length", "limit_bytes"]
 
 MAX_FILE_BYTES = 512 * 1024 * 1024
 _FORM_BYTES = 1024 * 1024  # room for the form around the file
@@ -24,7 +24,7 @@ MAX_UPLOAD_BYTES = MAX_FILE_BYTES + _FORM_BYTES
 _NAME_LENGTH = 255
 
 
-async def limited(parts: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+async def limit_bytes(parts: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
     """Pass a file's bytes on.
 
     Raises:
@@ -79,7 +79,7 @@ class Uploads:
         """
         check_length(length, room=_FORM_BYTES)
         form = UploadForm(content_type)
-        async with aclosing(_checked(form, body)) as parts:
+        async with aclosing(_check_form(form, body)) as parts:
             stored = await self._artifacts.put(parts)
         row = FileRow(
             id=new_id("file-"),
@@ -103,9 +103,9 @@ class Uploads:
             raise
 
 
-async def _checked(form: UploadForm, body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+async def _check_form(form: UploadForm, body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
     """Pass the file's bytes on; raise a fault in the rest of the form before they are kept."""
-    async with aclosing(form.file_bytes(body)) as file, aclosing(limited(file)) as parts:
+    async with aclosing(form.file_bytes(body)) as file, aclosing(limit_bytes(file)) as parts:
         async for part in parts:
             yield part
     purpose = form.fields.get("purpose")

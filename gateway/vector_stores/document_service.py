@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway.artifacts import Artifacts
 from gateway.db import Database
 from gateway.errors import BadRequest, NotFound
-from gateway.files.upload import check_length, limited
+from gateway.files.upload import check_length, limit_bytes
 from gateway.jobs import wait_for
 from gateway.vector_stores.document_schemas import Document, DocumentDeleted, DocumentList
 from gateway.vector_stores.file_service import last_error_of
@@ -58,7 +58,7 @@ class DocumentService:
         check_length(length)
         async with self._database.read() as session:
             await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
-        async with aclosing(limited(body)) as parts:
+        async with aclosing(limit_bytes(body)) as parts:
             stored = await self._artifacts.put(parts)
         async with self._database.begin() as session:
             store = await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
