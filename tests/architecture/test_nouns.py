@@ -4,9 +4,11 @@ import ast
 import re
 from collections.abc import Iterator
 
+import pytest
+
 from tests.architecture.source import Module, modules
 
-REPOSITORY = re.compile(r"gateway\.(\w+)\.repository")
+REPOSITORY = re.compile(r"gateway\.(\w+)\.repository\b")
 EXCEPTIONS = {
     "gateway/administration/service.py": "the API of tenants and keys, apart from what everybody reads of them",
     "gateway/adapters/import_job.py": "a tenant's name is a look-up without a service of its own",
@@ -17,12 +19,13 @@ EXCEPTIONS = {
 def _foreign(module: Module) -> Iterator[str]:
     own = module.path.split("/")[1]
     for node in ast.walk(module.tree):
-        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-        for name in names:
-            match = REPOSITORY.match(name)
+        if not isinstance(node, ast.Import | ast.ImportFrom):
+            continue
+        package = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
+        for alias in node.names:
+            match = REPOSITORY.match(package + alias.name)
             if match and match.group(1) != own:
-                yield name
+                yield match.group()
 
 
 def test_a_noun_asks_another_nouns_service() -> None:
@@ -30,6 +33,15 @@ def test_a_noun_asks_another_nouns_service() -> None:
     assert users == set(EXCEPTIONS)
 
 
-def test_the_check_sees_a_foreign_repository() -> None:
-    module = Module.of("from gateway.files.repository import FileRepository\n", "gateway/chat/routes.py")
-    assert list(_foreign(module)) == ["gateway.files.repository"]
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from gateway.files.repository import FileRepository",
+        "from gateway.files import repository",
+        "from gateway.files import repository as files",
+        "import gateway.files.repository",
+    ],
+)
+def test_the_check_sees_a_foreign_repository(line: str) -> None:
+    assert list(_foreign(Module.of(line, "gateway/chat/routes.py"))) == ["gateway.files.repository"]
+    assert list(_foreign(Module.of(line, "gateway/files/service.py"))) == []

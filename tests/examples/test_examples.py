@@ -37,7 +37,7 @@ async def run(name: str, url: str, key: str) -> str:
     return output.decode()
 
 
-async def test_every_example_runs_as_it_stands(gateway: Gateway, engine: FakeVllm, working: None) -> None:
+async def test_every_example_runs_as_it_stands(gateway: Gateway, engine: FakeVllm, background_worker: None) -> None:
     engine.reply = reply
     printed = {"tenant_from_zero": await run("tenant_from_zero", gateway.url, ADMIN_KEY)}
     key = re.findall(r"BRAID_KEY=(\S+)", printed["tenant_from_zero"])[-1]

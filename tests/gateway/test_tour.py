@@ -9,9 +9,9 @@ from typing import Any
 from tests.fakes.trainer import rows
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import ADMIN_KEY, Gateway
-from tests.gateway.tuning import ended, settings, until_loaded, working
+from tests.gateway.tuning import background_worker, ended, settings, until_loaded
 
-__all__ = ["settings", "working"]
+__all__ = ["background_worker", "settings"]
 
 TOUR = Path(__file__).parents[2] / "docs" / "tour.md"
 PACKAGED_MODEL = "smollm2-135m-instruct"
@@ -44,7 +44,7 @@ class Reader:
 
 
 async def test_every_command_of_the_tour_works(
-    gateway: Gateway, engine: FakeVllm, working: None, tmp_path: Path
+    gateway: Gateway, engine: FakeVllm, background_worker: None, tmp_path: Path
 ) -> None:
     (tmp_path / "prices.md").write_text("# Prices\n\nThe K2 costs £57.00.\n")
     (tmp_path / "style.jsonl").write_bytes(rows(50))

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tests.fakes.trainer import rows, write_trainer
 from tests.fakes.vllm import FakeVllm
 from tests.gateway import worker
 from tests.gateway.conftest import Gateway
+from tests.waiting import until
 
 JOBS = "/v1/fine_tuning/jobs"
 
@@ -29,17 +30,10 @@ def settings(tmp_path: Path, migrated: Path, engine: FakeVllm) -> Settings:
 
 
 @pytest.fixture
-async def working(gateway: Gateway, settings: Settings) -> AsyncIterator[None]:
+async def background_worker(gateway: Gateway, settings: Settings) -> AsyncIterator[None]:
     """Run the worker with an index in memory."""
     async with FakeRetriever(settings.retriever_socket), worker.working(settings):
         yield
-
-
-async def until(condition: Callable[[], Awaitable[object]], timeout: float = 30) -> None:
-    """Poll a condition that has to ask the gateway."""
-    async with asyncio.timeout(timeout):
-        while not await condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.03)
 
 
 async def upload(
@@ -88,7 +82,7 @@ async def until_trains(client: httpx2.AsyncClient, job: str) -> None:
     async def trains() -> bool:
         return any(event["type"] == "metrics" for event in await events(client, job))
 
-    await until(trains)
+    await until(trains, 30)
 
 
 async def adapters(client: httpx2.AsyncClient) -> list[dict[str, Any]]:
@@ -103,7 +97,7 @@ async def until_status(client: httpx2.AsyncClient, status: str) -> None:
     async def has() -> bool:
         return any(row["status"] == status for row in await adapters(client))
 
-    await until(has)
+    await until(has, 30)
 
 
 async def until_loaded(client: httpx2.AsyncClient, model: str) -> None:
@@ -112,7 +106,7 @@ async def until_loaded(client: httpx2.AsyncClient, model: str) -> None:
     async def loaded() -> bool:
         return any(row["model"] == model and row["loaded"]["replicas"] for row in await adapters(client))
 
-    await until(loaded)
+    await until(loaded, 30)
 
 
 def work_folders(settings: Settings, subject: str) -> list[Path]:

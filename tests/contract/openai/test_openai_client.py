@@ -34,7 +34,7 @@ def reply(chat: Chat) -> str:
 
 
 @pytest.fixture
-async def walk(gateway: Gateway, engine: FakeVllm, working: None) -> AsyncIterator[Walk]:
+async def walk(gateway: Gateway, engine: FakeVllm, background_worker: None) -> AsyncIterator[Walk]:
     """A tenant whose assistant `support` answers from one document."""
     engine.reply = reply
     client = await gateway.tenant("kestrel")

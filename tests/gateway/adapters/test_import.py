@@ -12,8 +12,9 @@ from gateway.settings import Settings
 from tests.fakes.peft import write_adapter
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import Gateway
-from tests.gateway.tuning import adapters, ended, loads, start, until, until_loaded, until_status, upload, work_folders
+from tests.gateway.tuning import adapters, ended, loads, start, until_loaded, until_status, upload, work_folders
 from tests.gateway.worker import die_at, working
+from tests.waiting import until
 
 
 def packed(folder: Path, **fields: Any) -> bytes:
@@ -42,7 +43,7 @@ async def settled(client: httpx2.AsyncClient, id: str) -> dict[str, Any]:
         shown = (await client.get(f"/api/adapters/{id}")).json()
         return shown["status"] in ("ready", "refused")
 
-    await until(is_settled)
+    await until(is_settled, 30)
     return shown
 
 

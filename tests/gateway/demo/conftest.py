@@ -12,9 +12,9 @@ from gateway.demo.tenant_clients import TenantClient, open_tenant_clients
 from gateway.evaluation import Variant
 from tests.fakes.vllm import Chat, FakeVllm
 from tests.gateway.conftest import ADMIN_KEY, Gateway
-from tests.gateway.tuning import settings, working
+from tests.gateway.tuning import background_worker, settings
 
-__all__ = ["settings", "working"]
+__all__ = ["background_worker", "settings"]
 
 
 @pytest.fixture

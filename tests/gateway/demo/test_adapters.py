@@ -26,7 +26,7 @@ def alpha(folder: Path) -> float:
 
 
 async def test_an_import_is_another_adapter_of_the_same_weights(
-    account: TenantClient, working: None, folder: Path, tmp_path: Path
+    account: TenantClient, background_worker: None, folder: Path, tmp_path: Path
 ) -> None:
     model = await import_at_strength(account, folder, "softer", 0.5)
     adapter = await find_adapter(account.client, model)
@@ -37,13 +37,13 @@ async def test_an_import_is_another_adapter_of_the_same_weights(
     assert (imported / weights).read_bytes() == (folder / weights).read_bytes()
 
 
-async def test_one_of_the_same_name_is_taken(account: TenantClient, working: None, folder: Path) -> None:
+async def test_one_of_the_same_name_is_taken(account: TenantClient, background_worker: None, folder: Path) -> None:
     first = await import_at_strength(account, folder, "softer", 0.5)
     assert await import_at_strength(account, folder, "softer", 0.25) == first
 
 
 async def test_an_adapter_that_is_refused_says_why(
-    account: TenantClient, working: None, tmp_path: Path, engine: FakeVllm
+    account: TenantClient, background_worker: None, tmp_path: Path, engine: FakeVllm
 ) -> None:
     write_adapter(tmp_path / "bad", base_name=engine.model, seed=3, spoil="nan")
     with pytest.raises(CommandError, match="softer is refused"):

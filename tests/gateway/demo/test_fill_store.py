@@ -19,7 +19,7 @@ async def fill(account: TenantClient, documents: list[Document]) -> str:
         return await fill_store(account, documents, line)
 
 
-async def test_a_store_is_made_once_and_filled(account: TenantClient, working: None) -> None:
+async def test_a_store_is_made_once_and_filled(account: TenantClient, background_worker: None) -> None:
     documents = account.tenant.documents[:2]
     store = await fill(account, documents)
     assert await find_store(account.client, "kestrel") == store
@@ -28,7 +28,9 @@ async def test_a_store_is_made_once_and_filled(account: TenantClient, working: N
     assert sorted(keys) == [document.key for document in documents]
 
 
-async def test_a_document_that_cannot_be_read_is_named(account: TenantClient, working: None, tmp_path: Path) -> None:
+async def test_a_document_that_cannot_be_read_is_named(
+    account: TenantClient, background_worker: None, tmp_path: Path
+) -> None:
     (tmp_path / "noise.md").write_bytes(b"\xff\xfe\xfa")
     with pytest.raises(CommandError, match=r"noise\.md is failed: Only text can be read here"):
         await fill(account, [Document("noise.md", tmp_path / "noise.md")])

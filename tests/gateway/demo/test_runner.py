@@ -44,7 +44,7 @@ async def run(
 
 
 async def test_the_demo_runs(
-    gateway: Gateway, settings: Settings, engine: FakeVllm, working: None, cast: list[Tenant], tmp_path: Path
+    gateway: Gateway, settings: Settings, engine: FakeVllm, background_worker: None, cast: list[Tenant], tmp_path: Path
 ) -> None:
     engine.reply = Student(cast)
     report = await run(gateway, settings, cast)
@@ -117,7 +117,11 @@ def _running(gateway: Gateway, cast: list[Tenant], monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.usefixtures("_running")
 async def test_the_small_demo_has_one_tenant_and_the_same_steps(
-    settings: Settings, engine: FakeVllm, working: None, cast: list[Tenant], capsys: pytest.CaptureFixture[str]
+    settings: Settings,
+    engine: FakeVllm,
+    background_worker: None,
+    cast: list[Tenant],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     engine.reply = Student(cast)
     report = await run_demo(settings, SMALL, keep=True)
@@ -149,7 +153,7 @@ def _check_first_answers(report: Report, tenant: Tenant) -> None:
 
 @pytest.mark.e2e
 async def test_the_demo_runs_again_where_it_ran_before(
-    gateway: Gateway, settings: Settings, engine: FakeVllm, working: None, cast: list[Tenant]
+    gateway: Gateway, settings: Settings, engine: FakeVllm, background_worker: None, cast: list[Tenant]
 ) -> None:
     engine.reply = Student(cast)
     first, second = await run(gateway, settings, cast), await run(gateway, settings, cast)

@@ -25,7 +25,7 @@ async def start(account: TenantClient, base: str, rows: int, epochs: int = 1) ->
 
 
 async def test_the_loss_of_every_step_is_kept_however_many_there_are(
-    account: TenantClient, engine: FakeVllm, working: None
+    account: TenantClient, engine: FakeVllm, background_worker: None
 ) -> None:
     adapter = await start(account, engine.model, rows=120, epochs=2)
     steps = [point.step for point in adapter.training_losses]
@@ -36,7 +36,7 @@ async def test_the_loss_of_every_step_is_kept_however_many_there_are(
 
 
 async def test_a_job_that_fails_says_why(
-    account: TenantClient, engine: FakeVllm, working: None, monkeypatch: pytest.MonkeyPatch
+    account: TenantClient, engine: FakeVllm, background_worker: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("BRAID_TEST_TRAINER", "failed")
     with pytest.raises(CommandError, match="failed: The loss is not a number"):

@@ -1,7 +1,6 @@
 import asyncio
 import json
 import socket
-import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ import pytest
 from gateway.engines import Connections, EngineRefused, EngineTimeout, EngineUnreachable, Timeouts, VllmEngine
 from tests.fakes import faults
 from tests.fakes.vllm import HEALTH, LOAD, MODELS, UNLOAD, FakeVllm
+from tests.waiting import until
 
 
 def ask(text: str = "Hello", **more: Any) -> bytes:
@@ -139,23 +139,20 @@ async def test_a_death_between_headers_and_first_bytes_shows_at_the_start(fake: 
 
 
 async def test_closing_a_stream_aborts_upstream(fake: FakeVllm, engine: VllmEngine) -> None:
-    fake.gap = 0.05
+    fake.script(faults.stall(after=1))  # it never ends by itself
     stream = await engine.chat(ask(stream=True))
     async for _ in stream:
         break
-    closed = time.monotonic()
+    assert fake.requests()[0].aborted is None
     await stream.aclose()
-    await asyncio.wait_for(fake.requests()[0].gone.wait(), 1)
-    aborted = fake.requests()[0].aborted
-    assert aborted is not None
-    assert aborted - closed < 0.5
+    await asyncio.wait_for(fake.requests()[0].gone.wait(), 5)
+    assert fake.requests()[0].aborted is not None
 
 
 async def test_cancelling_a_plain_request_aborts_upstream(fake: FakeVllm, engine: VllmEngine) -> None:
     fake.script(faults.hang())
     asking = asyncio.ensure_future(engine.chat(ask()))
-    while not fake.requests():  # noqa: ASYNC110
-        await asyncio.sleep(0.005)
+    await until(fake.requests)
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
@@ -214,12 +211,10 @@ async def test_headers_but_no_first_event(fake: FakeVllm, hasty: VllmEngine) -> 
 
 async def test_silence_in_mid_stream(fake: FakeVllm, impatient: VllmEngine) -> None:
     fake.script(faults.stall(after=2))
-    started = time.monotonic()
     with pytest.raises(EngineTimeout, match="in time") as caught:
-        await whole(impatient, ask(stream=True))
+        await asyncio.wait_for(whole(impatient, ask(stream=True)), 10)
     assert caught.value.phase == "stream"
     assert "silent for 0.2 s" in caught.value.detail
-    assert time.monotonic() - started < 10
 
 
 async def test_a_slow_reader_is_no_silence(fake: FakeVllm, impatient: VllmEngine) -> None:
@@ -227,7 +222,7 @@ async def test_a_slow_reader_is_no_silence(fake: FakeVllm, impatient: VllmEngine
     pieces: list[bytes] = []
     async for piece in stream:
         if len(pieces) < 2:
-            await asyncio.sleep(0.5)
+            await asyncio.sleep(0.25)  # longer than the engine may be silent
         pieces.append(piece)
     await stream.aclose()
     assert b"".join(pieces).endswith(b"data: [DONE]\n\n")

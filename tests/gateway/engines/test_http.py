@@ -121,7 +121,7 @@ async def ask(origin: Origin, method: str = "POST", **times: float) -> bytes:
         await answer.aclose()
 
 
-async def test_what_is_sent(connections: Connections) -> None:
+async def test_a_request_has_its_path_host_and_length_on_the_wire(connections: Connections) -> None:
     async with serving(answers(FIXED)) as server:
         origin = connections.origin(f"{server.url}/a/prefix?key=1")
         await (await origin.request("POST", "/ask", b'{"a": 1}', connect=5, first_byte=5, gap=5)).read()
@@ -165,7 +165,7 @@ async def test_a_connection_is_used_again(connections: Connections, answer: byte
         assert len(server.visits) == 2
 
 
-async def test_nodelay(connections: Connections, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_small_packets_are_sent_without_delay(connections: Connections, monkeypatch: pytest.MonkeyPatch) -> None:
     options: list[int] = []
 
     class Watched(Connection):
@@ -179,7 +179,7 @@ async def test_nodelay(connections: Connections, monkeypatch: pytest.MonkeyPatch
     assert options == [1]
 
 
-async def test_ipv6(connections: Connections) -> None:
+async def test_an_engine_may_have_an_ipv6_address(connections: Connections) -> None:
     try:
         async with serving(answers(FIXED), "::1") as server:
             assert await ask(connections.origin(server.url)) == JSON
@@ -440,10 +440,10 @@ async def test_a_slow_reader_holds_up_the_server_and_loses_nothing(connections: 
         origin = connections.origin(server.url)
         answer = await send(origin, gap=0.2)
         assert (await anext(answer))[:1] == b"\0"
-        await asyncio.sleep(0.6)
-        held = len(sent)
-        await asyncio.sleep(0.2)
-        assert held == len(sent) < len(pieces), "the server waits, and the silence that we made isn't held against it"
+        await asyncio.sleep(0.25)  # longer than the engine may be silent
+        count = len(sent)
+        await asyncio.sleep(0.05)
+        assert count == len(sent) < len(pieces), "the server waits, and the silence that we made isn't held against it"
         rest = b"".join([piece async for piece in answer])
         assert b"".join(pieces).endswith(rest)
         assert len(rest) > 20_000_000
@@ -563,16 +563,15 @@ async def test_the_first_bytes_have_a_time(connections: Connections, begin: byte
     async def talk(visit: Visit) -> None:
         await visit.asked()
         await visit.say(begin)
-        for _ in range(100):
+        while True:
             await visit.say(piece)
             await asyncio.sleep(0.05)
 
     async with serving(talk) as server:
-        started = time.monotonic()
         with pytest.raises(EngineTimeout) as caught:
-            await ask(connections.origin(server.url), first_byte=0.3, gap=0.2)
+            await asyncio.wait_for(ask(connections.origin(server.url), first_byte=0.3, gap=0.2), 10)
         assert caught.value.phase == "answer"
-        assert 0.29 < time.monotonic() - started < 3
+        assert "no answer within 0.3 s" in caught.value.detail
         server.visits[0].writer.transport.abort()
 
 
@@ -593,13 +592,13 @@ async def test_a_late_head_gives_the_body_no_more_time(connections: Connections)
 async def test_silence_after_a_late_beginning(connections: Connections) -> None:
     async def talk(visit: Visit) -> None:
         await visit.asked()
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(0.08)
         await visit.say(CHUNKED[:80])
         await visit.asked()
 
     async with serving(talk) as server:
         with pytest.raises(EngineTimeout) as caught:
-            await asyncio.wait_for(ask(connections.origin(server.url), first_byte=60, gap=0.2), 10)
+            await asyncio.wait_for(ask(connections.origin(server.url), first_byte=60, gap=0.05), 10)
         assert caught.value.phase == "stream"
 
 
@@ -608,13 +607,13 @@ async def test_a_steady_body_may_take_longer_than_any_wait(connections: Connecti
         await visit.asked()
         await visit.say(CHUNKED_HEAD)
         for _ in range(10):
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.05)
             await visit.say(b"1\r\ny\r\n")
         await visit.say(b"0\r\n\r\n")
         await visit.asked()
 
     async with serving(talk) as server:
-        assert await ask(connections.origin(server.url), first_byte=0.6, gap=0.5) == b"y" * 10
+        assert await ask(connections.origin(server.url), first_byte=0.4, gap=0.4) == b"y" * 10
 
 
 async def test_the_end_closes_what_is_open() -> None:

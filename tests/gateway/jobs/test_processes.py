@@ -17,6 +17,7 @@ from gateway.jobs import JobRow, enqueue, wait_for
 from gateway.jobs.repository import JobRepository
 from gateway.tenants.repository import find_tenant
 from tests.gateway.jobs.conftest import TENANT
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 
@@ -45,14 +46,17 @@ async def add(database: Database, queue_key: str = "key", **payload: Any) -> str
         return (await enqueue(session, TENANT, kind="steps", queue_key=queue_key, subject="x", payload=payload)).id
 
 
-async def until(database: Database, check: Callable[[list[JobRow]], bool], seconds: float = 60) -> list[JobRow]:
-    async with asyncio.timeout(seconds):
-        while True:
-            async with database.read() as session:
-                rows = list(await JobRepository(session, TENANT).all())
-            if check(rows):
-                return rows
-            await asyncio.sleep(0.05)
+async def wait_for_rows(database: Database, check: Callable[[list[JobRow]], bool]) -> list[JobRow]:
+    """Return the jobs' rows as soon as they pass the check."""
+    rows: list[JobRow] = []
+
+    async def passes() -> bool:
+        async with database.read() as session:
+            rows[:] = await JobRepository(session, TENANT).all()
+        return check(rows)
+
+    await until(passes, 60)
+    return rows
 
 
 async def test_many_processes_claim_each_job_once(database: Database, url: str, tmp_path: Path) -> None:
@@ -64,7 +68,7 @@ async def test_many_processes_claim_each_job_once(database: Database, url: str, 
     async with AsyncExitStack() as stack:
         for number in range(4):
             await stack.enter_async_context(worker(url, log, f"w{number}"))
-        rows = await until(database, lambda rows: all(row.status == "succeeded" for row in rows))
+        rows = await wait_for_rows(database, lambda rows: all(row.status == "succeeded" for row in rows))
     assert {row.fence for row in rows} == {1}
     assert Counter(log.read_text().split("\n")[:-1]) == {f"{row.id} 0": 1 for row in rows}
 
@@ -130,7 +134,7 @@ async def test_killed_while_failing_the_subject_and_the_job_still_agree(
 async def test_sigterm_gives_the_job_back(database: Database, url: str, tmp_path: Path, grace_seconds: float) -> None:
     job = await add(database, steps=1, seconds=60)
     async with worker(url, tmp_path / "log", grace_seconds=grace_seconds) as process:
-        await until(database, lambda rows: rows[0].state == {"next": 1})
+        await wait_for_rows(database, lambda rows: rows[0].state == {"next": 1})
         process.terminate()
         assert await process.wait() == 0
     async with database.read() as session:

@@ -47,7 +47,7 @@ class Scripted:
 
 
 @asynccontextmanager
-async def working(
+async def scripted_worker(
     database: Database,
     handlers: dict[str, Any],
     *,
@@ -123,7 +123,7 @@ async def test_a_handler_gets_the_job_and_the_job_succeeds(database: Database) -
     async def run(claim: Claim) -> None:
         seen.append((claim.tenant, claim.kind, claim.subject, claim.payload, claim.state, claim.attempts))
 
-    async with working(database, {"k": Scripted(run)}):
+    async with scripted_worker(database, {"k": Scripted(run)}):
         row = await wait_for(database, TENANT, await add(database, number=1), 10)
     assert row.status == "succeeded"
     assert row.finished_at is not None
@@ -149,7 +149,7 @@ async def test_a_final_failure_is_not_tried_again(database: Database) -> None:
         raise JobFailed("invalid_file", "No.")
 
     handler = Scripted(run)
-    async with working(database, {"k": handler}):
+    async with scripted_worker(database, {"k": handler}):
         row = await wait_for(database, TENANT, await add(database), 10)
     assert (row.status, row.error) == ("failed", {"code": "invalid_file", "message": "No."})
     assert attempts == [1]
@@ -163,7 +163,7 @@ async def test_an_unexpected_failure_is_tried_three_times(database: Database) ->
         attempts.append(claim.attempts)
         raise ValueError("odd")
 
-    async with working(database, {"k": Scripted(run)}):
+    async with scripted_worker(database, {"k": Scripted(run)}):
         row = await wait_for(database, TENANT, await add(database), 10)
     assert attempts == [1, 2, 3]
     assert row.error == {
@@ -180,7 +180,7 @@ async def test_a_delayed_job_comes_again_as_often_as_it_must(database: Database)
         if len(attempts) < 6:
             raise JobDelayed("the retriever is away", seconds=0.01)
 
-    async with working(database, {"k": Scripted(run)}):
+    async with scripted_worker(database, {"k": Scripted(run)}):
         row = await wait_for(database, TENANT, await add(database), 10)
     assert row.status == "succeeded"
     assert attempts == [1] * 6
@@ -246,7 +246,7 @@ async def test_losing_the_lease_stops_the_handler(database: Database) -> None:
             stopped.set()
 
     job = await add(database)
-    async with working(database, {"k": Scripted(run)}, lease_seconds=0.3):
+    async with scripted_worker(database, {"k": Scripted(run)}, lease_seconds=0.3):
         await running.wait()
         async with database.begin() as session:
             assert await change(session, JobRow.id == job, fence=JobRow.fence + 1, lease_until=2.0**40)
@@ -262,7 +262,7 @@ async def test_the_heartbeat_keeps_a_job_for_longer_than_its_lease(database: Dat
         while ((await status_of(database, claim.id)).lease_until or 0.0) < first + 2.0:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
 
-    async with working(database, {"k": Scripted(run)}, lease_seconds=1.5):
+    async with scripted_worker(database, {"k": Scripted(run)}, lease_seconds=1.5):
         job = await add(database)
         row = await wait_for(database, TENANT, job, 60)
     assert (row.status, row.attempts, row.fence) == ("succeeded", 1, 1)
@@ -285,7 +285,7 @@ async def test_a_worker_outlives_a_database_that_is_away(database: Database) -> 
         return
 
     with Looks(database) as looks:
-        async with working(database, {"k": Scripted(run)}):
+        async with scripted_worker(database, {"k": Scripted(run)}):
             async with without_jobs(database):
                 await looks.pass_by()
             row = await wait_for(database, TENANT, await add(database), 10)
@@ -300,7 +300,7 @@ async def test_a_running_job_outlives_a_database_that_is_away_for_less_than_its_
         await away.wait()
 
     with Looks(database) as looks:
-        async with working(database, {"k": Scripted(run)}):
+        async with scripted_worker(database, {"k": Scripted(run)}):
             job = await add(database)
             await begun.wait()
             async with without_jobs(database):
@@ -322,7 +322,7 @@ async def test_a_worker_does_not_take_over_its_own_job(database: Database) -> No
         await looks.pass_by()
 
     with Looks(database) as looks:
-        async with working(database, {"k": Scripted(run)}):
+        async with scripted_worker(database, {"k": Scripted(run)}):
             row = await wait_for(database, TENANT, await add(database), 10)
     assert (row.status, row.fence, begun) == ("succeeded", 1, 1)
 
@@ -338,7 +338,7 @@ async def test_jobs_of_one_queue_key_run_in_order_and_other_keys_beside_them(dat
                 await both.wait()
 
     jobs = [await add(database, queue_key=name[0], name=name) for name in ("a1", "a2", "a3", "b1")]
-    async with working(database, {"k": Scripted(run)}, slots=3):
+    async with scripted_worker(database, {"k": Scripted(run)}, slots=3):
         for job in jobs:
             assert (await wait_for(database, TENANT, job, 10)).status == "succeeded"
     assert [name for name in begun if name[0] == "a"] == ["a1", "a2", "a3"]
@@ -368,7 +368,7 @@ async def test_kinds_that_take_the_whole_machine_run_one_at_a_time(database: Dat
 
     jobs = [await add(database, kind="train", queue_key=f"key{number}") for number in range(3)]
     with Looks(database) as looks:
-        async with working(database, {"train": Scripted(run), "k": Scripted(run)}, slots=3):
+        async with scripted_worker(database, {"train": Scripted(run), "k": Scripted(run)}, slots=3):
             for job in jobs:
                 await wait_for(database, TENANT, job, 10)
     assert most == 1
@@ -395,7 +395,7 @@ async def test_cancel_while_it_runs(database: Database) -> None:
 
     handler = Scripted(run)
     job = await add(database)
-    async with working(database, {"k": handler}):
+    async with scripted_worker(database, {"k": handler}):
         async with asyncio.timeout(10):
             while True:
                 async with database.begin() as session:
@@ -460,7 +460,7 @@ async def test_a_handler_whose_end_fails_does_not_take_the_worker_with_it(databa
         return
 
     await add(database, kind="broken", queue_key="one")
-    async with working(database, {"broken": Broken(fail), "k": Scripted(succeed)}):
+    async with scripted_worker(database, {"broken": Broken(fail), "k": Scripted(succeed)}):
         await failed.wait()
         row = await wait_for(database, TENANT, await add(database, queue_key="two"), 10)
     assert row.status == "succeeded"
@@ -475,7 +475,7 @@ async def run_until_stopped(database: Database, run: Callable[[Claim], Awaitable
         await run(claim)
 
     job = await add(database)
-    async with working(database, {"k": Scripted(begin)}, **options):
+    async with scripted_worker(database, {"k": Scripted(begin)}, **options):
         await begun.wait()
     return await status_of(database, job)
 

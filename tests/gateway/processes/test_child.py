@@ -73,7 +73,7 @@ async def test_what_a_killed_supervisor_left_is_swept_by_the_next(tmp_path: Path
         assert not orphans & set(family(tmp_path))
 
 
-async def test_a_note_of_another_time_harms_nobody(tmp_path: Path) -> None:
+async def test_a_session_file_of_another_boot_or_process_kills_no_process(tmp_path: Path) -> None:
     bystander = await asyncio.create_subprocess_exec(
         sys.executable, "-c", "import time; time.sleep(600)", start_new_session=True
     )

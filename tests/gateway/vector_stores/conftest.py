@@ -1,6 +1,5 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
@@ -13,7 +12,6 @@ from tests.gateway.conftest import Gateway
 from tests.gateway.jobs.working import until_idle
 from tests.gateway.tuning import settings
 from tests.gateway.worker import TIMINGS
-from tests.gateway.worker import working as run_worker
 
 __all__ = ["settings"]
 
@@ -22,12 +20,6 @@ __all__ = ["settings"]
 async def index(settings: Settings) -> AsyncIterator[FakeRetriever]:
     async with FakeRetriever(settings.retriever_socket) as fake:
         yield fake
-
-
-@pytest.fixture
-def working(settings: Settings) -> Callable[[], AbstractAsyncContextManager[None]]:
-    """A context in which the worker runs."""
-    return lambda: run_worker(settings)
 
 
 class Client:
@@ -71,7 +63,7 @@ class Client:
                 if got["status"] != "in_progress":
                     return got
 
-    async def found(self, store: str, query: str | list[str], **more: Any) -> list[str]:
+    async def search(self, store: str, query: str | list[str], **more: Any) -> list[str]:
         page = await self.ok("POST", f"/v1/vector_stores/{store}/search", json={"query": query, **more})
         return [item["content"][0]["text"] for item in page["data"]]
 

@@ -1,20 +1,18 @@
 import asyncio
 import json
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 
 import pytest
 
+from gateway.settings import Settings
 from tests.fakes.retriever import FakeRetriever, Fault
 from tests.gateway.conftest import Gateway
 from tests.gateway.vector_stores.conftest import Client
+from tests.gateway.worker import working
 
-Working = Callable[[], AbstractAsyncContextManager[None]]
 
-
-async def test_a_document_goes_live_and_its_next_version_replaces_it(kestrel: Client, working: Working) -> None:
+async def test_a_document_goes_live_and_its_next_version_replaces_it(kestrel: Client, settings: Settings) -> None:
     store = await kestrel.store(name="kettles")
-    async with working():
+    async with working(settings):
         first = await kestrel.put(store, "docs/k2.md", "The warranty is 24 months.", params={"wait": 20})
         assert (first["status"], first["version"], first["live_version"], first["index_epoch"]) == (
             "completed",
@@ -23,11 +21,11 @@ async def test_a_document_goes_live_and_its_next_version_replaces_it(kestrel: Cl
             1,
         )
         assert (first["filename"], first["chunks"], first["bytes"]) == ("k2.md", 1, 26)
-        assert await kestrel.found(store, "warranty") == ["The warranty is 24 months."]
+        assert await kestrel.search(store, "warranty") == ["The warranty is 24 months."]
         second = await kestrel.put(store, "docs/k2.md", "The warranty is 31 months.", params={"wait": 20})
     assert (second["version"], second["index_epoch"], second["document_id"]) == (2, 2, first["document_id"])
     assert second["file_id"] != first["file_id"]
-    assert await kestrel.found(store, "warranty") == ["The warranty is 31 months."]
+    assert await kestrel.search(store, "warranty") == ["The warranty is 31 months."]
     assert await kestrel.get(store, "docs/k2.md") == second
 
 
@@ -64,8 +62,8 @@ async def test_attributes_come_in_a_header_and_stay(kestrel: Client) -> None:
     other = await kestrel.put(store, "a.md", "Number one.", headers={"braid-attributes": '{"area": "pots"}'})
     assert (other["version"], other["attributes"]) == (3, {"area": "pots"})
     await kestrel.settle()
-    assert await kestrel.found(store, "one", filters={"type": "eq", "key": "area", "value": "pots"}) == ["Number one."]
-    assert await kestrel.found(store, "one", filters={"type": "eq", "key": "area", "value": "kettles"}) == []
+    assert await kestrel.search(store, "one", filters={"type": "eq", "key": "area", "value": "pots"}) == ["Number one."]
+    assert await kestrel.search(store, "one", filters={"type": "eq", "key": "area", "value": "kettles"}) == []
 
 
 async def test_the_newest_wins_over_those_that_wait(kestrel: Client, index: FakeRetriever) -> None:
@@ -76,7 +74,7 @@ async def test_the_newest_wins_over_those_that_wait(kestrel: Client, index: Fake
     got = await kestrel.get(store, "a.md")
     assert (got["version"], got["live_version"], got["index_epoch"], got["status"]) == (4, 4, 1, "completed")
     assert index.calls.count("ingest") == 1
-    assert await kestrel.found(store, "number") == ["Number 3."]
+    assert await kestrel.search(store, "number") == ["Number 3."]
 
 
 async def test_a_put_that_was_overtaken_says_so(kestrel: Client) -> None:
@@ -89,28 +87,30 @@ async def test_a_put_that_was_overtaken_says_so(kestrel: Client) -> None:
     assert (overtaken["version"], overtaken["status"]) == (1, "cancelled")
 
 
-async def test_a_version_that_cannot_be_read_leaves_the_old_one(kestrel: Client, working: Working) -> None:
+async def test_a_version_that_cannot_be_read_leaves_the_old_one(kestrel: Client, settings: Settings) -> None:
     store = await kestrel.store()
-    async with working():
+    async with working(settings):
         await kestrel.put(store, "a.md", "The old text.", params={"wait": 20})
         bad = await kestrel.put(store, "a.md", b"\xff\xfe\x00", params={"wait": 20})
         assert (bad["status"], bad["version"], bad["live_version"], bad["index_epoch"]) == ("failed", 2, 1, None)
         assert bad["error"] == {"code": "unsupported_file", "message": "Only text can be read here."}
         empty = await kestrel.put(store, "a.md", b" \n", params={"wait": 20})
         assert empty["error"]["code"] == "invalid_file"
-        assert await kestrel.found(store, "text") == ["The old text."]
+        assert await kestrel.search(store, "text") == ["The old text."]
         again = await kestrel.put(store, "a.md", b" \n", params={"wait": 20})
         assert again["version"] == 4, "what failed is tried anew"
         good = await kestrel.put(store, "a.md", "The new text.", params={"wait": 20})
     assert (good["status"], good["error"], good["live_version"]) == ("completed", None, 5)
-    assert await kestrel.found(store, "text") == ["The new text."]
+    assert await kestrel.search(store, "text") == ["The new text."]
 
 
-async def test_a_retriever_that_is_away_is_waited_for(kestrel: Client, index: FakeRetriever, working: Working) -> None:
+async def test_a_retriever_that_is_away_is_waited_for(
+    kestrel: Client, index: FakeRetriever, settings: Settings
+) -> None:
     store = await kestrel.store()
     await index.stop()
     put = await kestrel.put(store, "a.md", "One.")
-    async with working():
+    async with working(settings):
         await asyncio.sleep(0.3)
         assert (await kestrel.get(store, "a.md"))["status"] == "in_progress"
         error = await kestrel.fault(503, "POST", f"/v1/vector_stores/{store}/search", json={"query": "one"})
@@ -121,7 +121,7 @@ async def test_a_retriever_that_is_away_is_waited_for(kestrel: Client, index: Fa
 
 
 async def test_a_document_that_kills_the_retriever_fails_in_the_end(
-    kestrel: Client, index: FakeRetriever, working: Working
+    kestrel: Client, index: FakeRetriever, settings: Settings
 ) -> None:
     store = await kestrel.store()
 
@@ -130,7 +130,7 @@ async def test_a_document_that_kills_the_retriever_fails_in_the_end(
         await index.start()
 
     index.before["ingest"] = die
-    async with working():
+    async with working(settings):
         put = await kestrel.put(store, "a.md", "Deadly.", params={"wait": 30})
     assert put["status"] == "failed"
     assert put["error"]["code"] == "server_error"
@@ -138,7 +138,9 @@ async def test_a_document_that_kills_the_retriever_fails_in_the_end(
     assert index.calls.count("ingest") == 3
 
 
-async def test_a_fault_of_the_retriever_is_tried_again(kestrel: Client, index: FakeRetriever, working: Working) -> None:
+async def test_a_fault_of_the_retriever_is_tried_again(
+    kestrel: Client, index: FakeRetriever, settings: Settings
+) -> None:
     store = await kestrel.store()
     faults = 2
 
@@ -149,24 +151,24 @@ async def test_a_fault_of_the_retriever_is_tried_again(kestrel: Client, index: F
             raise Fault("retriever_failed", "odd")
 
     index.before["ingest"] = fail
-    async with working():
+    async with working(settings):
         put = await kestrel.put(store, "a.md", "One.", params={"wait": 20})
     assert put["status"] == "completed"
     assert index.calls.count("ingest") == 3
 
 
-async def test_readers_never_see_a_mix_or_nothing(kestrel: Client, working: Working) -> None:
+async def test_readers_never_see_a_mix_or_nothing(kestrel: Client, settings: Settings) -> None:
     store = await kestrel.store()
     texts = ["\n\n".join(f"fact {version} part {part}" for part in range(5)) for version in range(8)]
     seen: list[set[str]] = []
 
     async def read() -> None:
         while True:
-            passages = await kestrel.found(store, "fact", max_num_results=50)
+            passages = await kestrel.search(store, "fact", max_num_results=50)
             assert len(passages) == 5
             seen.append({text.split()[1] for text in passages})
 
-    async with working():
+    async with working(settings):
         await kestrel.put(store, "a.md", texts[0], params={"wait": 20})
         reading = asyncio.create_task(read())
         for text in texts[1:]:
@@ -189,7 +191,7 @@ async def test_a_deleted_document_is_gone_at_once_and_then_for_good(
     path = f"/api/vector_stores/{store}/documents/dir/a.md"
     gone = await kestrel.ok("DELETE", path)
     assert (gone["document_id"], gone["deleted"]) == (put["document_id"], True)
-    assert await kestrel.found(store, "one") == ["Number one."], "its points are still there, but excluded"
+    assert await kestrel.search(store, "one") == ["Number one."], "its points are still there, but excluded"
     assert len(index.points) == 2
     await kestrel.fault(404, "GET", path)
     await kestrel.fault(404, "DELETE", path)
@@ -198,7 +200,7 @@ async def test_a_deleted_document_is_gone_at_once_and_then_for_good(
     ]
     await kestrel.settle()
     assert len(index.points) == 1
-    assert await kestrel.found(store, "one") == ["Number one."]
+    assert await kestrel.search(store, "one") == ["Number one."]
     await kestrel.fault(404, "GET", f"/v1/files/{put['file_id']}")
 
 
@@ -209,13 +211,13 @@ async def test_a_key_can_be_used_again_while_its_old_document_is_removed(kestrel
     await kestrel.ok("DELETE", f"/api/vector_stores/{store}/documents/a.md")
     new = await kestrel.put(store, "a.md", "Number one.")
     assert (new["version"], new["document_id"] != old["document_id"]) == (1, True)
-    assert await kestrel.found(store, "one") == []
+    assert await kestrel.search(store, "one") == []
     await kestrel.settle()
-    assert await kestrel.found(store, "one") == ["Number one."]
+    assert await kestrel.search(store, "one") == ["Number one."]
 
 
 async def test_a_document_deleted_during_its_ingest_never_appears(
-    kestrel: Client, index: FakeRetriever, working: Working
+    kestrel: Client, index: FakeRetriever, settings: Settings
 ) -> None:
     store = await kestrel.store()
     begun, go = asyncio.Event(), asyncio.Event()
@@ -225,22 +227,22 @@ async def test_a_document_deleted_during_its_ingest_never_appears(
         await go.wait()
 
     index.before["ingest"] = wait
-    async with working():
+    async with working(settings):
         await kestrel.put(store, "a.md", "One.")
         await begun.wait()
         await kestrel.ok("DELETE", f"/api/vector_stores/{store}/documents/a.md")
         go.set()
         del index.before["ingest"]
         await kestrel.put(store, "b.md", "Number one.", params={"wait": 20})
-        assert await kestrel.found(store, "one") == ["Number one."]
+        assert await kestrel.search(store, "one") == ["Number one."]
     assert [point.text for point in index.points] == ["Number one."]
 
 
 async def test_old_epochs_can_be_read_for_a_while_and_then_go(
-    kestrel: Client, index: FakeRetriever, working: Working
+    kestrel: Client, index: FakeRetriever, settings: Settings
 ) -> None:
     store = await kestrel.store()
-    async with working():
+    async with working(settings):
         for number in range(20):
             await kestrel.put(store, "a.md", f"Number {number}.", params={"wait": 20})
     await kestrel.settle()
@@ -278,7 +280,9 @@ async def test_keys_are_paths_with_any_characters(kestrel: Client) -> None:
         ("a.md", b"x", {"braid-attributes": json.dumps({"a": "x" * 513})}, "braid-attributes"),
     ],
 )
-async def test_bad_puts(kestrel: Client, key: str, data: bytes, headers: dict[str, str], param: str) -> None:
+async def test_a_document_with_a_bad_key_content_or_attributes_is_refused(
+    kestrel: Client, key: str, data: bytes, headers: dict[str, str], param: str
+) -> None:
     store = await kestrel.store()
     path = f"/api/vector_stores/{store}/documents"
     assert (await kestrel.fault(400, "PUT", f"{path}/{key}", content=data, headers=headers))["param"] == param

@@ -37,7 +37,7 @@ async def test_killed_while_removing(kestrel: Client, settings: Settings, index:
     await kestrel.settle()
     await kestrel.ok("DELETE", f"/api/vector_stores/{store}/documents/k.md")
     await die_at(settings, crash_at)
-    assert await kestrel.found(store, "kettle") == []
+    assert await kestrel.search(store, "kettle") == []
     async with worker_process(settings):
         await kestrel.live(store, "after.md", "The lane goes on.")
     assert [point.text for point in index.points] == ["The lane goes on."]

@@ -146,8 +146,8 @@ async def test_filters_and_formats_on_the_real_index(client: Client, settings: S
         assert (bad["status"], bad["error"]["code"]) == ("failed", "unsupported_file")
     years = {"type": "gte", "key": "year", "value": 2026}
     both = {"type": "and", "filters": [{"type": "eq", "key": "area", "value": "kettles"}, years]}
-    assert "31 months" in (await client.found(store, "How long is the warranty?", filters=both))[0]
-    assert await client.found(store, "warranty", filters={"type": "eq", "key": "area", "value": "pots"}) == []
+    assert "31 months" in (await client.search(store, "How long is the warranty?", filters=both))[0]
+    assert await client.search(store, "warranty", filters={"type": "eq", "key": "area", "value": "pots"}) == []
     await client.fault(
         400, "POST", f"/v1/vector_stores/{store}/search", json={"query": "x", "filters": {"type": "odd"}}
     )

@@ -84,12 +84,12 @@ async def test_a_file_outlives_its_place_in_a_store_and_the_other_way_round(
     await kestrel.ok("POST", path, json={"file_id": file})
     await kestrel.settle()
     await kestrel.ok("DELETE", f"/v1/files/{file}")
-    assert await kestrel.found(store, "one") == ["One."]
+    assert await kestrel.search(store, "one") == ["One."]
     assert (await kestrel.ok("GET", f"{path}/{file}"))["status"] == "completed"
     await kestrel.fault(404, "POST", path, json={"file_id": file})
     deleted = await kestrel.ok("DELETE", f"{path}/{file}")
     assert deleted == {"id": file, "object": "vector_store.file.deleted", "deleted": True}
-    assert await kestrel.found(store, "one") == []
+    assert await kestrel.search(store, "one") == []
     kept = await kestrel.file(b"Number one.")
     await kestrel.ok("POST", path, json={"file_id": kept})
     await kestrel.ok("DELETE", f"{path}/{kept}")
@@ -104,7 +104,7 @@ async def test_a_store_made_with_files(kestrel: Client) -> None:
     made = await kestrel.ok("POST", "/v1/vector_stores", json={"file_ids": files, "chunking_strategy": sizes})
     assert (made["status"], made["file_counts"]["total"]) == ("in_progress", 3)
     await kestrel.settle()
-    assert sorted(await kestrel.found(made["id"], "number")) == ["Number 0.", "Number 1.", "Number 2."]
+    assert sorted(await kestrel.search(made["id"], "number")) == ["Number 0.", "Number 1.", "Number 2."]
     await kestrel.fault(404, "POST", "/v1/vector_stores", json={"name": "half", "file_ids": [files[0], "file-none"]})
     assert [store["name"] for store in (await kestrel.ok("GET", "/v1/vector_stores"))["data"]] == [""]
 
@@ -116,8 +116,8 @@ async def test_a_file_added_again_with_other_attributes(kestrel: Client) -> None
         await kestrel.ok("POST", path, json={"file_id": file, "attributes": {"area": area}})
         await kestrel.settle()
     assert len((await kestrel.ok("GET", path))["data"]) == 1
-    assert await kestrel.found(store, "one", filters={"type": "eq", "key": "area", "value": "pots"}) == ["One."]
-    assert await kestrel.found(store, "one", filters={"type": "eq", "key": "area", "value": "kettles"}) == []
+    assert await kestrel.search(store, "one", filters={"type": "eq", "key": "area", "value": "pots"}) == ["One."]
+    assert await kestrel.search(store, "one", filters={"type": "eq", "key": "area", "value": "kettles"}) == []
 
 
 async def test_search(kestrel: Client) -> None:
@@ -130,9 +130,9 @@ async def test_search(kestrel: Client) -> None:
     assert (page["search_query"], page["has_more"], page["next_page"]) == (["red pears"], False, None)
     assert page["data"][0]["content"] == [{"type": "text", "text": "red pears"}]
     assert (page["data"][0]["filename"], page["data"][0]["score"]) == ("a.md", 1.0)
-    assert await kestrel.found(store, "red pears", max_num_results=1) == ["red pears"]
-    assert await kestrel.found(store, "red pears", ranking_options={"score_threshold": 0.9}) == ["red pears"]
-    several = await kestrel.found(store, ["red apples", "green pears"])
+    assert await kestrel.search(store, "red pears", max_num_results=1) == ["red pears"]
+    assert await kestrel.search(store, "red pears", ranking_options={"score_threshold": 0.9}) == ["red pears"]
+    several = await kestrel.search(store, ["red apples", "green pears"])
     assert set(several) == {"red apples", "green pears", "red pears"}
     assert len(several) == 3
     error = await kestrel.fault(400, "POST", path, json={"query": "x", "filters": {"type": "odd"}})
@@ -173,7 +173,7 @@ async def test_a_store_that_was_not_used_expires(kestrel: Client, gateway: Gatew
             (await StoreRepository(session, tenant).get(store)).last_active_at = int(time.time() - seconds)
 
     await last_used(80_000)
-    assert await kestrel.found(store, "one") == []
+    assert await kestrel.search(store, "one") == []
     shown = await kestrel.ok("GET", f"/v1/vector_stores/{store}")
     assert shown["last_active_at"] > time.time() - 60, "a search counts as use"
     await last_used(90_000)
@@ -244,7 +244,7 @@ async def test_stores_of_another_tenant_do_not_exist(kestrel: Client, harbor: Cl
     await harbor.fault(404, "POST", f"/v1/vector_stores/{own}/files", json={"file_id": file})
     await harbor.fault(404, "GET", f"/v1/vector_stores/{own}/files/{file}")
     assert (await harbor.ok("GET", "/v1/vector_stores"))["data"][0]["id"] == own
-    assert await kestrel.found(store, "one") == ["One."]
+    assert await kestrel.search(store, "one") == ["One."]
 
 
 async def test_the_openai_client_can_do_it_all(gateway: Gateway, kestrel: Client) -> None:
