@@ -77,7 +77,7 @@ class BoundedProtocol(JoinedProtocol):
         super().__init__(*args, **options)
         self._bounds = bounds or ConnectionBounds()
         self._refusal: BraidError | None = None
-        self._asked = False  # whether a request has come, so that there is a cycle
+        self._has_request = False  # then there is a cycle
         self._in_head = True
         self._head_bytes = self._discarded = 0
         self._heard = self.loop.time()
@@ -123,7 +123,7 @@ class BoundedProtocol(JoinedProtocol):
             if size > self._bounds.head_bytes:
                 self._refusal = self._head_too_large()
                 raise self._refusal
-        self._asked = True
+        self._has_request = True
         self._in_head = False
         self._head_bytes = self._discarded = 0
         self._head_since = None
@@ -167,7 +167,7 @@ class BoundedProtocol(JoinedProtocol):
         """End the connection, with an answer where none is being written."""
         self._refusal = error
         cycle = self.cycle
-        if not self._asked or (cycle.response_complete if self._in_head else not cycle.response_started):
+        if not self._has_request or (cycle.response_complete if self._in_head else not cycle.response_started):
             body = error.body()
             head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
             self.transport.write(STATUS_LINE[error.status] + head + body)
