@@ -58,8 +58,13 @@ class AnswerTrace:
 
     @property
     def citable(self) -> bool:
-        """Whether the answer may carry marks, which then have to be checked."""
-        return self.evidence.status != "off" and not self.question.structured
+        """Whether the answer may carry marks, which then have to be checked.
+
+        Where nothing was searched, an adapter that learnt to cite may write them all the same.
+        """
+        if self.question.structured:
+            return False
+        return self.evidence.status != "off" or (self.target.adapter is not None and self.target.prompt is not None)
 
     @property
     def used_passages(self) -> Sequence[int]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.assistants.release import ServedParts
@@ -13,6 +14,7 @@ from gateway.errors import BadRequest, Unavailable
 
 __all__ = ["Promotion"]
 
+_log = structlog.get_logger()
 _PATIENCE_SECONDS = 30.0
 
 
@@ -63,9 +65,10 @@ class Promotion:
             try:
                 await self._reconciler.resident(adapter, _PATIENCE_SECONDS)
             except AdapterNotLoaded as error:
+                _log.warning("promotion_waits_for_adapter", adapter=adapter, reason=error.detail)
                 raise Unavailable(
-                    f"The adapter isn't loaded on every replica ({error.detail}). The rollout stays as it was; "
-                    "try again.",
+                    "The adapter isn't loaded on every engine yet; the gateway's log says which one lacks it, and why. "
+                    "The rollout stays as it was; try again.",
                     retry_after=5,
                     code="adapter_not_loaded",
                 ) from None

@@ -40,7 +40,12 @@ async def open_database(url: str) -> AsyncGenerator[Database]:
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_async_engine(parsed, json_serializer=_to_json, json_deserializer=msgspec.json.decode)
+    engine = create_async_engine(
+        parsed,
+        json_serializer=_to_json,
+        json_deserializer=msgspec.json.decode,
+        hide_parameters=True,  # errors are logged, and parameters hold documents, templates and keys' digests
+    )
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)

@@ -55,7 +55,7 @@ async def running_services(settings: Settings, progress: Progress, *, keep: bool
     start = _Start(settings, port, key, progress)
     try:
         await start.wait_for("/healthz")
-        yield Services(Profile(start.url, key), lambda: start.wait_for("/readyz"))
+        yield Services(Profile(start.url, key), lambda: start.wait_for("/readyz", whole=True))
     except BaseException:
         keep = False
         raise
@@ -96,8 +96,10 @@ class _Start:
                 start_new_session=True,
             )
 
-    async def wait_for(self, path: str) -> None:
+    async def wait_for(self, path: str, *, whole: bool = False) -> None:
         """Return when `path` answers, and tell meanwhile what `braid up` tells.
+
+        If `whole`, an answer that names parts as degraded isn't enough.
 
         Raises:
             CommandError: The process ended, or it takes too long.
@@ -110,7 +112,7 @@ class _Start:
                     raise CommandError(
                         f"Braid didn't start (exit status {self._process.returncode}). Its log: {self._log}"
                     )
-                if await _answers(client, path):
+                if await _answers(client, path, whole=whole):
                     return
                 await asyncio.sleep(_POLL_SECONDS)
         raise CommandError(f"Braid wasn't ready after {_START_SECONDS:.0f} s. Its log: {self._log}")
@@ -137,9 +139,9 @@ class _Start:
         self._lines_told = len(lines)
 
 
-async def _answers(client: Client, path: str) -> bool:
+async def _answers(client: Client, path: str, *, whole: bool) -> bool:
     try:
-        await client.get(path)
+        answer = await client.get(path)
     except ClientError:
         return False
-    return True
+    return not (whole and answer.get("degraded"))

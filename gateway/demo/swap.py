@@ -22,7 +22,8 @@ _MAX_TOKENS = 12
 class SwapOutcome(msgspec.Struct, frozen=True):
     """`fingerprints` counts the answers of each release; `late` are answers of a replaced release.
 
-    Late is an answer whose request was sent after the change to the other release had been confirmed.
+    Late is an answer whose request was sent after the change to the other release had been confirmed, and before the
+    next change.
     """
 
     requests: int
@@ -63,6 +64,7 @@ class _Load:
         self._ended = asyncio.Condition()
         self.live: str | None = None
         """The one fingerprint that a request sent now may get; None while a change is under way."""
+        self.changes = 0
         self.done = 0
         self.failed: list[str] = []
         self.fingerprints: Counter[str] = Counter()
@@ -85,14 +87,15 @@ class _Load:
         while not self._stopped:
             question = questions[number % len(questions)].question
             number += _AT_ONCE
-            live = self.live
+            live, changes = self.live, self.changes
             try:
                 answer = await ask(self._account.client, self._variant, question, max_tokens=_MAX_TOKENS)
             except ClientError as error:
                 self.failed.append(str(error))
             else:
                 self.fingerprints[str(answer.fingerprint)] += 1
-                self.late += live is not None and answer.fingerprint != live
+                # During the next change a request may be answered by either release, though it was sent before.
+                self.late += live not in (None, answer.fingerprint) and changes == self.changes
             async with self._ended:
                 self.done += 1
                 self._ended.notify_all()
@@ -130,6 +133,7 @@ async def swap_under_load(
 
 async def _change(load: _Load, change: Callable[[], Awaitable[object]], fingerprint: str) -> float:
     load.live = None
+    load.changes += 1
     started = asyncio.get_running_loop().time()
     await change()
     load.live = fingerprint

@@ -91,6 +91,7 @@ class Reconciler:
         self._sighted: dict[Replica, frozenset[str]] = {}
         self._looks_begun = 0
         self._looks_ended = 0
+        self._tended: set[Replica] = set()
         self._trouble: dict[tuple[Replica, str], _Trouble] = {}
         self._awaited: Counter[str] = Counter()
         self._woken = asyncio.Event()
@@ -121,6 +122,11 @@ class Reconciler:
             AdapterFailure(replica.engine.url, name, trouble.reason, trouble.permanent, trouble.attempts)
             for (replica, name), trouble in self._trouble.items()
         ]
+
+    @property
+    def caught_up(self) -> bool:
+        """Whether each replica that is ready has had its first turn: what was desired is loaded there, or was tried."""
+        return all(replica in self._tended for replica in self._pool.replicas if replica.ready)
 
     async def resident(self, name: str, timeout: float) -> None:
         """Wait until every reachable replica, and at least one, holds the adapter and has passed its probe.
@@ -213,6 +219,7 @@ class Reconciler:
                 await self._load_desired(replica)
             except Exception:
                 _log.exception("reconcile_failed", url=replica.engine.url)
+            self._tended.add(replica)
             async with self._progress:
                 self._progress.notify_all()
 

@@ -1,4 +1,4 @@
-"""The readiness of the parts, and the reason of each that isn't ready."""
+"""The readiness of this gateway, and the parts without which it does less."""
 
 import asyncio
 from dataclasses import dataclass
@@ -7,34 +7,60 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.db import Database
-from gateway.engines import EnginePool
+from gateway.engines import EnginePool, Reconciler
 from gateway.shutdown import Drain
 from retrieval.client import Retriever, RetrieverError
 
-__all__ = ["Part", "check_readiness"]
+__all__ = ["Part", "Readiness", "check_readiness"]
 
 _PATIENCE_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part; `reason` says what is missing, without addresses."""
+    """One part; `reason` says what is missing, without addresses.
+
+    An `essential` one is needed for every answer; without another one some answers fail, or are worse.
+    """
 
     ready: bool
     reason: str = ""
+    essential: bool = False
 
 
-async def check_readiness(database: Database, retriever: Retriever, pool: EnginePool, drain: Drain) -> dict[str, Part]:
-    """Ask every part now; the result is by part's name."""
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """The parts by name."""
+
+    parts: dict[str, Part]
+
+    @property
+    def ready(self) -> bool:
+        """Whether this gateway can answer at all."""
+        return all(part.ready for part in self.parts.values() if part.essential)
+
+    @property
+    def degraded(self) -> list[str]:
+        """The parts that aren't ready."""
+        return [name for name, part in self.parts.items() if not part.ready]
+
+
+async def check_readiness(
+    database: Database, retriever: Retriever, pool: EnginePool, reconciler: Reconciler, drain: Drain
+) -> Readiness:
+    """Ask every part now."""
     database_part, retriever_part = await asyncio.gather(_check_database(database), _check_retriever(retriever))
+    engines = {f"engine {number}": replica.ready for number, replica in enumerate(pool.replicas, 1)}
     parts = {
-        "process": Part(not drain.stopping, "stopping: running answers are being finished"),
+        "process": Part(not drain.stopping, "stopping: running answers are being finished", essential=True),
         "database": database_part,
+        "engines": Part(any(engines.values()), "no engine takes requests; it may still be starting", essential=True),
+        "adapters": Part(reconciler.caught_up, "they are still being loaded and proven", essential=True),
         "retriever": retriever_part,
     }
-    for number, status in enumerate(pool.state(), 1):
-        parts[f"engine {number}"] = Part(status.ready, status.reason)
-    return parts
+    for name, ready in engines.items():
+        parts[name] = Part(ready, "it takes no requests now; the gateway's log says why")
+    return Readiness(parts)
 
 
 async def _check_database(database: Database) -> Part:
@@ -42,8 +68,8 @@ async def _check_database(database: Database) -> Part:
         async with asyncio.timeout(_PATIENCE_SECONDS), database.read() as session:
             await session.execute(text("SELECT 1"))
     except (SQLAlchemyError, TimeoutError, OSError) as error:
-        return Part(False, f"the database doesn't answer ({type(error).__name__})")
-    return Part(True)
+        return Part(False, f"the database doesn't answer ({type(error).__name__})", essential=True)
+    return Part(True, essential=True)
 
 
 async def _check_retriever(retriever: Retriever) -> Part:

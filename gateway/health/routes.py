@@ -17,11 +17,11 @@ async def healthz() -> dict[str, str]:
 
 @router.get("/readyz")
 async def readyz(state: CurrentState) -> JSONResponse:
-    """Return 200 when every part is ready, else 503 with the reason of each that isn't."""
-    parts = await check_readiness(state.database, state.retriever, state.pool, state.drain)
-    ready = all(part.ready for part in parts.values())
-    reasons = {name: "ok" if part.ready else part.reason for name, part in parts.items()}
-    return JSONResponse({"ready": ready, "parts": reasons}, 200 if ready else 503)
+    """Return 200 when this gateway can answer, else 503; `degraded` names the parts that aren't ready, and why."""
+    readiness = await check_readiness(state.database, state.retriever, state.pool, state.reconciler, state.drain)
+    reasons = {name: "ok" if part.ready else part.reason for name, part in readiness.parts.items()}
+    body = {"ready": readiness.ready, "degraded": readiness.degraded, "parts": reasons}
+    return JSONResponse(body, 200 if readiness.ready else 503)
 
 
 @router.get("/metrics")

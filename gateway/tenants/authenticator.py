@@ -52,6 +52,7 @@ class Authenticator:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._cache: dict[str, tuple[float, Principal]] = {}
+        self._evictions = 0
 
     async def authenticate(self, authorization: str | None, scope: Scope) -> Principal:
         """Return the principal, or raise `Unauthorized` (no or unknown key) or `Denied` (scope missing)."""
@@ -73,12 +74,14 @@ class Authenticator:
     def evict(self, digest: str) -> None:
         """Stop trusting a key now."""
         self._cache.pop(digest, None)
+        self._evictions += 1
 
     async def _principal(self, digest: str) -> Principal:
         cached = self._cache.get(digest)
         now = time.monotonic()
         if cached is not None and cached[0] > now:
             return cached[1]
+        evictions = self._evictions
         async with self._database.read() as session:
             match = await find_key(session, digest)
         if match is None:
@@ -88,7 +91,8 @@ class Authenticator:
             )
         key, tenant = match
         principal = Principal(tenant.id, tenant.name, key.id, frozenset(key.scopes))
-        if len(self._cache) >= _CACHED_KEYS:
-            self._cache.clear()
-        self._cache[digest] = (now + _TRUST_SECONDS, principal)
+        if evictions == self._evictions:  # else this may be what stood there before a key was revoked
+            if len(self._cache) >= _CACHED_KEYS:
+                del self._cache[next(iter(self._cache))]
+            self._cache[digest] = (now + _TRUST_SECONDS, principal)
         return principal

@@ -1,50 +1,114 @@
+import random
+import re
+
 import pytest
 
 from gateway.answering.citations import Citation, MarkFilter
 
 
-def run(pieces: list[str], known: set[int]) -> tuple[list[str], list[Citation]]:
+def run(pieces: list[str], known: set[int]) -> tuple[str, list[Citation]]:
     marks = MarkFilter(frozenset(known))
-    out = [marks.feed(piece) for piece in pieces]
-    out.append(marks.finish())
-    return out, marks.citations
+    text = "".join([*(marks.feed(piece) for piece in pieces), marks.finish()])
+    return text, marks.citations
 
 
-def test_a_known_mark_stays_and_is_cited_where_it_stands() -> None:
-    out, citations = run(["The K2 costs 89 euros [2]."], {1, 2})
-    text = "".join(out)
-    assert text == "The K2 costs 89 euros [2]."
-    assert [text[c.start : c.end] for c in citations] == ["[2]"]
+def cited(text: str, known: set[int]) -> list[int]:
+    out, citations = run([text], known)
+    assert out == text
+    assert [text[c.start : c.end] for c in citations] == [f"[{c.number}]" for c in citations]
+    return [citation.number for citation in citations]
 
 
-def test_an_unknown_mark_is_left_out_and_later_positions_count_what_was_sent() -> None:
-    out, citations = run(["It is so [7] and so [1]"], {1})
-    text = "".join(out)
-    assert text == "It is so  and so [1]"
-    assert [text[c.start : c.end] for c in citations] == ["[1]"]
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("The K2 costs 89 euros [2].", [2]),
+        ("[1] is where it begins", [1]),
+        ('It says "31 months"[1] (see page 4)[2].', [1, 2]),
+        ("Both say so [1][2].", [1, 2]),
+        ("Both say so [1], [2]", [1, 2]),
+        ("保修期为31个月[1]。", [1]),
+        ("รับประกัน[2]", [2]),
+        ("One of it [7], another [1]", [1]),
+        ("In [[1]] twice", [1]),
+        ("- one [1]\n- two [2]\n", [1, 2]),
+    ],
+)
+def test_marks_are_cited_where_they_stand(text: str, numbers: list[int]) -> None:
+    assert cited(text, {1, 2}) == numbers
 
 
-TEXT = "See [1], [12], a[0] array, [x], [[2]] and an open [3"
+@pytest.mark.parametrize(
+    "text",
+    [
+        "use x[0] and y[1], list[10]=3",
+        "matrix[1][2] and table_[1]",
+        "über[1] größe[2]",
+        "see [1](https://example.org)",
+        "the [1]st and [2]nd",
+        "run `a = [1]` and ``b ` [2]`` now",
+        "```python\nrows = [1]\nprint([2])\n```\n",
+        "~~~\n[1]\n~~~",
+        "  ````\n```\n[1]\n````",
+        "[१] [１] [0001] [a] [] [1",
+        "see [9] and [100]",
+    ],
+)
+def test_what_is_no_citation_stays_as_text(text: str) -> None:
+    assert cited(text, {1, 2}) == []
 
 
-@pytest.mark.parametrize("size", range(1, 9))
-def test_pieces_of_any_size_give_the_same_text_and_marks(size: int) -> None:
-    whole, expected = run([TEXT], {1, 2, 3})
-    pieces = [TEXT[at : at + size] for at in range(0, len(TEXT), size)]
-    out, citations = run(pieces, {1, 2, 3})
-    assert "".join(out) == "".join(whole)
-    assert citations == expected
+def test_code_ends_where_markdown_ends_it() -> None:
+    assert cited("```\n[1]\n```\nSo it is [2].", {1, 2}) == [2]
+    assert cited("a `[1]` b [2]", {1, 2}) == [2]
+    assert cited("one ` alone\nand then [2]", {1, 2}) == [2]
+
+
+@pytest.mark.parametrize(
+    ("text", "left"),
+    [
+        ("The K2 costs 89 euros [2].", "The K2 costs 89 euros."),
+        ("So [1][2] it is [3]", "So it is"),
+        ("[1] So it is", " So it is"),
+        ("use x[0] and `[1]`", "use x[0] and `[1]`"),
+        ("```\n [1]\n```", "```\n [1]\n```"),
+    ],
+)
+def test_without_passages_no_mark_is_let_through(text: str, left: str) -> None:
+    assert run([text], set()) == (left, [])
+
+
+PARTS = (
+    *("[1]", "[2]", "[9]", "[12]", "x[1]", "[", "]", "(", "1"),
+    *("`", "``", "```", "~~~", "\n", "\n\n", " ", " ", "word", "字", "_", "."),
+)
+
+
+@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("known", [{1, 2, 12}, set()])
+def test_pieces_of_any_size_give_the_same_text_and_marks(seed: int, known: set[int]) -> None:
+    chance = random.Random(seed)
+    text = "".join(chance.choice(PARTS) for _ in range(chance.randrange(1, 60)))
+    whole = run([text], known)
+    for size in (1, 2, 3, 7):
+        assert run([text[at : at + size] for at in range(0, len(text), size)], known) == whole
+    if known:
+        assert whole[0] == text
+    else:
+        assert re.sub(r"\[\d{1,3}\]| ", "", whole[0]) == re.sub(r"\[\d{1,3}\]| ", "", text)
 
 
 def test_text_that_cannot_become_a_mark_is_not_held_back() -> None:
     marks = MarkFilter(frozenset({1}))
     assert marks.feed("an array a[i") == "an array a[i"
     assert marks.feed("] and [1") == "] and "
-    assert marks.feed("]") == "[1]"
+    assert marks.feed("]") == ""
+    assert marks.feed(" so") == "[1] so"
 
 
-def test_at_most_four_characters_are_held_back() -> None:
-    marks = MarkFilter(frozenset({1}))
-    for number in ("[1234", "[99999999999"):
-        assert len(number) - len(marks.feed(number)) <= 4
+@pytest.mark.parametrize("known", [{1}, set()])
+def test_at_most_six_characters_are_held_back(known: set[int]) -> None:
+    marks = MarkFilter(frozenset(known))
+    for number in (" [123]", "[1234", "[99999999999", "  [12"):
+        assert len(number) - len(marks.feed(number)) <= 6
         marks.finish()

@@ -1,5 +1,7 @@
 import msgspec
+import pytest
 
+import prompts
 from gateway.answering.compose import Composed
 from gateway.answering.engine_answer import PromptTokensDetails, TokenUsage
 from gateway.answering.question import Message, Question
@@ -93,3 +95,10 @@ def test_an_answer_without_documents_has_an_empty_record() -> None:
     record = AnswerTrace("kestrel", Question("answer-1", "base", [], {})).record("completed", 1e9)
     assert (record.passages, record.index_epochs, record.retrieval, record.release) == ([], {}, "off", None)
     assert msgspec.json.decode(msgspec.json.encode(record))["model"] == "base"
+
+
+@pytest.mark.parametrize(("with_prompt", "citable"), [(True, True), (False, False)])
+def test_an_adapter_may_write_marks_that_it_learnt_where_nothing_was_searched(with_prompt: bool, citable: bool) -> None:
+    trace = AnswerTrace("kestrel", Question("answer-1", "support", [], {}))
+    trace.target = Target("a", "a", prompt=prompts.compile(prompts.DEFAULT) if with_prompt else None)
+    assert trace.citable == citable

@@ -80,7 +80,7 @@ async def test_the_engine_gets_prompt_passages_and_question_in_their_order(
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_citations_point_at_the_passage_and_unknown_marks_are_left_out(
+async def test_citations_point_at_the_passage_and_other_numbers_are_text(
     support: Assistant, engine: FakeVllm, stream: bool
 ) -> None:
     engine.reply = lambda _chat: "It is 31 months [1], they say [9]."
@@ -93,7 +93,7 @@ async def test_citations_point_at_the_passage_and_unknown_marks_are_left_out(
     else:
         message = answer.json()["choices"][0]["message"]
         text, annotations, braid = message["content"], message["annotations"], answer.json()["braid"]
-    assert text == "It is 31 months [1], they say ."
+    assert text == "It is 31 months [1], they say [9]."
     (cited,) = [annotation["url_citation"] for annotation in annotations]
     assert text[cited["start_index"] : cited["end_index"]] == "[1]"
     assert cited["title"] == "1.md"
@@ -101,6 +101,17 @@ async def test_citations_point_at_the_passage_and_unknown_marks_are_left_out(
     assert braid["citations"][0]["url"] == cited["url"]
     source = await support.client.get(cited["url"])
     assert source.json()["text"] == "The K2 has a warranty of 31 months."
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_where_nothing_was_found_no_mark_reaches_the_client(
+    support: Assistant, engine: FakeVllm, passages: FakePassages, stream: bool
+) -> None:
+    passages.find = lambda _query: []
+    engine.reply = lambda _chat: "It is 31 months [1], or x[0]."
+    answer = await support.ask(stream=stream)
+    assert stream or "x[0]" in answer.json()["choices"][0]["message"]["content"]
+    assert "[1]" not in answer.text
 
 
 async def test_the_answer_says_which_release_and_index_epochs_it_came_from(support: Assistant) -> None:

@@ -113,7 +113,7 @@ def test_any_split_of_the_bytes_gives_the_same_answer(size: int, newline: bytes,
 def test_marks_are_checked_and_told_with_the_event_that_ends_the_choice() -> None:
     trace = cited_trace()
     chunks = events(trace, STREAM, include_usage=True)
-    assert text_of(chunks) == "It costs €89 [1] or ."
+    assert text_of(chunks) == "It costs €89 [1] or [5]."
     last = chunks[-2]
     assert last["choices"][0]["finish_reason"] == "stop"
     (annotation,) = last["choices"][0]["delta"]["annotations"]

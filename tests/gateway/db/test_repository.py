@@ -5,6 +5,7 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import IntegrityError
 
 from gateway.db import Database, Repository, open_database
 from gateway.errors import BadRequest, NotFound
@@ -128,3 +129,11 @@ async def test_an_error_rolls_the_unit_of_work_back(database: Database) -> None:
         await fail()
     async with database.read() as session:
         assert await Files(session, "a").all() == []
+
+
+async def test_an_error_does_not_repeat_the_values_of_its_statement(database: Database) -> None:
+    with pytest.raises(IntegrityError) as caught:
+        async with database.begin() as session:
+            session.add(TenantRow(id="a", name="a secret name", created_at=1))
+    assert "tenants" in str(caught.value)
+    assert "a secret name" not in str(caught.value)

@@ -5,10 +5,11 @@ import msgspec
 import pytest
 
 from gateway.client import ClientError
+from gateway.demo.assistants import promote
 from gateway.demo.progress import Progress
 from gateway.demo.swap import SwapOutcome, swap_under_load
 from gateway.demo.tenant_clients import TenantClient
-from gateway.evaluation import Variant
+from gateway.evaluation import Answer, Variant, ask
 from tests.fakes.faults import Fault
 from tests.fakes.vllm import FakeVllm
 
@@ -35,6 +36,38 @@ async def test_requests_that_fail_during_a_swap_are_counted(
     outcome = await swap(account, both)
     assert len(outcome.failed) == 1
     assert "1 of" in outcome.faults()[0]
+
+
+async def test_a_request_that_was_under_way_when_the_change_began_may_get_either_release(
+    account: TenantClient, both: Variant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held: list[asyncio.Event] = []
+
+    async def slow(*arguments: Any, **options: Any) -> Answer:
+        if not held:  # the first request leaves, and reaches the gateway only behind the change
+            held.append(asyncio.Event())
+            await held[0].wait()
+        return await ask(*arguments, **options)
+
+    async def changing(*arguments: Any) -> Any:
+        done = await promote(*arguments)
+        held[0].set()
+        return done
+
+    monkeypatch.setattr("gateway.demo.swap.ask", slow)
+    monkeypatch.setattr("gateway.demo.swap.promote", changing)
+    assert (await swap(account, both)).late == 0
+
+
+async def test_an_answer_of_a_release_that_was_replaced_before_is_late(
+    account: TenantClient, both: Variant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def pretend(*arguments: object) -> None:
+        """Confirm a change that isn't made."""
+
+    monkeypatch.setattr("gateway.demo.swap.promote", pretend)
+    monkeypatch.setattr("gateway.demo.swap.roll_back", pretend)
+    assert (await swap(account, both)).late > 0
 
 
 async def test_a_request_that_dies_of_a_bug_ends_the_swap(

@@ -2,12 +2,13 @@
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import pytest
 
 from gateway.db import open_database
-from gateway.engines import EnginePool
+from gateway.engines import EnginePool, Reconciler
 from gateway.health.readiness import check_readiness
 from gateway.settings import Settings
 from gateway.shutdown import Drain
@@ -15,6 +16,11 @@ from retrieval.client import Retriever
 from tests.fakes.passages import FakePassages
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import Gateway, running
+from tests.waiting import until
+
+
+async def no_adapters() -> list[Any]:
+    return []
 
 
 async def get(gateway: Gateway, path: str) -> httpx2.Response:
@@ -27,14 +33,15 @@ async def test_all_parts_there_is_ready(gateway: Gateway, passages: FakePassages
     assert answer.status_code == 200, answer.text
     assert answer.json() == {
         "ready": True,
-        "parts": {"process": "ok", "database": "ok", "retriever": "ok", "engine 1": "ok"},
+        "degraded": [],
+        "parts": dict.fromkeys(["process", "database", "engines", "adapters", "retriever", "engine 1"], "ok"),
     }
 
 
 async def test_a_missing_retriever_is_named_without_its_address(gateway: Gateway, settings: Settings) -> None:
     answer = await get(gateway, "/readyz")
-    assert answer.status_code == 503
-    assert answer.json()["parts"]["engine 1"] == "ok"
+    assert answer.status_code == 200
+    assert answer.json()["degraded"] == ["retriever"]
     assert "doesn't answer" in answer.json()["parts"]["retriever"]
     assert str(settings.retriever_socket) not in answer.text
     assert (await get(gateway, "/healthz")).json() == {"status": "ok"}
@@ -53,6 +60,38 @@ async def test_an_engine_that_says_it_is_ill_is_named_without_its_address(
         assert engine.url not in answer.text
 
 
+async def test_one_engine_of_two_is_enough(settings: Settings, engine: FakeVllm, passages: FakePassages) -> None:
+    async with FakeVllm() as second:
+        both = settings.model_copy(update={"engine_urls": (engine.url, second.url)})
+        async with running(both) as gateway:
+            await second.stop()
+            await until(lambda: [replica.ready for replica in gateway.state.pool.replicas] == [True, False])
+            answer = await get(gateway, "/readyz")
+            assert (answer.status_code, answer.json()["degraded"]) == (200, ["engine 2"])
+            assert second.url not in answer.text
+            assert "Refused" not in answer.text
+
+
+async def test_a_gateway_is_ready_once_its_adapters_have_had_their_turn(
+    settings: Settings, engine: FakeVllm, passages: FakePassages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked, answer_now = asyncio.Event(), asyncio.Event()
+
+    async def slow(*arguments: Any) -> list[Any]:
+        asked.set()
+        await answer_now.wait()
+        return []
+
+    monkeypatch.setattr("gateway.composition.DesiredAdapters.__call__", slow)
+    async with running(settings) as gateway:
+        await asked.wait()
+        answer = await get(gateway, "/readyz")
+        assert (answer.status_code, answer.json()["degraded"]) == (503, ["adapters"])
+        answer_now.set()
+        await until(lambda: gateway.state.reconciler.caught_up)
+        assert (await get(gateway, "/readyz")).status_code == 200
+
+
 async def test_a_process_that_stops_is_not_ready(gateway: Gateway, passages: FakePassages) -> None:
     await gateway.state.drain.finish(0)
     answer = await get(gateway, "/readyz")
@@ -66,10 +105,10 @@ async def test_a_database_that_fails_is_named_by_the_kind_of_its_error(tmp_path:
         (tmp_path / "x.db").unlink(missing_ok=True)
         (tmp_path / "x.db").mkdir()
         async with EnginePool([]) as pool, Retriever(tmp_path / "none.sock") as retriever:
-            parts = await check_readiness(database, retriever, pool, Drain())
-    assert parts["database"].ready is False
-    assert "OperationalError" in parts["database"].reason
-    assert str(tmp_path) not in parts["database"].reason
+            found = await check_readiness(database, retriever, pool, Reconciler(pool, no_adapters), Drain())
+    assert not found.ready
+    assert "OperationalError" in found.parts["database"].reason
+    assert str(tmp_path) not in found.parts["database"].reason
 
 
 @pytest.mark.parametrize(

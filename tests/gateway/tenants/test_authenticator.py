@@ -1,13 +1,16 @@
 """Keys to principals: headers, scopes, the cache, and revocation."""
 
 import time
+from typing import Any
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Database
 from gateway.errors import Denied, Unauthorized
 from gateway.tenants.authenticator import Authenticator, Principal, Scope, key_digest, new_key
+from gateway.tenants.repository import find_key
 from tests.gateway.conftest import ADMIN_KEY, Gateway
 
 HEADER = f"Bearer {ADMIN_KEY}"
@@ -121,3 +124,21 @@ def test_keys_are_long_and_never_twice_the_same() -> None:
     keys = {new_key() for _ in range(100)}
     assert len(keys) == 100
     assert all(len(key) >= 9 + 43 for key in keys)
+
+
+async def test_a_look_up_that_a_revocation_overtakes_is_not_remembered(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authenticator = Authenticator(database)
+
+    async def overtaken(session: AsyncSession, digest: str) -> Any:
+        match = await find_key(session, digest)
+        await revoke(database, ADMIN_KEY)
+        authenticator.evict(key_digest(ADMIN_KEY))
+        return match
+
+    with monkeypatch.context() as patch:
+        patch.setattr("gateway.tenants.authenticator.find_key", overtaken)
+        await authenticator.authenticate(HEADER, Scope.CHAT)
+    with pytest.raises(Unauthorized):
+        await authenticator.authenticate(HEADER, Scope.CHAT)
