@@ -1,6 +1,6 @@
 """The FastAPI application: routes, error envelope, lifespan."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 from typing import Any
@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import IntegrityError, OperationalError
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -21,7 +22,16 @@ from gateway.answers.routes import router as answers
 from gateway.assistants.routes import router as assistants
 from gateway.chat.routes import SCHEMAS as CHAT_SCHEMAS
 from gateway.chat.routes import router as chat
-from gateway.errors import BadRequest, BraidError, Conflict, Internal, NotFound, PayloadTooLarge, Unavailable
+from gateway.errors import (
+    BadRequest,
+    BraidError,
+    Conflict,
+    Internal,
+    NotFound,
+    PayloadTooLarge,
+    Unavailable,
+    UnsupportedEncoding,
+)
 from gateway.files.routes import router as files
 from gateway.fine_tuning.routes import router as fine_tuning
 from gateway.health.routes import router as health
@@ -39,13 +49,22 @@ _log = structlog.get_logger()
 _MAX_BODY_BYTES = 1024 * 1024
 """Of a request on a route that doesn't say more itself; FastAPI reads a body before it looks at the key."""
 
+_NO_ENCODING = "The body has a content-encoding, which isn't taken here. Send it as it is, without compressing it."
+
 _ROUTERS = (
     chat, health, models, files, *vector_stores, fine_tuning, tenants, prompts, assistants, adapters, answers
 )  # fmt: skip
 
 
-def create_app(open_state: Callable[[], AbstractAsyncContextManager[State]]) -> FastAPI:
-    """Build the application; `open_state` is entered when it starts and left when it stops."""
+def create_app(
+    open_state: Callable[[], AbstractAsyncContextManager[State]], *, cors_origins: Sequence[str] = ()
+) -> FastAPI:
+    """Build the application.
+
+    Args:
+        open_state: Entered when it starts and left when it stops.
+        cors_origins: The web pages' origins whose scripts may call it; `*` for any, none by default.
+    """
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[dict[str, State]]:
@@ -53,6 +72,7 @@ def create_app(open_state: Callable[[], AbstractAsyncContextManager[State]]) -> 
             yield {"braid": state}
 
     app = _Gateway(
+        cors_origins,
         title="Braid",
         summary="Style from adapters, facts from documents, and a versioned prompt for both.",
         version=version("braid-gateway"),
@@ -77,8 +97,9 @@ class _Gateway(FastAPI):
     routed, and may come to the same route then.
     """
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, cors_origins: Sequence[str], **options: Any) -> None:
         super().__init__(**options)
+        self._cors = _allow_origins(self._dispatch, cors_origins) if cors_origins else None
         self._lean: dict[tuple[str, str], ASGIApp] = {
             (method, route.path): ExceptionMiddleware(route.handle, _HANDLERS)
             for router in _ROUTERS
@@ -88,6 +109,18 @@ class _Gateway(FastAPI):
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._cors is not None:
+            await self._cors(scope, receive, send)
+        else:
+            await self._dispatch(scope, receive, send)
+
+    async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            if scope["method"] == "HEAD":
+                scope = {**scope, "method": "GET"}  # the server sends no body for it
+            if _is_encoded(scope):
+                await _respond(UnsupportedEncoding(_NO_ENCODING))(scope, receive, send)
+                return
         lean = self._lean.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
         if lean is not None:
             await lean(scope, receive, send)
@@ -99,6 +132,20 @@ class _Gateway(FastAPI):
         described = super().openapi()
         described["components"]["schemas"] |= CHAT_SCHEMAS
         return described
+
+
+def _allow_origins(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
+    return CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=["*"],
+        allow_headers=["*"],
+        expose_headers=["x-request-id", "braid-release", "retry-after"],
+    )
+
+
+def _is_encoded(scope: Scope) -> bool:
+    return any(name == b"content-encoding" and value.lower() != b"identity" for name, value in scope["headers"])
 
 
 def _respond(error: BraidError) -> Response:

@@ -16,6 +16,7 @@ __all__ = [
     "PayloadTooLarge",
     "Unauthorized",
     "Unavailable",
+    "UnsupportedEncoding",
 ]
 
 BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
@@ -88,6 +89,12 @@ class PayloadTooLarge(BraidError):
     status = 413
     kind = "invalid_request_error"
     code = "payload_too_large"
+
+
+class UnsupportedEncoding(BraidError):
+    status = 415
+    kind = "invalid_request_error"
+    code = "unsupported_encoding"
 
 
 class Internal(BraidError):

@@ -42,7 +42,7 @@ async def serve(settings: Settings) -> None:
             yield opened_state
 
     config = uvicorn.Config(
-        create_app(state),
+        create_app(state, cors_origins=settings.cors_origins),
         host=settings.host,
         port=settings.port,
         loop="uvloop",

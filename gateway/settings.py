@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     qdrant_url: str = ""
     admin_key: SecretStr | None = None
     max_lora_rank: int = 16
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
+    """Origins of web pages whose scripts may call the gateway, comma-separated; empty: none."""
     max_connections: int = Field(default=4096, ge=1)
     """Open connections of clients at the same time, per gateway."""
     grace_seconds: float = 20.0
@@ -53,7 +55,7 @@ class Settings(BaseSettings):
     """The interpreter of the environment with vLLM, training and the retriever."""
     log_level: str = "info"
 
-    @field_validator("engine_urls", mode="before")
+    @field_validator("engine_urls", "cors_origins", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

@@ -9,7 +9,7 @@ from gateway.web.error_responses import declare_errors
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/adapters", tags=["adapters"], responses=declare_errors(404, 409, 413))
+router = APIRouter(prefix="/api/adapters", tags=["adapters"], responses=declare_errors(404, 409))
 
 
 def _writer(session: WriteSession, principal: ManageKey, state: CurrentState) -> AdapterService:

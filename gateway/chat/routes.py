@@ -44,7 +44,7 @@ router = APIRouter(
     prefix="/v1/chat",
     tags=["chat"],
     route_class=LeanRoute,
-    responses=declare_errors(404, 409, 413, 502, 504),
+    responses=declare_errors(404, 409, 502, 504),
 )
 
 

@@ -143,7 +143,8 @@ class ChunkChoice(msgspec.Struct, kw_only=True):
 class ChatCompletionChunk(msgspec.Struct, kw_only=True):
     """One event of a streamed answer, OpenAI's `chat.completion.chunk`; the stream ends with `data: [DONE]`.
 
-    `braid` comes with the event that ends the last choice; `usage` comes with one that has no choices, if asked for.
+    `braid` comes with the event that ends the last choice; `usage`, if asked for, with the last event, which has no
+    choices, and is null in the others.
     """
 
     id: str
@@ -152,5 +153,5 @@ class ChatCompletionChunk(msgspec.Struct, kw_only=True):
     system_fingerprint: str | None
     object: Literal["chat.completion.chunk"]
     choices: list[ChunkChoice]
-    usage: TokenUsage | UnsetType = UNSET
+    usage: TokenUsage | UnsetType | None = UNSET
     braid: BraidAnswer | UnsetType = UNSET

@@ -49,7 +49,9 @@ class ChunkEncoder:
             }
         )
         self.broken: BrokenAnswer | None = None
-        self._head = b"data: " + head[:-1] + b"," + _CHOICES
+        self._usage_head = b"data: " + head[:-1] + b"," + _CHOICES
+        # A client that asked for the usage tells the event that has it from the others by their null.
+        self._head = b"data: " + head[:-1] + (b',"usage":null,' if include_usage else b",") + _CHOICES
         self._trace = trace
         self._citable = trace.citable
         self._filters: dict[int, MarkFilter] = {}
@@ -76,7 +78,9 @@ class ChunkEncoder:
         event = decode_event(data)
         if event.usage is not None and not event.choices:
             self._trace.usage = usage = event.usage.tokens()
-            return self._encode([], {"usage": usage}) if self._include_usage else b""
+            if not self._include_usage:
+                return b""
+            return self._usage_head + b'[],"usage":' + msgspec.json.encode(usage) + b"}\n\n"
         choices = [choice for choice in map(self._choice, event.choices) if choice is not None]
         extra: dict[str, Any] | None = None
         for choice in choices:

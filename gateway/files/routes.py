@@ -11,7 +11,7 @@ from gateway.web.error_responses import declare_errors
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1/files", tags=["files"], responses=declare_errors(404, 413))
+router = APIRouter(prefix="/v1/files", tags=["files"], responses=declare_errors(404))
 
 
 def _uploads(principal: ManageKey, state: CurrentState) -> Uploads:

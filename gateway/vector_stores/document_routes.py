@@ -11,7 +11,7 @@ from gateway.web.error_responses import declare_errors
 __all__ = ["router"]
 
 _PREFIX = "/api/vector_stores/{vector_store_id}/documents"
-router = APIRouter(prefix=_PREFIX, tags=["documents"], responses=declare_errors(404, 409, 413))
+router = APIRouter(prefix=_PREFIX, tags=["documents"], responses=declare_errors(404, 409))
 
 
 def _service(principal: ManageKey, state: CurrentState) -> DocumentService:

@@ -30,12 +30,13 @@ _DESCRIPTIONS = {
     404: "There is no such thing, or it is another tenant's.",
     409: "The name is taken, the thing is in use, or somebody else changed it first.",
     413: "The body is too large.",
+    415: "The body has a content-encoding, which isn't taken.",
     500: "Something failed that shouldn't have; it was logged.",
     502: "The model server's answer can't be used.",
     503: "A part that the answer needs isn't there now.",
     504: "The model server took too long.",
 }
-_ALWAYS = (400, 401, 403, 500, 503)
+_ALWAYS = (400, 401, 403, 413, 415, 500, 503)
 
 
 def declare_errors(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -94,7 +94,12 @@ async def running(settings: Settings) -> AsyncGenerator[Gateway, None]:
             yield held
 
     config = uvicorn.Config(
-        create_app(state), port=0, log_level="warning", access_log=False, http=BoundedProtocol, ws="none"
+        create_app(state, cors_origins=settings.cors_origins),
+        port=0,
+        log_level="warning",
+        access_log=False,
+        http=BoundedProtocol,
+        ws="none",
     )
     server = uvicorn.Server(config)
     server.capture_signals = nullcontext  # type: ignore[method-assign,assignment]

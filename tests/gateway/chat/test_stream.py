@@ -99,6 +99,8 @@ def test_usage_is_noted_and_only_sent_when_asked_for() -> None:
     assert all("usage" not in event for event in events(trace, STREAM))
     assert trace.usage == TokenUsage(5, 2, 7)
     sent = events(plain_trace(), STREAM, include_usage=True)
+    assert [event["usage"] for event in sent[:-1]] == [None] * (len(sent) - 1)
+    assert len(sent) > 3
     assert sent[-1]["usage"] == USAGE
     assert sent[-1]["choices"] == []
 
