@@ -23,6 +23,7 @@ from gateway.engines.served_base_model import ServedBaseModel
 from gateway.engines.token_counter import TokenCounter
 from gateway.files import FileRow
 from gateway.files.garbage_collection import COLLECT, GarbageCollector
+from gateway.files.service import FileUses
 from gateway.fine_tuning import FineTuningJobRow
 from gateway.fine_tuning.train_job import TrainHandler
 from gateway.jobs import Handler, Worker, WorkerTimings
@@ -35,7 +36,7 @@ from gateway.vector_stores import DocumentVersionRow
 from gateway.vector_stores.ingest import IngestHandler
 from gateway.vector_stores.remove import DropHandler, RemoveHandler
 from gateway.vector_stores.search import touch
-from gateway.vector_stores.versions import DROP, INGEST, REMOVE
+from gateway.vector_stores.versions import DROP, INGEST, REMOVE, delete_documents_of
 from gateway.web.state import State
 from retrieval.client import Retriever
 
@@ -77,7 +78,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
             retriever=retriever,
             metrics=metrics,
             drain=drain,
-            parts={AnswerLog: answers, AnsweringService: answering},
+            parts={AnswerLog: answers, AnsweringService: answering, FileUses: FileUses(delete_documents_of)},
         )
 
 

@@ -4,10 +4,11 @@ from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import FileResponse
 
 from gateway.files.schemas import PURPOSES, FileDeleted, FileObject, FileObjectList
-from gateway.files.service import FileService, file_object
+from gateway.files.service import FileService, FileUses, file_object
 from gateway.files.upload import MAX_UPLOAD_BYTES, Uploads
 from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
 from gateway.web.error_responses import declare_errors
+from gateway.web.state import part_of
 
 __all__ = ["router"]
 
@@ -18,12 +19,12 @@ def _uploads(principal: ManageKey, state: CurrentState) -> Uploads:
     return Uploads(state.database, state.artifacts, principal.tenant)
 
 
-def _writer(session: WriteSession, principal: ManageKey, state: CurrentState) -> FileService:
-    return FileService(session, principal.tenant, state.artifacts)
+def _writer(request: Request, session: WriteSession, principal: ManageKey, state: CurrentState) -> FileService:
+    return FileService(session, principal.tenant, state.artifacts, part_of(request, FileUses))
 
 
-def _reader(session: ReadSession, principal: ManageKey, state: CurrentState) -> FileService:
-    return FileService(session, principal.tenant, state.artifacts)
+def _reader(request: Request, session: ReadSession, principal: ManageKey, state: CurrentState) -> FileService:
+    return FileService(session, principal.tenant, state.artifacts, part_of(request, FileUses))
 
 
 Writer = Annotated[FileService, Depends(_writer)]

@@ -1,6 +1,6 @@
 """A tenant's files."""
 
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from mimetypes import guess_type
 from pathlib import Path
@@ -13,7 +13,7 @@ from gateway.files.repository import FileRepository
 from gateway.files.schemas import FileDeleted, FileObject, FileObjectList
 from gateway.files.tables import FileRow
 
-__all__ = ["FileContent", "FileService", "add_file", "delete_files", "file_object", "find_file", "get_file"]
+__all__ = ["FileContent", "FileService", "FileUses", "add_file", "delete_files", "file_object", "find_file", "get_file"]
 
 
 async def get_file(session: AsyncSession, tenant: str, id: str, *, param: str = "file_id") -> FileRow:
@@ -46,12 +46,20 @@ class FileContent:
     filename: str
 
 
+@dataclass(frozen=True, slots=True)
+class FileUses:
+    """The nouns above that stand on files: `let_go` (session, tenant, file's id) is called by the deletion of one."""
+
+    let_go: Callable[[AsyncSession, str, str], Awaitable[None]]
+
+
 class FileService:
     """Lists, gives back and deletes one tenant's files; `Uploads` takes them."""
 
-    def __init__(self, session: AsyncSession, tenant: str, artifacts: Artifacts) -> None:
+    def __init__(self, session: AsyncSession, tenant: str, artifacts: Artifacts, uses: FileUses) -> None:
         self._session = session
         self._tenant = tenant
+        self._uses = uses
         self._files = FileRepository(session, tenant)
         self._artifacts = artifacts
 
@@ -69,8 +77,9 @@ class FileService:
         return FileContent(self._artifacts.file(row.digest), media_type, row.filename)
 
     async def delete(self, id: str) -> FileDeleted:
-        """Delete a file. Where it was added to a store, the store's document stays until it is removed there."""
+        """Delete a file. It leaves every store that it was in, at once."""
         row = await self._files.get(id, param="file_id")
+        await self._uses.let_go(self._session, self._tenant, row.id)
         await self._files.delete(row)
         await collect_later(self._session, self._tenant, [row.digest])
         return FileDeleted(id=row.id)

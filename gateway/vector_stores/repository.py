@@ -58,12 +58,22 @@ class DocumentRepository(Repository[DocumentRow]):
 
     async def by_file(self, store: str, file_id: str) -> DocumentRow | None:
         """Find the document that an OpenAI client means: added as this file, or put from these bytes."""
+        where = DocumentRow.store_id == store
+        added = await self.one(where, DocumentRow.live_key == file_id)
+        return added or await self.one(where, self._is_from(file_id))
+
+    async def list_by_file(self, file_id: str) -> Sequence[DocumentRow]:
+        """List the documents of all stores that were added as this file, or put from these bytes."""
+        query = self.select(or_(DocumentRow.live_key == file_id, self._is_from(file_id)))
+        return (await self.session.scalars(query)).all()
+
+    def _is_from(self, file_id: str) -> ColumnElement[bool]:
         newest = VersionRepository(self.session, self.tenant).select(
             DocumentVersionRow.document_id == DocumentRow.id,
             DocumentVersionRow.version == DocumentRow.latest,
             DocumentVersionRow.file_id == file_id,
         )
-        return await self.one(DocumentRow.store_id == store, or_(DocumentRow.live_key == file_id, newest.exists()))
+        return newest.exists()
 
     async def counts(self, stores: Collection[str]) -> Mapping[str, Mapping[str, tuple[int, int]]]:
         """Count documents and their bytes, by store and status."""

@@ -21,6 +21,7 @@ __all__ = [
     "ChunkSizes",
     "Content",
     "delete_document",
+    "delete_documents_of",
     "put_version",
     "queue_key_of",
 ]
@@ -114,6 +115,12 @@ async def delete_document(session: AsyncSession, document: DocumentRow) -> str:
         payload={"store": document.store_id, "document": document.id},
     )
     return job.id
+
+
+async def delete_documents_of(session: AsyncSession, tenant: str, file_id: str) -> None:
+    """Delete a file's documents in all stores, as OpenAI's contract has it for the deletion of a file."""
+    for document in await DocumentRepository(session, tenant).list_by_file(file_id):
+        await delete_document(session, document)
 
 
 def _new_version(

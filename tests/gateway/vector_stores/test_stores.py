@@ -76,26 +76,54 @@ async def test_files_in_a_store(kestrel: Client, index: FakeRetriever) -> None:
     assert [file["id"] for file in rest["data"]] == [bad]
 
 
-async def test_a_file_outlives_its_place_in_a_store_and_the_other_way_round(
-    kestrel: Client, index: FakeRetriever
-) -> None:
-    store, file = await kestrel.store(), await kestrel.file(b"One.")
-    path = f"/v1/vector_stores/{store}/files"
-    await kestrel.ok("POST", path, json={"file_id": file})
+async def test_a_deleted_file_leaves_every_store_at_once(kestrel: Client, index: FakeRetriever) -> None:
+    file = await kestrel.file(b"One.")
+    stores = [await kestrel.store(), await kestrel.store()]
+    for store in stores:
+        await kestrel.ok("POST", f"/v1/vector_stores/{store}/files", json={"file_id": file})
+    await kestrel.put(stores[0], "other", "Another one.")
     await kestrel.settle()
     await kestrel.ok("DELETE", f"/v1/files/{file}")
-    assert await kestrel.search(store, "one") == ["One."]
-    assert (await kestrel.ok("GET", f"{path}/{file}"))["status"] == "completed"
-    await kestrel.fault(404, "POST", path, json={"file_id": file})
+    for store in stores:
+        path = f"/v1/vector_stores/{store}/files"
+        assert await kestrel.search(store, "one") == (["Another one."] if store is stores[0] else [])
+        await kestrel.fault(404, "GET", f"{path}/{file}")
+        await kestrel.fault(404, "POST", path, json={"file_id": file})
+    await kestrel.settle()
+    assert [point.text for point in index.points] == ["Another one."]
+
+
+async def test_a_document_put_under_a_key_goes_with_its_file_too(kestrel: Client) -> None:
+    store = await kestrel.store()
+    await kestrel.put(store, "tariff", "One.")
+    await kestrel.settle()
+    (listed,) = (await kestrel.ok("GET", f"/v1/vector_stores/{store}/files"))["data"]
+    await kestrel.ok("DELETE", f"/v1/files/{listed['id']}")
+    await kestrel.fault(404, "GET", f"/api/vector_stores/{store}/documents/tariff")
+
+
+async def test_a_file_stays_when_it_is_taken_out_of_a_store(kestrel: Client, index: FakeRetriever) -> None:
+    store, file = await kestrel.store(), await kestrel.file(b"Number one.")
+    path = f"/v1/vector_stores/{store}/files"
+    await kestrel.ok("POST", path, json={"file_id": file})
     deleted = await kestrel.ok("DELETE", f"{path}/{file}")
     assert deleted == {"id": file, "object": "vector_store.file.deleted", "deleted": True}
-    assert await kestrel.search(store, "one") == []
-    kept = await kestrel.file(b"Number one.")
-    await kestrel.ok("POST", path, json={"file_id": kept})
-    await kestrel.ok("DELETE", f"{path}/{kept}")
     await kestrel.settle()
     assert index.points == []
-    assert (await kestrel.ok("GET", f"/v1/files/{kept}"))["id"] == kept
+    assert (await kestrel.ok("GET", f"/v1/files/{file}"))["id"] == file
+
+
+async def test_a_documents_own_file_can_be_added_to_its_store_and_taken_out(kestrel: Client) -> None:
+    store = await kestrel.store()
+    await kestrel.put(store, "tariff", "One.")
+    path = f"/v1/vector_stores/{store}/files"
+    (listed,) = (await kestrel.ok("GET", path))["data"]
+    await kestrel.ok("POST", path, json={"file_id": listed["id"]})
+    assert (await kestrel.ok("GET", f"{path}/{listed['id']}"))["id"] == listed["id"]
+    await kestrel.ok("DELETE", f"{path}/{listed['id']}")
+    assert (await kestrel.get(store, "tariff"))["key"] == "tariff"
+    await kestrel.ok("DELETE", f"{path}/{listed['id']}")
+    await kestrel.fault(404, "GET", f"/api/vector_stores/{store}/documents/tariff")
 
 
 async def test_a_store_made_with_files(kestrel: Client) -> None:
