@@ -89,7 +89,8 @@ async def open_worker(settings: Settings, timings: WorkerTimings | None = None) 
         await migrate(database)
         async with open_handlers(settings, database) as handlers:
             name = f"{socket.gethostname()}:{os.getpid()}"
-            yield Worker(database, handlers, name=name, single=("train", "import"), timings=timings)
+            # One slot more than kinds that may take one for hours: a document never waits for those.
+            yield Worker(database, handlers, name=name, slots=3, single=("train", "import"), timings=timings)
 
 
 @asynccontextmanager

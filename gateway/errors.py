@@ -14,6 +14,7 @@ __all__ = [
     "Internal",
     "NotFound",
     "PayloadTooLarge",
+    "TooManyRequests",
     "Unauthorized",
     "Unavailable",
     "UnsupportedEncoding",
@@ -89,6 +90,11 @@ class PayloadTooLarge(BraidError):
     status = 413
     kind = "invalid_request_error"
     code = "payload_too_large"
+
+
+class TooManyRequests(BraidError):
+    status = 429
+    kind = "rate_limit_error"
 
 
 class UnsupportedEncoding(BraidError):

@@ -18,6 +18,8 @@ from gateway.ids import new_id
 
 __all__ = ["AdapterService", "find_ready", "list_ready", "lock_ready"]
 
+_MOST_QUEUED = 100
+
 
 async def find_ready(session: AsyncSession, tenant: str, model: str) -> AdapterRow | None:
     """Find an adapter that may answer requests by the name that clients use."""
@@ -72,7 +74,13 @@ class AdapterService:
             )
         id = new_id("adapter_")
         job = await jobs.enqueue(
-            self._session, self._tenant, kind="import", queue_key="train", subject=id, payload={"file": file.digest}
+            self._session,
+            self._tenant,
+            kind="import",
+            queue_key=f"import:{self._tenant}",
+            subject=id,
+            payload={"file": file.digest},
+            most=_MOST_QUEUED,
         )
         row = AdapterRow(
             id=id,

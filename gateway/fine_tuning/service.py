@@ -39,6 +39,8 @@ from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS, Recipe
 
 __all__ = ["FineTuningService"]
 
+_MOST_QUEUED = 100
+
 
 class FineTuningService:
     """One tenant's fine-tuning jobs."""
@@ -86,7 +88,13 @@ class FineTuningService:
         )
         await self._session.flush()
         job = await jobs.enqueue(
-            self._session, self._tenant, kind="train", queue_key="train", subject=row.id, payload={}
+            self._session,
+            self._tenant,
+            kind="train",
+            queue_key=f"train:{self._tenant}",
+            subject=row.id,
+            payload={},
+            most=_MOST_QUEUED,
         )
         row.job_id = job.id
         self._log_creation(row, rows.count)

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Database
+from gateway.errors import TooManyRequests
 from gateway.ids import new_id
 from gateway.jobs.repository import JobRepository
 from gateway.jobs.tables import JobRow
@@ -28,11 +29,21 @@ async def enqueue(
     subject: str,
     payload: dict[str, Any],
     delay_seconds: float = 0.0,
+    most: int | None = None,
 ) -> JobRow:
     """Add a job in the caller's transaction: it exists if and only if what it belongs to was kept.
 
     Of the jobs with one `queue_key`, of whatever kind and tenant, one runs at a time, in the order of their creation.
+
+    Raises:
+        TooManyRequests: The tenant has `most` jobs of this kind that wait already.
     """
+    if most is not None and await JobRepository(session, tenant).count_queued(kind) >= most:
+        raise TooManyRequests(
+            f"{most} jobs of this kind are waiting already, the most that a tenant may have. "
+            "Try again when some of them have ended, or cancel those that aren't needed.",
+            code="too_many_queued_jobs",
+        )
     now = time.time()
     row = JobRow(
         id=new_id("job_"),

@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from sqlalchemy import ColumnElement, CursorResult, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from gateway.db import Repository
 from gateway.jobs.tables import JobRow
@@ -15,6 +16,11 @@ __all__ = ["JobRepository", "change", "change_held", "is_cancel_requested", "lis
 class JobRepository(Repository[JobRow]):
     table = JobRow
     noun = "job"
+
+    async def count_queued(self, kind: str) -> int:
+        """Count the tenant's jobs of a kind that wait."""
+        queued = self.select(JobRow.kind == kind, JobRow.status == "queued").with_only_columns(JobRow.id)
+        return len((await self.session.scalars(queued)).all())
 
     async def cancel_queued(self, id: str, now: float) -> bool:
         """End a job that no worker has; false when one has it, or it has ended."""
@@ -30,9 +36,10 @@ class JobRepository(Repository[JobRow]):
 async def list_claimable(
     session: AsyncSession, kinds: Collection[str], without: Collection[str], now: float, limit: int
 ) -> Sequence[JobRow]:
-    """List jobs that a worker may try to take, of all tenants (a worker serves every tenant): oldest first.
+    """List jobs that a worker may try to take, of all tenants (a worker serves every tenant).
 
-    These are running ones whose lease has ended, and of each queue key where none runs the oldest queued one.
+    These are running ones whose lease has ended, oldest first, and of each queue key where none runs the oldest queued
+    one: first those of the tenant whose last turn is the longest ago, so that nobody waits behind another's thousands.
     """
     of_kinds = JobRow.kind.in_(kinds)
     expired = select(JobRow).where(JobRow.status == "running", JobRow.lease_until < now, of_kinds)
@@ -47,7 +54,10 @@ async def list_claimable(
     )
     due = or_(JobRow.not_before.is_(None), JobRow.not_before <= now)
     queued = select(JobRow).where(JobRow.id.in_(heads), JobRow.status == "queued", due, of_kinds)
-    rows += (await session.scalars(queued.order_by(JobRow.id).limit(limit))).all()
+    of_tenant = aliased(JobRow)
+    last_turn = select(func.max(of_tenant.claimed_at)).where(of_tenant.tenant_id == JobRow.tenant_id).scalar_subquery()
+    queued = queued.order_by(func.coalesce(last_turn, 0.0), JobRow.id)
+    rows += (await session.scalars(queued.limit(limit))).all()
     return rows
 
 
@@ -63,6 +73,7 @@ async def take(session: AsyncSession, row: JobRow, worker: str, now: float, leas
         attempts=row.attempts + 1,
         worker=worker,
         lease_until=now + lease_seconds,
+        claimed_at=now,
         not_before=None,
     )
 

@@ -19,7 +19,8 @@ class JobRow(Owned):
 
     __tablename__ = "jobs"
     # Looking for work reads the live jobs of this index only, however many finished ones there are.
-    __table_args__ = (Index(None, "status", "queue_key", "id"),)
+    # The other one finds a tenant's last turn.
+    __table_args__ = (Index(None, "status", "queue_key", "id"), Index("ix_jobs_turns", "tenant_id", "claimed_at"))
 
     kind: Mapped[str]
     queue_key: Mapped[str]
@@ -34,6 +35,8 @@ class JobRow(Owned):
     worker: Mapped[str | None]
     lease_until: Mapped[float | None] = mapped_column(Float)
     not_before: Mapped[float | None] = mapped_column(Float)
+    claimed_at: Mapped[float | None] = mapped_column(Float)
+    """When a worker last took it."""
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     error: Mapped[dict[str, Any] | None]
     finished_at: Mapped[int | None]

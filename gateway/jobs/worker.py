@@ -60,7 +60,7 @@ class Worker:
         handlers: Mapping[str, Handler],
         *,
         name: str,
-        slots: int = 2,
+        slots: int = 3,
         single: Collection[str] = ("train",),
         timings: WorkerTimings | None = None,
     ) -> None:

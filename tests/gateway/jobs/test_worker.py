@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Database
-from gateway.errors import NotFound
+from gateway.errors import NotFound, TooManyRequests
 from gateway.jobs import (
     Claim,
     JobCancelled,
@@ -522,3 +522,43 @@ async def test_a_handler_that_does_not_end_keeps_no_job(database: Database) -> N
     release.set()
     await asyncio.wait(asyncio.all_tasks() - {asyncio.current_task()})
     assert (await status_of(database, row.id)).status == "queued", "what it does after that counts for nothing"
+
+
+@pytest.mark.parametrize("backlog", [5, 40])
+async def test_tenants_take_turns_however_much_one_has_queued(database: Database, backlog: int) -> None:
+    order: list[str] = []
+
+    async def run(claim: Claim) -> None:
+        order.append(claim.tenant)
+
+    for number in range(backlog):
+        await add(database, queue_key=f"store {number % 4}")
+    async with database.begin() as session:
+        for _ in range(3):
+            await enqueue(session, "ten_b", kind="k", queue_key="edit", subject="s", payload={})
+    async with scripted_worker(database, {"k": Scripted(run)}, slots=1):
+        await until(lambda: len(order) == backlog + 3)
+    assert order[:6] in (["ten_a", "ten_b"] * 3, ["ten_b", "ten_a"] * 3)
+
+
+async def test_the_last_turn_counts_whatever_its_kind(database: Database) -> None:
+    await add(database, queue_key="first")
+    assert await take(database) is not None
+    await add(database, queue_key="second")
+    async with database.begin() as session:
+        await enqueue(session, "ten_b", kind="k", queue_key="third", subject="s", payload={})
+    claim = await take(database)
+    assert claim is not None
+    assert claim.tenant == "ten_b"
+
+
+async def test_a_tenant_may_have_so_many_waiting_jobs_of_a_kind(database: Database) -> None:
+    async with database.begin() as session:
+        for tenant, kind in ((TENANT, "k"), (TENANT, "other"), ("ten_b", "k"), (TENANT, "k")):
+            await enqueue(session, tenant, kind=kind, queue_key="key", subject="s", payload={}, most=2)
+        with pytest.raises(TooManyRequests) as caught:
+            await enqueue(session, TENANT, kind="k", queue_key="key", subject="s", payload={}, most=2)
+    assert caught.value.code == "too_many_queued_jobs"
+    assert await take(database) is not None
+    async with database.begin() as session:
+        await enqueue(session, TENANT, kind="k", queue_key="key", subject="s", payload={}, most=2)
