@@ -2,8 +2,10 @@
 
 import hashlib
 import hmac
+from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec.structs import replace
@@ -15,12 +17,18 @@ from gateway.answering.question import BraidOptions, Question
 from gateway.assistants.release import ReleaseSpec, RetrievalSpec, Stage
 from gateway.assistants.service import find_assistant, find_release, list_current_stages
 from gateway.assistants.tables import ReleaseRow
+from gateway.db import Database, Recent
 from gateway.errors import Conflict, NotFound
 from gateway.prompts.service import get_prompt
 
 __all__ = ["Resolver", "Target"]
 
-_MAX_TEMPLATES = 256
+_MAX_TEMPLATES = 1024
+_MAX_RELEASES = 4096
+_MAX_DIGITS = 9  # of a release's number
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
 
 
 class Target(msgspec.Struct, frozen=True):
@@ -39,14 +47,28 @@ class Target(msgspec.Struct, frozen=True):
     sampling: dict[str, Any] | None = None
 
 
-class Resolver:
-    """Finds targets, for one process; prompts never change, so compiled ones are reused."""
+@dataclass(frozen=True, slots=True)
+class _Rollout:
+    assistant: str
+    stages: Sequence[Stage]
 
-    def __init__(self) -> None:
-        self._templates: dict[str, prompts.Template] = {}
+
+class Resolver:
+    """Finds targets, for one process.
+
+    A question to an assistant reads nothing from the database when it was asked a moment ago: its rollout, like an
+    adapter's name, is remembered as `Recent` says, and releases and prompts never change.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._rollouts: Recent[tuple[str, str], _Rollout] = Recent(database)
+        self._adapters: Recent[tuple[str, str], str] = Recent(database)
+        self._releases: OrderedDict[tuple[str, int], Target] = OrderedDict()
+        self._templates: OrderedDict[str, prompts.Template] = OrderedDict()
         self._default = prompts.compile(prompts.DEFAULT)
 
-    async def resolve(self, session: AsyncSession, tenant: str, question: Question, base_model: str) -> Target:
+    async def resolve(self, tenant: str, question: Question, base_model: str) -> Target:
         """Find what the question's model names for this tenant.
 
         Raises:
@@ -55,20 +77,31 @@ class Resolver:
         """
         model = question.model
         if model == base_model:  # before anything is read: no assistant may have this name
-            return await self._switch(session, tenant, Target(model), question.options, base_model)
-        adapter = await find_ready(session, tenant, model) if model.startswith("ft:") else None
-        if adapter is not None:
-            target = Target(adapter.served_name, adapter.served_name)
+            target = Target(model)
+        elif model.startswith("ft:") and (adapter := await self._find_adapter(tenant, model)) is not None:
+            target = Target(adapter, adapter)
         else:
-            target = await self._resolve_assistant(session, tenant, question)
-        return await self._switch(session, tenant, target, question.options, base_model)
+            target = await self._resolve_assistant(tenant, question)
+        options = question.options
+        return target if options is None else await self._switch(tenant, target, options, base_model)
 
-    async def _resolve_assistant(self, session: AsyncSession, tenant: str, question: Question) -> Target:
+    async def _find_adapter(self, tenant: str, model: str) -> str | None:
+        name, revision = self._adapters.get((tenant, model)), self._adapters.revision
+        if name is None:
+            async with self._database.read() as session:
+                row = await find_ready(session, tenant, model)
+            if row is None:
+                return None
+            name = row.served_name
+            self._adapters.put((tenant, model), name, revision)
+        return name
+
+    async def _resolve_assistant(self, tenant: str, question: Question) -> Target:
         name, pinned, number = question.model.rpartition("@")
-        if not (pinned and number.isdecimal()):
+        if not (pinned and number.isascii() and number.isdecimal() and len(number) <= _MAX_DIGITS):
             name, number = question.model, ""
-        assistant = await find_assistant(session, tenant, name)
-        if assistant is None:
+        rollout = await self._find_rollout(tenant, name)
+        if rollout is None:
             raise NotFound(
                 f"The model {question.model!r} does not exist or you do not have access to it. "
                 "GET /v1/models lists what you can use.",
@@ -76,19 +109,39 @@ class Resolver:
                 code="model_not_found",
             )
         if not number:
-            stages = await list_current_stages(session, tenant, assistant.id)
-            if not stages:
+            if not rollout.stages:
                 raise Conflict(
                     f"The assistant {name!r} has no rollout yet. Give a release its traffic with "
                     f"PUT /api/assistants/{name}/rollout, or ask a release by its number ({name}@1).",
                     param="model",
                     code="no_rollout",
                 )
-            number = str(_choose(stages, _conversation_digest(tenant, question)))
-        release = await find_release(session, tenant, assistant.id, int(number))
-        if release is None:
-            raise NotFound(f"The release {name}@{number} does not exist.", param="model", code="model_not_found")
-        return await self._release_target(session, tenant, f"{name}@{number}", release)
+            number = str(_choose(rollout.stages, _conversation_digest(tenant, question)))
+        return await self._find_release(tenant, rollout.assistant, name, int(number))
+
+    async def _find_rollout(self, tenant: str, name: str) -> _Rollout | None:
+        rollout, revision = self._rollouts.get((tenant, name)), self._rollouts.revision
+        if rollout is None:
+            async with self._database.read() as session:
+                assistant = await find_assistant(session, tenant, name)
+                if assistant is None:
+                    return None
+                rollout = _Rollout(assistant.id, await list_current_stages(session, tenant, assistant.id))
+            self._rollouts.put((tenant, name), rollout, revision)
+        return rollout
+
+    async def _find_release(self, tenant: str, assistant: str, name: str, number: int) -> Target:
+        target = self._releases.get((assistant, number))
+        if target is not None:
+            self._releases.move_to_end((assistant, number))
+            return target
+        async with self._database.read() as session:
+            release = await find_release(session, tenant, assistant, number)
+            if release is None:
+                raise NotFound(f"The release {name}@{number} does not exist.", param="model", code="model_not_found")
+            target = await self._release_target(session, tenant, f"{name}@{number}", release)
+        _remember(self._releases, (assistant, number), target, _MAX_RELEASES)
+        return target
 
     async def _release_target(self, session: AsyncSession, tenant: str, name: str, row: ReleaseRow) -> Target:
         spec = msgspec.convert(row.spec, ReleaseSpec)
@@ -102,18 +155,17 @@ class Resolver:
             adapter or spec.base_model, adapter, name, row.fingerprint, template, spec.retrieval, spec.sampling
         )
 
-    async def _switch(
-        self, session: AsyncSession, tenant: str, target: Target, options: BraidOptions | None, base_model: str
-    ) -> Target:
+    async def _switch(self, tenant: str, target: Target, options: BraidOptions, base_model: str) -> Target:
         """Switch strands off or the prompt over, for a comparison; the answer is then no longer the release's."""
-        if options is None or options == BraidOptions():
+        if options == BraidOptions():
             return target
         if not options.adapter:
             target = replace(target, engine_model=base_model, adapter=None)
         if not options.retrieval:
             target = replace(target, retrieval=None)
         if options.prompt is not None:
-            target = replace(target, prompt=await self._template(session, tenant, options.prompt, None))
+            async with self._database.read() as session:
+                target = replace(target, prompt=await self._template(session, tenant, options.prompt, None))
         return replace(target, fingerprint=None)
 
     async def _template(
@@ -122,11 +174,17 @@ class Resolver:
         template = self._templates.get(digest) if digest else None
         if template is None:
             row = await get_prompt(session, tenant, reference, param="braid.prompt")
-            template = prompts.compile(row.template)
-            if len(self._templates) >= _MAX_TEMPLATES:
-                self._templates.clear()
-            self._templates[row.digest] = template
+            template = self._templates.get(row.digest) or prompts.compile(row.template)
+            _remember(self._templates, row.digest, template, _MAX_TEMPLATES)
         return template
+
+
+def _remember(entries: OrderedDict[Key, Value], key: Key, value: Value, most: int) -> None:
+    """Add an entry, and drop the one that wasn't used for the longest time where there are too many."""
+    entries[key] = value
+    entries.move_to_end(key)
+    if len(entries) > most:
+        entries.popitem(last=False)
 
 
 def _conversation_digest(tenant: str, question: Question) -> bytes:

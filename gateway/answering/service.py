@@ -57,7 +57,7 @@ class AnsweringService:
         self._answers = answers
         self._metrics = metrics
         self._drain = drain
-        self._resolver = Resolver()
+        self._resolver = Resolver(database)
 
     async def begin(self, principal: Principal, question: Question) -> Generation:
         """Begin an answer; enter the generation at once, since leaving it is what settles it.
@@ -98,11 +98,11 @@ class AnsweringService:
     async def _look_up(self, trace: AnswerTrace, base_model: str) -> None:
         """Find the target and its passages; the transaction ends before the retriever is asked."""
         text = trace.question.text
+        trace.target = await self._resolver.resolve(trace.tenant, trace.question, base_model)
+        retrieval = trace.target.retrieval
+        if retrieval is None or not text:
+            return
         async with self._database.read() as session:
-            trace.target = await self._resolver.resolve(session, trace.tenant, trace.question, base_model)
-            retrieval = trace.target.retrieval
-            if retrieval is None or not text:
-                return
             stores = await read_states(session, trace.tenant, retrieval.vector_stores)
         trace.evidence = await retrieve(self._retriever, trace.tenant, retrieval, stores, text)
         trace.mark_retrieved()

@@ -116,7 +116,7 @@ class AnswerLog:
                     "record": record,
                 }
             )
-        async with self._database.begin() as session:
+        async with self._database.begin(counted=False) as session:
             for tenant, values in rows.items():
                 await AnswerRepository(session, tenant).add_rows(values)
 

@@ -2,6 +2,7 @@
 
 from gateway.db.base import Base, Owned
 from gateway.db.database import Database, open_database
+from gateway.db.recent import Recent
 from gateway.db.repository import Page, Repository
 
-__all__ = ["Base", "Database", "Owned", "Page", "Repository", "open_database"]
+__all__ = ["Base", "Database", "Owned", "Page", "Recent", "Repository", "open_database"]

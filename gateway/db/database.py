@@ -14,18 +14,25 @@ __all__ = ["Database", "open_database"]
 
 
 class Database:
-    """Gives units of work: one session and one transaction each, committed at the end or rolled back on an error."""
+    """Gives units of work: one session and one transaction each, committed at the end or rolled back on an error.
+
+    `revision` counts the writes of this process, so that what was read before one can be told from what is true now.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.engine = engine
+        self.revision = 0
         self._write = async_sessionmaker(engine, expire_on_commit=False)
         self._read = async_sessionmaker(engine.execution_options(braid_read=True), expire_on_commit=False)
 
     @asynccontextmanager
-    async def begin(self) -> AsyncGenerator[AsyncSession]:
-        """Open a unit of work that may write."""
-        async with self._write() as session, session.begin():
-            yield session
+    async def begin(self, *, counted: bool = True) -> AsyncGenerator[AsyncSession]:
+        """Open a unit of work that may write; one that only adds to logs needn't be `counted` in the revision."""
+        try:
+            async with self._write() as session, session.begin():
+                yield session
+        finally:
+            self.revision += counted  # also where it failed: a commit can fail after it has taken effect
 
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncSession]:

@@ -70,7 +70,7 @@ async def touch(database: Database, tenant: str, store_ids: Sequence[str]) -> No
     async with database.read() as session:
         idle = await StoreRepository(session, tenant).list_idle(store_ids, now - _TOUCH_SECONDS)
     if idle:
-        async with database.begin() as session:
+        async with database.begin(counted=False) as session:
             await StoreRepository(session, tenant).touch(idle, now)
 
 

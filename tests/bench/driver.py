@@ -109,11 +109,11 @@ async def _connection(load: _Load, host: str, port: int) -> None:
             await asyncio.sleep(0.05)
 
 
-def request(url: str, key: str, *, stream: bool) -> bytes:
+def request(url: str, key: str, *, stream: bool, model: str = MODEL) -> bytes:
     """Return the bytes of one request on a connection that stays open."""
     where = urlsplit(url)
     more = {"stream": True} if stream else {}
-    body = json.dumps({"model": MODEL, "messages": MESSAGES, "max_tokens": 64, "temperature": 0.2, **more}).encode()
+    body = json.dumps({"model": model, "messages": MESSAGES, "max_tokens": 64, "temperature": 0.2, **more}).encode()
     head = [
         *(f"POST {where.path} HTTP/1.1", f"host: {where.netloc}", f"authorization: Bearer {key}"),
         *("content-type: application/json", f"content-length: {len(body)}", "accept: */*"),
@@ -134,12 +134,20 @@ def processor_seconds(pid: int) -> float:
 
 
 async def measure(
-    url: str, key: str, pid: int, *, stream: bool, concurrency: int, warm_up: float, seconds: float
+    url: str,
+    key: str,
+    pid: int,
+    *,
+    stream: bool,
+    concurrency: int,
+    warm_up: float,
+    seconds: float,
+    model: str = MODEL,
 ) -> Sample:
     """Load one target, `pid` and its children, for `warm_up` seconds, and then for the `seconds` that count."""
     gc.collect()  # ahead of the first connection: one that hears nothing for long is closed by a server
     gc.disable()
-    load, where = _Load(request(url, key, stream=stream)), urlsplit(url)
+    load, where = _Load(request(url, key, stream=stream, model=model)), urlsplit(url)
     host, port = where.hostname or "127.0.0.1", where.port or 80
     tasks = [asyncio.create_task(_connection(load, host, port)) for _ in range(concurrency)]
     await asyncio.sleep(warm_up)

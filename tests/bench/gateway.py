@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import uvloop
@@ -34,6 +34,7 @@ STREAMS: Case = (True, 16)
 PLAIN: Case = (False, 16)
 CASES: tuple[Case, ...] = ((False, 1), PLAIN, (False, 64), STREAMS)
 BRAID = "**Braid**"
+ASSISTANT = ", an assistant"  # of the same gateway: a release with a prompt, behind a rollout
 _COLUMNS = (
     "CPU µs per request at 1 / 16 / 64",
     "against vllm-router at 16",
@@ -57,6 +58,8 @@ def run(chosen: argparse.Namespace) -> Results:
                 print(f"{target.name} doesn't answer:\n{log.read_text()[-2000:]}", file=sys.stderr)
             else:
                 running.append(live)
+                if target.braid:
+                    running.append(replace(live, name=f"{live.name}{ASSISTANT}", model=targets.ASSISTANT))
         os.sched_setaffinity(0, {0} & os.sched_getaffinity(0) or os.sched_getaffinity(0))
         for number in range(chosen.rounds):
             for live in running[:: -1 if number % 2 else 1]:
@@ -79,7 +82,7 @@ def _targets(chosen: argparse.Namespace, upstream: str, scratch: Path) -> list[T
 def _measure(live: Running, chosen: argparse.Namespace, results: Results) -> None:
     for stream, concurrency in CASES:
         window = {"warm_up": chosen.warm_up, "seconds": chosen.seconds}
-        options = {"stream": stream, "concurrency": concurrency, **window}
+        options = {"stream": stream, "concurrency": concurrency, "model": live.model, **window}
         sample = uvloop.run(measure(live.url, live.key, live.process.pid, **options))
         results.setdefault(live.name, {}).setdefault((stream, concurrency), []).append(sample)
         if sample.errors:
@@ -109,13 +112,17 @@ def comparison(results: Results) -> str:
     for name, cases in results.items():
         if not name.startswith("Braid in "):
             continue
+        ours = results[BRAID + ASSISTANT if name.endswith(ASSISTANT) else BRAID]
         lines.append(f"\nthis checkout ÷ {name}, processor time, median of {len(cases[PLAIN])} rounds (least – most)")
         for stream, concurrency in CASES:
-            pairs = zip(results[BRAID][stream, concurrency], cases[stream, concurrency], strict=True)
+            pairs = zip(ours[stream, concurrency], cases[stream, concurrency], strict=True)
             ratios = [here.cpu_us / there.cpu_us for here, there in pairs]
             what = "event" if stream else "request"
             middle, least, most = statistics.median(ratios), min(ratios), max(ratios)
             lines.append(f"  per {what} at {concurrency:2}: {middle:.3f} ({least:.3f} – {most:.3f})")
+    pairs = zip(results[BRAID + ASSISTANT][PLAIN], results[BRAID][PLAIN], strict=True)
+    ratio = statistics.median(assistant.cpu_us / base.cpu_us for assistant, base in pairs)
+    lines.append(f"\nan assistant ÷ the base model, processor time per request at 16: {ratio:.2f}")
     return "\n".join(lines)
 
 

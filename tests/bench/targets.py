@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 CHAT = "/v1/chat/completions"
 ADMIN_KEY = "sk-bench-" + secrets.token_hex(16)
 PEER_KEY = "sk-bench"
+ASSISTANT = "support"
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Running:
     url: str
     key: str
     process: subprocess.Popen[bytes]
+    model: str = MODEL
 
 
 def free_port() -> int:
@@ -169,7 +171,20 @@ def _tenants_key(target: Target) -> str:
     ) as client:
         client.post("/api/tenants", json={"name": "bench"})
         answer = client.post("/api/keys", json={"tenant": "bench", "name": "bench", "scopes": ["chat"]})
+        manager = client.post("/api/keys", json={"tenant": "bench", "name": "setup", "scopes": ["manage"]})
+        _make_assistant(client, {"authorization": f"Bearer {manager.json().get('key', '')}"})
     return answer.json().get("key", "")
+
+
+def _make_assistant(client: httpx2.Client, headers: dict[str, str]) -> None:
+    """Make an assistant with a prompt and a rollout, as a tenant does."""
+    path = f"/api/assistants/{ASSISTANT}"
+    template = "Answer for the tenant, in short sentences, and never promise what the documents don't say."
+    client.post("/api/prompts", json={"name": "house", "template": template}, headers=headers)
+    client.post("/api/assistants", json={"name": ASSISTANT}, headers=headers)
+    client.post(f"{path}/releases", json={"prompt": "house@1"}, headers=headers)
+    stages = [{"release": 1, "weight": 100}]
+    client.put(f"{path}/rollout", json={"stages": stages, "revision": 0}, headers=headers)
 
 
 def _answers(target: Target, key: str, *, stream: bool) -> bool:

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from tests.bench.driver import Sample
-from tests.bench.gateway import BRAID, CASES, comparison, table
+from tests.bench.gateway import ASSISTANT, BRAID, CASES, comparison, table
 from tests.bench.targets import ROOT
 from tests.bench.upstream import EVENTS
 
@@ -20,7 +20,13 @@ def test_a_short_run_measures_every_target(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     samples = [json.loads(line) for line in out.read_text().splitlines()]
     names = {sample["name"] for sample in samples}
-    assert {"direct", "bare protocols, full path", "FastAPI route, own client, full path", BRAID} <= names
+    assert {
+        "direct",
+        "bare protocols, full path",
+        "FastAPI route, own client, full path",
+        BRAID,
+        BRAID + ASSISTANT,
+    } <= names
     assert len(samples) == len(names) * len(CASES)
     assert [sample for sample in samples if sample["errors"]] == []
     assert all(sample["requests"] and sample["cpu_us"] > 0 for sample in samples)
@@ -36,6 +42,8 @@ def test_tables_say_medians_and_ratios_of_the_same_round() -> None:
         return {case: [sample(one, stream=case[0], concurrency=case[1]) for one in figures] for case in CASES}
 
     results = {"direct": rounds(1, 1, 1), "Braid in old": rounds(100, 300, 200), BRAID: rounds(110, 600, 210)}
+    results[BRAID + ASSISTANT] = rounds(121, 630, 231)
     results["vllm-router"] = rounds(70, 70, 70)
     assert f"| {BRAID} | 210 / 210 / 210 | 3.0 | 0.00 ms | 210.0 |" in table(results)
     assert "per request at 16: 1.100 (1.050 – 2.000)" in comparison(results)
+    assert "an assistant ÷ the base model, processor time per request at 16: 1.10" in comparison(results)
