@@ -86,15 +86,12 @@ class Resolver:
         return target if options is None else await self._switch(tenant, target, options, base_model)
 
     async def _find_adapter(self, tenant: str, model: str) -> str | None:
-        name, revision = self._adapters.get((tenant, model)), self._adapters.revision
-        if name is None:
+        async def read() -> str | None:
             async with self._database.read() as session:
                 row = await find_ready(session, tenant, model)
-            if row is None:
-                return None
-            name = row.served_name
-            self._adapters.put((tenant, model), name, revision)
-        return name
+            return None if row is None else row.served_name
+
+        return await self._adapters.read((tenant, model), read)
 
     async def _resolve_assistant(self, tenant: str, question: Question) -> Target:
         name, pinned, number = question.model.rpartition("@")
@@ -120,15 +117,14 @@ class Resolver:
         return await self._find_release(tenant, rollout.assistant, name, int(number))
 
     async def _find_rollout(self, tenant: str, name: str) -> _Rollout | None:
-        rollout, revision = self._rollouts.get((tenant, name)), self._rollouts.revision
-        if rollout is None:
+        async def read() -> _Rollout | None:
             async with self._database.read() as session:
                 assistant = await find_assistant(session, tenant, name)
                 if assistant is None:
                     return None
-                rollout = _Rollout(assistant.id, await list_current_stages(session, tenant, assistant.id))
-            self._rollouts.put((tenant, name), rollout, revision)
-        return rollout
+                return _Rollout(assistant.id, await list_current_stages(session, tenant, assistant.id))
+
+        return await self._rollouts.read((tenant, name), read)
 
     async def _find_release(self, tenant: str, assistant: str, name: str, number: int) -> Target:
         target = self._releases.get((assistant, number))

@@ -42,20 +42,29 @@ class TokenCounter:
         Raises:
             EngineError: No replica could count.
         """
-        return list(await asyncio.gather(*map(self._count, texts)))
+        counts = [self._recall(text) for text in texts]
+        missing = [index for index, count in enumerate(counts) if count is None]
+        if missing:  # a task per text costs more than all else here
+            for index, count in zip(
+                missing, await asyncio.gather(*(self._ask(texts[i]) for i in missing)), strict=True
+            ):
+                counts[index] = count
+        return [count or 0 for count in counts]
 
-    async def _count(self, text: str) -> int:
+    def _recall(self, text: str) -> int | None:
         if not text:
             return 0
         key = hashlib.sha256(text.encode()).digest()
-        known = self._known.get(key)
-        if known is not None:
+        count = self._known.get(key)
+        if count is not None:
             self._known.move_to_end(key)
-            return known
+        return count
+
+    async def _ask(self, text: str) -> int:
         async with self._counting:
             with self._pool.pick(None) as lease:
                 count = await lease.engine.tokenize(self.base_model, text)
-        self._known[key] = count
+        self._known[hashlib.sha256(text.encode()).digest()] = count
         if len(self._known) > _REMEMBERED:
             self._known.popitem(last=False)
         return count

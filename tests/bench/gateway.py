@@ -6,7 +6,7 @@
 
 Each target has core 1 for itself; mock and driver share core 0. The rounds are interleaved, every other one backwards,
 so that what else the machine does falls on all of them; figures are medians over the rounds. Retrieval is off, the key
-is a tenant's.
+is a tenant's. Braid is asked for its base model, and for an assistant: a release with a prompt, behind a rollout.
 """
 
 import argparse
