@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 
 import prompts
 from gateway.answering.prompt_sizes import measure_segments
@@ -87,6 +88,10 @@ def _draft(question: Question, template: prompts.Template, evidence: Evidence) -
 
 
 def _prompt_message(message: Message) -> prompts.Message:
+    if message.name is UNSET and message.tool_calls is UNSET and message.tool_call_id is UNSET:
+        return prompts.Message(
+            message.role, message.content or ""
+        )  # most are plain, and conversion costs most of it all
     fields = msgspec.to_builtins(message)
     role, content = fields.pop("role"), fields.pop("content") or ""
     return prompts.Message(role, content, fields)
