@@ -5,7 +5,7 @@ from sqlalchemy import ColumnElement, Select, func, or_
 from gateway.db import Repository
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreRow
 
-__all__ = ["DocumentRepository", "StoreRepository", "VersionRepository"]
+__all__ = ["DeletedDocumentRepository", "DocumentRepository", "StoreRepository", "VersionRepository"]
 
 
 class StoreRepository(Repository[StoreRow]):
@@ -30,14 +30,11 @@ class StoreRepository(Repository[StoreRow]):
     async def touch(self, ids: Collection[str], now: int) -> None:
         await self.update_rows(StoreRow.id.in_(ids), last_active_at=now)
 
-    async def list_states(self, ids: Collection[str]) -> Sequence[tuple[StoreRow, str | None]]:
-        """List each of the stores once per deleted document of it, or once with none: one query for a search."""
-        query = (
-            self.select(StoreRow.id.in_(ids))
-            .outerjoin(DocumentRow, (DocumentRow.store_id == StoreRow.id) & DocumentRow.deleted_at.is_not(None))
-            .add_columns(DocumentRow.id)
-        )
-        return [(store, document) for store, document in (await self.session.execute(query)).all()]
+    async def list_states(self, ids: Collection[str]) -> Sequence[tuple[StoreRow, bool]]:
+        """List the stores, each with whether deleted documents of it may still be indexed: one query for a search."""
+        deleted = DeletedDocumentRepository(self.session, self.tenant).select(DocumentRow.store_id == StoreRow.id)
+        query = self.select(StoreRow.id.in_(ids)).add_columns(deleted.exists())
+        return [(store, there) for store, there in (await self.session.execute(query)).all()]
 
     async def erase(self, id: str) -> None:
         """Delete the row of a store whose documents are gone."""
@@ -94,6 +91,21 @@ class DocumentRepository(Repository[DocumentRow]):
         ids = super().select(*where).with_only_columns(DocumentRow.id)
         await VersionRepository(self.session, self.tenant).delete_rows(DocumentVersionRow.document_id.in_(ids))
         await self.delete_rows(*where)
+
+
+class DeletedDocumentRepository(Repository[DocumentRow]):
+    """A tenant's deleted documents whose points may still be in the index."""
+
+    table = DocumentRow
+    noun = "document"
+
+    def select(self, *where: ColumnElement[bool]) -> Select[DocumentRow]:
+        return super().select(DocumentRow.deleted_at.is_not(None), *where)
+
+    async def list_ids(self, stores: Collection[str]) -> Sequence[str]:
+        """List the ids of those that were in one of the stores."""
+        query = self.select(DocumentRow.store_id.in_(stores))
+        return (await self.session.scalars(query.with_only_columns(DocumentRow.id))).all()
 
 
 class VersionRepository(Repository[DocumentVersionRow]):

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Database
 from gateway.errors import BadRequest, NotFound, Unavailable
-from gateway.vector_stores.repository import StoreRepository
+from gateway.vector_stores.repository import DeletedDocumentRepository, StoreRepository
 from gateway.vector_stores.schemas import (
     TextContent,
     VectorStoreSearch,
@@ -35,7 +35,7 @@ class StoreStates:
     """
 
     index_epochs: dict[str, int]
-    deleted: list[str]
+    deleted: Sequence[str]
 
 
 async def read_states(session: AsyncSession, tenant: str, store_ids: Sequence[str]) -> StoreStates:
@@ -46,8 +46,8 @@ async def read_states(session: AsyncSession, tenant: str, store_ids: Sequence[st
         BadRequest: A store has expired.
     """
     index_epochs: dict[str, int] = {}
-    deleted: list[str] = []
-    for store, document in await StoreRepository(session, tenant).list_states(store_ids):
+    with_deleted: list[str] = []
+    for store, has_deleted in await StoreRepository(session, tenant).list_states(store_ids):
         if (end := expires_at(store)) is not None and end <= time.time():
             raise BadRequest(
                 f"The vector store {store.id!r} expired: it wasn't used for the days of its expires_after. "
@@ -56,12 +56,14 @@ async def read_states(session: AsyncSession, tenant: str, store_ids: Sequence[st
                 code="vector_store_expired",
             )
         index_epochs[store.id] = store.index_epoch
-        if document is not None:
-            deleted.append(document)
+        if has_deleted:
+            with_deleted.append(store.id)
     for id in store_ids:
         if id not in index_epochs:
             raise NotFound(f"No vector store with id {id!r} exists. List yours to see their ids.", param="id")
-    return StoreStates(index_epochs, deleted)
+    if not with_deleted:
+        return StoreStates(index_epochs, ())
+    return StoreStates(index_epochs, await DeletedDocumentRepository(session, tenant).list_ids(with_deleted))
 
 
 async def touch(database: Database, tenant: str, store_ids: Sequence[str]) -> None:
@@ -108,7 +110,7 @@ async def search(
                         limit=limit,
                         filters=filters,
                         score_threshold=score_threshold,
-                        exclude=stores.deleted,
+                        exclude=list(stores.deleted),
                     )
                 )
                 for text in texts
