@@ -20,9 +20,8 @@ _TINY = 8
 
 _CHARACTERS_PER_TOKEN = 16
 _MOST_CHARACTERS = 6_000
-"""A chunk's bounds in characters. Prose has 4 to 6 per token, wide tables and indented code up to 12, but a word of more
-than 100 is a single token to WordPiece, so that tokens alone bound nothing. Three passages of the upper bound still fit
-a prompt of 8,192 tokens."""
+"""A chunk's bounds in characters. Prose has 4 to 6 per token, but a word of more than 100 is a single token to
+WordPiece, so that tokens alone bound nothing. Three passages of the upper bound still fit a prompt of 8,192 tokens."""
 
 _LONGEST_WORD = 256
 _RUN = re.compile(r"[A-Za-z0-9+/_=%-]{60,}(?:\n[ \t]*[A-Za-z0-9+/_=%-]{60,})*(?:\n[A-Za-z0-9+/]{1,59}={1,2}(?!\S))?")

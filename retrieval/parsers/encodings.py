@@ -50,7 +50,6 @@ _NAMES = {
     "cp874": "tis-620",
 }
 _SAMPLE = 64 * 1024
-_WORD = re.compile(r"[a-zà-ÿ][¹³¿£¥¼¾¶±¦¡](?=[a-zà-ÿ])|[a-zà-ÿ]{3}[¹³¿¶±](?!\w)")
 _WORD = re.compile(rb"[A-Za-z\x80-\xff]+")
 
 
