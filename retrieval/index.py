@@ -168,4 +168,5 @@ def _to_passage(candidate: Candidate, score: float) -> Passage:
         heading=payload["heading"],
         score=score,
         attributes=payload["attributes"],
+        page=payload.get("page", 0),
     )
