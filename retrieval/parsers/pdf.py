@@ -120,7 +120,7 @@ def _drop_running_heads(pages: list[_Page]) -> list[_Page]:
 
 
 def _number_keys(number: int, lines: Sequence[_Line]) -> Iterator[tuple[str, int]]:
-    """Give lines with a number at an end that grows as pages do equal keys: the other words, and its lead on the page."""
+    """Give lines with a number at an end that grows as pages do equal keys: the other words, and its lead."""
     for line in lines:
         if match := _NUMBERED.fullmatch(line.text):
             yield f"{match['before']}#{match['after']}", int(match["last"] or match["first"]) - number

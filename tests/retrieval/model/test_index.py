@@ -12,6 +12,7 @@ from retrieval.backends.remote import RemoteBackend
 from retrieval.errors import DocumentUnreadable, InvalidFilter, InvalidVisibility
 from retrieval.index import Index
 from retrieval.messages import IngestProgress, IngestResult, Passage
+from tests.retrieval.model.parsers.pdf_files import make_pdf
 from tests.retrieval.requests import ingest_request, search_query
 from tests.retrieval.words import WordEmbedder
 
@@ -262,3 +263,23 @@ async def test_chunks_never_exceed_what_the_embedder_sees(library: Library, embe
     await library.put(" ".join(f"Sentence {n} of six words." for n in range(400)), 1, max_chunk_tokens=4000)
     assert len(embedder.texts) > 5
     assert max(len(embedder.token_offsets(text)) for text in embedder.texts) <= embedder.window
+
+
+async def test_words_with_joiners_are_found_however_they_are_asked(library: Library) -> None:
+    await library.put("# راهنما\n\nمی\u200cخواهم کتری را بشویم.\n", 1, "one")
+    await library.put("# Kettles\n\nThe warranty lasts 31 months.\n", 2, "two")
+    for question in ("می\u200cخواهم", "\u200bمی\u200cخواهم\ufeff"):
+        best, *_ = await library.ask(question, 2)
+        assert best.document == "one"
+        assert "می\u200cخواهم" in best.text
+
+
+async def test_a_question_of_invisible_characters_finds_nothing(library: Library) -> None:
+    await library.put("# Kettles\n\nThe warranty lasts 31 months.\n", 1)
+    assert await library.ask("\u200b\u2060", 1) == []
+
+
+async def test_a_passage_knows_its_page(library: Library) -> None:
+    await library.put(make_pdf(["The warranty lasts 31 months.", "Care for it."]), 1, filename="k2.pdf")
+    (passage,) = await library.ask("warranty", 1)
+    assert (passage.page, passage.heading) == (1, "")
