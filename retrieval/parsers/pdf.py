@@ -104,7 +104,7 @@ def _drop_running_heads(pages: list[_Page]) -> list[_Page]:
     counts = Counter(text for lines in edges for text in {line.text for line in lines})
     numbers = Counter(key for number, lines in enumerate(edges) for key in {*_number_keys(number, lines)})
     seen: set[str] = set()
-    kept: list[_Page] = []
+    trimmed: list[_Page] = []
     for number, (page, lines) in enumerate(zip(pages, edges, strict=True)):
         dropped: list[_Line] = []
         for line in lines:
@@ -115,8 +115,8 @@ def _drop_running_heads(pages: list[_Page]) -> list[_Page]:
                 dropped.append(line)
             elif repeated:
                 seen.add(line.text)
-        kept.append(_drop_lines(page, dropped))
-    return kept
+        trimmed.append(_drop_lines(page, dropped))
+    return trimmed
 
 
 def _number_keys(number: int, lines: Sequence[_Line]) -> Iterator[tuple[str, int]]:

@@ -300,8 +300,9 @@ async def test_what_stands_behind_a_long_line_is_found(library: Library) -> None
 async def test_a_page_in_an_older_encoding_is_found_by_its_words(library: Library) -> None:
     page = (
         "<html><head><meta http-equiv='Content-Type' content='text/html; charset=windows-1251'><title>Цены</title>"
-        "<script>var hidden='скрипт';</script></head><body><h1>Гарантия</h1><table><tr><th>Модель</th><th>Срок</th></tr>"
-        "<tr><td>К2</td><td><p>19</p><p>месяцев</p></td></tr><tr><td>К7</td><td>31 месяц</td></tr></table></body></html>"
+        "<script>var hidden='скрипт';</script></head><body><h1>Гарантия</h1>"
+        "<table><tr><th>Модель</th><th>Срок</th></tr><tr><td>К2</td><td><p>19</p><p>месяцев</p></td></tr>"
+        "<tr><td>К7</td><td>31 месяц</td></tr></table></body></html>"
     )
     await library.put(page.encode("windows-1251"), 1, filename="price.html")
     (passage,) = await library.ask("Гарантия К2 месяцев", 1)

@@ -19,7 +19,7 @@ SENTENCES = {
     "Japanese": ("ケトルK2の保証期間は十九か月です。領収書を保管してください。", "shift_jis euc_jp iso2022_jp"),
     "Korean": ("주전자 K2의 보증 기간은 십구 개월입니다. 영수증을 보관해 주세요.", "euc_kr"),
     "German": ("Die Gewährleistung für den Kessel läuft über 19 Monate. Größe: 5 €.", "cp1252"),
-    "French": ("La garantie est de dix-neuf mois. Conservez le reçu, détartrez à l'eau.", "cp1252 latin-1"),
+    "French": ("Le contrat court dix-neuf mois. Conservez le reçu, détartrez à l'eau.", "cp1252 latin-1"),
     "English": ("The kettle\u2019s warranty is nineteen months \u2014 keep the receipt.", "cp1252"),
     "Polish": ("Gwarancja na czajnik wynosi dziewiętnaście miesięcy. Proszę zachować paragon.", "cp1250 iso8859-2"),
     "Czech": ("Záruka na konvici je devatenáct měsíců. Uschovejte účtenku, příliš žluťoučký.", "cp1250 iso8859-2"),
