@@ -1,5 +1,6 @@
 """The retriever process: `python -m retrieval --socket PATH --data DIR [--embedder MODEL] [--qdrant-url URL]`.
 
+`python -m retrieval show FILE` prints a document's chunks instead (`retrieval.show`).
 The socket appears when it can answer. SIGTERM and SIGINT end it cleanly; `kill -9` loses nothing that was acknowledged.
 """
 
@@ -21,6 +22,7 @@ from retrieval.backends.remote import RemoteBackend
 from retrieval.embedder import Embedder, EmbedderMissing, load_embedder
 from retrieval.index import Index
 from retrieval.keyword_encoder import KeywordEncoder
+from retrieval.show import show
 from retrieval.socket_server import SocketUnusable, claim_socket, serve
 
 __all__ = ["main"]
@@ -33,7 +35,10 @@ class QdrantUnusable(Exception):
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run until stopped; return 0 after a clean end, 1 when it can't start, with the reason on stderr."""
+    """Run until stopped, or show a file; return 0 after a clean end, 1 when it can't, with the reason on stderr."""
+    arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments[:1] == ["show"]:
+        return show(arguments[1:])
     options = _make_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -46,7 +51,10 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _make_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m retrieval", description="Questions in, passages out.")
+    parser = argparse.ArgumentParser(
+        prog="python -m retrieval",
+        description="Questions in, passages out. `python -m retrieval show FILE` prints a document's chunks instead.",
+    )
     parser.add_argument("--socket", type=Path, required=True, help="Unix socket to answer at")
     parser.add_argument("--data", type=Path, required=True, help="folder of the index")
     parser.add_argument("--embedder", help="Hugging Face id or folder; default: the packaged all-MiniLM-L6-v2")

@@ -18,6 +18,19 @@ _SENTENCE = 2
 _TINY = 8
 """A piece below 1/8 of the size isn't worth a chunk of its own: it is joined to a neighbour."""
 
+_CHARACTERS_PER_TOKEN = 16
+_MOST_CHARACTERS = 6_000
+"""A chunk's bounds in characters. Prose has 4 to 6 per token, but a word of more than 100 is a single token to
+WordPiece, so that tokens alone bound nothing. Three passages of the upper bound still fit a prompt of 8,192 tokens."""
+
+_LONGEST_WORD = 256
+_RUN = re.compile(r"[A-Za-z0-9+/_=%-]{60,}(?:\n[ \t]*[A-Za-z0-9+/_=%-]{60,})*(?:\n[A-Za-z0-9+/]{1,59}={1,2}(?!\S))?")
+_PART = re.compile(r"[A-Za-z0-9]+")
+_CODED_PART = 20
+_RUN_KEPT = 40
+"""Of a coded run (base64, a hexadecimal dump), which no question asks for and an embedder reads as one unknown token or
+as noise, the first characters stay, to show that it is there."""
+
 _Span = tuple[int, int]
 
 
@@ -36,15 +49,17 @@ def split_into_chunks(
 ) -> list[Chunk]:
     """Cut a document into chunks of at most `max_tokens` (a tiny last piece may exceed it by an eighth).
 
+    They are also bounded in characters. Of long coded runs only the beginning is in a chunk; all other text is in one.
     A section starts its own chunks, so an edit moves boundaries in its section only, and a chunk never mixes two
     products' facts. `overlap_tokens` are repeated from the piece before, within a section.
     """
     chunks: list[Chunk] = []
     for section in _join_sections(_split_sections(parsed), parsed.text, offsets, max_tokens):
-        ruler = _Ruler(parsed.text, section.start, section.end, offsets)
         overlap = min(overlap_tokens, max_tokens // 2)
-        for start, end in _widen(_cut(ruler, max_tokens - overlap), ruler, overlap):
-            chunks.append(Chunk(start, end, parsed.text[start:end], section.headings))
+        for start, end in _leave_out_runs(parsed.text, section.start, section.end):
+            ruler = _Ruler(parsed.text, start, end, offsets)
+            for first, last in _widen(_cut(ruler, max_tokens - overlap), ruler, overlap):
+                chunks.append(Chunk(first, last, parsed.text[first:last], section.headings))
     return chunks
 
 
@@ -67,6 +82,10 @@ class _Ruler:
     def count_tokens(self, span: _Span) -> int:
         return bisect_left(self.tokens, span[1]) - bisect_left(self.tokens, span[0])
 
+    def fits(self, span: _Span, size: int, part: int = 1) -> bool:
+        """Tell whether a span is within one `part`-th of a chunk's size."""
+        return self.count_tokens(span) * part <= size and (span[1] - span[0]) * part <= _limit_characters(size)
+
     def trim(self, span: _Span) -> _Span:
         start, end = span
         while start < end and self.text[start].isspace():
@@ -74,6 +93,31 @@ class _Ruler:
         while end > start and self.text[end - 1].isspace():
             end -= 1
         return start, end
+
+
+def _leave_out_runs(text: str, start: int, end: int) -> list[_Span]:
+    """Return the spans of a section around its coded runs, each with the beginning of the run after it."""
+    spans: list[_Span] = []
+    for run in _RUN.finditer(text, start, end):
+        if run.end() - run.start() >= _LONGEST_WORD and _is_coded(run[0]):
+            spans.append((start, run.start() + _RUN_KEPT))
+            start = run.end()
+    spans.append((start, end))
+    if len(spans) == 1:
+        return spans
+    return [span for span in spans if any(character.isalnum() for character in text[slice(*span)])]
+
+
+def _is_coded(run: str) -> bool:
+    """Tell whether most of a run is in parts too long for words, each of small and capital letters or digits mixed."""
+    coded = sum(len(part) for part in _PART.findall(run) if len(part) >= _CODED_PART and _is_mixed(part))
+    return coded * 2 >= len(run)
+
+
+def _is_mixed(part: str) -> bool:
+    if len(part) >= _LONGEST_WORD:
+        return True
+    return sum((a.isdigit(), a.isupper()) != (b.isdigit(), b.isupper()) for a, b in pairwise(part)) * 4 >= len(part)
 
 
 def _split_sections(parsed: Parsed) -> list[_Section]:
@@ -110,9 +154,14 @@ def _join_sections(sections: list[_Section], text: str, offsets: TokenOffsets, m
     return merged
 
 
+def _limit_characters(size: int) -> int:
+    """Return the most characters of a chunk of `size` tokens."""
+    return min(size * _CHARACTERS_PER_TOKEN, _MOST_CHARACTERS)
+
+
 def _cut(ruler: _Ruler, size: int) -> list[_Span]:
     pieces = _split(ruler, (ruler.start, ruler.end), size, 0)
-    if len(pieces) > 1 and ruler.count_tokens(pieces[-1]) * _TINY <= size:
+    if len(pieces) > 1 and ruler.fits(pieces[-1], size, _TINY):
         last = pieces.pop()
         pieces[-1] = (pieces[-1][0], last[1])
     return [span for span in map(ruler.trim, pieces) if span[0] < span[1]]
@@ -120,22 +169,29 @@ def _cut(ruler: _Ruler, size: int) -> list[_Span]:
 
 def _split(ruler: _Ruler, span: _Span, size: int, level: int) -> list[_Span]:
     """Cut at the coarsest boundary that gives fitting pieces, then join neighbours as far as they fit."""
-    if ruler.count_tokens(span) <= size:
+    if ruler.fits(span, size):
         return [span]
     if level == len(_BOUNDARIES):
-        first = bisect_left(ruler.tokens, span[0])
-        last = bisect_left(ruler.tokens, span[1])
-        cuts = [span[0], *ruler.tokens[first + size : last : size], span[1]]
-        return list(pairwise(cuts))
+        return _split_anywhere(ruler, span, size)
     cuts = [span[0], *(m.end() for m in _BOUNDARIES[level].finditer(ruler.text, *span) if m.end() < span[1]), span[1]]
     pieces: list[_Span] = []
     for part in pairwise(cuts):
         for piece in _split(ruler, part, size, level + 1):
-            if pieces and ruler.count_tokens((pieces[-1][0], piece[1])) <= size:
+            if pieces and ruler.fits((pieces[-1][0], piece[1]), size):
                 pieces[-1] = (pieces[-1][0], piece[1])
             else:
                 pieces.append(piece)
     return pieces
+
+
+def _split_anywhere(ruler: _Ruler, span: _Span, size: int) -> list[_Span]:
+    """Cut an unbroken span at tokens, and inside of a token that is too long."""
+    first = bisect_left(ruler.tokens, span[0])
+    last = bisect_left(ruler.tokens, span[1])
+    by_tokens = [span[0], *ruler.tokens[first + size : last : size], span[1]]
+    longest = _limit_characters(size)
+    cuts = sorted({*by_tokens, *(at for a, b in pairwise(by_tokens) for at in range(a, b, longest))})
+    return list(pairwise(cuts))
 
 
 def _widen(spans: list[_Span], ruler: _Ruler, overlap: int) -> list[_Span]:
@@ -145,6 +201,7 @@ def _widen(spans: list[_Span], ruler: _Ruler, overlap: int) -> list[_Span]:
     wider = spans[:1]
     for start, end in spans[1:]:
         earliest = ruler.tokens[max(bisect_left(ruler.tokens, start) - overlap, 0)]
+        earliest = max(earliest, start - _limit_characters(overlap))
         begin = start
         for boundary in _BOUNDARIES[_SENTENCE:]:
             if match := boundary.search(ruler.text, max(earliest - 1, ruler.start), start):

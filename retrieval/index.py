@@ -14,6 +14,7 @@ from retrieval.fusion import fuse
 from retrieval.keyword_encoder import KeywordEncoder
 from retrieval.messages import IngestProgress, IngestRequest, IngestResult, Passage, RetrieverInfo, SearchQuery
 from retrieval.parsers import parse
+from retrieval.parsers.text import clean
 from retrieval.points import ContextualChunk, contextualize, to_point
 from retrieval.priority_executor import Priority, PriorityExecutor
 from retrieval.visibility import (
@@ -66,13 +67,14 @@ class Index:
         if not query.stores and query.tenant:
             return []
         visibility = search_visibility(query, filters)
-        if query.limit < 1 or not query.text.strip():
+        text = clean(query.text)  # As documents are: what they don't have can't be asked for.
+        if query.limit < 1 or not text.strip():
             return []
         candidates = await self._backend.search(
             visibility,
             reader_visibility(query),
-            await self._executor.run(Priority.QUERY, self._embedder.embed_question, query.text),
-            self._keywords.encode_question(query.text),
+            await self._executor.run(Priority.QUERY, self._embedder.embed_question, text),
+            self._keywords.encode_question(text),
             max(query.limit * _CANDIDATES_PER_PASSAGE, _LEAST_CANDIDATES),
         )
         best = fuse(candidates, limit=query.limit, threshold=query.score_threshold)
@@ -168,4 +170,5 @@ def _to_passage(candidate: Candidate, score: float) -> Passage:
         heading=payload["heading"],
         score=score,
         attributes=payload["attributes"],
+        page=payload.get("page", 0),
     )

@@ -46,7 +46,8 @@ class Passage(Struct, frozen=True, kw_only=True):
     Attributes:
         id: The point's UUID: the same text of the same document in another index epoch has another one.
         text: Exactly `parsed_text[start:end]`, in characters.
-        heading: Path of headings above the chunk (`Kestrel K2 > Warranty`, `page 3`), or "".
+        heading: The document's title and the headings above the chunk (`Kestrel K2 > Warranty`), or "".
+        page: Number of the page on which it begins, from 1; 0 in a document without pages.
         score: 0..1, comparable between questions.
     """
 
@@ -63,6 +64,7 @@ class Passage(Struct, frozen=True, kw_only=True):
     heading: str
     score: float
     attributes: dict[str, Attribute]
+    page: int = 0
 
 
 class IngestRequest(Struct, frozen=True, kw_only=True):

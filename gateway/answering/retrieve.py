@@ -41,7 +41,7 @@ NO_EVIDENCE = Evidence("off")
 
 
 def title_of(passage: Passage) -> str:
-    """Return a passage's title: its heading in the document, or the document's name."""
+    """Return a passage's title: the document's and the headings below it, or else the file's name."""
     return passage.heading or passage.filename
 
 

@@ -24,6 +24,10 @@ _NO_ANSWER_EVERY = 12
 _PLACES = (87, 13)
 _NEAR = 0.5  # how often the other passage states the same fact about the right one's closest kin
 _SECOND = 0.25  # how often the fact isn't what a section begins with
+_FILES = (
+    *("Price list", "Tariff of the year", "Conditions of sale", "Handbook", "Setting it up", "List of parts"),
+    *("Rules of the house", "Terms and charges", "Short guide"),
+)
 _LINE = 95  # characters of a PDF page's line
 _SEED = 20261124
 
@@ -34,7 +38,7 @@ class Message(Struct, frozen=True):
 
 
 class RowPassage(Struct, frozen=True):
-    """A passage as the retriever gives it: `title` is a path of headings or a page, `text` begins with its heading."""
+    """A passage as the retriever gives it: `title` ends with its heading, and `text` begins with it."""
 
     title: str
     text: str
@@ -57,7 +61,7 @@ class Kind(Struct, frozen=True, forbid_unknown_fields=True):
     Attributes:
         subjects: The pool of names that such a fact can be about.
         value: How its value is drawn, a key of `DRAWS`.
-        page: The title of the page on which such sections stand; "" for facts from PDF files, whose pages have numbers.
+        page: The title of the page on which such sections stand; "" for facts from PDF files.
         titles: The heading above such a fact.
         texts: The first sentence has the value; the second one sometimes goes before it.
     """
@@ -100,10 +104,10 @@ class _Fact(Struct, frozen=True):
     value: str
 
     def passage(self, random: Random) -> RowPassage:
-        """Return the section as the retriever gives it, of a page with a title or of a numbered one."""
+        """Return the section as the retriever gives it, of a page or of a PDF file."""
         if self.page:
             return RowPassage(f"{self.page} > {self.heading}", f"## {self.heading}\n\n{self.text}")
-        return RowPassage(f"page {random.randint(1, 9)} > {self.heading}", f"{self.heading}\n{fill(self.text, _LINE)}")
+        return RowPassage(f"{random.choice(_FILES)} > {self.heading}", f"{self.heading}\n{fill(self.text, _LINE)}")
 
 
 class _Table:

@@ -35,7 +35,8 @@ class Format:
         parser: `module:function` of its `Parser`, imported when a document needs it.
         signature: Matches at the beginning of every file of a binary format, and of no other; None for text.
         opening: Matches at the beginning of a text that shows by itself what it is, whatever the file's name.
-        marks: Found in a text that is probably of this format, where the file's name tells nothing.
+        marks: Found in a text that is probably of this format, where the file's name has no extension: `.py`, `.yaml`
+            and the like have lines that look like headings.
         required: Text without it isn't of this format, even if the file's name says so.
     """
 
@@ -76,7 +77,7 @@ FORMATS = (
     Format(
         kind="markdown",
         label="Markdown",
-        media_types={".md": "text/markdown", ".markdown": "text/markdown"},
+        media_types=dict.fromkeys((".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd"), "text/markdown"),
         parser="retrieval.parsers.markdown:parse_markdown",
         marks=re.compile(r"^(?:#{1,6}[ \t]+\S|={3,}[ \t]*$|-{3,}[ \t]*$|```|[*+-][ \t]+\[)", re.M),
     ),
@@ -88,6 +89,10 @@ FORMATS = (
         opening=re.compile(
             r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
         ),
+        marks=re.compile(
+            r"\A\s*<(?:p|div|h[1-6]|table|ul|ol|dl|section|article|main|header|nav|title|meta|link|style|span)\b[^<>]*>",
+            re.I,
+        ),
         required="<",
     ),
     Format(
@@ -95,16 +100,26 @@ FORMATS = (
         label="PDF",
         media_types={".pdf": "application/pdf"},
         parser="retrieval.parsers.pdf:parse_pdf",
-        signature=re.compile(rb".{0,1019}%PDF-", re.S),  # In the first 1024 bytes, as readers of PDF do.
+        # At the beginning, or after junk in the first 1024 bytes: a printer's commands, what is no text, or text if
+        # the file ends as a PDF does. A text that speaks of `%PDF-1.7` is a text.
+        signature=re.compile(
+            rb"(?:[\x00-\x20\x7f-\xff]{0,1019}|\x1b.{0,1018}?|.{0,1019}?\n(?=.*\nstartxref\s{1,4}\d+\s{1,4}%%EOF\s*\Z))"
+            rb"%PDF-\d",
+            re.S,
+        ),
     ),
     PLAIN_TEXT,
 )
 
 ACCEPTED = (
     f"Accepted are {', '.join(format_.label for format_ in FORMATS[:-1])} and {FORMATS[-1].label} "
-    "in UTF-8, UTF-16 or Windows-1252."
+    "in UTF-8, UTF-16, or an older encoding that is declared or can be recognised."
 )
 """For every refusal of a file: it says what to give instead."""
+
+
+_EXTENSION = re.compile(r"\.[a-z]\w*")
+"""The extension of a kind of file, and not the end of a name like `Notes 2.1`."""
 
 
 def find_binary_format(data: bytes) -> Format | None:
@@ -121,6 +136,8 @@ def find_text_format(text: str, filename: str) -> Format:
     for row in FORMATS:
         if extension in row.media_types and row.signature is None:
             return row if row.required in text else PLAIN_TEXT
+    if _EXTENSION.fullmatch(extension):
+        return PLAIN_TEXT
     return next((row for row in FORMATS if row.marks is not None and row.marks.search(text)), PLAIN_TEXT)
 
 

@@ -21,8 +21,14 @@ _HIDDEN_TAGS = frozenset(
 )
 _BLOCKS = frozenset(
     "address article aside blockquote body caption center dd details div dl dt fieldset figcaption figure footer form "
-    "header hr html legend li main ol p pre section summary table tbody tfoot thead tr ul".split()
+    "header hr html legend li main ol p pre section summary table ul".split()
 )
+_LINES = frozenset(("tr", "li", "dt", "dd", "br"))
+_CELLS = frozenset(("td", "th"))
+_LONGEST_HEADING = 300  # characters; one that is never closed has the rest of a page in it
+_LONGEST_CELL = 2_000
+_WIDEST_SPAN = 100
+_PERMALINKS = re.compile(r"\b(?:headerlink|header-?anchor|heading-?anchor|hash-link|permalink|anchorjs-link)\b", re.I)
 _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 _HIDDEN_STYLE = re.compile(
     r"display:none|visibility:(?:hidden|collapse)|opacity:0*\.?0*(?:;|$)|font-size:0(?:px|em|rem|pt|%)?(?:;|$)"
@@ -52,10 +58,17 @@ def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
 
 
 class _Page:
-    """The text of a page as it grows: runs of inline text, ended by blocks."""
+    """The text of a page as it grows: runs of inline text, ended by blocks.
+
+    Attributes:
+        table: The table of data whose cells are being read: blocks and lines end no line then, but are words apart.
+        in_heading: The same is true of a heading.
+    """
 
     def __init__(self) -> None:
         self.headings: list[Heading] = []
+        self.table: _Table | None = None
+        self.in_heading = False
         self._parts: list[str] = []
         self._length = 0
         self._line = ""
@@ -65,33 +78,50 @@ class _Page:
         self._line += text
 
     def add_preformatted(self, text: str) -> None:
+        if self.table is not None or self.in_heading:
+            self._line += f" {text} "
+            return
         self.end_block()
         if lines := text.strip("\n"):
             self._write(lines)
             self._gap = "\n\n"
 
-    def end_cell(self) -> None:
-        if self._line.strip() and not self._line.rstrip().endswith("|"):
-            self._line += " | "
+    def end_cell(self, element: Any) -> None:
+        if self.table is not None:
+            self.table.add_cell(self.take_line(), element)
+
+    def end_row(self) -> None:
+        if self.table is not None and (row := self.table.end_row()):
+            self._write(row)
+            self._gap = "\n"
+
+    def add_stray(self) -> None:
+        """Write what stands in a table of data outside of its cells: its caption, and what a browser puts before it."""
+        if line := self.take_line():
+            self._write(line)
+            self._gap = "\n"
 
     def end_line(self) -> None:
-        if line := _SPACE.sub(" ", self._line).strip().removesuffix(" |"):
+        if self.table is not None or self.in_heading:
+            self._line += " "
+        elif line := self.take_line():
             self._write(line)
             self._gap = self._gap or "\n"
-        self._line = ""
 
     def end_block(self) -> None:
         self.end_line()
-        if self._length:
+        if self._length and self.table is None and not self.in_heading:
             self._gap = "\n\n"
 
     def add_heading(self, level: int) -> None:
-        title = _SPACE.sub(" ", self._line).strip()
-        self._line = ""
-        if title:
+        if title := self.take_line():
             self.headings.append(Heading(self._length + len(self._gap), level, title))
             self._write(f"{'#' * level} {title}")
             self._gap = "\n\n"
+
+    def take_line(self) -> str:
+        line, self._line = _SPACE.sub(" ", self._line).strip(), ""
+        return line
 
     def finish(self) -> str:
         self.end_block()
@@ -103,27 +133,59 @@ class _Page:
         self._gap = ""
 
 
+class _Table:
+    """A table of data, row by row: every cell keeps its column, also where it is empty or spans others."""
+
+    def __init__(self) -> None:
+        self._row: list[str] = []
+        self._spans: dict[int, tuple[int, str]] = {}  # Column → rows below that its cell reaches into, and its text.
+
+    def add_cell(self, text: str, element: Any) -> None:
+        self._add_spanned()
+        rows, columns = (_read_span(element, name) for name in ("rowspan", "colspan"))
+        for number in range(columns):
+            if rows > 1:
+                self._spans[len(self._row)] = (rows - 1, text if number == 0 else "")
+            self._row.append(text.replace("|", "\\|") if number == 0 else "")
+
+    def end_row(self) -> str:
+        """Return the row as a line, `Norvik | 12 |`, or "" where all its cells are empty."""
+        if self._row:
+            self._add_spanned()
+        row, self._row = self._row, []
+        return " | ".join(row).strip() if any(row) else ""
+
+    def _add_spanned(self) -> None:
+        while (span := self._spans.pop(len(self._row), None)) is not None:
+            rows, text = span
+            if rows > 1:
+                self._spans[len(self._row)] = (rows - 1, text)
+            self._row.append(text.replace("|", "\\|"))
+
+
+def _read_span(element: Any, name: str) -> int:
+    value = element.get(name, "").strip()
+    return min(max(int(value), 1), _WIDEST_SPAN) if value.isdecimal() and len(value) < 9 else 1
+
+
 def _walk(root: Any, page: _Page) -> None:
     """Walk without recursion: pages nest deeper than Python's stack."""
-    hidden: Any = None
-    pre: Any = None
+    skipped: Any = None  # Hidden, or read as a whole.
     for event, element in etree.iterwalk(root, events=("start", "end")):
-        if event == "start" and hidden is None and pre is None:
-            if _is_hidden(element):
-                hidden = element
+        if event == "start" and skipped is None:
+            if _is_hidden(element) or (page.in_heading and _is_permalink(element)):
+                skipped = element
             elif element.tag == "pre":
-                pre = element
+                skipped = element
                 page.add_preformatted(_read_preformatted(element))
             else:
                 _enter(element, page)
         elif event == "end":
-            if hidden is None and pre is None:
+            if skipped is None:
                 _leave(element, page)
-            elif element is hidden:
-                hidden = None
-            elif element is pre:
-                pre = None
-            if hidden is None and pre is None:
+            elif element is skipped:
+                skipped = None
+            if skipped is None:
                 page.add_inline(element.tail or "")
 
 
@@ -149,12 +211,19 @@ def _enter(element: Any, page: _Page) -> None:
     tag = element.tag
     if tag in _HEADINGS:
         page.end_block()
-    elif tag in ("tr", "li", "dt", "dd"):
-        page.end_line()
-    elif tag in _BLOCKS:
+        page.in_heading = page.in_heading or (page.table is None and _is_short(element, _LONGEST_HEADING))
+    elif tag == "table":
         page.end_block()
-    elif tag == "br":
+        if page.table is None and not page.in_heading and _is_of_data(element):
+            page.table = _Table()
+    elif tag in _LINES:
         page.end_line()
+    elif tag in _BLOCKS or (tag in _CELLS and page.table is None):
+        page.end_block()
+    if page.table is not None and (tag in _CELLS or tag == "tr"):
+        page.add_stray()
+        if tag == "tr":
+            page.end_row()
     if tag == "li":
         page.add_inline("- ")
     page.add_inline(element.text or "")
@@ -162,14 +231,62 @@ def _enter(element: Any, page: _Page) -> None:
 
 def _leave(element: Any, page: _Page) -> None:
     tag = element.tag
-    if tag in _HEADINGS:
+    if tag in _HEADINGS and page.in_heading:
+        page.in_heading = False
         page.add_heading(_HEADINGS[tag])
-    elif tag in ("td", "th"):
-        page.end_cell()
-    elif tag in ("tr", "li", "dt", "dd"):
-        page.end_line()
-    elif tag in _BLOCKS:
+    elif tag in _CELLS and page.table is not None:
+        page.end_cell(element)
+    elif tag == "tr" and page.table is not None:
+        page.end_row()
+    elif tag == "table" and page.table is not None:
+        page.end_row()
+        page.add_stray()
+        page.table = None
         page.end_block()
+    elif tag in _LINES:
+        page.end_line()
+    elif tag in _BLOCKS or tag in _CELLS or tag in _HEADINGS:
+        page.end_block()
+
+
+def _is_of_data(table: Any) -> bool:
+    """Tell whether a table has data in rows and columns, and doesn't only lay out a page.
+
+    A layout has other tables, headings or long texts in its cells, or only one column.
+    """
+    columns = 0
+    for element in table.iterdescendants():
+        if element.tag == "table" or (element.tag in _HEADINGS and _find_cell(element).tag != "th"):
+            return False
+        if element.tag in _CELLS:
+            if not _is_short(element, _LONGEST_CELL):
+                return False
+            columns = max(columns, 1 + any(sibling.tag in _CELLS for sibling in element.itersiblings()))
+    return columns > 1
+
+
+def _find_cell(element: Any) -> Any:
+    while element.tag not in _CELLS and element.tag != "table":
+        element = element.getparent()
+    return element
+
+
+def _is_short(element: Any, longest: int) -> bool:
+    length = 0
+    for text in element.itertext():
+        length += len(text)
+        if length > longest:
+            return False
+    return True
+
+
+def _is_permalink(element: Any) -> bool:
+    """Tell whether a link in a heading is only a mark that leads to the heading itself, such as `¶`."""
+    if element.tag != "a":
+        return False
+    return _PERMALINKS.search(element.get("class", "")) is not None or (
+        element.get("href", "").startswith("#") and not any(map(str.isalnum, "".join(element.itertext())))
+    )
 
 
 def _is_hidden(element: Any) -> bool:

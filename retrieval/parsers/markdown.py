@@ -1,81 +1,128 @@
 """Markdown: the text stays as written, without comments; its headings are for the chunks."""
 
 import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from retrieval.parsers.parsed import FileContent, Heading, Parsed, ParseLimits
 from retrieval.parsers.text import clean_visible
 
 __all__ = ["parse_markdown"]
 
-_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_ATX = re.compile(r" {0,3}(#{1,6})(?:[ \t]+(.*?))?(?:[ \t]+#+)?[ \t]*$")
-_UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*$")
-_NOT_PARAGRAPH = re.compile(r" {0,3}(?:[-*+][ \t]|\d+[.)][ \t]|>|\||#)|\s*$| {4}|\t")
-_COMMENT = re.compile(r"<!--.*?(?:-->|\Z)", re.S)
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(?:.*\n)*?(?:---|\.\.\.)[ \t]*\n")
-_LINK = re.compile(r"!?\[([^\]]*)\](?:\([^)]*\)|\[[^\]]*\])")
-_MARKS = re.compile(r"[*`]+|(?<!\w)_+|_+(?!\w)")
+_FRONT_MATTER = re.compile(
+    r"\A---[ \t]*\n(?P<data>[\w\"'-][^\n]*?:(?:[ \t][^\n]*)?\n(?:.*\n)*?)(?:---|\.\.\.)[ \t]*(?:\n|\Z)"
+)
+_NOT_DATA = re.compile(r"\n[ \t]*\n#{1,6}[ \t]|^(?![ \t]|[\w\"'.-][^\n]*?:(?:[ \t]|$)|-[ \t]|[#\]}]|$)", re.M)
+_TITLE = re.compile(r"^title:[ \t]+([\"']?)(.+?)\1[ \t]*$", re.M)
+
+# What CommonMark reads inside a block, in the order of the text: an escape, a code span, a run of backticks that opens
+# none, the beginning of a comment.
+_INLINE = re.compile(r"\\[\\`<]|(?<!`)(?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`)|`+|(?P<comment><!--)", re.S)
+_COMMENT = re.compile(r"(?P<comment><!--)")
+_MARKED = re.compile(r"[\\`*_\[\]<>&!\n]")
+
+_READER = MarkdownIt("commonmark").enable("table").disable("inline")
+_INLINE_READER = MarkdownIt("commonmark")
+
+_Span = tuple[int, int]
 
 
 def parse_markdown(content: FileContent, _limits: ParseLimits) -> Parsed:
-    """Find the headings of Markdown, ATX and underlined, outside code and front matter.
+    """Find the headings of Markdown, ATX and underlined, outside code, quotes, lists and front matter.
 
     Raises:
         DocumentUnreadable: Nothing visible is in it.
     """
-    text = clean_visible(_strip_comments(content.text.replace("\r\n", "\n")))
-    headings = _find_headings(text)
-    title = headings[0].title if headings and headings[0].level == 1 else ""
-    return Parsed(content.media_type, title, text, headings)
+    text = clean_visible(content.text)
+    if "<!--" in text:
+        text = clean_visible(_strip_comments(text))
+    blocks = _Blocks.read(text)
+    headings = list(_find_headings(blocks))
+    named = _TITLE.search(text, 0, blocks.body)
+    first = headings[0].title if headings and headings[0].level == 1 else ""
+    return Parsed(content.media_type, first or (named[2].strip() if named else ""), text, headings)
 
 
-def _find_headings(text: str) -> list[Heading]:
+@dataclass(frozen=True, slots=True)
+class _Blocks:
+    """The blocks of a text; `starts` are the offsets of its lines after the front matter, which ends at `body`."""
+
+    text: str
+    body: int
+    tokens: Sequence[Token]
+    starts: Sequence[int]
+
+    @classmethod
+    def read(cls, text: str) -> "_Blocks":
+        body = _find_body(text)
+        lines = text[body:].split("\n")
+        starts = list(accumulate((len(line) + 1 for line in lines), initial=body))
+        return cls(text, body, _READER.parse(text[body:]), starts)
+
+    def locate(self, token: Token) -> _Span:
+        """Return a block's span, whole lines."""
+        first, last = token.map or (0, 0)
+        return self.starts[first], min(self.starts[min(last, len(self.starts) - 1)], len(self.text))
+
+
+def _find_body(text: str) -> int:
+    """Return where front matter ends: 0 without it. A rule `---` with prose after it is none."""
     front = _FRONT_MATTER.match(text)
-    offset = front.end() if front else 0
-    headings: list[Heading] = []
-    fence = ""
-    before: tuple[int, str] | None = None  # Start and text of a paragraph line that an underline would make a heading.
-    for line in text[offset:].splitlines(keepends=True):
-        start, offset, bare = offset, offset + len(line), line.rstrip("\n")
-        mark = _FENCE.match(bare)
-        if fence:
-            if mark and mark[1].startswith(fence) and not bare.strip().strip(fence[0]):
-                fence = ""
-            continue
-        if mark:
-            fence, before = mark[1], None
-        elif atx := _ATX.match(bare):
-            before = None
-            if title := _strip_marks(atx[2] or ""):
-                headings.append(Heading(start, len(atx[1]), title))
-        elif before and (underline := _UNDERLINE.match(bare)):
-            headings.append(Heading(before[0], 1 if underline[1][0] == "=" else 2, _strip_marks(before[1])))
-            before = None
-        else:
-            before = None if _NOT_PARAGRAPH.match(bare) else (start, bare)
-    return headings
+    return front.end() if front and not _NOT_DATA.search(front["data"]) else 0
+
+
+def _find_headings(blocks: _Blocks) -> Iterator[Heading]:
+    for token, following in zip(blocks.tokens, blocks.tokens[1:], strict=False):
+        if token.type == "heading_open" and token.level == 0 and (title := _read_inline(following.content)):
+            yield Heading(blocks.locate(token)[0], int(token.tag[1:]), title)
+
+
+def _read_inline(content: str) -> str:
+    """Return the words of a heading, without marks, as one line."""
+    if not _MARKED.search(content):
+        return " ".join(content.split())
+    parts: list[str] = []
+    for token in _INLINE_READER.parseInline(content)[0].children or []:
+        if token.type in ("text", "code_inline", "image"):
+            parts.append(token.content)
+        elif token.type in ("softbreak", "hardbreak"):
+            parts.append(" ")
+    return " ".join("".join(parts).split())
 
 
 def _strip_comments(text: str) -> str:
-    """Leave out HTML comments, which no rendered page shows, but not those in fenced code."""
+    """Leave out HTML comments, which no rendered page shows, but not what only looks like one.
+
+    Code keeps its own, in blocks and in spans; what is never closed hides nothing, so that nothing is lost.
+    """
+    blocks = _Blocks.read(text)
+    comments: list[_Span] = []
+    for token in blocks.tokens:
+        if token.map is None or (comments and blocks.locate(token)[1] <= comments[-1][1]):
+            continue
+        if token.type in ("inline", "tr_open"):
+            comments += _find_comments(_INLINE, text, blocks.locate(token))
+        elif token.type == "html_block":
+            comments += _find_comments(_COMMENT, text, blocks.locate(token))
     parts: list[str] = []
-    fence = ""
-    outside: list[str] = []
-    for line in text.splitlines(keepends=True):
-        mark = _FENCE.match(line)
-        if not fence and mark:
-            parts.append(_COMMENT.sub("", "".join(outside)))
-            outside, fence = [], mark[1]
-            parts.append(line)
-        elif fence:
-            parts.append(line)
-            if mark and mark[1].startswith(fence) and not line.strip().strip(fence[0]):
-                fence = ""
-        else:
-            outside.append(line)
-    parts.append(_COMMENT.sub("", "".join(outside)))
-    return "".join(parts)
+    at = 0
+    for start, end in comments:
+        parts.append(text[at:start])
+        at = max(at, end)
+    return "".join(parts) + text[at:]
 
 
-def _strip_marks(title: str) -> str:
-    return _MARKS.sub("", _LINK.sub(r"\1", title)).strip()
+def _find_comments(pattern: re.Pattern[str], text: str, span: _Span) -> Iterator[_Span]:
+    at, end = span
+    while (match := pattern.search(text, at, end)) is not None:
+        at = match.end()
+        if match["comment"]:
+            close = text.find("-->", match.start() + 2, end)  # `<!-->` is a whole comment.
+            if close < 0:
+                return
+            at = close + 3
+            yield match.start(), at

@@ -16,11 +16,13 @@ class FileContent:
     Attributes:
         media_type: With `; charset=…` where the encoding was a guess.
         text: `data` decoded, or "" where the format is binary.
+        warning: What was lost of `data` when it was decoded, as a sentence, or "".
     """
 
     data: bytes
     media_type: str
     text: str = ""
+    warning: str = ""
 
 
 class Heading(Struct, frozen=True):
@@ -39,12 +41,16 @@ class Parsed(Struct, frozen=True, tag="parsed"):
         title: The document's own title, or "".
         text: Without hidden, zero-width and control characters; chunk offsets count in it.
         headings: In the order of the text.
+        pages: The offset at which each page begins; empty for a document without pages.
+        warnings: What was lost, as sentences.
     """
 
     media_type: str
     title: str
     text: str
     headings: list[Heading]
+    pages: list[int] = []
+    warnings: list[str] = []
 
 
 class Unreadable(Struct, frozen=True, tag="unreadable"):

@@ -1,10 +1,11 @@
-"""PDF → text by page, with the headings that larger type shows."""
+"""PDF → text by page, without running heads, with the headings that larger type shows."""
 
 import ctypes
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from math import hypot
 
 import pypdfium2 as pdfium
@@ -22,6 +23,15 @@ _LARGER = 1.1  # times the size of the body's type
 _LONGEST_HEADING = 120
 _LETTERS = re.compile(r"[^\W\d_]{2}")  # a drop cap or a page number in large type is no heading
 _DEEPEST = 6
+_EDGE = 2  # lines at the top and at the bottom of a page that can be running heads
+_REPEATED = 3
+"""Pages on which a line has to stand, and 40 % of all (left and right pages have their own), to be a running head."""
+_NUMBERED = re.compile(
+    r"(?P<before>(?:.{0,60}?\D)?)(?P<last>\d{1,5})(?:\s*(?:/|of|von|de|sur|di|из)\s*\d{1,5})?|(?P<first>\d{1,5})(?P<after>\D.{0,60})"
+)
+# What word processors write as a title when nobody gave one.
+_NO_TITLE = re.compile(r"(?:untitled|document|presentation|slide|doc)\s*\d*|\S+\.\w{2,5}", re.I)
+_PROGRAM = re.compile(r"^(?:Microsoft \w+|PowerPoint Presentation)\s*-\s*", re.I)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +50,7 @@ class _Page:
 
 
 def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
-    """Take the text layer; pages end with a form feed and are headings (`page 3`), over those in larger type.
+    """Take the text layer; pages end with a form feed, lines in larger type are headings.
 
     Raises:
         DocumentUnreadable: Encrypted, broken, too many pages, or without a text layer.
@@ -52,23 +62,86 @@ def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
                 "invalid_file", f"The PDF has {len(document)} pages; the limit is {limits.pages}. Split it."
             )
         pages = [_read_page(document, number) for number in range(len(document))]
-        title = clean(document.get_metadata_value("Title")).strip()
+        title = _read_title(document)
     finally:
         document.close()
     if not any(page.text.strip() for page in pages):
         raise DocumentUnreadable(
             "empty_file", "The PDF has no text layer, as a scan has none. Run it through OCR, then upload the result."
         )
+    pages = _drop_running_heads(pages)
     levels = _rank_sizes([line for page in pages for line in page.lines])
     headings: list[Heading] = []
-    start = 0
-    for number, page in enumerate(pages, 1):
-        headings.append(Heading(start, 1, f"page {number}"))
+    starts = list(accumulate((len(page.text) + 1 for page in pages[:-1]), initial=0))
+    for start, page in zip(starts, pages, strict=True):
         headings += [
             Heading(start + line.start, levels[line.size], line.text) for line in _join_headings(page.lines, levels)
         ]
-        start += len(page.text) + 1
-    return Parsed(content.media_type, title, "\f".join(page.text for page in pages), headings)
+    text = "\f".join(page.text for page in pages)
+    return Parsed(content.media_type, title or _find_top(headings), text, headings, starts)
+
+
+def _read_title(document: pdfium.PdfDocument) -> str:
+    """Return the title that somebody gave, or "": a file's name and "Untitled" are none."""
+    title = _PROGRAM.sub("", " ".join(clean(document.get_metadata_value("Title")).split()))
+    return "" if _NO_TITLE.fullmatch(title) else title
+
+
+def _find_top(headings: Sequence[Heading]) -> str:
+    """Return the first heading, if it is the only one of its level and all others are below it."""
+    first, *others = headings or [Heading(0, 0, "")]
+    return first.title if all(other.level > first.level for other in others) else ""
+
+
+def _drop_running_heads(pages: list[_Page]) -> list[_Page]:
+    """Leave out what is printed at the edge of page after page: the same line, and page numbers.
+
+    A repeated line stays where it stands first, since it may be all that names the document.
+    """
+    edges = [[*page.lines[:_EDGE], *page.lines[max(len(page.lines) - _EDGE, _EDGE) :]] for page in pages]
+    body = _find_body_size([line for page in pages for line in page.lines])
+    least = max(_REPEATED, len(pages) * 2 // 5)
+    counts = Counter(text for lines in edges for text in {line.text for line in lines})
+    numbers = Counter(key for number, lines in enumerate(edges) for key in {*_number_keys(number, lines)})
+    seen: set[str] = set()
+    trimmed: list[_Page] = []
+    for number, (page, lines) in enumerate(zip(pages, edges, strict=True)):
+        dropped: list[_Line] = []
+        for line in lines:
+            repeated = counts[line.text] >= least
+            # In larger type `Lesson 3` is a heading of its page.
+            numbered = line.size <= body and any(numbers[key] >= least for key in _number_keys(number, [line]))
+            if numbered or (repeated and line.text in seen):
+                dropped.append(line)
+            elif repeated:
+                seen.add(line.text)
+        trimmed.append(_drop_lines(page, dropped))
+    return trimmed
+
+
+def _number_keys(number: int, lines: Sequence[_Line]) -> Iterator[tuple[str, int]]:
+    """Give lines with a number at an end that grows as pages do equal keys: the other words, and its lead."""
+    for line in lines:
+        if match := _NUMBERED.fullmatch(line.text):
+            yield f"{match['before']}#{match['after']}", int(match["last"] or match["first"]) - number
+
+
+def _drop_lines(page: _Page, dropped: Sequence[_Line]) -> _Page:
+    if not dropped:
+        return page
+    parts: list[str] = []
+    lines: list[_Line] = []
+    at = removed = 0
+    for line in page.lines:
+        if line in dropped:
+            end = line.start + len(line.text)
+            end += page.text[end : end + 1] == "\n"
+            parts.append(page.text[at : line.start])
+            removed += end - line.start
+            at = end
+        else:
+            lines.append(_Line(line.start - removed, line.text, line.size))
+    return _Page("".join(parts) + page.text[at:], lines)
 
 
 def _open(data: bytes) -> pdfium.PdfDocument:
@@ -127,13 +200,18 @@ def _measure_size(layer: pdfium.PdfTextPage, index: int) -> float:
 
 
 def _rank_sizes(lines: Sequence[_Line]) -> dict[float, int]:
-    """Give each size that is larger than the body's a level below that of pages; the body has most characters."""
+    """Give each size that is larger than the body's a level."""
+    body = _find_body_size(lines)
+    larger = {line.size for line in lines if line.size >= body * _LARGER > 0 and _can_be_title(line)}
+    return {size: min(level, _DEEPEST) for level, size in enumerate(sorted(larger, reverse=True), 1)}
+
+
+def _find_body_size(lines: Sequence[_Line]) -> float:
+    """Return the size of the body's type, which most characters have."""
     characters = Counter[float]()
     for line in lines:
         characters[line.size] += len(line.text)
-    body = characters.most_common(1)[0][0] if characters else 0.0
-    larger = {line.size for line in lines if line.size >= body * _LARGER > 0 and _can_be_title(line)}
-    return {size: min(level, _DEEPEST) for level, size in enumerate(sorted(larger, reverse=True), 2)}
+    return characters.most_common(1)[0][0] if characters else 0.0
 
 
 def _join_headings(lines: Sequence[_Line], levels: dict[float, int]) -> list[_Line]:

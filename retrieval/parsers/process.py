@@ -35,6 +35,8 @@ async def parse(path: Path, filename: str, limits: ParseLimits | None = None) ->
             _log.warning("a parser child answered %d bytes of nonsense", len(output))
         else:
             if isinstance(outcome, Parsed):
+                for warning in outcome.warnings:
+                    _log.warning("of %r: %s", filename, warning)
                 return outcome
             raise DocumentUnreadable(outcome.code, outcome.message)
     _log.warning("a parser child ended with status %s: %s", status, errors.decode(errors="replace")[-2000:])

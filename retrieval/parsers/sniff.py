@@ -6,13 +6,16 @@ from typing import Any
 import puremagic
 
 from retrieval.errors import DocumentUnreadable
+from retrieval.parsers.encodings import Decoded, decode_as, decode_legacy, decode_unicode, is_text
 from retrieval.parsers.formats import ACCEPTED, FORMATS, Format, find_binary_format, find_text_format
 from retrieval.parsers.parsed import FileContent
-from retrieval.parsers.text import decode
 
 __all__ = ["sniff"]
 
-_CHARSET = re.compile(rb"<meta[^>]+charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]+)", re.I)
+_CHARSET = re.compile(rb"<meta\b[^>]{1,500}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:.-]+)", re.I)
+_XML_ENCODING = re.compile(rb"\s*<\?xml\b[^>]{1,200}?encoding\s*=\s*[\"']([A-Za-z0-9_:.-]+)")
+_HEAD = 1024**2
+"""Bytes in which a page's own charset is looked for: style sheets and scripts may stand before it."""
 # Formats that are valid ASCII and yet no text for a reader.
 _MARKUP = (("{\\rtf", "an RTF document"), ("%!PS", "a PostScript document"))
 _ARCHIVES = (
@@ -36,39 +39,35 @@ def sniff(data: bytes, filename: str) -> tuple[Format, FileContent]:
         raise DocumentUnreadable("empty_file", f"The file is empty. Upload one with content. {ACCEPTED}")
     if (binary := find_binary_format(data)) is not None:
         return binary, FileContent(data, binary.media_type_of(filename))
-    text, encoding = _decode_text(data)
+    decoded = _decode_text(data, filename)
     for opening, name in _MARKUP:
-        if text.startswith(opening):
+        if decoded.text.startswith(opening):
             raise _to_unsupported(name)
-    format_ = find_text_format(text, filename)
+    format_ = find_text_format(decoded.text, filename)
     media_type = format_.media_type_of(filename)
-    return format_, FileContent(data, f"{media_type}; charset={encoding}" if encoding else media_type, text)
+    if decoded.encoding:
+        media_type += f"; charset={decoded.encoding}"
+    return format_, FileContent(data, media_type, decoded.text, decoded.warning)
 
 
-def _decode_text(data: bytes) -> tuple[str, str]:
-    """Decode text; the second value names the encoding where it was a guess, as in `decode`."""
-    guess = decode(data)
-    if guess is not None and not guess[1]:
-        return guess
-    if (declared := _decode_as_declared(data)) is not None:
-        return declared
+def _decode_text(data: bytes, filename: str) -> Decoded:
+    if (decoded := decode_unicode(data)) is not None:
+        return decoded
+    if is_text(data) and (decoded := _decode_as_declared(data, filename)) is not None:
+        return decoded
     # Many binary formats pass for text in a one-byte encoding.
     name = _name_binary(data)
-    if guess is None or name is not None:
+    if name is not None or not is_text(data):
         raise _to_unsupported(name or "binary data of an unknown format")
-    return guess
+    return decode_legacy(data)
 
 
-def _decode_as_declared(data: bytes) -> tuple[str, str] | None:
-    """Decode as a page itself says (`<meta charset=…>`), if it does and that works."""
-    match = _CHARSET.search(data[:2048])
-    if not match:
-        return None
-    encoding = match[1].decode().lower()
-    try:
-        return data.decode(encoding), encoding
-    except (LookupError, UnicodeDecodeError):
-        return None
+def _decode_as_declared(data: bytes, filename: str) -> Decoded | None:
+    """Decode as a page itself says (`<meta charset=…>`, `<?xml … encoding=…?>`), if it does and that works."""
+    match = _XML_ENCODING.match(data)
+    if match is None and find_text_format(data[:_HEAD].decode("latin-1"), filename).kind == "html":
+        match = _CHARSET.search(data, 0, _HEAD)
+    return decode_as(data, match[1].decode().lower()) if match is not None else None
 
 
 def _name_binary(data: bytes) -> str | None:

@@ -1,4 +1,4 @@
-"""Plain text: its encoding, and the characters of it that a reader can see."""
+"""Plain text: the characters of it that a reader can see."""
 
 import re
 
@@ -6,60 +6,42 @@ from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.formats import ACCEPTED
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 
-__all__ = ["clean", "clean_visible", "decode", "parse_text"]
-
-_BYTE_ORDER_MARKS = (
-    (b"\xef\xbb\xbf", "utf-8"),
-    (b"\xff\xfe\x00\x00", "utf-32-le"),
-    (b"\x00\x00\xfe\xff", "utf-32-be"),
-    (b"\xff\xfe", "utf-16-le"),
-    (b"\xfe\xff", "utf-16-be"),
-)
+__all__ = ["clean", "clean_visible", "parse_text"]
 
 _LINE_ENDS = re.compile(r"\r\n?|[\x85\u2028\u2029]")
 
-# Zero-width, bidirectional and tag characters hide instructions from people but not from a model; other control
-# characters only break prompts. Tab, line feed and form feed (a page's end) stay.
+# Zero-width (bar joiners), bidirectional and tag characters hide instructions from people but not from a model; other
+# control characters only break prompts. Tab, line feed and form feed (a page's end) stay.
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\xad\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e"
-    "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffc\ufffe\uffff\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+    "[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e"
+    "\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffc\ufffe\uffff\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
 )
-_CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+
+# Persian, the scripts of India and joined emoji are written with the two joiners, one at a time, between characters
+# beyond ASCII; the prompts keep the same ones.
+_BEYOND_ASCII = r"[^\x00-\x7f\s\u200c\u200d]"
+_STRAY_JOINER = re.compile(
+    rf"(?<!{_BEYOND_ASCII})[\u200c\u200d]+|[\u200c\u200d]{{2,}}|[\u200c\u200d](?!{_BEYOND_ASCII})"
+)
+
+_DATA_URI = re.compile(
+    r"\bdata:(?:[\w.+-]{1,80}/[\w.+-]{1,80})?(?:;[\w.+-]{1,80}(?:=[\w.+-]{1,80})?){0,8},[^\s\"'<>()\[\]]{32,}", re.I
+)
 
 
 def clean(text: str) -> str:
     """Leave one kind of line end, and no characters that a reader doesn't see."""
-    return _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text))
-
-
-def decode(data: bytes) -> tuple[str, str] | None:
-    """Decode text of unknown encoding.
-
-    Returns:
-        The text and the encoding's name when it was a guess (else ""), or None when these bytes aren't text.
-    """
-    for mark, encoding in _BYTE_ORDER_MARKS:
-        if data.startswith(mark):
-            try:
-                return data[len(mark) :].decode(encoding), ""
-            except UnicodeDecodeError:
-                return None
-    for encoding, declared in (("utf-8", ""), ("cp1252", "windows-1252"), ("latin-1", "iso-8859-1")):
-        try:
-            text = data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        return None if _CONTROL.search(text) else (text, declared)
-    return None
+    text = _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text))
+    return text if text.isascii() else _STRAY_JOINER.sub("", text)
 
 
 def clean_visible(text: str) -> str:
-    """Clean text that must not be empty then.
+    """Clean text that must not be empty then; of the data inside a `data:` URI nothing is left.
 
     Raises:
         DocumentUnreadable: Nothing visible is in it.
     """
-    visible = clean(text)
+    visible = _DATA_URI.sub("data:", clean(text))
     if not visible.strip():
         raise DocumentUnreadable("empty_file", f"The file holds no visible text. Upload one with content. {ACCEPTED}")
     return visible

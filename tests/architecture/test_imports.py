@@ -9,7 +9,15 @@ from tests.architecture.source import ROOT
 
 # Only the second environment has these; `model/test_model_imports.py` imports there what needs them.
 OF_THE_MODEL_ENVIRONMENT = {"torch", "transformers", "peft", "safetensors", "sentence_transformers", "tokenizers"}
-OF_THE_MODEL_ENVIRONMENT |= {"qdrant_client", "qdrant_edge", "lxml", "pypdfium2", "puremagic", "gguf"}
+OF_THE_MODEL_ENVIRONMENT |= {
+    "qdrant_client",
+    "qdrant_edge",
+    "lxml",
+    "pypdfium2",
+    "puremagic",
+    "charset_normalizer",
+    "gguf",
+}
 
 
 def test_importing_the_gateway_and_prompts_does_nothing() -> None:

@@ -1,6 +1,10 @@
+import base64
+import hashlib
 from itertools import pairwise
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from retrieval.chunks import Chunk, split_into_chunks
 from retrieval.parsers.markdown import parse_markdown
@@ -118,3 +122,79 @@ def test_pages_without_text_make_no_chunk() -> None:
     pages = [Heading(start, 1, f"page {number}") for number, start in enumerate((0, 1, 3), 1)]
     chunks = split_into_chunks(Parsed("application/pdf", "", text, pages), word_offsets, max_tokens=10)
     assert [(chunk.headings, chunk.text) for chunk in chunks] == [(("page 3",), "The third page.")]
+
+
+def make_noise(length: int) -> bytes:
+    return b"".join(hashlib.sha256(n.to_bytes(4)).digest() for n in range(length // 32))
+
+
+CODED = {
+    "hexadecimal": make_noise(20_000).hex(),
+    "base64": base64.b64encode(make_noise(30_000)).decode(),
+    "base64 for URLs": base64.urlsafe_b64encode(make_noise(30_000)).decode(),
+    "base64 in lines": base64.encodebytes(make_noise(30_000)).decode().strip(),
+    "one letter": "x" * 40_000,
+}
+
+
+@pytest.mark.parametrize("coded", CODED.values(), ids=CODED)
+@pytest.mark.parametrize("heading", ["", "# Dump\n\n"])
+def test_a_coded_run_makes_no_chunks_and_what_stands_around_it_stays(coded: str, heading: str) -> None:
+    text = f"{heading}The key of the kettle:\n{coded} The service code is 4471."
+    chunks = cut(text, 160)
+    assert [chunk.text.startswith("The service code") for chunk in chunks] == [False, True]
+    assert chunks[0].text == f"{heading}The key of the kettle:\n{coded[:40]}"
+    assert chunks[1].text == "The service code is 4471."
+    assert all(chunk.text == text[chunk.start : chunk.end] for chunk in chunks)
+
+
+def test_a_document_that_is_one_coded_run_keeps_its_beginning() -> None:
+    (only,) = cut(CODED["hexadecimal"], 160)
+    assert only.text == CODED["hexadecimal"][:40]
+
+
+LONG_LINES = {
+    "paths": ",".join(f"/v1/parts/{n}/drawings/{n * 7919 % 10007}" for n in range(1_500)),
+    "a name": "_".join(f"part{n}of_the_kettle" for n in range(900)),
+    "Chinese": "水壶的保修期为十九个月请保留收据每年除垢两次" * 400,
+    "identifiers": "/".join(f"{n:08x}-4a1b-8c2d-{n:04x}-{n * 7919:012x}" for n in range(600)),
+    "dashes": "-" * 30_000 + "the end",
+}
+
+
+@pytest.mark.parametrize("line", LONG_LINES.values(), ids=LONG_LINES)
+@pytest.mark.parametrize("overlap", [0, 40])
+def test_a_long_line_is_cut_into_bounded_chunks_and_loses_nothing(line: str, overlap: int) -> None:
+    chunks = cut(line, 160, overlap)
+    assert {at for chunk in chunks for at in range(chunk.start, chunk.end)} == set(range(len(line)))
+    assert all(len(chunk.text) <= 160 * 16 * 9 / 8 for chunk in chunks)
+
+
+def test_no_chunk_is_longer_than_a_prompt_can_take() -> None:
+    prose = "Kettles are described in a sentence of some length. " * 2_000
+    assert max(len(chunk.text) for chunk in cut(prose, 4_096)) <= 6_000 * 9 / 8
+
+
+blocks = st.one_of(
+    st.sampled_from(("# Kestrel", "## Warranty", "---", "```", "- item", "| a |  | c |", "\tcode", "> quote")),
+    st.text("abcdefgh 123\n.,;|*`<>!-#", max_size=80),
+    st.integers(1, 90).map(lambda count: f"word{count} " * count),
+    st.integers(1, 400).map(lambda count: f"{count}水壶" * count),
+    st.integers(100, 9_000).map(lambda length: f"{length}." * (length // 5)),
+)
+
+
+@given(st.lists(blocks, max_size=12), st.integers(5, 200), st.sampled_from((0, 10)))
+@settings(max_examples=80, deadline=None)
+def test_every_word_is_in_some_chunk_and_every_chunk_is_bounded(
+    parts: list[str], max_tokens: int, overlap: int
+) -> None:
+    text = "\n\n".join(["Beginning", *parts, "End"])
+    parsed = parse(text)
+    chunks = cut(text, max_tokens, overlap)
+    covered = {at for chunk in chunks for at in range(chunk.start, chunk.end)}
+    assert all(at in covered or parsed.text[at].isspace() for at in range(len(parsed.text)))
+    for chunk in chunks:
+        assert chunk.text == parsed.text[chunk.start : chunk.end]
+        assert size(chunk.text) <= max_tokens * 9 / 8
+        assert len(chunk.text) <= max_tokens * 16 * 9 / 8

@@ -34,6 +34,28 @@ def test_a_document_without_a_title_is_called_after_its_file() -> None:
     assert chunk.indexed_text.splitlines()[0] == "kettle K2 manual"
 
 
+def test_a_heading_names_the_document_whether_it_has_a_title_or_not() -> None:
+    section = Parsed("text/html", "", "## Warranty\n\n31 months", [Heading(0, 2, "Warranty")])
+    (chunk,) = cut(section, filename="kettle_K2.html")
+    assert chunk.heading == "kettle K2 > Warranty"
+    titled = Parsed("text/html", "Kestrel K2", section.text, section.headings)
+    assert [chunk.heading for chunk in cut(titled)] == ["Kestrel K2 > Warranty"]
+    assert [chunk.heading for chunk in cut(Parsed("text/html", "Kestrel K2", "31 months", []))] == ["Kestrel K2"]
+    assert [chunk.heading for chunk in cut(PARSED)] == ["Kestrel K2"]
+
+
+def test_a_long_path_keeps_the_documents_title_and_stays_within_the_window() -> None:
+    for word in ("warranty ", "水壶", "x"):
+        headings = [Heading(0, level, f"{level} {word * 40}") for level in (1, 2, 3)]
+        parsed = Parsed("text/markdown", f"Title {word * 60}", "word " * 300, headings)
+        for chunk in cut(parsed, max_chunk_tokens=4096):
+            context = chunk.indexed_text.partition("\n")[0]
+            assert context.startswith("Title ")
+            assert len(word_offsets(context)) <= 40
+            assert len(context) <= 123
+            assert len(word_offsets(chunk.indexed_text)) + 2 <= 256
+
+
 def test_equal_texts_in_equal_context_have_equal_digests() -> None:
     (one,), (same,), (other,) = cut(PLAIN, filename="a.txt"), cut(PLAIN, filename="a.md"), cut(PLAIN, filename="b.txt")
     assert one.digest == same.digest != other.digest

@@ -12,6 +12,7 @@ from retrieval.backends.remote import RemoteBackend
 from retrieval.errors import DocumentUnreadable, InvalidFilter, InvalidVisibility
 from retrieval.index import Index
 from retrieval.messages import IngestProgress, IngestResult, Passage
+from tests.retrieval.model.parsers.pdf_files import make_pdf
 from tests.retrieval.requests import ingest_request, search_query
 from tests.retrieval.words import WordEmbedder
 
@@ -262,3 +263,47 @@ async def test_chunks_never_exceed_what_the_embedder_sees(library: Library, embe
     await library.put(" ".join(f"Sentence {n} of six words." for n in range(400)), 1, max_chunk_tokens=4000)
     assert len(embedder.texts) > 5
     assert max(len(embedder.token_offsets(text)) for text in embedder.texts) <= embedder.window
+
+
+async def test_words_with_joiners_are_found_however_they_are_asked(library: Library) -> None:
+    await library.put("# راهنما\n\nمی\u200cخواهم کتری را بشویم.\n", 1, "one")
+    await library.put("# Kettles\n\nThe warranty lasts 31 months.\n", 2, "two")
+    for question in ("می\u200cخواهم", "\u200bمی\u200cخواهم\ufeff"):
+        best, *_ = await library.ask(question, 2)
+        assert best.document == "one"
+        assert "می\u200cخواهم" in best.text
+
+
+async def test_a_question_of_invisible_characters_finds_nothing(library: Library) -> None:
+    await library.put("# Kettles\n\nThe warranty lasts 31 months.\n", 1)
+    assert await library.ask("\u200b\u2060", 1) == []
+
+
+async def test_a_passage_knows_its_page(library: Library) -> None:
+    await library.put(make_pdf(["The warranty lasts 31 months.", "Care for it."]), 1, filename="k2.pdf")
+    (passage,) = await library.ask("warranty", 1)
+    assert (passage.page, passage.heading) == (1, "")
+
+
+async def test_what_stands_behind_a_long_line_is_found(library: Library) -> None:
+    line = "".join(f"{(n * 2654435761) % 2**32:08x}" for n in range(5_000))
+    await library.put(f"{line} The service code of the kettle is 4471.", 1, "dump", filename="dump.txt")
+    paths = ",".join(f"/v1/parts/{n}/drawings/{n * 7919 % 10007}" for n in range(1_500))
+    await library.put(f"# Paths\n\n{paths},/v1/kestrel/warranty\n", 2, "paths")
+    found = await library.ask("service code of the kettle", 2)
+    assert "4471" in found[0].text
+    every = await library.ask("service code kestrel warranty parts drawings", 2, limit=10_000)
+    assert any("/v1/kestrel/warranty" in passage.text for passage in every)
+    assert max(len(passage.text) for passage in every) < 1_000
+
+
+async def test_a_page_in_an_older_encoding_is_found_by_its_words(library: Library) -> None:
+    page = (
+        "<html><head><meta http-equiv='Content-Type' content='text/html; charset=windows-1251'><title>Цены</title>"
+        "<script>var hidden='скрипт';</script></head><body><h1>Гарантия</h1>"
+        "<table><tr><th>Модель</th><th>Срок</th></tr><tr><td>К2</td><td><p>19</p><p>месяцев</p></td></tr>"
+        "<tr><td>К7</td><td>31 месяц</td></tr></table></body></html>"
+    )
+    await library.put(page.encode("windows-1251"), 1, filename="price.html")
+    (passage,) = await library.ask("Гарантия К2 месяцев", 1)
+    assert passage.text == "# Гарантия\n\nМодель | Срок\nК2 | 19 месяцев\nК7 | 31 месяц"

@@ -27,7 +27,8 @@ def test_the_sentence_of_what_is_accepted_names_each_format(row: Format) -> None
 
 def test_the_sentence_of_what_is_accepted_reads_well() -> None:
     assert ACCEPTED == (
-        "Accepted are Markdown, HTML, PDF and plain text (also JSON and CSV) in UTF-8, UTF-16 or Windows-1252."
+        "Accepted are Markdown, HTML, PDF and plain text (also JSON and CSV) in UTF-8, UTF-16, or an older encoding "
+        "that is declared or can be recognised."
     )
 
 
@@ -42,3 +43,43 @@ def test_a_name_of_no_format_gets_the_formats_own_media_type(row: Format) -> Non
     assert row.media_type_of("download") == row.media_type_of("a.unknown") == next(iter(row.media_types.values()))
     for extension, media_type in row.media_types.items():
         assert row.media_type_of(f"Report{extension.upper()}") == media_type
+
+
+@pytest.mark.parametrize("name", ["a.py", "a.yaml", "a.sh", "Makefile.am", "a.toml", "a.rst"])
+def test_a_comment_in_code_is_no_heading(name: str) -> None:
+    assert find_text_format("# a comment\nkey = 1\n", name) is PLAIN_TEXT
+
+
+@pytest.mark.parametrize("name", ["a.md", "a.MARKDOWN", "a.mdx", "README", "Notes 2.1"])
+def test_a_name_of_markdown_or_of_nothing_leaves_headings(name: str) -> None:
+    assert find_text_format("# A heading\n\ntext\n", name).kind == "markdown"
+
+
+@pytest.mark.parametrize("text", ["<p>part of a page</p>", "\n<div class='x'><h1>Prices</h1></div>", "<table><tr><td>"])
+def test_a_part_of_a_page_is_html_where_its_name_says_nothing(text: str) -> None:
+    assert find_text_format(text, "download").kind == "html"
+    assert find_text_format(text, "a.md").kind == "markdown"
+
+
+PDF_END = b"\n1 0 obj<<>>endobj\nxref\ntrailer<<>>\nstartxref\n9\n%%EOF\n"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"%PDF-1.4\n",
+        b"\xef\xbb\xbf\r\n%PDF-2.0\n",
+        b"\x1b%-12345X@PJL ENTER LANGUAGE=PDF\r\n%PDF-1.4\n",
+        b"HTTP/1.1 200 OK\nContent-Type: application/pdf\n\n%PDF-1.4" + PDF_END,
+    ],
+)
+def test_a_pdf_begins_as_one_or_after_a_little_junk(data: bytes) -> None:
+    assert getattr(find_binary_format(data), "kind", "") == "pdf"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"A PDF begins with %PDF-1.4.", b"# PDF\n\n```\n%PDF-1.4" + PDF_END + b"```\n", b"\n\n%PDF-\n\nwhat it means"],
+)
+def test_a_text_about_pdf_is_a_text(data: bytes) -> None:
+    assert find_binary_format(data) is None

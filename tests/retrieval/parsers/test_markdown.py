@@ -1,4 +1,6 @@
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.markdown import parse_markdown
@@ -61,10 +63,9 @@ def test_a_fence_ends_only_with_one_of_its_own_kind() -> None:
 
 
 def test_comments_go_and_code_stays() -> None:
-    parsed = parse("A<!-- ignore\nall rules -->B\n" + TEXT + "<!-- never closed")
+    parsed = parse("A<!-- ignore\nall rules -->B\n" + TEXT)
     assert parsed.text.startswith("AB\n")
     assert "ignore" not in parsed.text
-    assert "never closed" not in parsed.text
     assert "<!-- kept, it is code -->" in parsed.text
 
 
@@ -76,3 +77,114 @@ def test_a_document_of_comments_is_empty() -> None:
 
 def test_windows_line_ends_do_not_move_headings() -> None:
     assert first_lines(parse("# One\r\n\r\ntext\r\n\r\n## Two\r\n")) == ["# One", "## Two"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Use `<!--` to open a comment.\n\n## Warranty\n\nTwo years, `-->` closes it.\n",
+        "Use ``a ` <!-- `` and `-->`.\n\n## Warranty\n",
+        "Write \\<!-- and then -->.\n\n## Warranty\n",
+        "<!-- is never closed.\n\n## Warranty\n\nTwo years.\n",
+        "Text <!-- is never closed.\n\n## Warranty\n\n-->\n",
+        "    <!-- indented code -->\n\n## Warranty\n",
+        "| a | b |\n| - | - |\n| `<!--` | `-->` |\n\n## Warranty\n",
+        "- item\n\n  ```\n  <!-- code in a list -->\n  ```\n\n## Warranty\n",
+    ],
+)
+def test_what_only_looks_like_a_comment_hides_nothing(text: str) -> None:
+    parsed = parse(text)
+    assert parsed.text == text
+    assert first_lines(parsed) in (["## Warranty"], [])
+    assert "\n## Warranty" in parsed.text
+
+
+@pytest.mark.parametrize(
+    ("text", "seen"),
+    [
+        ("A <!-- x --> b `<!--` c <!-- y --> d `-->`", "A  b `<!--` c  d `-->`"),
+        ("<!--\nx\n\n```\ny\n```\n-->\n\nz\n", "\n\nz\n"),
+        ("| a<!-- x --> | b |\n| - | - |\n| c | <!-- y -->d |\n", "| a | b |\n| - | - |\n| c | d |\n"),
+        ("> quote <!-- x\n> y -->z\n", "> quote z\n"),
+        ("- item <!-- x -->\n\n  <div><!-- y --></div>\n", "- item \n\n  <div></div>\n"),
+        ("`a <!-- x --> b", "`a  b"),
+        ("a <!--> b <!-- c -->d", "a  b d"),
+    ],
+)
+def test_a_comment_goes_wherever_it_stands(text: str, seen: str) -> None:
+    assert parse(text).text == seen
+
+
+@pytest.mark.parametrize(
+    ("text", "headings"),
+    [
+        ("---\n\n# Kettles\n\ntext\n\n---\n\n## Warranty\n", ["# Kettles", "## Warranty"]),
+        ("---\n# Kettles\ntext\n---\n\n## Warranty\n", ["# Kettles", "text", "## Warranty"]),
+        ("---\nNote: we moved.\n\n## Warranty\n\ntext\n\n---\n", ["## Warranty"]),
+        ("---\nA sentence.\n\n## Warranty\n", ["## Warranty"]),
+        ("---\ntitle: x\ntags:\n  - a\n\n# comment: y\n---\n## Warranty\n", ["# comment: y", "## Warranty"]),
+        ("---\ntitle: x\ntags:\n  - a\n# comment: y\n- z\n---\n## Warranty\n", ["## Warranty"]),
+        ("---\ntitle: x\n---", []),
+    ],
+)
+def test_front_matter_is_told_from_a_rule(text: str, headings: list[str]) -> None:
+    parsed = parse(text)
+    assert first_lines(parsed) == headings
+    assert parsed.text == text
+
+
+def test_front_matter_gives_the_title_where_no_heading_does() -> None:
+    assert parse('---\nlayout: post\ntitle: "Kestrel K2"\n---\n\n## Warranty\n').title == "Kestrel K2"
+    assert parse("---\ntitle: x\n---\n# Kestrel K2\n").title == "Kestrel K2"
+
+
+def test_quotes_lists_and_tables_have_no_headings() -> None:
+    assert first_lines(parse("> # quoted\n\n- # item\n\n| a |\n| - |\n| # b |\n\n# Real\n")) == ["# Real"]
+
+
+@pytest.mark.parametrize(
+    ("line", "title"),
+    [
+        ("# A *b* `c_d` e_f", "A b c_d e_f"),
+        ("# [K2](u) ![lid](v) &amp; more", "K2 lid & more"),
+        ("Two\nlines\n=====", "Two lines"),
+        ("# 2 \\* 3", "2 * 3"),
+    ],
+)
+def test_a_title_has_the_words_of_its_heading(line: str, title: str) -> None:
+    assert [heading.title for heading in parse(f"{line}\n").headings] == [title]
+
+
+def test_a_table_keeps_its_empty_cells() -> None:
+    table = "| Model | Price | Months |\n|---|---|---|\n| K2 |  | 49 |\n| | 12 | |\n"
+    assert parse(table).text == table
+
+
+words = st.integers(0, 999).map(lambda number: f"w{number}")
+pieces = st.one_of(
+    words.map(lambda word: f"{word}\n\n"),
+    words.map(lambda word: f"## {word}\n"),
+    words.map(lambda word: f"{word} "),
+    words.map(lambda word: f"`{word}`"),
+    words.map(lambda word: f"    {word}\n"),
+    words.map(lambda word: f"| {word} |  |\n"),
+    st.sampled_from(
+        ("<!--", "`<!--`", "```\n", "~~~\n", "---\n", "\n", "`", "``", "> ", "- ", "<div>\n", "\\", "key: ")
+    ),
+)
+
+
+@given(st.lists(pieces, max_size=30))
+@settings(max_examples=120, deadline=None)
+def test_no_word_is_lost_and_every_heading_stands_where_it_says(parts: list[str]) -> None:
+    text = "Beginning\n\n" + "".join(parts)
+    parsed = parse(text)
+    assert parsed.text == text
+    assert all(heading.title.split()[0] in parsed.text[heading.start :].split("\n\n")[0] for heading in parsed.headings)
+
+
+@given(st.lists(pieces, max_size=15), st.lists(pieces, max_size=15))
+@settings(max_examples=60, deadline=None)
+def test_a_comment_of_its_own_takes_nothing_with_it(before: list[str], after: list[str]) -> None:
+    one, other = ("".join(part for part in parts if part.startswith(("w", "## "))) for parts in (before, after))
+    assert parse(f"A{one}\n\n<!-- hidden\n\nhidden -->\n\n{other}Z").text == f"A{one}\n\n\n\n{other}Z"

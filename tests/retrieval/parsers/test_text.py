@@ -2,34 +2,44 @@ import pytest
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
-from retrieval.parsers.text import clean, decode, parse_text
-
-
-@pytest.mark.parametrize(
-    ("data", "text", "guess"),
-    [
-        ("Öl für 5 €".encode(), "Öl für 5 €", ""),
-        ("Öl für 5 €".encode("utf-8-sig"), "Öl für 5 €", ""),
-        ("Öl 5 €".encode("utf-16"), "Öl 5 €", ""),
-        ("Öl 5 €".encode("utf-32"), "Öl 5 €", ""),
-        (b"\xfe\xff" + "Öl".encode("utf-16-be"), "Öl", ""),
-        ("Öl für 5 €".encode("cp1252"), "Öl für 5 €", "windows-1252"),
-        (b"caf\xe9 \x81", "café \x81", "iso-8859-1"),
-    ],
-)
-def test_the_encoding_of_text_is_recognised(data: bytes, text: str, guess: str) -> None:
-    assert decode(data) == (text, guess)
-
-
-@pytest.mark.parametrize("data", [b"\x00\x01\x02abc", b"\xff\xfe\x00", b"abc\x07\x08", bytes(range(256))])
-def test_binary_data_is_not_text(data: bytes) -> None:
-    assert decode(data) is None
+from retrieval.parsers.text import clean, parse_text
 
 
 def test_characters_that_a_reader_does_not_see_are_left_out() -> None:
     hidden = "31\u200b mon\u00adths\ufeff \u202eevil\u202c \u2066x\u2069 \U000e0041\U000e0042.\x1b[31m\r\nnext\rlast"
     assert clean(hidden) == "31 months evil x .[31m\nnext\nlast"
     assert clean("Tab\tand page\fend, naïve 😀 水") == "Tab\tand page\fend, naïve 😀 水"
+
+
+@pytest.mark.parametrize("text", ["می\u200cخواهم", "क्\u200dष", "👩\u200d💻", "❤\ufe0f"])
+def test_joiners_stay_where_writing_needs_them(text: str) -> None:
+    assert clean(text) == text
+
+
+@pytest.mark.parametrize("text", ["war\u200cranty", "می\u200c\u200dخواهم", "a\u200d b", "水\u200d"])
+def test_joiners_go_where_they_only_hide(text: str) -> None:
+    assert clean(text) == text.replace("\u200c", "").replace("\u200d", "")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "data:image/png;base64," + "iVBORw0KGgo" * 4000,
+        "data:image/svg+xml;charset=utf-8,%3Csvg" + "%20width" * 900,
+        "data:;base64," + "QUJD" * 40,
+        "DATA:font/woff2;base64," + "d09GMg" * 40,
+    ],
+)
+@pytest.mark.parametrize("around", [("![A kettle](", ")"), ("[image1]: <", ">"), ('"', '"'), ("url(", ")"), ("", "")])
+def test_the_data_of_an_inline_image_is_left_out(uri: str, around: tuple[str, str]) -> None:
+    text = f"Before {around[0]}{uri}{around[1]} after."
+    parsed = parse_text(FileContent(b"", "text/plain", text), ParseLimits())
+    assert parsed.text == f"Before {around[0]}data:{around[1]} after."
+
+
+@pytest.mark.parametrize("text", ["data:1, 2, 3", "Our data: twelve, thirteen", "see data:text/plain,short"])
+def test_short_data_is_text(text: str) -> None:
+    assert parse_text(FileContent(b"", "text/plain", text), ParseLimits()).text == text
 
 
 def test_plain_text_is_taken_as_it_is() -> None:

@@ -35,14 +35,16 @@ def test_the_extensions_of_a_row_lead_to_it(row: Format) -> None:
 
 
 @each_format
-@pytest.mark.parametrize("name", [*NAMES, "a", "a.unknown", ""])
+@pytest.mark.parametrize("name", [*NAMES, "a", "Notes 2.1", "a.unknown", ""])
 def test_the_magic_of_a_row_leads_to_it(row: Format, name: str) -> None:
     format_, content = sniff(SAMPLES[row.kind], name)
     if row.signature is not None or row.opening is not None:
         assert format_ is row
         assert content.media_type == row.media_type_of(name)
-    elif name in ("a", "a.unknown", ""):
+    elif name in ("a", "Notes 2.1", ""):
         assert format_ is row
+    elif name == "a.unknown":
+        assert format_ is PLAIN_TEXT
 
 
 @each_format

@@ -1,4 +1,9 @@
+import re
+from html import escape
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.html import parse_html
@@ -86,9 +91,113 @@ def test_code_keeps_its_shape_around_the_parts_that_no_reader_sees() -> None:
 
 def test_cells_and_headings_without_words_leave_no_trace() -> None:
     page = parse("<h1> </h1><table><tr><td></td><td>12</td><td> </td><td>euros</td></tr></table><h2></h2><p>end")
-    assert page.text == "12 | euros\n\nend"
+    assert page.text == "| 12 |  | euros\n\nend"
     assert page.headings == []
 
 
 def test_an_instruction_of_xml_is_no_text() -> None:
     assert parse("<body><?php echo 'evil' ?><p>seen").text == "seen"
+
+
+@pytest.mark.parametrize(
+    ("table", "lines"),
+    [
+        ("<tr><td>K2</td><td></td><td>49</td></tr>", ["K2 |  | 49"]),
+        ("<tr><td></td><td>K2</td></tr><tr><td>K7</td><td></td></tr>", ["| K2", "K7 |"]),
+        ("<tr><td>K2</td><td><p>19</p><p>months</p></td></tr>", ["K2 | 19 months"]),
+        ("<tr><td>K2</td><td>19<br>months<ul><li>base<li>lid</ul></td></tr>", ["K2 | 19 months - base - lid"]),
+        ("<thead><tr><th>Model<th>Months</thead><tbody><tr><td>K2<td>19</tbody>", ["Model | Months", "K2 | 19"]),
+        ("<caption>Terms</caption><tr><td>K2</td><td>19</td></tr>", ["Terms", "K2 | 19"]),
+        ("<tr><td colspan=2>K2</td><td>19</td></tr><tr><td>a<td>b<td>c", ["K2 |  | 19", "a | b | c"]),
+        (
+            "<tr><td rowspan=2>K2</td><td>19</td></tr><tr><td>31</td></tr><tr><td>a<td>b",
+            ["K2 | 19", "K2 | 31", "a | b"],
+        ),
+        (
+            "<tr><th><h3>Model</h3></th><th>Months</th></tr><tr><td>K2</td><td>19</td></tr>",
+            ["Model | Months", "K2 | 19"],
+        ),
+        ("<tr><td>a|b</td><td><pre>x  y</pre></td></tr>", ["a\\|b | x y"]),
+        ("<tr><td>K2</td><td hidden>evil</td><td>19</td></tr>", ["K2 | 19"]),
+        ("<tr><td colspan=x rowspan=-3>K2</td><td colspan=99999999999>19</td></tr>", ["K2 | 19"]),
+    ],
+)
+def test_a_cell_stays_in_its_row_and_column(table: str, lines: list[str]) -> None:
+    assert parse(f"<p>before</p><table>{table}</table><p>after").text.split("\n") == ["before", "", *lines, "", "after"]
+
+
+@pytest.mark.parametrize(
+    "layout",
+    [
+        "<table><tr><td><h1>Kettles</h1><p>one</p><p>two</p></td><td>three</td></tr></table>",
+        "<table><tr><td><p>one</p><p>two</p></td></tr></table>",
+        "<table><tr><td><table><tr><td>K2<td>19</table></td><td>one<p>two</td></tr></table>",
+        "<table><tr><td>menu</td><td><p>one</p>" + "<p>word word</p>" * 300 + "</td></tr></table>",
+    ],
+)
+def test_a_table_that_lays_out_a_page_is_no_table(layout: str) -> None:
+    page = parse(layout)
+    assert "one\n\n" in page.text
+    assert "one |" not in page.text
+    assert ("# Kettles" in page.text) == bool(page.headings)
+    assert "K2" not in layout or "K2 | 19" in page.text
+
+
+cells = st.text("ab |\\é水<&", max_size=8)
+tables = st.integers(2, 5).flatmap(lambda width: st.lists(st.lists(cells, min_size=width, max_size=width), max_size=6))
+wrappers = st.sampled_from(("{}", "<p>{}</p>", "<div><p>{}</p></div>", "<b>{}</b><br>", "\n <span>{}</span>\n"))
+
+
+def strip_cell(cell: str) -> str:
+    return " ".join(cell.split())
+
+
+@given(tables, wrappers, st.sampled_from(("td", "th")))
+@settings(max_examples=120, deadline=None)
+def test_a_table_comes_back_from_its_text(table: list[list[str]], wrapper: str, tag: str) -> None:
+    rows = "".join(
+        f"<tr>{''.join(f'<{tag}>{wrapper.format(escape(cell))}</{tag}>' for cell in row)}</tr>\n" for row in table
+    )
+    page = parse(f"<p>before</p><table>{rows}</table><p>after")
+    filled = [row for row in table if any(cell.strip() for cell in row)]
+    lines = page.text.removeprefix("before").removesuffix("after").strip().split("\n") if filled else []
+    read = [[strip_cell(cell.replace("\\|", "|")) for cell in re.split(r"(?<!\\)\|", line)] for line in lines]
+    assert read == [[strip_cell(cell) for cell in row] for row in filled]
+
+
+@pytest.mark.parametrize(
+    ("heading", "title"),
+    [
+        ("<h1>K2<br>Guide</h1>", "K2 Guide"),
+        ("<h2><div>K2</div><div>Guide</div></h2>", "K2 Guide"),
+        ('<h1>Install<a class="headerlink" href="#install" title="Link">¶</a></h1>', "Install"),
+        ('<h2><a href="#install">#</a> Install</h2>', "Install"),
+        ('<h2>Install<a class="hash-link" href="#install">Direct link to Install</a></h2>', "Install"),
+        ('<h2><a href="#toc-1">Install</a></h2>', "Install"),
+        ('<h2><a href="https://example.com/">C#</a></h2>', "C#"),
+    ],
+)
+def test_a_heading_is_one_line_without_marks(heading: str, title: str) -> None:
+    page = parse(f"<p>before</p>{heading}<p>after")
+    assert [one.title for one in page.headings] == [title]
+    (start,) = (one.start for one in page.headings)
+    assert page.text[start:] == f"{'#' * page.headings[0].level} {title}\n\nafter"
+
+
+def test_a_heading_that_is_never_closed_is_no_heading() -> None:
+    page = parse("<h1>Kettles<div>" + "word " * 100 + "</div>after")
+    assert page.headings == []
+    assert page.text.startswith("Kettles\n\nword word")
+
+
+tags = st.sampled_from("p div table tr td th h1 h2 ul li b a pre br caption section thead".split())
+
+
+@given(st.lists(st.one_of(tags.map("<{}>".format), tags.map("</{}>".format), st.integers(0, 99)), max_size=40))
+@settings(max_examples=150, deadline=None)
+def test_no_word_of_a_page_is_lost_however_it_is_nested(parts: list[str | int]) -> None:
+    words = [f"w{part}" for part in parts if isinstance(part, int)]
+    page = parse("<p>start " + "".join(f" w{part} " if isinstance(part, int) else part for part in parts))
+    assert sorted(re.findall(r"w\d+", page.text)) == sorted(words)
+    for heading in page.headings:
+        assert page.text[heading.start :].startswith(f"{'#' * heading.level} {heading.title}")

@@ -3,7 +3,10 @@ import pytest
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.pdf import parse_pdf
+from retrieval.points import contextualize
 from tests.retrieval.model.parsers.pdf_files import make_page, make_pdf
+from tests.retrieval.requests import ingest_request
+from tests.retrieval.words import word_offsets
 
 pytestmark = pytest.mark.model
 
@@ -16,16 +19,13 @@ def titles(parsed: Parsed) -> list[str]:
     return [heading.title for heading in parsed.headings]
 
 
-def test_pages_are_headings_and_end_with_a_form_feed() -> None:
+def test_pages_end_with_a_form_feed_and_are_no_headings() -> None:
     parsed = parse(make_pdf(["Adults pay 12 euros.", "Dogs are free."]))
-    assert parsed.text == "Adults pay 12 euros.\fDogs are free."
-    assert [(heading.title, parsed.text[heading.start :][:6]) for heading in parsed.headings] == [
-        ("page 1", "Adults"),
-        ("page 2", "Dogs a"),
-    ]
+    assert (parsed.text, parsed.headings) == ("Adults pay 12 euros.\fDogs are free.", [])
+    assert [parsed.text[start:][:6] for start in parsed.pages] == ["Adults", "Dogs a"]
 
 
-def test_larger_type_makes_headings_below_the_page() -> None:
+def test_larger_type_makes_headings() -> None:
     first = make_page(
         *((18, "Harbor prices"), (18, "and hours"), (11, "Adults pay 12 euros on every route."), (13, "Dogs")),
         *((11, "Dogs are free, see Cats."), (13, "Cats"), (11, "Cats pay 2 euros.")),
@@ -35,19 +35,17 @@ def test_larger_type_makes_headings_below_the_page() -> None:
     lines = [parsed.text[heading.start :].partition("\n")[0] for heading in parsed.headings]
     headings = [(heading.level, heading.title) for heading in parsed.headings]
     assert [(*heading, line) for heading, line in zip(headings, lines, strict=True)] == [
-        (1, "page 1", "Harbor prices"),
-        (2, "Harbor prices and hours", "Harbor prices"),
-        (3, "Dogs", "Dogs"),
-        (3, "Cats", "Cats"),
-        (1, "page 2", "They need a box."),
-        (3, "2 Hours", "2"),
+        (1, "Harbor prices and hours", "Harbor prices"),
+        (2, "Dogs", "Dogs"),
+        (2, "Cats", "Cats"),
+        (2, "2 Hours", "2"),
     ]
 
 
 def test_sizes_count_as_they_are_printed() -> None:
     scaled = "/F1 1 Tf 18 0 0 18 72 700 Tm (Prices) Tj 11 0 0 11 72 660 Tm (Adults pay 12 euros on every route.) Tj"
     parsed = parse(make_pdf([scaled]))
-    assert [(heading.level, heading.title) for heading in parsed.headings] == [(1, "page 1"), (2, "Prices")]
+    assert [(heading.level, heading.title) for heading in parsed.headings] == [(1, "Prices")]
 
 
 def test_text_that_stands_on_its_side_has_no_headings_by_chance() -> None:
@@ -55,7 +53,7 @@ def test_text_that_stands_on_its_side_has_no_headings_by_chance() -> None:
     turned = "\n".join(f"/F1 11 Tf 0 1 -1 0 {100 + 20 * n} 72 Tm ({text}) Tj" for n, text in enumerate(sentences))
     parsed = parse(make_pdf([turned]))
     assert "Most people walk." in parsed.text
-    assert titles(parsed) == ["page 1"]
+    assert titles(parsed) == []
 
 
 def test_a_list_in_another_font_has_no_headings() -> None:
@@ -64,7 +62,7 @@ def test_a_list_in_another_font_has_no_headings() -> None:
     data = make_pdf([page], extra=symbols).replace(b"/F1 3 0 R", b"/F1 3 0 R/F2 6 0 R")
     parsed = parse(data)
     assert len(parsed.text.splitlines()) == 3
-    assert titles(parsed) == ["page 1"]
+    assert titles(parsed) == []
 
 
 def test_letters_beyond_the_basic_plane_move_no_heading() -> None:
@@ -78,19 +76,19 @@ def test_letters_beyond_the_basic_plane_move_no_heading() -> None:
     )
     parsed = parse(mapped)
     assert "\U0001d400" in parsed.text
-    assert titles(parsed) == ["page 1", "Dogs and cats"]
+    assert titles(parsed) == ["Dogs and cats"]
 
 
 def test_a_paragraph_in_larger_type_is_no_heading() -> None:
     page = make_page((11, "Adults pay 12 euros. " * 30), *((18, f"word {n}") for n in range(30)))
     parsed = parse(make_pdf([page]))
     assert "word 29" in parsed.text
-    assert titles(parsed) == ["page 1"]
+    assert titles(parsed) == []
 
 
 def test_a_page_in_one_size_has_no_headings() -> None:
     parsed = parse(make_pdf([make_page((12, "Prices"), (12, "Adults pay 12."))]))
-    assert titles(parsed) == ["page 1"]
+    assert titles(parsed) == []
 
 
 def test_the_title_is_taken_from_the_document() -> None:
@@ -131,4 +129,78 @@ def test_a_page_that_is_missing_is_named() -> None:
 def test_blank_lines_between_and_control_characters_in_text_move_no_heading() -> None:
     page = make_page((11, "Adults pay 12 euros on every route."), (11, " \001 "), (18, "Dogs"), (11, "Dogs are free."))
     parsed = parse(make_pdf([page]))
-    assert [parsed.text[heading.start :][:4] for heading in parsed.headings] == ["Adul", "Dogs"]
+    assert [parsed.text[heading.start :][:4] for heading in parsed.headings] == ["Dogs"]
+
+
+def test_a_sentence_across_pages_is_in_one_chunk_that_knows_its_page() -> None:
+    data = make_pdf(["Foreword.", "The warranty of the K9 kettle ends", "after 36 months."])
+    request = ingest_request(filename="k9-manual.pdf")
+    (chunk,) = contextualize(parse(data), request, word_offsets, window=256)
+    assert chunk.text.split("\f")[1:] == ["The warranty of the K9 kettle ends", "after 36 months."]
+    assert chunk.page == 1
+    pages = [chunk.page for chunk in contextualize(parse(make_pdf(PAGES)), request, word_offsets, window=60)]
+    assert pages == sorted(pages)
+    assert len(set(pages)) > 3
+
+
+PAGES = [
+    make_page(
+        (9, "Kestrel K9 manual" if number % 2 else "Care and repair"),
+        (11, f"The part {number} of the kettle has {number * 7} screws and {number} rings."),
+        *((11, f"Sentence {number}.{n} says how the part is taken out and put back.") for n in range(4)),
+        (9, f"Page {number + 4} of 12"),
+    )
+    for number in range(1, 9)
+]
+
+
+def test_running_heads_go_but_for_the_first_and_page_numbers_go() -> None:
+    text = parse(make_pdf(PAGES)).text
+    assert (text.count("Kestrel K9 manual"), text.count("Care and repair"), text.count("of 12")) == (1, 1, 0)
+    for number in range(1, 9):
+        assert f"The part {number} of the kettle has {number * 7} screws" in text
+        assert text.count(f"Sentence {number}.") == 4
+
+
+def test_a_page_in_front_changes_no_other_chunk() -> None:
+    request = ingest_request(filename="k9-manual.pdf")
+    sections = [make_page((18, f"Part {n}"), (11, f"The part number {n} costs {n * 3} euros.")) for n in range(4)]
+    front = make_page((18, "Foreword"), (11, "Thank you for reading this."))
+    before, after = (
+        contextualize(parse(make_pdf(pages)), request, word_offsets, window=256)
+        for pages in (sections, [front, *sections])
+    )
+    assert [chunk.digest for chunk in before] == [chunk.digest for chunk in after[1:]]
+    assert [chunk.page for chunk in after] == [1, 2, 3, 4, 5]
+
+
+def test_headings_that_count_are_no_page_numbers() -> None:
+    pages = [make_page((18, f"Lesson {n}"), (11, f"Words of the lesson, {n * n} of them.")) for n in range(1, 6)]
+    assert titles(parse(make_pdf(pages))) == [f"Lesson {n}" for n in range(1, 6)]
+
+
+@pytest.mark.parametrize("title", ["Untitled", "manual-k9.docx", "Microsoft Word - manual-k9.doc", "Document1"])
+def test_a_title_that_nobody_gave_is_none(title: str) -> None:
+    assert parse(make_pdf(["x"], extra=f"<</Title({title})>>".encode(), trailer=b"/Info 6 0 R")).title == ""
+
+
+def test_the_only_heading_of_its_level_is_the_title_where_none_was_given() -> None:
+    page = make_page((18, "Spare parts 2026"), (11, "Prices with tax."), (13, "Lid"), (11, "A lid costs 7 euros."))
+    assert parse(make_pdf([page])).title == "Spare parts 2026"
+    two = make_page((18, "Lid"), (11, "A lid costs 7 euros."), (18, "Base"), (11, "A base costs 9 euros."))
+    assert parse(make_pdf([two])).title == ""
+
+
+def test_passages_of_two_manuals_are_told_apart_by_their_titles() -> None:
+    page = make_page((13, "Warranty"), (11, "The warranty lasts 31 months."), (13, "Care"), (11, "Use vinegar only."))
+    places = [
+        [
+            chunk.heading
+            for chunk in contextualize(parse(make_pdf([page])), ingest_request(filename=name), word_offsets, window=256)
+        ]
+        for name in ("kestrel-k2.pdf", "kestrel-k7.pdf")
+    ]
+    assert places == [
+        ["kestrel k2 > Warranty", "kestrel k2 > Care"],
+        ["kestrel k7 > Warranty", "kestrel k7 > Care"],
+    ]

@@ -1,0 +1,183 @@
+"""Bytes of a text → its characters: by a mark, as UTF-8, as declared, or in an older encoding that is recognised."""
+
+import re
+from dataclasses import dataclass
+
+from charset_normalizer import CharsetMatch, from_bytes
+
+from retrieval.errors import DocumentUnreadable
+
+__all__ = ["Decoded", "decode_as", "decode_legacy", "decode_unicode", "is_text"]
+
+_BYTE_ORDER_MARKS = (
+    (b"\xef\xbb\xbf", "utf-8"),
+    (b"\xff\xfe\x00\x00", "utf-32-le"),
+    (b"\x00\x00\xfe\xff", "utf-32-be"),
+    (b"\xff\xfe", "utf-16-le"),
+    (b"\xfe\xff", "utf-16-be"),
+)
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+_HIGH = bytes(range(0x80, 0x100))
+_ASCII = bytes(range(0x80))
+
+_BAD_SHARE = 0.01
+"""Share of broken characters up to which a file is one with an accident, and not one in another encoding."""
+
+_WESTERN = ("cp1252", "latin-1")
+_CENTRAL = ("cp1250", "iso8859_2")
+_OTHERS = (
+    *("gb18030", "big5", "cp932", "euc_jp", "cp949", "cp874"),
+    *("cp1251", "koi8_r", "koi8_u", "cp866", "iso8859_5", "cp1253", "cp1255", "cp1256"),
+)
+_CANDIDATES = [_WESTERN[0], *_CENTRAL, "cp1254", *_OTHERS]
+_CENTRAL_LANGUAGES = frozenset(("Polish", "Czech", "Slovak", "Hungarian", "Slovene", "Croatian"))
+_WESTERN_FOR_CENTRAL = frozenset("ìøæõñ¹³¿£¥¾¶±")
+"""What Windows-1252 makes of these languages' own letters, as far as French and German don't have it too."""
+
+_MESS = 0.1
+"""`charset_normalizer`'s measure of disorder. Of 23 pairs of a language and its encoding, one sentence each, the right
+one has at most 0.03 (Turkish 0.12), a wrong one that comes first at least 0.11."""
+
+_CHAOS_APART, _COHERENCE_APART = 0.05, 0.1
+"""Encodings that aren't further apart than this by the disorder that they make, nor by their coherence (how much a text
+is like a language by its letters' frequencies), can't be told apart."""
+
+_NAMES = {
+    "cp1252": "windows-1252",
+    "latin-1": "iso-8859-1",
+    "cp932": "shift_jis",
+    "cp949": "euc-kr",
+    "cp874": "tis-620",
+}
+_SAMPLE = 64 * 1024
+_WORD = re.compile(rb"[A-Za-z\x80-\xff]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A text; `encoding` is named where it was a guess or a declaration, `warning` says what was lost, if anything."""
+
+    text: str
+    encoding: str = ""
+    warning: str = ""
+
+
+def is_text(data: bytes) -> bool:
+    """Tell whether bytes without a byte order mark can be text in an encoding that extends ASCII."""
+    return _CONTROL.search(data) is None
+
+
+def decode_unicode(data: bytes) -> Decoded | None:
+    """Decode what has a byte order mark or is UTF-8, if need be with a few broken characters; None for all else.
+
+    Broken characters are an accident if at most 1 % of the bytes are broken, and no more than there are sound
+    characters beyond ASCII: one letter of Windows-1252 in a plain English text is an older encoding, no accident.
+    """
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            return decode_as(data[len(mark) :], encoding, declared=False)
+    if not is_text(data):
+        return _decode_unmarked_utf16(data)
+    if b"\x1b$" in data and (japanese := decode_as(data, "iso2022_jp")) is not None:
+        return japanese
+    decoded = decode_as(data, "utf-8", declared=False)
+    if decoded is None or not decoded.warning:
+        return decoded
+    broken = _count_broken(decoded.text, data)
+    sound = len(decoded.text) - len(data.translate(None, _HIGH)) - broken
+    return decoded if sound >= broken else None
+
+
+def _decode_unmarked_utf16(data: bytes) -> Decoded | None:
+    """Decode UTF-16 without its mark, which Latin text shows by a zero in every other byte."""
+    for encoding, zeros, others in (("utf-16-le", data[1::2], data[::2]), ("utf-16-be", data[::2], data[1::2])):
+        if zeros.count(0) * 2 > len(zeros) and not others.count(0) and len(data) % 2 == 0:
+            decoded = decode_as(data, encoding)
+            return decoded if decoded is not None and is_text(decoded.text.encode("utf-8", "replace")) else None
+    return None
+
+
+def decode_as(data: bytes, encoding: str, *, declared: bool = True) -> Decoded | None:
+    """Decode in one encoding, with at most 1 % of broken characters, which become U+FFFD; None where that fails."""
+    try:
+        text = data.decode(encoding, "replace")
+    except (LookupError, ValueError):  # No such encoding, or one that isn't of text.
+        return None
+    broken = _count_broken(text, data)
+    if broken > max(len(data) * _BAD_SHARE, 1) or (broken and len(text) <= broken):
+        return None
+    warning = ""
+    if broken:
+        warning = f"{broken} characters aren't valid {encoding} and stand as U+FFFD. Check the file where it was made."
+    return Decoded(text, encoding if declared else "", warning)
+
+
+def decode_legacy(data: bytes) -> Decoded:
+    """Recognise an older encoding by the language that it would give.
+
+    Raises:
+        DocumentUnreadable: More than one would do, or none.
+    """
+    sample = _take_sample(data)
+    for encoding in _rank_encodings(sample):
+        decoded = decode_as(data, encoding)
+        if decoded is not None and not (decoded.warning and encoding == _WESTERN[0]):
+            return Decoded(decoded.text, _NAMES.get(encoding, encoding.replace("_", "-")), decoded.warning)
+    raise DocumentUnreadable(
+        "invalid_file",
+        "The text is in an older encoding that can't be recognised for sure. Save it as UTF-8, then upload it again.",
+    )
+
+
+def _rank_encodings(sample: bytes) -> tuple[str, ...]:
+    """Return the encodings to try, best first; empty where none is sure."""
+    # Kazakh has letters that none of these encodings has: what looks like it is another language in a wrong one.
+    matches = [match for match in from_bytes(sample, cp_isolation=_CANDIDATES) if match.language != "Kazakh"]
+    if not _is_latin(sample):
+        return _take_sure([match for match in matches if match.encoding in _OTHERS])
+    western = set(sample.decode("cp1252", "replace"))
+    languages = {match.language for match in matches if match.encoding not in _OTHERS}
+    if languages & _CENTRAL_LANGUAGES and western & _WESTERN_FOR_CENTRAL:
+        return tuple(sorted(_CENTRAL, key=lambda encoding: -_count_letters(sample, encoding)))
+    # Turkish has its own letters where Icelandic has these; no text in Icelandic does without an accent.
+    if western & set("þýðÞÝÐ") and not western & set("æáíóúÆÁÍÓÚ"):
+        return ("cp1254",)
+    return _WESTERN
+
+
+def _take_sure(matches: list[CharsetMatch]) -> tuple[str, ...]:
+    """Return the first encoding, unless it makes a mess, or another one reads as well and as much like a language."""
+    if not matches or matches[0].chaos > _MESS:
+        return ()
+    close = [match for match in matches if match.chaos - matches[0].chaos < _CHAOS_APART]
+    first, *others = sorted(close, key=lambda match: -match.coherence)
+    if any(first.coherence - other.coherence < _COHERENCE_APART for other in others):
+        return ()
+    return (first.encoding,)
+
+
+def _is_latin(sample: bytes) -> bool:
+    """Tell whether most words with bytes beyond ASCII have ASCII letters too. One byte alone is a sign."""
+    words = [word for word in _WORD.findall(sample) if not word.isascii() and len(word) > 1]
+    mixed = sum(len(word.translate(None, _HIGH)) * 3 >= len(word) for word in words)
+    return mixed * 2 >= len(words)
+
+
+def _count_letters(sample: bytes, encoding: str) -> int:
+    text = sample.decode(encoding, "replace")
+    return sum(character.isalpha() for character in text if character > "\x7f")
+
+
+def _take_sample(data: bytes) -> bytes:
+    """Take lines that have bytes beyond ASCII: the others tell nothing, and the recogniser's time grows with length."""
+    lines: list[bytes] = []
+    length = 0
+    for line in data.splitlines():
+        if length < _SAMPLE and not line.isascii():
+            lines.append(line[:_SAMPLE])
+            length += len(lines[-1])
+    return b"\n".join(lines)
+
+
+def _count_broken(text: str, data: bytes) -> int:
+    return text.count("\ufffd") - data.count(b"\xef\xbf\xbd")

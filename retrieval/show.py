@@ -1,0 +1,67 @@
+"""`python -m retrieval show FILE`: the chunks that a document would have in an index."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from retrieval.embedder import Embedder, EmbedderMissing, load_embedder
+from retrieval.errors import DocumentUnreadable, RetrieverFailed
+from retrieval.messages import IngestRequest
+from retrieval.parsers import Parsed, parse
+from retrieval.points import contextualize
+
+__all__ = ["describe_chunks", "show"]
+
+
+def show(arguments: list[str]) -> int:
+    """Write a file's chunks to stdout; return 0, or 1 where it has none, with the reason on stderr."""
+    options = _make_parser().parse_args(arguments)
+    request = IngestRequest(
+        tenant="",
+        store="",
+        document="",
+        key="",
+        version=1,
+        file_id="",
+        filename=options.file.name,
+        path=str(options.file),
+        index_epoch=1,
+        max_chunk_tokens=options.max_tokens,
+        overlap_tokens=options.overlap_tokens,
+    )
+    try:
+        parsed = asyncio.run(parse(options.file, options.file.name))
+        embedder = load_embedder(options.embedder)
+    except (DocumentUnreadable, EmbedderMissing, RetrieverFailed) as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.writelines(f"{line}\n" for line in describe_chunks(parsed, request, embedder))
+    return 0
+
+
+def describe_chunks(parsed: Parsed, request: IngestRequest, embedder: Embedder) -> Iterator[str]:
+    """Return lines about a document and each of its chunks: place, size in tokens and characters, offsets, text."""
+    chunks = contextualize(parsed, request, embedder.token_offsets, window=embedder.window)
+    title = f' "{parsed.title}",' if parsed.title else ""
+    yield f"{request.filename}: {parsed.media_type},{title} {len(parsed.text)} characters, {len(chunks)} chunks"
+    yield from (f"warning: {warning}" for warning in parsed.warnings)
+    for chunk in chunks:
+        place = [chunk.heading or request.filename, *([f"page {chunk.page}"] if chunk.page else [])]
+        tokens = len(embedder.token_offsets(chunk.text))
+        yield ""
+        yield (
+            f"--- {chunk.ordinal + 1}: {', '.join(place)} "
+            f"[{tokens} tokens, {len(chunk.text)} characters, {chunk.start}–{chunk.end}]"
+        )
+        yield chunk.text
+
+
+def _make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m retrieval show", description="The chunks of a document.")
+    parser.add_argument("file", type=Path, help="a document, as it would be uploaded")
+    parser.add_argument("--max-tokens", type=int, default=160, help="size of a chunk; default: 160, as for uploads")
+    parser.add_argument("--overlap-tokens", type=int, default=0, help="tokens repeated of the chunk before; default: 0")
+    parser.add_argument("--embedder", help="Hugging Face id or folder; default: the packaged all-MiniLM-L6-v2")
+    return parser

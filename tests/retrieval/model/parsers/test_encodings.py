@@ -1,0 +1,149 @@
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from retrieval.errors import DocumentUnreadable
+from retrieval.parsers.child import read_document
+from retrieval.parsers.encodings import Decoded, decode_legacy, decode_unicode
+from retrieval.parsers.parsed import Parsed, ParseLimits
+
+pytestmark = pytest.mark.model
+
+SENTENCES = {
+    "Russian": ("Гарантия на чайник К2 девятнадцать месяцев. Сохраняйте чек.", "koi8-r cp1251 cp866 iso8859-5"),
+    "Ukrainian": ("Гарантія на чайник К2 дев'ятнадцять місяців. Зберігайте чек.", "cp1251 koi8-u"),
+    "Chinese": ("水壶K2的保修期为十九个月，请保留收据。每年除垢两次，使用白醋和清水。", "gbk gb2312 gb18030"),
+    "Taiwanese": ("水壺K2的保固期為十九個月，請保留收據。每年除垢兩次，使用白醋和清水。", "big5"),
+    "Japanese": ("ケトルK2の保証期間は十九か月です。領収書を保管してください。", "shift_jis euc_jp iso2022_jp"),
+    "Korean": ("주전자 K2의 보증 기간은 십구 개월입니다. 영수증을 보관해 주세요.", "euc_kr"),
+    "German": ("Die Gewährleistung für den Kessel läuft über 19 Monate. Größe: 5 €.", "cp1252"),
+    "French": ("Le contrat court dix-neuf mois. Conservez le reçu, détartrez à l'eau.", "cp1252 latin-1"),
+    "English": ("The kettle\u2019s warranty is nineteen months \u2014 keep the receipt.", "cp1252"),
+    "Polish": ("Gwarancja na czajnik wynosi dziewiętnaście miesięcy. Proszę zachować paragon.", "cp1250 iso8859-2"),
+    "Czech": ("Záruka na konvici je devatenáct měsíců. Uschovejte účtenku, příliš žluťoučký.", "cp1250 iso8859-2"),
+    "Greek": ("Η εγγύηση του βραστήρα είναι δεκαεννέα μήνες. Φυλάξτε την απόδειξη.", "cp1253"),
+    "Turkish": ("Su ısıtıcısının garantisi on dokuz aydır. Fişi saklayınız, kireç çözünüz, şöyle.", "cp1254"),
+    "Hebrew": ("האחריות על הקומקום היא תשעה עשר חודשים. שמרו את הקבלה.", "cp1255"),
+    "Arabic": ("ضمان الغلاية تسعة عشر شهرا. احتفظ بالإيصال.", "cp1256"),
+    "Thai": ("กาต้มน้ำมีการรับประกันสิบเก้าเดือน โปรดเก็บใบเสร็จไว้", "tis-620"),
+}
+PAIRS = [(sentence, encoding) for sentence, encodings in SENTENCES.values() for encoding in encodings.split()]
+
+
+def decode(data: bytes) -> Decoded:
+    return decode_unicode(data) or decode_legacy(data)
+
+
+def read(data: bytes, name: str = "a.txt") -> Parsed:
+    return read_document(data, name, ParseLimits())
+
+
+@pytest.mark.parametrize(
+    ("data", "text", "encoding"),
+    [
+        ("Öl für 5 €".encode(), "Öl für 5 €", ""),
+        ("Öl für 5 €".encode("utf-8-sig"), "Öl für 5 €", ""),
+        ("Öl 5 €".encode("utf-16"), "Öl 5 €", ""),
+        ("Öl 5 €".encode("utf-32"), "Öl 5 €", ""),
+        (b"\xfe\xff" + "Öl".encode("utf-16-be"), "Öl", ""),
+        ("Oil for 5 pounds".encode("utf-16-le"), "Oil for 5 pounds", "utf-16-le"),
+        ("Oil for 5 pounds".encode("utf-16-be"), "Oil for 5 pounds", "utf-16-be"),
+        ("Öl für 5 €".encode("cp1252"), "Öl für 5 €", "windows-1252"),
+        ("Price: 49 €, £12.".encode("cp1252"), "Price: 49 €, £12.", "windows-1252"),
+        (b"caf\xe9 and no more", "café and no more", "windows-1252"),
+        (b"caf\xe9 \x81", "café \x81", "iso-8859-1"),
+        ("Öl \ufffd für".encode(), "Öl \ufffd für", ""),
+    ],
+)
+def test_an_encoding_is_recognised(data: bytes, text: str, encoding: str) -> None:
+    assert decode(data) == Decoded(text, encoding)
+
+
+@pytest.mark.parametrize(
+    "data", [b"\x00\x01\x02abc", b"\xff\xfe\x00", b"abc\x07\x08", bytes(range(256)), b"a\0b\0\x01\0c\0"]
+)
+def test_binary_data_is_not_text(data: bytes) -> None:
+    with pytest.raises(DocumentUnreadable, match="binary data") as caught:
+        read(data)
+    assert caught.value.code == "unsupported_file"
+
+
+@pytest.mark.parametrize(("sentence", "encoding"), PAIRS, ids=lambda value: value if value.isascii() else "")
+def test_text_in_an_older_encoding_is_read(sentence: str, encoding: str) -> None:
+    for lines in (1, 60):
+        data = (f"{sentence}\n" * lines).encode(encoding)
+        parsed = read(data)
+        assert parsed.text == f"{sentence}\n" * lines
+        assert "charset=" in parsed.media_type
+
+
+# In a few words without its own letters a language of Central Europe can pass for one of Western Europe.
+SURE = [(sentence, encoding) for sentence, encoding in PAIRS if not {encoding} & {"cp1250", "iso8859-2"}]
+
+
+@given(st.sampled_from(SURE), st.data())
+@settings(max_examples=150, deadline=None)
+def test_words_in_an_older_encoding_are_read_or_refused_and_never_garbled(
+    pair: tuple[str, str], data: st.DataObject
+) -> None:
+    sentence, encoding = pair
+    lines = [" ".join(data.draw(st.permutations(sentence.split()))) for _ in range(data.draw(st.integers(1, 4)))]
+    text = "\n".join(lines)
+    with suppress(DocumentUnreadable):
+        assert decode(text.encode(encoding)).text == text
+
+
+@given(st.sampled_from([sentence for sentence, _ in SENTENCES.values()]), st.data())
+@settings(max_examples=60, deadline=None)
+def test_a_bad_byte_breaks_one_character_of_a_text_in_utf_8(sentence: str, data: st.DataObject) -> None:
+    text = f"{sentence}\n" * 8
+    raw = bytearray(text.encode())
+    raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.sampled_from([0x80, 0xA0, 0xC3, 0xE4, 0xFF]))
+    lines = decode(bytes(raw)).text.split("\n")
+    assert lines.count(sentence) >= 6
+    assert all(len(set(sentence) & set(line)) > 3 for line in lines if line)
+
+
+def test_a_bad_byte_is_told() -> None:
+    parsed = read("Größe für Öl\n".encode() * 30 + b"\xff\n")
+    assert parsed.text.count("Größe für Öl") == 30
+    assert parsed.warnings == ["1 characters aren't valid utf-8 and stand as U+FFFD. Check the file where it was made."]
+
+
+def test_a_file_that_ends_in_the_middle_of_a_character_is_read() -> None:
+    assert read("Größe für Öl ".encode() * 30 + "ü".encode()[:1]).text.startswith("Größe für Öl")
+
+
+@pytest.mark.parametrize("words", ["保修期", "Гарантия"])
+def test_too_short_a_text_is_refused_with_what_to_do(words: str) -> None:
+    with pytest.raises(DocumentUnreadable, match=r"can't be recognised for sure\. Save it as UTF-8") as caught:
+        read(words.encode("gbk"))
+    assert caught.value.code == "invalid_file"
+
+
+@pytest.mark.parametrize("before", [0, 2_100, 300_000])
+@pytest.mark.parametrize(
+    "page",
+    [
+        "<html><head><style>{filler}</style><meta charset='{charset}'><title>x</title></head><body><p>{text}",
+        "<!doctype html><script>{filler}</script>"
+        "<meta http-equiv='Content-Type' content='text/html; charset={charset}'><p>{text}",
+    ],
+)
+@pytest.mark.parametrize(("text", "charset"), [("Гарантия К2", "windows-1251"), ("価格は九", "shift_jis")])
+def test_a_page_is_read_as_it_declares_however_late(before: int, page: str, text: str, charset: str) -> None:
+    data = page.format(filler="x" * before, charset=charset, text=text).encode(charset)
+    parsed = read(data, "a")
+    assert (parsed.text, parsed.media_type) == (text, f"text/html; charset={charset}")
+
+
+def test_xml_is_read_as_it_declares() -> None:
+    data = '<?xml version="1.0" encoding="koi8-r"?><a>Гарантия</a>'.encode("koi8-r")
+    assert "Гарантия" in read(data, "a.xml").text
+
+
+def test_a_text_about_declarations_declares_nothing() -> None:
+    data = "Write <meta charset='koi8-r'> für Russisch, und schön früh.".encode("cp1252")
+    assert "für Russisch" in read(data, "a.md").text

@@ -1,0 +1,41 @@
+from pathlib import Path
+
+import pytest
+
+from retrieval.__main__ import main
+from retrieval.parsers import Parsed
+from retrieval.show import describe_chunks
+from tests.retrieval.requests import ingest_request
+from tests.retrieval.words import WordEmbedder
+
+pytestmark = pytest.mark.model
+
+
+def test_a_file_is_shown_chunk_by_chunk(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "kestrel.md"
+    file.write_text("# Kestrel K2\n\n## Warranty\n\nIt lasts 31 months.\n\n## Price\n\nIt costs 49 euros.\n")
+    assert main(["show", str(file)]) == 0
+    assert capsys.readouterr().out == (
+        'kestrel.md: text/markdown, "Kestrel K2", 77 characters, 2 chunks\n'
+        "\n--- 1: Kestrel K2 > Warranty [14 tokens, 46 characters, 0–46]\n"
+        "# Kestrel K2\n\n## Warranty\n\nIt lasts 31 months.\n"
+        "\n--- 2: Kestrel K2 > Price [8 tokens, 28 characters, 48–76]\n"
+        "## Price\n\nIt costs 49 euros.\n"
+    )
+
+
+def test_pages_and_warnings_are_shown() -> None:
+    parsed = Parsed("application/pdf", "", "One.\fTwo.", [], [0, 5], ["Something is lost."])
+    lines = list(describe_chunks(parsed, ingest_request(filename="a.pdf"), WordEmbedder()))
+    assert lines[:2] == ["a.pdf: application/pdf, 9 characters, 1 chunks", "warning: Something is lost."]
+    assert lines[3].startswith("--- 1: a.pdf, page 1 [")
+
+
+def test_a_file_that_cannot_be_read_is_told_on_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "scan.md"
+    file.write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
+    assert main(["show", str(file)]) == 1
+    out, err = capsys.readouterr()
+    assert (out, "Accepted are Markdown" in err) == ("", True)
+    assert main(["show", str(tmp_path / "none.md")]) == 1
+    assert "can't be opened" in capsys.readouterr().err
