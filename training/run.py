@@ -61,7 +61,7 @@ def _run(spec: TrainSpec, out: Path, send: Callable[[Event], None]) -> Manifest:
         chat_template_digest=base.chat_template_digest,
         rank=recipe.rank,
         recipe=recipe,
-        rows=len(rows),
+        rows=_count_rows(rows),
         rows_digest=training_rows.digest,
         validation_rows_digest=validation_digest,
         trained_tokens=result.tokens,
@@ -103,7 +103,7 @@ def _train(
     model = AdaptedModel.create(base_model, recipe, hardware, base_name)
     send(
         Started(
-            rows=len(rows),
+            rows=_count_rows(rows),
             dropped=dropped,
             steps=recipe.count_steps(len(rows)),
             tokens=sum(len(row.tokens) for row in rows),
@@ -124,15 +124,20 @@ def _train(
 def _check_size(rows: list[TokenizedRow], dropped: list[Problem], send: Callable[[Event], None]) -> None:
     if dropped:
         send(Notice(code="rows_dropped", message=f"Rows were left out. {describe_problems(dropped, _LISTED_ROWS)}"))
-    if len(rows) < MINIMUM_ROWS:
+    count = _count_rows(rows)
+    if count < MINIMUM_ROWS:
         message = (
-            f"There are {len(rows)} usable rows, and training takes at least {MINIMUM_ROWS}; from about "
+            f"There are {count} usable rows, and training takes at least {MINIMUM_ROWS}; from about "
             f"{COMFORTABLE_ROWS} on style is learnt reliably. Add rows, or put the style into the prompt instead."
         )
         raise TrainingError("too_few_rows", message, dropped)
-    if len(rows) < COMFORTABLE_ROWS:
+    if count < COMFORTABLE_ROWS:
         message = (
-            f"There are only {len(rows)} rows: they may be learnt by heart rather than by style. From about "
+            f"There are only {count} rows: they may be learnt by heart rather than by style. From about "
             f"{COMFORTABLE_ROWS} on results are reliable; compare with the style in the prompt before using it."
         )
         send(Notice(code="few_rows", message=message))
+
+
+def _count_rows(rows: list[TokenizedRow]) -> int:
+    return len({row.number for row in rows})
