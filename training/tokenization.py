@@ -153,8 +153,7 @@ class RowTokenizer:
             # The reply's first characters melt into the prompt's last token. The engine's prompt has that token whole,
             # so the reply is encoded by itself.
             reply = self._encode(through[len(before) :])
-            tokens = prompt + reply
-            if self._tokenizer.decode(tokens, clean_up_tokenization_spaces=False) != through:
+            if self._decode(prompt + reply) != self._decode(tokens):
                 raise _RowUnusable(
                     "A reply's first characters can't be told from the end of its prompt by the model's tokenizer. "
                     "Begin the reply with a letter."
@@ -187,6 +186,9 @@ class RowTokenizer:
     def _encode(self, text: str) -> list[int]:
         # As vLLM does: the template has written all special tokens already.
         return self._tokenizer.encode(text, add_special_tokens=False)
+
+    def _decode(self, tokens: list[int]) -> str:
+        return self._tokenizer.decode(tokens, clean_up_tokenization_spaces=False)
 
 
 def _make_mask(length: int, spans: Sequence[tuple[int, int]]) -> list[bool]:

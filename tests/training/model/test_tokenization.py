@@ -110,7 +110,12 @@ CHATML = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
 # As templates of reasoning models do, which remove the thoughts of earlier turns.
-FORGETFUL = CHATML.replace("{{ message.content }}", "{% if loop.last %}{{ message.content }}{% else %}…{% endif %}")
+FORGETFUL = CHATML.replace(
+    "{{ message.content }}",
+    "{% if loop.last or message.role != 'assistant' %}{{ message.content }}{% else %}…{% endif %}",
+)
+# The question stands in the prompt and not before the reply.
+OTHER_QUESTION = CHATML.replace("{{ message.content }}", "{{ message.content if loop.last else '…' }}")
 # The prompt promises another beginning than the reply gets.
 OTHER_PROMPT = CHATML.replace("<|im_start|>assistant\n", "<|im_start|>assistant\n<think>")
 ENDLESS = CHATML.replace("<|im_end|>", "")
@@ -119,9 +124,10 @@ TRIMMING = CHATML.replace("message.content", "message.content | trim")
 TURNS = [Message("user", "One?"), Message("assistant", "Aye."), Message("user", "Two?"), Message("assistant", "Nay.")]
 
 
-def test_a_template_under_which_replies_cannot_be_found_is_refused(base_model: Path) -> None:
+@pytest.mark.parametrize("template", [OTHER_QUESTION, OTHER_PROMPT])
+def test_a_template_under_which_replies_cannot_be_found_is_refused(base_model: Path, template: str) -> None:
     with pytest.raises(TrainingError, match="generation prompt") as caught:
-        with_template(base_model, OTHER_PROMPT).tokenize_rows([Row(7, TURNS, None), Row(8, TURNS, None)], 1000)
+        with_template(base_model, template).tokenize_rows([Row(7, TURNS, None), Row(8, TURNS, None)], 1000)
     assert caught.value.code == "unsupported_chat_template"
 
 
@@ -140,11 +146,25 @@ def test_what_a_template_writes_after_the_end_of_turn_is_not_learnt(base_model: 
 
 
 def test_one_row_that_the_template_cannot_take_does_not_fail_the_others(base_model: Path) -> None:
-    template = CHATML.replace("assistant\n{% endif", "assistant\n{% if messages[-1].content == 'Odd?' %}!{% endif %}{% endif")
+    template = CHATML.replace(
+        "assistant\n{% endif", "assistant\n{% if messages[-1].content == 'Odd?' %}!{% endif %}{% endif"
+    )
     rows = [make_row(1, "Odd?", "Yes."), make_row(2, "Even?", "No.")]
     tokenized, dropped = with_template(base_model, template).tokenize_rows(rows, 1000)
     assert [row.number for row in tokenized] == [2]
     assert [problem.row for problem in dropped] == [1]
+
+
+class Templated:
+    """A tokenizer with another template, without the second that loading one takes."""
+
+    def __init__(self, plain: Any, template: str) -> None:
+        self._plain = plain
+        self._template = template
+        self.encode, self.decode = plain.encode, plain.decode
+
+    def apply_chat_template(self, conversation: Any, **options: Any) -> str:
+        return self._plain.apply_chat_template(conversation, chat_template=self._template, **options)
 
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_characters="<"), min_size=1, max_size=20)
@@ -160,10 +180,11 @@ REPLIES = st.builds(
 @given(st.lists(st.tuples(WORDS, REPLIES), min_size=1, max_size=3), st.sampled_from([CHATML, FORGETFUL, TRIMMING]))
 @example([("Well?", "\n\nHello"), ("And?", "  Hello ")], CHATML)
 def test_whatever_a_reply_begins_with_it_is_learnt_behind_the_engines_prompt(
-    base_model: Path, plain: Any, pairs: list[tuple[str, str]], template: str
+    plain: Any, pairs: list[tuple[str, str]], template: str
 ) -> None:
     turns = [turn for question, reply in pairs for turn in (Message("user", question), Message("assistant", reply))]
-    tokenized, dropped = with_template(base_model, template).tokenize_rows([Row(1, turns, None)], 10_000)
+    tokenizer = RowTokenizer(Templated(plain, template), frozenset({2}))
+    tokenized, dropped = tokenizer.tokenize_rows([Row(1, turns, None)], 10_000)
     assert dropped == []
     learnt = {tuple(row.tokens[: end + 1]) for row in tokenized for end in find_ends(row)}
     expected: set[tuple[int, ...]] = set()
@@ -171,16 +192,22 @@ def test_whatever_a_reply_begins_with_it_is_learnt_behind_the_engines_prompt(
         asked = [{"role": turn.role, "content": turn.text} for turn in turns[:index]]
         text = plain.apply_chat_template(asked, chat_template=template, add_generation_prompt=True, tokenize=False)
         prompt = plain(text, add_special_tokens=False).input_ids
-        (sequence,) = [tokens for tokens in learnt if list(tokens[: len(prompt)]) == prompt and 2 not in tokens[len(prompt) : -1]]
+        (sequence,) = [
+            tokens for tokens in learnt if list(tokens[: len(prompt)]) == prompt and 2 not in tokens[len(prompt) : -1]
+        ]
         reply = turns[index].text.strip() if template == TRIMMING else turns[index].text
-        assert plain.decode(sequence[len(prompt) :]) == f"{reply}<|im_end|>"
+        # Not the text itself: this tokenizer lacks a few bytes of rare characters.
+        lossy = plain.decode(plain.encode(f"{reply}<|im_end|>", add_special_tokens=False))
+        assert plain.decode(sequence[len(prompt) :]) == lossy
         expected.add(sequence)
     assert learnt == expected
 
 
 def find_ends(row: TokenizedRow) -> list[int]:
     """Find the last token of each stretch that the loss is on."""
-    return [index for index, on in enumerate(row.loss_mask) if on and not row.loss_mask[index + 1 : index + 2] == [True]]
+    return [
+        index for index, on in enumerate(row.loss_mask) if on and not row.loss_mask[index + 1 : index + 2] == [True]
+    ]
 
 
 def test_a_template_that_never_ends_a_turn_is_refused(base_model: Path) -> None:
