@@ -18,6 +18,7 @@ from gateway.fine_tuning.repository import (
     FineTuningJobRepository,
     metadata_conditions,
 )
+from gateway.fine_tuning.rows import RenderedFile
 from gateway.fine_tuning.schemas import (
     FineTuningJob,
     FineTuningJobBraid,
@@ -97,7 +98,7 @@ class FineTuningService:
             most=_MOST_QUEUED,
         )
         row.job_id = job.id
-        self._log_creation(row, rows.count)
+        self._log_creation(row, rows)
         return self._schema(row)
 
     async def list(self, *, after: str | None, limit: int, metadata: Mapping[str, str] | None) -> FineTuningJobList:
@@ -135,16 +136,35 @@ class FineTuningService:
         page = await checkpoints.page(CheckpointRow.fine_tuning_job_id == id, after=after, limit=limit)
         return FineTuningJobCheckpointList.of([_checkpoint_schema(row) for row in page.rows], page)
 
-    def _log_creation(self, row: FineTuningJobRow, rows: int) -> None:
+    def _log_creation(self, row: FineTuningJobRow, rows: RenderedFile) -> None:
         add_event(self._session, self._tenant, row.id, f"Created fine-tuning job: {row.id}")
         add_event(self._session, self._tenant, row.id, f"Validating training file: {row.training_file}")
-        if rows < COMFORTABLE_ROWS:
+        self._log_shares(row, rows)
+        if rows.count < COMFORTABLE_ROWS:
             few = (
-                f"The training file has {rows} rows. Style is learnt reliably from {COMFORTABLE_ROWS} on; "
+                f"The training file has {rows.count} rows. Style is learnt reliably from {COMFORTABLE_ROWS} on; "
                 "look at the answers before you put this adapter into a release."
             )
             add_event(self._session, self._tenant, row.id, few, level="warn")
         add_event(self._session, self._tenant, row.id, "Files validated, moving job to queued state")
+
+    def _log_shares(self, row: FineTuningJobRow, rows: RenderedFile) -> None:
+        shares = rows.shares
+        if shares.ungrounded and shares.ungrounded < rows.count:
+            message = (
+                f"{shares.grounded} of {rows.count} rows have passages, {shares.empty} have an empty list of them (a "
+                f"search that found nothing), and {shares.ungrounded} say nothing of passages: these are learnt as "
+                "served without retrieval. If they are for an assistant with retrieval, give each its passages."
+            )
+            data = {"grounded": shares.grounded, "empty": shares.empty, "ungrounded": shares.ungrounded}
+            add_event(self._session, self._tenant, row.id, message, level="warn", data=data)
+        if shares.context_replies:
+            message = (
+                f"{shares.context_replies} earlier replies are read and not learnt, since the row has neither their "
+                "passages nor the prompt that was served for them. Give each a row of its own to have it learnt."
+            )
+            data = {"context_replies": shares.context_replies}
+            add_event(self._session, self._tenant, row.id, message, data=data)
 
     def _schema(self, row: FineTuningJobRow) -> FineTuningJob:
         return FineTuningJob(
