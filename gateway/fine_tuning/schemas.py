@@ -73,10 +73,12 @@ class FineTuningJobCreate(BaseModel):
 class FineTuningJobBraid(BaseModel):
     """`rows` and `validation_rows` are the SHA-256 of the rows as `prompt` rendered them and as they are trained on.
 
-    The adapter's manifest names the same digests. They are null in jobs that an older Braid made.
+    The adapter's manifest names the same digests. They are null in jobs that an older Braid made. `steps` are the
+    optimizer steps with which the last epoch ends, where `n_epochs` was `auto`; null where epochs are whole.
     """
 
     prompt: str | None
+    steps: int | None = None
     rows: str | None
     validation_rows: str | None
 

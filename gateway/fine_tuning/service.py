@@ -67,6 +67,7 @@ class FineTuningService:
         validation_rows = None
         if request.validation_file is not None:
             validation_rows = await files.render(request.validation_file, prompt, param="validation_file")
+        recipe = _choose_recipe(hyperparameters, rows.count)
         rows_digest = await files.store(rows)
         validation_rows_digest = await files.store(validation_rows) if validation_rows else None
         row = self._jobs.add(
@@ -80,11 +81,19 @@ class FineTuningService:
                 rows_digest=rows_digest,
                 validation_rows_digest=validation_rows_digest,
                 result_files=[],
-                hyperparameters=_choose_hyperparameters(hyperparameters, rows.count),
+                hyperparameters={
+                    "n_epochs": recipe.epochs,
+                    "batch_size": recipe.batch_size,
+                    # Stays "auto" where it was: OpenAI's schema, read as the JSON Schema of today, has no place for 1.
+                    "learning_rate_multiplier": hyperparameters.learning_rate_multiplier,
+                },
                 suffix=request.suffix,
                 seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
                 meta=request.metadata or {},
-                braid={"prompt": f"{prompt.name}@{prompt.version}" if prompt else None},
+                braid={
+                    "prompt": f"{prompt.name}@{prompt.version}" if prompt else None,
+                    "steps": recipe.steps,
+                },
             )
         )
         await self._session.flush()
@@ -233,14 +242,12 @@ def _check_count(rows: int) -> None:
         )
 
 
-def _choose_hyperparameters(request: Hyperparameters, rows: int) -> dict[str, int | float | str]:
-    recipe = Recipe.for_rows(rows)
-    return {
-        "n_epochs": recipe.epochs if request.n_epochs == "auto" else request.n_epochs,
-        "batch_size": recipe.batch_size if request.batch_size in ("auto", None) else request.batch_size,
-        # Stays "auto" where it was: OpenAI's published schema, read as the JSON Schema of today, has no place for 1.
-        "learning_rate_multiplier": request.learning_rate_multiplier,
-    }
+def _choose_recipe(request: Hyperparameters, rows: int) -> Recipe:
+    return Recipe.for_rows(
+        rows,
+        epochs=None if request.n_epochs == "auto" else request.n_epochs,
+        batch_size=None if request.batch_size in ("auto", None) else request.batch_size,
+    )
 
 
 def _event_schema(row: EventRow) -> FineTuningJobEvent:
