@@ -15,7 +15,7 @@ from training.hardware import choose_training_hardware
 from training.loop import LoopResult, Trainer
 from training.manifest import MANIFEST_FILE, Manifest, digest_adapter
 from training.model import AdaptedModel
-from training.output import atomic_folder
+from training.output import atomic_folder, do_nothing
 from training.probe import compute_probes
 from training.rendered_rows import read_rendered_rows
 from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS, Recipe, TrainSpec
@@ -28,13 +28,21 @@ _LISTED_ROWS = 5
 _PACKAGES = ("torch", "transformers", "peft", "tokenizers", "safetensors")
 
 
-def run(spec: TrainSpec, out: Path, send: Callable[[Event], None]) -> None:
-    """Train an adapter, and report everything by events.
+def run(
+    spec: TrainSpec, out: Path, send: Callable[[Event], None], seal: Callable[[], None] = do_nothing
+) -> None:
+    """Train an adapter, and report everything by events; in any thread.
+
+    Args:
+        spec: What to train, and on what.
+        out: The adapter's folder, at which nothing is yet.
+        send: Takes each event.
+        seal: Called once when the adapter is complete, before it appears: from then on nothing may interrupt the run.
 
     Raises:
         TrainingError: Nothing was made; `out` doesn't exist.
     """
-    with atomic_folder(out) as partial:
+    with atomic_folder(out, seal) as partial:
         manifest = _run(spec, partial, send)
     send(Finished(manifest=manifest))
 
@@ -51,6 +59,7 @@ def _run(spec: TrainSpec, out: Path, send: Callable[[Event], None]) -> Manifest:
     base_name = spec.base_name or base_model.resolve().name
     try:
         result = _train(base_model, recipe, rows, dropped, validation, base_name, out, send)
+        probe = compute_probes(base_model, out, rows, base.parameters)
     except torch.OutOfMemoryError as error:
         message = f"Memory ran out ({error}). Lower micro_batch_tokens, or max_length, which drops the longest rows."
         raise TrainingError("out_of_memory", message) from error
@@ -66,7 +75,7 @@ def _run(spec: TrainSpec, out: Path, send: Callable[[Event], None]) -> Manifest:
         validation_rows_digest=validation_digest,
         trained_tokens=result.tokens,
         losses=result.losses,
-        probe=compute_probes(base_model, out, rows, base.parameters),
+        probe=probe,
         versions={package: version(package) for package in _PACKAGES},
     )
     (out / MANIFEST_FILE).write_bytes(msgspec.json.encode(manifest))
