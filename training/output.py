@@ -14,6 +14,7 @@ from training.errors import TrainingError
 
 __all__ = ["JsonLines", "atomic_folder", "do_nothing", "tell"]
 
+
 class JsonLines:
     """JSON lines for the program that started this one, until the block ends.
 

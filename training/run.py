@@ -28,9 +28,7 @@ _LISTED_ROWS = 5
 _PACKAGES = ("torch", "transformers", "peft", "tokenizers", "safetensors")
 
 
-def run(
-    spec: TrainSpec, out: Path, send: Callable[[Event], None], seal: Callable[[], None] = do_nothing
-) -> None:
+def run(spec: TrainSpec, out: Path, send: Callable[[Event], None], seal: Callable[[], None] = do_nothing) -> None:
     """Train an adapter, and report everything by events; in any thread.
 
     Args:
