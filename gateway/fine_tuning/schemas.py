@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from gateway.pages import CursorPage
+from gateway.prompts.variables import Variables
 
 __all__ = [
     "BraidOptions",
@@ -48,11 +49,15 @@ class FineTuningMethodCreate(BaseModel):
 
 
 class BraidOptions(BaseModel):
-    """`prompt` is the `name@version` that the rows are rendered with: take the one that the release will have."""
+    """`prompt` is the `name@version` that the rows are rendered with: take the one that the release will have.
+
+    `variables` are values for its own names: the release's too.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     prompt: str | None = None
+    variables: Variables = {}
 
 
 class FineTuningJobCreate(BaseModel):
@@ -78,6 +83,7 @@ class FineTuningJobBraid(BaseModel):
     """
 
     prompt: str | None
+    variables: dict[str, Any] = {}
     steps: int | None = None
     rows: str | None
     validation_rows: str | None

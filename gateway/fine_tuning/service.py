@@ -20,6 +20,7 @@ from gateway.fine_tuning.repository import (
 )
 from gateway.fine_tuning.rows import RenderedFile
 from gateway.fine_tuning.schemas import (
+    BraidOptions,
     FineTuningJob,
     FineTuningJobBraid,
     FineTuningJobCheckpoint,
@@ -61,12 +62,15 @@ class FineTuningService:
             Unavailable: No base model is known yet.
         """
         hyperparameters = _check_request(request, base)
-        prompt = await files.find_prompt(request.braid.prompt if request.braid else None)
-        rows = await files.render(request.training_file, prompt, param="training_file")
+        options = request.braid or BraidOptions()
+        prompt = await files.find_prompt(options.prompt, options.variables)
+        rows = await files.render(request.training_file, prompt, options.variables, param="training_file")
         _check_count(rows.count)
         validation_rows = None
         if request.validation_file is not None:
-            validation_rows = await files.render(request.validation_file, prompt, param="validation_file")
+            validation_rows = await files.render(
+                request.validation_file, prompt, options.variables, param="validation_file"
+            )
         recipe = _choose_recipe(hyperparameters, rows.count)
         rows_digest = await files.store(rows)
         validation_rows_digest = await files.store(validation_rows) if validation_rows else None
@@ -92,6 +96,7 @@ class FineTuningService:
                 meta=request.metadata or {},
                 braid={
                     "prompt": f"{prompt.name}@{prompt.version}" if prompt else None,
+                    "variables": options.variables,
                     "steps": recipe.steps,
                 },
             )

@@ -41,7 +41,7 @@ def test_a_rank_that_no_engine_starts_with_is_refused_with_those_that_do(
     monkeypatch: pytest.MonkeyPatch, rank: str
 ) -> None:
     monkeypatch.setenv("BRAID_MAX_LORA_RANK", rank)
-    with pytest.raises(SettingsError, match="max_lora_rank.* 1, 8, 16, 32, 64, 128, 256, 320, 512"):
+    with pytest.raises(SettingsError, match=r"max_lora_rank.* 1, 8, 16, 32, 64, 128, 256, 320, 512"):
         load_settings()
 
 

@@ -194,17 +194,35 @@ async def test_a_file_of_more_than_64_mib_is_refused_unread(gateway: Gateway) ->
     assert answer.json()["error"]["code"] == "file_too_large"
 
 
-async def test_rows_that_the_prompt_cannot_render_are_named(gateway: Gateway) -> None:
+async def test_a_prompts_own_variables_are_asked_for_and_fill_the_rows(gateway: Gateway) -> None:
     client = await gateway.tenant("kestrel")
     template = {"name": "support", "template": "You work for {{ company }}."}
     assert (await client.post("/api/prompts", json=template)).status_code in (200, 201)
     answer = await ask(client, rows(12), braid={"prompt": "support@1"})
     assert answer.status_code == 400
     error = answer.json()["error"]
+    assert (error["code"], error["param"]) == ("missing_variables", "braid.variables")
+    assert '{"company": …}' in error["message"]
+    unused = await ask(client, rows(12), braid={"variables": {"company": "Kestrel"}})
+    assert unused.json()["error"]["param"] == "braid.variables"
+    job = await start(client, rows(12), braid={"prompt": "support@1", "variables": {"company": "Kestrel"}})
+    assert job["braid"]["variables"] == {"company": "Kestrel"}
+    content = gateway.state.artifacts.file(job["braid"]["rows"]).read_bytes()
+    assert content.count(b"You work for Kestrel.") == 12
+
+
+async def test_rows_that_the_prompt_cannot_render_are_named(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    source = (
+        "{% block question %}{% if question == '?' %}{{ question }}{% else %}{{ question.x }}{% endif %}{% endblock %}"
+    )
+    assert (await client.post("/api/prompts", json={"name": "support", "template": source})).status_code in (200, 201)
+    answer = await ask(client, rows(12), braid={"prompt": "support@1"})
+    assert answer.status_code == 400
+    error = answer.json()["error"]
     assert (error["code"], error["param"]) == ("invalid_training_file", "training_file")
     assert "12 of 12 rows" in error["message"]
     assert "Row 4: " in error["message"]
-    assert "company" in error["message"]
     assert "Also rows 11, 12." in error["message"]
 
 
