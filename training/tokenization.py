@@ -120,7 +120,7 @@ class RowTokenizer:
         Raises:
             TrainingError: `unsupported_chat_template`: no token can be said to be a reply's.
         """
-        conversation = [{"role": _map_role(message), "content": message.text} for message in messages]
+        conversation = [_to_template(message) for message in messages]
         sequences: list[tuple[list[int], list[tuple[int, int]]]] = []
         for index, message in enumerate(messages):
             if not message.is_target:
@@ -198,6 +198,8 @@ def _make_mask(length: int, spans: Sequence[tuple[int, int]]) -> list[bool]:
     return mask
 
 
-def _map_role(message: Message) -> str:
+def _to_template(message: Message) -> dict[str, str]:
     # Open models' templates know no developer; OpenAI's own models treat the two alike.
-    return "system" if message.role == "developer" else message.role
+    role = "system" if message.role == "developer" else message.role
+    named = {"role": role, "content": message.text}
+    return named if message.name is None else {**named, "name": message.name}  # as the engine hands it on

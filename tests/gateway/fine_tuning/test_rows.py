@@ -122,7 +122,7 @@ TURNS = st.lists(
 def test_what_is_learnt_is_learnt_behind_what_serving_would_send(
     turns: list[tuple[str, str]], passages: list[dict[str, str]] | None, source: str
 ) -> None:
-    messages = [{"role": role, "content": content} for role, content in turns] + [USER, REPLY]
+    messages: list[dict[str, Any]] = [*({"role": role, "content": content} for role, content in turns), USER, REPLY]
     (trained,) = rendered(row(*messages, passages=passages), source)
     evidence = None if passages is None else [prompts.Evidence(n, **one) for n, one in enumerate(passages, 1)]
     template = prompts.compile(source)

@@ -77,6 +77,12 @@ def test_a_reply_without_weight_is_only_read(tokenizer: RowTokenizer, plain: Any
     assert "Aye." in plain.decode(row.tokens)
 
 
+def test_a_name_reaches_templates_that_print_it_as_it_does_in_the_engine(base_model: Path, plain: Any) -> None:
+    named = with_template(base_model, CHATML.replace("{{ message.role }}", "{{ message.name or message.role }}"))
+    (row,) = named.tokenize(1, [Message("user", "Hi?", name="ingrid"), Message("assistant", "Aye.")])
+    assert plain.decode(row.tokens).startswith("<|im_start|>ingrid\nHi?")
+
+
 def test_developer_is_another_word_for_system(tokenizer: RowTokenizer) -> None:
     turns = [Message("user", "One?"), Message("assistant", "Aye.")]
     assert tokenizer.tokenize(1, [Message("developer", "Be brief."), *turns]) == tokenizer.tokenize(1, [SYSTEM, *turns])
