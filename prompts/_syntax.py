@@ -90,19 +90,19 @@ def find_variables(block: nodes.Block) -> set[str]:
 
 def find_optional(blocks: Iterable[nodes.Block]) -> set[str]:
     """Return the names that the blocks do without: all uses have a `default(…)`, or some ask whether it is defined."""
-    asked: set[str] = set()
+    guards: set[str] = set()
     defaulted: set[int] = set()
     names: dict[str, list[nodes.Name]] = {}
     for block in blocks:
         for test in block.find_all(nodes.Test):
             if test.name in ("defined", "undefined") and isinstance(test.node, nodes.Name):
-                asked.add(test.node.name)
+                guards.add(test.node.name)
         for filtered in block.find_all(nodes.Filter):
             if filtered.name in ("default", "d") and isinstance(filtered.node, nodes.Name):
                 defaulted.add(id(filtered.node))
         for name in block.find_all(nodes.Name):
             names.setdefault(name.name, []).append(name)
-    return asked | {name for name, uses in names.items() if all(id(use) in defaulted for use in uses)}
+    return guards | {name for name, uses in names.items() if all(id(use) in defaulted for use in uses)}
 
 
 def _read_tree(environment: SandboxedEnvironment, source: str) -> nodes.Template:
