@@ -159,7 +159,7 @@ async def test_rows_are_rendered_with_the_prompt_and_their_passages(
         (work,) = work_folders(settings, job["id"])
         spec = json.loads((work / "spec.json").read_bytes())
         assert spec["rows"]["digest"] == job["braid"]["rows"]
-        assert sorted(file.name for file in work.iterdir()) == ["spec.json", "trainer.log"]
+        assert sorted(file.name for file in work.iterdir()) == ["spec.json"]
         first = json.loads(Path(spec["rows"]["path"]).read_bytes().splitlines()[0])
         await client.post(f"{JOBS}/{job['id']}/cancel")
     system, question, reply = first["messages"]
