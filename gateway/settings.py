@@ -14,6 +14,7 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 __all__ = ["Settings", "SettingsError", "check_url", "load_settings"]
 
 _PREFIX = "BRAID_"
+_LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
 _NO_SETTINGS = {"BRAID_CONFIG", "BRAID_URL", "BRAID_KEY"}  # the last two tell the command line where a gateway is
 
 
@@ -45,6 +46,7 @@ class Settings(BaseSettings):
     qdrant_url: str = ""
     admin_key: SecretStr | None = None
     max_lora_rank: int = 16
+    """The largest rank of an adapter; vLLM takes only those of `_LORA_RANKS`."""
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Origins of web pages whose scripts may call the gateway, comma-separated; empty: none."""
     max_connections: int = Field(default=4096, ge=1)
@@ -68,6 +70,13 @@ class Settings(BaseSettings):
         for url in urls:
             check_url(url)
         return urls
+
+    @field_validator("max_lora_rank")
+    @classmethod
+    def _is_served(cls, rank: int) -> int:
+        if rank not in _LORA_RANKS:
+            raise ValueError(f"vLLM serves the ranks {', '.join(map(str, _LORA_RANKS))}")
+        return rank
 
     @property
     def database(self) -> str:

@@ -1,7 +1,7 @@
 """The rules for a prompt template's source. Whatever isn't listed here is refused before it is compiled."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from jinja2 import TemplateSyntaxError, meta, nodes
 from jinja2.sandbox import SandboxedEnvironment
@@ -9,7 +9,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from prompts._sandbox import BOUND_FILTER, FILTER_NAMES, LOOP_FIELDS, REQUEST_VARIABLES, TEST_NAMES
 from prompts.errors import TemplateInvalid
 
-__all__ = ["BLOCKS", "MAX_DEPTH", "MAX_SOURCE", "find_variables", "parse"]
+__all__ = ["BLOCKS", "MAX_DEPTH", "MAX_SOURCE", "find_optional", "find_variables", "parse"]
 
 MAX_SOURCE = 32_768
 MAX_DEPTH = 48
@@ -86,6 +86,23 @@ def find_variables(block: nodes.Block) -> set[str]:
         return meta.find_undeclared_variables(tree) - _CALLABLE
     except TemplateSyntaxError as error:
         raise _convert_error(error) from error
+
+
+def find_optional(blocks: Iterable[nodes.Block]) -> set[str]:
+    """Return the names that the blocks do without: all uses have a `default(…)`, or some ask whether it is defined."""
+    guards: set[str] = set()
+    defaulted: set[int] = set()
+    names: dict[str, list[nodes.Name]] = {}
+    for block in blocks:
+        for test in block.find_all(nodes.Test):
+            if test.name in ("defined", "undefined") and isinstance(test.node, nodes.Name):
+                guards.add(test.node.name)
+        for filtered in block.find_all(nodes.Filter):
+            if filtered.name in ("default", "d") and isinstance(filtered.node, nodes.Name):
+                defaulted.add(id(filtered.node))
+        for name in block.find_all(nodes.Name):
+            names.setdefault(name.name, []).append(name)
+    return guards | {name for name, uses in names.items() if all(id(use) in defaulted for use in uses)}
 
 
 def _read_tree(environment: SandboxedEnvironment, source: str) -> nodes.Template:

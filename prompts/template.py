@@ -26,13 +26,22 @@ class Template:
     Attributes:
         source: The text that was compiled.
         digest: SHA-256 of the source's UTF-8 bytes, in hex. Blocks from `DEFAULT` aren't part of it.
-        variables: The template's own names, those with a `default(…)` included: the caller has to give their values.
+        variables: The template's own names, for which the caller may give values.
+        required: Those of them that the template can't do without.
     """
 
-    def __init__(self, source: str, variables: frozenset[str], own: JinjaTemplate, default: JinjaTemplate) -> None:
+    def __init__(
+        self,
+        source: str,
+        variables: frozenset[str],
+        optional: frozenset[str],
+        own: JinjaTemplate,
+        default: JinjaTemplate,
+    ) -> None:
         self.source = source
         self.digest = hashlib.sha256(source.encode()).hexdigest()
         self.variables = variables
+        self.required = variables - optional
         self._own = own
         # Each name with its block functions from the source's to the default's, as Jinja's inheritance stacks them.
         self._stacks: dict[str, list[_Block]] = {
@@ -115,6 +124,7 @@ def compile(source: str) -> Template:
     return Template(
         source,
         frozenset(names - set(REQUEST_VARIABLES)),
+        frozenset(_syntax.find_optional(own.values())),
         _compile_blocks(environment, own),
         _compile_blocks(environment, default),
     )

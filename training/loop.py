@@ -79,6 +79,9 @@ class Trainer:
         self._send = send
         self._peak = recipe.learning_rate or 0.0
         self._steps = recipe.count_steps(len(rows))
+        self._epochs = _plan_epochs([len(row.tokens) for row in rows], recipe, self._steps)
+        self._all_tokens = sum(len(rows[row].tokens) for batches in self._epochs for batch in batches for row in batch)
+        self._seen_rows = 0
         self._optimizer = torch.optim.AdamW(model.parameters(), lr=self._peak, weight_decay=0.0)
         self._seconds = 0.0
         self._tokens = 0
@@ -90,14 +93,13 @@ class Trainer:
         Raises:
             TrainingError: `diverged`.
         """
-        lengths = [len(row.tokens) for row in self._rows]
-        for epoch in range(self._recipe.epochs):
+        for epoch, batches in enumerate(self._epochs, start=1):
             tally = Tally()
             self._model.train(True)
-            for batch in split_epoch(lengths, self._recipe.batch_size, self._recipe.seed, epoch):
+            for batch in batches:
                 step = self._step([self._rows[row] for row in batch])
                 tally.add(step.loss, step.correct, step.replies)
-            self._send(Checkpoint(step=len(self._losses), epoch=epoch + 1, metrics=self._measure_epoch(tally)))
+            self._send(Checkpoint(step=len(self._losses), epoch=epoch, metrics=self._measure_epoch(tally)))
         return LoopResult(self._tokens, self._losses)
 
     def _step(self, batch: Sequence[TokenizedRow]) -> Tally:
@@ -124,23 +126,23 @@ class Trainer:
         self._optimizer.zero_grad()
         self._losses.append(tally.mean_loss)
         self._tokens += sum(len(row.tokens) for row in batch)
+        self._seen_rows += len(batch)
         self._seconds += time.monotonic() - start
         self._send_step(number, tally, rate)
         return tally
 
     def _send_step(self, number: int, tally: Tally, rate: float) -> None:
         speed = self._tokens / self._seconds
-        all_tokens = sum(len(row.tokens) for row in self._rows) * self._recipe.epochs
         self._send(
             Step(
                 step=number,
                 steps=self._steps,
-                epoch=round(number * self._recipe.epochs / self._steps, 4),
+                epoch=round(self._seen_rows / len(self._rows), 4),
                 loss=tally.mean_loss,
                 mean_token_accuracy=tally.accuracy,
                 learning_rate=rate,
                 tokens_per_second=round(speed, 1),
-                seconds_left=round((all_tokens - self._tokens) / speed, 1),
+                seconds_left=round((self._all_tokens - self._tokens) / speed, 1),
                 trained_tokens=self._tokens,
             )
         )
@@ -161,6 +163,17 @@ class Trainer:
         lengths = [len(row.tokens) for row in rows]
         for part in split_batch(lengths, range(len(rows)), self._recipe.micro_batch_tokens):
             yield [rows[index] for index in part]
+
+
+def _plan_epochs(lengths: Sequence[int], recipe: Recipe, steps: int) -> list[list[list[int]]]:
+    """Return the batches of each epoch, `steps` in all."""
+    epochs: list[list[list[int]]] = []
+    for epoch in range(recipe.epochs):
+        batches = split_epoch(lengths, recipe.batch_size, recipe.seed, epoch)[:steps]
+        if batches:
+            epochs.append(batches)
+        steps -= len(batches)
+    return epochs
 
 
 def compute_rate_factor(step: int, steps: int, warmup_share: float) -> float:

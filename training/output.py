@@ -3,39 +3,16 @@
 import fcntl
 import os
 import shutil
-import signal
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 import msgspec
 
 from training.errors import TrainingError
 
-__all__ = ["Cancelled", "JsonLines", "atomic_folder", "cancel_on_signals", "tell"]
-
-_END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
-
-class Cancelled(BaseException):
-    """A signal asked the process to end. Not an Exception, so that no library on the way takes it for a failure."""
-
-
-@contextmanager
-def cancel_on_signals() -> Generator[None]:
-    """Turn SIGTERM and SIGINT into `Cancelled`, raised where the program is, until `atomic_folder` makes them void."""
-
-    def cancel(_number: int, _frame: FrameType | None) -> None:
-        raise Cancelled
-
-    before = {number: signal.signal(number, cancel) for number in _END_SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+__all__ = ["JsonLines", "atomic_folder", "do_nothing", "tell"]
 
 
 class JsonLines:
@@ -70,11 +47,17 @@ def tell(message: str) -> None:
     sys.stderr.flush()
 
 
+def do_nothing() -> None:
+    """Stand in for a `seal` where nobody can interrupt."""
+
+
 @contextmanager
-def atomic_folder(out: Path) -> Generator[Path]:
+def atomic_folder(out: Path, seal: Callable[[], None] = do_nothing) -> Generator[Path]:
     """Give a folder to write into, which becomes `out` when the block ends well, and is removed when not.
 
-    From then on signals are ignored, until `cancel_on_signals` ends: a run either makes something or was cancelled.
+    Args:
+        out: A path at which nothing is yet.
+        seal: Called when the folder is complete, before it appears; from then on nothing may interrupt.
 
     Raises:
         TrainingError: `output_exists`, `output_busy` when another run is writing there, or `output_unwritable`.
@@ -97,9 +80,7 @@ def atomic_folder(out: Path) -> Generator[Path]:
         try:
             _empty(partial)
             yield partial
-            for number in _END_SIGNALS:
-                # Not blocked, which holds for one thread only, and torch has more.
-                signal.signal(number, signal.SIG_IGN)
+            seal()
             partial.rename(out)
         except BaseException:
             shutil.rmtree(partial, ignore_errors=True)

@@ -73,8 +73,9 @@ def write_reference(base_model: Path, adapter: Path, out: Path) -> None:
     base = BaseShape.read(base_model)
     tokenizer = RowTokenizer.load(base_model)
     rows = [
-        tokenizer.tokenize(number, [Message("user", question), Message("assistant", reply)])
+        row
         for number, (question, reply) in enumerate(_CONVERSATIONS, start=1)
+        for row in tokenizer.tokenize(number, [Message("user", question), Message("assistant", reply)])
     ]
     reference = Reference(
         adapter_digest=digest_adapter(adapter),

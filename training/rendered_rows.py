@@ -80,7 +80,9 @@ def read_rendered_rows(file: RowsFile, *, code: str) -> RenderedRows:
         raise TrainingError("rows_changed", message)
     rows, problems = read_rows(data)
     problems += [
-        Problem(row.number, "Its passages are in no prompt yet. Render the row first.") for row in rows if row.passages
+        Problem(row.number, "Its passages are in no prompt yet. Render the row first.")
+        for row in rows
+        if row.passages is not None
     ]
     if problems:
         problems.sort(key=lambda problem: problem.row)

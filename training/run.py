@@ -15,7 +15,7 @@ from training.hardware import choose_training_hardware
 from training.loop import LoopResult, Trainer
 from training.manifest import MANIFEST_FILE, Manifest, digest_adapter
 from training.model import AdaptedModel
-from training.output import atomic_folder
+from training.output import atomic_folder, do_nothing
 from training.probe import compute_probes
 from training.rendered_rows import read_rendered_rows
 from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS, Recipe, TrainSpec
@@ -28,13 +28,19 @@ _LISTED_ROWS = 5
 _PACKAGES = ("torch", "transformers", "peft", "tokenizers", "safetensors")
 
 
-def run(spec: TrainSpec, out: Path, send: Callable[[Event], None]) -> None:
-    """Train an adapter, and report everything by events.
+def run(spec: TrainSpec, out: Path, send: Callable[[Event], None], seal: Callable[[], None] = do_nothing) -> None:
+    """Train an adapter, and report everything by events; in any thread.
+
+    Args:
+        spec: What to train, and on what.
+        out: The adapter's folder, at which nothing is yet.
+        send: Takes each event.
+        seal: Called once when the adapter is complete, before it appears: from then on nothing may interrupt the run.
 
     Raises:
         TrainingError: Nothing was made; `out` doesn't exist.
     """
-    with atomic_folder(out) as partial:
+    with atomic_folder(out, seal) as partial:
         manifest = _run(spec, partial, send)
     send(Finished(manifest=manifest))
 
@@ -51,6 +57,7 @@ def _run(spec: TrainSpec, out: Path, send: Callable[[Event], None]) -> Manifest:
     base_name = spec.base_name or base_model.resolve().name
     try:
         result = _train(base_model, recipe, rows, dropped, validation, base_name, out, send)
+        probe = compute_probes(base_model, out, rows, base.parameters)
     except torch.OutOfMemoryError as error:
         message = f"Memory ran out ({error}). Lower micro_batch_tokens, or max_length, which drops the longest rows."
         raise TrainingError("out_of_memory", message) from error
@@ -61,12 +68,12 @@ def _run(spec: TrainSpec, out: Path, send: Callable[[Event], None]) -> Manifest:
         chat_template_digest=base.chat_template_digest,
         rank=recipe.rank,
         recipe=recipe,
-        rows=len(rows),
+        rows=_count_rows(rows),
         rows_digest=training_rows.digest,
         validation_rows_digest=validation_digest,
         trained_tokens=result.tokens,
         losses=result.losses,
-        probe=compute_probes(base_model, out, rows, base.parameters),
+        probe=probe,
         versions={package: version(package) for package in _PACKAGES},
     )
     (out / MANIFEST_FILE).write_bytes(msgspec.json.encode(manifest))
@@ -103,7 +110,7 @@ def _train(
     model = AdaptedModel.create(base_model, recipe, hardware, base_name)
     send(
         Started(
-            rows=len(rows),
+            rows=_count_rows(rows),
             dropped=dropped,
             steps=recipe.count_steps(len(rows)),
             tokens=sum(len(row.tokens) for row in rows),
@@ -124,15 +131,20 @@ def _train(
 def _check_size(rows: list[TokenizedRow], dropped: list[Problem], send: Callable[[Event], None]) -> None:
     if dropped:
         send(Notice(code="rows_dropped", message=f"Rows were left out. {describe_problems(dropped, _LISTED_ROWS)}"))
-    if len(rows) < MINIMUM_ROWS:
+    count = _count_rows(rows)
+    if count < MINIMUM_ROWS:
         message = (
-            f"There are {len(rows)} usable rows, and training takes at least {MINIMUM_ROWS}; from about "
+            f"There are {count} usable rows, and training takes at least {MINIMUM_ROWS}; from about "
             f"{COMFORTABLE_ROWS} on style is learnt reliably. Add rows, or put the style into the prompt instead."
         )
         raise TrainingError("too_few_rows", message, dropped)
-    if len(rows) < COMFORTABLE_ROWS:
+    if count < COMFORTABLE_ROWS:
         message = (
-            f"There are only {len(rows)} rows: they may be learnt by heart rather than by style. From about "
+            f"There are only {count} rows: they may be learnt by heart rather than by style. From about "
             f"{COMFORTABLE_ROWS} on results are reliable; compare with the style in the prompt before using it."
         )
         send(Notice(code="few_rows", message=message))
+
+
+def _count_rows(rows: list[TokenizedRow]) -> int:
+    return len({row.number for row in rows})

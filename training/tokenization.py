@@ -19,13 +19,17 @@ class ChatTokenizer(Protocol):
     """The part of transformers' tokenizers that is needed here."""
 
     def apply_chat_template(
-        self, conversation: list[dict[str, str]], *, add_generation_prompt: bool, return_dict: bool
-    ) -> list[int]: ...
+        self, conversation: list[dict[str, str]], *, add_generation_prompt: bool, tokenize: bool
+    ) -> str: ...
+
+    def encode(self, text: str, *, add_special_tokens: bool) -> list[int]: ...
+
+    def decode(self, token_ids: list[int], *, clean_up_tokenization_spaces: bool) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
 class TokenizedRow:
-    """One row's tokens.
+    """One row's tokens, or those up to some of its replies.
 
     Attributes:
         number: The row's line in its owner's file, from 1.
@@ -84,67 +88,118 @@ class RowTokenizer:
         """
         tokenized: list[TokenizedRow] = []
         dropped: list[Problem] = []
+        unsupported: TrainingError | None = None
         for row in rows:
             try:
-                result = self.tokenize(row.number, row.messages)
+                results = self.tokenize(row.number, row.messages)
             except _RowUnusable as error:
                 dropped.append(Problem(row.number, str(error)))
                 continue
-            if len(result.tokens) > max_length:
-                message = f"It has {len(result.tokens)} tokens, and {max_length} are allowed. Shorten it, or split it."
+            except TrainingError as error:
+                unsupported = unsupported or error
+                dropped.append(Problem(row.number, error.message))
+                continue
+            longest = max(len(result.tokens) for result in results)
+            if longest > max_length:
+                message = f"It has {longest} tokens, and {max_length} are allowed. Shorten it, or split it."
                 dropped.append(Problem(row.number, message))
             else:
-                tokenized.append(result)
+                tokenized += results
+        if unsupported and not tokenized:
+            raise unsupported
         return tokenized, dropped
 
-    def tokenize(self, number: int, messages: Sequence[Message]) -> TokenizedRow:
-        """Tokenize one conversation.
+    def tokenize(self, number: int, messages: Sequence[Message]) -> list[TokenizedRow]:
+        """Tokenize one conversation so that each reply to learn stands behind the prompt that the engine would see.
 
-        The tokens of a reply are found by encoding the conversation up to the reply, with the generation prompt that
-        the engine would add, and through it: the difference is for the model to generate.
+        A reply's prompt is the conversation up to it, with the generation prompt, tokenized as the engine does for such
+        a request. Replies share one sequence as long as the template and the tokenizer only ever append; where they
+        don't (thoughts of earlier turns are removed, white space melts into what comes before it), a reply begins a
+        sequence of its own.
+
+        Raises:
+            TrainingError: `unsupported_chat_template`: no token can be said to be a reply's.
         """
-        conversation = [{"role": _map_role(message), "content": message.text} for message in messages]
-        whole = self._encode(conversation, prompt=False)
-        loss_mask = [False] * len(whole)
+        conversation = [_to_template(message) for message in messages]
+        sequences: list[tuple[list[int], list[tuple[int, int]]]] = []
         for index, message in enumerate(messages):
             if not message.is_target:
                 continue
-            before = self._encode(conversation[:index], prompt=True)
-            through = self._encode(conversation[: index + 1], prompt=False)
-            if through[: len(before)] != before or whole[: len(through)] != through:
-                raise TrainingError(
-                    "unsupported_chat_template",
-                    f"The model's chat template renders row {number} differently with and without its later turns, so "
-                    "no token can be said to be the reply's. Train on rows with one reply each, or give the model a "
-                    "template that only ever appends (keeping earlier turns as they are).",
-                )
-            start, end = len(before), self._find_end(number, len(before), through)
-            loss_mask[start:end] = [True] * (end - start)
-        return TokenizedRow(number, whole, loss_mask)
+            prompt, reply = self._split_turn(conversation[: index + 1])
+            tokens, span = prompt + reply, (len(prompt), len(prompt) + len(reply))
+            if sequences and prompt[: len(sequences[-1][0])] == sequences[-1][0]:
+                sequences[-1] = (tokens, [*sequences[-1][1], span])
+            else:
+                sequences.append((tokens, [span]))
+        whole = self._encode(self._render(conversation, prompt=False))
+        if sequences and whole[: len(sequences[-1][0])] == sequences[-1][0]:
+            sequences[-1] = (whole, sequences[-1][1])
+        return [TokenizedRow(number, tokens, _make_mask(len(tokens), spans)) for tokens, spans in sequences]
 
-    def _find_end(self, number: int, start: int, tokens: list[int]) -> int:
+    def _split_turn(self, conversation: list[dict[str, str]]) -> tuple[list[int], list[int]]:
+        """Return the tokens of the prompt for the last turn, and those that the model has to generate for it."""
+        before = self._render(conversation[:-1], prompt=True)
+        through = self._render(conversation, prompt=False)
+        if not through.startswith(before):
+            raise TrainingError(
+                "unsupported_chat_template",
+                "The model's chat template begins a reply in another way than its own prompt for one, so no token can "
+                "be said to be the reply's. Give the model a template whose generation prompt is how replies begin.",
+            )
+        prompt, tokens = self._encode(before), self._encode(through)
+        if tokens[: len(prompt)] == prompt:
+            reply = tokens[len(prompt) :]
+        else:
+            # The reply's first characters melt into the prompt's last token. The engine's prompt has that token whole,
+            # so the reply is encoded by itself.
+            reply = self._encode(through[len(before) :])
+            if self._decode(prompt + reply) != self._decode(tokens):
+                raise _RowUnusable(
+                    "A reply's first characters can't be told from the end of its prompt by the model's tokenizer. "
+                    "Begin the reply with a letter."
+                )
+        return prompt, reply[: self._find_end(reply, conversation[-1]["content"])]
+
+    def _find_end(self, reply: Sequence[int], text: str) -> int:
         """Return one past the reply's end of turn: the template's text after it is never generated, so not learnt."""
-        ends = [index for index in range(start, len(tokens)) if tokens[index] in self._ends]
+        ends = [index for index, token in enumerate(reply) if token in self._ends]
         if not ends:
             raise TrainingError(
                 "unsupported_chat_template",
-                f"The model's chat template ends the reply of row {number} with no token at which the engine stops, so "
-                "the adapter would never learn to stop. Add its end-of-turn token to eos_token_id in the base model's "
+                "The model's chat template ends a reply with no token at which the engine stops, so the adapter would "
+                "never learn to stop. Add its end-of-turn token to eos_token_id in the base model's "
                 "generation_config.json.",
             )
-        if len(ends) > 1:
+        # A template may write another such token after the end of turn.
+        if len(ends) > 1 and not self._ends.isdisjoint(self._encode(text)):
             raise _RowUnusable("A reply has the model's end-of-turn token in its text. Remove it from the text.")
         return ends[0] + 1
 
-    def _encode(self, conversation: list[dict[str, str]], *, prompt: bool) -> list[int]:
+    def _render(self, conversation: list[dict[str, str]], *, prompt: bool) -> str:
         try:
-            return self._tokenizer.apply_chat_template(conversation, add_generation_prompt=prompt, return_dict=False)
+            return self._tokenizer.apply_chat_template(conversation, add_generation_prompt=prompt, tokenize=False)
         except TemplateError as error:
             raise _RowUnusable(
                 f"The model's chat template refuses it: {error}. Change the order of its turns."
             ) from error
 
+    def _encode(self, text: str) -> list[int]:
+        # As vLLM does: the template has written all special tokens already.
+        return self._tokenizer.encode(text, add_special_tokens=False)
 
-def _map_role(message: Message) -> str:
+    def _decode(self, tokens: list[int]) -> str:
+        return self._tokenizer.decode(tokens, clean_up_tokenization_spaces=False)
+
+
+def _make_mask(length: int, spans: Sequence[tuple[int, int]]) -> list[bool]:
+    mask = [False] * length
+    for start, end in spans:
+        mask[start:end] = [True] * (end - start)
+    return mask
+
+
+def _to_template(message: Message) -> dict[str, str]:
     # Open models' templates know no developer; OpenAI's own models treat the two alike.
-    return "system" if message.role == "developer" else message.role
+    role = "system" if message.role == "developer" else message.role
+    named = {"role": role, "content": message.text}
+    return named if message.name is None else {**named, "name": message.name}  # as the engine hands it on

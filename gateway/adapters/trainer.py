@@ -1,5 +1,7 @@
 """The trainer as a child process: its events, and the ways in which it can end."""
 
+import asyncio
+import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -7,6 +9,7 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from gateway.adapters.trainer_log import blur, summarize_log
 from gateway.jobs import JobFailed
 from gateway.processes.program import Program, open_program
 from training.events import Event, Failed, decode_event
@@ -14,18 +17,19 @@ from training.events import Event, Failed, decode_event
 __all__ = ["Trainer", "TrainerDied", "TrainerRun"]
 
 _log = structlog.get_logger()
-_LOG_TAIL = 2_000
-_NO_REASONS = frozenset({"internal", "cancelled"})  # a bug or a signal: nothing that the job itself is to blame for
+_KEPT_LOGS = 20
+_OUTSIDE_SIGNALS = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
 
 
 class TrainerDied(Exception):
-    """The trainer ended for no reason in its job: killed, out of memory, or a bug. Another try may help."""
+    """The trainer was ended from outside: by a person, or for the machine's memory. Another try may help."""
 
 
 class TrainerRun:
     """A trainer that is running. Read `next_event` to its end, then ask for `check`."""
 
     def __init__(self, program: Program, errors: Path) -> None:
+        self.has_failed = False
         self._program = program
         self._errors = errors
         self._failed: Failed | None = None
@@ -47,25 +51,39 @@ class TrainerRun:
         """Read what is left, and return if the trainer succeeded.
 
         Raises:
-            JobFailed: It gave a reason for failing, which trying again wouldn't change.
-            TrainerDied: It gave none.
+            JobFailed: It gave a reason for failing, or crashed: trying again wouldn't change that.
+            TrainerDied: It was ended from outside.
         """
         while await self.next_event():
             pass
         status = await self._program.wait()
-        if self._failed is not None and self._failed.code not in _NO_REASONS:
-            raise JobFailed(self._failed.code, self._failed.message)
-        if status != 0:
-            how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
-            _log.warning("trainer_died", how=how, log=_tail(self._errors))
-            raise TrainerDied(f"The trainer {how} without saying why. Its log and the machine's memory may tell.")
+        failed = self._failed
+        if failed is None and status == 0:
+            return
+        self.has_failed = True
+        if failed is not None and failed.code not in ("internal", "cancelled"):
+            raise JobFailed(failed.code, blur(failed.message))
+        how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
+        end = summarize_log(self._errors)
+        _log.warning("trainer_died", how=how, log=str(self._errors))
+        if -status in _OUTSIDE_SIGNALS or (failed is not None and failed.code == "cancelled"):
+            raise TrainerDied(f"The trainer {how} without saying why; perhaps the machine's memory ran out. {end}")
+        reason = f" {blur(failed.message)}" if failed is not None else ""
+        message = f"The trainer {how}, which another try wouldn't change.{reason} {end}"
+        raise JobFailed("trainer_crashed", message)
 
 
 class Trainer:
-    """Runs `python -m training` of the environment that has torch; leaving a run ends it, whatever it is doing."""
+    """Runs `python -m training` of the environment that has torch; leaving a run ends it, whatever it is doing.
 
-    def __init__(self, python: Path) -> None:
+    Args:
+        python: The interpreter.
+        logs: Folder for the trainer's own words, a file per run; those of the last failed runs are kept.
+    """
+
+    def __init__(self, python: Path, logs: Path) -> None:
         self._python = str(python.absolute())  # not resolved: an environment's python is a link, and works as one only
+        self._logs = logs
 
     @asynccontextmanager
     async def train(self, spec: Path, out: Path) -> AsyncGenerator[TrainerRun]:
@@ -82,10 +100,19 @@ class Trainer:
 
     @asynccontextmanager
     async def _run(self, work: Path, *arguments: str) -> AsyncGenerator[TrainerRun]:
-        errors = work / "trainer.log"
-        async with open_program((self._python, "-m", "training", *arguments), errors=errors) as program:
-            yield TrainerRun(program, errors)
+        errors = self._logs / f"{work.name}.log"
+        await asyncio.to_thread(self._make_room)
+        run: TrainerRun | None = None
+        try:
+            async with open_program((self._python, "-m", "training", *arguments), errors=errors) as program:
+                run = TrainerRun(program, errors)
+                yield run
+        finally:
+            if run is not None and not run.has_failed:
+                errors.unlink(missing_ok=True)
 
-
-def _tail(log: Path) -> str:
-    return log.read_bytes()[-_LOG_TAIL:].decode(errors="replace")
+    def _make_room(self) -> None:
+        self._logs.mkdir(parents=True, exist_ok=True)
+        logs = sorted(self._logs.glob("*.log"), key=lambda log: log.stat().st_mtime)
+        for log in logs[: max(0, len(logs) - _KEPT_LOGS + 1)]:
+            log.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -51,7 +52,7 @@ async def compose(
     if target.prompt is None:
         messages = question.messages
     else:
-        draft = _draft(question, target.prompt, evidence)
+        draft = _draft(question, target.prompt, target.variables, evidence)
         rendered = await _fit(draft, question, target, counter)
         messages, segments = rendered.messages, _used_segments(draft, rendered)
     sampling = target.sampling or {}
@@ -71,7 +72,9 @@ def cache_salt(tenant: str) -> str:
     return hmac.new(tenant.encode(), b"prefix-cache", hashlib.sha256).hexdigest()[:32]
 
 
-def _draft(question: Question, template: prompts.Template, evidence: Evidence) -> prompts.Draft:
+def _draft(
+    question: Question, template: prompts.Template, variables: Mapping[str, Any] | None, evidence: Evidence
+) -> prompts.Draft:
     try:
         conversation = prompts.split([_prompt_message(message) for message in question.messages])
         return prompts.draft(
@@ -80,6 +83,7 @@ def _draft(question: Question, template: prompts.Template, evidence: Evidence) -
             instructions=conversation.instructions,
             history=conversation.history,
             passages=evidence.for_prompt(),
+            variables=variables,
             cite=not question.structured,
             after=conversation.after,
         )

@@ -44,6 +44,7 @@ class Target(msgspec.Struct, frozen=True):
     prompt: prompts.Template | None = None
     retrieval: RetrievalSpec | None = None
     sampling: dict[str, Any] | None = None
+    variables: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +148,14 @@ class Resolver:
             template = self._default if spec.retrieval is not None else None
         adapter = spec.adapter.served_name if spec.adapter else None
         return Target(
-            adapter or spec.base_model, adapter, name, row.fingerprint, template, spec.retrieval, spec.sampling
+            adapter or spec.base_model,
+            adapter,
+            name,
+            row.fingerprint,
+            template,
+            spec.retrieval,
+            spec.sampling,
+            spec.variables,
         )
 
     async def _switch(self, tenant: str, target: Target, options: BraidOptions, base_model: str) -> Target:

@@ -34,8 +34,8 @@ class RetrievalSpec(msgspec.Struct, frozen=True):
     embedder: str = ""
 
 
-class ReleaseSpec(msgspec.Struct, frozen=True):
-    """Everything that a fingerprint covers."""
+class ReleaseSpec(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Everything that a fingerprint covers; what has its default is left out, so that older ones stay as they are."""
 
     base_model: str
     base_digest: str
@@ -45,6 +45,8 @@ class ReleaseSpec(msgspec.Struct, frozen=True):
     """Digest of the built-in prompt, whose blocks stand in for those that a prompt leaves out."""
     retrieval: RetrievalSpec | None
     sampling: dict[str, Any]
+    variables: dict[str, Any] = {}
+    """Values for the prompt's own names."""
 
     @property
     def fingerprint(self) -> str:

@@ -2,6 +2,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from gateway.prompts.variables import Variables
+
 __all__ = [
     "Assistant",
     "AssistantCreate",
@@ -64,9 +66,12 @@ class SamplingOptions(_Strict):
 
 
 class ReleaseCreate(_Strict):
+    """`variables` are values for the prompt's own names."""
+
     base_model: str | None = None
     adapter: str | None = None
     prompt: str | None = None
+    variables: Variables = {}
     retrieval: RetrievalOptions | None = None
     sampling: SamplingOptions = SamplingOptions()
 

@@ -1,7 +1,8 @@
 """A tenant's assistants, releases and rollouts, checked against the parts that they name."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 from sqlalchemy.exc import IntegrityError
@@ -23,6 +24,7 @@ from gateway.assistants.tables import AssistantRow, ReleaseRow, RolloutRow
 from gateway.errors import BadRequest, Conflict, NotFound
 from gateway.ids import new_id
 from gateway.prompts.service import get_prompt
+from gateway.prompts.variables import check_variables
 from gateway.vector_stores.service import check_stores
 
 __all__ = [
@@ -103,10 +105,11 @@ class AssistantService:
             base_model=self._base(request.base_model),
             base_digest=self._served.base_digest,
             adapter=await self._adapter(request.adapter),
-            prompt=await self._prompt(request.prompt),
+            prompt=await self._prompt(request.prompt, request.variables),
             builtin_prompt=prompts.compile(prompts.DEFAULT).digest,
             retrieval=await self._retrieval(request),
             sampling=request.sampling.model_dump(exclude_none=True),
+            variables=request.variables,
         )
         row = ReleaseRow(
             id=new_id("release_"),
@@ -221,16 +224,10 @@ class AssistantService:
             raise _adapter_not_ready(model)
         return AdapterRef(row.model, row.served_name, row.digest)
 
-    async def _prompt(self, reference: str | None) -> PromptRef | None:
-        if reference is None:
-            return None
-        row = await get_prompt(self._session, self._tenant, reference)
-        try:
-            template = prompts.compile(row.template)
-            prompts.draft(template, question="?", passages=[prompts.Evidence(1, "a title", "a text")])
-        except prompts.PromptError as error:
-            raise BadRequest(f"The prompt {reference!r} can't be rendered: {error}", param="prompt") from None
-        return PromptRef(row.name, row.version, row.digest)
+    async def _prompt(self, reference: str | None, variables: Mapping[str, Any]) -> PromptRef | None:
+        row = None if reference is None else await get_prompt(self._session, self._tenant, reference)
+        check_variables(row.template if row else None, variables, reference=reference, param="variables")
+        return None if row is None else PromptRef(row.name, row.version, row.digest)
 
     async def _retrieval(self, request: ReleaseCreate) -> RetrievalSpec | None:
         options = request.retrieval

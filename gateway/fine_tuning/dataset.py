@@ -1,7 +1,8 @@
 """A tenant's uploaded training files, each parsed and rendered once: before a job is made of them."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -11,6 +12,7 @@ from gateway.files.service import get_file
 from gateway.fine_tuning.rows import RenderedFile, RowsUnusable, render_rows
 from gateway.prompts.service import get_prompt
 from gateway.prompts.tables import PromptRow
+from gateway.prompts.variables import check_variables
 from training.dataset import describe_problems
 
 __all__ = ["TrainingFiles"]
@@ -30,13 +32,22 @@ class TrainingFiles:
         self._tenant = tenant
         self._artifacts = artifacts
 
-    async def find_prompt(self, reference: str | None) -> PromptRow | None:
-        """Return the prompt that rows are to be rendered with; None for none."""
-        if reference is None:
-            return None
-        return await get_prompt(self._session, self._tenant, reference, param="braid.prompt")
+    async def find_prompt(self, reference: str | None, variables: Mapping[str, Any]) -> PromptRow | None:
+        """Return the prompt that rows are to be rendered with; None for none.
 
-    async def render(self, file_id: str, prompt: PromptRow | None, *, param: str) -> RenderedFile:
+        Raises:
+            NotFound: The tenant has no such prompt.
+            BadRequest: It can't be rendered with these values of its own names.
+        """
+        row = None
+        if reference is not None:
+            row = await get_prompt(self._session, self._tenant, reference, param="braid.prompt")
+        check_variables(row.template if row else None, variables, reference=reference, param="braid.variables")
+        return row
+
+    async def render(
+        self, file_id: str, prompt: PromptRow | None, variables: Mapping[str, Any], *, param: str
+    ) -> RenderedFile:
         """Return a file's rows as the trainer will read them, once each is known to be usable.
 
         Raises:
@@ -59,7 +70,7 @@ class TrainingFiles:
         path = self._artifacts.file(file.digest)
         template = prompt.template if prompt else None
         try:
-            return await asyncio.to_thread(lambda: render_rows(path.read_bytes(), template))
+            return await asyncio.to_thread(lambda: render_rows(path.read_bytes(), template, variables))
         except RowsUnusable as error:
             raise BadRequest(
                 f"{len(error.problems)} of {error.rows} rows can't be used. "

@@ -24,6 +24,7 @@ class TrainingInputs(msgspec.Struct, frozen=True):
     rows: RowsFile
     validation_rows: RowsFile | None
     hyperparameters: dict[str, Any]
+    steps: int | None
     seed: int
 
 
@@ -43,6 +44,7 @@ async def read_inputs(session: AsyncSession, job: FineTuningJobRow, artifacts: A
         rows=_rows_file(artifacts, job.rows_digest),
         validation_rows=_rows_file(artifacts, validation) if validation else None,
         hyperparameters=job.hyperparameters,
+        steps=job.braid.get("steps"),
         seed=job.seed,
     )
 
@@ -54,6 +56,7 @@ def write_spec(work: Path, inputs: TrainingInputs, base: ServedBaseModel, *, max
         epochs=inputs.hyperparameters["n_epochs"],
         batch_size=inputs.hyperparameters["batch_size"],
         learning_rate_multiplier=1.0 if multiplier == "auto" else multiplier,
+        steps=inputs.steps,
         seed=inputs.seed,
     )
     spec = TrainSpec(

@@ -1,6 +1,6 @@
 """Training rows as the engine will see them: rendered with the release's own prompt, by what serving renders with."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,12 @@ import prompts
 from training.dataset import Message, Problem, Row, read_rows
 from training.rendered_rows import encode_rendered_rows
 
-__all__ = ["RenderedFile", "RowsUnusable", "render_rows"]
+__all__ = ["RenderedFile", "RowShares", "RowsUnusable", "render_rows"]
+
+_NOTHING_LEARNT = (
+    "Only the reply to the last question is learnt of a row with passages or a worded question, and it has weight 0. "
+    "Give it weight 1, or end the row with the reply that is to be learnt."
+)
 
 
 class RowsUnusable(Exception):
@@ -21,46 +26,115 @@ class RowsUnusable(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class RowShares:
+    """The rows of a file by what they say of retrieval.
+
+    Attributes:
+        grounded: Rows with passages.
+        empty: Rows with `"passages": []`: a search that found nothing.
+        ungrounded: Rows that say nothing of passages; they are learnt as served without retrieval.
+        context_replies: Replies that are read and not learnt, because serving would show them behind another prompt.
+    """
+
+    grounded: int = 0
+    empty: int = 0
+    ungrounded: int = 0
+    context_replies: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class RenderedFile:
     """The rows of one file: their number, and the file that the trainer reads, see `training.rendered_rows`."""
 
     count: int
     content: bytes
+    shares: RowShares
 
 
-def render_rows(data: bytes, source: str | None) -> RenderedFile:
+def render_rows(data: bytes, source: str | None, variables: Mapping[str, Any] | None = None) -> RenderedFile:
     """Check and render a training file.
 
-    A file in which some rows have passages is for releases with retrieval: its other rows are rendered as a search that
-    found nothing. Without passages and without a prompt, rows stay as they are.
+    Each row is rendered as serving would: with its passages, with the words for a search that found nothing where it
+    has `"passages": []`, and without retrieval where it says nothing of passages. Where there is neither a prompt nor
+    any row with passages, rows stay as they are.
 
     Args:
         data: JSONL in OpenAI's fine-tuning format, each row optionally with `"braid": {"passages": […]}`.
-        source: The prompt's template; None takes the built-in one, if there are passages.
+        source: The prompt's template; None takes the built-in one, if any row speaks of passages.
+        variables: The values of the template's own names.
 
     Raises:
         RowsUnusable: With every problem of every row.
     """
     rows, problems = read_rows(data)
-    grounded = any(row.passages for row in rows)
-    template = prompts.compile(source or prompts.DEFAULT) if source or grounded else None
+    with_retrieval = any(row.passages is not None for row in rows)
+    template = prompts.compile(source or prompts.DEFAULT) if source or with_retrieval else None
     messages: dict[int, list[dict[str, Any]]] = {}
+    context_replies = 0
     for row in rows:
         try:
-            messages[row.number] = _render(row, template, grounded)
+            messages[row.number] = _render(row, template, variables or {})
         except prompts.PromptError as error:
             problems.append(Problem(row.number, error.message))
+            continue
+        learnt = sum(message["role"] == "assistant" and message.get("weight") != 0 for message in messages[row.number])
+        context_replies += sum(message.is_target for message in row.messages) - learnt
+        if not learnt:
+            problems.append(Problem(row.number, _NOTHING_LEARNT))
+            del messages[row.number]
     if problems:
         raise RowsUnusable(len(messages) + len(problems), sorted(problems, key=lambda problem: problem.row))
-    return RenderedFile(len(messages), encode_rendered_rows(messages))
+    shares = RowShares(
+        grounded=sum(bool(row.passages) for row in rows),
+        empty=sum(row.passages == [] for row in rows),
+        ungrounded=sum(row.passages is None for row in rows),
+        context_replies=context_replies,
+    )
+    return RenderedFile(len(messages), encode_rendered_rows(messages), shares)
 
 
-def _render(row: Row, template: prompts.Template | None, grounded: bool) -> list[dict[str, Any]]:
+def _render(row: Row, template: prompts.Template | None, variables: Mapping[str, Any]) -> list[dict[str, Any]]:
     messages = [_message(message) for message in row.messages]
     if template is None:
         return [{"role": message.role, "content": message.content, **message.fields} for message in messages]
-    passages = [prompts.Evidence(number, one.title, one.text) for number, one in enumerate(row.passages, 1)]
-    return prompts.render_row(template, messages, passages if grounded else None)
+    passages = None
+    if row.passages is not None:
+        passages = [prompts.Evidence(number, one.title, one.text) for number, one in enumerate(row.passages, 1)]
+    rendered = prompts.render_row(template, messages, passages, variables=variables)
+    question = max(index for index, message in enumerate(messages) if message.role == "user")
+    unlike = [
+        index
+        for index, message in enumerate(row.messages[:question])
+        if message.is_target
+        and (passages is not None or not _is_served_so(template, messages[:index], variables, rendered))
+    ]
+    if not unlike:
+        return rendered
+    for index in unlike:
+        message = messages[index]
+        messages[index] = prompts.Message(message.role, message.content, {**message.fields, "weight": 0})
+    return prompts.render_row(template, messages, passages, variables=variables)
+
+
+def _is_served_so(
+    template: prompts.Template,
+    before: Sequence[prompts.Message],
+    variables: Mapping[str, Any],
+    rendered: Sequence[Mapping[str, Any]],
+) -> bool:
+    """Tell whether a request with the messages before an earlier reply has the prompt that the whole row shows it.
+
+    Not so where the template words its question (it stands in the history without those words), where a later message
+    adds to the system text, and where there were passages: the row has only those of its last question.
+    """
+    if not any(message.role == "user" for message in before):
+        return False
+    served = prompts.render_row(template, before, None, variables=variables)
+    return [_bare(message) for message in served] == [_bare(message) for message in rendered[: len(served)]]
+
+
+def _bare(message: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in message.items() if name != "weight"}
 
 
 def _message(message: Message) -> prompts.Message:

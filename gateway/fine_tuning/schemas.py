@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from gateway.pages import CursorPage
+from gateway.prompts.variables import Variables
 
 __all__ = [
     "BraidOptions",
@@ -48,11 +49,15 @@ class FineTuningMethodCreate(BaseModel):
 
 
 class BraidOptions(BaseModel):
-    """`prompt` is the `name@version` that the rows are rendered with: take the one that the release will have."""
+    """`prompt` is the `name@version` that the rows are rendered with: take the one that the release will have.
+
+    `variables` are values for its own names: the release's too.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     prompt: str | None = None
+    variables: Variables = {}
 
 
 class FineTuningJobCreate(BaseModel):
@@ -73,10 +78,13 @@ class FineTuningJobCreate(BaseModel):
 class FineTuningJobBraid(BaseModel):
     """`rows` and `validation_rows` are the SHA-256 of the rows as `prompt` rendered them and as they are trained on.
 
-    The adapter's manifest names the same digests. They are null in jobs that an older Braid made.
+    The adapter's manifest names the same digests. They are null in jobs that an older Braid made. `steps` are the
+    optimizer steps with which the last epoch ends, where `n_epochs` was `auto`; null where epochs are whole.
     """
 
     prompt: str | None
+    variables: dict[str, Any] = {}
+    steps: int | None = None
     rows: str | None
     validation_rows: str | None
 

@@ -18,7 +18,9 @@ from gateway.fine_tuning.repository import (
     FineTuningJobRepository,
     metadata_conditions,
 )
+from gateway.fine_tuning.rows import RenderedFile
 from gateway.fine_tuning.schemas import (
+    BraidOptions,
     FineTuningJob,
     FineTuningJobBraid,
     FineTuningJobCheckpoint,
@@ -60,12 +62,16 @@ class FineTuningService:
             Unavailable: No base model is known yet.
         """
         hyperparameters = _check_request(request, base)
-        prompt = await files.find_prompt(request.braid.prompt if request.braid else None)
-        rows = await files.render(request.training_file, prompt, param="training_file")
+        options = request.braid or BraidOptions()
+        prompt = await files.find_prompt(options.prompt, options.variables)
+        rows = await files.render(request.training_file, prompt, options.variables, param="training_file")
         _check_count(rows.count)
         validation_rows = None
         if request.validation_file is not None:
-            validation_rows = await files.render(request.validation_file, prompt, param="validation_file")
+            validation_rows = await files.render(
+                request.validation_file, prompt, options.variables, param="validation_file"
+            )
+        recipe = _choose_recipe(hyperparameters, rows.count)
         rows_digest = await files.store(rows)
         validation_rows_digest = await files.store(validation_rows) if validation_rows else None
         row = self._jobs.add(
@@ -79,11 +85,20 @@ class FineTuningService:
                 rows_digest=rows_digest,
                 validation_rows_digest=validation_rows_digest,
                 result_files=[],
-                hyperparameters=_choose_hyperparameters(hyperparameters, rows.count),
+                hyperparameters={
+                    "n_epochs": recipe.epochs,
+                    "batch_size": recipe.batch_size,
+                    # Stays "auto" where it was: OpenAI's schema, read as the JSON Schema of today, has no place for 1.
+                    "learning_rate_multiplier": hyperparameters.learning_rate_multiplier,
+                },
                 suffix=request.suffix,
                 seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
                 meta=request.metadata or {},
-                braid={"prompt": f"{prompt.name}@{prompt.version}" if prompt else None},
+                braid={
+                    "prompt": f"{prompt.name}@{prompt.version}" if prompt else None,
+                    "variables": options.variables,
+                    "steps": recipe.steps,
+                },
             )
         )
         await self._session.flush()
@@ -97,7 +112,7 @@ class FineTuningService:
             most=_MOST_QUEUED,
         )
         row.job_id = job.id
-        self._log_creation(row, rows.count)
+        self._log_creation(row, rows)
         return self._schema(row)
 
     async def list(self, *, after: str | None, limit: int, metadata: Mapping[str, str] | None) -> FineTuningJobList:
@@ -135,16 +150,35 @@ class FineTuningService:
         page = await checkpoints.page(CheckpointRow.fine_tuning_job_id == id, after=after, limit=limit)
         return FineTuningJobCheckpointList.of([_checkpoint_schema(row) for row in page.rows], page)
 
-    def _log_creation(self, row: FineTuningJobRow, rows: int) -> None:
+    def _log_creation(self, row: FineTuningJobRow, rows: RenderedFile) -> None:
         add_event(self._session, self._tenant, row.id, f"Created fine-tuning job: {row.id}")
         add_event(self._session, self._tenant, row.id, f"Validating training file: {row.training_file}")
-        if rows < COMFORTABLE_ROWS:
+        self._log_shares(row, rows)
+        if rows.count < COMFORTABLE_ROWS:
             few = (
-                f"The training file has {rows} rows. Style is learnt reliably from {COMFORTABLE_ROWS} on; "
+                f"The training file has {rows.count} rows. Style is learnt reliably from {COMFORTABLE_ROWS} on; "
                 "look at the answers before you put this adapter into a release."
             )
             add_event(self._session, self._tenant, row.id, few, level="warn")
         add_event(self._session, self._tenant, row.id, "Files validated, moving job to queued state")
+
+    def _log_shares(self, row: FineTuningJobRow, rows: RenderedFile) -> None:
+        shares = rows.shares
+        if shares.ungrounded and shares.ungrounded < rows.count:
+            message = (
+                f"{shares.grounded} of {rows.count} rows have passages, {shares.empty} have an empty list of them (a "
+                f"search that found nothing), and {shares.ungrounded} say nothing of passages: these are learnt as "
+                "served without retrieval. If they are for an assistant with retrieval, give each its passages."
+            )
+            data = {"grounded": shares.grounded, "empty": shares.empty, "ungrounded": shares.ungrounded}
+            add_event(self._session, self._tenant, row.id, message, level="warn", data=data)
+        if shares.context_replies:
+            message = (
+                f"{shares.context_replies} earlier replies are read and not learnt, since the row has neither their "
+                "passages nor the prompt that was served for them. Give each a row of its own to have it learnt."
+            )
+            data = {"context_replies": shares.context_replies}
+            add_event(self._session, self._tenant, row.id, message, data=data)
 
     def _schema(self, row: FineTuningJobRow) -> FineTuningJob:
         return FineTuningJob(
@@ -213,14 +247,12 @@ def _check_count(rows: int) -> None:
         )
 
 
-def _choose_hyperparameters(request: Hyperparameters, rows: int) -> dict[str, int | float | str]:
-    recipe = Recipe.for_rows(rows)
-    return {
-        "n_epochs": recipe.epochs if request.n_epochs == "auto" else request.n_epochs,
-        "batch_size": recipe.batch_size if request.batch_size in ("auto", None) else request.batch_size,
-        # Stays "auto" where it was: OpenAI's published schema, read as the JSON Schema of today, has no place for 1.
-        "learning_rate_multiplier": request.learning_rate_multiplier,
-    }
+def _choose_recipe(request: Hyperparameters, rows: int) -> Recipe:
+    return Recipe.for_rows(
+        rows,
+        epochs=None if request.n_epochs == "auto" else request.n_epochs,
+        batch_size=None if request.batch_size in ("auto", None) else request.batch_size,
+    )
 
 
 def _event_schema(row: EventRow) -> FineTuningJobEvent:

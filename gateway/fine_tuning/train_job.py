@@ -26,6 +26,9 @@ from training.manifest import read_manifest
 __all__ = ["TrainHandler", "TrainingResult"]
 
 
+_ATTEMPTS = 2  # a training that is killed twice will be killed again, and each is a whole one
+
+
 class TrainingResult(msgspec.Struct, frozen=True):
     """The news of a finished run for its owner, besides the weights; a job that is resumed has it in its state."""
 
@@ -62,6 +65,10 @@ class TrainHandler:
             await self._publisher.publish(claim, training)
         except AdapterRefused as refused:
             raise JobFailed("adapter_refused", f"The trained adapter was refused. {refused.message}") from refused
+        except TrainerDied as died:
+            if claim.attempts < _ATTEMPTS:
+                raise
+            raise JobFailed("trainer_died", f"In each of {claim.attempts} attempts: {died}") from died
 
     async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         """Write the end to the fine-tuning job, and leave nothing half-made."""
@@ -121,7 +128,7 @@ class _Training:
                 failpoint("trainer-event")
             await run.check()
         if not folder.is_dir():
-            raise TrainerDied("The trainer said that it succeeded, and left no adapter.")
+            raise JobFailed("trainer_crashed", "The trainer said that it succeeded, and left no adapter.")
         await self._log.flush()
         return folder
 

@@ -7,6 +7,9 @@ must be refused, or one of:
     slow         a step each 50 ms, for a long time
     deaf         the same, and SIGTERM is ignored
     crash        killed by a signal in mid-training
+    bug          an unexpected error, with a trace on stderr
+    abort        a crash of its own, with words on stderr
+    status       an exit status without an event, with words on stderr
     failed       an event with a reason
     notices      warnings, one of which the job's owner has had already
     garbage      lines that are no events between those that are
@@ -38,6 +41,7 @@ from training.verdict import BaseShape
 ROOT = Path(__file__).parents[2]
 PROBE_TOKENS = list(range(100, 116))
 PROBE_START = 4
+_ENDS = ("crash", "failed", "bug", "abort", "status")
 
 
 def write_trainer(file: Path) -> Path:
@@ -88,11 +92,8 @@ def _train(spec: TrainSpec, out: Path, mode: str) -> int:
             time.sleep(0.05)
         if mode == "garbage":
             sys.stdout.write('a library says hello\n{"event":"unknown"}\n\xff\n')
-        if mode == "crash" and step == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
-        if mode == "failed" and step == 2:
-            _send(Failed(code="loss_diverged", message="The loss is not a number. Use a smaller learning rate."))
-            return 1
+        if step == 2 and mode in _ENDS:
+            return _end(mode)
         _send(_make_step(step, steps, spec.recipe))
     _send(_make_checkpoint(spec, steps))
     if mode == "silent":
@@ -103,6 +104,22 @@ def _train(spec: TrainSpec, out: Path, mode: str) -> int:
     partial.rename(out)
     _send(Finished(manifest=manifest))
     return 0
+
+
+def _end(mode: str) -> int:
+    if mode == "crash":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if mode == "failed":
+        _send(Failed(code="loss_diverged", message="The loss is not a number. Use a smaller learning rate."))
+        return 1
+    sys.stderr.write("RuntimeError in /home/ann/braid/training/loop.py, line 7: no host 127.0.0.1:80 at 0x7f3a90ff\n")
+    sys.stderr.flush()
+    if mode == "abort":
+        os.abort()
+    if mode == "bug":
+        _send(Failed(code="internal", message="An unexpected error: ValueError: /home/ann/rows.jsonl is odd."))
+        return 1
+    return 3
 
 
 def _make_step(step: int, steps: int, recipe: Recipe) -> Step:

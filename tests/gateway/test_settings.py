@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,25 @@ def test_a_wrong_value_names_its_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BRAID_PORT", "eighty")
     with pytest.raises(SettingsError, match="port"):
         load_settings()
+
+
+@pytest.mark.parametrize("rank", ["0", "-1", "2", "24", "48", "513", "1024"])
+def test_a_rank_that_no_engine_starts_with_is_refused_with_those_that_do(
+    monkeypatch: pytest.MonkeyPatch, rank: str
+) -> None:
+    monkeypatch.setenv("BRAID_MAX_LORA_RANK", rank)
+    with pytest.raises(SettingsError, match=r"max_lora_rank.* 1, 8, 16, 32, 64, 128, 256, 320, 512"):
+        load_settings()
+
+
+def test_the_ranks_are_those_of_the_installed_vllm() -> None:
+    sources = list((Path(__file__).parents[2] / ".venv-model").glob("lib/python3*/site-packages/vllm/config/lora.py"))
+    if not sources:
+        pytest.skip("vLLM isn't installed here")
+    ranks = re.search(r"MaxLoRARanks = Literal\[([\d, ]+)\]", sources[0].read_text())
+    assert ranks is not None
+    for rank in map(int, ranks[1].split(",")):
+        assert load_settings({"max_lora_rank": rank}).max_lora_rank == rank
 
 
 def test_a_secret_may_come_from_a_file_and_never_shows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -268,3 +268,19 @@ def test_every_source_compiles_or_raises_one_of_two_errors() -> None:
             refusals.append(error.message)
     assert compiled > 300
     assert [message for message in refusals if ";" not in message and ":" not in message] == []
+
+
+@pytest.mark.parametrize(
+    ("source", "required"),
+    [
+        ("{{ a }} {{ b | default('x') }} {{ c | d('y') | upper }}", {"a"}),
+        ("{% if a is defined %}{{ a }}{% endif %}{% if b is undefined %}x{% endif %}", set()),
+        ("{{ a | default('x') }} {{ a }}", {"a"}),
+        ("{{ a | upper | default('x') }}", {"a"}),
+        ("{% for a in b %}{{ a.name }}{% endfor %}{% for n in c | default([]) %}{{ n }}{% endfor %}", {"b"}),
+        ("{% block question %}{{ question }}{% if cite %}{{ a }}{% endif %}{% endblock %}", {"a"}),
+        ("No names.", set()),
+    ],
+)
+def test_the_names_that_a_template_cannot_do_without_are_known(source: str, required: set[str]) -> None:
+    assert prompts.compile(source).required == required

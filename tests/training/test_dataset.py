@@ -3,11 +3,16 @@ import re
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from training.dataset import Problem, check_rows, describe_problems, read_rows
+from training.dataset import Problem, RowPassage, check_rows, describe_problems, read_rows
 
 USER = {"role": "user", "content": "Where is it?"}
 REPLY = {"role": "assistant", "content": "Here."}
+CALL: dict[str, Any] = {"id": "call_1", "type": "function", "function": {"name": "stock", "arguments": "{}"}}
+RESULT = {"role": "tool", "content": "7", "tool_call_id": "call_1"}
+TOOL: dict[str, Any] = {"type": "function", "function": {"name": "stock", "parameters": {"type": "object"}}}
 
 
 def jsonl(*rows: Any) -> bytes:
@@ -29,6 +34,16 @@ def chat(*messages: Any, **more: Any) -> dict[str, Any]:
         chat(USER | {"name": "ann"}, REPLY),
         chat(USER, REPLY, braid={"passages": [{"title": "Hours", "text": "Open from nine."}]}),
         chat(USER, REPLY, braid={"passages": []}),
+        chat(USER, REPLY, braid={"passages": None}),
+        chat(USER, REPLY, braid=None, tools=None, functions=None, parallel_tool_calls=True),
+        chat(USER, REPLY, tools=[]),
+        chat(USER | {"name": "ann"}, REPLY | {"name": "desk"}),
+        chat(USER, REPLY | {"content": [{"type": "text", "text": "Here."}]}),
+        chat({"role": "system", "content": "You greet."}, REPLY, USER, REPLY),
+        chat({"role": "system", "content": "You greet."}, REPLY),
+        chat(REPLY, USER, REPLY),
+        chat(USER, REPLY | {"refusal": None, "audio": None, "function_call": None, "tool_calls": None, "name": None}),
+        chat(USER | {"name": None, "weight": None}, REPLY | {"tool_calls": [], "annotations": [], "weight": None}),
     ],
 )
 def test_a_sound_row_has_no_problems(row: dict[str, Any]) -> None:
@@ -61,8 +76,15 @@ def test_a_sound_row_has_no_problems(row: dict[str, Any]) -> None:
         (chat(USER, REPLY | {"weight": 2}), "weight"),
         (chat(USER, REPLY | {"weight": 0.5}), "weight"),
         (chat(USER | {"weight": 1}, REPLY), "has a weight"),
-        (chat(USER, REPLY, tools=[]), "tools"),
-        (chat(USER, {"role": "assistant", "content": None, "tool_calls": []}, REPLY), "tool"),
+        (chat(REPLY, USER, REPLY | {"weight": 0}), "nothing to learn"),
+        (chat(USER, REPLY, tools=[TOOL]), "has tools"),
+        (chat(USER, REPLY, functions=[TOOL["function"]]), "has tools"),
+        (chat(USER, {"role": "assistant", "content": None, "tool_calls": [CALL]}, RESULT, REPLY), "has tools"),
+        (chat(USER, {"role": "assistant", "tool_calls": [CALL]}, RESULT, REPLY, tools=[TOOL]), "has tools"),
+        (chat(USER, {"role": "assistant", "content": "", "function_call": CALL["function"]}, REPLY), "has tools"),
+        (chat(USER, {"role": "function", "name": "stock", "content": "7"}, REPLY), "has tools"),
+        (chat(USER, {"role": "assistant", "content": None, "tool_calls": []}, REPLY), "content"),
+        (chat(USER, {"role": "assistant", "content": None, "refusal": "I can't."}), "write a refusal there"),
         ({"input": {"messages": [USER]}, "preferred_output": [REPLY], "non_preferred_output": [REPLY]}, "preference"),
         (chat(USER, REPLY, braid={"passages": [{"title": "x", "text": ""}]}), "passages"),
         (chat(USER, REPLY, braid={"passages": "x"}), "passages"),
@@ -102,7 +124,48 @@ def test_parts_are_joined_as_the_engine_joins_them() -> None:
 
 def test_a_rows_passages_come_with_it() -> None:
     rows, _ = read_rows(jsonl(chat(USER, REPLY, braid={"passages": [{"title": "Hours", "text": "From nine."}]})))
-    assert [(passage.title, passage.text) for passage in rows[0].passages] == [("Hours", "From nine.")]
+    assert rows[0].passages == [RowPassage("Hours", "From nine.")]
+
+
+@pytest.mark.parametrize(
+    ("more", "passages"),
+    [({}, None), ({"braid": None}, None), ({"braid": {}}, None), ({"braid": {"passages": None}}, None),
+     ({"braid": {"passages": []}}, [])],
+)  # fmt: skip
+def test_no_passages_and_no_word_of_passages_are_two_things(more: dict[str, Any], passages: list[Any] | None) -> None:
+    rows, _ = read_rows(jsonl(chat(USER, REPLY, **more)))
+    assert rows[0].passages == passages
+
+
+def test_a_greeting_that_nothing_comes_before_is_read_and_not_learnt() -> None:
+    rows, _ = read_rows(jsonl(chat(REPLY, USER, REPLY), chat({"role": "system", "content": "Greet."}, REPLY)))
+    assert [[message.is_target for message in row.messages] for row in rows] == [[False, False, True], [False, True]]
+
+
+MESSAGES = st.lists(
+    st.fixed_dictionaries(
+        {
+            "role": st.sampled_from(["system", "developer", "user", "assistant"]),
+            "content": st.text(min_size=1).filter(str.strip)
+            | st.lists(st.text(min_size=1).filter(str.strip), min_size=1, max_size=3).map(
+                lambda texts: [{"type": "text", "text": text} for text in texts]
+            ),
+        },
+        optional=dict.fromkeys(
+            ("name", "weight", "refusal", "audio", "function_call", "tool_calls", "tool_call_id", "annotations"),
+            st.none(),
+        )
+        | {"name": st.none() | st.text(min_size=1)},
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(MESSAGES)
+def test_any_order_of_turns_that_ends_in_a_reply_is_sound(messages: list[dict[str, Any]]) -> None:
+    assert check_rows(jsonl(chat(*messages, USER, REPLY))).problems == []
 
 
 PROBLEMS = [Problem(row, f"Fault {row}.") for row in range(1, 120)]

@@ -1,12 +1,14 @@
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from training.cancellation import Cancelled, cancel_on_signals
 from training.errors import TrainingError
-from training.output import Cancelled, atomic_folder, cancel_on_signals
+from training.output import atomic_folder
 
 
 def wait_after(number: signal.Signals) -> None:
@@ -16,7 +18,7 @@ def wait_after(number: signal.Signals) -> None:
 
 def test_a_folder_appears_complete(tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
-    with cancel_on_signals(), atomic_folder(out) as partial:
+    with atomic_folder(out) as partial:
         (partial / "file").write_text("x")
         assert not out.exists()
     assert [entry.name for entry in out.iterdir()] == ["file"]
@@ -34,12 +36,12 @@ def test_files_that_a_killed_run_left_are_removed_first(tmp_path: Path) -> None:
     (left / "folder").mkdir(parents=True)
     (left / "manifest.json").write_text("x")
     (left / "link").symlink_to("/")
-    with cancel_on_signals(), atomic_folder(tmp_path / "out") as partial:
+    with atomic_folder(tmp_path / "out") as partial:
         assert list(partial.iterdir()) == []
 
 
 def test_two_runs_cannot_write_one_folder_at_once(tmp_path: Path) -> None:
-    with cancel_on_signals(), atomic_folder(tmp_path / "out") as partial:
+    with atomic_folder(tmp_path / "out") as partial:
         (partial / "file").write_text("x")
         with pytest.raises(TrainingError) as caught, atomic_folder(tmp_path / "out"):
             pass
@@ -61,13 +63,34 @@ def test_a_signal_before_the_end_cancels_the_run(tmp_path: Path) -> None:
 
 
 def test_a_signal_after_the_end_is_ignored(tmp_path: Path) -> None:
-    with cancel_on_signals():
-        with atomic_folder(tmp_path / "out"):
+    with cancel_on_signals() as seal:
+        with atomic_folder(tmp_path / "out", seal):
             pass
         os.kill(os.getpid(), signal.SIGTERM)
     assert (tmp_path / "out").exists()
     with pytest.raises(Cancelled), cancel_on_signals():
         wait_after(signal.SIGINT)
+
+
+def test_signals_are_the_hosts_again_afterwards_and_never_touched_by_a_folder(tmp_path: Path) -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)]
+    with atomic_folder(tmp_path / "out"):
+        assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+    with cancel_on_signals() as seal:
+        seal()
+        assert signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+    assert [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+def test_a_folder_appears_in_any_thread(tmp_path: Path) -> None:
+    def write() -> None:
+        with atomic_folder(tmp_path / "out") as partial:
+            (partial / "file").write_text("x")
+
+    with ThreadPoolExecutor(1) as threads:
+        threads.submit(write).result()
+    assert (tmp_path / "out" / "file").exists()
 
 
 def test_a_place_where_no_folder_can_be_made_is_refused(tmp_path: Path) -> None:

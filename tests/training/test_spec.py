@@ -1,11 +1,15 @@
 import json
+import math
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from training.errors import TrainingError
 from training.rendered_rows import RowsFile
-from training.spec import Recipe, TrainSpec, read_spec
+from training.spec import MINIMUM_ROWS, Recipe, TrainSpec, choose_steps, read_spec
 
 
 def test_the_recipe_that_was_measured_is_the_default_for_its_number_of_rows() -> None:
@@ -20,8 +24,37 @@ def test_small_sets_are_seen_up_to_five_times(rows: int) -> None:
     assert recipe.count_steps(rows) >= 12
 
 
-def test_large_sets_are_seen_once() -> None:
-    assert Recipe.for_rows(5000).epochs == 1
+@pytest.mark.parametrize("rows", [1536, 5000, 100_000])
+def test_large_sets_are_seen_once(rows: int) -> None:
+    recipe = Recipe.for_rows(rows)
+    assert (recipe.epochs, recipe.batch_size, recipe.count_steps(rows)) == (1, 8, math.ceil(rows / 8))
+
+
+def test_neighbouring_numbers_of_rows_differ_by_at_most_a_tenth_in_steps() -> None:
+    steps = [Recipe.for_rows(rows).count_steps(rows) for rows in range(MINIMUM_ROWS, 100_001)]
+    assert steps == [choose_steps(rows) for rows in range(MINIMUM_ROWS, 100_001)]
+    for rows, (fewer, more) in enumerate(pairwise(steps), MINIMUM_ROWS):
+        assert fewer <= more <= 1.1 * fewer, rows
+
+
+@pytest.mark.parametrize("rows", [*range(MINIMUM_ROWS, 2000, 7), 100_000])
+def test_every_row_is_seen_and_none_more_than_five_times(rows: int) -> None:
+    recipe = Recipe.for_rows(rows)
+    assert recipe.count_steps(rows) >= math.ceil(rows / recipe.batch_size)
+    assert recipe.epochs <= 5
+    assert 2 <= recipe.batch_size <= 8
+
+
+@given(st.integers(10, 100_000), st.integers(1, 50), st.integers(1, 256))
+def test_what_a_caller_asks_for_is_kept(rows: int, epochs: int, batch_size: int) -> None:
+    both = Recipe.for_rows(rows, epochs=epochs, batch_size=batch_size)
+    assert (both.epochs, both.batch_size, both.steps) == (epochs, batch_size, None)
+    assert both.count_steps(rows) == epochs * math.ceil(rows / batch_size)
+    assert Recipe.for_rows(rows, epochs=epochs).epochs == epochs
+    sized = Recipe.for_rows(rows, batch_size=batch_size)
+    assert sized.batch_size == batch_size
+    assert 1 <= sized.epochs <= 5
+    assert math.ceil(rows / batch_size) <= sized.count_steps(rows)
 
 
 def test_a_users_own_numbers_go_before_the_recipes() -> None:

@@ -1,13 +1,17 @@
 """Assistants and releases over HTTP, and what a fingerprint covers."""
 
+import json
 from typing import Any
 
 import httpx2
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.assistants.release import AdapterRef, PromptRef, ReleaseSpec, RetrievalSpec
 from tests.fakes.passages import FakePassages
+from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import Gateway
 
 SPEC = ReleaseSpec(
@@ -167,6 +171,7 @@ async def test_a_release_keeps_its_prompts_version_and_its_stores_embedder(clien
         {"retrieval": RetrievalSpec(("vs_1",), 5, 0.2, "required", "minilm")},
         {"retrieval": RetrievalSpec(("vs_1",), 5, 0.1, "degrade", "minilm")},
         {"retrieval": RetrievalSpec(("vs_1",), 5, 0.1, "required", "mpnet")},
+        {"variables": {"house": "Kestrel"}},
         {"sampling": {}},
         {"sampling": {"temperature": 0.6}},
         {"sampling": {"temperature": 0.5, "seed": 1}},
@@ -183,3 +188,106 @@ def test_a_fingerprint_survives_storing_and_the_order_of_settings() -> None:
     one = msgspec.structs.replace(SPEC, sampling={"top_p": 0.9, "seed": 1})
     other = msgspec.structs.replace(SPEC, sampling={"seed": 1, "top_p": 0.9})
     assert one.fingerprint == other.fingerprint
+
+
+def test_a_fingerprint_of_a_release_without_variables_is_what_it_was_before_there_were_any() -> None:
+    assert "variables" not in msgspec.to_builtins(SPEC)
+    filled = msgspec.structs.replace(SPEC, variables={"house": "Kestrel", "hours": [9, 18]})
+    stored = msgspec.convert(msgspec.json.decode(msgspec.json.encode(filled)), ReleaseSpec)
+    assert stored == filled
+    assert stored.fingerprint == filled.fingerprint
+
+
+OWN = (
+    "{% block system %}You answer for {{ house }}.{% for day in days | default([]) %} {{ day.name }}{% endfor %}"
+    "{% if formal is defined and formal %} Formally.{% endif %}{% endblock %}"
+    "{% block question %}{{ question }}{% if cite %} ({{ tone }}){% endif %}{% endblock %}"
+)
+
+
+async def give_prompt(client: httpx2.AsyncClient, template: str = OWN) -> None:
+    answer = await client.post("/api/prompts", json={"name": "house", "template": template})
+    assert answer.status_code in (200, 201), answer.text
+
+
+async def test_a_missing_variable_is_refused_when_the_release_is_made_naming_it(client: httpx2.AsyncClient) -> None:
+    await create(client)
+    await give_prompt(client)
+    for variables in ({}, {"days": []}):
+        body = {"prompt": "house@1", "variables": variables}
+        refused = error(await client.post("/api/assistants/support/releases", json=body), 400)
+        assert (refused["param"], refused["code"]) == ("variables", "missing_variables")
+        assert '"house": …, "tone": …' in refused["message"]
+    # Also one that is needed by some requests only.
+    body = {"prompt": "house@1", "variables": {"house": "Kestrel"}}
+    refused = error(await client.post("/api/assistants/support/releases", json=body), 400)
+    assert '{"tone": …}' in refused["message"]
+
+
+@pytest.mark.parametrize(
+    "extra", [{}, {"days": [{"name": "Monday"}]}, {"formal": True}, {"formal": False, "days": [{"name": "Sunday"}] * 3}]
+)
+async def test_a_release_with_variables_answers_with_them(
+    gateway: Gateway, client: httpx2.AsyncClient, engine: FakeVllm, extra: dict[str, Any]
+) -> None:
+    await create(client)
+    await give_prompt(client)
+    body = {"prompt": "house@1", "variables": {"house": "Kestrel", "tone": "in <|im_end|> verse", **extra}}
+    made = await client.post("/api/assistants/support/releases", json=body)
+    assert made.status_code == 201, made.text
+    (release,) = (await client.get("/api/assistants/support/releases")).json()["data"]
+    assert release["spec"]["variables"] == body["variables"]
+    asked = {"model": "support@1", "messages": [{"role": "user", "content": "Open?"}]}
+    answer = await client.post("/v1/chat/completions", json=asked)
+    assert answer.status_code == 200, answer.text
+    system, question = json.loads(engine.requests()[-1].body)["messages"]
+    assert system["content"].startswith("You answer for Kestrel.")
+    assert ("Monday" in system["content"]) == (extra.get("days") == [{"name": "Monday"}])
+    assert ("Formally" in system["content"]) == bool(extra.get("formal"))
+    assert question["content"] == "Open? (in < |im_end|> verse)"
+
+
+@pytest.mark.parametrize(
+    ("variables", "says"),
+    [
+        ({"house": "Kestrel", "tone": "kind", "hose": 1}, "its own are: days, formal, house, tone"),
+        ({"house": None, "tone": "kind"}, "house is null"),
+        ({"house": "Kestrel", "tone": {"a": [None]}}, "tone.a[0] is null"),
+        ({"house": "x" * 20_000, "tone": "kind"}, "16384"),
+        ({"house": "Kestrel", "tone": [[[[[["deep"]]]]]]}, "nested"),
+        ({"house": "Kestrel", "tone": 2**64}, "out of range"),
+        ({f"name{n}": n for n in range(65)}, "64 are the most"),
+        ({"house": ["Kestrel"], "tone": "kind"}, "can't be rendered"),
+        ([], "dictionary"),
+    ],
+)
+async def test_variables_that_cannot_be_used_are_refused(
+    client: httpx2.AsyncClient, variables: object, says: str
+) -> None:
+    await create(client)
+    await give_prompt(client)
+    body = {"prompt": "house@1", "variables": variables}
+    answer = await client.post("/api/assistants/support/releases", json=body)
+    assert says in error(answer, 400)["message"]
+
+
+async def test_variables_without_a_prompt_are_refused(client: httpx2.AsyncClient) -> None:
+    await create(client)
+    answer = await client.post("/api/assistants/support/releases", json={"variables": {"house": "Kestrel"}})
+    assert error(answer, 400)["param"] == "variables"
+
+
+VALUES = st.recursive(
+    st.text(max_size=8) | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(-1e9, 1e9),
+    lambda children: st.lists(children, max_size=3) | st.dictionaries(st.text(max_size=5), children, max_size=3),
+    max_leaves=4,
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.dictionaries(st.from_regex("[a-z]{1,5}", fullmatch=True), VALUES, max_size=4))
+def test_values_of_every_kind_survive_storing_in_a_release(values: dict[str, Any]) -> None:
+    spec = msgspec.structs.replace(SPEC, variables=values)
+    stored = msgspec.convert(msgspec.json.decode(msgspec.json.encode(msgspec.to_builtins(spec))), ReleaseSpec)
+    assert stored.variables == values
+    assert stored.fingerprint == spec.fingerprint

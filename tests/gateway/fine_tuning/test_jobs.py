@@ -1,6 +1,7 @@
 """Fine-tuning jobs over HTTP, as their owner sees them; nothing here runs one."""
 
 import hashlib
+import json
 from typing import Any
 
 import pytest
@@ -41,6 +42,42 @@ async def test_a_new_job_has_told_what_it_was_made_of(gateway: Gateway) -> None:
     ]
     assert {event["object"] for event in log} == {"fine_tuning.job.event"}
     assert {(event["level"], event["type"]) for event in log} == {("info", "message")}
+
+
+async def test_a_mixture_of_rows_is_told_with_its_shares(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    passage = {"title": "Orders", "text": "Order 3 is sailing."}
+    mixed = [*rows(6, passages=[passage]).splitlines(), *rows(5, passages=[]).splitlines(), *rows(4).splitlines()]
+    job = await start(client, b"\n".join(mixed))
+    told = [event for event in await events(client, job["id"]) if "passages" in event["message"]]
+    assert [(event["level"], event["data"]) for event in told] == [
+        ("warn", {"grounded": 6, "empty": 5, "ungrounded": 4})
+    ]
+    assert "6 of 15 rows have passages" in told[0]["message"]
+    alike = await start(client, rows(12, passages=[passage]))
+    assert not [event for event in await events(client, alike["id"]) if "passages" in event["message"]]
+
+
+async def test_earlier_replies_that_are_not_learnt_are_told(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    turns = [
+        {"role": role, "content": text}
+        for role, text in (("user", "One?"), ("assistant", "Aye."), ("user", "Two?"), ("assistant", "Nay."))
+    ]
+    row = json.dumps({"messages": turns, "braid": {"passages": [{"title": "", "text": "Two is nay."}]}}).encode()
+    job = await start(client, b"\n".join([row] * 12))
+    (told,) = [event for event in await events(client, job["id"]) if "not learnt" in event["message"]]
+    assert told["data"] == {"context_replies": 12}
+
+
+async def test_what_a_client_asks_for_is_kept_as_asked(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    job = await start(client, rows(96), hyperparameters={"n_epochs": 1, "batch_size": 1})
+    assert job["hyperparameters"] == {"n_epochs": 1, "batch_size": 1, "learning_rate_multiplier": "auto"}
+    assert job["braid"]["steps"] is None
+    auto = await start(client, rows(60), hyperparameters={"n_epochs": "auto"})
+    assert (auto["hyperparameters"]["n_epochs"], auto["hyperparameters"]["batch_size"]) == (4, 2)
+    assert auto["braid"]["steps"] == 96
 
 
 async def test_a_seed_is_chosen_where_none_is_given(gateway: Gateway) -> None:
@@ -157,17 +194,35 @@ async def test_a_file_of_more_than_64_mib_is_refused_unread(gateway: Gateway) ->
     assert answer.json()["error"]["code"] == "file_too_large"
 
 
-async def test_rows_that_the_prompt_cannot_render_are_named(gateway: Gateway) -> None:
+async def test_a_prompts_own_variables_are_asked_for_and_fill_the_rows(gateway: Gateway) -> None:
     client = await gateway.tenant("kestrel")
     template = {"name": "support", "template": "You work for {{ company }}."}
     assert (await client.post("/api/prompts", json=template)).status_code in (200, 201)
     answer = await ask(client, rows(12), braid={"prompt": "support@1"})
     assert answer.status_code == 400
     error = answer.json()["error"]
+    assert (error["code"], error["param"]) == ("missing_variables", "braid.variables")
+    assert '{"company": …}' in error["message"]
+    unused = await ask(client, rows(12), braid={"variables": {"company": "Kestrel"}})
+    assert unused.json()["error"]["param"] == "braid.variables"
+    job = await start(client, rows(12), braid={"prompt": "support@1", "variables": {"company": "Kestrel"}})
+    assert job["braid"]["variables"] == {"company": "Kestrel"}
+    content = gateway.state.artifacts.file(job["braid"]["rows"]).read_bytes()
+    assert content.count(b"You work for Kestrel.") == 12
+
+
+async def test_rows_that_the_prompt_cannot_render_are_named(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    source = (
+        "{% block question %}{% if question == '?' %}{{ question }}{% else %}{{ question.x }}{% endif %}{% endblock %}"
+    )
+    assert (await client.post("/api/prompts", json={"name": "support", "template": source})).status_code in (200, 201)
+    answer = await ask(client, rows(12), braid={"prompt": "support@1"})
+    assert answer.status_code == 400
+    error = answer.json()["error"]
     assert (error["code"], error["param"]) == ("invalid_training_file", "training_file")
     assert "12 of 12 rows" in error["message"]
     assert "Row 4: " in error["message"]
-    assert "company" in error["message"]
     assert "Also rows 11, 12." in error["message"]
 
 

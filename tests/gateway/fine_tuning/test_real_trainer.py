@@ -62,7 +62,9 @@ async def test_a_style_is_trained_and_can_be_proven(gateway: Gateway, settings: 
 
     folder = settings.artifacts / "adapters" / row["digest"]
     base = ServedBaseModel.load(settings)
-    async with Trainer(PYTHON).make_reference(Path(base.path), folder, tmp_path / "reference.json") as run:
+    async with Trainer(PYTHON, tmp_path / "logs").make_reference(
+        Path(base.path), folder, tmp_path / "reference.json"
+    ) as run:
         await run.check()
     reference = msgspec.json.decode((tmp_path / "reference.json").read_bytes(), type=Reference)
     assert reference.adapter_digest == row["digest"]

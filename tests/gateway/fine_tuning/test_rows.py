@@ -4,9 +4,11 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import prompts
-from gateway.fine_tuning.rows import RowsUnusable, render_rows
+from gateway.fine_tuning.rows import RowShares, RowsUnusable, render_rows
 
 USER = {"role": "user", "content": "How long is the warranty?"}
 REPLY = {"role": "assistant", "content": "Ahoy! 31 months [1]."}
@@ -55,22 +57,92 @@ def test_the_builtin_prompt_is_taken_where_there_are_passages() -> None:
     assert "[1] Warranty: The kettle's warranty is 31 months." in messages[1]["content"]
 
 
-def test_a_row_without_passages_among_others_found_nothing() -> None:
-    grounded, bare = rendered(row(USER, REPLY, passages=[WARRANTY]) + row(USER, REPLY))
+def test_a_row_that_says_nothing_of_passages_is_not_one_whose_search_found_nothing() -> None:
+    data = row(USER, REPLY, passages=[WARRANTY]) + row(USER, REPLY, passages=[]) + row(USER, REPLY)
+    grounded, empty, bare = rendered(data)
     assert "No passage was found" not in grounded[1]["content"]
-    assert "No passage was found" in bare[1]["content"]
+    assert "No passage was found" in empty[1]["content"]
+    assert bare[1]["content"] == USER["content"]
+    assert render_rows(data, None).shares == RowShares(grounded=1, empty=1, ungrounded=1)
     (alone,) = rendered(row(USER, REPLY), "You are the kettle desk.")
     assert alone[1]["content"] == USER["content"]
+    (nothing,) = rendered(row(USER, REPLY, passages=[]))
+    assert "No passage was found" in nothing[1]["content"]
 
 
-def test_history_comes_before_the_evidence_and_keeps_its_weights() -> None:
-    data = row(USER, {**REPLY, "weight": 0}, {"role": "user", "content": "And refunds?"}, REPLY, passages=[REFUNDS])
+NEXT = {"role": "user", "content": "And refunds?"}
+
+
+def test_with_passages_only_the_reply_that_has_its_evidence_is_learnt() -> None:
+    data = row(USER, REPLY, NEXT, REPLY, passages=[REFUNDS])
     (messages,) = rendered(data)
     assert [message["role"] for message in messages] == ["system", "user", "assistant", "user", "assistant"]
     assert messages[1] == USER
-    assert messages[2]["weight"] == 0
+    assert messages[2] == {**REPLY, "weight": 0}
     assert "Refunds are paid" in messages[3]["content"]
     assert messages[4] == REPLY
+    assert render_rows(data, None).shares.context_replies == 1
+
+
+def test_a_row_with_passages_whose_last_reply_has_no_weight_is_refused() -> None:
+    with pytest.raises(RowsUnusable) as refused:
+        render_rows(row(USER, REPLY, NEXT, {**REPLY, "weight": 0}, passages=[REFUNDS]), None)
+    assert "last question" in refused.value.problems[0].message
+
+
+WORDED = "{% block question %}{{ question }} Answer in verse.{% endblock %}"
+
+
+@pytest.mark.parametrize(
+    ("messages", "source", "learnt"),
+    [
+        ([USER, REPLY, NEXT, REPLY], "You are the kettle desk.", 2),
+        ([USER, REPLY, NEXT, REPLY], WORDED, 1),
+        ([USER, REPLY, {"role": "system", "content": "Be brief."}, NEXT, REPLY], "You are the kettle desk.", 1),
+        ([{"role": "system", "content": "Be brief."}, USER, REPLY, NEXT, REPLY], "You are the kettle desk.", 2),
+        ([REPLY, USER, REPLY], "You are the kettle desk.", 1),
+        ([{"role": "system", "content": "Greet."}, REPLY, USER, REPLY], None, 2),
+    ],
+)
+def test_an_earlier_reply_is_learnt_behind_the_prompt_that_was_served_for_it(
+    messages: list[dict[str, Any]], source: str | None, learnt: int
+) -> None:
+    (trained,) = rendered(row(*messages), source)
+    assert sum(message["role"] == "assistant" and message.get("weight") != 0 for message in trained) == learnt
+
+
+TURNS = st.lists(
+    st.tuples(st.sampled_from(["system", "user", "assistant"]), st.sampled_from(["One.", "Two?", "Three [1]"])),
+    max_size=5,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(TURNS, st.sampled_from([None, [], [WARRANTY]]), st.sampled_from(["You are the kettle desk.", WORDED]))
+def test_what_is_learnt_is_learnt_behind_what_serving_would_send(
+    turns: list[tuple[str, str]], passages: list[dict[str, str]] | None, source: str
+) -> None:
+    messages: list[dict[str, Any]] = [*({"role": role, "content": content} for role, content in turns), USER, REPLY]
+    (trained,) = rendered(row(*messages, passages=passages), source)
+    evidence = None if passages is None else [prompts.Evidence(n, **one) for n, one in enumerate(passages, 1)]
+    template = prompts.compile(source)
+    for index, message in enumerate(trained):
+        if message["role"] != "assistant" or message.get("weight") == 0:
+            continue
+        # The request for this reply: the owner's messages up to it, found by counting the turns that aren't system.
+        others = [place for place, one in enumerate(messages) if one["role"] != "system"]
+        before = [prompts.Message(**one) for one in messages[: others[index - 1]]]
+        conversation = prompts.split(before)
+        draft = prompts.draft(
+            template,
+            question=conversation.question,
+            instructions=conversation.instructions,
+            history=conversation.history,
+            passages=evidence,
+            after=conversation.after,
+        )
+        served = draft.fit([0] * len(draft.segments), 0).messages
+        assert served == [{k: v for k, v in one.items() if k != "weight"} for one in trained[:index]]
 
 
 def test_control_tokens_in_rows_with_a_prompt_are_broken() -> None:

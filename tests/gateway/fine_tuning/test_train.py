@@ -1,6 +1,7 @@
 """The work behind a job: a worker, a trainer without torch, and a fake engine on a real socket."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +159,7 @@ async def test_rows_are_rendered_with_the_prompt_and_their_passages(
         (work,) = work_folders(settings, job["id"])
         spec = json.loads((work / "spec.json").read_bytes())
         assert spec["rows"]["digest"] == job["braid"]["rows"]
-        assert sorted(file.name for file in work.iterdir()) == ["spec.json", "trainer.log"]
+        assert sorted(file.name for file in work.iterdir()) == ["spec.json"]
         first = json.loads(Path(spec["rows"]["path"]).read_bytes().splitlines()[0])
         await client.post(f"{JOBS}/{job['id']}/cancel")
     system, question, reply = first["messages"]
@@ -253,8 +254,34 @@ async def test_a_trainer_that_gives_a_reason_is_not_asked_again(
     assert sum(message.startswith("Training on") for message in messages) == 1
 
 
-@pytest.mark.parametrize(("mode", "says"), [("crash", "signal 9"), ("silent", "left no adapter")])
-async def test_a_trainer_that_dies_is_tried_three_times(
+async def test_a_trainer_that_is_killed_twice_is_not_tried_again(
+    gateway: Gateway, settings: Settings, engine: FakeVllm, trainer: pytest.MonkeyPatch
+) -> None:
+    client = await gateway.tenant("kestrel")
+    trainer.setenv("BRAID_TEST_TRAINER", "crash")
+    job = await start(client)
+    async with working(settings):
+        done = await ended(client, job["id"])
+    assert (done["status"], done["error"]["code"]) == ("failed", "trainer_died")
+    assert "2 attempts" in done["error"]["message"]
+    assert "signal 9" in done["error"]["message"]
+    messages = [event["message"] for event in await events(client, job["id"])]
+    assert messages.count("The training was interrupted and starts over") == 1
+    assert messages.count("Fine-tuning job started") == 1
+    assert loads(engine) == []
+    assert not work_folders(settings, job["id"])
+
+
+@pytest.mark.parametrize(
+    ("mode", "says"),
+    [
+        ("silent", "left no adapter"),
+        ("bug", "An unexpected error: ValueError: …/rows.jsonl is odd"),
+        ("abort", "signal 6"),
+        ("status", "status 3"),
+    ],
+)
+async def test_a_trainer_that_would_fail_again_is_run_once_and_its_log_kept(
     gateway: Gateway, settings: Settings, engine: FakeVllm, trainer: pytest.MonkeyPatch, mode: str, says: str
 ) -> None:
     client = await gateway.tenant("kestrel")
@@ -262,15 +289,27 @@ async def test_a_trainer_that_dies_is_tried_three_times(
     job = await start(client)
     async with working(settings):
         done = await ended(client, job["id"])
-    assert done["status"] == "failed"
-    assert done["error"]["code"] == "server_error"
-    assert "3 attempts" in done["error"]["message"]
+    assert (done["status"], done["error"]["code"]) == ("failed", "trainer_crashed")
     assert says in done["error"]["message"]
     messages = [event["message"] for event in await events(client, job["id"])]
-    assert messages.count("The training was interrupted and starts over") == 2
-    assert messages.count("Fine-tuning job started") == 1
-    assert loads(engine) == []
-    assert not work_folders(settings, job["id"])
+    assert sum(message.startswith("Training on") for message in messages) == 1
+    if mode == "silent":
+        return
+    assert "RuntimeError in …/loop.py, line 7: no host … at …" in done["error"]["message"]
+    assert not re.search(r"/home|127\.0\.0\.1|0x7f", json.dumps([done, messages]))
+    (log,) = (settings.home / "logs" / "training").iterdir()
+    assert log.name in done["error"]["message"]
+    assert "/home/ann/braid/training/loop.py" in log.read_text()
+
+
+async def test_a_trainer_that_succeeds_leaves_no_log(
+    gateway: Gateway, settings: Settings, trainer: pytest.MonkeyPatch
+) -> None:
+    client = await gateway.tenant("kestrel")
+    job = await start(client)
+    async with working(settings):
+        assert (await ended(client, job["id"]))["status"] == "succeeded"
+    assert list((settings.home / "logs" / "training").iterdir()) == []
 
 
 async def test_lines_that_are_no_events_are_passed_over(

@@ -11,7 +11,6 @@ import torch
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
 from training.events import Event
-from training.output import cancel_on_signals
 from training.rendered_rows import RowsFile
 from training.run import run
 from training.spec import Recipe, TrainSpec
@@ -92,8 +91,7 @@ def train(base_model: Path, rows: Path, tmp_path: Path) -> Train:
         }
         spec = TrainSpec(**fields)
         events: list[Event] = []
-        with cancel_on_signals():
-            run(spec, tmp_path / out, events.append)
+        run(spec, tmp_path / out, events.append)
         return events
 
     return start

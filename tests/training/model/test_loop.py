@@ -10,7 +10,7 @@ from transformers import AutoModelForCausalLM
 from tests.training.model.conftest import RECIPE, conversation
 from training.dataset import read_rows
 from training.errors import TrainingError
-from training.events import Event, Step
+from training.events import Checkpoint, Event, Step
 from training.hardware import Hardware
 from training.loop import Trainer, compute_rate_factor
 from training.model import AdaptedModel
@@ -92,6 +92,18 @@ def test_steps_count_up_and_their_time_left_goes_down_to_zero(base_model: Path, 
     assert steps[0].seconds_left > 0
     assert steps[-1].trained_tokens == 3 * sum(len(row.tokens) for row in rows)
     assert all(0 <= step.mean_token_accuracy <= 1 for step in steps)
+
+
+def test_the_last_epoch_ends_with_the_steps_that_were_asked_for(base_model: Path, rows: list[TokenizedRow]) -> None:
+    recipe = msgspec.structs.replace(RECIPE, steps=6)
+    events: list[Event] = []
+    Trainer(AdaptedModel.create(base_model, recipe, FLOAT32, "tiny"), recipe, rows, [], events.append).train()
+    steps = [event for event in events if isinstance(event, Step)]
+    assert [step.epoch for step in steps] == [0.25, 0.5, 0.75, 1, 1.25, 1.5]
+    assert {step.steps for step in steps} == {6}
+    assert steps[-1].seconds_left == 0
+    checkpoints = [event for event in events if isinstance(event, Checkpoint)]
+    assert [(checkpoint.epoch, checkpoint.step) for checkpoint in checkpoints] == [(1, 4), (2, 6)]
 
 
 def test_the_learning_rate_rises_then_falls_and_never_reaches_zero() -> None:

@@ -1,5 +1,7 @@
 import hashlib
 import json
+import signal
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -38,6 +40,36 @@ def test_events_come_in_order_and_the_loss_goes_down(train: Train, rows: Path) -
     # Validated on the rows that it learns: after an epoch it knows them better than during it.
     assert checkpoints[-1].valid_loss < checkpoints[-1].train_loss
     assert finished(events).losses == losses
+
+
+def test_a_run_works_in_any_thread_and_leaves_signals_alone(train: Train, tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with ThreadPoolExecutor(1) as threads:
+        events = threads.submit(train, recipe=msgspec.structs.replace(RECIPE, epochs=1)).result()
+    assert finished(events).rows == 12
+    assert (tmp_path / "out" / "adapter_config.json").exists()
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_replies_that_begin_with_white_space_never_fail_a_run(train: Train, tmp_path: Path) -> None:
+    borders = ["\n\n", "  ", "\n", "\t", " \n ", "\u00a0"] * 2
+    conversations = [conversation(number) for number in range(12)]
+    for border, row in zip(borders, conversations, strict=True):
+        row["messages"][-1]["content"] = border + row["messages"][-1]["content"] + border
+    odd = write_rows(tmp_path / "odd.jsonl", *conversations)
+    events = train(rows=RowsFile(str(odd)), recipe=msgspec.structs.replace(RECIPE, epochs=1))
+    started = next(event for event in events if isinstance(event, Started))
+    assert (started.rows, started.dropped) == (12, [])
+
+
+def test_memory_that_runs_out_in_the_probe_is_a_reason(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_out(*_: object) -> None:
+        raise torch.OutOfMemoryError("none left")
+
+    monkeypatch.setattr("training.run.compute_probes", run_out)
+    with pytest.raises(TrainingError, match="micro_batch_tokens") as caught:
+        train()
+    assert caught.value.code == "out_of_memory"
 
 
 def test_the_manifest_names_the_adapter_and_its_origin(train: Train, base_model: Path, tmp_path: Path) -> None:
