@@ -45,7 +45,7 @@ def test_marks_are_cited_where_they_stand(text: str, numbers: list[int]) -> None
         "matrix[1][2] and table_[1]",
         "über[1] größe[2]",
         "see [1](https://example.org)",
-        "the [1]st and [2]nd",
+        "the [1]st and [2]b",
         "run `a = [1]` and ``b ` [2]`` now",
         "```python\nrows = [1]\nprint([2])\n```\n",
         "~~~\n[1]\n~~~",
