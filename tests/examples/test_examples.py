@@ -51,7 +51,7 @@ async def test_every_example_runs_as_it_stands(gateway: Gateway, engine: FakeVll
         "  The Finch costs 57 euros. [1]",
     ]
     assert re.search(r"after, with ft:base:acme:crew:\w+: Ahoy! The warranty", printed["train_and_promote"])
-    assert re.search(r"Step (\d+)/\1\b", printed["train_and_promote"])
+    assert re.search(r"Step \d*0/\d+", printed["train_and_promote"])
     fingerprints = re.findall(r"^ +\d+ (\S+)$", printed["swap_under_load"], re.MULTILINE)
     assert len(fingerprints) == 2
     assert all(fingerprint.startswith("rel_") for fingerprint in fingerprints)
