@@ -102,14 +102,9 @@ class FineTuningService:
             )
         )
         await self._session.flush()
+        key = f"train:{self._tenant}"
         job = await jobs.enqueue(
-            self._session,
-            self._tenant,
-            kind="train",
-            queue_key=f"train:{self._tenant}",
-            subject=row.id,
-            payload={},
-            most=_MOST_QUEUED,
+            self._session, self._tenant, kind="train", queue_key=key, subject=row.id, payload={}, most=_MOST_QUEUED
         )
         row.job_id = job.id
         self._log_creation(row, rows)

@@ -13,6 +13,7 @@ from gateway.errors import BraidError
 from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.terminal import Exit
+from gateway.web.bounded_protocol import ConnectionBounds
 from tests.architecture.source import ROOT, Module, read
 from tests.architecture.test_routes import routes
 
@@ -28,6 +29,18 @@ def named(page: str, pattern: str) -> set[str]:
 
 def test_every_setting_is_documented() -> None:
     assert named("configuration.md", r"^\| `(\w+)` \|") == set(Settings.model_fields)
+
+
+def test_the_bounds_are_the_documented_ones() -> None:
+    page, bounds = (DOCS / "configuration.md").read_text(), ConnectionBounds()
+    for row in (
+        f"| a request's line and headers | {bounds.head_bytes // 1024} KiB |",
+        f"| path and query | {bounds.url_bytes // 1024} KiB |",
+        f"| time to send the headers; a pause inside a body | {bounds.head_seconds:g} s; {bounds.body_seconds:g} s |",
+        f"| a client that doesn't read its answer | {bounds.write_seconds:g} s |",
+    ):
+        assert row in page
+    assert Settings().max_connections == bounds.connections
 
 
 def test_every_route_is_documented() -> None:
