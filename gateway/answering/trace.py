@@ -95,6 +95,7 @@ class AnswerTrace:
                 file_id=passage.file_id,
                 filename=passage.filename,
                 heading=passage.heading,
+                page=passage.page,
                 start=passage.start,
                 end=passage.end,
                 text=passage.text,

@@ -10,7 +10,8 @@ __all__ = ["AnswerRecord", "CitedPassage", "Timings"]
 class CitedPassage(msgspec.Struct, frozen=True, kw_only=True):
     """A passage that was in the prompt, under its number; `cited` if the answer carries its mark.
 
-    `start` and `end` are characters in the document's parsed text.
+    `start` and `end` are characters in the document's parsed text; `page` is the one that it begins on, from 1, and 0
+    in a document without pages.
     """
 
     number: int
@@ -27,6 +28,7 @@ class CitedPassage(msgspec.Struct, frozen=True, kw_only=True):
     start: int
     end: int
     text: str
+    page: int = 0
 
 
 class Timings(msgspec.Struct, frozen=True):

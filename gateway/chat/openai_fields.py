@@ -81,6 +81,7 @@ def _source(trace: AnswerTrace, passage: CitedPassage) -> CitedSource:
         file_id=passage.file_id,
         filename=passage.filename,
         heading=passage.heading,
+        page=passage.page or None,
         start=passage.start,
         end=passage.end,
         url=_url(trace, passage.number),

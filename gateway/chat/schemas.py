@@ -42,7 +42,8 @@ class Annotation(msgspec.Struct, kw_only=True):
 class CitedSource(msgspec.Struct, kw_only=True):
     """A passage that the answer cites.
 
-    `start` and `end` are characters of the document's parsed text; `index_epoch` is the store's when it was found.
+    `start` and `end` are characters of the document's parsed text, `page` is the one that it begins on, from 1, null
+    in a document without pages; `index_epoch` is the store's when it was found.
     """
 
     number: int
@@ -55,6 +56,7 @@ class CitedSource(msgspec.Struct, kw_only=True):
     file_id: str
     filename: str
     heading: str
+    page: int | None
     start: int
     end: int
     url: str

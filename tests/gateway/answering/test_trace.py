@@ -8,6 +8,7 @@ from gateway.answering.question import Message, Question
 from gateway.answering.resolve import Target
 from gateway.answering.retrieve import Evidence
 from gateway.answering.trace import AnswerTrace
+from gateway.chat.openai_fields import braid_answer
 from prompts import Rendered, Segment
 from tests.fakes.passages import make_passage
 
@@ -102,3 +103,15 @@ def test_an_adapter_may_write_marks_that_it_learnt_where_nothing_was_searched(wi
     trace = AnswerTrace("kestrel", Question("answer-1", "support", [], {}))
     trace.target = Target("a", "a", prompt=prompts.compile(prompts.DEFAULT) if with_prompt else None)
     assert trace.citable == citable
+
+
+def test_the_page_of_a_passage_is_kept() -> None:
+    trace = grounded_trace()
+    first, *others = trace.evidence.passages
+    pages = (msgspec.structs.replace(first, page=7), *others)
+    trace.evidence = Evidence("found", pages, trace.evidence.index_epochs)
+    trace.cite([1, 2])
+    assert [passage.page for passage in trace.passages()] == [7, 0]
+    braid = braid_answer(trace)
+    assert braid is not None
+    assert [source.page for source in braid.citations] == [7, None]
