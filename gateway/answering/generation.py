@@ -144,9 +144,16 @@ class Generation:
         await self.aclose(error)
 
     def _settle(self, error: BaseException | None) -> None:
-        """Count the answer and put its record in the log; one that failed before its first byte is only counted."""
+        """Count the answer and put its record in the log.
+
+        One that failed before its first byte is only counted, and so is one whose client left before it was known what
+        would answer: its model is whatever that client wrote.
+        """
         if isinstance(error, Exception) and not self._begun:
             self._metrics.count_answer((isinstance(error, BraidError) and error.code) or "error")
+            return
+        if not self.trace.target.engine_model:
+            self._metrics.count_answer("abandoned")
             return
         if isinstance(error, Exception):
             outcome = "interrupted"

@@ -79,13 +79,10 @@ class AnswerLog:
             await asyncio.sleep(_BATCH_SECONDS)
             while not self._queue.empty():
                 batch.append(self._queue.get_nowait())
-            try:
-                await self._write(batch)
-            except Exception as error:  # a writer that ended would let every later record wait for good
-                self._metrics.records_dropped.inc(len(batch))
-                _log.error("answer_records_lost", count=len(batch), reason=f"{type(error).__name__}: {error}")
-            else:
-                await self._touch_stores(batch)
+            if not await self._try(batch) and len(batch) > 1:
+                # One that can't be written takes none of the others with it, which may be other tenants'.
+                for entry in batch:
+                    await self._try([entry])
             self._settled += len(batch)
             self._end_flushes()
 
@@ -102,10 +99,23 @@ class AnswerLog:
                 flushed.set_result(None)
         self._flushes = [flush for flush in self._flushes if not flush[1].done()]
 
+    async def _try(self, batch: Sequence[_Entry]) -> bool:
+        """Write a batch; tell whether that worked. A single record that can't be written is lost, and counted."""
+        try:
+            await self._write(batch)
+        except Exception as error:  # a writer that ended would let every later record wait for good
+            reason = f"{type(error).__name__}: {error}"
+            if len(batch) == 1:
+                self._metrics.records_dropped.inc()
+                _log.error("answer_record_lost", answer=batch[0].record.id, reason=reason)
+            return False
+        await self._touch_stores(batch)
+        return True
+
     async def _write(self, batch: Sequence[_Entry]) -> None:
         rows: dict[str, list[dict[str, Any]]] = {}
-        for entry in batch:
-            record = await self._count_parts(entry)
+        records = await asyncio.gather(*map(self._count_parts, batch))
+        for entry, record in zip(batch, records, strict=True):
             rows.setdefault(entry.tenant, []).append(
                 {
                     "id": record.id,

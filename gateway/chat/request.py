@@ -16,6 +16,8 @@ __all__ = ["ChatCompletionCreate", "ChatMessage", "StreamOptions", "decode_reque
 
 _MAX_CHOICES = 16
 _MAX_MESSAGES = 2048
+_MAX_NAME = 255
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 _ROLES: dict[str, prompts.Role] = {
     "system": "system",
     "developer": "system",
@@ -64,7 +66,7 @@ class StreamOptions(msgspec.Struct):
 class ChatCompletionCreate(msgspec.Struct):
     """The fields of OpenAI's contract that Braid reads or passes on; engine-only fields are not among them."""
 
-    model: str
+    model: Annotated[str, Meta(max_length=_MAX_NAME, pattern=_PRINTABLE)]
     messages: Annotated[list[ChatMessage], Meta(min_length=1, max_length=_MAX_MESSAGES)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None

@@ -191,6 +191,17 @@ async def test_the_writer_survives_a_record_that_cannot_be_encoded(log: Log) -> 
         assert (await log.read(good)).id == good
 
 
+async def test_a_record_that_cannot_be_written_takes_no_other_with_it(log: Log) -> None:
+    good = [log.put(), log.put("harbor")]
+    log.put(usage={"tokens": object()})
+    good.append(log.put("harbor"))
+    async with log.writing():
+        await log.log.flush()
+    assert log.dropped == 1
+    for id, tenant in zip(good, ("kestrel", "harbor", "harbor"), strict=True):
+        assert (await log.read(id, tenant)).id == id
+
+
 async def test_stores_that_were_asked_are_touched_once_per_batch(log: Log) -> None:
     for tenant, stores in (("kestrel", {"vs_1": 3}), ("kestrel", {"vs_2": 1, "vs_1": 3}), ("harbor", {"vs_9": 0})):
         log.put(tenant, index_epochs=stores)

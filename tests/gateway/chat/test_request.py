@@ -34,6 +34,13 @@ def test_a_wrong_field_is_named(change: dict[str, Any], param: str) -> None:
     assert caught.value.param == param
 
 
+@pytest.mark.parametrize("model", ["m" * 256, "a\0b", "a\nb"])
+def test_a_model_that_no_name_can_be_is_refused(model: str) -> None:
+    with pytest.raises(BadRequest) as caught:
+        decode_request(json.dumps({**HI, "model": model}).encode())
+    assert caught.value.param == "model"
+
+
 def test_so_many_messages_and_no_more() -> None:
     most = {**HI, "messages": [{"role": "user", "content": "Hi"}] * 2048}
     assert len(decode_request(json.dumps(most).encode()).messages) == 2048
