@@ -13,6 +13,9 @@ from gateway.tenants.tables import KeyRow, TenantRow
 
 __all__ = ["TenantService", "ensure_admin"]
 
+_GIVEN = "admin (given)"
+_LEAST_LENGTH = 32
+
 
 class TenantService:
     """Tenants and keys, for an administrator or a tenant's own `manage` key."""
@@ -70,10 +73,14 @@ async def ensure_admin(session: AsyncSession, chosen: str | None) -> str | None:
 
     Args:
         session: A unit of work.
-        chosen: A key picked by the operator (`BRAID_ADMIN_KEY`), registered when it isn't yet.
+        chosen: A key picked by the operator (`BRAID_ADMIN_KEY`), registered when it isn't yet. It takes the place of
+            one that was picked before, which is revoked.
 
     Returns:
         A newly made key to print once, or None when one existed or was chosen.
+
+    Raises:
+        BadRequest: The chosen key is too short, or was revoked.
     """
     tenant = await find_tenant(session, "default")
     if tenant is None:
@@ -82,12 +89,7 @@ async def ensure_admin(session: AsyncSession, chosen: str | None) -> str | None:
         await session.flush()
     keys = KeyRepository(session, tenant.id)
     if chosen is not None:
-        if len(chosen) < 16:
-            raise BadRequest(
-                "BRAID_ADMIN_KEY is shorter than 16 characters. Choose a longer secret.", param="admin_key"
-            )
-        if await keys.one(KeyRow.digest == key_digest(chosen)) is None:
-            keys.add(make_key("admin (given)", [scope.value for scope in Scope], chosen)[1])
+        await _register(keys, chosen)
         return None
     if any(Scope.ADMIN in row.scopes and row.revoked_at is None for row in await keys.all()):
         return None
@@ -96,9 +98,30 @@ async def ensure_admin(session: AsyncSession, chosen: str | None) -> str | None:
     return key
 
 
+async def _register(keys: KeyRepository, chosen: str) -> None:
+    if len(chosen) < _LEAST_LENGTH:
+        raise BadRequest(
+            f"BRAID_ADMIN_KEY is shorter than {_LEAST_LENGTH} characters. Choose a longer random secret.",
+            param="admin_key",
+        )
+    present = await keys.one(KeyRow.digest == key_digest(chosen))
+    if present is not None and present.revoked_at is not None:
+        raise BadRequest(
+            "BRAID_ADMIN_KEY is a key that was revoked. Choose a new secret, or leave the setting out.",
+            param="admin_key",
+        )
+    for row in await keys.all():
+        if row.name == _GIVEN and row.revoked_at is None and row is not present:
+            row.revoked_at = int(time.time())
+    if present is None:
+        keys.add(make_key(_GIVEN, [scope.value for scope in Scope], chosen)[1])
+
+
 def make_key(name: str, scopes: list[str], key: str | None = None) -> tuple[str, KeyRow]:
+    # Of a key that somebody chose no beginning is shown: it may be all of a word.
+    hint = f"…{key[-4:]}" if key else None
     key = key or new_key()
-    hint = f"{key[:9]}…{key[-4:]}"
+    hint = hint or f"{key[:9]}…{key[-4:]}"
     row = KeyRow(
         id=new_id("key_"), name=name, digest=key_digest(key), hint=hint, scopes=scopes, created_at=int(time.time())
     )

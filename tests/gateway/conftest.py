@@ -24,7 +24,7 @@ from tests.fakes.vllm import FakeVllm
 from tests.gateway.declared import check_error, read_description
 from tests.waiting import until
 
-ADMIN_KEY = "sk-braid-test-administrator"
+ADMIN_KEY = "sk-braid-test-administrator-of-all-tenants"
 
 
 class Gateway:

@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from gateway.administration.service import ensure_admin
+from gateway.errors import BadRequest
 from gateway.settings import Settings
 from gateway.tenants.authenticator import key_digest, new_key
 from tests.gateway.conftest import Gateway
@@ -70,6 +71,30 @@ async def test_an_unknown_key_is_not_remembered(gateway: Gateway) -> None:
         async with gateway.state.database.begin() as session:
             await ensure_admin(session, key)
         assert (await stranger.get("/api/keys")).status_code == 200
+
+
+async def test_a_key_given_later_takes_the_place_of_the_one_before(gateway: Gateway) -> None:
+    first, second = new_key(), new_key()
+    async with gateway.client(first) as old, gateway.client(second) as new:
+        async with gateway.state.database.begin() as session:
+            await ensure_admin(session, first)
+            await ensure_admin(session, first)
+        async with gateway.state.database.begin() as session:
+            await ensure_admin(session, second)
+        assert (await old.get("/api/keys")).status_code == 401
+        keys = (await new.get("/api/keys", params={"tenant": "default"})).json()["data"]
+    given = [key for key in keys if key["name"] == "admin (given)" and not key["revoked_at"]]
+    assert [key["hint"] for key in given] == [f"…{second[-4:]}"]
+    async with gateway.state.database.begin() as session:
+        with pytest.raises(BadRequest, match="revoked"):
+            await ensure_admin(session, first)
+
+
+@pytest.mark.parametrize("key", ["", "short", "k" * 31])
+async def test_a_given_key_that_could_be_guessed_is_refused(gateway: Gateway, key: str) -> None:
+    async with gateway.state.database.begin() as session:
+        with pytest.raises(BadRequest, match="32 characters"):
+            await ensure_admin(session, key)
 
 
 def test_a_new_key_is_like_no_other() -> None:
