@@ -94,3 +94,13 @@ async def test_it_ends_with_a_killed_parent(tmp_path: Path) -> None:
     os.kill(parent.pid, signal.SIGKILL)
     await parent.wait()
     await until(lambda: gone(child))
+
+
+async def test_it_gets_the_environment_without_our_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRAID_DATABASE_URL", "postgresql+psycopg://braid:secret@db/braid")
+    monkeypatch.setenv("HF_HOME", "/models")
+    command = [sys.executable, "-c", "import os; print(sorted(n for n in os.environ if n[:3] in ('BRA', 'HF_')))"]
+    async with open_program(command, errors=tmp_path / "errors.txt") as program:
+        names = (await program.line()).decode()
+    assert "HF_HOME" in names
+    assert "BRAID_DATABASE_URL" not in names
