@@ -49,7 +49,7 @@ class Generation:
             EngineError: The replica refused or failed before its first byte. `disconnect` before trying another.
         """
         self._lease = lease
-        self.trace.replica = lease.engine.url
+        self.trace.replica = lease.replica.name
         self._upstream = upstream = await lease.engine.chat(self.trace.composed.body)
         if self.trace.question.stream:
             await upstream.start()

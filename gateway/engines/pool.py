@@ -36,7 +36,7 @@ class EnginePool:
     """
 
     def __init__(self, engines: Sequence[Engine], *, interval: float = 1.0) -> None:
-        self.replicas = tuple(Replica(engine) for engine in engines)
+        self.replicas = tuple(Replica(engine, f"engine {number}") for number, engine in enumerate(engines, 1))
         self._interval = interval
         self._tasks: list[asyncio.Task[None]] = []
         self._turn = 0

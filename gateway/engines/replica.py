@@ -14,6 +14,7 @@ class Replica:
     """State of one replica, in this process's memory only; compared by identity.
 
     Attributes:
+        name: For clients and operators, by its place in the settings; its address is nobody's business.
         checked: A health check has ended, well or not.
         ready: It takes requests; `reason` says why not.
         listing: The engine's last account of its models.
@@ -23,8 +24,9 @@ class Replica:
         doubt: Set when a request saw it fail, for a health check at once.
     """
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, name: str = "engine") -> None:
         self.engine = engine
+        self.name = name
         self.checked = False
         self.ready = False
         self.reason = "not checked yet"

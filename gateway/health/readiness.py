@@ -50,7 +50,7 @@ async def check_readiness(
 ) -> Readiness:
     """Ask every part now."""
     database_part, retriever_part = await asyncio.gather(_check_database(database), _check_retriever(retriever))
-    engines = {f"engine {number}": replica.ready for number, replica in enumerate(pool.replicas, 1)}
+    engines = {replica.name: replica.ready for replica in pool.replicas}
     parts = {
         "process": Part(not drain.stopping, "stopping: running answers are being finished", essential=True),
         "database": database_part,

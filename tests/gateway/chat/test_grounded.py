@@ -128,6 +128,7 @@ async def test_the_answer_says_which_release_and_index_epochs_it_came_from(suppo
     assert [p["score"] for p in record["passages"]] == [0.9, 0.8]
     assert record["prompt_tokens"]["passage"] > 0
     assert record["usage"] == body["usage"]
+    assert record["replica"] == "engine 1"
     assert record["timings"]["total"] >= record["timings"]["first_byte"] >= record["timings"]["composed"]
 
 
