@@ -104,7 +104,7 @@ async def test_an_assistant_of_the_same_name_is_another_tenants_own(
     assert (await ask(client)).status_code == 200
 
 
-@pytest.mark.parametrize("number", ["0", "3", "99999999999999999999", "1" * 5000, "١"])
+@pytest.mark.parametrize("number", ["0", "3", "99999999999999999999", "1" * 200, "١"])
 async def test_a_number_that_no_release_has_is_not_found(client: httpx2.AsyncClient, number: str) -> None:
     answer = await ask(client, f"support@{number}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
