@@ -52,9 +52,7 @@ def child_environment(settings: Settings, inherited: Mapping[str, str] | None = 
         value = getattr(absolute, name)
         if name == _SECRET or value in (None, "", ()):
             continue
-        environment[f"BRAID_{name.upper()}"] = str(value)
-    if settings.engine_urls:
-        environment["BRAID_ENGINE_URLS"] = ",".join(settings.engine_urls)
+        environment[f"BRAID_{name.upper()}"] = ",".join(value) if isinstance(value, tuple) else str(value)
     return environment
 
 
