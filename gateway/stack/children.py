@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import cast
 
 from gateway.engines import Connections, EngineError
 from gateway.engines.hardware import Hardware
@@ -52,7 +53,8 @@ def child_environment(settings: Settings, inherited: Mapping[str, str] | None = 
         value = getattr(absolute, name)
         if name == _SECRET or value in (None, "", ()):
             continue
-        environment[f"BRAID_{name.upper()}"] = ",".join(value) if isinstance(value, tuple) else str(value)
+        text = ",".join(map(str, cast("tuple[object, ...]", value))) if isinstance(value, tuple) else str(value)
+        environment[f"BRAID_{name.upper()}"] = text
     return environment
 
 

@@ -116,3 +116,11 @@ async def test_a_base_model_that_cannot_be_made_says_why(tmp_path: Path, lines: 
 async def test_without_the_model_environment_its_target_is_named(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="make env-model"):
         await prepare_base_model(Settings(home=tmp_path, model_python=tmp_path / "none"), "float32", lambda _: None)
+
+
+def test_every_list_among_the_settings_comes_out_the_same_in_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    given = Settings(cors_origins=("https://a.example", "*"), engine_urls=("http://one:1", "http://two:2"))
+    for name, value in child_environment(given, {}).items():
+        monkeypatch.setenv(name, value)
+    there = load_settings()
+    assert (there.cors_origins, there.engine_urls) == (given.cors_origins, given.engine_urls)
