@@ -80,7 +80,14 @@ class _Ruler:
         self.tokens = [start + offset for offset in offsets(text[start:end])]
 
     def count_tokens(self, span: _Span) -> int:
-        return bisect_left(self.tokens, span[1]) - bisect_left(self.tokens, span[0])
+        first = bisect_left(self.tokens, span[0])
+        return bisect_left(self.tokens, span[1]) - first + self._begins_inside(span[0], first)
+
+    def _begins_inside(self, at: int, token: int) -> bool:
+        """Tell whether a cut at `at`, before `token`, left the rest of a token, which is a token of its own."""
+        if token == 0 or self.tokens[token : token + 1] == [at]:
+            return False
+        return not (self.text[at - 1].isspace() or self.text[at : at + 1].isspace())
 
     def fits(self, span: _Span, size: int, part: int = 1) -> bool:
         """Tell whether a span is within one `part`-th of a chunk's size."""

@@ -169,9 +169,14 @@ pieces = st.one_of(
     words.map(lambda word: f"    {word}\n"),
     words.map(lambda word: f"| {word} |  |\n"),
     st.sampled_from(
-        ("<!--", "`<!--`", "```\n", "~~~\n", "---\n", "\n", "`", "``", "> ", "- ", "<div>\n", "\\", "key: ")
+        ("<!-- ", "`<!--`", "```\n", "~~~\n", "---\n", "\n", "`", "``", "> ", "- ", "<div>\n", "\\", "key: ")
     ),
 )
+
+
+def without_marks(source: str) -> str:
+    """Return Markdown as its titles have it: marks of code and of an escape aren't words."""
+    return source.replace("`", "").replace("\\", "")
 
 
 @given(st.lists(pieces, max_size=30))
@@ -180,7 +185,10 @@ def test_no_word_is_lost_and_every_heading_stands_where_it_says(parts: list[str]
     text = "Beginning\n\n" + "".join(parts)
     parsed = parse(text)
     assert parsed.text == text
-    assert all(heading.title.split()[0] in parsed.text[heading.start :].split("\n\n")[0] for heading in parsed.headings)
+    assert all(
+        without_marks(heading.title.split()[0]) in without_marks(parsed.text[heading.start :].split("\n\n")[0])
+        for heading in parsed.headings
+    )
 
 
 @given(st.lists(pieces, max_size=15), st.lists(pieces, max_size=15))
