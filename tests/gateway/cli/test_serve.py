@@ -11,6 +11,7 @@ from gateway.terminal import Exit
 from tests.fakes.retriever import FakeRetriever
 from tests.gateway.cli.commands import run
 from tests.gateway.tuning import settings
+from tests.waiting import until
 
 __all__ = ["settings"]
 
@@ -25,7 +26,7 @@ async def test_a_taken_port_is_a_conflict(tmp_path: os.PathLike[str]) -> None:
 async def test_a_worker_works_until_a_signal(settings: Settings) -> None:
     async with FakeRetriever(settings.retriever_socket):
         working = asyncio.create_task(run_worker(settings))
-        await asyncio.sleep(0.3)
+        await until(lambda: working.done() or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL)
         assert not working.done()
         os.kill(os.getpid(), signal.SIGTERM)
         async with asyncio.timeout(10):

@@ -8,6 +8,7 @@ from tests.fakes.retriever import FakeRetriever, Fault
 from tests.gateway.conftest import Gateway
 from tests.gateway.vector_stores.conftest import Client
 from tests.gateway.worker import working
+from tests.waiting import until
 
 
 async def test_a_document_goes_live_and_its_next_version_replaces_it(kestrel: Client, settings: Settings) -> None:
@@ -81,7 +82,11 @@ async def test_a_put_that_was_overtaken_says_so(kestrel: Client) -> None:
     store = await kestrel.store()
     await kestrel.put(store, "a.md", "Old.")
     waiting = asyncio.create_task(kestrel.put(store, "a.md", "Old.", params={"wait": 20}))
-    await asyncio.sleep(0.2)
+
+    async def is_stored() -> bool:
+        return (await kestrel.http.get(f"/api/vector_stores/{store}/documents/a.md")).status_code == 200
+
+    await until(is_stored)
     await kestrel.put(store, "a.md", "New.")
     overtaken = await waiting
     assert (overtaken["version"], overtaken["status"]) == (1, "cancelled")
