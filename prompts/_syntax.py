@@ -9,7 +9,7 @@ from jinja2.sandbox import SandboxedEnvironment
 from prompts._sandbox import BOUND_FILTER, FILTER_NAMES, LOOP_FIELDS, REQUEST_VARIABLES, TEST_NAMES
 from prompts.errors import TemplateInvalid
 
-__all__ = ["BLOCKS", "MAX_DEPTH", "MAX_SOURCE", "find_optional", "find_variables", "parse"]
+__all__ = ["BLOCKS", "MAX_DEPTH", "MAX_SOURCE", "find_optional", "find_variables", "parse", "prints_only"]
 
 MAX_SOURCE = 32_768
 MAX_DEPTH = 48
@@ -86,6 +86,15 @@ def find_variables(block: nodes.Block) -> set[str]:
         return meta.find_undeclared_variables(tree) - _CALLABLE
     except TemplateSyntaxError as error:
         raise _convert_error(error) from error
+
+
+def prints_only(block: nodes.Block, name: str) -> bool:
+    """Tell whether a block prints the value of one name, with nothing but blank space around it."""
+    printed = [
+        node for output in block.body for node in (output.nodes if isinstance(output, nodes.Output) else [output])
+    ]
+    words = [node for node in printed if not (isinstance(node, nodes.TemplateData) and not node.data.strip())]
+    return len(words) == 1 and isinstance(words[0], nodes.Name) and words[0].name == name
 
 
 def find_optional(blocks: Iterable[nodes.Block]) -> set[str]:

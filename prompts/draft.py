@@ -86,11 +86,14 @@ class Draft(msgspec.Struct, frozen=True):
         """
         if len(sizes) != len(self.segments):
             raise ValueError(f"{len(sizes)} sizes for {len(self.segments)} segments; count each segment once")
+        total = sum(sizes)
+        if total <= budget and self.no_evidence is None:
+            return self._take_all(sizes)
         middle = self.head + len(self.turns)
         tail = middle + len(self.ranks)
         turns, passages = sizes[self.head : middle], sizes[middle:tail]
         instead = sizes[tail] if self.no_evidence is not None else 0
-        fixed = sum(sizes) - sum(turns) - sum(passages) - instead
+        fixed = total - sum(turns) - sum(passages) - instead
         needed = fixed + min([instead, *passages[:1]])
         if needed > budget:
             raise ContextTooLong(needed, budget)
@@ -100,9 +103,7 @@ class Draft(msgspec.Struct, frozen=True):
         else:
             best, newest = _choose((), turns, free - instead)
 
-        parts: dict[Part, int] = {"system": 0, "instructions": 0, "turn": 0, "passage": 0, "question": 0}
-        for segment, size in zip(self.segments, sizes, strict=True):
-            parts[segment.part] += size
+        parts = self._sum_parts(sizes)
         dropped_turns = len(turns) - newest
         parts["turn"] -= sum(turns[:dropped_turns])
         parts["passage"] -= sum(passages[best:])
@@ -115,6 +116,16 @@ class Draft(msgspec.Struct, frozen=True):
             dropped_turns=dropped_turns,
             parts=parts,
         )
+
+    def _take_all(self, sizes: Sequence[int]) -> Rendered:
+        """Take everything, as most requests do, where no search was made."""
+        return Rendered(self._compose(0, 0), [], [], 0, self._sum_parts(sizes))
+
+    def _sum_parts(self, sizes: Sequence[int]) -> dict[Part, int]:
+        parts: dict[Part, int] = {"system": 0, "instructions": 0, "turn": 0, "passage": 0, "question": 0}
+        for segment, size in zip(self.segments, sizes, strict=True):
+            parts[segment.part] += size
+        return parts
 
     def _compose(self, best: int, dropped_turns: int) -> list[dict[str, Any]]:
         messages: list[dict[str, Any]] = [{"role": "system", "content": self.system}] if self.system else []
@@ -153,7 +164,7 @@ def draft(
         TemplateFailed: The template can't be rendered with these values.
     """
     values = {name: value for name, value in (variables or {}).items() if name in template.variables}
-    rules = neutralise(template.render("system", values))
+    rules = neutralise(template.render_system(values))
     added = neutralise(instructions.strip()) if instructions else ""
     if rules and added:
         added = _GAP + _LABEL + added
@@ -162,7 +173,7 @@ def draft(
     evidence = _render_evidence(template, values, passages or ())
     shares = _split_shares(evidence)
     no_evidence = None if passages is None else neutralise(template.render("no_evidence", values))
-    wording = neutralise(template.render("question", values | {"question": question}, len(question)))
+    wording = neutralise(template.render_question(values, question))
 
     segments = [Segment("system", rules, messages=1 if rules or added else 0)]
     segments += [Segment("instructions", added)] if added else []

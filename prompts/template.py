@@ -16,6 +16,8 @@ __all__ = ["OWN_CHARACTERS", "Template", "compile"]
 
 # A block may print all of a request's texts twice over, and this many characters of its own.
 OWN_CHARACTERS = 65_536
+# A release's values never change, and a release is asked many times.
+_SYSTEMS = 16
 
 _Block: TypeAlias = Callable[[Context], Iterator[str]]
 
@@ -37,12 +39,16 @@ class Template:
         optional: frozenset[str],
         own: JinjaTemplate,
         default: JinjaTemplate,
+        *,
+        plain_question: bool,
     ) -> None:
         self.source = source
         self.digest = hashlib.sha256(source.encode()).hexdigest()
         self.variables = variables
         self.required = variables - optional
         self._own = own
+        self._plain_question = plain_question
+        self._systems: dict[str, str] = {}
         # Each name with its block functions from the source's to the default's, as Jinja's inheritance stacks them.
         self._stacks: dict[str, list[_Block]] = {
             name: [*([own.blocks[name]] if name in own.blocks else []), default.blocks[name]] for name in _syntax.BLOCKS
@@ -60,6 +66,29 @@ class Template:
             TemplateFailed: A variable is missing, or the template did something that it must not do.
         """
         return "".join(self._run(block, dict(variables), size)).strip()
+
+    def render_system(self, variables: Mapping[str, Any]) -> str:
+        """Return the text of the block `system`, rendered once per set of values: it's the same in all requests.
+
+        Arguments and errors are those of `render`.
+        """
+        key = repr(sorted(variables.items())) if variables else ""
+        text = self._systems.get(key)
+        if text is None:
+            text = self.render("system", variables)
+            if len(self._systems) >= _SYSTEMS:
+                self._systems.clear()
+            self._systems[key] = text
+        return text
+
+    def render_question(self, variables: Mapping[str, Any], question: str) -> str:
+        """Return the text of the block `question`, around or instead of the client's own words.
+
+        Errors are those of `render`.
+        """
+        if self._plain_question:  # as in most templates
+            return question.strip()
+        return self.render("question", {**variables, "question": question}, len(question))
 
     def render_evidence(
         self, variables: Mapping[str, Any], passages: Sequence[Mapping[str, Any]], size: int = 0
@@ -127,6 +156,7 @@ def compile(source: str) -> Template:
         frozenset(_syntax.find_optional(own.values())),
         _compile_blocks(environment, own),
         _compile_blocks(environment, default),
+        plain_question=_syntax.prints_only((default | own)["question"], "question"),
     )
 
 

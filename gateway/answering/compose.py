@@ -110,13 +110,14 @@ def _used_segments(draft: prompts.Draft, rendered: prompts.Rendered) -> tuple[pr
 
 
 async def _fit(draft: prompts.Draft, question: Question, target: Target, counter: TokenCounter) -> prompts.Rendered:
-    budget = counter.context - _GENERATION_TOKENS - _reserved(question, target, counter.context)
+    context = counter.context
+    budget = context - _GENERATION_TOKENS - _reserved(question, target, context)
     sizes = await measure_segments(draft, budget, counter)
     try:
         return draft.fit(sizes, budget)
     except prompts.ContextTooLong as error:
         raise BadRequest(
-            f"The context holds {counter.context} tokens: {error}.", param="messages", code="context_length_exceeded"
+            f"The context holds {context} tokens: {error}.", param="messages", code="context_length_exceeded"
         ) from None
 
 

@@ -113,7 +113,7 @@ class Resolver:
                     param="model",
                     code="no_rollout",
                 )
-            number = str(_choose(rollout.stages, _conversation_digest(tenant, question)))
+            return await self._find_release(tenant, rollout.assistant, name, _choose(rollout.stages, tenant, question))
         return await self._find_release(tenant, rollout.assistant, name, int(number))
 
     async def _find_rollout(self, tenant: str, name: str) -> _Rollout | None:
@@ -199,8 +199,11 @@ def _conversation_digest(tenant: str, question: Question) -> bytes:
     return hashlib.blake2b(key.encode("utf-8", "surrogatepass"), key=tenant.encode()[:64], digest_size=8).digest()
 
 
-def _choose(stages: Sequence[Stage], digest: bytes) -> int:
-    """Return the release whose share of 0…sum of weights the digest falls into."""
+def _choose(stages: Sequence[Stage], tenant: str, question: Question) -> int:
+    """Return the release whose share of 0…sum of weights the conversation's digest falls into."""
+    if len(stages) == 1:
+        return stages[0].release
+    digest = _conversation_digest(tenant, question)
     point = int.from_bytes(digest[:8]) % sum(stage.weight for stage in stages)
     for stage in stages:
         point -= stage.weight

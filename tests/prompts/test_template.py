@@ -186,6 +186,37 @@ def test_a_long_question_is_no_fault_of_the_template() -> None:
     assert prompts.compile(prompts.DEFAULT).render("question", {"question": question}, len(question)) == question
 
 
+@pytest.mark.parametrize(
+    "block",
+    [
+        "{{ question }}",
+        "\n  {{ question }}\n",
+        "{{- question -}}",
+        "{{ super() }}",
+        "Q: {{ question }}",
+        "{{ question | upper }}",
+        "{{ question }} {{ question }}",
+        "{% if cite %}{{ question }}{% endif %}",
+    ],
+)
+@pytest.mark.parametrize("question", ["Why?", "  spaces around\n", "{{ 1 }}", ""])
+def test_a_question_is_rendered_as_its_block_says(block: str, question: str) -> None:
+    template = prompts.compile("{% block question %}" + block + "{% endblock %}")
+    values = {"cite": True}
+    rendered = template.render("question", values | {"question": question}, len(question))
+    assert template.render_question(values, question) == rendered
+
+
+def test_a_system_text_is_that_of_its_values() -> None:
+    template = prompts.compile("{{ count }} {{ house | default('none') }}")
+    for values in ({"count": 1}, {"count": "1"}, {"count": True}, {"count": 1.0}, {"count": 1, "house": "Kestrel"}):
+        assert [template.render_system(values) for _ in range(2)] == [template.render("system", values)] * 2
+    for number in range(100):
+        assert template.render_system({"count": number}) == f"{number} none"
+    with pytest.raises(prompts.TemplateFailed):
+        template.render_system({"count": [1]})
+
+
 def test_the_text_of_a_passage_is_never_a_template() -> None:
     template = prompts.compile(prompts.DEFAULT)
     text = "{{ 7 * 7 }} {% for x in range(9) %}!{% endfor %} {# gone? #}"
