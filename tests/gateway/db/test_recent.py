@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -92,7 +93,7 @@ async def test_a_reading_that_fails_is_told_to_all_and_tried_again(source: Sourc
 
 async def test_what_others_write_is_seen_after_a_second(source: Source, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr("gateway.db.recent.time.monotonic", lambda: now)
+    monkeypatch.setattr("gateway.db.recent.time", SimpleNamespace(monotonic=lambda: now))
     assert await source.ask() == 1
     now = 100.9
     assert await source.ask() == 1
