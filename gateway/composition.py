@@ -65,11 +65,22 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
         answers = AnswerLog(database, counter, partial(touch, database), metrics)
         await stack.enter_async_context(_running(answers.run()))
         stack.push_async_callback(answers.flush)
-        answering = AnsweringService(database, pool, reconciler, retriever, counter, answers, metrics, drain)
+        base = ServedBaseModel.find(settings)
+        answering = AnsweringService(
+            database,
+            pool,
+            reconciler,
+            retriever,
+            counter,
+            answers,
+            metrics,
+            drain,
+            folds_system=base is not None and base.folds_system,
+        )
         yield State(
             settings=settings,
             started=int(time.time()),
-            base=ServedBaseModel.find(settings),
+            base=base,
             database=database,
             artifacts=Artifacts(settings.artifacts),
             authenticator=Authenticator(database),

@@ -49,7 +49,7 @@ def _run(spec: TrainSpec, out: Path, send: Callable[[Event], None]) -> Manifest:
     base_model = Path(spec.base_model)
     base = BaseShape.read(base_model)
     recipe = spec.recipe.resolve(base.parameters)
-    tokenizer = RowTokenizer.load(base_model)
+    tokenizer = RowTokenizer.load(base_model, spec.chat_template_kwargs)
     training_rows = read_rendered_rows(spec.rows, code="invalid_training_file")
     rows, dropped = tokenizer.tokenize_rows(training_rows.rows, recipe.max_length)
     _check_size(rows, dropped, send)
@@ -66,6 +66,7 @@ def _run(spec: TrainSpec, out: Path, send: Callable[[Event], None]) -> Manifest:
         base_digest=base.digest,
         base_name=base_name,
         chat_template_digest=base.chat_template_digest,
+        chat_template_kwargs=tokenizer.format.variables,
         rank=recipe.rank,
         recipe=recipe,
         rows=_count_rows(rows),

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,7 +17,7 @@ from gateway.errors import BadRequest, NotFound
 from gateway.files.service import get_file
 from gateway.ids import new_id
 
-__all__ = ["AdapterService", "find_ready", "list_ready", "lock_ready"]
+__all__ = ["AdapterService", "find_ready", "list_ready", "lock_ready", "read_chat_template_kwargs"]
 
 _MOST_QUEUED = 100
 
@@ -24,6 +25,11 @@ _MOST_QUEUED = 100
 async def find_ready(session: AsyncSession, tenant: str, model: str) -> AdapterRow | None:
     """Find an adapter that may answer requests by the name that clients use."""
     return await AdapterRepository(session, tenant).find_ready(model)
+
+
+def read_chat_template_kwargs(row: AdapterRow) -> dict[str, Any]:
+    """Return the values of the chat template's own names that an adapter was trained with; its requests bring them."""
+    return row.manifest.get("chat_template_kwargs", {})
 
 
 async def lock_ready(session: AsyncSession, tenant: str, model: str) -> AdapterRow | None:

@@ -8,12 +8,13 @@ import msgspec
 __all__ = ["AdapterRef", "PromptRef", "ReleaseSpec", "RetrievalSpec", "ServedParts", "Stage"]
 
 
-class AdapterRef(msgspec.Struct, frozen=True):
-    """An adapter by the client's name, the engine's name, and the digest of its weights."""
+class AdapterRef(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An adapter by the client's name, the engine's name, the digest of its weights, and what its requests bring."""
 
     model: str
     served_name: str
     digest: str
+    chat_template_kwargs: dict[str, Any] = {}
 
 
 class PromptRef(msgspec.Struct, frozen=True):

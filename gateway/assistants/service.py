@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import prompts
-from gateway.adapters.service import find_ready, lock_ready
+from gateway.adapters.service import find_ready, lock_ready, read_chat_template_kwargs
 from gateway.assistants.release import AdapterRef, PromptRef, ReleaseSpec, RetrievalSpec, ServedParts, Stage
 from gateway.assistants.repository import AssistantRepository, ReleaseRepository, RolloutRepository
 from gateway.assistants.schemas import (
@@ -222,7 +222,7 @@ class AssistantService:
         row = await find_ready(self._session, self._tenant, model)
         if row is None:
             raise _adapter_not_ready(model)
-        return AdapterRef(row.model, row.served_name, row.digest)
+        return AdapterRef(row.model, row.served_name, row.digest, read_chat_template_kwargs(row))
 
     async def _prompt(self, reference: str | None, variables: Mapping[str, Any]) -> PromptRef | None:
         row = None if reference is None else await get_prompt(self._session, self._tenant, reference)

@@ -17,6 +17,9 @@ class ServedBaseModel(msgspec.Struct, frozen=True):
     digest: str
     names: tuple[str, ...] = ()
     """Other names by which an adapter may call its base: the Hugging Face id, the local path."""
+    chat_template_digest: str = ""
+    folds_system: bool = False
+    """The system text goes into the first user message, see `training.chat_format`."""
 
     @classmethod
     def load(cls, settings: Settings) -> "ServedBaseModel":
