@@ -17,7 +17,7 @@ from gateway.errors import BadRequest, NotFound
 from gateway.files.service import get_file
 from gateway.ids import new_id
 
-__all__ = ["AdapterService", "find_ready", "list_ready", "lock_ready", "read_chat_template_kwargs"]
+__all__ = ["AdapterService", "find_ready", "list_ready", "lock_deletable", "lock_ready", "read_chat_template_kwargs"]
 
 _MOST_QUEUED = 100
 
@@ -38,6 +38,11 @@ async def lock_ready(session: AsyncSession, tenant: str, model: str) -> AdapterR
     Whoever deletes an adapter or makes a rollout need one takes it so: the later of the two sees what the other did.
     """
     return await AdapterRepository(session, tenant).lock_ready(model)
+
+
+async def lock_deletable(session: AsyncSession, tenant: str, model: str) -> AdapterRow | None:
+    """Find an adapter that may be deleted, also one that waits for another base model; see `lock_ready`."""
+    return await AdapterRepository(session, tenant).lock_deletable(model)
 
 
 async def list_ready(session: AsyncSession, tenant: str) -> Sequence[AdapterRow]:

@@ -45,7 +45,7 @@ class TrainingFiles:
             BadRequest: No reply can be learnt with that template, or the model's files are damaged.
         """
         base = self._base
-        if base is None or not Path(base.path).is_dir():
+        if base is None or not base.path or not Path(base.path).is_dir():
             return None  # its files are on the workers' machine, where the trainer looks at them
         try:
             return await asyncio.to_thread(read_chat_format, Path(base.path))
