@@ -20,7 +20,8 @@ from gateway.answers.log import AnswerLog
 from gateway.artifacts import Artifacts
 from gateway.db import Database, open_database
 from gateway.engines import Connections, EnginePool, Reconciler, VllmEngine
-from gateway.engines.served_base_model import ServedBaseModel, announce_base, read_announced_base
+from gateway.engines.repository import announce_base, read_announced_base
+from gateway.engines.served_base_model import ServedBaseModel
 from gateway.engines.token_counter import TokenCounter
 from gateway.files import FileRow
 from gateway.files.garbage_collection import COLLECT, GarbageCollector

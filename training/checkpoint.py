@@ -14,6 +14,7 @@ from training.safetensors_header import HeaderInvalid, Tensor, read_header
 __all__ = [
     "CheckpointUnreadable",
     "SpecialTokens",
+    "check_trainable",
     "digest_chat_template",
     "digest_weights",
     "find_weight_files",
@@ -57,6 +58,7 @@ class _ModelConfig(msgspec.Struct):
     num_hidden_layers: int | None = None
     eos_token_id: int | list[int] | None = None
     text_config: _TextConfig | None = None
+    quantization_config: dict[str, Any] | None = None
 
 
 class _GenerationConfig(msgspec.Struct):
@@ -209,6 +211,18 @@ def read_special_tokens(directory: Path) -> SpecialTokens:
         ends.add(names["eos_token"])
     texts = {token.content for token in added if token.special} | set(names.values())
     return SpecialTokens(names, frozenset(texts), frozenset(ends))
+
+
+def check_trainable(directory: Path) -> None:
+    """Raise `TrainingError` (`unsupported_base_model`) for a checkpoint whose weights aren't plain numbers."""
+    quantization = _read(directory / "config.json", _ModelConfig).quantization_config
+    if quantization is not None:
+        method = str(quantization.get("quant_method", "an unknown method"))[:40]
+        raise TrainingError(
+            "unsupported_base_model",
+            f"The base model is quantised ({method}), and adapters are trained and proven on weights in bfloat16, "
+            "float16 or float32. Take the model's version that isn't quantised; vLLM can quantise it when it loads it.",
+        )
 
 
 def read_vocabulary_size(directory: Path) -> int | None:

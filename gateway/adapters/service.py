@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway import jobs
 from gateway.adapters.identity import check_name
 from gateway.adapters.lifecycle import AdapterStatus, begin_check
-from gateway.adapters.repository import AdapterRepository
+from gateway.adapters.repository import AdapterRepository, count_set_aside
 from gateway.adapters.schemas import Adapter, AdapterImport, AdapterResidency
 from gateway.adapters.tables import AdapterRow
 from gateway.engines import ReplicaState
@@ -17,7 +17,15 @@ from gateway.errors import BadRequest, NotFound
 from gateway.files.service import get_file
 from gateway.ids import new_id
 
-__all__ = ["AdapterService", "find_ready", "list_ready", "lock_deletable", "lock_ready", "read_chat_template_kwargs"]
+__all__ = [
+    "AdapterService",
+    "count_set_aside",
+    "find_ready",
+    "list_ready",
+    "lock_deletable",
+    "lock_ready",
+    "read_chat_template_kwargs",
+]
 
 _MOST_QUEUED = 100
 

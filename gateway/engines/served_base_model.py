@@ -1,18 +1,12 @@
 """The base model that the engine serves, as the rest of the gateway needs to know it."""
 
-import time
-from contextlib import suppress
 from pathlib import Path
 
 import msgspec
-from sqlalchemy import select
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.engines.tables import BaseModelRow
 from gateway.settings import Settings, SettingsError
 
-__all__ = ["ServedBaseModel", "announce_base", "read_announced_base"]
+__all__ = ["ServedBaseModel"]
 
 
 class ServedBaseModel(msgspec.Struct, frozen=True):
@@ -52,34 +46,3 @@ class ServedBaseModel(msgspec.Struct, frozen=True):
     @staticmethod
     def file(home: Path) -> Path:
         return home / "run" / "base.json"
-
-
-async def announce_base(session: AsyncSession, base: ServedBaseModel) -> None:
-    """Write down which base model is served now, for processes that don't have its files."""
-    newest = (await session.scalars(select(BaseModelRow).order_by(BaseModelRow.served_at.desc()).limit(1))).first()
-    row = BaseModelRow(
-        digest=base.digest,
-        name=base.name,
-        chat_template_digest=base.chat_template_digest,
-        folds_system=base.folds_system,
-        served_at=max(time.time(), newest.served_at + 1e-3 if newest else 0.0),
-    )
-    if newest is not None and newest.digest == base.digest:
-        row.served_at = newest.served_at
-    with suppress(IntegrityError):  # another process of this start has just written the same
-        async with session.begin_nested():
-            await session.merge(row)
-
-
-async def read_announced_base(session: AsyncSession) -> ServedBaseModel | None:
-    """Return the base model that was announced last, without a folder; None where none was."""
-    row = (await session.scalars(select(BaseModelRow).order_by(BaseModelRow.served_at.desc()).limit(1))).first()
-    if row is None:
-        return None
-    return ServedBaseModel(
-        name=row.name,
-        path="",
-        digest=row.digest,
-        chat_template_digest=row.chat_template_digest,
-        folds_system=row.folds_system,
-    )

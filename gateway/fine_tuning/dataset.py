@@ -17,6 +17,7 @@ from gateway.prompts.service import get_prompt
 from gateway.prompts.tables import PromptRow
 from gateway.prompts.variables import check_variables
 from training.chat_format import ChatFormat, read_chat_format
+from training.checkpoint import check_trainable
 from training.dataset import describe_problems
 from training.errors import TrainingError
 
@@ -42,15 +43,18 @@ class TrainingFiles:
         """Return the form in which the base model's chat template wants them; None where only workers know.
 
         Raises:
-            BadRequest: No reply can be learnt with that template, or the model's files are damaged.
+            BadRequest: No reply can be learnt with that template, or the model is quantised, or its files are damaged.
         """
         base = self._base
         if base is None or not base.path or not Path(base.path).is_dir():
             return None  # its files are on the workers' machine, where the trainer looks at them
         try:
+            await asyncio.to_thread(check_trainable, Path(base.path))
             return await asyncio.to_thread(read_chat_format, Path(base.path))
         except TrainingError as error:
-            raise BadRequest(blur(error.message), param="model", code=error.code) from None
+            if error.code == "unsupported_chat_template":
+                raise BadRequest(blur(error.message), param="model", code="unsupported_chat_template") from None
+            raise BadRequest(blur(error.message), param="model", code="unsupported_base_model") from None
 
     async def find_prompt(self, reference: str | None, variables: Mapping[str, Any]) -> PromptRow | None:
         """Return the prompt that rows are to be rendered with; None for none.

@@ -15,7 +15,8 @@ from gateway.administration.service import ensure_admin
 from gateway.app import create_app
 from gateway.composition import open_state
 from gateway.db import open_database
-from gateway.engines.served_base_model import ServedBaseModel, announce_base
+from gateway.engines.repository import announce_base
+from gateway.engines.served_base_model import ServedBaseModel
 from gateway.migrations import migrate
 from gateway.settings import Settings
 from gateway.web.bounded_protocol import BoundedProtocol

@@ -8,7 +8,7 @@ import httpx2
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.adapters.repository import count_set_aside
+from gateway.adapters.service import count_set_aside
 from gateway.cli.doctor.finding import Finding
 from gateway.db import open_database
 from gateway.engines.hardware import Hardware

@@ -95,3 +95,11 @@ async def test_requests_for_an_adapter_have_the_form_that_it_was_trained_in(
     shown = (await client.get("/api/assistants/desk/releases")).json()["data"][0]["spec"]
     assert shown["adapter"]["chat_template_kwargs"] == pinned
     assert len(await adapters(client)) == 1
+
+
+@pytest.mark.parametrize("settings", [(templates.PLAIN, False)], indirect=True)
+async def test_a_job_on_a_quantised_base_is_refused_when_it_is_made(gateway: Gateway, settings: Settings) -> None:
+    config = Path(ServedBaseModel.load(settings).path) / "config.json"
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"quantization_config": {"quant_method": "awq"}}))
+    answer = await ask(await gateway.tenant("kestrel"))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unsupported_base_model")
