@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
+from gateway.adapters.base_change import settle_base_change
 from gateway.adapters.desired import DesiredAdapters
 from gateway.adapters.import_job import ImportHandler
 from gateway.adapters.publish import AdapterPublisher
@@ -19,6 +20,7 @@ from gateway.answers.log import AnswerLog
 from gateway.artifacts import Artifacts
 from gateway.db import Database, open_database
 from gateway.engines import Connections, EnginePool, Reconciler, VllmEngine
+from gateway.engines.repository import announce_base, read_announced_base
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.engines.token_counter import TokenCounter
 from gateway.files import FileRow
@@ -57,6 +59,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings.database))
         await migrate(database)
+        base = await _settle_base(database, ServedBaseModel.find(settings))
         connections = await stack.enter_async_context(Connections())
         pool, reconciler = await stack.enter_async_context(_open_engines(settings, connections, database))
         retriever = await stack.enter_async_context(Retriever(settings.retriever_socket))
@@ -65,11 +68,21 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
         answers = AnswerLog(database, counter, partial(touch, database), metrics)
         await stack.enter_async_context(_running(answers.run()))
         stack.push_async_callback(answers.flush)
-        answering = AnsweringService(database, pool, reconciler, retriever, counter, answers, metrics, drain)
+        answering = AnsweringService(
+            database,
+            pool,
+            reconciler,
+            retriever,
+            counter,
+            answers,
+            metrics,
+            drain,
+            folds_system=base is not None and base.folds_system,
+        )
         yield State(
             settings=settings,
             started=int(time.time()),
-            base=ServedBaseModel.find(settings),
+            base=base,
             database=database,
             artifacts=Artifacts(settings.artifacts),
             authenticator=Authenticator(database),
@@ -100,6 +113,7 @@ async def open_handlers(settings: Settings, database: Database) -> AsyncGenerato
         connections = await stack.enter_async_context(Connections())
         retriever = await stack.enter_async_context(Retriever(settings.retriever_socket))
         artifacts, base = Artifacts(settings.artifacts), ServedBaseModel.load(settings)
+        await _settle_base(database, base)
         _, reconciler = await stack.enter_async_context(_open_engines(settings, connections, database))
         work, checks = settings.home.resolve() / "work", [AdapterVerifier(reconciler)]
         publisher = AdapterPublisher(artifacts, base, checks, work, max_rank=settings.max_lora_rank)
@@ -112,6 +126,22 @@ async def open_handlers(settings: Settings, database: Database) -> AsyncGenerato
             "train": TrainHandler(artifacts, publisher, trainer),
             "import": ImportHandler(artifacts, publisher, trainer),
         }
+
+
+async def _settle_base(database: Database, base: ServedBaseModel | None) -> ServedBaseModel | None:
+    """Return the base model that engines serve, with the adapters in their states on it; None while nobody knows it.
+
+    Args:
+        database: Has what another process announced.
+        base: The one whose files are here.
+    """
+    if base is None:
+        async with database.read() as session:
+            return await read_announced_base(session)
+    async with database.begin() as session:
+        await announce_base(session, base)
+        await settle_base_change(session, base)
+    return base
 
 
 @asynccontextmanager

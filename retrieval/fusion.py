@@ -8,7 +8,7 @@ from collections.abc import Iterable
 
 from retrieval.backends import Candidate
 
-__all__ = ["fuse", "fuse_scores"]
+__all__ = ["FUSION", "fuse", "fuse_scores"]
 
 DENSE_WEIGHT = 0.8
 """Share of the cosine; the rest is BM25's.
@@ -21,6 +21,9 @@ questions seldom hang on a product's name, which words tell apart better than ve
 KEYWORD_HALF = 12.0
 """The BM25 score that counts half. The best passage of a question there had 16 in the middle, 9 at the tenth
 percentile; anything from 4 to 20 ranks within 0.005 of each other."""
+
+FUSION = f"sum-1-{DENSE_WEIGHT:g}-{KEYWORD_HALF:g}"
+"""The version of the fusion: part of a release's digest. Count the 1 up when `fuse_scores` changes otherwise."""
 
 
 def fuse_scores(dense: float, keyword: float) -> float:

@@ -10,7 +10,7 @@ from retrieval.backends import Candidate, IndexBackend
 from retrieval.embedder import Embedder
 from retrieval.filter_expressions import Between
 from retrieval.filters import compile_filter
-from retrieval.fusion import fuse
+from retrieval.fusion import FUSION, fuse
 from retrieval.keyword_encoder import KeywordEncoder
 from retrieval.messages import IngestProgress, IngestRequest, IngestResult, Passage, RetrieverInfo, SearchQuery
 from retrieval.parsers import parse
@@ -59,6 +59,7 @@ class Index:
             embedder=self._embedder.identity,
             dimensions=self._embedder.dimensions,
             points=await self._backend.count(),
+            ranking=f"{KeywordEncoder.identity}/{FUSION}",
         )
 
     async def search(self, query: SearchQuery) -> list[Passage]:

@@ -111,11 +111,15 @@ class IngestProgress(Struct, frozen=True):
 
 
 class RetrieverInfo(Struct, frozen=True, kw_only=True):
-    """The identity of the embedder (part of a release's digest), the size of its vectors, and the number of points."""
+    """The identity of the embedder, the size of its vectors, the number of points, and the versions of what ranks.
+
+    `embedder` and `ranking` (keyword encoder and fusion) are part of a release's digest.
+    """
 
     embedder: str
     dimensions: int
     points: int
+    ranking: str = ""
 
 
 class StoreReference(Struct, frozen=True):

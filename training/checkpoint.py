@@ -2,8 +2,9 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -12,16 +13,20 @@ from training.safetensors_header import HeaderInvalid, Tensor, read_header
 
 __all__ = [
     "CheckpointUnreadable",
+    "SpecialTokens",
+    "check_trainable",
     "digest_chat_template",
     "digest_weights",
     "find_weight_files",
     "read_chat_template",
+    "read_end_ids",
     "read_layer_count",
+    "read_special_tokens",
     "read_tensors",
     "read_vocabulary_size",
 ]
 
-Content = TypeVar("Content", bound=msgspec.Struct)
+Content = TypeVar("Content")
 
 _SAMPLE_BYTES = 4096
 
@@ -45,12 +50,44 @@ class _TokenizerConfig(msgspec.Struct):
 class _TextConfig(msgspec.Struct):
     vocab_size: int | None = None
     num_hidden_layers: int | None = None
+    eos_token_id: int | list[int] | None = None
 
 
 class _ModelConfig(msgspec.Struct):
     vocab_size: int | None = None
     num_hidden_layers: int | None = None
+    eos_token_id: int | list[int] | None = None
     text_config: _TextConfig | None = None
+    quantization_config: dict[str, Any] | None = None
+
+
+class _GenerationConfig(msgspec.Struct):
+    eos_token_id: int | list[int] | None = None
+
+
+class _AddedToken(msgspec.Struct):
+    id: int
+    content: str
+    special: bool = False
+
+
+class _Tokenizer(msgspec.Struct):
+    added_tokens: list[_AddedToken] = []
+
+
+@dataclass(frozen=True, slots=True)
+class SpecialTokens:
+    """The tokens of a tokenizer that are no part of anybody's text.
+
+    Attributes:
+        names: The text of each by its role, as chat templates name it: `bos_token`, `eos_token`, …
+        texts: The texts of all of them.
+        ends: The texts of those at which the engine stops; empty where the files don't tell.
+    """
+
+    names: dict[str, str]
+    texts: frozenset[str]
+    ends: frozenset[str]
 
 
 def find_weight_files(directory: Path) -> list[Path]:
@@ -133,6 +170,59 @@ def read_chat_template(directory: Path) -> str:
 def digest_chat_template(template: str) -> str:
     """Return the SHA-256 of a template's text, 64 hex digits."""
     return hashlib.sha256(template.encode()).hexdigest()
+
+
+def read_end_ids(directory: Path) -> frozenset[int]:
+    """Return the ids of the tokens at which vLLM stops, bar the tokenizer's own `eos_token`.
+
+    `generation_config.json` lists them where the chat's end of turn is another token than the end of text; vLLM reads
+    `config.json` where there is no such file.
+
+    Raises:
+        CheckpointUnreadable: One of the files is damaged.
+    """
+    file = directory / "generation_config.json"
+    if file.is_file():
+        ends = _read(file, _GenerationConfig).eos_token_id
+    else:
+        config = _read(directory / "config.json", _ModelConfig)
+        ends = config.eos_token_id
+        if ends is None and config.text_config:
+            ends = config.text_config.eos_token_id
+    return frozenset(ends if isinstance(ends, list) else [] if ends is None else [ends])
+
+
+def read_special_tokens(directory: Path) -> SpecialTokens:
+    """Read what the tokenizer's files say of its special tokens, without loading it.
+
+    Raises:
+        CheckpointUnreadable: One of the files is damaged.
+    """
+    names: dict[str, str] = {}
+    for file in ("special_tokens_map.json", "tokenizer_config.json"):
+        for name, value in _read(directory / file, dict[str, Any]).items():
+            text = cast("dict[str, Any]", value).get("content") if isinstance(value, dict) else value
+            if name.endswith("_token") and isinstance(text, str):
+                names[name] = text
+    added = _read(directory / "tokenizer.json", _Tokenizer).added_tokens
+    ids = read_end_ids(directory)
+    ends = {token.content for token in added if token.id in ids}
+    if added and "eos_token" in names:
+        ends.add(names["eos_token"])
+    texts = {token.content for token in added if token.special} | set(names.values())
+    return SpecialTokens(names, frozenset(texts), frozenset(ends))
+
+
+def check_trainable(directory: Path) -> None:
+    """Raise `TrainingError` (`unsupported_base_model`) for a checkpoint whose weights aren't plain numbers."""
+    quantization = _read(directory / "config.json", _ModelConfig).quantization_config
+    if quantization is not None:
+        method = str(quantization.get("quant_method", "an unknown method"))[:40]
+        raise TrainingError(
+            "unsupported_base_model",
+            f"The base model is quantised ({method}), and adapters are trained and proven on weights in bfloat16, "
+            "float16 or float32. Take the model's version that isn't quantised; vLLM can quantise it when it loads it.",
+        )
 
 
 def read_vocabulary_size(directory: Path) -> int | None:

@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -49,6 +50,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         adapter_digest: See `AdapterDigest`.
         base_digest: See `training.checkpoint.digest_weights`.
         chat_template_digest: The digest of the chat template that the rows were tokenized with.
+        chat_template_kwargs: The values of the template's own names that they were tokenized with: each request for the
+            adapter has to bring them.
         recipe: The recipe of the run, with its learning rate as a number.
         rows: Rows trained on, after dropping.
         rows_digest: SHA-256 of the file that they were read from, see `training.rendered_rows`.
@@ -62,6 +65,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     base_digest: str
     base_name: str
     chat_template_digest: str
+    chat_template_kwargs: dict[str, Any] = {}
     rank: int
     recipe: Recipe
     rows: int

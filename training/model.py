@@ -1,23 +1,30 @@
 """The base model with a LoRA adapter on it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from inspect import signature
 from pathlib import Path
 from typing import Any, cast
 
 import msgspec
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
+from peft import set_peft_model_state_dict as _set_state  # pyright: ignore[reportUnknownVariableType]
+from safetensors.torch import load_file, save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
 from training.checkpoint import CheckpointUnreadable
 from training.hardware import Hardware
 from training.manifest import CONFIG_FILE, WEIGHTS_FILE
+from training.module_names import ModuleNames, choose_modules, map_modules
 from training.spec import Recipe
 from training.tokenization import TokenizedRow
+from training.verdict import BaseShape
 
-__all__ = ["AdaptedModel", "Measurement", "load_base"]
+__all__ = ["AdaptedModel", "Measurement", "load_adapted", "load_base"]
+
+_PREFIX = "base_model.model."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,29 +50,37 @@ class AdaptedModel:
     whatever a model does behind it (scaling, soft caps) stays as it is.
     """
 
-    def __init__(self, model: PeftModel, device: str) -> None:
+    def __init__(self, model: PeftModel, device: str, modules: ModuleNames) -> None:
         self._model = model
         self._device = device
+        self._modules = modules
+        # Some models that see want to know which tokens are a picture's when they are trained: none is.
+        self._wants_types = "token_type_ids" in signature(cast("Any", model).get_base_model().forward).parameters
         self._prediction_mask = torch.empty(0)
         head = cast("nn.Module", cast("Any", model).get_output_embeddings())
         head.register_forward_pre_hook(lambda _, inputs: (inputs[0][self._prediction_mask],))
 
     @classmethod
     def create(cls, base_model: Path, recipe: Recipe, hardware: Hardware, base_name: str) -> "AdaptedModel":
-        """Load a base and put an untrained adapter on it, the same one for the same seed."""
+        """Load a base and put an untrained adapter on it, the same one for the same seed.
+
+        Raises:
+            TrainingError: See `choose_modules` and `load_base`.
+        """
+        modules = choose_modules(base_model, BaseShape.read(base_model), recipe.target_modules)
         torch.manual_seed(recipe.seed)
         config = LoraConfig(
             r=recipe.rank,
             # PEFT writes a whole number for a whole number, and other readers expect one.
             lora_alpha=cast("int", int(recipe.alpha) if recipe.alpha.is_integer() else recipe.alpha),
             lora_dropout=recipe.dropout,
-            target_modules=recipe.target_modules,
+            target_modules=sorted(modules.files),
             task_type="CAUSAL_LM",
         )
         model = cast("PeftModel", get_peft_model(load_base(base_model, hardware), config))
         # PEFT would write the path on this machine.
         cast("Any", model).peft_config["default"].base_model_name_or_path = base_name
-        return cls(model, hardware.device)
+        return cls(model, hardware.device, modules)
 
     def parameters(self) -> list[nn.Parameter]:
         """Return the adapter's weights. They are float32 on any base, so that small updates aren't rounded away."""
@@ -84,22 +99,44 @@ class AdaptedModel:
         self._prediction_mask = loss_mask.roll(-1, dims=1)
         # Padding stands on the right, where causal attention never looks: no mask is needed, and without one the
         # fastest attention kernel applies.
-        logits = cast("Tensor", self._model(input_ids=tokens, use_cache=False).logits).float()
+        types = {"token_type_ids": torch.zeros_like(tokens)} if self._wants_types else {}
+        logits = cast("Tensor", self._model(input_ids=tokens, use_cache=False, **types).logits).float()
         targets = tokens[loss_mask]
         loss = nn.functional.cross_entropy(logits, targets, reduction="sum")
         return Measurement(loss, int((logits.argmax(-1) == targets).sum()), len(targets))
 
     def save(self, directory: Path) -> None:
-        """Write `adapter_config.json` and `adapter_model.safetensors`."""
+        """Write `adapter_config.json` and `adapter_model.safetensors`, under the names that engines look for."""
         self._model.save_pretrained(str(directory), save_embedding_layers=False)
+        if self._modules.differ:
+            _rename_tensors(directory / WEIGHTS_FILE, self._modules.files)
         # A model card with blanks to fill in is no part of an adapter.
         (directory / "README.md").unlink(missing_ok=True)
-        # PEFT writes a set in the order of its hashes, and the same run would get another digest each time.
         config = msgspec.json.decode((directory / CONFIG_FILE).read_bytes(), type=dict[str, Any])
-        config["target_modules"] = sorted(config["target_modules"])
+        config["target_modules"] = sorted({name.rpartition(".")[2] for name in self._modules.files})
         (directory / CONFIG_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(config)))
         # safetensors writes for the owner alone; an engine may run as another user.
         (directory / WEIGHTS_FILE).chmod(0o644)
+
+
+def load_adapted(base_model: Path, adapter: Path, hardware: Hardware) -> Any:
+    """Load a base with an adapter's files on it, whose names are those of the base's files.
+
+    Raises:
+        CheckpointUnreadable: See `load_base`.
+    """
+    model = load_base(base_model, hardware)
+    names = map_modules(model, BaseShape.read(base_model).linears)
+    if not names.differ:
+        return PeftModel.from_pretrained(cast("Any", model), str(adapter))
+    memory = {file: name for name, file in names.files.items()}
+    tensors = {_rename(name, memory): tensor for name, tensor in load_file(adapter / WEIGHTS_FILE).items()}
+    config = cast("Any", LoraConfig).from_pretrained(str(adapter))
+    config.target_modules = {_module_of(name) for name in tensors}
+    config.base_model_name_or_path = None  # PEFT warns where the base's folder isn't called so
+    adapted: Any = cast("Any", get_peft_model)(model, config)
+    _set_state(adapted, tensors)
+    return adapted
 
 
 def load_base(base_model: Path, hardware: Hardware) -> nn.Module:
@@ -117,6 +154,21 @@ def load_base(base_model: Path, hardware: Hardware) -> nn.Module:
             f"The model in {base_model} can't be loaded: {error}. Fetch it again, or take one that transformers knows."
         ) from error
     return cast("nn.Module", model.to(hardware.device))
+
+
+def _rename_tensors(file: Path, names: Mapping[str, str]) -> None:
+    tensors = {_rename(name, names): tensor for name, tensor in load_file(file).items()}
+    save_file(tensors, file, metadata={"format": "pt"})
+
+
+def _rename(tensor: str, names: Mapping[str, str]) -> str:
+    """Return a tensor's name with its module renamed: `base_model.model.` + module + `.lora_A.weight`."""
+    module = _module_of(tensor)
+    return tensor.replace(module, names.get(module, module), 1) if module else tensor
+
+
+def _module_of(tensor: str) -> str:
+    return tensor.removeprefix(_PREFIX).rpartition(".lora_")[0]
 
 
 def _pad(rows: Iterable[Sequence[int] | Sequence[bool]], width: int) -> Tensor:

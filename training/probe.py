@@ -8,13 +8,12 @@ from typing import Any, cast
 
 import msgspec
 import torch
-from peft import PeftModel
 from torch import Tensor
 
 from training.dataset import Message
 from training.hardware import choose_reference_hardware
 from training.manifest import Probe, Reference, digest_adapter
-from training.model import load_base
+from training.model import load_adapted
 from training.tokenization import RowTokenizer, TokenizedRow
 from training.verdict import BaseShape
 
@@ -48,8 +47,7 @@ def compute_probes(base_model: Path, adapter: Path, rows: Sequence[TokenizedRow]
     # The trained model may still be around, as a cycle that nobody refers to.
     gc.collect()
     hardware = choose_reference_hardware(parameters)
-    peft_model: Any = PeftModel.from_pretrained(cast("Any", load_base(base_model, hardware)), str(adapter))
-    model = peft_model.eval()
+    model = load_adapted(base_model, adapter, hardware).eval()
     probes: list[Probe] = []
     for row in sorted(rows, key=lambda row: len(row.tokens))[:_ROWS]:
         start = row.loss_mask.index(True)

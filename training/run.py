@@ -15,6 +15,7 @@ from training.hardware import choose_training_hardware
 from training.loop import LoopResult, Trainer
 from training.manifest import MANIFEST_FILE, Manifest, digest_adapter
 from training.model import AdaptedModel
+from training.module_names import choose_modules
 from training.output import atomic_folder, do_nothing
 from training.probe import compute_probes
 from training.rendered_rows import read_rendered_rows
@@ -49,7 +50,8 @@ def _run(spec: TrainSpec, out: Path, send: Callable[[Event], None]) -> Manifest:
     base_model = Path(spec.base_model)
     base = BaseShape.read(base_model)
     recipe = spec.recipe.resolve(base.parameters)
-    tokenizer = RowTokenizer.load(base_model)
+    choose_modules(base_model, base, recipe.target_modules)  # what no engine would find is refused in seconds
+    tokenizer = RowTokenizer.load(base_model, spec.chat_template_kwargs)
     training_rows = read_rendered_rows(spec.rows, code="invalid_training_file")
     rows, dropped = tokenizer.tokenize_rows(training_rows.rows, recipe.max_length)
     _check_size(rows, dropped, send)
@@ -66,6 +68,7 @@ def _run(spec: TrainSpec, out: Path, send: Callable[[Event], None]) -> Manifest:
         base_digest=base.digest,
         base_name=base_name,
         chat_template_digest=base.chat_template_digest,
+        chat_template_kwargs=tokenizer.format.variables,
         rank=recipe.rank,
         recipe=recipe,
         rows=_count_rows(rows),

@@ -2,7 +2,7 @@
 
 import math
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
@@ -131,6 +131,8 @@ class TrainSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         rows: A file that `training.rendered_rows` describes.
         base_name: The base's public name, written into the adapter; None takes the folder's name.
         validation_rows: Another file of rows, measured after each epoch.
+        chat_template_kwargs: Values of the chat template's own names, as each request for the adapter will have them;
+            None takes those that the template asks for today, see `training.chat_format`.
     """
 
     base_model: str
@@ -138,6 +140,7 @@ class TrainSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     recipe: Recipe
     base_name: str | None = None
     validation_rows: RowsFile | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
 
 
 def read_spec(file: Path) -> TrainSpec:

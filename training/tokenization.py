@@ -1,14 +1,16 @@
 """Rows as the served model sees them: token ids from its own chat template, and a mask of those to learn."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 from jinja2 import TemplateError
-from transformers import AutoTokenizer, GenerationConfig
+from msgspec.structs import replace
+from transformers import AutoTokenizer
 
-from training.checkpoint import CheckpointUnreadable
+from training.chat_format import ChatFormat, drop_empty_thought, read_chat_format
+from training.checkpoint import CheckpointUnreadable, read_end_ids
 from training.dataset import Message, Problem, Row
 from training.errors import TrainingError
 
@@ -19,7 +21,7 @@ class ChatTokenizer(Protocol):
     """The part of transformers' tokenizers that is needed here."""
 
     def apply_chat_template(
-        self, conversation: list[dict[str, str]], *, add_generation_prompt: bool, tokenize: bool
+        self, conversation: list[dict[str, Any]], *, add_generation_prompt: bool, tokenize: bool, **variables: Any
     ) -> str: ...
 
     def encode(self, text: str, *, add_special_tokens: bool) -> list[int]: ...
@@ -53,32 +55,38 @@ class RowTokenizer:
         tokenizer: The checkpoint's.
         ends: Ids of the tokens at which the engine stops. A reply is learnt up to such a token, or else the adapter
             would never learn to stop.
+        format: The form that the checkpoint's chat template asks for.
     """
 
-    def __init__(self, tokenizer: ChatTokenizer, ends: frozenset[int]) -> None:
+    def __init__(self, tokenizer: ChatTokenizer, ends: frozenset[int], format: ChatFormat | None = None) -> None:
         self._tokenizer = tokenizer
         self._ends = ends
+        self.format = format or ChatFormat()
 
     @classmethod
-    def load(cls, base_model: Path) -> "RowTokenizer":
+    def load(cls, base_model: Path, variables: Mapping[str, Any] | None = None) -> "RowTokenizer":
         """Open a checkpoint's tokenizer.
+
+        Args:
+            base_model: The checkpoint folder.
+            variables: The values of the chat template's own names in every request for the adapter; None takes those
+                that the template asks for on this day.
 
         Raises:
             CheckpointUnreadable: Its files are missing or damaged.
+            TrainingError: `unsupported_chat_template`: no reply can be learnt with its template.
         """
-        listed: list[int] | int | None = None
+        format = read_chat_format(base_model)
+        if variables is not None:
+            format = replace(format, variables=dict(variables))
         try:
             tokenizer = cast("Any", AutoTokenizer).from_pretrained(base_model)
-            if (base_model / "generation_config.json").is_file():
-                # Where the chat's end of turn is another token than the end of text, it is listed here, and vLLM reads
-                # it.
-                listed = cast("Any", GenerationConfig.from_pretrained(str(base_model))).eos_token_id
         except (OSError, ValueError, KeyError) as error:
             raise CheckpointUnreadable(
                 f"The tokenizer in {base_model} can't be loaded: {error}. Fetch the model again."
             ) from error
-        ends = [tokenizer.eos_token_id, *(listed if isinstance(listed, list) else [listed])]
-        return cls(tokenizer, frozenset(end for end in ends if end is not None))
+        ends = {tokenizer.eos_token_id, *read_end_ids(base_model)}
+        return cls(tokenizer, frozenset(end for end in ends if end is not None), format)
 
     def tokenize_rows(self, rows: Iterable[Row], max_length: int) -> tuple[list[TokenizedRow], list[Problem]]:
         """Tokenize the rows that can be learnt, and say why the others are dropped.
@@ -121,6 +129,10 @@ class RowTokenizer:
             TrainingError: `unsupported_chat_template`: no token can be said to be a reply's.
         """
         conversation = [_to_template(message) for message in messages]
+        if self.format.needs_system and not any(turn["role"] == "system" for turn in conversation):
+            raise _RowUnusable(
+                "Without a system text the model's chat template prints today's date. Give the row a system message."
+            )
         sequences: list[tuple[list[int], list[tuple[int, int]]]] = []
         for index, message in enumerate(messages):
             if not message.is_target:
@@ -146,6 +158,7 @@ class RowTokenizer:
                 "The model's chat template begins a reply in another way than its own prompt for one, so no token can "
                 "be said to be the reply's. Give the model a template whose generation prompt is how replies begin.",
             )
+        through = before + drop_empty_thought(through[len(before) :], conversation[-1]["content"])
         prompt, tokens = self._encode(before), self._encode(through)
         if tokens[: len(prompt)] == prompt:
             reply = tokens[len(prompt) :]
@@ -176,8 +189,11 @@ class RowTokenizer:
         return ends[0] + 1
 
     def _render(self, conversation: list[dict[str, str]], *, prompt: bool) -> str:
+        messages = self.format.prepare(conversation)
         try:
-            return self._tokenizer.apply_chat_template(conversation, add_generation_prompt=prompt, tokenize=False)
+            return self._tokenizer.apply_chat_template(
+                messages, add_generation_prompt=prompt, tokenize=False, **self.format.variables
+            )
         except TemplateError as error:
             raise _RowUnusable(
                 f"The model's chat template refuses it: {error}. Change the order of its turns."

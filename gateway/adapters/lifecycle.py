@@ -1,7 +1,7 @@
 """The states of an adapter and every way from one to another. Nothing else writes `AdapterRow.status`.
 
-    (new import) → checking ─┬→ probing ─┬→ ready → deleted
-    (new weights) ───────────┘           │
+    (new import) → checking ─┬→ probing ─┬→ ready ⇄ other_base
+    (new weights) ───────────┘           │  ready, other_base → deleted
                    checking, probing ────┴→ refused
 
 A gate before `ready` is a check of `gateway.adapters.publish`; a state of its own for it would be added here.
@@ -23,6 +23,7 @@ __all__ = [
     "begin_check",
     "begin_probe",
     "refuse",
+    "set_aside",
     "withdraw",
 ]
 
@@ -34,6 +35,7 @@ class AdapterStatus(StrEnum):
         CHECKING: An import before its verdict: it has no digest yet, and its id stands in for its names.
         PROBING: Judged, stored and named; engines load it, and it is proven there.
         READY: It answers clients.
+        OTHER_BASE: It answered them on another base model than engines serve now, and will again when that one is back.
         REFUSED: It never will; the row has the reason.
         DELETED: Its owner took it away; the row stays, so that its name is never given to other bytes.
     """
@@ -41,6 +43,7 @@ class AdapterStatus(StrEnum):
     CHECKING = "checking"
     PROBING = "probing"
     READY = "ready"
+    OTHER_BASE = "other_base"
     REFUSED = "refused"
     DELETED = "deleted"
 
@@ -49,7 +52,8 @@ TRANSITIONS: Mapping[AdapterStatus | None, frozenset[AdapterStatus]] = {
     None: frozenset({AdapterStatus.CHECKING, AdapterStatus.PROBING}),
     AdapterStatus.CHECKING: frozenset({AdapterStatus.PROBING, AdapterStatus.REFUSED}),
     AdapterStatus.PROBING: frozenset({AdapterStatus.READY, AdapterStatus.REFUSED}),
-    AdapterStatus.READY: frozenset({AdapterStatus.DELETED}),
+    AdapterStatus.READY: frozenset({AdapterStatus.OTHER_BASE, AdapterStatus.DELETED}),
+    AdapterStatus.OTHER_BASE: frozenset({AdapterStatus.READY, AdapterStatus.DELETED}),
     AdapterStatus.REFUSED: frozenset(),
     AdapterStatus.DELETED: frozenset(),
 }
@@ -83,8 +87,15 @@ def begin_probe(row: AdapterRow, *, model: str, served_name: str) -> None:
 
 
 def accept(row: AdapterRow) -> None:
-    """Let clients have a proven adapter."""
+    """Let clients have a proven adapter, now or again."""
     _move(row, AdapterStatus.READY)
+    row.reason = None
+
+
+def set_aside(row: AdapterRow, reason: str) -> None:
+    """Keep an adapter from answering while engines serve another base model; every reconciler unloads it."""
+    _move(row, AdapterStatus.OTHER_BASE)
+    row.reason = reason
 
 
 def refuse(row: AdapterRow, reason: str) -> None:

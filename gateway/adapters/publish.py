@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypeVar
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.adapters.base_change import check_base
 from gateway.adapters.identity import AdapterRefused, accept_verdict, client_name, served_name
 from gateway.adapters.lifecycle import ON_ENGINES, AdapterStatus, accept, begin_probe, refuse
 from gateway.adapters.repository import AdapterRepository
@@ -133,6 +134,7 @@ class AdapterPublisher:
             await claim.save({_STATE: msgspec.to_builtins(stored)})
         failpoint("adapter-stored")
         stored = msgspec.convert(claim.state[_STATE], StoredAdapter)
+        check_base(stored.manifest, self.base)
         async with claim.begin() as session:
             row = await source.name(session, stored)
         failpoint("adapter-named")

@@ -2,14 +2,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.adapters.lifecycle import ON_ENGINES, UNDECIDED, AdapterStatus
 from gateway.adapters.tables import AdapterRow
 from gateway.db import Repository
 
-__all__ = ["AdapterRepository", "DesiredRow", "list_desired", "load_manifests"]
+__all__ = ["AdapterRepository", "DesiredRow", "count_set_aside", "list_desired", "list_misplaced", "load_manifests"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,12 @@ class AdapterRepository(Repository[AdapterRow]):
         where = (AdapterRow.model == model, AdapterRow.status == AdapterStatus.READY.value)
         return (await self.session.scalars(self.select_for_update(*where))).one_or_none()
 
+    async def lock_deletable(self, model: str) -> AdapterRow | None:
+        """Find an adapter that its owner may delete, and keep it so until the unit of work ends."""
+        states = (AdapterStatus.READY.value, AdapterStatus.OTHER_BASE.value)
+        where = (AdapterRow.model == model, AdapterRow.status.in_(states))
+        return (await self.session.scalars(self.select_for_update(*where))).one_or_none()
+
     async def list_ready(self) -> Sequence[AdapterRow]:
         return await self.all(AdapterRow.status == AdapterStatus.READY.value)
 
@@ -61,6 +67,24 @@ async def list_desired(session: AsyncSession) -> list[DesiredRow]:
         AdapterRow.created_at, AdapterRow.id
     )
     return [DesiredRow(*row) for row in (await session.execute(query)).all()]
+
+
+async def list_misplaced(session: AsyncSession, base_digest: str) -> Sequence[AdapterRow]:
+    """List the adapters of all tenants that have to change their state when engines serve this base.
+
+    Those that engines hold and that were trained on another, and those of this one that were set aside for another.
+    """
+    origin = AdapterRow.manifest["base_digest"].as_string()
+    away = [one.value for one in ON_ENGINES]
+    other = and_(AdapterRow.status.in_(away), origin != base_digest)
+    back = and_(AdapterRow.status == AdapterStatus.OTHER_BASE.value, origin == base_digest)
+    return (await session.scalars(select(AdapterRow).where(or_(other, back)).order_by(AdapterRow.id))).all()
+
+
+async def count_set_aside(session: AsyncSession) -> int:
+    """Count the adapters of all tenants that wait for another base than engines serve."""
+    query = select(func.count()).where(AdapterRow.status == AdapterStatus.OTHER_BASE.value)
+    return (await session.execute(query)).scalar_one()
 
 
 async def load_manifests(session: AsyncSession, ids: Sequence[str]) -> dict[str, dict[str, Any]]:

@@ -2,13 +2,14 @@
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway import jobs
 from gateway.adapters.identity import check_name
 from gateway.adapters.lifecycle import AdapterStatus, begin_check
-from gateway.adapters.repository import AdapterRepository
+from gateway.adapters.repository import AdapterRepository, count_set_aside
 from gateway.adapters.schemas import Adapter, AdapterImport, AdapterResidency
 from gateway.adapters.tables import AdapterRow
 from gateway.engines import ReplicaState
@@ -16,7 +17,15 @@ from gateway.errors import BadRequest, NotFound
 from gateway.files.service import get_file
 from gateway.ids import new_id
 
-__all__ = ["AdapterService", "find_ready", "list_ready", "lock_ready"]
+__all__ = [
+    "AdapterService",
+    "count_set_aside",
+    "find_ready",
+    "list_ready",
+    "lock_deletable",
+    "lock_ready",
+    "read_chat_template_kwargs",
+]
 
 _MOST_QUEUED = 100
 
@@ -26,12 +35,22 @@ async def find_ready(session: AsyncSession, tenant: str, model: str) -> AdapterR
     return await AdapterRepository(session, tenant).find_ready(model)
 
 
+def read_chat_template_kwargs(row: AdapterRow) -> dict[str, Any]:
+    """Return the values of the chat template's own names that an adapter was trained with; its requests bring them."""
+    return row.manifest.get("chat_template_kwargs", {})
+
+
 async def lock_ready(session: AsyncSession, tenant: str, model: str) -> AdapterRow | None:
     """Find an adapter that may answer requests, and keep others from deleting it until the unit of work ends.
 
     Whoever deletes an adapter or makes a rollout need one takes it so: the later of the two sees what the other did.
     """
     return await AdapterRepository(session, tenant).lock_ready(model)
+
+
+async def lock_deletable(session: AsyncSession, tenant: str, model: str) -> AdapterRow | None:
+    """Find an adapter that may be deleted, also one that waits for another base model; see `lock_ready`."""
+    return await AdapterRepository(session, tenant).lock_deletable(model)
 
 
 async def list_ready(session: AsyncSession, tenant: str) -> Sequence[AdapterRow]:

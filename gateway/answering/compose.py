@@ -16,6 +16,7 @@ from gateway.answering.resolve import Target
 from gateway.answering.retrieve import Evidence
 from gateway.engines.token_counter import TokenCounter
 from gateway.errors import BadRequest
+from training.chat_format import fold_system
 
 __all__ = ["NOT_COMPOSED", "Composed", "compose"]
 
@@ -40,9 +41,17 @@ NOT_COMPOSED = Composed(b"", None)
 
 
 async def compose(
-    question: Question, target: Target, evidence: Evidence, tenant: str, counter: TokenCounter
+    question: Question,
+    target: Target,
+    evidence: Evidence,
+    tenant: str,
+    counter: TokenCounter,
+    *,
+    folds_system: bool = False,
 ) -> Composed:
     """Render the prompt within the context and encode the engine's body.
+
+    With `folds_system` the system text goes into the first user message, as in the rows that adapters learn.
 
     Raises:
         BadRequest: The prompt is too long even without passages and earlier turns (`context_length_exceeded`), or
@@ -55,6 +64,8 @@ async def compose(
         draft = _draft(question, target.prompt, target.variables, evidence)
         rendered = await _fit(draft, question, target, counter)
         messages, segments = rendered.messages, _used_segments(draft, rendered)
+    if folds_system:
+        messages = fold_system(msgspec.to_builtins(messages))
     sampling = target.sampling or {}
     body: dict[str, Any] = {"model": target.engine_model, "messages": messages, **sampling, **question.parameters}
     if body.get("n", 1) > 1 and body.get("temperature") == 0:
@@ -62,6 +73,8 @@ async def compose(
     if question.stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}  # always, because settling needs it
+    if target.chat_template_kwargs:
+        body["chat_template_kwargs"] = target.chat_template_kwargs
     body["cache_salt"] = cache_salt(tenant)
     return Composed(msgspec.json.encode(body), rendered, segments)
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import prompts
-from gateway.adapters.service import find_ready
+from gateway.adapters.service import find_ready, read_chat_template_kwargs
 from gateway.answering.question import BraidOptions, Question
 from gateway.assistants.release import ReleaseSpec, RetrievalSpec, Stage
 from gateway.assistants.service import find_assistant, find_release, list_current_stages
@@ -34,7 +34,7 @@ class Target(msgspec.Struct, frozen=True):
     """The parts that answer a question.
 
     `engine_model` is the engine's name for the model, `adapter` the same where it is an adapter; `prompt` None means
-    that the client's messages go on as they are.
+    that the client's messages go on as they are; `chat_template_kwargs` are what the adapter was trained with.
     """
 
     engine_model: str
@@ -45,6 +45,7 @@ class Target(msgspec.Struct, frozen=True):
     retrieval: RetrievalSpec | None = None
     sampling: dict[str, Any] | None = None
     variables: dict[str, Any] | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class Resolver:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._rollouts: Recent[tuple[str, str], _Rollout] = Recent(database)
-        self._adapters: Recent[tuple[str, str], str] = Recent(database)
+        self._adapters: Recent[tuple[str, str], Target] = Recent(database)
         self._releases: OrderedDict[tuple[str, int], Target] = OrderedDict()
         self._templates: OrderedDict[str, prompts.Template] = OrderedDict()
         self._default = prompts.compile(prompts.DEFAULT)
@@ -79,17 +80,19 @@ class Resolver:
         if model == base_model:  # before anything is read: no assistant may have this name
             target = Target(model)
         elif model.startswith("ft:") and (adapter := await self._find_adapter(tenant, model)) is not None:
-            target = Target(adapter, adapter)
+            target = adapter
         else:
             target = await self._resolve_assistant(tenant, question)
         options = question.options
         return target if options is None else await self._switch(tenant, target, options, base_model)
 
-    async def _find_adapter(self, tenant: str, model: str) -> str | None:
-        async def read() -> str | None:
+    async def _find_adapter(self, tenant: str, model: str) -> Target | None:
+        async def read() -> Target | None:
             async with self._database.read() as session:
                 row = await find_ready(session, tenant, model)
-            return None if row is None else row.served_name
+            if row is None:
+                return None
+            return Target(row.served_name, row.served_name, chat_template_kwargs=read_chat_template_kwargs(row))
 
         return await self._adapters.read((tenant, model), read)
 
@@ -156,6 +159,7 @@ class Resolver:
             spec.retrieval,
             spec.sampling,
             spec.variables,
+            spec.adapter.chat_template_kwargs if spec.adapter else None,
         )
 
     async def _switch(self, tenant: str, target: Target, options: BraidOptions, base_model: str) -> Target:
@@ -163,7 +167,7 @@ class Resolver:
         if options == BraidOptions():
             return target
         if not options.adapter:
-            target = replace(target, engine_model=base_model, adapter=None)
+            target = replace(target, engine_model=base_model, adapter=None, chat_template_kwargs=None)
         if not options.retrieval:
             target = replace(target, retrieval=None)
         if options.prompt is not None:

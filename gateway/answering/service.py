@@ -36,7 +36,11 @@ _ADAPTER_PATIENCE_SECONDS = 10.0
 
 
 class AnsweringService:
-    """Resolve → retrieve → compose → pick → generate."""
+    """Resolve → retrieve → compose → pick → generate.
+
+    Args:
+        folds_system: Whether the base's chat template has the system text in the first user message.
+    """
 
     def __init__(
         self,
@@ -48,6 +52,8 @@ class AnsweringService:
         answers: AnswerLog,
         metrics: Metrics,
         drain: Drain,
+        *,
+        folds_system: bool = False,
     ) -> None:
         self._database = database
         self._pool = pool
@@ -57,6 +63,7 @@ class AnsweringService:
         self._answers = answers
         self._metrics = metrics
         self._drain = drain
+        self._folds_system = folds_system
         self._resolver = Resolver(database)
 
     async def begin(self, principal: Principal, question: Question) -> Generation:
@@ -92,7 +99,9 @@ class AnsweringService:
             trace.target = Target(base_model)  # nothing of a tenant's is in it, so nothing needs to be read
         else:
             await self._look_up(trace, base_model)
-        trace.composed = await compose(question, trace.target, trace.evidence, trace.tenant, self._counter)
+        trace.composed = await compose(
+            question, trace.target, trace.evidence, trace.tenant, self._counter, folds_system=self._folds_system
+        )
         trace.mark_composed()
 
     async def _look_up(self, trace: AnswerTrace, base_model: str) -> None:

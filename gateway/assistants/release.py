@@ -8,12 +8,13 @@ import msgspec
 __all__ = ["AdapterRef", "PromptRef", "ReleaseSpec", "RetrievalSpec", "ServedParts", "Stage"]
 
 
-class AdapterRef(msgspec.Struct, frozen=True):
-    """An adapter by the client's name, the engine's name, and the digest of its weights."""
+class AdapterRef(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An adapter by the client's name, the engine's name, the digest of its weights, and what its requests bring."""
 
     model: str
     served_name: str
     digest: str
+    chat_template_kwargs: dict[str, Any] = {}
 
 
 class PromptRef(msgspec.Struct, frozen=True):
@@ -47,6 +48,12 @@ class ReleaseSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     sampling: dict[str, Any]
     variables: dict[str, Any] = {}
     """Values for the prompt's own names."""
+    chat_template: str = ""
+    """Digest of the base's chat template."""
+    folds_system: bool = False
+    """Whether the system text goes into the first user message."""
+    ranking: str = ""
+    """The versions of the keyword encoder and of the fusion, where there is retrieval."""
 
     @property
     def fingerprint(self) -> str:
@@ -58,12 +65,16 @@ class ReleaseSpec(msgspec.Struct, frozen=True, omit_defaults=True):
 class ServedParts(msgspec.Struct, frozen=True):
     """The parts that run here, for a release to name: "" where one isn't known yet.
 
-    `base_model` is the base model's public name, `base_digest` its files' digest, `embedder` the embedder's identity.
+    `base_model` is the base model's public name, `base_digest` its files' digest, `chat_template` that of its template,
+    `embedder` the embedder's identity, `ranking` the versions of what ranks passages.
     """
 
     base_model: str
     base_digest: str
     embedder: str
+    ranking: str = ""
+    chat_template: str = ""
+    folds_system: bool = False
 
 
 class Stage(msgspec.Struct, frozen=True):

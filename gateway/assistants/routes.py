@@ -25,7 +25,15 @@ router = APIRouter(prefix="/api/assistants", tags=["assistants"], responses=decl
 
 
 async def _served(state: CurrentState) -> ServedParts:
-    return ServedParts(state.base_model, state.base.digest if state.base else "", await state.embedder())
+    retriever, base = await state.describe_retriever(), state.base
+    return ServedParts(
+        base_model=state.base_model,
+        base_digest=base.digest if base else "",
+        embedder=retriever.embedder if retriever else "",
+        ranking=retriever.ranking if retriever else "",
+        chat_template=base.chat_template_digest if base else "",
+        folds_system=base is not None and base.folds_system,
+    )
 
 
 Served = Annotated[ServedParts, Depends(_served)]

@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import prompts
-from gateway.adapters.service import find_ready, lock_ready
+from gateway.adapters.service import find_ready, lock_ready, read_chat_template_kwargs
 from gateway.assistants.release import AdapterRef, PromptRef, ReleaseSpec, RetrievalSpec, ServedParts, Stage
 from gateway.assistants.repository import AssistantRepository, ReleaseRepository, RolloutRepository
 from gateway.assistants.schemas import (
@@ -21,7 +21,7 @@ from gateway.assistants.schemas import (
     RolloutStage,
 )
 from gateway.assistants.tables import AssistantRow, ReleaseRow, RolloutRow
-from gateway.errors import BadRequest, Conflict, NotFound
+from gateway.errors import BadRequest, Conflict, NotFound, Unavailable
 from gateway.ids import new_id
 from gateway.prompts.service import get_prompt
 from gateway.prompts.variables import check_variables
@@ -99,17 +99,26 @@ class AssistantService:
         return _assistant_schema(row, await self._rollouts.find_current(row.id))
 
     async def release(self, name: str, request: ReleaseCreate) -> CreatedRelease:
-        """Make the next release. It answers when its number is asked for (`name@7`) or a rollout names it."""
+        """Make the next release. It answers when its number is asked for (`name@7`) or a rollout names it.
+
+        Raises:
+            Unavailable: A part that its fingerprint covers isn't known now.
+        """
         assistant = await self._assistants.get_by_name(name)
+        retrieval = await self._retrieval(request)
+        self._check_known(retrieval)
         spec = ReleaseSpec(
             base_model=self._base(request.base_model),
             base_digest=self._served.base_digest,
             adapter=await self._adapter(request.adapter),
             prompt=await self._prompt(request.prompt, request.variables),
             builtin_prompt=prompts.compile(prompts.DEFAULT).digest,
-            retrieval=await self._retrieval(request),
+            retrieval=retrieval,
             sampling=request.sampling.model_dump(exclude_none=True),
             variables=request.variables,
+            chat_template=self._served.chat_template,
+            folds_system=self._served.folds_system,
+            ranking=self._served.ranking if retrieval else "",
         )
         row = ReleaseRow(
             id=new_id("release_"),
@@ -190,6 +199,20 @@ class AssistantService:
             raise _revision_conflict(name, revision, newest + 1) from None
         return _rollout_schema(name, row)
 
+    def _check_known(self, retrieval: RetrievalSpec | None) -> None:
+        """Raise `Unavailable` rather than make a fingerprint that equal releases wouldn't share."""
+        if not self._served.base_digest:
+            raise Unavailable(
+                "Nobody has said yet which base model's weights the engines serve, and a release is tied to them. "
+                "Start 'braid up' or a worker with the base model (BRAID_BASE_MODEL) on this database, then try again."
+            )
+        if retrieval is not None and not self._served.embedder:
+            raise Unavailable(
+                "The retriever doesn't answer, so it isn't known which embedder the release would be tied to. Try "
+                "again when GET /readyz no longer names the retriever among `degraded`.",
+                retry_after=5,
+            )
+
     async def _list_adapters(self, assistant: AssistantRow, stages: Sequence[RolloutStage]) -> list[AdapterRef]:
         if not any(stage.weight for stage in stages):
             raise BadRequest("No stage has a weight above 0, so nobody would answer.", param="stages")
@@ -222,7 +245,7 @@ class AssistantService:
         row = await find_ready(self._session, self._tenant, model)
         if row is None:
             raise _adapter_not_ready(model)
-        return AdapterRef(row.model, row.served_name, row.digest)
+        return AdapterRef(row.model, row.served_name, row.digest, read_chat_template_kwargs(row))
 
     async def _prompt(self, reference: str | None, variables: Mapping[str, Any]) -> PromptRef | None:
         row = None if reference is None else await get_prompt(self._session, self._tenant, reference)

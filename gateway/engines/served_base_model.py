@@ -10,13 +10,19 @@ __all__ = ["ServedBaseModel"]
 
 
 class ServedBaseModel(msgspec.Struct, frozen=True):
-    """Public name, folder of the checkpoint (for training and the verdict), and digest of its weights."""
+    """Public name, folder of the checkpoint (for training and the verdict), and digest of its weights.
+
+    `path` is empty in a process that knows the base from the database alone.
+    """
 
     name: str
     path: str
     digest: str
     names: tuple[str, ...] = ()
     """Other names by which an adapter may call its base: the Hugging Face id, the local path."""
+    chat_template_digest: str = ""
+    folds_system: bool = False
+    """The system text goes into the first user message, see `training.chat_format`."""
 
     @classmethod
     def load(cls, settings: Settings) -> "ServedBaseModel":

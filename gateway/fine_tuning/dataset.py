@@ -2,18 +2,24 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.adapters.trainer_log import blur
 from gateway.artifacts import Artifacts
+from gateway.engines.served_base_model import ServedBaseModel
 from gateway.errors import BadRequest
 from gateway.files.service import get_file
 from gateway.fine_tuning.rows import RenderedFile, RowsUnusable, render_rows
 from gateway.prompts.service import get_prompt
 from gateway.prompts.tables import PromptRow
 from gateway.prompts.variables import check_variables
+from training.chat_format import ChatFormat, read_chat_format
+from training.checkpoint import check_trainable
 from training.dataset import describe_problems
+from training.errors import TrainingError
 
 __all__ = ["TrainingFiles"]
 
@@ -27,10 +33,28 @@ class TrainingFiles:
     Rendering a large file takes seconds, and a unit of work that writes would keep every other writer waiting for it.
     """
 
-    def __init__(self, session: AsyncSession, tenant: str, artifacts: Artifacts) -> None:
+    def __init__(self, session: AsyncSession, tenant: str, artifacts: Artifacts, base: ServedBaseModel | None) -> None:
         self._session = session
         self._tenant = tenant
         self._artifacts = artifacts
+        self._base = base
+
+    async def read_chat_format(self) -> ChatFormat | None:
+        """Return the form in which the base model's chat template wants them; None where only workers know.
+
+        Raises:
+            BadRequest: No reply can be learnt with that template, or the model is quantised, or its files are damaged.
+        """
+        base = self._base
+        if base is None or not base.path or not Path(base.path).is_dir():
+            return None  # its files are on the workers' machine, where the trainer looks at them
+        try:
+            await asyncio.to_thread(check_trainable, Path(base.path))
+            return await asyncio.to_thread(read_chat_format, Path(base.path))
+        except TrainingError as error:
+            if error.code == "unsupported_chat_template":
+                raise BadRequest(blur(error.message), param="model", code="unsupported_chat_template") from None
+            raise BadRequest(blur(error.message), param="model", code="unsupported_base_model") from None
 
     async def find_prompt(self, reference: str | None, variables: Mapping[str, Any]) -> PromptRow | None:
         """Return the prompt that rows are to be rendered with; None for none.

@@ -26,6 +26,7 @@ class TrainingInputs(msgspec.Struct, frozen=True):
     hyperparameters: dict[str, Any]
     steps: int | None
     seed: int
+    chat_template_kwargs: dict[str, Any] | None
 
 
 async def read_inputs(session: AsyncSession, job: FineTuningJobRow, artifacts: Artifacts) -> TrainingInputs:
@@ -46,6 +47,7 @@ async def read_inputs(session: AsyncSession, job: FineTuningJobRow, artifacts: A
         hyperparameters=job.hyperparameters,
         steps=job.braid.get("steps"),
         seed=job.seed,
+        chat_template_kwargs=job.braid.get("chat_template_kwargs"),
     )
 
 
@@ -64,6 +66,7 @@ def write_spec(work: Path, inputs: TrainingInputs, base: ServedBaseModel, *, max
         base_name=base.name,
         rows=inputs.rows,
         validation_rows=inputs.validation_rows,
+        chat_template_kwargs=inputs.chat_template_kwargs,
         recipe=msgspec.structs.replace(recipe, rank=min(recipe.rank, max_rank)),
     )
     path = work / "spec.json"

@@ -32,7 +32,7 @@ def _for_reading(session: ReadSession, principal: ManageKey) -> FineTuningServic
 
 
 def _training_files(session: ReadSession, principal: ManageKey, state: CurrentState) -> TrainingFiles:
-    return TrainingFiles(session, principal.tenant, state.artifacts)
+    return TrainingFiles(session, principal.tenant, state.artifacts, state.base)
 
 
 def _metadata(request: Request) -> dict[str, str] | None:

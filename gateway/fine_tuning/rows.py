@@ -44,11 +44,16 @@ class RowShares:
 
 @dataclass(frozen=True, slots=True)
 class RenderedFile:
-    """The rows of one file: their number, and the file that the trainer reads, see `training.rendered_rows`."""
+    """The rows of one file: their number, and the file that the trainer reads, see `training.rendered_rows`.
+
+    Attributes:
+        without_system: The numbers of the rows that have no system text.
+    """
 
     count: int
     content: bytes
     shares: RowShares
+    without_system: Sequence[int] = ()
 
 
 def render_rows(data: bytes, source: str | None, variables: Mapping[str, Any] | None = None) -> RenderedFile:
@@ -90,7 +95,8 @@ def render_rows(data: bytes, source: str | None, variables: Mapping[str, Any] | 
         ungrounded=sum(row.passages is None for row in rows),
         context_replies=context_replies,
     )
-    return RenderedFile(len(messages), encode_rendered_rows(messages), shares)
+    without_system = [number for number, turns in messages.items() if all(turn["role"] != "system" for turn in turns)]
+    return RenderedFile(len(messages), encode_rendered_rows(messages), shares, without_system)
 
 
 def _render(row: Row, template: prompts.Template | None, variables: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -80,11 +80,14 @@ class FineTuningJobBraid(BaseModel):
 
     The adapter's manifest names the same digests. They are null in jobs that an older Braid made. `steps` are the
     optimizer steps with which the last epoch ends, where `n_epochs` was `auto`; null where epochs are whole.
+    `chat_template_kwargs` are the values of the chat template's own names that rows and requests are rendered with,
+    null where the trainer chose them.
     """
 
     prompt: str | None
     variables: dict[str, Any] = {}
     steps: int | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
     rows: str | None
     validation_rows: str | None
 

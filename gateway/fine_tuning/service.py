@@ -37,11 +37,13 @@ from gateway.fine_tuning.schemas import (
 from gateway.fine_tuning.tables import CheckpointRow, EventRow, FineTuningJobRow
 from gateway.ids import new_id
 from gateway.tenants.authenticator import Principal
+from training.chat_format import ChatFormat
 from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS, Recipe
 
 __all__ = ["FineTuningService"]
 
 _MOST_QUEUED = 100
+_LISTED_ROWS = 10
 
 
 class FineTuningService:
@@ -64,8 +66,10 @@ class FineTuningService:
         hyperparameters = _check_request(request, base)
         options = request.braid or BraidOptions()
         prompt = await files.find_prompt(options.prompt, options.variables)
+        format = await files.read_chat_format()
         rows = await files.render(request.training_file, prompt, options.variables, param="training_file")
         _check_count(rows.count)
+        _check_systems(rows, format)
         validation_rows = None
         if request.validation_file is not None:
             validation_rows = await files.render(
@@ -98,6 +102,7 @@ class FineTuningService:
                     "prompt": f"{prompt.name}@{prompt.version}" if prompt else None,
                     "variables": options.variables,
                     "steps": recipe.steps,
+                    "chat_template_kwargs": format and format.variables,
                 },
             )
         )
@@ -239,6 +244,18 @@ def _check_count(rows: int) -> None:
             f"heart. Add more; from {COMFORTABLE_ROWS} on style is learnt reliably.",
             param="training_file",
             code="too_few_rows",
+        )
+
+
+def _check_systems(rows: RenderedFile, format: ChatFormat | None) -> None:
+    if format and format.needs_system and rows.without_system:
+        numbers = ", ".join(map(str, rows.without_system[:_LISTED_ROWS]))
+        raise BadRequest(
+            f"{len(rows.without_system)} rows have no system text (rows {numbers}…), and the base model's chat "
+            "template prints today's date in its place, so a prompt of tomorrow would differ from what was learnt. "
+            "Give each a system message, or make the job with a prompt.",
+            param="training_file",
+            code="invalid_training_file",
         )
 
 

@@ -4,6 +4,7 @@ from gateway.adapters.tables import AdapterRow
 from gateway.answers.tables import AnswerRow
 from gateway.assistants.tables import AssistantRow, ReleaseRow, RolloutRow
 from gateway.db.base import Base
+from gateway.engines.tables import BaseModelRow
 from gateway.files.tables import FileRow
 from gateway.fine_tuning.tables import CheckpointRow, EventRow, FineTuningJobRow
 from gateway.jobs.tables import JobRow
@@ -16,6 +17,7 @@ __all__ = [
     "AnswerRow",
     "AssistantRow",
     "Base",
+    "BaseModelRow",
     "CheckpointRow",
     "DocumentRow",
     "DocumentVersionRow",

@@ -3,7 +3,7 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.adapters.lifecycle import withdraw
-from gateway.adapters.service import list_ready, lock_ready
+from gateway.adapters.service import list_ready, lock_deletable
 from gateway.assistants.service import list_assistants, list_users
 from gateway.errors import Conflict, Denied, NotFound
 from gateway.models.schemas import Model
@@ -57,7 +57,7 @@ class ModelService:
                 param="model",
                 code="model_not_deletable",
             )
-        row = await lock_ready(self._session, self._tenant, id)
+        row = await lock_deletable(self._session, self._tenant, id)
         if row is None:
             raise NotFound(f"The model {id!r} doesn't exist.", param="model", code="model_not_found")
         users = await list_users(self._session, self._tenant, row.model)

@@ -11,6 +11,8 @@ import msgspec
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.settings import Settings
 from gateway.terminal import CommandError
+from training.chat_format import needs_folding
+from training.chat_template import ChatTemplate
 from training.verdict import BaseShape
 
 __all__ = ["prepare_base_model", "public_name"]
@@ -49,7 +51,14 @@ async def prepare_base_model(settings: Settings, dtype: str, tell: Callable[[str
     directory = Path(await _make(settings, folder, dtype, tell))
     shape = await asyncio.to_thread(BaseShape.read, directory)
     aliases = (settings.base_model, str(directory)) if settings.base_model else (*_PACKAGED_ALIASES, str(directory))
-    base = ServedBaseModel(name=name, path=str(directory), digest=shape.digest, names=aliases)
+    base = ServedBaseModel(
+        name=name,
+        path=str(directory),
+        digest=shape.digest,
+        names=aliases,
+        chat_template_digest=shape.chat_template_digest,
+        folds_system=await asyncio.to_thread(lambda: needs_folding(ChatTemplate.read(directory))),
+    )
     file = ServedBaseModel.file(settings.home)
     partial = file.with_suffix(".partial")
     partial.write_bytes(msgspec.json.encode(base))

@@ -15,6 +15,7 @@ from gateway.settings import Settings
 from gateway.shutdown import Drain
 from gateway.tenants.authenticator import Authenticator
 from retrieval.client import Retriever, RetrieverError
+from retrieval.messages import RetrieverInfo
 
 __all__ = ["State", "part_of", "state_of"]
 
@@ -47,12 +48,12 @@ class State:
         """The base model's public name, "" while nobody has said it."""
         return self.pool.base_model or (self.base.name if self.base else "")
 
-    async def embedder(self) -> str:
-        """Return the embedder's identity, "" while the retriever doesn't answer."""
+    async def describe_retriever(self) -> RetrieverInfo | None:
+        """Return what the retriever says of itself, None while it doesn't answer."""
         try:
-            return (await self.retriever.describe()).embedder
+            return await self.retriever.describe()
         except RetrieverError:
-            return ""
+            return None
 
 
 def state_of(connection: HTTPConnection) -> State:

@@ -14,6 +14,10 @@ MODULES = {
     "model.layers.0.mlp.up_proj": (INNER, HIDDEN),
     "model.layers.0.mlp.down_proj": (HIDDEN, INNER),
 }
+TEMPLATE = (
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
 SPOILS = ("nan", "shape", "module", "base", "dora", "rank", "no_effect")
 """The faults that `write_adapter` can make on purpose."""
 
@@ -39,7 +43,7 @@ def write_base(folder: Path) -> Path:
     """Write a base model, as far as the verdict looks at one."""
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps({"vocab_size": VOCABULARY}))
-    (folder / "chat_template.jinja").write_text("{{ messages }}")
+    (folder / "chat_template.jinja").write_text(TEMPLATE)
     random = np.random.default_rng(0)
     tensors = {f"{name}.weight": random.standard_normal(shape, np.float32) for name, shape in MODULES.items()}
     tensors["model.embed_tokens.weight"] = random.standard_normal((VOCABULARY, HIDDEN), np.float32)

@@ -161,6 +161,7 @@ def _write_folder(spec: TrainSpec, rows: RenderedRows, folder: Path, mode: str) 
         base_digest="sha256:" + "0" * 64 if mode in ("foreign_base", "base") else shape.digest,
         base_name=spec.base_name or "",
         chat_template_digest=shape.chat_template_digest,
+        chat_template_kwargs=spec.chat_template_kwargs or {},
         rank=spec.recipe.rank,
         recipe=spec.recipe,
         rows=len(rows.rows),

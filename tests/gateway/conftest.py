@@ -15,6 +15,8 @@ from gateway.administration.service import ensure_admin
 from gateway.app import create_app
 from gateway.composition import open_state
 from gateway.db import open_database
+from gateway.engines.repository import announce_base
+from gateway.engines.served_base_model import ServedBaseModel
 from gateway.migrations import migrate
 from gateway.settings import Settings
 from gateway.web.bounded_protocol import BoundedProtocol
@@ -24,6 +26,8 @@ from tests.fakes.vllm import FakeVllm
 from tests.gateway.declared import check_error, read_description
 from tests.waiting import until
 
+BASE = ServedBaseModel(name="base", path="", digest="sha256:base", chat_template_digest="sha256:template")
+"""The base model that tests without one of their own take for served."""
 ADMIN_KEY = "sk-braid-test-administrator-of-all-tenants"
 
 
@@ -65,6 +69,7 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
             await migrate(database)
             async with database.begin() as session:
                 await ensure_admin(session, ADMIN_KEY)
+                await announce_base(session, BASE)
 
     asyncio.run(make())
     return path

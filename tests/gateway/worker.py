@@ -19,6 +19,7 @@ from gateway.engines.served_base_model import ServedBaseModel
 from gateway.jobs import WorkerTimings
 from gateway.settings import Settings
 from tests.fakes.peft import write_base
+from training.verdict import BaseShape
 
 ROOT = Path(__file__).parents[2]
 TIMINGS = WorkerTimings(idle_seconds=0.02, grace_seconds=0.3, pauses=(0.01, 0.01))
@@ -29,7 +30,8 @@ KILLED = WorkerTimings(lease_seconds=3.0, idle_seconds=0.02, grace_seconds=0.3, 
 def prepare_home(home: Path, database: Path, base_model: str = "base") -> None:
     """Put there what `braid up` does before it starts a worker: a database, and a base model of a few hundred bytes."""
     shutil.copy(database, home / "braid.db")
-    base = ServedBaseModel(name=base_model, path=str(write_base(home / "models" / "base")), digest="sha256:base")
+    folder = write_base(home / "models" / "base")
+    base = ServedBaseModel(name=base_model, path=str(folder), digest=BaseShape.read(folder).digest)
     ServedBaseModel.file(home).parent.mkdir()
     ServedBaseModel.file(home).write_bytes(msgspec.json.encode(base))
 

@@ -45,6 +45,7 @@ def examine(settings: Settings) -> list[Finding]:
         parts.check_model_environment(settings.model_python),
         *check_licences(settings.model_python),
         parts.check_base_model(settings),
+        parts.check_adapters(settings),
         *parts.check_engine(settings),
         parts.check_index(settings),
     ]

@@ -5,15 +5,26 @@ import importlib.util
 from pathlib import Path
 
 import httpx2
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
+from gateway.adapters.service import count_set_aside
 from gateway.cli.doctor.finding import Finding
+from gateway.db import open_database
 from gateway.engines.hardware import Hardware
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.settings import Settings, SettingsError
 from gateway.stack.packages import MODEL_PACKAGES, EnvironmentBroken, installed_versions
 from retrieval.client import Retriever, RetrieverUnavailable
 
-__all__ = ["check_base_model", "check_engine", "check_gateway", "check_index", "check_model_environment"]
+__all__ = [
+    "check_adapters",
+    "check_base_model",
+    "check_engine",
+    "check_gateway",
+    "check_index",
+    "check_model_environment",
+]
 
 _GATEWAY_MODULES = (
     "aiosqlite",
@@ -68,6 +79,30 @@ def check_base_model(settings: Settings) -> Finding:
             "Run 'braid up', which prepares it again.",
         )
     return Finding.ok("base model", f"{base.name} at {base.path}")
+
+
+def check_adapters(settings: Settings) -> Finding:
+    """Look in the database for adapters that wait for another base model."""
+    try:
+        count = asyncio.run(_count_set_aside(settings.database))
+    except (SQLAlchemyError, OSError):
+        return Finding.ok("adapters", "none yet")  # no database, or none of this version
+    if not count:
+        return Finding.ok("adapters", "all were made for the base model that is served")
+    return Finding.warning(
+        "adapters",
+        f"{count} {'adapter was' if count == 1 else 'adapters were'} trained on another base model than is served now, "
+        "so what names them doesn't answer (status other_base in GET /api/adapters).",
+        "Bring that base model back with BRAID_BASE_MODEL, or train them anew.",
+    )
+
+
+async def _count_set_aside(url: str) -> int:
+    file = make_url(url).database if url.startswith("sqlite") else None
+    if file is not None and not Path(file).exists():
+        return 0  # opening it would make it
+    async with open_database(url) as database, database.read() as session:
+        return await count_set_aside(session)
 
 
 def check_engine(settings: Settings) -> list[Finding]:

@@ -13,6 +13,7 @@ MOVES: dict[AdapterStatus, Callable[[AdapterRow], None]] = {
     AdapterStatus.CHECKING: lifecycle.begin_check,
     AdapterStatus.PROBING: lambda row: lifecycle.begin_probe(row, model="ft:base:k:v:0", served_name="k.v.0"),
     AdapterStatus.READY: lifecycle.accept,
+    AdapterStatus.OTHER_BASE: lambda row: lifecycle.set_aside(row, "Engines serve another base model."),
     AdapterStatus.REFUSED: lambda row: lifecycle.refuse(row, "It gives other numbers."),
     AdapterStatus.DELETED: lifecycle.withdraw,
 }
@@ -21,6 +22,7 @@ ROADS: dict[AdapterStatus, list[AdapterStatus]] = {
     AdapterStatus.CHECKING: [AdapterStatus.CHECKING],
     AdapterStatus.PROBING: [AdapterStatus.PROBING],
     AdapterStatus.READY: [AdapterStatus.PROBING, AdapterStatus.READY],
+    AdapterStatus.OTHER_BASE: [AdapterStatus.PROBING, AdapterStatus.READY, AdapterStatus.OTHER_BASE],
     AdapterStatus.REFUSED: [AdapterStatus.CHECKING, AdapterStatus.REFUSED],
     AdapterStatus.DELETED: [AdapterStatus.PROBING, AdapterStatus.READY, AdapterStatus.DELETED],
 }
@@ -78,7 +80,14 @@ def test_every_state_can_be_reached_and_two_are_final() -> None:
     assert reached == set(AdapterStatus)
     final = {status for status, targets in TRANSITIONS.items() if not targets}
     assert final == {AdapterStatus.REFUSED, AdapterStatus.DELETED}
-    assert set(UNDECIDED) | set(ON_ENGINES) == set(AdapterStatus) - final
+    assert set(UNDECIDED) | set(ON_ENGINES) == set(AdapterStatus) - final - {AdapterStatus.OTHER_BASE}
+
+
+def test_an_adapter_that_is_back_on_its_base_has_no_reason_any_more() -> None:
+    row = adapter(AdapterStatus.OTHER_BASE)
+    assert row.reason
+    lifecycle.accept(row)
+    assert row.reason is None
 
 
 def test_the_database_keeps_plain_words() -> None:

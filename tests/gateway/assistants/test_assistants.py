@@ -8,11 +8,16 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
-from gateway.assistants.release import AdapterRef, PromptRef, ReleaseSpec, RetrievalSpec
+from gateway.assistants.release import AdapterRef, PromptRef, ReleaseSpec, RetrievalSpec, ServedParts
+from gateway.assistants.schemas import ReleaseCreate
+from gateway.assistants.service import AssistantService
+from gateway.errors import Unavailable
+from gateway.tenants.tables import TenantRow
 from tests.fakes.passages import FakePassages
 from tests.fakes.vllm import FakeVllm
-from tests.gateway.conftest import Gateway
+from tests.gateway.conftest import BASE, Gateway
 
 SPEC = ReleaseSpec(
     base_model="base",
@@ -154,6 +159,46 @@ async def test_a_release_keeps_its_prompts_version_and_its_stores_embedder(clien
     assert spec.retrieval.embedder
 
 
+async def test_equal_releases_have_equal_fingerprints_around_a_restart_of_the_retriever(
+    client: httpx2.AsyncClient, passages: FakePassages
+) -> None:
+    await create(client)
+    store = (await client.post("/v1/vector_stores", json={})).json()["id"]
+    body = {"retrieval": {"vector_stores": [store]}}
+    first = (await client.post("/api/assistants/support/releases", json=body)).json()
+    passages.failing = True
+    refused = await client.post("/api/assistants/support/releases", json=body)
+    assert "which embedder" in error(refused, 503)["message"]
+    assert refused.headers["retry-after"]
+    without = await client.post("/api/assistants/support/releases", json={})
+    assert without.status_code == 201, "a release without retrieval is tied to no embedder"
+    passages.failing = False
+    second = (await client.post("/api/assistants/support/releases", json=body)).json()
+    assert (first["fingerprint"], second["release"]) == (second["fingerprint"], 3)
+
+
+async def test_a_release_is_tied_to_the_bases_weights_and_template(client: httpx2.AsyncClient) -> None:
+    await create(client)
+    await client.post("/api/assistants/support/releases", json={})
+    (release,) = (await client.get("/api/assistants/support/releases")).json()["data"]
+    assert (release["spec"]["base_digest"], release["spec"]["chat_template"]) == (
+        BASE.digest,
+        BASE.chat_template_digest,
+    )
+
+
+async def test_while_nobody_knows_the_bases_weights_no_release_is_made(
+    client: httpx2.AsyncClient, gateway: Gateway
+) -> None:
+    await create(client)
+    served = ServedParts(base_model="base", base_digest="", embedder="fake")
+    async with gateway.state.database.begin() as session:
+        tenant = (await session.scalars(select(TenantRow.id).where(TenantRow.name == "kestrel"))).one()
+        service = AssistantService(session, tenant, served)
+        with pytest.raises(Unavailable, match="BRAID_BASE_MODEL"):
+            await service.release("support", ReleaseCreate())
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -172,6 +217,10 @@ async def test_a_release_keeps_its_prompts_version_and_its_stores_embedder(clien
         {"retrieval": RetrievalSpec(("vs_1",), 5, 0.1, "degrade", "minilm")},
         {"retrieval": RetrievalSpec(("vs_1",), 5, 0.1, "required", "mpnet")},
         {"variables": {"house": "Kestrel"}},
+        {"chat_template": "sha256:other"},
+        {"folds_system": True},
+        {"ranking": "bm25-en-1/sum-2"},
+        {"adapter": AdapterRef("ft:base:kestrel:style:1", "kestrel.style.1", "a", {"date_string": "1 Jan 2026"})},
         {"sampling": {}},
         {"sampling": {"temperature": 0.6}},
         {"sampling": {"temperature": 0.5, "seed": 1}},

@@ -13,6 +13,8 @@ from gateway.stack.children import child_environment
 from gateway.stack.instance import Instance, free_ports, is_free
 from gateway.terminal import CommandError, Exit
 from tests.fakes.peft import write_base
+from tests.training.chat_templates import NO_SYSTEM
+from training.verdict import BaseShape
 
 
 def test_one_instance_per_home(tmp_path: Path) -> None:
@@ -95,6 +97,10 @@ async def test_the_base_model_is_described_in_one_file(tmp_path: Path) -> None:
     assert ServedBaseModel.load(settings) == base_model
     assert (base_model.name, base_model.path) == ("house", str(base))
     assert str(base) in base_model.names
+    assert base_model.chat_template_digest == BaseShape.read(base).chat_template_digest
+    assert not base_model.folds_system
+    (base / "chat_template.jinja").write_text(NO_SYSTEM)
+    assert (await prepare_base_model(settings, "float32", told.append)).folds_system
 
 
 @pytest.mark.parametrize(

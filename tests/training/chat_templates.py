@@ -1,0 +1,99 @@
+"""Chat templates by what they do: each has one trait of a family of published models, and no more."""
+
+TURNS = "{% for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n{% endfor %}"
+PROMPT = "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+
+PLAIN = TURNS + PROMPT
+NO_SYSTEM = "{% if messages[0].role == 'system' %}{{ raise_exception('System role not supported') }}{% endif %}" + PLAIN
+"""Gemma 2."""
+SILENT_ON_SYSTEM = PLAIN.replace("in messages %}", "in messages if message.role != 'system' %}")
+LAST_USER_SYSTEM = (
+    "{% if messages[0].role == 'system' %}{% set system = messages[0].content %}{% set turns = messages[1:] %}"
+    "{% else %}{% set turns = messages %}{% endif %}"
+    "{% for message in turns %}<|im_start|>{{ message.role }}\n"
+    "{% if loop.last and message.role == 'user' and system is defined %}{{ system + '\n\n' }}{% endif %}"
+    "{{ message.content }}<|im_end|>\n{% endfor %}"
+) + PROMPT
+"""Mistral 7B v0.3."""
+TEXT_AFTER_END = PLAIN.replace(PROMPT, "") + (
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% else %}{{ eos_token }}{% endif %}"
+)
+"""Phi 3.5 and 4 mini."""
+STRIPS_THOUGHTS = (
+    "{% set ns = namespace(last=-1) %}"
+    "{% for message in messages %}{% if message.role == 'user' %}{% set ns.last = loop.index0 %}{% endif %}{% endfor %}"
+    "{% for message in messages %}<|im_start|>{{ message.role }}\n"
+    "{% if message.role == 'assistant' %}{% set thought = '' %}{% set content = message.content %}"
+    "{% if '</think>' in content %}{% set thought = content.split('</think>')[0].split('<think>')[-1].strip('\n') %}"
+    "{% set content = content.split('</think>')[-1].lstrip('\n') %}{% endif %}"
+    "{% if loop.index0 > ns.last %}{{ '<think>\n' + thought + '\n</think>\n\n' + content }}"
+    "{% else %}{{ content }}{% endif %}"
+    "{% else %}{{ message.content }}{% endif %}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n"
+    "{% if enable_thinking is defined and enable_thinking is false %}{{ '<think>\n\n</think>\n\n' }}{% endif %}"
+    "{% endif %}"
+)
+"""Qwen 3."""
+OPENS_THOUGHT = TURNS + "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
+"""DeepSeek R1's distillates."""
+OPENS_THOUGHT_ALWAYS = STRIPS_THOUGHTS[: STRIPS_THOUGHTS.index("{% if add_generation_prompt")] + (
+    "{% if add_generation_prompt %}<|im_start|>assistant\n<think>\n{% endif %}"
+)
+"""Qwen 3's thinking versions."""
+OPENS_THOUGHT_UNLESS_TOLD = STRIPS_THOUGHTS[: STRIPS_THOUGHTS.index("{% if enable_thinking")] + (
+    "{% if enable_thinking is defined and enable_thinking is false %}{{ '<think>\n\n</think>\n\n' }}"
+    "{% else %}{{ '<think>\n' }}{% endif %}{% endif %}"
+)
+"""Qwen 3.5."""
+DATED_VARIABLE = (
+    "{% if not date_string is defined %}{% set date_string = strftime_now('%d %b %Y') %}{% endif %}"
+    "<|im_start|>system\nToday Date: {{ date_string }}\n"
+    "{% if messages[0].role == 'system' %}{{ messages[0].content }}{% set messages = messages[1:] %}{% endif %}"
+    "<|im_end|>\n"
+) + PLAIN
+"""Llama 3.1 and later."""
+DATED_ALWAYS = "<|im_start|>system\nToday: {{ strftime_now('%Y-%m-%d') }}<|im_end|>\n" + PLAIN
+DATED_DEFAULT = (
+    "{% if messages[0].role != 'system' %}<|im_start|>system\n"
+    "Today: {{ strftime_now('%Y-%m-%d') }}<|im_end|>\n{% endif %}"
+) + PLAIN
+"""Mistral Small 3."""
+TRIMS = PLAIN.replace("message.content", "message.content | trim")
+"""Llama 3, Gemma."""
+JOINS_PARTS = PLAIN.replace(
+    "{{ message.content }}",
+    "{% if message.content is string %}{{ message.content }}{% else %}"
+    "{% for part in message.content %}{% if part.type == 'text' %}{{ part.text | trim }}{% endif %}{% endfor %}"
+    "{% endif %}",
+)
+"""Models that see: vLLM hands them parts, which this one trims where it wouldn't trim text."""
+DEFAULT_SYSTEM = (
+    "{% if messages[0].role != 'system' %}<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}"
+) + PLAIN
+"""Qwen 2.5, SmolLM2."""
+ENDLESS = PLAIN.replace("<|im_end|>", "")
+SPEAKS_FIRST = PLAIN.replace(
+    "<|im_start|>{{ message.role }}\n",
+    "<|im_start|>{{ message.role }}\n{% if message.role == 'assistant' %}Final answer: {% endif %}",
+)
+
+TRAINABLE = {
+    "has no system role": NO_SYSTEM,
+    "is silent on the system role": SILENT_ON_SYSTEM,
+    "puts the system text into the last user turn": LAST_USER_SYSTEM,
+    "adds text after the end of turn": TEXT_AFTER_END,
+    "strips earlier thoughts": STRIPS_THOUGHTS,
+    "opens a thought unless told not to": OPENS_THOUGHT_UNLESS_TOLD,
+    "prints today's date, or another": DATED_VARIABLE,
+    "trims content": TRIMS,
+    "joins content parts": JOINS_PARTS,
+    "has no default system text": PLAIN,
+    "has a default system text": DEFAULT_SYSTEM,
+}
+REFUSED = {
+    "opens a thought": (OPENS_THOUGHT, "opens a thought in the prompt"),
+    "opens a thought and closes it in the reply": (OPENS_THOUGHT_ALWAYS, "opens a thought in the prompt"),
+    "prints today's date": (DATED_ALWAYS, "prints today's date"),
+    "never ends a turn": (ENDLESS, "no token at which the engine stops"),
+    "speaks before the reply": (SPEAKS_FIRST, "'Final answer:' in front of each reply"),
+}

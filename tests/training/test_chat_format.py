@@ -1,0 +1,125 @@
+import itertools
+from datetime import date
+
+import pytest
+
+from tests.training import chat_templates as templates
+from training.chat_format import ChatFormat, choose_format, fold_system, needs_folding
+from training.chat_template import ChatTemplate, TemplateRefused
+from training.checkpoint import CheckpointUnreadable
+from training.errors import TrainingError
+
+DAY = date(2026, 11, 26)
+ENDS = frozenset({"<|im_end|>", "<|endoftext|>"})
+SPECIALS = {"eos_token": "<|endoftext|>"}
+SYSTEM = {"role": "system", "content": "Be brief."}
+TURNS = [
+    {"role": "user", "content": "One?"},
+    {"role": "assistant", "content": "Aye."},
+    {"role": "user", "content": "Two?"},
+]
+
+
+def choose(template: str) -> ChatFormat:
+    return choose_format(ChatTemplate(template, SPECIALS), ENDS, DAY)
+
+
+@pytest.mark.parametrize(
+    ("template", "folds"),
+    [
+        (templates.NO_SYSTEM, True),
+        (templates.SILENT_ON_SYSTEM, True),
+        (templates.LAST_USER_SYSTEM, True),
+        *[
+            (template, False)
+            for template in (templates.PLAIN, templates.DEFAULT_SYSTEM, templates.DATED_VARIABLE, templates.TRIMS)
+        ],
+    ],
+)
+def test_the_system_text_is_folded_where_the_template_has_no_lasting_place_for_it(template: str, folds: bool) -> None:
+    assert choose(template).folds_system is folds
+    assert needs_folding(ChatTemplate(template)) is folds
+
+
+@pytest.mark.parametrize("template", [templates.NO_SYSTEM, templates.SILENT_ON_SYSTEM, templates.LAST_USER_SYSTEM])
+def test_a_folded_system_text_stands_at_the_same_place_in_every_turn(template: str) -> None:
+    chat = ChatTemplate(template)
+    prompts = [chat.render(fold_system([SYSTEM, *TURNS[:count]]), prompt=False) for count in (1, 2, 3)]
+    assert all(after.startswith(before) for before, after in itertools.pairwise(prompts))
+    assert prompts[0] == "<|im_start|>user\nBe brief.\n\nOne?<|im_end|>\n"
+
+
+def test_folding_joins_all_system_texts_and_leaves_what_has_none() -> None:
+    late = {"role": "system", "content": "Be kind."}
+    assert fold_system([SYSTEM, TURNS[1], *TURNS, late]) == [
+        TURNS[1],
+        {"role": "user", "content": "Be brief.\n\nBe kind.\n\nOne?"},
+        *TURNS[1:],
+    ]
+    assert fold_system(TURNS) == TURNS
+    assert fold_system([SYSTEM]) == [SYSTEM]
+    assert fold_system([SYSTEM, {"role": "user", "content": ""}]) == [{"role": "user", "content": "Be brief."}]
+
+
+@pytest.mark.parametrize(
+    ("template", "variables"),
+    [
+        (templates.STRIPS_THOUGHTS, {}),
+        (templates.OPENS_THOUGHT_UNLESS_TOLD, {"enable_thinking": False}),
+        (templates.DATED_VARIABLE, {"date_string": "26 Nov 2026"}),
+    ],
+)
+def test_thoughts_are_switched_off_and_the_date_is_pinned_where_the_template_can(
+    template: str, variables: dict[str, object]
+) -> None:
+    assert choose(template).variables == variables
+
+
+@pytest.mark.parametrize(("template", "trait"), templates.REFUSED.values(), ids=templates.REFUSED)
+def test_a_template_under_which_nothing_can_be_learnt_is_refused_by_its_trait(template: str, trait: str) -> None:
+    with pytest.raises(TrainingError, match=trait) as caught:
+        choose(template)
+    assert caught.value.code == "unsupported_chat_template"
+    assert "chat_template.jinja" in caught.value.message
+
+
+def test_a_date_in_the_default_system_text_alone_asks_for_a_system_text() -> None:
+    assert choose(templates.DATED_DEFAULT) == ChatFormat(needs_system=True)
+    assert not choose(templates.DATED_VARIABLE).needs_system
+
+
+def test_parts_are_for_templates_that_walk_through_them() -> None:
+    format = choose(templates.JOINS_PARTS)
+    assert format.takes_parts
+    assert format.prepare(TURNS[:1]) == [{"role": "user", "content": [{"type": "text", "text": "One?"}]}]
+    assert not choose(templates.PLAIN).takes_parts
+
+
+@pytest.mark.parametrize(
+    "walk",
+    [
+        "{% for part in message['content'] %}{{ part.text }}{% endfor %}",
+        "{% for part in message.content | list %}{{ part.text }}{% endfor %}",
+        "{% set content = message.content %}{% for part in content %}{{ part.text }}{% endfor %}",
+    ],
+)
+def test_a_walk_is_seen_however_it_is_written(walk: str) -> None:
+    assert ChatTemplate(f"{{% for message in messages %}}{walk}{{% endfor %}}").takes_parts
+
+
+def test_a_walk_in_a_macro_is_seen() -> None:
+    macro = "{% macro show(parts) %}{% for part in parts %}{{ part.text }}{% endfor %}{% endmacro %}"
+    assert ChatTemplate(macro + "{% for m in messages %}{{ show(m.content) }}{% endfor %}").takes_parts
+    assert ChatTemplate(macro + "{% for m in messages %}{{ show(parts=m.content) }}{% endfor %}").takes_parts
+    assert not ChatTemplate(macro + "{% for m in messages %}{{ m.content }}{% endfor %}").takes_parts
+
+
+def test_a_template_is_rendered_in_a_closed_world() -> None:
+    text = ChatTemplate("{% generation %}{{ messages | tojson }}{{ eos_token }}{% endgeneration %}", SPECIALS)
+    assert text.render([{"role": "user", "content": "<é>"}], prompt=False) == (
+        '[{"role": "user", "content": "<é>"}]<|endoftext|>'
+    )
+    with pytest.raises(TemplateRefused):
+        ChatTemplate("{{ messages.__class__.__mro__ }}{{ 1 / 0 }}").render([], prompt=False)
+    with pytest.raises(CheckpointUnreadable, match="isn't valid"):
+        ChatTemplate("{% for %}")

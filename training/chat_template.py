@@ -1,0 +1,176 @@
+"""A checkpoint's chat template, rendered as transformers and vLLM render it, without either of them."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, TemplateError, nodes
+from jinja2.ext import Extension, loopcontrols
+from jinja2.meta import find_undeclared_variables
+from jinja2.parser import Parser
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+
+from training.checkpoint import CheckpointUnreadable, read_chat_template, read_special_tokens
+
+__all__ = ["ChatTemplate", "TemplateRefused"]
+
+_OWN_VARIABLES = frozenset({"messages", "tools", "documents", "add_generation_prompt"})
+
+
+class TemplateRefused(Exception):
+    """The template can't be rendered with these messages; the text is its own word for why."""
+
+
+class _Generation(Extension):
+    """Lets a template mark replies with `{% generation %}`, which transformers knows and prints as if it weren't there.
+
+    Source: `transformers.utils.chat_template_utils`, version 5.19.
+    """
+
+    tags = {"generation"}  # noqa: RUF012 # jinja2's own way
+
+    def parse(self, parser: Parser) -> nodes.Node | list[nodes.Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+class ChatTemplate:
+    """A compiled chat template. It is sandboxed: a checkpoint's author reaches nothing but the messages.
+
+    Args:
+        source: Jinja.
+        specials: The texts of the special tokens that it may name, such as `bos_token`.
+
+    Attributes:
+        source: As it stands in the checkpoint.
+        variables: The names that a request may give a value (`chat_template_kwargs`).
+        takes_parts: Whether vLLM hands each content on as a list of parts, because the template walks through them.
+
+    Raises:
+        CheckpointUnreadable: It isn't valid Jinja.
+    """
+
+    def __init__(self, source: str, specials: Mapping[str, str] | None = None) -> None:
+        self._formats: list[str] = []
+        self._day = date(2000, 1, 1)
+        self._specials = dict(specials or {})
+        environment = self._create_environment()
+        try:
+            tree = environment.parse(source)
+            self._template = environment.from_string(source)
+        except TemplateError as error:
+            raise CheckpointUnreadable(
+                f"The model's chat template isn't valid: {error}. Fetch the model again, or correct the template."
+            ) from error
+        self.source = source
+        self.variables = frozenset(find_undeclared_variables(tree)) - _OWN_VARIABLES - self._specials.keys()
+        self.takes_parts = _walks_parts(tree)
+
+    @classmethod
+    def read(cls, directory: Path) -> "ChatTemplate":
+        """Read a checkpoint's.
+
+        Raises:
+            CheckpointUnreadable: It has none, or a file of it is damaged.
+        """
+        return cls(read_chat_template(directory), read_special_tokens(directory).names)
+
+    def render(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        *,
+        prompt: bool,
+        day: date | None = None,
+        variables: Mapping[str, Any] | None = None,
+    ) -> str:
+        """Return the text of a conversation.
+
+        Args:
+            messages: As OpenAI writes them, with contents of text.
+            prompt: Whether to end with what asks the model for a reply.
+            day: The day that the template takes for today.
+            variables: Values of its own names.
+
+        Raises:
+            TemplateRefused: It doesn't take these messages.
+        """
+        self._formats.clear()
+        self._day = day or date.today()
+        if self.takes_parts:
+            messages = [{**one, "content": [{"type": "text", "text": one["content"]}]} for one in messages]
+        values = {**self._specials, "tools": None, "documents": None, **(variables or {})}
+        try:
+            return self._template.render(messages=messages, add_generation_prompt=prompt, **values)
+        except (TemplateError, TypeError, ValueError, KeyError, AttributeError, ArithmeticError) as error:
+            raise TemplateRefused(str(error)) from error
+
+    @property
+    def date_formats(self) -> list[str]:
+        """The formats in which the last rendering asked for today's date."""
+        return list(self._formats)
+
+    def _create_environment(self) -> Environment:
+        environment = ImmutableSandboxedEnvironment(
+            trim_blocks=True, lstrip_blocks=True, extensions=[_Generation, loopcontrols]
+        )
+        environment.filters["tojson"] = _to_json
+        functions: dict[str, Any] = {"raise_exception": _raise, "strftime_now": self._tell_date}
+        environment.globals.update(functions)
+        return environment
+
+    def _tell_date(self, format: str) -> str:
+        self._formats.append(format)
+        return self._day.strftime(format)
+
+
+def _raise(message: str) -> None:
+    raise TemplateError(message)
+
+
+def _to_json(
+    value: Any, ensure_ascii: bool = False, indent: int | None = None, separators: Any = None, sort_keys: bool = False
+) -> str:
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+
+
+def _walks_parts(tree: nodes.Template) -> bool:
+    """Tell whether a template has a loop over a message's content, by which vLLM decides how to hand contents on.
+
+    Source: `vllm.renderers.hf._detect_content_format`, version 0.32, whose account of variables is finer; for templates
+    of published models the two agree.
+    """
+    names = {"content"}
+    for macro in tree.find_all(nodes.Macro):
+        calls = [call for call in tree.find_all(nodes.Call) if _is_name(call.node, macro.name)]
+        for call in calls:
+            pairs = zip(macro.args, call.args, strict=False)
+            names |= {parameter.name for parameter, value in pairs if _is_content(value)}
+            names |= {word.key for word in call.kwargs if _is_content(word.value)}
+    loops = [_unwrap(loop.iter) for loop in tree.find_all(nodes.For)]
+    return any(_is_content(one) or any(_is_name(one, name) for name in names) for one in loops)
+
+
+def _is_content(node: nodes.Node) -> bool:
+    match _unwrap(node):
+        case nodes.Getattr(attr="content") | nodes.Getitem(arg=nodes.Const(value="content")):
+            return True
+        case _:
+            return False
+
+
+def _is_name(node: nodes.Node, name: str) -> bool:
+    return isinstance(node, nodes.Name) and node.name == name
+
+
+def _unwrap(node: nodes.Node) -> nodes.Node:
+    """Return what filters, tests and slices are applied to."""
+    while True:
+        match node:
+            case nodes.Filter(node=nodes.Node() as inner) | nodes.Test(node=inner):
+                node = inner
+            case nodes.Getitem(node=inner, arg=nodes.Slice()):
+                node = inner
+            case _:
+                return node
