@@ -39,7 +39,7 @@ class Embedder(Protocol):
         """Number of tokens that it can see of one text."""
         ...
 
-    def embed_question(self, text: str) -> list[float]: ...
+    def embed_questions(self, texts: Sequence[str]) -> list[list[float]]: ...
 
     def embed_passages(self, texts: Sequence[str]) -> list[list[float]]: ...
 
@@ -59,11 +59,12 @@ class SentenceEmbedder:
         backend.no_padding()
         self._tokenizer = backend
         self.window = min(int(model.max_seq_length or _WINDOW), _WINDOW)
-        self.dimensions = len(self.embed_question("dimensions"))
+        self.dimensions = len(self.embed_questions(["dimensions"])[0])
         self.identity = f"{_slug(name)}-{_digest(model)}"
 
-    def embed_question(self, text: str) -> list[float]:
-        return cast("list[float]", self._model.encode_query(text, show_progress_bar=False).tolist())
+    def embed_questions(self, texts: Sequence[str]) -> list[list[float]]:
+        vectors = self._model.encode_query(list(texts), batch_size=max(len(texts), 1), show_progress_bar=False)
+        return cast("list[list[float]]", vectors.tolist())
 
     def embed_passages(self, texts: Sequence[str]) -> list[list[float]]:
         vectors = self._model.encode_document(list(texts), batch_size=max(len(texts), 1), show_progress_bar=False)

@@ -4,7 +4,10 @@
 points; beyond that use a server.
 """
 
+import logging
+import os
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +19,7 @@ from retrieval.backends.protocol import (
     KEYWORDS,
     PAYLOAD_INTEGERS,
     PAYLOAD_KEYWORDS,
+    RECORDS,
     Candidate,
     KeywordVector,
     Point,
@@ -24,13 +28,21 @@ from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, 
 from retrieval.priority_executor import Priority, PriorityExecutor
 from retrieval.visibility import Visibility
 
-__all__ = ["EmbeddedBackend", "IndexLocked"]
+__all__ = ["EmbeddedBackend", "IndexLocked", "IndexUnreadable"]
 
 _PAGE = 256
 
 
+_LEAST_FREE_BYTES = 64 * 1024**2
+_log = logging.getLogger(__name__)
+
+
 class IndexLocked(Exception):
     """Another process has the shard open."""
+
+
+class IndexUnreadable(Exception):
+    """The shard can't be opened, for a reason that its operator has to remove."""
 
 
 class EmbeddedBackend:
@@ -44,19 +56,27 @@ class EmbeddedBackend:
     def open(cls, folder: Path, dimensions: int) -> "EmbeddedBackend":
         """Open the shard in `folder`, or make one there.
 
+        One that can't be read is set aside and replaced by an empty one, since a retriever that doesn't start helps
+        nobody: the new one has another identity, by which it is seen that the documents have to be indexed again.
+
         Raises:
             IndexLocked: Another process has it open.
+            IndexUnreadable: It can't be read for a reason that lies outside of it.
         """
         if not folder.exists():
             _create(folder, dimensions)
         try:
             return cls(edge.EdgeShard.load(str(folder)))
         except Exception as error:  # The binding raises bare Exceptions.
-            if "WouldBlock" not in str(error):
-                raise
-            raise IndexLocked(
-                f"The index at {folder} is open in another process. Stop that retriever, or use another data folder."
-            ) from error
+            if "WouldBlock" in str(error):
+                raise IndexLocked(
+                    f"The index at {folder} is open in another process. Stop that retriever, or use another data "
+                    "folder."
+                ) from error
+            aside = _set_aside(folder, error)
+            _log.exception("the index at %s can't be read: set aside as %s, and a new one made", folder, aside.name)
+        _create(folder, dimensions)
+        return cls(edge.EdgeShard.load(str(folder)))
 
     async def search(
         self,
@@ -101,7 +121,8 @@ class EmbeddedBackend:
         await self._update(edge.UpdateOperation.delete_points_by_filter(_to_filter(visibility)))
 
     async def count(self) -> int:
-        return await self._executor.run(Priority.QUERY, lambda: self._shard.info().points_count)
+        others = edge.Filter(must_not=[edge.FieldCondition("tenant", match=edge.MatchValue(RECORDS))])
+        return await self._executor.run(Priority.QUERY, self._shard.count, edge.CountRequest(filter=others, exact=True))
 
     async def close(self) -> None:
         """Flush and release the shard; another process can open it then."""
@@ -111,6 +132,21 @@ class EmbeddedBackend:
 
     async def _update(self, operation: edge.UpdateOperation) -> None:
         await self._executor.run(Priority.INGEST, self._shard.update, operation)
+
+
+def _set_aside(folder: Path, error: Exception) -> Path:
+    """Rename an index that can't be read, unless permissions or a full disk are the reason, which a rename won't mend.
+
+    Raises:
+        IndexUnreadable: So it is.
+    """
+    blocked = [path for path in (folder, *folder.rglob("*")) if not os.access(path, os.R_OK | os.W_OK)]
+    free = shutil.disk_usage(folder).free
+    if blocked or free < _LEAST_FREE_BYTES:
+        reason = f"this process may not read and write {blocked[0]}" if blocked else f"the disk has {free} bytes free"
+        raise IndexUnreadable(f"The index at {folder} can't be opened: {reason}. {error}") from error
+    aside = folder.with_name(f"{folder.name}.unreadable-{time.time_ns()}")
+    return folder.rename(aside)
 
 
 def _create(folder: Path, dimensions: int) -> None:

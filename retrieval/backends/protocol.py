@@ -11,6 +11,7 @@ __all__ = [
     "KEYWORDS",
     "PAYLOAD_INTEGERS",
     "PAYLOAD_KEYWORDS",
+    "RECORDS",
     "Candidate",
     "IndexBackend",
     "KeywordVector",
@@ -20,6 +21,10 @@ __all__ = [
 DENSE = "dense"
 KEYWORDS = "bm25"
 """Names of the two vectors of each point."""
+
+RECORDS = "*index*"
+"""Stands where the index's own records have their tenant. No tenant's id has such characters, so no search or change of
+a tenant's points meets them."""
 
 PAYLOAD_KEYWORDS = ("store", "document", "digest")
 PAYLOAD_INTEGERS = ("from", "to")

@@ -10,6 +10,7 @@ from retrieval.backends.protocol import (
     KEYWORDS,
     PAYLOAD_INTEGERS,
     PAYLOAD_KEYWORDS,
+    RECORDS,
     Candidate,
     KeywordVector,
     Point,
@@ -99,7 +100,9 @@ class RemoteBackend:
         await self._client.delete(self._collection, selector, wait=True)
 
     async def count(self) -> int:
-        return (await self._client.count(self._collection, exact=False)).count
+        records = models.FieldCondition(key="tenant", match=models.MatchValue(value=RECORDS))
+        others = models.Filter(must_not=[records])
+        return (await self._client.count(self._collection, count_filter=others, exact=False)).count
 
     async def close(self) -> None:
         """Release nothing, since nothing here is its own."""

@@ -39,16 +39,13 @@ class StoppableEmbedder(WordEmbedder):
         self.waits = 0
         self.fault: Exception | None = None
 
-    def embed_question(self, text: str) -> list[float]:
+    def embed_questions(self, texts: Sequence[str]) -> list[list[float]]:
         if self.fault is not None:
             raise self.fault
         if not self.gate.is_set():
             self.waits += 1
             self.gate.wait(60)
-        return super().embed_question(text)
-
-    def embed_passages(self, texts: Sequence[str]) -> list[list[float]]:
-        return [self.embed_question(text) for text in texts]
+        return super().embed_questions(texts)
 
 
 class Server:
@@ -136,8 +133,8 @@ async def test_every_change_reaches_the_index(server: Server, retriever: Retriev
     assert (await retriever.describe()).points == 4
     await retriever.collect_garbage("kestrel", "vs", 4)
     assert (await documents(3), await documents(4)) == ({"b", "c"}, {"a", "b", "c"})
-    await retriever.remove_document("kestrel", "vs", "a")
-    await retriever.remove_document("kestrel", "vs", "b")
+    await retriever.remove_documents("kestrel", "vs", ["a"])
+    await retriever.remove_documents("kestrel", "vs", ["b"])
     assert await documents(3) == {"c"}
     await retriever.drop_store("kestrel", "vs")
     assert (await retriever.describe()).points == 0
