@@ -12,8 +12,8 @@ class Document(BaseModel):
     """A document by the version that was put last.
 
     `index_epoch` is the store's index epoch at which that version became visible, null until then. `live_version` is
-    the one that answers now: an older one while the last isn't ready or can't be read, 0 while there is none. `embedded`
-    of its `chunks` had no equal in the store, and were embedded.
+    the one that answers now: an older one while the last isn't ready or can't be read, 0 while there is none. Of its
+    `chunks`, `embedded` had no equal in the store, and were embedded.
     """
 
     document_id: str
@@ -50,8 +50,8 @@ class DocumentDeleted(BaseModel):
 class IndexState(BaseModel):
     """How a store's live documents are in the index that the retriever has now.
 
-    `missing` aren't there, and searches are refused until all are; `outdated` were cut into chunks by an older version of
-    Braid, and answer as they are. `job` indexes them again.
+    `missing` aren't there, and searches are refused until all are; `outdated` were cut into chunks by an older version
+    of Braid, and answer as they are. `job` indexes them again.
     """
 
     vector_store_id: str

@@ -6,11 +6,29 @@ from gateway.db import Database
 from gateway.errors import Unavailable
 from gateway.vector_stores.document_schemas import IndexState
 from gateway.vector_stores.reindex import ask_for_reindex
-from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
+from gateway.vector_stores.repository import (
+    DocumentRepository,
+    StoreRepository,
+    VersionRepository,
+    list_filled_stores,
+)
+from gateway.vector_stores.tables import StoreRow
 from retrieval.client import Retriever, RetrieverError
 from retrieval.messages import RetrieverInfo
 
-__all__ = ["IndexService"]
+__all__ = ["IndexService", "list_stale"]
+
+
+async def list_stale(session: AsyncSession, present: RetrieverInfo) -> dict[StoreRow, str]:
+    """List the stores of all tenants that aren't as they would be indexed now: `missing` or `outdated`."""
+    states: dict[StoreRow, str] = {}
+    for store in await list_filled_stores(session):
+        versions = VersionRepository(session, store.tenant_id)
+        if store.index_identity != present.index or not store.index_whole:
+            states[store] = "missing"
+        elif await versions.find_unindexed(store, present.chunker) is not None:
+            states[store] = "outdated"
+    return states
 
 
 class IndexService:

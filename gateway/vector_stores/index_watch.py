@@ -1,4 +1,4 @@
-"""Look whether the retriever's index is the one that the stores' points are in, at a worker's start and from then on."""
+"""A look whether the retriever's index is the one that the stores' points are in, from a worker's start on."""
 
 import asyncio
 
@@ -6,9 +6,10 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.db import Database
+from gateway.vector_stores.index_service import list_stale
 from gateway.vector_stores.indexing import settle
 from gateway.vector_stores.reindex import ask_for_reindex
-from gateway.vector_stores.repository import StoreRepository, VersionRepository, list_filled_stores
+from gateway.vector_stores.repository import StoreRepository, list_filled_stores
 from gateway.vector_stores.tables import StoreRow
 from retrieval.client import Retriever, RetrieverError
 from retrieval.messages import RetrieverInfo
@@ -24,8 +25,8 @@ _PRESENT_SECONDS = 10.0
 class IndexWatch:
     """Compares every store with the index when the retriever answers for the first time, or with another identity.
 
-    What differs is logged; with `automatic` it is also indexed again. A store from before identities were noted is taken
-    as it is if the index has points of it.
+    What differs is logged; with `automatic` it is also indexed again. A store from before identities were noted is
+    taken as it is if the index has points of it.
     """
 
     def __init__(self, database: Database, retriever: Retriever, *, automatic: bool) -> None:
@@ -51,13 +52,17 @@ class IndexWatch:
         """Compare every store with the index, once."""
         async with self._database.read() as session:
             stores = await list_filled_stores(session)
-        stale = 0
         for store in stores:
             if store.index_identity is None:
                 await self._adopt(store, info)
-            stale += await self._examine(store, info)
-        if stale:
-            _log.warning("stores_not_indexed_as_now", stores=stale, index=info.index, chunker=info.chunker)
+        async with self._database.read() as session:
+            stale = await list_stale(session, info)
+        if not stale:
+            return
+        _log.warning("stores_not_indexed_as_now", stores=len(stale), index=info.index, chunker=info.chunker)
+        for store in stale if self._automatic else ():
+            async with self._database.begin() as session:
+                await ask_for_reindex(session, store.tenant_id, store.id)
 
     async def _adopt(self, store: StoreRow, info: RetrieverInfo) -> None:
         adopted = await self._retriever.has_store(store.tenant_id, store.id)
@@ -65,18 +70,3 @@ class IndexWatch:
             row = await StoreRepository(session, store.tenant_id).find(store.id)
             if row is not None and row.index_identity is None:
                 await settle(session, row, info.index, adopted=adopted)
-
-    async def _examine(self, store: StoreRow, info: RetrieverInfo) -> bool:
-        """Tell whether a store isn't as it would be indexed now; have it indexed again where the operator wants that."""
-        async with self._database.read() as session:
-            row = await StoreRepository(session, store.tenant_id).find(store.id)
-            if row is None:
-                return False
-            versions = VersionRepository(session, store.tenant_id)
-            current = row.index_identity == info.index and await versions.find_unindexed(row, info.chunker) is None
-        if current:
-            return False
-        if self._automatic:
-            async with self._database.begin() as session:
-                await ask_for_reindex(session, store.tenant_id, store.id)
-        return True

@@ -73,7 +73,7 @@ class Indexer:
     async def _move(self, claim: Claim, store: StoreRow, writer: Writer) -> StoreRow:
         """Make the present index the one that a store's points are in.
 
-        Points of the store that were left there at another time are deleted first: documents may have been deleted since.
+        Points that were left there at another time are deleted first: documents may have been deleted since.
         """
         adopted = (
             store.index_identity is None  # from before this was noted

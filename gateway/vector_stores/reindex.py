@@ -1,8 +1,8 @@
 """The job that indexes a store's documents again, from their bytes, one after another.
 
-What has to be done stands in the rows: a live version that isn't in the store's index, or was cut by another chunker. So
-it can be killed anywhere, and goes on with what is left. Each job works for a few seconds and asks for the next one, so
-that an edit of the same store waits no longer than that.
+The rows say what has to be done: a live version that isn't in the store's index, or was cut by another chunker. So the
+job can be killed anywhere, and goes on with what is left. Each job works for a few seconds and asks for the next one,
+so that an edit of the same store waits no longer than that.
 """
 
 import time

@@ -2,7 +2,7 @@
 
 import typer
 
-from gateway.cli.doctor import machine, parts
+from gateway.cli.doctor import documents, machine, parts
 from gateway.cli.doctor.finding import Finding, Level
 from gateway.cli.doctor.licences import check_licences
 from gateway.cli.options import AsJson, Home, Port
@@ -46,7 +46,8 @@ def examine(settings: Settings) -> list[Finding]:
         *check_licences(settings.model_python),
         parts.check_base_model(settings),
         *parts.check_engine(settings),
-        parts.check_index(settings),
+        documents.check_index(settings),
+        documents.check_documents(settings),
     ]
 
 

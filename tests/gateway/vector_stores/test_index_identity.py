@@ -17,6 +17,7 @@ from tests.fakes.retriever import FakeRetriever, Fault
 from tests.gateway.conftest import Gateway
 from tests.gateway.vector_stores.conftest import Client
 from tests.gateway.worker import die_at, worker_process
+from tests.waiting import until
 
 TEXTS = {f"{name}.md": f"The warranty of the {name} is {months} months." for name, months in (("k2", 19), ("k7", 31))}
 
@@ -141,7 +142,6 @@ async def test_a_document_at_which_every_attempt_fails_does_not_stop_the_others(
     async with asyncio.timeout(30):
         while (await state(kestrel, store))["state"] != "current":
             await kestrel.settle()
-            await asyncio.sleep(0.05)
     assert len(await kestrel.search(store, "warranty")) == 1
 
 
@@ -240,9 +240,11 @@ async def test_killed_during_a_reindex(
     await state(kestrel, store, "POST")
     await die_at(settings, crash_at)
     async with worker_process(settings):
-        async with asyncio.timeout(60):
-            while (await state(kestrel, store))["state"] != "current":
-                await asyncio.sleep(0.05)
+
+        async def is_current() -> bool:
+            return (await state(kestrel, store))["state"] == "current"
+
+        await until(is_current, 60)
         assert sorted(await kestrel.search(store, "warranty")) == sorted(TEXTS.values())
         await kestrel.live(store, "after.md", "The queue goes on.")
     assert sorted(point.text for point in index.points) == sorted([*TEXTS.values(), "The queue goes on."])
