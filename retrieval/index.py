@@ -118,7 +118,9 @@ class Index:
             self._keywords.encode_question(text),
             max(query.limit * _CANDIDATES_PER_PASSAGE, _LEAST_CANDIDATES),
         )
-        best = fuse(candidates, limit=query.limit, threshold=query.score_threshold)
+        best = fuse(
+            candidates, limit=query.limit, threshold=query.score_threshold, unrelated=self._embedder.unrelated_cosine
+        )
         return [_to_passage(candidate, score) for score, candidate in best]
 
     async def ingest(self, request: IngestRequest, report: Report) -> IngestResult:

@@ -24,6 +24,7 @@ from retrieval.backends.protocol import (
     KeywordVector,
     Point,
 )
+from retrieval.backends.reach import MOST_TERMS, measure_reach, to_share
 from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, Not
 from retrieval.priority_executor import Priority, PriorityExecutor
 from retrieval.visibility import Visibility
@@ -87,11 +88,12 @@ class EmbeddedBackend:
         candidates: int,
     ) -> list[Candidate]:
         request = _make_search(visibility, corpus, dense, keywords, candidates)
-        by_dense, by_keywords = await self._executor.run(Priority.QUERY, self._shard.query_batch, request)
-        keyword_scores = {point.id: point.score for point in by_keywords}
+        by_dense, by_keywords, *by_term = await self._executor.run(Priority.QUERY, self._shard.query_batch, request)
+        best = [_find_weight(points, term) for term, points in zip(keywords.indices, by_term, strict=False)]
+        reach = measure_reach(best, len(keywords.indices))
+        shares = {point.id: to_share(point.score, reach) for point in by_keywords}
         return [
-            Candidate(str(point.id), point.score, keyword_scores.get(point.id, 0.0), point.payload or {})
-            for point in by_dense
+            Candidate(str(point.id), point.score, shares.get(point.id, 0.0), point.payload or {}) for point in by_dense
         ]
 
     async def upsert(self, points: Sequence[Point]) -> None:
@@ -175,7 +177,9 @@ def _create(folder: Path, dimensions: int) -> None:
 def _make_search(
     visibility: Visibility, corpus: Visibility, dense: Sequence[float], keywords: KeywordVector, candidates: int
 ) -> edge.QueryBatchRequest:
-    """Ask for both rankings of the union of both lists, so that no candidate lacks one of its scores."""
+    """Ask for both rankings of the union of both lists, so that no candidate lacks one of its scores; then, for each of
+    the question's terms, for a passage of the corpus that has it.
+    """
     filter_ = _to_filter(visibility)
     nearest = edge.Query.Nearest(list(dense), using=DENSE)
     matching = edge.Query.Nearest(edge.SparseVector(keywords.indices, keywords.values), using=KEYWORDS)
@@ -189,8 +193,27 @@ def _make_search(
         [
             edge.QueryRequest(limit=limit, query=nearest, prefetches=lists, filter=filter_, with_payload=True),
             edge.QueryRequest(limit=limit, query=matching, prefetches=lists, filter=filter_, params=corpus_frequencies),
+            *(
+                edge.QueryRequest(
+                    limit=1,
+                    query=edge.Query.Nearest(edge.SparseVector([term], [1.0]), using=KEYWORDS),
+                    filter=_to_filter(corpus),
+                    params=corpus_frequencies,
+                    with_vector=[KEYWORDS],
+                )
+                for term in keywords.indices[:MOST_TERMS]
+            ),
         ]
     )
+
+
+def _find_weight(points: "Sequence[edge.ScoredPoint]", term: int) -> tuple[float, float] | None:
+    """Return the score of the point that has a term, and the term's weight in it."""
+    for point in points:
+        vector = point.vector[KEYWORDS] if isinstance(point.vector, dict) else None
+        if isinstance(vector, edge.SparseVector) and term in vector.indices:
+            return point.score, vector.values[vector.indices.index(term)]
+    return None
 
 
 def _to_point(point: Point) -> edge.Point:

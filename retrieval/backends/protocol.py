@@ -51,7 +51,12 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A point that may answer, with both scores: cosine, and BM25 with the document frequencies of the corpus."""
+    """A point that may answer, with both scores.
+
+    Attributes:
+        dense: The cosine.
+        keyword: The share of the BM25 score that the question could reach in the corpus, 0..1.
+    """
 
     id: str
     dense: float

@@ -18,6 +18,7 @@ from retrieval.backends.protocol import (
     KeywordVector,
     Point,
 )
+from retrieval.backends.reach import MOST_TERMS, measure_reach, to_share
 from retrieval.errors import RetrieverFailed, RetrieverUnavailable
 from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, Not
 from retrieval.filters import ATTRIBUTES_FIELD
@@ -71,10 +72,12 @@ class RemoteBackend:
     ) -> list[Candidate]:
         requests = _make_search(visibility, corpus, dense, keywords, candidates)
         async with _explain_errors(), asyncio.timeout(_SEARCH_SECONDS):
-            by_dense, by_keywords = await self._client.query_batch_points(self._collection, requests)
-        keyword_scores = {point.id: point.score for point in by_keywords.points}
+            by_dense, by_keywords, *by_term = await self._client.query_batch_points(self._collection, requests)
+        best = [_find_weight(found.points, term) for term, found in zip(keywords.indices, by_term, strict=False)]
+        reach = measure_reach(best, len(keywords.indices))
+        shares = {point.id: to_share(point.score, reach) for point in by_keywords.points}
         return [
-            Candidate(str(point.id), point.score, keyword_scores.get(point.id, 0.0), point.payload or {})
+            Candidate(str(point.id), point.score, shares.get(point.id, 0.0), point.payload or {})
             for point in by_dense.points
         ]
 
@@ -168,7 +171,9 @@ async def _explain_errors() -> AsyncGenerator[None]:
 def _make_search(
     visibility: Visibility, corpus: Visibility, dense: Sequence[float], keywords: KeywordVector, candidates: int
 ) -> list[models.QueryRequest]:
-    """Ask for both rankings of the union of both lists, so that no candidate lacks one of its scores."""
+    """Ask for both rankings of the union of both lists, so that no candidate lacks one of its scores; then, for each of
+    the question's terms, for a passage of the corpus that has it.
+    """
     filter_ = _to_filter(visibility)
     matching = models.SparseVector(indices=keywords.indices, values=keywords.values)
     corpus_frequencies = models.SearchParams(idf=models.IdfCorpusParams(corpus=_to_filter(corpus)))
@@ -184,7 +189,27 @@ def _make_search(
         models.QueryRequest(
             query=matching, using=KEYWORDS, prefetch=lists, filter=filter_, limit=limit, params=corpus_frequencies
         ),
+        *(
+            models.QueryRequest(
+                query=models.SparseVector(indices=[term], values=[1.0]),
+                using=KEYWORDS,
+                filter=_to_filter(corpus),
+                limit=1,
+                params=corpus_frequencies,
+                with_vector=[KEYWORDS],
+            )
+            for term in keywords.indices[:MOST_TERMS]
+        ),
     ]
+
+
+def _find_weight(points: Sequence[models.ScoredPoint], term: int) -> tuple[float, float] | None:
+    """Return the score of the point that has a term, and the term's weight in it."""
+    for point in points:
+        vector = point.vector.get(KEYWORDS) if isinstance(point.vector, dict) else None
+        if isinstance(vector, models.SparseVector) and term in vector.indices:
+            return point.score, vector.values[vector.indices.index(term)]
+    return None
 
 
 def _to_point(point: Point) -> models.PointStruct:

@@ -16,6 +16,7 @@ class WordEmbedder:
     identity = "words"
     dimensions = 64
     window = 256
+    unrelated_cosine = 0.0
 
     def __init__(self) -> None:
         self.texts: list[str] = []
