@@ -35,10 +35,12 @@ from gateway.settings import Settings
 from gateway.shutdown import Drain
 from gateway.tenants.authenticator import Authenticator
 from gateway.vector_stores import DocumentVersionRow
+from gateway.vector_stores.index_watch import IndexWatch
 from gateway.vector_stores.ingest import IngestHandler
-from gateway.vector_stores.remove import DropHandler, RemoveHandler
+from gateway.vector_stores.reindex import REINDEX, ReindexHandler
+from gateway.vector_stores.remove import REMOVE, DropHandler, RemoveHandler
 from gateway.vector_stores.search import touch
-from gateway.vector_stores.versions import DROP, INGEST, REMOVE, delete_documents_of
+from gateway.vector_stores.versions import DROP, INGEST, delete_documents_of
 from gateway.web.state import State
 from retrieval.client import Retriever
 
@@ -100,7 +102,7 @@ async def open_worker(settings: Settings, timings: WorkerTimings | None = None) 
     """Open everything that a worker process needs; `run` it until it is stopped."""
     async with open_database(settings.database) as database:
         await migrate(database)
-        async with open_handlers(settings, database) as handlers:
+        async with open_handlers(settings, database) as handlers, _watch_index(settings, database):
             name = f"{socket.gethostname()}:{os.getpid()}"
             # One slot more than kinds that may take one for hours: a document never waits for those.
             yield Worker(database, handlers, name=name, slots=3, single=("train", "import"), timings=timings)
@@ -120,6 +122,7 @@ async def open_handlers(settings: Settings, database: Database) -> AsyncGenerato
         trainer = Trainer(settings.model_python, settings.home.resolve() / "logs" / "training")
         yield {
             INGEST: IngestHandler(artifacts, retriever),
+            REINDEX: ReindexHandler(artifacts, retriever),
             REMOVE: RemoveHandler(retriever),
             DROP: DropHandler(retriever),
             COLLECT: GarbageCollector(database, artifacts, DIGESTS),
@@ -155,6 +158,13 @@ async def _open_engines(
         Reconciler(pool, desired, folder=desired.folder) as reconciler,
     ):
         yield pool, reconciler
+
+
+@asynccontextmanager
+async def _watch_index(settings: Settings, database: Database) -> AsyncGenerator[None]:
+    async with Retriever(settings.retriever_socket) as retriever:
+        async with _running(IndexWatch(database, retriever, automatic=settings.reindex_automatically).run()):
+            yield
 
 
 @asynccontextmanager

@@ -43,7 +43,12 @@ class Settings(BaseSettings):
     """vLLM servers that somebody else runs, comma-separated; empty: one is started here."""
     engine_adapter_dir: str = ""
     """The folder of adapters as those servers see it; empty: at the same path as the gateway."""
+    reindex_automatically: bool = False
+    """Whether a worker indexes documents again by itself where the index changed; else `braid docs reindex` does."""
     qdrant_url: str = ""
+    qdrant_api_key: SecretStr | None = None
+    qdrant_ca_file: str = ""
+    """Certificates (PEM) to know the Qdrant server by, where those of the system don't do."""
     admin_key: SecretStr | None = None
     max_lora_rank: int = 16
     """The largest rank of an adapter; vLLM takes only those of `_LORA_RANKS`."""

@@ -1,5 +1,6 @@
 """The retriever process: `python -m retrieval --socket PATH --data DIR [--embedder MODEL] [--qdrant-url URL]`.
 
+The key of a Qdrant server is read from the environment, `QDRANT_API_KEY`: arguments are everybody's to read.
 `python -m retrieval show FILE` prints a document's chunks instead (`retrieval.show`).
 The socket appears when it can answer. SIGTERM and SIGINT end it cleanly; `kill -9` loses nothing that was acknowledged.
 """
@@ -7,17 +8,18 @@ The socket appears when it can answer. SIGTERM and SIGINT end it cleanly; `kill 
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from qdrant_client import AsyncQdrantClient
 from qdrant_client.http.exceptions import ApiException
 
 from retrieval.backends import IndexBackend
-from retrieval.backends.embedded import EmbeddedBackend, IndexLocked
+from retrieval.backends.embedded import EmbeddedBackend, IndexLocked, IndexUnreadable
+from retrieval.backends.qdrant_server import QdrantServer, QdrantUnusable
 from retrieval.backends.remote import RemoteBackend
 from retrieval.embedder import Embedder, EmbedderMissing, load_embedder
 from retrieval.index import Index
@@ -30,10 +32,6 @@ __all__ = ["main"]
 _log = logging.getLogger("retrieval")
 
 
-class QdrantUnusable(Exception):
-    """The Qdrant server can't be reached, or refuses what the index needs."""
-
-
 def main(arguments: list[str] | None = None) -> int:
     """Run until stopped, or show a file; return 0 after a clean end, 1 when it can't, with the reason on stderr."""
     arguments = sys.argv[1:] if arguments is None else arguments
@@ -43,8 +41,11 @@ def main(arguments: list[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     try:
-        asyncio.run(_run(options.socket, options.data, options.embedder, options.qdrant_url))
-    except (EmbedderMissing, IndexLocked, QdrantUnusable, SocketUnusable) as error:
+        server = None
+        if options.qdrant_url:
+            server = QdrantServer(options.qdrant_url, os.environ.get("QDRANT_API_KEY"), options.qdrant_ca_file)
+        asyncio.run(_run(options.socket, options.data, options.embedder, server))
+    except (EmbedderMissing, IndexLocked, IndexUnreadable, QdrantUnusable, SocketUnusable) as error:
         _log.error("%s", error)
         return 1
     return 0
@@ -59,39 +60,38 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, required=True, help="folder of the index")
     parser.add_argument("--embedder", help="Hugging Face id or folder; default: the packaged all-MiniLM-L6-v2")
     parser.add_argument("--qdrant-url", help="use this Qdrant server instead of the index in the data folder")
+    parser.add_argument("--qdrant-ca-file", type=Path, help="certificates (PEM) to know that server by")
     return parser
 
 
-async def _run(socket: Path, data: Path, embedder_source: str | None, qdrant_url: str | None) -> None:
+async def _run(socket: Path, data: Path, embedder_source: str | None, server: QdrantServer | None) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     claim_socket(socket)  # Before the model: a mistaken second start should say so at once.
     embedder = await asyncio.to_thread(load_embedder, embedder_source)
-    async with _open_backend(data, embedder, qdrant_url) as backend:
+    async with _open_backend(data, embedder, server) as backend:
         index = Index(backend, embedder)
         try:
-            _log.info("ready: %s, %s", embedder.identity, socket)
+            _log.info("ready: %s, %s", await index.identify(), socket)
             await serve(index, socket, stop)
         finally:
             await index.close()
 
 
 @asynccontextmanager
-async def _open_backend(data: Path, embedder: Embedder, qdrant_url: str | None) -> AsyncGenerator[IndexBackend]:
+async def _open_backend(data: Path, embedder: Embedder, server: QdrantServer | None) -> AsyncGenerator[IndexBackend]:
     """Open one collection per embedder and encoder: another model never meets vectors that it can't compare."""
     collection = f"braid-{embedder.identity}-{KeywordEncoder.identity}"
-    if qdrant_url is None:
+    if server is None:
         yield await asyncio.to_thread(EmbeddedBackend.open, data / collection, embedder.dimensions)
         return
-    client = AsyncQdrantClient(url=qdrant_url)
+    client = server.make_client()
     try:
         try:
             backend = await RemoteBackend.open(client, collection, embedder.dimensions)
         except ApiException as error:
-            raise QdrantUnusable(
-                f"The Qdrant server at {qdrant_url} can't be used: {error}. Check that it runs, or leave the URL out."
-            ) from error
+            raise QdrantUnusable(server.explain(error)) from error
         yield backend
     finally:
         await client.close()

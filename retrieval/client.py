@@ -1,7 +1,7 @@
 """The gateway's side of the retriever: calls over a Unix socket. Torch-free."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -11,14 +11,17 @@ import msgspec
 from retrieval.client_connection import ClientConnection
 from retrieval.errors import (
     DocumentUnreadable,
+    IndexChanged,
     InvalidFilter,
     InvalidVisibility,
+    RetrieverBusy,
     RetrieverError,
     RetrieverFailed,
     RetrieverUnavailable,
+    StaleWriter,
 )
 from retrieval.messages import (
-    DocumentReference,
+    DocumentsReference,
     IngestProgress,
     IngestRequest,
     IngestResult,
@@ -27,16 +30,20 @@ from retrieval.messages import (
     SearchQuery,
     StoreAtIndexEpoch,
     StoreReference,
+    Writer,
 )
 
 __all__ = [
     "DocumentUnreadable",
+    "IndexChanged",
     "InvalidFilter",
     "InvalidVisibility",
     "Retriever",
+    "RetrieverBusy",
     "RetrieverError",
     "RetrieverFailed",
     "RetrieverUnavailable",
+    "StaleWriter",
 ]
 
 SEARCH_SECONDS = 10.0
@@ -52,7 +59,8 @@ class Retriever:
     """A retriever process, reached by its socket; connects when first used, and again after the process restarted.
 
     Every method raises `RetrieverUnavailable` when the process isn't there or dies during the call (it is never sent
-    twice by itself), and `RetrieverFailed` when the process met a fault of its own.
+    twice by itself), and `RetrieverFailed` when the process met a fault of its own. Those that take a `writer` raise
+    `IndexChanged` when the retriever has another index than it names, and `StaleWriter` when a later one has begun.
     """
 
     def __init__(self, socket_path: str | Path) -> None:
@@ -79,6 +87,8 @@ class Retriever:
         Raises:
             InvalidFilter: `query.filters` isn't a filter.
             InvalidVisibility: The tenant is empty.
+            IndexChanged: `query.indexes` names another index than the retriever's.
+            RetrieverBusy: Too many searches are under way.
         """
         _refuse_unencodable(query.filters)
         return await self._call("search", query, list[Passage], silence=SEARCH_SECONDS)
@@ -96,20 +106,31 @@ class Retriever:
         """
         return await self._call("ingest", request, IngestResult, silence=INGEST_SILENCE_SECONDS, progress=progress)
 
-    async def remove_document(self, tenant: str, store: str, document: str) -> None:
-        """Delete all points of a document at once, for readers of every index epoch."""
-        await self._change("remove_document", DocumentReference(tenant, store, document))
+    async def has_store(self, tenant: str, store: str) -> bool:
+        """Tell whether the index has points of a store, in whatever index epoch."""
+        return await self._call("has_store", StoreReference(tenant, store), bool, silence=SEARCH_SECONDS)
 
-    async def rollback(self, tenant: str, store: str, index_epoch: int) -> None:
+    async def remove_documents(
+        self, tenant: str, store: str, documents: Sequence[str], index: str | None = None
+    ) -> None:
+        """Delete all points of documents at once, for readers of every index epoch.
+
+        Raises:
+            IndexChanged: The retriever has another index than `index`.
+        """
+        await self._change("remove_documents", DocumentsReference(tenant, store, list(documents), index))
+
+    async def rollback(self, tenant: str, store: str, index_epoch: int, writer: Writer | None = None) -> None:
         """Undo whatever was written for later index epochs than `index_epoch`, the one that readers see."""
-        await self._change("rollback", StoreAtIndexEpoch(tenant, store, index_epoch))
+        await self._change("rollback", StoreAtIndexEpoch(tenant, store, index_epoch, writer))
 
-    async def collect_garbage(self, tenant: str, store: str, index_epoch: int) -> None:
+    async def collect_garbage(self, tenant: str, store: str, index_epoch: int, writer: Writer | None = None) -> None:
         """Delete the points that no reader at `index_epoch` or later can see."""
-        await self._change("collect_garbage", StoreAtIndexEpoch(tenant, store, index_epoch))
+        await self._change("collect_garbage", StoreAtIndexEpoch(tenant, store, index_epoch, writer))
 
-    async def drop_store(self, tenant: str, store: str) -> None:
-        await self._change("drop_store", StoreReference(tenant, store))
+    async def drop_store(self, tenant: str, store: str, writer: Writer | None = None) -> None:
+        """Delete all points of a store."""
+        await self._change("drop_store", StoreReference(tenant, store, writer))
 
     async def _change(self, method: str, body: object) -> None:
         await self._call(method, body, type(None), silence=CHANGE_SECONDS)

@@ -11,16 +11,25 @@ from msgspec import Raw
 
 from retrieval.errors import (
     DocumentUnreadable,
+    IndexChanged,
     InvalidFilter,
     InvalidVisibility,
+    RetrieverBusy,
     RetrieverError,
     RetrieverFailed,
     RetrieverUnavailable,
+    StaleWriter,
 )
 from retrieval.frames import CANCEL, Call, Failure, FrameInvalid, Reply, encode_frame, read_frame
 from retrieval.messages import IngestProgress
 
 __all__ = ["ClientConnection"]
+
+
+_ERRORS: dict[str, type[RetrieverError]] = {
+    error.code: error
+    for error in (IndexChanged, InvalidFilter, InvalidVisibility, RetrieverBusy, RetrieverUnavailable, StaleWriter)
+}
 
 
 class ClientConnection:
@@ -121,11 +130,5 @@ def _to_error(failure: Failure) -> RetrieverError:
     match failure.code:
         case "unsupported_file" | "invalid_file" | "empty_file" as code:
             return DocumentUnreadable(code, failure.message)
-        case InvalidFilter.code:
-            return InvalidFilter(failure.message)
-        case InvalidVisibility.code:
-            return InvalidVisibility(failure.message)
-        case RetrieverUnavailable.code:
-            return RetrieverUnavailable(failure.message)
-        case _:
-            return RetrieverFailed(failure.message)
+        case code:
+            return _ERRORS.get(code, RetrieverFailed)(failure.message)

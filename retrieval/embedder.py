@@ -19,6 +19,19 @@ _THREADS = 4
 _WINDOW = 8192
 
 
+_UNRELATED = (
+    ("How long is the warranty of the kettle?", "The kettle has a warranty of 24 months from the day it was bought."),
+    ("When does the ferry leave on Sundays?", "On Sundays the ferry leaves at eight and at eleven in the morning."),
+    ("Which form do I need for parental leave?", "Parental leave is asked for with form 12, two months ahead."),
+    ("Why does the printer show error 5?", "Error 5 means that a sheet is stuck behind the rear cover."),
+    ("How do I sort a list in reverse order?", "Pass reverse=True to sort a sequence from its largest item down."),
+    ("What may a dog of twelve kilos eat per day?", "Dogs of ten to fifteen kilos need 180 grams of dry food a day."),
+    ("Who wrote the opera about the barber?", "Rossini wrote the opera in less than three weeks, in 1816."),
+    ("At what temperature is bread baked?", "Bake the loaf at 230 degrees for ten minutes, then at 200."),
+)
+"""Pairs about different things: what an embedder makes of a question and another one's passage is its zero."""
+
+
 class EmbedderMissing(Exception):
     """No model can be loaded from the given source."""
 
@@ -35,11 +48,16 @@ class Embedder(Protocol):
     def dimensions(self) -> int: ...
 
     @property
+    def unrelated_cosine(self) -> float:
+        """Mean cosine of questions and passages that have nothing to do with each other."""
+        ...
+
+    @property
     def window(self) -> int:
         """Number of tokens that it can see of one text."""
         ...
 
-    def embed_question(self, text: str) -> list[float]: ...
+    def embed_questions(self, texts: Sequence[str]) -> list[list[float]]: ...
 
     def embed_passages(self, texts: Sequence[str]) -> list[list[float]]: ...
 
@@ -59,11 +77,24 @@ class SentenceEmbedder:
         backend.no_padding()
         self._tokenizer = backend
         self.window = min(int(model.max_seq_length or _WINDOW), _WINDOW)
-        self.dimensions = len(self.embed_question("dimensions"))
+        self.dimensions, self.unrelated_cosine = self._measure()
         self.identity = f"{_slug(name)}-{_digest(model)}"
 
-    def embed_question(self, text: str) -> list[float]:
-        return cast("list[float]", self._model.encode_query(text, show_progress_bar=False).tolist())
+    def _measure(self) -> tuple[int, float]:
+        """Return the size of the vectors, and the mean cosine of texts about different things."""
+        questions = self.embed_questions([question for question, _ in _UNRELATED])
+        passages = self.embed_passages([passage for _, passage in _UNRELATED])
+        cosines = [
+            sum(a * b for a, b in zip(question, passage, strict=True))
+            for n, question in enumerate(questions)
+            for m, passage in enumerate(passages)
+            if n != m
+        ]
+        return len(questions[0]), min(max(sum(cosines) / len(cosines), 0.0), 0.95)
+
+    def embed_questions(self, texts: Sequence[str]) -> list[list[float]]:
+        vectors = self._model.encode_query(list(texts), batch_size=max(len(texts), 1), show_progress_bar=False)
+        return cast("list[list[float]]", vectors.tolist())
 
     def embed_passages(self, texts: Sequence[str]) -> list[list[float]]:
         vectors = self._model.encode_document(list(texts), batch_size=max(len(texts), 1), show_progress_bar=False)

@@ -4,11 +4,14 @@ from typing import Literal
 
 __all__ = [
     "DocumentUnreadable",
+    "IndexChanged",
     "InvalidFilter",
     "InvalidVisibility",
+    "RetrieverBusy",
     "RetrieverError",
     "RetrieverFailed",
     "RetrieverUnavailable",
+    "StaleWriter",
     "UnreadableCode",
 ]
 
@@ -25,6 +28,24 @@ class RetrieverUnavailable(RetrieverError):
     """The process isn't there, went away during the call, or stayed silent too long. Worth trying again."""
 
     code = "retriever_unavailable"
+
+
+class RetrieverBusy(RetrieverError):
+    """So many searches are under way that another would wait too long. Worth trying again in a moment."""
+
+    code = "retriever_busy"
+
+
+class IndexChanged(RetrieverError):
+    """The call is about points of another index, embedder or keyword encoder than the one that runs now."""
+
+    code = "index_changed"
+
+
+class StaleWriter(RetrieverError):
+    """Another worker has begun to change the store since: this one has lost its turn, and nothing was written."""
+
+    code = "stale_writer"
 
 
 class RetrieverFailed(RetrieverError):

@@ -18,22 +18,25 @@ weight of 0.5 gives 0.801 / 0.875, 0.7: 0.827 / 0.913, 0.8: 0.834 / 0.919, 0.9: 
 questions seldom hang on a product's name, which words tell apart better than vectors do.
 """
 
-KEYWORD_HALF = 12.0
-"""The BM25 score that counts half. The best passage of a question there had 16 in the middle, 9 at the tenth
-percentile; anything from 4 to 20 ranks within 0.005 of each other."""
+
+def fuse_scores(dense: float, keyword: float, unrelated: float = 0.0) -> float:
+    """Fuse a cosine and a share of BM25 (0..1) into 0..1.
+
+    `unrelated` is the cosine that the embedder gives to texts that have nothing to do with each other: 0.05 for one,
+    0.75 for another. It counts 0, so that scores of different embedders mean the same.
+    """
+    closeness = (dense - unrelated) / (1 - unrelated)
+    return DENSE_WEIGHT * min(max(closeness, 0.0), 1.0) + (1 - DENSE_WEIGHT) * keyword
 
 FUSION = f"sum-1-{DENSE_WEIGHT:g}-{KEYWORD_HALF:g}"
 """The version of the fusion: part of a release's digest. Count the 1 up when `fuse_scores` changes otherwise."""
 
 
-def fuse_scores(dense: float, keyword: float) -> float:
-    """Fuse a cosine and a BM25 score (0 or more, without an upper bound) into 0..1."""
-    return DENSE_WEIGHT * min(max(dense, 0.0), 1.0) + (1 - DENSE_WEIGHT) * keyword / (keyword + KEYWORD_HALF)
-
-
-def fuse(candidates: Iterable[Candidate], *, limit: int, threshold: float | None) -> list[tuple[float, Candidate]]:
+def fuse(
+    candidates: Iterable[Candidate], *, limit: int, threshold: float | None, unrelated: float = 0.0
+) -> list[tuple[float, Candidate]]:
     """Return the best `limit` candidates at or above the threshold: best first, equal scores in the order of ids."""
-    scored = [(fuse_scores(candidate.dense, candidate.keyword), candidate) for candidate in candidates]
+    scored = [(fuse_scores(candidate.dense, candidate.keyword, unrelated), candidate) for candidate in candidates]
     passing = [pair for pair in scored if threshold is None or pair[0] >= threshold]
     passing.sort(key=lambda pair: (-pair[0], pair[1].id))
     return passing[:limit]

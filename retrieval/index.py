@@ -2,25 +2,39 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from retrieval.backends import Candidate, IndexBackend
+from retrieval.backends import Candidate, IndexBackend, KeywordVector
 from retrieval.embedder import Embedder
+from retrieval.errors import RetrieverBusy
 from retrieval.filter_expressions import Between
 from retrieval.filters import compile_filter
 from retrieval.fusion import FUSION, fuse
+from retrieval.identity import IndexIdentity
+from retrieval.index_records import IndexRecords
 from retrieval.keyword_encoder import KeywordEncoder
-from retrieval.messages import IngestProgress, IngestRequest, IngestResult, Passage, RetrieverInfo, SearchQuery
+from retrieval.messages import (
+    IngestProgress,
+    IngestRequest,
+    IngestResult,
+    Passage,
+    RetrieverInfo,
+    SearchQuery,
+    Writer,
+)
 from retrieval.parsers import parse
 from retrieval.parsers.text import clean
-from retrieval.points import ContextualChunk, contextualize, to_point
+from retrieval.points import CHUNKER, ContextualChunk, contextualize, to_point
 from retrieval.priority_executor import Priority, PriorityExecutor
+from retrieval.question_embedder import QuestionEmbedder
 from retrieval.visibility import (
     OPEN,
     Visibility,
     document_visibility,
+    documents_visibility,
     reader_visibility,
     search_visibility,
     store_visibility,
@@ -36,8 +50,14 @@ _EMBED_BATCH = 4
 larger ones aren't faster (measured: 1 → 13 chunks/s, 2 → 40, 4 → 42, 8 → 41, 16 → 34, 32 → 27)."""
 
 _WRITE_BATCH = 64
+_MOST_SEARCHES = 128
+"""Under way at once; at about 20 ms each (two slow cores) the last one waits for less than its caller's patience."""
+
 _CANDIDATES_PER_PASSAGE = 4
 _LEAST_CANDIDATES = 40
+
+
+_NO_KEYWORDS = KeywordVector([], [])
 
 
 class Index:
@@ -48,6 +68,9 @@ class Index:
         self._embedder = embedder
         self._keywords = KeywordEncoder()
         self._executor = PriorityExecutor("embedder")
+        self._questions = QuestionEmbedder(embedder, self._executor)
+        self._records = IndexRecords(backend, embedder.identity, KeywordEncoder.identity, embedder.dimensions)
+        self._searches = 0
         self._change_locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def close(self) -> None:
@@ -60,7 +83,13 @@ class Index:
             dimensions=self._embedder.dimensions,
             points=await self._backend.count(),
             ranking=f"{KeywordEncoder.identity}/{FUSION}",
+            index=str(await self.identify()),
+            chunker=f"{CHUNKER}/{self._embedder.window}",
         )
+
+    async def identify(self) -> IndexIdentity:
+        """Return the index's identity; a new index is given one."""
+        return await self._records.identify()
 
     async def search(self, query: SearchQuery) -> list[Passage]:
         """See `retrieval.client.Retriever.search`."""
@@ -68,17 +97,31 @@ class Index:
         if not query.stores and query.tenant:
             return []
         visibility = search_visibility(query, filters)
-        text = clean(query.text)  # As documents are: what they don't have can't be asked for.
+        await self._records.compare(query.indexes)
+        if self._searches >= _MOST_SEARCHES:
+            raise RetrieverBusy(f"{self._searches} searches are under way. Try again in a second.")
+        self._searches += 1
+        try:
+            return await self._search(query, visibility)
+        finally:
+            self._searches -= 1
+
+    async def _search(self, query: SearchQuery, visibility: Visibility) -> list[Passage]:
+        # Cut before all else: whatever is long costs the others. Cleaned as documents are: what they don't have can't
+        # be asked for.
+        text = clean(await self._questions.cut(query.text))
         if query.limit < 1 or not text.strip():
             return []
         candidates = await self._backend.search(
             visibility,
             reader_visibility(query),
-            await self._executor.run(Priority.QUERY, self._embedder.embed_question, text),
+            await self._questions.embed(text),
             self._keywords.encode_question(text),
             max(query.limit * _CANDIDATES_PER_PASSAGE, _LEAST_CANDIDATES),
         )
-        best = fuse(candidates, limit=query.limit, threshold=query.score_threshold)
+        best = fuse(
+            candidates, limit=query.limit, threshold=query.score_threshold, unrelated=self._embedder.unrelated_cosine
+        )
         return [_to_passage(candidate, score) for score, candidate in best]
 
     async def ingest(self, request: IngestRequest, report: Report) -> IngestResult:
@@ -92,7 +135,7 @@ class Index:
         )
         await report(IngestProgress("chunked", len(chunks), len(chunks)))
         embedded = 0
-        async with self._change_lock(request.tenant, request.store):
+        async with self._changing(request.tenant, request.store, request.writer):
             await self._backend.delete(document.narrow(Between("from", gte=request.index_epoch)))
             for first in range(0, len(chunks), _WRITE_BATCH):
                 embedded += await self._write(request, chunks, first, report)
@@ -106,22 +149,28 @@ class Index:
             seconds=time.perf_counter() - started,
         )
 
-    async def remove_document(self, tenant: str, store: str, document: str) -> None:
-        async with self._change_lock(tenant, store):
-            await self._backend.delete(document_visibility(tenant, store, document))
-
-    async def rollback(self, tenant: str, store: str, index_epoch: int) -> None:
+    async def has_store(self, tenant: str, store: str) -> bool:
+        """Tell whether there are points of a store, in whatever index epoch."""
         points = store_visibility(tenant, store)
-        async with self._change_lock(tenant, store):
+        return bool(await self._backend.search(points, points, [1.0] * self._embedder.dimensions, _NO_KEYWORDS, 1))
+
+    async def remove_documents(self, tenant: str, store: str, documents: list[str], index: str | None = None) -> None:
+        """Delete documents that are gone for good, which no later writer puts back: this waits for no one's turn."""
+        await self._records.compare([] if index is None else [index])
+        await self._backend.delete(documents_visibility(tenant, store, documents))
+
+    async def rollback(self, tenant: str, store: str, index_epoch: int, writer: Writer | None = None) -> None:
+        points = store_visibility(tenant, store)
+        async with self._changing(tenant, store, writer):
             await self._backend.delete(points.narrow(Between("from", gt=index_epoch)))
             await self._backend.set_payload(points.narrow(Between("to", gt=index_epoch, lt=OPEN)), {"to": OPEN})
 
-    async def collect_garbage(self, tenant: str, store: str, index_epoch: int) -> None:
-        async with self._change_lock(tenant, store):
+    async def collect_garbage(self, tenant: str, store: str, index_epoch: int, writer: Writer | None = None) -> None:
+        async with self._changing(tenant, store, writer):
             await self._backend.delete(store_visibility(tenant, store).narrow(Between("to", lte=index_epoch)))
 
-    async def drop_store(self, tenant: str, store: str) -> None:
-        async with self._change_lock(tenant, store):
+    async def drop_store(self, tenant: str, store: str, writer: Writer | None = None) -> None:
+        async with self._changing(tenant, store, writer):
             await self._backend.delete(store_visibility(tenant, store))
 
     async def _write(self, request: IngestRequest, chunks: list[ContextualChunk], first: int, report: Report) -> int:
@@ -139,9 +188,9 @@ class Index:
             vectors.update(zip(step, step_vectors, strict=True))
             done = first + len(batch) - len(missing) + start + len(step)
             await report(IngestProgress("embedded", done, len(chunks)))
+        keywords = await asyncio.to_thread(self._keywords.encode_passages, [chunk.indexed_text for chunk in batch])
         points = [
-            to_point(chunk, request, vectors[chunk.digest], self._keywords.encode_passage(chunk.indexed_text))
-            for chunk in batch
+            to_point(chunk, request, vectors[chunk.digest], words) for chunk, words in zip(batch, keywords, strict=True)
         ]
         await self._backend.upsert(points)
         await report(IngestProgress("written", first + len(batch), len(chunks)))
@@ -151,8 +200,12 @@ class Index:
         present = document.narrow(Between("from", lt=index_epoch), Between("to", gte=OPEN))
         await self._backend.set_payload(present, {"to": index_epoch})
 
-    def _change_lock(self, tenant: str, store: str) -> asyncio.Lock:
-        return self._change_locks.setdefault((tenant, store), asyncio.Lock())
+    @asynccontextmanager
+    async def _changing(self, tenant: str, store: str, writer: Writer | None) -> AsyncGenerator[None]:
+        """Hold a store for one change, which its writer may still make."""
+        async with self._change_locks.setdefault((tenant, store), asyncio.Lock()):
+            await self._records.admit(tenant, store, writer)
+            yield
 
 
 def _to_passage(candidate: Candidate, score: float) -> Passage:

@@ -4,6 +4,8 @@ A vector's indices are hashes of terms, the same in every process. Document freq
 those of the corpus that a search names, so that a point needn't change when others come and go.
 """
 
+from collections.abc import Sequence
+
 import qdrant_edge as edge
 
 from retrieval.backends import KeywordVector
@@ -30,6 +32,9 @@ class KeywordEncoder:
     def encode_passage(self, text: str) -> KeywordVector:
         """Return the passage's terms with BM25's weights, without the document frequencies of any corpus."""
         return _to_keyword_vector(self._bm25.embed_document(text))
+
+    def encode_passages(self, texts: Sequence[str]) -> list[KeywordVector]:
+        return [self.encode_passage(text) for text in texts]
 
 
 def _to_keyword_vector(vector: edge.SparseVector) -> KeywordVector:

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 __all__ = [
     "Attribute",
-    "DocumentReference",
+    "DocumentsReference",
     "IngestProgress",
     "IngestRequest",
     "IngestResult",
@@ -15,6 +15,7 @@ __all__ = [
     "SearchQuery",
     "StoreAtIndexEpoch",
     "StoreReference",
+    "Writer",
 ]
 
 Attribute = str | float | bool
@@ -29,6 +30,8 @@ class SearchQuery(Struct, frozen=True, kw_only=True):
         filters: OpenAI's comparison or compound filter object over document attributes.
         score_threshold: Passages below it are left out (0..1, see `retrieval.fusion`).
         exclude: Document ids that must not answer.
+        indexes: The identities of the indexes that the stores' points were written to (`RetrieverInfo.index`); one that
+            isn't the retriever's own is refused, since its points aren't here or can't be compared.
     """
 
     tenant: str
@@ -38,6 +41,7 @@ class SearchQuery(Struct, frozen=True, kw_only=True):
     filters: dict[str, Any] | None = None
     score_threshold: float | None = None
     exclude: list[str] = []
+    indexes: list[str] = []
 
 
 class Passage(Struct, frozen=True, kw_only=True):
@@ -67,6 +71,18 @@ class Passage(Struct, frozen=True, kw_only=True):
     page: int = 0
 
 
+class Writer(Struct, frozen=True):
+    """The credentials of a call that changes a store.
+
+    Attributes:
+        index: The identity of the index that it means to write to.
+        fence: Grows with each writer of the store; the retriever refuses one that is smaller than one it has seen.
+    """
+
+    index: str
+    fence: int
+
+
 class IngestRequest(Struct, frozen=True, kw_only=True):
     """One version of one document, to become visible at `index_epoch`.
 
@@ -75,6 +91,7 @@ class IngestRequest(Struct, frozen=True, kw_only=True):
         index_epoch: The store's present index epoch + 1. Only one ingest may write an index epoch of a store.
         max_chunk_tokens: In the embedder's tokens; held below its window, since it can't see further.
         overlap_tokens: Tokens that a chunk repeats of the one before it, at most half a chunk.
+        writer: None where one process alone writes, which nobody needs to be told from.
     """
 
     tenant: str
@@ -89,6 +106,7 @@ class IngestRequest(Struct, frozen=True, kw_only=True):
     attributes: dict[str, Attribute] = {}
     max_chunk_tokens: int = 160
     overlap_tokens: int = 0
+    writer: Writer | None = None
 
 
 class IngestResult(Struct, frozen=True, kw_only=True):
@@ -111,29 +129,40 @@ class IngestProgress(Struct, frozen=True):
 
 
 class RetrieverInfo(Struct, frozen=True, kw_only=True):
-    """The identity of the embedder, the size of its vectors, the number of points, and the versions of what ranks.
+    """The retriever and its index.
 
-    `embedder` and `ranking` (keyword encoder and fusion) are part of a release's digest.
+    Attributes:
+        embedder: The identity of the embedder, which is part of a release's digest.
+        dimensions: The size of its vectors.
+        points: The number of points of all tenants, in every index epoch.
+        index: The identity of the index: another one has other points, or vectors that can't be compared.
+        ranking: The versions of what ranks, keyword encoder and fusion, which are part of a release's digest as well.
+        chunker: The identity of what cuts documents: another one would make other chunks of the same bytes.
     """
 
     embedder: str
     dimensions: int
     points: int
+    index: str
+    chunker: str
     ranking: str = ""
 
 
 class StoreReference(Struct, frozen=True):
     tenant: str
     store: str
+    writer: Writer | None = None
 
 
 class StoreAtIndexEpoch(Struct, frozen=True):
     tenant: str
     store: str
     index_epoch: int
+    writer: Writer | None = None
 
 
-class DocumentReference(Struct, frozen=True):
+class DocumentsReference(Struct, frozen=True):
     tenant: str
     store: str
-    document: str
+    documents: list[str]
+    index: str | None = None

@@ -14,7 +14,11 @@ from retrieval.messages import IngestRequest
 from retrieval.parsers import Parsed
 from retrieval.visibility import OPEN
 
-__all__ = ["ContextualChunk", "contextualize", "to_point"]
+__all__ = ["CHUNKER", "ContextualChunk", "contextualize", "to_point"]
+
+CHUNKER = "chunks-2"
+"""Name of what parsers and `contextualize` make of bytes. Raise its number with any change that gives documents other
+chunks: stores that were indexed before are then known to be out of date (`braid docs reindex`)."""
 
 _CONTEXT_TOKENS = 40
 _SPECIAL_TOKENS = 2

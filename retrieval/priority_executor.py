@@ -1,10 +1,10 @@
-"""One thread for work that mustn't run twice at once, with questions served before documents."""
+"""One thread for work that mustn't run twice at once: questions before documents, and documents their share."""
 
 import asyncio
-import itertools
-import queue
 import threading
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, ParamSpec, TypeVar
 
@@ -14,21 +14,35 @@ _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 
+_QUESTIONS_IN_A_ROW = 4
+"""Turns of questions after which a document that waits has one. A turn of the embedder is a batch on either side."""
+
+
 class Priority(IntEnum):
     """Lower goes first. A step that has begun is never interrupted: keep the steps of an ingest short."""
 
     QUERY = 0
     INGEST = 1
-    LAST = 2
-    """Only the end of the thread: work that was handed in before it still runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    run: Callable[[], None]
+    future: asyncio.Future[Any]
 
 
 class PriorityExecutor:
-    """Runs functions in one thread, in the order of priority, then of arrival. Belongs to one event loop."""
+    """Runs functions in one thread, by priority, then in the order of arrival. Belongs to one event loop.
+
+    Questions go first, but every fifth turn is a document's: however many clients ask without a pause, an ingest goes
+    on. Work whose caller has gone takes no turn.
+    """
 
     def __init__(self, name: str) -> None:
-        self._order = itertools.count()
-        self._work: queue.PriorityQueue[tuple[Priority, int, Callable[[], Any] | None]] = queue.PriorityQueue()
+        self._work: dict[Priority, deque[_Step]] = {priority: deque() for priority in Priority}
+        self._ready = threading.Condition()
+        self._closing = False
+        self._in_a_row = 0
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
@@ -44,8 +58,6 @@ class PriorityExecutor:
         future: asyncio.Future[_Result] = loop.create_future()
 
         def step() -> None:
-            if future.cancelled():
-                return
             try:
                 result = work(*args, **kwargs)
             except BaseException as error:
@@ -53,17 +65,39 @@ class PriorityExecutor:
             else:
                 loop.call_soon_threadsafe(_finish, future, result)
 
-        self._work.put((priority, next(self._order), step))
+        with self._ready:
+            self._work[priority].append(_Step(step, future))
+            self._ready.notify()
         return await future
 
     async def close(self) -> None:
         """Let the work that was handed in finish, then end the thread."""
-        self._work.put((Priority.LAST, next(self._order), None))
+        with self._ready:
+            self._closing = True
+            self._ready.notify()
         await asyncio.to_thread(self._thread.join)
 
     def _serve(self) -> None:
-        while (step := self._work.get()[2]) is not None:
-            step()
+        while (step := self._next()) is not None:
+            step.run()
+
+    def _next(self) -> "_Step | None":
+        """Wait for work, and choose the next step; None at the end."""
+        with self._ready:
+            while True:
+                for steps in self._work.values():
+                    while steps and steps[0].future.cancelled():
+                        steps.popleft()
+                questions, documents = (self._work[priority] for priority in Priority)
+                if questions and not (documents and self._in_a_row >= _QUESTIONS_IN_A_ROW):
+                    self._in_a_row += 1
+                    return questions.popleft()
+                if documents:
+                    self._in_a_row = 0
+                    return documents.popleft()
+                if self._closing:
+                    return None
+                self._ready.wait()
 
 
 def _finish(future: asyncio.Future[Any], result: object) -> None:

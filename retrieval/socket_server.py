@@ -16,7 +16,7 @@ from retrieval.errors import RetrieverError, RetrieverFailed
 from retrieval.frames import CANCEL, Call, Failure, FrameInvalid, Reply, encode_frame, read_frame
 from retrieval.index import Index, Report
 from retrieval.messages import (
-    DocumentReference,
+    DocumentsReference,
     IngestProgress,
     IngestRequest,
     SearchQuery,
@@ -29,6 +29,7 @@ __all__ = ["SocketUnusable", "claim_socket", "serve"]
 _Body = TypeVar("_Body")
 _Handler = Callable[[Raw, Report], Awaitable[object]]
 _DRAIN_SECONDS = 3.0
+_SEARCH = "search"
 _log = logging.getLogger(__name__)
 
 
@@ -120,7 +121,7 @@ class _ServerConnection:
             while (frame := await read_frame(self._reader)) is not None:
                 call = msgspec.msgpack.decode(frame, type=Call)
                 if call.method == CANCEL:
-                    self._abandoned.update({call.id} & self._calls.keys())
+                    self._abandon(call.id)
                     continue
                 task = asyncio.create_task(self._answer(call), name=f"{call.method} {call.id}")
                 self._calls[call.id] = task
@@ -129,6 +130,8 @@ class _ServerConnection:
             _log.warning("a client doesn't speak this protocol: %s", error)
         finally:
             self._client_gone = True
+            for id_ in list(self._calls):
+                self._abandon(id_)
             self._writer.close()
 
     async def finish(self) -> None:
@@ -139,6 +142,15 @@ class _ServerConnection:
         self._writer.close()
         with suppress(ConnectionError):
             await self._writer.wait_closed()
+
+    def _abandon(self, id_: int) -> None:
+        """Let a call end that nobody waits for: a search at once, a change at its next step."""
+        task = self._calls.get(id_)
+        if task is None:
+            return
+        self._abandoned.add(id_)
+        if task.get_name().startswith(_SEARCH):
+            task.cancel()
 
     def _drop_call(self, id_: int) -> None:
         self._calls.pop(id_, None)
@@ -180,10 +192,15 @@ def _make_handlers(index: Index) -> dict[str, _Handler]:
 
     return {
         "describe": on(type(None), lambda _, __: index.describe()),
-        "search": on(SearchQuery, lambda query, _: index.search(query)),
+        _SEARCH: on(SearchQuery, lambda query, _: index.search(query)),
         "ingest": on(IngestRequest, index.ingest),
-        "remove_document": on(DocumentReference, lambda b, _: index.remove_document(b.tenant, b.store, b.document)),
-        "rollback": on(StoreAtIndexEpoch, lambda b, _: index.rollback(b.tenant, b.store, b.index_epoch)),
-        "collect_garbage": on(StoreAtIndexEpoch, lambda b, _: index.collect_garbage(b.tenant, b.store, b.index_epoch)),
-        "drop_store": on(StoreReference, lambda b, _: index.drop_store(b.tenant, b.store)),
+        "has_store": on(StoreReference, lambda b, _: index.has_store(b.tenant, b.store)),
+        "remove_documents": on(
+            DocumentsReference, lambda b, _: index.remove_documents(b.tenant, b.store, b.documents, b.index)
+        ),
+        "rollback": on(StoreAtIndexEpoch, lambda b, _: index.rollback(b.tenant, b.store, b.index_epoch, b.writer)),
+        "collect_garbage": on(
+            StoreAtIndexEpoch, lambda b, _: index.collect_garbage(b.tenant, b.store, b.index_epoch, b.writer)
+        ),
+        "drop_store": on(StoreReference, lambda b, _: index.drop_store(b.tenant, b.store, b.writer)),
     }

@@ -1,5 +1,6 @@
 """The points that a call may touch. Every filter that reaches an engine is made here, and always names the tenant."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from retrieval.errors import InvalidVisibility
@@ -10,6 +11,7 @@ __all__ = [
     "OPEN",
     "Visibility",
     "document_visibility",
+    "documents_visibility",
     "reader_visibility",
     "search_visibility",
     "store_visibility",
@@ -54,9 +56,14 @@ def store_visibility(tenant: str, store: str) -> Visibility:
 
 def document_visibility(tenant: str, store: str, document: str) -> Visibility:
     """Return all points of a document, in every index epoch."""
-    if not document:
+    return documents_visibility(tenant, store, (document,))
+
+
+def documents_visibility(tenant: str, store: str, documents: Sequence[str]) -> Visibility:
+    """Return all points of documents, in every index epoch."""
+    if not documents or not all(documents):
         raise InvalidVisibility("The call names no document. Name the document that it is about.")
-    return store_visibility(tenant, store).narrow(Match("document", (document,)))
+    return store_visibility(tenant, store).narrow(Match("document", tuple(documents)))
 
 
 def reader_visibility(query: SearchQuery) -> Visibility:

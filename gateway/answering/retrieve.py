@@ -8,6 +8,7 @@ import structlog
 
 import prompts
 from gateway.assistants.release import RetrievalSpec
+from gateway.db import Database
 from gateway.errors import Unavailable
 from gateway.vector_stores.search import StoreStates, search
 from retrieval.client import Retriever
@@ -45,22 +46,26 @@ def title_of(passage: Passage) -> str:
     return passage.heading or passage.filename
 
 
-async def retrieve(retriever: Retriever, tenant: str, spec: RetrievalSpec, stores: StoreStates, text: str) -> Evidence:
+async def retrieve(
+    database: Database, retriever: Retriever, tenant: str, spec: RetrievalSpec, stores: StoreStates, text: str
+) -> Evidence:
     """Search the release's stores.
 
     Raises:
-        Unavailable: The retriever can't answer and the release's mode is `required`.
+        Unavailable: The documents can't be searched and the release's mode is `required`; the message has the reason.
     """
     threshold = spec.score_threshold or None
     try:
-        passages = await search(retriever, tenant, stores, [text], limit=spec.top_k, score_threshold=threshold)
+        passages = await search(
+            database, retriever, tenant, stores, [text], limit=spec.top_k, score_threshold=threshold
+        )
     except Unavailable as error:
         if spec.mode == "required":
             raise Unavailable(
-                "The documents can't be searched now, and this assistant doesn't answer without them. Try again.",
-                retry_after=2,
+                f"This assistant doesn't answer without its documents. {error.message}",
+                retry_after=int(error.headers["retry-after"]),
                 code="retrieval_unavailable",
             ) from error
-        _log.warning("retrieval_degraded", tenant=tenant, reason=str(error.__cause__))
+        _log.warning("retrieval_degraded", tenant=tenant, reason=str(error.__cause__ or error))
         return Evidence("unavailable", (), stores.index_epochs)
     return Evidence("found" if passages else "nothing_found", tuple(passages), stores.index_epochs)

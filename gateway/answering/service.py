@@ -113,7 +113,7 @@ class AnsweringService:
             return
         async with self._database.read() as session:
             stores = await read_states(session, trace.tenant, retrieval.vector_stores)
-        trace.evidence = await retrieve(self._retriever, trace.tenant, retrieval, stores, text)
+        trace.evidence = await retrieve(self._database, self._retriever, trace.tenant, retrieval, stores, text)
         trace.mark_retrieved()
 
     async def _connect(self, generation: Generation) -> None:

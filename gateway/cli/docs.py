@@ -16,7 +16,13 @@ __all__ = ["docs"]
 docs = typer.Typer(no_args_is_help=True, help="Add, list and delete the documents of a vector store.")
 
 _Store = Annotated[str, typer.Argument(help="Id (vs_…) or name of the vector store.")]
-_Files = Annotated[list[Path], typer.Argument(help="Files, or folders with everything in them.", exists=True)]
+_AllStores = Annotated[str | None, typer.Argument(help="Id or name of one vector store; default: every one of yours.")]
+_Files = Annotated[
+    list[Path], typer.Argument(help="Files, or folders with what is in them but for hidden files.", exists=True)
+]
+_AT_ONCE = 4
+_PROGRESS_SECONDS = 1.0
+_PATIENCE = 600  # looks without progress: a large document may take minutes
 _KeyName = Annotated[str, typer.Argument(metavar="DOCUMENT", help="The document's key, as 'braid docs list' shows it.")]
 
 
@@ -24,12 +30,16 @@ _KeyName = Annotated[str, typer.Argument(metavar="DOCUMENT", help="The document'
 def add(
     store: _Store, files: _Files, url: Url = None, key: Key = None, home: Home = None, as_json: AsJson = False
 ) -> None:
-    """Add files, or new versions of them; return when they answer. A store with a new name is made."""
+    """Add files, or new versions of them; return when they answer. A store with a new name is made.
+
+    Hidden files and folders (.git, .DS_Store) inside of a folder are left out; name one to add it.
+    """
     added = asyncio.run(_add(*connection(url, key, home), store, _keys(files)))
     if as_json:
         print_json(added)
     else:
-        print_table(("document", "version", "status"), [(row["key"], row["version"], row["status"]) for row in added])
+        columns = ("document", "version", "status", "chunks", "embedded")
+        print_table(columns, [tuple(row[name] for name in ("key", *columns[1:])) for row in added])
     failed = [row for row in added if row["status"] != "completed"]
     if failed:
         raise CommandError(f"{len(failed)} of {len(added)} documents aren't live; the reasons stand above.")
@@ -54,11 +64,30 @@ def delete(store: _Store, document: _KeyName, url: Url = None, key: Key = None, 
     say(f"{document} is deleted.")
 
 
+@docs.command("reindex")
+def reindex(
+    store: _AllStores = None, url: Url = None, key: Key = None, home: Home = None, as_json: AsJson = False
+) -> None:
+    """Index documents again that aren't in the present index, or were cut by an older version; return when it is done.
+
+    Stopping the command doesn't stop the work; the same command again shows how far it is.
+    """
+    states = asyncio.run(_reindex(*connection(url, key, home), store))
+    if as_json:
+        print_json(states)
+    else:
+        print_table(
+            ("store", "documents", "state"), [(s["vector_store_id"], s["documents"], s["state"]) for s in states]
+        )
+    if any(state["state"] != "current" for state in states):
+        raise CommandError("Not all documents could be indexed again; 'braid docs list' names them.")
+
+
 def _keys(paths: list[Path]) -> dict[str, Path]:
     """Name each file as its document will be called: by its path inside the folder that was given."""
     files: dict[str, Path] = {}
     for path in paths:
-        inside = sorted(entry for entry in path.rglob("*") if entry.is_file()) if path.is_dir() else [path]
+        inside = _list_visible(path) if path.is_dir() else [path]
         for file in inside:
             key = file.relative_to(path).as_posix() if path.is_dir() else file.name
             if key in files:
@@ -71,6 +100,16 @@ def _keys(paths: list[Path]) -> dict[str, Path]:
     return files
 
 
+def _list_visible(folder: Path) -> list[Path]:
+    """List a folder's files but for hidden ones, and say how many those are."""
+    every = sorted(entry for entry in folder.rglob("*") if entry.is_file())
+    visible = [file for file in every if not any(part.startswith(".") for part in file.relative_to(folder).parts)]
+    if len(visible) < len(every):
+        hidden = next(file for file in every if file not in visible).relative_to(folder)
+        say(f"{len(every) - len(visible)} hidden files of {folder} are left out, such as {hidden}.")
+    return visible
+
+
 async def _add(url: str, key: str, store: str, files: dict[str, Path]) -> list[dict[str, Any]]:
     async with Client(url, key, timeout=WAIT_SECONDS + 30) as client:
         store_id = await find_store(client, store)
@@ -79,12 +118,39 @@ async def _add(url: str, key: str, store: str, files: dict[str, Path]) -> list[d
             say(f"There was no store {store!r}: made {store_id}.")
         if store_id is None:
             raise _no_store(store)
-        added: list[dict[str, Any]] = []
-        for name, path in files.items():
-            answer = await put_document(client, store_id, name, path.read_bytes())
+        free = asyncio.Semaphore(_AT_ONCE)
+
+        async def put(name: str, path: Path) -> dict[str, Any]:
+            async with free:
+                answer = await put_document(client, store_id, name, path.read_bytes())
             say(f"{name}: {answer['error']['message'] if answer['error'] else answer['status']}")
-            added.append({"key": name, **answer})
-        return added
+            return {"key": name, **answer}
+
+        return list(await asyncio.gather(*(put(name, path) for name, path in files.items())))
+
+
+async def _reindex(url: str, key: str, store: str | None) -> list[dict[str, Any]]:
+    async with Client(url, key) as client:
+        if store is None:
+            ids = [row["id"] async for row in client.rows("/v1/vector_stores")]
+        else:
+            ids = [await _existing_store(client, store)]
+        # All are asked for first: tenants' jobs take turns, and the worker has more than one slot.
+        paths = {id: f"/api/vector_stores/{id}/index" for id in ids}
+        begun = [await client.post(path) for path in paths.values()]
+        return [await _wait_for(client, paths[state["vector_store_id"]], state) for state in begun]
+
+
+async def _wait_for(client: Client, path: str, state: dict[str, Any]) -> dict[str, Any]:
+    """Wait until a store is indexed, or nothing is gained any more, and say how far it is."""
+    stalled = 0
+    while state["state"] != "current" and stalled < _PATIENCE:
+        left = state["missing"] + state["outdated"]
+        say(f"{state['vector_store_id']}: {state['documents'] - left} of {state['documents']} documents are indexed")
+        await asyncio.sleep(_PROGRESS_SECONDS)
+        state = await client.get(path)
+        stalled = stalled + 1 if state["missing"] + state["outdated"] == left else 0
+    return state
 
 
 async def _list(url: str, key: str, store: str) -> list[dict[str, Any]]:

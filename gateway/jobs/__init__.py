@@ -3,7 +3,7 @@
 from gateway.jobs.claim import Claim, LeaseLost
 from gateway.jobs.failpoints import failpoint
 from gateway.jobs.handler import Handler, JobCancelled, JobDelayed, JobFailed, Outcome
-from gateway.jobs.queue import ENDED, cancel, enqueue, wait_for
+from gateway.jobs.queue import ENDED, cancel, enqueue, enqueue_once, wait_for
 from gateway.jobs.tables import JobRow
 from gateway.jobs.worker import Worker, WorkerTimings
 
@@ -21,6 +21,7 @@ __all__ = [
     "WorkerTimings",
     "cancel",
     "enqueue",
+    "enqueue_once",
     "failpoint",
     "wait_for",
 ]

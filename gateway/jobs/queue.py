@@ -12,7 +12,7 @@ from gateway.ids import new_id
 from gateway.jobs.repository import JobRepository
 from gateway.jobs.tables import JobRow
 
-__all__ = ["ENDED", "cancel", "enqueue", "wait_for"]
+__all__ = ["ENDED", "cancel", "enqueue", "enqueue_once", "wait_for"]
 
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 """The states in which a job stays for good; a fine-tuning job has the same."""
@@ -57,6 +57,34 @@ async def enqueue(
         not_before=now + delay_seconds if delay_seconds else None,
     )
     return JobRepository(session, tenant).add(row)
+
+
+async def enqueue_once(
+    session: AsyncSession,
+    tenant: str,
+    *,
+    kind: str,
+    queue_key: str,
+    subject: str,
+    payload: dict[str, Any],
+    delay_seconds: float = 0.0,
+) -> JobRow:
+    """Return the job of this kind and subject that waits, or add one: for work that one job does for all who ask.
+
+    No worker takes the job that was there before the caller's transaction ends, so that it sees what that wrote.
+    """
+    waiting = await JobRepository(session, tenant).hold_queued(kind, subject)
+    if waiting is not None:
+        return waiting
+    return await enqueue(
+        session,
+        tenant,
+        kind=kind,
+        queue_key=queue_key,
+        subject=subject,
+        payload=payload,
+        delay_seconds=delay_seconds,
+    )
 
 
 async def cancel(session: AsyncSession, tenant: str, job_id: str, *, running: bool = True) -> str:

@@ -22,6 +22,11 @@ class JobRepository(Repository[JobRow]):
         queued = self.select(JobRow.kind == kind, JobRow.status == "queued").with_only_columns(JobRow.id)
         return len((await self.session.scalars(queued)).all())
 
+    async def hold_queued(self, kind: str, subject: str) -> JobRow | None:
+        """Find a job that waits, and keep it waiting until the unit of work ends."""
+        where = (JobRow.kind == kind, JobRow.subject == subject, JobRow.status == "queued")
+        return (await self.session.scalars(self.select_for_update(*where).limit(1))).one_or_none()
+
     async def cancel_queued(self, id: str, now: float) -> bool:
         """End a job that no worker has; false when one has it, or it has ended."""
         where = (JobRow.id == id, JobRow.status == "queued")

@@ -20,7 +20,7 @@ _RETRIEVER_SECONDS = 300.0  # loading torch and the embedder, on a machine that 
 _WORKER_GRACE = 15.0
 _CLOSING_SECONDS = 15.0
 _POLL_SECONDS = 5.0
-_SECRET = "admin_key"  # only 'braid up' itself needs it
+_SECRETS = {"admin_key", "qdrant_api_key"}  # only 'braid up' needs the first, and only the retriever the other
 
 
 def make_children(
@@ -51,7 +51,7 @@ def child_environment(settings: Settings, inherited: Mapping[str, str] | None = 
     absolute = settings.model_copy(update={"home": settings.home.resolve()})
     for name in Settings.model_fields:
         value = getattr(absolute, name)
-        if name == _SECRET or value in (None, "", ()):
+        if name in _SECRETS or value in (None, "", ()):
             continue
         text = ",".join(map(str, cast("tuple[object, ...]", value))) if isinstance(value, tuple) else str(value)
         environment[f"BRAID_{name.upper()}"] = text
@@ -66,6 +66,7 @@ def make_retriever(settings: Settings) -> Child:
         *("--socket", str(settings.retriever_socket), "--data", str(home / "index")),
         *(("--embedder", settings.embedder) if settings.embedder else ()),
         *(("--qdrant-url", settings.qdrant_url) if settings.qdrant_url else ()),
+        *(("--qdrant-ca-file", settings.qdrant_ca_file) if settings.qdrant_ca_file else ()),
     ]
 
     async def ready() -> bool:
@@ -76,7 +77,10 @@ def make_retriever(settings: Settings) -> Child:
             return False
         return True
 
-    command = Command(arguments, child_environment(settings))
+    environment = child_environment(settings)
+    if settings.qdrant_api_key is not None:
+        environment["QDRANT_API_KEY"] = settings.qdrant_api_key.get_secret_value()
+    command = Command(arguments, environment)
     return Child("retriever", command, _folder(settings), ready, start_timeout=_RETRIEVER_SECONDS)
 
 

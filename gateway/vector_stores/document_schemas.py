@@ -1,18 +1,19 @@
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
 from gateway.pages import CursorPage
 from gateway.vector_stores.schemas import LastError, Status
 
-__all__ = ["Document", "DocumentDeleted", "DocumentList"]
+__all__ = ["Document", "DocumentDeleted", "DocumentList", "IndexState"]
 
 
 class Document(BaseModel):
     """A document by the version that was put last.
 
     `index_epoch` is the store's index epoch at which that version became visible, null until then. `live_version` is
-    the one that answers now: an older one while the last isn't ready or can't be read, 0 while there is none.
+    the one that answers now: an older one while the last isn't ready or can't be read, 0 while there is none. Of its
+    `chunks`, `embedded` had no equal in the store, and were embedded.
     """
 
     document_id: str
@@ -25,6 +26,7 @@ class Document(BaseModel):
     filename: str
     bytes: int
     chunks: int
+    embedded: int
     attributes: dict[str, Any]
     status: Status
     error: LastError | None
@@ -43,3 +45,18 @@ class DocumentDeleted(BaseModel):
     key: str
     deleted: bool = True
     job: str
+
+
+class IndexState(BaseModel):
+    """How a store's live documents are in the index that the retriever has now.
+
+    `missing` aren't there, and searches are refused until all are; `outdated` were cut into chunks by an older version
+    of Braid, and answer as they are. `job` indexes them again.
+    """
+
+    vector_store_id: str
+    state: Literal["current", "outdated", "missing"]
+    documents: int
+    missing: int
+    outdated: int
+    job: str | None

@@ -18,6 +18,8 @@ from gateway.vector_stores.repository import DocumentRepository, StoreRepository
 from gateway.vector_stores.schemas import ATTRIBUTES
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow
 from gateway.vector_stores.versions import Content, delete_document, put_version
+from retrieval.client import Retriever, RetrieverError
+from retrieval.messages import RetrieverInfo
 
 __all__ = ["DocumentService"]
 
@@ -28,9 +30,10 @@ _NAME_LENGTH = 255
 class DocumentService:
     """One tenant's documents. Each method is its own unit of work: a put outlasts one, and waiting must hold none."""
 
-    def __init__(self, database: Database, artifacts: Artifacts, tenant: str) -> None:
+    def __init__(self, database: Database, artifacts: Artifacts, retriever: Retriever, tenant: str) -> None:
         self._database = database
         self._artifacts = artifacts
+        self._retriever = retriever
         self._tenant = tenant
 
     async def put(
@@ -43,7 +46,7 @@ class DocumentService:
         length: int | None,
         wait: float,
     ) -> Document:
-        """Put a document's bytes; the same bytes, name and attributes again change nothing.
+        """Put a document's bytes; the same bytes, name and attributes again change nothing where they are indexed.
 
         Args:
             store_id: The vector store.
@@ -60,10 +63,11 @@ class DocumentService:
             await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
         async with aclosing(limit_bytes(body)) as parts:
             stored = await self._artifacts.put(parts)
+        present = await self._describe_index()
         async with self._database.begin() as session:
             store = await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
             content = Content(filename, stored.digest, stored.size)
-            document, version = await put_version(session, store, key, content, attributes=values)
+            document, version = await put_version(session, store, key, content, attributes=values, present=present)
         return await self._after(document, version, wait)
 
     async def get(self, store_id: str, key: str, wait: float) -> Document:
@@ -86,6 +90,12 @@ class DocumentService:
             document = await self._document(session, store_id, key)
             job = await delete_document(session, document)
         return DocumentDeleted(document_id=document.id, key=key, job=job)
+
+    async def _describe_index(self) -> RetrieverInfo | None:
+        try:
+            return await self._retriever.describe()
+        except RetrieverError:
+            return None
 
     async def _document(self, session: AsyncSession, store_id: str, key: str) -> DocumentRow:
         await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
@@ -144,6 +154,7 @@ def _schema(document: DocumentRow, version: DocumentVersionRow) -> Document:
             "filename": version.filename,
             "bytes": version.bytes,
             "chunks": version.chunks,
+            "embedded": version.embedded,
             "attributes": version.attributes,
             "status": version.status,
             "error": last_error_of(version),

@@ -1,36 +1,77 @@
-"""The jobs that remove the rest of a deleted document or store; nobody has seen it since the delete."""
+"""The jobs that remove the rest of deleted documents or of a store; nobody has seen it since the delete."""
 
-from sqlalchemy import ColumnElement
+from collections.abc import Sequence
+
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.files.service import delete_files
-from gateway.jobs import Claim, JobDelayed, Outcome, failpoint
-from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
+from gateway.jobs import Claim, JobDelayed, Outcome, enqueue_once, failpoint
+from gateway.vector_stores.repository import (
+    DeletedDocumentRepository,
+    DocumentRepository,
+    StoreRepository,
+    VersionRepository,
+)
 from gateway.vector_stores.tables import DocumentRow
-from retrieval.client import Retriever, RetrieverUnavailable
+from retrieval.client import IndexChanged, Retriever, RetrieverUnavailable
 
-__all__ = ["DropHandler", "RemoveHandler"]
+__all__ = ["REMOVE", "DropHandler", "RemoveHandler", "ask_for_removal"]
+
+REMOVE = "remove"
+
+_BATCH = 500
+_AGAIN_SECONDS = 60.0
+"""Before a removal that failed is tried anew: its documents stay hidden, but each search has to leave them out."""
+
+_OTHER_INDEX_SECONDS = 30.0
+
+
+async def ask_for_removal(session: AsyncSession, tenant: str, store_id: str, delay_seconds: float = 0.0) -> str:
+    """Have all deleted documents of a store removed; return the job's id, also of one that waits already.
+
+    Not with the queue key of the store's other jobs: a removal waits for no ingest, and delays none.
+    """
+    job = await enqueue_once(
+        session,
+        tenant,
+        kind=REMOVE,
+        queue_key=f"remove:{store_id}",
+        subject=store_id,
+        payload={"store": store_id},
+        delay_seconds=delay_seconds,
+    )
+    return job.id
 
 
 class RemoveHandler:
-    """Handles jobs of the kind `remove`: one document's points, then its rows."""
+    """Handles jobs of the kind `remove`: the points of a store's deleted documents, then their rows, in batches."""
 
     def __init__(self, retriever: Retriever) -> None:
         self._retriever = retriever
 
     async def run(self, claim: Claim) -> None:
-        document: str = claim.payload["document"]
-        try:
-            await self._retriever.remove_document(claim.tenant, claim.payload["store"], document)
-        except RetrieverUnavailable as error:
-            raise JobDelayed(str(error)) from error
-        failpoint("remove-points")
-        async with claim.begin() as session:
-            await _erase(session, claim.tenant, DocumentRow.id == document)
-        failpoint("remove-rows")
+        store_id: str = claim.payload["store"]
+        while True:
+            async with claim.begin() as session:
+                store = await StoreRepository(session, claim.tenant).find(store_id)
+                ids = await DeletedDocumentRepository(session, claim.tenant).list_ids([store_id], _BATCH)
+            if not ids:
+                return
+            try:
+                index = store.index_identity if store is not None else None
+                await self._retriever.remove_documents(claim.tenant, store_id, ids, index)
+            except RetrieverUnavailable as error:
+                raise JobDelayed(str(error)) from error
+            except IndexChanged as error:  # in the store's own index they would still be there when it comes back
+                raise JobDelayed(str(error), seconds=_OTHER_INDEX_SECONDS) from error
+            failpoint("remove-points")
+            async with claim.begin() as session:
+                await _erase(session, claim.tenant, ids)
+            failpoint("remove-rows")
 
     async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
-        """Write nothing: the document stays hidden and excluded from searches, which is all that was promised."""
+        """Try again later: the documents stay hidden, which is all that was promised, but not for nothing."""
+        await ask_for_removal(session, claim.tenant, claim.payload["store"], _AGAIN_SECONDS)
 
 
 class DropHandler:
@@ -46,17 +87,22 @@ class DropHandler:
         except RetrieverUnavailable as error:
             raise JobDelayed(str(error)) from error
         failpoint("drop-points")
-        async with claim.begin() as session:
-            await _erase(session, claim.tenant, DocumentRow.store_id == store)
-            await StoreRepository(session, claim.tenant).erase(store)
+        while True:
+            async with claim.begin() as session:
+                ids = await DocumentRepository(session, claim.tenant).list_all_ids(store, _BATCH)
+                await _erase(session, claim.tenant, ids)
+                if not ids:
+                    await StoreRepository(session, claim.tenant).erase(store)
+                    break
         failpoint("drop-rows")
 
     async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         """Write nothing: the store stays hidden."""
 
 
-async def _erase(session: AsyncSession, tenant: str, where: ColumnElement[bool]) -> None:
+async def _erase(session: AsyncSession, tenant: str, ids: Sequence[str]) -> None:
     """Delete documents with their versions, and the files that were made for them; a client's own files stay."""
+    where = DocumentRow.id.in_(ids)
     contents = await VersionRepository(session, tenant).list_contents(where)
     await DocumentRepository(session, tenant).erase(where)
     await delete_files(

@@ -1,11 +1,18 @@
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import ColumnElement, Select, func, or_
+from sqlalchemy import ColumnElement, Select, func, or_, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Repository
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreRow
 
-__all__ = ["DeletedDocumentRepository", "DocumentRepository", "StoreRepository", "VersionRepository"]
+__all__ = [
+    "DeletedDocumentRepository",
+    "DocumentRepository",
+    "StoreRepository",
+    "VersionRepository",
+    "list_filled_stores",
+]
 
 
 class StoreRepository(Repository[StoreRow]):
@@ -21,6 +28,13 @@ class StoreRepository(Repository[StoreRow]):
         """Make the index epoch after this one visible; false when the store is gone or has another one by now."""
         where = (StoreRow.id == id, StoreRow.index_epoch == index_epoch, StoreRow.deleted_at.is_(None))
         return await self.update_rows(*where, index_epoch=index_epoch + 1) == 1
+
+    async def take_fence(self, id: str) -> StoreRow | None:
+        """Return a store with the fence of its next writer; None where it is gone."""
+        row = (await self.session.scalars(self.select_for_update(StoreRow.id == id))).one_or_none()
+        if row is not None:
+            row.index_fence += 1
+        return row
 
     async def list_idle(self, ids: Collection[str], since: int) -> Sequence[str]:
         """List those of the stores that weren't noted as used since then."""
@@ -86,6 +100,21 @@ class DocumentRepository(Repository[DocumentRow]):
             counts[store][status] = (number, int(size))
         return counts
 
+    async def count_live(self, store: str) -> int:
+        """Count a store's documents that have a live version."""
+        query = self.select(DocumentRow.store_id == store, DocumentRow.version > 0)
+        return await self.session.scalar(query.with_only_columns(func.count(DocumentRow.id))) or 0
+
+    async def list_live(self, documents: Collection[str]) -> Sequence[str]:
+        """List those of the documents that exist: neither deleted nor erased."""
+        query = self.select(DocumentRow.id.in_(documents)).with_only_columns(DocumentRow.id)
+        return (await self.session.scalars(query)).all()
+
+    async def list_all_ids(self, store: str, limit: int) -> Sequence[str]:
+        """List the ids of at most so many documents of a store, deleted ones too."""
+        query = super().select(DocumentRow.store_id == store).with_only_columns(DocumentRow.id).limit(limit)
+        return (await self.session.scalars(query)).all()
+
     async def erase(self, *where: ColumnElement[bool]) -> None:
         """Delete rows, also of documents that are marked as deleted, with all their versions."""
         ids = super().select(*where).with_only_columns(DocumentRow.id)
@@ -102,9 +131,9 @@ class DeletedDocumentRepository(Repository[DocumentRow]):
     def select(self, *where: ColumnElement[bool]) -> Select[DocumentRow]:
         return super().select(DocumentRow.deleted_at.is_not(None), *where)
 
-    async def list_ids(self, stores: Collection[str]) -> Sequence[str]:
-        """List the ids of those that were in one of the stores."""
-        query = self.select(DocumentRow.store_id.in_(stores))
+    async def list_ids(self, stores: Collection[str], limit: int | None) -> Sequence[str]:
+        """List the ids of those that were in one of the stores, at most `limit`."""
+        query = self.select(DocumentRow.store_id.in_(stores)).limit(limit)
         return (await self.session.scalars(query.with_only_columns(DocumentRow.id))).all()
 
 
@@ -125,6 +154,47 @@ class VersionRepository(Repository[DocumentVersionRow]):
         )
         return {row.document_id: row for row in (await self.session.scalars(query)).all()}
 
+    async def find_unindexed(
+        self, store: StoreRow, chunker: str | None = None
+    ) -> tuple[DocumentRow, DocumentVersionRow] | None:
+        """Find a live version of the store that isn't in its index, or, if one is named, was cut by another chunker."""
+        query = self._select_unindexed(store, chunker).add_columns(DocumentRow).order_by(DocumentVersionRow.id).limit(1)
+        row = (await self.session.execute(query)).first()
+        return None if row is None else (row[1], row[0])
+
+    async def count_unindexed(self, store: StoreRow, chunker: str | None = None) -> int:
+        """Count what `find_unindexed` would find, one after another."""
+        query = self._select_unindexed(store, chunker).with_only_columns(func.count(DocumentVersionRow.id))
+        return await self.session.scalar(query) or 0
+
+    def _select_unindexed(self, store: StoreRow, chunker: str | None) -> Select[DocumentVersionRow]:
+        elsewhere = DocumentVersionRow.index_identity.is_distinct_from(store.index_identity)
+        if chunker is not None:
+            elsewhere = or_(elsewhere, DocumentVersionRow.chunker.is_distinct_from(chunker))
+        return (
+            self.select(elsewhere, DocumentRow.store_id == store.id, DocumentRow.deleted_at.is_(None))
+            .join(DocumentRow, DocumentRow.id == DocumentVersionRow.document_id)
+            .where(DocumentVersionRow.version == DocumentRow.version)
+        )
+
+    async def set_index(self, store_id: str, index_identity: str | None) -> None:
+        """Note of every version of a store's documents in which index its points are."""
+        documents = DocumentRepository(self.session, self.tenant).select(DocumentRow.store_id == store_id)
+        ids = documents.with_only_columns(DocumentRow.id)
+        await self.update_rows(DocumentVersionRow.document_id.in_(ids), index_identity=index_identity)
+
+    async def find_horizon(self, store_id: str, before: int) -> int:
+        """Return the index epoch that readers had at a moment in Unix seconds, or one before it; 0 where none is known.
+
+        Erased versions aren't counted, so that it may be lower than it was, never higher.
+        """
+        query = (
+            self.select(DocumentVersionRow.published_at <= before, DocumentRow.store_id == store_id)
+            .join(DocumentRow, DocumentRow.id == DocumentVersionRow.document_id)
+            .with_only_columns(func.max(DocumentVersionRow.index_epoch))
+        )
+        return await self.session.scalar(query) or 0
+
     async def waiting(self, document: str) -> Sequence[DocumentVersionRow]:
         return await self.all(DocumentVersionRow.document_id == document, DocumentVersionRow.status == "in_progress")
 
@@ -136,3 +206,9 @@ class VersionRepository(Repository[DocumentVersionRow]):
             .with_only_columns(DocumentRow.key, DocumentVersionRow.file_id, DocumentVersionRow.digest)
         )
         return [(key, file_id, digest) for key, file_id, digest in (await self.session.execute(query)).all()]
+
+
+async def list_filled_stores(session: AsyncSession) -> Sequence[StoreRow]:
+    """List the stores of all tenants that have been written to: the index is one for all, and so are its changes."""
+    query = select(StoreRow).where(StoreRow.deleted_at.is_(None), StoreRow.index_epoch > 0).order_by(StoreRow.id)
+    return (await session.scalars(query)).all()

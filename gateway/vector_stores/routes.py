@@ -4,6 +4,7 @@ from fastapi import APIRouter, Depends, Query
 
 from gateway.vector_stores.document_routes import router as documents
 from gateway.vector_stores.file_service import VectorStoreFileService
+from gateway.vector_stores.index_routes import router as index
 from gateway.vector_stores.schemas import (
     Status,
     VectorStore,
@@ -26,7 +27,7 @@ from gateway.web.error_responses import declare_errors
 __all__ = ["routers"]
 
 router = APIRouter(prefix="/v1/vector_stores", tags=["vector stores"], responses=declare_errors(404, 409))
-routers = (router, documents)
+routers = (router, documents, index)
 
 
 def _writer(session: WriteSession, principal: ManageKey) -> VectorStoreService:

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Database
 from gateway.errors import BadRequest, NotFound, Unavailable
-from gateway.vector_stores.repository import DeletedDocumentRepository, StoreRepository
+from gateway.vector_stores.repository import DeletedDocumentRepository, DocumentRepository, StoreRepository
 from gateway.vector_stores.schemas import (
     TextContent,
     VectorStoreSearch,
@@ -18,11 +20,32 @@ from gateway.vector_stores.schemas import (
     VectorStoreSearchResultsPage,
 )
 from gateway.vector_stores.tables import StoreRow
-from retrieval.client import InvalidFilter, Retriever, RetrieverFailed, RetrieverUnavailable
+from retrieval.client import (
+    IndexChanged,
+    InvalidFilter,
+    Retriever,
+    RetrieverBusy,
+    RetrieverFailed,
+    RetrieverUnavailable,
+)
 from retrieval.messages import Passage, SearchQuery
 
 __all__ = ["SearchService", "StoreStates", "expires_at", "read_states", "search", "touch"]
 
+_log = structlog.get_logger()
+
+_MOST_CHARACTERS = 32_768
+"""Of a question, as OpenAI has it for a search. What is longer is cut before it is sent anywhere; of the rest the
+embedder reads what it can (`retrieval.question_embedder`)."""
+
+_MOST_EXCLUDED = 100
+"""Deleted documents that the index is told to leave out. A filter of 10,000 costs each search 50 ms (in 2,000 chunks),
+one of 100 nothing."""
+
+_ROUNDS = 3
+"""Searches that leave out only those deleted documents that the one before found, before one is told of all."""
+
+_INDEX_SECONDS = 30
 _TOUCH_SECONDS = 3600
 """The exactness of `last_active_at`: expiry counts in days, and a write for each question would cost more than it."""
 
@@ -31,11 +54,19 @@ _TOUCH_SECONDS = 3600
 class StoreStates:
     """The content that one search sees, read once for it.
 
-    `index_epochs` are by store; `deleted` are documents that must not answer any more and are still indexed.
+    Attributes:
+        index_epochs: By store.
+        deleted: Documents that must not answer any more and are still indexed, as far as a search may be told of them.
+        more_deleted: Whether there are others, so that what a search finds has to be looked at.
+        indexes: The identities of the indexes that the stores' points are in.
+        problem: The reason why not all of a store's documents can be found now; "" where they can.
     """
 
     index_epochs: dict[str, int]
-    deleted: Sequence[str]
+    deleted: Sequence[str] = ()
+    more_deleted: bool = False
+    indexes: Sequence[str] = ()
+    problem: str = ""
 
 
 async def read_states(session: AsyncSession, tenant: str, store_ids: Sequence[str]) -> StoreStates:
@@ -47,6 +78,8 @@ async def read_states(session: AsyncSession, tenant: str, store_ids: Sequence[st
     """
     index_epochs: dict[str, int] = {}
     with_deleted: list[str] = []
+    indexes: set[str] = set()
+    problem = ""
     for store, has_deleted in await StoreRepository(session, tenant).list_states(store_ids):
         if (end := expires_at(store)) is not None and end <= time.time():
             raise BadRequest(
@@ -58,12 +91,26 @@ async def read_states(session: AsyncSession, tenant: str, store_ids: Sequence[st
         index_epochs[store.id] = store.index_epoch
         if has_deleted:
             with_deleted.append(store.id)
+        if store.index_epoch > 0:
+            problem = problem or _describe_problem(store)
+            indexes.add(store.index_identity or "")
     for id in store_ids:
         if id not in index_epochs:
             raise NotFound(f"No vector store with id {id!r} exists. List yours to see their ids.", param="id")
-    if not with_deleted:
-        return StoreStates(index_epochs, ())
-    return StoreStates(index_epochs, await DeletedDocumentRepository(session, tenant).list_ids(with_deleted))
+    deleted: Sequence[str] = ()
+    if with_deleted:
+        repository = DeletedDocumentRepository(session, tenant)
+        deleted = await repository.list_ids(with_deleted, _MOST_EXCLUDED + 1)
+    more_deleted = len(deleted) > _MOST_EXCLUDED
+    return StoreStates(index_epochs, () if more_deleted else deleted, more_deleted, sorted(indexes), problem)
+
+
+def _describe_problem(store: StoreRow) -> str:
+    if store.index_identity is None:
+        return f"It isn't known yet whether the index has the documents of {store.id!r}: a worker looks when it starts."
+    if not store.index_whole:
+        return f"Not all documents of {store.id!r} are in the index."
+    return ""
 
 
 async def touch(database: Database, tenant: str, store_ids: Sequence[str]) -> None:
@@ -84,6 +131,7 @@ def expires_at(store: StoreRow) -> int | None:
 
 
 async def search(
+    database: Database,
     retriever: Retriever,
     tenant: str,
     stores: StoreStates,
@@ -97,37 +145,83 @@ async def search(
 
     Raises:
         BadRequest: The filters can't be used.
-        Unavailable: The retriever can't answer now.
+        Unavailable: The retriever can't answer now, or not all documents are in the index that it has.
     """
-    try:
-        results = await asyncio.gather(
-            *(
-                retriever.search(
-                    SearchQuery(
-                        tenant=tenant,
-                        stores=stores.index_epochs,
-                        text=text,
-                        limit=limit,
-                        filters=filters,
-                        score_threshold=score_threshold,
-                        exclude=list(stores.deleted),
-                    )
-                )
-                for text in texts
-            )
-        )
-    except InvalidFilter as error:
-        raise BadRequest(str(error), param="filters", code="invalid_filter") from error
-    except (RetrieverUnavailable, RetrieverFailed) as error:
-        raise Unavailable(
-            "The documents can't be searched now. Try again in a moment.", retry_after=2, code="retriever_unavailable"
-        ) from error
+    if stores.problem:
+        raise _index_changed(stores.problem)
+    query = SearchQuery(
+        tenant=tenant,
+        stores=stores.index_epochs,
+        text="",
+        limit=limit,
+        filters=filters,
+        score_threshold=score_threshold,
+        exclude=list(stores.deleted),
+        indexes=list(stores.indexes),
+    )
+    queries = [msgspec.structs.replace(query, text=_cut(text)) for text in texts]
+    passages = await asyncio.gather(*(_find(database, retriever, query, stores.more_deleted) for query in queries))
     best: dict[str, Passage] = {}
-    for passage in (passage for passages in results for passage in passages):
+    for passage in (passage for found in passages for passage in found):
         rival = best.get(passage.id)
         if rival is None or passage.score > rival.score:
             best[passage.id] = passage
     return sorted(best.values(), key=lambda passage: (-passage.score, passage.id))[:limit]
+
+
+def _cut(text: str) -> str:
+    """Return a question's beginning and end, if it is too long: a message with a long text in it asks at either."""
+    if len(text) <= _MOST_CHARACTERS:
+        return text
+    return f"{text[: _MOST_CHARACTERS // 2]}\n{text[-_MOST_CHARACTERS // 2 + 1 :]}"
+
+
+async def _find(database: Database, retriever: Retriever, query: SearchQuery, more_deleted: bool) -> list[Passage]:
+    """Ask the index; where it can't be told of all deleted documents, leave out those of which it found passages.
+
+    So a search costs what the deleted documents among its passages cost, however many others there are.
+    """
+    if not more_deleted:
+        return await _ask(retriever, query)
+    for _ in range(_ROUNDS):
+        passages = await _ask(retriever, query)
+        documents = {passage.document for passage in passages}
+        async with database.read() as session:
+            live = set(await DocumentRepository(session, query.tenant).list_live(documents))
+        if documents <= live:
+            return passages
+        query = msgspec.structs.replace(query, exclude=[*query.exclude, *sorted(documents - live)])
+    # Most of what answers this question was deleted.
+    async with database.read() as session:
+        every = await DeletedDocumentRepository(session, query.tenant).list_ids(query.stores, None)
+    return await _ask(retriever, msgspec.structs.replace(query, exclude=[*query.exclude, *every]))
+
+
+async def _ask(retriever: Retriever, query: SearchQuery) -> list[Passage]:
+    try:
+        return await retriever.search(query)
+    except InvalidFilter as error:
+        raise BadRequest(str(error), param="filters", code="invalid_filter") from error
+    except IndexChanged as error:
+        _log.warning("index_changed", stores=sorted(query.stores), reason=str(error))
+        raise _index_changed(str(error)) from error
+    except RetrieverBusy as error:
+        raise Unavailable(
+            "Too many searches are under way. Try again in a moment.", retry_after=1, code="retriever_busy"
+        ) from error
+    except (RetrieverUnavailable, RetrieverFailed) as error:
+        raise Unavailable(
+            "The documents can't be searched now. Try again in a moment.", retry_after=2, code="retriever_unavailable"
+        ) from error
+
+
+def _index_changed(reason: str) -> Unavailable:
+    return Unavailable(
+        f"{reason} They can be searched again when all are indexed anew: 'braid docs reindex' does that, or putting "
+        "them again; 'braid doctor' names the stores.",
+        retry_after=_INDEX_SECONDS,
+        code="index_changed",
+    )
 
 
 class SearchService:
@@ -144,6 +238,7 @@ class SearchService:
             stores = await read_states(session, self._tenant, [store_id])
         texts = [request.query] if isinstance(request.query, str) else request.query
         passages = await search(
+            self._database,
             self._retriever,
             self._tenant,
             stores,

@@ -1,6 +1,6 @@
 from typing import Any
 
-from sqlalchemy import ForeignKey, Text, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.db import Owned
@@ -11,7 +11,9 @@ __all__ = ["DocumentRow", "DocumentVersionRow", "StoreRow"]
 class StoreRow(Owned):
     """A vector store. `index_epoch` is the version of its content that readers see.
 
-    `deleted_at` hides the store at once; a job then removes its points and rows.
+    `deleted_at` hides the store at once; a job then removes its points and rows. `index_identity` is that of the index
+    that its points are in (null: none were written yet), and `index_whole` says whether every live document is there: a
+    search is refused until then. `index_fence` numbers the writers of its points.
     """
 
     __tablename__ = "vector_stores"
@@ -20,6 +22,9 @@ class StoreRow(Owned):
     description: Mapped[str | None] = mapped_column(Text)
     meta: Mapped[dict[str, Any]]
     index_epoch: Mapped[int] = mapped_column(default=0)
+    index_identity: Mapped[str | None]
+    index_whole: Mapped[bool] = mapped_column(default=True)
+    index_fence: Mapped[int] = mapped_column(default=0)
     last_active_at: Mapped[int]
     expires_after: Mapped[dict[str, Any] | None]
     max_chunk_tokens: Mapped[int]
@@ -36,7 +41,8 @@ class DocumentRow(Owned):
     """
 
     __tablename__ = "documents"
-    __table_args__ = (UniqueConstraint("store_id", "live_key"),)
+    # The second finds what is deleted and still indexed, however many documents a store has.
+    __table_args__ = (UniqueConstraint("store_id", "live_key"), Index("ix_documents_deleted", "store_id", "deleted_at"))
 
     store_id: Mapped[str] = mapped_column(ForeignKey("vector_stores.id"), index=True)
     key: Mapped[str] = mapped_column(Text)
@@ -51,7 +57,9 @@ class DocumentRow(Owned):
 class DocumentVersionRow(Owned):
     """One version of a document: `in_progress`, then `completed`, `failed`, or `cancelled` for a newer one.
 
-    `index_epoch` is the store's index epoch that made it visible.
+    `index_epoch` is the store's index epoch that made its points visible, at `published_at`; they were cut by `chunker`
+    and are in the index `index_identity` (null: in none that the store uses now). `embedded` of its chunks were
+    embedded, and the others had the vectors of equal chunks.
     """
 
     __tablename__ = "document_versions"
@@ -70,5 +78,9 @@ class DocumentVersionRow(Owned):
     error_code: Mapped[str | None]
     error_message: Mapped[str | None] = mapped_column(Text)
     chunks: Mapped[int] = mapped_column(default=0)
+    embedded: Mapped[int] = mapped_column(default=0)
     index_epoch: Mapped[int | None]
+    published_at: Mapped[int | None]
+    index_identity: Mapped[str | None]
+    chunker: Mapped[str | None]
     job_id: Mapped[str | None]

@@ -10,14 +10,15 @@ from gateway.files import FileRow
 from gateway.files.service import add_file, find_file
 from gateway.ids import new_id
 from gateway.jobs import cancel, enqueue
+from gateway.vector_stores.remove import ask_for_removal
 from gateway.vector_stores.repository import DocumentRepository, VersionRepository
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreRow
+from retrieval.messages import RetrieverInfo
 
 __all__ = [
     "AUTO_CHUNK_SIZES",
     "DROP",
     "INGEST",
-    "REMOVE",
     "ChunkSizes",
     "Content",
     "delete_document",
@@ -43,7 +44,6 @@ AUTO_CHUNK_SIZES = ChunkSizes(160, 0)
 rest of such a chunk. Chunks begin at headings, so nothing is gained by repeating text."""
 
 INGEST = "ingest"
-REMOVE = "remove"
 DROP = "drop"
 
 
@@ -70,10 +70,12 @@ async def put_version(
     *,
     attributes: dict[str, Any] | None = None,
     chunking: ChunkSizes | None = None,
+    present: RetrieverInfo | None = None,
 ) -> tuple[DocumentRow, DocumentVersionRow]:
     """Put a version of a document under its key, and have it ingested.
 
-    The same again changes nothing. Attributes and chunk sizes that are None stay as they were.
+    The same again changes nothing, unless the version isn't in the `present` index or was cut by another chunker: then
+    it is indexed anew. Attributes and chunk sizes that are None stay as they were.
     """
     documents = DocumentRepository(session, store.tenant_id)
     document = await documents.by_key(store.id, key)
@@ -81,7 +83,7 @@ async def put_version(
     if document is not None:
         newest = await VersionRepository(session, store.tenant_id).get_version(document.id, document.latest)
     row = _new_version(store, newest, content, attributes, chunking)
-    if document is not None and newest is not None and _same(newest, row):
+    if document is not None and newest is not None and _same(newest, row) and not _is_lost(store, newest, present):
         return document, newest
     if document is None:
         document = DocumentRow(
@@ -106,15 +108,7 @@ async def delete_document(session: AsyncSession, document: DocumentRow) -> str:
     await _supersede(session, document)
     document.deleted_at = int(time.time())
     document.live_key = None
-    job = await enqueue(
-        session,
-        document.tenant_id,
-        kind=REMOVE,
-        queue_key=queue_key_of(document.store_id),
-        subject=document.id,
-        payload={"store": document.store_id, "document": document.id},
-    )
-    return job.id
+    return await ask_for_removal(session, document.tenant_id, document.store_id)
 
 
 async def delete_documents_of(session: AsyncSession, tenant: str, file_id: str) -> None:
@@ -155,6 +149,15 @@ def _same(newest: DocumentVersionRow, row: DocumentVersionRow) -> bool:
     return newest.status in ("in_progress", "completed") and all(
         getattr(newest, name) == getattr(row, name) for name in compared
     )
+
+
+def _is_lost(store: StoreRow, newest: DocumentVersionRow, present: RetrieverInfo | None) -> bool:
+    """Tell whether a version that was indexed isn't there as it would be now."""
+    if newest.status != "completed":
+        return False
+    if present is None:
+        return newest.index_identity != store.index_identity
+    return (newest.index_identity, newest.chunker) != (present.index, present.chunker)
 
 
 async def _append(session: AsyncSession, document: DocumentRow, row: DocumentVersionRow) -> None:

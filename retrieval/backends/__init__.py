@@ -1,5 +1,5 @@
 """Engines that keep an index's points. One is imported by its module, since each needs a package of its own."""
 
-from retrieval.backends.protocol import Candidate, IndexBackend, KeywordVector, Point
+from retrieval.backends.protocol import RECORDS, Candidate, IndexBackend, KeywordVector, Point
 
-__all__ = ["Candidate", "IndexBackend", "KeywordVector", "Point"]
+__all__ = ["RECORDS", "Candidate", "IndexBackend", "KeywordVector", "Point"]

@@ -4,7 +4,10 @@
 points; beyond that use a server.
 """
 
+import logging
+import os
 import shutil
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,21 +19,31 @@ from retrieval.backends.protocol import (
     KEYWORDS,
     PAYLOAD_INTEGERS,
     PAYLOAD_KEYWORDS,
+    RECORDS,
     Candidate,
     KeywordVector,
     Point,
 )
+from retrieval.backends.reach import MOST_TERMS, measure_reach, to_share
 from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, Not
 from retrieval.priority_executor import Priority, PriorityExecutor
 from retrieval.visibility import Visibility
 
-__all__ = ["EmbeddedBackend", "IndexLocked"]
+__all__ = ["EmbeddedBackend", "IndexLocked", "IndexUnreadable"]
 
 _PAGE = 256
 
 
+_LEAST_FREE_BYTES = 64 * 1024**2
+_log = logging.getLogger(__name__)
+
+
 class IndexLocked(Exception):
     """Another process has the shard open."""
+
+
+class IndexUnreadable(Exception):
+    """The shard can't be opened, for a reason that its operator has to remove."""
 
 
 class EmbeddedBackend:
@@ -44,19 +57,27 @@ class EmbeddedBackend:
     def open(cls, folder: Path, dimensions: int) -> "EmbeddedBackend":
         """Open the shard in `folder`, or make one there.
 
+        One that can't be read is set aside and replaced by an empty one, since a retriever that doesn't start helps
+        nobody: the new one has another identity, by which it is seen that the documents have to be indexed again.
+
         Raises:
             IndexLocked: Another process has it open.
+            IndexUnreadable: It can't be read for a reason that lies outside of it.
         """
         if not folder.exists():
             _create(folder, dimensions)
         try:
             return cls(edge.EdgeShard.load(str(folder)))
         except Exception as error:  # The binding raises bare Exceptions.
-            if "WouldBlock" not in str(error):
-                raise
-            raise IndexLocked(
-                f"The index at {folder} is open in another process. Stop that retriever, or use another data folder."
-            ) from error
+            if "WouldBlock" in str(error):
+                raise IndexLocked(
+                    f"The index at {folder} is open in another process. Stop that retriever, or use another data "
+                    "folder."
+                ) from error
+            aside = _set_aside(folder, error)
+            _log.exception("the index at %s can't be read: set aside as %s, and a new one made", folder, aside.name)
+        _create(folder, dimensions)
+        return cls(edge.EdgeShard.load(str(folder)))
 
     async def search(
         self,
@@ -67,11 +88,12 @@ class EmbeddedBackend:
         candidates: int,
     ) -> list[Candidate]:
         request = _make_search(visibility, corpus, dense, keywords, candidates)
-        by_dense, by_keywords = await self._executor.run(Priority.QUERY, self._shard.query_batch, request)
-        keyword_scores = {point.id: point.score for point in by_keywords}
+        by_dense, by_keywords, *by_term = await self._executor.run(Priority.QUERY, self._shard.query_batch, request)
+        best = [_find_weight(points, term) for term, points in zip(keywords.indices, by_term, strict=False)]
+        reach = measure_reach(best, len(keywords.indices))
+        shares = {point.id: to_share(point.score, reach) for point in by_keywords}
         return [
-            Candidate(str(point.id), point.score, keyword_scores.get(point.id, 0.0), point.payload or {})
-            for point in by_dense
+            Candidate(str(point.id), point.score, shares.get(point.id, 0.0), point.payload or {}) for point in by_dense
         ]
 
     async def upsert(self, points: Sequence[Point]) -> None:
@@ -101,7 +123,8 @@ class EmbeddedBackend:
         await self._update(edge.UpdateOperation.delete_points_by_filter(_to_filter(visibility)))
 
     async def count(self) -> int:
-        return await self._executor.run(Priority.QUERY, lambda: self._shard.info().points_count)
+        others = edge.Filter(must_not=[edge.FieldCondition("tenant", match=edge.MatchValue(RECORDS))])
+        return await self._executor.run(Priority.QUERY, self._shard.count, edge.CountRequest(filter=others, exact=True))
 
     async def close(self) -> None:
         """Flush and release the shard; another process can open it then."""
@@ -111,6 +134,21 @@ class EmbeddedBackend:
 
     async def _update(self, operation: edge.UpdateOperation) -> None:
         await self._executor.run(Priority.INGEST, self._shard.update, operation)
+
+
+def _set_aside(folder: Path, error: Exception) -> Path:
+    """Rename an index that can't be read, unless permissions or a full disk are the reason, which a rename won't mend.
+
+    Raises:
+        IndexUnreadable: So it is.
+    """
+    blocked = [path for path in (folder, *folder.rglob("*")) if not os.access(path, os.R_OK | os.W_OK)]
+    free = shutil.disk_usage(folder).free
+    if blocked or free < _LEAST_FREE_BYTES:
+        reason = f"this process may not read and write {blocked[0]}" if blocked else f"the disk has {free} bytes free"
+        raise IndexUnreadable(f"The index at {folder} can't be opened: {reason}. {error}") from error
+    aside = folder.with_name(f"{folder.name}.unreadable-{time.time_ns()}")
+    return folder.rename(aside)
 
 
 def _create(folder: Path, dimensions: int) -> None:
@@ -139,7 +177,9 @@ def _create(folder: Path, dimensions: int) -> None:
 def _make_search(
     visibility: Visibility, corpus: Visibility, dense: Sequence[float], keywords: KeywordVector, candidates: int
 ) -> edge.QueryBatchRequest:
-    """Ask for both rankings of the union of both lists, so that no candidate lacks one of its scores."""
+    """Ask for both rankings of the union of both lists, so that no candidate lacks one of its scores; then, for each of
+    the question's terms, for a passage of the corpus that has it.
+    """
     filter_ = _to_filter(visibility)
     nearest = edge.Query.Nearest(list(dense), using=DENSE)
     matching = edge.Query.Nearest(edge.SparseVector(keywords.indices, keywords.values), using=KEYWORDS)
@@ -153,8 +193,27 @@ def _make_search(
         [
             edge.QueryRequest(limit=limit, query=nearest, prefetches=lists, filter=filter_, with_payload=True),
             edge.QueryRequest(limit=limit, query=matching, prefetches=lists, filter=filter_, params=corpus_frequencies),
+            *(
+                edge.QueryRequest(
+                    limit=1,
+                    query=edge.Query.Nearest(edge.SparseVector([term], [1.0]), using=KEYWORDS),
+                    filter=_to_filter(corpus),
+                    params=corpus_frequencies,
+                    with_vector=[KEYWORDS],
+                )
+                for term in keywords.indices[:MOST_TERMS]
+            ),
         ]
     )
+
+
+def _find_weight(points: "Sequence[edge.ScoredPoint]", term: int) -> tuple[float, float] | None:
+    """Return the score of the point that has a term, and the term's weight in it."""
+    for point in points:
+        vector = point.vector[KEYWORDS] if isinstance(point.vector, dict) else None
+        if isinstance(vector, edge.SparseVector) and term in vector.indices:
+            return point.score, vector.values[vector.indices.index(term)]
+    return None
 
 
 def _to_point(point: Point) -> edge.Point:

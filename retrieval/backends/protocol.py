@@ -11,6 +11,7 @@ __all__ = [
     "KEYWORDS",
     "PAYLOAD_INTEGERS",
     "PAYLOAD_KEYWORDS",
+    "RECORDS",
     "Candidate",
     "IndexBackend",
     "KeywordVector",
@@ -20,6 +21,10 @@ __all__ = [
 DENSE = "dense"
 KEYWORDS = "bm25"
 """Names of the two vectors of each point."""
+
+RECORDS = "*index*"
+"""Stands where the index's own records have their tenant. No tenant's id has such characters, so no search or change of
+a tenant's points meets them."""
 
 PAYLOAD_KEYWORDS = ("store", "document", "digest")
 PAYLOAD_INTEGERS = ("from", "to")
@@ -46,7 +51,12 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A point that may answer, with both scores: cosine, and BM25 with the document frequencies of the corpus."""
+    """A point that may answer, with both scores.
+
+    Attributes:
+        dense: The cosine.
+        keyword: The share of the BM25 score that the question could reach in the corpus, 0..1.
+    """
 
     id: str
     dense: float

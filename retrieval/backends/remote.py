@@ -1,25 +1,38 @@
 """A Qdrant server or cluster by URL."""
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, cast
 
 from qdrant_client import AsyncQdrantClient, models
+from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from retrieval.backends.protocol import (
     DENSE,
     KEYWORDS,
     PAYLOAD_INTEGERS,
     PAYLOAD_KEYWORDS,
+    RECORDS,
     Candidate,
     KeywordVector,
     Point,
 )
+from retrieval.backends.reach import MOST_TERMS, measure_reach, to_share
+from retrieval.errors import RetrieverFailed, RetrieverUnavailable
 from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, Not
+from retrieval.filters import ATTRIBUTES_FIELD
 from retrieval.visibility import Visibility
 
-__all__ = ["RemoteBackend"]
+__all__ = ["CHANGE_SECONDS", "RemoteBackend"]
 
 _PAGE = 256
+_SEARCH_SECONDS = 10.0
+CHANGE_SECONDS = 60
+"""A change by filter visits every point of a store; the client that is given waits so long for each answer."""
+
+_MOST_ATTRIBUTES = 64
+"""Attributes that get an index of their own; a search by others is right, and slower."""
 
 
 class RemoteBackend:
@@ -28,6 +41,7 @@ class RemoteBackend:
     def __init__(self, client: AsyncQdrantClient, collection: str) -> None:
         self._client = client
         self._collection = collection
+        self._attributes: set[str] = set()
 
     @classmethod
     async def open(cls, client: AsyncQdrantClient, collection: str, dimensions: int) -> "RemoteBackend":
@@ -57,15 +71,36 @@ class RemoteBackend:
         candidates: int,
     ) -> list[Candidate]:
         requests = _make_search(visibility, corpus, dense, keywords, candidates)
-        by_dense, by_keywords = await self._client.query_batch_points(self._collection, requests)
-        keyword_scores = {point.id: point.score for point in by_keywords.points}
+        async with _explain_errors(), asyncio.timeout(_SEARCH_SECONDS):
+            by_dense, by_keywords, *by_term = await self._client.query_batch_points(self._collection, requests)
+        best = [_find_weight(found.points, term) for term, found in zip(keywords.indices, by_term, strict=False)]
+        reach = measure_reach(best, len(keywords.indices))
+        shares = {point.id: to_share(point.score, reach) for point in by_keywords.points}
         return [
-            Candidate(str(point.id), point.score, keyword_scores.get(point.id, 0.0), point.payload or {})
+            Candidate(str(point.id), point.score, shares.get(point.id, 0.0), point.payload or {})
             for point in by_dense.points
         ]
 
     async def upsert(self, points: Sequence[Point]) -> None:
-        await self._client.upsert(self._collection, [_to_point(point) for point in points], wait=True)
+        async with _explain_errors():
+            await self._index_attributes(points)
+            await self._client.upsert(self._collection, [_to_point(point) for point in points], wait=True)
+
+    async def _index_attributes(self, points: Sequence[Point]) -> None:
+        """Give each attribute that comes for the first time an index of its own, by the type of its first value."""
+        values = {
+            f"{ATTRIBUTES_FIELD}.{name}": value
+            for point in points
+            for name, value in point.payload.get(ATTRIBUTES_FIELD, {}).items()
+        }
+        for field in sorted(values.keys() - self._attributes):
+            if len(self._attributes) >= _MOST_ATTRIBUTES:
+                return
+            kind = (
+                models.PayloadSchemaType.KEYWORD if isinstance(values[field], str) else models.PayloadSchemaType.FLOAT
+            )
+            await self._client.create_payload_index(self._collection, field, kind)
+            self._attributes.add(field)
 
     async def find_vectors(self, visibility: Visibility, digests: Sequence[str]) -> dict[str, list[float]]:
         if not digests:
@@ -74,17 +109,18 @@ class RemoteBackend:
         vectors: dict[str, list[float]] = {}
         offset: models.ExtendedPointId | None = None
         while True:
-            records, offset = cast(
-                "tuple[list[models.Record], models.ExtendedPointId | None]",
-                await self._client.scroll(
-                    self._collection,
-                    offset=offset,
-                    limit=_PAGE,
-                    scroll_filter=filter_,
-                    with_payload=["digest"],
-                    with_vectors=[DENSE],
-                ),
-            )
+            async with _explain_errors():
+                records, offset = cast(
+                    "tuple[list[models.Record], models.ExtendedPointId | None]",
+                    await self._client.scroll(
+                        self._collection,
+                        offset=offset,
+                        limit=_PAGE,
+                        scroll_filter=filter_,
+                        with_payload=["digest"],
+                        with_vectors=[DENSE],
+                    ),
+                )
             for record in records:
                 if record.payload is not None and isinstance(record.vector, dict):
                     vectors[record.payload["digest"]] = cast("list[float]", record.vector[DENSE])
@@ -92,23 +128,52 @@ class RemoteBackend:
                 return vectors
 
     async def set_payload(self, visibility: Visibility, payload: Mapping[str, Any]) -> None:
-        await self._client.set_payload(self._collection, dict(payload), points=_to_filter(visibility), wait=True)
+        async with _explain_errors():
+            await self._client.set_payload(self._collection, dict(payload), points=_to_filter(visibility), wait=True)
 
     async def delete(self, visibility: Visibility) -> None:
         selector = models.FilterSelector(filter=_to_filter(visibility))
-        await self._client.delete(self._collection, selector, wait=True)
+        async with _explain_errors():
+            await self._client.delete(self._collection, selector, wait=True)
 
     async def count(self) -> int:
-        return (await self._client.count(self._collection, exact=False)).count
+        records = models.FieldCondition(key="tenant", match=models.MatchValue(value=RECORDS))
+        others = models.Filter(must_not=[records])
+        async with _explain_errors():
+            return (await self._client.count(self._collection, count_filter=others, exact=False)).count
 
     async def close(self) -> None:
         """Release nothing, since nothing here is its own."""
 
 
+@asynccontextmanager
+async def _explain_errors() -> AsyncGenerator[None]:
+    """Say what a server's refusal or silence means, as the errors that the retriever's callers know."""
+    try:
+        yield
+    except UnexpectedResponse as error:
+        if error.status_code in (401, 403):
+            raise RetrieverFailed(
+                f"The Qdrant server refuses the API key ({error.status_code}). Give one that may write: "
+                "BRAID_QDRANT_API_KEY."
+            ) from error
+        if error.status_code in (429, 502, 503, 504):
+            raise RetrieverUnavailable(f"The Qdrant server can't answer now ({error.status_code}).") from error
+        raise RetrieverFailed(
+            f"The Qdrant server answered with {error.status_code} {error.reason_phrase}; its log has more."
+        ) from error
+    except TimeoutError as error:
+        raise RetrieverUnavailable(f"The Qdrant server didn't answer within {_SEARCH_SECONDS:g} s.") from error
+    except ResponseHandlingException as error:
+        raise RetrieverUnavailable(f"The Qdrant server can't be reached: {error}.") from error
+
+
 def _make_search(
     visibility: Visibility, corpus: Visibility, dense: Sequence[float], keywords: KeywordVector, candidates: int
 ) -> list[models.QueryRequest]:
-    """Ask for both rankings of the union of both lists, so that no candidate lacks one of its scores."""
+    """Ask for both rankings of the union of both lists, so that no candidate lacks one of its scores; then, for each of
+    the question's terms, for a passage of the corpus that has it.
+    """
     filter_ = _to_filter(visibility)
     matching = models.SparseVector(indices=keywords.indices, values=keywords.values)
     corpus_frequencies = models.SearchParams(idf=models.IdfCorpusParams(corpus=_to_filter(corpus)))
@@ -124,7 +189,27 @@ def _make_search(
         models.QueryRequest(
             query=matching, using=KEYWORDS, prefetch=lists, filter=filter_, limit=limit, params=corpus_frequencies
         ),
+        *(
+            models.QueryRequest(
+                query=models.SparseVector(indices=[term], values=[1.0]),
+                using=KEYWORDS,
+                filter=_to_filter(corpus),
+                limit=1,
+                params=corpus_frequencies,
+                with_vector=[KEYWORDS],
+            )
+            for term in keywords.indices[:MOST_TERMS]
+        ),
     ]
+
+
+def _find_weight(points: Sequence[models.ScoredPoint], term: int) -> tuple[float, float] | None:
+    """Return the score of the point that has a term, and the term's weight in it."""
+    for point in points:
+        vector = point.vector.get(KEYWORDS) if isinstance(point.vector, dict) else None
+        if isinstance(vector, models.SparseVector) and term in vector.indices:
+            return point.score, vector.values[vector.indices.index(term)]
+    return None
 
 
 def _to_point(point: Point) -> models.PointStruct:

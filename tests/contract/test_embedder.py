@@ -28,23 +28,25 @@ def test_its_identity_can_name_a_folder_and_a_collection(embedder: Embedder) -> 
 
 
 def test_every_vector_has_the_dimensions_that_it_names(embedder: Embedder) -> None:
-    assert len(embedder.embed_question("How long is the warranty?")) == embedder.dimensions
+    assert [len(vector) for vector in embedder.embed_questions(TEXTS)] == [embedder.dimensions] * len(TEXTS)
     assert [len(vector) for vector in embedder.embed_passages(TEXTS)] == [embedder.dimensions] * len(TEXTS)
     assert embedder.embed_passages([]) == []
 
 
 def test_a_vector_is_of_length_one(embedder: Embedder) -> None:
-    for vector in [embedder.embed_question("How long?"), *embedder.embed_passages(TEXTS[:3])]:
+    for vector in [*embedder.embed_questions(["How long?"]), *embedder.embed_passages(TEXTS[:3])]:
         assert similarity(vector, vector) == pytest.approx(1, abs=1e-4)
 
 
 def test_a_text_has_the_same_vector_alone_and_in_a_batch(embedder: Embedder) -> None:
     for text, vector in zip(TEXTS, embedder.embed_passages(TEXTS), strict=True):
         assert embedder.embed_passages([text])[0] == pytest.approx(vector, abs=1e-5)
+    for text, vector in zip(TEXTS, embedder.embed_questions(TEXTS), strict=True):
+        assert embedder.embed_questions([text])[0] == pytest.approx(vector, abs=1e-5)
 
 
 def test_a_question_is_nearer_to_the_passage_that_answers_it(embedder: Embedder) -> None:
-    question = embedder.embed_question("For how many days are returns accepted?")
+    (question,) = embedder.embed_questions(["For how many days are returns accepted?"])
     right, wrong = embedder.embed_passages(["Returns are accepted for 30 days.", "The ferry leaves at eight."])
     assert similarity(question, right) > similarity(question, wrong) + 0.1
 

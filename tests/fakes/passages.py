@@ -71,7 +71,13 @@ class FakePassages:
         if self.failing:
             return Reply(call.id, "error", _encode(Failure("retriever_unavailable", "told to fail")))
         if call.method == "describe":
-            return Reply(call.id, "result", _encode(RetrieverInfo(embedder="fake", dimensions=3, points=0)))
+            return Reply(
+                call.id,
+                "result",
+                _encode(
+                    RetrieverInfo(embedder="fake", dimensions=3, points=0, index="fake/words/1", chunker="paragraphs-1")
+                ),
+            )
         if call.method == "search":
             query = msgspec.msgpack.decode(call.body, type=SearchQuery)
             self.queries.append(query)

@@ -16,7 +16,7 @@ from msgspec import Raw
 
 from retrieval.frames import Call, Failure, Reply, encode_frame, read_frame
 from retrieval.messages import (
-    DocumentReference,
+    DocumentsReference,
     IngestProgress,
     IngestRequest,
     IngestResult,
@@ -25,6 +25,7 @@ from retrieval.messages import (
     SearchQuery,
     StoreAtIndexEpoch,
     StoreReference,
+    Writer,
 )
 
 __all__ = ["FakeRetriever", "Fault"]
@@ -51,6 +52,10 @@ class FakeRetriever:
         self.points: list[_Point] = []
         self.calls: list[str] = []
         self.before: dict[str, Callable[[], Awaitable[None]]] = {}
+        self.index = "fake/words/1"
+        self.chunker = "paragraphs-1"
+        self.fences: dict[str, int] = {}
+        self.queries: list[SearchQuery] = []
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -107,17 +112,40 @@ class FakeRetriever:
             "describe": self._describe,
             "search": self._search,
             "ingest": self._ingest,
-            "remove_document": self._remove_document,
+            "has_store": self._has_store,
+            "remove_documents": self._remove_documents,
             "rollback": self._rollback,
             "collect_garbage": self._collect_garbage,
             "drop_store": self._drop_store,
         }
 
     def _describe(self, _body: Raw) -> RetrieverInfo:
-        return RetrieverInfo(embedder="fake", dimensions=3, points=len(self.points))
+        return RetrieverInfo(
+            embedder="fake", dimensions=3, points=len(self.points), index=self.index, chunker=self.chunker
+        )
+
+    def lose(self, index: str) -> None:
+        """Have another index, which is empty."""
+        self.index = index
+        self.points.clear()
+        self.fences.clear()
+
+    def _admit(self, store: str, writer: Writer | None) -> None:
+        if writer is None:
+            return
+        if writer.index != self.index:
+            raise Fault("index_changed", f"It is {self.index}, not {writer.index}.")
+        if writer.fence < self.fences.get(store, 0):
+            raise Fault("stale_writer", "Another one has begun.")
+        self.fences[store] = writer.fence
+
+    def _has_store(self, body: Raw) -> bool:
+        store = msgspec.msgpack.decode(body, type=StoreReference).store
+        return any(point.request.store == store for point in self.points)
 
     def _ingest(self, body: Raw) -> IngestResult:
         request = msgspec.msgpack.decode(body, type=IngestRequest)
+        self._admit(request.store, request.writer)
         try:
             text = Path(request.path).read_bytes().decode()
         except UnicodeDecodeError:
@@ -142,6 +170,9 @@ class FakeRetriever:
 
     def _search(self, body: Raw) -> list[Passage]:
         query = msgspec.msgpack.decode(body, type=SearchQuery)
+        self.queries.append(query)
+        if set(query.indexes) - {self.index}:
+            raise Fault("index_changed", f"It is {self.index}, not {query.indexes}.")
         words = set(re.findall(r"\w+", query.text.lower()))
         passages: list[Passage] = []
         for number, point in enumerate(self.points):
@@ -156,12 +187,16 @@ class FakeRetriever:
                 passages.append(_to_passage(point, f"point-{number}", score))
         return sorted(passages, key=lambda passage: -passage.score)[: query.limit]
 
-    def _remove_document(self, body: Raw) -> None:
-        document = msgspec.msgpack.decode(body, type=DocumentReference).document
-        self.points = [point for point in self.points if point.request.document != document]
+    def _remove_documents(self, body: Raw) -> None:
+        reference = msgspec.msgpack.decode(body, type=DocumentsReference)
+        if reference.index not in (None, self.index):
+            raise Fault("index_changed", f"It is {self.index}, not {reference.index}.")
+        documents = set(reference.documents)
+        self.points = [point for point in self.points if point.request.document not in documents]
 
     def _rollback(self, body: Raw) -> None:
         store = msgspec.msgpack.decode(body, type=StoreAtIndexEpoch)
+        self._admit(store.store, store.writer)
         mine = [point for point in self.points if point.request.store == store.store]
         self.points = [point for point in self.points if point not in mine or point.first <= store.index_epoch]
         for point in mine:
@@ -170,10 +205,13 @@ class FakeRetriever:
 
     def _collect_garbage(self, body: Raw) -> None:
         store = msgspec.msgpack.decode(body, type=StoreAtIndexEpoch)
+        self._admit(store.store, store.writer)
         self.points = [p for p in self.points if p.request.store != store.store or p.end > store.index_epoch]
 
     def _drop_store(self, body: Raw) -> None:
-        store = msgspec.msgpack.decode(body, type=StoreReference).store
+        reference = msgspec.msgpack.decode(body, type=StoreReference)
+        store = reference.store
+        self._admit(store, reference.writer)
         self.points = [point for point in self.points if point.request.store != store]
 
 

@@ -1,6 +1,7 @@
 import pytest
 
 from retrieval.backends import Candidate
+from retrieval.backends.reach import measure_reach, to_share
 from retrieval.fusion import fuse, fuse_scores
 
 
@@ -10,19 +11,33 @@ def candidate(id_: str, dense: float, keyword: float) -> Candidate:
 
 def test_scores_lie_between_0_and_1_and_grow_with_both() -> None:
     assert fuse_scores(-0.3, 0) == 0
-    assert 0 < fuse_scores(0, 5) < fuse_scores(0, 10) < fuse_scores(0.5, 10) < fuse_scores(1, 1e9) <= 1
+    assert 0 < fuse_scores(0, 0.5) < fuse_scores(0, 1) < fuse_scores(0.5, 1) < fuse_scores(1, 1) <= 1
+
+
+def test_unrelated_texts_count_nothing_whatever_cosine_an_embedder_gives_them() -> None:
+    assert fuse_scores(0.75, 0, unrelated=0.75) == fuse_scores(0.05, 0, unrelated=0.05) == 0
+    assert fuse_scores(1, 0, unrelated=0.75) == pytest.approx(fuse_scores(1, 0))
+    assert fuse_scores(0.6, 0, unrelated=0.75) == 0
+
+
+def test_a_share_is_of_what_the_corpus_lets_a_question_reach() -> None:
+    # Two terms of weights 2 and 3, and one that nobody has.
+    assert measure_reach([(2.0, 1.0), (6.0, 2.0), None], 3) == pytest.approx(1.1 * 5)
+    assert measure_reach([(2.0, 1.0)] * 48, 96) == pytest.approx(1.1 * 2 * 96)
+    assert measure_reach([], 0) == 0
+    assert (to_share(3, 6), to_share(9, 6), to_share(0, 0)) == (0.5, 1, 0)
 
 
 def test_the_best_score_comes_first_and_equal_ones_in_the_order_of_ids() -> None:
-    fused = fuse([candidate("c", 0.5, 2), candidate("a", 0.5, 2), candidate("b", 0.9, 0)], limit=3, threshold=None)
+    fused = fuse([candidate("c", 0.5, 0.2), candidate("a", 0.5, 0.2), candidate("b", 0.9, 0)], limit=3, threshold=None)
     assert [candidate.id for _, candidate in fused] == ["b", "a", "c"]
 
 
 def test_the_threshold_is_about_the_passage_not_its_rank() -> None:
     bad = [candidate("a", 0.1, 0), candidate("b", 0.05, 0)]
     assert fuse(bad, limit=2, threshold=0.3) == []
-    at = fuse_scores(0.6, 4)
-    assert [score for score, _ in fuse([*bad, candidate("c", 0.6, 4)], limit=2, threshold=at)] == [pytest.approx(at)]
+    at = fuse_scores(0.6, 0.4)
+    assert [score for score, _ in fuse([*bad, candidate("c", 0.6, 0.4)], limit=2, threshold=at)] == [pytest.approx(at)]
 
 
 def test_no_more_candidates_come_back_than_the_limit() -> None:

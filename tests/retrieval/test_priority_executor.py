@@ -42,6 +42,19 @@ async def test_questions_overtake_documents_and_nothing_runs_twice_at_once(execu
     assert order == ["question 0", "question 1", "document 0", "document 1", "document 2"]
 
 
+async def test_every_fifth_turn_is_a_documents(executor: PriorityExecutor) -> None:
+    gate = Gate()
+    order: list[str] = []
+    first = asyncio.create_task(executor.run(Priority.INGEST, gate))
+    await until(gate.begun.is_set)
+    later = [asyncio.create_task(executor.run(Priority.QUERY, order.append, "q")) for _ in range(10)]
+    later += [asyncio.create_task(executor.run(Priority.INGEST, order.append, "d")) for _ in range(3)]
+    await asyncio.sleep(0)
+    gate.open.set()
+    await asyncio.gather(first, *later)
+    assert "".join(order) == "qqqqdqqqqdqqd"
+
+
 async def test_the_loop_goes_on_while_work_runs(executor: PriorityExecutor) -> None:
     gate = Gate()
     task = asyncio.create_task(executor.run(Priority.QUERY, gate))

@@ -16,11 +16,15 @@ class WordEmbedder:
     identity = "words"
     dimensions = 64
     window = 256
+    unrelated_cosine = 0.0
 
     def __init__(self) -> None:
         self.texts: list[str] = []
 
-    def embed_question(self, text: str) -> list[float]:
+    def embed_questions(self, texts: Sequence[str]) -> list[list[float]]:
+        return [self._embed(text) for text in texts]
+
+    def _embed(self, text: str) -> list[float]:
         vector = [0.01] * self.dimensions
         for word in re.findall(r"\w+", text.lower()):
             vector[hashlib.sha256(word.encode()).digest()[0] % self.dimensions] += 1
@@ -29,7 +33,7 @@ class WordEmbedder:
 
     def embed_passages(self, texts: Sequence[str]) -> list[list[float]]:
         self.texts += texts
-        return [self.embed_question(text) for text in texts]
+        return self.embed_questions(texts)
 
     def token_offsets(self, text: str) -> list[int]:
         return word_offsets(text)

@@ -2,7 +2,7 @@
 
 import typer
 
-from gateway.cli.doctor import machine, parts
+from gateway.cli.doctor import documents, machine, parts
 from gateway.cli.doctor.finding import Finding, Level
 from gateway.cli.doctor.licences import check_licences
 from gateway.cli.options import AsJson, Home, Port
@@ -47,7 +47,8 @@ def examine(settings: Settings) -> list[Finding]:
         parts.check_base_model(settings),
         parts.check_adapters(settings),
         *parts.check_engine(settings),
-        parts.check_index(settings),
+        documents.check_index(settings),
+        documents.check_documents(settings),
     ]
 
 

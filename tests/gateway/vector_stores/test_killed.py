@@ -7,6 +7,7 @@ from tests.fakes.retriever import FakeRetriever
 from tests.gateway.vector_stores.conftest import Client
 from tests.gateway.vector_stores.killing import INGEST_STEPS, Reader, text
 from tests.gateway.worker import die_at, worker_process
+from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 
@@ -40,8 +41,12 @@ async def test_killed_while_removing(kestrel: Client, settings: Settings, index:
     assert await kestrel.search(store, "kettle") == []
     async with worker_process(settings):
         await kestrel.live(store, "after.md", "The lane goes on.")
+
+        async def is_removed() -> bool:
+            return (await kestrel.http.get(f"/v1/files/{put['file_id']}")).status_code == 404
+
+        await until(is_removed, 60)
     assert [point.text for point in index.points] == ["The lane goes on."]
-    await kestrel.fault(404, "GET", f"/v1/files/{put['file_id']}")
 
 
 @pytest.mark.parametrize("crash_at", ["claimed", "drop-points", "drop-rows", "done"])

@@ -19,7 +19,7 @@ def test_the_packaged_model_is_all_minilm_l6(packaged: SentenceEmbedder) -> None
 
 
 def test_meanings_are_told_apart_without_a_common_word(packaged: SentenceEmbedder) -> None:
-    question = packaged.embed_question("How long may I send the kettle back?")
+    (question,) = packaged.embed_questions(["How long may I send the kettle back?"])
     right, wrong = packaged.embed_passages(["Returns are accepted for 30 days.", "The ferry leaves at eight."])
     products = [sum(a * b for a, b in zip(question, vector, strict=True)) for vector in (right, wrong)]
     assert products[0] > products[1] + 0.1

@@ -164,7 +164,7 @@ async def test_removing_and_dropping_touch_nothing_else(library: Library) -> Non
     for store, tenant in (("vs", "kestrel"), ("other", "kestrel"), ("vs", "harbor")):
         await library.put(KETTLE.format(months=31), 1, store=store, tenant=tenant)
     await library.put("# Tea\n\nGreen.", 1, "tea")
-    await library.index.remove_document("kestrel", "vs", "k2")
+    await library.index.remove_documents("kestrel", "vs", ["k2"])
     assert {passage.document for passage in await library.ask("tea", 1)} == {"tea"}
     await library.index.drop_store("kestrel", "vs")
     assert await library.ask("tea warranty", 1) == []

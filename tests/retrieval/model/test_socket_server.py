@@ -16,7 +16,7 @@ from qdrant_client import AsyncQdrantClient
 
 from retrieval import frames, socket_server
 from retrieval.backends.remote import RemoteBackend
-from retrieval.client import Retriever, RetrieverFailed, RetrieverUnavailable
+from retrieval.client import Retriever, RetrieverBusy, RetrieverFailed, RetrieverUnavailable
 from retrieval.client_connection import ClientConnection
 from retrieval.frames import Call, encode_frame
 from retrieval.index import Index
@@ -37,18 +37,17 @@ class StoppableEmbedder(WordEmbedder):
         self.gate = threading.Event()
         self.gate.set()
         self.waits = 0
+        self.questions = 0
         self.fault: Exception | None = None
 
-    def embed_question(self, text: str) -> list[float]:
+    def embed_questions(self, texts: Sequence[str]) -> list[list[float]]:
+        self.questions += len(texts)
         if self.fault is not None:
             raise self.fault
         if not self.gate.is_set():
             self.waits += 1
             self.gate.wait(60)
-        return super().embed_question(text)
-
-    def embed_passages(self, texts: Sequence[str]) -> list[list[float]]:
-        return [self.embed_question(text) for text in texts]
+        return super().embed_questions(texts)
 
 
 class Server:
@@ -136,8 +135,8 @@ async def test_every_change_reaches_the_index(server: Server, retriever: Retriev
     assert (await retriever.describe()).points == 4
     await retriever.collect_garbage("kestrel", "vs", 4)
     assert (await documents(3), await documents(4)) == ({"b", "c"}, {"a", "b", "c"})
-    await retriever.remove_document("kestrel", "vs", "a")
-    await retriever.remove_document("kestrel", "vs", "b")
+    await retriever.remove_documents("kestrel", "vs", ["a"])
+    await retriever.remove_documents("kestrel", "vs", ["b"])
     assert await documents(3) == {"c"}
     await retriever.drop_store("kestrel", "vs")
     assert (await retriever.describe()).points == 0
@@ -253,6 +252,28 @@ async def test_a_reply_to_a_client_that_has_left_is_dropped(server: Server, retr
         await search
     server.embedder.gate.set()
     assert await retriever.search(search_query()) == []
+
+
+async def test_a_flood_of_searches_is_bounded_and_over_when_its_callers_leave(
+    server: Server, retriever: Retriever
+) -> None:
+    server.embedder.gate.clear()
+    async with Retriever(server.path) as other:
+        flood = [asyncio.create_task(other.search(search_query(text=f"number {n}"))) for n in range(140)]
+        # The first is in the embedder, the others wait; whoever comes then is told to come again.
+        refused, _ = await asyncio.wait(flood, timeout=5, return_when=asyncio.FIRST_COMPLETED)
+        await until(lambda: sum(task.done() for task in flood) == 12)
+        for task in refused:
+            with pytest.raises(RetrieverBusy, match="128 searches are under way"):
+                await task
+        for task in flood:
+            task.cancel()
+        await asyncio.gather(*flood, return_exceptions=True)
+        waits = server.embedder.waits
+        server.embedder.gate.set()
+        assert await retriever.search(search_query()) == []
+        assert server.embedder.waits == waits == 1, "no question of those who left was embedded"
+        assert server.embedder.questions == 2
 
 
 async def test_a_stop_answers_the_search_that_runs_and_takes_no_client_more(

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gateway.cli.app import app
-from gateway.cli.doctor import Level, machine, parts
+from gateway.cli.doctor import Level, documents, machine, parts
 from gateway.cli.doctor.command import examine
 from gateway.settings import Settings
 from gateway.stack.instance import Instance
@@ -95,13 +95,20 @@ async def test_engines_elsewhere_are_asked(engine: FakeVllm) -> None:
 
 async def test_a_large_embedded_index_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     settings = Settings(home=tmp_path)
-    assert (await asyncio.to_thread(parts.check_index, settings)).level is Level.OK
+    assert (await asyncio.to_thread(documents.check_index, settings)).level is Level.OK
     async with FakePassages(settings.retriever_socket):
-        assert (await asyncio.to_thread(parts.check_index, settings)).level is Level.OK
-        monkeypatch.setattr(parts, "_EMBEDDED_CHUNKS", -1)
-        finding = await asyncio.to_thread(parts.check_index, settings)
+        assert (await asyncio.to_thread(documents.check_index, settings)).level is Level.OK
+        monkeypatch.setattr(documents, "_EMBEDDED_CHUNKS", -1)
+        finding = await asyncio.to_thread(documents.check_index, settings)
         assert finding.level is Level.WARNING
         assert "BRAID_QDRANT_URL" in finding.fix
+
+
+async def test_an_index_that_was_set_aside_is_a_warning(tmp_path: Path) -> None:
+    (tmp_path / "index" / "braid-words.unreadable-1").mkdir(parents=True)
+    finding = await asyncio.to_thread(documents.check_index, Settings(home=tmp_path))
+    assert finding.level is Level.WARNING
+    assert "braid docs reindex" in finding.fix
 
 
 def test_every_finding_that_is_not_ok_has_a_fix(tmp_path: Path) -> None:

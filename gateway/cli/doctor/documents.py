@@ -1,0 +1,85 @@
+"""The index, and whether the documents of all stores are in it."""
+
+import asyncio
+from pathlib import Path
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from gateway.cli.doctor.finding import Finding
+from gateway.db import open_database
+from gateway.settings import Settings
+from gateway.vector_stores.index_service import list_stale
+from retrieval.client import Retriever, RetrieverError
+from retrieval.messages import RetrieverInfo
+
+__all__ = ["check_documents", "check_index"]
+
+_EMBEDDED_CHUNKS = 100_000  # measured: above this the embedded index, which has no HNSW graph, gets slow
+_SECONDS = 5.0
+_NAMED = 5
+
+
+def check_index(settings: Settings) -> Finding:
+    """Ask the running retriever how many chunks it holds."""
+    kind = f"a Qdrant server at {settings.qdrant_url}" if settings.qdrant_url else "embedded"
+    aside = sorted((settings.home / "index").glob("*.unreadable-*"))
+    if aside:
+        return Finding.warning(
+            "index",
+            f"An index couldn't be read and was set aside: {aside[-1]}.",
+            "Run: braid docs reindex (then delete that folder)",
+        )
+    info = _ask_retriever(settings)
+    if info is None:
+        return Finding.ok("index", f"{kind}; not running now")
+    if not settings.qdrant_url and info.points > _EMBEDDED_CHUNKS:
+        return Finding.warning(
+            "index",
+            f"The embedded index holds {info.points:,} chunks; it is made for {_EMBEDDED_CHUNKS:,}.",
+            "Run a Qdrant server and name it with BRAID_QDRANT_URL, then run: braid docs reindex",
+        )
+    return Finding.ok("index", f"{kind}, {info.points:,} chunks")
+
+
+def check_documents(settings: Settings) -> Finding:
+    """Compare the stores of all tenants with the index that the running retriever has."""
+    if not settings.database_url and not (settings.home / "braid.db").exists():
+        return Finding.ok("documents", "there is no database yet")
+    info = _ask_retriever(settings)
+    if info is None:
+        return Finding.ok("documents", "not compared with the index, which isn't running now")
+    try:
+        stale = asyncio.run(_list_stale(settings, info))
+    except SQLAlchemyError as error:
+        return Finding.broken("documents", f"The database can't be read: {error}", "Correct BRAID_DATABASE_URL.")
+    for state, level, consequence in (
+        ("missing", Finding.broken, "aren't in the present index: their searches are refused"),
+        ("outdated", Finding.warning, "were cut into chunks by an older version of Braid; they answer as they are"),
+    ):
+        ids = [id for id, of_store in stale.items() if of_store == state]
+        if ids:
+            names = ", ".join(ids[:_NAMED]) + (", …" if len(ids) > _NAMED else "")
+            return level("documents", f"Documents of {len(ids)} stores ({names}) {consequence}.", _FIX)
+    return Finding.ok("documents", "the stores are in the index")
+
+
+_FIX = "Run: braid docs reindex (or set BRAID_REINDEX_AUTOMATICALLY=true)"
+
+
+def _ask_retriever(settings: Settings) -> RetrieverInfo | None:
+    if not settings.retriever_socket.exists():
+        return None
+    try:
+        return asyncio.run(_describe(settings.retriever_socket))
+    except (RetrieverError, TimeoutError):
+        return None
+
+
+async def _describe(socket: Path) -> RetrieverInfo:
+    async with asyncio.timeout(_SECONDS), Retriever(socket) as retriever:
+        return await retriever.describe()
+
+
+async def _list_stale(settings: Settings, info: RetrieverInfo) -> dict[str, str]:
+    async with open_database(settings.database) as database, database.read() as session:
+        return {store.id: state for store, state in (await list_stale(session, info)).items()}

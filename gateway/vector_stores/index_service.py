@@ -1,0 +1,79 @@
+"""How far a store's documents are in the index, and having them indexed again."""
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.db import Database
+from gateway.errors import Unavailable
+from gateway.vector_stores.document_schemas import IndexState
+from gateway.vector_stores.reindex import ask_for_reindex
+from gateway.vector_stores.repository import (
+    DocumentRepository,
+    StoreRepository,
+    VersionRepository,
+    list_filled_stores,
+)
+from gateway.vector_stores.tables import StoreRow
+from retrieval.client import Retriever, RetrieverError
+from retrieval.messages import RetrieverInfo
+
+__all__ = ["IndexService", "list_stale"]
+
+
+async def list_stale(session: AsyncSession, present: RetrieverInfo) -> dict[StoreRow, str]:
+    """List the stores of all tenants that aren't as they would be indexed now: `missing` or `outdated`."""
+    states: dict[StoreRow, str] = {}
+    for store in await list_filled_stores(session):
+        versions = VersionRepository(session, store.tenant_id)
+        if store.index_identity != present.index or not store.index_whole:
+            states[store] = "missing"
+        elif await versions.find_unindexed(store, present.chunker) is not None:
+            states[store] = "outdated"
+    return states
+
+
+class IndexService:
+    """The index of one tenant's stores. No transaction is open while the retriever is asked."""
+
+    def __init__(self, database: Database, retriever: Retriever, tenant: str) -> None:
+        self._database = database
+        self._retriever = retriever
+        self._tenant = tenant
+
+    async def get(self, store_id: str) -> IndexState:
+        """Compare a store with the index that the retriever has now.
+
+        Raises:
+            Unavailable: The retriever doesn't answer.
+        """
+        present = await self._describe()
+        async with self._database.read() as session:
+            return await self._read(session, store_id, present)
+
+    async def reindex(self, store_id: str) -> IndexState:
+        """Have the documents indexed again that aren't in the index as they would be now."""
+        present = await self._describe()
+        async with self._database.begin() as session:
+            state = await self._read(session, store_id, present)
+            if state.state == "current":
+                return state
+            return state.model_copy(update={"job": await ask_for_reindex(session, self._tenant, store_id)})
+
+    async def _describe(self) -> RetrieverInfo:
+        try:
+            return await self._retriever.describe()
+        except RetrieverError as error:
+            raise Unavailable(
+                "The index can't be asked now. Try again in a moment.", retry_after=2, code="retriever_unavailable"
+            ) from error
+
+    async def _read(self, session: AsyncSession, store_id: str, present: RetrieverInfo) -> IndexState:
+        store = await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
+        versions = VersionRepository(session, self._tenant)
+        live = await DocumentRepository(session, self._tenant).count_live(store_id)
+        here = store.index_identity == present.index
+        missing = await versions.count_unindexed(store) if here else live
+        outdated = await versions.count_unindexed(store, present.chunker) - missing if here else 0
+        state = "missing" if missing else "outdated" if outdated else "current"
+        return IndexState(
+            vector_store_id=store_id, state=state, documents=live, missing=missing, outdated=outdated, job=None
+        )

@@ -1,0 +1,91 @@
+"""Questions → vectors, as many at once as wait: what one question costs, eight in a batch don't cost twice."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+
+from retrieval.embedder import Embedder
+from retrieval.priority_executor import Priority, PriorityExecutor
+
+__all__ = ["QuestionEmbedder"]
+
+_BATCH = 8
+_CHARACTERS_PER_TOKEN = 16
+"""Prose has 4 to 6; a text beyond this many times the window isn't even tokenised."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    text: str
+    vector: asyncio.Future[list[float]]
+
+
+class QuestionEmbedder:
+    """Embeds questions in the embedder's thread. One whose caller has gone isn't embedded."""
+
+    def __init__(self, embedder: Embedder, executor: PriorityExecutor) -> None:
+        self._embedder = embedder
+        self._executor = executor
+        self._waiting: deque[_Waiting] = deque()
+        self._turns: asyncio.Task[None] | None = None
+
+    async def cut(self, text: str) -> str:
+        """Return as much of a question as the embedder reads, beginning and end: a long message asks at either."""
+        window = self._embedder.window
+        room = max(window - 4, 2)  # special tokens, and one where the halves meet
+        if len(text) <= room:
+            return text  # no token is shorter than a character
+        text = _keep_ends(text, window * _CHARACTERS_PER_TOKEN)
+        offsets = await asyncio.to_thread(self._embedder.token_offsets, text)
+        if len(offsets) <= room:
+            return text
+        return f"{text[: offsets[room // 2]].rstrip()} {text[offsets[room // 2 - room] :]}"
+
+    async def embed(self, text: str) -> list[float]:
+        """Return a question's vector; those that come meanwhile share the next turn."""
+        waiting = _Waiting(text, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        if self._turns is None:
+            self._turns = asyncio.create_task(self._take_turns())
+        return await waiting.vector
+
+    async def _take_turns(self) -> None:
+        try:
+            while self._waiting:
+                for waiting, result in await self._executor.run(Priority.QUERY, self._embed_batch):
+                    if waiting.vector.done():
+                        continue
+                    if isinstance(result, Exception):
+                        waiting.vector.set_exception(result)
+                    else:
+                        waiting.vector.set_result(result)
+        finally:
+            self._turns = None
+
+    def _embed_batch(self) -> list[tuple[_Waiting, list[float] | Exception]]:
+        """Embed what waits now. Runs in the executor's thread."""
+        batch: list[_Waiting] = []
+        while self._waiting and len(batch) < _BATCH:
+            waiting = self._waiting.popleft()
+            if not waiting.vector.cancelled():
+                batch.append(waiting)
+        if not batch:
+            return []
+        try:
+            return list(zip(batch, self._embedder.embed_questions([one.text for one in batch]), strict=True))
+        except Exception:
+            return [(waiting, self._embed_alone(waiting.text)) for waiting in batch]
+
+    def _embed_alone(self, text: str) -> list[float] | Exception:
+        """Embed one question of a batch that failed, so that it fails by itself alone."""
+        try:
+            return self._embedder.embed_questions([text])[0]
+        except Exception as error:
+            return error
+
+
+def _keep_ends(text: str, characters: int) -> str:
+    """Return a text's beginning and end, of at most so many characters in all."""
+    if len(text) <= characters:
+        return text
+    return f"{text[: characters // 2]} {text[-(characters // 2) :]}"

@@ -1,0 +1,250 @@
+"""A changed or lost index is seen, said and repaired; no search is answered from a part of the documents."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from gateway.answering.retrieve import retrieve
+from gateway.assistants.release import RetrievalSpec
+from gateway.errors import Unavailable
+from gateway.settings import Settings
+from gateway.vector_stores.index_watch import IndexWatch
+from gateway.vector_stores.repository import StoreRepository
+from gateway.vector_stores.search import read_states
+from gateway.vector_stores.tables import StoreRow
+from tests.fakes.retriever import FakeRetriever, Fault
+from tests.gateway.conftest import Gateway
+from tests.gateway.vector_stores.conftest import Client
+from tests.gateway.worker import die_at, worker_process
+from tests.waiting import until
+
+TEXTS = {f"{name}.md": f"The warranty of the {name} is {months} months." for name, months in (("k2", 19), ("k7", 31))}
+
+
+async def fill(client: Client, **more: Any) -> str:
+    store = await client.store(**more)
+    for key, text in TEXTS.items():
+        await client.put(store, key, text)
+    await client.settle()
+    return store
+
+
+async def refused(client: Client, store: str) -> str:
+    error = await client.fault(503, "POST", f"/v1/vector_stores/{store}/search", json={"query": "warranty"})
+    assert error["code"] == "index_changed"
+    assert "braid docs reindex" in error["message"]
+    return error["message"]
+
+
+async def state(client: Client, store: str, method: str = "GET") -> dict[str, Any]:
+    return await client.ok(method, f"/api/vector_stores/{store}/index")
+
+
+@pytest.mark.parametrize("identity", ["fake/other/2", "other/words/2", "fake/words/2"])
+async def test_a_changed_index_is_refused_and_repaired_by_a_reindex(
+    kestrel: Client, index: FakeRetriever, identity: str
+) -> None:
+    store = await fill(kestrel)
+    assert (await state(kestrel, store))["state"] == "current"
+    index.lose(identity)
+    await refused(kestrel, store)
+    found = await state(kestrel, store)
+    assert (found["state"], found["documents"], found["missing"]) == ("missing", 2, 2)
+    asked = await state(kestrel, store, "POST")
+    assert asked["job"].startswith("job_")
+    assert (await state(kestrel, store, "POST"))["job"] == asked["job"], "one job does for all who ask"
+    await refused(kestrel, store)
+    await kestrel.settle()
+    assert sorted(await kestrel.search(store, "warranty")) == sorted(TEXTS.values())
+    assert (await state(kestrel, store))["state"] == "current"
+    assert (await kestrel.get(store, "k2.md"))["version"] == 1, "it is the same version"
+
+
+async def test_a_part_of_the_documents_never_answers(kestrel: Client, index: FakeRetriever) -> None:
+    store = await fill(kestrel)
+    index.lose("fake/words/2")
+    await kestrel.put(store, "new.md", "The warranty of the new one is 7 months.")
+    await kestrel.settle()
+    assert "Not all documents" in await refused(kestrel, store)
+    assert (await state(kestrel, store))["missing"] == 2
+
+
+async def test_putting_every_document_again_repairs_it(kestrel: Client, index: FakeRetriever) -> None:
+    store = await fill(kestrel)
+    index.lose("fake/words/2")
+    for number, (key, text) in enumerate(TEXTS.items(), 1):
+        put = await kestrel.put(store, key, text)
+        assert (put["version"], put["status"]) == (2, "in_progress")
+        await kestrel.settle()
+        if number < len(TEXTS):
+            await refused(kestrel, store)
+    assert sorted(await kestrel.search(store, "warranty")) == sorted(TEXTS.values())
+    assert (await kestrel.put(store, "k2.md", TEXTS["k2.md"]))["version"] == 2, "and now it is the same again"
+
+
+async def test_an_older_chunker_answers_until_it_is_replaced(kestrel: Client, index: FakeRetriever) -> None:
+    store = await fill(kestrel)
+    index.chunker = "paragraphs-2"
+    assert len(await kestrel.search(store, "warranty")) == 2
+    found = await state(kestrel, store)
+    assert (found["state"], found["missing"], found["outdated"]) == ("outdated", 0, 2)
+    assert (await kestrel.put(store, "k2.md", TEXTS["k2.md"]))["version"] == 2
+    await kestrel.settle()
+    assert (await state(kestrel, store))["outdated"] == 1
+    await state(kestrel, store, "POST")
+    searched: list[int] = []
+
+    async def look() -> None:
+        searched.append(len(await kestrel.search(store, "warranty")))
+
+    index.before["ingest"] = look
+    await kestrel.settle()
+    assert searched == [2], "the old points answer meanwhile"
+    assert (await state(kestrel, store))["state"] == "current"
+    assert len(await kestrel.search(store, "warranty")) == 2
+    assert (await state(kestrel, store, "POST"))["job"] is None, "there is nothing to do"
+
+
+async def test_a_document_that_cannot_be_read_again_is_left_out_by_name(kestrel: Client, index: FakeRetriever) -> None:
+    store = await fill(kestrel)
+    index.lose("fake/words/2")
+    faults = ["unsupported_file"]
+
+    async def refuse() -> None:
+        if faults:
+            raise Fault(faults.pop(), "It isn't read any more.")
+
+    index.before["ingest"] = refuse
+    await state(kestrel, store, "POST")
+    await kestrel.settle()
+    documents = [await kestrel.get(store, key) for key in TEXTS]
+    assert sorted(row["status"] for row in documents) == ["completed", "failed"]
+    assert [row["error"]["message"] for row in documents if row["error"]] == ["It isn't read any more."]
+    assert len(await kestrel.search(store, "warranty")) == 1
+
+
+async def test_a_document_at_which_every_attempt_fails_does_not_stop_the_others(
+    kestrel: Client, index: FakeRetriever
+) -> None:
+    store = await fill(kestrel)
+    index.lose("fake/words/2")
+    faults = 3
+
+    async def fail() -> None:
+        nonlocal faults
+        faults -= 1
+        if faults >= 0:
+            raise Fault("retriever_failed", "odd")
+
+    index.before["ingest"] = fail
+    await state(kestrel, store, "POST")
+    async with asyncio.timeout(30):
+        while (await state(kestrel, store))["state"] != "current":
+            await kestrel.settle()
+    assert len(await kestrel.search(store, "warranty")) == 1
+
+
+async def test_a_deleted_document_does_not_come_back_with_an_index(kestrel: Client, index: FakeRetriever) -> None:
+    store = await fill(kestrel)
+    first, points = index.index, list(index.points)
+    index.lose("fake/words/2")
+    await kestrel.ok("DELETE", f"/api/vector_stores/{store}/documents/k2.md")
+    await kestrel.settle()
+    index.index, index.points = first, points  # the operator gives the old embedder again
+    assert await kestrel.search(store, "warranty") == [TEXTS["k7.md"]]
+
+    index.lose("fake/words/2")
+    await state(kestrel, store, "POST")
+    await kestrel.settle()
+    await kestrel.ok("DELETE", f"/api/vector_stores/{store}/documents/k7.md")
+    await kestrel.settle()
+    index.lose(first)
+    index.points = list(points)
+    await state(kestrel, store, "POST")
+    await kestrel.put(store, "k9.md", "The warranty of the k9 is 1 month.")
+    await kestrel.settle()
+    assert await kestrel.search(store, "warranty") == ["The warranty of the k9 is 1 month."]
+
+
+async def test_a_worker_looks_at_its_start_and_repairs_by_itself_where_it_may(
+    kestrel: Client, index: FakeRetriever, gateway: Gateway
+) -> None:
+    store = await fill(kestrel)
+    database, retriever = gateway.state.database, gateway.state.retriever
+    index.lose("fake/words/2")
+    await IndexWatch(database, retriever, automatic=False).compare(await retriever.describe())
+    await kestrel.settle()
+    await refused(kestrel, store)
+    await IndexWatch(database, retriever, automatic=True).compare(await retriever.describe())
+    await kestrel.settle()
+    assert len(await kestrel.search(store, "warranty")) == 2
+
+
+@pytest.mark.parametrize("lost", [False, True])
+async def test_a_store_from_before_identities_is_taken_as_it_is_unless_it_is_lost(
+    kestrel: Client, index: FakeRetriever, gateway: Gateway, lost: bool
+) -> None:
+    store = await fill(kestrel)
+    database, retriever = gateway.state.database, gateway.state.retriever
+    async with database.begin() as session:
+        tenant = (await session.get_one(StoreRow, store)).tenant_id
+        await StoreRepository(session, tenant).update_rows(StoreRow.id == store, index_identity=None)
+    assert "isn't known yet" in await refused(kestrel, store)
+    if lost:
+        index.points.clear()
+    await IndexWatch(database, retriever, automatic=False).compare(await retriever.describe())
+    if lost:
+        await refused(kestrel, store)
+    else:
+        assert len(await kestrel.search(store, "warranty")) == 2
+
+
+async def test_an_answer_from_documents_is_refused_or_says_that_it_has_none(
+    kestrel: Client, index: FakeRetriever, gateway: Gateway
+) -> None:
+    store = await fill(kestrel)
+    index.lose("other/words/2")
+    database, retriever = gateway.state.database, gateway.state.retriever
+    async with database.read() as session:
+        tenant = (await session.get_one(StoreRow, store)).tenant_id
+        states = await read_states(session, tenant, [store])
+    spec = RetrievalSpec([store], 3, None, "degrade", "fake")
+    assert (await retrieve(database, retriever, tenant, spec, states, "warranty")).status == "unavailable"
+    spec = RetrievalSpec([store], 3, None, "required", "fake")
+    with pytest.raises(Unavailable, match="braid docs reindex") as caught:
+        await retrieve(database, retriever, tenant, spec, states, "warranty")
+    assert caught.value.code == "retrieval_unavailable"
+
+
+REINDEX_STEPS = (
+    "claimed",
+    "reindex-dropped",
+    "reindex-found",
+    "reindex-rolled-back",
+    "reindex-written",
+    "reindex-published",
+    "reindex-collected",
+    "done",
+    "ended",
+)
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("crash_at", REINDEX_STEPS)
+async def test_killed_during_a_reindex(
+    kestrel: Client, index: FakeRetriever, settings: Settings, crash_at: str
+) -> None:
+    store = await fill(kestrel)
+    index.lose("fake/words/2")
+    await state(kestrel, store, "POST")
+    await die_at(settings, crash_at)
+    async with worker_process(settings):
+
+        async def is_current() -> bool:
+            return (await state(kestrel, store))["state"] == "current"
+
+        await until(is_current, 60)
+        assert sorted(await kestrel.search(store, "warranty")) == sorted(TEXTS.values())
+        await kestrel.live(store, "after.md", "The queue goes on.")
+    assert sorted(point.text for point in index.points) == sorted([*TEXTS.values(), "The queue goes on."])
