@@ -61,6 +61,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("spec", type=Path, nargs="?")
     for option in ("--out", "--base", "--adapter"):
         parser.add_argument(option, type=Path)
+    for option in ("--device", "--wait-seconds"):
+        parser.add_argument(option)
     options = parser.parse_args(arguments)
     mode = os.environ.get("BRAID_TEST_TRAINER", "")
     if options.command == "reference":
