@@ -12,6 +12,7 @@ from gateway.adapters.publish import refuse_undecided
 from gateway.errors import BadRequest, Unavailable
 from gateway.fine_tuning.dataset import TrainingFiles
 from gateway.fine_tuning.event_log import add_event
+from gateway.fine_tuning.recipe import RecipeBounds, choose_recipe, to_options
 from gateway.fine_tuning.repository import (
     CheckpointRepository,
     EventRepository,
@@ -32,12 +33,13 @@ from gateway.fine_tuning.schemas import (
     FineTuningMethod,
     Hyperparameters,
     JobError,
+    RecipeOptions,
     SupervisedMethod,
 )
 from gateway.fine_tuning.tables import CheckpointRow, EventRow, FineTuningJobRow
 from gateway.ids import new_id
 from gateway.tenants.authenticator import Principal
-from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS, Recipe
+from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS
 
 __all__ = ["FineTuningService"]
 
@@ -53,7 +55,9 @@ class FineTuningService:
         self._organization = principal.tenant_name
         self._jobs = FineTuningJobRepository(session, principal.tenant)
 
-    async def create(self, request: FineTuningJobCreate, files: TrainingFiles, base: str) -> FineTuningJob:
+    async def create(
+        self, request: FineTuningJobCreate, files: TrainingFiles, base: str, bounds: RecipeBounds
+    ) -> FineTuningJob:
         """Check the request and its files, and queue the job; `base` is the base model's name.
 
         Raises:
@@ -71,7 +75,7 @@ class FineTuningService:
             validation_rows = await files.render(
                 request.validation_file, prompt, options.variables, param="validation_file"
             )
-        recipe = _choose_recipe(hyperparameters, rows.count)
+        recipe = choose_recipe(hyperparameters, options.recipe or RecipeOptions(), rows.count, bounds)
         rows_digest = await files.store(rows)
         validation_rows_digest = await files.store(validation_rows) if validation_rows else None
         row = self._jobs.add(
@@ -98,6 +102,7 @@ class FineTuningService:
                     "prompt": f"{prompt.name}@{prompt.version}" if prompt else None,
                     "variables": options.variables,
                     "steps": recipe.steps,
+                    "recipe": to_options(recipe),
                 },
             )
         )
@@ -240,14 +245,6 @@ def _check_count(rows: int) -> None:
             param="training_file",
             code="too_few_rows",
         )
-
-
-def _choose_recipe(request: Hyperparameters, rows: int) -> Recipe:
-    return Recipe.for_rows(
-        rows,
-        epochs=None if request.n_epochs == "auto" else request.n_epochs,
-        batch_size=None if request.batch_size in ("auto", None) else request.batch_size,
-    )
 
 
 def _event_schema(row: EventRow) -> FineTuningJobEvent:
