@@ -119,7 +119,12 @@ async def open_handlers(settings: Settings, database: Database) -> AsyncGenerato
         _, reconciler = await stack.enter_async_context(_open_engines(settings, connections, database))
         work, checks = settings.home.resolve() / "work", [AdapterVerifier(reconciler)]
         publisher = AdapterPublisher(artifacts, base, checks, work, max_rank=settings.max_lora_rank)
-        trainer = Trainer(settings.model_python, settings.home.resolve() / "logs" / "training")
+        trainer = Trainer(
+            settings.model_python,
+            settings.home.resolve() / "logs" / "training",
+            device=settings.training_device,
+            wait_seconds=settings.training_wait_seconds,
+        )
         yield {
             INGEST: IngestHandler(artifacts, retriever),
             REINDEX: ReindexHandler(artifacts, retriever),

@@ -11,6 +11,8 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from gateway.engine_options import EngineOptions
+
 __all__ = ["Settings", "SettingsError", "check_url", "load_settings"]
 
 _PREFIX = "BRAID_"
@@ -45,6 +47,14 @@ class Settings(BaseSettings):
     """The folder of adapters as those servers see it; empty: at the same path as the gateway."""
     reindex_automatically: bool = False
     """Whether a worker indexes documents again by itself where the index changed; else `braid docs reindex` does."""
+    engine_gpu_share: float | None = Field(default=None, gt=0, le=0.98)
+    """Share of a GPU's memory for the engine that is started here; none: what leaves room for training."""
+    engine_options: str = ""
+    """Further options of that engine, as on vLLM's command line."""
+    training_device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    """Where adapters are trained and proven; `auto`: the CUDA device with the most free memory, else the processor."""
+    training_wait_seconds: float = Field(default=30.0, ge=0, le=86_400)
+    """The longest wait for memory on that device, before a training is refused."""
     qdrant_url: str = ""
     qdrant_api_key: SecretStr | None = None
     qdrant_ca_file: str = ""
@@ -75,6 +85,12 @@ class Settings(BaseSettings):
         for url in urls:
             check_url(url)
         return urls
+
+    @field_validator("engine_options")
+    @classmethod
+    def _is_not_owned(cls, options: str) -> str:
+        EngineOptions.parse(options).count_gpus()
+        return options
 
     @field_validator("max_lora_rank")
     @classmethod

@@ -132,7 +132,9 @@ def load_embedder(source: str | None) -> SentenceEmbedder:
         torch.set_num_threads(min(os.cpu_count() or 1, _THREADS))
     local = folder.is_dir()
     try:
-        model = SentenceTransformer(str(folder) if local else source, local_files_only=local)
+        model = SentenceTransformer(
+            str(folder) if local else source, local_files_only=local, device=_choose_device(torch)
+        )
     except (OSError, ValueError) as error:
         raise EmbedderMissing(
             f"The embedder '{source or folder}' can't be loaded: {error}. Give a folder with a sentence-transformers "
@@ -140,6 +142,14 @@ def load_embedder(source: str | None) -> SentenceEmbedder:
         ) from error
     model.eval()
     return SentenceEmbedder(model, PACKAGED if not source else folder.name)
+
+
+def _choose_device(torch: Any) -> str:
+    """Return the CUDA device with the most free memory, of equal ones the last: an engine takes the first."""
+    if not torch.cuda.is_available():
+        return "cpu"
+    free = [torch.cuda.mem_get_info(number)[0] for number in range(torch.cuda.device_count())]
+    return f"cuda:{max(range(len(free)), key=lambda number: (free[number], number))}"
 
 
 def _digest(model: Any) -> str:

@@ -28,6 +28,7 @@ def fuse_scores(dense: float, keyword: float, unrelated: float = 0.0) -> float:
     closeness = (dense - unrelated) / (1 - unrelated)
     return DENSE_WEIGHT * min(max(closeness, 0.0), 1.0) + (1 - DENSE_WEIGHT) * keyword
 
+
 FUSION = f"sum-1-{DENSE_WEIGHT:g}-{KEYWORD_HALF:g}"
 """The version of the fusion: part of a release's digest. Count the 1 up when `fuse_scores` changes otherwise."""
 

@@ -17,6 +17,8 @@ from training.spec import read_spec
 
 __all__ = ["main"]
 
+_DEVICE_HELP = "auto (the CUDA device with the most free memory, else the processor), cpu, cuda or cuda:N"
+
 
 def main() -> int:
     """Run one command and return its exit status: 0 done, 1 failed (the last line says why), 2 not understood."""
@@ -45,7 +47,8 @@ def _run_command(arguments: argparse.Namespace, lines: JsonLines) -> int:
 
 def _run(arguments: argparse.Namespace, lines: JsonLines, seal: Callable[[], None]) -> None:
     spec = read_spec(arguments.spec)
-    _load("training.run", "run")(spec, arguments.out, lines.send, seal)
+    options = {"device": arguments.device, "wait_seconds": arguments.wait_seconds}
+    _load("training.run", "run")(spec, arguments.out, lines.send, seal, **options)
 
 
 def _provide_base_checkpoint(arguments: argparse.Namespace, lines: JsonLines, seal: Callable[[], None]) -> None:
@@ -54,7 +57,8 @@ def _provide_base_checkpoint(arguments: argparse.Namespace, lines: JsonLines, se
 
 
 def _write_reference(arguments: argparse.Namespace, _lines: JsonLines, _seal: Callable[[], None]) -> None:
-    _load("training.probe", "write_reference")(arguments.base, arguments.adapter, arguments.out)
+    write = _load("training.probe", "write_reference")
+    write(arguments.base, arguments.adapter, arguments.out, device=arguments.device)
 
 
 def _load(module: str, function: str) -> Callable[..., Any]:
@@ -83,6 +87,8 @@ def _build_parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="train an adapter; events as JSON lines on standard output")
     run.add_argument("spec", type=Path, help="JSON, see training.spec.TrainSpec")
     run.add_argument("--out", type=Path, required=True, help="folder that appears when the adapter is complete")
+    run.add_argument("--device", default="auto", help=_DEVICE_HELP)
+    run.add_argument("--wait-seconds", type=float, default=0.0, help="how long to wait for memory on the device")
     run.set_defaults(command=_run)
     base = commands.add_parser("base-model", help="provide a servable checkpoint")
     base.add_argument("--out", type=Path, required=True, help="its folder; kept when it is there already")
@@ -93,6 +99,7 @@ def _build_parser() -> argparse.ArgumentParser:
     reference.add_argument("--base", type=Path, required=True, help="the checkpoint folder")
     reference.add_argument("--adapter", type=Path, required=True, help="the PEFT folder, judged already")
     reference.add_argument("--out", type=Path, required=True, help="the JSON file to write")
+    reference.add_argument("--device", default="auto", help=_DEVICE_HELP)
     reference.set_defaults(command=_write_reference)
     return parser
 

@@ -3,7 +3,10 @@
 import random
 from collections.abc import Sequence
 
-__all__ = ["split_batch", "split_epoch"]
+from training.memory_plan import Load
+from training.spec import Recipe
+
+__all__ = ["measure_load", "plan_epochs", "split_batch", "split_epoch"]
 
 _BUCKET_BATCHES = 8
 
@@ -42,3 +45,43 @@ def split_batch(lengths: Sequence[int], rows: Sequence[int], tokens: int) -> lis
         else:
             parts.append([row])
     return parts
+
+
+def plan_epochs(lengths: Sequence[int], recipe: Recipe) -> list[list[list[int]]]:
+    """Return the batches of each epoch; together they are the recipe's steps.
+
+    Args:
+        lengths: Tokens of each row.
+        recipe: Its epochs, batch size, steps and seed decide.
+    """
+    steps = recipe.count_steps(len(lengths))
+    epochs: list[list[list[int]]] = []
+    for epoch in range(recipe.epochs):
+        batches = split_epoch(lengths, recipe.batch_size, recipe.seed, epoch)[:steps]
+        if batches:
+            epochs.append(batches)
+        steps -= len(batches)
+    return epochs
+
+
+def measure_load(
+    rows: Sequence[tuple[int, int]], validation: Sequence[tuple[int, int]], recipe: Recipe, tokens: int
+) -> Load:
+    """Return the largest part of a run whose parts have at most `tokens` tokens; more tokens never make it smaller.
+
+    Args:
+        rows: Tokens and reply tokens of each row.
+        validation: The same of the validation rows. There is no backward pass for them, so only their replies count.
+        recipe: Of the run.
+        tokens: The limit, see `split_batch`.
+    """
+    lengths = [length for length, _ in rows]
+    widest = most_replies = 0
+    for batches in plan_epochs(lengths, recipe):
+        for batch in batches:
+            for part in split_batch(lengths, batch, tokens):
+                widest = max(widest, len(part) * max(lengths[row] for row in part))
+                most_replies = max(most_replies, sum(rows[row][1] for row in part))
+    for part in split_batch([length for length, _ in validation], range(len(validation)), tokens):
+        most_replies = max(most_replies, sum(validation[row][1] for row in part))
+    return Load(widest, most_replies)

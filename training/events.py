@@ -30,8 +30,12 @@ class Started(_Event, frozen=True, kw_only=True):
         dropped: Rows that were left out, with the reasons.
         tokens: Tokens of all rows, each row counted once.
         reply_tokens: Those tokens that the loss is on.
-        device: `cpu` or `cuda`.
+        device: `cpu`, or `cuda:0` and so on.
         dtype: The type of the base weights during training.
+        micro_batch_tokens: The recipe's, or fewer where the device has room for fewer.
+        gradient_checkpointing: Whether layers are computed twice, to save memory.
+        memory_forecast: Bytes that the run is expected to take on the device at its peak.
+        memory_free: Bytes that were free there.
     """
 
     rows: int
@@ -41,6 +45,10 @@ class Started(_Event, frozen=True, kw_only=True):
     reply_tokens: int
     device: str
     dtype: str
+    micro_batch_tokens: int | None = None
+    gradient_checkpointing: bool = False
+    memory_forecast: int | None = None
+    memory_free: int | None = None
 
 
 class Step(_Event, frozen=True, kw_only=True):

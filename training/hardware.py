@@ -1,14 +1,19 @@
-"""The device of a computation, and the type of its numbers."""
+"""The device of a computation, the type of its numbers, and the memory that is free on it."""
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-__all__ = ["Hardware", "choose_reference_hardware", "choose_training_hardware"]
+from training.errors import TrainingError
 
-_CPUINFO = Path("/proc/cpuinfo")
+__all__ = ["Hardware", "Room", "choose_reference_hardware", "choose_training_hardware", "list_rooms"]
+
+_ROOT = Path("/")
+_REFERENCE_BYTES = 5  # per parameter: float32 weights, and room for the activations of one row
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,28 +28,99 @@ class Hardware:
         return str(self.dtype).removeprefix("torch.")
 
 
-def choose_training_hardware() -> Hardware:
-    """Return CUDA in bfloat16 where there is a device, or else the processor with all of its cores."""
-    if torch.cuda.is_available():
-        return Hardware("cuda", torch.bfloat16)
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A device's memory in bytes: what a new process can have of it, and all of it."""
+
+    device: str
+    free: int
+    total: int
+
+
+def list_rooms(device: str = "auto") -> list[Room]:
+    """Return the devices that a setting allows, the one with the most free memory first.
+
+    Args:
+        device: `auto` (every CUDA device, or else the processor), `cpu`, `cuda` for any CUDA device, or `cuda:1`.
+
+    Raises:
+        TrainingError: `device_unavailable`.
+    """
+    match = _DEVICE.fullmatch(device)
+    if match is None:
+        raise _unavailable(device, "it is none of auto, cpu, cuda and cuda:N")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if device == "cpu" or (device == "auto" and not count):
+        return [_measure_machine(_ROOT)]
+    if not count:
+        raise _unavailable(device, "torch sees no CUDA device here")
+    numbers = range(count) if match[1] is None else [int(match[1][1:])]
+    if numbers[-1] >= count:
+        raise _unavailable(device, f"torch sees {count} CUDA devices here, cuda:0 to cuda:{count - 1}")
+    # What earlier work of this process has freed is kept by torch, and counts as taken.
+    torch.cuda.empty_cache()
+    rooms = [Room(f"cuda:{number}", *torch.cuda.mem_get_info(number)) for number in numbers]
+    return sorted(rooms, key=lambda room: room.free, reverse=True)
+
+
+def choose_training_hardware(room: Room) -> Hardware:
+    """Return bfloat16 on CUDA, and on the processor what it is fast in, with all of its cores."""
+    if room.device != "cpu":
+        return Hardware(room.device, torch.bfloat16)
     # torch takes physical cores, of which a virtual machine may report half.
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     # The type that the engine serves in, where the processor has instructions for it: an adapter that was trained in
     # float32 answered worse when it was served in bfloat16. A step takes 0.7 times the time, too, though in its first
     # steps bfloat16 learns a little less (a loss of 1.78 after two updates, where float32 stood at 1.54).
-    fast = _read_processor_flags() & {"amx_bf16", "avx512_bf16"}
+    fast = _read_processor_flags(_ROOT) & {"amx_bf16", "avx512_bf16"}
     return Hardware("cpu", torch.bfloat16 if fast else torch.float32)
 
 
-def choose_reference_hardware(parameters: int) -> Hardware:
-    """Return float32, on the GPU where a model of that many parameters fits into its free memory."""
-    if torch.cuda.is_available() and torch.cuda.mem_get_info()[0] > 5 * parameters:
-        return Hardware("cuda", torch.float32)
-    return Hardware("cpu", torch.float32)
+def choose_reference_hardware(parameters: int, device: str = "auto") -> Hardware:
+    """Return float32 on the allowed device with the most free memory, or on the processor where the model has no room.
+
+    Raises:
+        TrainingError: `out_of_memory`, with the numbers: it fits nowhere. `device_unavailable`, see `list_rooms`.
+    """
+    bytes_needed = _REFERENCE_BYTES * parameters
+    rooms = list_rooms(device)
+    if rooms[0].device != "cpu":
+        rooms = [rooms[0], _measure_machine(_ROOT)]
+    for room in rooms:
+        if room.free > bytes_needed:
+            return Hardware(room.device, torch.float32)
+    there = " and ".join(f"{room.free / 2**30:.1f} GiB on {room.device}" for room in rooms)
+    raise TrainingError(
+        "out_of_memory",
+        f"The proof of an adapter is computed in float32 and takes {bytes_needed / 2**30:.1f} GiB; free are {there}. "
+        "The operator can give the engine less (BRAID_ENGINE_GPU_SHARE), name another device "
+        "(BRAID_TRAINING_DEVICE), or end other programs.",
+    )
 
 
-def _read_processor_flags() -> set[str]:
-    for line in _CPUINFO.read_text(encoding="utf-8").splitlines():
+def _unavailable(device: str, reason: str) -> TrainingError:
+    message = f"The device {device!r} can't be used: {reason}. The operator can correct BRAID_TRAINING_DEVICE."
+    return TrainingError("device_unavailable", message)
+
+
+def _measure_machine(root: Path) -> Room:
+    """Return the machine's memory, or its control group's where that has less: a container's limit."""
+    lines = (root / "proc/meminfo").read_text(encoding="utf-8").splitlines()
+    fields = {name: int(rest.split()[0]) * 1024 for name, _, rest in (line.partition(":") for line in lines)}
+    free, total = fields["MemAvailable"], fields["MemTotal"]
+    group = root / "sys/fs/cgroup"
+    limit = group / "memory.max"
+    if limit.exists() and (text := limit.read_text(encoding="ascii").strip()) != "max":
+        used = int((group / "memory.current").read_text(encoding="ascii"))
+        # Files that were read are counted as used, and make room as soon as somebody needs it.
+        stat = dict(line.split() for line in (group / "memory.stat").read_text(encoding="ascii").splitlines())
+        free = min(free, max(0, int(text) - used + int(stat.get("inactive_file", 0))))
+        total = min(total, int(text))
+    return Room("cpu", free, total)
+
+
+def _read_processor_flags(root: Path) -> set[str]:
+    for line in (root / "proc/cpuinfo").read_text(encoding="utf-8").splitlines():
         if line.startswith("flags"):
             return set(line.partition(":")[2].split())
     return set()

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 import torch
 
-from training.batches import split_batch, split_epoch
+from training.batches import plan_epochs, split_batch
 from training.errors import TrainingError
 from training.events import Checkpoint, Event, Metrics, Step
 from training.model import AdaptedModel
@@ -47,10 +47,20 @@ class LoopResult:
     Attributes:
         tokens: Tokens that went through the model, padding not counted.
         losses: Mean loss per reply token of each step.
+        best_step: The step after which the model was as it is now: with validation rows the end of the epoch with the
+            lowest validation loss, else the last step.
     """
 
     tokens: int
     losses: list[float]
+    best_step: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Snapshot:
+    step: int
+    valid_loss: float
+    weights: list[torch.Tensor]
 
 
 class Trainer:
@@ -79,7 +89,7 @@ class Trainer:
         self._send = send
         self._peak = recipe.learning_rate or 0.0
         self._steps = recipe.count_steps(len(rows))
-        self._epochs = _plan_epochs([len(row.tokens) for row in rows], recipe, self._steps)
+        self._epochs = plan_epochs([len(row.tokens) for row in rows], recipe)
         self._all_tokens = sum(len(rows[row].tokens) for batches in self._epochs for batch in batches for row in batch)
         self._seen_rows = 0
         self._optimizer = torch.optim.AdamW(model.parameters(), lr=self._peak, weight_decay=0.0)
@@ -88,19 +98,27 @@ class Trainer:
         self._losses: list[float] = []
 
     def train(self) -> LoopResult:
-        """Run all epochs.
+        """Run all epochs, and leave the model as it was after the best one.
 
         Raises:
             TrainingError: `diverged`.
         """
+        best: _Snapshot | None = None
         for epoch, batches in enumerate(self._epochs, start=1):
             tally = Tally()
             self._model.train(True)
             for batch in batches:
                 step = self._step([self._rows[row] for row in batch])
                 tally.add(step.loss, step.correct, step.replies)
-            self._send(Checkpoint(step=len(self._losses), epoch=epoch, metrics=self._measure_epoch(tally)))
-        return LoopResult(self._tokens, self._losses)
+            metrics = self._measure_epoch(tally)
+            self._send(Checkpoint(step=metrics.step, epoch=epoch, metrics=metrics))
+            # A loss that is no number compares as false, so it never replaces a good one.
+            if metrics.valid_loss is not None and (best is None or metrics.valid_loss < best.valid_loss):
+                best = _Snapshot(metrics.step, metrics.valid_loss, self._model.copy_weights())
+        if best is None:
+            return LoopResult(self._tokens, self._losses, len(self._losses))
+        self._model.set_weights(best.weights)
+        return LoopResult(self._tokens, self._losses, best.step)
 
     def _step(self, batch: Sequence[TokenizedRow]) -> Tally:
         start = time.monotonic()
@@ -116,8 +134,8 @@ class Trainer:
         if not (math.isfinite(tally.loss) and math.isfinite(float(norm))):
             raise TrainingError(
                 "diverged",
-                f"Training diverged at step {number}: the loss is {tally.mean_loss}. Lower learning_rate_multiplier, "
-                "and look at the rows for text that is not language.",
+                f"Training diverged at step {number}: the loss is {tally.mean_loss}. Ask for a lower "
+                "learning_rate_multiplier or braid.recipe.learning_rate, and look for rows whose text is no language.",
             )
         rate = self._peak * compute_rate_factor(number, self._steps, self._recipe.warmup_share)
         for group in self._optimizer.param_groups:
@@ -163,17 +181,6 @@ class Trainer:
         lengths = [len(row.tokens) for row in rows]
         for part in split_batch(lengths, range(len(rows)), self._recipe.micro_batch_tokens):
             yield [rows[index] for index in part]
-
-
-def _plan_epochs(lengths: Sequence[int], recipe: Recipe, steps: int) -> list[list[list[int]]]:
-    """Return the batches of each epoch, `steps` in all."""
-    epochs: list[list[list[int]]] = []
-    for epoch in range(recipe.epochs):
-        batches = split_epoch(lengths, recipe.batch_size, recipe.seed, epoch)[:steps]
-        if batches:
-            epochs.append(batches)
-        steps -= len(batches)
-    return epochs
 
 
 def compute_rate_factor(step: int, steps: int, warmup_share: float) -> float:

@@ -58,6 +58,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         validation_rows_digest: The same of the validation rows; None without them.
         trained_tokens: Tokens that went through the model over all epochs.
         losses: Mean loss per reply token of each step.
+        best_step: The step after which the weights were as they are here: of the epoch with the lowest validation loss,
+            or the last step without validation rows; None in adapters of an earlier Braid, which are of the last step.
         versions: The versions of the packages that made it.
     """
 
@@ -73,6 +75,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     validation_rows_digest: str | None = None
     trained_tokens: int
     losses: list[float]
+    best_step: int | None = None
     probe: list[Probe]
     versions: dict[str, str]
 

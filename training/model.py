@@ -18,6 +18,7 @@ from training.checkpoint import CheckpointUnreadable
 from training.hardware import Hardware
 from training.manifest import CONFIG_FILE, WEIGHTS_FILE
 from training.module_names import ModuleNames, choose_modules, map_modules
+from training.out_of_memory import is_out_of_memory
 from training.spec import Recipe
 from training.tokenization import TokenizedRow
 from training.verdict import BaseShape
@@ -61,8 +62,24 @@ class AdaptedModel:
         head.register_forward_pre_hook(lambda _, inputs: (inputs[0][self._prediction_mask],))
 
     @classmethod
-    def create(cls, base_model: Path, recipe: Recipe, hardware: Hardware, base_name: str) -> "AdaptedModel":
+    def create(
+        cls,
+        base_model: Path,
+        recipe: Recipe,
+        hardware: Hardware,
+        base_name: str,
+        *,
+        gradient_checkpointing: bool = False,
+    ) -> "AdaptedModel":
         """Load a base and put an untrained adapter on it, the same one for the same seed.
+
+        Args:
+            base_model: The checkpoint folder.
+            recipe: Its rank, alpha, dropout, targets and seed decide.
+            hardware: Where the model is trained, and in which type.
+            base_name: Written into the adapter.
+            gradient_checkpointing: Compute each layer again in the backward pass: a third more work, for a small part
+                of the memory.
 
         Raises:
             TrainingError: See `choose_modules` and `load_base`.
@@ -78,6 +95,9 @@ class AdaptedModel:
             task_type="CAUSAL_LM",
         )
         model = cast("PeftModel", get_peft_model(load_base(base_model, hardware), config))
+        if gradient_checkpointing:
+            # Not the reentrant kind, for which the input of the first layer would have to need a gradient.
+            cast("Any", model).gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         # PEFT would write the path on this machine.
         cast("Any", model).peft_config["default"].base_model_name_or_path = base_name
         return cls(model, hardware.device, modules)
@@ -85,6 +105,16 @@ class AdaptedModel:
     def parameters(self) -> list[nn.Parameter]:
         """Return the adapter's weights. They are float32 on any base, so that small updates aren't rounded away."""
         return [parameter for parameter in self._model.parameters() if parameter.requires_grad]
+
+    def copy_weights(self) -> list[Tensor]:
+        """Return a copy of the adapter's weights, in the machine's memory and not the device's."""
+        return [parameter.detach().to("cpu", copy=True) for parameter in self.parameters()]
+
+    def set_weights(self, weights: Sequence[Tensor]) -> None:
+        """Put back what `copy_weights` returned."""
+        with torch.no_grad():
+            for parameter, before in zip(self.parameters(), weights, strict=True):
+                parameter.copy_(before)
 
     def train(self, on: bool) -> None:
         """Switch dropout on or off."""
@@ -150,6 +180,8 @@ def load_base(base_model: Path, hardware: Hardware) -> nn.Module:
             base_model, dtype=hardware.dtype, use_safetensors=True, trust_remote_code=False
         )
     except (OSError, ValueError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
         raise CheckpointUnreadable(
             f"The model in {base_model} can't be loaded: {error}. Fetch it again, or take one that transformers knows."
         ) from error

@@ -8,51 +8,74 @@ from typing import Any, cast
 
 import msgspec
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from training.dataset import Message
 from training.hardware import choose_reference_hardware
 from training.manifest import Probe, Reference, digest_adapter
 from training.model import load_adapted
+from training.out_of_memory import explain_out_of_memory
 from training.tokenization import RowTokenizer, TokenizedRow
 from training.verdict import BaseShape
 
-__all__ = ["compute_probes", "write_reference"]
+__all__ = ["PROBE_ADVICE", "compute_probes", "write_reference"]
+
+PROBE_ADVICE = (
+    "The operator can give the engine a smaller share of the GPU (BRAID_ENGINE_GPU_SHARE), name another device "
+    "(BRAID_TRAINING_DEVICE), or end other programs."
+)
+"""Help where a probe has no memory; it is computed in float32, whatever the run asked for."""
+
 
 _ROWS = 3
 _POSITIONS = 48
+_LONG_TOKENS = 1_000
+"""Longer than where kernels change their ways (64 to 512 tokens), and short enough for an engine's spare memory: the
+log-probabilities of a prompt take 8 bytes per token and word of the vocabulary, which vLLM doesn't set aside."""
 
-# For adapters whose training rows aren't known. Any text will do: only equality is tested.
+# For adapters whose training rows aren't known. Any text will do: only equality is tested. One is as long as a prompt
+# with passages.
 _CONVERSATIONS = (
     ("When do you open?", "We open at nine in the morning and close at six in the evening, every day but Sunday."),
     (
         "Can I return it?",
         "Yes. Send it back within thirty days, unused and in its box, and we will refund the full price.",
     ),
+    (
+        "Here is what you told me before. "
+        + 40 * "Parcels leave on weekdays, and arrive on the third day after that. ",
+        "Your parcel leaves on the next weekday, and it arrives on the third day after that.",
+    ),
     ("Thank you for your help!", "You are welcome. If there is anything else that you would like to know, please ask."),
 )
 
 
-def compute_probes(base_model: Path, adapter: Path, rows: Sequence[TokenizedRow], parameters: int) -> list[Probe]:
-    """Score the first reply of a few rows with a saved adapter and without it, in float32.
+def compute_probes(
+    base_model: Path, adapter: Path, rows: Sequence[TokenizedRow], parameters: int, device: str = "auto"
+) -> list[Probe]:
+    """Score a reply of a few rows with a saved adapter and without it, in float32.
 
     The adapter is read back from its files, so that the scored weights are those that will be served.
 
     Args:
         base_model: The checkpoint folder.
         adapter: A PEFT folder.
-        rows: The shortest of these are taken: they are enough, and quick for every engine to repeat.
+        rows: The shortest of these are taken, which every engine repeats quickly, and the end of the longest: kernels
+            take other paths for long prompts, and have had faults there alone.
         parameters: The number of the base's parameters.
+        device: See `training.hardware.list_rooms`.
+
+    Raises:
+        TrainingError: `out_of_memory`, `device_unavailable`.
     """
     # The trained model may still be around, as a cycle that nobody refers to.
     gc.collect()
-    hardware = choose_reference_hardware(parameters)
+    hardware = choose_reference_hardware(parameters, device)
     model = load_adapted(base_model, adapter, hardware).eval()
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None) or _LONG_TOKENS
     probes: list[Probe] = []
-    for row in sorted(rows, key=lambda row: len(row.tokens))[:_ROWS]:
-        start = row.loss_mask.index(True)
-        end = next((index for index in range(start, len(row.tokens)) if not row.loss_mask[index]), len(row.tokens))
-        tokens = row.tokens[: min(end, start + _POSITIONS)]
+    # An engine adds a token to what it scores.
+    for tokens, start in _choose_replies(rows, min(_LONG_TOKENS, positions - 1)):
         adapted = _score(model, tokens, start, hardware.device)
         with model.disable_adapter():
             plain = _score(model, tokens, start, hardware.device)
@@ -60,13 +83,34 @@ def compute_probes(base_model: Path, adapter: Path, rows: Sequence[TokenizedRow]
     return probes
 
 
-def write_reference(base_model: Path, adapter: Path, out: Path) -> None:
+def _choose_replies(rows: Sequence[TokenizedRow], longest: int) -> list[tuple[list[int], int]]:
+    """Return token ids up to the last scored one, and the index of the first: short rows, then a long one."""
+    by_length = sorted(rows, key=lambda row: len(row.tokens))
+    replies = [_cut_reply(row, row.loss_mask.index(True)) for row in by_length[:_ROWS]]
+    row = by_length[-1]
+    last = len(row.tokens) - 1 - row.loss_mask[::-1].index(True)
+    while last and row.loss_mask[last - 1]:
+        last -= 1
+    tokens, start = _cut_reply(row, last)
+    # The beginning goes, so that the reply stands behind as many tokens as there may be.
+    surplus = min(max(0, len(tokens) - longest), start - 1)
+    if len(by_length) > _ROWS:
+        replies.append((tokens[surplus:], start - surplus))
+    return replies
+
+
+def _cut_reply(row: TokenizedRow, start: int) -> tuple[list[int], int]:
+    end = next((index for index in range(start, len(row.tokens)) if not row.loss_mask[index]), len(row.tokens))
+    return row.tokens[: min(end, start + _POSITIONS)], start
+
+
+def write_reference(base_model: Path, adapter: Path, out: Path, *, device: str = "auto") -> None:
     """Score neutral conversations with an adapter trained elsewhere, and write a `Reference` as JSON, in one rename.
 
     Judge the adapter first: here it is loaded as it is.
 
     Raises:
-        TrainingError: `base_model_unusable`, or `unsupported_chat_template`.
+        TrainingError: `base_model_unusable`, `unsupported_chat_template`, `out_of_memory` or `device_unavailable`.
     """
     base = BaseShape.read(base_model)
     tokenizer = RowTokenizer.load(base_model)
@@ -75,11 +119,13 @@ def write_reference(base_model: Path, adapter: Path, out: Path) -> None:
         for number, (question, reply) in enumerate(_CONVERSATIONS, start=1)
         for row in tokenizer.tokenize(number, [Message("user", question), Message("assistant", reply)])
     ]
+    with explain_out_of_memory("The proof of the adapter", PROBE_ADVICE):
+        probe = compute_probes(base_model, adapter, rows, base.parameters, device)
     reference = Reference(
         adapter_digest=digest_adapter(adapter),
         base_digest=base.digest,
         chat_template_digest=base.chat_template_digest,
-        probe=compute_probes(base_model, adapter, rows, base.parameters),
+        probe=probe,
     )
     partial = out.with_name(f"{out.name}.partial-{os.getpid()}")
     partial.write_bytes(msgspec.json.encode(reference))
@@ -88,7 +134,13 @@ def write_reference(base_model: Path, adapter: Path, out: Path) -> None:
 
 def _score(model: Any, tokens: list[int], start: int, device: str) -> list[float]:
     ids = torch.tensor([tokens], device=device)
-    with torch.no_grad():
-        logits = cast("Tensor", model(input_ids=ids, use_cache=False).logits)[0, start - 1 : -1].float()
+    # The head runs on the scored positions alone: on all of a long row it takes gigabytes.
+    head = cast("nn.Module", model.get_output_embeddings())
+    hook = head.register_forward_pre_hook(lambda _, inputs: (inputs[0][:, start - 1 : -1],))
+    try:
+        with torch.no_grad():
+            logits = cast("Tensor", model(input_ids=ids, use_cache=False).logits)[0].float()
+    finally:
+        hook.remove()
     logprobs = logits.log_softmax(-1).gather(-1, ids[0, start:, None])[:, 0]
     return [round(value, 6) for value in cast("list[float]", logprobs.tolist())]

@@ -1,24 +1,28 @@
 """A training run, from its spec to a finished folder."""
 
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
-import torch
 from safetensors import SafetensorError
 
+from training.batches import measure_load
 from training.dataset import Problem, describe_problems
 from training.errors import TrainingError
 from training.events import Event, Finished, Notice, Started
-from training.hardware import choose_training_hardware
 from training.loop import LoopResult, Trainer
 from training.manifest import MANIFEST_FILE, Manifest, digest_adapter
+from training.memory_plan import GIB, Demand
 from training.model import AdaptedModel
+from training.model_size import read_model_size
 from training.module_names import choose_modules
+from training.out_of_memory import explain_out_of_memory
 from training.output import atomic_folder, do_nothing
-from training.probe import compute_probes
+from training.probe import PROBE_ADVICE, compute_probes
 from training.rendered_rows import read_rendered_rows
+from training.room import Berth, find_room
 from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS, Recipe, TrainSpec
 from training.tokenization import RowTokenizer, TokenizedRow
 from training.verdict import BaseShape, judge
@@ -29,7 +33,15 @@ _LISTED_ROWS = 5
 _PACKAGES = ("torch", "transformers", "peft", "tokenizers", "safetensors")
 
 
-def run(spec: TrainSpec, out: Path, send: Callable[[Event], None], seal: Callable[[], None] = do_nothing) -> None:
+def run(
+    spec: TrainSpec,
+    out: Path,
+    send: Callable[[Event], None],
+    seal: Callable[[], None] = do_nothing,
+    *,
+    device: str = "auto",
+    wait_seconds: float = 0.0,
+) -> None:
     """Train an adapter, and report everything by events; in any thread.
 
     Args:
@@ -37,16 +49,19 @@ def run(spec: TrainSpec, out: Path, send: Callable[[Event], None], seal: Callabl
         out: The adapter's folder, at which nothing is yet.
         send: Takes each event.
         seal: Called once when the adapter is complete, before it appears: from then on nothing may interrupt the run.
+        device: Where to train: `auto` (the CUDA device with the most free memory, or else the processor), `cpu`,
+            `cuda` or `cuda:1`.
+        wait_seconds: The longest wait for memory that others have on the device.
 
     Raises:
         TrainingError: Nothing was made; `out` doesn't exist.
     """
-    with atomic_folder(out, seal) as partial:
-        manifest = _run(spec, partial, send)
+    with atomic_folder(out, seal) as folder:
+        manifest = _run(spec, folder, send, device, wait_seconds)
     send(Finished(manifest=manifest))
 
 
-def _run(spec: TrainSpec, out: Path, send: Callable[[Event], None]) -> Manifest:
+def _run(spec: TrainSpec, out: Path, send: Callable[[Event], None], device: str, wait_seconds: float) -> Manifest:
     base_model = Path(spec.base_model)
     base = BaseShape.read(base_model)
     recipe = spec.recipe.resolve(base.parameters)
@@ -57,12 +72,13 @@ def _run(spec: TrainSpec, out: Path, send: Callable[[Event], None]) -> Manifest:
     _check_size(rows, dropped, send)
     validation, validation_digest = _read_validation_rows(spec, tokenizer, recipe, send)
     base_name = spec.base_name or base_model.resolve().name
-    try:
-        result = _train(base_model, recipe, rows, dropped, validation, base_name, out, send)
-        probe = compute_probes(base_model, out, rows, base.parameters)
-    except torch.OutOfMemoryError as error:
-        message = f"Memory ran out ({error}). Lower micro_batch_tokens, or max_length, which drops the longest rows."
-        raise TrainingError("out_of_memory", message) from error
+    demand = _measure_demand(base_model, base, recipe, rows, validation)
+    berth = find_room(demand, send, device=device, wait_seconds=wait_seconds)
+    recipe = msgspec.structs.replace(recipe, micro_batch_tokens=berth.plan.micro_batch_tokens)
+    with explain_out_of_memory("Training", _advise(berth)):
+        result = _train(base_model, recipe, berth, rows, dropped, validation, base_name, out, send)
+    with explain_out_of_memory("The adapter was trained, and its proof", PROBE_ADVICE):
+        probe = compute_probes(base_model, out, rows, base.parameters, device)
     manifest = Manifest(
         adapter_digest=digest_adapter(out),
         base_digest=base.digest,
@@ -76,6 +92,7 @@ def _run(spec: TrainSpec, out: Path, send: Callable[[Event], None]) -> Manifest:
         validation_rows_digest=validation_digest,
         trained_tokens=result.tokens,
         losses=result.losses,
+        best_step=result.best_step,
         probe=probe,
         versions={package: version(package) for package in _PACKAGES},
     )
@@ -84,6 +101,26 @@ def _run(spec: TrainSpec, out: Path, send: Callable[[Event], None]) -> Manifest:
     if not verdict.ok:
         raise TrainingError("adapter_unusable", " ".join(reason.message for reason in verdict.reasons))
     return manifest
+
+
+def _measure_demand(
+    base_model: Path, base: BaseShape, recipe: Recipe, rows: list[TokenizedRow], validation: list[TokenizedRow]
+) -> Demand:
+    lengths, validation_lengths = (
+        [(len(row.tokens), sum(row.loss_mask)) for row in some] for some in (rows, validation)
+    )
+    size = read_model_size(base_model, base, recipe.target_modules)
+    return Demand(size, recipe, partial(measure_load, lengths, validation_lengths, recipe))
+
+
+def _advise(berth: Berth) -> str:
+    forecast, plan = berth.plan.forecast, berth.plan
+    return (
+        f"The forecast was {forecast.total / GIB:.1f} GiB ({forecast}), and {berth.room.free / GIB:.1f} GiB were free "
+        f"on {berth.room.device}; another program may have taken them since. Ask for less in braid.recipe: "
+        f"micro_batch_tokens under {plan.micro_batch_tokens}, or max_length, which leaves out the longest rows. "
+        f"{PROBE_ADVICE}"
+    )
 
 
 def _read_validation_rows(
@@ -102,6 +139,7 @@ def _read_validation_rows(
 def _train(
     base_model: Path,
     recipe: Recipe,
+    berth: Berth,
     rows: list[TokenizedRow],
     dropped: list[Problem],
     validation: list[TokenizedRow],
@@ -109,8 +147,10 @@ def _train(
     out: Path,
     send: Callable[[Event], None],
 ) -> LoopResult:
-    hardware = choose_training_hardware()
-    model = AdaptedModel.create(base_model, recipe, hardware, base_name)
+    hardware, plan = berth.hardware, berth.plan
+    model = AdaptedModel.create(
+        base_model, recipe, hardware, base_name, gradient_checkpointing=plan.gradient_checkpointing
+    )
     send(
         Started(
             rows=_count_rows(rows),
@@ -120,6 +160,10 @@ def _train(
             reply_tokens=sum(sum(row.loss_mask) for row in rows),
             device=hardware.device,
             dtype=hardware.dtype_name,
+            micro_batch_tokens=plan.micro_batch_tokens,
+            gradient_checkpointing=plan.gradient_checkpointing,
+            memory_forecast=plan.forecast.total,
+            memory_free=berth.room.free,
         )
     )
     result = Trainer(model, recipe, rows, validation, send).train()

@@ -79,23 +79,27 @@ class Trainer:
     Args:
         python: The interpreter.
         logs: Folder for the trainer's own words, a file per run; those of the last failed runs are kept.
+        device: Where it computes, see `training.hardware.list_rooms`.
+        wait_seconds: How long it may wait for memory there.
     """
 
-    def __init__(self, python: Path, logs: Path) -> None:
+    def __init__(self, python: Path, logs: Path, *, device: str = "auto", wait_seconds: float = 0.0) -> None:
         self._python = str(python.absolute())  # not resolved: an environment's python is a link, and works as one only
         self._logs = logs
+        self._device = ("--device", device)
+        self._wait = ("--wait-seconds", str(wait_seconds))
 
     @asynccontextmanager
     async def train(self, spec: Path, out: Path) -> AsyncGenerator[TrainerRun]:
         """Train as `spec` says into `out`."""
-        async with self._run(spec.parent, "run", str(spec), "--out", str(out)) as run:
+        async with self._run(spec.parent, "run", str(spec), "--out", str(out), *self._device, *self._wait) as run:
             yield run
 
     @asynccontextmanager
     async def make_reference(self, base: Path, adapter: Path, out: Path) -> AsyncGenerator[TrainerRun]:
         """Write a `training.manifest.Reference` for a judged adapter to the file `out`."""
         arguments = ("reference", "--base", str(base), "--adapter", str(adapter), "--out", str(out))
-        async with self._run(out.parent, *arguments) as run:
+        async with self._run(out.parent, *arguments, *self._device) as run:
             yield run
 
     @asynccontextmanager

@@ -33,6 +33,11 @@ __all__ = ["AnsweringService"]
 _log = structlog.get_logger()
 
 _ADAPTER_PATIENCE_SECONDS = 10.0
+_NO_TOOLS = (
+    "The base model was started without a way to tell tool calls from text, so it can't call tools: its chat template "
+    "has no words for them, or its engine has no parser. Leave out tools, or ask for JSON with response_format. The "
+    "operator can name a parser (BRAID_ENGINE_OPTIONS=--tool-call-parser …)."
+)
 
 
 class AnsweringService:
@@ -160,6 +165,8 @@ class AnsweringService:
 def _explain(error: EngineRefused) -> BraidError:
     """Return an engine's refusal as an error for the client, who may read what it says of the request."""
     if error.engine_status == 400:
+        if "--tool-call-parser" in error.reason:
+            return BadRequest(_NO_TOOLS, param="tools", code="tools_unsupported")
         too_long = "context length" in error.reason or "context_length" in error.reason
         return BadRequest(
             error.reason, param=error.engine_param, code="context_length_exceeded" if too_long else "engine_refused"

@@ -2,14 +2,16 @@
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import msgspec
 
+from gateway.engine_options import EngineOptions
+from gateway.engines.call_parser import choose_tool_parser
 from gateway.engines.client import VllmEngine
 from gateway.engines.errors import EngineError
-from gateway.engines.hardware import Hardware
+from gateway.engines.hardware import Hardware, choose_gpu_share
 from gateway.engines.http import Connections
 from gateway.processes import Child, Command
 
@@ -29,6 +31,12 @@ _STOP_SECONDS = 15.0
 
 class _Config(msgspec.Struct):
     max_position_embeddings: int | None = None
+    text_config: "_Config | None" = None
+
+    @property
+    def positions(self) -> int:
+        """The longest context, 0 where the config doesn't say; a model that also sees has it in its text part."""
+        return self.max_position_embeddings or (self.text_config.positions if self.text_config else 0)
 
 
 @dataclass(frozen=True)
@@ -37,6 +45,7 @@ class LocalEngine:
 
     `python` is the interpreter of the environment with vLLM. Up to `adapters_at_once` adapters share one batch; up
     to `adapters_in_memory` stay in memory, the others are read again from their folder when they are asked for.
+    `gpu_share` is the share of a GPU's memory, None for what suits the machine; `options` are the operator's own.
     """
 
     python: Path
@@ -46,6 +55,8 @@ class LocalEngine:
     adapters_at_once: int = 4
     adapters_in_memory: int = 16
     max_lora_rank: int = 16
+    gpu_share: float | None = None
+    options: EngineOptions = field(default_factory=EngineOptions)
 
     @property
     def url(self) -> str:
@@ -80,7 +91,10 @@ class LocalEngine:
             "HF_HUB_OFFLINE": "1",
             "PYTHONUNBUFFERED": "1",
         }
-        if not hardware.cuda:
+        if hardware.cuda:
+            # A fault that makes NaN is counted (vllm:corrupted_requests) instead of coming out as exclamation marks.
+            environment["VLLM_COMPUTE_NANS_IN_LOGITS"] = "1"
+        else:
             environment |= _cpu_environment(hardware, inherited.get("PYTHONPATH"))
         return Command([*self._program(hardware), *self._options(hardware)], environment)
 
@@ -101,17 +115,35 @@ class LocalEngine:
         }
         longest = _LONGEST_ON_CUDA if hardware.cuda else _LONGEST_ON_CPU
         config = msgspec.json.decode((self.model / "config.json").read_bytes(), type=_Config)
-        if (config.max_position_embeddings or 0) > longest:
+        if config.positions > longest and not self.options.has("--max-model-len"):
             options["--max-model-len"] = str(longest)
         switches = ["--enable-lora", "--enable-prompt-tokens-details", "--disable-uvicorn-access-log"]
-        if not hardware.cuda:
+        if hardware.cuda:
+            options["--gpu-memory-utilization"] = str(self.gpu_share or self._choose_gpu_share(hardware))
+        else:
             # Tokens per second of the 135M model with 8 streams, prompts of 231 tokens and 20 out, on two cores with
             # avx512_bf16: the base 72-76 in bfloat16 and 41-50 in float32, an adapter 37-42 in bfloat16 (4-10 without
             # our plugin). Without avx512_bf16 float32 is three times as fast. Compiling makes the start 10 to 20 s
             # longer and LoRA slower.
-            options["--dtype"] = "bfloat16" if hardware.computes_bfloat16 else "float32"
-            switches.append("--enforce-eager")
-        return [*(word for pair in options.items() for word in pair), *switches]
+            if not self.options.has("--dtype"):
+                options["--dtype"] = "bfloat16" if hardware.computes_bfloat16 else "float32"
+            if not self.options.has("--enforce-eager"):
+                switches.append("--enforce-eager")
+        words = [word for pair in options.items() for word in pair]
+        return [*words, *switches, *self._tool_options(), *self.options.words]
+
+    def _choose_gpu_share(self, hardware: Hardware) -> float:
+        weight_bytes = sum(file.stat().st_size for file in self.model.glob("*.safetensors"))
+        return choose_gpu_share(hardware.gpu_bytes, weight_bytes, self.options.count_gpus())
+
+    def _tool_options(self) -> list[str]:
+        """Return what makes `tools` work with `tool_choice: auto`, as far as the operator hasn't said it."""
+        if self.options.has("--enable-auto-tool-choice"):
+            return []
+        if self.options.has("--tool-call-parser"):
+            return ["--enable-auto-tool-choice"]
+        parser = choose_tool_parser(self.model)
+        return ["--enable-auto-tool-choice", "--tool-call-parser", parser] if parser else []
 
 
 def _cpu_environment(hardware: Hardware, python_path: str | None) -> dict[str, str]:

@@ -16,6 +16,7 @@ from typing import Self
 import msgspec
 import structlog
 
+from gateway.engines.client import Listing
 from gateway.engines.errors import AdapterNotLoaded, EngineError, EngineRefused, EngineUnreachable
 from gateway.engines.pool import EnginePool
 from gateway.engines.probe import DesiredAdapter, ProbeResult, measure
@@ -279,7 +280,7 @@ class Reconciler:
         elif path != adapter.path:
             _log.error("adapter_from_another_folder", url=engine.url, adapter=name, path=path, desired=adapter.path)
             raise AdapterRejected(name, "The engine holds this name from another folder. Restart the engine.")
-        result = await self._measure(replica, adapter)
+        result = await self._measure(replica, adapter, replica.listing)
         if not result.passed:
             await self._unload(replica, name)
             raise AdapterRejected(name, result.verdict)
@@ -308,9 +309,9 @@ class Reconciler:
             raise
         replica.note_loaded(adapter.served_name, adapter.path)
 
-    async def _measure(self, replica: Replica, adapter: DesiredAdapter) -> ProbeResult:
+    async def _measure(self, replica: Replica, adapter: DesiredAdapter, listing: Listing) -> ProbeResult:
         try:
-            return await measure(replica.engine, adapter)
+            return await measure(replica.engine, adapter, listing)
         except EngineRefused as error:
             if error.engine_status != 404:
                 raise

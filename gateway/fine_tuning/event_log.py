@@ -12,7 +12,7 @@ from gateway.fine_tuning.repository import EventRepository, FineTuningJobReposit
 from gateway.fine_tuning.tables import EventRow
 from gateway.ids import new_id
 from gateway.jobs import ENDED, Claim, JobCancelled
-from training.events import Checkpoint, Event, Metrics, Notice, Started, Step
+from training.events import Checkpoint, Event, Finished, Metrics, Notice, Started, Step
 
 __all__ = ["EventLog", "add_event"]
 
@@ -58,6 +58,8 @@ class EventLog:
                 self._add_step(event)
             case Checkpoint():
                 self._add_checkpoint(event)
+            case Finished():
+                self._add_choice(event.manifest.best_step)
             case Notice() if event.code != _TOLD_AT_CREATION:
                 self._append(event.message, level="warn", data={"code": event.code})
             case _:
@@ -92,10 +94,11 @@ class EventLog:
             lines.writerow([step.step, step.loss, step.mean_token_accuracy, *figures])
         return text.getvalue().encode()
 
-    def last_metrics(self) -> dict[str, float]:
-        """Return the figures of the finished adapter: the last epoch's, else the last step's."""
-        if self.checkpoints:
-            return msgspec.to_builtins(self.checkpoints[-1])
+    def final_metrics(self, best_step: int | None) -> dict[str, float]:
+        """Return the figures of the finished adapter: those of the epoch that ended with `best_step`, else the last."""
+        for metrics in reversed(self.checkpoints):
+            if best_step in (None, metrics.step):
+                return msgspec.to_builtins(metrics)
         step = self.steps[-1]
         return {"step": step.step, "train_loss": step.loss, "train_mean_token_accuracy": step.mean_token_accuracy}
 
@@ -103,7 +106,16 @@ class EventLog:
         self._append(
             f"Training on {event.rows} rows in {event.steps} steps: {event.tokens} tokens, "
             f"{event.reply_tokens} of them in replies",
-            data={"rows": event.rows, "steps": event.steps, "tokens": event.tokens, "device": event.device},
+            data={
+                "rows": event.rows,
+                "steps": event.steps,
+                "tokens": event.tokens,
+                "device": event.device,
+                "micro_batch_tokens": event.micro_batch_tokens,
+                "gradient_checkpointing": event.gradient_checkpointing,
+                "memory_forecast": event.memory_forecast,
+                "memory_free": event.memory_free,
+            },
         )
 
     def _add_step(self, event: Step) -> None:
@@ -128,6 +140,12 @@ class EventLog:
         validation = "" if valid is None else f", validation loss={valid:.4f}"
         message = f"Epoch {event.epoch} is done: training loss={event.metrics.train_loss:.4f}{validation}"
         self._append(message, kind="metrics", data=msgspec.to_builtins(event.metrics))
+
+    def _add_choice(self, best_step: int | None) -> None:
+        epochs = {metrics.step: epoch for epoch, metrics in enumerate(self.checkpoints, 1)}
+        if best_step in epochs and epochs[best_step] < len(epochs):
+            message = f"The weights of epoch {epochs[best_step]} are kept: its validation loss was the lowest"
+            self._append(message, data={"epoch": epochs[best_step], "step": best_step})
 
     def _append(self, message: str, *, level: str = "info", kind: str = "message", data: dict[str, Any]) -> None:
         self._waiting.append(_event(self._claim.subject, message, level=level, kind=kind, data=data))

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.artifacts import Artifacts
 from gateway.engines.served_base_model import ServedBaseModel
+from gateway.fine_tuning.recipe import apply_options
 from gateway.fine_tuning.tables import FineTuningJobRow
 from gateway.jobs import JobFailed
 from gateway.tenants.repository import find_tenant
@@ -24,6 +25,7 @@ class TrainingInputs(msgspec.Struct, frozen=True):
     rows: RowsFile
     validation_rows: RowsFile | None
     hyperparameters: dict[str, Any]
+    options: dict[str, Any]
     steps: int | None
     seed: int
     chat_template_kwargs: dict[str, Any] | None
@@ -45,6 +47,7 @@ async def read_inputs(session: AsyncSession, job: FineTuningJobRow, artifacts: A
         rows=_rows_file(artifacts, job.rows_digest),
         validation_rows=_rows_file(artifacts, validation) if validation else None,
         hyperparameters=job.hyperparameters,
+        options=job.braid.get("recipe") or {},
         steps=job.braid.get("steps"),
         seed=job.seed,
         chat_template_kwargs=job.braid.get("chat_template_kwargs"),
@@ -52,7 +55,11 @@ async def read_inputs(session: AsyncSession, job: FineTuningJobRow, artifacts: A
 
 
 def write_spec(work: Path, inputs: TrainingInputs, base: ServedBaseModel, *, max_rank: int) -> Path:
-    """Write the trainer's spec into the folder `work`, and return its file."""
+    """Write the trainer's spec into the folder `work`, and return its file.
+
+    Raises:
+        JobFailed: Engines take smaller ranks by now than the job's.
+    """
     multiplier = inputs.hyperparameters["learning_rate_multiplier"]
     recipe = Recipe(
         epochs=inputs.hyperparameters["n_epochs"],
@@ -61,13 +68,19 @@ def write_spec(work: Path, inputs: TrainingInputs, base: ServedBaseModel, *, max
         steps=inputs.steps,
         seed=inputs.seed,
     )
+    recipe = apply_options(recipe, inputs.options or {"rank": min(recipe.rank, max_rank)})
+    if recipe.rank > max_rank:
+        raise JobFailed(
+            "rank_over_limit",
+            f"The job's rank is {recipe.rank}, and engines here take {max_rank} by now. Make it again.",
+        )
     spec = TrainSpec(
         base_model=base.path,
         base_name=base.name,
         rows=inputs.rows,
         validation_rows=inputs.validation_rows,
         chat_template_kwargs=inputs.chat_template_kwargs,
-        recipe=msgspec.structs.replace(recipe, rank=min(recipe.rank, max_rank)),
+        recipe=recipe,
     )
     path = work / "spec.json"
     path.write_bytes(msgspec.json.encode(spec))

@@ -5,6 +5,7 @@ from fastapi import APIRouter, Depends, Query
 from starlette.requests import Request
 
 from gateway.fine_tuning.dataset import TrainingFiles
+from gateway.fine_tuning.recipe import RecipeBounds
 from gateway.fine_tuning.schemas import (
     FineTuningJob,
     FineTuningJobCheckpointList,
@@ -52,7 +53,8 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 
 @router.post("")
 async def create_job(request: FineTuningJobCreate, jobs: Jobs, files: Files, state: CurrentState) -> FineTuningJob:
-    return await jobs.create(request, files, state.base_model)
+    bounds = RecipeBounds(state.settings.max_lora_rank, state.pool.max_model_len)
+    return await jobs.create(request, files, state.base_model, bounds)
 
 
 @router.get("")

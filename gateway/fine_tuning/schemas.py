@@ -21,6 +21,7 @@ __all__ = [
     "FineTuningMethodCreate",
     "Hyperparameters",
     "JobError",
+    "RecipeOptions",
     "SupervisedMethod",
 ]
 
@@ -48,6 +49,22 @@ class FineTuningMethodCreate(BaseModel):
     supervised: SupervisedMethodCreate | None = None
 
 
+class RecipeOptions(BaseModel):
+    """What suits the base model and the engines, where it isn't given.
+
+    `rank` is the adapter's. Rows of more tokens than `max_length` are left out and reported. `micro_batch_tokens` is the
+    most that goes through the model at once, which bounds memory and changes nothing else. `learning_rate` is a number
+    instead of a multiplier.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    rank: Annotated[int, Field(strict=True, ge=1, le=512)] | None = None
+    max_length: Annotated[int, Field(strict=True, ge=64, le=1_000_000)] | None = None
+    micro_batch_tokens: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = None
+    learning_rate: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)] | None = None
+
+
 class BraidOptions(BaseModel):
     """`prompt` is the `name@version` that the rows are rendered with: take the one that the release will have.
 
@@ -58,6 +75,7 @@ class BraidOptions(BaseModel):
 
     prompt: str | None = None
     variables: Variables = {}
+    recipe: RecipeOptions | None = None
 
 
 class FineTuningJobCreate(BaseModel):
@@ -79,7 +97,8 @@ class FineTuningJobBraid(BaseModel):
     """`rows` and `validation_rows` are the SHA-256 of the rows as `prompt` rendered them and as they are trained on.
 
     The adapter's manifest names the same digests. They are null in jobs that an older Braid made. `steps` are the
-    optimizer steps with which the last epoch ends, where `n_epochs` was `auto`; null where epochs are whole.
+    optimizer steps with which the last epoch ends, where `n_epochs` was `auto`; null where epochs are whole. `recipe`
+    has the numbers of the run (a null `learning_rate` is what suits the base model's size).
     `chat_template_kwargs` are the values of the chat template's own names that rows and requests are rendered with,
     null where the trainer chose them.
     """
@@ -88,6 +107,7 @@ class FineTuningJobBraid(BaseModel):
     variables: dict[str, Any] = {}
     steps: int | None = None
     chat_template_kwargs: dict[str, Any] | None = None
+    recipe: RecipeOptions | None = None
     rows: str | None
     validation_rows: str | None
 

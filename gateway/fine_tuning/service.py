@@ -12,6 +12,7 @@ from gateway.adapters.publish import refuse_undecided
 from gateway.errors import BadRequest, Unavailable
 from gateway.fine_tuning.dataset import TrainingFiles
 from gateway.fine_tuning.event_log import add_event
+from gateway.fine_tuning.recipe import RecipeBounds, choose_recipe, to_options
 from gateway.fine_tuning.repository import (
     CheckpointRepository,
     EventRepository,
@@ -32,13 +33,14 @@ from gateway.fine_tuning.schemas import (
     FineTuningMethod,
     Hyperparameters,
     JobError,
+    RecipeOptions,
     SupervisedMethod,
 )
 from gateway.fine_tuning.tables import CheckpointRow, EventRow, FineTuningJobRow
 from gateway.ids import new_id
 from gateway.tenants.authenticator import Principal
 from training.chat_format import ChatFormat
-from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS, Recipe
+from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS
 
 __all__ = ["FineTuningService"]
 
@@ -55,7 +57,9 @@ class FineTuningService:
         self._organization = principal.tenant_name
         self._jobs = FineTuningJobRepository(session, principal.tenant)
 
-    async def create(self, request: FineTuningJobCreate, files: TrainingFiles, base: str) -> FineTuningJob:
+    async def create(
+        self, request: FineTuningJobCreate, files: TrainingFiles, base: str, bounds: RecipeBounds
+    ) -> FineTuningJob:
         """Check the request and its files, and queue the job; `base` is the base model's name.
 
         Raises:
@@ -75,7 +79,7 @@ class FineTuningService:
             validation_rows = await files.render(
                 request.validation_file, prompt, options.variables, param="validation_file"
             )
-        recipe = _choose_recipe(hyperparameters, rows.count)
+        recipe = choose_recipe(hyperparameters, options.recipe or RecipeOptions(), rows.count, bounds)
         rows_digest = await files.store(rows)
         validation_rows_digest = await files.store(validation_rows) if validation_rows else None
         row = self._jobs.add(
@@ -103,6 +107,7 @@ class FineTuningService:
                     "variables": options.variables,
                     "steps": recipe.steps,
                     "chat_template_kwargs": format and format.variables,
+                    "recipe": to_options(recipe),
                 },
             )
         )
@@ -257,14 +262,6 @@ def _check_systems(rows: RenderedFile, format: ChatFormat | None) -> None:
             param="training_file",
             code="invalid_training_file",
         )
-
-
-def _choose_recipe(request: Hyperparameters, rows: int) -> Recipe:
-    return Recipe.for_rows(
-        rows,
-        epochs=None if request.n_epochs == "auto" else request.n_epochs,
-        batch_size=None if request.batch_size in ("auto", None) else request.batch_size,
-    )
 
 
 def _event_schema(row: EventRow) -> FineTuningJobEvent:

@@ -142,7 +142,7 @@ class _Training:
             )
             raise JobFailed("rows_changed", message)
         file = await self._artifacts.put(_parts(self._log.result_file()))
-        metrics = self._log.last_metrics()
+        metrics = self._log.final_metrics(manifest.best_step)
         result = TrainingResult(int(metrics["step"]), metrics, manifest.trained_tokens, file.digest, file.size)
         return Description(msgspec.to_builtins(manifest), msgspec.to_builtins(result))
 

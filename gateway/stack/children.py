@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import cast
 
+from gateway.engine_options import EngineOptions
 from gateway.engines import Connections, EngineError
 from gateway.engines.hardware import Hardware
 from gateway.engines.local import LocalEngine
@@ -35,6 +36,8 @@ def make_children(
             served_name=base.name,
             port=settings.port + 1,
             max_lora_rank=settings.max_lora_rank,
+            gpu_share=settings.engine_gpu_share,
+            options=EngineOptions.parse(settings.engine_options),
         )
         children.append(engine.child(hardware, connections, _folder(settings), os.environ))
     return [*children, _worker(settings), _gateway(settings, connections)]

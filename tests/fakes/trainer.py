@@ -61,6 +61,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("spec", type=Path, nargs="?")
     for option in ("--out", "--base", "--adapter"):
         parser.add_argument(option, type=Path)
+    for option in ("--device", "--wait-seconds"):
+        parser.add_argument(option)
     options = parser.parse_args(arguments)
     mode = os.environ.get("BRAID_TEST_TRAINER", "")
     if options.command == "reference":
@@ -95,6 +97,8 @@ def _train(spec: TrainSpec, out: Path, mode: str) -> int:
         if step == 2 and mode in _ENDS:
             return _end(mode)
         _send(_make_step(step, steps, spec.recipe))
+        if step == 1 and mode == "overfit":
+            _send(_make_checkpoint(spec, 1, valid_loss=0.5))
     _send(_make_checkpoint(spec, steps))
     if mode == "silent":
         return 0
@@ -136,9 +140,8 @@ def _make_step(step: int, steps: int, recipe: Recipe) -> Step:
     )
 
 
-def _make_checkpoint(spec: TrainSpec, steps: int) -> Checkpoint:
-    valid_loss = None
-    if spec.validation_rows:
+def _make_checkpoint(spec: TrainSpec, steps: int, valid_loss: float | None = None) -> Checkpoint:
+    if spec.validation_rows and valid_loss is None:
         read_rendered_rows(spec.validation_rows, code="invalid_validation_file")
         valid_loss = 1.5
     metrics = Metrics(
@@ -169,6 +172,7 @@ def _write_folder(spec: TrainSpec, rows: RenderedRows, folder: Path, mode: str) 
         validation_rows_digest=spec.validation_rows.digest if spec.validation_rows else None,
         trained_tokens=1234,
         losses=[2.0, 1.0],
+        best_step=1 if mode == "overfit" else None,
         probe=[_make_probe(digest)],
         versions={"torch": "none"},
     )

@@ -52,7 +52,7 @@ async def test_every_replica_has_it_in_the_end(engines: tuple[FakeVllm, FakeVllm
         await verify(ROW)
         assert [list(engine.adapters) for engine in engines] == [[adapter.served_name]] * 2
         await verify(ROW)
-    assert [len(engine.requests(COMPLETIONS)) for engine in engines] == [1, 1]
+    assert [len(engine.requests(COMPLETIONS)) for engine in engines] == [2, 2]
 
 
 async def test_one_replica_may_be_away(engines: tuple[FakeVllm, FakeVllm], adapter: DesiredAdapter) -> None:

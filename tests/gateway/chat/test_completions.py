@@ -128,6 +128,25 @@ async def test_a_full_context_is_a_400_with_its_code(gateway: Gateway, engine: F
     assert answer.json()["error"]["code"] == "context_length_exceeded"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        '"auto" tool choice requires --enable-auto-tool-choice and --tool-call-parser to be set',
+        'tool_choice="required" requires --tool-call-parser to be set',
+    ],
+)
+async def test_tools_that_the_engine_can_not_read_are_a_400_that_says_why(
+    gateway: Gateway, engine: FakeVllm, words: str
+) -> None:
+    engine.script(faults.status(400, words))
+    client = await gateway.tenant("kestrel")
+    tool = {"type": "function", "function": {"name": "weather", "parameters": {"type": "object", "properties": {}}}}
+    answer = await client.post(CHAT, json={**ASK, "tools": [tool]})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"], error["param"]) == (400, "tools_unsupported", "tools")
+    assert "BRAID_ENGINE_OPTIONS" in error["message"]
+
+
 @pytest.mark.parametrize("fault", [faults.refuse(), faults.status(500), faults.status(503)])
 async def test_one_replica_that_fails_before_its_first_byte_is_a_5xx_to_try_again(
     gateway: Gateway, engine: FakeVllm, fault: Fault

@@ -1,3 +1,4 @@
+import math
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,9 +11,9 @@ from transformers import AutoModelForCausalLM
 from tests.training.model.conftest import RECIPE, conversation
 from training.dataset import read_rows
 from training.errors import TrainingError
-from training.events import Checkpoint, Event, Step
+from training.events import Checkpoint, Event, Metrics, Step
 from training.hardware import Hardware
-from training.loop import Trainer, compute_rate_factor
+from training.loop import Tally, Trainer, compute_rate_factor
 from training.model import AdaptedModel
 from training.spec import Recipe
 from training.tokenization import RowTokenizer, TokenizedRow
@@ -104,6 +105,42 @@ def test_the_last_epoch_ends_with_the_steps_that_were_asked_for(base_model: Path
     assert steps[-1].seconds_left == 0
     checkpoints = [event for event in events if isinstance(event, Checkpoint)]
     assert [(checkpoint.epoch, checkpoint.step) for checkpoint in checkpoints] == [(1, 4), (2, 6)]
+
+
+@pytest.mark.parametrize(("measured", "best"), [([2.0, 1.0, 3.0], 2), ([3.0, 2.0, 1.0], 3), ([1.0, math.nan, 2.0], 1)])
+def test_the_weights_of_the_epoch_with_the_lowest_validation_loss_are_kept(
+    base_model: Path,
+    rows: list[TokenizedRow],
+    monkeypatch: pytest.MonkeyPatch,
+    measured: list[float],
+    best: int,
+) -> None:
+    left = iter(measured)
+    measure = Trainer._measure_epoch  # pyright: ignore[reportPrivateUsage]
+
+    def invent(self: Trainer, tally: Tally) -> Metrics:
+        return msgspec.structs.replace(measure(self, tally), valid_loss=next(left))
+
+    monkeypatch.setattr(Trainer, "_measure_epoch", invent)
+    model = AdaptedModel.create(base_model, RECIPE, FLOAT32, "tiny")
+    copies: list[list[torch.Tensor]] = []
+
+    def copy(event: Event) -> None:
+        if isinstance(event, Checkpoint):
+            copies.append(model.copy_weights())
+
+    result = Trainer(model, RECIPE, rows, rows[:2], copy).train()
+    assert result.best_step == 4 * best
+    assert len(copies) == 3
+    for number, weights in enumerate(copies, 1):
+        is_same = all(torch.equal(one, other) for one, other in zip(model.copy_weights(), weights, strict=True))
+        assert is_same == (number == best)
+
+
+def test_checkpointing_gives_the_same_losses(base_model: Path, rows: list[TokenizedRow]) -> None:
+    model = AdaptedModel.create(base_model, RECIPE, FLOAT32, "tiny", gradient_checkpointing=True)
+    recomputed = Trainer(model, RECIPE, rows, [], lambda _: None).train().losses
+    assert recomputed == pytest.approx(losses(base_model, rows, RECIPE), rel=1e-4)
 
 
 def test_the_learning_rate_rises_then_falls_and_never_reaches_zero() -> None:

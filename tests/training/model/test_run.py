@@ -15,11 +15,14 @@ from transformers import AutoModelForCausalLM
 from tests.training.model.conftest import RECIPE, Train, conversation, write_rows
 from training.errors import TrainingError
 from training.events import Checkpoint, Event, Finished, Notice, Started, Step
+from training.hardware import Room
 from training.manifest import Manifest, digest_adapter, read_manifest
 from training.model import AdaptedModel
 from training.rendered_rows import RowsFile
 from training.spec import Recipe
 from training.verdict import BaseShape, judge
+
+OVERHEAD = 2**30
 
 
 def finished(events: list[Event]) -> Manifest:
@@ -67,9 +70,68 @@ def test_memory_that_runs_out_in_the_probe_is_a_reason(train: Train, monkeypatch
         raise torch.OutOfMemoryError("none left")
 
     monkeypatch.setattr("training.run.compute_probes", run_out)
-    with pytest.raises(TrainingError, match="micro_batch_tokens") as caught:
+    with pytest.raises(TrainingError, match="BRAID_TRAINING_DEVICE") as caught:
         train()
     assert caught.value.code == "out_of_memory"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate(handle)"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: 12 bytes"),
+    ],
+)
+@pytest.mark.parametrize("place", ["training.model.AutoModelForCausalLM.from_pretrained", "training.run.Trainer.train"])
+def test_memory_that_runs_out_in_training_is_a_reason_with_settings_that_exist(
+    train: Train, monkeypatch: pytest.MonkeyPatch, place: str, error: Exception
+) -> None:
+    def run_out(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr(place, run_out)
+    with pytest.raises(TrainingError, match=r"braid\.recipe: micro_batch_tokens under 2048") as caught:
+        train()
+    assert caught.value.code == "out_of_memory"
+    assert "BRAID_ENGINE_GPU_SHARE" in caught.value.message
+
+
+def test_without_validation_rows_the_last_step_is_kept(train: Train) -> None:
+    assert finished(train()).best_step == 9
+
+
+def test_a_run_says_what_it_was_expected_to_take(train: Train) -> None:
+    started = next(event for event in train() if isinstance(event, Started))
+    assert started.memory_forecast is not None
+    assert started.memory_free is not None
+    assert 0 < started.memory_forecast < started.memory_free
+    assert (started.micro_batch_tokens, started.gradient_checkpointing) == (2048, False)
+
+
+def test_a_run_that_does_not_fit_is_refused_before_the_model_is_loaded(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.room.list_rooms", lambda _: [Room("cpu", 64 << 20, 128 << 20)])
+    monkeypatch.setattr("training.run.AdaptedModel.create", None)
+    with pytest.raises(TrainingError, match=r"at least 1\.0 GiB on cpu .*Free are 0\.1 of 0\.1 GiB") as caught:
+        train()
+    assert caught.value.code == "out_of_memory"
+
+
+def test_little_room_makes_smaller_parts_of_the_same_run(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
+    events = train("one")
+    roomy = next(event for event in events if isinstance(event, Started))
+    assert roomy.memory_forecast is not None
+    free = OVERHEAD + (roomy.memory_forecast - OVERHEAD) // 2
+    monkeypatch.setattr("training.room.list_rooms", lambda _: [Room("cpu", free, free)])
+    again = train("two")
+    started = next(event for event in again if isinstance(event, Started))
+    assert started.memory_forecast is not None
+    assert started.memory_forecast <= free
+    assert started.micro_batch_tokens is not None
+    assert started.micro_batch_tokens < 2048
+    assert finished(again).losses == pytest.approx(finished(events).losses, rel=1e-3)
 
 
 def test_the_manifest_names_the_adapter_and_its_origin(train: Train, base_model: Path, tmp_path: Path) -> None:
@@ -120,7 +182,7 @@ def test_the_files_have_the_form_that_engines_load(train: Train, tmp_path: Path)
 
 def test_the_probe_is_what_peft_computes_from_the_files(train: Train, base_model: Path, tmp_path: Path) -> None:
     probes = finished(train()).probe
-    assert len(probes) == 3
+    assert len(probes) == 4
     base = cast("Any", AutoModelForCausalLM).from_pretrained(base_model, dtype=torch.float32)
     plain = [_score(base, probe.tokens, probe.start) for probe in probes]
     adapted = cast("Any", PeftModel.from_pretrained(base, str(tmp_path / "out"))).merge_and_unload()
@@ -186,7 +248,7 @@ def test_a_gpu_out_of_memory_ends_a_run_with_a_reason(
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
     monkeypatch.setattr(AdaptedModel, "measure", run_out)
-    with pytest.raises(TrainingError, match="Lower micro_batch_tokens") as caught:
+    with pytest.raises(TrainingError, match="micro_batch_tokens under 2048") as caught:
         train()
     assert caught.value.code == "out_of_memory"
     assert not list(tmp_path.glob("out*"))

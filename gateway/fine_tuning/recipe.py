@@ -1,0 +1,74 @@
+"""The recipe of a job: what its owner asked for within what engines serve, and for the rest what suits its rows."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from gateway.errors import BadRequest
+from gateway.fine_tuning.schemas import Hyperparameters, RecipeOptions
+from training.spec import Recipe
+
+__all__ = ["RecipeBounds", "apply_options", "choose_recipe", "to_options"]
+
+_OPTIONS = ("rank", "max_length", "micro_batch_tokens", "learning_rate")
+_ALPHA_PER_RANK = 2.0  # so that the update has one scale, and a learning rate means the same, at every rank
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeBounds:
+    """The largest rank that engines take, and their context in tokens; None while no engine has said it."""
+
+    max_rank: int
+    max_model_len: int | None
+
+
+def choose_recipe(request: Hyperparameters, options: RecipeOptions, rows: int, bounds: RecipeBounds) -> Recipe:
+    """Return the recipe for so many rows.
+
+    Raises:
+        BadRequest: No engine could serve what it would make, or two of the numbers contradict each other.
+    """
+    if options.rank is not None and options.rank > bounds.max_rank:
+        raise _refuse(
+            "rank",
+            f"The rank {options.rank} is over the {bounds.max_rank} that engines here take. Ask for less, or have the "
+            "operator raise max_lora_rank.",
+        )
+    longest = bounds.max_model_len
+    if options.max_length is not None and longest is not None and options.max_length > longest:
+        raise _refuse(
+            "max_length",
+            f"Rows of {options.max_length} tokens are longer than the {longest} that engines here read. Ask for less: "
+            "longer rows would teach what can't be served.",
+        )
+    if options.learning_rate is not None and request.learning_rate_multiplier != "auto":
+        raise _refuse(
+            "learning_rate", "There is a learning_rate_multiplier too. Give one of the two, and leave the other."
+        )
+    recipe = Recipe.for_rows(
+        rows,
+        epochs=None if request.n_epochs == "auto" else request.n_epochs,
+        batch_size=None if request.batch_size in ("auto", None) else request.batch_size,
+    )
+    chosen = {name: value for name in _OPTIONS if (value := getattr(options, name)) is not None}
+    defaults = {
+        "rank": min(recipe.rank, bounds.max_rank),
+        "max_length": min(recipe.max_length, longest or recipe.max_length),
+    }
+    return msgspec.structs.replace(recipe, **(defaults | chosen))
+
+
+def to_options(recipe: Recipe) -> dict[str, Any]:
+    """Return the part of a recipe that a job shows as `braid.recipe`."""
+    return {name: getattr(recipe, name) for name in _OPTIONS}
+
+
+def apply_options(recipe: Recipe, options: dict[str, Any]) -> Recipe:
+    """Return the recipe with what `to_options` returned of another."""
+    changed = msgspec.structs.replace(recipe, **options)
+    return msgspec.structs.replace(changed, alpha=_ALPHA_PER_RANK * changed.rank)
+
+
+def _refuse(name: str, message: str) -> BadRequest:
+    return BadRequest(message, param=f"braid.recipe.{name}", code="invalid_recipe")

@@ -1,0 +1,59 @@
+"""Templates in the words of the models that they are of, and the parsers of the installed vLLM."""
+
+import ast
+import json
+from pathlib import Path
+
+import pytest
+
+from gateway.engines.call_parser import TOOL_PARSERS, choose_tool_parser
+
+ROOT = Path(__file__).parents[3]
+HERMES = """{%- if tools %}return a json object within <tool_call></tool_call> XML tags: {"name": <function-name>}"""
+
+
+def write_model(folder: Path, model_type: str, template: str) -> Path:
+    (folder / "config.json").write_text(json.dumps({"model_type": model_type}))
+    (folder / "chat_template.jinja").write_text(template)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("model_type", "template", "parser"),
+    [
+        ("qwen2", HERMES, "hermes"),
+        ("qwen3", HERMES, "hermes"),
+        ("llama", HERMES, "hermes"),  # a Llama that was tuned to Hermes' format
+        ("qwen3_moe", "{%- if tools %}<tool_call>\n<function=example_function_name>\n<parameter=a>", "qwen3_coder"),
+        ("llama", "{%- if tools is not none %}Environment: ipython\n", "llama3_json"),
+        ("llama", "{{ messages }}", None),  # Llama 2, SmolLM2: no word for tools
+        ("mistral", "{%- if tools %}[AVAILABLE_TOOLS] ... [TOOL_CALLS]", "mistral"),
+        ("granite", "{%- if tools %}<|tool_call|>", "granite"),
+        ("granitemoehybrid", "{%- if tools %}<tool_call>", "granite4"),
+        ("deepseek_v3", "{%- for tool in tools %}<｜tool▁calls▁begin｜>...```json", "deepseek_v3"),
+        ("deepseek_v3", "{%- for tool in tools %}<｜tool▁calls▁begin｜>", "deepseek_v31"),
+        ("gpt_oss", "{%- if tools %}<|channel|>", "openai"),
+        ("gemma3", "{{ messages }}", None),
+        ("stablelm", "{%- if tools %}call them as you like", None),
+    ],
+)
+def test_the_parser_follows_from_the_template_and_the_family(
+    tmp_path: Path, model_type: str, template: str, parser: str | None
+) -> None:
+    assert choose_tool_parser(write_model(tmp_path, model_type, template)) == parser
+
+
+def test_a_model_without_a_template_has_none(tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    assert choose_tool_parser(tmp_path) is None
+    assert choose_tool_parser(tmp_path / "gone") is None
+
+
+def test_the_installed_vllm_has_every_parser_that_may_be_chosen() -> None:
+    files = list((ROOT / ".venv-model").glob("lib/python*/site-packages/vllm/tool_parsers/__init__.py"))
+    if not files:
+        pytest.skip("needs the model environment")
+    tables = [node for node in ast.walk(ast.parse(files[0].read_text())) if isinstance(node, ast.Dict)]
+    names = {key.value for table in tables for key in table.keys if isinstance(key, ast.Constant)}
+    assert len(names) > 30
+    assert names >= TOOL_PARSERS
