@@ -18,7 +18,7 @@ from gateway.answering.service import AnsweringService
 from gateway.answers.log import AnswerLog
 from gateway.artifacts import Artifacts
 from gateway.db import Database, open_database
-from gateway.engines import Connections, EnginePool, Reconciler, VllmEngine
+from gateway.engines import Connections, EnginePool, Reconciler, Timeouts, VllmEngine
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.engines.token_counter import TokenCounter
 from gateway.files import FileRow
@@ -57,7 +57,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_database(settings.database))
         await migrate(database)
-        connections = await stack.enter_async_context(Connections())
+        connections = await stack.enter_async_context(Connections(idle_seconds=settings.engine_idle_seconds))
         pool, reconciler = await stack.enter_async_context(_open_engines(settings, connections, database))
         retriever = await stack.enter_async_context(Retriever(settings.retriever_socket))
         drain, counter = Drain(), TokenCounter(pool)
@@ -97,7 +97,7 @@ async def open_worker(settings: Settings, timings: WorkerTimings | None = None) 
 async def open_handlers(settings: Settings, database: Database) -> AsyncGenerator[Mapping[str, Handler], None]:
     """Open what the jobs of a worker need; the handlers are by kind of job."""
     async with AsyncExitStack() as stack:
-        connections = await stack.enter_async_context(Connections())
+        connections = await stack.enter_async_context(Connections(idle_seconds=settings.engine_idle_seconds))
         retriever = await stack.enter_async_context(Retriever(settings.retriever_socket))
         artifacts, base = Artifacts(settings.artifacts), ServedBaseModel.load(settings)
         _, reconciler = await stack.enter_async_context(_open_engines(settings, connections, database))
@@ -120,9 +120,14 @@ async def _open_engines(
 ) -> AsyncGenerator[tuple[EnginePool, Reconciler]]:
     """Watch the engines and keep on them what the database wants: gateways do it to route, workers for their jobs."""
     desired = DesiredAdapters(database, settings)
+    timeouts = Timeouts(
+        connect=settings.engine_connect_seconds,
+        first_byte=settings.engine_first_byte_seconds,
+        gap=min(settings.engine_gap_seconds, settings.engine_first_byte_seconds),
+    )
     async with (
-        EnginePool([VllmEngine(url, connections) for url in settings.replica_urls]) as pool,
-        Reconciler(pool, desired, folder=desired.folder) as reconciler,
+        EnginePool([VllmEngine(url, connections, timeouts) for url in settings.replica_urls]) as pool,
+        Reconciler(pool, desired, folder=desired.folder, known=desired.known) as reconciler,
     ):
         yield pool, reconciler
 

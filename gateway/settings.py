@@ -41,6 +41,14 @@ class Settings(BaseSettings):
     artifacts_url: str = ""
     engine_urls: Annotated[tuple[str, ...], NoDecode] = ()
     """vLLM servers that somebody else runs, comma-separated; empty: one is started here."""
+    engine_connect_seconds: float = Field(default=2.0, gt=0)
+    """How long connecting to an engine may take."""
+    engine_first_byte_seconds: float = Field(default=600.0, gt=0)
+    """The longest wait for an answer's first byte, which for a plain answer is the whole generation."""
+    engine_gap_seconds: float = Field(default=60.0, gt=0)
+    """The longest silence inside an answer; `engine_first_byte_seconds` where that is shorter."""
+    engine_idle_seconds: float = Field(default=4.0, gt=0)
+    """How long an idle connection is kept: less than the engine keeps it, which is 5 s for vLLM."""
     engine_adapter_dir: str = ""
     """The folder of adapters as those servers see it; empty: at the same path as the gateway."""
     qdrant_url: str = ""

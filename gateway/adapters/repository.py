@@ -1,24 +1,40 @@
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.adapters.lifecycle import ON_ENGINES, UNDECIDED, AdapterStatus
 from gateway.adapters.tables import AdapterRow
 from gateway.db import Repository
 
-__all__ = ["AdapterRepository", "DesiredRow", "list_desired", "load_manifests"]
+__all__ = [
+    "AdapterRepository",
+    "DesiredRow",
+    "find_served_names",
+    "list_changed",
+    "list_desired",
+    "load_manifests",
+]
+
+
+_IDS_PER_STATEMENT = 1_000
+"""Databases take a bounded number of parameters in a statement: PostgreSQL 65,535."""
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredRow:
-    """The part of a row that tells which adapter it is."""
+    """The part of a row that tells which adapter it is, and whether engines have to hold it."""
 
     id: str
     served_name: str
     digest: str
+    status: str
+
+    @property
+    def on_engines(self) -> bool:
+        return AdapterStatus(self.status) in ON_ENGINES
 
 
 class AdapterRepository(Repository[AdapterRow]):
@@ -56,14 +72,41 @@ async def list_desired(session: AsyncSession) -> list[DesiredRow]:
     Ready adapters, and those that passed the verdict and are being probed: an adapter is desired before it is loaded,
     so that no reconciler unloads what another one has just loaded.
     """
-    query = select(AdapterRow.id, AdapterRow.served_name, AdapterRow.digest)
-    query = query.where(AdapterRow.status.in_([one.value for one in ON_ENGINES])).order_by(
-        AdapterRow.created_at, AdapterRow.id
-    )
-    return [DesiredRow(*row) for row in (await session.execute(query)).all()]
+    return await _list_rows(session, AdapterRow.status.in_([one.value for one in ON_ENGINES]))
+
+
+async def list_changed(session: AsyncSession, since: float) -> list[DesiredRow]:
+    """List the adapters of all tenants that were written at this moment (Unix seconds) or later, whatever became of
+    them.
+    """
+    return await _list_rows(session, AdapterRow.changed_at >= since)
+
+
+async def find_served_names(session: AsyncSession, names: Collection[str]) -> set[str]:
+    """Return those of some engines' names that an adapter of any tenant and status has."""
+    known: set[str] = set()
+    for some in _slices(sorted(names)):
+        query = select(AdapterRow.served_name).where(AdapterRow.served_name.in_(some))
+        known.update((await session.scalars(query)).all())
+    return known
 
 
 async def load_manifests(session: AsyncSession, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return the manifests of adapters that `list_desired` gave, of any tenant, by id."""
-    query = select(AdapterRow.id, AdapterRow.manifest).where(AdapterRow.id.in_(ids))
-    return {id: manifest for id, manifest in (await session.execute(query)).all()}
+    manifests: dict[str, dict[str, Any]] = {}
+    for some in _slices(ids):
+        query = select(AdapterRow.id, AdapterRow.manifest).where(AdapterRow.id.in_(some))
+        manifests.update({id: manifest for id, manifest in (await session.execute(query)).all()})
+    return manifests
+
+
+async def _list_rows(session: AsyncSession, where: ColumnElement[bool]) -> list[DesiredRow]:
+    """List adapters of all tenants, oldest first, without their manifests."""
+    query = select(AdapterRow.id, AdapterRow.served_name, AdapterRow.digest, AdapterRow.status).where(where)
+    rows = await session.execute(query.order_by(AdapterRow.created_at, AdapterRow.id))
+    return [DesiredRow(*row) for row in rows.all()]
+
+
+def _slices(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    for start in range(0, len(ids), _IDS_PER_STATEMENT):
+        yield ids[start : start + _IDS_PER_STATEMENT]

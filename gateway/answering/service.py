@@ -32,6 +32,7 @@ __all__ = ["AnsweringService"]
 
 _log = structlog.get_logger()
 
+_ATTEMPTS = 2
 _ADAPTER_PATIENCE_SECONDS = 10.0
 
 
@@ -108,11 +109,14 @@ class AnsweringService:
         trace.mark_retrieved()
 
     async def _connect(self, generation: Generation) -> None:
-        """Send the body to a replica; one that fails before its first byte is replaced by another, once."""
+        """Send the body to a replica; one that fails before its first byte is replaced by another, once.
+
+        One that has lost the adapter, as by a restart, may be the one to take it again.
+        """
         adapter = generation.trace.target.adapter
         tried: list[Replica] = []
         failure: EngineError | None = None
-        while True:
+        for _ in range(_ATTEMPTS):
             try:
                 lease = await self._pick(adapter, tried)
             except EngineError as error:
@@ -125,17 +129,20 @@ class AnsweringService:
             except EngineRefused as error:
                 if adapter is not None and error.engine_status == 404:
                     lease.missing()
+                    failure = AdapterNotLoaded(adapter, f"{lease.engine.url} doesn't know it any more")
                 elif error.engine_status < 500:
                     raise _explain(error) from error
-                failure = error
+                else:
+                    tried.append(lease.replica)
+                    failure = error
             except EngineUnreachable as error:
-                lease.failed(error.detail)
+                lease.failed(error)
+                tried.append(lease.replica)
                 failure = error
             await generation.disconnect()
-            if tried:
-                raise failure
-            tried.append(lease.replica)
             _log.warning("replica_failed_before_first_byte", answer=generation.trace.id, reason=failure.detail)
+        assert failure is not None
+        raise failure
 
     async def _pick(self, adapter: str | None, tried: list[Replica]) -> Lease:
         """Pick a replica; an adapter that is just being loaded, or again after a restart, is waited for a little."""
@@ -144,7 +151,7 @@ class AnsweringService:
         except AdapterNotLoaded as missing:
             if tried:
                 raise
-            await self._reconciler.resident(missing.name, _ADAPTER_PATIENCE_SECONDS)
+            await self._reconciler.resident(missing.name, _ADAPTER_PATIENCE_SECONDS, everywhere=False)
             return self._pool.pick(adapter)
 
 

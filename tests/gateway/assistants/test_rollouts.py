@@ -174,7 +174,7 @@ async def test_an_adapter_that_is_deleted_while_engines_load_it_keeps_the_old_ro
     model = "ft:base:kestrel:style:1"
     deletions: list[int] = []
 
-    async def load(reconciler: Reconciler, adapter: str, seconds: float) -> None:
+    async def load(reconciler: Reconciler, adapter: str, seconds: float, *, everywhere: bool) -> None:
         if adapter == "kestrel.style.1" and delete_meanwhile:
             deletions.append((await client.delete(f"/v1/models/{model}")).status_code)
 

@@ -132,7 +132,7 @@ async def test_a_full_context_is_a_400_with_its_code(gateway: Gateway, engine: F
 async def test_one_replica_that_fails_before_its_first_byte_is_a_5xx_to_try_again(
     gateway: Gateway, engine: FakeVllm, fault: Fault
 ) -> None:
-    engine.script(fault)
+    engine.script(fault, fault)  # the first may meet a kept connection, and is sent again then
     client = await gateway.tenant("kestrel")
     answer = await client.post(CHAT, json=STREAM)
     assert answer.status_code in (502, 503)
