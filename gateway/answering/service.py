@@ -1,5 +1,7 @@
 """The one way in which every answer begins."""
 
+from collections.abc import Callable
+
 import structlog
 
 from gateway.answering.compose import compose
@@ -60,8 +62,12 @@ class AnsweringService:
         self._drain = drain
         self._resolver = Resolver(database)
 
-    async def begin(self, principal: Principal, question: Question) -> Generation:
+    async def begin(
+        self, principal: Principal, question: Question, on_wait: Callable[[AnswerTrace], None] | None = None
+    ) -> Generation:
         """Begin an answer; enter the generation at once, since leaving it is what settles it.
+
+        `on_wait` is called when all that the first byte waits for is an engine, which may take long.
 
         Raises:
             BraidError: Whatever prevents the answer from beginning; nothing is left open then.
@@ -71,16 +77,18 @@ class AnsweringService:
         trace = AnswerTrace(principal.tenant, question)
         generation = Generation(trace, self._drain, self._metrics, self._answers)
         try:
-            await self._start(generation)
+            await self._start(generation, on_wait)
         except BaseException as error:
             await generation.aclose(error)
             raise
         return generation
 
-    async def _start(self, generation: Generation) -> None:
+    async def _start(self, generation: Generation, on_wait: Callable[[AnswerTrace], None] | None) -> None:
         try:
             async with generation.preparing:
                 await self._prepare(generation.trace)
+                if on_wait is not None:
+                    on_wait(generation.trace)
                 await self._connect(generation)
         except TimeoutError:
             self._drain.check_expired()
