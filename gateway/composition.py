@@ -5,7 +5,7 @@ import os
 import socket
 import time
 from collections.abc import AsyncGenerator, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -55,7 +55,7 @@ DIGESTS = (
 async def open_state(settings: Settings) -> AsyncGenerator[State]:
     """Open everything that a gateway process needs."""
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(settings.database))
+        database = await stack.enter_async_context(_open_database(settings))
         await migrate(database)
         connections = await stack.enter_async_context(Connections(idle_seconds=settings.engine_idle_seconds))
         pool, reconciler = await stack.enter_async_context(_open_engines(settings, connections, database))
@@ -85,7 +85,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
 @asynccontextmanager
 async def open_worker(settings: Settings, timings: WorkerTimings | None = None) -> AsyncGenerator[Worker, None]:
     """Open everything that a worker process needs; `run` it until it is stopped."""
-    async with open_database(settings.database) as database:
+    async with _open_database(settings) as database:
         await migrate(database)
         async with open_handlers(settings, database) as handlers:
             name = f"{socket.gethostname()}:{os.getpid()}"
@@ -112,6 +112,15 @@ async def open_handlers(settings: Settings, database: Database) -> AsyncGenerato
             "train": TrainHandler(artifacts, publisher, trainer),
             "import": ImportHandler(artifacts, publisher, trainer),
         }
+
+
+def _open_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
+    return open_database(
+        settings.database,
+        connections=settings.database_connections,
+        wait_seconds=settings.database_wait_seconds,
+        statement_seconds=settings.database_statement_seconds,
+    )
 
 
 @asynccontextmanager

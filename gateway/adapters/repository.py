@@ -1,4 +1,4 @@
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.adapters.lifecycle import ON_ENGINES, UNDECIDED, AdapterStatus
 from gateway.adapters.tables import AdapterRow
-from gateway.db import Repository
+from gateway.db import Repository, slices
 
 __all__ = [
     "AdapterRepository",
@@ -17,10 +17,6 @@ __all__ = [
     "list_desired",
     "load_manifests",
 ]
-
-
-_IDS_PER_STATEMENT = 1_000
-"""Databases take a bounded number of parameters in a statement: PostgreSQL 65,535."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +81,7 @@ async def list_changed(session: AsyncSession, since: float) -> list[DesiredRow]:
 async def find_served_names(session: AsyncSession, names: Collection[str]) -> set[str]:
     """Return those of some engines' names that an adapter of any tenant and status has."""
     known: set[str] = set()
-    for some in _slices(sorted(names)):
+    for some in slices(names):
         query = select(AdapterRow.served_name).where(AdapterRow.served_name.in_(some))
         known.update((await session.scalars(query)).all())
     return known
@@ -94,7 +90,7 @@ async def find_served_names(session: AsyncSession, names: Collection[str]) -> se
 async def load_manifests(session: AsyncSession, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return the manifests of adapters that `list_desired` gave, of any tenant, by id."""
     manifests: dict[str, dict[str, Any]] = {}
-    for some in _slices(ids):
+    for some in slices(ids):
         query = select(AdapterRow.id, AdapterRow.manifest).where(AdapterRow.id.in_(some))
         manifests.update({id: manifest for id, manifest in (await session.execute(query)).all()})
     return manifests
@@ -105,8 +101,3 @@ async def _list_rows(session: AsyncSession, where: ColumnElement[bool]) -> list[
     query = select(AdapterRow.id, AdapterRow.served_name, AdapterRow.digest, AdapterRow.status).where(where)
     rows = await session.execute(query.order_by(AdapterRow.created_at, AdapterRow.id))
     return [DesiredRow(*row) for row in rows.all()]
-
-
-def _slices(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), _IDS_PER_STATEMENT):
-        yield ids[start : start + _IDS_PER_STATEMENT]
