@@ -8,7 +8,8 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
@@ -195,6 +196,13 @@ async def _database_down(_request: Request, error: Exception) -> Response:
     return _respond(Unavailable("The database can't be used now. Try again.", code="database_unavailable"))
 
 
+async def _unstorable(_request: Request, error: Exception) -> Response:
+    _log.warning("value_not_stored", reason=str(error))
+    return _respond(
+        BadRequest("A value can't be stored: it is too long, or has a character with code 0.", code="invalid_value")
+    )
+
+
 async def _unexpected(_request: Request, error: Exception) -> Response:
     _log.error("unexpected_error", exc_info=error)
     return _respond(Internal("Something failed that shouldn't have; it was logged. Try again, or tell the operator."))
@@ -206,6 +214,9 @@ _HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Res
     HTTPException: _http_error,
     ClientDisconnect: _left,
     IntegrityError: _conflict,
+    DataError: _unstorable,
     OperationalError: _database_down,
+    InterfaceError: _database_down,
+    PoolTimeout: _database_down,
     Exception: _unexpected,
 }

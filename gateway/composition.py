@@ -5,7 +5,7 @@ import os
 import socket
 import time
 from collections.abc import AsyncGenerator, Coroutine, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any
 
@@ -19,7 +19,7 @@ from gateway.answering.service import AnsweringService
 from gateway.answers.log import AnswerLog
 from gateway.artifacts import Artifacts
 from gateway.db import Database, open_database
-from gateway.engines import Connections, EnginePool, Reconciler, VllmEngine
+from gateway.engines import Connections, EnginePool, Reconciler, Timeouts, VllmEngine
 from gateway.engines.repository import announce_base, read_announced_base
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.engines.token_counter import TokenCounter
@@ -59,10 +59,10 @@ DIGESTS = (
 async def open_state(settings: Settings) -> AsyncGenerator[State]:
     """Open everything that a gateway process needs."""
     async with AsyncExitStack() as stack:
-        database = await stack.enter_async_context(open_database(settings.database))
+        database = await stack.enter_async_context(_open_database(settings))
         await migrate(database)
         base = await _settle_base(database, ServedBaseModel.find(settings))
-        connections = await stack.enter_async_context(Connections())
+        connections = await stack.enter_async_context(Connections(idle_seconds=settings.engine_idle_seconds))
         pool, reconciler = await stack.enter_async_context(_open_engines(settings, connections, database))
         retriever = await stack.enter_async_context(Retriever(settings.retriever_socket))
         drain, counter = Drain(), TokenCounter(pool)
@@ -100,7 +100,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
 @asynccontextmanager
 async def open_worker(settings: Settings, timings: WorkerTimings | None = None) -> AsyncGenerator[Worker, None]:
     """Open everything that a worker process needs; `run` it until it is stopped."""
-    async with open_database(settings.database) as database:
+    async with _open_database(settings) as database:
         await migrate(database)
         async with open_handlers(settings, database) as handlers, _watch_index(settings, database):
             name = f"{socket.gethostname()}:{os.getpid()}"
@@ -112,7 +112,7 @@ async def open_worker(settings: Settings, timings: WorkerTimings | None = None) 
 async def open_handlers(settings: Settings, database: Database) -> AsyncGenerator[Mapping[str, Handler], None]:
     """Open what the jobs of a worker need; the handlers are by kind of job."""
     async with AsyncExitStack() as stack:
-        connections = await stack.enter_async_context(Connections())
+        connections = await stack.enter_async_context(Connections(idle_seconds=settings.engine_idle_seconds))
         retriever = await stack.enter_async_context(Retriever(settings.retriever_socket))
         artifacts, base = Artifacts(settings.artifacts), ServedBaseModel.load(settings)
         await _settle_base(database, base)
@@ -152,15 +152,29 @@ async def _settle_base(database: Database, base: ServedBaseModel | None) -> Serv
     return base
 
 
+def _open_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
+    return open_database(
+        settings.database,
+        connections=settings.database_connections,
+        wait_seconds=settings.database_wait_seconds,
+        statement_seconds=settings.database_statement_seconds,
+    )
+
+
 @asynccontextmanager
 async def _open_engines(
     settings: Settings, connections: Connections, database: Database
 ) -> AsyncGenerator[tuple[EnginePool, Reconciler]]:
     """Watch the engines and keep on them what the database wants: gateways do it to route, workers for their jobs."""
     desired = DesiredAdapters(database, settings)
+    timeouts = Timeouts(
+        connect=settings.engine_connect_seconds,
+        first_byte=settings.engine_first_byte_seconds,
+        gap=min(settings.engine_gap_seconds, settings.engine_first_byte_seconds),
+    )
     async with (
-        EnginePool([VllmEngine(url, connections) for url in settings.replica_urls]) as pool,
-        Reconciler(pool, desired, folder=desired.folder) as reconciler,
+        EnginePool([VllmEngine(url, connections, timeouts) for url in settings.replica_urls]) as pool,
+        Reconciler(pool, desired, folder=desired.folder, known=desired.known) as reconciler,
     ):
         yield pool, reconciler
 

@@ -40,9 +40,23 @@ class Settings(BaseSettings):
     embedder: str = ""
     """A sentence-transformers id or local path; empty: the packaged all-MiniLM-L6-v2."""
     database_url: str = ""
+    database_connections: int = Field(default=20, ge=2)
+    """Connections to the database at the same time, per process."""
+    database_wait_seconds: float = Field(default=5.0, gt=0)
+    """The longest wait for one of them."""
+    database_statement_seconds: float = Field(default=30.0, ge=0)
+    """PostgreSQL ends statements that take longer; 0: none."""
     artifacts_url: str = ""
     engine_urls: Annotated[tuple[str, ...], NoDecode] = ()
     """vLLM servers that somebody else runs, comma-separated; empty: one is started here."""
+    engine_connect_seconds: float = Field(default=2.0, gt=0)
+    """How long connecting to an engine may take."""
+    engine_first_byte_seconds: float = Field(default=600.0, gt=0)
+    """The longest wait for an answer's first byte, which for a plain answer is the whole generation."""
+    engine_gap_seconds: float = Field(default=60.0, gt=0)
+    """The longest silence inside an answer; `engine_first_byte_seconds` where that is shorter."""
+    engine_idle_seconds: float = Field(default=4.0, gt=0)
+    """How long an idle connection is kept: less than the engine keeps it, which is 5 s for vLLM."""
     engine_adapter_dir: str = ""
     """The folder of adapters as those servers see it; empty: at the same path as the gateway."""
     reindex_automatically: bool = False
@@ -180,7 +194,7 @@ def load_settings(flags: Mapping[str, Any] | None = None, *, file: Path | None =
                 values.pop(key, None)  # the environment wins over the file, and pydantic reads it itself
     values |= {key: value for key, value in (flags or {}).items() if value is not None}
     try:
-        return Settings(**values)
+        settings = Settings(**values)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(map(str, first["loc"]))
@@ -190,6 +204,13 @@ def load_settings(flags: Mapping[str, Any] | None = None, *, file: Path | None =
             f"The setting {name} can't be used: {reason}{value}. "
             f"It comes from a flag, {_PREFIX}{name.upper()} or {path}."
         ) from None
+    if not settings.database.startswith("sqlite") and not settings.qdrant_url:
+        raise SettingsError(
+            "database_url is a server, which gateways on several machines share, and the index would be embedded in "
+            "each of them, with a part of the documents. Give a Qdrant server with qdrant_url, or leave database_url "
+            "out."
+        )
+    return settings
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

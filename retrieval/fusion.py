@@ -29,8 +29,8 @@ def fuse_scores(dense: float, keyword: float, unrelated: float = 0.0) -> float:
     return DENSE_WEIGHT * min(max(closeness, 0.0), 1.0) + (1 - DENSE_WEIGHT) * keyword
 
 
-FUSION = f"sum-1-{DENSE_WEIGHT:g}-{KEYWORD_HALF:g}"
-"""The version of the fusion: part of a release's digest. Count the 1 up when `fuse_scores` changes otherwise."""
+FUSION = f"sum-2-{DENSE_WEIGHT:g}"
+"""The version of the fusion: part of a release's digest. Count the 2 up when `fuse_scores` changes otherwise."""
 
 
 def fuse(

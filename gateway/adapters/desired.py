@@ -1,19 +1,27 @@
 """The adapters that engines have to hold: the question that each reconciler asks every second."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Collection, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
-from gateway.adapters.repository import DesiredRow, list_desired, load_manifests
+from gateway.adapters.repository import DesiredRow, find_served_names, list_changed, list_desired, load_manifests
 from gateway.db import Database
 from gateway.engines import DesiredAdapter, Probe
 from gateway.settings import Settings
 
 __all__ = ["DesiredAdapters"]
 
+_WHOLE_SECONDS = 60.0
+# What another process wrote may be a little older when it is committed, and its clock a little wrong; what is beyond
+# that is found by the next whole read.
+_OVERLAP_SECONDS = 10.0
+
 
 class DesiredAdapters:
     """Answers with what the database wants, in the engines' terms.
+
+    Each answer reads only what was written since the one before; once per minute one reads all.
 
     Attributes:
         folder: The folder of all adapters, as engines see it.
@@ -22,21 +30,48 @@ class DesiredAdapters:
     def __init__(self, database: Database, settings: Settings) -> None:
         self.folder = str(settings.engine_adapter_dir or settings.artifacts / "adapters")
         self._database = database
-        self._known: dict[tuple[str, str], DesiredAdapter] = {}
+        self._known: dict[str, tuple[str, DesiredAdapter]] = {}
+        self._answer: list[DesiredAdapter] = []
+        self._read_at = 0.0
+        self._whole_at: float | None = None
 
     async def __call__(self) -> list[DesiredAdapter]:
-        """List the adapters of all tenants that are ready or being probed."""
+        """List the adapters of all tenants that are ready or being probed; the same list as long as nothing changes."""
+        now = time.time()
+        # A clock that was set back would hide what is written until it has come as far again.
+        whole = self._whole_at is None or not self._whole_at <= now < self._whole_at + _WHOLE_SECONDS
         async with self._database.read() as session:
-            rows = await list_desired(session)
-            unknown = [row.id for row in rows if (row.id, row.digest) not in self._known]
+            if whole:
+                rows = await list_desired(session)
+            else:
+                rows = await list_changed(session, self._read_at - _OVERLAP_SECONDS)
+            desired = [row for row in rows if row.on_engines]
+            unknown = [row.id for row in desired if not self._is_known(row)]
             # A manifest is large and never changes, so each is read once.
             manifests = await load_manifests(session, unknown) if unknown else {}
-        known = {key: self._known[key] for row in rows if (key := (row.id, row.digest)) in self._known}
-        for row in rows:
-            if row.id in manifests:
-                known[row.id, row.digest] = self._adapter(row, manifests[row.id])
-        self._known = known
-        return list(known.values())
+        if whole:
+            gone = self._known.keys() - {row.id for row in desired}
+            self._whole_at = now
+        else:
+            gone = self._known.keys() & {row.id for row in rows if not row.on_engines}
+        self._read_at = now
+        if manifests or gone:
+            for id in gone:
+                del self._known[id]
+            for row in desired:
+                if row.id in manifests:
+                    self._known[row.id] = row.digest, self._adapter(row, manifests[row.id])
+            self._answer = [adapter for _, adapter in self._known.values()]
+        return self._answer
+
+    async def known(self, names: Collection[str]) -> set[str]:
+        """Return those of some engines' names that the database has for an adapter, whatever became of it."""
+        async with self._database.read() as session:
+            return await find_served_names(session, names)
+
+    def _is_known(self, row: DesiredRow) -> bool:
+        known = self._known.get(row.id)
+        return known is not None and known[0] == row.digest
 
     def _adapter(self, row: DesiredRow, manifest: dict[str, Any]) -> DesiredAdapter:
         path = str(PurePosixPath(self.folder) / row.digest)

@@ -1,24 +1,38 @@
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.adapters.lifecycle import ON_ENGINES, UNDECIDED, AdapterStatus
 from gateway.adapters.tables import AdapterRow
-from gateway.db import Repository
+from gateway.db import Repository, slices
 
-__all__ = ["AdapterRepository", "DesiredRow", "count_set_aside", "list_desired", "list_misplaced", "load_manifests"]
+__all__ = [
+    "AdapterRepository",
+    "DesiredRow",
+    "count_set_aside",
+    "find_served_names",
+    "list_changed",
+    "list_desired",
+    "list_misplaced",
+    "load_manifests",
+]
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredRow:
-    """The part of a row that tells which adapter it is."""
+    """The part of a row that tells which adapter it is, and whether engines have to hold it."""
 
     id: str
     served_name: str
     digest: str
+    status: str
+
+    @property
+    def on_engines(self) -> bool:
+        return AdapterStatus(self.status) in ON_ENGINES
 
 
 class AdapterRepository(Repository[AdapterRow]):
@@ -62,11 +76,23 @@ async def list_desired(session: AsyncSession) -> list[DesiredRow]:
     Ready adapters, and those that passed the verdict and are being probed: an adapter is desired before it is loaded,
     so that no reconciler unloads what another one has just loaded.
     """
-    query = select(AdapterRow.id, AdapterRow.served_name, AdapterRow.digest)
-    query = query.where(AdapterRow.status.in_([one.value for one in ON_ENGINES])).order_by(
-        AdapterRow.created_at, AdapterRow.id
-    )
-    return [DesiredRow(*row) for row in (await session.execute(query)).all()]
+    return await _list_rows(session, AdapterRow.status.in_([one.value for one in ON_ENGINES]))
+
+
+async def list_changed(session: AsyncSession, since: float) -> list[DesiredRow]:
+    """List the adapters of all tenants that were written at this moment (Unix seconds) or later, whatever became of
+    them.
+    """
+    return await _list_rows(session, AdapterRow.changed_at >= since)
+
+
+async def find_served_names(session: AsyncSession, names: Collection[str]) -> set[str]:
+    """Return those of some engines' names that an adapter of any tenant and status has."""
+    known: set[str] = set()
+    for some in slices(names):
+        query = select(AdapterRow.served_name).where(AdapterRow.served_name.in_(some))
+        known.update((await session.scalars(query)).all())
+    return known
 
 
 async def list_misplaced(session: AsyncSession, base_digest: str) -> Sequence[AdapterRow]:
@@ -89,5 +115,15 @@ async def count_set_aside(session: AsyncSession) -> int:
 
 async def load_manifests(session: AsyncSession, ids: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Return the manifests of adapters that `list_desired` gave, of any tenant, by id."""
-    query = select(AdapterRow.id, AdapterRow.manifest).where(AdapterRow.id.in_(ids))
-    return {id: manifest for id, manifest in (await session.execute(query)).all()}
+    manifests: dict[str, dict[str, Any]] = {}
+    for some in slices(ids):
+        query = select(AdapterRow.id, AdapterRow.manifest).where(AdapterRow.id.in_(some))
+        manifests.update({id: manifest for id, manifest in (await session.execute(query)).all()})
+    return manifests
+
+
+async def _list_rows(session: AsyncSession, where: ColumnElement[bool]) -> list[DesiredRow]:
+    """List adapters of all tenants, oldest first, without their manifests."""
+    query = select(AdapterRow.id, AdapterRow.served_name, AdapterRow.digest, AdapterRow.status).where(where)
+    rows = await session.execute(query.order_by(AdapterRow.created_at, AdapterRow.id))
+    return [DesiredRow(*row) for row in rows.all()]

@@ -1,6 +1,7 @@
+import time
 from typing import Any
 
-from sqlalchemy import Text, UniqueConstraint
+from sqlalchemy import Float, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.db import Owned
@@ -29,3 +30,5 @@ class AdapterRow(Owned):
     source: Mapped[str]
     manifest: Mapped[dict[str, Any]]
     job_id: Mapped[str | None]
+    changed_at: Mapped[float | None] = mapped_column(Float, default=time.time, onupdate=time.time, index=True)
+    """When it was last written, in Unix seconds: by this reconcilers find what is new."""

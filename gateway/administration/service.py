@@ -5,6 +5,7 @@ import time
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.administration.schemas import CreatedKey, Key, KeyCreate, Tenant
+from gateway.db import lock
 from gateway.errors import BadRequest, Conflict, Denied, NotFound
 from gateway.ids import new_id
 from gateway.tenants.authenticator import Authenticator, Principal, Scope, key_digest, new_key
@@ -82,6 +83,7 @@ async def ensure_admin(session: AsyncSession, chosen: str | None) -> str | None:
     Raises:
         BadRequest: The chosen key is too short, or was revoked.
     """
+    await lock(session, "administrator")  # of processes that start at the same time one makes it
     tenant = await find_tenant(session, "default")
     if tenant is None:
         tenant = TenantRow(id=new_id("ten_"), name="default", created_at=int(time.time()))

@@ -169,10 +169,14 @@ class EventReader:
             return []
         events: list[bytes] = []
         for event in whole.split(b"\n\n"):
-            if event.startswith(b"data:"):
-                data = event[5:].strip()
-                if data == b"[DONE]":
-                    self.done = True
-                else:
-                    events.append(data)
+            data = event[5:].strip() if event.startswith(b"data:") and b"\n" not in event else _join_data(event)
+            if data == b"[DONE]":
+                self.done = True
+            elif data:
+                events.append(data)
         return events
+
+
+def _join_data(event: bytes) -> bytes:
+    """Return the data of an event that has other fields too, comments, several lines of data, or none."""
+    return b"\n".join(line[5:].strip() for line in event.split(b"\n") if line.startswith(b"data:"))

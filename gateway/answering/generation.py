@@ -50,9 +50,10 @@ class Generation:
         """
         self._lease = lease
         self.trace.replica = lease.replica.name
-        self._upstream = upstream = await lease.engine.chat(self.trace.composed.body)
-        if self.trace.question.stream:
-            await upstream.start()
+        async with lease.replica.awaited():
+            self._upstream = upstream = await lease.engine.chat(self.trace.composed.body)
+            if self.trace.question.stream:
+                await upstream.start()
         self.trace.mark_first_byte()
         self._begun = True
 

@@ -1,5 +1,7 @@
 """The one way in which every answer begins."""
 
+from collections.abc import Callable
+
 import structlog
 
 from gateway.answering.compose import compose
@@ -32,6 +34,7 @@ __all__ = ["AnsweringService"]
 
 _log = structlog.get_logger()
 
+_ATTEMPTS = 2
 _ADAPTER_PATIENCE_SECONDS = 10.0
 _NO_TOOLS = (
     "The base model was started without a way to tell tool calls from text, so it can't call tools: its chat template "
@@ -71,8 +74,12 @@ class AnsweringService:
         self._folds_system = folds_system
         self._resolver = Resolver(database)
 
-    async def begin(self, principal: Principal, question: Question) -> Generation:
+    async def begin(
+        self, principal: Principal, question: Question, on_wait: Callable[[AnswerTrace], None] | None = None
+    ) -> Generation:
         """Begin an answer; enter the generation at once, since leaving it is what settles it.
+
+        `on_wait` is called when all that the first byte waits for is an engine, which may take long.
 
         Raises:
             BraidError: Whatever prevents the answer from beginning; nothing is left open then.
@@ -82,16 +89,18 @@ class AnsweringService:
         trace = AnswerTrace(principal.tenant, question)
         generation = Generation(trace, self._drain, self._metrics, self._answers)
         try:
-            await self._start(generation)
+            await self._start(generation, on_wait)
         except BaseException as error:
             await generation.aclose(error)
             raise
         return generation
 
-    async def _start(self, generation: Generation) -> None:
+    async def _start(self, generation: Generation, on_wait: Callable[[AnswerTrace], None] | None) -> None:
         try:
             async with generation.preparing:
                 await self._prepare(generation.trace)
+                if on_wait is not None:
+                    on_wait(generation.trace)
                 await self._connect(generation)
         except TimeoutError:
             self._drain.check_expired()
@@ -122,11 +131,14 @@ class AnsweringService:
         trace.mark_retrieved()
 
     async def _connect(self, generation: Generation) -> None:
-        """Send the body to a replica; one that fails before its first byte is replaced by another, once."""
+        """Send the body to a replica; one that fails before its first byte is replaced by another, once.
+
+        One that has lost the adapter, as by a restart, may be the one to take it again.
+        """
         adapter = generation.trace.target.adapter
         tried: list[Replica] = []
         failure: EngineError | None = None
-        while True:
+        for _ in range(_ATTEMPTS):
             try:
                 lease = await self._pick(adapter, tried)
             except EngineError as error:
@@ -139,17 +151,20 @@ class AnsweringService:
             except EngineRefused as error:
                 if adapter is not None and error.engine_status == 404:
                     lease.missing()
+                    failure = AdapterNotLoaded(adapter, f"{lease.engine.url} doesn't know it any more")
                 elif error.engine_status < 500:
                     raise _explain(error) from error
-                failure = error
+                else:
+                    tried.append(lease.replica)
+                    failure = error
             except EngineUnreachable as error:
-                lease.failed(error.detail)
+                lease.failed(error)
+                tried.append(lease.replica)
                 failure = error
             await generation.disconnect()
-            if tried:
-                raise failure
-            tried.append(lease.replica)
             _log.warning("replica_failed_before_first_byte", answer=generation.trace.id, reason=failure.detail)
+        assert failure is not None
+        raise failure
 
     async def _pick(self, adapter: str | None, tried: list[Replica]) -> Lease:
         """Pick a replica; an adapter that is just being loaded, or again after a restart, is waited for a little."""
@@ -158,7 +173,7 @@ class AnsweringService:
         except AdapterNotLoaded as missing:
             if tried:
                 raise
-            await self._reconciler.resident(missing.name, _ADAPTER_PATIENCE_SECONDS)
+            await self._reconciler.resident(missing.name, _ADAPTER_PATIENCE_SECONDS, everywhere=False)
             return self._pool.pick(adapter)
 
 

@@ -1,4 +1,4 @@
-"""Moving traffic to other releases: first every replica has what they need, then one write moves the pointer."""
+"""Moving traffic to other releases: first a replica has what they need, then one write moves the pointer."""
 
 from collections.abc import Sequence
 
@@ -31,8 +31,8 @@ class Promotion:
         """Give an assistant's releases their shares of the traffic.
 
         Raises:
-            BadRequest: A replica can't serve an adapter; the old rollout goes on.
-            Unavailable: A replica didn't get an adapter in time; the old rollout goes on.
+            BadRequest: No replica can serve an adapter; the old rollout goes on.
+            Unavailable: No replica got an adapter in time; the old rollout goes on.
             Conflict: Somebody else changed the rollout in between.
             NotFound: An adapter was deleted, perhaps while the engines loaded it.
         """
@@ -44,8 +44,8 @@ class Promotion:
         """Return to the rollout before the present one.
 
         Raises:
-            BadRequest: A replica can't serve an adapter; the present rollout goes on.
-            Unavailable: A replica didn't get an adapter in time; the present rollout goes on.
+            BadRequest: No replica can serve an adapter; the present rollout goes on.
+            Unavailable: No replica got an adapter in time; the present rollout goes on.
             Conflict: Somebody else changed the rollout in between, or there is nothing to go back to.
             NotFound: An adapter was deleted, perhaps while the engines loaded it.
         """
@@ -63,11 +63,11 @@ class Promotion:
             adapters = await self._assistants(session).adapters_of(name, stages)
         for adapter in adapters:
             try:
-                await self._reconciler.resident(adapter, _PATIENCE_SECONDS)
+                await self._reconciler.resident(adapter, _PATIENCE_SECONDS, everywhere=False)
             except AdapterNotLoaded as error:
                 _log.warning("promotion_waits_for_adapter", adapter=adapter, reason=error.detail)
                 raise Unavailable(
-                    "The adapter isn't loaded on every engine yet; the gateway's log says which one lacks it, and why. "
+                    "The adapter isn't loaded on any engine yet; the gateway's log says why. "
                     "The rollout stays as it was; try again.",
                     retry_after=5,
                     code="adapter_not_loaded",

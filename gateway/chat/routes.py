@@ -10,9 +10,8 @@ from starlette.types import Receive, Scope, Send
 
 from gateway.answering.generation import Generation
 from gateway.answering.service import AnsweringService
-from gateway.answering.trace import AnswerTrace
 from gateway.chat.completion import encode_completion
-from gateway.chat.openai_fields import response_headers
+from gateway.chat.event_sender import EventSender, answer_headers
 from gateway.chat.request import ChatCompletionCreate, decode_request, to_question
 from gateway.chat.schemas import ChatCompletion, ChatCompletionChunk
 from gateway.chat.stream import DONE_EVENT, ChunkEncoder, error_event
@@ -29,7 +28,6 @@ __all__ = ["SCHEMAS", "ChatAnswer", "router"]
 _log = structlog.get_logger()
 
 _BODY_BYTES = 4 * 1024 * 1024
-_STREAM_HEADERS = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
 
 (_REQUEST, _COMPLETION, _CHUNK), SCHEMAS = describe(ChatCompletionCreate, ChatCompletion, ChatCompletionChunk)
 _DESCRIBED: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": _REQUEST}}}}
@@ -67,45 +65,43 @@ class ChatAnswer(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with Presence(receive):
-            generation = await self._service.begin(self._principal, to_question(self._chat))
             if self._chat.stream:
-                await self._send_events(generation, send)
+                await self._send_events(EventSender(send))
             else:
-                await self._send_whole(generation, send)
+                await self._send_whole(send)
 
-    async def _send_whole(self, generation: Generation, send: Send) -> None:
-        async with generation:
+    async def _send_whole(self, send: Send) -> None:
+        async with await self._service.begin(self._principal, to_question(self._chat)) as generation:
             body = encode_completion(generation.trace, await generation.read())
-        headers = _headers(generation.trace, b"application/json")
+        headers = answer_headers(generation.trace, b"application/json")
         headers.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def _send_events(self, generation: Generation, send: Send) -> None:
+    async def _send_events(self, sender: EventSender) -> None:
         """Send the events as they come; once the stream has begun, an error is its last event."""
+        question = to_question(self._chat)
         try:
-            async with generation:
-                await self._relay(generation, send)
+            async with await self._service.begin(self._principal, question, sender.watch) as generation:
+                await self._relay(generation, sender)
         except BraidError as error:
+            if not sender.begun:
+                raise
             reason = getattr(error, "detail", error.message)
-            _log.warning("stream_interrupted", answer=generation.trace.id, reason=reason)
-            await send({"type": "http.response.body", "body": error_event(error), "more_body": True})
-        await send({"type": "http.response.body", "body": b""})
+            _log.warning("stream_interrupted", answer=question.id, reason=reason)
+            await sender.send(error_event(error))
+        finally:
+            sender.stop()
+        await sender.end()
 
-    async def _relay(self, generation: Generation, send: Send) -> None:
+    async def _relay(self, generation: Generation, sender: EventSender) -> None:
         trace = generation.trace
         encoder = ChunkEncoder(trace, choices=self._chat.n or 1, include_usage=self._chat.include_usage)
-        headers = _headers(trace, b"text/event-stream; charset=utf-8") + _STREAM_HEADERS
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await sender.begin(trace)
         async for events in generation:
             body = encoder.encode(events)
             if body:
-                await send({"type": "http.response.body", "body": body, "more_body": True})
+                await sender.send(body)
             if encoder.broken is not None:
                 raise encoder.broken
-        await send({"type": "http.response.body", "body": DONE_EVENT, "more_body": True})
-
-
-def _headers(trace: AnswerTrace, content_type: bytes) -> list[tuple[bytes, bytes]]:
-    headers = [(name.encode(), value.encode()) for name, value in response_headers(trace).items()]
-    return [*headers, (b"content-type", content_type)]
+        await sender.send(DONE_EVENT)

@@ -1,8 +1,8 @@
 """The database: engine and unit of work, the declarative base, the tenant-scoped repository base."""
 
 from gateway.db.base import Base, Owned
-from gateway.db.database import Database, open_database
+from gateway.db.database import Database, lock, open_database
 from gateway.db.recent import Recent
-from gateway.db.repository import Page, Repository
+from gateway.db.repository import Page, Repository, slices
 
-__all__ = ["Base", "Database", "Owned", "Page", "Recent", "Repository", "open_database"]
+__all__ = ["Base", "Database", "Owned", "Page", "Recent", "Repository", "lock", "open_database", "slices"]

@@ -1,16 +1,23 @@
 """One database: its engine, and the unit of work."""
 
+import hashlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
-__all__ = ["Database", "open_database"]
+__all__ = ["Database", "lock", "lock_connection", "open_database"]
+
+# A server that is gone without a word is noticed within seconds: by connecting, and on connections that wait.
+_CONNECTING = {
+    "connect_timeout": 5, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}  # fmt: skip
 
 
 class Database:
@@ -42,24 +49,61 @@ class Database:
 
 
 @asynccontextmanager
-async def open_database(url: str) -> AsyncGenerator[Database]:
-    """Open the database at `url`; the schema is brought up to date by `gateway.migrations`."""
+async def open_database(
+    url: str, *, connections: int = 20, wait_seconds: float = 5.0, statement_seconds: float = 30.0
+) -> AsyncGenerator[Database]:
+    """Open the database at `url`; the schema is brought up to date by `gateway.migrations`.
+
+    Args:
+        url: As SQLAlchemy has it, with a driver that works in an event loop.
+        connections: Open at the same time at most.
+        wait_seconds: The longest wait for one of them; then `sqlalchemy.exc.TimeoutError`.
+        statement_seconds: A PostgreSQL server ends statements that take longer; 0: none.
+    """
     parsed = make_url(url)
-    if parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:":
+    sqlite, stored = parsed.get_backend_name() == "sqlite", parsed.database not in (None, "", ":memory:")
+    if sqlite and parsed.database and stored:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    options: dict[str, Any] = {}
+    if stored:
+        options = {"pool_size": connections, "max_overflow": 0, "pool_timeout": wait_seconds}
+    if not sqlite:
+        options["pool_pre_ping"] = True  # a connection may have died while it was idle
+    if parsed.get_driver_name() == "psycopg":
+        limit = {"options": f"-c statement_timeout={round(statement_seconds * 1000)}"} if statement_seconds else {}
+        options["connect_args"] = {
+            key: value for key, value in {**_CONNECTING, **limit}.items() if key not in parsed.query
+        }
     engine = create_async_engine(
         parsed,
         json_serializer=_to_json,
         json_deserializer=msgspec.json.decode,
         hide_parameters=True,  # errors are logged, and parameters hold documents, templates and keys' digests
+        **options,
     )
-    if engine.dialect.name == "sqlite":
+    if sqlite:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
     try:
         yield Database(engine)
     finally:
         await engine.dispose()
+
+
+async def lock(session: AsyncSession, name: str) -> None:
+    """Let one unit of work at a time go on that locks this name, until it ends.
+
+    For what a unit of work decides by rows that aren't there yet, and so can't be locked themselves. SQLite has one
+    writer at a time in any case.
+    """
+    await (await session.connection()).run_sync(lock_connection, name)
+
+
+def lock_connection(connection: Connection, name: str) -> None:
+    """Do what `lock` does, for a transaction that belongs to no session."""
+    if connection.dialect.name == "postgresql":
+        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], signed=True)
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
 
 
 def _to_json(value: object) -> str:

@@ -1,6 +1,6 @@
 """The one place where a statement is limited to a tenant's rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from sqlalchemy import ColumnElement, CursorResult, Select, delete, insert, select, tuple_, update
@@ -9,9 +9,19 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway.db.base import Owned
 from gateway.errors import BadRequest, NotFound
 
-__all__ = ["Page", "Repository"]
+__all__ = ["Page", "Repository", "slices"]
 
 Row = TypeVar("Row", bound=Owned)
+
+_IDS_PER_STATEMENT = 1_000
+"""Databases take a bounded number of parameters in a statement: PostgreSQL 65,535."""
+
+
+def slices(ids: Collection[str]) -> Iterator[Sequence[str]]:
+    """Cut a list of any length into such as a statement's `IN` takes."""
+    ordered = list(ids)
+    for start in range(0, len(ordered), _IDS_PER_STATEMENT):
+        yield ordered[start : start + _IDS_PER_STATEMENT]
 
 
 class Page(Generic[Row]):

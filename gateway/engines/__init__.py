@@ -3,6 +3,7 @@
 from gateway.engines.client import Engine, Listing, Timeouts, VllmEngine
 from gateway.engines.errors import (
     AdapterNotLoaded,
+    AdapterRejected,
     EngineError,
     EngineRefused,
     EngineTimeout,
@@ -12,7 +13,7 @@ from gateway.engines.errors import (
 from gateway.engines.http import Connections
 from gateway.engines.pool import EnginePool, ReplicaState
 from gateway.engines.probe import DesiredAdapter, Probe, ProbeResult
-from gateway.engines.reconcile import AdapterFailure, AdapterRejected, Reconciler
+from gateway.engines.reconcile import AdapterFailure, Reconciler
 from gateway.engines.replica import Lease, Replica
 from gateway.engines.stream import Stream
 

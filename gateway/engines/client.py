@@ -18,6 +18,8 @@ __all__ = ["Engine", "Listing", "Timeouts", "VllmEngine"]
 _T = TypeVar("_T")
 _CHAT = "/v1/chat/completions"
 _CONTROL_BYTES = 16 * 1024 * 1024
+_LISTING_BYTES = 128 * 1024 * 1024
+"""Of all models: 200,000 adapters."""
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class VllmEngine:
         await self._control("GET", "/health", None)
 
     async def models(self) -> Listing:
-        answer = await self._control("GET", "/v1/models", None)
+        answer = await self._control("GET", "/v1/models", None, limit=_LISTING_BYTES)
         cards = self._decode(answer, _Models).data
         base = next((card for card in cards if card.parent is None), None)
         if base is None or base.max_model_len is None:
@@ -149,7 +151,15 @@ class VllmEngine:
             raise EngineRefused(200, "A prompt token has no log-probability in the answer.")
         return [one.logprob for one in logprobs if one is not None]
 
-    async def _control(self, method: str, path: str, body: Mapping[str, Any] | None, *, load: bool = False) -> bytes:
+    async def _control(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        *,
+        load: bool = False,
+        limit: int = _CONTROL_BYTES,
+    ) -> bytes:
         data = None if body is None else msgspec.json.encode(body)
         times = self._timeouts
         total = times.load if load else times.control
@@ -160,7 +170,7 @@ class VllmEngine:
                 )
                 if answer.status != 200:
                     raise await read_refusal(answer)
-                return await answer.read_up_to(_CONTROL_BYTES)
+                return await answer.read_up_to(limit)
         except TimeoutError as error:
             raise EngineTimeout(f"{self._url}{path}: no whole answer within {total:g} s", "answer") from error
 

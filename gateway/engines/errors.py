@@ -6,6 +6,7 @@ from gateway.errors import BraidError
 
 __all__ = [
     "AdapterNotLoaded",
+    "AdapterRejected",
     "EngineError",
     "EngineRefused",
     "EngineTimeout",
@@ -108,3 +109,17 @@ class AdapterNotLoaded(EngineError):
         )
         self.name = name
         self.retry_after = retry_after
+
+
+class AdapterRejected(EngineError):
+    """A replica will never serve this adapter as it is; `reason` says why, to those who manage it."""
+
+    code = "adapter_rejected"
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(
+            "The model server can't serve the adapter of this answer. Tell the operator.",
+            detail=f"adapter {name}: {reason}",
+        )
+        self.name = name
+        self.reason = reason

@@ -1,6 +1,7 @@
 """The engines' HTTP/1.1 client: kept-alive connections, and one request at a time on each."""
 
 import asyncio
+import socket
 import ssl
 from contextlib import suppress
 from types import TracebackType
@@ -8,23 +9,28 @@ from typing import Self, cast
 
 import httptools
 
-from gateway.engines.errors import EngineTimeout, EngineUnreachable
+from gateway.engines.errors import EngineUnreachable
 from gateway.engines.stream import Stream
 from gateway.settings import check_url
 
 __all__ = ["Connections", "Origin"]
 
-# vLLM closes idle connections after 5 s. Below that, no request meets a connection that is just being closed.
 _IDLE_SECONDS = 4.0
+# A connection that the peer was closing when the request was sent shows it within a round trip. One that breaks later
+# was carrying the request.
+_STALE_SECONDS = 1.0
 _HEAD_BYTES = 64 * 1024
 _CLOSING_SECONDS = 1.0
+# A host that is gone without a word breaks its connections within half a minute, whatever an answer may take.
+_LIFE_SIGNS = {"TCP_KEEPIDLE": 10, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER_TIMEOUT": 25_000}
 
 
 class Connections:
     """All connections to all engines, as an async context manager that closes them at its end.
 
     Their number isn't limited here: that is the limiter's and the pool's affair, and a queue inside the client would
-    look like a slow engine. A connection that has been idle for `idle_seconds` isn't used again.
+    look like a slow engine. A connection that has been idle for `idle_seconds` isn't used again: vLLM closes it after
+    5 s, and a request had better not meet one that is just being closed.
     """
 
     def __init__(self, *, idle_seconds: float = _IDLE_SECONDS) -> None:
@@ -88,18 +94,20 @@ class Origin:
         `path` is one of a few, each of which is kept with its head.
 
         Raises:
-            EngineUnreachable: There is no connection, or it broke. A GET on a kept connection that was just being
-                closed is sent once more; anything else may have been carried out.
-            EngineTimeout: Connecting took longer than `connect`, or the answer than `first_byte`.
+            EngineUnreachable: There is no connection within `connect`, or it broke. A request on a kept connection that
+                was just being closed is sent once more, on a new one: every request may be carried out twice.
+            EngineTimeout: The answer took longer than `first_byte`.
         """
         message = self._message(method, path, body)
         idle = self._take()
         if idle is not None:
+            loop = asyncio.get_running_loop()
+            sent = loop.time()
             answer = idle.send(message, first_byte, gap)
             try:
                 await answer.head()
             except EngineUnreachable:
-                if method != "GET" or idle.heard or self._connections.closed:
+                if idle.heard or self._connections.closed or loop.time() - sent > _STALE_SECONDS:
                     raise
             else:
                 return answer
@@ -160,7 +168,7 @@ class Origin:
                     lambda: Connection(self), self._host, self._port, ssl=self._tls
                 )
         except TimeoutError as error:
-            raise EngineTimeout(f"{self.url}: no connection within {patience:g} s", "connect") from error
+            raise EngineUnreachable(f"{self.url}: no connection within {patience:g} s", "connect") from error
         except (OSError, UnicodeError) as error:  # the latter from a name that can't be looked up
             raise EngineUnreachable(f"{self.url}: {type(error).__name__}: {error}", "connect") from error
         if self._connections.closed:
@@ -213,6 +221,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
+        _watch_life(transport.get_extra_info("socket"))
         self._origin.opened(self)
 
     def data_received(self, data: bytes) -> None:
@@ -303,6 +312,14 @@ def _has_length(answer: Stream) -> bool:
     """Tell whether the answer's head says how long its body is; otherwise it lasts until the connection is closed."""
     headers = answer.headers
     return "content-length" in headers or headers.get("transfer-encoding", "").lower().endswith("chunked")
+
+
+def _watch_life(connected: socket.socket) -> None:
+    """Have the kernel ask an idle peer whether it is there, as far as the system can."""
+    connected.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in _LIFE_SIGNS.items():
+        if hasattr(socket, name):
+            connected.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _tls() -> ssl.SSLContext:

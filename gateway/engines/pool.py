@@ -9,7 +9,7 @@ from typing import Self
 import msgspec
 import structlog
 
-from gateway.engines.client import Engine
+from gateway.engines.client import Engine, Listing
 from gateway.engines.errors import AdapterNotLoaded, EngineError, NoReplica
 from gateway.engines.replica import Lease, Replica
 
@@ -109,25 +109,35 @@ class EnginePool:
 
     async def _check_health(self, replica: Replica) -> None:
         before = replica.ready, replica.reason
+        doubtful = replica.doubt.is_set()
         replica.doubt.clear()
         changes = replica.changes
         try:
             await replica.engine.health()
-            listing = await replica.engine.models()
+            listing = await replica.engine.models() if doubtful or replica.listing_due else None
         except EngineError as error:
-            replica.mark_down(error.detail)
+            replica.fail_check(error.detail)
         except Exception as error:
             # A watch that ended would leave the replica as it is for good.
             _log.exception("engine_health_check_failed", url=replica.engine.url)
-            replica.mark_down(f"the health check failed: {type(error).__name__}: {error}")
+            replica.fail_check(f"the health check failed: {type(error).__name__}: {error}")
         else:
-            others = (r.listing for r in self.replicas if r is not replica and r.ready)
-            other = next((one.base_model for one in others if one is not None), listing.base_model)
-            if listing.base_model == other:
+            other = self._find_other_base(replica, listing)
+            if other is None:
                 replica.mark_up(listing, changes)
             else:
-                replica.mark_down(f"serves {listing.base_model!r} where the other replicas serve {other!r}")
+                replica.fail_check(other)
         if (replica.ready, replica.reason) != before:
             for listener in self._listeners:
                 listener()
             _log.info("engine_replica", url=replica.engine.url, ready=replica.ready, reason=replica.reason)
+
+    def _find_other_base(self, replica: Replica, listing: Listing | None) -> str | None:
+        """Return in words how a replica's base model differs from the others'; None where it doesn't."""
+        if listing is None:
+            return None
+        others = (r.listing for r in self.replicas if r is not replica and r.ready)
+        other = next((one.base_model for one in others if one is not None), listing.base_model)
+        if listing.base_model == other:
+            return None
+        return f"serves {listing.base_model!r} where the other replicas serve {other!r}"

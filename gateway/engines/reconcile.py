@@ -8,7 +8,7 @@ is unloaded only by who has looked at the database since it appeared.
 import asyncio
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from types import TracebackType
 from typing import Self
@@ -17,32 +17,22 @@ import msgspec
 import structlog
 
 from gateway.engines.client import Listing
-from gateway.engines.errors import AdapterNotLoaded, EngineError, EngineRefused, EngineUnreachable
+from gateway.engines.errors import AdapterNotLoaded, AdapterRejected, EngineError, EngineRefused, EngineUnreachable
 from gateway.engines.pool import EnginePool
 from gateway.engines.probe import DesiredAdapter, ProbeResult, measure
 from gateway.engines.replica import Replica
 
-__all__ = ["AdapterFailure", "AdapterRejected", "Reconciler"]
+__all__ = ["AdapterFailure", "Reconciler"]
 
 _log = structlog.get_logger()
 _FIRST_PAUSE = 1.0
 _LONGEST_PAUSE = 30.0
+_SHORTEST_INTERVAL = 0.1
+# Of the time that looks may take, however many requests wake the reconciler.
+_LOOKING_SHARE = 0.2
+_LOADS_AT_ONCE = 4
 # The engine is busy, not unwilling.
 _TRANSIENT = frozenset({408, 425, 429, 502, 503, 504})
-
-
-class AdapterRejected(EngineError):
-    """A replica will never serve this adapter as it is; `reason` says why, to those who manage it."""
-
-    code = "adapter_rejected"
-
-    def __init__(self, name: str, reason: str) -> None:
-        super().__init__(
-            "The model server can't serve the adapter of this answer. Tell the operator.",
-            detail=f"adapter {name}: {reason}",
-        )
-        self.name = name
-        self.reason = reason
 
 
 class AdapterFailure(msgspec.Struct, frozen=True):
@@ -74,6 +64,9 @@ class Reconciler:
         desired: Asks for the adapters that every replica has to hold.
         interval: Between two looks.
         folder: Of the adapters that are ours to unload, as engines see it; empty: every adapter is.
+        known: Asks which of some names the database has ever had. Others aren't unloaded: whoever starts a gateway with
+            the wrong database must not empty engines by that. None: it has had every name.
+        turn_seconds: After this time a load lets the next one begin beside it, for it may hang.
     """
 
     def __init__(
@@ -83,16 +76,23 @@ class Reconciler:
         *,
         interval: float = 1.0,
         folder: str = "",
+        known: Callable[[Collection[str]], Awaitable[Collection[str]]] | None = None,
+        turn_seconds: float = 5.0,
     ) -> None:
         self._pool = pool
         self._ask = desired
+        self._ask_known = known
+        self._turn_seconds = turn_seconds
         self._interval = interval
         self._prefix = folder and f"{folder.rstrip('/')}/"
+        self._answer: Sequence[DesiredAdapter] | None = None
         self._desired: Mapping[str, DesiredAdapter] | None = None
         self._sighted: dict[Replica, frozenset[str]] = {}
         self._looks_begun = 0
         self._looks_ended = 0
         self._tended: set[Replica] = set()
+        self._loading: dict[Replica, dict[str, asyncio.Task[None]]] = {replica: {} for replica in pool.replicas}
+        self._strangers: set[str] = set()
         self._trouble: dict[tuple[Replica, str], _Trouble] = {}
         self._awaited: Counter[str] = Counter()
         self._woken = asyncio.Event()
@@ -112,6 +112,10 @@ class Reconciler:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        loads = [task for loading in self._loading.values() for task in loading.values()]
+        for task in loads:
+            task.cancel()
+        await asyncio.gather(*loads, return_exceptions=True)
 
     def wake(self) -> None:
         """Look at once: something has changed."""
@@ -129,10 +133,11 @@ class Reconciler:
         """Whether each replica that is ready has had its first turn: what was desired is loaded there, or was tried."""
         return all(replica in self._tended for replica in self._pool.replicas if replica.ready)
 
-    async def resident(self, name: str, timeout: float) -> None:
+    async def resident(self, name: str, timeout: float, *, everywhere: bool = True) -> None:
         """Wait until every reachable replica, and at least one, holds the adapter and has passed its probe.
 
-        An adapter that is waited for is loaded ahead of those that nobody waits for.
+        With `everywhere` false one of them will do, whatever the others say. An adapter that is waited for is loaded
+        ahead of those that nobody waits for.
 
         Raises:
             AdapterRejected: A replica has refused it for good, or it failed the probe there.
@@ -144,7 +149,9 @@ class Reconciler:
         try:
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout), self._progress:
-                    await self._progress.wait_for(lambda: self._looks_ended > since and self._is_settled(name))
+                    await self._progress.wait_for(
+                        lambda: self._looks_ended > since and self._is_settled(name, everywhere)
+                    )
                     return
         finally:
             self._awaited[name] -= 1
@@ -152,8 +159,10 @@ class Reconciler:
                 del self._awaited[name]
         raise AdapterNotLoaded(name, self._explain(name))
 
-    def _is_settled(self, name: str) -> bool:
+    def _is_settled(self, name: str, everywhere: bool) -> bool:
         ready = [replica for replica in self._pool.replicas if replica.ready]
+        if not everywhere and any(name in replica.resident for replica in ready):
+            return True
         for replica in ready:
             trouble = self._trouble.get((replica, name))
             if trouble is not None and trouble.permanent and trouble.life == replica.life:
@@ -171,7 +180,9 @@ class Reconciler:
         return "; ".join(reasons) or "still loading"
 
     async def _follow(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
+            started = loop.time()
             self._woken.clear()
             self._looks_begun += 1
             sighted = {replica: self._ours(replica) for replica in self._pool.replicas}
@@ -188,9 +199,11 @@ class Reconciler:
                 event.set()
             async with self._progress:
                 self._progress.notify_all()
+            pause = min(self._interval, max(_SHORTEST_INTERVAL, (loop.time() - started) / _LOOKING_SHARE))
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._interval):
                     await self._woken.wait()
+            await asyncio.sleep(max(0.0, started + pause - loop.time()))
 
     def _ours(self, replica: Replica) -> frozenset[str]:
         if replica.listing is None:
@@ -198,9 +211,12 @@ class Reconciler:
         return frozenset(name for name, path in replica.listing.adapters.items() if path.startswith(self._prefix))
 
     def _take(self, adapters: Sequence[DesiredAdapter], sighted: dict[Replica, frozenset[str]]) -> None:
-        before = self._desired or {}
-        self._desired = {adapter.served_name: adapter for adapter in adapters}
         self._sighted = sighted
+        if adapters is self._answer:
+            return
+        before = self._desired or {}
+        self._answer = adapters
+        self._desired = {adapter.served_name: adapter for adapter in adapters}
         replaced = {name for name, one in before.items() if name in self._desired and self._desired[name].id != one.id}
         for name in replaced:
             for replica in self._pool.replicas:
@@ -227,7 +243,15 @@ class Reconciler:
     async def _unload_undesired(self, replica: Replica) -> None:
         # Whoever loads an adapter has made the database want it first. So one that appeared before the last look, and
         # wasn't wanted then, is nobody's; one that appeared since may be another process's, and is left till the next.
-        for name in (self._ours(replica) & self._sighted.get(replica, frozenset())) - (self._desired or {}).keys():
+        nobodys = (self._ours(replica) & self._sighted.get(replica, frozenset())) - (self._desired or {}).keys()
+        nobodys -= self._strangers | self._loading[replica].keys()
+        if nobodys and self._ask_known is not None:
+            strangers = nobodys.difference(await self._ask_known(nobodys))
+            self._strangers |= strangers
+            nobodys -= strangers
+            if strangers:
+                _log.warning("adapters_of_another_database", url=replica.engine.url, adapters=sorted(strangers))
+        for name in nobodys:
             # New requests stop here; those that are running on it end first, then the engine unloads it.
             replica.expel(name)
             if not replica.uses[name]:
@@ -243,27 +267,41 @@ class Reconciler:
             _log.info("adapter_unloaded", url=replica.engine.url, adapter=name)
 
     async def _load_desired(self, replica: Replica) -> None:
-        while (adapter := self._next(replica)) is not None:
-            life = replica.life
-            try:
-                await self._load(replica, adapter, life)
-            except EngineError as error:
-                self._note_trouble(replica, adapter.served_name, error, life)
-            async with self._progress:
-                self._progress.notify_all()
+        """Load one after the other; one that hangs goes on beside the others, a few of them at most."""
+        loading = self._loading[replica]
+        while len(loading) < _LOADS_AT_ONCE and (adapter := self._next(replica)) is not None:
+            task = loading[adapter.served_name] = asyncio.create_task(self._try_load(replica, adapter))
+            await asyncio.wait([task], timeout=self._turn_seconds)
+
+    async def _try_load(self, replica: Replica, adapter: DesiredAdapter) -> None:
+        life = replica.life
+        try:
+            await self._load(replica, adapter, life)
+        except EngineError as error:
+            self._note_trouble(replica, adapter.served_name, error, life)
+        except Exception as error:
+            _log.exception("adapter_load_failed", url=replica.engine.url, adapter=adapter.served_name)
+            fault = EngineError("An adapter couldn't be loaded.", detail=f"{type(error).__name__}: {error}")
+            self._note_trouble(replica, adapter.served_name, fault, life)
+        finally:
+            del self._loading[replica][adapter.served_name]
+        async with self._progress:
+            self._progress.notify_all()
 
     def _next(self, replica: Replica) -> DesiredAdapter | None:
         """Return the next adapter that the replica lacks and may be given now, those first that are waited for."""
+        desired = self._desired or {}
         if not replica.ready:
             return None
-        lacking = [
-            adapter
-            for name, adapter in (self._desired or {}).items()
-            if name not in replica.resident and self._may_try(replica, name)
-        ]
-        return min(lacking, key=lambda adapter: adapter.served_name not in self._awaited, default=None)
+        for names in (self._awaited, desired):
+            for name in names:
+                if name in desired and name not in replica.resident and self._may_try(replica, name):
+                    return desired[name]
+        return None
 
     def _may_try(self, replica: Replica, name: str) -> bool:
+        if name in self._loading[replica]:
+            return False
         trouble = self._trouble.get((replica, name))
         if trouble is None or trouble.life != replica.life:
             return True

@@ -1,13 +1,23 @@
 """The state of one engine replica as the gateway knows it, and the hold that a request has on it."""
 
 import asyncio
+import time
 from collections import Counter
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
 
 from gateway.engines.client import Engine, Listing
+from gateway.engines.errors import EngineUnreachable
 
 __all__ = ["Lease", "Replica"]
+
+# One failed health check may be a moment's load, for which no running answer is given up. Three in a row are three
+# seconds of refused connections, or some ten to twenty of silence.
+_LOST_CHECKS = 3
+# A card is some 620 bytes, which the one process that answers clients on vLLM's side has to write.
+_CARDS_PER_SECOND = 50
 
 
 class Replica:
@@ -17,11 +27,12 @@ class Replica:
         name: For clients and operators, by its place in the settings; its address is nobody's business.
         checked: A health check has ended, well or not.
         ready: It takes requests; `reason` says why not.
-        listing: The engine's last account of its models.
+        listing: The engine's last account of its models, as of `listed_at` in seconds of `time.monotonic`.
         resident: The adapters that are loaded *and* have passed the probe since: the only ones that requests go to.
         life: Counts how often it came (back) up; what was found out about an adapter holds for one life.
         changes: Counts the adapter loads and unloads of this process here.
         doubt: Set when a request saw it fail, for a health check at once.
+        failed_checks: Counts the health checks that failed in a row.
     """
 
     def __init__(self, engine: Engine, name: str = "engine") -> None:
@@ -31,6 +42,8 @@ class Replica:
         self.ready = False
         self.reason = "not checked yet"
         self.listing: Listing | None = None
+        self.listed_at = 0.0
+        self.failed_checks = 0
         self.resident: set[str] = set()
         self.life = 0
         self.changes = 0
@@ -38,23 +51,39 @@ class Replica:
         self.in_flight = 0
         self.uses: Counter[str | None] = Counter()
         self.doubt = asyncio.Event()
+        self._waits: set[asyncio.Timeout] = set()
 
-    def mark_up(self, listing: Listing, changes: int) -> None:
+    @property
+    def listing_due(self) -> bool:
+        """Whether a health check should ask for the models: the more there are, the seldomer.
+
+        Nobody else's loads are known in between, and a restart that no health check and no request has seen. Both cost
+        a try that fails.
+        """
+        if not self.ready or self.listing is None:
+            return True
+        return time.monotonic() >= self.listed_at + len(self.listing.adapters) / _CARDS_PER_SECOND
+
+    def mark_up(self, listing: Listing | None, changes: int) -> None:
         """Take in a good health check that began when `changes` was the count of adapter loads and unloads here.
 
         A listing that was asked for before a load finished may lack that name, and says nothing about residency. One
         that lacks a resident adapter tells of a restart between two checks. (Names that aren't resident come and go
-        with the attempts of other processes, so their absence tells nothing.)
+        with the attempts of other processes, so their absence tells nothing.) After a replica was down nothing is
+        resident: what is listed may have been loaded since by another process, and is proven anew.
         """
-        if changes == self.changes:
+        if not self.ready:
+            self.life += 1
+            self.resident.clear()
+        if listing is not None and changes == self.changes:
             if self.resident - listing.adapters.keys():
                 self.life += 1
             self.resident &= listing.adapters.keys()
             self.listing = listing
-        if not self.ready:
-            self.life += 1
+            self.listed_at = time.monotonic()
         self.checked = True
         self.ready = True
+        self.failed_checks = 0
         self.reason = ""
 
     def mark_down(self, reason: str) -> None:
@@ -62,6 +91,34 @@ class Replica:
         self.checked = True
         self.ready = False
         self.reason = reason
+
+    def fail_check(self, reason: str) -> None:
+        """Take in a failed health check. After a few in a row whoever waits for an answer's beginning waits no more."""
+        self.mark_down(reason)
+        self.failed_checks += 1
+        if self.failed_checks >= _LOST_CHECKS:
+            waits, self._waits = self._waits, set()
+            for patience in waits:
+                patience.reschedule(asyncio.get_running_loop().time())
+
+    @asynccontextmanager
+    async def awaited(self) -> AsyncGenerator[None]:
+        """Span the wait for the beginning of an answer.
+
+        Raises:
+            EngineUnreachable: The replica was lost meanwhile.
+        """
+        patience = asyncio.timeout(None)
+        self._waits.add(patience)
+        try:
+            async with patience:
+                yield
+        except TimeoutError:
+            if not patience.expired():
+                raise
+            raise EngineUnreachable(f"{self.engine.url}: lost before it answered: {self.reason}", "answer") from None
+        finally:
+            self._waits.discard(patience)
 
     def note_loaded(self, name: str, path: str) -> None:
         """Take down that the engine has confirmed a load from `path`, as it sees it."""
@@ -109,9 +166,14 @@ class Lease:
             if not self.replica.uses[self._adapter]:
                 del self.replica.uses[self._adapter]
 
-    def failed(self, reason: str) -> None:
-        """Report that the connection failed: no more requests go there until a good health check, which comes soon."""
-        self.replica.mark_down(reason)
+    def failed(self, error: EngineUnreachable) -> None:
+        """Report that the connection failed, for a health check at once.
+
+        Where none could be made, no more requests go there until that check is good. One that broke may be this
+        request's own fault, and is no reason to take the replica from everybody.
+        """
+        if error.phase == "connect":
+            self.replica.mark_down(error.detail)
         self.replica.doubt.set()
 
     def missing(self) -> None:

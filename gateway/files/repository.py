@@ -5,7 +5,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from gateway.db import Repository
+from gateway.db import Repository, slices
 from gateway.files.tables import FileRow
 
 __all__ = ["FileRepository", "select_referenced"]
@@ -16,7 +16,8 @@ class FileRepository(Repository[FileRow]):
     noun = "file"
 
     async def delete_all(self, ids: Collection[str]) -> None:
-        await self.delete_rows(FileRow.id.in_(ids))
+        for some in slices(ids):
+            await self.delete_rows(FileRow.id.in_(some))
 
 
 async def select_referenced(
@@ -27,5 +28,6 @@ async def select_referenced(
     """Return the digests that a row of any tenant still has in one of the columns: equal bytes are kept once."""
     digests_in_use: set[Any] = set()
     for column in columns:
-        digests_in_use.update((await session.scalars(select(column).where(column.in_(digests)))).all())
+        for some in slices(digests):
+            digests_in_use.update((await session.scalars(select(column).where(column.in_(some)))).all())
     return digests_in_use

@@ -52,9 +52,9 @@ class FineTuningMethodCreate(BaseModel):
 class RecipeOptions(BaseModel):
     """What suits the base model and the engines, where it isn't given.
 
-    `rank` is the adapter's. Rows of more tokens than `max_length` are left out and reported. `micro_batch_tokens` is the
-    most that goes through the model at once, which bounds memory and changes nothing else. `learning_rate` is a number
-    instead of a multiplier.
+    `rank` is the adapter's. Rows of more tokens than `max_length` are left out and reported. `micro_batch_tokens` is
+    the most that goes through the model at once, which bounds memory and changes nothing else. `learning_rate` is a
+    number instead of a multiplier.
     """
 
     model_config = ConfigDict(extra="forbid")

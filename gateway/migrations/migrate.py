@@ -6,9 +6,9 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
-from gateway.db.database import Database
+from gateway.db.database import Database, lock_connection
 
 __all__ = ["SchemaTooNew", "migrate"]
 
@@ -18,7 +18,9 @@ class SchemaTooNew(Exception):
 
 
 async def migrate(database: Database) -> None:
-    """Run the migrations that are missing; each is one transaction, so a killed run can be repeated.
+    """Run the migrations that are missing, in one transaction, so that a killed run can be repeated.
+
+    Of processes that start at the same time one runs them, and the others wait for it.
 
     Raises:
         SchemaTooNew: The database is at a revision that this program doesn't know.
@@ -34,6 +36,9 @@ def configuration() -> Config:
 
 
 def _upgrade(connection: Connection) -> None:
+    lock_connection(connection, "schema")
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SET LOCAL statement_timeout = 0"))  # a step may rewrite a large table
     config = configuration()
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     current = MigrationContext.configure(connection).get_current_revision()

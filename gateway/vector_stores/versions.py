@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.db import lock
 from gateway.files import FileRow
 from gateway.files.service import add_file, find_file
 from gateway.ids import new_id
@@ -77,6 +78,8 @@ async def put_version(
     The same again changes nothing, unless the version isn't in the `present` index or was cut by another chunker: then
     it is indexed anew. Attributes and chunk sizes that are None stay as they were.
     """
+    # Of clients that put the same key at the same time each makes the version after the other's.
+    await lock(session, f"document {store.id} {key}")
     documents = DocumentRepository(session, store.tenant_id)
     document = await documents.by_key(store.id, key)
     newest = None

@@ -2,9 +2,10 @@
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator, AsyncIterator, Generator
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator
 from contextlib import asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
+from uuid import uuid4
 
 import httpx2
 import pytest
@@ -24,10 +25,16 @@ from gateway.web.state import State
 from tests.fakes.passages import FakePassages
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.declared import check_error, read_description
+from tests.postgresql import PostgresqlServer, find_programs
 from tests.waiting import until
 
 BASE = ServedBaseModel(name="base", path="", digest="sha256:base", chat_template_digest="sha256:template")
 """The base model that tests without one of their own take for served."""
+SQLITE, POSTGRESQL = "sqlite", "postgresql"
+on_both_databases = pytest.mark.parametrize("database_url", [SQLITE, POSTGRESQL], indirect=True)
+"""Marks tests, or a module's by `pytestmark`, that say something of the database."""
+from_nothing_on_both_databases = pytest.mark.parametrize("empty_database", [SQLITE, POSTGRESQL], indirect=True)
+
 ADMIN_KEY = "sk-braid-test-administrator-of-all-tenants"
 
 
@@ -75,6 +82,49 @@ def migrated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresqlServer]:
+    """A PostgreSQL server with a database like `migrated`, to be copied."""
+    programs = find_programs()
+    if programs is None:
+        pytest.skip("needs PostgreSQL's programs initdb and postgres, and finds none")
+    with PostgresqlServer.running(programs) as server:
+
+        async def make() -> None:
+            async with open_database(server.create("migrated")) as database:
+                await migrate(database)
+                async with database.begin() as session:
+                    await ensure_admin(session, ADMIN_KEY)
+
+        asyncio.run(make())
+        yield server
+
+
+@pytest.fixture
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database without tables: SQLite, or what `on_both_databases` says."""
+    if getattr(request, "param", SQLITE) == SQLITE:
+        yield f"sqlite+aiosqlite:///{tmp_path / 'braid.db'}"
+        return
+    server: PostgresqlServer = request.getfixturevalue("postgresql")
+    name = uuid4().hex
+    yield server.create(name)
+    server.drop(name)
+
+
+@pytest.fixture
+def database_url(request: pytest.FixtureRequest, tmp_path: Path, migrated: Path) -> Iterator[str]:
+    """The URL of a copy of `migrated`: SQLite in the test's home, or what `on_both_databases` says."""
+    if getattr(request, "param", SQLITE) == SQLITE:
+        shutil.copy(migrated, tmp_path / "braid.db")
+        yield f"sqlite+aiosqlite:///{tmp_path / 'braid.db'}"
+        return
+    server: PostgresqlServer = request.getfixturevalue("postgresql")
+    name = uuid4().hex
+    yield server.create(name, "migrated")
+    server.drop(name)
+
+
 @pytest.fixture
 async def engine() -> AsyncIterator[FakeVllm]:
     async with FakeVllm() as fake:
@@ -82,9 +132,8 @@ async def engine() -> AsyncIterator[FakeVllm]:
 
 
 @pytest.fixture
-def settings(tmp_path: Path, migrated: Path, engine: FakeVllm) -> Settings:
-    shutil.copy(migrated, tmp_path / "braid.db")
-    return Settings(home=tmp_path, engine_urls=(engine.url,), grace_seconds=2)
+def settings(tmp_path: Path, database_url: str, engine: FakeVllm) -> Settings:
+    return Settings(home=tmp_path, database_url=database_url, engine_urls=(engine.url,), grace_seconds=2)
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from gateway.adapters.tables import AdapterRow
 from gateway.tenants.repository import find_tenant
 from tests.architecture.test_routes import routes
 from tests.fakes.passages import FakePassages, make_passage
-from tests.gateway.conftest import Gateway
+from tests.gateway.conftest import Gateway, on_both_databases
 
 ROWS = b"\n".join(
     json.dumps(
@@ -96,6 +96,7 @@ def with_ids() -> list[tuple[str, str]]:
     return [(method, route.path) for route in routes() if "{" in route.path for method in sorted(route.methods or ())]
 
 
+@on_both_databases
 async def test_every_route_with_an_id_hides_another_tenants(gateway: Gateway, ids: dict[str, str]) -> None:
     harbor = await gateway.tenant("harbor")
     got = {f"{method} {path}": (await _ask(harbor, method, path, ids)).status_code for method, path in with_ids()}
@@ -103,6 +104,7 @@ async def test_every_route_with_an_id_hides_another_tenants(gateway: Gateway, id
     assert len(got) > 30
 
 
+@on_both_databases
 async def test_the_owner_finds_all_of_it(gateway: Gateway, ids: dict[str, str]) -> None:
     kestrel = await gateway.tenant("kestrel")
     looked_at = [path for method, path in with_ids() if method == "GET" and "/content" not in path]

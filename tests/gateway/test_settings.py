@@ -93,3 +93,11 @@ def test_only_folders_hold_artifacts(tmp_path: Path) -> None:
     settings = load_settings({"artifacts_url": "s3://bucket"})
     with pytest.raises(SettingsError, match="BRAID_ARTIFACTS_URL"):
         _ = settings.artifacts
+
+
+def test_a_shared_database_with_an_index_of_each_machine_is_refused() -> None:
+    server = "postgresql+psycopg://braid@db/braid"
+    with pytest.raises(SettingsError, match="qdrant_url"):
+        load_settings({"database_url": server})
+    assert load_settings({"database_url": server, "qdrant_url": "http://qdrant:6333"}).database == server
+    assert load_settings({"database_url": "sqlite+aiosqlite:////srv/braid.db"}).qdrant_url == ""

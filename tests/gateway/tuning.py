@@ -22,11 +22,13 @@ JOBS = "/v1/fine_tuning/jobs"
 
 
 @pytest.fixture
-def settings(tmp_path: Path, migrated: Path, engine: FakeVllm) -> Settings:
+def settings(tmp_path: Path, database_url: str, engine: FakeVllm) -> Settings:
     """As everywhere, with a base model of a few hundred bytes and a trainer without torch."""
-    worker.prepare_home(tmp_path, migrated, engine.model)
+    worker.prepare_home(tmp_path, engine.model)
     trainer = write_trainer(tmp_path / "python")
-    return Settings(home=tmp_path, engine_urls=(engine.url,), grace_seconds=2, model_python=trainer)
+    return Settings(
+        home=tmp_path, database_url=database_url, engine_urls=(engine.url,), grace_seconds=2, model_python=trainer
+    )
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ python -m tests.gateway.worker HOME
 
 import asyncio
 import os
-import shutil
 import signal
 import sys
 from collections.abc import AsyncGenerator
@@ -27,9 +26,8 @@ KILLED = WorkerTimings(lease_seconds=3.0, idle_seconds=0.02, grace_seconds=0.3, 
 """Of worker processes, whose jobs others are to take over soon after they were killed."""
 
 
-def prepare_home(home: Path, database: Path, base_model: str = "base") -> None:
-    """Put there what `braid up` does before it starts a worker: a database, and a base model of a few hundred bytes."""
-    shutil.copy(database, home / "braid.db")
+def prepare_home(home: Path, base_model: str = "base") -> None:
+    """Put there what `braid up` does before it starts a worker, beside the database: a base model of some bytes."""
     folder = write_base(home / "models" / "base")
     base = ServedBaseModel(name=base_model, path=str(folder), digest=BaseShape.read(folder).digest)
     ServedBaseModel.file(home).parent.mkdir()
@@ -54,6 +52,7 @@ async def worker_process(
 ) -> AsyncGenerator[asyncio.subprocess.Process]:
     """Run a worker as a process of its own, which dies at `failpoint`; `trainer` is a mode of `tests.fakes.trainer`."""
     environment = {
+        "BRAID_DATABASE_URL": settings.database,
         "BRAID_ENGINE_URLS": ",".join(settings.engine_urls),
         "BRAID_MODEL_PYTHON": str(settings.model_python),
         "BRAID_FAILPOINT": failpoint,

@@ -1,5 +1,6 @@
 """Braid's parts: packages, the model environment, base model, engine."""
 
+import asyncio
 import importlib.util
 from pathlib import Path
 

@@ -1,27 +1,30 @@
-import sqlite3
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from gateway.administration.service import ensure_admin
 from gateway.errors import BadRequest
 from gateway.settings import Settings
 from gateway.tenants.authenticator import key_digest, new_key
-from tests.gateway.conftest import Gateway
+from tests.gateway.conftest import Gateway, on_both_databases
 
 
-async def test_a_key_is_shown_once_and_kept_as_its_digest(gateway: Gateway, settings: Settings) -> None:
+@on_both_databases
+async def test_a_key_is_shown_once_and_kept_as_its_digest(gateway: Gateway) -> None:
     await gateway.admin.post("/api/tenants", json={"name": "kestrel"})
     made = (await gateway.admin.post("/api/keys", json={"tenant": "kestrel", "name": "app", "scopes": ["chat"]})).json()
     listed = (await gateway.admin.get("/api/keys", params={"tenant": "kestrel"})).json()["data"]
     assert made["key"].startswith("sk-braid-")
     assert [key["id"] for key in listed] == [made["id"]]
     assert made["key"] not in str(listed)
-    stored = sqlite3.connect(settings.home / "braid.db").execute("SELECT * FROM keys").fetchall()
+    async with gateway.state.database.read() as session:
+        stored = (await session.execute(text("SELECT * FROM keys"))).all()
     assert made["key"] not in str(stored)
     assert key_digest(made["key"]) in str(stored)
 
 
+@on_both_databases
 async def test_two_tenants_of_one_name_are_refused(gateway: Gateway) -> None:
     assert (await gateway.admin.post("/api/tenants", json={"name": "kestrel"})).status_code == 201
     assert (await gateway.admin.post("/api/tenants", json={"name": "kestrel"})).status_code == 409

@@ -24,6 +24,14 @@ def test_any_split_of_the_bytes_gives_the_same_events(size: int, newline: bytes)
     assert reader.done
 
 
+def test_data_is_found_behind_other_fields_comments_and_spare_newlines() -> None:
+    raw = b'event: delta\nid: 7\ndata: {"n":1}\n\n\ndata: {"n":2}\n\n: ping\ndata: {"n":\ndata: 3}\nretry: 5\n\n'
+    reader = EventReader()
+    assert reader.feed(raw) == [b'{"n":1}', b'{"n":2}', b'{"n":\n3}']
+    assert reader.feed(b"id: 8\ndata: [DONE]\n\n") == []
+    assert reader.done
+
+
 def test_a_stream_is_not_done_before_the_engine_says_so() -> None:
     reader = EventReader()
     assert reader.feed(STREAM[:-2]) == [b'{"n":1}', b'{"n":2}']

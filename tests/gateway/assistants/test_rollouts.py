@@ -14,7 +14,7 @@ from gateway.settings import Settings
 from tests.fakes import faults
 from tests.fakes.passages import FakePassages
 from tests.fakes.vllm import LOAD, FakeVllm
-from tests.gateway.conftest import Gateway
+from tests.gateway.conftest import Gateway, on_both_databases
 
 ROLLOUT = "/api/assistants/support/rollout"
 CHAT = "/v1/chat/completions"
@@ -46,6 +46,7 @@ def live(answer: httpx2.Response) -> tuple[list[int], int]:
     return [stage["release"] for stage in answer.json()["stages"]], answer.json()["revision"]
 
 
+@on_both_databases
 async def test_each_write_is_the_next_revision(client: httpx2.AsyncClient) -> None:
     assert live(await put(client, {1: 100}, 0)) == ([1], 1)
     assert live(await put(client, {2: 90, 3: 10}, 1)) == ([2, 3], 2)
@@ -67,6 +68,7 @@ async def test_a_change_made_for_another_revision_is_a_409_that_says_the_present
     assert live(await client.get(ROLLOUT)) == ([1], 1)
 
 
+@on_both_databases
 async def test_of_many_writers_at_once_exactly_one_wins(client: httpx2.AsyncClient) -> None:
     answers = await asyncio.gather(*(put(client, {1 + number % 3: 100}, 0) for number in range(6)))
     assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409, 409, 409]
@@ -98,6 +100,7 @@ async def test_stages_that_nobody_could_be_sent_to_are_refused(
     assert live(await client.get(ROLLOUT)) == ([], 0)
 
 
+@on_both_databases
 async def test_rolling_back_walks_the_way_that_was_gone(client: httpx2.AsyncClient) -> None:
     for revision, release in enumerate((1, 2, 3)):
         await put(client, {release: 100}, revision)
@@ -168,13 +171,14 @@ async def test_an_adapter_that_no_replica_takes_keeps_the_old_rollout(
 
 
 @pytest.mark.parametrize("back", [False, True])
+@on_both_databases
 async def test_an_adapter_that_is_deleted_while_engines_load_it_keeps_the_old_rollout(
     client: httpx2.AsyncClient, settings: Settings, monkeypatch: pytest.MonkeyPatch, back: bool
 ) -> None:
     model = "ft:base:kestrel:style:1"
     deletions: list[int] = []
 
-    async def load(reconciler: Reconciler, adapter: str, seconds: float) -> None:
+    async def load(reconciler: Reconciler, adapter: str, seconds: float, *, everywhere: bool) -> None:
         if adapter == "kestrel.style.1" and delete_meanwhile:
             deletions.append((await client.delete(f"/v1/models/{model}")).status_code)
 

@@ -151,7 +151,7 @@ async def test_tools_that_the_engine_can_not_read_are_a_400_that_says_why(
 async def test_one_replica_that_fails_before_its_first_byte_is_a_5xx_to_try_again(
     gateway: Gateway, engine: FakeVllm, fault: Fault
 ) -> None:
-    engine.script(fault)
+    engine.script(fault, fault)  # the first may meet a kept connection, and is sent again then
     client = await gateway.tenant("kestrel")
     answer = await client.post(CHAT, json=STREAM)
     assert answer.status_code in (502, 503)

@@ -163,3 +163,22 @@ def test_after_a_bad_event_nothing_more_is_sent_and_all_before_it_is(bad: bytes)
     assert isinstance(encoder.broken, BrokenAnswer)
     assert b'"It"' in encoded
     assert b"never" not in encoded
+
+
+@pytest.mark.parametrize("separators", [(", ", ": "), (",", ": "), (",", ":")])
+def test_events_with_spaces_in_them_close_their_choice(separators: tuple[str, str]) -> None:
+    body = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "t"}
+    raw = [
+        json.dumps({**body, "choices": [choice]}, separators=separators).encode()
+        for choice in (
+            {"index": 0, "delta": {"content": "Hi"}, "logprobs": None, "finish_reason": None},
+            {"index": 0, "delta": {"content": "!"}, "logprobs": None, "finish_reason": "stop"},
+        )
+    ]
+    trace = plain_trace()
+    trace.target = Target("t.style.abc", release="support@1", fingerprint="rel_1")
+    encoded = ChunkEncoder(trace, choices=1, include_usage=False).encode(raw)
+    first, last = [json.loads(event.removeprefix("data: ")) for event in encoded.decode().strip().split("\n\n")]
+    assert first["choices"][0]["delta"]["content"] == "Hi"
+    assert last["choices"][0]["finish_reason"] == "stop"
+    assert last["braid"]["release"] == "support@1"

@@ -1,5 +1,4 @@
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -11,6 +10,7 @@ from gateway.db import Database, Repository, open_database
 from gateway.errors import BadRequest, NotFound
 from gateway.migrations import SchemaTooNew, migrate
 from gateway.migrations.tables import Base, FileRow, TenantRow
+from tests.gateway.conftest import from_nothing_on_both_databases
 
 
 class Files(Repository[FileRow]):
@@ -18,9 +18,12 @@ class Files(Repository[FileRow]):
     noun = "file"
 
 
+pytestmark = from_nothing_on_both_databases
+
+
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}") as opened:
+async def database(empty_database: str) -> AsyncIterator[Database]:
+    async with open_database(empty_database) as opened:
         await migrate(opened)
         async with opened.begin() as session:
             session.add_all(TenantRow(id=name, name=name, created_at=1) for name in ("a", "b"))

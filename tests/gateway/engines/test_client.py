@@ -237,7 +237,8 @@ async def test_an_unroutable_address_times_out_in_connecting(connections: Connec
             engine = VllmEngine(f"http://127.0.0.1:{address[1]}", connections, Timeouts(0.2, 2, 2, 2, 2))
             filling = [asyncio.ensure_future(engine.health()) for _ in range(6)]
             results = await asyncio.gather(*filling, return_exceptions=True)
-    assert all(isinstance(result, EngineTimeout) for result in results)
+    # It wasn't heard, so another replica may be asked.
+    assert all(isinstance(result, EngineUnreachable) and result.phase == "connect" for result in results)
 
 
 async def test_a_refusal_carries_the_engines_words(fake: FakeVllm, engine: VllmEngine) -> None:

@@ -165,18 +165,25 @@ async def test_a_connection_is_used_again(connections: Connections, answer: byte
         assert len(server.visits) == 2
 
 
-async def test_small_packets_are_sent_without_delay(connections: Connections, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_small_packets_go_without_delay_and_a_host_that_is_gone_is_noticed(
+    connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
     options: list[int] = []
 
     class Watched(Connection):
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
             super().connection_made(transport)
-            options.append(transport.get_extra_info("socket").getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            peer = transport.get_extra_info("socket")
+            options.append(peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+            options.append(peer.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE))
+            if hasattr(socket, "TCP_USER_TIMEOUT"):
+                options.append(peer.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT))
 
     monkeypatch.setattr("gateway.engines.http.Connection", Watched)
     async with serving(answers(FIXED)) as server:
         await ask(connections.origin(server.url))
-    assert options == [1]
+    assert options[:2] == [1, 1]
+    assert options[2:] in ([], [25_000])
 
 
 async def test_an_engine_may_have_an_ipv6_address(connections: Connections) -> None:
@@ -509,32 +516,36 @@ def dies_on_the_second(said: bytes = b"") -> Talk:
     return talk
 
 
-async def test_a_get_on_a_connection_that_was_just_being_closed_is_sent_again(connections: Connections) -> None:
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_a_request_on_a_connection_that_was_just_being_closed_is_sent_again(
+    connections: Connections, method: str
+) -> None:
     async with serving(dies_on_the_second()) as server:
         origin = connections.origin(server.url)
-        assert await ask(origin, "GET") == JSON
-        assert await ask(origin, "GET") == JSON
+        assert await ask(origin, method) == JSON
+        assert await ask(origin, method) == JSON
         assert [len(visit.requests) for visit in server.visits] == [2, 1]
 
 
-async def test_nothing_else_is_sent_again(connections: Connections) -> None:
+async def test_nothing_else_is_sent_again(connections: Connections, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with serving(dies_on_the_second(b"HTTP/1.1 ")) as server:
+        origin = connections.origin(server.url)
+        assert await ask(origin) == JSON
+        with pytest.raises(EngineUnreachable):
+            await ask(origin)
+        assert len(server.visits) == 1, "an answer had begun"
+    async with serving(once()) as server:
+        with pytest.raises(EngineUnreachable) as caught:
+            await ask(connections.origin(server.url))
+        assert caught.value.phase == "answer"
+        assert len(server.visits) == 1, "the connection was a new one"
+    monkeypatch.setattr("gateway.engines.http._STALE_SECONDS", 0.0)
     async with serving(dies_on_the_second()) as server:
         origin = connections.origin(server.url)
         assert await ask(origin) == JSON
-        with pytest.raises(EngineUnreachable) as caught:
+        with pytest.raises(EngineUnreachable):
             await ask(origin)
-        assert caught.value.phase == "answer"
-        assert len(server.visits) == 1
-    async with serving(dies_on_the_second(b"HTTP/1.1 ")) as server:
-        origin = connections.origin(server.url)
-        assert await ask(origin, "GET") == JSON
-        with pytest.raises(EngineUnreachable):
-            await ask(origin, "GET")
-        assert len(server.visits) == 1
-    async with serving(once()) as server:
-        with pytest.raises(EngineUnreachable):
-            await ask(connections.origin(server.url), "GET")
-        assert len(server.visits) == 1
+        assert len(server.visits) == 1, "the connection had carried the request for a while"
 
 
 async def test_an_answer_before_the_request_was_taken_ends_the_connection(connections: Connections) -> None:

@@ -1,14 +1,24 @@
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from gateway.engines import AdapterNotLoaded, Connections, EnginePool, NoReplica, Timeouts, VllmEngine
+from gateway.engines import (
+    AdapterNotLoaded,
+    Connections,
+    EnginePool,
+    EngineUnreachable,
+    NoReplica,
+    Timeouts,
+    VllmEngine,
+)
 from tests.fakes import faults
 from tests.fakes.vllm import HEALTH, MODELS, FakeVllm
 from tests.waiting import until
 
 TIMES = Timeouts(connect=1, first_byte=5, gap=5, control=0.5, load=5)
+UNREACHABLE = EngineUnreachable("nobody listens", "connect")
 
 
 @pytest.fixture
@@ -114,15 +124,26 @@ async def test_a_hanging_replica_delays_no_other(pool: EnginePool, fakes: list[F
     assert pool.replicas[1].ready
 
 
-async def test_a_failed_request_takes_the_replica_out_at_once(pool: EnginePool, fakes: list[FakeVllm]) -> None:
+async def test_a_failed_connection_takes_the_replica_out_at_once(pool: EnginePool, fakes: list[FakeVllm]) -> None:
     lease = pool.pick(None)
     fake = fakes[pool.replicas.index(lease.replica)]
     seen = len(fake.requests(MODELS))
-    lease.failed("reset by peer")
+    lease.failed(UNREACHABLE)
     assert not lease.replica.ready
-    assert lease.replica.reason == "reset by peer"
+    assert lease.replica.reason == "nobody listens"
     await until(lambda: lease.replica.ready)
     assert len(fake.requests(MODELS)) > seen
+
+
+async def test_a_broken_connection_has_the_replica_checked_and_takes_it_from_nobody(
+    fakes: list[FakeVllm], connections: Connections
+) -> None:
+    async with EnginePool([VllmEngine(fakes[0].url, connections, TIMES)], interval=600) as pool:
+        await until(lambda: pool.replicas[0].ready)
+        seen = len(fakes[0].requests(HEALTH))
+        pool.pick(None).failed(EngineUnreachable("reset by peer", "answer"))
+        assert pool.replicas[0].ready
+        await until(lambda: len(fakes[0].requests(HEALTH)) > seen)
 
 
 async def test_a_doubted_replica_is_checked_before_the_interval_is_over(
@@ -130,8 +151,52 @@ async def test_a_doubted_replica_is_checked_before_the_interval_is_over(
 ) -> None:
     async with EnginePool([VllmEngine(fakes[0].url, connections, TIMES)], interval=600) as pool:
         await until(lambda: pool.replicas[0].ready)
-        pool.pick(None).failed("reset by peer")
+        pool.pick(None).failed(UNREACHABLE)
         await until(lambda: pool.replicas[0].ready, 60)
+
+
+async def test_who_waits_for_an_answer_of_a_replica_that_stays_down_waits_no_more(
+    pool: EnginePool, fakes: list[FakeVllm]
+) -> None:
+    replica = pool.replicas[0]
+
+    async def wait() -> None:
+        async with replica.awaited():
+            await asyncio.Event().wait()
+
+    waiting = asyncio.create_task(wait())
+    fakes[0].script(faults.status(503), path=HEALTH)
+    await until(lambda: not replica.ready)
+    await until(lambda: replica.ready)
+    assert not waiting.done(), "one failed check may be a moment's load"
+    fakes[0].rule = lambda received: faults.hang()
+    with pytest.raises(EngineUnreachable) as caught:
+        await asyncio.wait_for(waiting, 10)
+    assert caught.value.phase == "answer"
+
+
+async def test_a_time_limit_around_the_wait_is_its_own(pool: EnginePool) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01), pool.replicas[0].awaited():
+            await asyncio.Event().wait()
+    with pytest.raises(TimeoutError):
+        async with pool.replicas[0].awaited():
+            raise TimeoutError
+
+
+async def test_many_models_are_not_listed_at_each_health_check(fakes: list[FakeVllm], connections: Connections) -> None:
+    fakes[0].adapters = {f"tenant.style.{number}": Path("/adapters/style") for number in range(1_000)}
+    async with EnginePool([VllmEngine(fakes[0].url, connections, TIMES)], interval=0.02) as pool:
+        await until(lambda: pool.replicas[0].ready)
+        await until(lambda: len(fakes[0].requests(HEALTH)) >= 10)
+        assert len(fakes[0].requests(MODELS)) == 1
+        pool.replicas[0].doubt.set()
+        await until(lambda: len(fakes[0].requests(MODELS)) == 2)
+        fakes[0].healthy = False
+        await until(lambda: not pool.replicas[0].ready)
+        fakes[0].healthy = True
+        await until(lambda: pool.replicas[0].ready)
+        assert len(fakes[0].requests(MODELS)) == 3
 
 
 async def test_an_adapter_that_the_engine_lost_is_not_resident(pool: EnginePool, fakes: list[FakeVllm]) -> None:

@@ -1,7 +1,10 @@
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import time
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -11,12 +14,15 @@ from gateway.engines import (
     AdapterRejected,
     Connections,
     DesiredAdapter,
+    Engine,
     EnginePool,
     Probe,
+    ProbeResult,
     Reconciler,
     Timeouts,
     VllmEngine,
 )
+from gateway.engines.probe import measure
 from tests.fakes import _tokens, faults
 from tests.fakes.vllm import COMPLETIONS, HEALTH, LOAD, UNLOAD, FakeVllm
 from tests.waiting import until
@@ -54,12 +60,12 @@ class Desires:
 
 @asynccontextmanager
 async def reconciling(
-    fakes: Sequence[FakeVllm], connections: Connections, desires: Desires, *, folder: str = ""
+    fakes: Sequence[FakeVllm], connections: Connections, desires: Desires, **options: Any
 ) -> AsyncIterator[tuple[EnginePool, Reconciler]]:
     engines = [VllmEngine(fake.url, connections, TIMES) for fake in fakes]
     async with (
         EnginePool(engines, interval=0.03) as pool,
-        Reconciler(pool, desires, interval=0.03, folder=folder) as reconciler,
+        Reconciler(pool, desires, interval=0.03, **options) as reconciler,
     ):
         await until(lambda: any(replica.ready for replica in pool.replicas))
         yield pool, reconciler
@@ -227,7 +233,8 @@ async def test_one_bad_adapter_does_not_stop_the_others(
 async def test_a_passing_fault_is_tried_again_with_back_off(
     fake: FakeVllm, connections: Connections, style: DesiredAdapter, fault: faults.Fault
 ) -> None:
-    fake.script(fault, path=LOAD)
+    # On a kept connection, the first is sent again at once.
+    fake.script(*[fault] * (2 if fault.kind == "refuse" else 1), path=LOAD)
     async with reconciling([fake], connections, Desires(style)) as (_, reconciler):
         await until(lambda: reconciler.failures())
         (failure,) = reconciler.failures()
@@ -236,7 +243,7 @@ async def test_a_passing_fault_is_tried_again_with_back_off(
             await reconciler.resident(style.served_name, 0.1)
         assert failure.reason in caught.value.detail
         await reconciler.resident(style.served_name, 30)
-        first, second = fake.requests(LOAD)
+        *_, first, second = fake.requests(LOAD)
         assert second.started - first.started >= 0.9
 
 
@@ -392,6 +399,84 @@ async def test_adapters_outside_of_our_folder_are_left_alone(
         await until(lambda: "ours" not in fake.adapters)
         await desires.pass_by()
         assert set(fake.adapters) == {"operators-own", "neighbours", style.served_name}
+
+
+async def test_adapters_that_the_database_never_had_are_left_alone(
+    fake: FakeVllm, connections: Connections, style: DesiredAdapter, tmp_path: Path
+) -> None:
+    """A gateway that was started with another database doesn't empty the engines of this one."""
+
+    async def find_known(names: Collection[str]) -> set[str]:
+        return {"withdrawn"} & set(names)
+
+    fake.adapters = {"theirs": tmp_path / "a", "withdrawn": tmp_path / "b"}
+    desires = Desires(style)
+    async with reconciling([fake], connections, desires, folder=str(tmp_path), known=find_known) as (_, reconciler):
+        await reconciler.resident(style.served_name, 10)
+        await until(lambda: "withdrawn" not in fake.adapters)
+        await desires.pass_by()
+        assert set(fake.adapters) == {"theirs", style.served_name}
+
+
+async def test_a_load_that_breaks_stops_no_other(
+    fake: FakeVllm, connections: Connections, style: DesiredAdapter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = adapter(tmp_path, "harbor.broken.0")
+
+    async def measure_or_break(engine: Engine, desired: DesiredAdapter) -> ProbeResult:
+        if desired.served_name == broken.served_name:
+            raise ZeroDivisionError("nobody thought of this")
+        return await measure(engine, desired)
+
+    monkeypatch.setattr("gateway.engines.reconcile.measure", measure_or_break)
+    async with reconciling([fake], connections, Desires(broken, style)) as (_, reconciler):
+        await reconciler.resident(style.served_name, 10)
+        await until(reconciler.failures)
+        (failure,) = reconciler.failures()
+        assert (failure.served_name, failure.permanent) == (broken.served_name, False)
+        assert "nobody thought of this" in failure.reason
+
+
+async def test_a_load_that_hangs_lets_the_others_go_on(
+    connections: Connections, style: DesiredAdapter, tmp_path: Path
+) -> None:
+    async with FakeVllm() as fake:
+        hanging = [adapter(tmp_path, f"harbor.hangs.{number}") for number in range(2)]
+        fake.rule = lambda received: faults.hang() if b"harbor.hangs" in received.body else None
+        engine = VllmEngine(fake.url, connections, replace(TIMES, load=60))
+        desires, retired = Desires(*hanging, style), adapter(tmp_path, "harbor.style.old")
+        async with (
+            EnginePool([engine], interval=0.03) as pool,
+            Reconciler(pool, desires, interval=0.03, turn_seconds=0.1) as reconciler,
+        ):
+            await reconciler.resident(style.served_name, 20)
+            fake.adapters[retired.served_name] = Path(retired.path)
+            await until(lambda: retired.served_name not in fake.adapters)
+            assert len(fake.requests(LOAD)) == 3, "a load that hangs isn't asked for again"
+
+
+async def test_one_replica_that_has_it_is_enough_to_answer(connections: Connections, style: DesiredAdapter) -> None:
+    async with FakeVllm() as slow, FakeVllm() as quick:
+        slow.rule = lambda received: faults.delay(0.4) if received.path == LOAD else None
+        async with reconciling([slow, quick], connections, Desires(style)) as (pool, reconciler):
+            await until(lambda: all(replica.ready for replica in pool.replicas))
+            await reconciler.resident(style.served_name, 10, everywhere=False)
+            assert [style.served_name in replica.resident for replica in pool.replicas] == [False, True]
+            await reconciler.resident(style.served_name, 10)
+            assert [style.served_name in replica.resident for replica in pool.replicas] == [True, True]
+
+
+async def test_requests_that_wake_it_do_not_make_it_look_back_to_back(fake: FakeVllm, connections: Connections) -> None:
+    desires = Desires()
+    engines = [VllmEngine(fake.url, connections, TIMES)]
+    async with EnginePool(engines, interval=60) as pool, Reconciler(pool, desires, interval=60) as reconciler:
+        await until(lambda: desires.looks)
+        began = time.monotonic()
+        for _ in range(50):
+            reconciler.wake()
+            await asyncio.sleep(0.01)
+        seconds = time.monotonic() - began
+        assert 1 < desires.looks <= seconds / 0.1 + 3
 
 
 class TestTwoOnOneEngine:

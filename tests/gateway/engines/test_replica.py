@@ -59,6 +59,15 @@ def test_coming_back_is_another_life(replica: Replica) -> None:
     assert (replica.ready, replica.reason, replica.life) == (True, "", life + 1)
 
 
+def test_what_was_resident_before_it_was_down_is_not_so_after(replica: Replica) -> None:
+    """Another gateway may have loaded the name again by then, and nobody here has proven that."""
+    replica.note_loaded("style", "/adapters/style")
+    replica.admit("style")
+    replica.mark_down("the engine is away")
+    replica.mark_up(listing("style"), replica.changes)
+    assert replica.resident == set()
+
+
 def test_loads_before_the_first_listing_are_counted_only(connections: Connections) -> None:
     replica = Replica(VllmEngine("http://127.0.0.1:1", connections))
     replica.note_loaded("style", "/adapters/style")

@@ -9,7 +9,7 @@ import openai
 import pytest
 
 from gateway.files.upload import MAX_FILE_BYTES
-from tests.gateway.conftest import Gateway
+from tests.gateway.conftest import Gateway, on_both_databases
 
 ROW = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ahoy."}]}
 
@@ -36,6 +36,7 @@ async def tenant(gateway: Gateway) -> httpx2.AsyncClient:
     return await gateway.tenant("kestrel")
 
 
+@on_both_databases
 async def test_what_was_uploaded_comes_back(tenant: httpx2.AsyncClient) -> None:
     data = os.urandom(3_000_000)
     file = await made(tenant, data, name="a/b\\kettle.pdf", purpose="user_data")
@@ -70,6 +71,7 @@ async def test_the_purpose_may_come_after_the_file(tenant: httpx2.AsyncClient) -
     assert response.json()["purpose"] == "vision", response.text
 
 
+@on_both_databases
 async def test_lists_go_page_by_page(tenant: httpx2.AsyncClient) -> None:
     ids = [(await made(tenant, purpose="batch" if number == 1 else "assistants"))["id"] for number in range(4)]
     first = (await tenant.get("/v1/files", params={"limit": 3})).json()

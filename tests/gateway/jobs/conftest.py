@@ -1,6 +1,5 @@
 import time
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import pytest
 
@@ -12,13 +11,8 @@ TENANT = "ten_a"
 
 
 @pytest.fixture
-def url(tmp_path: Path) -> str:
-    return f"sqlite+aiosqlite:///{tmp_path / 'braid.db'}"
-
-
-@pytest.fixture
-async def database(url: str) -> AsyncIterator[Database]:
-    async with open_database(url) as database:
+async def database(empty_database: str) -> AsyncIterator[Database]:
+    async with open_database(empty_database) as database:
         await migrate(database)
         async with database.begin() as session:
             for name in ("a", "b"):

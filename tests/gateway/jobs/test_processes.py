@@ -16,6 +16,7 @@ from gateway.db import Database
 from gateway.jobs import JobRow, enqueue, wait_for
 from gateway.jobs.repository import JobRepository
 from gateway.tenants.repository import find_tenant
+from tests.gateway.conftest import from_nothing_on_both_databases
 from tests.gateway.jobs.conftest import TENANT
 from tests.waiting import until
 
@@ -26,10 +27,18 @@ ROOT = Path(__file__).parents[3]
 
 @asynccontextmanager
 async def worker(
-    url: str, log: Path, name: str = "w", crash_at: str = "", *, grace_seconds: float = 5.0
+    empty_database: str, log: Path, name: str = "w", crash_at: str = "", *, grace_seconds: float = 5.0
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.gateway.jobs.worker_process", url, str(log), name, str(grace_seconds)),
+        *(
+            sys.executable,
+            "-m",
+            "tests.gateway.jobs.worker_process",
+            empty_database,
+            str(log),
+            name,
+            str(grace_seconds),
+        ),
         cwd=ROOT,
         env=os.environ | {"BRAID_FAILPOINT": crash_at},
     )
@@ -59,7 +68,8 @@ async def wait_for_rows(database: Database, check: Callable[[list[JobRow]], bool
     return rows
 
 
-async def test_many_processes_claim_each_job_once(database: Database, url: str, tmp_path: Path) -> None:
+@from_nothing_on_both_databases
+async def test_many_processes_claim_each_job_once(database: Database, empty_database: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
     async with database.begin() as session:
         for number in range(200):
@@ -67,7 +77,7 @@ async def test_many_processes_claim_each_job_once(database: Database, url: str, 
             await enqueue(session, TENANT, kind="steps", queue_key=queue_key, subject="x", payload={"steps": 1})
     async with AsyncExitStack() as stack:
         for number in range(4):
-            await stack.enter_async_context(worker(url, log, f"w{number}"))
+            await stack.enter_async_context(worker(empty_database, log, f"w{number}"))
         rows = await wait_for_rows(database, lambda rows: all(row.status == "succeeded" for row in rows))
     assert {row.fence for row in rows} == {1}
     assert Counter(log.read_text().split("\n")[:-1]) == {f"{row.id} 0": 1 for row in rows}
@@ -86,13 +96,13 @@ async def test_many_processes_claim_each_job_once(database: Database, url: str, 
     ],
 )
 async def test_a_killed_workers_job_resumes_where_it_was_saved(
-    database: Database, url: str, tmp_path: Path, crash_at: str, steps: str
+    database: Database, empty_database: str, tmp_path: Path, crash_at: str, steps: str
 ) -> None:
     log = tmp_path / "log"
     job = await add(database)
-    async with worker(url, log, crash_at=crash_at) as process:
+    async with worker(empty_database, log, crash_at=crash_at) as process:
         assert await process.wait() == -signal.SIGKILL
-    async with worker(url, log):
+    async with worker(empty_database, log):
         row = await wait_for(database, TENANT, job, 60)
     assert row.status == "succeeded"
     assert row.running_key is None
@@ -100,13 +110,13 @@ async def test_a_killed_workers_job_resumes_where_it_was_saved(
 
 
 async def test_a_job_that_kills_its_worker_each_time_fails_with_a_reason(
-    database: Database, url: str, tmp_path: Path
+    database: Database, empty_database: str, tmp_path: Path
 ) -> None:
     job = await add(database)
     for _ in range(3):
-        async with worker(url, tmp_path / "log", crash_at="noted-0") as process:
+        async with worker(empty_database, tmp_path / "log", crash_at="noted-0") as process:
             assert await process.wait() == -signal.SIGKILL
-    async with worker(url, tmp_path / "log"):
+    async with worker(empty_database, tmp_path / "log"):
         row = await wait_for(database, TENANT, job, 60)
     assert row.status == "failed"
     assert row.error is not None
@@ -116,14 +126,14 @@ async def test_a_job_that_kills_its_worker_each_time_fails_with_a_reason(
 
 
 async def test_killed_while_failing_the_subject_and_the_job_still_agree(
-    database: Database, url: str, tmp_path: Path
+    database: Database, empty_database: str, tmp_path: Path
 ) -> None:
     job = await add(database, broken=True)
-    async with worker(url, tmp_path / "log", crash_at="done") as process:
+    async with worker(empty_database, tmp_path / "log", crash_at="done") as process:
         assert await process.wait() == -signal.SIGKILL
     async with database.read() as session:
         assert await find_tenant(session, f"{job}-failed") is None
-    async with worker(url, tmp_path / "log"):
+    async with worker(empty_database, tmp_path / "log"):
         row = await wait_for(database, TENANT, job, 60)
     assert (row.status, row.error) == ("failed", {"code": "invalid_file", "message": "It is broken."})
     async with database.read() as session:
@@ -131,9 +141,11 @@ async def test_killed_while_failing_the_subject_and_the_job_still_agree(
 
 
 @pytest.mark.parametrize("grace_seconds", [0.0, 0.3])
-async def test_sigterm_gives_the_job_back(database: Database, url: str, tmp_path: Path, grace_seconds: float) -> None:
+async def test_sigterm_gives_the_job_back(
+    database: Database, empty_database: str, tmp_path: Path, grace_seconds: float
+) -> None:
     job = await add(database, steps=1, seconds=60)
-    async with worker(url, tmp_path / "log", grace_seconds=grace_seconds) as process:
+    async with worker(empty_database, tmp_path / "log", grace_seconds=grace_seconds) as process:
         await wait_for_rows(database, lambda rows: rows[0].state == {"next": 1})
         process.terminate()
         assert await process.wait() == 0
@@ -141,6 +153,6 @@ async def test_sigterm_gives_the_job_back(database: Database, url: str, tmp_path
         row = await JobRepository(session, TENANT).get(job)
     assert (row.status, row.attempts, row.lease_until, row.running_key) == ("queued", 0, None, None)
     assert row.state == {"next": 1}
-    async with worker(url, tmp_path / "log", "other"):
+    async with worker(empty_database, tmp_path / "log", "other"):
         # It goes on behind the step that was saved, without the long sleep.
         assert (await wait_for(database, TENANT, job, 60)).status == "succeeded"

@@ -1,7 +1,6 @@
 """Each step of the schema, up and down, with rows in the tables."""
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -101,9 +100,9 @@ ANSWER = {
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
+async def database(empty_database: str) -> AsyncIterator[Database]:
     """A database with the first schema and a job in it."""
-    async with open_database(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}") as opened:
+    async with open_database(empty_database) as opened:
         await move(opened, "0001")
         await insert(opened, "tenants", {"id": "ten_a", "name": "a", "created_at": 1})
         await insert(opened, "jobs", {**JOB, "lane": "train", "running_lane": "train"})

@@ -6,7 +6,7 @@ import httpx2
 import pytest
 
 import prompts
-from tests.gateway.conftest import Gateway
+from tests.gateway.conftest import Gateway, on_both_databases
 
 
 @pytest.fixture
@@ -20,6 +20,7 @@ async def create(client: httpx2.AsyncClient, template: str, name: str = "house")
     return answer.json()
 
 
+@on_both_databases
 async def test_each_template_is_a_new_version_with_its_own_digest(client: httpx2.AsyncClient) -> None:
     first, second = await create(client, "One."), await create(client, "Two.")
     assert (first["version"], second["version"]) == (1, 2)

@@ -7,12 +7,13 @@ import pytest
 from gateway.settings import Settings
 from gateway.vector_stores import indexing
 from tests.fakes.retriever import FakeRetriever, Fault
-from tests.gateway.conftest import Gateway
+from tests.gateway.conftest import Gateway, on_both_databases
 from tests.gateway.vector_stores.conftest import Client
 from tests.gateway.worker import working
 from tests.waiting import until
 
 
+@on_both_databases
 async def test_a_document_goes_live_and_its_next_version_replaces_it(kestrel: Client, settings: Settings) -> None:
     store = await kestrel.store(name="kettles")
     async with working(settings):
@@ -188,6 +189,7 @@ async def test_readers_never_see_a_mix_or_nothing(kestrel: Client, settings: Set
     assert seen[-1] == {"7"}
 
 
+@on_both_databases
 async def test_a_deleted_document_is_gone_at_once_and_then_for_good(
     kestrel: Client, index: FakeRetriever, gateway: Gateway
 ) -> None:
@@ -265,6 +267,7 @@ async def test_old_index_epochs_can_be_read_for_an_hour_and_then_go(
     assert len(files) == 3, "the files of versions that can't be read any more are gone too"
 
 
+@on_both_databases
 async def test_lists_go_page_by_page(kestrel: Client) -> None:
     store = await kestrel.store()
     ids = [(await kestrel.put(store, f"{name}.md", name))["document_id"] for name in "abc"]

@@ -6,7 +6,7 @@ import pytest
 
 from gateway.vector_stores.repository import StoreRepository
 from tests.fakes.retriever import FakeRetriever
-from tests.gateway.conftest import Gateway
+from tests.gateway.conftest import Gateway, on_both_databases
 from tests.gateway.vector_stores.conftest import Client
 
 
@@ -48,6 +48,7 @@ async def test_lists_go_both_ways(kestrel: Client) -> None:
     assert await listed(order="asc", after=ids[2]) == ([3, 4], False)
 
 
+@on_both_databases
 async def test_files_in_a_store(kestrel: Client, index: FakeRetriever) -> None:
     store = await kestrel.store()
     good, bad = await kestrel.file(b"One.\n\nTwo."), await kestrel.file(b"\xff\xfe", "picture.bin")
@@ -167,6 +168,7 @@ async def test_search(kestrel: Client) -> None:
     assert error["param"] == "filters"
 
 
+@on_both_databases
 async def test_a_deleted_store_is_gone_at_once_and_then_for_good(
     kestrel: Client, index: FakeRetriever, gateway: Gateway
 ) -> None:

@@ -1,0 +1,131 @@
+"""Whatever an engine does before the first byte, a request gets another one, its adapter back, or an error soon."""
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from gateway.adapters.tables import AdapterRow
+from gateway.db import open_database
+from gateway.engines import Connections, Timeouts, VllmEngine
+from gateway.settings import Settings
+from gateway.tenants.tables import TenantRow
+from tests.fakes import _tokens, faults
+from tests.fakes.vllm import CHAT, HEALTH, LOAD, FakeVllm
+from tests.gateway.conftest import Gateway, running
+from tests.waiting import until
+
+ASK = {"model": "base", "messages": [{"role": "user", "content": "Hello?"}]}
+TOKENS = [11, 12, 13, 14, 15, 16, 17, 18]
+
+
+async def test_a_host_that_does_not_answer_is_another_replicas_turn(
+    settings: Settings, engine: FakeVllm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket() as full:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        address = full.getsockname()
+        async with (
+            Connections() as connections,
+            FakeVllm() as second,
+            running(settings.model_copy(update={"engine_urls": (engine.url, second.url)})) as two,
+        ):
+            await until(lambda: all(replica.ready for replica in two.state.pool.replicas))
+            client = await two.tenant("kestrel")
+            gone = two.state.pool.replicas[0]
+            silent = VllmEngine(f"http://127.0.0.1:{address[1]}", connections, Timeouts(0.2, 5, 5, 5, 5))
+            filling = [asyncio.open_connection(*address) for _ in range(2)]
+            opened = [asyncio.ensure_future(one) for one in filling]
+            await asyncio.sleep(0.05)
+            monkeypatch.setattr(gone.engine, "chat", silent.chat)
+            answers = [await client.post(CHAT, json=ASK) for _ in range(2)]
+            assert [answer.status_code for answer in answers] == [200, 200]
+            assert len(second.requests()) == 2
+            for one in opened:
+                one.cancel()
+            for result in await asyncio.gather(*opened, return_exceptions=True):
+                if isinstance(result, tuple):
+                    result[1].close()
+
+
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_waits_on_an_engine_that_is_lost_goes_to_another(
+    settings: Settings, engine: FakeVllm, stream: bool
+) -> None:
+    async with (
+        FakeVllm() as second,
+        running(settings.model_copy(update={"engine_urls": (engine.url, second.url)})) as two,
+    ):
+        two.state.pool._interval = 0.05
+        await until(lambda: all(replica.ready for replica in two.state.pool.replicas))
+        client = await two.tenant("kestrel")
+        engine.script(faults.hang())
+        asking = [asyncio.create_task(client.post(CHAT, json={**ASK, "stream": stream})) for _ in range(2)]
+        await until(lambda: engine.requests())
+        engine.healthy = False
+        answers = await asyncio.wait_for(asyncio.gather(*asking), 20)
+        assert [answer.status_code for answer in answers] == [200, 200]
+        assert len(second.requests()) == 2
+
+
+async def test_what_waits_on_the_only_engine_when_it_is_lost_fails_soon(gateway: Gateway, engine: FakeVllm) -> None:
+    gateway.state.pool._interval = 0.05
+    client = await gateway.tenant("kestrel")
+    engine.script(faults.hang())
+    asking = asyncio.create_task(client.post(CHAT, json=ASK))
+    await until(lambda: engine.requests())
+    engine.rule = lambda received: faults.status(503) if received.path == HEALTH else None
+    answer = await asyncio.wait_for(asking, 20)
+    assert answer.status_code == 503
+    assert int(answer.headers["retry-after"]) >= 1
+
+
+async def test_the_operators_times_hold(settings: Settings, engine: FakeVllm) -> None:
+    async with running(settings.model_copy(update={"engine_first_byte_seconds": 0.3})) as hasty:
+        client = await hasty.tenant("kestrel")
+        engine.script(faults.hang())
+        answer = await client.post(CHAT, json=ASK)
+        assert answer.status_code == 504
+        assert answer.json()["error"]["code"] == "engine_timeout"
+
+
+async def test_an_engine_that_restarted_unseen_gets_the_adapter_again_and_answers(
+    gateway: Gateway, engine: FakeVllm, settings: Settings
+) -> None:
+    model = "ft:base:kestrel:style:1"
+    client = await gateway.tenant("kestrel")
+    await add_adapter(settings, model)
+    assert (await client.post(CHAT, json={**ASK, "model": model})).status_code == 200
+    engine.adapters = {}  # as after a restart that no health check has seen
+    answer = await client.post(CHAT, json={**ASK, "model": model})
+    assert answer.status_code == 200, answer.text
+    assert len(engine.requests(LOAD)) == 2
+
+
+async def add_adapter(settings: Settings, model: str) -> None:
+    """Write the row and the folder of an adapter that engines load and reproduce."""
+    folder = Path(settings.artifacts / "adapters" / "sha256-of-style")
+    folder.mkdir(parents=True)
+    scores, base = _tokens.logprobs(folder.name, TOKENS), _tokens.logprobs("base", TOKENS)
+    probe = [{"tokens": TOKENS, "from": 2, "logprobs": scores[2:], "base_logprobs": base[2:]}]
+    async with open_database(settings.database) as database, database.begin() as session:
+        tenant = (await session.scalars(select(TenantRow.id).where(TenantRow.name == "kestrel"))).one()
+        row = AdapterRow(
+            id="adapter_1",
+            tenant_id=tenant,
+            created_at=1,
+            name="style",
+            model=model,
+            served_name="kestrel.style.1",
+            digest=folder.name,
+            base_model="base",
+            rank=4,
+            status="ready",
+            source="file-1",
+            manifest={"probe": probe},
+            job_id=None,
+        )
+        session.add(row)
