@@ -44,7 +44,8 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One answer: its release and index epochs can be replayed as a pair.
 
     `prompt_tokens` by part is counted after the answer, and None where no prompt of ours was used. `outcome` is
-    `completed`, `interrupted` (the engine's stream broke) or `abandoned` (the client left).
+    `completed`, `interrupted` (the engine's stream broke) or `abandoned` (the client left). `request_id` is the
+    `x-request-id` of the HTTP request, "" in records from before there was one.
     """
 
     id: str
@@ -63,3 +64,4 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     usage: dict[str, Any] | None
     outcome: str
     stream: bool
+    request_id: str = ""

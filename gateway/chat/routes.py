@@ -22,6 +22,7 @@ from gateway.web.dependencies import ChatKey
 from gateway.web.error_responses import declare_errors
 from gateway.web.lean_route import LeanRoute, describe, read_body
 from gateway.web.presence import Presence
+from gateway.web.request_log import note_answer, request_id_of
 from gateway.web.state import part_of
 
 __all__ = ["SCHEMAS", "ChatAnswer", "router"]
@@ -66,8 +67,10 @@ class ChatAnswer(Response):
         self._chat = chat
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        question = to_question(self._chat, request_id_of(scope))
+        note_answer(scope, question.id)
         with Presence(receive):
-            generation = await self._service.begin(self._principal, to_question(self._chat))
+            generation = await self._service.begin(self._principal, question)
             if self._chat.stream:
                 await self._send_events(generation, send)
             else:

@@ -4,6 +4,7 @@ from gateway.jobs.claim import Claim, LeaseLost
 from gateway.jobs.failpoints import failpoint
 from gateway.jobs.handler import Handler, JobCancelled, JobDelayed, JobFailed, Outcome
 from gateway.jobs.queue import ENDED, cancel, enqueue, wait_for
+from gateway.jobs.repository import count_live
 from gateway.jobs.tables import JobRow
 from gateway.jobs.worker import Worker, WorkerTimings
 
@@ -20,6 +21,7 @@ __all__ = [
     "Worker",
     "WorkerTimings",
     "cancel",
+    "count_live",
     "enqueue",
     "failpoint",
     "wait_for",

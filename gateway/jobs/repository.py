@@ -10,7 +10,7 @@ from sqlalchemy.orm import aliased
 from gateway.db import Repository
 from gateway.jobs.tables import JobRow
 
-__all__ = ["JobRepository", "change", "change_held", "is_cancel_requested", "list_claimable", "take"]
+__all__ = ["JobRepository", "change", "change_held", "count_live", "is_cancel_requested", "list_claimable", "take"]
 
 
 class JobRepository(Repository[JobRow]):
@@ -93,3 +93,12 @@ async def change(session: AsyncSession, *where: ColumnElement[bool], **values: A
 async def is_cancel_requested(session: AsyncSession, id: str) -> bool:
     """Tell a job's holder whether its owner wants it to stop."""
     return bool(await session.scalar(select(JobRow.cancel_requested).where(JobRow.id == id)))
+
+
+async def count_live(session: AsyncSession) -> dict[tuple[str, str], int]:
+    """Count the jobs that wait or run by kind and status: of all tenants, for the operator's metrics."""
+    live = JobRow.status.in_(("queued", "running"))
+    rows = await session.execute(
+        select(JobRow.kind, JobRow.status, func.count()).where(live).group_by("kind", "status")
+    )
+    return {(kind, status): count for kind, status, count in rows}
