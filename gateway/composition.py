@@ -13,10 +13,12 @@ from typing import Any, cast
 from gateway.adapters.desired import DesiredAdapters
 from gateway.adapters.import_job import ImportHandler
 from gateway.adapters.publish import AdapterPublisher
+from gateway.adapters.service import list_stored
 from gateway.adapters.trainer import Trainer
 from gateway.adapters.verify import AdapterVerifier
 from gateway.answering.service import AnsweringService
 from gateway.answers.log import AnswerLog
+from gateway.answers.service import CitedDocuments, delete_old_answers
 from gateway.artifacts import Artifacts
 from gateway.db import Database, open_database
 from gateway.engines import Connections, EnginePool, Reconciler, VllmEngine
@@ -24,13 +26,15 @@ from gateway.engines.served_base_model import ServedBaseModel
 from gateway.engines.token_counter import TokenCounter
 from gateway.files import FileRow
 from gateway.files.garbage_collection import COLLECT, GarbageCollector
+from gateway.files.orphans import OrphanSweep
 from gateway.files.service import FileUses
 from gateway.fine_tuning import FineTuningJobRow
+from gateway.fine_tuning.event_log import delete_old_events
 from gateway.fine_tuning.train_job import TrainHandler
 from gateway.health.admin import AdminApp, serve_admin
 from gateway.health.figures import Figures
 from gateway.health.readiness import check_readiness, check_worker
-from gateway.jobs import Handler, Worker, WorkerTimings
+from gateway.jobs import Chore, Handler, Housekeeper, Worker, WorkerTimings, delete_ended, delete_older
 from gateway.metrics import Metrics
 from gateway.migrations import migrate
 from gateway.settings import Settings
@@ -40,6 +44,7 @@ from gateway.vector_stores import DocumentVersionRow
 from gateway.vector_stores.ingest import IngestHandler
 from gateway.vector_stores.remove import DropHandler, RemoveHandler
 from gateway.vector_stores.search import touch
+from gateway.vector_stores.service import find_live
 from gateway.vector_stores.versions import DROP, INGEST, REMOVE, delete_documents_of
 from gateway.web.access_log import AccessLog
 from gateway.web.request_log import RequestLog
@@ -55,6 +60,10 @@ DIGESTS = (
     FineTuningJobRow.validation_rows_digest,
 )
 """Every column that refers to bytes in the artifacts: what none of them names is garbage."""
+
+
+# Between two looks for what has had its time: at rows by an index, and at the folders of all bytes.
+_ROWS_SECONDS, _BYTES_SECONDS = 600.0, 3600.0
 
 
 @asynccontextmanager
@@ -93,6 +102,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
                 AnswerLog: answers,
                 AnsweringService: answering,
                 FileUses: FileUses(delete_documents_of),
+                CitedDocuments: CitedDocuments(find_live),
                 Figures: figures,
             },
         )
@@ -130,6 +140,8 @@ async def open_worker(
             check = partial(check_worker, database, parts.retriever, parts.pool)
             app = AdminApp(figures, check, parts.pool, parts.reconciler)
             await stack.enter_async_context(serve_admin(settings.admin_host, settings.worker_admin_port, app))
+        housekeeper = Housekeeper(_make_chores(settings, database), metrics.count_removed)
+        await stack.enter_async_context(_running(housekeeper.run()))
         yield Worker(
             database,
             _make_handlers(settings, database, parts),
@@ -170,6 +182,17 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
         "train": TrainHandler(artifacts, publisher, trainer),
         "import": ImportHandler(artifacts, publisher, trainer),
     }
+
+
+def _make_chores(settings: Settings, database: Database) -> list[Chore]:
+    orphans = OrphanSweep(database, Artifacts(settings.artifacts), DIGESTS, list_stored)
+    return [
+        Chore("answers", _ROWS_SECONDS, partial(delete_older, database, delete_old_answers, settings.answer_days)),
+        Chore("jobs", _ROWS_SECONDS, partial(delete_older, database, delete_ended, settings.job_days)),
+        Chore("events", _ROWS_SECONDS, partial(delete_older, database, delete_old_events, settings.event_days)),
+        Chore("files", _BYTES_SECONDS, orphans.sweep_files),
+        Chore("adapters", _BYTES_SECONDS, orphans.sweep_adapters),
+    ]
 
 
 @asynccontextmanager

@@ -58,6 +58,12 @@ class Settings(BaseSettings):
     """Open connections of clients at the same time, per gateway."""
     grace_seconds: float = 20.0
     """Seconds that running answers may go on after SIGTERM."""
+    answer_days: int = Field(default=90, ge=0)
+    """Days that the record of an answer is kept; 0: for good. So with the next two."""
+    job_days: int = Field(default=30, ge=0)
+    """Of a job in the job table that has ended."""
+    event_days: int = Field(default=365, ge=0)
+    """Of a fine-tuning job's events."""
     model_python: Path = Path(".venv-model/bin/python")
     """The interpreter of the environment with vLLM, training and the retriever."""
     log_level: str = "info"

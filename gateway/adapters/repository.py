@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +9,7 @@ from gateway.adapters.lifecycle import ON_ENGINES, UNDECIDED, AdapterStatus
 from gateway.adapters.tables import AdapterRow
 from gateway.db import Repository
 
-__all__ = ["AdapterRepository", "DesiredRow", "list_desired", "load_manifests"]
+__all__ = ["AdapterRepository", "DesiredRow", "list_desired", "load_manifests", "select_stored"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +67,10 @@ async def load_manifests(session: AsyncSession, ids: Sequence[str]) -> dict[str,
     """Return the manifests of adapters that `list_desired` gave, of any tenant, by id."""
     query = select(AdapterRow.id, AdapterRow.manifest).where(AdapterRow.id.in_(ids))
     return {id: manifest for id, manifest in (await session.execute(query)).all()}
+
+
+async def select_stored(session: AsyncSession, digests: Collection[str]) -> set[str]:
+    """Return those of some digests whose weights an adapter of any tenant still needs: equal ones are stored once."""
+    needed = [one.value for one in (*UNDECIDED, *ON_ENGINES)]
+    query = select(AdapterRow.digest).where(AdapterRow.digest.in_(digests), AdapterRow.status.in_(needed))
+    return set((await session.scalars(query)).all())

@@ -1,14 +1,14 @@
 """A tenant's adapters: looking at them and importing one. `gateway.models` deletes them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway import jobs
 from gateway.adapters.identity import check_name
 from gateway.adapters.lifecycle import AdapterStatus, begin_check
-from gateway.adapters.repository import AdapterRepository
+from gateway.adapters.repository import AdapterRepository, select_stored
 from gateway.adapters.schemas import Adapter, AdapterImport, AdapterResidency
 from gateway.adapters.tables import AdapterRow
 from gateway.engines import ReplicaState
@@ -16,7 +16,7 @@ from gateway.errors import BadRequest, NotFound
 from gateway.files.service import get_file
 from gateway.ids import new_id
 
-__all__ = ["AdapterService", "find_ready", "list_ready", "lock_ready"]
+__all__ = ["AdapterService", "find_ready", "list_ready", "list_stored", "lock_ready"]
 
 _MOST_QUEUED = 100
 
@@ -37,6 +37,11 @@ async def lock_ready(session: AsyncSession, tenant: str, model: str) -> AdapterR
 async def list_ready(session: AsyncSession, tenant: str) -> Sequence[AdapterRow]:
     """List the adapters that may answer requests."""
     return await AdapterRepository(session, tenant).list_ready()
+
+
+async def list_stored(session: AsyncSession, digests: Collection[str]) -> set[str]:
+    """Return those of some digests whose weights an adapter of any tenant still needs."""
+    return await select_stored(session, digests)
 
 
 class AdapterService:

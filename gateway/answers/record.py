@@ -11,7 +11,7 @@ class CitedPassage(msgspec.Struct, frozen=True, kw_only=True):
     """A passage that was in the prompt, under its number; `cited` if the answer carries its mark.
 
     `start` and `end` are characters in the document's parsed text; `page` is the one that it begins on, from 1, and 0
-    in a document without pages.
+    in a document without pages. `deleted` says that the document was deleted since: then `text` and `heading` are "".
     """
 
     number: int
@@ -29,6 +29,7 @@ class CitedPassage(msgspec.Struct, frozen=True, kw_only=True):
     end: int
     text: str
     page: int = 0
+    deleted: bool = False
 
 
 class Timings(msgspec.Struct, frozen=True):

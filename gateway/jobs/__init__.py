@@ -3,15 +3,18 @@
 from gateway.jobs.claim import Claim, LeaseLost
 from gateway.jobs.failpoints import failpoint
 from gateway.jobs.handler import Handler, JobCancelled, JobDelayed, JobFailed, Outcome
+from gateway.jobs.housekeeper import Chore, Housekeeper, delete_older
 from gateway.jobs.queue import ENDED, cancel, enqueue, wait_for
-from gateway.jobs.repository import count_live
+from gateway.jobs.repository import count_live, delete_ended
 from gateway.jobs.tables import JobRow
 from gateway.jobs.worker import Worker, WorkerTimings
 
 __all__ = [
     "ENDED",
+    "Chore",
     "Claim",
     "Handler",
+    "Housekeeper",
     "JobCancelled",
     "JobDelayed",
     "JobFailed",
@@ -22,6 +25,8 @@ __all__ = [
     "WorkerTimings",
     "cancel",
     "count_live",
+    "delete_ended",
+    "delete_older",
     "enqueue",
     "failpoint",
     "wait_for",

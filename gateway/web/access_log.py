@@ -16,7 +16,7 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-class AccessLine(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="event", tag="request"):
+class AccessLine(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False, tag_field="event", tag="request"):
     """One request that has ended, with its route's template and never its path.
 
     `status` is 0 where the client left before an answer began, and `cut` says that the answer's end was never sent.
@@ -41,7 +41,7 @@ class AccessLog:
 
     def __init__(self, write: Callable[[str], None] | None = None) -> None:
         self._write = write or _write_to_stderr
-        self._encode = msgspec.json.Encoder().encode
+        self._encoder = msgspec.json.Encoder()
         self._lines: list[AccessLine] = []
 
     def put(self, line: AccessLine) -> None:
@@ -54,7 +54,7 @@ class AccessLog:
         """Write what waits; the end of the process calls it too."""
         lines, self._lines = self._lines, []
         if lines:
-            self._write("".join(f"{self._encode(line).decode()}\n" for line in lines))
+            self._write(self._encoder.encode_lines(lines).decode())
 
 
 def _write_to_stderr(text: str) -> None:

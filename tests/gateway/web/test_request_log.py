@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import httpx2
+import msgspec
 import pytest
 import structlog
 from structlog.contextvars import merge_contextvars
@@ -32,7 +33,7 @@ def lines(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     written: list[dict[str, Any]] = []
 
     def put(_log: AccessLog, line: AccessLine) -> None:
-        written.append(json.loads(AccessLog()._encode(line)))
+        written.append(json.loads(msgspec.json.encode(line)))
 
     monkeypatch.setattr(AccessLog, "put", put)
     return written
@@ -76,10 +77,10 @@ async def test_a_well_formed_id_of_the_client_is_taken(gateway: Gateway, own: st
         assert (await client.get(path, headers={"x-request-id": own})).headers["x-request-id"] == own
 
 
-@pytest.mark.parametrize("own", ["", "a b", "a" * 129, 'a"b', "a\tb", "{}", "é".encode()])
-async def test_any_other_id_is_replaced(gateway: Gateway, own: str | bytes) -> None:
+@pytest.mark.parametrize("own", ["", "a b", "a" * 129, 'a"b', "a\tb", "{}", "é"])
+async def test_any_other_id_is_replaced(gateway: Gateway, own: str) -> None:
     client = await gateway.tenant("kestrel")
-    answer = await client.get("/v1/models", headers={"x-request-id": own})
+    answer = await client.get("/v1/models", headers={"x-request-id": own.encode()})  # type: ignore[dict-item]
     assert answer.status_code == 200
     assert answer.headers["x-request-id"].startswith("req_")
 
