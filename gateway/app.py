@@ -41,6 +41,7 @@ from gateway.prompts.routes import router as prompts
 from gateway.vector_stores.routes import routers as vector_stores
 from gateway.web.api_browser import ApiBrowser
 from gateway.web.lean_route import LeanRoute
+from gateway.web.request_log import RequestTrace
 from gateway.web.state import State
 
 __all__ = ["create_app"]
@@ -101,8 +102,8 @@ class _Gateway(FastAPI):
     def __init__(self, cors_origins: Sequence[str], **options: Any) -> None:
         super().__init__(**options)
         self._cors = _allow_origins(self._dispatch, cors_origins) if cors_origins else None
-        self._lean: dict[tuple[str, str], ASGIApp] = {
-            (method, route.path): ExceptionMiddleware(route.handle, _HANDLERS)
+        self._lean: dict[tuple[str, str], tuple[LeanRoute, ASGIApp]] = {
+            (method, route.path): (route, ExceptionMiddleware(route.handle, _HANDLERS))
             for router in _ROUTERS
             for route in router.routes
             if isinstance(route, LeanRoute)
@@ -110,21 +111,31 @@ class _Gateway(FastAPI):
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._cors is not None:
-            await self._cors(scope, receive, send)
-        else:
-            await self._dispatch(scope, receive, send)
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        method: str = scope["method"]
+        if method == "HEAD":
+            scope = {**scope, "method": "GET"}  # the server sends no body for it
+        trace = RequestTrace(scope, send, method)
+        try:
+            await (self._cors or self._dispatch)(scope, receive, trace.send)
+        except Exception:
+            if not trace.whole:
+                raise
+            # The framework raises anew what it has logged and answered; the connection is good for another request.
+        finally:
+            trace.end(scope["state"]["braid"].requests)
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            if scope["method"] == "HEAD":
-                scope = {**scope, "method": "GET"}  # the server sends no body for it
-            if _is_encoded(scope):
-                await _respond(UnsupportedEncoding(_NO_ENCODING))(scope, receive, send)
-                return
-        lean = self._lean.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        if _is_encoded(scope):
+            await _respond(UnsupportedEncoding(_NO_ENCODING))(scope, receive, send)
+            return
+        lean = self._lean.get((scope["method"], scope["path"]))
         if lean is not None:
-            await lean(scope, receive, send)
+            route, handle = lean
+            scope["route"] = route
+            await handle(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
@@ -205,7 +216,12 @@ async def _unstorable(_request: Request, error: Exception) -> Response:
 
 async def _unexpected(_request: Request, error: Exception) -> Response:
     _log.error("unexpected_error", exc_info=error)
-    return _respond(Internal("Something failed that shouldn't have; it was logged. Try again, or tell the operator."))
+    problem = Internal(
+        "Something failed that shouldn't have; it was logged under the id in x-request-id. Try again, or tell the "
+        "operator that id.",
+        headers={"connection": "close"},
+    )
+    return _respond(problem)
 
 
 _HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {

@@ -6,17 +6,20 @@ import socket
 import time
 from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 from gateway.adapters.base_change import settle_base_change
 from gateway.adapters.desired import DesiredAdapters
 from gateway.adapters.import_job import ImportHandler
 from gateway.adapters.publish import AdapterPublisher
+from gateway.adapters.service import list_stored
 from gateway.adapters.trainer import Trainer
 from gateway.adapters.verify import AdapterVerifier
 from gateway.answering.service import AnsweringService
 from gateway.answers.log import AnswerLog
+from gateway.answers.service import CitedDocuments, delete_old_answers
 from gateway.artifacts import Artifacts
 from gateway.db import Database, open_database
 from gateway.engines import Connections, EnginePool, Reconciler, Timeouts, VllmEngine
@@ -25,10 +28,15 @@ from gateway.engines.served_base_model import ServedBaseModel
 from gateway.engines.token_counter import TokenCounter
 from gateway.files import FileRow
 from gateway.files.garbage_collection import COLLECT, GarbageCollector
+from gateway.files.orphans import OrphanSweep
 from gateway.files.service import FileUses
 from gateway.fine_tuning import FineTuningJobRow
+from gateway.fine_tuning.event_log import delete_old_events
 from gateway.fine_tuning.train_job import TrainHandler
-from gateway.jobs import Handler, Worker, WorkerTimings
+from gateway.health.admin import AdminApp, serve_admin
+from gateway.health.figures import Figures
+from gateway.health.readiness import check_readiness, check_worker
+from gateway.jobs import Chore, Handler, Housekeeper, Worker, WorkerTimings, delete_ended, delete_older
 from gateway.metrics import Metrics
 from gateway.migrations import migrate
 from gateway.settings import Settings
@@ -40,11 +48,14 @@ from gateway.vector_stores.ingest import IngestHandler
 from gateway.vector_stores.reindex import REINDEX, ReindexHandler
 from gateway.vector_stores.remove import REMOVE, DropHandler, RemoveHandler
 from gateway.vector_stores.search import touch
+from gateway.vector_stores.service import find_live
 from gateway.vector_stores.versions import DROP, INGEST, delete_documents_of
+from gateway.web.access_log import AccessLog
+from gateway.web.request_log import RequestLog
 from gateway.web.state import State
 from retrieval.client import Retriever
 
-__all__ = ["DIGESTS", "open_handlers", "open_state", "open_worker"]
+__all__ = ["DIGESTS", "open_gateway_admin", "open_handlers", "open_state", "open_worker"]
 
 DIGESTS = (
     FileRow.digest,
@@ -53,6 +64,10 @@ DIGESTS = (
     FineTuningJobRow.validation_rows_digest,
 )
 """Every column that refers to bytes in the artifacts: what none of them names is garbage."""
+
+
+# Between two looks for what has had its time: at rows by an index, and at the folders of all bytes.
+_ROWS_SECONDS, _BYTES_SECONDS = 600.0, 3600.0
 
 
 @asynccontextmanager
@@ -65,8 +80,12 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
         connections = await stack.enter_async_context(Connections(idle_seconds=settings.engine_idle_seconds))
         pool, reconciler = await stack.enter_async_context(_open_engines(settings, connections, database))
         retriever = await stack.enter_async_context(Retriever(settings.retriever_socket))
-        drain, counter = Drain(), TokenCounter(pool)
-        metrics = Metrics(running=lambda: drain.running)
+        drain, counter, metrics = Drain(), TokenCounter(pool), Metrics()
+        metrics.read_from("braid_chat_running", lambda: {(): float(drain.running)})
+        figures = Figures(metrics, database, pool, reconciler)
+        lines = AccessLog() if settings.access_log and settings.log_level.lower() in ("debug", "info") else None
+        if lines is not None:
+            stack.callback(lines.flush)
         answers = AnswerLog(database, counter, partial(touch, database), metrics)
         await stack.enter_async_context(_running(answers.run()))
         stack.push_async_callback(answers.flush)
@@ -92,48 +111,111 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
             reconciler=reconciler,
             retriever=retriever,
             metrics=metrics,
+            requests=RequestLog(metrics, lines),
             drain=drain,
-            parts={AnswerLog: answers, AnsweringService: answering, FileUses: FileUses(delete_documents_of)},
+            parts={
+                AnswerLog: answers,
+                AnsweringService: answering,
+                FileUses: FileUses(delete_documents_of),
+                CitedDocuments: CitedDocuments(find_live),
+                Figures: figures,
+            },
         )
 
 
 @asynccontextmanager
-async def open_worker(settings: Settings, timings: WorkerTimings | None = None) -> AsyncGenerator[Worker, None]:
-    """Open everything that a worker process needs; `run` it until it is stopped."""
-    async with _open_database(settings) as database:
+async def open_gateway_admin(settings: Settings, state: State) -> AsyncGenerator[int | None]:
+    """Serve the gateway's admin port, and yield its number; None where it can't be had."""
+    parts = state.database, state.retriever, state.pool, state.reconciler, state.drain
+    figures = cast(Figures, state.parts[Figures])
+    app = AdminApp(figures, partial(check_readiness, *parts), state.pool, state.reconciler)
+    async with serve_admin(settings.admin_host, settings.gateway_admin_port, app) as port:
+        yield port
+
+
+@dataclass(frozen=True, slots=True)
+class _WorkerParts:
+    retriever: Retriever
+    pool: EnginePool
+    reconciler: Reconciler
+
+
+@asynccontextmanager
+async def open_worker(
+    settings: Settings, timings: WorkerTimings | None = None, *, admin: bool = False
+) -> AsyncGenerator[Worker, None]:
+    """Open everything that a worker process needs; `run` it until it is stopped. `admin` serves its admin port too."""
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(_open_database(settings))
         await migrate(database)
-        async with open_handlers(settings, database) as handlers, _watch_index(settings, database):
-            name = f"{socket.gethostname()}:{os.getpid()}"
-            # One slot more than kinds that may take one for hours: a document never waits for those.
-            yield Worker(database, handlers, name=name, slots=3, single=("train", "import"), timings=timings)
+        parts = await stack.enter_async_context(_open_worker_parts(settings, database))
+        metrics = Metrics()
+        if admin:
+            figures = Figures(metrics, database, parts.pool, parts.reconciler)
+            check = partial(check_worker, database, parts.retriever, parts.pool)
+            app = AdminApp(figures, check, parts.pool, parts.reconciler)
+            await stack.enter_async_context(serve_admin(settings.admin_host, settings.worker_admin_port, app))
+        await stack.enter_async_context(_watch_index(settings, database))
+        housekeeper = Housekeeper(_make_chores(settings, database), metrics.count_removed)
+        await stack.enter_async_context(_running(housekeeper.run()))
+        yield Worker(
+            database,
+            _make_handlers(settings, database, parts),
+            name=f"{socket.gethostname()}:{os.getpid()}",
+            slots=3,  # one more than kinds that may take one for hours: a document never waits for those
+            single=("train", "import"),
+            timings=timings,
+            on_end=metrics.count_job,
+        )
 
 
 @asynccontextmanager
 async def open_handlers(settings: Settings, database: Database) -> AsyncGenerator[Mapping[str, Handler], None]:
     """Open what the jobs of a worker need; the handlers are by kind of job."""
+    async with _open_worker_parts(settings, database) as parts:
+        yield _make_handlers(settings, database, parts)
+
+
+@asynccontextmanager
+async def _open_worker_parts(settings: Settings, database: Database) -> AsyncGenerator[_WorkerParts]:
     async with AsyncExitStack() as stack:
         connections = await stack.enter_async_context(Connections(idle_seconds=settings.engine_idle_seconds))
         retriever = await stack.enter_async_context(Retriever(settings.retriever_socket))
-        artifacts, base = Artifacts(settings.artifacts), ServedBaseModel.load(settings)
-        await _settle_base(database, base)
-        _, reconciler = await stack.enter_async_context(_open_engines(settings, connections, database))
-        work, checks = settings.home.resolve() / "work", [AdapterVerifier(reconciler)]
-        publisher = AdapterPublisher(artifacts, base, checks, work, max_rank=settings.max_lora_rank)
-        trainer = Trainer(
-            settings.model_python,
-            settings.home.resolve() / "logs" / "training",
-            device=settings.training_device,
-            wait_seconds=settings.training_wait_seconds,
-        )
-        yield {
-            INGEST: IngestHandler(artifacts, retriever),
-            REINDEX: ReindexHandler(artifacts, retriever),
-            REMOVE: RemoveHandler(retriever),
-            DROP: DropHandler(retriever),
-            COLLECT: GarbageCollector(database, artifacts, DIGESTS),
-            "train": TrainHandler(artifacts, publisher, trainer),
-            "import": ImportHandler(artifacts, publisher, trainer),
-        }
+        await _settle_base(database, ServedBaseModel.load(settings))
+        pool, reconciler = await stack.enter_async_context(_open_engines(settings, connections, database))
+        yield _WorkerParts(retriever, pool, reconciler)
+
+
+def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) -> dict[str, Handler]:
+    artifacts, base = Artifacts(settings.artifacts), ServedBaseModel.load(settings)
+    work, checks = settings.home.resolve() / "work", [AdapterVerifier(parts.reconciler)]
+    publisher = AdapterPublisher(artifacts, base, checks, work, max_rank=settings.max_lora_rank)
+    trainer = Trainer(
+        settings.model_python,
+        settings.home.resolve() / "logs" / "training",
+        device=settings.training_device,
+        wait_seconds=settings.training_wait_seconds,
+    )
+    return {
+        INGEST: IngestHandler(artifacts, parts.retriever),
+        REINDEX: ReindexHandler(artifacts, parts.retriever),
+        REMOVE: RemoveHandler(parts.retriever),
+        DROP: DropHandler(parts.retriever),
+        COLLECT: GarbageCollector(database, artifacts, DIGESTS),
+        "train": TrainHandler(artifacts, publisher, trainer),
+        "import": ImportHandler(artifacts, publisher, trainer),
+    }
+
+
+def _make_chores(settings: Settings, database: Database) -> list[Chore]:
+    orphans = OrphanSweep(database, Artifacts(settings.artifacts), DIGESTS, list_stored)
+    return [
+        Chore("answers", _ROWS_SECONDS, partial(delete_older, database, delete_old_answers, settings.answer_days)),
+        Chore("jobs", _ROWS_SECONDS, partial(delete_older, database, delete_ended, settings.job_days)),
+        Chore("events", _ROWS_SECONDS, partial(delete_older, database, delete_old_events, settings.event_days)),
+        Chore("files", _BYTES_SECONDS, orphans.sweep_files),
+        Chore("adapters", _BYTES_SECONDS, orphans.sweep_adapters),
+    ]
 
 
 async def _settle_base(database: Database, base: ServedBaseModel | None) -> ServedBaseModel | None:

@@ -1,47 +1,70 @@
 """The metrics that Prometheus reads: one registry per process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
 
-__all__ = ["Metrics"]
+__all__ = ["Metrics", "Samples"]
+
+Samples = Mapping[tuple[str, ...], float]
+"""Values by their labels' values."""
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+_READ_WHEN_ASKED: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    "braid_chat_running": ("Chat answers that are being made now.", ()),
+    "braid_answer_records_waiting": ("Answers' records that wait to be written.", ()),
+    "braid_replica_ready": ("1 where a model server takes requests.", ("replica",)),
+    "braid_replica_running": ("Requests of this process that run on a model server.", ("replica",)),
+    "braid_adapters_resident": ("Adapters that are loaded and proven on a model server.", ("replica",)),
+    "braid_adapter_failures": (
+        "Adapters that should be on a model server and aren't; permanent ones are tried again after its restart only.",
+        ("replica", "permanent"),
+    ),
+    "braid_jobs": ("Jobs that wait or run, of all workers.", ("kind", "status")),
+    "braid_database_connections": ("Connections to the database of this process.", ("state",)),
+}
 
 
 class Metrics:
-    """The gateway's counters; none carries a tenant's name, since `/metrics` is open on the private network.
+    """A process's figures. None carries a tenant's name or id: those are in the access log.
 
-    Args:
-        running: Tells how many answers are being made.
+    What has a state of its own anyway, such as a queue, is read when the metrics are: `read_from` says where.
     """
 
-    def __init__(self, running: Callable[[], float] = lambda: 0) -> None:
+    def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._answers = Counter(
-            "braid_chat_answers_total", "Chat answers by how they ended.", ["outcome"], registry=self.registry
-        )
-        self.seconds = Histogram(
-            "braid_chat_seconds", "Seconds from request to the answer's end.", buckets=_SECONDS, registry=self.registry
-        )
-        self.first_byte = Histogram(
-            "braid_chat_first_byte_seconds", "Seconds to the first byte.", buckets=_SECONDS, registry=self.registry
-        )
-        self.retrieval = Histogram(
-            "braid_retrieval_seconds", "Seconds to find passages.", buckets=_SECONDS, registry=self.registry
-        )
-        tokens = Counter("braid_chat_tokens_total", "Tokens by direction.", ["kind"], registry=self.registry)
+        self._readers = _Readers()
+        self.registry.register(self._readers)
+        self._answers = self._counter("braid_chat_answers_total", "Chat answers by how they ended.", "outcome")
+        self.seconds = self._histogram("braid_chat_seconds", "Seconds from request to the answer's end.")
+        self.first_byte = self._histogram("braid_chat_first_byte_seconds", "Seconds to the first byte.")
+        self.retrieval = self._histogram("braid_retrieval_seconds", "Seconds to find passages.")
+        tokens = self._counter("braid_chat_tokens_total", "Tokens by direction.", "kind")
         self.prompt_tokens = tokens.labels("prompt")
         self.completion_tokens = tokens.labels("completion")
-        Gauge("braid_chat_running", "Chat answers that are being made now.", registry=self.registry).set_function(
-            running
-        )
-        self.records_dropped = Counter(
+        self.records_dropped = self._counter(
             "braid_answer_records_dropped_total",
             "Answers' records lost because the database failed or was too slow.",
-            registry=self.registry,
         )
-        self._by_outcome: dict[str, Counter] = {}  # looking a child up costs more than counting
+        self._requests = self._counter(
+            "braid_http_requests_total", "Requests by route and class of status.", "method", "route", "status"
+        )
+        self._request_seconds = self._histogram(
+            "braid_http_seconds", "Seconds from a request's headers to its answer's end.", "route"
+        )
+        self._jobs_ended = self._counter("braid_jobs_ended_total", "Runs of jobs in this worker.", "kind", "outcome")
+        self._removed = self._counter("braid_removed_total", "Things removed because their time was over.", "chore")
+        # Looking a child up costs more than counting.
+        self._by_outcome: dict[str, Counter] = {}
+        self._by_request: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
+
+    def read_from(self, name: str, reader: Callable[[], Samples]) -> None:
+        """Have a metric's values read from `reader` whenever they are asked for."""
+        if name not in _READ_WHEN_ASKED:
+            raise KeyError(f"there is no metric {name!r} that is read when asked for")
+        self._readers.by_name[name] = reader
 
     def count_answer(self, outcome: str) -> None:
         """Count an answer: `completed`, `interrupted`, `abandoned`, or an error's code."""
@@ -50,5 +73,45 @@ class Metrics:
             child = self._by_outcome[outcome] = self._answers.labels(outcome)
         child.inc()
 
+    def count_request(self, method: str, route: str, status: str, seconds: float) -> None:
+        """Count a request by its route's template and its status's class, such as `2xx`."""
+        key = method, route, status
+        children = self._by_request.get(key)
+        if children is None:
+            children = self._requests.labels(*key), self._request_seconds.labels(route)
+            self._by_request[key] = children
+        children[0].inc()
+        children[1].observe(seconds)
+
+    def count_job(self, kind: str, outcome: str) -> None:
+        """Count a job's run: `succeeded`, `failed`, `cancelled`, or `queued` where it is tried again."""
+        self._jobs_ended.labels(kind, outcome).inc()
+
+    def count_removed(self, chore: str, number: int) -> None:
+        """Count what a worker's chore has removed."""
+        self._removed.labels(chore).inc(number)
+
     def text(self) -> bytes:
         return generate_latest(self.registry)
+
+    def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
+        return Counter(name, documentation, labels, registry=self.registry)
+
+    def _histogram(self, name: str, documentation: str, *labels: str) -> Histogram:
+        return Histogram(name, documentation, labels, buckets=_SECONDS, registry=self.registry)
+
+
+class _Readers(Collector):
+    def __init__(self) -> None:
+        self.by_name: dict[str, Callable[[], Samples]] = {}
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        for name, (documentation, labels) in _READ_WHEN_ASKED.items():
+            family = GaugeMetricFamily(name, documentation, labels=labels)
+            for values, value in self.by_name.get(name, _read_nothing)().items():
+                family.add_metric(values, value)
+            yield family
+
+
+def _read_nothing() -> Samples:
+    return {}

@@ -12,7 +12,7 @@ from functools import partial
 import uvicorn
 
 from gateway.app import create_app
-from gateway.composition import open_state
+from gateway.composition import open_gateway_admin, open_state
 from gateway.settings import Settings
 from gateway.web.bounded_protocol import BoundedProtocol, ConnectionBounds
 from gateway.web.state import State
@@ -34,7 +34,7 @@ async def serve(settings: Settings) -> None:
 
     @asynccontextmanager
     async def state() -> AsyncGenerator[State]:
-        async with open_state(settings) as opened_state:
+        async with open_state(settings) as opened_state, open_gateway_admin(settings, opened_state):
             opened.append(opened_state)
             gc.collect()
             gc.freeze()  # what is there now stays: no collection has to walk it again
@@ -49,8 +49,8 @@ async def serve(settings: Settings) -> None:
         http=partial(BoundedProtocol, bounds=ConnectionBounds(settings.max_connections)),  # pyright: ignore
         ws="none",
         proxy_headers=False,
-        access_log=False,
-        log_level="warning",
+        access_log=False,  # we have our own
+        log_config=None,
         backlog=2048,
         timeout_graceful_shutdown=5,
     )

@@ -1,6 +1,7 @@
 """Configuration: flags > environment (`BRAID_…`, secrets also as `BRAID_…_FILE`) > `braid.toml` > defaults."""
 
 import difflib
+import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
@@ -33,6 +34,10 @@ class Settings(BaseSettings):
     """Folder for state: database, artifacts, index, models, logs."""
     host: str = "127.0.0.1"
     port: int = 8080
+    admin_host: str = "127.0.0.1"
+    """Where metrics and health details of gateway and worker are served, to the operator alone."""
+    admin_port: int | None = Field(default=None, ge=0, le=65_534)
+    """The gateway's port for those, and a worker's is the one after it; left out: the second after `port`."""
     base_model: str = ""
     """A Hugging Face id or a local path; empty: the packaged 135M model."""
     base_model_name: str = ""
@@ -82,9 +87,17 @@ class Settings(BaseSettings):
     """Open connections of clients at the same time, per gateway."""
     grace_seconds: float = 20.0
     """Seconds that running answers may go on after SIGTERM."""
+    answer_days: int = Field(default=90, ge=0)
+    """Days that the record of an answer is kept; 0: for good. So with the next two."""
+    job_days: int = Field(default=30, ge=0)
+    """Of a job in the job table that has ended."""
+    event_days: int = Field(default=365, ge=0)
+    """Of a fine-tuning job's events."""
     model_python: Path = Path(".venv-model/bin/python")
     """The interpreter of the environment with vLLM, training and the retriever."""
     log_level: str = "info"
+    access_log: bool = True
+    """Whether each request has a line in the gateway's log."""
 
     @field_validator("engine_urls", "cors_origins", mode="before")
     @classmethod
@@ -138,6 +151,19 @@ class Settings(BaseSettings):
         return f"http://127.0.0.1:{self.port + 1}"
 
     @property
+    def gateway_admin_port(self) -> int:
+        return self.port + 2 if self.admin_port is None else self.admin_port
+
+    @property
+    def worker_admin_port(self) -> int:
+        return self.gateway_admin_port + 1
+
+    @property
+    def client_port_is_private(self) -> bool:
+        """Whether only this machine reaches the clients' port, and no admin port was asked for instead."""
+        return self.admin_port is None and (self.host == "localhost" or _is_loopback(self.host))
+
+    @property
     def replica_urls(self) -> tuple[str, ...]:
         return self.engine_urls or (self.local_engine_url,)
 
@@ -152,6 +178,13 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         # load_settings merges the TOML file and the _FILE variants itself, below flags and environment.
         return init_settings, env_settings
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def check_url(url: str) -> SplitResult:

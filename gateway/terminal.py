@@ -82,18 +82,35 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
 
 
 def configure_logs(level: str, *, quiet: bool = False) -> None:
-    """Write logs to stderr as JSON, or for people on a terminal; `quiet` keeps only errors."""
+    """Write logs to stderr as JSON, or for people on a terminal; `quiet` keeps only errors.
+
+    Libraries' own lines have the same form, and the id of the request that they belong to.
+    """
     threshold = logging.ERROR if quiet else logging.getLevelNamesMapping().get(level.upper(), logging.INFO)
-    renderer = structlog.dev.ConsoleRenderer() if sys.stderr.isatty() else structlog.processors.JSONRenderer()
+    renderer = (
+        # Without the values of locals: they hold keys and documents.
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+        if sys.stderr.isatty()
+        else structlog.processors.JSONRenderer()
+    )
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso"),
+    ]
+    if not sys.stderr.isatty():
+        shared.append(structlog.processors.format_exc_info)
     structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            renderer,
-        ],
+        processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(threshold),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    logging.basicConfig(level=threshold, stream=sys.stderr, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    handler = logging.StreamHandler(sys.stderr)
+    formatter = structlog.stdlib.ProcessorFormatter
+    handler.setFormatter(
+        formatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[formatter.remove_processors_meta, renderer],
+        )
+    )
+    logging.basicConfig(level=max(threshold, logging.WARNING), handlers=[handler])

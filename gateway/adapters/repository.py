@@ -18,6 +18,7 @@ __all__ = [
     "list_desired",
     "list_misplaced",
     "load_manifests",
+    "select_stored",
 ]
 
 
@@ -127,3 +128,10 @@ async def _list_rows(session: AsyncSession, where: ColumnElement[bool]) -> list[
     query = select(AdapterRow.id, AdapterRow.served_name, AdapterRow.digest, AdapterRow.status).where(where)
     rows = await session.execute(query.order_by(AdapterRow.created_at, AdapterRow.id))
     return [DesiredRow(*row) for row in rows.all()]
+
+
+async def select_stored(session: AsyncSession, digests: Collection[str]) -> set[str]:
+    """Return those of some digests whose weights an adapter of any tenant still needs: equal ones are stored once."""
+    needed = [one.value for one in (*UNDECIDED, *ON_ENGINES)]
+    query = select(AdapterRow.digest).where(AdapterRow.digest.in_(digests), AdapterRow.status.in_(needed))
+    return set((await session.scalars(query)).all())

@@ -1,7 +1,7 @@
 """A tenant's adapters: looking at them and importing one. `gateway.models` deletes them."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway import jobs
 from gateway.adapters.identity import check_name
 from gateway.adapters.lifecycle import AdapterStatus, begin_check
-from gateway.adapters.repository import AdapterRepository, count_set_aside
+from gateway.adapters.repository import AdapterRepository, count_set_aside, select_stored
 from gateway.adapters.schemas import Adapter, AdapterImport, AdapterResidency
 from gateway.adapters.tables import AdapterRow
 from gateway.engines import ReplicaState
@@ -22,6 +22,7 @@ __all__ = [
     "count_set_aside",
     "find_ready",
     "list_ready",
+    "list_stored",
     "lock_deletable",
     "lock_ready",
     "read_chat_template_kwargs",
@@ -56,6 +57,11 @@ async def lock_deletable(session: AsyncSession, tenant: str, model: str) -> Adap
 async def list_ready(session: AsyncSession, tenant: str) -> Sequence[AdapterRow]:
     """List the adapters that may answer requests."""
     return await AdapterRepository(session, tenant).list_ready()
+
+
+async def list_stored(session: AsyncSession, digests: Collection[str]) -> set[str]:
+    """Return those of some digests whose weights an adapter of any tenant still needs."""
+    return await select_stored(session, digests)
 
 
 class AdapterService:

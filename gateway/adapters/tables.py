@@ -22,7 +22,7 @@ class AdapterRow(Owned):
     name: Mapped[str]
     model: Mapped[str] = mapped_column(index=True)
     served_name: Mapped[str]
-    digest: Mapped[str]
+    digest: Mapped[str] = mapped_column(index=True)
     base_model: Mapped[str]
     rank: Mapped[int]
     status: Mapped[str]

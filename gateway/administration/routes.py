@@ -2,7 +2,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query
 
-from gateway.administration.schemas import CreatedKey, Key, KeyCreate, KeyList, Tenant, TenantCreate, TenantList
+from gateway.administration.schemas import (
+    CreatedKey,
+    Key,
+    KeyCreate,
+    KeyList,
+    Tenant,
+    TenantCreate,
+    TenantList,
+    TenantUpdate,
+)
 from gateway.administration.service import TenantService
 from gateway.web.dependencies import AdminKey, CurrentState, ManageKey, WriteSession
 from gateway.web.error_responses import declare_errors
@@ -27,12 +36,17 @@ OtherTenant = Annotated[str | None, Query(description="Another tenant's name or 
 
 @router.post("/tenants", status_code=201)
 async def create_tenant(request: TenantCreate, tenants: ForAdmin) -> Tenant:
-    return await tenants.create(request.name)
+    return await tenants.create(request)
 
 
 @router.get("/tenants")
 async def list_tenants(tenants: ForAdmin) -> TenantList:
     return TenantList(data=await tenants.all())
+
+
+@router.patch("/tenants/{tenant}")
+async def modify_tenant(tenant: str, request: TenantUpdate, tenants: ForAdmin) -> Tenant:
+    return await tenants.modify(tenant, request)
 
 
 @router.post("/keys", status_code=201)

@@ -4,19 +4,29 @@ from pydantic import BaseModel, Field, StringConstraints
 
 from gateway.tenants.authenticator import Scope
 
-__all__ = ["CreatedKey", "Key", "KeyCreate", "KeyList", "Tenant", "TenantCreate", "TenantList"]
+__all__ = ["CreatedKey", "Key", "KeyCreate", "KeyList", "Tenant", "TenantCreate", "TenantList", "TenantUpdate"]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
 
 class TenantCreate(BaseModel):
+    """`keeps_cited_text`: citations of old answers stay readable when their document is deleted."""
+
     name: Name
+    keeps_cited_text: bool = False
+
+
+class TenantUpdate(BaseModel):
+    """The fields to change; those that are left out stay."""
+
+    keeps_cited_text: bool | None = None
 
 
 class Tenant(BaseModel):
     id: str
     name: str
     created_at: int
+    keeps_cited_text: bool
 
 
 class TenantList(BaseModel):

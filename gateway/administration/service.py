@@ -4,7 +4,7 @@ import time
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.administration.schemas import CreatedKey, Key, KeyCreate, Tenant
+from gateway.administration.schemas import CreatedKey, Key, KeyCreate, Tenant, TenantCreate, TenantUpdate
 from gateway.db import lock
 from gateway.errors import BadRequest, Conflict, Denied, NotFound
 from gateway.ids import new_id
@@ -26,11 +26,23 @@ class TenantService:
         self._principal = principal
         self._authenticator = authenticator
 
-    async def create(self, name: str) -> Tenant:
-        if await find_tenant(self._session, name) is not None:
-            raise Conflict(f"A tenant named {name!r} exists already. Choose another name.", param="name")
-        row = TenantRow(id=new_id("ten_"), name=name, created_at=int(time.time()))
+    async def create(self, request: TenantCreate) -> Tenant:
+        if await find_tenant(self._session, request.name) is not None:
+            raise Conflict(f"A tenant named {request.name!r} exists already. Choose another name.", param="name")
+        row = TenantRow(
+            id=new_id("ten_"),
+            name=request.name,
+            created_at=int(time.time()),
+            keeps_cited_text=request.keeps_cited_text,
+        )
         self._session.add(row)
+        return _tenant_schema(row)
+
+    async def modify(self, name_or_id: str, request: TenantUpdate) -> Tenant:
+        """Change what the request names."""
+        row = await self._tenant(name_or_id)
+        if request.keeps_cited_text is not None:
+            row.keeps_cited_text = request.keeps_cited_text
         return _tenant_schema(row)
 
     async def all(self) -> list[Tenant]:
@@ -86,7 +98,7 @@ async def ensure_admin(session: AsyncSession, chosen: str | None) -> str | None:
     await lock(session, "administrator")  # of processes that start at the same time one makes it
     tenant = await find_tenant(session, "default")
     if tenant is None:
-        tenant = TenantRow(id=new_id("ten_"), name="default", created_at=int(time.time()))
+        tenant = TenantRow(id=new_id("ten_"), name="default", created_at=int(time.time()), keeps_cited_text=False)
         session.add(tenant)
         await session.flush()
     keys = KeyRepository(session, tenant.id)
@@ -131,7 +143,7 @@ def make_key(name: str, scopes: list[str], key: str | None = None) -> tuple[str,
 
 
 def _tenant_schema(row: TenantRow) -> Tenant:
-    return Tenant(id=row.id, name=row.name, created_at=row.created_at)
+    return Tenant(id=row.id, name=row.name, created_at=row.created_at, keeps_cited_text=row.keeps_cited_text)
 
 
 def _key_schema(row: KeyRow, tenant: str) -> Key:

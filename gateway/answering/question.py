@@ -44,6 +44,7 @@ class Question(msgspec.Struct, frozen=True):
         structured: Whether the answer's form is prescribed, so that no citation marks can be asked for.
         conversation: A key that all questions of one conversation share; None lets its opening stand for it.
         options: Strands to switch.
+        request_id: Of the request that asks it, for the answer's record.
     """
 
     id: str
@@ -54,6 +55,7 @@ class Question(msgspec.Struct, frozen=True):
     structured: bool = False
     conversation: str | None = None
     options: BraidOptions | None = None
+    request_id: str = ""
 
     @property
     def text(self) -> str:

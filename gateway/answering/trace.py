@@ -109,6 +109,7 @@ class AnswerTrace:
         rendered = self.composed.rendered
         return AnswerRecord(
             id=self.id,
+            request_id=self.question.request_id,
             created=self.created,
             model=self.question.model,
             release=self.target.release,

@@ -40,7 +40,7 @@ class AnswerLog:
         database: The database that the records go to.
         counter: Counts a prompt's parts, after the answer.
         touch: Postpones the expiry of a tenant's vector stores that were asked: tenant, ids.
-        metrics: Counts the records that were dropped.
+        metrics: Counts the records that wait, and those that were dropped.
         max_waiting: The number of records that may wait to be written.
     """
 
@@ -58,6 +58,7 @@ class AnswerLog:
         self._counter = counter
         self._metrics = metrics
         self._queue: asyncio.Queue[_Entry] = asyncio.Queue(max_waiting)
+        metrics.read_from("braid_answer_records_waiting", lambda: {(): float(self._accepted - self._settled)})
         self._accepted = 0
         self._settled = 0
         self._flushes: list[tuple[int, asyncio.Future[None]]] = []

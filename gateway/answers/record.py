@@ -11,7 +11,7 @@ class CitedPassage(msgspec.Struct, frozen=True, kw_only=True):
     """A passage that was in the prompt, under its number; `cited` if the answer carries its mark.
 
     `start` and `end` are characters in the document's parsed text; `page` is the one that it begins on, from 1, and 0
-    in a document without pages.
+    in a document without pages. `deleted` says that the document was deleted since: then `text` and `heading` are "".
     """
 
     number: int
@@ -29,6 +29,7 @@ class CitedPassage(msgspec.Struct, frozen=True, kw_only=True):
     end: int
     text: str
     page: int = 0
+    deleted: bool = False
 
 
 class Timings(msgspec.Struct, frozen=True):
@@ -44,7 +45,8 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One answer: its release and index epochs can be replayed as a pair.
 
     `prompt_tokens` by part is counted after the answer, and None where no prompt of ours was used. `outcome` is
-    `completed`, `interrupted` (the engine's stream broke) or `abandoned` (the client left).
+    `completed`, `interrupted` (the engine's stream broke) or `abandoned` (the client left). `request_id` is the
+    `x-request-id` of the HTTP request, "" in records from before there was one.
     """
 
     id: str
@@ -63,3 +65,4 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     usage: dict[str, Any] | None
     outcome: str
     stream: bool
+    request_id: str = ""

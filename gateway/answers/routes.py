@@ -4,7 +4,7 @@ import msgspec
 from fastapi import APIRouter, Depends, Request
 
 from gateway.answers.log import AnswerLog
-from gateway.answers.service import AnswerService
+from gateway.answers.service import AnswerService, CitedDocuments
 from gateway.web.dependencies import ChatKey, ReadSession
 from gateway.web.error_responses import declare_errors
 from gateway.web.state import part_of
@@ -16,7 +16,7 @@ router = APIRouter(prefix="/api/answers", tags=["answers"], responses=declare_er
 
 async def _service(request: Request, session: ReadSession, principal: ChatKey) -> AnswerService:
     await part_of(request, AnswerLog).flush()  # a client may ask for its answer's record the moment it has the answer
-    return AnswerService(session, principal.tenant)
+    return AnswerService(session, principal.tenant, part_of(request, CitedDocuments))
 
 
 Service = Annotated[AnswerService, Depends(_service)]

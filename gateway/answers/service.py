@@ -1,38 +1,79 @@
 """The look-up of what an answer was made of."""
 
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.answers.record import AnswerRecord, CitedPassage
-from gateway.answers.repository import AnswerRepository
+from gateway.answers.repository import AnswerRepository, delete_answers
 from gateway.errors import NotFound
+from gateway.tenants.repository import find_tenant
 
-__all__ = ["AnswerService"]
+__all__ = ["AnswerService", "CitedDocuments", "delete_old_answers"]
+
+
+async def delete_old_answers(session: AsyncSession, before: int, limit: int) -> int:
+    """Delete at most `limit` records of any tenant from before a Unix time, and return the number."""
+    return await delete_answers(session, before, limit)
+
+
+@dataclass(frozen=True, slots=True)
+class CitedDocuments:
+    """The documents, which stand above: `find_live` (session, tenant, ids) returns those that aren't deleted."""
+
+    find_live: Callable[[AsyncSession, str, Collection[str]], Awaitable[set[str]]]
 
 
 class AnswerService:
-    """One tenant's answers."""
+    """One tenant's answers.
 
-    def __init__(self, session: AsyncSession, tenant: str) -> None:
+    What a passage says is shown while its document is there, unless the tenant keeps cited text.
+    """
+
+    def __init__(self, session: AsyncSession, tenant: str, documents: CitedDocuments) -> None:
+        self._session = session
+        self._tenant = tenant
+        self._documents = documents
         self._answers = AnswerRepository(session, tenant)
 
     async def get(self, id: str) -> AnswerRecord:
-        """Return an answer's record.
+        """Return an answer's record, without the words of documents that were deleted since.
 
         Raises:
             NotFound: The tenant has no such answer.
         """
         row = await self._answers.get(id, param="answer_id")
-        return msgspec.convert(row.record, AnswerRecord)
+        record = msgspec.convert(row.record, AnswerRecord)
+        readable = await self._find_readable({passage.document_id for passage in record.passages})
+        passages = [
+            passage
+            if passage.document_id in readable
+            else msgspec.structs.replace(passage, text="", heading="", deleted=True)
+            for passage in record.passages
+        ]
+        return msgspec.structs.replace(record, passages=passages)
 
     async def citation(self, id: str, number: int) -> CitedPassage:
         """Return the passage that the mark `[number]` of an answer stands for, as it was then.
 
         Raises:
-            NotFound: The tenant has no such answer, or no passage of this number was in its prompt.
+            NotFound: The tenant has no such answer, no passage of this number was in its prompt, or its document was
+                deleted since.
         """
         answer = await self.get(id)
         for passage in answer.passages:
             if passage.number == number:
+                if passage.deleted:
+                    raise NotFound(f"The document of passage {number} was deleted, and its text with it.")
                 return passage
         raise NotFound(f"The answer {id!r} had no passage {number}.", param="number")
+
+    async def _find_readable(self, documents: set[str]) -> set[str]:
+        if not documents:
+            return documents
+        tenant = await find_tenant(self._session, self._tenant)
+        if tenant is not None and tenant.keeps_cited_text:
+            return documents
+        return await self._documents.find_live(self._session, self._tenant, documents)

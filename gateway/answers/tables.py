@@ -1,5 +1,6 @@
 from typing import Any
 
+from sqlalchemy import Index
 from sqlalchemy.orm import Mapped
 
 from gateway.db import Owned
@@ -11,6 +12,7 @@ class AnswerRow(Owned):
     """One answer's record; the id is the one that its client got."""
 
     __tablename__ = "answers"
+    __table_args__ = (Index(None, "created_at"),)
 
     model: Mapped[str]
     fingerprint: Mapped[str | None]

@@ -1,10 +1,12 @@
 """Artifacts in a folder: `files/<sha256>` and `adapters/<sha256>/`. Nothing there is ever changed in place."""
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,6 +47,14 @@ class Artifacts:
     def remove_file(self, digest: str) -> None:
         self.file(digest).unlink(missing_ok=True)
 
+    def list_files(self) -> list[str]:
+        """List the digests of all files."""
+        return os.listdir(self.root / "files")
+
+    def file_age(self, digest: str) -> float | None:
+        """Return the seconds since a file was put last; None where it isn't there."""
+        return _age(self.file(digest))
+
     def adapter(self, digest: str) -> Path:
         """Return the folder of an adapter's files."""
         return self.root / "adapters" / digest
@@ -52,14 +62,53 @@ class Artifacts:
     def put_adapter(self, folder: Path, digest: str) -> Path:
         """Take over a finished adapter folder under its digest and return where it is; `folder` stays as it is."""
         target = self.adapter(digest)
-        if not target.exists():
+        if target.exists():
+            os.utime(target)  # somebody is about to refer to it again: it is young for whoever removes what is unused
+        else:
             staging = Path(tempfile.mkdtemp(dir=self.root / "incoming"))
             shutil.copytree(folder, staging / "adapter")
             for path in [*(staging / "adapter").rglob("*"), staging / "adapter"]:
                 _sync(path)
             os.replace(staging / "adapter", target)
+            _sync(target.parent)
             staging.rmdir()
         return target
+
+    def list_adapters(self) -> list[str]:
+        """List the digests of all adapters."""
+        return os.listdir(self.root / "adapters")
+
+    def adapter_age(self, digest: str) -> float:
+        """Return the seconds since an adapter was put last; 0 where it isn't there."""
+        return _age(self.adapter(digest)) or 0.0
+
+    def remove_adapter(self, digest: str) -> None:
+        """Remove an adapter's folder: under its name it is there whole, or not at all."""
+        staging = Path(tempfile.mkdtemp(dir=self.root / "incoming"))
+        with contextlib.suppress(FileNotFoundError):  # another process was faster
+            os.replace(self.adapter(digest), staging / "adapter")
+        shutil.rmtree(staging)
+
+    def remove_incoming(self, before: float) -> int:
+        """Remove what uploads that were cut by a crash have left since before a Unix time; return the number."""
+        removed = 0
+        for path in (self.root / "incoming").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # it was an upload that has just ended
+                if path.stat().st_mtime >= before:
+                    continue
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
+                    path.unlink()
+                removed += 1
+        return removed
+
+
+def _age(path: Path) -> float | None:
+    try:
+        return time.time() - path.stat().st_mtime
+    except FileNotFoundError:
+        return None
 
 
 def _sync(path: Path) -> None:
@@ -91,7 +140,9 @@ class _Incoming:
         self._file.flush()
         os.fsync(self._file.fileno())
         stored = Stored(self._digest.hexdigest(), self._size)
+        os.utime(self._path)  # the same bytes may be there for long, and be about to be removed
         os.replace(self._path, folder / stored.digest)
+        _sync(folder)
         return stored
 
     def close(self) -> None:

@@ -22,8 +22,8 @@ def response_headers(trace: AnswerTrace) -> dict[str, str]:
     """Return the answer's own headers."""
     target = trace.target
     if target.release is None or target.fingerprint is None:
-        return {"x-request-id": trace.id}
-    return {"x-request-id": trace.id, "braid-release": f"{target.release}; {target.fingerprint}"}
+        return {}
+    return {"braid-release": f"{target.release}; {target.fingerprint}"}
 
 
 def close_choice(trace: AnswerTrace, marks: MarkFilter | None) -> list[Annotation]:

@@ -122,8 +122,8 @@ def decode_request(body: bytes) -> ChatCompletionCreate:
     return request
 
 
-def to_question(request: ChatCompletionCreate) -> Question:
-    """Return the question of a decoded request, with a new id for its answer."""
+def to_question(request: ChatCompletionCreate, request_id: str = "") -> Question:
+    """Return the question of a decoded request, with a new id for its answer; `request_id` is the HTTP request's."""
     values = zip(_PARAMETERS, _get_parameters(request), strict=True)
     parameters = {name: value for name, value in values if value is not None}
     max_tokens = request.max_completion_tokens or request.max_tokens
@@ -139,6 +139,7 @@ def to_question(request: ChatCompletionCreate) -> Question:
         structured=request.structured,
         conversation=conversation or None,
         options=request.braid,
+        request_id=request_id,
     )
 
 

@@ -9,6 +9,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from gateway.answering.generation import Generation
+from gateway.answering.question import Question
 from gateway.answering.service import AnsweringService
 from gateway.chat.completion import encode_completion
 from gateway.chat.event_sender import EventSender, answer_headers
@@ -21,6 +22,7 @@ from gateway.web.dependencies import ChatKey
 from gateway.web.error_responses import declare_errors
 from gateway.web.lean_route import LeanRoute, describe, read_body
 from gateway.web.presence import Presence
+from gateway.web.request_log import note_answer, request_id_of
 from gateway.web.state import part_of
 
 __all__ = ["SCHEMAS", "ChatAnswer", "router"]
@@ -64,23 +66,24 @@ class ChatAnswer(Response):
         self._chat = chat
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        question = to_question(self._chat, request_id_of(scope))
+        note_answer(scope, question.id)
         with Presence(receive):
             if self._chat.stream:
-                await self._send_events(EventSender(send))
+                await self._send_events(question, EventSender(send))
             else:
-                await self._send_whole(send)
+                await self._send_whole(question, send)
 
-    async def _send_whole(self, send: Send) -> None:
-        async with await self._service.begin(self._principal, to_question(self._chat)) as generation:
+    async def _send_whole(self, question: Question, send: Send) -> None:
+        async with await self._service.begin(self._principal, question) as generation:
             body = encode_completion(generation.trace, await generation.read())
         headers = answer_headers(generation.trace, b"application/json")
         headers.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
-    async def _send_events(self, sender: EventSender) -> None:
+    async def _send_events(self, question: Question, sender: EventSender) -> None:
         """Send the events as they come; once the stream has begun, an error is its last event."""
-        question = to_question(self._chat)
         try:
             async with await self._service.begin(self._principal, question, sender.watch) as generation:
                 await self._relay(generation, sender)

@@ -44,7 +44,7 @@ def worker(home: Home = None) -> None:
 
 async def run_worker(settings: Settings) -> None:
     """Work until SIGTERM or SIGINT."""
-    async with open_worker(settings) as opened:
+    async with open_worker(settings, admin=True) as opened:
         jobs = asyncio.create_task(opened.run())
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):

@@ -8,13 +8,13 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.fine_tuning.repository import EventRepository, FineTuningJobRepository
+from gateway.fine_tuning.repository import EventRepository, FineTuningJobRepository, delete_events
 from gateway.fine_tuning.tables import EventRow
 from gateway.ids import new_id
 from gateway.jobs import ENDED, Claim, JobCancelled
 from training.events import Checkpoint, Event, Finished, Metrics, Notice, Started, Step
 
-__all__ = ["EventLog", "add_event"]
+__all__ = ["EventLog", "add_event", "delete_old_events"]
 
 _COMMIT_SECONDS = 1.0
 _TOLD_AT_CREATION = "few_rows"
@@ -32,6 +32,11 @@ def add_event(
 ) -> None:
     """Add an event to a fine-tuning job; `level` is info, warn or error, `kind` is message or metrics."""
     EventRepository(session, tenant).add(_event(job, message, level=level, kind=kind, data=data or {}))
+
+
+async def delete_old_events(session: AsyncSession, before: int, limit: int) -> int:
+    """Delete at most `limit` events of any tenant from before a Unix time, and return the number."""
+    return await delete_events(session, before, limit)
 
 
 class EventLog:

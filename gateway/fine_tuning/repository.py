@@ -1,12 +1,15 @@
 from collections.abc import Mapping
+from typing import Any
+from typing import cast as assume
 
-from sqlalchemy import ColumnElement, String, cast
+from sqlalchemy import ColumnElement, CursorResult, String, cast, delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Repository
 from gateway.errors import BadRequest
 from gateway.fine_tuning.tables import CheckpointRow, EventRow, FineTuningJobRow
 
-__all__ = ["CheckpointRepository", "EventRepository", "FineTuningJobRepository", "metadata_conditions"]
+__all__ = ["CheckpointRepository", "EventRepository", "FineTuningJobRepository", "delete_events", "metadata_conditions"]
 
 
 class FineTuningJobRepository(Repository[FineTuningJobRow]):
@@ -40,3 +43,10 @@ def metadata_conditions(pairs: Mapping[str, str] | None) -> list[ColumnElement[b
         if '"' in key or "\\" in key:
             raise BadRequest(f"Jobs can't be looked up by the metadata key {key!r}: it has a quote.", param="metadata")
     return [FineTuningJobRow.meta[key].as_string() == value for key, value in pairs.items()]
+
+
+async def delete_events(session: AsyncSession, before: int, limit: int) -> int:
+    """Delete at most `limit` events from before a Unix time and return the number; retention is of all tenants."""
+    old = select(EventRow.id).where(EventRow.created_at < before).order_by(EventRow.created_at).limit(limit)
+    statement = delete(EventRow).where(EventRow.id.in_(old)).execution_options(synchronize_session=False)
+    return assume("CursorResult[Any]", await session.execute(statement)).rowcount

@@ -1,6 +1,6 @@
 from typing import Any
 
-from sqlalchemy import ForeignKey, Text
+from sqlalchemy import ForeignKey, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.db import Owned
@@ -40,6 +40,7 @@ class FineTuningJobRow(Owned):
 
 class EventRow(Owned):
     __tablename__ = "fine_tuning_events"
+    __table_args__ = (Index(None, "created_at"),)
 
     fine_tuning_job_id: Mapped[str] = mapped_column(ForeignKey("fine_tuning_jobs.id", ondelete="CASCADE"), index=True)
     level: Mapped[str]

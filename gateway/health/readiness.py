@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -11,7 +12,7 @@ from gateway.engines import EnginePool, Reconciler
 from gateway.shutdown import Drain
 from retrieval.client import Retriever, RetrieverError
 
-__all__ = ["Part", "Readiness", "check_readiness"]
+__all__ = ["Part", "Readiness", "check_readiness", "check_worker"]
 
 _PATIENCE_SECONDS = 2.0
 
@@ -44,6 +45,11 @@ class Readiness:
         """The parts that aren't ready."""
         return [name for name, part in self.parts.items() if not part.ready]
 
+    def body(self) -> dict[str, Any]:
+        """Return it as anybody may read it."""
+        reasons = {name: "ok" if part.ready else part.reason for name, part in self.parts.items()}
+        return {"ready": self.ready, "degraded": self.degraded, "parts": reasons}
+
 
 async def check_readiness(
     database: Database, retriever: Retriever, pool: EnginePool, reconciler: Reconciler, drain: Drain
@@ -60,6 +66,15 @@ async def check_readiness(
     }
     for name, ready in engines.items():
         parts[name] = Part(ready, "it takes no requests now; the gateway's log says why")
+    return Readiness(parts)
+
+
+async def check_worker(database: Database, retriever: Retriever, pool: EnginePool) -> Readiness:
+    """Ask every part of a worker now; what a worker can't do without is its jobs, which are in the database."""
+    database_part, retriever_part = await asyncio.gather(_check_database(database), _check_retriever(retriever))
+    parts = {"database": database_part, "retriever": retriever_part}
+    for replica in pool.replicas:
+        parts[replica.name] = Part(replica.ready, "it takes no requests now; the worker's log says why")
     return Readiness(parts)
 
 

@@ -1,8 +1,11 @@
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse, Response
 
+from gateway.errors import NotFound
+from gateway.health.figures import Figures
 from gateway.health.readiness import check_readiness
 from gateway.web.dependencies import CurrentState
+from gateway.web.state import part_of
 
 __all__ = ["router"]
 
@@ -19,11 +22,13 @@ async def healthz() -> dict[str, str]:
 async def readyz(state: CurrentState) -> JSONResponse:
     """Return 200 when this gateway can answer, else 503; `degraded` names the parts that aren't ready, and why."""
     readiness = await check_readiness(state.database, state.retriever, state.pool, state.reconciler, state.drain)
-    reasons = {name: "ok" if part.ready else part.reason for name, part in readiness.parts.items()}
-    body = {"ready": readiness.ready, "degraded": readiness.degraded, "parts": reasons}
-    return JSONResponse(body, 200 if readiness.ready else 503)
+    return JSONResponse(readiness.body(), 200 if readiness.ready else 503)
 
 
 @router.get("/metrics")
-async def metrics(state: CurrentState) -> Response:
-    return Response(state.metrics.text(), media_type="text/plain; version=0.0.4; charset=utf-8")
+async def metrics(request: Request, state: CurrentState) -> Response:
+    """Return the metrics while this port is one of the operator's own; else they are on the admin port only."""
+    if not state.settings.client_port_is_private:
+        raise NotFound("There is no GET /metrics here: the operator has it on a port of its own.", code="unknown_url")
+    text = await part_of(request, Figures).text()
+    return Response(text, media_type="text/plain; version=0.0.4; charset=utf-8")

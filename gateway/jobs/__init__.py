@@ -3,14 +3,18 @@
 from gateway.jobs.claim import Claim, LeaseLost
 from gateway.jobs.failpoints import failpoint
 from gateway.jobs.handler import Handler, JobCancelled, JobDelayed, JobFailed, Outcome
+from gateway.jobs.housekeeper import Chore, Housekeeper, delete_older
 from gateway.jobs.queue import ENDED, cancel, enqueue, enqueue_once, wait_for
+from gateway.jobs.repository import count_live, delete_ended
 from gateway.jobs.tables import JobRow
 from gateway.jobs.worker import Worker, WorkerTimings
 
 __all__ = [
     "ENDED",
+    "Chore",
     "Claim",
     "Handler",
+    "Housekeeper",
     "JobCancelled",
     "JobDelayed",
     "JobFailed",
@@ -20,6 +24,9 @@ __all__ = [
     "Worker",
     "WorkerTimings",
     "cancel",
+    "count_live",
+    "delete_ended",
+    "delete_older",
     "enqueue",
     "enqueue_once",
     "failpoint",

@@ -3,14 +3,23 @@
 from collections.abc import Collection, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
 from gateway.db import Repository
 from gateway.jobs.tables import JobRow
 
-__all__ = ["JobRepository", "change", "change_held", "is_cancel_requested", "list_claimable", "take"]
+__all__ = [
+    "JobRepository",
+    "change",
+    "change_held",
+    "count_live",
+    "delete_ended",
+    "is_cancel_requested",
+    "list_claimable",
+    "take",
+]
 
 
 class JobRepository(Repository[JobRow]):
@@ -98,3 +107,19 @@ async def change(session: AsyncSession, *where: ColumnElement[bool], **values: A
 async def is_cancel_requested(session: AsyncSession, id: str) -> bool:
     """Tell a job's holder whether its owner wants it to stop."""
     return bool(await session.scalar(select(JobRow.cancel_requested).where(JobRow.id == id)))
+
+
+async def count_live(session: AsyncSession) -> dict[tuple[str, str], int]:
+    """Count the jobs that wait or run by kind and status: of all tenants, for the operator's metrics."""
+    live = JobRow.status.in_(("queued", "running"))
+    rows = await session.execute(
+        select(JobRow.kind, JobRow.status, func.count()).where(live).group_by("kind", "status")
+    )
+    return {(kind, status): count for kind, status, count in rows}
+
+
+async def delete_ended(session: AsyncSession, before: int, limit: int) -> int:
+    """Delete at most `limit` jobs that ended before a Unix time and return the number; retention is of all tenants."""
+    old = select(JobRow.id).where(JobRow.finished_at < before).order_by(JobRow.finished_at).limit(limit)
+    statement = delete(JobRow).where(JobRow.id.in_(old)).execution_options(synchronize_session=False)
+    return cast(CursorResult[Any], await session.execute(statement)).rowcount

@@ -39,4 +39,4 @@ class JobRow(Owned):
     """When a worker last took it."""
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     error: Mapped[dict[str, Any] | None]
-    finished_at: Mapped[int | None]
+    finished_at: Mapped[int | None] = mapped_column(index=True)

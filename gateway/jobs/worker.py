@@ -2,12 +2,13 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
+from structlog.contextvars import bind_contextvars
 
 from gateway.db import Database
 from gateway.jobs.claim import Claim, LeaseLost, claim_next
@@ -52,6 +53,7 @@ class Worker:
         name: Tells the worker apart in the job table.
         slots: How many jobs run at once.
         single: Kinds of which only one runs at a time here, since one takes the whole machine.
+        on_end: Told of each run's end: the job's kind, and the outcome's status.
     """
 
     def __init__(
@@ -63,6 +65,7 @@ class Worker:
         slots: int = 3,
         single: Collection[str] = ("train",),
         timings: WorkerTimings | None = None,
+        on_end: Callable[[str, str], None] | None = None,
     ) -> None:
         self._database = database
         self._handlers = handlers
@@ -70,6 +73,7 @@ class Worker:
         self._slots = slots
         self._single = frozenset(single)
         self._timings = timings or WorkerTimings()
+        self._on_end = on_end
         self._running: dict[asyncio.Task[None], Claim] = {}
         self._stopping = asyncio.Event()
 
@@ -134,6 +138,7 @@ class Worker:
         self._running.clear()
 
     async def _work(self, claim: Claim) -> None:
+        bind_contextvars(job=claim.id, kind=claim.kind)
         try:
             failpoint("claimed")
             outcome = await self._attempt(claim)
@@ -167,6 +172,8 @@ class Worker:
         return outcome
 
     async def _end(self, claim: Claim, outcome: Outcome) -> None:
+        if self._on_end is not None:
+            self._on_end(claim.kind, outcome.status)
         error = None if outcome.code is None else {"code": outcome.code, "message": outcome.message}
         if outcome.status == "queued":
             _log.warning("job_tried_again", job=claim.id, kind=claim.kind, reason=outcome.message)

@@ -6,13 +6,17 @@ __all__ = ["KeyRow", "TenantRow"]
 
 
 class TenantRow(Base):
-    """An owner of everything else."""
+    """An owner of everything else.
+
+    `keeps_cited_text` says that citations in records of answers stay readable when their document is deleted.
+    """
 
     __tablename__ = "tenants"
 
     id: Mapped[str] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     created_at: Mapped[int]
+    keeps_cited_text: Mapped[bool] = mapped_column(default=False)
 
 
 class KeyRow(Owned):

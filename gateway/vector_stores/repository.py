@@ -86,6 +86,12 @@ class DocumentRepository(Repository[DocumentRow]):
         )
         return newest.exists()
 
+    async def find_live(self, ids: Collection[str]) -> set[str]:
+        """Return those of some ids that are documents in stores, neither of which is deleted."""
+        stores = StoreRepository(self.session, self.tenant).select().with_only_columns(StoreRow.id)
+        query = self.select(DocumentRow.id.in_(ids), DocumentRow.store_id.in_(stores))
+        return set((await self.session.scalars(query.with_only_columns(DocumentRow.id))).all())
+
     async def counts(self, stores: Collection[str]) -> Mapping[str, Mapping[str, tuple[int, int]]]:
         """Count documents and their bytes, by store and status."""
         query = (

@@ -1,7 +1,7 @@
 """A tenant's vector stores."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -24,7 +24,7 @@ from gateway.vector_stores.search import expires_at
 from gateway.vector_stores.tables import StoreRow
 from gateway.vector_stores.versions import AUTO_CHUNK_SIZES, DROP, ChunkSizes, Content, put_version, queue_key_of
 
-__all__ = ["VectorStoreService", "check_stores", "chunk_sizes"]
+__all__ = ["VectorStoreService", "check_stores", "chunk_sizes", "find_live"]
 
 
 async def check_stores(session: AsyncSession, tenant: str, ids: Sequence[str], *, param: str) -> None:
@@ -32,6 +32,11 @@ async def check_stores(session: AsyncSession, tenant: str, ids: Sequence[str], *
     stores = StoreRepository(session, tenant)
     for id in ids:
         await stores.get(id, param=param)
+
+
+async def find_live(session: AsyncSession, tenant: str, documents: Collection[str]) -> set[str]:
+    """Return those of some documents that are there: neither they nor their stores were deleted."""
+    return await DocumentRepository(session, tenant).find_live(documents)
 
 
 class VectorStoreService:

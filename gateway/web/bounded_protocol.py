@@ -7,11 +7,14 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from gateway.errors import BraidError
+from gateway.web.request_log import new_request_id
+from gateway.web.state import State
 from gateway.web.uvicorn_protocol import JoinedProtocol
 
 __all__ = ["BoundedProtocol", "ConnectionBounds"]
 
 _CHECK_SECONDS = 1.0
+_HEAD = b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %b\r\nconnection: close\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +171,12 @@ class BoundedProtocol(JoinedProtocol):
         self._refusal = error
         cycle = self.cycle
         if not self._has_request or (cycle.response_complete if self._in_head else not cycle.response_started):
-            body = error.body()
-            head = b"content-type: application/json\r\ncontent-length: %d\r\nconnection: close\r\n\r\n" % len(body)
-            self.transport.write(STATUS_LINE[error.status] + head + body)
+            body, request = error.body(), new_request_id()
+            head = (
+                b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %b\r\nconnection: close\r\n\r\n"
+            )
+            self.transport.write(STATUS_LINE[error.status] + head % (len(body), request.encode()) + body)
+            state: State | None = self.app_state.get("braid")
+            if state is not None:  # none where a test serves an application without its state
+                state.requests.note_refusal(request, error)
         self.transport.close()

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection, Request
 
 from gateway.tenants.authenticator import Principal, Scope
+from gateway.web.request_log import note_tenant
 from gateway.web.state import State, state_of
 
 __all__ = ["AdminKey", "ChatKey", "CurrentState", "KeyCheck", "ManageKey", "ReadSession", "WriteSession"]
@@ -27,10 +28,14 @@ class KeyCheck:
         request: Request,
         _shown_in_openapi: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)] = None,
     ) -> Principal:
-        return await state_of(request).authenticator.authenticate(request.headers.get("authorization"), self.scope)
+        authenticator = state_of(request).authenticator
+        principal = await authenticator.authenticate(request.headers.get("authorization"), self.scope)
+        note_tenant(request.scope, principal.tenant)
+        return principal
 
 
-def _state(request: HTTPConnection) -> State:
+async def _state(request: HTTPConnection) -> State:
+    # Not a plain function: those run in a thread, which costs more than all that they do.
     return state_of(request)
 
 

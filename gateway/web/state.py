@@ -14,6 +14,7 @@ from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.shutdown import Drain
 from gateway.tenants.authenticator import Authenticator
+from gateway.web.request_log import RequestLog
 from retrieval.client import Retriever, RetrieverError
 from retrieval.messages import RetrieverInfo
 
@@ -40,6 +41,7 @@ class State:
     reconciler: Reconciler
     retriever: Retriever
     metrics: Metrics
+    requests: RequestLog
     drain: Drain
     parts: Mapping[type, object]
 

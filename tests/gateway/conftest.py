@@ -95,6 +95,7 @@ def postgresql() -> Iterator[PostgresqlServer]:
                 await migrate(database)
                 async with database.begin() as session:
                     await ensure_admin(session, ADMIN_KEY)
+                    await announce_base(session, BASE)
 
         asyncio.run(make())
         yield server

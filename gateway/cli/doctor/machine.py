@@ -94,4 +94,13 @@ def check_ports(settings: Settings) -> Finding:
             f"Something else listens on port {' and '.join(map(str, busy))} of {settings.host}.",
             "Stop it, or choose another port with --port or BRAID_PORT (the engine takes the next one).",
         )
-    return Finding.ok("ports", f"{' and '.join(map(str, ports))} are free")
+    admin = [settings.gateway_admin_port, settings.worker_admin_port]
+    busy = [port for port in admin if not is_free(settings.admin_host, port)]
+    if busy:
+        return Finding.warning(
+            "ports",
+            f"Port {' and '.join(map(str, busy))} of {settings.admin_host} is in use or can't be had: there will be no "
+            "metrics of gateway or worker.",
+            "Stop what listens there, or choose another with BRAID_ADMIN_PORT (the worker takes the next one).",
+        )
+    return Finding.ok("ports", f"{', '.join(map(str, [*ports, *admin]))} are free")

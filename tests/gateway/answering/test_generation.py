@@ -57,7 +57,8 @@ class House:
         """Start counting anew."""
         state = self.gateway.state
         self.drain, self.log = Drain(), Records()
-        self.metrics = Metrics(running=lambda: self.drain.running)
+        self.metrics = Metrics()
+        self.metrics.read_from("braid_chat_running", lambda: {(): float(self.drain.running)})
         counter = TokenCounter(state.pool)
         self.service = AnsweringService(
             state.database, state.pool, state.reconciler, state.retriever, counter, self.log, self.metrics, self.drain
@@ -189,7 +190,7 @@ async def test_the_client_leaves_wherever_chat_waits(house: House, stream: bool)
     async def chat() -> None:
         left.clear()
         chat = ChatAnswer(house.service, house.principal, decode_request(json.dumps(body).encode()))
-        await chat({"type": "http"}, receive, send)
+        await chat({"type": "http", "state": {"request": "req_1"}}, receive, send)
 
     seen = await house.interrupt_everywhere(chat, left.set, ABANDONED, COMPLETED)
     assert seen == {ABANDONED, COMPLETED}

@@ -1,5 +1,5 @@
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from sqlalchemy.exc import OperationalError
 
 from gateway.answers.log import AnswerLog
 from gateway.answers.record import AnswerRecord, Timings
-from gateway.answers.service import AnswerService
+from gateway.answers.service import AnswerService, CitedDocuments
 from gateway.db import Database, open_database
 from gateway.engines import EngineUnreachable
 from gateway.errors import NotFound
@@ -90,7 +90,11 @@ class Log:
 
     async def read(self, id: str, tenant: str = "kestrel") -> AnswerRecord:
         async with self.database.read() as session:
-            return await AnswerService(session, tenant).get(id)
+            return await AnswerService(session, tenant, CitedDocuments(_find_all)).get(id)
+
+
+async def _find_all(_session: object, _tenant: str, documents: Collection[str]) -> set[str]:
+    return set(documents)
 
 
 @pytest.fixture

@@ -69,7 +69,7 @@ async def test_a_stream(gateway: Gateway) -> None:
     assert events[-1] == "[DONE]"
     assert text_of(events) == "The engine heard: How long is the warranty?"
     assert events[-2]["usage"]["completion_tokens"] > 0
-    assert {event["id"] for event in events[:-1]} == {answer.headers["x-request-id"]}
+    assert {event["id"] for event in events[:-1]} == {events[0]["id"]} != {answer.headers["x-request-id"]}
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,8 @@ class Assistant:
 @pytest.fixture
 async def support(gateway: Gateway, passages: FakePassages) -> Assistant:
     client = await gateway.tenant("kestrel")
+    # The passages' documents are in the fake only, as if they were deleted.
+    await gateway.admin.patch("/api/tenants/kestrel", json={"keeps_cited_text": True})
     store = (await client.post("/v1/vector_stores", json={"name": "docs"})).json()["id"]
     answer = await client.post("/api/prompts", json={"name": "house", "template": TEMPLATE})
     assert answer.status_code == 201, answer.text

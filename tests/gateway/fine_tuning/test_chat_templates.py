@@ -20,11 +20,12 @@ from tests.training import chat_templates as templates
 
 
 @pytest.fixture
-def settings(request: pytest.FixtureRequest, tmp_path: Path, migrated: Path, engine: FakeVllm) -> Settings:
+def settings(request: pytest.FixtureRequest, tmp_path: Path, database_url: str, engine: FakeVllm) -> Settings:
     """As for other jobs, with a chat template and what `braid up` says of it."""
-    worker.prepare_home(tmp_path, migrated, engine.model)
+    worker.prepare_home(tmp_path, engine.model)
     settings = Settings(
         home=tmp_path,
+        database_url=database_url,
         engine_urls=(engine.url,),
         grace_seconds=2,
         model_python=write_trainer(tmp_path / "python"),

@@ -56,6 +56,16 @@ def test_a_port_in_use_is_broken_unless_it_is_ours(tmp_path: Path) -> None:
             assert machine.check_ports(settings).level is Level.OK
 
 
+def test_a_taken_admin_port_is_worth_a_warning(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        ports = {"port": free.getsockname()[1], "admin_port": taken.getsockname()[1]}
+        free.close()
+        finding = machine.check_ports(Settings(home=tmp_path, engine_urls=("http://elsewhere",), **ports))
+    assert finding.level is Level.WARNING
+    assert "BRAID_ADMIN_PORT" in finding.fix
+
+
 def test_a_missing_model_environment_names_the_make_target(tmp_path: Path) -> None:
     finding = parts.check_model_environment(tmp_path / "none" / "python")
     assert finding.level is Level.BROKEN

@@ -1,0 +1,89 @@
+"""Bytes in the artifacts that no row refers to: what a crash, a failed write or a deletion left there."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection, Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from gateway.artifacts import Artifacts
+from gateway.db import Database
+from gateway.files.repository import select_referenced
+
+__all__ = ["OrphanSweep"]
+
+_BATCH = 500
+_GRACE_SECONDS = 3600.0
+_INCOMING_SECONDS = 86_400.0  # since the last byte that was written there
+
+
+class OrphanSweep:
+    """Walks the artifacts and removes what is nobody's.
+
+    Bytes are kept before their row is written, so younger ones than an hour may be about to get one. An adapter whose
+    owner has deleted it may still be read by an engine that hasn't unloaded it: it goes once it has been seen without
+    a row for an hour by this process.
+
+    Args:
+        database: The rows.
+        artifacts: The bytes.
+        columns: Every column that holds a file's digest.
+        adapters_in_use: Returns those of some digests that an adapter of any tenant still needs.
+        grace_seconds: The hour.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        artifacts: Artifacts,
+        columns: Sequence[InstrumentedAttribute[str] | InstrumentedAttribute[str | None]],
+        adapters_in_use: Callable[[AsyncSession, Collection[str]], Awaitable[set[str]]],
+        *,
+        grace_seconds: float = _GRACE_SECONDS,
+    ) -> None:
+        self._database = database
+        self._artifacts = artifacts
+        self._columns = columns
+        self._adapters_in_use = adapters_in_use
+        self._grace_seconds = grace_seconds
+        self._unused_since: dict[str, float] = {}
+
+    async def sweep_files(self) -> int:
+        """Remove files that no row of any tenant refers to, and what is left of cut uploads; return the number."""
+        removed = await asyncio.to_thread(self._artifacts.remove_incoming, time.time() - _INCOMING_SECONDS)
+        digests = await asyncio.to_thread(self._artifacts.list_files)
+        for batch in _batches(digests):
+            async with self._database.read() as session:
+                live = await select_referenced(session, self._columns, batch)
+            removed += await asyncio.to_thread(self._remove_files, set(batch) - live)
+        return removed
+
+    async def sweep_adapters(self) -> int:
+        """Remove the folders of adapters that are deleted or refused everywhere; return the number."""
+        removed, unused = 0, set[str]()
+        digests = await asyncio.to_thread(self._artifacts.list_adapters)
+        for batch in _batches(digests):
+            async with self._database.read() as session:
+                unused |= set(batch) - await self._adapters_in_use(session, batch)
+        now = time.monotonic()
+        self._unused_since = {digest: self._unused_since.get(digest, now) for digest in unused}
+        for digest, since in list(self._unused_since.items()):
+            if now - since >= self._grace_seconds and self._artifacts.adapter_age(digest) >= self._grace_seconds:
+                await asyncio.to_thread(self._artifacts.remove_adapter, digest)
+                del self._unused_since[digest]
+                removed += 1
+        return removed
+
+    def _remove_files(self, digests: Collection[str]) -> int:
+        removed = 0
+        for digest in digests:
+            age = self._artifacts.file_age(digest)
+            if age is not None and age >= self._grace_seconds:
+                self._artifacts.remove_file(digest)
+                removed += 1
+        return removed
+
+
+def _batches(digests: Sequence[str]) -> Sequence[Sequence[str]]:
+    return [digests[start : start + _BATCH] for start in range(0, len(digests), _BATCH)]

@@ -1,0 +1,62 @@
+"""The figures of a process, as Prometheus reads them, with those that only the database knows."""
+
+import time
+from collections.abc import Callable
+
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import Pool, QueuePool
+
+from gateway.db import Database
+from gateway.engines import EnginePool, Reconciler
+from gateway.jobs import count_live
+from gateway.metrics import Metrics, Samples
+
+__all__ = ["Figures"]
+
+_COUNT_SECONDS = 5.0  # counting reads every live job: however often somebody asks, this is how often it is done
+
+
+class Figures:
+    """Has everything with a state of its own read into the metrics, and gives their text."""
+
+    def __init__(self, metrics: Metrics, database: Database, pool: EnginePool, reconciler: Reconciler) -> None:
+        self._metrics = metrics
+        self._database = database
+        self._jobs: Samples = {}
+        self._counted_at: float | None = None
+        readers: dict[str, Callable[[], Samples]] = {
+            "braid_jobs": lambda: self._jobs,
+            "braid_replica_ready": lambda: {(r.name,): float(r.ready) for r in pool.replicas},
+            "braid_replica_running": lambda: {(r.name,): float(r.in_flight) for r in pool.replicas},
+            "braid_adapters_resident": lambda: {(r.name,): float(len(r.resident)) for r in pool.replicas},
+            "braid_adapter_failures": lambda: _count_failures(pool, reconciler),
+            "braid_database_connections": lambda: _count_connections(database.engine.pool),
+        }
+        for name, reader in readers.items():
+            metrics.read_from(name, reader)
+
+    async def text(self) -> bytes:
+        """Return all metrics; the jobs' counts are missing while the database doesn't answer."""
+        now = time.monotonic()
+        if self._counted_at is None or now - self._counted_at >= _COUNT_SECONDS:
+            self._counted_at = now
+            try:
+                async with self._database.read() as session:
+                    self._jobs = {key: float(count) for key, count in (await count_live(session)).items()}
+            except (SQLAlchemyError, OSError):
+                self._jobs = {}
+        return self._metrics.text()
+
+
+def _count_failures(pool: EnginePool, reconciler: Reconciler) -> Samples:
+    names = {replica.engine.url: replica.name for replica in pool.replicas}
+    counts = {(name, permanent): 0.0 for name in names.values() for permanent in ("false", "true")}
+    for failure in reconciler.failures():
+        counts[names[failure.url], str(failure.permanent).lower()] += 1
+    return counts
+
+
+def _count_connections(pool: Pool) -> Samples:
+    if not isinstance(pool, QueuePool):  # of a database in memory, in tests
+        return {}
+    return {("used",): float(pool.checkedout()), ("idle",): float(pool.checkedin())}

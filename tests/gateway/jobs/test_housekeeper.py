@@ -1,0 +1,160 @@
+"""Rows go when their time is over, in bounded batches; chores that fail are done again."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.answers.service import delete_old_answers
+from gateway.answers.tables import AnswerRow
+from gateway.composition import open_worker
+from gateway.db import Database, open_database
+from gateway.fine_tuning import FineTuningJobRow
+from gateway.fine_tuning.event_log import delete_old_events
+from gateway.fine_tuning.tables import EventRow
+from gateway.jobs import Chore, Housekeeper, JobRow, delete_ended, delete_older
+from gateway.migrations import migrate
+from gateway.settings import Settings
+from gateway.tenants.tables import TenantRow
+from tests.gateway.tuning import settings
+from tests.gateway.worker import TIMINGS
+from tests.waiting import until
+
+__all__ = ["settings"]
+
+DAY = 86_400
+
+
+def answer(id: str, created: int, tenant: str = "kestrel") -> AnswerRow:
+    return AnswerRow(id=id, tenant_id=tenant, created_at=created, model="base", record={})
+
+
+def event(id: str, created: int) -> EventRow:
+    values: dict[str, Any] = {"level": "info", "kind": "message", "message": "", "data": {}}
+    return EventRow(id=id, tenant_id="kestrel", created_at=created, fine_tuning_job_id="ftjob-1", **values)
+
+
+def job(id: str, status: str, finished: int | None) -> JobRow:
+    values: dict[str, Any] = {"kind": "ingest", "queue_key": id, "subject": id, "payload": {}, "state": {}}
+    return JobRow(id=id, tenant_id="kestrel", created_at=1, status=status, finished_at=finished, **values)
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[Database]:
+    async with open_database(f"sqlite+aiosqlite:///{tmp_path / 'braid.db'}") as opened:
+        await migrate(opened)
+        async with opened.begin() as session:
+            session.add(TenantRow(id="kestrel", name="kestrel", created_at=1))
+            session.add(TenantRow(id="harbor", name="harbor", created_at=1))
+            await session.flush()
+            values: dict[str, Any] = {"hyperparameters": {}, "meta": {}, "braid": {}, "result_files": [], "seed": 1}
+            session.add(
+                FineTuningJobRow(
+                    id="ftjob-1",
+                    tenant_id="kestrel",
+                    created_at=1,
+                    status="succeeded",
+                    model="base",
+                    training_file="f",
+                    **values,
+                )
+            )
+        yield opened
+
+
+async def ids(database: Database, table: type[Any]) -> list[str]:
+    async with database.read() as session:
+        return sorted((await session.scalars(select(table.id))).all())
+
+
+@pytest.mark.parametrize(
+    ("table", "delete", "make"),
+    [(AnswerRow, delete_old_answers, answer), (EventRow, delete_old_events, event)],
+)
+async def test_rows_go_when_they_are_older(
+    database: Database,
+    table: type[Any],
+    delete: Callable[[AsyncSession, int, int], Awaitable[int]],
+    make: Callable[[str, int], Any],
+) -> None:
+    now = int(time.time())
+    async with database.begin() as session:
+        session.add_all([make("old", now - 3 * DAY - 60), make("young", now - 3 * DAY + 60)])
+    assert await delete_older(database, delete, 0) == 0
+    assert await delete_older(database, delete, 3) == 1
+    assert await ids(database, table) == ["young"]
+
+
+async def test_jobs_go_some_time_after_their_end_and_live_ones_never(database: Database) -> None:
+    now = int(time.time())
+    async with database.begin() as session:
+        session.add_all(
+            [
+                job("ended", "succeeded", now - 3 * DAY),
+                job("just", "failed", now - DAY),
+                job("queued", "queued", None),
+                job("running", "running", None),
+            ]
+        )
+    assert await delete_older(database, delete_ended, 2) == 1
+    assert await ids(database, JobRow) == ["just", "queued", "running"]
+
+
+async def test_a_batch_is_bounded_and_tenants_are_alike(database: Database) -> None:
+    sizes: list[int] = []
+
+    async def delete(session: AsyncSession, before: int, limit: int) -> int:
+        deleted = await delete_old_answers(session, before, limit)
+        sizes.append(deleted)
+        return deleted
+
+    async with database.begin() as session:
+        session.add_all([answer(f"a{number}", number, ("kestrel", "harbor")[number % 2]) for number in range(25)])
+    assert await delete_older(database, delete, 1, batch=10) == 25
+    assert sizes == [10, 10, 5]
+    async with database.read() as session:
+        assert await session.scalar(select(func.count()).select_from(AnswerRow)) == 0
+
+
+async def test_old_rows_are_found_by_an_index(database: Database) -> None:
+    async with database.engine.connect() as connection:
+        for table, column in (("answers", "created_at"), ("fine_tuning_events", "created_at"), ("jobs", "finished_at")):
+            query = f"EXPLAIN QUERY PLAN SELECT id FROM {table} WHERE {column} < 5 ORDER BY {column} LIMIT 9"
+            plan = " ".join(str(row) for row in await connection.exec_driver_sql(query))
+            assert f"ix_{table}_{column}" in plan
+
+
+async def test_chores_are_counted_and_one_that_fails_is_done_again() -> None:
+    counted: list[tuple[str, int]] = []
+    runs = 0
+
+    async def work() -> int:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            raise OSError("a disk")
+        return 3
+
+    keeper = Housekeeper([Chore("flaky", 0.01, work)], lambda *args: counted.append(args))
+    task = asyncio.create_task(keeper.run())
+    await until(lambda: len(counted) >= 2)
+    task.cancel()
+    assert counted[:2] == [("flaky", 3), ("flaky", 3)]
+
+
+async def test_a_worker_keeps_house(settings: Settings) -> None:
+    async with open_database(settings.database) as database:
+        async with database.begin() as session:
+            tenant = (await session.scalars(select(TenantRow.id))).first() or ""
+            session.add_all([answer("old", 1, tenant), answer("young", int(time.time()), tenant)])
+        async with open_worker(settings, TIMINGS):
+            await until(lambda: _is_alone(database, "young"))
+
+
+async def _is_alone(database: Database, id: str) -> bool:
+    return await ids(database, AnswerRow) == [id]
