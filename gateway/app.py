@@ -1,5 +1,6 @@
 """The FastAPI application: routes, error envelope, lifespan."""
 
+import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
@@ -50,6 +51,8 @@ _log = structlog.get_logger()
 
 _MAX_BODY_BYTES = 1024 * 1024
 """Of a request on a route that doesn't say more itself; FastAPI reads a body before it looks at the key."""
+
+_SLASHES = re.compile("/{2,}")
 
 _NO_ENCODING = "The body has a content-encoding, which isn't taken here. Send it as it is, without compressing it."
 
@@ -137,6 +140,7 @@ class _Gateway(FastAPI):
             scope["route"] = route
             await handle(scope, receive, send)
         else:
+            scope["path"] = _drop_extra_slashes(scope["path"])
             await super().__call__(scope, receive, send)
 
     def openapi(self) -> dict[str, Any]:
@@ -154,6 +158,17 @@ def _allow_origins(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
         allow_headers=["*"],
         expose_headers=["x-request-id", "braid-release", "retry-after"],
     )
+
+
+def _drop_extra_slashes(path: str) -> str:
+    """Return a path of the API as its route has it: a base URL that ends with a slash doubles the next one, and many
+    clients write one at the end. A document's key is its tenant's, and stays as it is.
+    """
+    place, mark, key = path.partition("/documents/")
+    place = _SLASHES.sub("/", place)
+    if not place.startswith(("/v1/", "/api/")):
+        return path
+    return place + mark + key if mark else place.rstrip("/")
 
 
 def _is_encoded(scope: Scope) -> bool:
@@ -187,7 +202,12 @@ async def _http_error(request: Request, error: Exception) -> Response:
         return _respond(NotFound(f"There is no {request.method} {request.url.path} here.", code="unknown_url"))
     if error.status_code == 413:
         return _respond(PayloadTooLarge("The body is larger than this path takes. Send less in one request."))
-    problem = BraidError(str(error.detail), code="http_error", headers=dict(error.headers or {}))
+    detail = str(error.detail)
+    if error.status_code == 405:
+        detail = (
+            f"{request.url.path} can't be asked with {request.method}. The methods that it takes are on the page /docs."
+        )
+    problem = BraidError(detail, code="http_error", headers=dict(error.headers or {}))
     problem.status = error.status_code
     problem.kind = "invalid_request_error" if error.status_code < 500 else problem.kind
     return _respond(problem)

@@ -90,6 +90,9 @@ class ChatCompletionCreate(msgspec.Struct):
     prompt_cache_key: str | None = None
     metadata: dict[str, str] | None = None
     braid: BraidOptions | None = None
+    functions: Any = None
+    function_call: Any = None
+    modalities: list[str] | None = None
 
     @property
     def include_usage(self) -> bool:
@@ -117,9 +120,21 @@ def decode_request(body: bytes) -> ChatCompletionCreate:
         raise _explain(error) from None
     except BAD_JSON as error:
         raise BadRequest(f"The body isn't valid JSON: {error}.", code="invalid_json") from None
+    _refuse_unanswerable(request)
     for index, message in enumerate(request.messages):
         message.content = text_of(message, f"messages[{index}].content")
     return request
+
+
+def _refuse_unanswerable(request: ChatCompletionCreate) -> None:
+    """Refuse what would be answered as if it hadn't been asked."""
+    for name in ("functions", "function_call"):
+        if getattr(request, name):
+            raise BadRequest(
+                f"{name!r} is an old form that isn't taken here. Send 'tools' and 'tool_choice' instead.", param=name
+            )
+    if request.modalities and request.modalities != ["text"]:
+        raise BadRequest("Answers are text only. Leave 'modalities' out, or ask for ['text'].", param="modalities")
 
 
 def to_question(request: ChatCompletionCreate, request_id: str = "") -> Question:

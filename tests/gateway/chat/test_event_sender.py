@@ -23,7 +23,7 @@ async def test_a_long_prefill_has_comments_until_the_first_event(gateway: Gatewa
     engine.script(faults.delay(0.55))
     answer = await client.post(CHAT, json=ASK)
     assert answer.status_code == 200
-    assert answer.headers["x-request-id"].startswith("chatcmpl-")
+    assert answer.headers["x-request-id"].startswith("req_")
     events = answer.text.split("\n\n")
     comments = [event for event in events if event.startswith(":")]
     assert 2 <= len(comments) <= 6

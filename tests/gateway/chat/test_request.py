@@ -74,3 +74,23 @@ def test_unknown_fields_are_ignored() -> None:
     body = {**HI, "cache_salt": "mine", "priority": 3, "verbosity": "low", "user": "u"}
     request = decode_request(json.dumps(body).encode())
     assert not hasattr(request, "cache_salt")
+
+
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"functions": [{"name": "f"}]}, "functions"),
+        ({"function_call": "auto"}, "function_call"),
+        ({"modalities": ["text", "audio"]}, "modalities"),
+    ],
+)
+def test_what_would_be_answered_as_if_it_had_not_been_asked_is_refused(fields: dict[str, Any], param: str) -> None:
+    body = {"model": "base", "messages": [{"role": "user", "content": "Hello"}]}
+    with pytest.raises(BadRequest) as caught:
+        decode_request(json.dumps(body | fields).encode())
+    assert caught.value.param == param
+
+
+def test_text_and_nothing_else_may_be_asked_for_by_name() -> None:
+    body = {"model": "base", "messages": [{"role": "user", "content": "Hello"}], "modalities": ["text"]}
+    assert decode_request(json.dumps(body | {"functions": None, "function_call": None}).encode()).functions is None

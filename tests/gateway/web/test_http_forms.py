@@ -73,3 +73,38 @@ async def test_pages_of_the_origins_given_may_call(settings: Settings, engine: F
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == allowed
     assert "access-control-allow-credentials" not in answer.headers
+
+
+@pytest.mark.parametrize("path", ["/v1/models/", "/v1//models", "//v1/models", "/v1/models//", "/api/assistants/"])
+async def test_extra_slashes_are_no_other_path(gateway: Gateway, path: str) -> None:
+    client = await gateway.tenant("kestrel")
+    plain = "/api/assistants" if "assistants" in path else "/v1/models"
+    answer = await client.get(gateway.url + path)
+    assert answer.status_code == 200
+    assert answer.json() == (await client.get(plain)).json()
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions/", "/v1//chat/completions"])
+async def test_a_chat_with_extra_slashes_is_answered(gateway: Gateway, path: str) -> None:
+    client = await gateway.tenant("kestrel")
+    body = {"model": "base", "messages": [{"role": "user", "content": "Hello"}]}
+    assert (await client.post(gateway.url + path, json=body)).status_code == 200
+    refused = await gateway.client("sk-braid-unknown").post(gateway.url + path, json=body)
+    assert refused.status_code == 401
+
+
+async def test_a_documents_key_keeps_its_slashes(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    store = (await client.post("/v1/vector_stores", json={})).json()["id"]
+    for key in ("a", "a/b", "v1/documents/b"):
+        put = await client.put(f"{gateway.url}/api/vector_stores/{store}/documents/{key}", content=b"text")
+        assert put.status_code == 200, put.text
+        assert put.json()["key"] == key
+
+
+async def test_a_method_that_a_path_does_not_have_is_named(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    answer = await client.patch("/v1/models")
+    assert answer.status_code == 405
+    assert answer.headers["allow"]
+    assert "can't be asked with PATCH" in answer.json()["error"]["message"]
