@@ -50,7 +50,7 @@ class FineTuningMethodCreate(BaseModel):
 
 
 class RecipeOptions(BaseModel):
-    """What suits the base model and the engines, where it isn't given.
+    """Numbers of the run; what isn't given suits the base model and the engines.
 
     `rank` is the adapter's. Rows of more tokens than `max_length` are left out and reported. `micro_batch_tokens` is
     the most that goes through the model at once, which bounds memory and changes nothing else. `learning_rate` is a

@@ -53,9 +53,11 @@ def test_more_of_anything_never_takes_less(
         more = replace(load, **{field.name: grow(getattr(load, field.name), data)})
         assert forecast_memory(size, more, **settings).total >= before, field.name
     for name in ("rank", "dropout"):
-        assert forecast_memory(size, load, **settings | {name: grow(settings[name], data)}).total >= before, name
-    assert forecast_memory(size, load, **settings | {"item_bytes": 4}).total >= before
-    assert forecast_memory(size, load, **settings | {"gradient_checkpointing": False}).total >= before
+        more_settings: dict[str, Any] = settings | {name: grow(settings[name], data)}
+        assert forecast_memory(size, load, **more_settings).total >= before, name
+    for name, value in (("item_bytes", 4), ("gradient_checkpointing", False)):
+        more_settings = settings | {name: value}
+        assert forecast_memory(size, load, **more_settings).total >= before, name
 
 
 def demand(size: ModelSize = QWEN_7B, *, longest: int = 1500, tokens: int = 2048, rank: int = 16) -> Demand:

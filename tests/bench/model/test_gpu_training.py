@@ -1,0 +1,28 @@
+"""The benchmark for a GPU, on the processor: all of its path but the device."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.timeout(300)
+def test_the_benchmark_runs_and_reports(tmp_path: Path) -> None:
+    out = tmp_path / "report.json"
+    small = ["--shape", "small", "--device", "cpu", "--steps", "2", "--json", str(out)]
+    command = [sys.executable, "-m", "tests.bench.gpu_training", *small]
+    environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(out.read_text())
+    assert report["steps"] == 2
+    assert 0 < report["peak"] <= report["forecast"] < report["free"]
+    assert report["tokens_per_second"] > 0
+    assert report["refusal"].startswith("out_of_memory: Training needs at least 1.")
+    assert "GiB on cpu (weights" in report["refusal"]
+    assert "measured peak" in done.stdout
