@@ -5,11 +5,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from training.__main__ import main
 from training.events import Failed, decode_event
 from training.output import JsonLines
+from training.rendered_rows import RowsFile
+from training.spec import Recipe, TrainSpec
 
 ROOT = Path(__file__).parents[2]
 
@@ -27,6 +30,27 @@ def test_a_bad_spec_ends_with_status_2_and_a_reason(
     assert isinstance(failed, Failed)
     assert failed.code == "invalid_spec"
     assert failed.message in err
+
+
+def test_the_device_and_the_patience_reach_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = TrainSpec(base_model="b", rows=RowsFile("r"), recipe=Recipe())
+    (tmp_path / "spec.json").write_bytes(msgspec.json.encode(spec))
+    options: list[dict[str, object]] = []
+
+    def record(*_: object, **named: object) -> None:
+        options.append(named)
+
+    monkeypatch.setattr("training.__main__._load", lambda *_: record)
+    run = ["run", str(tmp_path / "spec.json"), "--out", str(tmp_path / "out")]
+    reference = ["reference", "--base", "b", "--adapter", "a", "--out", "o"]
+    for arguments in (run, [*run, "--device", "cuda:1", "--wait-seconds", "60"], [*reference, "--device", "cpu"]):
+        monkeypatch.setattr(sys, "argv", ["training", *arguments])
+        assert main() == 0
+    assert options == [
+        {"device": "auto", "wait_seconds": 0.0},
+        {"device": "cuda:1", "wait_seconds": 60.0},
+        {"device": "cpu"},
+    ]
 
 
 @pytest.mark.parametrize("arguments", [[], ["run"], ["run", "spec.json"], ["dance"], ["base-model", "--dtype", "int8"]])

