@@ -79,6 +79,7 @@ def test_a_forecast_is_what_a_pass_saves_and_not_much_more(family: str, dtype: t
 
 def test_a_checkpointed_pass_saves_little(tmp_path: Path) -> None:
     cast("Any", AutoModelForCausalLM).from_config(FAMILIES["llama"]()).save_pretrained(tmp_path)
+    (tmp_path / "chat_template.jinja").write_text("{{ messages }}")
     hardware = Hardware("cpu", torch.bfloat16)
     saved = [
         measure_saved(AdaptedModel.create(tmp_path, Recipe(), hardware, "x", gradient_checkpointing=on))
