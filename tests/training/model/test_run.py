@@ -131,7 +131,7 @@ def test_little_room_makes_smaller_parts_of_the_same_run(train: Train, monkeypat
     assert started.memory_forecast <= free
     assert started.micro_batch_tokens is not None
     assert started.micro_batch_tokens < 2048
-    assert finished(again).losses == pytest.approx(finished(events).losses, rel=1e-3)
+    assert finished(again).losses == pytest.approx(finished(events).losses, rel=1e-2)  # bfloat16, where there is
 
 
 def test_the_manifest_names_the_adapter_and_its_origin(train: Train, base_model: Path, tmp_path: Path) -> None:
