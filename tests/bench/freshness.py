@@ -1,9 +1,9 @@
 """Freshness under load: `python -m tests.bench.freshness [--documents 10000] [--rate 60] [--edits 40]`.
 
 How long one tenant's edit takes to be live while thousands of documents of two other tenants wait, questions come all
-the time, and one of the worker's slots is taken, as a training takes it; and how long a question takes meanwhile.
-The retriever is a process of its own with the packaged embedder, or with
-the one of tests, which counts words (`--embedder words`).
+the time, and one of the worker's slots is taken, as a training takes it; and how long a question takes meanwhile. The
+retriever is a process of its own with the packaged embedder, or with the one of tests, which counts words
+(`--embedder words`).
 """
 
 import argparse
