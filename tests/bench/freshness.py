@@ -97,9 +97,9 @@ async def measure(home: Path, *, documents: int, rate: float, edits: int, embedd
     """Measure in an empty folder; `rate` is questions per second, of which each is asked at its time or refused."""
     figures = Figures()
     settings = Settings(home=home, engine_urls=("http://127.0.0.1:9",), model_python=ROOT / ".venv-model/bin/python")
-    async with open_database(f"sqlite+aiosqlite:///{home / 'empty.db'}") as empty:
-        await migrate(empty)
-    prepare_home(home, home / "empty.db")
+    prepare_home(home)
+    async with open_database(settings.database) as database:
+        await migrate(database)
     async with (
         _retriever(settings, embedder),
         open_database(settings.database) as database,
