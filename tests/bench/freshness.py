@@ -37,6 +37,7 @@ from retrieval.client import Retriever, RetrieverUnavailable
 from tests.gateway.worker import ROOT, prepare_home
 
 _OTHERS = 2
+_BATCH = 200
 _WORDS = "kettle lid base warranty months price euros steel glass filter scale switch cord handle litre boil".split()
 
 
@@ -73,12 +74,14 @@ class Tenant:
         assert done.status in ("completed", "in_progress"), done
 
     async def queue(self, number: int) -> None:
-        """Put many documents, in one transaction: a bulk upload as far as its jobs go."""
-        contents = [await self._artifacts.put(_send(_write_text(f"{self.id}-{n}"))) for n in range(number)]
-        async with self._database.begin() as session:
-            store = await StoreRepository(session, self.id).get(self.store)
-            for n, stored in enumerate(contents):
-                await put_version(session, store, f"{n}.md", Content(f"{n}.md", stored.digest, stored.size))
+        """Put many documents, without a look at each: a bulk upload as far as its jobs go."""
+        for first in range(0, number, _BATCH):
+            numbers = range(first, min(first + _BATCH, number))
+            contents = {n: await self._artifacts.put(_send(_write_text(f"{self.id}-{n}"))) for n in numbers}
+            async with self._database.begin() as session:
+                store = await StoreRepository(session, self.id).get(self.store)
+                for n, stored in contents.items():
+                    await put_version(session, store, f"{n}.md", Content(f"{n}.md", stored.digest, stored.size))
 
     async def ask(self, text: str) -> list[str]:
         page = await self.searches.search(self.store, VectorStoreSearch(query=text, max_num_results=5))
