@@ -14,7 +14,7 @@ _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 
-_QUESTIONS_IN_A_ROW = 4
+_QUESTIONS_IN_A_ROW = 2
 """Turns of questions after which a document that waits has one. A turn of the embedder is a batch on either side."""
 
 
@@ -34,7 +34,7 @@ class _Step:
 class PriorityExecutor:
     """Runs functions in one thread, by priority, then in the order of arrival. Belongs to one event loop.
 
-    Questions go first, but every fifth turn is a document's: however many clients ask without a pause, an ingest goes
+    Questions go first, but every third turn is a document's: however many clients ask without a pause, an ingest goes
     on. Work whose caller has gone takes no turn.
     """
 

@@ -48,7 +48,7 @@ class DocumentDeleted(BaseModel):
 
 
 class IndexState(BaseModel):
-    """How a store's live documents are in the index that the retriever has now.
+    """A store's live documents beside the index that the retriever has now.
 
     `missing` aren't there, and searches are refused until all are; `outdated` were cut into chunks by an older version
     of Braid, and answer as they are. `job` indexes them again.

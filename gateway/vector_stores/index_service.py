@@ -1,4 +1,4 @@
-"""How far a store's documents are in the index, and having them indexed again."""
+"""A store's documents beside the index: how many are in it, and having the others indexed again."""
 
 from sqlalchemy.ext.asyncio import AsyncSession
 

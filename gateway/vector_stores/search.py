@@ -160,9 +160,9 @@ async def search(
         indexes=list(stores.indexes),
     )
     queries = [msgspec.structs.replace(query, text=_cut(text)) for text in texts]
-    passages = await asyncio.gather(*(_find(database, retriever, query, stores.more_deleted) for query in queries))
+    results = await asyncio.gather(*(_find(database, retriever, query, stores.more_deleted) for query in queries))
     best: dict[str, Passage] = {}
-    for passage in (passage for found in passages for passage in found):
+    for passage in (passage for passages in results for passage in passages):
         rival = best.get(passage.id)
         if rival is None or passage.score > rival.score:
             best[passage.id] = passage

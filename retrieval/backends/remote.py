@@ -73,7 +73,7 @@ class RemoteBackend:
         requests = _make_search(visibility, corpus, dense, keywords, candidates)
         async with _explain_errors(), asyncio.timeout(_SEARCH_SECONDS):
             by_dense, by_keywords, *by_term = await self._client.query_batch_points(self._collection, requests)
-        best = [_find_weight(found.points, term) for term, found in zip(keywords.indices, by_term, strict=False)]
+        best = [_find_weight(answer.points, term) for term, answer in zip(keywords.indices, by_term, strict=False)]
         reach = measure_reach(best, len(keywords.indices))
         shares = {point.id: to_share(point.score, reach) for point in by_keywords.points}
         return [

@@ -4,7 +4,7 @@ import ctypes
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from math import hypot
 
@@ -13,6 +13,7 @@ import pypdfium2.raw as pdfium_c
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.parsed import FileContent, Heading, Parsed, ParseLimits
+from retrieval.parsers.pdf_tables import Cell, arrange_rows
 from retrieval.parsers.text import clean
 
 __all__ = ["parse_pdf"]
@@ -23,6 +24,7 @@ _LARGER = 1.1  # times the size of the body's type
 _LONGEST_HEADING = 120
 _LETTERS = re.compile(r"[^\W\d_]{2}")  # a drop cap or a page number in large type is no heading
 _DEEPEST = 6
+_GAP = 1.5  # times the size of type: wider than words of a line are apart, also in justified text
 _EDGE = 2  # lines at the top and at the bottom of a page that can be running heads
 _REPEATED = 3
 """Pages on which a line has to stand, and 40 % of all (left and right pages have their own), to be a running head."""
@@ -41,6 +43,7 @@ class _Line:
     start: int
     text: str
     size: float
+    cells: tuple[Cell, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +143,7 @@ def _drop_lines(page: _Page, dropped: Sequence[_Line]) -> _Page:
             removed += end - line.start
             at = end
         else:
-            lines.append(_Line(line.start - removed, line.text, line.size))
+            lines.append(replace(line, start=line.start - removed))
     return _Page("".join(parts) + page.text[at:], lines)
 
 
@@ -162,7 +165,7 @@ def _read_page(document: pdfium.PdfDocument, number: int) -> _Page:
         layer = document[number].get_textpage()
         raw = layer.get_text_range()
         text = clean(_HYPHENATED.sub("", raw)).replace("\f", "\n").strip("\n")
-        return _Page(text, _find_lines(layer, raw, text))
+        return _write_rows(_Page(text, _find_lines(layer, raw, text)))
     except (pdfium.PdfiumError, ctypes.ArgumentError) as error:
         raise DocumentUnreadable(
             "invalid_file",
@@ -179,10 +182,53 @@ def _find_lines(layer: pdfium.PdfTextPage, raw: str, text: str) -> list[_Line]:
         start = text.find(visible, at) if visible else -1
         if start >= 0:
             blank = len(part) - len(part.lstrip())
-            lines.append(_Line(start, visible, _measure_size(layer, units + _count_units(part[:blank]))))
+            size = _measure_size(layer, units + _count_units(part[:blank]))
+            lines.append(_Line(start, visible, size, tuple(_split_cells(layer, part, units, size * _GAP))))
             at = start + len(visible)
         units += _count_units(part)
     return lines
+
+
+def _split_cells(layer: pdfium.PdfTextPage, line: str, units: int, gap: float) -> Iterator[Cell]:
+    """Split a line where its words are more than `gap` points apart; `units` is where it begins in the page."""
+    left, begin = 0.0, -1
+    right, end = 0.0, 0
+    for word in re.finditer(r"\S+", line):
+        first = _find_ends(layer, units + _count_units(line[: word.start()]))
+        last = _find_ends(layer, units + _count_units(line[: word.end() - 1]))
+        if begin >= 0 and first[0] - right > gap > 0:
+            yield Cell(clean(line[begin:end]).strip(), left, right)
+            begin = -1
+        if begin < 0:
+            left, begin = first[0], word.start()
+        right, end = last[1], word.end()
+    if begin >= 0:
+        yield Cell(clean(line[begin:end]).strip(), left, right)
+
+
+def _find_ends(layer: pdfium.PdfTextPage, index: int) -> tuple[float, float]:
+    """Return where a character begins and ends, in points from the left."""
+    character = pdfium_c.FPDFText_GetCharIndexFromTextIndex(layer, index)
+    left, right, bottom, top = (ctypes.c_double() for _ in range(4))
+    pdfium_c.FPDFText_GetCharBox(layer, character, left, right, bottom, top)
+    return left.value, right.value
+
+
+def _write_rows(page: _Page) -> _Page:
+    """Write the rows of tables with their columns."""
+    rows = arrange_rows([line.cells for line in page.lines])
+    if not rows:
+        return page
+    parts: list[str] = []
+    lines: list[_Line] = []
+    at = moved = 0
+    for number, line in enumerate(page.lines):
+        row = rows.get(number, line.text)
+        lines.append(replace(line, start=line.start + moved, text=row))
+        parts += (page.text[at : line.start], row)
+        at = line.start + len(line.text)
+        moved += len(row) - len(line.text)
+    return _Page("".join(parts) + page.text[at:], lines)
 
 
 def _count_units(text: str) -> int:

@@ -173,6 +173,18 @@ class Ingest(Scene):
         return [*(document.get(name) for name in ("status", "version", "live_version")), error], self.points()
 
 
+class Reindex(Ingest):
+    losses = 0
+
+    async def queue(self, handlers: Mapping[str, Handler]) -> None:
+        await super().queue(handlers)
+        await self.run(handlers, "ingest")
+        self.losses += 1
+        self.index.lose(f"fake/words/lost-{self.losses}")
+        answer = await self.client.post(f"/api/vector_stores/{self.id}/index")
+        assert answer.status_code == 200, answer.text
+
+
 class Removal(Ingest):
     async def queue(self, handlers: Mapping[str, Handler]) -> None:
         await super().queue(handlers)
@@ -212,6 +224,10 @@ SCENES: dict[str, tuple[type[Scene], tuple[str, ...]]] = {
     "ingest": (
         Ingest,
         ("ingest-found", "ingest-rolled-back", "ingest-written", "ingest-published", "ingest-collected"),
+    ),
+    "reindex": (
+        Reindex,
+        tuple(f"reindex-{step}" for step in ("dropped", "found", "rolled-back", "written", "published", "collected")),
     ),
     "remove": (Removal, ("remove-points", "remove-rows")),
     "drop": (Drop, ("drop-points", "drop-rows")),

@@ -11,12 +11,15 @@ import pytest
 from retrieval import client as client_module
 from retrieval.client import (
     DocumentUnreadable,
+    IndexChanged,
     InvalidFilter,
     InvalidVisibility,
     Retriever,
+    RetrieverBusy,
     RetrieverError,
     RetrieverFailed,
     RetrieverUnavailable,
+    StaleWriter,
 )
 from retrieval.frames import Call
 from retrieval.messages import IngestProgress, IngestResult, Passage, RetrieverInfo, SearchQuery
@@ -100,6 +103,9 @@ async def test_an_ingest_reports_its_progress(peer: Peer, retriever: Retriever, 
         ("invalid_visibility", InvalidVisibility),
         ("retriever_unavailable", RetrieverUnavailable),
         ("retriever_failed", RetrieverFailed),
+        ("retriever_busy", RetrieverBusy),
+        ("index_changed", IndexChanged),
+        ("stale_writer", StaleWriter),
         ("a_code_of_tomorrow", RetrieverFailed),
     ],
 )
@@ -241,4 +247,4 @@ async def test_a_change_sends_its_arguments(
     await change(*arguments)
     assert peer.calls[0].method == method
     body: dict[str, Any] = msgspec.msgpack.decode(peer.calls[0].body)
-    assert tuple(value for name, value in body.items() if name != "writer") == arguments
+    assert tuple(value for value in body.values() if value is not None) == arguments

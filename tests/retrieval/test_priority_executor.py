@@ -42,7 +42,7 @@ async def test_questions_overtake_documents_and_nothing_runs_twice_at_once(execu
     assert order == ["question 0", "question 1", "document 0", "document 1", "document 2"]
 
 
-async def test_every_fifth_turn_is_a_documents(executor: PriorityExecutor) -> None:
+async def test_every_third_turn_is_a_documents(executor: PriorityExecutor) -> None:
     gate = Gate()
     order: list[str] = []
     first = asyncio.create_task(executor.run(Priority.INGEST, gate))
@@ -52,7 +52,7 @@ async def test_every_fifth_turn_is_a_documents(executor: PriorityExecutor) -> No
     await asyncio.sleep(0)
     gate.open.set()
     await asyncio.gather(first, *later)
-    assert "".join(order) == "qqqqdqqqqdqqd"
+    assert "".join(order) == "qqdqqdqqdqqqq"
 
 
 async def test_the_loop_goes_on_while_work_runs(executor: PriorityExecutor) -> None:

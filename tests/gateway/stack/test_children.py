@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from gateway.engines import Connections
 from gateway.engines.hardware import Hardware
@@ -52,6 +53,25 @@ def test_the_retriever_gets_the_settings_that_are_its_own(settings: Settings) ->
     chosen = settings.model_copy(update={"embedder": "BAAI/bge-small", "qdrant_url": "http://qdrant:6333"})
     assert "--embedder BAAI/bge-small" in arguments(make_retriever(chosen))
     assert "--qdrant-url http://qdrant:6333" in arguments(make_retriever(chosen))
+
+
+async def test_only_the_retriever_gets_the_key_of_a_qdrant_server(settings: Settings) -> None:
+    chosen = settings.model_copy(
+        update={
+            "qdrant_url": "https://qdrant:6333",
+            "qdrant_api_key": SecretStr("secret-of-qdrant"),
+            "qdrant_ca_file": "/etc/qdrant.pem",
+        }
+    )
+    retriever = make_retriever(chosen)
+    assert "--qdrant-ca-file /etc/qdrant.pem" in arguments(retriever)
+    assert "secret-of-qdrant" not in arguments(retriever)
+    environment = retriever._command.environment  # pyright: ignore[reportPrivateUsage]
+    assert environment is not None
+    assert environment["QDRANT_API_KEY"] == "secret-of-qdrant"
+    for child in (await children(chosen)).values():
+        others = child._command.environment or {}  # pyright: ignore[reportPrivateUsage]
+        assert not [name for name, value in others.items() if "secret-of-qdrant" in value or name.endswith("API_KEY")]
 
 
 async def test_a_retriever_is_ready_when_it_answers_on_its_socket(settings: Settings) -> None:

@@ -7,11 +7,13 @@ import pytest
 
 from gateway.answering.retrieve import retrieve
 from gateway.assistants.release import RetrievalSpec
+from gateway.cli.doctor.documents import check_documents
+from gateway.cli.doctor.finding import Finding, Level
 from gateway.errors import Unavailable
 from gateway.settings import Settings
 from gateway.vector_stores.index_watch import IndexWatch
 from gateway.vector_stores.repository import StoreRepository
-from gateway.vector_stores.search import read_states
+from gateway.vector_stores.search import read_states, search
 from gateway.vector_stores.tables import StoreRow
 from tests.fakes.retriever import FakeRetriever, Fault
 from tests.gateway.conftest import Gateway
@@ -215,6 +217,58 @@ async def test_an_answer_from_documents_is_refused_or_says_that_it_has_none(
     with pytest.raises(Unavailable, match="braid docs reindex") as caught:
         await retrieve(database, retriever, tenant, spec, states, "warranty")
     assert caught.value.code == "retrieval_unavailable"
+
+
+async def test_the_doctor_names_the_stores_that_are_not_in_the_index(
+    kestrel: Client, index: FakeRetriever, settings: Settings
+) -> None:
+    store = await fill(kestrel)
+
+    async def examine() -> Finding:
+        return await asyncio.to_thread(check_documents, settings)
+
+    assert (await examine()).level is Level.OK
+    index.chunker = "paragraphs-2"
+    found = await examine()
+    assert (found.level, store in found.message, "reindex" in found.fix) == (Level.WARNING, True, True)
+    index.lose("fake/words/2")
+    found = await examine()
+    assert (found.level, store in found.message, "refused" in found.message) == (Level.BROKEN, True, True)
+    await state(kestrel, store, "POST")
+    await kestrel.settle()
+    assert (await examine()).level is Level.OK
+    await index.stop()
+    assert (await examine()).level is Level.OK, "what can't be compared is no fault"
+
+
+async def test_a_question_is_cut_before_it_is_sent(kestrel: Client, index: FakeRetriever, gateway: Gateway) -> None:
+    store = await fill(kestrel)
+    database, retriever = gateway.state.database, gateway.state.retriever
+    async with database.read() as session:
+        tenant = (await session.get_one(StoreRow, store)).tenant_id
+        states = await read_states(session, tenant, [store])
+    long = "warranty " + "x" * 10_000_000 + " k7"
+    passages = await search(database, retriever, tenant, states, [long], limit=5)
+    assert len(passages) == 2
+    assert len(index.queries[-1].text) <= 32_768
+    assert (index.queries[-1].text[:8], index.queries[-1].text[-2:]) == ("warranty", "k7")
+
+
+async def test_a_search_that_comes_when_too_many_run_is_told_when_to_come_again(
+    kestrel: Client, index: FakeRetriever
+) -> None:
+    store = await fill(kestrel)
+
+    async def refuse() -> None:
+        raise Fault("retriever_busy", "Too many.")
+
+    index.before["search"] = refuse
+    answer = await kestrel.http.post(f"/v1/vector_stores/{store}/search", json={"query": "warranty"})
+    assert (answer.status_code, answer.json()["error"]["code"], answer.headers["retry-after"]) == (
+        503,
+        "retriever_busy",
+        "1",
+    )
 
 
 REINDEX_STEPS = (

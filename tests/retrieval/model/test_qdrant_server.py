@@ -40,7 +40,7 @@ class Stub(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    server: Stub
+    server: Stub  # pyright: ignore[reportIncompatibleVariableOverride]  # it serves no other
 
     def _answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length", 0)))

@@ -269,11 +269,11 @@ async def test_a_flood_of_searches_is_bounded_and_over_when_its_callers_leave(
         for task in flood:
             task.cancel()
         await asyncio.gather(*flood, return_exceptions=True)
-        waits = server.embedder.waits
+        await other.describe()  # comes behind all that was taken back
+        embedded = server.embedder.questions
         server.embedder.gate.set()
         assert await retriever.search(search_query()) == []
-        assert server.embedder.waits == waits == 1, "no question of those who left was embedded"
-        assert server.embedder.questions == 2
+        assert server.embedder.questions == embedded + 1, "no question of those who left was embedded"
 
 
 async def test_a_stop_answers_the_search_that_runs_and_takes_no_client_more(

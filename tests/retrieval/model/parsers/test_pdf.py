@@ -1,4 +1,8 @@
+from collections.abc import Sequence
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
@@ -204,3 +208,45 @@ def test_passages_of_two_manuals_are_told_apart_by_their_titles() -> None:
         ["kestrel k2 > Warranty", "kestrel k2 > Care"],
         ["kestrel k7 > Warranty", "kestrel k7 > Care"],
     ]
+
+
+def draw_table(rows: Sequence[Sequence[str]], lefts: Sequence[int], before: str, after: str) -> bytes:
+    """Draw a page with a line, a table whose cells begin at `lefts`, and a line."""
+    parts = [f"/F1 10 Tf 1 0 0 1 72 700 Tm ({before}) Tj"]
+    for number, row in enumerate(rows, 1):
+        cells = zip(lefts, row, strict=True)
+        parts += [f"1 0 0 1 {left} {700 - 16 * number} Tm ({text}) Tj" for left, text in cells if text]
+    parts.append(f"1 0 0 1 72 {700 - 16 * (len(rows) + 1)} Tm ({after}) Tj")
+    return make_pdf(["\n".join(parts)])
+
+
+def test_an_empty_cell_of_a_table_keeps_its_column() -> None:
+    rows = [("Model", "Warranty", "Price"), ("K2", "", "49"), ("K7 with lid", "31", "59"), ("K9", "12", "")]
+    before, after = "The prices of this year, without the postage:", "All prices are in euros and hold until May."
+    parsed = parse(draw_table(rows, (72, 200, 330), before, after))
+    assert parsed.text == "\n".join([before, *(" | ".join(row) for row in rows), after])
+
+
+def test_headings_behind_a_table_stand_where_they_are() -> None:
+    page = "/F1 10 Tf 1 0 0 1 72 700 Tm (K2) Tj 1 0 0 1 300 700 Tm (49) Tj 1 0 0 1 72 684 Tm (K7) Tj "
+    page += "1 0 0 1 300 684 Tm (59) Tj /F1 20 Tf 1 0 0 1 72 640 Tm (Care) Tj "
+    page += "/F1 10 Tf 1 0 0 1 72 620 Tm (Descale the kettle every month with an acid.) Tj"
+    parsed = parse(make_pdf([page]))
+    (heading,) = parsed.headings
+    assert parsed.text[heading.start :].startswith("Care\n")
+    assert parsed.text.startswith("K2 | 49\nK7 | 59\n")
+
+
+@given(
+    table=st.lists(
+        st.lists(st.sampled_from(["", "K2", "19", "a few words"]), min_size=4, max_size=4), min_size=2, max_size=8
+    )
+)
+@settings(max_examples=25)
+def test_tables_come_back_with_all_their_columns(table: list[list[str]]) -> None:
+    # Rows with one cell say nothing of columns; every column is named, as tables are.
+    rows = [["name", "first", "second", "third"], *([f"row {n}", *row[1:]] for n, row in enumerate(table))]
+    rows = [row for row in rows if sum(map(bool, row)) > 1]
+    parsed = parse(draw_table(rows, (72, 180, 290, 400), "Before the table stands a line.", "And one stands after it."))
+    lines = parsed.text.splitlines()[1:-1]
+    assert lines == ([" | ".join(row) for row in rows] if len(rows) > 1 else [" ".join(rows[0])])

@@ -9,6 +9,8 @@ from retrieval.question_embedder import QuestionEmbedder
 from tests.retrieval.words import WordEmbedder
 from tests.waiting import until
 
+pytestmark = pytest.mark.model
+
 
 class NotedEmbedder(WordEmbedder):
     """Keeps the batches of questions, and waits before each while `gate` is closed."""

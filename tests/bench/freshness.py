@@ -1,0 +1,231 @@
+"""Freshness under load: `python -m tests.bench.freshness [--documents 10000] [--rate 60] [--edits 40]`.
+
+How long one tenant's edit takes to be live while thousands of documents of two other tenants wait, questions come all
+the time, and one of the worker's slots is taken, as a training takes it; and how long a question takes meanwhile. The
+retriever is a process of its own with the packaged embedder, or with the one of tests, which counts words
+(`--embedder words`).
+"""
+
+import argparse
+import asyncio
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gateway.artifacts import Artifacts
+from gateway.composition import open_handlers
+from gateway.db import Database, open_database
+from gateway.errors import Unavailable
+from gateway.ids import new_id
+from gateway.jobs import Worker
+from gateway.migrations import migrate
+from gateway.settings import Settings
+from gateway.tenants.tables import TenantRow
+from gateway.vector_stores.document_service import DocumentService
+from gateway.vector_stores.repository import StoreRepository
+from gateway.vector_stores.schemas import VectorStoreCreate, VectorStoreSearch
+from gateway.vector_stores.search import SearchService
+from gateway.vector_stores.service import VectorStoreService
+from gateway.vector_stores.versions import Content, put_version
+from retrieval.client import Retriever, RetrieverUnavailable
+from tests.gateway.worker import ROOT, prepare_home
+
+_OTHERS = 2
+_BATCH = 200
+_WORDS = "kettle lid base warranty months price euros steel glass filter scale switch cord handle litre boil".split()
+
+
+@dataclass(slots=True)
+class Figures:
+    """Seconds of each edit and of each question; `refused` questions were told to come again."""
+
+    edits: list[float] = field(default_factory=list)
+    questions: list[float] = field(default_factory=list)
+    refused: int = 0
+    waiting: int = 0
+    """Documents of the others that still waited in the end."""
+
+
+class Tenant:
+    """A tenant with one store, by the services that its requests would call."""
+
+    def __init__(self, database: Database, artifacts: Artifacts, retriever: Retriever, name: str) -> None:
+        self.id = f"ten_{name}"
+        self.store = ""
+        self.documents = DocumentService(database, artifacts, retriever, self.id)
+        self.searches = SearchService(database, retriever, self.id)
+        self._database = database
+        self._artifacts = artifacts
+
+    async def open(self) -> None:
+        async with self._database.begin() as session:
+            session.add(TenantRow(id=self.id, name=self.id, created_at=1))
+            await session.flush()
+            self.store = (await VectorStoreService(session, self.id).create(VectorStoreCreate())).id
+
+    async def put(self, key: str, text: str, wait: float = 0) -> None:
+        done = await self.documents.put(self.store, key, _send(text), attributes=None, length=None, wait=wait)
+        assert done.status in ("completed", "in_progress"), done
+
+    async def queue(self, number: int) -> None:
+        """Put many documents, without a look at each: a bulk upload as far as its jobs go."""
+        for first in range(0, number, _BATCH):
+            numbers = range(first, min(first + _BATCH, number))
+            contents = {n: await self._artifacts.put(_send(_write_text(f"{self.id}-{n}"))) for n in numbers}
+            async with self._database.begin() as session:
+                store = await StoreRepository(session, self.id).get(self.store)
+                for n, stored in contents.items():
+                    await put_version(session, store, f"{n}.md", Content(f"{n}.md", stored.digest, stored.size))
+
+    async def ask(self, text: str) -> list[str]:
+        page = await self.searches.search(self.store, VectorStoreSearch(query=text, max_num_results=5))
+        return [result.content[0].text for result in page.data]
+
+
+def _write_text(name: str) -> str:
+    return f"# {name}\n\n" + " ".join(f"{word} {name}" for word in _WORDS) + "."
+
+
+async def _send(text: str) -> AsyncIterator[bytes]:
+    yield text.encode()
+
+
+async def measure(home: Path, *, documents: int, rate: float, edits: int, embedder: str) -> Figures:
+    """Measure in an empty folder; `rate` is questions per second, of which each is asked at its time or refused."""
+    figures = Figures()
+    settings = Settings(home=home, engine_urls=("http://127.0.0.1:9",), model_python=ROOT / ".venv-model/bin/python")
+    prepare_home(home)
+    async with open_database(settings.database) as database:
+        await migrate(database)
+    async with (
+        _retriever(settings, embedder),
+        open_database(settings.database) as database,
+        Retriever(settings.retriever_socket) as retriever,
+        open_handlers(settings, database) as handlers,
+    ):
+        artifacts = Artifacts(settings.artifacts)
+        editor, *others = (
+            Tenant(database, artifacts, retriever, name) for name in ("editor", *(f"other{n}" for n in range(_OTHERS)))
+        )
+        for tenant in (editor, *others):
+            await tenant.open()
+        worker = Worker(database, handlers, name=new_id("bench_"), slots=2, single=())
+        working = asyncio.create_task(worker.run())
+        for n in range(10):
+            await editor.put(f"{n}.md", _write_text(f"fact{n}"), wait=120)
+        for other in others:
+            await other.queue(documents // _OTHERS)
+        asking = asyncio.create_task(_ask(editor, rate, figures))
+        for n in range(edits):
+            figures.edits.append(await _edit(editor, n))
+        asking.cancel()
+        await asyncio.wait([asking])
+        for other in others:
+            figures.waiting += await _count_waiting(database, other)
+        worker.stop()
+        await working
+    return figures
+
+
+async def _edit(editor: Tenant, n: int) -> float:
+    """Save a document anew, and return the seconds until a search finds its new text."""
+    started = time.perf_counter()
+    await editor.put(f"{n % 10}.md", f"# Edited\n\nThe code of edit {n} is zebra{n}.", wait=60)
+    for _ in range(600):
+        try:
+            texts = await editor.ask(f"code of edit zebra{n}")
+        except Unavailable:
+            await asyncio.sleep(0.1)  # as a client does that is told to come again
+            continue
+        assert any(f"zebra{n}." in text for text in texts)
+        break
+    return time.perf_counter() - started
+
+
+async def _ask(editor: Tenant, rate: float, figures: Figures) -> None:
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def ask(n: int) -> None:
+        started = time.perf_counter()
+        try:
+            await editor.ask(f"What is the warranty of fact{n % 10}, and what does it cost?")
+        except Unavailable:
+            figures.refused += 1
+        else:
+            figures.questions.append(time.perf_counter() - started)
+
+    started, n = time.perf_counter(), 0
+    while True:
+        task = asyncio.create_task(ask(n))
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
+        n += 1
+        await asyncio.sleep(max(started + n / rate - time.perf_counter(), 0))
+
+
+async def _count_waiting(database: Database, tenant: Tenant) -> int:
+    async with database.read() as session:
+        store = await VectorStoreService(session, tenant.id).get(tenant.store)
+    return store.file_counts.in_progress
+
+
+@asynccontextmanager
+async def _retriever(settings: Settings, embedder: str) -> AsyncGenerator[None]:
+    module = "retrieval" if embedder == "packaged" else "tests.retrieval.model.word_retriever"
+    arguments = ("--socket", str(settings.retriever_socket), "--data", str(settings.home / "index"))
+    settings.retriever_socket.parent.mkdir(parents=True, exist_ok=True)
+    process = await asyncio.create_subprocess_exec(
+        *(str(settings.model_python), "-m", module, *arguments), cwd=ROOT, env=os.environ | {"HF_HUB_OFFLINE": "1"}
+    )
+    try:
+        async with asyncio.timeout(120), Retriever(settings.retriever_socket) as client:
+            while True:
+                try:
+                    await client.describe()
+                    break
+                except RetrieverUnavailable:
+                    assert process.returncode is None, "the retriever didn't start"
+                    await asyncio.sleep(0.1)
+        yield
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+def describe(figures: Figures) -> str:
+    """Write the figures as lines."""
+    lines = [f"{figures.waiting} documents of others still waited; {figures.refused} questions were refused"]
+    for name, values in (("edit until live", figures.edits), ("question", figures.questions)):
+        if len(values) > 1:
+            worst = statistics.quantiles(values, n=20)[18]
+            lines.append(f"{name}: p50 {statistics.median(values):.2f} s, p95 {worst:.2f} s, n {len(values)}")
+    return "\n".join(lines)
+
+
+async def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.bench.freshness")
+    parser.add_argument("--documents", type=int, default=10_000)
+    parser.add_argument("--rate", type=float, default=60.0)
+    parser.add_argument("--edits", type=int, default=40)
+    parser.add_argument("--embedder", choices=["packaged", "words"], default="packaged")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as home:
+        figures = await measure(
+            Path(home),
+            documents=options.documents,
+            rate=options.rate,
+            edits=options.edits,
+            embedder=options.embedder,
+        )
+    sys.stdout.write(f"{describe(figures)}\n")
+
+
+if __name__ == "__main__":
+    asyncio.run(main())
