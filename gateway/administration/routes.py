@@ -13,7 +13,7 @@ from gateway.administration.schemas import (
     TenantUpdate,
 )
 from gateway.administration.service import TenantService
-from gateway.web.dependencies import AdminKey, CurrentState, ManageKey, WriteSession
+from gateway.web.dependencies import AdminKey, CurrentState, ManageKey, ReadSession, WriteSession
 from gateway.web.error_responses import declare_errors
 
 __all__ = ["router"]
@@ -29,8 +29,18 @@ def _for_manager(session: WriteSession, principal: ManageKey, state: CurrentStat
     return TenantService(session, principal, state.authenticator)
 
 
+def _listing_for_admin(session: ReadSession, principal: AdminKey, state: CurrentState) -> TenantService:
+    return TenantService(session, principal, state.authenticator)
+
+
+def _listing_for_manager(session: ReadSession, principal: ManageKey, state: CurrentState) -> TenantService:
+    return TenantService(session, principal, state.authenticator)
+
+
 ForAdmin = Annotated[TenantService, Depends(_for_admin)]
 ForManager = Annotated[TenantService, Depends(_for_manager)]
+ListingForAdmin = Annotated[TenantService, Depends(_listing_for_admin)]
+ListingForManager = Annotated[TenantService, Depends(_listing_for_manager)]
 OtherTenant = Annotated[str | None, Query(description="Another tenant's name or id, for an admin key.")]
 
 
@@ -40,7 +50,7 @@ async def create_tenant(request: TenantCreate, tenants: ForAdmin) -> Tenant:
 
 
 @router.get("/tenants")
-async def list_tenants(tenants: ForAdmin) -> TenantList:
+async def list_tenants(tenants: ListingForAdmin) -> TenantList:
     return TenantList(data=await tenants.all())
 
 
@@ -55,7 +65,7 @@ async def create_key(request: KeyCreate, tenants: ForManager) -> CreatedKey:
 
 
 @router.get("/keys")
-async def list_keys(tenants: ForManager, tenant: OtherTenant = None) -> KeyList:
+async def list_keys(tenants: ListingForManager, tenant: OtherTenant = None) -> KeyList:
     return KeyList(data=await tenants.list_keys(tenant))
 
 

@@ -105,7 +105,7 @@ class Generation:
             while True:
                 events = self._reader.feed(await self._upstream.__anext__())
                 if events:
-                    self.trace.events += len(events)
+                    self.trace.note_events(events)
                     return events
         except StopAsyncIteration:
             if not self._reader.done:
@@ -171,4 +171,4 @@ class Generation:
         if record.usage is not None:
             self._metrics.prompt_tokens.inc(record.usage.get("prompt_tokens", 0))
             self._metrics.completion_tokens.inc(record.usage.get("completion_tokens", 0))
-        self._answers.put(trace.tenant, record, trace.uncounted_segments())
+        self._answers.put(trace.tenant, record, trace.uncounted_segments(), trace.uncounted_answer())

@@ -86,7 +86,7 @@ class AnsweringService:
         """
         if question.options is not None and not principal.may(Scope.MANAGE):
             raise Denied("Switching strands with 'braid' takes a key with the scope 'manage'.", param="braid")
-        trace = AnswerTrace(principal.tenant, question)
+        trace = AnswerTrace(principal.tenant, question, key=principal.key)
         generation = Generation(trace, self._drain, self._metrics, self._answers)
         try:
             await self._start(generation, on_wait)

@@ -13,11 +13,12 @@ from gateway.answering.engine_answer import TokenUsage
 from gateway.answering.question import Question
 from gateway.answering.resolve import Target
 from gateway.answering.retrieve import NO_EVIDENCE, Evidence
-from gateway.answers.record import AnswerRecord, CitedPassage, Timings
+from gateway.answers.record import AnswerRecord, CitedPassage, Timings, UncountedAnswer
 
 __all__ = ["AnswerTrace"]
 
 _NO_TARGET = Target("")
+_FIRST_EVENTS = 4096
 
 
 @dataclass(slots=True)
@@ -25,7 +26,8 @@ class AnswerTrace:
     """Facts and times of one answer, written as they become known.
 
     `started`, `retrieved_at`, `composed_at` and `first_byte_at` are seconds of `time.perf_counter`; `created` is Unix
-    time. `events` counts the engine's events, which stand for tokens where it never came to tell its usage.
+    time. `key` is the id of the key that asked. The engine's events are noted for the case that it never comes to tell
+    its usage.
     """
 
     tenant: str
@@ -38,7 +40,9 @@ class AnswerTrace:
     replica: str = ""
     cited: set[int] = field(default_factory=set[int])
     usage: TokenUsage | None = None
-    events: int = 0
+    key: str = ""
+    total_events: int = 0
+    first_events: list[bytes] = field(default_factory=list[bytes])
     retrieved_at: float | None = None
     composed_at: float | None = None
     first_byte_at: float | None = None
@@ -55,6 +59,12 @@ class AnswerTrace:
 
     def mark_first_byte(self) -> None:
         self.first_byte_at = time.perf_counter()
+
+    def note_events(self, events: Sequence[bytes]) -> None:
+        """Note events of the engine, and keep the first thousands: enough to count an answer's tokens by."""
+        self.total_events += len(events)
+        if len(self.first_events) < _FIRST_EVENTS:
+            self.first_events += events
 
     @property
     def citable(self) -> bool:
@@ -111,6 +121,7 @@ class AnswerTrace:
             id=self.id,
             request_id=self.question.request_id,
             created=self.created,
+            key=self.key,
             model=self.question.model,
             release=self.target.release,
             fingerprint=self.target.fingerprint,
@@ -127,7 +138,7 @@ class AnswerTrace:
                 self._milliseconds(self.first_byte_at or now),
                 self._milliseconds(now),
             ),
-            usage=self._usage(),
+            usage=None if self.usage is None else msgspec.to_builtins(self.usage),
             outcome=outcome,
             stream=self.question.stream,
         )
@@ -136,10 +147,11 @@ class AnswerTrace:
         """Return the prompt's segments that are still to be counted by part; none where the record has the counts."""
         return self.composed.segments if _counted_parts(self.composed.rendered) is None else ()
 
-    def _usage(self) -> dict[str, object] | None:
-        if self.usage is not None:
-            return msgspec.to_builtins(self.usage)
-        return {"completion_tokens": self.events} if self.events else None
+    def uncounted_answer(self) -> UncountedAnswer | None:
+        """Return what the usage can be counted from; None where the engine told it, or was never asked."""
+        if self.usage is not None or not self.replica:
+            return None
+        return UncountedAnswer(self.composed.body, tuple(self.first_events), self.total_events)
 
     def _milliseconds(self, moment: float) -> float:
         return round((moment - self.started) * 1000, 3)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,8 @@ import msgspec
 import structlog
 
 import prompts
-from gateway.answers.record import AnswerRecord
+from gateway.answers.partial_text import join_texts
+from gateway.answers.record import AnswerRecord, UncountedAnswer
 from gateway.answers.repository import AnswerRepository
 from gateway.db import Database
 from gateway.engines import EngineError
@@ -29,6 +31,7 @@ class _Entry:
     tenant: str
     record: AnswerRecord
     segments: Sequence[prompts.Segment]
+    uncounted: UncountedAnswer | None
 
 
 class AnswerLog:
@@ -63,10 +66,20 @@ class AnswerLog:
         self._settled = 0
         self._flushes: list[tuple[int, asyncio.Future[None]]] = []
 
-    def put(self, tenant: str, record: AnswerRecord, segments: Sequence[prompts.Segment]) -> None:
-        """Queue a record; `segments` are the prompt's texts that stayed, to be counted by part."""
+    def put(
+        self,
+        tenant: str,
+        record: AnswerRecord,
+        segments: Sequence[prompts.Segment],
+        uncounted: UncountedAnswer | None = None,
+    ) -> None:
+        """Queue a record.
+
+        `segments` are the prompt's texts that stayed, to be counted by part, and `uncounted` is what the usage is to be
+        counted from where the engine told none.
+        """
         try:
-            self._queue.put_nowait(_Entry(tenant, record, segments))
+            self._queue.put_nowait(_Entry(tenant, record, segments, uncounted))
         except asyncio.QueueFull:
             self._metrics.records_dropped.inc()
             _log.error("answer_record_dropped", answer=record.id)
@@ -115,7 +128,7 @@ class AnswerLog:
 
     async def _write(self, batch: Sequence[_Entry]) -> None:
         rows: dict[str, list[dict[str, Any]]] = {}
-        records = await asyncio.gather(*map(self._count_parts, batch))
+        records = await asyncio.gather(*map(self._count, batch))
         for entry, record in zip(batch, records, strict=True):
             rows.setdefault(entry.tenant, []).append(
                 {
@@ -143,14 +156,30 @@ class AnswerLog:
         except Exception as error:  # the next answer tries again
             _log.warning("stores_not_touched", reason=f"{type(error).__name__}: {error}")
 
-    async def _count_parts(self, entry: _Entry) -> AnswerRecord:
-        if not entry.segments:
-            return entry.record
-        try:
-            counts = await self._counter.count([segment.text for segment in entry.segments])
-        except EngineError:
-            return entry.record  # the engine went away; the total is in the usage
+    async def _count(self, entry: _Entry) -> AnswerRecord:
+        """Return the record with all that can only be counted after the answer, as far as an engine is there for it."""
+        record = entry.record
+        with suppress(EngineError):
+            if entry.uncounted is not None:
+                record = msgspec.structs.replace(record, usage=await self._count_usage(entry.uncounted))
+        with suppress(EngineError):
+            if entry.segments:
+                record = msgspec.structs.replace(record, prompt_tokens=await self._count_parts(entry.segments))
+        return record
+
+    async def _count_usage(self, answer: UncountedAnswer) -> dict[str, Any]:
+        prompt = await self._counter.count_prompt(answer.body)
+        self._metrics.prompt_tokens.inc(prompt)
+        if not answer.events:
+            return {"prompt_tokens": prompt}
+        counts = await self._counter.count(join_texts(answer.events))
+        completion = round(sum(counts) * answer.total_events / len(answer.events))
+        self._metrics.completion_tokens.inc(completion)
+        return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+    async def _count_parts(self, segments: Sequence[prompts.Segment]) -> dict[str, int]:
+        counts = await self._counter.count([segment.text for segment in segments])
         parts: dict[str, int] = {}
-        for segment, count in zip(entry.segments, counts, strict=True):
+        for segment, count in zip(segments, counts, strict=True):
             parts[segment.part] = parts.get(segment.part, 0) + count
-        return msgspec.structs.replace(entry.record, prompt_tokens=parts)
+        return parts

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-__all__ = ["AnswerRecord", "CitedPassage", "Timings"]
+__all__ = ["AnswerRecord", "CitedPassage", "Timings", "UncountedAnswer"]
 
 
 class CitedPassage(msgspec.Struct, frozen=True, kw_only=True):
@@ -46,11 +46,14 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     `prompt_tokens` by part is counted after the answer, and None where no prompt of ours was used. `outcome` is
     `completed`, `interrupted` (the engine's stream broke) or `abandoned` (the client left). `request_id` is the
-    `x-request-id` of the HTTP request, "" in records from before there was one.
+    `x-request-id` of the HTTP request and `key` the id of the key that asked, "" in records from before there were any.
+    `usage` is the engine's; of an answer that didn't come to its end it is counted afterwards, from the prompt and the
+    text that had come, and has no completion where none of a plain answer came.
     """
 
     id: str
     created: int
+    key: str = ""
     model: str
     release: str | None
     fingerprint: str | None
@@ -66,3 +69,15 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str
     stream: bool
     request_id: str = ""
+
+
+class UncountedAnswer(msgspec.Struct, frozen=True):
+    """The material from which the tokens of an answer without usage are counted.
+
+    `body` is what the engine was sent, `events` are the first of the events that came, and `total_events` is the
+    number of all of them.
+    """
+
+    body: bytes
+    events: tuple[bytes, ...] = ()
+    total_events: int = 0

@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 __all__ = ["Database", "lock", "lock_connection", "open_database"]
@@ -84,6 +85,7 @@ async def open_database(
     if sqlite:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
+        event.listen(engine.sync_engine, "invalidate", _roll_back_sqlite)
     try:
         yield Database(engine)
     finally:
@@ -121,3 +123,12 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 def _begin_sqlite(connection: Connection) -> None:
     read = connection.get_execution_options().get("braid_read")
     connection.exec_driver_sql("BEGIN" if read else "BEGIN IMMEDIATE")
+
+
+def _roll_back_sqlite(connection: Any, _record: Any, _error: object) -> None:
+    """End the transaction of a connection that is given up since its task was cancelled in mid-statement.
+
+    Closing alone does so only when the statement's cursor has been collected, and till then nobody could write.
+    """
+    with suppress(SQLAlchemyError):  # there is nobody left to wait, or no transaction
+        connection.rollback()

@@ -17,6 +17,7 @@ __all__ = ["Engine", "Listing", "Timeouts", "VllmEngine"]
 
 _T = TypeVar("_T")
 _CHAT = "/v1/chat/completions"
+_PROMPT_FIELDS = ("messages", "tools", "chat_template_kwargs", "add_generation_prompt", "continue_final_message")
 _CONTROL_BYTES = 16 * 1024 * 1024
 _LISTING_BYTES = 128 * 1024 * 1024
 """Of all models: 200,000 adapters."""
@@ -77,6 +78,10 @@ class Engine(Protocol):
         """Count the tokens of a text, without any that the tokenizer would add at its ends."""
         ...
 
+    async def count_prompt(self, model: str, body: bytes) -> int:
+        """Count the tokens of a chat request's prompt, with all that the chat template adds."""
+        ...
+
     async def chat(self, body: bytes) -> Stream:
         """Send a chat request as it is. Returns with the headers of a 200; anything else is `EngineRefused`."""
         ...
@@ -128,6 +133,11 @@ class VllmEngine:
     async def tokenize(self, model: str, text: str) -> int:
         body = {"model": model, "prompt": text, "add_special_tokens": False}
         return self._decode(await self._control("POST", "/tokenize", body), _Tokenized).count
+
+    async def count_prompt(self, model: str, body: bytes) -> int:
+        request: dict[str, Any] = msgspec.json.decode(body)
+        prompt = {name: request[name] for name in _PROMPT_FIELDS if name in request}
+        return self._decode(await self._control("POST", "/tokenize", {**prompt, "model": model}), _Tokenized).count
 
     async def chat(self, body: bytes) -> Stream:
         times = self._timeouts

@@ -51,6 +51,16 @@ class TokenCounter:
                 counts[index] = count
         return [count or 0 for count in counts]
 
+    async def count_prompt(self, body: bytes) -> int:
+        """Return the number of tokens of the prompt that an engine makes of a chat request.
+
+        Raises:
+            EngineError: No replica could count.
+        """
+        async with self._counting:
+            with self._pool.pick(None) as lease:
+                return await lease.engine.count_prompt(self.base_model, body)
+
     def _recall(self, text: str) -> int | None:
         if not text:
             return 0

@@ -4,9 +4,10 @@ from gateway.jobs.claim import Claim, LeaseLost
 from gateway.jobs.failpoints import failpoint
 from gateway.jobs.handler import Handler, JobCancelled, JobDelayed, JobFailed, Outcome
 from gateway.jobs.housekeeper import Chore, Housekeeper, delete_older
-from gateway.jobs.queue import ENDED, cancel, enqueue, enqueue_once, wait_for
+from gateway.jobs.queue import cancel, enqueue, enqueue_once
 from gateway.jobs.repository import count_live, delete_ended
-from gateway.jobs.tables import JobRow
+from gateway.jobs.tables import ENDED, JobRow
+from gateway.jobs.wait import wait_for
 from gateway.jobs.worker import Worker, WorkerTimings
 
 __all__ = [

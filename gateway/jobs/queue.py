@@ -1,23 +1,16 @@
-"""The owner's side of a job: ask for it, cancel it, wait for it."""
+"""The owner's side of a job: ask for it, cancel it."""
 
-import asyncio
 import time
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.db import Database
 from gateway.errors import TooManyRequests
 from gateway.ids import new_id
 from gateway.jobs.repository import JobRepository
 from gateway.jobs.tables import JobRow
 
-__all__ = ["ENDED", "cancel", "enqueue", "enqueue_once", "wait_for"]
-
-ENDED = frozenset({"succeeded", "failed", "cancelled"})
-"""The states in which a job stays for good; a fine-tuning job has the same."""
-
-_POLL_SECONDS = 0.1
+__all__ = ["cancel", "enqueue", "enqueue_once"]
 
 
 async def enqueue(
@@ -103,15 +96,3 @@ async def cancel(session: AsyncSession, tenant: str, job_id: str, *, running: bo
     if running and await jobs.cancel_running(job_id):
         return "running"
     return (await jobs.get(job_id)).status
-
-
-async def wait_for(database: Database, tenant: str, job_id: str, seconds: float) -> JobRow:
-    """Wait until the job has ended, or for `seconds`; return it as it is then."""
-    until = time.monotonic() + seconds
-    while True:
-        async with database.read() as session:
-            row = await JobRepository(session, tenant).get(job_id)
-        left = until - time.monotonic()
-        if row.status in ENDED or left <= 0:
-            return row
-        await asyncio.sleep(min(_POLL_SECONDS, left))

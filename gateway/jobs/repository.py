@@ -7,8 +7,8 @@ from sqlalchemy import ColumnElement, CursorResult, delete, func, or_, select, u
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
-from gateway.db import Repository
-from gateway.jobs.tables import JobRow
+from gateway.db import Repository, slices
+from gateway.jobs.tables import ENDED, JobRow
 
 __all__ = [
     "JobRepository",
@@ -18,6 +18,7 @@ __all__ = [
     "delete_ended",
     "is_cancel_requested",
     "list_claimable",
+    "list_ended",
     "take",
 ]
 
@@ -28,8 +29,8 @@ class JobRepository(Repository[JobRow]):
 
     async def count_queued(self, kind: str) -> int:
         """Count the tenant's jobs of a kind that wait."""
-        queued = self.select(JobRow.kind == kind, JobRow.status == "queued").with_only_columns(JobRow.id)
-        return len((await self.session.scalars(queued)).all())
+        queued = self.select(JobRow.kind == kind, JobRow.status == "queued").with_only_columns(func.count())
+        return await self.session.scalar(queued) or 0
 
     async def hold_queued(self, kind: str, subject: str) -> JobRow | None:
         """Find a job that waits, and keep it waiting until the unit of work ends."""
@@ -59,6 +60,10 @@ async def list_claimable(
     expired = select(JobRow).where(JobRow.status == "running", JobRow.lease_until < now, of_kinds)
     expired = expired.where(JobRow.id.not_in(without))
     rows = list((await session.scalars(expired.order_by(JobRow.id).limit(limit))).all())
+    due = or_(JobRow.not_before.is_(None), JobRow.not_before <= now)
+    # Thousands may wait for their time: what follows reads them all, for the order within their queue keys.
+    if not (await session.scalars(select(JobRow.id).where(JobRow.status == "queued", due).limit(1))).all():
+        return rows
     busy = select(JobRow.running_key).where(JobRow.running_key.is_not(None))
     heads = (
         select(func.min(JobRow.id))
@@ -66,13 +71,21 @@ async def list_claimable(
         .group_by(JobRow.queue_key)
         .scalar_subquery()
     )
-    due = or_(JobRow.not_before.is_(None), JobRow.not_before <= now)
     queued = select(JobRow).where(JobRow.id.in_(heads), JobRow.status == "queued", due, of_kinds)
     of_tenant = aliased(JobRow)
     last_turn = select(func.max(of_tenant.claimed_at)).where(of_tenant.tenant_id == JobRow.tenant_id).scalar_subquery()
     queued = queued.order_by(func.coalesce(last_turn, 0.0), JobRow.id)
     rows += (await session.scalars(queued.limit(limit))).all()
     return rows
+
+
+async def list_ended(session: AsyncSession, ids: Collection[str]) -> set[str]:
+    """Return those of the jobs, of any tenants, that have ended: whoever waits for one has looked it up as its own."""
+    ended: set[str] = set()
+    for some in slices(ids):
+        query = select(JobRow.id).where(JobRow.id.in_(some), JobRow.status.in_(ENDED))
+        ended.update((await session.scalars(query)).all())
+    return ended
 
 
 async def take(session: AsyncSession, row: JobRow, worker: str, now: float, lease_seconds: float) -> bool:

@@ -5,7 +5,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.db import Owned
 
-__all__ = ["JobRow"]
+__all__ = ["ENDED", "JobRow"]
+
+ENDED = frozenset({"succeeded", "failed", "cancelled"})
+"""The states in which a job stays for good; a fine-tuning job has the same."""
 
 
 class JobRow(Owned):
@@ -19,8 +22,12 @@ class JobRow(Owned):
 
     __tablename__ = "jobs"
     # Looking for work reads the live jobs of this index only, however many finished ones there are.
-    # The other one finds a tenant's last turn.
-    __table_args__ = (Index(None, "status", "queue_key", "id"), Index("ix_jobs_turns", "tenant_id", "claimed_at"))
+    # The second finds a tenant's last turn, the third whether anything is due at all.
+    __table_args__ = (
+        Index(None, "status", "queue_key", "id"),
+        Index("ix_jobs_turns", "tenant_id", "claimed_at"),
+        Index("ix_jobs_due", "status", "not_before"),
+    )
 
     kind: Mapped[str]
     queue_key: Mapped[str]

@@ -18,6 +18,7 @@ from gateway.jobs.handler import Handler, Outcome, run_handler
 __all__ = ["Worker", "WorkerTimings"]
 
 _log = structlog.get_logger()
+_GIVE_BACK_PAUSES = (0.2, 1.0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +150,9 @@ class Worker:
             await self._give_back(claim)
         except LeaseLost as error:
             _log.warning("job_lease_lost", job=claim.id, kind=claim.kind, reason=str(error))
+            if self._stopping.is_set():
+                # It may have been lost to a slow database rather than to another worker, and nobody renews it now.
+                await self._give_back(claim)
         except Exception:
             # Its lease will end, and it will be tried again.
             _log.exception("job_end_not_written", job=claim.id, kind=claim.kind)
@@ -185,7 +189,14 @@ class Worker:
 
     async def _give_back(self, claim: Claim) -> None:
         counted = not self._stopping.is_set()  # a handler that cancels itself must not do so for ever
-        try:
-            await claim.release(counted=counted, pause=1.0 if counted else 0.0)
-        except (LeaseLost, SQLAlchemyError) as error:
-            _log.warning("job_not_given_back", job=claim.id, kind=claim.kind, reason=str(error))
+        for pause in (*_GIVE_BACK_PAUSES, None):
+            try:
+                await claim.release(counted=counted, pause=1.0 if counted else 0.0)
+            except LeaseLost:
+                return  # it is another worker's by now, or was given back before
+            except SQLAlchemyError as error:
+                _log.warning("job_not_given_back", job=claim.id, kind=claim.kind, reason=str(error))
+                if pause is not None:
+                    await asyncio.sleep(pause)
+            else:
+                return

@@ -6,7 +6,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from gateway.db.database import Database, lock_connection
 
@@ -38,7 +38,7 @@ def configuration() -> Config:
 def _upgrade(connection: Connection) -> None:
     lock_connection(connection, "schema")
     if connection.dialect.name == "postgresql":
-        connection.execute(text("SET LOCAL statement_timeout = 0"))  # a step may rewrite a large table
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")  # a step may rewrite a large table
     config = configuration()
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     current = MigrationContext.configure(connection).get_current_revision()

@@ -5,6 +5,7 @@ import secrets
 import time
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TypeVar
 
 from gateway.db import Database
 from gateway.errors import Denied, Unauthorized
@@ -14,6 +15,10 @@ __all__ = ["Authenticator", "Principal", "Scope", "key_digest", "new_key"]
 
 _TRUST_SECONDS = 30.0  # how long another process's revocation may go unnoticed; this process evicts at once
 _CACHED_KEYS = 10_000
+_UNKNOWN_SECONDS = 1.0  # how long a key that another process has just made may be refused here
+
+
+_Entry = TypeVar("_Entry")
 
 
 class Scope(StrEnum):
@@ -52,6 +57,7 @@ class Authenticator:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._cache: dict[str, tuple[float, Principal]] = {}
+        self._unknown: dict[str, tuple[int, float]] = {}
         self._evictions = 0
 
     async def authenticate(self, authorization: str | None, scope: Scope) -> Principal:
@@ -81,18 +87,30 @@ class Authenticator:
         now = time.monotonic()
         if cached is not None and cached[0] > now:
             return cached[1]
-        evictions = self._evictions
+        evictions, revision = self._evictions, self._database.revision
+        unknown = self._unknown.get(digest)
+        if unknown is not None and unknown[0] == revision and unknown[1] > now:
+            raise _refuse()
         async with self._database.read() as session:
             match = await find_key(session, digest)
         if match is None:
             self._cache.pop(digest, None)
-            raise Unauthorized(
-                "The API key isn't known, or was revoked. Check it, or make another with POST /api/keys."
-            )
+            self._unknown.pop(digest, None)
+            _remember(self._unknown, digest, (revision, now + _UNKNOWN_SECONDS))
+            raise _refuse()
         key, tenant = match
         principal = Principal(tenant.id, tenant.name, key.id, frozenset(key.scopes))
         if evictions == self._evictions:  # else this may be what stood there before a key was revoked
-            if len(self._cache) >= _CACHED_KEYS:
-                del self._cache[next(iter(self._cache))]
-            self._cache[digest] = (now + _TRUST_SECONDS, principal)
+            _remember(self._cache, digest, (now + _TRUST_SECONDS, principal))
         return principal
+
+
+def _remember(cache: dict[str, _Entry], digest: str, entry: _Entry) -> None:
+    """Keep an entry; of a full cache the oldest one goes."""
+    if len(cache) >= _CACHED_KEYS:
+        del cache[next(iter(cache))]
+    cache[digest] = entry
+
+
+def _refuse() -> Unauthorized:
+    return Unauthorized("The API key isn't known, or was revoked. Check it, or make another with POST /api/keys.")

@@ -7,6 +7,7 @@ from gateway.vector_stores.document_schemas import Document, DocumentDeleted, Do
 from gateway.vector_stores.document_service import DocumentService
 from gateway.web.dependencies import CurrentState, ManageKey
 from gateway.web.error_responses import declare_errors
+from gateway.web.presence import Presence
 
 __all__ = ["router"]
 
@@ -39,7 +40,13 @@ async def put_document(
     """Put a document's bytes under its key; the content type isn't looked at, the bytes and the file name are."""
     length = request.headers.get("content-length", "")
     size = int(length) if length.isdigit() else None
-    return await documents.put(vector_store_id, key, request.stream(), attributes=attributes, length=size, wait=wait)
+    return await documents.put(
+        *(vector_store_id, key, request.stream()),
+        attributes=attributes,
+        length=size,
+        wait=wait,
+        presence=Presence(request.receive),
+    )
 
 
 @router.get("")
@@ -54,8 +61,10 @@ async def list_documents(
 
 
 @router.get("/{key:path}")
-async def get_document(vector_store_id: str, key: str, documents: Documents, wait: Wait = 0) -> Document:
-    return await documents.get(vector_store_id, key, wait)
+async def get_document(
+    vector_store_id: str, key: str, request: Request, documents: Documents, wait: Wait = 0
+) -> Document:
+    return await documents.get(vector_store_id, key, wait, Presence(request.receive))
 
 
 @router.delete("/{key:path}")

@@ -1,7 +1,7 @@
 """Documents under the tenant's own keys: a key's new bytes are its next version, which answers when it is whole."""
 
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 from typing import Any
 
 from pydantic import ValidationError
@@ -45,6 +45,7 @@ class DocumentService:
         attributes: str | None,
         length: int | None,
         wait: float,
+        presence: AbstractContextManager[object],
     ) -> Document:
         """Put a document's bytes; the same bytes, name and attributes again change nothing where they are indexed.
 
@@ -55,6 +56,7 @@ class DocumentService:
             attributes: A JSON object; None leaves those of the version before.
             length: The body's, where the client said it.
             wait: Seconds to wait for the version to be ready (or to fail).
+            presence: The block in which it waits; one that ends it when the client leaves.
         """
         filename = _filename(key)
         values = None if attributes is None else _attributes(attributes)
@@ -68,13 +70,13 @@ class DocumentService:
             store = await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
             content = Content(filename, stored.digest, stored.size)
             document, version = await put_version(session, store, key, content, attributes=values, present=present)
-        return await self._after(document, version, wait)
+        return await self._after(document, version, wait, presence)
 
-    async def get(self, store_id: str, key: str, wait: float) -> Document:
+    async def get(self, store_id: str, key: str, wait: float, presence: AbstractContextManager[object]) -> Document:
         async with self._database.read() as session:
             document = await self._document(session, store_id, key)
             version = (await VersionRepository(session, self._tenant).newest([document]))[document.id]
-        return await self._after(document, version, wait)
+        return await self._after(document, version, wait, presence)
 
     async def list(self, store_id: str, *, limit: int, order: str, after: str | None) -> DocumentList:
         async with self._database.read() as session:
@@ -107,10 +109,13 @@ class DocumentService:
             )
         return row
 
-    async def _after(self, document: DocumentRow, version: DocumentVersionRow, wait: float) -> Document:
+    async def _after(
+        self, document: DocumentRow, version: DocumentVersionRow, wait: float, presence: AbstractContextManager[object]
+    ) -> Document:
         if wait <= 0 or version.status != "in_progress" or version.job_id is None:
             return _schema(document, version)
-        await wait_for(self._database, self._tenant, version.job_id, wait)
+        with presence:
+            await wait_for(self._database, self._tenant, version.job_id, wait)
         async with self._database.read() as session:
             version = await VersionRepository(session, self._tenant).get(version.id)
             document = await DocumentRepository(session, self._tenant).get(version.document_id)

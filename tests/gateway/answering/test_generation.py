@@ -14,7 +14,7 @@ from gateway.answering.question import Message, Question
 from gateway.answering.resolve import Target
 from gateway.answering.service import AnsweringService
 from gateway.answers.log import AnswerLog
-from gateway.answers.record import AnswerRecord
+from gateway.answers.record import AnswerRecord, UncountedAnswer
 from gateway.chat.request import decode_request
 from gateway.chat.routes import ChatAnswer
 from gateway.engines.token_counter import TokenCounter
@@ -40,8 +40,15 @@ class Records(AnswerLog):
     def __init__(self) -> None:
         self.records: list[AnswerRecord] = []
 
-    def put(self, tenant: str, record: AnswerRecord, segments: Sequence[prompts.Segment]) -> None:
+    def put(
+        self,
+        tenant: str,
+        record: AnswerRecord,
+        segments: Sequence[prompts.Segment],
+        uncounted: UncountedAnswer | None = None,
+    ) -> None:
         self.records.append(record)
+        self.uncounted = uncounted
 
 
 class House:
@@ -227,7 +234,9 @@ async def test_left_in_the_middle(house: House) -> None:
         async for _ in generation:
             break
     await house.check(ABANDONED)
-    assert house.log.records[0].usage is not None
+    assert house.log.records[0].key == house.principal.key
+    assert house.log.uncounted is not None
+    assert house.log.uncounted.events
 
 
 @pytest.mark.parametrize("read", [True, False])

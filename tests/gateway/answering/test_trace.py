@@ -78,18 +78,32 @@ def test_parts_are_counted_after_the_answer_unless_something_was_dropped() -> No
     assert now.uncounted_segments() == ()
 
 
-def test_usage_is_the_engines_or_else_the_number_of_its_events() -> None:
+def test_usage_is_the_engines_or_else_is_counted_from_what_came() -> None:
     trace = grounded_trace()
+    trace.replica = "engine 1"
     assert trace.record("abandoned", 101.0).usage is None
-    trace.events = 12
-    assert trace.record("abandoned", 101.0).usage == {"completion_tokens": 12}
+    trace.note_events([b"{}"] * 12)
+    uncounted = trace.uncounted_answer()
+    assert uncounted is not None
+    assert (len(uncounted.events), uncounted.total_events, uncounted.body) == (12, 12, trace.composed.body)
     trace.usage = TokenUsage(5, 2, 7, PromptTokensDetails(3))
+    assert trace.uncounted_answer() is None
     assert trace.record("completed", 101.0).usage == {
         "prompt_tokens": 5,
         "completion_tokens": 2,
         "total_tokens": 7,
         "prompt_tokens_details": {"cached_tokens": 3},
     }
+
+
+def test_of_a_very_long_answer_the_first_events_are_kept() -> None:
+    trace = grounded_trace()
+    trace.replica = "engine 1"
+    for _ in range(30):
+        trace.note_events([b"{}"] * 1_000)
+    uncounted = trace.uncounted_answer()
+    assert uncounted is not None
+    assert (len(uncounted.events), uncounted.total_events) == (5_000, 30_000)
 
 
 def test_an_answer_without_documents_has_an_empty_record() -> None:

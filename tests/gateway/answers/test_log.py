@@ -1,4 +1,5 @@
 import asyncio
+import json
 from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -9,7 +10,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 from gateway.answers.log import AnswerLog
-from gateway.answers.record import AnswerRecord, Timings
+from gateway.answers.record import AnswerRecord, Timings, UncountedAnswer
 from gateway.answers.service import AnswerService, CitedDocuments
 from gateway.db import Database, open_database
 from gateway.engines import EngineUnreachable
@@ -32,6 +33,11 @@ class Counter:
         if self.failing:
             raise EngineUnreachable("http://engine: gone", "connect")
         return [len(text.split()) for text in texts]
+
+    async def count_prompt(self, body: bytes) -> int:
+        if self.failing:
+            raise EngineUnreachable("http://engine: gone", "connect")
+        return len(body.split())
 
 
 class Stores:
@@ -67,7 +73,13 @@ class Log:
         lines = self.metrics.text().decode().splitlines()
         return float(next(line for line in lines if line.startswith("braid_answer_records_dropped_total ")).split()[1])
 
-    def put(self, tenant: str = "kestrel", segments: Sequence[Segment] = (), **change: Any) -> str:
+    def put(
+        self,
+        tenant: str = "kestrel",
+        segments: Sequence[Segment] = (),
+        uncounted: UncountedAnswer | None = None,
+        **change: Any,
+    ) -> str:
         values: dict[str, Any] = {
             "id": new_id("chatcmpl-"), "created": 7, "model": "support", "release": None, "fingerprint": None,
             "index_epochs": {}, "retrieval": "off", "passages": [], "dropped_passages": [], "dropped_turns": 0,
@@ -75,7 +87,7 @@ class Log:
             "outcome": "completed", "stream": False,
         }  # fmt: skip
         record = AnswerRecord(**{**values, **change})
-        self.log.put(tenant, record, segments)
+        self.log.put(tenant, record, segments, uncounted)
         return record.id
 
     @asynccontextmanager
@@ -221,3 +233,35 @@ async def test_a_store_that_cannot_be_touched_costs_no_record(log: Log) -> None:
         await log.log.flush()
         assert (await log.read(id)).index_epochs == {"vs_1": 3}
     assert log.dropped == 0
+
+
+def event(*deltas: dict[str, Any]) -> bytes:
+    return json.dumps({"choices": [{"index": index, "delta": delta} for index, delta in enumerate(deltas)]}).encode()
+
+
+async def test_the_usage_of_an_answer_that_was_left_is_counted_from_what_came(log: Log) -> None:
+    """An event may hold several tokens, and several choices; a call of a tool is generated too."""
+    events = (
+        event({"role": "assistant", "content": ""}, {"content": "one"}),
+        event({"content": "one two three "}, {"content": " two"}),
+        b"{",
+        event({"content": "four"}, {"tool_calls": [{"function": {"name": "find ", "arguments": "it"}}]}),
+    )
+    async with log.writing():
+        id = log.put(uncounted=UncountedAnswer(b"a prompt of five words", events, 4), outcome="abandoned")
+        plain = log.put(uncounted=UncountedAnswer(b"a prompt"), outcome="abandoned")
+        long = log.put(uncounted=UncountedAnswer(b"a prompt", events, 40), outcome="abandoned")
+        await log.log.flush()
+    # "one two three four" and "one twofind it"
+    assert (await log.read(id)).usage == {"prompt_tokens": 5, "completion_tokens": 7, "total_tokens": 12}
+    assert (await log.read(plain)).usage == {"prompt_tokens": 2}
+    assert (await log.read(long)).usage == {"prompt_tokens": 2, "completion_tokens": 70, "total_tokens": 72}
+    assert 'braid_chat_tokens_total{kind="prompt"} 9.0' in log.metrics.text().decode()
+
+
+async def test_usage_stays_unknown_when_the_engine_is_gone(log: Log) -> None:
+    log.counter.failing = True
+    async with log.writing():
+        id = log.put(uncounted=UncountedAnswer(b"a prompt", (event({"content": "one"}),), 1), outcome="interrupted")
+        await log.log.flush()
+    assert (await log.read(id)).usage is None

@@ -284,3 +284,25 @@ async def test_metrics_count_answers(gateway: Gateway) -> None:
     await client.post(CHAT, json=ASK)
     text = (await client.get("/metrics")).text
     assert 'braid_chat_answers_total{outcome="completed"} 1.0' in text
+
+
+async def test_of_an_answer_that_its_client_left_the_tokens_and_the_key_are_known(
+    gateway: Gateway, engine: FakeVllm
+) -> None:
+    client = await gateway.tenant("kestrel")
+    engine.script(faults.stall(after=4))
+    async with client.stream("POST", CHAT, json=STREAM) as answer:
+        async for line in answer.aiter_lines():
+            if '"content":"' in line:
+                break
+    id = json.loads(line.removeprefix("data: "))["id"]
+
+    async def settled() -> bool:
+        return (await client.get(f"/api/answers/{id}")).status_code == 200
+
+    await until(settled)
+    record = (await client.get(f"/api/answers/{id}")).json()
+    key = (await client.get("/api/keys")).json()["data"][0]["id"]
+    assert (record["outcome"], record["key"]) == ("abandoned", key)
+    assert record["usage"]["prompt_tokens"] > 0
+    assert 0 < record["usage"]["completion_tokens"] < 4

@@ -8,7 +8,7 @@ import pytest
 
 from gateway.engines import Connections, EngineRefused, EngineTimeout, EngineUnreachable, Timeouts, VllmEngine
 from tests.fakes import faults
-from tests.fakes.vllm import HEALTH, LOAD, MODELS, UNLOAD, FakeVllm
+from tests.fakes.vllm import HEALTH, LOAD, MODELS, TOKENIZE, UNLOAD, FakeVllm
 from tests.waiting import until
 
 
@@ -79,6 +79,13 @@ async def test_load_of_a_folder_that_is_not_there(engine: VllmEngine) -> None:
 async def test_tokenize(engine: VllmEngine) -> None:
     assert await engine.tokenize("base", "Two words.") == 3
     assert await engine.tokenize("base", "") == 0
+
+
+async def test_a_prompt_is_counted_with_its_template(fake: FakeVllm, engine: VllmEngine) -> None:
+    body = ask(max_tokens=3)
+    assert await engine.count_prompt("base", body) > await engine.tokenize("base", "")
+    (request,) = [one for one in fake.requests(TOKENIZE) if "messages" in one.json]
+    assert set(request.json) == {"messages", "model"}
 
 
 async def test_logprobs_are_those_of_the_adapter(fake: FakeVllm, engine: VllmEngine, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import event
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy.exc import IntegrityError, OperationalError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Database
@@ -441,13 +441,29 @@ async def test_waiting_ends_with_its_time(database: Database) -> None:
 async def test_looking_for_work_reads_no_finished_job(database: Database) -> None:
     with Looks(database) as looks:
         assert await take(database) is None
-    assert len(looks.statements) == 2
+        await add(database, kind="other")
+        assert await take(database) is None
+    assert len(looks.statements) == 2 + 3
     async with database.engine.connect() as connection:
         for statement, parameters in looks.statements:
             plan = await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
             steps = [row["detail"] for row in plan.mappings()]
             scans = [step for step in steps if step.startswith("SCAN jobs") and "uq_jobs_running_key" not in step]
             assert not scans, (scans, steps)
+
+
+async def test_looking_for_work_does_not_read_thousands_that_wait_for_their_time(database: Database) -> None:
+    async with database.begin() as session:
+        for number in range(200):
+            key = f"key{number}"
+            await enqueue(session, TENANT, kind="k", queue_key=key, subject="s", payload={}, delay_seconds=3600)
+    with Looks(database) as looks:
+        assert await take(database) is None
+    assert not any("GROUP BY" in statement for statement, _ in looks.statements)
+    job = await add(database)
+    claim = await take(database)
+    assert claim is not None
+    assert claim.id == job
 
 
 async def test_a_handler_whose_end_fails_does_not_take_the_worker_with_it(database: Database) -> None:
@@ -511,6 +527,45 @@ async def test_a_handler_that_needs_longer_than_the_grace_time_to_end_is_waited_
     row = await run_until_stopped(database, run)
     assert (row.status, row.attempts, row.running_key) == ("queued", 0, None)
     assert cleaned
+
+
+async def test_a_lease_that_is_lost_while_the_worker_stops_is_given_back(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a machine so busy that the lease couldn't be renewed in time: no other worker has it."""
+
+    async def lose(claim: Claim) -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            raise LeaseLost("the lease could not be renewed in time")
+
+    monkeypatch.setattr(Claim, "keep_lease", lose)
+
+    async def run(claim: Claim) -> None:
+        await asyncio.Event().wait()
+
+    row = await run_until_stopped(database, run)
+    assert (row.status, row.attempts, row.running_key) == ("queued", 0, None)
+
+
+async def test_a_job_is_given_back_to_a_database_that_fails_for_a_moment(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release, faults = Claim.release, [OperationalError("UPDATE jobs", {}, Exception("database is locked"))]
+
+    async def fail_once(claim: Claim, **options: Any) -> None:
+        if faults:
+            raise faults.pop()
+        await release(claim, **options)
+
+    monkeypatch.setattr(Claim, "release", fail_once)
+
+    async def run(claim: Claim) -> None:
+        await asyncio.Event().wait()
+
+    row = await run_until_stopped(database, run)
+    assert (row.status, row.attempts, row.running_key) == ("queued", 0, None)
 
 
 async def test_a_handler_that_does_not_end_keeps_no_job(database: Database) -> None:

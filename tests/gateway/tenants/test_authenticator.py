@@ -144,3 +144,34 @@ async def test_a_look_up_that_a_revocation_overtakes_is_not_remembered(
         await authenticator.authenticate(HEADER, Scope.CHAT)
     with pytest.raises(Unauthorized):
         await authenticator.authenticate(HEADER, Scope.CHAT)
+
+
+async def test_a_wrong_key_is_looked_up_once_per_second_and_evicts_no_right_one(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up: list[str] = []
+
+    async def count(session: AsyncSession, digest: str) -> Any:
+        looked_up.append(digest)
+        return await find_key(session, digest)
+
+    monkeypatch.setattr("gateway.tenants.authenticator.find_key", count)
+    monkeypatch.setattr("gateway.tenants.authenticator._CACHED_KEYS", 3)
+    authenticator, wrong = Authenticator(database), [f"Bearer {new_key()}" for _ in range(5)]
+    await authenticator.authenticate(HEADER, Scope.CHAT)
+    for header in (wrong[0], wrong[0], wrong[0], *wrong):
+        with pytest.raises(Unauthorized):
+            await authenticator.authenticate(header, Scope.CHAT)
+    await authenticator.authenticate(HEADER, Scope.CHAT)
+    assert len(looked_up) == 1 + 5
+    assert len(authenticator._unknown) == 3
+
+
+async def test_a_key_that_was_refused_is_known_once_it_is_made(database: Database) -> None:
+    authenticator, key = Authenticator(database), new_key()
+    with pytest.raises(Unauthorized):
+        await authenticator.authenticate(f"Bearer {key}", Scope.CHAT)
+    async with database.begin() as session:
+        statement = text("UPDATE keys SET digest = :digest")
+        await session.execute(statement, {"digest": key_digest(key)})
+    assert await authenticator.authenticate(f"Bearer {key}", Scope.CHAT)

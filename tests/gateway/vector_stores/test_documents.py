@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from gateway.jobs.wait import _pollers
 from gateway.settings import Settings
 from gateway.vector_stores import indexing
 from tests.fakes.retriever import FakeRetriever, Fault
@@ -315,3 +316,16 @@ async def test_documents_of_another_tenant_do_not_exist(kestrel: Client, harbor:
     await harbor.fault(404, "DELETE", f"{path}/a.md")
     await harbor.fault(404, "GET", path)
     assert (await kestrel.get(store, "a.md"))["version"] == 1
+
+
+@pytest.mark.parametrize("method", ["PUT", "GET"])
+async def test_nobody_waits_for_a_client_that_left(kestrel: Client, gateway: Gateway, method: str) -> None:
+    store = await kestrel.store()
+    await kestrel.put(store, "a.txt", "One.")  # no worker runs, so it stays in the queue
+    path = f"/api/vector_stores/{store}/documents/a.txt"
+    content = b"Two." if method == "PUT" else None
+    asking = asyncio.create_task(kestrel.http.request(method, path, params={"wait": 60}, content=content))
+    await until(lambda: gateway.state.database in _pollers and _pollers[gateway.state.database]._waiting)
+    asking.cancel()
+    await asyncio.gather(asking, return_exceptions=True)
+    await until(lambda: not _pollers[gateway.state.database]._waiting)

@@ -1,0 +1,75 @@
+"""Waiting for jobs to end: however many are awaited, one task asks the database for all of them."""
+
+import asyncio
+from collections import defaultdict
+from contextlib import suppress
+from weakref import WeakKeyDictionary
+
+import structlog
+
+from gateway.db import Database
+from gateway.jobs.repository import JobRepository, list_ended
+from gateway.jobs.tables import ENDED, JobRow
+
+__all__ = ["wait_for"]
+
+_log = structlog.get_logger()
+_POLL_SECONDS = 0.1
+
+
+async def wait_for(database: Database, tenant: str, job_id: str, seconds: float) -> JobRow:
+    """Wait until the job has ended, or for `seconds`; return it as it is then."""
+    async with database.read() as session:
+        row = await JobRepository(session, tenant).get(job_id)
+    if row.status in ENDED or seconds <= 0:
+        return row
+    poller = _pollers.get(database)
+    if poller is None:
+        poller = _pollers[database] = _Poller(database)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await poller.wait(job_id)
+    async with database.read() as session:
+        return await JobRepository(session, tenant).get(job_id)
+
+
+class _Poller:
+    """Asks about the awaited jobs of one database, as long as there are any."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
+        self._task: asyncio.Task[None] | None = None
+
+    async def wait(self, job_id: str) -> None:
+        ended = asyncio.get_running_loop().create_future()
+        self._waiting[job_id].add(ended)
+        if self._task is None:
+            self._task = asyncio.create_task(self._poll())
+        try:
+            await ended
+        finally:
+            self._waiting[job_id].discard(ended)
+            if not self._waiting[job_id]:
+                del self._waiting[job_id]
+            if not self._waiting:
+                self._task.cancel()
+                self._task = None
+
+    async def _poll(self) -> None:
+        while True:
+            await asyncio.sleep(_POLL_SECONDS)
+            try:
+                async with self._database.read() as session:
+                    ended = await list_ended(session, self._waiting)
+            except Exception:
+                # Whoever waits has a time of their own, and asks once more when it is over.
+                _log.exception("awaited_jobs_unknown")
+                continue
+            for job_id in ended:
+                for future in self._waiting.get(job_id, ()):
+                    if not future.done():
+                        future.set_result(None)
+
+
+_pollers: WeakKeyDictionary[Database, _Poller] = WeakKeyDictionary()

@@ -1,0 +1,51 @@
+"""A unit of work that is cancelled, wherever it waits just then, leaves the database to the others."""
+
+import asyncio
+import time
+
+import pytest
+from sqlalchemy import text
+
+from gateway.db import Database, open_database
+from tests.gateway.answering.steps import interrupted
+from tests.gateway.conftest import from_nothing_on_both_databases
+
+COUNT = text("UPDATE counts SET n = n + 1")
+
+
+async def write(database: Database) -> None:
+    async with database.begin() as session:
+        await session.execute(COUNT)
+        await session.execute(text("SELECT n FROM counts"))
+
+
+@from_nothing_on_both_databases
+@pytest.mark.parametrize("fresh", [True, False])
+async def test_a_write_that_is_cancelled_wherever_it_waits_locks_nobody_out(empty_database: str, fresh: bool) -> None:
+    async with open_database(empty_database) as database:
+        async with database.begin() as session:
+            await session.execute(text("CREATE TABLE counts (n INTEGER)"))
+            await session.execute(text("INSERT INTO counts VALUES (0)"))
+        step, reached = 0, True
+        while reached:
+            reached = False
+            if fresh:
+                await database.engine.dispose()
+
+            def strike() -> None:
+                nonlocal reached
+                reached = True
+                task = asyncio.current_task()
+                assert task is not None
+                task.cancel()
+
+            async def run(step: int = step) -> None:
+                await interrupted(write(database), step, strike)
+
+            # What was raised is kept, as a log or a debugger would: nothing may depend on its collection.
+            errors = await asyncio.gather(asyncio.create_task(run()), return_exceptions=True)
+            began = time.monotonic()
+            await write(database)
+            assert time.monotonic() - began < 5, f"at step {step}, {errors}"
+            step += 1
+        assert step > 2
