@@ -13,7 +13,7 @@ from gateway.administration.schemas import (
     TenantUpdate,
 )
 from gateway.administration.service import TenantService
-from gateway.web.dependencies import AdminKey, CurrentState, ManageKey, WriteSession
+from gateway.web.dependencies import AdminKey, CurrentState, ManageKey, ReadSession, WriteSession
 from gateway.web.error_responses import declare_errors
 
 __all__ = ["router"]
@@ -29,8 +29,19 @@ def _for_manager(session: WriteSession, principal: ManageKey, state: CurrentStat
     return TenantService(session, principal, state.authenticator)
 
 
+def _seen_by_admin(session: ReadSession, principal: AdminKey, state: CurrentState) -> TenantService:
+    return TenantService(session, principal, state.authenticator)
+
+
+def _seen_by_manager(session: ReadSession, principal: ManageKey, state: CurrentState) -> TenantService:
+    return TenantService(session, principal, state.authenticator)
+
+
 ForAdmin = Annotated[TenantService, Depends(_for_admin)]
 ForManager = Annotated[TenantService, Depends(_for_manager)]
+SeenByAdmin = Annotated[TenantService, Depends(_seen_by_admin)]
+SeenByManager = Annotated[TenantService, Depends(_seen_by_manager)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
 OtherTenant = Annotated[str | None, Query(description="Another tenant's name or id, for an admin key.")]
 
 
@@ -40,8 +51,8 @@ async def create_tenant(request: TenantCreate, tenants: ForAdmin) -> Tenant:
 
 
 @router.get("/tenants")
-async def list_tenants(tenants: ForAdmin) -> TenantList:
-    return TenantList(data=await tenants.all())
+async def list_tenants(tenants: SeenByAdmin, limit: Limit = 1000, after: str | None = None) -> TenantList:
+    return await tenants.list(limit=limit, after=after)
 
 
 @router.patch("/tenants/{tenant}")
@@ -55,8 +66,10 @@ async def create_key(request: KeyCreate, tenants: ForManager) -> CreatedKey:
 
 
 @router.get("/keys")
-async def list_keys(tenants: ForManager, tenant: OtherTenant = None) -> KeyList:
-    return KeyList(data=await tenants.list_keys(tenant))
+async def list_keys(
+    tenants: SeenByManager, tenant: OtherTenant = None, limit: Limit = 1000, after: str | None = None
+) -> KeyList:
+    return await tenants.list_keys(tenant, limit=limit, after=after)
 
 
 @router.delete("/keys/{key_id}")

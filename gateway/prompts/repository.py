@@ -1,8 +1,9 @@
-from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, func
+from sqlalchemy.orm import defer
 
-from gateway.db import Repository
+from gateway.db import Page, Repository
 from gateway.errors import NotFound
 from gateway.prompts.tables import PromptRow
 
@@ -18,9 +19,9 @@ class PromptRepository(Repository[PromptRow]):
         query = self.select(PromptRow.name == name).with_only_columns(func.max(PromptRow.version))
         return (await self.session.scalar(query)) or 0
 
-    async def versions(self, name: str) -> Sequence[PromptRow]:
-        rows = await self.session.scalars(self.select(PromptRow.name == name).order_by(PromptRow.version))
-        return rows.all()
+    async def page(self, *where: ColumnElement[bool], **cursors: Any) -> Page[PromptRow]:
+        """Return one page of versions without their templates, which are long."""
+        return await super().page(*where, options=(defer(PromptRow.template, raiseload=True),), **cursors)
 
     async def get_by_reference(self, reference: str, *, param: str = "prompt") -> PromptRow:
         """Find `name@version`; a bare `name` is its newest version.
