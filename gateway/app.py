@@ -8,7 +8,7 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
@@ -201,6 +201,15 @@ async def _conflict(_request: Request, error: Exception) -> Response:
     return _respond(Conflict("Somebody else changed the same thing at the same time. Read it again and decide anew."))
 
 
+async def _out_of_range(_request: Request, error: Exception) -> Response:
+    _log.warning("value_out_of_range", reason=str(error))
+    return _respond(
+        BadRequest(
+            "A number or text in the request is beyond what can be kept: numbers have 64 bit.", code="out_of_range"
+        )
+    )
+
+
 async def _database_down(_request: Request, error: Exception) -> Response:
     _log.error("database_unavailable", reason=str(error))
     return _respond(Unavailable("The database can't be used now. Try again.", code="database_unavailable"))
@@ -222,6 +231,8 @@ _HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Res
     HTTPException: _http_error,
     ClientDisconnect: _left,
     IntegrityError: _conflict,
+    DataError: _out_of_range,
+    OverflowError: _out_of_range,
     OperationalError: _database_down,
     Exception: _unexpected,
 }

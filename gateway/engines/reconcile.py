@@ -20,6 +20,7 @@ from gateway.engines.errors import AdapterNotLoaded, EngineError, EngineRefused,
 from gateway.engines.pool import EnginePool
 from gateway.engines.probe import DesiredAdapter, ProbeResult, measure
 from gateway.engines.replica import Replica
+from gateway.errors import blur
 
 __all__ = ["AdapterFailure", "AdapterRejected", "Reconciler"]
 
@@ -41,7 +42,7 @@ class AdapterRejected(EngineError):
             detail=f"adapter {name}: {reason}",
         )
         self.name = name
-        self.reason = reason
+        self.reason = blur(reason)
 
 
 class AdapterFailure(msgspec.Struct, frozen=True):

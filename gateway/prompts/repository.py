@@ -9,6 +9,8 @@ from gateway.prompts.tables import PromptRow
 
 __all__ = ["PromptRepository"]
 
+_MAX_DIGITS = 18  # of a version, so that it is a number to any database
+
 
 class PromptRepository(Repository[PromptRow]):
     table = PromptRow
@@ -30,7 +32,8 @@ class PromptRepository(Repository[PromptRow]):
             NotFound: There is no such prompt or version.
         """
         name, _, version = reference.partition("@")
-        number = int(version) if version.isdecimal() else await self.last_version(name) if not version else 0
+        counted = version.isascii() and version.isdecimal() and len(version) <= _MAX_DIGITS
+        number = int(version) if counted else await self.last_version(name) if not version else 0
         row = await self.one(PromptRow.name == name, PromptRow.version == number)
         if row is None:
             raise NotFound(
