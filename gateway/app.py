@@ -222,6 +222,15 @@ async def _conflict(_request: Request, error: Exception) -> Response:
     return _respond(Conflict("Somebody else changed the same thing at the same time. Read it again and decide anew."))
 
 
+async def _out_of_range(_request: Request, error: Exception) -> Response:
+    _log.warning("value_out_of_range", reason=str(error))
+    return _respond(
+        BadRequest(
+            "A number or text in the request is beyond what can be kept: numbers have 64 bit.", code="out_of_range"
+        )
+    )
+
+
 async def _database_down(_request: Request, error: Exception) -> Response:
     _log.error("database_unavailable", reason=str(error))
     return _respond(Unavailable("The database can't be used now. Try again.", code="database_unavailable"))
@@ -251,6 +260,7 @@ _HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Res
     ClientDisconnect: _left,
     IntegrityError: _conflict,
     DataError: _unstorable,
+    OverflowError: _out_of_range,
     OperationalError: _database_down,
     InterfaceError: _database_down,
     PoolTimeout: _database_down,

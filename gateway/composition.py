@@ -89,6 +89,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
         answers = AnswerLog(database, counter, partial(touch, database), metrics)
         await stack.enter_async_context(_running(answers.run()))
         stack.push_async_callback(answers.flush)
+        stack.push_async_callback(drain.finish, 0.0)  # what is cut settles first, else its record would come too late
         answering = AnsweringService(
             database,
             pool,

@@ -1,5 +1,6 @@
 """Every error a client can get, as classes, and what bad JSON raises; one place writes OpenAI's error envelope."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,10 +19,33 @@ __all__ = [
     "Unauthorized",
     "Unavailable",
     "UnsupportedEncoding",
+    "blur",
 ]
 
 BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding bytes raises that aren't the JSON asked for; the last two msgspec lets through as Python has them."""
+
+_QUOTED_PATH = re.compile(r"""(?P<quote>["'])(?:~|\.{0,2})/[^"'\n]*?(?P<name>[^"'/\n]*)(?P=quote)""")
+_URL = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>()]+")
+_PATH = re.compile(
+    r"(?<![\w/…])(?:~|\.{0,2})/(?!(?:v1|api|docs|healthz|readyz)\b)(?:[^\s:'\",;()\[\]<>]*/)*(?P<name>[^\s/:'\",;()\[\]<>]*)"
+)
+_ADDRESS = re.compile(
+    r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?![\w.]*\d)|\[[0-9a-fA-F]*:[0-9a-fA-F:.]*\](?::\d+)?|"
+    r"\b[A-Za-z][\w-]*(?:\.[\w-]+)*:\d{2,5}\b|0x[0-9a-fA-F]{6,}"
+)
+
+
+def blur(text: str) -> str:
+    """Return `text` with the last name of each path only, and without hosts, ports and memory addresses.
+
+    Whatever others have worded, a library, an engine or a trainer, goes through it before a client may read it. Paths
+    of this API stay.
+    """
+    text = _URL.sub("…", text)
+    text = _QUOTED_PATH.sub(r"\g<quote>…/\g<name>\g<quote>", text)
+    text = _PATH.sub(r"…/\g<name>", text)
+    return _ADDRESS.sub("…", text)
 
 
 class BraidError(Exception):

@@ -83,6 +83,8 @@ class Settings(BaseSettings):
     """The largest rank of an adapter; vLLM takes only those of `_LORA_RANKS`."""
     cors_origins: Annotated[tuple[str, ...], NoDecode] = ()
     """Origins of web pages whose scripts may call the gateway, comma-separated; empty: none."""
+    allow_grammars: bool = False
+    """Whether clients may give engines regular expressions, and formats of an answer that aren't OpenAI's."""
     max_connections: int = Field(default=4096, ge=1)
     """Open connections of clients at the same time, per gateway."""
     grace_seconds: float = 20.0

@@ -4,6 +4,7 @@ The values are `msgspec.Struct`s although they stay in the process, because each
 frozen dataclasses a draft took 96 µs instead of 77.
 """
 
+from prompts._syntax import MAX_SOURCE
 from prompts.conversation import Conversation, Message, Role, split
 from prompts.default import DEFAULT
 from prompts.draft import Draft, Evidence, Part, Rendered, Segment, draft, render_row
@@ -12,6 +13,7 @@ from prompts.template import Template, compile
 
 __all__ = [
     "DEFAULT",
+    "MAX_SOURCE",
     "ContextTooLong",
     "Conversation",
     "Draft",

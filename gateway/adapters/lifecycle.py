@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from gateway.adapters.tables import AdapterRow
+from gateway.errors import blur
 
 __all__ = [
     "ON_ENGINES",
@@ -101,7 +102,7 @@ def set_aside(row: AdapterRow, reason: str) -> None:
 def refuse(row: AdapterRow, reason: str) -> None:
     """Keep an adapter from answering, now and later; every reconciler unloads it after the commit."""
     _move(row, AdapterStatus.REFUSED)
-    row.reason = reason
+    row.reason = blur(reason)  # it may be an engine's words
 
 
 def withdraw(row: AdapterRow) -> None:

@@ -4,12 +4,14 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import defer
 
 from gateway.adapters.lifecycle import ON_ENGINES, UNDECIDED, AdapterStatus
 from gateway.adapters.tables import AdapterRow
 from gateway.db import Repository, slices
 
 __all__ = [
+    "AdapterName",
     "AdapterRepository",
     "DesiredRow",
     "count_set_aside",
@@ -36,6 +38,17 @@ class DesiredRow:
         return AdapterStatus(self.status) in ON_ENGINES
 
 
+@dataclass(frozen=True, slots=True)
+class AdapterName:
+    """The part of a row that a list of models shows."""
+
+    model: str
+    created_at: int
+
+
+_NAME = (AdapterRow.model, AdapterRow.created_at)
+
+
 class AdapterRepository(Repository[AdapterRow]):
     table = AdapterRow
     noun = "adapter"
@@ -48,6 +61,18 @@ class AdapterRepository(Repository[AdapterRow]):
         """Find an adapter that may answer requests."""
         return await self.one(AdapterRow.model == model, AdapterRow.status == AdapterStatus.READY.value)
 
+    async def find_name(self, model: str) -> AdapterName | None:
+        """Find an adapter that may answer requests, without its manifest, which is large."""
+        where = (AdapterRow.model == model, AdapterRow.status == AdapterStatus.READY.value)
+        row = (await self.session.execute(self.select(*where).with_only_columns(*_NAME))).one_or_none()
+        return None if row is None else AdapterName(*row)
+
+    async def list_names(self) -> list[AdapterName]:
+        """List the adapters that may answer requests, oldest first, without their manifests."""
+        query = self.select(AdapterRow.status == AdapterStatus.READY.value).with_only_columns(*_NAME)
+        rows = await self.session.execute(query.order_by(AdapterRow.created_at, AdapterRow.id))
+        return [AdapterName(*row) for row in rows]
+
     async def lock_ready(self, model: str) -> AdapterRow | None:
         """Find an adapter that may answer requests, and keep it so until the unit of work ends."""
         where = (AdapterRow.model == model, AdapterRow.status == AdapterStatus.READY.value)
@@ -59,12 +84,11 @@ class AdapterRepository(Repository[AdapterRow]):
         where = (AdapterRow.model == model, AdapterRow.status.in_(states))
         return (await self.session.scalars(self.select_for_update(*where))).one_or_none()
 
-    async def list_ready(self) -> Sequence[AdapterRow]:
-        return await self.all(AdapterRow.status == AdapterStatus.READY.value)
-
     async def list_shown(self) -> Sequence[AdapterRow]:
         """List the adapters that their owner hasn't deleted."""
-        return await self.all(AdapterRow.status != AdapterStatus.DELETED.value)
+        query = self.select(AdapterRow.status != AdapterStatus.DELETED.value)
+        query = query.options(defer(AdapterRow.manifest, raiseload=True))
+        return (await self.session.scalars(query.order_by(AdapterRow.created_at, AdapterRow.id))).all()
 
     async def list_undecided(self, job: str) -> Sequence[AdapterRow]:
         """List what a job is at work on."""

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway import jobs
 from gateway.adapters.identity import check_name
 from gateway.adapters.lifecycle import AdapterStatus, begin_check
-from gateway.adapters.repository import AdapterRepository, count_set_aside, select_stored
+from gateway.adapters.repository import AdapterName, AdapterRepository, count_set_aside, select_stored
 from gateway.adapters.schemas import Adapter, AdapterImport, AdapterResidency
 from gateway.adapters.tables import AdapterRow
 from gateway.engines import ReplicaState
@@ -20,8 +20,9 @@ from gateway.ids import new_id
 __all__ = [
     "AdapterService",
     "count_set_aside",
+    "find_name",
     "find_ready",
-    "list_ready",
+    "list_names",
     "list_stored",
     "lock_deletable",
     "lock_ready",
@@ -54,9 +55,14 @@ async def lock_deletable(session: AsyncSession, tenant: str, model: str) -> Adap
     return await AdapterRepository(session, tenant).lock_deletable(model)
 
 
-async def list_ready(session: AsyncSession, tenant: str) -> Sequence[AdapterRow]:
-    """List the adapters that may answer requests."""
-    return await AdapterRepository(session, tenant).list_ready()
+async def find_name(session: AsyncSession, tenant: str, model: str) -> AdapterName | None:
+    """Find an adapter that may answer requests, as a list of models shows it."""
+    return await AdapterRepository(session, tenant).find_name(model)
+
+
+async def list_names(session: AsyncSession, tenant: str) -> Sequence[AdapterName]:
+    """List the adapters that may answer requests, as a list of models shows them."""
+    return await AdapterRepository(session, tenant).list_names()
 
 
 async def list_stored(session: AsyncSession, digests: Collection[str]) -> set[str]:

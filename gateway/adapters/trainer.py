@@ -9,7 +9,8 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from gateway.adapters.trainer_log import blur, summarize_log
+from gateway.adapters.trainer_log import summarize_log
+from gateway.errors import blur
 from gateway.jobs import JobFailed
 from gateway.processes.program import Program, open_program
 from training.events import Event, Failed, decode_event

@@ -41,6 +41,7 @@ ForAdmin = Annotated[TenantService, Depends(_for_admin)]
 ForManager = Annotated[TenantService, Depends(_for_manager)]
 ListingForAdmin = Annotated[TenantService, Depends(_listing_for_admin)]
 ListingForManager = Annotated[TenantService, Depends(_listing_for_manager)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
 OtherTenant = Annotated[str | None, Query(description="Another tenant's name or id, for an admin key.")]
 
 
@@ -50,8 +51,8 @@ async def create_tenant(request: TenantCreate, tenants: ForAdmin) -> Tenant:
 
 
 @router.get("/tenants")
-async def list_tenants(tenants: ListingForAdmin) -> TenantList:
-    return TenantList(data=await tenants.all())
+async def list_tenants(tenants: ListingForAdmin, limit: Limit = 1000, after: str | None = None) -> TenantList:
+    return await tenants.list(limit=limit, after=after)
 
 
 @router.patch("/tenants/{tenant}")
@@ -65,8 +66,10 @@ async def create_key(request: KeyCreate, tenants: ForManager) -> CreatedKey:
 
 
 @router.get("/keys")
-async def list_keys(tenants: ListingForManager, tenant: OtherTenant = None) -> KeyList:
-    return KeyList(data=await tenants.list_keys(tenant))
+async def list_keys(
+    tenants: ListingForManager, tenant: OtherTenant = None, limit: Limit = 1000, after: str | None = None
+) -> KeyList:
+    return await tenants.list_keys(tenant, limit=limit, after=after)
 
 
 @router.delete("/keys/{key_id}")

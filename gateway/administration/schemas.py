@@ -2,6 +2,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field, StringConstraints
 
+from gateway.pages import CursorPage
 from gateway.tenants.authenticator import Scope
 
 __all__ = ["CreatedKey", "Key", "KeyCreate", "KeyList", "Tenant", "TenantCreate", "TenantList", "TenantUpdate"]
@@ -29,8 +30,8 @@ class Tenant(BaseModel):
     keeps_cited_text: bool
 
 
-class TenantList(BaseModel):
-    data: list[Tenant]
+class TenantList(CursorPage[Tenant]):
+    """Tenants, oldest first."""
 
 
 class KeyCreate(BaseModel):
@@ -58,5 +59,5 @@ class CreatedKey(Key):
     """The secret, shown this once."""
 
 
-class KeyList(BaseModel):
-    data: list[Key]
+class KeyList(CursorPage[Key]):
+    """Keys, oldest first."""

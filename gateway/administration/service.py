@@ -4,12 +4,21 @@ import time
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.administration.schemas import CreatedKey, Key, KeyCreate, Tenant, TenantCreate, TenantUpdate
+from gateway.administration.schemas import (
+    CreatedKey,
+    Key,
+    KeyCreate,
+    KeyList,
+    Tenant,
+    TenantCreate,
+    TenantList,
+    TenantUpdate,
+)
 from gateway.db import lock
 from gateway.errors import BadRequest, Conflict, Denied, NotFound
 from gateway.ids import new_id
 from gateway.tenants.authenticator import Authenticator, Principal, Scope, key_digest, new_key
-from gateway.tenants.repository import KeyRepository, all_tenants, find_tenant
+from gateway.tenants.repository import KeyRepository, find_tenant, page_tenants
 from gateway.tenants.tables import KeyRow, TenantRow
 
 __all__ = ["TenantService", "ensure_admin"]
@@ -45,8 +54,9 @@ class TenantService:
             row.keeps_cited_text = request.keeps_cited_text
         return _tenant_schema(row)
 
-    async def all(self) -> list[Tenant]:
-        return [_tenant_schema(row) for row in await all_tenants(self._session)]
+    async def list(self, *, limit: int, after: str | None) -> TenantList:
+        page = await page_tenants(self._session, limit=limit, after=after)
+        return TenantList.of([_tenant_schema(row) for row in page.rows], page)
 
     async def create_key(self, request: KeyCreate) -> CreatedKey:
         tenant = await self._tenant(request.tenant)
@@ -57,9 +67,10 @@ class TenantService:
         KeyRepository(self._session, tenant.id).add(row)
         return CreatedKey(**_key_schema(row, tenant.name).model_dump(), key=key)
 
-    async def list_keys(self, tenant: str | None) -> list[Key]:
+    async def list_keys(self, tenant: str | None, *, limit: int, after: str | None) -> KeyList:
         owner = await self._tenant(tenant)
-        return [_key_schema(row, owner.name) for row in await KeyRepository(self._session, owner.id).all()]
+        page = await KeyRepository(self._session, owner.id).page(limit=limit, after=after, order="asc")
+        return KeyList.of([_key_schema(row, owner.name) for row in page.rows], page)
 
     async def revoke_key(self, id: str, tenant: str | None) -> Key:
         """Revoke a key; it stops working before the answer to this call."""

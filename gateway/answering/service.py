@@ -23,7 +23,7 @@ from gateway.engines import (
 )
 from gateway.engines.replica import Replica
 from gateway.engines.token_counter import TokenCounter
-from gateway.errors import BadRequest, BraidError, Denied
+from gateway.errors import BadRequest, BraidError, Denied, blur
 from gateway.metrics import Metrics
 from gateway.shutdown import Drain
 from gateway.tenants.authenticator import Principal, Scope
@@ -184,6 +184,8 @@ def _explain(error: EngineRefused) -> BraidError:
             return BadRequest(_NO_TOOLS, param="tools", code="tools_unsupported")
         too_long = "context length" in error.reason or "context_length" in error.reason
         return BadRequest(
-            error.reason, param=error.engine_param, code="context_length_exceeded" if too_long else "engine_refused"
+            blur(error.reason),
+            param=error.engine_param,
+            code="context_length_exceeded" if too_long else "engine_refused",
         )
     return error

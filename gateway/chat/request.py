@@ -9,6 +9,7 @@ from msgspec import UNSET, Meta
 
 import prompts
 from gateway.answering.question import BraidOptions, Message, Question
+from gateway.chat.bounds import MAX_TOOLS, check_biases, check_format, check_tools
 from gateway.errors import BAD_JSON, BadRequest
 from gateway.ids import new_id
 
@@ -17,6 +18,8 @@ __all__ = ["ChatCompletionCreate", "ChatMessage", "StreamOptions", "decode_reque
 _MAX_CHOICES = 16
 _MAX_MESSAGES = 2048
 _MAX_NAME = 255
+_MAX_STOP = 1024
+_LEAST_INT, _MOST_INT = -(2**63), 2**63 - 1
 _PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 _ROLES: dict[str, prompts.Role] = {
     "system": "system",
@@ -52,9 +55,9 @@ class ChatMessage(msgspec.Struct, omit_defaults=True):
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[dict[str, Any]] | None = None
-    name: str | None = None
-    tool_calls: list[dict[str, Any]] | None = None
-    tool_call_id: str | None = None
+    name: Annotated[str, Meta(max_length=_MAX_NAME)] | None = None
+    tool_calls: Annotated[list[dict[str, Any]], Meta(max_length=MAX_TOOLS)] | None = None
+    tool_call_id: Annotated[str, Meta(max_length=_MAX_NAME)] | None = None
 
 
 class StreamOptions(msgspec.Struct):
@@ -73,10 +76,14 @@ class ChatCompletionCreate(msgspec.Struct):
     temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
     top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
     n: Annotated[int, Meta(ge=1, le=_MAX_CHOICES)] | None = None
-    max_tokens: Annotated[int, Meta(ge=1)] | None = None
-    max_completion_tokens: Annotated[int, Meta(ge=1)] | None = None
-    stop: str | Annotated[list[str], Meta(max_length=4)] | None = None
-    seed: int | None = None
+    max_tokens: Annotated[int, Meta(ge=1, le=_MOST_INT)] | None = None
+    max_completion_tokens: Annotated[int, Meta(ge=1, le=_MOST_INT)] | None = None
+    stop: (
+        Annotated[str, Meta(max_length=_MAX_STOP)]
+        | Annotated[list[Annotated[str, Meta(max_length=_MAX_STOP)]], Meta(max_length=4)]
+        | None
+    ) = None
+    seed: Annotated[int, Meta(ge=_LEAST_INT, le=_MOST_INT)] | None = None
     presence_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
     frequency_penalty: Annotated[float, Meta(ge=-2, le=2)] | None = None
     logit_bias: dict[str, float] | None = None
@@ -86,9 +93,12 @@ class ChatCompletionCreate(msgspec.Struct):
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
-    reasoning_effort: str | None = None
-    prompt_cache_key: str | None = None
-    metadata: dict[str, str] | None = None
+    reasoning_effort: Annotated[str, Meta(max_length=32)] | None = None
+    prompt_cache_key: Annotated[str, Meta(max_length=_MAX_NAME)] | None = None
+    metadata: (
+        Annotated[dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=16)]
+        | None
+    ) = None
     braid: BraidOptions | None = None
     functions: Any = None
     function_call: Any = None
@@ -108,11 +118,12 @@ class ChatCompletionCreate(msgspec.Struct):
 _decoder = msgspec.json.Decoder(ChatCompletionCreate)
 
 
-def decode_request(body: bytes) -> ChatCompletionCreate:
-    """Decode a request body.
+def decode_request(body: bytes, *, grammars: bool = False) -> ChatCompletionCreate:
+    """Decode a request body; `grammars` says that the operator lets clients give engines regular expressions.
 
     Raises:
-        BadRequest: Not JSON, a field is missing or has the wrong type (`param` names it), or content that isn't text.
+        BadRequest: Not JSON, a field is missing, has the wrong type or is beyond a bound (`param` names it), or content
+            that isn't text.
     """
     try:
         request = _decoder.decode(body)
@@ -123,6 +134,9 @@ def decode_request(body: bytes) -> ChatCompletionCreate:
     _refuse_unanswerable(request)
     for index, message in enumerate(request.messages):
         message.content = text_of(message, f"messages[{index}].content")
+    check_biases(request.logit_bias)
+    request.response_format = check_format(request.response_format, grammars=grammars)
+    request.tools = check_tools(request.tools, request.tool_choice, grammars=grammars)
     return request
 
 

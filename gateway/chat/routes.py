@@ -23,7 +23,7 @@ from gateway.web.error_responses import declare_errors
 from gateway.web.lean_route import LeanRoute, describe, read_body
 from gateway.web.presence import Presence
 from gateway.web.request_log import note_answer, request_id_of
-from gateway.web.state import part_of
+from gateway.web.state import part_of, state_of
 
 __all__ = ["SCHEMAS", "ChatAnswer", "router"]
 
@@ -53,7 +53,8 @@ router = APIRouter(
 )
 async def create_chat_completion(request: Request, principal: ChatKey) -> Response:
     """Answer a conversation, in the style, with the facts and by the prompt of what `model` names."""
-    chat = decode_request(await read_body(request, _BODY_BYTES))
+    body = await read_body(request, _BODY_BYTES)
+    chat = decode_request(body, grammars=state_of(request).settings.allow_grammars)
     return ChatAnswer(part_of(request, AnsweringService), principal, chat)
 
 

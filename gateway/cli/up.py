@@ -14,6 +14,7 @@ from gateway.stack.base_model import prepare_base_model
 from gateway.stack.children import make_children, make_retriever
 from gateway.stack.first_key import prepare_database, save_profile
 from gateway.stack.instance import Instance, is_free, socket_path_problem
+from gateway.stack.private_home import keep_private
 from gateway.stack.starting import wait_until_ready, watch
 from gateway.terminal import CommandError, Exit, configure_logs, open_console, say
 
@@ -37,6 +38,7 @@ async def run_until_stopped(settings: Settings) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    keep_private(settings.home)
     with Instance.only(settings.home):
         _check_home_and_ports(settings)
         running = asyncio.create_task(_run(settings))

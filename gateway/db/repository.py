@@ -5,6 +5,7 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from sqlalchemy import ColumnElement, CursorResult, Select, delete, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.sql.base import ExecutableOption
 
 from gateway.db.base import Owned
 from gateway.errors import BadRequest, NotFound
@@ -12,6 +13,7 @@ from gateway.errors import BadRequest, NotFound
 __all__ = ["Page", "Repository", "slices"]
 
 Row = TypeVar("Row", bound=Owned)
+Item = TypeVar("Item")
 
 _IDS_PER_STATEMENT = 1_000
 """Databases take a bounded number of parameters in a statement: PostgreSQL 65,535."""
@@ -24,10 +26,10 @@ def slices(ids: Collection[str]) -> Iterator[Sequence[str]]:
         yield ordered[start : start + _IDS_PER_STATEMENT]
 
 
-class Page(Generic[Row]):
+class Page(Generic[Item]):
     """One page of rows; `has_more` tells whether another follows."""
 
-    def __init__(self, rows: Sequence[Row], has_more: bool) -> None:
+    def __init__(self, rows: Sequence[Item], has_more: bool) -> None:
         self.rows = rows
         self.has_more = has_more
 
@@ -82,21 +84,25 @@ class Repository(Generic[Row]):
         order: str = "desc",
         after: str | None = None,
         before: str | None = None,
+        options: Sequence[ExecutableOption] = (),
     ) -> Page[Row]:
-        """Return one page by OpenAI's cursors: `after` and `before` are ids, newest first unless `order` is `asc`."""
-        key = tuple_(self.table.created_at, self.table.id)
-        query = self.select(*where)
+        """Return one page by OpenAI's cursors: `after` and `before` are ids, newest first unless `order` is `asc`.
+
+        `options` say what isn't loaded of the rows.
+        """
+        columns = (self.table.created_at, self.table.id)
+        key = tuple_(*columns)
+        query = self.select(*where).options(*options)
         ascending = order == "asc"
         for cursor, name, later in ((after, "after", ascending), (before, "before", not ascending)):
             if cursor is not None:
-                row = await self.find(cursor)
-                if row is None:
+                row = self.select(self.table.id == cursor).with_only_columns(*columns)
+                edge = (await self.session.execute(row)).one_or_none()
+                if edge is None:
                     raise BadRequest(f"The cursor {cursor!r} is no {self.noun} of yours.", param=name)
-                edge = tuple_(row.created_at, row.id)
-                query = query.where(key > edge if later else key < edge)
+                query = query.where(key > tuple_(*edge) if later else key < tuple_(*edge))
         backward = before is not None and after is None
         forward_order = ascending != backward
-        columns = (self.table.created_at, self.table.id)
         query = query.order_by(*(c.asc() if forward_order else c.desc() for c in columns)).limit(limit + 1)
         rows = list((await self.session.scalars(query)).all())
         rows, has_more = rows[:limit], len(rows) > limit

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from gateway.errors import BraidError
+from gateway.errors import BraidError, blur
 
 __all__ = [
     "AdapterNotLoaded",
@@ -122,4 +122,4 @@ class AdapterRejected(EngineError):
             detail=f"adapter {name}: {reason}",
         )
         self.name = name
-        self.reason = reason
+        self.reason = blur(reason)

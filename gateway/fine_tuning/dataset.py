@@ -5,12 +5,10 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.ext.asyncio import AsyncSession
-
-from gateway.adapters.trainer_log import blur
 from gateway.artifacts import Artifacts
+from gateway.db import Database
 from gateway.engines.served_base_model import ServedBaseModel
-from gateway.errors import BadRequest
+from gateway.errors import BadRequest, blur
 from gateway.files.service import get_file
 from gateway.fine_tuning.rows import RenderedFile, RowsUnusable, render_rows
 from gateway.prompts.service import get_prompt
@@ -28,13 +26,13 @@ _MOST_BYTES = 64 << 20  # some 50,000 rows with passages; they are held in memor
 
 
 class TrainingFiles:
-    """Files and prompts of one tenant, read in a unit of work of their own.
+    """Files and prompts of one tenant, each read in a short unit of work of its own.
 
-    Rendering a large file takes seconds, and a unit of work that writes would keep every other writer waiting for it.
+    Rendering a large file takes seconds, and no connection to the database is held meanwhile.
     """
 
-    def __init__(self, session: AsyncSession, tenant: str, artifacts: Artifacts, base: ServedBaseModel | None) -> None:
-        self._session = session
+    def __init__(self, database: Database, tenant: str, artifacts: Artifacts, base: ServedBaseModel | None) -> None:
+        self._database = database
         self._tenant = tenant
         self._artifacts = artifacts
         self._base = base
@@ -65,7 +63,8 @@ class TrainingFiles:
         """
         row = None
         if reference is not None:
-            row = await get_prompt(self._session, self._tenant, reference, param="braid.prompt")
+            async with self._database.read() as session:
+                row = await get_prompt(session, self._tenant, reference, param="braid.prompt")
         check_variables(row.template if row else None, variables, reference=reference, param="braid.variables")
         return row
 
@@ -78,7 +77,8 @@ class TrainingFiles:
             NotFound: The tenant has no such file.
             BadRequest: It was uploaded for something else, is too large, or has bad rows (the message numbers them).
         """
-        file = await get_file(self._session, self._tenant, file_id, param=param)
+        async with self._database.read() as session:
+            file = await get_file(session, self._tenant, file_id, param=param)
         if file.purpose != "fine-tune":
             raise BadRequest(
                 f"The file {file_id!r} has the purpose {file.purpose!r}. Upload it again with the purpose 'fine-tune'.",

@@ -32,8 +32,8 @@ def _for_reading(session: ReadSession, principal: ManageKey) -> FineTuningServic
     return FineTuningService(session, principal)
 
 
-def _training_files(session: ReadSession, principal: ManageKey, state: CurrentState) -> TrainingFiles:
-    return TrainingFiles(session, principal.tenant, state.artifacts, state.base)
+def _training_files(principal: ManageKey, state: CurrentState) -> TrainingFiles:
+    return TrainingFiles(state.database, principal.tenant, state.artifacts, state.base)
 
 
 def _metadata(request: Request) -> dict[str, str] | None:

@@ -1,13 +1,17 @@
 """The contract between a worker and the code that does one kind of job, and the ways in which a run can end."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
+import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.errors import blur
 from gateway.jobs.claim import Claim
 
 __all__ = ["Handler", "JobCancelled", "JobDelayed", "JobFailed", "Outcome", "run_handler"]
+
+_log = structlog.get_logger()
 
 
 class JobFailed(Exception):
@@ -69,7 +73,18 @@ class Handler(Protocol):
 
 
 async def run_handler(handler: Handler, claim: Claim, pauses: tuple[float, ...]) -> Outcome:
-    """Run the handler and turn whatever it raises into an outcome; `pauses` are the waits before further attempts."""
+    """Run the handler and turn whatever it raises into an outcome; `pauses` are the waits before further attempts.
+
+    The outcome's message is for the job's owner, so it has no folder and no address in it; the log has the whole.
+    """
+    outcome = await _run(handler, claim, pauses)
+    if outcome.message is None or (message := blur(outcome.message)) == outcome.message:
+        return outcome
+    _log.warning("job_attempt_failed", job=claim.id, kind=claim.kind, reason=outcome.message)
+    return replace(outcome, message=message)
+
+
+async def _run(handler: Handler, claim: Claim, pauses: tuple[float, ...]) -> Outcome:
     try:
         await handler.run(claim)
     except JobFailed as error:

@@ -3,8 +3,8 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.adapters.lifecycle import withdraw
-from gateway.adapters.service import list_ready, lock_deletable
-from gateway.assistants.service import list_assistants, list_users
+from gateway.adapters.service import find_name, list_names, lock_deletable
+from gateway.assistants.service import find_assistant, list_assistants, list_users
 from gateway.errors import Conflict, Denied, NotFound
 from gateway.models.schemas import Model
 from gateway.tenants.authenticator import Principal
@@ -22,29 +22,35 @@ class ModelService:
         self._base = Model(id=base_model, created=started, owned_by="braid")
 
     async def all(self) -> list[Model]:
-        adapters = await list_ready(self._session, self._tenant)
+        adapters = await list_names(self._session, self._tenant)
         assistants = await list_assistants(self._session, self._tenant)
         return [
             self._base,
-            *(Model(id=row.model, created=row.created_at, owned_by=self._owner) for row in adapters),
-            *(Model(id=row.name, created=row.created_at, owned_by=self._owner) for row in assistants),
+            *(self._own(row.model, row.created_at) for row in adapters),
+            *(self._own(row.name, row.created_at) for row in assistants),
         ]
 
     async def get(self, id: str) -> Model:
-        for model in await self.all():
-            if model.id == id:
-                return model
+        if id == self._base.id:
+            return self._base
+        if (adapter := await find_name(self._session, self._tenant, id)) is not None:
+            return self._own(id, adapter.created_at)
+        if (assistant := await find_assistant(self._session, self._tenant, id)) is not None:
+            return self._own(id, assistant.created_at)
         raise NotFound(
             f"The model {id!r} does not exist or you do not have access to it. GET /v1/models lists what you can use.",
             param="model",
             code="model_not_found",
         )
 
+    def _own(self, id: str, created: int) -> Model:
+        return Model(id=id, created=created, owned_by=self._owner)
+
     async def delete(self, id: str) -> None:
         """Take an adapter away from clients at once; engines unload it right after.
 
-        Its bytes stay in the artifacts: an engine may have to read them until it has unloaded it, and the same bytes
-        may be another adapter's.
+        Its bytes stay in the artifacts for a while: an engine may have to read them until it has unloaded it, and the
+        same bytes may be another adapter's. A worker's sweep removes them.
 
         Raises:
             Denied: It is the base model.

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -21,6 +22,7 @@ __all__ = ["Child", "ChildFailed", "ChildState", "Command"]
 _log = structlog.get_logger()
 _LAUNCH = Path(__file__).with_name("_launch.py")
 _LOG_BYTES = 10 * 1024 * 1024
+_ROTATION_SECONDS = 30.0
 _TAIL_BYTES = 8 * 1024
 _TAIL_LINES = 12
 _FIRST_PAUSE = 0.5
@@ -56,8 +58,9 @@ class Child:
     Used as an async context manager, one per name and folder at a time. `ready` is asked every `poll` seconds after a
     start until it says True; an `OSError` counts as not ready. A child that isn't ready in `start_timeout` seconds
     is ended and started again. The pauses grow from half a second to a minute, and start over once the child has been
-    ready for `healthy_after` seconds. Its output goes to `folder/NAME.log` (moved to `NAME.log.1` at a start that
-    finds it large), the note of its session to `folder/NAME.session`: the next supervisor ends what it finds there,
+    ready for `healthy_after` seconds. Its output goes to `folder/NAME.log`, which is moved to `NAME.log.1` when it has
+    more than `log_bytes` (that is looked at every `rotation` seconds), and the note of its session to
+    `folder/NAME.session`: the next supervisor ends what it finds there,
     also when this one was killed. Call it from the main thread: the kernel ends the child with the thread.
     """
 
@@ -72,6 +75,8 @@ class Child:
         grace: float = 10.0,
         healthy_after: float = 60.0,
         poll: float = 0.25,
+        log_bytes: int = _LOG_BYTES,
+        rotation: float = _ROTATION_SECONDS,
     ) -> None:
         self.name = name
         self.log_path = folder / f"{name}.log"
@@ -82,6 +87,8 @@ class Child:
         self._grace = grace
         self._healthy_after = healthy_after
         self._poll = poll
+        self._log_bytes = log_bytes
+        self._rotation = rotation
         self._state = ChildState("stopped")
         self._task: asyncio.Task[None] | None = None
 
@@ -152,11 +159,21 @@ class Child:
                 since = loop.time()
                 self._state = ChildState("ready", "", attempts, process.pid)
                 _log.info("child_ready", child=self.name, pid=process.pid)
-                ended = _how(await process.wait())
+                ended = _how(await self._wait(process))
                 healthy = loop.time() - since
         finally:
             await self._end(process)
         return await asyncio.to_thread(self._with_log_tail, ended, start), healthy
+
+    async def _wait(self, process: asyncio.subprocess.Process) -> int:
+        """Wait for the end of the child, and keep its log from growing for ever meanwhile."""
+        exited = asyncio.ensure_future(process.wait())
+        try:
+            while not (await asyncio.wait([exited], timeout=self._rotation))[0]:
+                await asyncio.to_thread(self._rotate_log)
+        finally:
+            exited.cancel()
+        return exited.result()
 
     async def _spawn(self, log: IO[bytes]) -> asyncio.subprocess.Process:
         launcher = (sys.executable, "-I", "-S", str(_LAUNCH), str(os.getpid()), str(self._note.resolve()))
@@ -206,14 +223,31 @@ class Child:
         return left
 
     def _open_log(self) -> IO[bytes]:
-        if self.log_path.exists() and self.log_path.stat().st_size > _LOG_BYTES:
-            self.log_path.replace(self.log_path.with_suffix(".log.1"))
+        if self.log_path.exists() and self.log_path.stat().st_size > self._log_bytes:
+            self.log_path.replace(self._old_log)
         return self.log_path.open("ab")
+
+    def _rotate_log(self) -> None:
+        """Move what the log holds away while the child writes to it.
+
+        The child has the file open for appending, so it goes on at the beginning of the emptied one. What it writes
+        between the copy and the emptying is lost: some lines of ten megabytes.
+        """
+        try:
+            if self.log_path.stat().st_size > self._log_bytes:
+                shutil.copyfile(self.log_path, self._old_log)
+                os.truncate(self.log_path, 0)
+        except OSError as error:  # such as a full disk; the child goes on all the same
+            _log.warning("log_not_rotated", child=self.name, reason=error.strerror)
+
+    @property
+    def _old_log(self) -> Path:
+        return self.log_path.with_suffix(".log.1")
 
     def _with_log_tail(self, reason: str, start: int) -> str:
         with self.log_path.open("rb") as log:
             end = log.seek(0, os.SEEK_END)
-            log.seek(max(start, end - _TAIL_BYTES))
+            log.seek(max(start if start <= end else 0, end - _TAIL_BYTES))  # it may have been emptied since
             lines = log.read().decode(errors="replace").splitlines()
         last = "\n".join(lines[-_TAIL_LINES:]).strip()
         return f"{reason}; its last words:\n{last}" if last else reason

@@ -1,12 +1,15 @@
-from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import func
+from sqlalchemy import ColumnElement, func
+from sqlalchemy.orm import defer
 
-from gateway.db import Repository
+from gateway.db import Page, Repository
 from gateway.errors import NotFound
 from gateway.prompts.tables import PromptRow
 
 __all__ = ["PromptRepository"]
+
+_MAX_DIGITS = 18  # of a version, so that it is a number to any database
 
 
 class PromptRepository(Repository[PromptRow]):
@@ -18,9 +21,9 @@ class PromptRepository(Repository[PromptRow]):
         query = self.select(PromptRow.name == name).with_only_columns(func.max(PromptRow.version))
         return (await self.session.scalar(query)) or 0
 
-    async def versions(self, name: str) -> Sequence[PromptRow]:
-        rows = await self.session.scalars(self.select(PromptRow.name == name).order_by(PromptRow.version))
-        return rows.all()
+    async def page(self, *where: ColumnElement[bool], **cursors: Any) -> Page[PromptRow]:
+        """Return one page of versions without their templates, which are long."""
+        return await super().page(*where, options=(defer(PromptRow.template, raiseload=True),), **cursors)
 
     async def get_by_reference(self, reference: str, *, param: str = "prompt") -> PromptRow:
         """Find `name@version`; a bare `name` is its newest version.
@@ -29,7 +32,8 @@ class PromptRepository(Repository[PromptRow]):
             NotFound: There is no such prompt or version.
         """
         name, _, version = reference.partition("@")
-        number = int(version) if version.isdecimal() else await self.last_version(name) if not version else 0
+        counted = version.isascii() and version.isdecimal() and len(version) <= _MAX_DIGITS
+        number = int(version) if counted else await self.last_version(name) if not version else 0
         row = await self.one(PromptRow.name == name, PromptRow.version == number)
         if row is None:
             raise NotFound(

@@ -1,6 +1,6 @@
 from typing import Annotated
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 
 from gateway.prompts.schemas import Prompt, PromptCreate, PromptList
 from gateway.prompts.service import PromptService
@@ -22,6 +22,7 @@ def _reader(session: ReadSession, principal: ManageKey) -> PromptService:
 
 Writer = Annotated[PromptService, Depends(_writer)]
 Reader = Annotated[PromptService, Depends(_reader)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 @router.post("", status_code=201)
@@ -30,13 +31,13 @@ async def create_prompt(request: PromptCreate, service: Writer) -> Prompt:
 
 
 @router.get("")
-async def list_prompts(service: Reader) -> PromptList:
-    return PromptList(data=await service.all())
+async def list_prompts(service: Reader, limit: Limit = 1000, after: str | None = None) -> PromptList:
+    return await service.list(limit=limit, after=after)
 
 
 @router.get("/{name}/versions")
-async def list_versions(name: str, service: Reader) -> PromptList:
-    return PromptList(data=await service.versions(name))
+async def list_versions(name: str, service: Reader, limit: Limit = 1000, after: str | None = None) -> PromptList:
+    return await service.versions(name, limit=limit, after=after)
 
 
 @router.get("/{reference}")

@@ -2,12 +2,15 @@ from typing import Annotated
 
 from pydantic import BaseModel, StringConstraints
 
+from gateway.pages import CursorPage
+from prompts import MAX_SOURCE
+
 __all__ = ["Prompt", "PromptCreate", "PromptList", "PromptVersion"]
 
 
 class PromptCreate(BaseModel):
     name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$")]
-    template: Annotated[str, StringConstraints(min_length=1, max_length=100_000)]
+    template: Annotated[str, StringConstraints(min_length=1, max_length=MAX_SOURCE)]
 
 
 class PromptVersion(BaseModel):
@@ -21,5 +24,5 @@ class Prompt(PromptVersion):
     template: str
 
 
-class PromptList(BaseModel):
-    data: list[PromptVersion]
+class PromptList(CursorPage[PromptVersion]):
+    """Versions, oldest first."""

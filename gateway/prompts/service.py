@@ -8,7 +8,7 @@ import prompts
 from gateway.errors import BadRequest, NotFound
 from gateway.ids import new_id
 from gateway.prompts.repository import PromptRepository
-from gateway.prompts.schemas import Prompt, PromptCreate, PromptVersion
+from gateway.prompts.schemas import Prompt, PromptCreate, PromptList, PromptVersion
 from gateway.prompts.tables import PromptRow
 
 __all__ = ["PromptService", "get_prompt"]
@@ -46,17 +46,22 @@ class PromptService:
         self._prompts.add(row)
         return _schema(row)
 
-    async def all(self) -> list[PromptVersion]:
-        return [_schema(row) for row in await self._prompts.all()]
+    async def list(self, *, limit: int, after: str | None) -> PromptList:
+        page = await self._prompts.page(limit=limit, after=after, order="asc")
+        return PromptList.of([_version(row) for row in page.rows], page)
 
-    async def versions(self, name: str) -> list[PromptVersion]:
-        rows = await self._prompts.versions(name)
-        if not rows:
+    async def versions(self, name: str, *, limit: int, after: str | None) -> PromptList:
+        page = await self._prompts.page(PromptRow.name == name, limit=limit, after=after, order="asc")
+        if not page.rows and after is None:
             raise NotFound(f"No prompt {name!r} exists. Make one with POST /api/prompts.", param="name")
-        return [_schema(row) for row in rows]
+        return PromptList.of([_version(row) for row in page.rows], page)
 
     async def get(self, reference: str) -> Prompt:
         return _schema(await self._prompts.get_by_reference(reference, param="name"))
+
+
+def _version(row: PromptRow) -> PromptVersion:
+    return PromptVersion(name=row.name, version=row.version, digest=row.digest, created_at=row.created_at)
 
 
 def _schema(row: PromptRow) -> Prompt:

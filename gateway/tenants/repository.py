@@ -1,10 +1,11 @@
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.db import Repository
+from gateway.db import Page, Repository
+from gateway.errors import BadRequest
 from gateway.tenants.tables import KeyRow, TenantRow
 
-__all__ = ["KeyRepository", "all_tenants", "find_key", "find_tenant"]
+__all__ = ["KeyRepository", "find_key", "find_tenant", "page_tenants"]
 
 
 class KeyRepository(Repository[KeyRow]):
@@ -25,6 +26,18 @@ async def find_tenant(session: AsyncSession, name_or_id: str) -> TenantRow | Non
     return (await session.scalars(query)).one_or_none()
 
 
-async def all_tenants(session: AsyncSession) -> list[TenantRow]:
-    """List every tenant for an administrator."""
-    return list((await session.scalars(select(TenantRow).order_by(TenantRow.created_at, TenantRow.id))).all())
+async def page_tenants(session: AsyncSession, *, limit: int, after: str | None) -> Page[TenantRow]:
+    """Return one page of all tenants, oldest first, for an administrator; `after` is an id.
+
+    Raises:
+        BadRequest: There is no tenant with that id.
+    """
+    key = tuple_(TenantRow.created_at, TenantRow.id)
+    query = select(TenantRow).order_by(TenantRow.created_at, TenantRow.id).limit(limit + 1)
+    if after is not None:
+        edge = await session.get(TenantRow, after)
+        if edge is None:
+            raise BadRequest(f"The cursor {after!r} is no tenant.", param="after")
+        query = query.where(key > tuple_(edge.created_at, edge.id))
+    rows = (await session.scalars(query)).all()
+    return Page(rows[:limit], len(rows) > limit)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.adapters.trainer_log import blur, summarize_log
+from gateway.adapters.trainer_log import summarize_log
+from gateway.errors import blur
 
 
 @pytest.mark.parametrize(
@@ -18,6 +19,8 @@ from gateway.adapters.trainer_log import blur, summarize_log
         ("connect to http://10.0.0.7:8001/v1 failed", "connect to … failed"),
         ("connect to 10.0.0.7:8001 or gpu-3:8001 failed", "connect to … or … failed"),
         ("at 0x7f3a90ff", "at …"),
+        ("Make one with POST /api/prompts; GET /v1/models lists them.",) * 2,
+        ("[Errno 28] No space left on device: '/srv/braid/work/x'", "[Errno 28] No space left on device: '…/x'"),
         ("~/models/base and ./rows", "…/base and …/rows"),
         (
             "Lower 1/2 and/or tokens/s; torch 2.11.0 at step 3: ok",

@@ -115,3 +115,24 @@ def test_a_home_is_only_written_where_it_was_said(tmp_path: Path) -> None:
     settings = Settings(home=tmp_path / "x")
     assert settings.database.endswith("/x/braid.db")
     assert not (tmp_path / "x").exists()
+
+
+async def test_tenants_and_keys_come_in_pages(gateway: Gateway) -> None:
+    for name in ("one", "two", "three"):
+        await gateway.tenant(name)
+    seen: list[str] = []
+    after: dict[str, str] = {}
+    while True:
+        page = (await gateway.admin.get("/api/tenants", params={"limit": 2, **after})).json()
+        assert len(page["data"]) <= 2
+        seen += [tenant["name"] for tenant in page["data"]]
+        if not page["has_more"]:
+            break
+        after = {"after": page["last_id"]}
+    assert seen == ["default", "one", "two", "three"]
+    assert (await gateway.admin.get("/api/tenants", params={"after": "nobody"})).status_code == 400
+    client = await gateway.tenant("one")
+    keys = (await client.get("/api/keys", params={"limit": 1})).json()
+    rest = (await client.get("/api/keys", params={"limit": 1, "after": keys["last_id"]})).json()
+    assert (keys["has_more"], rest["has_more"]) == (True, False)
+    assert keys["data"][0]["id"] != rest["data"][0]["id"]

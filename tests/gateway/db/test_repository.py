@@ -140,3 +140,12 @@ async def test_an_error_does_not_repeat_the_values_of_its_statement(database: Da
             session.add(TenantRow(id="a", name="a secret name", created_at=1))
     assert "tenants" in str(caught.value)
     assert "a secret name" not in str(caught.value)
+
+
+async def test_a_page_is_read_from_its_index(database: Database) -> None:
+    async with database.engine.connect() as connection:
+        for table in (table for table in Base.metadata.tables.values() if "tenant_id" in table.c):
+            query = f"SELECT * FROM {table.name} WHERE tenant_id = 'a' ORDER BY created_at DESC, id DESC LIMIT 21"
+            plan = " ".join(str(row) for row in await connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {query}"))
+            assert f"ix_{table.name}_pages" in plan
+            assert "TEMP B-TREE" not in plan  # nothing is sorted

@@ -1,8 +1,14 @@
 """The list of models: what a tenant can name, and nothing of anybody else's."""
 
+from typing import Any
+
 import httpx2
 import pytest
+from sqlalchemy import event
 
+from gateway.adapters.repository import AdapterRepository
+from gateway.adapters.tables import AdapterRow
+from gateway.tenants.repository import find_tenant
 from tests.gateway.conftest import Gateway
 
 BASE = "base"
@@ -51,3 +57,32 @@ async def test_only_adapters_can_be_deleted(client: httpx2.AsyncClient, id: str,
     assert answer.status_code == status
     assert answer.json()["error"]["code"] == code
     assert len((await client.get("/v1/models")).json()["data"]) == 2
+
+
+async def test_neither_the_list_nor_a_look_up_reads_manifests(client: httpx2.AsyncClient, gateway: Gateway) -> None:
+    async with gateway.state.database.begin() as session:
+        tenant = await find_tenant(session, "kestrel")
+        assert tenant is not None
+        for number in range(3):
+            id = f"a{number}"
+            row = AdapterRow(id=id, created_at=number, name="x", model=f"ft:{number}", served_name=id)
+            row.digest, row.base_model, row.rank, row.status, row.source = "0" * 64, BASE, 8, "ready", "job"
+            row.manifest = {"probe": []}
+            AdapterRepository(session, tenant.id).add(row)
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        statements.append(statement)
+
+    engine = gateway.state.database.engine.sync_engine
+    paths = ["/v1/models", f"/v1/models/{BASE}", "/v1/models/ft:2", "/api/adapters"]
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        got = {path: (await client.get(path)) for path in paths}
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    assert [model["id"] for model in got["/v1/models"].json()["data"]] == [BASE, "ft:0", "ft:1", "ft:2"]
+    assert got["/v1/models/ft:2"].json()["created"] == 2
+    assert {answer.status_code for answer in got.values()} == {200}
+    assert [one for one in statements if "FROM adapters" in one]
+    assert not [one for one in statements if "adapters.manifest" in one]

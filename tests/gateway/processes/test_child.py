@@ -152,3 +152,38 @@ async def test_stopping_in_the_middle_of_a_start_leaves_nothing(tmp_path: Path) 
         await asyncio.sleep(pause)
         await child.stop()
         assert family(tmp_path) == []
+
+
+async def test_a_log_is_rotated_while_its_child_writes(tmp_path: Path) -> None:
+    code = "import time\nfor n in range(10**9): print(f'line {n:06d}', flush=True); time.sleep(0.002)"
+    command = Command([sys.executable, "-c", code], dict(os.environ))
+    child = Child(
+        "wordy", command, tmp_path, lambda: said(child.log_path, "line"), grace=0.3, log_bytes=2000, rotation=0.02
+    )
+    old = tmp_path / "wordy.log.1"
+    async with child:
+        await until(lambda: child.state.phase == "ready", 20)
+        pid = child.state.pid
+        await until(old.exists, 20)
+        first = old.read_text().splitlines()[0]
+        await until(lambda: old.read_text().splitlines()[0] != first, 20)  # and again
+        await until(lambda: "line" in child.log_path.read_text())
+        assert child.state.pid == pid
+        assert child.log_path.stat().st_size < 100_000
+        assert "\0" not in child.log_path.read_text()
+
+
+async def test_the_last_words_are_found_in_a_log_that_was_emptied_since(tmp_path: Path) -> None:
+    log = tmp_path / "brief.log"
+    log.write_text("x" * 5000)
+    code = (
+        "import os, time; os.truncate(__import__('sys').argv[1], 0); print('goodbye', flush=True); raise SystemExit(3)"
+    )
+    command = Command([sys.executable, "-c", code, str(log)], dict(os.environ))
+
+    async def never() -> bool:
+        return False
+
+    async with Child("brief", command, tmp_path, never, grace=0.3) as child:
+        await until(lambda: child.state.phase == "restarting", 20)
+        assert "goodbye" in child.state.reason

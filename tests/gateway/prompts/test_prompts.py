@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import event
 
 import prompts
 from tests.gateway.conftest import Gateway, on_both_databases
@@ -93,3 +94,33 @@ async def test_a_bad_body_names_its_field(client: httpx2.AsyncClient, body: dict
     answer = await client.post("/api/prompts", json=body)
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == param
+
+
+async def test_lists_come_in_pages_and_read_no_template(client: httpx2.AsyncClient, gateway: Gateway) -> None:
+    for template in ("One.", "Two.", "Three."):
+        await create(client, template)
+    statements: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        statements.append(statement)
+
+    engine = gateway.state.database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        first = (await client.get("/api/prompts", params={"limit": 2})).json()
+        rest = (await client.get("/api/prompts", params={"limit": 2, "after": first["last_id"]})).json()
+        versions = (await client.get("/api/prompts/house/versions", params={"limit": 1})).json()
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    assert ([item["version"] for item in first["data"]], first["has_more"]) == ([1, 2], True)
+    assert ([item["version"] for item in rest["data"]], rest["has_more"]) == ([3], False)
+    assert ([item["version"] for item in versions["data"]], versions["has_more"]) == ([1], True)
+    assert [one for one in statements if "FROM prompts" in one]
+    assert not [one for one in statements if "prompts.template" in one]
+
+
+async def test_a_template_may_have_as_many_characters_as_the_compiler_takes(client: httpx2.AsyncClient) -> None:
+    await create(client, "x" * prompts.MAX_SOURCE)
+    longer = {"name": "house", "template": "x" * (prompts.MAX_SOURCE + 1)}
+    answer = await client.post("/api/prompts", json=longer)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "template")

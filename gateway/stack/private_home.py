@@ -1,0 +1,56 @@
+"""The home folder is for its owner alone: documents, keys and adapters of all tenants are in it."""
+
+import os
+import stat
+from pathlib import Path
+
+from gateway.terminal import CommandError, Exit
+
+__all__ = ["keep_private"]
+
+_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_OWN = ("artifacts", "braid.db", "braid.db-shm", "braid.db-wal", "demo", "index", "logs", "models", "run", "work")
+"""What Braid makes in a home folder. Somebody may have chosen a folder that has other things in it, which stay."""
+
+
+def keep_private(home: Path) -> None:
+    """Have what this process and its children make be their owner's alone, and make so what is there already.
+
+    A folder that has other things in it too stays as it is, but what is Braid's in it doesn't.
+
+    Raises:
+        CommandError: The folder can't be made, or is somebody else's.
+    """
+    os.umask(_OTHERS)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        if all(path.name in _OWN for path in home.iterdir()):
+            _close(home)
+        for name in _OWN:
+            path = home / name
+            if os.path.lexists(path):
+                _close_all(path)
+    except OSError as error:
+        raise CommandError(
+            f"The home folder {home} can't be made its owner's alone: {error.strerror}. Choose another one with --home "
+            "or BRAID_HOME, or change its owner.",
+            Exit.USAGE,
+        ) from None
+
+
+def _close_all(path: Path) -> None:
+    """Close what is below first: an open folder that was closed needs no look into it the next time."""
+    if path.is_symlink() or not stat.S_IMODE(path.stat().st_mode) & _OTHERS:
+        return
+    for folder, folders, files in os.walk(path, topdown=False):
+        for name in (*files, *folders):
+            inner = Path(folder, name)
+            if not inner.is_symlink():
+                _close(inner)
+    _close(path)
+
+
+def _close(path: Path) -> None:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & _OTHERS:
+        path.chmod(mode & ~_OTHERS)

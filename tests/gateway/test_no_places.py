@@ -1,0 +1,87 @@
+"""No folder and no address of a private part reaches a client in an error that is stored."""
+
+import re
+
+import pytest
+
+from gateway.adapters.lifecycle import AdapterStatus, refuse
+from gateway.adapters.tables import AdapterRow
+from gateway.db import Database
+from gateway.engines.reconcile import AdapterRejected
+from gateway.jobs import JobDelayed, JobFailed, JobRow, enqueue
+from gateway.migrations.tables import Base
+from tests.fakes import faults
+from tests.fakes.vllm import CHAT, FakeVllm
+from tests.gateway.conftest import Gateway
+from tests.gateway.jobs.conftest import TENANT, database, url
+from tests.gateway.jobs.test_worker import Scripted, scripted_worker
+from tests.waiting import until
+
+__all__ = ["database", "url"]
+
+PLACES = "'/srv/braid/work/x.bin' at http://10.1.2.3:8001/v1, gpu-3.internal:8000, File \"/opt/app/main.py\", [::1]:81"
+LEAK = re.compile(r"/srv|/opt|braid/work|10\.1\.2\.3|gpu-3|8001|8000|::1")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "No space left on device", "/srv/braid/work/x.bin"),
+        RuntimeError(PLACES),
+        JobFailed("trainer_crashed", PLACES),
+        JobDelayed(PLACES, seconds=0.01),
+    ],
+)
+async def test_of_a_job(database: Database, error: Exception) -> None:
+    async def fail(_claim: object) -> None:
+        raise error
+
+    handler = Scripted(fail)
+    async with database.begin() as session:
+        job = await enqueue(session, TENANT, kind="test", queue_key="k", subject="s", payload={})
+
+    async def stored() -> str:
+        async with database.read() as session:
+            row = await session.get(JobRow, job.id)
+        return str(row.error["message"]) if row is not None and row.error else ""
+
+    async with scripted_worker(database, {"test": handler}):
+        await until(stored)
+        if not isinstance(error, JobDelayed):
+            await until(lambda: bool(handler.outcomes))
+            assert not LEAK.search(handler.outcomes[0].message or "")  # what goes to the job's subject
+        assert not LEAK.search(await stored())
+
+
+def test_of_an_adapter() -> None:
+    row = AdapterRow(status=AdapterStatus.PROBING.value)
+    refuse(row, f"An engine refused the adapter: {PLACES}")
+    assert row.reason
+    assert not LEAK.search(row.reason)
+    assert not LEAK.search(AdapterRejected("kestrel.house.1", PLACES).reason)
+
+
+async def test_of_a_chat_request(gateway: Gateway, engine: FakeVllm) -> None:
+    engine.script(faults.status(400, f"Bad request: {PLACES}"))
+    client = await gateway.tenant("kestrel")
+    answer = await client.post(CHAT, json={"model": "base", "messages": [{"role": "user", "content": "Hi"}]})
+    assert answer.status_code == 400
+    assert "Bad request" in answer.text
+    assert not LEAK.search(answer.text)
+
+
+def test_every_column_with_an_error_is_known_here() -> None:
+    """All but the adapters' reason are written from a job's outcome; a new one has to go through `blur` too."""
+    columns = {
+        f"{table.name}.{column.name}"
+        for table in Base.metadata.tables.values()
+        for column in table.columns
+        if "error" in column.name or "reason" in column.name
+    }
+    assert columns == {
+        "adapters.reason",
+        "document_versions.error_code",
+        "document_versions.error_message",
+        "fine_tuning_jobs.error",
+        "jobs.error",
+    }

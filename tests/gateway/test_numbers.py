@@ -1,0 +1,131 @@
+"""Numbers that are too large for a database, or for Python's parser, are the client's fault on every route."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from gateway.app import create_app
+from tests.fakes.passages import FakePassages
+from tests.gateway.conftest import Gateway
+from tests.gateway.test_foreign_ids import BODIES, ids
+
+__all__ = ["ids"]
+
+HUGE = ("9223372036854775808", "-9223372036854775809", "1" + "0" * 30, "9" * 5000, "1e400")
+MORE_BODIES: dict[str, dict[str, Any]] = {
+    "POST /v1/chat/completions": {
+        "model": "base", "messages": [{"role": "user", "content": "Hi"}], "n": 1, "seed": 1, "max_tokens": 1,
+        "temperature": 1, "top_logprobs": 1, "logit_bias": {"1": 1}, "metadata": {"a": "b"},
+        "tools": [{"type": "function", "function": {"name": "f", "parameters": {"maximum": 1}}}],
+    },
+    "POST /v1/vector_stores": {
+        "name": "a", "expires_after": {"anchor": "last_active_at", "days": 1}, "metadata": {"a": "b"},
+        "chunking_strategy": {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 1}},
+    },
+    "POST /v1/vector_stores/{vector_store_id}/search": {
+        "query": "x", "max_num_results": 1, "ranking_options": {"score_threshold": 0.5},
+        "filters": {"type": "eq", "key": "a", "value": 1},
+    },
+    "POST /v1/vector_stores/{vector_store_id}/files": {"file_id": "f", "attributes": {"a": 1}},
+    "POST /v1/fine_tuning/jobs": {
+        "model": "base", "training_file": "f", "seed": 1, "metadata": {"a": "b"},
+        "method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 1, "batch_size": 1}}},
+        "braid": {"variables": {"a": 1}},
+    },
+    "POST /api/tenants": {"name": "a", "keeps_cited_text": True},
+    "PATCH /api/tenants/{tenant}": {"keeps_cited_text": True},
+    "POST /api/keys": {"name": "a", "scopes": ["chat"]},
+    "POST /api/prompts": {"name": "a", "template": "Hi."},
+    "POST /api/assistants": {"name": "a"},
+    "POST /api/assistants/{name}/releases": {
+        "retrieval": {"vector_stores": ["vs"], "top_k": 1, "min_score": 0.5}, "sampling": {"temperature": 1},
+        "variables": {"a": 1},
+    },
+    "POST /api/adapters": {"name": "a", "file_id": "f"},
+}  # fmt: skip
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The places in a body where a number could be put."""
+    if isinstance(value, dict | list):
+        for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from leaves(inner, (*path, key))
+    yield path
+
+
+def replaced(body: Any, path: tuple[Any, ...], text: str) -> str:
+    """The body as JSON, with the digits of `text` in a place."""
+    if not path:
+        return text
+    copy = json.loads(json.dumps(body))
+    inner = copy
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = "@HERE@"
+    return json.dumps(copy).replace('"@HERE@"', text)
+
+
+def operations() -> list[tuple[str, str, dict[str, Any]]]:
+    def unopened() -> Any:
+        raise AssertionError
+
+    paths = create_app(unopened).openapi()["paths"]
+    return [(method.upper(), path, one) for path, methods in paths.items() for method, one in methods.items()]
+
+
+async def check(client: httpx2.AsyncClient, method: str, path: str, **more: Any) -> None:
+    answer = await client.request(method, path, **more)
+    assert answer.status_code < 500, f"{method} {path[:100]} {str(more)[:200]}: {answer.text}"
+    if answer.status_code >= 400:
+        assert answer.json()["error"]["message"]
+
+
+@pytest.fixture
+async def client(gateway: Gateway, passages: FakePassages) -> httpx2.AsyncClient:
+    return gateway.client((await gateway.admin.post("/api/keys", json={
+        "tenant": "kestrel", "name": "all", "scopes": ["chat", "manage", "admin"],
+    })).json()["key"])  # fmt: skip
+
+
+async def test_in_paths(gateway: Gateway, ids: dict[str, str], client: httpx2.AsyncClient) -> None:
+    known = {**ids, "tenant": "kestrel"}
+    for method, path, _ in operations():
+        names = [name for name in known if f"{{{name}}}" in path]
+        for name in names:
+            prefix = {"model": "support@", "reference": "house@"}.get(name, "")
+            for huge in HUGE:
+                filled = path.format(**{**known, name: prefix + huge})
+                await check(client, method, filled, **BODIES.get(f"{method} {path}", {}))
+
+
+async def test_in_queries(gateway: Gateway, ids: dict[str, str], client: httpx2.AsyncClient) -> None:
+    known, seen = {**ids, "tenant": "kestrel"}, 0
+    for method, path, operation in operations():
+        for parameter in operation.get("parameters", ()):
+            if parameter["in"] == "query":
+                for huge in HUGE:
+                    query = {parameter["name"]: huge}
+                    more = BODIES.get(f"{method} {path}", {})
+                    await check(client, method, path.format(**known), params=query, **more)
+                    seen += 1
+    assert seen > 50
+
+
+@pytest.mark.parametrize(
+    ("method", "path"), [(m, p) for m, p, one in operations() if "requestBody" in one and p != "/v1/files"]
+)
+async def test_in_bodies(
+    gateway: Gateway, ids: dict[str, str], client: httpx2.AsyncClient, method: str, path: str
+) -> None:
+    body = MORE_BODIES.get(f"{method} {path}") or BODIES.get(f"{method} {path}", {}).get("json")
+    if path.endswith("/documents/{key}"):
+        return  # bytes, whatever they are
+    assert body is not None, "give this route a body above"
+    filled = path.format(**{**ids, "tenant": "kestrel"})
+    for place in leaves(body):
+        for huge in HUGE[::2]:
+            content = replaced(body, place, huge).encode()
+            await check(client, method, filled, content=content, headers={"content-type": "application/json"})
