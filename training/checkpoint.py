@@ -20,6 +20,7 @@ __all__ = [
     "find_weight_files",
     "is_other_format",
     "read_chat_template",
+    "read_dtype",
     "read_end_ids",
     "read_layer_count",
     "read_special_tokens",
@@ -60,6 +61,8 @@ class _ModelConfig(msgspec.Struct):
     eos_token_id: int | list[int] | None = None
     text_config: _TextConfig | None = None
     quantization_config: dict[str, Any] | None = None
+    dtype: str | None = None
+    torch_dtype: str | None = None
 
 
 class _GenerationConfig(msgspec.Struct):
@@ -251,6 +254,12 @@ def check_trainable(directory: Path) -> None:
             f"The base model is quantised ({method}), and adapters are trained and proven on weights in bfloat16, "
             "float16 or float32. Take the model's version that isn't quantised; vLLM can quantise it when it loads it.",
         )
+
+
+def read_dtype(directory: Path) -> str | None:
+    """Return the type in `config.json`, such as `bfloat16`, which engines compute in; None where it names none."""
+    config = _read(directory / "config.json", _ModelConfig)
+    return config.dtype or config.torch_dtype
 
 
 def read_vocabulary_size(directory: Path) -> int | None:

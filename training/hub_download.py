@@ -9,10 +9,8 @@ from urllib.parse import urlsplit
 
 import msgspec
 from httpx2 import HTTPError
-from huggingface_hub import HfApi, get_hf_file_metadata, hf_hub_url
+from huggingface_hub import HfApi, file_download, hf_hub_url, utils
 from huggingface_hub.errors import HFValidationError
-from huggingface_hub.file_download import http_get  # pyright: ignore[reportUnknownVariableType] # its tqdm is untyped
-from huggingface_hub.utils import build_hf_headers
 
 from training.checkpoint import is_other_format
 from training.errors import TrainingError
@@ -78,14 +76,14 @@ def _fetch(source: str, name: str, commit: str | None, file: Path) -> None:
     if file.is_file():
         return
     url = hf_hub_url(source, name, revision=commit)
-    metadata = get_hf_file_metadata(url)
-    headers: dict[str, str] = dict(build_hf_headers())
+    metadata = cast("Any", file_download).get_hf_file_metadata(url)
+    headers: dict[str, str] = dict(cast("Any", utils).build_hf_headers())
     if urlsplit(metadata.location).netloc != urlsplit(url).netloc:
         headers.pop("authorization", None)  # the files lie with somebody else, who has no business with the token
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f"{file.name}{_UNFINISHED}")
     with partial.open("ab") as opened:
-        cast("Any", http_get)(
+        cast("Any", file_download).http_get(
             metadata.location, opened, resume_size=opened.tell(), headers=headers, expected_size=metadata.size
         )
     partial.rename(file)
