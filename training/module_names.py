@@ -72,7 +72,7 @@ def choose_modules(directory: Path, base: BaseShape, targets: str | Sequence[str
     if names.missing or not names.files:
         raise TrainingError(
             "unsupported_base_model",
-            "An adapter can't be put on this base model so that the engine finds it: "
+            f"An adapter can't be put on the base model in {directory} so that the engine finds it: "
             + (
                 f"its files have no weights of that shape for {list_examples(names.missing)}. "
                 if names.missing

@@ -15,6 +15,10 @@ from training.errors import TrainingError
 __all__ = ["JsonLines", "atomic_folder", "do_nothing", "tell"]
 
 
+_NOTE = ".unfinished"
+"""The file in an unfinished folder that says what it is going to be."""
+
+
 class JsonLines:
     """JSON lines for the program that started this one, until the block ends.
 
@@ -52,12 +56,14 @@ def do_nothing() -> None:
 
 
 @contextmanager
-def atomic_folder(out: Path, seal: Callable[[], None] = do_nothing) -> Generator[Path]:
+def atomic_folder(out: Path, seal: Callable[[], None] = do_nothing, resume: str | None = None) -> Generator[Path]:
     """Give a folder to write into, which becomes `out` when the block ends well, and is removed when not.
 
     Args:
         out: A path at which nothing is yet.
         seal: Called when the folder is complete, before it appears; from then on nothing may interrupt.
+        resume: The name of what is written, where a later try can go on from what an earlier one left: the folder is
+            then kept when the block fails, and given again to the next block of that name.
 
     Raises:
         TrainingError: `output_exists`, `output_busy` when another run is writing there, or `output_unwritable`.
@@ -78,15 +84,31 @@ def atomic_folder(out: Path, seal: Callable[[], None] = do_nothing) -> Generator
             message = f"Another process is writing {out}. Wait for it, or end it, and start again."
             raise TrainingError("output_busy", message) from None
         try:
-            _empty(partial)
+            if resume is None or _read_note(partial) != resume:
+                _empty(partial)
+            if resume is not None:
+                (partial / _NOTE).write_text(resume)
             yield partial
+            (partial / _NOTE).unlink(missing_ok=True)
             seal()
             partial.rename(out)
         except BaseException:
-            shutil.rmtree(partial, ignore_errors=True)
+            if resume is None or not _holds_anything(partial):
+                shutil.rmtree(partial, ignore_errors=True)
             raise
     finally:
         os.close(lock)
+
+
+def _holds_anything(directory: Path) -> bool:
+    return any(file.is_file() and file.stat().st_size for file in directory.rglob("*") if file.name != _NOTE)
+
+
+def _read_note(directory: Path) -> str | None:
+    try:
+        return (directory / _NOTE).read_text()
+    except OSError:
+        return None
 
 
 def _empty(directory: Path) -> None:

@@ -1,6 +1,7 @@
 """Probes: reference log-probabilities, by which an engine shows that it applies an adapter."""
 
 import gc
+import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,9 @@ import msgspec
 import torch
 from torch import Tensor, nn
 
+from training.checkpoint import CheckpointUnreadable, read_dtype
 from training.dataset import Message
+from training.errors import TrainingError
 from training.hardware import choose_reference_hardware
 from training.manifest import Probe, Reference, digest_adapter
 from training.model import load_adapted
@@ -66,7 +69,8 @@ def compute_probes(
         device: See `training.hardware.list_rooms`.
 
     Raises:
-        TrainingError: `out_of_memory`, `device_unavailable`.
+        TrainingError: `out_of_memory`, `device_unavailable`; `reference_not_finite`: with the adapter the model
+            computes no numbers, in float32, or in float16 where the base, and so its engine, is in that.
     """
     # The trained model may still be around, as a cycle that nobody refers to.
     gc.collect()
@@ -79,8 +83,30 @@ def compute_probes(
         adapted = _score(model, tokens, start, hardware.device)
         with model.disable_adapter():
             plain = _score(model, tokens, start, hardware.device)
+        _check_finite(adapted, plain, "float32")
         probes.append(Probe(tokens=tokens, start=start, logprobs=adapted, base_logprobs=plain))
+    if read_dtype(base_model) == "float16":
+        model = model.half()
+        for probe in probes:
+            adapted = _score(model, probe.tokens, probe.start, hardware.device)
+            with model.disable_adapter():
+                plain = _score(model, probe.tokens, probe.start, hardware.device)
+            _check_finite(adapted, plain, "float16")
     return probes
+
+
+def _check_finite(adapted: Sequence[float], plain: Sequence[float], dtype: str) -> None:
+    if not all(map(math.isfinite, plain)):
+        raise CheckpointUnreadable(
+            f"The base model itself computes NaN or infinity in {dtype}. Its files are damaged, or it was made for "
+            "bfloat16: fetch it again, or take a version in bfloat16."
+        )
+    if not all(map(math.isfinite, adapted)):
+        raise TrainingError(
+            "reference_not_finite",
+            f"With the adapter the model computes NaN or infinity in {dtype}, and so would the engine, for everybody "
+            "who uses it. Its weights are too large: train with a smaller learning rate, or a smaller lora_alpha.",
+        )
 
 
 def _choose_replies(rows: Sequence[TokenizedRow], longest: int) -> list[tuple[list[int], int]]:

@@ -22,6 +22,7 @@ _MAX_MEMBERS = 1_000
 _MEMORY = 256 << 20
 _CPU_SECONDS = 300
 _PART = 1 << 20
+_MAC_FOLDER = "__MACOSX"  # what a Mac knows of the files beside it
 
 
 class ArchiveRefused(Exception):
@@ -31,7 +32,8 @@ class ArchiveRefused(Exception):
 def extract(archive: Path, folder: Path) -> None:
     """Write `adapter_config.json` and `adapter_model.safetensors` of `archive` to `folder`, which is empty.
 
-    They may stand at the archive's root or in a folder; everything else in it is left where it is.
+    They may stand at the archive's root or in a folder, of several (a trainer's checkpoints) in the uppermost;
+    everything else in it is left where it is.
 
     Raises:
         ArchiveRefused: No zip file, a member that is a link or points outside, too large, or a file missing or twice.
@@ -50,22 +52,37 @@ def _take(archive: zipfile.ZipFile, folder: Path) -> None:
     members = archive.infolist()
     if len(members) > _MAX_MEMBERS:
         raise ArchiveRefused(f"The archive holds {len(members)} members. Pack only the adapter's folder.")
-    files: dict[str, zipfile.ZipInfo] = {}
+    folders: dict[PurePosixPath, dict[str, zipfile.ZipInfo]] = {}
     for member in members:
         path = PurePosixPath(member.filename.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts:
             raise ArchiveRefused(f"The member {member.filename[:200]!r} points outside of the archive. Pack it again.")
         if stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
             raise ArchiveRefused(f"The member {member.filename[:200]!r} is a link or a device. Pack real files.")
-        if path.name in _LIMITS and not member.is_dir():
+        if path.name in _LIMITS and not member.is_dir() and path.parts[0] != _MAC_FOLDER:
+            files = folders.setdefault(path.parent, {})
             if path.name in files:
                 raise ArchiveRefused(f"The archive holds {path.name} more than once. Pack one adapter's folder alone.")
             files[path.name] = member
-    for name in _LIMITS:
-        if name not in files:
-            raise ArchiveRefused(_describe_missing(name, [member.filename for member in members]))
-    for name, member in files.items():
+    for name, member in _choose_folder(folders, [member.filename for member in members]).items():
         _copy(archive, member, folder / name, _LIMITS[name])
+
+
+def _choose_folder(
+    folders: dict[PurePosixPath, dict[str, zipfile.ZipInfo]], members: list[str]
+) -> dict[str, zipfile.ZipInfo]:
+    """Return the two files of the uppermost folder that has both."""
+    whole = [path for path, files in folders.items() if len(files) == len(_LIMITS)]
+    if not whole:
+        names = {name for files in folders.values() for name in files}
+        raise ArchiveRefused(_describe_missing(next((n for n in _LIMITS if n not in names), WEIGHTS), members))
+    depth = min(len(path.parts) for path in whole)
+    uppermost = [path for path in whole if len(path.parts) == depth]
+    if len(uppermost) > 1:
+        raise ArchiveRefused(
+            f"The archive holds {CONFIG} more than once, in {len(uppermost)} folders. Pack one adapter's folder alone."
+        )
+    return folders[uppermost[0]]
 
 
 def _describe_missing(name: str, members: list[str]) -> str:

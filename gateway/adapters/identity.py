@@ -30,10 +30,11 @@ class AdapterRefused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class AcceptedAdapter:
-    """An adapter that passed the verdict: the digest of its bytes in hex, and its rank."""
+    """An adapter that passed the verdict: the digest of its bytes in hex, its rank, and what to mind of it."""
 
     digest: str
     rank: int
+    notes: str = ""
 
 
 def accept_verdict(verdict: Verdict) -> AcceptedAdapter:
@@ -43,7 +44,7 @@ def accept_verdict(verdict: Verdict) -> AcceptedAdapter:
         AdapterRefused: It didn't pass.
     """
     if verdict.ok and verdict.digest is not None:
-        return AcceptedAdapter(verdict.digest, verdict.rank)
+        return AcceptedAdapter(verdict.digest, verdict.rank, " ".join(verdict.notes))
     raise AdapterRefused(" ".join(f"{reason.code}: {reason.message}" for reason in verdict.reasons))
 
 

@@ -90,6 +90,7 @@ class _Upload:
         tenant = await find_tenant(session, self._claim.tenant)
         assert tenant is not None
         row.digest, row.rank, row.manifest = stored.digest, stored.rank, stored.manifest
+        row.reason = stored.notes or None
         named = await name_adapter(session, row, tenant=self._claim.tenant, tenant_name=tenant.name)
         if named is not row:
             raise AdapterRefused(f"These weights are here under this name already: {named.model}.")

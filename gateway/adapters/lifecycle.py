@@ -89,8 +89,9 @@ def begin_probe(row: AdapterRow, *, model: str, served_name: str) -> None:
 
 def accept(row: AdapterRow) -> None:
     """Let clients have a proven adapter, now or again."""
+    if row.status == AdapterStatus.OTHER_BASE:
+        row.reason = None
     _move(row, AdapterStatus.READY)
-    row.reason = None
 
 
 def set_aside(row: AdapterRow, reason: str) -> None:

@@ -57,6 +57,7 @@ class StoredAdapter(msgspec.Struct, frozen=True):
     rank: int
     manifest: dict[str, Any]
     details: dict[str, Any]
+    notes: str = ""
 
 
 class AdapterSource(Protocol):
@@ -170,7 +171,7 @@ class AdapterPublisher:
             await asyncio.to_thread(self._artifacts.put_adapter, folder, accepted.digest)
         finally:
             await self._clear(claim)
-        return StoredAdapter(accepted.digest, accepted.rank, description.manifest, description.details)
+        return StoredAdapter(accepted.digest, accepted.rank, description.manifest, description.details, accepted.notes)
 
     def _judge(self, folder: Path) -> Verdict:
         shape = BaseShape.read(Path(self.base.path))

@@ -22,7 +22,10 @@ class AdapterResidency(BaseModel):
 
 
 class Adapter(BaseModel):
-    """An adapter. `model`, `digest` and `rank` are null until its files have passed the verdict."""
+    """An adapter. `model`, `digest` and `rank` are null until its files have passed the verdict.
+
+    `reason` says why it doesn't answer, or what to mind of one that does.
+    """
 
     object: Literal["adapter"] = "adapter"
     id: str

@@ -13,7 +13,8 @@ class AdapterRow(Owned):
     """LoRA weights of one tenant, at `adapters/<digest>/` in the artifacts.
 
     `model` is the name that clients use (`ft:…`), `served_name` the one that the engine uses. `status` is an
-    `AdapterStatus`, written by `gateway.adapters.lifecycle` alone; `reason` tells why it is refused.
+    `AdapterStatus`, written by `gateway.adapters.lifecycle` alone; `reason` tells why it doesn't answer, or what to
+    mind of it.
     """
 
     __tablename__ = "adapters"

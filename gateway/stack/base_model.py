@@ -26,6 +26,11 @@ class _Made(msgspec.Struct):
     directory: str
 
 
+class _Progress(msgspec.Struct):
+    bytes: int
+    total: int
+
+
 class _Failed(msgspec.Struct):
     message: str
 
@@ -87,17 +92,33 @@ async def _make(settings: Settings, folder: Path, dtype: str, tell: Callable[[st
         tell(f"base model: preparing {settings.base_model or 'the packaged SmolLM2-135M-Instruct'}")
     with log.open("wb") as errors:
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=errors)
-    started = time.monotonic()
-    reading = asyncio.ensure_future(process.communicate())
+    assert process.stdout is not None
+    started, lines = time.monotonic(), [b""]
+    reading = asyncio.ensure_future(_read_lines(process.stdout, lines))
     try:
         while not (await asyncio.wait([reading], timeout=_HEARTBEAT_SECONDS))[0]:
-            tell(f"base model: {time.monotonic() - started:.0f} s")
+            tell(f"base model: {_describe_progress(lines[-1])}{time.monotonic() - started:.0f} s")
+        status = await process.wait()
     except asyncio.CancelledError:
         process.terminate()
         await process.wait()
         raise
-    answer, _ = reading.result()
-    return _directory(answer, process.returncode, log)
+    return _directory(lines[-1], status, log)
+
+
+async def _read_lines(stream: asyncio.StreamReader, lines: list[bytes]) -> None:
+    """Keep the last line that isn't empty as the last of `lines`."""
+    async for line in stream:
+        if line.strip():
+            lines[-1] = line
+
+
+def _describe_progress(line: bytes) -> str:
+    try:
+        progress = msgspec.json.decode(line, type=_Progress)
+    except msgspec.MsgspecError:
+        return ""
+    return f"{progress.bytes / 1e9:.2f} of {progress.total / 1e9:.2f} GB, "
 
 
 def _directory(answer: bytes, status: int | None, log: Path) -> str:

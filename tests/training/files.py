@@ -31,7 +31,7 @@ def with_header(header: bytes, data: bytes = b"") -> bytes:
     return len(header).to_bytes(8, "little") + header + data
 
 
-def write_base(directory: Path, *, seed: int = 0, template: str = TEMPLATE) -> BaseShape:
+def write_base(directory: Path, *, seed: int = 0, template: str = TEMPLATE, middle: int = MIDDLE) -> BaseShape:
     random = np.random.default_rng(seed)
     directory.mkdir(parents=True)
 
@@ -40,7 +40,9 @@ def write_base(directory: Path, *, seed: int = 0, template: str = TEMPLATE) -> B
 
     tensors: Tensors = {"model.embed_tokens.weight": weight(VOCABULARY, HIDDEN), "model.norm.weight": weight(HIDDEN)}
     for layer in range(2):
-        tensors |= {f"model.layers.{layer}.{name}.weight": weight(*shape) for name, shape in MODULES.items()}
+        for name, shape in MODULES.items():
+            sizes = (middle if size == MIDDLE else size for size in shape)
+            tensors[f"model.layers.{layer}.{name}.weight"] = weight(*sizes)
     (directory / "model.safetensors").write_bytes(encode(tensors))
     (directory / "config.json").write_text(json.dumps({"vocab_size": VOCABULARY}))
     (directory / "chat_template.jinja").write_text(template)

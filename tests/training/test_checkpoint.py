@@ -54,6 +54,7 @@ def test_a_checkpoint_without_a_layer_of_its_config_is_refused(tmp_path: Path, c
 def test_the_layers_of_a_second_stack_are_not_counted(tmp_path: Path) -> None:
     write_layers(tmp_path, 0, 1, 2, text_config={"num_hidden_layers": 3})
     tower = {f"vision.blocks.{layer}.weight": ("F32", np.ones(2, np.float32)) for layer in range(2)}
+    (tmp_path / "model.safetensors").rename(tmp_path / "text.safetensors")
     (tmp_path / "vision.safetensors").write_bytes(encode(tower))
     assert set(BaseShape.read(tmp_path).linears) == {f"model.layers.{layer}.mlp.up_proj" for layer in range(3)}
 
@@ -131,3 +132,38 @@ def test_a_damaged_weight_file_is_named(tmp_path: Path) -> None:
 def test_the_vocabulary_of_a_model_with_pictures_is_that_of_its_text(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"text_config": {"vocab_size": 7}}))
     assert read_vocabulary_size(tmp_path) == 7
+
+
+def write_shards(directory: Path, *names: str) -> None:
+    directory.mkdir(exist_ok=True)
+    (directory / "config.json").write_text("{}")
+    (directory / "chat_template.jinja").write_text(TEMPLATE)
+    for number, name in enumerate(names):
+        file = directory / name
+        file.write_bytes(
+            encode({f"model.layers.{number}.up_proj.weight": ("F32", np.full((3, 5), number, np.float32))})
+        )
+
+
+@pytest.mark.parametrize("name", ["consolidated.safetensors", "consolidated-00001-of-00002.safetensors"])
+def test_the_same_model_in_its_makers_own_format_is_not_counted(tmp_path: Path, name: str) -> None:
+    write_shards(tmp_path / "plain", "model.safetensors")
+    write_shards(tmp_path / "both", "model.safetensors", name)
+    write_shards(tmp_path / "one", "weights.safetensors", name)
+    (tmp_path / "both" / "params.json").write_text("{}")
+    plain, both, one = [BaseShape.read(tmp_path / folder) for folder in ("plain", "both", "one")]
+    assert (plain.digest, plain.parameters) == (both.digest, both.parameters) == (one.digest, one.parameters)
+    write_shards(tmp_path / "alone", name)
+    with pytest.raises(CheckpointUnreadable, match="has no safetensors weights"):
+        BaseShape.read(tmp_path / "alone")
+
+
+def test_the_index_decides_which_files_are_the_models(tmp_path: Path) -> None:
+    write_shards(tmp_path, "model-1.safetensors", "model-2.safetensors", "other.safetensors")
+    names = {f"model.layers.{number}.up_proj.weight": f"model-{number + 1}.safetensors" for number in range(2)}
+    index = tmp_path / "model.safetensors.index.json"
+    index.write_text(json.dumps({"metadata": {}, "weight_map": names}))
+    assert set(BaseShape.read(tmp_path).linears) == {"model.layers.0.up_proj", "model.layers.1.up_proj"}
+    (tmp_path / "model-2.safetensors").unlink()
+    with pytest.raises(CheckpointUnreadable, match=r"lacks model-2\.safetensors"):
+        BaseShape.read(tmp_path)

@@ -2,6 +2,7 @@ import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -98,3 +99,25 @@ def test_a_place_where_no_folder_can_be_made_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrainingError, match="Not a directory") as caught, atomic_folder(tmp_path / "file" / "out"):
         pass
     assert caught.value.code == "output_unwritable"
+
+
+def fail_in_folder(out: Path, name: str) -> list[str]:
+    """Write a file and fail; return the files that were there before."""
+    before: list[str] = []
+    with suppress(RuntimeError), atomic_folder(out, resume=name) as partial:
+        before += [file.name for file in partial.iterdir() if not file.name.startswith(".")]
+        (partial / "file").write_text(name)
+        raise RuntimeError
+    return before
+
+
+def test_what_can_be_gone_on_with_is_kept_for_its_like_alone(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for name, expected in (("one", []), ("one", ["file"]), ("other", [])):
+        assert fail_in_folder(out, name) == expected
+    with atomic_folder(out, resume="other") as partial:
+        assert (partial / "file").read_text() == "other"
+    assert [file.name for file in out.iterdir()] == ["file"]
+    with pytest.raises(RuntimeError), atomic_folder(tmp_path / "empty", resume="one"):
+        raise RuntimeError  # nothing to go on with
+    assert [file.name for file in tmp_path.iterdir()] == ["out"]

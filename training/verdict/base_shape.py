@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from training.checkpoint import (
@@ -15,6 +15,7 @@ from training.checkpoint import (
     read_tensors,
     read_vocabulary_size,
 )
+from training.verdict.magnitude import sample_norm
 
 __all__ = ["BaseShape"]
 
@@ -32,12 +33,14 @@ class BaseShape:
         linears: (out, in) of each linear layer by its full name, such as `model.layers.0.mlp.up_proj`. Embeddings and
             the output head are left out: vLLM refuses adapters for one of them, and ignores those for the other.
         parameters: Numbers in the whole model.
+        norms: The Frobenius norm of each linear layer's weight, estimated from a sample, where it is a plain number.
     """
 
     digest: str
     chat_template_digest: str
     linears: dict[str, tuple[int, int]]
     parameters: int
+    norms: dict[str, float] = field(default_factory=dict[str, float])
 
     @classmethod
     def read(cls, directory: Path) -> "BaseShape":
@@ -46,10 +49,12 @@ class BaseShape:
         Raises:
             CheckpointUnreadable: It is not a chat model in safetensors, or a layer of its config is missing.
         """
-        tensors = [tensor for file in find_weight_files(directory) for tensor in read_tensors(file)]
+        files = {tensor: file for file in find_weight_files(directory) for tensor in read_tensors(file)}
+        tensors = list(files)
         _check_layers(directory, {tensor.name for tensor in tensors})
         vocabulary = read_vocabulary_size(directory)
         linears: dict[str, tuple[int, int]] = {}
+        norms: dict[str, float] = {}
         for tensor in tensors:
             module, _, parameter = tensor.name.rpartition(".")
             if parameter != "weight" or len(tensor.shape) != 2:
@@ -57,11 +62,14 @@ class BaseShape:
             if tensor.shape[0] == vocabulary or "embed" in module.rpartition(".")[2]:
                 continue
             linears[module] = (tensor.shape[0], tensor.shape[1])
+            if (norm := sample_norm(files[tensor], tensor)) is not None:
+                norms[module] = norm
         return cls(
             digest=digest_weights(directory),
             chat_template_digest=digest_chat_template(read_chat_template(directory)),
             linears=linears,
             parameters=sum(tensor.elements for tensor in tensors),
+            norms=norms,
         )
 
 

@@ -8,14 +8,14 @@ import msgspec
 
 from training.verdict.verdict import Reason, list_examples
 
-__all__ = ["MAX_SCALE", "AdapterConfig", "check_base_name", "check_config", "read_config"]
+__all__ = ["MAX_SCALE", "AdapterConfig", "check_config", "describe_base_name", "read_config"]
 
 MAX_SCALE = 100.0
 """Limit of the factor on the update. Real ones are 0.5 to 32; a huge one has the effect of huge weights."""
 
 _ANY_VALUE = frozenset(
     {
-        "auto_mapping", "base_model_name_or_path", "exclude_modules", "inference_mode", "layers_pattern",
+        "auto_mapping", "base_model_name_or_path", "eva_config", "exclude_modules", "inference_mode", "layers_pattern",
         "layers_to_transform", "lora_dropout", "megatron_core", "peft_version", "qalora_group_size", "revision",
         "task_type",
     }
@@ -82,17 +82,16 @@ def check_config(config: AdapterConfig, text: bytes, max_rank: int) -> list[Reas
     return reasons
 
 
-def check_base_name(config: AdapterConfig, base_names: Collection[str]) -> list[Reason]:
-    """Check that an adapter without a manifest calls its base by one of the names of the served one."""
+def describe_base_name(config: AdapterConfig, base_names: Collection[str]) -> list[str]:
+    """Return a note where an adapter without a manifest calls its base otherwise than the served one is called."""
     name = config.base_model_name_or_path or ""
     # Trainers write what they were given, and that is often a path: then its folder's name counts.
     if name in base_names or name.rstrip("/").rpartition("/")[2] in {known.rpartition("/")[2] for known in base_names}:
         return []
-    message = (
-        f"The adapter was trained on {name[:200]!r}, and the base model here is {list_examples(sorted(base_names))}. "
-        "Train it on that one; if it is the same model under another name, correct base_model_name_or_path."
-    )
-    return [Reason("wrong_base", message)]
+    return [
+        f"It calls its base {name[:200]!r}, and the base model here is {list_examples(sorted(base_names))}, of the "
+        "same shape. If these are two models and not two names of one, it answers worse than where it comes from."
+    ]
 
 
 def _check_features(config: AdapterConfig, text: bytes) -> list[Reason]:

@@ -1,6 +1,7 @@
 """The judge of an adapter's folder."""
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -8,7 +9,7 @@ import msgspec
 from training.manifest import CONFIG_FILE, MANIFEST_FILE, WEIGHTS_FILE, AdapterDigest, Manifest
 from training.safetensors_header import HeaderInvalid, read_header
 from training.verdict.base_shape import BaseShape
-from training.verdict.config import AdapterConfig, check_base_name, check_config, read_config
+from training.verdict.config import AdapterConfig, check_config, describe_base_name, read_config
 from training.verdict.folder import check_folder, open_plain, read_plain
 from training.verdict.verdict import Reason, Verdict
 from training.verdict.weights import check_names, read_weights
@@ -26,7 +27,8 @@ def judge(directory: Path, base: BaseShape, *, max_rank: int, base_names: Collec
         directory: The adapter's own folder, in which nobody writes any more.
         base: The base model that the engines serve.
         max_rank: The engines' `--max-lora-rank`.
-        base_names: The names of the base, for adapters that have no manifest.
+        base_names: The names of the base: an adapter without a manifest that calls its own otherwise gets a note.
+            Makers write down a copy's name, a quantised version's or a path; its shape tells whether it fits.
     """
     reasons = check_folder(directory)
     if reasons:
@@ -41,8 +43,9 @@ def judge(directory: Path, base: BaseShape, *, max_rank: int, base_names: Collec
         if isinstance(manifest, Reason):
             reasons.append(manifest)
         else:
-            reasons += check_base_name(config, base_names) if manifest is None else _check_origin(manifest, base)
-        return _judge_weights(directory, config, text, base, reasons, manifest)
+            reasons += [] if manifest is None else _check_origin(manifest, base)
+        notes = describe_base_name(config, base_names) if manifest is None else []
+        return replace(_judge_weights(directory, config, text, base, reasons, manifest), notes=notes)
     except OSError as error:
         return Verdict(ok=False, reasons=[Reason("unsafe_file", f"It can't be read: {error}. Upload it again.")])
 
@@ -67,7 +70,7 @@ def _judge_weights(
         if not pairs.reasons:
             # The header fits the base, so what there is to read is no more than an adapter of that rank has.
             hashed = AdapterDigest(text)
-            reasons += read_weights(file, tensors, hashed)
+            reasons += read_weights(file, tensors, hashed, config.scale, base.norms)
             digest = hashed.hexdigest()
     if isinstance(manifest, Manifest) and digest not in (None, manifest.adapter_digest):
         message = "The adapter's bytes are not those that its manifest was written for. Copy it again from its source."

@@ -29,6 +29,7 @@ class Verdict:
 
     Attributes:
         reasons: Every reason against it; empty when `ok`.
+        notes: Sentences to mind that are no reason against it.
         digest: See `training.manifest.AdapterDigest`, of the very bytes that were judged; None when they were not worth
             reading.
         modules: Names of the adapted modules, each kind once: `down_proj`, …
@@ -41,6 +42,7 @@ class Verdict:
     rank: int = 0
     modules: list[str] = field(default_factory=list[str])
     parameters: int = 0
+    notes: list[str] = field(default_factory=list[str])
 
 
 def list_examples(names: Sequence[str]) -> str:

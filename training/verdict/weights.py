@@ -1,7 +1,7 @@
 """The adapter's weights: do they fit the base, are they finite, do they do anything?"""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -12,6 +12,7 @@ from training.manifest import AdapterDigest
 from training.safetensors_header import Tensor
 from training.verdict.base_shape import BaseShape
 from training.verdict.config import AdapterConfig
+from training.verdict.magnitude import judge_updates, square_sum
 from training.verdict.verdict import Reason, list_examples
 
 __all__ = ["MAX_MAGNITUDE", "Pairs", "check_names", "read_weights"]
@@ -121,7 +122,9 @@ def _find_contradictions(modules: list[str], config: AdapterConfig, base: BaseSh
     return unnamed + weightless
 
 
-def read_weights(file: BinaryIO, tensors: Sequence[Tensor], digest: AdapterDigest) -> list[Reason]:
+def read_weights(
+    file: BinaryIO, tensors: Sequence[Tensor], digest: AdapterDigest, scale: float, norms: Mapping[str, float]
+) -> list[Reason]:
     """Read the file once, in pieces: feed the digest, and look at each number.
 
     It is read and not mapped into memory, because a mapped file that somebody shortens ends the whole process.
@@ -130,6 +133,8 @@ def read_weights(file: BinaryIO, tensors: Sequence[Tensor], digest: AdapterDiges
         file: Open, and its header checked.
         tensors: All of its tensors, in the order of their bytes.
         digest: Takes every byte, from the first of the header on.
+        scale: The factor on the update.
+        norms: The norms of the base's weights, see `BaseShape`.
 
     Raises:
         OSError: The file became shorter meanwhile.
@@ -138,8 +143,9 @@ def read_weights(file: BinaryIO, tensors: Sequence[Tensor], digest: AdapterDiges
     digest.update(_read(file, tensors[0].start))
     not_finite: list[str] = []
     too_large: list[str] = []
-    nonzero: set[tuple[str, str]] = set()
+    squares: dict[tuple[str, str], float] = {}
     for tensor in tensors:
+        square = 0.0
         largest = 0
         layout = _LAYOUTS[tensor.dtype]
         for start in range(tensor.start, tensor.end, _CHUNK_BYTES):
@@ -147,14 +153,16 @@ def read_weights(file: BinaryIO, tensors: Sequence[Tensor], digest: AdapterDiges
             digest.update(chunk)
             numbers: NDArray[np.unsignedinteger] = np.frombuffer(chunk, layout.bits)
             largest = max(largest, int((numbers & layout.bits(layout.magnitude)).max()))
+            square += square_sum(chunk, tensor.dtype) if largest <= layout.limit else 0.0
         if largest >= layout.infinity:
             not_finite.append(tensor.name)
         elif largest > layout.limit:
             too_large.append(tensor.name)
         if largest:
-            nonzero.add(_split(tensor.name))
-    effect = any((module, "B") in nonzero for module, matrix in nonzero if matrix == "A")
-    return _judge_numbers(not_finite, too_large, effect)
+            squares[_split(tensor.name)] = square
+    effect = any((module, "B") in squares for module, matrix in squares if matrix == "A")
+    reasons = _judge_numbers(not_finite, too_large, effect)
+    return reasons or [*judge_updates(squares, scale, norms)]
 
 
 def _judge_numbers(not_finite: list[str], too_large: list[str], effect: bool) -> list[Reason]:

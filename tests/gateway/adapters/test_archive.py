@@ -40,12 +40,28 @@ def test_the_two_files_are_taken_and_nothing_else(tmp_path: Path, folder: Path, 
 
 
 @pytest.mark.parametrize(
+    "others",
+    [
+        {f"__MACOSX/voice/._{CONFIG}": b"\0\5\x16\7", f"__MACOSX/voice/{CONFIG}": b"x", "voice/.DS_Store": b"Bud1"},
+        {f"voice/checkpoint-100/{name}": b"older" for name in GOOD},
+        {"voice/adapter_model.bin": b"pickle", "voice/training_args.bin": b"pickle", "voice/tokenizer.json": b"{}"},
+        {f"voice/old/{WEIGHTS}": b"half of an adapter"},
+    ],
+    ids=["a Mac's own files", "a trainer's checkpoints", "a trainer's other files", "half of another"],
+)
+def test_what_stands_beside_an_adapter_is_left_out(tmp_path: Path, folder: Path, others: dict[str, bytes]) -> None:
+    members = {f"voice/{name}": content for name, content in GOOD.items()}
+    extract(pack(tmp_path / "a.zip", others | members), folder)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == GOOD
+
+
+@pytest.mark.parametrize(
     ("members", "says"),
     [
         ({CONFIG: b"{}"}, f"has no {WEIGHTS}"),
         ({WEIGHTS: b"w"}, f"has no {CONFIG}"),
         ({CONFIG: b"{}", "adapter_model.bin": b"p"}, "pickled weights"),
-        ({**GOOD, f"b/{CONFIG}": b"{}"}, "more than once"),
+        ({f"{one}/{name}": b"{}" for one in "ab" for name in GOOD}, "more than once"),
         ({**GOOD, "../evil": b"x"}, "points outside"),
         ({**GOOD, "/etc/evil": b"x"}, "points outside"),
         ({CONFIG: b"{}", f"..\\{WEIGHTS}": b"x"}, "points outside"),

@@ -85,7 +85,6 @@ SPOILS = {
     "nan": "not_finite",
     "shape": "wrong_shape",
     "module": "unknown_module",
-    "base": "wrong_base",
     "dora": "unsupported_feature",
     "rank": "rank_over_limit",
     "no_effect": "no_effect",
@@ -105,6 +104,17 @@ async def test_a_bad_adapter_is_refused_before_an_engine_sees_it(
                 assert f"{code}: " in done["reason"]
     assert loads(engine) == []
     assert list((settings.artifacts / "adapters").iterdir()) == []
+
+
+async def test_a_base_under_another_name_is_taken_by_its_shape_and_noted(
+    gateway: Gateway, settings: Settings, tmp_path: Path
+) -> None:
+    client = await gateway.tenant("kestrel")
+    async with working(settings):
+        adapter = await start_import(client, packed(tmp_path / "other", spoil="base"))
+        done = await settled(client, adapter["id"])
+    assert done["status"] == "ready"
+    assert "'another/model'" in done["reason"]
 
 
 async def test_an_upload_that_is_no_archive_is_refused(gateway: Gateway, settings: Settings) -> None:

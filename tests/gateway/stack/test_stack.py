@@ -103,6 +103,18 @@ async def test_the_base_model_is_described_in_one_file(tmp_path: Path) -> None:
     assert (await prepare_base_model(settings, "float32", told.append)).folds_system
 
 
+async def test_the_bytes_of_a_download_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    base = write_base(tmp_path / "base")
+    progress = '{"event": "progress", "bytes": 1250000000, "total": 15000000000}'
+    lines = f"echo '{progress}'; sleep 0.5; echo '{{\"directory\": \"{base}\"}}'"
+    settings = Settings(home=tmp_path / "home", model_python=_program(tmp_path / "python", lines))
+    settings.home.joinpath("run").mkdir(parents=True)
+    monkeypatch.setattr("gateway.stack.base_model._HEARTBEAT_SECONDS", 0.1)
+    told: list[str] = []
+    await prepare_base_model(settings, "float32", told.append)
+    assert any(line.startswith("base model: 1.25 of 15.00 GB, ") for line in told), told
+
+
 @pytest.mark.parametrize(
     ("lines", "reason"),
     [

@@ -27,6 +27,19 @@ def test_a_local_checkpoint_is_used_where_it_is(base_model: Path, tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_local_checkpoint_in_two_formats_is_linked_in_that_of_transformers(base_model: Path, tmp_path: Path) -> None:
+    both = tmp_path / "both"
+    shutil.copytree(base_model, both)
+    shutil.copy(both / "model.safetensors", both / "consolidated.safetensors")
+    (both / "params.json").write_text("{}")
+    result = provide_base_checkpoint(tmp_path / "out", str(both), "float32", silent)
+    assert result == BaseCheckpoint(str(tmp_path / "out"), is_new=True)
+    assert {file.name for file in (tmp_path / "out").iterdir()} == {file.name for file in base_model.iterdir()}
+    assert (tmp_path / "out" / "model.safetensors").read_bytes() == (both / "model.safetensors").read_bytes()
+    again = provide_base_checkpoint(tmp_path / "out", str(both), "float32", silent)
+    assert again == BaseCheckpoint(str(tmp_path / "out"), is_new=False)
+
+
 @pytest.mark.parametrize("missing", ["config.json", "model.safetensors", "chat_template.jinja"])
 def test_a_local_checkpoint_that_lacks_a_file_is_refused(base_model: Path, tmp_path: Path, missing: str) -> None:
     copy = tmp_path / "copy"

@@ -19,7 +19,7 @@ import msgspec
 import pytest
 
 from tests.training.model.conftest import Train
-from tests.training.model.hub import open_hub
+from tests.training.model.hub import Cut, open_hub
 from training.__main__ import main
 from training.events import Event, Failed, Finished, Step, decode_event
 from training.manifest import Reference, digest_adapter, read_manifest
@@ -197,7 +197,7 @@ def test_a_bad_checkpoint_ends_a_run_with_a_reason(
     failed = decode_event(lines[-1])
     assert status == 1
     assert isinstance(failed, Failed)
-    assert failed.code == "base_model_unusable"
+    assert failed.code == ("unsupported_base_model" if spoil is change_shape else "base_model_unusable")
     assert str(checkpoint) in failed.message
     assert not list(tmp_path.glob("out*"))
 
@@ -231,7 +231,9 @@ def test_a_base_model_that_is_there_is_named(call: Call, base_model: Path, tmp_p
 
 def test_a_base_model_comes_from_a_hub_without_pickles_and_code(base_model: Path, tmp_path: Path) -> None:
     files = {file.name: file.read_bytes() for file in base_model.iterdir()}
+    weights = files["model.safetensors"]
     extra = {"pytorch_model.bin": b"a pickle", "modeling.py": b"print('hello')"}
+    extra |= {"consolidated.safetensors": weights, "params.json": b"{}", "original/model.safetensors": weights}
     out = tmp_path / "out"
     with open_hub("acme/tiny", {**files, **extra}) as url:
         environment = {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": url, "HF_HOME": str(tmp_path / "hf")}
@@ -239,6 +241,61 @@ def test_a_base_model_comes_from_a_hub_without_pickles_and_code(base_model: Path
     assert status == 0, err
     assert json.loads(lines[-1]) == {"directory": str(out), "is_new": True}
     assert {file.name: file.read_bytes() for file in out.iterdir()} == files
+
+
+BIG = 24 << 20
+"""Beyond the pieces of 10 MiB that the hub's client reads."""
+
+
+def fetch(url: str, out: Path, home: Path) -> tuple[int, list[bytes], str]:
+    environment = {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": url, "HF_HOME": str(home)}
+    return finish("base-model", "--out", out, "--source", "acme/tiny", **environment)
+
+
+def test_a_download_that_was_cut_goes_on_where_it_was(base_model: Path, tmp_path: Path) -> None:
+    files = {file.name: file.read_bytes() for file in base_model.iterdir()} | {"notes.txt": bytes(BIG)}
+    small = sum(map(len, files.values())) - BIG
+    out, cut = tmp_path / "out", Cut(small + (22 << 20))
+    with open_hub("acme/tiny", files, cut) as url:
+        status, lines, err = fetch(url, out, tmp_path / "hf")
+        assert status == 1
+        failed = decode_event(lines[-1])
+        assert isinstance(failed, Failed)
+        assert failed.code == "base_model_missing"
+        assert "goes on there" in failed.message
+        assert not out.exists()
+        first = dict(cut.sent)
+        cut.limit = None
+        status, lines, err = fetch(url, out, tmp_path / "hf")
+    assert status == 0, err
+    assert {file.name: file.read_bytes() for file in out.iterdir()} == files
+    second = {name: cut.sent[name] - first.get(name, 0) for name in cut.sent}
+    assert {name: size for name, size in second.items() if size} == {"notes.txt": BIG - (20 << 20)}, "nothing twice"
+    progress = [line for line in map(json.loads, lines) if line.get("event") == "progress"]
+    assert progress[0]["bytes"] >= 20 << 20
+    assert {line["total"] for line in progress} == {small + BIG}
+
+
+def test_a_download_that_is_interrupted_is_kept(base_model: Path, tmp_path: Path) -> None:
+    files = {file.name: file.read_bytes() for file in base_model.iterdir()} | {"notes.txt": bytes(BIG)}
+    small, out = sum(map(len, files.values())) - BIG, tmp_path / "out"
+    cut = Cut(small + (22 << 20), hangs=True)
+    with open_hub("acme/tiny", files, cut) as url:
+        environment = {"HF_HUB_OFFLINE": "0", "HF_ENDPOINT": url, "HF_HOME": str(tmp_path / "hf")}
+        with training("base-model", "--out", out, "--source", "acme/tiny", **environment) as process:
+            assert process.stdout is not None
+            while json.loads(process.stdout.readline())["bytes"] < small + (20 << 20):
+                pass
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
+            assert process.returncode == 1
+        assert sum(file.stat().st_size for file in tmp_path.glob("out.partial/**/*") if file.is_file()) > 20 << 20
+        cut.limit = None
+        cut.mended.set()
+        before = cut.sent["notes.txt"]
+        assert fetch(url, out, tmp_path / "hf")[0] == 0
+    assert cut.sent["notes.txt"] - before <= BIG - (20 << 20)
+    assert [entry.name for entry in tmp_path.glob("out*")] == ["out"]
 
 
 def test_a_base_model_that_cannot_be_fetched_ends_with_a_reason(

@@ -143,6 +143,23 @@ def test_a_quantised_base_is_refused_by_its_method(method: str, tmp_path: Path) 
     assert f"quantised ({method})" in error.message
 
 
+def test_an_adapter_that_overflows_in_the_engines_type_has_a_reason(tmp_path: Path) -> None:
+    base = write_checkpoint(tmp_path / "base", templates.PLAIN)
+    train(base, tmp_path)
+    config = json.loads((base / "config.json").read_bytes())
+    (tmp_path / "out" / "manifest.json").unlink()
+    file = tmp_path / "out" / "adapter_model.safetensors"
+    # Finite in float32; in float16 the product of the two is not.
+    large = {name: torch.full_like(tensor, 90.0) for name, tensor in load_file(file).items()}
+    save_file(large, file, metadata={"format": "pt"})
+    write_reference(base, tmp_path / "out", tmp_path / "float32.json")
+    (base / "config.json").write_text(json.dumps(config | {"dtype": "float16"}))
+    with pytest.raises(TrainingError, match="in float16") as caught:
+        write_reference(base, tmp_path / "out", tmp_path / "float16.json")
+    assert caught.value.code == "reference_not_finite"
+    assert not (tmp_path / "float16.json").exists()
+
+
 def test_layers_that_the_files_do_not_have_are_named(tmp_path: Path) -> None:
     base = write_checkpoint(tmp_path / "base", templates.PLAIN, llama_config(tie_word_embeddings=False))
     tensors = load_file(base / "model.safetensors")

@@ -28,6 +28,7 @@ from training.manifest import AdapterDigest
 from training.safetensors_header import read_header
 from training.verdict import BaseShape, Verdict, judge
 from training.verdict.folder import open_plain
+from training.verdict.magnitude import decode_numbers
 from training.verdict.weights import read_weights
 
 A_PROJ = "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
@@ -149,9 +150,6 @@ def test_a_harmless_config_passes(tmp_path: Path, base: BaseShape, changes: dict
         ({"target_modules": ["proj"]}, "contradictory_targets"),
         ({"target_modules": []}, "contradictory_targets"),
         ({"target_modules": None}, "contradictory_targets"),
-        ({"base_model_name_or_path": "acme/other"}, "wrong_base"),
-        ({"base_model_name_or_path": None}, "wrong_base"),
-        ({"base_model_name_or_path": ""}, "wrong_base"),
     ],
 )
 def test_a_config_that_would_not_be_served_as_meant_is_refused(
@@ -379,7 +377,7 @@ def test_weights_that_shrink_while_they_are_read_are_refused(tmp_path: Path) -> 
         tensors = read_header(file)
         file.truncate(tensors[-1].end - 1)
         with pytest.raises(OSError, match="became shorter"):
-            read_weights(file, tensors, AdapterDigest(b""))
+            read_weights(file, tensors, AdapterDigest(b""), 1.0, {})
 
 
 def test_the_folder_itself_may_not_be_a_link(tmp_path: Path, base: BaseShape) -> None:
@@ -407,8 +405,8 @@ def test_a_pickle_is_never_opened(tmp_path: Path, base: BaseShape) -> None:
 
 def test_all_faults_are_reported_at_once(tmp_path: Path, base: BaseShape) -> None:
     tensors = without(B_PROJ)
-    adapter = write_adapter(tmp_path / "a", tensors, use_dora=True, base_model_name_or_path="other")
-    assert codes(adapter, base) == {"unsupported_feature", "wrong_base", "incomplete_pair"}
+    adapter = write_adapter(tmp_path / "a", tensors, use_dora=True)
+    assert codes(adapter, base) == {"unsupported_feature", "incomplete_pair"}
 
 
 def test_a_key_that_occurs_twice_is_read_as_the_engine_reads_it(tmp_path: Path, base: BaseShape) -> None:
@@ -416,3 +414,47 @@ def test_a_key_that_occurs_twice_is_read_as_the_engine_reads_it(tmp_path: Path, 
     text = json.dumps(lora_config())
     (adapter / "adapter_config.json").write_text('{"use_dora": false, ' + text[1:-1] + ', "use_dora": true}')
     assert codes(adapter, base) == {"unsupported_feature"}
+
+
+@pytest.mark.parametrize("name", ["unsloth/tiny-bnb-4bit", "acme/other", "", None])
+def test_a_base_under_another_name_is_known_by_its_shape_and_noted(
+    tmp_path: Path, base: BaseShape, name: str | None
+) -> None:
+    result = verdict(write_adapter(tmp_path / "a", base_model_name_or_path=name), base)
+    assert result.ok, result.reasons
+    (note,) = result.notes
+    assert repr(name or "") in note
+    assert verdict(write_adapter(tmp_path / "b"), base).notes == []
+    other = write_base(tmp_path / "other", middle=10)
+    assert codes(tmp_path / "a", other) == {"wrong_shape"}
+
+
+def scaled(factor: float, dtype: type[np.floating[Any]] = np.float32, name: str = "F32") -> Tensors:
+    return {tensor: (name, (numbers * factor).astype(dtype)) for tensor, (_, numbers) in lora_tensors().items()}
+
+
+@pytest.mark.parametrize(("dtype", "name"), [(np.float32, "F32"), (np.float16, "F16")])
+def test_an_update_is_bounded_by_the_weight_that_it_is_added_to(
+    tmp_path: Path, base: BaseShape, dtype: type[np.floating[Any]], name: str
+) -> None:
+    assert codes(write_adapter(tmp_path / "strong", scaled(30, dtype, name)), base) == set()
+    # Each number is below 100 and so is the factor; only their product is too much.
+    result = verdict(write_adapter(tmp_path / "poison", scaled(150, dtype, name), lora_alpha=90 * RANK), base)
+    assert [reason.code for reason in result.reasons] == ["too_large"]
+    assert "as large as the base's own weights" in result.reasons[0].message
+    assert "proj" in result.reasons[0].message
+
+
+def test_a_number_in_bfloat16_is_read_as_what_it_is() -> None:
+    numbers = np.array([1.0, -2.5, 0.0, 3e38], np.float32)
+    halves = (numbers.view(np.uint32) >> 16).astype(np.uint16)
+    read = decode_numbers(halves.tobytes(), "BF16")
+    assert read is not None
+    assert read == pytest.approx(numbers, rel=0.01)
+    assert decode_numbers(b"12345678", "I64") is None
+
+
+def test_the_norm_of_a_weight_is_estimated_from_its_middle(tmp_path: Path, base: BaseShape) -> None:
+    large = write_base(tmp_path / "large", middle=4096)
+    assert large.norms["model.layers.0.mlp.up_proj"] == pytest.approx((4096 * HIDDEN) ** 0.5, rel=0.15)
+    assert base.norms.keys() == base.linears.keys()
