@@ -1,6 +1,7 @@
 """The trainer as a child process: its events, and the ways in which it can end."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -9,13 +10,16 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from gateway.adapters.trainer_log import summarize_log
 from gateway.errors import blur
 from gateway.jobs import JobFailed
 from gateway.processes.program import Program, open_program
 from training.events import Event, Failed, decode_event
 
-__all__ = ["Trainer", "TrainerDied", "TrainerRun"]
+__all__ = ["Trainer", "TrainerDied", "TrainerRun", "summarize_log"]
+
+_TAIL_BYTES = 8_192
+_LINES = 4
+_CHARACTERS = 600
 
 _log = structlog.get_logger()
 _KEPT_LOGS = 20
@@ -121,3 +125,18 @@ class Trainer:
         logs = sorted(self._logs.glob("*.log"), key=lambda log: log.stat().st_mtime)
         for log in logs[: max(0, len(logs) - _KEPT_LOGS + 1)]:
             log.unlink(missing_ok=True)
+
+
+def summarize_log(log: Path) -> str:
+    """Return a sentence with the last lines of a log, blurred, and the log's name for the operator."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - _TAIL_BYTES), os.SEEK_SET)
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return "It left no log."
+    words = [blur(" ".join(line.split())) for line in lines if line.strip()]
+    if not words:
+        return "Its log is empty."
+    end = " | ".join(words[-_LINES:])[-_CHARACTERS:]
+    return f"Its log, which the operator has as {log.name}, ends: {end}"

@@ -47,9 +47,9 @@ class QdrantServer:
     def explain(self, error: ApiException) -> str:
         """Say why the server can't be used, and what to do."""
         if isinstance(error, UnexpectedResponse) and error.status_code in (401, 403):
-            given = "the key that it was given" if self.api_key else "calls without a key"
+            words = "the key that it was given" if self.api_key else "calls without a key"
             return (
-                f"The Qdrant server at {self.url} refuses {given} ({error.status_code}). Give one that may write, as "
+                f"The Qdrant server at {self.url} refuses {words} ({error.status_code}). Give one that may write, as "
                 "BRAID_QDRANT_API_KEY (or a file with it, BRAID_QDRANT_API_KEY_FILE)."
             )
         return (

@@ -17,6 +17,7 @@ OF_THE_MODEL_ENVIRONMENT |= {
     "puremagic",
     "charset_normalizer",
     "gguf",
+    "huggingface_hub",
 }
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.adapters.trainer_log import summarize_log
+from gateway.adapters.trainer import summarize_log
 from gateway.errors import blur
 
 
