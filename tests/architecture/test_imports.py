@@ -10,6 +10,7 @@ from tests.architecture.source import ROOT
 # Only the second environment has these; `model/test_model_imports.py` imports there what needs them.
 OF_THE_MODEL_ENVIRONMENT = {"torch", "transformers", "peft", "safetensors", "sentence_transformers", "tokenizers"}
 OF_THE_MODEL_ENVIRONMENT |= {
+    "huggingface_hub",
     "qdrant_client",
     "qdrant_edge",
     "lxml",

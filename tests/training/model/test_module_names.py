@@ -127,9 +127,10 @@ def refuse(base: Path, folder: Path, **changes: Any) -> TrainingError:
     def load(*_: object) -> None:
         raise AssertionError("the weights were loaded before the refusal")
 
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(TrainingError) as caught:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr("training.model.load_base", load)
-        train(base, folder, **changes)
+        with pytest.raises(TrainingError) as caught:
+            train(base, folder, **changes)
     assert not (folder / "out").exists()
     return caught.value
 
