@@ -18,7 +18,6 @@ OF_THE_MODEL_ENVIRONMENT |= {
     "puremagic",
     "charset_normalizer",
     "gguf",
-    "huggingface_hub",
 }
 
 

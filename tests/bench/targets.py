@@ -1,5 +1,6 @@
 """What is measured: the mock itself, two floors, Braid from one or more checkouts, and peers that are installed."""
 
+import json
 import os
 import secrets
 import shutil
@@ -78,6 +79,9 @@ def floor(name: str, kind: str, upstream: str) -> Target:
 def braid(name: str, checkout: Path, home: Path, upstream: str) -> Target:
     """Return the gateway as it stands in a checkout, on a database of its own."""
     port = free_port()
+    # A release is tied to the base's weights; this is what `braid up` leaves of them.
+    (home / "run").mkdir(parents=True)
+    (home / "run" / "base.json").write_text(json.dumps({"name": MODEL, "path": "", "digest": "sha256:bench"}))
     python = checkout / ".venv" / "bin" / "python"
     environment = {
         "BRAID_ENGINE_URLS": upstream,

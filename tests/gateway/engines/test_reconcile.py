@@ -22,6 +22,7 @@ from gateway.engines import (
     Timeouts,
     VllmEngine,
 )
+from gateway.engines.client import Listing
 from gateway.engines.probe import measure
 from tests.fakes import _tokens, faults
 from tests.fakes.vllm import COMPLETIONS, HEALTH, LOAD, UNLOAD, FakeVllm
@@ -423,10 +424,10 @@ async def test_a_load_that_breaks_stops_no_other(
 ) -> None:
     broken = adapter(tmp_path, "harbor.broken.0")
 
-    async def measure_or_break(engine: Engine, desired: DesiredAdapter) -> ProbeResult:
+    async def measure_or_break(engine: Engine, desired: DesiredAdapter, listing: Listing) -> ProbeResult:
         if desired.served_name == broken.served_name:
             raise ZeroDivisionError("nobody thought of this")
-        return await measure(engine, desired)
+        return await measure(engine, desired, listing)
 
     monkeypatch.setattr("gateway.engines.reconcile.measure", measure_or_break)
     async with reconciling([fake], connections, Desires(broken, style)) as (_, reconciler):
