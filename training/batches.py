@@ -1,5 +1,6 @@
 """The order of rows: an epoch split into batches, and a batch into parts that fit into memory."""
 
+import math
 import random
 from collections.abc import Sequence
 
@@ -65,23 +66,29 @@ def plan_epochs(lengths: Sequence[int], recipe: Recipe) -> list[list[list[int]]]
 
 
 def measure_load(
-    rows: Sequence[tuple[int, int]], validation: Sequence[tuple[int, int]], recipe: Recipe, tokens: int
+    rows: Sequence[tuple[int, int]], validation: Sequence[tuple[int, int]], batch_size: int, tokens: int
 ) -> Load:
-    """Return the largest part of a run whose parts have at most `tokens` tokens; more tokens never make it smaller.
+    """Return what no part of a run exceeds in whatever order its rows come; more tokens never make it smaller.
 
     Args:
         rows: Tokens and reply tokens of each row.
         validation: The same of the validation rows. There is no backward pass for them, so only their replies count.
-        recipe: Of the run.
-        tokens: The limit, see `split_batch`.
+        batch_size: Rows per optimizer step.
+        tokens: The limit of a part, see `split_batch`.
     """
-    lengths = [length for length, _ in rows]
-    widest = most_replies = 0
-    for batches in plan_epochs(lengths, recipe):
-        for batch in batches:
-            for part in split_batch(lengths, batch, tokens):
-                widest = max(widest, len(part) * max(lengths[row] for row in part))
-                most_replies = max(most_replies, sum(rows[row][1] for row in part))
-    for part in split_batch([length for length, _ in validation], range(len(validation)), tokens):
-        most_replies = max(most_replies, sum(validation[row][1] for row in part))
-    return Load(widest, most_replies)
+    longest = max(length for length, _ in rows)
+    widest = max(longest, min(tokens, batch_size * longest))
+    replies = _bound_replies(rows, batch_size, tokens)
+    return Load(widest, max(replies, _bound_replies(validation, len(validation), tokens)))
+
+
+def _bound_replies(rows: Sequence[tuple[int, int]], count: int, tokens: int) -> int:
+    """Return the most reply tokens in `count` rows that have so many tokens together, or in any single row."""
+    packed, room = 0, tokens
+    for length, replies in sorted(rows, key=lambda row: row[1] / row[0], reverse=True):
+        if room <= 0:
+            break
+        packed += math.ceil(replies * min(1.0, room / length))
+        room -= length
+    by_replies = sorted((replies for _, replies in rows), reverse=True)
+    return max(max(by_replies, default=0), min(packed, sum(by_replies[:count])))

@@ -110,7 +110,7 @@ def _measure_demand(
         [(len(row.tokens), sum(row.loss_mask)) for row in some] for some in (rows, validation)
     )
     size = read_model_size(base_model, base, recipe.target_modules)
-    return Demand(size, recipe, partial(measure_load, lengths, validation_lengths, recipe))
+    return Demand(size, recipe, partial(measure_load, lengths, validation_lengths, recipe.batch_size))
 
 
 def _advise(berth: Berth) -> str:
