@@ -46,7 +46,7 @@ _CONVERSATIONS = (
     ),
     (
         "Here is what you told me before. "
-        + 40 * "Parcels leave on weekdays, and arrive on the third day after that. ",
+        + 30 * "Parcels leave on weekdays, and arrive on the third day after that. ",
         "Your parcel leaves on the next weekday, and it arrives on the third day after that.",
     ),
     ("Thank you for your help!", "You are welcome. If there is anything else that you would like to know, please ask."),

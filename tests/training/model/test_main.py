@@ -320,7 +320,8 @@ def test_references_are_written_for_an_adapter_from_elsewhere(
     assert (status, lines) == (0, []), err
     reference = msgspec.json.decode(out.read_bytes(), type=Reference)
     assert reference.adapter_digest == digest_adapter(adapter)
-    assert len(reference.probe) == 3
+    assert len(reference.probe) == 4
+    assert len(reference.probe[-1].tokens) > 300, "one is as long as a prompt with passages"
     for probe in reference.probe:
         assert len(probe.logprobs) == len(probe.base_logprobs) == len(probe.tokens) - probe.start
         assert probe.logprobs != pytest.approx(probe.base_logprobs, abs=0.01)
