@@ -38,6 +38,9 @@ class Stub(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of clients that gave up."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: Stub  # pyright: ignore[reportIncompatibleVariableOverride]  # it serves no other
