@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,7 +70,9 @@ class Tenant:
             self.store = (await VectorStoreService(session, self.id).create(VectorStoreCreate())).id
 
     async def put(self, key: str, text: str, wait: float = 0) -> None:
-        done = await self.documents.put(self.store, key, _send(text), attributes=None, length=None, wait=wait)
+        done = await self.documents.put(
+            self.store, key, _send(text), attributes=None, length=None, wait=wait, presence=nullcontext()
+        )
         assert done.status in ("completed", "in_progress"), done
 
     async def queue(self, number: int) -> None:

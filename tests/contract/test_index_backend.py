@@ -233,7 +233,11 @@ async def test_an_embedded_index_that_is_broken_is_set_aside_for_an_empty_one(
 
 def test_an_embedded_index_on_a_full_disk_is_left_where_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "shard").mkdir()
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0))
+
+    def report_full(_folder: object) -> SimpleNamespace:
+        return SimpleNamespace(free=0)
+
+    monkeypatch.setattr(shutil, "disk_usage", report_full)
     with pytest.raises(IndexUnreadable, match="0 bytes free"):
         EmbeddedBackend.open(tmp_path / "shard", 3)
     assert [path.name for path in tmp_path.iterdir()] == ["shard"]

@@ -38,6 +38,9 @@ class Stub(ThreadingHTTPServer):
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}"
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Say nothing of clients that gave up."""
+
 
 class _Handler(BaseHTTPRequestHandler):
     server: Stub  # pyright: ignore[reportIncompatibleVariableOverride]  # it serves no other
@@ -90,14 +93,14 @@ async def test_calls_bring_the_key(stub: Stub) -> None:
     await client.close()
 
 
-@pytest.mark.parametrize(("key", "given"), [(None, "calls without a key"), ("another", "the key that it was given")])
-async def test_a_refused_key_is_called_that_at_the_start(stub: Stub, key: str | None, given: str) -> None:
+@pytest.mark.parametrize(("key", "refused"), [(None, "calls without a key"), ("another", "the key that it was given")])
+async def test_a_refused_key_is_called_that_at_the_start(stub: Stub, key: str | None, refused: str) -> None:
     server = QdrantServer(stub.url, key)
     client = server.make_client()
     with pytest.raises(ApiException) as caught:
         await RemoteBackend.open(client, "c", 3)
     await client.close()
-    assert f"refuses {given} (401)" in server.explain(caught.value)
+    assert f"refuses {refused} (401)" in server.explain(caught.value)
     assert "BRAID_QDRANT_API_KEY" in server.explain(caught.value)
     assert "another" not in repr(server)
 
