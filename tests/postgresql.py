@@ -83,7 +83,7 @@ class PostgresqlServer:
                 process.send_signal(signal.SIGQUIT)  # at once, whoever is connected
                 process.wait(30)
 
-    def _wait(self, process: "subprocess.Popen[bytes]", seconds: float = 30) -> None:
+    def _wait(self, process: "subprocess.Popen[Any]", seconds: float = 30) -> None:
         until = time.monotonic() + seconds
         while True:
             try:

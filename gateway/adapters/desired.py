@@ -5,12 +5,16 @@ from collections.abc import Collection, Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+import structlog
+
 from gateway.adapters.repository import DesiredRow, find_served_names, list_changed, list_desired, load_manifests
 from gateway.db import Database
 from gateway.engines import DesiredAdapter, Probe
 from gateway.settings import Settings
 
 __all__ = ["DesiredAdapters"]
+
+_log = structlog.get_logger()
 
 _WHOLE_SECONDS = 60.0
 # What another process wrote may be a little older when it is committed, and its clock a little wrong; what is beyond
@@ -60,7 +64,7 @@ class DesiredAdapters:
                 del self._known[id]
             for row in desired:
                 if row.id in manifests:
-                    self._known[row.id] = row.digest, self._adapter(row, manifests[row.id])
+                    self._take(row, manifests[row.id])
             self._answer = [adapter for _, adapter in self._known.values()]
         return self._answer
 
@@ -68,6 +72,12 @@ class DesiredAdapters:
         """Return those of some engines' names that the database has for an adapter, whatever became of it."""
         async with self._database.read() as session:
             return await find_served_names(session, names)
+
+    def _take(self, row: DesiredRow, manifest: dict[str, Any]) -> None:
+        try:
+            self._known[row.id] = row.digest, self._adapter(row, manifest)
+        except Exception:  # a manifest that can't be used takes no other adapter with it
+            _log.exception("adapter_manifest_unusable", adapter=row.served_name)
 
     def _is_known(self, row: DesiredRow) -> bool:
         known = self._known.get(row.id)

@@ -291,6 +291,7 @@ async def test_of_an_answer_that_its_client_left_the_tokens_and_the_key_are_know
 ) -> None:
     client = await gateway.tenant("kestrel")
     engine.script(faults.stall(after=4))
+    line = ""
     async with client.stream("POST", CHAT, json=STREAM) as answer:
         async for line in answer.aiter_lines():
             if '"content":"' in line:
