@@ -156,6 +156,6 @@ async def _list_rows(session: AsyncSession, where: ColumnElement[bool]) -> list[
 
 async def select_stored(session: AsyncSession, digests: Collection[str]) -> set[str]:
     """Return those of some digests whose weights an adapter of any tenant still needs: equal ones are stored once."""
-    needed = [one.value for one in (*UNDECIDED, *ON_ENGINES)]
-    query = select(AdapterRow.digest).where(AdapterRow.digest.in_(digests), AdapterRow.status.in_(needed))
+    gone = [AdapterStatus.REFUSED.value, AdapterStatus.DELETED.value]  # any other may be loaded, now or later
+    query = select(AdapterRow.digest).where(AdapterRow.digest.in_(digests), AdapterRow.status.not_in(gone))
     return set((await session.scalars(query)).all())

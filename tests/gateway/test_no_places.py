@@ -7,17 +7,17 @@ import pytest
 from gateway.adapters.lifecycle import AdapterStatus, refuse
 from gateway.adapters.tables import AdapterRow
 from gateway.db import Database
-from gateway.engines.reconcile import AdapterRejected
+from gateway.engines import AdapterRejected
 from gateway.jobs import JobDelayed, JobFailed, JobRow, enqueue
 from gateway.migrations.tables import Base
 from tests.fakes import faults
 from tests.fakes.vllm import CHAT, FakeVllm
 from tests.gateway.conftest import Gateway
-from tests.gateway.jobs.conftest import TENANT, database, url
+from tests.gateway.jobs.conftest import TENANT, database
 from tests.gateway.jobs.test_worker import Scripted, scripted_worker
 from tests.waiting import until
 
-__all__ = ["database", "url"]
+__all__ = ["database"]
 
 PLACES = "'/srv/braid/work/x.bin' at http://10.1.2.3:8001/v1, gpu-3.internal:8000, File \"/opt/app/main.py\", [::1]:81"
 LEAK = re.compile(r"/srv|/opt|braid/work|10\.1\.2\.3|gpu-3|8001|8000|::1")
