@@ -208,7 +208,7 @@ async def test_index_epochs_go_again_with_everything_as_it_was(database: Databas
 async def test_the_index_comes_unknown_for_what_was_there_and_goes_again(database: Database) -> None:
     await move(database, "0003")
     before = [await rows(database, f"SELECT * FROM {table}") for table in ("vector_stores", "document_versions")]
-    await move(database, "0006")
+    await move(database, "0005")
     query = "SELECT id, index_epoch, index_identity, index_whole, index_fence FROM vector_stores"
     assert await rows(database, query) == [("vs_1", 7, None, 1, 0)]
     query = "SELECT id, index_epoch, published_at, index_identity, chunker, embedded FROM document_versions"

@@ -48,7 +48,7 @@ class _Hub(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    server: _Hub
+    server: _Hub  # type: ignore[assignment]
 
     def do_GET(self) -> None:
         name = self._name_file()
