@@ -1,9 +1,12 @@
 """One database: its engine, and the unit of work."""
 
+import asyncio
 import hashlib
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import msgspec
@@ -19,6 +22,8 @@ _CONNECTING = {
     "connect_timeout": 5, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
 }  # fmt: skip
+
+_CLOSING_SECONDS = 2.0
 
 
 class Database:
@@ -82,14 +87,19 @@ async def open_database(
         hide_parameters=True,  # errors are logged, and parameters hold documents, templates and keys' digests
         **options,
     )
+    threads: set[Thread] = set()
     if sqlite:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "connect", partial(_note_thread, threads))
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         event.listen(engine.sync_engine, "invalidate", _roll_back_sqlite)
     try:
         yield Database(engine)
     finally:
         await engine.dispose()
+        for thread in threads:
+            # One may still work for a task that was cancelled, and has to find this event loop when it is done.
+            await asyncio.to_thread(thread.join, _CLOSING_SECONDS)
 
 
 async def lock(session: AsyncSession, name: str) -> None:
@@ -118,6 +128,11 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "busy_timeout=10000", "foreign_keys=ON"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _note_thread(threads: set[Thread], connection: Any, _record: Any) -> None:
+    threads.difference_update([thread for thread in threads if not thread.is_alive()])
+    threads.add(connection.driver_connection._thread)
 
 
 def _begin_sqlite(connection: Connection) -> None:

@@ -1,7 +1,9 @@
 """A unit of work that is cancelled, wherever it waits just then, leaves the database to the others."""
 
 import asyncio
+import threading
 import time
+from pathlib import Path
 
 import pytest
 from sqlalchemy import text
@@ -49,3 +51,28 @@ async def test_a_write_that_is_cancelled_wherever_it_waits_locks_nobody_out(empt
             assert time.monotonic() - began < 5, f"at step {step}, {errors}"
             step += 1
         assert step > 2
+
+
+@pytest.mark.parametrize("cancels", [1, 2, 3])
+def test_a_driver_at_work_for_a_cancelled_task_has_ended_when_the_database_is_closed(
+    tmp_path: Path, cancels: int
+) -> None:
+    slow = text("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 2000000) SELECT count(*) FROM n")
+
+    async def run() -> None:
+        async def read() -> None:
+            async with database.read() as session:
+                await session.execute(slow)
+
+        async with open_database(f"sqlite+aiosqlite:///{tmp_path / 'braid.db'}") as database:
+            reading = asyncio.create_task(read())
+            for _ in range(cancels):
+                await asyncio.sleep(0.05)
+                reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    before = set(threading.enumerate())
+    asyncio.run(run())
+    assert {
+        thread.name for thread in set(threading.enumerate()) - before if "connection_worker" in thread.name
+    } == set()
