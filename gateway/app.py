@@ -226,7 +226,9 @@ async def _out_of_range(_request: Request, error: Exception) -> Response:
     _log.warning("value_out_of_range", reason=str(error))
     return _respond(
         BadRequest(
-            "A number or text in the request is beyond what can be kept: numbers have 64 bit.", code="out_of_range"
+            "A value in the request can't be kept: a number beyond 64 bit, or a text that is too long or has a "
+            "character with code 0.",
+            code="out_of_range",
         )
     )
 
@@ -234,13 +236,6 @@ async def _out_of_range(_request: Request, error: Exception) -> Response:
 async def _database_down(_request: Request, error: Exception) -> Response:
     _log.error("database_unavailable", reason=str(error))
     return _respond(Unavailable("The database can't be used now. Try again.", code="database_unavailable"))
-
-
-async def _unstorable(_request: Request, error: Exception) -> Response:
-    _log.warning("value_not_stored", reason=str(error))
-    return _respond(
-        BadRequest("A value can't be stored: it is too long, or has a character with code 0.", code="invalid_value")
-    )
 
 
 async def _unexpected(_request: Request, error: Exception) -> Response:
@@ -259,7 +254,7 @@ _HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Res
     HTTPException: _http_error,
     ClientDisconnect: _left,
     IntegrityError: _conflict,
-    DataError: _unstorable,
+    DataError: _out_of_range,
     OverflowError: _out_of_range,
     OperationalError: _database_down,
     InterfaceError: _database_down,
