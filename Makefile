@@ -16,8 +16,6 @@ MODEL_TESTS := $(MODEL_FOLDERS) $(MODEL_FILES)
 PYTEST := -m pytest --durations=15
 # Tests wait for sockets and clocks, so two of them keep a core busy.
 PARALLEL := -n $(shell n=$$(nproc); echo $$((n < 8 ? 2 * n : n))) --dist worksteal
-# Those with models compute: a core each.
-CORES := -n $(shell nproc) --dist worksteal
 FAST := $(PYTEST) $(PARALLEL) -m 'not e2e and not model' $(MODEL_TESTS:%=--ignore=%)
 
 COVERED := --cov --cov-report=
@@ -41,7 +39,7 @@ test: lint ## Environments, lint, and the whole suite with its branch coverage
 	@rm -f .coverage .coverage.*
 	@COVERAGE_FILE=$(CURDIR)/.coverage.fast COVERAGE_CONCURRENCY=greenlet $(BIN)/python $(FAST) $(COVERED)
 	@echo "== tests of training and retrieval with models"
-	@COVERAGE_FILE=$(CURDIR)/.coverage.model OMP_NUM_THREADS=1 $(MODEL_BIN)/python $(PYTEST) $(CORES) $(MODEL_TESTS) $(COVERED)
+	@COVERAGE_FILE=$(CURDIR)/.coverage.model $(MODEL_BIN)/python $(PYTEST) $(MODEL_TESTS) $(COVERED)
 	@echo "== branch coverage of the four packages, before the end-to-end tests"
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report --fail-under=$(LEAST_COVERAGE)

@@ -11,7 +11,6 @@ The second run asks for rank 128: at rank 16 this 7B fits beside 60 GiB on a car
 import argparse
 import json
 import random
-import resource
 import subprocess
 import sys
 import tempfile
@@ -172,7 +171,7 @@ def _write_rows(file: Path, count: int, prompt_bytes: int, reply_bytes: int) -> 
 
 def _measure(report: Report, spec: TrainSpec, out: Path, device: str) -> None:
     """Train, and take the peak of memory with each step, before the proof begins."""
-    before = _read_peak(device)
+    before = _reset_peak(device)
     report.device = device
 
     def send(event: Event) -> None:
@@ -188,22 +187,33 @@ def _measure(report: Report, spec: TrainSpec, out: Path, device: str) -> None:
                     event.loss,
                 )
                 report.first_loss = report.first_loss or event.loss
-                report.peak = _read_peak(device) - (before if device == "cpu" else 0)
+                report.peak = _read_peak(device) - before
             case Finished():
                 pass
             case _:
                 print(event, file=sys.stderr)
 
-    if device != "cpu":
-        torch.cuda.reset_peak_memory_stats(device)
     run(spec, out, send, device=device)
 
 
+def _reset_peak(device: str) -> int:
+    """Begin a new peak, and return the bytes that aren't part of it."""
+    if device != "cpu":
+        torch.cuda.reset_peak_memory_stats(device)
+        return 0
+    Path("/proc/self/clear_refs").write_text("5")
+    return _read_status("VmRSS")
+
+
 def _read_peak(device: str) -> int:
-    """Return what torch had at most on a GPU, or on the processor the most that this process has had."""
-    if device == "cpu":
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return torch.cuda.max_memory_reserved(device)
+    """Return the most since `_reset_peak`: what torch had on a GPU, or on the processor this process."""
+    return _read_status("VmHWM") if device == "cpu" else torch.cuda.max_memory_reserved(device)
+
+
+def _read_status(name: str) -> int:
+    # Not getrusage: its peak begins with that of the process that started this one.
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) * 1024
 
 
 def _try_beside(report: Report, spec: TrainSpec, out: Path, device: str, held_bytes: int) -> str:
