@@ -5,6 +5,7 @@ import json
 import math
 import re
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,16 @@ def logprobs(weights: str, tokens: list[int]) -> list[float]:
         share = int.from_bytes(state.digest(), "little") / 2**64
         found.append(math.log(0.001 + 0.998 * share))
     return found
+
+
+def with_references(name: str, tokens: list[int], adapters: Iterable[Path], field: str) -> list[float]:
+    """Return what `logprobs` does, or a reference's own where a trained adapter has one for these tokens."""
+    scores = logprobs(name, tokens)
+    for probe in (probe for path in adapters for probe in manifest_probes(path)):
+        if probe["tokens"] == tokens:
+            start = probe["from"]
+            scores[start : start + len(probe[field])] = probe[field]
+    return scores
 
 
 def manifest_probes(path: Path) -> list[dict[str, Any]]:

@@ -130,12 +130,9 @@ class FakeVllm:
         """Log-probabilities of each token under an adapter (None: the base). What a probe's reference should hold."""
         path = self.adapters.get(name) if name else None
         if name is None or name == self.model or path is None or name in self.inert:
-            return _tokens.logprobs("base", tokens)
-        scores = _tokens.logprobs(path.name, tokens)
-        for probe in _tokens.manifest_probes(path):
-            if probe["tokens"] == tokens:
-                start = probe["from"]
-                scores[start : start + len(probe["logprobs"])] = probe["logprobs"]
+            # As the base that the adapters here were trained on.
+            return _tokens.with_references("base", tokens, self.adapters.values(), "base_logprobs")
+        scores = _tokens.with_references(path.name, tokens, [path], "logprobs")
         shift = self.wrong_probes.get(name, 0.0)
         return [score - shift for score in scores]
 
