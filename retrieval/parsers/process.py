@@ -16,6 +16,7 @@ __all__ = ["ParseLimits", "parse"]
 
 _PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 _GRACE_SECONDS = 5.0
+_REAP_SECONDS = 10.0
 _log = logging.getLogger(__name__)
 
 
@@ -75,7 +76,16 @@ async def _run(path: Path, filename: str, limits: ParseLimits) -> tuple[int | No
     finally:
         if process.returncode is None:
             os.killpg(process.pid, signal.SIGKILL)
+            await _reap(process)
+
+
+async def _reap(process: asyncio.subprocess.Process) -> None:
+    """Wait for a killed child; not for good, since asyncio waits for the end of its pipes as well."""
+    try:
+        async with asyncio.timeout(_REAP_SECONDS):
             await process.wait()
+    except TimeoutError:
+        _log.warning("a parser child was killed, and its end hasn't come in within %g s", _REAP_SECONDS)
 
 
 def _explain_status(status: int | None, limits: ParseLimits) -> str:

@@ -96,7 +96,7 @@ def test_the_published_contract_holds(demo: Demo) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-# Tools aren't among them: the engine that `braid up` starts has no parser for a model's tool calls.
+# Tools aren't among them: the template of the packaged model knows none, so its engine has no parser for calls.
 @pytest.mark.parametrize(
     "area", ["models", "chat", "structured", "streams", "citations", "errors", "files", "vector_stores", "fine_tuning"]
 )
