@@ -69,6 +69,16 @@ class FakeRetriever:
     ) -> None:
         await self.stop()
 
+    def fail(self, call: str, times: int) -> None:
+        """Let the next calls of this kind fail, so many times."""
+        faults = iter(range(times))
+
+        async def fail() -> None:
+            if next(faults, None) is not None:
+                raise Fault("retriever_failed", "odd")
+
+        self.before[call] = fail
+
     async def start(self) -> None:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._server = await asyncio.start_unix_server(self._serve, self.path)

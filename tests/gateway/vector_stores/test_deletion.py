@@ -9,7 +9,7 @@ from gateway.jobs import JobRow
 from gateway.jobs.claim import claim_next
 from gateway.vector_stores.repository import DocumentRepository
 from gateway.vector_stores.tables import DocumentRow, StoreRow
-from tests.fakes.retriever import FakeRetriever, Fault
+from tests.fakes.retriever import FakeRetriever
 from tests.gateway.conftest import Gateway
 from tests.gateway.vector_stores.conftest import Client
 
@@ -128,22 +128,10 @@ async def test_a_removal_that_fails_is_tried_again_later(
     store = await kestrel.store()
     await kestrel.put(store, "a.md", "Number one.")
     await kestrel.settle()
-    faults = 3
-
-    async def fail() -> None:
-        nonlocal faults
-        faults -= 1
-        if faults >= 0:
-            raise Fault("retriever_failed", "odd")
-
-    index.before["remove_documents"] = fail
+    index.fail("remove_documents", 3)
     await kestrel.ok("DELETE", f"/api/vector_stores/{store}/documents/a.md")
-
-    async def all_failed() -> bool:
-        return faults <= 0
-
     async with asyncio.timeout(30):
-        while not await all_failed():
+        while index.calls.count("remove_documents") < 3:
             await kestrel.settle()
     async with gateway.state.database.begin() as session:
         waiting = (await session.scalars(select(JobRow).where(JobRow.status == "queued"))).all()

@@ -7,7 +7,7 @@ import pytest
 from gateway.jobs.wait import _pollers
 from gateway.settings import Settings
 from gateway.vector_stores import indexing
-from tests.fakes.retriever import FakeRetriever, Fault
+from tests.fakes.retriever import FakeRetriever
 from tests.gateway.conftest import Gateway, on_both_databases
 from tests.gateway.vector_stores.conftest import Client
 from tests.gateway.worker import working
@@ -151,15 +151,7 @@ async def test_a_fault_of_the_retriever_is_tried_again(
     kestrel: Client, index: FakeRetriever, settings: Settings
 ) -> None:
     store = await kestrel.store()
-    faults = 2
-
-    async def fail() -> None:
-        nonlocal faults
-        faults -= 1
-        if faults >= 0:
-            raise Fault("retriever_failed", "odd")
-
-    index.before["ingest"] = fail
+    index.fail("ingest", 2)
     async with working(settings):
         put = await kestrel.put(store, "a.md", "One.", params={"wait": 20})
     assert put["status"] == "completed"

@@ -131,15 +131,7 @@ async def test_a_document_at_which_every_attempt_fails_does_not_stop_the_others(
 ) -> None:
     store = await fill(kestrel)
     index.lose("fake/words/2")
-    faults = 3
-
-    async def fail() -> None:
-        nonlocal faults
-        faults -= 1
-        if faults >= 0:
-            raise Fault("retriever_failed", "odd")
-
-    index.before["ingest"] = fail
+    index.fail("ingest", 3)
     await state(kestrel, store, "POST")
     async with asyncio.timeout(30):
         while (await state(kestrel, store))["state"] != "current":
