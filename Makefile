@@ -16,6 +16,8 @@ MODEL_TESTS := $(MODEL_FOLDERS) $(MODEL_FILES)
 PYTEST := -m pytest --durations=15
 # Tests wait for sockets and clocks, so two of them keep a core busy.
 PARALLEL := -n $(shell n=$$(nproc); echo $$((n < 8 ? 2 * n : n))) --dist worksteal
+# Tests with models and with whole processes keep most of a core busy each.
+PAIRS := -n 2 --dist worksteal
 FAST := $(PYTEST) $(PARALLEL) -m 'not e2e and not model' $(MODEL_TESTS:%=--ignore=%)
 
 COVERED := --cov --cov-report=
@@ -39,12 +41,14 @@ test: lint ## Environments, lint, and the whole suite with its branch coverage
 	@rm -f .coverage .coverage.*
 	@COVERAGE_FILE=$(CURDIR)/.coverage.fast COVERAGE_CONCURRENCY=greenlet $(BIN)/python $(FAST) $(COVERED)
 	@echo "== tests of training and retrieval with models"
-	@COVERAGE_FILE=$(CURDIR)/.coverage.model $(MODEL_BIN)/python $(PYTEST) $(MODEL_TESTS) $(COVERED)
+	@COVERAGE_FILE=$(CURDIR)/.coverage.model $(MODEL_BIN)/python $(PYTEST) $(PAIRS) $(MODEL_TESTS) $(COVERED)
 	@echo "== branch coverage of the four packages, before the end-to-end tests"
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report --fail-under=$(LEAST_COVERAGE)
+	@echo "== whole processes, which are killed"
+	@$(BIN)/python $(PYTEST) $(PAIRS) -m '(e2e or model) and not release' --ignore=tests/e2e $(MODEL_TESTS:%=--ignore=%)
 	@echo "== end to end, on a real engine"
-	@$(BIN)/python $(PYTEST) -m '(e2e or model) and not release' $(MODEL_TESTS:%=--ignore=%)
+	@$(BIN)/python $(PYTEST) -m 'e2e and not release' tests/e2e
 
 test-fast: env ## The tests that need neither a model nor whole processes
 	@$(BIN)/python $(FAST)
