@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import aiosqlite
 import msgspec
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import make_url
@@ -71,8 +72,11 @@ async def open_database(
     if sqlite and parsed.database and stored:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     options: dict[str, Any] = {}
+    threads: set[Thread] = set()
+    if sqlite:
+        options["connect_args"] = {"async_creator_fn": partial(_connect_sqlite, threads)}
     if stored:
-        options = {"pool_size": connections, "max_overflow": 0, "pool_timeout": wait_seconds}
+        options |= {"pool_size": connections, "max_overflow": 0, "pool_timeout": wait_seconds}
     if not sqlite:
         options["pool_pre_ping"] = True  # a connection may have died while it was idle
     if parsed.get_driver_name() == "psycopg":
@@ -87,10 +91,8 @@ async def open_database(
         hide_parameters=True,  # errors are logged, and parameters hold documents, templates and keys' digests
         **options,
     )
-    threads: set[Thread] = set()
     if sqlite:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-        event.listen(engine.sync_engine, "connect", partial(_note_thread, threads))
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         event.listen(engine.sync_engine, "invalidate", _roll_back_sqlite)
     try:
@@ -99,7 +101,8 @@ async def open_database(
         await engine.dispose()
         for thread in threads:
             # One may still work for a task that was cancelled, and has to find this event loop when it is done.
-            await asyncio.to_thread(thread.join, _CLOSING_SECONDS)
+            if thread.ident:  # it was started
+                await asyncio.to_thread(thread.join, _CLOSING_SECONDS)
 
 
 async def lock(session: AsyncSession, name: str) -> None:
@@ -130,9 +133,13 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
-def _note_thread(threads: set[Thread], connection: Any, _record: Any) -> None:
-    threads.difference_update([thread for thread in threads if not thread.is_alive()])
-    threads.add(connection.driver_connection._thread)
+def _connect_sqlite(threads: set[Thread], *arguments: Any, **options: Any) -> Any:
+    """Return a connection to be awaited; its thread is noted at once: the task may be cancelled while it connects."""
+    connection: Any = aiosqlite.connect(*arguments, **options)
+    connection._thread.daemon = True
+    threads.difference_update([thread for thread in threads if thread.ident and not thread.is_alive()])
+    threads.add(connection._thread)
+    return connection
 
 
 def _begin_sqlite(connection: Connection) -> None:

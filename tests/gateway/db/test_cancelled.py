@@ -1,10 +1,13 @@
 """A unit of work that is cancelled, wherever it waits just then, leaves the database to the others."""
 
 import asyncio
+import sqlite3
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
+import aiosqlite
 import pytest
 from sqlalchemy import text
 
@@ -76,3 +79,30 @@ def test_a_driver_at_work_for_a_cancelled_task_has_ended_when_the_database_is_cl
     assert {
         thread.name for thread in set(threading.enumerate()) - before if "connection_worker" in thread.name
     } == set()
+
+
+def test_a_driver_that_connects_for_a_cancelled_task_has_ended_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def connect_slowly(*arguments: Any, **options: Any) -> aiosqlite.Connection:
+        def connector() -> sqlite3.Connection:
+            time.sleep(0.3)
+            return sqlite3.connect(*arguments, **options)
+
+        return aiosqlite.Connection(connector, iter_chunk_size=64)
+
+    async def run() -> None:
+        async def read() -> None:
+            async with database.read() as session:
+                await session.execute(text("SELECT 1"))
+
+        async with open_database(f"sqlite+aiosqlite:///{tmp_path / 'braid.db'}") as database:
+            reading = asyncio.create_task(read())
+            await asyncio.sleep(0.1)
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    monkeypatch.setattr("aiosqlite.connect", connect_slowly)
+    before = set(threading.enumerate())
+    asyncio.run(run())
+    assert [thread.name for thread in set(threading.enumerate()) - before if "worker" in thread.name] == []

@@ -84,7 +84,6 @@ async def test_the_newest_wins_over_those_that_wait(kestrel: Client, index: Fake
 
 async def test_a_put_that_was_overtaken_says_so(kestrel: Client) -> None:
     store = await kestrel.store()
-    await kestrel.put(store, "a.md", "Old.")
     waiting = asyncio.create_task(kestrel.put(store, "a.md", "Old.", params={"wait": 20}))
 
     async def is_stored() -> bool:
