@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
@@ -53,30 +54,38 @@ async def _run(path: Path, filename: str, limits: ParseLimits) -> tuple[int | No
             "files as its caller."
         ) from error
     with document:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "retrieval.parsers.child",
-            filename.replace("\0", ""),
-            msgspec.json.encode(limits).decode(),
-            stdin=document,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            cwd="/",
-            # Nothing of this process's environment: it may hold secrets.
-            env={"PYTHONPATH": str(_PACKAGE_ROOT), "LANG": "C.UTF-8"},
-            start_new_session=True,
-        )
-    try:
-        async with asyncio.timeout(limits.wall_seconds + _GRACE_SECONDS):
-            output, errors = await process.communicate()
-        return process.returncode, output, errors
-    except TimeoutError:
-        return -signal.SIGALRM, b"", b""
-    finally:
-        if process.returncode is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            await _reap(process)
+        starting = asyncio.create_task(_start(document, filename, limits))
+        try:
+            process = await asyncio.shield(starting)
+            async with asyncio.timeout(limits.wall_seconds + _GRACE_SECONDS):
+                output, errors = await process.communicate()
+            return process.returncode, output, errors
+        except TimeoutError:
+            return -signal.SIGALRM, b"", b""
+        finally:
+            # Also of one whose caller was cancelled while it started: asyncio would kill the child alone, and then
+            # wait for the processes that it has started.
+            process = await starting
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                await _reap(process)
+
+
+async def _start(document: BinaryIO, filename: str, limits: ParseLimits) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "retrieval.parsers.child",
+        filename.replace("\0", ""),
+        msgspec.json.encode(limits).decode(),
+        stdin=document,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        cwd="/",
+        # Nothing of this process's environment: it may hold secrets.
+        env={"PYTHONPATH": str(_PACKAGE_ROOT), "LANG": "C.UTF-8"},
+        start_new_session=True,
+    )
 
 
 async def _reap(process: asyncio.subprocess.Process) -> None:

@@ -2,6 +2,7 @@ import asyncio
 import os
 import shlex
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -100,14 +101,25 @@ async def test_a_child_that_ends_without_an_outcome_refuses_the_document(
     assert "why it ended" in caplog.text
 
 
+@pytest.mark.parametrize("started", [True, False])
 async def test_a_child_and_its_own_children_do_not_outlive_a_caller_that_is_cancelled(
-    tmp_path: Path, script: Path
+    tmp_path: Path, script: Path, monkeypatch: pytest.MonkeyPatch, started: bool
 ) -> None:
+    start, cancelled = asyncio.create_subprocess_exec, asyncio.Event()
+
+    async def start_slowly(*arguments: Any, **options: Any) -> asyncio.subprocess.Process:
+        child = await start(*arguments, **options)
+        await cancelled.wait()
+        return child
+
+    if not started:
+        monkeypatch.setattr(process.asyncio, "create_subprocess_exec", start_slowly)
     pids = tmp_path / "pids"
     write(script, f"#!/bin/sh\nsleep 600 &\necho $! $$ > {shlex.quote(str(pids))}.new\nmv {pids}.new {pids}\nwait\n")
     task = asyncio.create_task(parse(write(tmp_path / "upload", "words"), "a"))
     await until(pids.exists)
     task.cancel()
+    asyncio.get_running_loop().call_later(0.05, cancelled.set)
     with pytest.raises(asyncio.CancelledError):
         await task
     children = [int(pid) for pid in pids.read_text().split()]
