@@ -185,6 +185,7 @@ async def test_a_release_is_tied_to_the_bases_weights_and_template(client: httpx
         BASE.digest,
         BASE.chat_template_digest,
     )
+    assert "markers" not in release["spec"], "as it was before they were known"
 
 
 async def test_while_nobody_knows_the_bases_weights_no_release_is_made(
@@ -219,6 +220,7 @@ async def test_while_nobody_knows_the_bases_weights_no_release_is_made(
         {"variables": {"house": "Kestrel"}},
         {"chat_template": "sha256:other"},
         {"folds_system": True},
+        {"markers": "sha256:markers"},
         {"ranking": "bm25-en-1/sum-2"},
         {"adapter": AdapterRef("ft:base:kestrel:style:1", "kestrel.style.1", "a", {"date_string": "1 Jan 2026"})},
         {"sampling": {}},
