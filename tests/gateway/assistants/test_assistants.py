@@ -322,6 +322,18 @@ async def test_variables_that_cannot_be_used_are_refused(
     assert says in error(answer, 400)["message"]
 
 
+async def test_values_that_only_the_block_of_instructions_fails_with_are_refused(client: httpx2.AsyncClient) -> None:
+    await create(client)
+    words = "{% block instructions %}{{ tone }}: {{ instructions }}{% endblock %}"
+    await give_prompt(client, "{% block system %}You answer.{% endblock %}" + words)
+    body: dict[str, Any] = {"prompt": "house@1", "variables": {"tone": ["kind"]}}
+    answer = await client.post("/api/assistants/support/releases", json=body)
+    assert "can't be rendered" in error(answer, 400)["message"]
+    assert (
+        await client.post("/api/assistants/support/releases", json=body | {"variables": {"tone": "kind"}})
+    ).is_success
+
+
 async def test_variables_without_a_prompt_are_refused(client: httpx2.AsyncClient) -> None:
     await create(client)
     answer = await client.post("/api/assistants/support/releases", json={"variables": {"house": "Kestrel"}})
