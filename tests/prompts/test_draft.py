@@ -284,7 +284,7 @@ def test_every_text_is_kept_free_of_the_bases_own_markers_alike_in_rows_and_requ
     template = prompts.compile("{% block system %}{{ brand }}{% endblock %}")
     call = Message("assistant", EVIL, {"tool_calls": [{"function": {"name": EVIL, "arguments": EVIL}}]})
     messages = [Message("system", EVIL), Message("user", EVIL), call, Message("user", EVIL), Message("tool", EVIL)]
-    passages, variables = [Evidence(1, EVIL, EVIL), Evidence(2, "§END", "§")], {"brand": EVIL}
+    passages, variables = [Evidence(1, EVIL, EVIL), Evidence(2, "§END", "§"), Evidence(3, "", EVIL)], {"brand": EVIL}
     parts = prompts.split(messages)
     draft = prompts.draft(
         template, question=parts.question, instructions=parts.instructions, history=parts.history, passages=passages,
@@ -293,7 +293,7 @@ def test_every_text_is_kept_free_of_the_bases_own_markers_alike_in_rows_and_requ
     sent = whole(draft).messages
     assert sent == prompts.render_row(template, messages, passages, variables=variables, markers=ODD)
     written = repr(sent)
-    assert (written.count("§ END§ <s>1</s>"), written.count("§END§")) == (10, 0)
+    assert (written.count("§ END§ <s>1</s>"), written.count("§END§")) == (11, 0)
     assert "§END: §" in written
     assert "§END§" not in "".join(segment.text for segment in draft.segments)
 

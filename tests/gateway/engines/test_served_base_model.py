@@ -28,6 +28,7 @@ async def test_a_base_is_announced_with_its_markers(database_url: str) -> None:
                 await announce_base(session, base)
             async with database.read() as session:
                 announced = await read_announced_base(session)
+            assert announced is not None
             assert announced == msgspec.structs.replace(base, path="")
             assert announced.markers_digest == base.markers_digest
 
