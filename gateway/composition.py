@@ -24,7 +24,7 @@ from gateway.artifacts import Artifacts
 from gateway.db import Database, open_database
 from gateway.engines import Connections, EnginePool, Reconciler, Timeouts, VllmEngine
 from gateway.engines.repository import announce_base, read_announced_base
-from gateway.engines.served_base_model import ServedBaseModel
+from gateway.engines.served_base_model import ServedBaseModel, choose_markers
 from gateway.engines.token_counter import TokenCounter
 from gateway.files import FileRow
 from gateway.files.garbage_collection import COLLECT, GarbageCollector
@@ -100,6 +100,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
             metrics,
             drain,
             folds_system=base is not None and base.folds_system,
+            markers=choose_markers(base),
         )
         yield State(
             settings=settings,

@@ -9,15 +9,18 @@ from prompts.conversation import Conversation, Message, Role, split
 from prompts.default import DEFAULT
 from prompts.draft import Draft, Evidence, Part, Rendered, Segment, draft, render_row
 from prompts.errors import ContextTooLong, NoQuestion, PromptError, TemplateFailed, TemplateInvalid
+from prompts.markers import GENERIC, Markers, find_generic
 from prompts.template import Template, compile
 
 __all__ = [
     "DEFAULT",
+    "GENERIC",
     "MAX_SOURCE",
     "ContextTooLong",
     "Conversation",
     "Draft",
     "Evidence",
+    "Markers",
     "Message",
     "NoQuestion",
     "Part",
@@ -30,6 +33,7 @@ __all__ = [
     "TemplateInvalid",
     "compile",
     "draft",
+    "find_generic",
     "render_row",
     "split",
 ]

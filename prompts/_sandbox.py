@@ -31,7 +31,7 @@ TEST_NAMES = frozenset(
     "boolean defined divisibleby eq even false ge gt in le lt ne none number odd string true undefined".split()
 )
 # The names that every request brings; `_syntax.BLOCKS` says where each may stand.
-REQUEST_VARIABLES = ("passages", "question", "cite")
+REQUEST_VARIABLES = ("passages", "question", "cite", "instructions")
 # Counters that look forward (last, length, …) are left out: what a passage prints must not change when the budget drops
 # those behind it.
 LOOP_FIELDS = frozenset(("index", "index0", "first", "previtem"))

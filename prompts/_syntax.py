@@ -17,11 +17,14 @@ MAX_DEPTH = 48
 # with the request, in front of everything, would empty the engine's prefix cache each time.
 BLOCKS: Mapping[str, frozenset[str]] = {
     "system": frozenset(),
+    "instructions": frozenset({"instructions"}),
     "evidence": frozenset({"passages", "cite"}),
     "no_evidence": frozenset({"cite"}),
     "question": frozenset({"question", "cite"}),
 }
-_ESSENTIAL = {"evidence": "passages", "question": "question"}
+_ESSENTIAL = {"instructions": "instructions", "evidence": "passages", "question": "question"}
+# Elsewhere a template may have had a variable of that name of its own before there was this block.
+_RESERVED = frozenset(REQUEST_VARIABLES) - {"instructions"}
 _CALLABLE = frozenset({"range", "super"})
 # No assignment, no arithmetic, no concatenation: without them nothing can grow but by a loop, and loops are bounded.
 _ALLOWED = (
@@ -218,7 +221,7 @@ def _check_arguments(node: nodes.Node) -> None:
 
 
 def _check_variables(block: nodes.Block, names: set[str]) -> None:
-    wrong = sorted(names & (set(REQUEST_VARIABLES) - BLOCKS[block.name]))
+    wrong = sorted(names & (_RESERVED - BLOCKS[block.name]))
     if wrong:
         line = next((n.lineno for n in block.find_all(nodes.Name) if n.name == wrong[0]), block.lineno)
         why = (
@@ -229,7 +232,7 @@ def _check_variables(block: nodes.Block, names: set[str]) -> None:
         )
         raise TemplateInvalid(f"the block {block.name} can't use '{wrong[0]}': {why}", line)
     essential = _ESSENTIAL.get(block.name)
-    if essential and essential not in names and not _inherits(block):
+    if essential and essential not in names and not _inherits(block) and not _does_without(block):
         raise TemplateInvalid(
             f"the block {block.name} never uses '{essential}', so the model would not see it; print it there",
             block.lineno,
@@ -246,6 +249,15 @@ def _check_variables(block: nodes.Block, names: set[str]) -> None:
 
 def _is_passages(node: nodes.Node) -> bool:
     return isinstance(node, nodes.Name) and node.name == "passages"
+
+
+def _does_without(block: nodes.Block) -> bool:
+    """Tell whether a block is an empty `instructions`: the client's text without words around it."""
+    if block.name != "instructions":
+        return False
+    printed = [node for output in block.body if isinstance(output, nodes.Output) for node in output.nodes]
+    blank = all(isinstance(node, nodes.TemplateData) and not node.data.strip() for node in printed)
+    return blank and all(isinstance(node, nodes.Output) for node in block.body)
 
 
 def _inherits(block: nodes.Block) -> bool:

@@ -1,3 +1,4 @@
+import json
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
@@ -7,14 +8,14 @@ import msgspec
 
 from prompts.conversation import Message, split
 from prompts.errors import ContextTooLong
+from prompts.markers import GENERIC, Markers
 from prompts.template import Template
-from prompts.text import clean, neutralise, one_line
+from prompts.text import clean, one_line
 
 __all__ = ["Draft", "Evidence", "Part", "Rendered", "Segment", "draft", "render_row"]
 
 Part: TypeAlias = Literal["system", "instructions", "turn", "passage", "question"]
 _GAP = "\n\n"
-_LABEL = "Instructions from the application:\n"
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -57,6 +58,7 @@ class Draft(msgspec.Struct, frozen=True):
         numbers: The numbers of all passages, best first.
         ranks: The ranks of the passages that the evidence block prints: one passage segment each.
         evidence: The evidence block in pieces, each with the rank (from 1) of the passage that printed it, 0 for none.
+        markers: Are broken in every text.
     """
 
     segments: tuple[Segment, ...]
@@ -69,6 +71,7 @@ class Draft(msgspec.Struct, frozen=True):
     no_evidence: str | None
     question: str
     after: tuple[dict[str, Any], ...]
+    markers: Markers
 
     def fit(self, sizes: Sequence[int], budget: int) -> Rendered:
         """Choose the turns and passages that fit into `budget` tokens.
@@ -131,7 +134,7 @@ class Draft(msgspec.Struct, frozen=True):
         messages: list[dict[str, Any]] = [{"role": "system", "content": self.system}] if self.system else []
         for turn in self.turns[dropped_turns:]:
             messages += [dict(message) for message in turn]
-        before = _join_up_to(self.evidence, self.ranks[best - 1]) if best else self.no_evidence
+        before = _join_up_to(self.evidence, self.ranks[best - 1], self.markers) if best else self.no_evidence
         messages.append({"role": "user", "content": before + _GAP + self.question if before else self.question})
         messages += [dict(message) for message in self.after]
         return messages
@@ -147,33 +150,38 @@ def draft(
     variables: Mapping[str, Any] | None = None,
     cite: bool = True,
     after: Sequence[Message] = (),
+    markers: Markers = GENERIC,
 ) -> Draft:
     """Render every text that the prompt for one question may need. Pure: equal arguments give equal bytes.
 
     Args:
         template: The template with the wording.
         question: The last user turn.
-        instructions: The client's own system text; it stands in the system message, after the template's, labelled.
+        instructions: The client's own system text; it stands in the system message, after the template's, in the words
+            of the block `instructions`; where the template has no system text, it stands there alone.
         history: The messages before the question, oldest first, without system messages.
         passages: Best first. None leaves evidence out; an empty sequence is a search without results.
         variables: Values for the template's own names: text, numbers, booleans, and lists and mappings of them.
         cite: Whether the answer is to carry marks; off for JSON and tool calls.
         after: Messages behind the question, such as a tool call and its results; never dropped.
+        markers: What the base model takes for more than text, see `prompts.markers`; training and serving have to
+            bring the same.
 
     Raises:
         TemplateFailed: The template can't be rendered with these values.
     """
     values = {name: value for name, value in (variables or {}).items() if name in template.variables}
-    rules = neutralise(template.render_system(values))
-    added = neutralise(instructions.strip()) if instructions else ""
+    rules = template.render_system(values)
+    added = instructions.strip() if instructions else ""
     if rules and added:
-        added = _GAP + _LABEL + added
+        added = _GAP + template.render_instructions(values, added)
+    rules, added = markers.neutralise(rules), markers.neutralise(added)
     values["cite"] = cite
-    turns, tail = _split_turns(history), tuple(map(_to_message, after))
+    turns, tail = _split_turns(history, markers), tuple(_to_message(message, markers) for message in after)
     evidence = _render_evidence(template, values, passages or ())
-    shares = _split_shares(evidence)
-    no_evidence = None if passages is None else neutralise(template.render("no_evidence", values))
-    wording = neutralise(template.render_question(values, question))
+    shares = _split_shares(evidence, markers)
+    no_evidence = None if passages is None else markers.neutralise(template.render("no_evidence", values))
+    wording = markers.neutralise(template.render_question(values, question))
 
     segments = [Segment("system", rules, messages=1 if rules or added else 0)]
     segments += [Segment("instructions", added)] if added else []
@@ -195,6 +203,7 @@ def draft(
         no_evidence=no_evidence,
         question=wording,
         after=tail,
+        markers=markers,
     )
 
 
@@ -205,6 +214,7 @@ def render_row(
     *,
     variables: Mapping[str, Any] | None = None,
     cite: bool = True,
+    markers: Markers = GENERIC,
 ) -> list[dict[str, Any]]:
     """Return a training row's messages as serving would send them, followed by the row's reply.
 
@@ -224,6 +234,7 @@ def render_row(
         variables=variables,
         cite=cite,
         after=conversation.after,
+        markers=markers,
     )
     return row.fit([0] * len(row.segments), budget=0).messages
 
@@ -252,48 +263,83 @@ def _render_evidence(
     return tuple(template.render_evidence(values, views, size)) if views else ()
 
 
-def _join_up_to(evidence: Sequence[tuple[int, str]], rank: int) -> str:
-    return neutralise("".join([piece for at, piece in evidence if at <= rank]).strip())
+def _join_up_to(evidence: Sequence[tuple[int, str]], rank: int, markers: Markers) -> str:
+    return markers.neutralise("".join([piece for at, piece in evidence if at <= rank]).strip())
 
 
-def _split_shares(evidence: Sequence[tuple[int, str]]) -> dict[int, str]:
+def _split_shares(evidence: Sequence[tuple[int, str]], markers: Markers) -> dict[int, str]:
     """Return each passage's share of the evidence block, by rank; the first one brings the words around it."""
     pieces: dict[int, list[str]] = {}
     for rank, piece in evidence:
         if rank:
             pieces.setdefault(rank, []).append(piece)
-    shares = {rank: share for rank in sorted(pieces) if (share := "".join(pieces[rank])).strip()}
+    shares = {rank: markers.neutralise(share) for rank in sorted(pieces) if (share := "".join(pieces[rank])).strip()}
     if shares:
         first = next(iter(shares))
-        shares[first] = _join_up_to(evidence, first) + _GAP
+        shares[first] = _join_up_to(evidence, first, markers) + _GAP
     return shares
 
 
-def _split_turns(history: Sequence[Message]) -> tuple[tuple[dict[str, Any], ...], ...]:
+def _split_turns(history: Sequence[Message], markers: Markers) -> tuple[tuple[dict[str, Any], ...], ...]:
     """Split the history into turns: a user message with all that answers it. What comes before the first is one too."""
     turns: list[list[dict[str, Any]]] = []
     for message in history:
         if message.role == "user" or not turns:
             turns.append([])
-        turns[-1].append(_to_message(message))
+        turns[-1].append(_to_message(message, markers))
     return tuple(map(tuple, turns))
 
 
-def _to_message(message: Message) -> dict[str, Any]:
-    fields = {name: _neutralise_value(value) for name, value in message.fields.items()} if message.fields else {}
-    return {"role": message.role, "content": neutralise(message.content), **fields}
+def _to_message(message: Message, markers: Markers) -> dict[str, Any]:
+    fields = {name: _neutralise_value(value, markers) for name, value in message.fields.items()}
+    return {"role": message.role, "content": markers.neutralise(message.content), **fields}
 
 
-def _neutralise_value(value: Any) -> Any:
+def _neutralise_value(value: Any, markers: Markers) -> Any:
     match value:
         case str():
-            return neutralise(value)
+            return markers.neutralise(value)
         case list() | tuple():
-            return [_neutralise_value(item) for item in cast("Sequence[Any]", value)]
+            return [_neutralise_value(item, markers) for item in cast("Sequence[Any]", value)]
         case Mapping():
-            return {name: _neutralise_value(item) for name, item in cast("Mapping[str, Any]", value).items()}
+            items = cast("Mapping[str, Any]", value).items()
+            return {
+                name: (_neutralise_arguments if name == "arguments" else _neutralise_value)(item, markers)
+                for name, item in items
+            }
         case _:
             return value
+
+
+def _neutralise_arguments(value: Any, markers: Markers) -> Any:
+    """Return a tool call's arguments, whose names are the model's or the client's own words like their values.
+
+    They are JSON, which engines decode before they print them: a spelling may hide in it behind escapes.
+    """
+    if not isinstance(value, str):
+        return _neutralise_names(value, markers)
+    text = markers.neutralise(value)
+    if "\\" not in text:
+        return text
+    try:
+        arguments = json.loads(text)
+        neutral = _neutralise_names(arguments, markers)
+    except RecursionError:
+        return "{}"  # nested too deeply to look into; engines read what they can't decode as this, too
+    except ValueError:
+        return text
+    return text if neutral == arguments else json.dumps(neutral)
+
+
+def _neutralise_names(value: Any, markers: Markers) -> Any:
+    match value:
+        case Mapping():
+            items = cast("Mapping[str, Any]", value).items()
+            return {markers.neutralise(name): _neutralise_names(item, markers) for name, item in items}
+        case list() | tuple():
+            return [_neutralise_names(item, markers) for item in cast("Sequence[Any]", value)]
+        case _:
+            return _neutralise_value(value, markers)
 
 
 def _make_turn_segment(messages: Sequence[Mapping[str, Any]]) -> Segment:

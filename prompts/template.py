@@ -8,7 +8,7 @@ from jinja2 import TemplateError, TemplateRuntimeError, TemplateSyntaxError, nod
 from jinja2.runtime import Context
 
 from prompts import _syntax
-from prompts._sandbox import REQUEST_VARIABLES, Sandbox, create_sandbox
+from prompts._sandbox import Sandbox, create_sandbox
 from prompts.default import DEFAULT
 from prompts.errors import TemplateFailed, TemplateInvalid
 
@@ -58,7 +58,7 @@ class Template:
         """Return the text of one block, without space around it.
 
         Args:
-            block: `system`, `no_evidence` or `question`.
+            block: `system`, `instructions`, `no_evidence` or `question`.
             variables: The values that the block may look up.
             size: Characters of the request's own texts among the variables; it raises the limit on the result.
 
@@ -80,6 +80,15 @@ class Template:
                 self._systems.clear()
             self._systems[key] = text
         return text
+
+    def render_instructions(self, variables: Mapping[str, Any], instructions: str) -> str:
+        """Return the text of the block `instructions`, around the client's; where it is empty, the client's alone.
+
+        Errors are those of `render`.
+        """
+        return self.render("instructions", {**variables, "instructions": instructions}, len(instructions)) or (
+            instructions
+        )
 
     def render_question(self, variables: Mapping[str, Any], question: str) -> str:
         """Return the text of the block `question`, around or instead of the client's own words.
@@ -149,10 +158,10 @@ def compile(source: str) -> Template:
     environment = create_sandbox()
     own = _syntax.parse(environment, source)
     default = _syntax.parse(environment, DEFAULT)
-    names = set[str]().union(*(_syntax.find_variables(block) for block in own.values()))
+    names = set[str]().union(*(_syntax.find_variables(block) - _syntax.BLOCKS[name] for name, block in own.items()))
     return Template(
         source,
-        frozenset(names - set(REQUEST_VARIABLES)),
+        frozenset(names),
         frozenset(_syntax.find_optional(own.values())),
         _compile_blocks(environment, own),
         _compile_blocks(environment, default),

@@ -1,23 +1,8 @@
-"""Text that others wrote, made safe to put into a prompt and still readable."""
+"""Text that others wrote, as a reader sees it; `prompts.markers` is about what a model sees in it."""
 
 import re
 
-__all__ = ["clean", "neutralise", "one_line"]
-
-# A tokenizer turns a special token's exact spelling into the token itself, wherever it stands. One space after the
-# opening bracket breaks the spelling, leaves the text readable, and can't make another token: a second pass is a no-op.
-_SPECIAL_ANGLE = re.compile(
-    r"<(?=[|｜][^\s>]"  # <|im_end|>, <|turn>, and the full-width bars of DeepSeek
-    r"|/?[\w▁-]{1,40}[|｜]>"  # <turn|>
-    r"|/?(?:s|bos|eos|pad|unk|mask|cls|sep|sop|eop|seed:\w{1,30}|SPECIAL_\d{1,5}|tool_(?:call|response)s?)>"
-    r"|(?:start|end)_of_\w{1,30}>|(?:extra_id_|unused|reserved|fim_)\w{1,30}>"
-    r"|</?SYS>>)"
-)
-_SPECIAL_SQUARE = re.compile(
-    r"\[(?=\|\w{1,30}\|\]"  # [|user|]
-    r"|/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_(?:CALLS|RESULTS|CONTENT)|ARGS|CALL_ID|IMG\w{0,10}|THINK)\]"
-    r"|(?:PREFIX|MIDDLE|SUFFIX|BOS|EOS|PAD|UNK|CLS|SEP|MASK|gMASK)\])"
-)
+__all__ = ["clean", "one_line"]
 
 # Nothing of this can be seen, and all of it can carry words that a reader of the document never saw: zero-width
 # characters, direction overrides, variation selectors (bar emoji's own), tags, control characters, lone surrogates.
@@ -32,18 +17,6 @@ _STRAY_JOINER = re.compile(
     rf"(?<!{_BEYOND_ASCII})[\u200c\u200d]+|[\u200c\u200d]{{2,}}|[\u200c\u200d](?!{_BEYOND_ASCII})"
 )
 _LEADING_MARK = re.compile(r"^([^\S\n]*)\[(\d{1,4})\]", re.MULTILINE)
-
-
-def neutralise(text: str) -> str:
-    """Break the spelling of every chat-template control token in `text`, so that it can't open or close a turn.
-
-    `<|im_end|>` becomes `< |im_end|>` and `[INST]` becomes `[ INST]`. Idempotent; other text comes back unchanged.
-    """
-    if "<" in text:
-        text = _SPECIAL_ANGLE.sub("< ", text)
-    if "[" in text:
-        text = _SPECIAL_SQUARE.sub("[ ", text)
-    return text
 
 
 def clean(text: str) -> str:

@@ -90,11 +90,13 @@ class SpecialTokens:
     Attributes:
         names: The text of each by its role, as chat templates name it: `bos_token`, `eos_token`, …
         texts: The texts of all of them.
+        others: The texts of added tokens that aren't special; a tokenizer finds them in any text, too.
         ends: The texts of those at which the engine stops; empty where the files don't tell.
     """
 
     names: dict[str, str]
     texts: frozenset[str]
+    others: frozenset[str]
     ends: frozenset[str]
 
 
@@ -226,22 +228,43 @@ def read_end_ids(directory: Path) -> frozenset[int]:
 def read_special_tokens(directory: Path) -> SpecialTokens:
     """Read what the tokenizer's files say of its special tokens, without loading it.
 
+    transformers adds to those of `tokenizer.json` what its own two files name.
+
     Raises:
         CheckpointUnreadable: One of the files is damaged.
     """
     names: dict[str, str] = {}
+    special: set[str] = set()
+    others = set(_read(directory / "added_tokens.json", dict[str, Any]))
     for file in ("special_tokens_map.json", "tokenizer_config.json"):
         for name, value in _read(directory / file, dict[str, Any]).items():
-            text = cast("dict[str, Any]", value).get("content") if isinstance(value, dict) else value
-            if name.endswith("_token") and isinstance(text, str):
-                names[name] = text
+            if name.endswith("_token"):
+                names.update((name, text) for text in _find_texts([value]))
+            elif name.endswith("special_tokens"):
+                special.update(_find_texts(value))
+            elif name == "added_tokens_decoder":
+                others.update(_find_texts(value))
+                special.update(_find_texts(value, only_special=True))
     added = _read(directory / "tokenizer.json", _Tokenizer).added_tokens
     ids = read_end_ids(directory)
     ends = {token.content for token in added if token.id in ids}
     if added and "eos_token" in names:
         ends.add(names["eos_token"])
-    texts = {token.content for token in added if token.special} | set(names.values())
-    return SpecialTokens(names, frozenset(texts), frozenset(ends))
+    special |= {token.content for token in added if token.special} | set(names.values())
+    others |= {token.content for token in added}
+    return SpecialTokens(names, frozenset(special), frozenset(others - special), frozenset(ends))
+
+
+def _find_texts(tokens: object, *, only_special: bool = False) -> list[str]:
+    """Return the texts of tokens in a list, or under any names; each is a text, or an object with its properties."""
+    listed = list(cast("dict[str, Any]", tokens).values()) if isinstance(tokens, dict) else tokens
+    texts: list[str] = []
+    for token in cast("list[Any]", listed) if isinstance(listed, list) else []:
+        fields = cast("dict[str, Any]", token) if isinstance(token, dict) else {"content": token}
+        text = fields.get("content")
+        if isinstance(text, str) and (fields.get("special") is True or not only_special):
+            texts.append(text)
+    return texts
 
 
 def check_trainable(directory: Path) -> None:

@@ -48,10 +48,12 @@ async def compose(
     counter: TokenCounter,
     *,
     folds_system: bool = False,
+    markers: prompts.Markers = prompts.GENERIC,
 ) -> Composed:
     """Render the prompt within the context and encode the engine's body.
 
-    With `folds_system` the system text goes into the first user message, as in the rows that adapters learn.
+    With `folds_system` the system text goes into the first user message, as in the rows that adapters learn; `markers`
+    are what the base takes for more than text, as in those rows.
 
     Raises:
         BadRequest: The prompt is too long even without passages and earlier turns (`context_length_exceeded`), or
@@ -61,7 +63,7 @@ async def compose(
     if target.prompt is None:
         messages = question.messages
     else:
-        draft = _draft(question, target.prompt, target.variables, evidence)
+        draft = _draft(question, target.prompt, target.variables, evidence, markers)
         rendered = await _fit(draft, question, target, counter)
         messages, segments = rendered.messages, _used_segments(draft, rendered)
     if folds_system:
@@ -86,7 +88,11 @@ def cache_salt(tenant: str) -> str:
 
 
 def _draft(
-    question: Question, template: prompts.Template, variables: Mapping[str, Any] | None, evidence: Evidence
+    question: Question,
+    template: prompts.Template,
+    variables: Mapping[str, Any] | None,
+    evidence: Evidence,
+    markers: prompts.Markers,
 ) -> prompts.Draft:
     try:
         conversation = prompts.split([_prompt_message(message) for message in question.messages])
@@ -99,6 +105,7 @@ def _draft(
             variables=variables,
             cite=not question.structured,
             after=conversation.after,
+            markers=markers,
         )
     except prompts.PromptError as error:
         raise BadRequest(f"The prompt can't be made: {error}", param="messages", code="invalid_prompt") from None

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import structlog
 
+import prompts
 from gateway.answering.compose import compose
 from gateway.answering.generation import Generation
 from gateway.answering.question import Question
@@ -48,6 +49,7 @@ class AnsweringService:
 
     Args:
         folds_system: Whether the base's chat template has the system text in the first user message.
+        markers: What the base takes for more than text.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class AnsweringService:
         drain: Drain,
         *,
         folds_system: bool = False,
+        markers: prompts.Markers = prompts.GENERIC,
     ) -> None:
         self._database = database
         self._pool = pool
@@ -72,6 +75,7 @@ class AnsweringService:
         self._metrics = metrics
         self._drain = drain
         self._folds_system = folds_system
+        self._markers = markers
         self._resolver = Resolver(database)
 
     async def begin(
@@ -114,7 +118,13 @@ class AnsweringService:
         else:
             await self._look_up(trace, base_model)
         trace.composed = await compose(
-            question, trace.target, trace.evidence, trace.tenant, self._counter, folds_system=self._folds_system
+            question,
+            trace.target,
+            trace.evidence,
+            trace.tenant,
+            self._counter,
+            folds_system=self._folds_system,
+            markers=self._markers,
         )
         trace.mark_composed()
 

@@ -52,6 +52,8 @@ class ReleaseSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     """Digest of the base's chat template."""
     folds_system: bool = False
     """Whether the system text goes into the first user message."""
+    markers: str = ""
+    """Digest of what is broken in texts as more than text to the base; "" for what any known family of models knows."""
     ranking: str = ""
     """The versions of the keyword encoder and of the fusion, where there is retrieval."""
 
@@ -66,7 +68,8 @@ class ServedParts(msgspec.Struct, frozen=True):
     """The parts that run here, for a release to name: "" where one isn't known yet.
 
     `base_model` is the base model's public name, `base_digest` its files' digest, `chat_template` that of its template,
-    `embedder` the embedder's identity, `ranking` the versions of what ranks passages.
+    `markers` that of what it takes for more than text, `embedder` the embedder's identity, `ranking` the versions of
+    what ranks passages.
     """
 
     base_model: str
@@ -75,6 +78,7 @@ class ServedParts(msgspec.Struct, frozen=True):
     ranking: str = ""
     chat_template: str = ""
     folds_system: bool = False
+    markers: str = ""
 
 
 class Stage(msgspec.Struct, frozen=True):

@@ -33,6 +33,7 @@ async def _served(state: CurrentState) -> ServedParts:
         ranking=retriever.ranking if retriever else "",
         chat_template=base.chat_template_digest if base else "",
         folds_system=base is not None and base.folds_system,
+        markers=base.markers_digest if base else "",
     )
 
 

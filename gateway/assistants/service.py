@@ -118,6 +118,7 @@ class AssistantService:
             variables=request.variables,
             chat_template=self._served.chat_template,
             folds_system=self._served.folds_system,
+            markers=self._served.markers,
             ranking=self._served.ranking if retrieval else "",
         )
         row = ReleaseRow(

@@ -21,6 +21,7 @@ async def announce_base(session: AsyncSession, base: ServedBaseModel) -> None:
         name=base.name,
         chat_template_digest=base.chat_template_digest,
         folds_system=base.folds_system,
+        markers=None if base.markers is None else list(base.markers),
         served_at=max(time.time(), newest.served_at + 1e-3 if newest else 0.0),
     )
     if newest is not None and newest.digest == base.digest:
@@ -41,4 +42,5 @@ async def read_announced_base(session: AsyncSession) -> ServedBaseModel | None:
         digest=row.digest,
         chat_template_digest=row.chat_template_digest,
         folds_system=row.folds_system,
+        markers=None if row.markers is None else tuple(row.markers),
     )

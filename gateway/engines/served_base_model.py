@@ -1,12 +1,15 @@
 """The base model that the engine serves, as the rest of the gateway needs to know it."""
 
+import hashlib
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
 
+import prompts
 from gateway.settings import Settings, SettingsError
 
-__all__ = ["ServedBaseModel"]
+__all__ = ["ServedBaseModel", "choose_markers"]
 
 
 class ServedBaseModel(msgspec.Struct, frozen=True):
@@ -23,6 +26,13 @@ class ServedBaseModel(msgspec.Struct, frozen=True):
     chat_template_digest: str = ""
     folds_system: bool = False
     """The system text goes into the first user message, see `training.chat_format`."""
+    markers: tuple[str, ...] | None = None
+    """The spellings that are broken in texts that others wrote, see `training.markers`; None where unknown."""
+
+    @property
+    def markers_digest(self) -> str:
+        """Return the SHA-256 of the markers; "" where they aren't known, so that those of all families stand in."""
+        return "" if self.markers is None else hashlib.sha256(msgspec.json.encode(self.markers)).hexdigest()
 
     @classmethod
     def load(cls, settings: Settings) -> "ServedBaseModel":
@@ -46,3 +56,13 @@ class ServedBaseModel(msgspec.Struct, frozen=True):
     @staticmethod
     def file(home: Path) -> Path:
         return home / "run" / "base.json"
+
+
+def choose_markers(base: ServedBaseModel | None) -> prompts.Markers:
+    """Return what is broken in texts for this base: its own markers, or those of all known families."""
+    return prompts.GENERIC if base is None or base.markers is None else _compile_markers(base.markers)
+
+
+@lru_cache(maxsize=2)  # of thousands, which some tokenizers reserve, this takes 50 ms
+def _compile_markers(texts: tuple[str, ...]) -> prompts.Markers:
+    return prompts.Markers.of(texts)

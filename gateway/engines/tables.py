@@ -1,4 +1,4 @@
-from sqlalchemy import Float
+from sqlalchemy import JSON, Float
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.db import Base
@@ -9,7 +9,8 @@ __all__ = ["BaseModelRow"]
 class BaseModelRow(Base):
     """A base model that engines have served, by the digest of its weights; the one with the latest `served_at` is now.
 
-    For gateways on machines that don't have its files. `served_at` is in Unix seconds.
+    For gateways on machines that don't have its files. `served_at` is in Unix seconds; `markers` is null
+    where they aren't known.
     """
 
     __tablename__ = "base_models"
@@ -18,4 +19,5 @@ class BaseModelRow(Base):
     name: Mapped[str]
     chat_template_digest: Mapped[str]
     folds_system: Mapped[bool]
+    markers: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
     served_at: Mapped[float] = mapped_column(Float)

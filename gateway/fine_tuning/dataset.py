@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.artifacts import Artifacts
 from gateway.db import Database
-from gateway.engines.served_base_model import ServedBaseModel
+from gateway.engines.served_base_model import ServedBaseModel, choose_markers
 from gateway.errors import BadRequest, blur
 from gateway.files.service import get_file
 from gateway.fine_tuning.rows import RenderedFile, RowsUnusable, render_rows
@@ -93,8 +93,9 @@ class TrainingFiles:
             )
         path = self._artifacts.file(file.digest)
         template = prompt.template if prompt else None
+        markers = choose_markers(self._base)
         try:
-            return await asyncio.to_thread(lambda: render_rows(path.read_bytes(), template, variables))
+            return await asyncio.to_thread(lambda: render_rows(path.read_bytes(), template, variables, markers))
         except RowsUnusable as error:
             raise BadRequest(
                 f"{len(error.problems)} of {error.rows} rows can't be used. "

@@ -56,7 +56,12 @@ class RenderedFile:
     without_system: Sequence[int] = ()
 
 
-def render_rows(data: bytes, source: str | None, variables: Mapping[str, Any] | None = None) -> RenderedFile:
+def render_rows(
+    data: bytes,
+    source: str | None,
+    variables: Mapping[str, Any] | None = None,
+    markers: prompts.Markers = prompts.GENERIC,
+) -> RenderedFile:
     """Check and render a training file.
 
     Each row is rendered as serving would: with its passages, with the words for a search that found nothing where it
@@ -67,6 +72,7 @@ def render_rows(data: bytes, source: str | None, variables: Mapping[str, Any] | 
         data: JSONL in OpenAI's fine-tuning format, each row optionally with `"braid": {"passages": […]}`.
         source: The prompt's template; None takes the built-in one, if any row speaks of passages.
         variables: The values of the template's own names.
+        markers: What the base takes for more than text.
 
     Raises:
         RowsUnusable: With every problem of every row.
@@ -78,7 +84,7 @@ def render_rows(data: bytes, source: str | None, variables: Mapping[str, Any] | 
     context_replies = 0
     for row in rows:
         try:
-            messages[row.number] = _render(row, template, variables or {})
+            messages[row.number] = _render(row, template, variables or {}, markers)
         except prompts.PromptError as error:
             problems.append(Problem(row.number, error.message))
             continue
@@ -99,33 +105,36 @@ def render_rows(data: bytes, source: str | None, variables: Mapping[str, Any] | 
     return RenderedFile(len(messages), encode_rendered_rows(messages), shares, without_system)
 
 
-def _render(row: Row, template: prompts.Template | None, variables: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _render(
+    row: Row, template: prompts.Template | None, variables: Mapping[str, Any], markers: prompts.Markers
+) -> list[dict[str, Any]]:
     messages = [_message(message) for message in row.messages]
     if template is None:
         return [{"role": message.role, "content": message.content, **message.fields} for message in messages]
     passages = None
     if row.passages is not None:
         passages = [prompts.Evidence(number, one.title, one.text) for number, one in enumerate(row.passages, 1)]
-    rendered = prompts.render_row(template, messages, passages, variables=variables)
+    rendered = prompts.render_row(template, messages, passages, variables=variables, markers=markers)
     question = max(index for index, message in enumerate(messages) if message.role == "user")
     unlike = [
         index
         for index, message in enumerate(row.messages[:question])
         if message.is_target
-        and (passages is not None or not _is_served_so(template, messages[:index], variables, rendered))
+        and (passages is not None or not _is_served_so(template, messages[:index], variables, markers, rendered))
     ]
     if not unlike:
         return rendered
     for index in unlike:
         message = messages[index]
         messages[index] = prompts.Message(message.role, message.content, {**message.fields, "weight": 0})
-    return prompts.render_row(template, messages, passages, variables=variables)
+    return prompts.render_row(template, messages, passages, variables=variables, markers=markers)
 
 
 def _is_served_so(
     template: prompts.Template,
     before: Sequence[prompts.Message],
     variables: Mapping[str, Any],
+    markers: prompts.Markers,
     rendered: Sequence[Mapping[str, Any]],
 ) -> bool:
     """Tell whether a request with the messages before an earlier reply has the prompt that the whole row shows it.
@@ -135,7 +144,7 @@ def _is_served_so(
     """
     if not any(message.role == "user" for message in before):
         return False
-    served = prompts.render_row(template, before, None, variables=variables)
+    served = prompts.render_row(template, before, None, variables=variables, markers=markers)
     return [_bare(message) for message in served] == [_bare(message) for message in rendered[: len(served)]]
 
 

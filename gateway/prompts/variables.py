@@ -89,6 +89,6 @@ def check_variables(source: str | None, values: Mapping[str, Any], *, reference:
             )
         for passages in ([prompts.Evidence(1, "a title", "a text")], []):
             for cite in (True, False):
-                prompts.draft(template, question="?", passages=passages, variables=values, cite=cite)
+                prompts.draft(template, question="?", instructions="?", passages=passages, variables=values, cite=cite)
     except prompts.PromptError as error:
         raise BadRequest(f"The prompt {reference!r} can't be rendered: {error}", param="prompt") from None

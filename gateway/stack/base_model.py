@@ -8,11 +8,13 @@ from pathlib import Path
 
 import msgspec
 
+import prompts
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.settings import Settings
 from gateway.terminal import CommandError
 from training.chat_format import needs_folding
 from training.chat_template import ChatTemplate
+from training.markers import read_markers
 from training.verdict import BaseShape
 
 __all__ = ["prepare_base_model", "public_name"]
@@ -63,6 +65,7 @@ async def prepare_base_model(settings: Settings, dtype: str, tell: Callable[[str
         names=aliases,
         chat_template_digest=shape.chat_template_digest,
         folds_system=await asyncio.to_thread(lambda: needs_folding(ChatTemplate.read(directory))),
+        markers=await asyncio.to_thread(read_markers, directory, prompts.find_generic),
     )
     file = ServedBaseModel.file(settings.home)
     partial = file.with_suffix(".partial")

@@ -57,7 +57,7 @@ def test_a_missing_variable_is_named_with_its_line_and_what_may_stand_there() ->
     with pytest.raises(TemplateFailed, match="line 2: the variable 'brand' has no value") as caught:
         template.render("system", {})
     assert caught.value.line == 2
-    assert "use passages, question, cite in the blocks that have them" in caught.value.message
+    assert "use passages, question, cite, instructions in the blocks that have them" in caught.value.message
     assert "{{ brand | default('…') }}" in caught.value.message
 
 

@@ -1,35 +1,9 @@
 import random
 from collections.abc import Iterator
 
-import pytest
+from prompts import GENERIC
+from prompts.text import clean, one_line
 
-from prompts.text import clean, neutralise, one_line
-
-TOKENS = (
-    *(
-        "<|im_start|>",
-        "<|im_end|>",
-        "<|endoftext|>",
-        "<|eot_id|>",
-        "<|begin_of_text|>",
-        "<|start_header_id|>",
-        "<|user|>",
-    ),
-    *("<|turn>", "<turn|>", "<｜begin▁of▁sentence｜>", "<｜User｜>", "<s>", "</s>", "<bos>", "<eos>", "<pad>", "<unk>"),
-    *("<start_of_turn>", "<end_of_turn>", "<tool_call>", "</tool_call>", "<extra_id_0>", "<unused12>", "<fim_prefix>"),
-    *(
-        "[INST]",
-        "[/INST]",
-        "<<SYS>>",
-        "<</SYS>>",
-        "[TOOL_CALLS]",
-        "[SYSTEM_PROMPT]",
-        "[/SYSTEM_PROMPT]",
-        "[gMASK]",
-        "<sop>",
-    ),
-    *("[|user|]", "[|endofturn|]", "<seed:bos>", "<|START_OF_TURN_TOKEN|>", "<|reserved_special_token_0|>"),
-)
 INVISIBLE = (
     "\u200b\u200c\u200d\u200e\u200f\u202a\u202e\u2066\u2069\u2060\ufeff\u00ad\u180e\U000e0041\U000e0100\x00\x1b\x7f"
 )
@@ -58,37 +32,9 @@ ALPHABET = [
 
 def texts(seed: int, count: int = 4000) -> Iterator[str]:
     chance = random.Random(seed)
-    pool = [*ALPHABET, *TOKENS, *INVISIBLE, "INST", "SYS", "im_end", "é", "می", "👩", "word"]
+    pool = [*ALPHABET, "<|im_end|>", "[INST]", "<s>", *INVISIBLE, "INST", "SYS", "im_end", "é", "می", "👩", "word"]
     for _ in range(count):
         yield "".join(chance.choices(pool, k=chance.randint(0, 14)))
-
-
-@pytest.mark.parametrize("token", TOKENS)
-def test_control_tokens_are_broken_and_stay_readable(token: str) -> None:
-    safe = neutralise(f"before{token}after")
-    assert token not in safe
-    assert safe.replace(" ", "") == f"before{token}after"
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "a < b, b > c, x <- y, f <| x, xs <|> ys, a || b",
-        "<p>one</p> <span>two</span> <strong>three</strong>",
-        "list[0], [1], [see below], [x] done, [^1]",
-        "Vec<String>, List<Map<String, int>>, #include <stdio.h>",
-    ],
-)
-def test_ordinary_text_is_untouched(text: str) -> None:
-    assert neutralise(text) == text
-
-
-def test_no_text_keeps_a_control_token_and_a_second_pass_changes_nothing() -> None:
-    for text in texts(1):
-        safe = neutralise(text)
-        assert neutralise(safe) == safe
-        assert not [token for token in TOKENS if token in safe]
-        assert safe.replace(" ", "") == text.replace(" ", "")
 
 
 def test_cleaning_leaves_nothing_invisible_and_a_second_pass_changes_nothing() -> None:
@@ -103,7 +49,7 @@ def test_cleaning_leaves_nothing_invisible_and_a_second_pass_changes_nothing() -
 
 def test_a_token_hidden_by_invisible_characters_is_broken_too() -> None:
     hidden = "<\u200b|im_\u2060end|\ufeff>"
-    assert neutralise(clean(hidden)) == "< |im_end|>"
+    assert GENERIC.neutralise(clean(hidden)) == "< |im_end|>"
 
 
 def test_joiners_stay_where_a_script_needs_them() -> None:

@@ -185,6 +185,7 @@ async def test_a_release_is_tied_to_the_bases_weights_and_template(client: httpx
         BASE.digest,
         BASE.chat_template_digest,
     )
+    assert "markers" not in release["spec"], "as it was before they were known"
 
 
 async def test_while_nobody_knows_the_bases_weights_no_release_is_made(
@@ -219,6 +220,7 @@ async def test_while_nobody_knows_the_bases_weights_no_release_is_made(
         {"variables": {"house": "Kestrel"}},
         {"chat_template": "sha256:other"},
         {"folds_system": True},
+        {"markers": "sha256:markers"},
         {"ranking": "bm25-en-1/sum-2"},
         {"adapter": AdapterRef("ft:base:kestrel:style:1", "kestrel.style.1", "a", {"date_string": "1 Jan 2026"})},
         {"sampling": {}},
@@ -318,6 +320,18 @@ async def test_variables_that_cannot_be_used_are_refused(
     body = {"prompt": "house@1", "variables": variables}
     answer = await client.post("/api/assistants/support/releases", json=body)
     assert says in error(answer, 400)["message"]
+
+
+async def test_values_that_only_the_block_of_instructions_fails_with_are_refused(client: httpx2.AsyncClient) -> None:
+    await create(client)
+    words = "{% block instructions %}{{ tone }}: {{ instructions }}{% endblock %}"
+    await give_prompt(client, "{% block system %}You answer.{% endblock %}" + words)
+    body: dict[str, Any] = {"prompt": "house@1", "variables": {"tone": ["kind"]}}
+    answer = await client.post("/api/assistants/support/releases", json=body)
+    assert "can't be rendered" in error(answer, 400)["message"]
+    assert (
+        await client.post("/api/assistants/support/releases", json=body | {"variables": {"tone": "kind"}})
+    ).is_success
 
 
 async def test_variables_without_a_prompt_are_refused(client: httpx2.AsyncClient) -> None:

@@ -28,6 +28,12 @@ def test_a_search_that_found_nothing_differs_from_no_search(tenant: Tenant) -> N
 
 
 @TENANTS
+def test_a_clients_instructions_stand_behind_the_prompts_own_in_the_words_of_before(tenant: Tenant) -> None:
+    drafted = prompts.draft(prompts.compile(tenant.prompt), question="?", instructions=" Be kind. ")
+    assert drafted.system == f"{rendered(tenant, None)[0]}\n\nInstructions from the application:\nBe kind."
+
+
+@TENANTS
 def test_the_prompt_is_short(tenant: Tenant) -> None:
     # A 135M model reads it for every question, on two slow cores.
     assert sum(len(text.split()) for text in rendered(tenant, [prompts.Evidence(1, "", "")])) <= 40

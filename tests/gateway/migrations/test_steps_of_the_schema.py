@@ -9,6 +9,8 @@ from alembic import command
 from sqlalchemy import Connection, inspect, text
 
 from gateway.db import Database, open_database
+from gateway.engines.repository import read_announced_base
+from gateway.engines.served_base_model import ServedBaseModel
 from gateway.migrations.migrate import configuration
 
 JOB = {
@@ -217,3 +219,17 @@ async def test_the_index_comes_unknown_for_what_was_there_and_goes_again(databas
     await move(database, "0003", down=True)
     after = [await rows(database, f"SELECT * FROM {table}") for table in ("vector_stores", "document_versions")]
     assert after == before
+
+
+async def test_the_markers_of_a_base_come_unknown_and_go_again(database: Database) -> None:
+    await move(database, "0007")
+    base = {"digest": "d", "name": "base", "chat_template_digest": "t", "folds_system": False, "served_at": 1.0}
+    await insert(database, "base_models", base)
+    before = await rows(database, "SELECT * FROM base_models")
+    await move(database, "0008")
+    assert await rows(database, "SELECT name, markers FROM base_models") == [("base", None)]
+    async with database.read() as session:
+        announced = await read_announced_base(session)
+    assert announced == ServedBaseModel("base", "", "d", chat_template_digest="t")
+    await move(database, "0007", down=True)
+    assert await rows(database, "SELECT * FROM base_models") == before

@@ -99,8 +99,13 @@ async def test_the_base_model_is_described_in_one_file(tmp_path: Path) -> None:
     assert str(base) in base_model.names
     assert base_model.chat_template_digest == BaseShape.read(base).chat_template_digest
     assert not base_model.folds_system
+    assert (base_model.markers, base_model.markers_digest) == (None, "")
+    (base / "tokenizer.json").write_text('{"added_tokens": [{"id": 1, "content": "§END§", "special": true}]}')
     (base / "chat_template.jinja").write_text(NO_SYSTEM)
-    assert (await prepare_base_model(settings, "float32", told.append)).folds_system
+    base_model = await prepare_base_model(settings, "float32", told.append)
+    assert base_model.folds_system
+    assert base_model.markers == ("<|im_end|>", "<|im_start|>", "§END§")
+    assert ServedBaseModel.load(settings) == base_model
 
 
 async def test_the_bytes_of_a_download_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
