@@ -11,7 +11,8 @@ from training.checkpoint import read_special_tokens
 __all__ = ["read_markers"]
 
 # Tokenizers add all kinds of texts that are no special tokens: runs of spaces, words, and HTML's elements (Gemma's).
-# What is written like a tag, and isn't one of HTML's, structures a conversation: <tool_call>, <think>.
+# What is written like a tag, and isn't one of HTML's, structures a conversation: <tool_call>, <file>. So do thoughts,
+# which stand in what clients and rows bring back of earlier replies, and templates look for them there to cut them.
 _TAG = re.compile(r"[^\w\s▁](?=.*\w).*[^\w\s▁]", re.DOTALL)
 _HTML = re.compile(
     r"</?(?:a|abbr|address|area|article|aside|audio|b|base|bdi|bdo|blockquote|body|br|button|canvas|caption|cite|code|"
@@ -21,6 +22,7 @@ _HTML = re.compile(
     r"section|select|slot|small|source|span|strong|style|sub|summary|sup|svg|table|tbody|td|template|textarea|tfoot|"
     r"th|thead|time|title|tr|track|u|ul|var|video|wbr)\s*/?>"
 )
+_THOUGHT = re.compile(r"[<\[]/?\w*(?:think|thought|reason)\w*[>\]]", re.IGNORECASE)
 _SYSTEM = {"role": "system", "content": "Be brief."}
 _QUESTION = {"role": "user", "content": "How late is it?"}
 _REPLY = {"role": "assistant", "content": "Noon."}
@@ -49,7 +51,8 @@ def read_markers(directory: Path, find: Callable[[str], Set[str]]) -> tuple[str,
     if not (directory / "tokenizer.json").is_file():
         return None  # of other formats of tokenizers, the files that we read list some of the tokens at most
     tokens, template = read_special_tokens(directory), ChatTemplate.read(directory)
-    tags = {text for text in tokens.others if _TAG.fullmatch(text) and not _HTML.fullmatch(text)}
+    plain = re.compile(f"{_HTML.pattern}|{_THOUGHT.pattern}", re.IGNORECASE)
+    tags = {text for text in tokens.others if _TAG.fullmatch(text) and not plain.fullmatch(text)}
     printed = find("\n".join([template.source, *_render(template)]))
     return tuple(sorted({text.strip() for text in tokens.texts | tags | printed} - {""}))
 

@@ -43,13 +43,30 @@ def test_special_tokens_are_markers_whatever_they_look_like(tmp_path: Path) -> N
     assert read(write(tmp_path, PLAIN, *((one, True) for one in special))) == {*special, "<|im_start|>"}
 
 
-@pytest.mark.parametrize("token", ["<tool_call>", "</think>", "[ARGS]", "<|box|>", "｟x｠", "<escape>", "§END§"])
+@pytest.mark.parametrize("token", ["<tool_call>", "[ARGS]", "<|box|>", "｟x｠", "<escape>", "§END§"])
 def test_other_tokens_are_markers_when_they_are_written_like_tags(tmp_path: Path, token: str) -> None:
     assert read(write(tmp_path, "", (token, False))) == {token}
 
 
 @pytest.mark.parametrize(
-    "token", ["<td>", "</h1>", "<br/>", "<s>", "  ", "\n\n", "▁▁▁▁", "hello", "...", "C++", "—", ""]
+    "token",
+    [
+        "<think>",
+        "</think>",
+        "[/THOUGHT]",
+        "<td>",
+        "</h1>",
+        "<br/>",
+        "<s>",
+        "  ",
+        "\n\n",
+        "▁▁▁▁",
+        "hello",
+        "...",
+        "C++",
+        "—",
+        "",
+    ],
 )
 def test_tokens_that_are_plain_text_are_none(tmp_path: Path, token: str) -> None:
     assert read(write(tmp_path, "", (token, False))) == set()

@@ -14,7 +14,7 @@ from tests.training.model.tiny import SPECIALS, make_tokenizer
 from training.markers import read_markers
 
 ODD = ("§END§", "<repo_name>", "Antwort:", "[X]", "<|im_", "\\end", "¶", "é>", "<a b>")
-TAGS = ("<tool_call>", "</tool_call>", "<think>")
+TAGS = ("<tool_call>", "</tool_call>", "<box>")
 PLAIN_TEXT = ("<td>", "  ", "hello")
 
 
