@@ -84,5 +84,7 @@ async def test_neither_the_list_nor_a_look_up_reads_manifests(client: httpx2.Asy
     assert [model["id"] for model in got["/v1/models"].json()["data"]] == [BASE, "ft:0", "ft:1", "ft:2"]
     assert got["/v1/models/ft:2"].json()["created"] == 2
     assert {answer.status_code for answer in got.values()} == {200}
-    assert [one for one in statements if "FROM adapters" in one]
-    assert not [one for one in statements if "adapters.manifest" in one]
+    # The reconciler beside us may just be reading them for its probes: the ids and nothing else.
+    lists = [one for one in statements if "FROM adapters" in one and "adapters.created_at" in one]
+    assert lists
+    assert not [one for one in lists if "adapters.manifest" in one]
