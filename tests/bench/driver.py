@@ -34,6 +34,7 @@ class Sample:
     Attributes:
         cpu_us: Microseconds of processor time per request, or per event of a stream.
         p50_ms: Milliseconds from a request to its whole answer, median.
+        first_ms: Milliseconds from a request to the first bytes of its answer's body, median.
         per_second: Requests per second.
     """
 
@@ -43,6 +44,7 @@ class Sample:
     errors: int
     cpu_us: float
     p50_ms: float
+    first_ms: float
     per_second: float
 
 
@@ -56,6 +58,7 @@ class _Load:
 
     def clear(self) -> None:
         self.seconds: list[float] = []
+        self.firsts: list[float] = []
         self.events = 0
         self.errors = 0
 
@@ -74,6 +77,7 @@ class _Client(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
         self._events = 0
         self._whole = False
+        self._first = 0.0
         self._began = time.perf_counter()
         self._transport.write(self._load.request)
 
@@ -86,11 +90,14 @@ class _Client(asyncio.Protocol):
                 self._ask()
 
     def on_body(self, body: bytes) -> None:
+        if not self._first:
+            self._first = time.perf_counter()
         self._events += body.count(b"data: {")
 
     def on_message_complete(self) -> None:
         self._whole = True
         self._load.seconds.append(time.perf_counter() - self._began)
+        self._load.firsts.append((self._first or time.perf_counter()) - self._began)
         self._load.events += self._events
         self._load.errors += self._parser.get_status_code() != 200
 
@@ -155,7 +162,7 @@ async def measure(
     before, began = processor_seconds(pid), time.perf_counter()
     await asyncio.sleep(seconds)
     used, elapsed = processor_seconds(pid) - before, time.perf_counter() - began
-    times, events, errors = load.seconds, load.events, load.errors
+    times, firsts, events, errors = load.seconds, load.firsts, load.events, load.errors
     gc.enable()
     load.stopping = True
     _, left = await asyncio.wait(tasks, timeout=5)
@@ -168,5 +175,6 @@ async def measure(
         errors=errors,
         cpu_us=used / max(events if stream else len(times), 1) * 1e6,
         p50_ms=statistics.median(times or [0.0]) * 1e3,
+        first_ms=statistics.median(firsts or [0.0]) * 1e3,
         per_second=len(times) / elapsed,
     )

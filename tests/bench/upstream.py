@@ -15,7 +15,7 @@ import httptools
 import uvloop
 
 EVENTS = 64
-GAP_SECONDS = 0.002
+GAP_SECONDS = 0.005
 MODEL = "mock"
 
 _HEAD = {"id": "chatcmpl-0123456789abcdef", "created": 1790000000, "model": MODEL}
