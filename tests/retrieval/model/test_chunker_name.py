@@ -25,7 +25,7 @@ DOCUMENTS: dict[str, bytes] = {
     "notes.txt": ("First.\n\n" + "A long line without an end " * 50 + "QUJD" * 200).encode(),
     "manual.pdf": make_pdf([make_page((20, "Manual"), (10, "It is hot.")), make_page((10, "It is cold."))]),
 }
-GOLDEN = {"chunks-2": "db462410130a4326"}
+GOLDEN = {"chunks-3": "3c2a5525f881c9d6"}
 """Digest of the chunks of all documents by the chunker's name."""
 
 
