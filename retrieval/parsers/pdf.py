@@ -13,6 +13,7 @@ import pypdfium2.raw as pdfium_c
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.parsed import FileContent, Heading, Parsed, ParseLimits
+from retrieval.parsers.pdf_scan import read_scan
 from retrieval.parsers.pdf_tables import Cell, arrange_rows
 from retrieval.parsers.text import clean
 
@@ -53,10 +54,10 @@ class _Page:
 
 
 def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
-    """Take the text layer; pages end with a form feed, lines in larger type are headings.
+    """Take the text layer, or of a scan what OCR reads; pages end with a form feed, larger type makes headings.
 
     Raises:
-        DocumentUnreadable: Encrypted, broken, too many pages, or without a text layer.
+        DocumentUnreadable: Encrypted, broken, too many pages, or without text.
     """
     document = _open(content.data)
     try:
@@ -66,12 +67,10 @@ def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
             )
         pages = [_read_page(document, number) for number in range(len(document))]
         title = _read_title(document)
+        if not any(page.text.strip() for page in pages):
+            pages = [_Page(text, []) for text in read_scan(document, limits)]
     finally:
         document.close()
-    if not any(page.text.strip() for page in pages):
-        raise DocumentUnreadable(
-            "empty_file", "The PDF has no text layer, as a scan has none. Run it through OCR, then upload the result."
-        )
     pages = _drop_running_heads(pages)
     levels = _rank_sizes([line for page in pages for line in page.lines])
     headings: list[Heading] = []
