@@ -13,7 +13,7 @@ from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.parsed import ParseLimits
 
-__all__ = ["Archive", "Element", "get_attribute", "get_name", "parse_xml"]
+__all__ = ["Archive", "Element", "get_attribute", "get_name", "parse_xml", "to_number"]
 
 etree: Any = _etree  # pyright: ignore[reportUnknownVariableType]
 """lxml is compiled and comes without types."""
@@ -24,6 +24,9 @@ Element = Any
 _SUSPICIOUS_RATIO = 400
 _SUSPICIOUS_BYTES = 4 * 1024**2
 """Sheets and texts pack to a hundredth at most; a part of this size that packs better is made to fill memory."""
+
+_MOST = 999_999_999
+_DIGITS = 20
 
 _OPTIONS: dict[str, Any] = {
     "resolve_entities": False,
@@ -155,6 +158,13 @@ def get_attribute(element: Element, name: str, default: str = "") -> str:
         if key.rpartition("}")[2] == name:
             return value
     return default
+
+
+def to_number(value: str | None, default: int = 0, *, most: int = _MOST) -> int:
+    """Return a whole number from 0 to `most` that a file has written, or the default for what is none."""
+    if value is None or not value.isascii() or not value.isdecimal() or len(value) > _DIGITS:
+        return default
+    return min(int(value), most)
 
 
 def _to_broken(reason: str) -> DocumentUnreadable:

@@ -1,10 +1,9 @@
 """DOCX → text with headings, lists, tables and notes, as it reads when all changes are accepted."""
 
-import re
 from collections.abc import Iterator
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.archive import Archive, Element, get_attribute, get_name
+from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, to_number
 from retrieval.parsers.docx_styles import Numbering, Styles, find_value, read_outline, read_switch
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.text_writer import TextWriter
@@ -17,6 +16,8 @@ _NO_TEXT = frozenset(
 )
 _TRANSPARENT = frozenset(("ins", "moveTo", "customXml", "smartTag", "sdtContent", "Choice"))
 _LONGEST_CELL = 2_000
+_WIDEST = 100
+_DEEPEST = 8
 _WHITE = frozenset(("FFFFFF", "FFFFFE", "FEFEFE"))
 _TINY = 2  # half points
 
@@ -110,8 +111,8 @@ class _Document:
                 self.title = self.title or (text if title else "")
                 self.writer.add_heading(f"{label} {text}" if label and label != "-" else text, level or 1)
             elif label:
-                depth = find_value(properties, "numPr", "ilvl") or "0"
-                self._items.append(f"{'  ' * int(depth or 0)}{label} {' '.join(text.split())}")
+                depth = find_value(properties, "numPr", "ilvl")
+                self._items.append(f"{'  ' * to_number(depth, most=_DEEPEST)}{label} {' '.join(text.split())}")
             else:
                 self._flush_items()
                 self.writer.add_paragraph(text)
@@ -177,8 +178,7 @@ class _Document:
             switch = self._styles.is_hidden(style) or None
         if switch if switch is not None else hidden:
             return True
-        size = find_value(properties, "sz") or ""
-        if size.isdecimal() and int(size) <= _TINY:
+        if to_number(find_value(properties, "sz"), _TINY + 1) <= _TINY:
             return True
         if self._depth or (find_value(properties, "color") or "").upper() not in _WHITE:
             return False
@@ -220,7 +220,7 @@ class _Document:
         above: dict[int, str] = {}
         texts: list[list[str]] = []
         for row in rows:
-            line = [""] * _to_number(find_value(row, "trPr", "gridBefore"), 0)
+            line = [""] * to_number(find_value(row, "trPr", "gridBefore"), most=_WIDEST)
             for cell in _list_cells(row):
                 merge = cell.find("{*}tcPr/{*}vMerge")
                 if merge is not None and get_attribute(merge, "val") != "restart":
@@ -228,7 +228,7 @@ class _Document:
                 else:
                     text = " ".join(self._read(paragraph, False) for paragraph in _iterate(cell))
                 above[len(line)] = text
-                line += [text, *[""] * (_to_number(find_value(cell, "tcPr", "gridSpan"), 1) - 1)]
+                line += [text, *[""] * (to_number(find_value(cell, "tcPr", "gridSpan"), 1, most=_WIDEST) - 1)]
             texts.append(line)
         return texts
 
@@ -285,10 +285,6 @@ def _lays_out(rows: list[Element]) -> bool:
         if sum(len(text.text or "") for text in cell.iter("{*}t")) > _LONGEST_CELL:
             return True
     return False
-
-
-def _to_number(value: str | None, default: int) -> int:
-    return min(int(value), 100) if value is not None and re.fullmatch(r"\d{1,4}", value) else default
 
 
 def _index_notes(notes: Element) -> dict[str, Element]:

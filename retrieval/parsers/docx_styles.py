@@ -4,7 +4,7 @@ import re
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from retrieval.parsers.archive import Element, get_attribute
+from retrieval.parsers.archive import Element, get_attribute, to_number
 from retrieval.parsers.text_writer import is_code
 
 __all__ = ["Numbering", "Styles", "find_value", "read_outline", "read_switch"]
@@ -88,7 +88,8 @@ class Styles:
 
 def read_outline(value: str) -> int:
     """Return the level of a heading by its outline level, which counts from 0; 9 is body text."""
-    return int(value) + 1 if value.isdecimal() and int(value) < _DEEPEST else 0
+    level = to_number(value, _DEEPEST)
+    return level + 1 if level < _DEEPEST else 0
 
 
 @dataclass(slots=True)
@@ -120,7 +121,7 @@ class Numbering:
             self._lists[get_attribute(one, "abstractNumId")] = _List(_read_levels(one), link)
         for one in root.iterchildren("{*}num"):
             starts = {
-                int(get_attribute(override, "ilvl", "0")): _to_int(find_value(override, "startOverride"), 1)
+                to_number(get_attribute(override, "ilvl")): to_number(find_value(override, "startOverride"), 1)
                 for override in one.iterchildren("{*}lvlOverride")
                 if override.find("{*}startOverride") is not None
             }
@@ -132,7 +133,7 @@ class Numbering:
             return None
         key, starts = self._numbers[number]
         levels = self._find_levels(key)
-        place = _to_int(level, 0)
+        place = to_number(level)
         if place not in levels:
             return None
         counts = self._counts[key]
@@ -156,10 +157,10 @@ class Numbering:
 
 def _read_levels(abstract: Element) -> dict[int, _Level]:
     return {
-        _to_int(get_attribute(level, "ilvl"), 0): _Level(
+        to_number(get_attribute(level, "ilvl")): _Level(
             find_value(level, "numFmt") or "decimal",
             find_value(level, "lvlText") or "",
-            _to_int(find_value(level, "start"), 1),
+            to_number(find_value(level, "start"), 1),
         )
         for level in abstract.iterchildren("{*}lvl")
     }
@@ -191,7 +192,3 @@ def _write_number(number: int, format_: str) -> str:
             number %= value
         return roman.upper() if format_ == "upperRoman" else roman
     return str(number).zfill(2) if format_ == "decimalZero" else str(number)
-
-
-def _to_int(value: str | None, default: int) -> int:
-    return int(value) if value is not None and value.isdecimal() and len(value) < 9 else default

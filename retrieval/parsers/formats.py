@@ -6,6 +6,7 @@ A row's order matters only among rows that recognise the same file; the last row
 import io
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -292,7 +293,7 @@ def list_archive(data: bytes) -> str | None:
             names = archive.namelist()
             with archive.open("mimetype") if "mimetype" in names else io.BytesIO() as part:
                 media_type = part.read(_LONGEST_TYPE).decode("latin-1").strip()
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, OSError, EOFError, ValueError):
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError, EOFError, ValueError):
         return None
     return "\n".join([media_type, *names])
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from email import message_from_bytes
-from email.errors import HeaderParseError
+from email.errors import CharsetError, HeaderParseError
 from email.header import decode_header, make_header
 from email.message import Message
 
@@ -125,7 +125,7 @@ def _read_header(message: Message, name: str) -> str:
         return ""
     try:
         return join_words(str(make_header(decode_header(str(value)))))
-    except (HeaderParseError, LookupError, ValueError, AssertionError):
+    except (CharsetError, HeaderParseError, LookupError, ValueError, AssertionError):
         return join_words(str(value).encode("utf-8", "replace").decode())
 
 

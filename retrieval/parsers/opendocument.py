@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.archive import Archive, Element, get_attribute, get_name
+from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, to_number
 from retrieval.parsers.parsed import FileContent, ParseLimits
 from retrieval.parsers.text_writer import is_code
 
@@ -65,7 +65,7 @@ class Styles:
                     name, get_attribute(element, "parent-style-name"), _read_hidden(element), _is_white(element)
                 )
             for element in root.iterfind("./*/{*}list-style"):
-                levels = {int(get_attribute(level, "level", "1")): level for level in element}
+                levels = {to_number(get_attribute(level, "level"), 1): level for level in element}
                 self._lists[get_attribute(element, "name")] = levels
 
     def is_hidden(self, family: str, name: str) -> bool:
@@ -98,7 +98,7 @@ class Styles:
     def get_start(self, list_style: str, level: int) -> int:
         style = self._lists.get(list_style, {}).get(level)
         value = get_attribute(style, "start-value", "1") if style is not None else "1"
-        return int(value) if value.isdecimal() else 1
+        return to_number(value, 1)
 
     def _chain(self, family: str, name: str) -> list[_Style]:
         chain: list[_Style] = []
@@ -143,7 +143,7 @@ def iterate_rows(table: Element) -> Iterator[tuple[Element, bool]]:
 def read_repeats(element: Element, name: str) -> int:
     """Return how often a row, a cell or a column stands: an attribute says it once for many."""
     value = get_attribute(element, name, "1")
-    return max(int(value), 1) if value.isdecimal() and len(value) < 9 else 1
+    return max(to_number(value, 1), 1)
 
 
 def expand_row(row: Element, texts: list[str], spans: dict[int, tuple[int, str]]) -> dict[int, str]:

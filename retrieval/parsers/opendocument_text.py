@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from retrieval.parsers.archive import Element, get_attribute, get_name
+from retrieval.parsers.archive import Element, get_attribute, get_name, to_number
 from retrieval.parsers.opendocument import OpenDocument, Styles, expand_row, iterate_rows, read_repeats
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.text_writer import TextWriter, join_words
@@ -17,6 +17,7 @@ _NO_TEXT = frozenset(
 _RUNNING = frozenset(("header", "footer", "date-time", "page-number", "page"))
 _CHARACTERS = {"tab": "\t", "line-break": "\n"}
 _SHAPES = frozenset("frame custom-shape rect ellipse circle polygon path g a caption connector line".split())
+_DEEPEST = 10
 _LONGEST_CELL = 2_000
 _MOST_REPEATED = 1_000
 
@@ -98,8 +99,8 @@ class _Reader:
                 self._add_paragraph(element)
             elif name == "h":
                 self._flush()
-                level = get_attribute(element, "outline-level", "1")
-                self.writer.add_heading(self._read(element), int(level) if level.isdecimal() else 1)
+                level = to_number(get_attribute(element, "outline-level"), 1, most=_DEEPEST)
+                self.writer.add_heading(self._read(element), level or 1)
                 self._add_attached()
             elif name == "list":
                 self._flush_code()
@@ -139,8 +140,7 @@ class _Reader:
         for item in element:
             if get_name(item) not in ("list-item", "list-header"):
                 continue
-            start = get_attribute(item, "start-value")
-            number = int(start) if start.isdecimal() else number + 1
+            number = to_number(get_attribute(item, "start-value"), number + 1)
             label = self._styles.make_label(style, level, number) if get_name(item) == "list-item" else ""
             for child in item:
                 name = get_name(child)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import chain
 
-from retrieval.parsers.archive import Archive, Element, get_attribute, get_name
+from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, to_number
 from retrieval.parsers.docx import find_main_part, read_core_title
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.text_writer import TextWriter, join_words
@@ -14,6 +14,9 @@ _TITLES = frozenset(("title", "ctrTitle"))
 _RUNNING = frozenset(("dt", "ftr", "hdr", "sldNum", "sldImg"))
 _LISTS = frozenset(("body", "obj", "none"))
 """Placeholders whose paragraphs are the points of a slide; one without a type is `obj`."""
+
+
+_DEEPEST = 8
 
 
 def parse_pptx(content: FileContent, limits: ParseLimits) -> Parsed:
@@ -134,11 +137,11 @@ def _read_paragraphs(shape: Element) -> Iterator[tuple[str, str]]:
             continue
         properties = paragraph.find("{*}pPr")
         value = get_attribute(properties, "lvl") if properties is not None else ""
-        level = int(value) if value.isdecimal() else 0
+        level = to_number(value, most=_DEEPEST)
         label = ""
         if properties is not None and properties.find("{*}buAutoNum") is not None:
             start = get_attribute(properties.find("{*}buAutoNum"), "startAt", "1")
-            numbers[level] = numbers.get(level, (int(start) if start.isdecimal() else 1) - 1) + 1
+            numbers[level] = numbers.get(level, to_number(start, 1) - 1) + 1
             label = f"{numbers[level]}. "
         elif level or (properties is not None and properties.find("{*}buChar") is not None):
             label = "- "

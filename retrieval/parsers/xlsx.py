@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.archive import Archive, Element, get_attribute, get_name
+from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, to_number
 from retrieval.parsers.docx import find_main_part, read_core_title
 from retrieval.parsers.number_formats import BUILT_IN, show_number
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
@@ -17,6 +17,7 @@ __all__ = ["parse_xlsx"]
 
 _REFERENCE = re.compile(r"\$?([A-Z]{1,3})\$?(\d{1,7})")
 _MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z0-9$]+):([A-Z0-9$]+)"')
+_MOST_COLUMNS = 16_384
 _MOST_MERGED_ROWS = 10_000
 _ON = ("1", "true")
 
@@ -108,12 +109,11 @@ class _Workbook:
                 else:
                     cells[at] = text
             at += 1
-        number = row.get("r", "")
-        if number.isdecimal():
-            merges.fill(int(number), cells)
-            if sheet.rows and int(number) > merges.last_row + 1:
+        if number := to_number(row.get("r")):
+            merges.fill(number, cells)
+            if sheet.rows and number > merges.last_row + 1:
                 sheet.rows.append([])
-            merges.last_row = int(number)
+            merges.last_row = number
         self._characters += sum(map(len, cells.values()))
         if self._characters > self._limits.characters:
             raise DocumentUnreadable(
@@ -131,14 +131,18 @@ class _Workbook:
             sheet.without_result += formula is not None and kind == "n"
             return f"={formula}" if formula and kind == "n" else ""
         if kind == "s":
-            return self._strings[int(value)].strip() if value.isdecimal() and int(value) < len(self._strings) else ""
+            return self._find_string(value)
         if kind == "b":
             return "TRUE" if value in _ON else "FALSE"
-        style = cell.get("s", "0")
-        code = self._formats[int(style)] if style.isdecimal() and int(style) < len(self._formats) else ""
+        style = to_number(cell.get("s"))
+        code = self._formats[style] if style < len(self._formats) else ""
         if kind == "n":
             return show_number(value, code, since_1904=self._since_1904)
         return _show_iso_date(value) if kind == "d" else value.strip()
+
+    def _find_string(self, value: str) -> str:
+        place = to_number(value, len(self._strings))
+        return self._strings[place].strip() if place < len(self._strings) else ""
 
     def _read_strings(self, part: str) -> Iterator[str]:
         for element in self.archive.iterate_xml(self.archive.read(part), part, ("si",)):
@@ -181,9 +185,9 @@ def _read_merges(data: bytes) -> _Merges:
 def _read_hidden_columns(columns: Element) -> set[int]:
     hidden: set[int] = set()
     for column in columns.iterchildren("{*}col"):
-        first, last = column.get("min", ""), column.get("max", "")
-        if column.get("hidden") in _ON and first.isdecimal() and last.isdecimal():
-            hidden.update(range(int(first) - 1, min(int(last), 16_384)))
+        if column.get("hidden") in _ON:
+            first, last = (to_number(column.get(name), most=_MOST_COLUMNS) for name in ("min", "max"))
+            hidden.update(range(first - 1, last))
     return hidden
 
 
@@ -191,10 +195,8 @@ def _read_formats(styles: Element) -> list[str]:
     """Return the number format's code of each cell style."""
     codes = dict(BUILT_IN)
     for element in styles.iterfind("{*}numFmts/{*}numFmt"):
-        if (number := element.get("numFmtId", "")).isdecimal():
-            codes[int(number)] = element.get("formatCode", "")
-    numbers = [style.get("numFmtId", "0") for style in styles.iterfind("{*}cellXfs/{*}xf")]
-    return [codes.get(int(number), "") if number.isdecimal() else "" for number in numbers]
+        codes[to_number(element.get("numFmtId"))] = element.get("formatCode", "")
+    return [codes.get(to_number(style.get("numFmtId")), "") for style in styles.iterfind("{*}cellXfs/{*}xf")]
 
 
 def _read_text(element: Element) -> str:
