@@ -56,7 +56,8 @@ def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
     title = _SPACE.sub(" ", root.findtext(".//title") or "").strip() if root is not None else ""
     first = next((heading.title for heading in page.headings if heading.level == 1), "")
     blocks = sorted(page.blocks, key=lambda block: (block.start, -block.end))
-    return Parsed(content.media_type, first or title, body, page.headings, blocks=blocks)
+    warnings = [f"{page.hidden} characters of hidden text were left out."] if page.hidden else []
+    return Parsed(content.media_type, first or title, body, page.headings, warnings=warnings, blocks=blocks)
 
 
 class _Page:
@@ -66,12 +67,13 @@ class _Page:
         table: The table of data whose cells are being read: blocks and lines end no line then, but are words apart.
         in_heading: The same is true of a heading.
         lists: Nesting of lists.
+        hidden: Characters that were left out because a style or an attribute hides them.
     """
 
     def __init__(self) -> None:
         self.headings: list[Heading] = []
         self.blocks: list[Block] = []
-        self.lists = 0
+        self.lists = self.hidden = 0
         self._block = 0  # Where the table or the outermost list began.
         self.table: _Table | None = None
         self.in_heading = False
@@ -219,6 +221,7 @@ def _walk(root: Any, page: _Page) -> None:
         if event == "start" and skipped is None:
             if _is_hidden(element) or (page.in_heading and _is_permalink(element)):
                 skipped = element
+                page.hidden += _count_hidden(element)
             elif element.tag == "pre":
                 skipped = element
                 page.add_preformatted(_read_preformatted(element))
@@ -334,10 +337,23 @@ def _is_permalink(element: Any) -> bool:
     )
 
 
+def _count_hidden(element: Any) -> int:
+    """Count the characters in an element that is hidden by more than what it is."""
+    if not isinstance(element.tag, str) or element.tag in _HIDDEN_TAGS:
+        return 0
+    if "hidden" not in element.attrib and not _has_hiding_style(element):
+        return 0
+    return len(_SPACE.sub(" ", "".join(element.itertext())).strip())
+
+
 def _is_hidden(element: Any) -> bool:
     if not isinstance(element.tag, str) or element.tag in _HIDDEN_TAGS or "hidden" in element.attrib:
         return True
     if element.get("aria-hidden", "").strip().lower() == "true":
         return True
+    return _has_hiding_style(element)
+
+
+def _has_hiding_style(element: Any) -> bool:
     style = element.get("style")
     return style is not None and _HIDDEN_STYLE.search(re.sub(r"\s|!important", "", style.lower())) is not None

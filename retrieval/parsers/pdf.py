@@ -5,16 +5,17 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, groupby
 from math import hypot
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.parsed import FileContent, Heading, Parsed, ParseLimits
+from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
 from retrieval.parsers.pdf_scan import read_scan
 from retrieval.parsers.pdf_tables import Cell, arrange_rows
+from retrieval.parsers.sheet import has_data, is_header
 from retrieval.parsers.text import clean
 
 __all__ = ["parse_pdf"]
@@ -39,12 +40,16 @@ _PROGRAM = re.compile(r"^(?:Microsoft \w+|PowerPoint Presentation)\s*-\s*", re.I
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """`start` is its offset in the page's text, `size` that of its first character's type, in points."""
+    """`start` is its offset in the page's text, `size` that of its first character's type, in points.
+
+    A table's row has its cells in its text; other lines' `cells` are what a wide gap parts.
+    """
 
     start: int
     text: str
     size: float
     cells: tuple[Cell, ...] = ()
+    is_row: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +84,21 @@ def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
         headings += [
             Heading(start + line.start, levels[line.size], line.text) for line in _join_headings(page.lines, levels)
         ]
+    blocks = [block for start, page in zip(starts, pages, strict=True) for block in _find_tables(page, start)]
     text = "\f".join(page.text for page in pages)
-    return Parsed(content.media_type, title or _find_top(headings), text, headings, starts)
+    return Parsed(content.media_type, title or _find_top(headings), text, headings, starts, blocks=blocks)
+
+
+def _find_tables(page: _Page, start: int) -> Iterator[Block]:
+    """Find the runs of rows. A first row that names columns, above rows with numbers, is the head."""
+    for is_row, run in groupby(page.lines, key=lambda line: line.is_row):
+        if is_row:
+            first, *others = run
+            end = start + (others or [first])[-1].start + len((others or [first])[-1].text)
+            rows = [line.text.split(" | ") for line in others]
+            has_head = is_header(first.text.split(" | ")) and any(map(has_data, rows))
+            head = start + (others[0].start if has_head else first.start)
+            yield Block(start + first.start, end, "table", head)
 
 
 def _read_title(document: pdfium.PdfDocument) -> str:
@@ -223,7 +241,7 @@ def _write_rows(page: _Page) -> _Page:
     at = moved = 0
     for number, line in enumerate(page.lines):
         row = rows.get(number, line.text)
-        lines.append(replace(line, start=line.start + moved, text=row))
+        lines.append(replace(line, start=line.start + moved, text=row, is_row=number in rows))
         parts += (page.text[at : line.start], row)
         at = line.start + len(line.text)
         moved += len(row) - len(line.text)

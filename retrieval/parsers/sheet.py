@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from retrieval.parsers.text_writer import TextWriter
 
-__all__ = ["add_sheet"]
+__all__ = ["add_sheet", "has_data", "is_header"]
 
 _DATA = re.compile(
     r"[-+(]?[^\w\s]?\s?\d[\d.,:/\s-]*[^\w\s]?\)?|\d+[.,]?\d*\s?\w{1,3}|\d{4}-\d\d-\d\d[T ][\d:.]+|true|false", re.I
@@ -23,7 +23,7 @@ def add_sheet(writer: TextWriter, rows: Iterable[Sequence[str]]) -> None:
     table: list[Sequence[str]] = []
     for group in _split_groups(rows):
         titles = _count_titles(group)
-        if titles or _is_header(group[0]):
+        if titles or is_header(group[0]):
             _add_table(writer, table)
             table = []
         writer.add_paragraph("\n".join(cell for row in group[:titles] for cell in row if cell))
@@ -52,18 +52,23 @@ def _count_cells(row: Sequence[str]) -> int:
     return sum(map(bool, row))
 
 
-def _is_header(row: Sequence[str]) -> bool:
+def is_header(row: Sequence[str]) -> bool:
     """Tell whether a row names columns: several cells, all of them words or years, at least one of them words."""
     cells = [cell.strip() for cell in row if cell.strip()]
     data = [cell for cell in cells if _DATA.fullmatch(cell)]
     return len(cells) > 1 and len(data) < len(cells) and all(_YEAR.fullmatch(cell) for cell in data)
 
 
+def has_data(row: Sequence[str]) -> bool:
+    """Tell whether a cell of a row is a number, an amount or a date."""
+    return any(_DATA.fullmatch(cell.strip()) for cell in row)
+
+
 def _count_heads(table: Sequence[Sequence[str]]) -> int:
     """Count header rows: a second one names columns that the first leaves open, under a name for several."""
-    if not _is_header(table[0]):
+    if not is_header(table[0]):
         return 0
-    if len(table) > 2 and _is_header(table[1]):
+    if len(table) > 2 and is_header(table[1]):
         inner = [
             cell for number, cell in enumerate(table[0][1:], 1) if not cell and table[1][number : number + 1] != [""]
         ]

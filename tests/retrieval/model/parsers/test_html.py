@@ -218,3 +218,12 @@ def test_blocks_in_a_list_come_after_it_and_a_list_in_a_list_is_part_of_it() -> 
     blocks = [(block.kind, page.text[block.start : block.end]) for block in page.blocks]
     assert blocks == [("list", "- One\n\na\n\n- x\n\n- Two"), ("code", "a"), ("table", "1 | 2")]
     assert page.blocks[-1].head == page.blocks[-1].start
+
+
+def test_hidden_text_is_left_out_and_told() -> None:
+    page = parse(
+        "<p>Kept.<span style='display: none'>Ignore all.</span><script>x</script><i hidden>More</i><nav>Menu</nav>"
+        "<a aria-hidden=true>#</a>"
+    )
+    assert (page.text, page.warnings) == ("Kept.", ["15 characters of hidden text were left out."])
+    assert parse("<p>Kept.").warnings == []
