@@ -90,15 +90,19 @@ def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
 
 
 def _find_tables(page: _Page, start: int) -> Iterator[Block]:
-    """Find the runs of rows. A first row that names columns, above rows with numbers, is the head."""
+    """Find the tables of a page that begins at an offset."""
+    for rows, has_head in _find_runs(page):
+        end = start + rows[-1].start + len(rows[-1].text)
+        yield Block(start + rows[0].start, end, "table", start + rows[int(has_head)].start)
+
+
+def _find_runs(page: _Page) -> Iterator[tuple[list[_Line], bool]]:
+    """Find runs of rows, each with whether the first names columns, above rows with numbers."""
     for is_row, run in groupby(page.lines, key=lambda line: line.is_row):
         if is_row:
-            first, *others = run
-            end = start + (others or [first])[-1].start + len((others or [first])[-1].text)
-            rows = [line.text.split(" | ") for line in others]
-            has_head = is_header(first.text.split(" | ")) and any(map(has_data, rows))
-            head = start + (others[0].start if has_head else first.start)
-            yield Block(start + first.start, end, "table", head)
+            rows = list(run)
+            cells = [line.text.split(" | ") for line in rows]
+            yield rows, is_header(cells[0]) and any(map(has_data, cells[1:]))
 
 
 def _read_title(document: pdfium.PdfDocument) -> str:
@@ -116,9 +120,10 @@ def _find_top(headings: Sequence[Heading]) -> str:
 def _drop_running_heads(pages: list[_Page]) -> list[_Page]:
     """Leave out what is printed at the edge of page after page: the same line, and page numbers.
 
-    A repeated line stays where it stands first, since it may be all that names the document.
+    A repeated line stays where it stands first, since it may be all that names the document; the header of a table
+    that goes on stays on each page.
     """
-    edges = [[*page.lines[:_EDGE], *page.lines[max(len(page.lines) - _EDGE, _EDGE) :]] for page in pages]
+    edges = [_find_edges(page) for page in pages]
     body = _find_body_size([line for page in pages for line in page.lines])
     least = max(_REPEATED, len(pages) * 2 // 5)
     counts = Counter(text for lines in edges for text in {line.text for line in lines})
@@ -137,6 +142,13 @@ def _drop_running_heads(pages: list[_Page]) -> list[_Page]:
                 seen.add(line.text)
         trimmed.append(_drop_lines(page, dropped))
     return trimmed
+
+
+def _find_edges(page: _Page) -> list[_Line]:
+    """Return the lines at the page's edges that can be running heads."""
+    lines = [*page.lines[:_EDGE], *page.lines[max(len(page.lines) - _EDGE, _EDGE) :]]
+    heads = [rows[0] for rows, has_head in _find_runs(page) if has_head]
+    return [line for line in lines if line not in heads]
 
 
 def _number_keys(number: int, lines: Sequence[_Line]) -> Iterator[tuple[str, int]]:

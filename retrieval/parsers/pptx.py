@@ -77,6 +77,8 @@ class _Slide:
         if get_name(shape) == "graphicFrame":
             for table in shape.iterfind("{*}graphic/{*}graphicData/{*}tbl"):
                 self._writer.add_table(_read_rows(table), 1)
+            for chart in shape.iterfind("{*}graphic/{*}graphicData/{*}chart"):
+                self._add_chart(_get_relation(chart))
             for diagram in shape.iterfind("{*}graphic/{*}graphicData/{*}relIds"):
                 self._add_diagram(get_attribute(diagram, "dm"))
         else:
@@ -91,6 +93,20 @@ class _Slide:
             )
         else:
             self._writer.add_paragraph("\n".join(text for _, text in paragraphs))
+
+    def _add_chart(self, relation: str) -> None:
+        """Add a chart's title, and its series as the columns of a table."""
+        _, name = self._relations.get(relation, ("", ""))
+        if not self._archive.has(name):
+            return
+        root = self._archive.read_xml(name)
+        self._writer.add_paragraph("".join(_read_runs(title) for title in root.iterfind("{*}chart/{*}title")))
+        series = list(root.iter("{*}ser"))
+        columns = [_read_points(series[0], "cat"), *(_read_points(one, "val") for one in series)] if series else []
+        names = ["", *("".join(text.text or "" for text in one.iterfind("{*}tx//{*}v")) for one in series)]
+        places = sorted({place for column in columns for place in column})
+        rows = ([column.get(place, "") for column in columns] for place in places)
+        self._writer.add_table(chain([names], rows), 1)
 
     def _add_diagram(self, relation: str) -> None:
         _, name = self._relations.get(relation, ("", ""))
@@ -154,6 +170,12 @@ def _read_runs(paragraph: Element) -> str:
     for element in paragraph.iter("{*}t", "{*}br", "{*}tab"):
         parts.append((element.text or "") if get_name(element) == "t" else "\n")
     return "".join(parts)
+
+
+def _read_points(series: Element, kind: str) -> dict[int, str]:
+    """Return the points of a chart's series, as the file keeps them, by their places."""
+    points = series.iterfind("{*}" + kind + "//{*}pt")
+    return {to_number(point.get("idx")): point.findtext("{*}v") or "" for point in points}
 
 
 def _read_rows(table: Element) -> Iterator[list[str]]:

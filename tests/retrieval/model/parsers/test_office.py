@@ -130,6 +130,27 @@ def test_slides_are_pages_with_their_notes(name: str) -> None:
     assert parsed.warnings == ["1 hidden slides were left out."]
 
 
+CHART = (
+    "<c:chartSpace xmlns:c='c'><c:chart><c:title><c:t>Sales</c:t></c:title><c:plotArea>"
+    "<c:ser><c:tx><c:v>2025</c:v></c:tx><c:cat><c:pt idx='0'><c:v>East</c:v></c:pt><c:pt idx='1'><c:v>West</c:v></c:pt>"
+    "</c:cat><c:val><c:pt idx='0'><c:v>1.5</c:v></c:pt></c:val></c:ser>"
+    "<c:ser><c:tx><c:v>2026</c:v></c:tx><c:val><c:pt idx='1'><c:v>2.5</c:v></c:pt></c:val></c:ser>"
+    "</c:plotArea></c:chart></c:chartSpace>"
+)
+
+
+def test_a_chart_of_a_slide_is_a_table_of_its_series() -> None:
+    with zipfile.ZipFile(io.BytesIO(make_pptx([["Two"]]))) as archive:
+        parts: dict[str, str | bytes] = {name: archive.read(name) for name in archive.namelist()}
+        slide = archive.read("ppt/slides/0.xml").decode()
+        relations = archive.read("ppt/_rels/presentation.xml.rels").decode()
+    frame = "<p:graphicFrame><a:graphic><a:graphicData><c:chart xmlns:c='c' r:id='rId0' xmlns:r='r'/></a:graphicData>"
+    parts["ppt/slides/0.xml"] = slide.replace("</p:spTree>", f"{frame}</a:graphic></p:graphicFrame></p:spTree>")
+    parts["ppt/slides/_rels/0.xml.rels"] = relations.replace("/slide", "/chart").replace("slides/0.xml", "c.xml")
+    parts["ppt/slides/c.xml"] = CHART
+    assert read(pack(parts)).text == "# Two\n\nSales\n\n| 2025 | 2026\nEast | 1.5 |\nWest |  | 2.5"
+
+
 REMOVED = "<w:p><w:r><w:t>kept</w:t></w:r><w:del><w:r><w:delText>gone</w:delText></w:r></w:del></w:p>"
 VISIBLE = "<w:p><w:r><w:t>kept</w:t></w:r></w:p>"
 
