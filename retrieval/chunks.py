@@ -1,20 +1,22 @@
-"""Parsed text → chunks that keep to its structure: headings, paragraphs, lines, sentences, in this order."""
+"""Parsed text → chunks that keep to its structure: headings, blocks, paragraphs, lines, sentences, in this order."""
 
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from retrieval.blocks import BlockMap, Carried, TokenOffsets
 from retrieval.parsers.parsed import Heading, Parsed
 
 __all__ = ["Chunk", "TokenOffsets", "split_into_chunks"]
 
-TokenOffsets = Callable[[str], Sequence[int]]
-"""The character offset at which each token of a text starts, in order."""
-
-_BOUNDARIES = tuple(re.compile(p) for p in (r"\n[ \t\f]*\n\s*", r"[\n\f]\s*", r"(?<=[.!?。！？;])\s+", r"\s+"))
-_SENTENCE = 2
+_BLANK = r"\n[ \t\f]*\n\s*"
+_ITEM = r"\n(?:[ \t]*\n)*(?=(?:[-*+•]|\d{1,3}[.)])[ \t])"
+_BOUNDARIES = tuple(
+    re.compile(p) for p in (_BLANK, _ITEM, _BLANK, _BLANK, r"[\n\f]\s*", r"(?<=[.!?。！？;])\s+", r"\s+")
+)
+"""From the coarsest on. At the first, blocks stay whole; at the next two, only the tables, code and records in them."""
+_OUTSIDE_BLOCKS, _OUTSIDE_LEAVES, _LINE, _SENTENCE = 0, 2, 4, 5
 _TINY = 8
 """A piece below 1/8 of the size isn't worth a chunk of its own: it is joined to a neighbour."""
 
@@ -36,12 +38,26 @@ _Span = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """`text` is exactly `parsed.text[start:end]`; `headings` are those above it, outermost first."""
+    """A part of a document.
+
+    Attributes:
+        text: Exactly `parsed.text[start:end]`.
+        headings: Those above it, outermost first.
+        opening: What is repeated above it of the block that it is cut from, such as a table's header row, or "".
+        closing: What ends it where its block goes on, such as a fence, or "".
+    """
 
     start: int
     end: int
     text: str
     headings: tuple[str, ...]
+    opening: str = ""
+    closing: str = ""
+
+    @property
+    def whole(self) -> str:
+        """The text between what is repeated."""
+        return "\n".join(part for part in (self.opening, self.text, self.closing) if part)
 
 
 def split_into_chunks(
@@ -51,15 +67,18 @@ def split_into_chunks(
 
     They are also bounded in characters. Of long coded runs only the beginning is in a chunk; all other text is in one.
     A section starts its own chunks, so an edit moves boundaries in its section only, and a chunk never mixes two
-    products' facts. `overlap_tokens` are repeated from the piece before, within a section.
+    products' facts. `overlap_tokens` are repeated from the piece before, within a section. Tables, code and lists stay
+    whole if they fit; of one that is cut, each piece has what it needs to be read (`Chunk.opening`), within its size.
     """
     chunks: list[Chunk] = []
+    blocks = BlockMap(parsed, offsets, max_tokens)
     for section in _join_sections(_split_sections(parsed), parsed.text, offsets, max_tokens):
         overlap = min(overlap_tokens, max_tokens // 2)
         for start, end in _leave_out_runs(parsed.text, section.start, section.end):
-            ruler = _Ruler(parsed.text, start, end, offsets)
+            ruler = _Ruler(parsed.text, start, end, offsets, blocks)
             for first, last in _widen(_cut(ruler, max_tokens - overlap), ruler, overlap):
-                chunks.append(Chunk(first, last, parsed.text[first:last], section.headings))
+                opening, closing = blocks.find_opening(first).text, blocks.find_closing(last).text
+                chunks.append(Chunk(first, last, parsed.text[first:last], section.headings, opening, closing))
     return chunks
 
 
@@ -73,8 +92,9 @@ class _Section:
 class _Ruler:
     """Spans of one section, measured in tokens; the section is tokenised once."""
 
-    def __init__(self, text: str, start: int, end: int, offsets: TokenOffsets) -> None:
+    def __init__(self, text: str, start: int, end: int, offsets: TokenOffsets, blocks: BlockMap) -> None:
         self.text = text
+        self.blocks = blocks
         self.start = start
         self.end = end
         self.tokens = [start + offset for offset in offsets(text[start:end])]
@@ -89,9 +109,20 @@ class _Ruler:
             return False
         return not (self.text[at - 1].isspace() or self.text[at : at + 1].isspace())
 
-    def fits(self, span: _Span, size: int, part: int = 1) -> bool:
-        """Tell whether a span is within one `part`-th of a chunk's size."""
-        return self.count_tokens(span) * part <= size and (span[1] - span[0]) * part <= _limit_characters(size)
+    def fits(self, span: _Span, size: int) -> bool:
+        """Tell whether a span is within a chunk's size, with what it would repeat of its block."""
+        opening, closing = self.find_carried(span)
+        characters = span[1] - span[0] + len(opening.text) + len(closing.text)
+        if characters > _limit_characters(size):
+            return False
+        return self.count_tokens(span) + opening.tokens + closing.tokens <= size
+
+    def is_tiny(self, span: _Span, size: int) -> bool:
+        return self.count_tokens(span) * _TINY <= size and (span[1] - span[0]) * _TINY <= _limit_characters(size)
+
+    def find_carried(self, span: _Span) -> tuple[Carried, Carried]:
+        start, end = self.trim(span)
+        return self.blocks.find_opening(start), self.blocks.find_closing(end)
 
     def trim(self, span: _Span) -> _Span:
         start, end = span
@@ -168,7 +199,7 @@ def _limit_characters(size: int) -> int:
 
 def _cut(ruler: _Ruler, size: int) -> list[_Span]:
     pieces = _split(ruler, (ruler.start, ruler.end), size, 0)
-    if len(pieces) > 1 and ruler.fits(pieces[-1], size, _TINY):
+    if len(pieces) > 1 and ruler.is_tiny(pieces[-1], size):
         last = pieces.pop()
         pieces[-1] = (pieces[-1][0], last[1])
     return [span for span in map(ruler.trim, pieces) if span[0] < span[1]]
@@ -180,9 +211,8 @@ def _split(ruler: _Ruler, span: _Span, size: int, level: int) -> list[_Span]:
         return [span]
     if level == len(_BOUNDARIES):
         return _split_anywhere(ruler, span, size)
-    cuts = [span[0], *(m.end() for m in _BOUNDARIES[level].finditer(ruler.text, *span) if m.end() < span[1]), span[1]]
     pieces: list[_Span] = []
-    for part in pairwise(cuts):
+    for part in pairwise([span[0], *_find_cuts(ruler, span, level), span[1]]):
         for piece in _split(ruler, part, size, level + 1):
             if pieces and ruler.fits((pieces[-1][0], piece[1]), size):
                 pieces[-1] = (pieces[-1][0], piece[1])
@@ -191,8 +221,29 @@ def _split(ruler: _Ruler, span: _Span, size: int, level: int) -> list[_Span]:
     return pieces
 
 
+def _find_cuts(ruler: _Ruler, span: _Span, level: int) -> list[int]:
+    """Return the cuts of a level: they break no block that it keeps whole, and leave no heading alone."""
+    blocks = ruler.blocks
+    cuts = [match.end() for match in _BOUNDARIES[level].finditer(ruler.text, *span) if match.end() < span[1]]
+    if level == _OUTSIDE_BLOCKS:
+        cuts = sorted({*(at for at in cuts if not blocks.breaks(at)), *blocks.find_edges(*span)})
+        cuts = [at for at in cuts if not (blocks.is_beginning(at) and _introduces(ruler.text, at))]
+    elif level <= _OUTSIDE_LEAVES:
+        cuts = [at for at in cuts if not blocks.breaks_leaf(at)]
+    if level <= _LINE:
+        cuts = [at for at in cuts if not blocks.is_body(at)]
+    return cuts
+
+
+def _introduces(text: str, at: int) -> bool:
+    """Tell whether the words before an offset introduce what follows: "Do this:"."""
+    return text[max(at - 8, 0) : at].rstrip().endswith((":", "："))
+
+
 def _split_anywhere(ruler: _Ruler, span: _Span, size: int) -> list[_Span]:
     """Cut an unbroken span at tokens, and inside of a token that is too long."""
+    opening, closing = ruler.find_carried(span)
+    size = max(size - opening.tokens - closing.tokens, 1)
     first = bisect_left(ruler.tokens, span[0])
     last = bisect_left(ruler.tokens, span[1])
     by_tokens = [span[0], *ruler.tokens[first + size : last : size], span[1]]
@@ -210,10 +261,12 @@ def _widen(spans: list[_Span], ruler: _Ruler, overlap: int) -> list[_Span]:
         earliest = ruler.tokens[max(bisect_left(ruler.tokens, start) - overlap, 0)]
         earliest = max(earliest, start - _limit_characters(overlap))
         begin = start
-        for boundary in _BOUNDARIES[_SENTENCE:]:
+        for boundary in _BOUNDARIES[_LINE if ruler.blocks.breaks_leaf(start) else _SENTENCE :]:
             if match := boundary.search(ruler.text, max(earliest - 1, ruler.start), start):
                 begin = min(match.end(), start)
                 if begin < start:
                     break
+        if ruler.blocks.find_opening(begin).tokens > ruler.blocks.find_opening(start).tokens:
+            begin = start  # It would be in another block, whose head takes room that isn't there.
         wider.append((begin, end))
     return wider

@@ -16,7 +16,7 @@ from retrieval.visibility import OPEN
 
 __all__ = ["CHUNKER", "ContextualChunk", "contextualize", "to_point"]
 
-CHUNKER = "chunks-2"
+CHUNKER = "chunks-3"
 """Name of what parsers and `contextualize` make of bytes. Raise its number with any change that gives documents other
 chunks: stores that were indexed before are then known to be out of date (`braid docs reindex`)."""
 
@@ -32,6 +32,7 @@ class ContextualChunk:
 
     Attributes:
         ordinal: Place in the document, from 0.
+        text: That between `start` and `end`, and what it repeats of a table or code that it is cut from.
         heading: What people and models are shown as its place: the document's title and the path of headings; "" in a
             document that has neither.
         page: Number of the page on which it begins, from 1; 0 in a document without pages. No part of the digest: a
@@ -68,11 +69,12 @@ def contextualize(
     contextual: list[ContextualChunk] = []
     for ordinal, piece in enumerate(chunks):
         path = piece.headings if piece.headings[:1] == (title,) else (title, *piece.headings)
-        indexed_text = f"{_make_context(path, offsets)}\n{piece.text}"
+        text = piece.whole
+        indexed_text = f"{_make_context(path, offsets)}\n{text}"
         digest = hashlib.sha256(indexed_text.encode()).hexdigest()
         heading = " > ".join(path) if piece.headings else parsed.title
         page = bisect_right(parsed.pages, piece.start)
-        chunk = ContextualChunk(ordinal, piece.start, piece.end, piece.text, heading, page, indexed_text, digest)
+        chunk = ContextualChunk(ordinal, piece.start, piece.end, text, heading, page, indexed_text, digest)
         contextual.append(chunk)
     return contextual
 

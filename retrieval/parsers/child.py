@@ -56,7 +56,9 @@ def read_document(data: bytes, filename: str, limits: ParseLimits) -> Parsed:
             "invalid_file",
             f"The document has {len(parsed.text)} characters of text; the limit is {limits.characters}. Split it.",
         )
-    return msgspec.structs.replace(parsed, warnings=[content.warning]) if content.warning else parsed
+    if content.warning:
+        return msgspec.structs.replace(parsed, warnings=[content.warning, *parsed.warnings])
+    return parsed
 
 
 if __name__ == "__main__":

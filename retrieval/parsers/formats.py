@@ -3,7 +3,10 @@
 A row's order matters only among rows that recognise the same file; the last row is plain text, which all else is.
 """
 
+import io
 import re
+import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
@@ -11,7 +14,16 @@ from pkgutil import resolve_name
 
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 
-__all__ = ["ACCEPTED", "FORMATS", "PLAIN_TEXT", "Format", "Parser", "find_binary_format", "find_text_format"]
+__all__ = [
+    "ACCEPTED",
+    "FORMATS",
+    "PLAIN_TEXT",
+    "Format",
+    "Parser",
+    "find_binary_format",
+    "find_text_format",
+    "list_archive",
+]
 
 Parser = Callable[[FileContent, ParseLimits], Parsed]
 """Reads a file of its format.
@@ -20,6 +32,7 @@ Raises:
     DocumentUnreadable: The file is broken, over a limit, or without visible text.
 """
 
+_LONGEST_TYPE = 100
 _BEGINNING = 4096
 """Characters of a text in which its format's opening is looked for."""
 
@@ -30,10 +43,12 @@ class Format:
 
     Attributes:
         kind: Short name, unique in the table.
-        label: Its name for people, in the sentence of what is accepted.
+        label: Its name for people, in the sentence of what is accepted; "" where another row's says it too.
         media_types: Extension of a file's name, with the dot → media type. The first is the one for other names.
         parser: `module:function` of its `Parser`, imported when a document needs it.
         signature: Matches at the beginning of every file of a binary format, and of no other; None for text.
+        archive: Found in the listing of every packed file (ZIP) of a binary format, and of no other: the type that it
+            names itself (`mimetype`), then its parts, one per line.
         opening: Matches at the beginning of a text that shows by itself what it is, whatever the file's name.
         marks: Found in a text that is probably of this format, where the file's name has no extension: `.py`, `.yaml`
             and the like have lines that look like headings.
@@ -45,9 +60,14 @@ class Format:
     media_types: Mapping[str, str]
     parser: str
     signature: re.Pattern[bytes] | None = None
+    archive: re.Pattern[str] | None = None
     opening: re.Pattern[str] | None = None
     marks: re.Pattern[str] | None = None
     required: str = ""
+
+    @property
+    def is_binary(self) -> bool:
+        return self.signature is not None or self.archive is not None
 
     def media_type_of(self, filename: str) -> str:
         default = next(iter(self.media_types.values()))
@@ -58,16 +78,32 @@ class Format:
         return resolve_name(self.parser)
 
 
+_OPEN = "application/vnd.oasis.opendocument"
+_OFFICE = "application/vnd.openxmlformats-officedocument"
+
+_LANGUAGES = {
+    **{
+        ".py": "text/x-python",
+        ".pyi": "text/x-python",
+        ".rb": "text/x-ruby",
+        ".php": "text/x-php",
+        ".pl": "text/x-perl",
+    },
+    **{".js": "text/javascript", ".mjs": "text/javascript", ".jsx": "text/javascript", ".vue": "text/x-vue"},
+    **{".ts": "application/typescript", ".tsx": "application/typescript", ".css": "text/css", ".scss": "text/css"},
+    **{".c": "text/x-c", ".h": "text/x-c", ".cpp": "text/x-c++", ".cc": "text/x-c++", ".hpp": "text/x-c++"},
+    **{".cs": "text/x-csharp", ".java": "text/x-java", ".kt": "text/x-kotlin", ".scala": "text/x-scala"},
+    **{".go": "text/x-golang", ".rs": "text/x-rust", ".swift": "text/x-swift", ".dart": "text/x-dart"},
+    **{".sh": "application/x-sh", ".bash": "application/x-sh", ".lua": "text/x-lua", ".r": "text/x-r"},
+    **{".sql": "text/x-sql", ".tex": "text/x-tex"},
+}
+
 PLAIN_TEXT = Format(
     kind="text",
-    label="plain text (also JSON and CSV)",
+    label="plain text",
     media_types={
         ".txt": "text/plain",
         ".log": "text/plain",
-        ".json": "application/json",
-        ".jsonl": "application/jsonl",
-        ".csv": "text/csv",
-        ".tsv": "text/tab-separated-values",
         ".xml": "text/xml",
     },
     parser="retrieval.parsers.text:parse_text",
@@ -108,11 +144,132 @@ FORMATS = (
             re.S,
         ),
     ),
+    Format(
+        kind="docx",
+        label="Word (.docx)",
+        media_types={
+            ".docx": f"{_OFFICE}.wordprocessingml.document",
+            ".docm": "application/vnd.ms-word.document.macroEnabled.12",
+            ".dotx": f"{_OFFICE}.wordprocessingml.template",
+        },
+        parser="retrieval.parsers.docx:parse_docx",
+        archive=re.compile(r"^word/document\d*\.xml$", re.M | re.I),
+    ),
+    Format(
+        kind="pptx",
+        label="PowerPoint (.pptx)",
+        media_types={
+            ".pptx": f"{_OFFICE}.presentationml.presentation",
+            ".pptm": "application/vnd.ms-powerpoint.presentation.macroEnabled.12",
+            ".ppsx": f"{_OFFICE}.presentationml.slideshow",
+        },
+        parser="retrieval.parsers.pptx:parse_pptx",
+        archive=re.compile(r"^ppt/presentation\d*\.xml$", re.M | re.I),
+    ),
+    Format(
+        kind="xlsx",
+        label="Excel (.xlsx)",
+        media_types={
+            ".xlsx": f"{_OFFICE}.spreadsheetml.sheet",
+            ".xlsm": "application/vnd.ms-excel.sheet.macroEnabled.12",
+            ".xltx": f"{_OFFICE}.spreadsheetml.template",
+        },
+        parser="retrieval.parsers.xlsx:parse_xlsx",
+        archive=re.compile(r"^xl/workbook\d*\.xml$", re.M | re.I),
+    ),
+    Format(
+        kind="odt",
+        label="OpenDocument (.odt, .ods, .odp)",
+        media_types={".odt": f"{_OPEN}.text", ".ott": f"{_OPEN}.text-template"},
+        parser="retrieval.parsers.opendocument_text:parse_odt",
+        archive=re.compile(rf"\A{_OPEN}\.text(?:-template)?$", re.M),
+    ),
+    Format(
+        kind="ods",
+        label="",
+        media_types={".ods": f"{_OPEN}.spreadsheet", ".ots": f"{_OPEN}.spreadsheet-template"},
+        parser="retrieval.parsers.ods:parse_ods",
+        archive=re.compile(rf"\A{_OPEN}\.spreadsheet(?:-template)?$", re.M),
+    ),
+    Format(
+        kind="odp",
+        label="",
+        media_types={".odp": f"{_OPEN}.presentation", ".otp": f"{_OPEN}.presentation-template"},
+        parser="retrieval.parsers.opendocument_text:parse_odp",
+        archive=re.compile(rf"\A{_OPEN}\.presentation(?:-template)?$", re.M),
+    ),
+    Format(
+        kind="rtf",
+        label="RTF",
+        media_types={".rtf": "application/rtf"},
+        parser="retrieval.parsers.rtf:parse_rtf",
+        signature=re.compile(rb"\s*\{\\rtf"),
+    ),
+    Format(
+        kind="epub",
+        label="EPUB",
+        media_types={".epub": "application/epub+zip"},
+        parser="retrieval.parsers.epub:parse_epub",
+        archive=re.compile(r"\Aapplication/epub\+zip$|^META-INF/container\.xml$", re.M),
+    ),
+    Format(
+        kind="email",
+        label="e-mail (.eml, .mbox)",
+        media_types={".eml": "message/rfc822", ".mbox": "application/mbox"},
+        parser="retrieval.parsers.mail:parse_mail",
+        # A mailbox, or headers with From and one as only programs write it.
+        signature=re.compile(
+            rb"From \S+ [^\n]*\d{4}[^\n]*\n[!-9;-~]+:"
+            rb"|(?=(?:[!-9;-~]{1,76}:[^\n]*\n|[ \t][^\n]*\n){0,200}?From:)"
+            rb"(?:[!-9;-~]{1,76}:[^\n]*\n|[ \t][^\n]*\n){0,200}?(?:Message-ID: *<|MIME-Version: *1|Received: from|"
+            rb"Return-Path:|Date: *(?:\w{3}, *)?\d{1,2} \w{3} \d{4} +\d\d:)",
+            re.I,
+        ),
+    ),
+    Format(
+        kind="picture",
+        label="pictures of text (by OCR, if tesseract is installed)",
+        media_types={
+            ".png": "image/png",
+            ".jpg": "image/jpeg",
+            ".jpeg": "image/jpeg",
+            ".tif": "image/tiff",
+            ".tiff": "image/tiff",
+            ".webp": "image/webp",
+            ".gif": "image/gif",
+        },
+        parser="retrieval.parsers.picture:parse_picture",
+        signature=re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|II\*\0|MM\0\*|RIFF.{4}WEBP|GIF8[79]a", re.S),
+    ),
+    Format(
+        kind="csv",
+        label="CSV and TSV",
+        media_types={".csv": "text/csv", ".tsv": "text/tab-separated-values", ".tab": "text/tab-separated-values"},
+        parser="retrieval.parsers.delimited:parse_delimited",
+    ),
+    Format(
+        kind="json",
+        label="JSON",
+        media_types={".json": "application/json", ".geojson": "application/geo+json"},
+        parser="retrieval.parsers.json_text:parse_json",
+    ),
+    Format(
+        kind="jsonl",
+        label="",
+        media_types={".jsonl": "application/jsonl", ".ndjson": "application/x-ndjson"},
+        parser="retrieval.parsers.json_text:parse_json_lines",
+    ),
+    Format(
+        kind="code",
+        label="source code",
+        media_types=_LANGUAGES,
+        parser="retrieval.parsers.source_code:parse_source_code",
+    ),
     PLAIN_TEXT,
 )
 
 ACCEPTED = (
-    f"Accepted are {', '.join(format_.label for format_ in FORMATS[:-1])} and {FORMATS[-1].label} "
+    f"Accepted are {', '.join(filter(None, (format_.label for format_ in FORMATS[:-1])))} and {FORMATS[-1].label} "
     "in UTF-8, UTF-16, or an older encoding that is declared or can be recognised."
 )
 """For every refusal of a file: it says what to give instead."""
@@ -123,8 +280,22 @@ _EXTENSION = re.compile(r"\.[a-z]\w*")
 
 
 def find_binary_format(data: bytes) -> Format | None:
-    """Find the binary format whose signature the file has; its name plays no part."""
+    """Find the binary format whose signature or parts the file has; its name plays no part."""
+    if data.startswith(b"PK\x03\x04") and (listing := list_archive(data)) is not None:
+        return next((row for row in FORMATS if row.archive is not None and row.archive.search(listing)), None)
     return next((row for row in FORMATS if row.signature is not None and row.signature.match(data)), None)
+
+
+def list_archive(data: bytes) -> str | None:
+    """Return a ZIP file's listing, its type (`mimetype`) and the names of its parts; None if it has none to read."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            names = archive.namelist()
+            with archive.open("mimetype") if "mimetype" in names else io.BytesIO() as part:
+                media_type = part.read(_LONGEST_TYPE).decode("latin-1").strip()
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, OSError, EOFError, ValueError):
+        return None
+    return "\n".join([media_type, *names])
 
 
 def find_text_format(text: str, filename: str) -> Format:
@@ -134,7 +305,7 @@ def find_text_format(text: str, filename: str) -> Format:
             return row
     extension = _extension(filename)
     for row in FORMATS:
-        if extension in row.media_types and row.signature is None:
+        if extension in row.media_types and not row.is_binary:
             return row if row.required in text else PLAIN_TEXT
     if _EXTENSION.fullmatch(extension):
         return PLAIN_TEXT

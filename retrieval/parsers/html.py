@@ -7,7 +7,7 @@ from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, 
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.formats import ACCEPTED
-from retrieval.parsers.parsed import FileContent, Heading, Parsed, ParseLimits
+from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
 from retrieval.parsers.text import clean
 
 __all__ = ["parse_html"]
@@ -25,6 +25,7 @@ _BLOCKS = frozenset(
 )
 _LINES = frozenset(("tr", "li", "dt", "dd", "br"))
 _CELLS = frozenset(("td", "th"))
+_LISTS = frozenset(("ol", "ul"))
 _LONGEST_HEADING = 300  # characters; one that is never closed has the rest of a page in it
 _LONGEST_CELL = 2_000
 _WIDEST_SPAN = 100
@@ -54,7 +55,9 @@ def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
         )
     title = _SPACE.sub(" ", root.findtext(".//title") or "").strip() if root is not None else ""
     first = next((heading.title for heading in page.headings if heading.level == 1), "")
-    return Parsed(content.media_type, first or title, body, page.headings)
+    blocks = sorted(page.blocks, key=lambda block: (block.start, -block.end))
+    warnings = [f"{page.hidden} characters of hidden text were left out."] if page.hidden else []
+    return Parsed(content.media_type, first or title, body, page.headings, warnings=warnings, blocks=blocks)
 
 
 class _Page:
@@ -63,10 +66,15 @@ class _Page:
     Attributes:
         table: The table of data whose cells are being read: blocks and lines end no line then, but are words apart.
         in_heading: The same is true of a heading.
+        lists: Nesting of lists.
+        hidden: Characters that were left out because a style or an attribute hides them.
     """
 
     def __init__(self) -> None:
         self.headings: list[Heading] = []
+        self.blocks: list[Block] = []
+        self.lists = self.hidden = 0
+        self._block = 0  # Where the table or the outermost list began.
         self.table: _Table | None = None
         self.in_heading = False
         self._parts: list[str] = []
@@ -83,8 +91,30 @@ class _Page:
             return
         self.end_block()
         if lines := text.strip("\n"):
+            start = self._length + len(self._gap)
             self._write(lines)
+            self.blocks.append(Block(start, self._length, "code", start))
             self._gap = "\n\n"
+
+    def begin_list(self) -> None:
+        self.lists += 1
+        if self.lists == 1:
+            self._block = self._length + len(self._gap)
+
+    def end_list(self) -> None:
+        self.lists -= 1
+        if self.lists == 0 and self._length > self._block:
+            self.blocks.append(Block(self._block, self._length, "list", self._block))
+
+    def end_table(self) -> None:
+        """End a table of data; a first row of header cells is its head."""
+        self.end_row()
+        self.add_stray()
+        if self.table is not None and self.table.rows:
+            start, head = self.table.start, self.table.head
+            self.blocks.append(Block(start, self._length, "table", head or start))
+        self.table = None
+        self.end_block()
 
     def end_cell(self, element: Any) -> None:
         if self.table is not None:
@@ -92,7 +122,11 @@ class _Page:
 
     def end_row(self) -> None:
         if self.table is not None and (row := self.table.end_row()):
+            if self.table.rows == 1:
+                self.table.start = self._length + len(self._gap)
             self._write(row)
+            if self.table.rows == 1 and self.table.of_headers:
+                self.table.head = self._length + 1
             self._gap = "\n"
 
     def add_stray(self) -> None:
@@ -134,14 +168,24 @@ class _Page:
 
 
 class _Table:
-    """A table of data, row by row: every cell keeps its column, also where it is empty or spans others."""
+    """A table of data, row by row: every cell keeps its column, also where it is empty or spans others.
+
+    Attributes:
+        rows: Those that aren't empty, so far.
+        start: Offset of the first of them, and `head` that after it, if all its cells are headers; else 0.
+        of_headers: All cells of the row that ended last are headers.
+    """
 
     def __init__(self) -> None:
+        self.rows = self.start = self.head = 0
+        self.of_headers = True
         self._row: list[str] = []
+        self._headers = True
         self._spans: dict[int, tuple[int, str]] = {}  # Column → rows below that its cell reaches into, and its text.
 
     def add_cell(self, text: str, element: Any) -> None:
         self._add_spanned()
+        self._headers = self._headers and element.tag == "th"
         rows, columns = (_read_span(element, name) for name in ("rowspan", "colspan"))
         for number in range(columns):
             if rows > 1:
@@ -153,6 +197,8 @@ class _Table:
         if self._row:
             self._add_spanned()
         row, self._row = self._row, []
+        self.of_headers, self._headers = self._headers, True
+        self.rows += any(map(bool, row))
         return " | ".join(row).strip() if any(row) else ""
 
     def _add_spanned(self) -> None:
@@ -175,6 +221,7 @@ def _walk(root: Any, page: _Page) -> None:
         if event == "start" and skipped is None:
             if _is_hidden(element) or (page.in_heading and _is_permalink(element)):
                 skipped = element
+                page.hidden += _count_hidden(element)
             elif element.tag == "pre":
                 skipped = element
                 page.add_preformatted(_read_preformatted(element))
@@ -224,6 +271,8 @@ def _enter(element: Any, page: _Page) -> None:
         page.add_stray()
         if tag == "tr":
             page.end_row()
+    if tag in _LISTS and page.table is None:
+        page.begin_list()
     if tag == "li":
         page.add_inline("- ")
     page.add_inline(element.text or "")
@@ -239,14 +288,13 @@ def _leave(element: Any, page: _Page) -> None:
     elif tag == "tr" and page.table is not None:
         page.end_row()
     elif tag == "table" and page.table is not None:
-        page.end_row()
-        page.add_stray()
-        page.table = None
-        page.end_block()
+        page.end_table()
     elif tag in _LINES:
         page.end_line()
     elif tag in _BLOCKS or tag in _CELLS or tag in _HEADINGS:
         page.end_block()
+        if tag in _LISTS and page.table is None and page.lists:
+            page.end_list()
 
 
 def _is_of_data(table: Any) -> bool:
@@ -289,10 +337,23 @@ def _is_permalink(element: Any) -> bool:
     )
 
 
+def _count_hidden(element: Any) -> int:
+    """Count the characters in an element that is hidden by more than what it is."""
+    if not isinstance(element.tag, str) or element.tag in _HIDDEN_TAGS:
+        return 0
+    if "hidden" not in element.attrib and not _has_hiding_style(element):
+        return 0
+    return len(_SPACE.sub(" ", "".join(element.itertext())).strip())
+
+
 def _is_hidden(element: Any) -> bool:
     if not isinstance(element.tag, str) or element.tag in _HIDDEN_TAGS or "hidden" in element.attrib:
         return True
     if element.get("aria-hidden", "").strip().lower() == "true":
         return True
+    return _has_hiding_style(element)
+
+
+def _has_hiding_style(element: Any) -> bool:
     style = element.get("style")
     return style is not None and _HIDDEN_STYLE.search(re.sub(r"\s|!important", "", style.lower())) is not None

@@ -4,11 +4,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
+from typing import Literal
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from retrieval.parsers.parsed import FileContent, Heading, Parsed, ParseLimits
+from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
 from retrieval.parsers.text import clean_visible
 
 __all__ = ["parse_markdown"]
@@ -24,6 +25,14 @@ _TITLE = re.compile(r"^title:[ \t]+([\"']?)(.+?)\1[ \t]*$", re.M)
 _INLINE = re.compile(r"\\[\\`<]|(?<!`)(?P<ticks>`+)(?!`).*?(?<!`)(?P=ticks)(?!`)|`+|(?P<comment><!--)", re.S)
 _COMMENT = re.compile(r"(?P<comment><!--)")
 _MARKED = re.compile(r"[\\`*_\[\]<>&!\n]")
+
+_BLOCK_KINDS: dict[str, Literal["list", "table", "code"]] = {
+    "ordered_list_open": "list",
+    "bullet_list_open": "list",
+    "table_open": "table",
+    "fence": "code",
+    "code_block": "code",
+}
 
 _READER = MarkdownIt("commonmark").enable("table").disable("inline")
 _INLINE_READER = MarkdownIt("commonmark")
@@ -44,7 +53,8 @@ def parse_markdown(content: FileContent, _limits: ParseLimits) -> Parsed:
     headings = list(_find_headings(blocks))
     named = _TITLE.search(text, 0, blocks.body)
     first = headings[0].title if headings and headings[0].level == 1 else ""
-    return Parsed(content.media_type, first or (named[2].strip() if named else ""), text, headings)
+    title = first or (named[2].strip() if named else "")
+    return Parsed(content.media_type, title, text, headings, blocks=list(_find_blocks(blocks)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +89,28 @@ def _find_headings(blocks: _Blocks) -> Iterator[Heading]:
     for token, following in zip(blocks.tokens, blocks.tokens[1:], strict=False):
         if token.type == "heading_open" and token.level == 0 and (title := _read_inline(following.content)):
             yield Heading(blocks.locate(token)[0], int(token.tag[1:]), title)
+
+
+def _find_blocks(blocks: _Blocks) -> Iterator[Block]:
+    """Find tables, code and outermost lists, also in quotes; what is in a list comes after it."""
+    lists = 0
+    for token in blocks.tokens:
+        if token.type in ("ordered_list_close", "bullet_list_close"):
+            lists -= 1
+        elif token.map is not None and token.type in _BLOCK_KINDS:
+            kind = _BLOCK_KINDS[token.type]
+            lists += kind == "list"
+            if kind != "list" or lists == 1:
+                yield _make_block(blocks, token, kind)
+
+
+def _make_block(blocks: _Blocks, token: Token, kind: Literal["list", "table", "code"]) -> Block:
+    start, end = blocks.locate(token)
+    end = start + len(blocks.text[start:end].rstrip())
+    head_lines = {"table_open": 2, "fence": 1}.get(token.type, 0)  # A table's second line is its rule.
+    line = (token.map or (0,))[0] + head_lines
+    head = min(blocks.starts[min(line, len(blocks.starts) - 1)], end)
+    return Block(start, end, kind, head, token.markup if token.type == "fence" else "")
 
 
 def _read_inline(content: str) -> str:

@@ -1,12 +1,13 @@
 """The values between the parsers and the process that runs them."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from msgspec import Struct
 
 from retrieval.errors import UnreadableCode
 
-__all__ = ["FileContent", "Heading", "ParseLimits", "Parsed", "Unreadable"]
+__all__ = ["Block", "FileContent", "Heading", "ParseLimits", "Parsed", "Unreadable"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,25 @@ class Heading(Struct, frozen=True):
     title: str
 
 
+class Block(Struct, frozen=True):
+    """A part of the parsed text that chunks keep whole where it fits.
+
+    Attributes:
+        start: Offset of its first line.
+        end: Offset after its last character.
+        kind: `list` may have other blocks in it; the others don't.
+        head: Offset after what every piece of it needs to be read, if it is cut: a table's header rows, code's opening
+            fence, a record's path. Equal to `start` where there is none.
+        closing: What ends a piece that is cut off before the block's end, such as a fence, or "".
+    """
+
+    start: int
+    end: int
+    kind: Literal["list", "table", "code", "record"]
+    head: int
+    closing: str = ""
+
+
 class Parsed(Struct, frozen=True, tag="parsed"):
     """A document as text.
 
@@ -41,8 +61,9 @@ class Parsed(Struct, frozen=True, tag="parsed"):
         title: The document's own title, or "".
         text: Without hidden, zero-width and control characters; chunk offsets count in it.
         headings: In the order of the text.
-        pages: The offset at which each page begins; empty for a document without pages.
+        pages: The offset at which each page (or slide) begins; empty for a document without pages.
         warnings: What was lost, as sentences.
+        blocks: Tables, code, lists and records, by their start; an outer one before those in it.
     """
 
     media_type: str
@@ -51,6 +72,7 @@ class Parsed(Struct, frozen=True, tag="parsed"):
     headings: list[Heading]
     pages: list[int] = []
     warnings: list[str] = []
+    blocks: list[Block] = []
 
 
 class Unreadable(Struct, frozen=True, tag="unreadable"):
@@ -61,7 +83,12 @@ class Unreadable(Struct, frozen=True, tag="unreadable"):
 
 
 class ParseLimits(Struct, frozen=True):
-    """The limits of a parser child: bytes of address space, seconds, bytes in, characters out, pages."""
+    """The limits of a parser child: bytes of address space, seconds, bytes in, characters out, pages.
+
+    Attributes:
+        unpacked_bytes: What all the parts that are read of a packed document may have together, unpacked.
+        parts: The most parts of a packed document.
+    """
 
     memory: int = 1024**3
     cpu_seconds: int = 60
@@ -69,3 +96,5 @@ class ParseLimits(Struct, frozen=True):
     input_bytes: int = 64 * 1024**2
     characters: int = 20_000_000
     pages: int = 5_000
+    unpacked_bytes: int = 512 * 1024**2
+    parts: int = 20_000

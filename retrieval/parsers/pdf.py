@@ -5,15 +5,17 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import accumulate
+from itertools import accumulate, groupby
 from math import hypot
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.parsed import FileContent, Heading, Parsed, ParseLimits
+from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
+from retrieval.parsers.pdf_scan import read_scan
 from retrieval.parsers.pdf_tables import Cell, arrange_rows
+from retrieval.parsers.sheet import has_data, is_header
 from retrieval.parsers.text import clean
 
 __all__ = ["parse_pdf"]
@@ -38,12 +40,16 @@ _PROGRAM = re.compile(r"^(?:Microsoft \w+|PowerPoint Presentation)\s*-\s*", re.I
 
 @dataclass(frozen=True, slots=True)
 class _Line:
-    """`start` is its offset in the page's text, `size` that of its first character's type, in points."""
+    """`start` is its offset in the page's text, `size` that of its first character's type, in points.
+
+    A table's row has its cells in its text; other lines' `cells` are what a wide gap parts.
+    """
 
     start: int
     text: str
     size: float
     cells: tuple[Cell, ...] = ()
+    is_row: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +59,10 @@ class _Page:
 
 
 def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
-    """Take the text layer; pages end with a form feed, lines in larger type are headings.
+    """Take the text layer, or of a scan what OCR reads; pages end with a form feed, larger type makes headings.
 
     Raises:
-        DocumentUnreadable: Encrypted, broken, too many pages, or without a text layer.
+        DocumentUnreadable: Encrypted, broken, too many pages, or without text.
     """
     document = _open(content.data)
     try:
@@ -66,12 +72,10 @@ def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
             )
         pages = [_read_page(document, number) for number in range(len(document))]
         title = _read_title(document)
+        if not any(page.text.strip() for page in pages):
+            pages = [_Page(text, []) for text in read_scan(document, limits)]
     finally:
         document.close()
-    if not any(page.text.strip() for page in pages):
-        raise DocumentUnreadable(
-            "empty_file", "The PDF has no text layer, as a scan has none. Run it through OCR, then upload the result."
-        )
     pages = _drop_running_heads(pages)
     levels = _rank_sizes([line for page in pages for line in page.lines])
     headings: list[Heading] = []
@@ -80,8 +84,25 @@ def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
         headings += [
             Heading(start + line.start, levels[line.size], line.text) for line in _join_headings(page.lines, levels)
         ]
+    blocks = [block for start, page in zip(starts, pages, strict=True) for block in _find_tables(page, start)]
     text = "\f".join(page.text for page in pages)
-    return Parsed(content.media_type, title or _find_top(headings), text, headings, starts)
+    return Parsed(content.media_type, title or _find_top(headings), text, headings, starts, blocks=blocks)
+
+
+def _find_tables(page: _Page, start: int) -> Iterator[Block]:
+    """Find the tables of a page that begins at an offset."""
+    for rows, has_head in _find_runs(page):
+        end = start + rows[-1].start + len(rows[-1].text)
+        yield Block(start + rows[0].start, end, "table", start + rows[int(has_head)].start)
+
+
+def _find_runs(page: _Page) -> Iterator[tuple[list[_Line], bool]]:
+    """Find runs of rows, each with whether the first names columns, above rows with numbers."""
+    for is_row, run in groupby(page.lines, key=lambda line: line.is_row):
+        if is_row:
+            rows = list(run)
+            cells = [line.text.split(" | ") for line in rows]
+            yield rows, is_header(cells[0]) and any(map(has_data, cells[1:]))
 
 
 def _read_title(document: pdfium.PdfDocument) -> str:
@@ -99,9 +120,10 @@ def _find_top(headings: Sequence[Heading]) -> str:
 def _drop_running_heads(pages: list[_Page]) -> list[_Page]:
     """Leave out what is printed at the edge of page after page: the same line, and page numbers.
 
-    A repeated line stays where it stands first, since it may be all that names the document.
+    A repeated line stays where it stands first, since it may be all that names the document; the header of a table
+    that goes on stays on each page.
     """
-    edges = [[*page.lines[:_EDGE], *page.lines[max(len(page.lines) - _EDGE, _EDGE) :]] for page in pages]
+    edges = [_find_edges(page) for page in pages]
     body = _find_body_size([line for page in pages for line in page.lines])
     least = max(_REPEATED, len(pages) * 2 // 5)
     counts = Counter(text for lines in edges for text in {line.text for line in lines})
@@ -120,6 +142,13 @@ def _drop_running_heads(pages: list[_Page]) -> list[_Page]:
                 seen.add(line.text)
         trimmed.append(_drop_lines(page, dropped))
     return trimmed
+
+
+def _find_edges(page: _Page) -> list[_Line]:
+    """Return the lines at the page's edges that can be running heads."""
+    lines = [*page.lines[:_EDGE], *page.lines[max(len(page.lines) - _EDGE, _EDGE) :]]
+    heads = [rows[0] for rows, has_head in _find_runs(page) if has_head]
+    return [line for line in lines if line not in heads]
 
 
 def _number_keys(number: int, lines: Sequence[_Line]) -> Iterator[tuple[str, int]]:
@@ -224,7 +253,7 @@ def _write_rows(page: _Page) -> _Page:
     at = moved = 0
     for number, line in enumerate(page.lines):
         row = rows.get(number, line.text)
-        lines.append(replace(line, start=line.start + moved, text=row))
+        lines.append(replace(line, start=line.start + moved, text=row, is_row=number in rows))
         parts += (page.text[at : line.start], row)
         at = line.start + len(line.text)
         moved += len(row) - len(line.text)

@@ -7,7 +7,7 @@ import puremagic
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.encodings import Decoded, decode_as, decode_legacy, decode_unicode, is_text
-from retrieval.parsers.formats import ACCEPTED, FORMATS, Format, find_binary_format, find_text_format
+from retrieval.parsers.formats import ACCEPTED, FORMATS, Format, find_binary_format, find_text_format, list_archive
 from retrieval.parsers.parsed import FileContent
 
 __all__ = ["sniff"]
@@ -16,17 +16,24 @@ _CHARSET = re.compile(rb"<meta\b[^>]{1,500}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_:
 _XML_ENCODING = re.compile(rb"\s*<\?xml\b[^>]{1,200}?encoding\s*=\s*[\"']([A-Za-z0-9_:.-]+)")
 _HEAD = 1024**2
 """Bytes in which a page's own charset is looked for: style sheets and scripts may stand before it."""
-# Formats that are valid ASCII and yet no text for a reader.
-_MARKUP = (("{\\rtf", "an RTF document"), ("%!PS", "a PostScript document"))
+# A format that is valid ASCII and yet no text for a reader.
+_MARKUP = (("%!PS", "a PostScript document"),)
 _ARCHIVES = (
-    (b"word/document", "a Word document (.docx)"),
-    (b"xl/workbook", "an Excel workbook (.xlsx)"),
-    (b"ppt/presentation", "a PowerPoint presentation (.pptx)"),
-    (b"application/vnd.oasis.opendocument", "an OpenDocument file"),
-    (b"application/epub+zip", "an EPUB book (.epub)"),
+    (b"xl/workbook.bin", "a binary Excel workbook (.xlsb)", "Save it as .xlsx."),
+    (b".iwa", "a document of Pages, Numbers or Keynote", "Export it as .docx, .xlsx, .pptx or PDF."),
+    (b"application/vnd.oasis.opendocument", "an OpenDocument file of another kind", "Export it as PDF."),
 )
+_COMPOUND = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_STREAMS = (
+    ("PowerPoint Document", "a PowerPoint presentation of before 2007 (.ppt)", "Save it as .pptx."),
+    ("WordDocument", "a Word document of before 2007 (.doc)", "Save it as .docx."),
+    ("Workbook", "an Excel workbook of before 2007 (.xls)", "Save it as .xlsx."),
+    ("Book", "an Excel workbook of before 1997 (.xls)", "Save it as .xlsx."),
+    ("__substg1.0_", "an Outlook message (.msg)", "Save it as .eml."),
+)
+"""What Microsoft's compound files have in them, by the name of a stream; the way out for each."""
 
-_TEXT_EXTENSIONS = frozenset(extension for row in FORMATS if row.signature is None for extension in row.media_types)
+_TEXT_EXTENSIONS = frozenset(extension for row in FORMATS if not row.is_binary for extension in row.media_types)
 
 
 def sniff(data: bytes, filename: str) -> tuple[Format, FileContent]:
@@ -39,6 +46,10 @@ def sniff(data: bytes, filename: str) -> tuple[Format, FileContent]:
         raise DocumentUnreadable("empty_file", f"The file is empty. Upload one with content. {ACCEPTED}")
     if (binary := find_binary_format(data)) is not None:
         return binary, FileContent(data, binary.media_type_of(filename))
+    if data.startswith(_COMPOUND):
+        raise _refuse_compound(data)
+    if data.startswith(b"PK\x03\x04"):
+        raise _refuse_archive(data)
     decoded = _decode_text(data, filename)
     for opening, name in _MARKUP:
         if decoded.text.startswith(opening):
@@ -72,9 +83,6 @@ def _decode_as_declared(data: bytes, filename: str) -> Decoded | None:
 
 def _name_binary(data: bytes) -> str | None:
     """Return the best name for binary data, or None when no signature matches, or only that of a kind of text."""
-    if data.startswith(b"PK\x03\x04"):
-        # One signature for many formats; member names are stored as they are.
-        return next((name for member, name in _ARCHIVES if member in data), "a ZIP archive (.zip)")
     try:
         best: Any = puremagic.magic_string(data)[0]
     except (puremagic.PureError, ValueError, IndexError):
@@ -85,7 +93,30 @@ def _name_binary(data: bytes) -> str | None:
     return f"{name} ({best.extension})" if best.extension else name
 
 
-def _to_unsupported(name: str) -> DocumentUnreadable:
-    return DocumentUnreadable(
-        "unsupported_file", f"The file is {name}, whatever its name. {ACCEPTED} Convert it first."
-    )
+def _refuse_compound(data: bytes) -> DocumentUnreadable:
+    """Refuse a file of old Office programs, or one that new ones have encrypted."""
+    if "EncryptedPackage".encode("utf-16-le") in data:
+        return DocumentUnreadable(
+            "invalid_file", "The Office file is encrypted. Save it without a password, then upload it again."
+        )
+    for stream, name, way_out in _STREAMS:
+        if stream.encode("utf-16-le") in data:
+            return _to_unsupported(name, way_out)
+    return _to_unsupported("a file of an old Office program", "Save it in a format of today.")
+
+
+def _refuse_archive(data: bytes) -> DocumentUnreadable:
+    """Refuse a ZIP file that is no document, or no longer one."""
+    if list_archive(data) is None:
+        return DocumentUnreadable(
+            "invalid_file",
+            "The file is packed, as Office documents and books are, and broken or cut off. Upload it again.",
+        )
+    for part, name, way_out in _ARCHIVES:
+        if part in data:
+            return _to_unsupported(name, way_out)
+    return _to_unsupported("a ZIP archive (.zip)", "Unpack it first.")
+
+
+def _to_unsupported(name: str, way_out: str = "Convert it first.") -> DocumentUnreadable:
+    return DocumentUnreadable("unsupported_file", f"The file is {name}, whatever its name. {way_out} {ACCEPTED}")

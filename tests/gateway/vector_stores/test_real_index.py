@@ -142,7 +142,7 @@ async def test_filters_and_formats_on_the_real_index(client: Client, settings: S
     async with worker_process(settings):
         put = await client.put(store, "k2.html", html, headers=headers, params={"wait": 20})
         assert put["status"] == "completed", put
-        bad = await client.put(store, "photo.png", b"\x89PNG\r\n\x1a\n" + bytes(range(256)), params={"wait": 20})
+        bad = await client.put(store, "film.mp4", b"\0\0\0\x18ftypmp42" + bytes(range(256)), params={"wait": 20})
         assert (bad["status"], bad["error"]["code"]) == ("failed", "unsupported_file")
     years = {"type": "gte", "key": "year", "value": 2026}
     both = {"type": "and", "filters": [{"type": "eq", "key": "area", "value": "kettles"}, years]}

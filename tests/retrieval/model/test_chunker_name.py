@@ -7,6 +7,7 @@ import pytest
 from retrieval.parsers.child import read_document
 from retrieval.parsers.parsed import ParseLimits
 from retrieval.points import CHUNKER, contextualize
+from tests.retrieval.model.parsers.office_files import FILES
 from tests.retrieval.model.parsers.pdf_files import make_page, make_pdf
 from tests.retrieval.requests import ingest_request
 from tests.retrieval.words import word_offsets
@@ -24,8 +25,16 @@ DOCUMENTS: dict[str, bytes] = {
     ),
     "notes.txt": ("First.\n\n" + "A long line without an end " * 50 + "QUJD" * 200).encode(),
     "manual.pdf": make_pdf([make_page((20, "Manual"), (10, "It is hot.")), make_page((10, "It is cold."))]),
+    **{
+        name: (FILES / name).read_bytes()
+        for name in ("text.docx", "text.rtf", "sheets.xlsx", "sheets.ods", "slides.pptx")
+    },
+    "fares.csv": ("Route;Fare\n" + "".join(f"Port {n};{n},50\n" for n in range(40))).encode(),
+    "kettles.json": b'{"kettles": [{"name": "K2", "price": 49.0}, {"name": "K7", "colours": ["red", "blue"]}]}',
+    "kettle.py": b"class Kettle:\n    def boil(self):\n        return 100\n",
+    "mail.eml": b"From: a@example.com\nSubject: Prices\nMIME-Version: 1.0\n\nThe K2 costs 49 euros.\n",
 }
-GOLDEN = {"chunks-2": "db462410130a4326"}
+GOLDEN = {"chunks-3": "7215e0a717553bf2"}
 """Digest of the chunks of all documents by the chunker's name."""
 
 

@@ -240,7 +240,7 @@ async def test_a_filter_that_is_none_is_refused(library: Library) -> None:
 async def test_an_unreadable_document_leaves_the_old_version_answering(library: Library) -> None:
     await library.put(KETTLE.format(months=31), 1)
     with pytest.raises(DocumentUnreadable) as caught:
-        await library.put(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0", 2)
+        await library.put(b"\0\0\0\x18ftypmp42" + b"\0" * 20, 2)
     assert caught.value.code == "unsupported_file"
     assert await library.facts(1) == await library.facts(2)
     assert len(await library.facts(1)) == 2

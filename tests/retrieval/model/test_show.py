@@ -32,8 +32,8 @@ def test_pages_and_warnings_are_shown() -> None:
 
 
 def test_a_file_that_cannot_be_read_is_told_on_stderr(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file = tmp_path / "scan.md"
-    file.write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
+    file = tmp_path / "film.md"
+    file.write_bytes(b"\0\0\0\x18ftypmp42" + b"\0" * 20)
     assert main(["show", str(file)]) == 1
     out, err = capsys.readouterr()
     assert (out, "Accepted are Markdown" in err) == ("", True)

@@ -201,3 +201,29 @@ def test_no_word_of_a_page_is_lost_however_it_is_nested(parts: list[str | int]) 
     assert sorted(re.findall(r"w\d+", page.text)) == sorted(words)
     for heading in page.headings:
         assert page.text[heading.start :].startswith(f"{'#' * heading.level} {heading.title}")
+
+
+def test_tables_lists_and_code_are_blocks_with_the_header_as_head() -> None:
+    page = parse(PAGE)
+    blocks = [(block.kind, page.text[block.start : block.end], block.head - block.start) for block in page.blocks]
+    assert blocks == [
+        ("table", "Route | Adult\nNorvik | 12", len("Route | Adult\n")),
+        ("list", "- Monday\n- Tuesday", 0),
+        ("code", "code  with\n  space", 0),
+    ]
+
+
+def test_blocks_in_a_list_come_after_it_and_a_list_in_a_list_is_part_of_it() -> None:
+    page = parse("<p>Do:<ol><li>One<pre>a</pre><ul><li>x</ul><li>Two</ol><table><tr><td>1<td>2</table>")
+    blocks = [(block.kind, page.text[block.start : block.end]) for block in page.blocks]
+    assert blocks == [("list", "- One\n\na\n\n- x\n\n- Two"), ("code", "a"), ("table", "1 | 2")]
+    assert page.blocks[-1].head == page.blocks[-1].start
+
+
+def test_hidden_text_is_left_out_and_told() -> None:
+    page = parse(
+        "<p>Kept.<span style='display: none'>Ignore all.</span><script>x</script><i hidden>More</i><nav>Menu</nav>"
+        "<a aria-hidden=true>#</a>"
+    )
+    assert (page.text, page.warnings) == ("Kept.", ["15 characters of hidden text were left out."])
+    assert parse("<p>Kept.").warnings == []

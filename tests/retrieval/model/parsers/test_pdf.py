@@ -227,6 +227,30 @@ def test_an_empty_cell_of_a_table_keeps_its_column() -> None:
     assert parsed.text == "\n".join([before, *(" | ".join(row) for row in rows), after])
 
 
+def test_a_table_is_a_block_with_the_row_that_names_its_columns_as_head() -> None:
+    rows = [["Route", "Adult", "Child"], ["Norvik", "12.50", "6.25"], ["Sund", "7.00", "3.50"]]
+    parsed = parse(draw_table(rows, (72, 200, 330), "Before.", "After."))
+    assert [parsed.text[block.start : block.end].split("\n") for block in parsed.blocks] == [
+        ["Route | Adult | Child", "Norvik | 12.50 | 6.25", "Sund | 7.00 | 3.50"]
+    ]
+    assert [parsed.text[block.start : block.head] for block in parsed.blocks] == ["Route | Adult | Child\n"]
+    [block] = parse(draw_table([["one", "two"], ["three", "four"]], (72, 200), "Before.", "After.")).blocks
+    assert block.head == block.start
+
+
+def test_the_header_of_a_table_that_goes_on_stays_on_each_page() -> None:
+    pages: list[str] = []
+    for port in ("Norvik", "Sund", "Hamn", "Oster"):
+        rows = [["Harbor Line"], ["Route", "Adult"], [f"{port} East", "12.50"], [f"{port} West", "7.00"]]
+        cells = [
+            (left, 740 - 20 * n, cell) for n, row in enumerate(rows) for left, cell in zip((72, 250), row, strict=False)
+        ]
+        pages.append("/F1 12 Tf" + "".join(f" 1 0 0 1 {left} {top} Tm ({cell}) Tj" for left, top, cell in cells))
+    parsed = parse(make_pdf(pages))
+    assert parsed.text.count("Harbor Line") == 1
+    assert [parsed.text[block.start : block.head] for block in parsed.blocks] == ["Route | Adult\n"] * 4
+
+
 def test_headings_behind_a_table_stand_where_they_are() -> None:
     page = "/F1 10 Tf 1 0 0 1 72 700 Tm (K2) Tj 1 0 0 1 300 700 Tm (49) Tj 1 0 0 1 72 684 Tm (K7) Tj "
     page += "1 0 0 1 300 684 Tm (59) Tj /F1 20 Tf 1 0 0 1 72 640 Tm (Care) Tj "

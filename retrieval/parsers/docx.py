@@ -1,0 +1,291 @@
+"""DOCX → text with headings, lists, tables and notes, as it reads when all changes are accepted."""
+
+from collections.abc import Iterator
+
+from retrieval.errors import DocumentUnreadable
+from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, to_number
+from retrieval.parsers.docx_styles import Numbering, Styles, find_value, read_outline, read_switch
+from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.text_writer import TextWriter
+
+__all__ = ["find_main_part", "parse_docx", "read_core_title"]
+
+_REMOVED = frozenset(("del", "moveFrom", "delText", "delInstrText"))
+_NO_TEXT = frozenset(
+    ("pPr", "rPr", "tblPr", "trPr", "tcPr", "instrText", "rt", "sectPr", "sdtPr", "sdtEndPr", "fldData")
+)
+_TRANSPARENT = frozenset(("ins", "moveTo", "customXml", "smartTag", "sdtContent", "Choice"))
+_LONGEST_CELL = 2_000
+_WIDEST = 100
+_DEEPEST = 8
+_WHITE = frozenset(("FFFFFF", "FFFFFE", "FEFEFE"))
+_TINY = 2  # half points
+
+
+def parse_docx(content: FileContent, limits: ParseLimits) -> Parsed:
+    """Take the body of a Word document; headers, footers, comments, deleted and hidden text are left out.
+
+    Raises:
+        DocumentUnreadable: Broken, encrypted, over a limit, or without visible text.
+    """
+    archive = Archive(content.data, limits)
+    document = _Document(archive, find_main_part(archive))
+    document.read()
+    return document.writer.finish(content.media_type, document.title, read_core_title(archive), document.find_first())
+
+
+def find_main_part(archive: Archive) -> str:
+    """Return the name of the part with which an Office file begins."""
+    for kind, name in archive.read_relations("").values():
+        if kind == "officeDocument":
+            return name
+    raise DocumentUnreadable(
+        "invalid_file", "The file is broken (it names no main part). Export it again from where it was made."
+    )
+
+
+def read_core_title(archive: Archive) -> str:
+    """Return the title in an Office file's properties, or ""."""
+    for kind, name in archive.read_relations("").values():
+        if kind == "core-properties" and archive.has(name):
+            return archive.read_xml(name).findtext("{*}title") or ""
+    return ""
+
+
+class _Document:
+    """A document while it is read. Paragraphs of a list or of code are collected until another kind comes."""
+
+    def __init__(self, archive: Archive, main: str) -> None:
+        self.writer = TextWriter()
+        self.title = ""
+        parts = {kind: name for kind, name in archive.read_relations(main).values() if archive.has(name)}
+        roots = {kind: archive.read_xml(parts[kind]) for kind in _PARTS if kind in parts}
+        self._root = archive.read_xml(main)
+        self._styles = Styles(roots.get("styles"))
+        self._numbering = Numbering(roots.get("numbering"), self._styles)
+        self._notes = {kind: _index_notes(roots[kind]) for kind in ("footnotes", "endnotes") if kind in roots}
+        self._noted: list[str] = []
+        self._boxes: list[Element] = []
+        self._items: list[str] = []
+        self._code: list[str] = []
+        self._hidden = 0
+        self._depth = 0  # of tables
+
+    def read(self) -> None:
+        body = self._root.find("{*}body")
+        if body is not None:
+            self._walk(body)
+        self._flush()
+        if self._hidden:
+            self.writer.warnings.append(f"{self._hidden} characters of hidden text were left out.")
+
+    def find_first(self) -> str:
+        """Return the first heading, if it is of the first level."""
+        return next((heading.title for heading in self.writer.headings[:1] if heading.level == 1), "")
+
+    def _walk(self, container: Element) -> None:
+        for element in _iterate(container):
+            name = get_name(element)
+            if name == "p":
+                self._add_paragraph(element)
+            elif name == "tbl":
+                self._add_table(element)
+
+    def _add_paragraph(self, paragraph: Element) -> None:
+        properties = paragraph.find("{*}pPr")
+        style = find_value(properties, "pStyle") or ""
+        if self._styles.is_contents(style):
+            return
+        text = self._read(paragraph, self._styles.is_hidden(style)).strip("\n")
+        outline = find_value(properties, "outlineLvl")
+        level = read_outline(outline) if outline is not None else self._styles.find_level(style)
+        title = self._styles.is_title(style)
+        if self._styles.is_code(style) and not level:
+            self._flush_items()
+            self._code.append(text)
+        elif text.strip():
+            label = self._find_label(properties, style)
+            self._flush_code()
+            if level or title:
+                self._flush_items()
+                self.title = self.title or (text if title else "")
+                self.writer.add_heading(f"{label} {text}" if label and label != "-" else text, level or 1)
+            elif label:
+                depth = find_value(properties, "numPr", "ilvl")
+                self._items.append(f"{'  ' * to_number(depth, most=_DEEPEST)}{label} {' '.join(text.split())}")
+            else:
+                self._flush_items()
+                self.writer.add_paragraph(text)
+        self._add_attached()
+
+    def _add_attached(self) -> None:
+        """Add the notes and the text boxes of a paragraph after it."""
+        if self._noted or self._boxes:
+            self._flush()
+        notes, self._noted = self._noted, []
+        boxes, self._boxes = self._boxes, []
+        for note in notes:
+            self.writer.add_paragraph(note)
+        for box in boxes:
+            self._walk(box)
+            self._flush()
+
+    def _find_label(self, properties: Element | None, style: str) -> str | None:
+        number, level = find_value(properties, "numPr", "numId"), find_value(properties, "numPr", "ilvl")
+        if number is None:
+            number, inherited = self._styles.find_numbering(style)
+            level = level or inherited
+        return self._numbering.make_label(number, level)
+
+    def _flush(self) -> None:
+        self._flush_items()
+        self._flush_code()
+
+    def _flush_items(self) -> None:
+        items, self._items = self._items, []
+        self.writer.add_list(items)
+
+    def _flush_code(self) -> None:
+        code, self._code = self._code, []
+        self.writer.add_code("\n".join(code))
+
+    def _read(self, element: Element, hidden: bool) -> str:
+        """Return the text of a paragraph, or of what stands in one."""
+        parts: list[str] = []
+        for child in _iterate(element):
+            name = get_name(child)
+            if name == "t":
+                parts.append(child.text or "")
+            elif name in _CHARACTERS:
+                parts.append(_CHARACTERS[name])
+            elif name in ("footnoteReference", "endnoteReference"):
+                parts.append(self._take_note(child, f"{name.removesuffix('Reference')}s"))
+            elif name == "txbxContent":
+                self._boxes.append(child)
+            elif name == "r" and self._is_hidden(child, hidden):
+                self._hidden += sum(len(text.text or "") for text in child.iter("{*}t"))
+            elif name not in _NO_TEXT:
+                parts.append(self._read(child, hidden))
+        return "".join(parts)
+
+    def _is_hidden(self, run: Element, hidden: bool) -> bool:
+        """Tell whether nobody sees a run: hidden as such, tiny, or white where nothing is behind it."""
+        properties = run.find("{*}rPr")
+        if properties is None:
+            return hidden
+        switch = read_switch(properties, "vanish")
+        if switch is None and (style := find_value(properties, "rStyle")):
+            switch = self._styles.is_hidden(style) or None
+        if switch if switch is not None else hidden:
+            return True
+        if to_number(find_value(properties, "sz"), _TINY + 1) <= _TINY:
+            return True
+        if self._depth or (find_value(properties, "color") or "").upper() not in _WHITE:
+            return False
+        behind = [*properties.iterchildren("{*}shd", "{*}highlight"), *run.iterancestors("{*}txbxContent")]
+        paragraph = next(run.iterancestors("{*}p"), None)
+        if paragraph is not None:
+            behind += paragraph.findall("{*}pPr/{*}shd")
+        return not behind and self._root.find("{*}background") is None
+
+    def _take_note(self, reference: Element, kind: str) -> str:
+        note = self._notes.get(kind, {}).get(get_attribute(reference, "id"))
+        if note is None:
+            return ""
+        number = len(self._noted) + 1
+        text = " ".join(self._read(paragraph, False).strip() for paragraph in _iterate(note))
+        self._noted.append(f"Note {number}: {text}")
+        return f" (note {number})"
+
+    def _add_table(self, table: Element) -> None:
+        self._flush()
+        rows = [row for row in _iterate(table) if get_name(row) == "tr" and not _is_removed(row)]
+        if _lays_out(rows):
+            for row in rows:
+                for cell in _list_cells(row):
+                    self._walk(cell)
+                    self._flush()
+            return
+        self._depth += 1
+        texts = self._read_rows(rows)
+        self._depth -= 1
+        heads = 0
+        while heads < len(rows) and read_switch(rows[heads].find("{*}trPr"), "tblHeader"):
+            heads += 1
+        self.writer.add_table(texts, heads or 1)
+        self._add_attached()
+
+    def _read_rows(self, rows: list[Element]) -> list[list[str]]:
+        """Read cells by their columns: one over several rows has its text in each, one over columns in the first."""
+        above: dict[int, str] = {}
+        texts: list[list[str]] = []
+        for row in rows:
+            line = [""] * to_number(find_value(row, "trPr", "gridBefore"), most=_WIDEST)
+            for cell in _list_cells(row):
+                merge = cell.find("{*}tcPr/{*}vMerge")
+                if merge is not None and get_attribute(merge, "val") != "restart":
+                    text = above.get(len(line), "")
+                else:
+                    text = " ".join(self._read(paragraph, False) for paragraph in _iterate(cell))
+                above[len(line)] = text
+                line += [text, *[""] * (to_number(find_value(cell, "tcPr", "gridSpan"), 1, most=_WIDEST) - 1)]
+            texts.append(line)
+        return texts
+
+
+_PARTS = ("styles", "numbering", "footnotes", "endnotes")
+_CHARACTERS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "ptab": "\t"}
+
+
+def _iterate(container: Element) -> Iterator[Element]:
+    """Yield children, those of transparent wrappers in their place, without what was removed."""
+    for child in container:
+        name = get_name(child)
+        if name in _TRANSPARENT:
+            yield from _iterate(child)
+        elif name == "AlternateContent":
+            yield from _iterate_first(child)
+        elif name == "sdt":
+            if not _is_contents(child):
+                yield from (part for part in _iterate(child) if get_name(part) not in _NO_TEXT)
+        elif name not in _REMOVED and name:
+            yield child
+
+
+def _iterate_first(alternatives: Element) -> Iterator[Element]:
+    """Yield the children of the first alternative: the others say the same for older programs."""
+    for choice in alternatives:
+        yield from _iterate(choice)
+        return
+
+
+def _is_contents(control: Element) -> bool:
+    gallery = control.find("{*}sdtPr/{*}docPartObj/{*}docPartGallery")
+    return gallery is not None and get_attribute(gallery, "val") == "Table of Contents"
+
+
+def _is_removed(row: Element) -> bool:
+    properties = row.find("{*}trPr")
+    if properties is None:
+        return False
+    return properties.find("{*}del") is not None or bool(read_switch(properties, "hidden"))
+
+
+def _list_cells(row: Element) -> list[Element]:
+    return [cell for cell in _iterate(row) if get_name(cell) == "tc"]
+
+
+def _lays_out(rows: list[Element]) -> bool:
+    """Tell whether a table only lays out a page: one column, others in its cells, or long texts."""
+    if max((len(_list_cells(row)) for row in rows), default=0) < 2:
+        return True
+    for cell in (cell for row in rows for cell in _list_cells(row)):
+        if cell.find(".//{*}tbl") is not None:
+            return True
+        if sum(len(text.text or "") for text in cell.iter("{*}t")) > _LONGEST_CELL:
+            return True
+    return False
+
+
+def _index_notes(notes: Element) -> dict[str, Element]:
+    return {get_attribute(note, "id"): note for note in notes}

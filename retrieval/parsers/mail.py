@@ -1,0 +1,199 @@
+"""E-mail → text: subject, people, date, the body, and attachments by the parsers of their formats."""
+
+import re
+from collections.abc import Iterator
+from email import message_from_bytes
+from email.errors import CharsetError, HeaderParseError
+from email.header import decode_header, make_header
+from email.message import Message
+
+from retrieval.errors import DocumentUnreadable
+from retrieval.parsers.encodings import decode_as, decode_unicode
+from retrieval.parsers.html import parse_html
+from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.sniff import sniff
+from retrieval.parsers.text import clean
+from retrieval.parsers.text_writer import TextWriter, join_words
+
+__all__ = ["parse_mail"]
+
+_SEPARATOR = re.compile(rb"(?:\A|\n)From \S[^\n]*\n(?=[!-9;-~]+:)")
+_SHOWN = ("From", "To", "Cc", "Date")
+_QUOTE = re.compile(r"(?:>[ \t]?)+")
+_DEEPEST = 5
+_MOST_ATTACHMENTS = 200
+
+
+def parse_mail(content: FileContent, limits: ParseLimits) -> Parsed:
+    """Take a message, or the messages of a mailbox.
+
+    What a message in a mailbox quotes of those before it is left out; a single message keeps its quotes.
+
+    Raises:
+        DocumentUnreadable: Nothing visible is in it.
+    """
+    reader = _Reader(limits)
+    separators = list(_SEPARATOR.finditer(content.data)) if content.data.startswith(b"From ") else []
+    if not separators:
+        subject = reader.add(message_from_bytes(content.data), 1)
+        return reader.writer.finish("message/rfc822", subject)
+    ends = [match.start() for match in separators[1:]] + [len(content.data)]
+    for match, end in zip(separators, ends, strict=True):
+        message = re.sub(rb"^>(>*From )", rb"\1", content.data[match.end() : end], flags=re.M)
+        reader.add(message_from_bytes(message), 1)
+    return reader.writer.finish("application/mbox")
+
+
+class _Reader:
+    """Messages as they are read.
+
+    Attributes:
+        depth: Of messages in messages.
+    """
+
+    def __init__(self, limits: ParseLimits, depth: int = 0) -> None:
+        self.writer = TextWriter()
+        self._limits = limits
+        self._depth = depth
+        self._seen: set[str] = set()
+        self._left = _MOST_ATTACHMENTS
+
+    def add(self, message: Message, level: int) -> str:
+        """Add a message, and return its subject."""
+        subject = _read_header(message, "Subject")
+        self.writer.add_heading(subject or "Message without a subject", level)
+        people = [f"{name}: {value}" for name in _SHOWN if (value := _read_header(message, name))]
+        self.writer.add_paragraph("\n".join(people))
+        body = _find_body(message)
+        if body is not None and body.get_content_subtype() == "html":
+            self._add_html(body, level)
+        elif body is not None:
+            self.writer.add_paragraph(self._drop_quotes(_unwrap(body, _decode(body))))
+        for part in _iterate_attachments(message, body):
+            self._add_attachment(part, level + 1)
+        return subject
+
+    def _add_html(self, part: Message, level: int) -> None:
+        try:
+            self.writer.add_parsed(parse_html(FileContent(b"", "text/html", _decode(part)), self._limits), level)
+        except DocumentUnreadable as error:
+            self.writer.warnings.append(f"The message's body can't be read. {error}")
+
+    def _add_attachment(self, part: Message, level: int) -> None:
+        name = join_words(part.get_filename() or "") or part.get_content_type()
+        if self._left == 0 or self._depth >= _DEEPEST:
+            self.writer.warnings.append(f"The attachment {name!r} was left out: there are too many, or too deep.")
+            return
+        self._left -= 1
+        try:
+            parsed = self._parse(part, name)
+        except DocumentUnreadable as error:
+            self.writer.warnings.append(f"The attachment {name!r} was left out. {error}")
+            return
+        self.writer.add_heading(f"Attachment: {name}", level)
+        self.writer.add_parsed(parsed, level)
+
+    def _parse(self, part: Message, name: str) -> Parsed:
+        if part.get_content_type() == "message/rfc822":
+            inner = _Reader(self._limits, self._depth + 1)
+            subject = inner.add(part.get_payload(0), 1) if part.is_multipart() else ""  # pyright: ignore[reportArgumentType]
+            return inner.writer.finish("message/rfc822", subject)
+        format_, content = sniff(_read_bytes(part), name)
+        if format_.kind == "email":
+            inner = _Reader(self._limits, self._depth + 1)
+            inner.add(message_from_bytes(content.data), 1)
+            return inner.writer.finish("message/rfc822")
+        return format_.load_parser()(content, self._limits)
+
+    def _drop_quotes(self, text: str) -> str:
+        """Leave out quoted lines that an earlier message has; remember this one's."""
+        lines: list[str] = []
+        for line in text.split("\n"):
+            quote = _QUOTE.match(line)
+            words = join_words(line[quote.end() :] if quote else line)
+            if quote is None or (words and words not in self._seen):
+                lines.append(line)
+            if quote is None and words:
+                self._seen.add(words)
+        return "\n".join(lines)
+
+
+def _read_header(message: Message, name: str) -> str:
+    """Return a header's words, decoded as far as that works."""
+    value = message.get(name)
+    if value is None:
+        return ""
+    try:
+        return join_words(str(make_header(decode_header(str(value)))))
+    except (CharsetError, HeaderParseError, LookupError, ValueError, AssertionError):
+        return join_words(str(value).encode("utf-8", "replace").decode())
+
+
+def _find_body(message: Message) -> Message | None:
+    """Return the part that is the text: the first plain one that has any, else the first of HTML."""
+    html = None
+    for part in _walk(message):
+        if part.get_content_maintype() != "text" or _is_attachment(part):
+            continue
+        if part.get_content_subtype() == "html":
+            html = html or part
+        elif part.get_content_subtype() == "plain" and _read_bytes(part).strip():
+            return part
+    return html
+
+
+def _walk(message: Message) -> Iterator[Message]:
+    """Yield the parts of a message, but not those of messages in it."""
+    pending = [message]
+    while pending:
+        part = pending.pop()
+        if part.get_content_maintype() == "multipart" and part.is_multipart():
+            parts: list[Message] = part.get_payload()  # pyright: ignore[reportAssignmentType]  # by is_multipart
+            pending += reversed(parts)
+        else:
+            yield part
+
+
+def _iterate_attachments(message: Message, body: Message | None) -> Iterator[Message]:
+    """Yield what is attached, and further texts; not another form of the body, nor the pictures in it."""
+    for part in _walk(message):
+        if part is body:
+            continue
+        attached = _is_attachment(part) or part.get_content_type() == "message/rfc822"
+        if attached or (part.get_content_type() == "text/plain" and _read_bytes(part).strip()):
+            if attached or body is None or body.get_content_subtype() != "html":
+                yield part
+
+
+def _is_attachment(part: Message) -> bool:
+    if part.get("Content-ID") and part.get_content_maintype() == "image":
+        return False
+    return part.get_content_disposition() == "attachment" or bool(part.get_filename())
+
+
+def _read_bytes(part: Message) -> bytes:
+    payload = part.get_payload(decode=True)
+    return payload if isinstance(payload, bytes) else b""
+
+
+def _decode(part: Message) -> str:
+    """Decode a text as declared, else as it looks."""
+    data = _read_bytes(part)
+    declared = part.get_content_charset("")
+    decoded = decode_as(data, declared) if declared and declared != "us-ascii" else None
+    decoded = decoded or decode_unicode(data) or decode_as(data, "cp1252")
+    return clean(decoded.text if decoded is not None else data.decode("latin-1"))
+
+
+def _unwrap(part: Message, text: str) -> str:
+    """Join the lines that a mail program has wrapped, if it says that it marks them with a space (RFC 3676)."""
+    if part.get_param("format") != "flowed":
+        return text
+    lines: list[str] = []
+    for line in text.split("\n"):
+        flows = bool(lines) and lines[-1].endswith(" ") and lines[-1] != "-- " and not line.startswith(">")
+        if flows:
+            lines[-1] += line
+        else:
+            lines.append(line)
+    return "\n".join(lines)

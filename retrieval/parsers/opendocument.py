@@ -1,0 +1,174 @@
+"""An OpenDocument file: its parts, and its styles as far as they decide about text."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from retrieval.errors import DocumentUnreadable
+from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, to_number
+from retrieval.parsers.parsed import FileContent, ParseLimits
+from retrieval.parsers.text_writer import is_code
+
+__all__ = ["OpenDocument", "Styles", "expand_row", "iterate_rows", "read_repeats"]
+
+_DEEPEST = 9
+_WHITE = "#ffffff"
+_TINY = re.compile(r"[01](?:\.\d+)?pt")
+_MOST_SPANNED = 100
+_ROW_GROUPS = frozenset(("table-header-rows", "table-row-group", "table-rows"))
+
+
+class OpenDocument:
+    """The parts of a file.
+
+    Attributes:
+        body: The element `office:text`, `office:spreadsheet` or `office:presentation`; empty if the file has none.
+        title: The title in the file's properties, or "".
+
+    Raises:
+        DocumentUnreadable: Broken, encrypted or over a limit.
+    """
+
+    def __init__(self, content: FileContent, limits: ParseLimits, kind: str) -> None:
+        archive = Archive(content.data, limits)
+        if archive.has("META-INF/manifest.xml") and b"encryption-data" in archive.read("META-INF/manifest.xml"):
+            raise DocumentUnreadable(
+                "invalid_file", "The file is encrypted. Save it without a password, then upload it again."
+            )
+        root = archive.read_xml("content.xml")
+        body = root.find("{*}body/{*}" + kind)
+        self.body: Element = body if body is not None else ()
+        self.styles = Styles([*([archive.read_xml("styles.xml")] if archive.has("styles.xml") else []), root])
+        meta = archive.read_xml("meta.xml") if archive.has("meta.xml") else None
+        self.title = (meta.findtext("{*}meta/{*}title") or "") if meta is not None else ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Style:
+    name: str
+    parent: str
+    hidden: bool | None
+    white: bool
+
+
+class Styles:
+    """Styles by family and name; what one doesn't say comes from its parent."""
+
+    def __init__(self, roots: list[Element]) -> None:
+        self._styles: dict[tuple[str, str], _Style] = {}
+        self._lists: dict[str, dict[int, Element]] = {}
+        for root in roots:
+            for element in root.iterfind("./*/{*}style"):
+                name = get_attribute(element, "display-name") or get_attribute(element, "name").replace("_20_", " ")
+                key = get_attribute(element, "family"), get_attribute(element, "name")
+                self._styles[key] = _Style(
+                    name, get_attribute(element, "parent-style-name"), _read_hidden(element), _is_white(element)
+                )
+            for element in root.iterfind("./*/{*}list-style"):
+                levels = {to_number(get_attribute(level, "level"), 1): level for level in element}
+                self._lists[get_attribute(element, "name")] = levels
+
+    def is_hidden(self, family: str, name: str) -> bool:
+        """Tell whether a style hides what has it: text, a section, a table or a slide."""
+        return next((style.hidden for style in self._chain(family, name) if style.hidden is not None), False)
+
+    def is_white(self, name: str) -> bool:
+        return any(style.white for style in self._chain("text", name))
+
+    def is_title(self, name: str) -> bool:
+        return any(style.name.lower() == "title" for style in self._chain("paragraph", name))
+
+    def is_code(self, name: str) -> bool:
+        return any(is_code(style.name) for style in self._chain("paragraph", name))
+
+    def make_label(self, list_style: str, level: int, number: int) -> str:
+        """Return the label of a list's item: "-" for a bullet."""
+        style = self._lists.get(list_style, {}).get(level)
+        if style is None or get_name(style) != "list-level-style-number":
+            return "-"
+        form = get_attribute(style, "num-format")
+        if not form:
+            return "-"
+        if form in ("a", "A") and number > 0:
+            digits = chr(ord(form) + (number - 1) % 26) * min((number - 1) // 26 + 1, 9)
+        else:
+            digits = str(number)
+        return f"{get_attribute(style, 'num-prefix')}{digits}{get_attribute(style, 'num-suffix')}"
+
+    def get_start(self, list_style: str, level: int) -> int:
+        style = self._lists.get(list_style, {}).get(level)
+        value = get_attribute(style, "start-value", "1") if style is not None else "1"
+        return to_number(value, 1)
+
+    def _chain(self, family: str, name: str) -> list[_Style]:
+        chain: list[_Style] = []
+        while (family, name) in self._styles and len(chain) < _DEEPEST:
+            chain.append(self._styles[family, name])
+            name = chain[-1].parent
+        return chain
+
+
+def _read_hidden(style: Element) -> bool | None:
+    for properties in style:
+        display = get_attribute(properties, "display")
+        if display:
+            return display in ("none", "false")
+        if get_attribute(properties, "visibility") == "hidden":
+            return True
+        if _TINY.fullmatch(get_attribute(properties, "font-size")):
+            return True
+    return None
+
+
+def _is_white(style: Element) -> bool:
+    """Tell whether a style is of white text with nothing behind it."""
+    for properties in style.iterchildren("{*}text-properties"):
+        behind = get_attribute(properties, "background-color", "transparent")
+        if get_attribute(properties, "color").lower() == _WHITE and behind in ("transparent", _WHITE):
+            return True
+    return False
+
+
+def iterate_rows(table: Element) -> Iterator[tuple[Element, bool]]:
+    """Yield a table's rows, each with whether it is one of the header's."""
+    for child in table:
+        name = get_name(child)
+        if name == "table-row":
+            yield child, False
+        elif name in _ROW_GROUPS:
+            for row, header in iterate_rows(child):
+                yield row, header or name == "table-header-rows"
+
+
+def read_repeats(element: Element, name: str) -> int:
+    """Return how often a row, a cell or a column stands: an attribute says it once for many."""
+    value = get_attribute(element, name, "1")
+    return max(to_number(value, 1), 1)
+
+
+def expand_row(row: Element, texts: list[str], spans: dict[int, tuple[int, str]]) -> dict[int, str]:
+    """Return the texts of a row's cells by column, without empty ones.
+
+    Args:
+        row: With cells that stand for several, cells over several rows or columns, and those that they cover.
+        texts: The text of each of its cells, in order.
+        spans: Column → rows below that a cell reaches into, and its text; kept from row to row.
+    """
+    line: dict[int, str] = {}
+    column = 0
+    cells = [cell for cell in row if get_name(cell) in ("table-cell", "covered-table-cell")]
+    for cell, text in zip(cells, texts, strict=True):
+        repeats = read_repeats(cell, "number-columns-repeated")
+        last = column + repeats
+        for at in range(column, last) if text else [at for at in spans if column <= at < last]:
+            rows, above = spans.pop(at, (0, ""))
+            content = above if get_name(cell) == "covered-table-cell" else text
+            if content:
+                line[at] = content
+            down = read_repeats(cell, "number-rows-spanned") - 1
+            if get_name(cell) == "table-cell" and down:
+                spans[at] = min(down, _MOST_SPANNED), text
+            elif rows > 1:
+                spans[at] = rows - 1, above
+        column += repeats
+    return line

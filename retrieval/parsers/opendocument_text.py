@@ -1,0 +1,244 @@
+"""ODT and ODP → text with headings, lists, tables and notes, as it reads when all changes are accepted."""
+
+from collections.abc import Iterator
+
+from retrieval.parsers.archive import Element, get_attribute, get_name, to_number
+from retrieval.parsers.opendocument import OpenDocument, Styles, expand_row, iterate_rows, read_repeats
+from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.text_writer import TextWriter, join_words
+
+__all__ = ["parse_odp", "parse_odt"]
+
+_NO_TEXT = frozenset(
+    "tracked-changes annotation annotation-end event-listeners ruby-text hidden-text table-of-content "
+    "alphabetical-index illustration-index table-index object-index user-index notes forms variable-decls "
+    "sequence-decls image object title desc plugin".split()
+)
+_RUNNING = frozenset(("header", "footer", "date-time", "page-number", "page"))
+_CHARACTERS = {"tab": "\t", "line-break": "\n"}
+_SHAPES = frozenset("frame custom-shape rect ellipse circle polygon path g a caption connector line".split())
+_DEEPEST = 10
+_LONGEST_CELL = 2_000
+_MOST_REPEATED = 1_000
+
+
+def parse_odt(content: FileContent, limits: ParseLimits) -> Parsed:
+    """Take the body of a text; headers, footers, comments, deleted and hidden text are left out.
+
+    Raises:
+        DocumentUnreadable: Broken, encrypted, over a limit, or without visible text.
+    """
+    document = OpenDocument(content, limits, "text")
+    reader = _Reader(document.styles)
+    reader.walk(document.body)
+    writer = reader.finish()
+    first = next((heading.title for heading in writer.headings[:1] if heading.level == 1), "")
+    return writer.finish(content.media_type, reader.title, document.title, first)
+
+
+def parse_odp(content: FileContent, limits: ParseLimits) -> Parsed:
+    """Take each slide's title, shapes, tables and notes; hidden slides are left out.
+
+    Raises:
+        DocumentUnreadable: Broken, encrypted, over a limit, or without visible text.
+    """
+    document = OpenDocument(content, limits, "presentation")
+    reader = _Reader(document.styles)
+    hidden = 0
+    for number, page in enumerate((page for page in document.body if get_name(page) == "page"), 1):
+        reader.writer.begin_page()
+        if document.styles.is_hidden("drawing-page", get_attribute(page, "style-name")):
+            hidden += 1
+        else:
+            reader.add_slide(page, number)
+    if hidden:
+        reader.writer.warnings.append(f"{hidden} hidden slides were left out.")
+    writer = reader.finish()
+    return writer.finish(content.media_type, document.title, writer.headings[0].title if writer.headings else "")
+
+
+class _Reader:
+    """A document while it is read. Paragraphs of a list or of code are collected until another kind comes."""
+
+    def __init__(self, styles: Styles) -> None:
+        self.writer = TextWriter()
+        self.title = ""
+        self._styles = styles
+        self._items: list[str] = []
+        self._code: list[str] = []
+        self._attached: list[Element] = []
+        self._hidden = 0
+        self._in_table = False
+
+    def finish(self) -> TextWriter:
+        self._flush()
+        if self._hidden:
+            self.writer.warnings.append(f"{self._hidden} characters of hidden text were left out.")
+        return self.writer
+
+    def add_slide(self, page: Element, number: int) -> None:
+        shapes = [shape for shape in page if get_attribute(shape, "class") not in _RUNNING]
+        titles = [shape for shape in shapes if get_attribute(shape, "class") == "title"]
+        title = " ".join(self._read(paragraph) for shape in titles for paragraph in shape.iter("{*}p"))
+        self.writer.add_heading(join_words(title) or f"Slide {number}", 1)
+        for shape in shapes:
+            if shape not in titles and get_name(shape) in _SHAPES:
+                self.walk([shape])
+                self._flush()
+        for notes in page.iterchildren("{*}notes"):
+            frames = [frame for frame in notes if get_attribute(frame, "class") not in _RUNNING]
+            text = "\n".join(self._read(paragraph) for frame in frames for paragraph in frame.iter("{*}p"))
+            self.writer.add_paragraph(f"Notes: {text}" if text.strip() else "")
+
+    def walk(self, container: Iterator[Element] | Element | list[Element]) -> None:
+        for element in container:
+            name = get_name(element)
+            if name in _NO_TEXT or not name:
+                continue
+            if name == "p":
+                self._add_paragraph(element)
+            elif name == "h":
+                self._flush()
+                level = to_number(get_attribute(element, "outline-level"), 1, most=_DEEPEST)
+                self.writer.add_heading(self._read(element), level or 1)
+                self._add_attached()
+            elif name == "list":
+                self._flush_code()
+                self._add_list(element, "", 1)
+            elif name == "table":
+                self._add_table(element)
+            elif not self._is_hidden(element, name):
+                self.walk(element)
+
+    def _is_hidden(self, element: Element, name: str) -> bool:
+        if name != "section":
+            return False
+        hidden = self._styles.is_hidden("section", get_attribute(element, "style-name"))
+        if hidden or get_attribute(element, "display", "true") == "none":
+            self._hidden += sum(len(text) for text in element.itertext())
+            return True
+        return False
+
+    def _add_paragraph(self, paragraph: Element) -> None:
+        style = get_attribute(paragraph, "style-name")
+        text = self._read(paragraph)
+        self._flush_items()
+        if self._styles.is_code(style):
+            self._code.append(text)
+        else:
+            self._flush_code()
+            if self._styles.is_title(style) and text.strip():
+                self.title = self.title or text
+                self.writer.add_heading(text, 1)
+            else:
+                self.writer.add_paragraph(text)
+        self._add_attached()
+
+    def _add_list(self, element: Element, style: str, level: int) -> None:
+        style = get_attribute(element, "style-name") or style
+        number = self._styles.get_start(style, level) - 1
+        for item in element:
+            if get_name(item) not in ("list-item", "list-header"):
+                continue
+            number = to_number(get_attribute(item, "start-value"), number + 1)
+            label = self._styles.make_label(style, level, number) if get_name(item) == "list-item" else ""
+            for child in item:
+                name = get_name(child)
+                if name == "list":
+                    self._add_list(child, style, level + 1)
+                elif name == "p":
+                    text = join_words(self._read(child))
+                    self._items.append(f"{'  ' * (level - 1)}{label} {text}".rstrip() if text else "")
+                    label = " " * len(label)
+                else:
+                    self.walk([child])
+            if self._attached:
+                self._flush()
+                self._add_attached()
+        if level == 1:
+            self._flush_items()
+
+    def _add_table(self, table: Element) -> None:
+        self._flush()
+        rows = list(iterate_rows(table))
+        cells = [[cell for cell in row if get_name(cell) == "table-cell"] for row, _ in rows]
+        if max(map(len, cells), default=0) < 2 or any(_lays_out(cell) for row in cells for cell in row):
+            for cell in (cell for row in cells for cell in row):
+                self.walk(cell)
+                self._flush()
+            return
+        self._in_table = True
+        spans: dict[int, tuple[int, str]] = {}
+        lines: list[list[str]] = []
+        for row, _ in rows:
+            texts = [self._read_cell(cell) for cell in row if get_name(cell) in ("table-cell", "covered-table-cell")]
+            line = expand_row(row, texts, spans)
+            repeats = min(read_repeats(row, "number-rows-repeated"), _MOST_REPEATED)
+            lines += [[line.get(column, "") for column in range(max(line, default=-1) + 1)]] * repeats
+        self._in_table = False
+        width = max(map(len, lines), default=0)
+        heads = sum(header for _, header in rows)
+        self.writer.add_table((line + [""] * (width - len(line)) for line in lines), heads or 1)
+        self._add_attached()
+
+    def _read_cell(self, cell: Element) -> str:
+        return " ".join(self._read(paragraph) for paragraph in cell.iter("{*}p", "{*}h"))
+
+    def _read(self, element: Element) -> str:
+        """Return the text of a paragraph, or of what stands in one."""
+        parts = [element.text or ""]
+        for child in element:
+            name = get_name(child)
+            if name == "s":
+                parts.append(" " * min(read_repeats(child, "c"), 100))
+            elif name in _CHARACTERS:
+                parts.append(_CHARACTERS[name])
+            elif name == "note":
+                parts.append(f" (note {1 + sum(get_name(one) == 'note' for one in self._attached)})")
+                self._attached.append(child)
+            elif name in _SHAPES and name != "a":
+                self._attached.append(child)
+            elif name == "span" and self._is_unseen(child):
+                self._hidden += sum(len(text) for text in child.itertext())
+            elif name not in _NO_TEXT and name:
+                parts.append(self._read(child))
+            parts.append(child.tail or "")
+        return "".join(parts)
+
+    def _is_unseen(self, span: Element) -> bool:
+        style = get_attribute(span, "style-name")
+        return self._styles.is_hidden("text", style) or (not self._in_table and self._styles.is_white(style))
+
+    def _add_attached(self) -> None:
+        """Add the notes and the text boxes of a paragraph after it."""
+        attached, self._attached = self._attached, []
+        if attached:
+            self._flush()
+        number = 0
+        for element in attached:
+            if get_name(element) == "note":
+                number += 1
+                text = " ".join(self._read(paragraph).strip() for paragraph in element.iterfind("{*}note-body/{*}p"))
+                self.writer.add_paragraph(f"Note {number}: {text}")
+            else:
+                self.walk([element])
+                self._flush()
+
+    def _flush(self) -> None:
+        self._flush_items()
+        self._flush_code()
+
+    def _flush_items(self) -> None:
+        items, self._items = self._items, []
+        self.writer.add_list(items)
+
+    def _flush_code(self) -> None:
+        code, self._code = self._code, []
+        self.writer.add_code("\n".join(code))
+
+
+def _lays_out(cell: Element) -> bool:
+    """Tell whether a table with this cell only lays out a page: another table in it, or a long text."""
+    if cell.find(".//{*}table") is not None:
+        return True
+    return sum(len(text) for text in cell.itertext()) > _LONGEST_CELL

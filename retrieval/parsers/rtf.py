@@ -1,0 +1,330 @@
+"""RTF → text with headings, lists, tables and notes, as it reads when all changes are accepted."""
+
+from dataclasses import dataclass, replace
+
+from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.rtf_tables import DefinitionTables, read_outline
+from retrieval.parsers.rtf_tokens import CHARACTERS, SKIPPED, Token, read_tokens
+from retrieval.parsers.text_writer import TextWriter, is_code, join_words
+
+__all__ = ["parse_rtf"]
+
+_TINY = 2  # half points
+_MOST_COLUMNS = 500
+_SHADES = frozenset(("highlight", "cb", "chcbpat", "cbpat"))
+_ENDS = frozenset(("par", "sect", "page", "column"))
+_PLACES = frozenset(("footnote", "info"))
+_TABLES = frozenset(("fonttbl", "stylesheet", "colortbl"))
+
+
+def parse_rtf(content: FileContent, _limits: ParseLimits) -> Parsed:
+    """Take the body of a text; headers, footers, comments, deleted and hidden text are left out.
+
+    Raises:
+        DocumentUnreadable: Nothing visible is in it.
+    """
+    reader = _Reader()
+    for token in read_tokens(content.data):
+        reader.take(token)
+    writer = reader.finish()
+    first = next((heading.title for heading in writer.headings[:1] if heading.level == 1), "")
+    return writer.finish(content.media_type, reader.title, join_words(reader.property_title), first)
+
+
+@dataclass(frozen=True, slots=True)
+class _State:
+    """The properties of text, until the end of a group.
+
+    Attributes:
+        place: Name of the group that the text is of: "" for the document, "-" for one without text of it.
+        unseen: Words by which text isn't seen: `v` (hidden), `deleted`, `fs` (too small), `cf` (white).
+        uc: Characters that follow a `u` for programs which don't know it.
+    """
+
+    place: str = ""
+    unseen: frozenset[str] = frozenset()
+    encoding: str = "cp1252"
+    uc: int = 1
+    starred: bool = False
+    shaded: bool = False
+
+
+class _Reader:
+    def __init__(self) -> None:
+        self.title = ""
+        self.property_title = ""
+        self._writer = TextWriter()
+        self._state = _State()
+        self._stack: list[_State] = []
+        self._encoding = "cp1252"
+        self._tables = DefinitionTables()
+        self._style = 0
+        self._level = 0
+        self._depth = 0  # of a list
+        self._in_table = False
+        self._skip = 0
+        self._hidden = 0
+        self._text: list[str] = []
+        self._bytes = b""
+        self._label = ""
+        self._notes: list[str] = []
+        self._note: list[str] = []
+        self._items: list[str] = []
+        self._code: list[str] = []
+        self._table = _Table()
+
+    def finish(self) -> TextWriter:
+        self._end_paragraph()
+        self._flush()
+        if self._hidden:
+            self._writer.warnings.append(f"{self._hidden} characters of hidden text were left out.")
+        return self._writer
+
+    def take(self, token: Token) -> None:
+        if token.kind != "text":
+            self._decode()
+        if token.kind == "open":
+            self._stack.append(self._state)
+            self._skip = 0
+        elif token.kind == "close":
+            self._close()
+        elif token.kind == "text":
+            self._take_bytes(token)
+        else:
+            self._take_word(token.word, token.value)
+
+    def _close(self) -> None:
+        closed, self._state = self._state, self._stack.pop() if self._stack else _State()
+        if closed.place == "footnote" and self._state.place != "footnote":
+            self._notes.append(join_words("".join(self._note).encode("utf-8", "replace").decode()))
+            self._note = []
+            self._add(f" (note {len(self._notes)})")
+        self._skip = 0
+
+    def _take_bytes(self, token: Token) -> None:
+        data = token.data
+        if self._skip:
+            skipped = min(self._skip, len(data))
+            self._skip -= skipped
+            data = data[skipped:]
+        self._bytes += data
+
+    def _decode(self) -> None:
+        if self._bytes:
+            data, self._bytes = self._bytes, b""
+            self._add(data.decode(self._state.encoding, "replace"))
+
+    def _add(self, text: str) -> None:
+        place = self._state.place
+        if place == "title":
+            self.property_title += text
+        elif place == "footnote":
+            self._note.append(text)
+        elif place == "label":
+            self._label += text
+        elif place == "":
+            unseen = self._state.unseen - {"cf"} if self._in_table or self._state.shaded else self._state.unseen
+            if unseen:
+                self._hidden += len(text) if "deleted" not in unseen else 0
+            else:
+                self._text.append(text)
+        else:
+            self._tables.add_text(place, text)
+
+    def _take_word(self, word: str, value: int | None) -> None:
+        if word == "*":
+            self._state = replace(self._state, starred=True)
+        elif word in SKIPPED or word in ("footnote", "listtext", "pntext", "title"):
+            self._begin_destination(word)
+        elif self._state.starred:
+            # An unknown group of a later version; shapes and lists of today have text in theirs.
+            place = self._state.place if word in ("shpinst", "shptxt", "ud") else "-"
+            self._state = replace(self._state, place=place, starred=False)
+        elif word in CHARACTERS:
+            self._add(CHARACTERS[word])
+        elif word == "u" and value is not None:
+            self._add(chr(value % 65536))
+            self._skip = self._state.uc
+        elif self._state.place in _TABLES:
+            self._tables.define(word, value)
+        else:
+            self._format(word, value)
+
+    def _begin_destination(self, word: str) -> None:
+        if self._state.place == "-":
+            return
+        place = word if word in _TABLES or word in _PLACES else "-"
+        if word in ("listtext", "pntext"):
+            place = "label" if self._state.place == "" else "-"
+            self._label = ""
+        elif word == "title":
+            place = "title" if self._state.place == "info" else self._state.place
+        self._state = replace(self._state, place=place, starred=False)
+
+    def _format(self, word: str, value: int | None) -> None:
+        if self._state.place == "-":
+            return
+        if word in ("v", "deleted"):
+            self._see(word, value == 0)
+        elif word == "fs":
+            self._see(word, value is None or value > _TINY)
+        elif word == "cf":
+            self._see(word, value not in self._tables.white)
+        elif word in _SHADES:
+            self._state = replace(self._state, shaded=bool(value))
+        elif word == "plain":
+            self._state = replace(self._state, unseen=self._state.unseen & {"deleted"}, shaded=False)
+        elif word in ("uc", "ansicpg", "f"):
+            self._encode(word, value or 0)
+        elif self._state.place == "":
+            self._lay_out(word, value)
+
+    def _encode(self, word: str, value: int) -> None:
+        if word == "uc":
+            self._state = replace(self._state, uc=max(value, 0))
+            return
+        if word == "ansicpg":
+            self._encoding = _check_encoding(f"cp{value}")
+        font = self._tables.encodings.get(value, "") if word == "f" else ""
+        self._state = replace(self._state, encoding=font or self._encoding)
+
+    def _see(self, word: str, seen: bool) -> None:
+        unseen = self._state.unseen - {word} if seen else self._state.unseen | {word}
+        self._state = replace(self._state, unseen=unseen)
+
+    def _lay_out(self, word: str, value: int | None) -> None:
+        if word == "pard":
+            self._style, self._level, self._depth, self._in_table = 0, 0, 0, False
+        elif word == "s":
+            self._style = value or 0
+        elif word == "outlinelevel":
+            self._level = read_outline(value)
+        elif word == "ilvl":
+            self._depth = min(max(value or 0, 0), 8)
+        elif word == "intbl":
+            self._in_table = True
+        elif word in ("cell", "nestcell"):
+            self._table.add_cell(self._take_text())
+            self._label = ""
+        elif word == "row":
+            self._flush_items()
+            self._flush_code()
+            self._table.end_row()
+        elif word in _ENDS:
+            self._end_paragraph()
+        else:
+            self._table.define(word)
+
+    def _end_paragraph(self) -> None:
+        if self._in_table:
+            self._text.append(" ")
+            return
+        text = self._take_text()
+        label, self._label = join_words(self._label), ""
+        if not text.strip():
+            return
+        self._flush_table()
+        name, level = self._tables.styles.get(self._style, ("", 0))
+        level = self._level or level
+        if not is_code(name):
+            self._flush_code()
+        if level or name.lower() == "title":
+            self._flush_items()
+            self.title = self.title or (join_words(text) if name.lower() == "title" else "")
+            self._writer.add_heading(f"{label} {text}" if label.strip("•-–·\uf0b7") else text, level or 1)
+        elif label:
+            mark = label if any(map(str.isalnum, label)) else "-"
+            self._items.append(f"{'  ' * self._depth}{mark} {join_words(text)}")
+        elif is_code(name):
+            self._flush_items()
+            self._code.append(text)
+        else:
+            self._flush_items()
+            self._writer.add_paragraph(text)
+        self._add_notes()
+
+    def _take_text(self) -> str:
+        """Take what came since the last paragraph or cell; a character beyond U+FFFF comes in two halves."""
+        text, self._text = "".join(self._text), []
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+    def _add_notes(self) -> None:
+        notes, self._notes = self._notes, []
+        if notes:
+            self._flush_items()
+        for number, note in enumerate(notes, 1):
+            self._writer.add_paragraph(f"Note {number}: {note}")
+
+    def _flush(self) -> None:
+        self._flush_items()
+        self._flush_code()
+        self._flush_table()
+        self._writer.add_paragraph(self._take_text())
+        self._add_notes()
+
+    def _flush_items(self) -> None:
+        items, self._items = self._items, []
+        self._writer.add_list(items)
+
+    def _flush_code(self) -> None:
+        code, self._code = self._code, []
+        self._writer.add_code("\n".join(code))
+
+    def _flush_table(self) -> None:
+        table, self._table = self._table, self._table.begin_next()
+        if table.rows:
+            self._writer.add_table(table.rows, table.heads or 1)
+            self._add_notes()
+
+
+class _Table:
+    """The rows of a table, with the merges that each row defines for its cells."""
+
+    def __init__(self) -> None:
+        self.rows: list[list[str]] = []
+        self.heads = 0
+        self._cells: list[str] = []
+        self._merges: list[str] = []
+        self._merge = ""
+        self._is_head = False
+
+    def begin_next(self) -> "_Table":
+        """Return an empty table, for which a row may have been defined already."""
+        table = _Table()
+        if not self._cells:
+            table._merges, table._is_head = self._merges, self._is_head
+        return table
+
+    def define(self, word: str) -> None:
+        if word == "trowd":
+            self._merges, self._merge, self._is_head = [], "", False
+        elif word == "trhdr":
+            self._is_head = True
+        elif word in ("clvmrg", "clmrg"):
+            self._merge = word
+        elif word == "cellx":
+            self._merges.append(self._merge)
+            self._merge = ""
+
+    def add_cell(self, text: str) -> None:
+        if len(self._cells) < _MOST_COLUMNS:
+            self._cells.append(text)
+
+    def end_row(self) -> None:
+        """End a row: a cell over several rows has its text in each, one over columns in the first."""
+        row: list[str] = []
+        cells, self._cells = self._cells, []
+        above = self.rows[-1] if self.rows else []
+        for column, text in enumerate(cells):
+            merge = self._merges[column] if column < len(self._merges) else ""
+            row.append(above[column] if merge == "clvmrg" and column < len(above) else "" if merge == "clmrg" else text)
+        self.heads += self._is_head and self.heads == len(self.rows)
+        self.rows.append(row)
+
+
+def _check_encoding(encoding: str) -> str:
+    try:
+        b"".decode(encoding)
+    except LookupError:
+        return "cp1252"
+    return encoding

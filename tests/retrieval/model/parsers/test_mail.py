@@ -1,0 +1,125 @@
+from email.message import EmailMessage
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from retrieval.parsers.child import read_document
+from retrieval.parsers.parsed import Parsed, ParseLimits
+from tests.retrieval.model.parsers.office_files import FILES
+
+pytestmark = pytest.mark.model
+
+
+def make_message(subject: str = "Prices", text: str = "", html: str = "", **headers: str) -> EmailMessage:
+    message = EmailMessage()
+    message["From"], message["To"], message["Subject"] = "Jörg <j@example.com>", "b@example.com", subject
+    message["Date"] = "Fri, 27 Nov 2026 00:00:00 +0000"
+    for name, value in headers.items():
+        message[name] = value
+    message.set_content(text)
+    if html:
+        message.add_alternative(html, subtype="html")
+    return message
+
+
+def read(data: bytes | EmailMessage, name: str = "a.eml") -> Parsed:
+    return read_document(data if isinstance(data, bytes) else data.as_bytes(), name, ParseLimits())
+
+
+HEAD = "From: Jörg <j@example.com>\nTo: b@example.com\nDate: Fri, 27 Nov 2026 00:00:00 +0000"
+
+
+def test_a_message_is_its_subject_its_people_and_its_text() -> None:
+    parsed = read(make_message("Preise für\t2026", "Hallo.\n\n> What do they cost?\n\n49 €.\n", "<p>HTML"))
+    assert parsed.text == f"# Preise für 2026\n\n{HEAD}\n\nHallo.\n\n> What do they cost?\n\n49 €."
+    assert (parsed.title, parsed.media_type) == ("Preise für 2026", "message/rfc822")
+
+
+def test_html_is_read_where_there_is_no_text() -> None:
+    parsed = read(make_message("Prices", " ", "<h1>Fares</h1><p>Adults pay 12.<p style='display:none'>x"))
+    assert parsed.text == f"# Prices\n\n{HEAD}\n\n# Fares\n\nAdults pay 12."
+    assert [(heading.level, heading.title) for heading in parsed.headings] == [(1, "Prices"), (2, "Fares")]
+
+
+def test_attachments_are_read_by_their_own_formats() -> None:
+    message = make_message("Fares", "See below.")
+    message.add_attachment((FILES / "text.docx").read_bytes(), "application", "octet-stream", filename="guide.docx")
+    message.add_attachment(b"route;fare\nNorvik;12\n", "text", "csv", filename="fares.csv")
+    message.add_attachment(make_message("Inner", "Deep words."))
+    message.add_attachment(b"\0\1\2" * 99, "application", "octet-stream", filename="x.bin")
+    message.add_attachment(b"PK\3\4 broken", "application", "zip", filename="x.zip")
+    parsed = read(message)
+    titles = [(heading.level, heading.title) for heading in parsed.headings]
+    assert titles == [
+        *((1, "Fares"), (2, "Attachment: guide.docx"), (3, "Kestrel handbook"), (3, "Warranty"), (4, "Setup")),
+        *((3, "Prices"), (2, "Attachment: fares.csv"), (2, "Attachment: message/rfc822"), (3, "Inner")),
+    ]
+    assert "route | fare\nNorvik | 12" in parsed.text
+    assert "Deep words." in parsed.text
+    assert [warning.partition("was left out")[0] for warning in parsed.warnings[1:]] == [
+        "The attachment 'x.bin' ",
+        "The attachment 'x.zip' ",
+    ]
+    for block in parsed.blocks:
+        if block.kind == "table":
+            assert parsed.text[block.start : block.head] in ("Model | Euro | Pound\\|net\n", "route | fare\n")
+
+
+def test_a_picture_in_the_text_is_no_attachment_and_messages_end_somewhere() -> None:
+    message = make_message("Deep", "Bottom.")
+    for _ in range(9):
+        outer = make_message("Outer", "Words.")
+        outer.add_attachment(message)
+        message = outer
+    parsed = read(message)
+    assert "Bottom" not in parsed.text
+    assert "too deep" in parsed.warnings[0]
+    message = make_message("Logo", "Words.")
+    message.add_attachment(b"\x89PNG", "image", "png", filename="logo.png", cid="<1>")
+    assert read(message).warnings == []
+
+
+MAILBOX = b"".join(
+    b"From a@example.com Fri Nov 27 00:00:00 2026\n" + make_message(f"Mail {n}", text).as_bytes() + b"\n"
+    for n, text in enumerate(["What does it cost?\n", "> What does it cost?\n49 euros.\n>From here on.\n"])
+)
+
+
+def test_a_mailbox_is_its_messages_and_quotes_of_earlier_ones_are_left_out() -> None:
+    parsed = read(MAILBOX)
+    assert parsed.media_type == "application/mbox"
+    assert [heading.title for heading in parsed.headings] == ["Mail 0", "Mail 1"]
+    assert parsed.text.count("What does it cost?") == 1
+    assert parsed.text.endswith("49 euros.\n>From here on.") or parsed.text.endswith("49 euros.\nFrom here on.")
+
+
+@pytest.mark.parametrize(
+    ("data", "part"),
+    [
+        (b"From: a\nMIME-Version: 1.0\nContent-Type: text/plain; charset=x-unknown\n\nf\xc3\xbcr", "für"),
+        (b"From: a\nMIME-Version: 1.0\nContent-Type: text/plain; charset=utf-8\n\nf\xfcr h\xf6rt", "für hört"),
+        (b"From: a\nMIME-Version: 1.0\nContent-Type: text/plain; charset=koi8-r\n\n\xd7\xcf\xc4\xc1", "вода"),
+        (b"From: a\nMIME-Version: 1.0\nSubject: =?x-no?q?a?= =?utf-8?b?!!!?=\n\nwords", "words"),
+        (b"From: a\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=B\n\nno parts", ""),
+        (b"From: a\nMIME-Version: 1.0\nContent-Type: multipart/mixed\n\nno boundary", ""),
+        (b"From: a\nMIME-Version: 1.0\nContent-Transfer-Encoding: base64\n\n!!!", ""),
+        (b"From: a\nMIME-Version: 1.0\nContent-Type: text/plain; format=flowed\n\none \ntwo\n", "one two"),
+    ],
+)
+def test_what_is_wrong_in_a_message_costs_no_more_than_itself(data: bytes, part: str) -> None:
+    parsed = read(data)
+    assert "From: a" in parsed.text
+    assert part in parsed.text
+
+
+WORDS = st.text(st.characters(codec="utf-8", categories=["L", "Nd"]), min_size=1, max_size=12)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(WORDS, min_size=1), st.lists(WORDS, min_size=1), st.lists(WORDS, min_size=1))
+def test_no_word_of_a_message_is_lost(subject: list[str], body: list[str], attached: list[str]) -> None:
+    message = make_message(" ".join(subject), "\n".join(body))
+    message.add_attachment(" ".join(attached), filename="a.txt")
+    text = read(message).text
+    assert [word for word in [*subject, *body, *attached] if word not in text] == []

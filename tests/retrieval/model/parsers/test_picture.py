@@ -1,0 +1,49 @@
+import pytest
+
+from retrieval.errors import DocumentUnreadable
+from retrieval.parsers import ocr
+from retrieval.parsers.child import read_document
+from retrieval.parsers.parsed import ParseLimits
+from tests.retrieval.model.parsers.pdf_files import make_pdf
+from tests.retrieval.model.parsers.picture_files import has_tesseract, make_picture, make_scan
+
+pytestmark = pytest.mark.model
+
+with_tesseract = pytest.mark.skipif(not has_tesseract(), reason="tesseract isn't installed")
+
+
+def refusal(data: bytes, limits: ParseLimits | None = None) -> str:
+    with pytest.raises(DocumentUnreadable) as caught:
+        read_document(data, "upload", limits or ParseLimits())
+    return f"{caught.value.code}: {caught.value}"
+
+
+@with_tesseract
+def test_the_text_of_a_picture_and_of_a_scan_is_read() -> None:
+    assert read_document(make_picture("The fare is 12 euros."), "a", ParseLimits()).text == "The fare is 12 euros."
+    parsed = read_document(make_scan("The first page.", "The second page."), "a.pdf", ParseLimits())
+    assert parsed.text == "The first page.\fThe second page."
+    assert parsed.pages == [0, parsed.text.index("The second")]
+    assert parsed.media_type == "application/pdf"
+
+
+@with_tesseract
+@pytest.mark.parametrize(
+    ("data", "limits", "says"),
+    [
+        (make_picture(" "), ParseLimits(), "empty_file: No text can be read"),
+        (make_picture("x")[:200], ParseLimits(), "invalid_file: tesseract can't read the picture"),
+        (make_picture("x"), ParseLimits(wall_seconds=5.0), "invalid_file: Reading its pictures took longer than 5 s"),
+        (make_pdf([""]), ParseLimits(), "empty_file: The PDF has no text layer, and OCR reads nothing"),
+    ],
+    ids=["blank", "truncated", "slow", "blank PDF"],
+)
+def test_a_picture_without_text_is_refused(data: bytes, limits: ParseLimits, says: str) -> None:
+    assert refusal(data, limits).startswith(says)
+
+
+def test_without_the_program_a_picture_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ocr, "_PATH", "/nowhere")
+    says = "Install tesseract where the retriever runs"
+    assert refusal(make_picture("x")).startswith(f"unsupported_file: The file is a picture (image/png). {says}")
+    assert refusal(make_scan("x")).startswith(f"empty_file: The PDF has no text layer, as a scan has none. {says}")

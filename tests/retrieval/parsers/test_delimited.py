@@ -1,0 +1,81 @@
+import csv
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from retrieval.chunks import split_into_chunks
+from retrieval.parsers.delimited import parse_delimited
+from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from tests.retrieval.words import word_offsets
+
+
+def parse(text: str) -> Parsed:
+    return parse_delimited(FileContent(text.encode(), "text/csv", text), ParseLimits())
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("a,b\n1,2\n", ["a | b", "1 | 2"]),
+        ('Route;Fare\nNorvik;"12,50"\nSund;7\n', ["Route | Fare", "Norvik | 12,50", "Sund | 7"]),
+        ("a\tb\n1,5\t2,5\n", ["a | b", "1,5 | 2,5"]),
+        ("sep=|\na|b\n1|2\n", ["a | b", "1 | 2"]),
+        ('a,b\n"two\nlines","a ""word"""\n', ["a | b", 'two lines | a "word"']),
+        ("a,b\r\n1,x|y\r\n", ["a | b", "1 | x\\|y"]),
+        ("a,b,c\n1,,\n,,3\n", ["a | b | c", "1 |  |", "|  | 3"]),
+        ("a,b\n\n1,2\n\n\n3,4\n", ["a | b", "1 | 2", "3 | 4"]),
+        ('a,b\n"never closed,2\n3,4', ["a | b", "never closed,2 3,4 |"]),
+    ],
+)
+def test_rows_are_told_by_the_delimiter_that_fits(text: str, lines: list[str]) -> None:
+    assert parse(text).text.split("\n") == lines
+
+
+def test_a_quotation_mark_that_is_never_closed_swallows_no_table() -> None:
+    rows = "".join(f"{n},x\n" for n in range(500))
+    assert parse(f'a,b\n12,"disc\n{rows}').text.split("\n")[1:3] == ['12 | "disc', "0 | x"]
+
+
+@pytest.mark.parametrize("text", ["only words here\nand there", "One, two.\nThree.\nFour.\nFive.", "word"])
+def test_a_text_without_columns_stays_as_it_is(text: str) -> None:
+    parsed = parse(text)
+    assert parsed.text == text
+    assert parsed.blocks == []
+
+
+def test_each_piece_of_a_long_table_has_the_header() -> None:
+    text = "id,model,price\n" + "".join(f"{n},K{n},{n * 7}\n" for n in range(300))
+    chunks = split_into_chunks(parse(text), word_offsets, max_tokens=60)
+    assert len(chunks) > 10
+    assert all(chunk.whole.startswith("id | model | price\n") for chunk in chunks)
+
+
+@pytest.mark.parametrize(
+    ("text", "head"),
+    [
+        ("name,price\nK2,49\n", "name | price\n"),
+        ("name,2024,2025\nK2,4,5\n", "name | 2024 | 2025\n"),
+        ("K2,49\nK7,59\n", ""),
+        ("3.4.2026,K2,1 €\n4.4.2026,K7,2 €\n", ""),
+    ],
+)
+def test_a_first_row_of_values_is_no_header(text: str, head: str) -> None:
+    parsed = parse(text)
+    assert [parsed.text[block.start : block.head] for block in parsed.blocks] == [head]
+
+
+CELLS = st.text(st.characters(codec="utf-8", categories=["L", "Nd", "P", "Sc"], exclude_characters="|\\"), min_size=1)
+
+
+@given(
+    st.integers(2, 5).flatmap(lambda n: st.lists(st.lists(CELLS, min_size=n, max_size=n), min_size=2, max_size=6)),
+    st.sampled_from(",;\t"),
+)
+def test_cells_come_back_from_the_text(table: list[list[str]], delimiter: str) -> None:
+    buffer = io.StringIO()
+    # By name, since cells of nothing but other delimiters would make one of them the better guess.
+    buffer.write(f"sep={delimiter}\n")
+    csv.writer(buffer, delimiter=delimiter, lineterminator="\n").writerows(table)
+    assert [line.split(" | ") for line in parse(buffer.getvalue()).text.split("\n")] == table

@@ -1,0 +1,86 @@
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from retrieval.chunks import split_into_chunks
+from retrieval.errors import DocumentUnreadable
+from retrieval.parsers.json_text import parse_json, parse_json_lines
+from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from tests.retrieval.words import word_offsets
+
+
+def parse(text: str) -> Parsed:
+    return parse_json(FileContent(text.encode(), "application/json", text), ParseLimits())
+
+
+def parse_lines(text: str) -> Parsed:
+    return parse_json_lines(FileContent(text.encode(), "application/jsonl", text), ParseLimits())
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ('{"name": "K2", "maker": {"city": "Berlin"}}', ["name: K2", "maker.city: Berlin"]),
+        ('{"id": 12345678901234567890123, "p": 0.10}', ["id: 12345678901234567890123", "p: 0.10"]),
+        ('{"tags": ["a", 2, true, null]}', ["tags: a, 2, true, null"]),
+        ('{"parts": [{"n": 1}, {"n": [{"x": 2}]}]}', ["parts[0]", "n: 1", "", "parts[1].n[0]", "x: 2"]),
+        ('{"a": {}, "b": [], "c": ""}', ["a:", "b:", "c:"]),
+        ("[1, 2]", ["1, 2"]),
+        ("3", ["3"]),
+        ('{"t": "two\\nlines"}', ["t: two", "  lines"]),
+    ],
+)
+def test_values_have_their_paths(text: str, lines: list[str]) -> None:
+    assert parse(text).text.split("\n") == lines
+
+
+def test_each_piece_of_a_long_record_has_its_path() -> None:
+    text = json.dumps({"items": [{f"key{n}": f"value {n}" for n in range(100)}]})
+    chunks = split_into_chunks(parse(text), word_offsets, max_tokens=60)
+    assert len(chunks) > 3
+    assert all(chunk.whole.startswith("items[0]\n") for chunk in chunks)
+
+
+def test_each_line_is_a_record_and_a_broken_one_is_told() -> None:
+    parsed = parse_lines('{"a": 1}\n\n{"a": {"b": 2}}\nbroken\n')
+    assert parsed.text == "line 1\na: 1\n\nline 3\na.b: 2\n\nline 4\nbroken"
+    assert parsed.warnings == ["1 lines aren't JSON and stand as they are; the first is line 4."]
+    assert parse('{"a": 1}\n{"a": 2}\n').text == "line 1\na: 1\n\nline 2\na: 2"
+
+
+def test_what_is_no_json_is_read_as_text_with_a_warning() -> None:
+    parsed = parse("{a: 1} // no JSON")
+    assert parsed.text == "{a: 1} // no JSON"
+    assert "isn't JSON" in parsed.warnings[0]
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 5000, '{"a":' * 300 + "1" + "}" * 300])
+def test_what_is_nested_too_deeply_is_refused(text: str) -> None:
+    with pytest.raises(DocumentUnreadable, match="nested more than"):
+        parse(text)
+
+
+WORDS = st.text("aäZ7水", min_size=1, max_size=5)
+VALUES = st.recursive(
+    WORDS | st.integers() | st.booleans(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def words(value: Any) -> list[str]:
+    if isinstance(value, dict):
+        return [word for key, child in value.items() for word in [key, *words(child)]]
+    if isinstance(value, list):
+        return [word for child in value for word in words(child)]
+    return [str(value).lower() if isinstance(value, bool) else str(value)]
+
+
+@settings(deadline=None)
+@given(st.dictionaries(WORDS, VALUES, min_size=1, max_size=3))
+def test_no_key_and_no_value_is_lost(value: dict[str, Any]) -> None:
+    text = parse(json.dumps(value)).text
+    assert [word for word in words(value) if word not in text] == []
