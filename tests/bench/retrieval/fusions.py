@@ -1,0 +1,74 @@
+"""Ways to make one ranking of a question's candidates, beside the one that Braid has."""
+
+from collections.abc import Callable, Sequence
+from statistics import fmean, pstdev
+
+from retrieval.fusion import fuse_scores
+from tests.bench.retrieval.runs import CandidateScore
+
+__all__ = ["FUSIONS", "Fusion"]
+
+Fusion = Callable[[Sequence[CandidateScore], float], list[float]]
+"""From candidates, and the cosine of unrelated texts, to a score for each candidate."""
+
+_RRF_K = 60
+
+
+def _fuse_dense(candidates: Sequence[CandidateScore], unrelated: float) -> list[float]:
+    """Return the cosine, as the sum counts it: 0 for unrelated texts."""
+    return [max((one.dense - unrelated) / (1 - unrelated), 0.0) for one in candidates]
+
+
+def _fuse_keywords(candidates: Sequence[CandidateScore], unrelated: float) -> list[float]:
+    return [one.keyword for one in candidates]
+
+
+def _fuse_ranks(candidates: Sequence[CandidateScore], unrelated: float) -> list[float]:
+    """Return reciprocal ranks, added; a list counts for those that are in it. Divided so that first in both is 1."""
+    dense = _rank([one.dense for one in candidates])
+    keyword = _rank([one.keyword for one in candidates])
+    highest = 2 / (_RRF_K + 1)
+    return [
+        (1 / (_RRF_K + by_dense) + (1 / (_RRF_K + by_keyword) if one.keyword > 0 else 0.0)) / highest
+        for one, by_dense, by_keyword in zip(candidates, dense, keyword, strict=True)
+    ]
+
+
+def _rank(scores: Sequence[float]) -> list[int]:
+    """Return the rank of each score, from 1."""
+    ranks = [0] * len(scores)
+    for rank, index in enumerate(sorted(range(len(scores)), key=lambda index: -scores[index]), 1):
+        ranks[index] = rank
+    return ranks
+
+
+def _fuse_sum(candidates: Sequence[CandidateScore], unrelated: float) -> list[float]:
+    """Return today's score."""
+    return [fuse_scores(one.dense, one.keyword, unrelated) for one in candidates]
+
+
+def _fuse_distributions(candidates: Sequence[CandidateScore], unrelated: float) -> list[float]:
+    """Return the mean of both scores, each placed between three deviations below its list's mean and three above."""
+    return [
+        (dense + keyword) / 2
+        for dense, keyword in zip(
+            _place([one.dense for one in candidates]), _place([one.keyword for one in candidates]), strict=True
+        )
+    ]
+
+
+def _place(scores: Sequence[float]) -> list[float]:
+    spread = pstdev(scores) if scores else 0.0
+    if not spread:
+        return [0.5] * len(scores)
+    middle = fmean(scores)
+    return [min(max((score - middle) / (6 * spread) + 0.5, 0.0), 1.0) for score in scores]
+
+
+FUSIONS: dict[str, Fusion] = {
+    "dense": _fuse_dense,
+    "BM25": _fuse_keywords,
+    "RRF": _fuse_ranks,
+    "DBSF": _fuse_distributions,
+    "weighted sum": _fuse_sum,
+}
