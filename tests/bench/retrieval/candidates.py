@@ -54,12 +54,16 @@ class _Vectors:
             batch = ordered[first : first + _BATCH]
             vectors = np.asarray(self._embedder.embed_passages([text for _, text in batch]), dtype=np.float32)
             self._vectors.update(zip((key for key, _ in batch), vectors, strict=True))
-            if first % (64 * _BATCH) == 0:
+            if first % (32 * _BATCH) == 0:
+                self._save()
                 sys.stderr.write(f"   {first} of {len(ordered)} chunks, {time.monotonic() - started:.0f} s\n")
         if missing:
-            self._file.parent.mkdir(parents=True, exist_ok=True)
-            np.savez(self._file, keys=list(self._vectors), vectors=np.stack(list(self._vectors.values())))
+            self._save()
         return [self._vectors[key].tolist() for key in keys]
+
+    def _save(self) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(self._file, keys=list(self._vectors), vectors=np.stack(list(self._vectors.values())))
 
 
 def _to_request(document: Document) -> IngestRequest:
@@ -117,7 +121,7 @@ async def _ask(backend: EmbeddedBackend, embedder: Embedder, id: str, text: str)
     )
 
 
-async def collect(name: str, embedder_name: str, embedder: Embedder) -> None:
+async def collect(name: str, embedder_name: str, embedder: Embedder, variants: Sequence[str]) -> None:
     """Write the runs of one set with one embedder, unless they are there."""
     folder = write_set(name)
     documents = read_documents(folder)
@@ -127,7 +131,7 @@ async def collect(name: str, embedder_name: str, embedder: Embedder) -> None:
         backend: EmbeddedBackend | None = None
         for turns in ("", "-history") if name == "turns" else ("",):
             file = run_file(name, embedder_name, variant + turns)
-            if file.exists():
+            if file.exists() or variant not in variants:
                 continue
             sys.stderr.write(f"{name}, {embedder_name}, {variant}{turns}: {len(documents)} documents\n")
             backend = backend or await _index(file.with_suffix(".index"), documents, embedder, vectors, text_of)
@@ -148,16 +152,16 @@ async def collect(name: str, embedder_name: str, embedder: Embedder) -> None:
 
 
 _TEXTS: dict[str, Callable[[ContextualChunk], str]] = {
-    "text": lambda chunk: chunk.text,
     "titled": lambda chunk: chunk.indexed_text,
+    "text": lambda chunk: chunk.text,
 }
 
 
-async def _main(embedder_name: str, names: Sequence[str]) -> None:
+async def _main(embedder_name: str, variants: Sequence[str], names: Sequence[str]) -> None:
     embedder = EMBEDDERS[embedder_name]()
     for name in names:
-        await collect(name, embedder_name, embedder)
+        await collect(name, embedder_name, embedder, variants)
 
 
 if __name__ == "__main__":
-    asyncio.run(_main(sys.argv[1], sys.argv[2:]))
+    asyncio.run(_main(sys.argv[1], sys.argv[2].split(","), sys.argv[3:]))

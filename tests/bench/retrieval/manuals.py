@@ -9,8 +9,8 @@ from tests.bench.retrieval.sources import find_text, list_files
 __all__ = ["make_manuals"]
 
 _LANGUAGES = ("de", "fr", "es", "ja")
-_PAGES_PER_LANGUAGE = 110
-_CHARACTERS = 1200
+_PAGES_PER_LANGUAGE = 60
+_CHARACTERS = 800
 
 
 def make_manuals() -> LabelledSet:

@@ -15,6 +15,8 @@ from tests.bench.retrieval.tables import make_tables
 from tests.bench.retrieval.turns import make_turns
 from tests.bench.retrieval.unanswered import make_unanswered
 
+_CHARACTERS = 1500  # of a document: a few chunks
+
 __all__ = ["SETS", "read_documents", "write_set"]
 
 SETS: dict[str, Callable[[], LabelledSet]] = {
@@ -53,7 +55,7 @@ def read_documents(folder: Path) -> list[Document]:
 
 def _to_corpus_row(document: Document) -> dict[str, object]:
     metadata = {"headings": document.headings}
-    return {"_id": document.id, "title": document.title, "text": document.text, "metadata": metadata}
+    return {"_id": document.id, "title": document.title, "text": document.text[:_CHARACTERS], "metadata": metadata}
 
 
 def _to_query_row(question: Question) -> dict[str, object]:

@@ -10,7 +10,7 @@ from tests.bench.retrieval.sources import find_text, list_files
 
 __all__ = ["make_tables"]
 
-_MOST_TABLES = 150
+_MOST_TABLES = 120
 _QUESTIONS_PER_TABLE = 2
 _BEFORE = 700  # characters of the section above its table
 _QUESTIONS = (
