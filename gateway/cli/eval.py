@@ -9,11 +9,12 @@ import typer
 
 from gateway.cli.options import AsJson, Home, Key, Url, connection
 from gateway.client import Client
+from gateway.client.documents import WAIT_SECONDS
 from gateway.demo.progress import Progress
-from gateway.evaluation.label_sets import read_questions
+from gateway.evaluation.label_sets import CorpusDocument, read_corpus, read_questions
 from gateway.evaluation.labels import BadLabels, Half, LabelledQuestion
 from gateway.evaluation.ranking_metrics import METRICS
-from gateway.evaluation.remote_store import NoStore, RemoteStore
+from gateway.evaluation.remote_store import NoStore, RemoteStore, put_corpus
 from gateway.evaluation.retrieval_page import render_page
 from gateway.evaluation.retrieval_report import RetrievalReport, load_report, make_report
 from gateway.evaluation.retrieval_run import QuestionResult, score_run, search_questions
@@ -43,6 +44,9 @@ _Threshold = Annotated[
 ]
 _TuneHalf = Annotated[bool, typer.Option("--tune-half", help="Ask only the half to choose settings on.")]
 _ReportHalf = Annotated[bool, typer.Option("--report-half", help="Ask only the half to report.")]
+_AddCorpus = Annotated[
+    bool, typer.Option("--add-corpus", help="First put the corpus.jsonl of BEIR's folder into the store.")
+]
 _Out = Annotated[Path, typer.Option(help="Folder for report.json and report.html.")]
 
 
@@ -60,6 +64,7 @@ def retrieval(
     score_threshold: _Threshold = 0.0,
     tune_half: _TuneHalf = False,
     report_half: _ReportHalf = False,
+    add_corpus: _AddCorpus = False,
     out: _Out = Path("eval-retrieval"),
     url: Url = None,
     key: Key = None,
@@ -72,9 +77,10 @@ def retrieval(
     """
     try:
         labels = _choose_half(read_questions(questions, qrels), tune=tune_half, report=report_half)
-        result = asyncio.run(
-            _evaluate(*connection(url, key, home), store, labels, against or [], questions.name, score_threshold)
-        )
+        address = connection(url, key, home)
+        if add_corpus:
+            asyncio.run(_add_corpus(*address, store, list(read_corpus(questions))))
+        result = asyncio.run(_evaluate(*address, store, labels, against or [], questions.name, score_threshold))
     except NoStore as error:
         raise CommandError(str(error), Exit.NOT_FOUND) from None
     except BadLabels as error:
@@ -97,6 +103,13 @@ def _choose_half(questions: list[LabelledQuestion], *, tune: bool, report: bool)
     if not chosen:
         raise BadLabels(f"None of the {len(questions)} questions is in the {half} half. Leave --{half}-half out.")
     return chosen
+
+
+async def _add_corpus(url: str, key: str, store: str, documents: Sequence[CorpusDocument]) -> None:
+    say(f"{store}: {len(documents)} documents")
+    async with Client(url, key, timeout=WAIT_SECONDS + 30) as client:
+        with Progress().line(f"documents of {store}") as line:
+            await put_corpus(client, store, documents, lambda count: line.show(count, len(documents)))
 
 
 async def _evaluate(

@@ -16,11 +16,12 @@ _ESCAPES = {r"\-": "-", r"\(aq": "'", r"\(lq": "“", r"\(rq": "”", r"\e": "\\
 def read_pod(text: str) -> str:
     """Return POD as text: directives that aren't shown are dropped, codes become their content."""
     lines = [line for line in text.splitlines() if not re.match(r"=(for|begin|end|over|back|encoding|cut)\b|X<", line)]
-    text = re.sub(r"^=item\s+", "- ", "\n".join(lines), flags=re.MULTILINE)
+    text = "\n".join(lines).replace("E<lt>", "\1").replace("E<gt>", "\2")
+    text = re.sub(r"^=item\s+", "- ", text, flags=re.MULTILINE)
     text = re.sub(r"L<(?:[^<>|]|<[^<>]*>)*\|?([^<>|]*)>", lambda link: link[0][2:-1].split("|")[0], text)
     for _ in range(3):
         text = _POD_CODE.sub(r"\1", text)
-    return _squeeze(text.replace("E<gt>", ">").replace("E<lt>", "<"))
+    return _squeeze(text.replace("\1", "<").replace("\2", ">"))
 
 
 def read_rst(text: str) -> str:

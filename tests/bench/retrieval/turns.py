@@ -6,7 +6,7 @@ from itertools import pairwise
 from tests.bench.retrieval.faq import read_faq
 from tests.bench.retrieval.models import LabelledSet, Question
 
-__all__ = ["make_turns"]
+__all__ = ["make_turns", "shorten"]
 
 _DULL = frozenset(
     "about after also another before between could does from have into make more most much other perl python debian "
@@ -22,13 +22,13 @@ def make_turns() -> LabelledSet:
     for before, after in pairwise(faq.questions):
         if before.id.rpartition("-")[0] != after.id.rpartition("-")[0]:
             continue
-        text = _shorten(before.text, after.text)
+        text = shorten(before.text, after.text)
         if text is not None:
             turns.append(Question(f"t-{after.id}", text, after.documents, [before.text]))
     return LabelledSet(faq.documents, turns)
 
 
-def _shorten(before: str, after: str) -> str | None:
+def shorten(before: str, after: str) -> str | None:
     """Return the second question with what both name as "it"; None where they name nothing alike."""
     words = {word.rstrip("s") for word in re.findall(r"[a-z]{4,}", before.lower())} - _DULL
     both = [word for word in re.findall(r"[a-z]{4,}", after.lower()) if word.rstrip("s") in words and word not in _DULL]

@@ -98,6 +98,23 @@ async def test_another_store_and_an_earlier_report_are_compared(address: list[st
     assert "against other" in done.stderr
 
 
+async def test_the_corpus_of_a_test_collection_is_put_into_the_store(address: list[str], tmp_path: Path) -> None:
+    folder = tmp_path / "beir"
+    (folder / "qrels").mkdir(parents=True)
+    corpus = [{"_id": "d1", "title": "Kettles", "text": "They boil."}, {"_id": "d2", "title": "", "text": "Fans spin."}]
+    (folder / "corpus.jsonl").write_text("\n".join(map(json.dumps, corpus)))
+    (folder / "queries.jsonl").write_text('{"_id": "1", "text": "kettles boil"}\n{"_id": "2", "text": "fans"}\n')
+    (folder / "qrels" / "test.tsv").write_text("query-id\tcorpus-id\tscore\n1\td1\t1\n2\td2\t1\n")
+    command = ["eval", "retrieval", "--store", "beir", "--questions", str(folder), "--out", str(tmp_path), "--json"]
+    done = await run(*command, "--add-corpus", *address)
+    assert done.exit_code == Exit.OK, done.stderr
+    results = json.loads(done.stdout)["configurations"][0]["results"]
+    assert [(one["expected"], one["metrics"]["mrr"]) for one in results] == [(["d1.md"], 1.0), (["d2.md"], 1.0)]
+    (folder / "corpus.jsonl").write_text('{"_id": "d3", "text": " "}')
+    empty = await run(*command, "--add-corpus", *address)
+    assert (empty.exit_code, "'d3' of the corpus can't be indexed" in empty.stderr) == (Exit.USAGE, True)
+
+
 async def test_what_cannot_be_evaluated_says_what_to_do(address: list[str], tmp_path: Path) -> None:
     labels = tmp_path / "labels.csv"
     command = ["eval", "retrieval", "--questions", str(labels), "--out", str(tmp_path), *address]
