@@ -26,6 +26,7 @@ from tests.bench.retrieval.sets import SETS
 from tests.bench.retrieval.sources import CACHE
 
 MODEL_PYTHON = Path(".venv-model/bin/python")
+NAMES = ["minilm", "wordllama", "e5"]
 TODAY = "weighted sum, title"
 LABELS = {"text": "", "titled": ", title", "text-history": "", "titled-history": ", title"}
 
@@ -72,7 +73,7 @@ def print_metric(reports: dict[str, RetrievalReport], metric: str) -> None:
     shown = {name: report for name, report in reports.items() if metric in _figures(report.configurations[0]).metrics}
     print(f"| {metric} | " + " | ".join(shown) + " |")
     print("|---" * (len(shown) + 1) + "|")
-    for configuration in sorted(one.name for one in next(iter(shown.values())).configurations):
+    for configuration in sorted({one.name for report in shown.values() for one in report.configurations}):
         cells = [_format_cell(report, configuration, metric) for report in shown.values()]
         name = f"**{configuration}** (today)" if configuration == TODAY else configuration
         print(f"| {name} | " + " | ".join(cells) + " |")
@@ -128,7 +129,7 @@ def print_times(set_names: Sequence[str], embedder: str) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sets", nargs="+", choices=list(SETS), default=list(SETS))
-    parser.add_argument("--embedders", nargs="+", choices=["minilm", "e5"], default=["minilm", "e5"])
+    parser.add_argument("--embedders", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--titled-only", action="store_true", help="leave out chunks without titles: half the time")
     options = parser.parse_args()
     reports: dict[str, dict[str, RetrievalReport]] = {}
