@@ -105,20 +105,26 @@ async def _index(
     return backend
 
 
-async def _ask(backend: EmbeddedBackend, embedder: Embedder, id: str, text: str) -> AskedQuestion:
-    visibility = reader_visibility(SearchQuery(tenant=_TENANT, stores={_STORE: 1}, text=text))
-    started = time.perf_counter()
-    vector = embedder.embed_questions([clean(text)])[0]
-    embedded = time.perf_counter()
-    keywords = KeywordEncoder().encode_question(clean(text))
-    candidates = await backend.search(visibility, visibility, vector, keywords, _CANDIDATES)
-    ended = time.perf_counter()
-    return AskedQuestion(
-        id,
-        [CandidateScore(one.payload["document"], one.dense, one.keyword) for one in candidates],
-        embedded - started,
-        ended - embedded,
-    )
+async def _ask(
+    backend: EmbeddedBackend, embedder: Embedder, questions: Sequence[tuple[str, str]]
+) -> list[AskedQuestion]:
+    """Search for questions, given by id and text; vectors are made of a few at once."""
+    keywords = KeywordEncoder()
+    answered: list[AskedQuestion] = []
+    for first in range(0, len(questions), _BATCH):
+        batch = questions[first : first + _BATCH]
+        started = time.perf_counter()
+        vectors = embedder.embed_questions([clean(text) for _, text in batch])
+        embedding_seconds = (time.perf_counter() - started) / len(batch)
+        for (id, text), vector in zip(batch, vectors, strict=True):
+            visibility = reader_visibility(SearchQuery(tenant=_TENANT, stores={_STORE: 1}, text=text))
+            started = time.perf_counter()
+            words = keywords.encode_question(clean(text))
+            candidates = await backend.search(visibility, visibility, vector, words, _CANDIDATES)
+            seconds = time.perf_counter() - started
+            scores = [CandidateScore(one.payload["document"], one.dense, one.keyword) for one in candidates]
+            answered.append(AskedQuestion(id, scores, embedding_seconds, seconds))
+    return answered
 
 
 async def collect(name: str, embedder_name: str, embedder: Embedder, variants: Sequence[str]) -> None:
@@ -135,16 +141,12 @@ async def collect(name: str, embedder_name: str, embedder: Embedder, variants: S
                 continue
             sys.stderr.write(f"{name}, {embedder_name}, {variant}{turns}: {len(documents)} documents\n")
             backend = backend or await _index(file.with_suffix(".index"), documents, embedder, vectors, text_of)
-            asked = [
-                await _ask(
-                    backend,
-                    embedder,
-                    query["_id"],
-                    " ".join((*query["metadata"]["history"], query["text"])) if turns else query["text"],
-                )
+            questions = [
+                (query["_id"], " ".join((*(query["metadata"]["history"] if turns else ()), query["text"])))
                 for query in queries
             ]
-            run = Run(embedder.unrelated_cosine, await backend.count(), len(documents), asked)
+            answered = await _ask(backend, embedder, questions)
+            run = Run(embedder.unrelated_cosine, await backend.count(), len(documents), answered)
             file.write_bytes(msgspec.msgpack.encode(run))
         if backend is not None:
             await backend.close()
