@@ -34,6 +34,7 @@ from gateway.errors import (
     Unavailable,
     UnsupportedEncoding,
 )
+from gateway.evaluation_jobs.routes import router as evaluations
 from gateway.files.routes import router as files
 from gateway.fine_tuning.routes import router as fine_tuning
 from gateway.health.routes import router as health
@@ -57,7 +58,8 @@ _SLASHES = re.compile("/{2,}")
 _NO_ENCODING = "The body has a content-encoding, which isn't taken here. Send it as it is, without compressing it."
 
 _ROUTERS = (
-    chat, health, models, files, *vector_stores, fine_tuning, tenants, prompts, assistants, adapters, answers
+    chat, health, models, files, *vector_stores, fine_tuning, tenants, prompts, assistants, adapters, answers,
+    evaluations,
 )  # fmt: skip
 
 

@@ -26,6 +26,9 @@ from gateway.engines import Connections, EnginePool, Reconciler, Timeouts, VllmE
 from gateway.engines.repository import announce_base, read_announced_base
 from gateway.engines.served_base_model import ServedBaseModel, choose_markers
 from gateway.engines.token_counter import TokenCounter
+from gateway.evaluation_jobs import EvaluationRow
+from gateway.evaluation_jobs.evaluate_job import EvaluateHandler
+from gateway.evaluation_jobs.service import EVALUATE
 from gateway.files import FileRow
 from gateway.files.garbage_collection import COLLECT, GarbageCollector
 from gateway.files.orphans import OrphanSweep
@@ -62,6 +65,8 @@ DIGESTS = (
     DocumentVersionRow.digest,
     FineTuningJobRow.rows_digest,
     FineTuningJobRow.validation_rows_digest,
+    EvaluationRow.questions_digest,
+    EvaluationRow.report_digest,
 )
 """Every column that refers to bytes in the artifacts: what none of them names is garbage."""
 
@@ -164,8 +169,8 @@ async def open_worker(
             database,
             _make_handlers(settings, database, parts),
             name=f"{socket.gethostname()}:{os.getpid()}",
-            slots=3,  # one more than kinds that may take one for hours: a document never waits for those
-            single=("train", "import"),
+            slots=4,  # one more than kinds that may take one for long: a document never waits for those
+            single=("train", "import", EVALUATE),
             timings=timings,
             on_end=metrics.count_job,
         )
@@ -204,6 +209,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
         REMOVE: RemoveHandler(parts.retriever),
         DROP: DropHandler(parts.retriever),
         COLLECT: GarbageCollector(database, artifacts, DIGESTS),
+        EVALUATE: EvaluateHandler(database, artifacts, parts.retriever),
         "train": TrainHandler(artifacts, publisher, trainer),
         "import": ImportHandler(artifacts, publisher, trainer),
     }

@@ -10,6 +10,7 @@ from gateway.cli.chat import chat
 from gateway.cli.demo import demo
 from gateway.cli.docs import docs
 from gateway.cli.doctor.command import doctor
+from gateway.cli.eval import evaluations
 from gateway.cli.serve import serve, worker
 from gateway.cli.up import up
 from gateway.client import AmbiguousName, ClientError, GatewayError, GatewayUnreachable
@@ -76,6 +77,7 @@ app.command()(demo)
 app.command()(doctor)
 app.command()(chat)
 app.add_typer(docs, name="docs")
+app.add_typer(evaluations, name="eval")
 app.command()(serve)
 app.command()(worker)
 

@@ -30,6 +30,7 @@ def render_page(report: Report) -> str:
     template = environment.from_string((files("gateway.demo") / _TEMPLATE).read_text(encoding="utf-8"))
     return template.render(
         report=report,
+        style=Markup((files("gateway.evaluation") / "report.css").read_text(encoding="utf-8")),
         faults=report.faults(),
         both=report.results[BOTH],
         total=sum(report.step_seconds.values()),

@@ -7,7 +7,7 @@ from statistics import fmean
 
 from msgspec import Struct
 
-__all__ = ["Estimate", "mean", "share"]
+__all__ = ["Estimate", "mean", "mean_difference", "share"]
 
 _Z = 1.959964
 _RESAMPLES = 2000
@@ -60,3 +60,12 @@ def mean(scores: Sequence[float]) -> Estimate:
     means = sorted(fmean(random.choices(scores, k=n)) for _ in range(_RESAMPLES))
     low, high = means[round(0.025 * _RESAMPLES)], means[round(0.975 * _RESAMPLES) - 1]
     return Estimate(fmean(scores), n, low, high, "bootstrap")
+
+
+def mean_difference(scores: Sequence[float], baseline: Sequence[float]) -> Estimate:
+    """Return the mean of paired differences with its bootstrap interval: both scored the same questions, in one order.
+
+    Raises:
+        ValueError: There are no scores, or they aren't as many as the baseline's.
+    """
+    return mean([score - other for score, other in zip(scores, baseline, strict=True)])

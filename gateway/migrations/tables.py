@@ -5,6 +5,7 @@ from gateway.answers.tables import AnswerRow
 from gateway.assistants.tables import AssistantRow, ReleaseRow, RolloutRow
 from gateway.db.base import Base
 from gateway.engines.tables import BaseModelRow
+from gateway.evaluation_jobs.tables import EvaluationRow
 from gateway.files.tables import FileRow
 from gateway.fine_tuning.tables import CheckpointRow, EventRow, FineTuningJobRow
 from gateway.jobs.tables import JobRow
@@ -21,6 +22,7 @@ __all__ = [
     "CheckpointRow",
     "DocumentRow",
     "DocumentVersionRow",
+    "EvaluationRow",
     "EventRow",
     "FileRow",
     "FineTuningJobRow",

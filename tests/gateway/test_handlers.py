@@ -217,6 +217,26 @@ class Collection(Scene):
         return [path.name for path in self.paths()]
 
 
+class Evaluation(Ingest):
+    evaluation = ""
+
+    async def queue(self, handlers: Mapping[str, Handler]) -> None:
+        self.id = (await self.client.post("/v1/vector_stores", json={})).json()["id"]
+        await self.put("The old text.")
+        await self.run(handlers, "ingest")
+        questions = [{"question": "old text", "documents": ["a.md"]}]
+        request = {"kind": "retrieval", "vector_store_id": self.id, "questions": questions}
+        answer = await self.client.post("/api/evaluations", json=request)
+        assert answer.status_code == 200, answer.text
+        self.evaluation = answer.json()["id"]
+
+    async def state(self) -> Any:
+        row = (await self.client.get(f"/api/evaluations/{self.evaluation}")).json()
+        report = await self.client.get(f"/api/evaluations/{self.evaluation}/report")
+        results = report.json()["configurations"][0]["results"] if report.status_code == 200 else None
+        return row["status"], row["done"], results and results[0]["metrics"], row["error"], self.leftovers()
+
+
 PUBLISHED = ("adapter-made", "adapter-judged", "adapter-stored", "adapter-named", "adapter-verified")
 SCENES: dict[str, tuple[type[Scene], tuple[str, ...]]] = {
     "train": (Training, ("trainer-started", "trainer-event", *PUBLISHED)),
@@ -232,6 +252,7 @@ SCENES: dict[str, tuple[type[Scene], tuple[str, ...]]] = {
     "remove": (Removal, ("remove-points", "remove-rows")),
     "drop": (Drop, ("drop-points", "drop-rows")),
     "collect_garbage": (Collection, ()),
+    "evaluate": (Evaluation, ("evaluation-stored",)),
 }
 """By kind of job: something to do, and every step at which its handler can be killed."""
 # How `failed` shows, where it does.
@@ -239,6 +260,7 @@ FAILED: dict[str, Callable[[Any], bool]] = {
     "train": lambda state: (state["job"][0], state["error"]) == ("failed", "odd"),
     "import": lambda state: state[0][:2] == ["refused", "It broke."],
     "ingest": lambda state: state[0][0] == "failed",
+    "evaluate": lambda state: (state[0], state[3]) == ("failed", {"code": "odd", "message": "It broke."}),
 }
 
 

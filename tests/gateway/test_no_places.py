@@ -82,6 +82,7 @@ def test_every_column_with_an_error_is_known_here() -> None:
         "adapters.reason",
         "document_versions.error_code",
         "document_versions.error_message",
+        "evaluations.error",
         "fine_tuning_jobs.error",
         "jobs.error",
     }

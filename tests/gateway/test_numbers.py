@@ -45,6 +45,10 @@ MORE_BODIES: dict[str, dict[str, Any]] = {
         "variables": {"a": 1},
     },
     "POST /api/adapters": {"name": "a", "file_id": "f"},
+    "POST /api/evaluations": {
+        "kind": "retrieval", "vector_store_id": "vs", "questions": [{"question": "x", "documents": ["a"]}],
+        "score_threshold": 0.5,
+    },
 }  # fmt: skip
 
 

@@ -1,0 +1,192 @@
+"""The figures of an evaluation of retrieval: per configuration and half, with paired differences to the first one."""
+
+import time
+from collections.abc import Sequence
+from math import ceil
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from gateway.evaluation.abstention import Abstention, choose_threshold, measure_abstention
+from gateway.evaluation.estimate import Estimate, mean, mean_difference
+from gateway.evaluation.labels import BadLabels, Half
+from gateway.evaluation.ranking_metrics import METRICS
+from gateway.evaluation.retrieval_run import QuestionResult
+
+__all__ = ["METHOD", "Comparison", "Configuration", "Figures", "RetrievalReport", "load_report", "make_report"]
+
+METHOD = (
+    "Passages are searched for as the gateway does it, at most 50 per question, and ranked as documents by their best "
+    "passage. nDCG@10, recall at 5 and 20 and the mean reciprocal rank (MRR) are ir-measures' and count questions that "
+    "have an answer; intervals are 95 % of a bootstrap over questions (2,000 resamples), of the paired differences "
+    "where two configurations are compared. A question is abstained from where no passage reaches the score threshold: "
+    "precision is the share of those that have no answer, recall the share of questions without an answer that are "
+    "among them, with Wilson's intervals. A question's half follows from its text alone: choose settings on the tune "
+    "half, and believe the report half. Times are of one search after the other."
+)
+
+
+class Figures(Struct, frozen=True):
+    """One configuration on one half.
+
+    Attributes:
+        answerable: Questions that have an answer.
+        metrics: By name; empty where no question has an answer.
+        abstention: At the threshold that was asked for.
+        tuned_abstention: At the threshold that was chosen on the tune half; None on that half, and where none could be.
+        p50: Seconds of a search, median.
+        p95: Seconds that 95 of 100 searches stay within.
+    """
+
+    questions: int
+    answerable: int
+    metrics: dict[str, Estimate]
+    abstention: Abstention
+    tuned_abstention: Abstention | None
+    p50: float
+    p95: float
+
+
+class Configuration(Struct, frozen=True):
+    """One way of searching.
+
+    Attributes:
+        tuned_threshold: The threshold of the highest recall of those whose precision is 0.9 or more on the tune half.
+    """
+
+    name: str
+    halves: dict[Half, Figures]
+    tuned_threshold: float | None
+    results: list[QuestionResult]
+
+
+class Comparison(Struct, frozen=True):
+    """Differences of paired questions, `configuration` minus `baseline`.
+
+    Attributes:
+        better: Metrics whose whole interval is above 0.
+        worse: Metrics whose whole interval is below 0.
+    """
+
+    configuration: str
+    baseline: str
+    half: Half
+    differences: dict[str, Estimate]
+    better: list[str]
+    worse: list[str]
+
+
+class RetrievalReport(Struct, frozen=True):
+    """Everything that an evaluation found out.
+
+    Attributes:
+        source: The name of the file of labelled questions.
+        store: The store's name.
+        score_threshold: At which `abstention` is measured.
+    """
+
+    source: str
+    store: str
+    score_threshold: float
+    configurations: list[Configuration]
+    comparisons: list[Comparison]
+    created_at: int = msgspec.field(default_factory=lambda: int(time.time()))
+    kind: str = "retrieval"
+    method: str = METHOD
+
+    @property
+    def halves(self) -> list[Half]:
+        return list(self.configurations[0].halves)
+
+    def save(self, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(msgspec.json.format(msgspec.json.encode(self), indent=1))
+
+
+def load_report(file: Path) -> RetrievalReport:
+    """Read a report that was saved.
+
+    Raises:
+        BadLabels: It isn't one.
+    """
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=RetrievalReport)
+    except (OSError, msgspec.DecodeError) as error:
+        raise BadLabels(
+            f"{file} isn't a report of 'braid eval retrieval' ({error}). Give the report.json of an earlier run."
+        ) from None
+
+
+def make_report(
+    source: str, store: str, runs: Sequence[tuple[str, list[QuestionResult]]], score_threshold: float
+) -> RetrievalReport:
+    """Make the report of one or more runs of the same questions; the first one is what others are compared with.
+
+    Raises:
+        BadLabels: Runs don't have the same questions.
+    """
+    configurations = [_summarise(name, results, score_threshold) for name, results in runs]
+    baseline = configurations[0]
+    comparisons = [_compare(other, baseline, half) for other in configurations[1:] for half in baseline.halves]
+    return RetrievalReport(source, store, score_threshold, configurations, comparisons)
+
+
+def _summarise(name: str, results: list[QuestionResult], score_threshold: float) -> Configuration:
+    by_half: dict[Half, list[QuestionResult]] = {}
+    order: tuple[Half, Half] = ("tune", "report")
+    for half in order:
+        if of_half := [result for result in results if result.half == half]:
+            by_half[half] = of_half
+    tuned = choose_threshold([result.top_score for result in by_half.get("tune", [])])
+    return Configuration(
+        name=name,
+        halves={
+            half: _measure(of_half, score_threshold, None if half == "tune" else tuned)
+            for half, of_half in by_half.items()
+        },
+        tuned_threshold=tuned,
+        results=results,
+    )
+
+
+def _measure(results: Sequence[QuestionResult], score_threshold: float, tuned: float | None) -> Figures:
+    answerable = [result for result in results if result.answerable]
+    seconds = sorted(result.seconds for result in results)
+    tops = [result.top_score for result in results]
+    return Figures(
+        questions=len(results),
+        answerable=len(answerable),
+        metrics={name: mean([result.metrics[name] for result in answerable]) for name in METRICS if answerable},
+        abstention=measure_abstention(tops, score_threshold),
+        tuned_abstention=None if tuned is None else measure_abstention(tops, tuned),
+        p50=_find_quantile(seconds, 0.5),
+        p95=_find_quantile(seconds, 0.95),
+    )
+
+
+def _find_quantile(ordered: Sequence[float], share: float) -> float:
+    """Return the least value that so large a share of the values doesn't exceed."""
+    return ordered[max(ceil(share * len(ordered)) - 1, 0)]
+
+
+def _compare(other: Configuration, baseline: Configuration, half: Half) -> Comparison:
+    theirs = {result.id: result for result in other.results if result.half == half and result.answerable}
+    ours = [result for result in baseline.results if result.half == half and result.answerable]
+    if {result.id: result.text for result in ours} != {id: result.text for id, result in theirs.items()}:
+        raise BadLabels(
+            f"{other.name!r} and {baseline.name!r} weren't asked the same questions, so they can't be compared. "
+            "Run both with the same file of questions."
+        )
+    differences: dict[str, Estimate] = {}
+    for name in METRICS if ours else ():
+        scores = [theirs[result.id].metrics[name] for result in ours]
+        differences[name] = mean_difference(scores, [result.metrics[name] for result in ours])
+    return Comparison(
+        configuration=other.name,
+        baseline=baseline.name,
+        half=half,
+        differences=differences,
+        better=[name for name, difference in differences.items() if difference.low > 0],
+        worse=[name for name, difference in differences.items() if difference.high < 0],
+    )

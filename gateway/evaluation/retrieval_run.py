@@ -1,0 +1,105 @@
+"""A run: every labelled question searched for in one way, and the ranking of documents that came of it."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from msgspec import Struct
+
+from gateway.evaluation.abstention import TopScore
+from gateway.evaluation.labels import Half, LabelledQuestion
+from gateway.evaluation.ranking_metrics import score_rankings
+
+__all__ = ["Hit", "QuestionResult", "RunHits", "Search", "rank_documents", "score_run", "search_questions"]
+
+_LISTED = 20
+
+
+class Hit(Struct, frozen=True):
+    """A passage's document, by key, and its score."""
+
+    document: str
+    score: float
+
+
+Search = Callable[[str], Awaitable[Sequence[Hit]]]
+"""Searches for a text; its passages come best first."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunHits:
+    """A search's passages for one question, and its time in seconds."""
+
+    hits: Sequence[Hit]
+    seconds: float
+
+
+class QuestionResult(Struct, frozen=True):
+    """One question in one configuration.
+
+    Attributes:
+        expected: The documents that answer it.
+        ranking: The first documents, each with the score of its best passage.
+        metrics: By name; empty where the question has no answer.
+        seconds: Time of the search.
+    """
+
+    id: str
+    text: str
+    half: Half
+    expected: list[str]
+    ranking: list[Hit]
+    metrics: dict[str, float]
+    seconds: float
+
+    @property
+    def answerable(self) -> bool:
+        return bool(self.expected)
+
+    @property
+    def top_score(self) -> TopScore:
+        return TopScore(self.ranking[0].score if self.ranking else None, self.answerable)
+
+
+def rank_documents(hits: Iterable[Hit]) -> list[Hit]:
+    """Return each document once, by its best passage; the order of the passages stays."""
+    best: dict[str, Hit] = {}
+    for hit in hits:
+        best.setdefault(hit.document, hit)
+    return list(best.values())
+
+
+async def search_questions(
+    questions: Sequence[LabelledQuestion], search: Search, on_progress: Callable[[int], None] = lambda count: None
+) -> dict[str, RunHits]:
+    """Search for one question after the other, so that the times mean something; return what each had, by its id."""
+    run: dict[str, RunHits] = {}
+    for count, question in enumerate(questions, 1):
+        started = time.perf_counter()
+        hits = await search(question.text)
+        run[question.id] = RunHits(hits, time.perf_counter() - started)
+        on_progress(count)
+        await asyncio.sleep(0)
+    return run
+
+
+def score_run(questions: Sequence[LabelledQuestion], run: Mapping[str, RunHits]) -> list[QuestionResult]:
+    """Score a run; its hits and the labels name documents in the same way."""
+    rankings = {id: rank_documents(one.hits) for id, one in run.items()}
+    scores = score_rankings(
+        {question.id: question.documents for question in questions if question.answerable},
+        {id: [hit.document for hit in ranking] for id, ranking in rankings.items()},
+    )
+    return [
+        QuestionResult(
+            id=question.id,
+            text=question.text,
+            half=question.half,
+            expected=[document for document, grade in question.documents.items() if grade > 0],
+            ranking=rankings[question.id][:_LISTED],
+            metrics=scores.get(question.id, {}),
+            seconds=round(run[question.id].seconds, 6),
+        )
+        for question in questions
+    ]

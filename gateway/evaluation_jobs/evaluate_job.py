@@ -1,0 +1,141 @@
+"""The work behind an evaluation: every question is searched for in every store, and the report is kept."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.artifacts import Artifacts
+from gateway.db import Database
+from gateway.errors import BadRequest, NotFound, Unavailable
+from gateway.evaluation.document_names import DocumentNames, StoreDocument
+from gateway.evaluation.labels import BadLabels, LabelledQuestion
+from gateway.evaluation.retrieval_report import make_report
+from gateway.evaluation.retrieval_run import Hit, QuestionResult, RunHits, score_run
+from gateway.evaluation_jobs.repository import EvaluationRepository
+from gateway.evaluation_jobs.tables import EvaluationRow
+from gateway.files.garbage_collection import collect_later
+from gateway.jobs import ENDED, Claim, JobCancelled, JobDelayed, JobFailed, Outcome, failpoint
+from gateway.vector_stores.document_service import DocumentService
+from gateway.vector_stores.search import read_states, search
+from retrieval.client import Retriever
+
+__all__ = ["EvaluateHandler"]
+
+_MOST_PASSAGES = 50
+_PAGE = 1000
+_PROGRESS_SECONDS = 2.0
+
+
+class EvaluateHandler:
+    """Handles jobs of the kind `evaluate`; their subject is an evaluation. A run that was killed starts over."""
+
+    def __init__(self, database: Database, artifacts: Artifacts, retriever: Retriever) -> None:
+        self._database = database
+        self._artifacts = artifacts
+        self._retriever = retriever
+
+    async def run(self, claim: Claim) -> None:
+        row = await self._begin(claim)
+        if row is None:
+            return
+        data = await asyncio.to_thread(self._artifacts.file(row.questions_digest).read_bytes)
+        questions = msgspec.json.decode(data, type=list[LabelledQuestion])
+        try:
+            progress = _Progress(claim)
+            runs = [(store, await self._search_store(claim, store, questions, progress)) for store in row.stores]
+            report = await asyncio.to_thread(make_report, row.source, row.stores[0], runs, row.score_threshold)
+        except BadLabels as error:
+            raise JobFailed("invalid_labels", str(error)) from error
+        except (NotFound, BadRequest) as error:
+            raise JobFailed(error.code or "not_found", error.message) from error
+        except Unavailable as error:
+            raise JobDelayed(error.message, seconds=5.0) from error
+        stored = await self._artifacts.put(_parts(msgspec.json.encode(report)))
+        failpoint("evaluation-stored")
+        async with claim.begin() as session:
+            ended = await EvaluationRepository(session, claim.tenant).lock(claim.subject)
+            if ended is None or ended.status in ENDED:
+                await collect_later(session, claim.tenant, [stored.digest])
+                return
+            ended.status, ended.finished_at = "succeeded", int(time.time())
+            ended.done, ended.report_digest = ended.total, stored.digest
+
+    async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+        row = await EvaluationRepository(session, claim.tenant).lock(claim.subject)
+        if row is None or row.status in ENDED:
+            return
+        row.status, row.finished_at = outcome.status, int(time.time())
+        if outcome.status == "failed":
+            row.error = {"code": outcome.code or "server_error", "message": outcome.message or "It failed."}
+
+    async def _begin(self, claim: Claim) -> EvaluationRow | None:
+        """Mark the evaluation as running; None when it has ended, or was deleted."""
+        async with claim.begin() as session:
+            row = await EvaluationRepository(session, claim.tenant).lock(claim.subject)
+            if row is None:
+                return None
+            if row.status == "cancelled" or claim.cancelled.is_set():
+                raise JobCancelled
+            if row.status in ENDED:
+                return None
+            row.status, row.done = "running", 0
+            return row
+
+    async def _search_store(
+        self, claim: Claim, store: str, questions: list[LabelledQuestion], progress: "_Progress"
+    ) -> list[QuestionResult]:
+        names = DocumentNames(store, await self._list_documents(claim.tenant, store))
+        resolved = names.resolve(questions)
+        run: dict[str, RunHits] = {}
+        for question in resolved:
+            if claim.cancelled.is_set():
+                raise JobCancelled
+            started = time.perf_counter()
+            # At the store's present content, as anybody's search: older index epochs don't stay for long.
+            async with self._database.read() as session:
+                states = await read_states(session, claim.tenant, [store])
+            passages = await search(
+                self._database, self._retriever, claim.tenant, states, [question.text], limit=_MOST_PASSAGES
+            )
+            hits = [Hit(passage.key, passage.score) for passage in passages]
+            run[question.id] = RunHits(hits, time.perf_counter() - started)
+            await progress.count()
+        return await asyncio.to_thread(score_run, resolved, run)
+
+    async def _list_documents(self, tenant: str, store: str) -> list[StoreDocument]:
+        service = DocumentService(self._database, self._artifacts, self._retriever, tenant)
+        documents: list[StoreDocument] = []
+        after: str | None = None
+        while True:
+            page = await service.list(store, limit=_PAGE, order="asc", after=after)
+            documents += [StoreDocument(one.key, one.document_id, one.file_id, one.filename) for one in page.data]
+            if not page.has_more:
+                return documents
+            after = page.last_id
+
+
+class _Progress:
+    """Counts searches, and writes their number now and then."""
+
+    def __init__(self, claim: Claim) -> None:
+        self._claim = claim
+        self._done = 0
+        self._written = time.monotonic()
+
+    async def count(self) -> None:
+        self._done += 1
+        if time.monotonic() - self._written < _PROGRESS_SECONDS:
+            return
+        self._written = time.monotonic()
+        async with self._claim.begin() as session:
+            row = await EvaluationRepository(session, self._claim.tenant).find(self._claim.subject)
+            if row is None:
+                raise JobCancelled
+            row.done = self._done
+
+
+async def _parts(content: bytes) -> AsyncIterator[bytes]:
+    yield content

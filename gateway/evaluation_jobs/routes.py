@@ -1,0 +1,57 @@
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.responses import FileResponse
+
+from gateway.evaluation_jobs.schemas import Evaluation, EvaluationCreate, EvaluationDeleted, EvaluationList
+from gateway.evaluation_jobs.service import EvaluationService
+from gateway.web.dependencies import CurrentState, ManageKey
+from gateway.web.error_responses import declare_errors
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/evaluations", tags=["evaluations"], responses=declare_errors(404, 409))
+
+
+def _service(principal: ManageKey, state: CurrentState) -> EvaluationService:
+    return EvaluationService(state.database, state.artifacts, principal.tenant)
+
+
+Evaluations = Annotated[EvaluationService, Depends(_service)]
+
+
+@router.post("")
+async def create_evaluation(request: EvaluationCreate, evaluations: Evaluations) -> Evaluation:
+    """Search for labelled questions, and compare what is found with the documents that answer them."""
+    return await evaluations.create(request)
+
+
+@router.get("")
+async def list_evaluations(
+    evaluations: Evaluations,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    order: Literal["asc", "desc"] = "desc",
+    after: str | None = None,
+) -> EvaluationList:
+    return await evaluations.list(limit=limit, order=order, after=after)
+
+
+@router.get("/{evaluation_id}")
+async def get_evaluation(evaluation_id: str, evaluations: Evaluations) -> Evaluation:
+    return await evaluations.get(evaluation_id)
+
+
+@router.get("/{evaluation_id}/report", response_class=FileResponse)
+async def get_report(evaluation_id: str, evaluations: Evaluations) -> FileResponse:
+    """Return the report, the same that `braid eval retrieval` writes as JSON."""
+    return FileResponse(await evaluations.find_report(evaluation_id), media_type="application/json")
+
+
+@router.post("/{evaluation_id}/cancel")
+async def cancel_evaluation(evaluation_id: str, evaluations: Evaluations) -> Evaluation:
+    return await evaluations.cancel(evaluation_id)
+
+
+@router.delete("/{evaluation_id}")
+async def delete_evaluation(evaluation_id: str, evaluations: Evaluations) -> EvaluationDeleted:
+    return await evaluations.delete(evaluation_id)

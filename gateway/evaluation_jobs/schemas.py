@@ -1,0 +1,86 @@
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from gateway.pages import CursorPage
+
+__all__ = [
+    "MOST_QUESTIONS",
+    "Evaluation",
+    "EvaluationCreate",
+    "EvaluationDeleted",
+    "EvaluationError",
+    "EvaluationList",
+    "EvaluationQuestion",
+]
+
+MOST_QUESTIONS = 5000
+Text = Annotated[str, StringConstraints(min_length=1, max_length=32_768, strip_whitespace=True)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=512)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class EvaluationQuestion(_Strict):
+    """A question, and the documents that answer it, by key, id, file id or file name; none where it has no answer."""
+
+    question: Text
+    documents: Annotated[list[Name], Field(max_length=1000)]
+    id: Name | None = None
+    answer: Annotated[str, StringConstraints(max_length=32_768)] = ""
+
+
+class EvaluationCreate(_Strict):
+    """Labelled questions for a store: in the request, or in an uploaded file (`.jsonl`, `.csv`, `.tsv`).
+
+    `against` are stores of the same documents that are compared with the first one.
+    """
+
+    kind: Literal["retrieval"]
+    vector_store_id: Name
+    against: Annotated[list[Name], Field(max_length=4)] = []
+    questions: Annotated[list[EvaluationQuestion], Field(min_length=1, max_length=MOST_QUESTIONS)] | None = None
+    file_id: Name | None = None
+    score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "EvaluationCreate":
+        if (self.questions is None) == (self.file_id is None):
+            raise ValueError("give either questions or file_id")
+        return self
+
+
+class EvaluationError(BaseModel):
+    code: str
+    message: str
+
+
+class Evaluation(BaseModel):
+    """An evaluation; `done` of `total` searches have been made, and the report is there once it has succeeded."""
+
+    id: str
+    object: Literal["evaluation"] = "evaluation"
+    kind: Literal["retrieval"] = "retrieval"
+    created_at: int
+    finished_at: int | None
+    status: Literal["queued", "running", "succeeded", "failed", "cancelled"]
+    vector_store_id: str
+    against: list[str]
+    source: str
+    questions: int
+    score_threshold: float
+    total: int
+    done: int
+    error: EvaluationError | None
+
+
+class EvaluationList(CursorPage[Evaluation]):
+    pass
+
+
+class EvaluationDeleted(BaseModel):
+    id: str
+    object: Literal["evaluation.deleted"] = "evaluation.deleted"
+    deleted: bool = True

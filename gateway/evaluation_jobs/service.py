@@ -1,0 +1,205 @@
+"""Evaluations as their owner sees them: made, listed, cancelled, read. The work itself is `evaluate_job`'s."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway import jobs
+from gateway.artifacts import Artifacts
+from gateway.db import Database
+from gateway.errors import BadRequest, Conflict
+from gateway.evaluation.label_rows import read_rows
+from gateway.evaluation.labels import BadLabels, LabelledQuestion, merge_questions
+from gateway.evaluation_jobs.repository import EvaluationRepository
+from gateway.evaluation_jobs.schemas import (
+    MOST_QUESTIONS,
+    Evaluation,
+    EvaluationCreate,
+    EvaluationDeleted,
+    EvaluationError,
+    EvaluationList,
+    EvaluationQuestion,
+)
+from gateway.evaluation_jobs.tables import EvaluationRow
+from gateway.files.garbage_collection import collect_later
+from gateway.files.service import get_file
+from gateway.ids import new_id
+from gateway.vector_stores.search import read_states
+
+__all__ = ["EVALUATE", "EvaluationService"]
+
+EVALUATE = "evaluate"
+_MOST_QUEUED = 20
+_MOST_BYTES = 64 * 1024**2
+
+
+class EvaluationService:
+    """One tenant's evaluations. Each method is its own unit of work: files are read and written in none."""
+
+    def __init__(self, database: Database, artifacts: Artifacts, tenant: str) -> None:
+        self._database = database
+        self._artifacts = artifacts
+        self._tenant = tenant
+
+    async def create(self, request: EvaluationCreate) -> Evaluation:
+        """Check the request and its questions, and queue the job.
+
+        Raises:
+            BadRequest: Questions can't be used, or a store has expired.
+            NotFound: A store or the file doesn't exist.
+            TooManyRequests: So many evaluations wait already.
+        """
+        stores = list(dict.fromkeys((request.vector_store_id, *request.against)))
+        async with self._database.read() as session:
+            await read_states(session, self._tenant, stores)
+        source, questions = await self._read_questions(request)
+        stored = await self._artifacts.put(_parts(msgspec.json.encode(questions)))
+        async with self._database.begin() as session:
+            row = EvaluationRepository(session, self._tenant).add(
+                EvaluationRow(
+                    id=new_id("eval_"),
+                    created_at=int(time.time()),
+                    kind=request.kind,
+                    status="queued",
+                    source=source,
+                    stores=stores,
+                    score_threshold=request.score_threshold,
+                    questions_digest=stored.digest,
+                    questions=len(questions),
+                    total=len(questions) * len(stores),
+                    done=0,
+                )
+            )
+            await session.flush()
+            job = await jobs.enqueue(
+                session,
+                self._tenant,
+                kind=EVALUATE,
+                queue_key=f"{EVALUATE}:{self._tenant}",
+                subject=row.id,
+                payload={},
+                most=_MOST_QUEUED,
+            )
+            row.job_id = job.id
+            return _to_schema(row)
+
+    async def list(self, *, limit: int, order: str, after: str | None) -> EvaluationList:
+        async with self._database.read() as session:
+            page = await EvaluationRepository(session, self._tenant).page(limit=limit, order=order, after=after)
+        return EvaluationList.of([_to_schema(row) for row in page.rows], page)
+
+    async def get(self, id: str) -> Evaluation:
+        async with self._database.read() as session:
+            return _to_schema(await self._find(session, id))
+
+    async def find_report(self, id: str) -> Path:
+        """Return the path of an evaluation's report.
+
+        Raises:
+            Conflict: It hasn't succeeded.
+        """
+        async with self._database.read() as session:
+            row = await self._find(session, id)
+        if row.report_digest is None:
+            raise Conflict(
+                f"The evaluation {id} has no report: it is {row.status}. Its report is there once it has succeeded.",
+                param="evaluation_id",
+                code="no_report",
+            )
+        return self._artifacts.file(row.report_digest)
+
+    async def cancel(self, id: str) -> Evaluation:
+        """Cancel an evaluation that hasn't ended; one that runs stops within seconds.
+
+        Raises:
+            BadRequest: It has ended already.
+        """
+        async with self._database.begin() as session:
+            row = await self._find(session, id)
+            if row.status in jobs.ENDED or row.job_id is None:
+                raise BadRequest(f"The evaluation {id} has {row.status} already.", code="job_ended")
+            await self._end(session, row)
+            return _to_schema(row)
+
+    async def delete(self, id: str) -> EvaluationDeleted:
+        """Delete an evaluation with its report; one that hasn't ended is cancelled."""
+        async with self._database.begin() as session:
+            row = await self._find(session, id)
+            if row.status not in jobs.ENDED:
+                await self._end(session, row)
+            digests = [digest for digest in (row.questions_digest, row.report_digest) if digest]
+            await EvaluationRepository(session, self._tenant).delete(row)
+            await collect_later(session, self._tenant, digests)
+        return EvaluationDeleted(id=id)
+
+    async def _find(self, session: AsyncSession, id: str) -> EvaluationRow:
+        return await EvaluationRepository(session, self._tenant).get(id, param="evaluation_id")
+
+    async def _end(self, session: AsyncSession, row: EvaluationRow) -> None:
+        if row.job_id is not None:
+            await jobs.cancel(session, self._tenant, row.job_id)
+        row.status, row.finished_at = "cancelled", int(time.time())
+
+    async def _read_questions(self, request: EvaluationCreate) -> tuple[str, Sequence[LabelledQuestion]]:
+        """Return the questions and the name of where they are from."""
+        if request.file_id is None:
+            return "request", _to_questions(request.questions or ())
+        async with self._database.read() as session:
+            file = await get_file(session, self._tenant, request.file_id)
+        if file.bytes > _MOST_BYTES:
+            raise _refuse(f"{file.filename} is larger than {_MOST_BYTES // 1024**2} MB. Split it.")
+        data = await asyncio.to_thread(self._artifacts.file(file.digest).read_bytes)
+        try:
+            questions = await asyncio.to_thread(read_rows, data, file.filename)
+        except BadLabels as error:
+            raise _refuse(str(error)) from error
+        if len(questions) > MOST_QUESTIONS:
+            raise _refuse(f"{file.filename} has {len(questions):,} questions, and {MOST_QUESTIONS:,} are the most.")
+        return file.filename, questions
+
+
+def _refuse(message: str) -> BadRequest:
+    return BadRequest(message, param="file_id", code="invalid_labels")
+
+
+def _to_questions(rows: Sequence[EvaluationQuestion]) -> list[LabelledQuestion]:
+    """Return the request's questions; those of one id, or without ids of one text, are one question."""
+    texts: dict[str, str] = {}
+    questions: list[LabelledQuestion] = []
+    for number, row in enumerate(rows):
+        text = " ".join(row.question.split())
+        id = row.id or text
+        if texts.setdefault(id, text) != text:
+            raise BadRequest(
+                f"The question {number} has the id {id!r} of another question. Give each its own, or none.",
+                param=f"questions.{number}.id",
+                code="invalid_labels",
+            )
+        questions.append(LabelledQuestion(id, text, dict.fromkeys(row.documents, 1), row.answer))
+    return merge_questions(questions)
+
+
+async def _parts(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
+def _to_schema(row: EvaluationRow) -> Evaluation:
+    return Evaluation(
+        id=row.id,
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+        status=cast(Any, row.status),
+        vector_store_id=row.stores[0],
+        against=row.stores[1:],
+        source=row.source,
+        questions=row.questions,
+        score_threshold=row.score_threshold,
+        total=row.total,
+        done=row.done,
+        error=None if row.error is None else EvaluationError(**row.error),
+    )

@@ -1,0 +1,33 @@
+from typing import Any
+
+from sqlalchemy import Float
+from sqlalchemy.orm import Mapped, mapped_column
+
+from gateway.db import Owned
+
+__all__ = ["EvaluationRow"]
+
+
+class EvaluationRow(Owned):
+    """An evaluation; the durable work behind it is `job_id`.
+
+    `stores` are the ids of what is searched, the first one being what the others are compared with. The questions and
+    the report are bytes in the artifacts; `report_digest` is null until it has succeeded. Of `total` searches `done`
+    have been made.
+    """
+
+    __tablename__ = "evaluations"
+
+    kind: Mapped[str]
+    status: Mapped[str]
+    source: Mapped[str]
+    stores: Mapped[list[str]]
+    score_threshold: Mapped[float] = mapped_column(Float)
+    questions_digest: Mapped[str] = mapped_column(index=True)
+    report_digest: Mapped[str | None] = mapped_column(index=True)
+    questions: Mapped[int]
+    total: Mapped[int]
+    done: Mapped[int] = mapped_column(default=0)
+    error: Mapped[dict[str, Any] | None]
+    finished_at: Mapped[int | None]
+    job_id: Mapped[str | None]
