@@ -12,8 +12,10 @@ __all__ = ["router"]
 router = APIRouter(prefix="/v1/models", tags=["models"], responses=declare_errors(404, 409))
 
 
-def _reader(session: ReadSession, principal: ChatKey, state: CurrentState) -> ModelService:
-    return ModelService(session, principal, state.base_model, state.started)
+async def _reader(session: ReadSession, principal: ChatKey, state: CurrentState) -> ModelService:
+    retriever = await state.describe_retriever()
+    embedder = retriever.model if retriever else ""
+    return ModelService(session, principal, state.base_model, state.started, embedder=embedder)
 
 
 def _writer(session: WriteSession, principal: ManageKey, state: CurrentState) -> ModelService:
