@@ -86,8 +86,6 @@ def _read_texts(value: str | list[Any]) -> list[str]:
     for index, text in enumerate(texts):
         if not isinstance(text, str) or not text.strip():
             raise BadRequest(f"The input {index} is empty, or no text. Leave it out.", param="input")
-        if any("\ud800" <= character <= "\udfff" for character in text):
-            raise BadRequest(f"The input {index} has half a character (a lone surrogate).", param="input")
     return texts
 
 
