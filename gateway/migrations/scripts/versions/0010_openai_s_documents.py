@@ -101,6 +101,8 @@ def _fill_answer_documents() -> None:
 def _list_uses(row: Any) -> list[dict[str, Any]]:
     uses: dict[str, dict[str, Any]] = {}
     for passage in row.record.get("passages", []):
+        if "document_id" not in passage:
+            continue
         use = uses.setdefault(
             passage["document_id"],
             {
