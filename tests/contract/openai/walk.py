@@ -209,6 +209,7 @@ class Walk:
             file=FACT.encode() * 5, filename="five.txt", bytes=len(FACT) * 5, mime_type="text/plain",
             purpose="assistants", part_size=100,
         )  # fmt: skip
+        assert whole.file is not None
         assert self.client.files.content(whole.file.id).read() == FACT.encode() * 5
         for id in (done.file.id, whole.file.id):
             self.take(self.client.files.with_raw_response.delete(id))

@@ -1,3 +1,4 @@
+import asyncio
 import base64
 import math
 from array import array
@@ -61,6 +62,17 @@ async def test_the_embedder_has_two_names(client: httpx2.AsyncClient, model: str
     assert (await ok(client, model=model, input="x"))["model"] == "fake"
     assert "fake" in [one["id"] for one in (await client.get("/v1/models")).json()["data"]]
     assert (await client.get("/v1/models/fake")).json()["owned_by"] == "braid"
+
+
+async def test_a_retriever_that_hangs_does_not_keep_the_other_models_from_being_listed(
+    client: httpx2.AsyncClient, retriever: FakeRetriever
+) -> None:
+    async def hang() -> None:
+        await asyncio.sleep(30)
+
+    retriever.before["describe"] = hang
+    async with asyncio.timeout(8):
+        assert [one["id"] for one in (await client.get("/v1/models")).json()["data"]] == ["base"]
 
 
 @pytest.mark.parametrize("model", ["text-embedding-3-small", "base", ""])

@@ -74,8 +74,8 @@ async def test_a_completed_upload_says_so_again_and_makes_no_second_file(tenant:
     assert both[0] == both[1] == await complete(tenant, upload, [part])
     assert [file["id"] for file in (await tenant.get("/v1/files")).json()["data"]] == [both[0]["file"]["id"]]
     assert await fault(tenant, f"/v1/uploads/{upload}/cancel") == ("upload_ended", "upload_id")
-    late = {"files": {"data": ("part", b"late")}}
-    assert await fault(tenant, f"/v1/uploads/{upload}/parts", **late) == ("upload_ended", "upload_id")
+    late = {"data": ("part", b"late")}
+    assert await fault(tenant, f"/v1/uploads/{upload}/parts", files=late) == ("upload_ended", "upload_id")
 
 
 async def test_parts_that_are_not_the_file_make_none(tenant: httpx2.AsyncClient) -> None:
@@ -103,8 +103,8 @@ async def test_parts_are_bounded_by_what_was_announced(
     assert (await fault(tenant, parts, files={"file": ("part", b"a")}))[1] == "data"
     monkeypatch.setattr(part_service, "_MAX_PART_BYTES", 1_000)
     large = await begin(tenant, 5_000)
-    data = {"files": {"data": ("part", bytes(1_001))}}
-    assert (await fault(tenant, f"/v1/uploads/{large}/parts", 413, **data))[1] == "data"
+    data = {"data": ("part", bytes(1_001))}
+    assert (await fault(tenant, f"/v1/uploads/{large}/parts", 413, files=data))[1] == "data"
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,9 @@ async def test_a_question_goes_before_the_texts_that_wait_and_a_document_has_its
     question = asyncio.create_task(QuestionEmbedder(embedder, executor).embed("question"))
     await asyncio.sleep(0.05)
     embedder.gate.set()
-    await asyncio.gather(*requests, document, question)
+    await asyncio.gather(*requests)
+    await document
+    await question
     first = [batch[0] for batch in embedder.batches]
     assert first[1] == "question"
     assert first[2] == "document"  # of all requests together only one step is in the queue
