@@ -20,10 +20,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from gateway.adapters.routes import router as adapters
 from gateway.administration.routes import router as tenants
-from gateway.answers.routes import router as answers
+from gateway.answers.routes import routers as answers
 from gateway.assistants.routes import router as assistants
 from gateway.chat.routes import SCHEMAS as CHAT_SCHEMAS
 from gateway.chat.routes import router as chat
+from gateway.embeddings.routes import router as embeddings
 from gateway.errors import (
     BadRequest,
     BraidError,
@@ -35,7 +36,7 @@ from gateway.errors import (
     UnsupportedEncoding,
 )
 from gateway.evaluation_jobs.routes import router as evaluations
-from gateway.files.routes import router as files
+from gateway.files.routes import routers as files
 from gateway.fine_tuning.routes import router as fine_tuning
 from gateway.health.routes import router as health
 from gateway.models.routes import router as models
@@ -58,8 +59,8 @@ _SLASHES = re.compile("/{2,}")
 _NO_ENCODING = "The body has a content-encoding, which isn't taken here. Send it as it is, without compressing it."
 
 _ROUTERS = (
-    chat, health, models, files, *vector_stores, fine_tuning, tenants, prompts, assistants, adapters, answers,
-    evaluations,
+    chat, embeddings, health, models, *files, *vector_stores, fine_tuning, tenants, prompts, assistants, adapters,
+    *answers, evaluations,
 )  # fmt: skip
 
 

@@ -29,7 +29,8 @@ from gateway.engines.token_counter import TokenCounter
 from gateway.evaluation_jobs import EvaluationRow
 from gateway.evaluation_jobs.evaluate_job import EvaluateHandler
 from gateway.evaluation_jobs.service import EVALUATE
-from gateway.files import FileRow
+from gateway.files import FileRow, UploadPartRow
+from gateway.files.expiry import Expiry
 from gateway.files.garbage_collection import COLLECT, GarbageCollector
 from gateway.files.orphans import OrphanSweep
 from gateway.files.service import FileUses
@@ -62,6 +63,7 @@ __all__ = ["DIGESTS", "open_gateway_admin", "open_handlers", "open_state", "open
 
 DIGESTS = (
     FileRow.digest,
+    UploadPartRow.digest,
     DocumentVersionRow.digest,
     FineTuningJobRow.rows_digest,
     FineTuningJobRow.validation_rows_digest,
@@ -216,11 +218,14 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
 
 
 def _make_chores(settings: Settings, database: Database) -> list[Chore]:
+    expiry = Expiry(database, FileUses(delete_documents_of))
     orphans = OrphanSweep(database, Artifacts(settings.artifacts), DIGESTS, list_stored)
     return [
         Chore("answers", _ROWS_SECONDS, partial(delete_older, database, delete_old_answers, settings.answer_days)),
         Chore("jobs", _ROWS_SECONDS, partial(delete_older, database, delete_ended, settings.job_days)),
         Chore("events", _ROWS_SECONDS, partial(delete_older, database, delete_old_events, settings.event_days)),
+        Chore("expired files", _ROWS_SECONDS, expiry.expire_files),
+        Chore("uploads", _ROWS_SECONDS, expiry.expire_uploads),
         Chore("files", _BYTES_SECONDS, orphans.sweep_files),
         Chore("adapters", _BYTES_SECONDS, orphans.sweep_adapters),
     ]

@@ -1,13 +1,24 @@
 """A page of a list as OpenAI's lists have it, by ids as cursors."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Generic, Literal, Protocol, Self, TypeVar
 
 from pydantic import BaseModel
 
-__all__ = ["CursorPage"]
+__all__ = ["CursorPage", "PageRequest"]
 
 Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """The page that a client asks for: at most `limit` items after one id, or before another."""
+
+    limit: int
+    order: Literal["asc", "desc"]
+    after: str | None
+    before: str | None
 
 
 class _Identified(Protocol):

@@ -19,9 +19,13 @@ from retrieval.errors import (
     RetrieverFailed,
     RetrieverUnavailable,
     StaleWriter,
+    TextTooLong,
 )
 from retrieval.messages import (
+    ContentRequest,
     DocumentsReference,
+    Embeddings,
+    EmbedRequest,
     IngestProgress,
     IngestRequest,
     IngestResult,
@@ -30,6 +34,7 @@ from retrieval.messages import (
     SearchQuery,
     StoreAtIndexEpoch,
     StoreReference,
+    TextPiece,
     Writer,
 )
 
@@ -44,9 +49,12 @@ __all__ = [
     "RetrieverFailed",
     "RetrieverUnavailable",
     "StaleWriter",
+    "TextTooLong",
 ]
 
 SEARCH_SECONDS = 10.0
+EMBED_SECONDS = 60.0
+"""Texts to embed wait for questions, and take turns with documents."""
 CHANGE_SECONDS = 60.0
 """A change waits for the ingest of the same store that runs before it to reach its next step."""
 INGEST_SILENCE_SECONDS = 180.0
@@ -105,6 +113,25 @@ class Retriever:
             DocumentUnreadable: The bytes can't become text; nothing was written.
         """
         return await self._call("ingest", request, IngestResult, silence=INGEST_SILENCE_SECONDS, progress=progress)
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        """Embed texts as documents are, after the questions that wait and in turn with documents.
+
+        Raises:
+            TextTooLong: One has more tokens than the embedder reads; none is embedded then.
+            RetrieverBusy: Too many others are being embedded.
+        """
+        return await self._call("embed", request, Embeddings, silence=EMBED_SECONDS)
+
+    async def read_content(self, request: ContentRequest) -> list[TextPiece]:
+        """Return a document's text in its order, a bounded part of it; the next one starts where its last piece ends.
+
+        None are left at the document's end.
+
+        Raises:
+            IndexChanged: `request.indexes` names another index than the retriever's.
+        """
+        return await self._call("read_content", request, list[TextPiece], silence=SEARCH_SECONDS)
 
     async def has_store(self, tenant: str, store: str) -> bool:
         """Tell whether the index has points of a store, in whatever index epoch."""

@@ -19,6 +19,7 @@ from retrieval.errors import (
     RetrieverFailed,
     RetrieverUnavailable,
     StaleWriter,
+    TextTooLong,
 )
 from retrieval.frames import CANCEL, Call, Failure, FrameInvalid, Reply, encode_frame, read_frame
 from retrieval.messages import IngestProgress
@@ -28,7 +29,15 @@ __all__ = ["ClientConnection"]
 
 _ERRORS: dict[str, type[RetrieverError]] = {
     error.code: error
-    for error in (IndexChanged, InvalidFilter, InvalidVisibility, RetrieverBusy, RetrieverUnavailable, StaleWriter)
+    for error in (
+        IndexChanged,
+        InvalidFilter,
+        InvalidVisibility,
+        RetrieverBusy,
+        RetrieverUnavailable,
+        StaleWriter,
+        TextTooLong,
+    )
 }
 
 

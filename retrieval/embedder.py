@@ -57,6 +57,11 @@ class Embedder(Protocol):
         """Number of tokens that it can see of one text."""
         ...
 
+    @property
+    def matryoshka(self) -> bool:
+        """Whether the first numbers of a vector are a vector themselves, by what the model says of itself."""
+        ...
+
     def embed_questions(self, texts: Sequence[str]) -> list[list[float]]: ...
 
     def embed_passages(self, texts: Sequence[str]) -> list[list[float]]: ...
@@ -69,7 +74,7 @@ class Embedder(Protocol):
 class SentenceEmbedder:
     """An `Embedder` on sentence-transformers; questions and passages get the model's own prompts, if it has any."""
 
-    def __init__(self, model: Any, name: str) -> None:
+    def __init__(self, model: Any, name: str, *, matryoshka: bool = False) -> None:
         self._model = model
         # A copy: the model's own is switched between truncating and padding by each call.
         backend = Tokenizer.from_str(model.tokenizer.backend_tokenizer.to_str())
@@ -79,6 +84,7 @@ class SentenceEmbedder:
         self.window = min(int(model.max_seq_length or _WINDOW), _WINDOW)
         self.dimensions, self.unrelated_cosine = self._measure()
         self.identity = f"{_slug(name)}-{_digest(model)}"
+        self.matryoshka = matryoshka
 
     def _measure(self) -> tuple[int, float]:
         """Return the size of the vectors, and the mean cosine of texts about different things."""
@@ -141,7 +147,16 @@ def load_embedder(source: str | None) -> SentenceEmbedder:
             "model, or the id of one that this machine can download."
         ) from error
     model.eval()
-    return SentenceEmbedder(model, PACKAGED if not source else folder.name)
+    name = PACKAGED if not source else folder.name
+    return SentenceEmbedder(model, name, matryoshka=_is_matryoshka(model, folder))
+
+
+def _is_matryoshka(model: Any, folder: Path) -> bool:
+    """Tell whether a model was trained so that its vectors can be cut: its configuration or its model card says so."""
+    if any(getattr(getattr(part, "config", None), "matryoshka_dimensions", None) for part in model.modules()):
+        return True
+    card = folder / "README.md"
+    return card.is_file() and "MatryoshkaLoss" in card.read_text(errors="replace")
 
 
 def _choose_device(torch: Any) -> str:

@@ -12,6 +12,7 @@ __all__ = [
     "RetrieverFailed",
     "RetrieverUnavailable",
     "StaleWriter",
+    "TextTooLong",
     "UnreadableCode",
 ]
 
@@ -58,6 +59,12 @@ class InvalidFilter(RetrieverError):
     """An attribute filter that doesn't follow OpenAI's comparison and compound filters."""
 
     code = "invalid_filter"
+
+
+class TextTooLong(RetrieverError):
+    """A text to embed has more tokens than the embedder reads of one."""
+
+    code = "text_too_long"
 
 
 class InvalidVisibility(RetrieverError):

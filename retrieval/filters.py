@@ -8,13 +8,19 @@ from retrieval.errors import InvalidFilter
 from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, Not
 from retrieval.messages import Attribute
 
-__all__ = ["ATTRIBUTES_FIELD", "compile_filter", "encode_attributes"]
+__all__ = ["ATTRIBUTES_FIELD", "check_filter", "compile_filter", "encode_attributes", "join_filters"]
 
 ATTRIBUTES_FIELD = "where"
 """Payload field that holds the attributes in the form that filters match."""
 
 _DEPTH = 8
 _PARTS = 100
+_VALUES = 500
+"""Values that a filter compares with, in all: each costs the index time at every point that it looks at."""
+
+_KEY_LENGTH = 64
+_MEMBERS = {"and": {"type", "filters"}, "or": {"type", "filters"}}
+_COMPARISON_MEMBERS = {"type", "key", "value"}
 _COMPARISONS = ("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin")
 
 
@@ -30,10 +36,44 @@ def encode_attributes(attributes: Mapping[str, Attribute]) -> dict[str, str | fl
 def compile_filter(filters: Mapping[str, Any]) -> Condition:
     """Compile a comparison or compound filter. `ne` and `nin` also hold for documents without the attribute.
 
+    What `join_filters` joined may be a level deeper and twice as large as one filter.
+
     Raises:
         InvalidFilter: It isn't one; the message names the part that is wrong.
     """
-    return _compile(filters, "filters", _DEPTH)
+    compiled = _compile(filters, "filters", _DEPTH + 1)
+    _check_size(filters, 2 * _VALUES)
+    return compiled
+
+
+def check_filter(filters: object) -> None:
+    """Refuse what isn't a filter, or is deeper than 8 levels or compares with more than 500 values.
+
+    Raises:
+        InvalidFilter: The message names the part that is wrong.
+    """
+    _compile(filters, "filters", _DEPTH)
+    _check_size(filters, _VALUES)
+
+
+def join_filters(*filters: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the filter that lets through what all of these do; None where there is none of them."""
+    parts = [dict(one) for one in filters if one is not None]
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    return {"type": "and", "filters": parts}
+
+
+def _check_size(filters: object, most: int) -> None:
+    values = _count_values(filters)
+    if values > most:
+        raise InvalidFilter(f"filters compare with {values} values in all, and {most} are the most. Use fewer.")
+
+
+def _count_values(node: Any) -> int:
+    if "filters" in node:
+        return sum(map(_count_values, node["filters"]))
+    return len(node["value"]) if isinstance(node["value"], list) else 1
 
 
 def _compile(node: object, where: str, depth: int) -> Condition:
@@ -43,6 +83,9 @@ def _compile(node: object, where: str, depth: int) -> Condition:
         raise InvalidFilter(f"{where} is nested deeper than {_DEPTH} levels. Flatten it.")
     node = cast("Mapping[str, Any]", node)
     kind = node.get("type")
+    if isinstance(kind, str) and (unknown := sorted(node.keys() - _MEMBERS.get(kind, _COMPARISON_MEMBERS))):
+        members = ", ".join(sorted(_MEMBERS.get(kind, _COMPARISON_MEMBERS)))
+        raise InvalidFilter(f"{where} has a member {unknown[0]!r}, and a filter of type {kind!r} has only {members}.")
     if kind in ("and", "or"):
         parts: object = node.get("filters")
         if not isinstance(parts, list) or not 0 < len(cast("list[Any]", parts)) <= _PARTS:
@@ -54,8 +97,8 @@ def _compile(node: object, where: str, depth: int) -> Condition:
     if kind not in _COMPARISONS:
         raise InvalidFilter(f"{where}.type is {kind!r}. Use one of {', '.join(_COMPARISONS)}, and, or.")
     key = node.get("key")
-    if not isinstance(key, str) or not key:
-        raise InvalidFilter(f"{where}.key must be the name of an attribute.")
+    if not isinstance(key, str) or not 0 < len(key) <= _KEY_LENGTH:
+        raise InvalidFilter(f"{where}.key must be the name of an attribute, of 1 to {_KEY_LENGTH} characters.")
     return _compile_comparison(kind, _encode_key(key), node.get("value"), where)
 
 

@@ -7,6 +7,7 @@ of only bad passages.
 from collections.abc import Iterable
 
 from retrieval.backends import Candidate
+from retrieval.messages import Weights
 
 __all__ = ["FUSION", "fuse", "fuse_scores"]
 
@@ -19,14 +20,16 @@ questions seldom hang on a product's name, which words tell apart better than ve
 """
 
 
-def fuse_scores(dense: float, keyword: float, unrelated: float = 0.0) -> float:
+def fuse_scores(dense: float, keyword: float, unrelated: float = 0.0, weights: Weights | None = None) -> float:
     """Fuse a cosine and a share of BM25 (0..1) into 0..1.
 
     `unrelated` is the cosine that the embedder gives to texts that have nothing to do with each other: 0.05 for one,
-    0.75 for another. It counts 0, so that scores of different embedders mean the same.
+    0.75 for another. It counts 0, so that scores of different embedders mean the same. `weights` stand in for
+    `DENSE_WEIGHT`.
     """
+    share = DENSE_WEIGHT if weights is None else weights.embedding / (weights.embedding + weights.text)
     closeness = (dense - unrelated) / (1 - unrelated)
-    return DENSE_WEIGHT * min(max(closeness, 0.0), 1.0) + (1 - DENSE_WEIGHT) * keyword
+    return share * min(max(closeness, 0.0), 1.0) + (1 - share) * keyword
 
 
 FUSION = f"sum-2-{DENSE_WEIGHT:g}"
@@ -34,10 +37,17 @@ FUSION = f"sum-2-{DENSE_WEIGHT:g}"
 
 
 def fuse(
-    candidates: Iterable[Candidate], *, limit: int, threshold: float | None, unrelated: float = 0.0
+    candidates: Iterable[Candidate],
+    *,
+    limit: int,
+    threshold: float | None,
+    unrelated: float = 0.0,
+    weights: Weights | None = None,
 ) -> list[tuple[float, Candidate]]:
     """Return the best `limit` candidates at or above the threshold: best first, equal scores in the order of ids."""
-    scored = [(fuse_scores(candidate.dense, candidate.keyword, unrelated), candidate) for candidate in candidates]
+    scored = [
+        (fuse_scores(candidate.dense, candidate.keyword, unrelated, weights), candidate) for candidate in candidates
+    ]
     passing = [pair for pair in scored if threshold is None or pair[0] >= threshold]
     passing.sort(key=lambda pair: (-pair[0], pair[1].id))
     return passing[:limit]

@@ -8,6 +8,7 @@ from pathlib import Path
 from weakref import WeakValueDictionary
 
 from retrieval.backends import Candidate, IndexBackend, KeywordVector
+from retrieval.content import read_pieces
 from retrieval.embedder import Embedder
 from retrieval.errors import RetrieverBusy
 from retrieval.filter_expressions import Between
@@ -17,12 +18,16 @@ from retrieval.identity import IndexIdentity
 from retrieval.index_records import IndexRecords
 from retrieval.keyword_encoder import KeywordEncoder
 from retrieval.messages import (
+    ContentRequest,
+    Embeddings,
+    EmbedRequest,
     IngestProgress,
     IngestRequest,
     IngestResult,
     Passage,
     RetrieverInfo,
     SearchQuery,
+    TextPiece,
     Writer,
 )
 from retrieval.parsers import parse
@@ -30,6 +35,7 @@ from retrieval.parsers.text import clean
 from retrieval.points import CHUNKER, ContextualChunk, contextualize, to_point
 from retrieval.priority_executor import Priority, PriorityExecutor
 from retrieval.question_embedder import QuestionEmbedder
+from retrieval.text_embedder import TextEmbedder
 from retrieval.visibility import (
     OPEN,
     Visibility,
@@ -69,6 +75,7 @@ class Index:
         self._keywords = KeywordEncoder()
         self._executor = PriorityExecutor("embedder")
         self._questions = QuestionEmbedder(embedder, self._executor)
+        self._texts = TextEmbedder(embedder, self._executor)
         self._records = IndexRecords(backend, embedder.identity, KeywordEncoder.identity, embedder.dimensions)
         self._searches = 0
         self._change_locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
@@ -85,6 +92,7 @@ class Index:
             ranking=f"{KeywordEncoder.identity}/{FUSION}",
             index=str(await self.identify()),
             chunker=f"{CHUNKER}/{self._embedder.window}",
+            matryoshka=self._embedder.matryoshka,
         )
 
     async def identify(self) -> IndexIdentity:
@@ -120,7 +128,11 @@ class Index:
             max(query.limit * _CANDIDATES_PER_PASSAGE, _LEAST_CANDIDATES),
         )
         best = fuse(
-            candidates, limit=query.limit, threshold=query.score_threshold, unrelated=self._embedder.unrelated_cosine
+            candidates,
+            limit=query.limit,
+            threshold=query.score_threshold,
+            unrelated=self._embedder.unrelated_cosine,
+            weights=query.weights,
         )
         return [_to_passage(candidate, score) for score, candidate in best]
 
@@ -148,6 +160,15 @@ class Index:
             media_type=parsed.media_type,
             seconds=time.perf_counter() - started,
         )
+
+    async def embed(self, request: EmbedRequest) -> Embeddings:
+        """See `retrieval.client.Retriever.embed`."""
+        return await self._texts.embed(request)
+
+    async def read_content(self, request: ContentRequest) -> list[TextPiece]:
+        """See `retrieval.client.Retriever.read_content`."""
+        await self._records.compare(request.indexes)
+        return await read_pieces(self._backend, request)
 
     async def has_store(self, tenant: str, store: str) -> bool:
         """Tell whether there are points of a store, in whatever index epoch."""

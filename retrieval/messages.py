@@ -6,7 +6,10 @@ from msgspec import Struct
 
 __all__ = [
     "Attribute",
+    "ContentRequest",
     "DocumentsReference",
+    "EmbedRequest",
+    "Embeddings",
     "IngestProgress",
     "IngestRequest",
     "IngestResult",
@@ -15,11 +18,25 @@ __all__ = [
     "SearchQuery",
     "StoreAtIndexEpoch",
     "StoreReference",
+    "TextPiece",
+    "Weights",
     "Writer",
 ]
 
 Attribute = str | float | bool
 """The value of one document attribute, as in OpenAI's vector store files."""
+
+
+class Weights(Struct, frozen=True):
+    """The shares of meaning and of words in a score, as OpenAI's `hybrid_search` has them: only their ratio counts.
+
+    Attributes:
+        embedding: Of the cosine; 0 or more.
+        text: Of BM25; 0 or more. One of the two is above 0.
+    """
+
+    embedding: float
+    text: float
 
 
 class SearchQuery(Struct, frozen=True, kw_only=True):
@@ -30,6 +47,7 @@ class SearchQuery(Struct, frozen=True, kw_only=True):
         filters: OpenAI's comparison or compound filter object over document attributes.
         score_threshold: Passages below it are left out (0..1, see `retrieval.fusion`).
         exclude: Document ids that must not answer.
+        weights: The shares of meaning and words; None leaves them to the fusion.
         indexes: The identities of the indexes that the stores' points were written to (`RetrieverInfo.index`); one that
             isn't the retriever's own is refused, since its points aren't here or can't be compared.
     """
@@ -42,6 +60,7 @@ class SearchQuery(Struct, frozen=True, kw_only=True):
     score_threshold: float | None = None
     exclude: list[str] = []
     indexes: list[str] = []
+    weights: Weights | None = None
 
 
 class Passage(Struct, frozen=True, kw_only=True):
@@ -138,6 +157,7 @@ class RetrieverInfo(Struct, frozen=True, kw_only=True):
         index: The identity of the index: another one has other points, or vectors that can't be compared.
         ranking: The versions of what ranks, keyword encoder and fusion, which are part of a release's digest as well.
         chunker: The identity of what cuts documents: another one would make other chunks of the same bytes.
+        matryoshka: Whether the embedder's vectors may be cut, by what its model says of itself.
     """
 
     embedder: str
@@ -146,6 +166,12 @@ class RetrieverInfo(Struct, frozen=True, kw_only=True):
     index: str
     chunker: str
     ranking: str = ""
+    matryoshka: bool = False
+
+    @property
+    def model(self) -> str:
+        """The embedder's name: its identity without the digest."""
+        return self.embedder.rpartition("-")[0] or self.embedder
 
 
 class StoreReference(Struct, frozen=True):
@@ -166,3 +192,42 @@ class DocumentsReference(Struct, frozen=True):
     store: str
     documents: list[str]
     index: str | None = None
+
+
+class ContentRequest(Struct, frozen=True, kw_only=True):
+    """A document's text as a reader of its store at `index_epoch` finds it, from the character `start` on.
+
+    `indexes` are as in `SearchQuery`.
+    """
+
+    tenant: str
+    store: str
+    document: str
+    index_epoch: int
+    start: int = 0
+    indexes: list[str] = []
+
+
+class TextPiece(Struct, frozen=True):
+    """A chunk's text without what the chunk before it has too, and where it begins and ends, in characters."""
+
+    start: int
+    end: int
+    text: str
+
+
+class EmbedRequest(Struct, frozen=True):
+    """Texts to embed as documents are.
+
+    `first` is the number of the first among those of its caller: errors count from there.
+    """
+
+    texts: list[str]
+    first: int = 0
+
+
+class Embeddings(Struct, frozen=True):
+    """Vectors of length 1, each as 32-bit floats, little-endian, and the number of tokens of each text."""
+
+    vectors: list[bytes]
+    tokens: list[int]

@@ -16,7 +16,9 @@ from retrieval.errors import RetrieverError, RetrieverFailed
 from retrieval.frames import CANCEL, Call, Failure, FrameInvalid, Reply, encode_frame, read_frame
 from retrieval.index import Index, Report
 from retrieval.messages import (
+    ContentRequest,
     DocumentsReference,
+    EmbedRequest,
     IngestProgress,
     IngestRequest,
     SearchQuery,
@@ -30,6 +32,7 @@ _Body = TypeVar("_Body")
 _Handler = Callable[[Raw, Report], Awaitable[object]]
 _DRAIN_SECONDS = 3.0
 _SEARCH = "search"
+_READS = (_SEARCH, "embed", "read_content")
 _log = logging.getLogger(__name__)
 
 
@@ -144,12 +147,12 @@ class _ServerConnection:
             await self._writer.wait_closed()
 
     def _abandon(self, id_: int) -> None:
-        """Let a call end that nobody waits for: a search at once, a change at its next step."""
+        """Let a call end that nobody waits for: one that only reads at once, a change at its next step."""
         task = self._calls.get(id_)
         if task is None:
             return
         self._abandoned.add(id_)
-        if task.get_name().startswith(_SEARCH):
+        if task.get_name().startswith(_READS):
             task.cancel()
 
     def _drop_call(self, id_: int) -> None:
@@ -194,6 +197,8 @@ def _make_handlers(index: Index) -> dict[str, _Handler]:
         "describe": on(type(None), lambda _, __: index.describe()),
         _SEARCH: on(SearchQuery, lambda query, _: index.search(query)),
         "ingest": on(IngestRequest, index.ingest),
+        "embed": on(EmbedRequest, lambda request, _: index.embed(request)),
+        "read_content": on(ContentRequest, lambda request, _: index.read_content(request)),
         "has_store": on(StoreReference, lambda b, _: index.has_store(b.tenant, b.store)),
         "remove_documents": on(
             DocumentsReference, lambda b, _: index.remove_documents(b.tenant, b.store, b.documents, b.index)

@@ -1,5 +1,5 @@
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
@@ -8,7 +8,8 @@ from sqlalchemy.orm import defer
 
 from gateway.adapters.lifecycle import ON_ENGINES, UNDECIDED, AdapterStatus
 from gateway.adapters.tables import AdapterRow
-from gateway.db import Repository, slices
+from gateway.db import Page, Repository, slices
+from gateway.pages import PageRequest
 
 __all__ = [
     "AdapterName",
@@ -84,11 +85,10 @@ class AdapterRepository(Repository[AdapterRow]):
         where = (AdapterRow.model == model, AdapterRow.status.in_(states))
         return (await self.session.scalars(self.select_for_update(*where))).one_or_none()
 
-    async def list_shown(self) -> Sequence[AdapterRow]:
-        """List the adapters that their owner hasn't deleted."""
-        query = self.select(AdapterRow.status != AdapterStatus.DELETED.value)
-        query = query.options(defer(AdapterRow.manifest, raiseload=True))
-        return (await self.session.scalars(query.order_by(AdapterRow.created_at, AdapterRow.id))).all()
+    async def page_shown(self, request: PageRequest) -> Page[AdapterRow]:
+        """Return a page of the adapters that their owner hasn't deleted, without their manifests."""
+        there = AdapterRow.status != AdapterStatus.DELETED.value
+        return await self.page(there, **asdict(request), options=[defer(AdapterRow.manifest, raiseload=True)])
 
     async def list_undecided(self, job: str) -> Sequence[AdapterRow]:
         """List what a job is at work on."""

@@ -4,7 +4,7 @@ from fastapi import APIRouter, Depends
 
 from gateway.adapters.schemas import Adapter, AdapterImport, AdapterList
 from gateway.adapters.service import AdapterService
-from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
+from gateway.web.dependencies import CurrentState, ManageKey, OwnPage, ReadSession, WriteSession
 from gateway.web.error_responses import declare_errors
 
 __all__ = ["router"]
@@ -25,8 +25,8 @@ Reader = Annotated[AdapterService, Depends(_reader)]
 
 
 @router.get("")
-async def list_adapters(adapters: Reader) -> AdapterList:
-    return AdapterList(data=await adapters.list())
+async def list_adapters(adapters: Reader, page: OwnPage) -> AdapterList:
+    return await adapters.list(page)
 
 
 @router.post("", status_code=202)

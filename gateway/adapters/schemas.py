@@ -3,6 +3,7 @@ from typing import Literal
 from pydantic import BaseModel
 
 from gateway.adapters.lifecycle import AdapterStatus
+from gateway.pages import CursorPage
 
 __all__ = ["Adapter", "AdapterImport", "AdapterList", "AdapterResidency"]
 
@@ -42,6 +43,5 @@ class Adapter(BaseModel):
     loaded: AdapterResidency
 
 
-class AdapterList(BaseModel):
-    object: Literal["list"] = "list"
-    data: list[Adapter]
+class AdapterList(CursorPage[Adapter]):
+    pass

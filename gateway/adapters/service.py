@@ -10,12 +10,13 @@ from gateway import jobs
 from gateway.adapters.identity import check_name
 from gateway.adapters.lifecycle import AdapterStatus, begin_check
 from gateway.adapters.repository import AdapterName, AdapterRepository, count_set_aside, select_stored
-from gateway.adapters.schemas import Adapter, AdapterImport, AdapterResidency
+from gateway.adapters.schemas import Adapter, AdapterImport, AdapterList, AdapterResidency
 from gateway.adapters.tables import AdapterRow
 from gateway.engines import ReplicaState
 from gateway.errors import BadRequest, NotFound
 from gateway.files.service import get_file
 from gateway.ids import new_id
+from gateway.pages import PageRequest
 
 __all__ = [
     "AdapterService",
@@ -80,8 +81,9 @@ class AdapterService:
         self._replicas = replicas
         self._adapters = AdapterRepository(session, tenant)
 
-    async def list(self) -> list[Adapter]:
-        return [self._schema(row) for row in await self._adapters.list_shown()]
+    async def list(self, request: PageRequest) -> AdapterList:
+        page = await self._adapters.page_shown(request)
+        return AdapterList.of([self._schema(row) for row in page.rows], page)
 
     async def get(self, id_or_model: str) -> Adapter:
         row = await self._adapters.find(id_or_model) or await self._adapters.find_model(id_or_model)

@@ -13,7 +13,7 @@ from gateway.administration.schemas import (
     TenantUpdate,
 )
 from gateway.administration.service import TenantService
-from gateway.web.dependencies import AdminKey, CurrentState, ManageKey, ReadSession, WriteSession
+from gateway.web.dependencies import AdminKey, CurrentState, ManageKey, OwnPage, ReadSession, WriteSession
 from gateway.web.error_responses import declare_errors
 
 __all__ = ["router"]
@@ -41,7 +41,6 @@ ForAdmin = Annotated[TenantService, Depends(_for_admin)]
 ForManager = Annotated[TenantService, Depends(_for_manager)]
 ListingForAdmin = Annotated[TenantService, Depends(_listing_for_admin)]
 ListingForManager = Annotated[TenantService, Depends(_listing_for_manager)]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 OtherTenant = Annotated[str | None, Query(description="Another tenant's name or id, for an admin key.")]
 
 
@@ -51,8 +50,8 @@ async def create_tenant(request: TenantCreate, tenants: ForAdmin) -> Tenant:
 
 
 @router.get("/tenants")
-async def list_tenants(tenants: ListingForAdmin, limit: Limit = 1000, after: str | None = None) -> TenantList:
-    return await tenants.list(limit=limit, after=after)
+async def list_tenants(tenants: ListingForAdmin, page: OwnPage) -> TenantList:
+    return await tenants.list(page)
 
 
 @router.patch("/tenants/{tenant}")
@@ -66,10 +65,8 @@ async def create_key(request: KeyCreate, tenants: ForManager) -> CreatedKey:
 
 
 @router.get("/keys")
-async def list_keys(
-    tenants: ListingForManager, tenant: OtherTenant = None, limit: Limit = 1000, after: str | None = None
-) -> KeyList:
-    return await tenants.list_keys(tenant, limit=limit, after=after)
+async def list_keys(tenants: ListingForManager, page: OwnPage, tenant: OtherTenant = None) -> KeyList:
+    return await tenants.list_keys(tenant, page)
 
 
 @router.delete("/keys/{key_id}")

@@ -1,6 +1,7 @@
 """Tenants and their keys."""
 
 import time
+from dataclasses import asdict
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -17,6 +18,7 @@ from gateway.administration.schemas import (
 from gateway.db import lock
 from gateway.errors import BadRequest, Conflict, Denied, NotFound
 from gateway.ids import new_id
+from gateway.pages import PageRequest
 from gateway.tenants.authenticator import Authenticator, Principal, Scope, key_digest, new_key
 from gateway.tenants.repository import KeyRepository, find_tenant, page_tenants
 from gateway.tenants.tables import KeyRow, TenantRow
@@ -54,8 +56,8 @@ class TenantService:
             row.keeps_cited_text = request.keeps_cited_text
         return _tenant_schema(row)
 
-    async def list(self, *, limit: int, after: str | None) -> TenantList:
-        page = await page_tenants(self._session, limit=limit, after=after)
+    async def list(self, request: PageRequest) -> TenantList:
+        page = await page_tenants(self._session, request)
         return TenantList.of([_tenant_schema(row) for row in page.rows], page)
 
     async def create_key(self, request: KeyCreate) -> CreatedKey:
@@ -67,9 +69,9 @@ class TenantService:
         KeyRepository(self._session, tenant.id).add(row)
         return CreatedKey(**_key_schema(row, tenant.name).model_dump(), key=key)
 
-    async def list_keys(self, tenant: str | None, *, limit: int, after: str | None) -> KeyList:
+    async def list_keys(self, tenant: str | None, request: PageRequest) -> KeyList:
         owner = await self._tenant(tenant)
-        page = await KeyRepository(self._session, owner.id).page(limit=limit, after=after, order="asc")
+        page = await KeyRepository(self._session, owner.id).page(**asdict(request))
         return KeyList.of([_key_schema(row, owner.name) for row in page.rows], page)
 
     async def revoke_key(self, id: str, tenant: str | None) -> Key:

@@ -12,11 +12,21 @@ __all__ = ["BraidOptions", "Message", "Question"]
 
 
 class BraidOptions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Braid's own object in a request: strands switched for a comparison, by a key with the scope `manage`."""
+    """Braid's own object in a request.
+
+    `filters` narrow the documents that may answer, by their attributes; they can't widen what the release lets through,
+    so that any key may send them. The others switch strands for a comparison, by a key with the scope `manage`.
+    """
 
     adapter: bool = True
     retrieval: bool = True
     prompt: str | None = None
+    filters: dict[str, Any] | None = None
+
+    @property
+    def switches(self) -> bool:
+        """Whether a strand is switched, so that the answer is no longer the release's."""
+        return not self.adapter or not self.retrieval or self.prompt is not None
 
 
 class Message(msgspec.Struct, frozen=True):

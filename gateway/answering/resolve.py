@@ -164,7 +164,7 @@ class Resolver:
 
     async def _switch(self, tenant: str, target: Target, options: BraidOptions, base_model: str) -> Target:
         """Switch strands off or the prompt over, for a comparison; the answer is then no longer the release's."""
-        if options == BraidOptions():
+        if not options.switches:
             return target
         if not options.adapter:
             target = replace(target, engine_model=base_model, adapter=None, chat_template_kwargs=None)

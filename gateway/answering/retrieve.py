@@ -1,7 +1,7 @@
 """The passages for a question, at the index epochs that the answer records."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 import structlog
@@ -12,6 +12,7 @@ from gateway.db import Database
 from gateway.errors import Unavailable
 from gateway.vector_stores.search import StoreStates, search
 from retrieval.client import Retriever
+from retrieval.filters import join_filters
 from retrieval.messages import Passage
 
 __all__ = ["NO_EVIDENCE", "Evidence", "retrieve", "title_of"]
@@ -47,9 +48,15 @@ def title_of(passage: Passage) -> str:
 
 
 async def retrieve(
-    database: Database, retriever: Retriever, tenant: str, spec: RetrievalSpec, stores: StoreStates, text: str
+    database: Database,
+    retriever: Retriever,
+    tenant: str,
+    spec: RetrievalSpec,
+    stores: StoreStates,
+    text: str,
+    filters: dict[str, Any] | None = None,
 ) -> Evidence:
-    """Search the release's stores.
+    """Search the release's stores, for what both the release's filters and the request's let through.
 
     Raises:
         Unavailable: The documents can't be searched and the release's mode is `required`; the message has the reason.
@@ -57,7 +64,14 @@ async def retrieve(
     threshold = spec.score_threshold or None
     try:
         passages = await search(
-            database, retriever, tenant, stores, [text], limit=spec.top_k, score_threshold=threshold
+            database,
+            retriever,
+            tenant,
+            stores,
+            [text],
+            limit=spec.top_k,
+            filters=join_filters(spec.filters or None, filters),
+            score_threshold=threshold,
         )
     except Unavailable as error:
         if spec.mode == "required":

@@ -28,6 +28,7 @@ from gateway.errors import BadRequest, BraidError, Denied, blur
 from gateway.metrics import Metrics
 from gateway.shutdown import Drain
 from gateway.tenants.authenticator import Principal, Scope
+from gateway.vector_stores.retriever_errors import check_filters
 from gateway.vector_stores.search import read_states
 from retrieval.client import Retriever
 
@@ -88,8 +89,11 @@ class AnsweringService:
         Raises:
             BraidError: Whatever prevents the answer from beginning; nothing is left open then.
         """
-        if question.options is not None and not principal.may(Scope.MANAGE):
+        options = question.options
+        if options is not None and options.switches and not principal.may(Scope.MANAGE):
             raise Denied("Switching strands with 'braid' takes a key with the scope 'manage'.", param="braid")
+        if options is not None and options.filters is not None:
+            check_filters(options.filters, param="braid.filters")
         trace = AnswerTrace(principal.tenant, question, key=principal.key)
         generation = Generation(trace, self._drain, self._metrics, self._answers)
         try:
@@ -137,7 +141,9 @@ class AnsweringService:
             return
         async with self._database.read() as session:
             stores = await read_states(session, trace.tenant, retrieval.vector_stores)
-        trace.evidence = await retrieve(self._database, self._retriever, trace.tenant, retrieval, stores, text)
+        options = trace.question.options
+        filters = None if options is None else options.filters
+        trace.evidence = await retrieve(self._database, self._retriever, trace.tenant, retrieval, stores, text, filters)
         trace.mark_retrieved()
 
     async def _connect(self, generation: Generation) -> None:

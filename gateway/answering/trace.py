@@ -141,6 +141,7 @@ class AnswerTrace:
             usage=None if self.usage is None else msgspec.to_builtins(self.usage),
             outcome=outcome,
             stream=self.question.stream,
+            filters=self.question.options.filters if self.question.options else None,
         )
 
     def uncounted_segments(self) -> Sequence[prompts.Segment]:

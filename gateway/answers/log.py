@@ -11,11 +11,12 @@ import structlog
 
 import prompts
 from gateway.answers.partial_text import join_texts
-from gateway.answers.record import AnswerRecord, UncountedAnswer
-from gateway.answers.repository import AnswerRepository
+from gateway.answers.record import AnswerRecord, CitedPassage, UncountedAnswer
+from gateway.answers.repository import AnswerDocumentRepository, AnswerRepository
 from gateway.db import Database
 from gateway.engines import EngineError
 from gateway.engines.token_counter import TokenCounter
+from gateway.ids import new_id
 from gateway.metrics import Metrics
 
 __all__ = ["AnswerLog"]
@@ -128,6 +129,7 @@ class AnswerLog:
 
     async def _write(self, batch: Sequence[_Entry]) -> None:
         rows: dict[str, list[dict[str, Any]]] = {}
+        uses: dict[str, list[dict[str, Any]]] = {}
         records = await asyncio.gather(*map(self._count, batch))
         for entry, record in zip(batch, records, strict=True):
             rows.setdefault(entry.tenant, []).append(
@@ -140,9 +142,13 @@ class AnswerLog:
                     "record": record,
                 }
             )
+            uses.setdefault(entry.tenant, []).extend(_list_uses(record))
         async with self._database.begin(counted=False) as session:
             for tenant, values in rows.items():
                 await AnswerRepository(session, tenant).add_rows(values)
+            for tenant, values in uses.items():
+                if values:
+                    await AnswerDocumentRepository(session, tenant).add_rows(values)
 
     async def _touch_stores(self, batch: Sequence[_Entry]) -> None:
         """Postpone the expiry of the stores that were asked."""
@@ -183,3 +189,23 @@ class AnswerLog:
         for segment, count in zip(segments, counts, strict=True):
             parts[segment.part] = parts.get(segment.part, 0) + count
         return parts
+
+
+def _list_uses(record: AnswerRecord) -> list[dict[str, Any]]:
+    """Return a row for each document that an answer had passages of."""
+    documents: dict[str, list[CitedPassage]] = {}
+    for passage in record.passages:
+        documents.setdefault(passage.document_id, []).append(passage)
+    return [
+        {
+            "id": new_id("use_"),
+            "created_at": record.created,
+            "answer_id": record.id,
+            "document_id": document,
+            "version": passages[0].version,
+            "index_epoch": passages[0].index_epoch,
+            "numbers": [passage.number for passage in passages],
+            "cited": any(passage.cited for passage in passages),
+        }
+        for document, passages in documents.items()
+    ]

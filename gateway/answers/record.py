@@ -48,7 +48,7 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     `completed`, `interrupted` (the engine's stream broke) or `abandoned` (the client left). `request_id` is the
     `x-request-id` of the HTTP request and `key` the id of the key that asked, "" in records from before there were any.
     `usage` is the engine's; of an answer that didn't come to its end it is counted afterwards, from the prompt and the
-    text that had come, and has no completion where none of a plain answer came.
+    text that had come, and has no completion where none of a plain answer came. `filters` are the request's own.
     """
 
     id: str
@@ -69,6 +69,7 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     outcome: str
     stream: bool
     request_id: str = ""
+    filters: dict[str, Any] | None = None
 
 
 class UncountedAnswer(msgspec.Struct, frozen=True):

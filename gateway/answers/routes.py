@@ -4,14 +4,17 @@ import msgspec
 from fastapi import APIRouter, Depends, Request
 
 from gateway.answers.log import AnswerLog
+from gateway.answers.schemas import DocumentAnswerList
 from gateway.answers.service import AnswerService, CitedDocuments
-from gateway.web.dependencies import ChatKey, ReadSession
+from gateway.web.dependencies import ChatKey, ManageKey, OwnPage, ReadSession
 from gateway.web.error_responses import declare_errors
 from gateway.web.state import part_of
 
-__all__ = ["router"]
+__all__ = ["routers"]
 
 router = APIRouter(prefix="/api/answers", tags=["answers"], responses=declare_errors(404))
+documents = APIRouter(prefix="/api/documents", tags=["documents"], responses=declare_errors(404))
+routers = (router, documents)
 
 
 async def _service(request: Request, session: ReadSession, principal: ChatKey) -> AnswerService:
@@ -19,7 +22,13 @@ async def _service(request: Request, session: ReadSession, principal: ChatKey) -
     return AnswerService(session, principal.tenant, part_of(request, CitedDocuments))
 
 
+async def _reader(request: Request, session: ReadSession, principal: ManageKey) -> AnswerService:
+    await part_of(request, AnswerLog).flush()
+    return AnswerService(session, principal.tenant, part_of(request, CitedDocuments))
+
+
 Service = Annotated[AnswerService, Depends(_service)]
+Reader = Annotated[AnswerService, Depends(_reader)]
 
 
 @router.get("/{answer_id}")
@@ -32,3 +41,9 @@ async def get_answer(answer_id: str, service: Service) -> dict[str, Any]:
 async def get_citation(answer_id: str, number: int, service: Service) -> dict[str, Any]:
     """Return the passage that a citation of this answer points to, as the model saw it."""
     return msgspec.to_builtins(await service.citation(answer_id, number))
+
+
+@documents.get("/{document_id}/answers")
+async def list_document_answers(document_id: str, service: Reader, page: OwnPage) -> DocumentAnswerList:
+    """List the answers that had passages of a document in their prompts, also of one that was deleted since."""
+    return await service.list_of_document(document_id, page)

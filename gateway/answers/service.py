@@ -1,14 +1,17 @@
 """The look-up of what an answer was made of."""
 
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.answers.record import AnswerRecord, CitedPassage
-from gateway.answers.repository import AnswerRepository, delete_answers
+from gateway.answers.repository import AnswerDocumentRepository, AnswerName, AnswerRepository, delete_answers
+from gateway.answers.schemas import DocumentAnswer, DocumentAnswerList
+from gateway.answers.tables import AnswerDocumentRow
 from gateway.errors import NotFound
+from gateway.pages import PageRequest
 from gateway.tenants.repository import find_tenant
 
 __all__ = ["AnswerService", "CitedDocuments", "delete_old_answers"]
@@ -37,6 +40,7 @@ class AnswerService:
         self._tenant = tenant
         self._documents = documents
         self._answers = AnswerRepository(session, tenant)
+        self._uses = AnswerDocumentRepository(session, tenant)
 
     async def get(self, id: str) -> AnswerRecord:
         """Return an answer's record, without the words of documents that were deleted since.
@@ -70,6 +74,22 @@ class AnswerService:
                 return passage
         raise NotFound(f"The answer {id!r} had no passage {number}.", param="number")
 
+    async def list_of_document(self, id: str, request: PageRequest) -> DocumentAnswerList:
+        """List the answers whose prompts had passages of a document.
+
+        Raises:
+            NotFound: The tenant has no such document, and no answer from one that it had.
+        """
+        page = await self._uses.page(AnswerDocumentRow.document_id == id, **asdict(request))
+        if not page.rows and id not in await self._documents.find_live(self._session, self._tenant, {id}):
+            raise NotFound(
+                f"No document with id {id!r} exists, nor an answer from it. The list of a store's documents has their "
+                "ids.",
+                param="document_id",
+            )
+        names = await self._answers.list_names([row.answer_id for row in page.rows])
+        return DocumentAnswerList.of([_use_schema(row, names[row.answer_id]) for row in page.rows], page)
+
     async def _find_readable(self, documents: set[str]) -> set[str]:
         if not documents:
             return documents
@@ -77,3 +97,17 @@ class AnswerService:
         if tenant is not None and tenant.keeps_cited_text:
             return documents
         return await self._documents.find_live(self._session, self._tenant, documents)
+
+
+def _use_schema(row: AnswerDocumentRow, answer: AnswerName) -> DocumentAnswer:
+    return DocumentAnswer(
+        answer_id=row.answer_id,
+        created_at=row.created_at,
+        model=answer.model,
+        release=answer.release,
+        fingerprint=answer.fingerprint,
+        version=row.version,
+        index_epoch=row.index_epoch,
+        numbers=row.numbers,
+        cited=row.cited,
+    )

@@ -1,11 +1,11 @@
 from typing import Any
 
-from sqlalchemy import Index
-from sqlalchemy.orm import Mapped
+from sqlalchemy import ForeignKey, Index
+from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.db import Owned
 
-__all__ = ["AnswerRow"]
+__all__ = ["AnswerDocumentRow", "AnswerRow"]
 
 
 class AnswerRow(Owned):
@@ -18,3 +18,16 @@ class AnswerRow(Owned):
     fingerprint: Mapped[str | None]
     release: Mapped[str | None]
     record: Mapped[dict[str, Any]]
+
+
+class AnswerDocumentRow(Owned):
+    """A document of which an answer's prompt had passages: those with `numbers`; `cited` if the answer marks one."""
+
+    __tablename__ = "answer_documents"
+
+    answer_id: Mapped[str] = mapped_column(ForeignKey("answers.id", ondelete="CASCADE"), index=True)
+    document_id: Mapped[str] = mapped_column(index=True)
+    version: Mapped[int]
+    index_epoch: Mapped[int]
+    numbers: Mapped[list[Any]]
+    cited: Mapped[bool]

@@ -4,6 +4,7 @@ import hashlib
 from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 __all__ = ["AdapterRef", "PromptRef", "ReleaseSpec", "RetrievalSpec", "ServedParts", "Stage"]
 
@@ -26,13 +27,17 @@ class PromptRef(msgspec.Struct, frozen=True):
 
 
 class RetrievalSpec(msgspec.Struct, frozen=True):
-    """The stores that are asked, and the way; `mode` is for when they can't be."""
+    """The stores that are asked, and the way; `mode` is for when they can't be.
+
+    `filters` lets through which documents may answer, by their attributes; where there is none it isn't in the digest.
+    """
 
     vector_stores: tuple[str, ...]
     top_k: int = 5
     score_threshold: float = 0.0
     mode: Literal["required", "degrade"] = "required"
     embedder: str = ""
+    filters: dict[str, Any] | UnsetType = UNSET
 
 
 class ReleaseSpec(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import func
 
@@ -50,10 +50,13 @@ class RolloutRepository(Repository[RolloutRow]):
     async def find_revision(self, assistant: str, revision: int) -> RolloutRow | None:
         return await self.one(RolloutRow.assistant_id == assistant, RolloutRow.revision == revision)
 
-    async def list_current(self) -> Sequence[tuple[AssistantRow, RolloutRow]]:
-        """Return every assistant of the tenant that has a rollout, with its current one."""
+    async def list_current(
+        self, assistants: Collection[str] | None = None
+    ) -> Sequence[tuple[AssistantRow, RolloutRow]]:
+        """Return every assistant of the tenant that has a rollout, with its current one; or those of some ids."""
+        where = () if assistants is None else (RolloutRow.assistant_id.in_(assistants),)
         newest = (
-            self.select()
+            self.select(*where)
             .with_only_columns(RolloutRow.assistant_id, func.max(RolloutRow.revision).label("revision"))
             .group_by(RolloutRow.assistant_id)
             .subquery()

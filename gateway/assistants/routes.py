@@ -16,7 +16,7 @@ from gateway.assistants.schemas import (
     RolloutUpdate,
 )
 from gateway.assistants.service import AssistantService
-from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
+from gateway.web.dependencies import CurrentState, ManageKey, OwnPage, ReadSession, WriteSession
 from gateway.web.error_responses import declare_errors
 
 __all__ = ["router"]
@@ -63,8 +63,8 @@ async def create_assistant(request: AssistantCreate, service: Writer) -> Assista
 
 
 @router.get("")
-async def list_assistants(service: Reader) -> AssistantList:
-    return AssistantList(data=await service.all())
+async def list_assistants(service: Reader, page: OwnPage) -> AssistantList:
+    return await service.page(page)
 
 
 @router.get("/{name}")
@@ -78,8 +78,8 @@ async def create_release(name: str, request: ReleaseCreate, service: Writer) -> 
 
 
 @router.get("/{name}/releases")
-async def list_releases(name: str, service: Reader) -> ReleaseList:
-    return ReleaseList(data=list(await service.releases(name)))
+async def list_releases(name: str, service: Reader, page: OwnPage) -> ReleaseList:
+    return await service.list_releases(name, page)
 
 
 @router.get("/{name}/rollout")

@@ -2,6 +2,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from gateway.pages import CursorPage
 from gateway.prompts.variables import Variables
 
 __all__ = [
@@ -42,15 +43,18 @@ class Assistant(BaseModel):
     revision: int
 
 
-class AssistantList(BaseModel):
-    data: list[Assistant]
+class AssistantList(CursorPage[Assistant]):
+    pass
 
 
 class RetrievalOptions(_Strict):
+    """`filters` are OpenAI's attribute filters: which documents of the stores may answer."""
+
     vector_stores: Annotated[list[str], Field(min_length=1, max_length=10)]
     top_k: Annotated[int, Field(ge=1, le=50)] = 5
     score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
     mode: Literal["required", "degrade"] = "required"
+    filters: dict[str, Any] | None = None
 
 
 class SamplingOptions(_Strict):
@@ -86,8 +90,8 @@ class Release(CreatedRelease):
     spec: dict[str, Any]
 
 
-class ReleaseList(BaseModel):
-    data: list[Release]
+class ReleaseList(CursorPage[Release]):
+    pass
 
 
 class RolloutUpdate(_Strict):

@@ -2,9 +2,11 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import msgspec
+from msgspec import UNSET
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,17 +16,21 @@ from gateway.assistants.release import AdapterRef, PromptRef, ReleaseSpec, Retri
 from gateway.assistants.repository import AssistantRepository, ReleaseRepository, RolloutRepository
 from gateway.assistants.schemas import (
     Assistant,
+    AssistantList,
     CreatedRelease,
     Release,
     ReleaseCreate,
+    ReleaseList,
     Rollout,
     RolloutStage,
 )
 from gateway.assistants.tables import AssistantRow, ReleaseRow, RolloutRow
 from gateway.errors import BadRequest, Conflict, NotFound, Unavailable
 from gateway.ids import new_id
+from gateway.pages import PageRequest
 from gateway.prompts.service import get_prompt
 from gateway.prompts.variables import check_variables
+from gateway.vector_stores.retriever_errors import check_filters
 from gateway.vector_stores.service import check_stores
 
 __all__ = [
@@ -90,9 +96,11 @@ class AssistantService:
         self._assistants.add(row)
         return _assistant_schema(row, None)
 
-    async def all(self) -> list[Assistant]:
-        rollouts = {assistant.id: rollout for assistant, rollout in await self._rollouts.list_current()}
-        return [_assistant_schema(row, rollouts.get(row.id)) for row in await self._assistants.all()]
+    async def page(self, request: PageRequest) -> AssistantList:
+        page = await self._assistants.page(**asdict(request))
+        ids = [row.id for row in page.rows]
+        rollouts = {assistant.id: rollout for assistant, rollout in await self._rollouts.list_current(ids)}
+        return AssistantList.of([_assistant_schema(row, rollouts.get(row.id)) for row in page.rows], page)
 
     async def get(self, name: str) -> Assistant:
         row = await self._assistants.get_by_name(name)
@@ -132,12 +140,14 @@ class AssistantService:
         self._releases.add(row)
         return CreatedRelease(release=row.number, fingerprint=row.fingerprint)
 
-    async def releases(self, name: str) -> Sequence[Release]:
+    async def list_releases(self, name: str, request: PageRequest) -> ReleaseList:
         assistant = await self._assistants.get_by_name(name)
-        return [
+        page = await self._releases.page(ReleaseRow.assistant_id == assistant.id, **asdict(request))
+        data = [
             Release(release=row.number, fingerprint=row.fingerprint, created_at=row.created_at, spec=row.spec)
-            for row in await self._releases.list_of(assistant.id)
+            for row in page.rows
         ]
+        return ReleaseList.of(data, page)
 
     async def rollout(self, name: str) -> Rollout:
         assistant = await self._assistants.get_by_name(name)
@@ -259,7 +269,16 @@ class AssistantService:
             return None
         stores = tuple(options.vector_stores)
         await check_stores(self._session, self._tenant, stores, param="retrieval.vector_stores")
-        return RetrievalSpec(stores, options.top_k, options.score_threshold, options.mode, self._served.embedder)
+        if options.filters is not None:
+            check_filters(options.filters, param="retrieval.filters")
+        return RetrievalSpec(
+            stores,
+            options.top_k,
+            options.score_threshold,
+            options.mode,
+            self._served.embedder,
+            UNSET if options.filters is None else options.filters,
+        )
 
 
 def _adapter_not_ready(model: str) -> NotFound:

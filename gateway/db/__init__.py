@@ -3,6 +3,6 @@
 from gateway.db.base import Base, Owned
 from gateway.db.database import Database, lock, open_database
 from gateway.db.recent import Recent
-from gateway.db.repository import Page, Repository, slices
+from gateway.db.repository import Page, Repository, read_page, slices
 
-__all__ = ["Base", "Database", "Owned", "Page", "Recent", "Repository", "lock", "open_database", "slices"]
+__all__ = ["Base", "Database", "Owned", "Page", "Recent", "Repository", "lock", "open_database", "read_page", "slices"]

@@ -5,12 +5,13 @@ from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from sqlalchemy import ColumnElement, CursorResult, Select, delete, insert, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 from sqlalchemy.sql.base import ExecutableOption
 
 from gateway.db.base import Owned
 from gateway.errors import BadRequest, NotFound
 
-__all__ = ["Page", "Repository", "slices"]
+__all__ = ["Page", "Repository", "read_page", "slices"]
 
 Row = TypeVar("Row", bound=Owned)
 Item = TypeVar("Item")
@@ -32,6 +33,35 @@ class Page(Generic[Item]):
     def __init__(self, rows: Sequence[Item], has_more: bool) -> None:
         self.rows = rows
         self.has_more = has_more
+
+
+async def read_page(
+    session: AsyncSession,
+    query: Select[Any],
+    columns: Sequence[ColumnElement[Any] | InstrumentedAttribute[Any]],
+    edges: Mapping[str, tuple[int, str]],
+    limit: int,
+    order: str,
+) -> Page[Any]:
+    """Read one page of a query's rows.
+
+    Args:
+        session: Of the query.
+        query: Selects all rows, in no order.
+        columns: The rows' time and id, by which they are ordered.
+        edges: The time and id of the row that the page comes `after`, and of the one that it comes `before`.
+        limit: The most rows of the page.
+        order: `asc` or `desc`. A page that only comes before a row is the nearest to it, in this order.
+    """
+    key, ascending = tuple_(*columns), order == "asc"
+    for name, edge in edges.items():
+        query = query.where(key > tuple_(*edge) if ascending == (name == "after") else key < tuple_(*edge))
+    backward = "before" in edges and "after" not in edges
+    forward_order = ascending != backward
+    query = query.order_by(*(c.asc() if forward_order else c.desc() for c in columns)).limit(limit + 1)
+    rows = list((await session.scalars(query)).all())
+    rows, has_more = rows[:limit], len(rows) > limit
+    return Page(rows[::-1] if backward else rows, has_more)
 
 
 class Repository(Generic[Row]):
@@ -90,23 +120,16 @@ class Repository(Generic[Row]):
 
         `options` say what isn't loaded of the rows.
         """
-        columns = (self.table.created_at, self.table.id)
-        key = tuple_(*columns)
         query = self.select(*where).options(*options)
-        ascending = order == "asc"
-        for cursor, name, later in ((after, "after", ascending), (before, "before", not ascending)):
+        edges: dict[str, tuple[int, str]] = {}
+        for name, cursor in (("after", after), ("before", before)):
             if cursor is not None:
-                row = self.select(self.table.id == cursor).with_only_columns(*columns)
+                row = self.select(self.table.id == cursor).with_only_columns(self.table.created_at, self.table.id)
                 edge = (await self.session.execute(row)).one_or_none()
                 if edge is None:
                     raise BadRequest(f"The cursor {cursor!r} is no {self.noun} of yours.", param=name)
-                query = query.where(key > tuple_(*edge) if later else key < tuple_(*edge))
-        backward = before is not None and after is None
-        forward_order = ascending != backward
-        query = query.order_by(*(c.asc() if forward_order else c.desc() for c in columns)).limit(limit + 1)
-        rows = list((await self.session.scalars(query)).all())
-        rows, has_more = rows[:limit], len(rows) > limit
-        return Page(rows[::-1] if backward else rows, has_more)
+                edges[name] = (edge[0], edge[1])
+        return await read_page(self.session, query, (self.table.created_at, self.table.id), edges, limit, order)
 
     def add(self, row: Row) -> Row:
         """Add a row of this tenant, whatever tenant the caller gave."""

@@ -15,19 +15,25 @@ _FIELDS = 16
 
 
 class UploadForm:
-    """The form of an upload: one part `file`, and fields; they are known when `file_bytes` has ended.
+    """The form of an upload: one part with a file's bytes, and fields; they are known when `file_bytes` has ended.
 
     FastAPI's own form would be on disk as a whole before anybody has looked at the key.
+
+    Args:
+        content_type: The request's, with the boundary.
+        part: The name of the part with the bytes.
+        shape: The parts that there should be, for errors.
     """
 
-    def __init__(self, content_type: str) -> None:
+    def __init__(self, content_type: str, *, part: str = "file", shape: str = "'purpose' and 'file'") -> None:
         kind, options = parse_options_header(content_type)
         boundary = options.get(b"boundary")
         if kind != b"multipart/form-data" or not boundary:
             raise BadRequest(
                 "An upload is multipart/form-data with a boundary, and this request isn't. "
-                "Send the parts 'purpose' and 'file', as curl's -F does."
+                f"Send {shape}, as curl's -F does."
             )
+        self._part = part
         self.fields: dict[str, str] = {}
         self.filename: str | None = None
         self._names: list[str] = []
@@ -51,7 +57,7 @@ class UploadForm:
         )
 
     async def file_bytes(self, body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
-        """Read the whole body; yield the bytes of the part `file`.
+        """Read the whole body; yield the bytes of the file's part.
 
         Raises:
             BadRequest: The body isn't such a form, was cut short, or has no file.
@@ -67,7 +73,7 @@ class UploadForm:
         if not self._complete:
             raise BadRequest("The multipart form ends in the middle: the upload was cut short. Send it again.")
         if self.filename is None:
-            raise BadRequest("The form has no part 'file' with a file name. Send one.", param="file")
+            raise BadRequest(f"The form has no part {self._part!r} with a file name. Send one.", param=self._part)
 
     def _on_part_begin(self) -> None:
         self._disposition = b""
@@ -91,10 +97,10 @@ class UploadForm:
         if name in self._names or len(self._names) == _FIELDS:
             raise BadRequest(f"The form has {name!r} twice, or more than {_FIELDS} parts. Send each once.", param=name)
         self._names.append(name)
-        if name != "file":
+        if name != self._part:
             self._value = bytearray()
         elif b"filename" not in options:
-            raise BadRequest("The part 'file' has no file name. Send it with one.", param="file")
+            raise BadRequest(f"The part {name!r} has no file name. Send it with one.", param=name)
         else:
             self.filename = _text(options[b"filename"]).replace("\\", "/").rsplit("/", 1)[-1]
 

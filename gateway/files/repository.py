@@ -1,23 +1,93 @@
+import time
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, Select, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from gateway.db import Repository, slices
-from gateway.files.tables import FileRow
+from gateway.files.tables import FileRow, UploadPartRow, UploadRow
 
-__all__ = ["FileRepository", "select_referenced"]
+__all__ = [
+    "FileRepository",
+    "UploadPartRepository",
+    "UploadRepository",
+    "delete_old_uploads",
+    "list_expired_files",
+    "list_expired_uploads",
+    "select_referenced",
+]
 
 
 class FileRepository(Repository[FileRow]):
+    """A tenant's files, without those that have expired."""
+
     table = FileRow
     noun = "file"
+
+    def select(self, *where: ColumnElement[bool]) -> Select[FileRow]:
+        return super().select(or_(FileRow.expires_at.is_(None), FileRow.expires_at > int(time.time())), *where)
+
+    async def get_all(self, ids: Sequence[str], *, param: str) -> dict[str, FileRow]:
+        """Return the files by id, or raise `NotFound` for the first that isn't one."""
+        rows: dict[str, FileRow] = {}
+        for some in slices(ids):
+            rows.update({row.id: row for row in await self.all(FileRow.id.in_(some))})
+        for id in ids:
+            if id not in rows:
+                await self.get(id, param=param)
+        return rows
 
     async def delete_all(self, ids: Collection[str]) -> None:
         for some in slices(ids):
             await self.delete_rows(FileRow.id.in_(some))
+
+
+class UploadRepository(Repository[UploadRow]):
+    table = UploadRow
+    noun = "upload"
+
+    async def lock(self, id: str) -> UploadRow | None:
+        """Find an upload, and keep others from changing it until the unit of work ends."""
+        return (await self.session.scalars(self.select_for_update(UploadRow.id == id))).one_or_none()
+
+    async def sum_pending(self) -> tuple[int, int]:
+        """Return the number of the tenant's pending uploads, and of the bytes that they will have."""
+        query = self.select(UploadRow.status == "pending").with_only_columns(func.count(), func.sum(UploadRow.bytes))
+        number, size = (await self.session.execute(query)).one()
+        return number, int(size or 0)
+
+
+class UploadPartRepository(Repository[UploadPartRow]):
+    table = UploadPartRow
+    noun = "part"
+
+    async def list_of(self, upload: str) -> Sequence[UploadPartRow]:
+        return await self.all(UploadPartRow.upload_id == upload)
+
+    async def delete_of(self, upload: str) -> set[str]:
+        """Delete the parts of an upload, and return the digests of their bytes."""
+        digests = {part.digest for part in await self.list_of(upload)}
+        await self.delete_rows(UploadPartRow.upload_id == upload)
+        return digests
+
+
+async def list_expired_uploads(session: AsyncSession, now: int, limit: int) -> Sequence[UploadRow]:
+    """List pending uploads of all tenants that nobody completed in time: a worker ends them for everybody."""
+    query = select(UploadRow).where(UploadRow.status == "pending", UploadRow.expires_at <= now)
+    return (await session.scalars(query.order_by(UploadRow.expires_at).limit(limit))).all()
+
+
+async def delete_old_uploads(session: AsyncSession, before: int) -> None:
+    """Delete uploads of all tenants that ended, one way or another, and would have expired before a Unix time."""
+    await session.execute(delete(UploadRow).where(UploadRow.status != "pending", UploadRow.expires_at < before))
+
+
+async def list_expired_files(session: AsyncSession, now: int, limit: int) -> Sequence[FileRow]:
+    """List files of all tenants whose time has come: a worker deletes them for everybody."""
+    query = select(FileRow).where(FileRow.expires_at <= now).order_by(FileRow.expires_at).limit(limit)
+    return (await session.scalars(query)).all()
 
 
 async def select_referenced(

@@ -3,6 +3,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Query, Request
 from starlette.responses import FileResponse
 
+from gateway.files.part_routes import router as uploads_in_parts
 from gateway.files.schemas import PURPOSES, FileDeleted, FileObject, FileObjectList
 from gateway.files.service import FileService, FileUses, file_object
 from gateway.files.upload import MAX_UPLOAD_BYTES, Uploads
@@ -10,9 +11,10 @@ from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, Write
 from gateway.web.error_responses import declare_errors
 from gateway.web.state import part_of
 
-__all__ = ["router"]
+__all__ = ["routers"]
 
 router = APIRouter(prefix="/v1/files", tags=["files"], responses=declare_errors(404))
+routers = (router, uploads_in_parts)
 
 
 def _uploads(principal: ManageKey, state: CurrentState) -> Uploads:
@@ -36,6 +38,8 @@ _FORM: dict[str, Any] = {
     "properties": {
         "file": {"type": "string", "format": "binary"},
         "purpose": {"type": "string", "enum": list(PURPOSES)},
+        "expires_after[anchor]": {"type": "string", "enum": ["created_at"]},
+        "expires_after[seconds]": {"type": "integer", "minimum": 3600, "maximum": 2592000},
     },
 }
 
@@ -58,9 +62,10 @@ async def list_files(
     limit: Annotated[int, Query(ge=1, le=10_000)] = 10_000,
     order: Literal["asc", "desc"] = "desc",
     after: str | None = None,
+    before: str | None = None,
     purpose: str | None = None,
 ) -> FileObjectList:
-    return await files.list(limit=limit, order=order, after=after, purpose=purpose)
+    return await files.list(limit=limit, order=order, after=after, before=before, purpose=purpose)
 
 
 @router.get("/{file_id}")

@@ -1,14 +1,23 @@
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field
 
 from gateway.pages import CursorPage
 
-__all__ = ["PURPOSES", "FileDeleted", "FileObject", "FileObjectList", "Purpose"]
+__all__ = ["PURPOSES", "FileDeleted", "FileExpiresAfter", "FileObject", "FileObjectList", "Purpose"]
 
 Purpose = Literal["assistants", "batch", "fine-tune", "vision", "user_data", "evals"]
 """The uses that a client may upload a file for."""
 PURPOSES: tuple[str, ...] = get_args(Purpose)
+
+
+class FileExpiresAfter(BaseModel):
+    """The time after which a file is deleted by itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    anchor: Literal["created_at"]
+    seconds: Annotated[int, Field(ge=3_600, le=2_592_000)]
 
 
 class FileObject(BaseModel):
@@ -22,7 +31,7 @@ class FileObject(BaseModel):
     purpose: str
     status: Literal["processed"] = "processed"
     status_details: None = None
-    expires_at: None = None
+    expires_at: int | None = None
 
 
 class FileObjectList(CursorPage[FileObject]):

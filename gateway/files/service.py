@@ -1,6 +1,6 @@
 """A tenant's files."""
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from mimetypes import guess_type
 from pathlib import Path
@@ -13,12 +13,27 @@ from gateway.files.repository import FileRepository
 from gateway.files.schemas import FileDeleted, FileObject, FileObjectList
 from gateway.files.tables import FileRow
 
-__all__ = ["FileContent", "FileService", "FileUses", "add_file", "delete_files", "file_object", "find_file", "get_file"]
+__all__ = [
+    "FileContent",
+    "FileService",
+    "FileUses",
+    "add_file",
+    "delete_files",
+    "file_object",
+    "find_file",
+    "get_file",
+    "get_files",
+]
 
 
 async def get_file(session: AsyncSession, tenant: str, id: str, *, param: str = "file_id") -> FileRow:
     """Return a tenant's file, or raise `NotFound` naming the request's `param`."""
     return await FileRepository(session, tenant).get(id, param=param)
+
+
+async def get_files(session: AsyncSession, tenant: str, ids: Sequence[str], *, param: str) -> dict[str, FileRow]:
+    """Return a tenant's files by id, or raise `NotFound` naming the request's `param` and the first that isn't one."""
+    return await FileRepository(session, tenant).get_all(ids, param=param)
 
 
 async def find_file(session: AsyncSession, tenant: str, id: str) -> FileRow | None:
@@ -63,9 +78,11 @@ class FileService:
         self._files = FileRepository(session, tenant)
         self._artifacts = artifacts
 
-    async def list(self, *, limit: int, order: str, after: str | None, purpose: str | None) -> FileObjectList:
+    async def list(
+        self, *, limit: int, order: str, after: str | None, before: str | None, purpose: str | None
+    ) -> FileObjectList:
         where = () if purpose is None else (FileRow.purpose == purpose,)
-        page = await self._files.page(*where, limit=limit, order=order, after=after)
+        page = await self._files.page(*where, limit=limit, order=order, after=after, before=before)
         return FileObjectList.of([file_object(row) for row in page.rows], page)
 
     async def get(self, id: str) -> FileObject:
@@ -86,4 +103,11 @@ class FileService:
 
 
 def file_object(row: FileRow) -> FileObject:
-    return FileObject(id=row.id, bytes=row.bytes, created_at=row.created_at, filename=row.filename, purpose=row.purpose)
+    return FileObject(
+        id=row.id,
+        bytes=row.bytes,
+        created_at=row.created_at,
+        filename=row.filename,
+        purpose=row.purpose,
+        expires_at=row.expires_at,
+    )

@@ -5,23 +5,27 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 
+from pydantic import ValidationError
+
 from gateway.artifacts import Artifacts
 from gateway.db import Database
 from gateway.errors import BadRequest, PayloadTooLarge
 from gateway.files.form import UploadForm
 from gateway.files.garbage_collection import collect_later
 from gateway.files.repository import FileRepository
-from gateway.files.schemas import PURPOSES
+from gateway.files.schemas import PURPOSES, FileExpiresAfter
 from gateway.files.tables import FileRow
 from gateway.files.training_rows import check_training_file
 from gateway.ids import new_id
 
-__all__ = ["MAX_UPLOAD_BYTES", "Uploads", "check_length", "limit_bytes"]
+__all__ = ["MAX_UPLOAD_BYTES", "Uploads", "check_file", "check_length", "check_rows", "limit_bytes"]
 
 MAX_FILE_BYTES = 512 * 1024 * 1024
 _FORM_BYTES = 1024 * 1024  # room for the form around the file
 MAX_UPLOAD_BYTES = MAX_FILE_BYTES + _FORM_BYTES
 _NAME_LENGTH = 255
+_POLICY = {"anchor": "expires_after[anchor]", "seconds": "expires_after[seconds]"}
+_FIELDS = {"purpose", *_POLICY.values()}
 
 
 async def limit_bytes(parts: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
@@ -81,26 +85,53 @@ class Uploads:
         form = UploadForm(content_type)
         async with aclosing(_check_form(form, body)) as parts:
             stored = await self._artifacts.put(parts)
+        now, seconds = int(time.time()), _read_seconds(form)
         row = FileRow(
             id=new_id("file-"),
-            created_at=int(time.time()),
+            created_at=now,
             filename=form.filename or "",
             purpose=form.fields["purpose"],
             digest=stored.digest,
             bytes=stored.size,
+            expires_at=None if seconds is None else now + seconds,
         )
         if row.purpose == "fine-tune":
-            await self._check_rows(stored.digest)
+            await check_rows(self._database, self._artifacts, self._tenant, stored.digest)
         async with self._database.begin() as session:
             return FileRepository(session, self._tenant).add(row)
 
-    async def _check_rows(self, digest: str) -> None:
-        try:
-            await asyncio.to_thread(check_training_file, self._artifacts.file(digest))
-        except BadRequest:
-            async with self._database.begin() as session:
-                await collect_later(session, self._tenant, [digest])
-            raise
+
+async def check_rows(database: Database, artifacts: Artifacts, tenant: str, digest: str) -> None:
+    """Refuse bytes that aren't a training file; they are collected then.
+
+    Raises:
+        BadRequest: With the numbers of the rows that are no good.
+    """
+    try:
+        await asyncio.to_thread(check_training_file, artifacts.file(digest))
+    except BadRequest:
+        async with database.begin() as session:
+            await collect_later(session, tenant, [digest])
+        raise
+
+
+def check_file(name: str, purpose: str | None, *, param: str = "file") -> None:
+    """Refuse a file's purpose or name; `param` is the request's member with the name."""
+    if purpose not in PURPOSES:
+        problem = "no purpose came" if purpose is None else f"{purpose!r} isn't one"
+        raise BadRequest(f"A file needs a purpose, and {problem}. Use one of {', '.join(PURPOSES)}.", param="purpose")
+    if not name.strip() or len(name) > _NAME_LENGTH or not name.isprintable():
+        raise BadRequest(
+            f"The file's name is empty, longer than {_NAME_LENGTH} characters, or has control characters. Rename it.",
+            param=param,
+        )
+    if purpose == "fine-tune" and not name.lower().endswith(".jsonl"):
+        raise BadRequest(
+            f"A training file is JSON lines and its name ends in .jsonl; this one is named {name!r}. "
+            "Convert it, one row per line, and rename it.",
+            param=param,
+            code="invalid_training_file",
+        )
 
 
 async def _check_form(form: UploadForm, body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
@@ -108,26 +139,28 @@ async def _check_form(form: UploadForm, body: AsyncIterator[bytes]) -> AsyncGene
     async with aclosing(form.file_bytes(body)) as file, aclosing(limit_bytes(file)) as parts:
         async for part in parts:
             yield part
-    purpose = form.fields.get("purpose")
-    if purpose not in PURPOSES:
-        problem = "no purpose came" if purpose is None else f"{purpose!r} isn't one"
-        raise BadRequest(f"A file needs a purpose, and {problem}. Use one of {', '.join(PURPOSES)}.", param="purpose")
-    if unknown := sorted(form.fields.keys() - {"purpose"}):
+    if unknown := sorted(form.fields.keys() - _FIELDS):
         raise BadRequest(
-            f"Unknown parameter {unknown[0]!r}. Files are kept until they are deleted; send 'file' and 'purpose' only.",
+            f"Unknown parameter {unknown[0]!r}. Send 'file' and 'purpose', and 'expires_after' if the file is to be "
+            "deleted by itself.",
             param=unknown[0],
             code="unknown_parameter",
         )
-    name = form.filename or ""
-    if not name.strip() or len(name) > _NAME_LENGTH or not name.isprintable():
+    check_file(form.filename or "", form.fields.get("purpose"))
+    _read_seconds(form)
+
+
+def _read_seconds(form: UploadForm) -> int | None:
+    """Return the seconds that a file is to live for, None for ever."""
+    policy = {name: form.fields[field] for name, field in _POLICY.items() if field in form.fields}
+    if not policy:
+        return None
+    try:
+        return FileExpiresAfter.model_validate_strings(policy).seconds
+    except ValidationError as error:
+        first = error.errors()[0]
         raise BadRequest(
-            f"The file's name is empty, longer than {_NAME_LENGTH} characters, or has control characters. Rename it.",
-            param="file",
-        )
-    if purpose == "fine-tune" and not name.lower().endswith(".jsonl"):
-        raise BadRequest(
-            f"A training file is JSON lines and its name ends in .jsonl; this one is named {name!r}. "
-            "Convert it, one row per line, and rename it.",
-            param="file",
-            code="invalid_training_file",
-        )
+            f"expires_after can't be used: {first['msg']} at {first['loc'][0]!r}. It is the anchor 'created_at' and "
+            "3600 to 2592000 seconds.",
+            param="expires_after",
+        ) from None

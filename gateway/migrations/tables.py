@@ -1,29 +1,32 @@
 """Every table, imported: what migrations are compared with."""
 
 from gateway.adapters.tables import AdapterRow
-from gateway.answers.tables import AnswerRow
+from gateway.answers.tables import AnswerDocumentRow, AnswerRow
 from gateway.assistants.tables import AssistantRow, ReleaseRow, RolloutRow
 from gateway.db.base import Base
 from gateway.engines.tables import BaseModelRow
 from gateway.evaluation_jobs.tables import EvaluationRow
-from gateway.files.tables import FileRow
+from gateway.files.tables import FileRow, UploadPartRow, UploadRow
 from gateway.fine_tuning.tables import CheckpointRow, EventRow, FineTuningJobRow
 from gateway.jobs.tables import JobRow
 from gateway.prompts.tables import PromptRow
 from gateway.tenants.tables import KeyRow, TenantRow
-from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreRow
+from gateway.vector_stores.tables import BatchFileRow, DocumentRow, DocumentVersionRow, FileBatchRow, StoreRow
 
 __all__ = [
     "AdapterRow",
+    "AnswerDocumentRow",
     "AnswerRow",
     "AssistantRow",
     "Base",
     "BaseModelRow",
+    "BatchFileRow",
     "CheckpointRow",
     "DocumentRow",
     "DocumentVersionRow",
     "EvaluationRow",
     "EventRow",
+    "FileBatchRow",
     "FileRow",
     "FineTuningJobRow",
     "JobRow",
@@ -33,4 +36,6 @@ __all__ = [
     "RolloutRow",
     "StoreRow",
     "TenantRow",
+    "UploadPartRow",
+    "UploadRow",
 ]

@@ -1,3 +1,5 @@
+import asyncio
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
@@ -6,14 +8,27 @@ from gateway.models.schemas import Model, ModelDeleted, ModelList
 from gateway.models.service import ModelService
 from gateway.web.dependencies import ChatKey, CurrentState, ManageKey, ReadSession, WriteSession
 from gateway.web.error_responses import declare_errors
+from gateway.web.state import State
 
 __all__ = ["router"]
+
+_PATIENCE_SECONDS = 1.0
 
 router = APIRouter(prefix="/v1/models", tags=["models"], responses=declare_errors(404, 409))
 
 
-def _reader(session: ReadSession, principal: ChatKey, state: CurrentState) -> ModelService:
-    return ModelService(session, principal, state.base_model, state.started)
+async def _find_embedder(state: State) -> str:
+    """Return the embedder's name, "" where the retriever doesn't say it at once: the other models aren't its own."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            retriever = await state.describe_retriever()
+            return retriever.model if retriever else ""
+    return ""
+
+
+async def _reader(session: ReadSession, principal: ChatKey, state: CurrentState) -> ModelService:
+    embedder = await _find_embedder(state)
+    return ModelService(session, principal, state.base_model, state.started, embedder=embedder)
 
 
 def _writer(session: WriteSession, principal: ManageKey, state: CurrentState) -> ModelService:

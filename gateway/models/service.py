@@ -13,13 +13,19 @@ __all__ = ["ModelService"]
 
 
 class ModelService:
-    """Lists the names that one tenant may give in `model`; a pinned release (`support@7`) works too, unlisted."""
+    """Lists the names that one tenant may give in `model`; a pinned release (`support@7`) works too, unlisted.
 
-    def __init__(self, session: AsyncSession, principal: Principal, base_model: str, started: int) -> None:
+    The `embedder` is among them ("" while it isn't known), for requests for embeddings.
+    """
+
+    def __init__(
+        self, session: AsyncSession, principal: Principal, base_model: str, started: int, *, embedder: str = ""
+    ) -> None:
         self._session = session
         self._tenant = principal.tenant
         self._owner = principal.tenant_name
         self._base = Model(id=base_model, created=started, owned_by="braid")
+        self._embedder = Model(id=embedder, created=started, owned_by="braid") if embedder else None
 
     async def all(self) -> list[Model]:
         adapters = await list_names(self._session, self._tenant)
@@ -28,6 +34,7 @@ class ModelService:
             self._base,
             *(self._own(row.model, row.created_at) for row in adapters),
             *(self._own(row.name, row.created_at) for row in assistants),
+            *([self._embedder] if self._embedder else []),
         ]
 
     async def get(self, id: str) -> Model:
@@ -37,6 +44,8 @@ class ModelService:
             return self._own(id, adapter.created_at)
         if (assistant := await find_assistant(self._session, self._tenant, id)) is not None:
             return self._own(id, assistant.created_at)
+        if self._embedder is not None and id == self._embedder.id:
+            return self._embedder
         raise NotFound(
             f"The model {id!r} does not exist or you do not have access to it. GET /v1/models lists what you can use.",
             param="model",

@@ -1,10 +1,10 @@
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends
 
 from gateway.prompts.schemas import Prompt, PromptCreate, PromptList
 from gateway.prompts.service import PromptService
-from gateway.web.dependencies import ManageKey, ReadSession, WriteSession
+from gateway.web.dependencies import ManageKey, OwnPage, ReadSession, WriteSession
 from gateway.web.error_responses import declare_errors
 
 __all__ = ["router"]
@@ -22,7 +22,6 @@ def _reader(session: ReadSession, principal: ManageKey) -> PromptService:
 
 Writer = Annotated[PromptService, Depends(_writer)]
 Reader = Annotated[PromptService, Depends(_reader)]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 @router.post("", status_code=201)
@@ -31,13 +30,13 @@ async def create_prompt(request: PromptCreate, service: Writer) -> Prompt:
 
 
 @router.get("")
-async def list_prompts(service: Reader, limit: Limit = 1000, after: str | None = None) -> PromptList:
-    return await service.list(limit=limit, after=after)
+async def list_prompts(service: Reader, page: OwnPage) -> PromptList:
+    return await service.list(page)
 
 
 @router.get("/{name}/versions")
-async def list_versions(name: str, service: Reader, limit: Limit = 1000, after: str | None = None) -> PromptList:
-    return await service.versions(name, limit=limit, after=after)
+async def list_versions(name: str, service: Reader, page: OwnPage) -> PromptList:
+    return await service.versions(name, page)
 
 
 @router.get("/{reference}")

@@ -1,12 +1,14 @@
 """New versions of prompts, and looking at them. A version never changes."""
 
 import time
+from dataclasses import asdict
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import prompts
 from gateway.errors import BadRequest, NotFound
 from gateway.ids import new_id
+from gateway.pages import PageRequest
 from gateway.prompts.repository import PromptRepository
 from gateway.prompts.schemas import Prompt, PromptCreate, PromptList, PromptVersion
 from gateway.prompts.tables import PromptRow
@@ -46,13 +48,13 @@ class PromptService:
         self._prompts.add(row)
         return _schema(row)
 
-    async def list(self, *, limit: int, after: str | None) -> PromptList:
-        page = await self._prompts.page(limit=limit, after=after, order="asc")
+    async def list(self, request: PageRequest) -> PromptList:
+        page = await self._prompts.page(**asdict(request))
         return PromptList.of([_version(row) for row in page.rows], page)
 
-    async def versions(self, name: str, *, limit: int, after: str | None) -> PromptList:
-        page = await self._prompts.page(PromptRow.name == name, limit=limit, after=after, order="asc")
-        if not page.rows and after is None:
+    async def versions(self, name: str, request: PageRequest) -> PromptList:
+        page = await self._prompts.page(PromptRow.name == name, **asdict(request))
+        if not page.rows and request.after is None and request.before is None:
             raise NotFound(f"No prompt {name!r} exists. Make one with POST /api/prompts.", param="name")
         return PromptList.of([_version(row) for row in page.rows], page)
 

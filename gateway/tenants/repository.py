@@ -1,8 +1,9 @@
-from sqlalchemy import select, tuple_
+from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.db import Page, Repository
+from gateway.db import Page, Repository, read_page
 from gateway.errors import BadRequest
+from gateway.pages import PageRequest
 from gateway.tenants.tables import KeyRow, TenantRow
 
 __all__ = ["KeyRepository", "find_key", "find_tenant", "page_tenants"]
@@ -26,18 +27,19 @@ async def find_tenant(session: AsyncSession, name_or_id: str) -> TenantRow | Non
     return (await session.scalars(query)).one_or_none()
 
 
-async def page_tenants(session: AsyncSession, *, limit: int, after: str | None) -> Page[TenantRow]:
-    """Return one page of all tenants, oldest first, for an administrator; `after` is an id.
+async def page_tenants(session: AsyncSession, page: PageRequest) -> Page[TenantRow]:
+    """Return one page of all tenants, for an administrator; its cursors are ids.
 
     Raises:
-        BadRequest: There is no tenant with that id.
+        BadRequest: There is no tenant with such an id.
     """
-    key = tuple_(TenantRow.created_at, TenantRow.id)
-    query = select(TenantRow).order_by(TenantRow.created_at, TenantRow.id).limit(limit + 1)
-    if after is not None:
-        edge = await session.get(TenantRow, after)
-        if edge is None:
-            raise BadRequest(f"The cursor {after!r} is no tenant.", param="after")
-        query = query.where(key > tuple_(edge.created_at, edge.id))
-    rows = (await session.scalars(query)).all()
-    return Page(rows[:limit], len(rows) > limit)
+    edges: dict[str, tuple[int, str]] = {}
+    for name, cursor in (("after", page.after), ("before", page.before)):
+        if cursor is not None:
+            edge = await session.get(TenantRow, cursor)
+            if edge is None:
+                raise BadRequest(f"The cursor {cursor!r} is no tenant.", param=name)
+            edges[name] = (edge.created_at, edge.id)
+    return await read_page(
+        session, select(TenantRow), (TenantRow.created_at, TenantRow.id), edges, page.limit, page.order
+    )

@@ -3,6 +3,7 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Depends, Header, Query, Request
 
 from gateway.files.upload import MAX_UPLOAD_BYTES
+from gateway.pages import PageRequest
 from gateway.vector_stores.document_schemas import Document, DocumentDeleted, DocumentList
 from gateway.vector_stores.document_service import DocumentService
 from gateway.web.dependencies import CurrentState, ManageKey
@@ -56,8 +57,9 @@ async def list_documents(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     order: Literal["asc", "desc"] = "desc",
     after: str | None = None,
+    before: str | None = None,
 ) -> DocumentList:
-    return await documents.list(vector_store_id, limit=limit, order=order, after=after)
+    return await documents.list(vector_store_id, PageRequest(limit, order, after, before))
 
 
 @router.get("/{key:path}")

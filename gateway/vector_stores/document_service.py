@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import AbstractContextManager, aclosing
+from dataclasses import asdict
 from typing import Any
 
 from pydantic import ValidationError
@@ -12,6 +13,7 @@ from gateway.db import Database
 from gateway.errors import BadRequest, NotFound
 from gateway.files.upload import check_length, limit_bytes
 from gateway.jobs import wait_for
+from gateway.pages import PageRequest
 from gateway.vector_stores.document_schemas import Document, DocumentDeleted, DocumentList
 from gateway.vector_stores.file_service import last_error_of
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
@@ -78,11 +80,11 @@ class DocumentService:
             version = (await VersionRepository(session, self._tenant).newest([document]))[document.id]
         return await self._after(document, version, wait, presence)
 
-    async def list(self, store_id: str, *, limit: int, order: str, after: str | None) -> DocumentList:
+    async def list(self, store_id: str, request: PageRequest) -> DocumentList:
         async with self._database.read() as session:
             await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
             documents = DocumentRepository(session, self._tenant)
-            page = await documents.page(DocumentRow.store_id == store_id, limit=limit, order=order, after=after)
+            page = await documents.page(DocumentRow.store_id == store_id, **asdict(request))
             newest = await VersionRepository(session, self._tenant).newest(page.rows)
         return DocumentList.of([_schema(row, newest[row.id]) for row in page.rows], page)
 

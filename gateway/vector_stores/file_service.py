@@ -4,7 +4,12 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.errors import NotFound
 from gateway.files.service import get_file
-from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
+from gateway.vector_stores.repository import (
+    BatchFileRepository,
+    DocumentRepository,
+    StoreRepository,
+    VersionRepository,
+)
 from gateway.vector_stores.schemas import (
     LastError,
     StaticChunkingSizes,
@@ -18,7 +23,7 @@ from gateway.vector_stores.service import chunk_sizes
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow
 from gateway.vector_stores.versions import Content, delete_document, put_version
 
-__all__ = ["VectorStoreFileService", "last_error_of"]
+__all__ = ["VectorStoreFileService", "file_schema", "get_document", "last_error_of"]
 
 
 class VectorStoreFileService:
@@ -45,19 +50,31 @@ class VectorStoreFileService:
             attributes=request.attributes,
             chunking=chunk_sizes(request.chunking_strategy),
         )
-        return _schema(document, version)
+        return file_schema(document, version)
 
     async def list(
-        self, store_id: str, *, limit: int, order: str, after: str | None, before: str | None, status: str | None
+        self,
+        store_id: str,
+        *,
+        limit: int,
+        order: str,
+        after: str | None,
+        before: str | None,
+        status: str | None,
+        batch: str | None = None,
     ) -> VectorStoreFileList:
+        """List a store's files, or only those of a batch that is known to be the store's."""
         await self._stores.get(store_id, param="vector_store_id")
         where = [DocumentRow.store_id == store_id]
         if status is not None:
             where.append(DocumentRow.status == status)
+        if batch is not None:
+            documents = BatchFileRepository(self._session, self._tenant).select_documents(batch)
+            where.append(DocumentRow.id.in_(documents))
         cursors = [None if id is None else (await self._document(store_id, id)).id for id in (after, before)]
         page = await self._documents.page(*where, limit=limit, order=order, after=cursors[0], before=cursors[1])
         newest = await self._versions.newest(page.rows)
-        data = [_schema(row, newest[row.id]) for row in page.rows]
+        data = [file_schema(row, newest[row.id]) for row in page.rows]
         return VectorStoreFileList(
             data=data,
             first_id=data[0].id if data else None,  # the files' ids, not the documents'
@@ -67,7 +84,7 @@ class VectorStoreFileService:
 
     async def get(self, store_id: str, file_id: str) -> VectorStoreFile:
         document = await self._document(store_id, file_id)
-        return _schema(document, (await self._versions.newest([document]))[document.id])
+        return file_schema(document, (await self._versions.newest([document]))[document.id])
 
     async def delete(self, store_id: str, file_id: str) -> VectorStoreFileDeleted:
         """Take a file out of the store; the file itself stays."""
@@ -75,14 +92,23 @@ class VectorStoreFileService:
         return VectorStoreFileDeleted(id=file_id)
 
     async def _document(self, store_id: str, file_id: str) -> DocumentRow:
-        await self._stores.get(store_id, param="vector_store_id")
-        row = await self._documents.by_file(store_id, file_id)
-        if row is None:
-            raise NotFound(
-                f"The vector store {store_id!r} has no file {file_id!r}. List its files to see their ids.",
-                param="file_id",
-            )
-        return row
+        return await get_document(self._session, self._tenant, store_id, file_id)
+
+
+async def get_document(session: AsyncSession, tenant: str, store_id: str, file_id: str) -> DocumentRow:
+    """Return the document that a file is in a tenant's store.
+
+    Raises:
+        NotFound: The tenant has no such store, or the store no such file.
+    """
+    await StoreRepository(session, tenant).get(store_id, param="vector_store_id")
+    row = await DocumentRepository(session, tenant).by_file(store_id, file_id)
+    if row is None:
+        raise NotFound(
+            f"The vector store {store_id!r} has no file {file_id!r}. List its files to see their ids.",
+            param="file_id",
+        )
+    return row
 
 
 def last_error_of(version: DocumentVersionRow) -> LastError | None:
@@ -92,7 +118,8 @@ def last_error_of(version: DocumentVersionRow) -> LastError | None:
     return LastError(code=version.error_code, message=version.error_message or "")
 
 
-def _schema(document: DocumentRow, version: DocumentVersionRow) -> VectorStoreFile:
+def file_schema(document: DocumentRow, version: DocumentVersionRow) -> VectorStoreFile:
+    """Return a document as the file that it is in its store."""
     sizes = StaticChunkingSizes.model_construct(
         max_chunk_size_tokens=version.max_chunk_tokens, chunk_overlap_tokens=version.overlap_tokens
     )

@@ -191,11 +191,12 @@ async def _prune(session: AsyncSession, document: DocumentRow, horizon: int) -> 
     old = [row for row in rows if row.version < max(visible, default=0)]
     if not old:
         return
+    others = {document.key, *(row.file_id for row in rows if row not in old)}  # other attributes, and the same file
     for row in old:
         await versions.delete(row)
     await delete_files(
         session,
         document.tenant_id,
-        ids={row.file_id for row in old if row.file_id != document.key},
+        ids={row.file_id for row in old} - others,
         digests={row.digest for row in old},
     )

@@ -4,11 +4,13 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Repository
-from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreRow
+from gateway.vector_stores.tables import BatchFileRow, DocumentRow, DocumentVersionRow, FileBatchRow, StoreRow
 
 __all__ = [
+    "BatchFileRepository",
     "DeletedDocumentRepository",
     "DocumentRepository",
+    "FileBatchRepository",
     "StoreRepository",
     "VersionRepository",
     "list_filled_stores",
@@ -212,6 +214,41 @@ class VersionRepository(Repository[DocumentVersionRow]):
             .with_only_columns(DocumentRow.key, DocumentVersionRow.file_id, DocumentVersionRow.digest)
         )
         return [(key, file_id, digest) for key, file_id, digest in (await self.session.execute(query)).all()]
+
+
+class FileBatchRepository(Repository[FileBatchRow]):
+    table = FileBatchRow
+    noun = "file batch"
+
+
+class BatchFileRepository(Repository[BatchFileRow]):
+    table = BatchFileRow
+    noun = "file of a batch"
+
+    def select_documents(self, batch: str) -> Select[str]:
+        """Start a query on the ids of a batch's documents."""
+        return self.select(BatchFileRow.batch_id == batch).with_only_columns(BatchFileRow.document_id)
+
+    async def counts(self, batch: str) -> dict[str, int]:
+        """Count the files of a batch that are in the store, by status."""
+        documents = DocumentRepository(self.session, self.tenant)
+        query = documents.select(DocumentRow.id.in_(self.select_documents(batch)))
+        query = query.with_only_columns(DocumentRow.status, func.count()).group_by(DocumentRow.status)
+        return {status: number for status, number in (await self.session.execute(query)).all()}
+
+    async def list_waiting(self, batch: str, limit: int) -> Sequence[tuple[DocumentRow, DocumentVersionRow]]:
+        """List documents of a batch whose version of the batch isn't ready, with that version."""
+        query = (
+            VersionRepository(self.session, self.tenant)
+            .select(BatchFileRow.batch_id == batch, DocumentVersionRow.status == "in_progress")
+            .join(BatchFileRow, BatchFileRow.version_id == DocumentVersionRow.id)
+            .join(DocumentRow, DocumentRow.id == DocumentVersionRow.document_id)
+            .where(DocumentRow.deleted_at.is_(None))
+            .add_columns(DocumentRow)
+            .order_by(BatchFileRow.id.desc())
+            .limit(limit)
+        )
+        return [(document, version) for version, document in (await self.session.execute(query)).all()]
 
 
 async def list_filled_stores(session: AsyncSession) -> Sequence[StoreRow]:

@@ -1,8 +1,11 @@
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 
+from gateway.vector_stores.attributes_service import AttributesService
 from gateway.vector_stores.document_routes import router as documents
+from gateway.vector_stores.file_batch_routes import router as file_batches
+from gateway.vector_stores.file_content_service import FileContentService
 from gateway.vector_stores.file_service import VectorStoreFileService
 from gateway.vector_stores.index_routes import router as index
 from gateway.vector_stores.schemas import (
@@ -11,9 +14,11 @@ from gateway.vector_stores.schemas import (
     VectorStoreCreate,
     VectorStoreDeleted,
     VectorStoreFile,
+    VectorStoreFileContent,
     VectorStoreFileCreate,
     VectorStoreFileDeleted,
     VectorStoreFileList,
+    VectorStoreFileUpdate,
     VectorStoreList,
     VectorStoreSearch,
     VectorStoreSearchResultsPage,
@@ -23,11 +28,12 @@ from gateway.vector_stores.search import SearchService
 from gateway.vector_stores.service import VectorStoreService
 from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
 from gateway.web.error_responses import declare_errors
+from gateway.web.presence import Presence
 
 __all__ = ["routers"]
 
 router = APIRouter(prefix="/v1/vector_stores", tags=["vector stores"], responses=declare_errors(404, 409))
-routers = (router, documents, index)
+routers = (router, file_batches, documents, index)
 
 
 def _writer(session: WriteSession, principal: ManageKey) -> VectorStoreService:
@@ -50,11 +56,21 @@ def _searcher(principal: ManageKey, state: CurrentState) -> SearchService:
     return SearchService(state.database, state.retriever, principal.tenant)
 
 
+def _contents(principal: ManageKey, state: CurrentState) -> FileContentService:
+    return FileContentService(state.database, state.retriever, principal.tenant)
+
+
+def _attributes(principal: ManageKey, state: CurrentState) -> AttributesService:
+    return AttributesService(state.database, principal.tenant)
+
+
 Writer = Annotated[VectorStoreService, Depends(_writer)]
 Reader = Annotated[VectorStoreService, Depends(_reader)]
 FileWriter = Annotated[VectorStoreFileService, Depends(_file_writer)]
 FileReader = Annotated[VectorStoreFileService, Depends(_file_reader)]
 Searcher = Annotated[SearchService, Depends(_searcher)]
+Contents = Annotated[FileContentService, Depends(_contents)]
+AttributesWriter = Annotated[AttributesService, Depends(_attributes)]
 Limit = Annotated[int, Query(ge=1, le=100)]
 Order = Literal["asc", "desc"]
 
@@ -113,6 +129,18 @@ async def list_store_files(
 
 @router.get("/{vector_store_id}/files/{file_id}")
 async def retrieve_store_file(vector_store_id: str, file_id: str, files: FileReader) -> VectorStoreFile:
+    return await files.get(vector_store_id, file_id)
+
+
+@router.post("/{vector_store_id}/files/{file_id}")
+async def modify_store_file(
+    vector_store_id: str, file_id: str, request: VectorStoreFileUpdate, files: AttributesWriter, http: Request
+) -> VectorStoreFile:
+    return await files.update(vector_store_id, file_id, request, Presence(http.receive))
+
+
+@router.get("/{vector_store_id}/files/{file_id}/content")
+async def retrieve_store_file_content(vector_store_id: str, file_id: str, files: Contents) -> VectorStoreFileContent:
     return await files.get(vector_store_id, file_id)
 
 

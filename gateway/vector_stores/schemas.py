@@ -20,7 +20,9 @@ __all__ = [
     "ChunkingStrategy",
     "ExpiresAfter",
     "FileCounts",
+    "HybridSearch",
     "LastError",
+    "RankingOptions",
     "StaticChunkingSizes",
     "StaticChunkingStrategy",
     "Status",
@@ -29,9 +31,11 @@ __all__ = [
     "VectorStoreCreate",
     "VectorStoreDeleted",
     "VectorStoreFile",
+    "VectorStoreFileContent",
     "VectorStoreFileCreate",
     "VectorStoreFileDeleted",
     "VectorStoreFileList",
+    "VectorStoreFileUpdate",
     "VectorStoreList",
     "VectorStoreSearch",
     "VectorStoreSearchResult",
@@ -139,6 +143,12 @@ class VectorStoreFileCreate(_Strict):
     chunking_strategy: ChunkingStrategy | None = None
 
 
+class VectorStoreFileUpdate(_Strict):
+    """The attributes that a file has from now on, instead of those that it has; null leaves it none."""
+
+    attributes: Attributes | None
+
+
 class LastError(BaseModel):
     """The reason why a file isn't in the store: `server_error`, `unsupported_file` or `invalid_file`."""
 
@@ -170,18 +180,35 @@ class VectorStoreFileDeleted(BaseModel):
     deleted: bool = True
 
 
+class HybridSearch(_Strict):
+    """The shares of meaning and words in a score, as OpenAI's file_search has them: only their ratio counts."""
+
+    embedding_weight: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+    text_weight: Annotated[float, Field(ge=0, le=1e6, allow_inf_nan=False)]
+
+    @model_validator(mode="after")
+    def _some(self) -> "HybridSearch":
+        if not self.embedding_weight + self.text_weight:
+            raise ValueError("embedding_weight and text_weight must not both be 0")
+        return self
+
+
 class RankingOptions(_Strict):
-    """`ranker` is taken for the sake of the contract: there is one ranking, dense and BM25 fused."""
+    """`ranker` is taken for the sake of the contract: there is one ranking, dense and BM25 fused.
+
+    Passages below `score_threshold` are left out; `hybrid_search` weighs the two otherwise than the fusion does.
+    """
 
     ranker: Literal["none", "auto", "default-2024-11-15"] = "auto"
     score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
+    hybrid_search: HybridSearch | None = None
 
 
 Query = Annotated[str, StringConstraints(min_length=1, max_length=32_768)]
 
 
 class VectorStoreSearch(_Strict):
-    """`rewrite_query` changes nothing yet: `search_query` in the answer says what was asked."""
+    """`rewrite_query` is taken, and questions are searched as they are: the answer's `search_query` says with what."""
 
     query: Query | Annotated[list[Query], Field(min_length=1, max_length=8)]
     filters: dict[str, Any] | None = None
@@ -193,6 +220,15 @@ class VectorStoreSearch(_Strict):
 class TextContent(BaseModel):
     type: Literal["text"] = "text"
     text: str
+
+
+class VectorStoreFileContent(BaseModel):
+    """OpenAI's page of a file's parsed text, which is always the only one: its passages in the file's order."""
+
+    object: Literal["vector_store.file_content.page"] = "vector_store.file_content.page"
+    data: list[TextContent]
+    has_more: bool = False
+    next_page: None = None
 
 
 class VectorStoreSearchResult(BaseModel):

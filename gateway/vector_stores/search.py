@@ -11,24 +11,19 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Database
-from gateway.errors import BadRequest, NotFound, Unavailable
+from gateway.errors import BadRequest, NotFound
 from gateway.vector_stores.repository import DeletedDocumentRepository, DocumentRepository, StoreRepository
+from gateway.vector_stores.retriever_errors import check_filters, explain_index_change, explain_retriever_errors
 from gateway.vector_stores.schemas import (
+    RankingOptions,
     TextContent,
     VectorStoreSearch,
     VectorStoreSearchResult,
     VectorStoreSearchResultsPage,
 )
 from gateway.vector_stores.tables import StoreRow
-from retrieval.client import (
-    IndexChanged,
-    InvalidFilter,
-    Retriever,
-    RetrieverBusy,
-    RetrieverFailed,
-    RetrieverUnavailable,
-)
-from retrieval.messages import Passage, SearchQuery
+from retrieval.client import Retriever
+from retrieval.messages import Passage, SearchQuery, Weights
 
 __all__ = ["SearchService", "StoreStates", "expires_at", "read_states", "search", "touch"]
 
@@ -45,7 +40,6 @@ one of 100 nothing."""
 _ROUNDS = 3
 """Searches that leave out only those deleted documents that the one before found, before one is told of all."""
 
-_INDEX_SECONDS = 30
 _TOUCH_SECONDS = 3600
 """The exactness of `last_active_at`: expiry counts in days, and a write for each question would cost more than it."""
 
@@ -140,6 +134,7 @@ async def search(
     limit: int,
     filters: dict[str, Any] | None = None,
     score_threshold: float | None = None,
+    weights: Weights | None = None,
 ) -> list[Passage]:
     """Find the best passages for any of the texts.
 
@@ -148,7 +143,7 @@ async def search(
         Unavailable: The retriever can't answer now, or not all documents are in the index that it has.
     """
     if stores.problem:
-        raise _index_changed(stores.problem)
+        raise explain_index_change(stores.problem)
     query = SearchQuery(
         tenant=tenant,
         stores=stores.index_epochs,
@@ -156,6 +151,7 @@ async def search(
         limit=limit,
         filters=filters,
         score_threshold=score_threshold,
+        weights=weights,
         exclude=list(stores.deleted),
         indexes=list(stores.indexes),
     )
@@ -198,30 +194,8 @@ async def _find(database: Database, retriever: Retriever, query: SearchQuery, mo
 
 
 async def _ask(retriever: Retriever, query: SearchQuery) -> list[Passage]:
-    try:
+    with explain_retriever_errors(query.stores):
         return await retriever.search(query)
-    except InvalidFilter as error:
-        raise BadRequest(str(error), param="filters", code="invalid_filter") from error
-    except IndexChanged as error:
-        _log.warning("index_changed", stores=sorted(query.stores), reason=str(error))
-        raise _index_changed(str(error)) from error
-    except RetrieverBusy as error:
-        raise Unavailable(
-            "Too many searches are under way. Try again in a moment.", retry_after=1, code="retriever_busy"
-        ) from error
-    except (RetrieverUnavailable, RetrieverFailed) as error:
-        raise Unavailable(
-            "The documents can't be searched now. Try again in a moment.", retry_after=2, code="retriever_unavailable"
-        ) from error
-
-
-def _index_changed(reason: str) -> Unavailable:
-    return Unavailable(
-        f"{reason} They can be searched again when all are indexed anew: 'braid docs reindex' does that, or putting "
-        "them again; 'braid doctor' names the stores.",
-        retry_after=_INDEX_SECONDS,
-        code="index_changed",
-    )
 
 
 class SearchService:
@@ -234,6 +208,8 @@ class SearchService:
 
     async def search(self, store_id: str, request: VectorStoreSearch) -> VectorStoreSearchResultsPage:
         """Search at the store's present index epoch; no transaction is open while the retriever works."""
+        if request.filters is not None:
+            check_filters(request.filters, param="filters")
         async with self._database.read() as session:
             stores = await read_states(session, self._tenant, [store_id])
         texts = [request.query] if isinstance(request.query, str) else request.query
@@ -246,6 +222,7 @@ class SearchService:
             limit=request.max_num_results,
             filters=request.filters,
             score_threshold=request.ranking_options.score_threshold or None,
+            weights=_weights(request.ranking_options),
         )
         await touch(self._database, self._tenant, [store_id])
         return VectorStoreSearchResultsPage(
@@ -261,3 +238,8 @@ class SearchService:
                 for passage in passages
             ],
         )
+
+
+def _weights(options: RankingOptions) -> Weights | None:
+    shares = options.hybrid_search
+    return None if shares is None else Weights(shares.embedding_weight, shares.text_weight)

@@ -5,7 +5,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.db import Owned
 
-__all__ = ["DocumentRow", "DocumentVersionRow", "StoreRow"]
+__all__ = ["BatchFileRow", "DocumentRow", "DocumentVersionRow", "FileBatchRow", "StoreRow"]
 
 
 class StoreRow(Owned):
@@ -84,3 +84,22 @@ class DocumentVersionRow(Owned):
     index_identity: Mapped[str | None]
     chunker: Mapped[str | None]
     job_id: Mapped[str | None]
+
+
+class FileBatchRow(Owned):
+    """Files that were added to a store at once; `cancelled_at` is when their owner gave up those that waited."""
+
+    __tablename__ = "file_batches"
+
+    store_id: Mapped[str] = mapped_column(ForeignKey("vector_stores.id", ondelete="CASCADE"), index=True)
+    cancelled_at: Mapped[int | None]
+
+
+class BatchFileRow(Owned):
+    """One file of a batch: the document that it is in the store, and the version that the batch put."""
+
+    __tablename__ = "batch_files"
+
+    batch_id: Mapped[str] = mapped_column(ForeignKey("file_batches.id", ondelete="CASCADE"), index=True)
+    document_id: Mapped[str] = mapped_column(ForeignKey("documents.id", ondelete="CASCADE"), index=True)
+    version_id: Mapped[str]

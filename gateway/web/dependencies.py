@@ -1,18 +1,19 @@
 """The dependencies that every route takes: who asks, and in which unit of work. Default deny."""
 
 from collections.abc import AsyncIterator
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import Depends, Security
+from fastapi import Depends, Query, Security
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.ext.asyncio import AsyncSession
 from starlette.requests import HTTPConnection, Request
 
+from gateway.pages import PageRequest
 from gateway.tenants.authenticator import Principal, Scope
 from gateway.web.request_log import note_tenant
 from gateway.web.state import State, state_of
 
-__all__ = ["AdminKey", "ChatKey", "CurrentState", "KeyCheck", "ManageKey", "ReadSession", "WriteSession"]
+__all__ = ["AdminKey", "ChatKey", "CurrentState", "KeyCheck", "ManageKey", "OwnPage", "ReadSession", "WriteSession"]
 
 _bearer = HTTPBearer(auto_error=False, description="A key made by POST /api/keys.")
 
@@ -51,6 +52,18 @@ async def _reading(state: CurrentState) -> AsyncIterator[AsyncSession]:
     async with state.database.read() as session:
         yield session
 
+
+async def _page(
+    limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
+    order: Literal["asc", "desc"] = "asc",
+    after: Annotated[str | None, Query(description="The `last_id` of the page before.")] = None,
+    before: Annotated[str | None, Query(description="The `first_id` of the page after.")] = None,
+) -> PageRequest:
+    return PageRequest(limit, order, after, before)
+
+
+OwnPage = Annotated[PageRequest, Depends(_page)]
+"""The page that a client asks for of a list of Braid's own, oldest first unless it says otherwise."""
 
 # scope="function": the commit happens before the answer is sent, so that an answer never promises what was not kept.
 WriteSession = Annotated[AsyncSession, Depends(_writing, scope="function")]

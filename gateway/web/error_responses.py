@@ -31,6 +31,7 @@ _DESCRIPTIONS = {
     409: "The name is taken, the thing is in use, or somebody else changed it first.",
     413: "The body is too large.",
     415: "The body has a content-encoding, which isn't taken.",
+    429: "The tenant has as many of these as it may; some have to end first.",
     500: "Something failed that shouldn't have; it was logged.",
     502: "The model server's answer can't be used.",
     503: "A part that the answer needs isn't there now.",

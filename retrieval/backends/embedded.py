@@ -116,6 +116,18 @@ class EmbeddedBackend:
             if offset is None or len(vectors) == len(set(digests)):
                 return vectors
 
+    async def read(self, visibility: Visibility, fields: Sequence[str]) -> list[dict[str, Any]]:
+        payloads: list[dict[str, Any]] = []
+        offset: edge.PointId | None = None
+        while True:
+            request = edge.ScrollRequest(
+                offset=offset, limit=_PAGE, filter=_to_filter(visibility), with_payload=list(fields), with_vector=False
+            )
+            records, offset = await self._executor.run(Priority.INGEST, self._shard.scroll, request)
+            payloads += [record.payload or {} for record in records]
+            if offset is None:
+                return payloads
+
     async def set_payload(self, visibility: Visibility, payload: Mapping[str, Any]) -> None:
         await self._update(edge.UpdateOperation.set_payload_by_filter(_to_filter(visibility), dict(payload)))
 

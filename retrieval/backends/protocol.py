@@ -91,6 +91,10 @@ class IndexBackend(Protocol):
         """Return the dense vectors of those digests that `visibility` has."""
         ...
 
+    async def read(self, visibility: Visibility, fields: Sequence[str]) -> list[dict[str, Any]]:
+        """Return those fields of the payload of every point of `visibility`, in no order."""
+        ...
+
     async def set_payload(self, visibility: Visibility, payload: Mapping[str, Any]) -> None:
         """Merge `payload` into that of every point of `visibility`."""
         ...

@@ -127,6 +127,25 @@ class RemoteBackend:
             if offset is None or len(vectors) == len(set(digests)):
                 return vectors
 
+    async def read(self, visibility: Visibility, fields: Sequence[str]) -> list[dict[str, Any]]:
+        payloads: list[dict[str, Any]] = []
+        offset: models.ExtendedPointId | None = None
+        while True:
+            async with _explain_errors():
+                records, offset = cast(
+                    "tuple[list[models.Record], models.ExtendedPointId | None]",
+                    await self._client.scroll(
+                        self._collection,
+                        offset=offset,
+                        limit=_PAGE,
+                        scroll_filter=_to_filter(visibility),
+                        with_payload=list(fields),
+                    ),
+                )
+            payloads += [record.payload or {} for record in records]
+            if offset is None:
+                return payloads
+
     async def set_payload(self, visibility: Visibility, payload: Mapping[str, Any]) -> None:
         async with _explain_errors():
             await self._client.set_payload(self._collection, dict(payload), points=_to_filter(visibility), wait=True)

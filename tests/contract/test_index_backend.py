@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
+from random import Random
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -18,6 +19,7 @@ from retrieval.backends import IndexBackend, KeywordVector, Point
 from retrieval.backends.embedded import EmbeddedBackend, IndexLocked, IndexUnreadable
 from retrieval.backends.remote import RemoteBackend
 from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, Not
+from retrieval.filters import check_filter, compile_filter, encode_attributes
 from retrieval.keyword_encoder import KeywordEncoder
 from retrieval.visibility import OPEN, Visibility, document_visibility, store_visibility
 
@@ -160,6 +162,81 @@ async def test_a_condition_means_the_same_everywhere(
     three_points: IndexBackend, condition: Condition, expected: set[str]
 ) -> None:
     assert await texts(three_points, STORE.narrow(condition), [1, 0, 0], "a b c") == expected
+
+
+ATTRIBUTES: list[dict[str, Any]] = [
+    {"area": area, "year": year, "new": new}
+    for area in ("kettles", "pots", "True")
+    for year in (-1, 0, 2025.5, 2026)
+    for new in (True, False)
+] + [{}, {"year": 0}, {"area": "pots"}, {"new": "True"}, {"a.b": 1, 'x".tenant': "harbor"}]
+VALUES: list[Any] = ["kettles", "pots", "True", True, False, -1, 0, 2025.5, 2026, "2026"]
+
+
+def _random_filter(random: Random, depth: int) -> dict[str, Any]:
+    if depth and random.random() < 0.4:
+        parts = [_random_filter(random, depth - 1) for _ in range(random.randint(1, 3))]
+        return {"type": random.choice(("and", "or")), "filters": parts}
+    kind = random.choice(("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin"))
+    if kind in ("in", "nin"):
+        value: Any = random.sample(VALUES, random.randint(1, 4))
+    else:
+        value = random.choice(VALUES if kind in ("eq", "ne") else [-1, 0, 2025.5, 2026])
+    return {"type": kind, "key": random.choice(("area", "year", "new", "a.b", "none")), "value": value}
+
+
+def _holds(filters: dict[str, Any], attributes: dict[str, Any]) -> bool:
+    """Evaluate a filter in Python, with JSON's types: true is no 1, and "2026" is no number."""
+    kind = filters["type"]
+    if kind in ("and", "or"):
+        parts = [_holds(part, attributes) for part in filters["filters"]]
+        return all(parts) if kind == "and" else any(parts)
+    present, wanted = attributes.get(filters["key"]), filters["value"]
+
+    def same(value: Any) -> bool:
+        kinds = {bool: "bool", str: "str"}
+        return kinds.get(type(present)) == kinds.get(type(value)) and present == value
+
+    if kind in ("eq", "ne"):
+        return same(wanted) == (kind == "eq")
+    if kind in ("in", "nin"):
+        return any(map(same, wanted)) == (kind == "in")
+    if present is None or isinstance(present, bool | str):
+        return False
+    return {"gt": present > wanted, "gte": present >= wanted, "lt": present < wanted, "lte": present <= wanted}[kind]
+
+
+async def test_every_filter_lets_through_the_same_documents_everywhere(backend: IndexBackend) -> None:
+    points = [
+        point(number, f"t{number}", [1, 0, 0], where=encode_attributes(attributes))
+        for number, attributes in enumerate(ATTRIBUTES, 1)
+    ]
+    foreign = [
+        point(number + 1000, f"foreign{number}", [1, 0, 0], "harbor", where=encode_attributes(attributes))
+        for number, attributes in enumerate(ATTRIBUTES, 1)
+    ]
+    await backend.upsert([*points, *foreign])
+    random, matches = Random(8), 0
+    for _ in range(400):
+        filters = _random_filter(random, 3)
+        check_filter(filters)
+        expected = {f"t{number}" for number, one in enumerate(ATTRIBUTES, 1) if _holds(filters, one)}
+        visibility = STORE.narrow(compile_filter(filters))
+        payloads = await backend.read(visibility, ("text",))
+        assert {payload["text"] for payload in payloads} == expected, filters
+        matches += bool(expected)
+    assert 100 < matches < 400
+    narrow = STORE.narrow(compile_filter({"type": "eq", "key": "year", "value": 2025.5}))
+    assert len(await texts(backend, narrow, [1, 0, 0], "none", candidates=50)) == 6
+
+
+async def test_fields_of_all_points_are_read_among_many_pages(backend: IndexBackend) -> None:
+    await backend.upsert([point(n, f"text {n}", [1, 0, 0], start=n) for n in range(1, 601)])
+    await backend.upsert([point(1000, "foreign", [1, 0, 0], tenant="harbor", start=0)])
+    payloads = await backend.read(STORE, ("text", "start"))
+    assert sorted(payload["start"] for payload in payloads) == list(range(1, 601))
+    assert payloads[0] == {"text": f"text {payloads[0]['start']}", "start": payloads[0]["start"]}
+    assert await backend.read(STORE.narrow(Between("start", gt=600)), ("text",)) == []
 
 
 async def test_an_upsert_of_the_same_id_replaces(backend: IndexBackend) -> None:

@@ -4,7 +4,10 @@ Chunks are paragraphs. A passage's score is the share of the question's words th
 """
 
 import asyncio
+import math
+import operator
 import re
+from array import array
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +19,10 @@ from msgspec import Raw
 
 from retrieval.frames import Call, Failure, Reply, encode_frame, read_frame
 from retrieval.messages import (
+    ContentRequest,
     DocumentsReference,
+    Embeddings,
+    EmbedRequest,
     IngestProgress,
     IngestRequest,
     IngestResult,
@@ -25,12 +31,15 @@ from retrieval.messages import (
     SearchQuery,
     StoreAtIndexEpoch,
     StoreReference,
+    TextPiece,
     Writer,
 )
 
-__all__ = ["FakeRetriever", "Fault"]
+__all__ = ["MOST_WORDS", "FakeRetriever", "Fault"]
 
 _OPEN = 2**53
+MOST_WORDS = 100
+"""Of a text to embed."""
 
 
 @dataclass
@@ -54,6 +63,7 @@ class FakeRetriever:
         self.before: dict[str, Callable[[], Awaitable[None]]] = {}
         self.index = "fake/words/1"
         self.chunker = "paragraphs-1"
+        self.matryoshka = False
         self.fences: dict[str, int] = {}
         self.queries: list[SearchQuery] = []
         self._server: asyncio.Server | None = None
@@ -122,6 +132,8 @@ class FakeRetriever:
             "describe": self._describe,
             "search": self._search,
             "ingest": self._ingest,
+            "embed": self._embed,
+            "read_content": self._read_content,
             "has_store": self._has_store,
             "remove_documents": self._remove_documents,
             "rollback": self._rollback,
@@ -131,7 +143,12 @@ class FakeRetriever:
 
     def _describe(self, _body: Raw) -> RetrieverInfo:
         return RetrieverInfo(
-            embedder="fake", dimensions=3, points=len(self.points), index=self.index, chunker=self.chunker
+            embedder="fake",
+            dimensions=3,
+            points=len(self.points),
+            index=self.index,
+            chunker=self.chunker,
+            matryoshka=self.matryoshka,
         )
 
     def lose(self, index: str) -> None:
@@ -197,6 +214,32 @@ class FakeRetriever:
                 passages.append(_to_passage(point, f"point-{number}", score))
         return sorted(passages, key=lambda passage: -passage.score)[: query.limit]
 
+    def _embed(self, body: Raw) -> Embeddings:
+        """Embed a text as its numbers of letters, words and paragraphs, as a vector of length 1."""
+        request = msgspec.msgpack.decode(body, type=EmbedRequest)
+        vectors: list[bytes] = []
+        for number, text in enumerate(request.texts, request.first):
+            if len(text.split()) > MOST_WORDS:
+                raise Fault("text_too_long", f"The input {number} has {len(text.split())} tokens. Split it.")
+            counts = (len(text), len(text.split()), text.count("\n\n") + 1)
+            vectors.append(array("f", [count / math.hypot(*counts) for count in counts]).tobytes())
+        return Embeddings(vectors, [len(text.split()) for text in request.texts])
+
+    def _read_content(self, body: Raw) -> list[TextPiece]:
+        """Return one paragraph at a time, so that a caller has to come again."""
+        request = msgspec.msgpack.decode(body, type=ContentRequest)
+        if set(request.indexes) - {self.index}:
+            raise Fault("index_changed", f"It is {self.index}, not {request.indexes}.")
+        pieces = [
+            TextPiece(point.start, point.start + len(point.text), point.text)
+            for point in self.points
+            if point.request.tenant == request.tenant
+            and point.request.store == request.store
+            and point.request.document == request.document
+            and point.first <= request.index_epoch < point.end
+        ]
+        return sorted((piece for piece in pieces if piece.end > request.start), key=lambda piece: piece.start)[:1]
+
     def _remove_documents(self, body: Raw) -> None:
         reference = msgspec.msgpack.decode(body, type=DocumentsReference)
         if reference.index not in (None, self.index):
@@ -237,12 +280,30 @@ def _encode(value: object) -> Raw:
     return Raw(msgspec.msgpack.encode(value))
 
 
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "eq": operator.eq,
+    "ne": operator.ne,
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+    "in": lambda value, among: value in among,
+    "nin": lambda value, among: value not in among,
+}
+
+
 def _match(filters: dict[str, Any] | None, attributes: dict[str, Any]) -> bool:
     if filters is None:
         return True
-    if filters.get("type") != "eq":
-        raise Fault("invalid_filter", "Only eq here.")
-    return attributes.get(filters["key"]) == filters["value"]
+    kind = filters.get("type")
+    if kind in ("and", "or"):
+        parts = [_match(part, attributes) for part in filters["filters"]]
+        return all(parts) if kind == "and" else any(parts)
+    if kind not in _COMPARE:
+        raise Fault("invalid_filter", f"No {kind} here.")
+    if filters["key"] not in attributes:
+        return kind in ("ne", "nin")
+    return _COMPARE[kind](attributes[filters["key"]], filters["value"])
 
 
 def _to_passage(point: _Point, id: str, score: float) -> Passage:

@@ -26,6 +26,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/vector_stores/{vector_store_id}": {"json": {"name": "mine"}},
     "POST /v1/vector_stores/{vector_store_id}/search": {"json": {"query": "x"}},
     "POST /v1/vector_stores/{vector_store_id}/files": {"json": {"file_id": "{file_id}"}},
+    "POST /v1/vector_stores/{vector_store_id}/files/{file_id}": {"json": {"attributes": {"area": "kettles"}}},
+    "POST /v1/vector_stores/{vector_store_id}/file_batches": {"json": {"file_ids": ["file-of-nobody"]}},
+    "POST /v1/uploads/{upload_id}/parts": {"files": {"data": ("data", b"x")}},
+    "POST /v1/uploads/{upload_id}/complete": {"json": {"part_ids": ["part_1"]}},
     "PUT /api/vector_stores/{vector_store_id}/documents/{key}": {"content": b"# Mine\n\nText."},
     "POST /api/assistants/{name}/releases": {"json": {}},
     "PUT /api/assistants/{name}/rollout": {"json": {"stages": [{"release": 1, "weight": 1}], "revision": 1}},
@@ -43,6 +47,9 @@ async def ids(gateway: Gateway, passages: FakePassages) -> dict[str, str]:
     file = (await client.post("/v1/files", files=upload)).json()["id"]
     await client.post(f"/v1/vector_stores/{store}/files", json={"file_id": file})
     await client.put(f"/api/vector_stores/{store}/documents/a/b.md", content=b"# B\n\n31 months.")
+    batch = await client.post(f"/v1/vector_stores/{store}/file_batches", json={"file_ids": [file]})
+    upload = {"filename": "a.txt", "purpose": "assistants", "bytes": 3, "mime_type": "text/plain"}
+    upload_id = (await client.post("/v1/uploads", json=upload)).json()["id"]
     training = {"file": ("rows.jsonl", ROWS), "purpose": (None, "fine-tune")}
     rows = (await client.post("/v1/files", files=training)).json()["id"]
     job = (await client.post("/v1/fine_tuning/jobs", json={"model": "base", "training_file": rows})).json()["id"]
@@ -63,6 +70,9 @@ async def ids(gateway: Gateway, passages: FakePassages) -> dict[str, str]:
         "model": ADAPTER,
         "file_id": file,
         "vector_store_id": store,
+        "batch_id": batch.json()["id"],
+        "upload_id": upload_id,
+        "document_id": "doc_1",
         "key": "a/b.md",
         "fine_tuning_job_id": job,
         "evaluation_id": evaluation_id,

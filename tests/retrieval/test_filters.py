@@ -5,7 +5,7 @@ import pytest
 
 from retrieval.errors import InvalidFilter
 from retrieval.filter_expressions import All, AnyOf, Between, Match, Not
-from retrieval.filters import compile_filter, encode_attributes
+from retrieval.filters import check_filter, compile_filter, encode_attributes, join_filters
 
 
 def comparison(kind: str, value: object, key: str = "a") -> dict[str, object]:
@@ -58,6 +58,9 @@ def nested(depth: int) -> dict[str, Any]:
         ({"type": "and", "filters": ["x"]}, r"filters\.filters\[0\] is not an object"),
         (comparison("eq", 1, key=""), "name of an attribute"),
         ({"type": "eq", "key": 7, "value": 1}, "name of an attribute"),
+        (comparison("eq", 1, key="a" * 65), "of 1 to 64 characters"),
+        ({**comparison("eq", 1), "filters": []}, "has a member 'filters'"),
+        ({"type": "and", "filter": [comparison("eq", 1)]}, "has a member 'filter'"),
         (comparison("gt", "x"), "strings have no order"),
         (comparison("gte", True), "must be a number"),
         (comparison("in", []), "list of 1 to 100 values"),
@@ -67,12 +70,37 @@ def nested(depth: int) -> dict[str, Any]:
         (comparison("eq", ["red"]), "not list"),
         (comparison("eq", float("nan")), "a number or a boolean"),
         (comparison("lt", float("inf")), "a number or a boolean"),
-        (nested(9), "nested deeper"),
+        (nested(10), "nested deeper"),
     ],
 )
 def test_a_filter_that_is_none_is_refused_with_the_part_that_is_wrong(filters: dict[str, Any], says: str) -> None:
     with pytest.raises(InvalidFilter, match=says):
         compile_filter(filters)
+
+
+@pytest.mark.parametrize(
+    ("filters", "says"),
+    [
+        (nested(8), "nested deeper"),
+        (
+            {"type": "or", "filters": [comparison("in", list(range(100)))] * 6},
+            "600 values in all, and 500 are the most",
+        ),
+        ("red", "not an object"),
+    ],
+)
+def test_a_filter_of_a_client_is_bounded_in_depth_and_size(filters: Any, says: str) -> None:
+    with pytest.raises(InvalidFilter, match=says):
+        check_filter(filters)
+
+
+def test_filters_that_are_right_each_are_right_together() -> None:
+    largest = {"type": "or", "filters": [comparison("in", list(range(100)))] * 5}
+    for one in (nested(7), largest):
+        check_filter(one)
+        assert isinstance(compile_filter(join_filters(one, one) or {}), All)
+    assert join_filters(None, largest) == largest
+    assert join_filters(None, None) is None
 
 
 def test_a_filter_may_be_as_deep_as_the_limit() -> None:

@@ -3,6 +3,7 @@ import pytest
 from retrieval.backends import Candidate
 from retrieval.backends.reach import measure_reach, to_share
 from retrieval.fusion import fuse, fuse_scores
+from retrieval.messages import Weights
 
 
 def candidate(id_: str, dense: float, keyword: float) -> Candidate:
@@ -42,3 +43,13 @@ def test_the_threshold_is_about_the_passage_not_its_rank() -> None:
 
 def test_no_more_candidates_come_back_than_the_limit() -> None:
     assert len(fuse([candidate(str(n), n / 10, 0) for n in range(9)], limit=4, threshold=None)) == 4
+
+
+def test_weights_of_a_question_stand_in_for_the_fusions_own_and_only_their_ratio_counts() -> None:
+    by_meaning, by_words = candidate("a", 0.9, 0.1), candidate("b", 0.1, 0.9)
+    for weights, first in ((Weights(1, 0), "a"), (Weights(0, 2), "b"), (Weights(3, 1), "a"), (Weights(0.1, 0.3), "b")):
+        fused = fuse([by_meaning, by_words], limit=2, threshold=None, weights=weights)
+        assert fused[0][1].id == first
+    assert fuse_scores(0.9, 0.1, 0, Weights(1, 0)) == pytest.approx(0.9)
+    assert fuse_scores(0.9, 0.1, 0, Weights(0, 5)) == pytest.approx(0.1)
+    assert fuse_scores(0.9, 0.1, 0, Weights(4, 12)) == pytest.approx(fuse_scores(0.9, 0.1, 0, Weights(1, 3)))

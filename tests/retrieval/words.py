@@ -17,6 +17,7 @@ class WordEmbedder:
     dimensions = 64
     window = 256
     unrelated_cosine = 0.0
+    matryoshka = False
 
     def __init__(self) -> None:
         self.texts: list[str] = []

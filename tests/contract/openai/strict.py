@@ -25,6 +25,7 @@ EXTRAS: dict[str, frozenset[str]] = {
 # OpenAI's published description has these in its lists; the package's pages don't name them, since it never reads them.
 _PAGES = {
     "SyncCursorPage": frozenset({"object", "first_id", "last_id"}),
+    "SyncPage[FileContentResponse]": frozenset({"has_more", "next_page"}),
     "SyncPage[VectorStoreSearchResponse]": frozenset({"search_query", "has_more", "next_page"}),
 }
 _SCALARS: dict[Any, tuple[type, ...]] = {str: (str,), int: (int,), float: (int, float), bool: (bool,)}

@@ -23,6 +23,8 @@ AREAS = (
     "citations",
     "errors",
     "files",
+    "uploads",
+    "embeddings",
     "vector_stores",
     "fine_tuning",
 )

@@ -4,6 +4,7 @@ Each answer is taken twice: by the client, and raw, to be validated strictly wit
 The walk needs a URL, a key with `chat` and `manage`, and what `model` may be; it removes what it made.
 """
 
+import hashlib
 import json
 import re
 import time
@@ -13,6 +14,7 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 import openai
+import pytest
 from openai import BaseModel, OpenAI
 from openai.types.chat import ChatCompletionChunk
 from openai.types.shared import ErrorObject
@@ -189,6 +191,44 @@ class Walk:
             assert self.take(files.delete(id)).deleted
         self.refuse(openai.NotFoundError, lambda: self.client.files.retrieve(made[0]))
 
+    def uploads(self) -> None:
+        uploads = self.client.uploads.with_raw_response
+        parts: list[bytes] = [b"The warranty of the Kestrel ", b"kettle is 31 months."]
+        asked: Any = {"purpose": "assistants", "mime_type": "text/plain", "filename": "kettle.txt"}
+        upload = self.take(uploads.create(**asked, bytes=len(FACT))).id
+        ids = [self.take(uploads.parts.create(upload, data=part)).id for part in reversed(parts)]
+        digest = hashlib.md5(FACT.encode(), usedforsecurity=False).hexdigest()
+        done = self.take(uploads.complete(upload, part_ids=ids[::-1], md5=digest))
+        assert (done.status, done.file.filename, done.file.bytes) == ("completed", "kettle.txt", len(FACT))
+        assert self.client.files.content(done.file.id).read() == FACT.encode()
+        self.refuse(openai.BadRequestError, lambda: self.client.uploads.cancel(upload))
+        other = self.take(uploads.create(**asked, bytes=3)).id
+        assert self.take(uploads.cancel(other)).status == "cancelled"
+        self.refuse(openai.BadRequestError, lambda: self.client.uploads.parts.create(other, data=b"abc"))
+        whole = self.client.uploads.upload_file_chunked(
+            file=FACT.encode() * 5, filename="five.txt", bytes=len(FACT) * 5, mime_type="text/plain",
+            purpose="assistants", part_size=100,
+        )  # fmt: skip
+        assert whole.file is not None
+        assert self.client.files.content(whole.file.id).read() == FACT.encode() * 5
+        for id in (done.file.id, whole.file.id):
+            self.take(self.client.files.with_raw_response.delete(id))
+
+    def embeddings(self) -> None:
+        create = self.client.embeddings.with_raw_response.create
+        answer = self.take(create(model="default", input=[FACT, QUESTION], encoding_format="float"))
+        assert [one.index for one in answer.data] == [0, 1]
+        assert answer.usage.total_tokens == answer.usage.prompt_tokens > 0
+        assert sum(number**2 for number in answer.data[0].embedding) == pytest.approx(1, abs=1e-4)
+        # The client asks for base64 unless it is told otherwise, and decodes it.
+        again = self.client.embeddings.create(model=answer.model, input=QUESTION)
+        assert again.data[0].embedding == pytest.approx(answer.data[1].embedding, abs=1e-6)
+        assert answer.model in [model.id for model in self.client.models.list()]
+        self.take(self.client.models.with_raw_response.retrieve(answer.model))
+        self.refuse(openai.NotFoundError, lambda: self.client.embeddings.create(model="nobody", input="x"))
+        error = self.refuse(openai.BadRequestError, lambda: self.client.embeddings.create(model="default", input=[1]))
+        assert error["code"] == "tokens_unsupported"
+
     def vector_stores(self) -> None:
         stores = self.client.vector_stores.with_raw_response
         store = self.take(stores.create(name="walk", metadata={"a": "b"})).id
@@ -197,6 +237,7 @@ class Walk:
         assert self.take(renamed).expires_at
         assert store in [one.id for one in self.take(stores.list(limit=100))]
         self._store_files(store)
+        self._file_batches(store)
         assert self.take(stores.delete(store)).deleted
         self.refuse(openai.NotFoundError, lambda: self.client.vector_stores.retrieve(store))
 
@@ -211,9 +252,37 @@ class Walk:
         found = self._search(store, {"type": "eq", "key": "area", "value": "kettles"})
         assert "31 months" in found[0].content[0].text
         assert not self._search(store, {"type": "eq", "key": "area", "value": "pots"})
+        content = self.take(files.content(file, vector_store_id=store))
+        assert "".join(piece.text for piece in content) == FACT
+        changed = self.take(files.update(file, vector_store_id=store, attributes={"area": "pots", "year": 2026}))
+        assert (changed.status, changed.attributes) == ("completed", {"area": "pots", "year": 2026})
+        among: Any = {"type": "in", "key": "area", "value": ["pots", "pans"]}
+        assert self._search(store, {"type": "and", "filters": [among, {"type": "gte", "key": "year", "value": 2026}]})
+        assert not self._search(store, {"type": "eq", "key": "area", "value": "kettles"})
         assert self.take(files.delete(file, vector_store_id=store)).deleted
         assert not self._search(store, None)
         self.take(self.client.files.with_raw_response.delete(file))
+
+    def _file_batches(self, store: str) -> None:
+        batches = self.client.vector_stores.file_batches.with_raw_response
+        files = [self._upload(f"{n}.txt", f"{FACT} {n}".encode()) for n in range(3)]
+        each: Any = [{"file_id": id, "attributes": {"number": n}} for n, id in enumerate(files[:2])]
+        batch = self.take(batches.create(store, files=each)).id
+        done = self._wait(lambda: self.take(batches.retrieve(batch, vector_store_id=store)), ("completed", "failed"))
+        assert (done.status, done.file_counts.completed, done.file_counts.total) == ("completed", 2, 2)
+        pages = self.client.vector_stores.file_batches.list_files(batch, vector_store_id=store, limit=1, order="asc")
+        assert [file.id for file in pages] == files[:2]
+        self.take(batches.list_files(batch, vector_store_id=store, filter="completed"))
+        assert len(self._search(store, {"type": "eq", "key": "number", "value": 1})) == 1
+        polled = self.client.vector_stores.file_batches.create_and_poll(store, file_ids=files, poll_interval_ms=50)
+        assert polled.file_counts.completed == 3
+        self.take(batches.cancel(batch, vector_store_id=store))
+        self.refuse(
+            openai.NotFoundError,
+            lambda: self.client.vector_stores.file_batches.retrieve("vsfb_none", vector_store_id=store),
+        )
+        for id in files:
+            self.take(self.client.files.with_raw_response.delete(id))
 
     def fine_tuning(self) -> None:
         jobs = self.client.fine_tuning.jobs.with_raw_response

@@ -233,3 +233,25 @@ async def test_the_markers_of_a_base_come_unknown_and_go_again(database: Databas
     assert announced == ServedBaseModel("base", "", "d", chat_template_digest="t")
     await move(database, "0007", down=True)
     assert await rows(database, "SELECT * FROM base_models") == before
+
+
+async def test_the_documents_of_answers_come_from_their_records_and_go_again(database: Database) -> None:
+    await move(database, "0007")
+    passages = [
+        {"number": 1, "document_id": "doc_1", "version": 3, "index_epoch": 7, "cited": False},
+        {"number": 2, "document_id": "doc_2", "version": 1, "index_epoch": 7, "cited": False},
+        {"number": 3, "document_id": "doc_1", "version": 3, "index_epoch": 7, "cited": True},
+    ]
+    record = msgspec.json.encode({"passages": passages}).decode()
+    add = text("INSERT INTO answers (id, created_at, tenant_id, model, record) VALUES (:id, 5, 'ten_a', 'm', :record)")
+    async with database.begin() as session:
+        await session.execute(add, [{"id": f"chatcmpl-{number:04}", "record": record} for number in range(600)])
+    await move(database, "0010")
+    assert await rows(database, "SELECT count(*), count(DISTINCT id) FROM answer_documents") == [(1200, 1200)]
+    query = "SELECT document_id, version, index_epoch, numbers, cited, created_at, tenant_id FROM answer_documents"
+    assert await rows(database, f"{query} WHERE answer_id = 'chatcmpl-0599' ORDER BY document_id") == [
+        ("doc_1", 3, 7, "[1,3]", 1, 5, "ten_a"),
+        ("doc_2", 1, 7, "[2]", 0, 5, "ten_a"),
+    ]
+    await move(database, "0007", down=True)
+    assert await rows(database, "SELECT count(*) FROM answers") == [(601,)]

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,24 @@ def test_the_identity_is_the_models_not_the_folders(packaged: SentenceEmbedder, 
     copy = load_embedder(str(tmp_path / "copy"))
     assert copy.identity.split("-")[-1] == packaged.identity.split("-")[-1]
     assert copy.identity.startswith("copy-")
+
+
+def test_a_model_is_matryoshka_if_it_says_so(packaged: SentenceEmbedder, tmp_path: Path) -> None:
+    assert not packaged.matryoshka
+    folder = find_packaged_model()
+    assert folder is not None
+    (tmp_path / "copy").mkdir()
+    for path in folder.iterdir():
+        (tmp_path / "copy" / path.name).symlink_to(path)
+    card = tmp_path / "copy" / "README.md"
+    card.unlink(missing_ok=True)
+    card.write_text("---\ntags:\n- loss:MatryoshkaLoss\n---\n")
+    assert load_embedder(str(tmp_path / "copy")).matryoshka
+    card.unlink()
+    configuration = json.loads((folder / "config.json").read_text())
+    (tmp_path / "copy" / "config.json").unlink()
+    (tmp_path / "copy" / "config.json").write_text(json.dumps({**configuration, "matryoshka_dimensions": [128, 384]}))
+    assert load_embedder(str(tmp_path / "copy")).matryoshka
 
 
 def test_a_folder_without_a_model_says_what_to_give(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import pytest_asyncio
 from qdrant_client import AsyncQdrantClient
@@ -11,7 +12,7 @@ from retrieval.backends.embedded import EmbeddedBackend
 from retrieval.backends.remote import RemoteBackend
 from retrieval.errors import DocumentUnreadable, InvalidFilter, InvalidVisibility
 from retrieval.index import Index
-from retrieval.messages import IngestProgress, IngestResult, Passage
+from retrieval.messages import ContentRequest, IngestProgress, IngestResult, Passage, Weights
 from tests.retrieval.model.parsers.pdf_files import make_pdf
 from tests.retrieval.requests import ingest_request, search_query
 from tests.retrieval.words import WordEmbedder
@@ -105,6 +106,39 @@ async def test_a_new_version_is_invisible_until_the_index_epoch_moves_and_then_a
     assert await library.facts(1) == old == {"The warranty lasts 31 months.", "It costs 49 euros."}
     assert await library.facts(2) == {"The warranty lasts 33 months.", "It costs 49 euros."}
     assert {passage.version for passage in await library.ask("price", 2)} == {2}
+
+
+async def read(library: Library, index_epoch: int, document: str = "k2", tenant: str = "kestrel") -> str:
+    """Read a document's text as the gateway does, until nothing is left of it."""
+    request = ContentRequest(tenant=tenant, store="vs", document=document, index_epoch=index_epoch)
+    texts: list[str] = []
+    while pieces := await library.index.read_content(request):
+        assert [piece.end - piece.start for piece in pieces] == [len(piece.text) for piece in pieces]
+        texts += [piece.text for piece in pieces]
+        request = msgspec.structs.replace(request, start=pieces[-1].end)
+    return " ".join(" ".join(texts).split())
+
+
+async def test_the_text_of_a_document_is_that_of_its_index_epoch_in_order_and_nothing_twice(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("retrieval.content._MOST_CHARACTERS", 150)
+    words = " ".join(f"word{number}" for number in range(200))
+    await library.put(words, 1, max_chunk_tokens=20, overlap_tokens=10)
+    assert await read(library, 1) == words
+    await library.put("Now it is short.", 2)
+    assert await read(library, 1) == words
+    assert await read(library, 2) == "Now it is short."
+    assert await read(library, 2, "other") == await read(library, 2, tenant="harbor") == ""
+
+
+async def test_the_weights_of_a_question_change_its_scores(library: Library) -> None:
+    await library.put(KETTLE.format(months=31), 1)
+    scores: dict[Weights, float] = {}
+    for weights in (Weights(1, 0), Weights(0, 1)):
+        scores[weights] = (await library.ask("price euros", 1, weights=weights))[0].score
+    plain = (await library.ask("price euros", 1))[0].score
+    assert min(scores.values()) < plain < max(scores.values())
 
 
 async def test_only_changed_chunks_are_embedded(library: Library, embedder: WordEmbedder) -> None:

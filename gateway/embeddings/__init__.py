@@ -1,0 +1,1 @@
+"""Embeddings in OpenAI's contract, by the retriever's own embedder."""

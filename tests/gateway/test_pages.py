@@ -1,0 +1,119 @@
+"""Every list, page by page: forwards and backwards, in both orders, nothing twice and nothing left out."""
+
+import json
+from typing import Any
+
+import httpx2
+import pytest
+
+from gateway.adapters.repository import AdapterRepository
+from gateway.adapters.tables import AdapterRow
+from gateway.answers.repository import AnswerDocumentRepository, AnswerRepository
+from gateway.answers.tables import AnswerDocumentRow, AnswerRow
+from gateway.tenants.repository import find_tenant
+from tests.gateway.conftest import Gateway, on_both_databases
+
+ITEMS = 5
+FORWARDS_ONLY = {
+    "/v1/fine_tuning/jobs",
+    "/v1/fine_tuning/jobs/{fine_tuning_job_id}/events",
+    "/v1/fine_tuning/jobs/{fine_tuning_job_id}/checkpoints",
+}
+"""Lists that have `after` and `limit` alone in OpenAI's contract; the tests of fine-tuning walk them."""
+WHOLE = {"/v1/models", "/v1/vector_stores/{vector_store_id}/files/{file_id}/content"}
+"""Lists without pages in OpenAI's contract."""
+
+
+async def _fill(gateway: Gateway, client: httpx2.AsyncClient) -> dict[str, str]:
+    """Make five of everything that is listed, and return the ids that paths need."""
+    files = [await _file(client, number) for number in range(ITEMS)]
+    store = (await client.post("/v1/vector_stores", json={"name": "0"})).json()["id"]
+    for number in range(1, ITEMS):
+        await client.post("/v1/vector_stores", json={"name": str(number)})
+    batch = await client.post(f"/v1/vector_stores/{store}/file_batches", json={"file_ids": files})
+    assert batch.status_code == 200, batch.text
+    for number in range(1, ITEMS + 1):
+        made = await client.post("/api/prompts", json={"name": "house", "template": f"You are number {number}."})
+        assert made.status_code == 201, made.text
+        assert (await client.post("/api/assistants", json={"name": f"support{number}"})).status_code == 201
+        assert (await client.post("/api/assistants/support1/releases", json={})).status_code == 201
+        key = {"tenant": "kestrel", "name": f"key {number}", "scopes": ["chat"]}
+        assert (await client.post("/api/keys", json=key)).status_code == 201
+        assert (await gateway.admin.post("/api/tenants", json={"name": f"tenant{number}"})).status_code == 201
+    async with gateway.state.database.begin() as session:
+        tenant = await find_tenant(session, "kestrel")
+        assert tenant is not None
+        for number in range(ITEMS):
+            adapter = AdapterRow(id=f"adapter_{number}", created_at=1, name="house", base_model="base", source="job")
+            adapter.model = adapter.served_name = f"ft:{number}"
+            adapter.digest, adapter.rank, adapter.status, adapter.manifest = "0" * 64, 16, "ready", {"probe": []}
+            AdapterRepository(session, tenant.id).add(adapter)
+            answer = AnswerRow(id=f"chatcmpl-{number}", created_at=1, model="support", record={})
+            AnswerRepository(session, tenant.id).add(answer)
+            await session.flush()
+            use = AnswerDocumentRow(id=f"use_{number}", created_at=1, answer_id=answer.id, document_id="doc_1")
+            use.version, use.index_epoch, use.numbers, use.cited = 1, 1, [1], True
+            AnswerDocumentRepository(session, tenant.id).add(use)
+    return {"vector_store_id": store, "batch_id": batch.json()["id"], "name": "support1", "document_id": "doc_1"}
+
+
+async def _file(client: httpx2.AsyncClient, number: int) -> str:
+    form = {"file": (f"{number}.txt", b"31 months."), "purpose": (None, "assistants")}
+    return (await client.post("/v1/files", files=form)).json()["id"]
+
+
+def _describe_lists(described: dict[str, Any]) -> dict[str, set[str]]:
+    """Return the parameters of each route that answers with a list."""
+    lists: dict[str, set[str]] = {}
+    for path, methods in described["paths"].items():
+        answer = methods.get("get", {}).get("responses", {}).get("200", {}).get("content", {})
+        name = answer.get("application/json", {}).get("schema", {}).get("$ref", "").rpartition("/")[2]
+        if "data" in described["components"]["schemas"].get(name, {}).get("properties", {}):
+            lists[path] = {parameter["name"] for parameter in methods["get"].get("parameters", ())}
+    return lists
+
+
+async def _walk(client: httpx2.AsyncClient, path: str, order: str, cursor: str) -> list[str]:
+    """Turn the pages of two items from one end of a list, or from its end back; return the items in their order."""
+    items: list[str] = []
+    page: dict[str, Any] = {"limit": 2, "order": order}
+    if cursor == "before":
+        whole = (await client.get(path, params={"limit": 100, "order": order})).json()
+        items, page["before"] = [json.dumps(whole["data"][-1])], whole["last_id"]
+    while True:
+        response = await client.get(path, params=page)
+        assert response.status_code == 200, response.text
+        part = response.json()
+        found = [json.dumps(item) for item in part["data"]]
+        assert len(found) <= 2
+        items = items + found if cursor == "after" else found + items
+        if not part["has_more"]:
+            return items
+        page[cursor] = part["last_id"] if cursor == "after" else part["first_id"]
+
+
+@on_both_databases
+async def test_every_list_has_pages_forwards_and_backwards(gateway: Gateway, subtests: pytest.Subtests) -> None:
+    client = await gateway.tenant("kestrel")
+    ids = await _fill(gateway, client)
+    lists = _describe_lists((await client.get("/openapi.json")).json())
+    assert len(lists) > 12
+    assert lists.keys() > FORWARDS_ONLY | WHOLE
+    for template, parameters in sorted(lists.items()):
+        if template in FORWARDS_ONLY | WHOLE:
+            continue
+        with subtests.test(template):
+            assert {"limit", "order", "after", "before"} <= parameters
+            house = {**ids, "name": "house"} if template.startswith("/api/prompts") else ids
+            asking = gateway.admin if template == "/api/tenants" else client
+            await _check_list(asking, template.format(**house))
+
+
+async def _check_list(client: httpx2.AsyncClient, path: str) -> None:
+    ascending = [json.dumps(item) for item in (await client.get(path, params={"order": "asc"})).json()["data"]]
+    assert len(ascending) == len(set(ascending)) >= ITEMS
+    for order, expected in (("asc", ascending), ("desc", ascending[::-1])):
+        for cursor in ("after", "before"):
+            assert await _walk(client, path, order, cursor) == expected, (order, cursor)
+    for wrong in ({"limit": 0}, {"limit": 10_001}, {"order": "up"}, {"after": "nobody"}, {"before": "nobody"}):
+        assert (await client.get(path, params=wrong)).status_code in (400, 404), wrong

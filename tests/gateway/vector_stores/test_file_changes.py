@@ -1,0 +1,120 @@
+"""A store's file after it was added: its text, and other attributes for it."""
+
+import asyncio
+
+import pytest
+
+from gateway.vector_stores import indexing
+from tests.fakes.retriever import FakeRetriever
+from tests.gateway.conftest import Gateway, on_both_databases
+from tests.gateway.vector_stores.conftest import Client
+from tests.gateway.worker import working
+
+TEXT = "The kettle has a warranty.\n\nIt is 31 months.\n\nThe end."
+
+
+async def added(kestrel: Client, store: str, data: bytes = TEXT.encode()) -> str:
+    file = await kestrel.file(data)
+    await kestrel.ok(
+        "POST", f"/v1/vector_stores/{store}/files", json={"file_id": file, "attributes": {"area": "kettles"}}
+    )
+    await kestrel.settle()
+    return file
+
+
+async def put_live(kestrel: Client, store: str, text: str) -> None:
+    await kestrel.put(store, "kettle.txt", text)
+    await kestrel.settle()
+
+
+async def texts(kestrel: Client, store: str, file: str) -> list[str]:
+    page = await kestrel.ok("GET", f"/v1/vector_stores/{store}/files/{file}/content")
+    assert (page["object"], page["has_more"], page["next_page"]) == ("vector_store.file_content.page", False, None)
+    return [part["text"] for part in page["data"]]
+
+
+async def test_the_content_of_a_file_is_its_text_in_order(kestrel: Client, index: FakeRetriever) -> None:
+    store = await kestrel.store()
+    file = await added(kestrel, store)
+    assert await texts(kestrel, store, file) == TEXT.split("\n\n")
+    assert index.calls.count("read_content") == 4  # three parts, and then no more
+
+
+async def test_the_content_is_that_of_the_live_version(kestrel: Client) -> None:
+    store = await kestrel.store()
+    await put_live(kestrel, store, "It is 24 months.")
+    first = (await kestrel.get(store, "kettle.txt"))["file_id"]
+    assert await texts(kestrel, store, first) == ["It is 24 months."]
+    await put_live(kestrel, store, "It is 31 months.")
+    second = (await kestrel.get(store, "kettle.txt"))["file_id"]
+    assert await texts(kestrel, store, second) == ["It is 31 months."]
+    await kestrel.fault(404, "GET", f"/v1/vector_stores/{store}/files/{first}/content")
+
+
+async def test_a_file_that_is_not_read_yet_has_no_content(kestrel: Client) -> None:
+    store = await kestrel.store()
+    file = await kestrel.file(b"\xff\xfe\x00bad")
+    path = f"/v1/vector_stores/{store}/files"
+    await kestrel.ok("POST", path, json={"file_id": file})
+    error = await kestrel.fault(409, "GET", f"{path}/{file}/content")
+    assert (error["code"], error["param"]) == ("file_not_ready", "file_id")
+    await kestrel.settle()
+    assert "'failed'" in (await kestrel.fault(409, "GET", f"{path}/{file}/content"))["message"]
+
+
+async def test_content_from_another_index_is_refused(kestrel: Client, index: FakeRetriever) -> None:
+    store = await kestrel.store()
+    file = await added(kestrel, store)
+    index.lose("fake/words/2")
+    error = await kestrel.fault(503, "GET", f"/v1/vector_stores/{store}/files/{file}/content")
+    assert error["code"] == "index_changed"
+    await index.stop()
+    error = await kestrel.fault(503, "GET", f"/v1/vector_stores/{store}/files/{file}/content")
+    assert error["code"] == "retriever_unavailable"
+
+
+@on_both_databases
+async def test_other_attributes_hold_when_the_call_returns(gateway: Gateway, kestrel: Client) -> None:
+    store = await kestrel.store()
+    file = await added(kestrel, store)
+    path = f"/v1/vector_stores/{store}/files/{file}"
+    async with working(gateway.state.settings):
+        changed = await kestrel.ok("POST", path, json={"attributes": {"area": "pots"}})
+        assert (changed["id"], changed["status"], changed["attributes"]) == (file, "completed", {"area": "pots"})
+        assert await kestrel.search(store, "31 months", filters={"type": "eq", "key": "area", "value": "pots"})
+        assert not await kestrel.search(store, "31 months", filters={"type": "eq", "key": "area", "value": "kettles"})
+        assert await kestrel.ok("POST", path, json={"attributes": {"area": "pots"}}) == changed
+        assert (await kestrel.ok("POST", path, json={"attributes": None}))["attributes"] == {}
+    assert (await kestrel.ok("GET", f"/v1/files/{file}"))["filename"] == "facts.txt"
+    await kestrel.fault(400, "POST", path, json={})
+    await kestrel.fault(400, "POST", path, json={"attributes": {"area": ["pots"]}})
+
+
+async def test_attributes_that_nobody_brings_into_the_index_leave_the_file_in_progress(
+    kestrel: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.vector_stores.attributes_service._PATIENCE_SECONDS", 0.1)
+    store = await kestrel.store()
+    file = await added(kestrel, store)
+    path = f"/v1/vector_stores/{store}/files/{file}"
+    assert (await kestrel.ok("POST", path, json={"attributes": {"area": "pots"}}))["status"] == "in_progress"
+    assert await kestrel.search(store, "31 months", filters={"type": "eq", "key": "area", "value": "kettles"})
+    await kestrel.settle()
+    assert await kestrel.search(store, "31 months", filters={"type": "eq", "key": "area", "value": "pots"})
+
+
+async def test_a_version_that_only_differs_in_attributes_keeps_its_file(
+    gateway: Gateway, kestrel: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexing, "REPLAY_SECONDS", -1)
+    store = await kestrel.store()
+    await put_live(kestrel, store, TEXT)
+    file = (await kestrel.get(store, "kettle.txt"))["file_id"]
+    async with working(gateway.state.settings):
+        for area in ("pots", "pans", "kettles"):
+            path = f"/v1/vector_stores/{store}/files/{file}"
+            changed = await kestrel.ok("POST", path, json={"attributes": {"area": area}})
+            assert (changed["id"], changed["status"]) == (file, "completed")
+            await asyncio.sleep(0)
+    assert (await kestrel.get(store, "kettle.txt"))["version"] == 4
+    assert (await kestrel.http.get(f"/v1/files/{file}/content")).text == TEXT
