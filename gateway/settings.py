@@ -97,11 +97,13 @@ class Settings(BaseSettings):
     """Of a fine-tuning job's events."""
     model_python: Path = Path(".venv-model/bin/python")
     """The interpreter of the environment with vLLM, training and the retriever."""
+    source_folders: Annotated[tuple[str, ...], NoDecode] = ()
+    """Folders that tenants' sources may be in, comma-separated, `{tenant}` for a tenant's name; empty: none."""
     log_level: str = "info"
     access_log: bool = True
     """Whether each request has a line in the gateway's log."""
 
-    @field_validator("engine_urls", "cors_origins", mode="before")
+    @field_validator("engine_urls", "cors_origins", "source_folders", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):

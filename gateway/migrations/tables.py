@@ -9,6 +9,7 @@ from gateway.files.tables import FileRow
 from gateway.fine_tuning.tables import CheckpointRow, EventRow, FineTuningJobRow
 from gateway.jobs.tables import JobRow
 from gateway.prompts.tables import PromptRow
+from gateway.sources.tables import SourceItemRow, SourceRow
 from gateway.tenants.tables import KeyRow, TenantRow
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreRow
 
@@ -29,6 +30,8 @@ __all__ = [
     "PromptRow",
     "ReleaseRow",
     "RolloutRow",
+    "SourceItemRow",
+    "SourceRow",
     "StoreRow",
     "TenantRow",
 ]

@@ -21,7 +21,7 @@ from gateway.vector_stores.versions import Content, delete_document, put_version
 from retrieval.client import Retriever, RetrieverError
 from retrieval.messages import RetrieverInfo
 
-__all__ = ["DocumentService"]
+__all__ = ["DocumentService", "name_file"]
 
 _KEY_LENGTH = 512
 _NAME_LENGTH = 255
@@ -58,7 +58,7 @@ class DocumentService:
             wait: Seconds to wait for the version to be ready (or to fail).
             presence: The block in which it waits; one that ends it when the client leaves.
         """
-        filename = _filename(key)
+        filename = name_file(key)
         values = None if attributes is None else _attributes(attributes)
         check_length(length)
         async with self._database.read() as session:
@@ -122,7 +122,8 @@ class DocumentService:
         return _schema(document, version)
 
 
-def _filename(key: str) -> str:
+def name_file(key: str) -> str:
+    """Return the file name of a document by its key, or raise `BadRequest` if it can't be one."""
     name = key.rsplit("/", 1)[-1]
     if not name.strip() or len(key) > _KEY_LENGTH or len(name) > _NAME_LENGTH or not key.isprintable():
         raise BadRequest(
