@@ -16,7 +16,9 @@ __all__ = ["sources"]
 sources = typer.Typer(no_args_is_help=True, help="Keep a vector store in sync with folders and other places.")
 
 _Store = Annotated[str, typer.Argument(help="Id (vs_…) or name of the vector store; a new name makes one.")]
-_Place = Annotated[str, typer.Argument(metavar="PLACE", help="A folder of the worker's machine.")]
+_Place = Annotated[
+    str, typer.Argument(metavar="PLACE", help="A folder of the worker's machine, a site's URL, or https://….git.")
+]
 _Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Id (src_…) or name of the source.")]
 _Patterns = list[str] | None
 _POLL_SECONDS = 0.5
@@ -31,6 +33,9 @@ def add(
     include: Annotated[_Patterns, typer.Option(help="Take only paths of this pattern of .gitignore.")] = None,
     exclude: Annotated[_Patterns, typer.Option(help="Leave out paths of this pattern of .gitignore.")] = None,
     hidden: Annotated[bool, typer.Option("--hidden", help="Take hidden files too.")] = False,
+    branch: Annotated[str | None, typer.Option(help="Of a repository; default: the one that it names.")] = None,
+    depth: Annotated[int | None, typer.Option(help="Links to follow on a site that has no list of pages.")] = None,
+    pages: Annotated[int | None, typer.Option(help="The most pages of a site.")] = None,
     every: Annotated[int, typer.Option(help="Seconds between two syncs; 0: only when asked.", min=0)] = 3600,
     url: Url = None,
     key: Key = None,
@@ -40,7 +45,7 @@ def add(
     """Make a source, and return when it is synchronised for the first time."""
     body: dict[str, Any] = {
         "name": name or _name(place),
-        "origin": _origin(place),
+        "origin": _origin(place, branch=branch, depth=depth, pages=pages),
         "include": include or [],
         "exclude": exclude or [],
         "hidden": hidden,
@@ -94,9 +99,13 @@ def _name(place: str) -> str:
     return re.sub(r"[^a-z0-9._-]+", "-", last).strip("-._")[:63] or "source"
 
 
-def _origin(place: str) -> dict[str, Any]:
-    """Return the origin that a place on the command line means."""
-    return {"kind": "folder", "path": str(Path(place).absolute())}
+def _origin(place: str, **options: Any) -> dict[str, Any]:
+    """Return the origin that a place on the command line means; the gateway refuses options of another kind."""
+    options = {name: value for name, value in options.items() if value is not None}
+    if "://" not in place:
+        return {"kind": "folder", "path": str(Path(place).absolute()), **options}
+    kind = "git" if place.endswith(".git") or "branch" in options else "web"
+    return {"kind": kind, "url": place, **options}
 
 
 def _print_end(state: dict[str, Any], as_json: bool) -> None:

@@ -57,7 +57,7 @@ class FolderReader:
         self._folder = folder
         self._paths = paths
 
-    async def list(self, known: Mapping[str, str]) -> Listing:
+    async def scan(self, known: Mapping[str, str]) -> Listing:
         """List the files with a version of times and size each."""
         return await asyncio.to_thread(self._list)
 
@@ -65,10 +65,11 @@ class FolderReader:
         """Yield a file's bytes; one that is written meanwhile is read again later."""
         handle = await asyncio.to_thread(self._open, key)
         try:
-            before = _version(os.fstat(handle))
-            while part := await asyncio.to_thread(os.read, handle, _PART_BYTES):
+            before, size = os.fstat(handle), 0
+            while size <= before.st_size and (part := await asyncio.to_thread(os.read, handle, _PART_BYTES)):
+                size += len(part)
                 yield part
-            if _version(os.fstat(handle)) != before:
+            if _version(os.fstat(handle)) != _version(before):
                 raise ItemUnreadable("It was written while it was read; it is read again.")
         except OSError as error:
             raise ItemUnreadable(f"It can't be read: {error.strerror}.") from error

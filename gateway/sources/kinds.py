@@ -5,10 +5,13 @@ from contextlib import AbstractAsyncContextManager
 
 from gateway.settings import Settings
 from gateway.sources.folder import open_folder, resolve_folder
+from gateway.sources.git_repository import check_repository, open_repository
 from gateway.sources.path_filter import PathFilter
+from gateway.sources.public_addresses import PublicAddresses
 from gateway.sources.reader import Reader
-from gateway.sources.schemas import Folder, Origin
+from gateway.sources.schemas import ORIGIN, Folder, Origin, Repository, Site
 from gateway.sources.tables import SourceRow
+from gateway.sources.web_site import check_site, open_site
 
 __all__ = ["OriginCheck", "SourceOpener", "allow_origins"]
 
@@ -20,7 +23,13 @@ def allow_origins(settings: Settings) -> OriginCheck:
     """Return the check of an origin by the operator's settings. What may change after it is checked at each sync."""
 
     def check(origin: Origin, tenant: str) -> None:
-        resolve_folder(settings.source_folders, origin.path, tenant)
+        match origin:
+            case Folder():
+                resolve_folder(settings.source_folders, origin.path, tenant)
+            case Repository():
+                check_repository(origin.url, origin.branch)
+            case Site():
+                check_site(origin.url)
 
     return check
 
@@ -30,8 +39,16 @@ class SourceOpener:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._addresses = PublicAddresses(settings.source_networks)
 
     def __call__(self, source: SourceRow, tenant: str) -> AbstractAsyncContextManager[Reader]:
         paths = PathFilter(source.include, source.exclude, hidden=source.hidden)
-        origin = Folder.model_validate(source.origin)
-        return open_folder(self._settings.source_folders, origin.path, tenant, paths)
+        origin = ORIGIN.validate_python(source.origin)
+        work = self._settings.home.resolve() / "work" / source.id
+        match origin:
+            case Folder():
+                return open_folder(self._settings.source_folders, origin.path, tenant, paths)
+            case Repository():
+                return open_repository(origin.url, origin.branch, paths, self._addresses, work)
+            case Site():
+                return open_site(origin.url, origin.depth, origin.pages, paths, self._addresses, work)

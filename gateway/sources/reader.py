@@ -35,7 +35,7 @@ class Listing:
 class Reader(Protocol):
     """An open source."""
 
-    async def list(self, known: Mapping[str, str]) -> Listing:
+    async def scan(self, known: Mapping[str, str]) -> Listing:
         """List what is there.
 
         Args:

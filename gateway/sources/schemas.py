@@ -1,13 +1,16 @@
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter
 
 from gateway.pages import CursorPage
 from gateway.vector_stores.schemas import Attributes
 
 __all__ = [
+    "ORIGIN",
     "Folder",
     "Origin",
+    "Repository",
+    "Site",
     "Source",
     "SourceCreate",
     "SourceDeleted",
@@ -36,7 +39,25 @@ class Folder(_Strict):
     watch: bool = True
 
 
-Origin = Annotated[Folder, Field()]
+class Repository(_Strict):
+    """A git repository by its https address; `branch` null: the one that it names itself."""
+
+    kind: Literal["git"]
+    url: Place
+    branch: Annotated[str, StringConstraints(min_length=1, max_length=200)] | None = None
+
+
+class Site(_Strict):
+    """A web site, from a page on, or by a list of pages (a sitemap, `llms.txt`); `depth` of links where it has none."""
+
+    kind: Literal["web"]
+    url: Place
+    depth: Annotated[int, Field(ge=0, le=10)] = 3
+    pages: Annotated[int, Field(ge=1, le=10_000)] = 500
+
+
+Origin = Annotated[Folder | Repository | Site, Field(discriminator="kind")]
+ORIGIN: TypeAdapter[Folder | Repository | Site] = TypeAdapter(Origin)
 
 
 class SourceCreate(_Strict):

@@ -119,7 +119,7 @@ class SyncHandler:
 
     async def _sync(self, claim: Claim, source: SourceRow, reader: Reader) -> None:
         work = await self._begin(claim, source)
-        listing = await reader.list({key: one.version for key, one in work.known.items() if one.version is not None})
+        listing = await reader.scan({key: one.version for key, one in work.known.items() if one.version is not None})
         plan = compare(
             listing, work.known, work.present, now=time.time(), confirmed=int(claim.payload.get("deletions", 0))
         )
