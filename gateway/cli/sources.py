@@ -17,7 +17,8 @@ sources = typer.Typer(no_args_is_help=True, help="Keep a vector store in sync wi
 
 _Store = Annotated[str, typer.Argument(help="Id (vs_…) or name of the vector store; a new name makes one.")]
 _Place = Annotated[
-    str, typer.Argument(metavar="PLACE", help="A folder of the worker's machine, a site's URL, or https://….git.")
+    str,
+    typer.Argument(metavar="PLACE", help="A folder of the worker's machine, a site's URL, https://….git or s3://…."),
 ]
 _Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Id (src_…) or name of the source.")]
 _Patterns = list[str] | None
@@ -104,6 +105,8 @@ def _origin(place: str, **options: Any) -> dict[str, Any]:
     options = {name: value for name, value in options.items() if value is not None}
     if "://" not in place:
         return {"kind": "folder", "path": str(Path(place).absolute()), **options}
+    if place.startswith("s3://"):
+        return {"kind": "s3", "url": place, **options}
     kind = "git" if place.endswith(".git") or "branch" in options else "web"
     return {"kind": kind, "url": place, **options}
 

@@ -87,8 +87,8 @@ async def open_repository(
     pinned: list[str] = []
     if parts.scheme == "https":
         host, port = parts.hostname or "", parts.port or 443
-        found = await addresses.resolve(host, port)
-        listed = ",".join(f"[{address}]" if ":" in address else address for address in found)
+        resolved = await addresses.resolve(host, port)
+        listed = ",".join(f"[{address}]" if ":" in address else address for address in resolved)
         pinned = [f"http.curloptResolve={host}:{port}:{listed}"]
     await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
     await asyncio.to_thread(work.mkdir, parents=True)

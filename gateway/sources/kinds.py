@@ -4,12 +4,13 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 from gateway.settings import Settings
+from gateway.sources.bucket import find_bucket, open_bucket
 from gateway.sources.folder import open_folder, resolve_folder
 from gateway.sources.git_repository import check_repository, open_repository
 from gateway.sources.path_filter import PathFilter
 from gateway.sources.public_addresses import PublicAddresses
 from gateway.sources.reader import Reader
-from gateway.sources.schemas import ORIGIN, Folder, Origin, Repository, Site
+from gateway.sources.schemas import ORIGIN, Bucket, Folder, Origin, Repository, Site
 from gateway.sources.tables import SourceRow
 from gateway.sources.web_site import check_site, open_site
 
@@ -30,6 +31,8 @@ def allow_origins(settings: Settings) -> OriginCheck:
                 check_repository(origin.url, origin.branch)
             case Site():
                 check_site(origin.url)
+            case Bucket():
+                find_bucket(settings.source_buckets, origin.url, tenant)
 
     return check
 
@@ -50,5 +53,7 @@ class SourceOpener:
                 return open_folder(self._settings.source_folders, origin.path, tenant, paths)
             case Repository():
                 return open_repository(origin.url, origin.branch, paths, self._addresses, work)
+            case Bucket():
+                return open_bucket(self._settings.source_buckets, origin.url, tenant, paths)
             case Site():
                 return open_site(origin.url, origin.depth, origin.pages, paths, self._addresses, work)

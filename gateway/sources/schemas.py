@@ -7,6 +7,7 @@ from gateway.vector_stores.schemas import Attributes
 
 __all__ = [
     "ORIGIN",
+    "Bucket",
     "Folder",
     "Origin",
     "Repository",
@@ -56,8 +57,15 @@ class Site(_Strict):
     pages: Annotated[int, Field(ge=1, le=10_000)] = 500
 
 
-Origin = Annotated[Folder | Repository | Site, Field(discriminator="kind")]
-ORIGIN: TypeAdapter[Folder | Repository | Site] = TypeAdapter(Origin)
+class Bucket(_Strict):
+    """A place in an S3-compatible store, `s3://bucket/prefix`, in one that the operator allows."""
+
+    kind: Literal["s3"]
+    url: Place
+
+
+Origin = Annotated[Folder | Repository | Site | Bucket, Field(discriminator="kind")]
+ORIGIN: TypeAdapter[Folder | Repository | Site | Bucket] = TypeAdapter(Origin)
 
 
 class SourceCreate(_Strict):

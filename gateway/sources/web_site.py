@@ -94,7 +94,7 @@ async def open_site(
 
 @dataclass(slots=True)
 class _Visit:
-    """What a listing has seen so far."""
+    """A listing so far."""
 
     known: Mapping[str, tuple[str, _Version]]
     """By URL: key and version of the last sync."""
@@ -152,9 +152,9 @@ class SiteReader:
 
     async def read(self, key: str) -> AsyncGenerator[bytes]:
         """Yield a page's bytes; one that was unchanged is asked for now."""
-        kept = self._file(key)
-        if await asyncio.to_thread(kept.exists):
-            yield await asyncio.to_thread(kept.read_bytes)
+        file = self._file(key)
+        if await asyncio.to_thread(file.exists):
+            yield await asyncio.to_thread(file.read_bytes)
             return
         try:
             answer = await self._client.get(self._urls[key], self._may_ask)
@@ -245,12 +245,12 @@ class SiteReader:
             if not self._is_same_site(url):
                 continue
             try:
-                found, more = read_sitemap(await self._get_list(url))
+                listed, more = read_sitemap(await self._get_list(url))
             except (_NoList, SitemapUnreadable) as error:
                 if strict or len(seen) > len(urls):  # a part of the list is missing, and its pages aren't gone
                     raise SourceUnreadable(f"The sitemap {urlsplit(url).path} can't be read.") from error
                 continue
-            pages += found
+            pages += listed
             for one in more:
                 if one not in seen:
                     seen.add(one)
