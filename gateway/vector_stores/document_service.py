@@ -159,6 +159,7 @@ def _schema(document: DocumentRow, version: DocumentVersionRow) -> Document:
             "file_id": version.file_id,
             "filename": version.filename,
             "bytes": version.bytes,
+            "sha256": version.digest,
             "chunks": version.chunks,
             "embedded": version.embedded,
             "attributes": version.attributes,
