@@ -23,12 +23,14 @@ class Listing:
         items: The version of each item by its key; another version means that its bytes may be others.
         unread: Items that are there and can't be read now, with the reason.
         whole: Whether an item that is in neither is gone. False where a part of the source couldn't be looked at.
+        urls: Addresses on the web that items have, which their documents get as the attribute `url`.
         revision: The source's own name of the moment, such as a commit.
     """
 
     items: Mapping[str, str]
     unread: Mapping[str, str] = field(default_factory=dict[str, str])
     whole: bool = True
+    urls: Mapping[str, str] = field(default_factory=dict[str, str])
     revision: str | None = None
 
 

@@ -1,15 +1,18 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
+from fastapi.responses import PlainTextResponse
 
 from gateway.sources.kinds import allow_origins
+from gateway.sources.llms_export import LlmsExport
 from gateway.sources.schemas import Source, SourceCreate, SourceDeleted, SourceItemList, SourceList, SourceSync
 from gateway.sources.service import SourceService
-from gateway.web.dependencies import CurrentState, ManageKey, WriteSession
+from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
 from gateway.web.error_responses import declare_errors
 
-__all__ = ["router"]
+__all__ = ["exports", "router"]
 
+exports = APIRouter(prefix="/api/vector_stores", tags=["vector stores"], responses=declare_errors(404))
 router = APIRouter(prefix="/api/sources", tags=["sources"], responses=declare_errors(404, 409))
 
 
@@ -62,3 +65,14 @@ async def sync_source(source_id: str, sources: Sources, body: SourceSync | None 
 async def delete_source(source_id: str, sources: Sources, keep_documents: bool = False) -> SourceDeleted:
     """Delete a source with the documents that it put, unless they are to stay."""
     return await sources.delete(source_id, keep_documents=keep_documents)
+
+
+@exports.get("/{vector_store_id}/llms.txt", response_class=PlainTextResponse)
+async def export_llms_txt(
+    vector_store_id: str,
+    principal: ManageKey,
+    session: ReadSession,
+    base_url: Annotated[str, Query(max_length=2048, pattern=r"^(https?://[^\s()<>]+)?$")] = "",
+) -> str:
+    """Export the store's documents with the attribute `public` as `llms.txt`, to be served beside them."""
+    return await LlmsExport(session, principal.tenant).export(vector_store_id, base_url)

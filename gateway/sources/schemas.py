@@ -72,7 +72,8 @@ class SourceCreate(_Strict):
     """A source that feeds a store.
 
     Its documents are called `prefix` + the item's path; the default prefix is the name and a slash. `include` and
-    `exclude` are patterns of `.gitignore`. `interval_seconds` is the schedule's, null: it is synchronised when asked.
+    `exclude` are patterns of `.gitignore`. Pages of a site
+    have the attribute `url` besides. `interval_seconds` is the schedule's, null: it is synchronised when asked.
     """
 
     name: Name
@@ -82,7 +83,7 @@ class SourceCreate(_Strict):
     include: Patterns = Field(default_factory=list)
     exclude: Patterns = Field(default_factory=list)
     hidden: bool = False
-    attributes: Attributes = Field(default_factory=dict)
+    attributes: Annotated[Attributes, Field(max_length=15)] = Field(default_factory=dict)
     interval_seconds: Annotated[int, Field(ge=60, le=31_536_000)] | None = 3600
 
 

@@ -32,6 +32,7 @@ OpenReader = Callable[[SourceRow, str], AbstractAsyncContextManager[Reader]]
 _BATCH = 100
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 60.0, 86_400.0
 _MESSAGE_LENGTH = 1000
+_URL_LENGTH = 512  # of an attribute's text
 
 
 async def ask_for_sync(session: AsyncSession, row: SourceRow, *, deletions: int = 0) -> str:
@@ -131,7 +132,7 @@ class SyncHandler:
         for number, key in enumerate(plan.put):
             if claim.cancelled.is_set():
                 raise JobCancelled
-            await self._put(claim, work, reader, key, listing.items[key], (number + 1, len(plan.put)))
+            await self._put(claim, work, reader, listing, key, (number + 1, len(plan.put)))
         failpoint("sync-put")
         for start in range(0, len(plan.delete), _BATCH):
             await _delete(claim, source, plan.delete[start : start + _BATCH])
@@ -155,7 +156,7 @@ class SyncHandler:
         return _Work(source, known, frozenset(present), index)
 
     async def _put(
-        self, claim: Claim, work: _Work, reader: Reader, key: str, version: str, progress: tuple[int, int]
+        self, claim: Claim, work: _Work, reader: Reader, listing: Listing, key: str, progress: tuple[int, int]
     ) -> None:
         """Read one item and put it; what is wrong with it is noted, and the others go on."""
         source = work.source
@@ -168,13 +169,18 @@ class SyncHandler:
             async with claim.begin() as session:
                 await put_fed(
                     *(session, claim.tenant, source.store_id, source.prefix + key, stored),
-                    attributes=source.attributes,
+                    attributes=_attributes(source, listing.urls.get(key)),
                     present=work.index,
                 )
-                await _note_put(session, source, key, version, stored, progress)
+                await _note_put(session, source, key, listing.items[key], stored, progress)
         except (ItemUnreadable, BraidError) as error:
             async with claim.begin() as session:
                 await _note_failure(session, claim.tenant, source.id, key, str(error))
+
+
+def _attributes(source: SourceRow, url: str | None) -> dict[str, Any]:
+    own = {"url": url} if url is not None and len(url) <= _URL_LENGTH else {}
+    return {**own, **source.attributes}
 
 
 async def _note_put(

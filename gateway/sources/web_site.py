@@ -133,7 +133,7 @@ class SiteReader:
             raise SourceUnreadable(
                 "No page of the site can be taken. See whether the address is right, and what its robots.txt says."
             )
-        return Listing(visit.items, visit.unread, whole=visit.whole)
+        return Listing(visit.items, visit.unread, whole=visit.whole, urls=self._urls)
 
     async def _walk(self, visit: _Visit, queue: deque[tuple[str, int]], *, listed: bool) -> None:
         """Visit pages and, unless the site listed them, those that they link to."""

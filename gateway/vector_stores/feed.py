@@ -17,10 +17,11 @@ __all__ = ["FedDocument", "delete_fed", "list_fed", "name_file", "put_fed"]
 
 @dataclass(frozen=True, slots=True)
 class FedDocument:
-    """A document's newest version: its status, and why it failed, if it did."""
+    """A document's newest version: its attributes and status, and why it failed, if it did."""
 
     key: str
     document_id: str
+    attributes: dict[str, Any]
     status: str
     error_code: str | None
     error_message: str | None
@@ -60,6 +61,9 @@ async def list_fed(session: AsyncSession, tenant: str, store_id: str, prefix: st
     """List a store's documents whose keys begin with `prefix`."""
     newest = await DocumentRepository(session, tenant).list_newest(store_id, prefix)
     return [
-        FedDocument(key, version.document_id, version.status, version.error_code, version.error_message)
+        FedDocument(
+            *(key, version.document_id, version.attributes),
+            *(version.status, version.error_code, version.error_message),
+        )
         for key, version in newest
     ]

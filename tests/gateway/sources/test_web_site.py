@@ -8,7 +8,7 @@ import pytest
 from gateway.settings import Settings
 from gateway.sources.path_filter import PathFilter
 from gateway.sources.public_addresses import PublicAddresses, Resolve, resolve_name
-from gateway.sources.reader import ItemUnreadable, Listing, SourceUnreadable
+from gateway.sources.reader import Listing, SourceUnreadable
 from gateway.sources.web_client import normalize
 from gateway.sources.web_site import check_site, open_site
 from tests.fakes.vllm import FakeVllm
@@ -284,11 +284,8 @@ async def test_a_store_follows_a_site(kestrel: Sources, site: Site) -> None:
     source = await kestrel.source(store, {"kind": "web", "url": site.url}, prefix="")
     await kestrel.settle()
     assert set(await kestrel.documents(store)) == {"index.html", "a.html"}
+    assert (await kestrel.get(store, "a.html"))["attributes"] == {"url": f"{site.url}/a"}
     site.html("/", "Start", "/b")
     site.html("/b", "B")
     assert (await kestrel.sync(source))["status"] == "synced"
     assert set(await kestrel.documents(store)) == {"index.html", "b.html"}
-
-
-def test_unread_is_an_error_of_one_item() -> None:
-    assert not issubclass(ItemUnreadable, SourceUnreadable)
