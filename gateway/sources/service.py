@@ -122,7 +122,8 @@ class SourceService:
         if failed is not None:
             where.append(SourceItemRow.error_message.is_not(None) if failed else SourceItemRow.error_message.is_(None))
         page = await self._items.page(*where, limit=limit, order=order, after=after)
-        fed = await list_fed(self._session, self._tenant, source.store_id, source.prefix)
+        keys = [source.prefix + row.key for row in page.rows]
+        fed = await list_fed(self._session, self._tenant, source.store_id, source.prefix, keys)
         documents = {one.key: one for one in fed}
         return SourceItemList.of([_item(row, source, documents) for row in page.rows], page)
 

@@ -190,10 +190,14 @@ async def _note_put(
     row.version, row.digest = version, stored.digest
     row.error_message, row.failures, row.retry_at = None, 0, None
     done, total = progress
-    await SourceRepository(session, source.tenant_id).update_rows(SourceRow.id == source.id, done=done, total=total)
+    sources = SourceRepository(session, source.tenant_id)
+    if not await sources.update_rows(SourceRow.id == source.id, done=done, total=total):
+        raise JobCancelled  # the source was deleted: this document would be nobody's
 
 
 async def _note_failure(session: AsyncSession, tenant: str, source: str, key: str, reason: str) -> None:
+    if await SourceRepository(session, tenant).find(source) is None:
+        raise JobCancelled
     row = await _item(session, tenant, source, key)
     row.error_message = blur(reason)[:_MESSAGE_LENGTH]
     row.failures += 1

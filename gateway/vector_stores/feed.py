@@ -1,6 +1,6 @@
 """Documents that another noun keeps in a store, in that noun's unit of work: a source's items."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,9 +57,11 @@ async def delete_fed(session: AsyncSession, tenant: str, store_id: str, keys: Se
             await delete_document(session, row)
 
 
-async def list_fed(session: AsyncSession, tenant: str, store_id: str, prefix: str) -> Sequence[FedDocument]:
-    """List a store's documents whose keys begin with `prefix`."""
-    newest = await DocumentRepository(session, tenant).list_newest(store_id, prefix)
+async def list_fed(
+    session: AsyncSession, tenant: str, store_id: str, prefix: str, keys: Collection[str] | None = None
+) -> Sequence[FedDocument]:
+    """List a store's documents whose keys begin with `prefix`; only those of some keys, if they are given."""
+    newest = await DocumentRepository(session, tenant).list_newest(store_id, prefix, keys)
     return [
         FedDocument(
             *(key, version.document_id, version.attributes),

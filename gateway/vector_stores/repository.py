@@ -86,10 +86,15 @@ class DocumentRepository(Repository[DocumentRow]):
         )
         return newest.exists()
 
-    async def list_newest(self, store: str, prefix: str) -> Sequence[tuple[str, DocumentVersionRow]]:
-        """List the documents whose keys begin with `prefix`, each with the version that was put last."""
+    async def list_newest(
+        self, store: str, prefix: str, keys: Collection[str] | None = None
+    ) -> Sequence[tuple[str, DocumentVersionRow]]:
+        """List the documents whose keys begin with `prefix` (of these `keys`), each with the version put last."""
+        where = [DocumentRow.store_id == store, DocumentRow.live_key.startswith(prefix, autoescape=True)]
+        if keys is not None:
+            where.append(DocumentRow.live_key.in_(keys))
         query = (
-            self.select(DocumentRow.store_id == store, DocumentRow.live_key.startswith(prefix, autoescape=True))
+            self.select(*where)
             .join(DocumentVersionRow, DocumentVersionRow.document_id == DocumentRow.id)
             .where(DocumentVersionRow.version == DocumentRow.latest)
             .with_only_columns(DocumentRow.key, DocumentVersionRow)

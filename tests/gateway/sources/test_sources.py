@@ -1,8 +1,17 @@
 import os
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.composition import open_handlers
+from gateway.jobs import JobCancelled, JobRow, LeaseLost
+from gateway.jobs.claim import claim_next
+from gateway.jobs.repository import change
+from gateway.sources import SourceItemRow
 from tests.fakes.retriever import FakeRetriever
 from tests.gateway.conftest import Gateway, on_both_databases
 from tests.gateway.sources.conftest import Sources
@@ -166,3 +175,46 @@ async def test_another_tenant_sees_no_source(kestrel: Sources, harbor: Sources, 
     for method, path in (("GET", ""), ("GET", "/items"), ("POST", "/sync"), ("DELETE", "")):
         await harbor.fault(404, method, f"/api/sources/{source}{path}")
     assert (await harbor.ok("GET", "/api/sources"))["data"] == []
+
+
+async def test_a_source_that_is_deleted_while_it_is_read_leaves_nothing_behind(
+    gateway: Gateway, kestrel: Sources, root: Path
+) -> None:
+    write(root, a_md="One.", b_md="Two.")
+    store = await kestrel.store()
+    source = await kestrel.source(store, {"kind": "folder", "path": str(root)})
+    database = gateway.state.database
+    async with open_handlers(gateway.state.settings, database) as handlers:
+        claim = await claim_next(database, kinds=["sync"], worker="w", lease_seconds=60)
+        assert claim is not None
+        begin = claim.begin
+
+        @asynccontextmanager
+        async def interrupted() -> AsyncGenerator[AsyncSession]:
+            async with begin() as session:
+                yield session
+            if (await kestrel.documents(store)).keys() == {"docs/a.md"}:
+                await kestrel.http.delete(f"/api/sources/{source}", params={"keep_documents": True})
+
+        claim.begin = interrupted  # type: ignore[method-assign]
+        with pytest.raises(JobCancelled):
+            await handlers["sync"].run(claim)
+    assert set(await kestrel.documents(store)) == {"docs/a.md"}
+    async with database.read() as session:
+        assert (await session.scalars(select(SourceItemRow))).all() == []
+
+
+async def test_a_worker_that_lost_its_lease_puts_nothing(gateway: Gateway, kestrel: Sources, root: Path) -> None:
+    write(root, a_md="One.")
+    store = await kestrel.store()
+    await kestrel.source(store, {"kind": "folder", "path": str(root)})
+    database = gateway.state.database
+    async with open_handlers(gateway.state.settings, database) as handlers:
+        stale = await claim_next(database, kinds=["sync"], worker="stale", lease_seconds=0.0)
+        assert stale is not None
+        async with database.begin() as session:
+            assert await change(session, JobRow.id == stale.id, lease_until=0.0)
+        assert await claim_next(database, kinds=["sync"], worker="other", lease_seconds=60) is not None
+        with pytest.raises(LeaseLost):
+            await handlers["sync"].run(stale)
+    assert await kestrel.documents(store) == {}
