@@ -41,6 +41,8 @@ from gateway.fine_tuning.routes import router as fine_tuning
 from gateway.health.routes import router as health
 from gateway.models.routes import router as models
 from gateway.prompts.routes import router as prompts
+from gateway.sources.routes import exports
+from gateway.sources.routes import router as sources
 from gateway.vector_stores.routes import routers as vector_stores
 from gateway.web.api_browser import ApiBrowser
 from gateway.web.lean_route import LeanRoute
@@ -60,7 +62,7 @@ _NO_ENCODING = "The body has a content-encoding, which isn't taken here. Send it
 
 _ROUTERS = (
     chat, embeddings, health, models, *files, *vector_stores, fine_tuning, tenants, prompts, assistants, adapters,
-    *answers, evaluations,
+    *answers, evaluations, sources, exports,
 )  # fmt: skip
 
 

@@ -45,6 +45,9 @@ from gateway.metrics import Metrics
 from gateway.migrations import migrate
 from gateway.settings import Settings
 from gateway.shutdown import Drain
+from gateway.sources.kinds import SourceOpener
+from gateway.sources.schedule import FolderWatch, SyncSchedule
+from gateway.sources.sync_job import SYNC, SyncHandler
 from gateway.tenants.authenticator import Authenticator
 from gateway.vector_stores import DocumentVersionRow
 from gateway.vector_stores.index_watch import IndexWatch
@@ -165,6 +168,8 @@ async def open_worker(
             app = AdminApp(figures, check, parts.pool, parts.reconciler)
             await stack.enter_async_context(serve_admin(settings.admin_host, settings.worker_admin_port, app))
         await stack.enter_async_context(_watch_index(settings, database))
+        await stack.enter_async_context(_running(SyncSchedule(database).run()))
+        await stack.enter_async_context(_running(FolderWatch(database, settings).run()))
         housekeeper = Housekeeper(_make_chores(settings, database), metrics.count_removed)
         await stack.enter_async_context(_running(housekeeper.run()))
         yield Worker(
@@ -172,7 +177,7 @@ async def open_worker(
             _make_handlers(settings, database, parts),
             name=f"{socket.gethostname()}:{os.getpid()}",
             slots=4,  # one more than kinds that may take one for long: a document never waits for those
-            single=("train", "import", EVALUATE),
+            single=("train", "import", EVALUATE, SYNC),
             timings=timings,
             on_end=metrics.count_job,
         )
@@ -210,6 +215,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
         REINDEX: ReindexHandler(artifacts, parts.retriever),
         REMOVE: RemoveHandler(parts.retriever),
         DROP: DropHandler(parts.retriever),
+        SYNC: SyncHandler(artifacts, parts.retriever, SourceOpener(settings)),
         COLLECT: GarbageCollector(database, artifacts, DIGESTS),
         EVALUATE: EvaluateHandler(database, artifacts, parts.retriever),
         "train": TrainHandler(artifacts, publisher, trainer),

@@ -97,11 +97,19 @@ class Settings(BaseSettings):
     """Of a fine-tuning job's events."""
     model_python: Path = Path(".venv-model/bin/python")
     """The interpreter of the environment with vLLM, training and the retriever."""
+    source_folders: Annotated[tuple[str, ...], NoDecode] = ()
+    """Folders that tenants' sources may be in, comma-separated, `{tenant}` for a tenant's name; empty: none."""
+    source_buckets: Annotated[tuple[str, ...], NoDecode] = ()
+    """The same for S3-compatible stores, `s3://bucket/prefix` each; the worker's environment has the credentials."""
+    source_networks: Annotated[tuple[str, ...], NoDecode] = ()
+    """Networks that sources may be read from though they aren't public, comma-separated; empty: none."""
     log_level: str = "info"
     access_log: bool = True
     """Whether each request has a line in the gateway's log."""
 
-    @field_validator("engine_urls", "cors_origins", mode="before")
+    @field_validator(
+        "engine_urls", "cors_origins", "source_folders", "source_buckets", "source_networks", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -114,6 +122,13 @@ class Settings(BaseSettings):
         for url in urls:
             check_url(url)
         return urls
+
+    @field_validator("source_networks")
+    @classmethod
+    def _are_networks(cls, networks: tuple[str, ...]) -> tuple[str, ...]:
+        for network in networks:
+            ipaddress.ip_network(network)
+        return networks
 
     @field_validator("engine_options")
     @classmethod

@@ -12,6 +12,7 @@ from gateway.cli.docs import docs
 from gateway.cli.doctor.command import doctor
 from gateway.cli.eval import evaluations
 from gateway.cli.serve import serve, worker
+from gateway.cli.sources import sources
 from gateway.cli.up import up
 from gateway.client import AmbiguousName, ClientError, GatewayError, GatewayUnreachable
 from gateway.settings import SettingsError
@@ -78,6 +79,7 @@ app.command()(doctor)
 app.command()(chat)
 app.add_typer(docs, name="docs")
 app.add_typer(evaluations, name="eval")
+app.add_typer(sources, name="sources")
 app.command()(serve)
 app.command()(worker)
 

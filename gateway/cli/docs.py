@@ -6,9 +6,10 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.cli.bulk_add import BulkAdd, sum_up
 from gateway.cli.options import AsJson, Home, Key, Url, connection
 from gateway.client import Client
-from gateway.client.documents import WAIT_SECONDS, delete_document, find_store, put_document
+from gateway.client.documents import WAIT_SECONDS, delete_document, find_store
 from gateway.terminal import CommandError, Exit, print_json, print_table, say
 
 __all__ = ["docs"]
@@ -20,7 +21,6 @@ _AllStores = Annotated[str | None, typer.Argument(help="Id or name of one vector
 _Files = Annotated[
     list[Path], typer.Argument(help="Files, or folders with what is in them but for hidden files.", exists=True)
 ]
-_AT_ONCE = 4
 _PROGRESS_SECONDS = 1.0
 _PATIENCE = 600  # looks without progress: a large document may take minutes
 _KeyName = Annotated[str, typer.Argument(metavar="DOCUMENT", help="The document's key, as 'braid docs list' shows it.")]
@@ -32,7 +32,8 @@ def add(
 ) -> None:
     """Add files, or new versions of them; return when they answer. A store with a new name is made.
 
-    Hidden files and folders (.git, .DS_Store) inside of a folder are left out; name one to add it.
+    Files that the store has as they are aren't sent again: the same command goes on where it was stopped. Hidden files
+    and folders (.git, .DS_Store) inside of a folder are left out; name one to add it.
     """
     added = asyncio.run(_add(*connection(url, key, home), store, _keys(files)))
     if as_json:
@@ -40,6 +41,7 @@ def add(
     else:
         columns = ("document", "version", "status", "chunks", "embedded")
         print_table(columns, [tuple(row[name] for name in ("key", *columns[1:])) for row in added])
+    say(sum_up(added))
     failed = [row for row in added if row["status"] != "completed"]
     if failed:
         raise CommandError(f"{len(failed)} of {len(added)} documents aren't live; the reasons stand above.")
@@ -118,15 +120,7 @@ async def _add(url: str, key: str, store: str, files: dict[str, Path]) -> list[d
             say(f"There was no store {store!r}: made {store_id}.")
         if store_id is None:
             raise _no_store(store)
-        free = asyncio.Semaphore(_AT_ONCE)
-
-        async def put(name: str, path: Path) -> dict[str, Any]:
-            async with free:
-                answer = await put_document(client, store_id, name, path.read_bytes())
-            say(f"{name}: {answer['error']['message'] if answer['error'] else answer['status']}")
-            return {"key": name, **answer}
-
-        return list(await asyncio.gather(*(put(name, path) for name, path in files.items())))
+        return await BulkAdd(client, store_id).add(files)
 
 
 async def _reindex(url: str, key: str, store: str | None) -> list[dict[str, Any]]:

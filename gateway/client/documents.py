@@ -1,11 +1,12 @@
 """The documents of a vector store, over HTTP."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 
 from gateway.client.http import AmbiguousName, Client
 
-__all__ = ["WAIT_SECONDS", "delete_document", "find_store", "put_document"]
+__all__ = ["WAIT_SECONDS", "delete_document", "find_store", "put_document", "wait_for_document"]
 
 WAIT_SECONDS = 300
 """Seconds that `put_document` waits for a document to be indexed."""
@@ -24,9 +25,14 @@ async def find_store(client: Client, name_or_id: str) -> str | None:
     return ids[0] if ids else None
 
 
-async def put_document(client: Client, store: str, key: str, content: bytes) -> dict[str, Any]:
+async def put_document(client: Client, store: str, key: str, content: bytes | AsyncIterator[bytes]) -> dict[str, Any]:
     """Save a document's new version and return its state when it answers, or has failed."""
     return await client.call("PUT", _path(store, key), content=content, params={"wait": WAIT_SECONDS})
+
+
+async def wait_for_document(client: Client, store: str, key: str) -> dict[str, Any]:
+    """Return a document's state when what was put answers, or has failed."""
+    return await client.get(_path(store, key), params={"wait": WAIT_SECONDS})
 
 
 async def delete_document(client: Client, store: str, key: str) -> None:

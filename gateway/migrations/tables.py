@@ -10,6 +10,7 @@ from gateway.files.tables import FileRow, UploadPartRow, UploadRow
 from gateway.fine_tuning.tables import CheckpointRow, EventRow, FineTuningJobRow
 from gateway.jobs.tables import JobRow
 from gateway.prompts.tables import PromptRow
+from gateway.sources.tables import SourceItemRow, SourceRow
 from gateway.tenants.tables import KeyRow, TenantRow
 from gateway.vector_stores.tables import BatchFileRow, DocumentRow, DocumentVersionRow, FileBatchRow, StoreRow
 
@@ -34,6 +35,8 @@ __all__ = [
     "PromptRow",
     "ReleaseRow",
     "RolloutRow",
+    "SourceItemRow",
+    "SourceRow",
     "StoreRow",
     "TenantRow",
     "UploadPartRow",

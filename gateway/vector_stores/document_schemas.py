@@ -13,7 +13,7 @@ class Document(BaseModel):
 
     `index_epoch` is the store's index epoch at which that version became visible, null until then. `live_version` is
     the one that answers now: an older one while the last isn't ready or can't be read, 0 while there is none. Of its
-    `chunks`, `embedded` had no equal in the store, and were embedded.
+    `chunks`, `embedded` had no equal in the store, and were embedded. `sha256` is that of its bytes.
     """
 
     document_id: str
@@ -25,6 +25,7 @@ class Document(BaseModel):
     file_id: str
     filename: str
     bytes: int
+    sha256: str
     chunks: int
     embedded: int
     attributes: dict[str, Any]

@@ -23,7 +23,7 @@ from gateway.vector_stores.versions import Content, delete_document, put_version
 from retrieval.client import Retriever, RetrieverError
 from retrieval.messages import RetrieverInfo
 
-__all__ = ["DocumentService"]
+__all__ = ["DocumentService", "name_file"]
 
 _KEY_LENGTH = 512
 _NAME_LENGTH = 255
@@ -60,7 +60,7 @@ class DocumentService:
             wait: Seconds to wait for the version to be ready (or to fail).
             presence: The block in which it waits; one that ends it when the client leaves.
         """
-        filename = _filename(key)
+        filename = name_file(key)
         values = None if attributes is None else _attributes(attributes)
         check_length(length)
         async with self._database.read() as session:
@@ -124,7 +124,8 @@ class DocumentService:
         return _schema(document, version)
 
 
-def _filename(key: str) -> str:
+def name_file(key: str) -> str:
+    """Return the file name of a document by its key, or raise `BadRequest` if it can't be one."""
     name = key.rsplit("/", 1)[-1]
     if not name.strip() or len(key) > _KEY_LENGTH or len(name) > _NAME_LENGTH or not key.isprintable():
         raise BadRequest(
@@ -160,6 +161,7 @@ def _schema(document: DocumentRow, version: DocumentVersionRow) -> Document:
             "file_id": version.file_id,
             "filename": version.filename,
             "bytes": version.bytes,
+            "sha256": version.digest,
             "chunks": version.chunks,
             "embedded": version.embedded,
             "attributes": version.attributes,

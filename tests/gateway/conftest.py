@@ -134,7 +134,13 @@ async def engine() -> AsyncIterator[FakeVllm]:
 
 @pytest.fixture
 def settings(tmp_path: Path, database_url: str, engine: FakeVllm) -> Settings:
-    return Settings(home=tmp_path, database_url=database_url, engine_urls=(engine.url,), grace_seconds=2)
+    return Settings(
+        home=tmp_path,
+        database_url=database_url,
+        engine_urls=(engine.url,),
+        grace_seconds=2,
+        source_folders=(str(tmp_path / "lent"),),
+    )
 
 
 @asynccontextmanager

@@ -63,6 +63,9 @@ async def ids(gateway: Gateway, passages: FakePassages) -> dict[str, str]:
     asked = {"model": "support", "messages": [{"role": "user", "content": "How long?"}]}
     answer = (await client.post("/v1/chat/completions", json=asked)).json()["id"]
     key = (await client.get("/api/keys")).json()["data"][0]["id"]
+    (gateway.state.settings.home / "lent").mkdir()
+    origin = {"kind": "folder", "path": str(gateway.state.settings.home / "lent")}
+    made = await client.post("/api/sources", json={"name": "docs", "vector_store_id": store, "origin": origin})
     await _add_adapter(gateway)
     # The passage's document is in the fake only, as if it were deleted.
     await gateway.admin.patch("/api/tenants/kestrel", json={"keeps_cited_text": True})
@@ -81,6 +84,7 @@ async def ids(gateway: Gateway, passages: FakePassages) -> dict[str, str]:
         "reference": "house@1",
         "id_or_model": ADAPTER,
         "answer_id": answer,
+        "source_id": made.json()["id"],
         "number": "1",
     }
 

@@ -200,6 +200,44 @@ class Drop(Ingest):
         assert (await self.client.delete(f"/v1/vector_stores/{self.id}")).status_code == 200
 
 
+class Sync(Scene):
+    """A folder of which one file was changed, one deleted, and one is new."""
+
+    number = 0
+
+    async def queue(self, handlers: Mapping[str, Handler]) -> None:
+        self.number, self.handlers = self.number + 1, handlers
+        folder = self.folder / "lent" / str(self.number)
+        folder.mkdir(parents=True)
+        for name in ("a.md", "b.md", "c.md"):
+            (folder / name).write_text(f"The old {name}.")
+        self.store = (await self.client.post("/v1/vector_stores", json={})).json()["id"]
+        origin = {"kind": "folder", "path": str(folder)}
+        more = {"name": f"docs{self.number}", "vector_store_id": self.store, "prefix": "docs/"}
+        self.id = (await self.client.post("/api/sources", json={"origin": origin, **more})).json()["id"]
+        await self.run(handlers, "sync")
+        for _ in range(3):
+            await self.run(handlers, "ingest")
+        (folder / "a.md").write_text("The new a.md.")
+        (folder / "b.md").unlink()
+        (folder / "d.md").write_text("Another one.")
+        assert (await self.client.post(f"/api/sources/{self.id}/sync")).status_code == 200
+
+    async def reset(self) -> None:
+        for _ in range(2):
+            await self.run(handlers=self.handlers, kind="ingest")
+
+    async def state(self) -> Any:
+        source = (await self.client.get(f"/api/sources/{self.id}")).json()
+        documents = (await self.client.get(f"/api/vector_stores/{self.store}/documents")).json()["data"]
+        items = (await self.client.get(f"/api/sources/{self.id}/items")).json()["data"]
+        return {
+            "source": [source[name] for name in ("status", "items", "failed", "error")],
+            "documents": sorted((row["key"], row["version"], row["status"]) for row in documents),
+            "items": sorted((row["key"], row["digest"], row["failures"]) for row in items),
+        }
+
+
 class Collection(Scene):
     async def queue(self, handlers: Mapping[str, Handler]) -> None:
         self.id = await upload(self.client, b"some text", name="a.txt", purpose="assistants")
@@ -251,6 +289,7 @@ SCENES: dict[str, tuple[type[Scene], tuple[str, ...]]] = {
     ),
     "remove": (Removal, ("remove-points", "remove-rows")),
     "drop": (Drop, ("drop-points", "drop-rows")),
+    "sync": (Sync, tuple(f"sync-{step}" for step in ("listed", "read", "put", "deleted"))),
     "collect_garbage": (Collection, ()),
     "evaluate": (Evaluation, ("evaluation-stored",)),
 }
@@ -261,6 +300,7 @@ FAILED: dict[str, Callable[[Any], bool]] = {
     "import": lambda state: state[0][:2] == ["refused", "It broke."],
     "ingest": lambda state: state[0][0] == "failed",
     "evaluate": lambda state: (state[0], state[3]) == ("failed", {"code": "odd", "message": "It broke."}),
+    "sync": lambda state: (state["source"][0], state["source"][3]["code"]) == ("failed", "odd"),
 }
 
 

@@ -27,7 +27,12 @@ def settings(tmp_path: Path, database_url: str, engine: FakeVllm) -> Settings:
     worker.prepare_home(tmp_path, engine.model)
     trainer = write_trainer(tmp_path / "python")
     return Settings(
-        home=tmp_path, database_url=database_url, engine_urls=(engine.url,), grace_seconds=2, model_python=trainer
+        home=tmp_path,
+        database_url=database_url,
+        engine_urls=(engine.url,),
+        grace_seconds=2,
+        model_python=trainer,
+        source_folders=(str(tmp_path / "lent"),),
     )
 
 

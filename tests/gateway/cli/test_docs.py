@@ -111,3 +111,28 @@ async def test_two_files_of_one_name_are_refused(address: list[str], tmp_path: P
 
 async def test_a_missing_file_is_a_usage_error(address: list[str]) -> None:
     assert (await run("docs", "add", "s", "/no/such/file", *address)).exit_code == Exit.USAGE
+
+
+async def test_what_the_store_has_is_not_sent_again(
+    address: list[str], gateway: Gateway, index: FakeRetriever, tmp_path: Path
+) -> None:
+    for name in ("a.md", "b.md", "c.md"):
+        (tmp_path / "shop").mkdir(exist_ok=True)
+        (tmp_path / "shop" / name).write_text(f"This is {name}.")
+    await run("docs", "add", "s", str(tmp_path / "shop" / "a.md"), *address)  # it was stopped here
+    (tmp_path / "shop" / "c.md").write_text("")
+    again = await run("docs", "add", "s", str(tmp_path / "shop"), "--json", *address)
+    assert again.exit_code == Exit.FAILED
+    rows = {row["key"]: row for row in json.loads(again.stdout)}
+    assert {key: (row["status"], row["sent"]) for key, row in rows.items()} == {
+        "a.md": ("completed", False),
+        "b.md": ("completed", True),
+        "c.md": ("failed", True),
+    }
+    assert "empty" in rows["c.md"]["error"]["message"]
+    assert "2 of 3 documents were sent, 1 were there already" in again.stderr
+    assert index.calls.count("ingest") == 2
+    (tmp_path / "shop" / "a.md").write_text("This is a.md, again.")
+    (tmp_path / "shop" / "c.md").unlink()
+    changed = await run("docs", "add", "s", str(tmp_path / "shop"), *address)
+    assert changed.stdout.splitlines() == ["a.md\t2\tcompleted\t1\t1", "b.md\t1\tcompleted\t1\t0"]

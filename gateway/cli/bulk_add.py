@@ -1,0 +1,110 @@
+"""Many files into a store: streamed, several at once, and not again what the store has."""
+
+import asyncio
+import hashlib
+import sys
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from gateway.client import Client, GatewayError
+from gateway.client.documents import put_document, wait_for_document
+from gateway.terminal import open_console, say
+
+__all__ = ["BulkAdd", "sum_up"]
+
+_AT_ONCE = 4
+_PART_BYTES = 256 * 1024
+_OF_ONE_FILE = frozenset({400, 413})
+"""Statuses that say something of the file, not of the key, the store or the gateway."""
+
+
+class BulkAdd:
+    """Puts files into one store, and shows how far it is.
+
+    What is there already is known by the SHA-256 of the bytes, so that a run that was stopped is gone on with by the
+    same again. One file that is refused doesn't stop the others.
+    """
+
+    def __init__(self, client: Client, store: str) -> None:
+        self._client = client
+        self._store = store
+        self._free = asyncio.Semaphore(_AT_ONCE)
+
+    async def add(self, files: Mapping[str, Path]) -> list[dict[str, Any]]:
+        """Add files by their documents' keys.
+
+        Returns:
+            The state of each, as the API has it, with `sent`: false where the store had it.
+        """
+        rows = self._client.rows(f"/api/vector_stores/{self._store}/documents")
+        present = {row["key"]: row async for row in rows if row["key"] in files}
+        bar = _open_bar() if sys.stderr.isatty() else None
+        with bar or nullcontext():
+            task = bar.add_task("adding", total=len(files)) if bar else TaskID(0)
+
+            async def put(key: str, path: Path) -> dict[str, Any]:
+                async with self._free:
+                    row = await self._put(key, path, present.get(key))
+                if bar:
+                    bar.advance(task)
+                if row["sent"] and (bar is None or row["error"]):
+                    (bar.console.print if bar else say)(f"{key}: {_describe(row)}")
+                return row
+
+            return list(await asyncio.gather(*(put(key, path) for key, path in files.items())))
+
+    async def _put(self, key: str, path: Path, before: dict[str, Any] | None) -> dict[str, Any]:
+        if before is not None and before["status"] in ("completed", "in_progress"):
+            if before["sha256"] == await asyncio.to_thread(_digest, path):
+                state = before
+                if before["status"] == "in_progress":
+                    state = await wait_for_document(self._client, self._store, key)
+                return {**state, "embedded": 0, "sent": False}
+        try:
+            return {**await put_document(self._client, self._store, key, _parts(path)), "sent": True}
+        except GatewayError as error:
+            if error.status not in _OF_ONE_FILE:
+                raise
+            refused = {"code": error.code, "message": str(error)}
+        nothing = dict.fromkeys(("version", "chunks", "embedded"), 0)
+        return {"key": key, "status": "failed", **nothing, "error": refused, "sent": True}
+
+
+def sum_up(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Say of some documents what was embedded and what there was already."""
+    sent = [row for row in rows if row["sent"]]
+    embedded = sum(row["embedded"] for row in sent)
+    reused = sum(row["chunks"] for row in sent) - embedded
+    return (
+        f"{len(sent)} of {len(rows)} documents were sent, {len(rows) - len(sent)} were there already. "
+        f"Of their chunks {embedded} were embedded, and {reused} reused."
+    )
+
+
+def _describe(row: Mapping[str, Any]) -> str:
+    return row["error"]["message"] if row["error"] else row["status"]
+
+
+def _open_bar() -> Progress:
+    return Progress(
+        *(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()),
+        console=open_console(),
+    )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+async def _parts(path: Path) -> AsyncGenerator[bytes]:
+    file = await asyncio.to_thread(path.open, "rb")
+    try:
+        while part := await asyncio.to_thread(file.read, _PART_BYTES):
+            yield part
+    finally:
+        file.close()

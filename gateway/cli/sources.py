@@ -1,0 +1,182 @@
+"""`braid sources`: places whose documents a vector store follows."""
+
+import asyncio
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli.options import AsJson, Home, Key, Url, connection
+from gateway.client import AmbiguousName, Client, find_store
+from gateway.terminal import CommandError, Exit, print_json, print_table, say
+
+__all__ = ["sources"]
+
+sources = typer.Typer(no_args_is_help=True, help="Keep a vector store in sync with folders and other places.")
+
+_Store = Annotated[str, typer.Argument(help="Id (vs_…) or name of the vector store; a new name makes one.")]
+_Place = Annotated[
+    str,
+    typer.Argument(metavar="PLACE", help="A folder of the worker's machine, a site's URL, https://….git or s3://…."),
+]
+_Source = Annotated[str, typer.Argument(metavar="SOURCE", help="Id (src_…) or name of the source.")]
+_Patterns = list[str] | None
+_POLL_SECONDS = 0.5
+_BUSY = frozenset({"waiting", "syncing"})
+
+
+@sources.command("add")
+def add(
+    store: _Store,
+    place: _Place,
+    name: Annotated[str | None, typer.Option(help="Its name; default: the place's last part.")] = None,
+    include: Annotated[_Patterns, typer.Option(help="Take only paths of this pattern of .gitignore.")] = None,
+    exclude: Annotated[_Patterns, typer.Option(help="Leave out paths of this pattern of .gitignore.")] = None,
+    hidden: Annotated[bool, typer.Option("--hidden", help="Take hidden files too.")] = False,
+    branch: Annotated[str | None, typer.Option(help="Of a repository; default: the one that it names.")] = None,
+    depth: Annotated[int | None, typer.Option(help="Links to follow on a site that has no list of pages.")] = None,
+    pages: Annotated[int | None, typer.Option(help="The most pages of a site.")] = None,
+    every: Annotated[int, typer.Option(help="Seconds between two syncs; 0: only when asked.", min=0)] = 3600,
+    url: Url = None,
+    key: Key = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a source, and return when it is synchronised for the first time."""
+    body: dict[str, Any] = {
+        "name": name or _name(place),
+        "origin": _origin(place, branch=branch, depth=depth, pages=pages),
+        "include": include or [],
+        "exclude": exclude or [],
+        "hidden": hidden,
+        "interval_seconds": every or None,
+    }
+    _print_end(asyncio.run(_add(*connection(url, key, home), store, body)), as_json)
+
+
+@sources.command("list")
+def list_(url: Url = None, key: Key = None, home: Home = None, as_json: AsJson = False) -> None:
+    """List your sources with the state of each."""
+    rows = asyncio.run(_list(*connection(url, key, home)))
+    if as_json:
+        print_json(rows)
+    else:
+        columns = ("name", "store", "status", "items", "failed")
+        print_table(columns, [tuple(row[_MEMBERS.get(name, name)] for name in columns) for row in rows])
+
+
+@sources.command("sync")
+def sync(
+    source: _Source,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete even if more than half is gone.")] = False,
+    url: Url = None,
+    key: Key = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Synchronise a source now; return when it is done. Stopping the command doesn't stop the sync."""
+    _print_end(asyncio.run(_sync(*connection(url, key, home), source, yes)), as_json)
+
+
+@sources.command("remove")
+def remove(
+    source: _Source,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave its documents in the store.")] = False,
+    url: Url = None,
+    key: Key = None,
+    home: Home = None,
+) -> None:
+    """Delete a source, with the documents that it put unless they are kept."""
+    asyncio.run(_remove(*connection(url, key, home), source, keep))
+    say(f"{source} is deleted; its documents {'stay' if keep else 'go too'}.")
+
+
+_MEMBERS = {"store": "vector_store_id"}
+
+
+def _name(place: str) -> str:
+    last = place.rstrip("/").removesuffix(".git").rsplit("/", 1)[-1].lower()
+    return re.sub(r"[^a-z0-9._-]+", "-", last).strip("-._")[:63] or "source"
+
+
+def _origin(place: str, **options: Any) -> dict[str, Any]:
+    """Return the origin that a place on the command line means; the gateway refuses options of another kind."""
+    options = {name: value for name, value in options.items() if value is not None}
+    if "://" not in place:
+        return {"kind": "folder", "path": str(Path(place).absolute()), **options}
+    if place.startswith("s3://"):
+        return {"kind": "s3", "url": place, **options}
+    kind = "git" if place.endswith(".git") or "branch" in options else "web"
+    return {"kind": kind, "url": place, **options}
+
+
+def _print_end(state: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(state)
+    else:
+        columns = ("name", "status", "items", "failed")
+        print_table(columns, [tuple(state[name] for name in columns)])
+    if state["status"] == "needs_confirmation":
+        raise CommandError(
+            f"{state['deletions']} of {state['items']} documents would be deleted, which is more than half; nothing "
+            f"was done. If that is right, say so: braid sources sync {state['name']} --yes",
+            Exit.CONFLICT,
+        )
+    if state["status"] != "synced":
+        raise CommandError(state["error"]["message"] if state["error"] else "The sync was stopped.")
+    if state["failed"]:
+        say(f"{state['failed']} items couldn't be read; /api/sources/{state['id']}/items?failed=true has the reasons.")
+
+
+async def _add(url: str, key: str, store: str, body: dict[str, Any]) -> dict[str, Any]:
+    async with Client(url, key) as client:
+        store_id = await find_store(client, store)
+        if store_id is None:
+            if store.startswith("vs_"):
+                raise CommandError(f"There is no vector store {store!r}.", Exit.NOT_FOUND)
+            store_id = (await client.post("/v1/vector_stores", {"name": store}))["id"]
+            say(f"There was no store {store!r}: made {store_id}.")
+        state = await client.post("/api/sources", {**body, "vector_store_id": store_id})
+        return await _wait(client, state)
+
+
+async def _list(url: str, key: str) -> list[dict[str, Any]]:
+    async with Client(url, key) as client:
+        return [row async for row in client.rows("/api/sources")]
+
+
+async def _sync(url: str, key: str, source: str, yes: bool) -> dict[str, Any]:
+    async with Client(url, key) as client:
+        row = await _find(client, source)
+        # What is confirmed is the number that was shown: if yet more is gone by now, it is asked for again.
+        body = {"confirm_deletions": row["deletions"] if yes else 0}
+        return await _wait(client, await client.post(f"/api/sources/{row['id']}/sync", body))
+
+
+async def _remove(url: str, key: str, source: str, keep: bool) -> None:
+    async with Client(url, key) as client:
+        id = (await _find(client, source))["id"]
+        await client.delete(f"/api/sources/{id}", params={"keep_documents": keep})
+
+
+async def _find(client: Client, name_or_id: str) -> dict[str, Any]:
+    matches = [row async for row in client.rows("/api/sources") if name_or_id in (row["id"], row["name"])]
+    if not matches:
+        raise CommandError(f"There is no source {name_or_id!r}. 'braid sources list' shows yours.", Exit.NOT_FOUND)
+    if len(matches) > 1:
+        raise AmbiguousName(f"One source is called {name_or_id!r}, and another one has that id. Say the id.")
+    return matches[0]
+
+
+async def _wait(client: Client, state: dict[str, Any]) -> dict[str, Any]:
+    """Wait until the sync that was asked for has ended, and say how far it is."""
+    last = ""
+    while state["status"] in _BUSY:
+        line = f"{state['name']}: {state['done']} of {state['total']} changed items are put"
+        if state["status"] == "syncing" and state["total"] and line != last:
+            say(line)
+            last = line
+        await asyncio.sleep(_POLL_SECONDS)
+        state = await client.get(f"/api/sources/{state['id']}")
+    return state

@@ -1,0 +1,142 @@
+"""A folder of the machine that the worker runs on, below one of the roots that the operator named."""
+
+import asyncio
+import os
+import stat
+from collections.abc import AsyncGenerator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from gateway.sources.path_filter import PathFilter
+from gateway.sources.reader import ItemUnreadable, Listing, SourceUnreadable
+
+__all__ = ["FolderReader", "open_folder", "resolve_folder"]
+
+_PART_BYTES = 1024 * 1024
+_MOST_ITEMS = 100_000
+
+
+def resolve_folder(roots: Sequence[str], path: str, tenant: str) -> Path:
+    """Return the real folder at `path`, if a tenant may read it.
+
+    Args:
+        roots: The operator's folders (`source_folders`); `{tenant}` in one stands for the tenant's name.
+        path: Absolute.
+        tenant: The tenant's name.
+
+    Raises:
+        SourceUnreadable: It is below none of them, or isn't a folder. The message is the same for both, since whether
+            it is there is no business of a tenant that may not read it.
+    """
+    real = Path(os.path.realpath(path))
+    if os.path.isabs(path) and tenant:
+        for root in roots:
+            allowed = Path(os.path.realpath(root.replace("{tenant}", tenant)))
+            if os.path.isabs(root) and real.is_relative_to(allowed) and real.is_dir():
+                return real
+    raise SourceUnreadable(
+        f"There is no folder {Path(path).name!r} that may be a source. Sources are folders, by their absolute paths, "
+        "below those that the operator names in the setting source_folders, on the machine of the worker."
+    )
+
+
+@asynccontextmanager
+async def open_folder(
+    roots: Sequence[str], path: str, tenant: str, paths: PathFilter
+) -> AsyncGenerator["FolderReader"]:
+    """Open a folder as a source."""
+    yield FolderReader(await asyncio.to_thread(resolve_folder, roots, path, tenant), paths)
+
+
+class FolderReader:
+    """Reads the files of a folder. A link to a file inside of it is read, one that leads out is not; no link to a
+    folder is followed.
+    """
+
+    def __init__(self, folder: Path, paths: PathFilter) -> None:
+        self._folder = folder
+        self._paths = paths
+
+    async def scan(self, known: Mapping[str, str]) -> Listing:
+        """List the files with a version of times and size each."""
+        return await asyncio.to_thread(self._list)
+
+    async def read(self, key: str) -> AsyncGenerator[bytes]:
+        """Yield a file's bytes; one that is written meanwhile is read again later."""
+        handle = await asyncio.to_thread(self._open, key)
+        try:
+            before, size = os.fstat(handle), 0
+            while size <= before.st_size and (part := await asyncio.to_thread(os.read, handle, _PART_BYTES)):
+                size += len(part)
+                yield part
+            if _version(os.fstat(handle)) != _version(before):
+                raise ItemUnreadable("It was written while it was read; it is read again.")
+        except OSError as error:
+            raise ItemUnreadable(f"It can't be read: {error.strerror}.") from error
+        finally:
+            os.close(handle)
+
+    def _list(self) -> Listing:
+        items: dict[str, str] = {}
+        unread: dict[str, str] = {}
+        for path in self._walk(""):
+            try:
+                path.encode()
+            except UnicodeEncodeError:
+                unread[path.encode(errors="replace").decode()] = "Its name isn't UTF-8. Rename it."
+                continue
+            try:
+                real = self._resolve(path)
+                status = os.stat(real, follow_symlinks=False)
+            except ItemUnreadable:
+                continue
+            except FileNotFoundError:
+                continue  # it has gone since the folder was read
+            except OSError as error:
+                unread[path] = f"It can't be read: {error.strerror}."
+                continue
+            if stat.S_ISREG(status.st_mode):
+                items[path] = _version(status)
+            if len(items) > _MOST_ITEMS:
+                raise SourceUnreadable(
+                    f"It has more than {_MOST_ITEMS:,} files. Exclude some, or make several sources."
+                )
+        return Listing(items, unread)
+
+    def _walk(self, folder: str) -> Iterator[str]:
+        """Yield the paths of files and links that the filter takes."""
+        try:
+            with os.scandir(self._folder / folder) as entries:
+                inside = sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            # Without this folder the list isn't whole, and what is in it would be taken for deleted.
+            raise SourceUnreadable(f"The folder {folder or '.'!r} can't be read: {error.strerror}.") from error
+        for entry in inside:
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if entry.is_dir(follow_symlinks=False):
+                if self._paths.enters(path):
+                    yield from self._walk(path)
+            elif self._paths.takes(path):
+                yield path
+
+    def _resolve(self, key: str) -> Path:
+        real = Path(os.path.realpath(self._folder / key))
+        if not real.is_relative_to(self._folder):
+            raise ItemUnreadable("It is a link that leads out of the folder.")
+        return real
+
+    def _open(self, key: str) -> int:
+        try:
+            handle = os.open(self._resolve(key), os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError as error:
+            raise ItemUnreadable(f"It can't be read: {error.strerror}.") from error
+        # A folder on the way may have been replaced by a link since the path was resolved.
+        opened = Path(os.path.realpath(f"/proc/self/fd/{handle}"))
+        if not stat.S_ISREG(os.fstat(handle).st_mode) or not opened.is_relative_to(self._folder):
+            os.close(handle)
+            raise ItemUnreadable("It is no file of the folder any more.")
+        return handle
+
+
+def _version(status: os.stat_result) -> str:
+    return f"{status.st_mtime_ns:x}-{status.st_ctime_ns:x}-{status.st_size:x}"

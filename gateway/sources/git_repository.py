@@ -1,0 +1,220 @@
+"""A git repository: the files of a branch's newest commit, read from the objects. Nothing is ever checked out."""
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from gateway.processes import open_program
+from gateway.sources.path_filter import PathFilter
+from gateway.sources.public_addresses import PublicAddresses
+from gateway.sources.reader import ItemUnreadable, Listing, SourceUnreadable
+
+__all__ = ["RepositoryReader", "check_repository", "open_repository"]
+
+_SECONDS = 600.0
+_MOST_BYTES = 2 << 30
+_MOST_FILE_BYTES = 64 << 20
+_LIST_BYTES = 64 << 20
+_LOOK_SECONDS = 0.5
+_MOST_ITEMS = 100_000
+_BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{|\.lock$|/$))[A-Za-z0-9_][\w./+-]{0,199}", re.ASCII)
+_ENTRY = re.compile(rb"(?P<mode>\d{6}) (?P<type>\w+) (?P<id>[0-9a-f]{40,64}) +(?P<size>\d+|-)\t(?P<path>.+)", re.DOTALL)
+_OPTIONS = (
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.symlinks=false",
+    "credential.helper=",
+    "fetch.recurseSubmodules=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "http.followRedirects=false",
+    "http.lowSpeedLimit=1000",
+    "http.lowSpeedTime=30",
+    "protocol.allow=never",
+)
+
+
+def check_repository(url: str, branch: str | None, protocols: Sequence[str] = ("https",)) -> SplitResult:
+    """Take the URL of a repository apart.
+
+    Raises:
+        SourceUnreadable: It is of another protocol (`ext::` starts programs, `file:` reads this machine's disk), has a
+            name or password in it, or the branch's name can't be one.
+    """
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        raise SourceUnreadable("The repository's address is no URL. It has the form https://host/path.") from None
+    printable = url.isascii() and url.isprintable() and " " not in url
+    if parts.scheme not in protocols or "::" in url.split("/")[0] or not printable or port == 0:
+        raise SourceUnreadable("A repository is read by https:// alone. Give such an address.")
+    if "@" in parts.netloc or parts.query or parts.fragment or (parts.scheme == "https" and not parts.hostname):
+        raise SourceUnreadable("A repository's address has the form https://host/path, without a name or password.")
+    if branch is not None and not _BRANCH.fullmatch(branch):
+        raise SourceUnreadable(f"No branch can be called {branch!r}.")
+    return parts
+
+
+@asynccontextmanager
+async def open_repository(
+    url: str,
+    branch: str | None,
+    paths: PathFilter,
+    addresses: PublicAddresses,
+    work: Path,
+    *,
+    protocols: Sequence[str] = ("https",),
+    most_bytes: int = _MOST_BYTES,
+) -> AsyncGenerator["RepositoryReader"]:
+    """Open a repository as a source.
+
+    Args:
+        url: Its address.
+        branch: None for the one that it names itself.
+        paths: The files to take.
+        addresses: Where it may be.
+        work: A folder of this source alone; what is there is removed, before and after.
+        protocols: Those that git may speak.
+        most_bytes: It may take on the disk.
+    """
+    parts = check_repository(url, branch, protocols)
+    pinned: list[str] = []
+    if parts.scheme == "https":
+        host, port = parts.hostname or "", parts.port or 443
+        resolved = await addresses.resolve(host, port)
+        listed = ",".join(f"[{address}]" if ":" in address else address for address in resolved)
+        pinned = [f"http.curloptResolve={host}:{port}:{listed}"]
+    await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
+    await asyncio.to_thread(work.mkdir, parents=True)
+    try:
+        options = [*_OPTIONS, *(f"protocol.{name}.allow=always" for name in protocols), *pinned]
+        git = _Git(work, options, protocols, most_bytes)
+        yield RepositoryReader(git, url, branch, paths)
+    finally:
+        await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
+
+
+class _Git:
+    """The git program with nothing of this machine's configuration: no hooks, no prompts, no credentials."""
+
+    def __init__(self, work: Path, options: Sequence[str], protocols: Sequence[str], most_bytes: int) -> None:
+        self.folder = work / "repository"
+        self._work = work
+        self._most_bytes = most_bytes
+        variables = {
+            "PATH": os.environ.get("PATH", os.defpath),
+            "HOME": str(work),
+            "LC_ALL": "C",
+            "GIT_DIR": str(self.folder),
+            "GIT_CONFIG_NOSYSTEM": "1",
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_TERMINAL_PROMPT": "0",
+            "GIT_ASKPASS": "false",
+            "GIT_ALLOW_PROTOCOL": ":".join(protocols),
+            "GIT_PROTOCOL_FROM_USER": "0",
+            "GIT_NO_LAZY_FETCH": "1",
+            "GIT_OPTIONAL_LOCKS": "0",
+        }
+        settings = [word for option in options for word in ("-c", option)]
+        self._command = ["env", "-i", *(f"{name}={value}" for name, value in variables.items()), "git", *settings]
+
+    async def run(self, *arguments: str) -> bytes:
+        """Run it and return what it prints.
+
+        Raises:
+            SourceUnreadable: It failed, took too long, or wrote more than it may.
+        """
+        log = self._work / "git.log"
+        try:
+            async with asyncio.timeout(_SECONDS), open_program([*self._command, *arguments], errors=log) as program:
+                watch = asyncio.create_task(self._watch_size())
+                reading = asyncio.create_task(program.output(_LIST_BYTES + 1))
+                try:
+                    await asyncio.wait({watch, reading}, return_when=asyncio.FIRST_COMPLETED)
+                    if watch.done():
+                        raise SourceUnreadable(f"The repository is larger than {self._most_bytes >> 20} MB.")
+                    output = reading.result()
+                    status = await program.wait()
+                finally:
+                    watch.cancel()
+                    reading.cancel()
+                    await asyncio.gather(watch, reading, return_exceptions=True)
+        except TimeoutError:
+            raise SourceUnreadable(f"The repository took longer than {_SECONDS:g} seconds.") from None
+        if status != 0:
+            lines = log.read_text(errors="replace").strip().splitlines() or [f"exit status {status}"]
+            raise SourceUnreadable(f"git can't read the repository: {lines[-1][:200]}")
+        if len(output) > _LIST_BYTES:
+            raise SourceUnreadable("The repository has too many files.")
+        return output
+
+    async def stream(self, *arguments: str) -> AsyncGenerator[bytes]:
+        """Run it and yield what it prints."""
+        async with open_program([*self._command, *arguments], errors=self._work / "git.log") as program:
+            while line := await program.line():
+                yield line
+            if await program.wait() != 0:
+                raise ItemUnreadable("git can't read the file.")
+
+    async def _watch_size(self) -> None:
+        """Return once the folder is larger than it may be."""
+        while True:
+            if await asyncio.to_thread(_size, self._work) > self._most_bytes:
+                return
+            await asyncio.sleep(_LOOK_SECONDS)
+
+
+def _size(folder: Path) -> int:
+    total = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            try:
+                total += os.lstat(os.path.join(place, name)).st_size
+            except FileNotFoundError:
+                continue  # git renames its temporary files
+    return total
+
+
+class RepositoryReader:
+    """Reads the files of one commit; their versions are the ids of their blobs."""
+
+    def __init__(self, git: _Git, url: str, branch: str | None, paths: PathFilter) -> None:
+        self._git = git
+        self._url = url
+        self._branch = branch
+        self._paths = paths
+        self._blobs: dict[str, str] = {}
+
+    async def scan(self, known: Mapping[str, str]) -> Listing:
+        """Fetch the newest commit alone, and list its files. Links and submodules are no files."""
+        reference = "HEAD" if self._branch is None else f"refs/heads/{self._branch}"
+        await self._git.run("init", "--quiet", "--bare", "--template=", str(self._git.folder))
+        await self._git.run("fetch", "--quiet", "--depth=1", "--no-tags", "--", self._url, reference)
+        commit = (await self._git.run("rev-parse", "--verify", "FETCH_HEAD^{commit}")).decode().strip()
+        unread: dict[str, str] = {}
+        for line in (await self._git.run("ls-tree", "-r", "-z", "-l", "--full-tree", commit)).split(b"\0"):
+            entry = _ENTRY.fullmatch(line)
+            if entry is None or entry["type"] != b"blob" or entry["mode"] not in (b"100644", b"100755"):
+                continue
+            path = entry["path"].decode(errors="replace")
+            if not self._paths.takes(path):
+                continue
+            if "\ufffd" in path:
+                unread[path] = "Its name isn't UTF-8. Rename it."
+            elif int(entry["size"]) > _MOST_FILE_BYTES:
+                unread[path] = f"It is larger than {_MOST_FILE_BYTES >> 20} MB."
+            else:
+                self._blobs[path] = entry["id"].decode()
+        if len(self._blobs) > _MOST_ITEMS:
+            raise SourceUnreadable(f"It has more than {_MOST_ITEMS:,} files. Exclude some, or make several sources.")
+        return Listing(self._blobs, unread, revision=commit)
+
+    def read(self, key: str) -> AsyncGenerator[bytes]:
+        """Yield a file's bytes."""
+        return self._git.stream("cat-file", "blob", self._blobs[key])

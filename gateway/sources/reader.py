@@ -1,0 +1,57 @@
+"""The contract between a sync and a kind of source: what is there, by key and version, and the bytes of each."""
+
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+__all__ = ["ItemUnreadable", "Listing", "Reader", "SourceUnreadable"]
+
+
+class SourceUnreadable(Exception):
+    """The list of a source's items can't be had; the message is for its owner."""
+
+
+class ItemUnreadable(Exception):
+    """An item can't be read now; the message is for its owner."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The items of a source at one moment.
+
+    Attributes:
+        items: The version of each item by its key; another version means that its bytes may be others.
+        unread: Items that are there and can't be read now, with the reason.
+        whole: Whether an item that is in neither is gone. False where a part of the source couldn't be looked at.
+        urls: Addresses on the web that items have, which their documents get as the attribute `url`.
+        revision: The source's own name of the moment, such as a commit.
+    """
+
+    items: Mapping[str, str]
+    unread: Mapping[str, str] = field(default_factory=dict[str, str])
+    whole: bool = True
+    urls: Mapping[str, str] = field(default_factory=dict[str, str])
+    revision: str | None = None
+
+
+class Reader(Protocol):
+    """An open source."""
+
+    async def scan(self, known: Mapping[str, str]) -> Listing:
+        """List what is there.
+
+        Args:
+            known: The versions that were put last, by key: what hasn't changed since needn't be read again.
+
+        Raises:
+            SourceUnreadable: It can't be listed, in whole or in a part that matters.
+        """
+        ...
+
+    def read(self, key: str) -> AsyncGenerator[bytes]:
+        """Yield the bytes of an item of the last listing.
+
+        Raises:
+            ItemUnreadable: It can't be read, or has changed meanwhile.
+        """
+        ...

@@ -1,0 +1,69 @@
+from collections.abc import Collection, Sequence
+from typing import Any, cast
+
+from sqlalchemy import ColumnElement, CursorResult, func, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.db import Repository, slices
+from gateway.sources.tables import SourceItemRow, SourceRow
+
+__all__ = ["SourceItemRepository", "SourceRepository", "list_by_kind", "list_due", "take_turn"]
+
+
+class SourceRepository(Repository[SourceRow]):
+    table = SourceRow
+    noun = "source"
+
+    async def hold(self, id: str) -> SourceRow | None:
+        """Find a source, and let nobody else change it until the unit of work ends."""
+        return (await self.session.scalars(self.select_for_update(SourceRow.id == id))).one_or_none()
+
+    async def erase(self, id: str) -> None:
+        """Delete a source whose items are gone."""
+        await self.delete_rows(SourceRow.id == id)
+
+
+class SourceItemRepository(Repository[SourceItemRow]):
+    table = SourceItemRow
+    noun = "item"
+
+    async def by_key(self, source: str, key: str) -> SourceItemRow | None:
+        return await self.one(SourceItemRow.source_id == source, SourceItemRow.key == key)
+
+    async def count(self, sources: Collection[str]) -> dict[str, tuple[int, int]]:
+        """Count the items of each source, and those of them that failed last."""
+        query = (
+            self.select(SourceItemRow.source_id.in_(sources))
+            .with_only_columns(SourceItemRow.source_id, func.count(), func.count(SourceItemRow.error_message))
+            .group_by(SourceItemRow.source_id)
+        )
+        rows = (await self.session.execute(query)).all()
+        return dict.fromkeys(sources, (0, 0)) | {source: (items, failed) for source, items, failed in rows}
+
+    async def next_retry(self, source: str) -> float | None:
+        """Return when the first of the items that failed may be tried again."""
+        query = self.select(SourceItemRow.source_id == source).with_only_columns(func.min(SourceItemRow.retry_at))
+        return await self.session.scalar(query)
+
+    async def erase(self, source: str, keys: Collection[str]) -> None:
+        for some in slices(keys):
+            await self.delete_rows(SourceItemRow.source_id == source, SourceItemRow.key.in_(some))
+
+
+async def list_due(session: AsyncSession, now: float, limit: int) -> Sequence[SourceRow]:
+    """List the sources, of all tenants, whose time for a sync has come: the schedule serves every tenant."""
+    query = select(SourceRow).where(SourceRow.next_at <= now).order_by(SourceRow.next_at).limit(limit)
+    return (await session.scalars(query)).all()
+
+
+async def list_by_kind(session: AsyncSession, kind: str) -> Sequence[SourceRow]:
+    """List the sources of a kind, of all tenants: a worker watches every tenant's folders."""
+    query = select(SourceRow).where(SourceRow.kind == kind, SourceRow.live_name.is_not(None))
+    return (await session.scalars(query)).all()
+
+
+async def take_turn(session: AsyncSession, row: SourceRow) -> bool:
+    """Take a source's turn as it was read, so that one of several schedules asks for it; false: another one did."""
+    turn: tuple[ColumnElement[bool], ...] = (SourceRow.id == row.id, SourceRow.next_at == row.next_at)
+    statement = update(SourceRow).where(*turn).values(next_at=None).execution_options(synchronize_session=False)
+    return cast(CursorResult[Any], await session.execute(statement)).rowcount == 1

@@ -1,0 +1,267 @@
+"""The job that makes a store's documents those of a source: list, compare, put, delete; each step may be the last."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.artifacts import Artifacts, Stored
+from gateway.errors import BraidError, blur
+from gateway.ids import new_id
+from gateway.jobs import Claim, JobCancelled, JobFailed, Outcome, enqueue_once, failpoint
+from gateway.sources.plan import Known, Plan, compare
+from gateway.sources.reader import ItemUnreadable, Listing, Reader, SourceUnreadable
+from gateway.sources.repository import SourceItemRepository, SourceRepository
+from gateway.sources.tables import SourceItemRow, SourceRow
+from gateway.tenants.repository import find_tenant
+from gateway.vector_stores.feed import delete_fed, list_fed, put_fed
+from gateway.vector_stores.service import check_stores
+from retrieval.client import Retriever, RetrieverError
+from retrieval.messages import RetrieverInfo
+
+__all__ = ["SYNC", "OpenReader", "SyncHandler", "ask_for_sync"]
+
+SYNC = "sync"
+
+OpenReader = Callable[[SourceRow, str], AbstractAsyncContextManager[Reader]]
+"""Opens a source for a tenant of a name; raises `SourceUnreadable` where it may not be read, or isn't there."""
+
+_BATCH = 100
+_FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 60.0, 86_400.0
+_MESSAGE_LENGTH = 1000
+_URL_LENGTH = 512  # of an attribute's text
+
+
+async def ask_for_sync(session: AsyncSession, row: SourceRow, *, deletions: int = 0) -> str:
+    """Have a source synchronised; return the job's id, also of one that waits already.
+
+    Args:
+        session: The caller's unit of work.
+        row: The source.
+        deletions: So many are confirmed, if more than half of the items are gone.
+    """
+    payload = {"source": row.id, "deletions": deletions}
+    more: dict[str, Any] = {"kind": SYNC, "queue_key": f"source:{row.id}", "subject": row.id}
+    job = await enqueue_once(session, row.tenant_id, **more, payload=payload)
+    if deletions > job.payload["deletions"]:
+        job.payload = payload
+    row.job_id = job.id
+    if row.status != "syncing":
+        row.status = "waiting"
+    return job.id
+
+
+def _status(status: str, source: SourceRow, claim: Claim) -> str:
+    """Return the status of a sync's end, or `waiting` where another sync was asked for meanwhile."""
+    return status if source.job_id == claim.id else "waiting"
+
+
+def _pause(failures: int) -> float:
+    """Return the seconds before another attempt after so many failures in a row."""
+    return min(_FIRST_RETRY_SECONDS * 2 ** (min(failures, 20) - 1), _LAST_RETRY_SECONDS)
+
+
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """One run: the source as it was at its begin, what was known of it, and the plan."""
+
+    source: SourceRow
+    known: Mapping[str, Known]
+    present: frozenset[str]
+    index: RetrieverInfo | None
+
+
+class SyncHandler:
+    """Handles jobs of the kind `sync`; their subject is a source.
+
+    An item's document and the note that it was put are one commit, so that a run that was killed goes on where it was,
+    and one that has lost its lease writes nothing. The listing is made anew by each run.
+    """
+
+    def __init__(self, artifacts: Artifacts, retriever: Retriever, open_reader: OpenReader) -> None:
+        self._artifacts = artifacts
+        self._retriever = retriever
+        self._open_reader = open_reader
+
+    async def run(self, claim: Claim) -> None:
+        async with claim.begin() as session:
+            source = await SourceRepository(session, claim.tenant).hold(claim.payload["source"])
+            if source is None:
+                return
+            if source.live_name is not None:
+                source.status, source.started_at = "syncing", int(time.time())
+                source.done, source.total, source.next_at = 0, 0, None
+            tenant = await find_tenant(session, claim.tenant)
+        if source.live_name is None:
+            await _remove(claim, source)
+            return
+        try:
+            async with self._open_reader(source, tenant.name if tenant else "") as reader:
+                await self._sync(claim, source, reader)
+        except SourceUnreadable as error:
+            raise JobFailed("source_unreadable", blur(str(error))) from error
+
+    async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+        """Write why the sync ended, and when the schedule tries again."""
+        source = await SourceRepository(session, claim.tenant).hold(claim.payload["source"])
+        if source is None:
+            return
+        if source.live_name is None:
+            source.next_at = time.time() + _FIRST_RETRY_SECONDS  # what is being removed goes, whatever it takes
+            return
+        source.status = _status("failed", source, claim)
+        source.error_code, source.error_message = outcome.code, (outcome.message or "")[:_MESSAGE_LENGTH] or None
+        source.failures += 1
+        if source.interval_seconds is not None:
+            source.next_at = time.time() + max(_pause(source.failures), min(source.interval_seconds, 3600.0))
+
+    async def _sync(self, claim: Claim, source: SourceRow, reader: Reader) -> None:
+        work = await self._begin(claim, source)
+        listing = await reader.scan({key: one.version for key, one in work.known.items() if one.version is not None})
+        plan = compare(
+            listing, work.known, work.present, now=time.time(), confirmed=int(claim.payload.get("deletions", 0))
+        )
+        failpoint("sync-listed")
+        if plan.asks:
+            await _ask(claim, source.id, plan)
+            return
+        await _note_unread(claim, source.id, listing)
+        for number, key in enumerate(plan.put):
+            if claim.cancelled.is_set():
+                raise JobCancelled
+            await self._put(claim, work, reader, listing, key, (number + 1, len(plan.put)))
+        failpoint("sync-put")
+        for start in range(0, len(plan.delete), _BATCH):
+            await _delete(claim, source, plan.delete[start : start + _BATCH])
+            failpoint("sync-deleted")
+        await _finish(claim, source.id, listing)
+
+    async def _begin(self, claim: Claim, source: SourceRow) -> _Work:
+        try:
+            index = await self._retriever.describe()
+        except RetrieverError:
+            index = None
+        async with claim.begin() as session:
+            try:
+                await check_stores(session, claim.tenant, [source.store_id], param="vector_store_id")
+            except BraidError as error:
+                raise JobFailed("store_missing", error.message) from error
+            rows = await SourceItemRepository(session, claim.tenant).all(SourceItemRow.source_id == source.id)
+            fed = await list_fed(session, claim.tenant, source.store_id, source.prefix)
+        present = {one.key.removeprefix(source.prefix) for one in fed if one.error_code != "server_error"}
+        known = {row.key: Known(row.version, row.retry_at) for row in rows}
+        return _Work(source, known, frozenset(present), index)
+
+    async def _put(
+        self, claim: Claim, work: _Work, reader: Reader, listing: Listing, key: str, progress: tuple[int, int]
+    ) -> None:
+        """Read one item and put it; what is wrong with it is noted, and the others go on."""
+        source = work.source
+        try:
+            async with aclosing(reader.read(key)) as parts:
+                stored = await self._artifacts.put(parts)
+            if not stored.size:
+                raise ItemUnreadable("It is empty.")
+            failpoint("sync-read")
+            async with claim.begin() as session:
+                await put_fed(
+                    *(session, claim.tenant, source.store_id, source.prefix + key, stored),
+                    attributes=_attributes(source, listing.urls.get(key)),
+                    present=work.index,
+                )
+                await _note_put(session, source, key, listing.items[key], stored, progress)
+        except (ItemUnreadable, BraidError) as error:
+            async with claim.begin() as session:
+                await _note_failure(session, claim.tenant, source.id, key, str(error))
+
+
+def _attributes(source: SourceRow, url: str | None) -> dict[str, Any]:
+    own = {"url": url} if url is not None and len(url) <= _URL_LENGTH else {}
+    return {**own, **source.attributes}
+
+
+async def _note_put(
+    session: AsyncSession, source: SourceRow, key: str, version: str, stored: Stored, progress: tuple[int, int]
+) -> None:
+    row = await _item(session, source.tenant_id, source.id, key)
+    row.version, row.digest = version, stored.digest
+    row.error_message, row.failures, row.retry_at = None, 0, None
+    done, total = progress
+    sources = SourceRepository(session, source.tenant_id)
+    if not await sources.update_rows(SourceRow.id == source.id, done=done, total=total):
+        raise JobCancelled  # the source was deleted: this document would be nobody's
+
+
+async def _note_failure(session: AsyncSession, tenant: str, source: str, key: str, reason: str) -> None:
+    if await SourceRepository(session, tenant).find(source) is None:
+        raise JobCancelled
+    row = await _item(session, tenant, source, key)
+    row.error_message = blur(reason)[:_MESSAGE_LENGTH]
+    row.failures += 1
+    row.retry_at = time.time() + _pause(row.failures)
+
+
+async def _note_unread(claim: Claim, source: str, listing: Listing) -> None:
+    keys = sorted(listing.unread)
+    for start in range(0, len(keys), _BATCH):
+        async with claim.begin() as session:
+            for key in keys[start : start + _BATCH]:
+                await _note_failure(session, claim.tenant, source, key, listing.unread[key])
+
+
+async def _item(session: AsyncSession, tenant: str, source: str, key: str) -> SourceItemRow:
+    items = SourceItemRepository(session, tenant)
+    row = await items.by_key(source, key)
+    if row is None:
+        row = SourceItemRow(id=new_id("item_"), created_at=int(time.time()), source_id=source, key=key, failures=0)
+        items.add(row)
+    return row
+
+
+async def _delete(claim: Claim, source: SourceRow, keys: Sequence[str]) -> None:
+    async with claim.begin() as session:
+        await delete_fed(session, claim.tenant, source.store_id, [source.prefix + key for key in keys])
+        await SourceItemRepository(session, claim.tenant).erase(source.id, keys)
+
+
+async def _ask(claim: Claim, id: str, plan: Plan) -> None:
+    """Stop before anything is done: somebody may have emptied the source by mistake, or it may be the wrong one."""
+    async with claim.begin() as session:
+        source = await SourceRepository(session, claim.tenant).hold(id)
+        if source is not None:
+            source.status, source.deletions = _status("needs_confirmation", source, claim), len(plan.delete)
+            source.error_code = source.error_message = None
+            if source.interval_seconds is not None:  # what was emptied by mistake may come back
+                source.next_at = time.time() + source.interval_seconds
+
+
+async def _finish(claim: Claim, id: str, listing: Listing) -> None:
+    async with claim.begin() as session:
+        source = await SourceRepository(session, claim.tenant).hold(id)
+        if source is None or source.live_name is None:
+            return
+        now = time.time()
+        source.status, source.synced_at, source.revision = _status("synced", source, claim), int(now), listing.revision
+        source.deletions, source.failures = 0, 0
+        source.error_code = source.error_message = None
+        if source.interval_seconds is not None:
+            retry = await SourceItemRepository(session, claim.tenant).next_retry(id)
+            regular = now + source.interval_seconds
+            source.next_at = regular if retry is None else min(regular, max(retry, now + _FIRST_RETRY_SECONDS))
+
+
+async def _remove(claim: Claim, source: SourceRow) -> None:
+    """Delete a source that is being removed, with its documents."""
+    while True:
+        async with claim.begin() as session:
+            items = SourceItemRepository(session, claim.tenant)
+            page = await items.page(SourceItemRow.source_id == source.id, limit=_BATCH)
+            keys = [row.key for row in page.rows]
+            await delete_fed(session, claim.tenant, source.store_id, [source.prefix + key for key in keys])
+            await items.erase(source.id, keys)
+            if not page.has_more:
+                await SourceRepository(session, claim.tenant).erase(source.id)
+                return

@@ -1,0 +1,127 @@
+"""HTTP to a site that a tenant named: GET alone, to public addresses, within bounds of size, time and rate."""
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
+
+import httpcore2
+
+from gateway.sources.public_addresses import PinnedNetwork, PublicAddresses
+from gateway.sources.reader import ItemUnreadable
+
+__all__ = ["AGENT", "Answer", "Left", "WebClient", "normalize", "open_web_client"]
+
+AGENT = "braid"
+"""The name by which a site's `robots.txt` means us."""
+
+_MOST_BYTES = 16 << 20
+_SECONDS = 60.0
+_REDIRECTS = 5
+_TIMEOUTS = {"connect": 10.0, "read": 20.0, "write": 20.0, "pool": 20.0}
+_PORTS = {"http": 80, "https": 443}
+
+
+class Left(Exception):
+    """A redirect leads where this source doesn't go."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer, by the URL that gave it in the end; names of headers are lower case."""
+
+    url: str
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+def normalize(url: str, base: str = "") -> str | None:
+    """Return a URL as it is asked for, absolute and without a fragment; None where it is none of the web."""
+    try:
+        parts = urlsplit(urljoin(base, url.strip()))
+        host, port = parts.hostname, parts.port
+        encoded = (host or "").encode("idna").decode()
+    except (ValueError, UnicodeError):
+        return None
+    if parts.scheme not in _PORTS or not encoded or "@" in parts.netloc:
+        return None
+    host = f"[{encoded}]" if ":" in encoded else encoded
+    place = host if port in (None, _PORTS[parts.scheme]) else f"{host}:{port}"
+    path = quote(parts.path or "/", safe="/%:@!$&'()*+,;=~-._")
+    return urlunsplit(SplitResult(parts.scheme, place, path, quote(parts.query, safe="=&%/?:@!$'()*+,;~-._[]"), ""))
+
+
+@asynccontextmanager
+async def open_web_client(addresses: PublicAddresses, pause: float) -> AsyncGenerator["WebClient"]:
+    """Open a client that waits `pause` seconds between two requests."""
+    async with httpcore2.AsyncConnectionPool(
+        network_backend=PinnedNetwork(addresses), max_connections=2, keepalive_expiry=10.0
+    ) as pool:
+        yield WebClient(pool, pause)
+
+
+class WebClient:
+    """Asks one site, one request after another."""
+
+    def __init__(self, pool: httpcore2.AsyncConnectionPool, pause: float) -> None:
+        self.pause = pause
+        self._pool = pool
+        self._next = 0.0
+
+    async def get(self, url: str, may_ask: Callable[[str], bool], headers: Mapping[str, str] | None = None) -> Answer:
+        """Get a URL and follow its redirects, each looked at like the first.
+
+        Raises:
+            Left: A redirect goes where `may_ask` says no, or from https to http.
+            ItemUnreadable: No answer in time, or one that is too large.
+            SourceUnreadable: The host's addresses aren't public.
+        """
+        try:
+            async with asyncio.timeout(_SECONDS):
+                for _ in range(_REDIRECTS + 1):
+                    answer = await self._ask(url, headers or {})
+                    if answer.status not in (301, 302, 303, 307, 308) or "location" not in answer.headers:
+                        return answer
+                    target = normalize(answer.headers["location"], url)
+                    falls = url.startswith("https:") and not (target or "").startswith("https:")
+                    if target is None or falls or not may_ask(target):
+                        raise Left
+                    url = target
+        except TimeoutError:
+            raise ItemUnreadable(f"It took longer than {_SECONDS:g} seconds.") from None
+        raise ItemUnreadable(f"It redirects more than {_REDIRECTS} times.")
+
+    async def _ask(self, url: str, more: Mapping[str, str]) -> Answer:
+        await asyncio.sleep(max(0.0, self._next - time.monotonic()))
+        # Without compression: a few bytes could become any number of them.
+        headers = {
+            "host": urlsplit(url).netloc,
+            "user-agent": f"{AGENT} (documents of a vector store)",
+            "accept": "text/html, text/markdown, text/plain, application/pdf, */*;q=0.1",
+            "accept-encoding": "identity",
+            **more,
+        }
+        timeouts = {"timeout": dict(_TIMEOUTS)}
+        try:
+            async with self._pool.stream("GET", url, headers=list(headers.items()), extensions=timeouts) as response:
+                body = bytearray()
+                async for part in response.aiter_stream():
+                    body += part
+                    if len(body) > _MOST_BYTES:
+                        raise ItemUnreadable(f"It is larger than {_MOST_BYTES >> 20} MB.")
+                named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
+                if named.get("content-encoding", "identity").lower() != "identity":
+                    raise ItemUnreadable("It came compressed, which wasn't asked for.")
+                return Answer(url, response.status, named, bytes(body))
+        except (
+            httpcore2.NetworkError,
+            httpcore2.TimeoutException,
+            httpcore2.ProtocolError,
+            httpcore2.UnsupportedProtocol,
+        ) as error:
+            raise ItemUnreadable(f"It can't be reached: {type(error).__name__}.") from error
+        finally:
+            self._next = time.monotonic() + self.pause

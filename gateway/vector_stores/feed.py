@@ -1,0 +1,71 @@
+"""Documents that another noun keeps in a store, in that noun's unit of work: a source's items."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.artifacts.folder import Stored
+from gateway.vector_stores.document_service import name_file
+from gateway.vector_stores.repository import DocumentRepository, StoreRepository
+from gateway.vector_stores.versions import Content, delete_document, put_version
+from retrieval.messages import RetrieverInfo
+
+__all__ = ["FedDocument", "delete_fed", "list_fed", "name_file", "put_fed"]
+
+
+@dataclass(frozen=True, slots=True)
+class FedDocument:
+    """A document's newest version: its attributes and status, and why it failed, if it did."""
+
+    key: str
+    document_id: str
+    attributes: dict[str, Any]
+    status: str
+    error_code: str | None
+    error_message: str | None
+
+
+async def put_fed(
+    session: AsyncSession,
+    tenant: str,
+    store_id: str,
+    key: str,
+    stored: Stored,
+    *,
+    attributes: dict[str, Any],
+    present: RetrieverInfo | None,
+) -> None:
+    """Put a version of a document whose bytes are in the artifacts; the same again changes nothing.
+
+    Raises:
+        NotFound: The tenant has no such store.
+        BadRequest: The key can't be one.
+    """
+    store = await StoreRepository(session, tenant).get(store_id, param="vector_store_id")
+    content = Content(name_file(key), stored.digest, stored.size)
+    await put_version(session, store, key, content, attributes=attributes, present=present)
+
+
+async def delete_fed(session: AsyncSession, tenant: str, store_id: str, keys: Sequence[str]) -> None:
+    """Delete documents by their keys; those that aren't there are no matter, nor is a store that is gone."""
+    documents = DocumentRepository(session, tenant)
+    for key in keys:
+        row = await documents.by_key(store_id, key)
+        if row is not None:
+            await delete_document(session, row)
+
+
+async def list_fed(
+    session: AsyncSession, tenant: str, store_id: str, prefix: str, keys: Collection[str] | None = None
+) -> Sequence[FedDocument]:
+    """List a store's documents whose keys begin with `prefix`; only those of some keys, if they are given."""
+    newest = await DocumentRepository(session, tenant).list_newest(store_id, prefix, keys)
+    return [
+        FedDocument(
+            *(key, version.document_id, version.attributes),
+            *(version.status, version.error_code, version.error_message),
+        )
+        for key, version in newest
+    ]

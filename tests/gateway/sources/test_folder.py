@@ -1,0 +1,118 @@
+import os
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+
+from gateway.sources.folder import FolderReader, resolve_folder
+from gateway.sources.path_filter import PathFilter
+from gateway.sources.reader import ItemUnreadable, SourceUnreadable
+
+
+def reader(folder: Path, **filters: object) -> FolderReader:
+    return FolderReader(folder.resolve(), PathFilter(**filters))  # type: ignore[arg-type]
+
+
+async def join(parts: AsyncGenerator[bytes]) -> bytes:
+    async with aclosing(parts):
+        return b"".join([part async for part in parts])
+
+
+async def read(opened: FolderReader, key: str) -> bytes:
+    return await join(opened.read(key))
+
+
+async def test_patterns_are_those_of_gitignore(tmp_path: Path) -> None:
+    for name in ("a.md", "b.txt", "drafts/c.md", "docs/d.md", "docs/keep.txt", ".git/HEAD", "docs/.e.md"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    assert set((await reader(tmp_path).scan({})).items) == {
+        "a.md",
+        "b.txt",
+        "drafts/c.md",
+        "docs/d.md",
+        "docs/keep.txt",
+    }
+    some = await reader(tmp_path, exclude=["*.txt", "!keep.txt", "/drafts/"]).scan({})
+    assert set(some.items) == {"a.md", "docs/d.md", "docs/keep.txt"}
+    assert set((await reader(tmp_path, include=["docs/"]).scan({})).items) == {"docs/d.md", "docs/keep.txt"}
+    hidden = await reader(tmp_path, hidden=True, exclude=[".git"]).scan({})
+    assert "docs/.e.md" in hidden.items
+    assert ".git/HEAD" not in hidden.items
+
+
+async def test_links_out_of_the_folder_are_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside" / "secret.md").write_text("Secret.")
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    (inside / "a.md").write_text("One.")
+    (inside / "near.md").symlink_to("a.md")
+    (inside / "far.md").symlink_to("../outside/secret.md")
+    (inside / "folder").symlink_to(tmp_path / "outside")
+    (inside / "loop").symlink_to(".")
+    (inside / "nowhere.md").symlink_to("gone.md")
+    os.mkfifo(inside / "pipe.md")
+    opened = reader(inside)
+    assert set((await opened.scan({})).items) == {"a.md", "near.md"}
+    assert await read(opened, "near.md") == b"One."
+    for key in ("far.md", "folder/secret.md", "../outside/secret.md", "pipe.md"):
+        with pytest.raises(ItemUnreadable):
+            await read(opened, key)
+
+
+async def test_a_file_that_becomes_a_link_out_is_not_read(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.md").write_text("One.")
+    opened = reader(tmp_path / "in")
+    await opened.scan({})
+    (tmp_path / "in" / "a.md").unlink()
+    (tmp_path / "in" / "a.md").symlink_to("/etc/hostname")
+    with pytest.raises(ItemUnreadable):
+        await read(opened, "a.md")
+
+
+async def test_a_file_that_is_written_meanwhile_is_no_version(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_bytes(b"x" * (3 << 20))
+    parts = reader(tmp_path).read("a.md")
+    assert await anext(parts)
+    with (tmp_path / "a.md").open("ab") as file:
+        file.write(b"y")
+    with pytest.raises(ItemUnreadable, match="written while"):
+        await join(parts)
+
+
+async def test_a_name_that_is_no_text_is_an_error_of_one_item(tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text("One.")
+    os.close(os.open(os.fsencode(tmp_path) + b"/\xff.md", os.O_CREAT))
+    listing = await reader(tmp_path).scan({})
+    assert (set(listing.items), set(listing.unread)) == ({"a.md"}, {"?.md"})
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
+async def test_a_folder_that_may_not_be_read_is_no_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir(mode=0)
+    with pytest.raises(SourceUnreadable):
+        await reader(tmp_path).scan({})
+
+
+async def test_a_folder_that_goes_away_is_no_empty_one(tmp_path: Path) -> None:
+    (tmp_path / "sub").mkdir()
+    opened = reader(tmp_path / "sub")
+    (tmp_path / "sub").rmdir()
+    with pytest.raises(SourceUnreadable):
+        await opened.scan({})
+
+
+def test_without_roots_and_without_a_tenant_nothing_may_be_read(tmp_path: Path) -> None:
+    (tmp_path / "kestrel").mkdir()
+    assert resolve_folder([f"{tmp_path}/{{tenant}}"], f"{tmp_path}/kestrel", "kestrel") == tmp_path / "kestrel"
+    for roots, tenant in (
+        ([], "kestrel"),
+        ([str(tmp_path)], ""),
+        ([f"{tmp_path}/{{tenant}}"], "kes"),
+        (["kestrel"], "kestrel"),
+    ):
+        with pytest.raises(SourceUnreadable):
+            resolve_folder(roots, f"{tmp_path}/kestrel", tenant)

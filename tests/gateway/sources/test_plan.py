@@ -1,0 +1,85 @@
+"""Histories of a source with failures and kills, drawn at random: in the end the store is what the source is."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.sources.plan import FEW, Known, compare
+from gateway.sources.reader import Listing
+
+KEYS = [f"{letter}.md" for letter in "abcdefghijkl"]
+NAMES = st.sampled_from(KEYS)
+
+
+@dataclass
+class World:
+    """A source, what the syncs noted of it, and the store that they feed."""
+
+    source: dict[str, str] = field(default_factory=dict[str, str])
+    known: dict[str, Known] = field(default_factory=dict[str, Known])
+    store: dict[str, str] = field(default_factory=dict[str, str])
+    now: float = 0.0
+
+    def sync(self, *, broken: frozenset[str], lost: frozenset[str], steps: int, confirmed: int) -> bool:
+        """Run a sync that is killed after some steps; `broken` can't be read, of `lost` folders nothing is known.
+
+        Tell whether it came to its end.
+        """
+        seen = {key: version for key, version in self.source.items() if key not in lost | broken}
+        unread = {key: "odd" for key in broken if key in self.source and key not in lost}
+        listing = Listing(seen, unread, whole=not lost)
+        before = dict(self.store)
+        plan = compare(listing, self.known, self.store.keys(), now=self.now, confirmed=confirmed)
+        assert not set(plan.delete) & (self.source.keys() - lost)
+        assert not lost or not plan.delete
+        if plan.asks:
+            assert len(plan.delete) > max(FEW, confirmed, len(self.known) / 2)
+            assert self.store == before
+            return False
+        for key in (*plan.unread, *plan.put, *plan.delete):
+            if steps == 0:
+                return False
+            steps -= 1
+            if key in plan.unread:
+                self.known[key] = Known(self.known[key].version if key in self.known else None, self.now + 60)
+            elif key in plan.put:
+                self.store[key], self.known[key] = seen[key], Known(seen[key])
+            else:
+                self.store.pop(key, None)
+                del self.known[key]
+        return True
+
+
+EDITS = st.lists(st.tuples(NAMES, st.one_of(st.none(), st.sampled_from(["1", "2", "3"]))), max_size=8)
+SYNCS = st.fixed_dictionaries(
+    {
+        "broken": st.frozensets(NAMES, max_size=3),
+        "lost": st.one_of(st.just(frozenset[str]()), st.frozensets(NAMES, max_size=12)),
+        "steps": st.integers(0, 30),
+        "confirmed": st.sampled_from([0, 0, 0, 12]),
+    }
+)
+
+
+@given(st.lists(st.tuples(EDITS, SYNCS, st.lists(NAMES, max_size=2), st.sampled_from([0.0, 30.0, 90.0])), max_size=12))
+def test_the_store_ends_as_the_source_is(
+    history: list[tuple[list[tuple[str, str | None]], dict[str, Any], list[str], float]],
+) -> None:
+    world = World()
+    for edits, sync, deleted, later in history:
+        for key, version in edits:
+            if version is None:
+                world.source.pop(key, None)
+            else:
+                world.source[key] = version
+        for key in deleted:  # by hand, in the store
+            world.store.pop(key, None)
+        world.now += later
+        world.sync(**sync)
+    world.now += 1000
+    assert world.sync(broken=frozenset(), lost=frozenset(), steps=1000, confirmed=len(KEYS))
+    assert world.store == world.source
+    quiet = compare(Listing(world.source), world.known, world.store.keys(), now=world.now)
+    assert (quiet.put, quiet.delete, quiet.asks) == ([], [], False)

@@ -1,0 +1,75 @@
+import asyncio
+import time
+from pathlib import Path
+
+from gateway.settings import Settings
+from gateway.sources.schedule import FolderWatch, SyncSchedule
+from gateway.sources.tables import SourceRow
+from tests.gateway.conftest import Gateway, on_both_databases
+from tests.gateway.sources.conftest import Sources
+from tests.gateway.worker import working
+
+
+async def row_of(gateway: Gateway, source: str) -> SourceRow:
+    async with gateway.state.database.read() as session:
+        row = await session.get(SourceRow, source)
+    assert row is not None
+    return row
+
+
+async def wait_for(client: Sources, store: str, keys: set[str]) -> None:
+    for _ in range(200):
+        if set(await client.documents(store)) == keys:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"the documents aren't {keys}")
+
+
+@on_both_databases
+async def test_what_is_due_is_asked_for_once_by_however_many_workers(
+    gateway: Gateway, kestrel: Sources, root: Path
+) -> None:
+    source = await kestrel.source(await kestrel.store(), {"kind": "folder", "path": str(root)}, interval_seconds=60)
+    never = await kestrel.source(
+        await kestrel.store(), {"kind": "folder", "path": str(root)}, name="never", interval_seconds=None
+    )
+    await kestrel.settle()
+    schedules = [SyncSchedule(gateway.state.database) for _ in range(3)]
+    assert await schedules[0].ask_for_due(time.time()) == 0
+    later = time.time() + 61
+    assert sum(await asyncio.gather(*(one.ask_for_due(later) for one in schedules))) == 1
+    assert (await kestrel.ok("GET", f"/api/sources/{source}"))["status"] == "waiting"
+    await kestrel.settle()
+    assert (await row_of(gateway, source)).next_at is not None
+    assert (await row_of(gateway, never)).next_at is None
+
+
+async def test_a_failed_sync_is_tried_again_later_and_later(gateway: Gateway, kestrel: Sources, root: Path) -> None:
+    (root / "sub").mkdir()
+    origin = {"kind": "folder", "path": str(root / "sub")}
+    source = await kestrel.source(await kestrel.store(), origin, interval_seconds=60)
+    await kestrel.settle()
+    (root / "sub").rmdir()
+    pauses: list[float] = []
+    for _ in range(3):
+        await kestrel.sync(source)
+        pauses.append(round(((await row_of(gateway, source)).next_at or 0.0) - time.time()))
+    assert pauses == [60, 120, 240]
+
+
+async def test_a_change_in_a_folder_is_seen_at_once(
+    gateway: Gateway, kestrel: Sources, settings: Settings, root: Path
+) -> None:
+    store = await kestrel.store()
+    await kestrel.source(store, {"kind": "folder", "path": str(root)}, exclude=["*.tmp"])
+    watch = asyncio.create_task(FolderWatch(gateway.state.database, settings, look_seconds=0.1).run())
+    try:
+        async with working(settings), asyncio.timeout(30):
+            await asyncio.sleep(1.0)
+            (root / "a.md").write_text("One.")
+            await wait_for(kestrel, store, {"docs/a.md"})
+            (root / "a.md").unlink()
+            await wait_for(kestrel, store, set())
+    finally:
+        watch.cancel()
+        await asyncio.gather(watch, return_exceptions=True)

@@ -1,0 +1,291 @@
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import aclosing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.settings import Settings
+from gateway.sources.path_filter import PathFilter
+from gateway.sources.public_addresses import PublicAddresses, Resolve, resolve_name
+from gateway.sources.reader import Listing, SourceUnreadable
+from gateway.sources.web_client import normalize
+from gateway.sources.web_site import check_site, open_site
+from tests.fakes.vllm import FakeVllm
+from tests.gateway import worker
+from tests.gateway.sources.conftest import Sources
+from tests.gateway.sources.site import Page, Site
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Site]:
+    async with Site() as started:
+        yield started
+
+
+class Visitor:
+    def __init__(self, site: Site, work: Path) -> None:
+        self.site = site
+        self.work = work
+        self.allowed: Sequence[str] = ("127.0.0.1/32",)
+        self.resolve: Resolve = resolve_name
+
+    def open(self, path: str = "/", **more: Any) -> Any:
+        url = path if "://" in path else self.site.url + path
+        depth, pages = more.pop("depth", 3), more.pop("pages", 100)
+        paths = more.pop("paths", PathFilter())
+        addresses = PublicAddresses(self.allowed, self.resolve)
+        return open_site(url, depth, pages, paths, addresses, self.work, pause=0.0, **more)
+
+    async def visit(self, path: str = "/", known: Mapping[str, str] | None = None, **more: Any) -> Listing:
+        async with self.open(path, **more) as reader:
+            return await reader.scan(known or {})
+
+
+@pytest.fixture
+def visitor(site: Site, tmp_path: Path) -> Visitor:
+    return Visitor(site, tmp_path / "work")
+
+
+async def test_links_are_followed_as_deep_as_asked_and_no_further(site: Site, visitor: Visitor) -> None:
+    site.html("/", "Start", "/a", "/b/", "#top", "mailto:x@y.z", "javascript:x()", "http://elsewhere.invalid/")
+    site.html("/a", "A", "/c")
+    site.html("/b/", "B", "../a")
+    site.html("/c", "C", "/d")
+    site.html("/d", "D")
+    listing = await visitor.visit(depth=2)
+    assert set(listing.items) == {"index.html", "a.html", "b/index.html", "c.html"}
+    assert listing.whole
+    assert len(site.asked) == len(set(site.asked))
+
+
+async def test_pages_beside_and_below_the_start_belong_and_others_do_not(site: Site, visitor: Visitor) -> None:
+    site.html("/docs/", "Start", "a", "/blog", "sub/b")
+    site.html("/docs/a", "A")
+    site.html("/docs/sub/b", "B")
+    site.html("/blog", "Blog")
+    assert set((await visitor.visit("/docs/")).items) == {"docs/index.html", "docs/a.html", "docs/sub/b.html"}
+    assert "/blog" not in site.asked
+
+
+async def test_the_bytes_of_a_page_are_those_that_were_listed(site: Site, visitor: Visitor) -> None:
+    site.html("/", "Start")
+    async with visitor.open() as reader:
+        await reader.scan({})
+        async with aclosing(reader.read("index.html")) as parts:
+            assert b"<p>Start</p>" in b"".join([part async for part in parts])
+    assert site.asked.count("/") == 1
+    assert not visitor.work.exists()
+
+
+async def test_robots_are_obeyed(site: Site, visitor: Visitor) -> None:
+    rules = "User-agent: braid\nDisallow: /private\nDisallow: /*.secret$\n\nUser-agent: *\nDisallow: /\n"
+    site.pages["/robots.txt"] = Page(rules, "text/plain")
+    site.html("/", "Start", "/private/x", "/a.secret", "/open", "/moved")
+    site.html("/open", "Open")
+    site.pages["/moved"] = Page(status=302, headers={"location": "/private/x"})
+    assert set((await visitor.visit()).items) == {"index.html", "open.html"}
+    assert not {"/private/x", "/a.secret"} & set(site.asked)
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+async def test_robots_that_cannot_be_read_allow_nothing(site: Site, visitor: Visitor, status: int) -> None:
+    site.html("/", "Start")
+    site.pages["/robots.txt"] = Page("", status=status)
+    with pytest.raises(SourceUnreadable):
+        await visitor.visit()
+    assert site.asked == ["/robots.txt"]
+
+
+async def test_pages_may_say_that_they_are_not_to_be_kept_or_followed(site: Site, visitor: Visitor) -> None:
+    site.html("/", "Start", "/hidden", "/dead", "/header")
+    site.html("/hidden", "Hidden", "/behind", head='<meta name="robots" content="noindex">')
+    site.html("/behind", "Behind")
+    site.html("/dead", "Dead", "/unseen", head='<meta name="ROBOTS" content="nofollow">')
+    site.html("/header", "Header", x_robots_tag="noindex")
+    assert set((await visitor.visit()).items) == {"index.html", "behind.html", "dead.html"}
+
+
+async def test_a_page_is_kept_once_under_its_canonical_address(site: Site, visitor: Visitor) -> None:
+    site.html("/", "Start", "/a?utm=1", "/a?utm=2", "/a")
+    for path in ("/a?utm=1", "/a?utm=2", "/a"):
+        site.html(path, "A", head='<link rel="canonical" href="/a">')
+    assert set((await visitor.visit()).items) == {"index.html", "a.html"}
+
+
+async def test_a_sitemap_is_the_list_of_pages(site: Site, visitor: Visitor) -> None:
+    site.pages["/robots.txt"] = Page("Sitemap: /maps.xml\n", "text/plain")
+    index = "<sitemapindex xmlns='x'><sitemap><loc>/one.xml</loc></sitemap></sitemapindex>"
+    site.pages["/maps.xml"] = Page(index, "application/xml")
+    urls = (
+        "<urlset><url><loc>/a</loc></url><url><loc> /b </loc></url><url><loc>http://other.invalid/</loc></url></urlset>"
+    )
+    site.pages["/one.xml"] = Page(urls, "application/xml")
+    site.html("/", "Start", "/unlisted")
+    site.html("/a", "A", "/unlisted")
+    site.html("/b", "B")
+    site.html("/unlisted", "Unlisted")
+    assert set((await visitor.visit()).items) == {"index.html", "a.html", "b.html"}
+    assert set((await visitor.visit("/one.xml")).items) == {"a.html", "b.html"}
+
+
+@pytest.mark.parametrize("page", [Page("<urlset", "text/xml"), Page("", status=404), Page("", status=500)])
+async def test_a_part_of_a_list_that_is_missing_is_no_deletion(site: Site, visitor: Visitor, page: Page) -> None:
+    site.pages["/sitemap.xml"] = Page("<sitemapindex><sitemap><loc>/one.xml</loc></sitemap></sitemapindex>", "text/xml")
+    site.pages["/one.xml"] = page
+    site.html("/", "Start")
+    with pytest.raises(SourceUnreadable):
+        await visitor.visit()
+
+
+async def test_a_sitemap_with_entities_is_not_read(site: Site, visitor: Visitor) -> None:
+    site.pages["/map.xml"] = Page(
+        "<!DOCTYPE x [<!ENTITY a 'b'>]><urlset><url><loc>&a;</loc></url></urlset>", "text/xml"
+    )
+    with pytest.raises(SourceUnreadable):
+        await visitor.visit("/map.xml")
+
+
+async def test_llms_txt_is_a_list_and_llms_full_is_a_document(site: Site, visitor: Visitor) -> None:
+    text = "# Docs\n\n- [A](/docs/a.md): about\n- [B](b.html)\n- [C](https://other.invalid/c)\n"
+    site.pages["/llms.txt"] = Page(text, "text/plain")
+    site.pages["/docs/a.md"] = Page("# A", "text/markdown")
+    site.html("/b.html", "B")
+    site.pages["/llms-full.txt"] = Page("# All\n\nText.", "text/plain")
+    site.html("/", "Start", "/unlisted")
+    assert set((await visitor.visit("/llms.txt")).items) == {"docs/a.md", "b.html"}
+    assert set((await visitor.visit("/llms-full.txt")).items) == {"llms-full.txt"}
+    assert set((await visitor.visit("/")).items) == {"index.html", "docs/a.md", "b.html"}
+
+
+async def test_what_is_unchanged_is_not_sent_again(site: Site, visitor: Visitor) -> None:
+    site.pages["/sitemap.xml"] = Page("<urlset><url><loc>/a</loc></url><url><loc>/b</loc></url></urlset>", "text/xml")
+    site.html("/", "Start", etag='"s"')
+    site.html("/a", "A", etag='"1"')
+    site.html("/b", "B", etag='"1"')
+    first = await visitor.visit()
+    site.html("/b", "B, again", etag='"2"')
+    site.sent.clear()
+    second = await visitor.visit(known=first.items)
+    assert {path for path in site.sent if path != "/sitemap.xml"} == {"/b"}
+    assert {key for key in first.items if first.items[key] != second.items[key]} == {"b.html"}
+    async with visitor.open() as reader:  # its document may be gone all the same
+        await reader.scan(second.items)
+        async with aclosing(reader.read("a.html")) as parts:
+            assert b"A" in b"".join([part async for part in parts])
+
+
+async def test_a_page_that_fails_is_no_deletion_and_one_that_is_gone_is(site: Site, visitor: Visitor) -> None:
+    site.html("/", "Start", "/a", "/b", "/c")
+    for path in ("/a", "/c"):
+        site.html(path, "Page")
+    site.html("/b", "B", "/behind")
+    site.html("/behind", "Behind")
+    first = await visitor.visit()
+    del site.pages["/a"]
+    site.pages["/b"] = Page(status=500)
+    second = await visitor.visit(known=first.items)
+    assert set(second.items) == {"index.html", "c.html"}
+    assert set(second.unread) == {"b.html"}
+    assert not second.whole, "a page that only it links to wasn't found, and isn't gone"
+
+
+async def test_more_pages_than_allowed_are_no_deletions(site: Site, visitor: Visitor) -> None:
+    site.html("/", "Start", *(f"/{number}" for number in range(20)))
+    for number in range(20):
+        site.html(f"/{number}", "Page")
+    listing = await visitor.visit(pages=5)
+    assert (len(listing.items), listing.whole) == (5, False)
+
+
+async def test_a_site_without_a_page_is_a_fault(site: Site, visitor: Visitor) -> None:
+    with pytest.raises(SourceUnreadable):
+        await visitor.visit()
+
+
+async def test_a_page_that_is_too_large_or_compressed_is_given_up(site: Site, visitor: Visitor) -> None:
+    site.html("/", "Start", "/large", "/packed", "/picture")
+    site.pages["/large"] = Page(b"x" * (17 << 20), "text/plain")
+    site.pages["/packed"] = Page(b"\x1f\x8b", "text/plain", headers={"content-encoding": "gzip"})
+    site.pages["/picture"] = Page(b"x", "image/png")
+    listing = await visitor.visit()
+    assert set(listing.items) == {"index.html"}
+    assert set(listing.unread) == {"large", "packed"}
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://169.254.169.254/latest/meta-data",
+        "http://127.0.0.2:1/",
+        "http://2130706433/",
+        "http://[::1]/",
+        "file:///etc/passwd",
+        "//elsewhere.invalid/",
+        "http://user@127.0.0.1/",
+    ],
+)
+async def test_a_redirect_elsewhere_is_not_followed(site: Site, visitor: Visitor, location: str) -> None:
+    site.html("/", "Start", "/moved")
+    site.pages["/moved"] = Page(status=302, headers={"location": location})
+    assert set((await visitor.visit()).items) == {"index.html"}
+
+
+async def test_a_name_that_resolves_to_another_address_by_and_by_is_refused(site: Site, visitor: Visitor) -> None:
+    """A name server gives a good address to the check, and a private one to the connection."""
+    answers = iter([["127.0.0.1"], ["127.0.0.1"], ["127.0.0.1"], ["127.0.0.1"]])
+
+    async def resolve(_host: str, _port: int) -> list[str]:
+        return next(answers, ["10.0.0.1"])
+
+    visitor.resolve = resolve
+    site.html("/", "Start", "/a", "/b", "/c")
+    for path in ("/a", "/b", "/c"):
+        site.html(path, "Page")
+    with pytest.raises(SourceUnreadable, match="no public address"):
+        await visitor.visit(f"http://rebound.invalid:{site.port}/")
+    assert len(site.hosts) == 4
+    assert set(site.hosts) == {f"rebound.invalid:{site.port}"}
+
+
+async def test_loopback_is_not_asked_unless_it_is_allowed(site: Site, visitor: Visitor) -> None:
+    visitor.allowed = ()
+    site.html("/", "Start")
+    with pytest.raises(SourceUnreadable):
+        await visitor.visit()
+    assert site.asked == []
+
+
+@pytest.mark.parametrize(
+    "url", ["ftp://x.org/", "http://", "https://a:b@x.org/", "x.org", "http://x.org\n/", "http://x:y/"]
+)
+def test_addresses_that_are_none_are_refused(url: str) -> None:
+    with pytest.raises(SourceUnreadable):
+        check_site(url)
+
+
+def test_urls_are_written_in_one_way() -> None:
+    assert normalize("HTTP://Example.ORG:80/a b#c") == "http://example.org/a%20b"
+    assert normalize("../x?y=1", "https://bücher.example/a/b/") == "https://xn--bcher-kva.example/a/x?y=1"
+
+
+@pytest.fixture
+def settings(tmp_path: Path, database_url: str, engine: FakeVllm) -> Settings:
+    worker.prepare_home(tmp_path, engine.model)
+    return Settings(
+        home=tmp_path, database_url=database_url, engine_urls=(engine.url,), source_networks=("127.0.0.0/8",)
+    )
+
+
+async def test_a_store_follows_a_site(kestrel: Sources, site: Site) -> None:
+    site.html("/", "Start", "/a")
+    site.html("/a", "A")
+    store = await kestrel.store()
+    source = await kestrel.source(store, {"kind": "web", "url": site.url}, prefix="")
+    await kestrel.settle()
+    assert set(await kestrel.documents(store)) == {"index.html", "a.html"}
+    assert (await kestrel.get(store, "a.html"))["attributes"] == {"url": f"{site.url}/a"}
+    site.html("/", "Start", "/b")
+    site.html("/b", "B")
+    assert (await kestrel.sync(source))["status"] == "synced"
+    assert set(await kestrel.documents(store)) == {"index.html", "b.html"}
