@@ -69,7 +69,6 @@ class _Document:
         self._items: list[str] = []
         self._code: list[str] = []
         self._hidden = 0
-        self._depth = 0  # of tables
 
     def read(self) -> None:
         body = self._root.find("{*}body")
@@ -180,13 +179,18 @@ class _Document:
             return True
         if to_number(find_value(properties, "sz"), _TINY + 1) <= _TINY:
             return True
-        if self._depth or (find_value(properties, "color") or "").upper() not in _WHITE:
-            return False
-        behind = [*properties.iterchildren("{*}shd", "{*}highlight"), *run.iterancestors("{*}txbxContent")]
+        return (find_value(properties, "color") or "").upper() in _WHITE and not self._has_ground(run, properties)
+
+    def _has_ground(self, run: Element, properties: Element) -> bool:
+        """Tell whether something can be behind a run that makes white seen: a cell, a box, a shade, a colour."""
+        grounds = [*properties.iterchildren("{*}shd", "{*}highlight"), *run.iterancestors("{*}txbxContent", "{*}tbl")]
         paragraph = next(run.iterancestors("{*}p"), None)
         if paragraph is not None:
-            behind += paragraph.findall("{*}pPr/{*}shd")
-        return not behind and self._root.find("{*}background") is None
+            grounds += paragraph.findall("{*}pPr/{*}shd")
+            shaded = self._styles.is_shaded(find_value(paragraph, "pPr", "pStyle") or "")
+        else:
+            shaded = False
+        return bool(grounds) or shaded or self._root.find("{*}background") is not None
 
     def _take_note(self, reference: Element, kind: str) -> str:
         note = self._notes.get(kind, {}).get(get_attribute(reference, "id"))
@@ -206,9 +210,7 @@ class _Document:
                     self._walk(cell)
                     self._flush()
             return
-        self._depth += 1
         texts = self._read_rows(rows)
-        self._depth -= 1
         heads = 0
         while heads < len(rows) and read_switch(rows[heads].find("{*}trPr"), "tblHeader"):
             heads += 1

@@ -35,6 +35,7 @@ class _Style:
     based_on: str
     outline: str | None
     hidden: bool | None
+    shaded: bool
     numbering: tuple[str | None, str | None]
 
 
@@ -49,6 +50,7 @@ class Styles:
                 find_value(style, "basedOn") or "",
                 find_value(style, "pPr", "outlineLvl"),
                 read_switch(style.find("{*}rPr"), "vanish"),
+                style.find("./*/{*}shd") is not None,
                 (find_value(style, "pPr", "numPr", "numId"), find_value(style, "pPr", "numPr", "ilvl")),
             )
 
@@ -73,6 +75,9 @@ class Styles:
 
     def is_hidden(self, style: str) -> bool:
         return next((one.hidden for one in self._chain(style) if one.hidden is not None), False)
+
+    def is_shaded(self, style: str) -> bool:
+        return any(one.shaded for one in self._chain(style))
 
     def find_numbering(self, style: str) -> tuple[str | None, str | None]:
         """Return the ids of a style's numbering and of its level."""

@@ -169,6 +169,11 @@ VISIBLE = "<w:p><w:r><w:t>kept</w:t></w:r></w:p>"
             '<w:p><w:r><w:rPr><w:color w:val="FFFFFF"/><w:shd w:fill="000000"/></w:rPr><w:t>kept</w:t></w:r></w:p>',
             "kept",
         ),
+        (
+            '<w:tbl><w:tr><w:tc><w:p><w:r><w:rPr><w:color w:val="FFFFFF"/></w:rPr><w:t>kept</w:t></w:r></w:p>'
+            "</w:tc></w:tr></w:tbl>",
+            "kept",
+        ),
         ("<w:p><w:hyperlink><w:r><w:t>ke</w:t></w:r></w:hyperlink><w:r><w:t>pt</w:t></w:r></w:p>", "kept"),
         ("<w:p><w:r><w:instrText>PAGE</w:instrText></w:r><w:r><w:t>kept</w:t></w:r></w:p>", "kept"),
         (f"<w:sdt><w:sdtPr/><w:sdtContent>{VISIBLE}</w:sdtContent></w:sdt>", "kept"),
