@@ -18,6 +18,7 @@ from gateway.evaluation_jobs.repository import EvaluationRepository
 from gateway.evaluation_jobs.tables import EvaluationRow
 from gateway.files.garbage_collection import collect_later
 from gateway.jobs import ENDED, Claim, JobCancelled, JobDelayed, JobFailed, Outcome, failpoint
+from gateway.pages import PageRequest
 from gateway.vector_stores.document_service import DocumentService
 from gateway.vector_stores.search import read_states, search
 from retrieval.client import Retriever
@@ -110,7 +111,7 @@ class EvaluateHandler:
         documents: list[StoreDocument] = []
         after: str | None = None
         while True:
-            page = await service.list(store, limit=_PAGE, order="asc", after=after)
+            page = await service.list(store, PageRequest(_PAGE, "asc", after, None))
             documents += [StoreDocument(one.key, one.document_id, one.file_id, one.filename) for one in page.data]
             if not page.has_more:
                 return documents

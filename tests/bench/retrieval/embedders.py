@@ -28,15 +28,22 @@ class _PackagedEmbedder:
     """An `Embedder` whose chunks are cut by MiniLM's tokeniser, so that all have the same chunks."""
 
     window = 256
+    matryoshka = False
 
     def __init__(self, identity: str, embed_questions: Embed, embed_passages: Embed) -> None:
         self.identity = identity
-        self.embed_questions = embed_questions
-        self.embed_passages = embed_passages
+        self._embed_questions = embed_questions
+        self._embed_passages = embed_passages
         self.token_offsets = load_embedder(None).token_offsets
         # As the product measures it of any embedder.
         measure = SentenceEmbedder._measure  # pyright: ignore[reportPrivateUsage]
         self.dimensions, self.unrelated_cosine = measure(cast(Any, self))
+
+    def embed_questions(self, texts: Sequence[str]) -> list[list[float]]:
+        return self._embed_questions(texts)
+
+    def embed_passages(self, texts: Sequence[str]) -> list[list[float]]:
+        return self._embed_passages(texts)
 
 
 def _load_e5() -> Embedder:
