@@ -176,7 +176,7 @@ async def open_worker(
             database,
             _make_handlers(settings, database, parts),
             name=f"{socket.gethostname()}:{os.getpid()}",
-            slots=4,  # one more than kinds that may take one for long: a document never waits for those
+            slots=5,  # one more than kinds that may take one for long: a document never waits for those
             single=("train", "import", EVALUATE, SYNC),
             timings=timings,
             on_end=metrics.count_job,

@@ -22,7 +22,7 @@ from gateway.vector_stores.service import check_stores
 from retrieval.client import Retriever, RetrieverError
 from retrieval.messages import RetrieverInfo
 
-__all__ = ["SYNC", "OpenReader", "SyncHandler", "ask_for_sync"]
+__all__ = ["SYNC", "OpenReader", "SyncHandler", "ask_for_sync", "note_failure"]
 
 SYNC = "sync"
 
@@ -175,7 +175,7 @@ class SyncHandler:
                 await _note_put(session, source, key, listing.items[key], stored, progress)
         except (ItemUnreadable, BraidError) as error:
             async with claim.begin() as session:
-                await _note_failure(session, claim.tenant, source.id, key, str(error))
+                await note_failure(session, claim.tenant, source.id, key, str(error))
 
 
 def _attributes(source: SourceRow, url: str | None) -> dict[str, Any]:
@@ -195,7 +195,8 @@ async def _note_put(
         raise JobCancelled  # the source was deleted: this document would be nobody's
 
 
-async def _note_failure(session: AsyncSession, tenant: str, source: str, key: str, reason: str) -> None:
+async def note_failure(session: AsyncSession, tenant: str, source: str, key: str, reason: str) -> None:
+    """Note why an item couldn't be read, without places of this machine, and when it is tried again."""
     if await SourceRepository(session, tenant).find(source) is None:
         raise JobCancelled
     row = await _item(session, tenant, source, key)
@@ -209,7 +210,7 @@ async def _note_unread(claim: Claim, source: str, listing: Listing) -> None:
     for start in range(0, len(keys), _BATCH):
         async with claim.begin() as session:
             for key in keys[start : start + _BATCH]:
-                await _note_failure(session, claim.tenant, source, key, listing.unread[key])
+                await note_failure(session, claim.tenant, source, key, listing.unread[key])
 
 
 async def _item(session: AsyncSession, tenant: str, source: str, key: str) -> SourceItemRow:

@@ -10,6 +10,9 @@ from gateway.db import Database
 from gateway.engines import AdapterRejected
 from gateway.jobs import JobDelayed, JobFailed, JobRow, enqueue
 from gateway.migrations.tables import Base
+from gateway.sources.repository import SourceItemRepository, SourceRepository
+from gateway.sources.sync_job import note_failure
+from gateway.sources.tables import SourceRow
 from tests.fakes import faults
 from tests.fakes.vllm import CHAT, FakeVllm
 from tests.gateway.conftest import Gateway
@@ -61,6 +64,22 @@ def test_of_an_adapter() -> None:
     assert not LEAK.search(AdapterRejected("kestrel.house.1", PLACES).reason)
 
 
+async def test_of_an_item_of_a_source(database: Database) -> None:
+    source = SourceRow(
+        **{"id": "src", "created_at": 1, "name": "a", "live_name": "a", "store_id": "vs", "kind": "folder"},
+        **{"origin": {}, "prefix": "", "include": [], "exclude": [], "hidden": False, "attributes": {}},
+        status="syncing",
+    )
+    async with database.begin() as session:
+        SourceRepository(session, TENANT).add(source)
+        await session.flush()
+        await note_failure(session, TENANT, "src", "a.md", f"It can't be read: {PLACES}")
+    async with database.read() as session:
+        item = (await SourceItemRepository(session, TENANT).all())[0]
+    assert item.error_message
+    assert not LEAK.search(item.error_message)
+
+
 async def test_of_a_chat_request(gateway: Gateway, engine: FakeVllm) -> None:
     engine.script(faults.status(400, f"Bad request: {PLACES}"))
     client = await gateway.tenant("kestrel")
@@ -71,7 +90,7 @@ async def test_of_a_chat_request(gateway: Gateway, engine: FakeVllm) -> None:
 
 
 def test_every_column_with_an_error_is_known_here() -> None:
-    """All but the adapters' reason are written from a job's outcome; a new one has to go through `blur` too."""
+    """All but adapters' and items' are written from a job's outcome; a new one has to go through `blur` too."""
     columns = {
         f"{table.name}.{column.name}"
         for table in Base.metadata.tables.values()
@@ -85,4 +104,7 @@ def test_every_column_with_an_error_is_known_here() -> None:
         "evaluations.error",
         "fine_tuning_jobs.error",
         "jobs.error",
+        "source_items.error_message",
+        "sources.error_code",
+        "sources.error_message",
     }

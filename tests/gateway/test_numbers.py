@@ -49,6 +49,11 @@ MORE_BODIES: dict[str, dict[str, Any]] = {
         "kind": "retrieval", "vector_store_id": "vs", "questions": [{"question": "x", "documents": ["a"]}],
         "score_threshold": 0.5,
     },
+    "POST /api/sources": {
+        "name": "a", "vector_store_id": "vs", "attributes": {"a": 1}, "interval_seconds": 60,
+        "origin": {"kind": "web", "url": "https://a.example/", "depth": 1, "pages": 1},
+    },
+    "POST /api/sources/{source_id}/sync": {"confirm_deletions": 1},
 }  # fmt: skip
 
 
