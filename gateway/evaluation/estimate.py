@@ -2,15 +2,16 @@
 
 from collections.abc import Sequence
 from math import sqrt
-from random import Random
 from statistics import fmean
 
+import numpy as np
 from msgspec import Struct
 
 __all__ = ["Estimate", "mean", "mean_difference", "share"]
 
 _Z = 1.959964
 _RESAMPLES = 2000
+_RESAMPLES_AT_ONCE = 100  # bounds memory: thousands of scores are 8 MB
 
 
 class Estimate(Struct, frozen=True):
@@ -56,10 +57,11 @@ def mean(scores: Sequence[float]) -> Estimate:
     n = len(scores)
     if not n:
         raise ValueError("There are no scores to take a mean of. Ask at least one question.")
-    random = Random(0)
-    means = sorted(fmean(random.choices(scores, k=n)) for _ in range(_RESAMPLES))
+    random, values = np.random.default_rng(0), np.asarray(scores, dtype=np.float64)
+    draws = (values[random.integers(0, n, (_RESAMPLES_AT_ONCE, n))] for _ in range(_RESAMPLES // _RESAMPLES_AT_ONCE))
+    means = np.sort(np.concatenate([draw.mean(axis=1) for draw in draws]))
     low, high = means[round(0.025 * _RESAMPLES)], means[round(0.975 * _RESAMPLES) - 1]
-    return Estimate(fmean(scores), n, low, high, "bootstrap")
+    return Estimate(fmean(scores), n, float(low), float(high), "bootstrap")
 
 
 def mean_difference(scores: Sequence[float], baseline: Sequence[float]) -> Estimate:

@@ -65,6 +65,8 @@ async def test_evaluations_are_paged(kestrel: Client, store: str) -> None:
     assert ([row["id"] for row in first["data"]], first["has_more"]) == (ids[:2], True)
     rest = await kestrel.ok("GET", URL, params={"order": "asc", "after": first["last_id"]})
     assert ([row["id"] for row in rest["data"]], rest["has_more"]) == (ids[2:], False)
+    back = await kestrel.ok("GET", URL, params={"order": "asc", "before": ids[2], "limit": 1})
+    assert ([row["id"] for row in back["data"]], back["has_more"]) == (ids[1:2], True)
 
 
 async def test_questions_come_from_an_uploaded_file_and_stores_are_compared(kestrel: Client, store: str) -> None:
