@@ -5,6 +5,7 @@ from fastapi.responses import FileResponse
 
 from gateway.evaluation_jobs.schemas import Evaluation, EvaluationCreate, EvaluationDeleted, EvaluationList
 from gateway.evaluation_jobs.service import EvaluationService
+from gateway.pages import PageRequest
 from gateway.web.dependencies import CurrentState, ManageKey
 from gateway.web.error_responses import declare_errors
 
@@ -32,8 +33,9 @@ async def list_evaluations(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     order: Literal["asc", "desc"] = "desc",
     after: str | None = None,
+    before: str | None = None,
 ) -> EvaluationList:
-    return await evaluations.list(limit=limit, order=order, after=after)
+    return await evaluations.list(PageRequest(limit, order, after, before))
 
 
 @router.get("/{evaluation_id}")

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -29,6 +30,7 @@ from gateway.evaluation_jobs.tables import EvaluationRow
 from gateway.files.garbage_collection import collect_later
 from gateway.files.service import get_file
 from gateway.ids import new_id
+from gateway.pages import PageRequest
 from gateway.vector_stores.search import read_states
 
 __all__ = ["EVALUATE", "EvaluationService"]
@@ -88,9 +90,9 @@ class EvaluationService:
             row.job_id = job.id
             return _to_schema(row)
 
-    async def list(self, *, limit: int, order: str, after: str | None) -> EvaluationList:
+    async def list(self, request: PageRequest) -> EvaluationList:
         async with self._database.read() as session:
-            page = await EvaluationRepository(session, self._tenant).page(limit=limit, order=order, after=after)
+            page = await EvaluationRepository(session, self._tenant).page(**asdict(request))
         return EvaluationList.of([_to_schema(row) for row in page.rows], page)
 
     async def get(self, id: str) -> Evaluation:
