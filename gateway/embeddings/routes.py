@@ -33,8 +33,8 @@ Embedder = Annotated[EmbeddingService, Depends(_service)]
 @router.post("", max_body_size=_BODY_BYTES, response_model=CreateEmbeddingResponse, openapi_extra=_DESCRIBED)
 async def create_embedding(request: Request, embedder: Embedder) -> Response:
     """Embed texts as documents are, after the questions that wait."""
-    wanted = _decode(await read_body(request, _BODY_BYTES))
-    body = await embedder.create(wanted, Presence(request.receive))
+    texts = _decode(await read_body(request, _BODY_BYTES))
+    body = await embedder.create(texts, Presence(request.receive))
     return Response(body, media_type="application/json")
 
 

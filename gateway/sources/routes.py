@@ -3,6 +3,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Depends, Query
 from fastapi.responses import PlainTextResponse
 
+from gateway.pages import PageRequest
 from gateway.sources.kinds import allow_origins
 from gateway.sources.llms_export import LlmsExport
 from gateway.sources.schemas import Source, SourceCreate, SourceDeleted, SourceItemList, SourceList, SourceSync
@@ -32,9 +33,13 @@ async def create_source(body: SourceCreate, sources: Sources) -> Source:
 
 @router.get("")
 async def list_sources(
-    sources: Sources, limit: Limit = 100, order: Literal["asc", "desc"] = "desc", after: str | None = None
+    sources: Sources,
+    limit: Limit = 100,
+    order: Literal["asc", "desc"] = "desc",
+    after: str | None = None,
+    before: str | None = None,
 ) -> SourceList:
-    return await sources.list(limit=limit, order=order, after=after)
+    return await sources.list(PageRequest(limit, order, after, before))
 
 
 @router.get("/{source_id}")
@@ -49,10 +54,11 @@ async def list_source_items(
     limit: Limit = 100,
     order: Literal["asc", "desc"] = "asc",
     after: str | None = None,
+    before: str | None = None,
     failed: bool | None = None,
 ) -> SourceItemList:
     """List a source's items with the state of each."""
-    return await sources.list_items(source_id, limit=limit, order=order, after=after, failed=failed)
+    return await sources.list_items(source_id, PageRequest(limit, order, after, before), failed)
 
 
 @router.post("/{source_id}/sync")

@@ -3,12 +3,14 @@
 import asyncio
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.errors import BadRequest, Conflict, NotFound
 from gateway.ids import new_id
 from gateway.jobs import cancel
+from gateway.pages import PageRequest
 from gateway.sources.kinds import OriginCheck
 from gateway.sources.reader import SourceUnreadable
 from gateway.sources.repository import SourceItemRepository, SourceRepository
@@ -85,8 +87,8 @@ class SourceService:
         await ask_for_sync(self._session, row)
         return _schema(row, (0, 0))
 
-    async def list(self, *, limit: int, order: str, after: str | None) -> SourceList:
-        page = await self._sources.page(SourceRow.live_name.is_not(None), limit=limit, order=order, after=after)
+    async def list(self, request: PageRequest) -> SourceList:
+        page = await self._sources.page(SourceRow.live_name.is_not(None), **asdict(request))
         counts = await self._items.count([row.id for row in page.rows])
         return SourceList.of([_schema(row, counts[row.id]) for row in page.rows], page)
 
@@ -114,14 +116,12 @@ class SourceService:
         row.live_name, row.status, row.next_at = None, "removing", time.time() + _AGAIN_SECONDS
         return SourceDeleted(id=id, job=job)
 
-    async def list_items(
-        self, id: str, *, limit: int, order: str, after: str | None, failed: bool | None
-    ) -> SourceItemList:
+    async def list_items(self, id: str, request: PageRequest, failed: bool | None) -> SourceItemList:
         source = await self._live(id)
         where = [SourceItemRow.source_id == id]
         if failed is not None:
             where.append(SourceItemRow.error_message.is_not(None) if failed else SourceItemRow.error_message.is_(None))
-        page = await self._items.page(*where, limit=limit, order=order, after=after)
+        page = await self._items.page(*where, **asdict(request))
         keys = [source.prefix + row.key for row in page.rows]
         fed = await list_fed(self._session, self._tenant, source.store_id, source.prefix, keys)
         documents = {one.key: one for one in fed}

@@ -5,11 +5,16 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.adapters.repository import AdapterRepository
 from gateway.adapters.tables import AdapterRow
 from gateway.answers.repository import AnswerDocumentRepository, AnswerRepository
 from gateway.answers.tables import AnswerDocumentRow, AnswerRow
+from gateway.evaluation_jobs.repository import EvaluationRepository
+from gateway.evaluation_jobs.tables import EvaluationRow
+from gateway.sources.repository import SourceItemRepository, SourceRepository
+from gateway.sources.tables import SourceItemRow, SourceRow
 from gateway.tenants.repository import find_tenant
 from tests.gateway.conftest import Gateway, on_both_databases
 
@@ -54,7 +59,29 @@ async def _fill(gateway: Gateway, client: httpx2.AsyncClient) -> dict[str, str]:
             use = AnswerDocumentRow(id=f"use_{number}", created_at=1, answer_id=answer.id, document_id="doc_1")
             use.version, use.index_epoch, use.numbers, use.cited = 1, 1, [1], True
             AnswerDocumentRepository(session, tenant.id).add(use)
-    return {"vector_store_id": store, "batch_id": batch.json()["id"], "name": "support1", "document_id": "doc_1"}
+            await _add_source(session, tenant.id, store, number)
+    return {
+        "vector_store_id": store,
+        "batch_id": batch.json()["id"],
+        "name": "support1",
+        "document_id": "doc_1",
+        "source_id": "source_0",
+    }
+
+
+async def _add_source(session: AsyncSession, tenant: str, store: str, number: int) -> None:
+    """Add a source, an item of the first one, and an evaluation."""
+    source = SourceRow(id=f"source_{number}", created_at=1, name=str(number), live_name=str(number), store_id=store)
+    source.kind, source.origin, source.prefix, source.status = "folder", {"path": "docs"}, f"{number}/", "synced"
+    source.include, source.exclude, source.hidden, source.attributes = [], [], False, {}
+    SourceRepository(session, tenant).add(source)
+    item = SourceItemRow(id=f"item_{number}", created_at=1, source_id="source_0", key=f"{number}.md")
+    SourceItemRepository(session, tenant).add(item)
+    evaluation = EvaluationRow(id=f"eval_{number}", created_at=1, kind="retrieval", status="failed", source="questions")
+    evaluation.stores, evaluation.score_threshold, evaluation.questions_digest = [store], 0.0, "0" * 64
+    evaluation.questions = evaluation.total = 1
+    EvaluationRepository(session, tenant).add(evaluation)
+    await session.flush()
 
 
 async def _file(client: httpx2.AsyncClient, number: int) -> str:

@@ -51,7 +51,7 @@ async def test_a_new_assistant_has_no_traffic(client: httpx2.AsyncClient) -> Non
     assert created["id"].startswith("asst_")
     assert (created["name"], created["stages"], created["revision"]) == ("support", [], 0)
     assert (await client.get("/api/assistants/support")).json() == created
-    assert (await client.get("/api/assistants")).json() == {"data": [created]}
+    assert (await client.get("/api/assistants")).json()["data"] == [created]
     assert (await client.get("/api/assistants/support/rollout")).json() == {
         "assistant": "support",
         "stages": [],
