@@ -31,7 +31,6 @@ from gateway.errors import (
     Conflict,
     Internal,
     NotFound,
-    PayloadTooLarge,
     Unavailable,
     UnsupportedEncoding,
 )
@@ -45,6 +44,8 @@ from gateway.sources.routes import exports
 from gateway.sources.routes import router as sources
 from gateway.vector_stores.routes import routers as vector_stores
 from gateway.web.api_browser import ApiBrowser
+from gateway.web.body_limit import BodyLimitSender, body_too_large
+from gateway.web.invalid_requests import explain_invalid, explain_unreadable
 from gateway.web.lean_route import LeanRoute
 from gateway.web.request_log import RequestTrace
 from gateway.web.state import State
@@ -146,7 +147,7 @@ class _Gateway(FastAPI):
             await handle(scope, receive, send)
         else:
             scope["path"] = _drop_extra_slashes(scope["path"])
-            await super().__call__(scope, receive, send)
+            await super().__call__(scope, receive, BodyLimitSender(send).send)
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI, with the schemas of what FastAPI doesn't decode itself."""
@@ -193,12 +194,7 @@ async def _braid_error(_request: Request, error: Exception) -> Response:
 
 async def _invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    first: dict[str, Any] = error.errors()[0]
-    path = ".".join(str(step) for step in first["loc"][1:]) or None
-    if first["type"] == "json_invalid":
-        return _respond(BadRequest(f"The body isn't valid JSON: {first['ctx']['error']}.", code="invalid_json"))
-    where = f" at {path!r}" if path else ""
-    return _respond(BadRequest(f"{first['msg']}{where}.", param=path, code=str(first["type"])))
+    return _respond(explain_invalid(error))
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
@@ -206,7 +202,9 @@ async def _http_error(request: Request, error: Exception) -> Response:
     if error.status_code == 404:
         return _respond(NotFound(f"There is no {request.method} {request.url.path} here.", code="unknown_url"))
     if error.status_code == 413:
-        return _respond(PayloadTooLarge("The body is larger than this path takes. Send less in one request."))
+        return _respond(body_too_large())
+    if (unreadable := explain_unreadable(error)) is not None:
+        return _respond(unreadable)
     detail = str(error.detail)
     if error.status_code == 405:
         detail = (
@@ -232,7 +230,7 @@ async def _out_of_range(_request: Request, error: Exception) -> Response:
     return _respond(
         BadRequest(
             "A value in the request can't be kept: a number beyond 64 bit, or a text that is too long or has a "
-            "character with code 0.",
+            "character with code 0 or half of one (a lone surrogate).",
             code="out_of_range",
         )
     )
@@ -261,6 +259,7 @@ _HANDLERS: Mapping[type[Exception], Callable[[Request, Exception], Awaitable[Res
     IntegrityError: _conflict,
     DataError: _out_of_range,
     OverflowError: _out_of_range,
+    UnicodeEncodeError: _out_of_range,
     OperationalError: _database_down,
     InterfaceError: _database_down,
     PoolTimeout: _database_down,

@@ -1,6 +1,7 @@
 """The body of a chat request in OpenAI's contract, decoded and checked in one pass; and the question in it."""
 
 import re
+from codecs import BOM_UTF8
 from operator import attrgetter
 from typing import Annotated, Any, Literal
 
@@ -126,7 +127,7 @@ def decode_request(body: bytes, *, grammars: bool = False) -> ChatCompletionCrea
             that isn't text.
     """
     try:
-        request = _decoder.decode(body)
+        request = _decoder.decode(body.removeprefix(BOM_UTF8))
     except msgspec.ValidationError as error:
         raise _explain(error) from None
     except BAD_JSON as error:
@@ -188,6 +189,8 @@ def text_of(message: ChatMessage, param: str) -> str | None:
     texts: list[str] = []
     for part in content:
         text = part.get("text") if part.get("type") == "text" else part.get("refusal")
+        if part.get("type") == "text" and not isinstance(text, str):
+            raise BadRequest("A content part of type 'text' has no text. Put a string into its 'text'.", param=param)
         if not isinstance(text, str):
             raise BadRequest(
                 f"Content parts of type {part.get('type')!r} aren't supported; send parts of type 'text'.", param=param

@@ -1,6 +1,8 @@
 """A multipart form, read as it arrives: the file's bytes go on at once, whatever their number."""
 
+import re
 from collections.abc import AsyncGenerator, AsyncIterator
+from urllib.parse import unquote_to_bytes
 
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -12,6 +14,7 @@ __all__ = ["UploadForm"]
 _FIELD_BYTES = 64 * 1024
 _HEADER_BYTES = 16 * 1024
 _FIELDS = 16
+_EXTENDED_NAME = re.compile(rb";\s*filename\*\s*=\s*\"?(?:utf-8|iso-8859-1)'[^']*'(?P<name>[^;\s\"]+)", re.IGNORECASE)
 
 
 class UploadForm:
@@ -99,10 +102,11 @@ class UploadForm:
         self._names.append(name)
         if name != self._part:
             self._value = bytearray()
-        elif b"filename" not in options:
-            raise BadRequest(f"The part {name!r} has no file name. Send it with one.", param=name)
         else:
-            self.filename = _text(options[b"filename"]).replace("\\", "/").rsplit("/", 1)[-1]
+            filename = _read_extended_name(self._disposition) or options.get(b"filename")
+            if filename is None:
+                raise BadRequest(f"The part {name!r} has no file name. Send it with one.", param=name)
+            self.filename = _text(filename).replace("\\", "/").rsplit("/", 1)[-1]
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         if self._value is None:
@@ -119,6 +123,15 @@ class UploadForm:
 
     def _on_end(self) -> None:
         self._complete = True
+
+
+def _read_extended_name(disposition: bytes) -> bytes | None:
+    """Return the name in `filename*`, which .NET and older Python clients send for other scripts than Latin.
+
+    RFC 7578 forbids it, and the form's parser leaves it out; the plain `filename` beside it, if any, is garbled.
+    """
+    match = _EXTENDED_NAME.search(disposition)
+    return None if match is None else unquote_to_bytes(match["name"])
 
 
 def _text(data: bytes) -> str:

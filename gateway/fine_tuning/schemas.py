@@ -33,7 +33,9 @@ Auto = Literal["auto"]
 
 
 class Hyperparameters(BaseModel):
-    """Each is a number, or `auto`: what suits the number of rows."""
+    """Each is a number, or `auto`: what suits the number of rows. A misspelt name would cost a whole training."""
+
+    model_config = ConfigDict(extra="forbid")
 
     n_epochs: Auto | Annotated[int, Field(strict=True, ge=1, le=50)] = "auto"
     batch_size: Auto | Annotated[int, Field(strict=True, ge=1, le=256)] | None = "auto"

@@ -127,10 +127,12 @@ class DocumentService:
 def name_file(key: str) -> str:
     """Return the file name of a document by its key, or raise `BadRequest` if it can't be one."""
     name = key.rsplit("/", 1)[-1]
-    if not name.strip() or len(key) > _KEY_LENGTH or len(name) > _NAME_LENGTH or not key.isprintable():
+    # U+FFFD stands for bytes that aren't UTF-8: under other such bytes another document would replace this one.
+    unreadable = not key.isprintable() or "\ufffd" in key
+    if not name.strip() or len(key) > _KEY_LENGTH or len(name) > _NAME_LENGTH or unreadable:
         raise BadRequest(
-            f"A document's key is a path of at most {_KEY_LENGTH} printable characters whose last part, its file name, "
-            f"has 1 to {_NAME_LENGTH}. Choose another key.",
+            f"A document's key is a path of at most {_KEY_LENGTH} printable characters, in UTF-8, whose last part, its "
+            f"file name, has 1 to {_NAME_LENGTH}. Choose another key.",
             param="key",
         )
     return name

@@ -1,6 +1,7 @@
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -43,9 +44,16 @@ __all__ = [
     "VectorStoreUpdate",
 ]
 
+
+def _refuse_huge(value: float) -> float:
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:  # which no index can hold
+        raise ValueError("a whole number must have at most 64 bits; send a longer one as a string")
+    return value
+
+
 Key64 = Annotated[str, StringConstraints(max_length=64)]
 Text512 = Annotated[str, StringConstraints(strict=True, max_length=512)]
-Number = StrictInt | Annotated[StrictFloat, Field(allow_inf_nan=False)]
+Number = Annotated[StrictInt | Annotated[StrictFloat, Field(allow_inf_nan=False)], AfterValidator(_refuse_huge)]
 Metadata = Annotated[dict[Key64, Text512], Field(max_length=16)]
 Attributes = Annotated[dict[Key64, Text512 | StrictBool | Number], Field(max_length=16)]
 ATTRIBUTES: TypeAdapter[dict[str, Any]] = TypeAdapter(Attributes)

@@ -34,6 +34,17 @@ def test_a_wrong_field_is_named(change: dict[str, Any], param: str) -> None:
     assert caught.value.param == param
 
 
+def test_a_byte_order_mark_is_no_part_of_the_json() -> None:
+    assert decode_request(b"\xef\xbb\xbf" + json.dumps(HI).encode()).model == HI["model"]
+
+
+@pytest.mark.parametrize("text", [None, 5])
+def test_a_text_part_without_text_is_not_said_to_be_of_another_type(text: object) -> None:
+    messages = [{"role": "user", "content": [{"type": "text", "text": text}]}]
+    with pytest.raises(BadRequest, match="has no text"):
+        decode_request(json.dumps({**HI, "messages": messages}).encode())
+
+
 @pytest.mark.parametrize("model", ["m" * 256, "a\0b", "a\nb"])
 def test_a_model_that_no_name_can_be_is_refused(model: str) -> None:
     with pytest.raises(BadRequest) as caught:

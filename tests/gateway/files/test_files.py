@@ -116,6 +116,16 @@ async def test_bad_uploads_say_what_is_wrong(
     assert list((gateway.state.artifacts.root / "incoming").iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["", 'filename="=?utf-8?B?4oKsLnR4dA==?="; '])
+async def test_a_name_in_the_extended_form_is_read(tenant: httpx2.AsyncClient, name: str) -> None:
+    fields = b'--b\r\ncontent-disposition: form-data; name="purpose"\r\n\r\nbatch\r\n--b\r\n'
+    file = f"content-disposition: form-data; name=\"file\"; {name}filename*=utf-8''%E2%82%AC.txt\r\n\r\nx\r\n--b--\r\n"
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    answer = await tenant.post("/v1/files", content=fields + file.encode(), headers=headers)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["filename"] == "€.txt"
+
+
 @pytest.mark.parametrize(
     ("kind", "body", "says"),
     [

@@ -151,6 +151,7 @@ IMPOSSIBLE: list[tuple[dict[str, Any], int, str | None, str | None]] = [
     ({"metadata": {"k" * 65: "v"}}, 400, None, None),
     ({"braid": {"prompt": "none@1"}}, 404, "braid.prompt", "No prompt"),
     ({"braid": {"promt": "none@1"}}, 400, "braid.promt", None),
+    ({"hyperparameters": {"n_epoch": 3}}, 400, "hyperparameters.n_epoch", None),
     ({"hyperparameters": {"n_epochs": 0}}, 400, None, None),
     ({"hyperparameters": {"n_epochs": 51}}, 400, None, None),
     ({"hyperparameters": {"n_epochs": True}}, 400, None, None),

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from typing import Any
 
 import httpx2
 import pytest
@@ -40,6 +41,70 @@ async def test_a_compressed_body_is_refused_with_the_reason(gateway: Gateway, pa
     answer = await client.post(path, content=gzip.compress(json.dumps(ASK).encode()), headers=headers)
     assert (answer.status_code, answer.json()["error"]["code"]) == (415, "unsupported_encoding")
     assert "content-encoding" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("path", ["/v1/vector_stores", CHAT + "/", "/api/prompts"])
+@pytest.mark.parametrize("key", ["", "sk-braid-unknown"])
+async def test_a_body_over_the_limit_by_its_length_is_refused_in_the_envelope(
+    gateway: Gateway, path: str, key: str
+) -> None:
+    client = gateway.client(key) if key else await gateway.tenant("kestrel")
+    answer = await client.post(path, json={"name": "x" * 17 * 1024**2})
+    assert (answer.status_code, answer.headers["content-type"]) == (413, "application/json")
+    assert answer.json()["error"]["code"] == "payload_too_large"
+
+
+@pytest.mark.parametrize("kind", [None, "text/plain", "application/x-www-form-urlencoded"])
+async def test_json_under_another_name_is_refused_with_the_right_one(gateway: Gateway, kind: str | None) -> None:
+    client = await gateway.tenant("kestrel")
+    headers = {} if kind is None else {"content-type": kind}
+    answer = await client.post("/v1/vector_stores", content=b"{}", headers=headers)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unsupported_content_type")
+    assert "application/json" in answer.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"name":"\xff"}', b'{"metadata":' + b"[" * 100_000, b'{"name":' + b"9" * 5000 + b"}"]
+)
+async def test_a_body_that_the_parser_gives_up_on_is_no_json(gateway: Gateway, body: bytes) -> None:
+    client = await gateway.tenant("kestrel")
+    answer = await client.post("/v1/vector_stores", content=body, headers={"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "invalid_json")
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "param", "says"),
+    [
+        ("/v1/fine_tuning/jobs", {"hyperparameters": {"n_epochs": 51}}, "hyperparameters.n_epochs", "equal to 50"),
+        (
+            "/v1/fine_tuning/jobs",
+            {"hyperparameters": {"n_epochs": 1.5}},
+            "hyperparameters.n_epochs",
+            "'auto' or a valid",
+        ),
+        ("/v1/vector_stores/vs/search", {"query": ""}, "query", "at least 1 character"),
+        ("/v1/vector_stores/vs/search", {"query": []}, "query", "at least 1 item"),
+        ("/v1/vector_stores/vs/search", {"query": ["a", ""]}, "query.1", "at least 1 character"),
+        ("/v1/vector_stores/vs/search", {"query": None}, "query", "a valid string or a valid list"),
+        (
+            "/v1/vector_stores/vs/files",
+            {"file_id": "f", "attributes": {"a": None}},
+            "attributes.a",
+            "a valid string or",
+        ),
+        ("/v1/vector_stores/vs/files", {"file_id": "f", "attributes": {"a": 10**30}}, "attributes.a", "64 bits"),
+        ("/v1/vector_stores", {"metadata": {"k" * 65: "v"}}, f"metadata.{'k' * 65}", "at most 64"),
+        ("/v1/vector_stores", {"chunking_strategy": {"type": "static"}}, "chunking_strategy.static", "required"),
+    ],
+)
+async def test_a_field_at_fault_is_named_as_the_request_has_it(
+    gateway: Gateway, path: str, body: dict[str, Any], param: str, says: str
+) -> None:
+    client = await gateway.tenant("kestrel")
+    required = {"model": "base", "training_file": "f"} if "jobs" in path else {}
+    error = (await client.post(path, json=required | body)).json()["error"]
+    assert (error["param"], error["type"]) == (param, "invalid_request_error")
+    assert says in error["message"]
 
 
 async def test_identity_is_no_encoding(gateway: Gateway) -> None:

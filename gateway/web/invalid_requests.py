@@ -1,0 +1,78 @@
+"""Requests that FastAPI can't read or that don't have their route's form, as our errors."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from gateway.errors import BadRequest
+
+__all__ = ["explain_invalid", "explain_unreadable"]
+
+_INPUT_SHOULD_BE = "Input should be "
+
+
+def explain_invalid(error: RequestValidationError) -> BadRequest:
+    """Return the error of a request without its route's form; `param` is the field as the request has it."""
+    problems: Sequence[Mapping[str, Any]] = error.errors()
+    first = problems[0]
+    if first["type"] == "json_invalid":
+        return BadRequest(f"The body isn't valid JSON: {first['ctx']['error']}.", code="invalid_json")
+    if tuple(first["loc"]) == ("body",):
+        if error.body is None:
+            return BadRequest("The request has no body. Send a JSON object.", code=str(first["type"]))
+        if isinstance(error.body, bytes):
+            return BadRequest(
+                "The body isn't sent as JSON. Send a JSON object, with the header content-type: application/json.",
+                code="unsupported_content_type",
+            )
+    paths = [_path(problem, error.body) for problem in problems]
+    rivals = [
+        (path, problem)
+        for path, problem in zip(paths, problems, strict=True)
+        if path[: len(paths[0])] == paths[0] and problem["loc"][0] == first["loc"][0]
+    ]
+    path, best = max(rivals, key=lambda rival: (not _is_of_another_kind(rival[1]), len(rival[0])))
+    message = str(best["msg"])
+    if _is_of_another_kind(best):  # then no branch of a union is nearer to what was meant than the others
+        kinds = dict.fromkeys(str(one["msg"]).removeprefix(_INPUT_SHOULD_BE) for where, one in rivals if where == path)
+        message = f"{_INPUT_SHOULD_BE}{' or '.join(kinds)}" if len(kinds) > 1 else message
+    param = ".".join(str(step) for step in path) or None
+    return BadRequest(f"{message}{f' at {param!r}' if param else ''}.", param=param, code=str(best["type"]))
+
+
+def explain_unreadable(error: HTTPException) -> BadRequest | None:
+    """Return the error of a body that Python's JSON parser gave up on, None where that isn't what happened."""
+    cause = error.__cause__
+    if error.status_code != 400 or not isinstance(cause, ValueError | RecursionError):
+        return None
+    return BadRequest(f"The body isn't valid JSON: {cause}.", code="invalid_json")
+
+
+def _is_of_another_kind(problem: Mapping[str, Any]) -> bool:
+    """Tell whether the value isn't what a union's branch takes at all, rather than beyond one of its bounds."""
+    kind: str = problem["type"]
+    return kind.endswith("_type") or kind == "literal_error"
+
+
+def _path(problem: Mapping[str, Any], body: object) -> tuple[str | int, ...]:
+    """Return the place of a problem as the request names it: without the names that pydantic gives to branches."""
+    place, *steps = cast("Sequence[str | int]", problem["loc"])
+    if place != "body":
+        return tuple(steps)
+    path: list[str | int] = []
+    node = body
+    for number, step in enumerate(steps, 1):
+        if isinstance(node, dict):
+            members = cast("dict[str | int, Any]", node)
+            if step in members:
+                node = members[step]
+            elif number < len(steps) or problem["type"] != "missing":
+                continue
+        elif isinstance(node, list) and isinstance(step, int):
+            node = cast("list[Any]", node)[step]
+        else:
+            continue
+        path.append(step)
+    return tuple(path)
