@@ -73,12 +73,17 @@ async def delete_source(source_id: str, sources: Sources, keep_documents: bool =
     return await sources.delete(source_id, keep_documents=keep_documents)
 
 
-@exports.get("/{vector_store_id}/llms.txt", response_class=PlainTextResponse)
+# Not by `response_class`, which would describe the errors as plain text too.
+@exports.get(
+    "/{vector_store_id}/llms.txt",
+    response_model=None,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 async def export_llms_txt(
     vector_store_id: str,
     principal: ManageKey,
     session: ReadSession,
     base_url: Annotated[str, Query(max_length=2048, pattern=r"^(https?://[^\s()<>]+)?$")] = "",
-) -> str:
+) -> PlainTextResponse:
     """Export the store's documents with the attribute `public` as `llms.txt`, to be served beside them."""
-    return await LlmsExport(session, principal.tenant).export(vector_store_id, base_url)
+    return PlainTextResponse(await LlmsExport(session, principal.tenant).export(vector_store_id, base_url))

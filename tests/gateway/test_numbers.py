@@ -14,6 +14,7 @@ from tests.gateway.test_foreign_ids import BODIES, ids
 
 __all__ = ["ids"]
 
+FORMS = ("/v1/files", "/v1/uploads/{upload_id}/parts")
 HALF = '"\\ud800"'
 HUGE = ("9223372036854775808", "-9223372036854775809", "1" + "0" * 30, "9" * 5000, "1e400")
 MORE_BODIES: dict[str, dict[str, Any]] = {
@@ -49,6 +50,11 @@ MORE_BODIES: dict[str, dict[str, Any]] = {
     "POST /api/evaluations": {
         "kind": "retrieval", "vector_store_id": "vs", "questions": [{"question": "x", "documents": ["a"]}],
         "score_threshold": 0.5,
+    },
+    "POST /v1/embeddings": {"model": "default", "input": ["x"], "dimensions": 3},
+    "POST /v1/uploads": {
+        "filename": "a.txt", "purpose": "user_data", "bytes": 1, "mime_type": "text/plain",
+        "expires_after": {"anchor": "created_at", "seconds": 3600},
     },
     "POST /api/sources": {
         "name": "a", "vector_store_id": "vs", "attributes": {"a": 1}, "interval_seconds": 60,
@@ -125,7 +131,7 @@ async def test_in_queries(gateway: Gateway, ids: dict[str, str], client: httpx2.
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [(m, p) for m, p, one in operations() if "requestBody" in one and p != "/v1/files"]
+    ("method", "path"), [(m, p) for m, p, one in operations() if "requestBody" in one and p not in FORMS]
 )
 async def test_in_bodies(
     gateway: Gateway, ids: dict[str, str], client: httpx2.AsyncClient, method: str, path: str

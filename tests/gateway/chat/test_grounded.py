@@ -304,5 +304,5 @@ async def test_a_template_that_cannot_be_compiled_is_a_400_with_its_line(support
 
 async def test_models_lists_what_can_be_asked(support: Assistant) -> None:
     models = (await support.client.get("/v1/models")).json()["data"]
-    assert {model["id"] for model in models} == {"base", "support"}
+    assert {model["id"] for model in models} == {"base", "fake", "support"}, "fake is the embedder"
     assert (await support.client.get("/v1/models/support")).json()["owned_by"] == "kestrel"

@@ -168,7 +168,7 @@ def logs() -> Iterator[None]:
 async def test_an_unexpected_error_is_logged_with_the_id_and_closes_the_connection(
     gateway: Gateway, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(*_arguments: object) -> None:
+    def fail(*_arguments: object, **_named: object) -> None:
         raise RuntimeError("a bug")
 
     client = await gateway.tenant("kestrel")
