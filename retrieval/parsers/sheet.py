@@ -22,7 +22,7 @@ def add_sheet(writer: TextWriter, rows: Iterable[Sequence[str]]) -> None:
     """
     table: list[Sequence[str]] = []
     for group in _split_groups(rows):
-        titles = _count_titles(group)
+        titles = _count_titles(group, below_table=bool(table))
         if titles or is_header(group[0]):
             _add_table(writer, table)
             table = []
@@ -43,9 +43,13 @@ def _split_groups(rows: Iterable[Sequence[str]]) -> Iterator[list[Sequence[str]]
         yield group
 
 
-def _count_titles(group: Sequence[Sequence[str]]) -> int:
-    """Count the rows with a single cell before the first wider one."""
-    return next((number for number, row in enumerate(group) if _count_cells(row) > 1), len(group))
+def _count_titles(group: Sequence[Sequence[str]], *, below_table: bool) -> int:
+    """Count the rows with a single cell before the first wider one.
+
+    Below a table a title stands in the first column; a lone cell in another one belongs to that column.
+    """
+    others = (n for n, row in enumerate(group) if _count_cells(row) > 1 or (below_table and not row[0]))
+    return next(others, len(group))
 
 
 def _count_cells(row: Sequence[str]) -> int:
