@@ -35,6 +35,8 @@ _HIDDEN_STYLE = re.compile(
     r"display:none|visibility:(?:hidden|collapse)|opacity:0*\.?0*(?:;|$)|font-size:0(?:px|em|rem|pt|%)?(?:;|$)"
 )
 _SPACE = re.compile(r"[ \t\r\n\f]+")
+_REFERENCES = {code: bytes([code]).decode("cp1252", "ignore") for code in range(0x80, 0xA0)}
+"""Numeric references such as `&#146;` are to Windows-1252, as browsers read them; the source has no such characters."""
 
 
 def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
@@ -53,7 +55,7 @@ def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
         raise DocumentUnreadable(
             "empty_file", f"The page shows no text without scripts. Save it with its text. {ACCEPTED}"
         )
-    title = _SPACE.sub(" ", root.findtext(".//title") or "").strip() if root is not None else ""
+    title = _make_line(root.findtext(".//title") or "") if root is not None else ""
     first = next((heading.title for heading in page.headings if heading.level == 1), "")
     blocks = sorted(page.blocks, key=lambda block: (block.start, -block.end))
     warnings = [f"{page.hidden} characters of hidden text were left out."] if page.hidden else []
@@ -154,7 +156,7 @@ class _Page:
             self._gap = "\n\n"
 
     def take_line(self) -> str:
-        line, self._line = _SPACE.sub(" ", self._line).strip(), ""
+        line, self._line = _make_line(self._line), ""
         return line
 
     def finish(self) -> str:
@@ -251,7 +253,16 @@ def _read_preformatted(root: Any) -> str:
                 hidden = None
             if hidden is None and element is not root:
                 parts.append(element.tail or "")
-    return "".join(parts)
+    return _clean_decoded("".join(parts))
+
+
+def _make_line(text: str) -> str:
+    return _SPACE.sub(" ", _clean_decoded(text)).strip()
+
+
+def _clean_decoded(text: str) -> str:
+    """Clean text after the parser: what the source writes as a reference, such as `&shy;`, is a character only then."""
+    return clean(text.translate(_REFERENCES))
 
 
 def _enter(element: Any, page: _Page) -> None:
