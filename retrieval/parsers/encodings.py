@@ -1,13 +1,14 @@
 """Bytes of a text → its characters: by a mark, as UTF-8, as declared, or in an older encoding that is recognised."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from charset_normalizer import CharsetMatch, from_bytes
 
 from retrieval.errors import DocumentUnreadable
+from retrieval.parsers.charset_labels import find_encoding
 
-__all__ = ["Decoded", "decode_as", "decode_legacy", "decode_unicode", "is_text"]
+__all__ = ["Decoded", "decode_as", "decode_declared", "decode_legacy", "decode_unicode", "is_text"]
 
 _BYTE_ORDER_MARKS = (
     (b"\xef\xbb\xbf", "utf-8"),
@@ -110,6 +111,13 @@ def decode_as(data: bytes, encoding: str, *, declared: bool = True) -> Decoded |
     if broken:
         warning = f"{broken} characters aren't valid {encoding} and stand as U+FFFD. Check the file where it was made."
     return Decoded(text, encoding if declared else "", warning)
+
+
+def decode_declared(data: bytes, label: str) -> Decoded | None:
+    """Decode as a page or a mail declares, with at most 1 % of broken characters; None where that fails."""
+    encoding = find_encoding(label)
+    decoded = decode_as(data, encoding) if encoding is not None else None
+    return replace(decoded, encoding=label.lower()) if decoded is not None else None
 
 
 def decode_legacy(data: bytes) -> Decoded:

@@ -8,7 +8,8 @@ from email.header import decode_header, make_header
 from email.message import Message
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.encodings import decode_as, decode_unicode
+from retrieval.parsers.charset_labels import find_encoding
+from retrieval.parsers.encodings import decode_as, decode_declared, decode_unicode
 from retrieval.parsers.html import parse_html
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.sniff import sniff
@@ -124,9 +125,18 @@ def _read_header(message: Message, name: str) -> str:
     if value is None:
         return ""
     try:
-        return join_words(str(make_header(decode_header(str(value)))))
+        words = [_decode_words(*part) for part in decode_header(str(value))]
+        return join_words(str(make_header(words)))
     except (CharsetError, HeaderParseError, LookupError, ValueError, AssertionError):
         return join_words(str(value).encode("utf-8", "replace").decode())
+
+
+def _decode_words(words: str | bytes, charset: str | None) -> tuple[str | bytes, str | None]:
+    """Decode encoded words, as `make_header` takes them; `email` has other names for some encodings than Python."""
+    encoding = find_encoding(charset) if charset else None
+    if isinstance(words, str) or encoding is None:
+        return words, charset
+    return words.decode(encoding, "replace"), "utf-8"
 
 
 def _find_body(message: Message) -> Message | None:
@@ -180,7 +190,8 @@ def _decode(part: Message) -> str:
     """Decode a text as declared, else as it looks."""
     data = _read_bytes(part)
     declared = part.get_content_charset("")
-    decoded = decode_as(data, declared) if declared and declared != "us-ascii" else None
+    # Old programs declare ASCII whatever they send.
+    decoded = decode_declared(data, declared) if declared and declared != "us-ascii" else None
     decoded = decoded or decode_unicode(data) or decode_as(data, "cp1252")
     return clean(decoded.text if decoded is not None else data.decode("latin-1"))
 
