@@ -15,8 +15,8 @@ _CJK = re.compile("[\u3000-\u30ff\u4e00-\u9fff\uff01-\uff5e]")
 
 _COMMON = frozenset("äöüßéèàçñåæøáíóúêôã’")
 _RARER = frozenset("âëîïìòùûõœÿ¿¡«»“”„‘–—…€£§°")
-_WORDS = frozenset("àáéèíóåøæÀÉ")
-"""Letters that are words, or abbreviations, alone."""
+_WORDS = frozenset("àáéèíóåøæÀÉØÅ")
+"""Letters that are words, signs or units alone."""
 
 _SIGNS = frozenset("ªºµ")  # To Python, these are letters.
 _NEVER = frozenset("\ufffdˆ˜¨´¸ƒ¤¦Ÿ")

@@ -161,7 +161,10 @@ def test_a_text_about_declarations_declares_nothing() -> None:
             (text, "mac_roman")
             for text in ("Größe für Öl", "Le reçu, détartrez à l’eau", "¡Ñandú! señor mañana", "blåbærgrød")
         ),
-        *((text, "cp1252") for text in ("Öl", "ñoño", "§a §b", "200 °C or 390 °F", "It’s “so” – 5 €", "©ACME ™ACME")),
+        *(
+            (text, "cp1252")
+            for text in ("Öl", "ñoño", "§a §b", "200 °C or 390 °F", "It’s “so” – 5 €", "©ACME ™ACME", "Ø 12 mm", "5 Å")
+        ),
         *((text, "cp1252") for text in ("¿Qué? ¡Sí!", "Œuvre cœur", "ÄÖÜ ÉTÉ", "µm µF 20 °C ±5", "Das heißt „so“")),
     ],
 )
