@@ -1,13 +1,17 @@
 """Bytes of a text → its characters: by a mark, as UTF-8, as declared, or in an older encoding that is recognised."""
 
 import re
-from dataclasses import dataclass
+import unicodedata
+from collections import Counter
+from dataclasses import dataclass, replace
 
 from charset_normalizer import CharsetMatch, from_bytes
 
 from retrieval.errors import DocumentUnreadable
+from retrieval.parsers.charset_labels import find_encoding
+from retrieval.parsers.western_encodings import find_double_byte, find_western
 
-__all__ = ["Decoded", "decode_as", "decode_legacy", "decode_unicode", "is_text"]
+__all__ = ["Decoded", "decode_as", "decode_declared", "decode_legacy", "decode_unicode", "is_text"]
 
 _BYTE_ORDER_MARKS = (
     (b"\xef\xbb\xbf", "utf-8"),
@@ -23,13 +27,15 @@ _ASCII = bytes(range(0x80))
 _BAD_SHARE = 0.01
 """Share of broken characters up to which a file is one with an accident, and not one in another encoding."""
 
-_WESTERN = ("cp1252", "latin-1")
+_SOUND = 3
+"""Sound characters per broken one from which a text is UTF-8 however many are broken: no other encoding looks so."""
+
 _CENTRAL = ("cp1250", "iso8859_2")
 _OTHERS = (
     *("gb18030", "big5", "cp932", "euc_jp", "cp949", "cp874"),
     *("cp1251", "koi8_r", "koi8_u", "cp866", "iso8859_5", "cp1253", "cp1255", "cp1256"),
 )
-_CANDIDATES = [_WESTERN[0], *_CENTRAL, "cp1254", *_OTHERS]
+_CANDIDATES = ["cp1252", *_CENTRAL, "cp1254", *_OTHERS]
 _CENTRAL_LANGUAGES = frozenset(("Polish", "Czech", "Slovak", "Hungarian", "Slovene", "Croatian"))
 _WESTERN_FOR_CENTRAL = frozenset("ìøæõñ¹³¿£¥¾¶±")
 """What Windows-1252 makes of these languages' own letters, as far as French and German don't have it too."""
@@ -42,9 +48,16 @@ _CHAOS_APART, _COHERENCE_APART = 0.05, 0.1
 """Encodings that aren't further apart than this by the disorder that they make, nor by their coherence (how much a text
 is like a language by its letters' frequencies), can't be told apart."""
 
+_LEAST = 8
+"""Bytes beyond ASCII from which a text in no Latin script can be told."""
+
+_MIXED = 0.05
+_EAST_ASIAN = frozenset(("CJK", "HIRAGANA", "KATAKANA", "KATAKANA-HIRAGANA", "HANGUL", "FULLWIDTH", "IDEOGRAPHIC"))
+_USUAL_SIGNS = frozenset("№°€§©®™+±×÷=<>|~～")
+
 _NAMES = {
     "cp1252": "windows-1252",
-    "latin-1": "iso-8859-1",
+    "mac_roman": "macintosh",
     "cp932": "shift_jis",
     "cp949": "euc-kr",
     "cp874": "tis-620",
@@ -70,8 +83,9 @@ def is_text(data: bytes) -> bool:
 def decode_unicode(data: bytes) -> Decoded | None:
     """Decode what has a byte order mark or is UTF-8, if need be with a few broken characters; None for all else.
 
-    Broken characters are an accident if at most 1 % of the bytes are broken, and no more than there are sound
-    characters beyond ASCII: one letter of Windows-1252 in a plain English text is an older encoding, no accident.
+    Broken characters are an accident if there are at least three sound ones beyond ASCII for each, or if at most 1 % of
+    the bytes are broken, and no more than there are sound characters: one letter of Windows-1252 in a plain English
+    text is an older encoding, no accident.
     """
     for mark, encoding in _BYTE_ORDER_MARKS:
         if data.startswith(mark):
@@ -80,12 +94,12 @@ def decode_unicode(data: bytes) -> Decoded | None:
         return _decode_unmarked_utf16(data)
     if b"\x1b$" in data and (japanese := decode_as(data, "iso2022_jp")) is not None:
         return japanese
-    decoded = decode_as(data, "utf-8", declared=False)
-    if decoded is None or not decoded.warning:
-        return decoded
-    broken = _count_broken(decoded.text, data)
-    sound = len(decoded.text) - len(data.translate(None, _HIGH)) - broken
-    return decoded if sound >= broken else None
+    text = data.decode("utf-8", "replace")
+    broken = _count_broken(text, data)
+    sound = len(text) - len(data.translate(None, _HIGH)) - broken
+    if sound >= _SOUND * broken:
+        return Decoded(text, "", _warn_of(broken, "utf-8"))
+    return decode_as(data, "utf-8", declared=False) if sound >= broken and broken <= len(data) * _BAD_SHARE else None
 
 
 def _decode_unmarked_utf16(data: bytes) -> Decoded | None:
@@ -106,10 +120,20 @@ def decode_as(data: bytes, encoding: str, *, declared: bool = True) -> Decoded |
     broken = _count_broken(text, data)
     if broken > max(len(data) * _BAD_SHARE, 1) or (broken and len(text) <= broken):
         return None
-    warning = ""
-    if broken:
-        warning = f"{broken} characters aren't valid {encoding} and stand as U+FFFD. Check the file where it was made."
-    return Decoded(text, encoding if declared else "", warning)
+    return Decoded(text, encoding if declared else "", _warn_of(broken, encoding))
+
+
+def _warn_of(broken: int, encoding: str) -> str:
+    if not broken:
+        return ""
+    return f"{broken} characters aren't valid {encoding} and stand as U+FFFD. Check the file where it was made."
+
+
+def decode_declared(data: bytes, label: str) -> Decoded | None:
+    """Decode as a page or a mail declares, with at most 1 % of broken characters; None where that fails."""
+    encoding = find_encoding(label)
+    decoded = decode_as(data, encoding) if encoding is not None else None
+    return replace(decoded, encoding=label.lower()) if decoded is not None else None
 
 
 def decode_legacy(data: bytes) -> Decoded:
@@ -121,7 +145,7 @@ def decode_legacy(data: bytes) -> Decoded:
     sample = _take_sample(data)
     for encoding in _rank_encodings(sample):
         decoded = decode_as(data, encoding)
-        if decoded is not None and not (decoded.warning and encoding == _WESTERN[0]):
+        if decoded is not None and not (decoded.warning and len(data) * _BAD_SHARE < 1):
             return Decoded(decoded.text, _NAMES.get(encoding, encoding.replace("_", "-")), decoded.warning)
     raise DocumentUnreadable(
         "invalid_file",
@@ -131,18 +155,26 @@ def decode_legacy(data: bytes) -> Decoded:
 
 def _rank_encodings(sample: bytes) -> tuple[str, ...]:
     """Return the encodings to try, best first; empty where none is sure."""
+    if encoding := find_double_byte(sample):
+        return (encoding,)
     # Kazakh has letters that none of these encodings has: what looks like it is another language in a wrong one.
     matches = [match for match in from_bytes(sample, cp_isolation=_CANDIDATES) if match.language != "Kazakh"]
     if not _is_latin(sample):
-        return _take_sure([match for match in matches if match.encoding in _OTHERS])
+        if len(sample.translate(None, _ASCII)) < _LEAST:
+            return ()
+        others = [match for match in matches if match.encoding in _OTHERS]
+        sure = _take_sure([match for match in others if _is_of_one_script(sample.decode(match.encoding, "replace"))])
+        # Hebrew is Cyrillic in capitals in another encoding, and Cyrillic in capitals is in small letters.
+        return sure if not any(_is_in_capitals(sample.decode(encoding, "replace")) for encoding in sure) else ()
     western = set(sample.decode("cp1252", "replace"))
     languages = {match.language for match in matches if match.encoding not in _OTHERS}
     if languages & _CENTRAL_LANGUAGES and western & _WESTERN_FOR_CENTRAL:
         return tuple(sorted(_CENTRAL, key=lambda encoding: -_count_letters(sample, encoding)))
+    encoding = find_western(sample)
     # Turkish has its own letters where Icelandic has these; no text in Icelandic does without an accent.
-    if western & set("þýðÞÝÐ") and not western & set("æáíóúÆÁÍÓÚ"):
+    if encoding == "cp1252" and western & set("þýðÞÝÐ") and not western & set("æáíóúÆÁÍÓÚ"):
         return ("cp1254",)
-    return _WESTERN
+    return (encoding,) if encoding else ()
 
 
 def _take_sure(matches: list[CharsetMatch]) -> tuple[str, ...]:
@@ -163,6 +195,27 @@ def _is_latin(sample: bytes) -> bool:
     return mixed * 2 >= len(words)
 
 
+def _is_of_one_script(text: str) -> bool:
+    """Tell whether characters beyond ASCII are letters of one script, and punctuation: a wrong encoding mixes them."""
+    kinds = Counter(map(_name_script, (character for character in text if character > "\x7f")))
+    del kinds[""]
+    return not kinds or max(kinds.values()) >= kinds.total() * (1 - _MIXED)
+
+
+def _is_in_capitals(text: str) -> bool:
+    letters = [character for character in text if character > "\x7f" and character.isalpha()]
+    return sum(map(str.isupper, letters)) * 2 > len(letters)
+
+
+def _name_script(character: str) -> str:
+    """Return a letter's script, "" for punctuation, and the category of other signs."""
+    category = unicodedata.category(character)
+    if category[0] in "LM":
+        script = unicodedata.name(character, "").partition(" ")[0]
+        return "CJK" if script in _EAST_ASIAN else script
+    return "" if category[0] in "PZN" or character in _USUAL_SIGNS else category
+
+
 def _count_letters(sample: bytes, encoding: str) -> int:
     text = sample.decode(encoding, "replace")
     return sum(character.isalpha() for character in text if character > "\x7f")
@@ -170,12 +223,12 @@ def _count_letters(sample: bytes, encoding: str) -> int:
 
 def _take_sample(data: bytes) -> bytes:
     """Take lines that have bytes beyond ASCII: the others tell nothing, and the recogniser's time grows with length."""
-    lines: list[bytes] = []
+    lines: dict[bytes, None] = {}  # Each once: what is repeated tells no more.
     length = 0
     for line in data.splitlines():
-        if length < _SAMPLE and not line.isascii():
-            lines.append(line[:_SAMPLE])
-            length += len(lines[-1])
+        if length < _SAMPLE and not line.isascii() and (start := line[:_SAMPLE]) not in lines:
+            lines[start] = None
+            length += len(start)
     return b"\n".join(lines)
 
 

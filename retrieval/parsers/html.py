@@ -7,6 +7,8 @@ from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, 
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.formats import ACCEPTED
+from retrieval.parsers.html_tables import CELLS, Table, is_of_data, is_short
+from retrieval.parsers.html_visibility import HEADINGS, count_hidden, is_hidden, is_permalink
 from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
 from retrieval.parsers.text import clean
 
@@ -15,26 +17,17 @@ __all__ = ["parse_html"]
 etree: Any = _etree  # pyright: ignore[reportUnknownVariableType]
 """lxml is compiled and comes without types."""
 
-_HIDDEN_TAGS = frozenset(
-    "script style template noscript svg math canvas iframe object embed audio video nav button select input "
-    "textarea datalist dialog head".split()
-)
 _BLOCKS = frozenset(
     "address article aside blockquote body caption center dd details div dl dt fieldset figcaption figure footer form "
     "header hr html legend li main ol p pre section summary table ul".split()
 )
-_LINES = frozenset(("tr", "li", "dt", "dd", "br"))
-_CELLS = frozenset(("td", "th"))
+_LINES = frozenset(("tr", "li", "dt", "dd", "br", "button"))
+_OF_TABLES = CELLS | {"table", "tr"}
 _LISTS = frozenset(("ol", "ul"))
 _LONGEST_HEADING = 300  # characters; one that is never closed has the rest of a page in it
-_LONGEST_CELL = 2_000
-_WIDEST_SPAN = 100
-_PERMALINKS = re.compile(r"\b(?:headerlink|header-?anchor|heading-?anchor|hash-link|permalink|anchorjs-link)\b", re.I)
-_HEADINGS = {f"h{level}": level for level in range(1, 7)}
-_HIDDEN_STYLE = re.compile(
-    r"display:none|visibility:(?:hidden|collapse)|opacity:0*\.?0*(?:;|$)|font-size:0(?:px|em|rem|pt|%)?(?:;|$)"
-)
 _SPACE = re.compile(r"[ \t\r\n\f]+")
+_REFERENCES = {code: bytes([code]).decode("cp1252", "ignore") for code in range(0x80, 0xA0)}
+"""Numeric references such as `&#146;` are to Windows-1252, as browsers read them; the source has no such characters."""
 
 
 def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
@@ -53,7 +46,7 @@ def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
         raise DocumentUnreadable(
             "empty_file", f"The page shows no text without scripts. Save it with its text. {ACCEPTED}"
         )
-    title = _SPACE.sub(" ", root.findtext(".//title") or "").strip() if root is not None else ""
+    title = _make_line(root.findtext(".//title") or "") if root is not None else ""
     first = next((heading.title for heading in page.headings if heading.level == 1), "")
     blocks = sorted(page.blocks, key=lambda block: (block.start, -block.end))
     warnings = [f"{page.hidden} characters of hidden text were left out."] if page.hidden else []
@@ -65,6 +58,7 @@ class _Page:
 
     Attributes:
         table: The table of data whose cells are being read: blocks and lines end no line then, but are words apart.
+        nested: Tables in a cell of it, which are inline text.
         in_heading: The same is true of a heading.
         lists: Nesting of lists.
         hidden: Characters that were left out because a style or an attribute hides them.
@@ -73,9 +67,9 @@ class _Page:
     def __init__(self) -> None:
         self.headings: list[Heading] = []
         self.blocks: list[Block] = []
-        self.lists = self.hidden = 0
+        self.lists = self.hidden = self.nested = 0
         self._block = 0  # Where the table or the outermost list began.
-        self.table: _Table | None = None
+        self.table: Table | None = None
         self.in_heading = False
         self._parts: list[str] = []
         self._length = 0
@@ -154,7 +148,7 @@ class _Page:
             self._gap = "\n\n"
 
     def take_line(self) -> str:
-        line, self._line = _SPACE.sub(" ", self._line).strip(), ""
+        line, self._line = _make_line(self._line), ""
         return line
 
     def finish(self) -> str:
@@ -167,61 +161,14 @@ class _Page:
         self._gap = ""
 
 
-class _Table:
-    """A table of data, row by row: every cell keeps its column, also where it is empty or spans others.
-
-    Attributes:
-        rows: Those that aren't empty, so far.
-        start: Offset of the first of them, and `head` that after it, if all its cells are headers; else 0.
-        of_headers: All cells of the row that ended last are headers.
-    """
-
-    def __init__(self) -> None:
-        self.rows = self.start = self.head = 0
-        self.of_headers = True
-        self._row: list[str] = []
-        self._headers = True
-        self._spans: dict[int, tuple[int, str]] = {}  # Column → rows below that its cell reaches into, and its text.
-
-    def add_cell(self, text: str, element: Any) -> None:
-        self._add_spanned()
-        self._headers = self._headers and element.tag == "th"
-        rows, columns = (_read_span(element, name) for name in ("rowspan", "colspan"))
-        for number in range(columns):
-            if rows > 1:
-                self._spans[len(self._row)] = (rows - 1, text if number == 0 else "")
-            self._row.append(text.replace("|", "\\|") if number == 0 else "")
-
-    def end_row(self) -> str:
-        """Return the row as a line, `Norvik | 12 |`, or "" where all its cells are empty."""
-        if self._row:
-            self._add_spanned()
-        row, self._row = self._row, []
-        self.of_headers, self._headers = self._headers, True
-        self.rows += any(map(bool, row))
-        return " | ".join(row).strip() if any(row) else ""
-
-    def _add_spanned(self) -> None:
-        while (span := self._spans.pop(len(self._row), None)) is not None:
-            rows, text = span
-            if rows > 1:
-                self._spans[len(self._row)] = (rows - 1, text)
-            self._row.append(text.replace("|", "\\|"))
-
-
-def _read_span(element: Any, name: str) -> int:
-    value = element.get(name, "").strip()
-    return min(max(int(value), 1), _WIDEST_SPAN) if value.isdecimal() and len(value) < 9 else 1
-
-
 def _walk(root: Any, page: _Page) -> None:
     """Walk without recursion: pages nest deeper than Python's stack."""
     skipped: Any = None  # Hidden, or read as a whole.
     for event, element in etree.iterwalk(root, events=("start", "end")):
         if event == "start" and skipped is None:
-            if _is_hidden(element) or (page.in_heading and _is_permalink(element)):
+            if is_hidden(element) or (page.in_heading and is_permalink(element)):
                 skipped = element
-                page.hidden += _count_hidden(element)
+                page.hidden += count_hidden(element)
             elif element.tag == "pre":
                 skipped = element
                 page.add_preformatted(_read_preformatted(element))
@@ -242,7 +189,7 @@ def _read_preformatted(root: Any) -> str:
     hidden: Any = None
     for event, element in etree.iterwalk(root, events=("start", "end")):
         if event == "start" and hidden is None:
-            if _is_hidden(element):
+            if is_hidden(element):
                 hidden = element
             else:
                 parts += ["\n" if element.tag == "br" else "", element.text or ""]
@@ -251,23 +198,32 @@ def _read_preformatted(root: Any) -> str:
                 hidden = None
             if hidden is None and element is not root:
                 parts.append(element.tail or "")
-    return "".join(parts)
+    return _clean_decoded("".join(parts))
+
+
+def _make_line(text: str) -> str:
+    return _SPACE.sub(" ", _clean_decoded(text)).strip()
+
+
+def _clean_decoded(text: str) -> str:
+    """Clean text after the parser: what the source writes as a reference, such as `&shy;`, is a character only then."""
+    return clean(text.translate(_REFERENCES))
 
 
 def _enter(element: Any, page: _Page) -> None:
     tag = element.tag
-    if tag in _HEADINGS:
+    if tag in HEADINGS:
         page.end_block()
-        page.in_heading = page.in_heading or (page.table is None and _is_short(element, _LONGEST_HEADING))
+        page.in_heading = page.in_heading or (page.table is None and is_short(element, _LONGEST_HEADING))
     elif tag == "table":
-        page.end_block()
-        if page.table is None and not page.in_heading and _is_of_data(element):
-            page.table = _Table()
+        _enter_table(element, page)
     elif tag in _LINES:
         page.end_line()
-    elif tag in _BLOCKS or (tag in _CELLS and page.table is None):
+    elif tag in _BLOCKS or (tag in CELLS and (page.table is None or page.nested)):
         page.end_block()
-    if page.table is not None and (tag in _CELLS or tag == "tr"):
+    elif tag == "img" and page.table is not None:
+        page.add_inline(f" {element.get('alt', '')} ")
+    if page.table is not None and not page.nested and tag in _OF_TABLES:
         page.add_stray()
         if tag == "tr":
             page.end_row()
@@ -278,82 +234,37 @@ def _enter(element: Any, page: _Page) -> None:
     page.add_inline(element.text or "")
 
 
+def _enter_table(element: Any, page: _Page) -> None:
+    page.end_block()
+    if page.table is not None:
+        page.nested += 1
+    elif not page.in_heading and is_of_data(element):
+        page.table = Table()
+
+
 def _leave(element: Any, page: _Page) -> None:
     tag = element.tag
-    if tag in _HEADINGS and page.in_heading:
+    if tag in HEADINGS and page.in_heading:
         page.in_heading = False
-        page.add_heading(_HEADINGS[tag])
-    elif tag in _CELLS and page.table is not None:
-        page.end_cell(element)
-    elif tag == "tr" and page.table is not None:
-        page.end_row()
-    elif tag == "table" and page.table is not None:
-        page.end_table()
+        page.add_heading(HEADINGS[tag])
+    elif tag == "table" and page.nested:
+        page.nested -= 1
+        page.end_line()
+    elif page.table is not None and not page.nested and tag in _OF_TABLES:
+        _leave_table(element, page)
     elif tag in _LINES:
         page.end_line()
-    elif tag in _BLOCKS or tag in _CELLS or tag in _HEADINGS:
+    elif tag in _BLOCKS or tag in CELLS or tag in HEADINGS:
         page.end_block()
         if tag in _LISTS and page.table is None and page.lists:
             page.end_list()
 
 
-def _is_of_data(table: Any) -> bool:
-    """Tell whether a table has data in rows and columns, and doesn't only lay out a page.
-
-    A layout has other tables, headings or long texts in its cells, or only one column.
-    """
-    columns = 0
-    for element in table.iterdescendants():
-        if element.tag == "table" or (element.tag in _HEADINGS and _find_cell(element).tag != "th"):
-            return False
-        if element.tag in _CELLS:
-            if not _is_short(element, _LONGEST_CELL):
-                return False
-            columns = max(columns, 1 + any(sibling.tag in _CELLS for sibling in element.itersiblings()))
-    return columns > 1
-
-
-def _find_cell(element: Any) -> Any:
-    while element.tag not in _CELLS and element.tag != "table":
-        element = element.getparent()
-    return element
-
-
-def _is_short(element: Any, longest: int) -> bool:
-    length = 0
-    for text in element.itertext():
-        length += len(text)
-        if length > longest:
-            return False
-    return True
-
-
-def _is_permalink(element: Any) -> bool:
-    """Tell whether a link in a heading is only a mark that leads to the heading itself, such as `¶`."""
-    if element.tag != "a":
-        return False
-    return _PERMALINKS.search(element.get("class", "")) is not None or (
-        element.get("href", "").startswith("#") and not any(map(str.isalnum, "".join(element.itertext())))
-    )
-
-
-def _count_hidden(element: Any) -> int:
-    """Count the characters in an element that is hidden by more than what it is."""
-    if not isinstance(element.tag, str) or element.tag in _HIDDEN_TAGS:
-        return 0
-    if "hidden" not in element.attrib and not _has_hiding_style(element):
-        return 0
-    return len(_SPACE.sub(" ", "".join(element.itertext())).strip())
-
-
-def _is_hidden(element: Any) -> bool:
-    if not isinstance(element.tag, str) or element.tag in _HIDDEN_TAGS or "hidden" in element.attrib:
-        return True
-    if element.get("aria-hidden", "").strip().lower() == "true":
-        return True
-    return _has_hiding_style(element)
-
-
-def _has_hiding_style(element: Any) -> bool:
-    style = element.get("style")
-    return style is not None and _HIDDEN_STYLE.search(re.sub(r"\s|!important", "", style.lower())) is not None
+def _leave_table(element: Any, page: _Page) -> None:
+    """Leave a table of data, or a row or a cell of one."""
+    if element.tag == "tr":
+        page.end_row()
+    elif element.tag == "table":
+        page.end_table()
+    else:
+        page.end_cell(element)

@@ -8,7 +8,8 @@ from email.header import decode_header, make_header
 from email.message import Message
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.encodings import decode_as, decode_unicode
+from retrieval.parsers.charset_labels import find_encoding
+from retrieval.parsers.encodings import decode_declared, decode_legacy, decode_unicode
 from retrieval.parsers.html import parse_html
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.sniff import sniff
@@ -65,17 +66,19 @@ class _Reader:
         people = [f"{name}: {value}" for name in _SHOWN if (value := _read_header(message, name))]
         self.writer.add_paragraph("\n".join(people))
         body = _find_body(message)
-        if body is not None and body.get_content_subtype() == "html":
-            self._add_html(body, level)
-        elif body is not None:
-            self.writer.add_paragraph(self._drop_quotes(_unwrap(body, _decode(body))))
+        if body is not None:
+            self._add_body(body, level)
         for part in _iterate_attachments(message, body):
             self._add_attachment(part, level + 1)
         return subject
 
-    def _add_html(self, part: Message, level: int) -> None:
+    def _add_body(self, part: Message, level: int) -> None:
         try:
-            self.writer.add_parsed(parse_html(FileContent(b"", "text/html", _decode(part)), self._limits), level)
+            text = _decode(part)
+            if part.get_content_subtype() == "html":
+                self.writer.add_parsed(parse_html(FileContent(b"", "text/html", text), self._limits), level)
+            else:
+                self.writer.add_paragraph(self._drop_quotes(_unwrap(part, text)))
         except DocumentUnreadable as error:
             self.writer.warnings.append(f"The message's body can't be read. {error}")
 
@@ -124,9 +127,18 @@ def _read_header(message: Message, name: str) -> str:
     if value is None:
         return ""
     try:
-        return join_words(str(make_header(decode_header(str(value)))))
+        words = [_decode_words(*part) for part in decode_header(str(value))]
+        return join_words(str(make_header(words)))
     except (CharsetError, HeaderParseError, LookupError, ValueError, AssertionError):
         return join_words(str(value).encode("utf-8", "replace").decode())
+
+
+def _decode_words(words: str | bytes, charset: str | None) -> tuple[str | bytes, str | None]:
+    """Decode encoded words, as `make_header` takes them; `email` has other names for some encodings than Python."""
+    encoding = find_encoding(charset) if charset else None
+    if isinstance(words, str) or encoding is None:
+        return words, charset
+    return words.decode(encoding, "replace"), "utf-8"
 
 
 def _find_body(message: Message) -> Message | None:
@@ -177,12 +189,16 @@ def _read_bytes(part: Message) -> bytes:
 
 
 def _decode(part: Message) -> str:
-    """Decode a text as declared, else as it looks."""
+    """Decode a text as declared, else as it looks.
+
+    Raises:
+        DocumentUnreadable: It looks like none for sure.
+    """
     data = _read_bytes(part)
     declared = part.get_content_charset("")
-    decoded = decode_as(data, declared) if declared and declared != "us-ascii" else None
-    decoded = decoded or decode_unicode(data) or decode_as(data, "cp1252")
-    return clean(decoded.text if decoded is not None else data.decode("latin-1"))
+    # Old programs declare ASCII whatever they send.
+    decoded = decode_declared(data, declared) if declared and declared != "us-ascii" else None
+    return clean((decoded or decode_unicode(data) or decode_legacy(data)).text)
 
 
 def _unwrap(part: Message, text: str) -> str:

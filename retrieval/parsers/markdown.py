@@ -11,6 +11,7 @@ from markdown_it.token import Token
 
 from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
 from retrieval.parsers.text import clean_visible
+from retrieval.parsers.text_writer import join_words
 
 __all__ = ["parse_markdown"]
 
@@ -123,7 +124,7 @@ def _read_inline(content: str) -> str:
             parts.append(token.content)
         elif token.type in ("softbreak", "hardbreak"):
             parts.append(" ")
-    return " ".join("".join(parts).split())
+    return join_words("".join(parts))  # Also of what is written as a reference, such as `&shy;`.
 
 
 def _strip_comments(text: str) -> str:

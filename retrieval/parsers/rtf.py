@@ -28,7 +28,7 @@ def parse_rtf(content: FileContent, _limits: ParseLimits) -> Parsed:
         reader.take(token)
     writer = reader.finish()
     first = next((heading.title for heading in writer.headings[:1] if heading.level == 1), "")
-    return writer.finish(content.media_type, reader.title, join_words(reader.property_title), first)
+    return writer.finish(content.media_type, reader.title, _join_halves(reader.property_title), first)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,7 @@ class _Reader:
     def _close(self) -> None:
         closed, self._state = self._state, self._stack.pop() if self._stack else _State()
         if closed.place == "footnote" and self._state.place != "footnote":
-            self._notes.append(join_words("".join(self._note).encode("utf-8", "replace").decode()))
+            self._notes.append(join_words(_join_halves("".join(self._note))))
             self._note = []
             self._add(f" (note {len(self._notes)})")
         self._skip = 0
@@ -244,9 +244,9 @@ class _Reader:
         self._add_notes()
 
     def _take_text(self) -> str:
-        """Take what came since the last paragraph or cell; a character beyond U+FFFF comes in two halves."""
+        """Take what came since the last paragraph or cell."""
         text, self._text = "".join(self._text), []
-        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        return _join_halves(text)
 
     def _add_notes(self) -> None:
         notes, self._notes = self._notes, []
@@ -320,6 +320,11 @@ class _Table:
             row.append(above[column] if merge == "clvmrg" and column < len(above) else "" if merge == "clmrg" else text)
         self.heads += self._is_head and self.heads == len(self.rows)
         self.rows.append(row)
+
+
+def _join_halves(text: str) -> str:
+    """Join characters beyond U+FFFF, which are written as two halves (surrogates)."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _check_encoding(encoding: str) -> str:

@@ -6,7 +6,8 @@ from typing import Any
 import puremagic
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.encodings import Decoded, decode_as, decode_legacy, decode_unicode, is_text
+from retrieval.parsers.charset_labels import extends_ascii, find_encoding
+from retrieval.parsers.encodings import Decoded, decode_declared, decode_legacy, decode_unicode, is_text
 from retrieval.parsers.formats import ACCEPTED, FORMATS, Format, find_binary_format, find_text_format, list_archive
 from retrieval.parsers.parsed import FileContent
 
@@ -78,7 +79,9 @@ def _decode_as_declared(data: bytes, filename: str) -> Decoded | None:
     match = _XML_ENCODING.match(data)
     if match is None and find_text_format(data[:_HEAD].decode("latin-1"), filename).kind == "html":
         match = _CHARSET.search(data, 0, _HEAD)
-    return decode_as(data, match[1].decode().lower()) if match is not None else None
+    label = match[1].decode() if match is not None else ""
+    encoding = find_encoding(label)
+    return decode_declared(data, label) if encoding is not None and extends_ascii(encoding) else None
 
 
 def _name_binary(data: bytes) -> str | None:

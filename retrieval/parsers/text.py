@@ -11,10 +11,12 @@ __all__ = ["clean", "clean_visible", "parse_text"]
 _LINE_ENDS = re.compile(r"\r\n?|[\x85\u2028\u2029]")
 
 # Zero-width (bar joiners), bidirectional and tag characters hide instructions from people but not from a model; other
-# control characters only break prompts. Tab, line feed and form feed (a page's end) stay.
+# control characters only break prompts, and a surrogate alone is no character. Tab, line feed and form feed (a page's
+# end) stay.
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0b\x0e-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u202a-\u202e"
-    "\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffc\ufffe\uffff\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+    "\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffc\ufffe\uffff\ud800-\udfff\U0001d173-\U0001d17a"
+    "\U000e0000-\U000e0fff]"
 )
 
 # Persian, the scripts of India and joined emoji are written with the two joiners, one at a time, between characters

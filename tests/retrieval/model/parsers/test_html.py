@@ -165,6 +165,106 @@ def test_a_table_comes_back_from_its_text(table: list[list[str]], wrapper: str, 
     assert read == [[strip_cell(cell) for cell in row] for row in filled]
 
 
+parts = st.sampled_from(
+    (
+        *("{}", "<h3>{}</h3>", "<p>{}</p>", "<p>{}</p><p> </p>", "<ul><li>{}</ul>", "<pre>{}</pre>", "<b>{}</b><br>"),
+        *("<h4>{}</h4><p></p>", "<img alt='{}'>", "<button aria-expanded=true>{}</button>", "<form>{}</form>"),
+    )
+)
+grids = st.integers(2, 5).flatmap(
+    lambda width: st.lists(
+        st.lists(
+            st.tuples(st.sampled_from(("", "", "K2", "49 EUR", "a " * 1500)), parts), min_size=width, max_size=width
+        ),
+        min_size=2,
+        max_size=5,
+    )
+)
+
+
+@given(grids, st.data())
+@settings(max_examples=150, deadline=None)
+def test_a_regular_grid_comes_back_whatever_is_in_its_cells(
+    grid: list[list[tuple[str, str]]], data: st.DataObject
+) -> None:
+    texts = [[text.strip() for text, _ in row] for row in grid]
+    cells = [[part.format(text) if text or "img" not in part else "" for text, part in row] for row in grid]
+    long = any(len(text) > 2_000 and "<h" in part for row in grid for text, part in row)
+    if data.draw(st.booleans()):
+        row, column = data.draw(st.integers(0, len(grid) - 1)), data.draw(st.integers(0, len(grid[0]) - 1))
+        cells[row][column] = "<table><tr><td>in</td><td>ner</td></tr><tr><td></td><td>x</td></tr></table>"
+        texts[row][column] = "in ner x"
+    rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in cells)
+    page = parse(f"<p>before</p><table>{rows}</table><p>after")
+    if long:  # A heading with the text of a page under it is the layout of one.
+        return
+    filled = [row for row in texts if any(row)]
+    lines = page.text.removeprefix("before").removesuffix("after").strip().split("\n") if filled else []
+    read = [[cell.strip().removeprefix("- ").rstrip("-").strip() for cell in line.split("|")] for line in lines]
+    assert [row for row in read if any(row)] == filled
+
+
+@pytest.mark.parametrize(
+    ("table", "lines"),
+    [
+        (
+            "<tr><td><h3>K2</h3></td><td></td><td>49</td></tr><tr><td><h3>K7</h3></td><td>19</td><td></td></tr>",
+            ["K2 |  | 49", "K7 | 19 |"],
+        ),
+        (
+            "<tr><td colspan=3>Kettles</td></tr><tr><td>K2<td><td><h4>49</h4></tr><tr><td>K7<td>19<td></tr>",
+            ["Kettles |  |", "K2 |  | 49", "K7 | 19 |"],
+        ),
+        (
+            "<tr><td>K2</td><td><table><tr><td>a</td><td>b</td></tr></table></td></tr><tr><td>K7</td><td>c</td></tr>",
+            ["K2 | a b", "K7 | c"],
+        ),
+        ("<tr><td>K2<td><img src=x alt='in stock'></tr><tr><td>K7<td><img src=x></tr>", ["K2 | in stock", "K7 |"]),
+    ],
+)
+def test_a_grid_is_data_with_headings_tables_and_pictures_in_its_cells(table: str, lines: list[str]) -> None:
+    page = parse(f"<p>before</p><table>{table}</table><p>after")
+    assert page.text.split("\n") == ["before", "", *lines, "", "after"]
+    assert [block.kind for block in page.blocks] == ["table"]
+    assert page.headings == []
+
+
+@pytest.mark.parametrize(
+    "accordion",
+    [
+        "<h2><button>{}</button></h2>",
+        "<h2><button aria-expanded='false' aria-controls=a><span>{}</span><i aria-hidden=true>+</i></button></h2>",
+        "<details><summary><button>{}</button></summary></details>",
+        "<dl><dt><button type=button>{}</button></dt></dl>",
+        "<div role=heading><button>{}</button></div>",
+        "<button aria-expanded=true>{}</button>",
+        "<div><button aria-controls=a1>{}</button></div>",
+    ],
+)
+def test_the_question_on_a_button_that_opens_its_answer_is_text(accordion: str) -> None:
+    question = "How long is the warranty?"
+    page = parse(f"{accordion.format(question)}<div id=a1>19 months.</div><button>Buy</button>")
+    assert page.text.replace("## ", "").split() == [*question.split(), "19", "months."]
+    assert page.text.split("\n")[0].endswith(question)
+    assert [heading.title for heading in page.headings] == [question] * ("<h2>" in accordion)
+
+
+@pytest.mark.parametrize(
+    "button", ["<button>Buy</button>", "<h2><button hidden>Buy</button></h2>", "<p><button>x</button>"]
+)
+def test_other_buttons_are_left_out(button: str) -> None:
+    assert parse(f"<p>before</p>{button}<p>after").text == "before\n\nafter"
+
+
+def test_a_grid_that_lays_out_a_page_is_no_table() -> None:
+    menu = "<tr><td>menu</td><td>search</td></tr>"
+    page = parse(f"<table>{menu}<tr><td>links</td><td><h1>Kettles</h1><p>one</p><h2>Prices</h2>two</td></tr></table>")
+    assert [heading.title for heading in page.headings] == ["Kettles", "Prices"]
+    inner = "<table><tr><td>K2</td><td>49</td></tr></table>"
+    page = parse(f"<table><tr><td>{inner}</td><td>{inner}</td></tr><tr><td>{inner}</td><td>x</td></tr></table>")
+    assert page.text.count("K2 | 49") == 3
+
+
 @pytest.mark.parametrize(
     ("heading", "title"),
     [

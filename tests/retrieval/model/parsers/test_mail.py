@@ -123,3 +123,12 @@ def test_no_word_of_a_message_is_lost(subject: list[str], body: list[str], attac
     message.add_attachment(" ".join(attached), filename="a.txt")
     text = read(message).text
     assert [word for word in [*subject, *body, *attached] if word not in text] == []
+
+
+def test_a_body_without_a_charset_is_recognised_or_left_out_with_a_warning() -> None:
+    head = b"From: a@example.com\nSubject: Prices\nMIME-Version: 1.0\nContent-Transfer-Encoding: 8bit\n\n"
+    assert read(head + "電熱水壺的保固期".encode("big5")).text.endswith("電熱水壺的保固期")
+    assert read(head + "Größe 5 €".encode("cp1252")).text.endswith("Größe 5 €")
+    parsed = read(head + b"caf\xe9 \x81")
+    assert parsed.text == "# Prices\n\nFrom: a@example.com"
+    assert "body can't be read" in parsed.warnings[0]
