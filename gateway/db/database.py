@@ -2,12 +2,12 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, cast
 
 import aiosqlite
 import msgspec
@@ -157,7 +157,8 @@ def _refuse_nul(
         DataError: As a driver's own.
     """
     for row in parameters if many else (parameters,):
-        for value in row.values() if isinstance(row, dict) else row:
+        values: Iterable[object] = cast("dict[str, object]", row).values() if isinstance(row, dict) else row
+        for value in values:
             if isinstance(value, str) and "\0" in value:
                 raise DataError(statement, None, ValueError("a text has the character 0"), hide_parameters=True)
 
