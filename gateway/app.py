@@ -5,6 +5,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.metadata import version
 from typing import Any
+from urllib.parse import unquote
 
 import structlog
 from fastapi import FastAPI, Request
@@ -146,7 +147,7 @@ class _Gateway(FastAPI):
             scope["route"] = route
             await handle(scope, receive, send)
         else:
-            scope["path"] = _drop_extra_slashes(scope["path"])
+            scope["path"] = _drop_extra_slashes(scope["path"], scope.get("raw_path") or b"")
             await super().__call__(scope, receive, BodyLimitSender(send).send)
 
     def openapi(self) -> dict[str, Any]:
@@ -166,10 +167,13 @@ def _allow_origins(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
     )
 
 
-def _drop_extra_slashes(path: str) -> str:
+def _drop_extra_slashes(path: str, raw: bytes) -> str:
     """Return a path of the API as its route has it: a base URL that ends with a slash doubles the next one, and many
-    clients write one at the end. A document's key is its tenant's, and stays as it is.
+    clients write one at the end. A document's key is its tenant's, and stays as it is, as does an encoded slash
+    (`%2F`), which is part of a name.
     """
+    if b"%2f" in raw.lower():
+        return unquote(_drop_extra_slashes(raw.decode("latin-1"), b""))
     place, mark, key = path.partition("/documents/")
     place = _SLASHES.sub("/", place)
     if not place.startswith(("/v1/", "/api/")):

@@ -27,12 +27,18 @@ BAD_JSON = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 _QUOTED_PATH = re.compile(r"""(?P<quote>["'])(?:~|\.{0,2})/[^"'\n]*?(?P<name>[^"'/\n]*)(?P=quote)""")
 _URL = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]*://[^\s'\"<>()]+")
+_WINDOWS_PATH = re.compile(
+    r"(?:\b[A-Za-z]:|\\\\)(?:[\\/]?[^\s\\/:'\",;()\[\]<>]+)*[\\/](?P<name>[^\s\\/:'\",;()\[\]<>]*)"
+)
 _PATH = re.compile(
     r"(?<![\w/…])(?:~|\.{0,2})/(?!(?:v1|api|docs|healthz|readyz)\b)(?:[^\s:'\",;()\[\]<>]*/)*(?P<name>[^\s/:'\",;()\[\]<>]*)"
 )
 _ADDRESS = re.compile(
     r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?![\w.]*\d)|\[[0-9a-fA-F]*:[0-9a-fA-F:.]*\](?::\d+)?|"
-    r"\b[A-Za-z][\w-]*(?:\.[\w-]+)*:\d{2,5}\b|0x[0-9a-fA-F]{6,}"
+    r"\b[A-Za-z][\w-]*(?:\.[\w-]+)*:\d{2,5}\b|0x[0-9a-fA-F]{6,}|"
+    r"(?<![\w:])(?:[0-9a-fA-F]{3,4}(?::[0-9a-fA-F]{1,4})*::(?:[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4})*)?(?:%\w+)?|::1|"
+    r"(?:[0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4})(?![\w:])|(?<=\bhost[ =]['\"])[\w.-]+(?=['\"])|"
+    r"\b[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.(?:local|internal|lan)\b"
 )
 
 
@@ -44,6 +50,7 @@ def blur(text: str) -> str:
     """
     text = _URL.sub("…", text)
     text = _QUOTED_PATH.sub(r"\g<quote>…/\g<name>\g<quote>", text)
+    text = _WINDOWS_PATH.sub(r"…/\g<name>", text)
     text = _PATH.sub(r"…/\g<name>", text)
     return _ADDRESS.sub("…", text)
 

@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Sequence
+from itertools import pairwise
 
 from training.memory_plan import Load
 from training.spec import Recipe
@@ -12,7 +13,9 @@ __all__ = ["measure_load", "plan_epochs", "split_batch", "split_epoch"]
 _BUCKET_BATCHES = 8
 
 
-def split_epoch(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) -> list[list[int]]:
+def split_epoch(
+    lengths: Sequence[int], batch_size: int, seed: int, epoch: int, *, count: int | None = None
+) -> list[list[int]]:
     """Deal all rows into the batches of one epoch, the same ones for the same seed.
 
     Rows of about the same length come together, which saves padding; but only within stretches of a few batches, so
@@ -23,15 +26,20 @@ def split_epoch(lengths: Sequence[int], batch_size: int, seed: int, epoch: int) 
         batch_size: Rows per batch; the last may have fewer.
         seed: Of the run.
         epoch: From 0; each has another order.
+        count: Batches over which the rows are dealt evenly; None for as few as there can be.
     """
     order = random.Random(f"{seed}/{epoch}")
     rows = list(range(len(lengths)))
     order.shuffle(rows)
-    stretch = batch_size * _BUCKET_BATCHES
+    if count is None:
+        starts = [*range(0, len(rows), batch_size), len(rows)]
+    else:
+        starts = [len(rows) * number // count for number in range(count + 1)]
     batches: list[list[int]] = []
-    for start in range(0, len(rows), stretch):
-        bucket = sorted(rows[start : start + stretch], key=lambda row: lengths[row])
-        batches += [bucket[first : first + batch_size] for first in range(0, len(bucket), batch_size)]
+    for first in range(0, len(starts) - 1, _BUCKET_BATCHES):
+        bounds = starts[first : first + _BUCKET_BATCHES + 1]
+        rows[bounds[0] : bounds[-1]] = sorted(rows[bounds[0] : bounds[-1]], key=lambda row: lengths[row])
+        batches += [rows[start:end] for start, end in pairwise(bounds)]
     order.shuffle(batches)
     return batches
 
@@ -56,9 +64,11 @@ def plan_epochs(lengths: Sequence[int], recipe: Recipe) -> list[list[list[int]]]
         recipe: Its epochs, batch size, steps and seed decide.
     """
     steps = recipe.count_steps(len(lengths))
+    evenly = steps > recipe.epochs * math.ceil(len(lengths) / recipe.batch_size)
     epochs: list[list[list[int]]] = []
     for epoch in range(recipe.epochs):
-        batches = split_epoch(lengths, recipe.batch_size, recipe.seed, epoch)[:steps]
+        count = math.ceil(steps / (recipe.epochs - epoch)) if evenly else None
+        batches = split_epoch(lengths, recipe.batch_size, recipe.seed, epoch, count=count)[:steps]
         if batches:
             epochs.append(batches)
         steps -= len(batches)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -22,7 +23,9 @@ __all__ = [
     "read_chat_template",
     "read_dtype",
     "read_end_ids",
+    "read_expert_counts",
     "read_layer_count",
+    "read_quantization",
     "read_special_tokens",
     "read_tensors",
     "read_vocabulary_size",
@@ -269,14 +272,37 @@ def _find_texts(tokens: object, *, only_special: bool = False) -> list[str]:
 
 def check_trainable(directory: Path) -> None:
     """Raise `TrainingError` (`unsupported_base_model`) for a checkpoint whose weights aren't plain numbers."""
-    quantization = _read(directory / "config.json", _ModelConfig).quantization_config
-    if quantization is not None:
-        method = str(quantization.get("quant_method", "an unknown method"))[:40]
+    method = read_quantization(directory)
+    if method is not None:
         raise TrainingError(
             "unsupported_base_model",
             f"The base model is quantised ({method}), and adapters are trained and proven on weights in bfloat16, "
             "float16 or float32. Take the model's version that isn't quantised; vLLM can quantise it when it loads it.",
         )
+
+
+def read_quantization(directory: Path, tensors: Iterable[str] = ()) -> str | None:
+    """Return the method by which the weights are quantised, such as `awq`; None where they are plain numbers.
+
+    Args:
+        directory: The checkpoint's folder; older ones name the method in a file of its maker's or nowhere.
+        tensors: The names of its tensors, which then tell.
+    """
+    config = _read(directory / "config.json", _ModelConfig).quantization_config
+    if config is not None:
+        bits = "bitsandbytes" if config.get("load_in_4bit") or config.get("load_in_8bit") else "an unknown method"
+        return str(config.get("quant_method") or bits)[:40]
+    endings = {name.rpartition(".")[2] for name in tensors}
+    packed = endings & {"qweight", "weight_packed"} or {end for end in endings if end.startswith("bitsandbytes")}
+    return f"an unknown method, with tensors called {min(packed)}" if packed else None
+
+
+def read_expert_counts(directory: Path, names: Iterable[str]) -> set[int]:
+    """Return the numbers in `config.json` under any of some names, of the text part where the model has several."""
+    config = _read(directory / "config.json", dict[str, Any])
+    text = config.get("text_config")
+    entries = cast("dict[str, Any]", text) if isinstance(text, dict) else config
+    return {count for name in names if isinstance(count := entries.get(name), int)}
 
 
 def read_dtype(directory: Path) -> str | None:

@@ -18,13 +18,12 @@ from transformers import AutoConfig, AutoModelForCausalLM
 from training.checkpoint import CheckpointUnreadable, check_trainable
 from training.errors import TrainingError
 from training.verdict import BaseShape
+from training.verdict.language_stack import EXPERT_COUNTS, is_router
 from training.verdict.verdict import list_examples
 
 __all__ = ["ModuleNames", "choose_modules", "map_modules"]
 
-_ROUTERS = frozenset({"gate", "router"})
 _VOTERS = 64
-_EXPERT_COUNTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,13 +109,12 @@ def _list_layers(model: nn.Module) -> dict[str, tuple[str, tuple[int, int]]]:
     decoder = cast("nn.Module", cast("Any", model).get_decoder())
     prefix = next(name for name, module in _name_modules(model) if module is decoder)
     config = cast("Any", model).config.get_text_config()
-    experts = {count for name in _EXPERT_COUNTS if (count := getattr(config, name, None)) is not None}
+    experts = {count for name in EXPERT_COUNTS if (count := getattr(config, name, None)) is not None}
     layers: dict[str, tuple[str, tuple[int, int]]] = {}
     for name, module in _name_modules(decoder):
         if not isinstance(module, nn.Linear):
             continue
-        is_router = name.rpartition(".")[2] in _ROUTERS and module.out_features in experts
-        if not is_router:
+        if not is_router(name, module.out_features, experts):
             layers[name] = (f"{prefix}.{name}" if prefix else name, (module.out_features, module.in_features))
     return layers
 

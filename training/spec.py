@@ -38,8 +38,9 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         learning_rate_multiplier: A factor on either.
         warmup_share: The share of the steps in which the rate rises; it falls along a cosine afterwards.
         epochs: Passes over the rows.
-        batch_size: Rows per optimizer step.
-        steps: Optimizer steps after which the last epoch ends early; None for whole epochs.
+        batch_size: Rows per optimizer step, or one fewer where `steps` says so.
+        steps: Optimizer steps; None for whole epochs of whole batches. With fewer than these the last epoch ends early;
+            with more the rows of each epoch are dealt evenly over so many batches.
         micro_batch_tokens: Padded tokens that go through the model at once. The limit bounds memory (about 4 MiB per
             token on the 135M model in float32) and changes nothing else: a step's loss and gradient are sums over its
             rows.
@@ -76,16 +77,22 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         """Return the recipe that suits a number of rows; arguments by name go before it.
 
         Epochs follow from a number of steps, see `choose_steps`, and the last one ends when they are done. Batches grow
-        with the rows, so that each row is seen at least once. Where the caller says how many epochs, they are whole.
+        with the rows, so that each row is seen at least once. Where the caller says how many epochs, they are whole;
+        where not how large batches are, too, an epoch has the steps of `choose_steps`, but batches of 2 or more.
+
+        Two neighbouring numbers of rows differ by at most a tenth in steps, rounded up, or by a step per epoch.
         """
         rows = max(rows, 1)
         steps = choose_steps(rows)
-        if batch_size is None:
-            batch_size = min(_MOST_BATCH, max(2, math.ceil(rows / steps)))
-        per_epoch = math.ceil(rows / batch_size)
         if epochs is None:
-            steps = min(max(steps, per_epoch), per_epoch * _MOST_EPOCHS)
+            batch_size = batch_size or min(_MOST_BATCH, max(2, math.ceil(rows / steps)))
+            per_epoch = math.ceil(rows / batch_size)
+            steps = max(per_epoch, min(steps, math.ceil(rows * _MOST_EPOCHS / batch_size)))
             epochs = math.ceil(steps / per_epoch)
+        elif batch_size is None:
+            per_epoch = min(steps, math.ceil(rows / 2))
+            batch_size = math.ceil(rows / per_epoch)
+            steps = epochs * per_epoch
         else:
             steps = None
         return cls(
@@ -105,8 +112,11 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     def count_steps(self, rows: int) -> int:
         """Return the optimizer steps over all epochs; each epoch's last batch may be smaller."""
-        steps = math.ceil(rows / self.batch_size) * self.epochs
-        return steps if self.steps is None else min(steps, self.steps)
+        batches = math.ceil(rows / self.batch_size)
+        if self.steps is None:
+            return batches * self.epochs
+        most = max(batches, rows // max(self.batch_size - 1, 1))
+        return min(self.steps, most * self.epochs)
 
 
 def choose_steps(rows: int) -> int:

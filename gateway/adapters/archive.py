@@ -11,6 +11,7 @@ import stat
 import sys
 import zipfile
 import zlib
+from codecs import BOM_UTF8
 from pathlib import Path, PurePosixPath
 
 __all__ = ["CONFIG", "WEIGHTS", "ArchiveRefused", "extract"]
@@ -102,7 +103,8 @@ def _copy(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path, limit
             # The size that an archive declares is its author's word, so the bytes themselves are counted.
             if written > limit:
                 raise ArchiveRefused(f"{target.name} unpacks to more than {limit} bytes, which is the limit.")
-            file.write(part)
+            # Engines read no config that begins with a byte order mark, which some editors write.
+            file.write(part.removeprefix(BOM_UTF8) if target.name == CONFIG and written == len(part) else part)
 
 
 def main(arguments: list[str]) -> int:

@@ -2,18 +2,18 @@
 
 import asyncio
 import hashlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import Any
+from typing import Any, cast
 
 import aiosqlite
 import msgspec
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DataError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
 __all__ = ["Database", "lock", "lock_connection", "open_database"]
@@ -95,6 +95,7 @@ async def open_database(
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         event.listen(engine.sync_engine, "invalidate", _roll_back_sqlite)
+        event.listen(engine.sync_engine, "before_cursor_execute", _refuse_nul)
     try:
         yield Database(engine)
     finally:
@@ -145,6 +146,21 @@ def _connect_sqlite(threads: set[Thread], *arguments: Any, **options: Any) -> An
 def _begin_sqlite(connection: Connection) -> None:
     read = connection.get_execution_options().get("braid_read")
     connection.exec_driver_sql("BEGIN" if read else "BEGIN IMMEDIATE")
+
+
+def _refuse_nul(
+    _connection: Connection, _cursor: Any, statement: str, parameters: Any, _context: object, many: bool
+) -> None:
+    """Refuse a text with the character 0 as PostgreSQL does: SQLite would keep it, and end it there in comparisons.
+
+    Raises:
+        DataError: As a driver's own.
+    """
+    for row in parameters if many else (parameters,):
+        values: Iterable[object] = cast("dict[str, object]", row).values() if isinstance(row, dict) else row
+        for value in values:
+            if isinstance(value, str) and "\0" in value:
+                raise DataError(statement, None, ValueError("a text has the character 0"), hide_parameters=True)
 
 
 def _roll_back_sqlite(connection: Any, _record: Any, _error: object) -> None:

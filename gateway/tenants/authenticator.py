@@ -62,14 +62,14 @@ class Authenticator:
 
     async def authenticate(self, authorization: str | None, scope: Scope) -> Principal:
         """Return the principal, or raise `Unauthorized` (no or unknown key) or `Denied` (scope missing)."""
-        if not authorization:
+        if not authorization or authorization.isspace():
             raise Unauthorized(
                 "You didn't provide an API key. Send it as 'Authorization: Bearer YOUR_KEY'.", code="missing_api_key"
             )
-        kind, _, key = authorization.partition(" ")
-        if kind.lower() != "bearer" or not key:
+        kind, *rest = authorization.split(maxsplit=1)
+        if kind.lower() != "bearer" or not rest:
             raise Unauthorized("The Authorization header isn't of the form 'Bearer YOUR_KEY'.")
-        principal = await self._principal(key_digest(key.strip()))
+        principal = await self._principal(key_digest(rest[0].strip()))
         if scope not in principal.scopes:
             raise Denied(
                 f"This key has the scopes {', '.join(sorted(principal.scopes))}, and this call needs {scope.value!r}. "

@@ -143,7 +143,8 @@ def _attributes(text: str) -> dict[str, Any]:
         return ATTRIBUTES.validate_json(text)
     except ValidationError as error:
         first = error.errors()[0]
-        where = f" at {'.'.join(str(part) for part in first['loc'])!r}" if first["loc"] else ""
+        # Behind the name stand pydantic's own for what a value may be.
+        where = f" at {str(first['loc'][0])[:64]!r}" if first["loc"] else ""
         raise BadRequest(
             f"The header braid-attributes can't be used: {first['msg']}{where}. It is a JSON object of "
             "at most 16 names (64 characters) with strings (512 characters), numbers or booleans.",

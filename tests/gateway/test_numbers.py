@@ -9,13 +9,14 @@ import pytest
 
 from gateway.app import create_app
 from tests.fakes.passages import FakePassages
-from tests.gateway.conftest import Gateway
+from tests.gateway.conftest import Gateway, on_both_databases
 from tests.gateway.test_foreign_ids import BODIES, ids
 
 __all__ = ["ids"]
 
 FORMS = ("/v1/files", "/v1/uploads/{upload_id}/parts")
 HALF = '"\\ud800"'
+NUL = '"a\\u0000b"'
 HUGE = ("9223372036854775808", "-9223372036854775809", "1" + "0" * 30, "9" * 5000, "1e400")
 MORE_BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/chat/completions": {
@@ -142,6 +143,21 @@ async def test_in_bodies(
     assert body is not None, "give this route a body above"
     filled = path.format(**{**ids, "tenant": "kestrel"})
     for place in leaves(body):
-        for huge in (*HUGE[::2], HALF):
+        for huge in (*HUGE[::2], HALF, NUL):
             content = replaced(body, place, huge).encode()
             await check(client, method, filled, content=content, headers={"content-type": "application/json"})
+
+
+NAMES = ("POST /v1/vector_stores", "POST /api/tenants", "POST /api/keys", "POST /api/prompts", "POST /api/assistants",
+         "POST /api/sources", "POST /api/adapters")  # fmt: skip
+
+
+@on_both_databases
+@pytest.mark.parametrize("route", NAMES)
+async def test_a_name_with_the_character_0_is_refused(
+    gateway: Gateway, ids: dict[str, str], client: httpx2.AsyncClient, route: str
+) -> None:
+    method, path = route.split(" ")
+    answer = await client.request(method, path, json=MORE_BODIES[route] | {"name": "a\0b"})
+    assert answer.status_code == 400, answer.text
+    assert answer.json()["error"]["message"]

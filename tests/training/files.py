@@ -1,6 +1,7 @@
 """Small bases and adapters, written byte by byte: these tests run where there is neither torch nor safetensors."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,16 @@ def with_header(header: bytes, data: bytes = b"") -> bytes:
     return len(header).to_bytes(8, "little") + header + data
 
 
-def write_base(directory: Path, *, seed: int = 0, template: str = TEMPLATE, middle: int = MIDDLE) -> BaseShape:
+def write_base(
+    directory: Path,
+    *,
+    seed: int = 0,
+    template: str = TEMPLATE,
+    middle: int = MIDDLE,
+    more: Mapping[str, tuple[int, int]] | None = None,
+    **config: Any,
+) -> BaseShape:
+    """Write a checkpoint of two layers, with further 2-D weights by their names, and entries of its config."""
     random = np.random.default_rng(seed)
     directory.mkdir(parents=True)
 
@@ -43,8 +53,9 @@ def write_base(directory: Path, *, seed: int = 0, template: str = TEMPLATE, midd
         for name, shape in MODULES.items():
             sizes = (middle if size == MIDDLE else size for size in shape)
             tensors[f"model.layers.{layer}.{name}.weight"] = weight(*sizes)
+    tensors |= {name: weight(*shape) for name, shape in (more or {}).items()}
     (directory / "model.safetensors").write_bytes(encode(tensors))
-    (directory / "config.json").write_text(json.dumps({"vocab_size": VOCABULARY}))
+    (directory / "config.json").write_text(json.dumps({"vocab_size": VOCABULARY, **config}))
     (directory / "chat_template.jinja").write_text(template)
     return BaseShape.read(directory)
 

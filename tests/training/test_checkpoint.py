@@ -48,7 +48,7 @@ def test_a_checkpoint_without_a_layer_of_its_config_is_refused(tmp_path: Path, c
         BaseShape.read(write_layers(tmp_path, 0, 1, **config))
     with pytest.raises(CheckpointUnreadable, match=r"no model\.layers\.1\."):
         BaseShape.read(write_layers(tmp_path, 0, 2, 3, **config))
-    assert len(BaseShape.read(write_layers(tmp_path, 0, 1, 2, 3, 4, **config)).linears) == 5
+    assert len(BaseShape.read(write_layers(tmp_path, 0, 1, 2, 3, 4, **config)).linears) == 4
 
 
 def test_the_layers_of_a_second_stack_are_not_counted(tmp_path: Path) -> None:

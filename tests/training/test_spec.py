@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from training.batches import plan_epochs
 from training.errors import TrainingError
 from training.rendered_rows import RowsFile
 from training.spec import MINIMUM_ROWS, Recipe, TrainSpec, choose_steps, read_spec
@@ -35,6 +36,33 @@ def test_neighbouring_numbers_of_rows_differ_by_at_most_a_tenth_in_steps() -> No
     assert steps == [choose_steps(rows) for rows in range(MINIMUM_ROWS, 100_001)]
     for rows, (fewer, more) in enumerate(pairwise(steps), MINIMUM_ROWS):
         assert fewer <= more <= 1.1 * fewer, rows
+
+
+@pytest.mark.parametrize("epochs", [None, 1, 2, 3, 4, 5, 10, 50])
+@pytest.mark.parametrize("batch_size", [None, 1, 2, 3, 4, 6, 8, 16, 64, 256])
+def test_neighbours_are_near_whatever_the_caller_asks_for(epochs: int | None, batch_size: int | None) -> None:
+    recipes = [
+        (rows, Recipe.for_rows(rows, epochs=epochs, batch_size=batch_size)) for rows in range(MINIMUM_ROWS, 3001)
+    ]
+    steps = [recipe.count_steps(rows) for rows, recipe in recipes]
+    for rows, (fewer, more) in enumerate(pairwise(steps), MINIMUM_ROWS):
+        # An epoch is whole where the caller says how many, so its last batch is one more in each of them.
+        assert fewer <= more <= fewer + max(math.ceil(fewer / 10), epochs or 1), rows
+
+
+@pytest.mark.parametrize(("rows", "epochs", "steps"), [(192, 3, 288), (193, 3, 288), (3000, 1, 375), (10, 3, 15)])
+def test_epochs_of_the_callers_choice_have_the_recipes_steps(rows: int, epochs: int, steps: int) -> None:
+    recipe = Recipe.for_rows(rows, epochs=epochs)
+    assert recipe.count_steps(rows) == steps
+    dealt = plan_epochs([1] * rows, recipe)
+    assert [sorted(row for batch in batches for row in batch) for batches in dealt] == [list(range(rows))] * epochs
+    sizes = {len(batch) for batches in dealt for batch in batches}
+    assert sizes <= {recipe.batch_size, recipe.batch_size - 1}
+    assert sum(map(len, dealt)) == steps
+
+
+def test_batches_of_the_callers_choice_make_no_jump_in_steps() -> None:
+    assert [Recipe.for_rows(rows, batch_size=8).count_steps(rows) for rows in (16, 17)] == [10, 11]
 
 
 @pytest.mark.parametrize("rows", [*range(MINIMUM_ROWS, 2000, 7), 100_000])

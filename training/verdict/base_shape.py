@@ -11,10 +11,14 @@ from training.checkpoint import (
     digest_weights,
     find_weight_files,
     read_chat_template,
+    read_expert_counts,
     read_layer_count,
+    read_quantization,
     read_tensors,
     read_vocabulary_size,
 )
+from training.safetensors_header import Tensor
+from training.verdict.language_stack import EXPERT_COUNTS, select_language_linears
 from training.verdict.magnitude import sample_norm
 
 __all__ = ["BaseShape"]
@@ -30,10 +34,13 @@ class BaseShape:
     Attributes:
         digest: See `training.checkpoint.digest_weights`.
         chat_template_digest: See `training.checkpoint.digest_chat_template`.
-        linears: (out, in) of each linear layer by its full name, such as `model.layers.0.mlp.up_proj`. Embeddings and
-            the output head are left out: vLLM refuses adapters for one of them, and ignores those for the other.
+        linears: (out, in) of each linear layer by its full name, such as `model.layers.0.mlp.up_proj`, of the language
+            model only, see `select_language_linears`. Embeddings and the output head are left out: vLLM refuses
+            adapters for one of them, and ignores those for the other.
         parameters: Numbers in the whole model.
         norms: The Frobenius norm of each linear layer's weight, estimated from a sample, where it is a plain number.
+        quantization: The method by which the weights are quantised, such as `awq`; None where they are plain numbers.
+            The linear layers of such a base aren't known.
     """
 
     digest: str
@@ -41,6 +48,7 @@ class BaseShape:
     linears: dict[str, tuple[int, int]]
     parameters: int
     norms: dict[str, float] = field(default_factory=dict[str, float])
+    quantization: str | None = None
 
     @classmethod
     def read(cls, directory: Path) -> "BaseShape":
@@ -53,23 +61,27 @@ class BaseShape:
         tensors = list(files)
         _check_layers(directory, {tensor.name for tensor in tensors})
         vocabulary = read_vocabulary_size(directory)
-        linears: dict[str, tuple[int, int]] = {}
-        norms: dict[str, float] = {}
+        matrices: dict[str, Tensor] = {}
         for tensor in tensors:
             module, _, parameter = tensor.name.rpartition(".")
             if parameter != "weight" or len(tensor.shape) != 2:
                 continue
             if tensor.shape[0] == vocabulary or "embed" in module.rpartition(".")[2]:
                 continue
-            linears[module] = (tensor.shape[0], tensor.shape[1])
-            if (norm := sample_norm(files[tensor], tensor)) is not None:
-                norms[module] = norm
+            matrices[module] = tensor
+        linears = select_language_linears(
+            {module: (tensor.shape[0], tensor.shape[1]) for module, tensor in matrices.items()},
+            read_layer_count(directory),
+            read_expert_counts(directory, EXPERT_COUNTS),
+        )
+        norms = {module: sample_norm(files[matrices[module]], matrices[module]) for module in linears}
         return cls(
             digest=digest_weights(directory),
             chat_template_digest=digest_chat_template(read_chat_template(directory)),
             linears=linears,
             parameters=sum(tensor.elements for tensor in tensors),
-            norms=norms,
+            norms={module: norm for module, norm in norms.items() if norm is not None},
+            quantization=read_quantization(directory, (tensor.name for tensor in tensors)),
         )
 
 

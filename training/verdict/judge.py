@@ -30,7 +30,8 @@ def judge(directory: Path, base: BaseShape, *, max_rank: int, base_names: Collec
         base_names: The names of the base: an adapter without a manifest that calls its own otherwise gets a note.
             Makers write down a copy's name, a quantised version's or a path; its shape tells whether it fits.
     """
-    reasons = check_folder(directory)
+    # The base's own fault goes first: nothing that is wrong with the adapter can be told without the base's layers.
+    reasons = _check_base(base) or check_folder(directory)
     if reasons:
         return Verdict(ok=False, reasons=reasons)
     try:
@@ -48,6 +49,16 @@ def judge(directory: Path, base: BaseShape, *, max_rank: int, base_names: Collec
         return replace(_judge_weights(directory, config, text, base, reasons, manifest), notes=notes)
     except OSError as error:
         return Verdict(ok=False, reasons=[Reason("unsafe_file", f"It can't be read: {error}. Upload it again.")])
+
+
+def _check_base(base: BaseShape) -> list[Reason]:
+    if base.quantization is None:
+        return []
+    message = (
+        f"The base model is quantised ({base.quantization}), and adapters are proven on weights in bfloat16, float16 "
+        "or float32. Serve the model's version that isn't quantised; vLLM can quantise it when it loads it."
+    )
+    return [Reason("unsupported_base_model", message)]
 
 
 def _judge_weights(

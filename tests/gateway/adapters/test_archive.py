@@ -39,6 +39,12 @@ def test_the_two_files_are_taken_and_nothing_else(tmp_path: Path, folder: Path, 
     assert {file.name: file.read_bytes() for file in folder.iterdir()} == GOOD
 
 
+def test_a_byte_order_mark_before_the_config_is_left_out(tmp_path: Path, folder: Path) -> None:
+    mark = b"\xef\xbb\xbf"
+    extract(pack(tmp_path / "a.zip", {CONFIG: mark + b"{}", WEIGHTS: mark}), folder)
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == {CONFIG: b"{}", WEIGHTS: mark}
+
+
 @pytest.mark.parametrize(
     "others",
     [

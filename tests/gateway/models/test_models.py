@@ -34,7 +34,7 @@ async def test_an_assistant_is_a_model_of_its_tenant_alone(client: httpx2.AsyncC
     assert (await harbor.get("/v1/models/support")).status_code == 404
 
 
-@pytest.mark.parametrize("id", ["nobody", "support@1", "a/b/c", "ft:base:kestrel:style:00000000", "base "])
+@pytest.mark.parametrize("id", ["nobody", "support@1", "a/b/c", "ft:base:kestrel:style:00000000", "base ", "%2Fbase"])
 async def test_an_unknown_model_says_where_the_list_is(client: httpx2.AsyncClient, id: str) -> None:
     answer = await client.get(f"/v1/models/{id}")
     assert answer.status_code == 404

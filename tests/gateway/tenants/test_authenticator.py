@@ -29,7 +29,7 @@ async def revoke(database: Database, key: str) -> None:
         await session.execute(statement, {"digest": key_digest(key)})
 
 
-@pytest.mark.parametrize("header", [HEADER, f"bearer {ADMIN_KEY}", f"BEARER   {ADMIN_KEY}  "])
+@pytest.mark.parametrize("header", [HEADER, f"bearer {ADMIN_KEY}", f"BEARER   {ADMIN_KEY}  ", f"Bearer\t{ADMIN_KEY}"])
 async def test_the_scheme_is_read_as_http_has_it(database: Database, header: str) -> None:
     principal = await Authenticator(database).authenticate(header, Scope.CHAT)
     assert (principal.tenant_name, principal.scopes) == ("default", {"chat", "manage", "admin"})

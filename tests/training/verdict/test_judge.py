@@ -458,3 +458,62 @@ def test_the_norm_of_a_weight_is_estimated_from_its_middle(tmp_path: Path, base:
     large = write_base(tmp_path / "large", middle=4096)
     assert large.norms["model.layers.0.mlp.up_proj"] == pytest.approx((4096 * HIDDEN) ** 0.5, rel=0.15)
     assert base.norms.keys() == base.linears.keys()
+
+
+IGNORED = {
+    "vision_tower.vision_model.encoder.layers.0.self_attn.q_proj": (HIDDEN, HIDDEN),
+    "vision_tower.vision_model.encoder.layers.1.self_attn.q_proj": (4 * HIDDEN, HIDDEN),
+    "multi_modal_projector.linear": (HIDDEN, HIDDEN),
+    "model.vision_projector": (HIDDEN, HIDDEN),
+    "model.layers.0.mlp.gate": (4, HIDDEN),
+    "model.layers.2.mlp.up_proj": (MIDDLE, HIDDEN),
+}
+"""What engines put no adapter on, without a word; the last is a layer that the config doesn't count."""
+
+
+@pytest.mark.parametrize("language", [True, False])
+@pytest.mark.parametrize("module", IGNORED)
+def test_modules_that_the_engine_ignores_are_refused_by_name(tmp_path: Path, module: str, language: bool) -> None:
+    more = {f"{name}.weight": shape for name, shape in IGNORED.items()}
+    base = write_base(tmp_path / "base", more=more, num_hidden_layers=2, num_experts=4)
+    out, into = IGNORED[module]
+    prefix = f"base_model.model.{module}"
+    tensors: Tensors = {
+        f"{prefix}.lora_A.weight": ("F32", numbers(RANK, into)),
+        f"{prefix}.lora_B.weight": ("F32", numbers(out, RANK)),
+    }
+    tensors |= lora_tensors() if language else {}
+    targets = ["q_proj", "up_proj", "down_proj"] if language else []
+    result = verdict(write_adapter(tmp_path / "a", tensors, target_modules=[*targets, module]), base)
+    assert "unknown_module" in {reason.code for reason in result.reasons}
+    assert any(module in reason.message for reason in result.reasons if reason.code == "unknown_module")
+    assert codes(write_adapter(tmp_path / "b"), base) == set()
+
+
+def test_a_gate_that_chooses_no_experts_and_a_layer_of_the_model_itself_are_adapted(tmp_path: Path) -> None:
+    more = {"model.layers.0.mlp.gate.weight": (MIDDLE, HIDDEN), "model.project_in.weight": (HIDDEN, HIDDEN)}
+    base = write_base(tmp_path / "base", more=more, num_experts=4)
+    assert {"model.layers.0.mlp.gate", "model.project_in"} <= base.linears.keys()
+
+
+@pytest.mark.parametrize(
+    ("config", "tensor", "method"),
+    [
+        ({"quant_method": "awq"}, "qweight", "awq"),
+        ({"quant_method": "gptq"}, "qweight", "gptq"),
+        ({"quant_method": "bitsandbytes"}, "weight.absmax", "bitsandbytes"),
+        ({"load_in_4bit": True}, "weight.absmax", "bitsandbytes"),
+        ({"quant_method": "compressed-tensors"}, "weight_packed", "compressed-tensors"),
+        (None, "qweight", "qweight"),
+        (None, "weight.quant_state.bitsandbytes__nf4", "bitsandbytes__nf4"),
+    ],
+)
+def test_a_quantised_base_is_the_reason_and_not_the_adapter(
+    tmp_path: Path, config: dict[str, Any] | None, tensor: str, method: str
+) -> None:
+    more = {f"model.layers.0.self_attn.k_proj.{tensor}": (HIDDEN, 1)}
+    base = write_base(tmp_path / "base", more=more, **({"quantization_config": config} if config else {}))
+    (reason,) = verdict(write_adapter(tmp_path / "a"), base).reasons
+    assert reason.code == "unsupported_base_model"
+    assert method in reason.message
+    assert "vLLM can quantise it" in reason.message
