@@ -1,5 +1,6 @@
 """The FastAPI application: routes, error envelope, lifespan."""
 
+import asyncio
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -41,6 +42,7 @@ from gateway.fine_tuning.routes import router as fine_tuning
 from gateway.health.routes import router as health
 from gateway.models.routes import router as models
 from gateway.prompts.routes import router as prompts
+from gateway.shutdown import explain_cut, explain_stopping
 from gateway.sources.routes import exports
 from gateway.sources.routes import router as sources
 from gateway.vector_stores.routes import routers as vector_stores
@@ -48,7 +50,7 @@ from gateway.web.api_browser import ApiBrowser
 from gateway.web.body_limit import BodyLimitSender, body_too_large
 from gateway.web.invalid_requests import explain_invalid, explain_unreadable
 from gateway.web.lean_route import LeanRoute
-from gateway.web.request_log import RequestTrace
+from gateway.web.request_log import MONITORS, RequestTrace
 from gateway.web.state import State
 
 __all__ = ["create_app"]
@@ -128,18 +130,31 @@ class _Gateway(FastAPI):
         if method == "HEAD":
             scope = {**scope, "method": "GET"}  # the server sends no body for it
         trace = RequestTrace(scope, send, method)
+        state: State = scope["state"]["braid"]
+        running = state.drain.begin_request() if scope["path"] not in MONITORS else None
         try:
             await (self._cors or self._dispatch)(scope, receive, trace.send)
+        except asyncio.CancelledError:
+            if not state.drain.stopping:
+                raise
+            if not trace.begun:  # else the server closes the connection, since the answer isn't whole
+                await _respond(explain_cut())(scope, receive, trace.send)
         except Exception:
             if not trace.whole:
                 raise
             # The framework raises anew what it has logged and answered; the connection is good for another request.
         finally:
-            trace.end(scope["state"]["braid"].requests)
+            trace.end(state.requests)
+            if running is not None:
+                state.drain.end_request(running)
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         if _is_encoded(scope):
             await _respond(UnsupportedEncoding(_NO_ENCODING))(scope, receive, send)
+            return
+        drain = scope["state"]["braid"].drain
+        if drain.stopping and scope["path"] not in MONITORS:
+            await _respond(explain_stopping())(scope, receive, send)
             return
         lean = self._lean.get((scope["method"], scope["path"]))
         if lean is not None:

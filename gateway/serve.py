@@ -1,8 +1,9 @@
-"""Runs the gateway on uvicorn, and ends it well: answers finish within the grace time, exit status 0."""
+"""Runs the gateway on uvicorn, and ends it well: requests finish within the grace time, exit status 0."""
 
 import asyncio
 import contextlib
 import gc
+import math
 import resource
 import signal
 from collections.abc import AsyncGenerator, Generator
@@ -18,6 +19,8 @@ from gateway.web.bounded_protocol import BoundedProtocol, ConnectionBounds
 from gateway.web.state import State
 
 __all__ = ["serve"]
+
+_CLOSING_SECONDS = 1
 
 
 class _Server(uvicorn.Server):
@@ -52,26 +55,33 @@ async def serve(settings: Settings) -> None:
         access_log=False,  # we have our own
         log_config=None,
         backlog=2048,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=math.ceil(settings.grace_seconds) + _CLOSING_SECONDS,
     )
     _raise_file_limit()
     server = _Server(config)
+    loop = asyncio.get_running_loop()
     leaving: list[asyncio.Task[None]] = []
+    deadline = math.inf
 
-    async def leave() -> None:
+    async def leave(grace: float) -> None:
+        nonlocal deadline
+        deadline = min(deadline, loop.time() + grace)
         try:
             if opened:
-                await opened[0].drain.finish(settings.grace_seconds)
+                await opened[0].drain.finish(grace)
         finally:
+            # What remains of the grace time is for clients that still read an answer which is whole.
+            config.timeout_graceful_shutdown = math.ceil(max(deadline - loop.time(), 0.0)) + _CLOSING_SECONDS
             server.should_exit = True
 
     def on_signal() -> None:
-        if not leaving:
-            leaving.append(asyncio.create_task(leave()))
-        else:
-            server.should_exit = True  # asked twice: don't wait for the answers
+        if server.should_exit:  # asked again while only clients that read slowly are left
+            for connection in list(server.server_state.connections):
+                connection.transport.abort()
+            return
+        grace = 0.0 if leaving else settings.grace_seconds  # asked twice: don't wait for the answers
+        leaving.append(asyncio.create_task(leave(grace)))
 
-    loop = asyncio.get_running_loop()
     for sign in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(sign, on_signal)
     await server.serve()

@@ -12,14 +12,14 @@ from gateway.ids import new_id
 from gateway.metrics import Metrics
 from gateway.web.access_log import AccessLine, AccessLog
 
-__all__ = ["RequestLog", "RequestTrace", "new_request_id", "note_answer", "note_tenant", "request_id_of"]
+__all__ = ["MONITORS", "RequestLog", "RequestTrace", "new_request_id", "note_answer", "note_tenant", "request_id_of"]
 
 _WELL_FORMED = re.compile(rb"[A-Za-z0-9._:=+/@-]{1,128}")
 _HEADER = b"x-request-id"
 _NO_ROUTE = "none"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-# A monitor asks them every few seconds; while they say 200 there is nothing to read about it.
-_MONITORS = frozenset({"/healthz", "/readyz", "/metrics"})
+MONITORS = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Paths that a monitor asks every few seconds; while they say 200 there is nothing to read about it."""
 
 
 def new_request_id() -> str:
@@ -104,7 +104,7 @@ class RequestLog:
         method = line.method if line.method in _METHODS else "other"
         status = f"{line.status // 100}xx" if line.status else "left"
         self._metrics.count_request(method, line.route, status, line.ms / 1000)
-        if self._lines is not None and not (line.route in _MONITORS and line.status == 200):
+        if self._lines is not None and not (line.route in MONITORS and line.status == 200):
             self._lines.put(line)
 
     def note_refusal(self, request: str, error: BraidError) -> None:
