@@ -512,7 +512,8 @@ def test_a_quantised_base_is_the_reason_and_not_the_adapter(
     tmp_path: Path, config: dict[str, Any] | None, tensor: str, method: str
 ) -> None:
     more = {f"model.layers.0.self_attn.k_proj.{tensor}": (HIDDEN, 1)}
-    base = write_base(tmp_path / "base", more=more, **({"quantization_config": config} if config else {}))
+    fields: dict[str, Any] = {"quantization_config": config} if config else {}
+    base = write_base(tmp_path / "base", more=more, **fields)
     (reason,) = verdict(write_adapter(tmp_path / "a"), base).reasons
     assert reason.code == "unsupported_base_model"
     assert method in reason.message
