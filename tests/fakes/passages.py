@@ -1,6 +1,7 @@
 """A retriever over the real socket that finds the passages of a script; for tests that need answers and no index."""
 
 import asyncio
+from array import array
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -10,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from retrieval.frames import Call, Failure, Reply, encode_frame, read_frame
-from retrieval.messages import Passage, RetrieverInfo, SearchQuery
+from retrieval.messages import Embeddings, EmbedRequest, Passage, RetrieverInfo, SearchQuery
 
 __all__ = ["FakePassages", "make_passage"]
 
@@ -82,6 +83,10 @@ class FakePassages:
             query = msgspec.msgpack.decode(call.body, type=SearchQuery)
             self.queries.append(query)
             return Reply(call.id, "result", _encode(self.find(query)))
+        if call.method == "embed":
+            texts = msgspec.msgpack.decode(call.body, type=EmbedRequest).texts
+            vector = array("f", [1.0, 0.0, 0.0]).tobytes()
+            return Reply(call.id, "result", _encode(Embeddings([vector] * len(texts), [1] * len(texts))))
         return Reply(call.id, "result", _encode(None))
 
 
