@@ -107,6 +107,22 @@ class RemoteBackend:
             return {}
         filter_ = _to_filter(visibility.narrow(Match("digest", tuple(digests))))
         vectors: dict[str, list[float]] = {}
+        async for records in self._scroll(filter_, ["digest"], with_vectors=[DENSE]):
+            for record in records:
+                if record.payload is not None and isinstance(record.vector, dict):
+                    vectors[record.payload["digest"]] = cast("list[float]", record.vector[DENSE])
+            if len(vectors) == len(set(digests)):
+                break
+        return vectors
+
+    async def read(self, visibility: Visibility, fields: Sequence[str]) -> list[dict[str, Any]]:
+        pages = self._scroll(_to_filter(visibility), list(fields), with_vectors=False)
+        return [record.payload or {} async for records in pages for record in records]
+
+    async def _scroll(
+        self, filter_: models.Filter, fields: list[str], *, with_vectors: bool | list[str]
+    ) -> AsyncGenerator[list[models.Record]]:
+        """Yield the points a page at a time."""
         offset: models.ExtendedPointId | None = None
         while True:
             async with _explain_errors():
@@ -117,34 +133,13 @@ class RemoteBackend:
                         offset=offset,
                         limit=_PAGE,
                         scroll_filter=filter_,
-                        with_payload=["digest"],
-                        with_vectors=[DENSE],
+                        with_payload=fields,
+                        with_vectors=with_vectors,
                     ),
                 )
-            for record in records:
-                if record.payload is not None and isinstance(record.vector, dict):
-                    vectors[record.payload["digest"]] = cast("list[float]", record.vector[DENSE])
-            if offset is None or len(vectors) == len(set(digests)):
-                return vectors
-
-    async def read(self, visibility: Visibility, fields: Sequence[str]) -> list[dict[str, Any]]:
-        payloads: list[dict[str, Any]] = []
-        offset: models.ExtendedPointId | None = None
-        while True:
-            async with _explain_errors():
-                records, offset = cast(
-                    "tuple[list[models.Record], models.ExtendedPointId | None]",
-                    await self._client.scroll(
-                        self._collection,
-                        offset=offset,
-                        limit=_PAGE,
-                        scroll_filter=_to_filter(visibility),
-                        with_payload=list(fields),
-                    ),
-                )
-            payloads += [record.payload or {} for record in records]
+            yield records
             if offset is None:
-                return payloads
+                return
 
     async def set_payload(self, visibility: Visibility, payload: Mapping[str, Any]) -> None:
         async with _explain_errors():

@@ -6,7 +6,7 @@ from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, to_number
 from retrieval.parsers.docx_styles import Numbering, Styles, find_value, read_outline, read_switch
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
-from retrieval.parsers.text_writer import TextWriter
+from retrieval.parsers.text_writer import GatheredBlocks, TextWriter
 
 __all__ = ["find_main_part", "parse_docx", "read_core_title"]
 
@@ -66,15 +66,14 @@ class _Document:
         self._notes = {kind: _index_notes(roots[kind]) for kind in ("footnotes", "endnotes") if kind in roots}
         self._noted: list[str] = []
         self._boxes: list[Element] = []
-        self._items: list[str] = []
-        self._code: list[str] = []
+        self._gathered = GatheredBlocks(self.writer)
         self._hidden = 0
 
     def read(self) -> None:
         body = self._root.find("{*}body")
         if body is not None:
             self._walk(body)
-        self._flush()
+        self._gathered.flush()
         if self._hidden:
             self.writer.warnings.append(f"{self._hidden} characters of hidden text were left out.")
 
@@ -100,34 +99,34 @@ class _Document:
         level = read_outline(outline) if outline is not None else self._styles.find_level(style)
         title = self._styles.is_title(style)
         if self._styles.is_code(style) and not level:
-            self._flush_items()
-            self._code.append(text)
+            self._gathered.flush_items()
+            self._gathered.code.append(text)
         elif text.strip():
             label = self._find_label(properties, style)
-            self._flush_code()
+            self._gathered.flush_code()
             if level or title:
-                self._flush_items()
+                self._gathered.flush_items()
                 self.title = self.title or (text if title else "")
                 self.writer.add_heading(f"{label} {text}" if label and label != "-" else text, level or 1)
             elif label:
                 depth = find_value(properties, "numPr", "ilvl")
-                self._items.append(f"{'  ' * to_number(depth, most=_DEEPEST)}{label} {' '.join(text.split())}")
+                self._gathered.items.append(f"{'  ' * to_number(depth, most=_DEEPEST)}{label} {' '.join(text.split())}")
             else:
-                self._flush_items()
+                self._gathered.flush_items()
                 self.writer.add_paragraph(text)
         self._add_attached()
 
     def _add_attached(self) -> None:
         """Add the notes and the text boxes of a paragraph after it."""
         if self._noted or self._boxes:
-            self._flush()
+            self._gathered.flush()
         notes, self._noted = self._noted, []
         boxes, self._boxes = self._boxes, []
         for note in notes:
             self.writer.add_paragraph(note)
         for box in boxes:
             self._walk(box)
-            self._flush()
+            self._gathered.flush()
 
     def _find_label(self, properties: Element | None, style: str) -> str | None:
         number, level = find_value(properties, "numPr", "numId"), find_value(properties, "numPr", "ilvl")
@@ -135,18 +134,6 @@ class _Document:
             number, inherited = self._styles.find_numbering(style)
             level = level or inherited
         return self._numbering.make_label(number, level)
-
-    def _flush(self) -> None:
-        self._flush_items()
-        self._flush_code()
-
-    def _flush_items(self) -> None:
-        items, self._items = self._items, []
-        self.writer.add_list(items)
-
-    def _flush_code(self) -> None:
-        code, self._code = self._code, []
-        self.writer.add_code("\n".join(code))
 
     def _read(self, element: Element, hidden: bool) -> str:
         """Return the text of a paragraph, or of what stands in one."""
@@ -202,13 +189,13 @@ class _Document:
         return f" (note {number})"
 
     def _add_table(self, table: Element) -> None:
-        self._flush()
+        self._gathered.flush()
         rows = [row for row in _iterate(table) if get_name(row) == "tr" and not _is_removed(row)]
         if _lays_out(rows):
             for row in rows:
                 for cell in _list_cells(row):
                     self._walk(cell)
-                    self._flush()
+                    self._gathered.flush()
             return
         texts = self._read_rows(rows)
         heads = 0

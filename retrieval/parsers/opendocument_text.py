@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from retrieval.parsers.archive import Element, get_attribute, get_name, to_number
 from retrieval.parsers.opendocument import OpenDocument, Styles, expand_row, iterate_rows, read_repeats
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
-from retrieval.parsers.text_writer import TextWriter, join_words
+from retrieval.parsers.text_writer import GatheredBlocks, TextWriter, join_words
 
 __all__ = ["parse_odp", "parse_odt"]
 
@@ -64,14 +64,13 @@ class _Reader:
         self.writer = TextWriter()
         self.title = ""
         self._styles = styles
-        self._items: list[str] = []
-        self._code: list[str] = []
+        self._gathered = GatheredBlocks(self.writer)
         self._attached: list[Element] = []
         self._hidden = 0
         self._in_table = False
 
     def finish(self) -> TextWriter:
-        self._flush()
+        self._gathered.flush()
         if self._hidden:
             self.writer.warnings.append(f"{self._hidden} characters of hidden text were left out.")
         return self.writer
@@ -84,7 +83,7 @@ class _Reader:
         for shape in shapes:
             if shape not in titles and get_name(shape) in _SHAPES:
                 self.walk([shape])
-                self._flush()
+                self._gathered.flush()
         for notes in page.iterchildren("{*}notes"):
             frames = [frame for frame in notes if get_attribute(frame, "class") not in _RUNNING]
             text = "\n".join(self._read(paragraph) for frame in frames for paragraph in frame.iter("{*}p"))
@@ -98,12 +97,12 @@ class _Reader:
             if name == "p":
                 self._add_paragraph(element)
             elif name == "h":
-                self._flush()
+                self._gathered.flush()
                 level = to_number(get_attribute(element, "outline-level"), 1, most=_DEEPEST)
                 self.writer.add_heading(self._read(element), level or 1)
                 self._add_attached()
             elif name == "list":
-                self._flush_code()
+                self._gathered.flush_code()
                 self._add_list(element, "", 1)
             elif name == "table":
                 self._add_table(element)
@@ -122,11 +121,11 @@ class _Reader:
     def _add_paragraph(self, paragraph: Element) -> None:
         style = get_attribute(paragraph, "style-name")
         text = self._read(paragraph)
-        self._flush_items()
+        self._gathered.flush_items()
         if self._styles.is_code(style):
-            self._code.append(text)
+            self._gathered.code.append(text)
         else:
-            self._flush_code()
+            self._gathered.flush_code()
             if self._styles.is_title(style) and text.strip():
                 self.title = self.title or text
                 self.writer.add_heading(text, 1)
@@ -148,24 +147,24 @@ class _Reader:
                     self._add_list(child, style, level + 1)
                 elif name == "p":
                     text = join_words(self._read(child))
-                    self._items.append(f"{'  ' * (level - 1)}{label} {text}".rstrip() if text else "")
+                    self._gathered.items.append(f"{'  ' * (level - 1)}{label} {text}".rstrip() if text else "")
                     label = " " * len(label)
                 else:
                     self.walk([child])
             if self._attached:
-                self._flush()
+                self._gathered.flush()
                 self._add_attached()
         if level == 1:
-            self._flush_items()
+            self._gathered.flush_items()
 
     def _add_table(self, table: Element) -> None:
-        self._flush()
+        self._gathered.flush()
         rows = list(iterate_rows(table))
         cells = [[cell for cell in row if get_name(cell) == "table-cell"] for row, _ in rows]
         if max(map(len, cells), default=0) < 2 or any(_lays_out(cell) for row in cells for cell in row):
             for cell in (cell for row in cells for cell in row):
                 self.walk(cell)
-                self._flush()
+                self._gathered.flush()
             return
         self._in_table = True
         spans: dict[int, tuple[int, str]] = {}
@@ -213,7 +212,7 @@ class _Reader:
         """Add the notes and the text boxes of a paragraph after it."""
         attached, self._attached = self._attached, []
         if attached:
-            self._flush()
+            self._gathered.flush()
         number = 0
         for element in attached:
             if get_name(element) == "note":
@@ -222,19 +221,7 @@ class _Reader:
                 self.writer.add_paragraph(f"Note {number}: {text}")
             else:
                 self.walk([element])
-                self._flush()
-
-    def _flush(self) -> None:
-        self._flush_items()
-        self._flush_code()
-
-    def _flush_items(self) -> None:
-        items, self._items = self._items, []
-        self.writer.add_list(items)
-
-    def _flush_code(self) -> None:
-        code, self._code = self._code, []
-        self.writer.add_code("\n".join(code))
+                self._gathered.flush()
 
 
 def _lays_out(cell: Element) -> bool:

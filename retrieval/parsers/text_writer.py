@@ -132,3 +132,24 @@ def make_row(cells: Sequence[str]) -> str:
     """Write a row with all its columns, `Norvik | 12 |`; "" if all of its cells are empty."""
     words = [join_words(cell).replace("|", "\\|") for cell in cells]
     return " | ".join(words).strip() if any(words) else ""
+
+
+class GatheredBlocks:
+    """The list and the code that a format has as single paragraphs, until another kind of paragraph ends them."""
+
+    def __init__(self, writer: TextWriter) -> None:
+        self.items: list[str] = []
+        self.code: list[str] = []
+        self._writer = writer
+
+    def flush(self) -> None:
+        self.flush_items()
+        self.flush_code()
+
+    def flush_items(self) -> None:
+        items, self.items = self.items, []
+        self._writer.add_list(items)
+
+    def flush_code(self) -> None:
+        code, self.code = self.code, []
+        self._writer.add_code("\n".join(code))

@@ -4,11 +4,19 @@ from pathlib import Path
 
 import pytest
 
+from retrieval.priority_executor import PriorityExecutor
 from tests.retrieval.model.retriever_process import RetrieverProcess
 from tests.retrieval.words import WordEmbedder
 
 # These tests need the model environment; elsewhere they aren't even collected.
 collect_ignore_glob = [] if find_spec("qdrant_edge") else ["*"]
+
+
+@pytest.fixture
+async def executor() -> AsyncIterator[PriorityExecutor]:
+    executor = PriorityExecutor("test")
+    yield executor
+    await executor.close()
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -37,13 +37,6 @@ class NotedEmbedder(WordEmbedder):
 @pytest.fixture
 def embedder() -> NotedEmbedder:
     return NotedEmbedder()
-
-
-@pytest.fixture
-async def executor() -> AsyncIterator[PriorityExecutor]:
-    executor = PriorityExecutor("test")
-    yield executor
-    await executor.close()
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 import asyncio
 import threading
 from array import array
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 
@@ -38,13 +38,6 @@ class NotedEmbedder(WordEmbedder):
 @pytest.fixture
 def embedder() -> NotedEmbedder:
     return NotedEmbedder()
-
-
-@pytest.fixture
-async def executor() -> AsyncIterator[PriorityExecutor]:
-    executor = PriorityExecutor("test")
-    yield executor
-    await executor.close()
 
 
 @pytest.fixture
