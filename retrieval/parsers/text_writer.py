@@ -10,7 +10,7 @@ from retrieval.parsers.formats import ACCEPTED
 from retrieval.parsers.parsed import Block, Heading, Parsed
 from retrieval.parsers.text import clean
 
-__all__ = ["TextWriter", "is_code", "join_words", "make_row"]
+__all__ = ["GatheredBlocks", "TextWriter", "is_code", "join_words", "make_row"]
 
 _SPACE = re.compile(r"[ \t\xa0]+")
 _DEEPEST = 6
