@@ -1,6 +1,6 @@
 """Training a 7B model on one GPU: peak memory beside the forecast, speed, and the refusal when another has the memory.
 
-    .venv-model/bin/python -m tests.bench.gpu_training                                  a CUDA device, two minutes on an H100
+    .venv-model/bin/python -m tests.bench.gpu_training                                  two minutes on an H100
     .venv-model/bin/python -m tests.bench.gpu_training --shape small --device cpu       the same path, in a minute
 
 Nothing is fetched: the model has Qwen2.5-7B's shape and random weights, its tokenizer has a token per byte, and rows
