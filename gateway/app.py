@@ -42,6 +42,8 @@ from gateway.fine_tuning.routes import router as fine_tuning
 from gateway.health.routes import router as health
 from gateway.models.routes import router as models
 from gateway.prompts.routes import router as prompts
+from gateway.responses.routes import SCHEMAS as RESPONSE_SCHEMAS
+from gateway.responses.routes import router as responses
 from gateway.shutdown import explain_cut, explain_stopping
 from gateway.sources.routes import exports
 from gateway.sources.routes import router as sources
@@ -65,8 +67,8 @@ _SLASHES = re.compile("/{2,}")
 _NO_ENCODING = "The body has a content-encoding, which isn't taken here. Send it as it is, without compressing it."
 
 _ROUTERS = (
-    chat, embeddings, health, models, *files, *vector_stores, fine_tuning, tenants, prompts, assistants, adapters,
-    *answers, evaluations, sources, exports,
+    chat, responses, embeddings, health, models, *files, *vector_stores, fine_tuning, tenants, prompts, assistants,
+    adapters, *answers, evaluations, sources, exports,
 )  # fmt: skip
 
 
@@ -168,7 +170,7 @@ class _Gateway(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI, with the schemas of what FastAPI doesn't decode itself."""
         described = super().openapi()
-        described["components"]["schemas"] |= CHAT_SCHEMAS
+        described["components"]["schemas"] |= CHAT_SCHEMAS | RESPONSE_SCHEMAS
         return described
 
 

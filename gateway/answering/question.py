@@ -7,6 +7,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 import prompts
+from gateway.assistants.release import RetrievalSpec
 
 __all__ = ["BraidOptions", "Message", "Question"]
 
@@ -55,6 +56,7 @@ class Question(msgspec.Struct, frozen=True):
         conversation: A key that all questions of one conversation share; None lets its opening stand for it.
         options: Strands to switch.
         request_id: Of the request that asks it, for the answer's record.
+        retrieval: Stores that the client names itself, searched instead of a release's.
     """
 
     id: str
@@ -66,6 +68,7 @@ class Question(msgspec.Struct, frozen=True):
     conversation: str | None = None
     options: BraidOptions | None = None
     request_id: str = ""
+    retrieval: RetrievalSpec | None = None
 
     @property
     def text(self) -> str:

@@ -83,6 +83,10 @@ class Resolver:
             target = adapter
         else:
             target = await self._resolve_assistant(tenant, question)
+        if question.retrieval is not None:
+            # The answer is no longer the release's.
+            prompt = target.prompt or self._default
+            target = replace(target, retrieval=question.retrieval, prompt=prompt, fingerprint=None)
         options = question.options
         return target if options is None else await self._switch(tenant, target, options, base_model)
 

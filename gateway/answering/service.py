@@ -92,6 +92,12 @@ class AnsweringService:
         options = question.options
         if options is not None and options.switches and not principal.may(Scope.MANAGE):
             raise Denied("Switching strands with 'braid' takes a key with the scope 'manage'.", param="braid")
+        if question.retrieval is not None and not principal.may(Scope.MANAGE):
+            raise Denied(
+                "Searching stores that the request names takes a key with the scope 'manage'. Ask an assistant, whose "
+                "release names its stores.",
+                param="tools",
+            )
         if options is not None and options.filters is not None:
             check_filters(options.filters, param="braid.filters")
         trace = AnswerTrace(principal.tenant, question, key=principal.key)
@@ -117,7 +123,7 @@ class AnsweringService:
 
     async def _prepare(self, trace: AnswerTrace) -> None:
         question, base_model = trace.question, self._counter.base_model
-        if question.model == base_model and question.options is None:
+        if question.model == base_model and question.options is None and question.retrieval is None:
             trace.target = Target(base_model)  # nothing of a tenant's is in it, so nothing needs to be read
         else:
             await self._look_up(trace, base_model)

@@ -15,7 +15,7 @@ from gateway.chat.schemas import (
     DroppedParts,
 )
 
-__all__ = ["braid_answer", "close_choice", "response_headers", "to_logprobs"]
+__all__ = ["braid_answer", "citation_url", "close_choice", "response_headers", "to_logprobs"]
 
 
 def response_headers(trace: AnswerTrace) -> dict[str, str]:
@@ -63,7 +63,7 @@ def _annotation(trace: AnswerTrace, citation: Citation) -> Annotation:
         url_citation=AnnotationURLCitation(
             start_index=citation.start,
             end_index=citation.end,
-            url=_url(trace, citation.number),
+            url=citation_url(trace, citation.number),
             title=passage.filename or title_of(passage),
         ),
     )
@@ -84,9 +84,10 @@ def _source(trace: AnswerTrace, passage: CitedPassage) -> CitedSource:
         page=passage.page or None,
         start=passage.start,
         end=passage.end,
-        url=_url(trace, passage.number),
+        url=citation_url(trace, passage.number),
     )
 
 
-def _url(trace: AnswerTrace, number: int) -> str:
+def citation_url(trace: AnswerTrace, number: int) -> str:
+    """Return the path at which a cited passage can be read."""
     return f"/api/answers/{trace.id}/citations/{number}"

@@ -14,7 +14,15 @@ from gateway.chat.bounds import MAX_TOOLS, check_biases, check_format, check_too
 from gateway.errors import BAD_JSON, BadRequest
 from gateway.ids import new_id
 
-__all__ = ["ChatCompletionCreate", "ChatMessage", "StreamOptions", "decode_request", "text_of", "to_question"]
+__all__ = [
+    "ChatCompletionCreate",
+    "ChatMessage",
+    "StreamOptions",
+    "decode_request",
+    "explain_decoding",
+    "text_of",
+    "to_question",
+]
 
 _MAX_CHOICES = 16
 _MAX_MESSAGES = 2048
@@ -129,7 +137,7 @@ def decode_request(body: bytes, *, grammars: bool = False) -> ChatCompletionCrea
     try:
         request = _decoder.decode(body.removeprefix(BOM_UTF8))
     except msgspec.ValidationError as error:
-        raise _explain(error) from None
+        raise explain_decoding(error) from None
     except BAD_JSON as error:
         raise BadRequest(f"The body isn't valid JSON: {error}.", code="invalid_json") from None
     _refuse_unanswerable(request)
@@ -210,7 +218,7 @@ def _to_message(message: ChatMessage) -> Message:
     )
 
 
-def _explain(error: msgspec.ValidationError) -> BadRequest:
+def explain_decoding(error: msgspec.ValidationError) -> BadRequest:
     message = str(error)
     where = _WHERE.search(message)
     if where is None:

@@ -24,6 +24,13 @@ MORE_BODIES: dict[str, dict[str, Any]] = {
         "temperature": 1, "top_logprobs": 1, "logit_bias": {"1": 1}, "metadata": {"a": "b"},
         "tools": [{"type": "function", "function": {"name": "f", "parameters": {"maximum": 1}}}],
     },
+    "POST /v1/responses": {
+        "model": "base", "input": [{"role": "user", "content": "Hi"}], "max_output_tokens": 1, "temperature": 1,
+        "top_logprobs": 1, "metadata": {"a": "b"},
+        "tools": [{"type": "function", "name": "f", "parameters": {"maximum": 1}},
+                  {"type": "file_search", "vector_store_ids": ["vs"], "max_num_results": 1,
+                   "filters": {"type": "eq", "key": "a", "value": 1}}],
+    },
     "POST /v1/vector_stores": {
         "name": "a", "expires_after": {"anchor": "last_active_at", "days": 1}, "metadata": {"a": "b"},
         "chunking_strategy": {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 1}},

@@ -20,10 +20,12 @@ EXTRAS: dict[str, frozenset[str]] = {
     "ChatCompletionMessage": frozenset({"reasoning"}),
     "ChoiceDelta": frozenset({"annotations", "reasoning"}),
     "FineTuningJob": frozenset({"braid", "suffix"}),
+    "Response": frozenset({"braid"}),
     "VectorStore": frozenset({"description"}),
 }
-# OpenAI's published description has these in its lists; the package's pages don't name them, since it never reads them.
-_PAGES = {
+# OpenAI's published description has these; the package's models don't name them, since it never reads them.
+_PUBLISHED = {
+    "ResponseFunctionCallArgumentsDoneEvent": frozenset({"name"}),
     "SyncCursorPage": frozenset({"object", "first_id", "last_id"}),
     "SyncPage[FileContentResponse]": frozenset({"has_more", "next_page"}),
     "SyncPage[VectorStoreSearchResponse]": frozenset({"search_query", "has_more", "next_page"}),
@@ -103,4 +105,4 @@ def _model(model: type[BaseModel], value: Any, path: str) -> list[str]:
 
 def _extras(model: type[BaseModel]) -> frozenset[str]:
     name = model.__name__
-    return EXTRAS.get(name) or _PAGES.get(name) or _PAGES.get(name.partition("[")[0]) or frozenset()
+    return EXTRAS.get(name) or _PUBLISHED.get(name) or _PUBLISHED.get(name.partition("[")[0]) or frozenset()

@@ -21,6 +21,8 @@ AREAS = (
     "tools",
     "streams",
     "citations",
+    "responses",
+    "file_search",
     "errors",
     "files",
     "uploads",

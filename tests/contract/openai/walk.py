@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import openai
 import pytest
 from openai import BaseModel, OpenAI
 from openai.types.chat import ChatCompletionChunk
+from openai.types.responses import ResponseStreamEvent
 from openai.types.shared import ErrorObject
 
 from tests.contract.openai.strict import decode, find_problems
@@ -28,6 +29,13 @@ FACT = "The warranty of the Kestrel kettle is 31 months."
 QUESTION = "How long is the warranty of the Kestrel kettle?"
 SCHEMA = {"name": "city", "strict": True, "schema": CITY}
 MOST_TOKENS = 64
+
+
+FUNCTION: Any = {"type": "function", **TOOL["function"]}
+EVENTS: dict[str, Any] = {
+    get_args(kind.model_fields["type"].annotation)[0]: kind for kind in get_args(get_args(ResponseStreamEvent)[0])
+}
+"""The package's models of a streamed response's events, by their type."""
 
 
 class City(BaseModel):
@@ -160,6 +168,56 @@ class Walk:
             assert re.fullmatch(r"\[\d+\]", message.content[cited.start_index : cited.end_index])
         ends = [choice for chunk in self._stream() for choice in chunk.choices if choice.finish_reason]
         assert ends[0].delta.annotations
+
+    def responses(self) -> None:
+        answer = self._respond(instructions="Be brief.", metadata={"order": "1"}, top_logprobs=2)
+        assert (answer.status, answer.model) == ("completed", self.model)
+        assert answer.output_text
+        assert answer.usage.total_tokens == answer.usage.input_tokens + answer.usage.output_tokens
+        parts = [{"role": "user", "content": [{"type": "input_text", "text": self.question}]}]
+        history = [*parts, *(item.model_dump(exclude_none=True) for item in answer.output), *parts]
+        self._respond(input=history, text={"format": {"type": "json_schema", **SCHEMA}})
+        for asked in ({}, {"tools": [FUNCTION], "tool_choice": {"type": "function", "name": "find_city"}}):
+            asked: dict[str, Any]
+            whole, events = self._respond(**asked), self._respond_events(**asked)
+            assert [event.sequence_number for event in events] == list(range(len(events)))
+            assert events[-1].type == "response.completed"
+            assert [item.type for item in events[-1].response.output] == [item.type for item in whole.output]
+            deltas = "".join(getattr(event, "delta", "") for event in events)
+            item = events[-1].response.output[-1]
+            assert deltas == (item.arguments if asked else events[-1].response.output_text)
+        with self.client.responses.stream(model=self.model, input=self.question) as stream:
+            assert stream.get_final_response().output_text
+        self._answer_call()
+        refused: Any = {"previous_response_id": "resp_1", "model": self.model, "input": "Hi"}
+        error = self.refuse(openai.BadRequestError, lambda: self.client.responses.create(**refused))
+        assert error["code"] == "unsupported_parameter"
+
+    def _answer_call(self) -> None:
+        forced = {"tools": [FUNCTION], "tool_choice": "required"}
+        call = self._respond(**forced).output[-1]
+        assert (call.type, call.name, set(json.loads(call.arguments))) == ("function_call", "find_city", {"city"})
+        output = {"type": "function_call_output", "call_id": call.call_id, "output": "Oslo"}
+        question = {"role": "user", "content": self.question}
+        self._respond(input=[question, call.model_dump(exclude_none=True), output], tools=[FUNCTION])
+
+    def file_search(self) -> None:
+        store = self.client.vector_stores.create(name="searched").id
+        file = self._upload("kettle.txt", FACT.encode())
+        self.client.vector_stores.files.create_and_poll(file, vector_store_id=store, poll_interval_ms=50)
+        tool: Any = {"type": "file_search", "vector_store_ids": [store], "max_num_results": 3}
+        answer = self._respond(model=self.base_model, tools=[tool], include=["file_search_call.results"])
+        search = answer.output[0]
+        assert (search.type, search.queries) == ("file_search_call", [self.question])
+        assert "31 months" in search.results[0].text
+        assert search.results[0].file_id == file
+        events = self._respond_events(model=self.base_model, tools=[tool])
+        assert events[-1].response.output[0].results is None
+        tool["filters"] = {"type": "eq", "key": "area", "value": "pots"}
+        none = self._respond(model=self.base_model, tools=[tool], include=["file_search_call.results"])
+        assert none.output[0].results == []
+        self.client.vector_stores.delete(store)
+        self.client.files.delete(file)
 
     def errors(self) -> None:
         ask = self.client.chat.completions.create
@@ -334,6 +392,24 @@ class Walk:
         finished = [c["index"] for value in values for c in value["choices"] if c["finish_reason"]]
         assert sorted(finished) == list(range(more.get("n", 1)))
         return [ChatCompletionChunk.construct(**value) for value in values]
+
+    def _respond(self, **more: Any) -> Any:
+        asked = {"model": self.model, "input": self.question, "max_output_tokens": MOST_TOKENS, **more}
+        return self.take(self.client.responses.with_raw_response.create(**asked))
+
+    def _respond_events(self, **more: Any) -> list[Any]:
+        """Return the events of a streamed response, each validated as the one that it says it is."""
+        asked = {"model": self.model, "input": self.question, "max_output_tokens": MOST_TOKENS, **more}
+        with self.client.responses.with_streaming_response.create(**asked, stream=True) as answer:
+            assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
+            events = answer.read().decode().split("\n\n")
+        assert events.pop() == ""
+        pairs = [event.removeprefix("event: ").split("\ndata: ") for event in events]
+        values = [(name, decode(data)) for name, data in pairs]
+        for name, value in values:
+            assert value["type"] == name
+            assert not find_problems(EVENTS[name], value, name), value
+        return [EVENTS[name].model_validate(value) for name, value in values]
 
     def _upload(self, name: str, data: bytes, purpose: Any = "assistants") -> str:
         return self.take(self.client.files.with_raw_response.create(file=(name, data), purpose=purpose)).id

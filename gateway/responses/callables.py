@@ -1,0 +1,163 @@
+"""A Responses request's `tools`: functions for the engine, and `file_search`, which Braid does itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from gateway.assistants.release import RetrievalSpec
+from gateway.chat.bounds import check_format
+from gateway.chat.bounds import check_tools as check_functions
+from gateway.errors import BadRequest
+from gateway.vector_stores.retriever_errors import check_filters
+
+__all__ = ["Callables", "FileSearchRanking", "FileSearchSpec", "FunctionSpec", "check_text_format", "check_tools"]
+
+_MAX_STORES = 64
+_DEFAULT_RESULTS = 5  # as a release has it: ten long passages are more than a small model's context holds
+
+
+Spec = TypeVar("Spec")
+
+
+class FileSearchRanking(msgspec.Struct, forbid_unknown_fields=True):
+    """The least score of a passage; `ranker` is taken for the sake of the contract."""
+
+    ranker: str | None = None
+    score_threshold: Annotated[float, Meta(ge=0, le=1)] | None = None
+
+
+class FileSearchSpec(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="file_search"):
+    """The tenant's stores that are searched for the answer, and the way."""
+
+    vector_store_ids: Annotated[list[str], Meta(min_length=1, max_length=_MAX_STORES)]
+    max_num_results: Annotated[int, Meta(ge=1, le=50)] | None = None
+    ranking_options: FileSearchRanking | None = None
+    filters: dict[str, Any] | None = None
+
+
+class FunctionSpec(msgspec.Struct, kw_only=True, tag_field="type", tag="function"):
+    """A function of the client's that the model may call."""
+
+    name: str
+    parameters: dict[str, Any] | None
+    strict: bool | None
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Callables:
+    """A request's tools.
+
+    Attributes:
+        listed: As the response repeats them.
+        functions: As chat and the engines have them.
+        choice: The choice of a function, likewise; None leaves it to the model.
+        search: The search of `file_search`; None where it isn't asked for.
+    """
+
+    listed: tuple[FileSearchSpec | FunctionSpec, ...] = ()
+    functions: tuple[dict[str, Any], ...] = ()
+    choice: str | dict[str, Any] | None = None
+    search: RetrievalSpec | None = None
+
+
+def check_tools(
+    tools: list[dict[str, Any]] | None, choice: str | dict[str, Any] | None, *, grammars: bool
+) -> Callables:
+    """Check `tools` and `tool_choice`.
+
+    Raises:
+        BadRequest: A tool is neither a function nor `file_search`, or its members can't be used.
+    """
+    listed: list[FileSearchSpec | FunctionSpec] = []
+    functions: list[dict[str, Any]] = []
+    search: RetrievalSpec | None = None
+    for index, tool in enumerate(tools or ()):
+        where = f"tools[{index}]"
+        if tool.get("type") == "file_search":
+            if search is not None:
+                raise BadRequest("There are two file_search tools. Name all stores in one.", param=where)
+            file_search = _convert(tool, FileSearchSpec, where)
+            search = _to_search(file_search, where)
+            listed.append(file_search)
+        elif tool.get("type") == "function":
+            functions.append(_check_function(tool, where, choice, grammars=grammars))
+            listed.append(_convert({"parameters": None, "strict": None, **tool}, FunctionSpec, where))
+        else:
+            raise BadRequest(
+                f"A tool has the type {str(tool.get('type'))[:50]!r}. Use 'file_search' or 'function'.",
+                param=f"{where}.type",
+                code="unsupported_tool",
+            )
+    if choice == "none":
+        search = None
+    return Callables(tuple(listed), tuple(functions), _to_choice(choice), search)
+
+
+def check_text_format(form: Mapping[str, Any] | None, *, grammars: bool) -> dict[str, Any] | None:
+    """Check `text.format`, and return it as chat and the engines have it.
+
+    Raises:
+        BadRequest: It is of another type than text, json_object and json_schema, or its schema is beyond a bound.
+    """
+    if form is not None and form.get("type") == "json_schema":
+        form = {"type": "json_schema", "json_schema": {name: form[name] for name in form if name != "type"}}
+    try:
+        return check_format(form, grammars=grammars)
+    except BadRequest as error:
+        param = (error.param or "").replace(".json_schema", "").replace("response_format", "text.format")
+        raise BadRequest(_rename(error.message), param=param, code=error.code) from None
+
+
+def _check_function(tool: dict[str, Any], where: str, choice: object, *, grammars: bool) -> dict[str, Any]:
+    forced = "required" if choice == "required" or isinstance(choice, dict) else None
+    function = {name: value for name, value in tool.items() if name != "type" and value is not None}
+    try:
+        checked = check_functions([{"type": "function", "function": function}], forced, grammars=grammars)
+    except BadRequest as error:
+        param = (error.param or "").replace("tools[0].function", where)
+        message = error.message.replace("tools[0].function", where)
+        raise BadRequest(message, param=param, code=error.code) from None
+    assert checked is not None
+    return checked[0]
+
+
+def _to_choice(choice: str | dict[str, Any] | None) -> str | dict[str, Any] | None:
+    if isinstance(choice, dict):
+        if choice.get("type") == "function" and isinstance(choice.get("name"), str):
+            return {"type": "function", "function": {"name": choice["name"]}}
+        if choice.get("type") == "file_search":
+            return None  # it is made for each answer
+    elif choice is None or choice in ("none", "auto", "required"):
+        return choice
+    raise BadRequest(
+        "tool_choice is one of none, auto and required, or names a function or file_search: "
+        '{"type": "function", "name": …}.',
+        param="tool_choice",
+    )
+
+
+def _to_search(tool: FileSearchSpec, where: str) -> RetrievalSpec:
+    if tool.filters is not None:
+        check_filters(tool.filters, param=f"{where}.filters")
+    ranking = tool.ranking_options
+    return RetrievalSpec(
+        tuple(dict.fromkeys(tool.vector_store_ids)),
+        tool.max_num_results or _DEFAULT_RESULTS,
+        (ranking and ranking.score_threshold) or 0.0,
+        filters=msgspec.UNSET if tool.filters is None else tool.filters,
+    )
+
+
+def _convert(tool: dict[str, Any], kind: type[Spec], where: str) -> Spec:
+    try:
+        return msgspec.convert(tool, kind)
+    except msgspec.ValidationError as error:
+        raise BadRequest(f"{where} can't be used: {error}.", param=where) from None
+
+
+def _rename(message: str) -> str:
+    return message.replace("response_format.json_schema", "text.format").replace("response_format", "text.format")

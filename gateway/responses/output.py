@@ -1,0 +1,191 @@
+"""An answer's trace in the fields of OpenAI's Responses."""
+
+import time
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from msgspec import UNSET
+
+from gateway.answering.citations import Citation, MarkFilter
+from gateway.answering.engine_answer import EngineAnswer, EngineChoice, EngineMessage, TokenUsage
+from gateway.answering.retrieve import title_of
+from gateway.answering.trace import AnswerTrace
+from gateway.chat.openai_fields import braid_answer, citation_url
+from gateway.errors import BraidError
+from gateway.ids import new_id
+from gateway.responses.callables import Callables
+from gateway.responses.request import Reasoning, ResponseCreate, ResponseText
+from gateway.responses.schemas import (
+    FileCitation,
+    FileSearchCall,
+    FileSearchResult,
+    FunctionCall,
+    IncompleteDetails,
+    OutputItem,
+    OutputMessage,
+    OutputText,
+    ReasoningItem,
+    ReasoningText,
+    Refusal,
+    Response,
+    ResponseError,
+    ResponseUsage,
+    URLCitation,
+)
+
+__all__ = ["ResponseBuilder", "cite", "to_call"]
+
+_NO_MESSAGE = EngineMessage()
+_NO_CHOICE = EngineChoice(finish_reason="stop")
+_REASONS: dict[str, Literal["max_output_tokens", "content_filter"]] = {
+    "length": "max_output_tokens",
+    "content_filter": "content_filter",
+}
+
+
+class ResponseBuilder:
+    """Makes one request's response objects."""
+
+    def __init__(self, trace: AnswerTrace, request: ResponseCreate, tools: Callables) -> None:
+        self.trace = trace
+        self._request = request
+        self._tools = tools
+
+    def build_whole(self, answer: EngineAnswer) -> Response:
+        """Return the response of a whole answer, and note its citations in the trace."""
+        choice = answer.choices[0] if answer.choices else _NO_CHOICE
+        status = "incomplete" if choice.finish_reason in _REASONS else "completed"
+        output = [*self.build_search(), *self._build_items(choice, status)]
+        return self.build(output, choice.finish_reason or "stop")
+
+    def build_search(self) -> list[OutputItem]:
+        """Return the item of the search that the request asked for; none where it asked for none."""
+        evidence = self.trace.evidence
+        if self._tools.search is None or evidence.status == "off":
+            return []
+        results = [
+            FileSearchResult(
+                file_id=passage.file_id,
+                filename=passage.filename,
+                score=passage.score,
+                text=passage.text,
+                attributes=passage.attributes,
+            )
+            for passage in evidence.passages
+        ]
+        return [
+            FileSearchCall(
+                id=new_id("fs_"),
+                status="completed",
+                queries=[self.trace.question.text],
+                results=results if self._request.with_results else None,
+            )
+        ]
+
+    def build(self, output: Sequence[OutputItem], finish: str | None, error: BraidError | None = None) -> Response:
+        """Return the response with these items; `finish` is the engine's word for its end, None before it."""
+        request, trace = self._request, self.trace
+        sampling = trace.target.sampling or {}
+        status: Literal["in_progress", "completed", "incomplete", "failed"]
+        if error is not None:
+            status = "failed"
+        elif finish is None:
+            status = "in_progress"
+        else:
+            status = "incomplete" if finish in _REASONS else "completed"
+        return Response(
+            id=trace.id,
+            created_at=trace.created,
+            completed_at=int(time.time()) if status == "completed" else None,
+            status=status,
+            error=None if error is None else ResponseError(message=error.message),
+            incomplete_details=IncompleteDetails(reason=_REASONS[finish]) if finish in _REASONS else None,
+            instructions=request.instructions,
+            max_output_tokens=request.max_output_tokens,
+            max_tool_calls=request.max_tool_calls,
+            model=request.model,
+            output=list(output),
+            parallel_tool_calls=request.parallel_tool_calls is not False,
+            prompt_cache_key=request.prompt_cache_key,
+            reasoning=request.reasoning or Reasoning(),
+            temperature=request.temperature if request.temperature is not None else sampling.get("temperature"),
+            text=_describe_form(request.text),
+            tool_choice=request.tool_choice or "auto",
+            tools=list(self._tools.listed),
+            top_logprobs=request.top_logprobs or 0,
+            top_p=request.top_p if request.top_p is not None else sampling.get("top_p"),
+            truncation=request.truncation or "disabled",
+            usage=None if trace.usage is None or finish is None else _to_usage(trace.usage),
+            metadata=request.metadata or {},
+            braid=UNSET if finish is None else braid_answer(trace) or UNSET,
+        )
+
+    def _build_items(self, choice: EngineChoice, status: Literal["completed", "incomplete"]) -> list[OutputItem]:
+        message = choice.message or _NO_MESSAGE
+        items: list[OutputItem] = []
+        if message.reasoning:
+            thoughts = [ReasoningText(text=message.reasoning)]
+            items.append(ReasoningItem(id=new_id("rs_"), status="completed", summary=[], content=thoughts))
+        calls = message.tool_calls or []
+        if message.refusal:
+            content: list[OutputText | Refusal] = [Refusal(refusal=message.refusal)]
+            items.append(OutputMessage(id=new_id("msg_"), status=status, content=content))
+        elif message.content or not calls:
+            marks = self.trace.new_mark_filter() if self.trace.citable else None
+            text = message.content or ""
+            if marks is not None:
+                text = marks.feed(text) + marks.finish()
+            part = OutputText(
+                text=text,
+                annotations=cite(self.trace, marks),
+                logprobs=((choice.logprobs or {}).get("content") or []) if self._request.with_logprobs else [],
+            )
+            items.append(OutputMessage(id=new_id("msg_"), status=status, content=[part]))
+        return [*items, *(to_call(call, status) for call in calls)]
+
+
+def to_call(call: dict[str, Any], status: Literal["in_progress", "completed", "incomplete"]) -> FunctionCall:
+    """Return the item of one of the engine's tool calls."""
+    function: dict[str, Any] = call.get("function") or {}
+    return FunctionCall(
+        id=new_id("fc_"),
+        status=status,
+        call_id=call.get("id") or new_id("call_"),
+        name=function.get("name") or "",
+        arguments=function.get("arguments") or "",
+    )
+
+
+def cite(trace: AnswerTrace, marks: MarkFilter | None) -> list[FileCitation | URLCitation]:
+    """Note the marks of a text that is whole in the trace, and return its annotations."""
+    citations = marks.citations if marks is not None else []
+    trace.cite([citation.number for citation in citations])
+    return [_annotate(trace, citation) for citation in citations]
+
+
+def _annotate(trace: AnswerTrace, citation: Citation) -> FileCitation | URLCitation:
+    """Cite the file where the request named the stores, as their owner knows it; else the passage at its address."""
+    passage = trace.evidence.passages[citation.number - 1]
+    if trace.question.retrieval is not None:
+        return FileCitation(file_id=passage.file_id, filename=passage.filename, index=citation.start)
+    return URLCitation(
+        start_index=citation.start,
+        end_index=citation.end,
+        url=citation_url(trace, citation.number),
+        title=passage.filename or title_of(passage),
+    )
+
+
+def _to_usage(usage: TokenUsage) -> ResponseUsage:
+    cached, thought = usage.prompt_tokens_details, usage.completion_tokens_details
+    return ResponseUsage.count(
+        usage.prompt_tokens,
+        0 if cached is UNSET else cached.cached_tokens,
+        usage.completion_tokens,
+        0 if thought is UNSET else thought.reasoning_tokens,
+    )
+
+
+def _describe_form(text: ResponseText | None) -> ResponseText:
+    form = (text and text.format) or {"type": "text"}
+    return ResponseText(format=form, verbosity=text and text.verbosity)

@@ -1,0 +1,150 @@
+"""The body of a Responses request in OpenAI's contract, decoded and checked; and the question in it."""
+
+from codecs import BOM_UTF8
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from gateway.answering.question import BraidOptions, Message, Question
+from gateway.chat.request import explain_decoding
+from gateway.errors import BAD_JSON, BadRequest
+from gateway.ids import new_id
+from gateway.responses.callables import Callables, check_text_format, check_tools
+from gateway.responses.input_items import to_messages
+
+__all__ = ["Reasoning", "ResponseCreate", "ResponseText", "decode_request", "to_question"]
+
+_MAX_ITEMS = 2048
+_MAX_NAME = 255
+_MOST_INT = 2**63 - 1
+_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
+_RESULTS = "file_search_call.results"
+_LOGPROBS = "message.output_text.logprobs"
+_UNSUPPORTED = {
+    "previous_response_id": "Responses aren't stored here. Send the items of the conversation so far in 'input'.",
+    "conversation": "Conversations aren't stored here. Send the items of the conversation so far in 'input'.",
+    "prompt": "A stored prompt is part of an assistant's release here. Name the assistant as the 'model'.",
+    "background": "Responses aren't stored here, so none can be made in the background. Ask with 'stream', or wait.",
+}
+
+
+class ResponseText(msgspec.Struct):
+    """The form of the text; `verbosity` is taken for the sake of the contract."""
+
+    format: dict[str, Any] | None = None
+    verbosity: str | None = None
+
+
+class Reasoning(msgspec.Struct):
+    """The effort of thinking, for models that know efforts; summaries aren't made."""
+
+    effort: Annotated[str, Meta(max_length=32)] | None = None
+    summary: str | None = None
+
+
+class ResponseCreate(msgspec.Struct):
+    """The fields of OpenAI's contract that Braid reads or passes on."""
+
+    model: Annotated[str, Meta(max_length=_MAX_NAME, pattern=_PRINTABLE)]
+    input: str | Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=_MAX_ITEMS)]
+    instructions: str | None = None
+    max_output_tokens: Annotated[int, Meta(ge=1, le=_MOST_INT)] | None = None
+    temperature: Annotated[float, Meta(ge=0, le=2)] | None = None
+    top_p: Annotated[float, Meta(ge=0, le=1)] | None = None
+    top_logprobs: Annotated[int, Meta(ge=0, le=20)] | None = None
+    stream: bool | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    max_tool_calls: Annotated[int, Meta(ge=1, le=_MOST_INT)] | None = None
+    text: ResponseText | None = None
+    reasoning: Reasoning | None = None
+    include: list[str] | None = None
+    truncation: Literal["auto", "disabled"] | None = None
+    store: bool | None = None
+    prompt_cache_key: Annotated[str, Meta(max_length=_MAX_NAME)] | None = None
+    metadata: (
+        Annotated[dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=16)]
+        | None
+    ) = None
+    braid: BraidOptions | None = None
+    previous_response_id: Any = None
+    conversation: Any = None
+    prompt: Any = None
+    background: Any = None
+
+    @property
+    def with_results(self) -> bool:
+        """Whether the passages that were found are asked for."""
+        return _RESULTS in (self.include or ())
+
+    @property
+    def with_logprobs(self) -> bool:
+        """Whether the log-probabilities of the text are asked for."""
+        return bool(self.top_logprobs) or _LOGPROBS in (self.include or ())
+
+
+_decoder = msgspec.json.Decoder(ResponseCreate)
+
+
+def decode_request(body: bytes) -> ResponseCreate:
+    """Decode a request body.
+
+    Raises:
+        BadRequest: Not JSON, a field is missing, has the wrong type or is beyond a bound (`param` names it), or asks
+            for what isn't kept here.
+    """
+    try:
+        request = _decoder.decode(body.removeprefix(BOM_UTF8))
+    except msgspec.ValidationError as error:
+        raise explain_decoding(error) from None
+    except BAD_JSON as error:
+        raise BadRequest(f"The body isn't valid JSON: {error}.", code="invalid_json") from None
+    for name, advice in _UNSUPPORTED.items():
+        if getattr(request, name):
+            raise BadRequest(f"{name!r} isn't taken. {advice}", param=name, code="unsupported_parameter")
+    return request
+
+
+def to_question(request: ResponseCreate, request_id: str = "", *, grammars: bool = False) -> tuple[Question, Callables]:
+    """Return the question of a decoded request, with a new id for its answer, and the tools in it.
+
+    Args:
+        request: It.
+        request_id: The HTTP request's.
+        grammars: Whether the operator lets clients give engines regular expressions.
+
+    Raises:
+        BadRequest: The input, the tools or the form of the text can't be used.
+    """
+    tools = check_tools(request.tools, request.tool_choice, grammars=grammars)
+    form = check_text_format(request.text and request.text.format, grammars=grammars)
+    messages = to_messages(request.input)
+    if request.instructions:
+        messages.insert(0, Message("system", request.instructions))
+    parameters = {
+        "temperature": request.temperature,
+        "top_p": request.top_p,
+        "max_tokens": request.max_output_tokens,
+        "logprobs": request.with_logprobs or None,
+        "top_logprobs": request.top_logprobs,
+        "response_format": form,
+        "tools": tools.functions or None,
+        "tool_choice": tools.choice if tools.functions else None,
+        "parallel_tool_calls": request.parallel_tool_calls if tools.functions else None,
+        "reasoning_effort": request.reasoning and request.reasoning.effort,
+    }
+    question = Question(
+        id=new_id("resp_"),
+        model=request.model,
+        messages=messages,
+        parameters={name: value for name, value in parameters.items() if value is not None},
+        stream=bool(request.stream),
+        structured=bool(tools.functions) or (form is not None and form["type"] != "text"),
+        conversation=request.prompt_cache_key or (request.metadata or {}).get("conversation_id") or None,
+        options=request.braid,
+        request_id=request_id,
+        retrieval=tools.search,
+    )
+    return question, tools

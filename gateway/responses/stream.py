@@ -1,0 +1,221 @@
+"""A streamed response: the engine's events made into the named events of OpenAI's Responses."""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from gateway.answering.citations import MarkFilter
+from gateway.answering.engine_answer import BrokenAnswer, decode_event
+from gateway.errors import BraidError
+from gateway.ids import new_id
+from gateway.responses.output import ResponseBuilder, cite, to_call
+from gateway.responses.schemas import (
+    FunctionCall,
+    OutputItem,
+    OutputMessage,
+    OutputText,
+    ReasoningItem,
+    ReasoningText,
+    Refusal,
+    Response,
+)
+
+__all__ = ["ResponseEvents"]
+
+
+class ResponseEvents:
+    """Makes one response's events; `broken` is the reason once the engine sent one that can't be passed on.
+
+    One item is open at a time: thoughts, then the message, then each call of a function. It is closed by the next one,
+    or by the end.
+    """
+
+    def __init__(self, builder: ResponseBuilder) -> None:
+        self.broken: BrokenAnswer | None = None
+        self._builder = builder
+        self._trace = builder.trace
+        self._sequence = 0
+        self._output: list[OutputItem] = []
+        self._open = False
+        self._call: object = None  # the engine's number of the call that is open
+        self._marks: MarkFilter | None = None
+        self._finish: str | None = None
+        self._events: list[bytes] = []
+
+    def begin(self) -> bytes:
+        """Return the events before the first word, those of a search among them."""
+        response = self._builder.build([], None)
+        self._emit("response.created", response=response)
+        self._emit("response.in_progress", response=response)
+        for item in self._builder.build_search():
+            place = {"output_index": len(self._output), "item_id": item.id}
+            started = msgspec.structs.replace(item, status="in_progress", results=None)
+            self._emit("response.output_item.added", output_index=len(self._output), item=started)
+            for name in ("in_progress", "searching", "completed"):
+                self._emit(f"response.file_search_call.{name}", **place)
+            self._emit("response.output_item.done", output_index=len(self._output), item=item)
+            self._output.append(item)
+        return self._take()
+
+    def encode(self, events: Sequence[bytes]) -> bytes:
+        """Return what the client gets for the data of some of the engine's events; maybe nothing yet."""
+        for data in events:
+            try:
+                event = decode_event(data)
+            except BrokenAnswer as error:  # what came before it is still the client's
+                self.broken = error
+                break
+            if event.usage is not None:
+                self._trace.usage = event.usage.tokens()
+            for choice in event.choices:
+                self._follow(choice)
+        return self._take()
+
+    def finish(self) -> bytes:
+        """Return the events that close the response."""
+        if not any(isinstance(item, OutputMessage | FunctionCall) for item in self._output):
+            self._open_message(_empty_text())  # even an empty answer is one
+        response = self._close_all(self._finish or "stop", None)
+        self._emit(f"response.{response.status}", response=response)
+        return self._take()
+
+    def fail(self, error: BraidError) -> bytes:
+        """Return the events of a response that ends by an error."""
+        response = self._close_all("failed", error)
+        self._emit("response.failed", response=response)
+        return self._take()
+
+    def _close_all(self, finish: str, error: BraidError | None) -> Response:
+        status = "completed" if self._builder.build([], finish, error).status == "completed" else "incomplete"
+        self._close(status)
+        return self._builder.build(self._output, finish, error)
+
+    def _follow(self, choice: dict[str, Any]) -> None:
+        delta: dict[str, Any] = choice.get("delta") or {}
+        if thought := delta.get("reasoning"):
+            self._add_thought(thought)
+        if text := delta.get("content"):
+            self._add_text(text, _member(choice, "logprobs", "content") or [])
+        if refusal := delta.get("refusal"):
+            self._add_refusal(refusal)
+        for call in delta.get("tool_calls") or ():
+            self._add_arguments(call)
+        self._finish = choice.get("finish_reason") or self._finish
+
+    def _add_thought(self, text: str) -> None:
+        item = self._current(ReasoningItem)
+        if item is None:
+            item = ReasoningItem(id=new_id("rs_"), status="in_progress", summary=[], content=[ReasoningText(text="")])
+            self._start(item)
+        item.content[0].text += text
+        self._emit("response.reasoning_text.delta", **self._place(), content_index=0, delta=text)
+
+    def _add_text(self, text: str, logprobs: list[dict[str, Any]]) -> None:
+        item = self._current(OutputMessage)
+        part = item.content[0] if item is not None else None
+        if not isinstance(part, OutputText):
+            part = self._open_message(_empty_text())
+            self._marks = self._trace.new_mark_filter() if self._trace.citable else None
+        assert isinstance(part, OutputText)
+        if self._marks is not None:
+            text = self._marks.feed(text)
+        self._send_text(part, text, logprobs)
+
+    def _send_text(self, part: OutputText, text: str, logprobs: list[dict[str, Any]]) -> None:
+        part.logprobs += logprobs
+        if text:
+            part.text += text
+            self._emit("response.output_text.delta", **self._place(), content_index=0, delta=text, logprobs=logprobs)
+
+    def _add_refusal(self, text: str) -> None:
+        item = self._current(OutputMessage)
+        part = item.content[0] if item is not None else None
+        if not isinstance(part, Refusal):
+            part = self._open_message(Refusal(refusal=""))
+        assert isinstance(part, Refusal)
+        part.refusal += text
+        self._emit("response.refusal.delta", **self._place(), content_index=0, delta=text)
+
+    def _add_arguments(self, call: dict[str, Any]) -> None:
+        item = self._current(FunctionCall)
+        if item is None or call.get("index") != self._call:
+            item = to_call({**call, "function": {**(call.get("function") or {}), "arguments": ""}}, "in_progress")
+            self._start(item)
+            self._call = call.get("index")
+        text: str = _member(call, "function", "arguments") or ""
+        if text:
+            item.arguments += text
+            self._emit("response.function_call_arguments.delta", **self._place(), delta=text)
+
+    def _open_message(self, part: OutputText | Refusal) -> OutputText | Refusal:
+        self._start(OutputMessage(id=new_id("msg_"), status="in_progress", content=[]))
+        message = self._output[-1]
+        assert isinstance(message, OutputMessage)
+        message.content.append(part)
+        self._emit("response.content_part.added", **self._place(), content_index=0, part=part)
+        return part
+
+    def _start(self, item: OutputItem) -> None:
+        self._close("completed")
+        self._output.append(item)
+        self._open = True
+        self._emit("response.output_item.added", output_index=len(self._output) - 1, item=item)
+
+    def _close(self, status: Literal["completed", "incomplete"]) -> None:
+        if not self._open:
+            return
+        item, place = self._output[-1], self._place()
+        match item:
+            case OutputMessage():
+                self._close_part(item.content[0])
+            case FunctionCall():
+                name = "response.function_call_arguments.done"
+                self._emit(name, **place, name=item.name, arguments=item.arguments)
+            case ReasoningItem():
+                self._emit("response.reasoning_text.done", **place, content_index=0, text=item.content[0].text)
+            case _:
+                raise AssertionError(item)
+        item.status = status
+        self._open = False
+        self._emit("response.output_item.done", output_index=len(self._output) - 1, item=item)
+
+    def _close_part(self, part: OutputText | Refusal) -> None:
+        place = {**self._place(), "content_index": 0}
+        if isinstance(part, Refusal):
+            self._emit("response.refusal.done", **place, refusal=part.refusal)
+        else:
+            if self._marks is not None:
+                self._send_text(part, self._marks.finish(), [])
+            part.annotations = cite(self._trace, self._marks)
+            self._marks = None
+            for number, annotation in enumerate(part.annotations):
+                name = "response.output_text.annotation.added"
+                self._emit(name, **place, annotation_index=number, annotation=annotation)
+            self._emit("response.output_text.done", **place, text=part.text, logprobs=part.logprobs)
+        self._emit("response.content_part.done", **place, part=part)
+
+    def _current(self, kind: type[Any]) -> Any:
+        """Return the open item if it is of a kind, or None."""
+        return self._output[-1] if self._open and isinstance(self._output[-1], kind) else None
+
+    def _place(self) -> dict[str, Any]:
+        return {"output_index": len(self._output) - 1, "item_id": self._output[-1].id}
+
+    def _emit(self, type: str, **members: Any) -> None:
+        data = msgspec.json.encode({"type": type, "sequence_number": self._sequence, **members})
+        self._events.append(b"event: " + type.encode() + b"\ndata: " + data + b"\n\n")
+        self._sequence += 1
+
+    def _take(self) -> bytes:
+        events, self._events = b"".join(self._events), []
+        return events
+
+
+def _empty_text() -> OutputText:
+    return OutputText(text="", annotations=[], logprobs=[])
+
+
+def _member(members: dict[str, Any], name: str, inner: str) -> Any:
+    outer: dict[str, Any] = members.get(name) or {}
+    return outer.get(inner)

@@ -1,0 +1,70 @@
+"""A request's items → the conversation that the engine gets; what can't be answered is refused by its place."""
+
+from typing import Any
+
+import pytest
+
+from gateway.answering.question import Message
+from gateway.errors import BadRequest
+from gateway.responses.input_items import to_messages
+
+CALL = {"type": "function_call", "call_id": "call_1", "name": "find", "arguments": "{}"}
+OUTPUT = {"type": "function_call_output", "call_id": "call_1", "output": "Oslo"}
+MADE = {"id": "call_1", "type": "function", "function": {"name": "find", "arguments": "{}"}}
+
+
+@pytest.mark.parametrize(
+    ("items", "messages"),
+    [
+        ("Hi", [Message("user", "Hi")]),
+        ([{"role": "developer", "content": "Be brief."}], [Message("system", "Be brief.")]),
+        (
+            [{"type": "message", "role": "user", "content": [{"type": "input_text", "text": t} for t in ("a", "b")]}],
+            [Message("user", "a\nb")],
+        ),
+        (
+            [{"type": "message", "role": "assistant", "content": [{"type": "refusal", "refusal": "No."}]}],
+            [Message("assistant", "No.")],
+        ),
+        (
+            [{"role": "user", "content": "Where?"}, CALL, {**CALL, "call_id": "call_2"}, OUTPUT],
+            [
+                Message("user", "Where?"),
+                Message("assistant", None, tool_calls=[MADE, {**MADE, "id": "call_2"}]),
+                Message("tool", "Oslo", tool_call_id="call_1"),
+            ],
+        ),
+        (
+            [{"role": "assistant", "content": "I look."}, CALL],
+            [Message("assistant", "I look.", tool_calls=[MADE])],
+        ),
+        (
+            [{"type": "reasoning", "id": "rs_1", "summary": []}, {"type": "file_search_call", "id": "fs_1"}, OUTPUT],
+            [Message("tool", "Oslo", tool_call_id="call_1")],
+        ),
+    ],
+)
+def test_items_become_messages(items: Any, messages: list[Message]) -> None:
+    assert to_messages(items) == messages
+
+
+@pytest.mark.parametrize(
+    ("item", "param"),
+    [
+        ({"role": "boss", "content": "Hi"}, "input[0].role"),
+        ({"role": "user"}, "input[0].content"),
+        ({"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}, "input[0].content"),
+        ({"role": "user", "content": [{"type": "input_text"}]}, "input[0].content"),
+        ({"role": "user", "content": ["Hi"]}, "input[0].content"),
+        ({"type": "item_reference", "id": "msg_1"}, "input[0].type"),
+        ({"type": "computer_call"}, "input[0].type"),
+        ({"content": "Hi"}, "input[0].type"),
+        ({**CALL, "name": None}, "input[0].name"),
+        ({**OUTPUT, "call_id": 1}, "input[0].call_id"),
+        ({"type": "reasoning"}, "input"),
+    ],
+)
+def test_what_cannot_be_answered_is_refused_by_its_place(item: dict[str, Any], param: str) -> None:
+    with pytest.raises(BadRequest) as refusal:
+        to_messages([item])
+    assert refusal.value.param == param
