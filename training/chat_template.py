@@ -47,6 +47,7 @@ class ChatTemplate:
     Attributes:
         source: As it stands in the checkpoint.
         variables: The names that a request may give a value (`chat_template_kwargs`).
+        unknown_functions: The names that it calls and that neither transformers nor vLLM gives a meaning.
         takes_parts: Whether vLLM hands each content on as a list of parts, because the template walks through them.
 
     Raises:
@@ -66,7 +67,10 @@ class ChatTemplate:
                 f"The model's chat template isn't valid: {error}. Fetch the model again, or correct the template."
             ) from error
         self.source = source
-        self.variables = frozenset(find_undeclared_variables(tree)) - _OWN_VARIABLES - self._specials.keys()
+        names = frozenset(find_undeclared_variables(tree)) - _OWN_VARIABLES - self._specials.keys()
+        self.variables = names - environment.globals.keys()
+        called = {call.node.name for call in tree.find_all(nodes.Call) if isinstance(call.node, nodes.Name)}
+        self.unknown_functions = sorted(self.variables & called)
         self.takes_parts = takes_parts(tree)
 
     @classmethod
@@ -91,7 +95,7 @@ class ChatTemplate:
         Args:
             messages: As OpenAI writes them, with contents of text.
             prompt: Whether to end with what asks the model for a reply.
-            day: The day that the template takes for today.
+            day: The day that the template takes for today; without a time it is midnight.
             variables: Values of its own names.
 
         Raises:

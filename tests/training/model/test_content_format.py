@@ -69,6 +69,7 @@ def test_the_templates_of_both_kinds_are_told_apart() -> None:
     "template",
     [
         *templates.TRAINABLE.values(),
+        *templates.ALSO_TRAINABLE.values(),
         *(template for template, _ in templates.REFUSED.values()),
         *(file.read_text() for file in PUBLISHED),
     ],
