@@ -5,6 +5,7 @@ from collections.abc import Callable
 import structlog
 
 import prompts
+from gateway.adapters.service import check_set_aside
 from gateway.answering.compose import compose
 from gateway.answering.generation import Generation
 from gateway.answering.question import Question
@@ -156,7 +157,7 @@ class AnsweringService:
         failure: EngineError | None = None
         for _ in range(_ATTEMPTS):
             try:
-                lease = await self._pick(adapter, tried)
+                lease = await self._pick(generation.trace.tenant, adapter, tried)
             except EngineError as error:
                 if failure is not None:
                     raise failure from error
@@ -182,13 +183,18 @@ class AnsweringService:
         assert failure is not None
         raise failure
 
-    async def _pick(self, adapter: str | None, tried: list[Replica]) -> Lease:
-        """Pick a replica; an adapter that is just being loaded, or again after a restart, is waited for a little."""
+    async def _pick(self, tenant: str, adapter: str | None, tried: list[Replica]) -> Lease:
+        """Pick a replica; an adapter that is just being loaded, or again after a restart, is waited for a little.
+
+        One that waits for another base model never comes, so nobody waits for it.
+        """
         try:
             return self._pool.pick(adapter, tried)
         except AdapterNotLoaded as missing:
             if tried:
                 raise
+            async with self._database.read() as session:
+                await check_set_aside(session, tenant, missing.name)
             await self._reconciler.resident(missing.name, _ADAPTER_PATIENCE_SECONDS, everywhere=False)
             return self._pool.pick(adapter)
 

@@ -1,6 +1,7 @@
 """vLLM over HTTP: one replica, no retries."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -13,9 +14,10 @@ from gateway.engines.refusal import excerpt, read_refusal
 from gateway.engines.stream import Stream
 from gateway.errors import BAD_JSON
 
-__all__ = ["Engine", "Listing", "Timeouts", "VllmEngine"]
+__all__ = ["Engine", "Listing", "Timeouts", "VllmEngine", "read_corrupted"]
 
 _T = TypeVar("_T")
+_CORRUPTED = re.compile(rb"^vllm:corrupted_requests(?:_total)?(?:\{[^\n]*\})? ([0-9.eE+]+)", re.MULTILINE)
 _CHAT = "/v1/chat/completions"
 _PROMPT_FIELDS = ("messages", "tools", "chat_template_kwargs", "add_generation_prompt", "continue_final_message")
 _CONTROL_BYTES = 16 * 1024 * 1024
@@ -86,6 +88,10 @@ class Engine(Protocol):
         """Send a chat request as it is. Returns with the headers of a 200; anything else is `EngineRefused`."""
         ...
 
+    async def count_corrupted(self) -> int | None:
+        """Return how many requests since its start it computed no numbers (NaN) for; None where it doesn't count."""
+        ...
+
     async def logprobs(self, model: str, tokens: Sequence[int], start: int) -> list[float]:
         """Return the log-probability of each of `tokens[start:]`, given all tokens before it (start is 1 or more)."""
         ...
@@ -148,6 +154,9 @@ class VllmEngine:
             raise await read_refusal(answer)
         return answer
 
+    async def count_corrupted(self) -> int | None:
+        return read_corrupted(await self._control("GET", "/metrics", None))
+
     async def logprobs(self, model: str, tokens: Sequence[int], start: int) -> list[float]:
         # prompt_logprobs=0 is each token's own; vLLM doesn't read its prefix cache for such a request, so what is
         # measured is these weights now. One token has to be generated too, and is ignored.
@@ -189,6 +198,15 @@ class VllmEngine:
             return msgspec.json.decode(answer, type=kind)
         except BAD_JSON as error:
             raise EngineRefused(200, f"The answer isn't what vLLM sends ({error}): {excerpt(answer)}") from error
+
+
+def read_corrupted(metrics: bytes) -> int | None:
+    """Return the count of requests with NaN in vLLM's metrics, over all of its cores; None where it isn't there.
+
+    vLLM counts with `VLLM_COMPUTE_NANS_IN_LOGITS=1` only (`vllm:corrupted_requests`, version 0.32).
+    """
+    counts = _CORRUPTED.findall(metrics)
+    return round(sum(map(float, counts))) if counts else None
 
 
 class _Card(msgspec.Struct):

@@ -75,6 +75,7 @@ class FakeVllm:
         self.served_from = served_from
         self.adapters: dict[str, Path] = {}
         self.healthy = True
+        self.corrupted: int | None = None
         self.rule: Rule | None = None
         self.wrong_probes: dict[str, float] = {}
         self.inert: set[str] = set()
@@ -176,7 +177,12 @@ class FakeVllm:
 
     async def _metrics(self, received: Received, wire: Wire, fault: Fault | None) -> None:
         running = sum(r.finished is None and r.aborted is None for r in self.requests())
-        wire.whole(200, f"vllm:num_requests_running {running}.0\n".encode(), "text/plain; version=0.0.4")
+        text = f"vllm:num_requests_running {running}.0\n"
+        if self.corrupted is not None:
+            labels = '{engine="0",model_name="base"}'
+            text += "# HELP vllm:corrupted_requests_total Corrupted requests, in terms of total number of requests.\n"
+            text += f"vllm:corrupted_requests_total{labels} {self.corrupted}.0\n"
+        wire.whole(200, text.encode(), "text/plain; version=0.0.4")
 
     async def _load(self, received: Received, wire: Wire, fault: Fault | None) -> None:
         name, path = received.json.get("lora_name"), received.json.get("lora_path")
