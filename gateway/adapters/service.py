@@ -39,21 +39,21 @@ async def find_ready(session: AsyncSession, tenant: str, model: str) -> AdapterR
     return await AdapterRepository(session, tenant).find_ready(model)
 
 
-async def check_set_aside(session: AsyncSession, tenant: str, served_name: str) -> None:
-    """Refuse an answer of an adapter that waits for another base model than engines serve: no replica will take it.
+async def check_set_aside(session: AsyncSession, tenant: str, name: str) -> None:
+    """Refuse answers of an adapter that waits for another base model than engines serve: no replica will take it.
 
     Args:
         session: Of a unit of work.
         tenant: The adapter's owner.
-        served_name: The name that engines use.
+        name: The name that clients use, or the one that engines use.
 
     Raises:
         Conflict: It waits; the message says for what.
     """
-    row = await AdapterRepository(session, tenant).find_set_aside(served_name)
+    row = await AdapterRepository(session, tenant).find_set_aside(name)
     if row is not None:
         raise Conflict(
-            f"The adapter {row.model!r} of this answer is set aside. {row.reason}",
+            f"The adapter {row.model!r} is set aside. {row.reason}",
             param="model",
             code="adapter_of_other_base",
         )

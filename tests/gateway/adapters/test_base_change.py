@@ -70,6 +70,9 @@ async def test_an_adapter_of_another_base_is_never_loaded_and_comes_back_with_it
         assert (answer.status_code, error["code"]) == (409, "adapter_of_other_base")
         assert own[:12] in error["message"]
         assert "BRAID_BASE_MODEL" in error["message"]
+        rollout = {"stages": [{"release": 1, "weight": 1}], "revision": 0}
+        answer = await client.put("/api/assistants/desk/rollout", json=rollout)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "adapter_of_other_base")
     finding = await asyncio.to_thread(check_adapters, settings)
     assert finding.level is Level.WARNING
     assert "1 adapter" in finding.message
