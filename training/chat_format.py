@@ -13,7 +13,7 @@ import msgspec
 from training.chat_template import ChatTemplate, TemplateRefused
 from training.checkpoint import read_special_tokens
 from training.thought import describe_lead, is_empty_thought
-from training.turn import Messages, TemplateUnlearnable, split_turn
+from training.turn import Messages, Render, TemplateUnlearnable, split_turn
 
 __all__ = ["ChatFormat", "choose_format", "fold_system", "needs_folding", "read_chat_format"]
 
@@ -95,7 +95,7 @@ def choose_format(template: ChatTemplate, ends: Set[str], day: date) -> ChatForm
     Raises:
         TemplateUnlearnable: There is none; the message names what the template does.
     """
-    format = ChatFormat(folds_system=needs_folding(template), takes_parts=template.takes_parts)
+    format = ChatFormat(folds_system=needs_folding(template.render), takes_parts=template.takes_parts)
     obstacle: TemplateUnlearnable | None = None
     for variables in _list_switches(template):
         switched = msgspec.structs.replace(format, variables=variables)
@@ -116,21 +116,21 @@ def _list_switches(template: ChatTemplate) -> Iterator[dict[str, Any]]:
         yield from ({name: value} for name in names)
 
 
-def needs_folding(template: ChatTemplate) -> bool:
+def needs_folding(render: Render) -> bool:
     """Tell whether the system text has to stand in the first user message.
 
     So it has where the template refuses it, leaves it out, or moves it from turn to turn, and takes it there.
     """
     conversations = [([_SYSTEM, *_TURNS[:1]], True), ([_SYSTEM, *_TURNS[:2]], False), ([_SYSTEM, *_TURNS[:3]], True)]
-    return not all(_leads(template, messages, prompt) for messages, prompt in conversations) and all(
-        _leads(template, fold_system(messages), prompt) for messages, prompt in conversations
+    return not all(_leads(render, messages, prompt) for messages, prompt in conversations) and all(
+        _leads(render, fold_system(messages), prompt) for messages, prompt in conversations
     )
 
 
-def _leads(template: ChatTemplate, messages: Messages, prompt: bool) -> bool:
+def _leads(render: Render, messages: list[Any], prompt: bool) -> bool:
     """Tell whether the system text is printed once, before the first question."""
     try:
-        text = template.render(messages, prompt=prompt)
+        text = render(messages, prompt=prompt)
     except TemplateRefused:
         return False
     system, question = _SYSTEM["content"], _TURNS[0]["content"]

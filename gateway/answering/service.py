@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import structlog
 
-import prompts
 from gateway.adapters.service import check_set_aside
 from gateway.answering.compose import compose
 from gateway.answering.generation import Generation
@@ -23,6 +22,7 @@ from gateway.engines import (
     Lease,
     Reconciler,
 )
+from gateway.engines.base_traits import BaseTraits
 from gateway.engines.replica import Replica
 from gateway.engines.token_counter import TokenCounter
 from gateway.errors import BadRequest, BraidError, Denied, blur
@@ -65,8 +65,7 @@ class AnsweringService:
         metrics: Metrics,
         drain: Drain,
         *,
-        folds_system: bool = False,
-        markers: prompts.Markers = prompts.GENERIC,
+        traits: BaseTraits,
     ) -> None:
         self._database = database
         self._pool = pool
@@ -76,8 +75,7 @@ class AnsweringService:
         self._answers = answers
         self._metrics = metrics
         self._drain = drain
-        self._folds_system = folds_system
-        self._markers = markers
+        self._traits = traits
         self._resolver = Resolver(database)
 
     async def begin(
@@ -122,14 +120,15 @@ class AnsweringService:
             trace.target = Target(base_model)  # nothing of a tenant's is in it, so nothing needs to be read
         else:
             await self._look_up(trace, base_model)
+        await self._traits.settle()
         trace.composed = await compose(
             question,
             trace.target,
             trace.evidence,
             trace.tenant,
             self._counter,
-            folds_system=self._folds_system,
-            markers=self._markers,
+            folds_system=self._traits.folds_system,
+            markers=self._traits.markers,
         )
         trace.mark_composed()
 

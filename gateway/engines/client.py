@@ -80,6 +80,18 @@ class Engine(Protocol):
         """Count the tokens of a text, without any that the tokenizer would add at its ends."""
         ...
 
+    async def tokenize_chat(self, model: str, messages: Sequence[Mapping[str, Any]], *, prompt: bool) -> list[int]:
+        """Return the tokens of a conversation; with `prompt` they end with what asks the model for a reply."""
+        ...
+
+    async def detokenize(self, model: str, tokens: Sequence[int]) -> str:
+        """Return the text of some tokens."""
+        ...
+
+    async def render_chat(self, model: str, messages: Sequence[Mapping[str, Any]], *, prompt: bool) -> str:
+        """Return the text of a conversation, see `tokenize_chat`."""
+        ...
+
     async def count_prompt(self, model: str, body: bytes) -> int:
         """Count the tokens of a chat request's prompt, with all that the chat template adds."""
         ...
@@ -139,6 +151,17 @@ class VllmEngine:
     async def tokenize(self, model: str, text: str) -> int:
         body = {"model": model, "prompt": text, "add_special_tokens": False}
         return self._decode(await self._control("POST", "/tokenize", body), _Tokenized).count
+
+    async def tokenize_chat(self, model: str, messages: Sequence[Mapping[str, Any]], *, prompt: bool) -> list[int]:
+        body = {"model": model, "messages": messages, "add_generation_prompt": prompt}
+        return self._decode(await self._control("POST", "/tokenize", body), _Tokenized).tokens
+
+    async def detokenize(self, model: str, tokens: Sequence[int]) -> str:
+        answer = await self._control("POST", "/detokenize", {"model": model, "tokens": tokens})
+        return self._decode(answer, _Detokenized).prompt
+
+    async def render_chat(self, model: str, messages: Sequence[Mapping[str, Any]], *, prompt: bool) -> str:
+        return await self.detokenize(model, await self.tokenize_chat(model, messages, prompt=prompt))
 
     async def count_prompt(self, model: str, body: bytes) -> int:
         request: dict[str, Any] = msgspec.json.decode(body)
@@ -222,6 +245,11 @@ class _Models(msgspec.Struct):
 
 class _Tokenized(msgspec.Struct):
     count: int
+    tokens: list[int] = []
+
+
+class _Detokenized(msgspec.Struct):
+    prompt: str
 
 
 class _Logprob(msgspec.Struct):

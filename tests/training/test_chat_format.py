@@ -39,7 +39,7 @@ def choose(template: str) -> ChatFormat:
 )
 def test_the_system_text_is_folded_where_the_template_has_no_lasting_place_for_it(template: str, folds: bool) -> None:
     assert choose(template).folds_system is folds
-    assert needs_folding(ChatTemplate(template)) is folds
+    assert needs_folding(ChatTemplate(template).render) is folds
 
 
 @pytest.mark.parametrize("template", [templates.NO_SYSTEM, templates.SILENT_ON_SYSTEM, templates.LAST_USER_SYSTEM])
