@@ -132,21 +132,23 @@ class EnginePool:
             other = self._find_other_base(replica, listing)
             if other is None:
                 replica.mark_up(listing, changes)
-                await self._count_corrupted(replica)
             else:
                 replica.fail_check(other)
         if (replica.ready, replica.reason) != before:
             for listener in self._listeners:
                 listener()
             _log.info("engine_replica", url=replica.engine.url, ready=replica.ready, reason=replica.reason)
+        if replica.ready and replica.count_due:
+            await self._count_corrupted(replica)
 
     async def _count_corrupted(self, replica: Replica) -> None:
-        """Ask for the requests with NaN, now and then; an engine that can't say takes requests all the same."""
-        if not replica.count_due:
-            return
+        """Ask for the requests with NaN; an engine that can't say takes requests all the same."""
         try:
             count = await replica.engine.count_corrupted()
         except EngineError:
+            count = replica.corrupted_requests
+        except Exception:
+            _log.exception("engine_metrics_unreadable", url=replica.engine.url)
             count = replica.corrupted_requests
         if replica.note_corrupted(count):
             _log.error(
