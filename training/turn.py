@@ -24,7 +24,7 @@ _OTHER_WAY = "begins a reply in another way than its own generation prompt for o
 class Render(Protocol):
     """Renders a conversation by a chat template; `prompt` ends it with what asks the model for a reply."""
 
-    def __call__(self, messages: list[Any], *, prompt: bool) -> str: ...
+    def __call__(self, messages: list[Any], /, *, prompt: bool) -> str: ...
 
 
 class TemplateUnlearnable(TrainingError):
