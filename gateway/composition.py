@@ -23,8 +23,9 @@ from gateway.answers.service import CitedDocuments, delete_old_answers
 from gateway.artifacts import Artifacts
 from gateway.db import Database, open_database
 from gateway.engines import Connections, EnginePool, Reconciler, Timeouts, VllmEngine
+from gateway.engines.base_traits import BaseTraits
 from gateway.engines.repository import announce_base, read_announced_base
-from gateway.engines.served_base_model import ServedBaseModel, choose_markers
+from gateway.engines.served_base_model import ServedBaseModel
 from gateway.engines.token_counter import TokenCounter
 from gateway.evaluation_jobs import EvaluationRow
 from gateway.evaluation_jobs.evaluate_job import EvaluateHandler
@@ -109,8 +110,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
             answers,
             metrics,
             drain,
-            folds_system=base is not None and base.folds_system,
-            markers=choose_markers(base),
+            traits=BaseTraits(pool, base),
         )
         yield State(
             settings=settings,

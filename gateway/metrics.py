@@ -17,6 +17,10 @@ _READ_WHEN_ASKED: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "braid_answer_records_waiting": ("Answers' records that wait to be written.", ()),
     "braid_replica_ready": ("1 where a model server takes requests.", ("replica",)),
     "braid_replica_running": ("Requests of this process that run on a model server.", ("replica",)),
+    "braid_replica_corrupted_requests": (
+        "Requests for which a model server has computed no numbers (NaN) since its start, where it counts them.",
+        ("replica",),
+    ),
     "braid_adapters_resident": ("Adapters that are loaded and proven on a model server.", ("replica",)),
     "braid_adapter_failures": (
         "Adapters that should be on a model server and aren't; permanent ones are tried again after its restart only.",

@@ -55,6 +55,10 @@ class Markers:
         breaks = [_make_break(first, list(group)) for first, group in groupby(spellings, lambda text: text[0])]
         return cls(tuple(breaks), repeats=any(re.search(r"\s", text) for text in spellings))
 
+    def join(self, other: "Markers") -> "Markers":
+        """Return the spellings of both."""
+        return Markers((*self.breaks, *other.breaks), repeats=self.repeats or other.repeats)
+
     def neutralise(self, text: str) -> str:
         """Break every spelling in `text`, so that it can't open or close a turn.
 

@@ -3,9 +3,8 @@
 It follows from what the base's chat template does with a few conversations, never from the model's name.
 """
 
-import re
-from collections.abc import Mapping, Sequence, Set
-from datetime import date
+from collections.abc import Iterator, Set
+from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,10 @@ import msgspec
 
 from training.chat_template import ChatTemplate, TemplateRefused
 from training.checkpoint import read_special_tokens
-from training.errors import TrainingError
+from training.thought import describe_lead, is_empty_thought
+from training.turn import Messages, Render, TemplateUnlearnable, split_turn
 
-__all__ = ["ChatFormat", "choose_format", "drop_empty_thought", "fold_system", "needs_folding", "read_chat_format"]
+__all__ = ["ChatFormat", "choose_format", "fold_system", "needs_folding", "read_chat_format"]
 
 _GAP = "\n\n"
 _SYSTEM = {"role": "system", "content": "Braidsystem"}
@@ -25,12 +25,10 @@ _TURNS = (
     {"role": "user", "content": "Secondquestion"},
     {"role": "assistant", "content": "Secondreply"},
 )
-_MARK = "Braidmark"
-_EMPTY_THOUGHT = re.compile(r"\s*[<\[](\w+)[>\]]\s*[<\[]/\1[>\]]")
-_OPEN_THOUGHT = re.compile(r"[<\[]\w+[>\]]\s*$")
-_CLOSED_THOUGHT = re.compile(r"\s*[<\[]/\w+[>\]]\s*")
-
-Messages = Sequence[Mapping[str, Any]]
+# Where a template writes thoughts by itself, one of its own names may switch them off, with a value such as these.
+_SWITCHES = (False, True, 0, "none", "off")
+# Two, so that any day differs from one of them in each part of its date, and of the time.
+_OTHER_DAYS = (datetime(2001, 2, 3, 4, 5, 6), datetime(2002, 3, 5, 16, 7, 8))
 
 
 class ChatFormat(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,12 +41,14 @@ class ChatFormat(msgspec.Struct, frozen=True, kw_only=True):
         needs_system: A conversation without a system text would have the day's date in it.
         variables: The template's own names with their values (`chat_template_kwargs`): thoughts switched off, where
             no reply could be learnt with them, and the day that is printed as today.
+        empty_thought: The text in front of a reply without thoughts that isn't learnt, see `training.thought`.
     """
 
     folds_system: bool = False
     takes_parts: bool = False
     needs_system: bool = False
     variables: dict[str, Any] = {}
+    empty_thought: str = ""
 
     def prepare(self, messages: Messages) -> list[dict[str, Any]]:
         """Return messages as the engine hands them to the template."""
@@ -70,20 +70,6 @@ def fold_system(messages: Messages) -> list[dict[str, Any]]:
     return turns
 
 
-def drop_empty_thought(text: str, reply: str) -> str:
-    """Return what a template prints for a reply without the empty thought in front of it, if there is one.
-
-    A template that prints it for a reply without thoughts leaves it out of the prompt, so a model would learn to write
-    it, and clients would read it.
-    """
-    match = _EMPTY_THOUGHT.match(text)
-    if match is None:
-        return text
-    rest = text[match.end() :]
-    start = rest.find(reply)  # the reply may begin with white space of its own
-    return rest[start:] if start >= 0 and not rest[:start].strip() else rest.lstrip()
-
-
 def read_chat_format(directory: Path, day: date | None = None) -> ChatFormat:
     """Return the form that a checkpoint's template asks for.
 
@@ -93,7 +79,7 @@ def read_chat_format(directory: Path, day: date | None = None) -> ChatFormat:
 
     Raises:
         CheckpointUnreadable: A file of it is missing or damaged.
-        TrainingError: `unsupported_chat_template`, see `choose_format`.
+        TemplateUnlearnable: See `choose_format`.
     """
     return choose_format(ChatTemplate.read(directory), read_special_tokens(directory).ends, day or date.today())
 
@@ -107,117 +93,154 @@ def choose_format(template: ChatTemplate, ends: Set[str], day: date) -> ChatForm
         day: Is printed as today by templates that print it.
 
     Raises:
-        TrainingError: `unsupported_chat_template`: there is none; the message names what the template does.
+        TemplateUnlearnable: There is none; the message names what the template does.
     """
-    folds = needs_folding(template)
-    switches = [{name: False} for name in sorted(template.variables) if "think" in name]
-    obstacles: list[str] = []
-    for switch in [{}, *switches]:
-        obstacle = _find_obstacle(template, folds, ends, switch)
-        if obstacle is None:
-            return _pin_date(template, ChatFormat(folds_system=folds, variables=switch), day)
-        obstacles.append(obstacle)
-    raise _unsupported(obstacles[0])
+    format = ChatFormat(folds_system=needs_folding(template.render), takes_parts=template.takes_parts)
+    obstacle: TemplateUnlearnable | None = None
+    for variables in _list_switches(template):
+        switched = msgspec.structs.replace(format, variables=variables)
+        try:
+            thought = _find_empty_thought(template, switched, ends)
+        except TemplateUnlearnable as error:
+            obstacle = obstacle or error
+        else:
+            return _pin_date(template, msgspec.structs.replace(switched, empty_thought=thought), day)
+    assert obstacle is not None
+    raise obstacle
 
 
-def needs_folding(template: ChatTemplate) -> bool:
+def _list_switches(template: ChatTemplate) -> Iterator[dict[str, Any]]:
+    yield {}
+    names = sorted(template.variables, key=lambda name: ("think" not in name and "reason" not in name, name))
+    for value in _SWITCHES:
+        yield from ({name: value} for name in names)
+
+
+def needs_folding(render: Render) -> bool:
     """Tell whether the system text has to stand in the first user message.
 
     So it has where the template refuses it, leaves it out, or moves it from turn to turn, and takes it there.
     """
     conversations = [([_SYSTEM, *_TURNS[:1]], True), ([_SYSTEM, *_TURNS[:2]], False), ([_SYSTEM, *_TURNS[:3]], True)]
-    return not all(_leads(template, messages, prompt) for messages, prompt in conversations) and all(
-        _leads(template, fold_system(messages), prompt) for messages, prompt in conversations
+    return not all(_leads(render, messages, prompt) for messages, prompt in conversations) and all(
+        _leads(render, fold_system(messages), prompt) for messages, prompt in conversations
     )
 
 
-def _leads(template: ChatTemplate, messages: Messages, prompt: bool) -> bool:
+def _leads(render: Render, messages: list[Any], prompt: bool) -> bool:
     """Tell whether the system text is printed once, before the first question."""
     try:
-        text = template.render(messages, prompt=prompt)
+        text = render(messages, prompt=prompt)
     except TemplateRefused:
         return False
     system, question = _SYSTEM["content"], _TURNS[0]["content"]
     return text.count(system) == 1 and text.find(system) < text.find(question)
 
 
-def _find_obstacle(template: ChatTemplate, folds: bool, ends: Set[str], variables: Mapping[str, Any]) -> str | None:
-    """Return the reason why a reply of a plain conversation can't be learnt; a turn that is refused is no reason."""
-    head = [_SYSTEM]
-    for start in (head, []):
+def _find_empty_thought(template: ChatTemplate, format: ChatFormat, ends: Set[str]) -> str:
+    """Return the empty thought in front of the replies of plain conversations, "" where there is none.
+
+    A turn that the template refuses is no obstacle.
+
+    Raises:
+        TemplateUnlearnable: A reply can't be learnt.
+    """
+    thoughts: set[str] = set()
+    for start in ([_SYSTEM], []):
         for count in (2, 4):
-            messages: Messages = [*start, *_TURNS[:count]]
-            messages = fold_system(messages) if folds else messages
             try:
-                before = template.render(messages[:-1], prompt=True, variables=variables)
-                through = template.render(messages, prompt=False, variables=variables)
+                thoughts.add(_check_reply(template, format, [*start, *_TURNS[:count]], ends))
             except TemplateRefused as error:
                 if start and count == 2:
-                    return f"refuses a question and a reply ({error})"
-                continue
-            obstacle = _compare(before, through, messages[-1]["content"], ends)
-            if obstacle is not None:
-                return obstacle
-    return None
+                    raise TemplateUnlearnable(_describe_refusal(template, error)) from error
+    thoughts.discard("")
+    if len(thoughts) > 1:
+        raise TemplateUnlearnable("writes another empty thought in front of each reply, and clients would read it")
+    return thoughts.pop() if thoughts else ""
 
 
-def _compare(before: str, through: str, reply: str, ends: Set[str]) -> str | None:
-    """Return the reason why the reply in `through` isn't what the model would be asked for by the prompt `before`."""
-    opened = _OPEN_THOUGHT.search(before)
-    tag = opened[0].strip() if opened else ""
-    thought = opened and f"opens a thought in the prompt for a reply ({tag}), and the rows' replies have none"
-    if not through.startswith(before):
-        return thought or "begins a reply in another way than its own generation prompt for one"
-    lead, printed, tail = drop_empty_thought(through[len(before) :], reply).partition(reply)
+def _check_reply(template: ChatTemplate, format: ChatFormat, conversation: Messages, ends: Set[str]) -> str:
+    """Return the empty thought in front of a conversation's last reply; raise where the reply can't be learnt."""
+
+    def render(messages: list[Any], *, prompt: bool) -> str:
+        messages = fold_system(messages) if format.folds_system else messages
+        return template.render(messages, prompt=prompt, variables=format.variables)
+
+    reply = conversation[-1]["content"]
+    turn = split_turn(render, conversation)
+    lead, printed, tail = turn.text.partition(reply)
+    if conversation[-2]["content"] not in turn.prompt:
+        raise TemplateUnlearnable("leaves the last question out of the prompt")
     if not printed:
-        return "doesn't print a reply as it is"
-    if lead.strip():
-        if opened and _CLOSED_THOUGHT.fullmatch(lead):
-            return thought
-        return f"writes {lead.strip()[:80]!r} in front of each reply, and clients would read it in every answer"
+        raise TemplateUnlearnable("doesn't print a reply as it is")
+    if lead.strip() and not is_empty_thought(render, conversation, lead):
+        raise TemplateUnlearnable(describe_lead(render, conversation, turn.prompt, lead))
     if ends and not any(end in tail for end in ends):
-        return (
+        raise TemplateUnlearnable(
             "ends a reply with no token at which the engine stops, so the adapter would never learn to stop; add its "
             "end-of-turn token to eos_token_id in generation_config.json"
         )
-    return None
+    return lead if lead.strip() else ""
+
+
+def _describe_refusal(template: ChatTemplate, error: TemplateRefused) -> str:
+    if template.unknown_functions:
+        names = ", ".join(f"{name}()" for name in template.unknown_functions)
+        return (
+            f"calls {names}, which neither transformers nor vLLM gives it, so that no request can be answered either "
+            f"({error}); for today's date both know strftime_now('%d %B %Y')"
+        )
+    return f"refuses a question and a reply ({error})"
 
 
 def _pin_date(template: ChatTemplate, format: ChatFormat, day: date) -> ChatFormat:
-    """Return the format with the day's date as a value, where the template prints today's and takes another.
+    """Return the format with the day's date as values, where the template prints today's and takes another.
 
     Raises:
-        TrainingError: It takes no other.
+        TemplateUnlearnable: It takes no other.
     """
-    format = msgspec.structs.replace(format, takes_parts=template.takes_parts)
-    dated = [start for start in ([_SYSTEM], []) if _print_prompt(template, format, start)[1]]
-    if not dated:
-        return format
-    written = day.strftime(_print_prompt(template, format, dated[0])[1][0])
-    for name in sorted(template.variables - format.variables.keys()):
-        marked = msgspec.structs.replace(format, variables={**format.variables, name: _MARK})
-        prompts = [_print_prompt(template, marked, start) for start in dated]
-        if all(_MARK in text and not formats for text, formats in prompts):
-            return msgspec.structs.replace(format, variables={**format.variables, name: written})
-    if [_SYSTEM] in dated:
-        raise _unsupported("prints today's date, so a prompt of tomorrow differs from what was learnt")
-    return msgspec.structs.replace(format, needs_system=True)
+    today, formats = _print_prompts(template, format, day)
+    values = [day.strftime(one) for one in dict.fromkeys(formats)]
+    for name in sorted(template.variables - format.variables.keys()) if values else ():
+        format = _pin_name(template, format, day, name, values)
+    today = _print_prompts(template, format, day)[0]
+    dated = [any(other[at] != today[at] for other in _print_other_days(template, format)) for at in (0, 1)]
+    if dated[0]:
+        raise TemplateUnlearnable("prints today's date, so a prompt of tomorrow differs from what was learnt")
+    return msgspec.structs.replace(format, needs_system=dated[1])
 
 
-def _print_prompt(template: ChatTemplate, format: ChatFormat, start: Messages) -> tuple[str, Sequence[str]]:
-    """Return the prompt for a question, and the formats in which it asks for the date; empty where it is refused."""
-    messages: Messages = [*start, _TURNS[0]]
-    messages = fold_system(messages) if format.folds_system else messages
-    try:
-        text = template.render(messages, prompt=True, variables=format.variables)
-    except TemplateRefused:
-        return "", ()
-    return text, template.date_formats
+def _pin_name(template: ChatTemplate, format: ChatFormat, day: date, name: str, values: list[str]) -> ChatFormat:
+    """Return the format with one of some values for a name that takes the day's date, else as it is.
+
+    It does if this day's text stays as it is with the value, and other days' change; or if they become this day's.
+    """
+    today, others = _print_prompts(template, format, day)[0], _print_other_days(template, format)
+    pinned = [msgspec.structs.replace(format, variables={**format.variables, name: value}) for value in values]
+    texts = [(one, _print_prompts(template, one, day)[0], _print_other_days(template, one)) for one in pinned]
+    same = [one for one, text, changed in texts if text == today and changed != others]
+    fixed = [one for one, text, changed in texts if all(text == other for other in changed) and changed != others]
+    return [*same, *fixed, format][0]
 
 
-def _unsupported(obstacle: str) -> TrainingError:
-    message = (
-        f"The base model's chat template {obstacle}. Choose the model's version for instructions, or put a template "
-        "that doesn't do this beside its weights as chat_template.jinja, which then serves and trains."
-    )
-    return TrainingError("unsupported_chat_template", message)
+def _print_other_days(template: ChatTemplate, format: ChatFormat) -> list[list[str]]:
+    return [_print_prompts(template, format, day)[0] for day in _OTHER_DAYS]
+
+
+def _print_prompts(template: ChatTemplate, format: ChatFormat, day: date) -> tuple[list[str], list[str]]:
+    """Return the prompts for a question with and without a system text, and the formats in which they ask for the date.
+
+    The prompt is empty where the template refuses it.
+    """
+    texts: list[str] = []
+    formats: list[str] = []
+    for start in ([_SYSTEM], []):
+        messages: Messages = [*start, *_TURNS[:3]]
+        messages = fold_system(messages) if format.folds_system else messages
+        try:
+            texts.append(template.render(messages, prompt=True, day=day, variables=format.variables))
+        except TemplateRefused:
+            texts.append("")
+        else:
+            formats += template.date_formats
+    return texts, formats

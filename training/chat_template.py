@@ -13,6 +13,7 @@ from jinja2.parser import Parser
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from training.checkpoint import CheckpointUnreadable, read_chat_template, read_special_tokens
+from training.content_format import takes_parts
 
 __all__ = ["ChatTemplate", "TemplateRefused"]
 
@@ -46,6 +47,7 @@ class ChatTemplate:
     Attributes:
         source: As it stands in the checkpoint.
         variables: The names that a request may give a value (`chat_template_kwargs`).
+        unknown_functions: The names that it calls and that neither transformers nor vLLM gives a meaning.
         takes_parts: Whether vLLM hands each content on as a list of parts, because the template walks through them.
 
     Raises:
@@ -65,8 +67,11 @@ class ChatTemplate:
                 f"The model's chat template isn't valid: {error}. Fetch the model again, or correct the template."
             ) from error
         self.source = source
-        self.variables = frozenset(find_undeclared_variables(tree)) - _OWN_VARIABLES - self._specials.keys()
-        self.takes_parts = _walks_parts(tree)
+        names = frozenset(find_undeclared_variables(tree)) - _OWN_VARIABLES - self._specials.keys()
+        self.variables = names - environment.globals.keys()
+        called = {call.node.name for call in tree.find_all(nodes.Call) if isinstance(call.node, nodes.Name)}
+        self.unknown_functions = sorted(self.variables & called)
+        self.takes_parts = takes_parts(tree)
 
     @classmethod
     def read(cls, directory: Path) -> "ChatTemplate":
@@ -90,7 +95,7 @@ class ChatTemplate:
         Args:
             messages: As OpenAI writes them, with contents of text.
             prompt: Whether to end with what asks the model for a reply.
-            day: The day that the template takes for today.
+            day: The day that the template takes for today; without a time it is midnight.
             variables: Values of its own names.
 
         Raises:
@@ -133,44 +138,3 @@ def _to_json(
     value: Any, ensure_ascii: bool = False, indent: int | None = None, separators: Any = None, sort_keys: bool = False
 ) -> str:
     return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
-
-
-def _walks_parts(tree: nodes.Template) -> bool:
-    """Tell whether a template has a loop over a message's content, by which vLLM decides how to hand contents on.
-
-    Source: `vllm.renderers.hf._detect_content_format`, version 0.32, whose account of variables is finer; for templates
-    of published models the two agree.
-    """
-    names = {"content"}
-    for macro in tree.find_all(nodes.Macro):
-        calls = [call for call in tree.find_all(nodes.Call) if _is_name(call.node, macro.name)]
-        for call in calls:
-            pairs = zip(macro.args, call.args, strict=False)
-            names |= {parameter.name for parameter, value in pairs if _is_content(value)}
-            names |= {word.key for word in call.kwargs if _is_content(word.value)}
-    loops = [_unwrap(loop.iter) for loop in tree.find_all(nodes.For)]
-    return any(_is_content(one) or any(_is_name(one, name) for name in names) for one in loops)
-
-
-def _is_content(node: nodes.Node) -> bool:
-    match _unwrap(node):
-        case nodes.Getattr(attr="content") | nodes.Getitem(arg=nodes.Const(value="content")):
-            return True
-        case _:
-            return False
-
-
-def _is_name(node: nodes.Node, name: str) -> bool:
-    return isinstance(node, nodes.Name) and node.name == name
-
-
-def _unwrap(node: nodes.Node) -> nodes.Node:
-    """Return what filters, tests and slices are applied to."""
-    while True:
-        match node:
-            case nodes.Filter(node=nodes.Node() as inner) | nodes.Test(node=inner):
-                node = inner
-            case nodes.Getitem(node=inner, arg=nodes.Slice()):
-                node = inner
-            case _:
-                return node

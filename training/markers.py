@@ -1,14 +1,14 @@
 """The spellings that a base model takes for more than text, by the files of its tokenizer and its chat template."""
 
 import re
-from collections.abc import Callable, Set
+from collections.abc import Callable, Iterable, Set
 from pathlib import Path
 from typing import Any
 
 from training.chat_template import ChatTemplate, TemplateRefused
 from training.checkpoint import read_special_tokens
 
-__all__ = ["read_markers"]
+__all__ = ["EXAMPLES", "read_markers", "select_tags"]
 
 # Tokenizers add all kinds of texts that are no special tokens: runs of spaces, words, and HTML's elements (Gemma's).
 # What is written like a tag, and isn't one of HTML's, structures a conversation: <tool_call>, <file>. So do thoughts,
@@ -23,16 +23,18 @@ _HTML = re.compile(
     r"th|thead|time|title|tr|track|u|ul|var|video|wbr)\s*/?>"
 )
 _THOUGHT = re.compile(r"[<\[]/?\w*(?:think|thought|reason)\w*[>\]]", re.IGNORECASE)
+_PLAIN = re.compile(f"{_HTML.pattern}|{_THOUGHT.pattern}", re.IGNORECASE)
 _SYSTEM = {"role": "system", "content": "Be brief."}
 _QUESTION = {"role": "user", "content": "How late is it?"}
 _REPLY = {"role": "assistant", "content": "Noon."}
 _CALL: dict[str, Any] = {"id": "call00001", "type": "function", "function": {"name": "clock", "arguments": {}}}
-_CONVERSATIONS: tuple[list[dict[str, Any]], ...] = (
+EXAMPLES: tuple[list[dict[str, Any]], ...] = (
     [_SYSTEM, _QUESTION, _REPLY, _QUESTION],
     [_QUESTION, _REPLY, _QUESTION],
     [_QUESTION, {"role": "assistant", "content": "", "tool_calls": [_CALL]},
      {"role": "tool", "name": "clock", "content": "12:00", "tool_call_id": _CALL["id"]}, _REPLY],
 )  # fmt: skip
+"""Conversations by which a template shows how it marks turns and calls of tools."""
 
 
 def read_markers(directory: Path, find: Callable[[str], Set[str]]) -> tuple[str, ...] | None:
@@ -51,16 +53,21 @@ def read_markers(directory: Path, find: Callable[[str], Set[str]]) -> tuple[str,
     if not (directory / "tokenizer.json").is_file():
         return None  # of other formats of tokenizers, the files that we read list some of the tokens at most
     tokens, template = read_special_tokens(directory), ChatTemplate.read(directory)
-    plain = re.compile(f"{_HTML.pattern}|{_THOUGHT.pattern}", re.IGNORECASE)
-    tags = {text for text in tokens.others if _TAG.fullmatch(text) and not plain.fullmatch(text)}
+    tags = select_tags(tokens.others)
     printed = find("\n".join([template.source, *_render(template)]))
     return tuple(sorted({text.strip() for text in tokens.texts | tags | printed} - {""}))
+
+
+def select_tags(texts: Iterable[str]) -> set[str]:
+    """Return those of some tokens' texts that are written like tags and structure a conversation."""
+    stripped = (text.strip() for text in texts)
+    return {text for text in stripped if _TAG.fullmatch(text) and not _PLAIN.fullmatch(text)}
 
 
 def _render(template: ChatTemplate) -> list[str]:
     """Return what the template makes of a few conversations; of those that it refuses, nothing."""
     texts: list[str] = []
-    for messages in _CONVERSATIONS:
+    for messages in EXAMPLES:
         try:
             texts.append(template.render(messages, prompt=messages[-1]["role"] == "user"))
         except TemplateRefused:

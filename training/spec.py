@@ -80,7 +80,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         with the rows, so that each row is seen at least once. Where the caller says how many epochs, they are whole;
         where not how large batches are, too, an epoch has the steps of `choose_steps`, but batches of 2 or more.
 
-        Two neighbouring numbers of rows differ by at most a tenth in steps, rounded up, or by a step per epoch.
+        Two neighbouring numbers of rows differ by at most a tenth in steps, rounded up, or by a step per epoch. Where
+        both epochs and batches are the caller's there is no choice left: the steps are the fewest that there can be.
         """
         rows = max(rows, 1)
         steps = choose_steps(rows)

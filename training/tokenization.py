@@ -9,12 +9,16 @@ from jinja2 import TemplateError
 from msgspec.structs import replace
 from transformers import AutoTokenizer
 
-from training.chat_format import ChatFormat, drop_empty_thought, read_chat_format
+from training.chat_format import ChatFormat, read_chat_format
 from training.checkpoint import CheckpointUnreadable, read_end_ids
 from training.dataset import Message, Problem, Row
 from training.errors import TrainingError
+from training.turn import split_turn
 
 __all__ = ["ChatTokenizer", "RowTokenizer", "TokenizedRow"]
+
+_ANCHOR = "\ue000"
+"""Of the private use area: no vocabulary has a longer token with it."""
 
 
 class ChatTokenizer(Protocol):
@@ -150,28 +154,30 @@ class RowTokenizer:
 
     def _split_turn(self, conversation: list[dict[str, str]]) -> tuple[list[int], list[int]]:
         """Return the tokens of the prompt for the last turn, and those that the model has to generate for it."""
-        before = self._render(conversation[:-1], prompt=True)
-        through = self._render(conversation, prompt=False)
-        if not through.startswith(before):
-            raise TrainingError(
-                "unsupported_chat_template",
-                "The model's chat template begins a reply in another way than its own prompt for one, so no token can "
-                "be said to be the reply's. Give the model a template whose generation prompt is how replies begin.",
-            )
-        through = before + drop_empty_thought(through[len(before) :], conversation[-1]["content"])
+        turn = split_turn(self._render, conversation)
+        before, through = turn.prompt, turn.prompt + turn.text.removeprefix(self.format.empty_thought)
         prompt, tokens = self._encode(before), self._encode(through)
         if tokens[: len(prompt)] == prompt:
             reply = tokens[len(prompt) :]
         else:
-            # The reply's first characters melt into the prompt's last token. The engine's prompt has that token whole,
-            # so the reply is encoded by itself.
-            reply = self._encode(through[len(before) :])
-            if self._decode(prompt + reply) != self._decode(tokens):
-                raise _RowUnusable(
-                    "A reply's first characters can't be told from the end of its prompt by the model's tokenizer. "
-                    "Begin the reply with a letter."
-                )
+            reply = self._encode_apart(through[len(before) :], prompt, self._decode(tokens))
         return prompt, reply[: self._find_end(reply, conversation[-1]["content"])]
+
+    def _encode_apart(self, text: str, prompt: list[int], whole: str) -> list[int]:
+        """Return tokens of a text whose first characters melt into the last token of the prompt before it.
+
+        The engine's prompt has that token whole, so the text is encoded by itself. Tokenizers that put a space before
+        all that they encode, as SentencePiece's do, get it behind a character that nothing melts into.
+
+        Args:
+            text: What the model has to write.
+            prompt: The tokens before it.
+            whole: The text that the tokenizer makes of both.
+        """
+        alone, anchor = self._encode(text), self._encode(_ANCHOR)
+        behind = self._encode(_ANCHOR + text)[len(anchor) :]
+        # Where a tokenizer changes what it reads, neither may give the text again.
+        return next((one for one in (alone, behind) if self._decode(prompt + one) == whole), behind)
 
     def _find_end(self, reply: Sequence[int], text: str) -> int:
         """Return one past the reply's end of turn: the template's text after it is never generated, so not learnt."""

@@ -62,6 +62,11 @@ class AdapterRepository(Repository[AdapterRow]):
         """Find an adapter that may answer requests."""
         return await self.one(AdapterRow.model == model, AdapterRow.status == AdapterStatus.READY.value)
 
+    async def find_set_aside(self, name: str) -> AdapterRow | None:
+        """Find an adapter that waits for another base than engines serve, by clients' name for it or by engines'."""
+        named = or_(AdapterRow.model == name, AdapterRow.served_name == name)
+        return await self.one(named, AdapterRow.status == AdapterStatus.OTHER_BASE.value)
+
     async def find_name(self, model: str) -> AdapterName | None:
         """Find an adapter that may answer requests, without its manifest, which is large."""
         where = (AdapterRow.model == model, AdapterRow.status == AdapterStatus.READY.value)

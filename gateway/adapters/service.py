@@ -13,13 +13,14 @@ from gateway.adapters.repository import AdapterName, AdapterRepository, count_se
 from gateway.adapters.schemas import Adapter, AdapterImport, AdapterList, AdapterResidency
 from gateway.adapters.tables import AdapterRow
 from gateway.engines import ReplicaState
-from gateway.errors import BadRequest, NotFound
+from gateway.errors import BadRequest, Conflict, NotFound
 from gateway.files.service import get_file
 from gateway.ids import new_id
 from gateway.pages import PageRequest
 
 __all__ = [
     "AdapterService",
+    "check_set_aside",
     "count_set_aside",
     "find_name",
     "find_ready",
@@ -36,6 +37,26 @@ _MOST_QUEUED = 100
 async def find_ready(session: AsyncSession, tenant: str, model: str) -> AdapterRow | None:
     """Find an adapter that may answer requests by the name that clients use."""
     return await AdapterRepository(session, tenant).find_ready(model)
+
+
+async def check_set_aside(session: AsyncSession, tenant: str, name: str) -> None:
+    """Refuse answers of an adapter that waits for another base model than engines serve: no replica will take it.
+
+    Args:
+        session: Of a unit of work.
+        tenant: The adapter's owner.
+        name: The name that clients use, or the one that engines use.
+
+    Raises:
+        Conflict: It waits; the message says for what.
+    """
+    row = await AdapterRepository(session, tenant).find_set_aside(name)
+    if row is not None:
+        raise Conflict(
+            f"The adapter {row.model!r} is set aside. {row.reason}",
+            param="model",
+            code="adapter_of_other_base",
+        )
 
 
 def read_chat_template_kwargs(row: AdapterRow) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import structlog
 
-import prompts
+from gateway.adapters.service import check_set_aside
 from gateway.answering.compose import compose
 from gateway.answering.generation import Generation
 from gateway.answering.question import Question
@@ -22,6 +22,7 @@ from gateway.engines import (
     Lease,
     Reconciler,
 )
+from gateway.engines.base_traits import BaseTraits
 from gateway.engines.replica import Replica
 from gateway.engines.token_counter import TokenCounter
 from gateway.errors import BadRequest, BraidError, Denied, blur
@@ -64,8 +65,7 @@ class AnsweringService:
         metrics: Metrics,
         drain: Drain,
         *,
-        folds_system: bool = False,
-        markers: prompts.Markers = prompts.GENERIC,
+        traits: BaseTraits,
     ) -> None:
         self._database = database
         self._pool = pool
@@ -75,8 +75,7 @@ class AnsweringService:
         self._answers = answers
         self._metrics = metrics
         self._drain = drain
-        self._folds_system = folds_system
-        self._markers = markers
+        self._traits = traits
         self._resolver = Resolver(database)
 
     async def begin(
@@ -127,14 +126,15 @@ class AnsweringService:
             trace.target = Target(base_model)  # nothing of a tenant's is in it, so nothing needs to be read
         else:
             await self._look_up(trace, base_model)
+        await self._traits.settle()
         trace.composed = await compose(
             question,
             trace.target,
             trace.evidence,
             trace.tenant,
             self._counter,
-            folds_system=self._folds_system,
-            markers=self._markers,
+            folds_system=self._traits.folds_system,
+            markers=self._traits.markers,
         )
         trace.mark_composed()
 
@@ -162,7 +162,7 @@ class AnsweringService:
         failure: EngineError | None = None
         for _ in range(_ATTEMPTS):
             try:
-                lease = await self._pick(adapter, tried)
+                lease = await self._pick(generation.trace.tenant, adapter, tried)
             except EngineError as error:
                 if failure is not None:
                     raise failure from error
@@ -188,13 +188,18 @@ class AnsweringService:
         assert failure is not None
         raise failure
 
-    async def _pick(self, adapter: str | None, tried: list[Replica]) -> Lease:
-        """Pick a replica; an adapter that is just being loaded, or again after a restart, is waited for a little."""
+    async def _pick(self, tenant: str, adapter: str | None, tried: list[Replica]) -> Lease:
+        """Pick a replica; an adapter that is just being loaded, or again after a restart, is waited for a little.
+
+        One that waits for another base model never comes, so nobody waits for it.
+        """
         try:
             return self._pool.pick(adapter, tried)
         except AdapterNotLoaded as missing:
             if tried:
                 raise
+            async with self._database.read() as session:
+                await check_set_aside(session, tenant, missing.name)
             await self._reconciler.resident(missing.name, _ADAPTER_PATIENCE_SECONDS, everywhere=False)
             return self._pool.pick(adapter)
 

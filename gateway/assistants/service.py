@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import prompts
-from gateway.adapters.service import find_ready, lock_ready, read_chat_template_kwargs
+from gateway.adapters.service import check_set_aside, find_ready, lock_ready, read_chat_template_kwargs
 from gateway.assistants.release import AdapterRef, PromptRef, ReleaseSpec, RetrievalSpec, ServedParts, Stage
 from gateway.assistants.repository import AssistantRepository, ReleaseRepository, RolloutRepository
 from gateway.assistants.schemas import (
@@ -255,6 +255,7 @@ class AssistantService:
             return None
         row = await find_ready(self._session, self._tenant, model)
         if row is None:
+            await check_set_aside(self._session, self._tenant, model)
             raise _adapter_not_ready(model)
         return AdapterRef(row.model, row.served_name, row.digest, read_chat_template_kwargs(row))
 

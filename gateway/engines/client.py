@@ -1,6 +1,7 @@
 """vLLM over HTTP: one replica, no retries."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -13,9 +14,10 @@ from gateway.engines.refusal import excerpt, read_refusal
 from gateway.engines.stream import Stream
 from gateway.errors import BAD_JSON
 
-__all__ = ["Engine", "Listing", "Timeouts", "VllmEngine"]
+__all__ = ["Engine", "Listing", "Timeouts", "VllmEngine", "read_corrupted"]
 
 _T = TypeVar("_T")
+_CORRUPTED = re.compile(rb"^vllm:corrupted_requests(?:_total)?(?:\{[^\n]*\})? ([0-9.eE+]+)", re.MULTILINE)
 _CHAT = "/v1/chat/completions"
 _PROMPT_FIELDS = ("messages", "tools", "chat_template_kwargs", "add_generation_prompt", "continue_final_message")
 _CONTROL_BYTES = 16 * 1024 * 1024
@@ -78,12 +80,28 @@ class Engine(Protocol):
         """Count the tokens of a text, without any that the tokenizer would add at its ends."""
         ...
 
+    async def tokenize_chat(self, model: str, messages: Sequence[Mapping[str, Any]], *, prompt: bool) -> list[int]:
+        """Return the tokens of a conversation; with `prompt` they end with what asks the model for a reply."""
+        ...
+
+    async def detokenize(self, model: str, tokens: Sequence[int]) -> str:
+        """Return the text of some tokens."""
+        ...
+
+    async def render_chat(self, model: str, messages: Sequence[Mapping[str, Any]], *, prompt: bool) -> str:
+        """Return the text of a conversation, see `tokenize_chat`."""
+        ...
+
     async def count_prompt(self, model: str, body: bytes) -> int:
         """Count the tokens of a chat request's prompt, with all that the chat template adds."""
         ...
 
     async def chat(self, body: bytes) -> Stream:
         """Send a chat request as it is. Returns with the headers of a 200; anything else is `EngineRefused`."""
+        ...
+
+    async def count_corrupted(self) -> int | None:
+        """Return how many requests since its start it computed no numbers (NaN) for; None where it doesn't count."""
         ...
 
     async def logprobs(self, model: str, tokens: Sequence[int], start: int) -> list[float]:
@@ -134,6 +152,17 @@ class VllmEngine:
         body = {"model": model, "prompt": text, "add_special_tokens": False}
         return self._decode(await self._control("POST", "/tokenize", body), _Tokenized).count
 
+    async def tokenize_chat(self, model: str, messages: Sequence[Mapping[str, Any]], *, prompt: bool) -> list[int]:
+        body = {"model": model, "messages": messages, "add_generation_prompt": prompt}
+        return self._decode(await self._control("POST", "/tokenize", body), _Tokenized).tokens
+
+    async def detokenize(self, model: str, tokens: Sequence[int]) -> str:
+        answer = await self._control("POST", "/detokenize", {"model": model, "tokens": tokens})
+        return self._decode(answer, _Detokenized).prompt
+
+    async def render_chat(self, model: str, messages: Sequence[Mapping[str, Any]], *, prompt: bool) -> str:
+        return await self.detokenize(model, await self.tokenize_chat(model, messages, prompt=prompt))
+
     async def count_prompt(self, model: str, body: bytes) -> int:
         request: dict[str, Any] = msgspec.json.decode(body)
         prompt = {name: request[name] for name in _PROMPT_FIELDS if name in request}
@@ -147,6 +176,9 @@ class VllmEngine:
         if answer.status != 200:
             raise await read_refusal(answer)
         return answer
+
+    async def count_corrupted(self) -> int | None:
+        return read_corrupted(await self._control("GET", "/metrics", None))
 
     async def logprobs(self, model: str, tokens: Sequence[int], start: int) -> list[float]:
         # prompt_logprobs=0 is each token's own; vLLM doesn't read its prefix cache for such a request, so what is
@@ -191,6 +223,15 @@ class VllmEngine:
             raise EngineRefused(200, f"The answer isn't what vLLM sends ({error}): {excerpt(answer)}") from error
 
 
+def read_corrupted(metrics: bytes) -> int | None:
+    """Return the count of requests with NaN in vLLM's metrics, over all of its cores; None where it isn't there.
+
+    vLLM counts with `VLLM_COMPUTE_NANS_IN_LOGITS=1` only (`vllm:corrupted_requests`, version 0.32).
+    """
+    counts = _CORRUPTED.findall(metrics)
+    return round(sum(map(float, counts))) if counts else None
+
+
 class _Card(msgspec.Struct):
     id: str
     root: str | None = None
@@ -204,6 +245,11 @@ class _Models(msgspec.Struct):
 
 class _Tokenized(msgspec.Struct):
     count: int
+    tokens: list[int] = []
+
+
+class _Detokenized(msgspec.Struct):
+    prompt: str
 
 
 class _Logprob(msgspec.Struct):

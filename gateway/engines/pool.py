@@ -19,13 +19,17 @@ _log = structlog.get_logger()
 
 
 class ReplicaState(msgspec.Struct, frozen=True):
-    """One replica for `/readyz` and operators; `reason` is empty when it is ready."""
+    """One replica for `/readyz` and operators; `reason` is empty when it is ready.
+
+    `corrupted_requests` are those that it computed no numbers (NaN) for, None where it doesn't count them.
+    """
 
     url: str
     ready: bool
     reason: str
     in_flight: int
     adapters: list[str]
+    corrupted_requests: int | None = None
 
 
 class EnginePool:
@@ -96,7 +100,10 @@ class EnginePool:
 
     def state(self) -> list[ReplicaState]:
         """Return what an operator wants to know of each replica."""
-        return [ReplicaState(r.engine.url, r.ready, r.reason, r.in_flight, sorted(r.resident)) for r in self.replicas]
+        return [
+            ReplicaState(r.engine.url, r.ready, r.reason, r.in_flight, sorted(r.resident), r.corrupted_requests)
+            for r in self.replicas
+        ]
 
     async def _watch(self, replica: Replica) -> None:
         while True:
@@ -131,6 +138,25 @@ class EnginePool:
             for listener in self._listeners:
                 listener()
             _log.info("engine_replica", url=replica.engine.url, ready=replica.ready, reason=replica.reason)
+        if replica.ready and replica.count_due:
+            await self._count_corrupted(replica)
+
+    async def _count_corrupted(self, replica: Replica) -> None:
+        """Ask for the requests with NaN; an engine that can't say takes requests all the same."""
+        try:
+            count = await replica.engine.count_corrupted()
+        except EngineError:
+            count = replica.corrupted_requests
+        except Exception:
+            _log.exception("engine_metrics_unreadable", url=replica.engine.url)
+            count = replica.corrupted_requests
+        if replica.note_corrupted(count):
+            _log.error(
+                "engine_computes_nan",
+                url=replica.engine.url,
+                requests=count,
+                advice="restart this engine: what it computed may stay in its cache, and spoil other answers",
+            )
 
     def _find_other_base(self, replica: Replica, listing: Listing | None) -> str | None:
         """Return in words how a replica's base model differs from the others'; None where it doesn't."""

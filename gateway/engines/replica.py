@@ -1,6 +1,7 @@
 """The state of one engine replica as the gateway knows it, and the hold that a request has on it."""
 
 import asyncio
+import math
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator
@@ -18,6 +19,8 @@ __all__ = ["Lease", "Replica"]
 _LOST_CHECKS = 3
 # A card is some 620 bytes, which the one process that answers clients on vLLM's side has to write.
 _CARDS_PER_SECOND = 50
+# Between two looks at an engine's metrics, some 100 KB.
+_COUNT_SECONDS = 15.0
 
 
 class Replica:
@@ -31,6 +34,8 @@ class Replica:
         resident: The adapters that are loaded *and* have passed the probe since: the only ones that requests go to.
         life: Counts how often it came (back) up; what was found out about an adapter holds for one life.
         changes: Counts the adapter loads and unloads of this process here.
+        corrupted_requests: How many requests since the engine's start it computed no numbers (NaN) for; None where it
+            doesn't count, or hasn't said. What it computed with may stay in its cache: only a restart is sure to help.
         doubt: Set when a request saw it fail, for a health check at once.
         failed_checks: Counts the health checks that failed in a row.
     """
@@ -50,6 +55,8 @@ class Replica:
         self.last_turn = 0
         self.in_flight = 0
         self.uses: Counter[str | None] = Counter()
+        self.corrupted_requests: int | None = None
+        self.counted_at = -math.inf
         self.doubt = asyncio.Event()
         self._waits: set[asyncio.Timeout] = set()
 
@@ -64,6 +71,17 @@ class Replica:
             return True
         return time.monotonic() >= self.listed_at + len(self.listing.adapters) / _CARDS_PER_SECOND
 
+    @property
+    def count_due(self) -> bool:
+        """Whether a health check should ask for the count of corrupted requests."""
+        return time.monotonic() >= self.counted_at + _COUNT_SECONDS
+
+    def note_corrupted(self, count: int | None) -> bool:
+        """Take down the count of corrupted requests, and tell whether there are more than before."""
+        more = (count or 0) > (self.corrupted_requests or 0)
+        self.corrupted_requests, self.counted_at = count, time.monotonic()
+        return more
+
     def mark_up(self, listing: Listing | None, changes: int) -> None:
         """Take in a good health check that began when `changes` was the count of adapter loads and unloads here.
 
@@ -75,6 +93,7 @@ class Replica:
         if not self.ready:
             self.life += 1
             self.resident.clear()
+            self.counted_at = -math.inf  # it may have been restarted, and count from 0
         if listing is not None and changes == self.changes:
             if self.resident - listing.adapters.keys():
                 self.life += 1

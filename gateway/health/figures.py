@@ -29,6 +29,9 @@ class Figures:
             "braid_replica_ready": lambda: {(r.name,): float(r.ready) for r in pool.replicas},
             "braid_replica_running": lambda: {(r.name,): float(r.in_flight) for r in pool.replicas},
             "braid_adapters_resident": lambda: {(r.name,): float(len(r.resident)) for r in pool.replicas},
+            "braid_replica_corrupted_requests": lambda: {
+                (r.name,): float(r.corrupted_requests) for r in pool.replicas if r.corrupted_requests is not None
+            },
             "braid_adapter_failures": lambda: _count_failures(pool, reconciler),
             "braid_database_connections": lambda: _count_connections(database.engine.pool),
         }

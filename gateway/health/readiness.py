@@ -8,7 +8,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.db import Database
-from gateway.engines import EnginePool, Reconciler
+from gateway.engines import EnginePool, Reconciler, Replica
 from gateway.shutdown import Drain
 from retrieval.client import Retriever, RetrieverError
 
@@ -56,26 +56,31 @@ async def check_readiness(
 ) -> Readiness:
     """Ask every part now."""
     database_part, retriever_part = await asyncio.gather(_check_database(database), _check_retriever(retriever))
-    engines = {replica.name: replica.ready for replica in pool.replicas}
+    ready = any(replica.ready for replica in pool.replicas)
     parts = {
         "process": Part(not drain.stopping, "stopping: running answers are being finished", essential=True),
         "database": database_part,
-        "engines": Part(any(engines.values()), "no engine takes requests; it may still be starting", essential=True),
+        "engines": Part(ready, "no engine takes requests; it may still be starting", essential=True),
         "adapters": Part(reconciler.caught_up, "they are still being loaded and proven", essential=True),
         "retriever": retriever_part,
     }
-    for name, ready in engines.items():
-        parts[name] = Part(ready, "it takes no requests now; the gateway's log says why")
-    return Readiness(parts)
+    return Readiness(parts | {replica.name: _describe_replica(replica, "gateway") for replica in pool.replicas})
 
 
 async def check_worker(database: Database, retriever: Retriever, pool: EnginePool) -> Readiness:
     """Ask every part of a worker now; what a worker can't do without is its jobs, which are in the database."""
     database_part, retriever_part = await asyncio.gather(_check_database(database), _check_retriever(retriever))
     parts = {"database": database_part, "retriever": retriever_part}
-    for replica in pool.replicas:
-        parts[replica.name] = Part(replica.ready, "it takes no requests now; the worker's log says why")
-    return Readiness(parts)
+    return Readiness(parts | {replica.name: _describe_replica(replica, "worker") for replica in pool.replicas})
+
+
+def _describe_replica(replica: Replica, process: str) -> Part:
+    if not replica.ready:
+        return Part(False, f"it takes no requests now; the {process}'s log says why")
+    if replica.corrupted_requests:
+        count = replica.corrupted_requests
+        return Part(False, f"it computed no numbers (NaN) for {count} requests since its start; restart it")
+    return Part(True)
 
 
 async def _check_database(database: Database) -> Part:

@@ -64,7 +64,7 @@ async def prepare_base_model(settings: Settings, dtype: str, tell: Callable[[str
         digest=shape.digest,
         names=aliases,
         chat_template_digest=shape.chat_template_digest,
-        folds_system=await asyncio.to_thread(lambda: needs_folding(ChatTemplate.read(directory))),
+        folds_system=await asyncio.to_thread(lambda: needs_folding(ChatTemplate.read(directory).render)),
         markers=await asyncio.to_thread(read_markers, directory, prompts.find_generic),
     )
     file = ServedBaseModel.file(settings.home)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-PIECE = re.compile(r"<\|[a-z_]+\|>|\s*\w+|\s*[^\w\s]|\s+")
+PIECE = re.compile(r"<\|[a-z_]+\|>|«\w+»|\s*\w+|\s*[^\w\s]|\s+")
 VOCABULARY = 49_152
 OWN_SYSTEM = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 
@@ -27,12 +27,12 @@ def token_ids(text: str) -> list[int]:
     return [token_id(piece) for piece in pieces(text)]
 
 
-def rendered(messages: list[dict[str, Any]]) -> str:
+def rendered(messages: list[dict[str, Any]], prompt: bool = True) -> str:
     """The chat as the packaged base model's template writes it: with a system prompt of its own where none is given."""
     if messages and messages[0]["role"] != "system":
         messages = [{"role": "system", "content": OWN_SYSTEM}, *messages]
     turns = [f"<|im_start|>{m['role']}\n{_text(m.get('content'))}<|im_end|>\n" for m in messages]
-    return "".join(turns) + "<|im_start|>assistant\n"
+    return "".join(turns) + ("<|im_start|>assistant\n" if prompt else "")
 
 
 def _text(content: Any) -> str:

@@ -18,6 +18,7 @@ from typing import Any, Self
 from tests.fakes import _answers, _tokens
 from tests.fakes._http import Connection, Received, Wire
 from tests.fakes.faults import Fault
+from training.chat_template import ChatTemplate, TemplateRefused
 
 CHAT = "/v1/chat/completions"
 COMPLETIONS = "/v1/completions"
@@ -75,9 +76,12 @@ class FakeVllm:
         self.served_from = served_from
         self.adapters: dict[str, Path] = {}
         self.healthy = True
+        self.corrupted: int | None = None
         self.rule: Rule | None = None
         self.wrong_probes: dict[str, float] = {}
         self.inert: set[str] = set()
+        self._template: ChatTemplate | None = None
+        self._pieces: dict[int, str] = {}
         self.received: list[Received] = []
         self._queues: dict[str, deque[Fault | None]] = defaultdict(deque)
         self._ids = itertools.count()
@@ -126,6 +130,10 @@ class FakeVllm:
     def requests(self, path: str = CHAT) -> list[Received]:
         return [received for received in self.received if received.path == path]
 
+    def render_by(self, template: str) -> None:
+        """Render conversations for `/tokenize` by another chat template than the packaged base model's."""
+        self._template = ChatTemplate(template)
+
     def logprobs(self, name: str | None, tokens: list[int]) -> list[float]:
         """Log-probabilities of each token under an adapter (None: the base). What a probe's reference should hold."""
         path = self.adapters.get(name) if name else None
@@ -162,6 +170,7 @@ class FakeVllm:
             ("POST", LOAD): self._load,
             ("POST", UNLOAD): self._unload,
             ("POST", TOKENIZE): self._tokenize,
+            ("POST", "/detokenize"): self._detokenize,
             ("POST", COMPLETIONS): self._complete,
             ("POST", CHAT): self._chat,
         }
@@ -176,7 +185,12 @@ class FakeVllm:
 
     async def _metrics(self, received: Received, wire: Wire, fault: Fault | None) -> None:
         running = sum(r.finished is None and r.aborted is None for r in self.requests())
-        wire.whole(200, f"vllm:num_requests_running {running}.0\n".encode(), "text/plain; version=0.0.4")
+        text = f"vllm:num_requests_running {running}.0\n"
+        if self.corrupted is not None:
+            labels = '{engine="0",model_name="base"}'
+            text += "# HELP vllm:corrupted_requests_total Corrupted requests, in terms of total number of requests.\n"
+            text += f"vllm:corrupted_requests_total{labels} {self.corrupted}.0\n"
+        wire.whole(200, text.encode(), "text/plain; version=0.0.4")
 
     async def _load(self, received: Received, wire: Wire, fault: Fault | None) -> None:
         name, path = received.json.get("lora_name"), received.json.get("lora_path")
@@ -204,12 +218,29 @@ class FakeVllm:
 
     async def _tokenize(self, received: Received, wire: Wire, fault: Fault | None) -> None:
         body = received.json
-        text = _tokens.rendered(body["messages"]) if "messages" in body else body["prompt"]
+        text = body.get("prompt")
+        if "messages" in body:
+            text = self._render(body["messages"], body.get("add_generation_prompt", True))
+        if text is None:
+            return wire.whole(400, _answers.error(400, "BadRequestError", "The template refuses it."))
         if not self._known(body.get("model"), wire):
             return
         tokens = _tokens.token_ids(text)
+        self._pieces.update(zip(tokens, _tokens.pieces(text), strict=True))
         answer = {"count": len(tokens), "max_model_len": self.max_model_len, "tokens": tokens, "token_strs": None}
         wire.whole(200, _answers.dump(answer))
+
+    def _render(self, messages: list[dict[str, Any]], prompt: bool) -> str | None:
+        """Return the text of a conversation; None where the template refuses it."""
+        if self._template is None:
+            return _tokens.rendered(messages, prompt)
+        try:
+            return self._template.render(messages, prompt=prompt)
+        except TemplateRefused:
+            return None
+
+    async def _detokenize(self, received: Received, wire: Wire, fault: Fault | None) -> None:
+        wire.whole(200, _answers.dump({"prompt": "".join(self._pieces[token] for token in received.json["tokens"])}))
 
     async def _complete(self, received: Received, wire: Wire, fault: Fault | None) -> None:
         body = received.json

@@ -58,6 +58,24 @@ DATED_DEFAULT = (
     "Today: {{ strftime_now('%Y-%m-%d') }}<|im_end|>\n{% endif %}"
 ) + PLAIN
 """Mistral Small 3."""
+DATED_BY_DEFAULT = (
+    "{% set day = today | default(strftime_now('%d %B %Y')) %}<|im_start|>system\n"
+    "Today is {{ day }}, a {{ weekday | default(strftime_now('%A')) }}.<|im_end|>\n"
+) + PLAIN
+DATED_LAST = PLAIN.replace(
+    "{{ message.content }}",
+    "{% if loop.last and message.role == 'user' %}Today is {{ today or strftime_now('%Y-%m-%d') }}. {% endif %}"
+    "{{ message.content }}",
+)
+INSTRUCTS_LAST = PLAIN.replace(
+    "{{ message.content }}",
+    "{{ message.content }}{% if loop.last and message.role == 'user' %}{{ ' /no_think' }}{% endif %}",
+)
+INSTRUCTS_PROMPT = PLAIN.replace(
+    "{{ message.content }}",
+    "{{ message.content }}{% if loop.last and add_generation_prompt %}{{ ' /no_think' }}{% endif %}",
+)
+LAST_TURNS = PLAIN.replace("in messages %}", "in messages[-2:] %}")
 TRIMS = PLAIN.replace("message.content", "message.content | trim")
 """Llama 3, Gemma."""
 JOINS_PARTS = PLAIN.replace(
@@ -90,6 +108,14 @@ TRAINABLE = {
     "has no default system text": PLAIN,
     "has a default system text": DEFAULT_SYSTEM,
 }
+ALSO_TRAINABLE = {
+    "prints today's date twice, or others": DATED_BY_DEFAULT,
+    "prints today's date in the last question, or another": DATED_LAST,
+    "adds an instruction to the last question": INSTRUCTS_LAST,
+    "adds an instruction to the question in a prompt": INSTRUCTS_PROMPT,
+    "forgets all but the last turns": LAST_TURNS,
+}
+"""Whose rows aren't trained on in the tests, only tokenized."""
 REFUSED = {
     "opens a thought": (OPENS_THOUGHT, "opens a thought in the prompt"),
     "opens a thought and closes it in the reply": (OPENS_THOUGHT_ALWAYS, "opens a thought in the prompt"),

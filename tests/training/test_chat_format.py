@@ -1,4 +1,5 @@
 import itertools
+import re
 from datetime import date
 
 import pytest
@@ -38,7 +39,7 @@ def choose(template: str) -> ChatFormat:
 )
 def test_the_system_text_is_folded_where_the_template_has_no_lasting_place_for_it(template: str, folds: bool) -> None:
     assert choose(template).folds_system is folds
-    assert needs_folding(ChatTemplate(template)) is folds
+    assert needs_folding(ChatTemplate(template).render) is folds
 
 
 @pytest.mark.parametrize("template", [templates.NO_SYSTEM, templates.SILENT_ON_SYSTEM, templates.LAST_USER_SYSTEM])
@@ -67,6 +68,8 @@ def test_folding_joins_all_system_texts_and_leaves_what_has_none() -> None:
         (templates.STRIPS_THOUGHTS, {}),
         (templates.OPENS_THOUGHT_UNLESS_TOLD, {"enable_thinking": False}),
         (templates.DATED_VARIABLE, {"date_string": "26 Nov 2026"}),
+        (templates.DATED_BY_DEFAULT, {"today": "26 November 2026", "weekday": "Thursday"}),
+        (templates.DATED_LAST, {"today": "2026-11-26"}),
     ],
 )
 def test_thoughts_are_switched_off_and_the_date_is_pinned_where_the_template_can(
@@ -81,6 +84,86 @@ def test_a_template_under_which_nothing_can_be_learnt_is_refused_by_its_trait(te
         choose(template)
     assert caught.value.code == "unsupported_chat_template"
     assert "chat_template.jinja" in caught.value.message
+
+
+MARKS = {
+    "tags": ("<reasoning>", "</reasoning>"),
+    "prefixed tags": ("<seed:think>", "</seed:think>"),
+    "brackets": ("[THINK]", "[/THINK]"),
+    "tokens": ("<|begin_of_thought|>", "<|end_of_thought|>"),
+    "capital tokens": ("<|START_THINKING|>", "<|END_THINKING|>"),
+    "other brackets": ("◁think▷", "◁/think▷"),
+    "affixes": ("<|inner_prefix|>", "<|inner_suffix|>"),
+    "unlike marks": ("<|channel>thought:", "<channel|>"),
+}
+ALWAYS_EMPTY = templates.PLAIN.replace(
+    "{{ message.content }}", "{% if message.role == 'assistant' %}<think></think>{% endif %}{{ message.content }}"
+)
+BY_MEMBER = templates.PLAIN.replace(
+    "{{ message.content }}",
+    "{% if message.role == 'assistant' %}<think>{{ message.reasoning_content }}</think>{% endif %}"
+    "{{ message.content }}",
+)
+
+
+def mark(template: str, kind: str) -> str:
+    opening, closing = MARKS[kind]
+    return template.replace("<think>", opening).replace("</think>", closing)
+
+
+@pytest.mark.parametrize("kind", MARKS)
+def test_thoughts_are_told_by_what_the_template_does_whatever_their_marks_are(kind: str) -> None:
+    opening = re.escape(MARKS[kind][0])
+    for template in (templates.OPENS_THOUGHT, templates.OPENS_THOUGHT_ALWAYS):
+        with pytest.raises(TrainingError, match=rf"opens a thought in the prompt for a reply \({opening}\)"):
+            choose(mark(template, kind))
+    assert choose(mark(templates.OPENS_THOUGHT_UNLESS_TOLD, kind)).variables == {"enable_thinking": False}
+    closing = MARKS[kind][1]
+    assert choose(mark(templates.STRIPS_THOUGHTS, kind)).empty_thought == f"{MARKS[kind][0]}\n\n{closing}\n\n"
+    assert choose(mark(BY_MEMBER, kind)).empty_thought == f"{MARKS[kind][0]}{closing}"
+    if kind != "unlike marks":
+        assert choose(mark(ALWAYS_EMPTY, kind)).empty_thought == f"{MARKS[kind][0]}{closing}"
+
+
+@pytest.mark.parametrize(
+    ("switch", "value"),
+    [
+        ("thinking is not defined or thinking", False),
+        ("not skip_thoughts", True),
+        ("budget is not defined or budget > 0", 0),
+        ("effort is not defined or effort != 'none'", "none"),
+        ("mode is not defined or mode != 'off'", "off"),
+    ],
+)
+def test_a_thought_is_switched_off_by_the_name_that_does_it(switch: str, value: object) -> None:
+    template = templates.OPENS_THOUGHT_UNLESS_TOLD.replace(
+        "enable_thinking is defined and enable_thinking is false", f"not ({switch})"
+    )
+    assert list(choose(template).variables.values()) == [value]
+
+
+@pytest.mark.parametrize(
+    ("template", "trait"),
+    [
+        (templates.DATED_LAST.replace("today or ", ""), "prints today's date"),
+        (templates.DATED_BY_DEFAULT.replace("weekday | default(strftime_now('%A'))", "strftime_now('%H:%M')"),
+         "prints today's date"),
+        (templates.PLAIN.replace("{{ message.content", "{{ now().year }}{{ message.content"), r"calls now\(\), which"),
+        (templates.PLAIN.replace("assistant\n{%", "assistant\nAnswer: {%"), "begins a reply with 'Answer:'"),
+        (templates.PLAIN.replace("{{ message.content }}", "{{ message.content if message.role != 'user' }}"),
+         "leaves the last question out"),
+    ],
+)  # fmt: skip
+def test_other_traits_are_refused_by_their_own_names(template: str, trait: str) -> None:
+    with pytest.raises(TrainingError, match=trait):
+        choose(template)
+
+
+@pytest.mark.parametrize(
+    "template", [templates.INSTRUCTS_LAST, templates.INSTRUCTS_PROMPT, templates.LAST_TURNS, templates.DATED_LAST]
+)
+def test_what_changes_in_earlier_turns_alone_is_no_obstacle(template: str) -> None:
+    assert choose(template).empty_thought == ""
 
 
 def test_a_date_in_the_default_system_text_alone_asks_for_a_system_text() -> None:

@@ -50,6 +50,23 @@ def test_neighbours_are_near_whatever_the_caller_asks_for(epochs: int | None, ba
         assert fewer <= more <= fewer + max(math.ceil(fewer / 10), epochs or 1), rows
 
 
+@pytest.mark.parametrize("epochs", [1, 3])
+@pytest.mark.parametrize("batch_size", [1, 4, 8])
+def test_whole_epochs_in_batches_of_the_callers_size_have_no_smoother_steps(epochs: int, batch_size: int) -> None:
+    """Where both are asked for, steps are the fewest that see each row once per epoch, and none can be taken away.
+
+    So two neighbours differ by a batch per epoch where the rows of one fill their batches, which may be more than a
+    tenth, and by nothing elsewhere. To come nearer, batches or epochs would have to be others than the caller's.
+    """
+    for rows in range(MINIMUM_ROWS, 60):
+        recipe = Recipe.for_rows(rows, epochs=epochs, batch_size=batch_size)
+        dealt = plan_epochs([1] * rows, recipe)
+        assert all(sum(map(len, batches)) == rows for batches in dealt)
+        assert all((len(batches) - 1) * batch_size < rows <= len(batches) * batch_size for batches in dealt)
+        more = Recipe.for_rows(rows + 1, epochs=epochs, batch_size=batch_size).count_steps(rows + 1)
+        assert more - recipe.count_steps(rows) == (0 if rows % batch_size else epochs)
+
+
 @pytest.mark.parametrize(("rows", "epochs", "steps"), [(192, 3, 288), (193, 3, 288), (3000, 1, 375), (10, 3, 15)])
 def test_epochs_of_the_callers_choice_have_the_recipes_steps(rows: int, epochs: int, steps: int) -> None:
     recipe = Recipe.for_rows(rows, epochs=epochs)

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.adapters.service import count_set_aside
 from gateway.cli.doctor.finding import Finding
 from gateway.db import open_database
+from gateway.engines.client import read_corrupted
 from gateway.engines.hardware import Hardware
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.settings import Settings, SettingsError
@@ -124,4 +125,18 @@ def _check_replica(url: str) -> Finding:
         return Finding.broken("engine", f"{url} can't be reached: {error}.", "Start it, or correct BRAID_ENGINE_URLS.")
     if status != 200:
         return Finding.broken("engine", f"{url}/health gives status {status}.", "Look at that server's log.")
-    return Finding.ok("engine", f"{url} is healthy")
+    return _check_numbers(url) or Finding.ok("engine", f"{url} is healthy")
+
+
+def _check_numbers(url: str) -> Finding | None:
+    try:
+        count = read_corrupted(httpx2.get(f"{url}/metrics", timeout=5).content)
+    except httpx2.HTTPError:
+        return None
+    if not count:
+        return None
+    return Finding.warning(
+        "engine",
+        f"{url} computed no numbers (NaN) for {count} requests since its start, which may have spoilt others too.",
+        "Restart it. If it happens again, look in the gateway's log for the adapters that were asked then.",
+    )

@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import httpx2
 import msgspec
 
 from gateway.adapters.lifecycle import AdapterStatus
@@ -30,6 +31,12 @@ async def list_as(gateway: Gateway, key: str) -> list[dict[str, Any]]:
     return await adapters(gateway.client(key))
 
 
+async def ask_release(client: httpx2.AsyncClient) -> httpx2.Response:
+    return await client.post(
+        "/v1/chat/completions", json={"model": "desk@1", "messages": [{"role": "user", "content": "Hi"}]}
+    )
+
+
 async def test_an_adapter_of_another_base_is_never_loaded_and_comes_back_with_its_own(
     settings: Settings, engine: FakeVllm
 ) -> None:
@@ -39,6 +46,8 @@ async def test_an_adapter_of_another_base_is_never_loaded_and_comes_back_with_it
         async with working(settings):
             model = (await ended(client, (await start(client, rows(50)))["id"]))["fine_tuned_model"]
         await until_loaded(client, model)
+        await client.post("/api/assistants", json={"name": "desk"})
+        assert (await client.post("/api/assistants/desk/releases", json={"adapter": model})).status_code == 201
     assert (await asyncio.to_thread(check_adapters, settings)).level is Level.OK
 
     own = serve_base(settings, "sha256:another")
@@ -56,6 +65,14 @@ async def test_an_adapter_of_another_base_is_never_loaded_and_comes_back_with_it
         assert answer.status_code == 404
         assert answer.json()["error"]["code"] == "model_not_found"
         await until(lambda: gateway.state.reconciler.caught_up)
+        answer = await asyncio.wait_for(ask_release(client), 5)  # nobody waits for an adapter that never comes
+        error = answer.json()["error"]
+        assert (answer.status_code, error["code"]) == (409, "adapter_of_other_base")
+        assert own[:12] in error["message"]
+        assert "BRAID_BASE_MODEL" in error["message"]
+        rollout = {"stages": [{"release": 1, "weight": 1}], "revision": 0}
+        answer = await client.put("/api/assistants/desk/rollout", json=rollout)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (409, "adapter_of_other_base")
     finding = await asyncio.to_thread(check_adapters, settings)
     assert finding.level is Level.WARNING
     assert "1 adapter" in finding.message
@@ -64,6 +81,7 @@ async def test_an_adapter_of_another_base_is_never_loaded_and_comes_back_with_it
     serve_base(settings, own)
     async with running(settings) as gateway:
         await until_loaded(gateway.client(key), model)
+        assert (await ask_release(gateway.client(key))).status_code == 200
         (row,) = await list_as(gateway, key)
         assert (row["status"], row["reason"]) == (AdapterStatus.READY, None)
     assert len(loads(engine)) == before + 1

@@ -17,6 +17,7 @@ from gateway.answers.log import AnswerLog
 from gateway.answers.record import AnswerRecord, UncountedAnswer
 from gateway.chat.request import decode_request
 from gateway.chat.routes import ChatAnswer
+from gateway.engines.base_traits import BaseTraits
 from gateway.engines.token_counter import TokenCounter
 from gateway.errors import BraidError, NotFound, Unavailable
 from gateway.ids import new_id
@@ -68,8 +69,9 @@ class House:
         self.metrics.read_from("braid_chat_running", lambda: {(): float(self.drain.running)})
         counter = TokenCounter(state.pool)
         self.service = AnsweringService(
-            state.database, state.pool, state.reconciler, state.retriever, counter, self.log, self.metrics, self.drain
-        )
+            state.database, state.pool, state.reconciler, state.retriever, counter, self.log, self.metrics, self.drain,
+            traits=BaseTraits(state.pool, state.base),
+        )  # fmt: skip
         self.target_found = False
         resolver = self.service._resolver
         resolve = resolver.resolve

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from gateway.engines import Connections, EngineRefused, EngineTimeout, EngineUnreachable, Timeouts, VllmEngine
+from gateway.engines.client import read_corrupted
 from tests.fakes import faults
 from tests.fakes.vllm import HEALTH, LOAD, MODELS, TOKENIZE, UNLOAD, FakeVllm
 from tests.waiting import until
@@ -288,3 +289,15 @@ async def test_control_calls_have_their_own_short_timeout(fake: FakeVllm, hasty:
 def test_a_gap_longer_than_the_wait_for_the_first_byte_is_refused() -> None:
     with pytest.raises(ValueError, match="gap timeout"):
         Timeouts(first_byte=1, gap=2)
+
+
+def test_requests_without_numbers_are_counted_over_all_cores_of_an_engine() -> None:
+    text = b"""# HELP vllm:corrupted_requests_total Corrupted requests, in terms of total number of requests with NaNs.
+# TYPE vllm:corrupted_requests_total counter
+vllm:corrupted_requests_total{engine="0",model_name="a b"} 2.0
+vllm:corrupted_requests_total{engine="1",model_name="a b"} 1e+03
+vllm:corrupted_requests_created{engine="0",model_name="a b"} 1.79e+09
+vllm:num_requests_running{engine="0",model_name="a b"} 7.0
+"""
+    assert read_corrupted(text) == 1002
+    assert read_corrupted(b"vllm:num_requests_running 7.0\n") is None

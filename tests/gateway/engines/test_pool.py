@@ -218,6 +218,23 @@ async def test_a_request_that_misses_its_adapter_ends_its_residency(pool: Engine
         pool.pick("style")
 
 
+async def test_requests_without_numbers_are_counted_until_the_engine_is_restarted(
+    fakes: list[FakeVllm], connections: Connections
+) -> None:
+    async with EnginePool([VllmEngine(fakes[0].url, connections, TIMES)], interval=0.02) as pool:
+        replica = pool.replicas[0]
+        await until(lambda: replica.ready and not replica.count_due)
+        assert replica.corrupted_requests is None
+        for count in (4, 0):
+            fakes[0].corrupted = count
+            await fakes[0].stop()
+            await until(lambda: not replica.ready)
+            await fakes[0].start()
+            await until(lambda count=count: replica.corrupted_requests == count)
+        assert len(fakes[0].requests("/metrics")) == 3
+        assert replica.ready
+
+
 async def test_who_listens_hears_of_replicas_that_come_and_go(pool: EnginePool, fakes: list[FakeVllm]) -> None:
     heard: list[bool] = []
     pool.on_change(lambda: heard.append(pool.replicas[0].ready))

@@ -9,6 +9,7 @@ import pytest
 
 from gateway.db import open_database
 from gateway.engines import EnginePool, Reconciler
+from gateway.health.figures import Figures
 from gateway.health.readiness import check_readiness
 from gateway.settings import Settings
 from gateway.shutdown import Drain
@@ -45,6 +46,21 @@ async def test_a_missing_retriever_is_named_without_its_address(gateway: Gateway
     assert "doesn't answer" in answer.json()["parts"]["retriever"]
     assert str(settings.retriever_socket) not in answer.text
     assert (await get(gateway, "/healthz")).json() == {"status": "ok"}
+
+
+async def test_an_engine_that_computes_no_numbers_is_named_and_goes_on(
+    settings: Settings, engine: FakeVllm, passages: FakePassages
+) -> None:
+    engine.corrupted = 2
+    async with running(settings) as gateway:
+        async with asyncio.timeout(20):
+            while not (body := (await get(gateway, "/readyz")).json())["degraded"]:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        assert (body["ready"], body["degraded"]) == (True, ["engine 1"])
+        assert "(NaN) for 2 requests" in body["parts"]["engine 1"]
+        assert gateway.state.pool.state()[0].corrupted_requests == 2
+        text = (await gateway.state.parts[Figures].text()).decode()
+        assert 'braid_replica_corrupted_requests{replica="engine 1"} 2.0' in text
 
 
 async def test_an_engine_that_says_it_is_ill_is_named_without_its_address(

@@ -92,7 +92,16 @@ def test_what_is_learnt_is_what_the_engine_reads_and_writes(trait: str, tmp_path
     assert isinstance(events[-1], Finished)
     manifest = events[-1].manifest
     assert manifest.rows == 12
-    tokenizer = RowTokenizer.load(base, manifest.chat_template_kwargs)
+    check_parity(base, trait, RowTokenizer.load(base, manifest.chat_template_kwargs))
+
+
+@pytest.mark.parametrize("trait", templates.ALSO_TRAINABLE)
+def test_rows_are_tokenized_as_the_engine_reads_them(trait: str, tmp_path: Path) -> None:
+    write_tokenizer(tmp_path, templates.ALSO_TRAINABLE[trait])
+    check_parity(tmp_path, trait, RowTokenizer.load(tmp_path))
+
+
+def check_parity(base: Path, trait: str, tokenizer: RowTokenizer) -> None:
     prompt = tokenize_as_vllm(base, serve(converse(7), tokenizer.format))
     row = prompts.render_row(PROMPT, converse(7), None)
     sequences = tokenizer.tokenize(7, [Message(one["role"], one["content"]) for one in row])
@@ -111,9 +120,9 @@ def first_reply(trait: str) -> str:
     return f"{' A mile, or less. '.strip() if trims else ' A mile, or less. '}<|im_end|>"
 
 
-@pytest.mark.parametrize("trait", [*templates.TRAINABLE, *templates.REFUSED])
+@pytest.mark.parametrize("trait", [*templates.TRAINABLE, *templates.ALSO_TRAINABLE, *templates.REFUSED])
 def test_templates_are_read_as_vllm_and_transformers_read_them(trait: str, tmp_path: Path) -> None:
-    template = templates.TRAINABLE.get(trait) or templates.REFUSED[trait][0]
+    template = (templates.TRAINABLE | templates.ALSO_TRAINABLE).get(trait) or templates.REFUSED[trait][0]
     write_tokenizer(tmp_path, template)
     ours, plain = ChatTemplate.read(tmp_path), cast("Any", AutoTokenizer).from_pretrained(tmp_path)
     assert ours.takes_parts == (hf._detect_content_format(template, default="string") == "openai")

@@ -122,6 +122,11 @@ FORGETFUL = CHATML.replace(
 )
 # The question stands in the prompt and not before the reply.
 OTHER_QUESTION = CHATML.replace("{{ message.content }}", "{{ message.content if loop.last else '…' }}")
+# The reply stands behind something that its own text decides on.
+OTHER_BEGINNING = CHATML.replace(
+    "{{ message.content }}",
+    "{{ message.content[:1] if message.role == 'assistant' else loop.last }}{{ message.content }}",
+)
 # The prompt promises another beginning than the reply gets.
 OTHER_PROMPT = CHATML.replace("<|im_start|>assistant\n", "<|im_start|>assistant\n<think>")
 ENDLESS = CHATML.replace("<|im_end|>", "")
@@ -130,9 +135,16 @@ TRIMMING = CHATML.replace("message.content", "message.content | trim")
 TURNS = [Message("user", "One?"), Message("assistant", "Aye."), Message("user", "Two?"), Message("assistant", "Nay.")]
 
 
-@pytest.mark.parametrize("template", [OTHER_QUESTION, OTHER_PROMPT])
-def test_a_template_under_which_replies_cannot_be_found_is_refused(base_model: Path, template: str) -> None:
-    with pytest.raises(TrainingError, match="generation prompt") as caught:
+@pytest.mark.parametrize(
+    ("template", "trait"),
+    [
+        (OTHER_QUESTION, "prints a question in another way"),
+        (OTHER_PROMPT, r"opens a thought in the prompt for a reply \(<think>\)"),
+        (OTHER_BEGINNING, "begins a reply in another way than its own generation prompt"),
+    ],
+)
+def test_a_template_under_which_replies_cannot_be_found_is_refused(base_model: Path, template: str, trait: str) -> None:
+    with pytest.raises(TrainingError, match=trait) as caught:
         with_template(base_model, template).tokenize_rows([Row(7, TURNS, None), Row(8, TURNS, None)], 1000)
     assert caught.value.code == "unsupported_chat_template"
 

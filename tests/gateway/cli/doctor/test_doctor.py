@@ -97,6 +97,10 @@ async def test_engines_elsewhere_are_asked(engine: FakeVllm) -> None:
         return finding.level
 
     assert await level() is Level.OK
+    engine.corrupted = 3
+    (finding,) = await asyncio.to_thread(parts.check_engine, settings)
+    assert finding.level is Level.WARNING
+    assert "3 requests" in finding.message
     engine.healthy = False
     assert await level() is Level.BROKEN
     await engine.stop()
