@@ -4,20 +4,19 @@ A weighted sum of absolute scores, not of ranks: a threshold has to mean the sam
 of only bad passages.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from retrieval.backends import Candidate
 from retrieval.messages import Weights
 
-__all__ = ["FUSION", "fuse", "fuse_scores"]
+__all__ = ["DENSE_WEIGHT", "FUSION", "fuse", "fuse_scores", "weigh"]
 
 DENSE_WEIGHT = 0.8
-"""Share of the cosine; the rest is BM25's.
+"""Share of the cosine where words tell no more than meanings do; the rest is BM25's."""
 
-Measured on 297 FAQ questions of perl-doc, nDCG@10 / recall@5: cosine alone 0.824 / 0.899, BM25 alone 0.657 / 0.751; a
-weight of 0.5 gives 0.801 / 0.875, 0.7: 0.827 / 0.913, 0.8: 0.834 / 0.919, 0.9: 0.837 / 0.926. Not 0.9, since those
-questions seldom hang on a product's name, which words tell apart better than vectors do.
-"""
+_LEAST_DENSE_WEIGHT = 0.3
+_PLACE = 10
+_SLACK = 0.1
 
 
 def fuse_scores(dense: float, keyword: float, unrelated: float = 0.0, weights: Weights | None = None) -> float:
@@ -28,23 +27,49 @@ def fuse_scores(dense: float, keyword: float, unrelated: float = 0.0, weights: W
     `DENSE_WEIGHT`.
     """
     share = DENSE_WEIGHT if weights is None else weights.embedding / (weights.embedding + weights.text)
-    closeness = (dense - unrelated) / (1 - unrelated)
-    return share * min(max(closeness, 0.0), 1.0) + (1 - share) * keyword
+    return share * _measure_closeness(dense, unrelated) + (1 - share) * keyword
 
 
-FUSION = f"sum-2-{DENSE_WEIGHT:g}"
-"""The version of the fusion: part of a release's digest. Count the 2 up when `fuse_scores` changes otherwise."""
+def _measure_closeness(dense: float, unrelated: float) -> float:
+    return min(max((dense - unrelated) / (1 - unrelated), 0.0), 1.0)
+
+
+FUSION = f"sum-3-{DENSE_WEIGHT:g}"
+"""The version of the fusion: part of a release's digest. Count the 3 up when the scores change otherwise."""
+
+
+def weigh(candidates: Sequence[Candidate], unrelated: float = 0.0) -> Weights:
+    """Return the shares of meaning and of words for one question.
+
+    A list whose best candidate stands out from its tenth knows something. Words count more by as much as their best one
+    stands out further than that of the cosines: by nothing where meanings tell the passages apart as well, whatever the
+    embedder. Both figures were chosen on the tune halves of eight sets with two embedders (`docs/benchmarks.md`).
+    """
+    closeness = [_measure_closeness(candidate.dense, unrelated) for candidate in candidates]
+    lead = _measure_lead([candidate.keyword for candidate in candidates]) - _measure_lead(closeness)
+    share = max(DENSE_WEIGHT - max(lead - _SLACK, 0.0), _LEAST_DENSE_WEIGHT)
+    return Weights(share, 1 - share)
+
+
+def _measure_lead(scores: Sequence[float]) -> float:
+    """Return by how much the best score is above the tenth, or the last of fewer."""
+    best = sorted(scores, reverse=True)[:_PLACE]
+    return best[0] - best[-1] if best else 0.0
 
 
 def fuse(
-    candidates: Iterable[Candidate],
+    candidates: Sequence[Candidate],
     *,
     limit: int,
     threshold: float | None,
     unrelated: float = 0.0,
     weights: Weights | None = None,
 ) -> list[tuple[float, Candidate]]:
-    """Return the best `limit` candidates at or above the threshold: best first, equal scores in the order of ids."""
+    """Return the best `limit` candidates at or above the threshold: best first, equal scores in the order of ids.
+
+    Without `weights` the question's own candidates weigh it (`weigh`).
+    """
+    weights = weights or weigh(candidates, unrelated)
     scored = [
         (fuse_scores(candidate.dense, candidate.keyword, unrelated, weights), candidate) for candidate in candidates
     ]

@@ -2,7 +2,7 @@ import pytest
 
 from retrieval.backends import Candidate
 from retrieval.backends.reach import measure_reach, to_share
-from retrieval.fusion import fuse, fuse_scores
+from retrieval.fusion import DENSE_WEIGHT, fuse, fuse_scores, weigh
 from retrieval.messages import Weights
 
 
@@ -53,3 +53,22 @@ def test_weights_of_a_question_stand_in_for_the_fusions_own_and_only_their_ratio
     assert fuse_scores(0.9, 0.1, 0, Weights(1, 0)) == pytest.approx(0.9)
     assert fuse_scores(0.9, 0.1, 0, Weights(0, 5)) == pytest.approx(0.1)
     assert fuse_scores(0.9, 0.1, 0, Weights(4, 12)) == pytest.approx(fuse_scores(0.9, 0.1, 0, Weights(1, 3)))
+
+
+def test_words_count_more_where_their_best_stands_out_further_than_the_best_meaning() -> None:
+    alike = [candidate(str(n), 0.5, 0.1) for n in range(20)]
+    assert weigh([]).embedding == weigh(alike).embedding == weigh(alike[:1]).embedding == DENSE_WEIGHT
+    words = [*alike, candidate("words", 0.4, 0.6)]
+    assert weigh(words).embedding == pytest.approx(0.4)
+    assert fuse(words, limit=1, threshold=None)[0][1].id == "words"
+    both = [*words, candidate("meaning", 0.9, 0.1)]
+    assert weigh(both).embedding == DENSE_WEIGHT
+    assert fuse(both, limit=1, threshold=None)[0][1].id == "meaning"
+    assert weigh([*alike, candidate("words", 0.4, 1.0)]).embedding == pytest.approx(0.3)
+    assert all(weigh(some).embedding + weigh(some).text == pytest.approx(1) for some in (alike, words, both))
+
+
+def test_what_stands_out_is_told_alike_of_every_embedder() -> None:
+    low = [candidate(str(n), 0.1 * n, 0.05 * n) for n in range(9)]
+    high = [candidate(str(n), 0.7 + 0.3 * 0.1 * n, 0.05 * n) for n in range(9)]
+    assert weigh(low).embedding == pytest.approx(weigh(high, unrelated=0.7).embedding)
