@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from retrieval.backends import Candidate
 from retrieval.messages import Weights
 
-__all__ = ["DENSE_WEIGHT", "FUSION", "fuse", "fuse_scores", "weigh"]
+__all__ = ["DENSE_WEIGHT", "FUSION", "fuse", "fuse_scores", "measure_closeness", "weigh"]
 
 DENSE_WEIGHT = 0.8
 """Share of the cosine where words tell no more than meanings do; the rest is BM25's."""
@@ -27,10 +27,11 @@ def fuse_scores(dense: float, keyword: float, unrelated: float = 0.0, weights: W
     `DENSE_WEIGHT`.
     """
     share = DENSE_WEIGHT if weights is None else weights.embedding / (weights.embedding + weights.text)
-    return share * _measure_closeness(dense, unrelated) + (1 - share) * keyword
+    return share * measure_closeness(dense, unrelated) + (1 - share) * keyword
 
 
-def _measure_closeness(dense: float, unrelated: float) -> float:
+def measure_closeness(dense: float, unrelated: float) -> float:
+    """Return how far a cosine lies between that of unrelated texts and 1, as 0..1."""
     return min(max((dense - unrelated) / (1 - unrelated), 0.0), 1.0)
 
 
@@ -45,7 +46,7 @@ def weigh(candidates: Sequence[Candidate], unrelated: float = 0.0) -> Weights:
     stands out further than that of the cosines: by nothing where meanings tell the passages apart as well, whatever the
     embedder. Both figures were chosen on the tune halves of eight sets with two embedders (`docs/benchmarks.md`).
     """
-    closeness = [_measure_closeness(candidate.dense, unrelated) for candidate in candidates]
+    closeness = [measure_closeness(candidate.dense, unrelated) for candidate in candidates]
     lead = _measure_lead([candidate.keyword for candidate in candidates]) - _measure_lead(closeness)
     share = max(DENSE_WEIGHT - max(lead - _SLACK, 0.0), _LEAST_DENSE_WEIGHT)
     return Weights(share, 1 - share)

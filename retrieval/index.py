@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from retrieval.answerability import estimate_answer
 from retrieval.backends import Candidate, IndexBackend, KeywordVector
 from retrieval.content import read_pieces
 from retrieval.embedder import Embedder
@@ -134,7 +135,27 @@ class Index:
             unrelated=self._embedder.unrelated_cosine,
             weights=query.weights,
         )
-        return [_to_passage(candidate, score) for score, candidate in best]
+        return [self._to_passage(candidate, score) for score, candidate in best]
+
+    def _to_passage(self, candidate: Candidate, score: float) -> Passage:
+        payload = candidate.payload
+        return Passage(
+            id=candidate.id,
+            store=payload["store"],
+            document=payload["document"],
+            key=payload["key"],
+            version=payload["version"],
+            file_id=payload["file_id"],
+            filename=payload["filename"],
+            text=payload["text"],
+            start=payload["start"],
+            end=payload["end"],
+            heading=payload["heading"],
+            score=score,
+            attributes=payload["attributes"],
+            page=payload.get("page", 0),
+            answer_probability=estimate_answer(candidate.dense, candidate.keyword, self._embedder.unrelated_cosine),
+        )
 
     async def ingest(self, request: IngestRequest, report: Report) -> IngestResult:
         """See `retrieval.client.Retriever.ingest`. Safe to run again for the same index epoch."""
@@ -227,23 +248,3 @@ class Index:
         async with self._change_locks.setdefault((tenant, store), asyncio.Lock()):
             await self._records.admit(tenant, store, writer)
             yield
-
-
-def _to_passage(candidate: Candidate, score: float) -> Passage:
-    payload = candidate.payload
-    return Passage(
-        id=candidate.id,
-        store=payload["store"],
-        document=payload["document"],
-        key=payload["key"],
-        version=payload["version"],
-        file_id=payload["file_id"],
-        filename=payload["filename"],
-        text=payload["text"],
-        start=payload["start"],
-        end=payload["end"],
-        heading=payload["heading"],
-        score=score,
-        attributes=payload["attributes"],
-        page=payload.get("page", 0),
-    )

@@ -72,6 +72,7 @@ class Passage(Struct, frozen=True, kw_only=True):
         heading: The document's title and the headings above the chunk (`Kestrel K2 > Warranty`), or "".
         page: Number of the page on which it begins, from 1; 0 in a document without pages.
         score: 0..1, comparable between questions.
+        answer_probability: The probability that it answers the question (`retrieval.answerability`).
     """
 
     id: str
@@ -88,6 +89,7 @@ class Passage(Struct, frozen=True, kw_only=True):
     score: float
     attributes: dict[str, Attribute]
     page: int = 0
+    answer_probability: float = 1.0
 
 
 class Writer(Struct, frozen=True):

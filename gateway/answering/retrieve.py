@@ -23,10 +23,11 @@ _log = structlog.get_logger()
 class Evidence(msgspec.Struct, frozen=True):
     """The result of retrieval: passages, best first, numbered from 1 in the prompt, and each store's index epoch.
 
-    `status`: `off` (not asked), `found`, `nothing_found`, or `unavailable` (asked in vain, mode `degrade`).
+    `status`: `off` (not asked), `found`, `nothing_found`, `nothing_likely` (no passage is likely to answer), or
+    `unavailable` (asked in vain, mode `degrade`).
     """
 
-    status: Literal["off", "found", "nothing_found", "unavailable"]
+    status: Literal["off", "found", "nothing_found", "nothing_likely", "unavailable"]
     passages: tuple[Passage, ...] = ()
     index_epochs: dict[str, int] = {}
 
@@ -82,4 +83,8 @@ async def retrieve(
             ) from error
         _log.warning("retrieval_degraded", tenant=tenant, reason=str(error.__cause__ or error))
         return Evidence("unavailable", (), stores.index_epochs)
-    return Evidence("found" if passages else "nothing_found", tuple(passages), stores.index_epochs)
+    if not passages:
+        return Evidence("nothing_found", (), stores.index_epochs)
+    if max(passage.answer_probability for passage in passages) < (spec.least_probability or 0):
+        return Evidence("nothing_likely", (), stores.index_epochs)
+    return Evidence("found", tuple(passages), stores.index_epochs)

@@ -30,6 +30,7 @@ class RetrievalSpec(msgspec.Struct, frozen=True):
     """The stores that are asked, and the way; `mode` is for when they can't be.
 
     `filters` lets through which documents may answer, by their attributes; where there is none it isn't in the digest.
+    Without a passage that answers with `least_probability` none is given; releases of before it was there have none.
     """
 
     vector_stores: tuple[str, ...]
@@ -38,6 +39,7 @@ class RetrievalSpec(msgspec.Struct, frozen=True):
     mode: Literal["required", "degrade"] = "required"
     embedder: str = ""
     filters: dict[str, Any] | UnsetType = UNSET
+    least_probability: float | UnsetType = UNSET
 
 
 class ReleaseSpec(msgspec.Struct, frozen=True, omit_defaults=True):

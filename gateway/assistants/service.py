@@ -278,6 +278,7 @@ class AssistantService:
             options.mode,
             self._served.embedder,
             UNSET if options.filters is None else options.filters,
+            options.least_probability or UNSET,
         )
 
 
