@@ -16,7 +16,8 @@ DENSE_WEIGHT = 0.8
 
 _LEAST_DENSE_WEIGHT = 0.3
 _PLACE = 10
-_SLACK = 0.1
+_RIVALRY = 2.0
+_SHIFT = 0.5
 
 
 def fuse_scores(dense: float, keyword: float, unrelated: float = 0.0, weights: Weights | None = None) -> float:
@@ -42,13 +43,13 @@ FUSION = f"sum-3-{DENSE_WEIGHT:g}"
 def weigh(candidates: Sequence[Candidate], unrelated: float = 0.0) -> Weights:
     """Return the shares of meaning and of words for one question.
 
-    A list whose best candidate stands out from its tenth knows something. Words count more by as much as their best one
-    stands out further than that of the cosines: by nothing where meanings tell the passages apart as well, whatever the
-    embedder. Both figures were chosen on the tune halves of eight sets with two embedders (`docs/benchmarks.md`).
+    A list whose best candidate stands out from its tenth knows something. Words count more by half of what their lead
+    is beyond twice the cosines': by nothing where meanings tell the passages apart as well, whatever the embedder. The
+    figures were chosen on the tune halves of seven sets with two embedders (`docs/benchmarks.md`).
     """
     closeness = [measure_closeness(candidate.dense, unrelated) for candidate in candidates]
-    lead = _measure_lead([candidate.keyword for candidate in candidates]) - _measure_lead(closeness)
-    share = max(DENSE_WEIGHT - max(lead - _SLACK, 0.0), _LEAST_DENSE_WEIGHT)
+    lead = _measure_lead([candidate.keyword for candidate in candidates]) - _RIVALRY * _measure_lead(closeness)
+    share = max(DENSE_WEIGHT - _SHIFT * max(lead, 0.0), _LEAST_DENSE_WEIGHT)
     return Weights(share, 1 - share)
 
 

@@ -58,13 +58,14 @@ def test_weights_of_a_question_stand_in_for_the_fusions_own_and_only_their_ratio
 def test_words_count_more_where_their_best_stands_out_further_than_the_best_meaning() -> None:
     alike = [candidate(str(n), 0.5, 0.1) for n in range(20)]
     assert weigh([]).embedding == weigh(alike).embedding == weigh(alike[:1]).embedding == DENSE_WEIGHT
-    words = [*alike, candidate("words", 0.4, 0.6)]
-    assert weigh(words).embedding == pytest.approx(0.4)
+    words = [*alike, candidate("words", 0.4, 0.7)]
+    assert weigh(words).embedding == pytest.approx(0.8 - 0.6 / 2)
     assert fuse(words, limit=1, threshold=None)[0][1].id == "words"
     both = [*words, candidate("meaning", 0.9, 0.1)]
     assert weigh(both).embedding == DENSE_WEIGHT
     assert fuse(both, limit=1, threshold=None)[0][1].id == "meaning"
-    assert weigh([*alike, candidate("words", 0.4, 1.0)]).embedding == pytest.approx(0.3)
+    nothing = [candidate(str(n), 0.5, 0.0) for n in range(20)]
+    assert weigh([*nothing, candidate("words", 0.5, 1.0)]).embedding == pytest.approx(0.3)
     assert all(weigh(some).embedding + weigh(some).text == pytest.approx(1) for some in (alike, words, both))
 
 

@@ -28,7 +28,8 @@ def test_each_fusion_ranks_as_it_should() -> None:
     assert order("RRF") == "bca"  # the second in one list and the first in the other, before what is in one list only
     assert order("weighted sum 0.8") == "abc"
     assert order("weighted sum") == "abc"
-    assert FUSIONS["weighted sum"](CANDIDATES, 0.1)[1] > FUSIONS["weighted sum 0.8"](CANDIDATES, 0.1)[1]
+    words = [CandidateScore("a", 0.5, 0.1), CandidateScore("b", 0.4, 0.9)]
+    assert FUSIONS["weighted sum"](words, 0.1)[1] > FUSIONS["weighted sum 0.8"](words, 0.1)[1]
     assert FUSIONS["weighted sum 0.5"](CANDIDATES[1:2], 0.1) == [pytest.approx(0.5 * 0.4 / 0.9 + 0.5 * 0.8)]
     sure = [CandidateScore("a", 0.9, 0.0), CandidateScore("b", 0.55, 1.0)]
     assert FUSIONS["weighted sum by gap"](sure, 0.0) == [pytest.approx(0.3 * 0.9), pytest.approx(0.3 * 0.55 + 0.7)]
