@@ -51,6 +51,7 @@ class RetrievalOptions(_Strict):
     """`filters` are OpenAI's attribute filters: which documents of the stores may answer.
 
     Where no passage answers the question with `least_probability`, as the retriever estimates it, the model gets none.
+    `rerank` lets the operator's reranker order the best passages.
     """
 
     vector_stores: Annotated[list[str], Field(min_length=1, max_length=10)]
@@ -59,6 +60,7 @@ class RetrievalOptions(_Strict):
     mode: Literal["required", "degrade"] = "required"
     filters: dict[str, Any] | None = None
     least_probability: Annotated[float, Field(ge=0, le=1)] = 0.3
+    rerank: bool = False
 
 
 class SamplingOptions(_Strict):

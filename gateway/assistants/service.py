@@ -279,6 +279,7 @@ class AssistantService:
             self._served.embedder,
             UNSET if options.filters is None else options.filters,
             options.least_probability or UNSET,
+            options.rerank or UNSET,
         )
 
 

@@ -170,6 +170,20 @@ async def test_passages_that_hardly_answer_are_not_given_to_the_model(
         assert ("No passage was found" in prompt) is (status == "nothing_likely")
 
 
+@pytest.mark.parametrize(
+    ("asks", "reranked", "rerank"), [(True, True, "done"), (True, False, "failed"), (False, False, "off")]
+)
+async def test_the_record_says_whether_the_passages_were_reranked(
+    asks: bool, reranked: bool, rerank: str, support: Assistant, passages: FakePassages, gateway: Gateway
+) -> None:
+    await support.release(retrieval={"vector_stores": [support.store], "rerank": asks})
+    passages.find = lambda query: [make_passage(support.store, 1, "Lids are round.", reranked=reranked)]
+    answer = await support.ask(model="support@2")
+    assert passages.queries[-1].rerank is asks
+    record = (await support.client.get(f"/api/answers/{answer.json()['id']}")).json()
+    assert record["rerank"] == rerank
+
+
 async def test_required_retrieval_that_fails_is_a_503_and_degraded_is_said(
     support: Assistant, passages: FakePassages
 ) -> None:
