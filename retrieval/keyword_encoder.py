@@ -80,7 +80,7 @@ class KeywordEncoder:
         normal = [unicodedata.normalize("NFKC", text) for text in texts]
         words = [list(_split(text)) for text in normal]
         counts = [count_function_words(one) for one in words]
-        document = choose_language(sum(counts, Counter()))
+        document = choose_language(sum(counts, Counter[str]()))
         return [
             _weigh(_to_terms(one, choose_language(count, document)), _find_identifiers(text))
             for text, one, count in zip(normal, words, counts, strict=True)

@@ -106,7 +106,7 @@ class RerankService:
                         raise RerankFailed(f"The reranker at {self._url} answered with more than {_MOST_BYTES} bytes.")
         except httpx.HTTPError as error:
             raise RerankFailed(f"The reranker at {self._url} can't be asked: {error!r}") from error
-        if answer.status_code != httpx.codes.OK:
+        if answer.status_code != 200:
             raise RerankFailed(f"The reranker at {self._url} answered with {answer.status_code}.")
         return self._read(content, len(texts))
 
