@@ -7,14 +7,13 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from weakref import WeakValueDictionary
 
-from retrieval.answerability import estimate_answer
 from retrieval.backends import Candidate, IndexBackend, KeywordVector
 from retrieval.content import read_pieces
 from retrieval.embedder import Embedder
 from retrieval.errors import RetrieverBusy
 from retrieval.filter_expressions import Between
 from retrieval.filters import compile_filter
-from retrieval.fusion import FUSION, fuse
+from retrieval.fusion import FUSION, estimate_answer, fuse
 from retrieval.identity import IndexIdentity
 from retrieval.index_records import IndexRecords
 from retrieval.keyword_encoder import KeywordEncoder

@@ -74,7 +74,7 @@ class Passage(Struct, frozen=True, kw_only=True):
         heading: The document's title and the headings above the chunk (`Kestrel K2 > Warranty`), or "".
         page: Number of the page on which it begins, from 1; 0 in a document without pages.
         score: 0..1, comparable between questions; the reranker's, where it was `reranked`.
-        answer_probability: The probability that it answers the question (`retrieval.answerability`).
+        answer_probability: The probability that it answers the question (`retrieval.fusion`).
     """
 
     id: str
