@@ -74,6 +74,11 @@ class Settings(BaseSettings):
     """Where adapters are trained and proven; `auto`: the CUDA device with the most free memory, else the processor."""
     training_wait_seconds: float = Field(default=30.0, ge=0, le=86_400)
     """The longest wait for memory on that device, before a training is refused."""
+    reranker: str = ""
+    """A cross-encoder (id or local path) or the URL of a `/rerank` service; empty: none. Releases ask for it."""
+    reranker_model: str = ""
+    """The name of that service's model."""
+    reranker_api_key: SecretStr | None = None
     qdrant_url: str = ""
     qdrant_api_key: SecretStr | None = None
     qdrant_ca_file: str = ""

@@ -1,6 +1,7 @@
 """The retriever process: `python -m retrieval --socket PATH --data DIR [--embedder MODEL] [--qdrant-url URL]`.
 
-The key of a Qdrant server is read from the environment, `QDRANT_API_KEY`: arguments are everybody's to read.
+The keys of a Qdrant server and of a reranker are read from the environment, `QDRANT_API_KEY` and `RERANKER_API_KEY`:
+arguments are everybody's to read.
 `python -m retrieval show FILE` prints a document's chunks instead (`retrieval.show`).
 The socket appears when it can answer. SIGTERM and SIGINT end it cleanly; `kill -9` loses nothing that was acknowledged.
 """
@@ -24,6 +25,7 @@ from retrieval.backends.remote import RemoteBackend
 from retrieval.embedder import Embedder, EmbedderMissing, load_embedder
 from retrieval.index import Index
 from retrieval.keyword_encoder import KeywordEncoder
+from retrieval.reranker import RerankerMissing, load_reranker
 from retrieval.show import show
 from retrieval.socket_server import SocketUnusable, claim_socket, serve
 
@@ -44,8 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
         server = None
         if options.qdrant_url:
             server = QdrantServer(options.qdrant_url, os.environ.get("QDRANT_API_KEY"), options.qdrant_ca_file)
-        asyncio.run(_run(options.socket, options.data, options.embedder, server))
-    except (EmbedderMissing, IndexLocked, IndexUnreadable, QdrantUnusable, SocketUnusable) as error:
+        asyncio.run(_run(options, server))
+    except (EmbedderMissing, IndexLocked, IndexUnreadable, QdrantUnusable, RerankerMissing, SocketUnusable) as error:
         _log.error("%s", error)
         return 1
     return 0
@@ -59,19 +61,25 @@ def _make_parser() -> argparse.ArgumentParser:
     parser.add_argument("--socket", type=Path, required=True, help="Unix socket to answer at")
     parser.add_argument("--data", type=Path, required=True, help="folder of the index")
     parser.add_argument("--embedder", help="Hugging Face id or folder; default: the packaged all-MiniLM-L6-v2")
+    parser.add_argument("--reranker", help="cross-encoder (Hugging Face id or folder) or URL of a /rerank service")
+    parser.add_argument("--reranker-model", default="", help="name of that service's model")
     parser.add_argument("--qdrant-url", help="use this Qdrant server instead of the index in the data folder")
     parser.add_argument("--qdrant-ca-file", type=Path, help="certificates (PEM) to know that server by")
     return parser
 
 
-async def _run(socket: Path, data: Path, embedder_source: str | None, server: QdrantServer | None) -> None:
+async def _run(options: argparse.Namespace, server: QdrantServer | None) -> None:
+    socket: Path = options.socket
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     claim_socket(socket)  # Before the model: a mistaken second start should say so at once.
-    embedder = await asyncio.to_thread(load_embedder, embedder_source)
-    async with _open_backend(data, embedder, server) as backend:
-        index = Index(backend, embedder)
+    embedder = await asyncio.to_thread(load_embedder, options.embedder)
+    reranker = None
+    if options.reranker:
+        reranker = await load_reranker(options.reranker, options.reranker_model, os.environ.get("RERANKER_API_KEY"))
+    async with _open_backend(options.data, embedder, server) as backend:
+        index = Index(backend, embedder, reranker)
         try:
             _log.info("ready: %s, %s", await index.identify(), socket)
             await serve(index, socket, stop)

@@ -48,6 +48,7 @@ class SearchQuery(Struct, frozen=True, kw_only=True):
         score_threshold: Passages below it are left out (0..1, see `retrieval.fusion`).
         exclude: Document ids that must not answer.
         weights: The shares of meaning and words; None leaves them to the fusion.
+        rerank: Whether the retriever's reranker, if it has one, orders the best passages.
         indexes: The identities of the indexes that the stores' points were written to (`RetrieverInfo.index`); one that
             isn't the retriever's own is refused, since its points aren't here or can't be compared.
     """
@@ -61,6 +62,7 @@ class SearchQuery(Struct, frozen=True, kw_only=True):
     exclude: list[str] = []
     indexes: list[str] = []
     weights: Weights | None = None
+    rerank: bool = False
 
 
 class Passage(Struct, frozen=True, kw_only=True):
@@ -71,7 +73,8 @@ class Passage(Struct, frozen=True, kw_only=True):
         text: Exactly `parsed_text[start:end]`, in characters.
         heading: The document's title and the headings above the chunk (`Kestrel K2 > Warranty`), or "".
         page: Number of the page on which it begins, from 1; 0 in a document without pages.
-        score: 0..1, comparable between questions.
+        score: 0..1, comparable between questions; the reranker's, where it was `reranked`.
+        answer_probability: The probability that it answers the question (`retrieval.fusion`).
     """
 
     id: str
@@ -88,6 +91,8 @@ class Passage(Struct, frozen=True, kw_only=True):
     score: float
     attributes: dict[str, Attribute]
     page: int = 0
+    answer_probability: float = 1.0
+    reranked: bool = False
 
 
 class Writer(Struct, frozen=True):

@@ -23,12 +23,15 @@ _log = structlog.get_logger()
 class Evidence(msgspec.Struct, frozen=True):
     """The result of retrieval: passages, best first, numbered from 1 in the prompt, and each store's index epoch.
 
-    `status`: `off` (not asked), `found`, `nothing_found`, or `unavailable` (asked in vain, mode `degrade`).
+    `status`: `off` (not asked), `found`, `nothing_found`, `nothing_likely` (no passage is likely to answer), or
+    `unavailable` (asked in vain, mode `degrade`). `rerank` is `failed` where the release asks for it and the passages
+    are in the order of the search all the same.
     """
 
-    status: Literal["off", "found", "nothing_found", "unavailable"]
+    status: Literal["off", "found", "nothing_found", "nothing_likely", "unavailable"]
     passages: tuple[Passage, ...] = ()
     index_epochs: dict[str, int] = {}
+    rerank: Literal["off", "done", "failed"] = "off"
 
     def for_prompt(self) -> Sequence[prompts.Evidence] | None:
         """Return the passages as the prompt takes them; None leaves evidence out."""
@@ -72,6 +75,7 @@ async def retrieve(
             limit=spec.top_k,
             filters=join_filters(spec.filters or None, filters),
             score_threshold=threshold,
+            rerank=spec.rerank is True,
         )
     except Unavailable as error:
         if spec.mode == "required":
@@ -82,4 +86,10 @@ async def retrieve(
             ) from error
         _log.warning("retrieval_degraded", tenant=tenant, reason=str(error.__cause__ or error))
         return Evidence("unavailable", (), stores.index_epochs)
-    return Evidence("found" if passages else "nothing_found", tuple(passages), stores.index_epochs)
+    if not passages:
+        return Evidence("nothing_found", (), stores.index_epochs)
+    if max(passage.answer_probability for passage in passages) < (spec.least_probability or 0):
+        return Evidence("nothing_likely", (), stores.index_epochs)
+    reranked = all(passage.reranked for passage in passages)
+    rerank = "off" if spec.rerank is not True else "done" if reranked else "failed"
+    return Evidence("found", tuple(passages), stores.index_epochs, rerank)

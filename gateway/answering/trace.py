@@ -127,6 +127,7 @@ class AnswerTrace:
             fingerprint=self.target.fingerprint,
             index_epochs=self.evidence.index_epochs,
             retrieval=self.evidence.status,
+            rerank=self.evidence.rerank,
             passages=self.passages(),
             dropped_passages=rendered.dropped_passages if rendered else [],
             dropped_turns=rendered.dropped_turns if rendered else 0,

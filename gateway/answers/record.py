@@ -49,6 +49,8 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     `x-request-id` of the HTTP request and `key` the id of the key that asked, "" in records from before there were any.
     `usage` is the engine's; of an answer that didn't come to its end it is counted afterwards, from the prompt and the
     text that had come, and has no completion where none of a plain answer came. `filters` are the request's own.
+    `rerank` is `off`, `done`, or `failed` where passages stand in the order of the search though the release asks for
+    the reranker.
     """
 
     id: str
@@ -70,6 +72,7 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool
     request_id: str = ""
     filters: dict[str, Any] | None = None
+    rerank: str = "off"
 
 
 class UncountedAnswer(msgspec.Struct, frozen=True):

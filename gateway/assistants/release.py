@@ -30,6 +30,8 @@ class RetrievalSpec(msgspec.Struct, frozen=True):
     """The stores that are asked, and the way; `mode` is for when they can't be.
 
     `filters` lets through which documents may answer, by their attributes; where there is none it isn't in the digest.
+    Without a passage that answers with `least_probability` none is given, and with `rerank` the retriever's reranker
+    orders them; releases of before these were there have neither.
     """
 
     vector_stores: tuple[str, ...]
@@ -38,6 +40,8 @@ class RetrievalSpec(msgspec.Struct, frozen=True):
     mode: Literal["required", "degrade"] = "required"
     embedder: str = ""
     filters: dict[str, Any] | UnsetType = UNSET
+    least_probability: float | UnsetType = UNSET
+    rerank: bool | UnsetType = UNSET
 
 
 class ReleaseSpec(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -48,13 +48,19 @@ class AssistantList(CursorPage[Assistant]):
 
 
 class RetrievalOptions(_Strict):
-    """`filters` are OpenAI's attribute filters: which documents of the stores may answer."""
+    """`filters` are OpenAI's attribute filters: which documents of the stores may answer.
+
+    Where no passage answers the question with `least_probability`, as the retriever estimates it, the model gets none.
+    `rerank` lets the operator's reranker order the best passages.
+    """
 
     vector_stores: Annotated[list[str], Field(min_length=1, max_length=10)]
     top_k: Annotated[int, Field(ge=1, le=50)] = 5
     score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
     mode: Literal["required", "degrade"] = "required"
     filters: dict[str, Any] | None = None
+    least_probability: Annotated[float, Field(ge=0, le=1)] = 0.3
+    rerank: bool = False
 
 
 class SamplingOptions(_Strict):

@@ -279,6 +279,8 @@ class AssistantService:
             options.mode,
             self._served.embedder,
             UNSET if options.filters is None else options.filters,
+            options.least_probability or UNSET,
+            options.rerank or UNSET,
         )
 
 

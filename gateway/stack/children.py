@@ -21,7 +21,11 @@ _RETRIEVER_SECONDS = 300.0  # loading torch and the embedder, on a machine that 
 _WORKER_GRACE = 15.0
 _CLOSING_SECONDS = 15.0
 _POLL_SECONDS = 5.0
-_SECRETS = {"admin_key", "qdrant_api_key"}  # only 'braid up' needs the first, and only the retriever the other
+_SECRETS = {
+    "admin_key",
+    "qdrant_api_key",
+    "reranker_api_key",
+}  # only 'braid up' needs the first, the retriever the others
 
 
 def make_children(
@@ -68,6 +72,8 @@ def make_retriever(settings: Settings) -> Child:
         *(str(settings.model_python), "-m", "retrieval"),
         *("--socket", str(settings.retriever_socket), "--data", str(home / "index")),
         *(("--embedder", settings.embedder) if settings.embedder else ()),
+        *(("--reranker", settings.reranker) if settings.reranker else ()),
+        *(("--reranker-model", settings.reranker_model) if settings.reranker_model else ()),
         *(("--qdrant-url", settings.qdrant_url) if settings.qdrant_url else ()),
         *(("--qdrant-ca-file", settings.qdrant_ca_file) if settings.qdrant_ca_file else ()),
     ]
@@ -83,6 +89,8 @@ def make_retriever(settings: Settings) -> Child:
     environment = child_environment(settings)
     if settings.qdrant_api_key is not None:
         environment["QDRANT_API_KEY"] = settings.qdrant_api_key.get_secret_value()
+    if settings.reranker_api_key is not None:
+        environment["RERANKER_API_KEY"] = settings.reranker_api_key.get_secret_value()
     command = Command(arguments, environment)
     return Child("retriever", command, _folder(settings), ready, start_timeout=_RETRIEVER_SECONDS)
 

@@ -135,6 +135,7 @@ async def search(
     filters: dict[str, Any] | None = None,
     score_threshold: float | None = None,
     weights: Weights | None = None,
+    rerank: bool = False,
 ) -> list[Passage]:
     """Find the best passages for any of the texts.
 
@@ -152,6 +153,7 @@ async def search(
         filters=filters,
         score_threshold=score_threshold,
         weights=weights,
+        rerank=rerank,
         exclude=list(stores.deleted),
         indexes=list(stores.indexes),
     )

@@ -51,7 +51,7 @@ MORE_BODIES: dict[str, dict[str, Any]] = {
     "POST /api/prompts": {"name": "a", "template": "Hi."},
     "POST /api/assistants": {"name": "a"},
     "POST /api/assistants/{name}/releases": {
-        "retrieval": {"vector_stores": ["vs"], "top_k": 1, "min_score": 0.5}, "sampling": {"temperature": 1},
+        "retrieval": {"vector_stores": ["vs"], "top_k": 1, "least_probability": 0.5}, "sampling": {"temperature": 1},
         "variables": {"a": 1},
     },
     "POST /api/adapters": {"name": "a", "file_id": "f"},

@@ -2,7 +2,7 @@ import pytest
 
 from retrieval.backends import Candidate
 from retrieval.backends.reach import measure_reach, to_share
-from retrieval.fusion import fuse, fuse_scores
+from retrieval.fusion import DENSE_WEIGHT, estimate_answer, fuse, fuse_scores, weigh
 from retrieval.messages import Weights
 
 
@@ -53,3 +53,34 @@ def test_weights_of_a_question_stand_in_for_the_fusions_own_and_only_their_ratio
     assert fuse_scores(0.9, 0.1, 0, Weights(1, 0)) == pytest.approx(0.9)
     assert fuse_scores(0.9, 0.1, 0, Weights(0, 5)) == pytest.approx(0.1)
     assert fuse_scores(0.9, 0.1, 0, Weights(4, 12)) == pytest.approx(fuse_scores(0.9, 0.1, 0, Weights(1, 3)))
+
+
+def test_words_count_more_where_their_best_stands_out_further_than_the_best_meaning() -> None:
+    alike = [candidate(str(n), 0.5, 0.1) for n in range(20)]
+    assert weigh([]).embedding == weigh(alike).embedding == weigh(alike[:1]).embedding == DENSE_WEIGHT
+    words = [*alike, candidate("words", 0.4, 0.7)]
+    assert weigh(words).embedding == pytest.approx(0.8 - 0.6 / 2)
+    assert fuse(words, limit=1, threshold=None)[0][1].id == "words"
+    both = [*words, candidate("meaning", 0.9, 0.1)]
+    assert weigh(both).embedding == DENSE_WEIGHT
+    assert fuse(both, limit=1, threshold=None)[0][1].id == "meaning"
+    nothing = [candidate(str(n), 0.5, 0.0) for n in range(20)]
+    assert weigh([*nothing, candidate("words", 0.5, 1.0)]).embedding == pytest.approx(0.3)
+    assert all(weigh(some).embedding + weigh(some).text == pytest.approx(1) for some in (alike, words, both))
+
+
+def test_what_stands_out_is_told_alike_of_every_embedder() -> None:
+    low = [candidate(str(n), 0.1 * n, 0.05 * n) for n in range(9)]
+    high = [candidate(str(n), 0.7 + 0.3 * 0.1 * n, 0.05 * n) for n in range(9)]
+    assert weigh(low).embedding == pytest.approx(weigh(high, unrelated=0.7).embedding)
+
+
+def test_the_probability_grows_with_both_scores_and_is_low_without_either() -> None:
+    assert estimate_answer(0, 0) < 0.1 < estimate_answer(0.2, 0) < estimate_answer(0.2, 0.5) < estimate_answer(0.8, 0.5)
+    assert estimate_answer(1, 1) > 0.95
+    assert estimate_answer(-1, 0) == estimate_answer(0, 0)
+
+
+def test_the_probability_counts_from_the_embedders_cosine_of_unrelated_texts() -> None:
+    assert estimate_answer(0.75, 0.2, unrelated=0.75) == pytest.approx(estimate_answer(0, 0.2))
+    assert estimate_answer(0.875, 0.2, unrelated=0.75) == pytest.approx(estimate_answer(0.5, 0.2))

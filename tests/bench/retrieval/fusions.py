@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from statistics import fmean, pstdev
 
-from retrieval.fusion import fuse_scores
+from retrieval.backends import Candidate
+from retrieval.fusion import fuse_scores, weigh
 from tests.bench.retrieval.runs import CandidateScore
 
 __all__ = ["FUSIONS", "Fusion"]
@@ -45,11 +46,12 @@ def _rank(scores: Sequence[float]) -> list[int]:
 
 def _fuse_sum(candidates: Sequence[CandidateScore], unrelated: float) -> list[float]:
     """Return today's score."""
-    return [fuse_scores(one.dense, one.keyword, unrelated) for one in candidates]
+    weights = weigh([Candidate("", one.dense, one.keyword, {}) for one in candidates], unrelated)
+    return [fuse_scores(one.dense, one.keyword, unrelated, weights) for one in candidates]
 
 
 def _make_sum(weight: float) -> Fusion:
-    """Return today's sum with another weight of the cosine."""
+    """Return a sum with the same weight of the cosine for every question."""
 
     def fuse(candidates: Sequence[CandidateScore], unrelated: float) -> list[float]:
         dense = _fuse_dense(candidates, unrelated)
@@ -97,5 +99,6 @@ FUSIONS: dict[str, Fusion] = {
     "weighted sum 0.5": _make_sum(0.5),
     "weighted sum 0.6": _make_sum(0.6),
     "weighted sum 0.7": _make_sum(0.7),
+    "weighted sum 0.8": _make_sum(0.8),
     "weighted sum by gap": _fuse_by_gap,
 }

@@ -10,6 +10,7 @@ from tests.bench.retrieval.identifiers import make_identifiers
 from tests.bench.retrieval.manuals import make_manuals
 from tests.bench.retrieval.models import Document, LabelledSet, Question
 from tests.bench.retrieval.near_names import make_near_names
+from tests.bench.retrieval.procedures import make_procedures
 from tests.bench.retrieval.sources import CACHE
 from tests.bench.retrieval.tables import make_tables
 from tests.bench.retrieval.turns import make_turns
@@ -26,6 +27,7 @@ SETS: dict[str, Callable[[], LabelledSet]] = {
     "manuals": make_manuals,
     "turns": make_turns,
     "near-names": make_near_names,
+    "procedures": make_procedures,
     "unanswered": make_unanswered,
 }
 

@@ -12,6 +12,7 @@ CACHE = Path(".braid/bench")
 PACKAGES = (
     *("perl-doc", "python3.11-doc", "debian-faq", "sqlite3-doc"),
     *("manpages-de", "manpages-fr", "manpages-es", "manpages-ja"),
+    *("debian-handbook", "harden-doc"),
 )
 _OTHER_PYTHONS = {"python3.11-doc": "python3-doc"}
 

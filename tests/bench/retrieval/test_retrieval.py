@@ -8,6 +8,7 @@ from tests.bench.retrieval.fusions import FUSIONS
 from tests.bench.retrieval.markup import read_html, read_man, read_pod, read_rst, split_man
 from tests.bench.retrieval.models import choose, draw
 from tests.bench.retrieval.near_names import make_near_names
+from tests.bench.retrieval.procedures import read_links
 from tests.bench.retrieval.runs import CandidateScore
 from tests.bench.retrieval.turns import shorten
 from tests.gateway.evaluation.retrieval_reports import make_sample
@@ -25,12 +26,15 @@ def test_each_fusion_ranks_as_it_should() -> None:
     assert order("dense") == "abc"
     assert order("BM25") == "bca"
     assert order("RRF") == "bca"  # the second in one list and the first in the other, before what is in one list only
+    assert order("weighted sum 0.8") == "abc"
     assert order("weighted sum") == "abc"
+    words = [CandidateScore("a", 0.5, 0.1), CandidateScore("b", 0.4, 0.9)]
+    assert FUSIONS["weighted sum"](words, 0.1)[1] > FUSIONS["weighted sum 0.8"](words, 0.1)[1]
     assert FUSIONS["weighted sum 0.5"](CANDIDATES[1:2], 0.1) == [pytest.approx(0.5 * 0.4 / 0.9 + 0.5 * 0.8)]
     sure = [CandidateScore("a", 0.9, 0.0), CandidateScore("b", 0.55, 1.0)]
     assert FUSIONS["weighted sum by gap"](sure, 0.0) == [pytest.approx(0.3 * 0.9), pytest.approx(0.3 * 0.55 + 0.7)]
     assert order("DBSF") == "bac"
-    assert FUSIONS["weighted sum"](CANDIDATES, 0.1)[1] == fuse_scores(0.5, 0.8, 0.1)
+    assert FUSIONS["weighted sum 0.8"](CANDIDATES, 0.1)[1] == pytest.approx(fuse_scores(0.5, 0.8, 0.1))
     ranks = FUSIONS["RRF"](CANDIDATES, 0.1)
     assert ranks[1] == pytest.approx((1 / 62 + 1 / 61) / (2 / 61))
     assert all(fusion([], 0.1) == [] for fusion in FUSIONS.values())
@@ -51,6 +55,13 @@ def test_markup_becomes_plain_text() -> None:
     )
     assert split_man(page) == [("NAME", "ls - list"), ("DESCRIPTION", "ls lists “files”.\nbold")]
     assert read_man(".TS\n") == ""
+
+
+def test_a_paragraph_with_links_asks_for_the_sections_behind_them() -> None:
+    words = "Packages of several distributions can be mixed, which needs care with their priorities. " * 2
+    link = '<a class="xref" href="apt.html#prio">Section 6.2</a>'
+    html = f'<div class="para">{words}(see {link}).</div><div class="para">{words}</div><p>Short {link}</p>'
+    assert list(read_links(html)) == [(f"{words.strip()}.", ["apt.html#prio"])]
 
 
 def test_the_noun_that_both_turns_have_becomes_it() -> None:

