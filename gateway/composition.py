@@ -18,6 +18,7 @@ from gateway.adapters.service import list_stored
 from gateway.adapters.trainer import Trainer
 from gateway.adapters.verify import AdapterVerifier
 from gateway.answering.service import AnsweringService
+from gateway.answers.counts import AnswerCounts
 from gateway.answers.log import AnswerLog
 from gateway.answers.service import CitedDocuments, delete_old_answers
 from gateway.artifacts import Artifacts
@@ -79,6 +80,8 @@ DIGESTS = (
 # Between two looks for what has had its time: at rows by an index, and at the folders of all bytes.
 _ROWS_SECONDS, _BYTES_SECONDS = 600.0, 3600.0
 
+_BACKGROUND_COUNTS = 2  # texts that an engine counts at once for records of answers
+
 
 @asynccontextmanager
 async def open_state(settings: Settings) -> AsyncGenerator[State]:
@@ -96,8 +99,11 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
         lines = AccessLog() if settings.access_log and settings.log_level.lower() in ("debug", "info") else None
         if lines is not None:
             stack.callback(lines.flush)
-        answers = AnswerLog(database, counter, partial(touch, database), metrics)
+        counts = AnswerCounts(database, counter.beside(_BACKGROUND_COUNTS), metrics)
+        answers = AnswerLog(database, counts, partial(touch, database), metrics)
+        await stack.enter_async_context(_running(counts.run()))
         await stack.enter_async_context(_running(answers.run()))
+        stack.push_async_callback(counts.close)
         stack.push_async_callback(answers.flush)
         stack.push_async_callback(drain.finish, 0.0)  # what is cut settles first, else its record would come too late
         answering = AnsweringService(

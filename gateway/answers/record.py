@@ -1,10 +1,12 @@
 """The record of what an answer was made of."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["AnswerRecord", "CitedPassage", "Timings", "UncountedAnswer"]
+__all__ = ["AnswerRecord", "CitedPassage", "Counts", "Timings", "UncountedAnswer"]
+
+Counts = Literal["pending", "known", "unknown"]
 
 
 class CitedPassage(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,6 +51,7 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     `x-request-id` of the HTTP request and `key` the id of the key that asked, "" in records from before there were any.
     `usage` is the engine's; of an answer that didn't come to its end it is counted afterwards, from the prompt and the
     text that had come, and has no completion where none of a plain answer came. `filters` are the request's own.
+    `counts` says of all that is counted afterwards whether it still is `pending`, is `known`, or stays `unknown`.
     """
 
     id: str
@@ -70,6 +73,7 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     stream: bool
     request_id: str = ""
     filters: dict[str, Any] | None = None
+    counts: Counts = "known"
 
 
 class UncountedAnswer(msgspec.Struct, frozen=True):
