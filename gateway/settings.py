@@ -87,6 +87,8 @@ class Settings(BaseSettings):
     """Whether clients may give engines regular expressions, and formats of an answer that aren't OpenAI's."""
     max_connections: int = Field(default=4096, ge=1)
     """Open connections of clients at the same time, per gateway."""
+    tenant_storage_bytes: int = Field(default=100 * 1024**3, ge=0)
+    """The most that a tenant may store: files, documents, uploads, adapters, rows and evaluations; 0: no bound."""
     grace_seconds: float = 20.0
     """Seconds that running answers may go on after SIGTERM."""
     answer_days: int = Field(default=90, ge=0)

@@ -17,6 +17,7 @@ from gateway.errors import BadRequest, NotFound
 from gateway.files.service import get_file
 from gateway.ids import new_id
 from gateway.pages import PageRequest
+from gateway.tenants.storage import TenantStorage
 
 __all__ = [
     "AdapterService",
@@ -74,8 +75,11 @@ async def list_stored(session: AsyncSession, digests: Collection[str]) -> set[st
 class AdapterService:
     """One tenant's adapters; `base` is the base model's name, `replicas` what this gateway knows of its engines."""
 
-    def __init__(self, session: AsyncSession, tenant: str, base: str, replicas: Sequence[ReplicaState]) -> None:
+    def __init__(
+        self, session: AsyncSession, tenant: str, base: str, replicas: Sequence[ReplicaState], storage: TenantStorage
+    ) -> None:
         self._session = session
+        self._storage = storage
         self._tenant = tenant
         self._base = base
         self._replicas = replicas
@@ -97,6 +101,7 @@ class AdapterService:
         Raises:
             NotFound: The tenant has no such file.
             BadRequest: The name can't be used, or the file was uploaded for something else.
+            PayloadTooLarge: The tenant has no room for as much again as the upload has, and weights take more.
         """
         check_name(request.name, param="name")
         file = await get_file(self._session, self._tenant, request.file_id, param="file_id")
@@ -105,6 +110,7 @@ class AdapterService:
                 f"The file {file.id!r} has the purpose {file.purpose!r}. Upload it again with the purpose 'user_data'.",
                 param="file_id",
             )
+        await self._storage.check_room(self._session, self._tenant, file.bytes)
         id = new_id("adapter_")
         job = await jobs.enqueue(
             self._session,

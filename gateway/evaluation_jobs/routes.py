@@ -15,7 +15,7 @@ router = APIRouter(prefix="/api/evaluations", tags=["evaluations"], responses=de
 
 
 def _service(principal: ManageKey, state: CurrentState) -> EvaluationService:
-    return EvaluationService(state.database, state.artifacts, principal.tenant)
+    return EvaluationService(state.database, state.artifacts, state.storage, principal.tenant)
 
 
 Evaluations = Annotated[EvaluationService, Depends(_service)]

@@ -17,6 +17,7 @@ from gateway.files.schemas import PURPOSES, FileExpiresAfter
 from gateway.files.tables import FileRow
 from gateway.files.training_rows import check_training_file
 from gateway.ids import new_id
+from gateway.tenants.storage import TenantStorage
 
 __all__ = ["MAX_UPLOAD_BYTES", "Uploads", "check_file", "check_length", "check_rows", "limit_bytes"]
 
@@ -69,9 +70,10 @@ def _too_large() -> PayloadTooLarge:
 class Uploads:
     """Takes a tenant's uploads."""
 
-    def __init__(self, database: Database, artifacts: Artifacts, tenant: str) -> None:
+    def __init__(self, database: Database, artifacts: Artifacts, storage: TenantStorage, tenant: str) -> None:
         self._database = database
         self._artifacts = artifacts
+        self._storage = storage
         self._tenant = tenant
 
     async def receive(self, body: AsyncIterator[bytes], content_type: str, length: int | None) -> FileRow:
@@ -79,11 +81,13 @@ class Uploads:
 
         Raises:
             BadRequest: The form, the file's name or purpose, or a training file's rows are no good.
-            PayloadTooLarge: More than 512 MB; known from the length before anything is read.
+            PayloadTooLarge: More than 512 MB, or than the tenant has room for; known from the length before anything
+                is read.
         """
         check_length(length, room=_FORM_BYTES)
         form = UploadForm(content_type)
-        async with aclosing(_check_form(form, body)) as parts:
+        file = self._storage.pass_on(self._tenant, form.file_bytes(body), announced=(length or 0) - _FORM_BYTES)
+        async with aclosing(_check_form(form, file)) as parts:
             stored = await self._artifacts.put(parts)
         now, seconds = int(time.time()), _read_seconds(form)
         row = FileRow(
@@ -98,7 +102,9 @@ class Uploads:
         if row.purpose == "fine-tune":
             await check_rows(self._database, self._artifacts, self._tenant, stored.digest)
         async with self._database.begin() as session:
-            return FileRepository(session, self._tenant).add(row)
+            FileRepository(session, self._tenant).add(row)
+            await self._storage.admit(session, self._tenant, row.bytes)
+        return row
 
 
 async def check_rows(database: Database, artifacts: Artifacts, tenant: str, digest: str) -> None:
@@ -134,9 +140,9 @@ def check_file(name: str, purpose: str | None, *, param: str = "file") -> None:
         )
 
 
-async def _check_form(form: UploadForm, body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+async def _check_form(form: UploadForm, file: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
     """Pass the file's bytes on; raise a fault in the rest of the form before they are kept."""
-    async with aclosing(form.file_bytes(body)) as file, aclosing(limit_bytes(file)) as parts:
+    async with aclosing(file) as data, aclosing(limit_bytes(data)) as parts:
         async for part in parts:
             yield part
     if unknown := sorted(form.fields.keys() - _FIELDS):

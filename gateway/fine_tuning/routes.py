@@ -24,12 +24,12 @@ router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["fine-tuning"], response
 _METADATA = re.compile(r"metadata\[(.+)\]")
 
 
-def _for_writing(session: WriteSession, principal: ManageKey) -> FineTuningService:
-    return FineTuningService(session, principal)
+def _for_writing(session: WriteSession, principal: ManageKey, state: CurrentState) -> FineTuningService:
+    return FineTuningService(session, principal, state.storage)
 
 
-def _for_reading(session: ReadSession, principal: ManageKey) -> FineTuningService:
-    return FineTuningService(session, principal)
+def _for_reading(session: ReadSession, principal: ManageKey, state: CurrentState) -> FineTuningService:
+    return FineTuningService(session, principal, state.storage)
 
 
 def _training_files(principal: ManageKey, state: CurrentState) -> TrainingFiles:
