@@ -139,7 +139,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
             database=database,
             artifacts=Artifacts(settings.artifacts),
             authenticator=Authenticator(database),
-            storage=TenantStorage(database, STORED, settings.tenant_storage_bytes),
+            storage=TenantStorage(database, STORED, settings.tenant_storage_bytes, settings.max_file_bytes),
             pool=pool,
             reconciler=reconciler,
             retriever=retriever,
@@ -231,7 +231,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
         device=settings.training_device,
         wait_seconds=settings.training_wait_seconds,
     )
-    storage = TenantStorage(database, STORED, settings.tenant_storage_bytes)
+    storage = TenantStorage(database, STORED, settings.tenant_storage_bytes, settings.max_file_bytes)
     return {
         INGEST: IngestHandler(artifacts, parts.retriever),
         REINDEX: ReindexHandler(artifacts, parts.retriever),

@@ -31,8 +31,6 @@ __all__ = [
     "read_chat_template_kwargs",
 ]
 
-_MOST_QUEUED = 100
-
 
 async def find_ready(session: AsyncSession, tenant: str, model: str) -> AdapterRow | None:
     """Find an adapter that may answer requests by the name that clients use."""
@@ -95,8 +93,10 @@ class AdapterService:
             raise NotFound(f"No adapter {id_or_model!r} exists. GET /api/adapters lists yours.", param="id")
         return self._schema(row)
 
-    async def import_folder(self, request: AdapterImport) -> Adapter:
+    async def import_folder(self, request: AdapterImport, most_queued: int) -> Adapter:
         """Queue the import of an uploaded PEFT folder; its adapter shows what became of it.
+
+        At most `most_queued` imports may wait.
 
         Raises:
             NotFound: The tenant has no such file.
@@ -119,7 +119,7 @@ class AdapterService:
             queue_key=f"import:{self._tenant}",
             subject=id,
             payload={"file": file.digest},
-            most=_MOST_QUEUED,
+            most=most_queued,
         )
         row = AdapterRow(
             id=id,

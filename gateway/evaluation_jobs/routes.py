@@ -11,7 +11,7 @@ from gateway.web.error_responses import declare_errors
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/evaluations", tags=["evaluations"], responses=declare_errors(404, 409))
+router = APIRouter(prefix="/api/evaluations", tags=["evaluations"], responses=declare_errors(404, 409, 429))
 
 
 def _service(principal: ManageKey, state: CurrentState) -> EvaluationService:

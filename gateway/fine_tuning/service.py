@@ -45,7 +45,6 @@ from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS
 
 __all__ = ["FineTuningService"]
 
-_MOST_QUEUED = 100
 _LISTED_ROWS = 10
 
 
@@ -60,9 +59,11 @@ class FineTuningService:
         self._jobs = FineTuningJobRepository(session, principal.tenant)
 
     async def create(
-        self, request: FineTuningJobCreate, files: TrainingFiles, base: str, bounds: RecipeBounds
+        self, request: FineTuningJobCreate, files: TrainingFiles, base: str, bounds: RecipeBounds, most_queued: int
     ) -> FineTuningJob:
         """Check the request and its files, and queue the job; `base` is the base model's name.
+
+        At most `most_queued` jobs may wait.
 
         Raises:
             BadRequest: Something in it can't be done, or rows are bad or too few.
@@ -118,7 +119,7 @@ class FineTuningService:
         await self._session.flush()
         key = f"train:{self._tenant}"
         job = await jobs.enqueue(
-            self._session, self._tenant, kind="train", queue_key=key, subject=row.id, payload={}, most=_MOST_QUEUED
+            self._session, self._tenant, kind="train", queue_key=key, subject=row.id, payload={}, most=most_queued
         )
         row.job_id = job.id
         self._log_creation(row, rows)

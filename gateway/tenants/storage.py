@@ -24,10 +24,12 @@ class TenantStorage:
         database: The database in which it is looked up before bytes are read.
         kinds: All that is counted. Equal bytes count once for each row.
         limit: The most bytes of a tenant; 0: there is no bound.
+        file_limit: The most bytes of a file that comes in one request.
     """
 
-    def __init__(self, database: Database, kinds: Mapping[str, SumBytes], limit: int) -> None:
+    def __init__(self, database: Database, kinds: Mapping[str, SumBytes], limit: int, file_limit: int) -> None:
         self.limit = limit
+        self.file_limit = file_limit
         self._database = database
         self._kinds = kinds
 

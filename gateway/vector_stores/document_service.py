@@ -67,15 +67,15 @@ class DocumentService:
         Raises:
             BadRequest: The key or the attributes are no good, or the body is empty.
             NotFound: There is no such store.
-            PayloadTooLarge: More than 512 MB, or than the tenant has room for.
+            PayloadTooLarge: More than a file may have, or than the tenant has room for.
         """
         filename = name_file(key)
         values = None if attributes is None else _attributes(attributes)
-        check_length(length)
+        check_length(length, self._storage.file_limit)
         async with self._database.read() as session:
             await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
             known = await DocumentRepository(session, self._tenant).by_key(store_id, key)
-        parts = limit_bytes(body)
+        parts = limit_bytes(body, self._storage.file_limit)
         if known is None:  # else they may be the same, and take no more room
             parts = self._storage.pass_on(self._tenant, parts, announced=length or 1)
         async with aclosing(parts):

@@ -59,7 +59,7 @@ class Tenant:
     def __init__(self, database: Database, artifacts: Artifacts, retriever: Retriever, name: str) -> None:
         self.id = f"ten_{name}"
         self.store = ""
-        self.documents = DocumentService(database, artifacts, retriever, TenantStorage(database, {}, 0), self.id)
+        self.documents = DocumentService(database, artifacts, retriever, TenantStorage(database, {}, 0, 2**30), self.id)
         self.searches = SearchService(database, retriever, self.id)
         self._database = database
         self._artifacts = artifacts

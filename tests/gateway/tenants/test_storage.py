@@ -86,7 +86,7 @@ async def test_each_way_in_ends_at_the_bound(kestrel: Tenant) -> None:
     await kestrel.refused("PUT", f"{document}/a.bin", content=whole[1:])
     await kestrel.refused("PUT", f"{document}/b.bin", content=b"1")
     await kestrel.refused("POST", "/v1/uploads", json={**UPLOAD, "bytes": 1})
-    question = {"question": "How long?", "documents": []}
+    question: dict[str, Any] = {"question": "How long?", "documents": []}
     body = {"kind": "retrieval", "vector_store_id": store, "questions": [question]}
     await kestrel.refused("POST", "/api/evaluations", json=body)
     await kestrel.ok("DELETE", f"{document}/a.bin")
