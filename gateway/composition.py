@@ -13,11 +13,14 @@ from typing import Any, cast
 from gateway.adapters.base_change import settle_base_change
 from gateway.adapters.desired import DesiredAdapters
 from gateway.adapters.import_job import ImportHandler
+from gateway.adapters.lifecycle import GONE
 from gateway.adapters.publish import AdapterPublisher
 from gateway.adapters.service import list_stored
+from gateway.adapters.tables import AdapterRow
 from gateway.adapters.trainer import Trainer
 from gateway.adapters.verify import AdapterVerifier
 from gateway.answering.service import AnsweringService
+from gateway.answers.counts import AnswerCounts
 from gateway.answers.log import AnswerLog
 from gateway.answers.service import CitedDocuments, delete_old_answers
 from gateway.artifacts import Artifacts
@@ -30,7 +33,7 @@ from gateway.engines.token_counter import TokenCounter
 from gateway.evaluation_jobs import EvaluationRow
 from gateway.evaluation_jobs.evaluate_job import EvaluateHandler
 from gateway.evaluation_jobs.service import EVALUATE
-from gateway.files import FileRow, UploadPartRow
+from gateway.files import FileRow, UploadPartRow, UploadRow
 from gateway.files.expiry import Expiry
 from gateway.files.garbage_collection import COLLECT, GarbageCollector
 from gateway.files.orphans import OrphanSweep
@@ -50,6 +53,8 @@ from gateway.sources.kinds import SourceOpener
 from gateway.sources.schedule import FolderWatch, SyncSchedule
 from gateway.sources.sync_job import SYNC, SyncHandler
 from gateway.tenants.authenticator import Authenticator
+from gateway.tenants.repository import sum_by_tenant
+from gateway.tenants.storage import SumBytes, TenantStorage
 from gateway.vector_stores import DocumentVersionRow
 from gateway.vector_stores.index_watch import IndexWatch
 from gateway.vector_stores.ingest import IngestHandler
@@ -63,7 +68,7 @@ from gateway.web.request_log import RequestLog
 from gateway.web.state import State
 from retrieval.client import Retriever
 
-__all__ = ["DIGESTS", "open_gateway_admin", "open_handlers", "open_state", "open_worker"]
+__all__ = ["DIGESTS", "STORED", "open_gateway_admin", "open_handlers", "open_state", "open_worker"]
 
 DIGESTS = (
     FileRow.digest,
@@ -76,9 +81,21 @@ DIGESTS = (
 )
 """Every column that refers to bytes in the artifacts: what none of them names is garbage."""
 
+STORED: Mapping[str, SumBytes] = {
+    "files": partial(sum_by_tenant, column=FileRow.bytes),
+    "uploads": partial(sum_by_tenant, column=UploadRow.bytes, where=UploadRow.status == "pending"),
+    "adapters": partial(
+        sum_by_tenant, column=AdapterRow.bytes, where=AdapterRow.status.not_in([status.value for status in GONE])
+    ),
+    "training_rows": partial(sum_by_tenant, column=FineTuningJobRow.rows_bytes),
+    "evaluations": partial(sum_by_tenant, column=EvaluationRow.bytes),
+}
+"""All of a tenant's storage. Documents' versions are files; a pending upload keeps the room for what it announced."""
 
 # Between two looks for what has had its time: at rows by an index, and at the folders of all bytes.
 _ROWS_SECONDS, _BYTES_SECONDS = 600.0, 3600.0
+
+_BACKGROUND_COUNTS = 2  # texts that an engine counts at once for records of answers
 
 
 @asynccontextmanager
@@ -97,8 +114,11 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
         lines = AccessLog() if settings.access_log and settings.log_level.lower() in ("debug", "info") else None
         if lines is not None:
             stack.callback(lines.flush)
-        answers = AnswerLog(database, counter, partial(touch, database), metrics)
+        counts = AnswerCounts(database, counter.beside(_BACKGROUND_COUNTS), metrics)
+        answers = AnswerLog(database, counts, partial(touch, database), metrics)
+        await stack.enter_async_context(_running(counts.run()))
         await stack.enter_async_context(_running(answers.run()))
+        stack.push_async_callback(counts.close)
         stack.push_async_callback(answers.flush)
         stack.push_async_callback(drain.finish, 0.0)  # what is cut settles first, else its record would come too late
         answering = AnsweringService(
@@ -119,6 +139,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
             database=database,
             artifacts=Artifacts(settings.artifacts),
             authenticator=Authenticator(database),
+            storage=TenantStorage(database, STORED, settings.tenant_storage_bytes, settings.max_file_bytes),
             pool=pool,
             reconciler=reconciler,
             retriever=retriever,
@@ -210,16 +231,17 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
         device=settings.training_device,
         wait_seconds=settings.training_wait_seconds,
     )
+    storage = TenantStorage(database, STORED, settings.tenant_storage_bytes, settings.max_file_bytes)
     return {
         INGEST: IngestHandler(artifacts, parts.retriever),
         REINDEX: ReindexHandler(artifacts, parts.retriever),
         REMOVE: RemoveHandler(parts.retriever),
         DROP: DropHandler(parts.retriever),
-        SYNC: SyncHandler(artifacts, parts.retriever, SourceOpener(settings)),
+        SYNC: SyncHandler(artifacts, parts.retriever, storage, SourceOpener(settings)),
         COLLECT: GarbageCollector(database, artifacts, DIGESTS),
-        EVALUATE: EvaluateHandler(database, artifacts, parts.retriever),
-        "train": TrainHandler(artifacts, publisher, trainer),
-        "import": ImportHandler(artifacts, publisher, trainer),
+        EVALUATE: EvaluateHandler(database, artifacts, parts.retriever, storage),
+        "train": TrainHandler(artifacts, storage, publisher, trainer),
+        "import": ImportHandler(artifacts, storage, publisher, trainer),
     }
 
 

@@ -15,6 +15,7 @@ _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 _READ_WHEN_ASKED: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "braid_chat_running": ("Chat answers that are being made now.", ()),
     "braid_answer_records_waiting": ("Answers' records that wait to be written.", ()),
+    "braid_answer_counts_waiting": ("Answers' records whose tokens are still to be counted.", ()),
     "braid_replica_ready": ("1 where a model server takes requests.", ("replica",)),
     "braid_replica_running": ("Requests of this process that run on a model server.", ("replica",)),
     "braid_replica_corrupted_requests": (
@@ -51,6 +52,10 @@ class Metrics:
         self.records_dropped = self._counter(
             "braid_answer_records_dropped_total",
             "Answers' records lost because the database failed or was too slow.",
+        )
+        self.counts_dropped = self._counter(
+            "braid_answer_counts_dropped_total",
+            "Answers whose tokens stay uncounted because engines failed, or too many waited, or the process ended.",
         )
         self._requests = self._counter(
             "braid_http_requests_total", "Requests by route and class of status.", "method", "route", "status"

@@ -18,9 +18,18 @@ from gateway.settings import Settings
 from gateway.web.bounded_protocol import BoundedProtocol, ConnectionBounds
 from gateway.web.state import State
 
-__all__ = ["serve"]
+__all__ = ["choose_bounds", "serve"]
 
 _CLOSING_SECONDS = 1
+
+
+def choose_bounds(settings: Settings) -> ConnectionBounds:
+    """Return the bounds on clients' connections that the operator's settings make."""
+    return ConnectionBounds(
+        settings.max_connections,
+        body_seconds=settings.client_pause_seconds,
+        write_seconds=settings.client_unread_seconds,
+    )
 
 
 class _Server(uvicorn.Server):
@@ -49,7 +58,7 @@ async def serve(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=partial(BoundedProtocol, bounds=ConnectionBounds(settings.max_connections)),  # pyright: ignore
+        http=partial(BoundedProtocol, bounds=choose_bounds(settings)),  # pyright: ignore
         ws="none",
         proxy_headers=False,
         access_log=False,  # we have our own

@@ -92,6 +92,16 @@ class Settings(BaseSettings):
     """Whether clients may give engines regular expressions, and formats of an answer that aren't OpenAI's."""
     max_connections: int = Field(default=4096, ge=1)
     """Open connections of clients at the same time, per gateway."""
+    client_pause_seconds: float = Field(default=30.0, gt=0)
+    """The longest silence inside a request's body."""
+    client_unread_seconds: float = Field(default=60.0, gt=0)
+    """How long a client may leave its answer unread."""
+    max_file_bytes: int = Field(default=512 * 1024**2, ge=1, le=8 * 1024**3)
+    """The most bytes of a file that is sent in one request, or of a document."""
+    max_queued_jobs: int = Field(default=100, ge=1)
+    """The most fine-tuning jobs of a tenant that wait, and the most imports of adapters."""
+    tenant_storage_bytes: int = Field(default=100 * 1024**3, ge=0)
+    """The most that a tenant may store: files, documents, uploads, adapters, rows and evaluations; 0: no bound."""
     grace_seconds: float = 20.0
     """Seconds that running answers may go on after SIGTERM."""
     answer_days: int = Field(default=90, ge=0)

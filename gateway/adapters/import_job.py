@@ -13,9 +13,11 @@ from gateway.adapters.repository import AdapterRepository
 from gateway.adapters.tables import AdapterRow
 from gateway.adapters.trainer import Trainer
 from gateway.artifacts import Artifacts
+from gateway.errors import PayloadTooLarge
 from gateway.jobs import Claim, JobFailed, Outcome, failpoint
 from gateway.processes.program import open_program
 from gateway.tenants.repository import find_tenant
+from gateway.tenants.storage import TenantStorage
 from training.manifest import Reference
 
 __all__ = ["ImportHandler"]
@@ -28,12 +30,16 @@ class ImportHandler:
 
     Args:
         artifacts: Has the upload.
+        storage: Has room for the weights, or hasn't.
         publisher: Takes the weights from the upload to the engines.
         trainer: Makes the reference that engines have to reproduce.
     """
 
-    def __init__(self, artifacts: Artifacts, publisher: AdapterPublisher, trainer: Trainer) -> None:
+    def __init__(
+        self, artifacts: Artifacts, storage: TenantStorage, publisher: AdapterPublisher, trainer: Trainer
+    ) -> None:
         self._artifacts = artifacts
+        self._storage = storage
         self._publisher = publisher
         self._trainer = trainer
 
@@ -44,8 +50,9 @@ class ImportHandler:
         if row.status not in UNDECIDED:
             return
         upload = self._artifacts.file(claim.payload["file"])
+        source = _Upload(claim, upload, self._storage, self._trainer, Path(self._publisher.base.path))
         try:
-            await self._publisher.publish(claim, _Upload(claim, upload, self._trainer, Path(self._publisher.base.path)))
+            await self._publisher.publish(claim, source)
         except AdapterRefused as refused:
             raise JobFailed("adapter_refused", refused.message) from refused
 
@@ -57,9 +64,10 @@ class ImportHandler:
 class _Upload:
     """The source of an import's weights, see `AdapterSource`."""
 
-    def __init__(self, claim: Claim, archive: Path, trainer: Trainer, base: Path) -> None:
+    def __init__(self, claim: Claim, archive: Path, storage: TenantStorage, trainer: Trainer, base: Path) -> None:
         self._claim = claim
         self._archive = archive
+        self._storage = storage
         self._trainer = trainer
         self._base = base
 
@@ -90,10 +98,14 @@ class _Upload:
         tenant = await find_tenant(session, self._claim.tenant)
         assert tenant is not None
         row.digest, row.rank, row.manifest = stored.digest, stored.rank, stored.manifest
-        row.reason = stored.notes or None
+        row.reason, row.bytes = stored.notes or None, stored.bytes
         named = await name_adapter(session, row, tenant=self._claim.tenant, tenant_name=tenant.name)
         if named is not row:
             raise AdapterRefused(f"These weights are here under this name already: {named.model}.")
+        try:
+            await self._storage.admit(session, self._claim.tenant, stored.bytes)
+        except PayloadTooLarge as error:
+            raise JobFailed("storage_full", error.message) from None
         return row
 
     async def finish(self, session: AsyncSession, row: AdapterRow, stored: StoredAdapter) -> None:

@@ -15,6 +15,7 @@ from gateway.adapters.tables import AdapterRow
 from gateway.errors import blur
 
 __all__ = [
+    "GONE",
     "ON_ENGINES",
     "TRANSITIONS",
     "UNDECIDED",
@@ -62,6 +63,9 @@ TRANSITIONS: Mapping[AdapterStatus | None, frozenset[AdapterStatus]] = {
 
 ON_ENGINES = frozenset({AdapterStatus.PROBING, AdapterStatus.READY})
 """The states in which engines hold an adapter."""
+
+GONE = frozenset({AdapterStatus.REFUSED, AdapterStatus.DELETED})
+"""The states in which nobody needs its weights any more: in any other it may be loaded, now or later."""
 
 UNDECIDED = frozenset({AdapterStatus.CHECKING, AdapterStatus.PROBING})
 """The states in which a job is at work on it."""

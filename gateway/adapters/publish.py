@@ -58,6 +58,7 @@ class StoredAdapter(msgspec.Struct, frozen=True):
     manifest: dict[str, Any]
     details: dict[str, Any]
     notes: str = ""
+    bytes: int = 0
 
 
 class AdapterSource(Protocol):
@@ -168,10 +169,13 @@ class AdapterPublisher:
             accepted = accept_verdict(await asyncio.to_thread(self._judge, folder))
             description = await source.describe(folder, work)
             failpoint("adapter-judged")
-            await asyncio.to_thread(self._artifacts.put_adapter, folder, accepted.digest)
+            target = await asyncio.to_thread(self._artifacts.put_adapter, folder, accepted.digest)
+            size = await asyncio.to_thread(_measure, target)
         finally:
             await self._clear(claim)
-        return StoredAdapter(accepted.digest, accepted.rank, description.manifest, description.details, accepted.notes)
+        return StoredAdapter(
+            accepted.digest, accepted.rank, description.manifest, description.details, accepted.notes, size
+        )
 
     def _judge(self, folder: Path) -> Verdict:
         shape = BaseShape.read(Path(self.base.path))
@@ -190,6 +194,10 @@ class AdapterPublisher:
             fence = folder.name.removeprefix(f"{claim.subject}.")
             if fence.isdecimal() and int(fence) <= claim.fence:
                 shutil.rmtree(folder, ignore_errors=True)
+
+
+def _measure(folder: Path) -> int:
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
 async def name_adapter(session: AsyncSession, row: AdapterRow, *, tenant: str, tenant_name: str) -> AdapterRow:

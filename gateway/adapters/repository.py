@@ -6,7 +6,7 @@ from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import defer
 
-from gateway.adapters.lifecycle import ON_ENGINES, UNDECIDED, AdapterStatus
+from gateway.adapters.lifecycle import GONE, ON_ENGINES, UNDECIDED, AdapterStatus
 from gateway.adapters.tables import AdapterRow
 from gateway.db import Page, Repository, slices
 from gateway.pages import PageRequest
@@ -161,6 +161,6 @@ async def _list_rows(session: AsyncSession, where: ColumnElement[bool]) -> list[
 
 async def select_stored(session: AsyncSession, digests: Collection[str]) -> set[str]:
     """Return those of some digests whose weights an adapter of any tenant still needs: equal ones are stored once."""
-    gone = [AdapterStatus.REFUSED.value, AdapterStatus.DELETED.value]  # any other may be loaded, now or later
+    gone = [status.value for status in GONE]
     query = select(AdapterRow.digest).where(AdapterRow.digest.in_(digests), AdapterRow.status.not_in(gone))
     return set((await session.scalars(query)).all())

@@ -9,15 +9,15 @@ from gateway.web.error_responses import declare_errors
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/adapters", tags=["adapters"], responses=declare_errors(404, 409))
+router = APIRouter(prefix="/api/adapters", tags=["adapters"], responses=declare_errors(404, 409, 429))
 
 
 def _writer(session: WriteSession, principal: ManageKey, state: CurrentState) -> AdapterService:
-    return AdapterService(session, principal.tenant, state.base_model, state.pool.state())
+    return AdapterService(session, principal.tenant, state.base_model, state.pool.state(), state.storage)
 
 
 def _reader(session: ReadSession, principal: ManageKey, state: CurrentState) -> AdapterService:
-    return AdapterService(session, principal.tenant, state.base_model, state.pool.state())
+    return AdapterService(session, principal.tenant, state.base_model, state.pool.state(), state.storage)
 
 
 Writer = Annotated[AdapterService, Depends(_writer)]
@@ -30,9 +30,9 @@ async def list_adapters(adapters: Reader, page: OwnPage) -> AdapterList:
 
 
 @router.post("", status_code=202)
-async def import_adapter(request: AdapterImport, adapters: Writer) -> Adapter:
+async def import_adapter(request: AdapterImport, adapters: Writer, state: CurrentState) -> Adapter:
     """Import a PEFT folder: it is judged, loaded and measured by a job, and then `ready` or `refused`."""
-    return await adapters.import_folder(request)
+    return await adapters.import_folder(request, state.settings.max_queued_jobs)
 
 
 @router.get("/{id_or_model:path}")

@@ -17,6 +17,7 @@ from gateway.errors import BadRequest, Conflict, NotFound
 from gateway.files.service import get_file
 from gateway.ids import new_id
 from gateway.pages import PageRequest
+from gateway.tenants.storage import TenantStorage
 
 __all__ = [
     "AdapterService",
@@ -30,8 +31,6 @@ __all__ = [
     "lock_ready",
     "read_chat_template_kwargs",
 ]
-
-_MOST_QUEUED = 100
 
 
 async def find_ready(session: AsyncSession, tenant: str, model: str) -> AdapterRow | None:
@@ -95,8 +94,11 @@ async def list_stored(session: AsyncSession, digests: Collection[str]) -> set[st
 class AdapterService:
     """One tenant's adapters; `base` is the base model's name, `replicas` what this gateway knows of its engines."""
 
-    def __init__(self, session: AsyncSession, tenant: str, base: str, replicas: Sequence[ReplicaState]) -> None:
+    def __init__(
+        self, session: AsyncSession, tenant: str, base: str, replicas: Sequence[ReplicaState], storage: TenantStorage
+    ) -> None:
         self._session = session
+        self._storage = storage
         self._tenant = tenant
         self._base = base
         self._replicas = replicas
@@ -112,12 +114,15 @@ class AdapterService:
             raise NotFound(f"No adapter {id_or_model!r} exists. GET /api/adapters lists yours.", param="id")
         return self._schema(row)
 
-    async def import_folder(self, request: AdapterImport) -> Adapter:
+    async def import_folder(self, request: AdapterImport, most_queued: int) -> Adapter:
         """Queue the import of an uploaded PEFT folder; its adapter shows what became of it.
+
+        At most `most_queued` imports may wait.
 
         Raises:
             NotFound: The tenant has no such file.
             BadRequest: The name can't be used, or the file was uploaded for something else.
+            PayloadTooLarge: The tenant has no room for as much again as the upload has, and weights take more.
         """
         check_name(request.name, param="name")
         file = await get_file(self._session, self._tenant, request.file_id, param="file_id")
@@ -126,6 +131,7 @@ class AdapterService:
                 f"The file {file.id!r} has the purpose {file.purpose!r}. Upload it again with the purpose 'user_data'.",
                 param="file_id",
             )
+        await self._storage.check_room(self._session, self._tenant, file.bytes)
         id = new_id("adapter_")
         job = await jobs.enqueue(
             self._session,
@@ -134,7 +140,7 @@ class AdapterService:
             queue_key=f"import:{self._tenant}",
             subject=id,
             payload={"file": file.digest},
-            most=_MOST_QUEUED,
+            most=most_queued,
         )
         row = AdapterRow(
             id=id,

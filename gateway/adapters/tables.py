@@ -24,6 +24,7 @@ class AdapterRow(Owned):
     model: Mapped[str] = mapped_column(index=True)
     served_name: Mapped[str]
     digest: Mapped[str] = mapped_column(index=True)
+    bytes: Mapped[int] = mapped_column(default=0)
     base_model: Mapped[str]
     rank: Mapped[int]
     status: Mapped[str]

@@ -7,6 +7,7 @@ from gateway.administration.schemas import (
     Key,
     KeyCreate,
     KeyList,
+    StorageUse,
     Tenant,
     TenantCreate,
     TenantList,
@@ -22,19 +23,19 @@ router = APIRouter(prefix="/api", tags=["tenants"], responses=declare_errors(404
 
 
 def _for_admin(session: WriteSession, principal: AdminKey, state: CurrentState) -> TenantService:
-    return TenantService(session, principal, state.authenticator)
+    return TenantService(session, principal, state.authenticator, state.storage)
 
 
 def _for_manager(session: WriteSession, principal: ManageKey, state: CurrentState) -> TenantService:
-    return TenantService(session, principal, state.authenticator)
+    return TenantService(session, principal, state.authenticator, state.storage)
 
 
 def _listing_for_admin(session: ReadSession, principal: AdminKey, state: CurrentState) -> TenantService:
-    return TenantService(session, principal, state.authenticator)
+    return TenantService(session, principal, state.authenticator, state.storage)
 
 
 def _listing_for_manager(session: ReadSession, principal: ManageKey, state: CurrentState) -> TenantService:
-    return TenantService(session, principal, state.authenticator)
+    return TenantService(session, principal, state.authenticator, state.storage)
 
 
 ForAdmin = Annotated[TenantService, Depends(_for_admin)]
@@ -57,6 +58,12 @@ async def list_tenants(tenants: ListingForAdmin, page: OwnPage) -> TenantList:
 @router.patch("/tenants/{tenant}")
 async def modify_tenant(tenant: str, request: TenantUpdate, tenants: ForAdmin) -> Tenant:
     return await tenants.modify(tenant, request)
+
+
+@router.get("/storage")
+async def measure_storage(tenants: ListingForManager, tenant: OtherTenant = None) -> StorageUse:
+    """Return the bytes that the key's tenant stores, by kind, and the most that it may."""
+    return await tenants.measure_storage(tenant)
 
 
 @router.post("/keys", status_code=201)

@@ -5,7 +5,17 @@ from pydantic import BaseModel, Field, StringConstraints
 from gateway.pages import CursorPage
 from gateway.tenants.authenticator import Scope
 
-__all__ = ["CreatedKey", "Key", "KeyCreate", "KeyList", "Tenant", "TenantCreate", "TenantList", "TenantUpdate"]
+__all__ = [
+    "CreatedKey",
+    "Key",
+    "KeyCreate",
+    "KeyList",
+    "StorageUse",
+    "Tenant",
+    "TenantCreate",
+    "TenantList",
+    "TenantUpdate",
+]
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
 
@@ -28,6 +38,15 @@ class Tenant(BaseModel):
     name: str
     created_at: int
     keeps_cited_text: bool
+
+
+class StorageUse(BaseModel):
+    """The bytes that a tenant stores, in all and by kind, and the bound on them; null where there is none."""
+
+    tenant: str
+    bytes: int
+    limit: int | None
+    kinds: dict[str, int]
 
 
 class TenantList(CursorPage[Tenant]):

@@ -10,6 +10,7 @@ from gateway.administration.schemas import (
     Key,
     KeyCreate,
     KeyList,
+    StorageUse,
     Tenant,
     TenantCreate,
     TenantList,
@@ -21,6 +22,7 @@ from gateway.ids import new_id
 from gateway.pages import PageRequest
 from gateway.tenants.authenticator import Authenticator, Principal, Scope, key_digest, new_key
 from gateway.tenants.repository import KeyRepository, find_tenant, page_tenants
+from gateway.tenants.storage import TenantStorage
 from gateway.tenants.tables import KeyRow, TenantRow
 
 __all__ = ["TenantService", "ensure_admin"]
@@ -32,8 +34,11 @@ _LEAST_LENGTH = 32
 class TenantService:
     """Tenants and keys, for an administrator or a tenant's own `manage` key."""
 
-    def __init__(self, session: AsyncSession, principal: Principal, authenticator: Authenticator) -> None:
+    def __init__(
+        self, session: AsyncSession, principal: Principal, authenticator: Authenticator, storage: TenantStorage
+    ) -> None:
         self._session = session
+        self._storage = storage
         self._principal = principal
         self._authenticator = authenticator
 
@@ -59,6 +64,13 @@ class TenantService:
     async def list(self, request: PageRequest) -> TenantList:
         page = await page_tenants(self._session, request)
         return TenantList.of([_tenant_schema(row) for row in page.rows], page)
+
+    async def measure_storage(self, tenant: str | None) -> StorageUse:
+        """Return what a tenant stores: the key's own, or another one's for an administrator."""
+        owner = await self._tenant(tenant)
+        kinds = (await self._storage.measure(self._session, [owner.id]))[owner.id]
+        limit = self._storage.limit or None
+        return StorageUse(tenant=owner.name, bytes=sum(kinds.values()), limit=limit, kinds=kinds)
 
     async def create_key(self, request: KeyCreate) -> CreatedKey:
         tenant = await self._tenant(request.tenant)

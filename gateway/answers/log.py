@@ -2,20 +2,15 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 import structlog
 
 import prompts
-from gateway.answers.partial_text import join_texts
+from gateway.answers.counts import COUNT_SECONDS, AnswerCounts, WaitingRecord
 from gateway.answers.record import AnswerRecord, CitedPassage, UncountedAnswer
 from gateway.answers.repository import AnswerDocumentRepository, AnswerRepository
 from gateway.db import Database
-from gateway.engines import EngineError
-from gateway.engines.token_counter import TokenCounter
 from gateway.ids import new_id
 from gateway.metrics import Metrics
 
@@ -24,15 +19,8 @@ __all__ = ["AnswerLog"]
 _log = structlog.get_logger()
 
 _BATCH_SECONDS = 0.05
+_FLUSH_SECONDS = 5.0
 _MAX_WAITING = 10_000  # memory stays bounded when the database hangs: records beyond this are dropped
-
-
-@dataclass(frozen=True, slots=True)
-class _Entry:
-    tenant: str
-    record: AnswerRecord
-    segments: Sequence[prompts.Segment]
-    uncounted: UncountedAnswer | None
 
 
 class AnswerLog:
@@ -42,27 +30,30 @@ class AnswerLog:
 
     Args:
         database: The database that the records go to.
-        counter: Counts a prompt's parts, after the answer.
+        counts: Has the tokens counted that the records don't have yet.
         touch: Postpones the expiry of a tenant's vector stores that were asked: tenant, ids.
         metrics: Counts the records that wait, and those that were dropped.
         max_waiting: The number of records that may wait to be written.
+        flush_seconds: The longest that `flush` waits.
     """
 
     def __init__(
         self,
         database: Database,
-        counter: TokenCounter,
+        counts: AnswerCounts,
         touch: Callable[[str, Sequence[str]], Awaitable[None]],
         metrics: Metrics,
         *,
         max_waiting: int = _MAX_WAITING,
+        flush_seconds: float = _FLUSH_SECONDS,
     ) -> None:
         self._database = database
         self._touch = touch
-        self._counter = counter
+        self._counts = counts
         self._metrics = metrics
-        self._queue: asyncio.Queue[_Entry] = asyncio.Queue(max_waiting)
+        self._queue: asyncio.Queue[WaitingRecord] = asyncio.Queue(max_waiting)
         metrics.read_from("braid_answer_records_waiting", lambda: {(): float(self._accepted - self._settled)})
+        self._flush_seconds = flush_seconds
         self._accepted = 0
         self._settled = 0
         self._flushes: list[tuple[int, asyncio.Future[None]]] = []
@@ -79,13 +70,16 @@ class AnswerLog:
         `segments` are the prompt's texts that stayed, to be counted by part, and `uncounted` is what the usage is to be
         counted from where the engine told none.
         """
+        deadline = asyncio.get_running_loop().time() + COUNT_SECONDS
+        waiting = WaitingRecord(tenant, record, segments, uncounted, deadline)
         try:
-            self._queue.put_nowait(_Entry(tenant, record, segments, uncounted))
+            self._queue.put_nowait(waiting)
         except asyncio.QueueFull:
             self._metrics.records_dropped.inc()
             _log.error("answer_record_dropped", answer=record.id)
         else:
             self._accepted += 1
+            self._counts.put(waiting)
 
     async def run(self) -> None:
         """Write until cancelled, at most one commit every 50 ms."""
@@ -101,12 +95,21 @@ class AnswerLog:
             self._settled += len(batch)
             self._end_flushes()
 
-    async def flush(self) -> None:
-        """Wait until every record that was put so far has been written or dropped; later ones aren't waited for."""
-        if self._settled < self._accepted:
-            flushed = asyncio.get_running_loop().create_future()
-            self._flushes.append((self._accepted, flushed))
-            await flushed
+    async def flush(self) -> bool:
+        """Wait until every record that was put so far has been written or dropped, for some seconds at most.
+
+        Later records aren't waited for, nor are counts. Returns whether it is so.
+        """
+        if self._settled >= self._accepted:
+            return True
+        flushed = asyncio.get_running_loop().create_future()
+        self._flushes.append((self._accepted, flushed))
+        try:
+            async with asyncio.timeout(self._flush_seconds):
+                await flushed
+        except TimeoutError:
+            return False
+        return True
 
     def _end_flushes(self) -> None:
         for accepted, flushed in self._flushes:
@@ -114,7 +117,7 @@ class AnswerLog:
                 flushed.set_result(None)
         self._flushes = [flush for flush in self._flushes if not flush[1].done()]
 
-    async def _try(self, batch: Sequence[_Entry]) -> bool:
+    async def _try(self, batch: Sequence[WaitingRecord]) -> bool:
         """Write a batch; tell whether that worked. A single record that can't be written is lost, and counted."""
         try:
             await self._write(batch)
@@ -127,10 +130,10 @@ class AnswerLog:
         await self._touch_stores(batch)
         return True
 
-    async def _write(self, batch: Sequence[_Entry]) -> None:
+    async def _write(self, batch: Sequence[WaitingRecord]) -> None:
         rows: dict[str, list[dict[str, Any]]] = {}
         uses: dict[str, list[dict[str, Any]]] = {}
-        records = await asyncio.gather(*map(self._count, batch))
+        records = [entry.record for entry in batch]  # as they are now: counting goes on
         for entry, record in zip(batch, records, strict=True):
             rows.setdefault(entry.tenant, []).append(
                 {
@@ -149,8 +152,10 @@ class AnswerLog:
             for tenant, values in uses.items():
                 if values:
                     await AnswerDocumentRepository(session, tenant).add_rows(values)
+        for entry, record in zip(batch, records, strict=True):
+            self._counts.note_written(entry, record)
 
-    async def _touch_stores(self, batch: Sequence[_Entry]) -> None:
+    async def _touch_stores(self, batch: Sequence[WaitingRecord]) -> None:
         """Postpone the expiry of the stores that were asked."""
         used: dict[str, set[str]] = {}
         for entry in batch:
@@ -161,34 +166,6 @@ class AnswerLog:
                 await self._touch(tenant, sorted(stores))
         except Exception as error:  # the next answer tries again
             _log.warning("stores_not_touched", reason=f"{type(error).__name__}: {error}")
-
-    async def _count(self, entry: _Entry) -> AnswerRecord:
-        """Return the record with all that can only be counted after the answer, as far as an engine is there for it."""
-        record = entry.record
-        with suppress(EngineError):
-            if entry.uncounted is not None:
-                record = msgspec.structs.replace(record, usage=await self._count_usage(entry.uncounted))
-        with suppress(EngineError):
-            if entry.segments:
-                record = msgspec.structs.replace(record, prompt_tokens=await self._count_parts(entry.segments))
-        return record
-
-    async def _count_usage(self, answer: UncountedAnswer) -> dict[str, Any]:
-        prompt = await self._counter.count_prompt(answer.body)
-        self._metrics.prompt_tokens.inc(prompt)
-        if not answer.events:
-            return {"prompt_tokens": prompt}
-        counts = await self._counter.count(join_texts(answer.events))
-        completion = round(sum(counts) * answer.total_events / len(answer.events))
-        self._metrics.completion_tokens.inc(completion)
-        return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
-
-    async def _count_parts(self, segments: Sequence[prompts.Segment]) -> dict[str, int]:
-        counts = await self._counter.count([segment.text for segment in segments])
-        parts: dict[str, int] = {}
-        for segment, count in zip(segments, counts, strict=True):
-            parts[segment.part] = parts.get(segment.part, 0) + count
-        return parts
 
 
 def _list_uses(record: AnswerRecord) -> list[dict[str, Any]]:

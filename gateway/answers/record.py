@@ -1,10 +1,12 @@
 """The record of what an answer was made of."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["AnswerRecord", "CitedPassage", "Timings", "UncountedAnswer"]
+__all__ = ["AnswerRecord", "CitedPassage", "Counts", "Timings", "UncountedAnswer"]
+
+Counts = Literal["pending", "known", "unknown"]
 
 
 class CitedPassage(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +53,7 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     text that had come, and has no completion where none of a plain answer came. `filters` are the request's own.
     `rerank` is `off`, `done`, or `failed` where passages stand in the order of the search though the release asks for
     the reranker.
+    `counts` says of all that is counted afterwards whether it still is `pending`, is `known`, or stays `unknown`.
     """
 
     id: str
@@ -73,6 +76,7 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str = ""
     filters: dict[str, Any] | None = None
     rerank: str = "off"
+    counts: Counts = "known"
 
 
 class UncountedAnswer(msgspec.Struct, frozen=True):

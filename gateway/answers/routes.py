@@ -2,10 +2,12 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Request
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.answers.log import AnswerLog
 from gateway.answers.schemas import DocumentAnswerList
 from gateway.answers.service import AnswerService, CitedDocuments
+from gateway.errors import Unavailable
 from gateway.web.dependencies import ChatKey, ManageKey, OwnPage, ReadSession
 from gateway.web.error_responses import declare_errors
 from gateway.web.state import part_of
@@ -18,13 +20,22 @@ routers = (router, documents)
 
 
 async def _service(request: Request, session: ReadSession, principal: ChatKey) -> AnswerService:
-    await part_of(request, AnswerLog).flush()  # a client may ask for its answer's record the moment it has the answer
-    return AnswerService(session, principal.tenant, part_of(request, CitedDocuments))
+    return await _open(request, session, principal.tenant)
 
 
 async def _reader(request: Request, session: ReadSession, principal: ManageKey) -> AnswerService:
-    await part_of(request, AnswerLog).flush()
-    return AnswerService(session, principal.tenant, part_of(request, CitedDocuments))
+    return await _open(request, session, principal.tenant)
+
+
+async def _open(request: Request, session: AsyncSession, tenant: str) -> AnswerService:
+    # A client may ask for its answer's record the moment it has the answer.
+    if not await part_of(request, AnswerLog).flush():
+        raise Unavailable(
+            "Records of answers wait to be written: the database takes no writes now. Try again.",
+            code="database_unavailable",
+            retry_after=2,
+        )
+    return AnswerService(session, tenant, part_of(request, CitedDocuments))
 
 
 Service = Annotated[AnswerService, Depends(_service)]

@@ -1,12 +1,14 @@
 """The look-up of what an answer was made of."""
 
+import time
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import asdict, dataclass
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.answers.record import AnswerRecord, CitedPassage
+from gateway.answers.counts import COUNT_SECONDS
+from gateway.answers.record import AnswerRecord, CitedPassage, Counts
 from gateway.answers.repository import AnswerDocumentRepository, AnswerName, AnswerRepository, delete_answers
 from gateway.answers.schemas import DocumentAnswer, DocumentAnswerList
 from gateway.answers.tables import AnswerDocumentRow
@@ -15,6 +17,9 @@ from gateway.pages import PageRequest
 from gateway.tenants.repository import find_tenant
 
 __all__ = ["AnswerService", "CitedDocuments", "delete_old_answers"]
+
+_CLOCK_SECONDS = 30.0
+"""Clocks of gateways may differ by so much."""
 
 
 async def delete_old_answers(session: AsyncSession, before: int, limit: int) -> int:
@@ -57,7 +62,7 @@ class AnswerService:
             else msgspec.structs.replace(passage, text="", heading="", deleted=True)
             for passage in record.passages
         ]
-        return msgspec.structs.replace(record, passages=passages)
+        return msgspec.structs.replace(record, passages=passages, counts=_read_counts(record, time.time()))
 
     async def citation(self, id: str, number: int) -> CitedPassage:
         """Return the passage that the mark `[number]` of an answer stands for, as it was then.
@@ -97,6 +102,13 @@ class AnswerService:
         if tenant is not None and tenant.keeps_cited_text:
             return documents
         return await self._documents.find_live(self._session, self._tenant, documents)
+
+
+def _read_counts(record: AnswerRecord, now: float) -> Counts:
+    """Return whether a record's counts are known; a process that was killed left those unknown that are pending."""
+    ended = record.created + record.timings.total / 1000
+    over = now > ended + COUNT_SECONDS + _CLOCK_SECONDS
+    return "unknown" if record.counts == "pending" and over else record.counts
 
 
 def _use_schema(row: AnswerDocumentRow, answer: AnswerName) -> DocumentAnswer:

@@ -13,6 +13,7 @@ from gateway.cli.doctor.command import doctor
 from gateway.cli.eval import evaluations
 from gateway.cli.serve import serve, worker
 from gateway.cli.sources import sources
+from gateway.cli.storage import storage
 from gateway.cli.up import up
 from gateway.client import AmbiguousName, ClientError, GatewayError, GatewayUnreachable
 from gateway.settings import SettingsError
@@ -80,6 +81,7 @@ app.command()(chat)
 app.add_typer(docs, name="docs")
 app.add_typer(evaluations, name="eval")
 app.add_typer(sources, name="sources")
+app.command()(storage)
 app.command()(serve)
 app.command()(worker)
 

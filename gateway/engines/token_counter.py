@@ -17,10 +17,16 @@ _COUNTS_AT_ONCE = 8  # of the process; more would only wait in the engine, each 
 class TokenCounter:
     """Counts tokens by asking a ready replica, and remembers the counts by the texts' digests."""
 
-    def __init__(self, pool: EnginePool) -> None:
+    def __init__(self, pool: EnginePool, *, at_once: int = _COUNTS_AT_ONCE) -> None:
         self._pool = pool
         self._known: OrderedDict[bytes, int] = OrderedDict()
-        self._counting = asyncio.Semaphore(_COUNTS_AT_ONCE)
+        self._counting = asyncio.Semaphore(at_once)
+
+    def beside(self, at_once: int) -> "TokenCounter":
+        """Return another counter that remembers the same counts, and whose questions these never wait for."""
+        other = TokenCounter(self._pool, at_once=at_once)
+        other._known = self._known
+        return other
 
     @property
     def context(self) -> int:
@@ -45,10 +51,13 @@ class TokenCounter:
         counts = [self._recall(text) for text in texts]
         missing = [index for index, count in enumerate(counts) if count is None]
         if missing:  # a task per text costs more than all else here
-            for index, count in zip(
-                missing, await asyncio.gather(*(self._ask(texts[i]) for i in missing)), strict=True
-            ):
-                counts[index] = count
+            asking = [asyncio.ensure_future(self._ask(texts[index])) for index in missing]
+            try:
+                for index, count in zip(missing, await asyncio.gather(*asking), strict=True):
+                    counts[index] = count
+            finally:
+                for one in asking:  # those after one that failed would keep places that others wait for
+                    one.cancel()
         return [count or 0 for count in counts]
 
     async def count_prompt(self, body: bytes) -> int:

@@ -19,6 +19,7 @@ from gateway.evaluation_jobs.tables import EvaluationRow
 from gateway.files.garbage_collection import collect_later
 from gateway.jobs import ENDED, Claim, JobCancelled, JobDelayed, JobFailed, Outcome, failpoint
 from gateway.pages import PageRequest
+from gateway.tenants.storage import TenantStorage
 from gateway.vector_stores.document_service import DocumentService
 from gateway.vector_stores.search import read_states, search
 from retrieval.client import Retriever
@@ -33,10 +34,11 @@ _PROGRESS_SECONDS = 2.0
 class EvaluateHandler:
     """Handles jobs of the kind `evaluate`; their subject is an evaluation. A run that was killed starts over."""
 
-    def __init__(self, database: Database, artifacts: Artifacts, retriever: Retriever) -> None:
+    def __init__(self, database: Database, artifacts: Artifacts, retriever: Retriever, storage: TenantStorage) -> None:
         self._database = database
         self._artifacts = artifacts
         self._retriever = retriever
+        self._storage = storage
 
     async def run(self, claim: Claim) -> None:
         row = await self._begin(claim)
@@ -63,6 +65,7 @@ class EvaluateHandler:
                 return
             ended.status, ended.finished_at = "succeeded", int(time.time())
             ended.done, ended.report_digest = ended.total, stored.digest
+            ended.bytes += stored.size
 
     async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         row = await EvaluationRepository(session, claim.tenant).lock(claim.subject)
@@ -107,7 +110,7 @@ class EvaluateHandler:
         return await asyncio.to_thread(score_run, resolved, run)
 
     async def _list_documents(self, tenant: str, store: str) -> list[StoreDocument]:
-        service = DocumentService(self._database, self._artifacts, self._retriever, tenant)
+        service = DocumentService(self._database, self._artifacts, self._retriever, self._storage, tenant)
         documents: list[StoreDocument] = []
         after: str | None = None
         while True:

@@ -11,11 +11,11 @@ from gateway.web.error_responses import declare_errors
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/api/evaluations", tags=["evaluations"], responses=declare_errors(404, 409))
+router = APIRouter(prefix="/api/evaluations", tags=["evaluations"], responses=declare_errors(404, 409, 429))
 
 
 def _service(principal: ManageKey, state: CurrentState) -> EvaluationService:
-    return EvaluationService(state.database, state.artifacts, principal.tenant)
+    return EvaluationService(state.database, state.artifacts, state.storage, principal.tenant)
 
 
 Evaluations = Annotated[EvaluationService, Depends(_service)]

@@ -31,6 +31,7 @@ from gateway.files.garbage_collection import collect_later
 from gateway.files.service import get_file
 from gateway.ids import new_id
 from gateway.pages import PageRequest
+from gateway.tenants.storage import TenantStorage
 from gateway.vector_stores.search import read_states
 
 __all__ = ["EVALUATE", "EvaluationService"]
@@ -43,9 +44,10 @@ _MOST_BYTES = 64 * 1024**2
 class EvaluationService:
     """One tenant's evaluations. Each method is its own unit of work: files are read and written in none."""
 
-    def __init__(self, database: Database, artifacts: Artifacts, tenant: str) -> None:
+    def __init__(self, database: Database, artifacts: Artifacts, storage: TenantStorage, tenant: str) -> None:
         self._database = database
         self._artifacts = artifacts
+        self._storage = storage
         self._tenant = tenant
 
     async def create(self, request: EvaluationCreate) -> Evaluation:
@@ -55,6 +57,7 @@ class EvaluationService:
             BadRequest: Questions can't be used, or a store has expired.
             NotFound: A store or the file doesn't exist.
             TooManyRequests: So many evaluations wait already.
+            PayloadTooLarge: The tenant has no room for the questions.
         """
         stores = list(dict.fromkeys((request.vector_store_id, *request.against)))
         async with self._database.read() as session:
@@ -72,6 +75,7 @@ class EvaluationService:
                     stores=stores,
                     score_threshold=request.score_threshold,
                     questions_digest=stored.digest,
+                    bytes=stored.size,
                     questions=len(questions),
                     total=len(questions) * len(stores),
                     done=0,
@@ -88,6 +92,7 @@ class EvaluationService:
                 most=_MOST_QUEUED,
             )
             row.job_id = job.id
+            await self._storage.admit(session, self._tenant, row.bytes)
             return _to_schema(row)
 
     async def list(self, request: PageRequest) -> EvaluationList:

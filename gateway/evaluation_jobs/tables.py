@@ -12,7 +12,7 @@ class EvaluationRow(Owned):
     """An evaluation; the durable work behind it is `job_id`.
 
     `stores` are the ids of what is searched, the first one being what the others are compared with. The questions and
-    the report are bytes in the artifacts; `report_digest` is null until it has succeeded. Of `total` searches `done`
+    the report are `bytes` in the artifacts; `report_digest` is null until it has succeeded. Of `total` searches `done`
     have been made.
     """
 
@@ -25,6 +25,7 @@ class EvaluationRow(Owned):
     score_threshold: Mapped[float] = mapped_column(Float)
     questions_digest: Mapped[str] = mapped_column(index=True)
     report_digest: Mapped[str | None] = mapped_column(index=True)
+    bytes: Mapped[int] = mapped_column(default=0)
     questions: Mapped[int]
     total: Mapped[int]
     done: Mapped[int] = mapped_column(default=0)

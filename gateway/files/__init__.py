@@ -1,5 +1,5 @@
 """OpenAI's files: uploaded bytes with a name and a purpose."""
 
-from gateway.files.tables import FileRow, UploadPartRow
+from gateway.files.tables import FileRow, UploadPartRow, UploadRow
 
-__all__ = ["FileRow", "UploadPartRow"]
+__all__ = ["FileRow", "UploadPartRow", "UploadRow"]

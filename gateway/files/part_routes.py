@@ -19,7 +19,7 @@ _FORM: dict[str, Any] = {
 
 
 def _service(principal: ManageKey, state: CurrentState) -> UploadService:
-    return UploadService(state.database, state.artifacts, principal.tenant)
+    return UploadService(state.database, state.artifacts, state.storage, principal.tenant)
 
 
 Uploads = Annotated[UploadService, Depends(_service)]

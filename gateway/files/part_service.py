@@ -21,6 +21,7 @@ from gateway.files.service import file_object
 from gateway.files.tables import FileRow, UploadPartRow, UploadRow
 from gateway.files.upload import check_file, check_rows
 from gateway.ids import new_id
+from gateway.tenants.storage import TenantStorage
 
 __all__ = ["MAX_PART_BODY_BYTES", "UploadService"]
 
@@ -41,16 +42,18 @@ class _Digest(Protocol):
 class UploadService:
     """One tenant's uploads in parts. Each method makes its own units of work: bytes are moved outside of them."""
 
-    def __init__(self, database: Database, artifacts: Artifacts, tenant: str) -> None:
+    def __init__(self, database: Database, artifacts: Artifacts, storage: TenantStorage, tenant: str) -> None:
         self._database = database
         self._artifacts = artifacts
+        self._storage = storage
         self._tenant = tenant
 
     async def create(self, request: UploadCreate) -> Upload:
-        """Begin an upload, which is to be completed within an hour.
+        """Begin an upload, which is to be completed within an hour; the room for what it announces is kept for it.
 
         Raises:
             BadRequest: The name or purpose is no good.
+            PayloadTooLarge: The tenant has no room for what it announces.
             TooManyRequests: The tenant's pending uploads are as many, or as large, as they may be.
         """
         check_file(request.filename, request.purpose, param="filename")
@@ -76,6 +79,7 @@ class UploadService:
                 file_id=None,
             )
             UploadRepository(session, self._tenant).add(row)
+            await self._storage.admit(session, self._tenant, row.bytes)
         return _schema(row)
 
     async def add_part(self, upload_id: str, body: AsyncIterator[bytes], content_type: str) -> UploadPart:

@@ -18,7 +18,7 @@ routers = (router, uploads_in_parts)
 
 
 def _uploads(principal: ManageKey, state: CurrentState) -> Uploads:
-    return Uploads(state.database, state.artifacts, principal.tenant)
+    return Uploads(state.database, state.artifacts, state.storage, principal.tenant)
 
 
 def _writer(request: Request, session: WriteSession, principal: ManageKey, state: CurrentState) -> FileService:

@@ -1,4 +1,4 @@
-from sqlalchemy import ForeignKey
+from sqlalchemy import ForeignKey, Index
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.db import Owned
@@ -13,6 +13,7 @@ class FileRow(Owned):
     """
 
     __tablename__ = "files"
+    __table_args__ = (Index("ix_files_stored", "tenant_id", "bytes"),)  # from which a tenant's storage is summed
 
     filename: Mapped[str]
     purpose: Mapped[str]

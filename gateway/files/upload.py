@@ -17,51 +17,53 @@ from gateway.files.schemas import PURPOSES, FileExpiresAfter
 from gateway.files.tables import FileRow
 from gateway.files.training_rows import check_training_file
 from gateway.ids import new_id
+from gateway.tenants.storage import TenantStorage
 
 __all__ = ["MAX_UPLOAD_BYTES", "Uploads", "check_file", "check_length", "check_rows", "limit_bytes"]
 
-MAX_FILE_BYTES = 512 * 1024 * 1024
 _FORM_BYTES = 1024 * 1024  # room for the form around the file
-MAX_UPLOAD_BYTES = MAX_FILE_BYTES + _FORM_BYTES
+MAX_UPLOAD_BYTES = 8 * 1024**3 + _FORM_BYTES
+"""The most that the setting `max_file_bytes` may allow: routes have their bound before there are settings."""
 _NAME_LENGTH = 255
 _POLICY = {"anchor": "expires_after[anchor]", "seconds": "expires_after[seconds]"}
 _FIELDS = {"purpose", *_POLICY.values()}
 
 
-async def limit_bytes(parts: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+async def limit_bytes(parts: AsyncIterator[bytes], most: int) -> AsyncGenerator[bytes]:
     """Pass a file's bytes on.
 
     Raises:
-        PayloadTooLarge: They are more than `MAX_FILE_BYTES`.
+        PayloadTooLarge: They are more than `most`.
         BadRequest: There are none.
     """
     size = 0
     async for part in parts:
         size += len(part)
-        if size > MAX_FILE_BYTES:
-            raise _too_large()
+        if size > most:
+            raise _too_large(most)
         yield part
     if not size:
         raise BadRequest("The file is empty. Send one that has content.", param="file", code="empty_file")
 
 
-def check_length(length: int | None, *, room: int = 0) -> None:
+def check_length(length: int | None, most: int, *, room: int = 0) -> None:
     """Refuse a body by the length that the client announced, before anything is read.
 
     Args:
         length: The body's bytes; None where the client didn't say.
+        most: The bytes that a file may have.
         room: Bytes that the body may have around the file.
 
     Raises:
         PayloadTooLarge: They are more than a file may have.
     """
-    if length is not None and length > MAX_FILE_BYTES + room:
-        raise _too_large()
+    if length is not None and length > most + room:
+        raise _too_large(most)
 
 
-def _too_large() -> PayloadTooLarge:
+def _too_large(most: int) -> PayloadTooLarge:
     return PayloadTooLarge(
-        f"The file is larger than {MAX_FILE_BYTES // 1024**2} MB, the most that one file can have. Split it.",
+        f"The file is larger than {most} bytes, the most that one file may have here (max_file_bytes). Split it.",
         param="file",
     )
 
@@ -69,9 +71,10 @@ def _too_large() -> PayloadTooLarge:
 class Uploads:
     """Takes a tenant's uploads."""
 
-    def __init__(self, database: Database, artifacts: Artifacts, tenant: str) -> None:
+    def __init__(self, database: Database, artifacts: Artifacts, storage: TenantStorage, tenant: str) -> None:
         self._database = database
         self._artifacts = artifacts
+        self._storage = storage
         self._tenant = tenant
 
     async def receive(self, body: AsyncIterator[bytes], content_type: str, length: int | None) -> FileRow:
@@ -79,11 +82,13 @@ class Uploads:
 
         Raises:
             BadRequest: The form, the file's name or purpose, or a training file's rows are no good.
-            PayloadTooLarge: More than 512 MB; known from the length before anything is read.
+            PayloadTooLarge: More than a file may have, or than the tenant has room for; known from the length before
+                anything is read.
         """
-        check_length(length, room=_FORM_BYTES)
+        check_length(length, self._storage.file_limit, room=_FORM_BYTES)
         form = UploadForm(content_type)
-        async with aclosing(_check_form(form, body)) as parts:
+        file = self._storage.pass_on(self._tenant, form.file_bytes(body), announced=(length or 0) - _FORM_BYTES)
+        async with aclosing(_check_form(form, file, self._storage.file_limit)) as parts:
             stored = await self._artifacts.put(parts)
         now, seconds = int(time.time()), _read_seconds(form)
         row = FileRow(
@@ -98,7 +103,9 @@ class Uploads:
         if row.purpose == "fine-tune":
             await check_rows(self._database, self._artifacts, self._tenant, stored.digest)
         async with self._database.begin() as session:
-            return FileRepository(session, self._tenant).add(row)
+            FileRepository(session, self._tenant).add(row)
+            await self._storage.admit(session, self._tenant, row.bytes)
+        return row
 
 
 async def check_rows(database: Database, artifacts: Artifacts, tenant: str, digest: str) -> None:
@@ -134,9 +141,9 @@ def check_file(name: str, purpose: str | None, *, param: str = "file") -> None:
         )
 
 
-async def _check_form(form: UploadForm, body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+async def _check_form(form: UploadForm, file: AsyncGenerator[bytes], most: int) -> AsyncGenerator[bytes]:
     """Pass the file's bytes on; raise a fault in the rest of the form before they are kept."""
-    async with aclosing(form.file_bytes(body)) as file, aclosing(limit_bytes(file)) as parts:
+    async with aclosing(file) as data, aclosing(limit_bytes(data, most)) as parts:
         async for part in parts:
             yield part
     if unknown := sorted(form.fields.keys() - _FIELDS):

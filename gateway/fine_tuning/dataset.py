@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from gateway.artifacts import Artifacts
+from gateway.artifacts import Artifacts, Stored
 from gateway.db import Database
 from gateway.engines.served_base_model import ServedBaseModel, choose_markers
 from gateway.errors import BadRequest, blur
@@ -104,9 +104,9 @@ class TrainingFiles:
                 code=f"invalid_{param}",
             ) from None
 
-    async def store(self, file: RenderedFile) -> str:
-        """Keep rendered rows in the artifacts, and return their digest; a row has to refer to it within the hour."""
-        return (await self._artifacts.put(_parts(file.content))).digest
+    async def store(self, file: RenderedFile) -> Stored:
+        """Keep rendered rows in the artifacts; a row has to refer to them within the hour."""
+        return await self._artifacts.put(_parts(file.content))
 
 
 async def _parts(content: bytes) -> AsyncIterator[bytes]:

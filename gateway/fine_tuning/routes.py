@@ -19,17 +19,17 @@ from gateway.web.error_responses import declare_errors
 
 __all__ = ["router"]
 
-router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["fine-tuning"], responses=declare_errors(404))
+router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["fine-tuning"], responses=declare_errors(404, 429))
 
 _METADATA = re.compile(r"metadata\[(.+)\]")
 
 
-def _for_writing(session: WriteSession, principal: ManageKey) -> FineTuningService:
-    return FineTuningService(session, principal)
+def _for_writing(session: WriteSession, principal: ManageKey, state: CurrentState) -> FineTuningService:
+    return FineTuningService(session, principal, state.storage)
 
 
-def _for_reading(session: ReadSession, principal: ManageKey) -> FineTuningService:
-    return FineTuningService(session, principal)
+def _for_reading(session: ReadSession, principal: ManageKey, state: CurrentState) -> FineTuningService:
+    return FineTuningService(session, principal, state.storage)
 
 
 def _training_files(principal: ManageKey, state: CurrentState) -> TrainingFiles:
@@ -54,7 +54,7 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 @router.post("")
 async def create_job(request: FineTuningJobCreate, jobs: Jobs, files: Files, state: CurrentState) -> FineTuningJob:
     bounds = RecipeBounds(state.settings.max_lora_rank, state.pool.max_model_len)
-    return await jobs.create(request, files, state.base_model, bounds)
+    return await jobs.create(request, files, state.base_model, bounds, state.settings.max_queued_jobs)
 
 
 @router.get("")

@@ -39,33 +39,37 @@ from gateway.fine_tuning.schemas import (
 from gateway.fine_tuning.tables import CheckpointRow, EventRow, FineTuningJobRow
 from gateway.ids import new_id
 from gateway.tenants.authenticator import Principal
+from gateway.tenants.storage import TenantStorage
 from training.chat_format import ChatFormat
 from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS
 
 __all__ = ["FineTuningService"]
 
-_MOST_QUEUED = 100
 _LISTED_ROWS = 10
 
 
 class FineTuningService:
     """One tenant's fine-tuning jobs."""
 
-    def __init__(self, session: AsyncSession, principal: Principal) -> None:
+    def __init__(self, session: AsyncSession, principal: Principal, storage: TenantStorage) -> None:
         self._session = session
+        self._storage = storage
         self._tenant = principal.tenant
         self._organization = principal.tenant_name
         self._jobs = FineTuningJobRepository(session, principal.tenant)
 
     async def create(
-        self, request: FineTuningJobCreate, files: TrainingFiles, base: str, bounds: RecipeBounds
+        self, request: FineTuningJobCreate, files: TrainingFiles, base: str, bounds: RecipeBounds, most_queued: int
     ) -> FineTuningJob:
         """Check the request and its files, and queue the job; `base` is the base model's name.
+
+        At most `most_queued` jobs may wait.
 
         Raises:
             BadRequest: Something in it can't be done, or rows are bad or too few.
             NotFound: A file or the prompt doesn't exist.
             Unavailable: No base model is known yet.
+            PayloadTooLarge: The tenant has no room for the rendered rows.
         """
         hyperparameters = _check_request(request, base)
         options = request.braid or BraidOptions()
@@ -80,8 +84,8 @@ class FineTuningService:
                 request.validation_file, prompt, options.variables, param="validation_file"
             )
         recipe = choose_recipe(hyperparameters, options.recipe or RecipeOptions(), rows.count, bounds)
-        rows_digest = await files.store(rows)
-        validation_rows_digest = await files.store(validation_rows) if validation_rows else None
+        stored = await files.store(rows)
+        stored_validation = await files.store(validation_rows) if validation_rows else None
         row = self._jobs.add(
             FineTuningJobRow(
                 id=new_id("ftjob-"),
@@ -90,8 +94,9 @@ class FineTuningService:
                 model=base,
                 training_file=request.training_file,
                 validation_file=request.validation_file,
-                rows_digest=rows_digest,
-                validation_rows_digest=validation_rows_digest,
+                rows_digest=stored.digest,
+                validation_rows_digest=stored_validation and stored_validation.digest,
+                rows_bytes=stored.size + (stored_validation.size if stored_validation else 0),
                 result_files=[],
                 hyperparameters={
                     "n_epochs": recipe.epochs,
@@ -114,10 +119,11 @@ class FineTuningService:
         await self._session.flush()
         key = f"train:{self._tenant}"
         job = await jobs.enqueue(
-            self._session, self._tenant, kind="train", queue_key=key, subject=row.id, payload={}, most=_MOST_QUEUED
+            self._session, self._tenant, kind="train", queue_key=key, subject=row.id, payload={}, most=most_queued
         )
         row.job_id = job.id
         self._log_creation(row, rows)
+        await self._storage.admit(self._session, self._tenant, row.rows_bytes)
         return self._schema(row)
 
     async def list(self, *, after: str | None, limit: int, metadata: Mapping[str, str] | None) -> FineTuningJobList:

@@ -13,7 +13,8 @@ class FineTuningJobRow(Owned):
 
     `hyperparameters`: epochs and batch size are numbers, chosen at creation where the request said `auto`.
     `result_files` are ids. `rows_digest` and `validation_rows_digest` name the rendered rows in the artifacts, of which
-    the job was made and which the trainer reads; they are null in jobs of a Braid that rendered them later.
+    the job was made and which the trainer reads, with `rows_bytes` in all; they are null in jobs of a Braid that
+    rendered them later.
     """
 
     __tablename__ = "fine_tuning_jobs"
@@ -25,6 +26,7 @@ class FineTuningJobRow(Owned):
     validation_file: Mapped[str | None]
     rows_digest: Mapped[str | None]
     validation_rows_digest: Mapped[str | None]
+    rows_bytes: Mapped[int] = mapped_column(default=0)
     result_files: Mapped[list[str]]
     hyperparameters: Mapped[dict[str, Any]]
     suffix: Mapped[str | None]

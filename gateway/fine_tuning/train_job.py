@@ -13,6 +13,7 @@ from gateway.adapters.publish import AdapterPublisher, Description, StoredAdapte
 from gateway.adapters.tables import AdapterRow
 from gateway.adapters.trainer import Trainer, TrainerDied
 from gateway.artifacts import Artifacts
+from gateway.errors import PayloadTooLarge
 from gateway.files import FileRow
 from gateway.files.service import add_file
 from gateway.fine_tuning.event_log import EventLog, add_event
@@ -21,6 +22,7 @@ from gateway.fine_tuning.repository import CheckpointRepository, FineTuningJobRe
 from gateway.fine_tuning.tables import CheckpointRow, FineTuningJobRow
 from gateway.ids import new_id
 from gateway.jobs import ENDED, Claim, JobCancelled, JobFailed, Outcome, failpoint
+from gateway.tenants.storage import TenantStorage
 from training.manifest import read_manifest
 
 __all__ = ["TrainHandler", "TrainingResult"]
@@ -46,12 +48,16 @@ class TrainHandler:
 
     Args:
         artifacts: Has the rows, takes the result file.
+        storage: What has been trained is kept in any case, so there has to be some room before.
         publisher: Takes the weights from the trainer to the engines.
         trainer: Does the training.
     """
 
-    def __init__(self, artifacts: Artifacts, publisher: AdapterPublisher, trainer: Trainer) -> None:
+    def __init__(
+        self, artifacts: Artifacts, storage: TenantStorage, publisher: AdapterPublisher, trainer: Trainer
+    ) -> None:
         self._artifacts = artifacts
+        self._storage = storage
         self._publisher = publisher
         self._trainer = trainer
 
@@ -90,6 +96,11 @@ class TrainHandler:
                 raise JobCancelled
             if job.status in ENDED:
                 return None
+            if not self._publisher.has_weights(claim):
+                try:
+                    await self._storage.check_room(session, claim.tenant, 1)
+                except PayloadTooLarge as error:
+                    raise JobFailed("storage_full", error.message) from None
             if job.status == "queued":
                 add_event(session, claim.tenant, job.id, "Fine-tuning job started")
             elif not self._publisher.has_weights(claim):
@@ -156,6 +167,7 @@ class _Training:
             created_at=int(time.time()),
             name=job.suffix or DEFAULT_NAME,
             digest=stored.digest,
+            bytes=stored.bytes,
             base_model=job.model,
             rank=stored.rank,
             source=job.id,

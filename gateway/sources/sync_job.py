@@ -17,6 +17,7 @@ from gateway.sources.reader import ItemUnreadable, Listing, Reader, SourceUnread
 from gateway.sources.repository import SourceItemRepository, SourceRepository
 from gateway.sources.tables import SourceItemRow, SourceRow
 from gateway.tenants.repository import find_tenant
+from gateway.tenants.storage import TenantStorage
 from gateway.vector_stores.feed import delete_fed, list_fed, put_fed
 from gateway.vector_stores.service import check_stores
 from retrieval.client import Retriever, RetrieverError
@@ -81,9 +82,12 @@ class SyncHandler:
     and one that has lost its lease writes nothing. The listing is made anew by each run.
     """
 
-    def __init__(self, artifacts: Artifacts, retriever: Retriever, open_reader: OpenReader) -> None:
+    def __init__(
+        self, artifacts: Artifacts, retriever: Retriever, storage: TenantStorage, open_reader: OpenReader
+    ) -> None:
         self._artifacts = artifacts
         self._retriever = retriever
+        self._storage = storage
         self._open_reader = open_reader
 
     async def run(self, claim: Claim) -> None:
@@ -161,7 +165,7 @@ class SyncHandler:
         """Read one item and put it; what is wrong with it is noted, and the others go on."""
         source = work.source
         try:
-            async with aclosing(reader.read(key)) as parts:
+            async with aclosing(self._storage.pass_on(claim.tenant, reader.read(key))) as parts:
                 stored = await self._artifacts.put(parts)
             if not stored.size:
                 raise ItemUnreadable("It is empty.")
@@ -171,6 +175,7 @@ class SyncHandler:
                     *(session, claim.tenant, source.store_id, source.prefix + key, stored),
                     attributes=_attributes(source, listing.urls.get(key)),
                     present=work.index,
+                    storage=self._storage,
                 )
                 await _note_put(session, source, key, listing.items[key], stored, progress)
         except (ItemUnreadable, BraidError) as error:

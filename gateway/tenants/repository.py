@@ -1,12 +1,15 @@
-from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
+from collections.abc import Collection
 
-from gateway.db import Page, Repository, read_page
+from sqlalchemy import ColumnElement, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
+
+from gateway.db import Page, Repository, read_page, slices
 from gateway.errors import BadRequest
 from gateway.pages import PageRequest
 from gateway.tenants.tables import KeyRow, TenantRow
 
-__all__ = ["KeyRepository", "find_key", "find_tenant", "page_tenants"]
+__all__ = ["KeyRepository", "find_key", "find_tenant", "page_tenants", "sum_by_tenant"]
 
 
 class KeyRepository(Repository[KeyRow]):
@@ -43,3 +46,19 @@ async def page_tenants(session: AsyncSession, page: PageRequest) -> Page[TenantR
     return await read_page(
         session, select(TenantRow), (TenantRow.created_at, TenantRow.id), edges, page.limit, page.order
     )
+
+
+async def sum_by_tenant(
+    session: AsyncSession,
+    tenants: Collection[str],
+    column: InstrumentedAttribute[int],
+    where: ColumnElement[bool] | None = None,
+) -> dict[str, int]:
+    """Return the sum of a column of a table that tenants own, for each of some tenants that has rows in it."""
+    owner = column.class_.tenant_id
+    sums: dict[str, int] = {}
+    for some in slices(tenants):
+        query = select(owner, func.sum(column)).where(owner.in_(some)).group_by(owner)
+        rows = await session.execute(query if where is None else query.where(where))
+        sums.update({tenant: int(size or 0) for tenant, size in rows})
+    return sums

@@ -17,7 +17,7 @@ router = APIRouter(prefix=_PREFIX, tags=["documents"], responses=declare_errors(
 
 
 def _service(principal: ManageKey, state: CurrentState) -> DocumentService:
-    return DocumentService(state.database, state.artifacts, state.retriever, principal.tenant)
+    return DocumentService(state.database, state.artifacts, state.retriever, state.storage, principal.tenant)
 
 
 Documents = Annotated[DocumentService, Depends(_service)]

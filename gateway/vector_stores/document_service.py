@@ -14,6 +14,7 @@ from gateway.errors import BadRequest, NotFound
 from gateway.files.upload import check_length, limit_bytes
 from gateway.jobs import wait_for
 from gateway.pages import PageRequest
+from gateway.tenants.storage import TenantStorage
 from gateway.vector_stores.document_schemas import Document, DocumentDeleted, DocumentList
 from gateway.vector_stores.file_service import last_error_of
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
@@ -32,10 +33,13 @@ _NAME_LENGTH = 255
 class DocumentService:
     """One tenant's documents. Each method is its own unit of work: a put outlasts one, and waiting must hold none."""
 
-    def __init__(self, database: Database, artifacts: Artifacts, retriever: Retriever, tenant: str) -> None:
+    def __init__(
+        self, database: Database, artifacts: Artifacts, retriever: Retriever, storage: TenantStorage, tenant: str
+    ) -> None:
         self._database = database
         self._artifacts = artifacts
         self._retriever = retriever
+        self._storage = storage
         self._tenant = tenant
 
     async def put(
@@ -59,19 +63,30 @@ class DocumentService:
             length: The body's, where the client said it.
             wait: Seconds to wait for the version to be ready (or to fail).
             presence: The block in which it waits; one that ends it when the client leaves.
+
+        Raises:
+            BadRequest: The key or the attributes are no good, or the body is empty.
+            NotFound: There is no such store.
+            PayloadTooLarge: More than a file may have, or than the tenant has room for.
         """
         filename = name_file(key)
         values = None if attributes is None else _attributes(attributes)
-        check_length(length)
+        check_length(length, self._storage.file_limit)
         async with self._database.read() as session:
             await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
-        async with aclosing(limit_bytes(body)) as parts:
+            known = await DocumentRepository(session, self._tenant).by_key(store_id, key)
+        parts = limit_bytes(body, self._storage.file_limit)
+        if known is None:  # else they may be the same, and take no more room
+            parts = self._storage.pass_on(self._tenant, parts, announced=length or 1)
+        async with aclosing(parts):
             stored = await self._artifacts.put(parts)
         present = await self._describe_index()
         async with self._database.begin() as session:
             store = await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
             content = Content(filename, stored.digest, stored.size)
-            document, version = await put_version(session, store, key, content, attributes=values, present=present)
+            document, version = await put_version(
+                session, store, key, content, attributes=values, present=present, storage=self._storage
+            )
         return await self._after(document, version, wait, presence)
 
     async def get(self, store_id: str, key: str, wait: float, presence: AbstractContextManager[object]) -> Document:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.artifacts.folder import Stored
+from gateway.tenants.storage import TenantStorage
 from gateway.vector_stores.document_service import name_file
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository
 from gateway.vector_stores.versions import Content, delete_document, put_version
@@ -36,16 +37,18 @@ async def put_fed(
     *,
     attributes: dict[str, Any],
     present: RetrieverInfo | None,
+    storage: TenantStorage,
 ) -> None:
     """Put a version of a document whose bytes are in the artifacts; the same again changes nothing.
 
     Raises:
         NotFound: The tenant has no such store.
         BadRequest: The key can't be one.
+        PayloadTooLarge: The tenant has no room for it.
     """
     store = await StoreRepository(session, tenant).get(store_id, param="vector_store_id")
     content = Content(name_file(key), stored.digest, stored.size)
-    await put_version(session, store, key, content, attributes=attributes, present=present)
+    await put_version(session, store, key, content, attributes=attributes, present=present, storage=storage)
 
 
 async def delete_fed(session: AsyncSession, tenant: str, store_id: str, keys: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from gateway.files import FileRow
 from gateway.files.service import add_file, find_file
 from gateway.ids import new_id
 from gateway.jobs import cancel, enqueue
+from gateway.tenants.storage import TenantStorage
 from gateway.vector_stores.remove import ask_for_removal
 from gateway.vector_stores.repository import DocumentRepository, VersionRepository
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreRow
@@ -72,11 +73,16 @@ async def put_version(
     attributes: dict[str, Any] | None = None,
     chunking: ChunkSizes | None = None,
     present: RetrieverInfo | None = None,
+    storage: TenantStorage | None = None,
 ) -> tuple[DocumentRow, DocumentVersionRow]:
     """Put a version of a document under its key, and have it ingested.
 
     The same again changes nothing, unless the version isn't in the `present` index or was cut by another chunker: then
-    it is indexed anew. Attributes and chunk sizes that are None stay as they were.
+    it is indexed anew. Attributes and chunk sizes that are None stay as they were. Bytes that have no file yet have to
+    find room in the tenant's `storage`.
+
+    Raises:
+        PayloadTooLarge: There is none.
     """
     # Of clients that put the same key at the same time each makes the version after the other's.
     await lock(session, f"document {store.id} {key}")
@@ -103,6 +109,8 @@ async def put_version(
         documents.add(document)
         await session.flush()
     await _append(session, document, row)
+    if storage is not None and content.file_id is None:
+        await storage.admit(session, store.tenant_id, row.bytes)
     return document, row
 
 

@@ -14,6 +14,7 @@ from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.shutdown import Drain
 from gateway.tenants.authenticator import Authenticator
+from gateway.tenants.storage import TenantStorage
 from gateway.web.request_log import RequestLog
 from retrieval.client import Retriever, RetrieverError
 from retrieval.messages import RetrieverInfo
@@ -37,6 +38,7 @@ class State:
     database: Database
     artifacts: Artifacts
     authenticator: Authenticator
+    storage: TenantStorage
     pool: EnginePool
     reconciler: Reconciler
     retriever: Retriever

@@ -36,11 +36,16 @@ def test_the_bounds_are_the_documented_ones() -> None:
     for row in (
         f"| a request's line and headers | {bounds.head_bytes // 1024} KiB |",
         f"| path and query | {bounds.url_bytes // 1024} KiB |",
-        f"| time to send the headers; a pause inside a body | {bounds.head_seconds:g} s; {bounds.body_seconds:g} s |",
-        f"| a client that doesn't read its answer | {bounds.write_seconds:g} s |",
+        f"| time to send the headers; a pause inside a body | {bounds.head_seconds:g} s; {bounds.body_seconds:g} s (",
+        f"| a client that doesn't read its answer | {bounds.write_seconds:g} s (",
     ):
         assert row in page
-    assert Settings().max_connections == bounds.connections
+    settings = Settings()
+    assert (settings.max_connections, settings.client_pause_seconds, settings.client_unread_seconds) == (
+        bounds.connections,
+        bounds.body_seconds,
+        bounds.write_seconds,
+    )
 
 
 def test_every_route_is_documented() -> None:

@@ -26,6 +26,7 @@ from gateway.ids import new_id
 from gateway.jobs import Worker
 from gateway.migrations import migrate
 from gateway.settings import Settings
+from gateway.tenants.storage import TenantStorage
 from gateway.tenants.tables import TenantRow
 from gateway.vector_stores.document_service import DocumentService
 from gateway.vector_stores.repository import StoreRepository
@@ -58,7 +59,7 @@ class Tenant:
     def __init__(self, database: Database, artifacts: Artifacts, retriever: Retriever, name: str) -> None:
         self.id = f"ten_{name}"
         self.store = ""
-        self.documents = DocumentService(database, artifacts, retriever, self.id)
+        self.documents = DocumentService(database, artifacts, retriever, TenantStorage(database, {}, 0, 2**30), self.id)
         self.searches = SearchService(database, retriever, self.id)
         self._database = database
         self._artifacts = artifacts

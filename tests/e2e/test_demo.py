@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import httpx2
 import psutil
@@ -125,7 +126,14 @@ def run_example(name: str, url: str, key: str, *arguments: str) -> str:
 def test_an_answer_can_be_looked_into(demo: Demo) -> None:
     answer = demo.ask().json()
     headers = {"authorization": f"Bearer {demo.key}"}
-    record = httpx2.get(f"{demo.url}/api/answers/{answer['id']}", headers=headers).json()
+
+    def read_record() -> dict[str, Any]:
+        return httpx2.get(f"{demo.url}/api/answers/{answer['id']}", headers=headers).json()
+
+    deadline = time.monotonic() + MINUTE
+    while (record := read_record())["counts"] == "pending" and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert record["counts"] == "known"
     parts = record["prompt_tokens"]
     assert {"system", "passage", "question"} <= set(parts)
     # A chat template adds a few tokens around each message.

@@ -299,7 +299,8 @@ async def test_of_an_answer_that_its_client_left_the_tokens_and_the_key_are_know
     id = json.loads(line.removeprefix("data: "))["id"]
 
     async def settled() -> bool:
-        return (await client.get(f"/api/answers/{id}")).status_code == 200
+        answer = await client.get(f"/api/answers/{id}")
+        return answer.status_code == 200 and answer.json()["counts"] == "known"
 
     await until(settled)
     record = (await client.get(f"/api/answers/{id}")).json()

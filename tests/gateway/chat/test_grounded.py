@@ -13,6 +13,7 @@ from gateway.answers.log import AnswerLog
 from tests.fakes.passages import FakePassages, make_passage
 from tests.fakes.vllm import TOKENIZE, FakeVllm
 from tests.gateway.conftest import Gateway
+from tests.waiting import until
 
 CHAT = "/v1/chat/completions"
 TEMPLATE = """{% block system %}You answer for Kestrel.{% endblock %}
@@ -124,7 +125,15 @@ async def test_the_answer_says_which_release_and_index_epochs_it_came_from(suppo
     assert answer.headers["braid-release"] == f"support@1; {fingerprint}"
     assert body["model"] == "support"
     assert body["braid"]["index_epochs"] == {support.store: 0}
-    record = (await support.client.get(f"/api/answers/{body['id']}")).json()
+
+    async def read_record() -> dict[str, Any]:
+        return (await support.client.get(f"/api/answers/{body['id']}")).json()
+
+    async def is_counted() -> bool:
+        return (await read_record())["counts"] == "known"
+
+    await until(is_counted)
+    record = await read_record()
     assert record["release"] == "support@1"
     assert record["index_epochs"] == body["braid"]["index_epochs"]
     assert [p["score"] for p in record["passages"]] == [0.9, 0.8]

@@ -1,8 +1,9 @@
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
-from gateway.engines import EnginePool, VllmEngine
+from gateway.engines import EngineError, EnginePool, VllmEngine
 from gateway.engines.token_counter import TokenCounter
 from tests.fakes import faults
 from tests.fakes.vllm import TOKENIZE, FakeVllm
@@ -34,3 +35,27 @@ async def test_a_text_is_counted_once(counter: TokenCounter, fake: FakeVllm) -> 
     assert await counter.count(["another", "the same"]) == [first[1], first[0]]
     assert first[2] == 0
     assert len(fake.requests(TOKENIZE)) == 2
+
+
+async def test_counts_in_the_background_are_shared_and_take_no_place_of_a_request(
+    counter: TokenCounter, fake: FakeVllm
+) -> None:
+    background = counter.beside(2)
+    fake.rule = lambda received: faults.hang() if b"slow" in received.body else None
+    counting = asyncio.create_task(background.count([f"slow {number}" for number in range(40)]))
+    await until(lambda: len(fake.requests(TOKENIZE)) == 2)
+    await asyncio.wait_for(counter.count([f"quick {number}" for number in range(8)]), 5)
+    asked = len(fake.requests(TOKENIZE))
+    assert asked == 10
+    counting.cancel()
+    await asyncio.gather(counting, return_exceptions=True)
+    await background.count(["quick 1"])
+    assert len(fake.requests(TOKENIZE)) == asked
+
+
+async def test_what_one_text_made_fail_is_not_asked_any_more(counter: TokenCounter, fake: FakeVllm) -> None:
+    fake.rule = lambda received: faults.status(500) if b"number 0" in received.body else faults.delay(0.1)
+    with pytest.raises(EngineError):
+        await counter.count([f"text number {number}" for number in range(40)])
+    await asyncio.sleep(0.3)
+    assert len(fake.requests(TOKENIZE)) <= 16

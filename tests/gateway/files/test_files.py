@@ -8,7 +8,6 @@ import httpx2
 import openai
 import pytest
 
-from gateway.files.upload import MAX_FILE_BYTES
 from tests.gateway.conftest import Gateway, on_both_databases
 
 ROW = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Ahoy."}]}
@@ -184,7 +183,7 @@ async def test_a_file_over_the_limit_is_refused_before_it_is_read(gateway: Gatew
         "host: gateway",
         f"authorization: {tenant.headers['authorization']}",
         "content-type: multipart/form-data; boundary=b",
-        f"content-length: {MAX_FILE_BYTES * 2}",
+        f"content-length: {gateway.state.settings.max_file_bytes * 2}",
     )
     reader, writer = await asyncio.open_connection("127.0.0.1", int(gateway.url.rsplit(":", 1)[1]))
     writer.write("\r\n".join((*head, "", "")).encode())
@@ -194,10 +193,8 @@ async def test_a_file_over_the_limit_is_refused_before_it_is_read(gateway: Gatew
     await writer.wait_closed()
 
 
-async def test_a_file_over_the_limit_without_a_length_is_cut_off(
-    gateway: Gateway, tenant: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("gateway.files.upload.MAX_FILE_BYTES", 100_000)
+async def test_a_file_over_the_limit_without_a_length_is_cut_off(gateway: Gateway, tenant: httpx2.AsyncClient) -> None:
+    gateway.state.storage.file_limit = 100_000
     assert "larger than" in fault(await upload(tenant, b"x" * 100_001), 413)["message"]
     assert (await upload(tenant, b"x" * 100_000)).status_code == 200
     assert list((gateway.state.artifacts.root / "incoming").iterdir()) == []
