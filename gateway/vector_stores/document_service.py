@@ -64,10 +64,10 @@ class DocumentService:
         values = None if attributes is None else _attributes(attributes)
         check_length(length)
         async with self._database.read() as session:
-            await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
+            store = await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
         async with aclosing(limit_bytes(body)) as parts:
             stored = await self._artifacts.put(parts)
-        present = await self._describe_index()
+        present = await self._describe_index(store.index_identity)
         async with self._database.begin() as session:
             store = await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
             content = Content(filename, stored.digest, stored.size)
@@ -95,9 +95,9 @@ class DocumentService:
             job = await delete_document(session, document)
         return DocumentDeleted(document_id=document.id, key=key, job=job)
 
-    async def _describe_index(self) -> RetrieverInfo | None:
+    async def _describe_index(self, index: str | None) -> RetrieverInfo | None:
         try:
-            return await self._retriever.describe()
+            return await self._retriever.describe(index)
         except RetrieverError:
             return None
 
