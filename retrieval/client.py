@@ -24,9 +24,11 @@ from retrieval.errors import (
 )
 from retrieval.messages import (
     ContentRequest,
+    CopyRequest,
     DocumentsReference,
     Embeddings,
     EmbedRequest,
+    HoldRequest,
     IngestProgress,
     IngestRequest,
     IngestResult,
@@ -60,6 +62,8 @@ CHANGE_SECONDS = 60.0
 """A change waits for the ingest of the same store that runs before it to reach its next step."""
 INGEST_SILENCE_SECONDS = 180.0
 """Between two signs of life of an ingest; the longest, parsing, has its own limit below this."""
+
+COPY_SECONDS = 1800.0
 
 _Result = TypeVar("_Result")
 
@@ -170,6 +174,26 @@ class Retriever:
             IndexChanged: `request.indexes` names another index than the retriever's.
         """
         return await self._call("read_content", request, list[TextPiece], silence=SEARCH_SECONDS)
+
+    async def hold(self, seconds: float) -> None:
+        """Let changes of the index wait until `release`, and so long at most; searches go on.
+
+        Raises:
+            RetrieverFailed: The index is in a Qdrant server.
+        """
+        await self._call("hold", HoldRequest(seconds), type(None), silence=CHANGE_SECONDS)
+
+    async def copy(self, folder: Path) -> None:
+        """Copy the index, which is on hold, into a folder that the retriever's process can write.
+
+        Raises:
+            RetrieverFailed: It isn't on hold, or the folder can't be written.
+        """
+        await self._call("copy", CopyRequest(str(folder)), type(None), silence=COPY_SECONDS)
+
+    async def release(self) -> None:
+        """Let changes go on."""
+        await self._change("release", None)
 
     async def has_store(self, tenant: str, store: str) -> bool:
         """Tell whether the index has points of a store, in whatever index epoch."""
