@@ -16,7 +16,7 @@ from pathlib import Path
 from gateway.cli.backup.manifest import FORMAT, BackupFile, Manifest, copy_file, list_tree, own_version
 from gateway.composition import DIGESTS
 from gateway.db import find_sqlite_file, open_database
-from gateway.files.repository import list_referenced
+from gateway.files.service import list_digests
 from gateway.migrations import read_schema
 from gateway.settings import Settings
 from gateway.stack.instance import Instance
@@ -147,7 +147,7 @@ class _Backup:
         async with open_database(f"sqlite+aiosqlite:///{self._folder / 'braid.db'}") as database:
             schema = await read_schema(database)
             async with database.read() as session:
-                digests = await list_referenced(session, DIGESTS)
+                digests = await list_digests(session, DIGESTS)
         return schema, {digest for digest in digests if f"artifacts/files/{digest}" not in self._files}
 
     def _digest_rest(self) -> None:

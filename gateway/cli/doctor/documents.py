@@ -36,7 +36,7 @@ def check_index(settings: Settings) -> Finding:
         return Finding.warning(
             "index",
             f"The embedded index holds {info.points:,} chunks; it is made for {_EMBEDDED_CHUNKS:,}.",
-            "Run a Qdrant server and name it with BRAID_QDRANT_URL, then run: braid docs reindex",
+            "Run a Qdrant server, then run: braid docs move --to ITS_URL (documents are read and written meanwhile)",
         )
     return Finding.ok("index", f"{kind}, {info.points:,} chunks")
 
