@@ -8,11 +8,11 @@ breaks one is answered with 400, as by the server, and stays in `faults`. It has
 import json
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -67,7 +67,7 @@ class FakeQdrant:
         return f"http://127.0.0.1:{self._server.server_port}"
 
     @contextmanager
-    def running(self) -> Iterator["FakeQdrant"]:
+    def running(self) -> Generator["FakeQdrant"]:
         thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:
@@ -142,7 +142,7 @@ class FakeQdrant:
         self._local.upsert(name, body.points)
         return _DONE
 
-    def query_batch(self, name: str, body: models.QueryRequestBatch) -> list[models.QueryResponse]:
+    def query_batch(self, name: str, body: models.QueryRequestBatch) -> Sequence[BaseModel]:
         collection = self._get(name)
         for search in body.searches:
             self._check_query(collection, search)
@@ -165,18 +165,21 @@ class FakeQdrant:
                 raise _Refused("Validation error: indices of a sparse vector must be unique, one per value")
         elif name not in collection.vectors:
             raise _Refused(f"Wrong input: Not existing vector name error: {name}")
-        elif not isinstance(vector, list) or len(vector) != collection.vectors[name]:
+        elif not isinstance(vector, list) or len(cast("list[float]", vector)) != collection.vectors[name]:
             raise _Refused(f"Wrong input: Vector dimension error: expected dim: {collection.vectors[name]}")
 
     def scroll(self, name: str, body: models.ScrollRequest) -> models.ScrollResult:
         self._get(name)
-        points, after = self._local.scroll(
-            name,
-            scroll_filter=body.filter,
-            limit=body.limit or 10,
-            offset=body.offset,
-            with_payload=True if body.with_payload is None else body.with_payload,
-            with_vectors=body.with_vector or False,
+        points, after = cast(
+            "tuple[list[models.Record], str | None]",
+            self._local.scroll(
+                name,
+                scroll_filter=body.filter,
+                limit=body.limit or 10,
+                offset=body.offset,
+                with_payload=True if body.with_payload is None else body.with_payload,
+                with_vectors=body.with_vector or False,
+            ),
         )
         return models.ScrollResult(points=points, next_page_offset=after)
 
@@ -217,7 +220,7 @@ _ROUTES: tuple[tuple[str, str, Any, set[str], _Work], ...] = (
 def _to_json(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
-    return [_to_json(one) for one in value] if isinstance(value, list) else value
+    return [_to_json(one) for one in cast("list[Any]", value)] if isinstance(value, list) else value
 
 
 def _handler_of(fake: FakeQdrant) -> type[BaseHTTPRequestHandler]:
