@@ -56,8 +56,10 @@ from gateway.tenants.authenticator import Authenticator
 from gateway.tenants.repository import sum_by_tenant
 from gateway.tenants.storage import SumBytes, TenantStorage
 from gateway.vector_stores import DocumentVersionRow
+from gateway.vector_stores.index_migration_watch import IndexMigrationWatch
 from gateway.vector_stores.index_watch import IndexWatch
 from gateway.vector_stores.ingest import IngestHandler
+from gateway.vector_stores.mirror import MIRROR, MirrorHandler
 from gateway.vector_stores.reindex import REINDEX, ReindexHandler
 from gateway.vector_stores.remove import REMOVE, DropHandler, RemoveHandler
 from gateway.vector_stores.search import touch
@@ -107,7 +109,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
         base = await _settle_base(database, ServedBaseModel.find(settings))
         connections = await stack.enter_async_context(Connections(idle_seconds=settings.engine_idle_seconds))
         pool, reconciler = await stack.enter_async_context(_open_engines(settings, connections, database))
-        retriever = await stack.enter_async_context(Retriever(settings.retriever_socket))
+        retriever = await stack.enter_async_context(_make_retriever(settings))
         drain, counter, metrics = Drain(), TokenCounter(pool), Metrics()
         metrics.read_from("braid_chat_running", lambda: {(): float(drain.running)})
         figures = Figures(metrics, database, pool, reconciler)
@@ -215,7 +217,7 @@ async def open_handlers(settings: Settings, database: Database) -> AsyncGenerato
 async def _open_worker_parts(settings: Settings, database: Database) -> AsyncGenerator[_WorkerParts]:
     async with AsyncExitStack() as stack:
         connections = await stack.enter_async_context(Connections(idle_seconds=settings.engine_idle_seconds))
-        retriever = await stack.enter_async_context(Retriever(settings.retriever_socket))
+        retriever = await stack.enter_async_context(_make_retriever(settings))
         await _settle_base(database, ServedBaseModel.load(settings))
         pool, reconciler = await stack.enter_async_context(_open_engines(settings, connections, database))
         yield _WorkerParts(retriever, pool, reconciler)
@@ -235,6 +237,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
     return {
         INGEST: IngestHandler(artifacts, parts.retriever),
         REINDEX: ReindexHandler(artifacts, parts.retriever),
+        MIRROR: MirrorHandler(artifacts, parts.retriever),
         REMOVE: RemoveHandler(parts.retriever),
         DROP: DropHandler(parts.retriever),
         SYNC: SyncHandler(artifacts, parts.retriever, storage, SourceOpener(settings)),
@@ -275,6 +278,10 @@ async def _settle_base(database: Database, base: ServedBaseModel | None) -> Serv
     return base
 
 
+def _make_retriever(settings: Settings) -> Retriever:
+    return Retriever(settings.retriever_socket, settings.second_retriever_socket)
+
+
 def _open_database(settings: Settings) -> AbstractAsyncContextManager[Database]:
     return open_database(
         settings.database,
@@ -304,8 +311,11 @@ async def _open_engines(
 
 @asynccontextmanager
 async def _watch_index(settings: Settings, database: Database) -> AsyncGenerator[None]:
-    async with Retriever(settings.retriever_socket) as retriever:
-        async with _running(IndexWatch(database, retriever, automatic=settings.reindex_automatically).run()):
+    async with _make_retriever(settings) as retriever:
+        async with (
+            _running(IndexWatch(database, retriever, automatic=settings.reindex_automatically).run()),
+            _running(IndexMigrationWatch(database, retriever).run()),
+        ):
             yield
 
 

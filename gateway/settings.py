@@ -179,6 +179,11 @@ class Settings(BaseSettings):
         return self.home.resolve() / "run" / "retriever.sock"
 
     @property
+    def second_retriever_socket(self) -> Path:
+        """The socket of a second retriever, which has the index that documents move to."""
+        return self.home.resolve() / "run" / "second.sock"
+
+    @property
     def local_engine_url(self) -> str:
         return f"http://127.0.0.1:{self.port + 1}"
 

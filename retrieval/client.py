@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -23,9 +24,11 @@ from retrieval.errors import (
 )
 from retrieval.messages import (
     ContentRequest,
+    CopyRequest,
     DocumentsReference,
     Embeddings,
     EmbedRequest,
+    HoldRequest,
     IngestProgress,
     IngestRequest,
     IngestResult,
@@ -60,21 +63,28 @@ CHANGE_SECONDS = 60.0
 INGEST_SILENCE_SECONDS = 180.0
 """Between two signs of life of an ingest; the longest, parsing, has its own limit below this."""
 
+COPY_SECONDS = 1800.0
+
 _Result = TypeVar("_Result")
 
 
 class Retriever:
     """A retriever process, reached by its socket; connects when first used, and again after the process restarted.
 
+    While documents move to another index, a second process with that index answers at `second_path`. A call that names
+    an index goes to the process that has it; one that doesn't, to the first.
+
     Every method raises `RetrieverUnavailable` when the process isn't there or dies during the call (it is never sent
     twice by itself), and `RetrieverFailed` when the process met a fault of its own. Those that take a `writer` raise
     `IndexChanged` when the retriever has another index than it names, and `StaleWriter` when a later one has begun.
     """
 
-    def __init__(self, socket_path: str | Path) -> None:
+    def __init__(self, socket_path: str | Path, second_path: str | Path | None = None) -> None:
         self._path = str(socket_path)
+        self._second = None if second_path is None else Retriever(second_path)
         self._connection: ClientConnection | None = None
         self._connecting = asyncio.Lock()
+        self._index: tuple[ClientConnection, str] | None = None
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,9 +95,41 @@ class Retriever:
         if self._connection is not None:
             await self._connection.close()
             self._connection = None
+        if self._second is not None:
+            await self._second.__aexit__(kind, error, trace)
 
-    async def describe(self) -> RetrieverInfo:
-        return await self._call("describe", None, RetrieverInfo, silence=SEARCH_SECONDS)
+    async def describe(self, index: str | None = None) -> RetrieverInfo:
+        """Describe the process that has this index; where none has, or none is named, the first one."""
+        return await (await self._find(index))._describe()
+
+    async def describe_all(self) -> list[RetrieverInfo]:
+        """Describe every process that answers, the first one first."""
+        infos = [await self._describe()]
+        with suppress(RetrieverError):
+            if self._second is not None:
+                infos.append(await self._second._describe())
+        return infos
+
+    async def _describe(self) -> RetrieverInfo:
+        return await self._send("describe", None, RetrieverInfo, silence=SEARCH_SECONDS)
+
+    async def _find(self, index: str | None) -> "Retriever":
+        if index is None or self._second is None or await self._has(index) or not await self._second._has(index):
+            return self
+        return self._second
+
+    async def _has(self, index: str) -> bool:
+        """Tell whether a process has an index, which is asked once per connection: a process never changes its own."""
+        connection = self._connection
+        if self._index is None or self._index[0] is not connection or self._index[0].closed:
+            try:
+                info = await self._describe()
+            except RetrieverError:
+                return False
+            if self._connection is None:
+                return False
+            self._index = self._connection, info.index
+        return self._index[1] == index
 
     async def search(self, query: SearchQuery) -> list[Passage]:
         """Return the best passages first, equal scores in the order of their ids.
@@ -133,6 +175,26 @@ class Retriever:
         """
         return await self._call("read_content", request, list[TextPiece], silence=SEARCH_SECONDS)
 
+    async def hold(self, seconds: float) -> None:
+        """Let changes of the index wait until `release`, and so long at most; searches go on.
+
+        Raises:
+            RetrieverFailed: The index is in a Qdrant server.
+        """
+        await self._call("hold", HoldRequest(seconds), type(None), silence=CHANGE_SECONDS)
+
+    async def copy(self, folder: Path) -> None:
+        """Copy the index, which is on hold, into a folder that the retriever's process can write.
+
+        Raises:
+            RetrieverFailed: It isn't on hold, or the folder can't be written.
+        """
+        await self._call("copy", CopyRequest(str(folder)), type(None), silence=COPY_SECONDS)
+
+    async def release(self) -> None:
+        """Let changes go on."""
+        await self._change("release", None)
+
     async def has_store(self, tenant: str, store: str) -> bool:
         """Tell whether the index has points of a store, in whatever index epoch."""
         return await self._call("has_store", StoreReference(tenant, store), bool, silence=SEARCH_SECONDS)
@@ -171,6 +233,18 @@ class Retriever:
         silence: float,
         progress: Callable[[IngestProgress], None] | None = None,
     ) -> _Result:
+        retriever = await self._find(_name_index(body))
+        return await retriever._send(method, body, result, silence=silence, progress=progress)
+
+    async def _send(
+        self,
+        method: str,
+        body: object,
+        result: type[_Result],
+        *,
+        silence: float,
+        progress: Callable[[IngestProgress], None] | None = None,
+    ) -> _Result:
         connection = await self._connect()
         answer = await connection.call(method, body, silence=silence, progress=progress)
         try:
@@ -196,6 +270,19 @@ class Retriever:
                 ) from error
             self._connection = ClientConnection(reader, writer)
             return self._connection
+
+
+def _name_index(body: object) -> str | None:
+    """Return the index that a call names."""
+    match body:
+        case SearchQuery() | ContentRequest():
+            return body.indexes[0] if body.indexes else None
+        case DocumentsReference():
+            return body.index
+        case IngestRequest() | StoreAtIndexEpoch() | StoreReference():
+            return None if body.writer is None else body.writer.index
+        case _:
+            return None
 
 
 def _refuse_unencodable(filters: dict[str, Any] | None) -> None:

@@ -19,8 +19,10 @@ from retrieval.index_records import IndexRecords
 from retrieval.keyword_encoder import KeywordEncoder
 from retrieval.messages import (
     ContentRequest,
+    CopyRequest,
     Embeddings,
     EmbedRequest,
+    HoldRequest,
     IngestProgress,
     IngestRequest,
     IngestResult,
@@ -82,9 +84,11 @@ class Index:
         self._texts = TextEmbedder(embedder, self._executor)
         self._records = IndexRecords(backend, embedder.identity, KeywordEncoder.identity, embedder.dimensions)
         self._searches = 0
+        self._holding: asyncio.TimerHandle | None = None
         self._change_locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def close(self) -> None:
+        self._release()
         await self._executor.close()
         if self._reranker is not None:
             await self._reranker.close()
@@ -209,6 +213,27 @@ class Index:
         """Delete documents that are gone for good, which no later writer puts back: this waits for no one's turn."""
         await self._records.compare([] if index is None else [index])
         await self._backend.delete(documents_visibility(tenant, store, documents))
+
+    async def hold(self, request: HoldRequest) -> None:
+        """See `retrieval.client.Retriever.hold`."""
+        if self._holding is not None:
+            self._holding.cancel()
+        await self._backend.hold()
+        self._holding = asyncio.get_running_loop().call_later(request.seconds, self._release)
+
+    async def copy(self, request: CopyRequest) -> None:
+        """See `retrieval.client.Retriever.copy`."""
+        await self._backend.copy(Path(request.folder))
+
+    async def release(self) -> None:
+        """See `retrieval.client.Retriever.release`."""
+        self._release()
+
+    def _release(self) -> None:
+        if self._holding is not None:
+            self._holding.cancel()
+            self._holding = None
+        self._backend.release()
 
     async def rollback(self, tenant: str, store: str, index_epoch: int, writer: Writer | None = None) -> None:
         points = store_visibility(tenant, store)

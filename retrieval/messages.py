@@ -7,9 +7,11 @@ from msgspec import Struct
 __all__ = [
     "Attribute",
     "ContentRequest",
+    "CopyRequest",
     "DocumentsReference",
     "EmbedRequest",
     "Embeddings",
+    "HoldRequest",
     "IngestProgress",
     "IngestRequest",
     "IngestResult",
@@ -219,6 +221,18 @@ class TextPiece(Struct, frozen=True):
     start: int
     end: int
     text: str
+
+
+class HoldRequest(Struct, frozen=True):
+    """Let changes of the index wait until they are released, and `seconds` at most; searches go on."""
+
+    seconds: float
+
+
+class CopyRequest(Struct, frozen=True):
+    """Copy the index, whose changes are on hold, into the new folder `folder`."""
+
+    folder: str
 
 
 class EmbedRequest(Struct, frozen=True):

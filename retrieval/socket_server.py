@@ -17,8 +17,10 @@ from retrieval.frames import CANCEL, Call, Failure, FrameInvalid, Reply, encode_
 from retrieval.index import Index, Report
 from retrieval.messages import (
     ContentRequest,
+    CopyRequest,
     DocumentsReference,
     EmbedRequest,
+    HoldRequest,
     IngestProgress,
     IngestRequest,
     SearchQuery,
@@ -199,6 +201,9 @@ def _make_handlers(index: Index) -> dict[str, _Handler]:
         "ingest": on(IngestRequest, index.ingest),
         "embed": on(EmbedRequest, lambda request, _: index.embed(request)),
         "read_content": on(ContentRequest, lambda request, _: index.read_content(request)),
+        "hold": on(HoldRequest, lambda request, _: index.hold(request)),
+        "copy": on(CopyRequest, lambda request, _: index.copy(request)),
+        "release": on(type(None), lambda _, __: index.release()),
         "has_store": on(StoreReference, lambda b, _: index.has_store(b.tenant, b.store)),
         "remove_documents": on(
             DocumentsReference, lambda b, _: index.remove_documents(b.tenant, b.store, b.documents, b.index)

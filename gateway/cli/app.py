@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from gateway.cli.backup import backup, restore
 from gateway.cli.chat import chat
 from gateway.cli.demo import demo
 from gateway.cli.docs import docs
@@ -82,6 +83,8 @@ app.add_typer(docs, name="docs")
 app.add_typer(evaluations, name="eval")
 app.add_typer(sources, name="sources")
 app.command()(storage)
+app.command()(backup)
+app.command()(restore)
 app.command()(serve)
 app.command()(worker)
 

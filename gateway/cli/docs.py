@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from gateway.cli.bulk_add import BulkAdd, sum_up
+from gateway.cli.docs_migrate import migrate, move
 from gateway.cli.options import AsJson, Home, Key, Url, connection
 from gateway.client import Client
 from gateway.client.documents import WAIT_SECONDS, delete_document, find_store
@@ -15,6 +16,9 @@ from gateway.terminal import CommandError, Exit, print_json, print_table, say
 __all__ = ["docs"]
 
 docs = typer.Typer(no_args_is_help=True, help="Add, list and delete the documents of a vector store.")
+
+docs.add_typer(migrate, name="migrate")
+docs.command("move")(move)
 
 _Store = Annotated[str, typer.Argument(help="Id (vs_…) or name of the vector store.")]
 _AllStores = Annotated[str | None, typer.Argument(help="Id or name of one vector store; default: every one of yours.")]

@@ -15,6 +15,7 @@ from gateway.stack.children import make_children, make_retriever
 from gateway.stack.first_key import prepare_database, save_profile
 from gateway.stack.instance import Instance, is_free, socket_path_problem
 from gateway.stack.private_home import keep_private
+from gateway.stack.second_retriever import SecondRetriever
 from gateway.stack.starting import wait_until_ready, watch
 from gateway.terminal import CommandError, Exit, configure_logs, open_console, say
 
@@ -76,14 +77,19 @@ async def _run(settings: Settings) -> None:
         connections = await stack.enter_async_context(Connections())
         # The retriever loads while the base model is prepared, which takes one core of two.
         children = [await stack.enter_async_context(make_retriever(settings))]
+        second = SecondRetriever(settings, say)
+        stack.push_async_callback(second.stop)
+        if (child := await second.settle()) is not None:
+            children.append(child)
         base = await prepare_base_model(settings, dtype, say)
+        started = len(children)
         children += make_children(settings, base, hardware, connections)
         say(f"starting {', '.join(child.name for child in children)}; logs are in {settings.home / 'logs'}")
-        for child in children[1:]:
+        for child in children[started:]:
             await stack.enter_async_context(child)
         await wait_until_ready(children, say)
         _announce(settings, save_profile(settings, new_key), new_key, base.name)
-        await watch(children, say)
+        await asyncio.gather(watch(children, say), second.run())
 
 
 def _announce(settings: Settings, profile: Profile, new_key: str | None, model: str) -> None:

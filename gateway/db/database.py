@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
-__all__ = ["Database", "lock", "lock_connection", "open_database"]
+__all__ = ["Database", "find_sqlite_file", "lock", "lock_connection", "open_database"]
 
 # A server that is gone without a word is noticed within seconds: by connecting, and on connections that wait.
 _CONNECTING = {
@@ -104,6 +104,12 @@ async def open_database(
             # One may still work for a task that was cancelled, and has to find this event loop when it is done.
             if thread.ident:  # it was started
                 await asyncio.to_thread(thread.join, _CLOSING_SECONDS)
+
+
+def find_sqlite_file(url: str) -> Path | None:
+    """Return the file of a database; None where a server keeps it."""
+    parsed = make_url(url)
+    return Path(parsed.database) if parsed.get_backend_name() == "sqlite" and parsed.database else None
 
 
 async def lock(session: AsyncSession, name: str) -> None:

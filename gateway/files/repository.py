@@ -16,6 +16,7 @@ __all__ = [
     "delete_old_uploads",
     "list_expired_files",
     "list_expired_uploads",
+    "list_referenced",
     "select_referenced",
 ]
 
@@ -101,3 +102,13 @@ async def select_referenced(
         for some in slices(digests):
             digests_in_use.update((await session.scalars(select(column).where(column.in_(some)))).all())
     return digests_in_use
+
+
+async def list_referenced(
+    session: AsyncSession, columns: Sequence[InstrumentedAttribute[str] | InstrumentedAttribute[str | None]]
+) -> set[str]:
+    """Return every digest that a row of any tenant has in one of the columns: a backup has to have all of them."""
+    digests: set[str] = set()
+    for column in columns:
+        digests.update(digest for digest in await session.scalars(select(column).distinct()) if digest is not None)
+    return digests

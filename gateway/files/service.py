@@ -6,10 +6,11 @@ from mimetypes import guess_type
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import InstrumentedAttribute
 
 from gateway.artifacts import Artifacts
 from gateway.files.garbage_collection import collect_later
-from gateway.files.repository import FileRepository
+from gateway.files.repository import FileRepository, list_referenced
 from gateway.files.schemas import FileDeleted, FileObject, FileObjectList
 from gateway.files.tables import FileRow
 
@@ -23,6 +24,7 @@ __all__ = [
     "find_file",
     "get_file",
     "get_files",
+    "list_digests",
 ]
 
 
@@ -39,6 +41,13 @@ async def get_files(session: AsyncSession, tenant: str, ids: Sequence[str], *, p
 async def find_file(session: AsyncSession, tenant: str, id: str) -> FileRow | None:
     """Find a tenant's file."""
     return await FileRepository(session, tenant).find(id)
+
+
+async def list_digests(
+    session: AsyncSession, columns: Sequence[InstrumentedAttribute[str] | InstrumentedAttribute[str | None]]
+) -> set[str]:
+    """Return every digest in some columns, of all tenants: the bytes that a backup has to have."""
+    return await list_referenced(session, columns)
 
 
 def add_file(session: AsyncSession, tenant: str, row: FileRow) -> FileRow:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from gateway.db.database import Database, lock_connection
 
-__all__ = ["SchemaTooNew", "migrate"]
+__all__ = ["SchemaTooNew", "list_schemas", "migrate", "read_schema"]
 
 
 class SchemaTooNew(Exception):
@@ -29,6 +29,17 @@ async def migrate(database: Database) -> None:
         await connection.run_sync(_upgrade)
 
 
+async def read_schema(database: Database) -> str:
+    """Return the revision of a database's schema, "" where it has none."""
+    async with database.engine.connect() as connection:
+        return await connection.run_sync(lambda one: MigrationContext.configure(one).get_current_revision()) or ""
+
+
+def list_schemas() -> set[str]:
+    """Return the revisions that this program can bring up to date."""
+    return {script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()}
+
+
 def configuration() -> Config:
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "scripts"))
@@ -40,9 +51,8 @@ def _upgrade(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")  # a step may rewrite a large table
     config = configuration()
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     current = MigrationContext.configure(connection).get_current_revision()
-    if current is not None and current not in known:
+    if current is not None and current not in list_schemas():
         raise SchemaTooNew(
             f"The database's schema is {current}, which this version of Braid doesn't know: a newer one wrote it. "
             "Start that version, or restore a backup from before the upgrade."

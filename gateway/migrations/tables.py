@@ -12,7 +12,14 @@ from gateway.jobs.tables import JobRow
 from gateway.prompts.tables import PromptRow
 from gateway.sources.tables import SourceItemRow, SourceRow
 from gateway.tenants.tables import KeyRow, TenantRow
-from gateway.vector_stores.tables import BatchFileRow, DocumentRow, DocumentVersionRow, FileBatchRow, StoreRow
+from gateway.vector_stores.tables import (
+    BatchFileRow,
+    DocumentRow,
+    DocumentVersionRow,
+    FileBatchRow,
+    IndexMigrationRow,
+    StoreRow,
+)
 
 __all__ = [
     "AdapterRow",
@@ -30,6 +37,7 @@ __all__ = [
     "FileBatchRow",
     "FileRow",
     "FineTuningJobRow",
+    "IndexMigrationRow",
     "JobRow",
     "KeyRow",
     "PromptRow",

@@ -65,12 +65,13 @@ def child_environment(settings: Settings, inherited: Mapping[str, str] | None = 
     return environment
 
 
-def make_retriever(settings: Settings) -> Child:
-    """Return the retriever's process, which needs no base model."""
+def make_retriever(settings: Settings, *, second: bool = False) -> Child:
+    """Return the retriever's process, which needs no base model; a `second` one stands beside it."""
     home = settings.home.resolve()
+    socket = settings.second_retriever_socket if second else settings.retriever_socket
     arguments = [
         *(str(settings.model_python), "-m", "retrieval"),
-        *("--socket", str(settings.retriever_socket), "--data", str(home / "index")),
+        *("--socket", str(socket), "--data", str(home / "index")),
         *(("--embedder", settings.embedder) if settings.embedder else ()),
         *(("--reranker", settings.reranker) if settings.reranker else ()),
         *(("--reranker-model", settings.reranker_model) if settings.reranker_model else ()),
@@ -80,7 +81,7 @@ def make_retriever(settings: Settings) -> Child:
 
     async def ready() -> bool:
         try:
-            async with Retriever(settings.retriever_socket) as retriever:
+            async with Retriever(socket) as retriever:
                 await retriever.describe()
         except RetrieverError:
             return False
@@ -92,7 +93,8 @@ def make_retriever(settings: Settings) -> Child:
     if settings.reranker_api_key is not None:
         environment["RERANKER_API_KEY"] = settings.reranker_api_key.get_secret_value()
     command = Command(arguments, environment)
-    return Child("retriever", command, _folder(settings), ready, start_timeout=_RETRIEVER_SECONDS)
+    name = "second-retriever" if second else "retriever"
+    return Child(name, command, _folder(settings), ready, start_timeout=_RETRIEVER_SECONDS)
 
 
 def _worker(settings: Settings) -> Child:

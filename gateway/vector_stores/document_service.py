@@ -73,14 +73,14 @@ class DocumentService:
         values = None if attributes is None else _attributes(attributes)
         check_length(length, self._storage.file_limit)
         async with self._database.read() as session:
-            await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
+            store = await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
             known = await DocumentRepository(session, self._tenant).by_key(store_id, key)
         parts = limit_bytes(body, self._storage.file_limit)
         if known is None:  # else they may be the same, and take no more room
             parts = self._storage.pass_on(self._tenant, parts, announced=length or 1)
         async with aclosing(parts):
             stored = await self._artifacts.put(parts)
-        present = await self._describe_index()
+        present = await self._describe_index(store.index_identity)
         async with self._database.begin() as session:
             store = await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
             content = Content(filename, stored.digest, stored.size)
@@ -110,9 +110,9 @@ class DocumentService:
             job = await delete_document(session, document)
         return DocumentDeleted(document_id=document.id, key=key, job=job)
 
-    async def _describe_index(self) -> RetrieverInfo | None:
+    async def _describe_index(self, index: str | None) -> RetrieverInfo | None:
         try:
-            return await self._retriever.describe()
+            return await self._retriever.describe(index)
         except RetrieverError:
             return None
 

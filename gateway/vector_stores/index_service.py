@@ -1,5 +1,7 @@
 """A store's documents beside the index: how many are in it, and having the others indexed again."""
 
+from collections.abc import Sequence
+
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Database
@@ -19,14 +21,19 @@ from retrieval.messages import RetrieverInfo
 __all__ = ["IndexService", "list_stale"]
 
 
-async def list_stale(session: AsyncSession, present: RetrieverInfo) -> dict[StoreRow, str]:
-    """List the stores of all tenants that aren't as they would be indexed now: `missing` or `outdated`."""
+async def list_stale(session: AsyncSession, present: Sequence[RetrieverInfo]) -> dict[StoreRow, str]:
+    """List the stores of all tenants that aren't as they would be indexed now: `missing` or `outdated`.
+
+    `present` are the indexes that there are: one, and a second while documents move there.
+    """
+    chunkers = {info.index: info.chunker for info in present}
     states: dict[StoreRow, str] = {}
     for store in await list_filled_stores(session):
         versions = VersionRepository(session, store.tenant_id)
-        if store.index_identity != present.index or not store.index_whole:
+        chunker = chunkers.get(store.index_identity or "")
+        if chunker is None or not store.index_whole:
             states[store] = "missing"
-        elif await versions.find_unindexed(store, present.chunker) is not None:
+        elif await versions.find_unindexed(store, chunker) is not None:
             states[store] = "outdated"
     return states
 
@@ -58,21 +65,21 @@ class IndexService:
                 return state
             return state.model_copy(update={"job": await ask_for_reindex(session, self._tenant, store_id)})
 
-    async def _describe(self) -> RetrieverInfo:
+    async def _describe(self) -> Sequence[RetrieverInfo]:
         try:
-            return await self._retriever.describe()
+            return await self._retriever.describe_all()
         except RetrieverError as error:
             raise Unavailable(
                 "The index can't be asked now. Try again in a moment.", retry_after=2, code="retriever_unavailable"
             ) from error
 
-    async def _read(self, session: AsyncSession, store_id: str, present: RetrieverInfo) -> IndexState:
+    async def _read(self, session: AsyncSession, store_id: str, present: Sequence[RetrieverInfo]) -> IndexState:
         store = await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
         versions = VersionRepository(session, self._tenant)
         live = await DocumentRepository(session, self._tenant).count_live(store_id)
-        here = store.index_identity == present.index
-        missing = await versions.count_unindexed(store) if here else live
-        outdated = await versions.count_unindexed(store, present.chunker) - missing if here else 0
+        here = next((info for info in present if info.index == store.index_identity), None)
+        missing = live if here is None else await versions.count_unindexed(store)
+        outdated = 0 if here is None else await versions.count_unindexed(store, here.chunker) - missing
         state = "missing" if missing else "outdated" if outdated else "current"
         return IndexState(
             vector_store_id=store_id, state=state, documents=live, missing=missing, outdated=outdated, job=None

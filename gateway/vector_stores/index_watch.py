@@ -1,6 +1,7 @@
 """A look whether the retriever's index is the one that the stores' points are in, from a worker's start on."""
 
 import asyncio
+from collections.abc import Sequence
 
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
@@ -36,30 +37,31 @@ class IndexWatch:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        seen: tuple[str, str] | None = None
+        seen: list[tuple[str, str]] | None = None
         while True:
             try:
-                info = await self._retriever.describe()
-                if seen != (info.index, info.chunker):
-                    await self.compare(info)
-                    seen = (info.index, info.chunker)
+                infos = await self._retriever.describe_all()
+                present = [(info.index, info.chunker) for info in infos]
+                if seen != present:
+                    await self.compare(infos)
+                    seen = present
             except (RetrieverError, SQLAlchemyError):
                 await asyncio.sleep(_AWAY_SECONDS)
                 continue
             await asyncio.sleep(_PRESENT_SECONDS)
 
-    async def compare(self, info: RetrieverInfo) -> None:
-        """Compare every store with the index, once."""
+    async def compare(self, present: Sequence[RetrieverInfo]) -> None:
+        """Compare every store with the indexes that there are, once."""
         async with self._database.read() as session:
             stores = await list_filled_stores(session)
         for store in stores:
             if store.index_identity is None:
-                await self._adopt(store, info)
+                await self._adopt(store, present[0])
         async with self._database.read() as session:
-            stale = await list_stale(session, info)
+            stale = await list_stale(session, present)
         if not stale:
             return
-        _log.warning("stores_not_indexed_as_now", stores=len(stale), index=info.index, chunker=info.chunker)
+        _log.warning("stores_not_indexed_as_now", stores=len(stale), indexes=[info.index for info in present])
         for store in stale if self._automatic else ():
             async with self._database.begin() as session:
                 await ask_for_reindex(session, store.tenant_id, store.id)

@@ -11,12 +11,13 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway.artifacts import Artifacts
 from gateway.files.service import delete_files
 from gateway.jobs import Claim, JobCancelled, JobDelayed, failpoint
+from gateway.vector_stores.index_migration_repository import find_open_migration
 from gateway.vector_stores.repository import StoreRepository, VersionRepository
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreRow
 from retrieval.client import IndexChanged, Retriever, RetrieverError, RetrieverUnavailable, StaleWriter
-from retrieval.messages import IngestProgress, IngestRequest, IngestResult, Writer
+from retrieval.messages import IngestProgress, IngestRequest, IngestResult, RetrieverInfo, Writer
 
-__all__ = ["REPLAY_SECONDS", "Indexer", "Turn", "publish", "settle"]
+__all__ = ["REPLAY_SECONDS", "Indexer", "Turn", "Written", "publish", "settle"]
 
 _log = structlog.get_logger()
 
@@ -29,11 +30,16 @@ _Result = TypeVar("_Result")
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """A job's turn at changing a store: the store as it was then, and what the retriever needs to let the job write."""
+    """A job's turn at changing a store: the store as it was then, and what the retriever needs to let the job write.
+
+    `mirror` and `mirror_chunker` are of the store's second index; None where it has none that can be written now.
+    """
 
     store: StoreRow
     writer: Writer
     chunker: str
+    mirror: Writer | None = None
+    mirror_chunker: str = ""
 
     @property
     def index_epoch(self) -> int:
@@ -41,8 +47,19 @@ class Turn:
         return self.store.index_epoch
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """An ingest for a store's next index epoch, and whether the second index has it too."""
+
+    result: IngestResult
+    mirrored: bool = False
+
+
 class Indexer:
     """Writes for the next index epoch of a store, and publishes it.
+
+    While documents move to another index, all is written to both. The second one never stops a document: what it
+    misses is written there later (`gateway.vector_stores.mirror`), and no swap happens before.
 
     Every step is refused by the retriever once another job has taken a turn at the store, or where it has another index
     than the turn began with; the job then waits for its own next turn, which begins anew.
@@ -59,16 +76,51 @@ class Indexer:
             JobCancelled: The store is gone.
             JobDelayed: The retriever is away.
         """
-        info = await self._try(self._retriever.describe())
         # In the claim's own transaction: whoever lost the lease must not get a newer fence than the one who has it.
         async with claim.begin() as session:
             store = await StoreRepository(session, claim.tenant).take_fence(store_id)
-        if store is None:
-            raise JobCancelled
+            if store is None:
+                raise JobCancelled
+            await _choose_indexes(session, store)
+        info = await self._try(self._retriever.describe(store.index_identity))
         writer = Writer(info.index, store.index_fence)
         if store.index_identity != info.index:
+            if store.mirror_identity is not None:
+                raise JobDelayed("the retriever of the index that searches ask is away")
             store = await self._move(claim, store, writer)
-        return Turn(store, writer, info.chunker)
+        mirror = await self._begin_mirror(claim, store)
+        if mirror is None:
+            return Turn(store, writer, info.chunker)
+        return Turn(store, writer, info.chunker, Writer(mirror.index, store.index_fence), mirror.chunker)
+
+    async def _begin_mirror(self, claim: Claim, store: StoreRow) -> RetrieverInfo | None:
+        """Return the store's second index, taken back to what it had when it was written last; None where it is away.
+
+        Since then the store may have changed without it: the versions that it lacks aren't marked as being there.
+        """
+        index, epoch = store.mirror_identity, store.index_epoch
+        if index is None or index == store.index_identity:
+            return None
+        try:
+            info = await self._retriever.describe(index)
+            if info.index != index:
+                return None
+            if store.mirror_epoch == epoch:
+                return info
+            writer = Writer(index, store.index_fence)
+            await self._retriever.rollback(claim.tenant, store.id, store.mirror_epoch, writer)
+        except RetrieverError as error:
+            _log.warning("second_index_away", store=store.id, reason=str(error))
+            return None
+        async with claim.begin() as session:
+            stores = StoreRepository(session, claim.tenant)
+            row = await stores.find(store.id)
+            if row is None:
+                raise JobCancelled
+            if (row.mirror_identity, row.index_epoch) != (index, epoch):
+                raise JobDelayed("the store's indexes have changed", seconds=0.1)
+            row.mirror_epoch = store.mirror_epoch = epoch
+        return info
 
     async def _move(self, claim: Claim, store: StoreRow, writer: Writer) -> StoreRow:
         """Make the present index the one that a store's points are in.
@@ -90,7 +142,7 @@ class Indexer:
             await settle(session, row, writer.index, adopted=adopted)
         return row
 
-    async def write(self, claim: Claim, turn: Turn, document: DocumentRow, version: DocumentVersionRow) -> IngestResult:
+    async def write(self, claim: Claim, turn: Turn, document: DocumentRow, version: DocumentVersionRow) -> Written:
         """Write a version's points for the next index epoch, which nobody reads yet.
 
         Raises:
@@ -98,17 +150,55 @@ class Indexer:
             JobDelayed: The retriever is away, or this is no longer the job's turn.
             JobCancelled: The job was cancelled meanwhile.
         """
-        store, index_epoch = turn.store, turn.index_epoch
-        await self._try(self._retriever.rollback(claim.tenant, store.id, index_epoch, turn.writer))
+        await self._roll_back(claim, turn)
+        try:
+            result = await self._ingest(claim, turn, turn.writer, document, version)
+        except RetrieverUnavailable as error:
+            # It was there a moment ago: maybe this document kills it. So this counts as an attempt, unlike a restart.
+            raise RuntimeError(f"the retriever went away while it read the document: {error}") from error
+        failpoint(f"{claim.kind}-written")
+        if turn.mirror is None:
+            return Written(result)
+        try:
+            await self._ingest(claim, turn, turn.mirror, document, version)
+        except RetrieverError as error:
+            _log.warning("second_index_not_written", store=turn.store.id, reason=str(error))
+            return Written(result)
+        failpoint(f"{claim.kind}-mirrored")
+        return Written(result, mirrored=True)
+
+    async def copy(self, claim: Claim, turn: Turn, document: DocumentRow, version: DocumentVersionRow) -> None:
+        """Write a live version's points to the second index alone, for the next index epoch.
+
+        Raises:
+            DocumentUnreadable: The bytes can't become text.
+            JobDelayed: A retriever is away, or this is no longer the job's turn.
+            JobCancelled: The job was cancelled meanwhile.
+        """
+        if turn.mirror is None:
+            raise JobDelayed("the retriever of the second index is away")
+        await self._roll_back(claim, turn)
+        try:
+            await self._ingest(claim, turn, turn.mirror, document, version)
+        except RetrieverUnavailable as error:
+            raise RuntimeError(f"the retriever went away while it read the document: {error}") from error
+        failpoint(f"{claim.kind}-written")
+
+    async def _roll_back(self, claim: Claim, turn: Turn) -> None:
+        for writer in filter(None, (turn.writer, turn.mirror)):
+            await self._try(self._retriever.rollback(claim.tenant, turn.store.id, turn.index_epoch, writer))
         failpoint(f"{claim.kind}-rolled-back")
 
+    async def _ingest(
+        self, claim: Claim, turn: Turn, writer: Writer, document: DocumentRow, version: DocumentVersionRow
+    ) -> IngestResult:
         def stop_if_cancelled(_progress: IngestProgress) -> None:
             if claim.cancelled.is_set():
                 raise JobCancelled
 
         request = IngestRequest(
             tenant=claim.tenant,
-            store=store.id,
+            store=turn.store.id,
             document=document.id,
             key=document.key,
             version=version.version,
@@ -116,35 +206,41 @@ class Indexer:
             filename=version.filename,
             path=str(self._artifacts.file(version.digest)),
             attributes=version.attributes,
-            index_epoch=index_epoch + 1,
+            index_epoch=turn.index_epoch + 1,
             max_chunk_tokens=version.max_chunk_tokens,
             overlap_tokens=version.overlap_tokens,
-            writer=turn.writer,
+            writer=writer,
         )
         try:
-            result = await self._retriever.ingest(request, progress=stop_if_cancelled)
+            return await self._retriever.ingest(request, progress=stop_if_cancelled)
         except (IndexChanged, StaleWriter) as error:
             raise JobDelayed(str(error)) from error
-        except RetrieverUnavailable as error:
-            # It was there a moment ago: maybe this document kills it. So this counts as an attempt, unlike a restart.
-            raise RuntimeError(f"the retriever went away while it read the document: {error}") from error
-        failpoint(f"{claim.kind}-written")
-        return result
 
     async def collect_garbage(self, claim: Claim, turn: Turn, horizon: int) -> None:
         """Delete the points that no reader at the index epoch `horizon` or later can see."""
         if horizon <= 0:
             return
-        try:
-            await self._retriever.collect_garbage(claim.tenant, turn.store.id, horizon, turn.writer)
-        except RetrieverError as error:
-            _log.warning("old_points_stay", store=turn.store.id, reason=str(error))  # until the store's next change
+        for writer in filter(None, (turn.writer, turn.mirror)):
+            try:
+                await self._retriever.collect_garbage(claim.tenant, turn.store.id, horizon, writer)
+            except RetrieverError as error:
+                _log.warning("old_points_stay", store=turn.store.id, reason=str(error))  # until the store's next change
 
     async def _try(self, call: Awaitable[_Result]) -> _Result:
         try:
             return await call
         except (IndexChanged, RetrieverUnavailable, StaleWriter) as error:
             raise JobDelayed(str(error)) from error
+
+
+async def _choose_indexes(session: AsyncSession, store: StoreRow) -> None:
+    """Let a store that has never been written begin where the others are, while documents move to another index."""
+    if store.index_epoch > 0:
+        return
+    migration = await find_open_migration(session)
+    if migration is not None:
+        store.index_identity = migration.live_index
+        store.mirror_identity, store.mirror_epoch = migration.mirror_index, 0
 
 
 async def settle(session: AsyncSession, store: StoreRow, index_identity: str, *, adopted: bool) -> None:
@@ -156,7 +252,7 @@ async def settle(session: AsyncSession, store: StoreRow, index_identity: str, *,
 
 
 async def publish(
-    session: AsyncSession, turn: Turn, document: DocumentRow, version: DocumentVersionRow, result: IngestResult
+    session: AsyncSession, turn: Turn, document: DocumentRow, version: DocumentVersionRow, written: Written
 ) -> int:
     """Move the store to the index epoch that was written, and return the oldest one that can still be read.
 
@@ -164,15 +260,18 @@ async def publish(
         JobDelayed: The store changed meanwhile.
     """
     stores = StoreRepository(session, document.tenant_id)
-    if not await stores.move_index_epoch(turn.store.id, turn.index_epoch):
+    if not await stores.move_index_epoch(turn.store, mirrored=written.mirrored):
         raise JobDelayed("the store changed during the ingest", seconds=0.1)
     now = int(time.time())
     version.index_epoch = turn.index_epoch + 1
     version.published_at = now
     version.index_identity = turn.writer.index
     version.chunker = turn.chunker
-    version.chunks = result.chunks
-    version.embedded = result.embedded
+    version.chunks = written.result.chunks
+    version.embedded = written.result.embedded
+    version.mirror_identity = turn.store.mirror_identity if written.mirrored else None
+    version.mirror_chunker = turn.mirror_chunker if written.mirrored else None
+    version.mirror_error = None
     await session.flush()
     store = await stores.get(turn.store.id)
     versions = VersionRepository(session, document.tenant_id)

@@ -4,11 +4,10 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.artifacts import Artifacts
 from gateway.jobs import Claim, JobCancelled, JobFailed, Outcome, failpoint
-from gateway.vector_stores.indexing import Indexer, Turn, publish
+from gateway.vector_stores.indexing import Indexer, Turn, Written, publish
 from gateway.vector_stores.repository import DocumentRepository, VersionRepository
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow
 from retrieval.client import DocumentUnreadable, Retriever
-from retrieval.messages import IngestResult
 
 __all__ = ["IngestHandler"]
 
@@ -31,11 +30,11 @@ class IngestHandler:
         turn = await self._indexer.begin(claim, document.store_id)
         failpoint("ingest-found")
         try:
-            result = await self._indexer.write(claim, turn, document, version)
+            written = await self._indexer.write(claim, turn, document, version)
         except DocumentUnreadable as error:
             code = "invalid_file" if error.code == "empty_file" else error.code
             raise JobFailed(code, str(error)) from error
-        horizon = await _publish(claim, turn, result)
+        horizon = await _publish(claim, turn, written)
         failpoint("ingest-published")
         await self._indexer.collect_garbage(claim, turn, horizon)
         failpoint("ingest-collected")
@@ -64,7 +63,7 @@ async def _find(session: AsyncSession, claim: Claim) -> tuple[DocumentRow, Docum
     return document, version
 
 
-async def _publish(claim: Claim, turn: Turn, result: IngestResult) -> int:
+async def _publish(claim: Claim, turn: Turn, written: Written) -> int:
     """Let readers see the version: one commit, refused if another worker has the job by now."""
     async with claim.begin() as session:
         work = await _find(session, claim)
@@ -76,4 +75,4 @@ async def _publish(claim: Claim, turn: Turn, result: IngestResult) -> int:
         document.usage_bytes = version.bytes
         if document.latest == version.version:
             document.status = "completed"
-        return await publish(session, turn, document, version, result)
+        return await publish(session, turn, document, version, written)

@@ -1,6 +1,7 @@
 """The jobs that remove the rest of deleted documents or of a store; nobody has seen it since the delete."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -14,6 +15,7 @@ from gateway.vector_stores.repository import (
 )
 from gateway.vector_stores.tables import DocumentRow
 from retrieval.client import IndexChanged, Retriever, RetrieverUnavailable
+from retrieval.messages import Writer
 
 __all__ = ["REMOVE", "DropHandler", "RemoveHandler", "ask_for_removal"]
 
@@ -58,8 +60,11 @@ class RemoveHandler:
             if not ids:
                 return
             try:
-                index = store.index_identity if store is not None else None
-                await self._retriever.remove_documents(claim.tenant, store_id, ids, index)
+                await self._retriever.remove_documents(
+                    claim.tenant, store_id, ids, store.index_identity if store is not None else None
+                )
+                if store is not None and store.mirror_identity is not None:
+                    await self._retriever.remove_documents(claim.tenant, store_id, ids, store.mirror_identity)
             except RetrieverUnavailable as error:
                 raise JobDelayed(str(error)) from error
             except IndexChanged as error:  # in the store's own index they would still be there when it comes back
@@ -82,8 +87,14 @@ class DropHandler:
 
     async def run(self, claim: Claim) -> None:
         store: str = claim.payload["store"]
+        async with claim.begin() as session:
+            row = await StoreRepository(session, claim.tenant).find_deleted(store)
         try:
             await self._retriever.drop_store(claim.tenant, store)
+            if row is not None and row.mirror_identity is not None:
+                for index in filter(None, (row.index_identity, row.mirror_identity)):
+                    with suppress(IndexChanged):  # that one isn't here any more
+                        await self._retriever.drop_store(claim.tenant, store, Writer(index, row.index_fence))
         except RetrieverUnavailable as error:
             raise JobDelayed(str(error)) from error
         failpoint("drop-points")

@@ -26,10 +26,29 @@ class StoreRepository(Repository[StoreRow]):
     def select(self, *where: ColumnElement[bool]) -> Select[StoreRow]:
         return super().select(StoreRow.deleted_at.is_(None), *where)
 
-    async def move_index_epoch(self, id: str, index_epoch: int) -> bool:
-        """Make the index epoch after this one visible; false when the store is gone or has another one by now."""
-        where = (StoreRow.id == id, StoreRow.index_epoch == index_epoch, StoreRow.deleted_at.is_(None))
-        return await self.update_rows(*where, index_epoch=index_epoch + 1) == 1
+    async def move_index_epoch(self, store: StoreRow, *, mirrored: bool) -> bool:
+        """Make the index epoch after the store's visible; false when it is gone, or has other indexes or epochs by now.
+
+        Args:
+            store: As it was when its next index epoch was begun.
+            mirrored: Whether that was written to the second index as well.
+        """
+        where = (
+            StoreRow.id == store.id,
+            StoreRow.index_epoch == store.index_epoch,
+            StoreRow.index_identity.is_not_distinct_from(store.index_identity),
+            StoreRow.mirror_identity.is_not_distinct_from(store.mirror_identity),
+            StoreRow.deleted_at.is_(None),
+        )
+        values = {"index_epoch": store.index_epoch + 1}
+        if mirrored:
+            values["mirror_epoch"] = store.index_epoch + 1
+        return await self.update_rows(*where, **values) == 1
+
+    async def find_deleted(self, id: str) -> StoreRow | None:
+        """Find a store that was deleted and isn't removed yet."""
+        query = super().select(StoreRow.id == id, StoreRow.deleted_at.is_not(None))
+        return (await self.session.scalars(query)).one_or_none()
 
     async def take_fence(self, id: str) -> StoreRow | None:
         """Return a store with the fence of its next writer; None where it is gone."""
@@ -190,12 +209,22 @@ class VersionRepository(Repository[DocumentVersionRow]):
         query = self._select_unindexed(store, chunker).with_only_columns(func.count(DocumentVersionRow.id))
         return await self.session.scalar(query) or 0
 
+    async def find_unmirrored(self, store: StoreRow) -> tuple[DocumentRow, DocumentVersionRow] | None:
+        """Find a live version of the store that isn't in its second index, and for all that is known could be."""
+        missing = DocumentVersionRow.mirror_identity.is_distinct_from(store.mirror_identity)
+        query = self._select_live(store, missing & DocumentVersionRow.mirror_error.is_(None)).add_columns(DocumentRow)
+        row = (await self.session.execute(query.order_by(DocumentVersionRow.id).limit(1))).first()
+        return None if row is None else (row[1], row[0])
+
     def _select_unindexed(self, store: StoreRow, chunker: str | None) -> Select[DocumentVersionRow]:
         elsewhere = DocumentVersionRow.index_identity.is_distinct_from(store.index_identity)
         if chunker is not None:
             elsewhere = or_(elsewhere, DocumentVersionRow.chunker.is_distinct_from(chunker))
+        return self._select_live(store, elsewhere)
+
+    def _select_live(self, store: StoreRow, where: ColumnElement[bool]) -> Select[DocumentVersionRow]:
         return (
-            self.select(elsewhere, DocumentRow.store_id == store.id, DocumentRow.deleted_at.is_(None))
+            self.select(where, DocumentRow.store_id == store.id, DocumentRow.deleted_at.is_(None))
             .join(DocumentRow, DocumentRow.id == DocumentVersionRow.document_id)
             .where(DocumentVersionRow.version == DocumentRow.version)
         )
@@ -205,6 +234,13 @@ class VersionRepository(Repository[DocumentVersionRow]):
         documents = DocumentRepository(self.session, self.tenant).select(DocumentRow.store_id == store_id)
         ids = documents.with_only_columns(DocumentRow.id)
         await self.update_rows(DocumentVersionRow.document_id.in_(ids), index_identity=index_identity)
+
+    async def clear_mirror(self, store_id: str) -> None:
+        """Note of every version of a store's documents that it isn't in the second index."""
+        documents = DocumentRepository(self.session, self.tenant).select(DocumentRow.store_id == store_id)
+        ids = documents.with_only_columns(DocumentRow.id)
+        values = {"mirror_identity": None, "mirror_chunker": None, "mirror_error": None}
+        await self.update_rows(DocumentVersionRow.document_id.in_(ids), **values)
 
     async def find_horizon(self, store_id: str, before: int) -> int:
         """Return the index epoch that readers had at a moment in Unix seconds, or one before it; 0 where none is known.

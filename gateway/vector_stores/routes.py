@@ -7,6 +7,7 @@ from gateway.vector_stores.document_routes import router as documents
 from gateway.vector_stores.file_batch_routes import router as file_batches
 from gateway.vector_stores.file_content_service import FileContentService
 from gateway.vector_stores.file_service import VectorStoreFileService
+from gateway.vector_stores.index_migration_routes import router as migrations
 from gateway.vector_stores.index_routes import router as index
 from gateway.vector_stores.schemas import (
     Status,
@@ -33,7 +34,7 @@ from gateway.web.presence import Presence
 __all__ = ["routers"]
 
 router = APIRouter(prefix="/v1/vector_stores", tags=["vector stores"], responses=declare_errors(404, 409))
-routers = (router, file_batches, documents, index)
+routers = (router, file_batches, documents, index, migrations)
 
 
 def _writer(session: WriteSession, principal: ManageKey) -> VectorStoreService:

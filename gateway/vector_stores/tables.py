@@ -3,9 +3,9 @@ from typing import Any
 from sqlalchemy import ForeignKey, Index, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from gateway.db import Owned
+from gateway.db import Base, Owned
 
-__all__ = ["BatchFileRow", "DocumentRow", "DocumentVersionRow", "FileBatchRow", "StoreRow"]
+__all__ = ["BatchFileRow", "DocumentRow", "DocumentVersionRow", "FileBatchRow", "IndexMigrationRow", "StoreRow"]
 
 
 class StoreRow(Owned):
@@ -13,7 +13,8 @@ class StoreRow(Owned):
 
     `deleted_at` hides the store at once; a job then removes its points and rows. `index_identity` is that of the index
     that its points are in (null: none were written yet), and `index_whole` says whether every live document is there: a
-    search is refused until then. `index_fence` numbers the writers of its points.
+    search is refused until then. `index_fence` numbers the writers of its points. While documents move to another
+    index, whatever changes is written to `mirror_identity` too, which is in step with the store up to `mirror_epoch`.
     """
 
     __tablename__ = "vector_stores"
@@ -25,6 +26,8 @@ class StoreRow(Owned):
     index_identity: Mapped[str | None]
     index_whole: Mapped[bool] = mapped_column(default=True)
     index_fence: Mapped[int] = mapped_column(default=0)
+    mirror_identity: Mapped[str | None]
+    mirror_epoch: Mapped[int] = mapped_column(default=0)
     last_active_at: Mapped[int]
     expires_after: Mapped[dict[str, Any] | None]
     max_chunk_tokens: Mapped[int]
@@ -59,7 +62,8 @@ class DocumentVersionRow(Owned):
 
     `index_epoch` is the store's index epoch that made its points visible, at `published_at`; they were cut by `chunker`
     and are in the index `index_identity` (null: in none that the store uses now). `embedded` of its chunks were
-    embedded, and the others had the vectors of equal chunks.
+    embedded, and the others had the vectors of equal chunks. `mirror_identity` and `mirror_chunker` are the same of the
+    store's second index, and `mirror_error` says why it can't be written there.
     """
 
     __tablename__ = "document_versions"
@@ -83,6 +87,9 @@ class DocumentVersionRow(Owned):
     published_at: Mapped[int | None]
     index_identity: Mapped[str | None]
     chunker: Mapped[str | None]
+    mirror_identity: Mapped[str | None]
+    mirror_chunker: Mapped[str | None]
+    mirror_error: Mapped[str | None] = mapped_column(Text)
     job_id: Mapped[str | None]
 
 
@@ -103,3 +110,38 @@ class BatchFileRow(Owned):
     batch_id: Mapped[str] = mapped_column(ForeignKey("file_batches.id", ondelete="CASCADE"), index=True)
     document_id: Mapped[str] = mapped_column(ForeignKey("documents.id", ondelete="CASCADE"), index=True)
     version_id: Mapped[str]
+
+
+class IndexMigrationRow(Base):
+    """A move of all tenants' documents to another index; at most one has no `ended_at`.
+
+    `phase` is `copying` (searches ask the source), `swapped` (they ask the target, and the source is kept in step for a
+    rollback), `cancelling` or `finishing` (what is in the index that nobody asks is being deleted), then `cancelled` or
+    `finished`. An embedder or URL of "" is the default. `target_index` is null until the target's retriever has
+    answered. `evaluations` are by store.
+    """
+
+    __tablename__ = "index_migrations"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    created_at: Mapped[int]
+    source_embedder: Mapped[str] = mapped_column(Text)
+    source_url: Mapped[str] = mapped_column(Text)
+    target_embedder: Mapped[str] = mapped_column(Text)
+    target_url: Mapped[str] = mapped_column(Text)
+    source_index: Mapped[str]
+    target_index: Mapped[str | None]
+    phase: Mapped[str]
+    evaluations: Mapped[dict[str, Any]]
+    swapped_at: Mapped[int | None]
+    ended_at: Mapped[int | None]
+
+    @property
+    def live_index(self) -> str | None:
+        """The identity of the index that searches ask."""
+        return self.target_index if self.phase in ("swapped", "finishing", "finished") else self.source_index
+
+    @property
+    def mirror_index(self) -> str | None:
+        """The identity of the index that is kept in step with it; None where there is none yet, or no longer."""
+        return {"copying": self.target_index, "swapped": self.source_index}.get(self.phase)

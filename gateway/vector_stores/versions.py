@@ -166,7 +166,7 @@ def _is_lost(store: StoreRow, newest: DocumentVersionRow, present: RetrieverInfo
     """Tell whether a version that was indexed isn't there as it would be now."""
     if newest.status != "completed":
         return False
-    if present is None:
+    if present is None or store.mirror_identity is not None:  # of two indexes, `present` may be the other one
         return newest.index_identity != store.index_identity
     return (newest.index_identity, newest.chunker) != (present.index, present.chunker)
 

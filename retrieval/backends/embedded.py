@@ -4,6 +4,7 @@
 points; beyond that use a server.
 """
 
+import asyncio
 import logging
 import os
 import shutil
@@ -25,6 +26,7 @@ from retrieval.backends.protocol import (
     Point,
 )
 from retrieval.backends.reach import MOST_TERMS, measure_reach, to_share
+from retrieval.errors import RetrieverFailed
 from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, Not
 from retrieval.priority_executor import Priority, PriorityExecutor
 from retrieval.visibility import Visibility
@@ -49,9 +51,13 @@ class IndexUnreadable(Exception):
 class EmbeddedBackend:
     """An `IndexBackend` on disk. All work runs in one thread, searches first."""
 
-    def __init__(self, shard: edge.EdgeShard) -> None:
+    def __init__(self, shard: edge.EdgeShard, folder: Path) -> None:
         self._shard = shard
+        self._folder = folder
         self._executor = PriorityExecutor("edge shard")
+        self._open = asyncio.Event()
+        self._open.set()
+        self._releases = 0
 
     @classmethod
     def open(cls, folder: Path, dimensions: int) -> "EmbeddedBackend":
@@ -67,7 +73,7 @@ class EmbeddedBackend:
         if not folder.exists():
             _create(folder, dimensions)
         try:
-            return cls(edge.EdgeShard.load(str(folder)))
+            return cls(edge.EdgeShard.load(str(folder)), folder)
         except Exception as error:  # The binding raises bare Exceptions.
             if "WouldBlock" in str(error):
                 raise IndexLocked(
@@ -77,7 +83,7 @@ class EmbeddedBackend:
             aside = _set_aside(folder, error)
             _log.exception("the index at %s can't be read: set aside as %s, and a new one made", folder, aside.name)
         _create(folder, dimensions)
-        return cls(edge.EdgeShard.load(str(folder)))
+        return cls(edge.EdgeShard.load(str(folder)), folder)
 
     async def search(
         self,
@@ -142,6 +148,22 @@ class EmbeddedBackend:
         records = edge.Filter(must=[edge.FieldCondition("tenant", match=edge.MatchValue(RECORDS))])
         return self._shard.info().points_count - self._shard.count(edge.CountRequest(filter=records, exact=True))
 
+    async def hold(self) -> None:
+        self._open.clear()
+        # Of the lowest priority, so that whatever was handed over before has been written.
+        await self._executor.run(Priority.INGEST, self._shard.flush)
+
+    def release(self) -> None:
+        self._open.set()
+        self._releases += 1
+
+    async def copy(self, folder: Path) -> None:
+        releases = self._releases
+        if not self._open.is_set():
+            await asyncio.to_thread(shutil.copytree, self._folder, folder / self._folder.name)
+        if self._open.is_set() or self._releases != releases:
+            raise RetrieverFailed("The index isn't on hold: its copy would be of several moments. Begin anew.")
+
     async def close(self) -> None:
         """Flush and release the shard; another process can open it then."""
         await self._executor.run(Priority.INGEST, self._shard.flush)
@@ -149,6 +171,7 @@ class EmbeddedBackend:
         await self._executor.close()
 
     async def _update(self, operation: edge.UpdateOperation) -> None:
+        await self._open.wait()
         await self._executor.run(Priority.INGEST, self._shard.update, operation)
 
 

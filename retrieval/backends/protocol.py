@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from retrieval.visibility import Visibility
@@ -103,6 +104,20 @@ class IndexBackend(Protocol):
 
     async def count(self) -> int:
         """Count the points of all tenants, in every index epoch: for the operator, approximate on a server."""
+        ...
+
+    async def hold(self) -> None:
+        """Let changes wait until `release`, and return when all before have been written; searches go on."""
+        ...
+
+    def release(self) -> None: ...
+
+    async def copy(self, folder: Path) -> None:
+        """Copy the points, whose changes are on hold, as a backend of the same kind opens them.
+
+        Raises:
+            RetrieverFailed: They aren't on hold, or are kept elsewhere.
+        """
         ...
 
     async def close(self) -> None: ...

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any, cast
 
 from qdrant_client import AsyncQdrantClient, models
@@ -155,6 +156,15 @@ class RemoteBackend:
         others = models.Filter(must_not=[records])
         async with _explain_errors():
             return (await self._client.count(self._collection, count_filter=others, exact=False)).count
+
+    async def hold(self) -> None:
+        raise RetrieverFailed("The index is in a Qdrant server, which makes snapshots of its own.")
+
+    def release(self) -> None:
+        """Release nothing: nothing is held."""
+
+    async def copy(self, folder: Path) -> None:
+        raise RetrieverFailed("The index is in a Qdrant server, which makes snapshots of its own.")
 
     async def close(self) -> None:
         """Release nothing, since nothing here is its own."""

@@ -1,7 +1,11 @@
-"""The contract of an `IndexBackend`, on the embedded engine and on qdrant-client's local mode."""
+"""The contract of an `IndexBackend`, on the embedded engine, on qdrant-client's local mode, and over HTTP.
+
+Where no Qdrant server can be had, HTTP goes to one that holds every request to Qdrant's published shapes.
+"""
 
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -17,14 +21,20 @@ from qdrant_client import AsyncQdrantClient
 
 from retrieval.backends import IndexBackend, KeywordVector, Point
 from retrieval.backends.embedded import EmbeddedBackend, IndexLocked, IndexUnreadable
+from retrieval.backends.qdrant_server import QdrantServer
 from retrieval.backends.remote import RemoteBackend
 from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, Not
 from retrieval.filters import check_filter, compile_filter, encode_attributes
 from retrieval.keyword_encoder import KeywordEncoder
 from retrieval.visibility import OPEN, Visibility, document_visibility, store_visibility
+from tests.fakes.qdrant import FakeQdrant
 
 # Local mode has no payload indexes and says so; a server has.
-pytestmark = [pytest.mark.model, pytest.mark.filterwarnings("ignore:Payload indexes have no effect")]
+pytestmark = [
+    pytest.mark.model,
+    pytest.mark.filterwarnings("ignore:Payload indexes have no effect"),
+    pytest.mark.filterwarnings("ignore:Api key is used with an insecure connection"),
+]
 
 ENCODER = KeywordEncoder()
 STORE = store_visibility("kestrel", "vs")
@@ -39,22 +49,41 @@ async def open_backend(kind: str, folder: Path, client: AsyncQdrantClient) -> In
 Reopen = Callable[[], Awaitable[IndexBackend]]
 
 
-@pytest.fixture(params=["embedded", "remote"])
+@asynccontextmanager
+async def connected(kind: str) -> AsyncGenerator[AsyncQdrantClient]:
+    """A client of local mode, or of a server over HTTP that holds each request to the published shapes."""
+    if kind != "http":
+        client = AsyncQdrantClient(":memory:")
+        yield client
+        await client.close()
+        return
+    with FakeQdrant("a-key").running() as server:
+        client = QdrantServer(server.url, "a-key").make_client()
+        yield client
+        await client.close()
+        assert server.faults == []
+        assert server.requests, "nothing went over HTTP"
+
+
+KINDS = ["embedded", "remote", "http"]
+
+
+@pytest.fixture(params=KINDS)
 async def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Reopen]:
     """Close the backend, if one is open, and open it again on the same points."""
     backends: list[IndexBackend] = []
-    client = AsyncQdrantClient(":memory:")
 
-    async def open_again() -> IndexBackend:
-        if backends:
-            await backends.pop().close()
-        backends.append(await open_backend(request.param, tmp_path / "index", client))
-        return backends[0]
+    async with connected(request.param) as client:
 
-    yield open_again
-    for backend in backends:
-        await backend.close()
-    await client.close()
+        async def open_again() -> IndexBackend:
+            if backends:
+                await backends.pop().close()
+            backends.append(await open_backend(request.param, tmp_path / "index", client))
+            return backends[0]
+
+        yield open_again
+        for backend in backends:
+            await backend.close()
 
 
 @pytest.fixture
@@ -125,22 +154,21 @@ async def test_tenants_with_the_same_texts_never_meet(backend: IndexBackend) -> 
     assert await backend.count() == 1
 
 
-@pytest_asyncio.fixture(params=["embedded", "remote"], scope="module", loop_scope="module")
+@pytest_asyncio.fixture(params=KINDS, scope="module", loop_scope="module")
 async def three_points(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[IndexBackend]:
-    client = AsyncQdrantClient(":memory:")
-    backend = await open_backend(request.param, tmp_path_factory.mktemp("index"), client)
-    await backend.upsert(
-        [
-            point(1, "a", [1, 0, 0], where={"k61": "s:red", "k62": 1.5}),
-            point(2, "b", [1, 0, 0], where={"k61": "s:blue", "k62": 2.0}),
-            point(3, "c", [1, 0, 0], where={}),
-        ]
-    )
-    yield backend
-    await backend.close()
-    await client.close()
+    async with connected(request.param) as client:
+        backend = await open_backend(request.param, tmp_path_factory.mktemp("index"), client)
+        await backend.upsert(
+            [
+                point(1, "a", [1, 0, 0], where={"k61": "s:red", "k62": 1.5}),
+                point(2, "b", [1, 0, 0], where={"k61": "s:blue", "k62": 2.0}),
+                point(3, "c", [1, 0, 0], where={}),
+            ]
+        )
+        yield backend
+        await backend.close()
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from msgspec import Raw
 from retrieval.frames import Call, Failure, Reply, encode_frame, read_frame
 from retrieval.messages import (
     ContentRequest,
+    CopyRequest,
     DocumentsReference,
     Embeddings,
     EmbedRequest,
@@ -134,6 +135,9 @@ class FakeRetriever:
             "ingest": self._ingest,
             "embed": self._embed,
             "read_content": self._read_content,
+            "hold": lambda _: None,
+            "copy": self._copy,
+            "release": lambda _: None,
             "has_store": self._has_store,
             "remove_documents": self._remove_documents,
             "rollback": self._rollback,
@@ -165,6 +169,19 @@ class FakeRetriever:
         if writer.fence < self.fences.get(store, 0):
             raise Fault("stale_writer", "Another one has begun.")
         self.fences[store] = writer.fence
+
+    def _copy(self, body: Raw) -> None:
+        """Write the points as a file, in a folder of the index's own."""
+        folder = Path(msgspec.msgpack.decode(body, type=CopyRequest).folder) / "fake"
+        folder.mkdir(parents=True)
+        rows = [(point.request, point.start, point.text, point.first, point.end) for point in self.points]
+        (folder / "points").write_bytes(msgspec.msgpack.encode((self.index, rows)))
+
+    def load(self, folder: Path) -> None:
+        """Have the points of a copy."""
+        kind = tuple[str, list[tuple[IngestRequest, int, str, int, int]]]
+        self.index, rows = msgspec.msgpack.decode((folder / "fake" / "points").read_bytes(), type=kind)
+        self.points = [_Point(*row) for row in rows]
 
     def _has_store(self, body: Raw) -> bool:
         store = msgspec.msgpack.decode(body, type=StoreReference).store

@@ -31,6 +31,10 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/uploads/{upload_id}/parts": {"files": {"data": ("data", b"x")}},
     "POST /v1/uploads/{upload_id}/complete": {"json": {"part_ids": ["part_1"]}},
     "PUT /api/vector_stores/{vector_store_id}/documents/{key}": {"content": b"# Mine\n\nText."},
+    "POST /api/index_migrations/{index_migration_id}/evaluate": {
+        "json": {"vector_store_id": "vs", "questions": [{"question": "x", "documents": ["a"]}]}
+    },
+    "POST /api/index_migrations/{index_migration_id}/swap": {"json": {}},
     "POST /api/assistants/{name}/releases": {"json": {}},
     "PUT /api/assistants/{name}/rollout": {"json": {"stages": [{"release": 1, "weight": 1}], "revision": 1}},
     "POST /api/assistants/{name}/rollback": {"json": {"revision": 1}},
@@ -67,6 +71,7 @@ async def ids(gateway: Gateway, passages: FakePassages) -> dict[str, str]:
     origin = {"kind": "folder", "path": str(gateway.state.settings.home / "lent")}
     made = await client.post("/api/sources", json={"name": "docs", "vector_store_id": store, "origin": origin})
     await _add_adapter(gateway)
+    move = await gateway.admin.post("/api/index_migrations", json={"embedder": "another"})
     # The passage's document is in the fake only, as if it were deleted.
     await gateway.admin.patch("/api/tenants/kestrel", json={"keeps_cited_text": True})
     return {
@@ -85,6 +90,7 @@ async def ids(gateway: Gateway, passages: FakePassages) -> dict[str, str]:
         "id_or_model": ADAPTER,
         "answer_id": answer,
         "source_id": made.json()["id"],
+        "index_migration_id": move.json()["id"],
         "number": "1",
     }
 
@@ -113,7 +119,8 @@ async def _ask(client: httpx2.AsyncClient, method: str, path: str, ids: dict[str
 
 def with_ids() -> list[tuple[str, str]]:
     """List the routes with ids, but for the administrator's, who sees every tenant."""
-    there = [route for route in routes() if "{" in route.path and not route.path.startswith("/api/tenants/")]
+    administrators = ("/api/tenants/", "/api/index_migrations/")
+    there = [route for route in routes() if "{" in route.path and not route.path.startswith(administrators)]
     return [(method, route.path) for route in there for method in sorted(route.methods or ())]
 
 

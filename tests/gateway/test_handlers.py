@@ -24,6 +24,7 @@ from gateway.jobs import failpoints as failpoint_module
 from gateway.jobs.claim import claim_next
 from gateway.jobs.repository import change
 from gateway.settings import Settings
+from gateway.vector_stores.index_migration_watch import IndexMigrationWatch
 from tests.fakes.peft import write_adapter
 from tests.fakes.retriever import FakeRetriever
 from tests.gateway.conftest import Gateway
@@ -86,15 +87,21 @@ class Scene:
     async def run(self, handlers: Mapping[str, Handler], kind: str) -> Claim:
         """Run the oldest job of a kind to its end, and end it."""
         claim = await self.claim(kind)
-        await handlers[kind].run(claim)
-        async with claim.end("succeeded", None):
-            pass
+        await self.finish(handlers, claim)
         return claim
 
+    async def finish(self, handlers: Mapping[str, Handler], claim: Claim) -> None:
+        await handlers[claim.kind].run(claim)
+        async with claim.end("succeeded", None):
+            pass
+
     async def claim(self, kind: str) -> Claim:
-        claim = await claim_next(self.gateway.state.database, kinds=[kind], worker="w", lease_seconds=60)
+        claim = await self.next(kind)
         assert claim is not None, f"no job of the kind {kind} is there"
         return claim
+
+    async def next(self, kind: str) -> Claim | None:
+        return await claim_next(self.gateway.state.database, kinds=[kind], worker="w", lease_seconds=60)
 
     async def expire(self, claim: Claim) -> None:
         """Let the time go by after which another worker takes the job over."""
@@ -183,6 +190,31 @@ class Reindex(Ingest):
         self.index.lose(f"fake/words/lost-{self.losses}")
         answer = await self.client.post(f"/api/vector_stores/{self.id}/index")
         assert answer.status_code == 200, answer.text
+
+
+class Mirror(Ingest):
+    """A store that has to be brought into a second index, which the first job after a cancelled move empties."""
+
+    async def queue(self, handlers: Mapping[str, Handler]) -> None:
+        await super().queue(handlers)
+        await self.run(handlers, "ingest")
+        watch = IndexMigrationWatch(self.gateway.state.database, self.gateway.state.retriever)
+        for move in (await self.gateway.admin.get("/api/index_migrations")).json()["data"][:1]:
+            await self.gateway.admin.post(f"/api/index_migrations/{move['id']}/cancel")
+            while await watch.step() and (claim := await self.next("mirror")) is not None:
+                await self.finish(handlers, claim)
+        answer = await self.gateway.admin.post("/api/index_migrations", json={"embedder": "another"})
+        assert answer.status_code == 201, answer.text
+        await watch.step()  # which names the target
+        await watch.step()
+        while (claim := await self.next("mirror")) is not None and claim.subject != self.id:
+            await self.finish(handlers, claim)
+        assert claim is not None
+        await claim.release()
+
+    async def state(self) -> Any:
+        (move, *_) = (await self.gateway.admin.get("/api/index_migrations")).json()["data"]
+        return await super().state(), move["ready"], move["missing"], move["failed"]
 
 
 class Removal(Ingest):
@@ -287,6 +319,10 @@ SCENES: dict[str, tuple[type[Scene], tuple[str, ...]]] = {
         Reindex,
         tuple(f"reindex-{step}" for step in ("dropped", "found", "rolled-back", "written", "published", "collected")),
     ),
+    "mirror": (
+        Mirror,
+        tuple(f"mirror-{step}" for step in ("emptied", "settled", "rolled-back", "written", "published")),
+    ),
     "remove": (Removal, ("remove-points", "remove-rows")),
     "drop": (Drop, ("drop-points", "drop-rows")),
     "sync": (Sync, tuple(f"sync-{step}" for step in ("listed", "read", "put", "deleted"))),
@@ -307,6 +343,13 @@ FAILED: dict[str, Callable[[Any], bool]] = {
 @pytest.fixture
 async def index(settings: Settings) -> AsyncIterator[FakeRetriever]:
     async with FakeRetriever(settings.retriever_socket) as fake:
+        yield fake
+
+
+@pytest.fixture(autouse=True)
+async def second_index(settings: Settings) -> AsyncIterator[FakeRetriever]:
+    async with FakeRetriever(settings.second_retriever_socket) as fake:
+        fake.index = "other/words/2"
         yield fake
 
 

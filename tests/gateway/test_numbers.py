@@ -59,6 +59,11 @@ MORE_BODIES: dict[str, dict[str, Any]] = {
         "kind": "retrieval", "vector_store_id": "vs", "questions": [{"question": "x", "documents": ["a"]}],
         "score_threshold": 0.5,
     },
+    "POST /api/index_migrations": {"embedder": "a", "qdrant_url": "http://a.example"},
+    "POST /api/index_migrations/{index_migration_id}/evaluate": {
+        "vector_store_id": "vs", "questions": [{"question": "x", "documents": ["a"]}],
+    },
+    "POST /api/index_migrations/{index_migration_id}/swap": {"force": True},
     "POST /v1/embeddings": {"model": "default", "input": ["x"], "dimensions": 3},
     "POST /v1/uploads": {
         "filename": "a.txt", "purpose": "user_data", "bytes": 1, "mime_type": "text/plain",

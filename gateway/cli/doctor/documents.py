@@ -1,7 +1,6 @@
 """The index, and whether the documents of all stores are in it."""
 
 import asyncio
-from pathlib import Path
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -29,14 +28,15 @@ def check_index(settings: Settings) -> Finding:
             f"An index couldn't be read and was set aside: {aside[-1]}.",
             "Run: braid docs reindex (then delete that folder)",
         )
-    info = _ask_retriever(settings)
-    if info is None:
+    infos = _ask_retrievers(settings)
+    if not infos:
         return Finding.ok("index", f"{kind}; not running now")
+    info = infos[0]
     if not settings.qdrant_url and info.points > _EMBEDDED_CHUNKS:
         return Finding.warning(
             "index",
             f"The embedded index holds {info.points:,} chunks; it is made for {_EMBEDDED_CHUNKS:,}.",
-            "Run a Qdrant server and name it with BRAID_QDRANT_URL, then run: braid docs reindex",
+            "Run a Qdrant server, then run: braid docs move --to ITS_URL (documents are read and written meanwhile)",
         )
     return Finding.ok("index", f"{kind}, {info.points:,} chunks")
 
@@ -45,11 +45,11 @@ def check_documents(settings: Settings) -> Finding:
     """Compare the stores of all tenants with the index that the running retriever has."""
     if not settings.database_url and not (settings.home / "braid.db").exists():
         return Finding.ok("documents", "there is no database yet")
-    info = _ask_retriever(settings)
-    if info is None:
+    infos = _ask_retrievers(settings)
+    if not infos:
         return Finding.ok("documents", "not compared with the index, which isn't running now")
     try:
-        stale = asyncio.run(_list_stale(settings, info))
+        stale = asyncio.run(_list_stale(settings, infos))
     except SQLAlchemyError as error:
         return Finding.broken("documents", f"The database can't be read: {error}", "Correct BRAID_DATABASE_URL.")
     for state, level, consequence in (
@@ -66,20 +66,21 @@ def check_documents(settings: Settings) -> Finding:
 _FIX = "Run: braid docs reindex (or set BRAID_REINDEX_AUTOMATICALLY=true)"
 
 
-def _ask_retriever(settings: Settings) -> RetrieverInfo | None:
+def _ask_retrievers(settings: Settings) -> list[RetrieverInfo]:
     if not settings.retriever_socket.exists():
-        return None
+        return []
     try:
-        return asyncio.run(_describe(settings.retriever_socket))
+        return asyncio.run(_describe(settings))
     except (RetrieverError, TimeoutError):
-        return None
+        return []
 
 
-async def _describe(socket: Path) -> RetrieverInfo:
-    async with asyncio.timeout(_SECONDS), Retriever(socket) as retriever:
-        return await retriever.describe()
+async def _describe(settings: Settings) -> list[RetrieverInfo]:
+    retriever = Retriever(settings.retriever_socket, settings.second_retriever_socket)
+    async with asyncio.timeout(_SECONDS), retriever:
+        return await retriever.describe_all()
 
 
-async def _list_stale(settings: Settings, info: RetrieverInfo) -> dict[str, str]:
+async def _list_stale(settings: Settings, present: list[RetrieverInfo]) -> dict[str, str]:
     async with open_database(settings.database) as database, database.read() as session:
-        return {store.id: state for store, state in (await list_stale(session, info)).items()}
+        return {store.id: state for store, state in (await list_stale(session, present)).items()}

@@ -167,10 +167,10 @@ async def test_a_worker_looks_at_its_start_and_repairs_by_itself_where_it_may(
     store = await fill(kestrel)
     database, retriever = gateway.state.database, gateway.state.retriever
     index.lose("fake/words/2")
-    await IndexWatch(database, retriever, automatic=False).compare(await retriever.describe())
+    await IndexWatch(database, retriever, automatic=False).compare(await retriever.describe_all())
     await kestrel.settle()
     await refused(kestrel, store)
-    await IndexWatch(database, retriever, automatic=True).compare(await retriever.describe())
+    await IndexWatch(database, retriever, automatic=True).compare(await retriever.describe_all())
     await kestrel.settle()
     assert len(await kestrel.search(store, "warranty")) == 2
 
@@ -187,7 +187,7 @@ async def test_a_store_from_before_identities_is_taken_as_it_is_unless_it_is_los
     assert "isn't known yet" in await refused(kestrel, store)
     if lost:
         index.points.clear()
-    await IndexWatch(database, retriever, automatic=False).compare(await retriever.describe())
+    await IndexWatch(database, retriever, automatic=False).compare(await retriever.describe_all())
     if lost:
         await refused(kestrel, store)
     else:

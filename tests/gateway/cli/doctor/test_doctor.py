@@ -115,7 +115,7 @@ async def test_a_large_embedded_index_is_a_warning(tmp_path: Path, monkeypatch: 
         monkeypatch.setattr(documents, "_EMBEDDED_CHUNKS", -1)
         finding = await asyncio.to_thread(documents.check_index, settings)
         assert finding.level is Level.WARNING
-        assert "BRAID_QDRANT_URL" in finding.fix
+        assert "braid docs move --to" in finding.fix
 
 
 async def test_an_index_that_was_set_aside_is_a_warning(tmp_path: Path) -> None:

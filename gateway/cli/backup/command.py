@@ -1,0 +1,49 @@
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gateway.cli.backup.restore import restore_backup
+from gateway.cli.backup.writer import write_backup
+from gateway.cli.options import Home, settings_from
+from gateway.db import find_sqlite_file
+from gateway.stack.private_home import keep_private
+from gateway.terminal import say
+
+__all__ = ["backup", "restore"]
+
+_Folder = Annotated[Path, typer.Argument(help="A new folder for the backup.")]
+_Backup = Annotated[Path, typer.Argument(help="The backup's folder.", exists=True, file_okay=False)]
+
+
+def backup(folder: _Folder, home: Home = None) -> None:
+    """Back up database, artifacts and index as they belong together, beside a running Braid or of a stopped one."""
+    settings = settings_from(home=home)
+    if find_sqlite_file(settings.database) is None:
+        say("The database isn't SQLite and isn't in this backup. Just before it, dump it by itself:")
+        say("  pg_dump --format=custom --file=braid.pgdump YOUR_DATABASE_URL")
+    manifest = asyncio.run(write_backup(settings, folder.absolute(), say))
+    say(
+        f"{folder}: {len(manifest.files)} files, {manifest.bytes / 1e6:,.1f} MB, each with its digest in manifest.json."
+    )
+    if not manifest.index:
+        say("The index isn't in it: restore a snapshot of the Qdrant server, or run 'braid docs reindex' afterwards.")
+
+
+def restore(folder: _Backup, home: Home = None) -> None:
+    """Make the home folder of a backup, in an empty or new folder; verifies every file."""
+    settings = settings_from(home=home)
+    manifest = restore_backup(settings, folder.absolute(), say)
+    keep_private(settings.home)
+    if manifest.embedder != settings.embedder:
+        say(
+            f"The index was made with BRAID_EMBEDDER={manifest.embedder!r}, and now it is {settings.embedder!r}: set "
+            "it back, or run 'braid docs reindex' after the start."
+        )
+    if not manifest.schema:
+        say("The database isn't in this backup. Restore your dump of it before the start:")
+        say("  pg_restore --clean --if-exists --dbname=YOUR_DATABASE_URL braid.pgdump")
+    if not manifest.index:
+        say("The index isn't in this backup: run 'braid docs reindex' after the start.")
+    say(f"{settings.home} is as it was. Start it with 'braid up'.")

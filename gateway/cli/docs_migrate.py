@@ -1,0 +1,197 @@
+"""`braid docs migrate` and `braid docs move`: the documents of all tenants go to another index, without a gap."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gateway.cli.options import AsJson, Home, Key, Url, connection
+from gateway.client import Client
+from gateway.client.documents import find_store
+from gateway.evaluation.label_sets import read_questions
+from gateway.evaluation.labels import BadLabels
+from gateway.terminal import CommandError, Exit, print_json, print_table, say
+
+__all__ = ["migrate", "move"]
+
+migrate = typer.Typer(
+    no_args_is_help=True,
+    help="Bring all documents into a second index (another embedder, another Qdrant server) and swap the two, "
+    "while they are read and written. Takes an admin key.",
+)
+
+_PATH = "/api/index_migrations"
+_POLL_SECONDS = 1.0
+_SILENCE = 60  # looks until it is worth saying that the second retriever hasn't answered
+_EVALUATE_SECONDS = 900.0
+_MOST_QUESTIONS = 200
+
+_Embedder = Annotated[
+    str | None, typer.Option(help="A sentence-transformers id or folder, as BRAID_EMBEDDER; '' for the packaged one.")
+]
+_To = Annotated[str | None, typer.Option("--to", help="A Qdrant server, as BRAID_QDRANT_URL; '' for the home folder.")]
+_Server = Annotated[str, typer.Option("--to", help="The Qdrant server, as BRAID_QDRANT_URL; '' for the home folder.")]
+_Force = Annotated[bool, typer.Option("--force", help="Swap although an evaluation found the target worse.")]
+_Store = Annotated[str, typer.Option(help="Id (vs_…) or name of the vector store.")]
+_Questions = Annotated[
+    Path, typer.Option(help="Labelled questions, as for 'braid eval retrieval'; documents by key.", exists=True)
+]
+
+
+@migrate.command("start")
+def start(embedder: _Embedder = None, to: _To = None, url: Url = None, key: Key = None, home: Home = None) -> None:
+    """Begin to bring all documents into a second index; return when they are there. Stopping this stops nothing."""
+    asyncio.run(_start(*connection(url, key, home), embedder, to))
+    say("Every document is in both indexes, and so is what is written from now on. Searches still ask the old one.")
+    say("Next: 'braid docs migrate evaluate' with labelled questions, if you have any, then 'braid docs migrate swap'.")
+
+
+@migrate.command("status")
+def status(url: Url = None, key: Key = None, home: Home = None, as_json: AsJson = False) -> None:
+    """Show the latest moves, and how far they are."""
+    rows = asyncio.run(_list(*connection(url, key, home)))
+    if as_json:
+        print_json(rows)
+    else:
+        print_table(
+            ("move", "phase", "documents", "missing", "failed", "ready"),
+            [tuple(row[name] for name in ("id", "phase", "documents", "missing", "failed", "ready")) for row in rows],
+        )
+
+
+@migrate.command("evaluate")
+def evaluate(
+    store: _Store, questions: _Questions, url: Url = None, key: Key = None, home: Home = None, as_json: AsJson = False
+) -> None:
+    """Ask both indexes labelled questions, and compare what they find."""
+    result = asyncio.run(_evaluate(*connection(url, key, home), store, questions))
+    if as_json:
+        print_json(result)
+    else:
+        print_table(
+            ("figure", "source", "target"),
+            [
+                ("ndcg@10", f"{result['ndcg_source']:.3f}", f"{result['ndcg_target']:.3f}"),
+                ("recall@5", f"{result['recall_source']:.3f}", f"{result['recall_target']:.3f}"),
+            ],
+        )
+    say(
+        f"nDCG@10 changes by {result['difference']:+.3f} ({result['low']:+.3f} to {result['high']:+.3f}) over "
+        f"{result['questions']} questions."
+    )
+    if result["worse"]:
+        raise CommandError("The target finds less, by more than chance; a swap is refused unless it is forced.")
+
+
+@migrate.command("swap")
+def swap(force: _Force = False, url: Url = None, key: Key = None, home: Home = None) -> None:
+    """Have all searches ask the target from now on; the source is kept in step for a rollback."""
+    row = asyncio.run(_step(*connection(url, key, home), "swap", {"force": force}))
+    _say_next(row)
+
+
+@migrate.command("rollback")
+def rollback(url: Url = None, key: Key = None, home: Home = None) -> None:
+    """Have all searches ask the source again; nothing that was written since the swap is lost."""
+    asyncio.run(_step(*connection(url, key, home), "rollback"))
+    say("Searches ask the source again. 'braid docs migrate cancel' gives the target up, 'swap' takes it anew.")
+
+
+@migrate.command("cancel")
+def cancel(url: Url = None, key: Key = None, home: Home = None) -> None:
+    """Give up the target, and delete what is in it."""
+    asyncio.run(_step(*connection(url, key, home), "cancel"))
+    say("The move is given up; what is in the target is being deleted.")
+
+
+@migrate.command("finish")
+def finish(url: Url = None, key: Key = None, home: Home = None) -> None:
+    """Give up the source, and delete what is in it; there is no rollback after that."""
+    asyncio.run(_step(*connection(url, key, home), "finish"))
+    say("The move is finished; what is in the source is being deleted.")
+
+
+def move(to: _Server, url: Url = None, key: Key = None, home: Home = None) -> None:
+    """Take the documents of all tenants to a Qdrant server, and have searches ask it, without a gap."""
+    address = connection(url, key, home)
+    asyncio.run(_start(*address, None, to))
+    _say_next(asyncio.run(_step(*address, "swap", {"force": False})))
+
+
+def _say_next(row: dict[str, Any]) -> None:
+    target = row["target"]
+    say("Searches ask the target now. The source is kept in step: 'braid docs migrate rollback' goes back to it.")
+    say(
+        f"Next: set BRAID_EMBEDDER={target['embedder']!r} and BRAID_QDRANT_URL={target['qdrant_url']!r}, restart Braid "
+        "when it suits, and end with 'braid docs migrate finish'."
+    )
+
+
+async def _start(url: str, key: str, embedder: str | None, to: str | None) -> None:
+    async with Client(url, key) as client:
+        row = await _find_open(client)
+        if row is None:
+            row = await client.post(_PATH, {"embedder": embedder, "qdrant_url": to})
+        elif embedder not in (None, row["target"]["embedder"]) or to not in (None, row["target"]["qdrant_url"]):
+            raise CommandError(f"The move {row['id']} goes on, to another target. Finish or cancel it.", Exit.CONFLICT)
+        await _wait_until_ready(client, row)
+
+
+async def _wait_until_ready(client: Client, row: dict[str, Any]) -> None:
+    looks = 0
+    while not row["ready"]:
+        if row["phase"] != "copying":
+            raise CommandError(f"The move {row['id']} is {row['phase']}.", Exit.CONFLICT)
+        if row["target"]["index"] is None:
+            looks += 1
+            if looks % _SILENCE == 1:
+                say("waiting for the second retriever; its log is second-retriever.log in the home folder's logs")
+        elif row["missing"] and row["missing"] == row["failed"] and not row["stores_behind"]:
+            raise CommandError(
+                f"{row['failed']} documents can't be read for the target. Replace or delete them, or cancel the move."
+            )
+        else:
+            say(f"{row['documents'] - row['missing']} of {row['documents']} documents are in both indexes")
+        await asyncio.sleep(_POLL_SECONDS)
+        row = await client.get(f"{_PATH}/{row['id']}")
+
+
+async def _list(url: str, key: str) -> list[dict[str, Any]]:
+    async with Client(url, key) as client:
+        return (await client.get(_PATH))["data"]
+
+
+async def _find_open(client: Client) -> dict[str, Any] | None:
+    return next((row for row in (await client.get(_PATH))["data"] if row["ended_at"] is None), None)
+
+
+async def _get_open(client: Client) -> dict[str, Any]:
+    row = await _find_open(client)
+    if row is None:
+        raise CommandError("No documents move now. 'braid docs migrate start' begins.", Exit.NOT_FOUND)
+    return row
+
+
+async def _step(url: str, key: str, verb: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    async with Client(url, key) as client:
+        row = await _get_open(client)
+        return await client.post(f"{_PATH}/{row['id']}/{verb}", body)
+
+
+async def _evaluate(url: str, key: str, store: str, file: Path) -> dict[str, Any]:
+    try:
+        labels = [question for question in read_questions(file, None) if question.answerable]
+    except BadLabels as error:
+        raise CommandError(str(error), Exit.USAGE) from None
+    if len(labels) > _MOST_QUESTIONS:
+        say(f"Of {len(labels)} questions the first {_MOST_QUESTIONS} are asked.")
+    questions = [
+        {"question": label.text, "documents": [name for name, grade in label.documents.items() if grade > 0]}
+        for label in labels[:_MOST_QUESTIONS]
+    ]
+    async with Client(url, key, timeout=_EVALUATE_SECONDS) as client:
+        row = await _get_open(client)
+        store_id = await find_store(client, store) or store
+        body = {"vector_store_id": store_id, "questions": questions}
+        return await client.post(f"{_PATH}/{row['id']}/evaluate", body)

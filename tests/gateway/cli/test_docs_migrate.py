@@ -1,0 +1,78 @@
+"""An operator's way through a move of all documents, by commands."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.settings import Settings
+from gateway.stack.second_retriever import read_second_retriever
+from gateway.terminal import Exit
+from tests.fakes.retriever import FakeRetriever
+from tests.gateway.cli.commands import run
+from tests.gateway.conftest import ADMIN_KEY, Gateway
+from tests.gateway.tuning import settings
+from tests.gateway.vector_stores.conftest import index
+from tests.gateway.worker import working
+
+__all__ = ["index", "settings"]
+
+
+@pytest.fixture
+async def second(settings: Settings) -> AsyncIterator[FakeRetriever]:
+    async with FakeRetriever(settings.second_retriever_socket) as fake:
+        fake.index = "other/words/2"
+        yield fake
+
+
+async def test_a_move_by_commands(
+    gateway: Gateway, settings: Settings, index: FakeRetriever, second: FakeRetriever, tmp_path: Path
+) -> None:
+    address = ("--url", gateway.url, "--key", ADMIN_KEY)
+    questions = tmp_path / "questions.jsonl"
+    questions.write_text(
+        '{"question": "what is a", "document": "a.md"}\n{"question": "what is b", "document": "b.md"}\n'
+    )
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.md").write_text(f"This is {name}.")
+    assert await read_second_retriever(settings) is None
+    async with working(settings):
+        await run("docs", "add", "s", str(tmp_path / "a.md"), str(tmp_path / "b.md"), *address)
+        none = await run("docs", "migrate", "swap", *address)
+        assert (none.exit_code, "No documents move now" in none.stderr) == (Exit.NOT_FOUND, True)
+        started = await run("docs", "migrate", "start", "--embedder", "another", *address)
+        assert started.exit_code == Exit.OK, started.output
+        other = await run("docs", "migrate", "start", "--embedder", "third", *address)
+        assert (other.exit_code, "to another target" in other.stderr) == (Exit.CONFLICT, True)
+        needs = await read_second_retriever(settings)
+        assert needs is not None
+        assert (needs[0].embedder, needs[1]) == ("another", False), "nobody waits for it yet"
+
+        asked = ("--store", "s", "--questions", str(questions))
+        evaluated = await run("docs", "migrate", "evaluate", *asked, *address)
+        assert evaluated.exit_code == Exit.OK, evaluated.output
+        assert evaluated.stdout.splitlines()[0] == "ndcg@10\t1.000\t1.000"
+        swapped = await run("docs", "migrate", "swap", *address)
+        assert "set BRAID_EMBEDDER='another'" in swapped.stderr
+        needs = await read_second_retriever(settings)
+        assert needs is not None
+        assert needs[1], "searches ask it"
+        after = settings.model_copy(update={"embedder": "another"})
+        assert await read_second_retriever(after) == (settings, False), (
+            "restarted with the target, the source is second"
+        )
+        early = await run("docs", "migrate", "finish", *address)
+        assert (early.exit_code, "restart Braid" in early.stderr) == (Exit.CONFLICT, True)
+        assert (await run("docs", "migrate", "rollback", *address)).exit_code == Exit.OK
+        assert (await run("docs", "migrate", "cancel", *address)).exit_code == Exit.OK
+        async with asyncio.timeout(60):
+            while True:
+                rows = json.loads((await run("docs", "migrate", "status", "--json", *address)).stdout)
+                if rows[0]["ended_at"] is not None:
+                    break
+                await asyncio.sleep(0.2)
+    assert [(row["phase"], row["documents"]) for row in rows] == [("cancelled", 2)]
+    assert await read_second_retriever(settings) is None
+    assert second.points == []
