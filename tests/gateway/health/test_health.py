@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 import pytest
@@ -59,7 +59,7 @@ async def test_an_engine_that_computes_no_numbers_is_named_and_goes_on(
         assert (body["ready"], body["degraded"]) == (True, ["engine 1"])
         assert "(NaN) for 2 requests" in body["parts"]["engine 1"]
         assert gateway.state.pool.state()[0].corrupted_requests == 2
-        text = (await gateway.state.parts[Figures].text()).decode()
+        text = (await cast(Figures, gateway.state.parts[Figures]).text()).decode()
         assert 'braid_replica_corrupted_requests{replica="engine 1"} 2.0' in text
 
 

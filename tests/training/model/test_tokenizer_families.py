@@ -37,7 +37,9 @@ def make_byte_level() -> Any:
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = cast("Any", pre_tokenizers).ByteLevel(add_prefix_space=False)
     tokenizer.decoder = cast("Any", decoders).ByteLevel()
-    return finish(tokenizer, trainers.BpeTrainer(**SETTINGS, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()))
+    return finish(
+        tokenizer, cast("Any", trainers).BpeTrainer(**SETTINGS, initial_alphabet=pre_tokenizers.ByteLevel.alphabet())
+    )
 
 
 def make_metaspace(scheme: str) -> Any:
@@ -45,14 +47,16 @@ def make_metaspace(scheme: str) -> Any:
     tokenizer.pre_tokenizer = cast("Any", pre_tokenizers).Metaspace(prepend_scheme=scheme)
     decoder = cast("Any", decoders)
     tokenizer.decoder = decoder.Sequence([decoder.ByteFallback(), decoder.Metaspace(prepend_scheme=scheme)])
-    return finish(tokenizer, trainers.BpeTrainer(**SETTINGS | {"special_tokens": [*SPECIAL_TOKENS, *BYTES]}))
+    return finish(
+        tokenizer, cast("Any", trainers).BpeTrainer(**SETTINGS | {"special_tokens": [*SPECIAL_TOKENS, *BYTES]})
+    )
 
 
 def make_unigram() -> Any:
     tokenizer = Tokenizer(models.Unigram())
     tokenizer.pre_tokenizer = cast("Any", pre_tokenizers).Metaspace()
     tokenizer.decoder = cast("Any", decoders).Metaspace()
-    return finish(tokenizer, trainers.UnigramTrainer(**SETTINGS | {"vocab_size": 120}, unk_token="<unk>"))
+    return finish(tokenizer, cast("Any", trainers).UnigramTrainer(**SETTINGS | {"vocab_size": 120}, unk_token="<unk>"))
 
 
 def make_sentence_piece() -> Any:
@@ -63,7 +67,9 @@ def make_sentence_piece() -> Any:
     tokenizer.decoder = decoder.Sequence(
         [decoder.Replace("▁", " "), decoder.ByteFallback(), decoder.Fuse(), decoder.Strip(" ", 1, 0)]
     )
-    return finish(tokenizer, trainers.BpeTrainer(**SETTINGS | {"special_tokens": [*SPECIAL_TOKENS, *BYTES]}))
+    return finish(
+        tokenizer, cast("Any", trainers).BpeTrainer(**SETTINGS | {"special_tokens": [*SPECIAL_TOKENS, *BYTES]})
+    )
 
 
 FAMILIES: dict[str, Callable[[], Any]] = {
