@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from retrieval import embedder as embedder_module
-from retrieval.embedder import EmbedderMissing, SentenceEmbedder, find_packaged_model, load_embedder
+from retrieval.embedder import EmbedderMissing, SentenceEmbedder, choose_device, find_packaged_model, load_embedder
 
 pytestmark = pytest.mark.model
 
@@ -79,4 +78,4 @@ def test_the_gpu_with_the_most_free_memory_is_taken_and_not_the_first(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(free))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: len(free))
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda number: (free[number], 9))
-    assert embedder_module._choose_device(torch) == device  # pyright: ignore[reportPrivateUsage]
+    assert choose_device(torch) == device
