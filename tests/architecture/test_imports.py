@@ -18,6 +18,7 @@ OF_THE_MODEL_ENVIRONMENT |= {
     "puremagic",
     "charset_normalizer",
     "gguf",
+    "httpx",
 }
 
 

