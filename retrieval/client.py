@@ -156,6 +156,13 @@ class Retriever:
         """
         return await self._call("ingest", request, IngestResult, silence=INGEST_SILENCE_SECONDS, progress=progress)
 
+    async def read_ahead(self, request: IngestRequest) -> None:
+        """Begin to read a document that will be ingested soon, while another one is written; returns at once.
+
+        It changes nothing but the time that the ingest takes.
+        """
+        await self._call("read_ahead", request, type(None), silence=SEARCH_SECONDS)
+
     async def embed(self, request: EmbedRequest) -> Embeddings:
         """Embed texts as documents are, after the questions that wait and in turn with documents.
 

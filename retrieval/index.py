@@ -32,11 +32,12 @@ from retrieval.messages import (
     TextPiece,
     Writer,
 )
-from retrieval.parsers import parse
+from retrieval.parsers import ForkedChildren, parse
 from retrieval.parsers.text import clean
-from retrieval.points import CHUNKER, ContextualChunk, contextualize, to_point
+from retrieval.points import CHUNKER, contextualize, to_point
 from retrieval.priority_executor import Priority, PriorityExecutor
 from retrieval.question_embedder import QuestionEmbedder
+from retrieval.read_ahead import ReadAhead, ReadDocument
 from retrieval.reranker import Reranker, rerank
 from retrieval.text_embedder import TextEmbedder
 from retrieval.visibility import (
@@ -54,11 +55,9 @@ __all__ = ["Index", "Report"]
 Report = Callable[[IngestProgress], Awaitable[None]]
 """Told about each step of an ingest; an exception that it raises ends the ingest there."""
 
-_EMBED_BATCH = 4
-"""Chunks embedded in one go: a question waits for one batch at most (about 80 ms on two slow cores), and on a CPU
-larger ones aren't faster (measured: 1 → 13 chunks/s, 2 → 40, 4 → 42, 8 → 41, 16 → 34, 32 → 27)."""
-
 _WRITE_BATCH = 64
+"""Chunks written in one go, at least: as many as are embedded in one go, if those are more."""
+
 _MOST_SEARCHES = 128
 """Under way at once; at about 20 ms each (two slow cores) the last one waits for less than its caller's patience."""
 
@@ -83,13 +82,17 @@ class Index:
         self._questions = QuestionEmbedder(embedder, self._executor)
         self._texts = TextEmbedder(embedder, self._executor)
         self._records = IndexRecords(backend, embedder.identity, KeywordEncoder.identity, embedder.dimensions)
+        self._parsers = ForkedChildren()
+        self._ahead = ReadAhead(self._read_and_embed)
         self._searches = 0
         self._holding: asyncio.TimerHandle | None = None
         self._change_locks: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     async def close(self) -> None:
         self._release()
+        await self._ahead.close()
         await self._executor.close()
+        await self._parsers.close()
         if self._reranker is not None:
             await self._reranker.close()
         await self._backend.close()
@@ -174,26 +177,56 @@ class Index:
         """See `retrieval.client.Retriever.ingest`. Safe to run again for the same index epoch."""
         started = time.perf_counter()
         document = document_visibility(request.tenant, request.store, request.document)
-        parsed = await parse(Path(request.path), request.filename)
-        await report(IngestProgress("parsed", len(parsed.text), len(parsed.text)))
-        chunks = await asyncio.to_thread(
-            contextualize, parsed, request, self._embedder.token_offsets, window=self._embedder.window
-        )
+        read = await self._ahead.take(request) or await self._read(request)
+        characters, chunks = len(read.parsed.text), read.chunks
+        await report(IngestProgress("parsed", characters, characters))
         await report(IngestProgress("chunked", len(chunks), len(chunks)))
         embedded = 0
         async with self._changing(request.tenant, request.store, request.writer):
             await self._backend.delete(document.narrow(Between("from", gte=request.index_epoch)))
-            for first in range(0, len(chunks), _WRITE_BATCH):
-                embedded += await self._write(request, chunks, first, report)
+            size = max(_WRITE_BATCH, self._embedder.batch)
+            for first in range(0, len(chunks), size):
+                embedded += await self._write(request, read, slice(first, first + size), report)
             await self._close(document, request.index_epoch)
         return IngestResult(
             chunks=len(chunks),
             embedded=embedded,
             reused=len(chunks) - embedded,
-            characters=len(parsed.text),
-            media_type=parsed.media_type,
+            characters=characters,
+            media_type=read.parsed.media_type,
             seconds=time.perf_counter() - started,
         )
+
+    async def read_ahead(self, request: IngestRequest) -> None:
+        """See `retrieval.client.Retriever.read_ahead`."""
+        document_visibility(request.tenant, request.store, request.document)
+        self._ahead.begin(request)
+
+    async def _read(self, request: IngestRequest) -> ReadDocument:
+        parsed = await parse(Path(request.path), request.filename, start=self._parsers.start)
+        chunks = await asyncio.to_thread(
+            contextualize, parsed, request, self._embedder.token_offsets, window=self._embedder.window
+        )
+        return ReadDocument(parsed, chunks, {})
+
+    async def _read_and_embed(self, request: IngestRequest) -> ReadDocument:
+        """Read a document and embed its beginning, but for what the store has: as much as is written in one go."""
+        read = await self._read(request)
+        texts = {chunk.digest: chunk.indexed_text for chunk in read.chunks[: max(_WRITE_BATCH, self._embedder.batch)]}
+        known = await self._backend.find_vectors(store_visibility(request.tenant, request.store), list(texts))
+        texts = {digest: text for digest, text in texts.items() if digest not in known}
+        async for vectors in self._embed(texts):
+            read.vectors.update(vectors)
+        return read
+
+    async def _embed(self, texts: dict[str, str]) -> AsyncGenerator[dict[str, list[float]]]:
+        """Embed texts by their digests, and yield the vectors of one batch after another."""
+        digests, size = list(texts), self._embedder.batch
+        for start in range(0, len(digests), size):
+            step = digests[start : start + size]
+            passages = [texts[digest] for digest in step]
+            vectors = await self._executor.run(Priority.INGEST, self._embedder.embed_passages, passages)
+            yield dict(zip(step, vectors, strict=True))
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
         """See `retrieval.client.Retriever.embed`."""
@@ -249,28 +282,26 @@ class Index:
         async with self._changing(tenant, store, writer):
             await self._backend.delete(store_visibility(tenant, store))
 
-    async def _write(self, request: IngestRequest, chunks: list[ContextualChunk], first: int, report: Report) -> int:
-        """Write one batch, and return how many of its texts had to be embedded."""
-        batch = chunks[first : first + _WRITE_BATCH]
+    async def _write(self, request: IngestRequest, read: ReadDocument, part: slice, report: Report) -> int:
+        """Write some of a document's chunks, and return how many of their texts had to be embedded."""
+        batch, total = read.chunks[part], len(read.chunks)
         digests = list(dict.fromkeys(chunk.digest for chunk in batch))
         vectors = await self._backend.find_vectors(store_visibility(request.tenant, request.store), digests)
-        texts = {chunk.digest: chunk.indexed_text for chunk in batch if chunk.digest not in vectors}
-        missing = list(texts)
-        for start in range(0, len(missing), _EMBED_BATCH):
-            step = missing[start : start + _EMBED_BATCH]
-            step_vectors = await self._executor.run(
-                Priority.INGEST, self._embedder.embed_passages, [texts[digest] for digest in step]
-            )
-            vectors.update(zip(step, step_vectors, strict=True))
-            done = first + len(batch) - len(missing) + start + len(step)
-            await report(IngestProgress("embedded", done, len(chunks)))
+        embedded = [digest for digest in digests if digest not in vectors]
+        vectors.update({digest: read.vectors[digest] for digest in embedded if digest in read.vectors})
+        missing = {chunk.digest: chunk.indexed_text for chunk in batch if chunk.digest not in vectors}
+        done = part.start + len(batch) - len(missing)
+        async for step in self._embed(missing):
+            vectors.update(step)
+            done += len(step)
+            await report(IngestProgress("embedded", done, total))
         keywords = await asyncio.to_thread(self._keywords.encode_passages, [chunk.indexed_text for chunk in batch])
         points = [
             to_point(chunk, request, vectors[chunk.digest], words) for chunk, words in zip(batch, keywords, strict=True)
         ]
         await self._backend.upsert(points)
-        await report(IngestProgress("written", first + len(batch), len(chunks)))
-        return len(missing)
+        await report(IngestProgress("written", part.start + len(batch), total))
+        return len(embedded)
 
     async def _close(self, document: Visibility, index_epoch: int) -> None:
         present = document.narrow(Between("from", lt=index_epoch), Between("to", gte=OPEN))

@@ -10,6 +10,8 @@ from retrieval.priority_executor import Priority, PriorityExecutor
 __all__ = ["QuestionEmbedder"]
 
 _BATCH = 8
+"""On a processor; on a GPU as many as passages."""
+
 _CHARACTERS_PER_TOKEN = 16
 """Prose has 4 to 6; a text beyond this many times the window isn't even tokenised."""
 
@@ -65,7 +67,7 @@ class QuestionEmbedder:
     def _embed_batch(self) -> list[tuple[_Waiting, list[float] | Exception]]:
         """Embed what waits now. Runs in the executor's thread."""
         batch: list[_Waiting] = []
-        while self._waiting and len(batch) < _BATCH:
+        while self._waiting and len(batch) < max(_BATCH, self._embedder.batch):
             waiting = self._waiting.popleft()
             if not waiting.vector.cancelled():
                 batch.append(waiting)

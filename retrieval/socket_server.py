@@ -199,6 +199,7 @@ def _make_handlers(index: Index) -> dict[str, _Handler]:
         "describe": on(type(None), lambda _, __: index.describe()),
         _SEARCH: on(SearchQuery, lambda query, _: index.search(query)),
         "ingest": on(IngestRequest, index.ingest),
+        "read_ahead": on(IngestRequest, lambda request, _: index.read_ahead(request)),
         "embed": on(EmbedRequest, lambda request, _: index.embed(request)),
         "read_content": on(ContentRequest, lambda request, _: index.read_content(request)),
         "hold": on(HoldRequest, lambda request, _: index.hold(request)),

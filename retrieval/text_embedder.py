@@ -10,9 +10,6 @@ from retrieval.priority_executor import Priority, PriorityExecutor
 
 __all__ = ["TextEmbedder"]
 
-_BATCH = 4
-"""Texts of one turn, as many as of a document's: a question waits for one turn at most."""
-
 _MOST_REQUESTS = 16
 """Under way at once; they take turns, and the last one's first turn comes before its caller's patience ends."""
 
@@ -36,8 +33,9 @@ class TextEmbedder:
         try:
             tokens = await asyncio.to_thread(self._count_tokens, request)
             vectors: list[bytes] = []
-            for start in range(0, len(request.texts), _BATCH):
-                batch = request.texts[start : start + _BATCH]
+            size = self._embedder.batch  # as of a document's passages: a question waits for one turn at most
+            for start in range(0, len(request.texts), size):
+                batch = request.texts[start : start + size]
                 async with self._turn:
                     step = await self._executor.run(Priority.INGEST, self._embedder.embed_passages, batch)
                 vectors += [array("f", vector).tobytes() for vector in step]

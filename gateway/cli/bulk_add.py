@@ -14,7 +14,7 @@ from gateway.client import Client, GatewayError
 from gateway.client.documents import put_document, wait_for_document
 from gateway.terminal import open_console, say
 
-__all__ = ["BulkAdd", "sum_up"]
+__all__ = ["BulkAdd", "describe_chunks", "sum_up"]
 
 _AT_ONCE = 4
 _PART_BYTES = 256 * 1024
@@ -29,10 +29,12 @@ class BulkAdd:
     same again. One file that is refused doesn't stop the others.
     """
 
-    def __init__(self, client: Client, store: str) -> None:
+    def __init__(self, client: Client, store: str, *, quiet: bool = False) -> None:
         self._client = client
+        self._quiet = quiet
         self._store = store
         self._free = asyncio.Semaphore(_AT_ONCE)
+        self._before: dict[str, dict[str, Any]] = {}
 
     async def add(self, files: Mapping[str, Path]) -> list[dict[str, Any]]:
         """Add files by their documents' keys.
@@ -41,21 +43,25 @@ class BulkAdd:
             The state of each, as the API has it, with `sent`: false where the store had it.
         """
         rows = self._client.rows(f"/api/vector_stores/{self._store}/documents")
-        present = {row["key"]: row async for row in rows if row["key"] in files}
-        bar = _open_bar() if sys.stderr.isatty() else None
+        self._before = {row["key"]: row async for row in rows if row["key"] in files}
+        bar = _open_bar() if sys.stderr.isatty() and not self._quiet else None
         with bar or nullcontext():
             task = bar.add_task("adding", total=len(files)) if bar else TaskID(0)
 
             async def put(key: str, path: Path) -> dict[str, Any]:
-                async with self._free:
-                    row = await self._put(key, path, present.get(key))
+                row = await self.put(key, path)
                 if bar:
                     bar.advance(task)
-                if row["sent"] and (bar is None or row["error"]):
+                if row["sent"] and not self._quiet and (bar is None or row["error"]):
                     (bar.console.print if bar else say)(f"{key}: {_describe(row)}")
                 return row
 
             return list(await asyncio.gather(*(put(key, path) for key, path in files.items())))
+
+    async def put(self, key: str, path: Path) -> dict[str, Any]:
+        """Put one file, unless the store had it as it is when `add` looked; return what `add` says of it."""
+        async with self._free:
+            return await self._put(key, path, self._before.pop(key, None))
 
     async def _put(self, key: str, path: Path, before: dict[str, Any] | None) -> dict[str, Any]:
         if before is not None and before["status"] in ("completed", "in_progress"):
@@ -83,6 +89,12 @@ def sum_up(rows: Sequence[Mapping[str, Any]]) -> str:
         f"{len(sent)} of {len(rows)} documents were sent, {len(rows) - len(sent)} were there already. "
         f"Of their chunks {embedded} were embedded, and {reused} reused."
     )
+
+
+def describe_chunks(row: Mapping[str, Any]) -> str:
+    """Say of a document that is live how much of it had to be embedded."""
+    chunks, embedded = row["chunks"], row["embedded"]
+    return f"of its {chunks} chunks {embedded} were embedded, and {chunks - embedded} reused"
 
 
 def _describe(row: Mapping[str, Any]) -> str:

@@ -1,17 +1,23 @@
 """`braid docs`: the documents of a vector store."""
 
 import asyncio
+import signal
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from gateway.cli.bulk_add import BulkAdd, sum_up
 from gateway.cli.docs_migrate import migrate, move
 from gateway.cli.options import AsJson, Home, Key, Url, connection
-from gateway.client import Client
+from gateway.cli.watched_files import WatchedFiles
+from gateway.client import Client, ClientError
 from gateway.client.documents import WAIT_SECONDS, delete_document, find_store
-from gateway.terminal import CommandError, Exit, print_json, print_table, say
+from gateway.terminal import CommandError, Exit, print_json, print_table, print_text, say
 
 __all__ = ["docs"]
 
@@ -25,6 +31,9 @@ _AllStores = Annotated[str | None, typer.Argument(help="Id or name of one vector
 _Files = Annotated[
     list[Path], typer.Argument(help="Files, or folders with what is in them but for hidden files.", exists=True)
 ]
+_Watch = Annotated[
+    bool, typer.Option("--watch", help="Go on: send each file when it is saved, and say how soon it is searchable.")
+]
 _PROGRESS_SECONDS = 1.0
 _PATIENCE = 600  # looks without progress: a large document may take minutes
 _KeyName = Annotated[str, typer.Argument(metavar="DOCUMENT", help="The document's key, as 'braid docs list' shows it.")]
@@ -32,14 +41,28 @@ _KeyName = Annotated[str, typer.Argument(metavar="DOCUMENT", help="The document'
 
 @docs.command("add")
 def add(
-    store: _Store, files: _Files, url: Url = None, key: Key = None, home: Home = None, as_json: AsJson = False
+    store: _Store,
+    files: _Files,
+    watch: _Watch = False,
+    url: Url = None,
+    key: Key = None,
+    home: Home = None,
+    as_json: AsJson = False,
 ) -> None:
     """Add files, or new versions of them; return when they answer. A store with a new name is made.
 
     Files that the store has as they are aren't sent again: the same command goes on where it was stopped. Hidden files
     and folders (.git, .DS_Store) inside of a folder are left out; name one to add it.
     """
-    added = asyncio.run(_add(*connection(url, key, home), store, _keys(files)))
+    asyncio.run(_add(*connection(url, key, home), store, files, watch, as_json))
+
+
+def _show_added(added: list[dict[str, Any]], as_json: bool) -> None:
+    """Print what became of some files.
+
+    Raises:
+        CommandError: Not all of them are live.
+    """
     if as_json:
         print_json(added)
     else:
@@ -116,7 +139,8 @@ def _list_visible(folder: Path) -> list[Path]:
     return visible
 
 
-async def _add(url: str, key: str, store: str, files: dict[str, Path]) -> list[dict[str, Any]]:
+async def _add(url: str, key: str, store: str, paths: list[Path], watch: bool, as_json: bool) -> None:
+    files = _keys(paths)
     async with Client(url, key, timeout=WAIT_SECONDS + 30) as client:
         store_id = await find_store(client, store)
         if store_id is None and not store.startswith("vs_"):
@@ -124,7 +148,35 @@ async def _add(url: str, key: str, store: str, files: dict[str, Path]) -> list[d
             say(f"There was no store {store!r}: made {store_id}.")
         if store_id is None:
             raise _no_store(store)
-        return await BulkAdd(client, store_id).add(files)
+        add = BulkAdd(client, store_id)
+        try:
+            _show_added(await add.add(files), as_json)
+        except CommandError as error:
+            if not watch:
+                raise
+            say(f"braid: {error}")
+        if watch:
+            await _follow(WatchedFiles(add, files, paths, partial(_show_saved, as_json)))
+
+
+async def _follow(watched: WatchedFiles) -> None:
+    """Watch until SIGINT or SIGTERM, where this thread hears of them."""
+    stop = asyncio.Event()
+    with suppress(RuntimeError):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    say("Watching. Ctrl-C ends it; the same command goes on from there.")
+    try:
+        await watched.follow(stop)
+    except* ClientError as errors:
+        raise errors.exceptions[0] from None
+
+
+def _show_saved(as_json: bool, row: Mapping[str, Any], sentence: str) -> None:
+    """Tell the person of a file that was saved, and a program in a line of JSON."""
+    say(sentence)
+    if as_json and row["status"] != "waiting":
+        print_text(msgspec.json.encode(row).decode())
 
 
 async def _reindex(url: str, key: str, store: str | None) -> list[dict[str, Any]]:

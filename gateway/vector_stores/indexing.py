@@ -1,7 +1,7 @@
 """The steps by which a job brings a version's points into the index and lets readers see them."""
 
 import time
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -196,8 +196,25 @@ class Indexer:
             if claim.cancelled.is_set():
                 raise JobCancelled
 
-        request = IngestRequest(
-            tenant=claim.tenant,
+        request = self._make_request(turn, writer, document, version)
+        try:
+            return await self._retriever.ingest(request, progress=stop_if_cancelled)
+        except (IndexChanged, StaleWriter) as error:
+            raise JobDelayed(str(error)) from error
+
+    async def read_ahead(self, turn: Turn, next_: Sequence[tuple[DocumentRow, DocumentVersionRow]]) -> None:
+        """Have the retriever read documents whose turn comes soon; it is no matter if it doesn't."""
+        for document, version in next_:
+            try:
+                await self._retriever.read_ahead(self._make_request(turn, turn.writer, document, version))
+            except RetrieverError as error:
+                _log.info("not_read_ahead", document=document.id, reason=str(error))
+
+    def _make_request(
+        self, turn: Turn, writer: Writer, document: DocumentRow, version: DocumentVersionRow
+    ) -> IngestRequest:
+        return IngestRequest(
+            tenant=turn.store.tenant_id,
             store=turn.store.id,
             document=document.id,
             key=document.key,
@@ -211,10 +228,6 @@ class Indexer:
             overlap_tokens=version.overlap_tokens,
             writer=writer,
         )
-        try:
-            return await self._retriever.ingest(request, progress=stop_if_cancelled)
-        except (IndexChanged, StaleWriter) as error:
-            raise JobDelayed(str(error)) from error
 
     async def collect_garbage(self, claim: Claim, turn: Turn, horizon: int) -> None:
         """Delete the points that no reader at the index epoch `horizon` or later can see."""

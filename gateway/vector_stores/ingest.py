@@ -11,6 +11,9 @@ from retrieval.client import DocumentUnreadable, Retriever
 
 __all__ = ["IngestHandler"]
 
+_AHEAD = 2
+"""Documents that are read while the one before them is written."""
+
 
 class IngestHandler:
     """Handles jobs of the kind `ingest`; their subject is a document's version.
@@ -24,11 +27,14 @@ class IngestHandler:
     async def run(self, claim: Claim) -> None:
         async with claim.begin() as session:
             work = await _find(session, claim)
-        if work is None:
-            return
-        document, version = work
+            if work is None:
+                return
+            document, version = work
+            next_ = await VersionRepository(session, claim.tenant).list_next(document.store_id, version.id, _AHEAD)
         turn = await self._indexer.begin(claim, document.store_id)
         failpoint("ingest-found")
+        if claim.attempts == 1:  # else a document that comes next may be why this one's attempts fail
+            await self._indexer.read_ahead(turn, next_)
         try:
             written = await self._indexer.write(claim, turn, document, version)
         except DocumentUnreadable as error:

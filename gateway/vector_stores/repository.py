@@ -257,6 +257,20 @@ class VersionRepository(Repository[DocumentVersionRow]):
     async def waiting(self, document: str) -> Sequence[DocumentVersionRow]:
         return await self.all(DocumentVersionRow.document_id == document, DocumentVersionRow.status == "in_progress")
 
+    async def list_next(
+        self, store_id: str, after: str, limit: int
+    ) -> Sequence[tuple[DocumentRow, DocumentVersionRow]]:
+        """List versions of a store that wait to be ingested, made after another one, oldest first."""
+        query = (
+            self.select(DocumentVersionRow.status == "in_progress", DocumentVersionRow.id > after)
+            .join(DocumentRow, DocumentRow.id == DocumentVersionRow.document_id)
+            .where(DocumentRow.store_id == store_id, DocumentRow.deleted_at.is_(None))
+            .add_columns(DocumentRow)
+            .order_by(DocumentVersionRow.id)
+            .limit(limit)
+        )
+        return [(document, version) for version, document in (await self.session.execute(query)).all()]
+
     async def list_contents(self, *where: ColumnElement[bool]) -> Sequence[tuple[str, str, str]]:
         """List key, file id and digest of every version of the documents that `where` selects, deleted ones too."""
         query = (

@@ -13,11 +13,15 @@ from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.parsed import Parsed, ParseLimits, Unreadable
 from retrieval.parsers.sniff import sniff
 
-__all__ = ["main", "read_document"]
+__all__ = ["main", "read_document", "run"]
 
 
 def main() -> int:
-    filename, limits = sys.argv[1], msgspec.json.decode(sys.argv[2], type=ParseLimits)
+    return run(sys.argv[1], msgspec.json.decode(sys.argv[2], type=ParseLimits))
+
+
+def run(filename: str, limits: ParseLimits) -> int:
+    """Parse the document at stdin under limits, which hold from then on, and write the outcome to stdout."""
     _apply(limits)
     outcome: Parsed | Unreadable
     try:

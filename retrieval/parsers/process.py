@@ -5,31 +5,68 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 import msgspec
 
 from retrieval.errors import DocumentUnreadable, RetrieverFailed
+from retrieval.parsers.forked_children import CHILD_ENVIRONMENT
 from retrieval.parsers.parsed import Parsed, ParseLimits, Unreadable
 
-__all__ = ["ParseLimits", "parse"]
+__all__ = ["Child", "ParseLimits", "StartChild", "parse"]
 
-_PACKAGE_ROOT = Path(__file__).resolve().parents[2]
 _GRACE_SECONDS = 5.0
 _REAP_SECONDS = 10.0
 _log = logging.getLogger(__name__)
 
 
-async def parse(path: Path, filename: str, limits: ParseLimits | None = None) -> Parsed:
+class Child(Protocol):
+    """A parser child that was started in a session of its own."""
+
+    @property
+    def has_ended(self) -> bool: ...
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    async def communicate(self) -> tuple[bytes, bytes]:
+        """Return all that it writes, output and errors, when it has ended."""
+        ...
+
+    async def wait(self) -> int | None: ...
+
+    def kill(self) -> None:
+        """Kill the child and its own children."""
+        ...
+
+    def close(self) -> None: ...
+
+
+StartChild = Callable[[BinaryIO, str, ParseLimits], Awaitable[Child]]
+"""Starts the child of a document, which is read from its stdin."""
+
+
+async def parse(
+    path: Path, filename: str, limits: ParseLimits | None = None, *, start: StartChild | None = None
+) -> Parsed:
     """Parse one document in a process of its own, by its content, not by `filename`.
+
+    Args:
+        path: The document.
+        filename: What its owner calls it.
+        limits: What the process may use.
+        start: Starts the process; by default an interpreter, which takes 0.15 s.
 
     Raises:
         DocumentUnreadable: It isn't text, or a limit or a crash ended the child.
-        RetrieverFailed: The file can't be opened.
+        RetrieverFailed: The file can't be opened, or the child's end wasn't seen.
     """
     limits = limits or ParseLimits()
-    status, output, errors = await _run(path, filename, limits)
+    status, output, errors = await _run(path, filename, limits, start or _start)
+    if status is None:
+        raise RetrieverFailed("The process that parsers are forked from has ended. Try again: it is started anew.")
     if status == 0:
         try:
             outcome = msgspec.msgpack.decode(output, type=Parsed | Unreadable)
@@ -45,7 +82,7 @@ async def parse(path: Path, filename: str, limits: ParseLimits | None = None) ->
     raise DocumentUnreadable("invalid_file", _explain_status(status, limits))
 
 
-async def _run(path: Path, filename: str, limits: ParseLimits) -> tuple[int | None, bytes, bytes]:
+async def _run(path: Path, filename: str, limits: ParseLimits, start: StartChild) -> tuple[int | None, bytes, bytes]:
     try:
         document = path.open("rb")
     except OSError as error:
@@ -54,45 +91,69 @@ async def _run(path: Path, filename: str, limits: ParseLimits) -> tuple[int | No
             "files as its caller."
         ) from error
     with document:
-        starting = asyncio.create_task(_start(document, filename, limits))
+        starting = asyncio.ensure_future(start(document, filename.replace("\0", ""), limits))
         try:
-            process = await asyncio.shield(starting)
+            child = await asyncio.shield(starting)
             async with asyncio.timeout(limits.wall_seconds + _GRACE_SECONDS):
-                output, errors = await process.communicate()
-            return process.returncode, output, errors
+                output, errors = await child.communicate()
+            return child.returncode, output, errors
         except TimeoutError:
             return -signal.SIGALRM, b"", b""
         finally:
             # Also of one whose caller was cancelled while it started: asyncio would kill the child alone, and then
             # wait for the processes that it has started.
-            process = await starting
-            if process.returncode is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                await _reap(process)
+            child = await starting
+            if not child.has_ended:
+                child.kill()
+                await _reap(child)
+            child.close()
 
 
-async def _start(document: BinaryIO, filename: str, limits: ParseLimits) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
+class _StartedChild:
+    """A child that is an interpreter of its own."""
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self.communicate = process.communicate
+        self.wait = process.wait
+
+    @property
+    def returncode(self) -> int | None:
+        return self._process.returncode
+
+    @property
+    def has_ended(self) -> bool:
+        return self._process.returncode is not None
+
+    def kill(self) -> None:
+        os.killpg(self._process.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        pass  # asyncio has closed its pipes
+
+
+async def _start(document: BinaryIO, filename: str, limits: ParseLimits) -> Child:
+    process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
         "retrieval.parsers.child",
-        filename.replace("\0", ""),
+        filename,
         msgspec.json.encode(limits).decode(),
         stdin=document,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
         cwd="/",
-        # Nothing of this process's environment: it may hold secrets.
-        env={"PYTHONPATH": str(_PACKAGE_ROOT), "LANG": "C.UTF-8"},
+        env=CHILD_ENVIRONMENT,
         start_new_session=True,
     )
+    return _StartedChild(process)
 
 
-async def _reap(process: asyncio.subprocess.Process) -> None:
+async def _reap(child: Child) -> None:
     """Wait for a killed child; not for good, since asyncio waits for the end of its pipes as well."""
     try:
         async with asyncio.timeout(_REAP_SECONDS):
-            await process.wait()
+            await child.wait()
     except TimeoutError:
         _log.warning("a parser child was killed, and its end hasn't come in within %g s", _REAP_SECONDS)
 

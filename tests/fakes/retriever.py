@@ -133,6 +133,7 @@ class FakeRetriever:
             "describe": self._describe,
             "search": self._search,
             "ingest": self._ingest,
+            "read_ahead": lambda _body: None,
             "embed": self._embed,
             "read_content": self._read_content,
             "hold": lambda _: None,

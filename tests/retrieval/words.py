@@ -18,6 +18,8 @@ class WordEmbedder:
     window = 256
     unrelated_cosine = 0.0
     matryoshka = False
+    batch = 4
+    device = "cpu"
 
     def __init__(self) -> None:
         self.texts: list[str] = []

@@ -5,9 +5,19 @@ from pathlib import Path
 import pytest
 import torch
 
-from retrieval.embedder import EmbedderMissing, SentenceEmbedder, choose_device, find_packaged_model, load_embedder
+from retrieval import embedder as embedder_module
+from retrieval.embedder import (
+    EmbedderMissing,
+    SentenceEmbedder,
+    choose_device,
+    find_packaged_model,
+    load_embedder,
+    size_batch,
+)
 
 pytestmark = pytest.mark.model
+
+GIB = 1024**3
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +34,26 @@ def test_threads_sleep_while_they_wait(packaged: SentenceEmbedder) -> None:
     """They mustn't take the cores that the others of their step need: it made a question 20 times slower."""
     assert packaged.dimensions
     assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+
+
+def test_a_processor_takes_few_passages_at_once(packaged: SentenceEmbedder) -> None:
+    assert (packaged.device, packaged.batch) == ("cpu", 4)
+
+
+@pytest.mark.parametrize(
+    ("free", "parameters", "hidden", "window", "size"),
+    [
+        (70 * GIB, 22_700_000, 384, 256, 256),  # MiniLM on an empty card: the most
+        (2 * GIB, 22_700_000, 384, 256, 8),  # beside an engine: what memory there is
+        (70 * GIB, 335_000_000, 1024, 512, 16),  # a large encoder: what a question may wait for
+        (70 * GIB, 7_000_000_000, 4096, 4096, 4),  # never fewer than on a processor
+        (0, 22_700_000, 384, 256, 4),
+    ],
+)
+def test_a_gpu_takes_as_many_as_its_memory_and_a_questions_patience_allow(
+    free: int, parameters: int, hidden: int, window: int, size: int
+) -> None:
+    assert size_batch(free, parameters, hidden, window) == size
 
 
 def test_meanings_are_told_apart_without_a_common_word(packaged: SentenceEmbedder) -> None:

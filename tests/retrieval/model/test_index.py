@@ -1,4 +1,4 @@
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,11 @@ from retrieval.backends.embedded import EmbeddedBackend
 from retrieval.backends.remote import RemoteBackend
 from retrieval.errors import DocumentUnreadable, InvalidFilter, InvalidVisibility
 from retrieval.index import Index
-from retrieval.messages import ContentRequest, IngestProgress, IngestResult, Passage, Weights
+from retrieval.messages import ContentRequest, IngestProgress, IngestRequest, IngestResult, Passage, Weights
 from tests.retrieval.model.parsers.pdf_files import make_pdf
 from tests.retrieval.requests import ingest_request, search_query
 from tests.retrieval.words import WordEmbedder
+from tests.waiting import until
 
 pytestmark = [pytest.mark.model, pytest.mark.filterwarnings("ignore:Payload indexes have no effect")]
 
@@ -33,21 +34,26 @@ class Library:
     async def put(self, text: str | bytes, index_epoch: int, document: str = "k2", **changes: Any) -> IngestResult:
         path = self.folder / f"{document}-{index_epoch}"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return await self.ingest(self.request(document, index_epoch, **changes))
+
+    def request(self, document: str, index_epoch: int, **changes: Any) -> IngestRequest:
         fields: dict[str, Any] = {
             "document": document,
             "key": f"{document}.md",
             "version": index_epoch,
             "file_id": f"file-{document}",
             "filename": f"{document}.md",
-            "path": str(path),
+            "path": str(self.folder / f"{document}-{index_epoch}"),
             "index_epoch": index_epoch,
             "max_chunk_tokens": 40,
         }
+        return ingest_request(**{**fields, **changes})
 
+    async def ingest(self, request: IngestRequest) -> IngestResult:
         async def report(step: IngestProgress) -> None:
             self.progress.append(step)
 
-        return await self.index.ingest(ingest_request(**{**fields, **changes}), report)
+        return await self.index.ingest(request, report)
 
     async def ask(self, text: str, index_epoch: int, /, **changes: Any) -> list[Passage]:
         fields: dict[str, Any] = {"stores": {"vs": index_epoch}, "text": text}
@@ -341,3 +347,49 @@ async def test_a_page_in_an_older_encoding_is_found_by_its_words(library: Librar
     await library.put(page.encode("windows-1251"), 1, filename="price.html")
     (passage,) = await library.ask("Гарантия К2 месяцев", 1)
     assert passage.text == "# Гарантия\n\nМодель | Срок\nК2 | 19 месяцев\nК7 | 31 месяц"
+
+
+async def test_a_document_that_was_read_ahead_is_not_read_and_embedded_again(
+    tmp_path: Path, embedder: WordEmbedder
+) -> None:
+    async with open_library("embedded", tmp_path, embedder) as library:
+        await library.put("# One\n\nThe first.", 1, "one")
+        path = tmp_path / "two-2"
+        path.write_text("# Two\n\nThe second.")
+        request = library.request("two", 2)
+        await library.index.read_ahead(request)
+        await until(lambda: len(embedder.texts) == 2)
+        path.write_bytes(b"")  # it is read no more
+        done = await library.ingest(request)
+        assert (done.chunks, done.embedded, len(embedder.texts)) == (1, 1, 2)
+        assert await library.facts(2) == {"The first.", "The second."}
+        again = library.request("two", 3)
+        Path(again.path).write_bytes(b"")
+        await library.index.read_ahead(again)
+        with pytest.raises(DocumentUnreadable, match="empty"):
+            await library.ingest(again)
+        for number in range(20):  # what is never ingested is given up
+            await library.index.read_ahead(library.request(f"none{number}", 4))
+
+
+class WideEmbedder(WordEmbedder):
+    """Takes many passages at once, as on a GPU, and notes how many there were."""
+
+    batch = 100
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sizes: list[int] = []
+
+    def embed_passages(self, texts: Sequence[str]) -> list[list[float]]:
+        self.sizes.append(len(texts))
+        return super().embed_passages(texts)
+
+
+async def test_a_document_is_embedded_in_batches_of_the_embedders_size(tmp_path: Path) -> None:
+    embedder = WideEmbedder()
+    async with open_library("embedded", tmp_path, embedder) as library:
+        text = "\n\n".join(f"# Part {n}\n\nThis is part {n} of it." for n in range(130))
+        done = await library.put(text, 1)
+    assert done.chunks == 130
+    assert embedder.sizes == [100, 30]

@@ -57,6 +57,12 @@ async def test_each_text_has_its_vector_as_32_bit_floats_and_its_tokens(
     assert (await texts.embed(EmbedRequest([]))).vectors == []
 
 
+async def test_an_embedder_says_how_many_it_takes_at_once(texts: TextEmbedder, embedder: NotedEmbedder) -> None:
+    embedder.batch = 64
+    await texts.embed(EmbedRequest([f"text {number}" for number in range(100)]))
+    assert [len(batch) for batch in embedder.batches] == [64, 36]
+
+
 async def test_a_text_beyond_the_window_is_refused_by_its_number_and_nothing_is_embedded(
     texts: TextEmbedder, embedder: NotedEmbedder
 ) -> None:

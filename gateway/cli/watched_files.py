@@ -1,0 +1,104 @@
+"""Files that a person edits, sent whenever they are saved, with the time until each is searchable."""
+
+import asyncio
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from watchfiles import Change, awatch  # pyright: ignore[reportUnknownVariableType] - an optional package of its types
+
+from gateway.cli.bulk_add import BulkAdd, describe_chunks
+from gateway.client import GatewayError, GatewayUnreachable
+
+__all__ = ["WatchedFiles"]
+
+_SETTLE_MS = 150
+"""A change waits so long for others: programs write a file in several steps."""
+
+_AGAIN_SECONDS = 1.0
+_BELIEVED_SECONDS = 10.0
+"""A file that is older when its change is heard of was copied or moved here with its time: it counts from then on."""
+
+
+class WatchedFiles:
+    """Sends each file again when it is saved, until `stop`; what was deleted or is hidden isn't touched.
+
+    Args:
+        add: Puts the files into their store.
+        files: Those that are there, by their documents' keys.
+        paths: What was named on the command line: folders, and files.
+        show: Told of each file that is searchable, or isn't, with the row of it and a sentence.
+    """
+
+    def __init__(
+        self,
+        add: BulkAdd,
+        files: Mapping[str, Path],
+        paths: Sequence[Path],
+        show: Callable[[Mapping[str, Any], str], None],
+    ) -> None:
+        self._add = add
+        self._files = {key: _locate(path) for key, path in files.items()}
+        self._folders = [path.resolve() for path in paths if path.is_dir()]
+        self._single = {_locate(path): path.name for path in paths if not path.is_dir()}
+        self._show = show
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+
+    async def follow(self, stop: asyncio.Event) -> None:
+        """Watch until `stop` is set.
+
+        Raises:
+            GatewayError: The key, the store or the gateway is at fault, not a file.
+        """
+        # Of a file its folder: editors write another one and rename it.
+        places = {*self._folders, *(path.parent for path in self._single)}
+        async with asyncio.TaskGroup() as group:
+            async for changes in awatch(*places, stop_event=stop, debounce=_SETTLE_MS, step=50, watch_filter=None):
+                heard = time.time()
+                for path in {Path(name) for change, name in changes if change != Change.deleted}:
+                    key = self._find_key(path)
+                    if key is not None and path.is_file():
+                        group.create_task(self._send(key, path, heard))
+
+    def _find_key(self, path: Path) -> str | None:
+        """Return the key of a file's document; None where it has none, or its key is another file's."""
+        key = None
+        if path in self._single:
+            key = self._single[path]
+        else:
+            folder = next((folder for folder in self._folders if path.is_relative_to(folder)), None)
+            inside = path.relative_to(folder) if folder is not None else None
+            if inside is not None and not any(part.startswith(".") for part in inside.parts):
+                key = inside.as_posix()
+        if key is None or self._files.setdefault(key, path) != path:
+            return None
+        return key
+
+    async def _send(self, key: str, path: Path, heard: float) -> None:
+        async with self._turns[key]:
+            while True:
+                try:
+                    written = path.stat().st_mtime
+                    row = await self._add.put(key, path)
+                    break
+                except FileNotFoundError:
+                    return
+                except (GatewayUnreachable, GatewayError) as error:
+                    if isinstance(error, GatewayError) and error.status != 503:
+                        raise
+                    self._show({"key": key, "status": "waiting"}, f"{key}: {error} It is tried again.")
+                    await asyncio.sleep(_AGAIN_SECONDS)
+        saved = written if heard - written < _BELIEVED_SECONDS else heard
+        seconds = time.time() - saved
+        if row["status"] == "completed":
+            outcome = f"searchable {seconds:.1f} s after it was saved; {describe_chunks(row)}"
+        else:
+            outcome = row["error"]["message"] if row["error"] else row["status"]
+        self._show({**row, "seconds": round(seconds, 3)}, f"{key}: {outcome}")
+
+
+def _locate(path: Path) -> Path:
+    """Return a path as the watch names it: of a link in a folder the link's own."""
+    return path.parent.resolve() / path.name
