@@ -270,10 +270,22 @@ async def test_lists_go_page_by_page(kestrel: Client) -> None:
     assert ([row["document_id"] for row in rest["data"]], rest["has_more"]) == (ids[2:], False)
 
 
+@pytest.mark.case("doc-same-bytes-odd-names")
 async def test_keys_are_paths_with_any_characters(kestrel: Client) -> None:
     store = await kestrel.store()
     put = await kestrel.put(store, "%C3%BCber%20uns/a%3Fb%23c.md", "One.")
     assert (put["key"], put["filename"]) == ("über uns/a?b#c.md", "a?b#c.md")
+
+
+@pytest.mark.case("doc-same-bytes-odd-names")
+async def test_equal_bytes_under_two_keys_are_two_documents(kestrel: Client) -> None:
+    store = await kestrel.store()
+    one, other = [await kestrel.put(store, key, "It costs 49 euros.") for key in ("a/价格%25.md", "b/价格%25.md")]
+    await kestrel.settle()
+    assert one["document_id"] != other["document_id"]
+    assert await kestrel.search(store, "euros") == ["It costs 49 euros."] * 2
+    await kestrel.ok("DELETE", f"/api/vector_stores/{store}/documents/a/价格%25.md")
+    assert await kestrel.search(store, "euros") == ["It costs 49 euros."]
 
 
 @pytest.mark.parametrize(

@@ -308,6 +308,15 @@ async def test_words_with_joiners_are_found_however_they_are_asked(library: Libr
         assert "می\u200cخواهم" in best.text
 
 
+@pytest.mark.case("doc-pdf-and-ligatures")
+@pytest.mark.parametrize("text", ["The \ufb03x is of\ufb01cial.", "The \0of\0ficial one."])
+async def test_words_with_ligatures_and_nul_characters_are_kept_to_be_found(library: Library, text: str) -> None:
+    await library.put(f"# Kettles\n\n{text}\n", 1, "one")
+    await library.put("# Lamps\n\nThe warranty lasts 31 months.\n", 2, "two")
+    best, *_ = await library.ask("official", 2)
+    assert best.document == "one"
+
+
 async def test_a_question_of_invisible_characters_finds_nothing(library: Library) -> None:
     await library.put("# Kettles\n\nThe warranty lasts 31 months.\n", 1)
     assert await library.ask("\u200b\u2060", 1) == []
@@ -319,6 +328,7 @@ async def test_a_passage_knows_its_page(library: Library) -> None:
     assert (passage.page, passage.heading) == (1, "")
 
 
+@pytest.mark.case("doc-long-line")
 async def test_what_stands_behind_a_long_line_is_found(library: Library) -> None:
     line = "".join(f"{(n * 2654435761) % 2**32:08x}" for n in range(5_000))
     await library.put(f"{line} The service code of the kettle is 4471.", 1, "dump", filename="dump.txt")
@@ -331,6 +341,7 @@ async def test_what_stands_behind_a_long_line_is_found(library: Library) -> None
     assert max(len(passage.text) for passage in every) < 1_000
 
 
+@pytest.mark.case("doc-legacy-encodings")
 async def test_a_page_in_an_older_encoding_is_found_by_its_words(library: Library) -> None:
     page = (
         "<html><head><meta http-equiv='Content-Type' content='text/html; charset=windows-1251'><title>Цены</title>"

@@ -118,6 +118,7 @@ def test_the_title_is_taken_from_the_document() -> None:
     ],
     ids=["pages", "scan", "broken", "encrypted"],
 )
+@pytest.mark.case("doc-pdf-and-ligatures")
 def test_a_pdf_that_cannot_be_read_says_why(data: bytes, code: str, says: str) -> None:
     with pytest.raises(DocumentUnreadable, match=says) as caught:
         parse(data, pages=1)
