@@ -51,7 +51,7 @@ class BulkAdd:
                     row = await self._put(key, path, present.get(key))
                 if bar:
                     bar.advance(task)
-                if row["sent"] and (bar is None or row["error"]):
+                if row["sent"] and (bar is None or row["error"] or row["warnings"]):
                     (bar.console.print if bar else say)(f"{key}: {_describe(row)}")
                 return row
 
@@ -71,7 +71,7 @@ class BulkAdd:
                 raise
             refused = {"code": error.code, "message": str(error)}
         nothing = dict.fromkeys(("version", "chunks", "embedded"), 0)
-        return {"key": key, "status": "failed", **nothing, "error": refused, "sent": True}
+        return {"key": key, "status": "failed", **nothing, "error": refused, "warnings": [], "sent": True}
 
 
 def sum_up(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -86,7 +86,7 @@ def sum_up(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _describe(row: Mapping[str, Any]) -> str:
-    return row["error"]["message"] if row["error"] else row["status"]
+    return row["error"]["message"] if row["error"] else " ".join([row["status"], *row["warnings"]])
 
 
 def _open_bar() -> Progress:

@@ -270,6 +270,16 @@ async def test_lists_go_page_by_page(kestrel: Client) -> None:
     assert ([row["document_id"] for row in rest["data"]], rest["has_more"]) == (ids[2:], False)
 
 
+async def test_what_was_left_out_of_a_document_is_told(kestrel: Client) -> None:
+    store = await kestrel.store()
+    assert (await kestrel.put(store, "a.md", "It costs 49 euros."))["warnings"] == []
+    put = await kestrel.put(store, "a.md", "It costs \u200b59 euros.")
+    await kestrel.settle()
+    document = await kestrel.ok("GET", f"/api/vector_stores/{store}/documents/a.md")
+    file = await kestrel.ok("GET", f"/v1/vector_stores/{store}/files/{put['file_id']}")
+    assert document["warnings"] == file["warnings"] == ["Hidden text was left out."]
+
+
 @pytest.mark.case("doc-same-bytes-odd-names")
 async def test_keys_are_paths_with_any_characters(kestrel: Client) -> None:
     store = await kestrel.store()

@@ -309,12 +309,17 @@ async def test_words_with_joiners_are_found_however_they_are_asked(library: Libr
 
 
 @pytest.mark.case("doc-pdf-and-ligatures")
-@pytest.mark.parametrize("text", ["The \ufb03x is of\ufb01cial.", "The \0of\0ficial one."])
-async def test_words_with_ligatures_and_nul_characters_are_kept_to_be_found(library: Library, text: str) -> None:
-    await library.put(f"# Kettles\n\n{text}\n", 1, "one")
+async def test_words_with_ligatures_are_found_as_they_are_typed(library: Library) -> None:
+    await library.put("# Kettles\n\nThe \ufb03x is of\ufb01cial.\n", 1, "one")
     await library.put("# Lamps\n\nThe warranty lasts 31 months.\n", 2, "two")
     best, *_ = await library.ask("official", 2)
-    assert best.document == "one"
+    assert (best.document, best.text) == ("one", "# Kettles\n\nThe ffix is official.")
+
+
+@pytest.mark.case("doc-pdf-and-ligatures")
+async def test_text_with_nul_characters_is_refused_with_the_reason(library: Library) -> None:
+    with pytest.raises(DocumentUnreadable, match="binary data"):
+        await library.put(b"# Kettles\n\nThe of\0ficial one.\n", 1, "one")
 
 
 async def test_a_question_of_invisible_characters_finds_nothing(library: Library) -> None:
