@@ -9,7 +9,6 @@ import html
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from gateway.answering.markdown_code import CODE, NOTHING, Masked
 
@@ -70,7 +69,8 @@ _SIMPLE = re.compile(r"!?\[[^\W_](?:[^\n`<>\[\]\\]*[^\W_])?\]\([^\n`]*\)")
 _JOINED = {"]": "([:", ":": "/", "/": "/", "`": f"`{CODE}", CODE: f"`{CODE}"}
 
 
-class _Link(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class _Link:
     """Places of an inline link: its text from `begin` to `close`, and its `end`."""
 
     begin: int
@@ -98,7 +98,7 @@ class LinkFilter:
 
     read_given: Callable[[], str]
     removed: int = 0
-    _given: str | None = None
+    _prompt: str | None = None
     _pending: Masked = NOTHING
     _last: str = "\n"
     _back: str = "\n"
@@ -258,7 +258,7 @@ class LinkFilter:
         if link is None:
             return self._keep(at, begin - at)
         source = self._pending.links[at : link.end]
-        words = LinkFilter(self.read_given, _given=self._given, _altered=self._altered, _last="\n")
+        words = LinkFilter(self.read_given, _prompt=self._prompt, _altered=self._altered, _last="\n")
         inner = words.feed(self._pending.cut(link.begin, link.close)) + words.finish()
         self.removed += 1 + words.removed
         if not inner.text.strip():
@@ -342,12 +342,12 @@ class LinkFilter:
         return self._is_given(target) or self._is_given(address)
 
     def _is_given(self, address: str) -> bool:
-        if self._given is None:
-            self._given = self.read_given()
+        if self._prompt is None:
+            self._prompt = self.read_given()
         address = address.rstrip("/")
         if len(address) < len("a://"):
             return False
-        return address in self._given and bool(re.search(re.escape(address) + _GIVEN_END, self._given))
+        return address in self._prompt and bool(re.search(re.escape(address) + _GIVEN_END, self._prompt))
 
     def _keep(self, at: int, length: int) -> int:
         self._emit(self._pending.cut(at, at + length))

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from gateway.answering.markdown_blocks import BlockReader
 
-__all__ = ["CODE", "CodeScanner", "Masked"]
+__all__ = ["CODE", "NOTHING", "CodeScanner", "Masked"]
 
 CODE = "\0"
 _SPAN = 2000  # characters; a run of backticks that isn't closed within as many is text
@@ -72,8 +72,8 @@ class CodeScanner:
     _in_line: bool = False
     _in_code: bool = False
     _ends: bool = False
-    _held: str = ""
-    _held_plain: str = ""
+    _rest: str = ""
+    _rest_plain: str = ""
     _prose: list[str] = field(default_factory=list[str])
     _unsure: bool = False
     _doubtful: bool = False
@@ -84,7 +84,7 @@ class CodeScanner:
     @property
     def is_idle(self) -> bool:
         """Whether it stands in the middle of prose, so that a piece without a sign of Markdown is prose."""
-        return self._in_line and not (self._in_code or self._held or self._carriage or self._waits_from is not None)
+        return self._in_line and not (self._in_code or self._rest or self._carriage or self._waits_from is not None)
 
     def note(self, text: str) -> None:
         """Take a piece without a sign of Markdown while it is idle."""
@@ -176,13 +176,13 @@ class CodeScanner:
         self._out.append(Masked(text, text, text if self._doubtful else masked, masked))
 
     def _add_text(self, text: str, plain: str) -> None:
-        self._held += text
-        self._held_plain += _end_lines(plain)
+        self._rest += text
+        self._rest_plain += _end_lines(plain)
         self._scan(final=False)
 
     def _scan(self, *, final: bool) -> None:
         """Let go of what is judged; `final` says that the paragraph ends here."""
-        text, plain, at, from_ = self._held, self._held_plain, 0, 0
+        text, plain, at, from_ = self._rest, self._rest_plain, 0, 0
         while (ticks := _TICKS.search(plain, from_)) is not None:
             if ticks.group()[0] == "\\":
                 from_ = ticks.end()
@@ -204,7 +204,7 @@ class CodeScanner:
         if ticks is None and not final and plain.endswith("\\") and from_ < len(plain):
             stop -= 1
         self._pass_prose(text[at:stop], plain[at:stop])
-        self._held, self._held_plain = text[stop:], plain[stop:]
+        self._rest, self._rest_plain = text[stop:], plain[stop:]
         if final:
             self._prose, self._unsure = [], False
 

@@ -3,7 +3,7 @@
 import ctypes
 from collections.abc import Iterator
 from math import hypot
-from typing import Any
+from typing import Any, cast
 
 import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
@@ -21,7 +21,7 @@ _Bounds = tuple[float, float, float, float]
 
 def remove_hidden(page: pdfium.PdfPage) -> int:
     """Take the hidden text out of an open page, not out of its file; return its number of characters."""
-    objects: list[Any] = list(page.get_objects(max_depth=1))
+    objects: list[Any] = list(cast("Any", page).get_objects(max_depth=1))
     texts = [one for one in objects if one.type == pdfium_c.FPDF_PAGEOBJ_TEXT]
     hidden = list(_find_hidden(page, texts, [one for one in objects if one.type != pdfium_c.FPDF_PAGEOBJ_TEXT]))
     if not hidden:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.fakes.vllm import FakeVllm
+from tests.fakes.vllm import Chat, FakeVllm
 from tests.gateway.conftest import Gateway
 
 CHAT = "/v1/chat/completions"
@@ -52,7 +52,11 @@ async def test_the_engine_stops_at_the_clients_sequences_and_its_text_is_passed_
     gateway: Gateway, engine: FakeVllm
 ) -> None:
     client = await gateway.tenant("kestrel")
-    engine.reply = lambda chat: "It has 31 months.".partition(chat.body["stop"][0])[0]
+
+    def reply(chat: Chat) -> str:
+        return "It has 31 months.".partition(chat.body["stop"][0])[0]
+
+    engine.reply = reply
     whole = await client.post(CHAT, json={**ASK, "stop": ["months"]})
     streamed = await client.post(CHAT, json={**ASK, "stop": ["months"], "stream": True})
     events = [json.loads(event.removeprefix("data: ")) for event in streamed.text.strip().split("\n\n")[:-1]]

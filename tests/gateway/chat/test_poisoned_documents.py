@@ -3,6 +3,7 @@
 import json
 import re
 from itertools import product
+from typing import Any
 
 import pytest
 
@@ -66,7 +67,7 @@ async def test_nothing_leaves_by_an_answer_whatever_its_documents_say(
         _check_prompt(prompt, name)
 
 
-def _read(body: str, *, stream: bool) -> tuple[str, dict[str, object]]:
+def _read(body: str, *, stream: bool) -> tuple[str, dict[str, Any]]:
     if not stream:
         answer = json.loads(body)
         return answer["choices"][0]["message"]["content"], answer["braid"]

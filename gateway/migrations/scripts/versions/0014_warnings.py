@@ -1,4 +1,4 @@
-"""What of a document's bytes was left out when it was read; null where nobody noted it"""
+"""Warnings of a document's version: parts of its bytes that were left out; null where nobody noted them"""
 
 import sqlalchemy as sa
 from alembic import op
