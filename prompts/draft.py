@@ -1,7 +1,8 @@
+import hashlib
 import json
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import Any, Literal, TypeAlias, cast
 
 import msgspec
@@ -16,6 +17,7 @@ __all__ = ["Draft", "Evidence", "Part", "Rendered", "Segment", "draft", "render_
 
 Part: TypeAlias = Literal["system", "instructions", "turn", "passage", "question"]
 _GAP = "\n\n"
+_MARK_LENGTH = 6
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -58,6 +60,7 @@ class Draft(msgspec.Struct, frozen=True):
         numbers: The numbers of all passages, best first.
         ranks: The ranks of the passages that the evidence block prints: one passage segment each.
         evidence: The evidence block in pieces, each with the rank (from 1) of the passage that printed it, 0 for none.
+            What passages printed stands between `<data-…>` and `</data-…>`, with a mark that none of them has in it.
         markers: Are broken in every text.
     """
 
@@ -178,7 +181,7 @@ def draft(
     rules, added = markers.neutralise(rules), markers.neutralise(added)
     values["cite"] = cite
     turns, tail = _split_turns(history, markers), tuple(_to_message(message, markers) for message in after)
-    evidence = _render_evidence(template, values, passages or ())
+    evidence = _render_evidence(template, values, question, passages or ())
     shares = _split_shares(evidence, markers)
     no_evidence = None if passages is None else markers.neutralise(template.render("no_evidence", values))
     wording = markers.neutralise(template.render_question(values, question))
@@ -256,11 +259,32 @@ def _choose(passages: Sequence[int], turns: Sequence[int], free: int) -> tuple[i
 
 
 def _render_evidence(
-    template: Template, values: Mapping[str, Any], passages: Sequence[Evidence]
+    template: Template, values: Mapping[str, Any], question: str, passages: Sequence[Evidence]
 ) -> tuple[tuple[int, str], ...]:
     views = [{"number": p.number, "title": one_line(p.title), "text": clean(p.text)} for p in passages]
     size = sum(len(p.title) + len(p.text) for p in passages)
-    return tuple(template.render_evidence(values, views, size)) if views else ()
+    if not views:
+        return ()
+    mark = _choose_mark(question, [f"{view['title']} {view['text']}" for view in views])
+    pieces: list[tuple[int, str]] = []
+    for is_data, run in groupby(template.render_evidence(values, views, size), key=lambda piece: piece[0] > 0):
+        inner = list(run)
+        end = "" if inner[-1][1].endswith("\n") else "\n"
+        pieces += [(0, f"<data-{mark}>\n"), *inner, (0, f"{end}</data-{mark}>\n")] if is_data else inner
+    return tuple(pieces)
+
+
+def _choose_mark(question: str, texts: Sequence[str]) -> str:
+    """Return a mark that is in none of the texts, so that none can say where it ends.
+
+    It follows from the question and the texts: equal requests have equal prompts, which engines' caches and a request's
+    `seed` need, and no author of a document knows it.
+    """
+    together = "\n".join(texts)
+    mark = hashlib.sha256(f"{question}\0{together}".encode("utf-8", "surrogatepass")).hexdigest()
+    while mark[:_MARK_LENGTH] in together.lower():
+        mark = hashlib.sha256(mark.encode()).hexdigest()
+    return mark[:_MARK_LENGTH]
 
 
 def _join_up_to(evidence: Sequence[tuple[int, str]], rank: int, markers: Markers) -> str:

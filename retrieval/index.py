@@ -58,6 +58,7 @@ Report = Callable[[IngestProgress], Awaitable[None]]
 _WRITE_BATCH = 64
 """Chunks written in one go, at least: as many as are embedded in one go, if those are more."""
 
+_MOST_WARNINGS, _WARNING = 20, 500  # and characters of one
 _MOST_SEARCHES = 128
 """Under way at once; at about 20 ms each (two slow cores) the last one waits for less than its caller's patience."""
 
@@ -195,6 +196,7 @@ class Index:
             characters=characters,
             media_type=read.parsed.media_type,
             seconds=time.perf_counter() - started,
+            warnings=[warning[:_WARNING] for warning in read.parsed.warnings[:_MOST_WARNINGS]],
         )
 
     async def read_ahead(self, request: IngestRequest) -> None:

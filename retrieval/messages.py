@@ -136,7 +136,10 @@ class IngestRequest(Struct, frozen=True, kw_only=True):
 
 
 class IngestResult(Struct, frozen=True, kw_only=True):
-    """The sums of an ingest: `embedded` + `reused` = `chunks`; `characters` of parsed text; `seconds` in all."""
+    """The sums of an ingest: `embedded` + `reused` = `chunks`; `characters` of parsed text; `seconds` in all.
+
+    `warnings` say what of the document was left out, as sentences: some twenty at most.
+    """
 
     chunks: int
     embedded: int
@@ -144,6 +147,7 @@ class IngestResult(Struct, frozen=True, kw_only=True):
     characters: int
     media_type: str
     seconds: float
+    warnings: list[str] = []
 
 
 class IngestProgress(Struct, frozen=True):

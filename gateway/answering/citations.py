@@ -3,15 +3,20 @@
 import re
 from dataclasses import dataclass, field
 
+from gateway.answering.markdown_code import Masked
+
 __all__ = ["Citation", "MarkFilter"]
 
-_STEP = re.compile(r"\[([0-9]{1,3})\]|`+|~{3,}|\n")
-_MARK = r"\[(?:[0-9]{1,3}\]?)?"
-# What can't be judged before more has come: a mark's beginning, or one that has just ended; a run of backticks.
-_UNFINISHED = re.compile(rf"(?:{_MARK}|`+|~+)$")
-_UNFINISHED_OR_SPACE = re.compile(rf"(?: ?{_MARK}| |`+|~+)$")
-_FENCE = 3
+_NUMBER = r"[1-9][0-9]{0,2}"
+_STEP = re.compile(rf"\[({_NUMBER})\]|<(/?)(?:pre|code)\b[^<>]*>", re.I)
+_MARK = rf"\[(?:{_NUMBER}(?:\] ?)?)?"
+_TAG = r"<(?:/?(?:p(?:re?)?|c(?:o(?:de?)?)?)?|/?(?:pre|code)\b[^<>]{0,100})"
+# What can't be judged before more has come: a mark's beginning, or one that has just ended; a tag around code.
+_UNFINISHED = re.compile(rf"(?:{_MARK}|{_TAG})$", re.I)
+_UNFINISHED_OR_SPACE = re.compile(rf"(?: ?{_MARK}| |{_TAG})$", re.I)
 _WITHOUT_SPACES = 0x0E00  # from here on, most scripts put no spaces between words: Thai, Chinese, Japanese …
+_OPERATORS_BEFORE = frozenset("=+%^<\\@$")
+_OPERATORS_AFTER = frozenset("=+%^")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +30,12 @@ class Citation:
 
 @dataclass(slots=True)
 class MarkFilter:
-    """Lets an answer's text through, piece by piece, and finds the marks of the passages in it.
+    """Lets a masked text through, piece by piece, and finds the marks of the passages in it.
 
-    A number in brackets is a mark unless it stands in Markdown code, follows a word as an index does (`list[1]`), or
-    begins a word or a link (`[1](…)`). A mark of a passage that was in the prompt is a citation; any other is text
-    like any other. Where no passage was in the prompt, no mark can be meant for the reader: it is left out, with the
-    space before it. What can't be judged yet is withheld, six characters at most and runs of backticks.
+    A number in brackets, from 1 on, is a mark unless it is in code (Markdown's, or between the tags `pre` and `code`),
+    follows a word as an index does (`list[1]`), stands at an operator (`a [1] = [2]`), or begins a word or a link
+    (`[1](…)`). A mark of a passage that was in the prompt is a citation; any other is text like any other. Where no
+    passage was in the prompt, no mark can be meant for the reader: it is left out, with the space before it.
 
     Attributes:
         known: The numbers of the passages that were in the prompt.
@@ -40,37 +45,48 @@ class MarkFilter:
     known: frozenset[int]
     citations: list[Citation] = field(default_factory=list[Citation])
     _pending: str = ""
+    _pending_marks: str = ""
     _length: int = 0
-    _last: str = "\n"
+    _before: str = "\n"
     _after_mark: bool = False
-    _line: str = ""
-    _fence: str = ""
-    _inline: int = 0
+    _tags: int = 0
 
-    def feed(self, text: str) -> str:
+    @property
+    def is_idle(self) -> bool:
+        """Whether nothing is withheld."""
+        return not self._pending
+
+    def note(self, text: str) -> None:
+        """Take a piece without a sign of a mark while it is idle."""
+        self._pass(text, [])
+
+    def feed(self, piece: Masked) -> str:
         """Take the next piece; return the text that may be sent now."""
-        text = self._pending + text
-        unfinished = (_UNFINISHED if self.known else _UNFINISHED_OR_SPACE).search(text)
-        self._pending = "" if unfinished is None else text[unfinished.start() :]
-        return self._check(text, len(text) - len(self._pending))
+        text, marks = self._pending + piece.text, self._pending_marks + piece.marks
+        unfinished = (_UNFINISHED if self.known else _UNFINISHED_OR_SPACE).search(marks)
+        end = len(text) if unfinished is None else unfinished.start()
+        self._pending, self._pending_marks = text[end:], marks[end:]
+        return self._check(text, marks, end)
 
     def finish(self) -> str:
         """Return the text that was still withheld."""
         text, self._pending = self._pending, ""
-        return self._check(text, len(text))
+        return self._check(text, self._pending_marks, len(text))
 
-    def _check(self, text: str, end: int) -> str:
+    def _check(self, text: str, marks: str, end: int) -> str:
         """Judge `text[:end]`; what follows it is only looked at."""
         pieces: list[str] = []
         at = 0
-        for step in _STEP.finditer(text, 0, end):
+        for step in _STEP.finditer(marks, 0, end):
             self._pass(text[at : step.start()], pieces)
             at = step.end()
-            if step.group(1) is not None and self._is_mark(text[at : at + 1]):
-                self._mark(int(step.group(1)), step.group(), pieces)
+            if step[1] is None:
+                self._tags = max(0, self._tags + (-1 if step[2] else 1))
+                self._pass(text[step.start() : at], pieces)
+            elif self._is_mark(marks[at : at + 2]):
+                self._mark(int(step[1]), step.group(), pieces)
             else:
                 self._pass(step.group(), pieces)
-                self._follow(step.group())
         self._pass(text[at:end], pieces)
         return "".join(pieces)
 
@@ -78,9 +94,7 @@ class MarkFilter:
         if text:
             pieces.append(text)
             self._length += len(text)
-            self._last, self._after_mark = text[-1], False
-            if not self._line:
-                self._line = text.lstrip(" ")
+            self._before, self._after_mark = (self._before + text[-8:])[-8:], False
 
     def _mark(self, number: int, text: str, pieces: list[str]) -> None:
         if not self.known:
@@ -95,24 +109,14 @@ class MarkFilter:
         self._after_mark = True
 
     def _is_mark(self, following: str) -> bool:
-        if self._fence or self._inline or following == "(" or _is_word(following):
+        if self._tags or following[:1] == "(" or _is_word(following[:1]):
             return False
-        return self._after_mark or not (_is_word(self._last) or self._last == "]")
-
-    def _follow(self, text: str) -> None:
-        """Note where Markdown's code begins and ends: fences on lines of their own, and spans within a line."""
-        if text == "\n":
-            self._line, self._inline = "", 0
-        elif len(text) >= _FENCE and text[0] in "`~" and self._line == text:
-            if not self._fence:
-                self._fence, self._inline = text, 0
-            elif text.startswith(self._fence):
-                self._fence = ""
-        elif text[0] == "`" and not self._fence:
-            if not self._inline:
-                self._inline = len(text)
-            elif self._inline == len(text):
-                self._inline = 0
+        if self._after_mark:
+            return True
+        before = self._before.rstrip(" \t")
+        if _is_word(self._before[-1:]) or self._before.endswith("]") or before[-1:] in _OPERATORS_BEFORE:
+            return False
+        return following.lstrip(" ")[:1] not in _OPERATORS_AFTER or not following.strip(" ")
 
 
 def _is_word(character: str) -> bool:

@@ -1,5 +1,6 @@
 """The trace of one answer: who asked, what it was made of, and when; its record in the end."""
 
+import json
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +8,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 import prompts
-from gateway.answering.citations import MarkFilter
+from gateway.answering.answer_text import AnswerText
 from gateway.answering.compose import NOT_COMPOSED, Composed
 from gateway.answering.engine_answer import TokenUsage
 from gateway.answering.question import Question
@@ -39,6 +40,7 @@ class AnswerTrace:
     composed: Composed = NOT_COMPOSED
     replica: str = ""
     cited: set[int] = field(default_factory=set[int])
+    removed_links: int = 0
     usage: TokenUsage | None = None
     key: str = ""
     total_events: int = 0
@@ -77,13 +79,41 @@ class AnswerTrace:
         return self.evidence.status != "off" or (self.target.adapter is not None and self.target.prompt is not None)
 
     @property
+    def checks_links(self) -> bool:
+        """Whether links and images are let through only to addresses that were in the prompt.
+
+        So it is wherever documents were searched, found or not, but in JSON, which a program reads, and where the
+        release says `any`.
+        """
+        retrieval, form = self.target.retrieval, self.question.parameters.get("response_format")
+        if self.evidence.status == "off" or (form is not None and form.get("type") != "text"):
+            return False
+        return retrieval is None or retrieval.links != "any"
+
+    @property
     def used_passages(self) -> Sequence[int]:
         """The numbers of the passages that were in the prompt."""
         return self.composed.rendered.used_passages if self.composed.rendered else ()
 
-    def new_mark_filter(self) -> MarkFilter:
-        """Return a filter of the marks in one choice's text."""
-        return MarkFilter(frozenset(self.used_passages))
+    def new_answer_text(self) -> AnswerText | None:
+        """Return the way that one choice's text goes to the client; None where it goes as it is."""
+        if not (self.citable or self.checks_links):
+            return None
+        known = frozenset(self.used_passages) if self.citable else None
+        return AnswerText(known, self._read_prompt if self.checks_links else None)
+
+    def new_thought_text(self) -> AnswerText | None:
+        """Return the same for what the model thought, in which nothing is cited."""
+        return AnswerText(None, self._read_prompt) if self.checks_links else None
+
+    def _read_prompt(self) -> str:
+        """Return all that the model was told: the template, passages and messages."""
+        rendered = self.composed.rendered
+        messages = rendered.messages if rendered else msgspec.to_builtins(self.question.messages)
+        texts = [message.get("content") or "" for message in messages]
+        return "\n".join(
+            [*texts, *(json.dumps(message["tool_calls"]) for message in messages if "tool_calls" in message)]
+        )
 
     def cite(self, numbers: Iterable[int]) -> None:
         """Note what one choice cites; where no marks could be asked for, that is every passage in the prompt."""

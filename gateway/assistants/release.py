@@ -32,6 +32,7 @@ class RetrievalSpec(msgspec.Struct, frozen=True):
     `filters` lets through which documents may answer, by their attributes; where there is none it isn't in the digest.
     Without a passage that answers with `least_probability` none is given, and with `rerank` the retriever's reranker
     orders them; releases of before these were there have neither.
+    `links` is `any` where answers may link to anything, and isn't in the digest otherwise.
     """
 
     vector_stores: tuple[str, ...]
@@ -42,6 +43,7 @@ class RetrievalSpec(msgspec.Struct, frozen=True):
     filters: dict[str, Any] | UnsetType = UNSET
     least_probability: float | UnsetType = UNSET
     rerank: bool | UnsetType = UNSET
+    links: Literal["any"] | UnsetType = UNSET
 
 
 class ReleaseSpec(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -52,6 +52,7 @@ class RetrievalOptions(_Strict):
 
     Where no passage answers the question with `least_probability`, as the retriever estimates it, the model gets none.
     `rerank` lets the operator's reranker order the best passages.
+    `links` says where answers may link to: `given`, to addresses that the prompt has, or `any`.
     """
 
     vector_stores: Annotated[list[str], Field(min_length=1, max_length=10)]
@@ -61,6 +62,7 @@ class RetrievalOptions(_Strict):
     filters: dict[str, Any] | None = None
     least_probability: Annotated[float, Field(ge=0, le=1)] = 0.3
     rerank: bool = False
+    links: Literal["given", "any"] = "given"
 
 
 class SamplingOptions(_Strict):

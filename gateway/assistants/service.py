@@ -281,6 +281,7 @@ class AssistantService:
             UNSET if options.filters is None else options.filters,
             options.least_probability or UNSET,
             options.rerank or UNSET,
+            "any" if options.links == "any" else UNSET,
         )
 
 

@@ -32,19 +32,21 @@ def encode_completion(trace: AnswerTrace, answer: EngineAnswer) -> bytes:
 
 def _choice(trace: AnswerTrace, choice: EngineChoice) -> Choice:
     message = choice.message or _NO_MESSAGE
-    content = message.content
-    marks = trace.new_mark_filter() if trace.citable else None
-    if marks is not None and content is not None:
-        content = marks.feed(content) + marks.finish()
+    content, reasoning = message.content, message.reasoning
+    text, thought = trace.new_answer_text(), trace.new_thought_text() if reasoning else None
+    if text is not None and content is not None:
+        content = text.feed(content) + text.finish()
+    if thought is not None and reasoning is not None:
+        reasoning = thought.feed(reasoning) + thought.finish()
     return Choice(
         index=choice.index,
         message=ChatCompletionMessage(
             role="assistant",
             content=content,
             refusal=message.refusal,
-            annotations=close_choice(trace, marks),
+            annotations=close_choice(trace, text, [thought] if thought is not None else []),
             tool_calls=message.tool_calls or UNSET,
-            reasoning=message.reasoning or UNSET,
+            reasoning=reasoning or UNSET,
         ),
         logprobs=to_logprobs(choice.logprobs),
         finish_reason=choice.finish_reason or "stop",

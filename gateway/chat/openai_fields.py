@@ -1,8 +1,10 @@
 """An answer's trace in the fields of OpenAI's contract, and in the object `braid`."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from gateway.answering.citations import Citation, MarkFilter
+from gateway.answering.answer_text import AnswerText
+from gateway.answering.citations import Citation
 from gateway.answering.retrieve import title_of
 from gateway.answering.trace import AnswerTrace
 from gateway.answers.record import CitedPassage
@@ -26,9 +28,10 @@ def response_headers(trace: AnswerTrace) -> dict[str, str]:
     return {"braid-release": f"{target.release}; {target.fingerprint}"}
 
 
-def close_choice(trace: AnswerTrace, marks: MarkFilter | None) -> list[Annotation]:
-    """Note the marks of a choice whose text is whole in the trace, and return its annotations."""
-    citations = marks.citations if marks is not None else []
+def close_choice(trace: AnswerTrace, text: AnswerText | None, thoughts: Sequence[AnswerText]) -> list[Annotation]:
+    """Note the citations and removed links of a whole choice in the trace, and return its annotations."""
+    citations: Sequence[Citation] = text.citations if text is not None else ()
+    trace.removed_links += sum(one.removed_links for one in (text, *thoughts) if one is not None)
     trace.cite([citation.number for citation in citations])
     return [_annotation(trace, citation) for citation in citations]
 
@@ -46,6 +49,7 @@ def braid_answer(trace: AnswerTrace) -> BraidAnswer | None:
         dropped=DroppedParts(
             passages=len(rendered.dropped_passages) if rendered else 0, turns=rendered.dropped_turns if rendered else 0
         ),
+        removed_links=trace.removed_links,
     )
 
 

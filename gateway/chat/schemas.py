@@ -72,7 +72,8 @@ class DroppedParts(msgspec.Struct, kw_only=True):
 class BraidAnswer(msgspec.Struct, kw_only=True):
     """Braid's own object in an answer.
 
-    `index_epochs` are the versions of the vector stores' content, by store, at which passages were searched.
+    `index_epochs` are the versions of the vector stores' content, by store, at which passages were searched;
+    `removed_links` is the number of links, images and addresses that were left out because the prompt had none of them.
     """
 
     release: str | None
@@ -80,6 +81,7 @@ class BraidAnswer(msgspec.Struct, kw_only=True):
     index_epochs: dict[str, int]
     citations: list[CitedSource]
     dropped: DroppedParts
+    removed_links: int
 
 
 class ChoiceLogprobs(msgspec.Struct, kw_only=True):

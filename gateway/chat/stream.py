@@ -1,7 +1,7 @@
 """A streamed answer: the engine's events made into OpenAI's.
 
 The constant part of each event (id, model, fingerprint) is spliced in as bytes. Only events that carry more than a
-piece of text are decoded: the last ones, and every one where citation marks have to be checked.
+piece of text are decoded: the last ones, and every one where citation marks or links have to be checked.
 """
 
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.answering.citations import MarkFilter
+from gateway.answering.answer_text import AnswerText
 from gateway.answering.engine_answer import BrokenAnswer, decode_event
 from gateway.answering.trace import AnswerTrace
 from gateway.chat.openai_fields import braid_answer, close_choice, to_logprobs
@@ -21,6 +21,7 @@ DONE_EVENT = b"data: [DONE]\n\n"
 _CHOICES = b'"choices":'
 # The ends of an event that has nothing beside its choices: as OpenAI has it, and as vLLM does.
 _ENGINE_ONLY = b',"token_ids":null'
+_THOUGHTS = ("reasoning", "reasoning_content")
 _ENDS = (b'"finish_reason":null}]}', b'"finish_reason":null' + _ENGINE_ONLY + b"}]}")
 
 
@@ -53,8 +54,8 @@ class ChunkEncoder:
         # A client that asked for the usage tells the event that has it from the others by their null.
         self._head = b"data: " + head[:-1] + (b',"usage":null,' if include_usage else b",") + _CHOICES
         self._trace = trace
-        self._citable = trace.citable
-        self._filters: dict[int, MarkFilter] = {}
+        self._checked = trace.citable or trace.checks_links
+        self._texts: dict[tuple[int, str], AnswerText] = {}
         self._open = choices
         self._include_usage = include_usage
 
@@ -62,7 +63,7 @@ class ChunkEncoder:
         """Return what the client gets for the data of some events: its own events, or nothing yet."""
         encoded: list[bytes] = []
         for data in events:
-            if not self._citable and _is_just_text(data):
+            if not self._checked and _is_just_text(data):
                 at = data.find(_CHOICES)
                 if at > 0:
                     encoded.append(self._head + data[at + len(_CHOICES) :].replace(_ENGINE_ONLY, b"") + b"\n\n")
@@ -87,7 +88,8 @@ class ChunkEncoder:
             if choice["finish_reason"] is None:
                 continue
             self._open -= 1
-            annotations = close_choice(self._trace, self._filters.get(choice["index"]))
+            text, *thoughts = (self._texts.get((choice["index"], name)) for name in ("content", *_THOUGHTS))
+            annotations = close_choice(self._trace, text, [thought for thought in thoughts if thought is not None])
             if annotations:
                 choice["delta"]["annotations"] = annotations
             if self._open == 0 and (braid := braid_answer(self._trace)) is not None:
@@ -99,18 +101,29 @@ class ChunkEncoder:
         delta: dict[str, Any] = raw.get("delta") or {}
         finish = raw.get("finish_reason")
         index = raw.get("index", 0)
-        if self._citable:
-            marks = self._filters.get(index)
-            if marks is None:
-                marks = self._filters[index] = self._trace.new_mark_filter()
-            content = delta.get("content")
-            if content is not None or finish is not None:
-                text = marks.feed(content or "") + (marks.finish() if finish is not None else "")
-                if content and not text and finish is None and len(delta) == 1 and raw.get("logprobs") is None:
-                    return None
-                if content is not None or text:
-                    delta["content"] = text
+        if self._checked and self._check(index, delta, ends=finish is not None) and finish is None:
+            if raw.get("logprobs") is None and not any(delta.values()):
+                return None
         return {"index": index, "delta": delta, "logprobs": to_logprobs(raw.get("logprobs")), "finish_reason": finish}
+
+    def _check(self, index: int, delta: dict[str, Any], *, ends: bool) -> bool:
+        """Check the texts of a choice's delta in place; tell whether any of them is withheld."""
+        withheld = False
+        for name in ("content", *_THOUGHTS):
+            piece = delta.get(name)
+            text = self._texts.get((index, name))
+            if text is None and piece:
+                text = self._trace.new_answer_text() if name == "content" else self._trace.new_thought_text()
+                if text is not None:
+                    self._texts[index, name] = text
+            if text is None:
+                continue
+            whole = ends or (name != "content" and bool(delta.get("content")))
+            checked = text.feed(piece or "") + (text.finish() if whole else "")
+            withheld = withheld or (bool(piece) and not checked)
+            if piece is not None or checked:
+                delta[name] = checked
+        return withheld
 
     def _encode(self, choices: list[dict[str, Any]], extra: dict[str, Any] | None) -> bytes:
         tail = b"," + msgspec.json.encode(extra)[1:] if extra else b"}"

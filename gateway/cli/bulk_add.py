@@ -52,7 +52,8 @@ class BulkAdd:
                 row = await self.put(key, path)
                 if bar:
                     bar.advance(task)
-                if row["sent"] and not self._quiet and (bar is None or row["error"]):
+                worth_a_line = row["error"] or row["warnings"]
+                if row["sent"] and not self._quiet and (bar is None or worth_a_line):
                     (bar.console.print if bar else say)(f"{key}: {_describe(row)}")
                 return row
 
@@ -77,7 +78,7 @@ class BulkAdd:
                 raise
             refused = {"code": error.code, "message": str(error)}
         nothing = dict.fromkeys(("version", "chunks", "embedded"), 0)
-        return {"key": key, "status": "failed", **nothing, "error": refused, "sent": True}
+        return {"key": key, "status": "failed", **nothing, "error": refused, "warnings": [], "sent": True}
 
 
 def sum_up(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -98,7 +99,7 @@ def describe_chunks(row: Mapping[str, Any]) -> str:
 
 
 def _describe(row: Mapping[str, Any]) -> str:
-    return row["error"]["message"] if row["error"] else row["status"]
+    return row["error"]["message"] if row["error"] else " ".join([row["status"], *row["warnings"]])
 
 
 def _open_bar() -> Progress:

@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 from msgspec import UNSET
 
-from gateway.answering.citations import Citation, MarkFilter
+from gateway.answering.answer_text import AnswerText
+from gateway.answering.citations import Citation
 from gateway.answering.engine_answer import EngineAnswer, EngineChoice, EngineMessage, TokenUsage
 from gateway.answering.retrieve import title_of
 from gateway.answering.trace import AnswerTrace
@@ -124,20 +125,24 @@ class ResponseBuilder:
         message = choice.message or _NO_MESSAGE
         items: list[OutputItem] = []
         if message.reasoning:
-            thoughts = [ReasoningText(text=message.reasoning)]
+            thought = message.reasoning
+            if (checked := self.trace.new_thought_text()) is not None:
+                thought = checked.feed(thought) + checked.finish()
+                self.trace.removed_links += checked.removed_links
+            thoughts = [ReasoningText(text=thought)]
             items.append(ReasoningItem(id=new_id("rs_"), status="completed", summary=[], content=thoughts))
         calls = message.tool_calls or []
         if message.refusal:
             content: list[OutputText | Refusal] = [Refusal(refusal=message.refusal)]
             items.append(OutputMessage(id=new_id("msg_"), status=status, content=content))
         elif message.content or not calls:
-            marks = self.trace.new_mark_filter() if self.trace.citable else None
+            checked = self.trace.new_answer_text()
             text = message.content or ""
-            if marks is not None:
-                text = marks.feed(text) + marks.finish()
+            if checked is not None:
+                text = checked.feed(text) + checked.finish()
             part = OutputText(
                 text=text,
-                annotations=cite(self.trace, marks),
+                annotations=cite(self.trace, checked),
                 logprobs=((choice.logprobs or {}).get("content") or []) if self._request.with_logprobs else [],
             )
             items.append(OutputMessage(id=new_id("msg_"), status=status, content=[part]))
@@ -156,9 +161,10 @@ def to_call(call: dict[str, Any], status: Literal["in_progress", "completed", "i
     )
 
 
-def cite(trace: AnswerTrace, marks: MarkFilter | None) -> list[FileCitation | URLCitation]:
-    """Note the marks of a text that is whole in the trace, and return its annotations."""
-    citations = marks.citations if marks is not None else []
+def cite(trace: AnswerTrace, text: AnswerText | None) -> list[FileCitation | URLCitation]:
+    """Note the citations and removed links of a whole text in the trace, and return its annotations."""
+    citations: Sequence[Citation] = text.citations if text is not None else ()
+    trace.removed_links += text.removed_links if text is not None else 0
     trace.cite([citation.number for citation in citations])
     return [_annotate(trace, citation) for citation in citations]
 

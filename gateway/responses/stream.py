@@ -5,7 +5,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from gateway.answering.citations import MarkFilter
+from gateway.answering.answer_text import AnswerText
 from gateway.answering.engine_answer import BrokenAnswer, decode_event
 from gateway.errors import BraidError
 from gateway.ids import new_id
@@ -39,7 +39,7 @@ class ResponseEvents:
         self._output: list[OutputItem] = []
         self._open = False
         self._call: object = None  # the engine's number of the call that is open
-        self._marks: MarkFilter | None = None
+        self._text: AnswerText | None = None  # of the message or the thoughts that are open
         self._finish: str | None = None
         self._events: list[bytes] = []
 
@@ -108,18 +108,23 @@ class ResponseEvents:
         if item is None:
             item = ReasoningItem(id=new_id("rs_"), status="in_progress", summary=[], content=[ReasoningText(text="")])
             self._start(item)
-        item.content[0].text += text
-        self._emit("response.reasoning_text.delta", **self._place(), content_index=0, delta=text)
+            self._text = self._trace.new_thought_text()
+        self._send_thought(item.content[0], text if self._text is None else self._text.feed(text))
+
+    def _send_thought(self, part: ReasoningText, text: str) -> None:
+        if text:
+            part.text += text
+            self._emit("response.reasoning_text.delta", **self._place(), content_index=0, delta=text)
 
     def _add_text(self, text: str, logprobs: list[dict[str, Any]]) -> None:
         item = self._current(OutputMessage)
         part = item.content[0] if item is not None else None
         if not isinstance(part, OutputText):
             part = self._open_message(_empty_text())
-            self._marks = self._trace.new_mark_filter() if self._trace.citable else None
+            self._text = self._trace.new_answer_text()
         assert isinstance(part, OutputText)
-        if self._marks is not None:
-            text = self._marks.feed(text)
+        if self._text is not None:
+            text = self._text.feed(text)
         self._send_text(part, text, logprobs)
 
     def _send_text(self, part: OutputText, text: str, logprobs: list[dict[str, Any]]) -> None:
@@ -173,6 +178,10 @@ class ResponseEvents:
                 name = "response.function_call_arguments.done"
                 self._emit(name, **place, name=item.name, arguments=item.arguments)
             case ReasoningItem():
+                if self._text is not None:
+                    self._send_thought(item.content[0], self._text.finish())
+                    self._trace.removed_links += self._text.removed_links
+                    self._text = None
                 self._emit("response.reasoning_text.done", **place, content_index=0, text=item.content[0].text)
             case _:
                 raise AssertionError(item)
@@ -185,10 +194,10 @@ class ResponseEvents:
         if isinstance(part, Refusal):
             self._emit("response.refusal.done", **place, refusal=part.refusal)
         else:
-            if self._marks is not None:
-                self._send_text(part, self._marks.finish(), [])
-            part.annotations = cite(self._trace, self._marks)
-            self._marks = None
+            if self._text is not None:
+                self._send_text(part, self._text.finish(), [])
+            part.annotations = cite(self._trace, self._text)
+            self._text = None
             for number, annotation in enumerate(part.annotations):
                 name = "response.output_text.annotation.added"
                 self._emit(name, **place, annotation_index=number, annotation=annotation)

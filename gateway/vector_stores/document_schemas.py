@@ -14,6 +14,7 @@ class Document(BaseModel):
     `index_epoch` is the store's index epoch at which that version became visible, null until then. `live_version` is
     the one that answers now: an older one while the last isn't ready or can't be read, 0 while there is none. Of its
     `chunks`, `embedded` had no equal in the store, and were embedded. `sha256` is that of its bytes.
+    `warnings` say what of them was left out, such as hidden text.
     """
 
     document_id: str
@@ -31,6 +32,7 @@ class Document(BaseModel):
     attributes: dict[str, Any]
     status: Status
     error: LastError | None
+    warnings: list[str]
     job: str | None
     created_at: int
 

@@ -185,6 +185,7 @@ def _schema(document: DocumentRow, version: DocumentVersionRow) -> Document:
             "attributes": version.attributes,
             "status": version.status,
             "error": last_error_of(version),
+            "warnings": version.warnings or [],
             "job": version.job_id,
             "created_at": version.created_at,
         }

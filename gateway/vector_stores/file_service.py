@@ -133,5 +133,6 @@ def file_schema(document: DocumentRow, version: DocumentVersionRow) -> VectorSto
             "last_error": last_error_of(version),
             "attributes": version.attributes,
             "chunking_strategy": StaticChunkingStrategy(static=sizes),
+            "warnings": version.warnings or [],
         }
     )

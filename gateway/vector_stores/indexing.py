@@ -282,6 +282,7 @@ async def publish(
     version.chunker = turn.chunker
     version.chunks = written.result.chunks
     version.embedded = written.result.embedded
+    version.warnings = written.result.warnings
     version.mirror_identity = turn.store.mirror_identity if written.mirrored else None
     version.mirror_chunker = turn.mirror_chunker if written.mirrored else None
     version.mirror_error = None

@@ -165,7 +165,7 @@ class LastError(BaseModel):
 
 
 class VectorStoreFile(BaseModel):
-    """OpenAI's vector store file; `id` is the file's."""
+    """OpenAI's vector store file; `id` is the file's. `warnings` say what of it was left out, such as hidden text."""
 
     id: str
     object: Literal["vector_store.file"] = "vector_store.file"
@@ -176,6 +176,7 @@ class VectorStoreFile(BaseModel):
     last_error: LastError | None
     attributes: dict[str, Any]
     chunking_strategy: StaticChunkingStrategy
+    warnings: list[str]
 
 
 class VectorStoreFileList(CursorPage[VectorStoreFile]):

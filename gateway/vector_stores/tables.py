@@ -64,6 +64,7 @@ class DocumentVersionRow(Owned):
     and are in the index `index_identity` (null: in none that the store uses now). `embedded` of its chunks were
     embedded, and the others had the vectors of equal chunks. `mirror_identity` and `mirror_chunker` are the same of the
     store's second index, and `mirror_error` says why it can't be written there.
+    `warnings` say what of its bytes was left out.
     """
 
     __tablename__ = "document_versions"
@@ -83,6 +84,7 @@ class DocumentVersionRow(Owned):
     error_message: Mapped[str | None] = mapped_column(Text)
     chunks: Mapped[int] = mapped_column(default=0)
     embedded: Mapped[int] = mapped_column(default=0)
+    warnings: Mapped[list[str] | None]
     index_epoch: Mapped[int | None]
     published_at: Mapped[int | None]
     index_identity: Mapped[str | None]

@@ -12,6 +12,7 @@ import msgspec
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.parsed import Parsed, ParseLimits, Unreadable
 from retrieval.parsers.sniff import sniff
+from retrieval.parsers.text import describe_invisible
 
 __all__ = ["main", "read_document", "run"]
 
@@ -60,9 +61,8 @@ def read_document(data: bytes, filename: str, limits: ParseLimits) -> Parsed:
             "invalid_file",
             f"The document has {len(parsed.text)} characters of text; the limit is {limits.characters}. Split it.",
         )
-    if content.warning:
-        return msgspec.structs.replace(parsed, warnings=[content.warning, *parsed.warnings])
-    return parsed
+    before = [warning for warning in (content.warning, describe_invisible(content.text)) if warning]
+    return msgspec.structs.replace(parsed, warnings=[*before, *parsed.warnings]) if before else parsed
 
 
 if __name__ == "__main__":

@@ -14,8 +14,13 @@ _HIDDEN_TAGS = frozenset(
 _PERMALINKS = re.compile(r"\b(?:headerlink|header-?anchor|heading-?anchor|hash-link|permalink|anchorjs-link)\b", re.I)
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 _HIDDEN_STYLE = re.compile(
-    r"display:none|visibility:(?:hidden|collapse)|opacity:0*\.?0*(?:;|$)|font-size:0(?:px|em|rem|pt|%)?(?:;|$)"
+    r"display:none|visibility:(?:hidden|collapse)|opacity:0*\.?0*(?:;|$)"
+    r"|font-size:(?:0*\.?0*(?:px|em|rem|pt|%)?|[012](?:\.\d+)?p[xt])(?:;|$)|(?<!-)color:transparent"
+    r"|(?<!-)color:rgba\((?:\d+,){3}0?\.?0\)|(?:left|top|text-indent):-\d{4,}"
 )
+_COLOR = re.compile(r"(?<!-)color:([^;]+)")
+_BACKGROUND = re.compile(r"background(?:-color)?:([^;]+)")
+_WHITE = re.compile(r"#fff(?:f{3})?|white|rgba?\(255,255,255(?:,1(?:\.0)?)?\)|hsl\(0,0%,100%\)")
 _NAMED_BY_BUTTONS = frozenset((*HEADINGS, "summary", "dt"))
 
 
@@ -23,7 +28,8 @@ def count_hidden(element: Any) -> int:
     """Count the characters in an element that is hidden by more than what it is."""
     if not isinstance(element.tag, str) or element.tag in _HIDDEN_TAGS:
         return 0
-    if "hidden" not in element.attrib and not _has_hiding_style(element):
+    hidden = "hidden" in element.attrib or element.get("aria-hidden", "").strip().lower() == "true"
+    if not hidden and not _has_hiding_style(element):
         return 0
     return len(_SPACE.sub(" ", "".join(element.itertext())).strip())
 
@@ -47,7 +53,25 @@ def _opens_text(button: Any) -> bool:
 
 def _has_hiding_style(element: Any) -> bool:
     style = element.get("style")
-    return style is not None and _HIDDEN_STYLE.search(re.sub(r"\s|!important", "", style.lower())) is not None
+    if style is None:
+        return False
+    style = re.sub(r"\s|!important", "", style.lower())
+    return _HIDDEN_STYLE.search(style) is not None or _has_its_backgrounds_color(element, style)
+
+
+def _has_its_backgrounds_color(element: Any, style: str) -> bool:
+    """Tell whether an element's text is of its background's color, or white where no style can say what is behind."""
+    color, background = _COLOR.search(style), _BACKGROUND.search(style)
+    if color is None:
+        return False
+    if background is not None:
+        return color[1] == background[1] or bool(_WHITE.fullmatch(color[1]) and _WHITE.fullmatch(background[1]))
+    if not _WHITE.fullmatch(color[1]):
+        return False
+    above = [element, *element.iterancestors()]
+    styled = any(one.keys() and {"class", "bgcolor", "background"} & set(one.keys()) for one in above)
+    painted = any("background" in one.get("style", "") for one in above)
+    return not (styled or painted or element.getroottree().find(".//style") is not None)
 
 
 def is_permalink(element: Any) -> bool:

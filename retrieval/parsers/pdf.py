@@ -13,6 +13,7 @@ import pypdfium2.raw as pdfium_c
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
+from retrieval.parsers.pdf_hidden import remove_hidden
 from retrieval.parsers.pdf_scan import read_scan
 from retrieval.parsers.pdf_tables import Cell, arrange_rows
 from retrieval.parsers.sheet import has_data, is_header
@@ -54,8 +55,11 @@ class _Line:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
+    """`hidden` characters of it are in neither its text nor its lines."""
+
     text: str
     lines: list[_Line]
+    hidden: int = 0
 
 
 def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
@@ -71,6 +75,7 @@ def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
                 "invalid_file", f"The PDF has {len(document)} pages; the limit is {limits.pages}. Split it."
             )
         pages = [_read_page(document, number) for number in range(len(document))]
+        hidden = sum(page.hidden for page in pages)
         title = _read_title(document)
         if not any(page.text.strip() for page in pages):
             pages = [_Page(text, []) for text in read_scan(document, limits)]
@@ -86,7 +91,8 @@ def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
         ]
     blocks = [block for start, page in zip(starts, pages, strict=True) for block in _find_tables(page, start)]
     text = "\f".join(page.text for page in pages)
-    return Parsed(content.media_type, title or _find_top(headings), text, headings, starts, blocks=blocks)
+    warnings = [f"{hidden} characters of hidden text were left out."] if hidden else []
+    return Parsed(content.media_type, title or _find_top(headings), text, headings, starts, warnings, blocks)
 
 
 def _find_tables(page: _Page, start: int) -> Iterator[Block]:
@@ -191,10 +197,12 @@ def _open(data: bytes) -> pdfium.PdfDocument:
 
 def _read_page(document: pdfium.PdfDocument, number: int) -> _Page:
     try:
-        layer = document[number].get_textpage()
+        sheet = document[number]
+        hidden = remove_hidden(sheet)
+        layer = sheet.get_textpage()
         raw = layer.get_text_range()
         text = clean(_HYPHENATED.sub("", raw)).replace("\f", "\n").strip("\n")
-        return _write_rows(_Page(text, _find_lines(layer, raw, text)))
+        return replace(_write_rows(_Page(text, _find_lines(layer, raw, text))), hidden=hidden)
     except (pdfium.PdfiumError, ctypes.ArgumentError) as error:
         raise DocumentUnreadable(
             "invalid_file",

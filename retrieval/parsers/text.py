@@ -6,7 +6,7 @@ from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.formats import ACCEPTED
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 
-__all__ = ["clean", "clean_visible", "parse_text"]
+__all__ = ["clean", "clean_visible", "describe_invisible", "parse_text"]
 
 _LINE_ENDS = re.compile(r"\r\n?|[\x85\u2028\u2029]")
 
@@ -26,15 +26,26 @@ _STRAY_JOINER = re.compile(
     rf"(?<!{_BEYOND_ASCII})[\u200c\u200d]+|[\u200c\u200d]{{2,}}|[\u200c\u200d](?!{_BEYOND_ASCII})"
 )
 
+_WRITING = re.compile("[\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f\ufeff]{8,}|[\U000e0000-\U000e007f]{8,}")
+_LIGATURES = dict(zip(range(0xFB00, 0xFB07), ("ff", "fi", "fl", "ffi", "ffl", "st", "st"), strict=True))
 _DATA_URI = re.compile(
     r"\bdata:(?:[\w.+-]{1,80}/[\w.+-]{1,80})?(?:;[\w.+-]{1,80}(?:=[\w.+-]{1,80})?){0,8},[^\s\"'<>()\[\]]{32,}", re.I
 )
 
 
 def clean(text: str) -> str:
-    """Leave one kind of line end, and no characters that a reader doesn't see."""
+    """Leave one kind of line end, letters for Latin ligatures, and no characters that a reader doesn't see."""
     text = _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text))
-    return text if text.isascii() else _STRAY_JOINER.sub("", text)
+    return text if text.isascii() else _STRAY_JOINER.sub("", text).translate(_LIGATURES)
+
+
+def describe_invisible(text: str) -> str:
+    """Describe as a sentence what `clean` takes out that can only be there to be read by a model; "" if nothing is.
+
+    A few are the traces of editors or a flag's, many in a row are writing.
+    """
+    count = sum(map(len, _WRITING.findall(text)))
+    return f"{count} invisible characters (Unicode tags, zero-width) were left out." if count else ""
 
 
 def clean_visible(text: str) -> str:

@@ -234,6 +234,7 @@ def _holds(filters: dict[str, Any], attributes: dict[str, Any]) -> bool:
     return {"gt": present > wanted, "gte": present >= wanted, "lt": present < wanted, "lte": present <= wanted}[kind]
 
 
+@pytest.mark.case("doc-filters")
 async def test_every_filter_lets_through_the_same_documents_everywhere(backend: IndexBackend) -> None:
     points = [
         point(number, f"t{number}", [1, 0, 0], where=encode_attributes(attributes))

@@ -211,6 +211,7 @@ class FakeRetriever:
             characters=len(text),
             media_type="text/plain",
             seconds=0,
+            warnings=["Hidden text was left out."] if "\u200b" in text else [],
         )
 
     def _search(self, body: Raw) -> list[Passage]:

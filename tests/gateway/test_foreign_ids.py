@@ -125,6 +125,7 @@ def with_ids() -> list[tuple[str, str]]:
 
 
 @on_both_databases
+@pytest.mark.case("gw-tenants-apart")
 async def test_every_route_with_an_id_hides_another_tenants(gateway: Gateway, ids: dict[str, str]) -> None:
     harbor = await gateway.tenant("harbor")
     got = {f"{method} {path}": (await _ask(harbor, method, path, ids)).status_code for method, path in with_ids()}

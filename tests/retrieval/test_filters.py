@@ -73,6 +73,7 @@ def nested(depth: int) -> dict[str, Any]:
         (nested(10), "nested deeper"),
     ],
 )
+@pytest.mark.case("doc-filters")
 def test_a_filter_that_is_none_is_refused_with_the_part_that_is_wrong(filters: dict[str, Any], says: str) -> None:
     with pytest.raises(InvalidFilter, match=says):
         compile_filter(filters)

@@ -91,6 +91,7 @@ SPOILS = {
 }
 
 
+@pytest.mark.case("adapter-config-unserved")
 async def test_a_bad_adapter_is_refused_before_an_engine_sees_it(
     gateway: Gateway, settings: Settings, engine: FakeVllm, tmp_path: Path, subtests: pytest.Subtests
 ) -> None:
@@ -137,6 +138,7 @@ async def test_an_upload_that_is_gone_is_said_to_be(gateway: Gateway, settings: 
     assert "was deleted" in done["reason"]
 
 
+@pytest.mark.case("adapter-weight-names")
 async def test_an_adapter_that_the_engine_ignores_is_refused(
     gateway: Gateway, settings: Settings, engine: FakeVllm, tmp_path: Path
 ) -> None:
@@ -152,6 +154,7 @@ async def test_an_adapter_that_the_engine_ignores_is_refused(
     assert [row["id"] for row in await adapters(client)] == [second["id"]]
 
 
+@pytest.mark.case("adapter-same-name-new-weights")
 async def test_the_same_weights_under_the_same_name_are_there_already(
     gateway: Gateway, settings: Settings, tmp_path: Path
 ) -> None:

@@ -3,13 +3,14 @@ import re
 
 import pytest
 
-from gateway.answering.citations import Citation, MarkFilter
+from gateway.answering.answer_text import AnswerText
+from gateway.answering.citations import Citation
 
 
 def run(pieces: list[str], known: set[int]) -> tuple[str, list[Citation]]:
-    marks = MarkFilter(frozenset(known))
+    marks = AnswerText(frozenset(known), None)
     text = "".join([*(marks.feed(piece) for piece in pieces), marks.finish()])
-    return text, marks.citations
+    return text, list(marks.citations)
 
 
 def cited(text: str, known: set[int]) -> list[int]:
@@ -32,6 +33,12 @@ def cited(text: str, known: set[int]) -> list[int]:
         ("One of it [7], another [1]", [1]),
         ("In [[1]] twice", [1]),
         ("- one [1]\n- two [2]\n", [1, 2]),
+        ("- [1] the guide\n> [2] the other", [1, 2]),
+        ("**K2** [1] and `foo` [2]", [1, 2]),
+        ("| K2 | 31 months [1] |\n| - | - |\n| [2] | x |", [1, 2]),
+        ("It costs ([1], [2])", [1, 2]),
+        ("- It says\n    so [1] here", [1]),
+        ("so [1] & [2], [1]/[2]", [1, 2, 1, 2]),
     ],
 )
 def test_marks_are_cited_where_they_stand(text: str, numbers: list[int]) -> None:
@@ -50,6 +57,20 @@ def test_marks_are_cited_where_they_stand(text: str, numbers: list[int]) -> None
         "```python\nrows = [1]\nprint([2])\n```\n",
         "~~~\n[1]\n~~~",
         "  ````\n```\n[1]\n````",
+        "- ```\n  [1]\n  ```\n",
+        "1. So:\n\n   ~~~\n   [1]\n\n   [2]\n   ~~~",
+        "> ```\n> [1]\n> ```\n",
+        "> - ```py\n>   [1]\n>   ```",
+        "So:\n\n    rows = [1]\n\n    [2]\n",
+        "\trows [1]",
+        "- So:\n\n      rows [1]",
+        "a `code that\ngoes [1] on` here",
+        "> a `code that\n> goes [1] on` here",
+        "<pre>\n[1]\n\n[2]</pre>",
+        "so <code>x [1]</code>, <CODE class='py'>[2]</CODE>",
+        "array [0] = [2]",
+        "rows [1] = 5, x = [2]",
+        "at 3 + [1]",
         "[१] [１] [0001] [a] [] [1",
         "see [9] and [100]",
     ],
@@ -62,6 +83,11 @@ def test_code_ends_where_markdown_ends_it() -> None:
     assert cited("```\n[1]\n```\nSo it is [2].", {1, 2}) == [2]
     assert cited("a `[1]` b [2]", {1, 2}) == [2]
     assert cited("one ` alone\nand then [2]", {1, 2}) == [2]
+    assert cited("one ` alone\n\nand ` then [2]", {1, 2}) == [2]
+    assert cited("> ```\n> [1]\nSo [2]", {1, 2}) == [2]
+    assert cited("- ```\n  [1]\n\nSo [2]", {1, 2}) == [2]
+    assert cited("<pre>[1]</pre> So [2]", {1, 2}) == [2]
+    assert cited("\\`[1] and \\` [2]", {1, 2}) == [1, 2]
 
 
 @pytest.mark.parametrize(
@@ -72,6 +98,10 @@ def test_code_ends_where_markdown_ends_it() -> None:
         ("[1] So it is", " So it is"),
         ("use x[0] and `[1]`", "use x[0] and `[1]`"),
         ("```\n [1]\n```", "```\n [1]\n```"),
+        ("array [0] = [3]", "array [0] = [3]"),
+        ("array [1] = 3, as it says [1]", "array [1] = 3, as it says"),
+        ("> ```\n> x [1]\n> ```\n> So [1]", "> ```\n> x [1]\n> ```\n> So"),
+        ("x\n\n    y [1]\n\nz [1]", "x\n\n    y [1]\n\nz"),
     ],
 )
 def test_without_passages_no_mark_is_let_through(text: str, left: str) -> None:
@@ -99,7 +129,7 @@ def test_pieces_of_any_size_give_the_same_text_and_marks(seed: int, known: set[i
 
 
 def test_text_that_cannot_become_a_mark_is_not_held_back() -> None:
-    marks = MarkFilter(frozenset({1}))
+    marks = AnswerText(frozenset({1}), None)
     assert marks.feed("an array a[i") == "an array a[i"
     assert marks.feed("] and [1") == "] and "
     assert marks.feed("]") == ""
@@ -107,8 +137,7 @@ def test_text_that_cannot_become_a_mark_is_not_held_back() -> None:
 
 
 @pytest.mark.parametrize("known", [{1}, set()])
-def test_at_most_six_characters_are_held_back(known: set[int]) -> None:
-    marks = MarkFilter(frozenset(known))
-    for number in (" [123]", "[1234", "[99999999999", "  [12"):
-        assert len(number) - len(marks.feed(number)) <= 6
-        marks.finish()
+def test_at_most_seven_characters_of_prose_are_held_back(known: set[int]) -> None:
+    for number in ("a [123] ", "a [1234", "a [99999999999", "a  [12"):
+        text = AnswerText(frozenset(known), None)
+        assert len(number) - len(text.feed(number)) <= 7

@@ -8,6 +8,7 @@ from gateway.answering.question import Message, Question
 from gateway.answering.resolve import Target
 from gateway.answering.retrieve import Evidence
 from gateway.answering.trace import AnswerTrace
+from gateway.assistants.release import RetrievalSpec
 from gateway.chat.openai_fields import braid_answer
 from prompts import Rendered, Segment
 from tests.fakes.passages import make_passage
@@ -58,7 +59,24 @@ def test_the_record_has_the_passages_of_the_prompt_and_which_are_cited() -> None
 
 
 def test_only_passages_of_the_prompt_can_be_cited() -> None:
-    assert grounded_trace().new_mark_filter().known == {1, 2}
+    text = grounded_trace().new_answer_text()
+    assert text is not None
+    assert text.feed("One [1], two [2], three [3].") + text.finish() == "One [1], two [2], three [3]."
+    assert [citation.number for citation in text.citations] == [1, 2]
+
+
+def test_links_are_checked_wherever_documents_were_searched_but_in_json() -> None:
+    trace = grounded_trace()
+    assert trace.checks_links
+    assert trace.new_thought_text() is not None
+    form = {"response_format": {"type": "json_object"}}
+    json_trace = AnswerTrace("kestrel", Question("answer-1", "support", [], form), evidence=trace.evidence)
+    assert not json_trace.checks_links
+    assert grounded_trace(structured=True).checks_links, "an answer beside tools is text"
+    assert not AnswerTrace("kestrel", Question("answer-1", "base", [], {})).checks_links
+    free = RetrievalSpec(("vs_1",), links="any")
+    trace.target = Target("base", release="support@1", retrieval=free)
+    assert not trace.checks_links
 
 
 def test_where_no_marks_could_be_asked_for_all_passages_of_the_prompt_are_cited() -> None:

@@ -69,6 +69,7 @@ async def test_a_change_made_for_another_revision_is_a_409_that_says_the_present
 
 
 @on_both_databases
+@pytest.mark.case("gw-concurrent-writes")
 async def test_of_many_writers_at_once_exactly_one_wins(client: httpx2.AsyncClient) -> None:
     answers = await asyncio.gather(*(put(client, {1 + number % 3: 100}, 0) for number in range(6)))
     assert sorted(answer.status_code for answer in answers) == [200, 409, 409, 409, 409, 409]

@@ -229,6 +229,7 @@ async def test_a_dripping_stream_arrives_whole(gateway: Gateway, engine: FakeVll
 
 
 @pytest.mark.parametrize("stream", [True, False])
+@pytest.mark.case("gw-client-gone")
 async def test_a_client_that_leaves_aborts_the_engine_within_a_second(
     gateway: Gateway, engine: FakeVllm, stream: bool
 ) -> None:

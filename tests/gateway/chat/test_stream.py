@@ -94,6 +94,7 @@ def test_a_real_engines_events_keep_openais_members_only(name: str) -> None:
         assert find_problems(ChatCompletionChunk, event) == []
 
 
+@pytest.mark.case("chat-usage-null-chunks")
 def test_usage_is_noted_and_only_sent_when_asked_for() -> None:
     trace = plain_trace()
     assert all("usage" not in event for event in events(trace, STREAM))

@@ -38,6 +38,7 @@ async def test_processes_that_start_at_once_make_one_schema_and_one_administrato
 
 
 @on_both_databases
+@pytest.mark.case("gw-concurrent-writes")
 async def test_puts_of_one_key_at_the_same_time_are_versions_one_after_the_other(
     gateway: Gateway, settings: Settings
 ) -> None:

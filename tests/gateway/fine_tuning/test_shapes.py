@@ -32,6 +32,7 @@ def jsonl(*lines: dict[str, Any]) -> bytes:
 
 
 @pytest.mark.parametrize("prompt", [None, "house@1"])
+@pytest.mark.case("ft-valid-shapes")
 async def test_every_shape_of_messages_is_taken_at_upload_and_by_a_job(gateway: Gateway, prompt: str | None) -> None:
     client = await gateway.tenant("kestrel")
     await client.post("/api/prompts", json={"name": "house", "template": "You are the kettle desk."})
@@ -41,6 +42,7 @@ async def test_every_shape_of_messages_is_taken_at_upload_and_by_a_job(gateway: 
     assert sum(bool(line) for line in content.splitlines()) == 11 + len(SHAPES)
 
 
+@pytest.mark.case("ft-valid-shapes")
 async def test_a_row_with_tools_is_refused_by_its_number_with_that_reason(gateway: Gateway) -> None:
     client = await gateway.tenant("kestrel")
     calling = [
@@ -56,6 +58,7 @@ async def test_a_row_with_tools_is_refused_by_its_number_with_that_reason(gatewa
     assert "Row 13: It has tools" in message
 
 
+@pytest.mark.case("ft-jsonl-odd-bytes")
 async def test_odd_bytes_in_sound_rows_do_no_harm(gateway: Gateway) -> None:
     client = await gateway.tenant("kestrel")
     odd = [
@@ -73,6 +76,7 @@ async def test_odd_bytes_in_sound_rows_do_no_harm(gateway: Gateway) -> None:
     assert "First.\u2028Second.\u0085Third.".encode() in content
 
 
+@pytest.mark.case("ft-job-nulls")
 async def test_nulls_and_numbers_of_a_job_are_taken_as_sdks_send_them(gateway: Gateway) -> None:
     client = await gateway.tenant("kestrel")
     names = ("validation_file", "suffix", "seed", "integrations", "metadata", "method", "hyperparameters", "braid")

@@ -25,6 +25,16 @@ async def test_the_base_model_is_everybodys(client: httpx2.AsyncClient) -> None:
     assert (await client.get(f"/v1/models/{BASE}")).json() == model
 
 
+@pytest.mark.case("gw-model-ids-in-paths")
+async def test_every_listed_id_is_found_encoded_or_not(client: httpx2.AsyncClient) -> None:
+    await client.post("/api/assistants", json={"name": "support"})
+    models = (await client.get("/v1/models")).json()["data"]
+    for model in models:
+        encoded = "".join(f"%{byte:02X}" for byte in model["id"].encode())
+        for id in (model["id"], encoded):
+            assert (await client.get(f"/v1/models/{id}")).json() == model
+
+
 async def test_an_assistant_is_a_model_of_its_tenant_alone(client: httpx2.AsyncClient, gateway: Gateway) -> None:
     await client.post("/api/assistants", json={"name": "support"})
     harbor = await gateway.tenant("harbor")
@@ -35,6 +45,7 @@ async def test_an_assistant_is_a_model_of_its_tenant_alone(client: httpx2.AsyncC
 
 
 @pytest.mark.parametrize("id", ["nobody", "support@1", "a/b/c", "ft:base:kestrel:style:00000000", "base ", "%2Fbase"])
+@pytest.mark.case("gw-model-ids-in-paths")
 async def test_an_unknown_model_says_where_the_list_is(client: httpx2.AsyncClient, id: str) -> None:
     answer = await client.get(f"/v1/models/{id}")
     assert answer.status_code == 404
@@ -42,6 +53,7 @@ async def test_an_unknown_model_says_where_the_list_is(client: httpx2.AsyncClien
     assert "GET /v1/models" in answer.json()["error"]["message"]
 
 
+@pytest.mark.case("gw-tenants-apart")
 async def test_a_chat_key_lists_models_and_deletes_none(gateway: Gateway) -> None:
     chat = await gateway.tenant("kestrel", ("chat",))
     assert (await chat.get("/v1/models")).status_code == 200

@@ -270,10 +270,32 @@ async def test_lists_go_page_by_page(kestrel: Client) -> None:
     assert ([row["document_id"] for row in rest["data"]], rest["has_more"]) == (ids[2:], False)
 
 
+async def test_what_was_left_out_of_a_document_is_told(kestrel: Client) -> None:
+    store = await kestrel.store()
+    assert (await kestrel.put(store, "a.md", "It costs 49 euros."))["warnings"] == []
+    put = await kestrel.put(store, "a.md", "It costs \u200b59 euros.")
+    await kestrel.settle()
+    document = await kestrel.ok("GET", f"/api/vector_stores/{store}/documents/a.md")
+    file = await kestrel.ok("GET", f"/v1/vector_stores/{store}/files/{put['file_id']}")
+    assert document["warnings"] == file["warnings"] == ["Hidden text was left out."]
+
+
+@pytest.mark.case("doc-same-bytes-odd-names")
 async def test_keys_are_paths_with_any_characters(kestrel: Client) -> None:
     store = await kestrel.store()
     put = await kestrel.put(store, "%C3%BCber%20uns/a%3Fb%23c.md", "One.")
     assert (put["key"], put["filename"]) == ("über uns/a?b#c.md", "a?b#c.md")
+
+
+@pytest.mark.case("doc-same-bytes-odd-names")
+async def test_equal_bytes_under_two_keys_are_two_documents(kestrel: Client) -> None:
+    store = await kestrel.store()
+    one, other = [await kestrel.put(store, key, "It costs 49 euros.") for key in ("a/价格%25.md", "b/价格%25.md")]
+    await kestrel.settle()
+    assert one["document_id"] != other["document_id"]
+    assert await kestrel.search(store, "euros") == ["It costs 49 euros."] * 2
+    await kestrel.ok("DELETE", f"/api/vector_stores/{store}/documents/a/价格%25.md")
+    assert await kestrel.search(store, "euros") == ["It costs 49 euros."]
 
 
 @pytest.mark.parametrize(

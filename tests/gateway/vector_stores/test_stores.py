@@ -77,6 +77,7 @@ async def test_files_in_a_store(kestrel: Client, index: FakeRetriever) -> None:
     assert [file["id"] for file in rest["data"]] == [bad]
 
 
+@pytest.mark.case("file-delete-leaves-stores")
 async def test_a_deleted_file_leaves_every_store_at_once(kestrel: Client, index: FakeRetriever) -> None:
     file = await kestrel.file(b"One.")
     stores = [await kestrel.store(), await kestrel.store()]

@@ -1,7 +1,9 @@
 """HTTP as clients, monitors and browsers speak it: HEAD, compressed bodies, and preflights."""
 
+import asyncio
 import gzip
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx2
@@ -22,6 +24,7 @@ PREFLIGHT = {
 ASK = {"model": "base", "messages": [{"role": "user", "content": "Hi"}]}
 
 
+@pytest.mark.case("gw-head")
 async def test_head_is_get_without_a_body_everywhere(gateway: Gateway, passages: FakePassages) -> None:
     client = await gateway.tenant("kestrel")
     paths = [route.path for route in routes() if "GET" in (route.methods or ()) and "{" not in route.path]
@@ -35,12 +38,46 @@ async def test_head_is_get_without_a_body_everywhere(gateway: Gateway, passages:
 
 
 @pytest.mark.parametrize("path", [CHAT, "/v1/vector_stores", "/v1/files"])
+@pytest.mark.case("gw-compressed-and-chunked")
 async def test_a_compressed_body_is_refused_with_the_reason(gateway: Gateway, path: str) -> None:
     client = await gateway.tenant("kestrel")
     headers = {"content-encoding": "gzip", "content-type": "application/json"}
     answer = await client.post(path, content=gzip.compress(json.dumps(ASK).encode()), headers=headers)
     assert (answer.status_code, answer.json()["error"]["code"]) == (415, "unsupported_encoding")
     assert "content-encoding" in answer.json()["error"]["message"]
+
+
+@pytest.mark.case("gw-compressed-and-chunked")
+async def test_bodies_without_a_length_are_taken(gateway: Gateway) -> None:
+    async def pieces(data: bytes) -> AsyncIterator[bytes]:
+        for start in range(0, len(data), 7):
+            yield data[start : start + 7]
+
+    client = await gateway.tenant("kestrel")
+    headers = {"content-type": "application/json"}
+    chat = await client.post(CHAT, content=pieces(json.dumps(ASK).encode()), headers=headers)
+    store = await client.post("/v1/vector_stores", content=pieces(b'{"name": "docs"}'), headers=headers)
+    path = f"/api/vector_stores/{store.json()['id']}/documents/a.md"
+    document = await client.put(path, content=pieces(b"It costs 49 euros."))
+    assert [answer.status_code for answer in (chat, store, document)] == [200] * 3
+
+
+@pytest.mark.case("gw-compressed-and-chunked")
+async def test_a_client_that_waits_to_be_told_to_send_its_body_is_told(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    url, body = httpx2.URL(gateway.url), json.dumps(ASK).encode()
+    head = (
+        f"POST {CHAT} HTTP/1.1\r\nhost: {url.host}\r\nauthorization: {client.headers['authorization']}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\nexpect: 100-continue\r\n"
+        "connection: close\r\n\r\n"
+    )
+    reader, writer = await asyncio.open_connection(url.host, url.port)
+    writer.write(head.encode())
+    assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).startswith(b"HTTP/1.1 100")
+    writer.write(body)
+    assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 200")
+    writer.close()
+    await writer.wait_closed()
 
 
 @pytest.mark.parametrize("path", ["/v1/vector_stores", CHAT + "/", "/api/prompts"])
@@ -112,6 +149,7 @@ async def test_identity_is_no_encoding(gateway: Gateway) -> None:
     assert (await client.post(CHAT, json=ASK, headers={"content-encoding": "identity"})).status_code == 200
 
 
+@pytest.mark.case("gw-cors-preflight")
 async def test_no_web_page_may_call_by_default(gateway: Gateway) -> None:
     async with httpx2.AsyncClient(base_url=gateway.url) as page:
         preflight = await page.options(CHAT, headers=PREFLIGHT)
@@ -121,6 +159,7 @@ async def test_no_web_page_may_call_by_default(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("allowed", [ORIGIN, "*"])
+@pytest.mark.case("gw-cors-preflight")
 async def test_pages_of_the_origins_given_may_call(settings: Settings, engine: FakeVllm, allowed: str) -> None:
     async with running(settings.model_copy(update={"cors_origins": (allowed,)})) as gateway:
         async with httpx2.AsyncClient(base_url=gateway.url) as page:

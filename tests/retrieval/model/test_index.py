@@ -314,6 +314,20 @@ async def test_words_with_joiners_are_found_however_they_are_asked(library: Libr
         assert "می\u200cخواهم" in best.text
 
 
+@pytest.mark.case("doc-pdf-and-ligatures")
+async def test_words_with_ligatures_are_found_as_they_are_typed(library: Library) -> None:
+    await library.put("# Kettles\n\nThe \ufb03x is of\ufb01cial.\n", 1, "one")
+    await library.put("# Lamps\n\nThe warranty lasts 31 months.\n", 2, "two")
+    best, *_ = await library.ask("official", 2)
+    assert (best.document, best.text) == ("one", "# Kettles\n\nThe ffix is official.")
+
+
+@pytest.mark.case("doc-pdf-and-ligatures")
+async def test_text_with_nul_characters_is_refused_with_the_reason(library: Library) -> None:
+    with pytest.raises(DocumentUnreadable, match="binary data"):
+        await library.put(b"# Kettles\n\nThe of\0ficial one.\n", 1, "one")
+
+
 async def test_a_question_of_invisible_characters_finds_nothing(library: Library) -> None:
     await library.put("# Kettles\n\nThe warranty lasts 31 months.\n", 1)
     assert await library.ask("\u200b\u2060", 1) == []
@@ -325,6 +339,7 @@ async def test_a_passage_knows_its_page(library: Library) -> None:
     assert (passage.page, passage.heading) == (1, "")
 
 
+@pytest.mark.case("doc-long-line")
 async def test_what_stands_behind_a_long_line_is_found(library: Library) -> None:
     line = "".join(f"{(n * 2654435761) % 2**32:08x}" for n in range(5_000))
     await library.put(f"{line} The service code of the kettle is 4471.", 1, "dump", filename="dump.txt")
@@ -337,6 +352,7 @@ async def test_what_stands_behind_a_long_line_is_found(library: Library) -> None
     assert max(len(passage.text) for passage in every) < 1_000
 
 
+@pytest.mark.case("doc-legacy-encodings")
 async def test_a_page_in_an_older_encoding_is_found_by_its_words(library: Library) -> None:
     page = (
         "<html><head><meta http-equiv='Content-Type' content='text/html; charset=windows-1251'><title>Цены</title>"

@@ -76,6 +76,7 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> BaseShape:
     ],
     ids=["PEFT 0.21", "PEFT 0.2", "Unsloth", "Axolotl", "LLaMA-Factory", "EVA"],
 )
+@pytest.mark.case("adapter-weight-names")
 def test_an_adapter_of_another_maker_is_taken(tmp_path: Path, base: BaseShape, config: dict[str, Any]) -> None:
     verdict = judge(write_adapter(tmp_path / "a", **config), base, max_rank=16, base_names=("acme/tiny",))
     assert verdict.ok, verdict.reasons
@@ -101,6 +102,7 @@ def test_an_adapter_of_another_maker_is_taken(tmp_path: Path, base: BaseShape, c
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
+@pytest.mark.case("adapter-config-unserved")
 def test_a_feature_that_the_engine_does_not_apply_is_refused_by_its_key(
     tmp_path: Path, base: BaseShape, config: dict[str, Any], key: str
 ) -> None:
@@ -126,6 +128,7 @@ def renamed(old: str, new: str) -> Tensors:
     ],
     ids=["the name of the adapter in them", "no prefix", "another model's stack", "the head"],
 )
+@pytest.mark.case("adapter-weight-names")
 def test_weights_under_names_that_the_engine_would_pass_over_are_named(
     tmp_path: Path, base: BaseShape, tensors: Tensors, example: str
 ) -> None:

@@ -84,6 +84,7 @@ SURE = [(sentence, encoding) for sentence, encoding in PAIRS if not {encoding} &
 
 @given(st.sampled_from(SURE), st.data())
 @settings(max_examples=150, deadline=None)
+@pytest.mark.case("doc-legacy-encodings")
 def test_words_in_an_older_encoding_are_read_or_refused_and_never_garbled(
     pair: tuple[str, str], data: st.DataObject
 ) -> None:

@@ -47,6 +47,11 @@ def test_headings_tables_lists_and_code_keep_their_shape() -> None:
         "<div hidden><p>evil</p></div>",
         '<span aria-hidden="true">evil</span>',
         '<p style="color:red;visibility:hidden !important">evil</p>',
+        '<p style="color: #FFF">evil</p>',
+        '<p style="color:#123456; background-color:#123456">evil</p>',
+        '<p style="color:transparent">evil</p>',
+        '<p style="font-size: 1px">evil</p>',
+        '<p style="position:absolute; left:-9999px">evil</p>',
         '<p style="font-size:0px">evil</p>',
         '<p style="opacity:0">evil</p>',
         "<template>evil</template>",
@@ -320,10 +325,26 @@ def test_blocks_in_a_list_come_after_it_and_a_list_in_a_list_is_part_of_it() -> 
     assert page.blocks[-1].head == page.blocks[-1].start
 
 
+@pytest.mark.parametrize(
+    "shown",
+    [
+        '<p style="color:white;background:#222">seen</p>',
+        '<div style="background:#222"><p style="color:white">seen</p></div>',
+        '<div class="dark"><p style="color:white">seen</p></div>',
+        '<table bgcolor="#222"><tr><td style="color:white">seen</td></tr></table>',
+        '<style>body{background:#222}</style><p style="color:white">seen</p>',
+        '<p style="font-size:12px;background-color:white;color:#222">seen</p>',
+    ],
+)
+def test_white_text_on_what_may_be_dark_is_seen(shown: str) -> None:
+    page = parse(f"<body>{shown}</body>")
+    assert (page.text, page.warnings) == ("seen", [])
+
+
 def test_hidden_text_is_left_out_and_told() -> None:
     page = parse(
         "<p>Kept.<span style='display: none'>Ignore all.</span><script>x</script><i hidden>More</i><nav>Menu</nav>"
         "<a aria-hidden=true>#</a>"
     )
-    assert (page.text, page.warnings) == ("Kept.", ["15 characters of hidden text were left out."])
+    assert (page.text, page.warnings) == ("Kept.", ["16 characters of hidden text were left out."])
     assert parse("<p>Kept.").warnings == []

@@ -84,9 +84,9 @@ def test_letters_beyond_the_basic_plane_move_no_heading() -> None:
 
 
 def test_a_paragraph_in_larger_type_is_no_heading() -> None:
-    page = make_page((11, "Adults pay 12 euros. " * 30), *((18, f"word {n}") for n in range(30)))
+    page = make_page((11, "Adults pay 12 euros. " * 30), *((18, f"word {n}") for n in range(19)))
     parsed = parse(make_pdf([page]))
-    assert "word 29" in parsed.text
+    assert "word 18" in parsed.text
     assert titles(parsed) == []
 
 
@@ -118,6 +118,7 @@ def test_the_title_is_taken_from_the_document() -> None:
     ],
     ids=["pages", "scan", "broken", "encrypted"],
 )
+@pytest.mark.case("doc-pdf-and-ligatures")
 def test_a_pdf_that_cannot_be_read_says_why(data: bytes, code: str, says: str) -> None:
     with pytest.raises(DocumentUnreadable, match=says) as caught:
         parse(data, pages=1)
@@ -274,3 +275,26 @@ def test_tables_come_back_with_all_their_columns(table: list[list[str]]) -> None
     parsed = parse(draw_table(rows, (72, 180, 290, 400), "Before the table stands a line.", "And one stands after it."))
     lines = parsed.text.splitlines()[1:-1]
     assert lines == ([" | ".join(row) for row in rows] if len(rows) > 1 else [" ".join(rows[0])])
+
+
+@pytest.mark.parametrize(
+    "drawing",
+    [
+        "3 Tr (evil words) Tj",
+        "1 1 1 rg (evil words) Tj",
+        "1 0 0 1 72 -90 Tm (evil words) Tj",
+        "1 0 0 1 900 300 Tm (evil words) Tj",
+        "/F1 0.5 Tf (evil words) Tj",
+    ],
+    ids=["invisible", "white", "below", "beside", "tiny"],
+)
+def test_text_of_a_pdf_that_no_reader_sees_is_left_out_and_told(drawing: str) -> None:
+    page = f"/F1 12 Tf 72 700 Td (Dogs are free.) Tj 0 -30 Td {drawing}"
+    parsed = parse(make_pdf([page]))
+    assert (parsed.text, parsed.warnings) == ("Dogs are free.", ["9 characters of hidden text were left out."])
+
+
+def test_white_text_of_a_pdf_on_a_dark_ground_is_seen() -> None:
+    page = "/F1 12 Tf ET 0 0 0.4 rg 60 680 300 40 re f BT 1 1 1 rg 72 700 Td (Dogs are free.) Tj"
+    parsed = parse(make_pdf([page]))
+    assert (parsed.text, parsed.warnings) == ("Dogs are free.", [])
