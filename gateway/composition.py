@@ -19,7 +19,10 @@ from gateway.adapters.service import list_stored
 from gateway.adapters.tables import AdapterRow
 from gateway.adapters.trainer import Trainer
 from gateway.adapters.verify import AdapterVerifier
+from gateway.answering.search_decision import SearchDecider
 from gateway.answering.service import AnsweringService
+from gateway.answering.turn import TurnClassifier
+from gateway.answering.turn_words import load_turn_words
 from gateway.answers.counts import AnswerCounts
 from gateway.answers.log import AnswerLog
 from gateway.answers.service import CitedDocuments, delete_old_answers
@@ -60,6 +63,7 @@ from gateway.vector_stores.index_migration_watch import IndexMigrationWatch
 from gateway.vector_stores.index_watch import IndexWatch
 from gateway.vector_stores.ingest import IngestHandler
 from gateway.vector_stores.mirror import MIRROR, MirrorHandler
+from gateway.vector_stores.question_rewriter import QuestionRewriter
 from gateway.vector_stores.reindex import REINDEX, ReindexHandler
 from gateway.vector_stores.remove import REMOVE, DropHandler, RemoveHandler
 from gateway.vector_stores.search import touch
@@ -111,6 +115,8 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
         pool, reconciler = await stack.enter_async_context(_open_engines(settings, connections, database))
         retriever = await stack.enter_async_context(_make_retriever(settings))
         drain, counter, metrics = Drain(), TokenCounter(pool), Metrics()
+        traits = BaseTraits(pool, base)
+        rewriter = QuestionRewriter(pool, metrics, traits, seconds=settings.rewrite_seconds)
         metrics.read_from("braid_chat_running", lambda: {(): float(drain.running)})
         figures = Figures(metrics, database, pool, reconciler)
         lines = AccessLog() if settings.access_log and settings.log_level.lower() in ("debug", "info") else None
@@ -132,7 +138,8 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
             answers,
             metrics,
             drain,
-            traits=BaseTraits(pool, base),
+            SearchDecider(TurnClassifier(load_turn_words()), rewriter),
+            traits=traits,
         )
         yield State(
             settings=settings,
@@ -151,6 +158,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
             parts={
                 AnswerLog: answers,
                 AnsweringService: answering,
+                QuestionRewriter: rewriter,
                 FileUses: FileUses(delete_documents_of),
                 CitedDocuments: CitedDocuments(find_live),
                 Figures: figures,

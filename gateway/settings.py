@@ -62,6 +62,8 @@ class Settings(BaseSettings):
     """The longest silence inside an answer; `engine_first_byte_seconds` where that is shorter."""
     engine_idle_seconds: float = Field(default=4.0, gt=0)
     """How long an idle connection is kept: less than the engine keeps it, which is 5 s for vLLM."""
+    rewrite_seconds: float = Field(default=3.0, gt=0)
+    """The longest wait for the engine to rewrite a question; then the question is searched for as it is."""
     engine_adapter_dir: str = ""
     """The folder of adapters as those servers see it; empty: at the same path as the gateway."""
     reindex_automatically: bool = False

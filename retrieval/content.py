@@ -20,7 +20,9 @@ async def read_pieces(backend: IndexBackend, request: ContentRequest) -> list[Te
         Between("to", gt=request.index_epoch),
         Between("end", gt=request.start),
     )
-    chunks = await backend.read(points, ("start", "end", "text"))
+    if request.end is not None:
+        points = points.narrow(Between("start", lt=request.end))
+    chunks = await backend.read(points, ("start", "end", "text", "heading"))
     return _join(chunks, request.start)
 
 
@@ -36,6 +38,6 @@ def _join(chunks: list[dict[str, Any]], start: int) -> list[TextPiece]:
         characters += len(text)
         if characters > _MOST_CHARACTERS and pieces:
             break
-        pieces.append(TextPiece(first, chunk["end"], text))
+        pieces.append(TextPiece(first, chunk["end"], text, chunk["heading"]))
         start = chunk["end"]
     return pieces

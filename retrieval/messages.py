@@ -208,6 +208,7 @@ class DocumentsReference(Struct, frozen=True):
 class ContentRequest(Struct, frozen=True, kw_only=True):
     """A document's text as a reader of its store at `index_epoch` finds it, from the character `start` on.
 
+    With `end`, only chunks that begin before it.
     `indexes` are as in `SearchQuery`.
     """
 
@@ -216,15 +217,20 @@ class ContentRequest(Struct, frozen=True, kw_only=True):
     document: str
     index_epoch: int
     start: int = 0
+    end: int | None = None
     indexes: list[str] = []
 
 
 class TextPiece(Struct, frozen=True):
-    """A chunk's text without what the chunk before it has too, and where it begins and ends, in characters."""
+    """A chunk's text without what the chunk before it has too, and where it begins and ends, in characters.
+
+    `heading` is as in `Passage`.
+    """
 
     start: int
     end: int
     text: str
+    heading: str = ""
 
 
 class HoldRequest(Struct, frozen=True):

@@ -1,9 +1,6 @@
 """From a question, its target and its evidence to the body that the engine gets."""
 
-import hashlib
-import hmac
 from collections.abc import Mapping
-from functools import cache
 from typing import Any
 
 import msgspec
@@ -14,6 +11,7 @@ from gateway.answering.prompt_sizes import measure_segments
 from gateway.answering.question import Message, Question
 from gateway.answering.resolve import Target
 from gateway.answering.retrieve import Evidence
+from gateway.engines.client import cache_salt
 from gateway.engines.token_counter import TokenCounter
 from gateway.errors import BadRequest
 from training.chat_format import fold_system
@@ -79,12 +77,6 @@ async def compose(
         body["chat_template_kwargs"] = target.chat_template_kwargs
     body["cache_salt"] = cache_salt(tenant)
     return Composed(msgspec.json.encode(body), rendered, segments)
-
-
-@cache
-def cache_salt(tenant: str) -> str:
-    """Return the salt that keeps one tenant's prefix cache apart from another's; a client's own is never used."""
-    return hmac.new(tenant.encode(), b"prefix-cache", hashlib.sha256).hexdigest()[:32]
 
 
 def _draft(

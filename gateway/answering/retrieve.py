@@ -1,5 +1,6 @@
 """The passages for a question, at the index epochs that the answer records."""
 
+import time
 from collections.abc import Sequence
 from typing import Any, Literal
 
@@ -7,6 +8,8 @@ import msgspec
 import structlog
 
 import prompts
+from gateway.answering.neighbours import extend_passages
+from gateway.answering.ranking import RankedPassage, arrange, count_wanted
 from gateway.assistants.release import RetrievalSpec
 from gateway.db import Database
 from gateway.errors import Unavailable
@@ -15,7 +18,7 @@ from retrieval.client import Retriever
 from retrieval.filters import join_filters
 from retrieval.messages import Passage
 
-__all__ = ["NO_EVIDENCE", "Evidence", "retrieve", "title_of"]
+__all__ = ["NO_EVIDENCE", "SKIPPED", "Evidence", "retrieve", "title_of"]
 
 _log = structlog.get_logger()
 
@@ -23,19 +26,22 @@ _log = structlog.get_logger()
 class Evidence(msgspec.Struct, frozen=True):
     """The result of retrieval: passages, best first, numbered from 1 in the prompt, and each store's index epoch.
 
-    `status`: `off` (not asked), `found`, `nothing_found`, `nothing_likely` (no passage is likely to answer), or
-    `unavailable` (asked in vain, mode `degrade`). `rerank` is `failed` where the release asks for it and the passages
-    are in the order of the search all the same.
+    `hits` has the same passages with their copies and what happened to them.
+
+    `status`: `off` (not asked), `skipped` (small talk), `found`, `nothing_found`, `nothing_likely` (no passage is
+    likely to answer), or `unavailable` (asked in vain, mode `degrade`). `rerank` is `failed` where the release asks for
+    it and the passages are in the order of the search all the same.
     """
 
-    status: Literal["off", "found", "nothing_found", "nothing_likely", "unavailable"]
+    status: Literal["off", "skipped", "found", "nothing_found", "nothing_likely", "unavailable"]
     passages: tuple[Passage, ...] = ()
     index_epochs: dict[str, int] = {}
     rerank: Literal["off", "done", "failed"] = "off"
+    hits: tuple[RankedPassage, ...] = ()
 
     def for_prompt(self) -> Sequence[prompts.Evidence] | None:
         """Return the passages as the prompt takes them; None leaves evidence out."""
-        if self.status == "off":
+        if self.status in ("off", "skipped"):
             return None
         return [
             prompts.Evidence(number, title_of(passage), passage.text) for number, passage in enumerate(self.passages, 1)
@@ -43,6 +49,7 @@ class Evidence(msgspec.Struct, frozen=True):
 
 
 NO_EVIDENCE = Evidence("off")
+SKIPPED = Evidence("skipped")
 
 
 def title_of(passage: Passage) -> str:
@@ -56,10 +63,10 @@ async def retrieve(
     tenant: str,
     spec: RetrievalSpec,
     stores: StoreStates,
-    text: str,
+    texts: Sequence[str],
     filters: dict[str, Any] | None = None,
 ) -> Evidence:
-    """Search the release's stores, for what both the release's filters and the request's let through.
+    """Search the release's stores for the texts, among what both the release's filters and the request's let through.
 
     Raises:
         Unavailable: The documents can't be searched and the release's mode is `required`; the message has the reason.
@@ -71,8 +78,8 @@ async def retrieve(
             retriever,
             tenant,
             stores,
-            [text],
-            limit=spec.top_k,
+            texts,
+            limit=count_wanted(spec),
             filters=join_filters(spec.filters or None, filters),
             score_threshold=threshold,
             rerank=spec.rerank is True,
@@ -92,4 +99,5 @@ async def retrieve(
         return Evidence("nothing_likely", (), stores.index_epochs)
     reranked = all(passage.reranked for passage in passages)
     rerank = "off" if spec.rerank is not True else "done" if reranked else "failed"
-    return Evidence("found", tuple(passages), stores.index_epochs, rerank)
+    hits = await extend_passages(retriever, tenant, spec, stores, arrange(passages, spec, time.time()))
+    return Evidence("found", tuple(one.passage for one in hits), stores.index_epochs, rerank, tuple(hits))

@@ -9,7 +9,8 @@ from gateway.answering.compose import compose
 from gateway.answering.generation import Generation
 from gateway.answering.question import Question
 from gateway.answering.resolve import Resolver, Target
-from gateway.answering.retrieve import retrieve
+from gateway.answering.retrieve import SKIPPED, retrieve
+from gateway.answering.search_decision import SearchDecider
 from gateway.answering.trace import AnswerTrace
 from gateway.answers.log import AnswerLog
 from gateway.db import Database
@@ -50,6 +51,7 @@ class AnsweringService:
     """Resolve → retrieve → compose → pick → generate.
 
     Args:
+        decider: Tells what is searched for, if anything.
         folds_system: Whether the base's chat template has the system text in the first user message.
         markers: What the base takes for more than text.
     """
@@ -64,6 +66,7 @@ class AnsweringService:
         answers: AnswerLog,
         metrics: Metrics,
         drain: Drain,
+        decider: SearchDecider,
         *,
         traits: BaseTraits,
     ) -> None:
@@ -76,6 +79,7 @@ class AnsweringService:
         self._metrics = metrics
         self._drain = drain
         self._traits = traits
+        self._decider = decider
         self._resolver = Resolver(database)
 
     async def begin(
@@ -139,17 +143,22 @@ class AnsweringService:
         trace.mark_composed()
 
     async def _look_up(self, trace: AnswerTrace, base_model: str) -> None:
-        """Find the target and its passages; the transaction ends before the retriever is asked."""
-        text = trace.question.text
+        """Find the target and its passages; no transaction is open while the engine or the retriever is asked."""
         trace.target = await self._resolver.resolve(trace.tenant, trace.question, base_model)
         retrieval = trace.target.retrieval
-        if retrieval is None or not text:
+        if retrieval is None or not trace.question.text:
+            return
+        trace.decision = await self._decider.decide(trace.tenant, trace.question, retrieval)
+        if not trace.decision.searched:
+            trace.evidence = SKIPPED
             return
         async with self._database.read() as session:
             stores = await read_states(session, trace.tenant, retrieval.vector_stores)
         options = trace.question.options
         filters = None if options is None else options.filters
-        trace.evidence = await retrieve(self._database, self._retriever, trace.tenant, retrieval, stores, text, filters)
+        trace.evidence = await retrieve(
+            self._database, self._retriever, trace.tenant, retrieval, stores, trace.decision.queries, filters
+        )
         trace.mark_retrieved()
 
     async def _connect(self, generation: Generation) -> None:

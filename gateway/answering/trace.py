@@ -12,9 +12,11 @@ from gateway.answering.answer_text import AnswerText
 from gateway.answering.compose import NOT_COMPOSED, Composed
 from gateway.answering.engine_answer import TokenUsage
 from gateway.answering.question import Question
+from gateway.answering.ranking import RankedPassage
 from gateway.answering.resolve import Target
 from gateway.answering.retrieve import NO_EVIDENCE, Evidence
-from gateway.answers.record import AnswerRecord, CitedPassage, Timings, UncountedAnswer
+from gateway.answers.record import AnswerRecord, CitedPassage, SearchDecision, Timings, UncountedAnswer
+from retrieval.messages import Passage
 
 __all__ = ["AnswerTrace"]
 
@@ -37,6 +39,7 @@ class AnswerTrace:
     started: float = field(default_factory=time.perf_counter)
     target: Target = _NO_TARGET
     evidence: Evidence = NO_EVIDENCE
+    decision: SearchDecision | None = None
     composed: Composed = NOT_COMPOSED
     replica: str = ""
     cited: set[int] = field(default_factory=set[int])
@@ -119,30 +122,43 @@ class AnswerTrace:
         """Note what one choice cites; where no marks could be asked for, that is every passage in the prompt."""
         self.cited.update(self.used_passages if self.question.structured else numbers)
 
+    def list_sources(self, number: int) -> Sequence[Passage]:
+        """List the passage of a number, and those of other documents that say the same."""
+        hits = self.evidence.hits
+        return (self.evidence.passages[number - 1], *(hits[number - 1].copies if hits else ()))
+
     def passages(self) -> list[CitedPassage]:
-        """Return the passages that were in the prompt."""
-        used = self.used_passages
-        return [
-            CitedPassage(
-                number=number,
-                cited=number in self.cited,
-                score=passage.score,
-                vector_store_id=passage.store,
-                document_id=passage.document,
-                document_key=passage.key,
-                version=passage.version,
-                index_epoch=self.evidence.index_epochs[passage.store],
-                file_id=passage.file_id,
-                filename=passage.filename,
-                heading=passage.heading,
-                page=passage.page,
-                start=passage.start,
-                end=passage.end,
-                text=passage.text,
-            )
-            for number, passage in enumerate(self.evidence.passages, 1)
-            if number in used
-        ]
+        """Return the passages that were in the prompt, each followed by its copies under the same number."""
+        used, passages = self.used_passages, list[CitedPassage]()
+        hits = self.evidence.hits or [RankedPassage(passage) for passage in self.evidence.passages]
+        for number, one in enumerate(hits, 1):
+            if number in used:
+                passages.append(self._cite(number, one))
+                passages += [self._cite(number, RankedPassage(copy), copy=True) for copy in one.copies]
+        return passages
+
+    def _cite(self, number: int, hit: RankedPassage, *, copy: bool = False) -> CitedPassage:
+        passage = hit.passage
+        return CitedPassage(
+            number=number,
+            cited=number in self.cited,
+            score=passage.score,
+            vector_store_id=passage.store,
+            document_id=passage.document,
+            document_key=passage.key,
+            version=passage.version,
+            index_epoch=self.evidence.index_epochs[passage.store],
+            file_id=passage.file_id,
+            filename=passage.filename,
+            heading=passage.heading,
+            page=passage.page,
+            start=passage.start,
+            end=passage.end,
+            text=passage.text,
+            copy=copy,
+            boost=hit.boost,
+            neighbours=hit.neighbours,
+        )
 
     def record(self, outcome: str, now: float) -> AnswerRecord:
         """Return the answer's record, as it stands at the moment `now` of `time.perf_counter`."""
@@ -173,6 +189,7 @@ class AnswerTrace:
             outcome=outcome,
             stream=self.question.stream,
             filters=self.question.options.filters if self.question.options else None,
+            search=self.decision,
         )
 
     def uncounted_segments(self) -> Sequence[prompts.Segment]:

@@ -4,7 +4,7 @@ from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["AnswerRecord", "CitedPassage", "Counts", "Timings", "UncountedAnswer"]
+__all__ = ["AnswerRecord", "CitedPassage", "Counts", "SearchDecision", "Timings", "UncountedAnswer"]
 
 Counts = Literal["pending", "known", "unknown"]
 
@@ -13,7 +13,10 @@ class CitedPassage(msgspec.Struct, frozen=True, kw_only=True):
     """A passage that was in the prompt, under its number; `cited` if the answer carries its mark.
 
     `start` and `end` are characters in the document's parsed text; `page` is the one that it begins on, from 1, and 0
-    in a document without pages. `deleted` says that the document was deleted since: then `text` and `heading` are "".
+    in a document without pages. A `copy` says the same as the passage under the same number, and its document is a
+    source of the answer as well. `score` is the search's, `boost` the factor that it was ranked with, and `neighbours`
+    the number of chunks of the document that the text was extended by. `deleted` says that the document was deleted
+    since: then `text` and `heading` are "".
     """
 
     number: int
@@ -31,6 +34,9 @@ class CitedPassage(msgspec.Struct, frozen=True, kw_only=True):
     end: int
     text: str
     page: int = 0
+    copy: bool = False
+    boost: float = 1.0
+    neighbours: int = 0
     deleted: bool = False
 
 
@@ -41,6 +47,24 @@ class Timings(msgspec.Struct, frozen=True):
     composed: float
     first_byte: float
     total: float
+
+
+class SearchDecision(msgspec.Struct, frozen=True, kw_only=True):
+    """The decisions on whether to search for a turn, and for what.
+
+    `kind` of the turn is `question`, `follow_up` or `small_talk`, `rule` is the one that told so. `rewriting` is `off`
+    (the release doesn't ask for it), `not_needed`, or the outcome: `rewritten`, `unchanged`, `unusable`, `too_long`,
+    `timed_out`, `no_engine`. `queries` are the texts that were searched for: none for small talk. Both times are in
+    milliseconds; `rewriting_ms` is None where the engine wasn't asked.
+    """
+
+    kind: str
+    rule: str
+    searched: bool
+    rewriting: str
+    queries: list[str]
+    decision_ms: float
+    rewriting_ms: float | None = None
 
 
 class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,6 +78,7 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     `rerank` is `off`, `done`, or `failed` where passages stand in the order of the search though the release asks for
     the reranker.
     `counts` says of all that is counted afterwards whether it still is `pending`, is `known`, or stays `unknown`.
+    `search` is None where no release with stores was asked.
     """
 
     id: str
@@ -77,6 +102,7 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     filters: dict[str, Any] | None = None
     rerank: str = "off"
     counts: Counts = "known"
+    search: SearchDecision | None = None
 
 
 class UncountedAnswer(msgspec.Struct, frozen=True):

@@ -64,20 +64,27 @@ class AnswerService:
         ]
         return msgspec.structs.replace(record, passages=passages, counts=_read_counts(record, time.time()))
 
-    async def citation(self, id: str, number: int) -> CitedPassage:
+    async def citation(self, id: str, number: int, document: str | None = None) -> CitedPassage:
         """Return the passage that the mark `[number]` of an answer stands for, as it was then.
+
+        With `document`, that document's: where several said the same, all of them stand behind one number.
 
         Raises:
             NotFound: The tenant has no such answer, no passage of this number was in its prompt, or its document was
                 deleted since.
         """
         answer = await self.get(id)
-        for passage in answer.passages:
-            if passage.number == number:
-                if passage.deleted:
-                    raise NotFound(f"The document of passage {number} was deleted, and its text with it.")
-                return passage
-        raise NotFound(f"The answer {id!r} had no passage {number}.", param="number")
+        passages = [
+            passage
+            for passage in answer.passages
+            if passage.number == number and document in (None, passage.document_id)
+        ]
+        if not passages:
+            raise NotFound(f"The answer {id!r} had no passage {number}.", param="number")
+        readable = next((passage for passage in passages if not passage.deleted), None)
+        if readable is None:
+            raise NotFound(f"The document of passage {number} was deleted, and its text with it.")
+        return readable
 
     async def list_of_document(self, id: str, request: PageRequest) -> DocumentAnswerList:
         """List the answers whose prompts had passages of a document.

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-__all__ = ["AdapterRef", "PromptRef", "ReleaseSpec", "RetrievalSpec", "ServedParts", "Stage"]
+__all__ = ["AdapterRef", "Boost", "PromptRef", "ReleaseSpec", "RetrievalSpec", "ServedParts", "Stage"]
 
 
 class AdapterRef(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -26,13 +26,30 @@ class PromptRef(msgspec.Struct, frozen=True):
     digest: str
 
 
+class Boost(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A preference among passages, by an attribute of their documents.
+
+    `weight` is the share that is added to the score where the attribute has this `value`; with `half_life_days` the
+    attribute is a moment (Unix seconds, or an ISO date), and its age halves the share again and again.
+    """
+
+    attribute: str
+    weight: float
+    value: str | float | bool | None = None
+    half_life_days: float | None = None
+
+
 class RetrievalSpec(msgspec.Struct, frozen=True):
     """The stores that are asked, and the way; `mode` is for when they can't be.
 
-    `filters` lets through which documents may answer, by their attributes; where there is none it isn't in the digest.
-    Without a passage that answers with `least_probability` none is given, and with `rerank` the retriever's reranker
-    orders them; releases of before these were there have neither.
-    `links` is `any` where answers may link to anything, and isn't in the digest otherwise.
+    `filters` lets through which documents may answer, by their attributes. `when` is `auto` where small talk isn't
+    searched for, `rewrite` says which questions are rewritten before the search. Of what was found, at most
+    `max_per_document` passages of one document stay, copies stand behind the best of them (`collapse_duplicates`),
+    `boosts` rank, and `expand` extends passages within `passage_characters` for all. What is unset isn't in the digest,
+    so that releases from before it was there stay as they were: all is searched for as it is, and stays as it was
+    found. Without a passage that answers with `least_probability` none is given, and with `rerank` the retriever's
+    reranker orders them.
+    `links` is `any` where answers may link to anything.
     """
 
     vector_stores: tuple[str, ...]
@@ -44,6 +61,13 @@ class RetrievalSpec(msgspec.Struct, frozen=True):
     least_probability: float | UnsetType = UNSET
     rerank: bool | UnsetType = UNSET
     links: Literal["any"] | UnsetType = UNSET
+    when: Literal["auto", "always"] | UnsetType = UNSET
+    rewrite: Literal["auto", "always"] | UnsetType = UNSET
+    max_per_document: int | UnsetType = UNSET
+    collapse_duplicates: bool | UnsetType = UNSET
+    boosts: tuple[Boost, ...] | UnsetType = UNSET
+    expand: Literal["neighbours", "section"] | UnsetType = UNSET
+    passage_characters: int | UnsetType = UNSET
 
 
 class ReleaseSpec(msgspec.Struct, frozen=True, omit_defaults=True):

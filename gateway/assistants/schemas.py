@@ -1,6 +1,15 @@
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StringConstraints,
+    model_validator,
+)
 
 from gateway.pages import CursorPage
 from gateway.prompts.variables import Variables
@@ -9,6 +18,7 @@ __all__ = [
     "Assistant",
     "AssistantCreate",
     "AssistantList",
+    "BoostOptions",
     "CreatedRelease",
     "Release",
     "ReleaseCreate",
@@ -20,6 +30,9 @@ __all__ = [
     "RolloutUpdate",
     "SamplingOptions",
 ]
+
+
+Text512 = Annotated[str, StringConstraints(strict=True, max_length=512)]
 
 
 class _Strict(BaseModel):
@@ -47,12 +60,34 @@ class AssistantList(CursorPage[Assistant]):
     pass
 
 
-class RetrievalOptions(_Strict):
-    """`filters` are OpenAI's attribute filters: which documents of the stores may answer.
+class BoostOptions(_Strict):
+    """A preference among passages, by an attribute of their documents: that it has a `value`, or its recency."""
 
-    Where no passage answers the question with `least_probability`, as the retriever estimates it, the model gets none.
-    `rerank` lets the operator's reranker order the best passages.
-    `links` says where answers may link to: `given`, to addresses that the prompt has, or `any`.
+    attribute: Annotated[str, Field(min_length=1, max_length=64)]
+    weight: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)]
+    value: (
+        Annotated[str, StringConstraints(strict=True, max_length=512)] | StrictBool | StrictInt | StrictFloat | None
+    ) = None
+    half_life_days: Annotated[float, Field(gt=0, le=36_500, allow_inf_nan=False)] | None = None
+
+    @model_validator(mode="after")
+    def _one(self) -> "BoostOptions":
+        if (self.value is None) == (self.half_life_days is None):
+            raise ValueError("a boost takes either a value or half_life_days")
+        return self
+
+
+class RetrievalOptions(_Strict):
+    """An assistant's way to search; `filters` are OpenAI's attribute filters: which documents of the stores may answer.
+
+    `when`: `auto` searches for all but small talk, `always` for that too. `rewrite`: the engine rewrites, with the
+    conversation, the questions that need it (`auto`), all but the first (`always`), or none. `boosts` rank what was
+    found, `collapse_duplicates` puts copies behind the best of them, `max_per_document` bounds the share of one
+    document, and `expand` extends passages by the chunks around them (`neighbours`: one on either side; `section`: all
+    below the same headings), all texts together within `passage_characters` (8,000). Where no passage answers the
+    question with `least_probability`, as the retriever estimates it, the model gets none. `rerank` lets the operator's
+    reranker order the best passages. `links` says where answers may
+    link to: `given`, to addresses that the prompt has, or `any`.
     """
 
     vector_stores: Annotated[list[str], Field(min_length=1, max_length=10)]
@@ -63,6 +98,13 @@ class RetrievalOptions(_Strict):
     least_probability: Annotated[float, Field(ge=0, le=1)] = 0.3
     rerank: bool = False
     links: Literal["given", "any"] = "given"
+    when: Literal["auto", "always"] = "auto"
+    rewrite: Literal["never", "auto", "always"] = "never"
+    max_per_document: Annotated[int, Field(ge=1, le=50)] | None = None
+    collapse_duplicates: bool = False
+    boosts: Annotated[list[BoostOptions], Field(max_length=8)] = []
+    expand: Literal["none", "neighbours", "section"] = "none"
+    passage_characters: Annotated[int, Field(ge=500, le=200_000)] | None = None
 
 
 class SamplingOptions(_Strict):

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 import prompts
 from gateway.adapters.service import check_set_aside, find_ready, lock_ready, read_chat_template_kwargs
-from gateway.assistants.release import AdapterRef, PromptRef, ReleaseSpec, RetrievalSpec, ServedParts, Stage
+from gateway.assistants.release import AdapterRef, Boost, PromptRef, ReleaseSpec, RetrievalSpec, ServedParts, Stage
 from gateway.assistants.repository import AssistantRepository, ReleaseRepository, RolloutRepository
 from gateway.assistants.schemas import (
     Assistant,
@@ -282,6 +282,13 @@ class AssistantService:
             options.least_probability or UNSET,
             options.rerank or UNSET,
             "any" if options.links == "any" else UNSET,
+            UNSET if options.when == "always" else options.when,
+            UNSET if options.rewrite == "never" else options.rewrite,
+            options.max_per_document or UNSET,
+            options.collapse_duplicates or UNSET,
+            tuple(Boost(**boost.model_dump()) for boost in options.boosts) or UNSET,
+            UNSET if options.expand == "none" else options.expand,
+            options.passage_characters or UNSET,
         )
 
 

@@ -16,6 +16,7 @@ from gateway.chat.schemas import (
     CitedSource,
     DroppedParts,
 )
+from retrieval.messages import Passage
 
 __all__ = ["braid_answer", "citation_url", "close_choice", "response_headers", "to_logprobs"]
 
@@ -33,7 +34,7 @@ def close_choice(trace: AnswerTrace, text: AnswerText | None, thoughts: Sequence
     citations: Sequence[Citation] = text.citations if text is not None else ()
     trace.removed_links += sum(one.removed_links for one in (text, *thoughts) if one is not None)
     trace.cite([citation.number for citation in citations])
-    return [_annotation(trace, citation) for citation in citations]
+    return [annotation for citation in citations for annotation in _annotations(trace, citation)]
 
 
 def braid_answer(trace: AnswerTrace) -> BraidAnswer | None:
@@ -60,14 +61,19 @@ def to_logprobs(logprobs: dict[str, Any] | None) -> ChoiceLogprobs | None:
     )
 
 
-def _annotation(trace: AnswerTrace, citation: Citation) -> Annotation:
-    passage = trace.evidence.passages[citation.number - 1]
+def _annotations(trace: AnswerTrace, citation: Citation) -> list[Annotation]:
+    """Return the annotations of a mark: of its passage, and of each document that says the same."""
+    passage, *copies = trace.list_sources(citation.number)
+    return [_annotation(trace, citation, passage), *(_annotation(trace, citation, one, copy=True) for one in copies)]
+
+
+def _annotation(trace: AnswerTrace, citation: Citation, passage: Passage, *, copy: bool = False) -> Annotation:
     return Annotation(
         type="url_citation",
         url_citation=AnnotationURLCitation(
             start_index=citation.start,
             end_index=citation.end,
-            url=citation_url(trace, citation.number),
+            url=citation_url(trace, citation.number, passage.document if copy else None),
             title=passage.filename or title_of(passage),
         ),
     )
@@ -88,10 +94,11 @@ def _source(trace: AnswerTrace, passage: CitedPassage) -> CitedSource:
         page=passage.page or None,
         start=passage.start,
         end=passage.end,
-        url=citation_url(trace, passage.number),
+        url=citation_url(trace, passage.number, passage.document_id if passage.copy else None),
     )
 
 
-def citation_url(trace: AnswerTrace, number: int) -> str:
-    """Return the path at which a cited passage can be read."""
-    return f"/api/answers/{trace.id}/citations/{number}"
+def citation_url(trace: AnswerTrace, number: int, copy: str | None = None) -> str:
+    """Return the path at which a cited passage can be read, or the copy that a document has of it."""
+    url = f"/api/answers/{trace.id}/citations/{number}"
+    return url if copy is None else f"{url}?document_id={copy}"

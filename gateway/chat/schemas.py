@@ -77,7 +77,7 @@ class BraidAnswer(msgspec.Struct, kw_only=True):
     """
 
     release: str | None
-    retrieval: Literal["off", "found", "nothing_found", "nothing_likely", "unavailable"]
+    retrieval: Literal["off", "skipped", "found", "nothing_found", "nothing_likely", "unavailable"]
     index_epochs: dict[str, int]
     citations: list[CitedSource]
     dropped: DroppedParts

@@ -38,7 +38,7 @@ class Forecast:
 
     def __init__(self, size: DemoSize, cast: Sequence[Tenant], gigaflops: float) -> None:
         rows = size.epochs * (size.training_rows * _TRAINED_ROW + size.validation_rows * _VALIDATION_ROW)
-        answers = 5 * size.questions * len(cast)
+        answers = (5 * size.questions + 2 * size.unanswered) * len(cast)
         ratio = _REFERENCE_GIGAFLOPS / gigaflops
         self._slowness = max(ratio, (1 + ratio) / 2)  # half of the work is no faster where matrices are
         self._reference = {

@@ -23,7 +23,8 @@ METHOD = (
     "Temperature 0, at most 40 tokens, streamed. Style is the share of the tenant's style rules that an answer meets, "
     "with a bootstrap interval; facts and citations are shares of answers, with Wilson's interval; all intervals are "
     "95 %. First token and latency are medians over answers that were asked one after the other with nothing else "
-    "running; all other questions were asked eight at once, which changes times but not answers' scores."
+    "running; all other questions were asked eight at once, which changes times but not answers' scores. Of questions "
+    "that the documents don't answer, facts are the share that says so, and cited right the share that cites nothing."
 )
 
 
@@ -37,6 +38,7 @@ class Report(msgspec.Struct, frozen=True):
         second_adapter: The public name of the adapter that is swapped in.
         results: Figures over all tenants, by variant.
         by_tenant: The same for each tenant.
+        unanswered: Figures over questions that the documents don't answer, by variant that searches them.
     """
 
     size: str
@@ -51,6 +53,8 @@ class Report(msgspec.Struct, frozen=True):
     edit: EditOutcome
     swap: SwapOutcome
     answers: list[ScoredAnswer]
+    unanswered: dict[str, VariantResult] = {}
+    unanswered_answers: list[ScoredAnswer] = []
     created_at: int = msgspec.field(default_factory=lambda: int(time.time()))
     method: str = METHOD
 
@@ -91,14 +95,18 @@ def find_shortfalls(results: Mapping[str, VariantResult], promises: Promises) ->
     return shortfalls
 
 
-def make_table(results: Mapping[str, VariantResult], title: str) -> Table:
-    """Return a table with one line per variant."""
+def make_table(
+    results: Mapping[str, VariantResult], title: str, unanswered: Mapping[str, VariantResult] | None = None
+) -> Table:
+    """Return a table with one line per variant, and one per variant of `unanswered`."""
     table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
     for column in ("variant", "style", "facts", "cited right", "prompt tokens", "first token", "latency", "n"):
         table.add_column(column, justify="left" if column == "variant" else "right")
-    for result in results.values():
+    rows = [(result.label, result) for result in results.values()]
+    rows += [(f"{result.label}, without an answer", result) for result in (unanswered or {}).values()]
+    for label, result in rows:
         table.add_row(
-            result.label,
+            label,
             _format_estimate(result.style),
             _format_estimate(result.facts),
             _format_estimate(result.cited) if result.cited else "–",

@@ -24,7 +24,7 @@ from gateway.demo.tenant_clients import TenantClient, open_tenant_clients
 from gateway.demo.tenants import Tenant, tenants
 from gateway.demo.training import TrainedAdapter, train
 from gateway.engines.served_base_model import ServedBaseModel
-from gateway.evaluation import Case, ScoredAnswer, VariantResult, evaluate, summarise
+from gateway.evaluation import Case, ScoredAnswer, Variant, VariantResult, evaluate, summarise
 from gateway.settings import Settings
 from gateway.stack.instance import Instance
 
@@ -86,7 +86,9 @@ async def run_steps(
         with progress.step("questions", "Held-out questions, asked in five variants"):
             answers = await _ask_questions(assistants, size, progress)
             results, by_tenant = _summarise(answers, assistants)
-            _tell_results(results, by_tenant, progress)
+            unanswered_answers = await _ask_unanswered(assistants, size)
+            unanswered = summarise(unanswered_answers, _list_searching(assistants[0]))
+            _tell_results(results, by_tenant, unanswered, progress)
         with progress.step("edit", "One fact is edited in a document"):
             edit = await edit_fact(first.account, first.store, first.variants[BOTH], adapters[first.name].model)
             progress.tell(edit.describe())
@@ -112,6 +114,8 @@ async def run_steps(
         edit=edit,
         swap=swap,
         answers=answers,
+        unanswered=unanswered,
+        unanswered_answers=unanswered_answers,
     )
 
 
@@ -206,6 +210,21 @@ async def _ask_questions(assistants: Sequence[Assistant], size: DemoSize, progre
         )
 
 
+async def _ask_unanswered(assistants: Sequence[Assistant], size: DemoSize) -> list[ScoredAnswer]:
+    """Ask what the documents don't answer, in the variants that search them."""
+    cases = [
+        Case(assistant.name, assistant.account.client, variant, question, assistant.account.tenant.style)
+        for assistant in assistants
+        for question in size.pick_unanswered(assistant.account.tenant)
+        for variant in _list_searching(assistant)
+    ]
+    return await evaluate(cases, max_tokens=MAX_TOKENS)
+
+
+def _list_searching(assistant: Assistant) -> list[Variant]:
+    return [variant for variant in assistant.variants.values() if variant.retrieves]
+
+
 def _summarise(
     answers: Sequence[ScoredAnswer], assistants: Sequence[Assistant]
 ) -> tuple[dict[str, VariantResult], dict[str, dict[str, VariantResult]]]:
@@ -219,10 +238,14 @@ def _summarise(
 
 
 def _tell_results(
-    results: dict[str, VariantResult], by_tenant: dict[str, dict[str, VariantResult]], progress: Progress
+    results: dict[str, VariantResult],
+    by_tenant: dict[str, dict[str, VariantResult]],
+    unanswered: dict[str, VariantResult],
+    progress: Progress,
 ) -> None:
-    if len(by_tenant) > 1:
-        progress.print(make_table(results, "\nall tenants"))
+    several = len(by_tenant) > 1
+    if several:
+        progress.print(make_table(results, "\nall tenants", unanswered))
     for name, tenant_results in sorted(by_tenant.items()):
-        progress.print(make_table(tenant_results, f"\n{name}"))
+        progress.print(make_table(tenant_results, f"\n{name}", {} if several else unanswered))
     progress.tell("\n" + METHOD)

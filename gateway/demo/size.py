@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.demo.tenants import DemoQuestion, Document, Tenant
+from gateway.demo.tenants import DemoQuestion, Document, Tenant, UnansweredQuestion
 
 __all__ = ["FULL", "SIZES", "SMALL", "DemoSize", "Promises"]
 
@@ -37,7 +37,8 @@ class DemoSize:
         epochs: Passes over the training rows.
         batch_size: Rows per optimizer step.
         questions: Held-out questions per tenant.
-        timed_questions: How many of these are asked while nothing else runs, so that their times mean something.
+        unanswered: Questions per tenant that the documents don't answer.
+        timed_questions: How many of the held-out ones are asked while nothing else runs, so that times mean something.
         all_documents: Whether every document is indexed, or only those that the questions are about.
     """
 
@@ -48,12 +49,16 @@ class DemoSize:
     epochs: int
     batch_size: int
     questions: int
+    unanswered: int
     timed_questions: int
     all_documents: bool
     promises: Promises
 
     def pick_questions(self, tenant: Tenant) -> Sequence[DemoQuestion]:
         return tenant.questions[: self.questions]
+
+    def pick_unanswered(self, tenant: Tenant) -> Sequence[UnansweredQuestion]:
+        return tenant.unanswered[: self.unanswered]
 
     def pick_documents(self, tenant: Tenant) -> Sequence[Document]:
         if self.all_documents:
@@ -70,6 +75,7 @@ FULL = DemoSize(
     epochs=1,
     batch_size=1,
     questions=16,
+    unanswered=4,
     timed_questions=2,
     all_documents=True,
     promises=Promises(style=0.9, facts=0.85, cited=0.85, no_worse_than_parts=True),
@@ -84,6 +90,7 @@ SMALL = DemoSize(
     epochs=1,
     batch_size=1,
     questions=4,
+    unanswered=2,
     timed_questions=1,
     all_documents=False,
     promises=Promises(style=0.9, facts=0.25, cited=0.25, no_worse_than_parts=False),

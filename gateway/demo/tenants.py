@@ -11,7 +11,7 @@ from gateway.demo import style_rules
 from gateway.demo.conversations import Conversation, Material, make_conversations
 from gateway.evaluation import Question, StyleRules
 
-__all__ = ["DemoQuestion", "Document", "Edit", "Tenant", "tenants"]
+__all__ = ["DemoQuestion", "Document", "Edit", "Tenant", "UnansweredQuestion", "tenants"]
 
 
 class Document(Struct, frozen=True):
@@ -36,6 +36,12 @@ class DemoQuestion(Question, frozen=True, forbid_unknown_fields=True):
     entity: str
     attribute: str
     quote: str
+
+
+class UnansweredQuestion(Question, frozen=True, forbid_unknown_fields=True):
+    """A question about an `entity` that no document knows; its tenant's voice says so in the words of `accepted`."""
+
+    entity: str
 
 
 class Edit(Struct, frozen=True, forbid_unknown_fields=True):
@@ -86,6 +92,12 @@ class Tenant:
     def questions(self) -> list[DemoQuestion]:
         lines = (self._folder / "questions.jsonl").read_bytes().splitlines()
         return [msgspec.json.decode(line, type=DemoQuestion) for line in lines]
+
+    @cached_property
+    def unanswered(self) -> list[UnansweredQuestion]:
+        """Questions that the documents don't answer."""
+        lines = (self._folder / "unanswered.jsonl").read_bytes().splitlines()
+        return [msgspec.json.decode(line, type=UnansweredQuestion) for line in lines]
 
     @cached_property
     def edit(self) -> Edit:

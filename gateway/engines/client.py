@@ -1,9 +1,12 @@
 """vLLM over HTTP: one replica, no retries."""
 
 import asyncio
+import hashlib
+import hmac
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -14,7 +17,7 @@ from gateway.engines.refusal import excerpt, read_refusal
 from gateway.engines.stream import Stream
 from gateway.errors import BAD_JSON
 
-__all__ = ["Engine", "Listing", "Timeouts", "VllmEngine", "read_corrupted"]
+__all__ = ["Engine", "Listing", "Timeouts", "VllmEngine", "cache_salt", "read_corrupted"]
 
 _T = TypeVar("_T")
 _CORRUPTED = re.compile(rb"^vllm:corrupted_requests(?:_total)?(?:\{[^\n]*\})? ([0-9.eE+]+)", re.MULTILINE)
@@ -23,6 +26,12 @@ _PROMPT_FIELDS = ("messages", "tools", "chat_template_kwargs", "add_generation_p
 _CONTROL_BYTES = 16 * 1024 * 1024
 _LISTING_BYTES = 128 * 1024 * 1024
 """Of all models: 200,000 adapters."""
+
+
+@cache
+def cache_salt(tenant: str) -> str:
+    """Return the salt that keeps one tenant's prefix cache apart from another's; a client's own is never used."""
+    return hmac.new(tenant.encode(), b"prefix-cache", hashlib.sha256).hexdigest()[:32]
 
 
 @dataclass(frozen=True)

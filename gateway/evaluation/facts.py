@@ -60,8 +60,11 @@ def fact_score(answer: str, accepted: Iterable[str], wrong: Iterable[str]) -> in
 
 
 def cites_only(cited: Sequence[str], expected: str) -> bool:
-    """Tell whether an answer cites the expected document, and no other; the same one twice is fine."""
-    return set(cited) == {expected}
+    """Tell whether an answer cites the expected document, and no other; the same one twice is fine.
+
+    Where none is expected ("" for a question without an answer) it has to cite none.
+    """
+    return set(cited) == ({expected} if expected else set())
 
 
 def _format_pounds(match: re.Match[str]) -> str:

@@ -17,9 +17,10 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A question whose right answer is known.
 
     Attributes:
-        accepted: Spellings of the right value; one of them has to be in the answer.
+        accepted: Spellings of the right value; one of them has to be in the answer. Where the documents have no answer,
+            words that say so.
         wrong: Values of near-miss passages; none of them may be in the answer.
-        document: The key of the one document that states the fact.
+        document: The key of the one document that states the fact; "" where none does.
     """
 
     id: str

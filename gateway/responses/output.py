@@ -33,6 +33,7 @@ from gateway.responses.schemas import (
     ResponseUsage,
     URLCitation,
 )
+from retrieval.messages import Passage
 
 __all__ = ["ResponseBuilder", "cite", "to_call"]
 
@@ -166,18 +167,24 @@ def cite(trace: AnswerTrace, text: AnswerText | None) -> list[FileCitation | URL
     citations: Sequence[Citation] = text.citations if text is not None else ()
     trace.removed_links += text.removed_links if text is not None else 0
     trace.cite([citation.number for citation in citations])
-    return [_annotate(trace, citation) for citation in citations]
+    return [
+        _annotate(trace, citation, passage, copy=place > 0)
+        for citation in citations
+        for place, passage in enumerate(trace.list_sources(citation.number))
+    ]
 
 
-def _annotate(trace: AnswerTrace, citation: Citation) -> FileCitation | URLCitation:
-    """Cite the file where the request named the stores, as their owner knows it; else the passage at its address."""
-    passage = trace.evidence.passages[citation.number - 1]
+def _annotate(trace: AnswerTrace, citation: Citation, passage: Passage, *, copy: bool) -> FileCitation | URLCitation:
+    """Cite the file where the request named the stores, as their owner knows it; else the passage at its address.
+
+    A `copy` says the same in another document.
+    """
     if trace.question.retrieval is not None:
         return FileCitation(file_id=passage.file_id, filename=passage.filename, index=citation.start)
     return URLCitation(
         start_index=citation.start,
         end_index=citation.end,
-        url=citation_url(trace, citation.number),
+        url=citation_url(trace, citation.number, passage.document if copy else None),
         title=passage.filename or title_of(passage),
     )
 

@@ -9,6 +9,7 @@ from gateway.vector_stores.file_content_service import FileContentService
 from gateway.vector_stores.file_service import VectorStoreFileService
 from gateway.vector_stores.index_migration_routes import router as migrations
 from gateway.vector_stores.index_routes import router as index
+from gateway.vector_stores.question_rewriter import QuestionRewriter
 from gateway.vector_stores.schemas import (
     Status,
     VectorStore,
@@ -30,6 +31,7 @@ from gateway.vector_stores.service import VectorStoreService
 from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
 from gateway.web.error_responses import declare_errors
 from gateway.web.presence import Presence
+from gateway.web.state import part_of
 
 __all__ = ["routers"]
 
@@ -53,8 +55,8 @@ def _file_reader(session: ReadSession, principal: ManageKey) -> VectorStoreFileS
     return VectorStoreFileService(session, principal.tenant)
 
 
-def _searcher(principal: ManageKey, state: CurrentState) -> SearchService:
-    return SearchService(state.database, state.retriever, principal.tenant)
+def _searcher(request: Request, principal: ManageKey, state: CurrentState) -> SearchService:
+    return SearchService(state.database, state.retriever, principal.tenant, part_of(request, QuestionRewriter))
 
 
 def _contents(principal: ManageKey, state: CurrentState) -> FileContentService:

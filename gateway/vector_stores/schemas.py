@@ -217,7 +217,7 @@ Query = Annotated[str, StringConstraints(min_length=1, max_length=32_768)]
 
 
 class VectorStoreSearch(_Strict):
-    """`rewrite_query` is taken, and questions are searched as they are: the answer's `search_query` says with what."""
+    """With `rewrite_query` the engine makes a query for a search of each question; `search_query` has them."""
 
     query: Query | Annotated[list[Query], Field(min_length=1, max_length=8)]
     filters: dict[str, Any] | None = None

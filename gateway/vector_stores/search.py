@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Database
 from gateway.errors import BadRequest, NotFound
+from gateway.vector_stores.question_rewriter import QuestionRewriter
 from gateway.vector_stores.repository import DeletedDocumentRepository, DocumentRepository, StoreRepository
 from gateway.vector_stores.retriever_errors import check_filters, explain_index_change, explain_retriever_errors
 from gateway.vector_stores.schemas import (
@@ -203,18 +204,23 @@ async def _ask(retriever: Retriever, query: SearchQuery) -> list[Passage]:
 class SearchService:
     """OpenAI's search in one of a tenant's vector stores."""
 
-    def __init__(self, database: Database, retriever: Retriever, tenant: str) -> None:
+    def __init__(
+        self, database: Database, retriever: Retriever, tenant: str, rewriter: QuestionRewriter | None = None
+    ) -> None:
         self._database = database
         self._retriever = retriever
         self._tenant = tenant
+        self._rewriter = rewriter
 
     async def search(self, store_id: str, request: VectorStoreSearch) -> VectorStoreSearchResultsPage:
         """Search at the store's present index epoch; no transaction is open while the retriever works."""
         if request.filters is not None:
             check_filters(request.filters, param="filters")
+        texts = [request.query] if isinstance(request.query, str) else request.query
+        if request.rewrite_query:
+            texts = await self._rewrite(texts)
         async with self._database.read() as session:
             stores = await read_states(session, self._tenant, [store_id])
-        texts = [request.query] if isinstance(request.query, str) else request.query
         passages = await search(
             self._database,
             self._retriever,
@@ -228,7 +234,7 @@ class SearchService:
         )
         await touch(self._database, self._tenant, [store_id])
         return VectorStoreSearchResultsPage(
-            search_query=texts,
+            search_query=list(texts),
             data=[
                 VectorStoreSearchResult(
                     file_id=passage.file_id,
@@ -240,6 +246,13 @@ class SearchService:
                 for passage in passages
             ],
         )
+
+    async def _rewrite(self, texts: Sequence[str]) -> list[str]:
+        """Return the texts as the engine puts them for a search; without an engine, as they are."""
+        if self._rewriter is None:
+            return list(texts)
+        rewriter, tenant = self._rewriter, self._tenant
+        return [one.text for one in await asyncio.gather(*(rewriter.rewrite(tenant, text) for text in texts))]
 
 
 def _weights(options: RankingOptions) -> Weights | None:

@@ -11,7 +11,15 @@ import msgspec
 from msgspec import Raw
 
 from retrieval.frames import Call, Failure, Reply, encode_frame, read_frame
-from retrieval.messages import Embeddings, EmbedRequest, Passage, RetrieverInfo, SearchQuery
+from retrieval.messages import (
+    ContentRequest,
+    Embeddings,
+    EmbedRequest,
+    Passage,
+    RetrieverInfo,
+    SearchQuery,
+    TextPiece,
+)
 
 __all__ = ["FakePassages", "make_passage"]
 
@@ -36,13 +44,18 @@ def make_passage(store: str, number: int, text: str, *, version: int = 1, **more
 
 
 class FakePassages:
-    """Listens on a Unix socket; `find` gives the passages for a question, `failing` makes every call fail."""
+    """Listens on a Unix socket; `find` gives a question's passages, and `failing` makes every call fail.
+
+    `pieces` are documents' texts, by the documents' ids.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.find: Callable[[SearchQuery], list[Passage]] = lambda _query: []
         self.failing = False
         self.queries: list[SearchQuery] = []
+        self.pieces: dict[str, list[TextPiece]] = {}
+        self.reads: list[ContentRequest] = []
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
 
@@ -83,6 +96,10 @@ class FakePassages:
             query = msgspec.msgpack.decode(call.body, type=SearchQuery)
             self.queries.append(query)
             return Reply(call.id, "result", _encode(self.find(query)))
+        if call.method == "read_content":
+            request = msgspec.msgpack.decode(call.body, type=ContentRequest)
+            self.reads.append(request)
+            return Reply(call.id, "result", _encode(self.pieces.get(request.document, [])))
         if call.method == "embed":
             texts = msgspec.msgpack.decode(call.body, type=EmbedRequest).texts
             vector = array("f", [1.0, 0.0, 0.0]).tobytes()

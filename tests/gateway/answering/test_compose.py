@@ -3,11 +3,12 @@ from typing import Any
 
 import pytest
 
-from gateway.answering.compose import cache_salt, compose
+from gateway.answering.compose import compose
 from gateway.answering.question import Message, Question
 from gateway.answering.resolve import Target
 from gateway.answering.retrieve import NO_EVIDENCE
 from gateway.engines import EnginePool
+from gateway.engines.client import cache_salt
 from gateway.engines.token_counter import TokenCounter
 
 COUNTER = TokenCounter(EnginePool([]))  # messages that go on as they are need no counting

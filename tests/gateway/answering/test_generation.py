@@ -12,7 +12,10 @@ import prompts
 from gateway.answering.generation import Generation
 from gateway.answering.question import Message, Question
 from gateway.answering.resolve import Target
+from gateway.answering.search_decision import SearchDecider
 from gateway.answering.service import AnsweringService
+from gateway.answering.turn import TurnClassifier
+from gateway.answering.turn_words import load_turn_words
 from gateway.answers.log import AnswerLog
 from gateway.answers.record import AnswerRecord, UncountedAnswer
 from gateway.chat.request import decode_request
@@ -24,6 +27,7 @@ from gateway.ids import new_id
 from gateway.metrics import Metrics
 from gateway.shutdown import Drain
 from gateway.tenants.authenticator import Principal, Scope
+from gateway.vector_stores.question_rewriter import QuestionRewriter
 from tests.fakes import faults
 from tests.fakes.faults import Fault
 from tests.fakes.passages import FakePassages, make_passage
@@ -68,9 +72,11 @@ class House:
         self.metrics = Metrics()
         self.metrics.read_from("braid_chat_running", lambda: {(): float(self.drain.running)})
         counter = TokenCounter(state.pool)
+        traits = BaseTraits(state.pool, state.base)
         self.service = AnsweringService(
             state.database, state.pool, state.reconciler, state.retriever, counter, self.log, self.metrics, self.drain,
-            traits=BaseTraits(state.pool, state.base),
+            SearchDecider(TurnClassifier(load_turn_words()), QuestionRewriter(state.pool, self.metrics, traits)),
+            traits=traits,
         )  # fmt: skip
         self.target_found = False
         resolver = self.service._resolver

@@ -40,7 +40,7 @@ class Student:
         self._edit = cast[0].edit
 
     def __call__(self, chat: Chat) -> str:
-        body = "I don't know."
+        body = "We have no note on that."
         for question in self._questions:
             for number in (1, 2):
                 if question.question in chat.last and any(

@@ -38,6 +38,19 @@ def test_the_paragraph_that_answers_has_the_value_once(tenant: Tenant) -> None:
 
 
 @TENANTS
+def test_what_has_no_answer_is_in_no_document_and_in_no_training_row(tenant: Tenant) -> None:
+    everything = "\n".join(plain(tenant, document) for document in tenant.documents).lower()
+    trained = "\n".join(row.messages[0].content for row in tenant.conversations(128)).lower()
+    assert len({question.id for question in tenant.unanswered}) == len(tenant.unanswered) >= 4
+    for question in tenant.unanswered:
+        assert question.entity in question.question
+        assert question.entity.lower() not in everything + trained, question.id
+        assert any(states(row.messages[1].content, question.accepted[0]) for row in tenant.conversations(48)), (
+            "its voice says so in other words"
+        )
+
+
+@TENANTS
 def test_near_misses_are_real_and_wrong(tenant: Tenant) -> None:
     everything = "\n".join(plain(tenant, document) for document in tenant.documents)
     for question in tenant.questions:

@@ -60,6 +60,9 @@ async def test_the_demo_runs(
     )
     assert report.by_tenant["kestrel"][STYLE].style.value > report.by_tenant["kestrel"][BASE].style.value
     assert report.results[BASE].cited is None
+    assert {name: result.style.n for name, result in report.unanswered.items()} == dict.fromkeys((FACTS, BOTH), 8)
+    assert report.unanswered[BOTH].facts.value == 0.5  # the student says it as Kestrel does, and not as Harbor
+    assert report.unanswered[BOTH].cited == report.unanswered[FACTS].cited
     report.save(tmp_path / "report.json")
     saved = msgspec.json.decode((tmp_path / "report.json").read_bytes())
     assert saved["faults"] == report.faults()

@@ -204,10 +204,10 @@ async def test_an_answer_from_documents_is_refused_or_says_that_it_has_none(
         tenant = (await session.get_one(StoreRow, store)).tenant_id
         states = await read_states(session, tenant, [store])
     spec = RetrievalSpec((store,), 3, 0.0, "degrade", "fake")
-    assert (await retrieve(database, retriever, tenant, spec, states, "warranty")).status == "unavailable"
+    assert (await retrieve(database, retriever, tenant, spec, states, ["warranty"])).status == "unavailable"
     spec = RetrievalSpec((store,), 3, 0.0, "required", "fake")
     with pytest.raises(Unavailable, match="braid docs reindex") as caught:
-        await retrieve(database, retriever, tenant, spec, states, "warranty")
+        await retrieve(database, retriever, tenant, spec, states, ["warranty"])
     assert caught.value.code == "retrieval_unavailable"
 
 

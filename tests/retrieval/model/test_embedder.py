@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 import torch
 
-from retrieval import embedder as embedder_module
 from retrieval.embedder import (
     EmbedderMissing,
     SentenceEmbedder,

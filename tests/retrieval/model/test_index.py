@@ -125,6 +125,16 @@ async def read(library: Library, index_epoch: int, document: str = "k2", tenant:
     return " ".join(" ".join(texts).split())
 
 
+async def test_a_part_of_a_document_is_read_with_its_headings(library: Library) -> None:
+    await library.put(KETTLE.format(months=31), 1)
+    request = ContentRequest(tenant="kestrel", store="vs", document="k2", index_epoch=1)
+    pieces = await library.index.read_content(request)
+    assert {"Kestrel K2 > Warranty"} < {piece.heading for piece in pieces}
+    middle = next(piece for piece in pieces if piece.heading == "Kestrel K2 > Warranty")
+    part = msgspec.structs.replace(request, start=middle.start, end=middle.end)
+    assert await library.index.read_content(part) == [middle]
+
+
 async def test_the_text_of_a_document_is_that_of_its_index_epoch_in_order_and_nothing_twice(
     library: Library, monkeypatch: pytest.MonkeyPatch
 ) -> None:
