@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
 
-import httpx
+import httpx2
 import msgspec
 
 from retrieval.embedder import choose_device
@@ -93,7 +93,7 @@ class RerankService:
         headers = {"authorization": f"Bearer {api_key}"} if api_key else {}
         self._url = url
         self._model = model
-        self._client = httpx.AsyncClient(headers=headers, timeout=None)
+        self._client = httpx2.AsyncClient(headers=headers, timeout=None)
 
     async def score(self, question: str, texts: Sequence[str]) -> list[float]:
         body = {"model": self._model, "query": question, "documents": list(texts), "top_n": len(texts)}
@@ -104,7 +104,7 @@ class RerankService:
                     content += part
                     if len(content) > _MOST_BYTES:
                         raise RerankFailed(f"The reranker at {self._url} answered with more than {_MOST_BYTES} bytes.")
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise RerankFailed(f"The reranker at {self._url} can't be asked: {error!r}") from error
         if answer.status_code != 200:
             raise RerankFailed(f"The reranker at {self._url} answered with {answer.status_code}.")
@@ -148,7 +148,7 @@ async def load_reranker(source: str, model: str = "", api_key: str | None = None
         RerankerMissing: There is nothing to load, or a key would go over the network in the clear.
     """
     if source.startswith(("http://", "https://")):
-        if api_key and source.startswith("http://") and httpx.URL(source).host not in ("127.0.0.1", "::1", "localhost"):
+        if api_key and source.startswith("http://") and httpx2.URL(source).host not in ("127.0.0.1", "::1", "localhost"):
             raise RerankerMissing(f"An API key would be sent to {source} in the clear. Give an https:// URL.")
         return RerankService(source, model, api_key)
     return await asyncio.to_thread(_load_cross_encoder, source)
