@@ -22,6 +22,7 @@ EXTRAS: dict[str, frozenset[str]] = {
     "FineTuningJob": frozenset({"braid", "suffix"}),
     "Response": frozenset({"braid"}),
     "VectorStore": frozenset({"description"}),
+    "VectorStoreFile": frozenset({"warnings"}),
 }
 # OpenAI's published description has these; the package's models don't name them, since it never reads them.
 _PUBLISHED = {
