@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from retrieval.chunks import split_into_chunks
 from retrieval.parsers.delimited import parse_delimited
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.text import clean
 from tests.retrieval.words import word_offsets
 
 
@@ -66,7 +67,9 @@ def test_a_first_row_of_values_is_no_header(text: str, head: str) -> None:
     assert [parsed.text[block.start : block.head] for block in parsed.blocks] == [head]
 
 
-CELLS = st.text(st.characters(codec="utf-8", categories=["L", "Nd", "P", "Sc"], exclude_characters="|\\"), min_size=1)
+CELLS = st.text(
+    st.characters(codec="utf-8", categories=["L", "Nd", "P", "Sc"], exclude_characters="|\\"), min_size=1
+).map(clean)
 
 
 @given(

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from retrieval.parsers.child import read_document
 from retrieval.parsers.parsed import Parsed, ParseLimits
+from retrieval.parsers.text import clean
 from tests.retrieval.model.parsers.office_files import FILES
 
 pytestmark = pytest.mark.model
@@ -113,7 +114,7 @@ def test_what_is_wrong_in_a_message_costs_no_more_than_itself(data: bytes, part:
     assert part in parsed.text
 
 
-WORDS = st.text(st.characters(codec="utf-8", categories=["L", "Nd"]), min_size=1, max_size=12)
+WORDS = st.text(st.characters(codec="utf-8", categories=["L", "Nd"]), min_size=1, max_size=12).map(clean)
 
 
 @settings(max_examples=50, deadline=None)

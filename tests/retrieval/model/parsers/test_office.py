@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.child import read_document
 from retrieval.parsers.parsed import Parsed, ParseLimits
+from retrieval.parsers.text import clean
 from tests.retrieval.model.parsers.office_files import FILES, make_docx, make_odt, make_pptx, make_xlsx, pack, repack
 
 pytestmark = pytest.mark.model
@@ -266,7 +267,7 @@ def test_a_cell_far_away_costs_nothing() -> None:
     )
 
 
-WORDS = st.text(st.characters(codec="utf-8", categories=["L", "Nd"]), min_size=1, max_size=8)
+WORDS = st.text(st.characters(codec="utf-8", categories=["L", "Nd"]), min_size=1, max_size=8).map(clean)
 LINES = st.lists(WORDS, min_size=1, max_size=8).map(" ".join)
 TABLES = st.integers(2, 4).flatmap(
     lambda width: st.lists(st.lists(st.just("") | LINES, min_size=width, max_size=width), min_size=1, max_size=5)

@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from retrieval.parsers.child import read_document
 from retrieval.parsers.parsed import Parsed, ParseLimits
+from retrieval.parsers.text import clean
 from tests.retrieval.model.parsers.office_files import FILES
 from tests.retrieval.model.parsers.test_office import HANDBOOK
 
@@ -64,7 +65,7 @@ def test_broken_files_cost_little(body: bytes) -> None:
     assert "words" in read(rb"{\rtf1 words\par " + body).text
 
 
-WORDS = st.text(st.characters(codec="utf-8", categories=["L", "Nd"]), min_size=1, max_size=12)
+WORDS = st.text(st.characters(codec="utf-8", categories=["L", "Nd"]), min_size=1, max_size=12).map(clean)
 
 
 def escape(word: str) -> str:
