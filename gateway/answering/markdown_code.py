@@ -217,14 +217,15 @@ class CodeScanner:
         if not self._unsure:
             self._unsure = _OPEN.search(_WHOLE.sub("", "".join(self._prose))) is not None
             self._prose = []
-        if "|" in text:
+        cut = "|" in text or "\n" in plain  # to readers of tables, which end cells and paragraphs in the middle of code
+        if cut:
             self._wait()
         masked = CODE * len(text)
         self._out.append(
             Masked(
                 text,
                 plain,
-                plain if self._unsure or self._doubtful or (self._table and "|" in text) else masked,
+                plain if self._unsure or self._doubtful or (self._table and cut) else masked,
                 masked,
             )
         )

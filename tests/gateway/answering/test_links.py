@@ -89,6 +89,7 @@ def test_other_links_and_code_stay_as_they_are(text: str) -> None:
         '<a title="`"> ![x](https://e.x) `',
         "| `x | ![y](https://e.x) ` |\n|---|---|",  # a cell ends in the middle of code
         "~~~ a|b ![x](//e.x)\n|---|---|\n![x](//e.x)|",
+        "a `b ![x](//e.x)\nc` | d\n|---|---|",  # a table's head ends the paragraph in the middle of code
         "<pre>\n```\n</pre>\n\n![x](//e.x)\n",
         "<!-- \n```\n-->\n\n![x](//e.x)\n",
         "a `b\r\r![x](//e.x) `",
