@@ -71,9 +71,9 @@ class VectorStoreFileService:
         if batch is not None:
             documents = BatchFileRepository(self._session, self._tenant).select_documents(batch)
             where.append(DocumentRow.id.in_(documents))
-        cursors = {"after": after, "before": before}
-        places = {name: id and await self._find_place(store_id, id, name) for name, id in cursors.items()}
-        page = await self._documents.page(*where, limit=limit, order=order, **places)
+        first = after and await self._find_place(store_id, after, "after")
+        last = before and await self._find_place(store_id, before, "before")
+        page = await self._documents.page(*where, limit=limit, order=order, after=first, before=last)
         newest = await self._versions.newest(page.rows)
         data = [file_schema(row, newest[row.id]) for row in page.rows]
         return VectorStoreFileList(

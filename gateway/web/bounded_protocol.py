@@ -16,6 +16,8 @@ from gateway.web.uvicorn_protocol import JoinedProtocol
 __all__ = ["BoundedProtocol", "ConnectionBounds", "name_client"]
 
 _CHECK_SECONDS = 1.0
+_LINGER_SECONDS = 1.0
+"""To read on, into nothing, behind a refusal: what comes to a socket that is closed throws away what was sent."""
 _HEAD = b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %b\r\nconnection: close\r\n\r\n"
 
 
@@ -236,7 +238,12 @@ class BoundedProtocol(JoinedProtocol):
             state: State | None = self.app_state.get("braid")
             if state is not None:  # none where a test serves an application without its state
                 state.requests.note_refusal(request, error)
-        self.transport.close()
+            self.transport.write_eof()
+            if self._watch is not None:
+                self._watch.cancel()
+            self._watch = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+        else:
+            self.transport.close()
 
 
 def name_client(address: tuple[str, int] | None) -> str:
