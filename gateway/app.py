@@ -14,7 +14,6 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
-from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
@@ -50,6 +49,7 @@ from gateway.sources.routes import router as sources
 from gateway.vector_stores.routes import routers as vector_stores
 from gateway.web.api_browser import ApiBrowser
 from gateway.web.body_limit import BodyLimitSender, body_too_large
+from gateway.web.cors import allow_origins
 from gateway.web.invalid_requests import explain_invalid, explain_unreadable
 from gateway.web.lean_route import LeanRoute
 from gateway.web.request_log import MONITORS, RequestTrace
@@ -115,7 +115,8 @@ class _Gateway(FastAPI):
 
     def __init__(self, cors_origins: Sequence[str], **options: Any) -> None:
         super().__init__(**options)
-        self._cors = _allow_origins(self._dispatch, cors_origins) if cors_origins else None
+        self._answer = allow_origins(self._dispatch, cors_origins)
+        self._answer_cut = allow_origins(_answer_cut, cors_origins)
         self._lean: dict[tuple[str, str], tuple[LeanRoute, ASGIApp]] = {
             (method, route.path): (route, ExceptionMiddleware(route.handle, _HANDLERS))
             for router in _ROUTERS
@@ -135,12 +136,12 @@ class _Gateway(FastAPI):
         state: State = scope["state"]["braid"]
         running = state.drain.begin_request() if scope["path"] not in MONITORS else None
         try:
-            await (self._cors or self._dispatch)(scope, receive, trace.send)
+            await self._answer(scope, receive, trace.send)
         except asyncio.CancelledError:
             if not state.drain.stopping:
                 raise
             if not trace.begun:  # else the server closes the connection, since the answer isn't whole
-                await _respond(explain_cut())(scope, receive, trace.send)
+                await self._answer_cut(scope, receive, trace.send)
         except Exception:
             if not trace.whole:
                 raise
@@ -174,14 +175,8 @@ class _Gateway(FastAPI):
         return described
 
 
-def _allow_origins(app: ASGIApp, origins: Sequence[str]) -> ASGIApp:
-    return CORSMiddleware(
-        app,
-        allow_origins=origins,
-        allow_methods=["*"],
-        allow_headers=["*"],
-        expose_headers=["x-request-id", "braid-release", "retry-after"],
-    )
+async def _answer_cut(scope: Scope, receive: Receive, send: Send) -> None:
+    await _respond(explain_cut())(scope, receive, send)
 
 
 def _drop_extra_slashes(path: str, raw: bytes) -> str:

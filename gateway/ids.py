@@ -1,9 +1,12 @@
 """Identifiers as clients see them: a prefix that tells the kind, the time, and random bits."""
 
 import os
+import re
 import time
 
-__all__ = ["new_id"]
+__all__ = ["new_id", "seconds_of"]
+
+_FORM = re.compile(r"[a-z]+[-_]([0-9a-f]{13})[0-9a-f]{12}")
 
 
 def new_id(prefix: str) -> str:
@@ -12,3 +15,19 @@ def new_id(prefix: str) -> str:
     Its first 13 digits are the Unix time in microseconds, so ids sort by creation even within one second.
     """
     return f"{prefix}{time.time_ns() // 1000:013x}{os.urandom(6).hex()}"
+
+
+def seconds_of(id: str, like: str) -> int | None:
+    """Return the Unix time in whole seconds at which an identifier was made.
+
+    Args:
+        id: Of something that may not exist anymore.
+        like: Another one of the same kind.
+
+    Returns:
+        None where `id` isn't as `new_id` makes them for this kind.
+    """
+    form = _FORM.fullmatch(id)
+    if form is None or id[: form.start(1)] != like[: form.start(1)]:
+        return None
+    return int(form[1], 16) // 1_000_000

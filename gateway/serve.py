@@ -6,6 +6,7 @@ import gc
 import math
 import resource
 import signal
+from collections import Counter
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from functools import partial
@@ -27,7 +28,9 @@ def choose_bounds(settings: Settings) -> ConnectionBounds:
     """Return the bounds on clients' connections that the operator's settings make."""
     return ConnectionBounds(
         settings.max_connections,
-        body_seconds=settings.client_pause_seconds,
+        settings.max_connections_per_client,
+        pause_seconds=settings.client_pause_seconds,
+        body_seconds=max(ConnectionBounds().body_seconds, settings.client_pause_seconds),
         write_seconds=settings.client_unread_seconds,
     )
 
@@ -58,7 +61,7 @@ async def serve(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         loop="uvloop",
-        http=partial(BoundedProtocol, bounds=choose_bounds(settings)),  # pyright: ignore
+        http=partial(BoundedProtocol, bounds=choose_bounds(settings), clients=Counter()),  # pyright: ignore
         ws="none",
         proxy_headers=False,
         access_log=False,  # we have our own

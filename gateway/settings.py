@@ -94,6 +94,8 @@ class Settings(BaseSettings):
     """Whether clients may give engines regular expressions, and formats of an answer that aren't OpenAI's."""
     max_connections: int = Field(default=4096, ge=1)
     """Open connections of clients at the same time, per gateway."""
+    max_connections_per_client: int = Field(default=1024, ge=1)
+    """Of those, from one address; behind a proxy that has only one, give `max_connections`."""
     client_pause_seconds: float = Field(default=30.0, gt=0)
     """The longest silence inside a request's body."""
     client_unread_seconds: float = Field(default=60.0, gt=0)

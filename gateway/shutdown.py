@@ -95,10 +95,16 @@ class Drain:
 
 
 def explain_stopping() -> Unavailable:
-    """Return the error for a client that comes while the process is stopping."""
-    return Unavailable("This server is stopping. Send the request again; another one takes it.", code="stopping")
+    """Return the error for a client that comes while the process is stopping; it has to leave its connection."""
+    return _stopping("This server is stopping. Send the request again; another one takes it.")
 
 
 def explain_cut() -> Unavailable:
     """Return the error for a client whose answer was cut by the process's end."""
-    return Unavailable("The server stopped before the answer was finished. Ask again.", code="stopping")
+    return _stopping("The server stopped before the answer was finished. Ask again.")
+
+
+def _stopping(message: str) -> Unavailable:
+    error = Unavailable(message, code="stopping")
+    error.headers["connection"] = "close"
+    return error

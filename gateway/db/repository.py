@@ -10,6 +10,7 @@ from sqlalchemy.sql.base import ExecutableOption
 
 from gateway.db.base import Owned
 from gateway.errors import BadRequest, NotFound
+from gateway.ids import seconds_of
 
 __all__ = ["Page", "Repository", "read_page", "slices"]
 
@@ -118,18 +119,27 @@ class Repository(Generic[Row]):
     ) -> Page[Row]:
         """Return one page by OpenAI's cursors: `after` and `before` are ids, newest first unless `order` is `asc`.
 
+        They may be of rows that were deleted: who walks a list and deletes what it has seen goes on behind it.
         `options` say what isn't loaded of the rows.
         """
         query = self.select(*where).options(*options)
         edges: dict[str, tuple[int, str]] = {}
         for name, cursor in (("after", after), ("before", before)):
             if cursor is not None:
-                row = self.select(self.table.id == cursor).with_only_columns(self.table.created_at, self.table.id)
-                edge = (await self.session.execute(row)).one_or_none()
-                if edge is None:
-                    raise BadRequest(f"The cursor {cursor!r} is no {self.noun} of yours.", param=name)
-                edges[name] = (edge[0], edge[1])
+                edges[name] = await self._find_edge(cursor, name)
         return await read_page(self.session, query, (self.table.created_at, self.table.id), edges, limit, order)
+
+    async def _find_edge(self, cursor: str, name: str) -> tuple[int, str]:
+        """Return the place of a row in the order of a list, by its id; also that of one which isn't there anymore."""
+        mine = select(self.table.created_at, self.table.id).where(self.table.tenant_id == self.tenant)
+        row = (await self.session.execute(mine.where(self.table.id == cursor))).one_or_none()
+        if row is not None:
+            return row[0], row[1]
+        other = (await self.session.execute(mine.limit(1))).one_or_none()
+        created_at = seconds_of(cursor, cursor if other is None else other[1])
+        if created_at is None:
+            raise BadRequest(f"The cursor {cursor!r} is no {self.noun} of yours.", param=name)
+        return created_at, cursor
 
     def add(self, row: Row) -> Row:
         """Add a row of this tenant, whatever tenant the caller gave."""

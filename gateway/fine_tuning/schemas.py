@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from gateway.pages import CursorPage
 from gateway.prompts.variables import Variables
+from gateway.vector_stores.schemas import Metadata
 
 __all__ = [
     "BraidOptions",
@@ -25,10 +26,6 @@ __all__ = [
     "SupervisedMethod",
 ]
 
-Metadata = Annotated[
-    dict[Annotated[str, StringConstraints(max_length=64)], Annotated[str, StringConstraints(max_length=512)]],
-    Field(max_length=16),
-]
 Auto = Literal["auto"]
 
 

@@ -71,8 +71,9 @@ class VectorStoreFileService:
         if batch is not None:
             documents = BatchFileRepository(self._session, self._tenant).select_documents(batch)
             where.append(DocumentRow.id.in_(documents))
-        cursors = [None if id is None else (await self._document(store_id, id)).id for id in (after, before)]
-        page = await self._documents.page(*where, limit=limit, order=order, after=cursors[0], before=cursors[1])
+        first = after and await self._find_place(store_id, after, "after")
+        last = before and await self._find_place(store_id, before, "before")
+        page = await self._documents.page(*where, limit=limit, order=order, after=first, before=last)
         newest = await self._versions.newest(page.rows)
         data = [file_schema(row, newest[row.id]) for row in page.rows]
         return VectorStoreFileList(
@@ -90,6 +91,16 @@ class VectorStoreFileService:
         """Take a file out of the store; the file itself stays."""
         await delete_document(self._session, await self._document(store_id, file_id))
         return VectorStoreFileDeleted(id=file_id)
+
+    async def _find_place(self, store_id: str, file_id: str, param: str) -> str:
+        place = await self._documents.find_place(store_id, file_id)
+        if place is None:
+            raise NotFound(
+                f"The cursor {file_id!r} is no file of the vector store {store_id!r}, or its document is removed by "
+                "now. List the files from the beginning.",
+                param=param,
+            )
+        return place
 
     async def _document(self, store_id: str, file_id: str) -> DocumentRow:
         return await get_document(self._session, self._tenant, store_id, file_id)

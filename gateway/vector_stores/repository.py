@@ -94,6 +94,12 @@ class DocumentRepository(Repository[DocumentRow]):
         added = await self.one(where, DocumentRow.live_key == file_id)
         return added or await self.one(where, self._is_from(file_id))
 
+    async def find_place(self, store: str, file_id: str) -> str | None:
+        """Find the id of the document that a file is or was in a store, as long as there is a row of it."""
+        was = (DocumentRow.store_id == store, or_(DocumentRow.key == file_id, self._is_from(file_id)))
+        query = super().select(*was).order_by(DocumentRow.deleted_at.is_(None).desc(), DocumentRow.created_at.desc())
+        return await self.session.scalar(query.with_only_columns(DocumentRow.id).limit(1))
+
     async def list_by_file(self, file_id: str) -> Sequence[DocumentRow]:
         """List the documents of all stores that were added as this file, or put from these bytes."""
         query = self.select(or_(DocumentRow.live_key == file_id, self._is_from(file_id)))

@@ -23,6 +23,7 @@ __all__ = [
     "FileCounts",
     "HybridSearch",
     "LastError",
+    "Metadata",
     "RankingOptions",
     "StaticChunkingSizes",
     "StaticChunkingStrategy",
@@ -51,8 +52,14 @@ def _refuse_huge(value: float) -> float:
     return value
 
 
-Key64 = Annotated[str, StringConstraints(max_length=64)]
-Text512 = Annotated[str, StringConstraints(strict=True, max_length=512)]
+def _refuse_nul(text: str) -> str:
+    if "\0" in text:  # which columns of JSON hide from the check of all other texts
+        raise ValueError("a text can't have the character with code 0")
+    return text
+
+
+Key64 = Annotated[str, StringConstraints(max_length=64), AfterValidator(_refuse_nul)]
+Text512 = Annotated[str, StringConstraints(strict=True, max_length=512), AfterValidator(_refuse_nul)]
 Number = Annotated[StrictInt | Annotated[StrictFloat, Field(allow_inf_nan=False)], AfterValidator(_refuse_huge)]
 Metadata = Annotated[dict[Key64, Text512], Field(max_length=16)]
 Attributes = Annotated[dict[Key64, Text512 | StrictBool | Number], Field(max_length=16)]

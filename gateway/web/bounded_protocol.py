@@ -1,19 +1,23 @@
 """The protocol of a client's connection, with bounds on what one may send, how slowly, and how many there may be."""
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass
+from ipaddress import IPv6Address
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
-from gateway.errors import BraidError
+from gateway.errors import BraidError, TooManyRequests
 from gateway.web.request_log import new_request_id
 from gateway.web.state import State
 from gateway.web.uvicorn_protocol import JoinedProtocol
 
-__all__ = ["BoundedProtocol", "ConnectionBounds"]
+__all__ = ["BoundedProtocol", "ConnectionBounds", "name_client"]
 
 _CHECK_SECONDS = 1.0
+_LINGER_SECONDS = 1.0
+"""To read on, into nothing, behind a refusal: what comes to a socket that is closed throws away what was sent."""
 _HEAD = b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %b\r\nconnection: close\r\n\r\n"
 
 
@@ -23,20 +27,26 @@ class ConnectionBounds:
 
     Attributes:
         connections: Open at the same time, in this process.
-        head_bytes: Of a request's line and headers.
+        client_connections: Of those, from one address; of IPv6 from one /64, which is what one client has.
+        head_bytes: Of a request's line and headers, and of what a chunked body has as headers behind it.
         url_bytes: Of its path and query.
         discarded_bytes: Of a body that was answered before it was whole; behind them the connection is closed.
         head_seconds: From a request's first byte, or the connection's beginning, to the end of its headers.
-        body_seconds: The longest silence inside a body.
+        pause_seconds: The longest silence inside a body.
+        body_seconds: For a body to arrive, and beyond that one second for each `body_rate` bytes of it.
+        body_rate: The bytes per second that a long body has to have on average.
         write_seconds: How long a client may leave what it was sent unread.
     """
 
     connections: int = 4096
+    client_connections: int = 1024
     head_bytes: int = 64 * 1024
     url_bytes: int = 16 * 1024
     discarded_bytes: int = 16 * 1024 * 1024
     head_seconds: float = 20.0
-    body_seconds: float = 30.0
+    pause_seconds: float = 30.0
+    body_seconds: float = 60.0
+    body_rate: int = 16 * 1024
     write_seconds: float = 60.0
 
 
@@ -69,21 +79,34 @@ class TooManyConnections(BraidError):
     code = "too_many_connections"
 
 
+class TooManyClientConnections(TooManyRequests):
+    code = "too_many_client_connections"
+
+
 class BoundedProtocol(JoinedProtocol):
     """Refuses, in OpenAI's error envelope, what is beyond its bounds, before a route or a key is looked at.
 
     Sizes are counted in what arrives, so that no more than one read of the socket is held beyond a bound. Times are
-    checked once per second, by one timer per connection.
+    checked once per second, by one timer per connection. `clients` counts the open connections by client, and is
+    one for all connections of a server.
     """
 
-    def __init__(self, *args: Any, bounds: ConnectionBounds | None = None, **options: Any) -> None:
+    def __init__(
+        self,
+        *args: Any,
+        bounds: ConnectionBounds | None = None,
+        clients: Counter[str] | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__(*args, **options)
         self._bounds = bounds or ConnectionBounds()
+        self._clients: Counter[str] = Counter() if clients is None else clients
+        self._client = ""
         self._refusal: BraidError | None = None
         self._has_request = False  # then there is a cycle
         self._in_head = True
-        self._head_bytes = self._discarded = 0
-        self._heard = self.loop.time()
+        self._head_bytes = self._body_bytes = self._discarded = 0
+        self._heard = self._body_since = self._checked = self.loop.time()
         self._head_since: float | None = self._heard
         self._unread_since: float | None = None
         self._watch: asyncio.TimerHandle | None = None
@@ -91,20 +114,32 @@ class BoundedProtocol(JoinedProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._watch = self.loop.call_later(_CHECK_SECONDS, self._check)
+        self._client = name_client(self.client)
+        self._clients[self._client] += 1
         if len(self.connections) > self._bounds.connections:
             self._refuse(TooManyConnections("This server has no room for more connections now. Try again in a moment."))
+        elif self._clients[self._client] > self._bounds.client_connections:
+            self._refuse(
+                TooManyClientConnections(
+                    f"Your address has {self._bounds.client_connections} connections to this server, and may not have "
+                    "more. Close some, or use them for several requests each."
+                )
+            )
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._watch is not None:
             self._watch.cancel()
+        self._clients[self._client] -= 1
+        if not self._clients[self._client]:
+            del self._clients[self._client]
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._refusal is not None:
             return
         self._heard = self.loop.time()
+        self._head_bytes += len(data)
         if self._in_head:
-            self._head_bytes += len(data)
             if self._head_since is None:
                 self._head_since = self._heard
         elif self.cycle.response_complete:  # the client goes on with a body that was answered already
@@ -112,8 +147,9 @@ class BoundedProtocol(JoinedProtocol):
             if self._discarded > self._bounds.discarded_bytes:
                 self.transport.close()
                 return
+        self._body_bytes += len(data)
         super().data_received(data)
-        if self._in_head and self._head_bytes > self._bounds.head_bytes:
+        if self._head_bytes > self._bounds.head_bytes and self._refusal is None:
             self._refuse(self._head_too_large())
 
     def on_headers_complete(self) -> None:
@@ -128,12 +164,22 @@ class BoundedProtocol(JoinedProtocol):
                 raise self._refusal
         self._has_request = True
         self._in_head = False
-        self._head_bytes = self._discarded = 0
+        self._head_bytes = self._body_bytes = self._discarded = 0
+        self._body_since = self._heard
         self._head_since = None
         super().on_headers_complete()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # else it stands behind a chunked body, where nobody has asked for one
+            super().on_header(name, value)
+
+    def on_body(self, body: bytes) -> None:
+        self._head_bytes = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         self._in_head = True
+        self._head_bytes = 0
         super().on_message_complete()
 
     def pause_writing(self) -> None:
@@ -156,15 +202,31 @@ class BoundedProtocol(JoinedProtocol):
         if self._unread_since is not None and now - self._unread_since > bounds.write_seconds:
             self.transport.abort()
             return
-        if self._head_since is not None and now - self._head_since > bounds.head_seconds:
-            self._refuse(
-                RequestTooSlow(f"The headers didn't arrive within {bounds.head_seconds:g} s. Send them at once.")
-            )
+        problem = self._describe_slowness(now)
+        if problem:
+            self._refuse(RequestTooSlow(problem))
             return
-        if not self._in_head and not self.flow.read_paused and now - self._heard > bounds.body_seconds:
-            self._refuse(RequestTooSlow(f"The body paused for {bounds.body_seconds:g} s. Send it without pauses."))
-            return
+        self._checked = now
         self._watch = self.loop.call_later(_CHECK_SECONDS, self._check)
+
+    def _describe_slowness(self, now: float) -> str:
+        """Return the sentences for a client that sends too slowly; empty for one that doesn't."""
+        bounds = self._bounds
+        if self._head_since is not None and now - self._head_since > bounds.head_seconds:
+            return f"The headers didn't arrive within {bounds.head_seconds:g} s. Send them at once."
+        if self._in_head:
+            return ""
+        if self.flow.read_paused:  # it is we who are slow
+            self._body_since += now - self._checked
+            self._heard = now
+        elif now - self._heard > bounds.pause_seconds:
+            return f"The body paused for {bounds.pause_seconds:g} s. Send it without pauses."
+        elif now - self._body_since > bounds.body_seconds + self._body_bytes / bounds.body_rate:
+            return (
+                f"The body came so slowly that it had {self._body_bytes} bytes after {now - self._body_since:.0f} s. "
+                f"Send it within {bounds.body_seconds:g} s, or a long one at {bounds.body_rate} bytes per second."
+            )
+        return ""
 
     def _refuse(self, error: BraidError) -> None:
         """End the connection, with an answer where none is being written."""
@@ -172,11 +234,23 @@ class BoundedProtocol(JoinedProtocol):
         cycle = self.cycle
         if not self._has_request or (cycle.response_complete if self._in_head else not cycle.response_started):
             body, request = error.body(), new_request_id()
-            head = (
-                b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %b\r\nconnection: close\r\n\r\n"
-            )
-            self.transport.write(STATUS_LINE[error.status] + head % (len(body), request.encode()) + body)
+            self.transport.write(STATUS_LINE[error.status] + _HEAD % (len(body), request.encode()) + body)
             state: State | None = self.app_state.get("braid")
             if state is not None:  # none where a test serves an application without its state
                 state.requests.note_refusal(request, error)
-        self.transport.close()
+            self.transport.write_eof()
+            if self._watch is not None:
+                self._watch.cancel()
+            self._watch = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+        else:
+            self.transport.close()
+
+
+def name_client(address: tuple[str, int] | None) -> str:
+    if address is None:  # of a Unix socket
+        return ""
+    host = address[0]
+    if ":" not in host:
+        return host
+    number = IPv6Address(host)
+    return str(number.ipv4_mapped or IPv6Address(int(number) >> 64 << 64))

@@ -51,6 +51,11 @@ class _Joined(asyncio.Transport):
             if not self._transport.is_closing():
                 self._transport.write(data)
 
+    def write_eof(self) -> None:
+        self._flush()
+        if not self._transport.is_closing():
+            self._transport.write_eof()
+
     def close(self) -> None:
         self._flush()
         self._transport.close()

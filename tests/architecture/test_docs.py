@@ -36,16 +36,19 @@ def test_the_bounds_are_the_documented_ones() -> None:
     for row in (
         f"| a request's line and headers | {bounds.head_bytes // 1024} KiB |",
         f"| path and query | {bounds.url_bytes // 1024} KiB |",
-        f"| time to send the headers; a pause inside a body | {bounds.head_seconds:g} s; {bounds.body_seconds:g} s (",
+        f"| time to send the headers; a pause inside a body | {bounds.head_seconds:g} s; {bounds.pause_seconds:g} s (",
+        f"| time to send a body | {bounds.body_seconds:g} s, and beyond that one second for every "
+        f"{bounds.body_rate // 1024} KiB: ",
         f"| a client that doesn't read its answer | {bounds.write_seconds:g} s (",
     ):
         assert row in page
     settings = Settings()
     assert (settings.max_connections, settings.client_pause_seconds, settings.client_unread_seconds) == (
         bounds.connections,
-        bounds.body_seconds,
+        bounds.pause_seconds,
         bounds.write_seconds,
     )
+    assert settings.max_connections_per_client == bounds.client_connections
 
 
 def test_every_route_is_documented() -> None:

@@ -259,6 +259,22 @@ async def test_every_filter_lets_through_the_same_documents_everywhere(backend: 
     assert len(await texts(backend, narrow, [1, 0, 0], "none", candidates=50)) == 6
 
 
+async def test_whole_numbers_are_compared_exactly_also_where_floats_are_not(backend: IndexBackend) -> None:
+    large = [
+        base + step for base in (2**53, -(2**53), 2**60, 2**63 - 1600) for step in (-1, 0, 1, 2, 3, 511, 512, 1025)
+    ]
+    values: list[float] = [*large, 0, 1.5, float(2**53), float(2**60), 1e300]
+    await backend.upsert(
+        [point(n, str(n), [1, 0, 0], where=encode_attributes({"a": value})) for n, value in enumerate(values, 1)]
+    )
+    for value in [*values, 2**60 + 7, -(2**63)]:
+        for kind in ("eq", "ne", "gt", "gte", "lt", "lte", "in", "nin"):
+            filters = {"type": kind, "key": "a", "value": [value, 3] if kind in ("in", "nin") else value}
+            expected = {str(n) for n, one in enumerate(values, 1) if _holds(filters, {"a": one})}
+            payloads = await backend.read(STORE.narrow(compile_filter(filters)), ("text",))
+            assert {payload["text"] for payload in payloads} == expected, filters
+
+
 async def test_fields_of_all_points_are_read_among_many_pages(backend: IndexBackend) -> None:
     await backend.upsert([point(n, f"text {n}", [1, 0, 0], start=n) for n in range(1, 601)])
     await backend.upsert([point(1000, "foreign", [1, 0, 0], tenant="harbor", start=0)])

@@ -61,6 +61,10 @@ async def test_so_many_jobs_of_a_tenant_wait(gateway: Gateway) -> None:
 
 
 def test_the_bounds_on_connections_are_the_operator_s() -> None:
-    settings = Settings(max_connections=7, client_pause_seconds=2, client_unread_seconds=3)
-    assert choose_bounds(settings) == ConnectionBounds(7, body_seconds=2, write_seconds=3)
+    settings = Settings(
+        max_connections=7, max_connections_per_client=5, client_pause_seconds=2, client_unread_seconds=3
+    )
+    assert choose_bounds(settings) == ConnectionBounds(7, 5, pause_seconds=2, write_seconds=3)
+    patient = choose_bounds(Settings(client_pause_seconds=90))
+    assert (patient.pause_seconds, patient.body_seconds) == (90, 90)
     assert choose_bounds(Settings()) == ConnectionBounds()

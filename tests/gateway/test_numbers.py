@@ -160,6 +160,21 @@ async def test_in_bodies(
             await check(client, method, filled, content=content, headers={"content-type": "application/json"})
 
 
+@pytest.mark.parametrize("pair", [{"a": "b\0"}, {"a\0": "b"}])
+async def test_the_character_0_in_metadata_and_attributes_is_refused(
+    ids: dict[str, str], client: httpx2.AsyncClient, pair: dict[str, str]
+) -> None:
+    store = f"/v1/vector_stores/{ids['vector_store_id']}"
+    for path, body in (
+        ("/v1/vector_stores", {"metadata": pair}),
+        (store, {"metadata": pair}),
+        (f"{store}/files", {"file_id": ids["file_id"], "attributes": pair}),
+        ("/v1/fine_tuning/jobs", {"model": "base", "training_file": ids["file_id"], "metadata": pair}),
+    ):
+        answer = await client.post(path, json=body)
+        assert (answer.status_code, "code 0" in answer.json()["error"]["message"]) == (400, True), answer.text
+
+
 NAMES = ("POST /v1/vector_stores", "POST /api/tenants", "POST /api/keys", "POST /api/prompts", "POST /api/assistants",
          "POST /api/sources", "POST /api/adapters")  # fmt: skip
 

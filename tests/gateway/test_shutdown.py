@@ -1,4 +1,5 @@
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -60,6 +61,77 @@ async def test_running_answers_are_waited_for() -> None:
     assert not drain.expired
     assert answer.stopped == 0
     drain.check_expired()
+
+
+async def test_running_requests_are_waited_for_and_counted_once_each() -> None:
+    drain = Drain()
+    first = asyncio.Event()
+
+    async def answer() -> None:
+        task = drain.begin_request()
+        assert task is asyncio.current_task()
+        await first.wait()
+        drain.end_request(task)
+        drain.end_request(task)
+
+    answers = [asyncio.create_task(answer()) for _ in range(2)]
+    await asyncio.sleep(0)
+    assert drain.running == 0  # which are answers of models
+    finishing = asyncio.create_task(drain.finish(60))
+    await asyncio.sleep(0.01)
+    assert not finishing.done()
+    assert drain.begin_request() is None
+    first.set()
+    await asyncio.wait_for(finishing, 1)
+    assert not drain.expired
+    await asyncio.gather(*answers)
+
+
+async def test_after_the_grace_time_a_request_is_cancelled_and_one_with_an_answer_is_left_to_that() -> None:
+    drain = Drain()
+    ends: list[str] = []
+
+    async def request(name: str, *, admitted: bool) -> None:
+        task = drain.begin_request()
+        assert task is not None
+        stopped = asyncio.Event()
+
+        async def stop() -> None:
+            stopped.set()
+
+        try:
+            if admitted:
+                drain.admit(stop)
+            await stopped.wait()
+            ends.append(f"{name} was stopped")
+            drain.dismiss(stop)
+        except asyncio.CancelledError:
+            ends.append(f"{name} was cancelled")
+        finally:
+            drain.end_request(task)
+
+    tasks = [asyncio.create_task(request("answer", admitted=True)), asyncio.create_task(request("x", admitted=False))]
+    await asyncio.sleep(0)
+    await asyncio.wait_for(drain.finish(0.01), 1)  # sooner than the two seconds of what doesn't end
+    await asyncio.gather(*tasks)
+    assert sorted(ends) == ["answer was stopped", "x was cancelled"]
+
+
+async def test_a_request_that_does_not_end_holds_the_process_for_two_seconds_only() -> None:
+    drain = Drain()
+
+    async def ignore() -> None:
+        assert drain.begin_request() is not None
+        for _ in range(2):
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
+
+    task = asyncio.create_task(ignore())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(5):
+        await drain.finish(0)
+    task.cancel()
+    await task
 
 
 async def test_after_the_grace_time_the_rest_is_stopped_and_can_say_why() -> None:

@@ -18,13 +18,15 @@ BOUNDS = ConnectionBounds(
     url_bytes=100,
     discarded_bytes=2000,
     head_seconds=0.1,
-    body_seconds=0.1,
-    write_seconds=0.1,
+    pause_seconds=0.3,
+    body_seconds=0.6,
+    body_rate=100_000,
+    write_seconds=0.3,
 )
 
 
 @pytest.fixture(autouse=True)
-def _often(monkeypatch: pytest.MonkeyPatch) -> None:
+def often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bounded_protocol, "_CHECK_SECONDS", 0.02)
 
 
@@ -128,6 +130,32 @@ async def test_a_slow_body_that_goes_on_is_taken() -> None:
     for _ in range(10):
         await asyncio.sleep(0.03)
         protocol.data_received(b"1")
+    assert await reply(wire) == (200, "10")
+
+
+async def test_the_time_in_which_the_server_reads_nothing_is_not_the_clients() -> None:
+    async def slow(scope: Scope, receive: Receive, send: Send) -> None:
+        await asyncio.sleep(1)
+        await app(scope, receive, send)  # which reads again
+
+    protocol, wire = connect(what=slow)
+    protocol.data_received(head_of(300, more="content-length: 10\r\n") + b"12345")
+    protocol.flow.pause_reading()
+    await until(lambda: not protocol.flow.read_paused)
+    await asyncio.sleep(0.1)  # in which times are looked at
+    protocol.data_received(b"67890")
+    assert await reply(wire) == (200, "10")
+
+
+async def test_the_next_body_of_a_connection_has_its_own_time() -> None:
+    protocol, wire = connect()
+    protocol.data_received(head_of(300, more="content-length: 0\r\n"))
+    assert await reply(wire) == (200, "0")
+    await asyncio.sleep(0.7)
+    wire.pieces.clear()
+    protocol.data_received(head_of(300, more="content-length: 10\r\n") + b"12345")
+    await asyncio.sleep(0.1)
+    protocol.data_received(b"67890")
     assert await reply(wire) == (200, "10")
 
 

@@ -172,6 +172,10 @@ async def test_pages_of_the_origins_given_may_call(settings: Settings, engine: F
     assert preflight.headers["access-control-allow-origin"] == allowed
     assert "authorization" in preflight.headers["access-control-allow-headers"].lower()
     assert (other.status_code == 200) == (allowed == "*")
+    if allowed != "*":
+        assert (other.status_code, other.json()["error"]["code"]) == (403, "origin_not_allowed")
+        assert not any(name.startswith("access-control-") for name in other.headers)
+        assert "origin" in other.headers["vary"].lower()
     assert denied.status_code == 401  # a preflight is free, an answer isn't
     assert denied.headers["access-control-allow-origin"] == allowed
     assert answer.status_code == 200

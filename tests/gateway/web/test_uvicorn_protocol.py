@@ -23,6 +23,9 @@ class Wire(asyncio.Transport):
         assert not self.closed
         self.pieces.append(bytes(data))
 
+    def write_eof(self) -> None:
+        self.closed = True
+
     def close(self) -> None:
         self.closed = True
 
