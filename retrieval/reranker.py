@@ -148,7 +148,11 @@ async def load_reranker(source: str, model: str = "", api_key: str | None = None
         RerankerMissing: There is nothing to load, or a key would go over the network in the clear.
     """
     if source.startswith(("http://", "https://")):
-        if api_key and source.startswith("http://") and httpx2.URL(source).host not in ("127.0.0.1", "::1", "localhost"):
+        if (
+            api_key
+            and source.startswith("http://")
+            and httpx2.URL(source).host not in ("127.0.0.1", "::1", "localhost")
+        ):
             raise RerankerMissing(f"An API key would be sent to {source} in the clear. Give an https:// URL.")
         return RerankService(source, model, api_key)
     return await asyncio.to_thread(_load_cross_encoder, source)

@@ -117,7 +117,7 @@ class MirrorHandler:
             async with claim.begin() as session:
                 row = await VersionRepository(session, claim.tenant).find(version.id)
                 if row is not None:
-                    row.mirror_error = str(error)
+                    row.mirror_error = blur(str(error))
             return
         async with claim.begin() as session:
             row = await VersionRepository(session, claim.tenant).find(version.id)

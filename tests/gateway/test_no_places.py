@@ -101,6 +101,7 @@ def test_every_column_with_an_error_is_known_here() -> None:
         "adapters.reason",
         "document_versions.error_code",
         "document_versions.error_message",
+        "document_versions.mirror_error",
         "evaluations.error",
         "fine_tuning_jobs.error",
         "jobs.error",
