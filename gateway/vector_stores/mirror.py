@@ -10,6 +10,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.artifacts import Artifacts
+from gateway.errors import blur
 from gateway.jobs import Claim, JobCancelled, JobDelayed, Outcome, enqueue_once, failpoint
 from gateway.vector_stores.index_migration_repository import find_open_migration
 from gateway.vector_stores.indexing import Indexer, Turn

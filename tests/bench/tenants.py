@@ -18,7 +18,7 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx2
 from hypothesis import HealthCheck, settings
@@ -248,12 +248,12 @@ def open_houses(stack: SyncStack) -> tuple[House, House]:
 def run_machine(stack: SyncStack, *, examples: int, steps: int) -> None:
     """Run the state machine."""
     run_state_machine_as_test(
-        lambda: TenantsMachine(stack),
+        cast("Any", lambda: TenantsMachine(stack)),
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
             deadline=None,
-            suppress_health_check=list(HealthCheck),
+            suppress_health_check=cast("Any", list(HealthCheck)),
             database=None,
         ),
     )

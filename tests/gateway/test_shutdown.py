@@ -69,6 +69,7 @@ async def test_running_requests_are_waited_for_and_counted_once_each() -> None:
 
     async def answer() -> None:
         task = drain.begin_request()
+        assert task is not None
         assert task is asyncio.current_task()
         await first.wait()
         drain.end_request(task)

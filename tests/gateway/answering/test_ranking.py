@@ -64,7 +64,7 @@ def specs(draw: st.DrawFn) -> RetrievalSpec:
         max_per_document=draw(st.integers(1, 3) | unset),
         collapse_duplicates=draw(st.just(True) | unset),
         boosts=draw(st.lists(boost | recency, min_size=1, max_size=3).map(tuple) | unset),
-        expand=draw(st.sampled_from(["neighbours", "section"]) | unset),
+        expand=cast("Any", draw(st.sampled_from(["neighbours", "section"]) | unset)),
         passage_characters=draw(st.integers(10, 400) | unset),
     )
 

@@ -154,7 +154,7 @@ async def test_within_the_grace_time_every_request_finishes_and_no_new_one_begin
         process.send_signal(signal.SIGTERM)
         await asyncio.sleep(0.5)
         for method, path in (("GET", "/v1/models"), ("POST", "/v1/embeddings"), ("POST", CHAT), ("GET", "/nowhere")):
-            refused = await client.request(method, path, **({"json": {}} if method == "POST" else {}))
+            refused = await client.request(method, path, json={} if method == "POST" else None)
             assert (refused.status_code, refused.json()["error"]["code"]) == (503, "stopping"), path
             assert (refused.headers["connection"], refused.headers["retry-after"]) == ("close", "1")
         assert (await client.get("/healthz")).status_code == 200
