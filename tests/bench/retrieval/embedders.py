@@ -28,7 +28,7 @@ class _PackagedEmbedder:
     matryoshka = False
 
     def __init__(self, identity: str, embed_questions: Embed, embed_passages: Embed) -> None:
-        self.identity = identity
+        self.identity, self.batch, self.device = identity, 4, "cpu"
         self._embed_questions = embed_questions
         self._embed_passages = embed_passages
         self.token_offsets = load_embedder(None).token_offsets
