@@ -214,7 +214,11 @@ async def test_files_of_another_tenant_do_not_exist(gateway: Gateway, tenant: ht
     for method, path in (("GET", ""), ("GET", "/content"), ("DELETE", "")):
         fault(await other.request(method, f"/v1/files/{file['id']}{path}"), 404)
     assert (await other.get("/v1/files")).json()["data"] == []
-    assert (await other.get("/v1/files", params={"after": file["id"]})).status_code == 400
+    own = await made(other)
+    for cursor in (file["id"], file["id"][:-12] + "0" * 12):  # one that exists, and one that nobody ever had
+        page = await other.get("/v1/files", params={"after": cursor, "order": "asc"})
+        assert [item["id"] for item in page.json()["data"]] == [own["id"]]
+        assert (await other.get("/v1/files", params={"after": cursor})).json()["data"] == []
     assert (await tenant.get(f"/v1/files/{file['id']}")).status_code == 200
 
 
