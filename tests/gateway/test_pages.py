@@ -29,9 +29,8 @@ WHOLE = {
     "/v1/models",
     "/v1/vector_stores/{vector_store_id}/files/{file_id}/content",
     "/api/index_migrations",
-    "/api/storage",
 }
-"""Lists without pages in OpenAI's contract, and two of an operator's own, which are short."""
+"""Lists without pages in OpenAI's contract, and one of the operator's own, which is short."""
 
 
 async def _fill(gateway: Gateway, client: httpx2.AsyncClient) -> dict[str, str]:
