@@ -248,7 +248,7 @@ async def test_a_client_that_leaves_aborts_the_engine_within_a_second(
     aborted = engine.requests()[-1].aborted
     assert aborted is not None
     assert aborted - left < 1
-    assert not gateway.state.pool.state()[0].in_flight
+    await until(lambda: not gateway.state.pool.state()[0].in_flight)
     await until(lambda: b'outcome="abandoned"' in gateway.state.metrics.text())
 
 
