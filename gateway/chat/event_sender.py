@@ -1,4 +1,4 @@
-"""The response of a streamed answer: head, events, and comments while there is nothing to say."""
+"""The response of an answer: whole, or its head, events, and comments while there is nothing to say."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -7,12 +7,15 @@ from typing import Any
 from gateway.answering.trace import AnswerTrace
 from gateway.chat.openai_fields import response_headers
 
-__all__ = ["EventSender", "answer_headers"]
+__all__ = ["EventSender", "send_whole"]
 
 # A proxy gives up an answer of which it hears nothing: nginx after 60 s.
 _SILENCE_SECONDS = 15.0
 _COMMENT = b": the model is at work\n\n"
 _STREAM_HEADERS = [(b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")]
+
+
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class EventSender:
@@ -22,7 +25,7 @@ class EventSender:
     are part of the protocol, and clients leave them out.
     """
 
-    def __init__(self, send: Callable[[MutableMapping[str, Any]], Awaitable[None]]) -> None:
+    def __init__(self, send: Send) -> None:
         self.begun = False
         self._send = send
         self._trace: AnswerTrace | None = None
@@ -41,7 +44,7 @@ class EventSender:
         """Send the head, unless a comment did."""
         if not self.begun:
             self.begun = True
-            headers = answer_headers(trace, b"text/event-stream; charset=utf-8") + _STREAM_HEADERS
+            headers = _answer_headers(trace, b"text/event-stream; charset=utf-8") + _STREAM_HEADERS
             await self._send({"type": "http.response.start", "status": 200, "headers": headers})
 
     async def send(self, events: bytes) -> None:
@@ -77,7 +80,15 @@ class EventSender:
         await self.send(_COMMENT)
 
 
-def answer_headers(trace: AnswerTrace, content_type: bytes) -> list[tuple[bytes, bytes]]:
+async def send_whole(send: Send, trace: AnswerTrace, body: bytes) -> None:
+    """Send an answer's JSON."""
+    headers = _answer_headers(trace, b"application/json")
+    headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+def _answer_headers(trace: AnswerTrace, content_type: bytes) -> list[tuple[bytes, bytes]]:
     """Return an answer's headers as ASGI has them."""
     headers = [(name.encode(), value.encode()) for name, value in response_headers(trace).items()]
     return [*headers, (b"content-type", content_type)]

@@ -1,7 +1,5 @@
 """The body of a chat request in OpenAI's contract, decoded and checked in one pass; and the question in it."""
 
-import re
-from codecs import BOM_UTF8
 from operator import attrgetter
 from typing import Annotated, Any, Literal
 
@@ -10,8 +8,9 @@ from msgspec import UNSET, Meta
 
 import prompts
 from gateway.answering.question import BraidOptions, Message, Question
+from gateway.chat.body import Metadata, ModelName, Name, decode_body, find_conversation
 from gateway.chat.bounds import MAX_TOOLS, check_biases, check_format, check_tools
-from gateway.errors import BAD_JSON, BadRequest
+from gateway.errors import BadRequest
 from gateway.ids import new_id
 
 __all__ = [
@@ -19,17 +18,14 @@ __all__ = [
     "ChatMessage",
     "StreamOptions",
     "decode_request",
-    "explain_decoding",
     "text_of",
     "to_question",
 ]
 
 _MAX_CHOICES = 16
 _MAX_MESSAGES = 2048
-_MAX_NAME = 255
 _MAX_STOP = 1024
 _LEAST_INT, _MOST_INT = -(2**63), 2**63 - 1
-_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 _ROLES: dict[str, prompts.Role] = {
     "system": "system",
     "developer": "system",
@@ -56,7 +52,6 @@ _PARAMETERS = (
     "reasoning_effort",
 )
 _get_parameters = attrgetter(*_PARAMETERS)
-_WHERE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
 
 
 class ChatMessage(msgspec.Struct, omit_defaults=True):
@@ -64,9 +59,9 @@ class ChatMessage(msgspec.Struct, omit_defaults=True):
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[dict[str, Any]] | None = None
-    name: Annotated[str, Meta(max_length=_MAX_NAME)] | None = None
+    name: Name | None = None
     tool_calls: Annotated[list[dict[str, Any]], Meta(max_length=MAX_TOOLS)] | None = None
-    tool_call_id: Annotated[str, Meta(max_length=_MAX_NAME)] | None = None
+    tool_call_id: Name | None = None
 
 
 class StreamOptions(msgspec.Struct):
@@ -78,7 +73,7 @@ class StreamOptions(msgspec.Struct):
 class ChatCompletionCreate(msgspec.Struct):
     """The fields of OpenAI's contract that Braid reads or passes on; engine-only fields are not among them."""
 
-    model: Annotated[str, Meta(max_length=_MAX_NAME, pattern=_PRINTABLE)]
+    model: ModelName
     messages: Annotated[list[ChatMessage], Meta(min_length=1, max_length=_MAX_MESSAGES)]
     stream: bool | None = None
     stream_options: StreamOptions | None = None
@@ -103,11 +98,8 @@ class ChatCompletionCreate(msgspec.Struct):
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
     reasoning_effort: Annotated[str, Meta(max_length=32)] | None = None
-    prompt_cache_key: Annotated[str, Meta(max_length=_MAX_NAME)] | None = None
-    metadata: (
-        Annotated[dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=16)]
-        | None
-    ) = None
+    prompt_cache_key: Name | None = None
+    metadata: Metadata | None = None
     braid: BraidOptions | None = None
     functions: Any = None
     function_call: Any = None
@@ -134,12 +126,7 @@ def decode_request(body: bytes, *, grammars: bool = False) -> ChatCompletionCrea
         BadRequest: Not JSON, a field is missing, has the wrong type or is beyond a bound (`param` names it), or content
             that isn't text.
     """
-    try:
-        request = _decoder.decode(body.removeprefix(BOM_UTF8))
-    except msgspec.ValidationError as error:
-        raise explain_decoding(error) from None
-    except BAD_JSON as error:
-        raise BadRequest(f"The body isn't valid JSON: {error}.", code="invalid_json") from None
+    request = decode_body(_decoder, body)
     _refuse_unanswerable(request)
     for index, message in enumerate(request.messages):
         message.content = text_of(message, f"messages[{index}].content")
@@ -167,7 +154,6 @@ def to_question(request: ChatCompletionCreate, request_id: str = "") -> Question
     max_tokens = request.max_completion_tokens or request.max_tokens
     if max_tokens is not None:
         parameters["max_tokens"] = max_tokens
-    conversation = request.prompt_cache_key or (request.metadata or {}).get("conversation_id")
     return Question(
         id=new_id("chatcmpl-"),
         model=request.model,
@@ -175,7 +161,7 @@ def to_question(request: ChatCompletionCreate, request_id: str = "") -> Question
         parameters=parameters,
         stream=bool(request.stream),
         structured=request.structured,
-        conversation=conversation or None,
+        conversation=find_conversation(request.prompt_cache_key, request.metadata),
         options=request.braid,
         request_id=request_id,
     )
@@ -216,16 +202,3 @@ def _to_message(message: ChatMessage) -> Message:
         UNSET if message.tool_calls is None else message.tool_calls,
         UNSET if message.tool_call_id is None else message.tool_call_id,
     )
-
-
-def explain_decoding(error: msgspec.ValidationError) -> BadRequest:
-    message = str(error)
-    where = _WHERE.search(message)
-    if where is None:
-        missing = re.search(r"missing required field `(\w+)`", message)
-        return BadRequest(f"The request can't be used: {message}.", param=missing and missing.group(1))
-    path = where["path"].replace("[...]", "")
-    missing = re.search(r"missing required field `(\w+)`", message)
-    if missing is not None:
-        path = f"{path}.{missing.group(1)}"
-    return BadRequest(f"{message[: where.start()]} at {path!r}.", param=path)

@@ -12,7 +12,7 @@ from gateway.answering.generation import Generation
 from gateway.answering.question import Question
 from gateway.answering.service import AnsweringService
 from gateway.chat.completion import encode_completion
-from gateway.chat.event_sender import EventSender, answer_headers
+from gateway.chat.event_sender import EventSender, send_whole
 from gateway.chat.request import ChatCompletionCreate, decode_request, to_question
 from gateway.chat.schemas import ChatCompletion, ChatCompletionChunk
 from gateway.chat.stream import DONE_EVENT, ChunkEncoder, error_event
@@ -78,10 +78,7 @@ class ChatAnswer(Response):
     async def _send_whole(self, question: Question, send: Send) -> None:
         async with await self._service.begin(self._principal, question) as generation:
             body = encode_completion(generation.trace, await generation.read())
-        headers = answer_headers(generation.trace, b"application/json")
-        headers.append((b"content-length", str(len(body)).encode()))
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await send_whole(send, generation.trace, body)
 
     async def _send_events(self, question: Question, sender: EventSender) -> None:
         """Send the events as they come; once the stream has begun, an error is its last event."""

@@ -1,14 +1,13 @@
 """The body of a Responses request in OpenAI's contract, decoded and checked; and the question in it."""
 
-from codecs import BOM_UTF8
 from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from gateway.answering.question import BraidOptions, Message, Question
-from gateway.chat.request import explain_decoding
-from gateway.errors import BAD_JSON, BadRequest
+from gateway.chat.body import Metadata, ModelName, Name, decode_body, find_conversation
+from gateway.errors import BadRequest
 from gateway.ids import new_id
 from gateway.responses.callables import Callables, check_text_format, check_tools
 from gateway.responses.input_items import to_messages
@@ -16,9 +15,7 @@ from gateway.responses.input_items import to_messages
 __all__ = ["Reasoning", "ResponseCreate", "ResponseText", "decode_request", "to_question"]
 
 _MAX_ITEMS = 2048
-_MAX_NAME = 255
 _MOST_INT = 2**63 - 1
-_PRINTABLE = r"^[^\x00-\x1f\x7f]*$"
 _RESULTS = "file_search_call.results"
 _LOGPROBS = "message.output_text.logprobs"
 _UNSUPPORTED = {
@@ -46,7 +43,7 @@ class Reasoning(msgspec.Struct):
 class ResponseCreate(msgspec.Struct):
     """The fields of OpenAI's contract that Braid reads or passes on."""
 
-    model: Annotated[str, Meta(max_length=_MAX_NAME, pattern=_PRINTABLE)]
+    model: ModelName
     input: str | Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=_MAX_ITEMS)]
     instructions: str | None = None
     max_output_tokens: Annotated[int, Meta(ge=1, le=_MOST_INT)] | None = None
@@ -63,11 +60,8 @@ class ResponseCreate(msgspec.Struct):
     include: list[str] | None = None
     truncation: Literal["auto", "disabled"] | None = None
     store: bool | None = None
-    prompt_cache_key: Annotated[str, Meta(max_length=_MAX_NAME)] | None = None
-    metadata: (
-        Annotated[dict[Annotated[str, Meta(max_length=64)], Annotated[str, Meta(max_length=512)]], Meta(max_length=16)]
-        | None
-    ) = None
+    prompt_cache_key: Name | None = None
+    metadata: Metadata | None = None
     braid: BraidOptions | None = None
     previous_response_id: Any = None
     conversation: Any = None
@@ -95,12 +89,7 @@ def decode_request(body: bytes) -> ResponseCreate:
         BadRequest: Not JSON, a field is missing, has the wrong type or is beyond a bound (`param` names it), or asks
             for what isn't kept here.
     """
-    try:
-        request = _decoder.decode(body.removeprefix(BOM_UTF8))
-    except msgspec.ValidationError as error:
-        raise explain_decoding(error) from None
-    except BAD_JSON as error:
-        raise BadRequest(f"The body isn't valid JSON: {error}.", code="invalid_json") from None
+    request = decode_body(_decoder, body)
     for name, advice in _UNSUPPORTED.items():
         if getattr(request, name):
             raise BadRequest(f"{name!r} isn't taken. {advice}", param=name, code="unsupported_parameter")
@@ -142,7 +131,7 @@ def to_question(request: ResponseCreate, request_id: str = "", *, grammars: bool
         parameters={name: value for name, value in parameters.items() if value is not None},
         stream=bool(request.stream),
         structured=bool(tools.functions) or (form is not None and form["type"] != "text"),
-        conversation=request.prompt_cache_key or (request.metadata or {}).get("conversation_id") or None,
+        conversation=find_conversation(request.prompt_cache_key, request.metadata),
         options=request.braid,
         request_id=request_id,
         retrieval=tools.search,

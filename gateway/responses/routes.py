@@ -12,7 +12,7 @@ from starlette.types import Receive, Scope, Send
 from gateway.answering.generation import Generation
 from gateway.answering.question import Question
 from gateway.answering.service import AnsweringService
-from gateway.chat.event_sender import EventSender, answer_headers
+from gateway.chat.event_sender import EventSender, send_whole
 from gateway.errors import BraidError
 from gateway.responses.callables import Callables
 from gateway.responses.output import ResponseBuilder
@@ -87,10 +87,7 @@ class ResponseReply(Reply):
         async with await self._service.begin(self._principal, self._question) as generation:
             builder = ResponseBuilder(generation.trace, self._request, self._tools)
             body = msgspec.json.encode(builder.build_whole(await generation.read()))
-        headers = answer_headers(generation.trace, b"application/json")
-        headers.append((b"content-length", str(len(body)).encode()))
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        await send_whole(send, generation.trace, body)
 
     async def _send_events(self, sender: EventSender) -> None:
         """Send the events as they come; once the stream has begun, an error is its last event."""

@@ -14,8 +14,9 @@ from gateway.vector_stores.index_migration_repository import (
     list_stores_behind,
     name_target,
 )
-from gateway.vector_stores.mirror import ask_for_mirror
+from gateway.vector_stores.mirror import MIRROR
 from gateway.vector_stores.tables import IndexMigrationRow
+from gateway.vector_stores.versions import ask_for_work
 from retrieval.client import Retriever, RetrieverError
 
 __all__ = ["IndexMigrationWatch"]
@@ -72,14 +73,14 @@ class IndexMigrationWatch:
             behind = await list_stores_behind(session, mirror)
         for store in behind:
             async with self._database.begin() as session:
-                await ask_for_mirror(session, store.tenant_id, store.id)
+                await ask_for_work(session, store.tenant_id, MIRROR, store.id)
 
     async def _end(self, migration: IndexMigrationRow) -> None:
         async with self._database.read() as session:
             mirrored = await list_mirrored_stores(session)
         for store in mirrored:
             async with self._database.begin() as session:
-                await ask_for_mirror(session, store.tenant_id, store.id)
+                await ask_for_work(session, store.tenant_id, MIRROR, store.id)
         if mirrored:
             return
         async with self._database.begin() as session:

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway.db import Database
 from gateway.errors import Unavailable
 from gateway.vector_stores.document_schemas import IndexState
-from gateway.vector_stores.reindex import ask_for_reindex
+from gateway.vector_stores.reindex import REINDEX
 from gateway.vector_stores.repository import (
     DocumentRepository,
     StoreRepository,
@@ -15,6 +15,7 @@ from gateway.vector_stores.repository import (
     list_filled_stores,
 )
 from gateway.vector_stores.tables import StoreRow
+from gateway.vector_stores.versions import ask_for_work
 from retrieval.client import Retriever, RetrieverError
 from retrieval.messages import RetrieverInfo
 
@@ -63,7 +64,7 @@ class IndexService:
             state = await self._read(session, store_id, present)
             if state.state == "current":
                 return state
-            return state.model_copy(update={"job": await ask_for_reindex(session, self._tenant, store_id)})
+            return state.model_copy(update={"job": await ask_for_work(session, self._tenant, REINDEX, store_id)})
 
     async def _describe(self) -> Sequence[RetrieverInfo]:
         try:

@@ -9,9 +9,10 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.db import Database
 from gateway.vector_stores.index_service import list_stale
 from gateway.vector_stores.indexing import settle
-from gateway.vector_stores.reindex import ask_for_reindex
+from gateway.vector_stores.reindex import REINDEX
 from gateway.vector_stores.repository import StoreRepository, list_filled_stores
 from gateway.vector_stores.tables import StoreRow
+from gateway.vector_stores.versions import ask_for_work
 from retrieval.client import Retriever, RetrieverError
 from retrieval.messages import RetrieverInfo
 
@@ -64,7 +65,7 @@ class IndexWatch:
         _log.warning("stores_not_indexed_as_now", stores=len(stale), indexes=[info.index for info in present])
         for store in stale if self._automatic else ():
             async with self._database.begin() as session:
-                await ask_for_reindex(session, store.tenant_id, store.id)
+                await ask_for_work(session, store.tenant_id, REINDEX, store.id)
 
     async def _adopt(self, store: StoreRow, info: RetrieverInfo) -> None:
         adopted = await self._retriever.has_store(store.tenant_id, store.id)

@@ -11,34 +11,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.artifacts import Artifacts
 from gateway.errors import blur
-from gateway.jobs import Claim, JobCancelled, JobDelayed, Outcome, enqueue_once, failpoint
+from gateway.jobs import Claim, JobCancelled, JobDelayed, Outcome, failpoint
 from gateway.vector_stores.index_migration_repository import find_open_migration
 from gateway.vector_stores.indexing import Indexer, Turn
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreRow
-from gateway.vector_stores.versions import queue_key_of
+from gateway.vector_stores.versions import ask_for_work
 from retrieval.client import DocumentUnreadable, IndexChanged, Retriever, RetrieverError, StaleWriter
 from retrieval.messages import Writer
 
-__all__ = ["MIRROR", "MirrorHandler", "ask_for_mirror"]
+__all__ = ["MIRROR", "MirrorHandler"]
 
 _log = structlog.get_logger()
 
 MIRROR = "mirror"
 _SECONDS = 2.0
-
-
-async def ask_for_mirror(session: AsyncSession, tenant: str, store_id: str) -> str:
-    """Have a store's second index made what the open move wants; return the job's id, also of one that waits."""
-    job = await enqueue_once(
-        session,
-        tenant,
-        kind=MIRROR,
-        queue_key=queue_key_of(store_id),
-        subject=store_id,
-        payload={"store": store_id},
-    )
-    return job.id
 
 
 class MirrorHandler:
@@ -61,7 +48,7 @@ class MirrorHandler:
                 if work is None:
                     return
                 if until is not None and time.monotonic() >= until:
-                    await ask_for_mirror(session, claim.tenant, claim.subject)
+                    await ask_for_work(session, claim.tenant, MIRROR, claim.subject)
                     return
             if claim.cancelled.is_set():
                 raise JobCancelled
@@ -75,7 +62,7 @@ class MirrorHandler:
         version = await VersionRepository(session, claim.tenant).find(claim.state.get("version", ""))
         if version is not None:
             version.mirror_error = outcome.message or "It can't be read."
-            await ask_for_mirror(session, claim.tenant, claim.subject)
+            await ask_for_work(session, claim.tenant, MIRROR, claim.subject)
 
     async def _settle(self, claim: Claim) -> bool:
         """Make the store's second index the one that the open move wants; tell whether there is one to fill."""

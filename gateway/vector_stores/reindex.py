@@ -11,32 +11,19 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.artifacts import Artifacts
-from gateway.jobs import Claim, JobCancelled, Outcome, enqueue_once, failpoint
+from gateway.jobs import Claim, JobCancelled, Outcome, failpoint
 from gateway.vector_stores.indexing import Indexer, Turn, publish
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow
-from gateway.vector_stores.versions import queue_key_of
+from gateway.vector_stores.versions import ask_for_work
 from retrieval.client import DocumentUnreadable, Retriever
 
-__all__ = ["REINDEX", "ReindexHandler", "ask_for_reindex"]
+__all__ = ["REINDEX", "ReindexHandler"]
 
 _log = structlog.get_logger()
 
 REINDEX = "reindex"
 _SECONDS = 2.0
-
-
-async def ask_for_reindex(session: AsyncSession, tenant: str, store_id: str) -> str:
-    """Have a store indexed again, as far as its documents need it; return the job's id, also of one that waits."""
-    job = await enqueue_once(
-        session,
-        tenant,
-        kind=REINDEX,
-        queue_key=queue_key_of(store_id),
-        subject=store_id,
-        payload={"store": store_id},
-    )
-    return job.id
 
 
 class ReindexHandler:
@@ -59,7 +46,7 @@ class ReindexHandler:
                 if work is None:
                     return
                 if until is not None and time.monotonic() >= until:
-                    await ask_for_reindex(session, claim.tenant, claim.subject)
+                    await ask_for_work(session, claim.tenant, REINDEX, claim.subject)
                     return
             if claim.cancelled.is_set():
                 raise JobCancelled
@@ -74,7 +61,7 @@ class ReindexHandler:
         document = version and await DocumentRepository(session, claim.tenant).find(version.document_id)
         if version is not None and document is not None:
             await _leave_out(session, document, version, claim.state["chunker"], "server_error", outcome.message or "")
-            await ask_for_reindex(session, claim.tenant, claim.subject)
+            await ask_for_work(session, claim.tenant, REINDEX, claim.subject)
 
     async def _index(self, claim: Claim, turn: Turn, document: DocumentRow, version: DocumentVersionRow) -> None:
         await claim.save({"version": version.id, "chunker": turn.chunker})

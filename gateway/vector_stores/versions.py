@@ -10,7 +10,7 @@ from gateway.db import lock
 from gateway.files import FileRow
 from gateway.files.service import add_file, find_file
 from gateway.ids import new_id
-from gateway.jobs import cancel, enqueue
+from gateway.jobs import cancel, enqueue, enqueue_once
 from gateway.tenants.storage import TenantStorage
 from gateway.vector_stores.remove import ask_for_removal
 from gateway.vector_stores.repository import DocumentRepository, VersionRepository
@@ -23,6 +23,7 @@ __all__ = [
     "INGEST",
     "ChunkSizes",
     "Content",
+    "ask_for_work",
     "delete_document",
     "delete_documents_of",
     "put_version",
@@ -62,6 +63,19 @@ class Content:
 def queue_key_of(store_id: str) -> str:
     """Return the queue key of a store's jobs: one after another, since each writes the store's next index epoch."""
     return f"store:{store_id}"
+
+
+async def ask_for_work(session: AsyncSession, tenant: str, kind: str, store_id: str) -> str:
+    """Have a job of a kind look at a store, unless one waits already; return its id."""
+    job = await enqueue_once(
+        session,
+        tenant,
+        kind=kind,
+        queue_key=queue_key_of(store_id),
+        subject=store_id,
+        payload={"store": store_id},
+    )
+    return job.id
 
 
 async def put_version(

@@ -34,8 +34,8 @@ from gateway.vector_stores.schemas import VectorStoreCreate, VectorStoreSearch
 from gateway.vector_stores.search import SearchService
 from gateway.vector_stores.service import VectorStoreService
 from gateway.vector_stores.versions import Content, put_version
-from retrieval.client import Retriever, RetrieverUnavailable
-from tests.gateway.worker import ROOT, prepare_home
+from retrieval.client import Retriever
+from tests.gateway.worker import ROOT, prepare_home, wait_for_retriever
 
 _OTHERS = 2
 _BATCH = 200
@@ -187,14 +187,7 @@ async def _retriever(settings: Settings, embedder: str) -> AsyncGenerator[None]:
         *(str(settings.model_python), "-m", module, *arguments), cwd=ROOT, env=os.environ | {"HF_HUB_OFFLINE": "1"}
     )
     try:
-        async with asyncio.timeout(120), Retriever(settings.retriever_socket) as client:
-            while True:
-                try:
-                    await client.describe()
-                    break
-                except RetrieverUnavailable:
-                    assert process.returncode is None, "the retriever didn't start"
-                    await asyncio.sleep(0.1)
+        await wait_for_retriever(settings.retriever_socket, process)
         yield
     finally:
         if process.returncode is None:

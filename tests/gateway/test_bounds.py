@@ -1,6 +1,5 @@
 """Bounds that are settings of the operator, each at its border."""
 
-from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -16,16 +15,9 @@ from tests.gateway.conftest import Gateway
 
 
 @pytest.fixture
-def settings(tmp_path: Path, database_url: str, engine: FakeVllm) -> Settings:
-    worker.prepare_home(tmp_path, engine.model)
-    return Settings(
-        home=tmp_path,
-        database_url=database_url,
-        engine_urls=(engine.url,),
-        grace_seconds=2,
-        max_file_bytes=100_000,
-        max_queued_jobs=2,
-    )
+def settings(settings: Settings, engine: FakeVllm) -> Settings:
+    worker.prepare_home(settings.home, engine.model)
+    return settings.model_copy(update={"max_file_bytes": 100_000, "max_queued_jobs": 2})
 
 
 async def upload(client: httpx2.AsyncClient, data: bytes, name: str = "a.bin") -> httpx2.Response:

@@ -17,6 +17,7 @@ from gateway.composition import open_worker
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.jobs import WorkerTimings
 from gateway.settings import Settings
+from retrieval.client import Retriever, RetrieverUnavailable
 from tests.fakes.peft import write_base
 from training.verdict import BaseShape
 
@@ -32,6 +33,19 @@ def prepare_home(home: Path, base_model: str = "base") -> None:
     base = ServedBaseModel(name=base_model, path=str(folder), digest=BaseShape.read(folder).digest)
     ServedBaseModel.file(home).parent.mkdir()
     ServedBaseModel.file(home).write_bytes(msgspec.json.encode(base))
+
+
+async def wait_for_retriever(socket: Path, process: asyncio.subprocess.Process) -> None:
+    """Wait until a retriever's process answers; importing torch takes a while."""
+    async with asyncio.timeout(120), Retriever(socket) as client:
+        while True:
+            try:
+                await client.describe()
+            except RetrieverUnavailable:
+                assert process.returncode is None, "the retriever didn't start"
+                await asyncio.sleep(0.1)
+            else:
+                return
 
 
 @asynccontextmanager

@@ -29,17 +29,10 @@ UPLOAD = {"filename": "a.bin", "purpose": "user_data", "mime_type": "text/plain"
 
 
 @pytest.fixture
-def settings(tmp_path: Path, database_url: str, engine: FakeVllm) -> Settings:
-    worker.prepare_home(tmp_path, engine.model)
-    return Settings(
-        home=tmp_path,
-        database_url=database_url,
-        engine_urls=(engine.url,),
-        model_python=write_trainer(tmp_path / "python"),
-        source_folders=(str(tmp_path / "lent"),),
-        tenant_storage_bytes=LIMIT,
-        grace_seconds=2,
-    )
+def settings(settings: Settings, engine: FakeVllm) -> Settings:
+    worker.prepare_home(settings.home, engine.model)
+    trainer = write_trainer(settings.home / "python")
+    return settings.model_copy(update={"model_python": trainer, "tenant_storage_bytes": LIMIT})
 
 
 class Tenant(Sources):

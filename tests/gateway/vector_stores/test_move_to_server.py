@@ -13,11 +13,10 @@ import pytest
 
 from gateway.settings import Settings
 from gateway.terminal import Exit
-from retrieval.client import Retriever, RetrieverUnavailable
 from tests.gateway.cli.commands import run
 from tests.gateway.conftest import ADMIN_KEY, Gateway
 from tests.gateway.vector_stores.conftest import Client
-from tests.gateway.worker import ROOT, working
+from tests.gateway.worker import ROOT, wait_for_retriever, working
 
 pytestmark = [pytest.mark.e2e, pytest.mark.model, pytest.mark.timeout(400)]
 
@@ -34,14 +33,7 @@ async def retriever(socket: Path, data: Path, *options: str) -> AsyncGenerator[N
     arguments = (str(MODEL_PYTHON), "-m", module, "--socket", str(socket), "--data", str(data), *options)
     process = await asyncio.create_subprocess_exec(*arguments, cwd=ROOT)
     try:
-        async with asyncio.timeout(120), Retriever(socket) as client:
-            while True:
-                try:
-                    await client.describe()
-                    break
-                except RetrieverUnavailable:
-                    assert process.returncode is None, "the retriever didn't start"
-                    await asyncio.sleep(0.2)
+        await wait_for_retriever(socket, process)
         yield
     finally:
         if process.returncode is None:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from gateway.settings import Settings
-from retrieval.client import Retriever, RetrieverUnavailable
+from retrieval.client import Retriever
 from tests.gateway.conftest import Gateway
 from tests.gateway.vector_stores.conftest import Client
 from tests.gateway.vector_stores.killing import INGEST_STEPS, Reader, text
-from tests.gateway.worker import ROOT, die_at, worker_process
+from tests.gateway.worker import ROOT, die_at, wait_for_retriever, worker_process
 
 pytestmark = [pytest.mark.e2e, pytest.mark.model, pytest.mark.timeout(300)]
 
@@ -36,14 +36,7 @@ class RealRetriever:
             cwd=ROOT,
             env=os.environ | {"HF_HUB_OFFLINE": "1"},
         )
-        async with asyncio.timeout(120), Retriever(self._socket) as client:
-            while True:
-                try:
-                    await client.describe()
-                    return
-                except RetrieverUnavailable:
-                    assert self._process.returncode is None, "the retriever didn't start"
-                    await asyncio.sleep(0.1)
+        await wait_for_retriever(self._socket, self._process)
 
     async def kill(self) -> None:
         assert self._process is not None
