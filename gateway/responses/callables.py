@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from gateway.assistants.release import RetrievalSpec
-from gateway.chat.bounds import check_format
+from gateway.chat.bounds import MAX_TOOLS, check_format
 from gateway.chat.bounds import check_tools as check_functions
 from gateway.errors import BadRequest
 from gateway.vector_stores.retriever_errors import check_filters
@@ -70,11 +70,13 @@ def check_tools(
     """Check `tools` and `tool_choice`.
 
     Raises:
-        BadRequest: A tool is neither a function nor `file_search`, or its members can't be used.
+        BadRequest: There are more than 128, one is neither a function nor `file_search`, or its members can't be used.
     """
     listed: list[FileSearchSpec | FunctionSpec] = []
     functions: list[dict[str, Any]] = []
     search: RetrievalSpec | None = None
+    if len(tools or ()) > MAX_TOOLS:
+        raise BadRequest(f"There are more than {MAX_TOOLS} tools.", param="tools")
     for index, tool in enumerate(tools or ()):
         where = f"tools[{index}]"
         if tool.get("type") == "file_search":
@@ -112,8 +114,10 @@ def check_text_format(form: Mapping[str, Any] | None, *, grammars: bool) -> dict
         raise BadRequest(_rename(error.message), param=param, code=error.code) from None
 
 
-def _check_function(tool: dict[str, Any], where: str, choice: object, *, grammars: bool) -> dict[str, Any]:
-    forced = "required" if choice == "required" or isinstance(choice, dict) else None
+def _check_function(
+    tool: dict[str, Any], where: str, choice: str | dict[str, Any] | None, *, grammars: bool
+) -> dict[str, Any]:
+    forced = "required" if _to_choice(choice) not in (None, "none", "auto") else None
     function = {name: value for name, value in tool.items() if name != "type" and value is not None}
     try:
         checked = check_functions([{"type": "function", "function": function}], forced, grammars=grammars)

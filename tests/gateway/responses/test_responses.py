@@ -154,6 +154,12 @@ async def test_another_tenants_store_does_not_exist(gateway: Gateway, engine: Fa
             None,
         ),
         ({"tools": [{**FUNCTION, "name": "no name"}]}, "tools[0].name", None),
+        ({"tools": [FUNCTION] * 129}, "tools", None),
+        (
+            {"tools": [{**FUNCTION, "parameters": {"pattern": "a"}}], "tool_choice": "required"},
+            "tools[0].parameters",
+            "unsupported_format",
+        ),
         ({"tool_choice": "sometimes"}, "tool_choice", None),
         ({"text": {"format": {"type": "yaml"}}}, "text.format.type", "unsupported_format"),
         ({"text": {"format": {"type": "json_schema", "name": "n"}}}, "text.format.schema", None),
@@ -170,6 +176,10 @@ async def test_what_cannot_be_done_is_refused(
     assert answer.status_code == 400, answer.text
     error = answer.json()["error"]
     assert (error["param"], error["code"]) == (param, code)
+
+
+async def test_as_many_tools_as_chat_has_may_be_named(client: httpx2.AsyncClient, engine: FakeVllm) -> None:
+    assert (await ask(client, engine, tools=[FUNCTION] * 128)).status_code == 200
 
 
 async def test_a_cut_stream_ends_with_a_failed_response(client: httpx2.AsyncClient, engine: FakeVllm) -> None:
