@@ -13,10 +13,13 @@ from prompts.markers import GENERIC, Markers
 from prompts.template import Template
 from prompts.text import clean, one_line
 
-__all__ = ["Draft", "Evidence", "Part", "Rendered", "Segment", "draft", "render_row"]
+__all__ = ["EVIDENCE_LAYOUT", "Draft", "Evidence", "Part", "Rendered", "Segment", "draft", "render_row"]
 
 Part: TypeAlias = Literal["system", "instructions", "turn", "passage", "question"]
 _GAP = "\n\n"
+EVIDENCE_LAYOUT = "data-1"
+"""The way in which passages stand in a prompt, beside what its template says; another one has another name."""
+
 _MARK_LENGTH = 6
 
 

@@ -91,6 +91,8 @@ class ReleaseSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     """Digest of what is broken in texts as more than text to the base; "" for what any known family of models knows."""
     ranking: str = ""
     """The versions of the keyword encoder and of the fusion, where there is retrieval."""
+    evidence: str = ""
+    """The layout of passages in the prompt, likewise."""
 
     @property
     def fingerprint(self) -> str:

@@ -128,6 +128,7 @@ class AssistantService:
             folds_system=self._served.folds_system,
             markers=self._served.markers,
             ranking=self._served.ranking if retrieval else "",
+            evidence=prompts.EVIDENCE_LAYOUT if retrieval else "",
         )
         row = ReleaseRow(
             id=new_id("release_"),

@@ -177,6 +177,19 @@ async def test_equal_releases_have_equal_fingerprints_around_a_restart_of_the_re
     assert (first["fingerprint"], second["release"]) == (second["fingerprint"], 3)
 
 
+async def test_a_release_with_passages_is_tied_to_their_layout_in_the_prompt(
+    client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await create(client)
+    store = (await client.post("/v1/vector_stores", json={})).json()["id"]
+    bodies: list[dict[str, Any]] = [{}, {"retrieval": {"vector_stores": [store]}}]
+    before = [(await client.post("/api/assistants/support/releases", json=body)).json() for body in bodies]
+    monkeypatch.setattr("prompts.EVIDENCE_LAYOUT", "another")
+    after = [(await client.post("/api/assistants/support/releases", json=body)).json() for body in bodies]
+    same = [one["fingerprint"] == other["fingerprint"] for one, other in zip(before, after, strict=True)]
+    assert same == [True, False]
+
+
 async def test_a_release_is_tied_to_the_bases_weights_and_template(client: httpx2.AsyncClient) -> None:
     await create(client)
     await client.post("/api/assistants/support/releases", json={})
