@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import time
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,31 @@ from gateway.client import Client
 from gateway.demo.tenant_clients import TenantClient
 from gateway.terminal import CommandError
 
-__all__ = ["find_adapter", "import_at_strength"]
+__all__ = ["find_adapter", "import_at_strength", "wait_until_loaded"]
 
 _CONFIG = "adapter_config.json"
 _WEIGHTS = "adapter_model.safetensors"
 _POLL_SECONDS = 0.5
+_LOAD_SECONDS = 30.0
 _ENDED = ("ready", "refused", "deleted")
 
 
 async def find_adapter(client: Client, model: str) -> dict[str, Any]:
     """Return what `GET /api/adapters/…` says of an adapter."""
     return await client.get(f"/api/adapters/{model}")
+
+
+async def wait_until_loaded(client: Client, model: str, seconds: float = _LOAD_SECONDS) -> dict[str, Any]:
+    """Wait until the gateway has seen an adapter on all engines, or `seconds` are over; return its latest state.
+
+    The worker proves an adapter on engines before it is ready; the gateway looks at them on its own, a moment later.
+    """
+    deadline = time.monotonic() + seconds
+    adapter = await find_adapter(client, model)
+    while adapter["loaded"]["replicas"] < adapter["loaded"]["of"] and time.monotonic() < deadline:
+        await asyncio.sleep(_POLL_SECONDS)
+        adapter = await find_adapter(client, model)
+    return adapter
 
 
 async def import_at_strength(account: TenantClient, folder: Path, name: str, strength: float) -> str:

@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from gateway.client import Client
-from gateway.demo.adapters import find_adapter, import_at_strength
+from gateway.demo.adapters import import_at_strength, wait_until_loaded
 from gateway.demo.assistants import BOTH, FACTS, MAX_TOKENS, Assistant, make_assistant, promote
 from gateway.demo.documents import fill_store
 from gateway.demo.edit import edit_fact
@@ -175,10 +175,10 @@ async def _train(assistant: Assistant, base: str, size: DemoSize, progress: Prog
 async def _release(assistant: Assistant, adapter: TrainedAdapter, progress: Progress) -> str:
     """Make the release that braids all three strands, and give it all traffic; return its fingerprint."""
     name = assistant.name
-    seen = await find_adapter(assistant.account.client, adapter.model)
+    seen = await wait_until_loaded(assistant.account.client, adapter.model)
     loaded = f"{seen['loaded']['replicas']} of {seen['loaded']['of']}"
     progress.tell(f"{name}: verdict passed: sha256 {adapter.digest[:16]}…, rank {adapter.rank}")
-    progress.tell(f"{name}: hot-loaded and probed, status {seen['status']}, held by {loaded} engines")
+    progress.tell(f"{name}: hot-loaded and probed, status {seen['status']}, loaded by {loaded} engines")
     number, fingerprint = await assistant.release(adapter.model)
     rollout = await promote(assistant.account, number)
     progress.tell(

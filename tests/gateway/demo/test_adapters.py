@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.demo.adapters import find_adapter, import_at_strength
+from gateway.demo.adapters import find_adapter, import_at_strength, wait_until_loaded
 from gateway.demo.tenant_clients import TenantClient
 from gateway.terminal import CommandError
 from tests.fakes.peft import write_adapter
@@ -35,6 +35,14 @@ async def test_an_import_is_another_adapter_of_the_same_weights(
     assert alpha(imported) == alpha(folder) / 2
     weights = "adapter_model.safetensors"
     assert (imported / weights).read_bytes() == (folder / weights).read_bytes()
+
+
+async def test_it_is_loaded_where_the_demo_says_so(
+    account: TenantClient, background_worker: None, folder: Path
+) -> None:
+    model = await import_at_strength(account, folder, "softer", 0.5)
+    adapter = await wait_until_loaded(account.client, model)
+    assert adapter["loaded"] == {"replicas": 1, "of": 1}
 
 
 async def test_one_of_the_same_name_is_taken(account: TenantClient, background_worker: None, folder: Path) -> None:
