@@ -85,8 +85,15 @@ class AnswerCounts:
 
     def put(self, waiting: WaitingRecord) -> None:
         """Have a record's tokens counted, if there is something to count and a place in the queue."""
-        if not waiting.segments and waiting.answer is None:
-            return
+        if waiting.answer is None:
+            if not waiting.segments:
+                return
+            counts = self._counter.recall([segment.text for segment in waiting.segments])
+            if counts is not None:  # as most of a prompt's texts are: waiting for a worker would cost more than this
+                parts = _sum_parts(waiting.segments, counts)
+                waiting.record = msgspec.structs.replace(waiting.record, prompt_tokens=parts, counts="known")
+                waiting.segments = ()
+                return
         if len(self._open) >= self._max_waiting:
             self._give_up(waiting, "too many wait")
             return
@@ -210,8 +217,11 @@ class AnswerCounts:
         return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
 
     async def _count_parts(self, segments: Sequence[prompts.Segment]) -> dict[str, int]:
-        counts = await self._counter.count([segment.text for segment in segments])
-        parts: dict[str, int] = {}
-        for segment, count in zip(segments, counts, strict=True):
-            parts[segment.part] = parts.get(segment.part, 0) + count
-        return parts
+        return _sum_parts(segments, await self._counter.count([segment.text for segment in segments]))
+
+
+def _sum_parts(segments: Sequence[prompts.Segment], counts: Sequence[int]) -> dict[str, int]:
+    parts: dict[str, int] = {}
+    for segment, count in zip(segments, counts, strict=True):
+        parts[segment.part] = parts.get(segment.part, 0) + count
+    return parts

@@ -60,6 +60,16 @@ class TokenCounter:
                     one.cancel()
         return [count or 0 for count in counts]
 
+    def recall(self, texts: Sequence[str]) -> list[int] | None:
+        """Return the number of tokens of each text where all were counted before, else None."""
+        counts: list[int] = []
+        for text in texts:
+            count = self._recall(text)
+            if count is None:
+                return None
+            counts.append(count)
+        return counts
+
     async def count_prompt(self, body: bytes) -> int:
         """Return the number of tokens of the prompt that an engine makes of a chat request.
 

@@ -28,6 +28,10 @@ class Counter:
     def __init__(self) -> None:
         self.failing = False
         self.seconds = 0.0
+        self.remembered = False
+
+    def recall(self, texts: Sequence[str]) -> list[int] | None:
+        return [len(text.split()) for text in texts] if self.remembered else None
 
     async def count(self, texts: Sequence[str]) -> list[int]:
         await self._pass_time()

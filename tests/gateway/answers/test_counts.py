@@ -82,6 +82,15 @@ async def test_what_is_counted_in_time_is_written_with_the_record(log: Log) -> N
     assert (record.counts, record.prompt_tokens) == ("known", {"system": 2, "passage": 3})
 
 
+async def test_parts_that_were_counted_before_wait_for_no_engine(log: Log) -> None:
+    log.counter.remembered = log.counter.failing = True
+    async with log.writing():
+        id = log.put(segments=SEGMENTS)
+        await log.log.flush()
+        record = await log.read(id)
+    assert (record.counts, record.prompt_tokens) == ("known", {"system": 2, "passage": 3})
+
+
 @pytest.mark.parametrize("seconds", [0.05, 5])
 async def test_records_do_not_wait_for_a_slow_counter(database: Database, seconds: float) -> None:
     """A counter of 5 s is one that hangs; what can't be counted doesn't hold up what is written."""

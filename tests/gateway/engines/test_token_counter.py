@@ -35,6 +35,8 @@ async def test_a_text_is_counted_once(counter: TokenCounter, fake: FakeVllm) -> 
     assert await counter.count(["another", "the same"]) == [first[1], first[0]]
     assert first[2] == 0
     assert len(fake.requests(TOKENIZE)) == 2
+    assert counter.recall(["another", "", "the same"]) == [first[1], 0, first[0]]
+    assert counter.recall(["the same", "a new one"]) is None
 
 
 async def test_counts_in_the_background_are_shared_and_take_no_place_of_a_request(
