@@ -39,7 +39,7 @@ up: env env-model ## Start Braid on this machine
 test: lint ## Environments, lint, and the whole suite with its branch coverage
 	@echo "== tests without models"
 	@rm -f .coverage .coverage.*
-	@COVERAGE_FILE=$(CURDIR)/.coverage.fast COVERAGE_CONCURRENCY=greenlet $(BIN)/python $(FAST) $(COVERED)
+	@COVERAGE_FILE=$(CURDIR)/.coverage.fast COVERAGE_CONCURRENCY=greenlet $(BIN)/python $(FAST) -p tests.greenlets $(COVERED)
 	@echo "== tests of training and retrieval with models"
 	@COVERAGE_FILE=$(CURDIR)/.coverage.model $(MODEL_BIN)/python $(PYTEST) $(PAIRS) $(MODEL_TESTS) $(COVERED)
 	@echo "== branch coverage of the four packages, before the end-to-end tests"
