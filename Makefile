@@ -18,7 +18,20 @@ PYTEST := -m pytest --durations=15
 PARALLEL := -n $(shell n=$$(nproc); echo $$((n < 8 ? 2 * n : n))) --dist worksteal
 # Tests with models and with whole processes keep most of a core busy each.
 PAIRS := -n 2 --dist worksteal
+# The end-to-end tests are one group, for one of two processes; the other takes everything else meanwhile.
+BESIDE := -n 2 --dist loadgroup
 FAST := $(PYTEST) $(PARALLEL) -m 'not e2e and not model' $(MODEL_TESTS:%=--ignore=%)
+
+# The long ones first: each keeps a core busy.
+CHECKS := types-tests types types-model types-tests-model imports spelling style format
+CHECK_types := $(BIN)/pyright --pythonpath $(BIN)/python
+CHECK_types-tests := $(BIN)/pyright --pythonpath $(BIN)/python -p pyright.tests.json
+CHECK_types-model := $(BIN)/pyright --pythonpath $(MODEL_BIN)/python training retrieval
+CHECK_types-tests-model := $(BIN)/pyright --pythonpath $(MODEL_BIN)/python -p pyright.tests-model.json
+CHECK_imports := $(BIN)/lint-imports
+CHECK_spelling := $(BIN)/codespell
+CHECK_style := $(BIN)/ruff check .
+CHECK_format := $(BIN)/ruff format --check .
 
 COVERED := --cov --cov-report=
 # Percent.
@@ -39,30 +52,25 @@ up: env env-model ## Start Braid on this machine
 test: lint ## Environments, lint, and the whole suite with its branch coverage
 	@echo "== tests without models"
 	@rm -f .coverage .coverage.*
-	@COVERAGE_FILE=$(CURDIR)/.coverage.fast COVERAGE_CONCURRENCY=greenlet $(BIN)/python $(FAST) $(COVERED)
+	@COVERAGE_FILE=$(CURDIR)/.coverage.fast COVERAGE_CONCURRENCY=greenlet $(BIN)/python $(FAST) -p tests.greenlets $(COVERED)
 	@echo "== tests of training and retrieval with models"
 	@COVERAGE_FILE=$(CURDIR)/.coverage.model $(MODEL_BIN)/python $(PYTEST) $(PAIRS) $(MODEL_TESTS) $(COVERED)
 	@echo "== branch coverage of the four packages, before the end-to-end tests"
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report --fail-under=$(LEAST_COVERAGE)
-	@echo "== whole processes, which are killed"
-	@$(BIN)/python $(PYTEST) $(PAIRS) -m '(e2e or model) and not release' --ignore=tests/e2e $(MODEL_TESTS:%=--ignore=%)
-	@echo "== end to end, on a real engine"
-	@$(BIN)/python $(PYTEST) -m 'e2e and not release' tests/e2e
+	@echo "== whole processes, which are killed, and beside them end to end, on a real engine"
+	@$(BIN)/python $(PYTEST) $(BESIDE) -m '(e2e or model) and not release' tests/e2e tests $(MODEL_TESTS:%=--ignore=%)
 
 test-fast: env ## The tests that need neither a model nor whole processes
 	@$(BIN)/python $(FAST)
 
 lint: env env-model ## ruff, spelling, pyright strict on both environments' code, import directions
 	@echo "== lint"
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
-	@$(BIN)/codespell
-	@$(BIN)/pyright --pythonpath $(BIN)/python
-	@$(BIN)/pyright --pythonpath $(BIN)/python -p pyright.tests.json
-	@$(BIN)/pyright --pythonpath $(MODEL_BIN)/python training retrieval
-	@$(BIN)/pyright --pythonpath $(MODEL_BIN)/python -p pyright.tests-model.json
-	@$(BIN)/lint-imports
+	@$(MAKE) --no-print-directory --jobs=2 $(CHECKS)
+
+.PHONY: $(CHECKS)
+$(CHECKS):
+	@$(CHECK_$@)
 
 bench-gateway: env ## What the gateway adds to a request, beside floors and peers (BENCH="--against ../other")
 	@$(BIN)/python -m tests.bench.gateway $(BENCH)

@@ -52,6 +52,7 @@ from gateway.web.body_limit import BodyLimitSender, body_too_large
 from gateway.web.cors import allow_origins
 from gateway.web.invalid_requests import explain_invalid, explain_unreadable
 from gateway.web.lean_route import LeanRoute
+from gateway.web.nul_check import NulCheck
 from gateway.web.request_log import MONITORS, RequestTrace
 from gateway.web.state import State
 
@@ -166,7 +167,7 @@ class _Gateway(FastAPI):
             await handle(scope, receive, send)
         else:
             scope["path"] = _drop_extra_slashes(scope["path"], scope.get("raw_path") or b"")
-            await super().__call__(scope, receive, BodyLimitSender(send).send)
+            await super().__call__(scope, NulCheck.wrap(scope, receive), BodyLimitSender(send).send)
 
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI, with the schemas of what FastAPI doesn't decode itself."""

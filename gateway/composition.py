@@ -46,7 +46,7 @@ from gateway.fine_tuning.event_log import delete_old_events
 from gateway.fine_tuning.train_job import TrainHandler
 from gateway.health.admin import AdminApp, serve_admin
 from gateway.health.figures import Figures
-from gateway.health.readiness import check_readiness, check_worker
+from gateway.health.readiness import RemoteParts, check_readiness, check_worker
 from gateway.jobs import Chore, Handler, Housekeeper, Worker, WorkerTimings, delete_ended, delete_older
 from gateway.metrics import Metrics
 from gateway.migrations import migrate
@@ -162,6 +162,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
                 FileUses: FileUses(delete_documents_of),
                 CitedDocuments: CitedDocuments(find_live),
                 Figures: figures,
+                RemoteParts: RemoteParts(database, retriever),
             },
         )
 
@@ -169,9 +170,9 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
 @asynccontextmanager
 async def open_gateway_admin(settings: Settings, state: State) -> AsyncGenerator[int | None]:
     """Serve the gateway's admin port, and yield its number; None where it can't be had."""
-    parts = state.database, state.retriever, state.pool, state.reconciler, state.drain
-    figures = cast(Figures, state.parts[Figures])
-    app = AdminApp(figures, partial(check_readiness, *parts), state.pool, state.reconciler)
+    figures, remote = cast(Figures, state.parts[Figures]), cast(RemoteParts, state.parts[RemoteParts])
+    check = partial(check_readiness, remote, state.pool, state.reconciler, state.drain)
+    app = AdminApp(figures, check, state.pool, state.reconciler)
     async with serve_admin(settings.admin_host, settings.gateway_admin_port, app) as port:
         yield port
 
@@ -195,7 +196,7 @@ async def open_worker(
         metrics = Metrics()
         if admin:
             figures = Figures(metrics, database, parts.pool, parts.reconciler)
-            check = partial(check_worker, database, parts.retriever, parts.pool)
+            check = partial(check_worker, RemoteParts(database, parts.retriever), parts.pool)
             app = AdminApp(figures, check, parts.pool, parts.reconciler)
             await stack.enter_async_context(serve_admin(settings.admin_host, settings.worker_admin_port, app))
         await stack.enter_async_context(_watch_index(settings, database))

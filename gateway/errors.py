@@ -37,8 +37,13 @@ _ADDRESS = re.compile(
     r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?::\d+)?(?![\w.]*\d)|\[[0-9a-fA-F]*:[0-9a-fA-F:.]*\](?::\d+)?|"
     r"\b[A-Za-z][\w-]*(?:\.[\w-]+)*:\d{2,5}\b|0x[0-9a-fA-F]{6,}|"
     r"(?<![\w:])(?:[0-9a-fA-F]{3,4}(?::[0-9a-fA-F]{1,4})*::(?:[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{1,4})*)?(?:%\w+)?|::1|"
-    r"(?:[0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4})(?![\w:])|(?<=\bhost[ =]['\"])[\w.-]+(?=['\"])|"
-    r"\b[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.(?:local|internal|lan)\b"
+    r"(?:[0-9a-fA-F]{1,4}:){7}[0-9a-fA-F]{1,4})(?![\w:])|"
+    r"\b(?:[A-Za-z0-9_-]+\.)+(?:local|localdomain|internal|intranet|lan|corp|svc|consul|com|net|org|arpa)\b(?!\.?\w)"
+)
+_HOST = re.compile(
+    r"(?P<frame>\b(?:host(?: ?name)?|server at|resolv(?:e|ing)|connect(?:ing|ion)? to|valid for)[ :=]{1,2}"
+    r"(?P<quote>['\"`]))[^'\"`\s]+(?=(?P=quote))|(?P<bare>\bhost(?:name)?(?:=|: ))(?!['\"`…])[\w.-]*\w",
+    re.IGNORECASE,
 )
 
 
@@ -52,6 +57,7 @@ def blur(text: str) -> str:
     text = _QUOTED_PATH.sub(r"\g<quote>…/\g<name>\g<quote>", text)
     text = _WINDOWS_PATH.sub(r"…/\g<name>", text)
     text = _PATH.sub(r"…/\g<name>", text)
+    text = _HOST.sub(lambda host: f"{host['frame'] or host['bare']}…", text)
     return _ADDRESS.sub("…", text)
 
 

@@ -1,6 +1,8 @@
 """The readiness of this gateway, and the parts without which it does less."""
 
 import asyncio
+import math
+import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,9 +14,10 @@ from gateway.engines import EnginePool, Reconciler, Replica
 from gateway.shutdown import Drain
 from retrieval.client import Retriever, RetrieverError
 
-__all__ = ["Part", "Readiness", "check_readiness", "check_worker"]
+__all__ = ["Part", "Readiness", "RemoteParts", "check_readiness", "check_worker"]
 
 _PATIENCE_SECONDS = 2.0
+_FRESH_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +54,43 @@ class Readiness:
         return {"ready": self.ready, "degraded": self.degraded, "parts": reasons}
 
 
-async def check_readiness(
-    database: Database, retriever: Retriever, pool: EnginePool, reconciler: Reconciler, drain: Drain
-) -> Readiness:
-    """Ask every part now."""
-    database_part, retriever_part = await asyncio.gather(_check_database(database), _check_retriever(retriever))
+class RemoteParts:
+    """The database and the retriever, which have to be asked: once per second, however many want to know."""
+
+    def __init__(self, database: Database, retriever: Retriever) -> None:
+        self._database = database
+        self._retriever = retriever
+        self._parts: dict[str, Part] = {}
+        self._checked_at = -math.inf
+        self._checking = asyncio.Lock()
+
+    async def check(self) -> dict[str, Part]:
+        """Return both by name, as they were at most a second ago."""
+        async with self._checking:  # who comes meanwhile gets the same answer
+            if time.monotonic() - self._checked_at >= _FRESH_SECONDS:
+                parts = await asyncio.gather(_check_database(self._database), _check_retriever(self._retriever))
+                self._parts = dict(zip(("database", "retriever"), parts, strict=True))
+                self._checked_at = time.monotonic()
+        return self._parts
+
+
+async def check_readiness(remote: RemoteParts, pool: EnginePool, reconciler: Reconciler, drain: Drain) -> Readiness:
+    """Return how every part is now; those that have to be asked, at most a second ago."""
+    remote_parts = await remote.check()
     ready = any(replica.ready for replica in pool.replicas)
     parts = {
         "process": Part(not drain.stopping, "stopping: running answers are being finished", essential=True),
-        "database": database_part,
+        "database": remote_parts["database"],
         "engines": Part(ready, "no engine takes requests; it may still be starting", essential=True),
         "adapters": Part(reconciler.caught_up, "they are still being loaded and proven", essential=True),
-        "retriever": retriever_part,
+        "retriever": remote_parts["retriever"],
     }
     return Readiness(parts | {replica.name: _describe_replica(replica, "gateway") for replica in pool.replicas})
 
 
-async def check_worker(database: Database, retriever: Retriever, pool: EnginePool) -> Readiness:
-    """Ask every part of a worker now; what a worker can't do without is its jobs, which are in the database."""
-    database_part, retriever_part = await asyncio.gather(_check_database(database), _check_retriever(retriever))
-    parts = {"database": database_part, "retriever": retriever_part}
+async def check_worker(remote: RemoteParts, pool: EnginePool) -> Readiness:
+    """Return how every part of a worker is; what it can't do without is its jobs, which are in the database."""
+    parts = await remote.check()
     return Readiness(parts | {replica.name: _describe_replica(replica, "worker") for replica in pool.replicas})
 
 

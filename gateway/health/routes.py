@@ -3,7 +3,7 @@ from starlette.responses import JSONResponse, Response
 
 from gateway.errors import NotFound
 from gateway.health.figures import Figures
-from gateway.health.readiness import check_readiness
+from gateway.health.readiness import RemoteParts, check_readiness
 from gateway.web.dependencies import CurrentState
 from gateway.web.state import part_of
 
@@ -19,9 +19,10 @@ async def healthz() -> dict[str, str]:
 
 
 @router.get("/readyz")
-async def readyz(state: CurrentState) -> JSONResponse:
+async def readyz(request: Request, state: CurrentState) -> JSONResponse:
     """Return 200 when this gateway can answer, else 503; `degraded` names the parts that aren't ready, and why."""
-    readiness = await check_readiness(state.database, state.retriever, state.pool, state.reconciler, state.drain)
+    remote = part_of(request, RemoteParts)
+    readiness = await check_readiness(remote, state.pool, state.reconciler, state.drain)
     return JSONResponse(readiness.body(), 200 if readiness.ready else 503)
 
 

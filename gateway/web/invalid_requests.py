@@ -43,8 +43,10 @@ def explain_invalid(error: RequestValidationError) -> BadRequest:
 
 
 def explain_unreadable(error: HTTPException) -> BadRequest | None:
-    """Return the error of a body that Python's JSON parser gave up on, None where that isn't what happened."""
+    """Return the error of a body that was refused, or given up on by Python's JSON parser; None where neither was."""
     cause = error.__cause__
+    if isinstance(cause, BadRequest):
+        return cause
     if error.status_code != 400 or not isinstance(cause, ValueError | RecursionError):
         return None
     return BadRequest(f"The body isn't valid JSON: {cause}.", code="invalid_json")

@@ -36,7 +36,12 @@ PYTHON = ROOT / ".venv-model/bin/python"
 START_SECONDS = 400.0
 
 # One engine for the whole file, and the tests build on each other's state: a start takes half a minute and more.
-pytestmark = [pytest.mark.e2e, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(900)]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.xdist_group("engine"),
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.timeout(900),
+]
 
 
 def in_model_environment(*arguments: str) -> None:

@@ -15,6 +15,8 @@ from tests.gateway.test_foreign_ids import BODIES, ids
 __all__ = ["ids"]
 
 FORMS = ("/v1/files", "/v1/uploads/{upload_id}/parts")
+LEAN = ("/v1/chat/completions", "/v1/responses")
+"""What is said there goes to the engine, and is kept nowhere."""
 HALF = '"\\ud800"'
 NUL = '"a\\u0000b"'
 HUGE = ("9223372036854775808", "-9223372036854775809", "1" + "0" * 30, "9" * 5000, "1e400")
@@ -155,9 +157,26 @@ async def test_in_bodies(
     assert body is not None, "give this route a body above"
     filled = path.format(**{**ids, "tenant": "kestrel"})
     for place in leaves(body):
-        for huge in (*HUGE[::2], HALF, NUL):
+        for huge in (*HUGE[::2], HALF, *((NUL,) if path in LEAN else ())):
             content = replaced(body, place, huge).encode()
             await check(client, method, filled, content=content, headers={"content-type": "application/json"})
+
+
+async def test_the_character_0_is_refused_wherever_a_text_is_kept(
+    gateway: Gateway, ids: dict[str, str], client: httpx2.AsyncClient
+) -> None:
+    places = 0
+    for method, path, operation in operations():
+        if "requestBody" not in operation or path in (*FORMS, *LEAN) or path.endswith("/documents/{key}"):
+            continue
+        body = MORE_BODIES.get(f"{method} {path}") or BODIES[f"{method} {path}"]["json"]
+        for place in leaves(body):
+            content = replaced(body, place, NUL).encode()
+            kind = {"content-type": "application/json"}
+            answer = await client.request(method, path.format(**ids, tenant="kestrel"), content=content, headers=kind)
+            assert (answer.status_code, answer.json()["error"]["code"]) == (400, "out_of_range"), (path, place)
+            places += 1
+    assert places > 80
 
 
 @pytest.mark.parametrize("pair", [{"a": "b\0"}, {"a\0": "b"}])

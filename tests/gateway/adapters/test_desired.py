@@ -9,7 +9,6 @@ import pytest
 from gateway.adapters.desired import DesiredAdapters
 from gateway.adapters.tables import AdapterRow
 from gateway.db import Database, open_database
-from gateway.migrations import migrate
 from gateway.settings import Settings
 from gateway.tenants.tables import TenantRow
 
@@ -17,9 +16,8 @@ PROBE = [{"tokens": [1, 2], "from": 1, "logprobs": [-1.0], "base_logprobs": [-2.
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(f"sqlite+aiosqlite:///{tmp_path / 'x.db'}") as opened:
-        await migrate(opened)
+async def database(database_url: str) -> AsyncIterator[Database]:
+    async with open_database(database_url) as opened:
         async with opened.begin() as session:
             session.add(TenantRow(id="ten_a", name="a", created_at=1))
         yield opened

@@ -1,6 +1,7 @@
 """A real `braid serve` across SIGTERM: every request finishes within the grace time, or is told why it doesn't."""
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -13,6 +14,7 @@ import httpx2
 import pytest
 
 from gateway.settings import Settings
+from tests.fakes import faults
 from tests.fakes.retriever import FakeRetriever
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import ADMIN_KEY
@@ -203,3 +205,30 @@ async def test_a_second_signal_leaves_who_only_reads_slowly(settings: Settings, 
         async with asyncio.timeout(10):
             assert await process.wait() == 0
         assert len(await download) < BYTES
+
+
+async def test_a_second_signal_leaves_an_answer_that_is_whole_and_unread(settings: Settings, engine: FakeVllm) -> None:
+    async with _serving(settings, 60) as (client, process):
+        message = {"role": "assistant", "content": "words " * (BYTES // 6)}
+        answer = {"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": None}
+        engine.script(faults.body(json.dumps({"id": "a", "created": 1, "model": "base", **answer}).encode()))
+        body = json.dumps({**QUESTION, "stream": False}).encode()
+        reader, writer = await asyncio.open_connection(client.base_url.host, client.base_url.port, limit=1024)
+        writer.write(
+            b"POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-type: application/json\r\n"
+            + f"authorization: {client.headers['authorization']}\r\ncontent-length: {len(body)}\r\n\r\n".encode()
+            + body
+        )
+        assert await reader.readexactly(12) == b"HTTP/1.1 200"  # all of it is sent in one: there is nothing to finish
+        process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(1)
+        assert process.returncode is None
+        process.send_signal(signal.SIGTERM)
+        async with asyncio.timeout(10):
+            assert await process.wait() == 0
+        size = 0
+        with suppress(ConnectionResetError):
+            while piece := await reader.read(2**20):
+                size += len(piece)
+        assert size < BYTES
+        writer.close()

@@ -10,7 +10,7 @@ from gateway.db import Database, Repository, open_database
 from gateway.errors import BadRequest, NotFound
 from gateway.migrations import SchemaTooNew, migrate
 from gateway.migrations.tables import Base, FileRow, TenantRow
-from tests.gateway.conftest import from_nothing_on_both_databases
+from tests.gateway.conftest import on_both_databases
 
 
 class Files(Repository[FileRow]):
@@ -18,13 +18,12 @@ class Files(Repository[FileRow]):
     noun = "file"
 
 
-pytestmark = from_nothing_on_both_databases
+pytestmark = on_both_databases
 
 
 @pytest.fixture
-async def database(empty_database: str) -> AsyncIterator[Database]:
-    async with open_database(empty_database) as opened:
-        await migrate(opened)
+async def database(database_url: str) -> AsyncIterator[Database]:
+    async with open_database(database_url) as opened:
         async with opened.begin() as session:
             session.add_all(TenantRow(id=name, name=name, created_at=1) for name in ("a", "b"))
         yield opened

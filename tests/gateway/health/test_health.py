@@ -1,16 +1,19 @@
 """Health: alive is not ready, and each part that isn't ready says why, without addresses."""
 
 import asyncio
+import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
 
 import httpx2
 import pytest
+from sqlalchemy import event
 
 from gateway.db import open_database
 from gateway.engines import EnginePool, Reconciler
 from gateway.health.figures import Figures
-from gateway.health.readiness import check_readiness
+from gateway.health.readiness import RemoteParts, check_readiness
 from gateway.settings import Settings
 from gateway.shutdown import Drain
 from retrieval.client import Retriever
@@ -108,6 +111,33 @@ async def test_a_gateway_is_ready_once_its_adapters_have_had_their_turn(
         assert (await get(gateway, "/readyz")).status_code == 200
 
 
+async def test_a_flood_of_probes_asks_the_parts_once(gateway: Gateway, passages: FakePassages) -> None:
+    questions = list[float]()
+
+    def note(_connection: object, _cursor: object, statement: str, *_more: object) -> None:
+        if statement == "SELECT 1":
+            questions.append(time.monotonic())
+
+    event.listen(gateway.state.database.engine.sync_engine, "before_cursor_execute", note)
+    async with httpx2.AsyncClient(base_url=gateway.url) as probes:
+        for _ in range(10):
+            answers = await asyncio.gather(*(probes.get("/readyz") for _ in range(10)))
+            assert {answer.status_code for answer in answers} == {200}
+    assert questions
+    assert all(later - earlier >= 0.99 for earlier, later in pairwise(questions))
+    await gateway.state.drain.finish(0)  # what needs no asking is never old
+    assert (await get(gateway, "/readyz")).status_code == 503
+
+
+async def test_a_part_that_comes_back_is_seen_within_seconds(gateway: Gateway, settings: Settings) -> None:
+    async def whole() -> bool:
+        return not (await get(gateway, "/readyz")).json()["degraded"]
+
+    assert not await whole()
+    async with FakePassages(settings.retriever_socket):
+        await until(whole)
+
+
 async def test_a_process_that_stops_is_not_ready(gateway: Gateway, passages: FakePassages) -> None:
     await gateway.state.drain.finish(0)
     answer = await get(gateway, "/readyz")
@@ -121,7 +151,8 @@ async def test_a_database_that_fails_is_named_by_the_kind_of_its_error(tmp_path:
         (tmp_path / "x.db").unlink(missing_ok=True)
         (tmp_path / "x.db").mkdir()
         async with EnginePool([]) as pool, Retriever(tmp_path / "none.sock") as retriever:
-            found = await check_readiness(database, retriever, pool, Reconciler(pool, no_adapters), Drain())
+            remote = RemoteParts(database, retriever)
+            found = await check_readiness(remote, pool, Reconciler(pool, no_adapters), Drain())
     assert not found.ready
     assert "OperationalError" in found.parts["database"].reason
     assert str(tmp_path) not in found.parts["database"].reason

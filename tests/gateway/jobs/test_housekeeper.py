@@ -3,7 +3,6 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +17,6 @@ from gateway.fine_tuning import FineTuningJobRow
 from gateway.fine_tuning.event_log import delete_old_events
 from gateway.fine_tuning.tables import EventRow
 from gateway.jobs import Chore, Housekeeper, JobRow, delete_ended, delete_older
-from gateway.migrations import migrate
 from gateway.settings import Settings
 from gateway.tenants.tables import TenantRow
 from tests.gateway.tuning import settings
@@ -45,9 +43,8 @@ def job(id: str, status: str, finished: int | None) -> JobRow:
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[Database]:
-    async with open_database(f"sqlite+aiosqlite:///{tmp_path / 'braid.db'}") as opened:
-        await migrate(opened)
+async def database(database_url: str) -> AsyncIterator[Database]:
+    async with open_database(database_url) as opened:
         async with opened.begin() as session:
             session.add(TenantRow(id="kestrel", name="kestrel", created_at=1))
             session.add(TenantRow(id="harbor", name="harbor", created_at=1))

@@ -16,7 +16,7 @@ from gateway.db import Database
 from gateway.jobs import JobRow, enqueue, wait_for
 from gateway.jobs.repository import JobRepository
 from gateway.tenants.repository import find_tenant
-from tests.gateway.conftest import from_nothing_on_both_databases
+from tests.gateway.conftest import on_both_databases
 from tests.gateway.jobs.conftest import TENANT
 from tests.waiting import until
 
@@ -27,14 +27,14 @@ ROOT = Path(__file__).parents[3]
 
 @asynccontextmanager
 async def worker(
-    empty_database: str, log: Path, name: str = "w", crash_at: str = "", *, grace_seconds: float = 5.0
+    database_url: str, log: Path, name: str = "w", crash_at: str = "", *, grace_seconds: float = 5.0
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     process = await asyncio.create_subprocess_exec(
         *(
             sys.executable,
             "-m",
             "tests.gateway.jobs.worker_process",
-            empty_database,
+            database_url,
             str(log),
             name,
             str(grace_seconds),
@@ -68,8 +68,8 @@ async def wait_for_rows(database: Database, check: Callable[[list[JobRow]], bool
     return rows
 
 
-@from_nothing_on_both_databases
-async def test_many_processes_claim_each_job_once(database: Database, empty_database: str, tmp_path: Path) -> None:
+@on_both_databases
+async def test_many_processes_claim_each_job_once(database: Database, database_url: str, tmp_path: Path) -> None:
     log = tmp_path / "log"
     async with database.begin() as session:
         for number in range(200):
@@ -77,7 +77,7 @@ async def test_many_processes_claim_each_job_once(database: Database, empty_data
             await enqueue(session, TENANT, kind="steps", queue_key=queue_key, subject="x", payload={"steps": 1})
     async with AsyncExitStack() as stack:
         for number in range(4):
-            await stack.enter_async_context(worker(empty_database, log, f"w{number}"))
+            await stack.enter_async_context(worker(database_url, log, f"w{number}"))
         rows = await wait_for_rows(database, lambda rows: all(row.status == "succeeded" for row in rows))
     assert {row.fence for row in rows} == {1}
     assert Counter(log.read_text().split("\n")[:-1]) == {f"{row.id} 0": 1 for row in rows}
@@ -96,13 +96,13 @@ async def test_many_processes_claim_each_job_once(database: Database, empty_data
     ],
 )
 async def test_a_killed_workers_job_resumes_where_it_was_saved(
-    database: Database, empty_database: str, tmp_path: Path, crash_at: str, steps: str
+    database: Database, database_url: str, tmp_path: Path, crash_at: str, steps: str
 ) -> None:
     log = tmp_path / "log"
     job = await add(database)
-    async with worker(empty_database, log, crash_at=crash_at) as process:
+    async with worker(database_url, log, crash_at=crash_at) as process:
         assert await process.wait() == -signal.SIGKILL
-    async with worker(empty_database, log):
+    async with worker(database_url, log):
         row = await wait_for(database, TENANT, job, 60)
     assert row.status == "succeeded"
     assert row.running_key is None
@@ -110,13 +110,13 @@ async def test_a_killed_workers_job_resumes_where_it_was_saved(
 
 
 async def test_a_job_that_kills_its_worker_each_time_fails_with_a_reason(
-    database: Database, empty_database: str, tmp_path: Path
+    database: Database, database_url: str, tmp_path: Path
 ) -> None:
     job = await add(database)
     for _ in range(3):
-        async with worker(empty_database, tmp_path / "log", crash_at="noted-0") as process:
+        async with worker(database_url, tmp_path / "log", crash_at="noted-0") as process:
             assert await process.wait() == -signal.SIGKILL
-    async with worker(empty_database, tmp_path / "log"):
+    async with worker(database_url, tmp_path / "log"):
         row = await wait_for(database, TENANT, job, 60)
     assert row.status == "failed"
     assert row.error is not None
@@ -126,14 +126,14 @@ async def test_a_job_that_kills_its_worker_each_time_fails_with_a_reason(
 
 
 async def test_killed_while_failing_the_subject_and_the_job_still_agree(
-    database: Database, empty_database: str, tmp_path: Path
+    database: Database, database_url: str, tmp_path: Path
 ) -> None:
     job = await add(database, broken=True)
-    async with worker(empty_database, tmp_path / "log", crash_at="done") as process:
+    async with worker(database_url, tmp_path / "log", crash_at="done") as process:
         assert await process.wait() == -signal.SIGKILL
     async with database.read() as session:
         assert await find_tenant(session, f"{job}-failed") is None
-    async with worker(empty_database, tmp_path / "log"):
+    async with worker(database_url, tmp_path / "log"):
         row = await wait_for(database, TENANT, job, 60)
     assert (row.status, row.error) == ("failed", {"code": "invalid_file", "message": "It is broken."})
     async with database.read() as session:
@@ -142,10 +142,10 @@ async def test_killed_while_failing_the_subject_and_the_job_still_agree(
 
 @pytest.mark.parametrize("grace_seconds", [0.0, 0.3])
 async def test_sigterm_gives_the_job_back(
-    database: Database, empty_database: str, tmp_path: Path, grace_seconds: float
+    database: Database, database_url: str, tmp_path: Path, grace_seconds: float
 ) -> None:
     job = await add(database, steps=1, seconds=60)
-    async with worker(empty_database, tmp_path / "log", grace_seconds=grace_seconds) as process:
+    async with worker(database_url, tmp_path / "log", grace_seconds=grace_seconds) as process:
         await wait_for_rows(database, lambda rows: rows[0].state == {"next": 1})
         process.terminate()
         assert await process.wait() == 0
@@ -153,6 +153,6 @@ async def test_sigterm_gives_the_job_back(
         row = await JobRepository(session, TENANT).get(job)
     assert (row.status, row.attempts, row.lease_until, row.running_key) == ("queued", 0, None, None)
     assert row.state == {"next": 1}
-    async with worker(empty_database, tmp_path / "log", "other"):
+    async with worker(database_url, tmp_path / "log", "other"):
         # It goes on behind the step that was saved, without the long sleep.
         assert (await wait_for(database, TENANT, job, 60)).status == "succeeded"

@@ -30,7 +30,7 @@ from gateway.jobs.claim import claim_next
 from gateway.jobs.repository import JobRepository, change
 from gateway.tenants.repository import find_tenant
 from gateway.tenants.tables import TenantRow
-from tests.gateway.conftest import from_nothing_on_both_databases
+from tests.gateway.conftest import on_both_databases
 from tests.gateway.jobs.conftest import TENANT
 from tests.waiting import until
 
@@ -118,7 +118,7 @@ async def expire(database: Database, job: str) -> None:
         assert await change(session, JobRow.id == job, lease_until=0.0)
 
 
-@from_nothing_on_both_databases
+@on_both_databases
 async def test_a_handler_gets_the_job_and_the_job_succeeds(database: Database) -> None:
     seen: list[Any] = []
 
@@ -196,7 +196,7 @@ async def test_a_postponed_job_waits(database: Database) -> None:
     assert await take(database) is None
 
 
-@from_nothing_on_both_databases
+@on_both_databases
 async def test_an_expired_lease_passes_on_and_the_old_holder_can_write_nothing(database: Database) -> None:
     job = await add(database)
     old = await take(database)
@@ -347,7 +347,7 @@ async def test_jobs_of_one_queue_key_run_in_order_and_other_keys_beside_them(dat
     assert [name for name in begun if name[0] == "a"] == ["a1", "a2", "a3"]
 
 
-@from_nothing_on_both_databases
+@on_both_databases
 async def test_two_workers_that_saw_the_same_free_queue_key_cannot_both_begin_it(database: Database) -> None:
     first, second = await add(database), await add(database)
     assert (await claim_next(database, kinds=["k"], worker="w", lease_seconds=30)) is not None
@@ -412,7 +412,7 @@ async def test_cancel_while_it_runs(database: Database) -> None:
     assert [outcome.status for outcome in handler.outcomes] == ["cancelled"]
 
 
-@from_nothing_on_both_databases
+@on_both_databases
 async def test_cancel_is_remembered_over_a_crash(database: Database) -> None:
     job = await add(database)
     assert await take(database)
@@ -501,7 +501,7 @@ async def run_until_stopped(database: Database, run: Callable[[Claim], Awaitable
     return await status_of(database, job)
 
 
-@from_nothing_on_both_databases
+@on_both_databases
 async def test_a_stopped_worker_gives_back_a_job_that_takes_longer(database: Database) -> None:
     async def run(claim: Claim) -> None:
         await claim.save({"step": 1})
@@ -586,7 +586,7 @@ async def test_a_handler_that_does_not_end_keeps_no_job(database: Database) -> N
 
 
 @pytest.mark.parametrize("backlog", [5, 40])
-@from_nothing_on_both_databases
+@on_both_databases
 async def test_tenants_take_turns_however_much_one_has_queued(database: Database, backlog: int) -> None:
     order: list[str] = []
 
