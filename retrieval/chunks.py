@@ -55,9 +55,19 @@ class Chunk:
     closing: str = ""
 
     @property
+    def lead(self) -> str:
+        """What stands before the text where the chunk is read alone: the opening, and the end of its line."""
+        return f"{self.opening}\n" if self.opening else ""
+
+    @property
+    def tail(self) -> str:
+        """What stands behind it then."""
+        return f"\n{self.closing}" if self.closing else ""
+
+    @property
     def whole(self) -> str:
         """The text between what is repeated."""
-        return "\n".join(part for part in (self.opening, self.text, self.closing) if part)
+        return f"{self.lead}{self.text}{self.tail}"
 
 
 def split_into_chunks(

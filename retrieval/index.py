@@ -33,6 +33,7 @@ from retrieval.messages import (
     Writer,
 )
 from retrieval.parsers import ForkedChildren, parse
+from retrieval.parsers.formats import FORMATS, name_parser
 from retrieval.parsers.text import clean
 from retrieval.points import CHUNKER, contextualize, to_point
 from retrieval.priority_executor import Priority, PriorityExecutor
@@ -105,9 +106,13 @@ class Index:
             points=await self._backend.count(),
             ranking=f"{KeywordEncoder.identity}/{FUSION}",
             index=str(await self.identify()),
-            chunker=f"{CHUNKER}/{self._embedder.window}",
+            chunker=self._name_chunker(f"parsers-{sum(format_.version for format_ in FORMATS)}"),
+            chunkers=[self._name_chunker(name_parser(format_)) for format_ in FORMATS],
             matryoshka=self._embedder.matryoshka,
         )
+
+    def _name_chunker(self, parser: str) -> str:
+        return f"{CHUNKER}/{self._embedder.window}/{parser}"
 
     async def identify(self) -> IndexIdentity:
         """Return the index's identity; a new index is given one."""
@@ -171,6 +176,8 @@ class Index:
             score=score,
             attributes=payload["attributes"],
             page=payload.get("page", 0),
+            lead=payload.get("lead", 0),
+            tail=payload.get("tail", 0),
             answer_probability=estimate_answer(candidate.dense, candidate.keyword, self._embedder.unrelated_cosine),
         )
 
@@ -197,6 +204,7 @@ class Index:
             media_type=read.parsed.media_type,
             seconds=time.perf_counter() - started,
             warnings=[warning[:_WARNING] for warning in read.parsed.warnings[:_MOST_WARNINGS]],
+            chunker=self._name_chunker(read.parsed.parser),
         )
 
     async def read_ahead(self, request: IngestRequest) -> None:

@@ -182,7 +182,7 @@ def _is_lost(store: StoreRow, newest: DocumentVersionRow, present: RetrieverInfo
         return False
     if present is None or store.mirror_identity is not None:  # of two indexes, `present` may be the other one
         return newest.index_identity != store.index_identity
-    return (newest.index_identity, newest.chunker) != (present.index, present.chunker)
+    return newest.index_identity != present.index or newest.chunker not in present.present_chunkers
 
 
 async def _append(session: AsyncSession, document: DocumentRow, row: DocumentVersionRow) -> None:

@@ -211,6 +211,22 @@ async def test_an_answer_from_documents_is_refused_or_says_that_it_has_none(
     assert caught.value.code == "retrieval_unavailable"
 
 
+async def test_a_parser_s_new_version_is_for_documents_of_its_format(kestrel: Client, index: FakeRetriever) -> None:
+    index.parsers = {".md": 1, ".html": 1}
+    store = await fill(kestrel)
+    await kestrel.put(store, "k9.html", "The warranty of the K9 lasts 9 months.")
+    await kestrel.settle()
+    assert (await state(kestrel, store))["state"] == "current"
+    index.parsers[".html"] = 2
+    assert (await kestrel.put(store, "k2.md", TEXTS["k2.md"]))["version"] == 1, "it is the same, and as it would be now"
+    outdated = await state(kestrel, store, "POST")
+    assert (outdated["state"], outdated["outdated"], outdated["missing"]) == ("outdated", 1, 0)
+    before = index.calls.count("ingest")
+    await kestrel.settle()
+    assert index.calls.count("ingest") - before == 1
+    assert (await state(kestrel, store))["state"] == "current"
+
+
 async def test_the_doctor_names_the_stores_that_are_not_in_the_index(
     kestrel: Client, index: FakeRetriever, settings: Settings
 ) -> None:
