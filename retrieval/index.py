@@ -225,17 +225,17 @@ class Index:
         texts = {chunk.digest: chunk.indexed_text for chunk in read.chunks[: max(_WRITE_BATCH, self._embedder.batch)]}
         known = await self._backend.find_vectors(store_visibility(request.tenant, request.store), list(texts))
         texts = {digest: text for digest, text in texts.items() if digest not in known}
-        async for vectors in self._embed(texts):
+        async for vectors in self._embed(texts, Priority.AHEAD):
             read.vectors.update(vectors)
         return read
 
-    async def _embed(self, texts: dict[str, str]) -> AsyncGenerator[dict[str, list[float]]]:
+    async def _embed(self, texts: dict[str, str], priority: Priority) -> AsyncGenerator[dict[str, list[float]]]:
         """Embed texts by their digests, and yield the vectors of one batch after another."""
         digests, size = list(texts), self._embedder.batch
         for start in range(0, len(digests), size):
             step = digests[start : start + size]
             passages = [texts[digest] for digest in step]
-            vectors = await self._executor.run(Priority.INGEST, self._embedder.embed_passages, passages)
+            vectors = await self._executor.run(priority, self._embedder.embed_passages, passages)
             yield dict(zip(step, vectors, strict=True))
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
@@ -301,7 +301,7 @@ class Index:
         vectors.update({digest: read.vectors[digest] for digest in embedded if digest in read.vectors})
         missing = {chunk.digest: chunk.indexed_text for chunk in batch if chunk.digest not in vectors}
         done = part.start + len(batch) - len(missing)
-        async for step in self._embed(missing):
+        async for step in self._embed(missing, Priority.INGEST):
             vectors.update(step)
             done += len(step)
             await report(IngestProgress("embedded", done, total))
