@@ -15,6 +15,7 @@ __all__ = [
     "find_open_migration",
     "find_store_of_any_tenant",
     "hold_filled_stores",
+    "list_filled_store_ids",
     "list_migrations",
     "list_mirrored_stores",
     "list_stores_behind",
@@ -80,6 +81,12 @@ async def list_mirrored_stores(session: AsyncSession) -> Sequence[StoreRow]:
     """List the stores of all tenants that have points in a second index."""
     query = select(StoreRow).where(StoreRow.deleted_at.is_(None), StoreRow.mirror_identity.is_not(None))
     return (await session.scalars(query.order_by(StoreRow.id))).all()
+
+
+async def list_filled_store_ids(session: AsyncSession, limit: int) -> Sequence[str]:
+    """List the ids of stores of all tenants that have documents."""
+    where = (_is_filled(), _has_live_version())
+    return (await session.scalars(select(StoreRow.id).where(*where).order_by(StoreRow.id).limit(limit))).all()
 
 
 async def hold_filled_stores(session: AsyncSession) -> None:

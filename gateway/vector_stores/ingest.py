@@ -32,8 +32,8 @@ class IngestHandler:
             document, version = work
             versions = VersionRepository(session, claim.tenant)
             # What waits behind an edit that has gone before it was read ahead already, or comes later.
-            urgent = claim.payload.get("urgent", False)
-            next_ = [] if urgent else await versions.list_next(document.store_id, version.id, _AHEAD)
+            ahead = 0 if claim.payload.get("urgent", False) else _AHEAD
+            next_ = await versions.list_next(document.store_id, version.id, ahead)
         turn = await self._indexer.begin(claim, document.store_id)
         failpoint("ingest-found")
         if claim.attempts == 1:  # else a document that comes next may be why this one's attempts fail

@@ -153,6 +153,12 @@ class DocumentRepository(Repository[DocumentRow]):
         query = self.select(DocumentRow.store_id == store, DocumentRow.version > 0)
         return await self.session.scalar(query.with_only_columns(func.count(DocumentRow.id))) or 0
 
+    async def list_live_keys(self, store: str) -> Sequence[tuple[str, str]]:
+        """List id and key of a store's documents that have a live version, by id."""
+        query = self.select(DocumentRow.store_id == store, DocumentRow.version > 0).order_by(DocumentRow.id)
+        rows = await self.session.execute(query.with_only_columns(DocumentRow.id, DocumentRow.key))
+        return [(id, key) for id, key in rows.all()]
+
     async def list_live(self, documents: Collection[str]) -> Sequence[str]:
         """List those of the documents that exist: neither deleted nor erased."""
         query = self.select(DocumentRow.id.in_(documents)).with_only_columns(DocumentRow.id)
