@@ -56,12 +56,12 @@ class Chunk:
 
     @property
     def lead(self) -> str:
-        """What stands before the text where the chunk is read alone: the opening, and the end of its line."""
+        """The opening with the end of its line, before the text."""
         return f"{self.opening}\n" if self.opening else ""
 
     @property
     def tail(self) -> str:
-        """What stands behind it then."""
+        """The closing on a line of its own, behind the text."""
         return f"\n{self.closing}" if self.closing else ""
 
     @property

@@ -143,10 +143,10 @@ def _show_results(results: Sequence[dict[str, Any]], as_json: bool) -> None:
         names = ("store", "ndcg@10 source", "target", "recall@5 source", "target")
         print_table(names, [(row["vector_store_id"], *(f"{row[name]:.3f}" for name in figures)) for row in results])
     for row in results:
-        made = " made from its documents" if row["generated"] else ""
+        origin = " made from its documents" if row["generated"] else ""
         say(
             f"{row['vector_store_id']}: nDCG@10 changes by {row['difference']:+.3f} ({row['low']:+.3f} to "
-            f"{row['high']:+.3f}) over {row['questions']} questions{made}."
+            f"{row['high']:+.3f}) over {row['questions']} questions{origin}."
         )
 
 

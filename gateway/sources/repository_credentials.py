@@ -21,7 +21,7 @@ _PATH = re.compile(r"(?:/(?!\.{1,2}(?:/|$))[A-Za-z0-9._~+-]+)+/?", re.ASCII)
 
 @dataclass(frozen=True, slots=True)
 class RepositoryCredential:
-    """What opens a repository.
+    """A token or a key that opens repositories.
 
     Attributes:
         address: The place that it is for, without a path behind it.
@@ -85,12 +85,17 @@ def find_private_place(places: Sequence[str], url: str, tenant: str) -> PrivateP
         url: The repository's.
         tenant: The tenant's name.
     """
-    asked = _split(url)
-    for text in places if tenant and asked else ():
+    repository = _split(url)
+    for text in places if tenant and repository else ():
         place, _, variable = text.rpartition("=")
         address = place.rstrip("/").replace("{tenant}", tenant)
-        lent = _split(address)
-        if asked and lent and asked[0] == lent[0] and asked[1][: len(lent[1])] == lent[1]:
+        lendable = _split(address)
+        if (
+            repository
+            and lendable
+            and repository[0] == lendable[0]
+            and repository[1][: len(lendable[1])] == lendable[1]
+        ):
             return PrivatePlace(address, variable)
     return None
 

@@ -16,6 +16,7 @@ __all__ = [
     "find_store_of_any_tenant",
     "hold_filled_stores",
     "list_filled_store_ids",
+    "list_index_identities",
     "list_migrations",
     "list_mirrored_stores",
     "list_stores_behind",
@@ -87,6 +88,16 @@ async def list_filled_store_ids(session: AsyncSession, limit: int) -> Sequence[s
     """List the ids of stores of all tenants that have documents."""
     where = (_is_filled(), _has_live_version())
     return (await session.scalars(select(StoreRow.id).where(*where).order_by(StoreRow.id).limit(limit))).all()
+
+
+async def list_index_identities(session: AsyncSession) -> set[str]:
+    """List the indexes that stores of any tenant have points in, and those of the move that goes on."""
+    identities: set[str | None] = set()
+    for source, mirror in await session.execute(select(StoreRow.index_identity, StoreRow.mirror_identity).distinct()):
+        identities |= {source, mirror}
+    if (migration := await find_open_migration(session)) is not None:
+        identities |= {migration.source_index, migration.target_index}
+    return {identity for identity in identities if identity is not None}
 
 
 async def hold_filled_stores(session: AsyncSession) -> None:

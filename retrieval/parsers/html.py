@@ -6,12 +6,11 @@ from typing import Any
 from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.comments import describe_comments
 from retrieval.parsers.formats import ACCEPTED
 from retrieval.parsers.html_tables import CELLS, Table, is_of_data, is_short
 from retrieval.parsers.html_visibility import HEADINGS, count_hidden, is_hidden, is_permalink
 from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
-from retrieval.parsers.text import clean
+from retrieval.parsers.text import clean, describe_comments
 
 __all__ = ["parse_html"]
 

@@ -9,9 +9,8 @@ from typing import Literal
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from retrieval.parsers.comments import describe_comments
 from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
-from retrieval.parsers.text import clean_visible
+from retrieval.parsers.text import clean_visible, describe_comments
 from retrieval.parsers.text_writer import join_words
 
 __all__ = ["parse_markdown"]

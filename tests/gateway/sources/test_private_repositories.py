@@ -31,7 +31,7 @@ class Host:
 
     def __init__(self, repository: Path) -> None:
         self.repository = repository
-        self.asked: list[tuple[str, str]] = []
+        self.requests: list[tuple[str, str]] = []
         self.url = ""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -48,13 +48,13 @@ class Host:
             headers[name.lower()] = value
         body = await reader.readexactly(int(headers.get("content-length", 0)))
         authorization = headers.get("authorization", "")
-        self.asked.append((path, authorization))
+        self.requests.append((path, authorization))
         if authorization != f"Basic {WORDS}":
-            said = f"refused: {authorization}".encode()
+            refusal = f"refused: {authorization}".encode()
             writer.write(
-                b"HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % len(said)
+                b"HTTP/1.1 403 Forbidden\r\nContent-Type: text/plain\r\nContent-Length: %d\r\n\r\n" % len(refusal)
             )
-            writer.write(said)
+            writer.write(refusal)
             return
         first = path.endswith("git-upload-pack") and "info/refs" in path
         arguments = ("upload-pack", "--stateless-rpc", *(("--advertise-refs",) if first else ()), str(self.repository))
@@ -90,7 +90,7 @@ async def test_a_token_opens_a_repository_and_is_seen_nowhere(host: Host, tmp_pa
     assert TOKEN not in command
     assert WORDS not in command
     assert not work.exists()
-    assert {authorization for _, authorization in host.asked} == {f"Basic {WORDS}"}
+    assert {authorization for _, authorization in host.requests} == {f"Basic {WORDS}"}
 
 
 async def test_a_token_goes_to_its_own_place_alone(host: Host, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ async def test_a_token_goes_to_its_own_place_alone(host: Host, tmp_path: Path) -
     async with open_repository(*place, credential=credential, protocols=("http",)) as reader:
         with pytest.raises(SourceUnreadable):
             await reader.scan({})
-    assert {authorization for _, authorization in host.asked} == {""}
+    assert {authorization for _, authorization in host.requests} == {""}
 
 
 async def test_what_a_server_says_of_a_wrong_token_does_not_show_it(host: Host, tmp_path: Path) -> None:
@@ -110,7 +110,7 @@ async def test_what_a_server_says_of_a_wrong_token_does_not_show_it(host: Host, 
         with pytest.raises(SourceUnreadable) as caught:
             await reader.scan({})
     sent = base64.b64encode(b"me:wrong-one").decode()
-    assert host.asked[0][1] == f"Basic {sent}"
+    assert host.requests[0][1] == f"Basic {sent}"
     assert not any(secret in str(caught.value) for secret in ("wrong-one", sent))
     assert credential.hide(f"remote: refused: Basic {sent} wrong-one") == "remote: refused: Basic … …"
 
