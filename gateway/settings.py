@@ -3,6 +3,7 @@
 import difflib
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,8 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from gateway.engine_options import EngineOptions
 
 __all__ = ["Settings", "SettingsError", "check_url", "load_settings"]
+
+_PRIVATE_PLACE = re.compile(r"(?:https|ssh)://[^\s=,\"]+=(?!BRAID_)[A-Za-z_]\w*", re.ASCII)
 
 _PREFIX = "BRAID_"
 _LORA_RANKS = (1, 8, 16, 32, 64, 128, 256, 320, 512)
@@ -120,6 +123,10 @@ class Settings(BaseSettings):
     """Folders that tenants' sources may be in, comma-separated, `{tenant}` for a tenant's name; empty: none."""
     source_buckets: Annotated[tuple[str, ...], NoDecode] = ()
     """The same for S3-compatible stores, `s3://bucket/prefix` each; the worker's environment has the credentials."""
+    source_repositories: Annotated[tuple[str, ...], NoDecode] = ()
+    """Places of private git repositories, `https://host/path=VARIABLE`, comma-separated, `{tenant}` as above.
+
+    The variable of the worker's environment has the token, or for `ssh://user@host/path` the path of the key."""
     source_networks: Annotated[tuple[str, ...], NoDecode] = ()
     """Networks that sources may be read from though they aren't public, comma-separated; empty: none."""
     log_level: str = "info"
@@ -127,7 +134,8 @@ class Settings(BaseSettings):
     """Whether each request has a line in the gateway's log."""
 
     @field_validator(
-        "engine_urls", "cors_origins", "source_folders", "source_buckets", "source_networks", mode="before"
+        *("engine_urls", "cors_origins", "source_folders", "source_buckets", "source_repositories", "source_networks"),
+        mode="before",
     )
     @classmethod
     def _split(cls, value: object) -> object:
@@ -141,6 +149,17 @@ class Settings(BaseSettings):
         for url in urls:
             check_url(url)
         return urls
+
+    @field_validator("source_repositories")
+    @classmethod
+    def _name_variables(cls, places: tuple[str, ...]) -> tuple[str, ...]:
+        for place in places:
+            if not _PRIVATE_PLACE.fullmatch(place):
+                raise ValueError(
+                    f"{place!r} isn't of the form https://host/path=VARIABLE or ssh://user@host/path=VARIABLE, where "
+                    "VARIABLE is one of the worker's environment that doesn't begin with BRAID_"
+                )
+        return places
 
     @field_validator("source_networks")
     @classmethod

@@ -55,9 +55,19 @@ class Chunk:
     closing: str = ""
 
     @property
+    def lead(self) -> str:
+        """The opening with the end of its line, before the text."""
+        return f"{self.opening}\n" if self.opening else ""
+
+    @property
+    def tail(self) -> str:
+        """The closing on a line of its own, behind the text."""
+        return f"\n{self.closing}" if self.closing else ""
+
+    @property
     def whole(self) -> str:
         """The text between what is repeated."""
-        return "\n".join(part for part in (self.opening, self.text, self.closing) if part)
+        return f"{self.lead}{self.text}{self.tail}"
 
 
 def split_into_chunks(

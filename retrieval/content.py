@@ -22,7 +22,7 @@ async def read_pieces(backend: IndexBackend, request: ContentRequest) -> list[Te
     )
     if request.end is not None:
         points = points.narrow(Between("start", lt=request.end))
-    chunks = await backend.read(points, ("start", "end", "text", "heading"))
+    chunks = await backend.read(points, ("start", "end", "text", "lead", "tail", "heading"))
     return _join(chunks, request.start)
 
 
@@ -34,10 +34,19 @@ def _join(chunks: list[dict[str, Any]], start: int) -> list[TextPiece]:
         first = max(chunk["start"], start)
         if first >= chunk["end"]:
             continue
-        text = chunk["text"][first - chunk["start"] :]
+        lead, body, tail = _take_apart(chunk)
+        text = body[first - chunk["start"] :]
         characters += len(text)
         if characters > _MOST_CHARACTERS and pieces:
             break
-        pieces.append(TextPiece(first, chunk["end"], text, chunk["heading"]))
+        pieces.append(TextPiece(first, chunk["end"], text, chunk["heading"], lead, tail))
         start = chunk["end"]
     return pieces
+
+
+def _take_apart(chunk: dict[str, Any]) -> tuple[str, str, str]:
+    """Return a chunk's text in three: what is between its offsets, and what it repeats before and behind."""
+    text: str = chunk["text"]
+    lead: int = chunk.get("lead", 0)
+    end = len(text) - chunk.get("tail", 0)
+    return text[:lead], text[lead:end], text[end:]

@@ -33,6 +33,7 @@ from retrieval.messages import (
     Writer,
 )
 from retrieval.parsers import ForkedChildren, parse
+from retrieval.parsers.formats import FORMATS, name_parser
 from retrieval.parsers.text import clean
 from retrieval.points import CHUNKER, contextualize, to_point
 from retrieval.priority_executor import Priority, PriorityExecutor
@@ -105,9 +106,13 @@ class Index:
             points=await self._backend.count(),
             ranking=f"{KeywordEncoder.identity}/{FUSION}",
             index=str(await self.identify()),
-            chunker=f"{CHUNKER}/{self._embedder.window}",
+            chunker=self._name_chunker(f"parsers-{sum(format_.version for format_ in FORMATS)}"),
+            chunkers=[self._name_chunker(name_parser(format_)) for format_ in FORMATS],
             matryoshka=self._embedder.matryoshka,
         )
+
+    def _name_chunker(self, parser: str) -> str:
+        return f"{CHUNKER}/{self._embedder.window}/{parser}"
 
     async def identify(self) -> IndexIdentity:
         """Return the index's identity; a new index is given one."""
@@ -171,6 +176,8 @@ class Index:
             score=score,
             attributes=payload["attributes"],
             page=payload.get("page", 0),
+            lead=payload.get("lead", 0),
+            tail=payload.get("tail", 0),
             answer_probability=estimate_answer(candidate.dense, candidate.keyword, self._embedder.unrelated_cosine),
         )
 
@@ -197,6 +204,7 @@ class Index:
             media_type=read.parsed.media_type,
             seconds=time.perf_counter() - started,
             warnings=[warning[:_WARNING] for warning in read.parsed.warnings[:_MOST_WARNINGS]],
+            chunker=self._name_chunker(read.parsed.parser),
         )
 
     async def read_ahead(self, request: IngestRequest) -> None:
@@ -217,17 +225,17 @@ class Index:
         texts = {chunk.digest: chunk.indexed_text for chunk in read.chunks[: max(_WRITE_BATCH, self._embedder.batch)]}
         known = await self._backend.find_vectors(store_visibility(request.tenant, request.store), list(texts))
         texts = {digest: text for digest, text in texts.items() if digest not in known}
-        async for vectors in self._embed(texts):
+        async for vectors in self._embed(texts, Priority.AHEAD):
             read.vectors.update(vectors)
         return read
 
-    async def _embed(self, texts: dict[str, str]) -> AsyncGenerator[dict[str, list[float]]]:
+    async def _embed(self, texts: dict[str, str], priority: Priority) -> AsyncGenerator[dict[str, list[float]]]:
         """Embed texts by their digests, and yield the vectors of one batch after another."""
         digests, size = list(texts), self._embedder.batch
         for start in range(0, len(digests), size):
             step = digests[start : start + size]
             passages = [texts[digest] for digest in step]
-            vectors = await self._executor.run(Priority.INGEST, self._embedder.embed_passages, passages)
+            vectors = await self._executor.run(priority, self._embedder.embed_passages, passages)
             yield dict(zip(step, vectors, strict=True))
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
@@ -293,7 +301,7 @@ class Index:
         vectors.update({digest: read.vectors[digest] for digest in embedded if digest in read.vectors})
         missing = {chunk.digest: chunk.indexed_text for chunk in batch if chunk.digest not in vectors}
         done = part.start + len(batch) - len(missing)
-        async for step in self._embed(missing):
+        async for step in self._embed(missing, Priority.INGEST):
             vectors.update(step)
             done += len(step)
             await report(IngestProgress("embedded", done, total))

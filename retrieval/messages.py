@@ -72,7 +72,9 @@ class Passage(Struct, frozen=True, kw_only=True):
 
     Attributes:
         id: The point's UUID: the same text of the same document in another index epoch has another one.
-        text: Exactly `parsed_text[start:end]`, in characters.
+        text: `parsed_text[start:end]`, in characters, and what is repeated around it.
+        lead: Characters of `text` before that: the head of a table or of code that it is cut from.
+        tail: Characters of `text` behind that, such as a fence.
         heading: The document's title and the headings above the chunk (`Kestrel K2 > Warranty`), or "".
         page: Number of the page on which it begins, from 1; 0 in a document without pages.
         score: 0..1, comparable between questions; the reranker's, where it was `reranked`.
@@ -93,6 +95,8 @@ class Passage(Struct, frozen=True, kw_only=True):
     score: float
     attributes: dict[str, Attribute]
     page: int = 0
+    lead: int = 0
+    tail: int = 0
     answer_probability: float = 1.0
     reranked: bool = False
 
@@ -138,7 +142,8 @@ class IngestRequest(Struct, frozen=True, kw_only=True):
 class IngestResult(Struct, frozen=True, kw_only=True):
     """The sums of an ingest: `embedded` + `reused` = `chunks`; `characters` of parsed text; `seconds` in all.
 
-    `warnings` say what of the document was left out, as sentences: some twenty at most.
+    `warnings` say what of the document was left out, as sentences: some twenty at most. `chunker` is the identity of
+    what made the chunks: cutter, window and parser, each with its version.
     """
 
     chunks: int
@@ -148,6 +153,7 @@ class IngestResult(Struct, frozen=True, kw_only=True):
     media_type: str
     seconds: float
     warnings: list[str] = []
+    chunker: str = ""
 
 
 class IngestProgress(Struct, frozen=True):
@@ -167,7 +173,10 @@ class RetrieverInfo(Struct, frozen=True, kw_only=True):
         points: The number of points of all tenants, in every index epoch.
         index: The identity of the index: another one has other points, or vectors that can't be compared.
         ranking: The versions of what ranks, keyword encoder and fusion, which are part of a release's digest as well.
-        chunker: The identity of what cuts documents: another one would make other chunks of the same bytes.
+        chunker: The identity of what reads and cuts documents, all parsers together: another one might make other
+            chunks of the same bytes.
+        chunkers: The same with one parser each (`IngestResult.chunker`): a document that was cut by none of these might
+            get other chunks now.
         matryoshka: Whether the embedder's vectors may be cut, by what its model says of itself.
     """
 
@@ -178,6 +187,12 @@ class RetrieverInfo(Struct, frozen=True, kw_only=True):
     chunker: str
     ranking: str = ""
     matryoshka: bool = False
+    chunkers: list[str] = []
+
+    @property
+    def present_chunkers(self) -> list[str]:
+        """Those of which a document's chunks are as they would be now; the first is of documents that none can read."""
+        return [self.chunker, *self.chunkers]
 
     @property
     def model(self) -> str:
@@ -224,13 +239,16 @@ class ContentRequest(Struct, frozen=True, kw_only=True):
 class TextPiece(Struct, frozen=True):
     """A chunk's text without what the chunk before it has too, and where it begins and ends, in characters.
 
-    `heading` is as in `Passage`.
+    `text` is exactly what is between them; `lead` and `tail` are what it needs around it to be read alone, as in
+    `Passage`, and so is `heading`.
     """
 
     start: int
     end: int
     text: str
     heading: str = ""
+    lead: str = ""
+    tail: str = ""
 
 
 class HoldRequest(Struct, frozen=True):

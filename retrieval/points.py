@@ -16,9 +16,10 @@ from retrieval.visibility import OPEN
 
 __all__ = ["CHUNKER", "ContextualChunk", "contextualize", "to_point"]
 
-CHUNKER = "chunks-3"
-"""Name of what parsers and `contextualize` make of bytes. Raise its number with any change that gives documents other
-chunks: stores that were indexed before are then known to be out of date (`braid docs reindex`)."""
+CHUNKER = "chunks-4"
+"""Name of what `contextualize` and `to_point` make of parsed text. Raise its number with any change that gives
+documents other chunks, or these other payloads: stores that were indexed before are then known to be out of date
+(`braid docs reindex`). Parsers have versions of their own (`retrieval.parsers.formats`)."""
 
 _CONTEXT_TOKENS = 40
 _SPECIAL_TOKENS = 2
@@ -33,6 +34,8 @@ class ContextualChunk:
     Attributes:
         ordinal: Place in the document, from 0.
         text: That between `start` and `end`, and what it repeats of a table or code that it is cut from.
+        lead: Characters of `text` that are repeated, before what is between the offsets.
+        tail: The same behind it: `text[lead : len(text) - tail]` is the parsed text's `[start:end]`.
         heading: What people and models are shown as its place: the document's title and the path of headings; "" in a
             document that has neither.
         page: Number of the page on which it begins, from 1; 0 in a document without pages. No part of the digest: a
@@ -47,6 +50,8 @@ class ContextualChunk:
     start: int
     end: int
     text: str
+    lead: int
+    tail: int
     heading: str
     page: int
     indexed_text: str
@@ -73,9 +78,20 @@ def contextualize(
         indexed_text = f"{_make_context(path, offsets)}\n{text}"
         digest = hashlib.sha256(indexed_text.encode()).hexdigest()
         heading = " > ".join(path) if piece.headings else parsed.title
-        page = bisect_right(parsed.pages, piece.start)
-        chunk = ContextualChunk(ordinal, piece.start, piece.end, text, heading, page, indexed_text, digest)
-        contextual.append(chunk)
+        contextual.append(
+            ContextualChunk(
+                ordinal=ordinal,
+                start=piece.start,
+                end=piece.end,
+                text=text,
+                lead=len(piece.lead),
+                tail=len(piece.tail),
+                heading=heading,
+                page=bisect_right(parsed.pages, piece.start),
+                indexed_text=indexed_text,
+                digest=digest,
+            )
+        )
     return contextual
 
 
@@ -116,6 +132,8 @@ def to_point(chunk: ContextualChunk, request: IngestRequest, dense: list[float],
             "text": chunk.text,
             "start": chunk.start,
             "end": chunk.end,
+            "lead": chunk.lead,
+            "tail": chunk.tail,
             "heading": chunk.heading,
             "page": chunk.page,
             "attributes": dict(request.attributes),

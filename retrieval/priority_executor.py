@@ -1,4 +1,4 @@
-"""One thread for work that mustn't run twice at once: questions before documents, and documents their share."""
+"""One thread for work that mustn't run twice at once: questions before documents, and both have their share."""
 
 import asyncio
 import threading
@@ -14,8 +14,8 @@ _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 
-_QUESTIONS_IN_A_ROW = 2
-"""Turns of questions after which a document that waits has one. A turn of the embedder is a batch on either side."""
+_IN_A_ROW = 2
+"""Turns after which the priority below has one, if it waits. A turn of the embedder is a batch on either side."""
 
 
 class Priority(IntEnum):
@@ -23,6 +23,8 @@ class Priority(IntEnum):
 
     QUERY = 0
     INGEST = 1
+    AHEAD = 2
+    """Documents whose turn to be written hasn't come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,14 +37,15 @@ class PriorityExecutor:
     """Runs functions in one thread, by priority, then in the order of arrival. Belongs to one event loop.
 
     Questions go first, but every third turn is a document's: however many clients ask without a pause, an ingest goes
-    on. Work whose caller has gone takes no turn.
+    on. Likewise a document that is written goes before those that are read ahead. Work whose caller has gone takes no
+    turn.
     """
 
     def __init__(self, name: str) -> None:
         self._work: dict[Priority, deque[_Step]] = {priority: deque() for priority in Priority}
         self._ready = threading.Condition()
         self._closing = False
-        self._in_a_row = 0
+        self._in_a_row = dict.fromkeys(Priority, 0)
         self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self._thread.start()
 
@@ -88,16 +91,22 @@ class PriorityExecutor:
                 for steps in self._work.values():
                     while steps and steps[0].future.cancelled():
                         steps.popleft()
-                questions, documents = (self._work[priority] for priority in Priority)
-                if questions and not (documents and self._in_a_row >= _QUESTIONS_IN_A_ROW):
-                    self._in_a_row += 1
-                    return questions.popleft()
-                if documents:
-                    self._in_a_row = 0
-                    return documents.popleft()
+                if (priority := self._choose()) is not None:
+                    return self._work[priority].popleft()
                 if self._closing:
                     return None
                 self._ready.wait()
+
+    def _choose(self) -> "Priority | None":
+        """Choose the first priority that has work, unless it had its turns in a row and one below waits."""
+        waiting = [priority for priority in Priority if self._work[priority]]
+        for at, priority in enumerate(waiting):
+            if at == len(waiting) - 1 or self._in_a_row[priority] < _IN_A_ROW:
+                self._in_a_row[priority] += 1
+                for above in waiting[:at]:
+                    self._in_a_row[above] = 0
+                return priority
+        return None
 
 
 def _finish(future: asyncio.Future[Any], result: object) -> None:

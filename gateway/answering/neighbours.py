@@ -83,7 +83,7 @@ def _extend_all(
     extended: list[RankedPassage] = []
     for one, around in zip(hits, pieces, strict=True):
         passage = one.passage
-        window = _Window(passage.text, passage.start, passage.end)
+        window = _Window.open(passage)
         ranges = ranges_by_document[passage.document]
         after = [piece for piece in around if piece.start >= passage.end]
         before = [_cut_end(piece, passage.start) for piece in reversed(around) if piece.start < passage.start]
@@ -95,27 +95,52 @@ def _extend_all(
                     break  # what is behind it would be torn from the passage
                 window, left = longer, left - cost
                 ranges.append((piece.start, piece.end))
-        longer_passage = msgspec.structs.replace(passage, text=window.text, start=window.start, end=window.end)
-        extended.append(msgspec.structs.replace(one, passage=longer_passage, neighbours=window.neighbours))
+        extended.append(msgspec.structs.replace(one, passage=window.widen(passage), neighbours=window.neighbours))
     return extended
 
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """A passage's text as far as it has grown."""
+    """A passage as far as it has grown: the text between its offsets, and what is repeated around it."""
 
-    text: str
+    lead: str
+    body: str
+    tail: str
     start: int
     end: int
     neighbours: int = 0
 
+    @classmethod
+    def open(cls, passage: Passage) -> "_Window":
+        text, end = passage.text, len(passage.text) - passage.tail
+        return cls(text[: passage.lead], text[passage.lead : end], text[end:], passage.start, passage.end)
+
+    @property
+    def text(self) -> str:
+        return f"{self.lead}{self.body}{self.tail}"
+
     def join(self, piece: TextPiece) -> "_Window":
-        """Return the text with a piece before or behind it; a gap between chunks is white space."""
+        """Return it with a piece before or behind it.
+
+        A gap between chunks is white space. What each repeats of a table that they share is only around both.
+        """
+        number = self.neighbours + 1
         if piece.start >= self.end:
-            gap = "" if piece.start == self.end else _GAP
-            return _Window(self.text + gap + piece.text, self.start, piece.end, self.neighbours + 1)
-        gap = "" if piece.end == self.start else _GAP
-        return _Window(piece.text + gap + self.text, piece.start, self.end, self.neighbours + 1)
+            body = self.body + _make_gap(self.end, piece.start, piece.lead) + piece.text
+            return _Window(self.lead, body, piece.tail, self.start, piece.end, number)
+        body = piece.text + _make_gap(piece.end, self.start, self.lead) + self.body
+        return _Window(piece.lead, body, self.tail, piece.start, self.end, number)
+
+    def widen(self, passage: Passage) -> Passage:
+        places = {"start": self.start, "end": self.end, "lead": len(self.lead), "tail": len(self.tail)}
+        return msgspec.structs.replace(passage, text=self.text, **places)
+
+
+def _make_gap(end: int, start: int, lead: str) -> str:
+    """Return what stands between two chunks; in a table or code, which a `lead` tells of, that is a line's end."""
+    if start == end:
+        return ""
+    return "\n" if lead else _GAP
 
 
 def _overlaps(piece: TextPiece, ranges: Sequence[tuple[int, int]]) -> bool:

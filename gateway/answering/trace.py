@@ -158,6 +158,8 @@ class AnswerTrace:
             copy=copy,
             boost=hit.boost,
             neighbours=hit.neighbours,
+            lead=passage.lead,
+            tail=passage.tail,
         )
 
     def record(self, outcome: str, now: float) -> AnswerRecord:

@@ -17,6 +17,10 @@ class CitedPassage(msgspec.Struct, frozen=True, kw_only=True):
     source of the answer as well. `score` is the search's, `boost` the factor that it was ranked with, and `neighbours`
     the number of chunks of the document that the text was extended by. `deleted` says that the document was deleted
     since: then `text` and `heading` are "".
+
+    `lead` and `tail` are characters of `text` before and behind what is between the offsets: the head of a table or of
+    code, and its end, which are repeated where the passage is cut from the middle. The rest is exactly that part of the
+    parsed text, but for white space between chunks that were joined (`neighbours`).
     """
 
     number: int
@@ -37,6 +41,8 @@ class CitedPassage(msgspec.Struct, frozen=True, kw_only=True):
     copy: bool = False
     boost: float = 1.0
     neighbours: int = 0
+    lead: int = 0
+    tail: int = 0
     deleted: bool = False
 
 

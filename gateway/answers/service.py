@@ -59,7 +59,7 @@ class AnswerService:
         passages = [
             passage
             if passage.document_id in readable
-            else msgspec.structs.replace(passage, text="", heading="", deleted=True)
+            else msgspec.structs.replace(passage, text="", heading="", lead=0, tail=0, deleted=True)
             for passage in record.passages
         ]
         return msgspec.structs.replace(record, passages=passages, counts=_read_counts(record, time.time()))

@@ -35,6 +35,7 @@ class BulkAdd:
         self._store = store
         self._free = asyncio.Semaphore(_AT_ONCE)
         self._before: dict[str, dict[str, Any]] = {}
+        self._bulk = False
 
     async def add(self, files: Mapping[str, Path]) -> list[dict[str, Any]]:
         """Add files by their documents' keys.
@@ -44,6 +45,7 @@ class BulkAdd:
         """
         rows = self._client.rows(f"/api/vector_stores/{self._store}/documents")
         self._before = {row["key"]: row async for row in rows if row["key"] in files}
+        self._bulk = len(files) > _AT_ONCE
         bar = _open_bar() if sys.stderr.isatty() and not self._quiet else None
         with bar or nullcontext():
             task = bar.add_task("adding", total=len(files)) if bar else TaskID(0)
@@ -57,7 +59,10 @@ class BulkAdd:
                     (bar.console.print if bar else say)(f"{key}: {_describe(row)}")
                 return row
 
-            return list(await asyncio.gather(*(put(key, path) for key, path in files.items())))
+            try:
+                return list(await asyncio.gather(*(put(key, path) for key, path in files.items())))
+            finally:
+                self._bulk = False  # what is put one by one from here on was saved just now
 
     async def put(self, key: str, path: Path) -> dict[str, Any]:
         """Put one file, unless the store had it as it is when `add` looked; return what `add` says of it."""
@@ -72,11 +77,13 @@ class BulkAdd:
                     state = await wait_for_document(self._client, self._store, key)
                 return {**state, "embedded": 0, "sent": False}
         try:
-            return {**await put_document(self._client, self._store, key, _parts(path)), "sent": True}
+            row = await put_document(self._client, self._store, key, _parts(path), bulk=self._bulk)
         except GatewayError as error:
             if error.status not in _OF_ONE_FILE:
                 raise
             refused = {"code": error.code, "message": str(error)}
+        else:
+            return {**row, "sent": True}
         nothing = dict.fromkeys(("version", "chunks", "embedded"), 0)
         return {"key": key, "status": "failed", **nothing, "error": refused, "warnings": [], "sent": True}
 

@@ -1,13 +1,14 @@
 """`braid docs migrate` and `braid docs move`: the documents of all tenants go to another index, without a gap."""
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from gateway.cli.options import AsJson, Home, Key, Url, connection
-from gateway.client import Client
+from gateway.client import Client, GatewayError
 from gateway.client.documents import find_store
 from gateway.evaluation.label_sets import read_questions
 from gateway.evaluation.labels import BadLabels
@@ -33,9 +34,25 @@ _Embedder = Annotated[
 _To = Annotated[str | None, typer.Option("--to", help="A Qdrant server, as BRAID_QDRANT_URL; '' for the home folder.")]
 _Server = Annotated[str, typer.Option("--to", help="The Qdrant server, as BRAID_QDRANT_URL; '' for the home folder.")]
 _Force = Annotated[bool, typer.Option("--force", help="Swap although an evaluation found the target worse.")]
-_Store = Annotated[str, typer.Option(help="Id (vs_…) or name of the vector store.")]
+_Store = Annotated[
+    str | None, typer.Option(help="Id (vs_…) or name of the vector store; default: those of all tenants.")
+]
 _Questions = Annotated[
-    Path, typer.Option(help="Labelled questions, as for 'braid eval retrieval'; documents by key.", exists=True)
+    Path | None,
+    typer.Option(
+        help="Labelled questions, as for 'braid eval retrieval'; documents by key. Default: questions that are made "
+        "from titles and headings of the store's documents.",
+        exists=True,
+    ),
+]
+_Least = Annotated[
+    float | None,
+    typer.Option(
+        help="Swap only if nDCG@10 changes by this much at least in every store, all of which must be evaluated: 0 for "
+        "no worse, -0.02 for hardly worse.",
+        min=-1,
+        max=1,
+    ),
 ]
 
 
@@ -44,7 +61,7 @@ def start(embedder: _Embedder = None, to: _To = None, url: Url = None, key: Key 
     """Begin to bring all documents into a second index; return when they are there. Stopping this stops nothing."""
     asyncio.run(_start(*connection(url, key, home), embedder, to))
     say("Every document is in both indexes, and so is what is written from now on. Searches still ask the old one.")
-    say("Next: 'braid docs migrate evaluate' with labelled questions, if you have any, then 'braid docs migrate swap'.")
+    say("Next: 'braid docs migrate evaluate', with labelled questions if you have any, then 'braid docs migrate swap'.")
 
 
 @migrate.command("status")
@@ -62,32 +79,27 @@ def status(url: Url = None, key: Key = None, home: Home = None, as_json: AsJson 
 
 @migrate.command("evaluate")
 def evaluate(
-    store: _Store, questions: _Questions, url: Url = None, key: Key = None, home: Home = None, as_json: AsJson = False
+    store: _Store = None,
+    questions: _Questions = None,
+    url: Url = None,
+    key: Key = None,
+    home: Home = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Ask both indexes labelled questions, and compare what they find."""
-    result = asyncio.run(_evaluate(*connection(url, key, home), store, questions))
-    if as_json:
-        print_json(result)
-    else:
-        print_table(
-            ("figure", "source", "target"),
-            [
-                ("ndcg@10", f"{result['ndcg_source']:.3f}", f"{result['ndcg_target']:.3f}"),
-                ("recall@5", f"{result['recall_source']:.3f}", f"{result['recall_target']:.3f}"),
-            ],
-        )
-    say(
-        f"nDCG@10 changes by {result['difference']:+.3f} ({result['low']:+.3f} to {result['high']:+.3f}) over "
-        f"{result['questions']} questions."
-    )
-    if result["worse"]:
+    """Ask both indexes the same questions, and compare what they find."""
+    if questions is not None and store is None:
+        raise CommandError("Labelled questions are about one store. Name it with --store.", Exit.USAGE)
+    results = asyncio.run(_evaluate(*connection(url, key, home), store, questions))
+    _show_results(results, as_json)
+    if any(result["worse"] for result in results):
         raise CommandError("The target finds less, by more than chance; a swap is refused unless it is forced.")
 
 
 @migrate.command("swap")
-def swap(force: _Force = False, url: Url = None, key: Key = None, home: Home = None) -> None:
+def swap(force: _Force = False, least: _Least = None, url: Url = None, key: Key = None, home: Home = None) -> None:
     """Have all searches ask the target from now on; the source is kept in step for a rollback."""
-    row = asyncio.run(_step(*connection(url, key, home), "swap", {"force": force}))
+    body = {"force": force, "least_difference": least}
+    row = asyncio.run(_step(*connection(url, key, home), "swap", body))
     _say_next(row)
 
 
@@ -112,11 +124,30 @@ def finish(url: Url = None, key: Key = None, home: Home = None) -> None:
     say("The move is finished; what is in the source is being deleted.")
 
 
-def move(to: _Server, url: Url = None, key: Key = None, home: Home = None) -> None:
-    """Take the documents of all tenants to a Qdrant server, and have searches ask it, without a gap."""
+def move(to: _Server, least: _Least = None, url: Url = None, key: Key = None, home: Home = None) -> None:
+    """Take the documents of all tenants to a Qdrant server, and have searches ask it, without a gap.
+
+    Before, both indexes are asked questions that are made from the documents, and the figures are shown.
+    """
     address = connection(url, key, home)
     asyncio.run(_start(*address, None, to))
-    _say_next(asyncio.run(_step(*address, "swap", {"force": False})))
+    _show_results(asyncio.run(_evaluate(*address, None, None)), as_json=False)
+    _say_next(asyncio.run(_step(*address, "swap", {"force": False, "least_difference": least})))
+
+
+def _show_results(results: Sequence[dict[str, Any]], as_json: bool) -> None:
+    if as_json:
+        print_json(results)
+    else:
+        figures = ("ndcg_source", "ndcg_target", "recall_source", "recall_target")
+        names = ("store", "ndcg@10 source", "target", "recall@5 source", "target")
+        print_table(names, [(row["vector_store_id"], *(f"{row[name]:.3f}" for name in figures)) for row in results])
+    for row in results:
+        origin = " made from its documents" if row["generated"] else ""
+        say(
+            f"{row['vector_store_id']}: nDCG@10 changes by {row['difference']:+.3f} ({row['low']:+.3f} to "
+            f"{row['high']:+.3f}) over {row['questions']} questions{origin}."
+        )
 
 
 def _say_next(row: dict[str, Any]) -> None:
@@ -179,19 +210,34 @@ async def _step(url: str, key: str, verb: str, body: dict[str, Any] | None = Non
         return await client.post(f"{_PATH}/{row['id']}/{verb}", body)
 
 
-async def _evaluate(url: str, key: str, store: str, file: Path) -> dict[str, Any]:
+async def _evaluate(url: str, key: str, store: str | None, file: Path | None) -> list[dict[str, Any]]:
+    """Return the evaluation of one store, or of those of all tenants that have text."""
+    questions = None if file is None else _read_labels(file)
+    results: list[dict[str, Any]] = []
+    async with Client(url, key, timeout=_EVALUATE_SECONDS) as client:
+        row = await _get_open(client)
+        if store is None:
+            stores = row["vector_stores"]
+        else:
+            stores = [await find_store(client, store) or store]
+        for id in stores:
+            body = {"vector_store_id": id, "questions": questions}
+            try:
+                results.append(await client.post(f"{_PATH}/{row['id']}/evaluate", body))
+            except GatewayError as error:
+                if store is not None or error.code not in ("no_questions", "not_found"):
+                    raise
+    return results
+
+
+def _read_labels(file: Path) -> list[dict[str, Any]]:
     try:
         labels = [question for question in read_questions(file, None) if question.answerable]
     except BadLabels as error:
         raise CommandError(str(error), Exit.USAGE) from None
     if len(labels) > _MOST_QUESTIONS:
         say(f"Of {len(labels)} questions the first {_MOST_QUESTIONS} are asked.")
-    questions = [
+    return [
         {"question": label.text, "documents": [name for name, grade in label.documents.items() if grade > 0]}
         for label in labels[:_MOST_QUESTIONS]
     ]
-    async with Client(url, key, timeout=_EVALUATE_SECONDS) as client:
-        row = await _get_open(client)
-        store_id = await find_store(client, store) or store
-        body = {"vector_store_id": store_id, "questions": questions}
-        return await client.post(f"{_PATH}/{row['id']}/evaluate", body)

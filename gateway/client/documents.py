@@ -25,9 +25,20 @@ async def find_store(client: Client, name_or_id: str) -> str | None:
     return ids[0] if ids else None
 
 
-async def put_document(client: Client, store: str, key: str, content: bytes | AsyncIterator[bytes]) -> dict[str, Any]:
-    """Save a document's new version and return its state when it answers, or has failed."""
-    return await client.call("PUT", _path(store, key), content=content, params={"wait": WAIT_SECONDS})
+async def put_document(
+    client: Client, store: str, key: str, content: bytes | AsyncIterator[bytes], *, bulk: bool = False
+) -> dict[str, Any]:
+    """Save a document's new version and return its state when it answers, or has failed.
+
+    Args:
+        client: The gateway's.
+        store: The store's id.
+        key: The document's.
+        content: Its bytes.
+        bulk: It is one of many, so that single edits go before it.
+    """
+    params = {"wait": WAIT_SECONDS, **({"bulk": "true"} if bulk else {})}
+    return await client.call("PUT", _path(store, key), content=content, params=params)
 
 
 async def wait_for_document(client: Client, store: str, key: str) -> dict[str, Any]:

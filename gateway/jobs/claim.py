@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway.db import Database
 from gateway.jobs.repository import change_held, is_cancel_requested, list_claimable, take
 from gateway.jobs.tables import JobRow
+from gateway.jobs.wait import notify_end
 
 __all__ = ["Claim", "LeaseLost", "claim_next"]
 
@@ -89,6 +90,7 @@ class Claim:
         async with self._database.begin() as session:
             yield session
             await self._hold(session, status=status, error=error, finished_at=int(time.time()), **_FREE)
+        notify_end(self._database, self.id)
 
     async def release(self, *, pause: float = 0.0, error: dict[str, Any] | None = None, counted: bool = False) -> None:
         """Put the job back for any worker to take, `pause` seconds from now; `counted`: this was an attempt."""

@@ -13,6 +13,18 @@ from gateway.jobs.tables import JobRow
 __all__ = ["cancel", "enqueue", "enqueue_once"]
 
 
+_PREFIX = "job_"
+_DIGITS = 13
+_HEAD_START = 3_600_000_000
+"""Microseconds. A job that has waited for longer isn't overtaken any more, so that none waits for good."""
+
+
+def _find_place(id: str, *, urgent: bool) -> str:
+    """Return a job's place among those of its queue key: that of its id, or one of an hour before."""
+    moment, rest = id[len(_PREFIX) :][:_DIGITS], id[len(_PREFIX) + _DIGITS :]
+    return f"{int(moment, 16) - (_HEAD_START if urgent else 0):0{_DIGITS}x}{rest}"
+
+
 async def enqueue(
     session: AsyncSession,
     tenant: str,
@@ -23,10 +35,12 @@ async def enqueue(
     payload: dict[str, Any],
     delay_seconds: float = 0.0,
     most: int | None = None,
+    urgent: bool = False,
 ) -> JobRow:
     """Add a job in the caller's transaction: it exists if and only if what it belongs to was kept.
 
-    Of the jobs with one `queue_key`, of whatever kind and tenant, one runs at a time, in the order of their creation.
+    Of the jobs with one `queue_key`, of whatever kind and tenant, one runs at a time, in the order of their creation;
+    an `urgent` one goes before others that haven't waited for an hour.
 
     Raises:
         TooManyRequests: The tenant has `most` jobs of this kind that wait already.
@@ -38,8 +52,10 @@ async def enqueue(
             code="too_many_queued_jobs",
         )
     now = time.time()
+    id = new_id(_PREFIX)
     row = JobRow(
-        id=new_id("job_"),
+        id=id,
+        place=_find_place(id, urgent=urgent),
         created_at=int(now),
         kind=kind,
         queue_key=queue_key,

@@ -53,8 +53,9 @@ async def list_claimable(
 ) -> Sequence[JobRow]:
     """List jobs that a worker may try to take, of all tenants (a worker serves every tenant).
 
-    These are running ones whose lease has ended, oldest first, and of each queue key where none runs the oldest queued
-    one: first those of the tenant whose last turn is the longest ago, so that nobody waits behind another's thousands.
+    These are running ones whose lease has ended, oldest first, and of each queue key where none runs the queued one
+    with the first place: first those of the tenant whose last turn is the longest ago, so that nobody waits behind
+    another's thousands.
     """
     of_kinds = JobRow.kind.in_(kinds)
     expired = select(JobRow).where(JobRow.status == "running", JobRow.lease_until < now, of_kinds)
@@ -66,15 +67,15 @@ async def list_claimable(
         return rows
     busy = select(JobRow.running_key).where(JobRow.running_key.is_not(None))
     heads = (
-        select(func.min(JobRow.id))
+        select(func.min(JobRow.place))
         .where(JobRow.status == "queued", JobRow.queue_key.not_in(busy))
         .group_by(JobRow.queue_key)
         .scalar_subquery()
     )
-    queued = select(JobRow).where(JobRow.id.in_(heads), JobRow.status == "queued", due, of_kinds)
+    queued = select(JobRow).where(JobRow.place.in_(heads), JobRow.status == "queued", due, of_kinds)
     of_tenant = aliased(JobRow)
     last_turn = select(func.max(of_tenant.claimed_at)).where(of_tenant.tenant_id == JobRow.tenant_id).scalar_subquery()
-    queued = queued.order_by(func.coalesce(last_turn, 0.0), JobRow.id)
+    queued = queued.order_by(func.coalesce(last_turn, 0.0), JobRow.place)
     rows += (await session.scalars(queued.limit(limit))).all()
     return rows
 

@@ -15,8 +15,8 @@ class JobRow(Owned):
     """Durable work: `queued` → `running` → `succeeded` | `failed` | `cancelled`.
 
     A worker holds a running job under a lease; `fence` counts the claims, and a write with an older fence is refused.
-    Of jobs with the same `queue_key` only one runs at a time, oldest first: `running_key` is that key while the job
-    runs and null otherwise, so its unique constraint holds the rule on any database, whatever two workers saw.
+    Of jobs with the same `queue_key` only one runs at a time, in the order of `place`: `running_key` is that key while
+    the job runs and null otherwise, so its unique constraint holds the rule on any database, whatever two workers saw.
     `state` is what a resumed run goes on from. Times are Unix seconds.
     """
 
@@ -24,13 +24,15 @@ class JobRow(Owned):
     # Looking for work reads the live jobs of this index only, however many finished ones there are.
     # The second finds a tenant's last turn, the third whether anything is due at all.
     __table_args__ = (
-        Index(None, "status", "queue_key", "id"),
+        Index(None, "status", "queue_key", "place"),
         Index("ix_jobs_turns", "tenant_id", "claimed_at"),
         Index("ix_jobs_due", "status", "not_before"),
     )
 
     kind: Mapped[str]
     queue_key: Mapped[str]
+    place: Mapped[str] = mapped_column(default="")
+    """That of its id, or earlier for one that others wait for less."""
     running_key: Mapped[str | None] = mapped_column(unique=True)
     subject: Mapped[str] = mapped_column(index=True)
     """The id of the thing that is worked on: a document version, a fine-tuning job."""

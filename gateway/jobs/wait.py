@@ -1,7 +1,11 @@
-"""Waiting for jobs to end: however many are awaited, one task asks the database for all of them."""
+"""Waiting for jobs to end: however many are awaited, one task asks the database for all of them.
+
+A worker in the same process says when a job has ended. Of others it is asked for, the seldomer the longer it takes.
+"""
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Iterable
 from contextlib import suppress
 from weakref import WeakKeyDictionary
 
@@ -11,10 +15,13 @@ from gateway.db import Database
 from gateway.jobs.repository import JobRepository, list_ended
 from gateway.jobs.tables import ENDED, JobRow
 
-__all__ = ["wait_for"]
+__all__ = ["notify_end", "wait_for"]
 
 _log = structlog.get_logger()
 _POLL_SECONDS = 0.1
+_LONGEST_POLL_SECONDS = 0.5
+_PATIENCE = 10
+"""A wait is made longer by a tenth at most."""
 
 
 async def wait_for(database: Database, tenant: str, job_id: str, seconds: float) -> JobRow:
@@ -33,6 +40,12 @@ async def wait_for(database: Database, tenant: str, job_id: str, seconds: float)
         return await JobRepository(session, tenant).get(job_id)
 
 
+def notify_end(database: Database, job_id: str) -> None:
+    """Tell those of this process who wait for a job that it has ended; its end is committed."""
+    if (poller := _pollers.get(database)) is not None:
+        poller.end([job_id])
+
+
 class _Poller:
     """Asks about the awaited jobs of one database, as long as there are any."""
 
@@ -40,9 +53,11 @@ class _Poller:
         self._database = database
         self._waiting: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
+        self._newest = 0.0  # when the last one began to wait
 
     async def wait(self, job_id: str) -> None:
-        ended = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        ended, self._newest = loop.create_future(), loop.time()
         self._waiting[job_id].add(ended)
         if self._task is None:
             self._task = asyncio.create_task(self._poll())
@@ -56,9 +71,25 @@ class _Poller:
                 self._task.cancel()
                 self._task = None
 
-    async def _poll(self) -> None:
+    def end(self, jobs: Iterable[str]) -> None:
+        for job_id in jobs:
+            for future in self._waiting.get(job_id, ()):
+                if not future.done():
+                    future.set_result(None)
+
+    async def _sleep(self) -> None:
+        """Sleep until it is worth asking, in steps, so that one who has just come doesn't wait for long."""
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
         while True:
             await asyncio.sleep(_POLL_SECONDS)
+            longest = min((loop.time() - self._newest) / _PATIENCE, _LONGEST_POLL_SECONDS)
+            if loop.time() - begun >= longest:
+                return
+
+    async def _poll(self) -> None:
+        while True:
+            await self._sleep()
             try:
                 async with self._database.read() as session:
                     ended = await list_ended(session, self._waiting)
@@ -66,10 +97,7 @@ class _Poller:
                 # Whoever waits has a time of their own, and asks once more when it is over.
                 _log.exception("awaited_jobs_unknown")
                 continue
-            for job_id in ended:
-                for future in self._waiting.get(job_id, ()):
-                    if not future.done():
-                        future.set_result(None)
+            self.end(ended)
 
 
 _pollers: WeakKeyDictionary[Database, _Poller] = WeakKeyDictionary()

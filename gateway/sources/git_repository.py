@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import shlex
 import shutil
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -13,6 +14,7 @@ from gateway.processes import open_program
 from gateway.sources.path_filter import PathFilter
 from gateway.sources.public_addresses import PublicAddresses
 from gateway.sources.reader import ItemUnreadable, Listing, SourceUnreadable
+from gateway.sources.repository_credentials import RepositoryCredential
 
 __all__ = ["RepositoryReader", "check_repository", "open_repository"]
 
@@ -23,6 +25,8 @@ _LIST_BYTES = 64 << 20
 _LOOK_SECONDS = 0.5
 _MOST_ITEMS = 100_000
 _BRANCH = re.compile(r"(?!.*(?:\.\.|//|@\{|\.lock$|/$))[A-Za-z0-9_][\w./+-]{0,199}", re.ASCII)
+_USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]*", re.ASCII)
 _ENTRY = re.compile(rb"(?P<mode>\d{6}) (?P<type>\w+) (?P<id>[0-9a-f]{40,64}) +(?P<size>\d+|-)\t(?P<path>.+)", re.DOTALL)
 _OPTIONS = (
     "core.hooksPath=/dev/null",
@@ -40,7 +44,7 @@ _OPTIONS = (
 
 
 def check_repository(url: str, branch: str | None, protocols: Sequence[str] = ("https",)) -> SplitResult:
-    """Take the URL of a repository apart.
+    """Take the URL of a repository apart; only one of `ssh` may have a user's name.
 
     Raises:
         SourceUnreadable: It is of another protocol (`ext::` starts programs, `file:` reads this machine's disk), has a
@@ -53,8 +57,13 @@ def check_repository(url: str, branch: str | None, protocols: Sequence[str] = ("
         raise SourceUnreadable("The repository's address is no URL. It has the form https://host/path.") from None
     printable = url.isascii() and url.isprintable() and " " not in url
     if parts.scheme not in protocols or "::" in url.split("/")[0] or not printable or port == 0:
-        raise SourceUnreadable("A repository is read by https:// alone. Give such an address.")
-    if "@" in parts.netloc or parts.query or parts.fragment or (parts.scheme == "https" and not parts.hostname):
+        raise SourceUnreadable(
+            "A repository is read by https://, and by ssh:// where the operator has a key for it. Give such an address."
+        )
+    user = parts.netloc.rpartition("@")[0]
+    named = bool(user) and not (parts.scheme == "ssh" and _USER.fullmatch(user))
+    nowhere = parts.scheme in ("https", "ssh") and not parts.hostname
+    if named or nowhere or parts.query or parts.fragment:
         raise SourceUnreadable("A repository's address has the form https://host/path, without a name or password.")
     if branch is not None and not _BRANCH.fullmatch(branch):
         raise SourceUnreadable(f"No branch can be called {branch!r}.")
@@ -69,6 +78,7 @@ async def open_repository(
     addresses: PublicAddresses,
     work: Path,
     *,
+    credential: RepositoryCredential | None = None,
     protocols: Sequence[str] = ("https",),
     most_bytes: int = _MOST_BYTES,
 ) -> AsyncGenerator["RepositoryReader"]:
@@ -80,31 +90,72 @@ async def open_repository(
         paths: The files to take.
         addresses: Where it may be.
         work: A folder of this source alone; what is there is removed, before and after.
+        credential: What opens it, if it is private.
         protocols: Those that git may speak.
         most_bytes: It may take on the disk.
     """
+    if credential is not None and credential.key is not None:
+        protocols = ("ssh",)
     parts = check_repository(url, branch, protocols)
     pinned: list[str] = []
+    ssh = ""
     if parts.scheme == "https":
         host, port = parts.hostname or "", parts.port or 443
         resolved = await addresses.resolve(host, port)
         listed = ",".join(f"[{address}]" if ":" in address else address for address in resolved)
         pinned = [f"http.curloptResolve={host}:{port}:{listed}"]
+    elif credential is not None and credential.key is not None:
+        host = parts.hostname or ""
+        ssh = _make_ssh(credential.key, host, (await addresses.resolve(host, parts.port or 22))[0])
     await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
     await asyncio.to_thread(work.mkdir, parents=True)
     try:
         options = [*_OPTIONS, *(f"protocol.{name}.allow=always" for name in protocols), *pinned]
-        git = _Git(work, options, protocols, most_bytes)
+        git = _Git(work, options, protocols, most_bytes, credential, ssh)
         yield RepositoryReader(git, url, branch, paths)
     finally:
         await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
 
 
-class _Git:
-    """The git program with nothing of this machine's configuration: no hooks, no prompts, no credentials."""
+def _make_ssh(key: Path, host: str, address: str) -> str:
+    """Return the command by which git reaches a host: this address alone, whose key is known, by this key alone."""
+    if not _HOST.fullmatch(host):
+        raise SourceUnreadable("The repository's host can't be one.")
+    options = {
+        "BatchMode": "yes",
+        "HostKeyAlias": host,
+        "HostName": address,
+        "IdentitiesOnly": "yes",
+        "IdentityAgent": "none",
+        "IdentityFile": key,
+        "StrictHostKeyChecking": "yes",
+        "UserKnownHostsFile": key.parent / "known_hosts",
+    }
+    words = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+    return shlex.join(["ssh", "-F", os.devnull, *words])
 
-    def __init__(self, work: Path, options: Sequence[str], protocols: Sequence[str], most_bytes: int) -> None:
+
+class _Git:
+    """The git program with nothing of this machine's configuration: no hooks, no prompts, and no credentials but one.
+
+    A token is in a file that only this user may read, and that goes with the folder.
+    """
+
+    def __init__(
+        self,
+        work: Path,
+        options: Sequence[str],
+        protocols: Sequence[str],
+        most_bytes: int,
+        credential: RepositoryCredential | None,
+        ssh: str,
+    ) -> None:
         self.folder = work / "repository"
+        self._credential = credential
+        configuration = Path(os.devnull)
+        if credential is not None and credential.secret:
+            configuration = work / "credential.config"
+            credential.write_settings(configuration)
         self._work = work
         self._most_bytes = most_bytes
         variables = {
@@ -113,7 +164,8 @@ class _Git:
             "LC_ALL": "C",
             "GIT_DIR": str(self.folder),
             "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_CONFIG_GLOBAL": "/dev/null",
+            "GIT_CONFIG_GLOBAL": str(configuration),
+            "GIT_SSH_COMMAND": ssh or "false",
             "GIT_TERMINAL_PROMPT": "0",
             "GIT_ASKPASS": "false",
             "GIT_ALLOW_PROTOCOL": ":".join(protocols),
@@ -149,7 +201,8 @@ class _Git:
             raise SourceUnreadable(f"The repository took longer than {_SECONDS:g} seconds.") from None
         if status != 0:
             lines = log.read_text(errors="replace").strip().splitlines() or [f"exit status {status}"]
-            raise SourceUnreadable(f"git can't read the repository: {lines[-1][:200]}")
+            reason = lines[-1] if self._credential is None else self._credential.hide(lines[-1])
+            raise SourceUnreadable(f"git can't read the repository: {reason[:200]}")
         if len(output) > _LIST_BYTES:
             raise SourceUnreadable("The repository has too many files.")
         return output

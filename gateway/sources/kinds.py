@@ -10,6 +10,7 @@ from gateway.sources.git_repository import check_repository, open_repository
 from gateway.sources.path_filter import PathFilter
 from gateway.sources.public_addresses import PublicAddresses
 from gateway.sources.reader import Reader
+from gateway.sources.repository_credentials import find_private_place
 from gateway.sources.schemas import ORIGIN, Bucket, Folder, Origin, Repository, Site
 from gateway.sources.tables import SourceRow
 from gateway.sources.web_site import check_site, open_site
@@ -28,7 +29,8 @@ def allow_origins(settings: Settings) -> OriginCheck:
             case Folder():
                 resolve_folder(settings.source_folders, origin.path, tenant)
             case Repository():
-                check_repository(origin.url, origin.branch)
+                place = find_private_place(settings.source_repositories, origin.url, tenant)
+                check_repository(origin.url, origin.branch, ("https",) if place is None else (place.protocol,))
             case Site():
                 check_site(origin.url)
             case Bucket():
@@ -52,7 +54,11 @@ class SourceOpener:
             case Folder():
                 return open_folder(self._settings.source_folders, origin.path, tenant, paths)
             case Repository():
-                return open_repository(origin.url, origin.branch, paths, self._addresses, work)
+                place = find_private_place(self._settings.source_repositories, origin.url, tenant)
+                credential = None if place is None else place.open()
+                return open_repository(
+                    *(origin.url, origin.branch, paths, self._addresses, work), credential=credential
+                )
             case Bucket():
                 return open_bucket(self._settings.source_buckets, origin.url, tenant, paths)
             case Site():

@@ -36,7 +36,13 @@ _BYTES: dict[str, Any] = {"application/octet-stream": {"schema": {"type": "strin
     openapi_extra={"requestBody": {"required": True, "content": _BYTES}},
 )
 async def put_document(
-    vector_store_id: str, key: str, request: Request, documents: Documents, attributes: Given = None, wait: Wait = 0
+    vector_store_id: str,
+    key: str,
+    request: Request,
+    documents: Documents,
+    attributes: Given = None,
+    wait: Wait = 0,
+    bulk: Annotated[bool, Query(description="One of many: an edit doesn't go before what waits.")] = False,
 ) -> Document:
     """Put a document's bytes under its key; the content type isn't looked at, the bytes and the file name are."""
     length = request.headers.get("content-length", "")
@@ -46,6 +52,7 @@ async def put_document(
         attributes=attributes,
         length=size,
         wait=wait,
+        bulk=bulk,
         presence=Presence(request.receive),
     )
 

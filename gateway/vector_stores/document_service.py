@@ -51,6 +51,7 @@ class DocumentService:
         attributes: str | None,
         length: int | None,
         wait: float,
+        bulk: bool,
         presence: AbstractContextManager[object],
     ) -> Document:
         """Put a document's bytes; the same bytes, name and attributes again change nothing where they are indexed.
@@ -62,6 +63,7 @@ class DocumentService:
             attributes: A JSON object; None leaves those of the version before.
             length: The body's, where the client said it.
             wait: Seconds to wait for the version to be ready (or to fail).
+            bulk: It is one of many: it waits for its turn, also where it is an edit.
             presence: The block in which it waits; one that ends it when the client leaves.
 
         Raises:
@@ -85,7 +87,11 @@ class DocumentService:
             store = await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
             content = Content(filename, stored.digest, stored.size)
             document, version = await put_version(
-                session, store, key, content, attributes=values, present=present, storage=self._storage
+                *(session, store, key, content),
+                attributes=values,
+                present=present,
+                storage=self._storage,
+                bulk=bulk,
             )
         return await self._after(document, version, wait, presence)
 

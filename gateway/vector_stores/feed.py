@@ -48,7 +48,8 @@ async def put_fed(
     """
     store = await StoreRepository(session, tenant).get(store_id, param="vector_store_id")
     content = Content(name_file(key), stored.digest, stored.size)
-    await put_version(session, store, key, content, attributes=attributes, present=present, storage=storage)
+    more: dict[str, Any] = {"present": present, "storage": storage, "bulk": True}
+    await put_version(session, store, key, content, attributes=attributes, **more)
 
 
 async def delete_fed(session: AsyncSession, tenant: str, store_id: str, keys: Sequence[str]) -> None:

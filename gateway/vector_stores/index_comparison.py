@@ -1,14 +1,17 @@
-"""The same labelled questions to both indexes of a store."""
+"""The same questions, labelled or made from its documents, to both indexes of a store."""
 
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
 from gateway.db import Database
+from gateway.errors import Conflict
 from gateway.evaluation.estimate import mean_difference
 from gateway.evaluation.labels import LabelledQuestion
 from gateway.evaluation.retrieval_run import Hit, QuestionResult, score_run, search_questions
+from gateway.vector_stores.heading_questions import make_questions
 from gateway.vector_stores.index_migration_schemas import IndexMigrationEvaluation
+from gateway.vector_stores.retriever_errors import explain_retriever_errors
 from gateway.vector_stores.search import read_states, search
 from gateway.vector_stores.tables import StoreRow
 from retrieval.client import Retriever
@@ -23,7 +26,7 @@ async def compare_indexes(
     retriever: Retriever,
     store: StoreRow,
     indexes: tuple[str, str],
-    questions: Sequence[tuple[str, Sequence[str]]],
+    questions: Sequence[tuple[str, Sequence[str]]] | None,
 ) -> IndexMigrationEvaluation:
     """Search in both indexes, and score what is found by the keys of the documents that answer.
 
@@ -32,11 +35,21 @@ async def compare_indexes(
         retriever: Reaches the retrievers of both indexes.
         store: Of any tenant; both indexes have it.
         indexes: The identities of source and target.
-        questions: Each with the keys of the documents that answer it.
+        questions: Each with the keys of the documents that answer it; None has them made from the store's documents.
 
     Raises:
+        Conflict: None could be made.
         Unavailable: One of the indexes can't be asked now.
     """
+    generated = questions is None
+    if questions is None:
+        async with database.read() as session:
+            states = await read_states(session, store.tenant_id, [store.id])
+        states = replace(states, indexes=[store.index_identity or ""])
+        with explain_retriever_errors([store.id]):
+            questions = await make_questions(database, retriever, store, states)
+    if not questions:
+        raise Conflict("The store has no text to make questions from. Give labelled ones.", code="no_questions")
     labels = [
         LabelledQuestion(str(number), text, dict.fromkeys(documents, 1))
         for number, (text, documents) in enumerate(questions)
@@ -46,6 +59,7 @@ async def compare_indexes(
     return IndexMigrationEvaluation(
         vector_store_id=store.id,
         questions=len(labels),
+        generated=generated,
         ndcg_source=_mean(source, "ndcg@10"),
         ndcg_target=_mean(target, "ndcg@10"),
         recall_source=_mean(source, "recall@5"),

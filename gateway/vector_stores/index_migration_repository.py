@@ -15,6 +15,8 @@ __all__ = [
     "find_open_migration",
     "find_store_of_any_tenant",
     "hold_filled_stores",
+    "list_filled_store_ids",
+    "list_index_identities",
     "list_migrations",
     "list_mirrored_stores",
     "list_stores_behind",
@@ -80,6 +82,22 @@ async def list_mirrored_stores(session: AsyncSession) -> Sequence[StoreRow]:
     """List the stores of all tenants that have points in a second index."""
     query = select(StoreRow).where(StoreRow.deleted_at.is_(None), StoreRow.mirror_identity.is_not(None))
     return (await session.scalars(query.order_by(StoreRow.id))).all()
+
+
+async def list_filled_store_ids(session: AsyncSession, limit: int) -> Sequence[str]:
+    """List the ids of stores of all tenants that have documents."""
+    where = (_is_filled(), _has_live_version())
+    return (await session.scalars(select(StoreRow.id).where(*where).order_by(StoreRow.id).limit(limit))).all()
+
+
+async def list_index_identities(session: AsyncSession) -> set[str]:
+    """List the indexes that stores of any tenant have points in, and those of the move that goes on."""
+    identities: set[str | None] = set()
+    for source, mirror in await session.execute(select(StoreRow.index_identity, StoreRow.mirror_identity).distinct()):
+        identities |= {source, mirror}
+    if (migration := await find_open_migration(session)) is not None:
+        identities |= {migration.source_index, migration.target_index}
+    return {identity for identity in identities if identity is not None}
 
 
 async def hold_filled_stores(session: AsyncSession) -> None:

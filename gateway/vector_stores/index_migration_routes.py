@@ -47,14 +47,14 @@ async def get_index_migration(index_migration_id: str, migrations: Migrations) -
 async def evaluate_index_migration(
     index_migration_id: str, request: IndexMigrationEvaluate, migrations: Migrations
 ) -> IndexMigrationEvaluation:
-    """Ask both indexes the same labelled questions."""
+    """Ask both indexes the same questions, labelled ones or some that are made from the store's documents."""
     return await migrations.evaluate(index_migration_id, request)
 
 
 @router.post("/{index_migration_id}/swap")
 async def swap_indexes(index_migration_id: str, request: IndexMigrationSwap, migrations: Migrations) -> IndexMigration:
     """Have searches ask the target from now on; the source is kept in step."""
-    return await migrations.swap(index_migration_id, force=request.force)
+    return await migrations.swap(index_migration_id, request)
 
 
 @router.post("/{index_migration_id}/rollback")

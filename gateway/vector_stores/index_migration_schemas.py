@@ -41,9 +41,14 @@ class IndexMigrationCreate(_Strict):
 
 
 class IndexMigrationSwap(_Strict):
-    """`force` swaps although an evaluation found the target worse."""
+    """`force` swaps although an evaluation found the target worse.
+
+    With `least_difference`, every store has to have been evaluated, and none may be below it in the difference of
+    nDCG@10: 0 means no worse at all, -0.02 a fiftieth.
+    """
 
     force: bool = False
+    least_difference: Annotated[float, Field(ge=-1, le=1)] | None = None
 
 
 class IndexMigrationQuestion(_Strict):
@@ -54,20 +59,22 @@ class IndexMigrationQuestion(_Strict):
 
 
 class IndexMigrationEvaluate(_Strict):
-    """Labelled questions for one store of any tenant."""
+    """Labelled questions for one store of any tenant; without them, some are made from the store's documents."""
 
     vector_store_id: Name
-    questions: Annotated[list[IndexMigrationQuestion], Field(min_length=1, max_length=200)]
+    questions: Annotated[list[IndexMigrationQuestion], Field(min_length=1, max_length=200)] | None = None
 
 
 class IndexMigrationEvaluation(BaseModel):
     """The mean nDCG@10 and recall@5 of the same questions in both indexes.
 
-    `difference` is that of nDCG@10, target less source, with its 95 % interval; `worse` says that all of it is below 0.
+    They were `generated` from titles and headings where nobody gave any. `difference` is that of nDCG@10, target less
+    source, with its 95 % interval; `worse` says that all of it is below 0.
     """
 
     vector_store_id: str
     questions: int
+    generated: bool = False
     ndcg_source: float
     ndcg_target: float
     recall_source: float
@@ -83,7 +90,8 @@ class IndexMigration(BaseModel):
 
     `copying`: searches ask the source. `swapped`: they ask the target, and the source is kept in step, so that a
     rollback loses nothing. `ready` says that the index which isn't asked has every document, so that they can be
-    swapped. Of the `missing` documents, `failed` can't be read for it.
+    swapped. Of the `missing` documents, `failed` can't be read for it. `vector_stores` are those with documents, which
+    can be evaluated, of all tenants: the first thousand.
     """
 
     id: str
@@ -97,6 +105,7 @@ class IndexMigration(BaseModel):
     missing: int
     failed: int
     stores_behind: int
+    vector_stores: list[str]
     evaluations: list[IndexMigrationEvaluation]
     swapped_at: int | None
     ended_at: int | None

@@ -17,6 +17,7 @@ from gateway.vector_stores.index_migration_repository import (
     find_open_migration,
     find_store_of_any_tenant,
     hold_filled_stores,
+    list_filled_store_ids,
     list_migrations,
     read_copy_state,
 )
@@ -26,6 +27,7 @@ from gateway.vector_stores.index_migration_schemas import (
     IndexMigrationEvaluate,
     IndexMigrationEvaluation,
     IndexMigrationList,
+    IndexMigrationSwap,
     IndexPlace,
 )
 from gateway.vector_stores.tables import IndexMigrationRow
@@ -35,6 +37,7 @@ from retrieval.messages import RetrieverInfo
 __all__ = ["IndexMigrationService"]
 
 _LISTED = 20
+_MOST_STORES = 1000
 
 
 class IndexMigrationService:
@@ -86,7 +89,7 @@ class IndexMigrationService:
             )
             session.add(row)
             await session.flush()
-            return _schema(row, await read_copy_state(session, None))
+            return await _read(session, row)
 
     async def list(self) -> IndexMigrationList:
         async with self._database.read() as session:
@@ -100,9 +103,11 @@ class IndexMigrationService:
     async def evaluate(self, id: str, request: IndexMigrationEvaluate) -> IndexMigrationEvaluation:
         """Ask both indexes the same questions, and keep the figures beside the move; no transaction is open meanwhile.
 
+        Where the request has no questions, they are made from the store's documents.
+
         Raises:
             NotFound: There is no such move or store.
-            Conflict: The store isn't whole in both indexes.
+            Conflict: The store isn't whole in both indexes, or there is nothing to ask.
         """
         async with self._database.read() as session:
             row = await _find(session, id, phases=("copying", "swapped"))
@@ -114,7 +119,9 @@ class IndexMigrationService:
             row.target_index,
         }:
             raise Conflict("The store isn't in both indexes yet. Wait until the move is ready.", code="not_ready")
-        questions = [(one.question, one.documents) for one in request.questions]
+        questions = None
+        if request.questions is not None:
+            questions = [(one.question, one.documents) for one in request.questions]
         indexes = row.source_index, row.target_index
         evaluation = await compare_indexes(self._database, self._retriever, store, indexes, questions)
         async with self._database.begin() as session:
@@ -122,22 +129,19 @@ class IndexMigrationService:
             row.evaluations = {**row.evaluations, store.id: evaluation.model_dump()}
         return evaluation
 
-    async def swap(self, id: str, *, force: bool) -> IndexMigration:
+    async def swap(self, id: str, request: IndexMigrationSwap) -> IndexMigration:
         """Have all searches ask the target, by one commit.
 
         Raises:
-            Conflict: The target lacks documents, an evaluation found it worse, or the move isn't copying.
+            Conflict: The target lacks documents, an evaluation found it worse (or below the request's limit, or there
+                is none), or the move isn't copying.
         """
         async with self._database.begin() as session:
             row = await _find(session, id, phases=("copying",))
             evaluations = [IndexMigrationEvaluation.model_validate(one) for one in row.evaluations.values()]
-            worse = [one.vector_store_id for one in evaluations if one.worse]
-            if worse and not force:
-                raise Conflict(
-                    f"The target finds less than the source in {', '.join(worse)}, by more than chance. Cancel the "
-                    "move, or swap with force.",
-                    code="evaluation_worse",
-                )
+            if not request.force:
+                stores = await list_filled_store_ids(session, _MOST_STORES)
+                _accept(evaluations, request.least_difference, stores)
             return await _exchange(session, row, "swapped")
 
     async def roll_back(self, id: str) -> IndexMigration:
@@ -192,6 +196,32 @@ async def _find(session: AsyncSession, id: str, phases: Sequence[str] = ()) -> I
     return row
 
 
+def _accept(evaluations: Sequence[IndexMigrationEvaluation], least: float | None, stores: Sequence[str]) -> None:
+    """Raise `Conflict` where figures speak against a swap, or `least` was asked for and there are none."""
+    worse = [one.vector_store_id for one in evaluations if one.worse]
+    if worse:
+        raise Conflict(
+            f"The target finds less than the source in {', '.join(worse)}, by more than chance. Cancel the move, or "
+            "swap with force.",
+            code="evaluation_worse",
+        )
+    if least is None:
+        return
+    missing = set(stores) - {one.vector_store_id for one in evaluations}
+    if missing:
+        raise Conflict(
+            f"{len(missing)} stores haven't been evaluated, such as {min(missing)}. Evaluate them, or swap without a "
+            "least difference.",
+            code="not_evaluated",
+        )
+    below = [f"{one.vector_store_id} ({one.difference:+.3f})" for one in evaluations if one.difference < least]
+    if below:
+        raise Conflict(
+            f"nDCG@10 changes by less than {least:+.3f} in {', '.join(below)}. Cancel the move, or swap with force.",
+            code="evaluation_worse",
+        )
+
+
 async def _exchange(session: AsyncSession, row: IndexMigrationRow, phase: str) -> IndexMigration:
     await hold_filled_stores(session)
     state = await read_copy_state(session, row.mirror_index)
@@ -210,14 +240,15 @@ async def _exchange(session: AsyncSession, row: IndexMigrationRow, phase: str) -
 
 
 async def _read(session: AsyncSession, row: IndexMigrationRow) -> IndexMigration:
-    return _schema(row, await read_copy_state(session, row.mirror_index))
+    state = await read_copy_state(session, row.mirror_index)
+    return _schema(row, state, await list_filled_store_ids(session, _MOST_STORES))
 
 
 def _is_ready(row: IndexMigrationRow, state: CopyState) -> bool:
     return row.mirror_index is not None and not state.missing and not state.stores_behind
 
 
-def _schema(row: IndexMigrationRow, state: CopyState) -> IndexMigration:
+def _schema(row: IndexMigrationRow, state: CopyState, stores: Sequence[str]) -> IndexMigration:
     open_ = row.mirror_index is not None or row.phase == "copying"
     counts: dict[str, Any] = {"missing": state.missing, "failed": state.failed, "stores_behind": state.stores_behind}
     return IndexMigration.model_validate(
@@ -230,6 +261,7 @@ def _schema(row: IndexMigrationRow, state: CopyState) -> IndexMigration:
             "ready": _is_ready(row, state),
             "documents": state.documents,
             **(counts if open_ else dict.fromkeys(counts, 0)),
+            "vector_stores": stores if open_ else [],
             "evaluations": list(row.evaluations.values()),
             "swapped_at": row.swapped_at,
             "ended_at": row.ended_at,

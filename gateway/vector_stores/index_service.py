@@ -27,14 +27,14 @@ async def list_stale(session: AsyncSession, present: Sequence[RetrieverInfo]) ->
 
     `present` are the indexes that there are: one, and a second while documents move there.
     """
-    chunkers = {info.index: info.chunker for info in present}
+    chunkers = {info.index: info.present_chunkers for info in present}
     states: dict[StoreRow, str] = {}
     for store in await list_filled_stores(session):
         versions = VersionRepository(session, store.tenant_id)
-        chunker = chunkers.get(store.index_identity or "")
-        if chunker is None or not store.index_whole:
+        known = chunkers.get(store.index_identity or "")
+        if known is None or not store.index_whole:
             states[store] = "missing"
-        elif await versions.find_unindexed(store, chunker) is not None:
+        elif await versions.find_unindexed(store, known) is not None:
             states[store] = "outdated"
     return states
 
@@ -80,7 +80,7 @@ class IndexService:
         live = await DocumentRepository(session, self._tenant).count_live(store_id)
         here = next((info for info in present if info.index == store.index_identity), None)
         missing = live if here is None else await versions.count_unindexed(store)
-        outdated = 0 if here is None else await versions.count_unindexed(store, here.chunker) - missing
+        outdated = 0 if here is None else await versions.count_unindexed(store, here.present_chunkers) - missing
         state = "missing" if missing else "outdated" if outdated else "current"
         return IndexState(
             vector_store_id=store_id, state=state, documents=live, missing=missing, outdated=outdated, job=None

@@ -32,14 +32,15 @@ _Result = TypeVar("_Result")
 class Turn:
     """A job's turn at changing a store: the store as it was then, and what the retriever needs to let the job write.
 
-    `mirror` and `mirror_chunker` are of the store's second index; None where it has none that can be written now.
+    `chunkers` are those by which documents would be cut now, the first one for documents that can't be read. `mirror`
+    is of the store's second index; None where it has none that can be written now.
     """
 
     store: StoreRow
     writer: Writer
-    chunker: str
+    chunkers: Sequence[str]
     mirror: Writer | None = None
-    mirror_chunker: str = ""
+    mirror_chunkers: Sequence[str] = ()
 
     @property
     def index_epoch(self) -> int:
@@ -49,10 +50,10 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """An ingest for a store's next index epoch, and whether the second index has it too."""
+    """An ingest for a store's next index epoch; `mirror` is the same in the second index, None where it isn't there."""
 
     result: IngestResult
-    mirrored: bool = False
+    mirror: IngestResult | None = None
 
 
 class Indexer:
@@ -90,8 +91,9 @@ class Indexer:
             store = await self._move(claim, store, writer)
         mirror = await self._begin_mirror(claim, store)
         if mirror is None:
-            return Turn(store, writer, info.chunker)
-        return Turn(store, writer, info.chunker, Writer(mirror.index, store.index_fence), mirror.chunker)
+            return Turn(store, writer, info.present_chunkers)
+        second = Writer(mirror.index, store.index_fence)
+        return Turn(store, writer, info.present_chunkers, second, mirror.present_chunkers)
 
     async def _begin_mirror(self, claim: Claim, store: StoreRow) -> RetrieverInfo | None:
         """Return the store's second index, taken back to what it had when it was written last; None where it is away.
@@ -160,15 +162,15 @@ class Indexer:
         if turn.mirror is None:
             return Written(result)
         try:
-            await self._ingest(claim, turn, turn.mirror, document, version)
+            mirror = await self._ingest(claim, turn, turn.mirror, document, version)
         except RetrieverError as error:
             _log.warning("second_index_not_written", store=turn.store.id, reason=str(error))
             return Written(result)
         failpoint(f"{claim.kind}-mirrored")
-        return Written(result, mirrored=True)
+        return Written(result, mirror)
 
-    async def copy(self, claim: Claim, turn: Turn, document: DocumentRow, version: DocumentVersionRow) -> None:
-        """Write a live version's points to the second index alone, for the next index epoch.
+    async def copy(self, claim: Claim, turn: Turn, document: DocumentRow, version: DocumentVersionRow) -> str:
+        """Write a live version's points to the second index alone, for the next index epoch; return its chunker.
 
         Raises:
             DocumentUnreadable: The bytes can't become text.
@@ -179,10 +181,11 @@ class Indexer:
             raise JobDelayed("the retriever of the second index is away")
         await self._roll_back(claim, turn)
         try:
-            await self._ingest(claim, turn, turn.mirror, document, version)
+            result = await self._ingest(claim, turn, turn.mirror, document, version)
         except RetrieverUnavailable as error:
             raise RuntimeError(f"the retriever went away while it read the document: {error}") from error
         failpoint(f"{claim.kind}-written")
+        return result.chunker or turn.mirror_chunkers[0]
 
     async def _roll_back(self, claim: Claim, turn: Turn) -> None:
         for writer in filter(None, (turn.writer, turn.mirror)):
@@ -273,19 +276,20 @@ async def publish(
         JobDelayed: The store changed meanwhile.
     """
     stores = StoreRepository(session, document.tenant_id)
-    if not await stores.move_index_epoch(turn.store, mirrored=written.mirrored):
+    if not await stores.move_index_epoch(turn.store, mirrored=written.mirror is not None):
         raise JobDelayed("the store changed during the ingest", seconds=0.1)
     now = int(time.time())
     version.index_epoch = turn.index_epoch + 1
     version.published_at = now
     version.index_identity = turn.writer.index
-    version.chunker = turn.chunker
+    version.chunker = written.result.chunker or turn.chunkers[0]
     version.chunks = written.result.chunks
     version.embedded = written.result.embedded
     version.warnings = written.result.warnings
-    version.mirror_identity = turn.store.mirror_identity if written.mirrored else None
-    version.mirror_chunker = turn.mirror_chunker if written.mirrored else None
-    version.mirror_error = None
+    version.mirror_identity = version.mirror_chunker = version.mirror_error = None
+    if written.mirror is not None:
+        version.mirror_identity = turn.store.mirror_identity
+        version.mirror_chunker = written.mirror.chunker or turn.mirror_chunkers[0]
     await session.flush()
     store = await stores.get(turn.store.id)
     versions = VersionRepository(session, document.tenant_id)

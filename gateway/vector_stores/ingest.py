@@ -30,7 +30,10 @@ class IngestHandler:
             if work is None:
                 return
             document, version = work
-            next_ = await VersionRepository(session, claim.tenant).list_next(document.store_id, version.id, _AHEAD)
+            versions = VersionRepository(session, claim.tenant)
+            # What waits behind an edit that has gone before it was read ahead already, or comes later.
+            ahead = 0 if claim.payload.get("urgent", False) else _AHEAD
+            next_ = await versions.list_next(document.store_id, version.id, ahead)
         turn = await self._indexer.begin(claim, document.store_id)
         failpoint("ingest-found")
         if claim.attempts == 1:  # else a document that comes next may be why this one's attempts fail

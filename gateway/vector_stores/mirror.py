@@ -100,7 +100,7 @@ class MirrorHandler:
     async def _copy(self, claim: Claim, turn: Turn, document: DocumentRow, version: DocumentVersionRow) -> None:
         await claim.save({"version": version.id})
         try:
-            await self._indexer.copy(claim, turn, document, version)
+            chunker = await self._indexer.copy(claim, turn, document, version)
         except DocumentUnreadable as error:
             async with claim.begin() as session:
                 row = await VersionRepository(session, claim.tenant).find(version.id)
@@ -114,5 +114,5 @@ class MirrorHandler:
                 return  # deleted or replaced meanwhile; the next writer takes its points back
             if not await StoreRepository(session, claim.tenant).move_index_epoch(turn.store, mirrored=True):
                 raise JobDelayed("the store changed meanwhile", seconds=0.1)
-            row.mirror_identity, row.mirror_chunker = turn.store.mirror_identity, turn.mirror_chunker
+            row.mirror_identity, row.mirror_chunker = turn.store.mirror_identity, chunker
         failpoint("mirror-published")

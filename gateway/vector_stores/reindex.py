@@ -1,8 +1,8 @@
 """The job that indexes a store's documents again, from their bytes, one after another.
 
-The rows say what has to be done: a live version that isn't in the store's index, or was cut by another chunker. So the
-job can be killed anywhere, and goes on with what is left. Each job works for a few seconds and asks for the next one,
-so that an edit of the same store waits no longer than that.
+The rows say what has to be done: a live version that isn't in the store's index, or was read by another parser or cut
+by another chunker. So the job can be killed anywhere, and goes on with what is left. Each job works for a few seconds
+and asks for the next one, so that an edit of the same store waits no longer than that.
 """
 
 import time
@@ -42,7 +42,7 @@ class ReindexHandler:
             turn = await self._indexer.begin(claim, claim.subject)
             failpoint("reindex-found")
             async with claim.begin() as session:
-                work = await VersionRepository(session, claim.tenant).find_unindexed(turn.store, turn.chunker)
+                work = await VersionRepository(session, claim.tenant).find_unindexed(turn.store, turn.chunkers)
                 if work is None:
                     return
                 if until is not None and time.monotonic() >= until:
@@ -64,14 +64,14 @@ class ReindexHandler:
             await ask_for_work(session, claim.tenant, REINDEX, claim.subject)
 
     async def _index(self, claim: Claim, turn: Turn, document: DocumentRow, version: DocumentVersionRow) -> None:
-        await claim.save({"version": version.id, "chunker": turn.chunker})
+        await claim.save({"version": version.id, "chunker": turn.chunkers[0]})
         try:
             written = await self._indexer.write(claim, turn, document, version)
         except DocumentUnreadable as error:
             async with claim.begin() as session:
                 work = await _find(session, claim.tenant, version.id)
                 if work is not None:
-                    await _leave_out(session, *work, turn.chunker, error.code, str(error))
+                    await _leave_out(session, *work, turn.chunkers[0], error.code, str(error))
             return
         async with claim.begin() as session:
             work = await _find(session, claim.tenant, version.id)

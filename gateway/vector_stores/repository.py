@@ -153,6 +153,12 @@ class DocumentRepository(Repository[DocumentRow]):
         query = self.select(DocumentRow.store_id == store, DocumentRow.version > 0)
         return await self.session.scalar(query.with_only_columns(func.count(DocumentRow.id))) or 0
 
+    async def list_live_keys(self, store: str) -> Sequence[tuple[str, str]]:
+        """List id and key of a store's documents that have a live version, by id."""
+        query = self.select(DocumentRow.store_id == store, DocumentRow.version > 0).order_by(DocumentRow.id)
+        rows = await self.session.execute(query.with_only_columns(DocumentRow.id, DocumentRow.key))
+        return [(id, key) for id, key in rows.all()]
+
     async def list_live(self, documents: Collection[str]) -> Sequence[str]:
         """List those of the documents that exist: neither deleted nor erased."""
         query = self.select(DocumentRow.id.in_(documents)).with_only_columns(DocumentRow.id)
@@ -203,16 +209,18 @@ class VersionRepository(Repository[DocumentVersionRow]):
         return {row.document_id: row for row in (await self.session.scalars(query)).all()}
 
     async def find_unindexed(
-        self, store: StoreRow, chunker: str | None = None
+        self, store: StoreRow, chunkers: Collection[str] = ()
     ) -> tuple[DocumentRow, DocumentVersionRow] | None:
-        """Find a live version of the store that isn't in its index, or, if one is named, was cut by another chunker."""
-        query = self._select_unindexed(store, chunker).add_columns(DocumentRow).order_by(DocumentVersionRow.id).limit(1)
+        """Find a live version that isn't in the store's index, or, if some are named, was cut by another chunker."""
+        query = (
+            self._select_unindexed(store, chunkers).add_columns(DocumentRow).order_by(DocumentVersionRow.id).limit(1)
+        )
         row = (await self.session.execute(query)).first()
         return None if row is None else (row[1], row[0])
 
-    async def count_unindexed(self, store: StoreRow, chunker: str | None = None) -> int:
+    async def count_unindexed(self, store: StoreRow, chunkers: Collection[str] = ()) -> int:
         """Count what `find_unindexed` would find, one after another."""
-        query = self._select_unindexed(store, chunker).with_only_columns(func.count(DocumentVersionRow.id))
+        query = self._select_unindexed(store, chunkers).with_only_columns(func.count(DocumentVersionRow.id))
         return await self.session.scalar(query) or 0
 
     async def find_unmirrored(self, store: StoreRow) -> tuple[DocumentRow, DocumentVersionRow] | None:
@@ -222,10 +230,11 @@ class VersionRepository(Repository[DocumentVersionRow]):
         row = (await self.session.execute(query.order_by(DocumentVersionRow.id).limit(1))).first()
         return None if row is None else (row[1], row[0])
 
-    def _select_unindexed(self, store: StoreRow, chunker: str | None) -> Select[DocumentVersionRow]:
+    def _select_unindexed(self, store: StoreRow, chunkers: Collection[str]) -> Select[DocumentVersionRow]:
         elsewhere = DocumentVersionRow.index_identity.is_distinct_from(store.index_identity)
-        if chunker is not None:
-            elsewhere = or_(elsewhere, DocumentVersionRow.chunker.is_distinct_from(chunker))
+        if chunkers:
+            chunker = DocumentVersionRow.chunker
+            elsewhere = or_(elsewhere, chunker.is_(None), chunker.not_in(chunkers))
         return self._select_live(store, elsewhere)
 
     def _select_live(self, store: StoreRow, where: ColumnElement[bool]) -> Select[DocumentVersionRow]:

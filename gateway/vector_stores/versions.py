@@ -50,6 +50,10 @@ INGEST = "ingest"
 DROP = "drop"
 
 
+_SMALL_BYTES = 256 * 1024
+"""Read in well under a second, so that an edit may go before others that wait."""
+
+
 @dataclass(frozen=True, slots=True)
 class Content:
     """Bytes that are in the artifacts already; `file_id` is None where they have no file yet."""
@@ -88,12 +92,14 @@ async def put_version(
     chunking: ChunkSizes | None = None,
     present: RetrieverInfo | None = None,
     storage: TenantStorage | None = None,
+    bulk: bool = False,
 ) -> tuple[DocumentRow, DocumentVersionRow]:
     """Put a version of a document under its key, and have it ingested.
 
     The same again changes nothing, unless the version isn't in the `present` index or was cut by another chunker: then
     it is indexed anew. Attributes and chunk sizes that are None stay as they were. Bytes that have no file yet have to
-    find room in the tenant's `storage`.
+    find room in the tenant's `storage`. A small document's edit is ingested before what waits, unless it is one of
+    many (`bulk`).
 
     Raises:
         PayloadTooLarge: There is none.
@@ -122,7 +128,7 @@ async def put_version(
         )
         documents.add(document)
         await session.flush()
-    await _append(session, document, row)
+    await _append(session, document, row, urgent=document.version > 0 and row.bytes <= _SMALL_BYTES and not bulk)
     if storage is not None and content.file_id is None:
         await storage.admit(session, store.tenant_id, row.bytes)
     return document, row
@@ -182,10 +188,10 @@ def _is_lost(store: StoreRow, newest: DocumentVersionRow, present: RetrieverInfo
         return False
     if present is None or store.mirror_identity is not None:  # of two indexes, `present` may be the other one
         return newest.index_identity != store.index_identity
-    return (newest.index_identity, newest.chunker) != (present.index, present.chunker)
+    return newest.index_identity != present.index or newest.chunker not in present.present_chunkers
 
 
-async def _append(session: AsyncSession, document: DocumentRow, row: DocumentVersionRow) -> None:
+async def _append(session: AsyncSession, document: DocumentRow, row: DocumentVersionRow, *, urgent: bool) -> None:
     await _supersede(session, document, running=False)
     if await find_file(session, document.tenant_id, row.file_id) is None:
         add_file(
@@ -209,7 +215,8 @@ async def _append(session: AsyncSession, document: DocumentRow, row: DocumentVer
         kind=INGEST,
         queue_key=queue_key_of(document.store_id),
         subject=row.id,
-        payload={"store": document.store_id, "document": document.id, "version": row.version},
+        payload={"store": document.store_id, "document": document.id, "version": row.version, "urgent": urgent},
+        urgent=urgent,
     )
     row.job_id = job.id
     VersionRepository(session, document.tenant_id).add(row)

@@ -10,6 +10,7 @@ import sys
 import msgspec
 
 from retrieval.errors import DocumentUnreadable
+from retrieval.parsers.formats import name_parser
 from retrieval.parsers.parsed import Parsed, ParseLimits, Unreadable
 from retrieval.parsers.sniff import sniff
 from retrieval.parsers.text import describe_invisible
@@ -62,7 +63,7 @@ def read_document(data: bytes, filename: str, limits: ParseLimits) -> Parsed:
             f"The document has {len(parsed.text)} characters of text; the limit is {limits.characters}. Split it.",
         )
     before = [warning for warning in (content.warning, describe_invisible(content.text)) if warning]
-    return msgspec.structs.replace(parsed, warnings=[*before, *parsed.warnings]) if before else parsed
+    return msgspec.structs.replace(parsed, warnings=[*before, *parsed.warnings], parser=name_parser(format_))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from pkgutil import resolve_name
+from typing import Literal
 
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 
@@ -23,6 +24,7 @@ __all__ = [
     "find_binary_format",
     "find_text_format",
     "list_archive",
+    "name_parser",
 ]
 
 Parser = Callable[[FileContent, ParseLimits], Parsed]
@@ -53,6 +55,9 @@ class Format:
         marks: Found in a text that is probably of this format, where the file's name has no extension: `.py`, `.yaml`
             and the like have lines that look like headings.
         required: Text without it isn't of this format, even if the file's name says so.
+        version: Of its parser. Raise it with any change that gives files of this format another text, other headings,
+            blocks or pages: documents that were read before are then known to be out of date (`braid docs reindex`).
+        parts: The kinds of what files of this format have in them, which their parsers read; "all" if it may be any.
     """
 
     kind: str
@@ -64,6 +69,8 @@ class Format:
     opening: re.Pattern[str] | None = None
     marks: re.Pattern[str] | None = None
     required: str = ""
+    version: int = 1
+    parts: tuple[str, ...] | Literal["all"] = ()
 
     @property
     def is_binary(self) -> bool:
@@ -211,6 +218,7 @@ FORMATS = (
         media_types={".epub": "application/epub+zip"},
         parser="retrieval.parsers.epub:parse_epub",
         archive=re.compile(r"\Aapplication/epub\+zip$|^META-INF/container\.xml$", re.M),
+        parts=("html",),
     ),
     Format(
         kind="email",
@@ -225,6 +233,7 @@ FORMATS = (
             rb"Return-Path:|Date: *(?:\w{3}, *)?\d{1,2} \w{3} \d{4} +\d\d:)",
             re.I,
         ),
+        parts="all",
     ),
     Format(
         kind="picture",
@@ -246,12 +255,14 @@ FORMATS = (
         label="CSV and TSV",
         media_types={".csv": "text/csv", ".tsv": "text/tab-separated-values", ".tab": "text/tab-separated-values"},
         parser="retrieval.parsers.delimited:parse_delimited",
+        parts=("text",),
     ),
     Format(
         kind="json",
         label="JSON",
         media_types={".json": "application/json", ".geojson": "application/geo+json"},
         parser="retrieval.parsers.json_text:parse_json",
+        parts=("jsonl", "text"),
     ),
     Format(
         kind="jsonl",
@@ -273,6 +284,13 @@ ACCEPTED = (
     "in UTF-8, UTF-16, or an older encoding that is declared or can be recognised."
 )
 """For every refusal of a file: it says what to give instead."""
+
+
+def name_parser(format_: Format) -> str:
+    """Return what makes text of a format: `html-1`, and with the versions of what is in it, summed, `epub-1.1`."""
+    parts = [row for row in FORMATS if format_.parts == "all" or row.kind in format_.parts]
+    versions = f".{sum(row.version for row in parts)}" if parts else ""
+    return f"{format_.kind}-{format_.version}{versions}"
 
 
 _EXTENSION = re.compile(r"\.[a-z]\w*")

@@ -10,7 +10,7 @@ from retrieval.parsers.formats import ACCEPTED
 from retrieval.parsers.html_tables import CELLS, Table, is_of_data, is_short
 from retrieval.parsers.html_visibility import HEADINGS, count_hidden, is_hidden, is_permalink
 from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
-from retrieval.parsers.text import clean
+from retrieval.parsers.text import clean, describe_comments
 
 __all__ = ["parse_html"]
 
@@ -37,10 +37,12 @@ def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
         DocumentUnreadable: Nothing visible is in it.
     """
     # libxml2 wants bytes: a decoded text may still declare the encoding that it had.
-    parser = etree.HTMLParser(encoding="utf-8", remove_comments=True, remove_pis=True, no_network=True)
+    parser = etree.HTMLParser(encoding="utf-8", remove_comments=False, remove_pis=True, no_network=True)
     root = etree.fromstring(clean(content.text).encode(), parser)
     page = _Page()
+    comments: list[str] = []
     if root is not None:
+        comments = _take_comments(root)
         _walk(root, page)
     if not (body := page.finish()).strip():
         raise DocumentUnreadable(
@@ -50,7 +52,17 @@ def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
     first = next((heading.title for heading in page.headings if heading.level == 1), "")
     blocks = sorted(page.blocks, key=lambda block: (block.start, -block.end))
     warnings = [f"{page.hidden} characters of hidden text were left out."] if page.hidden else []
+    if told := describe_comments(comments):
+        warnings.append(told)
     return Parsed(content.media_type, first or title, body, page.headings, warnings=warnings, blocks=blocks)
+
+
+def _take_comments(root: Any) -> list[str]:
+    """Take the comments out of a page, and return what they say."""
+    around = [*root.itersiblings(etree.Comment, preceding=True), *root.itersiblings(etree.Comment)]
+    comments = [comment.text or "" for comment in (*root.iter(etree.Comment), *around)]
+    etree.strip_tags(root, etree.Comment)
+    return comments
 
 
 class _Page:

@@ -10,7 +10,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
-from retrieval.parsers.text import clean_visible
+from retrieval.parsers.text import clean_visible, describe_comments
 from retrieval.parsers.text_writer import join_words
 
 __all__ = ["parse_markdown"]
@@ -48,14 +48,17 @@ def parse_markdown(content: FileContent, _limits: ParseLimits) -> Parsed:
         DocumentUnreadable: Nothing visible is in it.
     """
     text = clean_visible(content.text)
+    warnings: list[str] = []
     if "<!--" in text:
-        text = clean_visible(_strip_comments(text))
+        text, comments = _strip_comments(text)
+        text = clean_visible(text)
+        warnings += filter(None, [describe_comments(comments)])
     blocks = _Blocks.read(text)
     headings = list(_find_headings(blocks))
     named = _TITLE.search(text, 0, blocks.body)
     first = headings[0].title if headings and headings[0].level == 1 else ""
     title = first or (named[2].strip() if named else "")
-    return Parsed(content.media_type, title, text, headings, blocks=list(_find_blocks(blocks)))
+    return Parsed(content.media_type, title, text, headings, warnings=warnings, blocks=list(_find_blocks(blocks)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +130,8 @@ def _read_inline(content: str) -> str:
     return join_words("".join(parts))  # Also of what is written as a reference, such as `&shy;`.
 
 
-def _strip_comments(text: str) -> str:
-    """Leave out HTML comments, which no rendered page shows, but not what only looks like one.
+def _strip_comments(text: str) -> tuple[str, list[str]]:
+    """Take out HTML comments, which no rendered page shows, but not what only looks like one; return them as well.
 
     Code keeps its own, in blocks and in spans; what is never closed hides nothing, so that nothing is lost.
     """
@@ -146,7 +149,7 @@ def _strip_comments(text: str) -> str:
     for start, end in comments:
         parts.append(text[at:start])
         at = max(at, end)
-    return "".join(parts) + text[at:]
+    return "".join(parts) + text[at:], [text[start + 4 : end - 3] for start, end in comments]
 
 
 def _find_comments(pattern: re.Pattern[str], text: str, span: _Span) -> Iterator[_Span]:

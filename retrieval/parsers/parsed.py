@@ -64,6 +64,7 @@ class Parsed(Struct, frozen=True, tag="parsed"):
         pages: The offset at which each page (or slide) begins; empty for a document without pages.
         warnings: What was lost, as sentences.
         blocks: Tables, code, lists and records, by their start; an outer one before those in it.
+        parser: The parser and its version (`retrieval.parsers.formats.name_parser`).
     """
 
     media_type: str
@@ -73,6 +74,7 @@ class Parsed(Struct, frozen=True, tag="parsed"):
     pages: list[int] = []
     warnings: list[str] = []
     blocks: list[Block] = []
+    parser: str = ""
 
 
 class Unreadable(Struct, frozen=True, tag="unreadable"):

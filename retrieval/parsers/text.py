@@ -1,12 +1,13 @@
 """Plain text: the characters of it that a reader can see."""
 
 import re
+from collections.abc import Iterable
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.formats import ACCEPTED
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 
-__all__ = ["clean", "clean_visible", "describe_invisible", "parse_text"]
+__all__ = ["clean", "clean_visible", "describe_comments", "describe_invisible", "parse_text"]
 
 _LINE_ENDS = re.compile(r"\r\n?|[\x85\u2028\u2029]")
 
@@ -33,6 +34,12 @@ _DATA_URI = re.compile(
 )
 
 
+_WORD = r"[^\W\d_](?:[^\W\d_]|['’-])*[.,:!?]?"
+_SENTENCE = re.compile(rf"(?<![^\s(\"“]){_WORD}(?:\s+{_WORD}){{7,}}|[\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]{{16,}}")
+"""Of a comment: eight words in a row with nothing but blanks and a sentence's marks between them; of scripts without
+blanks, sixteen characters. Switched-off markup, code, conditions for old browsers and editors' marks have none."""
+
+
 def clean(text: str) -> str:
     """Leave one kind of line end, letters for Latin ligatures, and no characters that a reader doesn't see."""
     text = _INVISIBLE.sub("", _LINE_ENDS.sub("\n", text))
@@ -46,6 +53,15 @@ def describe_invisible(text: str) -> str:
     """
     count = sum(map(len, _WRITING.findall(text)))
     return f"{count} invisible characters (Unicode tags, zero-width) were left out." if count else ""
+
+
+def describe_comments(comments: Iterable[str]) -> str:
+    """Describe as a sentence how much was left out of HTML comments that have words in a row; "" where none has.
+
+    No page shows them, but a model that reads the source would obey what they say.
+    """
+    characters = sum(len(comment.strip()) for comment in comments if _SENTENCE.search(comment))
+    return f"{characters} characters of text in comments were left out." if characters else ""
 
 
 def clean_visible(text: str) -> str:

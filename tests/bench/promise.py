@@ -1,9 +1,10 @@
-"""From a save to an answer: `python -m tests.bench.promise [--pages 1000] [--bulk 500] [--edits 50]`.
+"""From a save to an answer: `python -m tests.bench.promise [--pages 1000] [--bulk 500] [--edits 50] [--same-store]`.
 
 One page among many is edited again and again. Each edit is timed from the start of its `PUT` until a search through
 `/v1` finds the new text (searchable), and until a chat through `/v1` is answered from it (answered): first with nothing
-else to do, then beside a bulk upload into another store of the same tenant and a training, which take what they can get
-of the processor. The engine is a fake one that answers at once from what it is shown: a real one's time comes on top.
+else to do, then beside a bulk upload into another store of the same tenant (or the same one) and a training, which take
+what they can get of the processor. The engine is a fake one that answers at once from what it is shown: a real one's
+time comes on top.
 """
 
 import argparse
@@ -50,7 +51,7 @@ class Tenant:
 
     def __init__(self, client: Client, store: str) -> None:
         self._client = client
-        self._store = store
+        self.store = store
 
     @classmethod
     async def open(cls, client: Client) -> "Tenant":
@@ -65,17 +66,17 @@ class Tenant:
 
     async def add_pages(self, count: int) -> None:
         """Add pages of about one section, and wait until they are live."""
-        await upload(self._client, self._store, {f"{n}.md": write_page(n, sections=1) for n in range(count)})
+        await upload(self._client, self.store, {f"{n}.md": write_page(n, sections=1) for n in range(count)})
 
     async def edit(self, number: int, figures: Figures) -> None:
         """Save a page with a new line, and time how soon it is searchable, and answered from."""
         code = f"zebra{number}"
         page = write_page(0, sections=4, line=f"The code of edit {number} is {code}.")
         started = time.perf_counter()
-        await put_document(self._client, self._store, "0.md", page.encode())
+        await put_document(self._client, self.store, "0.md", page.encode())
         question = f"What is the code of edit {number}?"
         query = {"query": question, "max_num_results": 5}
-        found = await self._client.post(f"/v1/vector_stores/{self._store}/search", query)
+        found = await self._client.post(f"/v1/vector_stores/{self.store}/search", query)
         assert any(code in hit["content"][0]["text"] for hit in found["data"]), f"edit {number} isn't found"
         figures.searchable.append(time.perf_counter() - started)
         messages = [{"role": "user", "content": question}]
@@ -105,7 +106,7 @@ async def upload(client: Client, store: str, pages: dict[str, str], on_live: Cal
 
 
 async def measure(
-    stack: Stack, *, pages: int, bulk: int, edits: int, training: bool = True
+    stack: Stack, *, pages: int, bulk: int, edits: int, training: bool = True, same_store: bool = False
 ) -> tuple[Figures, Figures | None]:
     """Measure idle and, where `bulk` isn't 0, loaded."""
     stack.engine.reply = _find_codes
@@ -123,9 +124,9 @@ async def measure(
         def count() -> None:
             loaded.uploaded += 1
 
-        other = await make_store(client, "bulk")
+        other = tenant.store if same_store else await make_store(client, "bulk")
         async with _training(stack) if training else nullcontext():
-            work = upload(client, other, {f"{n}.md": write_page(n, seed=1) for n in range(bulk)}, count)
+            work = upload(client, other, {f"bulk/{n}.md": write_page(n, seed=1) for n in range(bulk)}, count)
             uploading = asyncio.create_task(work)
             for number in range(edits, 2 * edits):
                 await tenant.edit(number, loaded)
@@ -185,11 +186,13 @@ async def main() -> None:
     parser.add_argument("--pages", type=int, default=1000, help="pages of the store that is edited")
     parser.add_argument("--bulk", type=int, default=500, help="pages of the bulk upload; 0: measure idle only")
     parser.add_argument("--edits", type=int, default=50, help="edits that are timed, idle and loaded each")
+    parser.add_argument("--same-store", action="store_true", help="upload into the store that is edited")
     parser.add_argument("--embedder", choices=EMBEDDERS, default="packaged")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         async with open_stack(Path(home), options.embedder) as stack:
-            idle, loaded = await measure(stack, pages=options.pages, bulk=options.bulk, edits=options.edits)
+            sizes = {"pages": options.pages, "bulk": options.bulk, "edits": options.edits}
+            idle, loaded = await measure(stack, **sizes, same_store=options.same_store)
     sys.stdout.write(f"{describe(idle, loaded)}\n")
 
 

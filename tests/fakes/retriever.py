@@ -64,6 +64,8 @@ class FakeRetriever:
         self.before: dict[str, Callable[[], Awaitable[None]]] = {}
         self.index = "fake/words/1"
         self.chunker = "paragraphs-1"
+        self.parsers: dict[str, int] = {}
+        """Versions by the extension of files, with the dot."""
         self.matryoshka = False
         self.fences: dict[str, int] = {}
         self.queries: list[SearchQuery] = []
@@ -154,7 +156,12 @@ class FakeRetriever:
             index=self.index,
             chunker=self.chunker,
             matryoshka=self.matryoshka,
+            chunkers=[self._name_chunker(f"k2{extension}") for extension in self.parsers],
         )
+
+    def _name_chunker(self, filename: str) -> str:
+        extension = Path(filename).suffix
+        return f"{self.chunker}/{extension}-{self.parsers[extension]}" if extension in self.parsers else self.chunker
 
     def lose(self, index: str) -> None:
         """Have another index, which is empty."""
@@ -212,6 +219,7 @@ class FakeRetriever:
             media_type="text/plain",
             seconds=0,
             warnings=["Hidden text was left out."] if "\u200b" in text else [],
+            chunker=self._name_chunker(request.filename),
         )
 
     def _search(self, body: Raw) -> list[Passage]:

@@ -55,6 +55,20 @@ async def test_every_third_turn_is_a_documents(executor: PriorityExecutor) -> No
     assert "".join(order) == "qqdqqdqqdqqqq"
 
 
+async def test_what_is_read_ahead_goes_behind_documents_and_has_its_share(executor: PriorityExecutor) -> None:
+    gate = Gate()
+    order: list[str] = []
+    first = asyncio.create_task(executor.run(Priority.INGEST, gate))
+    await until(gate.begun.is_set)
+    later = [asyncio.create_task(executor.run(Priority.AHEAD, order.append, "a")) for _ in range(3)]
+    later += [asyncio.create_task(executor.run(Priority.INGEST, order.append, "d")) for _ in range(6)]
+    later += [asyncio.create_task(executor.run(Priority.QUERY, order.append, "q")) for _ in range(4)]
+    await asyncio.sleep(0)
+    gate.open.set()
+    await asyncio.gather(first, *later)
+    assert "".join(order) == "qqdqqaddaddad"
+
+
 async def test_the_loop_goes_on_while_work_runs(executor: PriorityExecutor) -> None:
     gate = Gate()
     task = asyncio.create_task(executor.run(Priority.QUERY, gate))

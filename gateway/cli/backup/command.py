@@ -1,9 +1,11 @@
 import asyncio
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from gateway.cli.backup.archive import is_archive, pack, unpack
 from gateway.cli.backup.restore import restore_backup
 from gateway.cli.backup.writer import write_backup
 from gateway.cli.options import Home, settings_from
@@ -13,8 +15,8 @@ from gateway.terminal import say
 
 __all__ = ["backup", "restore"]
 
-_Folder = Annotated[Path, typer.Argument(help="A new folder for the backup.")]
-_Backup = Annotated[Path, typer.Argument(help="The backup's folder.", exists=True, file_okay=False)]
+_Folder = Annotated[Path, typer.Argument(help="A new folder for the backup, or a new file NAME.tar.")]
+_Backup = Annotated[Path, typer.Argument(help="The backup's folder or .tar file.", exists=True)]
 
 
 def backup(folder: _Folder, home: Home = None) -> None:
@@ -23,7 +25,9 @@ def backup(folder: _Folder, home: Home = None) -> None:
     if find_sqlite_file(settings.database) is None:
         say("The database isn't SQLite and isn't in this backup. Just before it, dump it by itself:")
         say("  pg_dump --format=custom --file=braid.pgdump YOUR_DATABASE_URL")
-    manifest = asyncio.run(write_backup(settings, folder.absolute(), say))
+    target = folder.absolute()
+    with pack(target) if is_archive(target) else nullcontext(target) as place:
+        manifest = asyncio.run(write_backup(settings, place, say))
     say(
         f"{folder}: {len(manifest.files)} files, {manifest.bytes / 1e6:,.1f} MB, each with its digest in manifest.json."
     )
@@ -34,7 +38,9 @@ def backup(folder: _Folder, home: Home = None) -> None:
 def restore(folder: _Backup, home: Home = None) -> None:
     """Make the home folder of a backup, in an empty or new folder; verifies every file."""
     settings = settings_from(home=home)
-    manifest = restore_backup(settings, folder.absolute(), say)
+    source = folder.absolute()
+    with unpack(source, settings.home.resolve()) if is_archive(source) else nullcontext(source) as place:
+        manifest = restore_backup(settings, place, say)
     keep_private(settings.home)
     if manifest.embedder != settings.embedder:
         say(

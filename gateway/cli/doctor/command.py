@@ -48,6 +48,7 @@ def examine(settings: Settings) -> list[Finding]:
         parts.check_adapters(settings),
         *parts.check_engine(settings),
         documents.check_index(settings),
+        documents.check_index_folders(settings),
         documents.check_documents(settings),
     ]
 

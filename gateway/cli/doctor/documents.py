@@ -7,11 +7,13 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.cli.doctor.finding import Finding
 from gateway.db import open_database
 from gateway.settings import Settings
+from gateway.vector_stores.index_migration_repository import list_index_identities
 from gateway.vector_stores.index_service import list_stale
 from retrieval.client import Retriever, RetrieverError
+from retrieval.identity import IndexIdentity
 from retrieval.messages import RetrieverInfo
 
-__all__ = ["check_documents", "check_index"]
+__all__ = ["check_documents", "check_index", "check_index_folders"]
 
 _EMBEDDED_CHUNKS = 100_000  # measured: above this the embedded index, which has no HNSW graph, gets slow
 _SECONDS = 5.0
@@ -39,6 +41,32 @@ def check_index(settings: Settings) -> Finding:
             "Run a Qdrant server, then run: braid docs move --to ITS_URL (documents are read and written meanwhile)",
         )
     return Finding.ok("index", f"{kind}, {info.points:,} chunks")
+
+
+def check_index_folders(settings: Settings) -> Finding:
+    """Name the folders of embedded indexes that no store has points in: of a former embedder, or from before a move."""
+    folders = sorted(path for path in (settings.home / "index").glob("braid-*") if path.is_dir())
+    infos = _ask_retrievers(settings)
+    if not folders or not infos:
+        return Finding.ok("index folders", f"{len(folders)}, not compared with the stores")
+    try:
+        identities = asyncio.run(_list_identities(settings))
+    except SQLAlchemyError as error:
+        return Finding.broken("index folders", f"The database can't be read: {error}", "Correct BRAID_DATABASE_URL.")
+    identities |= {info.index for info in infos}
+    names = {f"braid-{index.embedder}-{index.keywords}" for index in map(IndexIdentity.parse, identities)}
+    if settings.qdrant_url and len(infos) == 1:
+        names.clear()  # the server has all points, under the same name
+    unused = [path for path in folders if path.name not in names and ".unreadable-" not in path.name]
+    if not unused:
+        return Finding.ok("index folders", f"{len(folders)}, all in use")
+    size = sum(file.stat().st_size for path in unused for file in path.rglob("*") if file.is_file())
+    listed = ", ".join(path.name for path in unused[:_NAMED]) + (", …" if len(unused) > _NAMED else "")
+    return Finding.warning(
+        "index folders",
+        f"{len(unused)} folders below {settings.home / 'index'} ({size / 1e6:,.0f} MB) belong to no store: {listed}.",
+        "Delete them, unless you want to go back to that embedder.",
+    )
 
 
 def check_documents(settings: Settings) -> Finding:
@@ -79,6 +107,11 @@ async def _describe(settings: Settings) -> list[RetrieverInfo]:
     retriever = Retriever(settings.retriever_socket, settings.second_retriever_socket)
     async with asyncio.timeout(_SECONDS), retriever:
         return await retriever.describe_all()
+
+
+async def _list_identities(settings: Settings) -> set[str]:
+    async with open_database(settings.database) as database, database.read() as session:
+        return await list_index_identities(session)
 
 
 async def _list_stale(settings: Settings, present: list[RetrieverInfo]) -> dict[str, str]:

@@ -142,7 +142,8 @@ class _Pages:
         for chunk in self.chunks:
             first = max(chunk.start, request.start)
             if first < chunk.end and chunk.start < request.end:
-                pieces.append(TextPiece(first, chunk.end, chunk.text[first - chunk.start :], chunk.heading))
+                text = chunk.text[first - chunk.start :]
+                pieces.append(msgspec.structs.replace(chunk, start=first, text=text))
         return pieces
 
 
@@ -153,6 +154,31 @@ def make_page(texts: list[tuple[str, str]]) -> list[TextPiece]:
         chunks.append(TextPiece(start, start + len(text), text, heading))
         start += len(text) + 2
     return chunks
+
+
+HEADER, ROWS = "| K |\n", ["| 1 |", "| 2 |", "| 3 |"]
+
+
+@pytest.mark.parametrize(
+    ("at", "text"),
+    [(0, "| 1 |\n| 2 |\n| 3 |"), (1, "| 1 |\n| 2 |\n| 3 |"), (2, "| K |\n| 2 |\n| 3 |")],
+)
+def test_what_pieces_of_a_table_repeat_stands_once_above_them(at: int, text: str) -> None:
+    """Row 1 is the table's beginning here, and needs no header; of the others each has it as its `lead`."""
+    chunks = [
+        TextPiece(6 * number, 6 * number + 5, row, "T", HEADER if number else "", "\n/" if number < 2 else "")
+        for number, row in enumerate(ROWS)
+    ]
+    piece = chunks[at]
+    shown = f"{piece.lead}{piece.text}{piece.tail}"
+    places = {"start": piece.start, "end": piece.end, "lead": len(piece.lead), "tail": len(piece.tail)}
+    hit = RankedPassage(make(0, shown, document="doc", heading="T", **places))
+    spec = RetrievalSpec(("vs",), 5, expand="neighbours" if at == 2 else "section")
+    retriever = cast(Retriever, _Pages(chunks, broken=False))
+    (one,) = asyncio.run(extend_passages(retriever, "kestrel", spec, STATES, [hit]))
+    assert one.passage.text == text
+    assert (one.passage.lead, one.passage.tail) == (6 if at == 2 else 0, 0)
+    assert one.passage.end - one.passage.start == len(text) - one.passage.lead
 
 
 def extend(

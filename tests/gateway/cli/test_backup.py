@@ -6,6 +6,7 @@ import os
 import shutil
 import signal
 import sqlite3
+import stat
 import sys
 from pathlib import Path
 from typing import Any
@@ -147,6 +148,16 @@ def test_a_stopped_braid_is_backed_up_with_its_index_and_not_started_meanwhile(t
     assert (tmp_path / "new" / "index" / "braid-x" / "segment").read_bytes() == b"points"
     with sqlite3.connect(tmp_path / "new" / "braid.db") as database:
         assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    archive = tmp_path / "nightly.tar"
+    asyncio.run(back_up(Settings(home=home), archive))
+    assert stat.S_IMODE(archive.stat().st_mode) == 0o600
+    assert asyncio.run(run("backup", str(archive), "--home", str(home))).exit_code == Exit.CONFLICT
+    asyncio.run(restore(archive, tmp_path / "unpacked"))
+    assert (tmp_path / "unpacked" / "index" / "braid-x" / "segment").read_bytes() == b"points"
+    archive.write_bytes(archive.read_bytes()[:5000])
+    message = asyncio.run(restore(archive, tmp_path / "third", Exit.FAILED))
+    assert "Nothing was restored" in message or "no whole backup" in message
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".") or path.name == "third"]
     with Instance.only(home):
         result = asyncio.run(run("backup", str(tmp_path / "other"), "--home", str(home)))
     assert (result.exit_code, "doesn't answer yet" in result.stderr) == (Exit.FAILED, True)

@@ -53,7 +53,12 @@ async def test_a_move_by_commands(
         asked = ("--store", "s", "--questions", str(questions))
         evaluated = await run("docs", "migrate", "evaluate", *asked, *address)
         assert evaluated.exit_code == Exit.OK, evaluated.output
-        assert evaluated.stdout.splitlines()[0] == "ndcg@10\t1.000\t1.000"
+        assert evaluated.stdout.split() == [evaluated.stdout.split()[0], *("1.000",) * 4]
+        own = await run("docs", "migrate", "evaluate", "--json", *address)
+        assert own.exit_code == Exit.OK, own.output
+        assert [(row["questions"], row["generated"]) for row in json.loads(own.stdout)] == [(2, True)]
+        refused = await run("docs", "migrate", "swap", "--least", "0.5", *address)
+        assert (refused.exit_code, "less than +0.500" in refused.stderr) == (Exit.CONFLICT, True)
         swapped = await run("docs", "migrate", "swap", *address)
         assert "set BRAID_EMBEDDER='another'" in swapped.stderr
         needs = await read_second_retriever(settings)

@@ -10,6 +10,7 @@ from sqlalchemy import event, update
 
 from gateway.db import Database
 from gateway.jobs import JobRow, enqueue, wait_for
+from gateway.jobs.claim import claim_next
 from gateway.jobs.wait import _pollers
 
 TENANT = "ten_a"
@@ -58,6 +59,28 @@ async def test_many_who_wait_cost_what_one_costs(database: Database) -> None:
         await asyncio.gather(*(wait_for(database, TENANT, job, 0.55) for job in jobs))
     # Each looks its own job up at the beginning and at the end, and in between one asks for all.
     assert len(seen) <= 2 * len(jobs) + 7
+
+
+async def test_a_worker_of_the_same_process_says_when_a_job_has_ended(database: Database) -> None:
+    job = await add(database)
+    claim = await claim_next(database, kinds=["k"], worker="w", lease_seconds=10)
+    assert claim is not None
+    with statements(database) as seen:
+        waiting = asyncio.create_task(wait_for(database, TENANT, job, 60))
+        await asyncio.sleep(0.02)
+        async with claim.end("succeeded", None):
+            pass
+        assert (await waiting).status == "succeeded"
+    assert not any(" IN " in statement for statement in seen), "the job table wasn't asked for what is awaited"
+
+
+async def test_who_waits_for_long_asks_seldomer(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.jobs.wait._POLL_SECONDS", 0.01)
+    monkeypatch.setattr("gateway.jobs.wait._PATIENCE", 1)
+    job = await add(database)
+    with statements(database) as seen:
+        await wait_for(database, TENANT, job, 1.2)
+    assert len(seen) <= 2 + 12
 
 
 async def test_nobody_asks_when_nobody_waits(database: Database) -> None:

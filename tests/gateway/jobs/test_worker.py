@@ -1,6 +1,7 @@
 """One worker in this process, with handlers that the tests script."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -601,6 +602,35 @@ async def test_tenants_take_turns_however_much_one_has_queued(database: Database
     async with scripted_worker(database, {"k": Scripted(run)}, slots=1):
         await until(lambda: len(order) == backlog + 3)
     assert order[:6] in (["ten_a", "ten_b"] * 3, ["ten_b", "ten_a"] * 3)
+
+
+@from_nothing_on_both_databases
+async def test_an_urgent_job_goes_before_others_but_not_before_one_that_has_waited_for_an_hour(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names: dict[str, str] = {}
+
+    async def ask(name: str, *, urgent: bool = False) -> None:
+        async with database.begin() as session:
+            row = await enqueue(session, TENANT, kind="k", queue_key="store", subject="s", payload={}, urgent=urgent)
+            names[row.id] = name
+
+    with monkeypatch.context() as patch:
+        before = f"job_{time.time_ns() // 1000 - 3_700_000_000:013x}{'0' * 12}"
+        patch.setattr("gateway.jobs.queue.new_id", lambda _prefix: before)
+        await ask("old")
+    for number in range(5):
+        await ask(f"bulk {number}")
+    await ask("edit 0", urgent=True)
+    await ask("edit 1", urgent=True)
+    order: list[str] = []
+
+    async def run(claim: Claim) -> None:
+        order.append(names[claim.id])
+
+    async with scripted_worker(database, {"k": Scripted(run)}, slots=3):
+        await until(lambda: len(order) == 8)
+    assert order == ["old", "edit 0", "edit 1", *(f"bulk {number}" for number in range(5))]
 
 
 async def test_the_last_turn_counts_whatever_its_kind(database: Database) -> None:

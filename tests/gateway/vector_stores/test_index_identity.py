@@ -7,7 +7,7 @@ import pytest
 
 from gateway.answering.retrieve import retrieve
 from gateway.assistants.release import RetrievalSpec
-from gateway.cli.doctor.documents import check_documents
+from gateway.cli.doctor.documents import check_documents, check_index_folders
 from gateway.cli.doctor.finding import Finding, Level
 from gateway.errors import Unavailable
 from gateway.settings import Settings
@@ -211,6 +211,22 @@ async def test_an_answer_from_documents_is_refused_or_says_that_it_has_none(
     assert caught.value.code == "retrieval_unavailable"
 
 
+async def test_a_parser_s_new_version_is_for_documents_of_its_format(kestrel: Client, index: FakeRetriever) -> None:
+    index.parsers = {".md": 1, ".html": 1}
+    store = await fill(kestrel)
+    await kestrel.put(store, "k9.html", "The warranty of the K9 lasts 9 months.")
+    await kestrel.settle()
+    assert (await state(kestrel, store))["state"] == "current"
+    index.parsers[".html"] = 2
+    assert (await kestrel.put(store, "k2.md", TEXTS["k2.md"]))["version"] == 1, "it is the same, and as it would be now"
+    outdated = await state(kestrel, store, "POST")
+    assert (outdated["state"], outdated["outdated"], outdated["missing"]) == ("outdated", 1, 0)
+    before = index.calls.count("ingest")
+    await kestrel.settle()
+    assert index.calls.count("ingest") - before == 1
+    assert (await state(kestrel, store))["state"] == "current"
+
+
 async def test_the_doctor_names_the_stores_that_are_not_in_the_index(
     kestrel: Client, index: FakeRetriever, settings: Settings
 ) -> None:
@@ -229,6 +245,28 @@ async def test_the_doctor_names_the_stores_that_are_not_in_the_index(
     await state(kestrel, store, "POST")
     await kestrel.settle()
     assert (await examine()).level is Level.OK
+    await index.stop()
+    assert (await examine()).level is Level.OK, "what can't be compared is no fault"
+
+
+async def test_the_doctor_names_index_folders_that_belong_to_no_store(
+    kestrel: Client, index: FakeRetriever, settings: Settings
+) -> None:
+    await fill(kestrel)
+
+    async def examine(changed: Settings = settings) -> Finding:
+        return await asyncio.to_thread(check_index_folders, changed)
+
+    used, former = settings.home / "index" / "braid-fake-words", settings.home / "index" / "braid-old-words"
+    used.mkdir(parents=True)
+    assert (await examine()).level is Level.OK
+    former.mkdir()
+    (former / "segment").write_bytes(b"x" * 3_000_000)
+    found = await examine()
+    assert (found.level, "(3 MB)" in found.message, "braid-old-words" in found.message) == (Level.WARNING, True, True)
+    assert used.name not in found.message
+    moved = settings.model_copy(update={"qdrant_url": "http://127.0.0.1:1"})
+    assert used.name in (await examine(moved)).message, "the server has all points"
     await index.stop()
     assert (await examine()).level is Level.OK, "what can't be compared is no fault"
 

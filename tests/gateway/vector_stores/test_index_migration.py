@@ -191,6 +191,25 @@ async def test_labelled_questions_compare_both_indexes_and_stop_a_swap_for_the_w
     await move.do("swap", force=True)
 
 
+async def test_every_move_can_be_evaluated_by_questions_from_the_documents_and_has_a_limit(
+    gateway: Gateway, kestrel: Client, index: FakeRetriever, second: FakeRetriever
+) -> None:
+    store, other = await fill(kestrel), await kestrel.store()
+    await kestrel.put(other, "other.md", "Another page about boats.")
+    move = await Move.begin(gateway)
+    await settle(gateway, kestrel)
+    assert (await move.get())["vector_stores"] == sorted([store, other])
+    result = await move.do("evaluate", vector_store_id=store)
+    assert (result["generated"], result["questions"], result["ndcg_source"]) == (True, len(TEXTS), 1.0)
+    refused = await move.do("swap", 409, least_difference=-0.02)
+    assert (refused["code"], other in refused["message"]) == ("not_evaluated", True)
+    await move.do("evaluate", vector_store_id=other)
+    second.points = [point for point in second.points if "k7" not in point.text]
+    assert not (await move.do("evaluate", vector_store_id=store))["worse"], "so few questions show nothing for sure"
+    assert (await move.do("swap", 409, least_difference=-0.02))["code"] == "evaluation_worse"
+    await move.do("swap", least_difference=-0.9)
+
+
 async def test_one_move_goes_on_at_a_time_and_only_an_administrator_sees_it(
     gateway: Gateway, kestrel: Client, index: FakeRetriever, second: FakeRetriever
 ) -> None:

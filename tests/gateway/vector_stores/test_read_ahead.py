@@ -27,3 +27,19 @@ async def test_nothing_is_read_ahead_of_a_document_that_failed_before(kestrel: C
     await kestrel.settle()
     assert index.calls.count("ingest") == 3
     assert index.calls.count("read_ahead") == 1
+
+
+async def test_an_edit_goes_before_what_waits_in_its_store_and_one_of_many_does_not(kestrel: Client) -> None:
+    store = await kestrel.store()
+    for key in ("page.md", "big.md", "many.md"):
+        await kestrel.put(store, key, "As it was.")
+    await kestrel.settle()
+    for number in range(3):
+        await kestrel.put(store, f"bulk{number}.md", f"Number {number}.")
+    await kestrel.put(store, "big.md", "word " * 60_000)
+    await kestrel.put(store, "many.md", "Edited.", params={"bulk": "true"})
+    await kestrel.put(store, "page.md", "Edited.")
+    await kestrel.settle()
+    keys = ("page.md", "bulk0.md", "bulk1.md", "bulk2.md", "big.md", "many.md")
+    epochs = {key: (await kestrel.get(store, key))["index_epoch"] for key in keys}
+    assert sorted(epochs, key=epochs.__getitem__) == list(keys)
