@@ -6,15 +6,17 @@ points; beyond that use a server.
 
 import asyncio
 import logging
+import math
 import os
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import qdrant_edge as edge
 
+from retrieval.backends.document_frequencies import DocumentFrequencies
 from retrieval.backends.protocol import (
     DENSE,
     KEYWORDS,
@@ -25,16 +27,22 @@ from retrieval.backends.protocol import (
     KeywordVector,
     Point,
 )
-from retrieval.backends.reach import MOST_TERMS, measure_reach, to_share
+from retrieval.backends.reach import measure_reach, to_share
 from retrieval.errors import RetrieverFailed
-from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, Not
+from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, Not, list_parts
 from retrieval.priority_executor import Priority, PriorityExecutor
 from retrieval.visibility import Visibility
 
 __all__ = ["EmbeddedBackend", "IndexLocked", "IndexUnreadable"]
 
 _PAGE = 256
+_COUNTED_PAGE = 1000
 
+_NOBODY = "00000000-0000-0000-0000-000000000000"
+_ALIKE = math.log(2)
+_ALL_ALIKE = edge.SearchParams(idf=edge.IdfParams(corpus=edge.Filter(must=[edge.HasIdCondition({_NOBODY})])))
+"""The engine weighs a question's terms by a corpus, and can't be told not to. In one without points all weigh `_ALIKE`:
+what tells them apart is in the question's vector (`document_frequencies`), for which no point has to be counted."""
 
 _LEAST_FREE_BYTES = 64 * 1024**2
 _log = logging.getLogger(__name__)
@@ -58,6 +66,7 @@ class EmbeddedBackend:
         self._open = asyncio.Event()
         self._open.set()
         self._releases = 0
+        self._frequencies = DocumentFrequencies(self._read_terms)
 
     @classmethod
     def open(cls, folder: Path, dimensions: int) -> "EmbeddedBackend":
@@ -93,17 +102,56 @@ class EmbeddedBackend:
         keywords: KeywordVector,
         candidates: int,
     ) -> list[Candidate]:
-        request = _make_search(visibility, corpus, dense, keywords, candidates)
-        by_dense, by_keywords, *by_term = await self._executor.run(Priority.QUERY, self._shard.query_batch, request)
-        best = [_find_weight(points, term) for term, points in zip(keywords.indices, by_term, strict=False)]
-        reach = measure_reach(best, len(keywords.indices))
-        shares = {point.id: to_share(point.score, reach) for point in by_keywords}
+        weights = await self._frequencies.weigh(corpus, keywords.indices) if keywords.indices else []
+        words = _weigh(keywords, weights)
+        reach = measure_reach(weights, len(keywords.indices))
+        return await self._executor.run(Priority.QUERY, self._search, visibility, dense, words, reach, candidates)
+
+    def _search(
+        self,
+        visibility: Visibility,
+        dense: Sequence[float],
+        words: "edge.SparseVector | None",
+        reach: float,
+        candidates: int,
+    ) -> list[Candidate]:
+        """Ask for both lists, then for both scores of all that are on either."""
+        parts = [_translate(part) for part in list_parts(visibility.condition)]
+        nearest = edge.Query.Nearest(list(dense), using=DENSE)
+        matching = None if words is None else edge.Query.Nearest(words, using=KEYWORDS)
+        visible = edge.Filter(must=parts)
+        lists = [edge.QueryRequest(limit=candidates, query=nearest, filter=visible)]
+        if matching is not None:
+            lists.append(edge.QueryRequest(limit=candidates, query=matching, filter=visible, params=_ALL_ALIKE))
+        ids = {point.id for points in self._shard.query_batch(edge.QueryBatchRequest(lists)) for point in points}
+        if not ids:
+            return []
+        both, limit = edge.Filter(must=[*parts, edge.HasIdCondition(ids)]), len(ids)
+        scores = [edge.QueryRequest(limit=limit, query=nearest, filter=both, with_payload=True)]
+        if matching is not None:
+            scores.append(edge.QueryRequest(limit=limit, query=matching, filter=both, params=_ALL_ALIKE))
+        by_dense, *by_keywords = self._shard.query_batch(edge.QueryBatchRequest(scores))
+        shares = {point.id: to_share(point.score, reach) for points in by_keywords for point in points}
         return [
             Candidate(str(point.id), point.score, shares.get(point.id, 0.0), point.payload or {}) for point in by_dense
         ]
 
+    async def _read_terms(self, visibility: Visibility, priority: Priority) -> AsyncIterator[list[list[int]]]:
+        """Yield the terms of all points, a page at a time."""
+        filter_ = _to_filter(visibility)
+        offset: edge.PointId | None = None
+        while True:
+            request = edge.ScrollRequest(
+                offset=offset, limit=_COUNTED_PAGE, filter=filter_, with_payload=False, with_vector=[KEYWORDS]
+            )
+            records, offset = await self._executor.run(priority, self._shard.scroll, request)
+            yield [_list_terms(record) for record in records]
+            if offset is None:
+                return
+
     async def upsert(self, points: Sequence[Point]) -> None:
         await self._update(edge.UpdateOperation.upsert_points([_to_point(point) for point in points]))
+        self._frequencies.add(points)
 
     async def find_vectors(self, visibility: Visibility, digests: Sequence[str]) -> dict[str, list[float]]:
         if not digests:
@@ -139,6 +187,7 @@ class EmbeddedBackend:
 
     async def delete(self, visibility: Visibility) -> None:
         await self._update(edge.UpdateOperation.delete_points_by_filter(_to_filter(visibility)))
+        self._frequencies.remove(visibility)
 
     async def count(self) -> int:
         return await self._executor.run(Priority.QUERY, self._count)
@@ -166,6 +215,7 @@ class EmbeddedBackend:
 
     async def close(self) -> None:
         """Flush and release the shard; another process can open it then."""
+        await self._frequencies.close()
         await self._executor.run(Priority.INGEST, self._shard.flush)
         await self._executor.run(Priority.INGEST, self._shard.close)
         await self._executor.close()
@@ -213,46 +263,19 @@ def _create(folder: Path, dimensions: int) -> None:
     unfinished.rename(folder)
 
 
-def _make_search(
-    visibility: Visibility, corpus: Visibility, dense: Sequence[float], keywords: KeywordVector, candidates: int
-) -> edge.QueryBatchRequest:
-    """Ask for both rankings of the union of both lists, so that no candidate lacks one of its scores; then, for each of
-    the question's terms, for a passage of the corpus that has it.
-    """
-    filter_ = _to_filter(visibility)
-    nearest = edge.Query.Nearest(list(dense), using=DENSE)
-    matching = edge.Query.Nearest(edge.SparseVector(keywords.indices, keywords.values), using=KEYWORDS)
-    corpus_frequencies = edge.SearchParams(idf=edge.IdfParams(corpus=_to_filter(corpus)))
-    lists = [
-        edge.Prefetch(limit=candidates, query=nearest, filter=filter_),
-        edge.Prefetch(limit=candidates, query=matching, filter=filter_, params=corpus_frequencies),
+def _weigh(keywords: KeywordVector, weights: Sequence[float]) -> "edge.SparseVector | None":
+    """Return the question's terms with their weights in the corpus; None where the corpus has none of them."""
+    weighed = [
+        (term, value * weight / _ALIKE)
+        for term, value, weight in zip(keywords.indices, keywords.values, weights, strict=True)
+        if weight > 0
     ]
-    limit = 2 * candidates
-    return edge.QueryBatchRequest(
-        [
-            edge.QueryRequest(limit=limit, query=nearest, prefetches=lists, filter=filter_, with_payload=True),
-            edge.QueryRequest(limit=limit, query=matching, prefetches=lists, filter=filter_, params=corpus_frequencies),
-            *(
-                edge.QueryRequest(
-                    limit=1,
-                    query=edge.Query.Nearest(edge.SparseVector([term], [1.0]), using=KEYWORDS),
-                    filter=_to_filter(corpus),
-                    params=corpus_frequencies,
-                    with_vector=[KEYWORDS],
-                )
-                for term in keywords.indices[:MOST_TERMS]
-            ),
-        ]
-    )
+    return edge.SparseVector([term for term, _ in weighed], [value for _, value in weighed]) if weighed else None
 
 
-def _find_weight(points: "Sequence[edge.ScoredPoint]", term: int) -> tuple[float, float] | None:
-    """Return the score of the point that has a term, and the term's weight in it."""
-    for point in points:
-        vector = point.vector[KEYWORDS] if isinstance(point.vector, dict) else None
-        if isinstance(vector, edge.SparseVector) and term in vector.indices:
-            return point.score, vector.values[vector.indices.index(term)]
-    return None
+def _list_terms(record: edge.Record) -> list[int]:
+    vector = record.vector[KEYWORDS] if isinstance(record.vector, dict) else None
+    return vector.indices if isinstance(vector, edge.SparseVector) else []
 
 
 def _to_point(point: Point) -> edge.Point:
@@ -267,7 +290,7 @@ def _to_floats(vector: "edge.NamedVector") -> list[float]:
 
 
 def _to_filter(visibility: Visibility) -> edge.Filter:
-    return edge.Filter(must=[_translate(visibility.condition)])
+    return edge.Filter(must=[_translate(part) for part in list_parts(visibility.condition)])
 
 
 def _translate(condition: Condition) -> "edge.ConditionType":  # An alias that only the type stubs have.

@@ -16,18 +16,15 @@ _WEIGHT = 1.1
 does that for all words of a question: measured against it, the best passages had half the share."""
 
 
-def measure_reach(best: Sequence[tuple[float, float] | None], terms: int) -> float:
+def measure_reach(weights: Sequence[float], terms: int) -> float:
     """Return the score of a passage that has each of a question's terms.
 
     Args:
-        best: Per term that was looked up, score and weight of some passage of the corpus that has it; None where none
-            has: what the corpus doesn't say can't be reached.
+        weights: Per term that was looked up, its weight in the corpus; 0 where the corpus hasn't the term: what it
+            doesn't say can't be reached.
         terms: Number of terms of the question.
     """
-    if not best:
-        return 0.0
-    weights = [score / weight for score, weight in (one for one in best if one is not None) if weight > 0]
-    return _WEIGHT * sum(weights) * terms / len(best)
+    return _WEIGHT * sum(weights) * terms / len(weights) if weights else 0.0
 
 
 def to_share(score: float, reach: float) -> float:
