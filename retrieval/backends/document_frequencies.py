@@ -145,8 +145,8 @@ def _forget_index_epochs(condition: Condition) -> Condition:
     """Return a reader's condition without index epochs: the same for each state of the same stores."""
     match condition:
         case All():
-            kept = tuple(part for part in list_parts(condition) if not isinstance(part, Between))
-            return All(tuple(_forget_index_epochs(part) for part in kept)) if kept else condition
+            others = tuple(part for part in list_parts(condition) if not isinstance(part, Between))
+            return All(tuple(_forget_index_epochs(part) for part in others)) if others else condition
         case AnyOf(parts):
             return AnyOf(tuple(_forget_index_epochs(part) for part in parts))
         case _:
