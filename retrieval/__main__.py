@@ -19,9 +19,10 @@ from pathlib import Path
 from qdrant_client.http.exceptions import ApiException
 
 from retrieval.backends import IndexBackend
-from retrieval.backends.embedded import EmbeddedBackend, IndexLocked, IndexUnreadable
+from retrieval.backends.embedded import EmbeddedBackend
 from retrieval.backends.qdrant_server import QdrantServer, QdrantUnusable
 from retrieval.backends.remote import RemoteBackend
+from retrieval.backends.shard_folder import IndexLocked, IndexUnreadable
 from retrieval.embedder import Embedder, EmbedderMissing, load_embedder
 from retrieval.index import Index
 from retrieval.keyword_encoder import KeywordEncoder

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from retrieval.errors import InvalidVisibility
 
-__all__ = ["All", "AnyOf", "Between", "Condition", "Match", "Not"]
+__all__ = ["All", "AnyOf", "Between", "Condition", "Match", "Not", "list_parts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,17 @@ class Not:
 
 
 Condition = Match | Between | All | AnyOf | Not
+
+
+def list_parts(condition: Condition) -> list[Condition]:
+    """Return conditions that hold together where this one does, as flat as can be: engines check flat ones faster."""
+    match condition:
+        case All(parts):
+            return [flat for part in parts for flat in list_parts(part)]
+        case AnyOf((part,)):
+            return list_parts(part)
+        case _:
+            return [condition]
 
 
 def _refuse_empty(parts: tuple[object, ...], condition: object) -> None:

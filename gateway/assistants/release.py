@@ -6,7 +6,19 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-__all__ = ["AdapterRef", "Boost", "PromptRef", "ReleaseSpec", "RetrievalSpec", "ServedParts", "Stage"]
+__all__ = [
+    "LEAST_PROBABILITY",
+    "AdapterRef",
+    "Boost",
+    "PromptRef",
+    "ReleaseSpec",
+    "RetrievalSpec",
+    "ServedParts",
+    "Stage",
+]
+
+LEAST_PROBABILITY = 0.3
+"""Without a passage that answers with it the model gets none, unless a release or a request says otherwise."""
 
 
 class AdapterRef(msgspec.Struct, frozen=True, omit_defaults=True):

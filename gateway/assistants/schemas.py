@@ -11,6 +11,7 @@ from pydantic import (
     model_validator,
 )
 
+from gateway.assistants.release import LEAST_PROBABILITY
 from gateway.pages import CursorPage
 from gateway.prompts.variables import Variables
 
@@ -95,7 +96,7 @@ class RetrievalOptions(_Strict):
     score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
     mode: Literal["required", "degrade"] = "required"
     filters: dict[str, Any] | None = None
-    least_probability: Annotated[float, Field(ge=0, le=1)] = 0.3
+    least_probability: Annotated[float, Field(ge=0, le=1)] = LEAST_PROBABILITY
     rerank: bool = False
     links: Literal["given", "any"] = "given"
     when: Literal["auto", "always"] = "auto"

@@ -1,13 +1,13 @@
 """A Responses request's `tools`: functions for the engine, and `file_search`, which Braid does itself."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 import msgspec
 from msgspec import Meta
 
-from gateway.assistants.release import RetrievalSpec
+from gateway.assistants.release import LEAST_PROBABILITY, RetrievalSpec
 from gateway.chat.bounds import MAX_TOOLS, check_format
 from gateway.chat.bounds import check_tools as check_functions
 from gateway.errors import BadRequest
@@ -23,10 +23,14 @@ Spec = TypeVar("Spec")
 
 
 class FileSearchRanking(msgspec.Struct, forbid_unknown_fields=True):
-    """The least score of a passage; `ranker` is taken for the sake of the contract."""
+    """The least score of a passage; `ranker` is taken for the sake of the contract.
+
+    `least_probability` is Braid's own: where no passage answers with it, the model gets none, as in a release.
+    """
 
     ranker: str | None = None
     score_threshold: Annotated[float, Meta(ge=0, le=1)] | None = None
+    least_probability: Annotated[float, Meta(ge=0, le=1)] | msgspec.UnsetType = msgspec.UNSET
 
 
 class FileSearchSpec(msgspec.Struct, kw_only=True, omit_defaults=True, tag_field="type", tag="file_search"):
@@ -83,7 +87,7 @@ def check_tools(
             if search is not None:
                 raise BadRequest("There are two file_search tools. Name all stores in one.", param=where)
             file_search = _convert(tool, FileSearchSpec, where)
-            search = _to_search(file_search, where)
+            search = _to_search(file_search, where, forced=_forces_search(choice, tools or ()))
             listed.append(file_search)
         elif tool.get("type") == "function":
             functions.append(_check_function(tool, where, choice, grammars=grammars))
@@ -144,15 +148,26 @@ def _to_choice(choice: str | dict[str, Any] | None) -> str | dict[str, Any] | No
     )
 
 
-def _to_search(tool: FileSearchSpec, where: str) -> RetrievalSpec:
+def _forces_search(choice: str | dict[str, Any] | None, tools: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether `tool_choice` leaves no way to answer without a search, so that small talk is searched for, too."""
+    if choice == "required":
+        return all(tool.get("type") == "file_search" for tool in tools)
+    return isinstance(choice, dict) and choice.get("type") == "file_search"
+
+
+def _to_search(tool: FileSearchSpec, where: str, *, forced: bool) -> RetrievalSpec:
+    """Return the search as a release would have it, with a release's defaults."""
     if tool.filters is not None:
         check_filters(tool.filters, param=f"{where}.filters")
-    ranking = tool.ranking_options
+    ranking = tool.ranking_options or FileSearchRanking()
+    least = ranking.least_probability
     return RetrievalSpec(
         tuple(dict.fromkeys(tool.vector_store_ids)),
         tool.max_num_results or _DEFAULT_RESULTS,
-        (ranking and ranking.score_threshold) or 0.0,
+        ranking.score_threshold or 0.0,
         filters=msgspec.UNSET if tool.filters is None else tool.filters,
+        least_probability=LEAST_PROBABILITY if least is msgspec.UNSET else least,
+        when="always" if forced else "auto",
     )
 
 

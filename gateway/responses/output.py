@@ -61,9 +61,12 @@ class ResponseBuilder:
         return self.build(output, choice.finish_reason or "stop")
 
     def build_search(self) -> list[OutputItem]:
-        """Return the item of the search that the request asked for; none where it asked for none."""
+        """Return the item of the search that the request asked for; none where it asked for none, or of small talk.
+
+        `braid.retrieval` says why one has no results.
+        """
         evidence = self.trace.evidence
-        if self._tools.search is None or evidence.status == "off":
+        if self._tools.search is None or evidence.status in ("off", "skipped"):
             return []
         results = [
             FileSearchResult(

@@ -1,89 +1,87 @@
 """Qdrant's own engine inside this process (qdrant-edge-py): one shard, one owner, no server.
 
-`optimize()` is never called: it holds the interpreter for its whole run. Unindexed search is good to about 100,000
-points; beyond that use a server.
+`optimize()` is never called here: it holds the interpreter for its whole run. Another process builds the graph of the
+vectors (`graph`), beside searches and changes. Beyond 100,000 points or so use a server.
 """
 
 import asyncio
 import logging
-import os
+import math
 import shutil
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import qdrant_edge as edge
 
+from retrieval.backends.document_frequencies import DocumentFrequencies
+from retrieval.backends.graph import GraphPolicy, build_graph
 from retrieval.backends.protocol import (
     DENSE,
     KEYWORDS,
-    PAYLOAD_INTEGERS,
-    PAYLOAD_KEYWORDS,
     RECORDS,
     Candidate,
     KeywordVector,
     Point,
 )
-from retrieval.backends.reach import MOST_TERMS, measure_reach, to_share
+from retrieval.backends.reach import measure_reach, to_share
+from retrieval.backends.shard_folder import name_copy, open_shard, replace_shard
 from retrieval.errors import RetrieverFailed
-from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, Not
+from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, Not, list_parts
 from retrieval.priority_executor import Priority, PriorityExecutor
 from retrieval.visibility import Visibility
 
-__all__ = ["EmbeddedBackend", "IndexLocked", "IndexUnreadable"]
+__all__ = ["EmbeddedBackend"]
 
 _PAGE = 256
+_COUNTED_PAGE = 1000
 
+_GRAPH_LOOKS = 10
+"""How often one looks whether a graph is wanted, while as many points come as are the least for it."""
 
-_LEAST_FREE_BYTES = 64 * 1024**2
+_NOBODY = "00000000-0000-0000-0000-000000000000"
+_ALIKE = math.log(2)
+_ALL_ALIKE = edge.SearchParams(idf=edge.IdfParams(corpus=edge.Filter(must=[edge.HasIdCondition({_NOBODY})])))
+"""The engine weighs a question's terms by a corpus, and can't be told not to. In one without points all weigh `_ALIKE`:
+what tells them apart is in the question's vector (`document_frequencies`), for which no point has to be counted."""
+
+_POLICY = GraphPolicy()
 _log = logging.getLogger(__name__)
-
-
-class IndexLocked(Exception):
-    """Another process has the shard open."""
-
-
-class IndexUnreadable(Exception):
-    """The shard can't be opened, for a reason that its operator has to remove."""
 
 
 class EmbeddedBackend:
     """An `IndexBackend` on disk. All work runs in one thread, searches first."""
 
-    def __init__(self, shard: edge.EdgeShard, folder: Path) -> None:
+    def __init__(self, shard: edge.EdgeShard, folder: Path, dimensions: int, graph: GraphPolicy) -> None:
         self._shard = shard
         self._folder = folder
+        self._dimensions = dimensions
         self._executor = PriorityExecutor("edge shard")
         self._open = asyncio.Event()
         self._open.set()
+        self._changing = asyncio.Lock()
         self._releases = 0
+        self._frequencies = DocumentFrequencies(self._read_terms)
+        self._graph = graph
+        self._building: asyncio.Task[None] | None = None
+        self._journal: list[edge.UpdateOperation] | None = None
+        self._unseen = graph.least  # what came before this start
 
     @classmethod
-    def open(cls, folder: Path, dimensions: int) -> "EmbeddedBackend":
-        """Open the shard in `folder`, or make one there.
-
-        One that can't be read is set aside and replaced by an empty one, since a retriever that doesn't start helps
-        nobody: the new one has another identity, by which it is seen that the documents have to be indexed again.
+    def open(cls, folder: Path, dimensions: int, *, graph: GraphPolicy = _POLICY) -> "EmbeddedBackend":
+        """Open the shard in `folder`, or make one there (`shard_folder.open_shard`).
 
         Raises:
             IndexLocked: Another process has it open.
             IndexUnreadable: It can't be read for a reason that lies outside of it.
         """
-        if not folder.exists():
-            _create(folder, dimensions)
-        try:
-            return cls(edge.EdgeShard.load(str(folder)), folder)
-        except Exception as error:  # The binding raises bare Exceptions.
-            if "WouldBlock" in str(error):
-                raise IndexLocked(
-                    f"The index at {folder} is open in another process. Stop that retriever, or use another data "
-                    "folder."
-                ) from error
-            aside = _set_aside(folder, error)
-            _log.exception("the index at %s can't be read: set aside as %s, and a new one made", folder, aside.name)
-        _create(folder, dimensions)
-        return cls(edge.EdgeShard.load(str(folder)), folder)
+        return cls(open_shard(folder, dimensions), folder, dimensions, graph)
+
+    @property
+    def builds(self) -> bool:
+        """Whether the graph is being built."""
+        return self._building is not None
 
     async def search(
         self,
@@ -93,17 +91,59 @@ class EmbeddedBackend:
         keywords: KeywordVector,
         candidates: int,
     ) -> list[Candidate]:
-        request = _make_search(visibility, corpus, dense, keywords, candidates)
-        by_dense, by_keywords, *by_term = await self._executor.run(Priority.QUERY, self._shard.query_batch, request)
-        best = [_find_weight(points, term) for term, points in zip(keywords.indices, by_term, strict=False)]
-        reach = measure_reach(best, len(keywords.indices))
-        shares = {point.id: to_share(point.score, reach) for point in by_keywords}
+        self._look_at_graph()
+        weights = await self._frequencies.weigh(corpus, keywords.indices) if keywords.indices else []
+        words = _weigh(keywords, weights)
+        reach = measure_reach(weights, len(keywords.indices))
+        return await self._executor.run(Priority.QUERY, self._search, visibility, dense, words, reach, candidates)
+
+    def _search(
+        self,
+        visibility: Visibility,
+        dense: Sequence[float],
+        words: "edge.SparseVector | None",
+        reach: float,
+        candidates: int,
+    ) -> list[Candidate]:
+        """Ask for both lists, then for both scores of all that are on either."""
+        parts = [_translate(part) for part in list_parts(visibility.condition)]
+        nearest = edge.Query.Nearest(list(dense), using=DENSE)
+        matching = None if words is None else edge.Query.Nearest(words, using=KEYWORDS)
+        visible = edge.Filter(must=parts)
+        lists = [edge.QueryRequest(limit=candidates, query=nearest, filter=visible)]
+        if matching is not None:
+            lists.append(edge.QueryRequest(limit=candidates, query=matching, filter=visible, params=_ALL_ALIKE))
+        ids = {point.id for points in self._shard.query_batch(edge.QueryBatchRequest(lists)) for point in points}
+        if not ids:
+            return []
+        both, limit = edge.Filter(must=[*parts, edge.HasIdCondition(ids)]), len(ids)
+        scores = [edge.QueryRequest(limit=limit, query=nearest, filter=both, with_payload=True)]
+        if matching is not None:
+            scores.append(edge.QueryRequest(limit=limit, query=matching, filter=both, params=_ALL_ALIKE))
+        by_dense, *by_keywords = self._shard.query_batch(edge.QueryBatchRequest(scores))
+        shares = {point.id: to_share(point.score, reach) for points in by_keywords for point in points}
         return [
             Candidate(str(point.id), point.score, shares.get(point.id, 0.0), point.payload or {}) for point in by_dense
         ]
 
+    async def _read_terms(self, visibility: Visibility, priority: Priority) -> AsyncIterator[list[list[int]]]:
+        """Yield the terms of all points, a page at a time."""
+        filter_ = _to_filter(visibility)
+        offset: edge.PointId | None = None
+        while True:
+            request = edge.ScrollRequest(
+                offset=offset, limit=_COUNTED_PAGE, filter=filter_, with_payload=False, with_vector=[KEYWORDS]
+            )
+            records, offset = await self._executor.run(priority, self._scroll, request)
+            yield [_list_terms(record) for record in records]
+            if offset is None:
+                return
+
     async def upsert(self, points: Sequence[Point]) -> None:
         await self._update(edge.UpdateOperation.upsert_points([_to_point(point) for point in points]))
+        self._frequencies.add(points)
+        self._unseen += len(points)
+        self._look_at_graph()
 
     async def find_vectors(self, visibility: Visibility, digests: Sequence[str]) -> dict[str, list[float]]:
         if not digests:
@@ -115,7 +155,7 @@ class EmbeddedBackend:
             request = edge.ScrollRequest(
                 offset=offset, limit=_PAGE, filter=filter_, with_payload=["digest"], with_vector=[DENSE]
             )
-            records, offset = await self._executor.run(Priority.INGEST, self._shard.scroll, request)
+            records, offset = await self._executor.run(Priority.INGEST, self._scroll, request)
             for record in records:
                 if record.payload is not None and isinstance(record.vector, dict):
                     vectors[record.payload["digest"]] = _to_floats(record.vector[DENSE])
@@ -129,16 +169,20 @@ class EmbeddedBackend:
             request = edge.ScrollRequest(
                 offset=offset, limit=_PAGE, filter=_to_filter(visibility), with_payload=list(fields), with_vector=False
             )
-            records, offset = await self._executor.run(Priority.INGEST, self._shard.scroll, request)
+            records, offset = await self._executor.run(Priority.INGEST, self._scroll, request)
             payloads += [record.payload or {} for record in records]
             if offset is None:
                 return payloads
+
+    def _scroll(self, request: edge.ScrollRequest) -> "tuple[list[edge.Record], edge.PointId | None]":
+        return self._shard.scroll(request)  # the shard of this moment
 
     async def set_payload(self, visibility: Visibility, payload: Mapping[str, Any]) -> None:
         await self._update(edge.UpdateOperation.set_payload_by_filter(_to_filter(visibility), dict(payload)))
 
     async def delete(self, visibility: Visibility) -> None:
         await self._update(edge.UpdateOperation.delete_points_by_filter(_to_filter(visibility)))
+        self._frequencies.remove(visibility)
 
     async def count(self) -> int:
         return await self._executor.run(Priority.QUERY, self._count)
@@ -150,8 +194,8 @@ class EmbeddedBackend:
 
     async def hold(self) -> None:
         self._open.clear()
-        # Of the lowest priority, so that whatever was handed over before has been written.
-        await self._executor.run(Priority.INGEST, self._shard.flush)
+        async with self._changing:  # whatever was handed over before has been written
+            await self._executor.run(Priority.INGEST, self._shard.flush)
 
     def release(self) -> None:
         self._open.set()
@@ -166,93 +210,86 @@ class EmbeddedBackend:
 
     async def close(self) -> None:
         """Flush and release the shard; another process can open it then."""
+        await self._frequencies.close()
+        if self._building is not None:
+            self._building.cancel()
+            await asyncio.wait([self._building])
         await self._executor.run(Priority.INGEST, self._shard.flush)
         await self._executor.run(Priority.INGEST, self._shard.close)
         await self._executor.close()
 
     async def _update(self, operation: edge.UpdateOperation) -> None:
-        await self._open.wait()
-        await self._executor.run(Priority.INGEST, self._shard.update, operation)
+        async with self._change():
+            await self._executor.run(Priority.INGEST, self._apply, operation)
+
+    def _apply(self, operation: edge.UpdateOperation) -> None:
+        self._shard.update(operation)
+        if self._journal is not None:  # here, in the thread: its caller may have gone meanwhile
+            self._journal.append(operation)
+
+    @asynccontextmanager
+    async def _change(self) -> AsyncGenerator[None]:
+        """Wait until changes aren't on hold, and hold the shard for one."""
+        while True:
+            await self._open.wait()
+            async with self._changing:
+                if self._open.is_set():
+                    yield
+                    return
+
+    def _look_at_graph(self) -> None:
+        if self._unseen >= self._graph.least // _GRAPH_LOOKS and self._building is None:
+            self._unseen = 0
+            self._building = asyncio.create_task(self._keep_graph(), name="graph")
+
+    async def _keep_graph(self) -> None:
+        """Build the graph anew if enough points are outside of it: in a copy, which then takes the shard's place."""
+        copy = name_copy(self._folder)
+        try:
+            info = await self._executor.run(Priority.INGEST, self._shard.info)
+            # The engine counts both vectors of a point; words are always indexed.
+            if self._graph.wants(info.points_count, info.indexed_vectors_count - info.points_count):
+                await self._build_graph(copy)
+        except Exception:
+            _log.exception("the graph of the index at %s wasn't built: searches are right, and slower", self._folder)
+        finally:
+            self._journal = None
+            try:
+                await asyncio.to_thread(shutil.rmtree, copy, ignore_errors=True)
+            finally:
+                self._building = None
+
+    async def _build_graph(self, copy: Path) -> None:
+        async with self._change():
+            await self._executor.run(Priority.INGEST, self._shard.flush)
+            await asyncio.to_thread(shutil.copytree, self._folder, copy)
+            self._journal = []
+        await build_graph(copy, self._dimensions, self._graph)
+        async with self._change():
+            better = await self._executor.run(Priority.INGEST, edge.EdgeShard.load, str(copy))
+            for operation in self._journal:
+                await self._executor.run(Priority.INGEST, better.update, operation)
+            await self._executor.run(Priority.INGEST, better.flush)
+            await self._executor.run(Priority.INGEST, better.close)
+            await self._executor.run(Priority.INGEST, self._replace, copy)
+
+    def _replace(self, better: Path) -> None:
+        self._shard = replace_shard(self._folder, self._shard, better)
 
 
-def _set_aside(folder: Path, error: Exception) -> Path:
-    """Rename an index that can't be read, unless permissions or a full disk are the reason, which a rename won't mend.
-
-    Raises:
-        IndexUnreadable: So it is.
-    """
-    blocked = [path for path in (folder, *folder.rglob("*")) if not os.access(path, os.R_OK | os.W_OK)]
-    free = shutil.disk_usage(folder).free
-    if blocked or free < _LEAST_FREE_BYTES:
-        reason = f"this process may not read and write {blocked[0]}" if blocked else f"the disk has {free} bytes free"
-        raise IndexUnreadable(f"The index at {folder} can't be opened: {reason}. {error}") from error
-    aside = folder.with_name(f"{folder.name}.unreadable-{time.time_ns()}")
-    return folder.rename(aside)
-
-
-def _create(folder: Path, dimensions: int) -> None:
-    """Make an empty shard beside its place and move it there: a kill in between leaves nothing half-made."""
-    unfinished = folder.with_name(f"{folder.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.parent.mkdir(parents=True, exist_ok=True)
-    shard = edge.EdgeShard.create(
-        str(unfinished),
-        edge.EdgeConfig(
-            vectors={DENSE: edge.EdgeVectorParams(size=dimensions, distance=edge.Distance.Cosine)},
-            sparse_vectors={KEYWORDS: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
-        ),
-    )
-    create_index = edge.UpdateOperation.create_field_index
-    shard.update(create_index("tenant", edge.KeywordIndexParams(is_tenant=True)))
-    for field in PAYLOAD_KEYWORDS:
-        shard.update(create_index(field, edge.PayloadSchemaType.Keyword))
-    for field in PAYLOAD_INTEGERS:
-        shard.update(create_index(field, edge.PayloadSchemaType.Integer))
-    shard.flush()
-    shard.close()
-    unfinished.rename(folder)
-
-
-def _make_search(
-    visibility: Visibility, corpus: Visibility, dense: Sequence[float], keywords: KeywordVector, candidates: int
-) -> edge.QueryBatchRequest:
-    """Ask for both rankings of the union of both lists, so that no candidate lacks one of its scores; then, for each of
-    the question's terms, for a passage of the corpus that has it.
-    """
-    filter_ = _to_filter(visibility)
-    nearest = edge.Query.Nearest(list(dense), using=DENSE)
-    matching = edge.Query.Nearest(edge.SparseVector(keywords.indices, keywords.values), using=KEYWORDS)
-    corpus_frequencies = edge.SearchParams(idf=edge.IdfParams(corpus=_to_filter(corpus)))
-    lists = [
-        edge.Prefetch(limit=candidates, query=nearest, filter=filter_),
-        edge.Prefetch(limit=candidates, query=matching, filter=filter_, params=corpus_frequencies),
+def _weigh(keywords: KeywordVector, weights: Sequence[float]) -> "edge.SparseVector | None":
+    """Return the question's terms with their weights in the corpus; None where the corpus has none of them."""
+    weighed = [
+        (term, value * weight / _ALIKE)
+        for term, value, weight in zip(keywords.indices, keywords.values, weights, strict=True)
+        if weight > 0
     ]
-    limit = 2 * candidates
-    return edge.QueryBatchRequest(
-        [
-            edge.QueryRequest(limit=limit, query=nearest, prefetches=lists, filter=filter_, with_payload=True),
-            edge.QueryRequest(limit=limit, query=matching, prefetches=lists, filter=filter_, params=corpus_frequencies),
-            *(
-                edge.QueryRequest(
-                    limit=1,
-                    query=edge.Query.Nearest(edge.SparseVector([term], [1.0]), using=KEYWORDS),
-                    filter=_to_filter(corpus),
-                    params=corpus_frequencies,
-                    with_vector=[KEYWORDS],
-                )
-                for term in keywords.indices[:MOST_TERMS]
-            ),
-        ]
-    )
+    return edge.SparseVector([term for term, _ in weighed], [value for _, value in weighed]) if weighed else None
 
 
-def _find_weight(points: "Sequence[edge.ScoredPoint]", term: int) -> tuple[float, float] | None:
-    """Return the score of the point that has a term, and the term's weight in it."""
-    for point in points:
-        vector = point.vector[KEYWORDS] if isinstance(point.vector, dict) else None
-        if isinstance(vector, edge.SparseVector) and term in vector.indices:
-            return point.score, vector.values[vector.indices.index(term)]
-    return None
+def _list_terms(record: edge.Record) -> list[int]:
+    vector = record.vector[KEYWORDS] if isinstance(record.vector, dict) else None
+    return vector.indices if isinstance(vector, edge.SparseVector) else []
 
 
 def _to_point(point: Point) -> edge.Point:
@@ -267,7 +304,7 @@ def _to_floats(vector: "edge.NamedVector") -> list[float]:
 
 
 def _to_filter(visibility: Visibility) -> edge.Filter:
-    return edge.Filter(must=[_translate(visibility.condition)])
+    return edge.Filter(must=[_translate(part) for part in list_parts(visibility.condition)])
 
 
 def _translate(condition: Condition) -> "edge.ConditionType":  # An alias that only the type stubs have.

@@ -1,7 +1,8 @@
 """The BM25 score that a question could reach, by which a passage's score becomes a share of it.
 
 BM25 alone says little: the same passage and question have 6 in a store of 10 chunks and 24 in one of 3,000, since words
-get rarer there, and more if the question has more words. The share has neither in it.
+get rarer there, and more if the question has more words. The share has neither in it. The weights of the words are
+counted here for the embedded engine (`document_frequencies`), and found by asking a server.
 """
 
 from collections.abc import Sequence
@@ -16,20 +17,19 @@ _WEIGHT = 1.1
 does that for all words of a question: measured against it, the best passages had half the share."""
 
 
-def measure_reach(best: Sequence[tuple[float, float] | None], terms: int) -> float:
+def measure_reach(weights: Sequence[float], terms: int) -> float:
     """Return the score of a passage that has each of a question's terms.
 
+    Where not all terms were looked up, the others are taken as the average of those that were.
+
     Args:
-        best: Per term that was looked up, score and weight of some passage of the corpus that has it; None where none
-            has: what the corpus doesn't say can't be reached.
+        weights: Per term that was looked up, its weight in the corpus; 0 where the corpus hasn't the term: what it
+            doesn't say can't be reached.
         terms: Number of terms of the question.
     """
-    if not best:
-        return 0.0
-    weights = [score / weight for score, weight in (one for one in best if one is not None) if weight > 0]
-    return _WEIGHT * sum(weights) * terms / len(best)
+    return _WEIGHT * sum(weights) * terms / len(weights) if weights else 0.0
 
 
 def to_share(score: float, reach: float) -> float:
-    """Return a BM25 score as a share of what was in reach, 0..1."""
+    """Return a BM25 score as a share of what was in reach, 0..1: 0 where nothing was."""
     return min(score / reach, 1.0) if reach > 0 else 0.0

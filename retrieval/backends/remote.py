@@ -21,7 +21,7 @@ from retrieval.backends.protocol import (
 )
 from retrieval.backends.reach import MOST_TERMS, measure_reach, to_share
 from retrieval.errors import RetrieverFailed, RetrieverUnavailable
-from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, Not
+from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, Not, list_parts
 from retrieval.filters import ATTRIBUTES_FIELD
 from retrieval.visibility import Visibility
 
@@ -74,8 +74,8 @@ class RemoteBackend:
         requests = _make_search(visibility, corpus, dense, keywords, candidates)
         async with _explain_errors(), asyncio.timeout(_SEARCH_SECONDS):
             by_dense, by_keywords, *by_term = await self._client.query_batch_points(self._collection, requests)
-        best = [_find_weight(answer.points, term) for term, answer in zip(keywords.indices, by_term, strict=False)]
-        reach = measure_reach(best, len(keywords.indices))
+        weights = [_find_weight(answer.points, term) for term, answer in zip(keywords.indices, by_term, strict=False)]
+        reach = measure_reach(weights, len(keywords.indices))
         shares = {point.id: to_share(point.score, reach) for point in by_keywords.points}
         return [
             Candidate(str(point.id), point.score, shares.get(point.id, 0.0), point.payload or {})
@@ -227,13 +227,14 @@ def _make_search(
     ]
 
 
-def _find_weight(points: Sequence[models.ScoredPoint], term: int) -> tuple[float, float] | None:
-    """Return the score of the point that has a term, and the term's weight in it."""
+def _find_weight(points: Sequence[models.ScoredPoint], term: int) -> float:
+    """Return a term's weight in the corpus, by the score of a point that has it; 0 where none has."""
     for point in points:
         vector = point.vector.get(KEYWORDS) if isinstance(point.vector, dict) else None
         if isinstance(vector, models.SparseVector) and term in vector.indices:
-            return point.score, vector.values[vector.indices.index(term)]
-    return None
+            weight = vector.values[vector.indices.index(term)]
+            return point.score / weight if weight > 0 else 0.0
+    return 0.0
 
 
 def _to_point(point: Point) -> models.PointStruct:
@@ -242,7 +243,7 @@ def _to_point(point: Point) -> models.PointStruct:
 
 
 def _to_filter(visibility: Visibility) -> models.Filter:
-    return models.Filter(must=[_translate(visibility.condition)])
+    return models.Filter(must=[_translate(part) for part in list_parts(visibility.condition)])
 
 
 def _translate(condition: Condition) -> models.Condition:

@@ -2,9 +2,9 @@
 
 import random
 
-__all__ = ["write_page"]
+__all__ = ["WORDS", "write_page"]
 
-_WORDS = (
+WORDS = (
     "the a of to and in for is with on that it as by this from can be when are or if not will each which one into at "
     "before after only where between until while also then other same new first last every more than its has used set "
     "kettle lid base warranty months price euros steel glass filter scale switch cord handle litre boil water heat "
@@ -22,11 +22,11 @@ def write_page(number: int, *, sections: int = 8, seed: int = 0, line: str = "")
     for section in range(sections):
         if section == sections // 2 and line:
             parts.append(line)
-        parts.append(f"## {' '.join(source.choices(_WORDS, k=4)).capitalize()} {number}.{section}")
+        parts.append(f"## {' '.join(source.choices(WORDS, k=4)).capitalize()} {number}.{section}")
         parts += [_write_paragraph(source) for _ in range(source.randint(2, 4))]
     return "\n\n".join(parts) + "\n"
 
 
 def _write_paragraph(source: random.Random) -> str:
-    sentences = (" ".join(source.choices(_WORDS, k=source.randint(6, 20))) for _ in range(source.randint(1, 6)))
+    sentences = (" ".join(source.choices(WORDS, k=source.randint(6, 20))) for _ in range(source.randint(1, 6)))
     return " ".join(f"{sentence.capitalize()}." for sentence in sentences)

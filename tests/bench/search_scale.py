@@ -1,8 +1,9 @@
 """Search in an index that grows: `.venv-model/bin/python -m tests.bench.search_scale [--sizes 1000 20000 100000]`.
 
 The embedded backend with made-up vectors, so without the embedder's time: dense and BM25, fused, within one store of
-one tenant at its index epoch. Half of the points are the tenant that asks, the others are nine tenants' in equal parts;
-a second tenant, who has a thousand points at every size from 20,000 on, shows what others' points cost.
+one tenant at its index epoch, when the graph of what came so far has been built. Half of the points are the tenant
+that asks, the others are nine tenants' in equal parts; a second tenant, who has a thousand points at every size from
+20,000 on, shows what others' points cost.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from retrieval.backends.embedded import EmbeddedBackend
 from retrieval.fusion import fuse
 from retrieval.messages import SearchQuery
 from retrieval.visibility import OPEN, reader_visibility, search_visibility
+from tests.waiting import until
 
 __all__ = ["Seconds", "describe", "measure"]
 
@@ -36,6 +38,7 @@ _CANDIDATES = 40
 _SMALL = 1000
 _SMALL_SINCE = 20_000
 _OTHERS = 9
+_GRAPH_SECONDS = 3600
 
 
 Seconds = dict[tuple[int, str], list[tuple[float, float]]]
@@ -116,6 +119,7 @@ async def measure(folder: Path, sizes: list[int], searches: int) -> Seconds:
                 count = min(_BATCH, size - present)
                 await backend.upsert(source.draw_points(present, count))
                 present += count
+            await until(lambda: not backend.builds, _GRAPH_SECONDS)
             for tenant in ("large", "small") if size >= _SMALL_SINCE else ("large",):
                 await _ask(backend, source, tenant, size)  # what has to be read from disk is read
                 seconds[size, tenant] = [await _ask(backend, source, tenant, size) for _ in range(searches)]

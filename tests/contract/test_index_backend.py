@@ -20,9 +20,10 @@ pytest.importorskip("qdrant_edge", reason="needs the model environment")
 from qdrant_client import AsyncQdrantClient
 
 from retrieval.backends import IndexBackend, KeywordVector, Point
-from retrieval.backends.embedded import EmbeddedBackend, IndexLocked, IndexUnreadable
+from retrieval.backends.embedded import EmbeddedBackend
 from retrieval.backends.qdrant_server import QdrantServer
 from retrieval.backends.remote import RemoteBackend
+from retrieval.backends.shard_folder import IndexLocked, IndexUnreadable
 from retrieval.filter_expressions import All, AnyOf, Between, Condition, Match, Not
 from retrieval.filters import check_filter, compile_filter, encode_attributes
 from retrieval.keyword_encoder import KeywordEncoder

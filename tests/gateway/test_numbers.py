@@ -31,6 +31,7 @@ MORE_BODIES: dict[str, dict[str, Any]] = {
         "top_logprobs": 1, "metadata": {"a": "b"},
         "tools": [{"type": "function", "name": "f", "parameters": {"maximum": 1}},
                   {"type": "file_search", "vector_store_ids": ["vs"], "max_num_results": 1,
+                   "ranking_options": {"least_probability": 0.5},
                    "filters": {"type": "eq", "key": "a", "value": 1}}],
     },
     "POST /v1/vector_stores": {

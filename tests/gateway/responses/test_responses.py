@@ -96,6 +96,37 @@ async def test_a_search_cites_the_files_of_the_stores_that_the_request_names(
     assert [passage["cited"] for passage in record["passages"]] == [True]
 
 
+async def test_a_search_that_finds_no_likely_answer_gives_none_and_says_so(
+    client: httpx2.AsyncClient, engine: FakeVllm, store: str, passages: FakePassages
+) -> None:
+    passages.find = lambda query: [make_passage(store, 1, "Kettles have lids.", answer_probability=0.2)]
+    for least, found in ((None, False), (0, True), (0.1, True), (0.25, False)):
+        ranking = {} if least is None else {"ranking_options": {"least_probability": least}}
+        tool = {"type": "file_search", "vector_store_ids": [store], **ranking}
+        answer = await ask(client, engine, tools=[tool], include=["file_search_call.results"])
+        search = answer.json()["output"][0]
+        assert [result["text"] for result in search["results"]] == (["Kettles have lids."] if found else []), least
+        assert answer.json()["braid"]["retrieval"] == ("found" if found else "nothing_likely")
+        assert ("Kettles have lids" in engine.requests()[-1].body.decode()) is found
+
+
+async def test_small_talk_is_searched_for_only_where_the_choice_of_a_tool_asks_for_it(
+    client: httpx2.AsyncClient, engine: FakeVllm, store: str, passages: FakePassages
+) -> None:
+    tool = {"type": "file_search", "vector_store_ids": [store]}
+    answer = await ask(client, engine, input="Thanks a lot!", tools=[tool])
+    assert [item["type"] for item in answer.json()["output"]] == ["message"]
+    assert answer.json()["braid"]["retrieval"] == "skipped"
+    events = read_events((await ask(client, engine, input="Thanks a lot!", tools=[tool], stream=True)).text)
+    assert not [event for event in events if "file_search" in event["type"]]
+    await ask(client, engine, input="Thanks a lot!", tools=[tool, FUNCTION], tool_choice="required")
+    assert passages.queries == []
+    for tools, choice in (([tool, FUNCTION], {"type": "file_search"}), ([tool], "required")):
+        answer = await ask(client, engine, input="Thanks a lot!", tools=tools, tool_choice=choice)
+        assert answer.json()["output"][0]["type"] == "file_search_call", answer.text
+        assert passages.queries.pop().text == "Thanks a lot!"
+
+
 async def test_a_choice_of_no_tool_searches_nothing(
     client: httpx2.AsyncClient, engine: FakeVllm, store: str, passages: FakePassages
 ) -> None:

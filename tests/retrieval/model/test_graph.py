@@ -1,0 +1,122 @@
+"""The graph of the embedded index: built beside changes and searches, and none of them is lost by it."""
+
+import asyncio
+import random
+from pathlib import Path
+
+import pytest
+
+from retrieval.backends import KeywordVector, Point
+from retrieval.backends import embedded as embedded_module
+from retrieval.backends.embedded import EmbeddedBackend
+from retrieval.backends.graph import GraphNotBuilt, GraphPolicy, build_graph
+from retrieval.filter_expressions import Match
+from retrieval.visibility import OPEN, document_visibility, store_visibility
+from tests.waiting import until
+
+pytestmark = pytest.mark.model
+
+STORE = store_visibility("kestrel", "vs")
+DIMENSIONS = 16
+POLICY = GraphPolicy(least=200, kilobytes=8)
+
+
+def make_point(number: int, tenant: str = "kestrel", text: str = "") -> Point:
+    source = random.Random(number)
+    payload = {"tenant": tenant, "store": "vs", "document": f"d{number}", "digest": f"{number}", "from": 1, "to": OPEN}
+    vector = [source.gauss(0, 1) for _ in range(DIMENSIONS)]
+    id = f"00000000-0000-0000-0000-{number:012}"
+    words = KeywordVector([1, 10 + number % 7], [source.random() + 0.5 for _ in range(2)])
+    return Point(id, vector, words, {**payload, "text": text})
+
+
+async def ask(backend: EmbeddedBackend, number: int = 3) -> list[tuple[str, float, float]]:
+    question = KeywordVector([1, 13], [1.0, 1.0])
+    found = await backend.search(STORE, STORE, make_point(number).dense, question, 10)
+    return sorted((one.id, round(one.dense, 4), round(one.keyword, 4)) for one in found)
+
+
+def count_inside(backend: EmbeddedBackend) -> int:
+    info = backend._shard.info()
+    return info.indexed_vectors_count - info.points_count
+
+
+async def test_a_graph_is_built_once_enough_points_came_and_finds_the_same(tmp_path: Path) -> None:
+    folder = tmp_path / "shard"
+    backend = EmbeddedBackend.open(folder, DIMENSIONS, graph=POLICY)
+    await backend.upsert([make_point(n, tenant) for n, tenant in enumerate(["kestrel", "heron"] * 150)])
+    before = await ask(backend)
+    await until(lambda: not backend.builds, 60)
+    assert count_inside(backend) >= 300
+    assert await ask(backend) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["shard"]
+    await backend.close()
+    again = EmbeddedBackend.open(folder, DIMENSIONS)
+    assert await ask(again) == before
+    assert count_inside(again) >= 300
+    await again.close()
+
+
+async def test_what_changes_while_the_graph_is_built_stays_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changed = asyncio.Event()
+
+    async def build_and_wait(folder: Path, dimensions: int, policy: GraphPolicy) -> None:
+        await build_graph(folder, dimensions, policy)
+        building.set()
+        await changed.wait()
+
+    building = asyncio.Event()
+    monkeypatch.setattr(embedded_module, "build_graph", build_and_wait)
+    backend = EmbeddedBackend.open(tmp_path / "shard", DIMENSIONS, graph=POLICY)
+    await backend.upsert([make_point(n) for n in range(300)])
+    await ask(backend)
+    await building.wait()
+    await backend.upsert([make_point(5, text="edited"), make_point(500, text="new")])
+    await backend.delete(document_visibility("kestrel", "vs", "d7"))
+    await backend.set_payload(document_visibility("kestrel", "vs", "d9"), {"to": 2})
+    lost = asyncio.create_task(backend.delete(document_visibility("kestrel", "vs", "d8")))
+    await asyncio.sleep(0)
+    lost.cancel()
+    expected = sorted(str(one) for one in await backend.read(STORE, ("document", "text", "to")))
+    assert len(expected) in (299, 300)
+    changed.set()
+    await until(lambda: not backend.builds, 60)
+    assert count_inside(backend) >= 290
+    assert sorted(str(one) for one in await backend.read(STORE, ("document", "text", "to"))) == expected
+    assert await backend.read(STORE.narrow(Match("document", ("d7",))), ("document",)) == []
+    await backend.close()
+
+
+async def test_a_build_that_fails_leaves_the_index_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fail(folder: Path, dimensions: int, policy: GraphPolicy) -> None:
+        raise GraphNotBuilt("no memory")
+
+    monkeypatch.setattr(embedded_module, "build_graph", fail)
+    backend = EmbeddedBackend.open(tmp_path / "shard", DIMENSIONS, graph=POLICY)
+    await backend.upsert([make_point(n) for n in range(300)])
+    await until(lambda: not backend.builds, 60)
+    assert len(await ask(backend)) >= 10
+    assert [path.name for path in tmp_path.iterdir()] == ["shard"]
+    await backend.close()
+    with pytest.raises(GraphNotBuilt, match="ended with"):
+        await build_graph(tmp_path / "nothing", DIMENSIONS, POLICY)
+
+
+@pytest.mark.parametrize("place", ["moved away", "both"])
+async def test_a_kill_in_the_exchange_is_mended_by_the_next_start(tmp_path: Path, place: str) -> None:
+    folder, replaced = tmp_path / "shard", tmp_path / "shard.replaced.unfinished"
+    backend = EmbeddedBackend.open(folder, DIMENSIONS)
+    await backend.upsert([make_point(n) for n in range(20)])
+    before = await ask(backend)
+    await backend.close()
+    (tmp_path / "shard.copy-1.unfinished").mkdir()
+    if place == "moved away":
+        folder.rename(replaced)
+    else:
+        replaced.mkdir()
+    backend = EmbeddedBackend.open(folder, DIMENSIONS)
+    assert await ask(backend) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["shard"]
+    await backend.close()
