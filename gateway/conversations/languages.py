@@ -32,7 +32,7 @@ _WORD = re.compile(r"[^\W\d_]+")
 @lru_cache(maxsize=1)
 def load_function_words() -> Mapping[str, frozenset[str]]:
     """Return the function words of each language."""
-    data = files(__package__).joinpath("data", "function_words.toml").read_bytes()
+    data = files("gateway.conversations").joinpath("data", "function_words.toml").read_bytes()
     return {
         language: frozenset(words.split()) for language, words in msgspec.toml.decode(data, type=dict[str, str]).items()
     }

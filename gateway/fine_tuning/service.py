@@ -2,13 +2,14 @@
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway import jobs
 from gateway.adapters.identity import check_name
 from gateway.adapters.publish import refuse_undecided
+from gateway.conversations.findings import Finding
 from gateway.errors import BadRequest, Unavailable
 from gateway.fine_tuning.dataset import TrainingFiles
 from gateway.fine_tuning.event_log import add_event
@@ -83,6 +84,7 @@ class FineTuningService:
             validation_rows = await files.render(
                 request.validation_file, prompt, options.variables, param="validation_file"
             )
+        findings = await files.check(request.training_file, request.validation_file)
         recipe = choose_recipe(hyperparameters, options.recipe or RecipeOptions(), rows.count, bounds)
         stored = await files.store(rows)
         stored_validation = await files.store(validation_rows) if validation_rows else None
@@ -122,7 +124,7 @@ class FineTuningService:
             self._session, self._tenant, kind="train", queue_key=key, subject=row.id, payload={}, most=most_queued
         )
         row.job_id = job.id
-        self._log_creation(row, rows)
+        self._log_creation(row, rows, findings)
         await self._storage.admit(self._session, self._tenant, row.rows_bytes)
         return self._schema(row)
 
@@ -161,10 +163,14 @@ class FineTuningService:
         page = await checkpoints.page(CheckpointRow.fine_tuning_job_id == id, after=after, limit=limit)
         return FineTuningJobCheckpointList.of([_checkpoint_schema(row) for row in page.rows], page)
 
-    def _log_creation(self, row: FineTuningJobRow, rows: RenderedFile) -> None:
+    def _log_creation(self, row: FineTuningJobRow, rows: RenderedFile, findings: Sequence[Finding]) -> None:
         add_event(self._session, self._tenant, row.id, f"Created fine-tuning job: {row.id}")
         add_event(self._session, self._tenant, row.id, f"Validating training file: {row.training_file}")
         self._log_shares(row, rows)
+        for finding in findings:
+            level = "warn" if finding.level == "warning" else "info"
+            data = {"check": finding.check, "count": finding.count, "rows": finding.rows, **finding.details}
+            add_event(self._session, self._tenant, row.id, finding.message, level=level, data=data)
         if rows.count < COMFORTABLE_ROWS:
             few = (
                 f"The training file has {rows.count} rows. Style is learnt reliably from {COMFORTABLE_ROWS} on; "
