@@ -25,6 +25,7 @@ from gateway.answers.routes import routers as answers
 from gateway.assistants.routes import router as assistants
 from gateway.chat.routes import SCHEMAS as CHAT_SCHEMAS
 from gateway.chat.routes import router as chat
+from gateway.conversations.routes import router as styles
 from gateway.embeddings.routes import router as embeddings
 from gateway.errors import (
     BadRequest,
@@ -68,7 +69,7 @@ _NO_ENCODING = "The body has a content-encoding, which isn't taken here. Send it
 
 _ROUTERS = (
     chat, responses, embeddings, health, models, *files, *vector_stores, fine_tuning, tenants, prompts, assistants,
-    adapters, *answers, evaluations, sources, exports,
+    adapters, *answers, evaluations, styles, sources, exports,
 )  # fmt: skip
 
 

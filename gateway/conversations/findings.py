@@ -5,9 +5,13 @@ from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["CheckReport", "Finding", "Level"]
+from gateway.evaluation.values import Kind
+
+__all__ = ["CLASSES", "CheckReport", "FactClass", "Finding", "Level", "RowFact"]
 
 Level = Literal["error", "warning", "info"]
+FactClass = Literal["evidence", "index", "changed", "nowhere"]
+CLASSES: tuple[FactClass, ...] = ("evidence", "index", "changed", "nowhere")
 
 _LISTED = 100
 
@@ -38,6 +42,33 @@ class Finding(msgspec.Struct, frozen=True):
         return cls(check, level, message, len(numbers), numbers[:_LISTED], details)
 
 
+class RowFact(msgspec.Struct, frozen=True):
+    """A value in a reply.
+
+    Attributes:
+        row: The row's number, from 1.
+        found: Where it stands: a `FactClass`.
+        readings: The value in its one spelling.
+        store: The store of the document that states it, or that stated it; "" where none does.
+        document: That document's id, `key` and `version`: of a changed one the present version, and `stated` the last
+            that had the value.
+        passage: The passage that states it; of a changed one the first that is about it now.
+    """
+
+    row: int
+    kind: Kind
+    text: str
+    readings: tuple[str, ...]
+    found: FactClass
+    store: str = ""
+    document: str = ""
+    key: str = ""
+    version: int = 0
+    stated: int = 0
+    title: str = ""
+    passage: str = ""
+
+
 class CheckReport(msgspec.Struct, frozen=True):
     """The findings for a file.
 
@@ -45,6 +76,7 @@ class CheckReport(msgspec.Struct, frozen=True):
         rows: All of its rows, sound or not.
         usable: Those that can be trained on.
         omitted: Numbers of what an import left out, by reason.
+        facts: The values in the replies, where they were looked up.
     """
 
     format: str
@@ -52,6 +84,7 @@ class CheckReport(msgspec.Struct, frozen=True):
     usable: int
     findings: Sequence[Finding]
     omitted: dict[str, int] = {}
+    facts: Sequence[RowFact] = ()
 
     def count(self, level: Level) -> int:
         """Return how many findings are of a level."""

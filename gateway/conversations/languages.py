@@ -12,7 +12,7 @@ from importlib.resources import files
 
 import msgspec
 
-__all__ = ["find_language", "load_function_words"]
+__all__ = ["find_language", "is_function_word", "load_function_words"]
 
 
 _SCRIPTS = (
@@ -49,6 +49,11 @@ def find_language(text: str) -> str | None:
     if not ranked or ranked[0][1] < _LEAST_EVIDENCE:
         return None
     return None if len(ranked) > 1 and ranked[0][1] == ranked[1][1] else ranked[0][0]
+
+
+def is_function_word(word: str) -> bool:
+    """Tell whether a word, in lower case, is a function word in some language."""
+    return any(word in words for words in load_function_words().values())
 
 
 def _name_languages(text: str) -> Iterator[str]:
