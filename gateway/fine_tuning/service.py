@@ -41,6 +41,7 @@ from gateway.fine_tuning.tables import CheckpointRow, EventRow, FineTuningJobRow
 from gateway.ids import new_id
 from gateway.tenants.authenticator import Principal
 from gateway.tenants.storage import TenantStorage
+from gateway.vector_stores.service import check_stores
 from training.chat_format import ChatFormat
 from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS
 
@@ -56,6 +57,7 @@ class FineTuningService:
         self._session = session
         self._storage = storage
         self._tenant = principal.tenant
+        self._key = principal.key
         self._organization = principal.tenant_name
         self._jobs = FineTuningJobRepository(session, principal.tenant)
 
@@ -83,6 +85,10 @@ class FineTuningService:
         if request.validation_file is not None:
             validation_rows = await files.render(
                 request.validation_file, prompt, options.variables, param="validation_file"
+            )
+        if options.facts is not None:
+            await check_stores(
+                self._session, self._tenant, options.facts.vector_stores, param="braid.facts.vector_stores"
             )
         findings = await files.check(request.training_file, request.validation_file)
         recipe = choose_recipe(hyperparameters, options.recipe or RecipeOptions(), rows.count, bounds)
@@ -115,6 +121,7 @@ class FineTuningService:
                     "steps": recipe.steps,
                     "chat_template_kwargs": format and format.variables,
                     "recipe": to_options(recipe),
+                    "facts": options.facts and options.facts.model_dump(),
                 },
             )
         )
@@ -125,6 +132,9 @@ class FineTuningService:
         )
         row.job_id = job.id
         self._log_creation(row, rows, findings)
+        if options.facts is not None and options.facts.force:
+            forced = f"Values that documents have changed don't stop this job: the key {self._key} has forced it"
+            add_event(self._session, self._tenant, row.id, forced, level="warn", data={"forced_by": self._key})
         await self._storage.admit(self._session, self._tenant, row.rows_bytes)
         return self._schema(row)
 
