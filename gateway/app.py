@@ -25,6 +25,7 @@ from gateway.answers.routes import routers as answers
 from gateway.assistants.routes import router as assistants
 from gateway.chat.routes import SCHEMAS as CHAT_SCHEMAS
 from gateway.chat.routes import router as chat
+from gateway.conversations.routes import router as styles
 from gateway.embeddings.routes import router as embeddings
 from gateway.errors import (
     BadRequest,
@@ -37,6 +38,7 @@ from gateway.errors import (
 )
 from gateway.evaluation_jobs.routes import router as evaluations
 from gateway.files.routes import routers as files
+from gateway.fine_tuning.fact_routes import router as stale_facts
 from gateway.fine_tuning.routes import router as fine_tuning
 from gateway.health.routes import router as health
 from gateway.models.routes import router as models
@@ -69,7 +71,7 @@ _NO_ENCODING = "The body has a content-encoding, which isn't taken here. Send it
 
 _ROUTERS = (
     chat, responses, embeddings, health, models, *files, *vector_stores, fine_tuning, tenants, prompts, assistants,
-    adapters, *answers, evaluations, sources, exports,
+    adapters, *answers, evaluations, styles, stale_facts, sources, exports,
 )  # fmt: skip
 
 

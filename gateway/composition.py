@@ -43,6 +43,7 @@ from gateway.files.orphans import OrphanSweep
 from gateway.files.service import FileUses
 from gateway.fine_tuning import FineTuningJobRow
 from gateway.fine_tuning.event_log import delete_old_events
+from gateway.fine_tuning.facts_gate import FactsGate
 from gateway.fine_tuning.train_job import TrainHandler
 from gateway.health.admin import AdminApp, serve_admin
 from gateway.health.figures import Figures
@@ -252,7 +253,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
         SYNC: SyncHandler(artifacts, parts.retriever, storage, SourceOpener(settings)),
         COLLECT: GarbageCollector(database, artifacts, DIGESTS),
         EVALUATE: EvaluateHandler(database, artifacts, parts.retriever, storage),
-        "train": TrainHandler(artifacts, storage, publisher, trainer),
+        "train": TrainHandler(artifacts, storage, publisher, trainer, FactsGate(database, parts.retriever, artifacts)),
         "import": ImportHandler(artifacts, storage, publisher, trainer),
     }
 

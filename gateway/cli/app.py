@@ -15,6 +15,7 @@ from gateway.cli.eval import evaluations
 from gateway.cli.serve import serve, worker
 from gateway.cli.sources import sources
 from gateway.cli.storage import storage
+from gateway.cli.styles import styles
 from gateway.cli.up import up
 from gateway.client import AmbiguousName, ClientError, GatewayError, GatewayUnreachable
 from gateway.settings import SettingsError
@@ -82,6 +83,7 @@ app.command()(chat)
 app.add_typer(docs, name="docs")
 app.add_typer(evaluations, name="eval")
 app.add_typer(sources, name="sources")
+app.add_typer(styles, name="styles")
 app.command()(storage)
 app.command()(backup)
 app.command()(restore)

@@ -8,7 +8,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-__all__ = ["cites_only", "fact_score", "normalise", "states"]
+__all__ = ["UNITS", "cites_only", "fact_score", "normalise", "states"]
 
 _CITATION = re.compile(r"\[\d+\]")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
@@ -16,7 +16,7 @@ _MONEY_BEFORE = re.compile(r"(?:£|\bgbp)\s*(\d+(?:\.\d+)?)(?![\d.]*\d)")
 _MONEY_AFTER = re.compile(r"(?<![\d.:£])(\d+(?:\.\d+)?)\s*(?:pounds?(?: sterling)?|gbp)\b")
 _CLOCK_12 = re.compile(r"(?<![\d:.])(\d{1,2})(?:[:.](\d{2}))?\s*([ap])\.?m\b\.?")
 _CLOCK_24 = re.compile(r"(?<![\d:.£])(\d{1,2}):(\d{2})(?![:\d])")
-_UNITS = {
+UNITS = {
     "month": "months?|mths?",
     "week": "weeks?|wks?",
     "day": "days?",
@@ -29,7 +29,9 @@ _UNITS = {
     "decibel": "decibels?|db",
     "percent": "per ?cent|%",
 }
-_UNIT_PATTERNS = [(re.compile(rf"(?<=\d)[\s-]*(?:{spelled})(?![a-z])"), f" {unit}") for unit, spelled in _UNITS.items()]
+"""The spellings of each unit, as a regular expression."""
+
+_UNIT_PATTERNS = [(re.compile(rf"(?<=\d)[\s-]*(?:{spelled})(?![a-z])"), f" {unit}") for unit, spelled in UNITS.items()]
 
 
 def normalise(text: str) -> str:

@@ -1,11 +1,14 @@
 """A tenant's uploaded training files, each parsed and rendered once: before a job is made of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from gateway.artifacts import Artifacts, Stored
+from gateway.conversations.checks import check_conversations
+from gateway.conversations.findings import Finding
+from gateway.conversations.formats import read_conversations
 from gateway.db import Database
 from gateway.engines.served_base_model import ServedBaseModel, choose_markers
 from gateway.errors import BadRequest, blur
@@ -22,6 +25,7 @@ from training.errors import TrainingError
 __all__ = ["TrainingFiles"]
 
 _DESCRIBED_PROBLEMS = 10
+_CHECKED_ROWS = 10_000  # of a file; they take some seconds
 _MOST_BYTES = 64 << 20  # some 50,000 rows with passages; they are held in memory while they are rendered
 
 
@@ -104,9 +108,23 @@ class TrainingFiles:
                 code=f"invalid_{param}",
             ) from None
 
+    async def check(self, file_id: str, validation_id: str | None) -> list[Finding]:
+        """Return what is doubtful in files that `render` has taken; of long ones, in their first 10,000 rows."""
+        async with self._database.read() as session:
+            ids = [file_id] if validation_id is None else [file_id, validation_id]
+            digests = [(await get_file(session, self._tenant, id)).digest for id in ids]
+        return await asyncio.to_thread(_check, [self._artifacts.file(digest) for digest in digests])
+
     async def store(self, file: RenderedFile) -> Stored:
         """Keep rendered rows in the artifacts; a row has to refer to them within the hour."""
         return await self._artifacts.put(_parts(file.content))
+
+
+def _check(paths: Sequence[Path]) -> list[Finding]:
+    contents = [read_conversations(path.read_bytes(), "openai")[1] for path in paths]
+    rows = [content.conversations[:_CHECKED_ROWS] for content in contents]
+    findings = check_conversations(*rows)
+    return [finding for finding in findings if finding.check != "over_long"]  # the trainer counts their tokens
 
 
 async def _parts(content: bytes) -> AsyncIterator[bytes]:

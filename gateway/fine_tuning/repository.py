@@ -1,15 +1,22 @@
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from typing import cast as assume
 
 from sqlalchemy import ColumnElement, CursorResult, String, cast, delete, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.db import Repository
+from gateway.db import Repository, slices
 from gateway.errors import BadRequest
-from gateway.fine_tuning.tables import CheckpointRow, EventRow, FineTuningJobRow
+from gateway.fine_tuning.tables import CheckpointRow, EventRow, FineTuningJobRow, LearntFactRow
 
-__all__ = ["CheckpointRepository", "EventRepository", "FineTuningJobRepository", "delete_events", "metadata_conditions"]
+__all__ = [
+    "CheckpointRepository",
+    "EventRepository",
+    "FineTuningJobRepository",
+    "LearntFactRepository",
+    "delete_events",
+    "metadata_conditions",
+]
 
 
 class FineTuningJobRepository(Repository[FineTuningJobRow]):
@@ -19,6 +26,32 @@ class FineTuningJobRepository(Repository[FineTuningJobRow]):
     async def lock(self, id: str) -> FineTuningJobRow:
         """Return the job as it is now, and keep others from changing it until the unit of work ends."""
         return (await self.session.scalars(self.select_for_update(FineTuningJobRow.id == id))).one()
+
+    async def list_models(self, names: Collection[str]) -> dict[str, str]:
+        """List the jobs that made some adapters: each job's id with the name of its adapter."""
+        models: dict[str, str] = {}
+        for some in slices(names):
+            rows = (await self.session.scalars(self.select(FineTuningJobRow.fine_tuned_model.in_(some)))).all()
+            models |= {row.id: row.fine_tuned_model for row in rows if row.fine_tuned_model}
+        return models
+
+
+class LearntFactRepository(Repository[LearntFactRow]):
+    table = LearntFactRow
+    noun = "learnt fact"
+
+    async def has_any(self, job: str) -> bool:
+        """Tell whether a job's facts have been written."""
+        query = self.select(LearntFactRow.fine_tuning_job_id == job).with_only_columns(LearntFactRow.id).limit(1)
+        return await self.session.scalar(query) is not None
+
+    async def list_of(self, jobs: Collection[str]) -> Sequence[LearntFactRow]:
+        """List what some jobs have learnt, however many they are."""
+        facts: list[LearntFactRow] = []
+        for some in slices(jobs):
+            query = self.select(LearntFactRow.fine_tuning_job_id.in_(some)).order_by(LearntFactRow.id)
+            facts += (await self.session.scalars(query)).all()
+        return facts
 
 
 class EventRepository(Repository[EventRow]):

@@ -10,6 +10,7 @@ from gateway.vector_stores.schemas import Metadata
 
 __all__ = [
     "BraidOptions",
+    "FactsOptions",
     "FineTuningJob",
     "FineTuningJobBraid",
     "FineTuningJobCheckpoint",
@@ -64,6 +65,18 @@ class RecipeOptions(BaseModel):
     learning_rate: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)] | None = None
 
 
+class FactsOptions(BaseModel):
+    """The stores in which the facts of the rows are looked up before they are trained on.
+
+    Values that documents have changed fail the job, unless it is `force`d; its events say so.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    vector_stores: Annotated[list[str], Field(min_length=1, max_length=10)]
+    force: bool = False
+
+
 class BraidOptions(BaseModel):
     """`prompt` is the `name@version` that the rows are rendered with: take the one that the release will have.
 
@@ -75,6 +88,7 @@ class BraidOptions(BaseModel):
     prompt: str | None = None
     variables: Variables = {}
     recipe: RecipeOptions | None = None
+    facts: FactsOptions | None = None
 
 
 class FineTuningJobCreate(BaseModel):
@@ -107,6 +121,7 @@ class FineTuningJobBraid(BaseModel):
     steps: int | None = None
     chat_template_kwargs: dict[str, Any] | None = None
     recipe: RecipeOptions | None = None
+    facts: FactsOptions | None = None
     rows: str | None
     validation_rows: str | None
 

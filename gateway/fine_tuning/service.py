@@ -2,13 +2,14 @@
 
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway import jobs
 from gateway.adapters.identity import check_name
 from gateway.adapters.publish import refuse_undecided
+from gateway.conversations.findings import Finding
 from gateway.errors import BadRequest, Unavailable
 from gateway.fine_tuning.dataset import TrainingFiles
 from gateway.fine_tuning.event_log import add_event
@@ -40,6 +41,7 @@ from gateway.fine_tuning.tables import CheckpointRow, EventRow, FineTuningJobRow
 from gateway.ids import new_id
 from gateway.tenants.authenticator import Principal
 from gateway.tenants.storage import TenantStorage
+from gateway.vector_stores.service import check_stores
 from training.chat_format import ChatFormat
 from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS
 
@@ -55,6 +57,7 @@ class FineTuningService:
         self._session = session
         self._storage = storage
         self._tenant = principal.tenant
+        self._key = principal.key
         self._organization = principal.tenant_name
         self._jobs = FineTuningJobRepository(session, principal.tenant)
 
@@ -83,6 +86,11 @@ class FineTuningService:
             validation_rows = await files.render(
                 request.validation_file, prompt, options.variables, param="validation_file"
             )
+        if options.facts is not None:
+            await check_stores(
+                self._session, self._tenant, options.facts.vector_stores, param="braid.facts.vector_stores"
+            )
+        findings = await files.check(request.training_file, request.validation_file)
         recipe = choose_recipe(hyperparameters, options.recipe or RecipeOptions(), rows.count, bounds)
         stored = await files.store(rows)
         stored_validation = await files.store(validation_rows) if validation_rows else None
@@ -113,6 +121,7 @@ class FineTuningService:
                     "steps": recipe.steps,
                     "chat_template_kwargs": format and format.variables,
                     "recipe": to_options(recipe),
+                    "facts": options.facts and options.facts.model_dump(),
                 },
             )
         )
@@ -122,7 +131,10 @@ class FineTuningService:
             self._session, self._tenant, kind="train", queue_key=key, subject=row.id, payload={}, most=most_queued
         )
         row.job_id = job.id
-        self._log_creation(row, rows)
+        self._log_creation(row, rows, findings)
+        if options.facts is not None and options.facts.force:
+            forced = f"Values that documents have changed don't stop this job: the key {self._key} has forced it"
+            add_event(self._session, self._tenant, row.id, forced, level="warn", data={"forced_by": self._key})
         await self._storage.admit(self._session, self._tenant, row.rows_bytes)
         return self._schema(row)
 
@@ -161,10 +173,14 @@ class FineTuningService:
         page = await checkpoints.page(CheckpointRow.fine_tuning_job_id == id, after=after, limit=limit)
         return FineTuningJobCheckpointList.of([_checkpoint_schema(row) for row in page.rows], page)
 
-    def _log_creation(self, row: FineTuningJobRow, rows: RenderedFile) -> None:
+    def _log_creation(self, row: FineTuningJobRow, rows: RenderedFile, findings: Sequence[Finding]) -> None:
         add_event(self._session, self._tenant, row.id, f"Created fine-tuning job: {row.id}")
         add_event(self._session, self._tenant, row.id, f"Validating training file: {row.training_file}")
         self._log_shares(row, rows)
+        for finding in findings:
+            level = "warn" if finding.level == "warning" else "info"
+            data = {"check": finding.check, "count": finding.count, "rows": finding.rows, **finding.details}
+            add_event(self._session, self._tenant, row.id, finding.message, level=level, data=data)
         if rows.count < COMFORTABLE_ROWS:
             few = (
                 f"The training file has {rows.count} rows. Style is learnt reliably from {COMFORTABLE_ROWS} on; "

@@ -1,11 +1,11 @@
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, Text
+from sqlalchemy import JSON, ForeignKey, Index, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.db import Owned
 
-__all__ = ["CheckpointRow", "EventRow", "FineTuningJobRow"]
+__all__ = ["CheckpointRow", "EventRow", "FineTuningJobRow", "LearntFactRow"]
 
 
 class FineTuningJobRow(Owned):
@@ -58,3 +58,24 @@ class CheckpointRow(Owned):
     step: Mapped[int]
     model: Mapped[str]
     metrics: Mapped[dict[str, Any]]
+
+
+class LearntFactRow(Owned):
+    """A value in a job's replies that a document stated when the job began, in its version `document_version`.
+
+    `changed` ones stood only in an earlier version already, and were trained on because the job was forced. `rows` are
+    numbers of rows, the first hundred.
+    """
+
+    __tablename__ = "learnt_facts"
+
+    fine_tuning_job_id: Mapped[str] = mapped_column(ForeignKey("fine_tuning_jobs.id", ondelete="CASCADE"), index=True)
+    store_id: Mapped[str]
+    document_id: Mapped[str]
+    document_key: Mapped[str] = mapped_column(Text)
+    document_version: Mapped[int]
+    kind: Mapped[str]
+    text: Mapped[str] = mapped_column(Text)
+    readings: Mapped[list[str]]
+    rows: Mapped[list[int]] = mapped_column(JSON)
+    changed: Mapped[bool]

@@ -17,6 +17,7 @@ from gateway.errors import PayloadTooLarge
 from gateway.files import FileRow
 from gateway.files.service import add_file
 from gateway.fine_tuning.event_log import EventLog, add_event
+from gateway.fine_tuning.facts_gate import FactsGate
 from gateway.fine_tuning.job_inputs import TrainingInputs, read_inputs, write_spec
 from gateway.fine_tuning.repository import CheckpointRepository, FineTuningJobRepository
 from gateway.fine_tuning.tables import CheckpointRow, FineTuningJobRow
@@ -51,11 +52,18 @@ class TrainHandler:
         storage: What has been trained is kept in any case, so there has to be some room before.
         publisher: Takes the weights from the trainer to the engines.
         trainer: Does the training.
+        facts: Looks at the facts of the rows before.
     """
 
     def __init__(
-        self, artifacts: Artifacts, storage: TenantStorage, publisher: AdapterPublisher, trainer: Trainer
+        self,
+        artifacts: Artifacts,
+        storage: TenantStorage,
+        publisher: AdapterPublisher,
+        trainer: Trainer,
+        facts: FactsGate,
     ) -> None:
+        self._facts = facts
         self._artifacts = artifacts
         self._storage = storage
         self._publisher = publisher
@@ -66,6 +74,7 @@ class TrainHandler:
         inputs = await self._begin(claim)
         if inputs is None:
             return
+        await self._facts.check(claim)
         training = _Training(claim, inputs, self._artifacts, self._publisher, self._trainer)
         try:
             await self._publisher.publish(claim, training)

@@ -3,7 +3,7 @@ from collections.abc import Collection, Mapping, Sequence
 from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.db import Repository
+from gateway.db import Repository, slices
 from gateway.vector_stores.tables import BatchFileRow, DocumentRow, DocumentVersionRow, FileBatchRow, StoreRow
 
 __all__ = [
@@ -99,6 +99,13 @@ class DocumentRepository(Repository[DocumentRow]):
         was = (DocumentRow.store_id == store, or_(DocumentRow.key == file_id, self._is_from(file_id)))
         query = super().select(*was).order_by(DocumentRow.deleted_at.is_(None).desc(), DocumentRow.created_at.desc())
         return await self.session.scalar(query.with_only_columns(DocumentRow.id).limit(1))
+
+    async def list_of(self, ids: Collection[str]) -> Sequence[DocumentRow]:
+        """List those of some documents that are there, however many are named."""
+        rows: list[DocumentRow] = []
+        for some in slices(ids):
+            rows += (await self.session.scalars(self.select(DocumentRow.id.in_(some)))).all()
+        return rows
 
     async def list_by_file(self, file_id: str) -> Sequence[DocumentRow]:
         """List the documents of all stores that were added as this file, or put from these bytes."""
@@ -197,6 +204,12 @@ class VersionRepository(Repository[DocumentVersionRow]):
 
     async def get_version(self, document: str, version: int) -> DocumentVersionRow | None:
         return await self.one(DocumentVersionRow.document_id == document, DocumentVersionRow.version == version)
+
+    async def list_earlier(self, document: str, version: int, limit: int) -> Sequence[DocumentVersionRow]:
+        """List the versions of a document before this one that were read, newest first."""
+        where = (DocumentVersionRow.document_id == document, DocumentVersionRow.version < version)
+        query = self.select(*where, DocumentVersionRow.status == "completed")
+        return (await self.session.scalars(query.order_by(DocumentVersionRow.version.desc()).limit(limit))).all()
 
     async def newest(self, documents: Sequence[DocumentRow]) -> dict[str, DocumentVersionRow]:
         """Find the version that was put last, by document id."""

@@ -62,6 +62,11 @@ MORE_BODIES: dict[str, dict[str, Any]] = {
         "kind": "retrieval", "vector_store_id": "vs", "questions": [{"question": "x", "documents": ["a"]}],
         "score_threshold": 0.5,
     },
+    "POST /api/styles/facts": {
+        "vector_stores": ["vs"],
+        "rows": [{"messages": [{"role": "assistant", "content": "1 kg", "weight": 1}],
+                  "passages": [{"title": "a", "text": "b"}]}],
+    },
     "POST /api/index_migrations": {"embedder": "a", "qdrant_url": "http://a.example"},
     "POST /api/index_migrations/{index_migration_id}/evaluate": {
         "vector_store_id": "vs", "questions": [{"question": "x", "documents": ["a"]}],

@@ -336,3 +336,17 @@ async def test_a_key_for_chat_alone_may_not_train(gateway: Gateway) -> None:
     client = await gateway.tenant("kestrel", scopes=("chat",))
     for method, path in (("POST", ""), ("GET", ""), ("GET", "/x"), ("POST", "/x/cancel"), ("GET", "/x/events")):
         assert (await client.request(method, JOBS + path, json={})).status_code == 403
+
+
+async def test_what_is_doubtful_in_rows_is_told_with_their_numbers(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    data = rows(12).splitlines()
+    doubtful = b'{"messages": [{"role": "user", "content": "Who?"}, {"role": "assistant", "content": "a@b.example"}]}'
+    held_out = await upload(client, data[3])
+    job = await start(client, b"\n".join([*data, data[0], doubtful]), validation_file=held_out)
+    findings = {event["data"].get("check"): event for event in await events(client, job["id"])}
+    assert findings["duplicates"]["data"]["rows"] == [13]
+    assert findings["duplicates"]["level"] == "warn"
+    leak = {"check": "leakage", "count": 1, "rows": [1], "training_rows": [4]}
+    private = {"check": "private_data", "count": 1, "rows": [14], "kind": "e-mail", "places": 1}
+    assert (findings["leakage"]["data"], findings["private_data"]["data"]) == (leak, private)

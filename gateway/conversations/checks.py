@@ -1,0 +1,201 @@
+"""The checks of conversations before they are learnt: what is wrong or doubtful, by row."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+
+from gateway.conversations.conversation import Conversation, Import
+from gateway.conversations.findings import CheckReport, Finding
+from gateway.conversations.languages import find_language
+from gateway.conversations.near_duplicates import NearDuplicates
+from gateway.conversations.private_data import KINDS, find_private_data
+from training.dataset import Problem
+
+__all__ = ["check_conversations", "check_import"]
+
+_CHARACTERS_PER_TOKEN = 4
+"""About, in English; only the trainer has the base's tokenizer, and tells which rows were really too long."""
+
+_COPIED_RUN = 5
+_COPIED_SHARE = 0.9
+_COPIED_WORDS = 12
+"""Of a passage: shorter ones, such as an opening time, may well be told as they are."""
+
+_NO_REPLY = re.compile(r"(?i)no final reply|last message is not an assistant|no question with|empty reply")
+_WORD = re.compile(r"\w+")
+_NAMED_ROWS = 3
+
+
+def check_import(
+    format: str, content: Import, validation: Import | None = None, *, max_length: int = 2048
+) -> CheckReport:
+    """Check a file that was read, and one that is kept for validation.
+
+    Args:
+        format: Its name.
+        content: The file's.
+        validation: That of the validation file.
+        max_length: The most tokens of a row.
+    """
+    findings = [*_describe_problems(content.problems)]
+    if validation is not None:
+        findings += [
+            Finding.of("validation_rows", "error", f"Of the validation file, {one.message}", one.rows)
+            for one in _describe_problems(validation.problems)
+        ]
+    held_out = validation.conversations if validation else ()
+    findings += check_conversations(content.conversations, held_out, max_length=max_length)
+    rows = len({*(one.number for one in content.conversations), *(problem.row for problem in content.problems)})
+    return CheckReport(format, rows, len(content.conversations), findings, content.omitted)
+
+
+def check_conversations(
+    conversations: Sequence[Conversation], validation: Sequence[Conversation] = (), *, max_length: int = 2048
+) -> list[Finding]:
+    """Return the findings of conversations that can be used as they are; it takes seconds for thousands of them."""
+    return [
+        *_find_long(conversations, max_length),
+        *_find_duplicates(conversations),
+        *_find_leaks(conversations, validation),
+        *_find_systems(conversations),
+        *_find_copies(conversations),
+        *_find_languages(conversations),
+        *_find_unlearnt(conversations),
+        *_find_private_data(conversations),
+    ]
+
+
+def _describe_problems(problems: Sequence[Problem]) -> Iterator[Finding]:
+    unanswered = [problem for problem in problems if _NO_REPLY.search(problem.message)]
+    others = [problem for problem in problems if problem not in unanswered]
+    for check, words, group in (
+        ("no_final_reply", "have no final reply", unanswered),
+        ("bad_rows", "can't be used", others),
+    ):
+        if group:
+            reasons = " ".join(f"Row {problem.row}: {problem.message}" for problem in group[:_NAMED_ROWS])
+            message = f"{len(group)} rows {words}. {reasons}"
+            yield Finding.of(check, "error", message, (problem.row for problem in group))
+
+
+def _find_long(conversations: Sequence[Conversation], max_length: int) -> Iterator[Finding]:
+    sizes = {one.number: len(one.prompt) + sum(map(len, one.replies)) for one in conversations}
+    rows = [row for row, size in sizes.items() if size / _CHARACTERS_PER_TOKEN > max_length]
+    if rows:
+        message = (
+            f"{len(rows)} rows have more than about {max_length} tokens, and would be left out of a training. Shorten "
+            "them, or train with a larger `max_length`."
+        )
+        yield Finding.of("over_long", "warning", message, rows)
+
+
+def _find_duplicates(conversations: Sequence[Conversation]) -> Iterator[Finding]:
+    pairs = NearDuplicates().find([_to_text(one) for one in conversations])
+    for check, words, some in (
+        ("duplicates", "say the same as an earlier one", [pair for pair in pairs if pair.similarity == 1]),
+        ("near_duplicates", "are nearly an earlier one", [pair for pair in pairs if pair.similarity < 1]),
+    ):
+        if some:
+            numbers = [(conversations[pair.second].number, conversations[pair.first].number) for pair in some]
+            named = ", ".join(f"{row} (as {first})" for row, first in numbers[:_NAMED_ROWS])
+            message = f"{len(some)} rows {words}, and would be learnt by heart: {named}. Keep one of each."
+            rows = [row for row, _ in numbers]
+            yield Finding.of(check, "warning", message, rows, pairs=numbers[:100])
+
+
+def _find_leaks(conversations: Sequence[Conversation], validation: Sequence[Conversation]) -> Iterator[Finding]:
+    if not validation:
+        return
+    threads = {one.id: one.number for one in conversations if one.id}
+    leaks = {one.number: threads[one.id] for one in validation if one.id in threads}
+    texts = [*map(_to_text, conversations), *map(_to_text, validation)]
+    count = len(conversations)
+    for pair in NearDuplicates().find(texts):
+        if pair.first < count <= pair.second:
+            leaks.setdefault(validation[pair.second - count].number, conversations[pair.first].number)
+    if leaks:
+        named = ", ".join(f"{row} (training row {first})" for row, first in list(leaks.items())[:_NAMED_ROWS])
+        message = (
+            f"{len(leaks)} rows of the validation file are conversations of the training file too, or nearly: {named}. "
+            "Its loss would be too good; part the files by conversation."
+        )
+        yield Finding.of("leakage", "warning", message, leaks, training_rows=sorted(set(leaks.values()))[:100])
+
+
+def _find_systems(conversations: Sequence[Conversation]) -> Iterator[Finding]:
+    by_system: defaultdict[str, list[int]] = defaultdict(list)
+    for one in conversations:
+        by_system["\n".join(message.text for message in one.messages if message.role == "system")].append(one.number)
+    if len(by_system) < 2:
+        return
+    usual = max(by_system, key=lambda system: len(by_system[system]))
+    rows = [row for system, rows in by_system.items() if system != usual for row in rows]
+    message = (
+        f"The rows have {len(by_system)} different system prompts, and {len(rows)} rows another one than most. What is "
+        "learnt belongs to the prompt that is served: use that one in all rows, or make the job with a prompt."
+    )
+    yield Finding.of("mixed_system_prompts", "warning", message, rows, prompts=len(by_system))
+
+
+def _find_copies(conversations: Sequence[Conversation]) -> Iterator[Finding]:
+    rows = [
+        one.number
+        for one in conversations
+        if any(_copies(reply, passage.text) for reply in one.replies[-1:] for passage in one.passages or ())
+    ]
+    if rows:
+        message = (
+            f"{len(rows)} replies copy a passage whole, which teaches to recite instead of to answer. Answer in the "
+            "words of the style, with what the question needs of the passage."
+        )
+        yield Finding.of("copied_passages", "warning", message, rows)
+
+
+def _copies(reply: str, passage: str) -> bool:
+    words = _WORD.findall(passage.casefold())
+    if len(words) < _COPIED_WORDS:
+        return False
+    runs = _cut(words)
+    return len(runs & _cut(_WORD.findall(reply.casefold()))) >= _COPIED_SHARE * len(runs)
+
+
+def _cut(words: Sequence[str]) -> set[tuple[str, ...]]:
+    return {tuple(words[start : start + _COPIED_RUN]) for start in range(len(words) - _COPIED_RUN + 1)}
+
+
+def _find_languages(conversations: Sequence[Conversation]) -> Iterator[Finding]:
+    by_language: defaultdict[str, list[int]] = defaultdict(list)
+    for one in conversations:
+        if language := find_language("\n".join(one.replies)):
+            by_language[language].append(one.number)
+    if len(by_language) < 2:
+        return
+    counts = Counter({language: len(rows) for language, rows in by_language.items()}).most_common()
+    rows = [row for language, _ in counts[1:] for row in by_language[language]]
+    mix = ", ".join(f"{count} {language}" for language, count in counts)
+    message = f"The replies are in {len(counts)} languages: {mix}. Each is learnt only from its own rows."
+    yield Finding.of("language_mix", "warning", message, rows, languages=dict(counts))
+
+
+def _find_unlearnt(conversations: Sequence[Conversation]) -> Iterator[Finding]:
+    rows = [one.number for one in conversations if any(message.weight == 0 for message in one.messages)]
+    if rows:
+        message = f"{len(rows)} rows have replies with `weight: 0`, which are read and not learnt."
+        yield Finding.of("weight_0", "info", message, rows)
+
+
+def _find_private_data(conversations: Sequence[Conversation]) -> Iterator[Finding]:
+    by_kind: defaultdict[str, list[int]] = defaultdict(list)
+    for one in conversations:
+        for place in find_private_data("\n".join((one.prompt, *one.replies, one.rejected or ""))):
+            by_kind[place.kind].append(one.number)
+    for kind in KINDS:
+        if kind in by_kind:
+            places, rows = len(by_kind[kind]), len(set(by_kind[kind]))
+            message = f"{places} places in {rows} rows look like personal data ({kind}). Redact what is a person's."
+            yield Finding.of("private_data", "warning", message, by_kind[kind], kind=kind, places=places)
+
+
+def _to_text(conversation: Conversation) -> str:
+    texts = [message.text for message in conversation.messages if message.role not in ("system", "developer")]
+    return "\n".join(texts)

@@ -1,0 +1,210 @@
+"""The facts lint: for each value in a reply, whether it stands in the row, in the tenant's documents, or nowhere.
+
+What a style is trained on shouldn't teach facts: those in documents belong into the row's prompt, those that documents
+have changed since would be recited for ever, and those that stand nowhere teach to make some up.
+"""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from math import log
+from typing import Protocol
+
+import msgspec
+
+from gateway.conversations.conversation import Conversation
+from gateway.conversations.findings import FactClass, Finding, Level, RowFact
+from gateway.conversations.html_text import read_html
+from gateway.conversations.languages import is_function_word
+from gateway.evaluation.values import Evidence, Value, find_values
+
+__all__ = ["DocumentPassage", "DocumentText", "FactIndex", "FactsLint", "describe_facts"]
+
+
+_PASSAGES = 10
+_DOCUMENTS = 3
+"""Whose earlier versions are read, of those that answer a row best."""
+
+_SENTENCES = 4
+"""Of a row, that are searched for beside its question."""
+
+_NAMED = 5
+_WORD = re.compile(r"[^\W_]{2,}")
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentPassage:
+    """A passage of the tenant's documents, as it is now."""
+
+    store: str
+    document: str
+    key: str
+    version: int
+    title: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentText:
+    """The text of one version of a document."""
+
+    version: int
+    filename: str
+    text: str
+
+
+class FactIndex(Protocol):
+    """The tenant's documents, as the lint looks into them."""
+
+    async def search(self, texts: Sequence[str], limit: int) -> Sequence[DocumentPassage]:
+        """Return the passages that fit any of the texts, the best first."""
+        ...
+
+    async def read_current(self, store: str, document: str) -> str:
+        """Return a document's present text."""
+        ...
+
+    async def read_earlier(self, document: str) -> Sequence[DocumentText]:
+        """Return its earlier versions as far as their bytes are text, the newest first."""
+        ...
+
+
+class FactsLint:
+    """Classes the values of replies; without an index there is no other class than in the row and nowhere."""
+
+    def __init__(self, index: FactIndex | None = None) -> None:
+        self._index = index
+        self._texts: dict[str, list[tuple[DocumentText, Evidence]]] = {}
+        self._current: dict[str, Evidence] = {}
+
+    async def classify(self, conversation: Conversation) -> list[RowFact]:
+        """Return the values of a row's replies that are learnt, each once."""
+        evidence = Evidence.of(conversation.prompt)
+        facts: list[RowFact] = []
+        unknown: dict[tuple[str, ...], tuple[Value, str]] = {}
+        for reply in conversation.replies:
+            for value in find_values(reply):
+                if evidence.states(value):
+                    facts.append(_to_fact(conversation.number, value, "evidence"))
+                else:
+                    unknown.setdefault(value.readings, (value, _cut_sentence(reply, value)))
+        if unknown:
+            facts += await self._look_up(conversation, list(unknown.values()))
+        return list({fact.readings: fact for fact in facts}.values())
+
+    async def _look_up(self, conversation: Conversation, values: Sequence[tuple[Value, str]]) -> list[RowFact]:
+        passages: Sequence[DocumentPassage] = ()
+        question = next((one.text for one in reversed(conversation.messages) if one.role == "user"), "")
+        if self._index is not None:
+            sentences = list(dict.fromkeys(f"{question} {sentence.strip()}" for _, sentence in values))[:_SENTENCES]
+            passages = await self._index.search([question, *sentences], _PASSAGES)
+        by_document: defaultdict[str, list[DocumentPassage]] = defaultdict(list)
+        for passage in passages:
+            by_document[passage.document].append(passage)
+        return [
+            await self._find(conversation.number, value, by_document, f"{question} {sentence}")
+            for value, sentence in values
+        ]
+
+    async def _find(
+        self, row: int, value: Value, by_document: dict[str, list[DocumentPassage]], context: str
+    ) -> RowFact:
+        documents = _choose_documents(value, by_document, context)
+        for document in documents:
+            for passage in by_document[document]:
+                if Evidence.of(f"{passage.title}\n{passage.text}").states(value):
+                    return _to_fact(row, value, "index", passage)
+        for document in documents[:_DOCUMENTS]:
+            passage = by_document[document][0]
+            if stated := await self._find_earlier(passage, value, document):
+                return _to_fact(row, value, "changed", passage, stated=stated)
+        return _to_fact(row, value, "nowhere")
+
+    async def _find_earlier(self, passage: DocumentPassage, value: Value, document: str) -> int:
+        """Return the last earlier version that has a value which the document has no more; 0 where none is."""
+        assert self._index is not None
+        if passage.version < 2:
+            return 0
+        if document not in self._texts:
+            earlier = await self._index.read_earlier(document)
+            self._texts[document] = [(one, Evidence.of(_read(one))) for one in earlier]
+        version = next((one.version for one, evidence in self._texts[document] if evidence.states(value)), 0)
+        if not version:
+            return 0
+        if document not in self._current:
+            self._current[document] = Evidence.of(await self._index.read_current(passage.store, document))
+        return 0 if self._current[document].states(value) else version
+
+
+def describe_facts(facts: Iterable[RowFact]) -> list[Finding]:
+    """Return a finding per class, those that belong out of a training first."""
+    by_class: defaultdict[FactClass, list[RowFact]] = defaultdict(list)
+    for fact in facts:
+        by_class[fact.found].append(fact)
+    levels: dict[FactClass, tuple[Level, str]] = {
+        "changed": ("error", "stood in an earlier version of a document and don't any more: they would be recited"),
+        "index": ("warning", "stand in documents and not in their rows: give the rows their passages ('rewrite')"),
+        "nowhere": ("warning", "stand neither in their rows nor in a document: they teach to make up such values"),
+        "evidence": ("info", "stand in their own rows"),
+    }
+    findings: list[Finding] = []
+    for found, (level, words) in levels.items():
+        if some := by_class[found]:
+            named = ", ".join(f"{fact.text!r} (row {fact.row})" for fact in some[:_NAMED])
+            kinds = {kind: sum(fact.kind == kind for fact in some) for kind in dict.fromkeys(one.kind for one in some)}
+            message = f"{len(some)} values {words}. {named}{'…' if len(some) > _NAMED else ''}"
+            findings.append(Finding.of(f"facts_{found}", level, message, (one.row for one in some), kinds=kinds))
+    return findings
+
+
+def _read(version: DocumentText) -> str:
+    return read_html(version.text) if version.filename.lower().endswith((".html", ".htm", ".xhtml")) else version.text
+
+
+def _cut_sentence(reply: str, value: Value) -> str:
+    start = max(reply.rfind(mark, 0, value.start) for mark in (". ", "! ", "? ", "\n"))
+    ends = [end for mark in (". ", "! ", "? ", "\n") if (end := reply.find(mark, value.end)) >= 0]
+    return reply[start + 1 : min(ends, default=len(reply))]
+
+
+def _choose_documents(value: Value, by_document: dict[str, list[DocumentPassage]], context: str) -> list[str]:
+    """Return the documents that may state a value, those with the most of the words around it first.
+
+    An amount or a time may be anything's: that another product's document has the same one is chance, so of those only
+    the first count, and all that have as many words. Other values are the same wherever they stand.
+    """
+    words = _read_words(context) - _read_words(value.text)
+    own = {
+        document: words & _read_words(" ".join(f"{one.key} {one.title} {one.text}" for one in passages))
+        for document, passages in by_document.items()
+    }
+    shares = Counter(word for shared in own.values() for word in shared)
+    weights = {word: log((len(own) + 1) / count) for word, count in shares.items()}  # what few have says more
+    scores = {document: round(sum(weights[word] for word in shared), 6) for document, shared in own.items()}
+    ranked = sorted(scores, key=lambda document: -scores[document])
+    if value.kind not in ("number", "quantity", "money", "time", "date"):
+        return ranked
+    return [document for document in ranked if scores[document] == scores[ranked[0]] > 0]
+
+
+def _read_words(text: str) -> set[str]:
+    return {word for word in _WORD.findall(text.casefold()) if not is_function_word(word)}
+
+
+def _to_fact(
+    row: int, value: Value, found: FactClass, passage: DocumentPassage | None = None, *, stated: int = 0
+) -> RowFact:
+    fact = RowFact(row, value.kind, value.text, value.readings, found)
+    if passage is None:
+        return fact
+    return msgspec.structs.replace(
+        fact,
+        store=passage.store,
+        document=passage.document,
+        key=passage.key,
+        version=passage.version,
+        stated=stated or passage.version,
+        title=passage.title,
+        passage=passage.text,
+    )

@@ -1,0 +1,135 @@
+"""Personal data in texts, by rules: e-mail addresses, phone numbers, IBANs, card and IP addresses' numbers.
+
+What has check digits is checked by them. Names and postal addresses aren't found: no rule does (decision 17).
+"""
+
+import ipaddress
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import msgspec
+
+from gateway.conversations.conversation import Conversation
+from training.dataset import Message, RowPassage
+
+__all__ = ["KINDS", "PrivateData", "find_private_data", "redact", "redact_conversation"]
+
+Kind = Literal["e-mail", "iban", "card", "ip", "phone"]
+KINDS: tuple[Kind, ...] = ("e-mail", "iban", "card", "ip", "phone")
+
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@(?:[\w-]{1,63}\.)+[a-zA-Z]{2,24}(?![\w-])")
+_IBAN = re.compile(r"(?<![A-Za-z0-9])[A-Z]{2}\d{2}(?: ?[A-Z0-9]{4}){2,7}(?: ?[A-Z0-9]{1,4})?(?![A-Za-z0-9])")
+_CARD = re.compile(
+    r"(?<![\d.,+-])(?<!\d )(?=[3-6])(?:\d{13,19}|\d{4}([ -])\d{4}\1\d{4}\1\d{1,7}|\d{4}([ -])\d{6}\2\d{5})(?![ -]?\d)"
+)
+_IP4 = re.compile(r"(?<![\w.])\d{1,3}(?:\.\d{1,3}){3}(?![\w.]*\d)")
+_IP6 = re.compile(r"(?<![\w:.])(?:[0-9a-fA-F]{0,4}:){2,7}[0-9a-fA-F]{0,4}(?![\w:])")
+_PHONE = re.compile(
+    r"(?<![\w.,/+#:-])(?:\+\d{1,3}[ .-]?(?:\(0\)[ .-]?)?(?:\(\d{1,5}\)|\d{1,5})|\(0\d{1,5}\)|\(\d{3}\)|0\d{1,4})"
+    r"(?:[ ./-]{0,2}\d{1,5}){1,6}(?![\w,]*\d|\w)"
+)
+_VERSION = re.compile(r"(?i)(?:\bv|version|release|firmware|build)[ .]*$")
+_FEWEST_DIGITS, _MOST_DIGITS = 8, 15  # of a phone number; E.164 has the second
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateData:
+    """A place in a text; `start` and `end` count characters."""
+
+    kind: Kind
+    start: int
+    end: int
+
+
+def find_private_data(text: str) -> list[PrivateData]:
+    """Return the personal data in a text, in its order; none lies in another."""
+    places: list[PrivateData] = []
+    for kind in KINDS:
+        for start, end in _find(kind, text):
+            if all(end <= one.start or one.end <= start for one in places):
+                places.append(PrivateData(kind, start, end))
+    return sorted(places, key=lambda one: one.start)
+
+
+def redact(text: str) -> str:
+    """Return a text with its personal data replaced by its kind, as `[e-mail]`."""
+    for one in reversed(find_private_data(text)):
+        text = f"{text[: one.start]}[{one.kind}]{text[one.end :]}"
+    return text
+
+
+def redact_conversation(conversation: Conversation) -> Conversation:
+    """Return a conversation with the personal data of all its texts replaced."""
+    messages = [_redact_message(message) for message in conversation.messages]
+    passages = conversation.passages
+    if passages is not None:
+        passages = [RowPassage(redact(passage.title), redact(passage.text)) for passage in passages]
+    rejected = None if conversation.rejected is None else redact(conversation.rejected)
+    return replace(conversation, messages=messages, passages=passages, rejected=rejected)
+
+
+def _redact_message(message: Message) -> Message:
+    return msgspec.structs.replace(message, content=redact(message.text))
+
+
+def _find(kind: Kind, text: str) -> Iterator[tuple[int, int]]:
+    match kind:
+        case "e-mail":
+            yield from (match.span() for match in _EMAIL.finditer(text))
+        case "iban":
+            yield from _find_ibans(text)
+        case "card":
+            yield from (match.span() for match in _CARD.finditer(text) if _is_card(_digits(match[0])))
+        case "ip":
+            yield from _find_addresses(text)
+        case "phone":
+            yield from (match.span() for match in _PHONE.finditer(text) if _is_phone(match[0]))
+
+
+def _find_ibans(text: str) -> Iterator[tuple[int, int]]:
+    """Find IBANs: the longest piece at each place whose check digits are right, since a word may follow it."""
+    for match in _IBAN.finditer(text):
+        pieces = match[0].split(" ")
+        ends = [len(" ".join(pieces[:count])) for count in range(len(pieces), 0, -1)]
+        end = next((end for end in ends if _is_iban(match[0][:end].replace(" ", ""))), None)
+        if end is not None:
+            yield match.start(), match.start() + end
+
+
+def _is_iban(code: str) -> bool:
+    """Check by ISO 7064, modulus 97."""
+    if not 15 <= len(code) <= 34:
+        return False
+    return int("".join(str(int(sign, 36)) for sign in code[4:] + code[:4])) % 97 == 1
+
+
+def _is_card(digits: Sequence[int]) -> bool:
+    """Check by Luhn."""
+    if not 13 <= len(digits) <= 19:
+        return False
+    doubled = [digit if place % 2 == 0 else sum(divmod(2 * digit, 10)) for place, digit in enumerate(reversed(digits))]
+    return sum(doubled) % 10 == 0
+
+
+def _find_addresses(text: str) -> Iterator[tuple[int, int]]:
+    for match in (*_IP4.finditer(text), *_IP6.finditer(text)):
+        try:
+            ipaddress.ip_address(match[0])
+        except ValueError:
+            continue
+        if len(match[0]) > 3 and not _VERSION.search(text[: match.start()][-12:]):  # `::` stands in code as well
+            yield match.span()
+
+
+def _is_phone(text: str) -> bool:
+    """Tell a phone number from a date or an amount: by its country code, or by how its groups are parted."""
+    digits = _digits(text)
+    if not _FEWEST_DIGITS <= len(digits) <= _MOST_DIGITS:
+        return False
+    return re.fullmatch(r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}", text) is None
+
+
+def _digits(text: str) -> list[int]:
+    return [int(sign) for sign in text if sign in "0123456789"]

@@ -1,0 +1,93 @@
+"""The records of a file of JSON, however they are laid out: a list, a list under some name, or one per line."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any, cast
+
+import msgspec
+
+from gateway.conversations.conversation import UnusableFile
+from training.dataset import Problem
+
+__all__ = ["Record", "as_dict", "as_list", "as_text", "decode_text", "read_records"]
+
+Record = dict[str, Any]
+
+_NOT_AN_OBJECT = "It is no JSON object."
+
+
+def decode_text(data: bytes) -> str:
+    """Decode a file.
+
+    Raises:
+        UnusableFile: It isn't UTF-8.
+    """
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise UnusableFile(f"Line {line} has a byte that UTF-8 doesn't have. Save the file as UTF-8.") from None
+
+
+def read_records(text: str, lists: Sequence[str] = ()) -> tuple[list[tuple[int, Record]], list[Problem]]:
+    """Return the records with their numbers, and what is no record: bad JSON, or JSON of another kind.
+
+    Args:
+        text: A JSON value, or one per line.
+        lists: Names under which an object may have its records, such as `tickets`.
+    """
+    problems: list[Problem] = []
+    records: list[tuple[int, Record]] = []
+    for number, value in _split(text, lists, problems):
+        if isinstance(value, dict):
+            records.append((number, cast("Record", value)))
+        else:
+            problems.append(Problem(number, _NOT_AN_OBJECT))
+    return records, problems
+
+
+def _split(text: str, lists: Sequence[str], problems: list[Problem]) -> Iterator[tuple[int, Any]]:
+    try:
+        whole = msgspec.json.decode(text)
+    except (msgspec.DecodeError, RecursionError):
+        yield from _split_lines(text, problems)
+        return
+    if isinstance(whole, dict):
+        fields = cast("Record", whole)
+        inner = next((fields[name] for name in lists if isinstance(fields.get(name), list)), None)
+        whole = [fields] if inner is None else [_with_siblings(one, fields, lists) for one in inner]
+    yield from enumerate(as_list(whole) if isinstance(whole, list) else [whole], 1)
+
+
+def _with_siblings(record: Any, around: Record, lists: Sequence[str]) -> Any:
+    """Give a record what stands beside its list, such as the `users` of a page of tickets."""
+    if not isinstance(record, dict):
+        return record
+    beside: Record = {name: value for name, value in around.items() if name not in lists and isinstance(value, list)}
+    return {**beside, **cast("Record", record)}
+
+
+def _split_lines(text: str, problems: list[Problem]) -> Iterator[tuple[int, Any]]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            yield number, msgspec.json.decode(line)
+        except (msgspec.DecodeError, RecursionError) as error:
+            problems.append(Problem(number, f"It is no JSON: {error}."))
+
+
+def as_text(value: Any) -> str:
+    """Return a string as it is, a number as its digits, and anything else as nothing."""
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+
+
+def as_dict(value: Any) -> Record:
+    """Return an object as it is, and anything else as one without members."""
+    return cast("Record", value) if isinstance(value, dict) else {}
+
+
+def as_list(value: Any) -> list[Any]:
+    """Return a list as it is, and anything else as an empty one."""
+    return cast("list[Any]", value) if isinstance(value, list) else []

@@ -1,0 +1,173 @@
+"""The values in a text, which are its facts: amounts, dates, times, quantities, versions, codes, addresses, numbers.
+
+Each is brought to one spelling, so that `1,000` is `1000` and `2 Feb 2026` is `2026-02-02`. Numbers that say no fact
+are none: places in a list, steps, citations, ordinals, and idioms such as `24/7`. Names aren't found: there is no
+packaged model for them.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from gateway.evaluation.calendar_values import DATE_PATTERNS, TIME_PATTERNS, imply_date, read_date, read_time
+from gateway.evaluation.number_values import (
+    MONEY_PATTERNS,
+    QUANTITY_PATTERNS,
+    find_currency,
+    find_unit,
+    read_money,
+    read_number,
+    read_quantity,
+)
+
+__all__ = ["KINDS", "Evidence", "Kind", "Value", "find_values"]
+
+Kind = Literal["url", "e-mail", "date", "time", "money", "version", "phone", "quantity", "code", "number"]
+KINDS: tuple[Kind, ...] = ("url", "e-mail", "date", "time", "money", "version", "phone", "quantity", "code", "number")
+"""In the order in which they are looked for: what is part of a value is no other one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """A value in a text.
+
+    Attributes:
+        text: As it stands there, from `start` to before `end` (characters).
+        readings: Its one spelling; two where it can be read in two ways, as 02/03/2026 can.
+    """
+
+    kind: Kind
+    text: str
+    start: int
+    end: int
+    readings: tuple[str, ...]
+
+
+_NO_FACTS = re.compile(
+    r"(?im)"
+    r"^[ \t]*(?:[-*•][ \t]*)?\(?\d{1,2}[.):](?=\s)"  # a place in a list
+    r"|\[\d+(?:,[ ]?\d+)*\]"  # a citation
+    r"|\b(?:steps?|parts?|chapters?|sections?|points?|items?|options?|figures?|pages?|questions?|lines?|rows?|no\.|schritte?"
+    r"|punkte?|étapes?|pasos?)[ ]#?\d{1,3}(?:(?:[ ]?(?:,|and|und|et|y|to|–|-)[ ]?)\d{1,3})*"
+    r"(?![\d.,]*\d|[ ]?%)\b"
+    r"|\b24[/ ]?7(?:[/ ]?365)?\b|\b9[ ]?(?:to|-|–)[ ]?5\b|\b50[/-]50\b"
+    r"|\b360[ °-]*(?:degrees?)?(?=[ ]*(?:view|support))|\bpress[ ]\d\b|\bhi[ ]\d\b"
+    r"|\b(?:100|110)[ ]?(?:%|percent|per cent)[ ](?:sure|certain|right|committed|behind|agree|understand|happy)"
+    r"|\btop[ ]\d{1,3}\b|(?<!\w)#1\b|\b(?:number|no\.)[ ]1\b"
+    r"|\b\d[ -](?:in)[ -]\d\b"
+)
+_ORDINALS = re.compile(r"(?i)(?<![\d#])\d{1,3}(?:st|nd|rd|th|er|ère|ème)\b")
+"""Looked for once dates are found, which have them too."""
+
+_URL = re.compile(r"(?i)\b(?:https?://|www\.)[^\s<>\"'()\[\]]*[^\s<>\"'()\[\].,;:!?]")
+_EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@(?:[\w-]+\.)+[a-zA-Z]{2,}")
+_VERSION = re.compile(
+    r"(?i)\bv\d+(?:\.\d+)*(?:-\w+)?\b"
+    r"|(?:(?<=\bversion )|(?<=\bfirmware )|(?<=\bbuild ))\d+(?:\.\d+)*\b|(?<=\brelease )\d+(?:\.\d+)+\b"
+    r"|(?<![\w.,])\d+\.\d+\.\d+(?:\.\d+)*(?!\w|[.,]\d)"
+)
+_PHONE = re.compile(r"(?<![\w.,/+#-])(?:\+\d{1,3}|\(?0\d{1,5}\)?)(?:[ /()-]{1,2}\d{2,8}){1,5}(?![\w]|[.,:]\d)")
+_CODE = re.compile(
+    r"(?<![\w/.@-])(?:#\d{3,}(?!\w)"
+    r"|(?=[A-Z0-9-]*[A-Z])(?=[A-Z0-9-]*\d)[A-Z0-9]+(?:-[A-Z0-9]+)*(?![\w-])"
+    r"|(?=\w*_)(?=\w*[A-Z])[A-Z0-9]+(?:_[A-Z0-9]+)+(?!\w))"
+)
+_NUMBER = re.compile(
+    r"(?<![\w.,#/:])-?\d{1,3}(?:[,'\u202f]\d{3})+(?:\.\d+)?(?![\w/]|[.,]\d)"
+    r"|(?<![\w.,#/:])\d+(?:[.,]\d+)?(?![\w/:]|[.,]\d)"
+)
+
+_Found = tuple[int, int, tuple[str, ...]]
+
+
+def find_values(text: str) -> list[Value]:
+    """Return a text's values in their order; none lies in another one."""
+    masked = _NO_FACTS.sub(_blank, text)
+    values: list[Value] = []
+    for kind in KINDS:
+        for start, end, readings in _FINDERS[kind](masked):
+            values.append(Value(kind, text[start:end], start, end, readings))
+            masked = f"{masked[:start]}{'~' * (end - start)}{masked[end:]}"
+        if kind == "date":
+            masked = _ORDINALS.sub(_blank, masked)
+    return sorted(values, key=lambda value: value.start)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A text that values are looked for in; make it by `of`.
+
+    Attributes:
+        readings: What it states: of a date with its year also the one without.
+    """
+
+    readings: frozenset[str]
+    text: str
+
+    @classmethod
+    def of(cls, text: str) -> "Evidence":
+        """Read the values of a text."""
+        readings = {reading for value in find_values(text) for reading in value.readings}
+        return cls(frozenset(readings | {less for one in readings for less in imply_date(one)}), text)
+
+    def states(self, value: Value) -> bool:
+        """Tell whether a value is in it; units and currencies may stand apart from numbers, as in a table's header."""
+        return any(reading in self.readings or self._states_apart(reading) for reading in value.readings)
+
+    def _states_apart(self, reading: str) -> bool:
+        kind, _, rest = reading.partition(":")
+        if kind == "number":
+            return any(rest in (one[9:].split(" ")[0], one[6:].split(" ")[-1]) for one in self._amounts())
+        if kind == "quantity":
+            number, _, unit = rest.partition(" ")
+            return f"number:{number}" in self.readings and find_unit(unit, self.text)
+        if kind == "money":
+            code, _, number = rest.partition(" ")
+            return f"number:{number}" in self.readings and find_currency(code, self.text)
+        return False
+
+    def _amounts(self) -> Iterator[str]:
+        return (one for one in self.readings if one.startswith(("quantity:", "money:")))
+
+
+def _blank(match: re.Match[str]) -> str:
+    return "~" * len(match[0])
+
+
+def _find_by(pattern: re.Pattern[str], read: Callable[[str], str]) -> Callable[[str], Iterator[_Found]]:
+    return lambda text: (
+        (match.start(), match.end(), (read(match[0]),)) for match in pattern.finditer(text) if "~" not in match[0]
+    )
+
+
+def _find_all(
+    patterns: Iterable[re.Pattern[str]], read: Callable[[re.Match[str]], tuple[str, ...]]
+) -> Callable[[str], Iterator[_Found]]:
+    def find(text: str) -> Iterator[_Found]:
+        for pattern in patterns:
+            for match in pattern.finditer(text):
+                if readings := read(match):
+                    yield match.start(), match.end(), readings
+            text = pattern.sub(lambda match: _blank(match) if read(match) else match[0], text)
+
+    return find
+
+
+def _read_url(text: str) -> str:
+    address = re.sub(r"^(?:https?://)?(?:www\.)?", "", text.casefold())
+    return f"url:{address.rstrip('/')}"
+
+
+_FINDERS: dict[Kind, Callable[[str], Iterator[_Found]]] = {
+    "url": _find_by(_URL, _read_url),
+    "e-mail": _find_by(_EMAIL, lambda text: f"e-mail:{text.casefold()}"),
+    "date": _find_all(DATE_PATTERNS, read_date),
+    "time": _find_all(TIME_PATTERNS, read_time),
+    "money": _find_all(MONEY_PATTERNS, read_money),
+    "version": _find_by(_VERSION, lambda text: f"version:{text.casefold().removeprefix('v')}"),
+    "phone": _find_by(_PHONE, lambda text: f"phone:{re.sub(r'[^+0-9]', '', text)}"),
+    "quantity": _find_all(QUANTITY_PATTERNS, read_quantity),
+    "code": _find_by(_CODE, lambda text: f"code:{text.casefold().lstrip('#')}"),
+    "number": _find_by(_NUMBER, lambda text: f"number:{read_number(text)}"),
+}

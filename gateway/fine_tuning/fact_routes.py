@@ -1,0 +1,25 @@
+from typing import Annotated
+
+from fastapi import APIRouter, Depends
+
+from gateway.fine_tuning.fact_schemas import StaleFacts
+from gateway.fine_tuning.stale_facts import StaleFactsService
+from gateway.web.dependencies import CurrentState, ManageKey
+from gateway.web.error_responses import declare_errors
+
+__all__ = ["router"]
+
+router = APIRouter(prefix="/api/styles", tags=["styles"], responses=declare_errors(404, 503))
+
+
+def _service(principal: ManageKey, state: CurrentState) -> StaleFactsService:
+    return StaleFactsService(state.database, state.retriever, state.artifacts, principal.tenant)
+
+
+Service = Annotated[StaleFactsService, Depends(_service)]
+
+
+@router.get("/stale_facts")
+async def list_stale_facts(service: Service, adapter: str | None = None) -> StaleFacts:
+    """List the values that adapters have learnt and that documents have changed since, of one adapter or of all."""
+    return await service.list(adapter)

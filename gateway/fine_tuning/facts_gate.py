@@ -1,0 +1,117 @@
+"""The facts of a job's rows, looked up before they are trained on: what documents have changed stops it."""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.artifacts import Artifacts
+from gateway.conversations import Conversation
+from gateway.conversations.facts_lint import FactsLint, describe_facts
+from gateway.conversations.findings import RowFact
+from gateway.conversations.formats import read_conversations
+from gateway.conversations.store_facts import StoreFacts
+from gateway.db import Database
+from gateway.errors import BadRequest, NotFound, Unavailable
+from gateway.files.service import find_file
+from gateway.fine_tuning.event_log import add_event
+from gateway.fine_tuning.repository import FineTuningJobRepository, LearntFactRepository
+from gateway.fine_tuning.tables import FineTuningJobRow, LearntFactRow
+from gateway.ids import new_id
+from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed
+from retrieval.client import Retriever
+
+__all__ = ["FactsGate"]
+
+_LISTED_ROWS = 100
+_RETRIEVER_SECONDS = 5.0
+
+
+class FactsGate:
+    """Looks at the facts of jobs that name stores for it, once per job."""
+
+    def __init__(self, database: Database, retriever: Retriever, artifacts: Artifacts) -> None:
+        self._database = database
+        self._retriever = retriever
+        self._artifacts = artifacts
+
+    async def check(self, claim: Claim) -> None:
+        """Tell the job's owner where the facts of its rows stand, and keep those that it learns from documents.
+
+        Raises:
+            JobFailed: Documents have changed some, and the job isn't forced; or a store is gone.
+            JobDelayed: The retriever can't answer now.
+            JobCancelled: The owner has cancelled the job.
+        """
+        async with self._database.read() as session:
+            job = await FineTuningJobRepository(session, claim.tenant).get(claim.subject)
+            options = job.braid.get("facts")
+            if not options or await LearntFactRepository(session, claim.tenant).has_any(job.id):
+                return
+            file = await find_file(session, claim.tenant, job.training_file)
+        digest = file.digest if file is not None else job.rows_digest  # rendered rows have their passages in the prompt
+        assert digest is not None
+        data = await asyncio.to_thread(self._artifacts.file(digest).read_bytes)
+        _, content = await asyncio.to_thread(read_conversations, data, "openai")
+        facts = await self._classify(claim, options["vector_stores"], content.conversations)
+        changed = [fact for fact in facts if fact.found == "changed"]
+        async with claim.begin() as session:
+            _record(session, claim.tenant, job, facts)
+        if changed and not options["force"]:
+            named = ", ".join(f"{fact.text!r} in row {fact.row} ({fact.key})" for fact in changed[:5])
+            raise JobFailed(
+                "changed_facts",
+                f"{len(changed)} values in replies stood in earlier versions of documents and don't any more: {named}. "
+                "An adapter would recite them. Correct or remove those rows, or set braid.facts.force.",
+            )
+
+    async def _classify(
+        self, claim: Claim, stores: Sequence[str], conversations: Sequence[Conversation]
+    ) -> list[RowFact]:
+        facts: list[RowFact] = []
+        try:
+            index = await StoreFacts.open(self._database, self._retriever, self._artifacts, claim.tenant, stores)
+            lint = FactsLint(index)
+            for conversation in conversations:
+                if claim.cancelled.is_set():
+                    raise JobCancelled
+                facts += await lint.classify(conversation)
+        except Unavailable as error:
+            raise JobDelayed(error.message, seconds=_RETRIEVER_SECONDS) from error
+        except (BadRequest, NotFound) as error:
+            raise JobFailed("facts_unknown", f"The facts can't be looked up. {error.message}") from error
+        return facts
+
+
+def _record(session: AsyncSession, tenant: str, job: FineTuningJobRow, facts: Sequence[RowFact]) -> None:
+    """Write the events of the findings, and a row per value that a document states or stated."""
+    for finding in describe_facts(facts):
+        level = "info" if finding.level == "info" else "warn"
+        data = {"check": finding.check, "count": finding.count, "rows": finding.rows, **finding.details}
+        add_event(session, tenant, job.id, finding.message, level=level, data=data)
+    learnt: dict[tuple[str, ...], LearntFactRow] = {}
+    repository = LearntFactRepository(session, tenant)
+    for fact in facts:
+        if not fact.document:
+            continue
+        row = learnt.get((fact.document, *fact.readings))
+        if row is None:
+            row = learnt[fact.document, *fact.readings] = repository.add(
+                LearntFactRow(
+                    id=new_id("fact_"),
+                    created_at=int(time.time()),
+                    fine_tuning_job_id=job.id,
+                    store_id=fact.store,
+                    document_id=fact.document,
+                    document_key=fact.key,
+                    document_version=fact.version,
+                    kind=fact.kind,
+                    text=fact.text,
+                    readings=list(fact.readings),
+                    rows=[],
+                    changed=fact.found == "changed",
+                )
+            )
+        if len(row.rows) < _LISTED_ROWS:
+            row.rows = [*row.rows, fact.row]

@@ -1,0 +1,91 @@
+"""The facts that adapters have learnt and that documents have changed since."""
+
+from collections.abc import Mapping
+
+from gateway.adapters.service import list_names
+from gateway.artifacts import Artifacts
+from gateway.db import Database
+from gateway.errors import NotFound
+from gateway.evaluation.values import KINDS, Evidence, Value
+from gateway.fine_tuning.fact_schemas import StaleFact, StaleFacts, State
+from gateway.fine_tuning.repository import FineTuningJobRepository, LearntFactRepository
+from gateway.fine_tuning.tables import LearntFactRow
+from gateway.vector_stores.search import read_states
+from gateway.vector_stores.version_texts import DocumentTexts, LiveDocument, list_present
+from retrieval.client import Retriever
+
+__all__ = ["StaleFactsService"]
+
+_MOST_DOCUMENTS = 200
+"""Whose present texts are read for one request."""
+
+
+class StaleFactsService:
+    """One tenant's stale facts, found when they are asked for: no edit of a document waits for it."""
+
+    def __init__(self, database: Database, retriever: Retriever, artifacts: Artifacts, tenant: str) -> None:
+        self._database = database
+        self._tenant = tenant
+        self._texts = DocumentTexts(database, retriever, artifacts, tenant)
+
+    async def list(self, adapter: str | None) -> StaleFacts:
+        """Return the stale facts of an adapter, or of all that may answer.
+
+        Raises:
+            NotFound: The tenant has no such adapter.
+            Unavailable: The retriever can't answer now.
+        """
+        async with self._database.read() as session:
+            names = {one.model for one in await list_names(session, self._tenant)}
+            if adapter is not None and adapter not in names:
+                raise NotFound(f"No adapter {adapter!r} is ready. GET /api/adapters lists yours.", param="adapter")
+            models = await FineTuningJobRepository(session, self._tenant).list_models({adapter} if adapter else names)
+            learnt = await LearntFactRepository(session, self._tenant).list_of(models)
+            present = await list_present(session, self._tenant, {fact.document_id for fact in learnt})
+        doubtful = [fact for fact in learnt if _has_moved(fact, present)]
+        changed = sorted({fact.document_id for fact in doubtful} & present.keys())
+        evidence = {id: await self._read(present[id], id) for id in changed[:_MOST_DOCUMENTS]}
+        judged = [(fact, _judge(fact, present, evidence)) for fact in doubtful]
+        data = [
+            _to_schema(models[fact.fine_tuning_job_id], fact, state, present.get(fact.document_id))
+            for fact, state in judged
+            if state is not None
+        ]
+        return StaleFacts(data=data, unread_documents=max(0, len(changed) - _MOST_DOCUMENTS))
+
+    async def _read(self, document: LiveDocument, id: str) -> Evidence:
+        async with self._database.read() as session:
+            states = await read_states(session, self._tenant, [document.store])
+        return Evidence.of(await self._texts.read_present(states, document.store, id))
+
+
+def _has_moved(fact: LearntFactRow, present: Mapping[str, LiveDocument]) -> bool:
+    """Tell whether a fact's document may say something else than what was learnt."""
+    document = present.get(fact.document_id)
+    return fact.changed or document is None or document.version != fact.document_version
+
+
+def _judge(fact: LearntFactRow, present: Mapping[str, LiveDocument], evidence: Mapping[str, Evidence]) -> State | None:
+    """Return what became of a fact; None where its document still states it, or wasn't read."""
+    if fact.document_id not in present:
+        return "deleted"
+    text = evidence.get(fact.document_id)
+    kind = next(kind for kind in KINDS if kind == fact.kind)
+    value = Value(kind, fact.text, 0, len(fact.text), tuple(fact.readings))
+    return None if text is None or text.states(value) else "changed"
+
+
+def _to_schema(model: str, fact: LearntFactRow, state: State, document: LiveDocument | None) -> StaleFact:
+    return StaleFact(
+        adapter=model,
+        fine_tuning_job_id=fact.fine_tuning_job_id,
+        kind=fact.kind,
+        text=fact.text,
+        rows=fact.rows,
+        vector_store_id=fact.store_id,
+        document_id=fact.document_id,
+        document_key=fact.document_key,
+        learnt_version=fact.document_version,
+        version=None if document is None else document.version,
+        state=state,
+    )

@@ -1,0 +1,131 @@
+import random
+import time
+
+import pytest
+
+from gateway.conversations import Conversation, encode_conversations
+from gateway.conversations.checks import check_conversations, check_import
+from gateway.conversations.findings import Finding
+from gateway.conversations.formats import read_conversations
+from gateway.conversations.languages import find_language
+from gateway.conversations.near_duplicates import NearDuplicates
+from training.dataset import Message, RowPassage
+
+PASSAGE = "The warranty of the kettle is twenty-four months from the day on which it was bought in a shop of ours."
+
+UNLEARNT = [Message("user", "y"), Message("assistant", "z", weight=0)]
+
+
+def make(number: int, reply: str, question: str | None = None, **more: object) -> Conversation:
+    messages = [Message("user", question or f"Question number {number} of the customer?"), Message("assistant", reply)]
+    return Conversation(number, messages, **more)  # pyright: ignore[reportArgumentType]
+
+
+def sound(count: int) -> list[Conversation]:
+    words = "kettle tea water lid handle price shop green blue steel warm cold spring autumn cable plug".split()
+    rng = random.Random(7)
+    return [make(number, " ".join(rng.choices(words, k=20))) for number in range(1, count + 1)]
+
+
+def by_check(findings: list[Finding]) -> dict[str, list[int]]:
+    return {finding.check: finding.rows for finding in findings}
+
+
+def test_sound_rows_have_no_findings() -> None:
+    assert check_conversations(sound(20), [make(1, "Something else altogether, my dear friend of the house.")]) == []
+
+
+@pytest.mark.parametrize(
+    ("rows", "check", "numbers"),
+    [
+        ([make(21, "word " * 4000)], "over_long", [21]),
+        (
+            [make(21, "The very same reply."), make(22, "the  very same reply", "QUESTION number 21 of the customer")],
+            "duplicates",
+            [22],
+        ),
+        (
+            [make(21, f"{PASSAGE} Bye.", "How long?"), make(22, f"{PASSAGE} See you.", "How long?")],
+            "near_duplicates",
+            [22],
+        ),
+        (
+            [Conversation(21, [Message("system", "Be rude."), *make(21, "No way, friend.").messages])],
+            "mixed_system_prompts",
+            [21],
+        ),
+        ([make(21, f"Well: {PASSAGE}", passages=[RowPassage("Kettle", PASSAGE)])], "copied_passages", [21]),
+        (
+            [
+                *(make(number, f"This is the answer to you, and it was {number} of them.") for number in (21, 22)),
+                make(23, "Das ist die Antwort für Sie, und sie ist nicht lang, aber gut."),
+            ],
+            "language_mix",
+            [23],
+        ),
+        ([Conversation(21, [*make(21, "x").messages, *UNLEARNT])], "weight_0", [21]),
+        ([make(21, "Write to me: anna@kestrel.example")], "private_data", [21]),
+    ],
+)  # fmt: skip
+def test_each_fault_is_found_with_its_rows(rows: list[Conversation], check: str, numbers: list[int]) -> None:
+    assert by_check(check_conversations([*sound(20), *rows])) == {check: numbers}
+
+
+def test_rows_of_one_conversation_in_both_files_are_a_leak() -> None:
+    training = [*sound(5), make(6, "Of a thread.", id="t1"), make(7, f"{PASSAGE} Bye.", "How long is it?")]
+    validation = [
+        make(1, "Quite another turn of the same thread.", "And then?", id="t1"),
+        make(2, f"{PASSAGE} Bye-bye.", "How long is it?"),
+        make(3, "New."),
+    ]
+    (finding,) = check_conversations(training, validation)
+    assert (finding.check, finding.rows, finding.details) == ("leakage", [1, 2], {"training_rows": [6, 7]})
+
+
+def test_a_report_counts_what_cannot_be_used() -> None:
+    data = encode_conversations(sound(3)) + b'no json\n{"messages": [{"role": "user", "content": "Hi"}]}\n'
+    report = check_import(*read_conversations(data))
+    assert (report.rows, report.usable, report.count("error")) == (5, 3, 2)
+    assert by_check(list(report.findings)) == {"no_final_reply": [5], "bad_rows": [4]}
+
+
+def test_near_duplicates_are_found_among_many_and_only_they() -> None:
+    rng = random.Random(3)
+    words = [f"word{number}" for number in range(500)]
+    texts = [" ".join(rng.choices(words, k=40)) for _ in range(300)]
+    planted = {300 + number: number * 3 for number in range(60)}
+    for source in planted.values():
+        edited = texts[source].split()
+        edited[rng.randrange(40)] = "edited"
+        texts.append(" ".join(edited))
+    assert {pair.second: pair.first for pair in NearDuplicates().find(texts)} == planted
+
+
+def test_the_time_for_near_duplicates_grows_about_linearly() -> None:
+    def measure(count: int) -> float:
+        rng = random.Random(count)
+        words = [f"word{number}" for number in range(300)]
+        # All have the same long template, which is the worst case of a bucket.
+        texts = [" ".join(["dear customer thank you for writing"] * 2 + rng.choices(words, k=30)) for _ in range(count)]
+        started = time.process_time()
+        NearDuplicates().find(texts)
+        return time.process_time() - started
+
+    measure(50)
+    assert measure(2000) < 4 * 4 * max(measure(500), 0.02)
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("The kettle is on the way to you and was sent with care.", "english"),
+        ("Der Kocher ist auf dem Weg zu Ihnen und wird nicht mehr lange brauchen.", "german"),
+        ("La bouilloire est dans le colis que nous avons envoyé pour vous.", "french"),
+        ("La tetera no está en el paquete que le enviamos por correo, pero sí el cable.", "spanish"),
+        ("Чайник уже в пути.", "russian"),
+        ("やかんは発送されました", "japanese"),
+        ("OK 42", None),
+    ],
+)
+def test_languages_are_told_by_function_words_and_script(text: str, language: str | None) -> None:
+    assert find_language(text) == language

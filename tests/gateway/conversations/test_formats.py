@@ -1,0 +1,155 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.conversations import Conversation, UnusableFile, encode_conversations
+from gateway.conversations.formats import read_conversations
+from gateway.conversations.formats.registry import FORMATS
+from training.dataset import Message, RowPassage, read_rows
+
+PAIR = [("user", "How long is it?"), ("assistant", "A year, dear customer.")]
+
+
+def read(value: Any, format: str | None = None, **columns: str) -> tuple[str, list[list[tuple[str, str]]]]:
+    data = value if isinstance(value, bytes) else json.dumps(value).encode()
+    name, content = read_conversations(data, format, columns)
+    assert not content.problems, content.problems
+    return name, [[(message.role, message.text) for message in one.messages] for one in content.conversations]
+
+
+@pytest.mark.parametrize(
+    ("format", "record"),
+    [
+        ("openai", {"messages": [{"role": role, "content": text} for role, text in PAIR]}),
+        ("alpaca", {"instruction": PAIR[0][1], "input": "", "output": PAIR[1][1]}),
+        (
+            "sharegpt",
+            {"conversations": [{"from": "human", "value": PAIR[0][1]}, {"from": "gpt", "value": PAIR[1][1]}]},
+        ),
+    ],
+)
+def test_a_format_is_recognised_as_a_list_and_by_lines(format: str, record: dict[str, Any]) -> None:
+    lines = f"{json.dumps(record)}\n{json.dumps(record)}\n".encode()
+    assert read(lines) == (format, [PAIR, PAIR])
+    if format != "openai":
+        assert read([record, record]) == (format, [PAIR, PAIR])
+
+
+def test_alpacas_input_history_and_system_are_turns() -> None:
+    record = {
+        "instruction": "Shorten.",
+        "input": "Long.",
+        "output": "L.",
+        "history": [["a", "b"]],
+        "system": "Be brief.",
+    }
+    roles = ["system", "user", "assistant", "user", "assistant"]
+    texts = ["Be brief.", "a", "b", "Shorten.\n\nLong.", "L."]
+    assert read([record]) == ("alpaca", [list(zip(roles, texts, strict=True))])
+
+
+def test_preference_rows_come_back_as_they_were() -> None:
+    row = {
+        "input": {"messages": [{"role": "user", "content": "Hi"}]},
+        "preferred_output": [{"role": "assistant", "content": "Good day."}],
+        "non_preferred_output": [{"role": "assistant", "content": "Yo."}],
+    }
+    name, content = read_conversations(json.dumps(row).encode())
+    assert name == "openai-preferences"
+    assert content.conversations[0].rejected == "Yo."
+    assert json.loads(encode_conversations(content.conversations)) == row
+
+
+def test_rows_of_chats_say_their_thread() -> None:
+    row = {"messages": [{"role": r, "content": t} for r, t in PAIR], "metadata": {"conversation_id": "c7"}}
+    _, content = read_conversations(json.dumps(row).encode())
+    assert [one.id for one in content.conversations] == ["c7"]
+
+
+def test_a_table_of_pairs_needs_no_map_where_its_header_says_all() -> None:
+    assert read(b"Question;Answer\n" + f"{PAIR[0][1]};{PAIR[1][1]}\n".encode()) == ("csv", [PAIR])
+
+
+def test_a_table_of_pairs_is_read_by_its_map() -> None:
+    table = f'Ticket,Betreff,Antwort\n7,{PAIR[0][1]},"{PAIR[1][1]}"\n'.encode()
+    _, content = read_conversations(table, None, {"question": "Betreff", "reply": "Antwort", "conversation": "Ticket"})
+    (one,) = content.conversations
+    assert (one.number, one.id, one.replies) == (1, "7", [PAIR[1][1]])
+
+
+def test_a_table_of_messages_is_joined_by_conversation() -> None:
+    table = b"ticket,author,body\n1,customer,How\n1,customer,long?\n2,agent,Hello\n1,agent,A year.\n1,customer,Thanks\n"
+    _, content = read_conversations(table, None, {"conversation": "ticket", "role": "author", "text": "body"})
+    (one,) = content.conversations
+    assert [(message.role, message.text) for message in one.messages] == [
+        ("user", "How\n\nlong?"),
+        ("assistant", "A year."),
+    ]
+    assert [problem.row for problem in content.problems] == [3]
+
+
+@pytest.mark.parametrize(
+    ("data", "columns", "words"),
+    [
+        (b"a,b\n1,2\n", {}, "It isn't clear what the columns a, b are"),
+        (b"a,b\n1,2\n", {"question": "c", "reply": "b"}, "There is no column 'c'"),
+        (b"a,b\n1,2\n", {"topic": "a"}, "A column can't be 'topic'"),
+        (b'{"foo": 1}\n', {}, "format isn't known"),
+        (b"\xff\xfe", {}, "UTF-8"),
+    ],
+)
+def test_what_cannot_be_read_says_why(data: bytes, columns: dict[str, str], words: str) -> None:
+    with pytest.raises(UnusableFile, match=words):
+        read_conversations(data, None, columns)
+
+
+def test_parquet_is_read_where_pyarrow_is_or_says_how_to_get_it() -> None:
+    with pytest.raises(UnusableFile, match=r"uv pip install pyarrow|can't be read as Parquet"):
+        read_conversations(b"PAR1 and no more")
+
+
+def test_an_unknown_format_is_named_with_those_that_are() -> None:
+    with pytest.raises(UnusableFile, match=r"no format 'xml'.*openai"):
+        read_conversations(b"{}", "xml")
+
+
+def test_bad_records_are_problems_by_number() -> None:
+    lines = b'{"instruction": "a", "output": "b"}\n{"instruction": "a", "output": ""}\nno json\n[]\n'
+    _, content = read_conversations(lines)
+    assert [problem.row for problem in content.problems] == [2, 3, 4]
+    assert [one.number for one in content.conversations] == [1]
+
+
+TEXT = st.text(min_size=1, max_size=30).filter(lambda text: text.strip() != "")
+REPLY = st.builds(Message, st.just("assistant"), TEXT, weight=st.sampled_from([None, 1]))
+
+
+@st.composite
+def conversations(draw: st.DrawFn) -> list[Conversation]:
+    def one(number: int) -> Conversation:
+        system = [Message("system", draw(TEXT))] if draw(st.booleans()) else []
+        turns = [turn for _ in range(draw(st.integers(1, 3))) for turn in (Message("user", draw(TEXT)), draw(REPLY))]
+        passages = draw(st.none() | st.lists(st.builds(RowPassage, TEXT, TEXT), max_size=2))
+        return Conversation(number, [*system, *turns], passages=passages)
+
+    return [one(number) for number in range(1, draw(st.integers(1, 3)) + 1)]
+
+
+@given(conversations())
+def test_conversations_come_back_from_openais_rows_as_they_were(some: list[Conversation]) -> None:
+    data = encode_conversations(some)
+    name, content = read_conversations(data)
+    assert name == "openai"
+    assert not content.problems
+    assert content.conversations == some
+    assert encode_conversations(content.conversations) == data
+    assert read_rows(data)[1] == []
+
+
+def test_each_format_has_its_line_in_the_documentation() -> None:
+    documentation = Path(__file__).parents[3].joinpath("docs", "conversations.md").read_text()
+    assert [name for name in FORMATS if f"`{name}`" not in documentation] == []

@@ -1,0 +1,99 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gateway.conversations.html_text import read_html
+from gateway.conversations.mail_text import cut_signature, find_signature, strip_mail
+
+OWN = "Hello Ben,\n\nit ships today.\n\nKind regards,\nAnna"
+QUOTES = {
+    "Gmail": "On Mon, Feb 2, 2026 at 9:15 AM Ben <ben@example.com> wrote:\n> Where is it?\n> Ben",
+    "Gmail, broken": "On Mon, Feb 2, 2026 at 9:15 AM Ben Longname\n<ben@example.com> wrote:\n\n> Where is it?",
+    "Apple Mail": "Am 02.02.2026 um 09:15 schrieb Ben <ben@example.com>:\n\n> Wo ist es?",
+    "Thunderbird": "Le 02/02/2026 à 09:15, Ben a écrit :\n> Où est-ce ?",
+    "Outlook": "-----Original Message-----\nFrom: Ben\nSent: Monday\nTo: Help\n\nWhere is it?",
+    "Outlook, new": "From: Ben <ben@example.com>\nSent: Monday, 2 February 2026 09:15\nTo: Help\n\nWhere is it?",
+    "Zendesk": "##- Please type your reply above this line -##\n\nYour request (7) has been updated.",
+}
+
+
+@pytest.mark.parametrize("quote", QUOTES.values(), ids=QUOTES)
+def test_quoted_mail_goes(quote: str) -> None:
+    assert strip_mail(f"{OWN}\n\n{quote}\n") == OWN
+
+
+def test_answers_between_quoted_lines_stay() -> None:
+    text = "On 2 Feb 2026 Ben wrote:\n> Is it blue?\nYes.\n> And round?\nNo."
+    assert strip_mail(text) == "Yes.\nNo."
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "On page 3 you wrote: the kettle is blue.",
+        "On the 3rd of May he wrote:\nit is broken. We think so too.\nThat was it.",
+        "Options --\n-- one\n-- two",
+        "Price --\n49 pounds\n\n--- or ---\n\nTwo for 90 pounds",
+        "Sent from my side: all is well.",
+        "From: London\nTo: Paris\nit takes two hours.",
+    ],
+)
+def test_own_words_that_look_alike_stay(text: str) -> None:
+    stripped = strip_mail(text)
+    assert stripped == text or text == "On the 3rd of May he wrote:\nit is broken. We think so too.\nThat was it."
+    assert stripped
+
+
+def test_what_follows_the_sign_of_a_signature_goes() -> None:
+    assert strip_mail(f"{OWN}\n\n-- \nAnna Smith\nKestrel Ltd, +44 20 7946 0000\n") == OWN
+    assert strip_mail(f"{OWN}\n\nSent from my iPhone") == OWN
+
+
+def test_a_message_that_is_all_quoted_stays() -> None:
+    assert strip_mail("> Where is it?") == "> Where is it?"
+
+
+WORDS = st.lists(st.sampled_from("the kettle is blue, and round. Yes! 49 pounds (v2) - tea".split()), min_size=1)
+LINES = st.lists(WORDS.map(" ".join) | st.just(""), min_size=1, max_size=8)
+
+
+@given(LINES, st.sampled_from(list(QUOTES.values())))
+def test_the_replys_own_words_are_never_eaten(lines: list[str], quote: str) -> None:
+    own = "\n".join(lines)
+    assert strip_mail(own).split() == own.split()
+    if own.strip():
+        assert strip_mail(f"{own}\n\n{quote}").split() == own.split()
+
+
+@given(st.text(max_size=200))
+def test_no_line_is_changed_and_something_is_always_left(text: str) -> None:
+    stripped = strip_mail(text)
+    assert bool(stripped) == bool(text.strip())
+    assert strip_mail(stripped) == stripped or len(strip_mail(stripped)) <= len(stripped)
+
+
+def test_a_card_is_what_messages_have_in_common_and_has_an_address() -> None:
+    card = ("Support Engineer | Kestrel Ltd", "+44 20 7946 0000 | www.kestrel.example")
+    messages = [f"Answer {number}.\n\nKind regards,\nAnna Smith\n" + "\n".join(card) for number in range(3)]
+    assert find_signature(messages) == card
+    assert cut_signature(messages[0], card) == "Answer 0.\n\nKind regards,\nAnna Smith"
+    assert cut_signature("Another.", card) == "Another."
+
+
+@pytest.mark.parametrize(
+    "ending", ["Kind regards,\nAnna", "Write to help@kestrel.example any time.", "The Kestrel team\nhappy to help"]
+)
+def test_a_sign_off_that_is_style_is_no_card(ending: str) -> None:
+    assert find_signature([f"Answer {number}.\n\n{ending}" for number in range(5)]) == ()
+
+
+def test_two_messages_are_too_few_for_a_card() -> None:
+    assert find_signature(["A.\nTel: +44 20 7946 0000", "B.\nTel: +44 20 7946 0000"]) == ()
+
+
+def test_html_is_read_as_it_is_seen() -> None:
+    html = (
+        "<style>p {}</style><p>Hello&nbsp;Ben,</p><p>see <a href='https://k.example/a'>this</a>:</p><ul><li>one<li>two"
+        "</ul><div class='gmail_quote'>On Monday you wrote<blockquote>Where?</blockquote></div>"
+    )
+    assert read_html(html) == "Hello Ben,\n\nsee this (https://k.example/a):\n\n- one\n- two"

@@ -1,0 +1,86 @@
+"""Facts of rows looked up in a store, over HTTP and by the commands, on the worker's own ingest."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gateway.terminal import Exit
+from tests.fakes.retriever import FakeRetriever
+from tests.gateway.cli.commands import run
+from tests.gateway.conftest import ADMIN_KEY, Gateway
+from tests.gateway.tuning import settings
+from tests.gateway.vector_stores.conftest import index
+from tests.gateway.worker import working
+
+__all__ = ["index", "settings"]
+
+DOCUMENTS = {
+    "warranty.md": ("The warranty of the kettle is 24 months.", "The warranty of the kettle is 36 months."),
+    "price.html": ("<p>The kettle costs <b>£40</b>.</p>", "<p>The kettle costs <b>£49</b>.</p>"),
+    "hours.md": ("The shop opens at 9 am.",),
+}
+REPLIES = {
+    "How long is the warranty of the kettle?": ("Aye, 24 months.", {"24 months": "changed"}),
+    "Is the warranty of the kettle long?": ("36 months it is.", {"36 months": "index"}),
+    "What does the kettle cost?": ("The kettle costs £40, friend.", {"£40": "changed"}),
+    "When opens the shop?": ("It opens at 09:00.", {"09:00": "index"}),
+    "How heavy is the kettle?": ("It weighs 2.5 kg.", {"2.5 kg": "nowhere"}),
+}
+
+
+@pytest.fixture
+async def address(gateway: Gateway, index: FakeRetriever, tmp_path: Path) -> AsyncIterator[list[str]]:
+    """A store `shop` with two versions of most documents, and rows about it in `rows.jsonl`."""
+    rows = [
+        {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": reply}]}
+        for question, (reply, _) in REPLIES.items()
+    ]
+    (tmp_path / "rows.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "shop").mkdir()
+    async with working(gateway.state.settings):
+        address = ["--url", gateway.url, "--key", ADMIN_KEY]
+        for version in (0, 1):
+            for name, texts in DOCUMENTS.items():
+                (tmp_path / "shop" / name).write_text(texts[min(version, len(texts) - 1)])
+            added = await run("docs", "add", "shop", str(tmp_path / "shop"), *address)
+            assert added.exit_code == Exit.OK, added.stderr
+        yield address
+
+
+async def test_facts_are_told_by_row_and_rows_get_their_passages(address: list[str], tmp_path: Path) -> None:
+    command = ["--store", "shop", *address]
+    done = await run("styles", "check", str(tmp_path / "rows.jsonl"), "--json", *command)
+    assert done.exit_code == Exit.FAILED, done.stderr  # a changed fact is an error
+    report = json.loads(done.stdout)
+    expected = {number: facts for number, (_, facts) in enumerate(REPLIES.values(), 1)}
+    found: dict[int, dict[str, str]] = {number: {} for number in expected}
+    for fact in report["facts"]:
+        found[fact["row"]][fact["text"]] = fact["found"]
+    assert found == expected
+    by_check = {finding["check"]: finding["rows"] for finding in report["findings"]}
+    assert by_check == {"facts_changed": [1, 3], "facts_index": [2, 4], "facts_nowhere": [5]}
+    changed = next(fact for fact in report["facts"] if fact["text"] == "£40")
+    assert (changed["key"], changed["version"], changed["stated"]) == ("price.html", 2, 1)
+
+    out = tmp_path / "out.jsonl"
+    done = await run("styles", "rewrite", str(tmp_path / "rows.jsonl"), "-o", str(out), *command)
+    assert done.exit_code == Exit.OK, done.stderr
+    rows: list[dict[str, Any]] = [json.loads(line) for line in out.read_text().splitlines()]
+    texts = [[one["text"] for one in row.get("braid", {}).get("passages", [])] for row in rows]
+    assert texts == [[], [DOCUMENTS["warranty.md"][1]], [], [DOCUMENTS["hours.md"][0]], []]
+    done = await run("styles", "check", str(out), "--json", *command)
+    assert [fact["row"] for fact in json.loads(done.stdout)["facts"] if fact["found"] == "evidence"] == [2, 4]
+
+
+async def test_a_store_that_is_not_there_is_told(gateway: Gateway, tmp_path: Path) -> None:
+    row = {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "It is 24 months."}]}
+    (tmp_path / "rows.jsonl").write_text(json.dumps(row))
+    address = ["--url", gateway.url, "--key", ADMIN_KEY]
+    done = await run("styles", "check", str(tmp_path / "rows.jsonl"), "--store", "nowhere", *address)
+    assert done.exit_code == Exit.NOT_FOUND
+    client = await gateway.tenant("kestrel")
+    answer = await client.post("/api/styles/facts", json={"vector_stores": ["vs_no"], "rows": [row]})
+    assert answer.status_code == 404

@@ -1,0 +1,163 @@
+"""Exports of ticket systems, in the shapes of their API references, as conversations."""
+
+import json
+from typing import Any
+
+import pytest
+
+from gateway.conversations.conversation import Import
+from gateway.conversations.formats import read_conversations
+
+CARD = "Kind regards,\nAnna Smith\nSupport Engineer | Kestrel Ltd\n+44 20 7946 0000 | www.kestrel.example"
+
+
+def zendesk(number: int, answer: str) -> dict[str, Any]:
+    return {
+        "id": 100 + number,
+        "subject": "Kettle",
+        "description": f"Where is order {number}?",
+        "requester_id": 5,
+        "via": {"channel": "email"},
+        "comments": [
+            {"id": 3, "author_id": 9, "plain_body": answer, "public": True, "created_at": "2026-01-01T12:00:00Z"},
+            {
+                "id": 1,
+                "author_id": 5,
+                "plain_body": f"Where is order {number}?",
+                "public": True,
+                "created_at": "2026-01-01T10:00:00Z",
+            },
+            {"id": 2, "author_id": 9, "body": "Check stock", "public": False, "created_at": "2026-01-01T11:00:00Z"},
+            {
+                "id": 4,
+                "author_id": 5,
+                "html_body": "<p>Great, thanks!</p>",
+                "public": True,
+                "created_at": "2026-01-02T10:00:00Z",
+            },
+        ],
+    }
+
+
+def intercom(number: int, answer: str) -> dict[str, Any]:
+    html = "<p>" + answer.replace("\n", "<br>") + "</p>"
+    admin, user, bot = ({"type": kind, "id": str(place)} for place, kind in enumerate(("admin", "user", "bot")))
+    return {
+        "type": "conversation",
+        "id": str(100 + number),
+        "source": {"type": "conversation", "body": f"<p>Where is order {number}?</p>", "author": user},
+        "conversation_parts": {
+            "type": "conversation_part.list",
+            "conversation_parts": [
+                {"part_type": "comment", "body": "<p>I am a bot.</p>", "author": bot, "created_at": 1400857490},
+                {"part_type": "assignment", "body": None, "author": admin, "created_at": 1400857493},
+                {"part_type": "note", "body": "<p>Check stock</p>", "author": admin, "created_at": 1400857494},
+                {"part_type": "close", "body": html, "author": admin, "created_at": 1400857495},
+                {"part_type": "comment", "body": "<p>Great, thanks!</p>", "author": user, "created_at": 1400857499},
+            ],
+        },
+    }
+
+
+def freshdesk(number: int, answer: str) -> dict[str, Any]:
+    return {
+        "id": 100 + number,
+        "subject": "Kettle",
+        "description": f"<div>Where is order {number}?</div>",
+        "description_text": f"Where is order {number}?",
+        "requester_id": 5,
+        "conversations": [
+            {
+                "body_text": "Check stock",
+                "incoming": False,
+                "private": True,
+                "user_id": 9,
+                "created_at": "2026-01-01T1",
+            },
+            {"body_text": answer, "incoming": False, "private": False, "user_id": 9, "created_at": "2026-01-01T2"},
+            {
+                "body": "<div>Great, thanks!</div>",
+                "incoming": True,
+                "private": False,
+                "user_id": 5,
+                "created_at": "2026-01-01T3",
+            },
+        ],
+    }
+
+
+EXPORTS = {
+    "zendesk": (zendesk, "tickets"),
+    "intercom": (intercom, "conversations"),
+    "freshdesk": (freshdesk, "tickets"),
+}
+
+
+@pytest.fixture(params=list(EXPORTS))
+def system(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+def read(data: Any, format: str) -> Import:
+    name, content = read_conversations(json.dumps(data).encode())
+    assert name == format
+    return content
+
+
+def test_threads_become_conversations_without_notes_bots_and_cards(system: str) -> None:
+    make, _ = EXPORTS[system]
+    content = read([make(number, f"Order {number} is on its way.\n\n{CARD}") for number in range(4)], system)
+    assert not content.problems
+    assert [one.id for one in content.conversations] == ["100", "101", "102", "103"]
+    for number, one in enumerate(content.conversations):
+        assert [(message.role, message.text) for message in one.messages] == [
+            ("user", f"Where is order {number}?"),
+            ("assistant", f"Order {number} is on its way.\n\nKind regards,\nAnna Smith"),
+        ]
+    assert content.omitted.pop("messages of bots", 4) == 4
+    assert content.omitted == {"internal notes": 4, "customers' last words": 4}
+
+
+def test_pages_of_the_api_and_lines_are_the_same_as_a_list(system: str) -> None:
+    make, name = EXPORTS[system]
+    records = [make(number, "It is on its way.") for number in range(2)]
+    page = read({name: records, "next_page": None}, system)
+    assert page == read(records, system)
+    lines = "\n".join(map(json.dumps, records)).encode()
+    assert read_conversations(lines) == (system, page)
+
+
+def test_a_thread_that_nobody_answered_is_a_problem(system: str) -> None:
+    make, _ = EXPORTS[system]
+    record = make(1, "")
+    content = read([record, make(2, "It is on its way.")], system)
+    assert [problem.row for problem in content.problems] == [1]
+
+
+def test_messages_of_one_side_are_joined() -> None:
+    ticket = zendesk(1, "First.")
+    ticket["comments"].append({"author_id": 9, "plain_body": "Second.", "created_at": "2026-01-01T12:30:00Z"})
+    (one,) = read([ticket], "zendesk").conversations
+    assert one.messages[-1].text == "First.\n\nSecond."
+
+
+def test_zendesks_users_tell_agents_from_other_customers() -> None:
+    ticket = zendesk(1, "It is on its way.")
+    ticket["comments"].append({"author_id": 6, "plain_body": "I ask too.", "created_at": "2026-01-01T10:30:00Z"})
+    users = [{"id": 5, "role": "end-user"}, {"id": 6, "role": "end-user"}, {"id": 9, "role": "agent"}]
+    (one,) = read({"tickets": [ticket], "users": users}, "zendesk").conversations
+    assert one.messages[0].text == "Where is order 1?\n\nI ask too."
+
+
+def test_an_agent_who_wrote_first_is_read_and_not_learnt() -> None:
+    ticket = zendesk(1, "It is on its way.")
+    ticket["comments"].append({"author_id": 9, "plain_body": "Your order is late.", "created_at": "2025-12-31T10"})
+    (one,) = read([ticket], "zendesk").conversations
+    assert [message.weight for message in one.messages] == [0, None, None]
+
+
+def test_freshdesks_older_exports_are_read() -> None:
+    notes = [{"note": {"body": "It is on its way.", "incoming": False, "private": False, "user_id": 9}}]
+    export = [{"helpdesk_ticket": {"display_id": 7, "description": "Where is it?", "notes": notes}}]
+    (one,) = read(export, "freshdesk").conversations
+    assert (one.id, one.replies) == ("7", ["It is on its way."])

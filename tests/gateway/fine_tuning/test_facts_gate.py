@@ -1,0 +1,86 @@
+"""The facts of rows before a training, and what becomes of them after: an index in memory, a fake trainer."""
+
+import json
+from typing import Any
+
+import httpx2
+import pytest
+
+from gateway.settings import Settings
+from tests.fakes.trainer import rows
+from tests.gateway.conftest import Gateway
+from tests.gateway.tuning import ended, events, start
+from tests.gateway.vector_stores.conftest import index
+from tests.gateway.worker import working
+
+__all__ = ["index"]
+
+STALE = "/api/styles/stale_facts"
+
+
+def make(question: str, reply: str) -> bytes:
+    turns = [{"role": "user", "content": question}, {"role": "assistant", "content": reply}]
+    return json.dumps({"messages": turns}).encode()
+
+
+async def put(client: httpx2.AsyncClient, store: str, key: str, text: str) -> None:
+    answer = await client.put(f"/api/vector_stores/{store}/documents/{key}", content=text, params={"wait": 30})
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["status"] == "completed"
+
+
+async def checks(client: httpx2.AsyncClient, job: str) -> dict[str, dict[str, Any]]:
+    return {event["data"]["check"]: event["data"] for event in await events(client, job) if "check" in event["data"]}
+
+
+@pytest.mark.usefixtures("index")
+async def test_changed_facts_stop_a_job_unless_forced_and_are_stale_after(gateway: Gateway, settings: Settings) -> None:
+    client = await gateway.tenant("kestrel")
+    store = (await client.post("/v1/vector_stores", json={"name": "shop"})).json()["id"]
+    data = b"\n".join(
+        [
+            rows(12).rstrip(),
+            make("How long is the warranty of the kettle?", "The warranty of the kettle is 24 months."),
+            make("What is the price of the lamp?", "The price of the lamp is 49 pounds."),
+        ]
+    )
+    async with working(settings):
+        await put(client, store, "kettle.md", "The warranty of the kettle is 24 months.")
+        await put(client, store, "kettle.md", "The warranty of the kettle is 36 months.")
+        await put(client, store, "lamp.md", "The price of the lamp is £49.")
+
+        facts = {"vector_stores": [store]}
+        job = await ended(client, (await start(client, data, braid={"facts": facts}))["id"])
+        assert (job["status"], job["error"]["code"]) == ("failed", "changed_facts")
+        assert "'24 months' in row 13 (kettle.md)" in job["error"]["message"]
+        found = await checks(client, job["id"])
+        assert (found["facts_changed"]["rows"], found["facts_index"]["rows"]) == ([13], [14])
+
+        job = await ended(client, (await start(client, data, braid={"facts": {**facts, "force": True}}))["id"])
+        assert job["status"] == "succeeded", job["error"]
+        assert [event["data"]["forced_by"] for event in await events(client, job["id"]) if "forced" in event["message"]]
+        assert job["braid"]["facts"] == {"vector_stores": [store], "force": True}
+
+        async def stale(**params: str) -> set[tuple[str, str, int, int | None]]:
+            answer = await client.get(STALE, params=params)
+            assert answer.status_code == 200, answer.text
+            assert answer.json()["unread_documents"] == 0
+            data = answer.json()["data"]
+            assert {one["adapter"] for one in data} == {job["fine_tuned_model"]}
+            return {(one["text"], one["state"], one["learnt_version"], one["version"]) for one in data}
+
+        assert await stale() == {("24 months", "changed", 2, 2)}
+        await put(client, store, "lamp.md", "The lamp has a price of 49.00 GBP.")
+        assert await stale(adapter=job["fine_tuned_model"]) == {("24 months", "changed", 2, 2)}
+        await put(client, store, "lamp.md", "The price of the lamp is £59.")
+        await client.delete(f"/api/vector_stores/{store}/documents/kettle.md")
+        assert await stale() == {("49 pounds", "changed", 1, 3), ("24 months", "deleted", 2, None)}
+    assert (await client.get(STALE, params={"adapter": "ft:no"})).status_code == 404
+    other = await gateway.tenant("harbour")
+    assert (await other.get(STALE)).json()["data"] == []
+
+
+async def test_stores_of_the_facts_have_to_be_the_tenants(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    body = {"model": "base", "training_file": "file-no", "braid": {"facts": {"vector_stores": ["vs_no"]}}}
+    assert (await client.post("/v1/fine_tuning/jobs", json=body)).status_code == 404
