@@ -604,7 +604,7 @@ async def test_tenants_take_turns_however_much_one_has_queued(database: Database
     assert order[:6] in (["ten_a", "ten_b"] * 3, ["ten_b", "ten_a"] * 3)
 
 
-@from_nothing_on_both_databases
+@on_both_databases
 async def test_an_urgent_job_goes_before_others_but_not_before_one_that_has_waited_for_an_hour(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
