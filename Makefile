@@ -4,6 +4,8 @@ SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-check up test test-fast lint bench-gateway env env-model lock clean
 export PYTHON
+# Else each process of a test run compiles every module anew, and rewrites every test's assertions.
+unexport PYTHONDONTWRITEBYTECODE
 
 BIN := .venv/bin
 MODEL_BIN := .venv-model/bin

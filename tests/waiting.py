@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Callable
 
 
-async def until(condition: Callable[[], object], timeout: float = 10.0) -> None:
+async def until(condition: Callable[[], object], timeout: float = 60.0) -> None:
     """Poll; fails after a generous time, so that a slow machine doesn't fail a good test.
 
     A condition that is awaited asks another process, and is polled less often.

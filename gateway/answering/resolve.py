@@ -4,6 +4,7 @@ import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -54,6 +55,11 @@ class _Rollout:
     stages: Sequence[Stage]
 
 
+@cache
+def _compile_default() -> prompts.Template:
+    return prompts.compile(prompts.DEFAULT)
+
+
 class Resolver:
     """Finds targets, for one process.
 
@@ -67,7 +73,7 @@ class Resolver:
         self._adapters: Recent[tuple[str, str], Target] = Recent(database)
         self._releases: OrderedDict[tuple[str, int], Target] = OrderedDict()
         self._templates: OrderedDict[str, prompts.Template] = OrderedDict()
-        self._default = prompts.compile(prompts.DEFAULT)
+        self._default = _compile_default()
 
     async def resolve(self, tenant: str, question: Question, base_model: str) -> Target:
         """Find what the question's model names for this tenant.

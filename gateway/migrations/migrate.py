@@ -1,5 +1,7 @@
 """Bring a database's schema up to date, and refuse one that is newer than this program."""
 
+from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -37,7 +39,13 @@ async def read_schema(database: Database) -> str:
 
 def list_schemas() -> set[str]:
     """Return the revisions that this program can bring up to date."""
-    return {script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()}
+    return set(_list_revisions())
+
+
+@cache
+def _list_revisions() -> Sequence[str]:
+    """List all revisions, the newest first. Reading the scripts takes longer than all else of a start."""
+    return [script.revision for script in ScriptDirectory.from_config(configuration()).walk_revisions()]
 
 
 def configuration() -> Config:
@@ -50,12 +58,13 @@ def _upgrade(connection: Connection) -> None:
     lock_connection(connection, "schema")
     if connection.dialect.name == "postgresql":
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")  # a step may rewrite a large table
-    config = configuration()
     current = MigrationContext.configure(connection).get_current_revision()
-    if current is not None and current not in list_schemas():
+    if current is not None and current not in _list_revisions():
         raise SchemaTooNew(
             f"The database's schema is {current}, which this version of Braid doesn't know: a newer one wrote it. "
             "Start that version, or restore a backup from before the upgrade."
         )
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    if current != _list_revisions()[0]:
+        config = configuration()
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -91,7 +91,7 @@ async def test_a_rollout_of_another_process_is_seen_within_a_second(
     async def moved() -> bool:
         return (await ask(client)).headers["braid-release"].startswith("support@2;")
 
-    await until(moved, 5)
+    await until(moved)
 
 
 async def test_an_assistant_of_the_same_name_is_another_tenants_own(

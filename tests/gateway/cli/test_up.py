@@ -157,7 +157,7 @@ async def test_up_serves_and_leaves_nothing_behind(environment: dict[str, str], 
         process.send_signal(signal.SIGTERM)
         await process.communicate()
         assert process.returncode == Exit.OK
-        assert psutil.wait_procs(children, timeout=1)[1] == []
+        assert psutil.wait_procs(children, timeout=30)[1] == []
 
     async with up(environment) as (process, output):
         assert "Admin key" not in output

@@ -51,7 +51,7 @@ async def test_a_write_that_is_cancelled_wherever_it_waits_locks_nobody_out(empt
             errors = await asyncio.gather(asyncio.create_task(run()), return_exceptions=True)
             began = time.monotonic()
             await write(database)
-            assert time.monotonic() - began < 5, f"at step {step}, {errors}"
+            assert time.monotonic() - began < 9, f"at step {step}, {errors}"
             step += 1
         assert step > 2
 

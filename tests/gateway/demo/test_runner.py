@@ -80,7 +80,7 @@ async def test_an_engine_that_does_not_start_ends_the_uploads(
 
     monkeypatch.setattr(runner, "fill_store", fill)
     with pytest.raises(CommandError, match="has ended"):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await run(gateway, settings, cast, wait_until_ready=wait)
 
 

@@ -254,7 +254,7 @@ async def test_losing_the_lease_stops_the_handler(database: Database) -> None:
         await running.wait()
         async with database.begin() as session:
             assert await change(session, JobRow.id == job, fence=JobRow.fence + 1, lease_until=2.0**40)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             await stopped.wait()
     async with database.read() as session:
         assert (await JobRepository(session, TENANT).get(job)).status == "running", "it is the other worker's"
@@ -311,7 +311,7 @@ async def test_a_running_job_outlives_a_database_that_is_away_for_less_than_its_
                 renewals = len(looks.renewals)
                 await until(lambda: len(looks.renewals) > renewals)
             away.set()
-            row = await wait_for(database, TENANT, job, 10)
+            row = await wait_for(database, TENANT, job, 60)
     assert (row.status, row.attempts) == ("succeeded", 1)
 
 
@@ -338,13 +338,13 @@ async def test_jobs_of_one_queue_key_run_in_order_and_other_keys_beside_them(dat
     async def run(claim: Claim) -> None:
         begun.append(claim.payload["name"])
         if claim.payload["name"] in ("a1", "b1"):
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await both.wait()
 
     jobs = [await add(database, queue_key=name[0], name=name) for name in ("a1", "a2", "a3", "b1")]
     async with scripted_worker(database, {"k": Scripted(run)}, slots=3):
         for job in jobs:
-            assert (await wait_for(database, TENANT, job, 10)).status == "succeeded"
+            assert (await wait_for(database, TENANT, job, 60)).status == "succeeded"
     assert [name for name in begun if name[0] == "a"] == ["a1", "a2", "a3"]
 
 
@@ -375,7 +375,7 @@ async def test_kinds_that_take_the_whole_machine_run_one_at_a_time(database: Dat
     with Looks(database) as looks:
         async with scripted_worker(database, {"train": Scripted(run), "k": Scripted(run)}, slots=3):
             for job in jobs:
-                await wait_for(database, TENANT, job, 10)
+                await wait_for(database, TENANT, job, 60)
     assert most == 1
 
 
@@ -401,14 +401,14 @@ async def test_cancel_while_it_runs(database: Database) -> None:
     handler = Scripted(run)
     job = await add(database)
     async with scripted_worker(database, {"k": handler}):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 async with database.begin() as session:
                     if (await JobRepository(session, TENANT).get(job)).status == "running":
                         assert await cancel(session, TENANT, job) == "running"
                         break
                 await asyncio.sleep(0.02)
-        row = await wait_for(database, TENANT, job, 10)
+        row = await wait_for(database, TENANT, job, 60)
     assert row.status == "cancelled"
     assert [outcome.status for outcome in handler.outcomes] == ["cancelled"]
 
