@@ -18,6 +18,7 @@ from gateway.vector_stores.tables import (
     DocumentVersionRow,
     FileBatchRow,
     IndexMigrationRow,
+    RemovedFileRow,
     StoreRow,
 )
 
@@ -42,6 +43,7 @@ __all__ = [
     "KeyRow",
     "PromptRow",
     "ReleaseRow",
+    "RemovedFileRow",
     "RolloutRow",
     "SourceItemRow",
     "SourceRow",

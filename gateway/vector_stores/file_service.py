@@ -7,6 +7,7 @@ from gateway.files.service import get_file
 from gateway.vector_stores.repository import (
     BatchFileRepository,
     DocumentRepository,
+    RemovedFileRepository,
     StoreRepository,
     VersionRepository,
 )
@@ -93,11 +94,12 @@ class VectorStoreFileService:
         return VectorStoreFileDeleted(id=file_id)
 
     async def _find_place(self, store_id: str, file_id: str, param: str) -> str:
-        place = await self._documents.find_place(store_id, file_id)
+        removed = RemovedFileRepository(self._session, self._tenant)
+        place = await self._documents.find_place(store_id, file_id) or await removed.find_place(store_id, file_id)
         if place is None:
             raise NotFound(
-                f"The cursor {file_id!r} is no file of the vector store {store_id!r}, or its document is removed by "
-                "now. List the files from the beginning.",
+                f"The cursor {file_id!r} is no file of the vector store {store_id!r}, or was removed more than a day "
+                "ago. List the files from the beginning.",
                 param=param,
             )
         return place

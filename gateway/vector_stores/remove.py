@@ -1,5 +1,6 @@
 """The jobs that remove the rest of deleted documents or of a store; nobody has seen it since the delete."""
 
+import time
 from collections.abc import Sequence
 from contextlib import suppress
 
@@ -10,10 +11,11 @@ from gateway.jobs import Claim, JobDelayed, Outcome, enqueue_once, failpoint
 from gateway.vector_stores.repository import (
     DeletedDocumentRepository,
     DocumentRepository,
+    RemovedFileRepository,
     StoreRepository,
     VersionRepository,
 )
-from gateway.vector_stores.tables import DocumentRow
+from gateway.vector_stores.tables import DocumentRow, RemovedFileRow
 from retrieval.client import IndexChanged, Retriever, RetrieverUnavailable
 from retrieval.messages import Writer
 
@@ -26,6 +28,9 @@ _AGAIN_SECONDS = 60.0
 """Before a removal that failed is tried anew: its documents stay hidden, but each search has to leave them out."""
 
 _OTHER_INDEX_SECONDS = 30.0
+
+_PLACE_SECONDS = 24 * 3600
+"""How long a removed file can be a list's cursor, and longer until the store's next removal."""
 
 
 async def ask_for_removal(session: AsyncSession, tenant: str, store_id: str, delay_seconds: float = 0.0) -> str:
@@ -58,7 +63,7 @@ class RemoveHandler:
                 store = await StoreRepository(session, claim.tenant).find(store_id)
                 ids = await DeletedDocumentRepository(session, claim.tenant).list_ids([store_id], _BATCH)
             if not ids:
-                return
+                break
             try:
                 await self._retriever.remove_documents(
                     claim.tenant, store_id, ids, store.index_identity if store is not None else None
@@ -71,8 +76,13 @@ class RemoveHandler:
                 raise JobDelayed(str(error), seconds=_OTHER_INDEX_SECONDS) from error
             failpoint("remove-points")
             async with claim.begin() as session:
+                documents = await DeletedDocumentRepository(session, claim.tenant).all(DocumentRow.id.in_(ids))
+                await RemovedFileRepository(session, claim.tenant).note(documents, int(time.time()))
                 await _erase(session, claim.tenant, ids)
             failpoint("remove-rows")
+        async with claim.begin() as session:
+            old = RemovedFileRow.removed_at < int(time.time()) - _PLACE_SECONDS
+            await RemovedFileRepository(session, claim.tenant).delete_rows(RemovedFileRow.store_id == store_id, old)
 
     async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         """Try again later: the documents stay hidden, which is all that was promised, but not for nothing."""

@@ -4,13 +4,21 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Repository, slices
-from gateway.vector_stores.tables import BatchFileRow, DocumentRow, DocumentVersionRow, FileBatchRow, StoreRow
+from gateway.vector_stores.tables import (
+    BatchFileRow,
+    DocumentRow,
+    DocumentVersionRow,
+    FileBatchRow,
+    RemovedFileRow,
+    StoreRow,
+)
 
 __all__ = [
     "BatchFileRepository",
     "DeletedDocumentRepository",
     "DocumentRepository",
     "FileBatchRepository",
+    "RemovedFileRepository",
     "StoreRepository",
     "VersionRepository",
     "list_filled_stores",
@@ -307,6 +315,33 @@ class VersionRepository(Repository[DocumentVersionRow]):
             .with_only_columns(DocumentRow.key, DocumentVersionRow.file_id, DocumentVersionRow.digest)
         )
         return [(key, file_id, digest) for key, file_id, digest in (await self.session.execute(query)).all()]
+
+
+class RemovedFileRepository(Repository[RemovedFileRow]):
+    table = RemovedFileRow
+    noun = "removed file"
+
+    async def note(self, documents: Sequence[DocumentRow], now: int) -> None:
+        """Keep the places of documents that are about to be erased, by the files that clients know them as."""
+        newest = await VersionRepository(self.session, self.tenant).newest(documents)
+        rows = [
+            {
+                "id": document.id,
+                "created_at": document.created_at,
+                "store_id": document.store_id,
+                "file_id": newest[document.id].file_id if document.id in newest else document.key,
+                "removed_at": now,
+            }
+            for document in documents
+        ]
+        if rows:
+            await self.add_rows(rows)
+
+    async def find_place(self, store: str, file_id: str) -> str | None:
+        """Find the id of the document that a file was in a store, the last one where it was there again and again."""
+        query = self.select(RemovedFileRow.store_id == store, RemovedFileRow.file_id == file_id)
+        query = query.order_by(RemovedFileRow.created_at.desc(), RemovedFileRow.id.desc()).limit(1)
+        return await self.session.scalar(query.with_only_columns(RemovedFileRow.id))
 
 
 class FileBatchRepository(Repository[FileBatchRow]):

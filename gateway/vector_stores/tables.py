@@ -5,7 +5,15 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from gateway.db import Base, Owned
 
-__all__ = ["BatchFileRow", "DocumentRow", "DocumentVersionRow", "FileBatchRow", "IndexMigrationRow", "StoreRow"]
+__all__ = [
+    "BatchFileRow",
+    "DocumentRow",
+    "DocumentVersionRow",
+    "FileBatchRow",
+    "IndexMigrationRow",
+    "RemovedFileRow",
+    "StoreRow",
+]
 
 
 class StoreRow(Owned):
@@ -112,6 +120,20 @@ class BatchFileRow(Owned):
     batch_id: Mapped[str] = mapped_column(ForeignKey("file_batches.id", ondelete="CASCADE"), index=True)
     document_id: Mapped[str] = mapped_column(ForeignKey("documents.id", ondelete="CASCADE"), index=True)
     version_id: Mapped[str]
+
+
+class RemovedFileRow(Owned):
+    """The place that a file had in its store's list, under its document's id, kept for a while after that is removed.
+
+    Whoever walks the list and deletes what it has seen names that file as the cursor of the next page.
+    """
+
+    __tablename__ = "removed_store_files"
+    __table_args__ = (Index("ix_removed_store_files_place", "store_id", "file_id"),)
+
+    store_id: Mapped[str] = mapped_column(ForeignKey("vector_stores.id", ondelete="CASCADE"))
+    file_id: Mapped[str]
+    removed_at: Mapped[int]
 
 
 class IndexMigrationRow(Base):
