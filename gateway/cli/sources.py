@@ -107,7 +107,8 @@ def _origin(place: str, **options: Any) -> dict[str, Any]:
         return {"kind": "folder", "path": str(Path(place).absolute()), **options}
     if place.startswith("s3://"):
         return {"kind": "s3", "url": place, **options}
-    kind = "git" if place.endswith(".git") or "branch" in options else "web"
+    is_git = place.startswith("ssh://") or place.endswith(".git") or "branch" in options
+    kind = "git" if is_git else "web"
     return {"kind": kind, "url": place, **options}
 
 
@@ -126,7 +127,8 @@ def _print_end(state: dict[str, Any], as_json: bool) -> None:
     if state["status"] != "synced":
         raise CommandError(state["error"]["message"] if state["error"] else "The sync was stopped.")
     if state["failed"]:
-        say(f"{state['failed']} items couldn't be read; /api/sources/{state['id']}/items?failed=true has the reasons.")
+        reason = state["error"]["message"] if state["error"] else f"{state['failed']} items couldn't be read"
+        say(f"{reason}. /api/sources/{state['id']}/items?failed=true has all of them.")
 
 
 async def _add(url: str, key: str, store: str, body: dict[str, Any]) -> dict[str, Any]:

@@ -40,6 +40,11 @@ class SourceItemRepository(Repository[SourceItemRow]):
         rows = (await self.session.execute(query)).all()
         return dict.fromkeys(sources, (0, 0)) | {source: (items, failed) for source, items, failed in rows}
 
+    async def find_failed(self, source: str) -> SourceItemRow | None:
+        """Find an item that couldn't be read last, the first by its key."""
+        failed = self.select(SourceItemRow.source_id == source, SourceItemRow.error_message.is_not(None))
+        return (await self.session.scalars(failed.order_by(SourceItemRow.key).limit(1))).one_or_none()
+
     async def next_retry(self, source: str) -> float | None:
         """Return when the first of the items that failed may be tried again."""
         query = self.select(SourceItemRow.source_id == source).with_only_columns(func.min(SourceItemRow.retry_at))

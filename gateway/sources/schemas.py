@@ -101,9 +101,9 @@ class SourceError(BaseModel):
 class Source(BaseModel):
     """A source and its last sync.
 
-    Of its `items`, `failed` couldn't be read last. `done` of `total` changed items were put by the sync that runs, or
-    ran last. `deletions` wait to be confirmed where `status` is `needs_confirmation`. `revision` is the source's own
-    version, such as a commit.
+    Of its `items`, `failed` couldn't be read last; `error` names one of them then (`items_failed`). `done` of `total`
+    changed items were put by the sync that runs, or ran last. `deletions` wait to be confirmed where `status` is
+    `needs_confirmation`. `revision` is the source's own version, such as a commit.
     """
 
     id: str

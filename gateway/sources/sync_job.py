@@ -252,11 +252,22 @@ async def _finish(claim: Claim, id: str, listing: Listing) -> None:
         now = time.time()
         source.status, source.synced_at, source.revision = _status("synced", source, claim), int(now), listing.revision
         source.deletions, source.failures = 0, 0
-        source.error_code = source.error_message = None
+        items = SourceItemRepository(session, claim.tenant)
+        source.error_code, source.error_message = await _describe_failed(items, id)
         if source.interval_seconds is not None:
-            retry = await SourceItemRepository(session, claim.tenant).next_retry(id)
+            retry = await items.next_retry(id)
             regular = now + source.interval_seconds
             source.next_at = regular if retry is None else min(regular, max(retry, now + _FIRST_RETRY_SECONDS))
+
+
+async def _describe_failed(items: SourceItemRepository, id: str) -> tuple[str | None, str | None]:
+    """Return code and message for a source of which items couldn't be read; the message names one, and its reason."""
+    failed = await items.find_failed(id)
+    if failed is None:
+        return None, None
+    (_, count) = (await items.count([id]))[id]
+    others = f" and {count - 1} others" if count > 1 else ""
+    return "items_failed", f"{failed.key!r}{others} couldn't be read: {failed.error_message}"[:_MESSAGE_LENGTH]
 
 
 async def _remove(claim: Claim, source: SourceRow) -> None:

@@ -44,10 +44,15 @@ class SecondRetriever:
         self._settings = settings
         self._tell = tell
         self._child: Child | None = None
+        self._place: tuple[str, str] | None = None
 
     async def settle(self) -> Child | None:
         """Make the process what the database wants; return it where searches ask it, and have to wait for it."""
         needs = await read_second_retriever(self._settings)
+        place = None if needs is None else (needs[0].embedder, needs[0].qdrant_url)
+        if place is not None and place != self._place:
+            await self.stop()  # of another move, which ended when nobody looked
+        self._place = place
         if needs is not None and self._child is None:
             self._child = make_retriever(needs[0], second=True)
             await self._child.start()

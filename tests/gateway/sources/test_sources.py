@@ -105,7 +105,9 @@ async def test_one_bad_item_does_not_stop_the_rest(kestrel: Sources, root: Path)
     assert (bad["status"], bad["failures"]) == ("pending", 1)
     assert "empty" in bad["error"]
     assert bad["retry_at"] is not None
-    assert (await kestrel.sync(source))["failed"] == 1
+    synced = await kestrel.sync(source)
+    assert (synced["status"], synced["failed"], synced["error"]["code"]) == ("synced", 1, "items_failed")
+    assert synced["error"]["message"] == f"'b.md' couldn't be read: {bad['error']}"
     assert (await kestrel.items(source))["b.md"]["failures"] == 1  # it waits for its time
 
 

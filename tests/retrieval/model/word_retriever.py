@@ -16,6 +16,7 @@ from retrieval.backends import IndexBackend
 from retrieval.backends.embedded import EmbeddedBackend
 from retrieval.backends.qdrant_server import QdrantServer
 from retrieval.backends.remote import RemoteBackend
+from retrieval.embedder import Embedder
 from retrieval.index import Index
 from retrieval.socket_server import serve
 from tests.fakes.qdrant import FakeQdrant
@@ -37,7 +38,8 @@ async def open_shard(folder: Path, dimensions: int) -> AsyncGenerator[IndexBacke
     yield EmbeddedBackend.open(folder, dimensions)
 
 
-async def main() -> None:
+async def main(embedder: Embedder) -> None:
+    """Serve an index with this embedder until SIGTERM."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--socket", type=Path, required=True)
     parser.add_argument("--data", type=Path, required=True)
@@ -45,9 +47,8 @@ async def main() -> None:
     options = parser.parse_args()
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
-    embedder = WordEmbedder()
-    size = embedder.dimensions
-    async with open_fake(size) if options.fake_qdrant else open_shard(options.data / "words", size) as backend:
+    size, folder = embedder.dimensions, options.data / embedder.identity
+    async with open_fake(size) if options.fake_qdrant else open_shard(folder, size) as backend:
         index = Index(backend, embedder)
         try:
             await serve(index, options.socket, stop)
@@ -56,4 +57,4 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    asyncio.run(main(WordEmbedder()))
