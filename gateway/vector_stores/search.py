@@ -55,6 +55,7 @@ class StoreStates:
         more_deleted: Whether there are others, so that what a search finds has to be looked at.
         indexes: The identities of the indexes that the stores' points are in.
         problem: The reason why not all of a store's documents can be found now; "" where they can.
+        idle: Whether it is long since a use of one was noted.
     """
 
     index_epochs: dict[str, int]
@@ -62,6 +63,7 @@ class StoreStates:
     more_deleted: bool = False
     indexes: Sequence[str] = ()
     problem: str = ""
+    idle: bool = False
 
 
 async def read_states(session: AsyncSession, tenant: str, store_ids: Sequence[str]) -> StoreStates:
@@ -74,7 +76,7 @@ async def read_states(session: AsyncSession, tenant: str, store_ids: Sequence[st
     index_epochs: dict[str, int] = {}
     with_deleted: list[str] = []
     indexes: set[str] = set()
-    problem = ""
+    problem, idle = "", False
     for store, has_deleted in await StoreRepository(session, tenant).list_states(store_ids):
         if (end := expires_at(store)) is not None and end <= time.time():
             raise BadRequest(
@@ -84,6 +86,7 @@ async def read_states(session: AsyncSession, tenant: str, store_ids: Sequence[st
                 code="vector_store_expired",
             )
         index_epochs[store.id] = store.index_epoch
+        idle = idle or store.last_active_at < time.time() - _TOUCH_SECONDS
         if has_deleted:
             with_deleted.append(store.id)
         if store.index_epoch > 0:
@@ -97,7 +100,8 @@ async def read_states(session: AsyncSession, tenant: str, store_ids: Sequence[st
         repository = DeletedDocumentRepository(session, tenant)
         deleted = await repository.list_ids(with_deleted, _MOST_EXCLUDED + 1)
     more_deleted = len(deleted) > _MOST_EXCLUDED
-    return StoreStates(index_epochs, () if more_deleted else deleted, more_deleted, sorted(indexes), problem)
+    deleted = () if more_deleted else deleted
+    return StoreStates(index_epochs, deleted, more_deleted, sorted(indexes), problem, idle)
 
 
 def _describe_problem(store: StoreRow) -> str:
@@ -232,7 +236,8 @@ class SearchService:
             score_threshold=request.ranking_options.score_threshold or None,
             weights=_weights(request.ranking_options),
         )
-        await touch(self._database, self._tenant, [store_id])
+        if stores.idle:
+            await touch(self._database, self._tenant, [store_id])
         return VectorStoreSearchResultsPage(
             search_query=list(texts),
             data=[
