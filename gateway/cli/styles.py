@@ -116,7 +116,7 @@ def rewrite(
     rows = [add_passages(one, by_row[one.number]) for one in content.conversations]
     out.write_bytes(encode_conversations(rows))
     changed = sum(new.passages != old.passages for new, old in zip(rows, content.conversations, strict=True))
-    left = sum(fact.found in ("changed", "nowhere") for fact in facts)
+    left = sum(fact.place in ("changed", "nowhere") for fact in facts)
     say(f"{out} has {len(rows)} rows; {changed} of them have passages that they hadn't, and {left} values have none.")
     _say_omitted(content)
 

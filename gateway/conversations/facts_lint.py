@@ -141,7 +141,7 @@ def describe_facts(facts: Iterable[RowFact]) -> list[Finding]:
     """Return a finding per class, those that belong out of a training first."""
     by_class: defaultdict[FactClass, list[RowFact]] = defaultdict(list)
     for fact in facts:
-        by_class[fact.found].append(fact)
+        by_class[fact.place].append(fact)
     levels: dict[FactClass, tuple[Level, str]] = {
         "changed": ("error", "stood in an earlier version of a document and don't any more: they would be recited"),
         "index": ("warning", "stand in documents and not in their rows: give the rows their passages ('rewrite')"),
@@ -149,12 +149,12 @@ def describe_facts(facts: Iterable[RowFact]) -> list[Finding]:
         "evidence": ("info", "stand in their own rows"),
     }
     findings: list[Finding] = []
-    for found, (level, words) in levels.items():
-        if some := by_class[found]:
+    for place, (level, words) in levels.items():
+        if some := by_class[place]:
             named = ", ".join(f"{fact.text!r} (row {fact.row})" for fact in some[:_NAMED])
             kinds = {kind: sum(fact.kind == kind for fact in some) for kind in dict.fromkeys(one.kind for one in some)}
             message = f"{len(some)} values {words}. {named}{'…' if len(some) > _NAMED else ''}"
-            findings.append(Finding.of(f"facts_{found}", level, message, (one.row for one in some), kinds=kinds))
+            findings.append(Finding.of(f"facts_{place}", level, message, (one.row for one in some), kinds=kinds))
     return findings
 
 
@@ -193,9 +193,9 @@ def _read_words(text: str) -> set[str]:
 
 
 def _to_fact(
-    row: int, value: Value, found: FactClass, passage: DocumentPassage | None = None, *, stated: int = 0
+    row: int, value: Value, place: FactClass, passage: DocumentPassage | None = None, *, stated: int = 0
 ) -> RowFact:
-    fact = RowFact(row, value.kind, value.text, value.readings, found)
+    fact = RowFact(row, value.kind, value.text, value.readings, place)
     if passage is None:
         return fact
     return msgspec.structs.replace(

@@ -47,7 +47,7 @@ class RowFact(msgspec.Struct, frozen=True):
 
     Attributes:
         row: The row's number, from 1.
-        found: Where it stands: a `FactClass`.
+        place: Where it stands: a `FactClass`.
         readings: The value in its one spelling.
         store: The store of the document that states it, or that stated it; "" where none does.
         document: That document's id, `key` and `version`: of a changed one the present version, and `stated` the last
@@ -59,7 +59,7 @@ class RowFact(msgspec.Struct, frozen=True):
     kind: Kind
     text: str
     readings: tuple[str, ...]
-    found: FactClass
+    place: FactClass
     store: str = ""
     document: str = ""
     key: str = ""

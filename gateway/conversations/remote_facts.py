@@ -41,7 +41,7 @@ def add_passages(conversation: Conversation, facts: Sequence[RowFact]) -> Conver
     passages = list(conversation.passages or ())
     for fact in facts:
         passage = RowPassage(fact.title, fact.passage)
-        if fact.found == "index" and passage not in passages:
+        if fact.place == "index" and passage not in passages:
             passages.append(passage)
     return Conversation(
         conversation.number,
@@ -81,7 +81,7 @@ def _to_fact(fact: dict[str, Any], row: int) -> RowFact:
         kind=fact["kind"],
         text=fact["text"],
         readings=tuple(fact["readings"]),
-        found=fact["found"],
+        place=fact["place"],
         store=fact["vector_store_id"] or "",
         document=fact["document_id"] or "",
         key=fact["document_key"] or "",

@@ -48,7 +48,7 @@ class RowFactObject(BaseModel):
     kind: str
     text: str
     readings: list[str]
-    found: Literal["evidence", "index", "changed", "nowhere"]
+    place: Literal["evidence", "index", "changed", "nowhere"]
     vector_store_id: str | None
     document_id: str | None
     document_key: str | None

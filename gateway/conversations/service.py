@@ -57,7 +57,7 @@ def _to_schema(fact: RowFact) -> RowFactObject:
         kind=fact.kind,
         text=fact.text,
         readings=list(fact.readings),
-        found=fact.found,
+        place=fact.place,
         vector_store_id=fact.store or None,
         document_id=fact.document or None,
         document_key=fact.key or None,

@@ -55,7 +55,7 @@ class FactsGate:
         data = await asyncio.to_thread(self._artifacts.file(digest).read_bytes)
         _, content = await asyncio.to_thread(read_conversations, data, "openai")
         facts = await self._classify(claim, options["vector_stores"], content.conversations)
-        changed = [fact for fact in facts if fact.found == "changed"]
+        changed = [fact for fact in facts if fact.place == "changed"]
         async with claim.begin() as session:
             _record(session, claim.tenant, job, facts)
         if changed and not options["force"]:
@@ -110,7 +110,7 @@ def _record(session: AsyncSession, tenant: str, job: FineTuningJobRow, facts: Se
                     text=fact.text,
                     readings=list(fact.readings),
                     rows=[],
-                    changed=fact.found == "changed",
+                    changed=fact.place == "changed",
                 )
             )
         if len(row.rows) < _LISTED_ROWS:

@@ -86,14 +86,11 @@ class FineTuningService:
             validation_rows = await files.render(
                 request.validation_file, prompt, options.variables, param="validation_file"
             )
-        if options.facts is not None:
-            await check_stores(
-                self._session, self._tenant, options.facts.vector_stores, param="braid.facts.vector_stores"
-            )
         findings = await files.check(request.training_file, request.validation_file)
         recipe = choose_recipe(hyperparameters, options.recipe or RecipeOptions(), rows.count, bounds)
         stored = await files.store(rows)
         stored_validation = await files.store(validation_rows) if validation_rows else None
+        await self._check_stores(options)
         row = self._jobs.add(
             FineTuningJobRow(
                 id=new_id("ftjob-"),
@@ -132,9 +129,6 @@ class FineTuningService:
         )
         row.job_id = job.id
         self._log_creation(row, rows, findings)
-        if options.facts is not None and options.facts.force:
-            forced = f"Values that documents have changed don't stop this job: the key {self._key} has forced it"
-            add_event(self._session, self._tenant, row.id, forced, level="warn", data={"forced_by": self._key})
         await self._storage.admit(self._session, self._tenant, row.rows_bytes)
         return self._schema(row)
 
@@ -173,10 +167,17 @@ class FineTuningService:
         page = await checkpoints.page(CheckpointRow.fine_tuning_job_id == id, after=after, limit=limit)
         return FineTuningJobCheckpointList.of([_checkpoint_schema(row) for row in page.rows], page)
 
+    async def _check_stores(self, options: BraidOptions) -> None:
+        stores = options.facts.vector_stores if options.facts else ()
+        await check_stores(self._session, self._tenant, stores, param="braid.facts.vector_stores")
+
     def _log_creation(self, row: FineTuningJobRow, rows: RenderedFile, findings: Sequence[Finding]) -> None:
         add_event(self._session, self._tenant, row.id, f"Created fine-tuning job: {row.id}")
         add_event(self._session, self._tenant, row.id, f"Validating training file: {row.training_file}")
         self._log_shares(row, rows)
+        if row.braid["facts"] and row.braid["facts"]["force"]:
+            forced = f"Values that documents have changed don't stop this job: the key {self._key} has forced it"
+            add_event(self._session, self._tenant, row.id, forced, level="warn", data={"forced_by": self._key})
         for finding in findings:
             level = "warn" if finding.level == "warning" else "info"
             data = {"check": finding.check, "count": finding.count, "rows": finding.rows, **finding.details}

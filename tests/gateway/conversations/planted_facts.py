@@ -146,20 +146,20 @@ def plant(rows: int = 200, seed: int = 9) -> tuple[list[Planted], PlantedIndex]:
         question, (first, second, reading) = f"What is the {topic} of the {name}?", _spell(rng, topic)
         if topic in HARD and rng.random() < 0.1:
             first, second, reading = HARD[topic]
-        found: FactClass = rng.choice(["evidence", "index", "changed", "nowhere"])
+        place: FactClass = rng.choice(["evidence", "index", "changed", "nowhere"])
         passages = None
         written = rng.choice(DOCUMENTS)
         text = written.format(topic=topic, name=name, value=first)
-        if found == "evidence":
+        if place == "evidence":
             passages = [RowPassage(name, text)]
-        elif found == "index":
+        elif place == "index":
             index.versions[f"{name}-{topic}"] = [text]
         else:
             other = written.format(topic=topic, name=name, value=_spell(rng, topic)[0])
-            index.versions[f"{name}-{topic}"] = [text, other] if found == "changed" else [other]
+            index.versions[f"{name}-{topic}"] = [text, other] if place == "changed" else [other]
         negatives = rng.sample(NEGATIVES, 2)
         answer = rng.choice(ANSWERS).format(topic=topic, name=name, value=second)
         reply = f"{negatives[0]}\n\n{answer} {negatives[1]}"
         conversation = Conversation(number, [Message("user", question), Message("assistant", reply)], passages=passages)
-        planted.append(Planted(conversation, {reading: found}))
+        planted.append(Planted(conversation, {reading: place}))
     return planted, index

@@ -16,7 +16,7 @@ def make(reply: str, question: str = "How long is the warranty?", *passages: str
 
 
 async def classify(index: PlantedIndex, conversation: Conversation) -> dict[str, str]:
-    return {fact.text: fact.found for fact in await FactsLint(index).classify(conversation)}
+    return {fact.text: fact.place for fact in await FactsLint(index).classify(conversation)}
 
 
 async def test_planted_facts_are_found_in_their_classes() -> None:
@@ -27,14 +27,14 @@ async def test_planted_facts_are_found_in_their_classes() -> None:
     wrong: list[object] = []
     for one in planted:
         for fact in await lint.classify(one.conversation):
-            named[fact.found] += 1
-            if any(one.expected.get(reading) == fact.found for reading in fact.readings):
-                right[fact.found] += 1
+            named[fact.place] += 1
+            if any(one.expected.get(reading) == fact.place for reading in fact.readings):
+                right[fact.place] += 1
             else:
-                wrong.append((fact.row, fact.text, fact.found, one.expected))
-    expected = Counter(found for one in planted for found in one.expected.values())
+                wrong.append((fact.row, fact.text, fact.place, one.expected))
+    expected = Counter(place for one in planted for place in one.expected.values())
     assert sum(expected.values()) == 200
-    figures = {found: (right[found] / named[found], right[found] / expected[found]) for found in CLASSES}
+    figures = {place: (right[place] / named[place], right[place] / expected[place]) for place in CLASSES}
     assert all(precision >= 0.95 and recall >= 0.8 for precision, recall in figures.values()), (figures, wrong)
 
 
@@ -64,7 +64,7 @@ async def test_a_changed_value_names_the_version_that_had_it() -> None:
     index.versions["lamp"] = ["The price of the lamp is 49 pounds."]
     row = make("The warranty of the kettle is 24 months.", "How long is the warranty of the kettle?")
     (fact,) = await FactsLint(index).classify(row)
-    assert (fact.found, fact.key, fact.version, fact.stated) == ("changed", "kettle", 3, 2)
+    assert (fact.place, fact.key, fact.version, fact.stated) == ("changed", "kettle", 3, 2)
     assert fact.passage == "The warranty of the kettle is 36 months."
     (finding,) = describe_facts([fact])
     assert (finding.check, finding.level, finding.rows) == ("facts_changed", "error", [1])
@@ -78,4 +78,4 @@ async def test_replies_that_are_not_learnt_are_evidence() -> None:
 
 async def test_without_an_index_values_are_in_the_row_or_nowhere() -> None:
     facts = await FactsLint().classify(make("24 months, until 2 Feb 2026.", "Is it 24 months?"))
-    assert [(fact.text, fact.found) for fact in facts] == [("24 months", "evidence"), ("2 Feb 2026", "nowhere")]
+    assert [(fact.text, fact.place) for fact in facts] == [("24 months", "evidence"), ("2 Feb 2026", "nowhere")]

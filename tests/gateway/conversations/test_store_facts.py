@@ -56,10 +56,10 @@ async def test_facts_are_told_by_row_and_rows_get_their_passages(address: list[s
     assert done.exit_code == Exit.FAILED, done.stderr  # a changed fact is an error
     report = json.loads(done.stdout)
     expected = {number: facts for number, (_, facts) in enumerate(REPLIES.values(), 1)}
-    found: dict[int, dict[str, str]] = {number: {} for number in expected}
+    places: dict[int, dict[str, str]] = {number: {} for number in expected}
     for fact in report["facts"]:
-        found[fact["row"]][fact["text"]] = fact["found"]
-    assert found == expected
+        places[fact["row"]][fact["text"]] = fact["place"]
+    assert places == expected
     by_check = {finding["check"]: finding["rows"] for finding in report["findings"]}
     assert by_check == {"facts_changed": [1, 3], "facts_index": [2, 4], "facts_nowhere": [5]}
     changed = next(fact for fact in report["facts"] if fact["text"] == "£40")
@@ -72,7 +72,7 @@ async def test_facts_are_told_by_row_and_rows_get_their_passages(address: list[s
     texts = [[one["text"] for one in row.get("braid", {}).get("passages", [])] for row in rows]
     assert texts == [[], [DOCUMENTS["warranty.md"][1]], [], [DOCUMENTS["hours.md"][0]], []]
     done = await run("styles", "check", str(out), "--json", *command)
-    assert [fact["row"] for fact in json.loads(done.stdout)["facts"] if fact["found"] == "evidence"] == [2, 4]
+    assert [fact["row"] for fact in json.loads(done.stdout)["facts"] if fact["place"] == "evidence"] == [2, 4]
 
 
 async def test_a_store_that_is_not_there_is_told(gateway: Gateway, tmp_path: Path) -> None:

@@ -53,8 +53,8 @@ async def test_changed_facts_stop_a_job_unless_forced_and_are_stale_after(gatewa
         job = await ended(client, (await start(client, data, braid={"facts": facts}))["id"])
         assert (job["status"], job["error"]["code"]) == ("failed", "changed_facts")
         assert "'24 months' in row 13 (kettle.md)" in job["error"]["message"]
-        found = await checks(client, job["id"])
-        assert (found["facts_changed"]["rows"], found["facts_index"]["rows"]) == ([13], [14])
+        findings = await checks(client, job["id"])
+        assert (findings["facts_changed"]["rows"], findings["facts_index"]["rows"]) == ([13], [14])
 
         job = await ended(client, (await start(client, data, braid={"facts": {**facts, "force": True}}))["id"])
         assert job["status"] == "succeeded", job["error"]

@@ -1,0 +1,77 @@
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gateway.conversations import Conversation
+from gateway.conversations.counterfactuals import vary_rows, vary_values
+from gateway.evaluation.values import Evidence, find_values
+from tests.gateway.conversations.planted_facts import TOPICS, plant
+from training.dataset import Message, RowPassage
+
+PLANTED = [one.conversation for one in plant(300, seed=4)[0]]
+GROUNDED = [one for one in PLANTED if one.passages]
+
+
+def texts(row: Conversation) -> list[str]:
+    passages = [text for one in row.passages or () for text in (one.title, one.text)]
+    return [*(message.text for message in row.messages), *passages]
+
+
+def mask(text: str) -> str:
+    for value in reversed(find_values(text)):
+        text = f"{text[: value.start]}<{value.kind}>{text[value.end :]}"
+    return text
+
+
+@settings(max_examples=40)
+@given(st.sampled_from(GROUNDED), st.integers(0, 2**31))
+def test_a_varied_row_is_the_same_but_for_values_of_the_same_kind(row: Conversation, seed: int) -> None:
+    varied = vary_values(row, seed).conversation
+    assert [mask(text) for text in texts(varied)] == [mask(text) for text in texts(row)]
+    assert (varied.number, varied.id, varied.rejected) == (row.number, row.id, row.rejected)
+
+
+@settings(max_examples=40)
+@given(st.sampled_from(GROUNDED), st.integers(0, 2**31))
+def test_what_passages_stated_they_still_state(row: Conversation, seed: int) -> None:
+    def judge(one: Conversation) -> list[bool]:
+        evidence = Evidence.of(one.prompt)
+        return [evidence.states(value) for reply in one.replies for value in find_values(reply)]
+
+    result = vary_values(row, seed)
+    assert judge(result.conversation) == judge(row)
+    assert (result.conversation != row) == (result.varied > 0)
+    assert result.varied <= result.supported
+    assert vary_values(row, seed) == result
+
+
+@settings(max_examples=40)
+@given(st.sampled_from(PLANTED), st.integers(0, 2**31))
+def test_values_without_evidence_stay(row: Conversation, seed: int) -> None:
+    bare = replace(row, passages=None)
+    assert vary_values(bare, seed).conversation == bare
+
+
+def test_most_replies_of_each_kind_are_covered_and_rows_differ() -> None:
+    rows, coverage = vary_rows(GROUNDED, seed=1)
+    assert coverage.rows >= 0.85 * len(GROUNDED)  # the others have their value in words
+    assert coverage.share >= 0.9
+    for topic in TOPICS:
+        of_topic = [(new, old) for new, old in zip(rows, GROUNDED, strict=True) if topic in old.messages[0].text]
+        assert any(new != old for new, old in of_topic), topic
+    assert vary_rows(GROUNDED, seed=1)[0] == rows
+    assert vary_rows(GROUNDED, seed=2)[0] != rows
+
+
+def test_all_spellings_of_a_value_are_written_in_their_own_form() -> None:
+    messages = [Message("user", "Is it £1,000?"), Message("assistant", "Yes, 1000.00 pounds until 02.02.2026.")]
+    row = Conversation(1, messages, passages=[RowPassage("EUR 1000", "It costs GBP 1,000, until 2 Feb 2026.")])
+    result = vary_values(row, 3)
+    assert (result.varied, result.supported) == (2, 2)
+    new = result.conversation
+    asked, stated = (find_values(text)[0].readings for text in (new.messages[0].text, new.passages[0].text))
+    assert asked == stated != ("money:GBP 1000",)
+    assert new.passages[0].title == "EUR 1000"
+    assert "," in new.messages[0].text
+    assert new.messages[1].text.endswith(".02.2026.")
