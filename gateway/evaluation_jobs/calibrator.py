@@ -4,6 +4,8 @@ import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
+import msgspec
+
 from gateway.db import Database
 from gateway.errors import Unavailable
 from gateway.evaluation.answer_calibration import MatchedQuestion
@@ -17,7 +19,7 @@ from gateway.vector_stores.search import read_states, search
 from retrieval.answer_probability import join_features
 from retrieval.client import Retriever
 from retrieval.identity import IndexIdentity
-from retrieval.messages import ContentRequest, MatchFeatures
+from retrieval.messages import ContentRequest, MatchFeatures, TextPiece
 
 __all__ = ["Calibrator"]
 
@@ -98,14 +100,23 @@ class Calibrator:
                 index_epoch=states.index_epochs[store],
                 indexes=list(states.indexes),
             )
-            with explain_retriever_errors([store]):
-                pieces = await self._retriever.read_content(request)
-            usable = [piece for piece in pieces if len(piece.text) >= _SHORTEST_PIECE] or pieces[:1]
-            for place, piece in enumerate(usable):
+            most = -(-number // len(documents))
+            for place, piece in enumerate(await self._read(request, most)):
                 if place == len(rounds):
                     rounds.append([])
                 rounds[place].append((document, piece.heading or document.filename, piece.text))
         return [piece for pieces in rounds for piece in pieces][:number]
+
+    async def _read(self, request: ContentRequest, most: int) -> list[TextPiece]:
+        """Read the first pieces of a document that are long enough; of one without any, its first."""
+        usable: list[TextPiece] = []
+        first: list[TextPiece] = []
+        with explain_retriever_errors([request.store]):
+            while len(usable) < most and (pieces := await self._retriever.read_content(request)):
+                first = first or pieces[:1]
+                usable += [piece for piece in pieces if len(piece.text) >= _SHORTEST_PIECE]
+                request = msgspec.structs.replace(request, start=pieces[-1].end)
+        return usable[:most] or first
 
     async def ask(
         self,
