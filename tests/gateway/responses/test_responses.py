@@ -6,8 +6,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.fakes import faults
 from retrieval.messages import MatchFeatures
+from tests.fakes import faults
 from tests.fakes.passages import FakePassages, make_passage
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import Gateway
