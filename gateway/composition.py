@@ -34,7 +34,9 @@ from gateway.engines.repository import announce_base, read_announced_base
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.engines.token_counter import TokenCounter
 from gateway.evaluation_jobs import EvaluationRow
+from gateway.evaluation_jobs.calibrator import Calibrator
 from gateway.evaluation_jobs.evaluate_job import EvaluateHandler
+from gateway.evaluation_jobs.question_writer import QuestionWriter
 from gateway.evaluation_jobs.service import EVALUATE
 from gateway.files import FileRow, UploadPartRow, UploadRow
 from gateway.files.expiry import Expiry
@@ -244,6 +246,8 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
         wait_seconds=settings.training_wait_seconds,
     )
     storage = TenantStorage(database, STORED, settings.tenant_storage_bytes, settings.max_file_bytes)
+    writer = QuestionWriter(parts.pool, BaseTraits(parts.pool, base))
+    calibrator = Calibrator(database, parts.retriever, writer)
     return {
         INGEST: IngestHandler(artifacts, parts.retriever),
         REINDEX: ReindexHandler(artifacts, parts.retriever),
@@ -252,7 +256,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
         DROP: DropHandler(parts.retriever),
         SYNC: SyncHandler(artifacts, parts.retriever, storage, SourceOpener(settings)),
         COLLECT: GarbageCollector(database, artifacts, DIGESTS),
-        EVALUATE: EvaluateHandler(database, artifacts, parts.retriever, storage),
+        EVALUATE: EvaluateHandler(database, artifacts, parts.retriever, storage, calibrator),
         "train": TrainHandler(artifacts, storage, publisher, trainer, FactsGate(database, parts.retriever, artifacts)),
         "import": ImportHandler(artifacts, storage, publisher, trainer),
     }

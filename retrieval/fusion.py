@@ -1,16 +1,15 @@
-"""Two scores of each candidate → one score in 0..1, and the probability that it answers.
+"""Two scores of each candidate → one score in 0..1.
 
 A weighted sum of absolute scores, not of ranks: a threshold has to mean the same for every question, and for the best
 of only bad passages.
 """
 
-import math
 from collections.abc import Sequence
 
 from retrieval.backends import Candidate
 from retrieval.messages import Weights
 
-__all__ = ["DENSE_WEIGHT", "FUSION", "estimate_answer", "fuse", "fuse_scores", "weigh"]
+__all__ = ["DENSE_WEIGHT", "FUSION", "fuse", "fuse_scores", "measure_closeness", "weigh"]
 
 DENSE_WEIGHT = 0.8
 """Share of the cosine where words tell no more than meanings do; the rest is BM25's."""
@@ -29,31 +28,16 @@ def fuse_scores(dense: float, keyword: float, unrelated: float = 0.0, weights: W
     `DENSE_WEIGHT`.
     """
     share = DENSE_WEIGHT if weights is None else weights.embedding / (weights.embedding + weights.text)
-    return share * _measure_closeness(dense, unrelated) + (1 - share) * keyword
+    return share * measure_closeness(dense, unrelated) + (1 - share) * keyword
 
 
-def _measure_closeness(dense: float, unrelated: float) -> float:
+def measure_closeness(dense: float, unrelated: float) -> float:
     """Return how far a cosine lies between that of unrelated texts and 1, as 0..1."""
     return min(max((dense - unrelated) / (1 - unrelated), 0.0), 1.0)
 
 
 FUSION = f"sum-3-{DENSE_WEIGHT:g}"
 """The version of the fusion: part of a release's digest. Count the 3 up when the scores change otherwise."""
-
-
-_BY_MEANING, _BY_WORDS, _NEITHER = 4.76, 1.52, -2.51
-
-
-def estimate_answer(dense: float, keyword: float, unrelated: float = 0.0) -> float:
-    """Return the probability that a passage answers, by its cosine and its share of BM25.
-
-    A logistic model with these three figures for every store and embedder, fitted to questions of which a part has its
-    answer taken out of the corpus, on the tune half, with two embedders at once (`docs/benchmarks.md`). On the report
-    half 0.3 was true of 0.07 and 0.14 of them, 0.52 of 0.57 and 0.68, 0.72 of 0.75, 0.87 of 0.82 and 0.86. It doesn't
-    depend on the question's other passages, nor on the weights that ranked them.
-    """
-    evidence = _NEITHER + _BY_MEANING * _measure_closeness(dense, unrelated) + _BY_WORDS * keyword
-    return 1 / (1 + math.exp(-evidence))
 
 
 def weigh(candidates: Sequence[Candidate], unrelated: float = 0.0) -> Weights:
@@ -63,7 +47,7 @@ def weigh(candidates: Sequence[Candidate], unrelated: float = 0.0) -> Weights:
     is beyond twice the cosines': by nothing where meanings tell the passages apart as well, whatever the embedder. The
     figures were chosen on the tune halves of seven sets with two embedders (`docs/benchmarks.md`).
     """
-    closeness = [_measure_closeness(candidate.dense, unrelated) for candidate in candidates]
+    closeness = [measure_closeness(candidate.dense, unrelated) for candidate in candidates]
     lead = _measure_lead([candidate.keyword for candidate in candidates]) - _RIVALRY * _measure_lead(closeness)
     share = max(DENSE_WEIGHT - _SHIFT * max(lead, 0.0), _LEAST_DENSE_WEIGHT)
     return Weights(share, 1 - share)

@@ -7,16 +7,18 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from weakref import WeakValueDictionary
 
+from retrieval.answer_probability import MATCH_VERSION
 from retrieval.backends import Candidate, IndexBackend, KeywordVector
 from retrieval.content import read_pieces
 from retrieval.embedder import Embedder
 from retrieval.errors import RetrieverBusy
 from retrieval.filter_expressions import Between
 from retrieval.filters import compile_filter
-from retrieval.fusion import FUSION, estimate_answer, fuse
+from retrieval.fusion import FUSION, fuse
 from retrieval.identity import IndexIdentity
 from retrieval.index_records import IndexRecords
 from retrieval.keyword_encoder import KeywordEncoder
+from retrieval.match_features import measure_matches
 from retrieval.messages import (
     ContentRequest,
     CopyRequest,
@@ -26,6 +28,7 @@ from retrieval.messages import (
     IngestProgress,
     IngestRequest,
     IngestResult,
+    MatchFeatures,
     Passage,
     RetrieverInfo,
     SearchQuery,
@@ -104,7 +107,7 @@ class Index:
             embedder=self._embedder.identity,
             dimensions=self._embedder.dimensions,
             points=await self._backend.count(),
-            ranking=f"{KeywordEncoder.identity}/{FUSION}",
+            ranking=f"{KeywordEncoder.identity}/{FUSION}/{MATCH_VERSION}",
             index=str(await self.identify()),
             chunker=self._name_chunker(f"parsers-{sum(format_.version for format_ in FORMATS)}"),
             chunkers=[self._name_chunker(name_parser(format_)) for format_ in FORMATS],
@@ -154,32 +157,13 @@ class Index:
             unrelated=self._embedder.unrelated_cosine,
             weights=query.weights,
         )
-        passages = [self._to_passage(candidate, score) for score, candidate in best]
+        matches = measure_matches(text, [one for _, one in best], candidates, self._embedder.unrelated_cosine)
+        passages = [
+            _to_passage(candidate, score, match) for (score, candidate), match in zip(best, matches, strict=True)
+        ]
         if reranker is not None:
             passages = await rerank(reranker, text, passages)
         return passages[: query.limit]
-
-    def _to_passage(self, candidate: Candidate, score: float) -> Passage:
-        payload = candidate.payload
-        return Passage(
-            id=candidate.id,
-            store=payload["store"],
-            document=payload["document"],
-            key=payload["key"],
-            version=payload["version"],
-            file_id=payload["file_id"],
-            filename=payload["filename"],
-            text=payload["text"],
-            start=payload["start"],
-            end=payload["end"],
-            heading=payload["heading"],
-            score=score,
-            attributes=payload["attributes"],
-            page=payload.get("page", 0),
-            lead=payload.get("lead", 0),
-            tail=payload.get("tail", 0),
-            answer_probability=estimate_answer(candidate.dense, candidate.keyword, self._embedder.unrelated_cosine),
-        )
 
     async def ingest(self, request: IngestRequest, report: Report) -> IngestResult:
         """See `retrieval.client.Retriever.ingest`. Safe to run again for the same index epoch."""
@@ -323,3 +307,26 @@ class Index:
         async with self._change_locks.setdefault((tenant, store), asyncio.Lock()):
             await self._records.admit(tenant, store, writer)
             yield
+
+
+def _to_passage(candidate: Candidate, score: float, match: MatchFeatures) -> Passage:
+    payload = candidate.payload
+    return Passage(
+        id=candidate.id,
+        store=payload["store"],
+        document=payload["document"],
+        key=payload["key"],
+        version=payload["version"],
+        file_id=payload["file_id"],
+        filename=payload["filename"],
+        text=payload["text"],
+        start=payload["start"],
+        end=payload["end"],
+        heading=payload["heading"],
+        score=score,
+        attributes=payload["attributes"],
+        page=payload.get("page", 0),
+        lead=payload.get("lead", 0),
+        tail=payload.get("tail", 0),
+        match=match,
+    )

@@ -19,7 +19,7 @@ import qdrant_edge as edge
 from retrieval.backends import KeywordVector
 from retrieval.languages import choose_language, count_function_words, find_script_language, likely_languages
 
-__all__ = ["KeywordEncoder"]
+__all__ = ["KeywordEncoder", "read_passage", "read_question"]
 
 AVERAGE_TOKENS = 100.0
 """Length of a usual chunk in words that count; BM25 weighs a chunk's length against it."""
@@ -85,6 +85,20 @@ class KeywordEncoder:
             _weigh(_to_terms(one, choose_language(count, document)), _find_identifiers(text))
             for text, one, count in zip(normal, words, counts, strict=True)
         ]
+
+
+def read_question(text: str) -> list[frozenset[int]]:
+    """Return the terms of each of a question's words that count, in their order: its stems by the likely languages."""
+    words = list(_split(unicodedata.normalize("NFKC", text)))
+    languages = likely_languages(count_function_words(words))
+    stems = (frozenset(term for language in languages for term in _to_terms([word], language)) for word in words)
+    return [one for one in stems if one]
+
+
+def read_passage(text: str) -> list[int]:
+    """Return a passage's terms in their order, by its own language."""
+    words = list(_split(unicodedata.normalize("NFKC", text)))
+    return _to_terms(words, choose_language(count_function_words(words)))
 
 
 def _weigh(terms: Sequence[int], identifiers: Iterable[int]) -> KeywordVector:

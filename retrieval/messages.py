@@ -5,6 +5,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 __all__ = [
+    "FULL_MATCH",
     "Attribute",
     "ContentRequest",
     "CopyRequest",
@@ -15,6 +16,7 @@ __all__ = [
     "IngestProgress",
     "IngestRequest",
     "IngestResult",
+    "MatchFeatures",
     "Passage",
     "RetrieverInfo",
     "SearchQuery",
@@ -67,6 +69,35 @@ class SearchQuery(Struct, frozen=True, kw_only=True):
     rerank: bool = False
 
 
+class MatchFeatures(Struct, frozen=True, array_like=True):
+    """The ways in which a passage matches a question, each 0..1 and higher for a better match.
+
+    Attributes:
+        closeness: The cosine, counted from that of unrelated texts.
+        keyword: The share of the BM25 score that the question could reach.
+        coverage: The share of the question's words that the passage or its heading has.
+        heading: The share that the heading has.
+        adjacency: Of neighbours in the question, the share that are neighbours in the passage.
+        names: The share of the question's names, numbers and identifiers that the passage has; 1 where it has none.
+        lead_meaning: By how much the best closeness of the search is above the tenth.
+        lead_words: Likewise of the best keyword share.
+        agreement: 1 where meaning and words find the same best passage, else 0.
+    """
+
+    closeness: float = 0.0
+    keyword: float = 0.0
+    coverage: float = 0.0
+    heading: float = 0.0
+    adjacency: float = 0.0
+    names: float = 0.0
+    lead_meaning: float = 0.0
+    lead_words: float = 0.0
+    agreement: float = 0.0
+
+
+FULL_MATCH = MatchFeatures(*[1.0] * 9)
+
+
 class Passage(Struct, frozen=True, kw_only=True):
     """A chunk that answers a question.
 
@@ -78,7 +109,7 @@ class Passage(Struct, frozen=True, kw_only=True):
         heading: The document's title and the headings above the chunk (`Kestrel K2 > Warranty`), or "".
         page: Number of the page on which it begins, from 1; 0 in a document without pages.
         score: 0..1, comparable between questions; the reranker's, where it was `reranked`.
-        answer_probability: The probability that it answers the question (`retrieval.fusion`).
+        match: The ways in which it matches, from which `retrieval.answer_probability` makes a probability.
     """
 
     id: str
@@ -97,7 +128,7 @@ class Passage(Struct, frozen=True, kw_only=True):
     page: int = 0
     lead: int = 0
     tail: int = 0
-    answer_probability: float = 1.0
+    match: MatchFeatures = FULL_MATCH
     reranked: bool = False
 
 

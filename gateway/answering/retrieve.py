@@ -13,6 +13,7 @@ from gateway.answering.ranking import RankedPassage, arrange, count_wanted
 from gateway.assistants.release import RetrievalSpec
 from gateway.db import Database
 from gateway.errors import Unavailable
+from gateway.vector_stores.calibration import estimate_passages
 from gateway.vector_stores.search import StoreStates, search
 from retrieval.client import Retriever
 from retrieval.filters import join_filters
@@ -30,7 +31,8 @@ class Evidence(msgspec.Struct, frozen=True):
 
     `status`: `off` (not asked), `skipped` (small talk), `found`, `nothing_found`, `nothing_likely` (no passage is
     likely to answer), or `unavailable` (asked in vain, mode `degrade`). `rerank` is `failed` where the release asks for
-    it and the passages are in the order of the search all the same.
+    it and the passages are in the order of the search all the same. `probability` is that of an answer in what was
+    found, by `calibrations`: the versions of the stores' own, for those that have one.
     """
 
     status: Literal["off", "skipped", "found", "nothing_found", "nothing_likely", "unavailable"]
@@ -38,6 +40,8 @@ class Evidence(msgspec.Struct, frozen=True):
     index_epochs: dict[str, int] = {}
     rerank: Literal["off", "done", "failed"] = "off"
     hits: tuple[RankedPassage, ...] = ()
+    probability: float | None = None
+    calibrations: dict[str, int] = {}
 
     def for_prompt(self) -> Sequence[prompts.Evidence] | None:
         """Return the passages as the prompt takes them; None leaves evidence out."""
@@ -95,9 +99,19 @@ async def retrieve(
         return Evidence("unavailable", (), stores.index_epochs)
     if not passages:
         return Evidence("nothing_found", (), stores.index_epochs)
-    if max(passage.answer_probability for passage in passages) < (spec.least_probability or 0):
-        return Evidence("nothing_likely", (), stores.index_epochs)
+    probability = round(estimate_passages(passages[: spec.top_k], stores.calibrations), 4)
+    calibrations = {store: calibration.version for store, calibration in stores.calibrations.items()}
+    if probability < (spec.least_probability or 0):
+        return Evidence("nothing_likely", (), stores.index_epochs, probability=probability, calibrations=calibrations)
     reranked = all(passage.reranked for passage in passages)
     rerank = "off" if spec.rerank is not True else "done" if reranked else "failed"
     hits = await extend_passages(retriever, tenant, spec, stores, arrange(passages, spec, time.time()))
-    return Evidence("found", tuple(one.passage for one in hits), stores.index_epochs, rerank, tuple(hits))
+    return Evidence(
+        status="found",
+        passages=tuple(one.passage for one in hits),
+        index_epochs=stores.index_epochs,
+        rerank=rerank,
+        hits=tuple(hits),
+        probability=probability,
+        calibrations=calibrations,
+    )

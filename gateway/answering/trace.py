@@ -192,6 +192,8 @@ class AnswerTrace:
             stream=self.question.stream,
             filters=self.question.options.filters if self.question.options else None,
             search=self.decision,
+            answer_probability=self.evidence.probability,
+            calibrations=self.evidence.calibrations,
         )
 
     def uncounted_segments(self) -> Sequence[prompts.Segment]:

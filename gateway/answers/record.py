@@ -85,6 +85,8 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     the reranker.
     `counts` says of all that is counted afterwards whether it still is `pending`, is `known`, or stays `unknown`.
     `search` is None where no release with stores was asked.
+    `answer_probability` is that of an answer in what was found, None where nothing was; `calibrations` are the versions
+    of those of the stores that have their own, by store.
     """
 
     id: str
@@ -109,6 +111,8 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     rerank: str = "off"
     counts: Counts = "known"
     search: SearchDecision | None = None
+    answer_probability: float | None = None
+    calibrations: dict[str, int] = {}
 
 
 class UncountedAnswer(msgspec.Struct, frozen=True):

@@ -12,6 +12,7 @@ import msgspec
 import typer
 
 from gateway.cli.bulk_add import BulkAdd, sum_up
+from gateway.cli.docs_calibrate import calibrate
 from gateway.cli.docs_migrate import migrate, move
 from gateway.cli.options import AsJson, Home, Key, Url, connection
 from gateway.cli.watched_files import WatchedFiles
@@ -25,6 +26,7 @@ docs = typer.Typer(no_args_is_help=True, help="Add, list and delete the document
 
 docs.add_typer(migrate, name="migrate")
 docs.command("move")(move)
+docs.command("calibrate")(calibrate)
 
 _Store = Annotated[str, typer.Argument(help="Id (vs_…) or name of the vector store.")]
 _AllStores = Annotated[str | None, typer.Argument(help="Id or name of one vector store; default: every one of yours.")]

@@ -1,4 +1,7 @@
-"""The work behind an evaluation: every question is searched for in every store, and the report is kept."""
+"""The work behind an evaluation: every question is searched for in every store, and the report is kept.
+
+A calibration fits a store's own weights by it, and leaves them with the store.
+"""
 
 import asyncio
 import time
@@ -9,19 +12,25 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.artifacts import Artifacts
 from gateway.db import Database
+from gateway.engines import EngineError
 from gateway.errors import BadRequest, NotFound, Unavailable
+from gateway.evaluation.calibration_report import CalibrationReport, make_calibration_report
 from gateway.evaluation.document_names import DocumentNames, StoreDocument
 from gateway.evaluation.labels import BadLabels, LabelledQuestion
-from gateway.evaluation.retrieval_report import make_report
+from gateway.evaluation.retrieval_report import RetrievalReport, make_report
 from gateway.evaluation.retrieval_run import Hit, QuestionResult, RunHits, score_run
+from gateway.evaluation_jobs.calibrator import Calibrator
 from gateway.evaluation_jobs.repository import EvaluationRepository
 from gateway.evaluation_jobs.tables import EvaluationRow
 from gateway.files.garbage_collection import collect_later
 from gateway.jobs import ENDED, Claim, JobCancelled, JobDelayed, JobFailed, Outcome, failpoint
 from gateway.pages import PageRequest
 from gateway.tenants.storage import TenantStorage
+from gateway.vector_stores.calibration import StoreCalibration
 from gateway.vector_stores.document_service import DocumentService
+from gateway.vector_stores.repository import StoreRepository
 from gateway.vector_stores.search import read_states, search
+from retrieval.answer_probability import MATCH_VERSION
 from retrieval.client import Retriever
 
 __all__ = ["EvaluateHandler"]
@@ -34,11 +43,19 @@ _PROGRESS_SECONDS = 2.0
 class EvaluateHandler:
     """Handles jobs of the kind `evaluate`; their subject is an evaluation. A run that was killed starts over."""
 
-    def __init__(self, database: Database, artifacts: Artifacts, retriever: Retriever, storage: TenantStorage) -> None:
+    def __init__(
+        self,
+        database: Database,
+        artifacts: Artifacts,
+        retriever: Retriever,
+        storage: TenantStorage,
+        calibrator: Calibrator,
+    ) -> None:
         self._database = database
         self._artifacts = artifacts
         self._retriever = retriever
         self._storage = storage
+        self._calibrator = calibrator
 
     async def run(self, claim: Claim) -> None:
         row = await self._begin(claim)
@@ -47,14 +64,12 @@ class EvaluateHandler:
         data = await asyncio.to_thread(self._artifacts.file(row.questions_digest).read_bytes)
         questions = msgspec.json.decode(data, type=list[LabelledQuestion])
         try:
-            progress = _Progress(claim)
-            runs = [(store, await self._search_store(claim, store, questions, progress)) for store in row.stores]
-            report = await asyncio.to_thread(make_report, row.source, row.stores[0], runs, row.score_threshold)
+            report = await (self._calibrate if row.kind == "calibration" else self._compare)(claim, row, questions)
         except BadLabels as error:
             raise JobFailed("invalid_labels", str(error)) from error
         except (NotFound, BadRequest) as error:
             raise JobFailed(error.code or "not_found", error.message) from error
-        except Unavailable as error:
+        except (Unavailable, EngineError) as error:
             raise JobDelayed(error.message, seconds=5.0) from error
         stored = await self._artifacts.put(_parts(msgspec.json.encode(report)))
         failpoint("evaluation-stored")
@@ -66,6 +81,9 @@ class EvaluateHandler:
             ended.status, ended.finished_at = "succeeded", int(time.time())
             ended.done, ended.report_digest = ended.total, stored.digest
             ended.bytes += stored.size
+            if isinstance(report, CalibrationReport):
+                ended.source = report.source
+                await self._keep(session, ended, report)
 
     async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         row = await EvaluationRepository(session, claim.tenant).lock(claim.subject)
@@ -88,6 +106,45 @@ class EvaluateHandler:
             row.status, row.done = "running", 0
             return row
 
+    async def _compare(self, claim: Claim, row: EvaluationRow, questions: list[LabelledQuestion]) -> RetrievalReport:
+        progress = _Progress(claim)
+        runs = [(store, await self._search_store(claim, store, questions, progress)) for store in row.stores]
+        return await asyncio.to_thread(make_report, row.source, row.stores[0], runs, row.score_threshold)
+
+    async def _calibrate(
+        self, claim: Claim, row: EvaluationRow, questions: list[LabelledQuestion]
+    ) -> CalibrationReport:
+        """Fit and measure; without questions as many are written as the row has of them."""
+        store, source, count = row.stores[0], row.source, _Progress(claim).count
+        documents = await self._list_documents(claim.tenant, store)
+        if questions:
+            questions = DocumentNames(store, documents).resolve(questions)
+        else:
+            questions = await self._calibrator.write_questions(claim.tenant, store, documents, row.questions, count)
+            source = self._calibrator.author
+        asked = await self._calibrator.ask(claim.tenant, store, questions, documents, count)
+        made_by = await self._calibrator.describe_index(claim.tenant, store)
+        return await asyncio.to_thread(make_calibration_report, source, store, asked, row.score_threshold, *made_by)
+
+    async def _keep(self, session: AsyncSession, row: EvaluationRow, report: CalibrationReport) -> None:
+        """Let answers from the store go by its own weights, if they are the better ones."""
+        store = await StoreRepository(session, row.tenant_id).find(report.store)
+        if store is None or not report.adopted:
+            return
+        store.calibration = msgspec.to_builtins(
+            StoreCalibration(
+                version=1 + (store.calibration or {"version": 0})["version"],
+                evaluation_id=row.id,
+                created_at=int(time.time()),
+                source=report.source,
+                questions=report.fitted,
+                embedder=report.embedder,
+                chunker=report.chunker,
+                match=MATCH_VERSION,
+                weights=tuple(report.after.weights),
+            )
+        )
+
     async def _search_store(
         self, claim: Claim, store: str, questions: list[LabelledQuestion], progress: "_Progress"
     ) -> list[QuestionResult]:
@@ -95,8 +152,6 @@ class EvaluateHandler:
         resolved = names.resolve(questions)
         run: dict[str, RunHits] = {}
         for question in resolved:
-            if claim.cancelled.is_set():
-                raise JobCancelled
             started = time.perf_counter()
             # At the store's present content, as anybody's search: older index epochs don't stay for long.
             async with self._database.read() as session:
@@ -122,7 +177,7 @@ class EvaluateHandler:
 
 
 class _Progress:
-    """Counts searches, and writes their number now and then."""
+    """Counts steps, and writes their number now and then; a step of a job that was cancelled is its last."""
 
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
@@ -130,6 +185,8 @@ class _Progress:
         self._written = time.monotonic()
 
     async def count(self) -> None:
+        if self._claim.cancelled.is_set():
+            raise JobCancelled
         self._done += 1
         if time.monotonic() - self._written < _PROGRESS_SECONDS:
             return

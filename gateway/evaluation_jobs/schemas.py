@@ -35,20 +35,27 @@ class EvaluationQuestion(_Strict):
 class EvaluationCreate(_Strict):
     """Labelled questions for a store: in the request, or in an uploaded file (`.jsonl`, `.csv`, `.tsv`).
 
-    `against` are stores of the same documents that are compared with the first one.
+    `retrieval` measures searches; `against` are stores of the same documents that are compared with the first one.
+    `calibration` fits the probability that a store's passages answer to its questions; instead of labelled ones the
+    base model can be had write as many as `generate` says. `score_threshold` is the limit of abstention: of a score,
+    or for a calibration of that probability.
     """
 
-    kind: Literal["retrieval"]
+    kind: Literal["retrieval", "calibration"]
     vector_store_id: Name
     against: Annotated[list[Name], Field(max_length=4)] = []
     questions: Annotated[list[EvaluationQuestion], Field(min_length=1, max_length=MOST_QUESTIONS)] | None = None
     file_id: Name | None = None
+    generate: Annotated[int, Field(ge=20, le=1000)] | None = None
     score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     @model_validator(mode="after")
     def _one_source(self) -> "EvaluationCreate":
-        if (self.questions is None) == (self.file_id is None):
+        sources = sum(source is not None for source in (self.questions, self.file_id, self.generate))
+        if self.kind == "retrieval" and (sources != 1 or self.generate is not None):
             raise ValueError("give either questions or file_id")
+        if self.kind == "calibration" and (sources != 1 or self.against):
+            raise ValueError("give one of questions, file_id and generate, and no against: one store is calibrated")
         return self
 
 
@@ -58,11 +65,14 @@ class EvaluationError(BaseModel):
 
 
 class Evaluation(BaseModel):
-    """An evaluation; `done` of `total` searches have been made, and the report is there once it has succeeded."""
+    """An evaluation; `done` of `total` steps have been made, and the report is there once it has succeeded.
+
+    A step is a search for a question, or one of the questions that a model writes.
+    """
 
     id: str
     object: Literal["evaluation"] = "evaluation"
-    kind: Literal["retrieval"] = "retrieval"
+    kind: Literal["retrieval", "calibration"]
     created_at: int
     finished_at: int | None
     status: Literal["queued", "running", "succeeded", "failed", "cancelled"]

@@ -63,6 +63,7 @@ class EvaluationService:
         async with self._database.read() as session:
             await read_states(session, self._tenant, stores)
         source, questions = await self._read_questions(request)
+        number = len(questions) if request.generate is None else request.generate
         stored = await self._artifacts.put(_parts(msgspec.json.encode(questions)))
         async with self._database.begin() as session:
             row = EvaluationRepository(session, self._tenant).add(
@@ -76,8 +77,8 @@ class EvaluationService:
                     score_threshold=request.score_threshold,
                     questions_digest=stored.digest,
                     bytes=stored.size,
-                    questions=len(questions),
-                    total=len(questions) * len(stores),
+                    questions=number,
+                    total=number * (len(stores) if request.generate is None else 2),
                     done=0,
                 )
             )
@@ -154,6 +155,8 @@ class EvaluationService:
 
     async def _read_questions(self, request: EvaluationCreate) -> tuple[str, Sequence[LabelledQuestion]]:
         """Return the questions and the name of where they are from."""
+        if request.generate is not None:
+            return "generated", ()
         if request.file_id is None:
             return "request", _to_questions(request.questions or ())
         async with self._database.read() as session:
@@ -198,6 +201,7 @@ async def _parts(content: bytes) -> AsyncIterator[bytes]:
 def _to_schema(row: EvaluationRow) -> Evaluation:
     return Evaluation(
         id=row.id,
+        kind=cast(Any, row.kind),
         created_at=row.created_at,
         finished_at=row.finished_at,
         status=cast(Any, row.status),

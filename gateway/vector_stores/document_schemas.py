@@ -5,7 +5,7 @@ from pydantic import BaseModel
 from gateway.pages import CursorPage
 from gateway.vector_stores.schemas import LastError, Status
 
-__all__ = ["Document", "DocumentDeleted", "DocumentList", "IndexState"]
+__all__ = ["CalibrationState", "Document", "DocumentDeleted", "DocumentList", "IndexState"]
 
 
 class Document(BaseModel):
@@ -50,11 +50,29 @@ class DocumentDeleted(BaseModel):
     job: str
 
 
+class CalibrationState(BaseModel):
+    """A store's own weights of the probability that its passages answer, by the report of `evaluation_id`.
+
+    `source` says whose questions they were fitted to. `in_use` is false where something that they were fitted to has
+    changed since, by the `problem`: then answers go by the general weights. Another `chunker` voids nothing.
+    """
+
+    version: int
+    evaluation_id: str
+    created_at: int
+    source: str
+    questions: int
+    embedder: str
+    chunker: str
+    in_use: bool
+    problem: str | None
+
+
 class IndexState(BaseModel):
     """A store's live documents beside the index that the retriever has now.
 
     `missing` aren't there, and searches are refused until all are; `outdated` were cut into chunks by an older version
-    of Braid, and answer as they are. `job` indexes them again.
+    of Braid, and answer as they are. `job` indexes them again. `calibration` is null where the store has none.
     """
 
     vector_store_id: str
@@ -63,3 +81,4 @@ class IndexState(BaseModel):
     missing: int
     outdated: int
     job: str | None
+    calibration: CalibrationState | None

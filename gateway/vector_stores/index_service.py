@@ -6,7 +6,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Database
 from gateway.errors import Unavailable
-from gateway.vector_stores.document_schemas import IndexState
+from gateway.vector_stores.calibration import describe_void
+from gateway.vector_stores.document_schemas import CalibrationState, IndexState
 from gateway.vector_stores.reindex import REINDEX
 from gateway.vector_stores.repository import (
     DocumentRepository,
@@ -83,5 +84,18 @@ class IndexService:
         outdated = 0 if here is None else await versions.count_unindexed(store, here.present_chunkers) - missing
         state = "missing" if missing else "outdated" if outdated else "current"
         return IndexState(
-            vector_store_id=store_id, state=state, documents=live, missing=missing, outdated=outdated, job=None
+            vector_store_id=store_id,
+            state=state,
+            documents=live,
+            missing=missing,
+            outdated=outdated,
+            job=None,
+            calibration=_describe_calibration(store),
         )
+
+
+def _describe_calibration(store: StoreRow) -> CalibrationState | None:
+    if store.calibration is None:
+        return None
+    problem = describe_void(store.calibration, store.index_identity)
+    return CalibrationState(**store.calibration, in_use=not problem, problem=problem or None)

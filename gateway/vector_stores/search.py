@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Database
 from gateway.errors import BadRequest, NotFound
+from gateway.vector_stores.calibration import StoreCalibration, find_calibration
 from gateway.vector_stores.question_rewriter import QuestionRewriter
 from gateway.vector_stores.repository import DeletedDocumentRepository, DocumentRepository, StoreRepository
 from gateway.vector_stores.retriever_errors import check_filters, explain_index_change, explain_retriever_errors
@@ -54,6 +55,7 @@ class StoreStates:
         deleted: Documents that must not answer any more and are still indexed, as far as a search may be told of them.
         more_deleted: Whether there are others, so that what a search finds has to be looked at.
         indexes: The identities of the indexes that the stores' points are in.
+        calibrations: Of the stores that have one that counts, by store.
         problem: The reason why not all of a store's documents can be found now; "" where they can.
         idle: Whether it is long since a use of one was noted.
     """
@@ -63,6 +65,7 @@ class StoreStates:
     more_deleted: bool = False
     indexes: Sequence[str] = ()
     problem: str = ""
+    calibrations: Mapping[str, StoreCalibration] = field(default_factory=dict[str, StoreCalibration])
     idle: bool = False
 
 
@@ -77,6 +80,7 @@ async def read_states(session: AsyncSession, tenant: str, store_ids: Sequence[st
     with_deleted: list[str] = []
     indexes: set[str] = set()
     problem, idle = "", False
+    calibrations: dict[str, StoreCalibration] = {}
     for store, has_deleted in await StoreRepository(session, tenant).list_states(store_ids):
         if (end := expires_at(store)) is not None and end <= time.time():
             raise BadRequest(
@@ -89,6 +93,8 @@ async def read_states(session: AsyncSession, tenant: str, store_ids: Sequence[st
         idle = idle or store.last_active_at < time.time() - _TOUCH_SECONDS
         if has_deleted:
             with_deleted.append(store.id)
+        if (calibration := find_calibration(store)) is not None:
+            calibrations[store.id] = calibration
         if store.index_epoch > 0:
             problem = problem or _describe_problem(store)
             indexes.add(store.index_identity or "")
@@ -101,7 +107,7 @@ async def read_states(session: AsyncSession, tenant: str, store_ids: Sequence[st
         deleted = await repository.list_ids(with_deleted, _MOST_EXCLUDED + 1)
     more_deleted = len(deleted) > _MOST_EXCLUDED
     deleted = () if more_deleted else deleted
-    return StoreStates(index_epochs, deleted, more_deleted, sorted(indexes), problem, idle)
+    return StoreStates(index_epochs, deleted, more_deleted, sorted(indexes), problem, calibrations, idle)
 
 
 def _describe_problem(store: StoreRow) -> str:

@@ -23,6 +23,7 @@ class StoreRow(Owned):
     that its points are in (null: none were written yet), and `index_whole` says whether every live document is there: a
     search is refused until then. `index_fence` numbers the writers of its points. While documents move to another
     index, whatever changes is written to `mirror_identity` too, which is in step with the store up to `mirror_epoch`.
+    `calibration` is a `StoreCalibration`.
     """
 
     __tablename__ = "vector_stores"
@@ -40,6 +41,7 @@ class StoreRow(Owned):
     expires_after: Mapped[dict[str, Any] | None]
     max_chunk_tokens: Mapped[int]
     overlap_tokens: Mapped[int]
+    calibration: Mapped[dict[str, Any] | None]
     deleted_at: Mapped[int | None]
 
 

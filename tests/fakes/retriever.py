@@ -19,6 +19,7 @@ from msgspec import Raw
 
 from retrieval.frames import Call, Failure, Reply, encode_frame, read_frame
 from retrieval.messages import (
+    FULL_MATCH,
     ContentRequest,
     CopyRequest,
     DocumentsReference,
@@ -27,6 +28,7 @@ from retrieval.messages import (
     IngestProgress,
     IngestRequest,
     IngestResult,
+    MatchFeatures,
     Passage,
     RetrieverInfo,
     SearchQuery,
@@ -55,7 +57,10 @@ class _Point:
 
 
 class FakeRetriever:
-    """`before[method]` is awaited when a call comes: it may wait, or raise `Fault`; `calls` are the methods called."""
+    """`before[method]` is awaited when a call comes: it may wait, or raise `Fault`; `calls` are the methods called.
+
+    `match` gives a passage's features by its score: the best there are, so that a test abstains only where it says so.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -69,6 +74,7 @@ class FakeRetriever:
         self.matryoshka = False
         self.fences: dict[str, int] = {}
         self.queries: list[SearchQuery] = []
+        self.match: Callable[[float], MatchFeatures] = lambda _score: FULL_MATCH
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -240,7 +246,8 @@ class FakeRetriever:
                 continue
             score = len(words & set(re.findall(r"\w+", point.text.lower()))) / len(words)
             if score and score >= (query.score_threshold or 0):
-                passages.append(_to_passage(point, f"point-{number}", score))
+                passage = _to_passage(point, f"point-{number}", score)
+                passages.append(msgspec.structs.replace(passage, match=self.match(score)))
         return sorted(passages, key=lambda passage: -passage.score)[: query.limit]
 
     def _embed(self, body: Raw) -> Embeddings:

@@ -2,7 +2,7 @@ import pytest
 
 from retrieval.backends import Candidate
 from retrieval.backends.reach import measure_reach, to_share
-from retrieval.fusion import DENSE_WEIGHT, estimate_answer, fuse, fuse_scores, weigh
+from retrieval.fusion import DENSE_WEIGHT, fuse, fuse_scores, weigh
 from retrieval.messages import Weights
 
 
@@ -73,14 +73,3 @@ def test_what_stands_out_is_told_alike_of_every_embedder() -> None:
     low = [candidate(str(n), 0.1 * n, 0.05 * n) for n in range(9)]
     high = [candidate(str(n), 0.7 + 0.3 * 0.1 * n, 0.05 * n) for n in range(9)]
     assert weigh(low).embedding == pytest.approx(weigh(high, unrelated=0.7).embedding)
-
-
-def test_the_probability_grows_with_both_scores_and_is_low_without_either() -> None:
-    assert estimate_answer(0, 0) < 0.1 < estimate_answer(0.2, 0) < estimate_answer(0.2, 0.5) < estimate_answer(0.8, 0.5)
-    assert estimate_answer(1, 1) > 0.95
-    assert estimate_answer(-1, 0) == estimate_answer(0, 0)
-
-
-def test_the_probability_counts_from_the_embedders_cosine_of_unrelated_texts() -> None:
-    assert estimate_answer(0.75, 0.2, unrelated=0.75) == pytest.approx(estimate_answer(0, 0.2))
-    assert estimate_answer(0.875, 0.2, unrelated=0.75) == pytest.approx(estimate_answer(0.5, 0.2))

@@ -10,6 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from gateway.answers.log import AnswerLog
+from retrieval.answer_probability import estimate_answer
+from retrieval.messages import FULL_MATCH, MatchFeatures
 from tests.fakes.passages import FakePassages, make_passage
 from tests.fakes.vllm import TOKENIZE, FakeVllm
 from tests.gateway.conftest import Gateway
@@ -163,17 +165,20 @@ async def test_passages_that_hardly_answer_are_not_given_to_the_model(
     support: Assistant, passages: FakePassages, engine: FakeVllm
 ) -> None:
     await support.release(retrieval={"vector_stores": [support.store], "least_probability": 0})
-    for probability, model, status in (
-        (0.29, "support@1", "nothing_likely"),
-        (0.31, "support@1", "found"),
-        (0.01, "support@2", "found"),
+    for match, model, status in (
+        (MatchFeatures(), "support@1", "nothing_likely"),
+        (FULL_MATCH, "support@1", "found"),
+        (MatchFeatures(), "support@2", "found"),
     ):
-        passages.find = lambda _query, probability=probability: [
-            make_passage(support.store, 1, "Kettles have lids.", answer_probability=probability),
-            make_passage(support.store, 2, "Lids are round.", answer_probability=probability / 2),
+        passages.find = lambda _query, match=match: [
+            make_passage(support.store, 1, "Kettles have lids.", match=match),
+            make_passage(support.store, 2, "Lids are round.", match=MatchFeatures()),
         ]
         answer = await support.ask(model=model)
         assert answer.json()["braid"]["retrieval"] == status
+        record = (await support.client.get(f"/api/answers/{answer.json()['id']}")).json()
+        assert record["answer_probability"] == pytest.approx(estimate_answer(match), abs=1e-4)
+        assert record["calibrations"] == {}
         prompt = json.loads(engine.requests()[-1].body)["messages"][-1]["content"]
         assert ("Kettles have lids." in prompt) is (status == "found")
         assert ("No passage was found" in prompt) is (status == "nothing_likely")

@@ -6,6 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from retrieval.messages import MatchFeatures
 from tests.fakes import faults
 from tests.fakes.passages import FakePassages, make_passage
 from tests.fakes.vllm import FakeVllm
@@ -99,7 +100,7 @@ async def test_a_search_cites_the_files_of_the_stores_that_the_request_names(
 async def test_a_search_that_finds_no_likely_answer_gives_none_and_says_so(
     client: httpx2.AsyncClient, engine: FakeVllm, store: str, passages: FakePassages
 ) -> None:
-    passages.find = lambda query: [make_passage(store, 1, "Kettles have lids.", answer_probability=0.2)]
+    passages.find = lambda query: [make_passage(store, 1, "Kettles have lids.", match=MatchFeatures())]
     for least, found in ((None, False), (0, True), (0.1, True), (0.25, False)):
         ranking = {} if least is None else {"ranking_options": {"least_probability": least}}
         tool = {"type": "file_search", "vector_store_ids": [store], **ranking}

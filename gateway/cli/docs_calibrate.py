@@ -1,0 +1,120 @@
+"""`braid docs calibrate`: a store's own weights of the probability that its passages answer a question."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from gateway.cli.options import AsJson, Home, Key, Url, connection
+from gateway.client import Client
+from gateway.client.documents import find_store
+from gateway.evaluation.abstention import Abstention
+from gateway.evaluation.calibration_report import CalibrationFigures, CalibrationReport
+from gateway.evaluation.estimate import Estimate
+from gateway.evaluation.label_sets import read_questions
+from gateway.evaluation.labels import BadLabels, LabelledQuestion
+from gateway.terminal import CommandError, Exit, print_json, print_table, say
+
+__all__ = ["calibrate"]
+
+_POLL_SECONDS = 1.0
+_PROGRESS_LOOKS = 10
+
+_Store = Annotated[str, typer.Argument(help="Id (vs_…) or name of the vector store.")]
+_Questions = Annotated[
+    Path | None,
+    typer.Option(
+        help="Labelled questions, as for 'braid eval retrieval'. Without them the base model writes some.", exists=True
+    ),
+]
+_Qrels = Annotated[Path | None, typer.Option(help="Judgements of BEIR or TREC, as for 'braid eval retrieval'.")]
+_Generate = Annotated[
+    int, typer.Option(help="Number of questions that the base model writes, where none are given.", min=20, max=1000)
+]
+_Limit = Annotated[
+    float, typer.Option(help="The limit of abstention that the figures are of, as least_probability.", min=0, max=1)
+]
+
+
+def calibrate(
+    store: _Store,
+    questions: _Questions = None,
+    qrels: _Qrels = None,
+    generate: _Generate = 200,
+    limit: _Limit = 0.3,
+    url: Url = None,
+    key: Key = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Fit the probability of an answer to a store's own questions, and let answers go by it where it is better.
+
+    Half of the questions are held out, and the figures are of them. Questions without an answer are the same ones,
+    searched for without the documents that answer them. Stopping the command doesn't stop the work.
+    """
+    try:
+        labels = None if questions is None else read_questions(questions, qrels)
+    except BadLabels as error:
+        raise CommandError(str(error), Exit.USAGE) from None
+    source: dict[str, Any] = {"generate": generate} if labels is None else {"questions": _to_rows(labels)}
+    report = asyncio.run(_calibrate(*connection(url, key, home), store, {**source, "score_threshold": limit}))
+    if as_json:
+        print_json(report)
+    else:
+        columns = ("held-out half", "precision", "recall", "refused with an answer", "limit")
+        print_table(columns, [*_to_lines("general", report.before), *_to_lines("own", report.after)])
+    say(f"questions: {report.questions}, {report.source if labels is None else f'from {questions}'}")
+    say(_describe_outcome(report))
+
+
+def _to_rows(questions: Sequence[LabelledQuestion]) -> list[dict[str, Any]]:
+    return [
+        {"id": one.id, "question": one.text, "documents": [name for name, grade in one.documents.items() if grade > 0]}
+        for one in questions
+    ]
+
+
+async def _calibrate(url: str, key: str, store: str, request: dict[str, Any]) -> CalibrationReport:
+    async with Client(url, key) as client:
+        store_id = await find_store(client, store)
+        if store_id is None:
+            raise CommandError(f"There is no vector store {store!r}.", Exit.NOT_FOUND)
+        row = await client.post("/api/evaluations", {"kind": "calibration", "vector_store_id": store_id, **request})
+        path, looks = f"/api/evaluations/{row['id']}", 0
+        while row["status"] in ("queued", "running"):
+            if looks % _PROGRESS_LOOKS == 0:
+                say(f"{row['id']}: {row['status']}, {row['done']} of {row['total']} steps")
+            looks += 1
+            await asyncio.sleep(_POLL_SECONDS)
+            row = await client.get(path)
+        if row["status"] != "succeeded":
+            reason = row["error"]["message"] if row["error"] else f"it is {row['status']}"
+            raise CommandError(f"The store isn't calibrated: {reason}")
+        return msgspec.convert(await client.get(f"{path}/report"), CalibrationReport)
+
+
+def _to_lines(name: str, figures: CalibrationFigures) -> list[tuple[str, ...]]:
+    """Return a line at the limit, and one at the limit that the other half suggests."""
+    lines = [_to_line(name, figures.abstention, figures.refused)]
+    if figures.suggested is not None:
+        lines.append(_to_line(f"{name}, suggested limit", figures.suggested, None))
+    return lines
+
+
+def _to_line(name: str, abstention: Abstention, refused: Estimate | None) -> tuple[str, ...]:
+    figures = (abstention.precision, abstention.recall, refused)
+    return (name, *map(_format, figures), f"{abstention.threshold:.2f}")
+
+
+def _format(estimate: Estimate | None) -> str:
+    return "–" if estimate is None else f"{estimate.value:.2f} ({estimate.low:.2f}–{estimate.high:.2f})"
+
+
+def _describe_outcome(report: CalibrationReport) -> str:
+    loss = f"loss {report.before.loss:.3f} → {report.after.loss:.3f} on {report.held_out} searches that were held out"
+    if report.adopted:
+        return f"Answers from this store go by its own weights from now on ({loss}), until its embedder changes."
+    return f"The general weights are as good, so nothing changes ({loss})."

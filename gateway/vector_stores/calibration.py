@@ -1,0 +1,85 @@
+"""A store's own weights of the probability that its passages answer, and what they were fitted to."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from gateway.vector_stores.tables import StoreRow
+from retrieval.answer_probability import GENERAL_WEIGHTS, MATCH_VERSION, estimate_answer, join_features
+from retrieval.identity import IndexIdentity
+from retrieval.messages import Passage
+
+__all__ = ["StoreCalibration", "describe_void", "estimate_passages", "find_calibration"]
+
+
+class StoreCalibration(msgspec.Struct, frozen=True, kw_only=True):
+    """A calibration as it is kept with its store.
+
+    Attributes:
+        version: Counts the store's calibrations from 1; answers are recorded with it.
+        evaluation_id: The evaluation that made it, whose report has the figures.
+        source: The file of the questions, or the model that wrote them.
+        questions: The number of questions that the weights were fitted to.
+        embedder: Identity of the embedder.
+        chunker: Identity of what cut the documents.
+        match: Version of the features that the weights are of.
+        weights: As in `retrieval.answer_probability`.
+    """
+
+    version: int
+    evaluation_id: str
+    created_at: int
+    source: str
+    questions: int
+    embedder: str
+    chunker: str
+    match: str
+    weights: tuple[float, ...]
+
+
+def find_calibration(store: StoreRow) -> StoreCalibration | None:
+    """Return the calibration that answers from the store go by; None where it has none, or a void one."""
+    if store.calibration is None or describe_void(store.calibration, store.index_identity):
+        return None
+    return msgspec.convert(store.calibration, StoreCalibration)
+
+
+def describe_void(calibration: Mapping[str, Any], index_identity: str | None) -> str:
+    """Say why a calibration no longer counts; "" where it does.
+
+    The chunker may change: other chunks of the same documents match questions in much the same ways.
+    """
+    embedder = IndexIdentity.parse(index_identity or "").embedder
+    if calibration["embedder"] != embedder:
+        return (
+            f"It was made with the embedder {calibration['embedder']!r}, and the store's documents are indexed with "
+            f"{embedder!r}. Run 'braid docs calibrate' again."
+        )
+    if calibration["match"] != MATCH_VERSION or len(calibration["weights"]) != len(GENERAL_WEIGHTS):
+        return (
+            f"It was made of the features {calibration['match']!r}, and this version of Braid has {MATCH_VERSION!r}. "
+            "Run 'braid docs calibrate' again."
+        )
+    return ""
+
+
+def estimate_passages(passages: Iterable[Passage], calibrations: Mapping[str, StoreCalibration]) -> float:
+    """Return the probability that passages answer their question: of the store that is likeliest to; 0 without any.
+
+    Each store's passages are weighed together, by the store's calibration or else by the general weights.
+    """
+    by_store: dict[str, list[Passage]] = {}
+    for passage in passages:
+        by_store.setdefault(passage.store, []).append(passage)
+    return max(
+        (
+            estimate_answer(join_features(one.match for one in some), _weights(calibrations.get(store)))
+            for store, some in by_store.items()
+        ),
+        default=0.0,
+    )
+
+
+def _weights(calibration: StoreCalibration | None) -> Sequence[float]:
+    return GENERAL_WEIGHTS if calibration is None else calibration.weights
