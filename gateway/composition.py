@@ -44,7 +44,9 @@ from gateway.files.garbage_collection import COLLECT, GarbageCollector
 from gateway.files.orphans import OrphanSweep
 from gateway.files.service import FileUses
 from gateway.fine_tuning import FineTuningJobRow
+from gateway.fine_tuning.estimate import read_price
 from gateway.fine_tuning.event_log import delete_old_events
+from gateway.fine_tuning.event_stream import EventStreams
 from gateway.fine_tuning.facts_gate import FactsGate
 from gateway.fine_tuning.train_job import TrainHandler
 from gateway.health.admin import AdminApp, serve_admin
@@ -85,6 +87,7 @@ DIGESTS = (
     DocumentVersionRow.digest,
     FineTuningJobRow.rows_digest,
     FineTuningJobRow.validation_rows_digest,
+    FineTuningJobRow.state_digest,
     EvaluationRow.questions_digest,
     EvaluationRow.report_digest,
 )
@@ -97,6 +100,7 @@ STORED: Mapping[str, SumBytes] = {
         sum_by_tenant, column=AdapterRow.bytes, where=AdapterRow.status.not_in([status.value for status in GONE])
     ),
     "training_rows": partial(sum_by_tenant, column=FineTuningJobRow.rows_bytes),
+    "training_states": partial(sum_by_tenant, column=FineTuningJobRow.state_bytes),
     "evaluations": partial(sum_by_tenant, column=EvaluationRow.bytes),
 }
 """All of a tenant's storage. Documents' versions are files; a pending upload keeps the room for what it announced."""
@@ -166,6 +170,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
                 CitedDocuments: CitedDocuments(find_live),
                 Figures: figures,
                 RemoteParts: RemoteParts(database, retriever),
+                EventStreams: EventStreams(database, drain),
             },
         )
 
@@ -257,7 +262,14 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
         SYNC: SyncHandler(artifacts, parts.retriever, storage, SourceOpener(settings)),
         COLLECT: GarbageCollector(database, artifacts, DIGESTS),
         EVALUATE: EvaluateHandler(database, artifacts, parts.retriever, storage, calibrator),
-        "train": TrainHandler(artifacts, storage, publisher, trainer, FactsGate(database, parts.retriever, artifacts)),
+        "train": TrainHandler(
+            artifacts,
+            storage,
+            publisher,
+            trainer,
+            FactsGate(database, parts.retriever, artifacts),
+            read_price(settings),
+        ),
         "import": ImportHandler(artifacts, storage, publisher, trainer),
     }
 

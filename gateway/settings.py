@@ -79,6 +79,10 @@ class Settings(BaseSettings):
     """Where adapters are trained and proven; `auto`: the CUDA device with the most free memory, else the processor."""
     training_wait_seconds: float = Field(default=30.0, ge=0, le=86_400)
     """The longest wait for memory on that device, before a training is refused."""
+    training_price_per_hour: float | None = Field(default=None, ge=0)
+    """The price of an hour of training, for the cost that jobs show; none: they show time alone."""
+    training_currency: str = Field(default="EUR", min_length=1, max_length=8)
+    """The currency of that price."""
     reranker: str = ""
     """A cross-encoder (id or local path) or the URL of a `/rerank` service; empty: none. Releases ask for it."""
     reranker_model: str = ""

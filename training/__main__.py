@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from training.cancellation import Cancelled, cancel_on_signals
+from training.cancellation import Cancelled, PauseWish, cancel_on_signals
 from training.errors import TrainingError
 from training.events import Failed
 from training.output import JsonLines, tell
@@ -21,7 +21,10 @@ _DEVICE_HELP = "auto (the CUDA device with the most free memory, else the proces
 
 
 def main() -> int:
-    """Run one command and return its exit status: 0 done, 1 failed (the last line says why), 2 not understood."""
+    """Run one command and return its exit status.
+
+    0 is done (or paused, as the last line says), 1 failed (the last line has the reason), 2 not understood.
+    """
     arguments = _build_parser().parse_args()
     with JsonLines() as lines:
         return _run_command(arguments, lines)
@@ -46,9 +49,13 @@ def _run_command(arguments: argparse.Namespace, lines: JsonLines) -> int:
 
 
 def _run(arguments: argparse.Namespace, lines: JsonLines, seal: Callable[[], None]) -> None:
+    wants_pause = PauseWish()
     spec = read_spec(arguments.spec)
     options = {"device": arguments.device, "wait_seconds": arguments.wait_seconds}
-    _load("training.run", "run")(spec, arguments.out, lines.send, seal, **options)
+    if arguments.state is not None:
+        state_file = _load("training.state", "StateFile")
+        options["state"] = state_file(arguments.state, arguments.save_seconds, wants_pause)
+    _load("training.run", "run_or_pause")(spec, arguments.out, lines.send, seal, **options)
 
 
 def _provide_base_checkpoint(arguments: argparse.Namespace, lines: JsonLines, seal: Callable[[], None]) -> None:
@@ -89,6 +96,8 @@ def _build_parser() -> argparse.ArgumentParser:
     run.add_argument("--out", type=Path, required=True, help="folder that appears when the adapter is complete")
     run.add_argument("--device", default="auto", help=_DEVICE_HELP)
     run.add_argument("--wait-seconds", type=float, default=0.0, help="how long to wait for memory on the device")
+    run.add_argument("--state", type=Path, help="file of the run's state: read where it is there, replaced as it goes")
+    run.add_argument("--save-seconds", type=float, default=60.0, help="the longest time between two saves of it")
     run.set_defaults(command=_run)
     base = commands.add_parser("base-model", help="provide a servable checkpoint")
     base.add_argument("--out", type=Path, required=True, help="its folder; kept when it is there already")

@@ -1,11 +1,13 @@
-"""Cancelling a program by a signal. Only `__main__` uses it: a library leaves its host's signals alone."""
+"""Cancelling and pausing a program by a signal. Only `__main__` uses it: a library leaves its host's signals alone."""
 
 import signal
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import FrameType
 
-__all__ = ["Cancelled", "cancel_on_signals"]
+from training.events import PAUSE_SIGNAL
+
+__all__ = ["Cancelled", "PauseWish", "cancel_on_signals"]
 
 _END_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -35,3 +37,17 @@ def cancel_on_signals() -> Generator[Callable[[], None]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+class PauseWish:
+    """Remembers that somebody sent `PAUSE_SIGNAL`; made in the main thread, it then says so to whoever calls it."""
+
+    def __init__(self) -> None:
+        self._has_come = False
+        signal.signal(PAUSE_SIGNAL, self._note)
+
+    def __call__(self) -> bool:
+        return self._has_come
+
+    def _note(self, _number: int, _frame: FrameType | None) -> None:
+        self._has_come = True

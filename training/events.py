@@ -1,21 +1,31 @@
 """The events of a run: one JSON object per line, named by its key `event`."""
 
+import signal
+
 import msgspec
 
 from training.dataset import Problem
 from training.manifest import Manifest
 
 __all__ = [
+    "PAUSE_SIGNAL",
     "Checkpoint",
     "Event",
     "Failed",
     "Finished",
     "Metrics",
     "Notice",
+    "Paused",
+    "Resumed",
+    "Saved",
     "Started",
     "Step",
     "decode_event",
 ]
+
+
+PAUSE_SIGNAL = signal.SIGUSR1
+"""Asks a run to save its state after the present step, and to end."""
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=str.lower):
@@ -99,6 +109,41 @@ class Checkpoint(_Event, frozen=True, kw_only=True):
     metrics: Metrics
 
 
+class Resumed(_Event, frozen=True, kw_only=True):
+    """The run goes on from what an earlier process saved; the next step is the one after `step`.
+
+    Attributes:
+        losses: Mean loss per reply token of each step so far.
+        accuracies: Share of reply tokens that were the model's first choice, of each.
+        epochs: The measurements of the epochs that are over.
+    """
+
+    step: int
+    losses: list[float]
+    accuracies: list[float]
+    epochs: list[Metrics]
+
+
+class Saved(_Event, frozen=True, kw_only=True):
+    """The state of the run is on the disk: another process can go on from it.
+
+    Attributes:
+        step: Steps that are done in it.
+        bytes: Its size.
+        seconds: Time that saving took.
+    """
+
+    step: int
+    bytes: int
+    seconds: float
+
+
+class Paused(_Event, frozen=True, kw_only=True):
+    """The last event of a run that was told to stop and whose state is saved."""
+
+    step: int
+
+
 class Notice(_Event, frozen=True, kw_only=True, tag="warning"):
     """A warning to the run's reader; the run goes on."""
 
@@ -124,7 +169,7 @@ class Failed(_Event, frozen=True, kw_only=True):
     problems: list[Problem] = []
 
 
-Event = Started | Step | Checkpoint | Notice | Finished | Failed
+Event = Started | Resumed | Step | Checkpoint | Saved | Notice | Paused | Finished | Failed
 
 
 def decode_event(line: bytes) -> Event:

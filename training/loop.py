@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -10,34 +10,20 @@ import torch
 
 from training.batches import plan_epochs, split_batch
 from training.errors import TrainingError
-from training.events import Checkpoint, Event, Metrics, Step
+from training.events import Checkpoint, Event, Metrics, Resumed, Step
 from training.model import AdaptedModel
+from training.progress import Progress, Tally
 from training.spec import Recipe
+from training.state import (
+    StateKeeper,
+    collect_optimizer,
+    collect_random,
+    restore_optimizer,
+    restore_random,
+)
 from training.tokenization import TokenizedRow
 
-__all__ = ["LoopResult", "Tally", "Trainer", "compute_rate_factor"]
-
-
-@dataclass(slots=True)
-class Tally:
-    """Sums over reply tokens."""
-
-    loss: float = 0.0
-    correct: int = 0
-    replies: int = 0
-
-    def add(self, loss: float, correct: int, replies: int) -> None:
-        self.loss += loss
-        self.correct += correct
-        self.replies += replies
-
-    @property
-    def mean_loss(self) -> float:
-        return self.loss / self.replies
-
-    @property
-    def accuracy(self) -> float:
-        return self.correct / self.replies
+__all__ = ["LoopResult", "Trainer", "compute_rate_factor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +42,6 @@ class LoopResult:
     best_step: int
 
 
-@dataclass(frozen=True, slots=True)
-class _Snapshot:
-    step: int
-    valid_loss: float
-    weights: list[torch.Tensor]
-
-
 class Trainer:
     """A run over tokenized rows.
 
@@ -72,6 +51,7 @@ class Trainer:
         rows: At least one row.
         validation: Rows to measure after each epoch; may be empty.
         send: Takes each event.
+        keeper: Saves the state of the run, and has that of an earlier process; None keeps nothing.
     """
 
     def __init__(
@@ -81,47 +61,84 @@ class Trainer:
         rows: Sequence[TokenizedRow],
         validation: Sequence[TokenizedRow],
         send: Callable[[Event], None],
+        keeper: StateKeeper | None = None,
     ) -> None:
         self._model = model
         self._recipe = recipe
         self._rows = rows
         self._validation = validation
         self._send = send
+        self._keeper = keeper
         self._peak = recipe.learning_rate or 0.0
         self._steps = recipe.count_steps(len(rows))
         self._epochs = plan_epochs([len(row.tokens) for row in rows], recipe)
         self._all_tokens = sum(len(rows[row].tokens) for batches in self._epochs for batch in batches for row in batch)
-        self._seen_rows = 0
         self._optimizer = torch.optim.AdamW(model.parameters(), lr=self._peak, weight_decay=0.0)
-        self._seconds = 0.0
-        self._tokens = 0
-        self._losses: list[float] = []
+        self._progress = Progress()
+        self._best: list[torch.Tensor] = []
 
     def train(self) -> LoopResult:
-        """Run all epochs, and leave the model as it was after the best one.
+        """Run all epochs, or those that are left, and leave the model as it was after the best one.
 
         Raises:
             TrainingError: `diverged`.
+            RunPaused: The keeper's caller wanted to stop.
         """
-        best: _Snapshot | None = None
-        for epoch, batches in enumerate(self._epochs, start=1):
-            tally = Tally()
-            self._model.train(True)
-            for batch in batches:
-                step = self._step([self._rows[row] for row in batch])
-                tally.add(step.loss, step.correct, step.replies)
-            metrics = self._measure_epoch(tally)
-            self._send(Checkpoint(step=metrics.step, epoch=epoch, metrics=metrics))
+        self._resume()
+        progress = self._progress
+        while progress.epoch < len(self._epochs):
+            self._train_epoch(self._epochs[progress.epoch])
+            metrics = self._measure_epoch(progress.tally)
+            progress.epochs.append(metrics)
+            progress.epoch, progress.batch, progress.tally = progress.epoch + 1, 0, Tally()
+            self._send(Checkpoint(step=metrics.step, epoch=progress.epoch, metrics=metrics))
             # A loss that is no number compares as false, so it never replaces a good one.
-            if metrics.valid_loss is not None and (best is None or metrics.valid_loss < best.valid_loss):
-                best = _Snapshot(metrics.step, metrics.valid_loss, self._model.copy_weights())
-        if best is None:
-            return LoopResult(self._tokens, self._losses, len(self._losses))
-        self._model.set_weights(best.weights)
-        return LoopResult(self._tokens, self._losses, best.step)
+            if metrics.valid_loss is not None and metrics.valid_loss < (progress.best_loss or math.inf):
+                progress.best_step, progress.best_loss = metrics.step, metrics.valid_loss
+                self._best = self._model.copy_weights()
+        if progress.best_step is not None:
+            self._model.set_weights(self._best)
+        return LoopResult(progress.tokens, progress.losses, progress.best_step or progress.step)
 
-    def _step(self, batch: Sequence[TokenizedRow]) -> Tally:
+    def _train_epoch(self, batches: Sequence[Sequence[int]]) -> None:
+        self._model.train(True)
+        while self._progress.batch < len(batches):
+            self._step([self._rows[row] for row in batches[self._progress.batch]])
+            if self._keeper is not None:
+                self._keeper.pause_if_wanted(self._progress, self._collect)
+                self._keeper.save_if_due(self._progress, len(batches), self._collect)
+
+    def _resume(self) -> None:
+        state = self._keeper.load() if self._keeper is not None else None
+        if state is None:
+            return
+        progress, tensors = state
+        self._progress = progress
+        count = len(self._model.parameters())
+        self._model.set_weights([tensors[f"weights.{number}"] for number in range(count)])
+        if progress.best_step is not None:
+            self._best = [tensors[f"best.{number}"] for number in range(count)]
+        restore_optimizer(self._optimizer, tensors)
+        restore_random(self._model.device, tensors)
+        self._send(
+            Resumed(
+                step=progress.step,
+                # Copies, since these lists grow with the run.
+                losses=[*progress.losses],
+                accuracies=[*progress.accuracies],
+                epochs=[*progress.epochs],
+            )
+        )
+
+    def _collect(self) -> Mapping[str, torch.Tensor]:
+        """Return all tensors that the rest of the run depends on."""
+        weights = {f"weights.{number}": weight.detach() for number, weight in enumerate(self._model.parameters())}
+        best = {f"best.{number}": weight for number, weight in enumerate(self._best)}
+        return weights | best | collect_optimizer(self._optimizer) | collect_random(self._model.device)
+
+    def _step(self, batch: Sequence[TokenizedRow]) -> None:
         start = time.monotonic()
+        progress = self._progress
         replies = sum(sum(row.loss_mask) for row in batch)
         tally = Tally()
         for part in self._split(batch):
@@ -130,7 +147,7 @@ class Trainer:
             (measurement.loss / replies).backward()
             tally.add(float(measurement.loss.detach()), measurement.correct, measurement.replies)
         norm = torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._recipe.max_gradient_norm)
-        number = len(self._losses) + 1
+        number = progress.step + 1
         if not (math.isfinite(tally.loss) and math.isfinite(float(norm))):
             raise TrainingError(
                 "diverged",
@@ -142,31 +159,36 @@ class Trainer:
             group["lr"] = rate
         self._optimizer.step()
         self._optimizer.zero_grad()
-        self._losses.append(tally.mean_loss)
-        self._tokens += sum(len(row.tokens) for row in batch)
-        self._seen_rows += len(batch)
-        self._seconds += time.monotonic() - start
+        progress.tally.add(tally.loss, tally.correct, tally.replies)
+        progress.losses.append(tally.mean_loss)
+        progress.accuracies.append(tally.accuracy)
+        progress.tokens += sum(len(row.tokens) for row in batch)
+        progress.rows += len(batch)
+        progress.batch += 1
+        progress.seconds += time.monotonic() - start
         self._send_step(number, tally, rate)
-        return tally
 
     def _send_step(self, number: int, tally: Tally, rate: float) -> None:
-        speed = self._tokens / self._seconds
+        progress = self._progress
+        speed = progress.tokens / progress.seconds
         self._send(
             Step(
                 step=number,
                 steps=self._steps,
-                epoch=round(self._seen_rows / len(self._rows), 4),
+                epoch=round(progress.rows / len(self._rows), 4),
                 loss=tally.mean_loss,
                 mean_token_accuracy=tally.accuracy,
                 learning_rate=rate,
                 tokens_per_second=round(speed, 1),
-                seconds_left=round((self._all_tokens - self._tokens) / speed, 1),
-                trained_tokens=self._tokens,
+                seconds_left=round((self._all_tokens - progress.tokens) / speed, 1),
+                trained_tokens=progress.tokens,
             )
         )
 
     def _measure_epoch(self, epoch: Tally) -> Metrics:
-        metrics = Metrics(step=len(self._losses), train_loss=epoch.mean_loss, train_mean_token_accuracy=epoch.accuracy)
+        metrics = Metrics(
+            step=self._progress.step, train_loss=epoch.mean_loss, train_mean_token_accuracy=epoch.accuracy
+        )
         if not self._validation:
             return metrics
         tally = Tally()

@@ -102,6 +102,10 @@ class AdaptedModel:
         cast("Any", model).peft_config["default"].base_model_name_or_path = base_name
         return cls(model, hardware.device, modules)
 
+    @property
+    def device(self) -> torch.device:
+        return torch.device(self._device)
+
     def parameters(self) -> list[nn.Parameter]:
         """Return the adapter's weights. They are float32 on any base, so that small updates aren't rounded away."""
         return [parameter for parameter in self._model.parameters() if parameter.requires_grad]

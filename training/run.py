@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from safetensors import SafetensorError
@@ -11,7 +12,7 @@ from safetensors import SafetensorError
 from training.batches import measure_load
 from training.dataset import Problem, describe_problems
 from training.errors import TrainingError
-from training.events import Event, Finished, Notice, Started
+from training.events import Event, Finished, Notice, Paused, Started
 from training.loop import LoopResult, Trainer
 from training.manifest import MANIFEST_FILE, Manifest, digest_adapter
 from training.memory_plan import GIB, Demand
@@ -24,10 +25,11 @@ from training.probe import PROBE_ADVICE, compute_probes
 from training.rendered_rows import read_rendered_rows
 from training.room import Berth, find_room
 from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS, Recipe, TrainSpec
+from training.state import RunPaused, StateFile, StateKeeper, fingerprint_run
 from training.tokenization import RowTokenizer, TokenizedRow
 from training.verdict import BaseShape, judge
 
-__all__ = ["run"]
+__all__ = ["run", "run_or_pause"]
 
 _LISTED_ROWS = 5
 _PACKAGES = ("torch", "transformers", "peft", "tokenizers", "safetensors")
@@ -41,6 +43,7 @@ def run(
     *,
     device: str = "auto",
     wait_seconds: float = 0.0,
+    state: StateFile | None = None,
 ) -> None:
     """Train an adapter, and report everything by events; in any thread.
 
@@ -52,16 +55,36 @@ def run(
         device: Where to train: `auto` (the CUDA device with the most free memory, or else the processor), `cpu`,
             `cuda` or `cuda:1`.
         wait_seconds: The longest wait for memory that others have on the device.
+        state: Where the state of an unfinished run is, and how often it is saved; None saves nothing, so that a run
+            that ends early begins anew.
 
     Raises:
         TrainingError: Nothing was made; `out` doesn't exist.
+        RunPaused: The same, and the state is saved.
     """
     with atomic_folder(out, seal) as folder:
-        manifest = _run(spec, folder, send, device, wait_seconds)
+        manifest = _run(spec, folder, send, device, wait_seconds, state)
+    if state is not None:
+        state.file.unlink(missing_ok=True)
     send(Finished(manifest=manifest))
 
 
-def _run(spec: TrainSpec, out: Path, send: Callable[[Event], None], device: str, wait_seconds: float) -> Manifest:
+def run_or_pause(spec: TrainSpec, out: Path, send: Callable[[Event], None], *arguments: Any, **options: Any) -> None:
+    """Do what `run` does, and report a pause as the last event too."""
+    try:
+        run(spec, out, send, *arguments, **options)
+    except RunPaused as paused:
+        send(Paused(step=paused.step))
+
+
+def _run(
+    spec: TrainSpec,
+    out: Path,
+    send: Callable[[Event], None],
+    device: str,
+    wait_seconds: float,
+    state: StateFile | None,
+) -> Manifest:
     base_model = Path(spec.base_model)
     base = BaseShape.read(base_model)
     recipe = spec.recipe.resolve(base.parameters)
@@ -76,7 +99,10 @@ def _run(spec: TrainSpec, out: Path, send: Callable[[Event], None], device: str,
     berth = find_room(demand, send, device=device, wait_seconds=wait_seconds)
     recipe = msgspec.structs.replace(recipe, micro_batch_tokens=berth.plan.micro_batch_tokens)
     with explain_out_of_memory("Training", _advise(berth)):
-        result = _train(base_model, recipe, berth, rows, dropped, validation, base_name, out, send)
+        keeper = state and StateKeeper(
+            state, _fingerprint(base, recipe, tokenizer, training_rows.digest, validation_digest), send
+        )
+        result = _train(base_model, recipe, berth, rows, dropped, validation, base_name, out, send, keeper)
     with explain_out_of_memory("The adapter was trained, and its proof", PROBE_ADVICE):
         probe = compute_probes(base_model, out, rows, base.parameters, device)
     manifest = Manifest(
@@ -101,6 +127,12 @@ def _run(spec: TrainSpec, out: Path, send: Callable[[Event], None], device: str,
     if not verdict.ok:
         raise TrainingError("adapter_unusable", " ".join(reason.message for reason in verdict.reasons))
     return manifest
+
+
+def _fingerprint(base: BaseShape, recipe: Recipe, tokenizer: RowTokenizer, rows: str, validation: str | None) -> str:
+    """Return what tells runs apart; another worker may have less memory, and go on in smaller parts."""
+    whole = msgspec.structs.replace(recipe, micro_batch_tokens=1)
+    return fingerprint_run(base.digest, base.chat_template_digest, tokenizer.format.variables, whole, rows, validation)
 
 
 def _measure_demand(
@@ -146,6 +178,7 @@ def _train(
     base_name: str,
     out: Path,
     send: Callable[[Event], None],
+    keeper: StateKeeper | None,
 ) -> LoopResult:
     hardware, plan = berth.hardware, berth.plan
     model = AdaptedModel.create(
@@ -166,7 +199,7 @@ def _train(
             memory_free=berth.room.free,
         )
     )
-    result = Trainer(model, recipe, rows, validation, send).train()
+    result = Trainer(model, recipe, rows, validation, send, keeper).train()
     try:
         model.save(out)
     except (OSError, SafetensorError) as error:

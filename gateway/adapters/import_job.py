@@ -85,6 +85,9 @@ class _Upload:
             raise AdapterRefused(reason)
         return folder
 
+    async def stop(self) -> None:
+        """Do nothing more: unpacking leaves nothing that is worth keeping."""
+
     async def describe(self, folder: Path, work: Path) -> Description:
         out = work / "reference.json"
         async with self._trainer.make_reference(self._base, folder, out) as run:

@@ -8,7 +8,7 @@ again, and a name that was given is kept.
 
 import asyncio
 import shutil
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -70,6 +70,10 @@ class AdapterSource(Protocol):
         Raises:
             AdapterRefused: There is nothing in it that could become an adapter.
         """
+        ...
+
+    async def stop(self) -> None:
+        """Wind up a `make` whose job's owner wants it to stop; it is dropped as soon as this returns."""
         ...
 
     async def describe(self, folder: Path, work: Path) -> Description:
@@ -164,7 +168,7 @@ class AdapterPublisher:
         work = self._folder(claim)
         work.mkdir(parents=True)
         try:
-            folder = await unless_cancelled(claim, source.make(work))
+            folder = await unless_cancelled(claim, source.make(work), source.stop)
             failpoint("adapter-made")
             accepted = accept_verdict(await asyncio.to_thread(self._judge, folder))
             description = await source.describe(folder, work)
@@ -229,8 +233,10 @@ async def refuse_undecided(session: AsyncSession, tenant: str, job: str, reason:
         refuse(row, reason)
 
 
-async def unless_cancelled(claim: Claim, work: Coroutine[Any, Any, Result]) -> Result:
-    """Await `work`, and drop it when the job's owner cancels the job.
+async def unless_cancelled(
+    claim: Claim, work: Coroutine[Any, Any, Result], stop: Callable[[], Awaitable[None]] | None = None
+) -> Result:
+    """Await `work`, and drop it when the job's owner cancels the job, once `stop` has returned.
 
     Raises:
         JobCancelled: It was dropped.
@@ -240,6 +246,8 @@ async def unless_cancelled(claim: Claim, work: Coroutine[Any, Any, Result]) -> R
     try:
         await asyncio.wait({working, cancelled}, return_when=asyncio.FIRST_COMPLETED)
         if not working.done():
+            if stop is not None:
+                await stop()
             raise JobCancelled
     finally:
         working.cancel()

@@ -13,7 +13,7 @@ import structlog
 from gateway.errors import blur
 from gateway.jobs import JobFailed
 from gateway.processes.program import Program, open_program
-from training.events import Event, Failed, decode_event
+from training.events import PAUSE_SIGNAL, Event, Failed, decode_event
 
 __all__ = ["Trainer", "TrainerDied", "TrainerRun", "summarize_log"]
 
@@ -51,6 +51,10 @@ class TrainerRun:
                 self._failed = event
             return event
         return None
+
+    def pause(self) -> None:
+        """Have it save its state after the present step and end; its last event then says so."""
+        self._program.send_signal(PAUSE_SIGNAL)
 
     async def check(self) -> None:
         """Read what is left, and return if the trainer succeeded.
@@ -95,9 +99,10 @@ class Trainer:
         self._wait = ("--wait-seconds", str(wait_seconds))
 
     @asynccontextmanager
-    async def train(self, spec: Path, out: Path) -> AsyncGenerator[TrainerRun]:
-        """Train as `spec` says into `out`."""
-        async with self._run(spec.parent, "run", str(spec), "--out", str(out), *self._device, *self._wait) as run:
+    async def train(self, spec: Path, out: Path, state: Path) -> AsyncGenerator[TrainerRun]:
+        """Train as `spec` says into `out`, from the state that is in the file `state` if there is one."""
+        arguments = ("run", str(spec), "--out", str(out), "--state", str(state), *self._device, *self._wait)
+        async with self._run(spec.parent, *arguments) as run:
             yield run
 
     @asynccontextmanager

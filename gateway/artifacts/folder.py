@@ -40,6 +40,33 @@ class Artifacts:
         finally:
             await asyncio.to_thread(incoming.close)
 
+    async def put_path(self, path: Path) -> Stored:
+        """Keep a finished file, which nobody changes any more; without a copy where that can be."""
+        return await asyncio.to_thread(self._put_path, path)
+
+    def _put_path(self, path: Path) -> Stored:
+        staging = Path(tempfile.mkdtemp(dir=self.root / "incoming"))
+        try:
+            _link(path, staging / "file")
+            with (staging / "file").open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+                size = file.tell()
+                os.fsync(file.fileno())
+            os.utime(staging / "file")
+            os.replace(staging / "file", self.file(digest))
+            _sync(self.root / "files")
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+        return Stored(digest, size)
+
+    async def lend_file(self, digest: str, path: Path) -> None:
+        """Put a file's bytes at a path where nothing is, for somebody who replaces and never changes them.
+
+        Raises:
+            FileNotFoundError: They aren't there.
+        """
+        await asyncio.to_thread(_link, self.file(digest), path)
+
     def file(self, digest: str) -> Path:
         """Return the path of a file's bytes; it exists when the digest was put and not removed."""
         return self.root / "files" / digest
@@ -102,6 +129,15 @@ class Artifacts:
                     path.unlink()
                 removed += 1
         return removed
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except FileNotFoundError:
+        raise
+    except OSError:  # another file system, or one without links
+        shutil.copyfile(source, target)
 
 
 def _age(path: Path) -> float | None:

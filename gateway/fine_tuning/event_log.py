@@ -8,15 +8,19 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.fine_tuning.estimate import TrainingFigures
+from gateway.fine_tuning.lifecycle import has_ended, is_running
 from gateway.fine_tuning.repository import EventRepository, FineTuningJobRepository, delete_events
 from gateway.fine_tuning.tables import EventRow
 from gateway.ids import new_id
-from gateway.jobs import ENDED, Claim, JobCancelled
-from training.events import Checkpoint, Event, Finished, Metrics, Notice, Started, Step
+from gateway.jobs import Claim, JobCancelled
+from training.events import Checkpoint, Event, Finished, Metrics, Notice, Resumed, Started, Step
 
-__all__ = ["EventLog", "add_event", "delete_old_events"]
+__all__ = ["EventLog", "add_event", "delete_old_events", "read_position"]
 
+_PREFIX = "ftevent-"
 _COMMIT_SECONDS = 1.0
+_EPOCH_END = 0.5  # an epoch ends after its last step
 _TOLD_AT_CREATION = "few_rows"
 
 
@@ -40,11 +44,22 @@ async def delete_old_events(session: AsyncSession, before: int, limit: int) -> i
 
 
 class EventLog:
-    """Takes a trainer's events, and writes them in batches under the claim's fence."""
+    """Takes a trainer's events, and writes them in batches under the claim's fence.
 
-    def __init__(self, claim: Claim) -> None:
-        self.steps: list[Step] = []
+    Args:
+        claim: Of the job.
+        position: How far the log has got, see `read_position`: a run that goes on does a few steps again, which are
+            the same, and each has one event.
+    """
+
+    def __init__(self, claim: Claim, position: float = 0.0) -> None:
         self.checkpoints: list[Metrics] = []
+        self._losses: list[float] = []
+        self._accuracies: list[float] = []
+        self._last: Step | None = None
+        self._steps = self._done = 0
+        self._started: Started | None = None
+        self._position = position
         self._claim = claim
         self._waiting: list[EventRow] = []
         self._written = 0.0
@@ -59,6 +74,8 @@ class EventLog:
         match event:
             case Started():
                 self._add_start(event)
+            case Resumed():
+                self._add_resumption(event)
             case Step():
                 self._add_step(event)
             case Checkpoint():
@@ -76,13 +93,15 @@ class EventLog:
         """Write what is waiting; see `add` for what it raises."""
         async with self._claim.begin() as session:
             job = await FineTuningJobRepository(session, self._claim.tenant).lock(self._claim.subject)
-            if job.status in ENDED:
+            if has_ended(job):
                 raise JobCancelled
-            if self.steps:
-                job.trained_tokens = self.steps[-1].trained_tokens
-                job.estimated_finish = int(time.time() + self.steps[-1].seconds_left)
+            if self._last is not None:
+                job.trained_tokens = self._last.trained_tokens
+                if is_running(job):
+                    job.estimated_finish = int(time.time() + self._last.seconds_left)
             events = EventRepository(session, self._claim.tenant)
             for row in self._waiting:
+                row.id = new_id(_PREFIX)  # now: a reader who has seen later ones wouldn't look for it
                 events.add(row)
         self._waiting.clear()
         self._written = time.monotonic()
@@ -93,21 +112,48 @@ class EventLog:
         text = io.StringIO()
         lines = csv.writer(text, lineterminator="\n")
         lines.writerow(["step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy"])
-        for step in self.steps:
-            metrics = valid.get(step.step)
+        for step, (loss, accuracy) in enumerate(zip(self._losses, self._accuracies, strict=True), 1):
+            metrics = valid.get(step)
             figures = (metrics.valid_loss, metrics.valid_mean_token_accuracy) if metrics else (None, None)
-            lines.writerow([step.step, step.loss, step.mean_token_accuracy, *figures])
+            lines.writerow([step, loss, accuracy, *figures])
         return text.getvalue().encode()
+
+    def measure(self, seconds: float, row_bytes: int) -> TrainingFigures | None:
+        """Return the figures of the run that has ended; None where an earlier one did all steps.
+
+        Args:
+            seconds: Time of this run.
+            row_bytes: Bytes of the rendered rows.
+        """
+        started, last = self._started, self._last
+        if started is None or last is None or not last.tokens_per_second:
+            return None
+        all_steps = last.trained_tokens / last.tokens_per_second
+        other = max(0.0, seconds - all_steps * self._done / last.step)
+        return TrainingFigures(
+            rows=started.rows,
+            tokens=started.tokens,
+            trained_tokens=last.trained_tokens,
+            steps=last.steps,
+            tokens_per_second=last.tokens_per_second,
+            seconds=round(all_steps + other, 1),
+            other_seconds=round(other, 1),
+            token_bytes=round(row_bytes / max(started.tokens, 1), 3),
+        )
 
     def final_metrics(self, best_step: int | None) -> dict[str, float]:
         """Return the figures of the finished adapter: those of the epoch that ended with `best_step`, else the last."""
         for metrics in reversed(self.checkpoints):
             if best_step in (None, metrics.step):
                 return msgspec.to_builtins(metrics)
-        step = self.steps[-1]
-        return {"step": step.step, "train_loss": step.loss, "train_mean_token_accuracy": step.mean_token_accuracy}
+        return {
+            "step": len(self._losses),
+            "train_loss": self._losses[-1],
+            "train_mean_token_accuracy": self._accuracies[-1],
+        }
 
     def _add_start(self, event: Started) -> None:
+        self._steps, self._started = event.steps, event
         self._append(
             f"Training on {event.rows} rows in {event.steps} steps: {event.tokens} tokens, "
             f"{event.reply_tokens} of them in replies",
@@ -123,24 +169,36 @@ class EventLog:
             },
         )
 
+    def _add_resumption(self, event: Resumed) -> None:
+        self._losses, self._accuracies = [*event.losses], [*event.accuracies]
+        self.checkpoints = [*event.epochs]
+        self._append(f"The training goes on after step {event.step}", data={"step": event.step})
+        # The state may be newer than the log, if the worker was killed in between.
+        for step, (loss, accuracy) in enumerate(zip(event.losses, event.accuracies, strict=True), 1):
+            if not self._is_logged(step):
+                self._append_step(step, loss, accuracy, {})
+
     def _add_step(self, event: Step) -> None:
-        self.steps.append(event)
-        self._append(
-            f"Step {event.step}/{event.steps}: training loss={event.loss:.4f}",
-            kind="metrics",
-            data={
-                "step": event.step,
-                "total_steps": event.steps,
-                "train_loss": event.loss,
-                "train_mean_token_accuracy": event.mean_token_accuracy,
+        self._losses.append(event.loss)
+        self._accuracies.append(event.mean_token_accuracy)
+        self._last = event
+        self._done += 1
+        if not self._is_logged(event.step):
+            more = {
                 "epoch": event.epoch,
                 "learning_rate": event.learning_rate,
                 "tokens_per_second": event.tokens_per_second,
-            },
-        )
+            }
+            self._append_step(event.step, event.loss, event.mean_token_accuracy, more)
+
+    def _append_step(self, step: int, loss: float, accuracy: float, more: dict[str, Any]) -> None:
+        figures = {"step": step, "total_steps": self._steps, "train_loss": loss, "train_mean_token_accuracy": accuracy}
+        self._append(f"Step {step}/{self._steps}: training loss={loss:.4f}", kind="metrics", data=figures | more)
 
     def _add_checkpoint(self, event: Checkpoint) -> None:
         self.checkpoints.append(event.metrics)
+        if self._is_logged(event.step + _EPOCH_END):
+            return
         valid = event.metrics.valid_loss
         validation = "" if valid is None else f", validation loss={valid:.4f}"
         message = f"Epoch {event.epoch} is done: training loss={event.metrics.train_loss:.4f}{validation}"
@@ -152,14 +210,26 @@ class EventLog:
             message = f"The weights of epoch {epochs[best_step]} are kept: its validation loss was the lowest"
             self._append(message, data={"epoch": epochs[best_step], "step": best_step})
 
+    def _is_logged(self, position: float) -> bool:
+        """Tell whether an earlier run has logged this, and note that it is logged now."""
+        known, self._position = position <= self._position, max(position, self._position)
+        return known
+
     def _append(self, message: str, *, level: str = "info", kind: str = "message", data: dict[str, Any]) -> None:
         self._waiting.append(_event(self._claim.subject, message, level=level, kind=kind, data=data))
+
+
+async def read_position(session: AsyncSession, tenant: str, job: str) -> float:
+    """Return how far a job's log has got: the last step in it, and a half more where it has the end of an epoch."""
+    rows = await EventRepository(session, tenant).list_last_metrics(job, 2)
+    ends = (row.data["step"] + (0.0 if "total_steps" in row.data else _EPOCH_END) for row in rows)
+    return max(ends, default=0.0)
 
 
 def _event(job: str, message: str, *, level: str, kind: str, data: dict[str, Any]) -> EventRow:
     now = int(time.time())
     return EventRow(
-        id=new_id("ftevent-"),
+        id=new_id(_PREFIX),
         created_at=now,
         fine_tuning_job_id=job,
         level=level,

@@ -9,7 +9,7 @@ from gateway.errors import BadRequest
 from gateway.fine_tuning.schemas import Hyperparameters, RecipeOptions
 from training.spec import Recipe
 
-__all__ = ["RecipeBounds", "apply_options", "choose_recipe", "to_options"]
+__all__ = ["RecipeBounds", "apply_options", "choose_recipe", "explain_recipe", "to_options"]
 
 _OPTIONS = ("rank", "max_length", "micro_batch_tokens", "learning_rate")
 _ALPHA_PER_RANK = 2.0  # so that the update has one scale, and a learning rate means the same, at every rank
@@ -57,6 +57,34 @@ def choose_recipe(request: Hyperparameters, options: RecipeOptions, rows: int, b
         "max_length": min(recipe.max_length, longest or recipe.max_length),
     }
     return msgspec.structs.replace(recipe, **(defaults | chosen))
+
+
+def explain_recipe(recipe: Recipe, request: Hyperparameters, options: RecipeOptions, rows: int) -> dict[str, str]:
+    """Return why each number of a run is what it is."""
+    sizes_batches, counts_epochs = request.batch_size in ("auto", None), request.n_epochs == "auto"
+    multiplier = request.learning_rate_multiplier
+    rate = "7e-4 for a base model of less than 1 billion parameters, else 2e-4" + (
+        "" if multiplier == "auto" else f", times {multiplier} as the request says"
+    )
+    reasons = {
+        "steps": f"{rows} rows are learnt best in about so many: few rows are seen often, many in larger batches"
+        if sizes_batches or counts_epochs
+        else "so many have these epochs of these batches",
+        "n_epochs": "so many passes have these steps; no row is seen more than 5 times" if counts_epochs else None,
+        "batch_size": "grows with the rows, from 2 to 8" if sizes_batches else None,
+        "learning_rate": rate if options.learning_rate is None else None,
+        "rank": "enough for a style, and engines here take it" if options.rank is None else None,
+        "max_length": "longer rows are rare and cost memory" if options.max_length is None else None,
+        "micro_batch_tokens": "bounds memory, changes nothing else" if options.micro_batch_tokens is None else None,
+    }
+    numbers = {
+        "steps": recipe.count_steps(rows),
+        "n_epochs": recipe.epochs,
+        "batch_size": recipe.batch_size,
+        "learning_rate": options.learning_rate,
+    } | {name: getattr(recipe, name) for name in ("rank", "max_length", "micro_batch_tokens")}
+    texts = {name: reason or "the request says so" for name, reason in reasons.items()}
+    return {name: text if numbers[name] is None else f"{numbers[name]}: {text}" for name, text in texts.items()}
 
 
 def to_options(recipe: Recipe) -> dict[str, Any]:

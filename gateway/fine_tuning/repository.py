@@ -15,6 +15,7 @@ __all__ = [
     "FineTuningJobRepository",
     "LearntFactRepository",
     "delete_events",
+    "list_figures",
     "metadata_conditions",
 ]
 
@@ -58,6 +59,16 @@ class EventRepository(Repository[EventRow]):
     table = EventRow
     noun = "event"
 
+    async def list_after(self, job: str, id: str, limit: int) -> Sequence[EventRow]:
+        """List a job's events after an id, oldest first."""
+        where = (EventRow.fine_tuning_job_id == job, EventRow.id > id)
+        return (await self.session.scalars(self.select(*where).order_by(EventRow.id).limit(limit))).all()
+
+    async def list_last_metrics(self, job: str, limit: int) -> Sequence[EventRow]:
+        """List a job's last events with figures, the newest first."""
+        where = (EventRow.fine_tuning_job_id == job, EventRow.kind == "metrics")
+        return (await self.session.scalars(self.select(*where).order_by(EventRow.id.desc()).limit(limit))).all()
+
 
 class CheckpointRepository(Repository[CheckpointRow]):
     table = CheckpointRow
@@ -76,6 +87,13 @@ def metadata_conditions(pairs: Mapping[str, str] | None) -> list[ColumnElement[b
         if '"' in key or "\\" in key:
             raise BadRequest(f"Jobs can't be looked up by the metadata key {key!r}: it has a quote.", param="metadata")
     return [FineTuningJobRow.meta[key].as_string() == value for key, value in pairs.items()]
+
+
+async def list_figures(session: AsyncSession, model: str, limit: int) -> list[dict[str, Any]]:
+    """Return what the newest trainings of a base model measured, of all tenants: they have the machines together."""
+    where = (FineTuningJobRow.model == model, FineTuningJobRow.status == "succeeded")
+    newest = select(FineTuningJobRow.braid).where(*where).order_by(FineTuningJobRow.finished_at.desc()).limit(limit)
+    return [braid["figures"] for braid in (await session.scalars(newest)).all() if braid.get("figures")]
 
 
 async def delete_events(session: AsyncSession, before: int, limit: int) -> int:

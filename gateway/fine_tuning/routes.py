@@ -1,10 +1,13 @@
 import re
-from typing import Annotated
+from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Header, Query
 from starlette.requests import Request
+from starlette.responses import Response
 
 from gateway.fine_tuning.dataset import TrainingFiles
+from gateway.fine_tuning.estimate import read_price
+from gateway.fine_tuning.event_stream import EventStreams
 from gateway.fine_tuning.recipe import RecipeBounds
 from gateway.fine_tuning.schemas import (
     FineTuningJob,
@@ -21,6 +24,7 @@ __all__ = ["router"]
 
 router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["fine-tuning"], responses=declare_errors(404, 429))
 
+_EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
 _METADATA = re.compile(r"metadata\[(.+)\]")
 
 
@@ -44,6 +48,11 @@ def _metadata(request: Request) -> dict[str, str] | None:
     return {match[1]: value for match, value in pairs if match}
 
 
+def _streams(state: CurrentState) -> EventStreams:
+    return cast(EventStreams, state.parts[EventStreams])
+
+
+Streams = Annotated[EventStreams, Depends(_streams)]
 Jobs = Annotated[FineTuningService, Depends(_for_writing)]
 SeenJobs = Annotated[FineTuningService, Depends(_for_reading)]
 Files = Annotated[TrainingFiles, Depends(_training_files)]
@@ -54,7 +63,8 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 @router.post("")
 async def create_job(request: FineTuningJobCreate, jobs: Jobs, files: Files, state: CurrentState) -> FineTuningJob:
     bounds = RecipeBounds(state.settings.max_lora_rank, state.pool.max_model_len)
-    return await jobs.create(request, files, state.base_model, bounds, state.settings.max_queued_jobs)
+    price = read_price(state.settings)
+    return await jobs.create(request, files, state.base_model, bounds, price, state.settings.max_queued_jobs)
 
 
 @router.get("")
@@ -74,10 +84,31 @@ async def cancel_job(fine_tuning_job_id: str, jobs: Jobs) -> FineTuningJob:
     return await jobs.cancel(fine_tuning_job_id)
 
 
-@router.get("/{fine_tuning_job_id}/events")
+@router.post("/{fine_tuning_job_id}/pause")
+async def pause_job(fine_tuning_job_id: str, jobs: Jobs) -> FineTuningJob:
+    return await jobs.pause(fine_tuning_job_id)
+
+
+@router.post("/{fine_tuning_job_id}/resume")
+async def resume_job(fine_tuning_job_id: str, jobs: Jobs, state: CurrentState) -> FineTuningJob:
+    return await jobs.resume(fine_tuning_job_id, state.settings.max_queued_jobs)
+
+
+@router.get("/{fine_tuning_job_id}/events", response_model=FineTuningJobEventList, responses=_EVENTS)
 async def list_events(
-    fine_tuning_job_id: str, jobs: SeenJobs, after: str | None = None, limit: Limit = 20
-) -> FineTuningJobEventList:
+    fine_tuning_job_id: str,
+    jobs: SeenJobs,
+    streams: Streams,
+    principal: ManageKey,
+    after: str | None = None,
+    limit: Limit = 20,
+    stream: bool = False,
+    last_event_id: Annotated[str | None, Header()] = None,
+) -> FineTuningJobEventList | Response:
+    """List events, newest first; with `stream=true` send each as it happens, from the oldest on, until the job ends."""
+    if stream:
+        await jobs.get(fine_tuning_job_id)
+        return streams.open(principal.tenant, fine_tuning_job_id, last_event_id or after)
     return await jobs.events(fine_tuning_job_id, after=after, limit=limit)
 
 

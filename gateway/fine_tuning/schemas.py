@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from gateway.fine_tuning.tables import EventRow
 from gateway.pages import CursorPage
 from gateway.prompts.variables import Variables
 from gateway.vector_stores.schemas import Metadata
@@ -25,6 +26,8 @@ __all__ = [
     "JobError",
     "RecipeOptions",
     "SupervisedMethod",
+    "TrainingCost",
+    "to_event",
 ]
 
 Auto = Literal["auto"]
@@ -106,6 +109,25 @@ class FineTuningJobCreate(BaseModel):
     braid: BraidOptions | None = None
 
 
+class TrainingCost(BaseModel):
+    """The work, the time and the cost of a training.
+
+    `tokens` are those of all rows once, `trained_tokens` those of all epochs. `cost` is null where the operator set no
+    price. `basis` says where the figures are from, `summary` has them in a line for people.
+    """
+
+    rows: int
+    tokens: int
+    trained_tokens: int
+    steps: int
+    tokens_per_second: float
+    seconds: float
+    cost: float | None
+    currency: str | None
+    basis: str
+    summary: str
+
+
 class FineTuningJobBraid(BaseModel):
     """`rows` and `validation_rows` are the SHA-256 of the rows as `prompt` rendered them and as they are trained on.
 
@@ -114,6 +136,9 @@ class FineTuningJobBraid(BaseModel):
     has the numbers of the run (a null `learning_rate` is what suits the base model's size).
     `chat_template_kwargs` are the values of the chat template's own names that rows and requests are rendered with,
     null where the trainer chose them.
+
+    `reasons` say why each number of the run is what it is. `estimate` is what the training was expected to take when
+    the job was made, and `actual` what it took.
     """
 
     prompt: str | None
@@ -122,6 +147,9 @@ class FineTuningJobBraid(BaseModel):
     chat_template_kwargs: dict[str, Any] | None = None
     recipe: RecipeOptions | None = None
     facts: FactsOptions | None = None
+    reasons: dict[str, str] = {}
+    estimate: TrainingCost | None = None
+    actual: TrainingCost | None = None
     rows: str | None
     validation_rows: str | None
 
@@ -179,6 +207,13 @@ class FineTuningJobEvent(BaseModel):
     type: str
     message: str
     data: dict[str, Any]
+
+
+def to_event(row: EventRow) -> FineTuningJobEvent:
+    """Return an event as clients see it."""
+    return FineTuningJobEvent(
+        id=row.id, created_at=row.created_at, level=row.level, type=row.kind, message=row.message, data=row.data
+    )
 
 
 class FineTuningJobEventList(BaseModel):

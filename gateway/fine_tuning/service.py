@@ -3,7 +3,9 @@
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway import jobs
@@ -12,12 +14,15 @@ from gateway.adapters.publish import refuse_undecided
 from gateway.conversations.findings import Finding
 from gateway.errors import BadRequest, Unavailable
 from gateway.fine_tuning.dataset import TrainingFiles
+from gateway.fine_tuning.estimate import Price, TrainingFigures, estimate_training, price_figures
 from gateway.fine_tuning.event_log import add_event
-from gateway.fine_tuning.recipe import RecipeBounds, choose_recipe, to_options
+from gateway.fine_tuning.lifecycle import FineTuningStatus, has_ended, move
+from gateway.fine_tuning.recipe import RecipeBounds, choose_recipe, explain_recipe, to_options
 from gateway.fine_tuning.repository import (
     CheckpointRepository,
     EventRepository,
     FineTuningJobRepository,
+    list_figures,
     metadata_conditions,
 )
 from gateway.fine_tuning.rows import RenderedFile
@@ -28,7 +33,6 @@ from gateway.fine_tuning.schemas import (
     FineTuningJobCheckpoint,
     FineTuningJobCheckpointList,
     FineTuningJobCreate,
-    FineTuningJobEvent,
     FineTuningJobEventList,
     FineTuningJobList,
     FineTuningMethod,
@@ -36,18 +40,22 @@ from gateway.fine_tuning.schemas import (
     JobError,
     RecipeOptions,
     SupervisedMethod,
+    to_event,
 )
 from gateway.fine_tuning.tables import CheckpointRow, EventRow, FineTuningJobRow
+from gateway.fine_tuning.training_state import drop_state
 from gateway.ids import new_id
 from gateway.tenants.authenticator import Principal
 from gateway.tenants.storage import TenantStorage
 from gateway.vector_stores.service import check_stores
 from training.chat_format import ChatFormat
-from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS
+from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS, Recipe
 
 __all__ = ["FineTuningService"]
 
 _LISTED_ROWS = 10
+_EARLIER = 8
+_GUESS = "a guess: no training of this base model has been measured yet; so fast is the packaged one on two cores"
 
 
 class FineTuningService:
@@ -62,9 +70,15 @@ class FineTuningService:
         self._jobs = FineTuningJobRepository(session, principal.tenant)
 
     async def create(
-        self, request: FineTuningJobCreate, files: TrainingFiles, base: str, bounds: RecipeBounds, most_queued: int
+        self,
+        request: FineTuningJobCreate,
+        files: TrainingFiles,
+        base: str,
+        bounds: RecipeBounds,
+        price: Price,
+        most_queued: int,
     ) -> FineTuningJob:
-        """Check the request and its files, and queue the job; `base` is the base model's name.
+        """Check the request and its files, and queue the job; `base` is the base model's name, `price` an hour's.
 
         At most `most_queued` jobs may wait.
 
@@ -87,7 +101,8 @@ class FineTuningService:
                 request.validation_file, prompt, options.variables, param="validation_file"
             )
         findings = await files.check(request.training_file, request.validation_file)
-        recipe = choose_recipe(hyperparameters, options.recipe or RecipeOptions(), rows.count, bounds)
+        wishes = options.recipe or RecipeOptions()
+        recipe = choose_recipe(hyperparameters, wishes, rows.count, bounds)
         stored = await files.store(rows)
         stored_validation = await files.store(validation_rows) if validation_rows else None
         await self._check_stores(options)
@@ -119,18 +134,22 @@ class FineTuningService:
                     "chat_template_kwargs": format and format.variables,
                     "recipe": to_options(recipe),
                     "facts": options.facts and options.facts.model_dump(),
+                    "reasons": explain_recipe(recipe, hyperparameters, wishes, rows.count),
+                    "estimate": await self._estimate(recipe, rows.count, stored.size, base, price),
                 },
             )
         )
         await self._session.flush()
-        key = f"train:{self._tenant}"
-        job = await jobs.enqueue(
-            self._session, self._tenant, kind="train", queue_key=key, subject=row.id, payload={}, most=most_queued
-        )
-        row.job_id = job.id
+        await self._enqueue(row, most_queued)
         self._log_creation(row, rows, findings)
         await self._storage.admit(self._session, self._tenant, row.rows_bytes)
         return self._schema(row)
+
+    async def _estimate(self, recipe: Recipe, rows: int, size: int, base: str, price: Price) -> dict[str, Any]:
+        earlier = await list_figures(self._session, base, _EARLIER)
+        figures = estimate_training(recipe, rows, size, [msgspec.convert(one, TrainingFigures) for one in earlier])
+        basis = f"measured in the last {len(earlier)} trainings" if earlier else _GUESS
+        return price_figures(figures, price, basis=basis)
 
     async def list(self, *, after: str | None, limit: int, metadata: Mapping[str, str] | None) -> FineTuningJobList:
         page = await self._jobs.page(*metadata_conditions(metadata), after=after, limit=limit)
@@ -145,21 +164,46 @@ class FineTuningService:
         Raises:
             BadRequest: It has ended already.
         """
-        await self._jobs.get(id, param="fine_tuning_job_id")
-        job = await self._jobs.lock(id)
-        if job.status in jobs.ENDED or job.job_id is None:
-            raise BadRequest(f"The job {id} has {job.status} already, so there is nothing to cancel.", code="job_ended")
-        await jobs.cancel(self._session, self._tenant, job.job_id)
-        await refuse_undecided(self._session, self._tenant, job.job_id, "Its fine-tuning job was cancelled.")
-        job.status, job.finished_at, job.estimated_finish = "cancelled", int(time.time()), None
+        job = await self._lock(id, "cancel")
+        if job.status != FineTuningStatus.PAUSED:
+            await self._stop(job, "cancelled")
+        move(job, FineTuningStatus.CANCELLED)
+        await drop_state(self._session, job)
         add_event(self._session, self._tenant, id, "The job was cancelled.")
+        return self._schema(job)
+
+    async def pause(self, id: str) -> FineTuningJob:
+        """Stop a job for now; a running trainer saves its state after its present step. A paused one stays so.
+
+        Raises:
+            BadRequest: It has ended already.
+        """
+        job = await self._lock(id, "pause")
+        if job.status != FineTuningStatus.PAUSED:
+            await self._stop(job, "paused")
+            move(job, FineTuningStatus.PAUSED)
+            add_event(self._session, self._tenant, id, "The job was paused")
+        return self._schema(job)
+
+    async def resume(self, id: str, most_queued: int) -> FineTuningJob:
+        """Let a paused job wait for its turn again, and go on from its state then; others stay as they are.
+
+        Raises:
+            BadRequest: It has ended already.
+            TooManyRequests: The tenant has `most_queued` jobs that wait already.
+        """
+        job = await self._lock(id, "resume")
+        if job.status == FineTuningStatus.PAUSED:
+            await self._enqueue(job, most_queued)
+            move(job, FineTuningStatus.QUEUED)
+            add_event(self._session, self._tenant, id, "The job was resumed, and waits for its turn")
         return self._schema(job)
 
     async def events(self, id: str, *, after: str | None, limit: int) -> FineTuningJobEventList:
         await self._jobs.get(id, param="fine_tuning_job_id")
         events = EventRepository(self._session, self._tenant)
         page = await events.page(EventRow.fine_tuning_job_id == id, after=after, limit=limit)
-        return FineTuningJobEventList(data=[_event_schema(row) for row in page.rows], has_more=page.has_more)
+        return FineTuningJobEventList(data=[to_event(row) for row in page.rows], has_more=page.has_more)
 
     async def checkpoints(self, id: str, *, after: str | None, limit: int) -> FineTuningJobCheckpointList:
         await self._jobs.get(id, param="fine_tuning_job_id")
@@ -170,6 +214,27 @@ class FineTuningService:
     async def _check_stores(self, options: BraidOptions) -> None:
         stores = options.facts.vector_stores if options.facts else ()
         await check_stores(self._session, self._tenant, stores, param="braid.facts.vector_stores")
+
+    async def _lock(self, id: str, verb: str) -> FineTuningJobRow:
+        await self._jobs.get(id, param="fine_tuning_job_id")
+        job = await self._jobs.lock(id)
+        if has_ended(job):
+            message = f"The job {id} has {job.status} already, so there is nothing to {verb}."
+            raise BadRequest(message, code="job_ended")
+        return job
+
+    async def _enqueue(self, row: FineTuningJobRow, most_queued: int) -> None:
+        key = f"train:{self._tenant}"
+        job = await jobs.enqueue(
+            self._session, self._tenant, kind="train", queue_key=key, subject=row.id, payload={}, most=most_queued
+        )
+        row.job_id = job.id
+
+    async def _stop(self, row: FineTuningJobRow, past: str) -> None:
+        """Have the durable work end: nobody begins it any more, and who is at work on it stops."""
+        if row.job_id is not None:
+            await jobs.cancel(self._session, self._tenant, row.job_id)
+            await refuse_undecided(self._session, self._tenant, row.job_id, f"Its fine-tuning job was {past}.")
 
     def _log_creation(self, row: FineTuningJobRow, rows: RenderedFile, findings: Sequence[Finding]) -> None:
         add_event(self._session, self._tenant, row.id, f"Created fine-tuning job: {row.id}")
@@ -188,6 +253,11 @@ class FineTuningService:
                 "look at the answers before you put this adapter into a release."
             )
             add_event(self._session, self._tenant, row.id, few, level="warn")
+        estimate, reasons = row.braid["estimate"], row.braid["reasons"]
+        expected = f"Expected: {estimate['summary']} ({estimate['basis']})"
+        add_event(self._session, self._tenant, row.id, expected, data=estimate)
+        chosen = "; ".join(f"{name} {reason}" for name, reason in reasons.items())
+        add_event(self._session, self._tenant, row.id, f"Recipe: {chosen}.", data=reasons)
         add_event(self._session, self._tenant, row.id, "Files validated, moving job to queued state")
 
     def _log_shares(self, row: FineTuningJobRow, rows: RenderedFile) -> None:
@@ -285,12 +355,6 @@ def _check_systems(rows: RenderedFile, format: ChatFormat | None) -> None:
             param="training_file",
             code="invalid_training_file",
         )
-
-
-def _event_schema(row: EventRow) -> FineTuningJobEvent:
-    return FineTuningJobEvent(
-        id=row.id, created_at=row.created_at, level=row.level, type=row.kind, message=row.message, data=row.data
-    )
 
 
 def _checkpoint_schema(row: CheckpointRow) -> FineTuningJobCheckpoint:

@@ -15,6 +15,9 @@ class FineTuningJobRow(Owned):
     `result_files` are ids. `rows_digest` and `validation_rows_digest` name the rendered rows in the artifacts, of which
     the job was made and which the trainer reads, with `rows_bytes` in all; they are null in jobs of a Braid that
     rendered them later.
+
+    `state_digest` names the state of the unfinished training in the artifacts, with `state_bytes`, after `state_step`
+    steps; null before it is first saved, and once the job has ended.
     """
 
     __tablename__ = "fine_tuning_jobs"
@@ -38,6 +41,9 @@ class FineTuningJobRow(Owned):
     trained_tokens: Mapped[int | None]
     error: Mapped[dict[str, Any] | None]
     job_id: Mapped[str | None]
+    state_digest: Mapped[str | None]
+    state_bytes: Mapped[int] = mapped_column(default=0)
+    state_step: Mapped[int | None]
 
 
 class EventRow(Owned):

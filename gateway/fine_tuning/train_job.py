@@ -3,6 +3,8 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
@@ -11,25 +13,31 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway.adapters.identity import DEFAULT_NAME, AdapterRefused
 from gateway.adapters.publish import AdapterPublisher, Description, StoredAdapter, name_adapter
 from gateway.adapters.tables import AdapterRow
-from gateway.adapters.trainer import Trainer, TrainerDied
+from gateway.adapters.trainer import Trainer, TrainerDied, TrainerRun
 from gateway.artifacts import Artifacts
 from gateway.errors import PayloadTooLarge
 from gateway.files import FileRow
 from gateway.files.service import add_file
-from gateway.fine_tuning.event_log import EventLog, add_event
+from gateway.fine_tuning.estimate import Price, TrainingFigures, price_figures
+from gateway.fine_tuning.event_log import EventLog, add_event, read_position
 from gateway.fine_tuning.facts_gate import FactsGate
 from gateway.fine_tuning.job_inputs import TrainingInputs, read_inputs, write_spec
+from gateway.fine_tuning.lifecycle import FineTuningStatus, has_ended, is_running, move
 from gateway.fine_tuning.repository import CheckpointRepository, FineTuningJobRepository
 from gateway.fine_tuning.tables import CheckpointRow, FineTuningJobRow
+from gateway.fine_tuning.training_state import TrainingState, drop_state
 from gateway.ids import new_id
-from gateway.jobs import ENDED, Claim, JobCancelled, JobFailed, Outcome, failpoint
+from gateway.jobs import Claim, JobCancelled, JobFailed, Outcome, failpoint
 from gateway.tenants.storage import TenantStorage
+from training.events import Paused, Saved
 from training.manifest import read_manifest
 
 __all__ = ["TrainHandler", "TrainingResult"]
 
 
-_ATTEMPTS = 2  # a training that is killed twice will be killed again, and each is a whole one
+_ATTEMPTS = 2  # a training that is killed twice, and was no step further the second time, will be killed again
+_STEP_SECONDS = 600.0  # the longest wait for a trainer that is to pause, which it does after its present step
+_LOOK_SECONDS = 1.0
 
 
 class TrainingResult(msgspec.Struct, frozen=True):
@@ -40,12 +48,14 @@ class TrainingResult(msgspec.Struct, frozen=True):
     trained_tokens: int
     result_digest: str
     result_bytes: int
+    figures: TrainingFigures | None = None
 
 
 class TrainHandler:
     """Handles jobs of the kind `train`; their subject is a fine-tuning job.
 
-    A run that was killed while it trained starts over; one that was killed later goes on from the finished weights.
+    A run that was killed while it trained goes on from the state that was saved last, also on another machine; one that
+    was killed later goes on from the finished weights.
 
     Args:
         artifacts: Has the rows, takes the result file.
@@ -53,6 +63,7 @@ class TrainHandler:
         publisher: Takes the weights from the trainer to the engines.
         trainer: Does the training.
         facts: Looks at the facts of the rows before.
+        price: Of an hour of it.
     """
 
     def __init__(
@@ -62,20 +73,22 @@ class TrainHandler:
         publisher: AdapterPublisher,
         trainer: Trainer,
         facts: FactsGate,
+        price: Price,
     ) -> None:
         self._facts = facts
         self._artifacts = artifacts
         self._storage = storage
         self._publisher = publisher
         self._trainer = trainer
+        self._price = price
 
     async def run(self, claim: Claim) -> None:
         """Train, and make the adapter ready; see `gateway.jobs.Handler` for how it ends otherwise."""
-        inputs = await self._begin(claim)
-        if inputs is None:
+        beginning = await self._begin(claim)
+        if beginning is None:
             return
         await self._facts.check(claim)
-        training = _Training(claim, inputs, self._artifacts, self._publisher, self._trainer)
+        training = _Training(claim, beginning, self._artifacts, self._publisher, self._trainer, self._price)
         try:
             await self._publisher.publish(claim, training)
         except AdapterRefused as refused:
@@ -90,33 +103,53 @@ class TrainHandler:
         reason = outcome.message or "The job ended before the adapter was ready."
         await self._publisher.abandon(session, claim, reason)
         job = await FineTuningJobRepository(session, claim.tenant).lock(claim.subject)
-        if job.status in ENDED:
+        # One that is paused, or was and waits for its next turn, has stopped for its owner and isn't over.
+        if has_ended(job) or (outcome.status == "cancelled" and not is_running(job)):
             return
-        job.status, job.finished_at, job.estimated_finish = outcome.status, int(time.time()), None
+        move(job, FineTuningStatus(outcome.status))
+        await drop_state(session, job)
         if outcome.status == "failed":
             job.error = {"code": outcome.code or "server_error", "message": reason, "param": None}
             add_event(session, claim.tenant, job.id, f"The job failed: {reason}", level="error")
 
-    async def _begin(self, claim: Claim) -> TrainingInputs | None:
+    async def _begin(self, claim: Claim) -> "_Beginning | None":
         """Mark the job as running and read its inputs; None when it has succeeded already."""
         async with claim.begin() as session:
             job = await FineTuningJobRepository(session, claim.tenant).lock(claim.subject)
             if job.status == "cancelled" or claim.cancelled.is_set():
                 raise JobCancelled
-            if job.status in ENDED:
+            if has_ended(job):
                 return None
             if not self._publisher.has_weights(claim):
                 try:
                     await self._storage.check_room(session, claim.tenant, 1)
                 except PayloadTooLarge as error:
                     raise JobFailed("storage_full", error.message) from None
-            if job.status == "queued":
+            position = await read_position(session, claim.tenant, job.id)
+            if job.status == FineTuningStatus.QUEUED:
+                move(job, FineTuningStatus.RUNNING)
                 add_event(session, claim.tenant, job.id, "Fine-tuning job started")
             elif not self._publisher.has_weights(claim):
-                interrupted = "The training was interrupted and starts over"
+                interrupted = "The training was interrupted"
+                interrupted += " and starts over" if job.state_digest is None else ""
                 add_event(session, claim.tenant, job.id, interrupted, level="warn")
-            job.status = "running"
-            return await read_inputs(session, job, self._artifacts)
+            inputs = await read_inputs(session, job, self._artifacts)
+            return _Beginning(inputs, job.state_digest, position)
+
+
+@dataclass(frozen=True, slots=True)
+class _Beginning:
+    """The start of a run.
+
+    Attributes:
+        inputs: The job's rows and figures.
+        state: The digest of what an earlier run saved, or None.
+        position: How far the job's log has got.
+    """
+
+    inputs: TrainingInputs
+    state: str | None
+    position: float
 
 
 class _Training:
@@ -125,32 +158,73 @@ class _Training:
     def __init__(
         self,
         claim: Claim,
-        inputs: TrainingInputs,
+        beginning: _Beginning,
         artifacts: Artifacts,
         publisher: AdapterPublisher,
         trainer: Trainer,
+        price: Price,
     ) -> None:
         self._claim = claim
-        self._inputs = inputs
+        self._price = price
+        self._seconds = 0.0
+        self._inputs = beginning.inputs
         self._artifacts = artifacts
         self._base = publisher.base
         self._max_rank = publisher.max_rank
         self._trainer = trainer
-        self._log = EventLog(claim)
+        self._log = EventLog(claim, beginning.position)
+        self._state = TrainingState(claim, artifacts, beginning.state)
+        self._run: TrainerRun | None = None
+        self._over = asyncio.Event()
 
     async def make(self, work: Path) -> Path:
+        started = time.monotonic()
         spec = write_spec(work, self._inputs, self._base, max_rank=self._max_rank)
-        folder = work / "adapter"
-        async with self._trainer.train(spec, folder) as run:
-            failpoint("trainer-started")
-            while event := await run.next_event():
-                await self._log.add(event)
-                failpoint("trainer-event")
-            await run.check()
+        folder, state = work / "adapter", work / "state.safetensors"
+        await self._state.restore(state)
+        try:
+            async with self._trainer.train(spec, folder, state) as run:
+                self._run = run
+                failpoint("trainer-started")
+                await self._follow(run, state)
+                await run.check()
+        finally:
+            self._over.set()
         if not folder.is_dir():
             raise JobFailed("trainer_crashed", "The trainer said that it succeeded, and left no adapter.")
         await self._log.flush()
+        self._seconds = time.monotonic() - started
         return folder
+
+    async def stop(self) -> None:
+        """Let a trainer whose job is paused save its state after the present step; one that is cancelled needn't."""
+        if self._run is None or not await self._is_going_on():
+            return
+        self._run.pause()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_STEP_SECONDS):
+                while not self._over.is_set() and await self._is_going_on():
+                    with suppress(TimeoutError):
+                        await asyncio.wait_for(self._over.wait(), _LOOK_SECONDS)
+
+    async def _follow(self, run: TrainerRun, state: Path) -> None:
+        """Write down what the trainer says, to its end."""
+        while event := await run.next_event():
+            match event:
+                case Saved():
+                    await self._log.flush()  # a run that goes on doesn't tell again what was before its state
+                    await self._state.keep(state, event.step)
+                case Paused():
+                    await self._log.flush()
+                    raise TrainerDied("The trainer was told by a signal to pause.")
+                case _:
+                    await self._log.add(event)
+            failpoint("trainer-event")
+
+    async def _is_going_on(self) -> bool:
+        """Tell whether the job's owner may want what it has come to."""
+        async with self._claim.begin() as session:
+            return not has_ended(await FineTuningJobRepository(session, self._claim.tenant).lock(self._claim.subject))
 
     async def describe(self, folder: Path, work: Path) -> Description:
         manifest = await asyncio.to_thread(read_manifest, folder)
@@ -162,8 +236,10 @@ class _Training:
             )
             raise JobFailed("rows_changed", message)
         file = await self._artifacts.put(_parts(self._log.result_file()))
+        size = Path(self._inputs.rows.path).stat().st_size
+        figures = self._log.measure(self._seconds, size)
         metrics = self._log.final_metrics(manifest.best_step)
-        result = TrainingResult(int(metrics["step"]), metrics, manifest.trained_tokens, file.digest, file.size)
+        result = TrainingResult(int(metrics["step"]), metrics, manifest.trained_tokens, file.digest, file.size, figures)
         return Description(msgspec.to_builtins(manifest), msgspec.to_builtins(result))
 
     async def name(self, session: AsyncSession, stored: StoredAdapter) -> AdapterRow:
@@ -188,7 +264,8 @@ class _Training:
     async def finish(self, session: AsyncSession, row: AdapterRow, stored: StoredAdapter) -> None:
         """End the job with success: one commit with its checkpoint and the adapter."""
         job, result = await self._lock(session), _result(stored)
-        job.status, job.finished_at, job.estimated_finish = "succeeded", int(time.time()), None
+        move(job, FineTuningStatus.SUCCEEDED)
+        await drop_state(session, job)
         job.fine_tuned_model, job.trained_tokens = row.model, result.trained_tokens
         checkpoint = CheckpointRow(
             id=new_id("ftckpt_"),
@@ -199,6 +276,10 @@ class _Training:
             metrics=result.metrics,
         )
         CheckpointRepository(session, self._claim.tenant).add(checkpoint)
+        if result.figures is not None:
+            actual = price_figures(result.figures, self._price, basis="measured in this training")
+            job.braid = {**job.braid, "actual": actual, "figures": msgspec.to_builtins(result.figures)}
+            add_event(session, self._claim.tenant, job.id, f"Measured: {actual['summary']}", data=actual)
         for message in (
             f"Checkpoint created at step {result.step}",
             f"New fine-tuned model created: {row.model}",
@@ -207,9 +288,9 @@ class _Training:
             add_event(session, self._claim.tenant, job.id, message)
 
     async def _lock(self, session: AsyncSession) -> FineTuningJobRow:
-        """Return the job, which its owner hasn't cancelled and can't cancel until the unit of work ends."""
+        """Return the job, which its owner hasn't stopped and can't stop until the unit of work ends."""
         job = await FineTuningJobRepository(session, self._claim.tenant).lock(self._claim.subject)
-        if job.status in ENDED:
+        if not is_running(job):
             raise JobCancelled
         return job
 

@@ -57,6 +57,11 @@ class Claim:
             yield session
             await self._hold(session, lease_until=time.time() + self._lease_seconds)
 
+    async def count_afresh(self, session: AsyncSession) -> None:
+        """Forget the attempts before this one, in a unit of work of `begin`: the job has got further in it."""
+        self.attempts = 1
+        await self._hold(session, attempts=1)
+
     async def save(self, state: dict[str, Any]) -> None:
         """Keep how far the job has got: the next claim starts with it."""
         async with self._database.begin() as session:

@@ -50,6 +50,11 @@ class Program:
         """Return its exit status, negative for a signal; read its stdout first, or it may wait for a reader."""
         return await self._process.wait()
 
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal to the program alone; one that is gone doesn't mind."""
+        with suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
     async def end(self) -> None:
         """Let it end with SIGTERM, and make it end with SIGKILL; what it left in its process group gets SIGKILL."""
         try:

@@ -4,6 +4,7 @@
 `BRAID_TEST_TRAINER` says what it does: nothing for a good run, a word of `tests.fakes.peft.SPOILS` for weights that
 must be refused, or one of:
 
+    short        a step each 50 ms, for as long as the rows take
     slow         a step each 50 ms, for a long time
     deaf         the same, and SIGTERM is ignored
     crash        killed by a signal in mid-training
@@ -31,8 +32,9 @@ import msgspec
 
 from tests.fakes import _tokens
 from tests.fakes.peft import write_adapter
+from training.cancellation import PauseWish
 from training.errors import TrainingError
-from training.events import Checkpoint, Event, Failed, Finished, Metrics, Notice, Started, Step
+from training.events import Checkpoint, Event, Failed, Finished, Metrics, Notice, Paused, Resumed, Saved, Started, Step
 from training.manifest import Manifest, Probe, Reference, digest_adapter
 from training.rendered_rows import RenderedRows, read_rendered_rows
 from training.spec import Recipe, TrainSpec, read_spec
@@ -61,6 +63,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("spec", type=Path, nargs="?")
     for option in ("--out", "--base", "--adapter"):
         parser.add_argument(option, type=Path)
+    parser.add_argument("--state", type=Path)
     for option in ("--device", "--wait-seconds"):
         parser.add_argument(option)
     options = parser.parse_args(arguments)
@@ -68,7 +71,7 @@ def main(arguments: list[str]) -> int:
     if options.command == "reference":
         return _write_reference(options.base, options.adapter, options.out)
     try:
-        return _train(read_spec(options.spec), options.out, mode)
+        return _train(read_spec(options.spec), options.out, options.state, mode)
     except TrainingError as error:
         _send(Failed(code=error.code, message=error.message, problems=error.problems))
         return 1
@@ -79,18 +82,19 @@ def _send(event: Event) -> None:
     sys.stdout.flush()
 
 
-def _train(spec: TrainSpec, out: Path, mode: str) -> int:
+def _train(spec: TrainSpec, out: Path, state: Path, mode: str) -> int:
+    wants_pause = PauseWish()
     if mode == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     training_rows = read_rendered_rows(spec.rows, code="invalid_training_file")
     count = len(training_rows.rows)
     steps = 10_000 if mode in ("slow", "deaf") else spec.recipe.count_steps(count)
     _send(Started(rows=count, dropped=[], steps=steps, tokens=1000, reply_tokens=200, device="cpu", dtype="float32"))
-    if mode == "notices":
-        for code in ("few_rows", "rows_dropped"):
-            _send(Notice(code=code, message=f"The trainer says {code}."))
-    for step in range(1, steps + 1):
-        if mode in ("slow", "deaf"):
+    for code in ("few_rows", "rows_dropped") if mode == "notices" else ():
+        _send(Notice(code=code, message=f"The trainer says {code}."))
+    done = _resume(state, steps, spec.recipe)
+    for step in range(done + 1, steps + 1):
+        if mode in ("slow", "deaf", "short"):
             time.sleep(0.05)
         if mode == "garbage":
             sys.stdout.write('a library says hello\n{"event":"unknown"}\n\xff\n')
@@ -99,6 +103,8 @@ def _train(spec: TrainSpec, out: Path, mode: str) -> int:
         _send(_make_step(step, steps, spec.recipe))
         if step == 1 and mode == "overfit":
             _send(_make_checkpoint(spec, 1, valid_loss=0.5))
+        if _save_or_pause(state, step, wants_pause=wants_pause()):
+            return 0
     _send(_make_checkpoint(spec, steps))
     if mode == "silent":
         return 0
@@ -108,6 +114,30 @@ def _train(spec: TrainSpec, out: Path, mode: str) -> int:
     partial.rename(out)
     _send(Finished(manifest=manifest))
     return 0
+
+
+def _save_or_pause(state: Path, step: int, *, wants_pause: bool) -> bool:
+    """Save each second step and before a pause, a few bytes, never the same; tell whether to end."""
+    if step % 2 and not wants_pause:
+        return False
+    partial = state.with_name(f"{state.name}.partial")
+    partial.write_text(json.dumps({"step": step, "nonce": os.urandom(8).hex()}))
+    partial.rename(state)
+    _send(Saved(step=step, bytes=state.stat().st_size, seconds=0.0))
+    if wants_pause:
+        _send(Paused(step=step))
+    return wants_pause
+
+
+def _resume(state: Path, steps: int, recipe: Recipe) -> int:
+    """Return the step after which to go on, and say so."""
+    if not state.exists():
+        return 0
+    done = json.loads(state.read_text())["step"]
+    before = [_make_step(step, steps, recipe) for step in range(1, done + 1)]
+    losses, accuracies = [step.loss for step in before], [step.mean_token_accuracy for step in before]
+    _send(Resumed(step=done, losses=losses, accuracies=accuracies, epochs=[]))
+    return done
 
 
 def _end(mode: str) -> int:

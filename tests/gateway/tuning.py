@@ -8,7 +8,9 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import select
 
+from gateway.fine_tuning.tables import FineTuningJobRow
 from gateway.jobs import ENDED
 from gateway.settings import Settings
 from tests.fakes.retriever import FakeRetriever
@@ -67,6 +69,14 @@ async def retrieve(client: httpx2.AsyncClient, job: str) -> dict[str, Any]:
     answer = await client.get(f"{JOBS}/{job}")
     assert answer.status_code == 200, answer.text
     return answer.json()
+
+
+async def read_row(gateway: Gateway, job: str) -> FineTuningJobRow:
+    """Return a job as the database has it."""
+    async with gateway.state.database.read() as session:
+        row = await session.scalar(select(FineTuningJobRow).where(FineTuningJobRow.id == job))
+        assert row is not None
+        return row
 
 
 async def ended(client: httpx2.AsyncClient, job: str, seconds: float = 60) -> dict[str, Any]:

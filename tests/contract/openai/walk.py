@@ -360,6 +360,11 @@ class Walk:
         ended = self.refuse(openai.BadRequestError, lambda: self.client.fine_tuning.jobs.cancel(job))
         assert job in ended["message"]
         other = self.take(jobs.create(**asked, seed=2)).id
+        for _ in range(2):  # asked for again, it stays so
+            paused = jobs.pause(other)
+            self._note(paused)
+            assert paused.parse().status == "paused"  # pyright: ignore[reportUnnecessaryComparison]  # newer than its type
+        assert self.take(jobs.resume(other)).status in ("queued", "running")
         assert self.take(jobs.cancel(other)).status == "cancelled"
         self._tuned_model(done.fine_tuned_model)
 

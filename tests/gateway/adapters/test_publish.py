@@ -37,6 +37,9 @@ class Source:
         self.asked.append("make")
         return write_adapter(work / "adapter", base_name="base", spoil=self.spoil)
 
+    async def stop(self) -> None:
+        self.asked.append("stop")
+
     async def describe(self, folder: Path, work: Path) -> Description:
         self.asked.append("describe")
         return Description({"probe": []}, {"color": "red"})

@@ -13,6 +13,7 @@ from tests.gateway.tuning import (
     ended,
     events,
     loads,
+    read_row,
     retrieve,
     start,
     until_loaded,
@@ -21,17 +22,22 @@ from tests.gateway.tuning import (
 )
 from tests.gateway.worker import worker_process
 from tests.waiting import until
+from training.spec import Recipe
 
 pytestmark = pytest.mark.e2e
 
+STEPS_OF_50 = Recipe.for_rows(50).count_steps(50)
+
 AGAIN = {
-    "claimed": False,
-    "trainer-started": True,
-    "trainer-event": True,
-    "adapter-made": True,
-    "adapter-judged": True,
+    "claimed": "",
+    "trainer-started": "The training was interrupted and starts over",
+    "trainer-event": "The training was interrupted and starts over",
+    "state-stored": "The training was interrupted and starts over",
+    "state-kept": "The training goes on after step ",
+    "adapter-made": f"The training goes on after step {STEPS_OF_50 - STEPS_OF_50 % 2}",
+    "adapter-judged": f"The training goes on after step {STEPS_OF_50 - STEPS_OF_50 % 2}",
 }
-"""The steps before the weights are stored, and whether the owner is told that training starts over."""
+"""The steps before the weights are stored, and what the owner is told when the next worker has the job."""
 STEPS = (*AGAIN, "adapter-stored", "adapter-named", "adapter-verified", "done", "ended")
 
 
@@ -67,13 +73,20 @@ async def test_killed_at(gateway: Gateway, settings: Settings, engine: FakeVllm,
         await until_loaded(client, done["fine_tuned_model"])
     messages = [event["message"] for event in await events(client, job["id"])]
     assert messages.count("Fine-tuning job started") == 1
-    assert messages.count("The training was interrupted and starts over") == AGAIN.get(step, False)
+    told = [message for message in messages if "starts over" in message or "goes on" in message]
+    assert len(told) == bool(AGAIN.get(step))
+    assert all(message.startswith(AGAIN[step]) for message in told)
+    # Each step has one event, though some were done twice.
+    assert [message.split("/")[0] for message in messages if message.startswith("Step ")] == [
+        f"Step {number}" for number in range(1, STEPS_OF_50 + 1)
+    ]
     assert messages.count("The job has successfully completed") == 1
     assert len(done["result_files"]) == 1
     (row,) = await adapters(client)
     assert (row["status"], row["model"]) == ("ready", done["fine_tuned_model"])
     assert not work_folders(settings, job["id"])
     assert not list((settings.artifacts / "incoming").iterdir())
+    assert (await read_row(gateway, job["id"])).state_digest is None
 
 
 @pytest.mark.parametrize("mode", ["slow", "deaf"])

@@ -35,11 +35,12 @@ async def test_a_new_job_has_told_what_it_was_made_of(gateway: Gateway) -> None:
     client = await gateway.tenant("kestrel")
     job = await start(client)
     log = await events(client, job["id"])
-    assert [event["message"] for event in log] == [
-        f"Created fine-tuning job: {job['id']}",
-        f"Validating training file: {job['training_file']}",
-        "Files validated, moving job to queued state",
-    ]
+    created, validating, expected, recipe, validated = [event["message"] for event in log]
+    assert created == f"Created fine-tuning job: {job['id']}"
+    assert validating == f"Validating training file: {job['training_file']}"
+    assert expected.startswith(f"Expected: {job['braid']['estimate']['summary']} (a guess: ")
+    assert recipe.startswith(f"Recipe: steps {job['braid']['steps']}: ")
+    assert validated == "Files validated, moving job to queued state"
     assert {event["object"] for event in log} == {"fine_tuning.job.event"}
     assert {(event["level"], event["type"]) for event in log} == {("info", "message")}
 
@@ -305,10 +306,10 @@ async def test_events_come_in_pages_newest_first(gateway: Gateway) -> None:
     job = await start(client)
     path = f"{JOBS}/{job['id']}/events"
     first = (await client.get(path, params={"limit": 2})).json()
-    assert [event["message"][:5] for event in first["data"]] == ["Files", "Valid"]
+    assert [event["message"][:5] for event in first["data"]] == ["Files", "Recip"]
     assert first["has_more"]
     rest = (await client.get(path, params={"after": first["data"][-1]["id"]})).json()
-    assert [event["message"][:5] for event in rest["data"]] == ["Creat"]
+    assert [event["message"][:5] for event in rest["data"]] == ["Expec", "Valid", "Creat"]
     assert not rest["has_more"]
 
 

@@ -13,8 +13,9 @@ from training.dataset import read_rows
 from training.errors import TrainingError
 from training.events import Checkpoint, Event, Metrics, Step
 from training.hardware import Hardware
-from training.loop import Tally, Trainer, compute_rate_factor
+from training.loop import Trainer, compute_rate_factor
 from training.model import AdaptedModel
+from training.progress import Tally
 from training.spec import Recipe
 from training.tokenization import RowTokenizer, TokenizedRow
 

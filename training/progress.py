@@ -1,0 +1,70 @@
+"""The progress of a run: its sums, its losses, and its place in the order of rows."""
+
+import msgspec
+
+from training.events import Metrics
+
+__all__ = ["Progress", "Tally"]
+
+
+class Tally(msgspec.Struct):
+    """Sums over reply tokens.
+
+    Attributes:
+        loss: In nats.
+        correct: Tokens that were the model's first choice.
+        replies: All reply tokens.
+    """
+
+    loss: float = 0.0
+    correct: int = 0
+    replies: int = 0
+
+    def add(self, loss: float, correct: int, replies: int) -> None:
+        """Add the sums of a part."""
+        self.loss += loss
+        self.correct += correct
+        self.replies += replies
+
+    @property
+    def mean_loss(self) -> float:
+        return self.loss / self.replies
+
+    @property
+    def accuracy(self) -> float:
+        return self.correct / self.replies
+
+
+class Progress(msgspec.Struct, kw_only=True):
+    """The part of a run's state that is no tensor; the trainer changes it in place.
+
+    Attributes:
+        epoch: Epochs that are over.
+        batch: Batches of the present epoch that are done.
+        tally: Sums over the present epoch.
+        losses: Mean loss per reply token of each step.
+        accuracies: Share of reply tokens that were the model's first choice, of each step.
+        epochs: The measurements at the end of each epoch.
+        tokens: Tokens that went through the model, padding not counted.
+        rows: Rows that did; each counts once per epoch.
+        seconds: Time in steps.
+        best_step: The step after which the validation loss was the lowest; None before there is one.
+        best_loss: That loss.
+    """
+
+    epoch: int = 0
+    batch: int = 0
+    tally: Tally = msgspec.field(default_factory=Tally)
+    losses: list[float] = []
+    accuracies: list[float] = []
+    epochs: list[Metrics] = []
+    tokens: int = 0
+    rows: int = 0
+    seconds: float = 0.0
+    best_step: int | None = None
+    best_loss: float | None = None
+
+    @property
+    def step(self) -> int:
+        """The number of steps that are done."""
+        return len(self.losses)

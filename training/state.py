@@ -1,0 +1,210 @@
+"""The state of an unfinished run: one file, from which another process goes on as if nothing had happened.
+
+It is a safetensors file: the tensors are the adapter's weights, the optimizer's moments, the weights of the best epoch
+so far and the random generators; everything else is JSON in its header. It is replaced whole, so nobody ever reads half
+of one.
+"""
+
+import hashlib
+import os
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
+from torch import Tensor
+
+from training.errors import TrainingError
+from training.events import Event, Notice, Saved
+from training.progress import Progress
+
+__all__ = [
+    "SAVE_SECONDS",
+    "RunPaused",
+    "StateFile",
+    "StateKeeper",
+    "collect_optimizer",
+    "collect_random",
+    "fingerprint_run",
+    "never",
+    "restore_optimizer",
+    "restore_random",
+]
+
+SAVE_SECONDS = 60.0
+"""The longest time between two saves, as long as they are cheap."""
+
+_MOST_SHARE = 0.02  # of the time; hashing and storing what was saved may cost others as much again
+_PER_EPOCH = 4
+_KEY = "braid.state"
+
+
+class RunPaused(Exception):
+    """The run stopped because its caller wanted it to; its state is saved."""
+
+    def __init__(self, step: int) -> None:
+        super().__init__(f"paused after step {step}")
+        self.step = step
+
+
+class _Header(msgspec.Struct, kw_only=True):
+    """The JSON in the file's header.
+
+    Attributes:
+        run: See `fingerprint_run`.
+        nonce: Makes the bytes of each save its own: whoever keeps them by their digest may remove them alone.
+    """
+
+    run: str
+    nonce: str
+    progress: Progress
+
+
+def never() -> bool:
+    """Say that nobody wants a pause."""
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class StateFile:
+    """The wishes of a caller who may want to go on later.
+
+    Attributes:
+        file: The state's place: it is read where it is there, and replaced again and again.
+        seconds: The longest time between two saves; 0 saves after every step, whatever that costs.
+        wants_pause: Asked after each step; when it says yes, the state is saved and the run raises `RunPaused`.
+    """
+
+    file: Path
+    seconds: float = SAVE_SECONDS
+    wants_pause: Callable[[], bool] = never
+
+
+class StateKeeper:
+    """Saves a run's state at the right times, and gives back what an earlier process saved.
+
+    A save is due after a quarter of an epoch or after `seconds`, whichever comes first, as long as saves take no more
+    than 2 % of the time.
+
+    Args:
+        options: Where, and how often.
+        run: See `fingerprint_run`: the state of another run isn't taken.
+        send: Takes the event of each save.
+    """
+
+    def __init__(self, options: StateFile, run: str, send: Callable[[Event], None]) -> None:
+        self._options = options
+        self._run = run
+        self._send = send
+        self._started = self._saved = time.monotonic()
+        self._spent = self._cost = 0.0
+        self._saved_step = 0
+
+    def load(self) -> tuple[Progress, dict[str, Tensor]] | None:
+        """Return what an earlier process saved of this run; None where there is nothing, or nothing that can be used.
+
+        The latter is told by an event.
+        """
+        file = self._options.file
+        if not file.exists():
+            return None
+        try:
+            with cast("Any", safe_open)(file, framework="pt") as state:
+                metadata: dict[str, str] = state.metadata() or {}
+                header = msgspec.json.decode(metadata.get(_KEY, ""), type=_Header)
+                names: list[str] = list(state.keys())
+                tensors: dict[str, Tensor] = {name: state.get_tensor(name) for name in names}
+        except (OSError, SafetensorError, msgspec.MsgspecError) as error:
+            self._tell_unusable(f"It can't be read: {error}.")
+            return None
+        if header.run != self._run:
+            self._tell_unusable("It is of other rows, another recipe or another base model.")
+            return None
+        self._saved_step = header.progress.step
+        return header.progress, tensors
+
+    def pause_if_wanted(self, progress: Progress, collect: Callable[[], Mapping[str, Tensor]]) -> None:
+        """Save and raise `RunPaused` where the caller wants to stop."""
+        if self._options.wants_pause():
+            self._save(progress, collect())
+            raise RunPaused(progress.step)
+
+    def save_if_due(self, progress: Progress, batches: int, collect: Callable[[], Mapping[str, Tensor]]) -> None:
+        """Save where it is time to; `batches` are those of the present epoch."""
+        if self._is_due(progress, batches, time.monotonic()):
+            self._save(progress, collect())
+
+    def _is_due(self, progress: Progress, batches: int, now: float) -> bool:
+        if self._options.seconds == 0:
+            return True
+        if self._spent + self._cost > _MOST_SHARE * (now - self._started):
+            return False
+        quarter = progress.step - self._saved_step >= batches / _PER_EPOCH
+        return quarter or now - self._saved >= self._options.seconds
+
+    def _save(self, progress: Progress, tensors: Mapping[str, Tensor]) -> None:
+        started = time.monotonic()
+        file = self._options.file
+        partial = file.with_name(f"{file.name}.partial")
+        header = _Header(run=self._run, nonce=secrets.token_hex(8), progress=progress)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            metadata = {_KEY: msgspec.json.encode(header).decode()}
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, metadata=metadata)
+            with partial.open("rb") as written:
+                os.fsync(written.fileno())
+            os.replace(partial, file)
+        except (OSError, SafetensorError) as error:
+            message = f"The state of the run can't be saved: {error}. Make room on that disk and start again."
+            raise TrainingError("output_unwritable", message) from error
+        self._saved, self._saved_step = started, progress.step
+        self._cost = time.monotonic() - started
+        self._spent += self._cost
+        self._send(Saved(step=progress.step, bytes=file.stat().st_size, seconds=round(self._cost, 3)))
+
+    def _tell_unusable(self, reason: str) -> None:
+        message = f"The saved state of the run can't be used. {reason} The training starts over."
+        self._send(Notice(code="state_unusable", message=message))
+
+
+def fingerprint_run(*parts: object) -> str:
+    """Return 64 hex digits that are equal for two runs that make the same steps; `parts` are what those depend on."""
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+
+
+def collect_optimizer(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return an optimizer's tensors by name."""
+    state: dict[int, dict[str, Tensor]] = optimizer.state_dict()["state"]
+    return {f"optimizer.{number}.{name}": tensor for number, entry in state.items() for name, tensor in entry.items()}
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Put back what `collect_optimizer` returned."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        kind, _, rest = name.partition(".")
+        if kind == "optimizer":
+            number, _, entry = rest.partition(".")
+            state.setdefault(int(number), {})[entry] = tensor
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def collect_random(device: torch.device) -> dict[str, Tensor]:
+    """Return the states of torch's generators; dropout takes its numbers from them."""
+    states = {"random.cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["random.cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def restore_random(device: torch.device, tensors: Mapping[str, Tensor]) -> None:
+    """Put back what `collect_random` returned, as far as this device has such generators."""
+    torch.set_rng_state(tensors["random.cpu"])
+    if device.type == "cuda" and "random.cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["random.cuda"], device)
