@@ -1,4 +1,5 @@
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any, cast
 
 from sqlalchemy import CursorResult, delete, func, select
@@ -9,7 +10,22 @@ from gateway.errors import BadRequest
 from gateway.evals.tables import EvalOutputItemRow, EvalRow, EvalRunRow
 from gateway.pages import PageRequest
 
-__all__ = ["EvalOutputItemRepository", "EvalRepository", "EvalRunRepository", "delete_old_runs"]
+__all__ = ["EvalOutputItemRepository", "EvalRepository", "EvalRunRepository", "RowResult", "delete_old_runs"]
+
+
+@dataclass(frozen=True, slots=True)
+class RowResult:
+    """A row of a run, its outcome, and its grades as OpenAI's output items have them."""
+
+    item: dict[str, Any]
+    status: str
+    results: list[dict[str, Any]]
+
+    def score(self, index: int) -> float | None:
+        """Return the score by one criterion; None where there is none."""
+        if index >= len(self.results) or "error" in (self.results[index].get("sample") or {}):
+            return None
+        return self.results[index]["score"]
 
 
 class EvalRepository(Repository[EvalRow]):
@@ -50,12 +66,12 @@ class EvalOutputItemRepository(Repository[EvalOutputItemRow]):
         query = self.select(EvalOutputItemRow.run_id == run_id).with_only_columns(EvalOutputItemRow.number)
         return set(cast("Collection[int]", (await self.session.scalars(query)).all()))
 
-    async def list_results(self, run_id: str) -> list[tuple[dict[str, Any], str, list[Any]]]:
-        """Return each row, its outcome and its grades, in the order of the data."""
+    async def list_results(self, run_id: str) -> list[RowResult]:
+        """Return the outcomes of a run's rows, in the order of the data."""
         columns = EvalOutputItemRow.item, EvalOutputItemRow.status, EvalOutputItemRow.results
         query = self.select(EvalOutputItemRow.run_id == run_id).with_only_columns(*columns)
         rows = (await self.session.execute(query.order_by(EvalOutputItemRow.number))).all()
-        return [(item, status, results) for item, status, results in rows]
+        return [RowResult(item, status, results) for item, status, results in rows]
 
     async def delete_of(self, runs: Collection[str]) -> None:
         """Delete all of some runs."""

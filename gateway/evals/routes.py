@@ -11,6 +11,7 @@ from gateway.evals.schemas import (
     EvalRun,
     EvalRunCreate,
     EvalRunDeleted,
+    EvalRunDifference,
     EvalRunList,
     EvalUpdate,
     OutputItem,
@@ -22,11 +23,13 @@ from gateway.pages import PageRequest
 from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
 from gateway.web.error_responses import declare_errors
 
-__all__ = ["router"]
+__all__ = ["routers"]
 
 _BODY_BYTES = 8 * 1024 * 1024  # rows of a run may come in its request
 
 router = APIRouter(prefix="/v1/evals", tags=["evals"], responses=declare_errors(404, 409, 429))
+differences = APIRouter(prefix="/api/eval_runs", tags=["evals"], responses=declare_errors(404))
+routers = (router, differences)
 
 
 def _for_writing(session: WriteSession, principal: ManageKey) -> EvalService:
@@ -120,3 +123,9 @@ async def list_output_items(
 @router.get("/{eval_id}/runs/{run_id}/output_items/{output_item_id}")
 async def retrieve_output_item(eval_id: str, run_id: str, output_item_id: str, runs: Runs) -> OutputItem:
     return await runs.get_item(eval_id, run_id, output_item_id)
+
+
+@differences.get("/{run_id}/differences/{baseline_id}")
+async def compare_runs(run_id: str, baseline_id: str, runs: Runs) -> EvalRunDifference:
+    """Hold a run against another one of the same eval, row by row, with 95 % intervals."""
+    return await runs.compare(run_id, baseline_id)

@@ -11,6 +11,7 @@ from gateway import jobs
 from gateway.artifacts import Artifacts
 from gateway.db import Database
 from gateway.errors import BadRequest, NotFound
+from gateway.evals.comparison import compare_runs
 from gateway.evals.data_sources import (
     CompletionsDataSource,
     FileContentSource,
@@ -30,6 +31,7 @@ from gateway.evals.schemas import (
     EvalRun,
     EvalRunCreate,
     EvalRunDeleted,
+    EvalRunDifference,
     EvalRunList,
     OutputItem,
     OutputItemList,
@@ -163,6 +165,28 @@ class EvalRunService:
             if row.run_id != id:
                 raise NotFound(f"No output item with id {item_id!r} is in the run {id}.", param="output_item_id")
         return _to_item(row, eval_id)
+
+    async def compare(self, id: str, baseline_id: str) -> EvalRunDifference:
+        """Hold a run against another one of the same eval.
+
+        Raises:
+            BadRequest: They are of two evals.
+        """
+        async with self._database.read() as session:
+            runs = EvalRunRepository(session, self._tenant)
+            run = await runs.get(id, param="run_id")
+            baseline = await runs.get(baseline_id, param="baseline_id")
+            if run.eval_id != baseline.eval_id:
+                raise BadRequest(
+                    f"The run {baseline_id} is of the eval {baseline.eval_id}, and {id} of {run.eval_id}: they were "
+                    "graded by other criteria. Compare two runs of one eval.",
+                    param="baseline_id",
+                    code="different_evals",
+                )
+            names = _names_of(await self._get_eval(session, run.eval_id))
+            items = EvalOutputItemRepository(session, self._tenant)
+            rows, others = await items.list_results(id), await items.list_results(baseline_id)
+        return await asyncio.to_thread(compare_runs, run, baseline, rows, others, names)
 
     async def _get_eval(self, session: AsyncSession, id: str) -> EvalRow:
         return await EvalRepository(session, self._tenant).get(id, param="eval_id")

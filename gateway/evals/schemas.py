@@ -11,6 +11,7 @@ from gateway.vector_stores.schemas import Metadata
 
 __all__ = [
     "MOST_CRITERIA",
+    "CriterionDifference",
     "CustomDataSourceConfig",
     "Eval",
     "EvalAPIError",
@@ -20,10 +21,12 @@ __all__ = [
     "EvalRun",
     "EvalRunCreate",
     "EvalRunDeleted",
+    "EvalRunDifference",
     "EvalRunList",
     "EvalUpdate",
     "OutputItem",
     "OutputItemList",
+    "PairedDifference",
     "PerModelUsage",
     "PerTestingCriteriaResult",
     "ResultCounts",
@@ -141,6 +144,36 @@ class EvalRunDeleted(BaseModel):
     object: Literal["eval.run.deleted"] = "eval.run.deleted"
     deleted: bool = True
     run_id: str
+
+
+class PairedDifference(BaseModel):
+    """A mean difference over `n` pairs, and its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+    n: int
+
+
+class CriterionDifference(BaseModel):
+    testing_criteria: str
+    scores: PairedDifference | None
+
+
+class EvalRunDifference(BaseModel):
+    """A run held against a baseline, row by row; `complete` says that both have graded all of their rows.
+
+    `passes` is the difference in the share of rows that pass; without pairs there is none.
+    """
+
+    object: Literal["eval.run.difference"] = "eval.run.difference"
+    run_id: str
+    baseline_id: str
+    complete: bool
+    pairs: int
+    unpaired: int
+    passes: PairedDifference | None
+    criteria: list[CriterionDifference]
 
 
 class OutputItem(BaseModel):

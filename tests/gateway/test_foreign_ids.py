@@ -100,6 +100,7 @@ async def ids(gateway: Gateway, passages: FakePassages) -> dict[str, str]:
         "evaluation_id": evaluation_id,
         "eval_id": eval_id,
         "run_id": run_id,
+        "baseline_id": run_id,
         "output_item_id": "outputitem_1",
         "key_id": key,
         "name": "support",
