@@ -36,6 +36,7 @@ from gateway.errors import (
     Unavailable,
     UnsupportedEncoding,
 )
+from gateway.evals.routes import routers as evals
 from gateway.evaluation_jobs.routes import router as evaluations
 from gateway.files.routes import routers as files
 from gateway.fine_tuning.fact_routes import router as stale_facts
@@ -71,7 +72,7 @@ _NO_ENCODING = "The body has a content-encoding, which isn't taken here. Send it
 
 _ROUTERS = (
     chat, responses, embeddings, health, models, *files, *vector_stores, fine_tuning, tenants, prompts, assistants,
-    adapters, *answers, evaluations, styles, stale_facts, sources, exports,
+    adapters, *answers, *evals, evaluations, styles, stale_facts, sources, exports,
 )  # fmt: skip
 
 

@@ -27,12 +27,16 @@ from gateway.answers.counts import AnswerCounts
 from gateway.answers.log import AnswerLog
 from gateway.answers.service import CitedDocuments, delete_old_answers
 from gateway.artifacts import Artifacts
+from gateway.chat.in_process import InProcessChat
 from gateway.db import Database, open_database
 from gateway.engines import Connections, EnginePool, Reconciler, Timeouts, VllmEngine
 from gateway.engines.base_traits import BaseTraits
 from gateway.engines.repository import announce_base, read_announced_base
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.engines.token_counter import TokenCounter
+from gateway.evals import EvalRunRow
+from gateway.evals.run_job import EvalRunHandler
+from gateway.evals.run_service import EVAL_RUN, delete_old_runs
 from gateway.evaluation_jobs import EvaluationRow
 from gateway.evaluation_jobs.calibrator import Calibrator
 from gateway.evaluation_jobs.evaluate_job import EvaluateHandler
@@ -90,6 +94,7 @@ DIGESTS = (
     FineTuningJobRow.state_digest,
     EvaluationRow.questions_digest,
     EvaluationRow.report_digest,
+    EvalRunRow.items_digest,
 )
 """Every column that refers to bytes in the artifacts: what none of them names is garbage."""
 
@@ -102,6 +107,7 @@ STORED: Mapping[str, SumBytes] = {
     "training_rows": partial(sum_by_tenant, column=FineTuningJobRow.rows_bytes),
     "training_states": partial(sum_by_tenant, column=FineTuningJobRow.state_bytes),
     "evaluations": partial(sum_by_tenant, column=EvaluationRow.bytes),
+    "evals": partial(sum_by_tenant, column=EvalRunRow.bytes),
 }
 """All of a tenant's storage. Documents' versions are files; a pending upload keeps the room for what it announced."""
 
@@ -121,32 +127,14 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
         connections = await stack.enter_async_context(Connections(idle_seconds=settings.engine_idle_seconds))
         pool, reconciler = await stack.enter_async_context(_open_engines(settings, connections, database))
         retriever = await stack.enter_async_context(_make_retriever(settings))
-        drain, counter, metrics = Drain(), TokenCounter(pool), Metrics()
-        traits = BaseTraits(pool, base)
-        rewriter = QuestionRewriter(pool, metrics, traits, seconds=settings.rewrite_seconds)
+        drain, metrics = Drain(), Metrics()
         metrics.read_from("braid_chat_running", lambda: {(): float(drain.running)})
         figures = Figures(metrics, database, pool, reconciler)
         lines = AccessLog() if settings.access_log and settings.log_level.lower() in ("debug", "info") else None
         if lines is not None:
             stack.callback(lines.flush)
-        counts = AnswerCounts(database, counter.beside(_BACKGROUND_COUNTS), metrics)
-        answers = AnswerLog(database, counts, partial(touch, database), metrics)
-        await stack.enter_async_context(_running(counts.run()))
-        await stack.enter_async_context(_running(answers.run()))
-        stack.push_async_callback(counts.close)
-        stack.push_async_callback(answers.flush)
-        stack.push_async_callback(drain.finish, 0.0)  # what is cut settles first, else its record would come too late
-        answering = AnsweringService(
-            database,
-            pool,
-            reconciler,
-            retriever,
-            counter,
-            answers,
-            metrics,
-            drain,
-            SearchDecider(TurnClassifier(load_turn_words()), rewriter),
-            traits=traits,
+        answering = await stack.enter_async_context(
+            _open_answering(settings, database, base, pool, reconciler, retriever, metrics, drain)
         )
         yield State(
             settings=settings,
@@ -163,9 +151,9 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
             requests=RequestLog(metrics, lines),
             drain=drain,
             parts={
-                AnswerLog: answers,
-                AnsweringService: answering,
-                QuestionRewriter: rewriter,
+                AnswerLog: answering.answers,
+                AnsweringService: answering.service,
+                QuestionRewriter: answering.rewriter,
                 FileUses: FileUses(delete_documents_of),
                 CitedDocuments: CitedDocuments(find_live),
                 Figures: figures,
@@ -173,6 +161,42 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
                 EventStreams: EventStreams(database, drain),
             },
         )
+
+
+@dataclass(frozen=True, slots=True)
+class _AnsweringParts:
+    service: AnsweringService
+    answers: AnswerLog
+    rewriter: QuestionRewriter
+
+
+@asynccontextmanager
+async def _open_answering(
+    settings: Settings,
+    database: Database,
+    base: ServedBaseModel | None,
+    pool: EnginePool,
+    reconciler: Reconciler,
+    retriever: Retriever,
+    metrics: Metrics,
+    drain: Drain,
+) -> AsyncGenerator[_AnsweringParts]:
+    """Open what answers are made by: gateways answer clients, workers the questions of evals."""
+    counter, traits = TokenCounter(pool), BaseTraits(pool, base)
+    rewriter = QuestionRewriter(pool, metrics, traits, seconds=settings.rewrite_seconds)
+    counts = AnswerCounts(database, counter.beside(_BACKGROUND_COUNTS), metrics)
+    answers = AnswerLog(database, counts, partial(touch, database), metrics)
+    decider = SearchDecider(TurnClassifier(load_turn_words()), rewriter)
+    async with AsyncExitStack() as stack:
+        await stack.enter_async_context(_running(counts.run()))
+        await stack.enter_async_context(_running(answers.run()))
+        stack.push_async_callback(counts.close)
+        stack.push_async_callback(answers.flush)
+        stack.push_async_callback(drain.finish, 0.0)  # what is cut settles first, else its record would come too late
+        service = AnsweringService(
+            database, pool, reconciler, retriever, counter, answers, metrics, drain, decider, traits=traits
+        )
+        yield _AnsweringParts(service, answers, rewriter)
 
 
 @asynccontextmanager
@@ -190,6 +214,7 @@ class _WorkerParts:
     retriever: Retriever
     pool: EnginePool
     reconciler: Reconciler
+    answering: AnsweringService
 
 
 @asynccontextmanager
@@ -200,8 +225,8 @@ async def open_worker(
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(_open_database(settings))
         await migrate(database)
-        parts = await stack.enter_async_context(_open_worker_parts(settings, database))
         metrics = Metrics()
+        parts = await stack.enter_async_context(_open_worker_parts(settings, database, metrics))
         if admin:
             figures = Figures(metrics, database, parts.pool, parts.reconciler)
             check = partial(check_worker, RemoteParts(database, parts.retriever), parts.pool)
@@ -216,8 +241,8 @@ async def open_worker(
             database,
             _make_handlers(settings, database, parts),
             name=f"{socket.gethostname()}:{os.getpid()}",
-            slots=5,  # one more than kinds that may take one for long: a document never waits for those
-            single=("train", "import", EVALUATE, SYNC),
+            slots=6,  # one more than kinds that may take one for long: a document never waits for those
+            single=("train", "import", EVALUATE, EVAL_RUN, SYNC),
             timings=timings,
             on_end=metrics.count_job,
         )
@@ -226,18 +251,21 @@ async def open_worker(
 @asynccontextmanager
 async def open_handlers(settings: Settings, database: Database) -> AsyncGenerator[Mapping[str, Handler], None]:
     """Open what the jobs of a worker need; the handlers are by kind of job."""
-    async with _open_worker_parts(settings, database) as parts:
+    async with _open_worker_parts(settings, database, Metrics()) as parts:
         yield _make_handlers(settings, database, parts)
 
 
 @asynccontextmanager
-async def _open_worker_parts(settings: Settings, database: Database) -> AsyncGenerator[_WorkerParts]:
+async def _open_worker_parts(settings: Settings, database: Database, metrics: Metrics) -> AsyncGenerator[_WorkerParts]:
     async with AsyncExitStack() as stack:
         connections = await stack.enter_async_context(Connections(idle_seconds=settings.engine_idle_seconds))
         retriever = await stack.enter_async_context(_make_retriever(settings))
-        await _settle_base(database, ServedBaseModel.load(settings))
+        base = await _settle_base(database, ServedBaseModel.load(settings))
         pool, reconciler = await stack.enter_async_context(_open_engines(settings, connections, database))
-        yield _WorkerParts(retriever, pool, reconciler)
+        answering = await stack.enter_async_context(
+            _open_answering(settings, database, base, pool, reconciler, retriever, metrics, Drain())
+        )
+        yield _WorkerParts(retriever, pool, reconciler, answering.service)
 
 
 def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) -> dict[str, Handler]:
@@ -253,6 +281,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
     storage = TenantStorage(database, STORED, settings.tenant_storage_bytes, settings.max_file_bytes)
     writer = QuestionWriter(parts.pool, BaseTraits(parts.pool, base))
     calibrator = Calibrator(database, parts.retriever, writer)
+    chat = InProcessChat(parts.answering, grammars=settings.allow_grammars)
     return {
         INGEST: IngestHandler(artifacts, parts.retriever),
         REINDEX: ReindexHandler(artifacts, parts.retriever),
@@ -262,6 +291,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
         SYNC: SyncHandler(artifacts, parts.retriever, storage, SourceOpener(settings)),
         COLLECT: GarbageCollector(database, artifacts, DIGESTS),
         EVALUATE: EvaluateHandler(database, artifacts, parts.retriever, storage, calibrator),
+        EVAL_RUN: EvalRunHandler(artifacts, chat.complete, parts.retriever),
         "train": TrainHandler(
             artifacts,
             storage,
@@ -281,6 +311,7 @@ def _make_chores(settings: Settings, database: Database) -> list[Chore]:
         Chore("answers", _ROWS_SECONDS, partial(delete_older, database, delete_old_answers, settings.answer_days)),
         Chore("jobs", _ROWS_SECONDS, partial(delete_older, database, delete_ended, settings.job_days)),
         Chore("events", _ROWS_SECONDS, partial(delete_older, database, delete_old_events, settings.event_days)),
+        Chore("eval runs", _ROWS_SECONDS, partial(delete_older, database, delete_old_runs, settings.eval_run_days)),
         Chore("expired files", _ROWS_SECONDS, expiry.expire_files),
         Chore("uploads", _ROWS_SECONDS, expiry.expire_uploads),
         Chore("files", _BYTES_SECONDS, orphans.sweep_files),

@@ -116,11 +116,13 @@ class Settings(BaseSettings):
     grace_seconds: float = 20.0
     """Seconds that running answers may go on after SIGTERM."""
     answer_days: int = Field(default=90, ge=0)
-    """Days that the record of an answer is kept; 0: for good. So with the next two."""
+    """Days that the record of an answer is kept; 0: for good. So with the next three."""
     job_days: int = Field(default=30, ge=0)
     """Of a job in the job table that has ended."""
     event_days: int = Field(default=365, ge=0)
     """Of a fine-tuning job's events."""
+    eval_run_days: int = Field(default=90, ge=0)
+    """Of a run of an eval that has ended, with its answers and grades."""
     model_python: Path = Path(".venv-model/bin/python")
     """The interpreter of the environment with vLLM, training and the retriever."""
     source_folders: Annotated[tuple[str, ...], NoDecode] = ()

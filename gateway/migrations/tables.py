@@ -5,6 +5,7 @@ from gateway.answers.tables import AnswerDocumentRow, AnswerRow
 from gateway.assistants.tables import AssistantRow, ReleaseRow, RolloutRow
 from gateway.db.base import Base
 from gateway.engines.tables import BaseModelRow
+from gateway.evals.tables import EvalOutputItemRow, EvalRow, EvalRunRow
 from gateway.evaluation_jobs.tables import EvaluationRow
 from gateway.files.tables import FileRow, UploadPartRow, UploadRow
 from gateway.fine_tuning.tables import CheckpointRow, EventRow, FineTuningJobRow
@@ -33,6 +34,9 @@ __all__ = [
     "CheckpointRow",
     "DocumentRow",
     "DocumentVersionRow",
+    "EvalOutputItemRow",
+    "EvalRow",
+    "EvalRunRow",
     "EvaluationRow",
     "EventRow",
     "FileBatchRow",

@@ -66,7 +66,8 @@ def test_every_error_code_is_documented() -> None:
     codes = {code for module in modules for code in [*_given_codes(module), *_class_codes(module)]}
     errors, _, jobs = (DOCS / "errors.md").read_text().partition("## Jobs that failed")
     assert set(re.findall(r"^\| `(\w+)` \|", errors, re.MULTILINE)) == codes
-    failures = {code for module in modules for code in _first_arguments(module, "JobFailed")}
+    faults = ("JobFailed", "ItemFailed")
+    failures = {code for module in modules for name in faults for code in _first_arguments(module, name)}
     for module in read("training"):
         failures |= {*_first_arguments(module, "TrainingError"), *_given_codes(module, "read_rendered_rows")}
     rows = re.findall(r"^\|((?: `\w+`,?)+) \|", jobs, re.MULTILINE)

@@ -14,6 +14,7 @@ from gateway.evaluation_jobs.tables import EvaluationRow
 from gateway.ids import new_id, seconds_of
 from gateway.tenants.repository import find_tenant
 from tests.gateway.conftest import Gateway, on_both_databases
+from tests.gateway.test_foreign_ids import EVAL
 
 ITEMS = 8
 Make = Callable[[int], Awaitable[httpx2.Response]]
@@ -42,6 +43,7 @@ async def _fill(gateway: Gateway, client: httpx2.AsyncClient, store: str) -> Non
         made = [
             await client.post(f"/v1/vector_stores/{store}/files", json={"file_id": file}),
             await client.post("/v1/vector_stores", json={"name": str(number)}),
+            await client.post("/v1/evals", json=EVAL),
             await client.post("/api/keys", json={"tenant": "kestrel", "name": str(number), "scopes": ["chat"]}),
         ]
         assert {answer.status_code for answer in made} <= {200, 201}, [answer.text for answer in made]
@@ -98,6 +100,7 @@ async def test_what_is_not_deleted_is_seen_exactly_once(
         f"/api/vector_stores/{store}/documents": lambda key: f"/api/vector_stores/{store}/documents/{key}",
         "/v1/files": lambda id: f"/v1/files/{id}",
         "/api/evaluations": lambda id: f"/api/evaluations/{id}",
+        "/v1/evals": lambda id: f"/v1/evals/{id}",
         "/api/adapters": lambda id: f"/v1/models/{models[id]}",
         "/v1/vector_stores": lambda id: f"/v1/vector_stores/{id}",
     }

@@ -8,6 +8,8 @@ import pytest
 
 from gateway.adapters.repository import AdapterRepository
 from gateway.adapters.tables import AdapterRow
+from gateway.evals.repository import EvalOutputItemRepository
+from gateway.evals.tables import EvalOutputItemRow
 from gateway.tenants.repository import find_tenant
 from tests.architecture.test_routes import routes
 from tests.fakes.passages import FakePassages, make_passage
@@ -21,6 +23,15 @@ ROWS = b"\n".join(
 )
 ADAPTER = "ft:base:kestrel:house:00000000"
 
+EVAL: dict[str, Any] = {
+    "data_source_config": {"type": "custom", "item_schema": {"type": "object"}, "include_sample_schema": True},
+    "testing_criteria": [
+        {"type": "string_check", "name": "right", "operation": "eq", "input": "{{ item.a }}", "reference": "b"}
+    ],
+}
+RUN: dict[str, Any] = {
+    "data_source": {"type": "jsonl", "source": {"type": "file_content", "content": [{"item": {"a": "b"}}]}}
+}
 # What a route needs besides ids, so that only the ids can be what is refused.
 BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/vector_stores/{vector_store_id}": {"json": {"name": "mine"}},
@@ -35,6 +46,8 @@ BODIES: dict[str, dict[str, Any]] = {
         "json": {"vector_store_id": "vs", "questions": [{"question": "x", "documents": ["a"]}]}
     },
     "POST /api/index_migrations/{index_migration_id}/swap": {"json": {}},
+    "POST /v1/evals/{eval_id}": {"json": {"name": "mine"}},
+    "POST /v1/evals/{eval_id}/runs": {"json": RUN},
     "POST /api/assistants/{name}/releases": {"json": {}},
     "PUT /api/assistants/{name}/rollout": {"json": {"stages": [{"release": 1, "weight": 1}], "revision": 1}},
     "POST /api/assistants/{name}/rollback": {"json": {"revision": 1}},
@@ -71,6 +84,7 @@ async def ids(gateway: Gateway, passages: FakePassages) -> dict[str, str]:
     origin = {"kind": "folder", "path": str(gateway.state.settings.home / "lent")}
     made = await client.post("/api/sources", json={"name": "docs", "vector_store_id": store, "origin": origin})
     await _add_adapter(gateway)
+    eval_id, run_id = await _add_eval(gateway, client)
     move = await gateway.admin.post("/api/index_migrations", json={"embedder": "another"})
     # The passage's document is in the fake only, as if it were deleted.
     await gateway.admin.patch("/api/tenants/kestrel", json={"keeps_cited_text": True})
@@ -84,6 +98,10 @@ async def ids(gateway: Gateway, passages: FakePassages) -> dict[str, str]:
         "key": "a/b.md",
         "fine_tuning_job_id": job,
         "evaluation_id": evaluation_id,
+        "eval_id": eval_id,
+        "run_id": run_id,
+        "baseline_id": run_id,
+        "output_item_id": "outputitem_1",
         "key_id": key,
         "name": "support",
         "reference": "house@1",
@@ -93,6 +111,18 @@ async def ids(gateway: Gateway, passages: FakePassages) -> dict[str, str]:
         "index_migration_id": move.json()["id"],
         "number": "1",
     }
+
+
+async def _add_eval(gateway: Gateway, client: httpx2.AsyncClient) -> tuple[str, str]:
+    eval_id = (await client.post("/v1/evals", json=EVAL)).json()["id"]
+    run_id = (await client.post(f"/v1/evals/{eval_id}/runs", json=RUN)).json()["id"]
+    async with gateway.state.database.begin() as session:
+        tenant = await find_tenant(session, "kestrel")
+        assert tenant is not None
+        row = EvalOutputItemRow(id="outputitem_1", created_at=1, run_id=run_id, number=0, status="pass")
+        row.item, row.sample, row.results = {}, {}, []
+        EvalOutputItemRepository(session, tenant.id).add(row)
+    return eval_id, run_id
 
 
 async def _add_adapter(gateway: Gateway) -> None:

@@ -29,6 +29,7 @@ from tests.fakes.peft import write_adapter
 from tests.fakes.retriever import FakeRetriever
 from tests.gateway.conftest import Gateway
 from tests.gateway.tuning import JOBS, adapters, events, retrieve, settings, start, upload
+from tests.waiting import until
 
 __all__ = ["settings"]
 
@@ -307,6 +308,36 @@ class Evaluation(Ingest):
         return row["status"], row["done"], results and results[0]["metrics"], row["error"], self.leftovers()
 
 
+class EvalRun(Scene):
+    """Three rows that a model is asked, and graded by two criteria."""
+
+    eval = ""
+
+    async def queue(self, handlers: Mapping[str, Handler]) -> None:
+        await until(lambda: any(replica.ready for replica in self.gateway.state.pool.replicas))
+        check = {"type": "string_check", "input": "{{ sample.output_text }}", "operation": "like"}
+        criteria = [{**check, "name": name, "reference": f"{{{{ item.{name} }}}}"} for name in ("first", "second")]
+        config = {"type": "custom", "item_schema": {"type": "object"}}
+        made = await self.client.post("/v1/evals", json={"data_source_config": config, "testing_criteria": criteria})
+        assert made.status_code == 201, made.text
+        self.eval = made.json()["id"]
+        rows = [{"item": {"first": word, "second": "engine"}} for word in ("heard", "lost", "The")]
+        template = [{"role": "user", "content": "{{ item.first }}"}]
+        source = {"type": "completions", "model": "base", "source": {"type": "file_content", "content": rows}}
+        source["input_messages"] = {"type": "template", "template": template}
+        run = await self.client.post(f"/v1/evals/{self.eval}/runs", json={"data_source": source})
+        assert run.status_code == 201, run.text
+        self.id = run.json()["id"]
+
+    async def state(self) -> Any:
+        path = f"/v1/evals/{self.eval}/runs/{self.id}"
+        run = (await self.client.get(path)).json()
+        items = (await self.client.get(f"{path}/output_items")).json()["data"]
+        outcomes = sorted((item["datasource_item_id"], item["status"], str(item["results"])) for item in items)
+        names = ("status", "result_counts", "per_model_usage", "per_testing_criteria_results", "error")
+        return [*(run[name] for name in names), outcomes, self.leftovers()]
+
+
 PUBLISHED = ("adapter-made", "adapter-judged", "adapter-stored", "adapter-named", "adapter-verified")
 SCENES: dict[str, tuple[type[Scene], tuple[str, ...]]] = {
     "train": (Training, ("trainer-started", "trainer-event", *PUBLISHED)),
@@ -328,6 +359,7 @@ SCENES: dict[str, tuple[type[Scene], tuple[str, ...]]] = {
     "sync": (Sync, tuple(f"sync-{step}" for step in ("listed", "read", "put", "deleted"))),
     "collect_garbage": (Collection, ()),
     "evaluate": (Evaluation, ("evaluation-stored",)),
+    "eval_run": (EvalRun, ("eval-items-written",)),
 }
 """By kind of job: something to do, and every step at which its handler can be killed."""
 # How `failed` shows, where it does.
@@ -336,6 +368,7 @@ FAILED: dict[str, Callable[[Any], bool]] = {
     "import": lambda state: state[0][:2] == ["refused", "It broke."],
     "ingest": lambda state: state[0][0] == "failed",
     "evaluate": lambda state: (state[0], state[3]) == ("failed", {"code": "odd", "message": "It broke."}),
+    "eval_run": lambda state: (state[0], state[4]) == ("failed", {"code": "odd", "message": "It broke."}),
     "sync": lambda state: (state["source"][0], state["source"][3]["code"]) == ("failed", "odd"),
 }
 

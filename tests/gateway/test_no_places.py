@@ -102,6 +102,8 @@ def test_every_column_with_an_error_is_known_here() -> None:
         "document_versions.error_code",
         "document_versions.error_message",
         "document_versions.mirror_error",
+        "eval_runs.error",
+        "eval_runs.errored",  # a number
         "evaluations.error",
         "fine_tuning_jobs.error",
         "jobs.error",

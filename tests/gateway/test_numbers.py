@@ -10,7 +10,7 @@ import pytest
 from gateway.app import create_app
 from tests.fakes.passages import FakePassages
 from tests.gateway.conftest import Gateway, on_both_databases
-from tests.gateway.test_foreign_ids import BODIES, ids
+from tests.gateway.test_foreign_ids import BODIES, EVAL, ids
 
 __all__ = ["ids"]
 
@@ -66,6 +66,21 @@ MORE_BODIES: dict[str, dict[str, Any]] = {
         "vector_stores": ["vs"],
         "rows": [{"messages": [{"role": "assistant", "content": "1 kg", "weight": 1}],
                   "passages": [{"title": "a", "text": "b"}]}],
+    },
+    "POST /v1/evals": {
+        **EVAL, "name": "a", "metadata": {"a": "b"},
+        "testing_criteria": [
+            {"type": "score_model", "name": "s", "model": "base", "input": [{"role": "user", "content": "Hi"}],
+             "range": [0, 1], "pass_threshold": 0.5, "sampling_params": {"seed": 1, "max_completions_tokens": 1}},
+        ],
+    },
+    "POST /v1/evals/{eval_id}/runs": {
+        "name": "a", "metadata": {"a": "b"},
+        "data_source": {
+            "type": "completions", "model": "base", "sampling_params": {"seed": 1, "temperature": 0.5},
+            "input_messages": {"type": "template", "template": [{"role": "user", "content": "Hi"}]},
+            "source": {"type": "file_content", "content": [{"item": {"a": 1}}]},
+        },
     },
     "POST /api/index_migrations": {"embedder": "a", "qdrant_url": "http://a.example"},
     "POST /api/index_migrations/{index_migration_id}/evaluate": {

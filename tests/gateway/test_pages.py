@@ -11,6 +11,8 @@ from gateway.adapters.repository import AdapterRepository
 from gateway.adapters.tables import AdapterRow
 from gateway.answers.repository import AnswerDocumentRepository, AnswerRepository
 from gateway.answers.tables import AnswerDocumentRow, AnswerRow
+from gateway.evals.repository import EvalOutputItemRepository, EvalRepository, EvalRunRepository
+from gateway.evals.tables import EvalOutputItemRow, EvalRow, EvalRunRow
 from gateway.evaluation_jobs.repository import EvaluationRepository
 from gateway.evaluation_jobs.tables import EvaluationRow
 from gateway.sources.repository import SourceItemRepository, SourceRepository
@@ -64,12 +66,15 @@ async def _fill(gateway: Gateway, client: httpx2.AsyncClient) -> dict[str, str]:
             use.version, use.index_epoch, use.numbers, use.cited = 1, 1, [1], True
             AnswerDocumentRepository(session, tenant.id).add(use)
             await _add_source(session, tenant.id, store, number)
+            await _add_eval(session, tenant.id, number)
     return {
         "vector_store_id": store,
         "batch_id": batch.json()["id"],
         "name": "support1",
         "document_id": "doc_1",
         "source_id": "source_0",
+        "eval_id": "eval_0",
+        "run_id": "evalrun_0",
     }
 
 
@@ -86,6 +91,27 @@ async def _add_source(session: AsyncSession, tenant: str, store: str, number: in
     evaluation.questions = evaluation.total = 1
     EvaluationRepository(session, tenant).add(evaluation)
     await session.flush()
+
+
+async def _add_eval(session: AsyncSession, tenant: str, number: int) -> None:
+    """Add an eval, a run of the first one, and an output item of the first one's first run."""
+    row = EvalRow(id=f"eval_{number}", created_at=1, updated_at=1, name=str(number), meta={}, testing_criteria=[])
+    row.data_source_config = {"type": "custom", "item_schema": {}, "include_sample_schema": False}
+    EvalRepository(session, tenant).add(row)
+    await session.flush()
+    run = EvalRunRow(id=f"evalrun_{number}", created_at=1, eval_id="eval_0", name=str(number), meta={}, status="failed")
+    run.model, run.data_source, run.items_digest, run.total = (
+        "",
+        {"type": "jsonl", "source": {"type": "file_id"}},
+        "",
+        1,
+    )
+    run.criteria_results, run.usage, run.key = [], [], ""
+    EvalRunRepository(session, tenant).add(run)
+    await session.flush()
+    item = EvalOutputItemRow(id=f"outputitem_{number}", created_at=1, run_id="evalrun_0", number=number, status="pass")
+    item.item, item.sample, item.results = {}, {}, []
+    EvalOutputItemRepository(session, tenant).add(item)
 
 
 async def _file(client: httpx2.AsyncClient, number: int) -> str:

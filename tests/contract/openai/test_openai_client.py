@@ -29,6 +29,7 @@ AREAS = (
     "embeddings",
     "vector_stores",
     "fine_tuning",
+    "evals",
 )
 
 

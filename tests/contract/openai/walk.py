@@ -373,6 +373,58 @@ class Walk:
         assert self._complete(model=model).model == model
         assert self.take(self.client.models.with_raw_response.delete(model)).deleted
 
+    def evals(self) -> None:
+        evals = self.client.evals.with_raw_response
+        judge = [{"role": "user", "content": "Is {{ sample.output_text }} a city?"}]
+        criteria: Any = [
+            {"type": "string_check", "name": "exact", "operation": "ilike", "input": "{{ sample.output_text }}",
+             "reference": "{{ item.answer }}"},
+            {"type": "text_similarity", "name": "alike", "evaluation_metric": "fuzzy_match", "pass_threshold": 0.5,
+             "input": "{{ sample.output_text }}", "reference": "{{ item.answer }}"},
+            {"type": "label_model", "name": "judge", "model": self.base_model, "input": judge, "labels": ["yes", "no"],
+             "passing_labels": ["yes"]},
+            {"type": "score_model", "name": "points", "model": self.base_model, "input": judge, "range": [0, 10]},
+        ]  # fmt: skip
+        item_schema = {"type": "object", "properties": {"question": {"type": "string"}}, "required": ["question"]}
+        config: Any = {"type": "custom", "item_schema": item_schema, "include_sample_schema": True}
+        made = self.take(evals.create(name="walk", data_source_config=config, testing_criteria=criteria))
+        assert [one.name for one in made.testing_criteria] == ["exact", "alike", "judge", "points"]
+        assert self.take(evals.update(made.id, name="renamed", metadata={"a": "b"})).metadata == {"a": "b"}
+        assert self.take(evals.retrieve(made.id)).name == "renamed"
+        assert made.id in [one.id for one in self.take(evals.list(limit=100, order="desc", order_by="updated_at"))]
+        self._runs(made.id)
+        refused: Any = {"type": "python", "name": "p", "source": "def grade(sample, item): return 1.0"}
+        create = self.client.evals.create
+        error = self.refuse(
+            openai.BadRequestError, lambda: create(data_source_config=config, testing_criteria=[refused])
+        )
+        assert error["code"] == "unsupported_grader"
+        assert self.take(evals.delete(made.id)).deleted
+        self.refuse(openai.NotFoundError, lambda: self.client.evals.retrieve(made.id))
+
+    def _runs(self, eval_id: str) -> None:
+        runs, rows = self.client.evals.runs.with_raw_response, [{"item": {"question": self.question, "answer": "x"}}]
+        source: Any = {
+            "type": "completions", "model": self.model, "source": {"type": "file_content", "content": rows},
+            "input_messages": {"type": "template", "template": [{"role": "user", "content": "{{ item.question }}"}]},
+            "sampling_params": {"temperature": 0, "max_completion_tokens": MOST_TOKENS},
+        }  # fmt: skip
+        run = self.take(runs.create(eval_id, name="walk", data_source=source, metadata={"by": "walk"})).id
+        done = self._wait(lambda: self.take(runs.retrieve(run, eval_id=eval_id)), ("completed", "failed", "canceled"))
+        assert (done.status, done.result_counts.total) == ("completed", 1), done.error
+        assert {one.run_model_name for one in done.per_model_usage} == {self.model, self.base_model}
+        assert run in [one.id for one in self.take(runs.list(eval_id, status="completed"))]
+        items = self.client.evals.runs.output_items.with_raw_response
+        (item,) = self.take(items.list(run, eval_id=eval_id, order="asc"))
+        assert [result.name for result in item.results] == ["exact", "alike", "judge", "points"]
+        assert self.take(items.retrieve(item.id, eval_id=eval_id, run_id=run)).sample.output[0].content
+        error = self.refuse(openai.BadRequestError, lambda: self.client.evals.runs.cancel(run, eval_id=eval_id))
+        assert error["code"] == "job_ended"
+        many: Any = {**source, "source": {"type": "file_content", "content": rows * 300}}
+        other = self.take(runs.create(eval_id, data_source=many)).id
+        assert self.take(runs.cancel(other, eval_id=eval_id)).status == "canceled"
+        assert self.take(runs.delete(other, eval_id=eval_id)).deleted
+
     # Steps
 
     def _note(self, raw: Any) -> None:

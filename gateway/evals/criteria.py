@@ -1,0 +1,201 @@
+"""Testing criteria as clients write them, and the messages of a prompt with templates in them."""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, model_validator
+
+from gateway.errors import BadRequest
+from gateway.evals.templates import check_template
+
+__all__ = [
+    "CRITERIA",
+    "METRICS",
+    "EvalMessage",
+    "LabelModelGrader",
+    "ModelName",
+    "PythonGrader",
+    "ReasoningEffort",
+    "ScoreModelGrader",
+    "Seed",
+    "StringCheckGrader",
+    "Temperature",
+    "TestingCriterion",
+    "TextSimilarityGrader",
+    "Tokens",
+    "TopP",
+    "check_criteria",
+    "check_messages",
+    "text_of",
+]
+
+METRICS = ("cosine", "fuzzy_match", "bleu", "gleu", "rouge_1", "rouge_2", "rouge_3", "rouge_4", "rouge_5", "rouge_l")
+_MOST_MESSAGES = 64
+
+Template = Annotated[str, StringConstraints(max_length=65_536)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+ModelName = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f\x7f]*$")]
+Label = Annotated[str, StringConstraints(min_length=1, max_length=255)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Temperature = Annotated[float, Field(ge=0, le=2)]
+TopP = Annotated[float, Field(ge=0, le=1)]
+Tokens = Annotated[int, Field(ge=1, le=2**31)]
+Seed = Annotated[int, Field(ge=-(2**63), le=2**63 - 1)]
+ReasoningEffort = Annotated[str, StringConstraints(max_length=32)]
+
+
+class EvalText(BaseModel):
+    type: Literal["input_text", "output_text"]
+    text: Template
+
+
+class EvalMessage(BaseModel):
+    """One message, with templates in its text; images and sound can't be answered here."""
+
+    role: Literal["user", "assistant", "system", "developer"]
+    content: Template | EvalText | Annotated[list[Template | EvalText], Field(max_length=_MOST_MESSAGES)]
+    type: Literal["message"] | None = None
+
+
+Messages = Annotated[list[EvalMessage], Field(min_length=1, max_length=_MOST_MESSAGES)]
+
+
+class StringCheckGrader(BaseModel):
+    """Compares two texts: `like` asks whether the reference stands in the input, `ilike` the same in any case."""
+
+    type: Literal["string_check"]
+    name: Name
+    input: Template
+    reference: Template
+    operation: Literal["eq", "ne", "like", "ilike"]
+
+
+class TextSimilarityGrader(BaseModel):
+    """Scores from 0 to 1; one of at least `pass_threshold` passes."""
+
+    type: Literal["text_similarity"]
+    name: Name
+    input: Template
+    reference: Template
+    evaluation_metric: Literal[
+        "cosine", "fuzzy_match", "bleu", "gleu", "meteor",
+        "rouge_1", "rouge_2", "rouge_3", "rouge_4", "rouge_5", "rouge_l",
+    ]  # fmt: skip
+    pass_threshold: Finite
+
+
+class LabelModelGrader(BaseModel):
+    """Has a model choose one of `labels`."""
+
+    type: Literal["label_model"]
+    name: Name
+    model: ModelName
+    input: Messages
+    labels: Annotated[list[Label], Field(min_length=1, max_length=100)]
+    passing_labels: Annotated[list[Label], Field(max_length=100)]
+
+    @model_validator(mode="after")
+    def _passing_ones_exist(self) -> "LabelModelGrader":
+        if not set(self.passing_labels) <= set(self.labels):
+            raise ValueError("passing_labels has one that isn't in labels")
+        return self
+
+
+class GraderSampling(BaseModel):
+    """Sampling of a grader's model; the misspelt name is OpenAI's."""
+
+    max_completions_tokens: Tokens | None = None
+    reasoning_effort: ReasoningEffort | None = None
+    seed: Seed | None = None
+    temperature: Temperature | None = None
+    top_p: TopP | None = None
+
+
+class ScoreModelGrader(BaseModel):
+    """Has a model give a score within `range`; one of at least `pass_threshold`, else of half the range, passes."""
+
+    type: Literal["score_model"]
+    name: Name
+    model: ModelName
+    input: Messages
+    range: Annotated[list[Finite], Field(min_length=2, max_length=2)] | None = None
+    pass_threshold: Finite | None = None
+    sampling_params: GraderSampling | None = None
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        low, high = self.range or (0.0, 1.0)
+        return low, high
+
+    @model_validator(mode="after")
+    def _range_has_a_width(self) -> "ScoreModelGrader":
+        if self.bounds[0] >= self.bounds[1]:
+            raise ValueError("range has to go from a lower number to a higher one")
+        return self
+
+
+class PythonGrader(BaseModel):
+    """A program of the client's, which isn't run here."""
+
+    type: Literal["python"]
+    name: str = ""
+    source: str = ""
+
+
+TestingCriterion = Annotated[
+    StringCheckGrader | TextSimilarityGrader | LabelModelGrader | ScoreModelGrader | PythonGrader,
+    Field(discriminator="type"),
+]
+CRITERIA: TypeAdapter[list[Any]] = TypeAdapter(list[TestingCriterion])
+
+
+def check_criteria(criteria: list[Any]) -> None:
+    """Refuse what can't be graded here, and templates that can't be filled.
+
+    Raises:
+        BadRequest: A criterion is a program or a metric that isn't there, or has a template that is none.
+    """
+    for index, criterion in enumerate(criteria):
+        param = f"testing_criteria[{index}]"
+        if isinstance(criterion, PythonGrader):
+            raise BadRequest(
+                "A criterion of type 'python' is a program, and Braid runs none that a request brings. Use "
+                "string_check, text_similarity, label_model or score_model, or grade the answers yourself: the output "
+                "items of a run have them.",
+                param=param,
+                code="unsupported_grader",
+            )
+        if isinstance(criterion, TextSimilarityGrader) and criterion.evaluation_metric not in METRICS:
+            raise BadRequest(
+                f"The metric {criterion.evaluation_metric!r} needs a dictionary of synonyms that isn't part of Braid. "
+                f"Use one of {', '.join(METRICS)}.",
+                param=f"{param}.evaluation_metric",
+                code="unsupported_grader",
+            )
+        if isinstance(criterion, StringCheckGrader | TextSimilarityGrader):
+            check_template(criterion.input, f"{param}.input")
+            check_template(criterion.reference, f"{param}.reference")
+        else:
+            check_messages(criterion.input, f"{param}.input")
+
+
+def check_messages(messages: list[EvalMessage], param: str) -> None:
+    """Check the templates of some messages.
+
+    Raises:
+        BadRequest: One can't be filled.
+    """
+    for index, message in enumerate(messages):
+        for text in _texts(message):
+            check_template(text, f"{param}[{index}].content")
+
+
+def text_of(message: EvalMessage) -> str:
+    """Return a message's text, templates and all; parts are lines of it."""
+    return "\n".join(_texts(message))
+
+
+def _texts(message: EvalMessage) -> Iterator[str]:
+    parts = message.content if isinstance(message.content, list) else [message.content]
+    for part in parts:
+        yield part if isinstance(part, str) else part.text

@@ -1,0 +1,96 @@
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, delete, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.db import Page, Repository, read_page
+from gateway.errors import BadRequest
+from gateway.evals.tables import EvalOutputItemRow, EvalRow, EvalRunRow
+from gateway.pages import PageRequest
+
+__all__ = ["EvalOutputItemRepository", "EvalRepository", "EvalRunRepository", "RowResult", "delete_old_runs"]
+
+
+@dataclass(frozen=True, slots=True)
+class RowResult:
+    """A row of a run, its outcome, and its grades as OpenAI's output items have them."""
+
+    item: dict[str, Any]
+    status: str
+    results: list[dict[str, Any]]
+
+    def score(self, index: int) -> float | None:
+        """Return the score by one criterion; None where there is none."""
+        if index >= len(self.results) or "error" in (self.results[index].get("sample") or {}):
+            return None
+        return self.results[index]["score"]
+
+
+class EvalRepository(Repository[EvalRow]):
+    table = EvalRow
+    noun = "eval"
+
+    async def count(self) -> int:
+        return await self.session.scalar(self.select().with_only_columns(func.count())) or 0
+
+    async def page_by_update(self, request: PageRequest) -> Page[EvalRow]:
+        """Return a page in the order of the last changes; cursors are ids of evals that are there."""
+        columns = (EvalRow.updated_at, EvalRow.id)
+        edges: dict[str, tuple[int, str]] = {}
+        for name, cursor in (("after", request.after), ("before", request.before)):
+            if cursor is not None:
+                row = await self.find(cursor)
+                if row is None:
+                    raise BadRequest(f"The cursor {cursor!r} is no eval of yours.", param=name)
+                edges[name] = row.updated_at, row.id
+        return await read_page(self.session, self.select(), columns, edges, request.limit, request.order)
+
+
+class EvalRunRepository(Repository[EvalRunRow]):
+    table = EvalRunRow
+    noun = "eval run"
+
+    async def lock(self, id: str) -> EvalRunRow | None:
+        """Find a run as it is now, and keep others from changing it until the unit of work ends."""
+        return (await self.session.scalars(self.select_for_update(EvalRunRow.id == id))).one_or_none()
+
+
+class EvalOutputItemRepository(Repository[EvalOutputItemRow]):
+    table = EvalOutputItemRow
+    noun = "output item"
+
+    async def list_numbers(self, run_id: str) -> set[int]:
+        """Return the numbers of the rows that have their output items."""
+        query = self.select(EvalOutputItemRow.run_id == run_id).with_only_columns(EvalOutputItemRow.number)
+        return set(cast("Collection[int]", (await self.session.scalars(query)).all()))
+
+    async def list_results(self, run_id: str) -> list[RowResult]:
+        """Return the outcomes of a run's rows, in the order of the data."""
+        columns = EvalOutputItemRow.item, EvalOutputItemRow.status, EvalOutputItemRow.results
+        query = self.select(EvalOutputItemRow.run_id == run_id).with_only_columns(*columns)
+        rows = (await self.session.execute(query.order_by(EvalOutputItemRow.number))).all()
+        return [RowResult(item, status, results) for item, status, results in rows]
+
+    async def delete_of(self, runs: Collection[str]) -> None:
+        """Delete all of some runs."""
+        await self.delete_rows(EvalOutputItemRow.run_id.in_(runs))
+
+
+async def delete_old_runs(session: AsyncSession, before: int, limit: int) -> int:
+    """Delete at most `limit` rows of runs that ended before a Unix time and of their output items.
+
+    Retention is of all tenants. Returns the number; a run goes when its output items are gone.
+    """
+    old = select(EvalRunRow.id).where(EvalRunRow.finished_at < before)
+    items = select(EvalOutputItemRow.id).where(EvalOutputItemRow.run_id.in_(old)).limit(limit)
+    deleted = await _delete(session, delete(EvalOutputItemRow).where(EvalOutputItemRow.id.in_(items)))
+    if deleted < limit:
+        deleted += await _delete(session, delete(EvalRunRow).where(EvalRunRow.id.in_(old.limit(limit - deleted))))
+    return deleted
+
+
+async def _delete(session: AsyncSession, statement: Any) -> int:
+    result = await session.execute(statement.execution_options(synchronize_session=False))
+    return cast(CursorResult[Any], result).rowcount

@@ -1,0 +1,128 @@
+"""Evals as clients make them, and what is refused with a reason and a way on."""
+
+from typing import Any
+
+import pytest
+
+from gateway.evals import service
+from tests.gateway.evals.conftest import EXACT, SCHEMA, Evals, rows, sampled
+
+CUSTOM: dict[str, Any] = {"type": "custom", "item_schema": SCHEMA}
+JUDGED: dict[str, Any] = {"name": "j", "model": "base", "input": [{"role": "user", "content": "{{ item.question }}"}]}
+
+
+async def test_an_eval_is_made_changed_listed_and_deleted_with_its_runs(evals: Evals) -> None:
+    ids = [await evals.make(name=name, metadata={"n": name}) for name in ("one", "two", "three")]
+    made = await evals.ok("GET", f"/{ids[0]}")
+    schema = made["data_source_config"]["schema"]
+    assert (schema["properties"]["item"], schema["required"]) == (SCHEMA, ["item", "sample"])
+    assert made["testing_criteria"] == [EXACT]
+    changed = await evals.ok("POST", f"/{ids[0]}", json={"name": "first"})
+    assert (changed["name"], changed["metadata"]) == ("first", {"n": "one"})
+    page = await evals.ok("GET", "", params={"limit": 2})
+    assert ([one["id"] for one in page["data"]], page["has_more"]) == (ids[:2], True)
+    rest = await evals.ok("GET", "", params={"after": page["last_id"], "order_by": "updated_at", "order": "desc"})
+    assert ids[1] not in [one["id"] for one in rest["data"]]
+    run = await evals.run(ids[0], sampled(rows("France")))
+    waiting = await evals.start(ids[0], sampled(rows("France")))
+    assert await evals.ok("DELETE", f"/{ids[0]}") == {"object": "eval.deleted", "deleted": True, "eval_id": ids[0]}
+    for id in (run["id"], waiting["id"]):
+        await evals.fault(404, "GET", f"/{ids[0]}/runs/{id}")
+
+
+@pytest.mark.parametrize(
+    ("criterion", "code", "words"),
+    [
+        ({"type": "python", "name": "p", "source": "def grade(sample, item): return 1"}, "unsupported_grader",
+         "Use string_check"),
+        ({**EXACT, "type": "text_similarity", "evaluation_metric": "meteor", "pass_threshold": 1}, "unsupported_grader",
+         "rouge_l"),
+        ({**EXACT, "input": "{{ os.environ }}"}, "invalid_template", "paths only"),
+        ({**JUDGED, "type": "label_model", "labels": ["a"], "passing_labels": ["b"]}, None, "passing_labels"),
+        ({**JUDGED, "type": "score_model", "range": [5, 1]}, None, "from a lower number"),
+        ({**JUDGED, "type": "label_model", "labels": ["a"], "passing_labels": ["a"],
+          "input": [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}]}, None, ""),
+    ],
+)  # fmt: skip
+async def test_what_cannot_be_graded_is_refused(
+    evals: Evals, criterion: dict[str, Any], code: str | None, words: str
+) -> None:
+    body = {"data_source_config": CUSTOM, "testing_criteria": [criterion]}
+    refused = await evals.fault(400, "POST", "", json=body)
+    assert words in refused["message"]
+    assert code in (None, refused["code"])
+
+
+@pytest.mark.parametrize(
+    ("schema", "code"),
+    [
+        ({"type": "objekt"}, "invalid_schema"),
+        ({"properties": {"a": {"pattern": "(a+)+$"}}}, "unsupported_format"),
+        ({"description": "x" * 70_000}, "schema_too_large"),
+    ],
+)
+async def test_a_schema_that_cannot_be_held_against_rows_is_refused(
+    evals: Evals, schema: dict[str, Any], code: str
+) -> None:
+    config = {"type": "custom", "item_schema": schema}
+    refused = await evals.fault(400, "POST", "", json={"data_source_config": config, "testing_criteria": [EXACT]})
+    assert (refused["code"], refused["param"]) == (code, "data_source_config.item_schema")
+
+
+async def test_a_property_may_be_named_as_a_keyword(evals: Evals) -> None:
+    config = {"type": "custom", "item_schema": {"properties": {"pattern": {"type": "string"}}}}
+    await evals.ok("POST", "", json={"data_source_config": config, "testing_criteria": [EXACT]})
+
+
+async def test_stored_answers_are_none_and_it_says_so(evals: Evals) -> None:
+    for kind in ("logs", "stored_completions"):
+        body = {"data_source_config": {"type": kind, "metadata": {}}, "testing_criteria": [EXACT]}
+        refused = await evals.fault(400, "POST", "", json=body)
+        assert (refused["code"], "file_content" in refused["message"]) == ("unsupported_data_source", False)
+    id = await evals.make()
+    for kind in ("responses", "stored_completions"):
+        source = sampled({"type": kind, "model": "base"})
+        refused = await evals.fault(400, "POST", f"/{id}/runs", json={"data_source": source})
+        assert (refused["code"], "file_content" in refused["message"]) == ("unsupported_data_source", True)
+
+
+async def test_a_run_is_held_against_schema_and_bounds(evals: Evals) -> None:
+    id = await evals.make()
+    for content, words in (
+        ([{"item": {"question": 3}}, {"item": {}}], "row 0: item.question: 3 is not of type 'string'; row 1: item:"),
+        ([{"item": {"question": "x" * 300_000}}], "larger than 256 KiB"),
+    ):
+        body = {"data_source": sampled({"type": "file_content", "content": content})}
+        refused = await evals.fault(400, "POST", f"/{id}/runs", json=body)
+        assert (refused["code"], words in refused["message"]) == ("invalid_items", True), refused["message"]
+    files = ((b'{"question": "x"}\nno', "line 1:"), (b"\n", "no rows"), (b'{"item": {}}\n' * 10_001, "10,000"))
+    for data, words in files:
+        source = sampled({"type": "file_id", "id": await evals.file(data)})
+        refused = await evals.fault(400, "POST", f"/{id}/runs", json={"data_source": source})
+        assert (refused["code"], words in refused["message"]) == ("invalid_items", True), refused["message"]
+    nameless = {key: value for key, value in sampled(rows("France")).items() if key != "model"}
+    refused = await evals.fault(400, "POST", f"/{id}/runs", json={"data_source": nameless})
+    assert refused["param"] == "data_source.model"
+    search = sampled(rows("France"), type="responses", sampling_params={"tools": [{"type": "file_search"}]})
+    refused = await evals.fault(400, "POST", f"/{id}/runs", json={"data_source": search})
+    assert (refused["code"], "assistant" in refused["message"]) == ("unsupported_tool", True)
+
+
+async def test_a_tenant_has_a_bounded_number_of_evals(evals: Evals, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "MOST_EVALS", 1)
+    await evals.make()
+    body = {"data_source_config": CUSTOM, "testing_criteria": [EXACT]}
+    assert (await evals.fault(429, "POST", "", json=body))["code"] == "too_many_evals"
+
+
+async def test_a_run_is_found_under_its_own_eval_only(evals: Evals) -> None:
+    id, other = await evals.make(), await evals.make()
+    run = await evals.run(id, sampled(rows("France", "Norway")))
+    twin = await evals.run(id, sampled(rows("France")))
+    item = (await evals.items(run))[0]["id"]
+    await evals.fault(404, "GET", f"/{other}/runs/{run['id']}")
+    await evals.fault(404, "GET", f"/{id}/runs/{twin['id']}/output_items/{item}")
+    listed = await evals.ok("GET", f"/{id}/runs", params={"status": "completed", "order": "desc"})
+    assert [one["id"] for one in listed["data"]] == [twin["id"], run["id"]]
+    assert listed["data"][0]["data_source"]["source"]["content"] == []
+    assert (await evals.ok("GET", f"/{other}/runs"))["data"] == []
