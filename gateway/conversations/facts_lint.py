@@ -4,6 +4,7 @@ What a style is trained on shouldn't teach facts: those in documents belong into
 have changed since would be recited for ever, and those that stand nowhere teach to make some up.
 """
 
+import asyncio
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
@@ -28,6 +29,9 @@ _DOCUMENTS = 3
 
 _SENTENCES = 4
 """Of a row, that are searched for beside its question."""
+
+_REMEMBERED = 10_000
+"""Passages whose values are kept: many rows find the same ones."""
 
 _NAMED = 5
 _WORD = re.compile(r"[^\W_]{2,}")
@@ -77,20 +81,13 @@ class FactsLint:
         self._index = index
         self._texts: dict[str, list[tuple[DocumentText, Evidence]]] = {}
         self._current: dict[str, Evidence] = {}
+        self._passages: dict[DocumentPassage, Evidence] = {}
 
     async def classify(self, conversation: Conversation) -> list[RowFact]:
         """Return the values of a row's replies that are learnt, each once."""
-        evidence = Evidence.of(conversation.prompt)
-        facts: list[RowFact] = []
-        unknown: dict[tuple[str, ...], tuple[Value, str]] = {}
-        for reply in conversation.replies:
-            for value in find_values(reply):
-                if evidence.states(value):
-                    facts.append(_to_fact(conversation.number, value, "evidence"))
-                else:
-                    unknown.setdefault(value.readings, (value, _cut_sentence(reply, value)))
+        facts, unknown = await asyncio.to_thread(_read_replies, conversation)  # a long text takes seconds
         if unknown:
-            facts += await self._look_up(conversation, list(unknown.values()))
+            facts += await self._look_up(conversation, unknown)
         return list({fact.readings: fact for fact in facts}.values())
 
     async def _look_up(self, conversation: Conversation, values: Sequence[tuple[Value, str]]) -> list[RowFact]:
@@ -99,21 +96,36 @@ class FactsLint:
         if self._index is not None:
             sentences = list(dict.fromkeys(f"{question} {sentence.strip()}" for _, sentence in values))[:_SENTENCES]
             passages = await self._index.search([question, *sentences], _PASSAGES)
+        evidence = await asyncio.to_thread(self._read_passages, passages)
         by_document: defaultdict[str, list[DocumentPassage]] = defaultdict(list)
         for passage in passages:
             by_document[passage.document].append(passage)
         return [
-            await self._find(conversation.number, value, by_document, f"{question} {sentence}")
+            await self._find(conversation.number, value, by_document, evidence, f"{question} {sentence}")
             for value, sentence in values
         ]
 
+    def _read_passages(self, passages: Iterable[DocumentPassage]) -> dict[DocumentPassage, Evidence]:
+        if len(self._passages) > _REMEMBERED:
+            self._passages = {}
+        remembered = self._passages
+        return {
+            one: remembered.get(one) or remembered.setdefault(one, Evidence.of(f"{one.title}\n{one.text}"))
+            for one in passages
+        }
+
     async def _find(
-        self, row: int, value: Value, by_document: dict[str, list[DocumentPassage]], context: str
+        self,
+        row: int,
+        value: Value,
+        by_document: dict[str, list[DocumentPassage]],
+        evidence: dict[DocumentPassage, Evidence],
+        context: str,
     ) -> RowFact:
         documents = _choose_documents(value, by_document, context)
         for document in documents:
             for passage in by_document[document]:
-                if Evidence.of(f"{passage.title}\n{passage.text}").states(value):
+                if evidence[passage].states(value):
                     return _to_fact(row, value, "index", passage)
         for document in documents[:_DOCUMENTS]:
             passage = by_document[document][0]
@@ -128,12 +140,13 @@ class FactsLint:
             return 0
         if document not in self._texts:
             earlier = await self._index.read_earlier(document)
-            self._texts[document] = [(one, Evidence.of(_read(one))) for one in earlier]
+            self._texts[document] = [await asyncio.to_thread(_read_version, one) for one in earlier]
         version = next((one.version for one, evidence in self._texts[document] if evidence.states(value)), 0)
         if not version:
             return 0
         if document not in self._current:
-            self._current[document] = Evidence.of(await self._index.read_current(passage.store, document))
+            text = await self._index.read_current(passage.store, document)
+            self._current[document] = await asyncio.to_thread(Evidence.of, text)
         return 0 if self._current[document].states(value) else version
 
 
@@ -158,8 +171,23 @@ def describe_facts(facts: Iterable[RowFact]) -> list[Finding]:
     return findings
 
 
-def _read(version: DocumentText) -> str:
-    return read_html(version.text) if version.filename.lower().endswith((".html", ".htm", ".xhtml")) else version.text
+def _read_replies(conversation: Conversation) -> tuple[list[RowFact], list[tuple[Value, str]]]:
+    """Return the values of replies that stand in the row, and the others, each with its sentence."""
+    evidence = Evidence.of(conversation.prompt)
+    facts: list[RowFact] = []
+    unknown: dict[tuple[str, ...], tuple[Value, str]] = {}
+    for reply in conversation.replies:
+        for value in find_values(reply):
+            if evidence.states(value):
+                facts.append(_to_fact(conversation.number, value, "evidence"))
+            else:
+                unknown.setdefault(value.readings, (value, _cut_sentence(reply, value)))
+    return facts, list(unknown.values())
+
+
+def _read_version(version: DocumentText) -> tuple[DocumentText, Evidence]:
+    is_html = version.filename.lower().endswith((".html", ".htm", ".xhtml"))
+    return version, Evidence.of(read_html(version.text) if is_html else version.text)
 
 
 def _cut_sentence(reply: str, value: Value) -> str:

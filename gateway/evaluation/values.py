@@ -86,9 +86,9 @@ def find_values(text: str) -> list[Value]:
     masked = _NO_FACTS.sub(_blank, text)
     values: list[Value] = []
     for kind in KINDS:
-        for start, end, readings in _FINDERS[kind](masked):
-            values.append(Value(kind, text[start:end], start, end, readings))
-            masked = f"{masked[:start]}{'~' * (end - start)}{masked[end:]}"
+        places = sorted(_FINDERS[kind](masked))
+        values += [Value(kind, text[start:end], start, end, readings) for start, end, readings in places]
+        masked = _mask(masked, places)
         if kind == "date":
             masked = _ORDINALS.sub(_blank, masked)
     return sorted(values, key=lambda value: value.start)
@@ -129,6 +129,16 @@ class Evidence:
 
     def _amounts(self) -> Iterator[str]:
         return (one for one in self.readings if one.startswith(("quantity:", "money:")))
+
+
+def _mask(text: str, places: Iterable[_Found]) -> str:
+    """Return a text with marks in some places of it, which are in order and apart."""
+    pieces: list[str] = []
+    last = 0
+    for start, end, _ in places:
+        pieces += [text[last:start], "~" * (end - start)]
+        last = end
+    return "".join([*pieces, text[last:]])
 
 
 def _blank(match: re.Match[str]) -> str:
