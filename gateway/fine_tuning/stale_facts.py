@@ -6,7 +6,7 @@ from gateway.adapters.service import list_names
 from gateway.artifacts import Artifacts
 from gateway.db import Database
 from gateway.errors import NotFound
-from gateway.evaluation.values import KINDS, Evidence, Value
+from gateway.evaluation.values import KINDS, Evidence, Kind, Value
 from gateway.fine_tuning.fact_schemas import StaleFact, StaleFacts, State
 from gateway.fine_tuning.repository import FineTuningJobRepository, LearntFactRepository
 from gateway.fine_tuning.tables import LearntFactRow
@@ -45,7 +45,9 @@ class StaleFactsService:
         doubtful = [fact for fact in learnt if _has_moved(fact, present)]
         changed = sorted({fact.document_id for fact in doubtful} & present.keys())
         evidence = {id: await self._read(present[id], id) for id in changed[:_MOST_DOCUMENTS]}
-        judged = [(fact, _judge(fact, present, evidence)) for fact in doubtful]
+        judged: list[tuple[LearntFactRow, State | None]] = [
+            (fact, _judge(fact, present, evidence)) for fact in doubtful
+        ]
         data = [
             _to_schema(models[fact.fine_tuning_job_id], fact, state, present.get(fact.document_id))
             for fact, state in judged
@@ -70,8 +72,8 @@ def _judge(fact: LearntFactRow, present: Mapping[str, LiveDocument], evidence: M
     if fact.document_id not in present:
         return "deleted"
     text = evidence.get(fact.document_id)
-    kind = next(kind for kind in KINDS if kind == fact.kind)
-    value = Value(kind, fact.text, 0, len(fact.text), tuple(fact.readings))
+    kinds: dict[str, Kind] = {kind: kind for kind in KINDS}
+    value = Value(kinds[fact.kind], fact.text, 0, len(fact.text), tuple(fact.readings))
     return None if text is None or text.states(value) else "changed"
 
 

@@ -13,7 +13,7 @@ SENTENCES = {
     "italian": "Il bollitore non è nel pacco che abbiamo spedito con gli altri, ma è già in viaggio con la posta.",
     "portuguese": "A chaleira não está na caixa com os cabos, mas já foi enviada para você com as outras.",
     "dutch": "De ketel is niet in het pakket dat wij hebben verstuurd, maar komt met de post naar u toe.",
-    "swedish": "Vattenkokaren är på väg till dig och det är inte för sent att byta den, om du vill det.",
+    "swedish": "Vattenkokaren är på väg till dig och det är inte för sent att byta den.",
 }
 
 
