@@ -56,7 +56,7 @@ async def measure(stack: Stack, folder: Path, *, chunks: int, questions: int) ->
     paths = {f"{n}.md": folder / f"{n}.md" for n in range(max(chunks // _CHUNKS_PER_PAGE, 1))}
     for number, path in enumerate(paths.values()):
         path.write_text(write_page(number))
-    async with stack.client("kestrel") as client, Retriever(stack.settings.retriever_socket) as retriever:
+    async with stack.client("latency") as client, Retriever(stack.settings.retriever_socket) as retriever:
         store = (await client.post("/v1/vector_stores", {"name": "handbook"}))["id"]
         rows = await BulkAdd(client, store, quiet=True).add(paths)
         query = await asyncio.to_thread(_read_query, stack, store, (await retriever.describe()).index)

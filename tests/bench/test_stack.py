@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench import bulk, kills, memory, migration, promise, tenants
+from tests.bench import bulk, kills, memory, migration, promise, search_latency, tenants
 from tests.bench.retrieval.sources import CACHE
 from tests.bench.stack import open_stack
 
@@ -40,6 +40,9 @@ async def test_an_edit_is_searchable_and_answered_idle_and_loaded_and_pages_go_i
         await bulk.embed_alone(tmp_path / "pages", "words", figures)
         assert figures.chunks == figures.raw_chunks > 30
         assert "on cpu, 4 at once" in bulk.describe(figures)
+        latency = await search_latency.measure(stack, tmp_path / "asked", chunks=24, questions=3)
+        assert latency.chunks > 10
+        assert "| through /v1 |" in search_latency.describe(latency)
         sizes = await memory.measure(stack, 4, 2, lambda _pages, _sizes: None)
     assert [set(one) for one in sizes] == [{"gateway", "worker", "retriever"}] * 2
 
