@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway import jobs
 from gateway.adapters.identity import check_name
 from gateway.adapters.publish import refuse_undecided
+from gateway.artifacts import Stored
 from gateway.conversations.findings import Finding
 from gateway.errors import BadRequest, Unavailable
 from gateway.fine_tuning.dataset import TrainingFiles
@@ -106,39 +107,18 @@ class FineTuningService:
         stored = await files.store(rows)
         stored_validation = await files.store(validation_rows) if validation_rows else None
         await self._check_stores(options)
-        row = self._jobs.add(
-            FineTuningJobRow(
-                id=new_id("ftjob-"),
-                created_at=int(time.time()),
-                status="queued",
-                model=base,
-                training_file=request.training_file,
-                validation_file=request.validation_file,
-                rows_digest=stored.digest,
-                validation_rows_digest=stored_validation and stored_validation.digest,
-                rows_bytes=stored.size + (stored_validation.size if stored_validation else 0),
-                result_files=[],
-                hyperparameters={
-                    "n_epochs": recipe.epochs,
-                    "batch_size": recipe.batch_size,
-                    # Stays "auto" where it was: OpenAI's schema, read as the JSON Schema of today, has no place for 1.
-                    "learning_rate_multiplier": hyperparameters.learning_rate_multiplier,
-                },
-                suffix=request.suffix,
-                seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
-                meta=request.metadata or {},
-                braid={
-                    "prompt": f"{prompt.name}@{prompt.version}" if prompt else None,
-                    "variables": options.variables,
-                    "steps": recipe.steps,
-                    "chat_template_kwargs": format and format.variables,
-                    "recipe": to_options(recipe),
-                    "facts": options.facts and options.facts.model_dump(),
-                    "reasons": explain_recipe(recipe, hyperparameters, wishes, rows.count),
-                    "estimate": await self._estimate(recipe, rows.count, stored.size, base, price),
-                },
-            )
-        )
+        braid = {
+            "prompt": f"{prompt.name}@{prompt.version}" if prompt else None,
+            "variables": options.variables,
+            "steps": recipe.steps,
+            "chat_template_kwargs": format and format.variables,
+            "recipe": to_options(recipe),
+            "facts": options.facts and options.facts.model_dump(),
+            "reasons": explain_recipe(recipe, hyperparameters, wishes, rows.count),
+            "estimate": await self._estimate(recipe, rows.count, stored.size, base, price),
+        }
+        figures = _show_hyperparameters(hyperparameters, recipe)
+        row = self._jobs.add(_make_row(request, base, figures, stored, stored_validation, braid))
         await self._session.flush()
         await self._enqueue(row, most_queued)
         self._log_creation(row, rows, findings)
@@ -333,6 +313,42 @@ def _check_request(request: FineTuningJobCreate, base: str) -> Hyperparameters:
         check_name(request.suffix, param="suffix")
     supervised = request.method.supervised if request.method else None
     return (supervised.hyperparameters if supervised else None) or request.hyperparameters or Hyperparameters()
+
+
+def _make_row(
+    request: FineTuningJobCreate,
+    base: str,
+    hyperparameters: dict[str, Any],
+    stored: Stored,
+    stored_validation: Stored | None,
+    braid: dict[str, Any],
+) -> FineTuningJobRow:
+    return FineTuningJobRow(
+        id=new_id("ftjob-"),
+        created_at=int(time.time()),
+        status="queued",
+        model=base,
+        training_file=request.training_file,
+        validation_file=request.validation_file,
+        rows_digest=stored.digest,
+        validation_rows_digest=stored_validation and stored_validation.digest,
+        rows_bytes=stored.size + (stored_validation.size if stored_validation else 0),
+        result_files=[],
+        hyperparameters=hyperparameters,
+        suffix=request.suffix,
+        seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
+        meta=request.metadata or {},
+        braid=braid,
+    )
+
+
+def _show_hyperparameters(request: Hyperparameters, recipe: Recipe) -> dict[str, Any]:
+    return {
+        "n_epochs": recipe.epochs,
+        "batch_size": recipe.batch_size,
+        # Stays "auto" where it was: OpenAI's schema, read as the JSON Schema of today, has no place for 1.
+        "learning_rate_multiplier": request.learning_rate_multiplier,
+    }
 
 
 def _check_count(rows: int) -> None:
