@@ -105,9 +105,8 @@ def _describe(asked: Sequence[_Asked], weights: Sequence[float], limit: float) -
 
 async def _main(embedder_name: str, sets: Sequence[str]) -> None:
     embedder = EMBEDDERS[embedder_name]()
-    print(
-        "| set | weights | limit | precision, recall | far refused | refused with an answer |\n|---|---|---|---|---|---|"
-    )
+    print("| set | weights | limit | precision, recall | far refused | refused with an answer |")
+    print("|---|---|---|---|---|---|")
     for name in sets:
         sys.stderr.write(f"{name}\n")
         asked = await _ask_set(name, embedder_name, embedder)
