@@ -105,6 +105,18 @@ async def _index(
     return backend
 
 
+def open_vectors(name: str, embedder_name: str, embedder: Embedder) -> _Vectors:
+    """Return the vectors that are kept of an embedder, for any set."""
+    return _Vectors(run_file(name, embedder_name, "").parent / "vectors.npz", embedder)
+
+
+async def index_documents(
+    folder: Path, documents: Sequence[Document], embedder: Embedder, vectors: _Vectors
+) -> EmbeddedBackend:
+    """Index documents as Braid does: with title and headings in front of each chunk."""
+    return await _index(folder, documents, embedder, vectors, _TEXTS["titled"])
+
+
 async def _ask(
     backend: EmbeddedBackend, embedder: Embedder, questions: Sequence[tuple[str, str]]
 ) -> list[AskedQuestion]:
@@ -132,7 +144,7 @@ async def collect(name: str, embedder_name: str, embedder: Embedder, variants: S
     folder = write_set(name)
     documents = read_documents(folder)
     queries = [msgspec.json.decode(line) for line in (folder / "queries.jsonl").read_bytes().splitlines()]
-    vectors = _Vectors(run_file(name, embedder_name, "").parent / "vectors.npz", embedder)
+    vectors = open_vectors(name, embedder_name, embedder)
     for variant, text_of in _TEXTS.items():
         backend: EmbeddedBackend | None = None
         for turns in ("", "-history") if name == "turns" else ("",):
