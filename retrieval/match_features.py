@@ -73,12 +73,12 @@ def _match_words(words: Sequence[frozenset[int]], heading: str, text: str) -> tu
     places: dict[int, set[int]] = {}
     for place, term in enumerate([*first, *rest]):
         places.setdefault(term, set()).add(place)
-    found = [set[int]().union(*(places.get(term, ()) for term in word)) for word in words]
-    in_heading = sum(any(place < len(first) for place in one) for one in found)
-    pairs = list(pairwise(found))
+    places_of = [set[int]().union(*(places.get(term, ()) for term in word)) for word in words]
+    in_heading = sum(any(place < len(first) for place in one) for one in places_of)
+    pairs = list(pairwise(places_of))
     beside = sum(any(not after.isdisjoint(range(at + 1, at + 1 + _REACH)) for at in before) for before, after in pairs)
     adjacency = beside / len(pairs) if pairs else 0.5
-    return sum(map(bool, found)) / len(words), in_heading / len(words), adjacency
+    return sum(map(bool, places_of)) / len(words), in_heading / len(words), adjacency
 
 
 @lru_cache(maxsize=64)

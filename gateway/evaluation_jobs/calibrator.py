@@ -13,7 +13,7 @@ from gateway.evaluation.calibration_report import AskedQuestion
 from gateway.evaluation.document_names import StoreDocument
 from gateway.evaluation.labels import BadLabels, LabelledQuestion
 from gateway.evaluation_jobs.question_writer import QuestionWriter
-from gateway.vector_stores.repository import StoreRepository
+from gateway.vector_stores.calibration import find_index_identity
 from gateway.vector_stores.retriever_errors import explain_retriever_errors
 from gateway.vector_stores.search import read_states, search
 from retrieval.answer_probability import join_features
@@ -48,14 +48,14 @@ class Calibrator:
         """Return the identities of the embedder and the chunker that the store's documents are indexed with.
 
         Raises:
-            Unavailable: The index can't be asked now.
+            Unavailable: The index can't be searches now.
         """
         async with self._database.read() as session:
-            identity = (await StoreRepository(session, tenant).get(store)).index_identity
+            identity = await find_index_identity(session, tenant, store)
         with explain_retriever_errors([store]):
             present = await self._retriever.describe_all()
         chunker = next((info.chunker for info in present if info.index == identity), "")
-        return IndexIdentity.parse(identity or "").embedder, chunker
+        return IndexIdentity.parse(identity).embedder, chunker
 
     async def write_questions(
         self, tenant: str, store: str, documents: Sequence[StoreDocument], number: int, count: Count
@@ -128,16 +128,16 @@ class Calibrator:
     ) -> list[AskedQuestion]:
         """Search for each question, and for those with an answer once more with the documents that have it left out."""
         ids = {document.key: document.id for document in documents}
-        asked: list[AskedQuestion] = []
+        searches: list[AskedQuestion] = []
         for question in questions:
             keys = [key for key, grade in question.documents.items() if grade > 0]
             answered = await self._match(tenant, store, question.text, [])
-            asked.append(AskedQuestion(question.text, keys, MatchedQuestion(answered, bool(keys))))
+            searches.append(AskedQuestion(question.text, keys, MatchedQuestion(answered, bool(keys))))
             if keys:
                 without = await self._match(tenant, store, question.text, [ids[key] for key in keys])
-                asked.append(AskedQuestion(question.text, [], MatchedQuestion(without, answerable=False)))
+                searches.append(AskedQuestion(question.text, [], MatchedQuestion(without, answerable=False)))
             await count()
-        return asked
+        return searches
 
     async def _match(self, tenant: str, store: str, text: str, excluded: Sequence[str]) -> MatchFeatures:
         # At the store's present content, as anybody's search: older index epochs don't stay for long.

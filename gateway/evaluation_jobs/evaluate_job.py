@@ -26,9 +26,8 @@ from gateway.files.garbage_collection import collect_later
 from gateway.jobs import ENDED, Claim, JobCancelled, JobDelayed, JobFailed, Outcome, failpoint
 from gateway.pages import PageRequest
 from gateway.tenants.storage import TenantStorage
-from gateway.vector_stores.calibration import StoreCalibration
+from gateway.vector_stores.calibration import StoreCalibration, keep_calibration
 from gateway.vector_stores.document_service import DocumentService
-from gateway.vector_stores.repository import StoreRepository
 from gateway.vector_stores.search import read_states, search
 from retrieval.answer_probability import MATCH_VERSION
 from retrieval.client import Retriever
@@ -122,18 +121,20 @@ class EvaluateHandler:
         else:
             questions = await self._calibrator.write_questions(claim.tenant, store, documents, row.questions, count)
             source = self._calibrator.author
-        asked = await self._calibrator.ask(claim.tenant, store, questions, documents, count)
+        searches = await self._calibrator.ask(claim.tenant, store, questions, documents, count)
         made_by = await self._calibrator.describe_index(claim.tenant, store)
-        return await asyncio.to_thread(make_calibration_report, source, store, asked, row.score_threshold, *made_by)
+        return await asyncio.to_thread(make_calibration_report, source, store, searches, row.score_threshold, *made_by)
 
     async def _keep(self, session: AsyncSession, row: EvaluationRow, report: CalibrationReport) -> None:
         """Let answers from the store go by its own weights, if they are the better ones."""
-        store = await StoreRepository(session, row.tenant_id).find(report.store)
-        if store is None or not report.adopted:
+        if not report.adopted:
             return
-        store.calibration = msgspec.to_builtins(
+        await keep_calibration(
+            session,
+            row.tenant_id,
+            report.store,
             StoreCalibration(
-                version=1 + (store.calibration or {"version": 0})["version"],
+                version=1,
                 evaluation_id=row.id,
                 created_at=int(time.time()),
                 source=report.source,
@@ -142,7 +143,7 @@ class EvaluateHandler:
                 chunker=report.chunker,
                 match=MATCH_VERSION,
                 weights=tuple(report.after.weights),
-            )
+            ),
         )
 
     async def _search_store(

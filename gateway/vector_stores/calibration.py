@@ -4,13 +4,22 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.vector_stores.repository import StoreRepository
 from gateway.vector_stores.tables import StoreRow
 from retrieval.answer_probability import GENERAL_WEIGHTS, MATCH_VERSION, estimate_answer, join_features
 from retrieval.identity import IndexIdentity
 from retrieval.messages import Passage
 
-__all__ = ["StoreCalibration", "describe_void", "estimate_passages", "find_calibration"]
+__all__ = [
+    "StoreCalibration",
+    "describe_void",
+    "estimate_passages",
+    "find_calibration",
+    "find_index_identity",
+    "keep_calibration",
+]
 
 
 class StoreCalibration(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,6 +71,23 @@ def describe_void(calibration: Mapping[str, Any], index_identity: str | None) ->
             "Run 'braid docs calibrate' again."
         )
     return ""
+
+
+async def find_index_identity(session: AsyncSession, tenant: str, store_id: str) -> str:
+    """Return the identity of the index that a store's points are in; "" where there are none.
+
+    Raises:
+        NotFound: The tenant has no such store.
+    """
+    return (await StoreRepository(session, tenant).get(store_id)).index_identity or ""
+
+
+async def keep_calibration(session: AsyncSession, tenant: str, store_id: str, calibration: StoreCalibration) -> None:
+    """Let answers from a store go by a calibration, whose version becomes the next one; no store, nothing."""
+    store = await StoreRepository(session, tenant).find(store_id)
+    if store is not None:
+        version = 1 + (store.calibration or {"version": 0})["version"]
+        store.calibration = msgspec.to_builtins(msgspec.structs.replace(calibration, version=version))
 
 
 def estimate_passages(passages: Iterable[Passage], calibrations: Mapping[str, StoreCalibration]) -> float:
