@@ -1,7 +1,7 @@
 """The probability that passages answer a question, from how they match it. Torch-free: the gateway imports this.
 
 A logistic model with weights of 0 and more, so that no better match ever makes an answer less likely. Its general
-weights were fitted on sets of several kinds with several embedders at once (`docs/benchmarks.md`); a store that was
+weights were fitted on sets of several kinds with two embedders at once (`docs/benchmarks.md`); a store that was
 calibrated has its own.
 """
 
