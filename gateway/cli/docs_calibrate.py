@@ -117,4 +117,4 @@ def _describe_outcome(report: CalibrationReport) -> str:
     loss = f"loss {report.before.loss:.3f} → {report.after.loss:.3f} on {report.held_out} searches that were held out"
     if report.adopted:
         return f"Answers from this store go by its own weights from now on ({loss}), until its embedder changes."
-    return f"The general weights are as good, so nothing changes ({loss})."
+    return f"The general model is as good, so nothing changes ({loss})."

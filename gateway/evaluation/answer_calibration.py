@@ -11,7 +11,7 @@ from msgspec import Struct
 from msgspec.structs import astuple
 from numpy.typing import NDArray
 
-from retrieval.answer_probability import GENERAL_WEIGHTS
+from retrieval.answer_probability import STARTING_WEIGHTS, estimate_answer, estimate_generally, join_features
 from retrieval.messages import MatchFeatures
 
 __all__ = ["UNANSWERABLE_SHARE", "MatchedQuestion", "fit_weights", "measure_loss"]
@@ -29,14 +29,29 @@ Floats = NDArray[np.float64]
 
 
 class MatchedQuestion(Struct, frozen=True):
-    """A question's best match in a store, and whether the passages could have its answer."""
+    """A question's best match in a store, and whether the passages could have its answer.
+
+    Attributes:
+        features: Of the passages together.
+        general: The probability that the general model gives them.
+    """
 
     features: MatchFeatures
     answerable: bool
+    general: float
+
+    @classmethod
+    def of(cls, matches: Sequence[MatchFeatures], *, answerable: bool) -> "MatchedQuestion":
+        """Make one of the matches of the passages that were found for it."""
+        return cls(join_features(matches), answerable, estimate_generally(matches))
+
+    def estimate(self, weights: Sequence[float] | None) -> float:
+        """Return the probability of an answer by a store's own weights; without any, by the general model."""
+        return self.general if weights is None else estimate_answer(self.features, weights)
 
 
 def fit_weights(
-    questions: Sequence[MatchedQuestion], start: Sequence[float] = GENERAL_WEIGHTS, pull: float = _PULL
+    questions: Sequence[MatchedQuestion], start: Sequence[float] = STARTING_WEIGHTS, pull: float = _PULL
 ) -> tuple[float, ...]:
     """Return weights that fit the questions, near those to start from; without questions of both kinds, those.
 
@@ -60,11 +75,11 @@ def fit_weights(
     return tuple(round(weight, 6) for weight in weights.tolist())
 
 
-def measure_loss(questions: Sequence[MatchedQuestion], weights: Sequence[float]) -> float:
+def measure_loss(questions: Sequence[MatchedQuestion], weights: Sequence[float] | None) -> float:
     """Return the mean of -log(probability of what is true): the lower, the better the probabilities."""
-    rows, answerable, shares = _to_arrays(questions)
-    evidence = rows @ np.asarray(weights, dtype=np.float64)
-    return float((shares * np.logaddexp(0.0, np.where(answerable, -evidence, evidence))).sum() / shares.sum())
+    _, answerable, shares = _to_arrays(questions)
+    likely = np.clip([one.estimate(weights) for one in questions], _SMALL, 1 - _SMALL)
+    return float((shares * -np.log(np.where(answerable, likely, 1 - likely))).sum() / shares.sum())
 
 
 def _to_arrays(questions: Sequence[MatchedQuestion]) -> tuple[Floats, NDArray[np.bool_], Floats]:

@@ -16,7 +16,6 @@ from gateway.evaluation_jobs.question_writer import QuestionWriter
 from gateway.vector_stores.calibration import find_index_identity
 from gateway.vector_stores.retriever_errors import explain_retriever_errors
 from gateway.vector_stores.search import read_states, search
-from retrieval.answer_probability import join_features
 from retrieval.client import Retriever
 from retrieval.identity import IndexIdentity
 from retrieval.messages import ContentRequest, MatchFeatures, TextPiece
@@ -132,17 +131,17 @@ class Calibrator:
         for question in questions:
             keys = [key for key, grade in question.documents.items() if grade > 0]
             answered = await self._match(tenant, store, question.text, [])
-            searches.append(AskedQuestion(question.text, keys, MatchedQuestion(answered, bool(keys))))
+            searches.append(AskedQuestion(question.text, keys, MatchedQuestion.of(answered, answerable=bool(keys))))
             if keys:
                 without = await self._match(tenant, store, question.text, [ids[key] for key in keys])
-                searches.append(AskedQuestion(question.text, [], MatchedQuestion(without, answerable=False)))
+                searches.append(AskedQuestion(question.text, [], MatchedQuestion.of(without, answerable=False)))
             await count()
         return searches
 
-    async def _match(self, tenant: str, store: str, text: str, excluded: Sequence[str]) -> MatchFeatures:
+    async def _match(self, tenant: str, store: str, text: str, excluded: Sequence[str]) -> list[MatchFeatures]:
         # At the store's present content, as anybody's search: older index epochs don't stay for long.
         async with self._database.read() as session:
             states = await read_states(session, tenant, [store])
         states = replace(states, deleted=[*states.deleted, *excluded])
         passages = await search(self._database, self._retriever, tenant, states, [text], limit=_PASSAGES)
-        return join_features(passage.match for passage in passages)
+        return [passage.match for passage in passages]

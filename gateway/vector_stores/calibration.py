@@ -8,9 +8,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.vector_stores.repository import StoreRepository
 from gateway.vector_stores.tables import StoreRow
-from retrieval.answer_probability import GENERAL_WEIGHTS, MATCH_VERSION, estimate_answer, join_features
+from retrieval.answer_probability import (
+    MATCH_VERSION,
+    STARTING_WEIGHTS,
+    estimate_answer,
+    estimate_generally,
+    join_features,
+)
 from retrieval.identity import IndexIdentity
-from retrieval.messages import Passage
+from retrieval.messages import MatchFeatures, Passage
 
 __all__ = [
     "StoreCalibration",
@@ -65,7 +71,7 @@ def describe_void(calibration: Mapping[str, Any], index_identity: str | None) ->
             f"It was made with the embedder {calibration['embedder']!r}, and the store's documents are indexed with "
             f"{embedder!r}. Run 'braid docs calibrate' again."
         )
-    if calibration["match"] != MATCH_VERSION or len(calibration["weights"]) != len(GENERAL_WEIGHTS):
+    if calibration["match"] != MATCH_VERSION or len(calibration["weights"]) != len(STARTING_WEIGHTS):
         return (
             f"It was made of the features {calibration['match']!r}, and this version of Braid has {MATCH_VERSION!r}. "
             "Run 'braid docs calibrate' again."
@@ -93,19 +99,15 @@ async def keep_calibration(session: AsyncSession, tenant: str, store_id: str, ca
 def estimate_passages(passages: Iterable[Passage], calibrations: Mapping[str, StoreCalibration]) -> float:
     """Return the probability that passages answer their question: of the store that is likeliest to; 0 without any.
 
-    Each store's passages are weighed together, by the store's calibration or else by the general weights.
+    Each store's passages are weighed together by its calibration, or one by one by the general model.
     """
-    by_store: dict[str, list[Passage]] = {}
+    by_store: dict[str, list[MatchFeatures]] = {}
     for passage in passages:
-        by_store.setdefault(passage.store, []).append(passage)
-    return max(
-        (
-            estimate_answer(join_features(one.match for one in some), _weights(calibrations.get(store)))
-            for store, some in by_store.items()
-        ),
-        default=0.0,
-    )
+        by_store.setdefault(passage.store, []).append(passage.match)
+    return max((_estimate(some, calibrations.get(store)) for store, some in by_store.items()), default=0.0)
 
 
-def _weights(calibration: StoreCalibration | None) -> Sequence[float]:
-    return GENERAL_WEIGHTS if calibration is None else calibration.weights
+def _estimate(matches: Sequence[MatchFeatures], calibration: StoreCalibration | None) -> float:
+    if calibration is None:
+        return estimate_generally(matches)
+    return estimate_answer(join_features(matches), calibration.weights)

@@ -54,7 +54,7 @@ class CalibrationState(BaseModel):
     """A store's own weights of the probability that its passages answer, by the report of `evaluation_id`.
 
     `source` says whose questions they were fitted to. `in_use` is false where something that they were fitted to has
-    changed since, by the `problem`: then answers go by the general weights. Another `chunker` voids nothing.
+    changed since, by the `problem`: then answers go by the general model. Another `chunker` voids nothing.
     """
 
     version: int

@@ -1,4 +1,4 @@
-"""Abstention by the general weights and by a store's own: `.venv-model/bin/python -m tests.bench.retrieval.abstention`.
+"""Abstention by the general model and by own weights: `.venv-model/bin/python -m tests.bench.retrieval.abstention`.
 
 Each question of a set is searched for as it is, and with the documents that answer it left out, which stands for a
 question without an answer; 60 questions of other sets are asked besides. The own weights are fitted to the set's tune
@@ -17,7 +17,6 @@ import msgspec
 from gateway.evaluation.answer_calibration import MatchedQuestion, fit_weights
 from gateway.evaluation.label_sets import read_questions
 from gateway.evaluation.labels import LabelledQuestion
-from retrieval.answer_probability import GENERAL_WEIGHTS, estimate_answer, join_features
 from retrieval.backends.embedded import EmbeddedBackend
 from retrieval.embedder import Embedder
 from retrieval.fusion import fuse
@@ -66,10 +65,10 @@ async def _ask_set(name: str, embedder_name: str, embedder: Embedder) -> list[_A
         gone = await _match(backend, embedder, question, out if name == "manuals" else gold)
         near = _UNANSWERABLE * (1 - _FAR_SHARE) / len(questions)
         answered = (1 - _UNANSWERABLE) / len(questions)
-        asked.append(_Asked(MatchedQuestion(there, answerable=True), question.half, answered, far=False))
-        asked.append(_Asked(MatchedQuestion(gone, answerable=False), question.half, near, far=False))
+        asked.append(_Asked(MatchedQuestion.of(there, answerable=True), question.half, answered, far=False))
+        asked.append(_Asked(MatchedQuestion.of(gone, answerable=False), question.half, near, far=False))
     for question in far:
-        match = MatchedQuestion(await _match(backend, embedder, question, []), answerable=False)
+        match = MatchedQuestion.of(await _match(backend, embedder, question, []), answerable=False)
         asked.append(_Asked(match, question.half, _UNANSWERABLE * _FAR_SHARE / len(far), far=True))
     await backend.close()
     shutil.rmtree(index, ignore_errors=True)
@@ -78,7 +77,7 @@ async def _ask_set(name: str, embedder_name: str, embedder: Embedder) -> list[_A
 
 async def _match(
     backend: EmbeddedBackend, embedder: Embedder, question: LabelledQuestion, out: Sequence[str]
-) -> MatchFeatures:
+) -> list[MatchFeatures]:
     text = clean(question.text)
     query = SearchQuery(tenant="bench", stores={"vs_bench": 1}, text=text, exclude=list(out))
     (vector,) = embedder.embed_questions([text])
@@ -87,12 +86,12 @@ async def _match(
         search_visibility(query, None), reader_visibility(query), vector, words, _CANDIDATES
     )
     best = fuse(candidates, limit=_PASSAGES, threshold=None, unrelated=embedder.unrelated_cosine)
-    return join_features(measure_matches(text, [one for _, one in best], candidates, embedder.unrelated_cosine))
+    return measure_matches(text, [one for _, one in best], candidates, embedder.unrelated_cosine)
 
 
-def _describe(asked: Sequence[_Asked], weights: Sequence[float], limit: float) -> str:
+def _describe(asked: Sequence[_Asked], weights: Sequence[float] | None, limit: float) -> str:
     """Return precision, recall, the share of far questions refused, and that of questions with an answer."""
-    refused = [one for one in asked if estimate_answer(one.match.features, weights) < limit]
+    refused = [one for one in asked if one.match.estimate(weights) < limit]
     wrong = sum(one.weight for one in refused if one.match.answerable)
     right = sum(one.weight for one in refused if not one.match.answerable)
     there = sum(one.weight for one in asked if one.match.answerable)
@@ -114,7 +113,7 @@ async def _main(embedder_name: str, sets: Sequence[str]) -> None:
         file.write_bytes(msgspec.msgpack.encode([(one.match, one.half, one.weight, one.far) for one in asked]))
         own = fit_weights([one.match for one in asked if one.half == "tune"])
         report = [one for one in asked if one.half == "report"]
-        for label, weights in (("general", GENERAL_WEIGHTS), ("own", own)):
+        for label, weights in (("general", None), ("own", own)):
             for limit in _LIMITS:
                 print(f"| {name} | {label} | {limit} | {_describe(report, weights, limit)} |")
 
