@@ -3,10 +3,9 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
-from typing import Any
-
-from starlette.responses import StreamingResponse
+from collections.abc import AsyncIterator, Generator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 
 from gateway.db import Database
 from gateway.errors import TooManyRequests
@@ -16,7 +15,7 @@ from gateway.fine_tuning.schemas import to_event
 from gateway.fine_tuning.tables import EventRow
 from gateway.shutdown import Drain, explain_stopping
 
-__all__ = ["EventStreamResponse", "EventStreams"]
+__all__ = ["EventStream", "EventStreams"]
 
 _POLL_SECONDS = 0.5
 _SILENCE_SECONDS = 15.0  # a proxy gives up an answer of which it hears nothing
@@ -24,9 +23,28 @@ _MOST_SECONDS = 3600.0  # then the client asks again, with its key
 _LATE_MICROSECONDS = 5_000_000  # what was made before is committed by then
 _AT_ONCE = 500
 _PREFIX = "ftevent-"
-_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 _END = b"data: [DONE]\n\n"
 _COMMENT = b": the job goes on\n\n"
+
+
+@dataclass(frozen=True, slots=True)
+class EventStream:
+    """One job's events, encoded; it counts as open within `occupy`."""
+
+    events: AsyncIterator[bytes]
+    tenant: str
+    counts: Counter[str]
+
+    @contextmanager
+    def occupy(self) -> Generator[None]:
+        """Count among the tenant's streams."""
+        self.counts[self.tenant] += 1
+        try:
+            yield
+        finally:
+            self.counts[self.tenant] -= 1
+            if not self.counts[self.tenant]:
+                del self.counts[self.tenant]
 
 
 class EventStreams:
@@ -44,8 +62,8 @@ class EventStreams:
         self._most = most
         self._open: Counter[str] = Counter()
 
-    def open(self, tenant: str, job: str, after: str | None) -> "EventStreamResponse":
-        """Return the response with a job's events, from the one after `after` on, or from the first.
+    def open(self, tenant: str, job: str, after: str | None) -> EventStream:
+        """Return the stream of a job's events, from the one after `after` on, or from the first.
 
         Raises:
             TooManyRequests: The tenant has as many streams as it may.
@@ -59,7 +77,7 @@ class EventStreams:
                 "the events without stream=true.",
                 code="too_many_streams",
             )
-        return EventStreamResponse(self._read(tenant, job, after), tenant, self._open)
+        return EventStream(self._read(tenant, job, after), tenant, self._open)
 
     async def _read(self, tenant: str, job: str, after: str | None) -> AsyncIterator[bytes]:
         cursor, known = after or "", set[str]()
@@ -90,29 +108,6 @@ class EventStreams:
             row = await FineTuningJobRepository(session, tenant).find(job)
             over = row is None or has_ended(row)
             return over, await EventRepository(session, tenant).list_after(job, cursor, _AT_ONCE)
-
-
-class EventStreamResponse(StreamingResponse):
-    """Counts itself among its tenant's streams for as long as it is sent."""
-
-    def __init__(self, events: AsyncIterator[bytes], tenant: str, counts: Counter[str]) -> None:
-        super().__init__(events, media_type="text/event-stream", headers=_HEADERS)
-        self._tenant = tenant
-        self._counts = counts
-
-    async def __call__(
-        self,
-        scope: MutableMapping[str, Any],
-        receive: Callable[[], Awaitable[MutableMapping[str, Any]]],
-        send: Callable[[MutableMapping[str, Any]], Awaitable[None]],
-    ) -> None:
-        self._counts[self._tenant] += 1
-        try:
-            await super().__call__(scope, receive, send)
-        finally:
-            self._counts[self._tenant] -= 1
-            if not self._counts[self._tenant]:
-                del self._counts[self._tenant]
 
 
 def _encode(row: EventRow) -> bytes:

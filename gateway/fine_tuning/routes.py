@@ -3,11 +3,12 @@ from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Depends, Header, Query
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from gateway.fine_tuning.dataset import TrainingFiles
 from gateway.fine_tuning.estimate import read_price
-from gateway.fine_tuning.event_stream import EventStreams
+from gateway.fine_tuning.event_stream import EventStream, EventStreams
 from gateway.fine_tuning.recipe import RecipeBounds
 from gateway.fine_tuning.schemas import (
     FineTuningJob,
@@ -20,12 +21,25 @@ from gateway.fine_tuning.service import FineTuningService
 from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
 from gateway.web.error_responses import declare_errors
 
-__all__ = ["router"]
+__all__ = ["EventStreamResponse", "router"]
 
 router = APIRouter(prefix="/v1/fine_tuning/jobs", tags=["fine-tuning"], responses=declare_errors(404, 429))
 
 _EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}}
+_EVENT_HEADERS = {"cache-control": "no-cache", "x-accel-buffering": "no"}
 _METADATA = re.compile(r"metadata\[(.+)\]")
+
+
+class EventStreamResponse(StreamingResponse):
+    """Sends a stream, which is open for as long."""
+
+    def __init__(self, stream: EventStream) -> None:
+        super().__init__(stream.events, media_type="text/event-stream", headers=_EVENT_HEADERS)
+        self._stream = stream
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        with self._stream.occupy():
+            await super().__call__(scope, receive, send)
 
 
 def _for_writing(session: WriteSession, principal: ManageKey, state: CurrentState) -> FineTuningService:
@@ -108,7 +122,7 @@ async def list_events(
     """List events, newest first; with `stream=true` send each as it happens, from the oldest on, until the job ends."""
     if stream:
         await jobs.get(fine_tuning_job_id)
-        return streams.open(principal.tenant, fine_tuning_job_id, last_event_id or after)
+        return EventStreamResponse(streams.open(principal.tenant, fine_tuning_job_id, last_event_id or after))
     return await jobs.events(fine_tuning_job_id, after=after, limit=limit)
 
 

@@ -11,6 +11,7 @@ from sqlalchemy import update
 from gateway.fine_tuning import event_stream
 from gateway.fine_tuning.event_log import add_event
 from gateway.fine_tuning.event_stream import EventStreams
+from gateway.fine_tuning.routes import EventStreamResponse
 from gateway.fine_tuning.tables import FineTuningJobRow
 from gateway.settings import Settings
 from tests.gateway.conftest import Gateway
@@ -77,7 +78,7 @@ async def test_streams_are_bounded_break_the_silence_and_end_with_the_process(
     state = gateway.state
     streams = EventStreams(state.database, state.drain, most=1)
     monkeypatch.setitem(cast("dict[Any, Any]", state.parts), EventStreams, streams)
-    response = streams.open(tenant, job, None)
+    response = EventStreamResponse(streams.open(tenant, job, None))
     sent: list[bytes] = []
 
     async def send(message: Any) -> None:
