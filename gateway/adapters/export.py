@@ -76,6 +76,9 @@ class _Sink:
     def flush(self) -> None:
         pass
 
+    def close(self) -> None:
+        pass
+
     def take(self) -> bytes:
         taken, self._parts = b"".join(self._parts), []
         return taken

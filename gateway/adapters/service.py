@@ -138,7 +138,6 @@ class AdapterService:
     async def get(self, id_or_model: str) -> Adapter:
         return self._schema(await _find(self._adapters, id_or_model))
 
-
     async def import_folder(self, request: AdapterImport, most_queued: int) -> Adapter:
         """Queue the import of an uploaded PEFT folder; its adapter shows what became of it.
 

@@ -1,15 +1,17 @@
 """Releases that failed their gates get no more traffic than they have, unless somebody forces it and says why."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
 
 from gateway.assistants.release import GateVerdict, Stage
+from gateway.assistants.schemas import ForcedRollout, GateOutcome
 from gateway.assistants.tables import ReleaseRow
 from gateway.errors import Conflict
 
-__all__ = ["Override", "list_blocked", "refuse_blocked"]
+__all__ = ["Override", "check_verdicts", "describe_gate", "list_blocked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,17 +37,33 @@ def list_blocked(stages: Sequence[Stage], current: Sequence[Stage], releases: Se
     ]
 
 
-def refuse_blocked(name: str, blocked: Sequence[ReleaseRow]) -> Conflict:
-    """Return the refusal of a rollout that isn't forced."""
+def check_verdicts(name: str, blocked: Sequence[ReleaseRow], override: Override | None) -> ForcedRollout | None:
+    """Return what an override lets through of an assistant's blocked releases; None where none is blocked.
+
+    Raises:
+        Conflict: One is, and there is no override.
+    """
+    if not blocked:
+        return None
+    if override is not None:
+        numbers = [row.number for row in blocked]
+        return ForcedRollout(reason=override.reason, key=override.key, releases=numbers, at=int(time.time()))
     row = blocked[0]
     verdict = msgspec.convert(row.gate, GateVerdict)
-    return Conflict(
+    raise Conflict(
         f"{name}@{row.number} failed its gate: {', '.join(verdict.failed)}. "
         f"GET /api/assistants/{name}/releases/{row.number}/gate says by how much. Promote another release, or send "
         "force: true with a reason, which stays in the rollout's record.",
         param="stages",
         code="gate_failed",
     )
+
+
+def describe_gate(row: ReleaseRow) -> GateOutcome:
+    """Tell how a release's last gate ended."""
+    if row.gate is None:
+        return "none"
+    return "passed" if msgspec.convert(row.gate, GateVerdict).passed else "failed"
 
 
 def _sum_shares(stages: Sequence[Stage]) -> dict[int, float]:

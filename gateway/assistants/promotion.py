@@ -22,9 +22,7 @@ _PATIENCE_SECONDS = 30.0
 class Promotion:
     """Writes one tenant's rollouts. No transaction is open while the engines load, which can take seconds."""
 
-    def __init__(
-        self, database: Database, reconciler: Reconciler, served: ServedParts, tenant: str, key: str
-    ) -> None:
+    def __init__(self, database: Database, reconciler: Reconciler, served: ServedParts, tenant: str, key: str) -> None:
         self._database = database
         self._reconciler = reconciler
         self._served = served

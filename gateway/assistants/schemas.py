@@ -24,8 +24,8 @@ __all__ = [
     "ForcedRollout",
     "GateOutcome",
     "Release",
-    "ReleaseGate",
     "ReleaseCreate",
+    "ReleaseGate",
     "ReleaseList",
     "RetrievalOptions",
     "Rollback",
@@ -169,9 +169,9 @@ class RolloutUpdate(_Strict):
     stages: Annotated[list[RolloutStage], Field(min_length=1, max_length=10)]
     revision: int
     force: StrictBool = False
-    reason: Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=1000)] | None = (
-        None
-    )
+    reason: (
+        Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=1000)] | None
+    ) = None
 
     @model_validator(mode="after")
     def _force_has_a_reason(self) -> "RolloutUpdate":

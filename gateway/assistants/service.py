@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 import prompts
 from gateway.adapters.service import check_set_aside, find_ready, lock_ready, read_chat_template_kwargs
-from gateway.assistants.gate_block import Override, list_blocked, refuse_blocked
+from gateway.assistants.gate_block import Override, check_verdicts, describe_gate, list_blocked
 from gateway.assistants.release import (
     AdapterRef,
     Boost,
@@ -29,7 +29,6 @@ from gateway.assistants.schemas import (
     AssistantList,
     CreatedRelease,
     ForcedRollout,
-    GateOutcome,
     Release,
     ReleaseCreate,
     ReleaseGate,
@@ -49,6 +48,7 @@ from gateway.vector_stores.service import check_stores
 __all__ = [
     "AssistantService",
     "find_assistant",
+    "find_assistant_by_id",
     "find_release",
     "list_assistants",
     "list_current_stages",
@@ -66,6 +66,11 @@ async def list_current_stages(session: AsyncSession, tenant: str, assistant_id: 
     """List the stages of an assistant's current rollout; none where it has no rollout yet."""
     rollout = await RolloutRepository(session, tenant).find_current(assistant_id)
     return msgspec.convert(rollout.stages, list[Stage]) if rollout is not None else ()
+
+
+async def find_assistant_by_id(session: AsyncSession, tenant: str, id: str) -> AssistantRow:
+    """Return one of the tenant's assistants by its id, or raise `NotFound`."""
+    return await AssistantRepository(session, tenant).get(id, param="name")
 
 
 async def find_release(session: AsyncSession, tenant: str, assistant_id: str, number: int) -> ReleaseRow | None:
@@ -192,13 +197,8 @@ class AssistantService:
         assistant = await self._assistants.get_by_name(name)
         current = await list_current_stages(self._session, self._tenant, assistant.id)
         releases = await self._releases.list_numbered(assistant.id, [stage.release for stage in stages])
-        blocked = list_blocked([Stage(stage.release, stage.weight) for stage in stages], current, releases)
-        if not blocked:
-            return None
-        if override is None:
-            raise refuse_blocked(name, blocked)
-        numbers = [row.number for row in blocked]
-        return ForcedRollout(reason=override.reason, key=override.key, releases=numbers, at=int(time.time()))
+        wanted = [Stage(stage.release, stage.weight) for stage in stages]
+        return check_verdicts(name, list_blocked(wanted, current, releases), override)
 
     async def adapters_of(self, name: str, stages: Sequence[RolloutStage]) -> list[str]:
         """Return the engine's names of the adapters that these stages need.
@@ -276,7 +276,7 @@ class AssistantService:
             assistant=assistant.name,
             stages=stages,
             revision=row.revision if row else 0,
-            gates={one.number: _describe_gate(one) for one in releases},
+            gates={one.number: describe_gate(one) for one in releases},
             forced=None if row is None or row.forced is None else ForcedRollout(**row.forced),
         )
 
@@ -389,9 +389,3 @@ def _assistant_schema(row: AssistantRow, rollout: RolloutRow | None) -> Assistan
 
 def _to_stages(row: RolloutRow | None) -> list[RolloutStage]:
     return [RolloutStage(**stage) for stage in row.stages] if row else []
-
-
-def _describe_gate(row: ReleaseRow) -> GateOutcome:
-    if row.gate is None:
-        return "none"
-    return "passed" if msgspec.convert(row.gate, GateVerdict).passed else "failed"

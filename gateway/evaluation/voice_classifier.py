@@ -23,7 +23,7 @@ Vectors = npt.NDArray[np.float64]
 
 
 class VoiceClassifier:
-    """Tells texts of one voice from those of another; both sets should answer the same questions, else it learns topics."""
+    """Tells one voice from another; both sets should answer the same questions, else it learns topics."""
 
     def __init__(self, own: Sequence[str], other: Sequence[str]) -> None:
         features = np.stack([_count_ngrams(text) for text in (*own, *other)])
@@ -72,7 +72,9 @@ def _count_ngrams(text: str) -> Vectors:
     """Return the square roots of the n-grams' counts, as a vector of length 1."""
     padded = f" {text[:_CHARACTERS]} "
     buckets = [
-        zlib.crc32(padded[at : at + size].encode()) % _BUCKETS for size in _SIZES for at in range(len(padded) - size + 1)
+        zlib.crc32(padded[at : at + size].encode()) % _BUCKETS
+        for size in _SIZES
+        for at in range(len(padded) - size + 1)
     ]
     counts = np.sqrt(np.bincount(buckets, minlength=_BUCKETS).astype(np.float64))
     return counts / (float(np.linalg.norm(counts)) or 1.0)
