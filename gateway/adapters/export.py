@@ -19,7 +19,7 @@ _MOMENT = (1980, 1, 1, 0, 0, 0)  # the least that a zip can say: equal adapters 
 
 
 class Export(msgspec.Struct, frozen=True):
-    """What an archive is made of: the weights' digest, the file's name, and the model card's text."""
+    """The parts of an archive: the weights' digest, the file's name, and the model card's text."""
 
     digest: str
     filename: str
@@ -80,8 +80,8 @@ class _Sink:
         pass
 
     def take(self) -> bytes:
-        taken, self._parts = b"".join(self._parts), []
-        return taken
+        data, self._parts = b"".join(self._parts), []
+        return data
 
 
 def _write_card(row: AdapterRow) -> str:

@@ -27,13 +27,13 @@ def list_blocked(stages: Sequence[Stage], current: Sequence[Stage], releases: Se
 
     One that serves already may keep its share or lose some: whoever moves away from it in steps isn't held up.
     """
-    wanted, present = _sum_shares(stages), _sum_shares(current)
+    future, present = _sum_shares(stages), _sum_shares(current)
     return [
         row
         for row in releases
         if row.gate is not None
         and not msgspec.convert(row.gate, GateVerdict).passed
-        and wanted.get(row.number, 0.0) > present.get(row.number, 0.0)
+        and future.get(row.number, 0.0) > present.get(row.number, 0.0)
     ]
 
 

@@ -143,7 +143,7 @@ GateOutcome = Literal["passed", "failed", "none"]
 
 
 class ReleaseGate(BaseModel):
-    """How a release's last gate ended; `failed` names what it fell short in."""
+    """The end of a release's last gate; `failed` names the checks that didn't hold."""
 
     passed: bool
     decided_at: int

@@ -197,8 +197,8 @@ class AssistantService:
         assistant = await self._assistants.get_by_name(name)
         current = await list_current_stages(self._session, self._tenant, assistant.id)
         releases = await self._releases.list_numbered(assistant.id, [stage.release for stage in stages])
-        wanted = [Stage(stage.release, stage.weight) for stage in stages]
-        return check_verdicts(name, list_blocked(wanted, current, releases), override)
+        future = [Stage(stage.release, stage.weight) for stage in stages]
+        return check_verdicts(name, list_blocked(future, current, releases), override)
 
     async def adapters_of(self, name: str, stages: Sequence[RolloutStage]) -> list[str]:
         """Return the engine's names of the adapters that these stages need.

@@ -1,4 +1,4 @@
-"""Whose voice a text has: a classifier over its character n-grams, fitted on two sets of texts in a moment.
+"""A classifier that tells one voice from another by character n-grams, fitted on two sets of texts in a moment.
 
 Logistic regression over 8,192 hashed 2- to 5-grams of characters, with numpy alone: the gateway's environment has no
 scikit-learn, and some hundred texts need none.
@@ -27,12 +27,12 @@ class VoiceClassifier:
 
     def __init__(self, own: Sequence[str], other: Sequence[str]) -> None:
         features = np.stack([_count_ngrams(text) for text in (*own, *other)])
-        wanted = np.array([1.0] * len(own) + [0.0] * len(other))
-        balance = np.where(wanted > 0, 0.5 / len(own), 0.5 / len(other))
+        labels = np.array([1.0] * len(own) + [0.0] * len(other))
+        balance = np.where(labels > 0, 0.5 / len(own), 0.5 / len(other))
         self._weights: Vectors = np.zeros(_BUCKETS)
         self._bias = 0.0
         for _ in range(_STEPS):
-            error = (_squash(features @ self._weights + self._bias) - wanted) * balance
+            error = (_squash(features @ self._weights + self._bias) - labels) * balance
             self._weights -= _RATE * (features.T @ error + _DECAY * self._weights)
             self._bias -= _RATE * float(error.sum())
 

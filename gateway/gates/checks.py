@@ -24,7 +24,7 @@ class Thresholds(msgspec.Struct, frozen=True):
 
 
 class GateOptions(msgspec.Struct, frozen=True):
-    """How many rows are asked at most, the bounds, and the planted texts that no answer may have."""
+    """The most rows that are asked, the bounds, and the planted texts that no answer may have."""
 
     rows: int
     thresholds: Thresholds

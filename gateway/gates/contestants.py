@@ -35,7 +35,7 @@ class Contestants(msgspec.Struct, frozen=True):
 
     @property
     def baseline(self) -> Contestant:
-        """What the candidate must not fall behind."""
+        """The one that the candidate must not fall behind."""
         return self.current or self.base
 
     @property

@@ -45,7 +45,7 @@ _PAUSE_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class _Inputs:
-    """What a gate is made of; `learnt` are the numbers of rows that the adapter has learnt, which aren't asked."""
+    """The inputs of a gate; `learnt` are the numbers of rows that the adapter has learnt, which aren't asked."""
 
     rows: list[HeldOutRow]
     replies: list[LearntReply]
@@ -95,26 +95,26 @@ class GateHandler:
         await self._keep(claim, row, report)
 
     async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
-        row = await GateRepository(session, claim.tenant).lock(claim.subject)
-        if row is None or row.status in ENDED:
+        gate = await GateRepository(session, claim.tenant).lock(claim.subject)
+        if gate is None or gate.status in ENDED:
             return
-        row.status, row.finished_at = outcome.status, int(time.time())
-        await collect_later(session, claim.tenant, release_rows(row))
+        gate.status, gate.finished_at = outcome.status, int(time.time())
+        await collect_later(session, claim.tenant, release_rows(gate))
         if outcome.status == "failed":
-            row.error = {"code": outcome.code or "server_error", "message": outcome.message or "It failed."}
+            gate.error = {"code": outcome.code or "server_error", "message": outcome.message or "It failed."}
 
     async def _begin(self, claim: Claim) -> GateRow | None:
         """Mark the gate as running; None when it has ended, or made room for another."""
         async with claim.begin() as session:
-            row = await GateRepository(session, claim.tenant).lock(claim.subject)
-            if row is None:
+            gate = await GateRepository(session, claim.tenant).lock(claim.subject)
+            if gate is None:
                 return None
-            if row.status == "cancelled" or claim.cancelled.is_set():
+            if gate.status == "cancelled" or claim.cancelled.is_set():
                 raise JobCancelled
-            if row.status in ENDED:
+            if gate.status in ENDED:
                 return None
-            row.status = "running"
-            return row
+            gate.status = "running"
+            return gate
 
     def _read_inputs(self, row: GateRow, options: GateOptions) -> _Inputs:
         """Read the rows, and leave out those that the adapter has learnt word by word."""
@@ -193,13 +193,13 @@ class GateHandler:
         stored = await self._artifacts.put(_parts(msgspec.json.encode(report)))
         failpoint("gate-stored")
         async with claim.begin() as session:
-            ended = await GateRepository(session, claim.tenant).lock(claim.subject)
-            if ended is None or ended.status in ENDED:
+            gate = await GateRepository(session, claim.tenant).lock(claim.subject)
+            if gate is None or gate.status in ENDED:
                 await collect_later(session, claim.tenant, [stored.digest])
                 return
-            ended.status, ended.finished_at = "succeeded", int(time.time())
-            ended.done, ended.report_digest, ended.bytes = ended.total, stored.digest, stored.size
-            await collect_later(session, claim.tenant, release_rows(ended))
+            gate.status, gate.finished_at = "succeeded", int(time.time())
+            gate.done, gate.report_digest, gate.bytes = gate.total, stored.digest, stored.size
+            await collect_later(session, claim.tenant, release_rows(gate))
             verdict = GateVerdict(report.passed, report.created_at, tuple(report.failed))
             await record_gate(session, claim.tenant, row.assistant_id, row.number, verdict)
         _log.info("gate_ended", release=report.release, passed=report.passed, failed=report.failed)

@@ -38,7 +38,7 @@ class Likelihood(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Notes:
-    """What the engines said already, by the question's digest: a run that was killed doesn't ask again.
+    """Answers that the engines gave already, by the question's digest: a run that was killed doesn't ask again.
 
     Args:
         claim: Its state keeps them.
@@ -141,7 +141,7 @@ class Interview:
                 with self._pool.pick(target.adapter) as lease:
                     prompt = await lease.engine.tokenize_prompt(target.engine_model, body)
                     tokens = await lease.engine.tokenize_prompt(target.engine_model, whole)
-                    return await self._score(lease.engine, target.engine_model, tokens, _count_common(prompt, tokens))
+                    return await self._score(lease.engine, target.engine_model, tokens, _measure_prefix(prompt, tokens))
 
         return _read(await self._notes.recall(_digest("reply", whole), ask))
 
@@ -172,7 +172,7 @@ def _read(note: Any) -> Likelihood | None:
     return None if note is None else msgspec.convert(note, Likelihood)
 
 
-def _count_common(one: Sequence[int], other: Sequence[int]) -> int:
+def _measure_prefix(one: Sequence[int], other: Sequence[int]) -> int:
     """Count the tokens that both begin with; a template may end its prompt otherwise than it shows a reply."""
     return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
 

@@ -82,8 +82,8 @@ def _judge_answers(measured: GateMeasurements, rules: StyleRules, base: str) -> 
     rows = measured.rows
     bound, checks = "not below the base beyond the interval", list[Check]()
     if len(rows) >= LEAST_ROWS:
-        said = {name: [row.answers[name] for row in rows] for name in ("candidate", "base")}
-        voices = score_voices([row.reply for row in rows], said["base"], said)
+        answers = {name: [row.answers[name] for row in rows] for name in ("candidate", "base")}
+        voices = score_voices([row.reply for row in rows], answers["base"], answers)
         checks.append(
             _decide(
                 *("style.voice", "style", "probability of the tenant's voice, by character n-grams"),
@@ -93,10 +93,10 @@ def _judge_answers(measured: GateMeasurements, rules: StyleRules, base: str) -> 
             )
         )
     if rules.rules:
-        kept = {name: [rules.score(row.answers[name]) for row in rows] for name in ("candidate", "base")}
+        shares = {name: [rules.score(row.answers[name]) for row in rows] for name in ("candidate", "base")}
         checks.append(
             _decide(
-                *("style.rules", "style", "share of the learnt rules kept", kept["candidate"], kept["base"], base),
+                *("style.rules", "style", "share of the learnt rules kept", shares["candidate"], shares["base"], base),
                 bound=bound,
                 holds=lambda one: one.high >= 0,
             )

@@ -126,8 +126,8 @@ class Measurer:
     async def _score_faithfulness(
         self, row: HeldOutRow, evidence: Evidence, bodies: dict[str, bytes], answers: dict[str, str]
     ) -> dict[str, FaithfulnessScore]:
-        said = "\n".join(message.content or "" for message in row.messages)
-        changed = make_counterfactual(row.reply, [passage.text for passage in evidence.passages], said)
+        conversation = "\n".join(message.content or "" for message in row.messages)
+        changed = make_counterfactual(row.reply, [passage.text for passage in evidence.passages], conversation)
         scores: dict[str, FaithfulnessScore] = {}
         for one in (self._contestants.candidate, self._contestants.faithful_baseline):
             scores[one.name] = FaithfulnessScore(

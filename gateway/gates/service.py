@@ -19,7 +19,8 @@ from gateway.errors import BadRequest, Conflict, NotFound
 from gateway.files import FileRow
 from gateway.files.garbage_collection import collect_later
 from gateway.files.service import find_file, get_file
-from gateway.fine_tuning.lineage import TrainedFiles, find_trained_files
+from gateway.fine_tuning import FineTuningJobRow
+from gateway.fine_tuning.service import find_job
 from gateway.gates.checks import GateOptions, Thresholds
 from gateway.gates.gate_page import render_page
 from gateway.gates.held_out_rows import RowsUnfit, read_held_out_rows
@@ -56,8 +57,8 @@ class GateService:
         """
         async with self._database.read() as session:
             _, release = await self._find_release(session, name, number)
-            trained = await self._find_trained_files(session, release)
-            file, training = await self._find_rows(session, request.file_id, trained)
+            job = await self._find_job(session, release)
+            file, training = await self._find_rows(session, request.file_id, job)
         await asyncio.to_thread(_check_rows, self._artifacts.file(file.digest), request.rows, file.filename)
         options = GateOptions(request.rows, Thresholds(margin=request.margin), request.canaries)
         async with self._database.begin() as session:
@@ -125,13 +126,13 @@ class GateService:
             BadRequest: It has ended already.
         """
         async with self._database.begin() as session:
-            row = await self._find(session, name, number)
-            if row.status in jobs.ENDED or row.job_id is None:
-                raise BadRequest(f"The gate of {name}@{number} has {row.status} already.", code="job_ended")
-            await jobs.cancel(session, self._tenant, row.job_id)
-            row.status, row.finished_at = "cancelled", int(time.time())
-            await collect_later(session, self._tenant, release_rows(row))
-            return _to_schema(row, name, None)
+            gate = await self._find(session, name, number)
+            if gate.status in jobs.ENDED or gate.job_id is None:
+                raise BadRequest(f"The gate of {name}@{number} has {gate.status} already.", code="job_ended")
+            await jobs.cancel(session, self._tenant, gate.job_id)
+            gate.status, gate.finished_at = "cancelled", int(time.time())
+            await collect_later(session, self._tenant, release_rows(gate))
+            return _to_schema(gate, name, None)
 
     async def _read(self, name: str, number: int) -> GateRow:
         async with self._database.read() as session:
@@ -154,17 +155,18 @@ class GateService:
             raise NotFound(f"{name}@{number} doesn't exist. GET /api/assistants lists yours.", param="number")
         return assistant, release
 
-    async def _find_trained_files(self, session: AsyncSession, release: ReleaseRow) -> TrainedFiles | None:
+    async def _find_job(self, session: AsyncSession, release: ReleaseRow) -> FineTuningJobRow | None:
+        """Find the job that made a release's adapter; None for an imported one, and without one."""
         spec = msgspec.convert(release.spec, ReleaseSpec)
         adapter = spec.adapter and await find_ready(session, self._tenant, spec.adapter.model)
-        return adapter and await find_trained_files(session, self._tenant, adapter.source)
+        return None if adapter is None else await find_job(session, self._tenant, adapter.source)
 
     async def _find_rows(
-        self, session: AsyncSession, file_id: str | None, trained: TrainedFiles | None
+        self, session: AsyncSession, file_id: str | None, job: FineTuningJobRow | None
     ) -> tuple[FileRow, FileRow | None]:
         """Return the file of held-out rows, and that of the rows that the adapter learnt, if it is still there."""
-        training = trained and await find_file(session, self._tenant, trained.training)
-        file_id = file_id or (trained and trained.validation)
+        training = None if job is None else await find_file(session, self._tenant, job.training_file)
+        file_id = file_id or (job and job.validation_file)
         if file_id is None:
             raise BadRequest(
                 "No job of this release's adapter names a validation file, so that it isn't known by which rows to "

@@ -48,7 +48,11 @@ def held_out_rows(*, passages: bool = True) -> bytes:
 def play(engine: FakeVllm) -> None:
     """Have the engine play the base model and all planted adapters."""
     engine.max_model_len = 16_384
-    engine.reply = lambda chat: _answer(_kind_of(chat.model), chat)
+
+    def reply(chat: Chat) -> str:
+        return _answer(_kind_of(chat.model), chat)
+
+    engine.reply = reply
     honest = engine.logprobs
 
     def score(name: str | None, tokens: list[int]) -> list[float]:

@@ -1,4 +1,4 @@
-"""A gate from the request to the rollout: planted bad adapters are blocked by the right figure, and a good one passes."""
+"""A gate from the request to the rollout: planted faults are blocked by the right figure, and a good adapter passes."""
 
 from typing import Any
 
@@ -10,9 +10,10 @@ from gateway.gates.gate_page import render_page
 from gateway.gates.report import GateReport
 from gateway.jobs.claim import claim_next
 from tests.fakes import faults
+from tests.fakes._http import Received
 from tests.fakes.retriever import FakeRetriever
 from tests.fakes.trainer import rows
-from tests.fakes.vllm import CHAT, FakeVllm
+from tests.fakes.vllm import CHAT, FakeVllm, Rule
 from tests.gateway.conftest import Gateway
 from tests.gateway.gates.planted import CANARY, KINDS, held_out_rows, play
 from tests.gateway.tuning import ended, settings, start, upload
@@ -102,7 +103,7 @@ async def test_each_planted_fault_is_blocked_by_its_number_and_the_good_one_pass
 
     page = await client.http.get(f"{ASSISTANT}/releases/{numbers['stale']}/gate/page")
     assert page.headers["content-type"].startswith("text/html")
-    assert "faithfulness" in page.text and "<svg" in page.text and "failed" in page.text
+    assert all(text in page.text for text in ("faithfulness", "<svg", "failed"))
     assert render_page(msgspec.convert(done["good"]["report"], GateReport)).count("<svg") == 3
 
     # A candidate is held against the release that serves, by now.
@@ -119,7 +120,8 @@ async def test_a_forced_rollout_says_who_why_and_what(client: Client, capfd: pyt
     done = await gate(client, number, file_id=file)
     assert (done["source"], done["passed"]) == ("rows.jsonl", False)
     skipped = {one["name"]: one for one in done["report"]["checks"]}["faithfulness"]
-    assert skipped["passed"] is None and "nothing to be faithful to" in skipped["note"]
+    assert skipped["passed"] is None
+    assert "nothing to be faithful to" in skipped["note"]
 
     bare = await put(client, number, 0, force=True)
     assert bare["status"] == 400
@@ -222,10 +224,11 @@ async def test_a_run_that_was_killed_does_not_ask_again(client: Client, gateway:
     assert (await client.ok("GET", f"{ASSISTANT}/releases/{number}/gate"))["report"]["rows"] == 24
 
 
-def _fail_after(engine: FakeVllm, most: int) -> Any:
-    return lambda received: (
-        faults.status(503, "down") if received.path == CHAT and len(engine.requests()) > most else None
-    )
+def _fail_after(engine: FakeVllm, most: int) -> Rule:
+    def fail(received: Received) -> faults.Fault | None:
+        return faults.status(503, "down") if received.path == CHAT and len(engine.requests()) > most else None
+
+    return fail
 
 
 def _dump(row: dict[str, Any]) -> str:
