@@ -1,18 +1,17 @@
 """An adapter as the zip of a PEFT folder, which `peft` and a plain vLLM load: config, weights and a model card."""
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from gateway.adapters.archive import CONFIG, WEIGHTS
-from gateway.adapters.tables import AdapterRow
 from gateway.artifacts import Artifacts
 from gateway.errors import Conflict
 
-__all__ = ["Export", "describe_export", "open_export"]
+__all__ = ["Export", "open_export", "write_card"]
 
 _PART = 1 << 20
 _MOMENT = (1980, 1, 1, 0, 0, 0)  # the least that a zip can say: equal adapters make equal files
@@ -24,11 +23,6 @@ class Export(msgspec.Struct, frozen=True):
     digest: str
     filename: str
     card: str
-
-
-def describe_export(row: AdapterRow) -> Export:
-    """Return an adapter's export."""
-    return Export(row.digest, f"{row.served_name}.zip", _write_card(row))
 
 
 def open_export(artifacts: Artifacts, export: Export) -> Iterator[bytes]:
@@ -84,17 +78,16 @@ class _Sink:
         return data
 
 
-def _write_card(row: AdapterRow) -> str:
-    """Write the model card: what loads it, on which base, and what is known of its training."""
-    manifest: dict[str, Any] = row.manifest
+def write_card(name: str, model: str, base_model: str, digest: str, rank: int, manifest: Mapping[str, Any]) -> str:
+    """Write the model card: what loads it, on which base, and what its manifest tells of its training."""
     recipe: dict[str, Any] = manifest.get("recipe") or {}
-    front = {"base_model": row.base_model, "library_name": "peft", "pipeline_tag": "text-generation", "tags": ["lora"]}
-    head = "\n".join(f"{name}: {msgspec.json.encode(value).decode()}" for name, value in front.items())
+    front = {"base_model": base_model, "library_name": "peft", "pipeline_tag": "text-generation", "tags": ["lora"]}
+    head = "\n".join(f"{key}: {msgspec.json.encode(value).decode()}" for key, value in front.items())
     facts = {
-        "Base model": row.base_model,
+        "Base model": base_model,
         "Digest of the base's weights": manifest.get("base_digest"),
-        "Digest of these files": row.digest,
-        "Rank": row.rank,
+        "Digest of these files": digest,
+        "Rank": rank,
         "Alpha": recipe.get("alpha"),
         "Epochs": recipe.get("epochs"),
         "Learning rate": recipe.get("learning_rate"),
@@ -103,14 +96,14 @@ def _write_card(row: AdapterRow) -> str:
         "Digest of the chat template": manifest.get("chat_template_digest"),
         "Values for the chat template": manifest.get("chat_template_kwargs") or None,
     }
-    table = "\n".join(f"| {name} | {_cell(value)} |" for name, value in facts.items() if value is not None)
+    table = "\n".join(f"| {key} | {_cell(value)} |" for key, value in facts.items() if value is not None)
     return f"""---
 {head}
 ---
 
-# {row.name}
+# {name}
 
-A LoRA adapter, exported from Braid, where it is `{row.model}`.
+A LoRA adapter, exported from Braid, where it is `{model}`.
 
 | | |
 |---|---|
@@ -127,7 +120,7 @@ model = PeftModel.from_pretrained(base, "THIS FOLDER")
 ```
 
 ```sh
-vllm serve BASE --enable-lora --max-lora-rank {row.rank} --lora-modules {row.name}=THIS_FOLDER
+vllm serve BASE --enable-lora --max-lora-rank {rank} --lora-modules {name}=THIS_FOLDER
 ```
 """
 

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway import jobs
-from gateway.adapters.export import Export, describe_export
+from gateway.adapters.export import Export, write_card
 from gateway.adapters.identity import check_name
 from gateway.adapters.lifecycle import GONE, AdapterStatus, begin_check
 from gateway.adapters.repository import AdapterName, AdapterRepository, count_set_aside, select_stored
@@ -108,7 +108,8 @@ async def find_export(session: AsyncSession, tenant: str, id_or_model: str) -> E
             param="id",
             code="no_weights",
         )
-    return describe_export(row)
+    card = write_card(row.name, row.model, row.base_model, row.digest, row.rank, row.manifest)
+    return Export(row.digest, f"{row.served_name}.zip", card)
 
 
 async def _find(adapters: AdapterRepository, id_or_model: str) -> AdapterRow:
