@@ -180,7 +180,7 @@ class GateHandler:
                 adapter = release and msgspec.convert(release.spec, ReleaseSpec).adapter
                 if adapter and await find_ready(session, tenant, adapter.model) is None:
                     raise JobFailed(
-                        "not_found", f"The adapter {adapter.model!r} of {assistant.name}@{number} isn't ready any more."
+                        "adapter_gone", f"The adapter {adapter.model!r} of {assistant.name}@{number} isn't ready any more."
                     )
             return assistant.name
 
