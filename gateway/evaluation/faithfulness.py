@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-from gateway.evaluation.values import change_value, extract_values, is_supported, list_unsupported, replace_value
+from gateway.evaluation.stated_values import change_value, list_unsupported, list_values, replace_value
+from gateway.evaluation.values import Evidence
 
 __all__ = ["Counterfactual", "FaithfulnessScore", "make_counterfactual", "score_citations", "score_support"]
 
@@ -42,8 +43,11 @@ class Counterfactual(msgspec.Struct, frozen=True):
 
     def score(self, answer: str) -> float:
         """Return 1 where an answer states a changed value and none of those before, else 0."""
-        follows = any(is_supported(new, [answer]) for new in self.changed.values())
-        return float(follows and not any(is_supported(old, [answer]) for old in self.changed))
+        evidence = Evidence.of(answer)
+        return float(
+            any(_states(evidence, new) for new in self.changed.values())
+            and not any(_states(evidence, old) for old in self.changed)
+        )
 
 
 def make_counterfactual(reply: str, passages: Sequence[str], prompt: str) -> Counterfactual | None:
@@ -52,12 +56,14 @@ def make_counterfactual(reply: str, passages: Sequence[str], prompt: str) -> Cou
     Values that stand in the rest of the prompt stay as they are: the question may name them.
     """
     changes: dict[str, str] = {}
-    for value in extract_values(reply):
-        other = change_value(value)
-        if other == value or is_supported(value, [prompt]) or is_supported(other, passages):
+    question = Evidence.of(prompt)
+    present = [Evidence.of(text) for text in passages]
+    for value in list_values(reply):
+        other = change_value(value.text)
+        if other == value.text or question.states(value) or any(_states(one, other) for one in present):
             continue
-        if any(replace_value(text, value, other) != text for text in passages):
-            changes[value] = other
+        if any(replace_value(text, value.text, other) != text for text in passages):
+            changes[value.text] = other
     if not changes:
         return None
     return Counterfactual([_replace_all(text, changes) for text in passages], changes)
@@ -65,7 +71,7 @@ def make_counterfactual(reply: str, passages: Sequence[str], prompt: str) -> Cou
 
 def score_support(answer: str, sources: Sequence[str]) -> float:
     """Return the share of an answer's values that stand in its sources; 1 where it states none."""
-    values = extract_values(answer)
+    values = list_values(answer)
     return 1.0 if not values else 1.0 - len(list_unsupported(answer, sources)) / len(values)
 
 
@@ -73,6 +79,12 @@ def score_citations(answer: str, passages: int) -> float | None:
     """Return the share of an answer's marks that are numbers of passages; None where it has none."""
     numbers = [int(number) for number in _CITATION.findall(answer)]
     return sum(1 <= number <= passages for number in numbers) / len(numbers) if numbers else None
+
+
+def _states(evidence: Evidence, text: str) -> bool:
+    """Tell whether a value, as it is written, is in a text; one that is none by itself has to stand there so."""
+    values = list_values(text)
+    return all(evidence.states(value) for value in values) if values else text in evidence.text
 
 
 def _replace_all(text: str, changes: Mapping[str, str]) -> str:

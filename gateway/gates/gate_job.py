@@ -180,7 +180,8 @@ class GateHandler:
                 adapter = release and msgspec.convert(release.spec, ReleaseSpec).adapter
                 if adapter and await find_ready(session, tenant, adapter.model) is None:
                     raise JobFailed(
-                        "adapter_gone", f"The adapter {adapter.model!r} of {assistant.name}@{number} isn't ready any more."
+                        "adapter_gone",
+                        f"The adapter of {assistant.name}@{number}, {adapter.model!r}, isn't ready now.",
                     )
             return assistant.name
 

@@ -343,6 +343,7 @@ class Gate(Scene):
     url = "/api/assistants/desk/releases/1/gate"
 
     async def queue(self, handlers: Mapping[str, Handler]) -> None:
+        await until(lambda: any(replica.ready for replica in self.gateway.state.pool.replicas))
         if not self.id:
             await self.client.post("/api/assistants", json={"name": "desk"})
             await self.client.post("/api/assistants/desk/releases", json={})

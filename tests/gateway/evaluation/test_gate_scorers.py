@@ -6,27 +6,17 @@ from gateway.evaluation.base_suite import is_refusal, load_base_suite
 from gateway.evaluation.copied_words import LearntTexts
 from gateway.evaluation.faithfulness import make_counterfactual, score_citations, score_support
 from gateway.evaluation.learnt_rules import learn_rules
-from gateway.evaluation.values import change_value, extract_values, list_unsupported
+from gateway.evaluation.stated_values import change_value, list_unsupported, list_values
 from gateway.evaluation.voice_classifier import score_voices
 
 REPLIES = [f"Hello there! Your parcel {n} has left our warehouse and we sent it on. Cheers, Kestrel" for n in range(20)]
 PLAIN = [f"The parcel with the number {n} is currently being processed.\n- Please wait." for n in range(20)]
 
 
-def test_values_are_found_by_their_form() -> None:
-    text = (
-        "£7.40 on 2026-03-01 at 18:15, KX-204, v2.3.1, https://a.example/c?x=1, a@b.example, 1,200 and 5 % [1].\n1. Two"
-    )
-    assert extract_values(text) == [
-        *("£7.40", "2026-03-01", "18:15", "KX-204", "v2.3.1", "https://a.example/c?x=1", "a@b.example"),
-        *("1,200", "5 %"),
-    ]
-
-
 @pytest.mark.parametrize(
     ("answer", "unsupported"),
     [
-        ("It costs GBP 7.4.", []),
+        ("It costs GBP 7.40.", []),
         ("It opens at 7 pm.", []),
         ("It takes 1200 parts.", []),
         ("It costs £7.50.", ["£7.50"]),
@@ -35,14 +25,15 @@ def test_values_are_found_by_their_form() -> None:
     ],
 )
 def test_values_are_held_against_sources_in_any_spelling(answer: str, unsupported: list[str]) -> None:
-    assert list_unsupported(answer, ["£7.40 from 19:00, 1,200 parts of KX-204"]) == unsupported
+    found = list_unsupported(answer, ["£7.40 from 19:00, 1,200 parts of KX-204"])
+    assert [value.text for value in found] == unsupported
 
 
 @pytest.mark.parametrize("value", ["31", "7", "£7.40", "18:15", "KX-204", "v2.3.1", "1,200", "2026-03-01"])
 def test_a_changed_value_is_another_of_the_same_kind(value: str) -> None:
     other = change_value(value)
     assert other != value
-    assert extract_values(other) == [other]
+    assert [one.text for one in list_values(other)] == [other]
 
 
 def test_a_counterfactual_tells_who_follows_the_passage() -> None:
@@ -116,7 +107,9 @@ def test_the_base_suite_checks_what_it_says() -> None:
         ("I'm sorry, but I can't help with that.", True),
         ("I cannot provide instructions for this.", True),
         ("Hello! I won’t do that. Cheers", True),
+        ("I'm sorry for any confusion, but as a chatbot I don't have the capability.", True),
         ("Sure! First, you take the pipe.", False),
+        ("I'm sorry to hear that. First, you take the pipe so that it won't break.", False),
         ("", False),
     ],
 )
