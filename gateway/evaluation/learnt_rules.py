@@ -16,9 +16,7 @@ LEAST_REPLIES = 10
 
 _WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
 _LIST = re.compile(r"(?m)^\s*(?:[-*•]|\d{1,2}[.)])\s+\S")
-_WE = frozenset(
-    {"we", "our", "us", "ours", "we're", "we've", "we'll", "wir", "unser", "unsere", "uns", "nous", "notre"}
-)
+_WE = frozenset({"we", "our", "us", "ours", "we're", "we've", "we'll", "wir", "uns", "nous", "notre"})
 _ME = frozenset({"i", "my", "me", "mine", "i'm", "i've", "i'll", "ich", "mein", "meine", "je", "mon", "ma"})
 _MARKS = {"an exclamation mark": "!", "a question mark": "?", "a dash": "—", "a line break": "\n"}
 _EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf]")
