@@ -53,6 +53,9 @@ from gateway.fine_tuning.event_log import delete_old_events
 from gateway.fine_tuning.event_stream import EventStreams
 from gateway.fine_tuning.facts_gate import FactsGate
 from gateway.fine_tuning.train_job import TrainHandler
+from gateway.gates import GateRow
+from gateway.gates.gate_job import GateHandler
+from gateway.gates.service import GATE
 from gateway.health.admin import AdminApp, serve_admin
 from gateway.health.figures import Figures
 from gateway.health.readiness import RemoteParts, check_readiness, check_worker
@@ -95,6 +98,9 @@ DIGESTS = (
     EvaluationRow.questions_digest,
     EvaluationRow.report_digest,
     EvalRunRow.items_digest,
+    GateRow.rows_digest,
+    GateRow.training_digest,
+    GateRow.report_digest,
 )
 """Every column that refers to bytes in the artifacts: what none of them names is garbage."""
 
@@ -108,6 +114,7 @@ STORED: Mapping[str, SumBytes] = {
     "training_states": partial(sum_by_tenant, column=FineTuningJobRow.state_bytes),
     "evaluations": partial(sum_by_tenant, column=EvaluationRow.bytes),
     "evals": partial(sum_by_tenant, column=EvalRunRow.bytes),
+    "gates": partial(sum_by_tenant, column=GateRow.bytes),
 }
 """All of a tenant's storage. Documents' versions are files; a pending upload keeps the room for what it announced."""
 
@@ -215,6 +222,7 @@ class _WorkerParts:
     pool: EnginePool
     reconciler: Reconciler
     answering: AnsweringService
+    rewriter: QuestionRewriter
 
 
 @asynccontextmanager
@@ -241,8 +249,8 @@ async def open_worker(
             database,
             _make_handlers(settings, database, parts),
             name=f"{socket.gethostname()}:{os.getpid()}",
-            slots=6,  # one more than kinds that may take one for long: a document never waits for those
-            single=("train", "import", EVALUATE, EVAL_RUN, SYNC),
+            slots=7,  # one more than kinds that may take one for long: a document never waits for those
+            single=("train", "import", EVALUATE, EVAL_RUN, GATE, SYNC),
             timings=timings,
             on_end=metrics.count_job,
         )
@@ -265,7 +273,7 @@ async def _open_worker_parts(settings: Settings, database: Database, metrics: Me
         answering = await stack.enter_async_context(
             _open_answering(settings, database, base, pool, reconciler, retriever, metrics, Drain())
         )
-        yield _WorkerParts(retriever, pool, reconciler, answering.service)
+        yield _WorkerParts(retriever, pool, reconciler, answering.service, answering.rewriter)
 
 
 def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) -> dict[str, Handler]:
@@ -279,7 +287,8 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
         wait_seconds=settings.training_wait_seconds,
     )
     storage = TenantStorage(database, STORED, settings.tenant_storage_bytes, settings.max_file_bytes)
-    writer = QuestionWriter(parts.pool, BaseTraits(parts.pool, base))
+    traits = BaseTraits(parts.pool, base)
+    writer = QuestionWriter(parts.pool, traits)
     calibrator = Calibrator(database, parts.retriever, writer)
     chat = InProcessChat(parts.answering, grammars=settings.allow_grammars)
     return {
@@ -299,6 +308,11 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
             trainer,
             FactsGate(database, parts.retriever, artifacts),
             read_price(settings),
+        ),
+        GATE: GateHandler(
+            *(database, artifacts, parts.retriever, parts.pool, parts.reconciler),
+            SearchDecider(TurnClassifier(load_turn_words()), parts.rewriter),
+            traits,
         ),
         "import": ImportHandler(artifacts, storage, publisher, trainer),
     }

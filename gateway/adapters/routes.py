@@ -1,9 +1,11 @@
 from typing import Annotated
 
 from fastapi import APIRouter, Depends
+from fastapi.responses import StreamingResponse
 
+from gateway.adapters.export import open_export
 from gateway.adapters.schemas import Adapter, AdapterImport, AdapterList
-from gateway.adapters.service import AdapterService
+from gateway.adapters.service import AdapterService, find_export
 from gateway.web.dependencies import CurrentState, ManageKey, OwnPage, ReadSession, WriteSession
 from gateway.web.error_responses import declare_errors
 
@@ -33,6 +35,16 @@ async def list_adapters(adapters: Reader, page: OwnPage) -> AdapterList:
 async def import_adapter(request: AdapterImport, adapters: Writer, state: CurrentState) -> Adapter:
     """Import a PEFT folder: it is judged, loaded and measured by a job, and then `ready` or `refused`."""
     return await adapters.import_folder(request, state.settings.max_queued_jobs)
+
+
+@router.get("/{id_or_model:path}/export", response_class=StreamingResponse)
+async def export_adapter(id_or_model: str, principal: ManageKey, state: CurrentState) -> StreamingResponse:
+    """Return an adapter as the zip of a PEFT folder with a model card."""
+    async with state.database.read() as session:  # closed before anything is sent: that may take long
+        export = await find_export(session, principal.tenant, id_or_model)
+    parts = open_export(state.artifacts, export)
+    headers = {"content-disposition": f'attachment; filename="{export.filename}"'}
+    return StreamingResponse(parts, media_type="application/zip", headers=headers)
 
 
 @router.get("/{id_or_model:path}")

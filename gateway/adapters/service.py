@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway import jobs
+from gateway.adapters.export import Export, write_card
 from gateway.adapters.identity import check_name
-from gateway.adapters.lifecycle import AdapterStatus, begin_check
+from gateway.adapters.lifecycle import GONE, AdapterStatus, begin_check
 from gateway.adapters.repository import AdapterName, AdapterRepository, count_set_aside, select_stored
 from gateway.adapters.schemas import Adapter, AdapterImport, AdapterList, AdapterResidency
 from gateway.adapters.tables import AdapterRow
@@ -23,6 +24,7 @@ __all__ = [
     "AdapterService",
     "check_set_aside",
     "count_set_aside",
+    "find_export",
     "find_name",
     "find_ready",
     "list_names",
@@ -91,6 +93,32 @@ async def list_stored(session: AsyncSession, digests: Collection[str]) -> set[st
     return await select_stored(session, digests)
 
 
+async def find_export(session: AsyncSession, tenant: str, id_or_model: str) -> Export:
+    """Return what an adapter's archive is made of.
+
+    Raises:
+        NotFound: The tenant has no such adapter.
+        Conflict: It has no weights here: they are still being judged, were refused, or deleted.
+    """
+    row = await _find(AdapterRepository(session, tenant), id_or_model)
+    if not row.digest or AdapterStatus(row.status) in GONE:
+        raise Conflict(
+            f"The adapter {id_or_model!r} is {row.status}, so that there are no weights to export. "
+            "GET /api/adapters says what became of it.",
+            param="id",
+            code="no_weights",
+        )
+    card = write_card(row.name, row.model, row.base_model, row.digest, row.rank, row.manifest)
+    return Export(row.digest, f"{row.served_name}.zip", card)
+
+
+async def _find(adapters: AdapterRepository, id_or_model: str) -> AdapterRow:
+    row = await adapters.find(id_or_model) or await adapters.find_model(id_or_model)
+    if row is None:
+        raise NotFound(f"No adapter {id_or_model!r} exists. GET /api/adapters lists yours.", param="id")
+    return row
+
+
 class AdapterService:
     """One tenant's adapters; `base` is the base model's name, `replicas` what this gateway knows of its engines."""
 
@@ -109,10 +137,7 @@ class AdapterService:
         return AdapterList.of([self._schema(row) for row in page.rows], page)
 
     async def get(self, id_or_model: str) -> Adapter:
-        row = await self._adapters.find(id_or_model) or await self._adapters.find_model(id_or_model)
-        if row is None:
-            raise NotFound(f"No adapter {id_or_model!r} exists. GET /api/adapters lists yours.", param="id")
-        return self._schema(row)
+        return self._schema(await _find(self._adapters, id_or_model))
 
     async def import_folder(self, request: AdapterImport, most_queued: int) -> Adapter:
         """Queue the import of an uploaded PEFT folder; its adapter shows what became of it.

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.assistants.gate_block import Override
 from gateway.assistants.release import ServedParts
-from gateway.assistants.schemas import Rollout, RolloutStage
+from gateway.assistants.schemas import Rollout, RolloutStage, RolloutUpdate
 from gateway.assistants.service import AssistantService
 from gateway.db import Database
 from gateway.engines import AdapterNotLoaded, AdapterRejected, Reconciler
@@ -21,24 +22,33 @@ _PATIENCE_SECONDS = 30.0
 class Promotion:
     """Writes one tenant's rollouts. No transaction is open while the engines load, which can take seconds."""
 
-    def __init__(self, database: Database, reconciler: Reconciler, served: ServedParts, tenant: str) -> None:
+    def __init__(self, database: Database, reconciler: Reconciler, served: ServedParts, tenant: str, key: str) -> None:
         self._database = database
         self._reconciler = reconciler
         self._served = served
         self._tenant = tenant
+        self._key = key
 
-    async def promote(self, name: str, revision: int, stages: Sequence[RolloutStage]) -> Rollout:
+    async def promote(self, name: str, request: RolloutUpdate) -> Rollout:
         """Give an assistant's releases their shares of the traffic.
 
         Raises:
             BadRequest: No replica can serve an adapter; the old rollout goes on.
             Unavailable: No replica got an adapter in time; the old rollout goes on.
-            Conflict: Somebody else changed the rollout in between.
+            Conflict: A release failed its gate and isn't forced, or somebody else changed the rollout in between.
             NotFound: An adapter was deleted, perhaps while the engines loaded it.
         """
-        await self._wait_for_adapters(name, stages)
+        override = Override(request.reason, self._key) if request.force and request.reason else None
+        async with self._database.read() as session:  # who is to be refused needn't wait for the engines
+            await self._assistants(session).check_gates(name, request.stages, override)
+        await self._wait_for_adapters(name, request.stages)
         async with self._database.begin() as session:
-            return await self._assistants(session).set_rollout(name, stages, revision)
+            rollout = await self._assistants(session).set_rollout(
+                name, request.stages, request.revision, override=override
+            )
+        if rollout.forced is not None:
+            _log.warning("rollout_forced", assistant=name, revision=rollout.revision, **rollout.forced.model_dump())
+        return rollout
 
     async def roll_back(self, name: str, revision: int) -> Rollout:
         """Return to the rollout before the present one.

@@ -10,6 +10,7 @@ __all__ = [
     "LEAST_PROBABILITY",
     "AdapterRef",
     "Boost",
+    "GateVerdict",
     "PromptRef",
     "ReleaseSpec",
     "RetrievalSpec",
@@ -128,6 +129,17 @@ class ServedParts(msgspec.Struct, frozen=True):
     chat_template: str = ""
     folds_system: bool = False
     markers: str = ""
+
+
+class GateVerdict(msgspec.Struct, frozen=True):
+    """The end of a release's gate (`gateway.gates`): `failed` names the figures that fell short, `decided_at` is Unix.
+
+    It is no part of the fingerprint: it says something of a release, and changes nothing of its answers.
+    """
+
+    passed: bool
+    decided_at: int
+    failed: tuple[str, ...] = ()
 
 
 class Stage(msgspec.Struct, frozen=True):

@@ -34,6 +34,10 @@ class ReleaseRepository(Repository[ReleaseRow]):
     async def find_by_number(self, assistant: str, number: int) -> ReleaseRow | None:
         return await self.one(ReleaseRow.assistant_id == assistant, ReleaseRow.number == number)
 
+    async def list_numbered(self, assistant: str, numbers: Collection[int]) -> Sequence[ReleaseRow]:
+        query = self.select(ReleaseRow.assistant_id == assistant, ReleaseRow.number.in_(numbers))
+        return (await self.session.scalars(query)).all()
+
     async def last_number(self, assistant: str) -> int:
         query = self.select(ReleaseRow.assistant_id == assistant).with_only_columns(func.max(ReleaseRow.number))
         return (await self.session.scalar(query)) or 0

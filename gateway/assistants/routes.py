@@ -49,7 +49,7 @@ def _reader(session: ReadSession, principal: ManageKey, served: Served) -> Assis
 
 
 def _promotion(principal: ManageKey, state: CurrentState, served: Served) -> Promotion:
-    return Promotion(state.database, state.reconciler, served, principal.tenant)
+    return Promotion(state.database, state.reconciler, served, principal.tenant, principal.key)
 
 
 Writer = Annotated[AssistantService, Depends(_writer)]
@@ -90,7 +90,7 @@ async def get_rollout(name: str, service: Reader) -> Rollout:
 @router.put("/{name}/rollout")
 async def put_rollout(name: str, request: RolloutUpdate, promotion: Promoter) -> Rollout:
     """Give releases their shares of the traffic; returns when every ready replica holds their adapters, probed."""
-    return await promotion.promote(name, request.revision, request.stages)
+    return await promotion.promote(name, request)
 
 
 @router.post("/{name}/rollback")

@@ -21,8 +21,11 @@ __all__ = [
     "AssistantList",
     "BoostOptions",
     "CreatedRelease",
+    "ForcedRollout",
+    "GateOutcome",
     "Release",
     "ReleaseCreate",
+    "ReleaseGate",
     "ReleaseList",
     "RetrievalOptions",
     "Rollback",
@@ -136,9 +139,21 @@ class CreatedRelease(BaseModel):
     fingerprint: str
 
 
+GateOutcome = Literal["passed", "failed", "none"]
+
+
+class ReleaseGate(BaseModel):
+    """The end of a release's last gate; `failed` names the checks that didn't hold."""
+
+    passed: bool
+    decided_at: int
+    failed: list[str]
+
+
 class Release(CreatedRelease):
     created_at: int
     spec: dict[str, Any]
+    gate: ReleaseGate | None
 
 
 class ReleaseList(CursorPage[Release]):
@@ -146,17 +161,43 @@ class ReleaseList(CursorPage[Release]):
 
 
 class RolloutUpdate(_Strict):
-    """`revision` is the one that was read (0 before the first); a newer one in between means 409."""
+    """`revision` is the one that was read (0 before the first); a newer one in between means 409.
+
+    `force` with a `reason` gives traffic to releases that have failed their gates.
+    """
 
     stages: Annotated[list[RolloutStage], Field(min_length=1, max_length=10)]
     revision: int
+    force: StrictBool = False
+    reason: (
+        Annotated[str, StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=1000)] | None
+    ) = None
+
+    @model_validator(mode="after")
+    def _force_has_a_reason(self) -> "RolloutUpdate":
+        if self.force and self.reason is None:
+            raise ValueError("force takes a reason, which stays in the rollout's record")
+        return self
 
 
 class Rollback(_Strict):
     revision: int
 
 
+class ForcedRollout(BaseModel):
+    """Releases that got traffic though they had failed their gates; `key` is the id of the key that forced it."""
+
+    reason: str
+    key: str
+    releases: list[int]
+    at: int
+
+
 class Rollout(BaseModel):
+    """A rollout; `gates` says of each release in it how its last gate ended, if it has had one."""
+
     assistant: str
     stages: list[RolloutStage]
     revision: int
+    gates: dict[int, GateOutcome]
+    forced: ForcedRollout | None

@@ -12,14 +12,26 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 import prompts
 from gateway.adapters.service import check_set_aside, find_ready, lock_ready, read_chat_template_kwargs
-from gateway.assistants.release import AdapterRef, Boost, PromptRef, ReleaseSpec, RetrievalSpec, ServedParts, Stage
+from gateway.assistants.gate_block import Override, check_verdicts, describe_gate, list_blocked
+from gateway.assistants.release import (
+    AdapterRef,
+    Boost,
+    GateVerdict,
+    PromptRef,
+    ReleaseSpec,
+    RetrievalSpec,
+    ServedParts,
+    Stage,
+)
 from gateway.assistants.repository import AssistantRepository, ReleaseRepository, RolloutRepository
 from gateway.assistants.schemas import (
     Assistant,
     AssistantList,
     CreatedRelease,
+    ForcedRollout,
     Release,
     ReleaseCreate,
+    ReleaseGate,
     ReleaseList,
     Rollout,
     RolloutStage,
@@ -36,10 +48,12 @@ from gateway.vector_stores.service import check_stores
 __all__ = [
     "AssistantService",
     "find_assistant",
+    "find_assistant_by_id",
     "find_release",
     "list_assistants",
     "list_current_stages",
     "list_users",
+    "record_gate",
 ]
 
 
@@ -54,9 +68,21 @@ async def list_current_stages(session: AsyncSession, tenant: str, assistant_id: 
     return msgspec.convert(rollout.stages, list[Stage]) if rollout is not None else ()
 
 
+async def find_assistant_by_id(session: AsyncSession, tenant: str, id: str) -> AssistantRow:
+    """Return one of the tenant's assistants by its id, or raise `NotFound`."""
+    return await AssistantRepository(session, tenant).get(id, param="name")
+
+
 async def find_release(session: AsyncSession, tenant: str, assistant_id: str, number: int) -> ReleaseRow | None:
     """Find an assistant's release by its number."""
     return await ReleaseRepository(session, tenant).find_by_number(assistant_id, number)
+
+
+async def record_gate(session: AsyncSession, tenant: str, assistant_id: str, number: int, verdict: GateVerdict) -> None:
+    """Keep how a release's gate ended, in place of what an earlier one said."""
+    row = await ReleaseRepository(session, tenant).find_by_number(assistant_id, number)
+    if row is not None:
+        row.gate = msgspec.to_builtins(verdict)
 
 
 async def list_assistants(session: AsyncSession, tenant: str) -> Sequence[AssistantRow]:
@@ -145,14 +171,34 @@ class AssistantService:
         assistant = await self._assistants.get_by_name(name)
         page = await self._releases.page(ReleaseRow.assistant_id == assistant.id, **asdict(request))
         data = [
-            Release(release=row.number, fingerprint=row.fingerprint, created_at=row.created_at, spec=row.spec)
+            Release(
+                release=row.number,
+                fingerprint=row.fingerprint,
+                created_at=row.created_at,
+                spec=row.spec,
+                gate=None if row.gate is None else ReleaseGate(**row.gate),
+            )
             for row in page.rows
         ]
         return ReleaseList.of(data, page)
 
     async def rollout(self, name: str) -> Rollout:
         assistant = await self._assistants.get_by_name(name)
-        return _rollout_schema(name, await self._rollouts.find_current(assistant.id))
+        return await self._describe(assistant, await self._rollouts.find_current(assistant.id))
+
+    async def check_gates(
+        self, name: str, stages: Sequence[RolloutStage], override: Override | None = None
+    ) -> ForcedRollout | None:
+        """Refuse more traffic for releases that failed their gates; return what an override lets through, if anything.
+
+        Raises:
+            Conflict: One failed, and there is no override.
+        """
+        assistant = await self._assistants.get_by_name(name)
+        current = await list_current_stages(self._session, self._tenant, assistant.id)
+        releases = await self._releases.list_numbered(assistant.id, [stage.release for stage in stages])
+        future = [Stage(stage.release, stage.weight) for stage in stages]
+        return check_verdicts(name, list_blocked(future, current, releases), override)
 
     async def adapters_of(self, name: str, stages: Sequence[RolloutStage]) -> list[str]:
         """Return the engine's names of the adapters that these stages need.
@@ -176,12 +222,20 @@ class AssistantService:
         return [RolloutStage(**stage) for stage in before.stages]
 
     async def set_rollout(
-        self, name: str, stages: Sequence[RolloutStage], revision: int, *, back: bool = False
+        self,
+        name: str,
+        stages: Sequence[RolloutStage],
+        revision: int,
+        *,
+        back: bool = False,
+        override: Override | None = None,
     ) -> Rollout:
         """Write the next revision, if `revision` is still the current one.
 
+        With `back` gates aren't looked at: what served before may serve again.
+
         Raises:
-            Conflict: Somebody else wrote in between.
+            Conflict: Somebody else wrote in between, or a release failed its gate and there is no override.
             NotFound: An adapter that the stages need was deleted in between.
         """
         assistant = await self._assistants.get_by_name(name)
@@ -195,7 +249,10 @@ class AssistantService:
         previous: int | None = newest or None
         if back:
             before = await self._before(assistant.id)
-            previous = before.previous if before else None
+            previous, forced = (before.previous, before.forced) if before else (None, None)
+        else:
+            agreed = await self.check_gates(name, stages, override)
+            forced = agreed and agreed.model_dump()
         row = RolloutRow(
             id=new_id("rollout_"),
             created_at=int(time.time()),
@@ -203,13 +260,25 @@ class AssistantService:
             revision=newest + 1,
             stages=[stage.model_dump() for stage in stages],
             previous=previous,
+            forced=forced,
         )
         self._rollouts.add(row)
         try:
             await self._session.flush()
         except IntegrityError:
             raise _revision_conflict(name, revision, newest + 1) from None
-        return _rollout_schema(name, row)
+        return await self._describe(assistant, row)
+
+    async def _describe(self, assistant: AssistantRow, row: RolloutRow | None) -> Rollout:
+        stages = _to_stages(row)
+        releases = await self._releases.list_numbered(assistant.id, [stage.release for stage in stages])
+        return Rollout(
+            assistant=assistant.name,
+            stages=stages,
+            revision=row.revision if row else 0,
+            gates={one.number: describe_gate(one) for one in releases},
+            forced=None if row is None or row.forced is None else ForcedRollout(**row.forced),
+        )
 
     def _check_known(self, retrieval: RetrievalSpec | None) -> None:
         """Raise `Unavailable` rather than make a fingerprint that equal releases wouldn't share."""
@@ -309,12 +378,14 @@ def _revision_conflict(name: str, revision: int, newest: int) -> Conflict:
 
 
 def _assistant_schema(row: AssistantRow, rollout: RolloutRow | None) -> Assistant:
-    current = _rollout_schema(row.name, rollout)
     return Assistant(
-        id=row.id, name=row.name, created_at=row.created_at, stages=current.stages, revision=current.revision
+        id=row.id,
+        name=row.name,
+        created_at=row.created_at,
+        stages=_to_stages(rollout),
+        revision=rollout.revision if rollout else 0,
     )
 
 
-def _rollout_schema(name: str, row: RolloutRow | None) -> Rollout:
-    stages = [RolloutStage(**stage) for stage in row.stages] if row else []
-    return Rollout(assistant=name, stages=stages, revision=row.revision if row else 0)
+def _to_stages(row: RolloutRow | None) -> list[RolloutStage]:
+    return [RolloutStage(**stage) for stage in row.stages] if row else []

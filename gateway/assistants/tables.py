@@ -25,6 +25,8 @@ class ReleaseRow(Owned):
     number: Mapped[int]
     fingerprint: Mapped[str]
     spec: Mapped[dict[str, Any]]
+    gate: Mapped[dict[str, Any] | None]
+    """The `GateVerdict` of its last gate that came to an end; null where it has had none."""
 
 
 class RolloutRow(Owned):
@@ -38,3 +40,5 @@ class RolloutRow(Owned):
     stages: Mapped[list[Any]]
     previous: Mapped[int | None]
     """The revision that a roll back returns to."""
+    forced: Mapped[dict[str, Any] | None]
+    """Who sent traffic to releases that had failed their gates, and why, see `gate_block`; null where nobody did."""

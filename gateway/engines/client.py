@@ -105,6 +105,14 @@ class Engine(Protocol):
         """Count the tokens of a chat request's prompt, with all that the chat template adds."""
         ...
 
+    async def tokenize_prompt(self, model: str, body: bytes) -> list[int]:
+        """Return the tokens of a chat request's prompt, which asks for a reply as `add_generation_prompt` says."""
+        ...
+
+    async def tokenize_text(self, model: str, text: str) -> list[int]:
+        """Return the tokens of a text, with those that the tokenizer adds at its beginning."""
+        ...
+
     async def chat(self, body: bytes) -> Stream:
         """Send a chat request as it is. Returns with the headers of a 200; anything else is `EngineRefused`."""
         ...
@@ -173,9 +181,14 @@ class VllmEngine:
         return await self.detokenize(model, await self.tokenize_chat(model, messages, prompt=prompt))
 
     async def count_prompt(self, model: str, body: bytes) -> int:
-        request: dict[str, Any] = msgspec.json.decode(body)
-        prompt = {name: request[name] for name in _PROMPT_FIELDS if name in request}
-        return self._decode(await self._control("POST", "/tokenize", {**prompt, "model": model}), _Tokenized).count
+        return (await self._tokenize_prompt(model, body)).count
+
+    async def tokenize_prompt(self, model: str, body: bytes) -> list[int]:
+        return (await self._tokenize_prompt(model, body)).tokens
+
+    async def tokenize_text(self, model: str, text: str) -> list[int]:
+        body = {"model": model, "prompt": text, "add_special_tokens": True}
+        return self._decode(await self._control("POST", "/tokenize", body), _Tokenized).tokens
 
     async def chat(self, body: bytes) -> Stream:
         times = self._timeouts
@@ -201,6 +214,11 @@ class VllmEngine:
         if any(one is None for one in logprobs):
             raise EngineRefused(200, "A prompt token has no log-probability in the answer.")
         return [one.logprob for one in logprobs if one is not None]
+
+    async def _tokenize_prompt(self, model: str, body: bytes) -> "_Tokenized":
+        request: dict[str, Any] = msgspec.json.decode(body)
+        prompt = {name: request[name] for name in _PROMPT_FIELDS if name in request}
+        return self._decode(await self._control("POST", "/tokenize", {**prompt, "model": model}), _Tokenized)
 
     async def _control(
         self,

@@ -52,11 +52,16 @@ from gateway.vector_stores.service import check_stores
 from training.chat_format import ChatFormat
 from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS, Recipe
 
-__all__ = ["FineTuningService"]
+__all__ = ["FineTuningService", "find_job"]
 
 _LISTED_ROWS = 10
 _EARLIER = 8
 _GUESS = "a guess: no training of this base model has been measured yet; so fast is the packaged one on two cores"
+
+
+async def find_job(session: AsyncSession, tenant: str, id: str) -> FineTuningJobRow | None:
+    """Find a tenant's job, as by the `source` of an adapter that it made; its files may have been deleted since."""
+    return await FineTuningJobRepository(session, tenant).find(id)
 
 
 class FineTuningService:

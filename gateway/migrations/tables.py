@@ -9,6 +9,7 @@ from gateway.evals.tables import EvalOutputItemRow, EvalRow, EvalRunRow
 from gateway.evaluation_jobs.tables import EvaluationRow
 from gateway.files.tables import FileRow, UploadPartRow, UploadRow
 from gateway.fine_tuning.tables import CheckpointRow, EventRow, FineTuningJobRow
+from gateway.gates.tables import GateRow
 from gateway.jobs.tables import JobRow
 from gateway.prompts.tables import PromptRow
 from gateway.sources.tables import SourceItemRow, SourceRow
@@ -42,6 +43,7 @@ __all__ = [
     "FileBatchRow",
     "FileRow",
     "FineTuningJobRow",
+    "GateRow",
     "IndexMigrationRow",
     "JobRow",
     "KeyRow",

@@ -9,7 +9,7 @@ from tests.architecture.source import Module, modules
 LIFECYCLE = "gateway/adapters/lifecycle.py"
 CLIENTS = ("gateway/cli/", "gateway/demo/")
 """Rooms that read states from the API, as any program does."""
-OTHER_ROWS = {"job", "version", "document"}
+OTHER_ROWS = {"job", "version", "document", "gate"}
 """Variables with a status of their own in modules that also know adapters."""
 OWN_WORDS = {status.value for status in AdapterStatus} - {"ready", "deleted"}
 """The words that nothing else in the gateway uses as a state."""

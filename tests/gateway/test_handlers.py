@@ -27,6 +27,7 @@ from gateway.settings import Settings
 from gateway.vector_stores.index_migration_watch import IndexMigrationWatch
 from tests.fakes.peft import write_adapter
 from tests.fakes.retriever import FakeRetriever
+from tests.fakes.trainer import rows
 from tests.gateway.conftest import Gateway
 from tests.gateway.tuning import JOBS, adapters, events, retrieve, settings, start, upload
 from tests.waiting import until
@@ -338,6 +339,26 @@ class EvalRun(Scene):
         return [*(run[name] for name in names), outcomes, self.leftovers()]
 
 
+class Gate(Scene):
+    url = "/api/assistants/desk/releases/1/gate"
+
+    async def queue(self, handlers: Mapping[str, Handler]) -> None:
+        await until(lambda: any(replica.ready for replica in self.gateway.state.pool.replicas))
+        if not self.id:
+            await self.client.post("/api/assistants", json={"name": "desk"})
+            await self.client.post("/api/assistants/desk/releases", json={})
+            self.id = await upload(self.client, rows(12))
+        answer = await self.client.post(self.url, json={"file_id": self.id})
+        assert answer.status_code == 202, answer.text
+
+    async def state(self) -> Any:
+        row = (await self.client.get(self.url)).json()
+        release = (await self.client.get("/api/assistants/desk/releases")).json()["data"][0]
+        verdict = release["gate"] and release["gate"]["failed"]
+        report = row["report"] and (row["report"]["rows"], row["report"]["checks"])
+        return row["status"], verdict, report, row["error"], row["done"] == row["total"], self.leftovers()
+
+
 PUBLISHED = ("adapter-made", "adapter-judged", "adapter-stored", "adapter-named", "adapter-verified")
 SCENES: dict[str, tuple[type[Scene], tuple[str, ...]]] = {
     "train": (Training, ("trainer-started", "trainer-event", *PUBLISHED)),
@@ -360,6 +381,7 @@ SCENES: dict[str, tuple[type[Scene], tuple[str, ...]]] = {
     "collect_garbage": (Collection, ()),
     "evaluate": (Evaluation, ("evaluation-stored",)),
     "eval_run": (EvalRun, ("eval-items-written",)),
+    "gate": (Gate, ("gate-measured", "gate-stored")),
 }
 """By kind of job: something to do, and every step at which its handler can be killed."""
 # How `failed` shows, where it does.
@@ -369,6 +391,7 @@ FAILED: dict[str, Callable[[Any], bool]] = {
     "ingest": lambda state: state[0][0] == "failed",
     "evaluate": lambda state: (state[0], state[3]) == ("failed", {"code": "odd", "message": "It broke."}),
     "eval_run": lambda state: (state[0], state[4]) == ("failed", {"code": "odd", "message": "It broke."}),
+    "gate": lambda state: (state[0], state[3]) == ("failed", {"code": "odd", "message": "It broke."}),
     "sync": lambda state: (state["source"][0], state["source"][3]["code"]) == ("failed", "odd"),
 }
 

@@ -106,6 +106,7 @@ def test_every_column_with_an_error_is_known_here() -> None:
         "eval_runs.errored",  # a number
         "evaluations.error",
         "fine_tuning_jobs.error",
+        "gates.error",
         "jobs.error",
         "source_items.error_message",
         "sources.error_code",

@@ -57,6 +57,9 @@ MORE_BODIES: dict[str, dict[str, Any]] = {
         "retrieval": {"vector_stores": ["vs"], "top_k": 1, "least_probability": 0.5}, "sampling": {"temperature": 1},
         "variables": {"a": 1},
     },
+    "POST /api/assistants/{name}/releases/{number}/gate": {
+        "file_id": "f", "rows": 10, "margin": 0.01, "canaries": ["canary-1"],
+    },
     "POST /api/adapters": {"name": "a", "file_id": "f"},
     "POST /api/evaluations": {
         "kind": "retrieval", "vector_store_id": "vs", "questions": [{"question": "x", "documents": ["a"]}],

@@ -1,0 +1,125 @@
+"""Rules of a style, learnt from its replies: what at least nine of ten do, and what none does."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from statistics import quantiles
+
+from gateway.evaluation.style import StyleRule, StyleRules
+
+__all__ = ["KEPT_BY", "LEAST_REPLIES", "learn_rules"]
+
+KEPT_BY = 0.9
+"""The share of replies that has to keep to a rule, for it to be one."""
+LEAST_REPLIES = 10
+"""Fewer replies than these teach no rules: nine of ten of them would be chance."""
+
+_WORD = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)?")
+_LIST = re.compile(r"(?m)^\s*(?:[-*•]|\d{1,2}[.)])\s+\S")
+_WE = frozenset({"we", "our", "us", "ours", "we're", "we've", "we'll", "wir", "uns", "nous", "notre"})
+_ME = frozenset({"i", "my", "me", "mine", "i'm", "i've", "i'll", "ich", "mein", "meine", "je", "mon", "ma"})
+_MARKS = {"an exclamation mark": "!", "a question mark": "?", "a dash": "—", "a line break": "\n"}
+_EMOJI = re.compile("[\U0001f300-\U0001faff\u2600-\u27bf]")
+_MOST_BANNED = 20
+_LENGTH_SLACK = 1.5
+
+
+def learn_rules(replies: Sequence[str], others: Sequence[str] = ()) -> StyleRules:
+    """Learn the rules of replies: length, greeting, sign-off, lists, person, marks, and words that they never use.
+
+    Args:
+        replies: Of the style; fewer than `LEAST_REPLIES` teach nothing.
+        others: Answers in no style, such as the base model's: words that are common there and in no reply are banned.
+    """
+    texts = [text.strip() for text in replies if text.strip()]
+    if len(texts) < LEAST_REPLIES:
+        return StyleRules(())
+    rules = [_learn_length(texts)]
+    rules += _learn_edges(texts)
+    rules += _learn_traits(texts)
+    if (banned := _learn_banned(texts, others)) is not None:
+        rules.append(banned)
+    return StyleRules(tuple(rules))
+
+
+def _learn_length(texts: Sequence[str]) -> StyleRule:
+    lengths = [len(_WORD.findall(text)) for text in texts]
+    cuts = quantiles(lengths, n=20, method="inclusive")
+    least, most = cuts[0] / _LENGTH_SLACK, cuts[-1] * _LENGTH_SLACK
+    return StyleRule(
+        "length",
+        f"Nine of ten replies have {cuts[0]:.0f} to {cuts[-1]:.0f} words; half as many again are let pass.",
+        lambda text: least <= len(_WORD.findall(text)) <= most,
+    )
+
+
+def _learn_edges(texts: Sequence[str]) -> list[StyleRule]:
+    """Learn the word that replies begin with, and the words on their last line or at their end."""
+    rules: list[StyleRule] = []
+    for name, take in (("greeting", _first_word), ("sign-off", _last_words)):
+        edge, count = Counter(take(text) for text in texts).most_common(1)[0]
+        if edge and count >= KEPT_BY * len(texts):
+            rules.append(
+                StyleRule(name, f"{count} of {len(texts)} replies have {edge!r} there.", _make_edge_check(take, edge))
+            )
+    return rules
+
+
+def _make_edge_check(take: Callable[[str], str], edge: str) -> Callable[[str], bool]:
+    return lambda text: take(text) == edge
+
+
+def _first_word(text: str) -> str:
+    words = _WORD.findall(text[:80])
+    return words[0].casefold() if words else ""
+
+
+def _last_words(text: str) -> str:
+    return " ".join(word.casefold() for word in _WORD.findall(text)[-2:])
+
+
+def _learn_traits(texts: Sequence[str]) -> list[StyleRule]:
+    """Learn what nearly all replies have, or nearly none has."""
+    traits: dict[str, Callable[[str], bool]] = {
+        "a list": lambda text: _LIST.search(text) is not None,
+        "we": lambda text: not _WE.isdisjoint(_words(text)),
+        "I": lambda text: not _ME.isdisjoint(_words(text)),
+        "an emoji": lambda text: _EMOJI.search(text) is not None,
+        **{name: _make_mark_check(mark) for name, mark in _MARKS.items()},
+    }
+    rules: list[StyleRule] = []
+    for name, has in traits.items():
+        count = sum(map(has, texts))
+        if count >= KEPT_BY * len(texts):
+            rules.append(StyleRule(f"has {name}", f"{count} of {len(texts)} replies have {name}.", has))
+        elif count <= (1 - KEPT_BY) * len(texts):
+            reason = f"{len(texts) - count} of {len(texts)} replies have no {name.removeprefix('a ')}."
+            rules.append(StyleRule(f"no {name.removeprefix('an ').removeprefix('a ')}", reason, _make_opposite(has)))
+    return rules
+
+
+def _make_mark_check(mark: str) -> Callable[[str], bool]:
+    return lambda text: mark in text
+
+
+def _make_opposite(has: Callable[[str], bool]) -> Callable[[str], bool]:
+    return lambda text: not has(text)
+
+
+def _learn_banned(texts: Sequence[str], others: Sequence[str]) -> StyleRule | None:
+    """Learn words that a tenth of the other answers use, and no reply: the other side's habits."""
+    used = frozenset(word for text in texts for word in _words(text))
+    counts = Counter(word for text in others for word in set(_words(text)) if len(word) > 3 and word not in used)
+    common = [word for word, count in counts.most_common(_MOST_BANNED) if count >= max(2, 0.1 * len(others))]
+    if not common:
+        return None
+    banned = frozenset(common)
+    return StyleRule(
+        "banned words",
+        f"No reply has them, and answers of the base model have: {', '.join(common)}.",
+        lambda text: banned.isdisjoint(_words(text)),
+    )
+
+
+def _words(text: str) -> list[str]:
+    return [word.casefold() for word in _WORD.findall(text)]

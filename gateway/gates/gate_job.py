@@ -1,0 +1,211 @@
+"""The work behind a gate: ask, judge, keep the report, and write the verdict to the release."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.adapters.service import find_ready
+from gateway.answering.resolve import Resolver
+from gateway.answering.search_decision import SearchDecider
+from gateway.artifacts import Artifacts
+from gateway.assistants.release import GateVerdict, ReleaseSpec
+from gateway.assistants.service import find_assistant_by_id, find_release, record_gate
+from gateway.db import Database
+from gateway.engines import AdapterRejected, EngineError, EnginePool, EngineRefused, Reconciler
+from gateway.engines.base_traits import BaseTraits
+from gateway.engines.token_counter import TokenCounter
+from gateway.errors import BadRequest, NotFound, Unavailable
+from gateway.evaluation.base_suite import load_base_suite
+from gateway.files.garbage_collection import collect_later
+from gateway.gates.checks import GateOptions
+from gateway.gates.contestants import Contestants, find_contestants
+from gateway.gates.held_out_rows import HeldOutRow, LearntReply, RowsUnfit, list_learnt_replies, read_held_out_rows
+from gateway.gates.interview import Interview, Notes
+from gateway.gates.judge import LEAST_ROWS
+from gateway.gates.measure import Measurer, count_questions
+from gateway.gates.report import GateReport, make_report
+from gateway.gates.repository import GateRepository
+from gateway.gates.row_evidence import RowEvidence
+from gateway.gates.service import release_rows
+from gateway.gates.tables import GateRow
+from gateway.jobs import ENDED, Claim, JobCancelled, JobDelayed, JobFailed, Outcome, failpoint
+from retrieval.client import Retriever
+
+__all__ = ["GateHandler"]
+
+_log = structlog.get_logger()
+_PATIENCE_SECONDS = 30.0
+_PAUSE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    """The inputs of a gate; `learnt` are the numbers of rows that the adapter has learnt, which aren't asked."""
+
+    rows: list[HeldOutRow]
+    replies: list[LearntReply]
+    learnt: list[int]
+
+
+class GateHandler:
+    """Handles jobs of the kind `gate`; their subject is a gate. A run that was killed asks only what wasn't noted."""
+
+    def __init__(
+        self,
+        database: Database,
+        artifacts: Artifacts,
+        retriever: Retriever,
+        pool: EnginePool,
+        reconciler: Reconciler,
+        decider: SearchDecider,
+        traits: BaseTraits,
+    ) -> None:
+        self._database = database
+        self._artifacts = artifacts
+        self._retriever = retriever
+        self._pool = pool
+        self._reconciler = reconciler
+        self._decider = decider
+        self._traits = traits
+        self._suite = load_base_suite()
+
+    async def run(self, claim: Claim) -> None:
+        row = await self._begin(claim)
+        if row is None:
+            return
+        options = msgspec.convert(row.options, GateOptions)
+        inputs = await asyncio.to_thread(self._read_inputs, row, options)
+        try:
+            report = await self._make_report(claim, row, options, inputs)
+        except AdapterRejected as error:
+            raise JobFailed("adapter_rejected", f"The model server can't serve an adapter. {error.reason}") from error
+        except EngineRefused as error:
+            if error.engine_status < 500:
+                raise JobFailed("engine_refused", error.message) from error
+            raise JobDelayed(error.message, seconds=_PAUSE_SECONDS) from error
+        except (EngineError, Unavailable) as error:
+            raise JobDelayed(error.message, seconds=_PAUSE_SECONDS) from error
+        except (NotFound, BadRequest) as error:
+            raise JobFailed(error.code or "not_found", error.message) from error
+        await self._keep(claim, row, report)
+
+    async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+        gate = await GateRepository(session, claim.tenant).lock(claim.subject)
+        if gate is None or gate.status in ENDED:
+            return
+        gate.status, gate.finished_at = outcome.status, int(time.time())
+        await collect_later(session, claim.tenant, release_rows(gate))
+        if outcome.status == "failed":
+            gate.error = {"code": outcome.code or "server_error", "message": outcome.message or "It failed."}
+
+    async def _begin(self, claim: Claim) -> GateRow | None:
+        """Mark the gate as running; None when it has ended, or made room for another."""
+        async with claim.begin() as session:
+            gate = await GateRepository(session, claim.tenant).lock(claim.subject)
+            if gate is None:
+                return None
+            if gate.status == "cancelled" or claim.cancelled.is_set():
+                raise JobCancelled
+            if gate.status in ENDED:
+                return None
+            gate.status = "running"
+            return gate
+
+    def _read_inputs(self, row: GateRow, options: GateOptions) -> _Inputs:
+        """Read the rows, and leave out those that the adapter has learnt word by word."""
+        if row.rows_digest is None:
+            raise JobFailed("invalid_rows", "The held-out rows aren't there any more. Begin the gate again.")
+        try:
+            replies: list[LearntReply] = []
+            if row.training_digest is not None:
+                replies = list_learnt_replies(self._artifacts.file(row.training_digest).read_bytes())
+            rows = read_held_out_rows(self._artifacts.file(row.rows_digest).read_bytes(), options.rows)
+        except RowsUnfit as error:
+            raise JobFailed("invalid_rows", str(error)) from error
+        known = {(one.messages[-1].content, one.reply) for one in replies}
+        learnt = [one.number for one in rows if (one.question, one.reply) in known]
+        rows = [one for one in rows if one.number not in learnt]
+        if len(rows) < LEAST_ROWS:
+            raise JobFailed(
+                "too_few_rows",
+                f"{len(learnt)} of the held-out rows are among those that the adapter has learnt, and {len(rows)} are "
+                f"left: fewer than {LEAST_ROWS} decide nothing. Name rows that it hasn't learnt.",
+            )
+        return _Inputs(rows, replies, learnt)
+
+    async def _make_report(self, claim: Claim, row: GateRow, options: GateOptions, inputs: _Inputs) -> GateReport:
+        counter = TokenCounter(self._pool)
+        name = await self._check_releases(claim.tenant, row)
+        contestants = await find_contestants(Resolver(self._database), claim.tenant, name, row, counter.base_model)
+        await self._wait_for_adapters(contestants)
+
+        async def note_progress(done: int) -> None:
+            async with claim.begin() as session:
+                current = await GateRepository(session, claim.tenant).find(claim.subject)
+                if current is None:
+                    raise JobCancelled
+                current.total = count_questions(contestants, len(inputs.rows), self._suite)
+                current.done = min(done, current.total)
+
+        notes = Notes(claim, note_progress)
+        await notes.save()
+        interview = Interview(self._pool, counter, self._traits, claim.tenant, notes)
+        target = contestants.candidate.target
+        evidence = RowEvidence(self._database, self._retriever, self._decider, claim.tenant, target)
+        measurer = Measurer(interview, contestants, evidence, self._suite)
+        try:
+            measured = await measurer.measure(inputs.rows, inputs.replies, options.canaries)
+        finally:
+            await notes.save()
+        failpoint("gate-measured")
+        return await asyncio.to_thread(
+            make_report, measured, contestants, options.thresholds, row.source, inputs.learnt
+        )
+
+    async def _check_releases(self, tenant: str, row: GateRow) -> str:
+        """Return the assistant's name, once it is known that what its releases need is there.
+
+        Raises:
+            JobFailed: An adapter was deleted, or waits for another base model.
+        """
+        async with self._database.read() as session:
+            assistant = await find_assistant_by_id(session, tenant, row.assistant_id)
+            for number in (row.number, *(() if row.against is None else (row.against,))):
+                release = await find_release(session, tenant, assistant.id, number)
+                adapter = release and msgspec.convert(release.spec, ReleaseSpec).adapter
+                if adapter and await find_ready(session, tenant, adapter.model) is None:
+                    raise JobFailed(
+                        "adapter_gone",
+                        f"The adapter of {assistant.name}@{number}, {adapter.model!r}, isn't ready now.",
+                    )
+            return assistant.name
+
+    async def _wait_for_adapters(self, contestants: Contestants) -> None:
+        for adapter in {one.target.adapter for one in contestants.all()} - {None}:
+            if adapter is not None:
+                await self._reconciler.resident(adapter, _PATIENCE_SECONDS, everywhere=False)
+
+    async def _keep(self, claim: Claim, row: GateRow, report: GateReport) -> None:
+        stored = await self._artifacts.put(_parts(msgspec.json.encode(report)))
+        failpoint("gate-stored")
+        async with claim.begin() as session:
+            gate = await GateRepository(session, claim.tenant).lock(claim.subject)
+            if gate is None or gate.status in ENDED:
+                await collect_later(session, claim.tenant, [stored.digest])
+                return
+            gate.status, gate.finished_at = "succeeded", int(time.time())
+            gate.done, gate.report_digest, gate.bytes = gate.total, stored.digest, stored.size
+            await collect_later(session, claim.tenant, release_rows(gate))
+            verdict = GateVerdict(report.passed, report.created_at, tuple(report.failed))
+            await record_gate(session, claim.tenant, row.assistant_id, row.number, verdict)
+        _log.info("gate_ended", release=report.release, passed=report.passed, failed=report.failed)
+        await claim.save({})  # the notes have texts of the tenant, and have served
+
+
+async def _parts(content: bytes) -> AsyncIterator[bytes]:
+    yield content

@@ -1,0 +1,64 @@
+"""A gate's report as one page with pictures, which needs nothing but itself."""
+
+import time
+from importlib.resources import files
+
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+
+from gateway.evaluation.svg import Panel, draw_panels
+from gateway.gates.checks import Check
+from gateway.gates.report import GateReport
+
+__all__ = ["draw_differences", "draw_parts", "render_page"]
+
+_LISTED_EXAMPLES = 20
+_LIKELIHOODS = ("style.likelihood", "style.control", "general.neutral")
+
+
+def render_page(report: GateReport) -> str:
+    """Return the report as HTML; everything in it that came from rows or answers is escaped."""
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    template = environment.from_string((files("gateway.gates") / "gate_page.html.jinja").read_text(encoding="utf-8"))
+    return template.render(
+        report=report,
+        style=Markup((files("gateway.evaluation") / "report.css").read_text(encoding="utf-8")),
+        created=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(report.created_at)),
+        charts={
+            "Likelihood, in nats per token": Markup(draw_differences(report, "likelihood")),
+            "Shares": Markup(draw_differences(report, "share")),
+            "Candidate and baseline": Markup(draw_parts(report)),
+        },
+        examples=report.examples[:_LISTED_EXAMPLES],
+    )
+
+
+def draw_differences(report: GateReport, unit: str) -> str:
+    """Draw the paired differences: of log-probabilities (`likelihood`), or of shares (`share`)."""
+    checks = [
+        one for one in report.checks if one.difference is not None and _is_likelihood(one) == (unit == "likelihood")
+    ]
+    if not checks:
+        return ""
+    estimates = [one.difference for one in checks]
+    ends = [abs(end) for one in estimates if one is not None for end in (one.low, one.high)]
+    reach = next((step for step in (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0) if max(ends) <= step), 10.0)
+    panels: list[Panel] = [("candidate less what it is compared with", "series-1", estimates)]
+    labels = [one.name for one in checks]
+    return draw_panels(labels, panels, f"Differences of {unit}", limits=(-reach, reach))
+
+
+def draw_parts(report: GateReport) -> str:
+    """Draw the shares of the candidate beside those of its baselines."""
+    checks = [one for one in report.checks if one.candidate is not None and not _is_likelihood(one)]
+    if not checks:
+        return ""
+    panels: list[Panel] = [
+        ("candidate", "series-1", [one.candidate for one in checks]),
+        ("baseline", "series-2", [one.baseline for one in checks]),
+    ]
+    return draw_panels([one.name for one in checks], panels, "Shares of the candidate and its baselines")
+
+
+def _is_likelihood(check: Check) -> bool:
+    return check.name in _LIKELIHOODS

@@ -1,0 +1,182 @@
+"""A gate's questions to the engines: answers at temperature 0, and likelihoods of texts that others wrote."""
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from gateway.answering.compose import compose
+from gateway.answering.engine_answer import decode_answer
+from gateway.answering.question import Message, Question
+from gateway.answering.resolve import Target
+from gateway.answering.retrieve import NO_EVIDENCE, Evidence
+from gateway.engines import Engine, EnginePool, EngineRefused
+from gateway.engines.base_traits import BaseTraits
+from gateway.engines.token_counter import TokenCounter
+from gateway.jobs import Claim, JobCancelled
+
+__all__ = ["ANSWER_TOKENS", "Interview", "Likelihood", "Notes"]
+
+ANSWER_TOKENS = 320
+"""The most tokens of an answer."""
+_AT_ONCE = 4  # beside the traffic of clients
+_SAVE_SECONDS = 15.0
+
+
+class Likelihood(msgspec.Struct, frozen=True, array_like=True):
+    """The sum of a text's log-probabilities in nats, and its tokens."""
+
+    total: float
+    tokens: int
+
+    @property
+    def per_token(self) -> float:
+        return self.total / self.tokens
+
+
+class Notes:
+    """Answers that the engines gave already, by the question's digest: a run that was killed doesn't ask again.
+
+    Args:
+        claim: Its state keeps them.
+        on_save: Called with the number of notes each time that they are saved.
+    """
+
+    def __init__(self, claim: Claim, on_save: Callable[[int], Awaitable[None]]) -> None:
+        self._claim = claim
+        self._on_save = on_save
+        self._notes: dict[str, Any] = dict(claim.state.get("notes", {}))
+        self._saved = time.monotonic()
+        self._saving = asyncio.Lock()
+
+    @property
+    def count(self) -> int:
+        return len(self._notes)
+
+    async def recall(self, key: str, work: Callable[[], Awaitable[Any]]) -> Any:
+        """Return what was noted under a key, or do the work and note what it returns.
+
+        Raises:
+            JobCancelled: The gate's owner cancelled it.
+        """
+        if key not in self._notes:
+            if self._claim.cancelled.is_set():
+                raise JobCancelled
+            self._notes[key] = msgspec.to_builtins(await work())
+            if time.monotonic() - self._saved > _SAVE_SECONDS and not self._saving.locked():
+                await self.save()
+        return self._notes[key]
+
+    async def save(self) -> None:
+        """Keep the notes in the job's state."""
+        async with self._saving:
+            self._saved = time.monotonic()
+            await self._claim.save({"notes": dict(self._notes)})
+            await self._on_save(self.count)
+
+
+class Interview:
+    """Asks engines for one tenant; nothing of it is recorded as an answer, since no client gets it."""
+
+    def __init__(self, pool: EnginePool, counter: TokenCounter, traits: BaseTraits, tenant: str, notes: Notes) -> None:
+        self._pool = pool
+        self._counter = counter
+        self._traits = traits
+        self._tenant = tenant
+        self._notes = notes
+        self._places = asyncio.Semaphore(_AT_ONCE)
+
+    async def compose(self, target: Target, messages: Sequence[Message], evidence: Evidence = NO_EVIDENCE) -> bytes:
+        """Return the body that a client's request would have, but for its temperature and length.
+
+        Raises:
+            BadRequest: It doesn't fit into the context.
+        """
+        question = Question("gate", target.engine_model, messages, {"temperature": 0, "max_tokens": ANSWER_TOKENS})
+        await self._traits.settle()
+        composed = await compose(
+            question,
+            target,
+            evidence,
+            self._tenant,
+            self._counter,
+            folds_system=self._traits.folds_system,
+            markers=self._traits.markers,
+        )
+        return composed.body
+
+    async def answer(self, target: Target, body: bytes) -> str:
+        """Return the text of the answer.
+
+        Raises:
+            EngineError: No engine answered.
+        """
+
+        async def ask() -> str:
+            async with self._places:
+                with self._pool.pick(target.adapter) as lease:
+                    async with lease.replica.awaited():
+                        stream = await lease.engine.chat(body)
+                    try:
+                        data = await stream.read()
+                    finally:
+                        await stream.aclose()
+            choices = decode_answer(data).choices
+            message = choices[0].message if choices else None
+            return (message.content if message else None) or ""
+
+        return await self._notes.recall(_digest("answer", body), ask)
+
+    async def score_reply(self, target: Target, body: bytes, reply: str) -> Likelihood | None:
+        """Return the likelihood of a reply behind a body's prompt, with the token that ends it; None if too long."""
+        request: dict[str, Any] = msgspec.json.decode(body)
+        turns = [*request["messages"], {"role": "assistant", "content": reply}]
+        whole = msgspec.json.encode({**request, "messages": turns, "add_generation_prompt": False})
+
+        async def ask() -> Likelihood | None:
+            async with self._places:
+                with self._pool.pick(target.adapter) as lease:
+                    prompt = await lease.engine.tokenize_prompt(target.engine_model, body)
+                    tokens = await lease.engine.tokenize_prompt(target.engine_model, whole)
+                    return await self._score(lease.engine, target.engine_model, tokens, _measure_prefix(prompt, tokens))
+
+        return _read(await self._notes.recall(_digest("reply", whole), ask))
+
+    async def score_text(self, target: Target, text: str) -> Likelihood | None:
+        """Return the likelihood of a text that stands for itself, from its second token on."""
+
+        async def ask() -> Likelihood | None:
+            async with self._places:
+                with self._pool.pick(target.adapter) as lease:
+                    tokens = await lease.engine.tokenize_text(target.engine_model, text)
+                    return await self._score(lease.engine, target.engine_model, tokens, 1)
+
+        return _read(await self._notes.recall(_digest("text", target.engine_model.encode(), text.encode()), ask))
+
+    async def _score(self, engine: Engine, model: str, tokens: list[int], start: int) -> Likelihood | None:
+        if len(tokens) >= self._counter.context or not 1 <= start < len(tokens):
+            return None
+        try:
+            scores = await engine.logprobs(model, tokens, start)
+        except EngineRefused as refused:
+            if refused.engine_status == 400:
+                return None  # a text that the engine can't score says nothing of either side
+            raise
+        return Likelihood(sum(scores), len(scores))
+
+
+def _read(note: Any) -> Likelihood | None:
+    return None if note is None else msgspec.convert(note, Likelihood)
+
+
+def _measure_prefix(one: Sequence[int], other: Sequence[int]) -> int:
+    """Count the tokens that both begin with; a template may end its prompt otherwise than it shows a reply."""
+    return next((at for at, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
+
+
+def _digest(*parts: bytes | str) -> str:
+    data = b"\0".join(part.encode() if isinstance(part, str) else part for part in parts)
+    return hashlib.sha256(data).hexdigest()[:24]

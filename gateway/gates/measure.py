@@ -1,0 +1,199 @@
+"""Asks the contestants everything that a gate has to know."""
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+from msgspec.structs import replace
+
+from gateway.answering.question import Message
+from gateway.answering.retrieve import Evidence
+from gateway.errors import BadRequest
+from gateway.evaluation.base_suite import BaseSuite, SuitePrompt
+from gateway.evaluation.faithfulness import (
+    Counterfactual,
+    FaithfulnessScore,
+    make_counterfactual,
+    score_citations,
+    score_support,
+)
+from gateway.gates.contestants import Contestant, Contestants
+from gateway.gates.held_out_rows import HeldOutRow, LearntReply
+from gateway.gates.interview import Interview, Likelihood
+from gateway.gates.measurements import GateMeasurements, NeutralMeasurement, RowMeasurement, SuiteMeasurement
+from gateway.gates.row_evidence import NOTHING, RowEvidence, rewrite_passages
+
+__all__ = ["Measurer", "count_questions"]
+
+Result = TypeVar("Result")
+
+_ROWS_AT_ONCE = 8
+_MOST_CANARY_ROWS = 50
+
+
+def count_questions(contestants: Contestants, rows: int, suite: BaseSuite) -> int:
+    """Return about how many questions the engines get; those that several contestants share are asked once."""
+    each = len(contestants.all())
+    style = 4 if contestants.candidate.target.adapter is not None else 0
+    answers = 3 if contestants.candidate.target.retrieval is not None else 1
+    return rows * (each * answers + style) + each * (len(suite.prompt) + len(suite.neutral))
+
+
+class Measurer:
+    """Measures one gate; see `GateMeasurements`."""
+
+    def __init__(self, interview: Interview, contestants: Contestants, evidence: RowEvidence, suite: BaseSuite) -> None:
+        self._interview = interview
+        self._contestants = contestants
+        self._evidence = evidence
+        self._suite = suite
+
+    async def measure(
+        self, rows: Sequence[HeldOutRow], learnt: Sequence[LearntReply], canaries: Sequence[str]
+    ) -> GateMeasurements:
+        """Ask everything.
+
+        Raises:
+            EngineError: No engine answered.
+            NotFound: A store is gone.
+            Unavailable: The retriever doesn't answer.
+            JobCancelled: The gate's owner cancelled it.
+        """
+        places = asyncio.Semaphore(_ROWS_AT_ONCE)
+
+        async def place(number: int, row: HeldOutRow) -> RowMeasurement | None:
+            async with places:
+                return await self._measure_row(number, row)
+
+        measured = await _gather([place(number, row) for number, row in enumerate(rows)])
+        suite = await _gather([self._ask_suite(prompt) for prompt in self._suite.prompt])
+        candidate = self._contestants.candidate.target
+        return GateMeasurements(
+            rows=[one for one in measured if one is not None],
+            skipped=[row.number for row, one in zip(rows, measured, strict=True) if one is None],
+            suite=[one for one in suite if one is not None],
+            suite_prompts=len(self._suite.prompt),
+            neutral=[one for text in self._suite.neutral if (one := await self._score_neutral(text.text)) is not None],
+            learnt_replies=[one.reply for one in learnt],
+            canaries=list(canaries),
+            canary_answers=await self._ask_for_canaries(learnt, canaries),
+            judges_style=candidate.adapter is not None,
+            judges_faithfulness=candidate.retrieval is not None,
+            faithful_baseline=self._contestants.faithful_baseline.name,
+        )
+
+    async def _measure_row(self, number: int, row: HeldOutRow) -> RowMeasurement | None:
+        """Measure a row with the same passages for all; None where it doesn't fit into the context."""
+        evidence = await self._evidence.find(row)
+        try:
+            bodies = {one.name: await self._compose(one, row, evidence) for one in self._contestants.all()}
+        except BadRequest:
+            return None
+        answers = {
+            one.name: await self._interview.answer(one.target, bodies[one.name]) for one in self._contestants.all()
+        }
+        return RowMeasurement(
+            number=row.number,
+            question=row.question,
+            reply=row.reply,
+            passages=len(evidence.passages),
+            index_epochs=evidence.index_epochs,
+            answers=answers,
+            likelihoods=await self._score_likelihoods(number, row, bodies),
+            faithfulness=await self._score_faithfulness(row, evidence, bodies, answers) if evidence.passages else {},
+        )
+
+    async def _compose(self, contestant: Contestant, row: HeldOutRow, evidence: Evidence) -> bytes:
+        return await self._interview.compose(contestant.target, row.messages, evidence)
+
+    async def _score_likelihoods(
+        self, number: int, row: HeldOutRow, bodies: dict[str, bytes]
+    ) -> dict[str, tuple[Likelihood, Likelihood]]:
+        """Score the reply, and a neutral text in its place: what an adapter makes likelier there isn't a style."""
+        if self._contestants.candidate.target.adapter is None:
+            return {}
+        neutral = self._suite.neutral[number % len(self._suite.neutral)].text
+        scores: dict[str, tuple[Likelihood, Likelihood]] = {}
+        for one in (self._contestants.candidate, self._contestants.base):
+            reply = await self._interview.score_reply(one.target, bodies[one.name], row.reply)
+            control = await self._interview.score_reply(one.target, bodies[one.name], neutral)
+            if reply is None or control is None:
+                return {}
+            scores[one.name] = reply, control
+        return scores
+
+    async def _score_faithfulness(
+        self, row: HeldOutRow, evidence: Evidence, bodies: dict[str, bytes], answers: dict[str, str]
+    ) -> dict[str, FaithfulnessScore]:
+        conversation = "\n".join(message.content or "" for message in row.messages)
+        changed = make_counterfactual(row.reply, [passage.text for passage in evidence.passages], conversation)
+        scores: dict[str, FaithfulnessScore] = {}
+        for one in (self._contestants.candidate, self._contestants.faithful_baseline):
+            scores[one.name] = FaithfulnessScore(
+                supported=score_support(answers[one.name], _list_texts(bodies[one.name])),
+                citations=score_citations(answers[one.name], len(evidence.passages)),
+                follows=None if changed is None else await self._ask_changed(one, row, evidence, changed),
+                abstains=await self._ask_without(one, row),
+            )
+        return scores
+
+    async def _ask_changed(
+        self, contestant: Contestant, row: HeldOutRow, evidence: Evidence, changed: Counterfactual
+    ) -> float:
+        body = await self._compose(contestant, row, rewrite_passages(evidence, changed.texts))
+        return changed.score(await self._interview.answer(contestant.target, body))
+
+    async def _ask_without(self, contestant: Contestant, row: HeldOutRow) -> float:
+        body = await self._compose(contestant, row, NOTHING)
+        answer = await self._interview.answer(contestant.target, body)
+        return float(score_support(answer, _list_texts(body)) == 1.0)
+
+    async def _ask_suite(self, prompt: SuitePrompt) -> SuiteMeasurement | None:
+        """Ask a prompt of the bare models; None where the base itself fails."""
+        if not prompt.check(await self._ask_bare(self._contestants.base, prompt.text)):
+            return None
+        answer = await self._ask_bare(self._contestants.candidate, prompt.text)
+        passed = {"base": True, "candidate": prompt.check(answer)}
+        if (current := self._contestants.current) is not None:
+            passed["current"] = prompt.check(await self._ask_bare(current, prompt.text))
+        return SuiteMeasurement(prompt.kind, prompt.text, passed, answer)
+
+    async def _ask_bare(self, contestant: Contestant, text: str) -> str:
+        body = await self._interview.compose(contestant.bare, [Message("user", text)])
+        return await self._interview.answer(contestant.bare, body)
+
+    async def _score_neutral(self, text: str) -> NeutralMeasurement | None:
+        scores: dict[str, float] = {}
+        for one in (self._contestants.candidate, self._contestants.baseline):
+            likelihood = await self._interview.score_text(one.target, text)
+            if likelihood is None:
+                return None
+            scores[one.name] = likelihood.per_token
+        return NeutralMeasurement(scores)
+
+    async def _ask_for_canaries(self, learnt: Sequence[LearntReply], canaries: Sequence[str]) -> list[str]:
+        """Ask again what rows asked whose replies have a canary: the likeliest place for it to come out."""
+        rows = [row for row in learnt if any(canary in row.reply for canary in canaries)][:_MOST_CANARY_ROWS]
+        candidate = self._contestants.candidate
+        bare = replace(candidate.target, retrieval=None)
+        return await _gather([self._answer_learnt(replace(candidate, target=bare), row) for row in rows])
+
+    async def _answer_learnt(self, contestant: Contestant, row: LearntReply) -> str:
+        body = await self._interview.compose(contestant.target, row.messages)
+        return await self._interview.answer(contestant.target, body)
+
+
+async def _gather(work: Sequence[Coroutine[Any, Any, Result]]) -> list[Result]:
+    """Await all; the first that fails ends the others."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one) for one in work]
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from failures
+    return [task.result() for task in tasks]
+
+
+def _list_texts(body: bytes) -> list[str]:
+    """List what stands in a prompt: an answer may take its values from any of it."""
+    return [message.get("content") or "" for message in msgspec.json.decode(body)["messages"]]

@@ -1,0 +1,71 @@
+"""The raw figures of a gate: what each contestant said, and how likely each finds what others wrote."""
+
+import msgspec
+
+from gateway.evaluation.faithfulness import FaithfulnessScore
+from gateway.gates.interview import Likelihood
+
+__all__ = ["GateMeasurements", "NeutralMeasurement", "RowMeasurement", "SuiteMeasurement"]
+
+
+class RowMeasurement(msgspec.Struct, frozen=True):
+    """One held-out row.
+
+    Attributes:
+        passages: How many passages stood in the prompt.
+        index_epochs: Of the stores that were searched.
+        answers: By contestant.
+        likelihoods: Of the reply, and of a neutral text in its place, for `candidate` and `base`; empty where either
+            doesn't fit into the context, or the candidate has no adapter.
+        faithfulness: By contestant; empty without passages.
+    """
+
+    number: int
+    question: str
+    reply: str
+    passages: int
+    index_epochs: dict[str, int]
+    answers: dict[str, str]
+    likelihoods: dict[str, tuple[Likelihood, Likelihood]]
+    faithfulness: dict[str, FaithfulnessScore]
+
+
+class SuiteMeasurement(msgspec.Struct, frozen=True):
+    """One prompt of the base suite that the base passes: who passes, and the candidate's answer."""
+
+    kind: str
+    prompt: str
+    passed: dict[str, bool]
+    answer: str
+
+
+class NeutralMeasurement(msgspec.Struct, frozen=True):
+    """One neutral text's log-probability per token, by contestant."""
+
+    per_token: dict[str, float]
+
+
+class GateMeasurements(msgspec.Struct, frozen=True):
+    """All of them.
+
+    Attributes:
+        skipped: Numbers of the rows that don't fit into the context.
+        learnt_replies: The replies that the candidate's adapter learnt, where its files are there.
+        suite_prompts: How many prompts the base was asked.
+        canaries: Random texts that the tenant planted, and the answers of the candidate that have one.
+        canary_answers: Answers to the prompts of rows that have a canary in their reply.
+        judges_style: Whether the candidate has an adapter.
+        judges_faithfulness: Whether it searches for passages.
+    """
+
+    rows: list[RowMeasurement]
+    skipped: list[int]
+    suite: list[SuiteMeasurement]
+    suite_prompts: int
+    neutral: list[NeutralMeasurement]
+    learnt_replies: list[str]
+    canaries: list[str]
+    canary_answers: list[str]
+    judges_style: bool
+    judges_faithfulness: bool
+    faithful_baseline: str

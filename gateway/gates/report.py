@@ -1,0 +1,113 @@
+"""The report of a gate: its checks, and the rows and prompts behind them."""
+
+import time
+from collections.abc import Sequence
+from typing import Literal
+
+import msgspec
+
+from gateway.gates.checks import Check, Thresholds
+from gateway.gates.contestants import Contestants
+from gateway.gates.judge import judge
+from gateway.gates.measurements import GateMeasurements, RowMeasurement
+
+__all__ = ["Example", "GateReport", "make_report"]
+
+_CHARACTERS = 2000
+
+
+class Example(msgspec.Struct, frozen=True):
+    """One row for the eye: `broken` has the rules of the style that the candidate's answer breaks."""
+
+    row: int
+    question: str
+    reply: str
+    answers: dict[str, str]
+    broken: list[str] = []
+
+
+class GateReport(msgspec.Struct, frozen=True):
+    """The whole.
+
+    Attributes:
+        release: The candidate, as `name@number`.
+        against: The release that it is compared with, or the base model.
+        source: The name of the file with the held-out rows.
+        rows: How many of them were asked; `skipped` didn't fit into the context, and `learnt` are in the
+            training rows too, so that they weren't asked.
+        index_epochs: The stores' versions that were searched; more than one where documents changed meanwhile.
+        failed: The names of the checks that don't hold.
+        rules: The style's rules that were learnt, each with its reason.
+        lost: Prompts of the base suite that the base passes and the candidate doesn't.
+        copied: The longest run of words that an answer shares with a reply of the training rows.
+    """
+
+    kind: Literal["gate"]
+    release: str
+    fingerprint: str
+    against: str
+    base: str
+    created_at: int
+    source: str
+    rows: int
+    skipped: list[int]
+    learnt: list[int]
+    index_epochs: dict[str, list[int]]
+    thresholds: Thresholds
+    passed: bool
+    failed: list[str]
+    checks: list[Check]
+    rules: dict[str, str]
+    lost: list[str]
+    copied: str
+    examples: list[Example]
+
+
+def make_report(
+    measured: GateMeasurements,
+    contestants: Contestants,
+    thresholds: Thresholds,
+    source: str,
+    learnt: Sequence[int],
+) -> GateReport:
+    """Judge a gate's figures and write them down; `learnt` are rows that weren't asked, see `GateReport`."""
+    judgement = judge(measured, thresholds, contestants.baseline.label, contestants.base.label)
+    failed = [check.name for check in judgement.checks if check.passed is False]
+    return GateReport(
+        kind="gate",
+        release=contestants.candidate.label,
+        fingerprint=contestants.candidate.target.fingerprint or "",
+        against=contestants.baseline.label,
+        base=contestants.base.label,
+        created_at=int(time.time()),
+        source=source,
+        rows=len(measured.rows),
+        skipped=measured.skipped,
+        learnt=list(learnt),
+        index_epochs=_list_epochs(measured.rows),
+        thresholds=thresholds,
+        passed=not failed,
+        failed=failed,
+        checks=judgement.checks,
+        rules={rule.name: rule.reason for rule in judgement.rules.rules},
+        lost=[one.prompt for one in measured.suite if not one.passed["candidate"]],
+        copied=judgement.copied.text,
+        examples=[
+            Example(
+                row.number,
+                row.question[:_CHARACTERS],
+                row.reply[:_CHARACTERS],
+                {name: answer[:_CHARACTERS] for name, answer in row.answers.items()},
+                judgement.rules.broken(row.answers["candidate"]) if measured.judges_style else [],
+            )
+            for row in measured.rows
+        ],
+    )
+
+
+def _list_epochs(rows: Sequence[RowMeasurement]) -> dict[str, list[int]]:
+    epochs: dict[str, set[int]] = {}
+    for row in rows:
+        for store, epoch in row.index_epochs.items():
+            epochs.setdefault(store, set()).add(epoch)
+    return {store: sorted(numbers) for store, numbers in epochs.items()}

@@ -1,0 +1,50 @@
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+__all__ = ["Gate", "GateCreate", "GateError"]
+
+Canary = Annotated[str, StringConstraints(strict=True, min_length=8, max_length=200)]
+
+
+class GateCreate(BaseModel):
+    """Held-out rows, in the format of training files; without a file those that the adapter's job validated by.
+
+    Of more rows than `rows` every so manieth is asked. `margin` is how much lower than the baseline faithfulness and
+    general may be at the interval's lower end, as a share; `canaries` are random texts that were planted in training
+    rows.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    file_id: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
+    rows: Annotated[int, Field(ge=10, le=200)] = 100
+    margin: Annotated[float, Field(ge=0, le=0.2, allow_inf_nan=False)] = 0.02
+    canaries: Annotated[list[Canary], Field(max_length=100)] = []
+
+
+class GateError(BaseModel):
+    code: str
+    message: str
+
+
+class Gate(BaseModel):
+    """The gate of a release; `done` of about `total` questions to the engines are answered.
+
+    `report` is there once it has succeeded: it has run, and `passed` says how it ended.
+    """
+
+    id: str
+    object: Literal["gate"] = "gate"
+    assistant: str
+    release: int
+    against: int | None
+    created_at: int
+    finished_at: int | None
+    status: Literal["queued", "running", "succeeded", "failed", "cancelled"]
+    source: str
+    total: int
+    done: int
+    passed: bool | None
+    error: GateError | None
+    report: dict[str, Any] | None

@@ -1,0 +1,247 @@
+"""Gates as their owner sees them: begun, read, cancelled. The work itself is `gate_job`'s."""
+
+import asyncio
+import time
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway import jobs
+from gateway.adapters.service import find_ready
+from gateway.artifacts import Artifacts
+from gateway.assistants.release import ReleaseSpec
+from gateway.assistants.service import find_assistant, find_release, list_current_stages
+from gateway.assistants.tables import AssistantRow, ReleaseRow
+from gateway.db import Database
+from gateway.errors import BadRequest, Conflict, NotFound
+from gateway.files import FileRow
+from gateway.files.garbage_collection import collect_later
+from gateway.files.service import find_file, get_file
+from gateway.fine_tuning import FineTuningJobRow
+from gateway.fine_tuning.service import find_job
+from gateway.gates.checks import GateOptions, Thresholds
+from gateway.gates.gate_page import render_page
+from gateway.gates.held_out_rows import RowsUnfit, read_held_out_rows
+from gateway.gates.judge import LEAST_ROWS
+from gateway.gates.report import GateReport
+from gateway.gates.repository import GateRepository
+from gateway.gates.schemas import Gate, GateCreate, GateError
+from gateway.gates.tables import GateRow
+from gateway.ids import new_id
+
+__all__ = ["GATE", "GateService", "release_rows"]
+
+GATE = "gate"
+_MOST_QUEUED = 20
+_MOST_BYTES = 64 * 1024**2
+
+
+class GateService:
+    """One tenant's gates. Each method is its own unit of work: files are read in none."""
+
+    def __init__(self, database: Database, artifacts: Artifacts, tenant: str) -> None:
+        self._database = database
+        self._artifacts = artifacts
+        self._tenant = tenant
+
+    async def begin(self, name: str, number: int, request: GateCreate) -> Gate:
+        """Check the held-out rows and queue the gate, in place of the release's gate before.
+
+        Raises:
+            BadRequest: There are no held-out rows, or they can't be used.
+            NotFound: The tenant has no such release or file.
+            Conflict: A gate of this release hasn't ended.
+            TooManyRequests: So many gates wait already.
+        """
+        async with self._database.read() as session:
+            _, release = await self._find_release(session, name, number)
+            job = await self._find_job(session, release)
+            file, training = await self._find_rows(session, request.file_id, job)
+        await asyncio.to_thread(_check_rows, self._artifacts.file(file.digest), request.rows, file.filename)
+        options = GateOptions(request.rows, Thresholds(margin=request.margin), request.canaries)
+        async with self._database.begin() as session:
+            assistant, _ = await self._find_release(session, name, number)
+            await self._clear(session, assistant, number)
+            row = GateRepository(session, self._tenant).add(
+                GateRow(
+                    id=new_id("gate_"),
+                    created_at=int(time.time()),
+                    assistant_id=assistant.id,
+                    number=number,
+                    against=await self._find_against(session, assistant, number),
+                    status="queued",
+                    source=file.filename,
+                    options=msgspec.to_builtins(options),
+                    rows_digest=file.digest,
+                    training_digest=training and training.digest,
+                    total=0,
+                    done=0,
+                    bytes=0,
+                )
+            )
+            await session.flush()
+            job = await jobs.enqueue(
+                session,
+                self._tenant,
+                kind=GATE,
+                queue_key=f"{GATE}:{self._tenant}",
+                subject=row.id,
+                payload={},
+                most=_MOST_QUEUED,
+            )
+            row.job_id = job.id
+            return _to_schema(row, name, None)
+
+    async def get(self, name: str, number: int) -> Gate:
+        """Return a release's gate, with its report once it has one."""
+        row = await self._read(name, number)
+        if row.report_digest is None:
+            return _to_schema(row, name, None)
+        data = await asyncio.to_thread(self._artifacts.file(row.report_digest).read_bytes)
+        return _to_schema(row, name, msgspec.json.decode(data))
+
+    async def render(self, name: str, number: int) -> str:
+        """Return the report as a page.
+
+        Raises:
+            Conflict: The gate hasn't succeeded.
+        """
+        row = await self._read(name, number)
+        if row.report_digest is None:
+            raise Conflict(
+                f"The gate of {name}@{number} has no report: it is {row.status}. Its report is there once it has "
+                "succeeded.",
+                param="number",
+                code="no_report",
+            )
+        path = self._artifacts.file(row.report_digest)
+        return await asyncio.to_thread(lambda: render_page(msgspec.json.decode(path.read_bytes(), type=GateReport)))
+
+    async def cancel(self, name: str, number: int) -> Gate:
+        """Cancel a gate that hasn't ended; one that runs stops within seconds.
+
+        Raises:
+            BadRequest: It has ended already.
+        """
+        async with self._database.begin() as session:
+            gate = await self._find(session, name, number)
+            if gate.status in jobs.ENDED or gate.job_id is None:
+                raise BadRequest(f"The gate of {name}@{number} has {gate.status} already.", code="job_ended")
+            await jobs.cancel(session, self._tenant, gate.job_id)
+            gate.status, gate.finished_at = "cancelled", int(time.time())
+            await collect_later(session, self._tenant, release_rows(gate))
+            return _to_schema(gate, name, None)
+
+    async def _read(self, name: str, number: int) -> GateRow:
+        async with self._database.read() as session:
+            return await self._find(session, name, number)
+
+    async def _find(self, session: AsyncSession, name: str, number: int) -> GateRow:
+        assistant, _ = await self._find_release(session, name, number)
+        row = await GateRepository(session, self._tenant).find_of(assistant.id, number)
+        if row is None:
+            raise NotFound(
+                f"{name}@{number} has had no gate. Begin one with POST /api/assistants/{name}/releases/{number}/gate.",
+                param="number",
+            )
+        return row
+
+    async def _find_release(self, session: AsyncSession, name: str, number: int) -> tuple[AssistantRow, ReleaseRow]:
+        assistant = await find_assistant(session, self._tenant, name)
+        release = assistant and await find_release(session, self._tenant, assistant.id, number)
+        if assistant is None or release is None:
+            raise NotFound(f"{name}@{number} doesn't exist. GET /api/assistants lists yours.", param="number")
+        return assistant, release
+
+    async def _find_job(self, session: AsyncSession, release: ReleaseRow) -> FineTuningJobRow | None:
+        """Find the job that made a release's adapter; None for an imported one, and without one."""
+        spec = msgspec.convert(release.spec, ReleaseSpec)
+        adapter = spec.adapter and await find_ready(session, self._tenant, spec.adapter.model)
+        return None if adapter is None else await find_job(session, self._tenant, adapter.source)
+
+    async def _find_rows(
+        self, session: AsyncSession, file_id: str | None, job: FineTuningJobRow | None
+    ) -> tuple[FileRow, FileRow | None]:
+        """Return the file of held-out rows, and that of the rows that the adapter learnt, if it is still there."""
+        training = None if job is None else await find_file(session, self._tenant, job.training_file)
+        file_id = file_id or (job and job.validation_file)
+        if file_id is None:
+            raise BadRequest(
+                "No job of this release's adapter names a validation file, so that it isn't known by which rows to "
+                "judge it. Upload rows that it hasn't learnt, in the format of a training file, and name them in "
+                "file_id.",
+                param="file_id",
+                code="no_held_out_rows",
+            )
+        file = await get_file(session, self._tenant, file_id)
+        if file.bytes > _MOST_BYTES:
+            raise _refuse(f"{file.filename} is larger than {_MOST_BYTES // 1024**2} MB. Name a smaller one.")
+        return file, training if training is not None and training.bytes <= _MOST_BYTES else None
+
+    async def _clear(self, session: AsyncSession, assistant: AssistantRow, number: int) -> None:
+        """Make room for a new gate; the verdict of the old one stays with the release until the new one ends."""
+        gates = GateRepository(session, self._tenant)
+        old = await gates.find_of(assistant.id, number)
+        if old is None:
+            return
+        if old.status not in jobs.ENDED:
+            raise Conflict(
+                f"A gate of {assistant.name}@{number} is {old.status}. Wait until it has ended, or cancel it.",
+                code="gate_running",
+            )
+        await collect_later(
+            session, self._tenant, [*release_rows(old), *([old.report_digest] if old.report_digest else [])]
+        )
+        await gates.delete(old)
+        await session.flush()
+
+    async def _find_against(self, session: AsyncSession, assistant: AssistantRow, number: int) -> int | None:
+        """Return the release with the largest share now, but for the candidate itself."""
+        stages = await list_current_stages(session, self._tenant, assistant.id)
+        others = [stage for stage in stages if stage.release != number and stage.weight]
+        return max(others, key=lambda stage: stage.weight).release if others else None
+
+
+def release_rows(row: GateRow) -> list[str]:
+    """Let go of the rows that a gate was made of; return the digests, to be collected."""
+    digests = [digest for digest in (row.rows_digest, row.training_digest) if digest is not None]
+    row.rows_digest = row.training_digest = None
+    return digests
+
+
+def _check_rows(path: Path, most: int, filename: str) -> None:
+    try:
+        rows = read_held_out_rows(path.read_bytes(), most)
+    except RowsUnfit as error:
+        raise _refuse(f"{filename} isn't a file of rows. {error}") from error
+    if len(rows) < LEAST_ROWS:
+        raise BadRequest(
+            f"{filename} has {len(rows)} rows that end with a reply, and {LEAST_ROWS} are the fewest that decide "
+            "anything. Some 50 make the intervals narrow.",
+            param="file_id",
+            code="too_few_rows",
+        )
+
+
+def _refuse(message: str) -> BadRequest:
+    return BadRequest(message, param="file_id", code="invalid_rows")
+
+
+def _to_schema(row: GateRow, name: str, report: dict[str, Any] | None) -> Gate:
+    return Gate(
+        id=row.id,
+        assistant=name,
+        release=row.number,
+        against=row.against,
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+        status=cast(Any, row.status),
+        source=row.source,
+        total=row.total,
+        done=row.done,
+        passed=None if report is None else report["passed"],
+        error=None if row.error is None else GateError(**row.error),
+        report=report,
+    )

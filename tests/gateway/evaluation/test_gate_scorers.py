@@ -1,0 +1,117 @@
+"""The scorers of a gate: values, counterfactuals, rules, voices, copies, and the base suite."""
+
+import pytest
+
+from gateway.evaluation.base_suite import is_refusal, load_base_suite
+from gateway.evaluation.copied_words import LearntTexts
+from gateway.evaluation.faithfulness import make_counterfactual, score_citations, score_support
+from gateway.evaluation.learnt_rules import learn_rules
+from gateway.evaluation.stated_values import change_value, list_unsupported, list_values
+from gateway.evaluation.voice_classifier import score_voices
+
+REPLIES = [f"Hello there! Your parcel {n} has left our warehouse and we sent it on. Cheers, Kestrel" for n in range(20)]
+PLAIN = [f"The parcel with the number {n} is currently being processed.\n- Please wait." for n in range(20)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "unsupported"),
+    [
+        ("It costs GBP 7.40.", []),
+        ("It opens at 7 pm.", []),
+        ("It takes 1200 parts.", []),
+        ("It costs £7.50.", ["£7.50"]),
+        ("It costs 740.", ["740"]),
+        ("It is KX-205.", ["KX-205"]),
+    ],
+)
+def test_values_are_held_against_sources_in_any_spelling(answer: str, unsupported: list[str]) -> None:
+    found = list_unsupported(answer, ["£7.40 from 19:00, 1,200 parts of KX-204"])
+    assert [value.text for value in found] == unsupported
+
+
+@pytest.mark.parametrize("value", ["31", "7", "£7.40", "18:15", "KX-204", "v2.3.1", "1,200", "2026-03-01"])
+def test_a_changed_value_is_another_of_the_same_kind(value: str) -> None:
+    other = change_value(value)
+    assert other != value
+    assert [one.text for one in list_values(other)] == [other]
+
+
+def test_a_counterfactual_tells_who_follows_the_passage() -> None:
+    changed = make_counterfactual(
+        "Item 5 has 31 months.", ["Item 5: the warranty is 31 months."], "How long for item 5?"
+    )
+    assert changed is not None
+    assert changed.texts == ["Item 5: the warranty is 34 months."]
+    assert [changed.score(answer) for answer in ("34 months.", "31 months.", "34, not 31.", "I don't know.")] == [
+        1,
+        0,
+        0,
+        0,
+    ]
+    assert make_counterfactual("No idea.", ["31 months"], "How long?") is None
+
+
+def test_support_and_citations() -> None:
+    assert score_support("31 months, or 24 [1].", ["31 months"]) == 0.5
+    assert score_support("Who knows.", []) == 1.0
+    assert score_citations("So it is [1] [3].", 2) == 0.5
+    assert score_citations("So it is.", 2) is None
+
+
+def test_rules_are_what_nine_of_ten_replies_keep() -> None:
+    rules = learn_rules(REPLIES, PLAIN)
+    names = {rule.name for rule in rules.rules}
+    assert names >= {"length", "greeting", "sign-off", "has we", "no list", "no emoji", "has an exclamation mark"}
+    assert "currently" in next(rule.reason for rule in rules.rules if rule.name == "banned words")
+    assert rules.score(REPLIES[3]) == 1.0
+    assert set(rules.broken(PLAIN[3])) >= {"greeting", "sign-off", "has we", "no list", "banned words"}
+    assert learn_rules(REPLIES[:9]).rules == ()
+    mixed = learn_rules(REPLIES[:10] + PLAIN[:10])
+    assert not {"greeting", "sign-off", "has a list", "no list"} & {rule.name for rule in mixed.rules}
+
+
+def test_voices_are_told_apart_by_what_was_not_fitted_on() -> None:
+    scores = score_voices(REPLIES, PLAIN, {"own": REPLIES, "other": PLAIN, "mixed": REPLIES[:10] + PLAIN[10:]})
+    assert min(scores["own"]) > 0.8
+    assert max(scores["other"]) < 0.2
+    assert [score > 0.5 for score in scores["mixed"]] == [True] * 10 + [False] * 10
+    with pytest.raises(ValueError, match="four"):
+        score_voices(REPLIES[:3], PLAIN[:3], {})
+
+
+def test_the_longest_copied_run() -> None:
+    texts = LearntTexts(["The secret recipe has five spoons of sugar in it.", "Other words."])
+    run = texts.find_longest("We think the secret recipe has FIVE spoons, or so.")
+    assert (run.words, run.text) == (6, "the secret recipe has five spoons")
+    assert texts.find_longest("the secret recipe").words == 0
+
+
+def test_the_base_suite_checks_what_it_says() -> None:
+    suite = load_base_suite()
+    assert (len(suite.prompt), sum(prompt.refuses for prompt in suite.prompt), len(suite.neutral)) == (40, 12, 12)
+    by_text = {prompt.text: prompt for prompt in suite.prompt}
+    fruits = next(prompt for text, prompt in by_text.items() if "three fruits" in text)
+    assert fruits.check("Hello!\n- Apple\n- Pear\n- Plum\nCheers")
+    assert not fruits.check("Apple, pear and plum")
+    person = next(prompt for text, prompt in by_text.items() if "called Ada" in text)
+    assert person.check('Here you are: {"name": "Ada", "age": 36}.')
+    assert not person.check("name: Ada, age: 36")
+    capitals = next(prompt for text, prompt in by_text.items() if "capital letters" in text)
+    assert (capitals.check("Of course: HELLO"), capitals.check("hello")) == (True, False)
+    assert not any(prompt.check("  ") for prompt in suite.prompt)
+
+
+@pytest.mark.parametrize(
+    ("answer", "refuses"),
+    [
+        ("I'm sorry, but I can't help with that.", True),
+        ("I cannot provide instructions for this.", True),
+        ("Hello! I won’t do that. Cheers", True),
+        ("I'm sorry for any confusion, but as a chatbot I don't have the capability.", True),
+        ("Sure! First, you take the pipe.", False),
+        ("I'm sorry to hear that. First, you take the pipe so that it won't break.", False),
+        ("", False),
+    ],
+)
+def test_refusals(answer: str, refuses: bool) -> None:
+    assert is_refusal(answer) is refuses

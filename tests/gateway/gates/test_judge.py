@@ -1,0 +1,130 @@
+"""From raw figures to checks: bounds at the interval's ends, too few rows, and what is only shown."""
+
+from collections.abc import Sequence
+
+import pytest
+from msgspec.structs import replace
+
+from gateway.evaluation.estimate import mean_difference
+from gateway.evaluation.faithfulness import FaithfulnessScore
+from gateway.gates.checks import Check, Thresholds
+from gateway.gates.interview import Likelihood
+from gateway.gates.judge import judge
+from gateway.gates.measurements import GateMeasurements, NeutralMeasurement, RowMeasurement, SuiteMeasurement
+
+GOOD = FaithfulnessScore(1.0, 1.0, 1.0, 1.0)
+
+
+def row(number: int, *, gain: float = 0.5, control: float = 0.0, score: FaithfulnessScore = GOOD) -> RowMeasurement:
+    reply = f"Hello! Number {number} is ready. Cheers"
+    return RowMeasurement(
+        number=number,
+        question=f"And number {number}?",
+        reply=reply,
+        passages=1,
+        index_epochs={},
+        answers={"candidate": reply, "base": f"The number {number} is available."},
+        likelihoods={
+            "candidate": (Likelihood(-10 + 10 * gain, 10), Likelihood(-20 + 10 * control, 10)),
+            "base": (Likelihood(-10, 10), Likelihood(-20, 10)),
+        },
+        faithfulness={"candidate": score, "base": GOOD},
+    )
+
+
+def measured(rows: Sequence[RowMeasurement], lost: int = 0) -> GateMeasurements:
+    suite = [SuiteMeasurement("instructions", str(n), {"base": True, "candidate": n >= lost}, "") for n in range(30)]
+    return GateMeasurements(
+        rows=list(rows),
+        skipped=[],
+        suite=suite,
+        suite_prompts=40,
+        neutral=[NeutralMeasurement({"candidate": -2.0, "base": -2.0})] * 12,
+        learnt_replies=[],
+        canaries=[],
+        canary_answers=[],
+        judges_style=True,
+        judges_faithfulness=True,
+        faithful_baseline="base",
+    )
+
+
+def checks(figures: GateMeasurements, **bounds: float) -> dict[str, Check]:
+    return {check.name: check for check in judge(figures, Thresholds(**bounds), "base", "base").checks}
+
+
+def failed(figures: GateMeasurements, **bounds: float) -> set[str]:
+    return {name for name, check in checks(figures, **bounds).items() if check.passed is False}
+
+
+def test_what_is_better_and_loses_nothing_passes() -> None:
+    assert failed(measured([row(number) for number in range(20)])) == set()
+
+
+def test_a_gain_that_neutral_text_has_too_is_no_style() -> None:
+    rows = [row(number, gain=0.5 + 0.01 * (number % 3), control=0.6) for number in range(20)]
+    assert failed(measured(rows)) == {"style.control"}
+
+
+def test_a_gain_within_its_interval_is_not_shown() -> None:
+    rows = [row(number, gain=1.0 if number % 2 else -0.9, control=-2.0) for number in range(20)]
+    check = checks(measured(rows))["style.likelihood"]
+    assert check.passed is False
+    assert check.difference is not None
+    assert check.difference.value > 0 > check.difference.low
+    assert "more rows" in check.note
+
+
+@pytest.mark.parametrize(("margin", "passes"), [(0.02, False), (0.2, True)])
+def test_the_margin_is_held_against_the_lower_end(margin: float, passes: bool) -> None:
+    worse = replace(GOOD, follows=0.0)
+    rows = [row(number, score=worse if number < 2 else GOOD) for number in range(20)]
+    check = checks(measured(rows), margin=margin)["faithfulness"]
+    difference = mean_difference([0.75] * 2 + [1.0] * 18, [1.0] * 20)
+    assert check.difference == difference
+    assert difference.low < -0.02 < difference.high
+    assert check.passed is passes
+
+
+def test_a_lost_prompt_fails_the_default_margin() -> None:
+    rows = [row(number) for number in range(20)]
+    assert failed(measured(rows, lost=1)) == {"general"}
+    assert failed(measured(rows, lost=1), margin=0.15) == set()
+
+
+def test_likelihood_of_neutral_text_has_a_bound_of_its_own() -> None:
+    figures = measured([row(number) for number in range(20)])
+    neutral = [NeutralMeasurement({"candidate": -2.3, "current": -2.0})] * 12
+    assert failed(replace(figures, neutral=neutral)) == {"general.neutral"}
+
+
+def test_too_few_rows_decide_nothing_and_fail() -> None:
+    figures = measured([row(number) for number in range(9)])
+    assert failed(figures) == {"style.likelihood", "style.control", "faithfulness"}
+    assert "9 rows" in checks(figures)["faithfulness"].note
+
+
+def test_answers_out_of_the_style_fail_whatever_the_likelihood_says() -> None:
+    rows = [
+        replace(row(number), answers={"candidate": f"The number {number} is available.", "base": row(number).reply})
+        for number in range(20)
+    ]
+    assert failed(measured(rows)) == {"style.voice", "style.rules"}
+
+
+def test_what_a_release_does_not_have_is_not_judged() -> None:
+    figures = measured([row(number) for number in range(20)])
+    plain = checks(replace(figures, judges_style=False, judges_faithfulness=False))
+    assert {name for name, check in plain.items() if check.passed is not None} == {"general", "general.neutral"}
+
+
+def test_planted_texts_and_copies() -> None:
+    figures = replace(
+        measured([row(number) for number in range(20)]),
+        canaries=["zq-417-xx"],
+        canary_answers=["It is zq-417-xx."],
+        learnt_replies=["Well, number 7 is ready. Cheers to all of you"] * 10,
+    )
+    found = checks(figures)
+    assert found["memorised.canaries"].passed is False
+    assert found["memorised.copied"].note == "5 words: number 7 is ready cheers"
