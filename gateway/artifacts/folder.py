@@ -13,6 +13,8 @@ from pathlib import Path
 
 __all__ = ["Artifacts", "Stored"]
 
+_LINK_ATTEMPTS = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Stored:
@@ -132,12 +134,16 @@ class Artifacts:
 
 
 def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except FileNotFoundError:
-        raise
-    except OSError:  # another file system, or one without links
-        shutil.copyfile(source, target)
+    for last in (*[False] * _LINK_ATTEMPTS, True):
+        try:
+            os.link(source, target)
+            return
+        except FileNotFoundError:
+            if last or not source.exists():
+                raise  # else somebody replaced it in the very moment between its name and its link
+        except OSError:  # another file system, or one without links
+            shutil.copyfile(source, target)
+            return
 
 
 def _age(path: Path) -> float | None:

@@ -361,7 +361,7 @@ class Gate(Scene):
 
 PUBLISHED = ("adapter-made", "adapter-judged", "adapter-stored", "adapter-named", "adapter-verified")
 SCENES: dict[str, tuple[type[Scene], tuple[str, ...]]] = {
-    "train": (Training, ("trainer-started", "trainer-event", *PUBLISHED)),
+    "train": (Training, ("trainer-started", "trainer-event", "state-stored", "state-kept", *PUBLISHED)),
     "import": (Import, ("reference-made", *PUBLISHED)),
     "ingest": (
         Ingest,
@@ -384,6 +384,8 @@ SCENES: dict[str, tuple[type[Scene], tuple[str, ...]]] = {
     "gate": (Gate, ("gate-measured", "gate-stored")),
 }
 """By kind of job: something to do, and every step at which its handler can be killed."""
+# The attempts of these count anew when they get further than the run before, which is a matter of moments.
+AFRESH = ("train",)
 # How `failed` shows, where it does.
 FAILED: dict[str, Callable[[Any], bool]] = {
     "train": lambda state: (state["job"][0], state["error"]) == ("failed", "odd"),
@@ -450,7 +452,8 @@ async def test_killed_at_each_step_and_run_again_the_end_is_the_same(
                 await handlers[kind].run(claim)
             await scene.expire(claim)
             again = await scene.run(handlers, kind)
-            assert (again.id, again.attempts) == (claim.id, 2)
+            assert again.id == claim.id
+            assert again.attempts in ((1, 2) if kind in AFRESH else (2,))
             assert await scene.state() == undisturbed
 
 

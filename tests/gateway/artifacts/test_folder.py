@@ -1,7 +1,10 @@
 """Bytes under their digest: once, whole or not at all."""
 
 import hashlib
+import itertools
+import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -76,3 +79,27 @@ def test_an_adapter_that_is_there_is_never_overwritten(artifacts: Artifacts, tmp
     artifacts.put_adapter(folder, "d1")
     (folder / "weights").write_bytes(b"second")
     assert (artifacts.put_adapter(folder, "d1") / "weights").read_bytes() == b"first"
+
+
+async def test_a_file_that_is_replaced_meanwhile_is_stored_whole(artifacts: Artifacts, tmp_path: Path) -> None:
+    path, stop = tmp_path / "state", threading.Event()
+    path.write_bytes(b"0")
+
+    def replace() -> None:
+        for number in itertools.count():
+            if stop.is_set():
+                return
+            (tmp_path / "partial").write_bytes(b"%d" % number)
+            (tmp_path / "partial").rename(path)
+
+    with ThreadPoolExecutor(1) as writers:
+        writing = writers.submit(replace)
+        try:
+            for _ in range(100):
+                stored = await artifacts.put_path(path)
+                assert artifacts.file(stored.digest).read_bytes().isdigit()
+        finally:
+            stop.set()
+        writing.result()
+    with pytest.raises(FileNotFoundError):
+        await artifacts.put_path(tmp_path / "nothing")
