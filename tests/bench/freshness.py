@@ -72,7 +72,7 @@ class Tenant:
 
     async def put(self, key: str, text: str, wait: float = 0) -> None:
         done = await self.documents.put(
-            self.store, key, _send(text), attributes=None, length=None, wait=wait, presence=nullcontext()
+            self.store, key, _send(text), attributes=None, length=None, bulk=False, wait=wait, presence=nullcontext()
         )
         assert done.status in ("completed", "in_progress"), done
 

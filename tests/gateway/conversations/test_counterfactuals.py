@@ -70,6 +70,7 @@ def test_all_spellings_of_a_value_are_written_in_their_own_form() -> None:
     result = vary_values(row, 3)
     assert (result.varied, result.supported) == (2, 2)
     new = result.conversation
+    assert new.passages
     asked, stated = (find_values(text)[0].readings for text in (new.messages[0].text, new.passages[0].text))
     assert asked == stated != ("money:GBP 1000",)
     assert new.passages[0].title == "EUR 1000"

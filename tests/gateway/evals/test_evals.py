@@ -56,7 +56,7 @@ async def test_what_cannot_be_graded_is_refused(
 @pytest.mark.parametrize(
     ("schema", "code"),
     [
-        ({"type": "objekt"}, "invalid_schema"),
+        ({"type": "thing"}, "invalid_schema"),
         ({"properties": {"a": {"pattern": "(a+)+$"}}}, "unsupported_format"),
         ({"description": "x" * 70_000}, "schema_too_large"),
     ],
