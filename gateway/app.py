@@ -36,6 +36,7 @@ from gateway.errors import (
     Unavailable,
     UnsupportedEncoding,
 )
+from gateway.evals.routes import SCHEMAS as EVAL_SCHEMAS
 from gateway.evals.routes import routers as evals
 from gateway.evaluation_jobs.routes import router as evaluations
 from gateway.files.routes import routers as files
@@ -176,7 +177,8 @@ class _Gateway(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """Return the OpenAPI, with the schemas of what FastAPI doesn't decode itself."""
         described = super().openapi()
-        described["components"]["schemas"] |= CHAT_SCHEMAS | RESPONSE_SCHEMAS
+        schemas = described["components"]["schemas"]
+        described["components"]["schemas"] = EVAL_SCHEMAS | schemas | CHAT_SCHEMAS | RESPONSE_SCHEMAS
         return described
 
 

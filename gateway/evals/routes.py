@@ -1,6 +1,6 @@
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, Request
 
 from gateway.evals.run_service import EvalRunService
 from gateway.evals.schemas import (
@@ -22,10 +22,15 @@ from gateway.evals.service import EvalService
 from gateway.pages import PageRequest
 from gateway.web.dependencies import CurrentState, ManageKey, ReadSession, WriteSession
 from gateway.web.error_responses import declare_errors
+from gateway.web.lean_route import read_model
 
-__all__ = ["routers"]
+__all__ = ["SCHEMAS", "routers"]
 
 _BODY_BYTES = 8 * 1024 * 1024  # rows of a run may come in its request
+
+_RUN = EvalRunCreate.model_json_schema(ref_template="#/components/schemas/{model}")
+SCHEMAS: dict[str, Any] = _RUN.pop("$defs")
+_DESCRIBED: dict[str, Any] = {"requestBody": {"required": True, "content": {"application/json": {"schema": _RUN}}}}
 
 router = APIRouter(prefix="/v1/evals", tags=["evals"], responses=declare_errors(404, 409, 429))
 differences = APIRouter(prefix="/api/eval_runs", tags=["evals"], responses=declare_errors(404))
@@ -87,10 +92,10 @@ async def delete_eval(eval_id: str, evals: Evals) -> EvalDeleted:
     return await evals.delete(eval_id)
 
 
-@router.post("/{eval_id}/runs", status_code=201, max_body_size=_BODY_BYTES)
-async def create_run(eval_id: str, request: EvalRunCreate, runs: Runs) -> EvalRun:
+@router.post("/{eval_id}/runs", status_code=201, max_body_size=_BODY_BYTES, openapi_extra=_DESCRIBED)
+async def create_run(eval_id: str, request: Request, runs: Runs) -> EvalRun:
     """Ask a model about each row, or take the rows' own answers, and grade them."""
-    return await runs.create(eval_id, request)
+    return await runs.create(eval_id, await read_model(request, _BODY_BYTES, EvalRunCreate))
 
 
 @router.get("/{eval_id}/runs")

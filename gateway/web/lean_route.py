@@ -1,18 +1,23 @@
-"""A route without FastAPI's cost per request, for endpoints where microseconds count."""
+"""A route without FastAPI's cost per request, for endpoints where microseconds count; bodies that are read by hand."""
 
+import json
 from collections.abc import Awaitable, Callable
 from inspect import cleandoc
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import Receive, Scope, Send
 
 from gateway.errors import PayloadTooLarge
 from gateway.tenants.authenticator import Principal
 
-__all__ = ["LeanRoute", "describe", "read_body"]
+__all__ = ["LeanRoute", "describe", "read_body", "read_model"]
+
+Model = TypeVar("Model", bound=BaseModel)
 
 
 class LeanRoute(APIRoute):
@@ -72,3 +77,20 @@ async def read_body(request: Request, limit: int) -> bytes:
         parts.append(part)
         if not message.get("more_body", False):
             return b"".join(parts)
+
+
+async def read_model(request: Request, limit: int, model: type[Model]) -> Model:
+    """Return the whole body as a model: FastAPI would decode one so large before it asked for the key.
+
+    Raises:
+        RequestValidationError: It hasn't the model's form.
+        PayloadTooLarge: It is longer than `limit` bytes.
+        ClientDisconnect: The client left before it was whole.
+    """
+    body = await read_body(request, limit)
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        problems = [{**one, "loc": ("body", *one["loc"])} for one in error.errors()]
+        is_json = problems[0]["type"] != "json_invalid"
+        raise RequestValidationError(problems, body=json.loads(body) if is_json else None) from None

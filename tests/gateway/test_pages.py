@@ -31,8 +31,10 @@ WHOLE = {
     "/v1/models",
     "/v1/vector_stores/{vector_store_id}/files/{file_id}/content",
     "/api/index_migrations",
+    "/api/styles/stale_facts",
 }
-"""Lists without pages in OpenAI's contract, and one of the operator's own, which is short."""
+"""Lists without pages in OpenAI's contract, one of the operator's own, which is short, and a report that is made when
+somebody asks for it."""
 
 
 async def _fill(gateway: Gateway, client: httpx2.AsyncClient) -> dict[str, str]:

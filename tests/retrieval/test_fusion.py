@@ -23,8 +23,8 @@ def test_unrelated_texts_count_nothing_whatever_cosine_an_embedder_gives_them() 
 
 def test_a_share_is_of_what_the_corpus_lets_a_question_reach() -> None:
     # Two terms of weights 2 and 3, and one that nobody has.
-    assert measure_reach([(2.0, 1.0), (6.0, 2.0), None], 3) == pytest.approx(1.1 * 5)
-    assert measure_reach([(2.0, 1.0)] * 48, 96) == pytest.approx(1.1 * 2 * 96)
+    assert measure_reach([2.0, 3.0, 0.0], 3) == pytest.approx(1.1 * 5)
+    assert measure_reach([2.0] * 48, 96) == pytest.approx(1.1 * 2 * 96)
     assert measure_reach([], 0) == 0
     assert (to_share(3, 6), to_share(9, 6), to_share(0, 0)) == (0.5, 1, 0)
 

@@ -196,7 +196,8 @@ async def test_many_models_are_not_listed_at_each_health_check(fakes: list[FakeV
         await until(lambda: not pool.replicas[0].ready)
         fakes[0].healthy = True
         await until(lambda: pool.replicas[0].ready)
-        assert len(fakes[0].requests(MODELS)) == 3
+        # A busy machine may miss a health check, and then lists once more.
+        assert 3 <= len(fakes[0].requests(MODELS)) <= len(fakes[0].requests(HEALTH)) / 2
 
 
 async def test_an_adapter_that_the_engine_lost_is_not_resident(pool: EnginePool, fakes: list[FakeVllm]) -> None:
