@@ -1,8 +1,8 @@
 """Training rows in OpenAI's fine-tuning format, checked so that each problem names its row."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal, TypeVar, cast
 
 import msgspec
 from msgspec import Meta
@@ -10,18 +10,26 @@ from msgspec import Meta
 __all__ = [
     "DatasetReport",
     "Message",
+    "Nothing",
     "Part",
     "Problem",
     "Row",
     "RowContext",
     "RowPassage",
     "check_rows",
+    "decode_object",
     "describe_problems",
+    "explain_messages",
+    "find_fault",
+    "read_lines",
     "read_rows",
 ]
 
 _Text = Annotated[str, Meta(min_length=1)]
-_Nothing = Annotated[list[None], Meta(max_length=0)] | None
+Nothing = Annotated[list[None], Meta(max_length=0)] | None
+"""An empty list or null, as SDKs write what isn't there."""
+
+_Line = TypeVar("_Line")
 
 _LISTED_NUMBERS = 100
 
@@ -47,8 +55,8 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     weight: Literal[0, 1] | None = None
     refusal: None = None
     audio: None = None
-    annotations: _Nothing = None
-    tool_calls: _Nothing = None
+    annotations: Nothing = None
+    tool_calls: Nothing = None
     function_call: None = None
     tool_call_id: None = None
 
@@ -76,11 +84,11 @@ class RowContext(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     passages: list[RowPassage] | None = None
 
 
-class _Line(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Chat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     messages: list[Message]
     braid: RowContext | None = None
-    tools: _Nothing = None
-    functions: _Nothing = None
+    tools: Nothing = None
+    functions: Nothing = None
     parallel_tool_calls: bool | None = None
 
 
@@ -133,24 +141,38 @@ def read_rows(data: bytes) -> tuple[list[Row], list[Problem]]:
     """Split a JSONL file into its sound rows and the problems of the others, one per row."""
     rows: list[Row] = []
     problems: list[Problem] = []
+    for number, content in read_lines(data, _Chat, _explain):
+        if isinstance(content, Problem):
+            problems.append(content)
+            continue
+        messages = _unlearn_greeting(content.messages)
+        fault = find_fault(messages)
+        if fault:
+            problems.append(Problem(number, fault))
+        else:
+            rows.append(Row(number, messages, content.braid.passages if content.braid else None))
+    return rows, problems
+
+
+def read_lines(
+    data: bytes, type: type[_Line], explain: Callable[[bytes, msgspec.ValidationError], str]
+) -> Iterator[tuple[int, _Line | Problem]]:
+    """Yield each line that isn't blank, with its number from 1: decoded, or its problem.
+
+    Args:
+        data: JSONL.
+        type: Of a line.
+        explain: Returns the problem of a line that is JSON and not of that type.
+    """
     for number, line in enumerate(data.removeprefix(b"\xef\xbb\xbf").split(b"\n"), start=1):
         if not line.strip():
             continue
         try:
-            content = msgspec.json.decode(line, type=_Line)
+            yield number, msgspec.json.decode(line, type=type)
         except msgspec.ValidationError as error:
-            problems.append(Problem(number, _explain(line, error)))
+            yield number, Problem(number, explain(line, error))
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            problems.append(Problem(number, f"It is not one JSON object per line: {error}."))
-        else:
-            messages = _unlearn_greeting(content.messages)
-            fault = _find_fault(messages)
-            if fault:
-                problems.append(Problem(number, fault))
-            else:
-                passages = content.braid.passages if content.braid else None
-                rows.append(Row(number, messages, passages))
-    return rows, problems
+            yield number, Problem(number, f"It is not one JSON object per line: {error}.")
 
 
 def describe_problems(problems: Sequence[Problem], limit: int) -> str:
@@ -165,38 +187,50 @@ def describe_problems(problems: Sequence[Problem], limit: int) -> str:
 
 def _explain(line: bytes, error: msgspec.ValidationError) -> str:
     if b'"preferred_output"' in line:
-        return (
-            "This is a preference row, and only supervised rows can be trained on: give the better reply as messages."
-        )
-    if _uses_tools(line):
+        return "This is a preference row: make the job with the method dpo, or give the better reply as messages."
+    row = decode_object(line)
+    messages: list[Any] = row["messages"] if isinstance(row.get("messages"), list) else []
+    return explain_messages(line, error, row, messages) or (
+        f"{error}. A row is "
+        '{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}.'
+    )
+
+
+def decode_object(line: bytes) -> dict[str, Any]:
+    """Return a line's JSON object, or an empty one where it is none."""
+    try:
+        row = msgspec.json.decode(line)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+    return cast("dict[str, Any]", row) if isinstance(row, dict) else {}
+
+
+def explain_messages(
+    line: bytes, error: msgspec.ValidationError, request: Mapping[str, Any], messages: Sequence[Any]
+) -> str | None:
+    """Return why a line isn't learnt that has more than text in it; None where that isn't its fault.
+
+    Nulls and empty lists, as SDKs write them, are no tools.
+
+    Args:
+        line: The whole of it.
+        error: Of the line.
+        request: The object that may have tools.
+        messages: All turns, of any type.
+    """
+    turns = [cast("dict[str, Any]", message) for message in messages if isinstance(message, dict)]
+    if (
+        any(request.get(name) for name in ("tools", "functions"))
+        or any(turn.get("role") in ("tool", "function") for turn in turns)
+        or any(turn.get(name) for turn in turns for name in ("tool_calls", "function_call", "tool_call_id"))
+    ):
         return (
             "It has tools, and rows with tools can't be trained on, since each model's template writes calls in a way "
             "of its own. Leave out the keys about tools and functions, and the turns with calls and results."
         )
     if any(word in line for word in (b'"refusal"', b'"audio"')):
         return f"{error}. Only text in `content` is learnt: write a refusal there, and leave out sound."
-    return (
-        f"{error}. A row is "
-        '{"messages": [{"role": "user", "content": "…"}, {"role": "assistant", "content": "…"}]}.'
-    )
-
-
-def _uses_tools(line: bytes) -> bool:
-    """Tell whether a line speaks of tools otherwise than with nulls and empty lists, as SDKs write them."""
-    try:
-        row = msgspec.json.decode(line)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    if not isinstance(row, dict):
-        return False
-    fields = cast("dict[str, Any]", row)
-    messages: list[Any] = fields["messages"] if isinstance(fields.get("messages"), list) else []
-    turns = [cast("dict[str, Any]", message) for message in messages if isinstance(message, dict)]
-    return (
-        any(fields.get(name) for name in ("tools", "functions"))
-        or any(turn.get("role") in ("tool", "function") for turn in turns)
-        or any(turn.get(name) for turn in turns for name in ("tool_calls", "function_call", "tool_call_id"))
-    )
+    return None
 
 
 def _unlearn_greeting(messages: list[Message]) -> list[Message]:
@@ -206,7 +240,8 @@ def _unlearn_greeting(messages: list[Message]) -> list[Message]:
     return messages
 
 
-def _find_fault(messages: list[Message]) -> str | None:
+def find_fault(messages: Sequence[Message]) -> str | None:
+    """Return why a conversation can't be learnt, and what to do; None where it can."""
     for index, message in enumerate(messages):
         if message.weight is not None and message.role != "assistant":
             return f"messages[{index}] is a {message.role}'s and has a weight. Only assistant turns can have one."

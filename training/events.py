@@ -67,8 +67,10 @@ class Step(_Event, frozen=True, kw_only=True):
     Attributes:
         step: From 1.
         epoch: Passes over the rows so far, a fraction.
-        loss: Mean over the step's reply tokens, before the update.
+        loss: Mean over the step's reply tokens, or pairs of replies, before the update.
         mean_token_accuracy: Share of reply tokens that were the model's first choice, before the update.
+        reward_accuracy: Of preferences, the share of pairs whose better reply had the higher reward, before the update.
+        reward_margin: Of preferences, the mean difference of the two rewards, before the update.
         learning_rate: The rate of this step.
         tokens_per_second: Mean over the run so far, padding not counted.
         seconds_left: Estimated time until the last step.
@@ -79,7 +81,9 @@ class Step(_Event, frozen=True, kw_only=True):
     steps: int
     epoch: float
     loss: float
-    mean_token_accuracy: float
+    mean_token_accuracy: float | None = None
+    reward_accuracy: float | None = None
+    reward_margin: float | None = None
     learning_rate: float
     tokens_per_second: float
     seconds_left: float
@@ -87,18 +91,25 @@ class Step(_Event, frozen=True, kw_only=True):
 
 
 class Metrics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Measurements at a checkpoint; the names are OpenAI's.
+    """Measurements at a checkpoint; the names are OpenAI's, as far as it has them.
 
     Attributes:
-        train_loss: Mean over the epoch's reply tokens.
-        valid_loss: Mean over all validation rows' reply tokens; absent without validation rows.
+        train_loss: Mean over the epoch's reply tokens, or pairs of replies.
+        valid_loss: The same over all validation rows; absent without validation rows.
+        train_mean_token_accuracy: Absent where preferences are learnt.
+        train_reward_accuracy: Share of pairs whose better reply had the higher reward; only of preferences.
+        train_reward_margin: Mean difference of the two rewards; only of preferences.
     """
 
     step: int
     train_loss: float
-    train_mean_token_accuracy: float
+    train_mean_token_accuracy: float | None = None
+    train_reward_accuracy: float | None = None
+    train_reward_margin: float | None = None
     valid_loss: float | None = None
     valid_mean_token_accuracy: float | None = None
+    valid_reward_accuracy: float | None = None
+    valid_reward_margin: float | None = None
 
 
 class Checkpoint(_Event, frozen=True, kw_only=True):
@@ -113,14 +124,17 @@ class Resumed(_Event, frozen=True, kw_only=True):
     """The run goes on from what an earlier process saved; the next step is the one after `step`.
 
     Attributes:
-        losses: Mean loss per reply token of each step so far.
-        accuracies: Share of reply tokens that were the model's first choice, of each.
+        losses: Mean loss per reply token, or per pair of replies, of each step so far.
+        accuracies: Share of reply tokens that were the model's first choice, or of pairs whose better reply had the
+            higher reward, of each.
+        margins: Mean difference of the rewards of each; empty where no preferences are learnt.
         epochs: The measurements of the epochs that are over.
     """
 
     step: int
     losses: list[float]
     accuracies: list[float]
+    margins: list[float] = []
     epochs: list[Metrics]
 
 

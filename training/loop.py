@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import msgspec
 import torch
@@ -12,6 +13,7 @@ from training.batches import plan_epochs, split_batch
 from training.errors import TrainingError
 from training.events import Checkpoint, Event, Metrics, Resumed, Step
 from training.model import AdaptedModel
+from training.objective import Example, Objective, ReplyObjective
 from training.progress import Progress, Tally
 from training.spec import Recipe
 from training.state import (
@@ -21,7 +23,6 @@ from training.state import (
     restore_optimizer,
     restore_random,
 )
-from training.tokenization import TokenizedRow
 
 __all__ = ["LoopResult", "Trainer", "compute_rate_factor"]
 
@@ -32,7 +33,7 @@ class LoopResult:
 
     Attributes:
         tokens: Tokens that went through the model, padding not counted.
-        losses: Mean loss per reply token of each step.
+        losses: Mean loss per reply token, or per pair of replies, of each step.
         best_step: The step after which the model was as it is now: with validation rows the end of the epoch with the
             lowest validation loss, else the last step.
     """
@@ -43,7 +44,7 @@ class LoopResult:
 
 
 class Trainer:
-    """A run over tokenized rows.
+    """A run over tokenized rows, or pairs of them.
 
     Args:
         model: The model that is trained, in place.
@@ -52,16 +53,18 @@ class Trainer:
         validation: Rows to measure after each epoch; may be empty.
         send: Takes each event.
         keeper: Saves the state of the run, and has that of an earlier process; None keeps nothing.
+        objective: The loss on the rows; None learns replies.
     """
 
     def __init__(
         self,
         model: AdaptedModel,
         recipe: Recipe,
-        rows: Sequence[TokenizedRow],
-        validation: Sequence[TokenizedRow],
+        rows: Sequence[Example],
+        validation: Sequence[Example],
         send: Callable[[Event], None],
         keeper: StateKeeper | None = None,
+        objective: Objective[Any] | None = None,
     ) -> None:
         self._model = model
         self._recipe = recipe
@@ -69,10 +72,12 @@ class Trainer:
         self._validation = validation
         self._send = send
         self._keeper = keeper
+        self._objective: Objective[Any] = objective or ReplyObjective(model)
+        self._learns_preferences = recipe.method == "dpo"
         self._peak = recipe.learning_rate or 0.0
         self._steps = recipe.count_steps(len(rows))
-        self._epochs = plan_epochs([len(row.tokens) for row in rows], recipe)
-        self._all_tokens = sum(len(rows[row].tokens) for batches in self._epochs for batch in batches for row in batch)
+        self._epochs = plan_epochs([row.width for row in rows], recipe)
+        self._all_tokens = sum(rows[row].length for batches in self._epochs for batch in batches for row in batch)
         self._optimizer = torch.optim.AdamW(model.parameters(), lr=self._peak, weight_decay=0.0)
         self._progress = Progress()
         self._best: list[torch.Tensor] = []
@@ -111,6 +116,7 @@ class Trainer:
     def _resume(self) -> None:
         state = self._keeper.load() if self._keeper is not None else None
         if state is None:
+            self._objective.prepare()
             return
         progress, tensors = state
         self._progress = progress
@@ -118,6 +124,7 @@ class Trainer:
         self._model.set_weights([tensors[f"weights.{number}"] for number in range(count)])
         if progress.best_step is not None:
             self._best = [tensors[f"best.{number}"] for number in range(count)]
+        self._objective.restore(tensors)
         restore_optimizer(self._optimizer, tensors)
         restore_random(self._model.device, tensors)
         self._send(
@@ -126,6 +133,7 @@ class Trainer:
                 # Copies, since these lists grow with the run.
                 losses=[*progress.losses],
                 accuracies=[*progress.accuracies],
+                margins=[*progress.margins],
                 epochs=[*progress.epochs],
             )
         )
@@ -134,18 +142,20 @@ class Trainer:
         """Return all tensors that the rest of the run depends on."""
         weights = {f"weights.{number}": weight.detach() for number, weight in enumerate(self._model.parameters())}
         best = {f"best.{number}": weight for number, weight in enumerate(self._best)}
-        return weights | best | collect_optimizer(self._optimizer) | collect_random(self._model.device)
+        others = collect_optimizer(self._optimizer) | collect_random(self._model.device)
+        return {**weights, **best, **others, **self._objective.collect()}
 
-    def _step(self, batch: Sequence[TokenizedRow]) -> None:
+    def _step(self, batch: Sequence[Example]) -> None:
         start = time.monotonic()
         progress = self._progress
-        replies = sum(sum(row.loss_mask) for row in batch)
+        whole = sum(row.weight for row in batch)
         tally = Tally()
         for part in self._split(batch):
-            measurement = self._model.measure(part)
-            # Divided by the whole step's tokens: so the parts add up to the gradient of the batch in one piece.
-            (measurement.loss / replies).backward()
-            tally.add(float(measurement.loss.detach()), measurement.correct, measurement.replies)
+            measurement = self._objective.measure(part)
+            # Divided by the whole step's tokens (or pairs): so the parts add up to the gradient of the whole batch.
+            (measurement.loss / whole).backward()
+            loss = float(measurement.loss.detach())
+            tally.add(loss, measurement.correct, measurement.replies, measurement.margin)
         norm = torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._recipe.max_gradient_norm)
         number = progress.step + 1
         if not (math.isfinite(tally.loss) and math.isfinite(float(norm))):
@@ -159,10 +169,12 @@ class Trainer:
             group["lr"] = rate
         self._optimizer.step()
         self._optimizer.zero_grad()
-        progress.tally.add(tally.loss, tally.correct, tally.replies)
+        progress.tally.add(tally.loss, tally.correct, tally.replies, tally.margin)
         progress.losses.append(tally.mean_loss)
         progress.accuracies.append(tally.accuracy)
-        progress.tokens += sum(len(row.tokens) for row in batch)
+        if self._learns_preferences:
+            progress.margins.append(tally.mean_margin)
+        progress.tokens += sum(row.length for row in batch)
         progress.rows += len(batch)
         progress.batch += 1
         progress.seconds += time.monotonic() - start
@@ -177,7 +189,7 @@ class Trainer:
                 steps=self._steps,
                 epoch=round(progress.rows / len(self._rows), 4),
                 loss=tally.mean_loss,
-                mean_token_accuracy=tally.accuracy,
+                **self._name_figures(tally),
                 learning_rate=rate,
                 tokens_per_second=round(speed, 1),
                 seconds_left=round((self._all_tokens - progress.tokens) / speed, 1),
@@ -186,22 +198,25 @@ class Trainer:
         )
 
     def _measure_epoch(self, epoch: Tally) -> Metrics:
-        metrics = Metrics(
-            step=self._progress.step, train_loss=epoch.mean_loss, train_mean_token_accuracy=epoch.accuracy
-        )
+        metrics = Metrics(step=self._progress.step, train_loss=epoch.mean_loss, **self._name_figures(epoch, "train_"))
         if not self._validation:
             return metrics
         tally = Tally()
         self._model.train(False)
         with torch.no_grad():
             for part in self._split(self._validation):
-                measurement = self._model.measure(part)
-                tally.add(float(measurement.loss), measurement.correct, measurement.replies)
-        return msgspec.structs.replace(metrics, valid_loss=tally.mean_loss, valid_mean_token_accuracy=tally.accuracy)
+                measurement = self._objective.measure(part)
+                tally.add(float(measurement.loss), measurement.correct, measurement.replies, measurement.margin)
+        return msgspec.structs.replace(metrics, valid_loss=tally.mean_loss, **self._name_figures(tally, "valid_"))
 
-    def _split(self, rows: Sequence[TokenizedRow]) -> Iterator[list[TokenizedRow]]:
-        lengths = [len(row.tokens) for row in rows]
-        for part in split_batch(lengths, range(len(rows)), self._recipe.micro_batch_tokens):
+    def _name_figures(self, tally: Tally, prefix: str = "") -> dict[str, float]:
+        if not self._learns_preferences:
+            return {f"{prefix}mean_token_accuracy": tally.accuracy}
+        return {f"{prefix}reward_accuracy": tally.accuracy, f"{prefix}reward_margin": tally.mean_margin}
+
+    def _split(self, rows: Sequence[Example]) -> Iterator[list[Example]]:
+        widths = [row.width for row in rows]
+        for part in split_batch(widths, range(len(rows)), self._recipe.micro_batch_tokens):
             yield [rows[index] for index in part]
 
 

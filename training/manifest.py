@@ -53,11 +53,12 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         chat_template_kwargs: The values of the template's own names that they were tokenized with: each request for the
             adapter has to bring them.
         recipe: The recipe of the run, with its learning rate as a number.
+        start_digest: The digest of the adapter that it was trained on from; None where it began with an untrained one.
         rows: Rows trained on, after dropping.
         rows_digest: SHA-256 of the file that they were read from, see `training.rendered_rows`.
         validation_rows_digest: The same of the validation rows; None without them.
         trained_tokens: Tokens that went through the model over all epochs.
-        losses: Mean loss per reply token of each step.
+        losses: Mean loss per reply token, or per pair of replies, of each step.
         best_step: The step after which the weights were as they are here: of the epoch with the lowest validation loss,
             or the last step without validation rows; None in adapters of an earlier Braid, which are of the last step.
         versions: The versions of the packages that made it.
@@ -70,6 +71,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     chat_template_kwargs: dict[str, Any] = {}
     rank: int
     recipe: Recipe
+    start_digest: str | None = None
     rows: int
     rows_digest: str
     validation_rows_digest: str | None = None

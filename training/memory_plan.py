@@ -97,11 +97,13 @@ class Demand:
         size: Of the base model.
         recipe: Its `micro_batch_tokens` is the most that goes through the model at once.
         measure_load: Returns the largest part when parts have at most so many tokens; more tokens, never less load.
+        sequences: Of a row, that go through the model together: a preference has 2.
     """
 
     size: ModelSize
     recipe: Recipe
     measure_load: Callable[[int], Load]
+    sequences: int = 1
 
     def list_plans(self, item_bytes: int) -> Iterator[MemoryPlan]:
         """List the ways to run, the fastest first; `item_bytes` is the size of a number of the base weights.
@@ -129,7 +131,7 @@ class Demand:
         return min(self.list_plans(item_bytes), key=lambda plan: plan.forecast.total)
 
     def find_length(self, item_bytes: int, free: int) -> int:
-        """Return the most tokens that a single row may have to fit into so many bytes; 0 where none does."""
+        """Return the most tokens that a sequence of a row may have to fit into so many bytes; 0 where none does."""
         smallest = self.measure_load(1)
         low, high = 0, smallest.tokens
         while low < high:
@@ -139,7 +141,7 @@ class Demand:
                 low = middle
             else:
                 high = middle - 1
-        return low
+        return low // self.sequences
 
     def _forecast(self, load: Load, item_bytes: int, gradient_checkpointing: bool) -> Forecast:
         return forecast_memory(

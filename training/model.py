@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from transformers import AutoModelForCausalLM
 
 from training.checkpoint import CheckpointUnreadable
+from training.errors import TrainingError
 from training.hardware import Hardware
 from training.manifest import CONFIG_FILE, WEIGHTS_FILE
 from training.module_names import ModuleNames, choose_modules, map_modules
@@ -33,14 +34,16 @@ class Measurement:
     """The result of a forward pass over some rows.
 
     Attributes:
-        loss: Sum over the reply tokens, in nats, with its gradient.
-        correct: Reply tokens that were the model's first choice.
-        replies: All reply tokens.
+        loss: Sum over the reply tokens (of preferences, over the pairs), in nats, with its gradient.
+        correct: Reply tokens that were the model's first choice (pairs whose better reply has the higher reward).
+        replies: All reply tokens (pairs).
+        margin: Of preferences, the sum of the rewards' differences, better minus worse.
     """
 
     loss: Tensor
     correct: int
     replies: int
+    margin: float = 0.0
 
 
 class AdaptedModel:
@@ -69,20 +72,22 @@ class AdaptedModel:
         hardware: Hardware,
         base_name: str,
         *,
+        start: Path | None = None,
         gradient_checkpointing: bool = False,
     ) -> "AdaptedModel":
-        """Load a base and put an untrained adapter on it, the same one for the same seed.
+        """Load a base and put an adapter on it: an untrained one, the same for the same seed, or `start`'s weights.
 
         Args:
             base_model: The checkpoint folder.
             recipe: Its rank, alpha, dropout, targets and seed decide.
             hardware: Where the model is trained, and in which type.
             base_name: Written into the adapter.
+            start: The folder of an adapter for this base, with the rank and the targets of the recipe.
             gradient_checkpointing: Compute each layer again in the backward pass: a third more work, for a small part
                 of the memory.
 
         Raises:
-            TrainingError: See `choose_modules` and `load_base`.
+            TrainingError: See `choose_modules` and `load_base`; `start_unusable`: `start` has other weights.
         """
         modules = choose_modules(base_model, BaseShape.read(base_model), recipe.target_modules)
         torch.manual_seed(recipe.seed)
@@ -100,6 +105,8 @@ class AdaptedModel:
             cast("Any", model).gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
         # PEFT would write the path on this machine.
         cast("Any", model).peft_config["default"].base_model_name_or_path = base_name
+        if start is not None:
+            _set_weights(model, _read_tensors(start, modules))
         return cls(model, hardware.device, modules)
 
     @property
@@ -126,6 +133,18 @@ class AdaptedModel:
 
     def measure(self, rows: Sequence[TokenizedRow]) -> Measurement:
         """Run rows through the model together."""
+        logits, targets, _ = self._predict(rows)
+        loss = nn.functional.cross_entropy(logits, targets, reduction="sum")
+        return Measurement(loss, int((logits.argmax(-1) == targets).sum()), len(targets))
+
+    def score(self, rows: Sequence[TokenizedRow]) -> Tensor:
+        """Return the log-probability of each row's reply, in nats, with its gradient: a tensor of as many as rows."""
+        logits, targets, owners = self._predict(rows)
+        logprobs = -nn.functional.cross_entropy(logits, targets, reduction="none")
+        return torch.zeros(len(rows), device=logprobs.device).index_add(0, owners, logprobs)
+
+    def _predict(self, rows: Sequence[TokenizedRow]) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the logits for all reply tokens, these tokens' ids, and the row that each is from."""
         width = max(len(row.tokens) for row in rows)
         tokens = _pad([row.tokens for row in rows], width).to(self._device)
         loss_mask = _pad([row.loss_mask for row in rows], width).to(self._device, torch.bool)
@@ -135,9 +154,7 @@ class AdaptedModel:
         # fastest attention kernel applies.
         types = {"token_type_ids": torch.zeros_like(tokens)} if self._wants_types else {}
         logits = cast("Tensor", self._model(input_ids=tokens, use_cache=False, **types).logits).float()
-        targets = tokens[loss_mask]
-        loss = nn.functional.cross_entropy(logits, targets, reduction="sum")
-        return Measurement(loss, int((logits.argmax(-1) == targets).sum()), len(targets))
+        return logits, tokens[loss_mask], loss_mask.nonzero()[:, 0]
 
     def save(self, directory: Path) -> None:
         """Write `adapter_config.json` and `adapter_model.safetensors`, under the names that engines look for."""
@@ -163,8 +180,7 @@ def load_adapted(base_model: Path, adapter: Path, hardware: Hardware) -> Any:
     names = map_modules(model, BaseShape.read(base_model).linears)
     if not names.differ:
         return PeftModel.from_pretrained(cast("Any", model), str(adapter))
-    memory = {file: name for name, file in names.files.items()}
-    tensors = {_rename(name, memory): tensor for name, tensor in load_file(adapter / WEIGHTS_FILE).items()}
+    tensors = _read_tensors(adapter, names)
     config = cast("Any", LoraConfig).from_pretrained(str(adapter))
     config.target_modules = {_module_of(name) for name in tensors}
     config.base_model_name_or_path = None  # PEFT warns where the base's folder isn't called so
@@ -190,6 +206,23 @@ def load_base(base_model: Path, hardware: Hardware) -> nn.Module:
             f"The model in {base_model} can't be loaded: {error}. Fetch it again, or take one that transformers knows."
         ) from error
     return cast("nn.Module", model.to(hardware.device))
+
+
+def _set_weights(model: PeftModel, tensors: dict[str, Tensor]) -> None:
+    expected = sum(parameter.requires_grad for parameter in model.parameters())
+    if len(tensors) != expected:
+        raise TrainingError(
+            "start_unusable",
+            f"The adapter to start from has {len(tensors)} weights, and its targets are {expected}: some modules would "
+            "begin untrained. Start from an adapter that was trained here, or from the base model.",
+        )
+    _set_state(model, tensors)
+
+
+def _read_tensors(adapter: Path, modules: ModuleNames) -> dict[str, Tensor]:
+    """Read an adapter's weights, by the names that their modules have in memory."""
+    memory = {file: name for name, file in modules.files.items()}
+    return {_rename(name, memory): tensor for name, tensor in load_file(adapter / WEIGHTS_FILE).items()}
 
 
 def _rename_tensors(file: Path, names: Mapping[str, str]) -> None:

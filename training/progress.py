@@ -8,23 +8,26 @@ __all__ = ["Progress", "Tally"]
 
 
 class Tally(msgspec.Struct):
-    """Sums over reply tokens.
+    """Sums over reply tokens, or over pairs of replies.
 
     Attributes:
         loss: In nats.
-        correct: Tokens that were the model's first choice.
-        replies: All reply tokens.
+        correct: Tokens that were the model's first choice; pairs whose better reply had the higher reward.
+        replies: All reply tokens; all pairs.
+        margin: Of pairs, the differences of the rewards.
     """
 
     loss: float = 0.0
     correct: int = 0
     replies: int = 0
+    margin: float = 0.0
 
-    def add(self, loss: float, correct: int, replies: int) -> None:
+    def add(self, loss: float, correct: int, replies: int, margin: float) -> None:
         """Add the sums of a part."""
         self.loss += loss
         self.correct += correct
         self.replies += replies
+        self.margin += margin
 
     @property
     def mean_loss(self) -> float:
@@ -34,6 +37,10 @@ class Tally(msgspec.Struct):
     def accuracy(self) -> float:
         return self.correct / self.replies
 
+    @property
+    def mean_margin(self) -> float:
+        return self.margin / self.replies
+
 
 class Progress(msgspec.Struct, kw_only=True):
     """The part of a run's state that is no tensor; the trainer changes it in place.
@@ -42,8 +49,10 @@ class Progress(msgspec.Struct, kw_only=True):
         epoch: Epochs that are over.
         batch: Batches of the present epoch that are done.
         tally: Sums over the present epoch.
-        losses: Mean loss per reply token of each step.
-        accuracies: Share of reply tokens that were the model's first choice, of each step.
+        losses: Mean loss per reply token, or per pair, of each step.
+        accuracies: Share of reply tokens that were the model's first choice, or of pairs whose better reply had the
+            higher reward, of each step.
+        margins: Mean difference of the rewards of each step; empty where no preferences are learnt.
         epochs: The measurements at the end of each epoch.
         tokens: Tokens that went through the model, padding not counted.
         rows: Rows that did; each counts once per epoch.
@@ -57,6 +66,7 @@ class Progress(msgspec.Struct, kw_only=True):
     tally: Tally = msgspec.field(default_factory=Tally)
     losses: list[float] = []
     accuracies: list[float] = []
+    margins: list[float] = []
     epochs: list[Metrics] = []
     tokens: int = 0
     rows: int = 0

@@ -1,23 +1,33 @@
 """The rows of one run with all prompts rendered: what a job's creation writes once, and what the trainer learns.
 
-The file is JSONL in OpenAI's fine-tuning format without any additions, so that it can be trained on anywhere. Line n of
-it is line n of the file that its owner uploaded (blank where that line had no row), and a row's number stays the
-owner's. Its identity is the SHA-256 of its bytes.
+The file is JSONL in OpenAI's fine-tuning format, of chats or of preferences, without any additions, so that it can be
+trained on anywhere. Line n of it is line n of the file that its owner uploaded (blank where that line had no row), and
+a row's number stays the owner's. Its identity is the SHA-256 of its bytes.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from training.dataset import Problem, Row, describe_problems, read_rows
 from training.errors import TrainingError
+from training.preference_rows import PreferenceRow, read_preference_rows
 
-__all__ = ["RenderedRows", "RowsFile", "encode_rendered_rows", "read_rendered_rows"]
+__all__ = [
+    "RenderedRows",
+    "RowsFile",
+    "encode_rendered_preferences",
+    "encode_rendered_rows",
+    "read_rendered_preferences",
+    "read_rendered_rows",
+]
+
+_Row = TypeVar("_Row", Row, PreferenceRow)
 
 
 class RowsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,14 +43,14 @@ class RowsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 @dataclass(frozen=True, slots=True)
-class RenderedRows:
+class RenderedRows(Generic[_Row]):
     """The rows of a file.
 
     Attributes:
         digest: SHA-256 of the bytes that they were read from.
     """
 
-    rows: list[Row]
+    rows: list[_Row]
     digest: str
 
 
@@ -51,13 +61,33 @@ def encode_rendered_rows(rows: Mapping[int, Sequence[Mapping[str, Any]]]) -> byt
         rows: The final messages (`role`, `content`, and `name` or `weight` where the row has them) of each row, by the
             row's number: its line in the owner's file, from 1.
     """
+    return _encode_lines({number: {"messages": messages} for number, messages in rows.items()})
+
+
+def encode_rendered_preferences(
+    rows: Mapping[int, tuple[Sequence[Mapping[str, Any]], Mapping[str, Any], Mapping[str, Any]]],
+) -> bytes:
+    """Return the bytes of a file of preferences; see `encode_rendered_rows`.
+
+    Args:
+        rows: The prompt's messages, the better reply and the worse one of each row, by its number.
+    """
+    return _encode_lines(
+        {
+            number: {"input": {"messages": prompt}, "preferred_output": [better], "non_preferred_output": [worse]}
+            for number, (prompt, better, worse) in rows.items()
+        }
+    )
+
+
+def _encode_lines(rows: Mapping[int, Mapping[str, Any]]) -> bytes:
     lines = [b""] * max(rows, default=0)
-    for number, messages in rows.items():
-        lines[number - 1] = msgspec.json.encode({"messages": messages})
+    for number, row in rows.items():
+        lines[number - 1] = msgspec.json.encode(row)
     return b"".join(line + b"\n" for line in lines)
 
 
-def read_rendered_rows(file: RowsFile, *, code: str) -> RenderedRows:
+def read_rendered_rows(file: RowsFile, *, code: str) -> RenderedRows[Row]:
     """Read a file and prove that it is the one that was meant.
 
     Args:
@@ -67,6 +97,15 @@ def read_rendered_rows(file: RowsFile, *, code: str) -> RenderedRows:
     Raises:
         TrainingError: `code` for a file that isn't there or has bad rows; `rows_changed` for other bytes.
     """
+    return _read(file, code, read_rows)
+
+
+def read_rendered_preferences(file: RowsFile, *, code: str) -> RenderedRows[PreferenceRow]:
+    """Read a file of preferences; see `read_rendered_rows`."""
+    return _read(file, code, read_preference_rows)
+
+
+def _read(file: RowsFile, code: str, read: Callable[[bytes], tuple[list[_Row], list[Problem]]]) -> RenderedRows[_Row]:
     try:
         data = Path(file.path).read_bytes()
     except OSError as error:
@@ -78,7 +117,7 @@ def read_rendered_rows(file: RowsFile, *, code: str) -> RenderedRows:
             f"{str(file.digest)[:12]}… was promised. Make the job again."
         )
         raise TrainingError("rows_changed", message)
-    rows, problems = read_rows(data)
+    rows, problems = read(data)
     problems += [
         Problem(row.number, "Its passages are in no prompt yet. Render the row first.")
         for row in rows

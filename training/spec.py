@@ -10,7 +10,7 @@ from msgspec import Meta
 from training.errors import TrainingError
 from training.rendered_rows import RowsFile
 
-__all__ = ["COMFORTABLE_ROWS", "MINIMUM_ROWS", "Recipe", "TrainSpec", "choose_steps", "read_spec"]
+__all__ = ["COMFORTABLE_ROWS", "DEFAULT_BETA", "MINIMUM_ROWS", "Recipe", "TrainSpec", "choose_steps", "read_spec"]
 
 MINIMUM_ROWS = 10
 """Fewer rows than this are refused: the adapter would learn them by heart and nothing else."""
@@ -18,11 +18,15 @@ MINIMUM_ROWS = 10
 COMFORTABLE_ROWS = 50
 """From here on style is learnt reliably; fewer rows train with a warning."""
 
+DEFAULT_BETA = 0.1
+"""The `beta` of DPO's paper."""
+
 _SMALL_MODEL = 1_000_000_000
 _FEWEST_STEPS, _STYLE_STEPS = 25, 96
 _SEEN_ROWS = 192
 _MOST_EPOCHS = 5
 _MOST_BATCH = 8
+_PREFERENCE_SHARE = 0.1  # of the rate at which replies are learnt: a preference is a push, and at more it breaks words
 
 _Count = Annotated[int, Meta(ge=1)]
 
@@ -31,6 +35,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """Hyperparameters of a run.
 
     Attributes:
+        method: `sft` learns replies; `dpo` learns from pairs of a better reply and a worse one.
+        beta: Of `dpo`: how dear it is to leave the start; a reward is `beta` times the gain in log-probability over it.
         rank: The LoRA matrices' rank; vLLM serves up to 16 unless it was started for more.
         alpha: The update is scaled by `alpha / rank`.
         target_modules: `all-linear`, or names such as `q_proj`. All linear layers learn better than attention alone.
@@ -48,7 +54,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         max_gradient_norm: Gradients are scaled down to this norm.
     """
 
-    method: Literal["sft"] = "sft"
+    method: Literal["sft", "dpo"] = "sft"
+    beta: Annotated[float, Meta(gt=0, le=2)] = DEFAULT_BETA
     rank: Annotated[int, Meta(ge=1, le=512)] = 16
     alpha: Annotated[float, Meta(gt=0)] = 32.0
     dropout: Annotated[float, Meta(ge=0, lt=1)] = 0.0
@@ -73,6 +80,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
         batch_size: int | None = None,
         learning_rate_multiplier: float | None = None,
         seed: int | None = None,
+        method: Literal["sft", "dpo"] = "sft",
     ) -> "Recipe":
         """Return the recipe that suits a number of rows; arguments by name go before it.
 
@@ -102,11 +110,13 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             steps=steps,
             learning_rate_multiplier=1.0 if learning_rate_multiplier is None else learning_rate_multiplier,
             seed=0 if seed is None else seed,
+            method=method,
         )
 
     def resolve(self, parameters: int) -> "Recipe":
         """Return the same recipe with its learning rate as a number, for a base model of that many parameters."""
-        rate = self.learning_rate or (7e-4 if parameters < _SMALL_MODEL else 2e-4)
+        share = _PREFERENCE_SHARE if self.method == "dpo" else 1.0
+        rate = self.learning_rate or share * (7e-4 if parameters < _SMALL_MODEL else 2e-4)
         return msgspec.structs.replace(
             self, learning_rate=rate * self.learning_rate_multiplier, learning_rate_multiplier=1.0
         )
@@ -140,6 +150,7 @@ class TrainSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     Attributes:
         base_model: The checkpoint folder.
         rows: A file that `training.rendered_rows` describes.
+        start: The folder of an adapter that is trained on from, of the same base; None begins with an untrained one.
         base_name: The base's public name, written into the adapter; None takes the folder's name.
         validation_rows: Another file of rows, measured after each epoch.
         chat_template_kwargs: Values of the chat template's own names, as each request for the adapter will have them;
@@ -149,6 +160,7 @@ class TrainSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     base_model: str
     rows: RowsFile
     recipe: Recipe
+    start: str | None = None
     base_name: str | None = None
     validation_rows: RowsFile | None = None
     chat_template_kwargs: dict[str, Any] | None = None

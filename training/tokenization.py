@@ -47,6 +47,26 @@ class TokenizedRow:
     tokens: list[int]
     loss_mask: list[bool]
 
+    @property
+    def length(self) -> int:
+        """The tokens that go through the model."""
+        return len(self.tokens)
+
+    @property
+    def width(self) -> int:
+        """The same with the padding inside the row: it has none."""
+        return len(self.tokens)
+
+    @property
+    def replies(self) -> int:
+        """The reply tokens to learn."""
+        return sum(self.loss_mask)
+
+    @property
+    def weight(self) -> int:
+        """What the row counts for in a mean over rows: each reply token once."""
+        return sum(self.loss_mask)
+
 
 class _RowUnusable(Exception):
     """This row can't be tokenized; others may be."""

@@ -1,10 +1,11 @@
-"""The check of a training file, in blocks of lines, so that its size doesn't matter."""
+"""The check of a training file, of chats or of preferences, in blocks of lines, so that its size doesn't matter."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 from gateway.errors import BadRequest
 from training.dataset import Problem, check_rows, describe_problems
+from training.preference_rows import check_preference_rows, has_preferences
 
 __all__ = ["check_training_file"]
 
@@ -14,15 +15,17 @@ _SHOWN = 20
 
 
 def check_training_file(path: Path) -> None:
-    """Check the rows of a JSONL file; it blocks, so call it in a thread.
+    """Check the rows of a JSONL file, all of the kind of its first one; it blocks, so call it in a thread.
 
     Raises:
         BadRequest: There are no rows, or bad ones; the message has their numbers (lines of the file, from 1).
     """
     rows = 0
     problems: list[Problem] = []
+    prefers: bool | None = None
     for first, block in _blocks(path):
-        report = check_rows(block)
+        prefers = has_preferences(block) if prefers is None else prefers
+        report = check_preference_rows(block) if prefers else check_rows(block)
         rows += report.rows
         problems += [Problem(problem.row + first, problem.message) for problem in report.problems]
         if len(problems) > _SHOWN:
@@ -37,7 +40,7 @@ def check_training_file(path: Path) -> None:
         )
     if not rows:
         raise BadRequest(
-            "The training file has no rows. Each line must be one JSON object with 'messages'.",
+            "The training file has no rows. Each line must be one JSON object with 'messages', or a preference.",
             param="file",
             code="invalid_training_file",
         )

@@ -13,7 +13,7 @@ from gateway.db import Database
 from gateway.engines.served_base_model import ServedBaseModel, choose_markers
 from gateway.errors import BadRequest, blur
 from gateway.files.service import get_file
-from gateway.fine_tuning.rows import RenderedFile, RowsUnusable, render_rows
+from gateway.fine_tuning.rows import RenderedFile, RowsUnusable, render_preferences, render_rows
 from gateway.prompts.service import get_prompt
 from gateway.prompts.tables import PromptRow
 from gateway.prompts.variables import check_variables
@@ -22,7 +22,7 @@ from training.checkpoint import check_trainable
 from training.dataset import describe_problems
 from training.errors import TrainingError
 
-__all__ = ["TrainingFiles"]
+__all__ = ["TrainingFiles", "row_format"]
 
 _DESCRIBED_PROBLEMS = 10
 _CHECKED_ROWS = 10_000  # of a file; they take some seconds
@@ -73,9 +73,9 @@ class TrainingFiles:
         return row
 
     async def render(
-        self, file_id: str, prompt: PromptRow | None, variables: Mapping[str, Any], *, param: str
+        self, file_id: str, prompt: PromptRow | None, variables: Mapping[str, Any], *, method: str, param: str
     ) -> RenderedFile:
-        """Return a file's rows as the trainer will read them, once each is known to be usable.
+        """Return a file's rows as the trainer will read them, once each is known to be usable by the method.
 
         Raises:
             NotFound: The tenant has no such file.
@@ -98,8 +98,9 @@ class TrainingFiles:
         path = self._artifacts.file(file.digest)
         template = prompt.template if prompt else None
         markers = choose_markers(self._base)
+        render = render_preferences if method == "dpo" else render_rows
         try:
-            return await asyncio.to_thread(lambda: render_rows(path.read_bytes(), template, variables, markers))
+            return await asyncio.to_thread(lambda: render(path.read_bytes(), template, variables, markers))
         except RowsUnusable as error:
             raise BadRequest(
                 f"{len(error.problems)} of {error.rows} rows can't be used. "
@@ -108,20 +109,25 @@ class TrainingFiles:
                 code=f"invalid_{param}",
             ) from None
 
-    async def check(self, file_id: str, validation_id: str | None) -> list[Finding]:
+    async def check(self, file_id: str, validation_id: str | None, method: str) -> list[Finding]:
         """Return what is doubtful in files that `render` has taken; of long ones, in their first 10,000 rows."""
         async with self._database.read() as session:
             ids = [file_id] if validation_id is None else [file_id, validation_id]
             digests = [(await get_file(session, self._tenant, id)).digest for id in ids]
-        return await asyncio.to_thread(_check, [self._artifacts.file(digest) for digest in digests])
+        return await asyncio.to_thread(_check, [self._artifacts.file(digest) for digest in digests], row_format(method))
 
     async def store(self, file: RenderedFile) -> Stored:
         """Keep rendered rows in the artifacts; a row has to refer to them within the hour."""
         return await self._artifacts.put(_parts(file.content))
 
 
-def _check(paths: Sequence[Path]) -> list[Finding]:
-    contents = [read_conversations(path.read_bytes(), "openai")[1] for path in paths]
+def row_format(method: str) -> str:
+    """Return the name of the format of a method's files, see `gateway.conversations.formats`."""
+    return "openai-preferences" if method == "dpo" else "openai"
+
+
+def _check(paths: Sequence[Path], format: str) -> list[Finding]:
+    contents = [read_conversations(path.read_bytes(), format)[1] for path in paths]
     rows = [content.conversations[:_CHECKED_ROWS] for content in contents]
     findings = check_conversations(*rows)
     return [finding for finding in findings if finding.check != "over_long"]  # the trainer counts their tokens

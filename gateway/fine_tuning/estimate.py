@@ -15,6 +15,7 @@ __all__ = ["Price", "TrainingFigures", "estimate_training", "price_figures", "re
 
 _GUESSED_RATE = 200.0  # what the packaged 135M model takes on two calm cores
 _GUESSED_TOKEN_BYTES = 4.5  # of JSON lines with English in them
+_GUESSED_PAIR_BYTES = 2.5  # of preferences: their prompt stands in a line once, and goes through the model twice
 _GUESSED_OTHER_SECONDS = 60.0
 
 
@@ -64,7 +65,8 @@ def estimate_training(recipe: Recipe, rows: int, size: int, earlier: Sequence[Tr
         size: Bytes of the rendered rows.
         earlier: Measured, the newest first.
     """
-    token_bytes, rate, other = _GUESSED_TOKEN_BYTES, _GUESSED_RATE, _GUESSED_OTHER_SECONDS
+    token_bytes = _GUESSED_PAIR_BYTES if recipe.method == "dpo" else _GUESSED_TOKEN_BYTES
+    rate, other = _GUESSED_RATE, _GUESSED_OTHER_SECONDS
     if earlier:
         token_bytes = statistics.median(one.token_bytes for one in earlier)
         rate = statistics.median(one.tokens_per_second for one in earlier)

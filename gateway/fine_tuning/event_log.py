@@ -56,6 +56,7 @@ class EventLog:
         self.checkpoints: list[Metrics] = []
         self._losses: list[float] = []
         self._accuracies: list[float] = []
+        self._margins: list[float] = []  # of preferences; then the accuracies are those of rewards
         self._last: Step | None = None
         self._steps = self._done = 0
         self._started: Started | None = None
@@ -111,11 +112,13 @@ class EventLog:
         valid = {metrics.step: metrics for metrics in self.checkpoints}
         text = io.StringIO()
         lines = csv.writer(text, lineterminator="\n")
-        lines.writerow(["step", "train_loss", "train_accuracy", "valid_loss", "valid_mean_token_accuracy"])
-        for step, (loss, accuracy) in enumerate(zip(self._losses, self._accuracies, strict=True), 1):
+        names = ["valid_reward_accuracy", "valid_reward_margin"] if self._margins else ["valid_mean_token_accuracy"]
+        train = ["train_reward_accuracy", "train_reward_margin"] if self._margins else ["train_accuracy"]
+        lines.writerow(["step", "train_loss", *train, "valid_loss", *names])
+        for step, loss in enumerate(self._losses, 1):
             metrics = valid.get(step)
-            figures = (metrics.valid_loss, metrics.valid_mean_token_accuracy) if metrics else (None, None)
-            lines.writerow([step, loss, accuracy, *figures])
+            figures = [getattr(metrics, name, None) for name in ("valid_loss", *names)]
+            lines.writerow([step, loss, *self._list_figures(step).values(), *figures])
         return text.getvalue().encode()
 
     def measure(self, seconds: float, row_bytes: int) -> TrainingFigures | None:
@@ -149,8 +152,15 @@ class EventLog:
         return {
             "step": len(self._losses),
             "train_loss": self._losses[-1],
-            "train_mean_token_accuracy": self._accuracies[-1],
+            **self._list_figures(len(self._losses)),
         }
+
+    def _list_figures(self, step: int) -> dict[str, float]:
+        """Return a step's figures besides its loss."""
+        accuracy = self._accuracies[step - 1]
+        if not self._margins:
+            return {"train_mean_token_accuracy": accuracy}
+        return {"train_reward_accuracy": accuracy, "train_reward_margin": self._margins[step - 1]}
 
     def _add_start(self, event: Started) -> None:
         self._steps, self._started = event.steps, event
@@ -170,17 +180,19 @@ class EventLog:
         )
 
     def _add_resumption(self, event: Resumed) -> None:
-        self._losses, self._accuracies = [*event.losses], [*event.accuracies]
+        self._losses, self._accuracies, self._margins = [*event.losses], [*event.accuracies], [*event.margins]
         self.checkpoints = [*event.epochs]
         self._append(f"The training goes on after step {event.step}", data={"step": event.step})
         # The state may be newer than the log, if the worker was killed in between.
-        for step, (loss, accuracy) in enumerate(zip(event.losses, event.accuracies, strict=True), 1):
+        for step in range(1, len(event.losses) + 1):
             if not self._is_logged(step):
-                self._append_step(step, loss, accuracy, {})
+                self._append_step(step, {})
 
     def _add_step(self, event: Step) -> None:
         self._losses.append(event.loss)
-        self._accuracies.append(event.mean_token_accuracy)
+        if event.reward_margin is not None:
+            self._margins.append(event.reward_margin)
+        self._accuracies.append(event.reward_accuracy or event.mean_token_accuracy or 0.0)
         self._last = event
         self._done += 1
         if not self._is_logged(event.step):
@@ -189,10 +201,11 @@ class EventLog:
                 "learning_rate": event.learning_rate,
                 "tokens_per_second": event.tokens_per_second,
             }
-            self._append_step(event.step, event.loss, event.mean_token_accuracy, more)
+            self._append_step(event.step, more)
 
-    def _append_step(self, step: int, loss: float, accuracy: float, more: dict[str, Any]) -> None:
-        figures = {"step": step, "total_steps": self._steps, "train_loss": loss, "train_mean_token_accuracy": accuracy}
+    def _append_step(self, step: int, more: dict[str, Any]) -> None:
+        loss = self._losses[step - 1]
+        figures = {"step": step, "total_steps": self._steps, "train_loss": loss, **self._list_figures(step)}
         self._append(f"Step {step}/{self._steps}: training loss={loss:.4f}", kind="metrics", data=figures | more)
 
     def _add_checkpoint(self, event: Checkpoint) -> None:

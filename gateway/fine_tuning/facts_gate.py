@@ -15,6 +15,7 @@ from gateway.conversations.store_facts import StoreFacts
 from gateway.db import Database
 from gateway.errors import BadRequest, NotFound, Unavailable
 from gateway.files.service import find_file
+from gateway.fine_tuning.dataset import row_format
 from gateway.fine_tuning.event_log import add_event
 from gateway.fine_tuning.repository import FineTuningJobRepository, LearntFactRepository
 from gateway.fine_tuning.tables import FineTuningJobRow, LearntFactRow
@@ -53,7 +54,9 @@ class FactsGate:
         digest = file.digest if file is not None else job.rows_digest  # rendered rows have their passages in the prompt
         assert digest is not None
         data = await asyncio.to_thread(self._artifacts.file(digest).read_bytes)
-        _, content = await asyncio.to_thread(read_conversations, data, "openai")
+        _, content = await asyncio.to_thread(
+            read_conversations, data, row_format(job.braid.get("method", "supervised"))
+        )
         facts = await self._classify(claim, options["vector_stores"], content.conversations)
         changed = [fact for fact in facts if fact.place == "changed"]
         async with claim.begin() as session:

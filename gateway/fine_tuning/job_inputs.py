@@ -1,7 +1,7 @@
 """The inputs of a training run: what a fine-tuning job's row says, written down as the trainer's spec."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -13,13 +13,13 @@ from gateway.fine_tuning.tables import FineTuningJobRow
 from gateway.jobs import JobFailed
 from gateway.tenants.repository import find_tenant
 from training.rendered_rows import RowsFile
-from training.spec import Recipe, TrainSpec
+from training.spec import DEFAULT_BETA, Recipe, TrainSpec
 
 __all__ = ["TrainingInputs", "read_inputs", "write_spec"]
 
 
 class TrainingInputs(msgspec.Struct, frozen=True):
-    """The rows that a job was made of, and its figures."""
+    """The rows that a job was made of, and its figures; `start` is the folder of the adapter that is trained on."""
 
     tenant_name: str
     rows: RowsFile
@@ -29,13 +29,15 @@ class TrainingInputs(msgspec.Struct, frozen=True):
     steps: int | None
     seed: int
     chat_template_kwargs: dict[str, Any] | None
+    method: Literal["sft", "dpo"] = "sft"
+    start: str | None = None
 
 
 async def read_inputs(session: AsyncSession, job: FineTuningJobRow, artifacts: Artifacts) -> TrainingInputs:
     """Read what the job asks for.
 
     Raises:
-        JobFailed: It was made by a Braid that didn't keep the rendered rows.
+        JobFailed: It was made by a Braid that didn't keep the rendered rows, or the adapter that it trains on is gone.
     """
     tenant = await find_tenant(session, job.tenant_id)
     assert tenant is not None
@@ -51,7 +53,22 @@ async def read_inputs(session: AsyncSession, job: FineTuningJobRow, artifacts: A
         steps=job.braid.get("steps"),
         seed=job.seed,
         chat_template_kwargs=job.braid.get("chat_template_kwargs"),
+        method="dpo" if job.braid.get("method") == "dpo" else "sft",
+        start=_find_start(job, artifacts),
     )
+
+
+def _find_start(job: FineTuningJobRow, artifacts: Artifacts) -> str | None:
+    start = job.braid.get("start")
+    if start is None:
+        return None
+    folder = artifacts.adapter(start["digest"])
+    if not folder.is_dir():
+        message = (
+            f"The adapter {start['model']!r}, which the job trains on, was deleted. Make the job of another model."
+        )
+        raise JobFailed("start_missing", message)
+    return str(folder)
 
 
 def write_spec(work: Path, inputs: TrainingInputs, base: ServedBaseModel, *, max_rank: int) -> Path:
@@ -62,6 +79,8 @@ def write_spec(work: Path, inputs: TrainingInputs, base: ServedBaseModel, *, max
     """
     multiplier = inputs.hyperparameters["learning_rate_multiplier"]
     recipe = Recipe(
+        method=inputs.method,
+        beta=inputs.hyperparameters.get("beta", DEFAULT_BETA),
         epochs=inputs.hyperparameters["n_epochs"],
         batch_size=inputs.hyperparameters["batch_size"],
         learning_rate_multiplier=1.0 if multiplier == "auto" else multiplier,
@@ -81,6 +100,7 @@ def write_spec(work: Path, inputs: TrainingInputs, base: ServedBaseModel, *, max
         validation_rows=inputs.validation_rows,
         chat_template_kwargs=inputs.chat_template_kwargs,
         recipe=recipe,
+        start=inputs.start,
     )
     path = work / "spec.json"
     path.write_bytes(msgspec.json.encode(spec))

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from gateway.errors import BadRequest
-from gateway.fine_tuning.schemas import Hyperparameters, RecipeOptions
+from gateway.fine_tuning.schemas import DpoHyperparameters, Hyperparameters, RecipeOptions
 from training.spec import Recipe
 
 __all__ = ["RecipeBounds", "apply_options", "choose_recipe", "explain_recipe", "to_options"]
@@ -17,10 +17,17 @@ _ALPHA_PER_RANK = 2.0  # so that the update has one scale, and a learning rate m
 
 @dataclass(frozen=True, slots=True)
 class RecipeBounds:
-    """The largest rank that engines take, and their context in tokens; None while no engine has said it."""
+    """The bounds of what can be served.
+
+    Attributes:
+        max_rank: The largest rank that engines take.
+        max_model_len: Their context in tokens; None while no engine has said it.
+        start_rank: The rank of the adapter that is trained on from; None without one.
+    """
 
     max_rank: int
     max_model_len: int | None
+    start_rank: int | None = None
 
 
 def choose_recipe(request: Hyperparameters, options: RecipeOptions, rows: int, bounds: RecipeBounds) -> Recipe:
@@ -34,6 +41,11 @@ def choose_recipe(request: Hyperparameters, options: RecipeOptions, rows: int, b
             "rank",
             f"The rank {options.rank} is over the {bounds.max_rank} that engines here take. Ask for less, or have the "
             "operator raise max_lora_rank.",
+        )
+    if bounds.start_rank is not None and options.rank not in (None, bounds.start_rank):
+        raise _refuse(
+            "rank",
+            f"The adapter that is trained on has the rank {bounds.start_rank}, and keeps it. Leave the rank out.",
         )
     longest = bounds.max_model_len
     if options.max_length is not None and longest is not None and options.max_length > longest:
@@ -50,10 +62,13 @@ def choose_recipe(request: Hyperparameters, options: RecipeOptions, rows: int, b
         rows,
         epochs=None if request.n_epochs == "auto" else request.n_epochs,
         batch_size=None if request.batch_size in ("auto", None) else request.batch_size,
+        method="dpo" if isinstance(request, DpoHyperparameters) else "sft",
     )
+    if isinstance(request, DpoHyperparameters) and request.beta != "auto":
+        recipe = msgspec.structs.replace(recipe, beta=request.beta)
     chosen = {name: value for name in _OPTIONS if (value := getattr(options, name)) is not None}
     defaults = {
-        "rank": min(recipe.rank, bounds.max_rank),
+        "rank": min(recipe.rank, bounds.max_rank) if bounds.start_rank is None else bounds.start_rank,
         "max_length": min(recipe.max_length, longest or recipe.max_length),
     }
     return msgspec.structs.replace(recipe, **(defaults | chosen))
@@ -63,9 +78,12 @@ def explain_recipe(recipe: Recipe, request: Hyperparameters, options: RecipeOpti
     """Return why each number of a run is what it is."""
     sizes_batches, counts_epochs = request.batch_size in ("auto", None), request.n_epochs == "auto"
     multiplier = request.learning_rate_multiplier
-    rate = "7e-4 for a base model of less than 1 billion parameters, else 2e-4" + (
-        "" if multiplier == "auto" else f", times {multiplier} as the request says"
+    rates = (
+        "7e-5 for a base model of less than 1 billion parameters, else 2e-5: a tenth of what replies are learnt with"
     )
+    if recipe.method == "sft":
+        rates = "7e-4 for a base model of less than 1 billion parameters, else 2e-4"
+    rate = rates + ("" if multiplier == "auto" else f", times {multiplier} as the request says")
     reasons = {
         "steps": f"{rows} rows are learnt best in about so many: few rows are seen often, many in larger batches"
         if sizes_batches or counts_epochs
@@ -77,7 +95,10 @@ def explain_recipe(recipe: Recipe, request: Hyperparameters, options: RecipeOpti
         "max_length": "longer rows are rare and cost memory" if options.max_length is None else None,
         "micro_batch_tokens": "bounds memory, changes nothing else" if options.micro_batch_tokens is None else None,
     }
+    if isinstance(request, DpoHyperparameters):
+        reasons["beta"] = "lets replies change and keeps near the start" if request.beta == "auto" else None
     numbers = {
+        "beta": recipe.beta,
         "steps": recipe.count_steps(rows),
         "n_epochs": recipe.epochs,
         "batch_size": recipe.batch_size,

@@ -2,7 +2,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from typing import cast as assume
 
-from sqlalchemy import ColumnElement, CursorResult, String, cast, delete, select
+from sqlalchemy import ColumnElement, CursorResult, String, cast, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Repository, slices
@@ -89,9 +89,11 @@ def metadata_conditions(pairs: Mapping[str, str] | None) -> list[ColumnElement[b
     return [FineTuningJobRow.meta[key].as_string() == value for key, value in pairs.items()]
 
 
-async def list_figures(session: AsyncSession, model: str, limit: int) -> list[dict[str, Any]]:
-    """Return what the newest trainings of a base model measured, of all tenants: they have the machines together."""
+async def list_figures(session: AsyncSession, model: str, method: str, limit: int) -> list[dict[str, Any]]:
+    """Return what a method's newest trainings of a base measured, of all tenants: they have the machines together."""
+    is_dpo = func.coalesce(FineTuningJobRow.braid["method"].as_string(), "") == "dpo"
     where = (FineTuningJobRow.model == model, FineTuningJobRow.status == "succeeded")
+    where += (is_dpo if method == "dpo" else ~is_dpo,)
     newest = select(FineTuningJobRow.braid).where(*where).order_by(FineTuningJobRow.finished_at.desc()).limit(limit)
     return [braid["figures"] for braid in (await session.scalars(newest)).all() if braid.get("figures")]
 

@@ -6,9 +6,10 @@ from typing import Any
 
 import prompts
 from training.dataset import Message, Problem, Row, read_rows
-from training.rendered_rows import encode_rendered_rows
+from training.preference_rows import PreferenceRow, read_preference_rows
+from training.rendered_rows import encode_rendered_preferences, encode_rendered_rows
 
-__all__ = ["RenderedFile", "RowShares", "RowsUnusable", "render_rows"]
+__all__ = ["RenderedFile", "RowShares", "RowsUnusable", "render_preferences", "render_rows"]
 
 _NOTHING_LEARNT = (
     "Only the reply to the last question is learnt of a row with passages or a worded question, and it has weight 0. "
@@ -78,8 +79,7 @@ def render_rows(
         RowsUnusable: With every problem of every row.
     """
     rows, problems = read_rows(data)
-    with_retrieval = any(row.passages is not None for row in rows)
-    template = prompts.compile(source or prompts.DEFAULT) if source or with_retrieval else None
+    template = _choose_template(rows, source)
     messages: dict[int, list[dict[str, Any]]] = {}
     context_replies = 0
     for row in rows:
@@ -95,14 +95,62 @@ def render_rows(
             del messages[row.number]
     if problems:
         raise RowsUnusable(len(messages) + len(problems), sorted(problems, key=lambda problem: problem.row))
-    shares = RowShares(
+    shares = _count_shares(rows, context_replies)
+    return RenderedFile(len(messages), encode_rendered_rows(messages), shares, _list_without_system(messages))
+
+
+def render_preferences(
+    data: bytes,
+    source: str | None,
+    variables: Mapping[str, Any] | None = None,
+    markers: prompts.Markers = prompts.GENERIC,
+) -> RenderedFile:
+    """Check and render a file of preferences: the better reply and the worse one behind one prompt.
+
+    The prompt is what `render_rows` makes of the row with either reply. Earlier replies are read and not learnt.
+
+    Args:
+        data: JSONL in OpenAI's DPO format, each row optionally with `"braid": {"passages": […]}`.
+        source: See `render_rows`.
+        variables: See there.
+        markers: See there.
+
+    Raises:
+        RowsUnusable: With every problem of every row.
+    """
+    rows, problems = read_preference_rows(data)
+    template = _choose_template(rows, source)
+    preferences: dict[int, tuple[list[dict[str, Any]], dict[str, Any], dict[str, Any]]] = {}
+    for row in rows:
+        try:
+            better, worse = (_render(half, template, variables or {}, markers) for half in (row.better, row.worse))
+        except prompts.PromptError as error:
+            problems.append(Problem(row.number, error.message))
+        else:
+            preferences[row.number] = ([_bare(message) for message in better[:-1]], better[-1], worse[-1])
+    if problems:
+        raise RowsUnusable(len(preferences) + len(problems), sorted(problems, key=lambda problem: problem.row))
+    without_system = _list_without_system({number: prompt for number, (prompt, *_) in preferences.items()})
+    content = encode_rendered_preferences(preferences)
+    return RenderedFile(len(preferences), content, _count_shares(rows, 0), without_system)
+
+
+def _choose_template(rows: Sequence[Row] | Sequence[PreferenceRow], source: str | None) -> prompts.Template | None:
+    with_retrieval = any(row.passages is not None for row in rows)
+    return prompts.compile(source or prompts.DEFAULT) if source or with_retrieval else None
+
+
+def _count_shares(rows: Sequence[Row] | Sequence[PreferenceRow], context_replies: int) -> RowShares:
+    return RowShares(
         grounded=sum(bool(row.passages) for row in rows),
         empty=sum(row.passages == [] for row in rows),
         ungrounded=sum(row.passages is None for row in rows),
         context_replies=context_replies,
     )
-    without_system = [number for number, turns in messages.items() if all(turn["role"] != "system" for turn in turns)]
-    return RenderedFile(len(messages), encode_rendered_rows(messages), shares, without_system)
+
+
+def _list_without_system(rows: Mapping[int, Sequence[Mapping[str, Any]]]) -> list[int]:
+    return [number for number, turns in rows.items() if all(turn["role"] != "system" for turn in turns)]
 
 
 def _render(

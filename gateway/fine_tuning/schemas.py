@@ -11,6 +11,8 @@ from gateway.vector_stores.schemas import Metadata
 
 __all__ = [
     "BraidOptions",
+    "DpoHyperparameters",
+    "DpoMethod",
     "FactsOptions",
     "FineTuningJob",
     "FineTuningJobBraid",
@@ -20,10 +22,10 @@ __all__ = [
     "FineTuningJobEvent",
     "FineTuningJobEventList",
     "FineTuningJobList",
-    "FineTuningMethod",
     "FineTuningMethodCreate",
     "Hyperparameters",
     "JobError",
+    "MethodFigures",
     "RecipeOptions",
     "SupervisedMethod",
     "TrainingCost",
@@ -43,13 +45,24 @@ class Hyperparameters(BaseModel):
     learning_rate_multiplier: Auto | Annotated[float, Field(strict=True, gt=0, le=100, allow_inf_nan=False)] = "auto"
 
 
+class DpoHyperparameters(Hyperparameters):
+    """`beta` is how dear it is to leave the model of the start: the more, the nearer to it."""
+
+    beta: Auto | Annotated[float, Field(strict=True, gt=0, le=2, allow_inf_nan=False)] = "auto"
+
+
 class SupervisedMethodCreate(BaseModel):
     hyperparameters: Hyperparameters | None = None
+
+
+class DpoMethodCreate(BaseModel):
+    hyperparameters: DpoHyperparameters | None = None
 
 
 class FineTuningMethodCreate(BaseModel):
     type: Literal["supervised", "dpo", "reinforcement"]
     supervised: SupervisedMethodCreate | None = None
+    dpo: DpoMethodCreate | None = None
 
 
 class RecipeOptions(BaseModel):
@@ -160,13 +173,18 @@ class JobError(BaseModel):
     param: str | None
 
 
-class SupervisedMethod(BaseModel):
+class MethodFigures(BaseModel):
     hyperparameters: dict[str, Any]
 
 
-class FineTuningMethod(BaseModel):
+class SupervisedMethod(BaseModel):
     type: Literal["supervised"] = "supervised"
-    supervised: SupervisedMethod
+    supervised: MethodFigures
+
+
+class DpoMethod(BaseModel):
+    type: Literal["dpo"] = "dpo"
+    dpo: MethodFigures
 
 
 class FineTuningJob(BaseModel):
@@ -186,7 +204,7 @@ class FineTuningJob(BaseModel):
     seed: int
     suffix: str | None
     hyperparameters: dict[str, Any]
-    method: FineTuningMethod
+    method: SupervisedMethod | DpoMethod
     metadata: dict[str, str]
     integrations: list[dict[str, Any]]
     error: JobError | None

@@ -3,17 +3,18 @@
 import secrets
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway import jobs
-from gateway.adapters.identity import check_name
 from gateway.adapters.publish import refuse_undecided
+from gateway.adapters.service import read_chat_template_kwargs
 from gateway.artifacts import Stored
 from gateway.conversations.findings import Finding
-from gateway.errors import BadRequest, Unavailable
+from gateway.errors import BadRequest
 from gateway.fine_tuning.dataset import TrainingFiles
 from gateway.fine_tuning.estimate import Price, TrainingFigures, estimate_training, price_figures
 from gateway.fine_tuning.event_log import add_event
@@ -26,9 +27,11 @@ from gateway.fine_tuning.repository import (
     list_figures,
     metadata_conditions,
 )
+from gateway.fine_tuning.request import check_request, find_start
 from gateway.fine_tuning.rows import RenderedFile
 from gateway.fine_tuning.schemas import (
     BraidOptions,
+    DpoMethod,
     FineTuningJob,
     FineTuningJobBraid,
     FineTuningJobCheckpoint,
@@ -36,9 +39,9 @@ from gateway.fine_tuning.schemas import (
     FineTuningJobCreate,
     FineTuningJobEventList,
     FineTuningJobList,
-    FineTuningMethod,
     Hyperparameters,
     JobError,
+    MethodFigures,
     RecipeOptions,
     SupervisedMethod,
     to_event,
@@ -94,19 +97,23 @@ class FineTuningService:
             Unavailable: No base model is known yet.
             PayloadTooLarge: The tenant has no room for the rendered rows.
         """
-        hyperparameters = _check_request(request, base)
+        method, hyperparameters = check_request(request, base)
+        start = await find_start(self._session, self._tenant, request, base)
+        bounds = replace(bounds, start_rank=start and start.rank)
         options = request.braid or BraidOptions()
         prompt = await files.find_prompt(options.prompt, options.variables)
         format = await files.read_chat_format()
-        rows = await files.render(request.training_file, prompt, options.variables, param="training_file")
+        rows = await files.render(
+            request.training_file, prompt, options.variables, method=method, param="training_file"
+        )
         _check_count(rows.count)
         _check_systems(rows, format)
         validation_rows = None
         if request.validation_file is not None:
             validation_rows = await files.render(
-                request.validation_file, prompt, options.variables, param="validation_file"
+                request.validation_file, prompt, options.variables, method=method, param="validation_file"
             )
-        findings = await files.check(request.training_file, request.validation_file)
+        findings = await files.check(request.training_file, request.validation_file, method)
         wishes = options.recipe or RecipeOptions()
         recipe = choose_recipe(hyperparameters, wishes, rows.count, bounds)
         stored = await files.store(rows)
@@ -115,12 +122,14 @@ class FineTuningService:
         braid = {
             "prompt": f"{prompt.name}@{prompt.version}" if prompt else None,
             "variables": options.variables,
+            "method": method,
+            "start": start and {"model": start.model, "digest": start.digest},
             "steps": recipe.steps,
-            "chat_template_kwargs": format and format.variables,
+            "chat_template_kwargs": read_chat_template_kwargs(start) if start else format and format.variables,
             "recipe": to_options(recipe),
             "facts": options.facts and options.facts.model_dump(),
             "reasons": explain_recipe(recipe, hyperparameters, wishes, rows.count),
-            "estimate": await self._estimate(recipe, rows.count, stored.size, base, price),
+            "estimate": await self._estimate(method, recipe, rows.count, stored.size, base, price),
         }
         figures = _show_hyperparameters(hyperparameters, recipe)
         row = self._jobs.add(_make_row(request, base, figures, stored, stored_validation, braid))
@@ -130,8 +139,10 @@ class FineTuningService:
         await self._storage.admit(self._session, self._tenant, row.rows_bytes)
         return self._schema(row)
 
-    async def _estimate(self, recipe: Recipe, rows: int, size: int, base: str, price: Price) -> dict[str, Any]:
-        earlier = await list_figures(self._session, base, _EARLIER)
+    async def _estimate(
+        self, method: str, recipe: Recipe, rows: int, size: int, base: str, price: Price
+    ) -> dict[str, Any]:
+        earlier = await list_figures(self._session, base, method, _EARLIER)
         figures = estimate_training(recipe, rows, size, [msgspec.convert(one, TrainingFigures) for one in earlier])
         basis = f"measured in the last {len(earlier)} trainings" if earlier else _GUESS
         return price_figures(figures, price, basis=basis)
@@ -269,7 +280,7 @@ class FineTuningService:
             created_at=row.created_at,
             finished_at=row.finished_at,
             estimated_finish=row.estimated_finish,
-            model=row.model,
+            model=row.braid["start"]["model"] if row.braid.get("start") else row.model,
             fine_tuned_model=row.fine_tuned_model,
             organization_id=self._organization,
             status=row.status,
@@ -279,45 +290,13 @@ class FineTuningService:
             trained_tokens=row.trained_tokens,
             seed=row.seed,
             suffix=row.suffix,
-            hyperparameters=row.hyperparameters,
-            method=FineTuningMethod(supervised=SupervisedMethod(hyperparameters=row.hyperparameters)),
+            hyperparameters={name: value for name, value in row.hyperparameters.items() if name != "beta"},
+            method=_method_schema(row),
             metadata=row.meta,
             integrations=[],
             error=None if row.error is None else JobError(**row.error),
             braid=FineTuningJobBraid(**row.braid, rows=row.rows_digest, validation_rows=row.validation_rows_digest),
         )
-
-
-def _check_request(request: FineTuningJobCreate, base: str) -> Hyperparameters:
-    """Return the request's hyperparameters, or raise `BadRequest` for what can't be done here."""
-    if not base:
-        raise Unavailable("No engine has told which base model it serves. Try again when GET /readyz says 200.")
-    if request.method is not None and request.method.type != "supervised":
-        raise BadRequest(
-            f"The method {request.method.type!r} is not supported yet; use 'supervised'.",
-            param="method.type",
-            code="unsupported_method",
-        )
-    if request.integrations:
-        raise BadRequest(
-            "Integrations are not supported: nothing is sent to other services. Leave them out; the job's events and "
-            "its result file have the metrics.",
-            param="integrations",
-        )
-    if request.model.startswith(f"ft:{base}:"):
-        raise BadRequest(
-            f"Training on from an adapter is not supported yet. Use {base!r}, with all rows in one file.",
-            param="model",
-            code="unsupported_model",
-        )
-    if request.model != base:
-        raise BadRequest(
-            f"The model {request.model!r} can't be fine-tuned; {base!r} can.", param="model", code="model_not_found"
-        )
-    if request.suffix is not None:
-        check_name(request.suffix, param="suffix")
-    supervised = request.method.supervised if request.method else None
-    return (supervised.hyperparameters if supervised else None) or request.hyperparameters or Hyperparameters()
 
 
 def _make_row(
@@ -347,8 +326,14 @@ def _make_row(
     )
 
 
+def _method_schema(row: FineTuningJobRow) -> SupervisedMethod | DpoMethod:
+    figures = MethodFigures(hyperparameters=row.hyperparameters)
+    return DpoMethod(dpo=figures) if row.braid.get("method") == "dpo" else SupervisedMethod(supervised=figures)
+
+
 def _show_hyperparameters(request: Hyperparameters, recipe: Recipe) -> dict[str, Any]:
-    return {
+    beta = {"beta": recipe.beta} if recipe.method == "dpo" else {}
+    return beta | {
         "n_epochs": recipe.epochs,
         "batch_size": recipe.batch_size,
         # Stays "auto" where it was: OpenAI's schema, read as the JSON Schema of today, has no place for 1.

@@ -27,6 +27,7 @@ import sys
 import time
 import zlib
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -36,7 +37,7 @@ from training.cancellation import PauseWish
 from training.errors import TrainingError
 from training.events import Checkpoint, Event, Failed, Finished, Metrics, Notice, Paused, Resumed, Saved, Started, Step
 from training.manifest import Manifest, Probe, Reference, digest_adapter
-from training.rendered_rows import RenderedRows, read_rendered_rows
+from training.rendered_rows import RenderedRows, RowsFile, read_rendered_preferences, read_rendered_rows
 from training.spec import Recipe, TrainSpec, read_spec
 from training.verdict import BaseShape
 
@@ -86,7 +87,7 @@ def _train(spec: TrainSpec, out: Path, state: Path, mode: str) -> int:
     wants_pause = PauseWish()
     if mode == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    training_rows = read_rendered_rows(spec.rows, code="invalid_training_file")
+    training_rows = _read_rows(spec, spec.rows, "invalid_training_file")
     count = len(training_rows.rows)
     steps = 10_000 if mode in ("slow", "deaf") else spec.recipe.count_steps(count)
     _send(Started(rows=count, dropped=[], steps=steps, tokens=1000, reply_tokens=200, device="cpu", dtype="float32"))
@@ -116,6 +117,11 @@ def _train(spec: TrainSpec, out: Path, state: Path, mode: str) -> int:
     return 0
 
 
+def _read_rows(spec: TrainSpec, file: RowsFile, code: str) -> RenderedRows[Any]:
+    read = read_rendered_preferences if spec.recipe.method == "dpo" else read_rendered_rows
+    return read(file, code=code)
+
+
 def _save_or_pause(state: Path, step: int, *, wants_pause: bool) -> bool:
     """Save each second step and before a pause, a few bytes, never the same; tell whether to end."""
     if step % 2 and not wants_pause:
@@ -135,8 +141,10 @@ def _resume(state: Path, steps: int, recipe: Recipe) -> int:
         return 0
     done = json.loads(state.read_text())["step"]
     before = [_make_step(step, steps, recipe) for step in range(1, done + 1)]
-    losses, accuracies = [step.loss for step in before], [step.mean_token_accuracy for step in before]
-    _send(Resumed(step=done, losses=losses, accuracies=accuracies, epochs=[]))
+    losses = [step.loss for step in before]
+    accuracies = [step.mean_token_accuracy or step.reward_accuracy or 0.0 for step in before]
+    margins = [step.reward_margin for step in before if step.reward_margin is not None]
+    _send(Resumed(step=done, losses=losses, accuracies=accuracies, margins=margins, epochs=[]))
     return done
 
 
@@ -157,12 +165,15 @@ def _end(mode: str) -> int:
 
 
 def _make_step(step: int, steps: int, recipe: Recipe) -> Step:
+    prefers = recipe.method == "dpo"
     return Step(
         step=step,
         steps=steps,
         epoch=recipe.epochs * step / steps,
         loss=2.0 / step,
-        mean_token_accuracy=0.5,
+        mean_token_accuracy=None if prefers else 0.5,
+        reward_accuracy=0.75 if prefers else None,
+        reward_margin=0.25 if prefers else None,
         learning_rate=1e-3,
         tokens_per_second=100.0,
         seconds_left=float(steps - step),
@@ -172,8 +183,19 @@ def _make_step(step: int, steps: int, recipe: Recipe) -> Step:
 
 def _make_checkpoint(spec: TrainSpec, steps: int, valid_loss: float | None = None) -> Checkpoint:
     if spec.validation_rows and valid_loss is None:
-        read_rendered_rows(spec.validation_rows, code="invalid_validation_file")
+        _read_rows(spec, spec.validation_rows, "invalid_validation_file")
         valid_loss = 1.5
+    if spec.recipe.method == "dpo":
+        metrics = Metrics(
+            step=steps,
+            train_loss=0.5,
+            train_reward_accuracy=0.75,
+            train_reward_margin=0.25,
+            valid_loss=valid_loss,
+            valid_reward_accuracy=None if valid_loss is None else 0.8,
+            valid_reward_margin=None if valid_loss is None else 0.2,
+        )
+        return Checkpoint(step=steps, epoch=spec.recipe.epochs, metrics=metrics)
     metrics = Metrics(
         step=steps,
         train_loss=1.0,
@@ -184,7 +206,7 @@ def _make_checkpoint(spec: TrainSpec, steps: int, valid_loss: float | None = Non
     return Checkpoint(step=steps, epoch=spec.recipe.epochs, metrics=metrics)
 
 
-def _write_folder(spec: TrainSpec, rows: RenderedRows, folder: Path, mode: str) -> Manifest:
+def _write_folder(spec: TrainSpec, rows: RenderedRows[Any], folder: Path, mode: str) -> Manifest:
     shape = BaseShape.read(Path(spec.base_model))
     seed = zlib.crc32(rows.digest.encode()) + spec.recipe.seed
     write_adapter(folder, base_name=spec.base_name or "", seed=seed, spoil=mode)
@@ -197,6 +219,7 @@ def _write_folder(spec: TrainSpec, rows: RenderedRows, folder: Path, mode: str) 
         chat_template_kwargs=spec.chat_template_kwargs or {},
         rank=spec.recipe.rank,
         recipe=spec.recipe,
+        start_digest=digest_adapter(Path(spec.start)) if spec.start else None,
         rows=len(rows.rows),
         rows_digest="0" * 64 if mode == "other_rows" else rows.digest,
         validation_rows_digest=spec.validation_rows.digest if spec.validation_rows else None,
@@ -236,4 +259,17 @@ def rows(count: int, **braid: object) -> bytes:
             {"role": "assistant", "content": f"Ahoy! Order {number} be sailing to ye."},
         ]
         lines.append(json.dumps({"messages": messages, **({"braid": braid} if braid else {})}))
+    return "\n".join(lines).encode()
+
+
+def preferences(count: int, **braid: object) -> bytes:
+    """Return preference rows in OpenAI's format."""
+    lines: list[str] = []
+    for number in range(count):
+        row = {
+            "input": {"messages": [{"role": "user", "content": f"Where is order {number}?"}]},
+            "preferred_output": [{"role": "assistant", "content": f"Order {number} sails today."}],
+            "non_preferred_output": [{"role": "assistant", "content": f"No idea about {number}."}],
+        }
+        lines.append(json.dumps({**row, **({"braid": braid} if braid else {})}))
     return "\n".join(lines).encode()

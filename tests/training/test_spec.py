@@ -132,7 +132,8 @@ def test_a_spec_is_read(tmp_path: Path) -> None:
     [
         {"recipe": {"epoch": 2}},
         {"recipe": {"epochs": 0}},
-        {"recipe": {"method": "dpo"}},
+        {"recipe": {"method": "ppo"}},
+        {"recipe": {"method": "dpo", "beta": 0}},
         {"recipe": {"learning_rate": -1}},
         {"recipe": {"rank": 0}},
         {"base": "b"},

@@ -366,7 +366,21 @@ class Walk:
             assert paused.parse().status == "paused"  # pyright: ignore[reportUnnecessaryComparison]  # newer than its type
         assert self.take(jobs.resume(other)).status in ("queued", "running")
         assert self.take(jobs.cancel(other)).status == "cancelled"
+        self._preferred(done.fine_tuned_model, rows)
         self._tuned_model(done.fine_tuned_model)
+
+    def _preferred(self, model: str, rows: list[tuple[str, str]]) -> None:
+        jobs = self.client.fine_tuning.jobs.with_raw_response
+        file = self._upload("pairs.jsonl", _preference_rows(rows), "fine-tune")
+        method: Any = {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0.2, "n_epochs": 1}}}
+        made = self.take(jobs.create(model=model, training_file=file, method=method, suffix="walk", seed=1))
+        done = self._wait(lambda: self.take(jobs.retrieve(made.id)), ("succeeded", "failed", "cancelled"))
+        assert done.status == "succeeded", done.error
+        assert done.model == model
+        assert done.method.type == "dpo"
+        assert done.method.dpo.hyperparameters.beta == 0.2
+        self.take(jobs.list_events(made.id, limit=100))
+        self.take(self.client.fine_tuning.jobs.checkpoints.with_raw_response.list(made.id))
 
     def _tuned_model(self, model: str) -> None:
         self._wait(lambda: model in [one.id for one in self.client.models.list()], (True,))
@@ -489,3 +503,15 @@ def _training_rows(rows: list[tuple[str, str]]) -> bytes:
         [{"role": "user", "content": question}, {"role": "assistant", "content": reply}] for question, reply in rows
     ]
     return b"\n".join(json.dumps({"messages": one}).encode() for one in messages)
+
+
+def _preference_rows(rows: list[tuple[str, str]]) -> bytes:
+    lines = [
+        {
+            "input": {"messages": [{"role": "user", "content": question}]},
+            "preferred_output": [{"role": "assistant", "content": reply}],
+            "non_preferred_output": [{"role": "assistant", "content": "No idea."}],
+        }
+        for question, reply in rows
+    ]
+    return b"\n".join(json.dumps(one).encode() for one in lines)

@@ -133,9 +133,13 @@ async def test_hyperparameters_are_taken_from_the_method_first_and_chosen_where_
 
 IMPOSSIBLE: list[tuple[dict[str, Any], int, str | None, str | None]] = [
     ({"model": "gpt-4o-mini"}, 400, "model", "can't be fine-tuned; 'base' can"),
-    ({"model": "ft:base:kestrel:voice:12345678"}, 400, "model", "not supported yet"),
-    ({"method": {"type": "dpo"}}, 400, "method.type", "not supported yet"),
-    ({"method": {"type": "reinforcement"}}, 400, "method.type", "not supported yet"),
+    ({"model": "ft:base:kestrel:voice:12345678"}, 400, "model", "can't be fine-tuned; 'base' can"),
+    ({"method": {"type": "dpo"}}, 400, "training_file", "Row 1: This is a supervised row"),
+    ({"method": {"type": "dpo", "supervised": {}}}, 400, "method.supervised", "Give those of the one method"),
+    ({"method": {"type": "supervised", "dpo": {}}}, 400, "method.dpo", "Give those of the one method"),
+    ({"method": {"type": "dpo", "dpo": {"hyperparameters": {"beta": 0}}}}, 400, None, None),
+    ({"method": {"type": "dpo", "dpo": {"hyperparameters": {"beta": 2.5}}}}, 400, None, None),
+    ({"method": {"type": "reinforcement"}}, 400, "method.type", "is not supported"),
     ({"method": {"type": "magic"}}, 400, "method.type", None),
     ({"integrations": [{"type": "wandb", "wandb": {"project": "x"}}]}, 400, "integrations", "not supported"),
     ({"suffix": "s" * 65}, 400, "suffix", None),

@@ -1,0 +1,81 @@
+"""A request for a fine-tuning job, checked: its method, its numbers, and the model that is trained on from."""
+
+from typing import Literal
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.adapters.identity import check_name
+from gateway.adapters.service import check_set_aside, find_ready
+from gateway.adapters.tables import AdapterRow
+from gateway.errors import BadRequest, Unavailable
+from gateway.fine_tuning.schemas import DpoHyperparameters, FineTuningJobCreate, Hyperparameters
+
+__all__ = ["check_request", "find_start"]
+
+
+def check_request(request: FineTuningJobCreate, base: str) -> tuple[Literal["supervised", "dpo"], Hyperparameters]:
+    """Return the request's method and its numbers, `DpoHyperparameters` for `dpo`.
+
+    Raises:
+        BadRequest: Something in it can't be done here.
+        Unavailable: No base model is known yet.
+    """
+    if not base:
+        raise Unavailable("No engine has told which base model it serves. Try again when GET /readyz says 200.")
+    if request.integrations:
+        raise BadRequest(
+            "Integrations are not supported: nothing is sent to other services. Leave them out; the job's events and "
+            "its result file have the metrics.",
+            param="integrations",
+        )
+    if request.suffix is not None:
+        check_name(request.suffix, param="suffix")
+    method = request.method
+    if method is None:
+        return "supervised", request.hyperparameters or Hyperparameters()
+    if method.type == "reinforcement":
+        raise BadRequest(
+            "The method 'reinforcement' is not supported; use 'supervised', or 'dpo' with preferences.",
+            param="method.type",
+            code="unsupported_method",
+        )
+    other = "supervised" if method.type == "dpo" else "dpo"
+    if getattr(method, other) is not None:
+        raise BadRequest(
+            f"The method is {method.type!r}, and there are numbers for {other!r}. Give those of the one method.",
+            param=f"method.{other}",
+        )
+    if method.type == "supervised":
+        own = method.supervised and method.supervised.hyperparameters
+        return "supervised", own or request.hyperparameters or Hyperparameters()
+    own = method.dpo and method.dpo.hyperparameters
+    old = request.hyperparameters or Hyperparameters()
+    return "dpo", own or DpoHyperparameters(**old.model_dump())
+
+
+async def find_start(session: AsyncSession, tenant: str, request: FineTuningJobCreate, base: str) -> AdapterRow | None:
+    """Return the tenant's adapter that a job trains on from; None for the base model.
+
+    Raises:
+        BadRequest: There is no such model, or the method can't train on from it.
+        Conflict: It waits for another base model.
+    """
+    if request.model == base:
+        return None
+    await check_set_aside(session, tenant, request.model)
+    start = await find_ready(session, tenant, request.model)
+    if start is None:
+        raise BadRequest(
+            f"The model {request.model!r} can't be fine-tuned; {base!r} can, and preferences can train on from your "
+            "adapters.",
+            param="model",
+            code="model_not_found",
+        )
+    if request.method is None or request.method.type != "dpo":
+        raise BadRequest(
+            f"Training on from an adapter is for preferences (the method 'dpo'). Use {base!r}, with all rows in one "
+            "file.",
+            param="model",
+            code="unsupported_model",
+        )
+    return start

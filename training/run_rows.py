@@ -1,0 +1,101 @@
+"""The rows of a run: read, proven to be those that were meant, and tokenized as its method asks for."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import cast
+
+from training.dataset import Problem, describe_problems
+from training.errors import TrainingError
+from training.events import Event, Notice
+from training.objective import Example
+from training.preferences import Pair, tokenize_pairs
+from training.rendered_rows import RowsFile, read_rendered_preferences, read_rendered_rows
+from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS, Recipe, TrainSpec
+from training.tokenization import RowTokenizer, TokenizedRow
+
+__all__ = ["RunRows", "count_rows", "read_run_rows"]
+
+_LISTED_ROWS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RunRows:
+    """The rows of a run: `TokenizedRow`s, or `Pair`s where preferences are learnt.
+
+    Attributes:
+        rows: To train on.
+        dropped: Rows that were left out, with the reasons.
+        digest: SHA-256 of the file of them.
+        validation: Measured after each epoch; may be empty.
+        validation_digest: Of their file; None without one.
+    """
+
+    rows: Sequence[Example]
+    dropped: list[Problem]
+    digest: str
+    validation: Sequence[Example]
+    validation_digest: str | None
+
+    @property
+    def pairs(self) -> list[Pair]:
+        """All pairs of a run that learns preferences, in the order of their places."""
+        return [cast("Pair", row) for row in [*self.rows, *self.validation]]
+
+    @property
+    def learnt(self) -> list[TokenizedRow]:
+        """The rows to train on; of pairs the better ones."""
+        return [row.better if isinstance(row, Pair) else cast("TokenizedRow", row) for row in self.rows]
+
+
+def read_run_rows(spec: TrainSpec, tokenizer: RowTokenizer, recipe: Recipe, send: Callable[[Event], None]) -> RunRows:
+    """Read and tokenize the rows of a spec; notices tell what was left out, and whether there are few.
+
+    Raises:
+        TrainingError: `too_few_rows`, `unsupported_chat_template`, and see `read_rendered_rows`.
+    """
+    rows, dropped, digest = _read(spec.rows, tokenizer, recipe, "invalid_training_file", 0)
+    _check_size(rows, dropped, send)
+    if spec.validation_rows is None:
+        return RunRows(rows, dropped, digest, [], None)
+    validation, left_out, validation_digest = _read(
+        spec.validation_rows, tokenizer, recipe, "invalid_validation_file", len(rows)
+    )
+    if left_out:
+        message = f"Validation rows were left out. {describe_problems(left_out, _LISTED_ROWS)}"
+        send(Notice(code="validation_rows_dropped", message=message))
+    return RunRows(rows, dropped, digest, validation, validation_digest)
+
+
+def _read(
+    file: RowsFile, tokenizer: RowTokenizer, recipe: Recipe, code: str, first: int
+) -> tuple[Sequence[Example], list[Problem], str]:
+    if recipe.method == "dpo":
+        preferences = read_rendered_preferences(file, code=code)
+        pairs, dropped = tokenize_pairs(tokenizer, preferences.rows, recipe.max_length, first=first)
+        return pairs, dropped, preferences.digest
+    replies = read_rendered_rows(file, code=code)
+    rows, dropped = tokenizer.tokenize_rows(replies.rows, recipe.max_length)
+    return rows, dropped, replies.digest
+
+
+def _check_size(rows: Sequence[Example], dropped: list[Problem], send: Callable[[Event], None]) -> None:
+    if dropped:
+        send(Notice(code="rows_dropped", message=f"Rows were left out. {describe_problems(dropped, _LISTED_ROWS)}"))
+    count = count_rows(rows)
+    if count < MINIMUM_ROWS:
+        message = (
+            f"There are {count} usable rows, and training takes at least {MINIMUM_ROWS}; from about "
+            f"{COMFORTABLE_ROWS} on style is learnt reliably. Add rows, or put the style into the prompt instead."
+        )
+        raise TrainingError("too_few_rows", message, dropped)
+    if count < COMFORTABLE_ROWS:
+        message = (
+            f"There are only {count} rows: they may be learnt by heart rather than by style. From about "
+            f"{COMFORTABLE_ROWS} on results are reliable; compare with the style in the prompt before using it."
+        )
+        send(Notice(code="few_rows", message=message))
+
+
+def count_rows(rows: Sequence[Example]) -> int:
+    """Return the number of rows in their owner's file that these are of."""
+    return len({row.number for row in rows})
