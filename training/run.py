@@ -13,7 +13,7 @@ from training.batches import measure_load
 from training.errors import TrainingError
 from training.events import Event, Finished, Paused, Started
 from training.loop import LoopResult, Trainer
-from training.manifest import MANIFEST_FILE, Manifest, digest_adapter
+from training.manifest import CONFIG_FILE, MANIFEST_FILE, Manifest, digest_adapter
 from training.memory_plan import GIB, Demand
 from training.model import AdaptedModel
 from training.model_size import read_model_size
@@ -26,10 +26,10 @@ from training.probe import PROBE_ADVICE, compute_probes
 from training.room import Berth, find_room
 from training.run_rows import RunRows, count_rows, read_run_rows
 from training.spec import Recipe, TrainSpec
-from training.start import adopt_start
 from training.state import RunPaused, StateFile, StateKeeper, fingerprint_run
 from training.tokenization import RowTokenizer
 from training.verdict import BaseShape, judge
+from training.verdict.config import AdapterConfig
 
 __all__ = ["run", "run_or_pause"]
 
@@ -91,7 +91,7 @@ def _run(
     recipe = spec.recipe.resolve(base.parameters)
     start = Path(spec.start) if spec.start is not None else None
     if start is not None:
-        recipe = adopt_start(recipe, start, base)
+        recipe = _adopt_start(recipe, start, base)
     start_digest = digest_adapter(start) if start is not None else None
     choose_modules(base_model, base, recipe.target_modules)  # what no engine would find is refused in seconds
     tokenizer = RowTokenizer.load(base_model, spec.chat_template_kwargs)
@@ -127,6 +127,25 @@ def _run(
     if not verdict.ok:
         raise TrainingError("adapter_unusable", " ".join(reason.message for reason in verdict.reasons))
     return manifest
+
+
+def _adopt_start(recipe: Recipe, start: Path, base: BaseShape) -> Recipe:
+    """Return the recipe with the rank, the scale and the targets of the adapter that a run starts from.
+
+    Raises:
+        TrainingError: `start_unusable`: its folder isn't an adapter for this base, or of another rank than the recipe.
+    """
+    verdict = judge(start, base, max_rank=recipe.rank)
+    if not verdict.ok:
+        reasons = " ".join(reason.message for reason in verdict.reasons)
+        raise TrainingError("start_unusable", f"The adapter to start from can't be trained on. {reasons}")
+    config = msgspec.json.decode((start / CONFIG_FILE).read_bytes(), type=AdapterConfig)
+    if config.r != recipe.rank:
+        message = f"The adapter to start from has the rank {config.r}, and the recipe {recipe.rank}. Give it the same."
+        raise TrainingError("start_unusable", message)
+    targets = config.target_modules if isinstance(config.target_modules, list) else "all-linear"
+    # One scale, however its config writes it.
+    return msgspec.structs.replace(recipe, alpha=config.scale * config.r, target_modules=targets)
 
 
 def _fingerprint(base: BaseShape, recipe: Recipe, tokenizer: RowTokenizer, rows: RunRows, start: str | None) -> str:

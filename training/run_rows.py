@@ -53,12 +53,12 @@ def read_run_rows(spec: TrainSpec, tokenizer: RowTokenizer, recipe: Recipe, send
     Raises:
         TrainingError: `too_few_rows`, `unsupported_chat_template`, and see `read_rendered_rows`.
     """
-    rows, dropped, digest = _read(spec.rows, tokenizer, recipe, "invalid_training_file", 0)
+    rows, dropped, digest = _tokenize_file(spec.rows, tokenizer, recipe, code="invalid_training_file")
     _check_size(rows, dropped, send)
     if spec.validation_rows is None:
         return RunRows(rows, dropped, digest, [], None)
-    validation, left_out, validation_digest = _read(
-        spec.validation_rows, tokenizer, recipe, "invalid_validation_file", len(rows)
+    validation, left_out, validation_digest = _tokenize_file(
+        spec.validation_rows, tokenizer, recipe, code="invalid_validation_file", first=len(rows)
     )
     if left_out:
         message = f"Validation rows were left out. {describe_problems(left_out, _LISTED_ROWS)}"
@@ -66,8 +66,8 @@ def read_run_rows(spec: TrainSpec, tokenizer: RowTokenizer, recipe: Recipe, send
     return RunRows(rows, dropped, digest, validation, validation_digest)
 
 
-def _read(
-    file: RowsFile, tokenizer: RowTokenizer, recipe: Recipe, code: str, first: int
+def _tokenize_file(
+    file: RowsFile, tokenizer: RowTokenizer, recipe: Recipe, *, code: str, first: int = 0
 ) -> tuple[Sequence[Example], list[Problem], str]:
     if recipe.method == "dpo":
         preferences = read_rendered_preferences(file, code=code)

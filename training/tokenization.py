@@ -64,7 +64,7 @@ class TokenizedRow:
 
     @property
     def weight(self) -> int:
-        """What the row counts for in a mean over rows: each reply token once."""
+        """The row's weight in a mean over rows: each reply token counts once."""
         return sum(self.loss_mask)
 
 

@@ -69,7 +69,7 @@ def test_every_error_code_is_documented() -> None:
     faults = ("JobFailed", "ItemFailed")
     failures = {code for module in modules for name in faults for code in _first_arguments(module, name)}
     for module in read("training"):
-        failures |= {*_first_arguments(module, "TrainingError"), *_given_codes(module, "read_rendered_rows")}
+        failures |= {*_first_arguments(module, "TrainingError"), *_given_codes(module, "_tokenize_file")}
     rows = re.findall(r"^\|((?: `\w+`,?)+) \|", jobs, re.MULTILINE)
     assert {code for row in rows for code in re.findall(r"\w+", row)} == failures
 

@@ -45,7 +45,11 @@ MORE_BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/vector_stores/{vector_store_id}/files": {"file_id": "f", "attributes": {"a": 1}},
     "POST /v1/fine_tuning/jobs": {
         "model": "base", "training_file": "f", "seed": 1, "metadata": {"a": "b"},
-        "method": {"type": "supervised", "supervised": {"hyperparameters": {"n_epochs": 1, "batch_size": 1}}},
+        "method": {
+            "type": "dpo",
+            "supervised": {"hyperparameters": {"n_epochs": 1, "batch_size": 1}},
+            "dpo": {"hyperparameters": {"n_epochs": 1, "beta": 0.5}},
+        },
         "braid": {"variables": {"a": 1}},
     },
     "POST /api/tenants": {"name": "a", "keeps_cited_text": True},

@@ -20,6 +20,9 @@ EXTRAS: dict[str, frozenset[str]] = {
     "ChatCompletionMessage": frozenset({"reasoning"}),
     "ChoiceDelta": frozenset({"annotations", "reasoning"}),
     "FineTuningJob": frozenset({"braid", "suffix"}),
+    "Metrics": frozenset(
+        {"train_reward_accuracy", "train_reward_margin", "valid_reward_accuracy", "valid_reward_margin"}
+    ),
     "Response": frozenset({"braid"}),
     "VectorStore": frozenset({"description"}),
     "VectorStoreFile": frozenset({"warnings"}),
