@@ -93,7 +93,7 @@ def test_steps_count_up_and_their_time_left_goes_down_to_zero(base_model: Path, 
     assert steps[-1].seconds_left == 0
     assert steps[0].seconds_left > 0
     assert steps[-1].trained_tokens == 3 * sum(len(row.tokens) for row in rows)
-    assert all(0 <= step.mean_token_accuracy <= 1 for step in steps)
+    assert all(step.mean_token_accuracy is not None and 0 <= step.mean_token_accuracy <= 1 for step in steps)
 
 
 def test_the_last_epoch_ends_with_the_steps_that_were_asked_for(base_model: Path, rows: list[TokenizedRow]) -> None:
