@@ -20,8 +20,6 @@ PYTEST := -m pytest --durations=15
 PARALLEL := -n $(shell n=$$(nproc); echo $$((n < 8 ? 2 * n : n))) --dist worksteal
 # Tests with models and with whole processes keep most of a core busy each.
 PAIRS := -n 2 --dist worksteal
-# The end-to-end tests are one group, for one of two processes; the other takes everything else meanwhile.
-BESIDE := -n 2 --dist loadgroup
 FAST := $(PYTEST) $(PARALLEL) -m 'not e2e and not model' $(MODEL_TESTS:%=--ignore=%)
 
 # The long ones first: each keeps a core busy.
@@ -60,8 +58,10 @@ test: lint ## Environments, lint, and the whole suite with its branch coverage
 	@echo "== branch coverage of the four packages, before the end-to-end tests"
 	@$(BIN)/coverage combine -q
 	@$(BIN)/coverage report --fail-under=$(LEAST_COVERAGE)
-	@echo "== whole processes, which are killed, and beside them end to end, on a real engine"
-	@$(BIN)/python $(PYTEST) $(BESIDE) -m '(e2e or model) and not release' tests/e2e tests $(MODEL_TESTS:%=--ignore=%)
+	@echo "== whole processes, which are killed"
+	@$(BIN)/python $(PYTEST) $(PAIRS) -m '(e2e or model) and not release' --ignore=tests/e2e $(MODEL_TESTS:%=--ignore=%)
+	@echo "== end to end, on a real engine"
+	@$(BIN)/python $(PYTEST) -m 'e2e and not release' tests/e2e
 
 test-fast: env ## The tests that need neither a model nor whole processes
 	@$(BIN)/python $(FAST)
