@@ -24,6 +24,8 @@ __all__ = ["Services", "running_services"]
 _START_SECONDS = 900.0
 _STOP_SECONDS = 60.0
 _POLL_SECONDS = 0.5
+# What only the gateway that was started here answers: another program may have come to the port meanwhile.
+_OWN = "/api/tenants"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ async def running_services(settings: Settings, progress: Progress, *, keep: bool
     key = (profile.key if profile else None) or new_key()
     start = _Start(settings, port, key, progress)
     try:
-        await start.wait_for("/healthz")
+        await start.wait_for(_OWN)
         yield Services(Profile(start.url, key), lambda: start.wait_for("/readyz", whole=True))
     except BaseException:
         keep = False
@@ -75,6 +77,7 @@ class _Start:
 
     def __init__(self, settings: Settings, port: int, key: str, progress: Progress) -> None:
         self.url = f"http://{settings.host}:{port}"
+        self._key = key
         self._progress = progress
         self._lines_told = 0
         self._log = settings.home / "logs" / "up.log"
@@ -105,7 +108,7 @@ class _Start:
             CommandError: The process ended, or it takes too long.
         """
         deadline = time.monotonic() + _START_SECONDS
-        async with Client(self.url, "none", timeout=5) as client:
+        async with Client(self.url, self._key, timeout=5) as client:
             while time.monotonic() < deadline:
                 self._tell_log()
                 if self._process.poll() is not None:

@@ -2,7 +2,9 @@
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import psutil
@@ -28,7 +30,7 @@ home, started = pathlib.Path(os.environ["BRAID_HOME"]), time.monotonic()
 
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
-        ready = self.path == "/healthz" or time.monotonic() - started > 0.6
+        ready = self.path in ("/healthz", "/api/tenants") or time.monotonic() - started > 0.6
         self.send_response(200 if ready else 503)
         self.send_header("content-length", "2")
         self.end_headers()
@@ -105,6 +107,35 @@ async def test_a_braid_that_runs_already_is_taken_and_left(settings: Settings) -
             await services.wait_until_ready()
             assert services.profile == Profile("http://127.0.0.1:1", "sk-braid-earlier")
     assert not (settings.home / "pid").exists()
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """Another Braid, which knows nobody's key."""
+
+    def do_GET(self) -> None:
+        self.send_response(200 if self.path == "/healthz" else 401)
+        self.send_header("content-length", "2")
+        self.end_headers()
+        self.wfile.write(b"{}")
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+async def test_another_gateway_that_came_to_the_port_is_not_taken_for_its_own(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with HTTPServer(("127.0.0.1", 0), Stranger) as stranger:
+        monkeypatch.setattr(module, "free_ports", lambda host, first, count: stranger.server_port)
+        thread = threading.Thread(target=stranger.serve_forever)
+        thread.start()
+        try:
+            with pytest.raises(CommandError, match="exit status 1"):
+                async with running_services(settings, Progress(), keep=False):
+                    pass
+        finally:
+            stranger.shutdown()
+            thread.join()
 
 
 async def test_a_start_that_fails_names_the_log(settings: Settings) -> None:
