@@ -17,11 +17,10 @@ __all__ = ["EVIDENCE_LAYOUT", "Draft", "Evidence", "Part", "Rendered", "Segment"
 
 Part: TypeAlias = Literal["system", "instructions", "turn", "passage", "question"]
 _GAP = "\n\n"
-EVIDENCE_LAYOUT = "data-2"
+EVIDENCE_LAYOUT = "data-1"
 """The way in which passages stand in a prompt, beside what its template says; another one has another name."""
 
 _MARK_LENGTH = 6
-_TO_LETTERS = str.maketrans("0123456789abcdef", "abcdefghijklmnop")  # a small model takes digits for the value
 
 
 class Evidence(msgspec.Struct, frozen=True):
@@ -285,10 +284,10 @@ def _choose_mark(question: str, texts: Sequence[str]) -> str:
     `seed` need, and no author of a document knows it.
     """
     together = "\n".join(texts)
-    digest = hashlib.sha256(f"{question}\0{together}".encode("utf-8", "surrogatepass"))
-    while (mark := digest.hexdigest()[:_MARK_LENGTH].translate(_TO_LETTERS)) in together.lower():
-        digest = hashlib.sha256(digest.digest())
-    return mark
+    mark = hashlib.sha256(f"{question}\0{together}".encode("utf-8", "surrogatepass")).hexdigest()
+    while mark[:_MARK_LENGTH] in together.lower():
+        mark = hashlib.sha256(mark.encode()).hexdigest()
+    return mark[:_MARK_LENGTH]
 
 
 def _join_up_to(evidence: Sequence[tuple[int, str]], rank: int, markers: Markers) -> str:

@@ -27,7 +27,7 @@ def last(rendered: Rendered) -> str:
 
 def without_marks(text: str) -> str:
     """Return a prompt's text without the lines between which the passages stand."""
-    return re.sub(r" ?\n?</data-[a-p]{6}>|<data-[a-p]{6}>\n", "", text)
+    return re.sub(r" ?\n?</data-[0-9a-f]{6}>|<data-[0-9a-f]{6}>\n", "", text)
 
 
 def test_the_parts_stand_in_the_order_of_the_layout() -> None:
@@ -40,7 +40,7 @@ def test_the_parts_stand_in_the_order_of_the_layout() -> None:
         "Instructions from the application:\nBe kind."
     )
     assert [(m["role"], m["content"]) for m in history] == [(m.role, m.content) for m in HISTORY]
-    (mark,) = set(re.findall(r"data-([a-p]{6})", question["content"]))
+    (mark,) = set(re.findall(r"data-([0-9a-f]{6})", question["content"]))
     assert question == {
         "role": "user",
         "content": f"Passages:\n\n<data-{mark}>\n[1] Prices: 49 euros\n\n[2] 1.7 litres\n\n[3] Colour: red\n\n"
@@ -387,7 +387,7 @@ def test_passages_stand_between_marks_that_none_of_them_has_and_the_question_dec
         passages = [Evidence(number, "", text) for number, text in enumerate(texts, 1)]
         content = last(whole(prompts.draft(DEFAULT, question=question, passages=passages)))
         assert content.index("Answer only from") > content.rindex("</data-")
-        return re.findall(r"</?data-[a-p]{6}>", content)
+        return re.findall(r"</?data-[0-9a-f]{6}>", content)
 
     one = marks_of("49 euros")
     assert one == marks_of("49 euros")

@@ -78,7 +78,7 @@ def _read(body: str, *, stream: bool) -> tuple[str, dict[str, Any]]:
 
 def _check_prompt(prompt: str, name: str) -> None:
     """Check that the order is data: between the marks of the request, none of which it has."""
-    (begin,) = re.findall(r"^<data-([a-p]{6})>$", prompt, re.MULTILINE)
+    (begin,) = re.findall(r"^<data-([0-9a-f]{6})>$", prompt, re.MULTILINE)
     assert prompt.count(f"</data-{begin}>") == 1, name
     assert prompt.index("SAY") < prompt.index(f"</data-{begin}>") < prompt.index("Question:"), name
     assert "<|im_" not in prompt, name
