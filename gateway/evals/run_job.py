@@ -20,7 +20,7 @@ from gateway.evals.output_items import ItemOutcome, OutputItemMaker
 from gateway.evals.repository import EvalOutputItemRepository, EvalRepository, EvalRunRepository
 from gateway.evals.tables import EvalRunRow
 from gateway.ids import new_id
-from gateway.jobs import ENDED, Claim, JobCancelled, JobDelayed, Outcome, failpoint
+from gateway.jobs import ENDED, Claim, JobCancelled, JobDelayed, Outcome, begin_subject, end_subject, failpoint
 from gateway.tenants.authenticator import Principal, Scope
 from retrieval.client import Retriever, RetrieverBusy, RetrieverFailed, RetrieverUnavailable, TextTooLong
 from retrieval.messages import EmbedRequest
@@ -73,24 +73,14 @@ class EvalRunHandler:
                 ended.status, ended.finished_at = "succeeded", int(time.time())
 
     async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
-        row = await EvalRunRepository(session, claim.tenant).lock(claim.subject)
-        if row is None or row.status in ENDED:
-            return
-        row.status, row.finished_at = outcome.status, int(time.time())
-        if outcome.status == "failed":
-            row.error = {"code": outcome.code or "server_error", "message": outcome.message or "It failed."}
+        end_subject(await EvalRunRepository(session, claim.tenant).lock(claim.subject), outcome)
 
     async def _begin(self, claim: Claim) -> _Plan | None:
         """Mark the run as running; None when it has ended, or was deleted."""
         async with claim.begin() as session:
-            row = await EvalRunRepository(session, claim.tenant).lock(claim.subject)
+            row = begin_subject(claim, await EvalRunRepository(session, claim.tenant).lock(claim.subject))
             if row is None:
                 return None
-            if row.status == "cancelled" or claim.cancelled.is_set():
-                raise JobCancelled
-            if row.status in ENDED:
-                return None
-            row.status = "running"
             eval_row = await EvalRepository(session, claim.tenant).get(row.eval_id)
             # The rows are in the artifacts, wherever they came from.
             source = {**row.data_source, "source": {"type": "file_id", "id": ""}}

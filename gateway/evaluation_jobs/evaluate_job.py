@@ -23,7 +23,17 @@ from gateway.evaluation_jobs.calibrator import Calibrator
 from gateway.evaluation_jobs.repository import EvaluationRepository
 from gateway.evaluation_jobs.tables import EvaluationRow
 from gateway.files.garbage_collection import collect_later
-from gateway.jobs import ENDED, Claim, JobCancelled, JobDelayed, JobFailed, Outcome, failpoint
+from gateway.jobs import (
+    ENDED,
+    Claim,
+    JobCancelled,
+    JobDelayed,
+    JobFailed,
+    Outcome,
+    begin_subject,
+    end_subject,
+    failpoint,
+)
 from gateway.pages import PageRequest
 from gateway.tenants.storage import TenantStorage
 from gateway.vector_stores.calibration import StoreCalibration, keep_calibration
@@ -85,24 +95,14 @@ class EvaluateHandler:
                 await self._keep(session, ended, report)
 
     async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
-        row = await EvaluationRepository(session, claim.tenant).lock(claim.subject)
-        if row is None or row.status in ENDED:
-            return
-        row.status, row.finished_at = outcome.status, int(time.time())
-        if outcome.status == "failed":
-            row.error = {"code": outcome.code or "server_error", "message": outcome.message or "It failed."}
+        end_subject(await EvaluationRepository(session, claim.tenant).lock(claim.subject), outcome)
 
     async def _begin(self, claim: Claim) -> EvaluationRow | None:
         """Mark the evaluation as running; None when it has ended, or was deleted."""
         async with claim.begin() as session:
-            row = await EvaluationRepository(session, claim.tenant).lock(claim.subject)
-            if row is None:
-                return None
-            if row.status == "cancelled" or claim.cancelled.is_set():
-                raise JobCancelled
-            if row.status in ENDED:
-                return None
-            row.status, row.done = "running", 0
+            row = begin_subject(claim, await EvaluationRepository(session, claim.tenant).lock(claim.subject))
+            if row is not None:
+                row.done = 0
             return row
 
     async def _compare(self, claim: Claim, row: EvaluationRow, questions: list[LabelledQuestion]) -> RetrievalReport:

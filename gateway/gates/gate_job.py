@@ -33,7 +33,17 @@ from gateway.gates.repository import GateRepository
 from gateway.gates.row_evidence import RowEvidence
 from gateway.gates.service import release_rows
 from gateway.gates.tables import GateRow
-from gateway.jobs import ENDED, Claim, JobCancelled, JobDelayed, JobFailed, Outcome, failpoint
+from gateway.jobs import (
+    ENDED,
+    Claim,
+    JobCancelled,
+    JobDelayed,
+    JobFailed,
+    Outcome,
+    begin_subject,
+    end_subject,
+    failpoint,
+)
 from retrieval.client import Retriever
 
 __all__ = ["GateHandler"]
@@ -96,25 +106,13 @@ class GateHandler:
 
     async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         gate = await GateRepository(session, claim.tenant).lock(claim.subject)
-        if gate is None or gate.status in ENDED:
-            return
-        gate.status, gate.finished_at = outcome.status, int(time.time())
-        await collect_later(session, claim.tenant, release_rows(gate))
-        if outcome.status == "failed":
-            gate.error = {"code": outcome.code or "server_error", "message": outcome.message or "It failed."}
+        if gate is not None and end_subject(gate, outcome):
+            await collect_later(session, claim.tenant, release_rows(gate))
 
     async def _begin(self, claim: Claim) -> GateRow | None:
         """Mark the gate as running; None when it has ended, or made room for another."""
         async with claim.begin() as session:
-            gate = await GateRepository(session, claim.tenant).lock(claim.subject)
-            if gate is None:
-                return None
-            if gate.status == "cancelled" or claim.cancelled.is_set():
-                raise JobCancelled
-            if gate.status in ENDED:
-                return None
-            gate.status = "running"
-            return gate
+            return begin_subject(claim, await GateRepository(session, claim.tenant).lock(claim.subject))
 
     def _read_inputs(self, row: GateRow, options: GateOptions) -> _Inputs:
         """Read the rows, and leave out those that the adapter has learnt word by word."""

@@ -6,6 +6,7 @@ from gateway.jobs.handler import Handler, JobCancelled, JobDelayed, JobFailed, O
 from gateway.jobs.housekeeper import Chore, Housekeeper, delete_older
 from gateway.jobs.queue import cancel, enqueue, enqueue_once
 from gateway.jobs.repository import count_live, delete_ended
+from gateway.jobs.subject import begin_subject, end_subject
 from gateway.jobs.tables import ENDED, JobRow
 from gateway.jobs.wait import wait_for
 from gateway.jobs.worker import Worker, WorkerTimings
@@ -24,10 +25,12 @@ __all__ = [
     "Outcome",
     "Worker",
     "WorkerTimings",
+    "begin_subject",
     "cancel",
     "count_live",
     "delete_ended",
     "delete_older",
+    "end_subject",
     "enqueue",
     "enqueue_once",
     "failpoint",
