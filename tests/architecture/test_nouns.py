@@ -13,7 +13,7 @@ EXCEPTIONS = {
     "gateway/administration/service.py": "the API of tenants and keys, apart from what everybody reads of them",
     "gateway/answers/service.py": "a tenant's setting is a look-up without a service of its own",
     "gateway/adapters/import_job.py": "a tenant's name is a look-up without a service of its own",
-    "gateway/composition.py": "the base model that engines serve is announced or read once, when a process starts",
+    "gateway/composition/parts.py": "the base model that engines serve is announced or read once, when a process starts",
     "gateway/sources/schedule.py": "a tenant's name is a look-up without a service of its own",
     "gateway/sources/sync_job.py": "a tenant's name is a look-up without a service of its own",
     "gateway/fine_tuning/job_inputs.py": "a tenant's name is a look-up without a service of its own",

@@ -101,7 +101,7 @@ async def test_a_gateway_is_ready_once_its_adapters_have_had_their_turn(
         await answer_now.wait()
         return []
 
-    monkeypatch.setattr("gateway.composition.DesiredAdapters.__call__", slow)
+    monkeypatch.setattr("gateway.composition.parts.DesiredAdapters.__call__", slow)
     async with running(settings) as gateway:
         await asked.wait()
         answer = await get(gateway, "/readyz")

@@ -1,0 +1,203 @@
+"""A worker process's parts, and the handler of each kind of job."""
+
+import os
+import socket
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from gateway.adapters.import_job import ImportHandler
+from gateway.adapters.publish import AdapterPublisher
+from gateway.adapters.service import list_stored
+from gateway.adapters.trainer import Trainer
+from gateway.adapters.verify import AdapterVerifier
+from gateway.answering.search_decision import SearchDecider
+from gateway.answering.service import AnsweringService
+from gateway.answering.turn import TurnClassifier
+from gateway.answering.turn_words import load_turn_words
+from gateway.answers.service import delete_old_answers
+from gateway.artifacts import Artifacts
+from gateway.chat.in_process import InProcessChat
+from gateway.composition.parts import (
+    make_retriever,
+    open_answering,
+    open_configured_database,
+    open_engines,
+    running,
+    settle_base,
+)
+from gateway.composition.stored import DIGESTS, STORED
+from gateway.db import Database
+from gateway.engines import Connections, EnginePool, Reconciler
+from gateway.engines.base_traits import BaseTraits
+from gateway.engines.served_base_model import ServedBaseModel
+from gateway.evals.run_job import EvalRunHandler
+from gateway.evals.run_service import EVAL_RUN, delete_old_runs
+from gateway.evaluation_jobs.calibrator import Calibrator
+from gateway.evaluation_jobs.evaluate_job import EvaluateHandler
+from gateway.evaluation_jobs.question_writer import QuestionWriter
+from gateway.evaluation_jobs.service import EVALUATE
+from gateway.files.expiry import Expiry
+from gateway.files.garbage_collection import COLLECT, GarbageCollector
+from gateway.files.orphans import OrphanSweep
+from gateway.files.service import FileUses
+from gateway.fine_tuning.estimate import read_price
+from gateway.fine_tuning.event_log import delete_old_events
+from gateway.fine_tuning.facts_gate import FactsGate
+from gateway.fine_tuning.train_job import TrainHandler
+from gateway.gates.gate_job import GateHandler
+from gateway.gates.service import GATE
+from gateway.health.admin import AdminApp, serve_admin
+from gateway.health.figures import Figures
+from gateway.health.readiness import RemoteParts, check_worker
+from gateway.jobs import Chore, Handler, Housekeeper, Worker, WorkerTimings, delete_ended, delete_older
+from gateway.metrics import Metrics
+from gateway.migrations import migrate
+from gateway.settings import Settings
+from gateway.shutdown import Drain
+from gateway.sources.kinds import SourceOpener
+from gateway.sources.schedule import FolderWatch, SyncSchedule
+from gateway.sources.sync_job import SYNC, SyncHandler
+from gateway.tenants.storage import TenantStorage
+from gateway.vector_stores.index_migration_watch import IndexMigrationWatch
+from gateway.vector_stores.index_watch import IndexWatch
+from gateway.vector_stores.ingest import IngestHandler
+from gateway.vector_stores.mirror import MIRROR, MirrorHandler
+from gateway.vector_stores.question_rewriter import QuestionRewriter
+from gateway.vector_stores.reindex import REINDEX, ReindexHandler
+from gateway.vector_stores.remove import REMOVE, DropHandler, RemoveHandler
+from gateway.vector_stores.versions import DROP, INGEST, delete_documents_of
+from retrieval.client import Retriever
+
+__all__ = ["open_handlers", "open_worker"]
+
+# Between two looks for what has had its time: at rows by an index, and at the folders of all bytes.
+_ROWS_SECONDS, _BYTES_SECONDS = 600.0, 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class _WorkerParts:
+    retriever: Retriever
+    pool: EnginePool
+    reconciler: Reconciler
+    answering: AnsweringService
+    rewriter: QuestionRewriter
+
+
+@asynccontextmanager
+async def open_worker(
+    settings: Settings, timings: WorkerTimings | None = None, *, admin: bool = False
+) -> AsyncGenerator[Worker, None]:
+    """Open everything that a worker process needs; `run` it until it is stopped. `admin` serves its admin port too."""
+    async with AsyncExitStack() as stack:
+        database = await stack.enter_async_context(open_configured_database(settings))
+        await migrate(database)
+        metrics = Metrics()
+        parts = await stack.enter_async_context(_open_worker_parts(settings, database, metrics))
+        if admin:
+            figures = Figures(metrics, database, parts.pool, parts.reconciler)
+            check = partial(check_worker, RemoteParts(database, parts.retriever), parts.pool)
+            app = AdminApp(figures, check, parts.pool, parts.reconciler)
+            await stack.enter_async_context(serve_admin(settings.admin_host, settings.worker_admin_port, app))
+        await stack.enter_async_context(_watch_index(settings, database))
+        await stack.enter_async_context(running(SyncSchedule(database).run()))
+        await stack.enter_async_context(running(FolderWatch(database, settings).run()))
+        housekeeper = Housekeeper(_make_chores(settings, database), metrics.count_removed)
+        await stack.enter_async_context(running(housekeeper.run()))
+        yield Worker(
+            database,
+            _make_handlers(settings, database, parts),
+            name=f"{socket.gethostname()}:{os.getpid()}",
+            slots=7,  # one more than kinds that may take one for long: a document never waits for those
+            single=("train", "import", EVALUATE, EVAL_RUN, GATE, SYNC),
+            timings=timings,
+            on_end=metrics.count_job,
+        )
+
+
+@asynccontextmanager
+async def open_handlers(settings: Settings, database: Database) -> AsyncGenerator[Mapping[str, Handler], None]:
+    """Open what the jobs of a worker need; the handlers are by kind of job."""
+    async with _open_worker_parts(settings, database, Metrics()) as parts:
+        yield _make_handlers(settings, database, parts)
+
+
+@asynccontextmanager
+async def _open_worker_parts(settings: Settings, database: Database, metrics: Metrics) -> AsyncGenerator[_WorkerParts]:
+    async with AsyncExitStack() as stack:
+        connections = await stack.enter_async_context(Connections(idle_seconds=settings.engine_idle_seconds))
+        retriever = await stack.enter_async_context(make_retriever(settings))
+        base = await settle_base(database, ServedBaseModel.load(settings))
+        pool, reconciler = await stack.enter_async_context(open_engines(settings, connections, database))
+        answering = await stack.enter_async_context(
+            open_answering(settings, database, base, pool, reconciler, retriever, metrics, Drain())
+        )
+        yield _WorkerParts(retriever, pool, reconciler, answering.service, answering.rewriter)
+
+
+def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) -> dict[str, Handler]:
+    artifacts, base = Artifacts(settings.artifacts), ServedBaseModel.load(settings)
+    work, checks = settings.home.resolve() / "work", [AdapterVerifier(parts.reconciler)]
+    publisher = AdapterPublisher(artifacts, base, checks, work, max_rank=settings.max_lora_rank)
+    trainer = Trainer(
+        settings.model_python,
+        settings.home.resolve() / "logs" / "training",
+        device=settings.training_device,
+        wait_seconds=settings.training_wait_seconds,
+    )
+    storage = TenantStorage(database, STORED, settings.tenant_storage_bytes, settings.max_file_bytes)
+    traits = BaseTraits(parts.pool, base)
+    writer = QuestionWriter(parts.pool, traits)
+    calibrator = Calibrator(database, parts.retriever, writer)
+    chat = InProcessChat(parts.answering, grammars=settings.allow_grammars)
+    return {
+        INGEST: IngestHandler(artifacts, parts.retriever),
+        REINDEX: ReindexHandler(artifacts, parts.retriever),
+        MIRROR: MirrorHandler(artifacts, parts.retriever),
+        REMOVE: RemoveHandler(parts.retriever),
+        DROP: DropHandler(parts.retriever),
+        SYNC: SyncHandler(artifacts, parts.retriever, storage, SourceOpener(settings)),
+        COLLECT: GarbageCollector(database, artifacts, DIGESTS),
+        EVALUATE: EvaluateHandler(database, artifacts, parts.retriever, storage, calibrator),
+        EVAL_RUN: EvalRunHandler(artifacts, chat.complete, parts.retriever),
+        "train": TrainHandler(
+            artifacts,
+            storage,
+            publisher,
+            trainer,
+            FactsGate(database, parts.retriever, artifacts),
+            read_price(settings),
+        ),
+        GATE: GateHandler(
+            *(database, artifacts, parts.retriever, parts.pool, parts.reconciler),
+            SearchDecider(TurnClassifier(load_turn_words()), parts.rewriter),
+            traits,
+        ),
+        "import": ImportHandler(artifacts, storage, publisher, trainer),
+    }
+
+
+def _make_chores(settings: Settings, database: Database) -> list[Chore]:
+    expiry = Expiry(database, FileUses(delete_documents_of))
+    orphans = OrphanSweep(database, Artifacts(settings.artifacts), DIGESTS, list_stored)
+    return [
+        Chore("answers", _ROWS_SECONDS, partial(delete_older, database, delete_old_answers, settings.answer_days)),
+        Chore("jobs", _ROWS_SECONDS, partial(delete_older, database, delete_ended, settings.job_days)),
+        Chore("events", _ROWS_SECONDS, partial(delete_older, database, delete_old_events, settings.event_days)),
+        Chore("eval runs", _ROWS_SECONDS, partial(delete_older, database, delete_old_runs, settings.eval_run_days)),
+        Chore("expired files", _ROWS_SECONDS, expiry.expire_files),
+        Chore("uploads", _ROWS_SECONDS, expiry.expire_uploads),
+        Chore("files", _BYTES_SECONDS, orphans.sweep_files),
+        Chore("adapters", _BYTES_SECONDS, orphans.sweep_adapters),
+    ]
+
+
+@asynccontextmanager
+async def _watch_index(settings: Settings, database: Database) -> AsyncGenerator[None]:
+    async with make_retriever(settings) as retriever:
+        async with (
+            running(IndexWatch(database, retriever, automatic=settings.reindex_automatically).run()),
+            running(IndexMigrationWatch(database, retriever).run()),
+        ):
+            yield
