@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tests.architecture.source import Module, modules
 
 EDGE = re.compile(
-    r"gateway/(app\.py|serve\.py|composition/)"
+    r"gateway/(app\.py|serve\.py|composition/\w+\.py)"
     r"|gateway/web/\w+\.py"
     r"|gateway/\w+/(\w+_)?routes\.py"
 )
