@@ -11,6 +11,7 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.artifacts import Artifacts
+from gateway.errors import blur
 from gateway.jobs import Claim, JobCancelled, Outcome, failpoint
 from gateway.vector_stores.indexing import Indexer, Turn, publish
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
@@ -100,7 +101,7 @@ async def _leave_out(
         return
     version.status = "failed"
     version.error_code = "invalid_file" if code == "empty_file" else code
-    version.error_message = message
+    version.error_message = blur(message)  # it may be a parser's words
     document.version = 0
     if document.latest == version.version:
         document.status = "failed"
