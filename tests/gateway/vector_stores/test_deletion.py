@@ -48,9 +48,9 @@ async def test_ten_thousand_deleted_documents_cost_a_search_nothing(
     async def measure() -> float:
         times: list[float] = []
         for _ in range(15):
-            started = time.perf_counter()
+            started = time.process_time()
             assert await kestrel.search(store, "warranty") == ["The warranty is 19 months."]
-            times.append(time.perf_counter() - started)
+            times.append(time.process_time() - started)
         return min(times)
 
     before = await measure()
