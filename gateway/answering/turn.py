@@ -7,14 +7,15 @@ right.
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
+from functools import cache
 from typing import Literal
 
 import msgspec
 
 from gateway.answering.question import Message
-from gateway.answering.turn_words import SpacedWords, TurnWords
+from gateway.answering.turn_words import SpacedWords, TurnWords, load_turn_words
 
-__all__ = ["Turn", "TurnClassifier", "list_earlier"]
+__all__ = ["Turn", "TurnClassifier", "list_earlier", "load_turn_classifier"]
 
 TurnKind = Literal["question", "follow_up", "small_talk"]
 
@@ -126,6 +127,12 @@ class TurnClassifier:
             if any(0 <= plain.find(pointer) <= _NEAR_CHARACTERS for pointer in language.pointers):
                 return "pointer"
         return "short" if sum(character.isalnum() for character in plain) <= _FEW_CHARACTERS else ""
+
+
+@cache
+def load_turn_classifier() -> TurnClassifier:
+    """Return the classifier by the packaged words, which are prepared once per process."""
+    return TurnClassifier(load_turn_words())
 
 
 class _Language:

@@ -1,6 +1,5 @@
 """The words by which a turn is told apart, by language; they are data (`data/turn_words.toml`)."""
 
-from functools import cache
 from importlib.resources import files
 
 import msgspec
@@ -52,7 +51,6 @@ class TurnWords(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     unspaced: dict[str, UnspacedWords]
 
 
-@cache
 def load_turn_words() -> TurnWords:
     """Read the words that come with this package, once per process."""
     data = (files("gateway.answering") / "data" / "turn_words.toml").read_bytes()

@@ -11,8 +11,7 @@ from gateway.adapters.base_change import settle_base_change
 from gateway.adapters.desired import DesiredAdapters
 from gateway.answering.search_decision import SearchDecider
 from gateway.answering.service import AnsweringService
-from gateway.answering.turn import TurnClassifier
-from gateway.answering.turn_words import load_turn_words
+from gateway.answering.turn import load_turn_classifier
 from gateway.answers.counts import AnswerCounts
 from gateway.answers.log import AnswerLog
 from gateway.db import Database, open_database
@@ -64,7 +63,7 @@ async def open_answering(
     rewriter = QuestionRewriter(pool, metrics, traits, seconds=settings.rewrite_seconds)
     counts = AnswerCounts(database, counter.beside(_BACKGROUND_COUNTS), metrics)
     answers = AnswerLog(database, counts, partial(touch, database), metrics)
-    decider = SearchDecider(TurnClassifier(load_turn_words()), rewriter)
+    decider = SearchDecider(load_turn_classifier(), rewriter)
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(running(counts.run()))
         await stack.enter_async_context(running(answers.run()))

@@ -14,8 +14,7 @@ from gateway.adapters.trainer import Trainer
 from gateway.adapters.verify import AdapterVerifier
 from gateway.answering.search_decision import SearchDecider
 from gateway.answering.service import AnsweringService
-from gateway.answering.turn import TurnClassifier
-from gateway.answering.turn_words import load_turn_words
+from gateway.answering.turn import load_turn_classifier
 from gateway.answers.service import delete_old_answers
 from gateway.artifacts import Artifacts
 from gateway.chat.in_process import InProcessChat
@@ -171,7 +170,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
         ),
         GATE: GateHandler(
             *(database, artifacts, parts.retriever, parts.pool, parts.reconciler),
-            SearchDecider(TurnClassifier(load_turn_words()), parts.rewriter),
+            SearchDecider(load_turn_classifier(), parts.rewriter),
             traits,
         ),
         "import": ImportHandler(artifacts, storage, publisher, trainer),

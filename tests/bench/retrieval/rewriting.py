@@ -11,8 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.answering.question import Message
-from gateway.answering.turn import TurnClassifier
-from gateway.answering.turn_words import load_turn_words
+from gateway.answering.turn import load_turn_classifier
 from gateway.evaluation.label_sets import read_questions
 from gateway.evaluation.labels import LabelledQuestion
 from gateway.evaluation.retrieval_report import make_report
@@ -52,7 +51,7 @@ def main() -> None:
     embedder = parser.parse_args().embedder
     questions: Sequence[LabelledQuestion] = read_questions(CACHE / "sets" / "turns")
     plain, whole = _rank(embedder, "turns"), _rank(embedder, "faq")
-    classifier = TurnClassifier(load_turn_words())
+    classifier = load_turn_classifier()
     turns = {turn.id.removeprefix("t-"): turn for turn in make_turns().questions}
     flagged = {
         id

@@ -16,8 +16,7 @@ from typing import Literal
 import msgspec
 
 from gateway.answering.question import Message
-from gateway.answering.turn import TurnClassifier
-from gateway.answering.turn_words import load_turn_words
+from gateway.answering.turn import TurnClassifier, load_turn_classifier
 from gateway.evaluation import Estimate, share
 from gateway.evaluation.labels import find_half
 from tests.bench.retrieval.faq import read_faq
@@ -128,7 +127,7 @@ def _format(figure: Estimate) -> str:
 
 
 def main() -> None:
-    turns, classifier = list_turns(), TurnClassifier(load_turn_words())
+    turns, classifier = list_turns(), load_turn_classifier()
     print_table(turns, classifier)
     print()
     for language in sorted({turn.language for turn in turns}):

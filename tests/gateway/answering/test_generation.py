@@ -14,8 +14,7 @@ from gateway.answering.question import Message, Question
 from gateway.answering.resolve import Target
 from gateway.answering.search_decision import SearchDecider
 from gateway.answering.service import AnsweringService
-from gateway.answering.turn import TurnClassifier
-from gateway.answering.turn_words import load_turn_words
+from gateway.answering.turn import load_turn_classifier
 from gateway.answers.log import AnswerLog
 from gateway.answers.record import AnswerRecord, UncountedAnswer
 from gateway.chat.request import decode_request
@@ -75,7 +74,7 @@ class House:
         traits = BaseTraits(state.pool, state.base)
         self.service = AnsweringService(
             state.database, state.pool, state.reconciler, state.retriever, counter, self.log, self.metrics, self.drain,
-            SearchDecider(TurnClassifier(load_turn_words()), QuestionRewriter(state.pool, self.metrics, traits)),
+            SearchDecider(load_turn_classifier(), QuestionRewriter(state.pool, self.metrics, traits)),
             traits=traits,
         )  # fmt: skip
         self.target_found = False

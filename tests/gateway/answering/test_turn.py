@@ -5,10 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.answering.question import Message
-from gateway.answering.turn import TurnClassifier, list_earlier
-from gateway.answering.turn_words import load_turn_words
+from gateway.answering.turn import list_earlier, load_turn_classifier
 
-CLASSIFIER = TurnClassifier(load_turn_words())
+CLASSIFIER = load_turn_classifier()
 EARLIER = [Message("user", "How long is the warranty of the K2?"), Message("assistant", "31 months [1].")]
 ASKED_BACK = [*EARLIER[:1], Message("assistant", "Do you mean the K2 or the K2 Pro?")]
 
