@@ -37,6 +37,9 @@ _Generate = Annotated[
 _Limit = Annotated[
     float, typer.Option(help="The limit of abstention that the figures are of, as least_probability.", min=0, max=1)
 ]
+_Reset = Annotated[
+    bool, typer.Option("--reset", help="Take the store's own weights back: answers go by the general model again.")
+]
 
 
 def calibrate(
@@ -45,6 +48,7 @@ def calibrate(
     qrels: _Qrels = None,
     generate: _Generate = 200,
     limit: _Limit = 0.3,
+    reset: _Reset = False,
     url: Url = None,
     key: Key = None,
     home: Home = None,
@@ -55,6 +59,14 @@ def calibrate(
     Half of the questions are held out, and the figures are of them. Questions without an answer are the same ones,
     searched for without the documents that answer them. Stopping the command doesn't stop the work.
     """
+    if reset:
+        if questions is not None or qrels is not None:
+            raise CommandError("--reset takes back what there is, and needs no questions.", Exit.USAGE)
+        state = asyncio.run(_reset(*connection(url, key, home), store))
+        if as_json:
+            print_json(state)
+        say("Answers from this store go by the general model from now on.")
+        return
     try:
         labels = None if questions is None else read_questions(questions, qrels)
     except BadLabels as error:
@@ -70,6 +82,17 @@ def calibrate(
     say(_describe_outcome(report))
 
 
+async def _reset(url: str, key: str, store: str) -> dict[str, Any]:
+    async with Client(url, key) as client:
+        return await client.delete(f"/api/vector_stores/{await _find(client, store)}/index/calibration")
+
+
+async def _find(client: Client, store: str) -> str:
+    if (store_id := await find_store(client, store)) is None:
+        raise CommandError(f"There is no vector store {store!r}.", Exit.NOT_FOUND)
+    return store_id
+
+
 def _to_rows(questions: Sequence[LabelledQuestion]) -> list[dict[str, Any]]:
     return [
         {"id": one.id, "question": one.text, "documents": [name for name, grade in one.documents.items() if grade > 0]}
@@ -79,9 +102,7 @@ def _to_rows(questions: Sequence[LabelledQuestion]) -> list[dict[str, Any]]:
 
 async def _calibrate(url: str, key: str, store: str, request: dict[str, Any]) -> CalibrationReport:
     async with Client(url, key) as client:
-        store_id = await find_store(client, store)
-        if store_id is None:
-            raise CommandError(f"There is no vector store {store!r}.", Exit.NOT_FOUND)
+        store_id = await _find(client, store)
         row = await client.post("/api/evaluations", {"kind": "calibration", "vector_store_id": store_id, **request})
         path, looks = f"/api/evaluations/{row['id']}", 0
         while row["status"] in ("queued", "running"):

@@ -1,11 +1,13 @@
 """A store's own weights of the probability that its passages answer, and what they were fitted to."""
 
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.errors import NotFound
 from gateway.vector_stores.repository import StoreRepository
 from gateway.vector_stores.tables import StoreRow
 from retrieval.answer_probability import (
@@ -25,6 +27,7 @@ __all__ = [
     "find_calibration",
     "find_index_identity",
     "keep_calibration",
+    "withdraw_calibration",
 ]
 
 
@@ -40,6 +43,7 @@ class StoreCalibration(msgspec.Struct, frozen=True, kw_only=True):
         chunker: Identity of what cut the documents.
         match: Version of the features that the weights are of.
         weights: As in `retrieval.answer_probability`.
+        withdrawn_at: When a tenant took it back; its version is never given again.
     """
 
     version: int
@@ -51,6 +55,7 @@ class StoreCalibration(msgspec.Struct, frozen=True, kw_only=True):
     chunker: str
     match: str
     weights: tuple[float, ...]
+    withdrawn_at: int | None = None
 
 
 def find_calibration(store: StoreRow) -> StoreCalibration | None:
@@ -65,6 +70,8 @@ def describe_void(calibration: Mapping[str, Any], index_identity: str | None) ->
 
     The chunker may change: other chunks of the same documents match questions in much the same ways.
     """
+    if calibration.get("withdrawn_at") is not None:
+        return "It was taken back. Run 'braid docs calibrate' for a new one."
     embedder = IndexIdentity.parse(index_identity or "").embedder
     if calibration["embedder"] != embedder:
         return (
@@ -94,6 +101,18 @@ async def keep_calibration(session: AsyncSession, tenant: str, store_id: str, ca
     if store is not None:
         version = 1 + (store.calibration or {"version": 0})["version"]
         store.calibration = msgspec.to_builtins(msgspec.structs.replace(calibration, version=version))
+
+
+async def withdraw_calibration(session: AsyncSession, tenant: str, store_id: str) -> None:
+    """Let answers from a store go by the general model again; its calibrations go on being counted.
+
+    Raises:
+        NotFound: The tenant has no such store, or the store no calibration that counts.
+    """
+    store = await StoreRepository(session, tenant).get(store_id, param="vector_store_id")
+    if store.calibration is None or store.calibration.get("withdrawn_at") is not None:
+        raise NotFound("The store has no weights of its own. 'braid docs calibrate' fits some.")
+    store.calibration = {**store.calibration, "withdrawn_at": int(time.time())}
 
 
 def estimate_passages(passages: Iterable[Passage], calibrations: Mapping[str, StoreCalibration]) -> float:

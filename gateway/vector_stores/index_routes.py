@@ -31,3 +31,9 @@ async def get_index(vector_store_id: str, index: Index) -> IndexState:
 async def reindex(vector_store_id: str, index: Index) -> IndexState:
     """Index those documents again, from their bytes, that aren't in the index as they would be now."""
     return await index.reindex(vector_store_id)
+
+
+@router.delete("/calibration")
+async def withdraw_calibration(vector_store_id: str, index: Index) -> IndexState:
+    """Let answers from the store go by the general model again, instead of the store's own weights."""
+    return await index.withdraw_calibration(vector_store_id)

@@ -6,7 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Database
 from gateway.errors import Unavailable
-from gateway.vector_stores.calibration import describe_void
+from gateway.vector_stores.calibration import describe_void, withdraw_calibration
 from gateway.vector_stores.document_schemas import CalibrationState, IndexState
 from gateway.vector_stores.reindex import REINDEX
 from gateway.vector_stores.repository import (
@@ -66,6 +66,12 @@ class IndexService:
             if state.state == "current":
                 return state
             return state.model_copy(update={"job": await ask_for_work(session, self._tenant, REINDEX, store_id)})
+
+    async def withdraw_calibration(self, store_id: str) -> IndexState:
+        """Let answers from the store go by the general model again."""
+        async with self._database.begin() as session:
+            await withdraw_calibration(session, self._tenant, store_id)
+        return await self.get(store_id)
 
     async def _describe(self) -> Sequence[RetrieverInfo]:
         try:

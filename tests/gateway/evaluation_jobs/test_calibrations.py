@@ -67,7 +67,16 @@ async def test_a_store_is_calibrated_by_labelled_questions_and_keeps_the_weights
         done["id"],
     )
     await calibrate(kestrel, store, questions=QUESTIONS)
-    assert (await kestrel.ok("GET", f"/api/vector_stores/{store}/index"))["calibration"]["version"] == 2
+    url = f"/api/vector_stores/{store}/index"
+    assert (await kestrel.ok("GET", url))["calibration"]["version"] == 2
+    withdrawn = (await kestrel.ok("DELETE", f"{url}/calibration"))["calibration"]
+    assert (withdrawn["version"], withdrawn["in_use"]) == (2, False)
+    assert "taken back" in withdrawn["problem"]
+    again = await kestrel.http.delete(f"{url}/calibration")
+    assert (again.status_code, again.json()["error"]["code"]) == (404, "not_found")
+    await calibrate(kestrel, store, questions=QUESTIONS)
+    state = (await kestrel.ok("GET", url))["calibration"]
+    assert (state["version"], state["in_use"]) == (3, True)  # what answers are recorded with is never given again
 
 
 async def test_answers_go_by_the_stores_weights_until_the_embedder_changes(
