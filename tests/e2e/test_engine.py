@@ -165,7 +165,7 @@ async def test_a_real_adapter_is_loaded_and_proven(
 async def test_an_answer_under_a_schema_has_no_white_space_to_hide_in(
     running: Running, base: Path, adapters: list[DesiredAdapter]
 ) -> None:
-    """All tokens of blanks are made far likelier than any other: where the grammar allows one, the answer never ends."""
+    """Blanks are made far likelier than any other token: where the grammar allows one, the answer never ends."""
     vocabulary: dict[str, int] = json.loads((base / "tokenizer.json").read_text())["model"]["vocab"]
     blanks = [id for token, id in vocabulary.items() if set(token) <= set("ĠĊĉč")]  # as byte-level BPE spells them
     assert len(blanks) > 3
