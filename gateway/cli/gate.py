@@ -153,11 +153,10 @@ async def _make_release(client: Client, assistant: str, adapter: str) -> int:
     stages = (await client.get(path))["stages"]
     serving = max(stages, key=lambda stage: stage["weight"])["release"] if stages else None
     specs = [one["spec"] for one in await _list_releases(client, assistant) if one["release"] == serving]
-    made = await client.post(f"{path}/releases", _to_request(specs[0] if specs else {}) | {"adapter": adapter})
-    say(
-        f"{assistant}@{made['release']} is new: the parts of {f'@{serving}' if specs else 'no release'} with {adapter}."
-    )
-    return made["release"]
+    request = _to_request(specs[0] if specs else {}) | {"adapter": adapter}
+    number = (await client.post(f"{path}/releases", request))["release"]
+    say(f"{assistant}@{number} is new: {adapter}{f' with the other parts of {assistant}@{serving}' if specs else ''}.")
+    return number
 
 
 def _to_request(spec: Mapping[str, Any]) -> dict[str, Any]:

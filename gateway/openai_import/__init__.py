@@ -1,4 +1,4 @@
-"""What a team has at OpenAI, brought over: files, vector stores, prompts, evals and fine-tuned models.
+"""Bringing over from OpenAI: files, vector stores, prompts, evals and fine-tuned models.
 
 A folder is read, never the hosted service itself: `download` fills one from it, and everything else works from there.
 """

@@ -1,6 +1,7 @@
 """The gateway that takes what is imported: requests that wait where it is busy, and what is there already."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -11,8 +12,10 @@ from gateway.openai_import.report import SOURCE_KEY
 __all__ = ["Destination", "Show"]
 
 Show = Callable[[str, int, int], None]
-_BUSY = (429, 503)
-_REFUSED = (400, 404, 409, 413, 415, 422)
+_QUEUE_IS_FULL = "too_many_queued_jobs"
+_AWAY = 503
+_PATIENCE_SECONDS = 60.0
+_REFUSED = (400, 404, 409, 413, 415, 422, 429)
 
 
 class Destination:
@@ -34,16 +37,18 @@ class Destination:
         self._pause = pause
 
     async def create(self, path: str, body: Any = None, **options: Any) -> Any:
-        """Post, and wait where the gateway has no room for it now.
+        """Post; wait while the queue is full, and for a minute where a part of the gateway is away.
 
         Raises:
-            GatewayError: It refuses it for good, or the key.
+            GatewayError: It refuses it for good, or the key, or is away for longer.
         """
+        deadline = time.monotonic() + _PATIENCE_SECONDS
         while True:
             try:
                 return await self.client.call("POST", path, **({"json": body} if body is not None else {}), **options)
             except GatewayError as error:
-                if error.status not in _BUSY:
+                away = error.status == _AWAY and time.monotonic() < deadline
+                if not (away or error.code == _QUEUE_IS_FULL):
                     raise
             await self.rest()
 
@@ -52,12 +57,12 @@ class Destination:
 
     async def list_imported(self, path: str) -> dict[str, dict[str, Any]]:
         """Return the objects of a list by their ids at OpenAI, as their metadata have them."""
-        found: dict[str, dict[str, Any]] = {}
+        objects: dict[str, dict[str, Any]] = {}
         async for row in self.client.rows(path):
             source = read_source(row)
             if source:
-                found.setdefault(source, row)
-        return found
+                objects.setdefault(source, row)
+        return objects
 
     @staticmethod
     def is_refusal(error: GatewayError) -> bool:

@@ -29,7 +29,7 @@ Show = Callable[[str, int], None]
 
 @dataclass(slots=True)
 class Download:
-    """What couldn't be had, each with its reason."""
+    """The reasons why something isn't in the folder."""
 
     missing: list[str] = field(default_factory=list[str])
 
@@ -46,7 +46,6 @@ _LISTS = (
     _List("fine_tuning_jobs", "/fine_tuning/jobs", {"limit": 100}),
     _List("vector_stores", "/vector_stores", {"limit": 100, "order": "asc"}),
     _List("evals", "/evals", {"limit": 100, "order": "asc"}),
-    _List("chat_completions", "/chat/completions", {"limit": 100, "order": "asc"}),
 )
 
 
@@ -67,11 +66,21 @@ async def download_export(api: HostedApi, folder: Path, show: Show) -> Download:
     for run in runs:
         path = f"/evals/{quote(run['eval_id'])}/runs/{quote(run['id'])}/output_items"
         await reader.read(folder / "eval_output_items" / f"{run['id']}.jsonl", path, _BELOW)
-    answers = _choose_answers(rows["chat_completions"])
+    answers = [one for job in rows["fine_tuning_jobs"] for one in await _read_answers(reader, folder, job)]
     await reader.read_below(MESSAGES, "/chat/completions/{}/messages", answers)
     await reader.read_contents(rows["files"], store_files)
     reader.state.missing.append("prompts: OpenAI's API doesn't list them. Save them as prompts.jsonl in the folder.")
     return reader.state
+
+
+async def _read_answers(reader: "_Reader", folder: Path, job: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the stored answers of a job's model, the newest ones."""
+    model = job.get("fine_tuned_model")
+    if not model:
+        return []
+    file = folder / "chat_completions" / f"{job['id']}.jsonl"
+    params = {"model": model, "limit": 100, "order": "desc"}
+    return await reader.read(file, "/chat/completions", params, most=_MOST_ANSWERS)
 
 
 class _Reader:
@@ -81,8 +90,10 @@ class _Reader:
         self._folder = folder
         self._show = show
 
-    async def read(self, file: Path, path: str, params: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """Return a list's objects, from the file that has them, or from OpenAI into that file."""
+    async def read(
+        self, file: Path, path: str, params: Mapping[str, Any], *, most: int | None = None
+    ) -> list[dict[str, Any]]:
+        """Return a list's objects, the first `most`, from the file that has them, or from OpenAI into that file."""
         if file.exists():
             return _read_lines(file)
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -98,8 +109,10 @@ class _Reader:
                     rows.append(row)
                     if file.parent == self._folder:
                         self._show(file.stem, len(rows))
+                    if len(rows) == most:
+                        break
             except HostedRefusal as error:
-                self.state.missing.append(f"{file.relative_to(self._folder)}: {error}")
+                self.state.missing.append(f"{path}: {error}")
                 opened.close()
                 partial.unlink()
                 return []
@@ -156,13 +169,3 @@ def _read_lines(file: Path) -> list[dict[str, Any]]:
         with suppress(*BAD_JSON):
             rows.append(msgspec.json.decode(line))
     return rows
-
-
-def _choose_answers(completions: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Return the stored answers of fine-tuned models, up to so many of each."""
-    chosen: dict[str, list[Mapping[str, Any]]] = {}
-    for one in completions:
-        model = str(one.get("model"))
-        if model.startswith("ft:") and len(chosen.setdefault(model, [])) < _MOST_ANSWERS:
-            chosen[model].append(one)
-    return [one for answers in chosen.values() for one in answers]

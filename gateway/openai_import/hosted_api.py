@@ -1,10 +1,10 @@
 """OpenAI's API as it answers in its last days: pages, slow answers, refusals for a while, endpoints that are gone."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx2
 import msgspec
@@ -16,6 +16,8 @@ __all__ = ["HostedApi", "HostedApiFailed", "HostedRefusal"]
 _TIMEOUT_SECONDS = 60.0
 _ATTEMPTS = 8
 _LONGEST_PAUSE = 60.0
+Answer = TypeVar("Answer")
+
 _LATER = (408, 409, 425, 429)
 
 
@@ -61,7 +63,7 @@ class HostedApi:
         while True:
             query = {**params, **({"after": after} if after else {})}
             try:
-                page = msgspec.json.decode((await self._get(path, query)).content)
+                page = msgspec.json.decode(await self._read(path, query))
                 data: list[dict[str, Any]] = page["data"]
             except (*BAD_JSON, KeyError, TypeError):
                 raise HostedApiFailed(
@@ -78,34 +80,49 @@ class HostedApi:
         texts: list[str] = []
         page: str | None = ""
         while page is not None:
-            answer = msgspec.json.decode((await self._get(path, {"page": page} if page else {})).content)
+            answer = msgspec.json.decode(await self._read(path, {"page": page} if page else {}))
             texts += [one.get("text") or "" for one in answer.get("data", ())]
             page = answer.get("next_page") if answer.get("has_more") else None
         return "\n".join(texts)
 
     async def save(self, path: str, file: Path) -> None:
-        """Write the bytes of an answer to a file, in one step at its end."""
+        """Write the bytes of an answer to a file, as they come, which has its name when they are all there."""
         partial = file.with_name(f"{file.name}.partial")
-        partial.write_bytes((await self._get(path, {})).content)
+
+        async def write(response: httpx2.Response) -> None:
+            with partial.open("wb") as opened:
+                async for part in response.aiter_bytes():
+                    opened.write(part)
+
+        await self._ask(path, {}, write)
         partial.replace(file)
 
-    async def _get(self, path: str, params: Mapping[str, Any]) -> httpx2.Response:
+    async def _read(self, path: str, params: Mapping[str, Any]) -> bytes:
+        async def read(response: httpx2.Response) -> bytes:
+            return await response.aread()
+
+        return await self._ask(path, params, read)
+
+    async def _ask(
+        self, path: str, params: Mapping[str, Any], take: Callable[[httpx2.Response], Awaitable[Answer]]
+    ) -> Answer:
+        """Ask until there is a whole answer, and return what `take` makes of it."""
         reason = ""
         for attempt in range(_ATTEMPTS):
             wait = min(self._pause * 2**attempt, _LONGEST_PAUSE)
             try:
-                response = await self._client.get(f"{self._url}{path}", params=dict(params))
+                async with self._client.stream("GET", f"{self._url}{path}", params=dict(params)) as response:
+                    if response.status_code < 400:
+                        return await take(response)
+                    await response.aread()
             except httpx2.HTTPError as error:
                 reason = f"no answer ({type(error).__name__})"
             else:
-                if response.status_code < 400:
-                    return response
-                reason = f"status {response.status_code}"
+                reason, wait = f"status {response.status_code}", _read_pause(response, wait)
                 if response.status_code == 401:
                     raise HostedApiFailed("OpenAI refuses the key (status 401). Set OPENAI_API_KEY to a valid one.")
                 if response.status_code < 500 and response.status_code not in _LATER:
                     raise HostedRefusal(f"OpenAI answers {path} with {_describe(response)}")
-                wait = _read_pause(response, wait)
             await asyncio.sleep(wait)
         raise HostedApiFailed(
             f"OpenAI didn't answer {path} in {_ATTEMPTS} attempts: {reason}. Run the command again later: what it has "

@@ -10,7 +10,7 @@ from gateway.openai_import.export_folder import Export, read_member
 from gateway.openai_import.report import SOURCE_KEY, ImportReport, add_source
 from gateway.openai_import.training_request import HostedTraining, make_request, read_training
 
-__all__ = ["import_models", "list_trainings"]
+__all__ = ["Confirm", "import_models", "list_trainings"]
 
 _JOBS = "/v1/fine_tuning/jobs"
 _KIND = "fine_tuning_jobs"

@@ -98,7 +98,8 @@ class HostedServer:
             _send(handler, 404, _error(f"Invalid URL (GET /v1{path})"))
 
     def _page(self, path: str, query: dict[str, list[str]]) -> bytes:
-        rows, start = self.recording.lists[path], 0
+        models, start = query.get("model"), 0
+        rows = [row for row in self.recording.lists[path] if models is None or row["model"] in models]
         if "after" in query:
             self.cursors.append((path, query["after"][0]))
             start = [row["id"] for row in rows].index(query["after"][0]) + 1

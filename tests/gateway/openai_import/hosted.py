@@ -169,7 +169,10 @@ FILES = [
     (file("file-photo", "kettle.png", "vision", 4), b"\x89PNG"),
     (file("file-cases", "cases.jsonl", "user_data", len(CASES)), CASES),
 ]
-LARGE_BATCHES = {"supervised": {"hyperparameters": {"n_epochs": 2, "batch_size": 512, "learning_rate_multiplier": 1.8}}}
+LARGE_BATCHES = {
+    "type": "supervised",
+    "supervised": {"hyperparameters": {"n_epochs": 2, "batch_size": 512, "learning_rate_multiplier": 1.8}},
+}
 JOBS = [
     job("ftjob-broken", None, "file-rows", 1),
     job("ftjob-graded", "ft:o4-mini:acme::XyZ", "file-rows", 2, method={"type": "reinforcement"}),
@@ -177,7 +180,7 @@ JOBS = [
         "type": "dpo",
         "dpo": {"hyperparameters": {"n_epochs": 1, "batch_size": 16, "learning_rate_multiplier": 0.5, "beta": 0.2}},
     }),
-    job("ftjob-voice", VOICE, "file-rows", 20, validation_file="file-check", method={"type": "supervised", **LARGE_BATCHES}),
+    job("ftjob-voice", VOICE, "file-rows", 20, validation_file="file-check", method=LARGE_BATCHES),
 ]  # fmt: skip
 ITEM = {"type": "object", "properties": {"question": {"type": "string"}}, "required": ["question"]}
 CUSTOM = {"type": "custom", "schema": {"type": "object", "properties": {"item": ITEM}, "required": ["item"]}}

@@ -9,6 +9,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from gateway.client import Client, GatewayError
 from gateway.openai_import.destination import Destination
 from gateway.terminal import Exit
 from tests.fakes.openai_api import KEY, HostedServer
@@ -228,3 +229,27 @@ async def test_what_is_no_export_says_so(gateway: Gateway, tmp_path: Path) -> No
     for name in ("nowhere", "empty"):
         done = await run(*IMPORT, str(tmp_path / name), *address)
         assert done.exit_code == Exit.NOT_FOUND, done.stderr
+
+
+async def test_a_full_queue_is_waited_for_and_other_refusals_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = GatewayError(429, "So many jobs wait.", "too_many_queued_jobs")
+    answers: list[Any] = [queue, GatewayError(503, "Away."), queue, {"id": "ftjob-1"}]
+
+    async def call(_client: Client, _method: str, _path: str, **_options: Any) -> Any:
+        answer = answers.pop(0)
+        if isinstance(answer, GatewayError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(Client, "call", call)
+    async with Client("http://gateway.example", "sk") as client:
+        gateway = Destination(client, "base", lambda _title, _done, _total: None, dry_run=False, pause=0.001)
+        assert await gateway.create("/v1/fine_tuning/jobs", {}) == {"id": "ftjob-1"}
+        answers.append(GatewayError(429, "You have 1000 evals.", "too_many_evals"))
+        with pytest.raises(GatewayError, match="1000 evals") as caught:
+            await gateway.create("/v1/evals", {})
+        assert gateway.is_refusal(caught.value)
+        monkeypatch.setattr("gateway.openai_import.destination._PATIENCE_SECONDS", 0.0)
+        answers.append(GatewayError(503, "Away."))
+        with pytest.raises(GatewayError, match="Away"):
+            await gateway.create("/v1/evals", {})
