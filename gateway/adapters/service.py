@@ -27,6 +27,7 @@ __all__ = [
     "find_export",
     "find_name",
     "find_ready",
+    "is_adapter",
     "list_names",
     "list_stored",
     "lock_deletable",
@@ -81,6 +82,11 @@ async def lock_deletable(session: AsyncSession, tenant: str, model: str) -> Adap
 async def find_name(session: AsyncSession, tenant: str, model: str) -> AdapterName | None:
     """Find an adapter that may answer requests, as a list of models shows it."""
     return await AdapterRepository(session, tenant).find_name(model)
+
+
+async def is_adapter(session: AsyncSession, tenant: str, model: str) -> bool:
+    """Tell whether a name is that of an adapter, whatever became of it."""
+    return await AdapterRepository(session, tenant).find_model(model) is not None
 
 
 async def list_names(session: AsyncSession, tenant: str) -> Sequence[AdapterName]:

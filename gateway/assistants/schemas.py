@@ -44,7 +44,11 @@ class _Strict(BaseModel):
 
 
 class AssistantCreate(_Strict):
-    name: Annotated[str, StringConstraints(pattern=r"^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}$")]
+    """A name of the tenant's choice, or that of a fine-tuned model elsewhere (`ft:…`), so that its clients go on."""
+
+    name: Annotated[
+        str, StringConstraints(pattern=r"^([a-zA-Z0-9][a-zA-Z0-9_.-]{0,62}|ft:[a-zA-Z0-9][a-zA-Z0-9_.:-]{0,250})$")
+    ]
 
 
 class RolloutStage(_Strict):

@@ -11,7 +11,13 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import prompts
-from gateway.adapters.service import check_set_aside, find_ready, lock_ready, read_chat_template_kwargs
+from gateway.adapters.service import (
+    check_set_aside,
+    find_ready,
+    is_adapter,
+    lock_ready,
+    read_chat_template_kwargs,
+)
 from gateway.assistants.gate_block import Override, check_verdicts, describe_gate, list_blocked
 from gateway.assistants.release import (
     AdapterRef,
@@ -116,7 +122,9 @@ class AssistantService:
         self._rollouts = RolloutRepository(session, tenant)
 
     async def create(self, name: str) -> Assistant:
-        if name == self._served.base_model or await self._assistants.find_by_name(name) is not None:
+        taken_name = name == self._served.base_model or await self._assistants.find_by_name(name) is not None
+        # A name of an adapter stays that of its bytes, also when it was deleted.
+        if taken_name or (name.startswith("ft:") and await is_adapter(self._session, self._tenant, name)):
             raise Conflict(f"The name {name!r} is taken. Choose another.", param="name")
         row = AssistantRow(id=new_id("asst_"), created_at=int(time.time()), name=name)
         self._assistants.add(row)

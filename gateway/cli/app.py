@@ -12,6 +12,8 @@ from gateway.cli.demo import demo
 from gateway.cli.docs import docs
 from gateway.cli.doctor.command import doctor
 from gateway.cli.eval import evaluations
+from gateway.cli.gate import gate
+from gateway.cli.import_openai import imports
 from gateway.cli.serve import serve, worker
 from gateway.cli.sources import sources
 from gateway.cli.storage import storage
@@ -82,6 +84,8 @@ app.command()(doctor)
 app.command()(chat)
 app.add_typer(docs, name="docs")
 app.add_typer(evaluations, name="eval")
+app.command()(gate)
+app.add_typer(imports, name="import")
 app.add_typer(sources, name="sources")
 app.add_typer(styles, name="styles")
 app.command()(storage)

@@ -93,6 +93,22 @@ class Client:
                 return
             query["after"] = page["last_id"]
 
+    async def content(self, path: str) -> AsyncIterator[bytes]:
+        """Yield the bytes of an answer as they come.
+
+        Raises:
+            GatewayError: An error status.
+            GatewayUnreachable: Nothing answers, or stops to.
+        """
+        try:
+            async with self._client.stream("GET", path) as response:
+                if response.status_code >= 400:
+                    _check(response, await response.aread())
+                async for part in response.aiter_bytes():
+                    yield part
+        except httpx2.HTTPError as error:
+            raise self._unreachable(error) from None
+
     @asynccontextmanager
     async def stream(self, path: str, body: Any) -> AsyncGenerator[AsyncIterator[Any]]:
         """Post `body` and yield the answer's events as they come, parsed; an error event raises `GatewayError`."""

@@ -26,6 +26,11 @@ _LONGEST_ON_CUDA = 32_768
 _CPU_CACHE_GIB = 2
 # A start took 31 to 80 s on the machines measured; the first one on a slow disk, or a larger model, takes longer.
 _START_SECONDS = 900.0
+# An adapter that was trained on little JSON fills an answer with the white space that a schema allows anywhere. To
+# forbid it vLLM wants its grammar library named: xgrammar, since the tool-call parsers' own grammars are in its form.
+# Named, it has no other to fall back to: a schema with what it can't hold to (`multipleOf`, a pattern with a length) is
+# refused instead of being left to guidance.
+_STRUCTURED_OUTPUTS = '{"backend": "xgrammar", "disable_any_whitespace": true}'
 _STOP_SECONDS = 15.0
 
 
@@ -117,6 +122,8 @@ class LocalEngine:
         config = msgspec.json.decode((self.model / "config.json").read_bytes(), type=_Config)
         if config.positions > longest and not self.options.has("--max-model-len"):
             options["--max-model-len"] = str(longest)
+        if not self.options.has("--structured-outputs-config"):
+            options["--structured-outputs-config"] = _STRUCTURED_OUTPUTS
         switches = ["--enable-lora", "--enable-prompt-tokens-details", "--disable-uvicorn-access-log"]
         if hardware.cuda:
             options["--gpu-memory-utilization"] = str(self.gpu_share or self._choose_gpu_share(hardware))

@@ -1,4 +1,4 @@
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -10,7 +10,14 @@ from gateway.errors import BadRequest
 from gateway.evals.tables import EvalOutputItemRow, EvalRow, EvalRunRow
 from gateway.pages import PageRequest
 
-__all__ = ["EvalOutputItemRepository", "EvalRepository", "EvalRunRepository", "RowResult", "delete_old_runs"]
+__all__ = [
+    "EvalOutputItemRepository",
+    "EvalRepository",
+    "EvalRunRepository",
+    "RowResult",
+    "delete_old_runs",
+    "find_run",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +80,19 @@ class EvalOutputItemRepository(Repository[EvalOutputItemRow]):
         rows = (await self.session.execute(query.order_by(EvalOutputItemRow.number))).all()
         return [RowResult(item, status, results) for item, status, results in rows]
 
+    async def list_not_passed(self, run_id: str, limit: int) -> Sequence[EvalOutputItemRow]:
+        """Return the first rows of a run that failed or couldn't be graded, in the order of the data."""
+        query = self.select(EvalOutputItemRow.run_id == run_id, EvalOutputItemRow.status != "pass")
+        return (await self.session.scalars(query.order_by(EvalOutputItemRow.number).limit(limit))).all()
+
     async def delete_of(self, runs: Collection[str]) -> None:
         """Delete all of some runs."""
         await self.delete_rows(EvalOutputItemRow.run_id.in_(runs))
+
+
+async def find_run(session: AsyncSession, id: str) -> EvalRunRow | None:
+    """Find a run of any tenant: a link to its report names none, and is checked by the run's own secret."""
+    return await session.get(EvalRunRow, id)
 
 
 async def delete_old_runs(session: AsyncSession, before: int, limit: int) -> int:

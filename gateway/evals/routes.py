@@ -1,7 +1,9 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request
+from starlette.responses import HTMLResponse, Response
 
+from gateway.evals.report_page import EvalReports
 from gateway.evals.run_service import EvalRunService
 from gateway.evals.schemas import (
     Eval,
@@ -26,6 +28,13 @@ from gateway.web.lean_route import read_model
 
 __all__ = ["SCHEMAS", "routers"]
 
+_PAGE: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {"schema": {"type": "string"}}}}}
+_PAGE_HEADERS = {
+    "cache-control": "private, no-store",
+    "content-security-policy": "default-src 'none'; style-src 'unsafe-inline'",
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
 _BODY_BYTES = 8 * 1024 * 1024  # rows of a run may come in its request
 
 _RUN = EvalRunCreate.model_json_schema(ref_template="#/components/schemas/{model}")
@@ -34,7 +43,8 @@ _DESCRIBED: dict[str, Any] = {"requestBody": {"required": True, "content": {"app
 
 router = APIRouter(prefix="/v1/evals", tags=["evals"], responses=declare_errors(404, 409, 429))
 differences = APIRouter(prefix="/api/eval_runs", tags=["evals"], responses=declare_errors(404))
-routers = (router, differences)
+reports = APIRouter(prefix="/api/eval_runs", tags=["evals"])
+routers = (router, differences, reports)
 
 
 def _for_writing(session: WriteSession, principal: ManageKey) -> EvalService:
@@ -45,8 +55,8 @@ def _for_reading(session: ReadSession, principal: ManageKey) -> EvalService:
     return EvalService(session, principal.tenant)
 
 
-def _runs(principal: ManageKey, state: CurrentState) -> EvalRunService:
-    return EvalRunService(state.database, state.artifacts, state.storage, principal)
+def _runs(request: Request, principal: ManageKey, state: CurrentState) -> EvalRunService:
+    return EvalRunService(state.database, state.artifacts, state.storage, principal, str(request.base_url))
 
 
 async def _page(
@@ -134,3 +144,10 @@ async def retrieve_output_item(eval_id: str, run_id: str, output_item_id: str, r
 async def compare_runs(run_id: str, baseline_id: str, runs: Runs) -> EvalRunDifference:
     """Hold a run against another one of the same eval, row by row, with 95 % intervals."""
     return await runs.compare(run_id, baseline_id)
+
+
+@reports.get("/{run_id}/report", response_class=Response, responses=_PAGE)
+async def get_report(run_id: str, state: CurrentState, expires: str = "", signature: str = "") -> HTMLResponse:
+    """Return a run's report as a page, for whoever has the link that is the run's `report_url`: no key is asked for."""
+    page = await EvalReports(state.database).render(run_id, expires, signature)
+    return HTMLResponse(page, headers=_PAGE_HEADERS)

@@ -20,6 +20,7 @@ from gateway.evals.data_sources import (
     check_data_source,
 )
 from gateway.evals.items import DataItem, check_items, decode_items, encode_items, read_lines
+from gateway.evals.report_link import make_link, make_secret
 from gateway.evals.repository import (
     EvalOutputItemRepository,
     EvalRepository,
@@ -64,9 +65,15 @@ _STATUSES_BACK = {public: status for status, public in _STATUSES.items()}
 
 
 class EvalRunService:
-    """One tenant's runs. Each method is its own unit of work: files are read and written in none."""
+    """One tenant's runs. Each method is its own unit of work: files are read and written in none.
 
-    def __init__(self, database: Database, artifacts: Artifacts, storage: TenantStorage, principal: Principal) -> None:
+    `site` is the gateway's address as the client has it, for links to reports.
+    """
+
+    def __init__(
+        self, database: Database, artifacts: Artifacts, storage: TenantStorage, principal: Principal, site: str
+    ) -> None:
+        self._site = site
         self._database = database
         self._artifacts = artifacts
         self._storage = storage
@@ -105,7 +112,7 @@ class EvalRunService:
             row.job_id = job.id
             await self._storage.admit(session, self._tenant, row.bytes)
             names = _names_of(eval_row)
-        return _to_schema(row, names, items)
+        return _to_schema(row, names, self._site, items)
 
     async def list(self, eval_id: str, request: PageRequest, status: RunStatus | None) -> EvalRunList:
         """List an eval's runs; rows that came in a request are left out."""
@@ -117,7 +124,7 @@ class EvalRunService:
             page = await EvalRunRepository(session, self._tenant).page(
                 *where, limit=request.limit, order=request.order, after=request.after, before=request.before
             )
-        return EvalRunList.of([_to_schema(row, names) for row in page.rows], page)
+        return EvalRunList.of([_to_schema(row, names, self._site) for row in page.rows], page)
 
     async def get(self, eval_id: str, id: str) -> EvalRun:
         async with self._database.read() as session:
@@ -205,7 +212,7 @@ class EvalRunService:
         if row.data_source["source"]["type"] == "file_content":
             data = await asyncio.to_thread(self._artifacts.file(row.items_digest).read_bytes)
             items = await asyncio.to_thread(decode_items, data)
-        return _to_schema(row, names, items)
+        return _to_schema(row, names, self._site, items)
 
     async def _read_items(self, request: EvalRunCreate) -> Sequence[DataItem]:
         source = request.data_source.source
@@ -243,6 +250,7 @@ def _make_row(eval_row: EvalRow, request: EvalRunCreate, total: int) -> EvalRunR
         errored=0,
         criteria_results=[{"passed": 0, "failed": 0} for _ in eval_row.testing_criteria],
         usage=[],
+        report_secret=make_secret(),
     )
 
 
@@ -254,7 +262,7 @@ async def _parts(content: bytes) -> AsyncIterator[bytes]:
     yield content
 
 
-def _to_schema(row: EvalRunRow, names: Sequence[str], items: Sequence[DataItem] = ()) -> EvalRun:
+def _to_schema(row: EvalRunRow, names: Sequence[str], site: str, items: Sequence[DataItem] = ()) -> EvalRun:
     data_source = row.data_source
     if data_source["source"]["type"] == "file_content":
         content = [{name: value for name, value in _members(item) if value is not None} for item in items]
@@ -273,7 +281,7 @@ def _to_schema(row: EvalRunRow, names: Sequence[str], items: Sequence[DataItem] 
             PerTestingCriteriaResult(testing_criteria=name, **counts)
             for name, counts in zip(names, row.criteria_results, strict=True)
         ],
-        report_url="",
+        report_url=make_link(site, row.id, row.report_secret),
         error=None if row.error is None else EvalAPIError(**row.error),
         metadata=row.meta,
     )

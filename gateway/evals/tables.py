@@ -26,7 +26,7 @@ class EvalRunRow(Owned):
 
     Its rows are `bytes` in the artifacts. Of the `total` rows `passed`, `failed` and `errored` have their output items;
     `criteria_results` and `usage` are the tallies of those, by criterion and by model. `key` is the id of the key that
-    asked for it.
+    asked for it, `report_secret` signs the links to its report.
     """
 
     __tablename__ = "eval_runs"
@@ -50,6 +50,7 @@ class EvalRunRow(Owned):
     finished_at: Mapped[int | None] = mapped_column(index=True)
     key: Mapped[str]
     job_id: Mapped[str | None]
+    report_secret: Mapped[str | None]
 
 
 class EvalOutputItemRow(Owned):

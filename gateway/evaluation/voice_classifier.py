@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["VoiceClassifier", "score_voices"]
+__all__ = ["VoiceClassifier", "compare_texts", "score_voices"]
 
 _BUCKETS = 8192
 _SIZES = (2, 3, 4, 5)
@@ -62,6 +62,11 @@ def score_voices(
             for at in tested:
                 scores[name][at] = classifier.score(texts[at])
     return scores
+
+
+def compare_texts(text: str, other: str) -> float:
+    """Return how alike the character n-grams of two texts are: a cosine, from 0 to 1."""
+    return float(_count_ngrams(text) @ _count_ngrams(other))
 
 
 def _squash(values: Vectors) -> Vectors:

@@ -19,7 +19,7 @@ from tests.architecture.test_routes import routes
 
 DOCS = ROOT / "docs"
 # Programs on a terminal, and the sample: their errors end a command, not a request.
-NO_ROUTES = tuple(f"gateway/{room}/" for room in ("cli", "client", "demo", "evaluation", "stack"))
+NO_ROUTES = tuple(f"gateway/{room}/" for room in ("cli", "client", "demo", "evaluation", "openai_import", "stack"))
 
 
 def named(page: str, pattern: str) -> set[str]:

@@ -1,5 +1,9 @@
 import json
+import sys
+from datetime import UTC, datetime
 from pathlib import Path
+
+import pytest
 
 from gateway.terminal import Exit
 from tests.gateway.cli.commands import run
@@ -54,6 +58,41 @@ async def test_conversations_are_converted_and_redacted(tmp_path: Path) -> None:
     assert done.exit_code == Exit.OK, done.stderr
     (row,) = map(json.loads, out.read_text().splitlines())
     assert row["messages"][1]["content"] == "A year. Write to [e-mail]"
+
+
+async def test_a_parquet_file_is_converted_by_its_map(tmp_path: Path) -> None:
+    """Skipped where pyarrow isn't installed, which is 166 MB and optional; the next test says what happens then."""
+    arrow = pytest.importorskip("pyarrow")
+    parquet = pytest.importorskip("pyarrow.parquet")
+    columns = {
+        "Ticket": [7, 8, 9],  # numbers, as exports have them
+        "Frage": ["How long?", "How much?", "Where?"],
+        "Antwort": ["A year. Write to anna@kestrel.example", None, "Here."],
+        "Datum": [datetime(2026, 1, day, tzinfo=UTC) for day in (1, 2, 3)],
+        "Marken": [["a"], [], None],
+    }
+    parquet.write_table(arrow.table(columns), tmp_path / "rows.parquet")
+    out = tmp_path / "out.jsonl"
+    command = ["styles", "convert", str(tmp_path / "rows.parquet"), "-o", str(out), "--redact"]
+    done = await run(*command, *MAP, "--map", "conversation=Ticket")
+    assert done.exit_code == Exit.OK, done.stderr
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [row["messages"][1]["content"] for row in rows] == ["A year. Write to [e-mail]", "Here."]
+    assert [row["messages"][0]["content"] for row in rows] == ["How long?", "Where?"]
+    unmapped = await run(*command, "--map", "question=Nichts")
+    assert (unmapped.exit_code, "There is no column 'Nichts'" in unmapped.stderr) == (Exit.USAGE, True)
+
+
+async def test_a_parquet_file_without_pyarrow_says_how_to_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    monkeypatch.delitem(sys.modules, "pyarrow.parquet", raising=False)
+    (tmp_path / "rows.parquet").write_bytes(b"PAR1 and so on PAR1")
+    done = await run("styles", "convert", str(tmp_path / "rows.parquet"), "-o", str(tmp_path / "out.jsonl"), *MAP)
+    assert done.exit_code == Exit.USAGE
+    assert "uv pip install pyarrow" in done.stderr
+    assert not (tmp_path / "out.jsonl").exists()
 
 
 async def test_a_file_that_cannot_be_read_is_a_usage_error(tmp_path: Path) -> None:

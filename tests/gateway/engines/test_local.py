@@ -75,6 +75,17 @@ def test_options_of_the_operator_reach_the_engine_and_replace_our_own(tmp_path: 
     assert "--enforce-eager" not in arguments
 
 
+@pytest.mark.parametrize("hardware", [AVX2, CUDA])
+def test_json_has_no_room_for_white_space_unless_the_operator_says_so(tmp_path: Path, hardware: Hardware) -> None:
+    arguments = list(engine(tmp_path).command(hardware, {}).arguments)
+    config = json.loads(option(arguments, "--structured-outputs-config"))
+    assert config == {"backend": "xgrammar", "disable_any_whitespace": True}
+    for own in ('--structured-outputs-config \'{"backend": "auto"}\'', "--structured_outputs_config.backend guidance"):
+        words = list(engine(tmp_path, options=own).command(hardware, {}).arguments)
+        assert not [word for word in words if "disable_any_whitespace" in word]
+        assert words[-1] in ('{"backend": "auto"}', "guidance")
+
+
 def test_an_engine_on_one_gpu_leaves_room_for_training(tmp_path: Path) -> None:
     local = engine(tmp_path)
     assert option(list(local.command(CUDA, {}).arguments), "--gpu-memory-utilization") == "0.45"

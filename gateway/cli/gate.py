@@ -1,0 +1,183 @@
+"""`braid gate`: a release held against the base and the release that serves, and a verdict that a script can read."""
+
+import asyncio
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import msgspec
+import typer
+
+from gateway.cli.options import AsJson, Home, Key, Url, connection
+from gateway.client import Client, GatewayError
+from gateway.demo.progress import Progress
+from gateway.evaluation.estimate import Estimate
+from gateway.gates.checks import Check
+from gateway.gates.gate_page import render_page
+from gateway.gates.report import GateReport
+from gateway.terminal import CommandError, Exit, print_json, print_table, say
+
+__all__ = ["gate"]
+
+_POLL_SECONDS = 1.0
+
+_Target = Annotated[
+    str, typer.Argument(help="A release (desk@4), an assistant (its newest release), or an adapter (ft:…).")
+]
+_Assistant = Annotated[
+    str | None,
+    typer.Option(help="Of an adapter that has no release: make one like the one that serves this assistant."),
+]
+_File = Annotated[
+    Path | None,
+    typer.Option(
+        help="Held-out rows, in the format of training files; default: what the adapter's job validated by.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+_Rows = Annotated[int, typer.Option(help="How many of the rows are asked.", min=10, max=200)]
+_Margin = Annotated[float, typer.Option(help="How much lower faithfulness and general may be.", min=0, max=0.2)]
+_Canaries = Annotated[
+    Path | None,
+    typer.Option(help="Texts that were planted in training rows, one per line.", exists=True, dir_okay=False),
+]
+_Page = Annotated[Path | None, typer.Option(help="Write the report as a page with pictures to this file.")]
+
+
+def gate(
+    target: _Target,
+    assistant: _Assistant = None,
+    file: _File = None,
+    rows: _Rows = 100,
+    margin: _Margin = 0.02,
+    canaries: _Canaries = None,
+    page: _Page = None,
+    url: Url = None,
+    key: Key = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """Hold a release against the base model and the release that serves, wait, and print the figures and the verdict.
+
+    Exit status 1 where it blocks the release, or couldn't be run. A gate of this release that runs already is waited
+    for. Stopping the command doesn't stop the work.
+    """
+    options: dict[str, Any] = {"rows": rows, "margin": margin}
+    if canaries is not None:
+        options["canaries"] = [line for line in canaries.read_text(encoding="utf-8").splitlines() if line.strip()]
+    report = asyncio.run(_run(*connection(url, key, home), target, assistant, file, options))
+    if page is not None:
+        page.write_text(render_page(report), encoding="utf-8")
+    if as_json:
+        print_json(report)
+    else:
+        columns = ("check", "candidate", "compared", "difference", "n", "bound", "holds")
+        print_table(columns, [_to_line(check) for check in report.checks])
+    say(f"{report.release} against {report.against} and {report.base}, on {report.rows} rows of {report.source}")
+    if not report.passed:
+        raise CommandError(f"The gate blocks {report.release}: {', '.join(report.failed)}.")
+    say(f"The gate lets {report.release} pass.")
+
+
+async def _run(
+    url: str, key: str, target: str, assistant: str | None, file: Path | None, options: dict[str, Any]
+) -> GateReport:
+    async with Client(url, key) as client:
+        name, number = await _find_release(client, target, assistant)
+        if file is not None:
+            with file.open("rb") as opened:
+                upload = {"data": {"purpose": "fine-tune"}, "files": {"file": (file.name, opened)}}
+                options["file_id"] = (await client.call("POST", "/v1/files", **upload))["id"]
+        path = f"/api/assistants/{quote(name, safe='')}/releases/{number}/gate"
+        state = await _begin(client, path, f"{name}@{number}", options)
+        with Progress().line(f"gate of {name}@{number}") as line:
+            while state["status"] in ("queued", "running"):
+                line.show(state["done"], max(state["total"], 1), state["status"])
+                await asyncio.sleep(_POLL_SECONDS)
+                state = await client.get(path)
+    if state["report"] is None:
+        reason = state["error"]["message"] if state["error"] else f"it is {state['status']}"
+        raise CommandError(f"The gate of {name}@{number} has no verdict: {reason}")
+    return msgspec.convert(state["report"], GateReport)
+
+
+async def _begin(client: Client, path: str, label: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return await client.post(path, options)
+    except GatewayError as error:
+        if error.code != "gate_running":
+            raise
+    say(f"A gate of {label} runs already; waiting for that one.")
+    return await client.get(path)
+
+
+async def _find_release(client: Client, target: str, assistant: str | None) -> tuple[str, int]:
+    """Return the assistant and the number of the release that is meant."""
+    name, pinned, number = target.rpartition("@")
+    if pinned and number.isdecimal():
+        return name, int(number)
+    assistants = [one["name"] async for one in client.rows("/api/assistants")]
+    if target in assistants:
+        releases = await _list_releases(client, target)
+        if releases:
+            return target, releases[-1]["release"]
+        raise CommandError(f"{target} has no release yet. POST /api/assistants/{target}/releases makes one.")
+    chosen = [one for one in assistants if assistant in (None, one)]
+    releases = [(name, release) for name in chosen for release in await _list_releases(client, name)]
+    of_adapter = [(name, one["release"]) for name, one in releases if _read_adapter(one) == target]
+    if of_adapter:
+        return of_adapter[-1]
+    if assistant is None or assistant not in assistants:
+        raise CommandError(
+            f"{target} is no release and no assistant, and no release has an adapter of that name. Name an assistant "
+            "with --assistant: the adapter then gets a release there, like the one that serves.",
+            Exit.NOT_FOUND,
+        )
+    return assistant, await _make_release(client, assistant, target)
+
+
+async def _list_releases(client: Client, name: str) -> list[dict[str, Any]]:
+    return [one async for one in client.rows(f"/api/assistants/{quote(name, safe='')}/releases")]
+
+
+def _read_adapter(release: Mapping[str, Any]) -> str | None:
+    adapter = release["spec"].get("adapter")
+    return adapter["model"] if adapter else None
+
+
+async def _make_release(client: Client, assistant: str, adapter: str) -> int:
+    """Make a release like the one with the largest share, or a bare one where none serves, with another adapter."""
+    path = f"/api/assistants/{quote(assistant, safe='')}"
+    stages = (await client.get(path))["stages"]
+    serving = max(stages, key=lambda stage: stage["weight"])["release"] if stages else None
+    specs = [one["spec"] for one in await _list_releases(client, assistant) if one["release"] == serving]
+    request = _to_request(specs[0] if specs else {}) | {"adapter": adapter}
+    number = (await client.post(f"{path}/releases", request))["release"]
+    say(f"{assistant}@{number} is new: {adapter}{f' with the other parts of {assistant}@{serving}' if specs else ''}.")
+    return number
+
+
+def _to_request(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a release was asked for as, without its adapter."""
+    prompt, retrieval = spec.get("prompt"), spec.get("retrieval")
+    request: dict[str, Any] = {"sampling": spec.get("sampling") or {}, "variables": spec.get("variables") or {}}
+    if prompt:
+        request["prompt"] = f"{prompt['name']}@{prompt['version']}"
+    if retrieval:
+        # What an older release doesn't say is off in it, where a new one would have a default.
+        older = {"least_probability": 0.0, "when": "always"}
+        request["retrieval"] = older | {name: value for name, value in retrieval.items() if name != "embedder"}
+    return request
+
+
+def _to_line(check: Check) -> tuple[object, ...]:
+    estimates = (check.candidate, check.baseline, check.difference)
+    count = check.difference.n if check.difference else ""
+    holds = {True: "yes", False: "no", None: ""}[check.passed]
+    return (check.name, *map(_format, estimates), count, check.bound or check.note, holds)
+
+
+def _format(estimate: Estimate | None) -> str:
+    return "–" if estimate is None else f"{estimate.value:.3f} [{estimate.low:.3f}, {estimate.high:.3f}]"

@@ -1,0 +1,104 @@
+"""Evals with those of their criteria that can be graded here."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, cast
+
+from gateway.client import GatewayError
+from gateway.openai_import.destination import Destination
+from gateway.openai_import.export_folder import Export, read_member
+from gateway.openai_import.report import ImportReport, add_source
+
+__all__ = ["import_evals"]
+
+_MODEL_GRADERS = ("label_model", "score_model")
+_GRADERS = ("string_check", "text_similarity", *_MODEL_GRADERS)
+
+FindGrader = Callable[[str], str | None]
+
+
+async def import_evals(export: Export, gateway: Destination, report: ImportReport, find_grader: FindGrader) -> None:
+    """Make an export's evals.
+
+    `find_grader` says which model here grades for a hosted one; None for none.
+    """
+    evals = export.of("eval")
+    counts = report.count("evals")
+    counts.total = len(evals)
+    there = await gateway.list_imported("/v1/evals")
+    for number, (id, one) in enumerate(evals.items(), 1):
+        if id in there:
+            counts.present += 1
+        elif await _import_eval(id, one, gateway, report, find_grader):
+            counts.imported += 1
+        gateway.show("evals", number, len(evals))
+    runs = export.of("eval.run")
+    if runs:
+        report.count("eval_runs").total = len(runs)
+        report.count("eval_runs").omitted = len(runs)
+        reason = f"the {len(runs)} runs are of hosted models, and stay in the folder; their answers are compared with"
+        report.note("eval_runs", "", "", reason)
+
+
+async def _import_eval(
+    id: str,
+    one: Mapping[str, Any],
+    gateway: Destination,
+    report: ImportReport,
+    find_grader: FindGrader,
+) -> bool:
+    name = str(one.get("name") or "")
+    schema = _find_schema(read_member(one, "data_source_config"))
+    if schema is None:
+        kind = read_member(one, "data_source_config").get("type")
+        report.omit("evals", id, name, f"its data are answers that OpenAI has stored ({kind}); there are none here")
+        return False
+    item_schema, has_sample = schema
+    criteria: list[dict[str, Any]] = []
+    for criterion in cast("list[dict[str, Any]]", one.get("testing_criteria") or []):
+        adapted = _adapt(criterion, find_grader)
+        if isinstance(adapted, str):
+            report.note("evals", id, name, f"the criterion {criterion.get('name')!r} isn't taken: {adapted}")
+        else:
+            criteria.append(adapted)
+    if not criteria:
+        report.omit("evals", id, name, "none of its criteria can be graded here")
+        return False
+    config = {"type": "custom", "item_schema": item_schema, "include_sample_schema": has_sample}
+    metadata = add_source(report, "evals", id, one.get("metadata"))
+    body = {"name": name or id, "data_source_config": config, "testing_criteria": criteria, "metadata": metadata}
+    if gateway.dry_run:
+        return True
+    try:
+        await gateway.create("/v1/evals", body)
+    except GatewayError as error:
+        if not gateway.is_refusal(error):
+            raise
+        report.omit("evals", id, name, str(error))
+        return False
+    return True
+
+
+def _find_schema(config: Mapping[str, Any]) -> tuple[dict[str, Any], bool] | None:
+    """Return the schema of an item, and whether rows have samples; None where the data aren't the client's own."""
+    if config.get("type") != "custom":
+        return None
+    if isinstance(config.get("item_schema"), dict):
+        return config["item_schema"], bool(config.get("include_sample_schema"))
+    properties = read_member(read_member(config, "schema"), "properties")
+    return read_member(properties, "item") or {"type": "object"}, "sample" in properties
+
+
+def _adapt(criterion: dict[str, Any], find_grader: FindGrader) -> dict[str, Any] | str:
+    """Return a criterion as it is graded here, or why it can't be."""
+    kind = criterion.get("type")
+    if kind == "python":
+        return "it is a program, and none that comes from elsewhere is run here"
+    if kind not in _GRADERS:
+        return f"there is no grader of the type {kind!r} here"
+    if kind not in _MODEL_GRADERS:
+        return {name: value for name, value in criterion.items() if name not in ("id", "eval_id")}
+    model = str(criterion.get("model"))
+    grader = find_grader(model)
+    if grader is None:
+        return f"it asks the model {model!r}, which isn't here. Name one that grades in its place with --grader"
+    return {name: value for name, value in criterion.items() if name not in ("id", "eval_id")} | {"model": grader}

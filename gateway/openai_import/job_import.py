@@ -1,0 +1,185 @@
+"""Fine-tuned models made again: jobs with the same files and numbers, and the old names for what they make."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+from gateway.client import GatewayError
+from gateway.openai_import.destination import Destination
+from gateway.openai_import.export_folder import Export, read_member
+from gateway.openai_import.report import SOURCE_KEY, ImportReport, add_source
+from gateway.openai_import.training_request import HostedTraining, make_request, read_training
+
+__all__ = ["Confirm", "import_models", "list_trainings"]
+
+_JOBS = "/v1/fine_tuning/jobs"
+_KIND = "fine_tuning_jobs"
+_ENDED = ("succeeded", "failed", "cancelled")
+
+Confirm = Callable[[Sequence[HostedTraining]], bool]
+
+
+def list_trainings(export: Export, report: ImportReport) -> list[HostedTraining]:
+    """Return an export's jobs that can be done again, oldest first; the report says why the others can't."""
+    jobs = sorted(export.of("fine_tuning.job").values(), key=lambda job: job.get("created_at") or 0)
+    report.count(_KIND).total = len(jobs)
+    trainings: list[HostedTraining] = []
+    for job in jobs:
+        training = read_training(job)
+        if isinstance(training, str):
+            report.omit(_KIND, str(job["id"]), str(job.get("fine_tuned_model") or ""), training)
+        else:
+            trainings.append(training)
+    for checkpoint in export.of("fine_tuning.job.checkpoint").values():
+        name = str(checkpoint.get("fine_tuned_model_checkpoint") or "")
+        if ":ckpt-step-" in name:
+            reason = "the state of one step there: a training here has other steps. The model's own name answers"
+            report.note("fine_tuning_checkpoints", str(checkpoint["id"]), name, reason)
+    return trainings
+
+
+async def import_models(
+    export: Export, gateway: Destination, report: ImportReport, files: Mapping[str, str], confirm: Confirm
+) -> None:
+    """Train an export's models again, wait for them, and have their old names answer.
+
+    Jobs that an earlier run created are waited for; `confirm` is asked before new ones are created.
+    """
+    trainings = list_trainings(export, report)
+    models = _Models(gateway, report, files)
+    ready = [one for one in trainings if models.find_files(one) is not None]
+    jobs = {one.id: await models.find_job(one) for one in ready}
+    missing = [one for one in ready if jobs[one.id] is None]
+    report.count(_KIND).present = len(ready) - len(missing)
+    if missing and not (gateway.dry_run or confirm(missing)):
+        report.untrained = [one.model for one in missing]
+        ready = [one for one in ready if jobs[one.id] is not None]
+    if gateway.dry_run:
+        report.count(_KIND).imported = len(missing)
+        report.models = {one.model: (jobs[one.id] or {}).get("fine_tuned_model") or "" for one in ready}
+        return
+    await models.train(ready, jobs)
+    await models.name(ready)
+
+
+class _Models:
+    """Makes models again; the report's `models` has their names here by the names there."""
+
+    def __init__(self, gateway: Destination, report: ImportReport, files: Mapping[str, str]) -> None:
+        self._gateway = gateway
+        self._report = report
+        self._files = files
+
+    def find_files(self, training: HostedTraining) -> tuple[str, str | None] | None:
+        """Return the ids here of a job's files; None, and a reason in the report, where one is missing."""
+        validation = training.job.get("validation_file")
+        for id in filter(None, (training.job.get("training_file"), validation)):
+            if id not in self._files:
+                self._report.omit(_KIND, training.id, training.model, f"its file {id} isn't taken, see there")
+                return None
+        return self._files[training.job["training_file"]], self._files[validation] if validation else None
+
+    async def find_job(self, training: HostedTraining) -> dict[str, Any] | None:
+        """Return the job here that was created for a hosted one and hasn't failed."""
+        query = {f"metadata[{SOURCE_KEY}]": training.id, "limit": 100}
+        jobs = (await self._gateway.client.get(_JOBS, params=query))["data"]
+        return next((job for job in jobs if job["status"] not in ("failed", "cancelled")), None)
+
+    async def train(self, trainings: Sequence[HostedTraining], jobs: dict[str, dict[str, Any] | None]) -> None:
+        """Create the jobs that aren't there, each after the one that it begins at, and wait until all have ended."""
+        made_here = {one.model for one in trainings}
+        waiting, running = list(trainings), dict[str, HostedTraining]()
+        done = 0
+        while waiting or running:
+            for training in list(waiting):
+                start = self._find_start(training, made_here)
+                if start is None:
+                    continue
+                waiting.remove(training)
+                job = jobs[training.id] or await self._create(training, start)
+                if job is not None:
+                    running[job["id"]] = training
+                else:
+                    made_here.discard(training.model)
+            for id, training in list(running.items()):
+                job = await self._gateway.client.get(f"{_JOBS}/{id}")
+                if job["status"] not in _ENDED:
+                    continue
+                del running[id]
+                done += 1
+                self._settle(training, job, made_here)
+            self._gateway.show("trainings", done, len(trainings))
+            if running:
+                await self._gateway.rest()
+
+    def _find_start(self, training: HostedTraining, made_here: set[str]) -> str | None:
+        """Return the model here that a training begins at; None while that is still being trained."""
+        if training.method == "dpo" and training.start in made_here:
+            return self._report.models.get(training.start)
+        return self._gateway.base
+
+    async def _create(self, training: HostedTraining, start: str) -> dict[str, Any] | None:
+        files = self.find_files(training)
+        assert files is not None  # those without aren't trained
+        metadata = add_source(self._report, _KIND, training.id, training.job.get("metadata"))
+        body, changes = make_request(training, start, *files, metadata)
+        if training.start.startswith("ft:") and start == self._gateway.base:
+            changes.append(f"it began at {training.start}; here it begins at the base model, with these rows alone")
+        try:
+            job = await self._gateway.create(_JOBS, body)
+        except GatewayError as error:
+            if not self._gateway.is_refusal(error):
+                raise
+            self._report.omit(_KIND, training.id, training.model, str(error))
+            return None
+        self._report.count(_KIND).imported += 1
+        for change in changes:
+            self._report.note(_KIND, training.id, training.model, change)
+        return job
+
+    def _settle(self, training: HostedTraining, job: Mapping[str, Any], made_here: set[str]) -> None:
+        if job["status"] == "succeeded":
+            self._report.models[training.model] = job["fine_tuned_model"]
+            return
+        made_here.discard(training.model)  # a training that was to begin at it begins at the base model
+        message = read_member(job, "error").get("message") or f"its training here was {job['status']}"
+        self._report.omit(_KIND, training.id, training.model, str(message))
+
+    async def name(self, trainings: Sequence[HostedTraining]) -> None:
+        """Have each old name answer with its new model: as an assistant of that name, with a release of its own.
+
+        A name that has a rollout already keeps it: its owner may have gone on from there.
+        """
+        counts = self._report.count("model_names")
+        models = [one.model for one in trainings if one.model in self._report.models]
+        counts.total = len(models)
+        for number, name in enumerate(models, 1):
+            try:
+                new = await self._name(name, self._report.models[name])
+            except GatewayError as error:
+                if not self._gateway.is_refusal(error):
+                    raise
+                self._report.omit("model_names", name, name, str(error))
+            else:
+                counts.imported += new
+                counts.present += not new
+            self._gateway.show("names", number, len(models))
+
+    async def _name(self, name: str, model: str) -> bool:
+        path = f"/api/assistants/{quote(name, safe='')}"
+        try:
+            assistant = await self._gateway.client.get(path)
+        except GatewayError as error:
+            if error.status != 404:
+                raise
+            assistant = await self._gateway.create("/api/assistants", {"name": name})
+        if assistant["revision"]:
+            return False
+        number = None
+        async for release in self._gateway.client.rows(f"{path}/releases"):
+            if ((release["spec"].get("adapter") or {}).get("model")) == model:
+                number = release["release"]
+        if number is None:
+            number = (await self._gateway.create(f"{path}/releases", {"adapter": model}))["release"]
+        await self._gateway.client.put(f"{path}/rollout", {"stages": [{"release": number}], "revision": 0})
+        return True

@@ -1,0 +1,96 @@
+"""New models held against the hosted ones that they stand for, by what both answer to the same conversations."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gateway.client import GatewayError
+from gateway.evaluation.estimate import mean, mean_difference
+from gateway.evaluation.voice_classifier import compare_texts, score_voices
+from gateway.openai_import.destination import Destination
+from gateway.openai_import.hosted_outputs import HostedOutput
+from gateway.openai_import.report import ImportReport, StyleSimilarity
+
+__all__ = ["LEAST_OUTPUTS", "compare_models", "compare_style"]
+
+LEAST_OUTPUTS = 10
+"""Fewer hosted answers say nothing about a style."""
+_AT_ONCE = 4
+_MAX_TOKENS = 512
+
+
+async def compare_models(
+    outputs: Mapping[str, Sequence[HostedOutput]], gateway: Destination, report: ImportReport, most: int
+) -> None:
+    """Ask each new model, and the base model, what the hosted one was asked, and report how alike the answers are.
+
+    At most `most` conversations per model are asked, spread over all of them.
+    """
+    for hosted, model in report.models.items():
+        chosen = _spread(outputs.get(hosted, ()), most)
+        if len(chosen) < LEAST_OUTPUTS:
+            reason = (
+                f"the export has {len(chosen)} answers of it that can be asked again, and {LEAST_OUTPUTS} are "
+                "the fewest that say anything about a style"
+            )
+            report.note("style", hosted, model, reason)
+            continue
+        try:
+            answers = await _ask_all(gateway, model, chosen, f"answers of {hosted}")
+            base = await _ask_all(gateway, gateway.base, chosen, "answers of the base model")
+        except GatewayError as error:
+            if not gateway.is_refusal(error):
+                raise
+            report.note("style", hosted, model, str(error))
+            continue
+        hosted_answers = [one.text for one in chosen]
+        report.similarities.append(await asyncio.to_thread(compare_style, hosted, model, hosted_answers, answers, base))
+
+
+def compare_style(
+    hosted: str, model: str, hosted_answers: Sequence[str], answers: Sequence[str], base_answers: Sequence[str]
+) -> StyleSimilarity:
+    """Compare three models' answers to the same questions, in one order.
+
+    Raises:
+        ValueError: There are fewer than four.
+    """
+    judged = {"model": answers, "hosted": hosted_answers, "base": base_answers}
+    voices = score_voices(hosted_answers, base_answers, judged)
+    closeness = [compare_texts(one, other) for one, other in zip(answers, hosted_answers, strict=True)]
+    of_base = [compare_texts(one, other) for one, other in zip(base_answers, hosted_answers, strict=True)]
+    return StyleSimilarity(
+        hosted,
+        model,
+        len(answers),
+        voice=mean(voices["model"]),
+        hosted_voice=mean(voices["hosted"]),
+        base_voice=mean(voices["base"]),
+        closeness=mean(closeness),
+        gain=mean_difference(closeness, of_base),
+    )
+
+
+def _spread(outputs: Sequence[HostedOutput], most: int) -> list[HostedOutput]:
+    step = max(1.0, len(outputs) / most)
+    return [outputs[int(number * step)] for number in range(min(most, len(outputs)))]
+
+
+async def _ask_all(gateway: Destination, model: str, outputs: Sequence[HostedOutput], title: str) -> list[str]:
+    room, done = asyncio.Semaphore(_AT_ONCE), 0
+
+    async def ask(output: HostedOutput) -> str:
+        nonlocal done
+        body = {"model": model, "messages": output.messages, "temperature": 0, "seed": 42, "max_tokens": _MAX_TOKENS}
+        async with room:
+            answer: Any = await gateway.create("/v1/chat/completions", body)
+        done += 1
+        gateway.show(title, done, len(outputs))
+        return answer["choices"][0]["message"]["content"] or ""
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(ask(one)) for one in outputs]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]
