@@ -51,7 +51,11 @@ def _run_command(arguments: argparse.Namespace, lines: JsonLines) -> int:
 def _run(arguments: argparse.Namespace, lines: JsonLines, seal: Callable[[], None]) -> None:
     wants_pause = PauseWish()
     spec = read_spec(arguments.spec)
-    options = {"device": arguments.device, "wait_seconds": arguments.wait_seconds}
+    options = {
+        "device": arguments.device,
+        "wait_seconds": arguments.wait_seconds,
+        "checkpoints": arguments.checkpoints,
+    }
     if arguments.state is not None:
         state_file = _load("training.state", "StateFile")
         options["state"] = state_file(arguments.state, arguments.save_seconds, wants_pause)
@@ -94,6 +98,7 @@ def _build_parser() -> argparse.ArgumentParser:
     run = commands.add_parser("run", help="train an adapter; events as JSON lines on standard output")
     run.add_argument("spec", type=Path, help="JSON, see training.spec.TrainSpec")
     run.add_argument("--out", type=Path, required=True, help="folder that appears when the adapter is complete")
+    run.add_argument("--checkpoints", type=Path, help="folder for the adapters of other epochs than the best one")
     run.add_argument("--device", default="auto", help=_DEVICE_HELP)
     run.add_argument("--wait-seconds", type=float, default=0.0, help="how long to wait for memory on the device")
     run.add_argument("--state", type=Path, help="file of the run's state: read where it is there, replaced as it goes")

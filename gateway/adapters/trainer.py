@@ -99,10 +99,13 @@ class Trainer:
         self._wait = ("--wait-seconds", str(wait_seconds))
 
     @asynccontextmanager
-    async def train(self, spec: Path, out: Path, state: Path) -> AsyncGenerator[TrainerRun]:
-        """Train as `spec` says into `out`, from the state that is in the file `state` if there is one."""
-        arguments = ("run", str(spec), "--out", str(out), "--state", str(state), *self._device, *self._wait)
-        async with self._run(spec.parent, *arguments) as run:
+    async def train(self, spec: Path, out: Path, state: Path, checkpoints: Path) -> AsyncGenerator[TrainerRun]:
+        """Train as `spec` says into `out`, from the state that is in the file `state` if there is one.
+
+        The folder `checkpoints` gets the adapters of other epochs, see `training.run.run`.
+        """
+        files = ("--out", str(out), "--state", str(state), "--checkpoints", str(checkpoints))
+        async with self._run(spec.parent, "run", str(spec), *files, *self._device, *self._wait) as run:
             yield run
 
     @asynccontextmanager

@@ -17,6 +17,8 @@ must be refused, or one of:
     silent       exit status 0, and no adapter
     foreign_base weights of another base model, by the manifest's digest
     other_rows   a manifest that names other rows than those of the spec
+    epochs       checkpoints after the first and the second step
+    bad_epochs   the same, and the first is of numbers that are none
 """
 
 import argparse
@@ -44,6 +46,7 @@ from training.verdict import BaseShape
 ROOT = Path(__file__).parents[2]
 PROBE_TOKENS = list(range(100, 116))
 PROBE_START = 4
+_EPOCH_ENDS = {"overfit": (1,), "epochs": (1, 2), "bad_epochs": (1, 2)}
 _ENDS = ("crash", "failed", "bug", "abort", "status")
 
 
@@ -65,6 +68,7 @@ def main(arguments: list[str]) -> int:
     for option in ("--out", "--base", "--adapter"):
         parser.add_argument(option, type=Path)
     parser.add_argument("--state", type=Path)
+    parser.add_argument("--checkpoints", type=Path)
     for option in ("--device", "--wait-seconds"):
         parser.add_argument(option)
     options = parser.parse_args(arguments)
@@ -72,7 +76,7 @@ def main(arguments: list[str]) -> int:
     if options.command == "reference":
         return _write_reference(options.base, options.adapter, options.out)
     try:
-        return _train(read_spec(options.spec), options.out, options.state, mode)
+        return _train(read_spec(options.spec), options.out, options.state, options.checkpoints, mode)
     except TrainingError as error:
         _send(Failed(code=error.code, message=error.message, problems=error.problems))
         return 1
@@ -83,7 +87,7 @@ def _send(event: Event) -> None:
     sys.stdout.flush()
 
 
-def _train(spec: TrainSpec, out: Path, state: Path, mode: str) -> int:
+def _train(spec: TrainSpec, out: Path, state: Path, checkpoints: Path, mode: str) -> int:
     wants_pause = PauseWish()
     if mode == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -102,8 +106,8 @@ def _train(spec: TrainSpec, out: Path, state: Path, mode: str) -> int:
         if step == 2 and mode in _ENDS:
             return _end(mode)
         _send(_make_step(step, steps, spec.recipe))
-        if step == 1 and mode == "overfit":
-            _send(_make_checkpoint(spec, 1, valid_loss=0.5))
+        if step in _EPOCH_ENDS.get(mode, ()):
+            _send(_make_checkpoint(spec, step, valid_loss=0.5 if mode == "overfit" else None))
         if _save_or_pause(state, step, wants_pause=wants_pause()):
             return 0
     _send(_make_checkpoint(spec, steps))
@@ -111,7 +115,7 @@ def _train(spec: TrainSpec, out: Path, state: Path, mode: str) -> int:
         return 0
     partial = out.with_name(f"{out.name}.partial")
     manifest = _write_folder(spec, training_rows, partial, mode)
-    (partial / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+    _write_checkpoints(spec, training_rows, checkpoints, mode)
     partial.rename(out)
     _send(Finished(manifest=manifest))
     return 0
@@ -206,12 +210,20 @@ def _make_checkpoint(spec: TrainSpec, steps: int, valid_loss: float | None = Non
     return Checkpoint(step=steps, epoch=spec.recipe.epochs, metrics=metrics)
 
 
-def _write_folder(spec: TrainSpec, rows: RenderedRows[Any], folder: Path, mode: str) -> Manifest:
+def _write_checkpoints(spec: TrainSpec, rows: RenderedRows[Any], folder: Path, mode: str) -> None:
+    for step in _EPOCH_ENDS.get(mode, ()) if mode != "overfit" else ():
+        _write_folder(spec, rows, folder / f"step-{step}", mode, step)
+
+
+def _write_folder(
+    spec: TrainSpec, rows: RenderedRows[Any], folder: Path, mode: str, step: int | None = None
+) -> Manifest:
     shape = BaseShape.read(Path(spec.base_model))
-    seed = zlib.crc32(rows.digest.encode()) + spec.recipe.seed
-    write_adapter(folder, base_name=spec.base_name or "", seed=seed, spoil=mode)
+    seed = zlib.crc32(rows.digest.encode()) + spec.recipe.seed + (step or 0)
+    spoil = "nan" if mode == "bad_epochs" and step == 1 else mode
+    write_adapter(folder, base_name=spec.base_name or "", seed=seed, spoil=spoil)
     digest = digest_adapter(folder)
-    return Manifest(
+    manifest = Manifest(
         adapter_digest=digest,
         base_digest="sha256:" + "0" * 64 if mode in ("foreign_base", "base") else shape.digest,
         base_name=spec.base_name or "",
@@ -224,11 +236,13 @@ def _write_folder(spec: TrainSpec, rows: RenderedRows[Any], folder: Path, mode: 
         rows_digest="0" * 64 if mode == "other_rows" else rows.digest,
         validation_rows_digest=spec.validation_rows.digest if spec.validation_rows else None,
         trained_tokens=1234,
-        losses=[2.0, 1.0],
-        best_step=1 if mode == "overfit" else None,
+        losses=[2.0, 1.0] if step is None else [2.0] * step,
+        best_step=1 if mode == "overfit" else step,
         probe=[_make_probe(digest)],
         versions={"torch": "none"},
     )
+    (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+    return manifest
 
 
 def _write_reference(base: Path, adapter: Path, out: Path) -> int:
