@@ -29,7 +29,7 @@ from gateway.fine_tuning.repository import FineTuningJobRepository
 from gateway.fine_tuning.tables import FineTuningJobRow
 from gateway.fine_tuning.training_state import TrainingState, drop_state
 from gateway.ids import new_id
-from gateway.jobs import Claim, JobCancelled, JobFailed, Outcome, failpoint
+from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed, Outcome, failpoint
 from gateway.tenants.storage import TenantStorage
 from training.events import Paused, Saved
 from training.manifest import read_manifest
@@ -40,6 +40,7 @@ __all__ = ["TrainHandler", "TrainingResult"]
 _ATTEMPTS = 2  # a training that is killed twice, and was no step further the second time, will be killed again
 _STEP_SECONDS = 600.0  # the longest wait for a trainer that is to pause, which it does after its present step
 _LOOK_SECONDS = 1.0
+_WAITS = "waits"
 
 
 class TrainingResult(msgspec.Struct, frozen=True):
@@ -93,12 +94,23 @@ class TrainHandler:
         training = _Training(claim, beginning, self._artifacts, self._publisher, self._trainer, self._price)
         try:
             await self._publisher.publish(claim, training, training.checkpoints)
+        except JobDelayed as delayed:
+            await self._tell_delay(claim, delayed)
+            raise
         except AdapterRefused as refused:
             raise JobFailed("adapter_refused", f"The trained adapter was refused. {refused.message}") from refused
         except TrainerDied as died:
             if claim.attempts < _ATTEMPTS:
                 raise
             raise JobFailed("trainer_died", f"In each of {claim.attempts} attempts: {died}") from died
+
+    async def _tell_delay(self, claim: Claim, delayed: JobDelayed) -> None:
+        """Say once that the training waits for what would run it; engines that are away say so elsewhere."""
+        if self._publisher.has_weights(claim) or claim.state.get(_WAITS):
+            return
+        async with claim.begin() as session:
+            add_event(session, claim.tenant, claim.subject, f"The training waits. {delayed}", level="warn")
+        await claim.save({_WAITS: True})
 
     async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         """Write the end to the fine-tuning job, and leave nothing half-made."""
@@ -131,7 +143,7 @@ class TrainHandler:
             if job.status == FineTuningStatus.QUEUED:
                 move(job, FineTuningStatus.RUNNING)
                 add_event(session, claim.tenant, job.id, "Fine-tuning job started")
-            elif not self._publisher.has_weights(claim):
+            elif not self._publisher.has_weights(claim) and not claim.state.get(_WAITS):
                 interrupted = "The training was interrupted"
                 interrupted += " and starts over" if job.state_digest is None else ""
                 add_event(session, claim.tenant, job.id, interrupted, level="warn")
@@ -188,6 +200,8 @@ class _Training:
         try:
             async with self._trainer.train(spec, folder, state, EpochCheckpoints.folder(work)) as run:
                 self._run = run
+                if self._claim.state.get(_WAITS):
+                    await self._claim.save({})
                 failpoint("trainer-started")
                 await self._follow(run, state)
                 await run.check()

@@ -28,6 +28,7 @@ import signal
 import sys
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ import msgspec
 from tests.fakes import _tokens
 from tests.fakes.peft import write_adapter
 from training.cancellation import PauseWish
+from training.control import ControlWatch
 from training.errors import TrainingError
 from training.events import Checkpoint, Event, Failed, Finished, Metrics, Notice, Paused, Resumed, Saved, Started, Step
 from training.manifest import Manifest, Probe, Reference, digest_adapter
@@ -69,14 +71,18 @@ def main(arguments: list[str]) -> int:
         parser.add_argument(option, type=Path)
     parser.add_argument("--state", type=Path)
     parser.add_argument("--checkpoints", type=Path)
+    parser.add_argument("--control", type=lambda file: ControlWatch(Path(file), look_seconds=0.05))
     for option in ("--device", "--wait-seconds"):
         parser.add_argument(option)
     options = parser.parse_args(arguments)
     mode = os.environ.get("BRAID_TEST_TRAINER", "")
+    if options.control is not None:
+        options.control.start()
     if options.command == "reference":
         return _write_reference(options.base, options.adapter, options.out)
     try:
-        return _train(read_spec(options.spec), options.out, options.state, options.checkpoints, mode)
+        wants_pause = options.control or PauseWish()
+        return _train(read_spec(options.spec), options.out, options.state, options.checkpoints, mode, wants_pause)
     except TrainingError as error:
         _send(Failed(code=error.code, message=error.message, problems=error.problems))
         return 1
@@ -87,8 +93,9 @@ def _send(event: Event) -> None:
     sys.stdout.flush()
 
 
-def _train(spec: TrainSpec, out: Path, state: Path, checkpoints: Path, mode: str) -> int:
-    wants_pause = PauseWish()
+def _train(
+    spec: TrainSpec, out: Path, state: Path, checkpoints: Path, mode: str, wants_pause: Callable[[], bool]
+) -> int:
     if mode == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     training_rows = _read_rows(spec, spec.rows, "invalid_training_file")
