@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.adapters.identity import AdapterRefused
 from gateway.adapters.lifecycle import UNDECIDED
-from gateway.adapters.publish import AdapterPublisher, Description, name_adapter
+from gateway.adapters.publish import AdapterPublisher, name_adapter
 from gateway.adapters.repository import AdapterRepository
-from gateway.adapters.stored_adapter import StoredAdapter
+from gateway.adapters.stored_adapter import Description, StoredAdapter
 from gateway.adapters.tables import AdapterRow
 from gateway.adapters.trainer import Trainer
 from gateway.artifacts import Artifacts

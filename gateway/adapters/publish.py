@@ -9,7 +9,6 @@ again, and a name that was given is kept.
 import asyncio
 import shutil
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -27,7 +26,7 @@ from gateway.adapters.checkpoints import (
 from gateway.adapters.identity import AcceptedAdapter, AdapterRefused, accept_verdict, client_name, served_name
 from gateway.adapters.lifecycle import ON_ENGINES, AdapterStatus, accept, begin_probe, refuse
 from gateway.adapters.repository import AdapterRepository
-from gateway.adapters.stored_adapter import StoredAdapter
+from gateway.adapters.stored_adapter import Description, StoredAdapter
 from gateway.adapters.tables import AdapterRow
 from gateway.artifacts import Artifacts
 from gateway.engines.served_base_model import ServedBaseModel
@@ -38,7 +37,6 @@ __all__ = [
     "AdapterCheck",
     "AdapterPublisher",
     "AdapterSource",
-    "Description",
     "name_adapter",
     "refuse_undecided",
     "unless_cancelled",
@@ -47,14 +45,6 @@ __all__ = [
 Result = TypeVar("Result")
 
 _STATE = "stored"
-
-
-@dataclass(frozen=True, slots=True)
-class Description:
-    """The manifest of weights (`training.manifest`'s, as JSON), and what else their source needs to finish the job."""
-
-    manifest: dict[str, Any]
-    details: dict[str, Any]
 
 
 class AdapterSource(Protocol):

@@ -1,10 +1,19 @@
-"""Judged weights in the artifacts: what a job that is resumed goes on from."""
+"""Judged weights in the artifacts, with their description: a job that is resumed goes on from them."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-__all__ = ["StoredAdapter"]
+__all__ = ["Description", "StoredAdapter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """The manifest of weights (`training.manifest`'s, as JSON), and what else their source needs to finish the job."""
+
+    manifest: dict[str, Any]
+    details: dict[str, Any]
 
 
 class StoredAdapter(msgspec.Struct, frozen=True):

@@ -11,8 +11,8 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.adapters.identity import AdapterRefused
-from gateway.adapters.publish import AdapterPublisher, Description, name_adapter
-from gateway.adapters.stored_adapter import StoredAdapter
+from gateway.adapters.publish import AdapterPublisher, name_adapter
+from gateway.adapters.stored_adapter import Description, StoredAdapter
 from gateway.adapters.tables import AdapterRow
 from gateway.adapters.trainer import Trainer, TrainerDied, TrainerRun
 from gateway.artifacts import Artifacts

@@ -19,6 +19,7 @@ must be refused, or one of:
     other_rows   a manifest that names other rows than those of the spec
     epochs       checkpoints after the first and the second step
     bad_epochs   the same, and the first is of numbers that are none
+    short_epochs as `short` and as `epochs`
 """
 
 import argparse
@@ -48,7 +49,7 @@ from training.verdict import BaseShape
 ROOT = Path(__file__).parents[2]
 PROBE_TOKENS = list(range(100, 116))
 PROBE_START = 4
-_EPOCH_ENDS = {"overfit": (1,), "epochs": (1, 2), "bad_epochs": (1, 2)}
+_EPOCH_ENDS = {"overfit": (1,), "epochs": (1, 2), "bad_epochs": (1, 2), "short_epochs": (1, 2)}
 _ENDS = ("crash", "failed", "bug", "abort", "status")
 
 
@@ -104,9 +105,9 @@ def _train(
     _send(Started(rows=count, dropped=[], steps=steps, tokens=1000, reply_tokens=200, device="cpu", dtype="float32"))
     for code in ("few_rows", "rows_dropped") if mode == "notices" else ():
         _send(Notice(code=code, message=f"The trainer says {code}."))
-    done = _resume(state, steps, spec.recipe)
+    done = _resume(spec, state, steps, mode)
     for step in range(done + 1, steps + 1):
-        if mode in ("slow", "deaf", "short"):
+        if mode in ("slow", "deaf", "short", "short_epochs"):
             time.sleep(0.05)
         if mode == "garbage":
             sys.stdout.write('a library says hello\n{"event":"unknown"}\n\xff\n')
@@ -146,16 +147,17 @@ def _save_or_pause(state: Path, step: int, *, wants_pause: bool) -> bool:
     return wants_pause
 
 
-def _resume(state: Path, steps: int, recipe: Recipe) -> int:
+def _resume(spec: TrainSpec, state: Path, steps: int, mode: str) -> int:
     """Return the step after which to go on, and say so."""
     if not state.exists():
         return 0
     done = json.loads(state.read_text())["step"]
-    before = [_make_step(step, steps, recipe) for step in range(1, done + 1)]
+    before = [_make_step(step, steps, spec.recipe) for step in range(1, done + 1)]
     losses = [step.loss for step in before]
     accuracies = [step.mean_token_accuracy or step.reward_accuracy or 0.0 for step in before]
     margins = [step.reward_margin for step in before if step.reward_margin is not None]
-    _send(Resumed(step=done, losses=losses, accuracies=accuracies, margins=margins, epochs=[]))
+    epochs = [_make_checkpoint(spec, step).metrics for step in _EPOCH_ENDS.get(mode, ()) if step <= done]
+    _send(Resumed(step=done, losses=losses, accuracies=accuracies, margins=margins, epochs=epochs))
     return done
 
 

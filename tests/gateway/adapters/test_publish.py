@@ -10,9 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.adapters.identity import AdapterRefused
 from gateway.adapters.lifecycle import TransitionForbidden, withdraw
-from gateway.adapters.publish import AdapterCheck, AdapterPublisher, Description, name_adapter
+from gateway.adapters.publish import AdapterCheck, AdapterPublisher, name_adapter
 from gateway.adapters.repository import AdapterRepository
-from gateway.adapters.stored_adapter import StoredAdapter
+from gateway.adapters.stored_adapter import Description, StoredAdapter
 from gateway.adapters.tables import AdapterRow
 from gateway.artifacts import Artifacts
 from gateway.db import Database, open_database
