@@ -1,7 +1,7 @@
 """Record what a real Ray cluster's Jobs API answers, as the model that the fake is checked against.
 
 RAY_AUTH_MODE=token RAY_AUTH_TOKEN=TOKEN ray start --head
-python -m tests.fakes.capture_ray http://127.0.0.1:8265 TOKEN > tests/fakes/captured/ray.json
+python -m tests.fakes.capture_ray http://127.0.0.1:8265 TOKEN > tests/fakes/captured/ray/jobs.json
 """
 
 import argparse

@@ -1,6 +1,6 @@
 """A Ray cluster's Jobs API without Ray: the same routes and bodies over a real socket; its jobs are processes here.
 
-`captured/ray.json` has what a real cluster answered (`capture_ray.py`); `test_ray_fidelity.py` compares the two.
+`captured/ray/jobs.json` has what a real cluster answered (`capture_ray.py`); `test_ray_fidelity.py` compares the two.
 """
 
 import asyncio
