@@ -7,7 +7,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import SplitResult, urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
@@ -75,6 +75,15 @@ class Settings(BaseSettings):
     """Share of a GPU's memory for the engine that is started here; none: what leaves room for training."""
     engine_options: str = ""
     """Further options of that engine, as on vLLM's command line."""
+    training_executor: Literal["local", "ray"] = "local"
+    """Where trainings run: on the worker's machine, or as jobs of a Ray cluster."""
+    ray_address: str = ""
+    """The URL of that cluster's dashboard, which has its Jobs API."""
+    ray_token: SecretStr | None = None
+    ray_cpus: int = Field(default=4, ge=0, le=1_024)
+    """Cores that a training asks of the cluster."""
+    ray_gpus: float = Field(default=1.0, ge=0, le=1)
+    """GPUs that it asks for; more than one wouldn't be used."""
     training_device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     """Where adapters are trained and proven; `auto`: the CUDA device with the most free memory, else the processor."""
     training_wait_seconds: float = Field(default=30.0, ge=0, le=86_400)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from training.cancellation import Cancelled, PauseWish, cancel_on_signals
+from training.control import ControlWatch
 from training.errors import TrainingError
 from training.events import Failed
 from training.output import JsonLines, tell
@@ -17,6 +18,7 @@ from training.spec import read_spec
 
 __all__ = ["main"]
 
+_CONTROL_HELP = "file by which a caller on another machine pauses and ends this, see training.control"
 _DEVICE_HELP = "auto (the CUDA device with the most free memory, else the processor), cpu, cuda or cuda:N"
 
 
@@ -33,6 +35,8 @@ def main() -> int:
 def _run_command(arguments: argparse.Namespace, lines: JsonLines) -> int:
     try:
         with cancel_on_signals() as seal:
+            if arguments.control is not None:
+                arguments.control.start()
             arguments.command(arguments, lines, seal)
     except TrainingError as error:
         return _fail(lines, Failed(code=error.code, message=error.message, problems=error.problems))
@@ -49,9 +53,17 @@ def _run_command(arguments: argparse.Namespace, lines: JsonLines) -> int:
 
 
 def _run(arguments: argparse.Namespace, lines: JsonLines, seal: Callable[[], None]) -> None:
-    wants_pause = PauseWish()
+    has_signal, control = PauseWish(), arguments.control
+
+    def wants_pause() -> bool:
+        return has_signal() or (control is not None and control())
+
     spec = read_spec(arguments.spec)
-    options = {"device": arguments.device, "wait_seconds": arguments.wait_seconds}
+    options = {
+        "device": arguments.device,
+        "wait_seconds": arguments.wait_seconds,
+        "checkpoints": arguments.checkpoints,
+    }
     if arguments.state is not None:
         state_file = _load("training.state", "StateFile")
         options["state"] = state_file(arguments.state, arguments.save_seconds, wants_pause)
@@ -90,14 +102,17 @@ def _fail(lines: JsonLines, failed: Failed) -> int:
 
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description="Train LoRA adapters.")
+    parser.set_defaults(control=None)
     commands = parser.add_subparsers(required=True)
     run = commands.add_parser("run", help="train an adapter; events as JSON lines on standard output")
     run.add_argument("spec", type=Path, help="JSON, see training.spec.TrainSpec")
     run.add_argument("--out", type=Path, required=True, help="folder that appears when the adapter is complete")
+    run.add_argument("--checkpoints", type=Path, help="folder for the adapters of other epochs than the best one")
     run.add_argument("--device", default="auto", help=_DEVICE_HELP)
     run.add_argument("--wait-seconds", type=float, default=0.0, help="how long to wait for memory on the device")
     run.add_argument("--state", type=Path, help="file of the run's state: read where it is there, replaced as it goes")
     run.add_argument("--save-seconds", type=float, default=60.0, help="the longest time between two saves of it")
+    run.add_argument("--control", type=_make_watch, help=_CONTROL_HELP)
     run.set_defaults(command=_run)
     base = commands.add_parser("base-model", help="provide a servable checkpoint")
     base.add_argument("--out", type=Path, required=True, help="its folder; kept when it is there already")
@@ -109,8 +124,13 @@ def _build_parser() -> argparse.ArgumentParser:
     reference.add_argument("--adapter", type=Path, required=True, help="the PEFT folder, judged already")
     reference.add_argument("--out", type=Path, required=True, help="the JSON file to write")
     reference.add_argument("--device", default="auto", help=_DEVICE_HELP)
+    reference.add_argument("--control", type=_make_watch, help=_CONTROL_HELP)
     reference.set_defaults(command=_write_reference)
     return parser
+
+
+def _make_watch(file: str) -> ControlWatch:
+    return ControlWatch(Path(file))
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ import msgspec
 import torch
 
 from training.batches import plan_epochs, split_batch
+from training.epoch_weights import EpochWeights
 from training.errors import TrainingError
 from training.events import Checkpoint, Event, Metrics, Resumed, Step
 from training.model import AdaptedModel
@@ -24,7 +25,22 @@ from training.state import (
     restore_random,
 )
 
-__all__ = ["LoopResult", "Trainer", "compute_rate_factor"]
+__all__ = ["EpochEnd", "LoopResult", "Trainer", "compute_rate_factor"]
+
+
+@dataclass(frozen=True, slots=True)
+class EpochEnd:
+    """The model at the end of an epoch.
+
+    Attributes:
+        step: The last step of it.
+        tokens: Tokens that had gone through the model by then, padding not counted.
+        weights: See `AdaptedModel.set_weights`.
+    """
+
+    step: int
+    tokens: int
+    weights: Sequence[torch.Tensor]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +52,13 @@ class LoopResult:
         losses: Mean loss per reply token, or per pair of replies, of each step.
         best_step: The step after which the model was as it is now: with validation rows the end of the epoch with the
             lowest validation loss, else the last step.
+        checkpoints: The ends of other epochs, in order; the newest ones, and no more than were asked for.
     """
 
     tokens: int
     losses: list[float]
     best_step: int
+    checkpoints: Sequence[EpochEnd] = ()
 
 
 class Trainer:
@@ -54,6 +72,7 @@ class Trainer:
         send: Takes each event.
         keeper: Saves the state of the run, and has that of an earlier process; None keeps nothing.
         objective: The loss on the rows; None learns replies.
+        checkpoints: Epochs whose weights the result has besides the best ones.
     """
 
     def __init__(
@@ -65,6 +84,8 @@ class Trainer:
         send: Callable[[Event], None],
         keeper: StateKeeper | None = None,
         objective: Objective[Any] | None = None,
+        *,
+        checkpoints: int = 0,
     ) -> None:
         self._model = model
         self._recipe = recipe
@@ -80,7 +101,7 @@ class Trainer:
         self._all_tokens = sum(rows[row].length for batches in self._epochs for batch in batches for row in batch)
         self._optimizer = torch.optim.AdamW(model.parameters(), lr=self._peak, weight_decay=0.0)
         self._progress = Progress()
-        self._best: list[torch.Tensor] = []
+        self._weights = EpochWeights(checkpoints)
 
     def train(self) -> LoopResult:
         """Run all epochs, or those that are left, and leave the model as it was after the best one.
@@ -100,10 +121,18 @@ class Trainer:
             # A loss that is no number compares as false, so it never replaces a good one.
             if metrics.valid_loss is not None and metrics.valid_loss < (progress.best_loss or math.inf):
                 progress.best_step, progress.best_loss = metrics.step, metrics.valid_loss
-                self._best = self._model.copy_weights()
+            if progress.best_step == metrics.step or self._weights.others:
+                self._weights.add(metrics.step, self._model.copy_weights(), progress.best_step)
         if progress.best_step is not None:
-            self._model.set_weights(self._best)
-        return LoopResult(progress.tokens, progress.losses, progress.best_step or progress.step)
+            self._model.set_weights(self._weights.get(progress.best_step))
+        best = progress.best_step or progress.step
+        others = [self._describe_end(step) for step in self._weights.steps if step != best]
+        return LoopResult(progress.tokens, progress.losses, best, others)
+
+    def _describe_end(self, step: int) -> EpochEnd:
+        batches = [batch for batches in self._epochs for batch in batches]
+        tokens = sum(self._rows[row].length for batch in batches[:step] for row in batch)
+        return EpochEnd(step, tokens, self._weights.get(step))
 
     def _train_epoch(self, batches: Sequence[Sequence[int]]) -> None:
         self._model.train(True)
@@ -122,8 +151,7 @@ class Trainer:
         self._progress = progress
         count = len(self._model.parameters())
         self._model.set_weights([tensors[f"weights.{number}"] for number in range(count)])
-        if progress.best_step is not None:
-            self._best = [tensors[f"best.{number}"] for number in range(count)]
+        self._weights.restore(tensors)
         self._objective.restore(tensors)
         restore_optimizer(self._optimizer, tensors)
         restore_random(self._model.device, tensors)
@@ -141,9 +169,8 @@ class Trainer:
     def _collect(self) -> Mapping[str, torch.Tensor]:
         """Return all tensors that the rest of the run depends on."""
         weights = {f"weights.{number}": weight.detach() for number, weight in enumerate(self._model.parameters())}
-        best = {f"best.{number}": weight for number, weight in enumerate(self._best)}
         others = collect_optimizer(self._optimizer) | collect_random(self._model.device)
-        return {**weights, **best, **others, **self._objective.collect()}
+        return {**weights, **self._weights.collect(), **others, **self._objective.collect()}
 
     def _step(self, batch: Sequence[Example]) -> None:
         start = time.monotonic()

@@ -24,7 +24,7 @@ from training.spec import Recipe
 from training.tokenization import TokenizedRow
 from training.verdict import BaseShape
 
-__all__ = ["AdaptedModel", "Measurement", "load_adapted", "load_base"]
+__all__ = ["AdaptedModel", "Measurement", "load_adapted", "load_base", "replace_weights"]
 
 _PREFIX = "base_model.model."
 
@@ -187,6 +187,13 @@ def load_adapted(base_model: Path, adapter: Path, hardware: Hardware) -> Any:
     adapted: Any = cast("Any", get_peft_model)(model, config)
     _set_state(adapted, tensors)
     return adapted
+
+
+def replace_weights(adapted: Any, base_model: Path, adapter: Path) -> None:
+    """Put the weights of another adapter of the same rank and targets on a model that `load_adapted` returned."""
+    config = msgspec.json.decode((adapter / CONFIG_FILE).read_bytes(), type=dict[str, Any])
+    modules = choose_modules(base_model, BaseShape.read(base_model), config["target_modules"])
+    _set_state(adapted, _read_tensors(adapter, modules))
 
 
 def load_base(base_model: Path, hardware: Hardware) -> nn.Module:

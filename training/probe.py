@@ -16,12 +16,12 @@ from training.dataset import Message
 from training.errors import TrainingError
 from training.hardware import choose_reference_hardware
 from training.manifest import Probe, Reference, digest_adapter
-from training.model import load_adapted
+from training.model import load_adapted, replace_weights
 from training.out_of_memory import explain_out_of_memory
 from training.tokenization import RowTokenizer, TokenizedRow
 from training.verdict import BaseShape
 
-__all__ = ["PROBE_ADVICE", "compute_probes", "write_reference"]
+__all__ = ["PROBE_ADVICE", "Prober", "write_reference"]
 
 PROBE_ADVICE = (
     "The operator can give the engine a smaller share of the GPU (BRAID_ENGINE_GPU_SHARE), name another device "
@@ -53,46 +53,63 @@ _CONVERSATIONS = (
 )
 
 
-def compute_probes(
-    base_model: Path, adapter: Path, rows: Sequence[TokenizedRow], parameters: int, device: str = "auto"
-) -> list[Probe]:
-    """Score a reply of a few rows with a saved adapter and without it, in float32.
+class Prober:
+    """Scores replies of a few rows with saved adapters and without them, in float32.
 
-    The adapter is read back from its files, so that the scored weights are those that will be served.
+    Each adapter is read back from its files, so that the scored weights are those that will be served.
 
     Args:
         base_model: The checkpoint folder.
-        adapter: A PEFT folder.
+        adapter: A PEFT folder, the first to be scored; others have to be of its rank and targets.
         rows: The shortest of these are taken, which every engine repeats quickly, and the end of the longest: kernels
             take other paths for long prompts, and have had faults there alone.
         parameters: The number of the base's parameters.
         device: See `training.hardware.list_rooms`.
 
     Raises:
-        TrainingError: `out_of_memory`, `device_unavailable`; `reference_not_finite`: with the adapter the model
-            computes no numbers, in float32, or in float16 where the base, and so its engine, is in that.
+        TrainingError: `out_of_memory`, `device_unavailable`.
     """
-    # The trained model may still be around, as a cycle that nobody refers to.
-    gc.collect()
-    hardware = choose_reference_hardware(parameters, device)
-    model = load_adapted(base_model, adapter, hardware).eval()
-    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None) or _LONG_TOKENS
-    probes: list[Probe] = []
-    # An engine adds a token to what it scores.
-    for tokens, start in _choose_replies(rows, min(_LONG_TOKENS, positions - 1)):
-        adapted = _score(model, tokens, start, hardware.device)
-        with model.disable_adapter():
-            plain = _score(model, tokens, start, hardware.device)
-        _check_finite(adapted, plain, "float32")
-        probes.append(Probe(tokens=tokens, start=start, logprobs=adapted, base_logprobs=plain))
-    if read_dtype(base_model) == "float16":
-        model = model.half()
-        for probe in probes:
-            adapted = _score(model, probe.tokens, probe.start, hardware.device)
-            with model.disable_adapter():
-                plain = _score(model, probe.tokens, probe.start, hardware.device)
-            _check_finite(adapted, plain, "float16")
-    return probes
+
+    def __init__(
+        self, base_model: Path, adapter: Path, rows: Sequence[TokenizedRow], parameters: int, device: str = "auto"
+    ) -> None:
+        # The trained model may still be around, as a cycle that nobody refers to.
+        gc.collect()
+        self._base_model = base_model
+        self._hardware = choose_reference_hardware(parameters, device)
+        self._model = load_adapted(base_model, adapter, self._hardware).eval()
+        self._loaded = adapter
+        positions = getattr(self._model.config.get_text_config(), "max_position_embeddings", None) or _LONG_TOKENS
+        # An engine adds a token to what it scores.
+        self._replies = _choose_replies(rows, min(_LONG_TOKENS, positions - 1))
+        self._is_half = read_dtype(base_model) == "float16"
+
+    def compute(self, adapter: Path) -> list[Probe]:
+        """Score the replies with an adapter.
+
+        Raises:
+            TrainingError: `out_of_memory`; `reference_not_finite`: with the adapter the model computes no numbers, in
+                float32, or in float16 where the base, and so its engine, is in that.
+        """
+        if adapter != self._loaded:
+            replace_weights(self._model, self._base_model, adapter)
+            self._loaded = adapter
+        probes: list[Probe] = []
+        for tokens, start in self._replies:
+            adapted, plain = self._score(tokens, start)
+            _check_finite(adapted, plain, "float32")
+            probes.append(Probe(tokens=tokens, start=start, logprobs=adapted, base_logprobs=plain))
+        if self._is_half:
+            self._model = self._model.half()
+            for tokens, start in self._replies:
+                _check_finite(*self._score(tokens, start), "float16")
+            self._model = self._model.float()  # exact for the base, which has no more digits
+        return probes
+
+    def _score(self, tokens: list[int], start: int) -> tuple[list[float], list[float]]:
+        adapted = _score(self._model, tokens, start, self._hardware.device)
+        with self._model.disable_adapter():
+            return adapted, _score(self._model, tokens, start, self._hardware.device)
 
 
 def _check_finite(adapted: Sequence[float], plain: Sequence[float], dtype: str) -> None:
@@ -146,7 +163,7 @@ def write_reference(base_model: Path, adapter: Path, out: Path, *, device: str =
         for row in tokenizer.tokenize(number, [Message("user", question), Message("assistant", reply)])
     ]
     with explain_out_of_memory("The proof of the adapter", PROBE_ADVICE):
-        probe = compute_probes(base_model, adapter, rows, base.parameters, device)
+        probe = Prober(base_model, adapter, rows, base.parameters, device).compute(adapter)
     reference = Reference(
         adapter_digest=digest_adapter(adapter),
         base_digest=base.digest,

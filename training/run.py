@@ -1,6 +1,9 @@
 """A training run, from its spec to a finished folder."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -11,8 +14,8 @@ from safetensors import SafetensorError
 
 from training.batches import measure_load
 from training.errors import TrainingError
-from training.events import Event, Finished, Paused, Started
-from training.loop import LoopResult, Trainer
+from training.events import Event, Finished, Notice, Paused, Started
+from training.loop import EpochEnd, LoopResult, Trainer
 from training.manifest import CONFIG_FILE, MANIFEST_FILE, Manifest, digest_adapter
 from training.memory_plan import GIB, Demand
 from training.model import AdaptedModel
@@ -22,7 +25,7 @@ from training.objective import Objective, ReplyObjective
 from training.out_of_memory import explain_out_of_memory
 from training.output import atomic_folder, do_nothing
 from training.preferences import PreferenceObjective
-from training.probe import PROBE_ADVICE, compute_probes
+from training.probe import PROBE_ADVICE, Prober
 from training.room import Berth, find_room
 from training.run_rows import RunRows, count_rows, read_run_rows
 from training.spec import Recipe, TrainSpec
@@ -31,7 +34,10 @@ from training.tokenization import RowTokenizer
 from training.verdict import BaseShape, judge
 from training.verdict.config import AdapterConfig
 
-__all__ = ["run", "run_or_pause"]
+__all__ = ["MOST_CHECKPOINTS", "run", "run_or_pause"]
+
+MOST_CHECKPOINTS = 2
+"""Ends of epochs that are kept besides the best one: with it as many as OpenAI keeps."""
 
 _PACKAGES = ("torch", "transformers", "peft", "tokenizers", "safetensors")
 
@@ -45,6 +51,7 @@ def run(
     device: str = "auto",
     wait_seconds: float = 0.0,
     state: StateFile | None = None,
+    checkpoints: Path | None = None,
 ) -> None:
     """Train an adapter, and report everything by events; in any thread.
 
@@ -58,13 +65,15 @@ def run(
         wait_seconds: The longest wait for memory that others have on the device.
         state: Where the state of an unfinished run is, and how often it is saved; None saves nothing, so that a run
             that ends early begins anew.
+        checkpoints: A folder, at which nothing is yet, for adapters as they were at the ends of other epochs than the
+            best one, each whole in `step-N`; None makes none. It is complete before `out` appears.
 
     Raises:
         TrainingError: Nothing was made; `out` doesn't exist.
         RunPaused: The same, and the state is saved.
     """
-    with atomic_folder(out, seal) as folder:
-        manifest = _run(spec, folder, send, device, wait_seconds, state)
+    with atomic_folder(out, seal) as folder, _open_folder(checkpoints) as others:
+        manifest = _run(spec, _Output(folder, others), send, device, wait_seconds, state)
     if state is not None:
         state.file.unlink(missing_ok=True)
     send(Finished(manifest=manifest))
@@ -78,9 +87,30 @@ def run_or_pause(spec: TrainSpec, out: Path, send: Callable[[Event], None], *arg
         send(Paused(step=paused.step))
 
 
+@dataclass(frozen=True, slots=True)
+class _Output:
+    """The folders that a run fills: the adapter's, and that of its checkpoints, if they are wanted."""
+
+    adapter: Path
+    checkpoints: Path | None
+
+    def name_checkpoint(self, step: int) -> Path:
+        assert self.checkpoints is not None
+        return self.checkpoints / f"step-{step}"
+
+
+@contextmanager
+def _open_folder(folder: Path | None) -> Generator[Path | None]:
+    if folder is None:
+        yield None
+    else:
+        with atomic_folder(folder) as opened:
+            yield opened
+
+
 def _run(
     spec: TrainSpec,
-    out: Path,
+    output: _Output,
     send: Callable[[Event], None],
     device: str,
     wait_seconds: float,
@@ -101,9 +131,11 @@ def _run(
     recipe = msgspec.structs.replace(recipe, micro_batch_tokens=berth.plan.micro_batch_tokens)
     with explain_out_of_memory("Training", _advise(berth)):
         keeper = state and StateKeeper(state, _fingerprint(base, recipe, tokenizer, rows, start_digest), send)
-        result = _train(base_model, recipe, berth, rows, base_name, start, out, send, keeper)
+        result = _train(base_model, recipe, berth, rows, base_name, start, output, send, keeper)
+    out = output.adapter
     with explain_out_of_memory("The adapter was trained, and its proof", PROBE_ADVICE):
-        probe = compute_probes(base_model, out, rows.learnt, base.parameters, device)
+        prober = Prober(base_model, out, rows.learnt, base.parameters, device)
+        probe = prober.compute(out)
     manifest = Manifest(
         adapter_digest=digest_adapter(out),
         base_digest=base.digest,
@@ -126,7 +158,26 @@ def _run(
     verdict = judge(out, base, max_rank=recipe.rank)
     if not verdict.ok:
         raise TrainingError("adapter_unusable", " ".join(reason.message for reason in verdict.reasons))
+    for end in result.checkpoints:
+        _complete_checkpoint(output.name_checkpoint(end.step), end, manifest, prober, send)
     return manifest
+
+
+def _complete_checkpoint(
+    folder: Path, end: EpochEnd, manifest: Manifest, prober: Prober, send: Callable[[Event], None]
+) -> None:
+    """Prove the weights of an earlier epoch and describe them; what can't be proven goes, and the run goes on."""
+    try:
+        with explain_out_of_memory("The proof of a checkpoint", PROBE_ADVICE):
+            probe = prober.compute(folder)
+    except TrainingError as error:
+        shutil.rmtree(folder)
+        message = f"The checkpoint of step {end.step} was left out. {error.message}"
+        send(Notice(code="checkpoint_left_out", message=message))
+        return
+    changes = {"losses": manifest.losses[: end.step], "trained_tokens": end.tokens, "best_step": end.step}
+    described = msgspec.structs.replace(manifest, adapter_digest=digest_adapter(folder), probe=probe, **changes)
+    (folder / MANIFEST_FILE).write_bytes(msgspec.json.encode(described))
 
 
 def _adopt_start(recipe: Recipe, start: Path, base: BaseShape) -> Recipe:
@@ -179,7 +230,7 @@ def _train(
     rows: RunRows,
     base_name: str,
     start: Path | None,
-    out: Path,
+    output: _Output,
     send: Callable[[Event], None],
     keeper: StateKeeper | None,
 ) -> LoopResult:
@@ -205,9 +256,13 @@ def _train(
     objective: Objective[Any] = ReplyObjective(model)
     if recipe.method == "dpo":
         objective = PreferenceObjective(model, recipe.beta, rows.pairs, recipe.micro_batch_tokens)
-    result = Trainer(model, recipe, rows.rows, rows.validation, send, keeper, objective).train()
+    most = 0 if output.checkpoints is None else MOST_CHECKPOINTS
+    result = Trainer(model, recipe, rows.rows, rows.validation, send, keeper, objective, checkpoints=most).train()
     try:
-        model.save(out)
+        model.save(output.adapter)
+        for end in result.checkpoints:
+            model.set_weights(end.weights)
+            model.save(output.name_checkpoint(end.step))
     except (OSError, SafetensorError) as error:
         message = f"The adapter was trained and can't be written: {error}. Make room on that disk and start again."
         raise TrainingError("output_unwritable", message) from error

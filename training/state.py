@@ -1,8 +1,8 @@
 """The state of an unfinished run: one file, from which another process goes on as if nothing had happened.
 
-It is a safetensors file: the tensors are the adapter's weights, the optimizer's moments, the weights of the best epoch
-so far and the random generators; everything else is JSON in its header. It is replaced whole, so nobody ever reads half
-of one.
+It is a safetensors file: the tensors are the adapter's weights, the optimizer's moments, the weights at the ends of the
+best epoch and of the newest others, and the random generators; everything else is JSON in its header. It is replaced
+whole, so nobody ever reads half of one.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ SAVE_SECONDS = 60.0
 
 _MOST_SHARE = 0.02  # of the time; hashing and storing what was saved may cost others as much again
 _PER_EPOCH = 4
-_KEY = "braid.state"
+_KEY = "braid.state.2"  # an earlier Braid wrote other tensors
 
 
 class RunPaused(Exception):
@@ -117,7 +117,10 @@ class StateKeeper:
         try:
             with cast("Any", safe_open)(file, framework="pt") as state:
                 metadata: dict[str, str] = state.metadata() or {}
-                header = msgspec.json.decode(metadata.get(_KEY, ""), type=_Header)
+                if _KEY not in metadata:
+                    self._tell_unusable("It is no state of a run, or one of another version of Braid.")
+                    return None
+                header = msgspec.json.decode(metadata[_KEY], type=_Header)
                 names: list[str] = list(state.keys())
                 tensors: dict[str, Tensor] = {name: state.get_tensor(name) for name in names}
         except (OSError, SafetensorError, msgspec.MsgspecError) as error:

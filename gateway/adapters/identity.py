@@ -59,11 +59,15 @@ def check_name(name: str, *, param: str) -> str:
     )
 
 
-def client_name(base: str, tenant: str, name: str, digest: str) -> str:
-    """Make the name for a request's `model`; `digest` is hex, and 8 digits of it tie the name to its bytes."""
-    return f"ft:{base}:{tenant}:{name}:{digest[:8]}"
+def client_name(base: str, tenant: str, name: str, digest: str, step: int | None = None) -> str:
+    """Make the name for a request's `model`; `digest` is hex, and 8 digits of it tie the name to its bytes.
+
+    A checkpoint's has its step, as OpenAI writes it.
+    """
+    checkpoint = "" if step is None else f":ckpt-step-{step}"
+    return f"ft:{base}:{tenant}:{name}:{digest[:8]}{checkpoint}"
 
 
-def served_name(tenant: str, name: str, digest: str) -> str:
+def served_name(tenant: str, name: str, digest: str, step: int | None = None) -> str:
     """Make the name that engines know the adapter by."""
-    return f"{tenant}.{name}.{digest[:8]}"
+    return f"{tenant}.{name}.{digest[:8]}" + ("" if step is None else f".{step}")

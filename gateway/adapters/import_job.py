@@ -1,6 +1,7 @@
 """The work behind an import: an uploaded PEFT folder is unpacked and gets a reference that engines must reproduce."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -8,8 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.adapters.identity import AdapterRefused
 from gateway.adapters.lifecycle import UNDECIDED
-from gateway.adapters.publish import AdapterPublisher, Description, StoredAdapter, name_adapter
+from gateway.adapters.publish import AdapterPublisher, name_adapter
 from gateway.adapters.repository import AdapterRepository
+from gateway.adapters.stored_adapter import Description, StoredAdapter
 from gateway.adapters.tables import AdapterRow
 from gateway.adapters.trainer import Trainer
 from gateway.artifacts import Artifacts
@@ -111,5 +113,7 @@ class _Upload:
             raise JobFailed("storage_full", error.message) from None
         return row
 
-    async def finish(self, session: AsyncSession, row: AdapterRow, stored: StoredAdapter) -> None:
+    async def finish(
+        self, session: AsyncSession, row: AdapterRow, stored: StoredAdapter, checkpoints: Sequence[AdapterRow]
+    ) -> None:
         """Write nothing more: the adapter is all that an import makes."""

@@ -9,7 +9,6 @@ again, and a name that was given is kept.
 import asyncio
 import shutil
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -17,9 +16,17 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.adapters.base_change import check_base
-from gateway.adapters.identity import AdapterRefused, accept_verdict, client_name, served_name
+from gateway.adapters.checkpoints import (
+    CheckpointFolder,
+    CheckpointSource,
+    accept_checkpoints,
+    name_checkpoints,
+    refuse_checkpoint,
+)
+from gateway.adapters.identity import AcceptedAdapter, AdapterRefused, accept_verdict, client_name, served_name
 from gateway.adapters.lifecycle import ON_ENGINES, AdapterStatus, accept, begin_probe, refuse
 from gateway.adapters.repository import AdapterRepository
+from gateway.adapters.stored_adapter import Description, StoredAdapter
 from gateway.adapters.tables import AdapterRow
 from gateway.artifacts import Artifacts
 from gateway.engines.served_base_model import ServedBaseModel
@@ -30,8 +37,6 @@ __all__ = [
     "AdapterCheck",
     "AdapterPublisher",
     "AdapterSource",
-    "Description",
-    "StoredAdapter",
     "name_adapter",
     "refuse_undecided",
     "unless_cancelled",
@@ -40,25 +45,6 @@ __all__ = [
 Result = TypeVar("Result")
 
 _STATE = "stored"
-
-
-@dataclass(frozen=True, slots=True)
-class Description:
-    """The manifest of weights (`training.manifest`'s, as JSON), and what else their source needs to finish the job."""
-
-    manifest: dict[str, Any]
-    details: dict[str, Any]
-
-
-class StoredAdapter(msgspec.Struct, frozen=True):
-    """Judged weights that lie in the artifacts: what a job that is resumed goes on from."""
-
-    digest: str
-    rank: int
-    manifest: dict[str, Any]
-    details: dict[str, Any]
-    notes: str = ""
-    bytes: int = 0
 
 
 class AdapterSource(Protocol):
@@ -84,8 +70,10 @@ class AdapterSource(Protocol):
         """Return the row that the weights have from now on, by `name_adapter`; also again after a crash."""
         ...
 
-    async def finish(self, session: AsyncSession, row: AdapterRow, stored: StoredAdapter) -> None:
-        """Write what else becomes true when the adapter is ready, in the commit that makes it so."""
+    async def finish(
+        self, session: AsyncSession, row: AdapterRow, stored: StoredAdapter, checkpoints: Sequence[AdapterRow]
+    ) -> None:
+        """Write what else becomes true when it and its checkpoints are ready, in the commit that makes it so."""
         ...
 
 
@@ -128,28 +116,29 @@ class AdapterPublisher:
         self._checks = checks
         self._work = work
 
-    async def publish(self, claim: Claim, source: AdapterSource) -> None:
-        """Return when the adapter of this job is ready.
+    async def publish(self, claim: Claim, source: AdapterSource, checkpoints: CheckpointSource | None = None) -> None:
+        """Return when the adapter of this job is ready, and those of its checkpoints that can be served.
 
         Raises:
             AdapterRefused: It must not answer anybody.
             JobCancelled: The job's owner cancelled it.
         """
         if not self.has_weights(claim):
-            stored = await self._make_and_store(claim, source)
+            stored = await self._make_and_store(claim, source, checkpoints)
             await claim.save({_STATE: msgspec.to_builtins(stored)})
         failpoint("adapter-stored")
         stored = msgspec.convert(claim.state[_STATE], StoredAdapter)
         check_base(stored.manifest, self.base)
         async with claim.begin() as session:
             row = await source.name(session, stored)
+            others = await name_checkpoints(session, checkpoints, stored.checkpoints) if checkpoints else []
         failpoint("adapter-named")
-        if row.status != AdapterStatus.READY:
-            for check in self._checks:
-                await unless_cancelled(claim, check(row))
+        await self._check(claim, row)
+        proven = await self._prove(claim, checkpoints, others) if checkpoints else []
         failpoint("adapter-verified")
         async with claim.begin() as session:
-            await source.finish(session, row, stored)
+            ready = await accept_checkpoints(session, claim.tenant, proven)
+            await source.finish(session, row, stored, ready)
             current = await AdapterRepository(session, claim.tenant).get(row.id)
             if current.status != AdapterStatus.READY:
                 accept(current)
@@ -163,7 +152,26 @@ class AdapterPublisher:
         await self._clear(claim)
         await refuse_undecided(session, claim.tenant, claim.id, reason)
 
-    async def _make_and_store(self, claim: Claim, source: AdapterSource) -> StoredAdapter:
+    async def _check(self, claim: Claim, row: AdapterRow) -> None:
+        if row.status != AdapterStatus.READY:
+            for check in self._checks:
+                await unless_cancelled(claim, check(row))
+
+    async def _prove(self, claim: Claim, source: CheckpointSource, rows: Sequence[AdapterRow]) -> list[AdapterRow]:
+        """Return the checkpoints that passed all checks; the others are refused."""
+        proven: list[AdapterRow] = []
+        for row in rows:
+            try:
+                await self._check(claim, row)
+            except AdapterRefused as refused:
+                await refuse_checkpoint(claim, source, row, refused.message)
+            else:
+                proven.append(row)
+        return proven
+
+    async def _make_and_store(
+        self, claim: Claim, source: AdapterSource, checkpoints: CheckpointSource | None
+    ) -> StoredAdapter:
         await self._clear(claim)
         work = self._folder(claim)
         work.mkdir(parents=True)
@@ -173,10 +181,29 @@ class AdapterPublisher:
             accepted = accept_verdict(await asyncio.to_thread(self._judge, folder))
             description = await source.describe(folder, work)
             failpoint("adapter-judged")
-            target = await asyncio.to_thread(self._artifacts.put_adapter, folder, accepted.digest)
-            size = await asyncio.to_thread(_measure, target)
+            stored = await self._store(folder, accepted, description)
+            if checkpoints is None:
+                return stored
+            others = [await self._store_checkpoint(claim, checkpoints, one) for one in await checkpoints.find(work)]
+            return msgspec.structs.replace(stored, checkpoints=[one for one in others if one is not None])
         finally:
             await self._clear(claim)
+
+    async def _store_checkpoint(
+        self, claim: Claim, source: CheckpointSource, checkpoint: CheckpointFolder
+    ) -> StoredAdapter | None:
+        try:
+            accepted = accept_verdict(await asyncio.to_thread(self._judge, checkpoint.folder))
+        except AdapterRefused as refused:
+            async with claim.begin() as session:
+                await source.leave_out(session, checkpoint.step, refused.message)
+            return None
+        stored = await self._store(checkpoint.folder, accepted, Description(checkpoint.manifest, checkpoint.details))
+        return msgspec.structs.replace(stored, step=checkpoint.step)
+
+    async def _store(self, folder: Path, accepted: AcceptedAdapter, description: Description) -> StoredAdapter:
+        target = await asyncio.to_thread(self._artifacts.put_adapter, folder, accepted.digest)
+        size = await asyncio.to_thread(_measure, target)
         return StoredAdapter(
             accepted.digest, accepted.rank, description.manifest, description.details, accepted.notes, size
         )
@@ -207,14 +234,15 @@ def _measure(folder: Path) -> int:
 async def name_adapter(session: AsyncSession, row: AdapterRow, *, tenant: str, tenant_name: str) -> AdapterRow:
     """Give stored weights the names that their digest makes, and have engines load them.
 
-    `row` has its name, digest and base model; it may be new or an import's. Weights that this tenant has under this
-    name already are that adapter: it is returned instead of `row`. A deleted or refused one makes room for its like.
+    `row` has its name, digest, base model and, of a checkpoint, its step; it may be new or an import's. Weights that
+    this tenant has under this name already are that adapter: it is returned instead of `row`. A deleted or refused one
+    makes room for its like.
 
     Raises:
         AdapterRefused: The names belong to other bytes (whose digest begins alike), which engines may still remember.
     """
     adapters = AdapterRepository(session, tenant)
-    model = client_name(row.base_model, tenant_name, row.name, row.digest)
+    model = client_name(row.base_model, tenant_name, row.name, row.digest, row.step)
     namesake = await adapters.find_model(model)
     if namesake is not None and namesake.digest != row.digest:
         raise AdapterRefused(f"The name {model!r} belongs to other weights. Choose another suffix, or another seed.")
@@ -223,7 +251,7 @@ async def name_adapter(session: AsyncSession, row: AdapterRow, *, tenant: str, t
     if namesake is not None:
         await adapters.delete(namesake)
         await session.flush()  # else the unit of work would insert before it deletes
-    begin_probe(row, model=model, served_name=served_name(tenant_name, row.name, row.digest))
+    begin_probe(row, model=model, served_name=served_name(tenant_name, row.name, row.digest, row.step))
     return adapters.add(row)
 
 

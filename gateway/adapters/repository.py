@@ -47,6 +47,7 @@ class AdapterName:
     created_at: int
 
 
+_DELETABLE = (AdapterStatus.READY.value, AdapterStatus.OTHER_BASE.value)
 _NAME = (AdapterRow.model, AdapterRow.created_at)
 
 
@@ -86,9 +87,15 @@ class AdapterRepository(Repository[AdapterRow]):
 
     async def lock_deletable(self, model: str) -> AdapterRow | None:
         """Find an adapter that its owner may delete, and keep it so until the unit of work ends."""
-        states = (AdapterStatus.READY.value, AdapterStatus.OTHER_BASE.value)
-        where = (AdapterRow.model == model, AdapterRow.status.in_(states))
+        where = (AdapterRow.model == model, AdapterRow.status.in_(_DELETABLE))
         return (await self.session.scalars(self.select_for_update(*where))).one_or_none()
+
+    async def lock_checkpoints(self, adapter: AdapterRow) -> Sequence[AdapterRow]:
+        """List the checkpoints of an adapter's own training that may be deleted; a checkpoint has none."""
+        if adapter.step is not None:
+            return []
+        where = (AdapterRow.source == adapter.source, AdapterRow.step.is_not(None), AdapterRow.status.in_(_DELETABLE))
+        return (await self.session.scalars(self.select_for_update(*where).order_by(AdapterRow.step))).all()
 
     async def page_shown(self, request: PageRequest) -> Page[AdapterRow]:
         """Return a page of the adapters that their owner hasn't deleted, without their manifests."""

@@ -25,7 +25,8 @@ class AdapterResidency(BaseModel):
 class Adapter(BaseModel):
     """An adapter. `model`, `digest` and `rank` are null until its files have passed the verdict.
 
-    `reason` says why it doesn't answer, or what to mind of one that does.
+    `reason` says why it doesn't answer, or what to mind of one that does. `step` is of a checkpoint: the training step
+    after which its weights were so.
     """
 
     object: Literal["adapter"] = "adapter"
@@ -38,6 +39,7 @@ class Adapter(BaseModel):
     rank: int | None
     base_model: str
     source: str
+    step: int | None
     created_at: int
     job: str | None
     loaded: AdapterResidency

@@ -30,6 +30,7 @@ __all__ = [
     "is_adapter",
     "list_names",
     "list_stored",
+    "lock_checkpoints",
     "lock_deletable",
     "lock_ready",
     "read_chat_template_kwargs",
@@ -77,6 +78,11 @@ async def lock_ready(session: AsyncSession, tenant: str, model: str) -> AdapterR
 async def lock_deletable(session: AsyncSession, tenant: str, model: str) -> AdapterRow | None:
     """Find an adapter that may be deleted, also one that waits for another base model; see `lock_ready`."""
     return await AdapterRepository(session, tenant).lock_deletable(model)
+
+
+async def lock_checkpoints(session: AsyncSession, row: AdapterRow) -> Sequence[AdapterRow]:
+    """List the checkpoints on the way to an adapter that may be deleted with it; see `lock_ready`."""
+    return await AdapterRepository(session, row.tenant_id).lock_checkpoints(row)
 
 
 async def find_name(session: AsyncSession, tenant: str, model: str) -> AdapterName | None:
@@ -196,6 +202,7 @@ class AdapterService:
             rank=row.rank if known else None,
             base_model=row.base_model,
             source=row.source,
+            step=row.step,
             created_at=row.created_at,
             job=row.job_id,
             loaded=AdapterResidency(

@@ -14,7 +14,7 @@ class AdapterRow(Owned):
 
     `model` is the name that clients use (`ft:…`), `served_name` the one that the engine uses. `status` is an
     `AdapterStatus`, written by `gateway.adapters.lifecycle` alone; `reason` tells why it doesn't answer, or what to
-    mind of it.
+    mind of it. `source` is the file of an import, or the fine-tuning job, whose checkpoints have their `step`.
     """
 
     __tablename__ = "adapters"
@@ -30,6 +30,7 @@ class AdapterRow(Owned):
     status: Mapped[str]
     reason: Mapped[str | None] = mapped_column(Text)
     source: Mapped[str]
+    step: Mapped[int | None]
     manifest: Mapped[dict[str, Any]]
     job_id: Mapped[str | None]
     changed_at: Mapped[float | None] = mapped_column(Float, default=time.time, onupdate=time.time, index=True)

@@ -1,4 +1,4 @@
-"""The trainer as a child process: its events, and the ways in which it can end."""
+"""The trainer, wherever it runs: its events, and the ways in which it can end."""
 
 import asyncio
 import os
@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 import structlog
 
+from gateway.adapters.executor import Execution, Executor
 from gateway.errors import blur
 from gateway.jobs import JobFailed
-from gateway.processes.program import Program, open_program
-from training.events import PAUSE_SIGNAL, Event, Failed, decode_event
+from training.events import Event, Failed, decode_event
 
 __all__ = ["Trainer", "TrainerDied", "TrainerRun", "summarize_log"]
 
@@ -33,15 +33,15 @@ class TrainerDied(Exception):
 class TrainerRun:
     """A trainer that is running. Read `next_event` to its end, then ask for `check`."""
 
-    def __init__(self, program: Program, errors: Path) -> None:
+    def __init__(self, execution: Execution, errors: Path) -> None:
         self.has_failed = False
-        self._program = program
+        self._execution = execution
         self._errors = errors
         self._failed: Failed | None = None
 
     async def next_event(self) -> Event | None:
         """Return the next event, None when there will be no more. A line that is none is logged and passed over."""
-        while line := await self._program.line():
+        while line := await self._execution.line():
             try:
                 event = decode_event(line)
             except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -54,7 +54,7 @@ class TrainerRun:
 
     def pause(self) -> None:
         """Have it save its state after the present step and end; its last event then says so."""
-        self._program.send_signal(PAUSE_SIGNAL)
+        self._execution.pause()
 
     async def check(self) -> None:
         """Read what is left, and return if the trainer succeeded.
@@ -65,7 +65,7 @@ class TrainerRun:
         """
         while await self.next_event():
             pass
-        status = await self._program.wait()
+        status = await self._execution.wait()
         failed = self._failed
         if failed is None and status == 0:
             return
@@ -83,26 +83,29 @@ class TrainerRun:
 
 
 class Trainer:
-    """Runs `python -m training` of the environment that has torch; leaving a run ends it, whatever it is doing.
+    """Runs `python -m training`; leaving a run ends it, whatever it is doing.
 
     Args:
-        python: The interpreter.
+        executor: Runs it, on this machine or on others.
         logs: Folder for the trainer's own words, a file per run; those of the last failed runs are kept.
         device: Where it computes, see `training.hardware.list_rooms`.
         wait_seconds: How long it may wait for memory there.
     """
 
-    def __init__(self, python: Path, logs: Path, *, device: str = "auto", wait_seconds: float = 0.0) -> None:
-        self._python = str(python.absolute())  # not resolved: an environment's python is a link, and works as one only
+    def __init__(self, executor: Executor, logs: Path, *, device: str = "auto", wait_seconds: float = 0.0) -> None:
+        self._executor = executor
         self._logs = logs
         self._device = ("--device", device)
         self._wait = ("--wait-seconds", str(wait_seconds))
 
     @asynccontextmanager
-    async def train(self, spec: Path, out: Path, state: Path) -> AsyncGenerator[TrainerRun]:
-        """Train as `spec` says into `out`, from the state that is in the file `state` if there is one."""
-        arguments = ("run", str(spec), "--out", str(out), "--state", str(state), *self._device, *self._wait)
-        async with self._run(spec.parent, *arguments) as run:
+    async def train(self, spec: Path, out: Path, state: Path, checkpoints: Path) -> AsyncGenerator[TrainerRun]:
+        """Train as `spec` says into `out`, from the state that is in the file `state` if there is one.
+
+        The folder `checkpoints` gets the adapters of other epochs, see `training.run.run`.
+        """
+        files = ("--out", str(out), "--state", str(state), "--checkpoints", str(checkpoints))
+        async with self._run(spec.parent, "run", str(spec), *files, *self._device, *self._wait) as run:
             yield run
 
     @asynccontextmanager
@@ -118,8 +121,8 @@ class Trainer:
         await asyncio.to_thread(self._make_room)
         run: TrainerRun | None = None
         try:
-            async with open_program((self._python, "-m", "training", *arguments), errors=errors) as program:
-                run = TrainerRun(program, errors)
+            async with self._executor.open(arguments, work, errors) as execution:
+                run = TrainerRun(execution, errors)
                 yield run
         finally:
             if run is not None and not run.has_failed:

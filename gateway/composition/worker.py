@@ -7,8 +7,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
+from gateway.adapters.executor import Executor, LocalExecutor
 from gateway.adapters.import_job import ImportHandler
 from gateway.adapters.publish import AdapterPublisher
+from gateway.adapters.ray_executor import RayExecutor
+from gateway.adapters.ray_jobs import RayJobs
 from gateway.adapters.service import list_stored
 from gateway.adapters.trainer import Trainer
 from gateway.adapters.verify import AdapterVerifier
@@ -53,7 +56,7 @@ from gateway.health.readiness import RemoteParts, check_worker
 from gateway.jobs import Chore, Handler, Housekeeper, Worker, WorkerTimings, delete_ended, delete_older
 from gateway.metrics import Metrics
 from gateway.migrations import migrate
-from gateway.settings import Settings
+from gateway.settings import Settings, SettingsError
 from gateway.shutdown import Drain
 from gateway.sources.kinds import SourceOpener
 from gateway.sources.schedule import FolderWatch, SyncSchedule
@@ -78,6 +81,7 @@ _ROWS_SECONDS, _BYTES_SECONDS = 600.0, 3600.0
 @dataclass(frozen=True, slots=True)
 class _WorkerParts:
     retriever: Retriever
+    executor: Executor
     pool: EnginePool
     reconciler: Reconciler
     answering: AnsweringService
@@ -127,12 +131,28 @@ async def _open_worker_parts(settings: Settings, database: Database, metrics: Me
     async with AsyncExitStack() as stack:
         connections = await stack.enter_async_context(Connections(idle_seconds=settings.engine_idle_seconds))
         retriever = await stack.enter_async_context(make_retriever(settings))
+        executor = await stack.enter_async_context(_open_executor(settings))
         base = await settle_base(database, ServedBaseModel.load(settings))
         pool, reconciler = await stack.enter_async_context(open_engines(settings, connections, database))
         answering = await stack.enter_async_context(
             open_answering(settings, database, base, pool, reconciler, retriever, metrics, Drain())
         )
-        yield _WorkerParts(retriever, pool, reconciler, answering.service, answering.rewriter)
+        yield _WorkerParts(retriever, executor, pool, reconciler, answering.service, answering.rewriter)
+
+
+@asynccontextmanager
+async def _open_executor(settings: Settings) -> AsyncGenerator[Executor]:
+    if settings.training_executor == "local":
+        yield LocalExecutor(settings.model_python)
+        return
+    if not settings.ray_address:
+        raise SettingsError(
+            "BRAID_TRAINING_EXECUTOR is 'ray', and BRAID_RAY_ADDRESS is empty. Give the URL of the cluster's "
+            "dashboard, such as http://ray-head:8265."
+        )
+    token = settings.ray_token.get_secret_value() if settings.ray_token is not None else None
+    async with RayJobs(settings.ray_address, token) as jobs:
+        yield RayExecutor(jobs, settings.model_python, cpus=settings.ray_cpus, gpus=settings.ray_gpus)
 
 
 def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) -> dict[str, Handler]:
@@ -140,7 +160,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
     work, checks = settings.home.resolve() / "work", [AdapterVerifier(parts.reconciler)]
     publisher = AdapterPublisher(artifacts, base, checks, work, max_rank=settings.max_lora_rank)
     trainer = Trainer(
-        settings.model_python,
+        parts.executor,
         settings.home.resolve() / "logs" / "training",
         device=settings.training_device,
         wait_seconds=settings.training_wait_seconds,

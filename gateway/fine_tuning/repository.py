@@ -29,9 +29,15 @@ class FineTuningJobRepository(Repository[FineTuningJobRow]):
         return (await self.session.scalars(self.select_for_update(FineTuningJobRow.id == id))).one()
 
     async def list_models(self, names: Collection[str]) -> dict[str, str]:
-        """List the jobs that made some adapters: each job's id with the name of its adapter."""
+        """List the jobs that made some adapters: each job's id with the name of its adapter.
+
+        Where only checkpoints of a job are among them, it is the name of one.
+        """
         models: dict[str, str] = {}
         for some in slices(names):
+            checkpoints = CheckpointRepository(self.session, self.tenant)
+            ends = await checkpoints.all(CheckpointRow.model.in_(some))
+            models = {row.fine_tuning_job_id: row.model for row in ends} | models
             rows = (await self.session.scalars(self.select(FineTuningJobRow.fine_tuned_model.in_(some)))).all()
             models |= {row.id: row.fine_tuned_model for row in rows if row.fine_tuned_model}
         return models

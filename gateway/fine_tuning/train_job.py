@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,24 +10,26 @@ from pathlib import Path
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.adapters.identity import DEFAULT_NAME, AdapterRefused
-from gateway.adapters.publish import AdapterPublisher, Description, StoredAdapter, name_adapter
+from gateway.adapters.identity import AdapterRefused
+from gateway.adapters.publish import AdapterPublisher, name_adapter
+from gateway.adapters.stored_adapter import Description, StoredAdapter
 from gateway.adapters.tables import AdapterRow
 from gateway.adapters.trainer import Trainer, TrainerDied, TrainerRun
 from gateway.artifacts import Artifacts
 from gateway.errors import PayloadTooLarge
 from gateway.files import FileRow
 from gateway.files.service import add_file
+from gateway.fine_tuning.epoch_checkpoints import EpochCheckpoints, EpochEnd, check_rows, make_adapter_row
 from gateway.fine_tuning.estimate import Price, TrainingFigures, price_figures
 from gateway.fine_tuning.event_log import EventLog, add_event, read_position
 from gateway.fine_tuning.facts_gate import FactsGate
 from gateway.fine_tuning.job_inputs import TrainingInputs, read_inputs, write_spec
 from gateway.fine_tuning.lifecycle import FineTuningStatus, has_ended, is_running, move
-from gateway.fine_tuning.repository import CheckpointRepository, FineTuningJobRepository
-from gateway.fine_tuning.tables import CheckpointRow, FineTuningJobRow
+from gateway.fine_tuning.repository import FineTuningJobRepository
+from gateway.fine_tuning.tables import FineTuningJobRow
 from gateway.fine_tuning.training_state import TrainingState, drop_state
 from gateway.ids import new_id
-from gateway.jobs import Claim, JobCancelled, JobFailed, Outcome, failpoint
+from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed, Outcome, failpoint
 from gateway.tenants.storage import TenantStorage
 from training.events import Paused, Saved
 from training.manifest import read_manifest
@@ -38,6 +40,7 @@ __all__ = ["TrainHandler", "TrainingResult"]
 _ATTEMPTS = 2  # a training that is killed twice, and was no step further the second time, will be killed again
 _STEP_SECONDS = 600.0  # the longest wait for a trainer that is to pause, which it does after its present step
 _LOOK_SECONDS = 1.0
+_WAITS = "waits"
 
 
 class TrainingResult(msgspec.Struct, frozen=True):
@@ -90,13 +93,24 @@ class TrainHandler:
         await self._facts.check(claim)
         training = _Training(claim, beginning, self._artifacts, self._publisher, self._trainer, self._price)
         try:
-            await self._publisher.publish(claim, training)
+            await self._publisher.publish(claim, training, training.checkpoints)
+        except JobDelayed as delayed:
+            await self._tell_delay(claim, delayed)
+            raise
         except AdapterRefused as refused:
             raise JobFailed("adapter_refused", f"The trained adapter was refused. {refused.message}") from refused
         except TrainerDied as died:
             if claim.attempts < _ATTEMPTS:
                 raise
             raise JobFailed("trainer_died", f"In each of {claim.attempts} attempts: {died}") from died
+
+    async def _tell_delay(self, claim: Claim, delayed: JobDelayed) -> None:
+        """Say once that the training waits for what would run it; engines that are away say so elsewhere."""
+        if self._publisher.has_weights(claim) or claim.state.get(_WAITS):
+            return
+        async with claim.begin() as session:
+            add_event(session, claim.tenant, claim.subject, f"The training waits. {delayed}", level="warn")
+        await claim.save({_WAITS: True})
 
     async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         """Write the end to the fine-tuning job, and leave nothing half-made."""
@@ -129,7 +143,7 @@ class TrainHandler:
             if job.status == FineTuningStatus.QUEUED:
                 move(job, FineTuningStatus.RUNNING)
                 add_event(session, claim.tenant, job.id, "Fine-tuning job started")
-            elif not self._publisher.has_weights(claim):
+            elif not self._publisher.has_weights(claim) and not claim.state.get(_WAITS):
                 interrupted = "The training was interrupted"
                 interrupted += " and starts over" if job.state_digest is None else ""
                 add_event(session, claim.tenant, job.id, interrupted, level="warn")
@@ -174,6 +188,7 @@ class _Training:
         self._trainer = trainer
         self._log = EventLog(claim, beginning.position)
         self._state = TrainingState(claim, artifacts, beginning.state)
+        self.checkpoints = EpochCheckpoints(claim, beginning.inputs, self._log)
         self._run: TrainerRun | None = None
         self._over = asyncio.Event()
 
@@ -183,8 +198,10 @@ class _Training:
         folder, state = work / "adapter", work / "state.safetensors"
         await self._state.restore(state)
         try:
-            async with self._trainer.train(spec, folder, state) as run:
+            async with self._trainer.train(spec, folder, state, EpochCheckpoints.folder(work)) as run:
                 self._run = run
+                if self._claim.state.get(_WAITS):
+                    await self._claim.save({})
                 failpoint("trainer-started")
                 await self._follow(run, state)
                 await run.check()
@@ -228,13 +245,7 @@ class _Training:
 
     async def describe(self, folder: Path, work: Path) -> Description:
         manifest = await asyncio.to_thread(read_manifest, folder)
-        rows = self._inputs.validation_rows
-        if (manifest.rows_digest, manifest.validation_rows_digest) != (self._inputs.rows.digest, rows and rows.digest):
-            message = (
-                "The trainer's manifest names other rows than those that the job was made of, so it isn't used. "
-                "Tell the operator: the trainer's version may not be the gateway's."
-            )
-            raise JobFailed("rows_changed", message)
+        check_rows(manifest, self._inputs)
         file = await self._artifacts.put(_parts(self._log.result_file()))
         size = Path(self._inputs.rows.path).stat().st_size
         figures = self._log.measure(self._seconds, size)
@@ -247,44 +258,23 @@ class _Training:
         job = await self._lock(session)
         if not job.result_files:
             job.result_files = [self._add_result_file(session, _result(stored))]
-        row = AdapterRow(
-            id=new_id("adapter_"),
-            created_at=int(time.time()),
-            name=job.suffix or DEFAULT_NAME,
-            digest=stored.digest,
-            bytes=stored.bytes,
-            base_model=job.model,
-            rank=stored.rank,
-            source=job.id,
-            manifest=stored.manifest,
-            job_id=self._claim.id,
-        )
+        row = make_adapter_row(self._claim, job, stored)
         return await name_adapter(session, row, tenant=self._claim.tenant, tenant_name=self._inputs.tenant_name)
 
-    async def finish(self, session: AsyncSession, row: AdapterRow, stored: StoredAdapter) -> None:
-        """End the job with success: one commit with its checkpoint and the adapter."""
+    async def finish(
+        self, session: AsyncSession, row: AdapterRow, stored: StoredAdapter, checkpoints: Sequence[AdapterRow]
+    ) -> None:
+        """End the job with success: one commit with its checkpoints and the adapter."""
         job, result = await self._lock(session), _result(stored)
         move(job, FineTuningStatus.SUCCEEDED)
         await drop_state(session, job)
         job.fine_tuned_model, job.trained_tokens = row.model, result.trained_tokens
-        checkpoint = CheckpointRow(
-            id=new_id("ftckpt_"),
-            created_at=int(time.time()),
-            fine_tuning_job_id=job.id,
-            step=result.step,
-            model=row.model,
-            metrics=result.metrics,
-        )
-        CheckpointRepository(session, self._claim.tenant).add(checkpoint)
         if result.figures is not None:
             actual = price_figures(result.figures, self._price, basis="measured in this training")
             job.braid = {**job.braid, "actual": actual, "figures": msgspec.to_builtins(result.figures)}
             add_event(session, self._claim.tenant, job.id, f"Measured: {actual['summary']}", data=actual)
-        for message in (
-            f"Checkpoint created at step {result.step}",
-            f"New fine-tuned model created: {row.model}",
-            "The job has successfully completed",
-        ):
+        self.checkpoints.add_rows(session, checkpoints, stored, EpochEnd(result.step, row.model, result.metrics))
+        for message in (f"New fine-tuned model created: {row.model}", "The job has successfully completed"):
             add_event(session, self._claim.tenant, job.id, message)
 
     async def _lock(self, session: AsyncSession) -> FineTuningJobRow:

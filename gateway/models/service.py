@@ -3,7 +3,7 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.adapters.lifecycle import withdraw
-from gateway.adapters.service import find_name, list_names, lock_deletable
+from gateway.adapters.service import find_name, list_names, lock_checkpoints, lock_deletable
 from gateway.assistants.service import find_assistant, list_assistants, list_users
 from gateway.errors import Conflict, Denied, NotFound
 from gateway.models.schemas import Model
@@ -56,7 +56,7 @@ class ModelService:
         return Model(id=id, created=created, owned_by=self._owner)
 
     async def delete(self, id: str) -> None:
-        """Take an adapter away from clients at once; engines unload it right after.
+        """Take an adapter and its checkpoints away from clients at once; engines unload them right after.
 
         Its bytes stay in the artifacts for a while: an engine may have to read them until it has unloaded it, and the
         same bytes may be another adapter's. A worker's sweep removes them.
@@ -64,7 +64,7 @@ class ModelService:
         Raises:
             Denied: It is the base model.
             NotFound: The tenant has no such adapter.
-            Conflict: An assistant's current rollout needs it.
+            Conflict: An assistant's current rollout needs it, or one of its checkpoints.
         """
         if id == self._base.id:
             raise Denied(
@@ -75,11 +75,17 @@ class ModelService:
         row = await lock_deletable(self._session, self._tenant, id)
         if row is None:
             raise NotFound(f"The model {id!r} doesn't exist.", param="model", code="model_not_found")
-        users = await list_users(self._session, self._tenant, row.model)
+        rows = [row, *await lock_checkpoints(self._session, row)]
+        for one in rows:
+            await self._check_unused(one.model)
+        for one in rows:
+            withdraw(one)
+
+    async def _check_unused(self, model: str) -> None:
+        users = await list_users(self._session, self._tenant, model)
         if users:
             raise Conflict(
-                f"The rollout of {', '.join(users)} needs {id!r}. Promote a release without it there first.",
+                f"The rollout of {', '.join(users)} needs {model!r}. Promote a release without it there first.",
                 param="model",
                 code="adapter_in_use",
             )
-        withdraw(row)

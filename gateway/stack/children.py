@@ -24,8 +24,9 @@ _POLL_SECONDS = 5.0
 _SECRETS = {
     "admin_key",
     "qdrant_api_key",
+    "ray_token",
     "reranker_api_key",
-}  # only 'braid up' needs the first, the retriever the others
+}  # only 'braid up' needs the first, the worker Ray's, the retriever the others
 
 
 def make_children(
@@ -101,7 +102,10 @@ def _worker(settings: Settings) -> Child:
     async def ready() -> bool:
         return True  # a worker listens on no port: what it can't do, it writes to its log and to the jobs
 
-    command = Command([sys.executable, "-m", "gateway.cli", "worker"], child_environment(settings))
+    environment = child_environment(settings)
+    if settings.ray_token is not None:
+        environment["BRAID_RAY_TOKEN"] = settings.ray_token.get_secret_value()
+    command = Command([sys.executable, "-m", "gateway.cli", "worker"], environment)
     return Child("worker", command, _folder(settings), ready, grace=_WORKER_GRACE)
 
 

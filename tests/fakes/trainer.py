@@ -17,6 +17,9 @@ must be refused, or one of:
     silent       exit status 0, and no adapter
     foreign_base weights of another base model, by the manifest's digest
     other_rows   a manifest that names other rows than those of the spec
+    epochs       checkpoints after the first and the second step
+    bad_epochs   the same, and the first is of numbers that are none
+    short_epochs as `short` and as `epochs`
 """
 
 import argparse
@@ -26,6 +29,7 @@ import signal
 import sys
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +38,7 @@ import msgspec
 from tests.fakes import _tokens
 from tests.fakes.peft import write_adapter
 from training.cancellation import PauseWish
+from training.control import ControlWatch
 from training.errors import TrainingError
 from training.events import Checkpoint, Event, Failed, Finished, Metrics, Notice, Paused, Resumed, Saved, Started, Step
 from training.manifest import Manifest, Probe, Reference, digest_adapter
@@ -44,6 +49,7 @@ from training.verdict import BaseShape
 ROOT = Path(__file__).parents[2]
 PROBE_TOKENS = list(range(100, 116))
 PROBE_START = 4
+_EPOCH_ENDS = {"overfit": (1,), "epochs": (1, 2), "bad_epochs": (1, 2), "short_epochs": (1, 2)}
 _ENDS = ("crash", "failed", "bug", "abort", "status")
 
 
@@ -65,14 +71,19 @@ def main(arguments: list[str]) -> int:
     for option in ("--out", "--base", "--adapter"):
         parser.add_argument(option, type=Path)
     parser.add_argument("--state", type=Path)
+    parser.add_argument("--checkpoints", type=Path)
+    parser.add_argument("--control", type=lambda file: ControlWatch(Path(file), look_seconds=0.05))
     for option in ("--device", "--wait-seconds"):
         parser.add_argument(option)
     options = parser.parse_args(arguments)
     mode = os.environ.get("BRAID_TEST_TRAINER", "")
+    if options.control is not None:
+        options.control.start()
     if options.command == "reference":
         return _write_reference(options.base, options.adapter, options.out)
     try:
-        return _train(read_spec(options.spec), options.out, options.state, mode)
+        wants_pause = options.control or PauseWish()
+        return _train(read_spec(options.spec), options.out, options.state, options.checkpoints, mode, wants_pause)
     except TrainingError as error:
         _send(Failed(code=error.code, message=error.message, problems=error.problems))
         return 1
@@ -83,8 +94,9 @@ def _send(event: Event) -> None:
     sys.stdout.flush()
 
 
-def _train(spec: TrainSpec, out: Path, state: Path, mode: str) -> int:
-    wants_pause = PauseWish()
+def _train(
+    spec: TrainSpec, out: Path, state: Path, checkpoints: Path, mode: str, wants_pause: Callable[[], bool]
+) -> int:
     if mode == "deaf":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     training_rows = _read_rows(spec, spec.rows, "invalid_training_file")
@@ -93,17 +105,17 @@ def _train(spec: TrainSpec, out: Path, state: Path, mode: str) -> int:
     _send(Started(rows=count, dropped=[], steps=steps, tokens=1000, reply_tokens=200, device="cpu", dtype="float32"))
     for code in ("few_rows", "rows_dropped") if mode == "notices" else ():
         _send(Notice(code=code, message=f"The trainer says {code}."))
-    done = _resume(state, steps, spec.recipe)
+    done = _resume(spec, state, steps, mode)
     for step in range(done + 1, steps + 1):
-        if mode in ("slow", "deaf", "short"):
+        if mode in ("slow", "deaf", "short", "short_epochs"):
             time.sleep(0.05)
         if mode == "garbage":
             sys.stdout.write('a library says hello\n{"event":"unknown"}\n\xff\n')
         if step == 2 and mode in _ENDS:
             return _end(mode)
         _send(_make_step(step, steps, spec.recipe))
-        if step == 1 and mode == "overfit":
-            _send(_make_checkpoint(spec, 1, valid_loss=0.5))
+        if step in _EPOCH_ENDS.get(mode, ()):
+            _send(_make_checkpoint(spec, step, valid_loss=0.5 if mode == "overfit" else None))
         if _save_or_pause(state, step, wants_pause=wants_pause()):
             return 0
     _send(_make_checkpoint(spec, steps))
@@ -111,7 +123,7 @@ def _train(spec: TrainSpec, out: Path, state: Path, mode: str) -> int:
         return 0
     partial = out.with_name(f"{out.name}.partial")
     manifest = _write_folder(spec, training_rows, partial, mode)
-    (partial / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+    _write_checkpoints(spec, training_rows, checkpoints, mode)
     partial.rename(out)
     _send(Finished(manifest=manifest))
     return 0
@@ -135,16 +147,17 @@ def _save_or_pause(state: Path, step: int, *, wants_pause: bool) -> bool:
     return wants_pause
 
 
-def _resume(state: Path, steps: int, recipe: Recipe) -> int:
+def _resume(spec: TrainSpec, state: Path, steps: int, mode: str) -> int:
     """Return the step after which to go on, and say so."""
     if not state.exists():
         return 0
     done = json.loads(state.read_text())["step"]
-    before = [_make_step(step, steps, recipe) for step in range(1, done + 1)]
+    before = [_make_step(step, steps, spec.recipe) for step in range(1, done + 1)]
     losses = [step.loss for step in before]
     accuracies = [step.mean_token_accuracy or step.reward_accuracy or 0.0 for step in before]
     margins = [step.reward_margin for step in before if step.reward_margin is not None]
-    _send(Resumed(step=done, losses=losses, accuracies=accuracies, margins=margins, epochs=[]))
+    epochs = [_make_checkpoint(spec, step).metrics for step in _EPOCH_ENDS.get(mode, ()) if step <= done]
+    _send(Resumed(step=done, losses=losses, accuracies=accuracies, margins=margins, epochs=epochs))
     return done
 
 
@@ -206,12 +219,20 @@ def _make_checkpoint(spec: TrainSpec, steps: int, valid_loss: float | None = Non
     return Checkpoint(step=steps, epoch=spec.recipe.epochs, metrics=metrics)
 
 
-def _write_folder(spec: TrainSpec, rows: RenderedRows[Any], folder: Path, mode: str) -> Manifest:
+def _write_checkpoints(spec: TrainSpec, rows: RenderedRows[Any], folder: Path, mode: str) -> None:
+    for step in _EPOCH_ENDS.get(mode, ()) if mode != "overfit" else ():
+        _write_folder(spec, rows, folder / f"step-{step}", mode, step)
+
+
+def _write_folder(
+    spec: TrainSpec, rows: RenderedRows[Any], folder: Path, mode: str, step: int | None = None
+) -> Manifest:
     shape = BaseShape.read(Path(spec.base_model))
-    seed = zlib.crc32(rows.digest.encode()) + spec.recipe.seed
-    write_adapter(folder, base_name=spec.base_name or "", seed=seed, spoil=mode)
+    seed = zlib.crc32(rows.digest.encode()) + spec.recipe.seed + (step or 0)
+    spoil = "nan" if mode == "bad_epochs" and step == 1 else mode
+    write_adapter(folder, base_name=spec.base_name or "", seed=seed, spoil=spoil)
     digest = digest_adapter(folder)
-    return Manifest(
+    manifest = Manifest(
         adapter_digest=digest,
         base_digest="sha256:" + "0" * 64 if mode in ("foreign_base", "base") else shape.digest,
         base_name=spec.base_name or "",
@@ -224,11 +245,13 @@ def _write_folder(spec: TrainSpec, rows: RenderedRows[Any], folder: Path, mode: 
         rows_digest="0" * 64 if mode == "other_rows" else rows.digest,
         validation_rows_digest=spec.validation_rows.digest if spec.validation_rows else None,
         trained_tokens=1234,
-        losses=[2.0, 1.0],
-        best_step=1 if mode == "overfit" else None,
+        losses=[2.0, 1.0] if step is None else [2.0] * step,
+        best_step=1 if mode == "overfit" else step,
         probe=[_make_probe(digest)],
         versions={"torch": "none"},
     )
+    (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))
+    return manifest
 
 
 def _write_reference(base: Path, adapter: Path, out: Path) -> int:

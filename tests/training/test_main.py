@@ -43,12 +43,13 @@ def test_the_device_and_the_patience_reach_the_run(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("training.__main__._load", lambda *_: record)
     run = ["run", str(tmp_path / "spec.json"), "--out", str(tmp_path / "out")]
     reference = ["reference", "--base", "b", "--adapter", "a", "--out", "o"]
-    for arguments in (run, [*run, "--device", "cuda:1", "--wait-seconds", "60"], [*reference, "--device", "cpu"]):
+    told = ["--device", "cuda:1", "--wait-seconds", "60", "--checkpoints", "c"]
+    for arguments in (run, [*run, *told], [*reference, "--device", "cpu"]):
         monkeypatch.setattr(sys, "argv", ["training", *arguments])
         assert main() == 0
     assert options == [
-        {"device": "auto", "wait_seconds": 0.0},
-        {"device": "cuda:1", "wait_seconds": 60.0},
+        {"device": "auto", "wait_seconds": 0.0, "checkpoints": None},
+        {"device": "cuda:1", "wait_seconds": 60.0, "checkpoints": Path("c")},
         {"device": "cpu"},
     ]
 

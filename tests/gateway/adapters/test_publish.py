@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.adapters.identity import AdapterRefused
 from gateway.adapters.lifecycle import TransitionForbidden, withdraw
-from gateway.adapters.publish import AdapterCheck, AdapterPublisher, Description, StoredAdapter, name_adapter
+from gateway.adapters.publish import AdapterCheck, AdapterPublisher, name_adapter
 from gateway.adapters.repository import AdapterRepository
+from gateway.adapters.stored_adapter import Description, StoredAdapter
 from gateway.adapters.tables import AdapterRow
 from gateway.artifacts import Artifacts
 from gateway.db import Database, open_database
@@ -59,7 +60,9 @@ class Source:
         )
         return await name_adapter(session, row, tenant=TENANT, tenant_name="kestrel")
 
-    async def finish(self, session: AsyncSession, row: AdapterRow, stored: StoredAdapter) -> None:
+    async def finish(
+        self, session: AsyncSession, row: AdapterRow, stored: StoredAdapter, checkpoints: Sequence[AdapterRow]
+    ) -> None:
         self.asked.append(f"finish {stored.details['color']}")
 
 
@@ -168,7 +171,7 @@ async def test_an_adapter_that_is_deleted_at_the_last_moment_is_not_brought_back
     first, second = Source(), Source()
     await publisher(settings).publish(await claim_job(database), first)
 
-    async def delete(session: AsyncSession, row: AdapterRow, stored: StoredAdapter) -> None:
+    async def delete(session: AsyncSession, row: AdapterRow, *_: object) -> None:
         withdraw(await AdapterRepository(session, TENANT).get(row.id))
 
     second.finish = delete  # type: ignore[method-assign]

@@ -2,10 +2,7 @@
 
 import asyncio
 import json
-import os
 import signal
-import socket
-import sys
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -17,7 +14,7 @@ from gateway.settings import Settings
 from tests.fakes import faults
 from tests.fakes.retriever import FakeRetriever
 from tests.fakes.vllm import FakeVllm
-from tests.gateway.conftest import ADMIN_KEY
+from tests.gateway.gateway_process import find_port, gateway_process, make_tenant
 from tests.gateway.tuning import settings
 from tests.gateway.worker import working
 from tests.waiting import until
@@ -46,38 +43,10 @@ async def _upload(seconds: float) -> AsyncIterator[bytes]:
 async def _serving(
     settings: Settings, grace: float
 ) -> AsyncGenerator[tuple[httpx2.AsyncClient, asyncio.subprocess.Process]]:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    environment = {
-        **os.environ,
-        "BRAID_GRACE_SECONDS": str(grace),
-        "BRAID_DATABASE_URL": settings.database_url or "",
-        "BRAID_ENGINE_URLS": ",".join(settings.engine_urls),
-        "BRAID_ADMIN_PORT": "0",
-        "BRAID_CORS_ORIGINS": ORIGIN,
-    }
-    command = [sys.executable, "-m", "gateway.cli", "serve", "--home", str(settings.home), "--port", str(port)]
-    process = await asyncio.create_subprocess_exec(*command, env=environment)
-    try:
-        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
-
-            async def answers() -> bool:
-                try:
-                    return (await client.get("/healthz")).status_code == 200
-                except httpx2.TransportError:
-                    return False
-
-            await until(answers, 120)
-            client.headers["authorization"] = f"Bearer {ADMIN_KEY}"
-            await client.post("/api/tenants", json={"name": "kestrel"})
-            key = {"tenant": "kestrel", "name": "test", "scopes": ["chat", "manage"]}
-            answer = await client.post("/api/keys", json=key)
-            client.headers["authorization"] = f"Bearer {answer.json()['key']}"
-            yield client, process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+    process = gateway_process(settings, find_port(), grace=grace, BRAID_CORS_ORIGINS=ORIGIN)
+    async with process as (client, started):
+        client.headers["authorization"] = f"Bearer {await make_tenant(client, 'kestrel')}"
+        yield client, started
 
 
 class Requests:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from gateway.adapters.executor import LocalExecutor
 from gateway.adapters.trainer import Trainer
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.settings import Settings
@@ -62,9 +63,8 @@ async def test_a_style_is_trained_and_can_be_proven(gateway: Gateway, settings: 
 
     folder = settings.artifacts / "adapters" / row["digest"]
     base = ServedBaseModel.load(settings)
-    async with Trainer(PYTHON, tmp_path / "logs").make_reference(
-        Path(base.path), folder, tmp_path / "reference.json"
-    ) as run:
+    trainer = Trainer(LocalExecutor(PYTHON), tmp_path / "logs")
+    async with trainer.make_reference(Path(base.path), folder, tmp_path / "reference.json") as run:
         await run.check()
     reference = msgspec.json.decode((tmp_path / "reference.json").read_bytes(), type=Reference)
     assert reference.adapter_digest == row["digest"]

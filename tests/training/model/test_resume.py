@@ -6,7 +6,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -56,11 +56,13 @@ class Runs:
         run: str = "one",
         seconds: float = 0.0,
         wants_pause: Callable[[], bool] | None = None,
+        checkpoints: int = 2,
     ) -> tuple[LoopResult, list[torch.Tensor]]:
         model = AdaptedModel.create(self._base_model, recipe, Hardware("cpu", torch.float32), "tiny")
         options = StateFile(self.file, seconds, *([wants_pause] if wants_pause else []))
         keeper = StateKeeper(options, run, send)
-        result = Trainer(model, recipe, self._rows[:12], self._rows[12:], send, keeper).train()
+        trainer = Trainer(model, recipe, self._rows[:12], self._rows[12:], send, keeper, checkpoints=checkpoints)
+        result = trainer.train()
         return result, model.copy_weights()
 
     def kill(self, kind: type[Event], step: int, **options: Any) -> list[Event]:
@@ -86,6 +88,10 @@ def runs(base_model: Path, tokenizer: RowTokenizer, tmp_path: Path) -> Iterator[
     torch.set_num_threads(threads)
 
 
+def is_alike(weights: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> bool:
+    return all(torch.allclose(one, other, rtol=1e-6, atol=1e-8) for one, other in zip(weights, others, strict=True))
+
+
 def resumed_at(events: list[Event]) -> list[int]:
     return [event.step for event in events if isinstance(event, Resumed)]
 
@@ -106,7 +112,12 @@ def test_a_run_killed_at_every_step_goes_on_with_the_same_curve(runs: Runs) -> N
     assert resumed_at(events) == [STEPS]
     assert result.losses == pytest.approx(whole.losses, rel=1e-6)
     assert (result.best_step, result.tokens) == (whole.best_step, whole.tokens)
-    assert all(torch.allclose(one, other, rtol=1e-6, atol=1e-8) for one, other in zip(weights, expected, strict=True))
+    assert is_alike(weights, expected)
+    assert [end.step for end in result.checkpoints] == [end.step for end in whole.checkpoints]
+    assert len(whole.checkpoints) == 2
+    for one, other in zip(result.checkpoints, whole.checkpoints, strict=True):
+        assert one.tokens == other.tokens
+        assert is_alike(one.weights, other.weights)
 
 
 def test_a_run_that_goes_on_tells_what_was_before(runs: Runs) -> None:
@@ -159,7 +170,7 @@ def test_the_state_is_plain_numbers_and_json(runs: Runs) -> None:
         metadata, names = state.metadata(), set(state.keys())
     progress = json.loads(metadata["braid.state"])["progress"]
     assert (progress["epoch"], progress["batch"], len(progress["losses"])) == (1, 1, 4)
-    assert {"weights.0", "best.0", "optimizer.0.exp_avg", "optimizer.0.exp_avg_sq", "random.cpu"} <= names
+    assert {"weights.0", "epoch.3.0", "optimizer.0.exp_avg", "optimizer.0.exp_avg_sq", "random.cpu"} <= names
 
 
 def test_a_state_that_cannot_be_written_ends_the_run_with_a_reason(runs: Runs, tmp_path: Path) -> None:

@@ -1,0 +1,237 @@
+"""Trainings on a Ray cluster, through the whole road; the cluster is a fake that runs commands here."""
+
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import suppress
+
+import psutil
+import pytest
+from pydantic import SecretStr
+
+from gateway.adapters import ray_executor
+from gateway.adapters.ray_executor import RayTimings
+from gateway.composition import open_worker
+from gateway.settings import Settings, SettingsError
+from tests.fakes.ray import FakeRay, FakeRayJob
+from tests.gateway.conftest import Gateway
+from tests.gateway.tuning import (
+    JOBS,
+    adapters,
+    ended,
+    events,
+    read_row,
+    retrieve,
+    start,
+    until_loaded,
+    until_trains,
+    work_folders,
+)
+from tests.gateway.worker import working
+from tests.waiting import until
+from training.spec import Recipe
+
+TOKEN = "a-token-of-ray"
+STEPS = Recipe.for_rows(50).count_steps(50)
+
+
+@pytest.fixture
+async def ray() -> AsyncIterator[FakeRay]:
+    async with FakeRay(TOKEN) as fake:
+        yield fake
+
+
+@pytest.fixture
+def settings(settings: Settings, ray: FakeRay, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    quick = RayTimings(beat=0.2, look=0.1, read=0.05, patience=1.0, grace=5.0)
+    monkeypatch.setattr(ray_executor, "RayTimings", lambda: quick)
+    monkeypatch.setattr(ray_executor, "_DELAY_SECONDS", 0.2)
+    changes = {"training_executor": "ray", "ray_address": ray.url, "ray_token": SecretStr(TOKEN), "ray_cpus": 2}
+    return settings.model_copy(update=changes)
+
+
+def only(ray: FakeRay) -> FakeRayJob:
+    (job,) = ray.jobs.values()
+    return job
+
+
+def is_alive(job: FakeRayJob) -> bool:
+    assert job.process is not None
+    with suppress(psutil.NoSuchProcess):
+        return psutil.Process(job.process.pid).status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+async def list_messages(client: object, job: str) -> list[str]:
+    return [event["message"] for event in await events(client, job)]  # type: ignore[arg-type]
+
+
+async def test_a_cluster_trains_and_the_adapter_answers(gateway: Gateway, settings: Settings, ray: FakeRay) -> None:
+    client = await gateway.tenant("kestrel")
+    async with working(settings):
+        done = await ended(client, (await start(client, suffix="voice"))["id"])
+        assert done["status"] == "succeeded", done
+        await until_loaded(client, done["fine_tuned_model"])
+    job = only(ray)
+    assert (job.status, job.exit_code) == ("SUCCEEDED", 0)
+    assert (job.request["entrypoint_num_cpus"], job.request["entrypoint_num_gpus"]) == (2, 1.0)
+    assert job.request["runtime_env"] == {"env_vars": {"OMP_NUM_THREADS": "2"}}
+    assert done["id"] in job.request["metadata"]["braid"]
+    assert "kestrel" not in job.request["entrypoint"]
+    messages = await list_messages(client, done["id"])
+    assert [message.split("/")[0] for message in messages if message.startswith("Step ")] == [
+        f"Step {number}" for number in range(1, STEPS + 1)
+    ]
+    assert not work_folders(settings, done["id"])
+    assert not list((settings.home / "logs" / "training").iterdir())
+
+
+async def test_a_pause_saves_the_state_and_another_worker_goes_on(
+    gateway: Gateway, settings: Settings, ray: FakeRay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await gateway.tenant("kestrel")
+    monkeypatch.setenv("BRAID_TEST_TRAINER", "short")
+    job = (await start(client))["id"]
+    async with working(settings):
+        await until_trains(client, job)
+        assert (await client.post(f"{JOBS}/{job}/pause")).status_code == 200
+        await until(lambda: not work_folders(settings, job))
+    step = (await read_row(gateway, job)).state_step
+    assert step
+    assert only(ray).status in ("SUCCEEDED", "STOPPED")  # it was about to end anyway
+    async with working(settings):
+        assert (await client.post(f"{JOBS}/{job}/resume")).status_code == 200
+        assert (await ended(client, job))["status"] == "succeeded"
+    assert len(ray.jobs) == 2
+    assert f"The training goes on after step {step}" in await list_messages(client, job)
+
+
+async def test_a_cancelled_job_is_stopped_on_the_cluster(
+    gateway: Gateway, settings: Settings, ray: FakeRay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await gateway.tenant("kestrel")
+    monkeypatch.setenv("BRAID_TEST_TRAINER", "slow")
+    job = (await start(client))["id"]
+    async with working(settings):
+        await until_trains(client, job)
+        assert (await client.post(f"{JOBS}/{job}/cancel")).status_code == 200
+        await until(lambda: only(ray).status == "STOPPED")
+        await until(lambda: not is_alive(only(ray)))
+    assert await adapters(client) == []
+
+
+async def test_a_trainer_whose_supervisor_died_ends_and_the_job_goes_on_elsewhere(
+    gateway: Gateway, settings: Settings, ray: FakeRay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await gateway.tenant("kestrel")
+    monkeypatch.setenv("BRAID_TEST_TRAINER", "slow")
+    job = (await start(client))["id"]
+    async with working(settings):
+        await until_trains(client, job)
+        first = only(ray)
+        monkeypatch.setenv("BRAID_TEST_TRAINER", "")
+        ray.lose_supervisor(first)
+        await until(lambda: not is_alive(first))
+        done = await ended(client, job)
+    assert done["status"] == "succeeded", done
+    assert len(ray.jobs) == 2
+    messages = await list_messages(client, job)
+    assert any(message.startswith(("The training goes on", "The training was interrupted")) for message in messages)
+
+
+async def test_a_trainer_ends_when_its_worker_is_gone(
+    gateway: Gateway, settings: Settings, ray: FakeRay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder of a worker that was killed is removed by the next one, which begins anew."""
+    client = await gateway.tenant("kestrel")
+    monkeypatch.setenv("BRAID_TEST_TRAINER", "slow")
+    job = (await start(client))["id"]
+    async with working(settings):
+        await until_trains(client, job)
+        (folder,) = work_folders(settings, job)
+        (folder / "control.json").unlink()
+        ray.down = True  # nothing but the file ends it
+        await until(lambda: not is_alive(only(ray)), 10)
+        monkeypatch.setenv("BRAID_TEST_TRAINER", "")
+        ray.down = False
+        assert (await ended(client, job))["status"] == "succeeded"
+
+
+async def test_a_cluster_that_refuses_is_waited_for_and_told_once(
+    gateway: Gateway, settings: Settings, ray: FakeRay, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = await gateway.tenant("kestrel")
+    ray.token = "another"
+    job = (await start(client))["id"]
+
+    async def waits() -> bool:
+        return any(message.startswith("The training waits. ") for message in await list_messages(client, job))
+
+    async with working(settings):
+        await until(waits)
+        assert (await retrieve(client, job))["status"] == "running"
+        ray.token = TOKEN
+        assert (await ended(client, job))["status"] == "succeeded"
+    messages = await list_messages(client, job)
+    waiting = [message for message in messages if message.startswith("The training waits. ")]
+    assert waiting == ["The training waits. The training can't be handed over. The Ray cluster refuses the token."]
+    assert not [message for message in messages if "interrupted" in message]
+    assert TOKEN not in caplog.text
+
+
+async def test_a_job_that_the_cluster_has_no_room_for_waits(gateway: Gateway, settings: Settings, ray: FakeRay) -> None:
+    client = await gateway.tenant("kestrel")
+    ray.unschedulable = True
+    job = (await start(client))["id"]
+    async with working(settings):
+        await until(lambda: len(ray.jobs) >= 2)
+        ray.unschedulable = False
+        assert (await ended(client, job))["status"] == "succeeded"
+    assert any("couldn't begin the training" in message for message in await list_messages(client, job))
+
+
+@pytest.mark.parametrize(("mode", "code"), [("failed", "loss_diverged"), ("status", "trainer_crashed")])
+async def test_a_trainer_that_fails_says_why(
+    gateway: Gateway, settings: Settings, ray: FakeRay, monkeypatch: pytest.MonkeyPatch, mode: str, code: str
+) -> None:
+    client = await gateway.tenant("kestrel")
+    monkeypatch.setenv("BRAID_TEST_TRAINER", mode)
+    async with working(settings):
+        done = await ended(client, (await start(client))["id"])
+    assert (done["status"], done["error"]["code"]) == ("failed", code)
+    assert str(settings.home) not in done["error"]["message"]
+    if mode == "status":
+        assert "no host" in done["error"]["message"]  # the end of the trainer's own log
+
+
+async def test_an_interpreter_that_is_not_there_is_told_by_rays_log(
+    gateway: Gateway, settings: Settings, ray: FakeRay
+) -> None:
+    client = await gateway.tenant("kestrel")
+    missing = settings.model_copy(update={"model_python": settings.home / "nowhere" / "python"})
+    async with working(missing):
+        done = await ended(client, (await start(client))["id"])
+    assert (done["status"], done["error"]["code"]) == ("failed", "trainer_crashed")
+    assert "not found" in done["error"]["message"]
+
+
+async def test_a_killed_trainer_is_tried_again(
+    gateway: Gateway, settings: Settings, ray: FakeRay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await gateway.tenant("kestrel")
+    monkeypatch.setenv("BRAID_TEST_TRAINER", "slow")
+    job = (await start(client))["id"]
+    async with working(settings):
+        await until_trains(client, job)
+        process = only(ray).process
+        assert process is not None
+        monkeypatch.setenv("BRAID_TEST_TRAINER", "")
+        os.kill(process.pid, signal.SIGKILL)
+        assert (await ended(client, job))["status"] == "succeeded"
+    assert [one.exit_code for one in ray.jobs.values()] == [-signal.SIGKILL, 0]
+
+
+async def test_a_cluster_without_an_address_is_refused_at_the_start(settings: Settings) -> None:
+    with pytest.raises(SettingsError, match="BRAID_RAY_ADDRESS is empty"):
+        async with open_worker(settings.model_copy(update={"ray_address": ""})):
+            pass

@@ -1,0 +1,62 @@
+"""A gateway as a process of its own, `braid serve`, which can be told to end or be killed."""
+
+import asyncio
+import os
+import socket
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import httpx2
+
+from gateway.settings import Settings
+from tests.gateway.conftest import ADMIN_KEY
+from tests.waiting import until
+
+__all__ = ["find_port", "gateway_process", "make_tenant"]
+
+
+def find_port() -> int:
+    """Return a port at which nobody listens."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+@asynccontextmanager
+async def gateway_process(
+    settings: Settings, port: int, *, grace: float = 2, **environment: str
+) -> AsyncGenerator[tuple[httpx2.AsyncClient, asyncio.subprocess.Process]]:
+    """Serve at a port; the client has the administrator's key."""
+    variables = {
+        **os.environ,
+        "BRAID_GRACE_SECONDS": str(grace),
+        "BRAID_DATABASE_URL": settings.database_url or "",
+        "BRAID_ENGINE_URLS": ",".join(settings.engine_urls),
+        "BRAID_ADMIN_PORT": "0",
+        **environment,
+    }
+    command = [sys.executable, "-m", "gateway.cli", "serve", "--home", str(settings.home), "--port", str(port)]
+    process = await asyncio.create_subprocess_exec(*command, env=variables)
+    try:
+        async with httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}", timeout=60) as client:
+
+            async def answers() -> bool:
+                try:
+                    return (await client.get("/healthz")).status_code == 200
+                except httpx2.TransportError:
+                    return False
+
+            await until(answers, 120)
+            client.headers["authorization"] = f"Bearer {ADMIN_KEY}"
+            yield client, process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def make_tenant(client: httpx2.AsyncClient, name: str) -> str:
+    """Make a tenant as the administrator, and return a key of it."""
+    await client.post("/api/tenants", json={"name": name})
+    answer = await client.post("/api/keys", json={"tenant": name, "name": "test", "scopes": ["chat", "manage"]})
+    return answer.json()["key"]
