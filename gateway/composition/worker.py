@@ -12,6 +12,7 @@ from gateway.adapters.publish import AdapterPublisher
 from gateway.adapters.service import list_stored
 from gateway.adapters.trainer import Trainer
 from gateway.adapters.verify import AdapterVerifier
+from gateway.advice.advisor import Advisor
 from gateway.answering.search_decision import SearchDecider
 from gateway.answering.service import AnsweringService
 from gateway.answering.turn import TurnClassifier
@@ -151,6 +152,9 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
     writer = QuestionWriter(parts.pool, traits)
     calibrator = Calibrator(database, parts.retriever, writer)
     chat = InProcessChat(parts.answering, grammars=settings.allow_grammars)
+    decider = SearchDecider(TurnClassifier(load_turn_words()), parts.rewriter)
+    asked = (database, artifacts, parts.retriever, parts.pool, parts.reconciler)
+    advisor = Advisor(*asked, decider, traits, read_price(settings))
     return {
         INGEST: IngestHandler(artifacts, parts.retriever),
         REINDEX: ReindexHandler(artifacts, parts.retriever),
@@ -159,7 +163,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
         DROP: DropHandler(parts.retriever),
         SYNC: SyncHandler(artifacts, parts.retriever, storage, SourceOpener(settings)),
         COLLECT: GarbageCollector(database, artifacts, DIGESTS),
-        EVALUATE: EvaluateHandler(database, artifacts, parts.retriever, storage, calibrator),
+        EVALUATE: EvaluateHandler(database, artifacts, parts.retriever, storage, calibrator, advisor.advise),
         EVAL_RUN: EvalRunHandler(artifacts, chat.complete, parts.retriever),
         "train": TrainHandler(
             artifacts,
@@ -169,11 +173,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
             FactsGate(database, parts.retriever, artifacts),
             read_price(settings),
         ),
-        GATE: GateHandler(
-            *(database, artifacts, parts.retriever, parts.pool, parts.reconciler),
-            SearchDecider(TurnClassifier(load_turn_words()), parts.rewriter),
-            traits,
-        ),
+        GATE: GateHandler(*asked, decider, traits),
         "import": ImportHandler(artifacts, storage, publisher, trainer),
     }
 
