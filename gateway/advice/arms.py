@@ -41,7 +41,7 @@ class Arm:
         """Return its name for people."""
         if not self.facts:
             return _LABELS[self.style]
-        return "your documents" if self.style == "none" else f"{_LABELS[self.style]}, with your documents"
+        return f"{'the base model' if self.style == 'none' else _LABELS[self.style]} with your documents"
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,11 +157,14 @@ def _find_break_even(arm: Arm, tokens: Mapping[Arm, float], training: Mapping[st
         return None
     ways = [Arm("adapter", arm.facts), Arm("prompt", arm.facts), Arm("none", arm.facts)]
     shortest = next(tokens[one] for one in ways if one in tokens)
-    return count_break_even(training["trained_tokens"], tokens[arm] - shortest)
+    return count_break_even(training["seconds"] * training["tokens_per_second"], tokens[arm] - shortest)
 
 
-def count_break_even(trained_tokens: int, more_tokens: float) -> int | None:
-    """Return the requests after which so many more tokens in each prompt have cost as much as a training."""
+def count_break_even(trained_tokens: float, more_tokens: float) -> int | None:
+    """Return the requests after which so many more tokens in each prompt have cost as much as a training.
+
+    `trained_tokens` are those that the training had time for, that of loading and proving included.
+    """
     return None if more_tokens < 1 else round(_PASSES * trained_tokens / more_tokens)
 
 

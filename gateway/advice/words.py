@@ -7,7 +7,7 @@ from typing import Any
 from gateway.advice.arms import LADDER, Arm
 from gateway.advice.report import ArmFigures
 from gateway.advice.row_facts import ChangedFact, FactsLook
-from gateway.advice.verdict import Comparison, Verdict
+from gateway.advice.verdict import WORTH_TRAINING, Comparison, Verdict
 from gateway.evaluation.estimate import Estimate
 
 __all__ = ["Words", "write_words"]
@@ -54,7 +54,7 @@ def write_words(
     return Words(
         use=[_name_choice(case), *_explain_style(case), *_explain_facts(case)],
         avoid=[*_warn_of_facts(case), *_warn_of_changed(case), *_leave_out_arms(case)],
-        next=[*_propose_training(case), *_propose_documents(case), *_compare_costs(case)],
+        next=[*_propose_training(case), *_propose_documents(case), *_propose_rows(case), *_compare_costs(case)],
     )
 
 
@@ -120,8 +120,8 @@ def _warn_of_facts(case: _Case) -> list[str]:
         )
     if look.nowhere and case.has_documents:
         sentences.append(
-            f"{look.nowhere} values of replies stand in no document: an adapter that learns them makes up such values. "
-            "Add the documents, or leave those rows out ('braid styles check --store' names them)."
+            f"{_count(look.nowhere)} of replies can be had from no document: an adapter that learns such makes some "
+            "up. Add the documents, or leave those rows out ('braid styles check --store' names them)."
         )
     return sentences
 
@@ -133,14 +133,14 @@ def _warn_of_changed(case: _Case) -> list[str]:
         recited = sum(one.recited for one in learnt)
         told = f" It states them in {recited} answers." if recited else ""
         sentences.append(
-            f"Don't use the adapter {case.adapter} as it is: it has learnt {len(learnt)} values that documents have "
+            f"Don't use the adapter {case.adapter} as it is: it has learnt {_count(len(learnt))} that documents have "
             f"changed since: {_name_facts(learnt)}.{told}"
         )
     others = [one for one in case.changed if one not in learnt]
     if others:
         sentences.append(
-            f"Don't train on these rows as they are: {len(others)} values in replies are stale, since documents have "
-            f"changed: {_name_facts(others)}."
+            f"Don't train on these rows as they are: documents have changed {_count(len(others))} of replies since: "
+            f"{_name_facts(others)}."
         )
     return sentences
 
@@ -196,10 +196,12 @@ def _propose_training(case: _Case) -> list[str]:
     )
     if verdict.leaves_style:
         return [
-            f"{verdict.arm.label.capitalize()} still lacks {lack} (at least {verdict.left.low:.2f}): training an "
-            f"adapter is the next step. It takes: {summary}. Then ask for advice again with --adapter."
+            f"With {verdict.arm.label} {lack} is missing still (at least {verdict.left.low:.2f}): training an adapter "
+            f"is the next step. It takes: {summary}. Then ask for advice again with --adapter."
         ]
-    return [f"No training is needed: {verdict.arm.label} lacks hardly anything ({lack}). It would take: {summary}."]
+    return [
+        f"No training is needed: with {verdict.arm.label} hardly anything is missing ({lack}). It takes: {summary}."
+    ]
 
 
 def _propose_documents(case: _Case) -> list[str]:
@@ -212,6 +214,21 @@ def _propose_documents(case: _Case) -> list[str]:
             "noise: look at what is found ('braid eval retrieval'), or ask more rows."
         ]
     return []
+
+
+def _propose_rows(case: _Case) -> list[str]:
+    """Name dearer ways that look better, and aren't shown to be."""
+    verdict = case.verdict
+    doubtful = [
+        one
+        for one in verdict.comparisons
+        if one.against == verdict.arm.name and one.measure in ("style", "task") and one.outcome == "no difference"
+    ]
+    names = [one.arm for one in doubtful if one.difference.value > WORTH_TRAINING]
+    if not names:
+        return []
+    rows = doubtful[0].difference.n
+    return [f"More conversations may show that {' or '.join(names)} is better: {rows} are too few to tell."]
 
 
 def _compare_costs(case: _Case) -> list[str]:
@@ -231,6 +248,10 @@ def _compare_costs(case: _Case) -> list[str]:
         for one in longer
         if one.break_even is not None
     ]
+
+
+def _count(values: int) -> str:
+    return f"{values:,} value" if values == 1 else f"{values:,} values"
 
 
 def _percent(share: float) -> str:
