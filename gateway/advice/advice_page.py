@@ -36,8 +36,8 @@ def draw_arms(report: AdviceReport) -> str:
         (first[0], "series-1", first[1]),
         ("facts", "series-2", [arm.facts for arm in report.arms]),
     ]
-    shown = [panel for panel in panels if all(one is not None for one in panel[2])]
-    return draw_panels([arm.name for arm in report.arms], shown, "Style and facts by arm") if shown else ""
+    drawn = [panel for panel in panels if all(one is not None for one in panel[2])]
+    return draw_panels([arm.name for arm in report.arms], drawn, "Style and facts by arm") if drawn else ""
 
 
 def draw_comparisons(report: AdviceReport) -> str:

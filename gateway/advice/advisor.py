@@ -36,7 +36,7 @@ from gateway.fine_tuning.stale_facts import StaleFactsService
 from gateway.gates.interview import Interview, Notes
 from gateway.gates.judge import LEAST_ROWS
 from gateway.gates.row_evidence import RowEvidence
-from gateway.jobs import Claim, JobFailed, failpoint
+from gateway.jobs import Claim, JobFailed
 from gateway.vector_stores.version_texts import list_version_times
 from retrieval.client import Retriever
 from training.spec import Recipe
@@ -57,7 +57,7 @@ class _Case:
     adapter_name: str | None
     adapter: AdapterParts | None
     halves: Halves
-    asked: list[Conversation]
+    rows: list[Conversation]
     facts: Mapping[int, tuple[RowFact, ...]]
     look: FactsLook
     learnt_rows: Collection[int]
@@ -111,7 +111,7 @@ class Advisor:
         if case.adapter is not None and case.adapter.target.adapter is not None:
             await self._reconciler.resident(case.adapter.target.adapter, _PATIENCE_SECONDS, everywhere=False)
         # With a store passages are what documents say now, not what a row was once answered from.
-        rows = [to_row(one, passages=case.store is None) for one in case.asked]
+        rows = [to_row(one, passages=case.store is None) for one in case.rows]
         total = count_steps(case.arms, case.facts, rows)
 
         async def note(done: int) -> None:
@@ -128,7 +128,6 @@ class Advisor:
             answers = await ArmMeasurer(interview, targets, case.kit, evidence).measure(rows, case.facts)
         finally:
             await notes.save()
-        failpoint("advice-measured")
         training = await self._estimate(base, case.halves.training)
         return await asyncio.to_thread(_make_report, case, row.source, base, answers, training)
 
@@ -144,18 +143,18 @@ class Advisor:
         learnt = await asyncio.to_thread(read_learnt, self._artifacts, digest)
         halves = await asyncio.to_thread(split_halves, inputs.conversations, learnt)
         _check_rows(halves)
-        asked = choose_rows(halves.held_out, inputs.rows)
-        facts, look = await self._look_up(tenant, store, [*choose_rows(halves.training, _MOST_LOOKED_AT), *asked])
+        rows = choose_rows(halves.held_out, inputs.rows)
+        facts, look = await self._look_up(tenant, store, [*choose_rows(halves.training, _MOST_LOOKED_AT), *rows])
         kit = await asyncio.to_thread(make_kit, halves.training)
         arms, missing = list_arms(
-            has_system=any(one.role in ("system", "developer") for row in asked for one in row.messages),
+            has_system=any(one.role in ("system", "developer") for row in rows for one in row.messages),
             kit=kit,
             adapter=adapter is not None,
-            facts=store is not None or any(one.passages for one in asked),
+            facts=store is not None or any(one.passages for one in rows),
         )
         learnt_rows = {one.number for one in halves.training} if halves.learnt else set[int]()
         return _Case(
-            *(tenant, store, inputs.adapter, adapter, halves, asked, facts, look, learnt_rows, recorded),
+            *(tenant, store, inputs.adapter, adapter, halves, rows, facts, look, learnt_rows, recorded),
             *(kit, arms, missing),
         )
 
@@ -201,7 +200,7 @@ def _make_report(
         )
     documented = any(arm.facts for arm in case.arms)
     replies = [one.messages[-1].text for one in case.halves.training]
-    skipped = [row.number for row, one in zip(case.asked, answers, strict=True) if one is None]
+    skipped = [row.number for row, one in zip(case.rows, answers, strict=True) if one is None]
     scores = score_arms(AdviceMeasurements(rows, skipped, replies, documented), case.arms)
     verdict = decide(scores)
     figures = make_figures(scores, case.arms, training)

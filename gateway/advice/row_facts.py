@@ -72,7 +72,7 @@ class FactsLook(msgspec.Struct, frozen=True):
 
     @property
     def pace(self) -> str:
-        """How often the facts' documents change, as an adverb; "" where none has changed yet."""
+        """The pace at which the facts' documents change, as an adverb; "" where none has changed yet."""
         if self.days_between is None:
             return ""
         limits = {0.5: "several times a day", 3.0: "every day or two", 11.0: "weekly", 45.0: "monthly"}

@@ -128,10 +128,12 @@ def _score_style(
     masked = {name: [_mask(text) for text in some] for name, some in texts.items()}
     own = [_mask(text) for text in replies]
     voices = score_voices(own, masked[base], {**masked, "": own})
-    kept = {name: [rules.score(text) for text in some] for name, some in {**texts, "": replies}.items()}
-    styles = {name: [(voice + rule) / 2 for voice, rule in zip(voices[name], kept[name], strict=True)] for name in kept}
+    shares = {name: [rules.score(text) for text in some] for name, some in {**texts, "": replies}.items()}
+    styles = {
+        name: [(voice + rule) / 2 for voice, rule in zip(voices[name], shares[name], strict=True)] for name in shares
+    }
     scored: dict[str, tuple[Scores, Scores, Scores]] = {
-        name: ([*styles[name]], [*voices[name]], [*kept[name]]) for name in names
+        name: ([*styles[name]], [*voices[name]], [*shares[name]]) for name in names
     }
     return rules, scored, styles[""]
 
@@ -151,11 +153,11 @@ def _mask(text: str) -> str:
     return "".join([*pieces, text[last:]])
 
 
-def _is_bounded(learnt: Sequence[str], asked: Sequence[str]) -> bool:
-    """Tell whether replies are a few that occur again and again: nearly all that are asked for were seen before."""
+def _is_bounded(learnt: Sequence[str], replies: Sequence[str]) -> bool:
+    """Tell whether replies are a few that occur again and again: nearly all that were held out were seen before."""
     seen = {_flatten(text) for text in learnt}
-    again = sum(_flatten(text) in seen for text in asked)
-    return len(seen) <= max(2, _BOUNDED_SHARE * len(learnt)) and again >= _SEEN_SHARE * len(asked)
+    again = sum(_flatten(text) in seen for text in replies)
+    return len(seen) <= max(2, _BOUNDED_SHARE * len(learnt)) and again >= _SEEN_SHARE * len(replies)
 
 
 def _match(row: RowAnswers, arm: str) -> float:

@@ -153,8 +153,8 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
     calibrator = Calibrator(database, parts.retriever, writer)
     chat = InProcessChat(parts.answering, grammars=settings.allow_grammars)
     decider = SearchDecider(TurnClassifier(load_turn_words()), parts.rewriter)
-    asked = (database, artifacts, parts.retriever, parts.pool, parts.reconciler)
-    advisor = Advisor(*asked, decider, traits, read_price(settings))
+    common = (database, artifacts, parts.retriever, parts.pool, parts.reconciler)
+    advisor = Advisor(*common, decider, traits, read_price(settings))
     return {
         INGEST: IngestHandler(artifacts, parts.retriever),
         REINDEX: ReindexHandler(artifacts, parts.retriever),
@@ -173,7 +173,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
             FactsGate(database, parts.retriever, artifacts),
             read_price(settings),
         ),
-        GATE: GateHandler(*asked, decider, traits),
+        GATE: GateHandler(*common, decider, traits),
         "import": ImportHandler(artifacts, storage, publisher, trainer),
     }
 

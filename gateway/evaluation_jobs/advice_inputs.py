@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 
 import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.adapters.service import find_ready
 from gateway.conversations import UnusableFile
 from gateway.conversations.conversation import Conversation
 from gateway.conversations.formats import read_conversations
-from gateway.errors import BadRequest
+from gateway.errors import BadRequest, NotFound
 
-__all__ = ["LEAST_CONVERSATIONS", "AdviceInputs", "read_advice_rows"]
+__all__ = ["LEAST_CONVERSATIONS", "AdviceInputs", "check_adapter", "read_advice_rows"]
 
 LEAST_CONVERSATIONS = 20
 """Half of them are asked, and fewer than ten decide nothing."""
@@ -49,6 +51,16 @@ def read_advice_rows(data: bytes, filename: str) -> list[Conversation]:
             code="too_few_rows",
         )
     return rows
+
+
+async def check_adapter(session: AsyncSession, tenant: str, model: str) -> None:
+    """Check that an adapter of the tenant's is ready, before anybody waits for an advice on it.
+
+    Raises:
+        NotFound: It isn't.
+    """
+    if await find_ready(session, tenant, model) is None:
+        raise NotFound(f"No adapter {model!r} is ready. GET /api/adapters lists yours.", param="adapter")
 
 
 def _ends_with_reply(conversation: Conversation) -> bool:

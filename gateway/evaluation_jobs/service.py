@@ -11,13 +11,12 @@ import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway import jobs
-from gateway.adapters.service import find_ready
 from gateway.artifacts import Artifacts
 from gateway.db import Database
-from gateway.errors import BadRequest, Conflict, NotFound
+from gateway.errors import BadRequest, Conflict
 from gateway.evaluation.label_rows import read_rows
 from gateway.evaluation.labels import BadLabels, LabelledQuestion, merge_questions
-from gateway.evaluation_jobs.advice_inputs import AdviceInputs, read_advice_rows
+from gateway.evaluation_jobs.advice_inputs import AdviceInputs, check_adapter, read_advice_rows
 from gateway.evaluation_jobs.repository import EvaluationRepository
 from gateway.evaluation_jobs.schemas import (
     MOST_QUESTIONS,
@@ -169,11 +168,7 @@ class EvaluationService:
         """Read the conversations; their job counts the steps once it knows what can be asked."""
         if request.adapter is not None:
             async with self._database.read() as session:
-                adapter = await find_ready(session, self._tenant, request.adapter)
-            if adapter is None:
-                raise NotFound(
-                    f"No adapter {request.adapter!r} is ready. GET /api/adapters lists yours.", param="adapter"
-                )
+                await check_adapter(session, self._tenant, request.adapter)
         assert request.file_id is not None
         file, data = await self._read_file(request.file_id)
         rows = await asyncio.to_thread(read_advice_rows, data, file.filename)
