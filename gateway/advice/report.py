@@ -80,7 +80,7 @@ class AdviceReport(msgspec.Struct, frozen=True, kw_only=True):
         bounded: Whether replies are a few that occur again and again.
         guide: The style guide, and `examples` the three examples, as they stood in prompts.
         missing: The arms that couldn't be asked, with the reason.
-        comparisons: The differences that decided, with intervals as wide as so many arms want them.
+        comparisons: The differences that decided, with intervals as wide as so many ways to a style want them.
         training: What a training on the half that isn't asked would take, see `fine_tuning.estimate.price_figures`.
         arm: What to use, by its name, and `label`.
         use: The words: what to use, what to `avoid`, and what to do `next`, with the reasons.

@@ -65,21 +65,24 @@ class AdviceScores:
     def compare(self, arm: str, other: str, measure: Measure) -> Estimate | None:
         """Return how much more an arm has than another one, paired; None where too few rows can tell.
 
-        The interval is as wide as so many arms want it.
+        The interval is as wide as the comparisons with so many ways to a style want it.
         """
         rows = zip(self.arms[arm].measures[measure], self.arms[other].measures[measure], strict=True)
         pairs = [(a, b) for a, b in rows if a is not None and b is not None]
-        return _compare([a for a, _ in pairs], [b for _, b in pairs], len(self.arms))
+        return _compare([a for a, _ in pairs], [b for _, b in pairs], self._count_ways())
+
+    def _count_ways(self) -> int:
+        return sum(not name.endswith("facts") for name in self.arms)
 
     def measure_gap(self, arm: str, *, facts: bool) -> Estimate | None:
         """Return how much more of the style the tenant's own replies have than an arm; None without a style."""
         style = [one for one in self.arms[arm].measures["style"] if one is not None]
-        return _compare(self.references[facts], style, len(self.arms)) if style else None
+        return _compare(self.references[facts], style, self._count_ways()) if style else None
 
     def measure_task_gap(self, arm: str) -> Estimate | None:
         """Return the share of replies that an arm hasn't right, where the task is bounded."""
         task = [one for one in self.arms[arm].measures["task"] if one is not None]
-        return _compare([1.0] * len(task), task, len(self.arms))
+        return _compare([1.0] * len(task), task, self._count_ways())
 
 
 def _compare(scores: Sequence[float], others: Sequence[float], comparisons: int) -> Estimate | None:

@@ -85,7 +85,7 @@ class MadeTenant:
         texts: dict[str, list[str]] = {}
         for (subject, item), value in self.facts.items():
             texts.setdefault(item, []).append(_PLAIN[subject][0].format(item, value + 5 if edited else value))
-        return {f"{item}.md": f"# The {item}\n\n" + "\n\n".join(lines) + "\n" for item, lines in texts.items()}
+        return {f"{item}.md": f"# The {item}\n\n" + " ".join(lines) + "\n" for item, lines in texts.items()}
 
     def data(self, start: float = 0.0, end: float = 1.0) -> bytes:
         """Return a part of the rows as OpenAI's JSONL."""

@@ -127,7 +127,7 @@ async def test_a_bounded_task_is_told_that_three_examples_are_enough(client: Cli
 
 
 async def test_facts_that_were_trained_are_named_once_documents_change(client: Client, engine: FakeVllm) -> None:
-    tenant = made(engine, "stale")
+    tenant = made(engine, "stale", rows=80)
     store = await add_documents(client, tenant)
     adapter = await train(client, tenant, braid={"facts": {"vector_stores": [store]}})
     fresh = await advise(client, tenant, vector_store_id=store, adapter=adapter)
@@ -136,7 +136,7 @@ async def test_facts_that_were_trained_are_named_once_documents_change(client: C
 
     await add_documents(client, tenant, edited=True, store=store)
     report = await advise(client, tenant, vector_store_id=store, adapter=adapter)
-    assert report.arm in ("guide+facts", "few-shot+facts")
+    assert report.arm in ("facts", "prompt+facts", "guide+facts", "few-shot+facts")
     assert report.look.pace == "several times a day"
     assert all(one.learnt and (one.stated, one.version) == (1, 2) for one in report.changed[:3])
     values = {one.text for one in report.changed if one.learnt}
