@@ -152,9 +152,11 @@ def score_facts(facts: Sequence[RowFact], answer: str, *, documented: bool) -> f
     from the document's present text is right, and the old one is wrong. With documents (`documented`), values that
     stand nowhere are nobody's to know.
     """
+    counted = [fact for fact in facts if not (documented and fact.place == "nowhere")]
+    if not counted:
+        return None
     evidence = Evidence.of(answer)
-    scores = [_is_right(fact, evidence) for fact in facts if not (documented and fact.place == "nowhere")]
-    return sum(scores) / len(scores) if scores else None
+    return sum(_is_right(fact, evidence) for fact in counted) / len(counted)
 
 
 def _is_right(fact: RowFact, answer: Evidence) -> bool:

@@ -173,5 +173,8 @@ def _flatten(text: str) -> str:
 
 def _recites(row: RowAnswers, arm: str) -> bool:
     """Tell whether an answer states a value that documents have changed since."""
+    changed = [fact for fact in row.facts if fact.place == "changed"]
+    if not changed:
+        return False
     answer = Evidence.of(row.answers[arm].text)
-    return any(fact.place == "changed" and answer.states(read_value(fact)) for fact in row.facts)
+    return any(answer.states(read_value(fact)) for fact in changed)

@@ -51,7 +51,7 @@ def advise(
     docs: _Docs = None,
     store: _Store = None,
     adapter: _Adapter = None,
-    rows: _Rows = 60,
+    rows: _Rows = 100,
     page: _Page = None,
     url: Url = None,
     key: Key = None,

@@ -12,13 +12,13 @@ ADAPTERS: dict[Kind, set[str]] = {
     "facts": {"facts"},
     "both": {"adapter+facts"},
     "bounded": {"few-shot"},
-    "stale": {"few-shot+facts", "guide+facts"},
+    "stale": {"few-shot+facts", "guide+facts"},  # all but the adapter, which recites
 }
-SEEDS = (11, 12, 13)
+SEEDS = (11, 12)
 
 
 def judge(kind: Kind, seed: int, *, adapter: bool, edited: bool = False) -> Verdict:
-    return decide(score_arms(*measure(make_tenant(kind, seed, rows=80), adapter=adapter, edited=edited)))
+    return decide(score_arms(*measure(make_tenant(kind, seed, rows=200), adapter=adapter, edited=edited)))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -38,7 +38,15 @@ def test_without_an_adapter_a_training_is_proposed_where_a_style_is_missing(kind
     assert verdict.leaves_style == trains
 
 
-def test_facts_that_are_true_still_are_no_reason_against_an_adapter_but_for_documents() -> None:
+def test_facts_that_were_trained_count_against_an_adapter_before_documents_change() -> None:
     verdict = judge("stale", SEEDS[1], adapter=True)
     assert not verdict.recites
-    assert verdict.arm.name == "adapter+facts"
+    assert verdict.arm.style != "adapter"
+    losses = {one.measure for one in verdict.comparisons if one.arm == "adapter+facts" and one.outcome == "worse"}
+    assert losses == {"abstains"}
+
+
+def test_fewer_rows_than_can_tell_choose_nothing() -> None:
+    measured, arms = measure(make_tenant("both", SEEDS[0], rows=18), adapter=True)
+    verdict = decide(score_arms(measured, arms))
+    assert (verdict.arm.name, verdict.comparisons) == ("base", ())
