@@ -1,13 +1,16 @@
 """Measurements of made tenants without an engine: for many seeds at once."""
 
+import re
+
 from gateway.advice.arms import LADDER, Arm
 from gateway.advice.measurements import AdviceMeasurements, ArmAnswer, RowAnswers
 from gateway.conversations.findings import RowFact
-from gateway.evaluation.faithfulness import score_support
 from gateway.evaluation.values import find_values
 from tests.gateway.advice.made_tenants import MadeTenant, Question
 
 __all__ = ["measure"]
+
+_NUMBER = re.compile(r"\d+")
 
 
 def measure(tenant: MadeTenant, *, adapter: bool, edited: bool = False) -> tuple[AdviceMeasurements, list[Arm]]:
@@ -35,11 +38,16 @@ def measure(tenant: MadeTenant, *, adapter: bool, edited: bool = False) -> tuple
 def _answer(tenant: MadeTenant, arm: Arm, question: Question, documents: dict[str, str]) -> ArmAnswer:
     passage = documents.get(f"{question.item}.md", "") if arm.facts else None
     text = tenant.answer(arm.style, question, passage)
-    supported = score_support(text, [question.text, passage or ""])
+    supported = _score_support(text, f"{question.text} {passage}")
     without = tenant.answer(arm.style, question, "" if arm.facts else None)
-    abstains = float(score_support(without, [question.text]) == 1.0)
+    abstains = _score_support(without, question.text)
     has_fact = question.subject in ("warranty", "price")
     return ArmAnswer(text, 100, 20, 0.1, supported, abstains if has_fact else None)
+
+
+def _score_support(text: str, source: str) -> float:
+    """Tell whether the one value of an answer stands in its prompt, as `score_support` does, in no time."""
+    return float(set(_NUMBER.findall(text.replace("[1]", ""))) <= set(_NUMBER.findall(source)))
 
 
 def _list_facts(

@@ -18,7 +18,7 @@ SEEDS = (11, 12)
 
 
 def judge(kind: Kind, seed: int, *, adapter: bool, edited: bool = False) -> Verdict:
-    return decide(score_arms(*measure(make_tenant(kind, seed, rows=200), adapter=adapter, edited=edited)))
+    return decide(score_arms(*measure(make_tenant(kind, seed, rows=160), adapter=adapter, edited=edited)))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
