@@ -6,6 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from gateway.cli.advise import advise
 from gateway.cli.backup import backup, restore
 from gateway.cli.chat import chat
 from gateway.cli.demo import demo
@@ -82,6 +83,7 @@ app.command()(up)
 app.command()(demo)
 app.command()(doctor)
 app.command()(chat)
+app.command()(advise)
 app.add_typer(docs, name="docs")
 app.add_typer(evaluations, name="eval")
 app.command()(gate)

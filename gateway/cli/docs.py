@@ -20,7 +20,7 @@ from gateway.client import Client, ClientError
 from gateway.client.documents import WAIT_SECONDS, delete_document, find_store
 from gateway.terminal import CommandError, Exit, print_json, print_table, print_text, say
 
-__all__ = ["docs"]
+__all__ = ["docs", "name_documents"]
 
 docs = typer.Typer(no_args_is_help=True, help="Add, list and delete the documents of a vector store.")
 
@@ -114,7 +114,7 @@ def reindex(
         raise CommandError("Not all documents could be indexed again; 'braid docs list' names them.")
 
 
-def _keys(paths: list[Path]) -> dict[str, Path]:
+def name_documents(paths: list[Path]) -> dict[str, Path]:
     """Name each file as its document will be called: by its path inside the folder that was given."""
     files: dict[str, Path] = {}
     for path in paths:
@@ -142,7 +142,7 @@ def _list_visible(folder: Path) -> list[Path]:
 
 
 async def _add(url: str, key: str, store: str, paths: list[Path], watch: bool, as_json: bool) -> None:
-    files = _keys(paths)
+    files = name_documents(paths)
     async with Client(url, key, timeout=WAIT_SECONDS + 30) as client:
         store_id = await find_store(client, store)
         if store_id is None and not store.startswith("vs_"):

@@ -15,6 +15,7 @@ from gateway.adapters.ray_jobs import RayJobs
 from gateway.adapters.service import list_stored
 from gateway.adapters.trainer import Trainer
 from gateway.adapters.verify import AdapterVerifier
+from gateway.advice.advisor import Advisor
 from gateway.answering.search_decision import SearchDecider
 from gateway.answering.service import AnsweringService
 from gateway.answering.turn import load_turn_classifier
@@ -170,6 +171,9 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
     writer = QuestionWriter(parts.pool, traits)
     calibrator = Calibrator(database, parts.retriever, writer)
     chat = InProcessChat(parts.answering, grammars=settings.allow_grammars)
+    decider = SearchDecider(load_turn_classifier(), parts.rewriter)
+    common = (database, artifacts, parts.retriever, parts.pool, parts.reconciler)
+    advisor = Advisor(*common, decider, traits, read_price(settings))
     return {
         INGEST: IngestHandler(artifacts, parts.retriever),
         REINDEX: ReindexHandler(artifacts, parts.retriever),
@@ -178,7 +182,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
         DROP: DropHandler(parts.retriever),
         SYNC: SyncHandler(artifacts, parts.retriever, storage, SourceOpener(settings)),
         COLLECT: GarbageCollector(database, artifacts, DIGESTS),
-        EVALUATE: EvaluateHandler(database, artifacts, parts.retriever, storage, calibrator),
+        EVALUATE: EvaluateHandler(database, artifacts, parts.retriever, storage, calibrator, advisor.advise),
         EVAL_RUN: EvalRunHandler(artifacts, chat.complete, parts.retriever),
         "train": TrainHandler(
             artifacts,
@@ -188,11 +192,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
             FactsGate(database, parts.retriever, artifacts),
             read_price(settings),
         ),
-        GATE: GateHandler(
-            *(database, artifacts, parts.retriever, parts.pool, parts.reconciler),
-            SearchDecider(load_turn_classifier(), parts.rewriter),
-            traits,
-        ),
+        GATE: GateHandler(*common, decider, traits),
         "import": ImportHandler(artifacts, storage, publisher, trainer),
     }
 

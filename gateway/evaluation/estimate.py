@@ -18,7 +18,7 @@ class Estimate(Struct, frozen=True):
     """A mean or a share.
 
     Attributes:
-        low: Lower end of the 95 % interval.
+        low: Lower end of the interval, of 95 % where nothing else is said.
         high: Upper end.
         interval: The method: "wilson" or "bootstrap".
     """
@@ -46,10 +46,14 @@ def share(outcomes: Sequence[bool | int]) -> Estimate:
     return Estimate(p, n, max(0.0, centre - half), min(1.0, centre + half), "wilson")
 
 
-def mean(scores: Sequence[float]) -> Estimate:
+def mean(scores: Sequence[float], *, comparisons: int = 1) -> Estimate:
     """Return the mean of scores with a percentile bootstrap interval (2,000 resamples, fixed seed).
 
     Scores that are all alike give an interval without width: read it together with n.
+
+    Args:
+        scores: One per question.
+        comparisons: Where so many are looked at, each interval is that much wider (Bonferroni): of 1 − 0.05 / so many.
 
     Raises:
         ValueError: There are no scores.
@@ -60,14 +64,17 @@ def mean(scores: Sequence[float]) -> Estimate:
     random, values = np.random.default_rng(0), np.asarray(scores, dtype=np.float64)
     draws = (values[random.integers(0, n, (_RESAMPLES_AT_ONCE, n))] for _ in range(_RESAMPLES // _RESAMPLES_AT_ONCE))
     means = np.sort(np.concatenate([draw.mean(axis=1) for draw in draws]))
-    low, high = means[round(0.025 * _RESAMPLES)], means[round(0.975 * _RESAMPLES) - 1]
+    tail = round(0.025 / comparisons * _RESAMPLES)
+    low, high = means[tail], means[_RESAMPLES - tail - 1]
     return Estimate(fmean(scores), n, float(low), float(high), "bootstrap")
 
 
-def mean_difference(scores: Sequence[float], baseline: Sequence[float]) -> Estimate:
+def mean_difference(scores: Sequence[float], baseline: Sequence[float], *, comparisons: int = 1) -> Estimate:
     """Return the mean of paired differences with its bootstrap interval: both scored the same questions, in one order.
+
+    `comparisons` is that of `mean`.
 
     Raises:
         ValueError: There are no scores, or they aren't as many as the baseline's.
     """
-    return mean([score - other for score, other in zip(scores, baseline, strict=True)])
+    return mean([score - other for score, other in zip(scores, baseline, strict=True)], comparisons=comparisons)

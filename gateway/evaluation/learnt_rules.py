@@ -50,18 +50,18 @@ def _learn_length(texts: Sequence[str]) -> StyleRule:
         "length",
         f"Nine of ten replies have {cuts[0]:.0f} to {cuts[-1]:.0f} words; half as many again are let pass.",
         lambda text: least <= len(_WORD.findall(text)) <= most,
+        f"Write {cuts[0]:.0f} to {cuts[-1]:.0f} words.",
     )
 
 
 def _learn_edges(texts: Sequence[str]) -> list[StyleRule]:
     """Learn the word that replies begin with, and the words on their last line or at their end."""
     rules: list[StyleRule] = []
-    for name, take in (("greeting", _first_word), ("sign-off", _last_words)):
+    for name, verb, take in (("greeting", "Begin", _first_word), ("sign-off", "End", _last_words)):
         edge, count = Counter(take(text) for text in texts).most_common(1)[0]
         if edge and count >= KEPT_BY * len(texts):
-            rules.append(
-                StyleRule(name, f"{count} of {len(texts)} replies have {edge!r} there.", _make_edge_check(take, edge))
-            )
+            reason = f"{count} of {len(texts)} replies have {edge!r} there."
+            rules.append(StyleRule(name, reason, _make_edge_check(take, edge), f'{verb} with "{edge}".'))
     return rules
 
 
@@ -91,10 +91,12 @@ def _learn_traits(texts: Sequence[str]) -> list[StyleRule]:
     for name, has in traits.items():
         count = sum(map(has, texts))
         if count >= KEPT_BY * len(texts):
-            rules.append(StyleRule(f"has {name}", f"{count} of {len(texts)} replies have {name}.", has))
+            reason = f"{count} of {len(texts)} replies have {name}."
+            rules.append(StyleRule(f"has {name}", reason, has, f"Use {name}."))
         elif count <= (1 - KEPT_BY) * len(texts):
             reason = f"{len(texts) - count} of {len(texts)} replies have no {name.removeprefix('a ')}."
-            rules.append(StyleRule(f"no {name.removeprefix('an ').removeprefix('a ')}", reason, _make_opposite(has)))
+            bare = name.removeprefix("an ").removeprefix("a ")
+            rules.append(StyleRule(f"no {bare}", reason, _make_opposite(has), f"Never use {name}."))
     return rules
 
 
@@ -118,6 +120,7 @@ def _learn_banned(texts: Sequence[str], others: Sequence[str]) -> StyleRule | No
         "banned words",
         f"No reply has them, and answers of the base model have: {', '.join(common)}.",
         lambda text: banned.isdisjoint(_words(text)),
+        f"Never use these words: {', '.join(common)}.",
     )
 
 

@@ -16,11 +16,13 @@ class StyleRule(Struct, frozen=True):
     Attributes:
         reason: Why the style has the rule, or why it is checked in this way.
         check: Tells whether a whole answer keeps to it.
+        instruction: The rule as a prompt says it to a model; "" where it isn't for one.
     """
 
     name: str
     reason: str
     check: Callable[[str], bool]
+    instruction: str = ""
 
 
 class StyleRules(Struct, frozen=True):

@@ -1,24 +1,26 @@
 """The work behind an evaluation: every question is searched for in every store, and the report is kept.
 
-A calibration fits a store's own weights by it, and leaves them with the store.
+A calibration fits a store's own weights by it, and leaves them with the store. An advice is made by its own room,
+which lies above this one and is handed in.
 """
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.artifacts import Artifacts
 from gateway.db import Database
-from gateway.engines import EngineError
+from gateway.engines import AdapterRejected, EngineError, EngineRefused
 from gateway.errors import BadRequest, NotFound, Unavailable
 from gateway.evaluation.calibration_report import CalibrationReport, make_calibration_report
 from gateway.evaluation.document_names import DocumentNames, StoreDocument
 from gateway.evaluation.labels import BadLabels, LabelledQuestion
 from gateway.evaluation.retrieval_report import RetrievalReport, make_report
 from gateway.evaluation.retrieval_run import Hit, QuestionResult, RunHits, score_run
+from gateway.evaluation_jobs.advice_inputs import AdviceInputs
 from gateway.evaluation_jobs.calibrator import Calibrator
 from gateway.evaluation_jobs.repository import EvaluationRepository
 from gateway.evaluation_jobs.tables import EvaluationRow
@@ -42,7 +44,12 @@ from gateway.vector_stores.search import read_states, search
 from retrieval.answer_probability import MATCH_VERSION
 from retrieval.client import Retriever
 
-__all__ = ["EvaluateHandler"]
+__all__ = ["Advise", "EvaluateHandler", "Show"]
+
+Show = Callable[[int, int], Awaitable[None]]
+"""Called with the steps that are done, and with all of them."""
+Advise = Callable[[Claim, EvaluationRow, AdviceInputs, Show], Awaitable[msgspec.Struct]]
+"""Makes an advice's report."""
 
 _MOST_PASSAGES = 50
 _PAGE = 1000
@@ -59,21 +66,22 @@ class EvaluateHandler:
         retriever: Retriever,
         storage: TenantStorage,
         calibrator: Calibrator,
+        advise: Advise,
     ) -> None:
         self._database = database
         self._artifacts = artifacts
         self._retriever = retriever
         self._storage = storage
         self._calibrator = calibrator
+        self._advise = advise
 
     async def run(self, claim: Claim) -> None:
         row = await self._begin(claim)
         if row is None:
             return
         data = await asyncio.to_thread(self._artifacts.file(row.questions_digest).read_bytes)
-        questions = msgspec.json.decode(data, type=list[LabelledQuestion])
         try:
-            report = await (self._calibrate if row.kind == "calibration" else self._compare)(claim, row, questions)
+            report = await self._make_report(claim, row, data)
         except BadLabels as error:
             raise JobFailed("invalid_labels", str(error)) from error
         except (NotFound, BadRequest) as error:
@@ -93,6 +101,8 @@ class EvaluateHandler:
             if isinstance(report, CalibrationReport):
                 ended.source = report.source
                 await self._keep(session, ended, report)
+        if claim.state:
+            await claim.save({})  # notes have texts of the tenant, and have served
 
     async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         end_subject(await EvaluationRepository(session, claim.tenant).lock(claim.subject), outcome)
@@ -104,6 +114,23 @@ class EvaluateHandler:
             if row is not None:
                 row.done = 0
             return row
+
+    async def _make_report(self, claim: Claim, row: EvaluationRow, data: bytes) -> msgspec.Struct:
+        if row.kind == "advice":
+            return await self._give_advice(claim, row, data)
+        questions = msgspec.json.decode(data, type=list[LabelledQuestion])
+        return await (self._calibrate if row.kind == "calibration" else self._compare)(claim, row, questions)
+
+    async def _give_advice(self, claim: Claim, row: EvaluationRow, data: bytes) -> msgspec.Struct:
+        inputs = await asyncio.to_thread(msgspec.json.decode, data, type=AdviceInputs)
+        try:
+            return await self._advise(claim, row, inputs, _Progress(claim).show)
+        except AdapterRejected as error:
+            raise JobFailed("adapter_rejected", f"The model server can't serve the adapter. {error.reason}") from error
+        except EngineRefused as error:
+            if error.engine_status < 500:
+                raise JobFailed("engine_refused", error.message) from error
+            raise
 
     async def _compare(self, claim: Claim, row: EvaluationRow, questions: list[LabelledQuestion]) -> RetrievalReport:
         progress = _Progress(claim)
@@ -197,6 +224,14 @@ class _Progress:
             if row is None:
                 raise JobCancelled
             row.done = self._done
+
+    async def show(self, done: int, total: int) -> None:
+        """Write how many steps of how many have been made."""
+        async with self._claim.begin() as session:
+            row = await EvaluationRepository(session, self._claim.tenant).find(self._claim.subject)
+            if row is None:
+                raise JobCancelled
+            row.total, row.done = total, min(done, total)
 
 
 async def _parts(content: bytes) -> AsyncIterator[bytes]:

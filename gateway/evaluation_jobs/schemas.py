@@ -38,24 +38,39 @@ class EvaluationCreate(_Strict):
     `retrieval` measures searches; `against` are stores of the same documents that are compared with the first one.
     `calibration` fits the probability that a store's passages answer to its questions; instead of labelled ones the
     base model can be had write as many as `generate` says. `score_threshold` is the limit of abstention: of a score,
-    or for a calibration of that probability.
+    or for a calibration of that probability. `advice` says what to use, style, documents or examples, for the
+    conversations in a file: half of them, at most `rows`, are asked in each way.
     """
 
-    kind: Literal["retrieval", "calibration"]
-    vector_store_id: Name
+    kind: Literal["retrieval", "calibration", "advice"]
+    vector_store_id: Name | None = None
     against: Annotated[list[Name], Field(max_length=4)] = []
     questions: Annotated[list[EvaluationQuestion], Field(min_length=1, max_length=MOST_QUESTIONS)] | None = None
     file_id: Name | None = None
     generate: Annotated[int, Field(ge=20, le=1000)] | None = None
     score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
+    adapter: Name | None = None
+    rows: Annotated[int, Field(ge=10, le=500)] | None = None
 
     @model_validator(mode="after")
     def _one_source(self) -> "EvaluationCreate":
+        if self.kind == "advice":
+            return self._check_advice()
+        if self.vector_store_id is None:
+            raise ValueError("give the vector_store_id that is searched")
+        if self.adapter is not None or self.rows is not None:
+            raise ValueError("adapter and rows are for an advice")
         sources = sum(source is not None for source in (self.questions, self.file_id, self.generate))
         if self.kind == "retrieval" and (sources != 1 or self.generate is not None):
             raise ValueError("give either questions or file_id")
         if self.kind == "calibration" and (sources != 1 or self.against):
             raise ValueError("give one of questions, file_id and generate, and no against: one store is calibrated")
+        return self
+
+    def _check_advice(self) -> "EvaluationCreate":
+        others = self.questions or self.generate or self.against or self.score_threshold
+        if self.file_id is None or others:
+            raise ValueError("give the file_id of conversations, and besides vector_store_id, adapter and rows only")
         return self
 
 
@@ -67,16 +82,17 @@ class EvaluationError(BaseModel):
 class Evaluation(BaseModel):
     """An evaluation; `done` of `total` steps have been made, and the report is there once it has succeeded.
 
-    A step is a search for a question, or one of the questions that a model writes.
+    A step is a search for a question, or one of the questions that a model writes, or is asked. `questions` of an
+    advice are its conversations; without documents it has no store.
     """
 
     id: str
     object: Literal["evaluation"] = "evaluation"
-    kind: Literal["retrieval", "calibration"]
+    kind: Literal["retrieval", "calibration", "advice"]
     created_at: int
     finished_at: int | None
     status: Literal["queued", "running", "succeeded", "failed", "cancelled"]
-    vector_store_id: str
+    vector_store_id: str | None
     against: list[str]
     source: str
     questions: int

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,6 +16,7 @@ from gateway.db import Database
 from gateway.errors import BadRequest, Conflict
 from gateway.evaluation.label_rows import read_rows
 from gateway.evaluation.labels import BadLabels, LabelledQuestion, merge_questions
+from gateway.evaluation_jobs.advice_inputs import AdviceInputs, check_adapter, read_advice_rows
 from gateway.evaluation_jobs.repository import EvaluationRepository
 from gateway.evaluation_jobs.schemas import (
     MOST_QUESTIONS,
@@ -27,6 +28,7 @@ from gateway.evaluation_jobs.schemas import (
     EvaluationQuestion,
 )
 from gateway.evaluation_jobs.tables import EvaluationRow
+from gateway.files import FileRow
 from gateway.files.garbage_collection import collect_later
 from gateway.files.service import get_file
 from gateway.ids import new_id
@@ -39,6 +41,8 @@ __all__ = ["EVALUATE", "EvaluationService"]
 EVALUATE = "evaluate"
 _MOST_QUEUED = 20
 _MOST_BYTES = 64 * 1024**2
+_ADVICE_ROWS = 100
+"""Asked in each way where the request says nothing: enough for a difference of a fifth to show."""
 
 
 class EvaluationService:
@@ -54,17 +58,16 @@ class EvaluationService:
         """Check the request and its questions, and queue the job.
 
         Raises:
-            BadRequest: Questions can't be used, or a store has expired.
-            NotFound: A store or the file doesn't exist.
+            BadRequest: Questions or conversations can't be used, or a store has expired.
+            NotFound: A store, the file or the adapter doesn't exist.
             TooManyRequests: So many evaluations wait already.
             PayloadTooLarge: The tenant has no room for the questions.
         """
-        stores = list(dict.fromkeys((request.vector_store_id, *request.against)))
+        stores = list(dict.fromkeys(one for one in (request.vector_store_id, *request.against) if one is not None))
         async with self._database.read() as session:
             await read_states(session, self._tenant, stores)
-        source, questions = await self._read_questions(request)
-        number = len(questions) if request.generate is None else request.generate
-        stored = await self._artifacts.put(_parts(msgspec.json.encode(questions)))
+        content = await self._read_content(request, stores)
+        stored = await self._artifacts.put(_parts(content.data))
         async with self._database.begin() as session:
             row = EvaluationRepository(session, self._tenant).add(
                 EvaluationRow(
@@ -72,13 +75,13 @@ class EvaluationService:
                     created_at=int(time.time()),
                     kind=request.kind,
                     status="queued",
-                    source=source,
+                    source=content.source,
                     stores=stores,
                     score_threshold=request.score_threshold,
                     questions_digest=stored.digest,
                     bytes=stored.size,
-                    questions=number,
-                    total=number * (len(stores) if request.generate is None else 2),
+                    questions=content.number,
+                    total=content.total,
                     done=0,
                 )
             )
@@ -153,17 +156,39 @@ class EvaluationService:
             await jobs.cancel(session, self._tenant, row.job_id)
         row.status, row.finished_at = "cancelled", int(time.time())
 
+    async def _read_content(self, request: EvaluationCreate, stores: Sequence[str]) -> "_Content":
+        if request.kind == "advice":
+            return await self._read_advice(request)
+        source, questions = await self._read_questions(request)
+        number = len(questions) if request.generate is None else request.generate
+        total = number * (len(stores) if request.generate is None else 2)
+        return _Content(source, msgspec.json.encode(questions), number, total)
+
+    async def _read_advice(self, request: EvaluationCreate) -> "_Content":
+        """Read the conversations; their job counts the steps once it knows what can be asked."""
+        if request.adapter is not None:
+            async with self._database.read() as session:
+                await check_adapter(session, self._tenant, request.adapter)
+        assert request.file_id is not None
+        file, data = await self._read_file(request.file_id)
+        rows = await asyncio.to_thread(read_advice_rows, data, file.filename)
+        inputs = AdviceInputs(rows, request.rows or _ADVICE_ROWS, request.adapter)
+        return _Content(file.filename, await asyncio.to_thread(msgspec.json.encode, inputs), len(rows), 0)
+
+    async def _read_file(self, id: str) -> tuple[FileRow, bytes]:
+        async with self._database.read() as session:
+            file = await get_file(session, self._tenant, id)
+        if file.bytes > _MOST_BYTES:
+            raise _refuse(f"{file.filename} is larger than {_MOST_BYTES // 1024**2} MB. Split it.")
+        return file, await asyncio.to_thread(self._artifacts.file(file.digest).read_bytes)
+
     async def _read_questions(self, request: EvaluationCreate) -> tuple[str, Sequence[LabelledQuestion]]:
         """Return the questions and the name of where they are from."""
         if request.generate is not None:
             return "generated", ()
         if request.file_id is None:
             return "request", _to_questions(request.questions or ())
-        async with self._database.read() as session:
-            file = await get_file(session, self._tenant, request.file_id)
-        if file.bytes > _MOST_BYTES:
-            raise _refuse(f"{file.filename} is larger than {_MOST_BYTES // 1024**2} MB. Split it.")
-        data = await asyncio.to_thread(self._artifacts.file(file.digest).read_bytes)
+        file, data = await self._read_file(request.file_id)
         try:
             questions = await asyncio.to_thread(read_rows, data, file.filename)
         except BadLabels as error:
@@ -171,6 +196,16 @@ class EvaluationService:
         if len(questions) > MOST_QUESTIONS:
             raise _refuse(f"{file.filename} has {len(questions):,} questions, and {MOST_QUESTIONS:,} are the most.")
         return file.filename, questions
+
+
+@dataclass(frozen=True, slots=True)
+class _Content:
+    """The content of an evaluation, the name of where it is from, and its numbers of questions and of steps."""
+
+    source: str
+    data: bytes
+    number: int
+    total: int
 
 
 def _refuse(message: str) -> BadRequest:
@@ -205,7 +240,7 @@ def _to_schema(row: EvaluationRow) -> Evaluation:
         created_at=row.created_at,
         finished_at=row.finished_at,
         status=cast(Any, row.status),
-        vector_store_id=row.stores[0],
+        vector_store_id=row.stores[0] if row.stores else None,
         against=row.stores[1:],
         source=row.source,
         questions=row.questions,

@@ -11,9 +11,9 @@ __all__ = ["EvaluationRow"]
 class EvaluationRow(Owned):
     """An evaluation; the durable work behind it is `job_id`.
 
-    `stores` are the ids of what is searched, the first one being what the others are compared with. The questions and
-    the report are `bytes` in the artifacts; `report_digest` is null until it has succeeded. Of `total` searches `done`
-    have been made.
+    `stores` are the ids of what is searched, the first one being what the others are compared with; an advice may have
+    none. The questions (of an advice its `AdviceInputs`) and the report are `bytes` in the artifacts; `report_digest`
+    is null until it has succeeded. Of `total` steps `done` have been made.
     """
 
     __tablename__ = "evaluations"

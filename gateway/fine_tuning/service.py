@@ -55,7 +55,7 @@ from gateway.vector_stores.service import check_stores
 from training.chat_format import ChatFormat
 from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS, Recipe
 
-__all__ = ["FineTuningService", "find_job"]
+__all__ = ["FineTuningService", "estimate_cost", "find_job"]
 
 _LISTED_ROWS = 10
 _EARLIER = 8
@@ -65,6 +65,16 @@ _GUESS = "a guess: no training of this base model has been measured yet; so fast
 async def find_job(session: AsyncSession, tenant: str, id: str) -> FineTuningJobRow | None:
     """Find a tenant's job, as by the `source` of an adapter that it made; its files may have been deleted since."""
     return await FineTuningJobRepository(session, tenant).find(id)
+
+
+async def estimate_cost(
+    session: AsyncSession, base: str, method: str, recipe: Recipe, rows: int, size: int, price: Price
+) -> dict[str, Any]:
+    """Estimate a training of so many rows, of `size` bytes, from the last ones of the base; see `price_figures`."""
+    earlier = await list_figures(session, base, method, _EARLIER)
+    figures = estimate_training(recipe, rows, size, [msgspec.convert(one, TrainingFigures) for one in earlier])
+    basis = f"measured in the last {len(earlier)} trainings" if earlier else _GUESS
+    return price_figures(figures, price, basis=basis)
 
 
 class FineTuningService:
@@ -129,7 +139,7 @@ class FineTuningService:
             "recipe": to_options(recipe),
             "facts": options.facts and options.facts.model_dump(),
             "reasons": explain_recipe(recipe, hyperparameters, wishes, rows.count),
-            "estimate": await self._estimate(method, recipe, rows.count, stored.size, base, price),
+            "estimate": await estimate_cost(self._session, base, method, recipe, rows.count, stored.size, price),
         }
         figures = _show_hyperparameters(hyperparameters, recipe)
         row = self._jobs.add(_make_row(request, base, figures, stored, stored_validation, braid))
@@ -138,14 +148,6 @@ class FineTuningService:
         self._log_creation(row, rows, findings)
         await self._storage.admit(self._session, self._tenant, row.rows_bytes)
         return self._schema(row)
-
-    async def _estimate(
-        self, method: str, recipe: Recipe, rows: int, size: int, base: str, price: Price
-    ) -> dict[str, Any]:
-        earlier = await list_figures(self._session, base, method, _EARLIER)
-        figures = estimate_training(recipe, rows, size, [msgspec.convert(one, TrainingFigures) for one in earlier])
-        basis = f"measured in the last {len(earlier)} trainings" if earlier else _GUESS
-        return price_figures(figures, price, basis=basis)
 
     async def list(self, *, after: str | None, limit: int, metadata: Mapping[str, str] | None) -> FineTuningJobList:
         page = await self._jobs.page(*metadata_conditions(metadata), after=after, limit=limit)

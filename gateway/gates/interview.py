@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from gateway.answering.compose import compose
-from gateway.answering.engine_answer import decode_answer
+from gateway.answering.engine_answer import EngineUsage, decode_answer
 from gateway.answering.question import Message, Question
 from gateway.answering.resolve import Target
 from gateway.answering.retrieve import NO_EVIDENCE, Evidence
@@ -18,7 +18,7 @@ from gateway.engines.base_traits import BaseTraits
 from gateway.engines.token_counter import TokenCounter
 from gateway.jobs import Claim, JobCancelled
 
-__all__ = ["ANSWER_TOKENS", "Interview", "Likelihood", "Notes"]
+__all__ = ["ANSWER_TOKENS", "AskedAnswer", "Interview", "Likelihood", "Notes"]
 
 ANSWER_TOKENS = 320
 """The most tokens of an answer."""
@@ -35,6 +35,15 @@ class Likelihood(msgspec.Struct, frozen=True, array_like=True):
     @property
     def per_token(self) -> float:
         return self.total / self.tokens
+
+
+class AskedAnswer(msgspec.Struct, frozen=True, array_like=True):
+    """The text of an answer, its tokens as the engine counts them, and the seconds that it took."""
+
+    text: str
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
 
 
 class Notes:
@@ -109,14 +118,19 @@ class Interview:
         return composed.body
 
     async def answer(self, target: Target, body: bytes) -> str:
-        """Return the text of the answer.
+        """Return the text of the answer; raises what `ask` does."""
+        return (await self.ask(target, body)).text
+
+    async def ask(self, target: Target, body: bytes) -> AskedAnswer:
+        """Return the answer with its figures.
 
         Raises:
             EngineError: No engine answered.
         """
 
-        async def ask() -> str:
+        async def ask() -> AskedAnswer:
             async with self._places:
+                started = time.perf_counter()
                 with self._pool.pick(target.adapter) as lease:
                     async with lease.replica.awaited():
                         stream = await lease.engine.chat(body)
@@ -124,11 +138,14 @@ class Interview:
                         data = await stream.read()
                     finally:
                         await stream.aclose()
-            choices = decode_answer(data).choices
-            message = choices[0].message if choices else None
-            return (message.content if message else None) or ""
+                seconds = time.perf_counter() - started
+            answer = decode_answer(data)
+            message = answer.choices[0].message if answer.choices else None
+            usage = (answer.usage or EngineUsage()).tokens()
+            text = (message.content if message else None) or ""
+            return AskedAnswer(text, usage.prompt_tokens, usage.completion_tokens, round(seconds, 4))
 
-        return await self._notes.recall(_digest("answer", body), ask)
+        return msgspec.convert(await self._notes.recall(_digest("ask", body), ask), AskedAnswer)
 
     async def score_reply(self, target: Target, body: bytes, reply: str) -> Likelihood | None:
         """Return the likelihood of a reply behind a body's prompt, with the token that ends it; None if too long."""

@@ -219,6 +219,17 @@ class VersionRepository(Repository[DocumentVersionRow]):
         query = self.select(*where, DocumentVersionRow.status == "completed")
         return (await self.session.scalars(query.order_by(DocumentVersionRow.version.desc()).limit(limit))).all()
 
+    async def list_times(self, documents: Collection[str]) -> dict[str, list[int]]:
+        """List when the versions that were read were put, oldest first, by document id."""
+        times: dict[str, list[int]] = {}
+        for some in slices(sorted(documents)):
+            query = self.select(DocumentVersionRow.document_id.in_(some), DocumentVersionRow.status == "completed")
+            columns = (DocumentVersionRow.document_id, DocumentVersionRow.created_at)
+            rows = await self.session.execute(query.order_by(DocumentVersionRow.version).with_only_columns(*columns))
+            for document, created_at in rows.all():
+                times.setdefault(document, []).append(created_at)
+        return times
+
     async def newest(self, documents: Sequence[DocumentRow]) -> dict[str, DocumentVersionRow]:
         """Find the version that was put last, by document id."""
         ids = [document.id for document in documents]

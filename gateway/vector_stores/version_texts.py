@@ -15,7 +15,7 @@ from gateway.vector_stores.search import StoreStates
 from retrieval.client import Retriever
 from retrieval.messages import ContentRequest
 
-__all__ = ["DocumentTexts", "LiveDocument", "VersionText", "list_present"]
+__all__ = ["DocumentTexts", "LiveDocument", "VersionText", "list_present", "list_version_times"]
 
 _VERSIONS = 20
 _MOST_BYTES = 4 * 1024 * 1024
@@ -43,6 +43,11 @@ async def list_present(session: AsyncSession, tenant: str, documents: Collection
     """Return those of some documents that are there and have a version that answers, by their ids."""
     rows = await DocumentRepository(session, tenant).list_of(documents)
     return {row.id: LiveDocument(row.key, row.store_id, row.version) for row in rows if row.version}
+
+
+async def list_version_times(session: AsyncSession, tenant: str, documents: Collection[str]) -> Mapping[str, list[int]]:
+    """Return when each version of some documents was put, in Unix seconds, oldest first, by the documents' ids."""
+    return await VersionRepository(session, tenant).list_times(documents)
 
 
 class DocumentTexts:

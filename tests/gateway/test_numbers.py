@@ -67,7 +67,7 @@ MORE_BODIES: dict[str, dict[str, Any]] = {
     "POST /api/adapters": {"name": "a", "file_id": "f"},
     "POST /api/evaluations": {
         "kind": "retrieval", "vector_store_id": "vs", "questions": [{"question": "x", "documents": ["a"]}],
-        "score_threshold": 0.5,
+        "score_threshold": 0.5, "rows": 10,
     },
     "POST /api/styles/facts": {
         "vector_stores": ["vs"],

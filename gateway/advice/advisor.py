@@ -1,0 +1,252 @@
+"""Makes an advice: looks at the rows, asks every arm, judges, and writes it down."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gateway.advice.arms import Arm, PromptKit, list_arms
+from gateway.advice.contestants import AdapterParts, find_adapter, make_target, read_learnt
+from gateway.advice.halves import Halves, choose_rows, split_halves, to_row
+from gateway.advice.measure import ArmMeasurer, count_steps
+from gateway.advice.measurements import AdviceMeasurements, RowAnswers
+from gateway.advice.prompt_texts import make_kit
+from gateway.advice.report import AdviceReport, make_figures, make_rows
+from gateway.advice.row_facts import FactsLook, find_row_facts, look_at_facts
+from gateway.advice.scores import score_arms
+from gateway.advice.stale import list_changed_facts
+from gateway.advice.verdict import decide
+from gateway.advice.words import write_words
+from gateway.answering.search_decision import SearchDecider
+from gateway.artifacts import Artifacts
+from gateway.conversations.conversation import Conversation, encode_conversations
+from gateway.conversations.findings import RowFact
+from gateway.conversations.store_facts import StoreFacts
+from gateway.db import Database
+from gateway.engines import EnginePool, Reconciler
+from gateway.engines.base_traits import BaseTraits
+from gateway.engines.token_counter import TokenCounter
+from gateway.evaluation_jobs.advice_inputs import AdviceInputs
+from gateway.evaluation_jobs.tables import EvaluationRow
+from gateway.fine_tuning.estimate import Price
+from gateway.fine_tuning.fact_schemas import StaleFact
+from gateway.fine_tuning.service import estimate_cost
+from gateway.fine_tuning.stale_facts import StaleFactsService
+from gateway.gates.interview import Interview, Notes
+from gateway.gates.judge import LEAST_ROWS
+from gateway.gates.row_evidence import RowEvidence
+from gateway.jobs import Claim, JobFailed
+from gateway.vector_stores.version_texts import list_version_times
+from retrieval.client import Retriever
+from training.spec import Recipe
+
+__all__ = ["Advisor"]
+
+_PATIENCE_SECONDS = 30.0
+_MOST_LOOKED_AT = 400
+"""Conversations of the half that isn't asked whose facts are looked up: each may be a search."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """All that is known before anything is asked."""
+
+    tenant: str
+    store: str | None
+    adapter_name: str | None
+    adapter: AdapterParts | None
+    halves: Halves
+    rows: list[Conversation]
+    facts: Mapping[int, tuple[RowFact, ...]]
+    look: FactsLook
+    learnt_rows: Collection[int]
+    recorded: Sequence[StaleFact]
+    kit: PromptKit
+    arms: list[Arm]
+    missing: dict[str, str]
+
+
+class Advisor:
+    """Makes advices, for the handler of evaluations; a run that was killed asks only what wasn't noted."""
+
+    def __init__(
+        self,
+        database: Database,
+        artifacts: Artifacts,
+        retriever: Retriever,
+        pool: EnginePool,
+        reconciler: Reconciler,
+        decider: SearchDecider,
+        traits: BaseTraits,
+        price: Price,
+    ) -> None:
+        self._database = database
+        self._artifacts = artifacts
+        self._retriever = retriever
+        self._pool = pool
+        self._reconciler = reconciler
+        self._decider = decider
+        self._traits = traits
+        self._price = price
+
+    async def advise(
+        self,
+        claim: Claim,
+        row: EvaluationRow,
+        inputs: AdviceInputs,
+        show: Callable[[int, int], Awaitable[None]],
+    ) -> AdviceReport:
+        """Make the report; `show` is called with the questions that were asked, and all of them.
+
+        Raises:
+            JobFailed: Too few rows are left to ask.
+            NotFound: The store or the adapter is gone.
+            EngineError: No engine answers.
+            Unavailable: The retriever doesn't answer.
+            JobCancelled: The owner cancelled it.
+        """
+        case = await self._prepare(claim.tenant, row.stores[0] if row.stores else None, inputs)
+        counter = TokenCounter(self._pool)
+        if case.adapter is not None and case.adapter.target.adapter is not None:
+            await self._reconciler.resident(case.adapter.target.adapter, _PATIENCE_SECONDS, everywhere=False)
+        # With a store passages are what documents say now, not what a row was once answered from.
+        rows = [to_row(one, passages=case.store is None) for one in case.rows]
+        total = count_steps(case.arms, case.facts, rows)
+
+        async def note(done: int) -> None:
+            await show(done, total)
+
+        notes = Notes(claim, note)
+        await notes.save()
+        base = counter.base_model
+        interview = Interview(self._pool, counter, self._traits, claim.tenant, notes)
+        targets = {arm: make_target(arm, base, case.adapter, case.store) for arm in case.arms}
+        searching = make_target(Arm("none", True), base, None, case.store)
+        evidence = RowEvidence(self._database, self._retriever, self._decider, claim.tenant, searching)
+        try:
+            answers = await ArmMeasurer(interview, targets, case.kit, evidence).measure(rows, case.facts)
+        finally:
+            await notes.save()
+        training = await self._estimate(base, case.halves.training)
+        return await asyncio.to_thread(_make_report, case, row.source, base, answers, training)
+
+    async def _prepare(self, tenant: str, store: str | None, inputs: AdviceInputs) -> _Case:
+        adapter: AdapterParts | None = None
+        recorded: Sequence[StaleFact] = ()
+        if inputs.adapter is not None:
+            async with self._database.read() as session:
+                adapter = await find_adapter(session, tenant, inputs.adapter)
+            stale = StaleFactsService(self._database, self._retriever, self._artifacts, tenant)
+            recorded = (await stale.list(inputs.adapter)).data
+        digest = adapter and adapter.training_digest
+        learnt = await asyncio.to_thread(read_learnt, self._artifacts, digest)
+        halves = await asyncio.to_thread(split_halves, inputs.conversations, learnt)
+        _check_rows(halves)
+        rows = choose_rows(halves.held_out, inputs.rows)
+        facts, look = await self._look_up(tenant, store, [*choose_rows(halves.training, _MOST_LOOKED_AT), *rows])
+        kit = await asyncio.to_thread(make_kit, halves.training)
+        arms, missing = list_arms(
+            has_system=any(one.role in ("system", "developer") for row in rows for one in row.messages),
+            kit=kit,
+            adapter=adapter is not None,
+            facts=store is not None or any(one.passages for one in rows),
+        )
+        learnt_rows = {one.number for one in halves.training} if halves.learnt else set[int]()
+        return _Case(
+            *(tenant, store, inputs.adapter, adapter, halves, rows, facts, look, learnt_rows, recorded),
+            *(kit, arms, missing),
+        )
+
+    async def _look_up(
+        self, tenant: str, store: str | None, conversations: Sequence[Conversation]
+    ) -> tuple[Mapping[int, tuple[RowFact, ...]], FactsLook]:
+        """Look the facts of replies up, and how often the documents change that they are from."""
+        index = None
+        if store is not None:
+            parts = (self._database, self._retriever, self._artifacts, tenant)
+            index = await StoreFacts.open(*parts, [store])
+        facts = await find_row_facts(index, conversations)
+        documents = {fact.document for some in facts.values() for fact in some if fact.document}
+        async with self._database.read() as session:
+            times = await list_version_times(session, tenant, documents)
+        return facts, look_at_facts(facts, times, time.time())
+
+    async def _estimate(self, base: str, conversations: Sequence[Conversation]) -> dict[str, Any]:
+        rows, size = len(conversations), len(encode_conversations(conversations))
+        async with self._database.read() as session:
+            return await estimate_cost(session, base, "supervised", Recipe.for_rows(rows), rows, size, self._price)
+
+
+def _check_rows(halves: Halves) -> None:
+    if len(halves.held_out) < LEAST_ROWS:
+        raise JobFailed(
+            "too_few_rows",
+            f"{halves.learnt} of the conversations are among those that the adapter has learnt, and "
+            f"{len(halves.held_out)} are left to ask: fewer than {LEAST_ROWS} decide nothing. Give conversations that "
+            "it hasn't learnt.",
+        )
+
+
+def _make_report(
+    case: _Case, source: str, base: str, answers: Sequence[RowAnswers | None], training: dict[str, Any]
+) -> AdviceReport:
+    rows = [one for one in answers if one is not None]
+    if len(rows) < LEAST_ROWS:
+        raise JobFailed(
+            "too_few_rows",
+            f"{len(rows)} of {len(answers)} conversations fit into the model's context in every way that was tried: "
+            f"fewer than {LEAST_ROWS} decide nothing. Give shorter ones.",
+        )
+    documented = any(arm.facts for arm in case.arms)
+    replies = [one.messages[-1].text for one in case.halves.training]
+    skipped = [row.number for row, one in zip(case.rows, answers, strict=True) if one is None]
+    scores = score_arms(AdviceMeasurements(rows, skipped, replies, documented), case.arms)
+    verdict = decide(scores)
+    figures = make_figures(scores, case.arms, training)
+    changed = list_changed_facts(case.facts, case.learnt_rows, case.recorded, rows)
+    words = write_words(
+        *(verdict, figures, case.look, changed, training),
+        adapter=case.adapter_name,
+        has_documents=documented,
+        bounded=scores.bounded,
+    )
+    return AdviceReport(
+        created_at=int(time.time()),
+        source=source,
+        base=base,
+        adapter=case.adapter_name,
+        store=case.store or "",
+        conversations=len(case.halves.training) + len(case.halves.held_out),
+        learnt=case.halves.learnt,
+        held_out=len(case.halves.held_out),
+        rows=len(rows),
+        skipped=skipped,
+        index_epochs=_list_epochs(rows),
+        look=case.look,
+        changed=changed,
+        bounded=scores.bounded,
+        rules={rule.name: rule.reason for rule in scores.rules.rules},
+        guide=case.kit.guide,
+        examples=list(case.kit.examples),
+        arms=figures,
+        missing=case.missing,
+        comparisons=list(verdict.comparisons),
+        training=training,
+        arm=verdict.arm.name,
+        label=verdict.arm.label,
+        needs_style=verdict.needs_style,
+        gains_facts=verdict.gains_facts,
+        use=words.use,
+        avoid=words.avoid,
+        next=words.next,
+        answers=make_rows(rows, verdict),
+    )
+
+
+def _list_epochs(rows: Sequence[RowAnswers]) -> dict[str, list[int]]:
+    epochs: dict[str, set[int]] = {}
+    for row in rows:
+        for store, epoch in row.index_epochs.items():
+            epochs.setdefault(store, set()).add(epoch)
+    return {store: sorted(numbers) for store, numbers in epochs.items()}
