@@ -8,6 +8,7 @@ import httpx2
 import pytest
 
 from gateway.composition.stored import STORED
+from gateway.fine_tuning.repository import FineTuningJobRepository
 from gateway.settings import Settings
 from tests.fakes.trainer import rows
 from tests.fakes.vllm import FakeVllm
@@ -101,6 +102,18 @@ async def test_their_bytes_count_until_they_are_deleted(gateway: Gateway, settin
     assert await measure() == sum(file.stat().st_size for folder in folders for file in folder.iterdir())
     await client.delete(f"/v1/models/{done['fine_tuned_model']}")
     assert await measure() == 0
+
+
+async def test_what_a_checkpoint_has_learnt_is_its_jobs(gateway: Gateway, settings: Settings) -> None:
+    client = await gateway.tenant("kestrel")
+    async with working(settings):
+        done = await ended(client, (await start(client))["id"])
+    names = [one["fine_tuned_model_checkpoint"] for one in await list_checkpoints(client, done["id"])]
+    async with gateway.state.database.read() as session:
+        jobs = FineTuningJobRepository(session, (await read_row(gateway, done["id"])).tenant_id)
+        assert await jobs.list_models({names[1]}) == {done["id"]: names[1]}
+        assert await jobs.list_models({*names}) == {done["id"]: names[0]}
+        assert await jobs.list_models({"ft:none"}) == {}
 
 
 async def test_a_model_whose_checkpoint_answers_somebody_stays(gateway: Gateway, settings: Settings) -> None:
