@@ -27,7 +27,7 @@ from tests.gateway.tuning import (
     until_trains,
     work_folders,
 )
-from tests.gateway.worker import working
+from tests.gateway.worker import worker_process, working
 from tests.waiting import until
 from training.spec import Recipe
 
@@ -53,6 +53,13 @@ def settings(settings: Settings, ray: FakeRay, monkeypatch: pytest.MonkeyPatch) 
 def only(ray: FakeRay) -> FakeRayJob:
     (job,) = ray.jobs.values()
     return job
+
+
+async def until_saved(gateway: Gateway, job: str) -> None:
+    async def is_saved() -> bool:
+        return (await read_row(gateway, job)).state_step is not None
+
+    await until(is_saved)
 
 
 def is_alive(job: FakeRayJob) -> bool:
@@ -155,6 +162,26 @@ async def test_a_trainer_ends_when_its_worker_is_gone(
         monkeypatch.setenv("BRAID_TEST_TRAINER", "")
         ray.down = False
         assert (await ended(client, job))["status"] == "succeeded"
+
+
+async def test_a_killed_workers_trainer_ends_and_the_next_worker_goes_on(
+    gateway: Gateway, settings: Settings, ray: FakeRay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in (("EXECUTOR", "ray"), ("ADDRESS", ray.url), ("TOKEN", TOKEN)):
+        monkeypatch.setenv(f"BRAID_{'TRAINING' if name == 'EXECUTOR' else 'RAY'}_{name}", value)
+    monkeypatch.setenv("BRAID_TEST_TRAINER", "slow")
+    client = await gateway.tenant("kestrel")
+    job = (await start(client))["id"]
+    async with worker_process(settings) as first:
+        await until_saved(gateway, job)
+        first.kill()
+        await first.wait()
+    assert is_alive(only(ray))
+    monkeypatch.setenv("BRAID_TEST_TRAINER", "")
+    async with working(settings):
+        assert (await ended(client, job))["status"] == "succeeded"
+    assert not is_alive(next(iter(ray.jobs.values())))
+    assert any("goes on after step" in message for message in await list_messages(client, job))
 
 
 async def test_a_cluster_that_refuses_is_waited_for_and_told_once(
