@@ -107,6 +107,8 @@ async def _begin(client: Client, path: str, label: str, options: Mapping[str, An
     try:
         return await client.post(path, options)
     except GatewayError as error:
+        if error.code == "no_held_out_rows":
+            raise CommandError(f"{error} This command uploads them with --file.", Exit.USAGE) from None
         if error.code != "gate_running":
             raise
     say(f"A gate of {label} runs already; waiting for that one.")

@@ -152,19 +152,7 @@ async def test_tools_are_taken_by_an_engine_with_a_parser(running: Running) -> N
         assert answer["choices"][0]["message"]["role"] == "assistant"
 
 
-async def test_a_real_adapter_is_loaded_and_proven(
-    running: Running, wanted: Wanted, adapters: list[DesiredAdapter]
-) -> None:
-    wanted.adapters = adapters
-    for adapter in adapters:
-        await running.reconciler.resident(adapter.served_name, 120)
-    assert running.reconciler.failures() == []
-    assert json.loads(await ask(running, adapters[0].served_name))["model"] == adapters[0].served_name
-
-
-async def test_an_answer_under_a_schema_has_no_white_space_to_hide_in(
-    running: Running, base: Path, adapters: list[DesiredAdapter]
-) -> None:
+async def test_an_answer_under_a_schema_has_no_white_space_to_hide_in(running: Running, base: Path) -> None:
     """Blanks are made far likelier than any other token: where the grammar allows one, the answer never ends."""
     vocabulary: dict[str, int] = json.loads((base / "tokenizer.json").read_text())["model"]["vocab"]
     blanks = [id for token, id in vocabulary.items() if set(token) <= set("ĠĊĉč")]  # as byte-level BPE spells them
@@ -174,10 +162,19 @@ async def test_an_answer_under_a_schema_has_no_white_space_to_hide_in(
     schema = {"type": "object", "properties": properties, "required": [*properties], "additionalProperties": False}
     form = {"type": "json_schema", "json_schema": {"name": "colours", "schema": schema}}
     bias = {str(id): 100 for id in blanks}
-    for model in ("base", adapters[0].served_name):
-        answer = json.loads(await ask(running, model, max_tokens=64, response_format=form, logit_bias=bias))
-        text = answer["choices"][0]["message"]["content"]
-        assert text == json.dumps(json.loads(text), separators=(",", ":")), text
+    answer = json.loads(await ask(running, "base", max_tokens=64, response_format=form, logit_bias=bias))
+    text = answer["choices"][0]["message"]["content"]
+    assert text == json.dumps(json.loads(text), separators=(",", ":")), text
+
+
+async def test_a_real_adapter_is_loaded_and_proven(
+    running: Running, wanted: Wanted, adapters: list[DesiredAdapter]
+) -> None:
+    wanted.adapters = adapters
+    for adapter in adapters:
+        await running.reconciler.resident(adapter.served_name, 120)
+    assert running.reconciler.failures() == []
+    assert json.loads(await ask(running, adapters[0].served_name))["model"] == adapters[0].served_name
 
 
 async def test_an_adapter_under_another_ones_reference_is_refused(

@@ -74,6 +74,6 @@ async def test_what_has_no_gate_says_what_to_do(gateway: Gateway, client: Client
     assert (empty.exit_code, "has no release yet" in empty.stderr) == (Exit.FAILED, True)
     await client.http.post(f"{ASSISTANT}/releases", json={})
     rowless = await run("gate", "desk", *address)
-    assert (rowless.exit_code, "file_id" in rowless.stderr) == (Exit.FAILED, True)
+    assert (rowless.exit_code, "uploads them with --file" in rowless.stderr) == (Exit.USAGE, True)
     missing = await run("gate", "desk@7", *address)
     assert (missing.exit_code, "desk@7 doesn't exist" in missing.stderr) == (Exit.NOT_FOUND, True)

@@ -214,8 +214,9 @@ async def test_live_fills_the_folder_first_and_the_key_stays_out_of_everything(
     with HostedServer(record()).running() as server:
         monkeypatch.setenv("OPENAI_API_KEY", KEY)
         monkeypatch.setenv("OPENAI_BASE_URL", server.url)
-        done = await run(*IMPORT, str(folder), "--live", "--train", "--samples", "0", *address(gateway, client))
+        done = await run(*IMPORT, str(folder), "--live", "--train", *address(gateway, client))
     assert done.exit_code == Exit.OK, (done.stderr, done.exception)
+    assert f"{VOICE}: over {hosted.ANSWERS + 3} hosted answers the new model has the hosted voice by" in done.stderr
     assert KEY not in done.output + done.stderr
     stock = await take_stock(client)
     assert stock["files"] == WHOLE["files"] | Counter({("manual.pdf.txt", "assistants"): 1})
