@@ -78,6 +78,8 @@ class TrainerRun:
         how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
         end = summarize_log(self._errors)
         _log.warning("trainer_died", how=how, log=str(self._errors))
+        if failed is not None and failed.code == "process_killed":
+            raise TrainerDied(f"{blur(failed.message)} {end}")
         if -status in _OUTSIDE_SIGNALS or is_from_outside:
             raise TrainerDied(f"The trainer {how} without saying why; perhaps the machine's memory ran out. {end}")
         reason = f" {blur(failed.message)}" if failed is not None else ""
