@@ -113,7 +113,11 @@ def _fail(lines: JsonLines, failed: Failed) -> int:
 
 
 def _read_count(text: str) -> int | None:
-    return None if text == "auto" else int(text)
+    if text == "auto":
+        return None
+    if (count := int(text)) < 1:
+        raise ValueError(text)
+    return count
 
 
 def _build_parser() -> argparse.ArgumentParser:
