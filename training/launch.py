@@ -94,14 +94,14 @@ class _Watch:
                         selector.unregister(key.fileobj)
                     for line in lines or ():
                         self._take(key.data, line)
-                if deadline is None and self._note_ends():
+                if self._note_ends() and deadline is None:
                     deadline = time.monotonic() + _LAST_WORDS_SECONDS
                 # Before it has said anything it may not listen to the signal yet, and would die of it.
                 if self._can_pause and self._wants_pause():
                     self._members[0].process.send_signal(PAUSE_SIGNAL)
                     self._can_pause = False
         # Who has said the last word needs a moment to leave.
-        while deadline is None and not self._note_ends():
+        while not self._note_ends():
             time.sleep(_LOOK_SECONDS)
 
     def conclude(self) -> TrainedAdapters:
@@ -135,7 +135,7 @@ class _Watch:
 
     def _describe_death(self) -> str:
         # One that lost another ends by itself; who was ended from outside comes first.
-        rank, status = min(self._statuses.items(), key=lambda one: one[1])
+        rank, status = min(self._statuses.items(), key=lambda one: one[1], default=(0, 0))
         how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status} and without a reason"
         return (
             f"Process {rank + 1} of the {len(self._members)} of the training, on {self._members[rank].device}, {how}; "
