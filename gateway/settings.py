@@ -82,10 +82,12 @@ class Settings(BaseSettings):
     ray_token: SecretStr | None = None
     ray_cpus: int = Field(default=4, ge=0, le=1_024)
     """Cores that a training asks of the cluster."""
-    ray_gpus: float = Field(default=1.0, ge=0, le=1)
-    """GPUs that it asks for; more than one wouldn't be used."""
+    ray_gpus: float = Field(default=1.0, ge=0, le=64)
+    """GPUs that it asks for; more than one are used where `training_processes` allows it."""
     training_device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     """Where adapters are trained and proven; `auto`: the CUDA device with the most free memory, else the processor."""
+    training_processes: Literal["auto"] | Annotated[int, Field(ge=1, le=64)] = 1
+    """The most processes that train one adapter together, each on a device of its own; `auto`: all that have room."""
     training_wait_seconds: float = Field(default=30.0, ge=0, le=86_400)
     """The longest wait for memory on that device, before a training is refused."""
     training_price_per_hour: float | None = Field(default=None, ge=0)

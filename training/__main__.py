@@ -1,7 +1,8 @@
-"""`python -m training run | base-model | reference`."""
+"""`python -m training run | base-model | reference`, and `member` for what `run` starts itself."""
 
 import argparse
 import importlib
+import logging
 import os
 import sys
 import traceback
@@ -9,9 +10,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from training.cancellation import Cancelled, PauseWish, cancel_on_signals
 from training.control import ControlWatch
-from training.errors import TrainingError
+from training.errors import PeerLost, TrainingError
 from training.events import Failed
 from training.output import JsonLines, tell
 from training.spec import read_spec
@@ -19,7 +22,9 @@ from training.spec import read_spec
 __all__ = ["main"]
 
 _CONTROL_HELP = "file by which a caller on another machine pauses and ends this, see training.control"
+_LOST_STATUS = 3
 _DEVICE_HELP = "auto (the CUDA device with the most free memory, else the processor), cpu, cuda or cuda:N"
+_PROCESSES_HELP = "the most processes that train together, one per device that has room; auto: all such devices"
 
 
 def main() -> int:
@@ -42,6 +47,9 @@ def _run_command(arguments: argparse.Namespace, lines: JsonLines) -> int:
         return _fail(lines, Failed(code=error.code, message=error.message, problems=error.problems))
     except Cancelled:
         return _fail(lines, Failed(code="cancelled", message="The run was cancelled by a signal, and made nothing."))
+    except PeerLost as lost:
+        tell(str(lost))
+        return _LOST_STATUS
     except BrokenPipeError:
         tell("Nobody reads the events any more, so the run has ended.")
         return 1
@@ -59,15 +67,17 @@ def _run(arguments: argparse.Namespace, lines: JsonLines, seal: Callable[[], Non
         return has_signal() or (control is not None and control())
 
     spec = read_spec(arguments.spec)
-    options = {
-        "device": arguments.device,
-        "wait_seconds": arguments.wait_seconds,
-        "checkpoints": arguments.checkpoints,
-    }
+    options = {name: getattr(arguments, name) for name in ("device", "wait_seconds", "processes", "checkpoints")}
     if arguments.state is not None:
         state_file = _load("training.state", "StateFile")
         options["state"] = state_file(arguments.state, arguments.save_seconds, wants_pause)
     _load("training.run", "run_or_pause")(spec, arguments.out, lines.send, seal, **options)
+
+
+def _train_member(_arguments: argparse.Namespace, lines: JsonLines, _seal: Callable[[], None]) -> None:
+    wants_pause = PauseWish()
+    membership = msgspec.json.decode(sys.stdin.buffer.read(), type=_load("training.member", "Membership"))
+    _load("training.member", "train_member")(membership, lines.send, wants_pause)
 
 
 def _provide_base_checkpoint(arguments: argparse.Namespace, lines: JsonLines, seal: Callable[[], None]) -> None:
@@ -88,6 +98,8 @@ def _load(module: str, function: str) -> Callable[..., Any]:
     # Nothing here is ever fetched unless a download was asked for, and nobody is told that it runs.
     os.environ.setdefault("HF_HUB_DISABLE_TELEMETRY", "1")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    # PEFT imports bitsandbytes where it is, which then warns that it fetches no faster kernels.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     return getattr(importlib.import_module(module), function)
 
 
@@ -100,6 +112,14 @@ def _fail(lines: JsonLines, failed: Failed) -> int:
     return 2 if failed.code == "invalid_spec" else 1
 
 
+def _read_count(text: str) -> int | None:
+    if text == "auto":
+        return None
+    if (count := int(text)) < 1:
+        raise ValueError(text)
+    return count
+
+
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m training", description="Train LoRA adapters.")
     parser.set_defaults(control=None)
@@ -110,10 +130,13 @@ def _build_parser() -> argparse.ArgumentParser:
     run.add_argument("--checkpoints", type=Path, help="folder for the adapters of other epochs than the best one")
     run.add_argument("--device", default="auto", help=_DEVICE_HELP)
     run.add_argument("--wait-seconds", type=float, default=0.0, help="how long to wait for memory on the device")
+    run.add_argument("--processes", type=_read_count, default=1, help=_PROCESSES_HELP)
     run.add_argument("--state", type=Path, help="file of the run's state: read where it is there, replaced as it goes")
     run.add_argument("--save-seconds", type=float, default=60.0, help="the longest time between two saves of it")
     run.add_argument("--control", type=_make_watch, help=_CONTROL_HELP)
     run.set_defaults(command=_run)
+    member = commands.add_parser("member", help="a process that `run` starts where there are several devices")
+    member.set_defaults(command=_train_member)
     base = commands.add_parser("base-model", help="provide a servable checkpoint")
     base.add_argument("--out", type=Path, required=True, help="its folder; kept when it is there already")
     base.add_argument("--source", help="a local folder or a Hugging Face id; else the packaged SmolLM2-135M-Instruct")

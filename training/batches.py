@@ -8,7 +8,7 @@ from itertools import pairwise
 from training.memory_plan import Load
 from training.spec import Recipe
 
-__all__ = ["measure_load", "plan_epochs", "split_batch", "split_epoch"]
+__all__ = ["deal_rows", "measure_load", "plan_epochs", "split_batch", "split_epoch"]
 
 _BUCKET_BATCHES = 8
 
@@ -54,6 +54,19 @@ def split_batch(lengths: Sequence[int], rows: Sequence[int], tokens: int) -> lis
         else:
             parts.append([row])
     return parts
+
+
+def deal_rows(lengths: Sequence[int], count: int) -> list[list[int]]:
+    """Deal a batch's rows to so many processes, which wait for each other: as many rows and about as many tokens each.
+
+    Returns:
+        The rows of each process by their places in `lengths`. With fewer rows than processes some have none.
+    """
+    shares: list[list[int]] = [[] for _ in range(count)]
+    for place, row in enumerate(sorted(range(len(lengths)), key=lambda row: lengths[row], reverse=True)):
+        turn, seat = divmod(place, count)
+        shares[seat if turn % 2 == 0 else count - 1 - seat].append(row)
+    return shares
 
 
 def plan_epochs(lengths: Sequence[int], recipe: Recipe) -> list[list[list[int]]]:

@@ -1,10 +1,10 @@
-"""The one error that ends a command with a reason its caller can act on."""
+"""The error that ends a command with a reason its caller can act on, and the end of a process that others wait for."""
 
 from collections.abc import Sequence
 
 from training.dataset import Problem
 
-__all__ = ["TrainingError"]
+__all__ = ["PeerLost", "TrainingError"]
 
 
 class TrainingError(Exception):
@@ -21,3 +21,7 @@ class TrainingError(Exception):
         self.code = code
         self.message = message
         self.problems = list(problems)
+
+
+class PeerLost(Exception):
+    """Another of the processes that train together is gone; the one that started them all knows why, and says so."""

@@ -40,12 +40,13 @@ class Started(_Event, frozen=True, kw_only=True):
         dropped: Rows that were left out, with the reasons.
         tokens: Tokens of all rows, each row counted once.
         reply_tokens: Those tokens that the loss is on.
-        device: `cpu`, or `cuda:0` and so on.
+        device: `cpu`, or `cuda:0` and so on; several have commas between them.
+        processes: Processes that train together.
         dtype: The type of the base weights during training.
         micro_batch_tokens: The recipe's, or fewer where the device has room for fewer.
         gradient_checkpointing: Whether layers are computed twice, to save memory.
-        memory_forecast: Bytes that the run is expected to take on the device at its peak.
-        memory_free: Bytes that were free there.
+        memory_forecast: Bytes that the run is expected to take on each device at its peak.
+        memory_free: Bytes that were free there, on the fullest of several.
     """
 
     rows: int
@@ -55,6 +56,7 @@ class Started(_Event, frozen=True, kw_only=True):
     reply_tokens: int
     device: str
     dtype: str
+    processes: int = 1
     micro_batch_tokens: int | None = None
     gradient_checkpointing: bool = False
     memory_forecast: int | None = None

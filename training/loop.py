@@ -1,6 +1,7 @@
 """The training loop: epochs, optimizer steps, and their measurements."""
 
 import math
+import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -15,15 +16,10 @@ from training.errors import TrainingError
 from training.events import Checkpoint, Event, Metrics, Resumed, Step
 from training.model import AdaptedModel
 from training.objective import Example, Objective, ReplyObjective
+from training.process_group import ProcessGroup
 from training.progress import Progress, Tally
 from training.spec import Recipe
-from training.state import (
-    StateKeeper,
-    collect_optimizer,
-    collect_random,
-    restore_optimizer,
-    restore_random,
-)
+from training.state import StateKeeper, collect_optimizer, restore_optimizer
 
 __all__ = ["EpochEnd", "LoopResult", "Trainer", "compute_rate_factor"]
 
@@ -73,6 +69,7 @@ class Trainer:
         keeper: Saves the state of the run, and has that of an earlier process; None keeps nothing.
         objective: The loss on the rows; None learns replies.
         checkpoints: Epochs whose weights the result has besides the best ones.
+        group: The processes that train together, each in a loop like this one; None for a process alone.
     """
 
     def __init__(
@@ -84,6 +81,7 @@ class Trainer:
         send: Callable[[Event], None],
         keeper: StateKeeper | None = None,
         objective: Objective[Any] | None = None,
+        group: ProcessGroup | None = None,
         *,
         checkpoints: int = 0,
     ) -> None:
@@ -94,6 +92,7 @@ class Trainer:
         self._send = send
         self._keeper = keeper
         self._objective: Objective[Any] = objective or ReplyObjective(model)
+        self._group = group or ProcessGroup()
         self._learns_preferences = recipe.method == "dpo"
         self._peak = recipe.learning_rate or 0.0
         self._steps = recipe.count_steps(len(rows))
@@ -139,22 +138,26 @@ class Trainer:
         while self._progress.batch < len(batches):
             self._step([self._rows[row] for row in batches[self._progress.batch]])
             if self._keeper is not None:
-                self._keeper.pause_if_wanted(self._progress, self._collect)
+                if self._group.agree(self._keeper.wants_pause()):
+                    self._keeper.pause(self._progress, self._collect)
                 self._keeper.save_if_due(self._progress, len(batches), self._collect)
 
     def _resume(self) -> None:
         state = self._keeper.load() if self._keeper is not None else None
-        if state is None:
+        # Each process reads the same file; where one of them can't, all begin anew.
+        if self._group.agree(state is None) or state is None:
+            self._group.align(self._model.parameters())
             self._objective.prepare()
-            return
-        progress, tensors = state
+        else:
+            self._restore(*state)
+
+    def _restore(self, progress: Progress, tensors: Mapping[str, torch.Tensor]) -> None:
         self._progress = progress
         count = len(self._model.parameters())
         self._model.set_weights([tensors[f"weights.{number}"] for number in range(count)])
         self._weights.restore(tensors)
         self._objective.restore(tensors)
         restore_optimizer(self._optimizer, tensors)
-        restore_random(self._model.device, tensors)
         self._send(
             Resumed(
                 step=progress.step,
@@ -169,22 +172,26 @@ class Trainer:
     def _collect(self) -> Mapping[str, torch.Tensor]:
         """Return all tensors that the rest of the run depends on."""
         weights = {f"weights.{number}": weight.detach() for number, weight in enumerate(self._model.parameters())}
-        others = collect_optimizer(self._optimizer) | collect_random(self._model.device)
-        return {**weights, **self._weights.collect(), **others, **self._objective.collect()}
+        return {**weights, **self._weights.collect(), **collect_optimizer(self._optimizer), **self._objective.collect()}
 
     def _step(self, batch: Sequence[Example]) -> None:
         start = time.monotonic()
         progress = self._progress
+        number = progress.step + 1
         whole = sum(row.weight for row in batch)
         tally = Tally()
-        for part in self._split(batch):
+        if self._recipe.dropout:
+            self._seed(number)
+        for part in self._split(self._group.share(batch)):
             measurement = self._objective.measure(part)
-            # Divided by the whole step's tokens (or pairs): so the parts add up to the gradient of the whole batch.
+            # Divided by the whole step's tokens (or pairs): so the parts add up to the gradient of the whole batch,
+            # those of other processes too.
             (measurement.loss / whole).backward()
             loss = float(measurement.loss.detach())
             tally.add(loss, measurement.correct, measurement.replies, measurement.margin)
+        self._group.add_gradients(self._model.parameters())
+        tally = self._group.add_tallies(tally)
         norm = torch.nn.utils.clip_grad_norm_(self._model.parameters(), self._recipe.max_gradient_norm)
-        number = progress.step + 1
         if not (math.isfinite(tally.loss) and math.isfinite(float(norm))):
             raise TrainingError(
                 "diverged",
@@ -206,6 +213,10 @@ class Trainer:
         progress.batch += 1
         progress.seconds += time.monotonic() - start
         self._send_step(number, tally, rate)
+
+    def _seed(self, step: int) -> None:
+        """Seed the generators by the step, so that a run which goes on takes the numbers that it would have taken."""
+        torch.manual_seed(random.Random(f"{self._recipe.seed}/{step}/{self._group.rank}").getrandbits(63))
 
     def _send_step(self, number: int, tally: Tally, rate: float) -> None:
         progress = self._progress
@@ -231,9 +242,10 @@ class Trainer:
         tally = Tally()
         self._model.train(False)
         with torch.no_grad():
-            for part in self._split(self._validation):
+            for part in self._split(self._group.share(self._validation)):
                 measurement = self._objective.measure(part)
                 tally.add(float(measurement.loss), measurement.correct, measurement.replies, measurement.margin)
+        tally = self._group.add_tallies(tally)
         return msgspec.structs.replace(metrics, valid_loss=tally.mean_loss, **self._name_figures(tally, "valid_"))
 
     def _name_figures(self, tally: Tally, prefix: str = "") -> dict[str, float]:

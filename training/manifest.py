@@ -13,6 +13,7 @@ __all__ = [
     "MANIFEST_FILE",
     "WEIGHTS_FILE",
     "AdapterDigest",
+    "BaseQuantization",
     "Manifest",
     "Probe",
     "Reference",
@@ -43,12 +44,28 @@ class Probe(msgspec.Struct, frozen=True):
     base_logprobs: list[float]
 
 
+class BaseQuantization(msgspec.Struct, frozen=True, kw_only=True):
+    """The way in which a base was quantised while an adapter was trained on it.
+
+    Attributes:
+        kind: `nf4`.
+        compute_dtype: The type that its numbers were multiplied in, such as `bfloat16`.
+        double_quantization: Whether the scales of its blocks were quantised too.
+    """
+
+    kind: str
+    compute_dtype: str
+    double_quantization: bool
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The last file of a finished adapter's folder.
 
     Attributes:
         adapter_digest: See `AdapterDigest`.
         base_digest: See `training.checkpoint.digest_weights`.
+        base_quantization: Of that base while the adapter was trained; None for a base as it is. The probes, and what
+            engines serve, are of the base as it is in either case.
         chat_template_digest: The digest of the chat template that the rows were tokenized with.
         chat_template_kwargs: The values of the template's own names that they were tokenized with: each request for the
             adapter has to bring them.
@@ -67,6 +84,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     adapter_digest: str
     base_digest: str
     base_name: str
+    base_quantization: BaseQuantization | None = None
     chat_template_digest: str
     chat_template_kwargs: dict[str, Any] = {}
     rank: int

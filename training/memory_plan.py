@@ -16,9 +16,11 @@ GIB = 2**30
 
 _FLOAT32 = 4
 _ADAPTER_BYTES = 20  # weights, gradients, AdamW's two moments, and a step's temporary copy; all in float32
+_PACKED_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)  # NF4: 4 bits, a byte of scale per 64 numbers, a scale per 256 scales
 _NORM_COPIES = 8  # two norms per layer keep their input in float32
 _SAVED_OUTPUTS = 1.5  # what attention and the gated product keep, in outputs of the layer's linears
 _BACKWARD_COPIES = 12  # a widest layer's gradients in both types while they are added up
+_UNPACKED = 2  # copies of the largest linear: as it is unpacked, and while its gradient is multiplied
 _OVERHEAD = GIB  # kernels, workspaces, and memory that the allocator holds between two sizes
 
 
@@ -70,9 +72,28 @@ class MemoryPlan:
 
 
 def forecast_memory(
-    size: ModelSize, load: Load, *, rank: int, item_bytes: int, dropout: bool, gradient_checkpointing: bool
+    size: ModelSize,
+    load: Load,
+    *,
+    rank: int,
+    item_bytes: int,
+    dropout: bool,
+    gradient_checkpointing: bool,
+    quantized: bool = False,
 ) -> Forecast:
-    """Return the forecast of one way to run; `item_bytes` is the size of a number of the base weights on the device."""
+    """Return the forecast of one way to run.
+
+    Args:
+        size: Of the base model.
+        load: The largest part that goes through it.
+        rank: Of the adapter.
+        item_bytes: The size of a number of the base weights on the device, of a quantised base when it is unpacked.
+        dropout: Whether there is any.
+        gradient_checkpointing: See `MemoryPlan`.
+        quantized: Whether the base is quantised, see `training.quantization`.
+    """
+    packed = size.quantizable if quantized else 0
+    weights = int(packed * _PACKED_BYTES) + (size.parameters - packed) * item_bytes
     copies = size.inputs * (_FLOAT32 + (_FLOAT32 + 1 if dropout else 0)) + _FLOAT32 * rank * size.adapted
     layer = copies + int(item_bytes * _SAVED_OUTPUTS * size.outputs) + _NORM_COPIES * size.hidden
     activations = size.layers * layer
@@ -81,11 +102,11 @@ def forecast_memory(
     # In bfloat16 the logits, then as float32, as log-probabilities, their gradient, and that in bfloat16.
     word = 3 * _FLOAT32 + 2 * item_bytes
     return Forecast(
-        weights=size.parameters * item_bytes,
+        weights=weights,
         adapter=size.adapter_width * rank * _ADAPTER_BYTES,
         activations=load.tokens * (activations + _BACKWARD_COPIES * size.widest),
         logits=load.replies * size.vocabulary * word,
-        overhead=_OVERHEAD,
+        overhead=_OVERHEAD + (_UNPACKED * size.largest_linear * item_bytes if quantized else 0),
     )
 
 
@@ -151,4 +172,5 @@ class Demand:
             item_bytes=item_bytes,
             dropout=self.recipe.dropout > 0,
             gradient_checkpointing=gradient_checkpointing,
+            quantized=self.recipe.quantization is not None,
         )

@@ -20,6 +20,7 @@ from training.hardware import Hardware
 from training.manifest import CONFIG_FILE, WEIGHTS_FILE
 from training.module_names import ModuleNames, choose_modules, map_modules
 from training.out_of_memory import is_out_of_memory
+from training.quantization import make_quantization_config
 from training.spec import Recipe
 from training.tokenization import TokenizedRow
 from training.verdict import BaseShape
@@ -99,7 +100,8 @@ class AdaptedModel:
             target_modules=sorted(modules.files),
             task_type="CAUSAL_LM",
         )
-        model = cast("PeftModel", get_peft_model(load_base(base_model, hardware), config))
+        base = load_base(base_model, hardware, quantized=recipe.quantization is not None)
+        model = cast("PeftModel", get_peft_model(base, config))
         if gradient_checkpointing:
             # Not the reentrant kind, for which the input of the first layer would have to need a gradient.
             cast("Any", model).gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
@@ -196,15 +198,23 @@ def replace_weights(adapted: Any, base_model: Path, adapter: Path) -> None:
     _set_state(adapted, _read_tensors(adapter, modules))
 
 
-def load_base(base_model: Path, hardware: Hardware) -> nn.Module:
+def load_base(base_model: Path, hardware: Hardware, *, quantized: bool = False) -> nn.Module:
     """Load a checkpoint as it will be trained on, without running code from it.
+
+    Args:
+        base_model: The checkpoint folder.
+        hardware: Where it goes, and in which type.
+        quantized: Whether its linear layers are packed into 4 bits, see `training.quantization`.
 
     Raises:
         CheckpointUnreadable: It is of a kind that transformers doesn't know, or its files contradict each other.
     """
+    options: dict[str, Any] = {}
+    if quantized:
+        options = {"quantization_config": make_quantization_config(hardware), "device_map": {"": hardware.device}}
     try:
         model = cast("Any", AutoModelForCausalLM).from_pretrained(
-            base_model, dtype=hardware.dtype, use_safetensors=True, trust_remote_code=False
+            base_model, dtype=hardware.dtype, use_safetensors=True, trust_remote_code=False, **options
         )
     except (OSError, ValueError, RuntimeError) as error:
         if is_out_of_memory(error):
@@ -212,7 +222,7 @@ def load_base(base_model: Path, hardware: Hardware) -> nn.Module:
         raise CheckpointUnreadable(
             f"The model in {base_model} can't be loaded: {error}. Fetch it again, or take one that transformers knows."
         ) from error
-    return cast("nn.Module", model.to(hardware.device))
+    return cast("nn.Module", model if quantized else model.to(hardware.device))
 
 
 def _set_weights(model: PeftModel, tensors: dict[str, Tensor]) -> None:

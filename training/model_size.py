@@ -37,6 +37,9 @@ class ModelSize:
         adapted: Linears with an adapter in a layer, those that a token goes through.
         adapter_width: Sum of inputs and outputs of every linear with an adapter in the model: times the rank these are
             the adapter's parameters.
+        quantizable: Those of the parameters that a quantised base packs: of linears, but those of experts, which
+            transformers keeps in one tensor.
+        largest_linear: Numbers of the largest of these, which is unpacked to be multiplied by.
     """
 
     parameters: int
@@ -48,6 +51,8 @@ class ModelSize:
     widest: int
     adapted: int
     adapter_width: int
+    quantizable: int = 0
+    largest_linear: int = 0
 
 
 def read_model_size(directory: Path, base: BaseShape, target_modules: str | list[str]) -> ModelSize:
@@ -63,6 +68,7 @@ def read_model_size(directory: Path, base: BaseShape, target_modules: str | list
     active = _count_active_experts(directory)
     passed = _pass_one_token(largest, active)
     adapted = [(name, shape) for name, shape in passed if _is_target(name, target_modules)]
+    packed = [out * width for name, (out, width) in base.linears.items() if not _EXPERT.search(name)]
     everywhere = [(name, shape) for linears in layers.values() for name, shape in linears.items()]
     return ModelSize(
         parameters=base.parameters,
@@ -74,6 +80,8 @@ def read_model_size(directory: Path, base: BaseShape, target_modules: str | list
         widest=max(max(shape) for _, shape in passed),
         adapted=len(adapted),
         adapter_width=sum(sum(shape) for name, shape in everywhere if _is_target(name, target_modules)),
+        quantizable=sum(packed),
+        largest_linear=max(packed, default=0),
     )
 
 

@@ -13,6 +13,7 @@ from training.batches import split_batch
 from training.dataset import Problem
 from training.model import AdaptedModel, Measurement
 from training.preference_rows import PreferenceRow
+from training.process_group import ProcessGroup
 from training.tokenization import RowTokenizer, TokenizedRow
 
 __all__ = ["Pair", "PreferenceObjective", "compute_preference_loss", "tokenize_pairs"]
@@ -99,13 +100,22 @@ class PreferenceObjective:
         beta: See `compute_preference_loss`.
         pairs: All of the run, in the order of their places: for training, then for validation.
         micro_batch_tokens: Padded tokens that go through the model at once.
+        group: The processes that train together: each scores a share of the pairs.
     """
 
-    def __init__(self, model: AdaptedModel, beta: float, pairs: Sequence[Pair], micro_batch_tokens: int) -> None:
+    def __init__(
+        self,
+        model: AdaptedModel,
+        beta: float,
+        pairs: Sequence[Pair],
+        micro_batch_tokens: int,
+        group: ProcessGroup | None = None,
+    ) -> None:
         self._model = model
         self._beta = beta
         self._pairs = pairs
         self._micro_batch_tokens = micro_batch_tokens
+        self._group = group or ProcessGroup()
         self._reference = torch.empty(0, 2)
 
     def measure(self, rows: Sequence[Pair]) -> Measurement:
@@ -116,11 +126,13 @@ class PreferenceObjective:
     def prepare(self) -> None:
         """Score all pairs with the present model."""
         self._model.train(False)
-        self._reference = torch.empty(len(self._pairs), 2)
-        widths = [pair.width for pair in self._pairs]
+        reference = torch.zeros(len(self._pairs), 2)
+        pairs = self._group.share(self._pairs)
         with torch.no_grad():
-            for part in split_batch(widths, range(len(widths)), self._micro_batch_tokens):
-                self._reference[part] = self._score([self._pairs[place] for place in part]).cpu()
+            for part in split_batch([pair.width for pair in pairs], range(len(pairs)), self._micro_batch_tokens):
+                scores = self._score([pairs[index] for index in part]).cpu()
+                reference[[pairs[index].place for index in part]] = scores
+        self._reference = self._group.add_up(reference)
 
     def collect(self) -> Mapping[str, Tensor]:
         return {_REFERENCE: self._reference}

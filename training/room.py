@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from training.errors import TrainingError
 from training.events import Event, Notice
@@ -17,15 +17,26 @@ _USEFUL_TOKENS = 128  # shorter rows hold no question with its reply
 
 @dataclass(frozen=True, slots=True)
 class Berth:
-    """The device of a run, and the way to run on it."""
+    """The devices of a run, and the way to run on each.
+
+    Attributes:
+        room: Of the device with the least free memory.
+        devices: One per process.
+    """
 
     hardware: Hardware
     plan: MemoryPlan
     room: Room
+    devices: list[str]
 
 
 def find_room(
-    demand: Demand, send: Callable[[Event], None], *, device: str = "auto", wait_seconds: float = 0.0
+    demand: Demand,
+    send: Callable[[Event], None],
+    *,
+    device: str = "auto",
+    wait_seconds: float = 0.0,
+    processes: int | None = 1,
 ) -> Berth:
     """Return the allowed device with the most free memory, and the fastest way to run that fits there.
 
@@ -37,6 +48,8 @@ def find_room(
         send: Takes a notice when the waiting begins.
         device: See `training.hardware.list_rooms`.
         wait_seconds: The longest wait.
+        processes: The most that train together, each on a device of its own, as far as others have room for what the
+            first does too; None for all such devices. Where the processor trains they share it.
 
     Raises:
         TrainingError: `out_of_memory`, with the numbers and the settings that would help. `device_unavailable`.
@@ -49,7 +62,7 @@ def find_room(
         hardware = choose_training_hardware(room)
         item_bytes = hardware.dtype.itemsize
         if plan := demand.choose_plan(item_bytes, room.free):
-            return Berth(hardware, plan, room)
+            return _take_more(Berth(hardware, plan, room, [room.device]), rooms, demand, send, processes)
         least = demand.choose_smallest_plan(item_bytes)
         if least.forecast.total > largest or time.monotonic() >= end:
             length = demand.find_length(item_bytes, room.free)
@@ -62,6 +75,29 @@ def find_room(
             send(Notice(code="waiting_for_memory", message=message))
             is_waiting = True
         time.sleep(min(_POLL_SECONDS, max(0.0, end - time.monotonic())))
+
+
+def _take_more(
+    berth: Berth, rooms: list[Room], demand: Demand, send: Callable[[Event], None], processes: int | None
+) -> Berth:
+    """Add the devices on which others of the processes can do the same; a batch has a row for each."""
+    forecast = berth.plan.forecast.total
+    if berth.room.device == "cpu":
+        fitting = [berth.room] * (processes or 1) if forecast * (processes or 1) <= berth.room.free else [berth.room]
+    else:
+        fitting = [room for room in rooms if forecast <= room.free]
+    chosen = fitting[: min(len(fitting), processes or len(fitting), demand.recipe.batch_size)]
+    if processes is not None and len(chosen) < min(processes, demand.recipe.batch_size):
+        message = (
+            f"{processes} processes may train together, and {len(chosen)} will: each takes {forecast / GIB:.1f} GiB on "
+            f"a device of its own, or of the machine's memory; {', '.join(_describe(room) for room in rooms)}."
+        )
+        send(Notice(code="fewer_processes", message=message))
+    return replace(berth, room=chosen[-1], devices=[room.device for room in chosen])
+
+
+def _describe(room: Room) -> str:
+    return f"{room.device} has {room.free / GIB:.1f} GiB free"
 
 
 def _explain(least: MemoryPlan, room: Room, largest: int, length: int) -> str:

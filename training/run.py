@@ -10,34 +10,29 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from safetensors import SafetensorError
 
+from training.assignment import Assignment, EpochAdapter, TrainedAdapters, train_adapter
 from training.batches import measure_load
 from training.errors import TrainingError
-from training.events import Event, Finished, Notice, Paused, Started
-from training.loop import EpochEnd, LoopResult, Trainer
+from training.events import Event, Finished, Notice, Paused
+from training.launch import train_together
 from training.manifest import CONFIG_FILE, MANIFEST_FILE, Manifest, digest_adapter
 from training.memory_plan import GIB, Demand
-from training.model import AdaptedModel
 from training.model_size import read_model_size
 from training.module_names import choose_modules
-from training.objective import Objective, ReplyObjective
 from training.out_of_memory import explain_out_of_memory
 from training.output import atomic_folder, do_nothing
-from training.preferences import PreferenceObjective
 from training.probe import PROBE_ADVICE, Prober
+from training.quantization import check_quantization, describe_quantization
 from training.room import Berth, find_room
 from training.run_rows import RunRows, count_rows, read_run_rows
 from training.spec import Recipe, TrainSpec
-from training.state import RunPaused, StateFile, StateKeeper, fingerprint_run
+from training.state import RunPaused, StateFile, StateKeeper, fingerprint_run, never
 from training.tokenization import RowTokenizer
 from training.verdict import BaseShape, judge
 from training.verdict.config import AdapterConfig
 
-__all__ = ["MOST_CHECKPOINTS", "run", "run_or_pause"]
-
-MOST_CHECKPOINTS = 2
-"""Ends of epochs that are kept besides the best one: with it as many as OpenAI keeps."""
+__all__ = ["run", "run_or_pause"]
 
 _PACKAGES = ("torch", "transformers", "peft", "tokenizers", "safetensors")
 
@@ -52,6 +47,7 @@ def run(
     wait_seconds: float = 0.0,
     state: StateFile | None = None,
     checkpoints: Path | None = None,
+    processes: int | None = 1,
 ) -> None:
     """Train an adapter, and report everything by events; in any thread.
 
@@ -67,13 +63,14 @@ def run(
             that ends early begins anew.
         checkpoints: A folder, at which nothing is yet, for adapters as they were at the ends of other epochs than the
             best one, each whole in `step-N`; None makes none. It is complete before `out` appears.
+        processes: The most that train together, one per device; None for as many as there are devices with room.
 
     Raises:
         TrainingError: Nothing was made; `out` doesn't exist.
         RunPaused: The same, and the state is saved.
     """
     with atomic_folder(out, seal) as folder, _open_folder(checkpoints) as others:
-        manifest = _run(spec, _Output(folder, others), send, device, wait_seconds, state)
+        manifest = _run(spec, _Output(folder, others), send, device, wait_seconds, state, processes)
     if state is not None:
         state.file.unlink(missing_ok=True)
     send(Finished(manifest=manifest))
@@ -94,10 +91,6 @@ class _Output:
     adapter: Path
     checkpoints: Path | None
 
-    def name_checkpoint(self, step: int) -> Path:
-        assert self.checkpoints is not None
-        return self.checkpoints / f"step-{step}"
-
 
 @contextmanager
 def _open_folder(folder: Path | None) -> Generator[Path | None]:
@@ -115,6 +108,7 @@ def _run(
     device: str,
     wait_seconds: float,
     state: StateFile | None,
+    processes: int | None,
 ) -> Manifest:
     base_model = Path(spec.base_model)
     base = BaseShape.read(base_model)
@@ -124,22 +118,27 @@ def _run(
         recipe = _adopt_start(recipe, start, base)
     start_digest = digest_adapter(start) if start is not None else None
     choose_modules(base_model, base, recipe.target_modules)  # what no engine would find is refused in seconds
+    if recipe.quantization is not None:
+        check_quantization(device)
     tokenizer = RowTokenizer.load(base_model, spec.chat_template_kwargs)
     rows = read_run_rows(spec, tokenizer, recipe, send)
-    base_name = spec.base_name or base_model.resolve().name
-    berth = find_room(_measure_demand(base_model, base, recipe, rows), send, device=device, wait_seconds=wait_seconds)
+    demand = _measure_demand(base_model, base, recipe, rows)
+    berth = find_room(demand, send, device=device, wait_seconds=wait_seconds, processes=processes)
     recipe = msgspec.structs.replace(recipe, micro_batch_tokens=berth.plan.micro_batch_tokens)
+    base_name = spec.base_name or base_model.resolve().name
+    spec = msgspec.structs.replace(spec, recipe=recipe, base_name=base_name)
+    fingerprint = _fingerprint(base, recipe, tokenizer, rows, start_digest)
+    assignment = _assign(spec, berth, output, state, fingerprint)
     with explain_out_of_memory("Training", _advise(berth)):
-        keeper = state and StateKeeper(state, _fingerprint(base, recipe, tokenizer, rows, start_digest), send)
-        result = _train(base_model, recipe, berth, rows, base_name, start, output, send, keeper)
-    out = output.adapter
+        result = _train(assignment, rows, send, state)
     with explain_out_of_memory("The adapter was trained, and its proof", PROBE_ADVICE):
-        prober = Prober(base_model, out, rows.learnt, base.parameters, device)
-        probe = prober.compute(out)
+        prober = Prober(base_model, output.adapter, rows.learnt, base.parameters, device)
+        probe = prober.compute(output.adapter)
     manifest = Manifest(
-        adapter_digest=digest_adapter(out),
+        adapter_digest=digest_adapter(output.adapter),
         base_digest=base.digest,
         base_name=base_name,
+        base_quantization=describe_quantization(assignment.dtype) if recipe.quantization is not None else None,
         chat_template_digest=base.chat_template_digest,
         chat_template_kwargs=tokenizer.format.variables,
         rank=recipe.rank,
@@ -152,19 +151,35 @@ def _run(
         losses=result.losses,
         best_step=result.best_step,
         probe=probe,
-        versions={package: version(package) for package in _PACKAGES},
+        versions={package: version(package) for package in _list_packages(recipe)},
     )
-    (out / MANIFEST_FILE).write_bytes(msgspec.json.encode(manifest))
-    verdict = judge(out, base, max_rank=recipe.rank)
+    (output.adapter / MANIFEST_FILE).write_bytes(msgspec.json.encode(manifest))
+    verdict = judge(output.adapter, base, max_rank=recipe.rank)
     if not verdict.ok:
         raise TrainingError("adapter_unusable", " ".join(reason.message for reason in verdict.reasons))
     for end in result.checkpoints:
-        _complete_checkpoint(output.name_checkpoint(end.step), end, manifest, prober, send)
+        _complete_checkpoint(assignment.name_checkpoint(end.step), end, manifest, prober, send)
     return manifest
 
 
+def _assign(spec: TrainSpec, berth: Berth, output: _Output, state: StateFile | None, fingerprint: str) -> Assignment:
+    return Assignment(
+        spec=spec,
+        out=str(output.adapter),
+        checkpoints=str(output.checkpoints) if output.checkpoints is not None else None,
+        devices=berth.devices,
+        dtype=berth.hardware.dtype_name,
+        gradient_checkpointing=berth.plan.gradient_checkpointing,
+        memory_forecast=berth.plan.forecast.total,
+        memory_free=berth.room.free,
+        fingerprint=fingerprint,
+        state=str(state.file) if state is not None else None,
+        save_seconds=state.seconds if state is not None else 0.0,
+    )
+
+
 def _complete_checkpoint(
-    folder: Path, end: EpochEnd, manifest: Manifest, prober: Prober, send: Callable[[Event], None]
+    folder: Path, end: EpochAdapter, manifest: Manifest, prober: Prober, send: Callable[[Event], None]
 ) -> None:
     """Prove the weights of an earlier epoch and describe them; what can't be proven goes, and the run goes on."""
     try:
@@ -178,6 +193,10 @@ def _complete_checkpoint(
     changes = {"losses": manifest.losses[: end.step], "trained_tokens": end.tokens, "best_step": end.step}
     described = msgspec.structs.replace(manifest, adapter_digest=digest_adapter(folder), probe=probe, **changes)
     (folder / MANIFEST_FILE).write_bytes(msgspec.json.encode(described))
+
+
+def _list_packages(recipe: Recipe) -> tuple[str, ...]:
+    return _PACKAGES if recipe.quantization is None else (*_PACKAGES, "bitsandbytes")
 
 
 def _adopt_start(recipe: Recipe, start: Path, base: BaseShape) -> Recipe:
@@ -224,46 +243,9 @@ def _advise(berth: Berth) -> str:
 
 
 def _train(
-    base_model: Path,
-    recipe: Recipe,
-    berth: Berth,
-    rows: RunRows,
-    base_name: str,
-    start: Path | None,
-    output: _Output,
-    send: Callable[[Event], None],
-    keeper: StateKeeper | None,
-) -> LoopResult:
-    hardware, plan = berth.hardware, berth.plan
-    model = AdaptedModel.create(
-        base_model, recipe, hardware, base_name, start=start, gradient_checkpointing=plan.gradient_checkpointing
-    )
-    send(
-        Started(
-            rows=count_rows(rows.rows),
-            dropped=rows.dropped,
-            steps=recipe.count_steps(len(rows.rows)),
-            tokens=sum(row.length for row in rows.rows),
-            reply_tokens=sum(row.replies for row in rows.rows),
-            device=hardware.device,
-            dtype=hardware.dtype_name,
-            micro_batch_tokens=plan.micro_batch_tokens,
-            gradient_checkpointing=plan.gradient_checkpointing,
-            memory_forecast=plan.forecast.total,
-            memory_free=berth.room.free,
-        )
-    )
-    objective: Objective[Any] = ReplyObjective(model)
-    if recipe.method == "dpo":
-        objective = PreferenceObjective(model, recipe.beta, rows.pairs, recipe.micro_batch_tokens)
-    most = 0 if output.checkpoints is None else MOST_CHECKPOINTS
-    result = Trainer(model, recipe, rows.rows, rows.validation, send, keeper, objective, checkpoints=most).train()
-    try:
-        model.save(output.adapter)
-        for end in result.checkpoints:
-            model.set_weights(end.weights)
-            model.save(output.name_checkpoint(end.step))
-    except (OSError, SafetensorError) as error:
-        message = f"The adapter was trained and can't be written: {error}. Make room on that disk and start again."
-        raise TrainingError("output_unwritable", message) from error
-    return result
+    assignment: Assignment, rows: RunRows, send: Callable[[Event], None], state: StateFile | None
+) -> TrainedAdapters:
+    if len(assignment.devices) > 1:
+        return train_together(assignment, send, state.wants_pause if state is not None else never)
+    keeper = StateKeeper(state, assignment.fingerprint, send) if state is not None else None
+    return train_adapter(assignment, rows, send, keeper)

@@ -52,6 +52,8 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             rows.
         max_length: Most tokens per row; longer rows are dropped and reported, never cut.
         max_gradient_norm: Gradients are scaled down to this norm.
+        quantization: `nf4` trains on a base whose linear layers take 4 bits per number, see `training.quantization`.
+            The adapter is served on the base as it is, to which it fits a little less.
     """
 
     method: Literal["sft", "dpo"] = "sft"
@@ -70,6 +72,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     max_length: _Count = 2048
     max_gradient_norm: Annotated[float, Meta(gt=0)] = 1.0
     seed: int = 0
+    quantization: Literal["nf4"] | None = None
 
     @classmethod
     def for_rows(

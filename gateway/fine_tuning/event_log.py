@@ -172,6 +172,7 @@ class EventLog:
                 "steps": event.steps,
                 "tokens": event.tokens,
                 "device": event.device,
+                "processes": event.processes,
                 "micro_batch_tokens": event.micro_batch_tokens,
                 "gradient_checkpointing": event.gradient_checkpointing,
                 "memory_forecast": event.memory_forecast,

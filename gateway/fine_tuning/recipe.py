@@ -11,7 +11,7 @@ from training.spec import Recipe
 
 __all__ = ["RecipeBounds", "apply_options", "choose_recipe", "explain_recipe", "to_options"]
 
-_OPTIONS = ("rank", "max_length", "micro_batch_tokens", "learning_rate")
+_OPTIONS = ("rank", "max_length", "micro_batch_tokens", "learning_rate", "quantization")
 _ALPHA_PER_RANK = 2.0  # so that the update has one scale, and a learning rate means the same, at every rank
 
 

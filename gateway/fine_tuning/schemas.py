@@ -70,7 +70,7 @@ class RecipeOptions(BaseModel):
 
     `rank` is the adapter's. Rows of more tokens than `max_length` are left out and reported. `micro_batch_tokens` is
     the most that goes through the model at once, which bounds memory and changes nothing else. `learning_rate` is a
-    number instead of a multiplier.
+    number instead of a multiplier. `quantization` trains on a base whose linear layers take 4 bits per number (QLoRA).
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -79,6 +79,7 @@ class RecipeOptions(BaseModel):
     max_length: Annotated[int, Field(strict=True, ge=64, le=1_000_000)] | None = None
     micro_batch_tokens: Annotated[int, Field(strict=True, ge=1, le=1_000_000)] | None = None
     learning_rate: Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)] | None = None
+    quantization: Literal["nf4"] | None = None
 
 
 class FactsOptions(BaseModel):

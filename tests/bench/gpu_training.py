@@ -1,11 +1,13 @@
-"""Training a 7B model on one GPU: peak memory beside the forecast, speed, and the refusal when another has the memory.
+"""Training a 7B model on one GPU: peak memory beside the forecast, and speed, of replies, of the same on a base in 4
+bits, and of preferences; then the refusal when another has the memory.
 
-    .venv-model/bin/python -m tests.bench.gpu_training                                  two minutes on an H100
+    .venv-model/bin/python -m tests.bench.gpu_training                                  some minutes on an H100
     .venv-model/bin/python -m tests.bench.gpu_training --shape small --device cpu       the same path, in a minute
 
 Nothing is fetched: the model has Qwen2.5-7B's shape and random weights, its tokenizer has a token per byte, and rows
 are made up. It is trained by `training.run`, as a job is. It needs 20 GB of disk and 40 GB of memory beside the GPU's.
-The second run asks for rank 128: at rank 16 this 7B fits beside 60 GiB on a card of 80 GB, with gradient checkpointing.
+Preferences are learnt on from the first adapter. The last run asks for rank 128: at rank 16 this 7B fits beside 60 GiB
+on a card of 80 GB, with gradient checkpointing.
 """
 
 import argparse
@@ -15,9 +17,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 from unittest.mock import patch
@@ -77,12 +79,10 @@ HOLD = (
 
 
 @dataclass(slots=True)
-class Report:
-    """The figures of a run; sizes in bytes."""
+class Figures:
+    """The figures of a run; sizes in bytes. `refusal` says why there are none."""
 
-    device: str = ""
     forecast: int = 0
-    free: int = 0
     peak: int = 0
     micro_batch_tokens: int = 0
     gradient_checkpointing: bool = False
@@ -90,53 +90,74 @@ class Report:
     tokens_per_second: float = 0.0
     first_loss: float = 0.0
     last_loss: float = 0.0
-    seconds: dict[str, float] = field(default_factory=dict[str, float])
+    seconds: float = 0.0
     refusal: str = ""
 
     def __str__(self) -> str:
-        times = ", ".join(f"{name} {value:.1f} s" for name, value in self.seconds.items())
+        if self.refusal:
+            return f"refused: {self.refusal}"
         return (
-            f"device                {self.device}, {self.free / GIB:.1f} GiB free at the start\n"
-            f"forecast              {self.forecast / GIB:.2f} GiB\n"
-            f"measured peak         {self.peak / GIB:.2f} GiB\n"
-            f"way to run            {self.micro_batch_tokens} tokens at once, gradient checkpointing "
-            f"{'on' if self.gradient_checkpointing else 'off'}\n"
-            f"speed                 {self.tokens_per_second:.0f} tokens per second over {self.steps} steps\n"
-            f"loss                  {self.first_loss:.3f} to {self.last_loss:.3f}\n"
-            f"times                 {times}\n"
-            f"refusal               {self.refusal}"
+            f"forecast {self.forecast / GIB:.2f} GiB, measured peak {self.peak / GIB:.2f} GiB, "
+            f"{self.micro_batch_tokens} tokens at once, gradient checkpointing "
+            f"{'on' if self.gradient_checkpointing else 'off'}, {self.tokens_per_second:.0f} tokens per second over "
+            f"{self.steps} steps, loss {self.first_loss:.3f} to {self.last_loss:.3f}, {self.seconds:.1f} s in all"
         )
 
 
+@dataclass(slots=True)
+class Report:
+    """The device with the bytes that were free on it, and the figures of each method."""
+
+    device: str
+    free: int
+    methods: dict[str, Figures] = field(default_factory=dict[str, Figures])
+    refusal: str = ""
+
+    def __str__(self) -> str:
+        lines = [f"device                {self.device}, {self.free / GIB:.1f} GiB free at the start"]
+        lines += [f"{name:<22}{figures}" for name, figures in self.methods.items()]
+        return "\n".join([*lines, f"refusal               {self.refusal}"])
+
+
 def main() -> Report:
-    """Make the model, train it, be refused, and print the report."""
+    """Make the model, train it by each method, be refused, and print the report."""
     parser = argparse.ArgumentParser(description="Measure training on one device.")
     parser.add_argument("--shape", choices=SHAPES, default="7b")
     parser.add_argument("--device", default="cuda", help="as BRAID_TRAINING_DEVICE")
     parser.add_argument("--steps", type=int, default=20)
-    parser.add_argument("--hold", type=float, default=60.0, help="GiB that another process has at the second run")
+    parser.add_argument("--hold", type=float, default=60.0, help="GiB that another process has at the last run")
     parser.add_argument("--json", type=Path, help="a file for the figures")
     options = parser.parse_args()
-    report = Report()
+    room = list_rooms(options.device)[0]
+    report = Report(room.device, room.free)
     with tempfile.TemporaryDirectory(prefix="braid-gpu-") as scratch:
         folder = Path(scratch)
-        device = list_rooms(options.device)[0].device
-        with _timed(report, "making the model"):
-            _make_model(folder / "model", SHAPES[options.shape], device)
-        rows = _write_rows(folder / "rows.jsonl", options.steps * 8, *ROW_BYTES[options.shape])
-        spec = TrainSpec(
-            base_model=str(folder / "model"),
-            rows=RowsFile(str(rows)),
-            recipe=Recipe(epochs=1, batch_size=8, steps=options.steps),
+        _make_model(folder / "model", SHAPES[options.shape], room.device)
+        sizes = ROW_BYTES[options.shape]
+        rows, pairs = (
+            _write_rows(folder / f"{make.__name__}.jsonl", options.steps * 8, make, *sizes)
+            for make in (_make_row, _make_pair)
         )
-        with _timed(report, "training and proof"):
-            _measure(report, spec, folder / "adapter", device)
-        wide = msgspec.structs.replace(spec, recipe=msgspec.structs.replace(spec.recipe, rank=128, alpha=256.0))
-        report.refusal = _try_beside(report, wide, folder / "second", device, int(options.hold * GIB))
+        recipe = Recipe(epochs=1, batch_size=8, steps=options.steps)
+        spec = TrainSpec(base_model=str(folder / "model"), rows=RowsFile(str(rows)), recipe=recipe)
+        learnt = str(folder / "sft")
+        specs = {
+            "sft": spec,
+            "qlora": _change(spec, quantization="nf4"),
+            "dpo": msgspec.structs.replace(_change(spec, method="dpo"), rows=RowsFile(str(pairs)), start=learnt),
+        }
+        for name, one in specs.items():
+            report.methods[name] = _measure(one, folder / name, room.device)
+            print(f"{name:<22}{report.methods[name]}", file=sys.stderr, flush=True)
+        report.refusal = _try_beside(_change(spec, rank=128, alpha=256.0), folder / "last", room.device, options.hold)
     print(report)
     if options.json:
-        options.json.write_text(json.dumps({name: getattr(report, name) for name in Report.__slots__}))
+        options.json.write_text(json.dumps(asdict(report)))
     return report
+
+
+def _change(spec: TrainSpec, **changes: Any) -> TrainSpec:
+    return msgspec.structs.replace(spec, recipe=msgspec.structs.replace(spec.recipe, **changes))
 
 
 def _make_model(folder: Path, shape: dict[str, int], device: str) -> None:
@@ -155,45 +176,60 @@ def _make_model(folder: Path, shape: dict[str, int], device: str) -> None:
     fast.save_pretrained(folder)
 
 
-def _write_rows(file: Path, count: int, prompt_bytes: int, reply_bytes: int) -> Path:
+def _write_rows(
+    file: Path, count: int, make: Callable[[random.Random, int, int], Any], prompt_bytes: int, reply_bytes: int
+) -> Path:
     draw = random.Random(0)
-
-    def text(size: int) -> str:
-        return "".join(draw.choice("abcdefghijklmnop rstuvwxyz ") for _ in range(size)).strip() or "a"
-
-    rows = (
-        [{"role": "user", "content": text(prompt_bytes)}, {"role": "assistant", "content": text(reply_bytes)}]
-        for _ in range(count)
-    )
-    file.write_text("".join(json.dumps({"messages": row}) + "\n" for row in rows))
+    file.write_text("".join(json.dumps(make(draw, prompt_bytes, reply_bytes)) + "\n" for _ in range(count)))
     return file
 
 
-def _measure(report: Report, spec: TrainSpec, out: Path, device: str) -> None:
+def _make_row(draw: random.Random, prompt_bytes: int, reply_bytes: int) -> Any:
+    question, reply = _write_text(draw, prompt_bytes), _write_text(draw, reply_bytes)
+    return {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": reply}]}
+
+
+def _make_pair(draw: random.Random, prompt_bytes: int, reply_bytes: int) -> Any:
+    question, *replies = (_write_text(draw, size) for size in (prompt_bytes, reply_bytes, reply_bytes))
+    better, worse = ([{"role": "assistant", "content": reply}] for reply in replies)
+    prompt = {"messages": [{"role": "user", "content": question}]}
+    return {"input": prompt, "preferred_output": better, "non_preferred_output": worse}
+
+
+def _write_text(draw: random.Random, size: int) -> str:
+    return "".join(draw.choice("abcdefghijklmnop rstuvwxyz ") for _ in range(size)).strip() or "a"
+
+
+def _measure(spec: TrainSpec, out: Path, device: str) -> Figures:
     """Train, and take the peak of memory with each step, before the proof begins."""
-    before = _reset_peak(device)
-    report.device = device
+    before, started = _reset_peak(device), time.monotonic()
+    figures = Figures()
 
     def send(event: Event) -> None:
         match event:
             case Started():
-                report.forecast, report.free = event.memory_forecast or 0, event.memory_free or 0
-                report.micro_batch_tokens = event.micro_batch_tokens or 0
-                report.gradient_checkpointing = event.gradient_checkpointing
+                figures.forecast = event.memory_forecast or 0
+                figures.micro_batch_tokens = event.micro_batch_tokens or 0
+                figures.gradient_checkpointing = event.gradient_checkpointing
             case Step():
-                report.steps, report.tokens_per_second, report.last_loss = (
+                figures.steps, figures.tokens_per_second, figures.last_loss = (
                     event.step,
                     event.tokens_per_second,
                     event.loss,
                 )
-                report.first_loss = report.first_loss or event.loss
-                report.peak = _read_peak(device) - before
+                figures.first_loss = figures.first_loss or event.loss
+                figures.peak = _read_peak(device) - before
             case Finished():
                 pass
             case _:
                 print(event, file=sys.stderr)
 
-    run(spec, out, send, device=device)
+    try:
+        run(spec, out, send, device=device)
+    except TrainingError as error:
+        figures.refusal = f"{error.code}: {error.message}"
+    figures.seconds = time.monotonic() - started
+    return figures
 
 
 def _reset_peak(device: str) -> int:
@@ -216,14 +252,15 @@ def _read_status(name: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:")) * 1024
 
 
-def _try_beside(report: Report, spec: TrainSpec, out: Path, device: str, held_bytes: int) -> str:
-    """Train while others have so much memory, and return the reason of the refusal."""
+def _try_beside(spec: TrainSpec, out: Path, device: str, hold: float) -> str:
+    """Train while others have so many GiB, and return the reason of the refusal, and how soon it came."""
+    started = time.monotonic()
     try:
-        with _hold(held_bytes, device), _timed(report, "refusal"):
+        with _hold(int(hold * GIB), device):
             run(spec, out, lambda _: None, device=device)
     except TrainingError as error:
-        return f"{error.code}: {error.message}"
-    return f"none: it was trained beside {held_bytes / GIB:.1f} GiB"
+        return f"{error.code}: {error.message} (after {time.monotonic() - started:.1f} s)"
+    return f"none: it was trained beside {hold:.1f} GiB"
 
 
 @contextmanager
@@ -248,15 +285,6 @@ def _hold(held_bytes: int, device: str) -> Generator[None]:
 
 def _shrink(room: Room, held_bytes: int) -> Room:
     return replace(room, free=max(0, room.free - held_bytes))
-
-
-@contextmanager
-def _timed(report: Report, name: str) -> Generator[None]:
-    start = time.monotonic()
-    try:
-        yield
-    finally:
-        report.seconds[name] = time.monotonic() - start
 
 
 if __name__ == "__main__":

@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--state", type=Path)
     parser.add_argument("--checkpoints", type=Path)
     parser.add_argument("--control", type=lambda file: ControlWatch(Path(file), look_seconds=0.05))
-    for option in ("--device", "--wait-seconds"):
+    for option in ("--device", "--wait-seconds", "--processes"):
         parser.add_argument(option)
     options = parser.parse_args(arguments)
     mode = os.environ.get("BRAID_TEST_TRAINER", "")

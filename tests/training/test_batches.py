@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.batches import measure_load, plan_epochs, split_batch, split_epoch
+from training.batches import deal_rows, measure_load, plan_epochs, split_batch, split_epoch
 from training.memory_plan import Load
 from training.spec import Recipe
 
@@ -51,6 +51,16 @@ def test_parts_stay_under_the_limit_with_their_padding() -> None:
 
 def test_a_row_over_the_limit_goes_alone() -> None:
     assert split_batch([10, 500, 700], [0, 1, 2], 100) == [[0], [1], [2]]
+
+
+@given(st.lists(st.integers(1, 2000), max_size=40), st.integers(1, 8))
+def test_processes_get_as_many_rows_and_about_as_many_tokens_each(lengths: list[int], count: int) -> None:
+    shares = deal_rows(lengths, count)
+    assert sorted(row for share in shares for row in share) == list(range(len(lengths)))
+    sizes = [len(share) for share in shares]
+    assert max(sizes) - min(sizes) <= 1
+    tokens = [sum(lengths[row] for row in share) for share in shares]
+    assert max(tokens) - min(tokens) <= max(lengths, default=0)
 
 
 row_sizes = st.integers(1, 300).flatmap(lambda length: st.tuples(st.just(length), st.integers(1, length)))

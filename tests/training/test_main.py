@@ -43,18 +43,28 @@ def test_the_device_and_the_patience_reach_the_run(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr("training.__main__._load", lambda *_: record)
     run = ["run", str(tmp_path / "spec.json"), "--out", str(tmp_path / "out")]
     reference = ["reference", "--base", "b", "--adapter", "a", "--out", "o"]
-    told = ["--device", "cuda:1", "--wait-seconds", "60", "--checkpoints", "c"]
+    told = ["--device", "cuda:1", "--wait-seconds", "60", "--checkpoints", "c", "--processes", "auto"]
     for arguments in (run, [*run, *told], [*reference, "--device", "cpu"]):
         monkeypatch.setattr(sys, "argv", ["training", *arguments])
         assert main() == 0
     assert options == [
-        {"device": "auto", "wait_seconds": 0.0, "checkpoints": None},
-        {"device": "cuda:1", "wait_seconds": 60.0, "checkpoints": Path("c")},
+        {"device": "auto", "wait_seconds": 0.0, "processes": 1, "checkpoints": None},
+        {"device": "cuda:1", "wait_seconds": 60.0, "processes": None, "checkpoints": Path("c")},
         {"device": "cpu"},
     ]
 
 
-@pytest.mark.parametrize("arguments", [[], ["run"], ["run", "spec.json"], ["dance"], ["base-model", "--dtype", "int8"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["run"],
+        ["run", "spec.json"],
+        ["dance"],
+        ["base-model", "--dtype", "int8"],
+        ["run", "spec.json", "--out", "out", "--processes", "0"],
+    ],
+)
 def test_arguments_that_are_not_understood_end_with_status_2(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:

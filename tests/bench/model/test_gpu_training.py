@@ -20,9 +20,12 @@ def test_the_benchmark_runs_and_reports(tmp_path: Path) -> None:
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=280)
     assert done.returncode == 0, done.stderr
     report = json.loads(out.read_text())
-    assert report["steps"] == 2
-    assert 0 < report["peak"] <= report["forecast"] < report["free"]
-    assert report["tokens_per_second"] > 0
+    assert list(report["methods"]) == ["sft", "qlora", "dpo"]
+    for figures in report["methods"].values():
+        assert figures["refusal"] == ""
+        assert figures["steps"] == 2
+        assert 0 < figures["peak"] <= figures["forecast"] < report["free"]
+        assert figures["tokens_per_second"] > 0
     assert report["refusal"].startswith("out_of_memory: Training needs at least 1.")
     assert "GiB on cpu (weights" in report["refusal"]
     assert "measured peak" in done.stdout

@@ -12,7 +12,7 @@ from tests.gateway.conftest import Gateway
 from tests.gateway.tuning import ask, ended, events, retrieve, start, until_trains, upload, work_folders
 from tests.gateway.worker import working
 
-ASKED = {"rank": 8, "max_length": 512, "micro_batch_tokens": 256, "learning_rate": 0.0003}
+ASKED = {"rank": 8, "max_length": 512, "micro_batch_tokens": 256, "learning_rate": 0.0003, "quantization": "nf4"}
 
 
 async def test_what_an_owner_asks_for_is_shown_and_reaches_the_trainer(
@@ -22,11 +22,13 @@ async def test_what_an_owner_asks_for_is_shown_and_reaches_the_trainer(
     monkeypatch.setenv("BRAID_TEST_TRAINER", "slow")
     job = await start(client, braid={"recipe": ASKED})
     assert job["braid"]["recipe"] == ASKED
-    async with working(settings.model_copy(update={"training_device": "cuda:1", "training_wait_seconds": 5.0})):
+    operator = {"training_device": "cuda:1", "training_wait_seconds": 5.0, "training_processes": 2}
+    async with working(settings.model_copy(update=operator)):
         await until_trains(client, job["id"])
         (work,) = work_folders(settings, job["id"])
         lines = [child.cmdline() for child in psutil.Process().children(recursive=True)]
-        assert any(line[-4:] == ["--device", "cuda:1", "--wait-seconds", "5.0"] for line in lines)
+        expected = ["--device", "cuda:1", "--wait-seconds", "5.0", "--processes", "2"]
+        assert any(line[-6:] == expected for line in lines)
         recipe = json.loads((work / "spec.json").read_bytes())["recipe"]
         await client.post(f"/v1/fine_tuning/jobs/{job['id']}/cancel")
     assert {name: recipe[name] for name in ASKED} == ASKED
@@ -41,6 +43,7 @@ async def test_the_rest_follows_from_the_engines(gateway: Gateway, settings: Set
         "max_length": 2048,
         "micro_batch_tokens": 100,
         "learning_rate": None,
+        "quantization": None,
     }
     assert (await retrieve(client, job["id"]))["braid"] == job["braid"]
 

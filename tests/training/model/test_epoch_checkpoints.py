@@ -10,6 +10,7 @@ from peft import PeftModel
 from transformers import AutoModelForCausalLM
 
 from tests.training.model.conftest import RECIPE, conversation, write_rows
+from training.assignment import MOST_CHECKPOINTS
 from training.epoch_weights import EpochWeights
 from training.errors import TrainingError
 from training.events import Event, Finished, Metrics, Notice
@@ -18,7 +19,7 @@ from training.manifest import digest_adapter, read_manifest
 from training.probe import Prober
 from training.progress import Tally
 from training.rendered_rows import RowsFile
-from training.run import MOST_CHECKPOINTS, run
+from training.run import run
 from training.spec import TrainSpec
 from training.verdict import BaseShape, judge
 

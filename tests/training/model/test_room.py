@@ -56,6 +56,37 @@ def test_a_run_starts_at_once_where_it_fits(rooms: Rooms) -> None:
     assert (berth.plan.micro_batch_tokens, berth.plan.gradient_checkpointing) == (2048, False)
 
 
+@pytest.mark.parametrize(
+    ("processes", "free", "devices"),
+    [
+        (1, (60, 60, 60), ["cuda:1"]),
+        (2, (60, 60, 60), ["cuda:1", "cuda:0"]),
+        (None, (60, 50, 3), ["cuda:1", "cuda:0"]),
+        (3, (60, 3, 3), ["cuda:1"]),
+        (12, (60,) * 12, [f"cuda:{number}" for number in (1, 0, *range(2, 8))]),
+    ],
+)
+def test_a_device_joins_where_it_has_room_and_a_row_of_each_batch(
+    monkeypatch: pytest.MonkeyPatch, processes: int | None, free: tuple[float, ...], devices: list[str]
+) -> None:
+    numbers = [1, 0, *range(2, len(free))]
+    all_rooms = [Room(f"cuda:{number}", size * GIB, 80 * GIB) for number, size in zip(numbers, free, strict=True)]
+    monkeypatch.setattr("training.room.list_rooms", lambda _: all_rooms)
+    events: list[Event] = []
+    berth = find_room(DEMAND, events.append, processes=processes)
+    assert berth.devices == devices
+    assert berth.room.device == devices[-1]
+    codes = [event.code for event in events if isinstance(event, Notice)]
+    assert codes == (["fewer_processes"] if processes == 3 else [])
+
+
+@pytest.mark.parametrize(("free", "count"), [(200, 2), (60, 1)])
+def test_processes_share_the_memory_of_the_processor(monkeypatch: pytest.MonkeyPatch, free: int, count: int) -> None:
+    monkeypatch.setattr("training.room.list_rooms", lambda _: [Room("cpu", free * GIB, free * GIB)])
+    assert find_room(DEMAND, lambda _: None, processes=2).devices == ["cpu"] * count
+    assert find_room(DEMAND, lambda _: None, processes=None).devices == ["cpu"]
+
+
 def test_little_room_is_used_with_checkpoints(rooms: Rooms) -> None:
     rooms(18)
     berth = find_room(DEMAND, lambda _: None)

@@ -69,7 +69,7 @@ def test_memory_that_runs_out_in_the_probe_is_a_reason(train: Train, monkeypatch
     def run_out(*_: object) -> None:
         raise torch.OutOfMemoryError("none left")
 
-    monkeypatch.setattr("training.run.compute_probes", run_out)
+    monkeypatch.setattr("training.run.Prober", run_out)
     with pytest.raises(TrainingError, match="BRAID_TRAINING_DEVICE") as caught:
         train()
     assert caught.value.code == "out_of_memory"
@@ -83,7 +83,9 @@ def test_memory_that_runs_out_in_the_probe_is_a_reason(train: Train, monkeypatch
         RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory: 12 bytes"),
     ],
 )
-@pytest.mark.parametrize("place", ["training.model.AutoModelForCausalLM.from_pretrained", "training.run.Trainer.train"])
+@pytest.mark.parametrize(
+    "place", ["training.model.AutoModelForCausalLM.from_pretrained", "training.assignment.Trainer.train"]
+)
 def test_memory_that_runs_out_in_training_is_a_reason_with_settings_that_exist(
     train: Train, monkeypatch: pytest.MonkeyPatch, place: str, error: Exception
 ) -> None:
@@ -113,7 +115,7 @@ def test_a_run_that_does_not_fit_is_refused_before_the_model_is_loaded(
     train: Train, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("training.room.list_rooms", lambda _: [Room("cpu", 64 << 20, 128 << 20)])
-    monkeypatch.setattr("training.run.AdaptedModel.create", None)
+    monkeypatch.setattr("training.assignment.AdaptedModel.create", None)
     with pytest.raises(TrainingError, match=r"at least 1\.0 GiB on cpu .*Free are 0\.1 of 0\.1 GiB") as caught:
         train()
     assert caught.value.code == "out_of_memory"
