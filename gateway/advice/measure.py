@@ -27,6 +27,14 @@ def count_steps(arms: Sequence[Arm], facts: Mapping[int, Sequence[RowFact]], row
     return len(arms) * len(rows) + again * sum(bool(facts[row.number]) for row in rows)
 
 
+def _bring_up_to_date(fact: RowFact, evidence: Evidence) -> RowFact:
+    """Add what the row's own passages say of a changed fact's document now: any of it may have the new value."""
+    if fact.place != "changed":
+        return fact
+    texts = [one.text for one in evidence.passages if one.key == fact.key]
+    return msgspec.structs.replace(fact, passage="\n".join([fact.passage, *texts]))
+
+
 class ArmMeasurer:
     """Measures the rows of one advice.
 
@@ -78,7 +86,7 @@ class ArmMeasurer:
             number=row.number,
             question=row.question,
             reply=row.reply,
-            facts=facts,
+            facts=tuple(_bring_up_to_date(fact, evidence) for fact in facts),
             passages=len(evidence.passages),
             index_epochs=evidence.index_epochs,
             answers=answers,

@@ -50,8 +50,14 @@ def _learn_length(texts: Sequence[str]) -> StyleRule:
         "length",
         f"Nine of ten replies have {cuts[0]:.0f} to {cuts[-1]:.0f} words; half as many again are let pass.",
         lambda text: least <= len(_WORD.findall(text)) <= most,
-        f"Write {cuts[0]:.0f} to {cuts[-1]:.0f} words.",
+        _say_length(round(cuts[0]), round(cuts[-1])),
     )
+
+
+def _say_length(least: int, most: int) -> str:
+    if least == most:
+        return "Write one word." if least == 1 else f"Write {least} words."
+    return f"Write {least} to {most} words."
 
 
 def _learn_edges(texts: Sequence[str]) -> list[StyleRule]:
@@ -92,12 +98,17 @@ def _learn_traits(texts: Sequence[str]) -> list[StyleRule]:
         count = sum(map(has, texts))
         if count >= KEPT_BY * len(texts):
             reason = f"{count} of {len(texts)} replies have {name}."
-            rules.append(StyleRule(f"has {name}", reason, has, f"Use {name}."))
+            rules.append(StyleRule(f"has {name}", reason, has, f"Use {_quote(name)}."))
         elif count <= (1 - KEPT_BY) * len(texts):
             reason = f"{len(texts) - count} of {len(texts)} replies have no {name.removeprefix('a ')}."
             bare = name.removeprefix("an ").removeprefix("a ")
-            rules.append(StyleRule(f"no {bare}", reason, _make_opposite(has), f"Never use {name}."))
+            rules.append(StyleRule(f"no {bare}", reason, _make_opposite(has), f"Never use {_quote(name)}."))
     return rules
+
+
+def _quote(name: str) -> str:
+    """Quote words, which `we` and `I` are, and no descriptions, such as `a list`."""
+    return name if " " in name else f'"{name}"'
 
 
 def _make_mark_check(mark: str) -> Callable[[str], bool]:

@@ -138,6 +138,10 @@ async def test_facts_that_were_trained_are_named_once_documents_change(client: C
     report = await advise(client, tenant, vector_store_id=store, adapter=adapter)
     assert report.arm in ("facts", "prompt+facts", "guide+facts", "few-shot+facts")
     assert report.look.pace == "several times a day"
+    used = report.find_arm(report.arm)
+    assert used is not None
+    assert used.facts is not None
+    assert used.facts.value > 0.85
     assert all(one.learnt and (one.stated, one.version) == (1, 2) for one in report.changed[:3])
     values = {one.text for one in report.changed if one.learnt}
     asked = {question for question, _ in tenant.rows[: round(LEARNT * len(tenant.rows))] if question.subject != "help"}
