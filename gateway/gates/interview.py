@@ -3,12 +3,12 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from gateway.answering.compose import compose
+from gateway.answering.compose import Composed, compose
 from gateway.answering.engine_answer import EngineUsage, decode_answer
 from gateway.answering.question import Message, Question
 from gateway.answering.resolve import Target
@@ -22,6 +22,7 @@ __all__ = ["ANSWER_TOKENS", "AskedAnswer", "Interview", "Likelihood", "Notes"]
 
 ANSWER_TOKENS = 320
 """The most tokens of an answer."""
+_PARAMETERS: Mapping[str, Any] = {"temperature": 0, "max_tokens": ANSWER_TOKENS}
 _AT_ONCE = 4  # beside the traffic of clients
 _SAVE_SECONDS = 15.0
 
@@ -104,9 +105,15 @@ class Interview:
         Raises:
             BadRequest: It doesn't fit into the context.
         """
-        question = Question("gate", target.engine_model, messages, {"temperature": 0, "max_tokens": ANSWER_TOKENS})
+        return (await self.compose_whole(target, messages, evidence, _PARAMETERS)).body
+
+    async def compose_whole(
+        self, target: Target, messages: Sequence[Message], evidence: Evidence, parameters: Mapping[str, Any]
+    ) -> Composed:
+        """Return the same with other parameters, and what went into its prompt; raises as `compose` does."""
+        question = Question("gate", target.engine_model, messages, parameters)
         await self._traits.settle()
-        composed = await compose(
+        return await compose(
             question,
             target,
             evidence,
@@ -115,7 +122,6 @@ class Interview:
             folds_system=self._traits.folds_system,
             markers=self._traits.markers,
         )
-        return composed.body
 
     async def answer(self, target: Target, body: bytes) -> str:
         """Return the text of the answer; raises what `ask` does."""
