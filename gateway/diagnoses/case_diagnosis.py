@@ -59,6 +59,7 @@ class CaseDiagnosis:
         scene = CaseScene(
             missing=place.missing,
             cause=place.cause,
+            tentative=place.tentative,
             variants=[*alone, *(one.outline for one in release.variants)],
             whole=bool(alone) or release.bare != release.target,
             states_facts=bool(expected),
@@ -78,6 +79,8 @@ class CaseDiagnosis:
             return target, place.evidence
         if name == "alone":
             return target, place.isolate()
+        if name == "reference":
+            return _let_show(target), place.tell()
         if name == "all":
             return _let_show(self._release.bare), place.isolate() if place.passages else place.evidence
         evidence = place.evidence

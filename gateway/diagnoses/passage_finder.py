@@ -3,6 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from math import log
 
 import msgspec
@@ -33,8 +34,9 @@ _WIDE = 50
 """Passages of a search without the release's limits; further down nobody would look for an answer."""
 _DOCUMENTS = 8
 """Documents whose whole text is read, where no passage has all that is expected."""
-_LEAST_SHARE = 0.5
-"""Of the best passage's weight of the question's words: another product's passage has the same number by chance."""
+_LIKELY_SHARE, _POSSIBLE_SHARE = 0.5, 0.25
+"""Of the best passage's weight of the question's words: another product's passage has the same number by chance, and
+one that only repeats the question has more of its words than an answer."""
 _PASSAGE_CHARACTERS = 1200
 _WORD = re.compile(r"[^\W_]{2,}")
 
@@ -51,6 +53,7 @@ class PassagePlace(msgspec.Struct, frozen=True):
         rank: Its place in the search, from 1; None where it isn't among the first 50.
         probability: That of an answer in what the search finds, by which the release abstains.
         crowded: Whether the prompt has other passages beside them.
+        note: The reference itself, as a passage, where the passages may state it by chance.
     """
 
     evidence: Evidence
@@ -60,6 +63,12 @@ class PassagePlace(msgspec.Struct, frozen=True):
     rank: int | None = None
     probability: float | None = None
     crowded: bool = False
+    note: Passage | None = None
+
+    @property
+    def tentative(self) -> bool:
+        """Whether the passages were found by what is expected alone, which another text may have by chance."""
+        return self.note is not None
 
     def fill(self, most: int) -> Evidence:
         """Return evidence with the passages first, and behind them what the release finds, so many in all."""
@@ -70,6 +79,10 @@ class PassagePlace(msgspec.Struct, frozen=True):
     def isolate(self) -> Evidence:
         """Return evidence with the passages alone."""
         return self._make(self.passages)
+
+    def tell(self) -> Evidence:
+        """Return evidence with the reference alone."""
+        return self._make([] if self.note is None else [self.note])
 
     def _make(self, passages: Sequence[Passage]) -> Evidence:
         return Evidence("found", tuple(passages), self.evidence.index_epochs)
@@ -113,16 +126,17 @@ class PassageFinder:
         wide = await self._search(states, texts)
         in_prompt = [evidence.passages[number - 1] for number in await used(case, evidence)]
         pool = list({one.id: one for one in [*in_prompt, *wide]}.values())
-        cover = cover_facts(case.question, expected, pool, in_prompt)
-        if cover:
-            crowded = len(in_prompt) > len(cover)
-            return PassagePlace(evidence, None, "", cover, _rank_in(in_prompt, cover), evidence.probability, crowded)
-        cover = cover_facts(case.question, expected, pool, evidence.passages)
-        if cover:
-            return PassagePlace(evidence, "retrieval", "context", cover, _rank_in(evidence.passages, cover))
-        cover = cover_facts(case.question, expected, pool, wide)
-        if cover:
-            return await self._explain(case, spec, states, evidence, texts, cover, searched=bool(queries))
+        for share, note in ((_LIKELY_SHARE, None), (_POSSIBLE_SHARE, _make_note(case, expected))):
+            look = partial(cover_facts, case.question, expected, pool, share=share)
+            if cover := look(in_prompt):
+                crowded, rank = len(in_prompt) > len(cover), _rank_in(in_prompt, cover)
+                return PassagePlace(evidence, None, "", cover, rank, evidence.probability, crowded, note)
+            if cover := look(evidence.passages):
+                rank = _rank_in(evidence.passages, cover)
+                return PassagePlace(evidence, "retrieval", "context", cover, rank, evidence.probability, note=note)
+            if cover := look(wide):
+                place = await self._explain(case, spec, states, evidence, texts, cover, searched=bool(queries))
+                return replace(place, note=note)
         return await self._look_further(case, expected, states, evidence, wide)
 
     async def _search(
@@ -169,11 +183,12 @@ class PassageFinder:
         wide: Sequence[Passage],
     ) -> PassagePlace:
         """Search by what is expected, and in whole documents; what nothing states stands in no document."""
+        note = _make_note(case, expected)
         by_value = await self._search(states, [f"{case.question} {text}" for text in expected.texts[:4]])
         pool = list({one.id: one for one in [*wide, *by_value]}.values())
         cover = cover_facts(case.question, expected, pool, by_value)
         if cover:
-            return PassagePlace(evidence, "retrieval", "ranking", cover)
+            return PassagePlace(evidence, "retrieval", "ranking", cover, note=note)
         documents = list(dict.fromkeys((one.store, one.document) for one in [*by_value[:20], *wide[:20]]))
         for store, document in documents[:_DOCUMENTS]:
             text = await self._texts.read_present(states, store, document)
@@ -181,17 +196,22 @@ class PassageFinder:
                 first = next(one for one in pool if one.document == document)
                 piece = replace(first, id=f"whole-{document}", text=_cut_out(text, expected))
                 if cover_facts(case.question, expected, [*pool, piece], [piece]):
-                    return PassagePlace(evidence, "retrieval", "chunking", (piece,))
-        return PassagePlace(evidence, "documents", "missing", (_make_note(case, expected),))
+                    return PassagePlace(evidence, "retrieval", "chunking", (piece,), note=note)
+        return PassagePlace(evidence, "documents", "missing", (note,))
 
 
 def cover_facts(
-    question: str, expected: ExpectedFacts, pool: Sequence[Passage], candidates: Sequence[Passage]
+    question: str,
+    expected: ExpectedFacts,
+    pool: Sequence[Passage],
+    candidates: Sequence[Passage],
+    *,
+    share: float = _LIKELY_SHARE,
 ) -> tuple[Passage, ...]:
     """Return the fewest of the candidates, best first, that state all facts together; none where they don't.
 
-    A passage counts where it is about the question: it has at least half the weight of the question's words that the
-    best of the `pool` has. A word weighs more, the fewer passages of the pool have it.
+    A passage counts where it is about the question: it has a `share` of the weight of the question's words that the
+    best of the `pool` has, or more. A word weighs more, the fewer passages of the pool have it.
     """
     if not candidates:
         return ()
@@ -201,7 +221,7 @@ def cover_facts(
     counts = Counter(word for some in words.values() for word in some & own)
     weights = {word: log((len(texts) + 1) / count) for word, count in counts.items()}
     scores = {id: sum(weights[word] for word in some & own) for id, some in words.items()}
-    least = _LEAST_SHARE * max(scores.values())
+    least = share * max(scores.values())
     facts = {one.id: expected.find_in(texts[one.id]) for one in candidates if scores[one.id] >= least}
     cover: list[Passage] = []
     missing = set(range(len(expected.facts)))

@@ -12,7 +12,7 @@ import prompts
 from gateway.adapters.service import find_ready
 from gateway.answering.question import Question
 from gateway.answering.resolve import Resolver, Target
-from gateway.assistants.release import AdapterRef, PromptRef, ReleaseSpec, RetrievalSpec
+from gateway.assistants.release import ReleaseSpec, RetrievalSpec
 from gateway.assistants.schemas import BoostOptions, ReleaseCreate, RetrievalOptions, SamplingOptions
 from gateway.assistants.service import find_assistant_by_id, find_release
 from gateway.db import Database
@@ -143,16 +143,12 @@ async def _find_former(
         if row is None:
             continue
         other, label = msgspec.convert(row.spec, ReleaseSpec), f"{name}@{earlier}"
-        if prompt is None and other.prompt is not None and _differs(other.prompt, spec.prompt):
+        if prompt is None and other.prompt is not None and other.prompt != spec.prompt:
             prompt = label, other
-        if adapter is None and other.adapter is not None and _differs(other.adapter, spec.adapter):
+        if adapter is None and other.adapter is not None and other.adapter != spec.adapter:
             ready = await find_ready(session, tenant, other.adapter.model)
             adapter = (label, other) if ready is not None and ready.digest == other.adapter.digest else None
     return _Former(prompt, adapter)
-
-
-def _differs(one: AdapterRef | PromptRef, other: AdapterRef | PromptRef | None) -> bool:
-    return other is None or one.digest != other.digest
 
 
 def to_request(spec: ReleaseSpec) -> ReleaseCreate:

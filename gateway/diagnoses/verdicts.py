@@ -46,6 +46,8 @@ class CaseScene(msgspec.Struct, frozen=True):
         missing: The passage's strand, `documents` or `retrieval`, where the prompt doesn't have what the answer should
             state; None where it has, or nothing is known of it.
         cause: Why it is missing.
+        tentative: Whether the passage may state it by chance, so that the reference is shown in its place where
+            it doesn't help.
         variants: Each changes one strand; those of passages come first.
         whole: Whether `all`, the variant with nothing of the tenant's but the right passage, differs from the release.
         states_facts: Whether it is known what the answer should state.
@@ -54,6 +56,7 @@ class CaseScene(msgspec.Struct, frozen=True):
 
     missing: Strand | None
     cause: str
+    tentative: bool
     variants: Sequence[VariantStrand]
     whole: bool
     states_facts: bool
@@ -70,7 +73,8 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 Ask = Callable[[str, int, Judged], Awaitable[Tally]]
-"""Returns the tally of the first so many answers of a variant: `control`, `passages`, `all`, or one of the scene's.
+"""Returns the tally of the first so many answers of a variant: `control`, `passages`, `reference`, `all`, or one of the
+scene's.
 
 Facts are right where they are stated, and voice is where the facts are right too.
 """
@@ -109,6 +113,8 @@ async def _decide_facts(scene: CaseScene, outcomes: "_Outcomes") -> Verdict:
         effect = await outcomes.compare("passages", control)
         if effect == "mends":
             return outcomes.conclude(scene.missing, scene.cause)
+        if scene.tentative and await outcomes.compare("reference", control) == "mends":
+            return outcomes.conclude("documents", "missing")
         if effect == "uncertain":
             return outcomes.conclude("unknown", "uncertain")
         control = "passages"
@@ -126,6 +132,8 @@ async def _decide_facts(scene: CaseScene, outcomes: "_Outcomes") -> Verdict:
         return outcomes.conclude(
             "unknown", "several" if effect == "mends" else "uncertain", [one.strand for one in scene.variants]
         )
+    if scene.missing is None and scene.tentative and await outcomes.compare("reference", control) != "same":
+        return outcomes.conclude("unknown", "several", ["documents", "base"])
     return outcomes.conclude("base", "base" if scene.missing is None else "base_and_passage")
 
 
