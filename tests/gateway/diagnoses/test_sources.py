@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.answers.service import CitedDocuments
 from gateway.answering.question import Message
+from gateway.answers.service import CitedDocuments
 from gateway.composition import open_handlers
 from gateway.diagnoses.cases import BadVotes, Case
 from gateway.diagnoses.schemas import DiagnosisCreate
@@ -22,7 +23,6 @@ from retrieval.messages import FULL_MATCH, MatchFeatures
 from tests.fakes import faults
 from tests.fakes._http import Received
 from tests.fakes.retriever import FakeRetriever
-from tests.fakes.trainer import rows
 from tests.fakes.vllm import CHAT, Chat, FakeVllm
 from tests.gateway.conftest import Gateway
 from tests.gateway.diagnoses.test_diagnoses import DIAGNOSES, read_report, release, write_prompt
@@ -109,18 +109,17 @@ async def test_a_run_of_an_eval_gives_its_failed_items_and_those_that_passed(cli
 
 async def test_a_gate_gives_the_rows_that_lack_the_values_of_their_replies(client: Client) -> None:
     number = await release(client, "desk", prompt=await write_prompt(client, "State no months: state no months."))
-    file = await upload(client.http, rows(12))
+    replies = [(f"How long is the warranty of item {n}?", f"It is {20 + n} months.") for n in range(12)]
+    rows = [{"messages": [{"role": "user", "content": q}, {"role": "assistant", "content": a}]} for q, a in replies]
+    file = await upload(client.http, b"\n".join(msgspec.json.encode(row) for row in rows))
     source = {"assistant": "desk", "release": number}
     await client.http.post(f"/api/assistants/desk/releases/{number}/gate", json={"file_id": file})
     assert (await client.fault(409, "POST", DIAGNOSES, json={"gate": source}))["code"] == "no_report"
     await client.settle()
-    answer = await client.http.post(DIAGNOSES, json={"gate": source})
-    gate = await client.ok("GET", f"/api/assistants/desk/releases/{number}/gate")
-    assert gate["report"]["examples"], gate
-    if answer.status_code == 200:
-        assert answer.json()["failures"] + answer.json()["passes"] == len(gate["report"]["examples"])
-    else:
-        assert answer.json()["error"]["code"] == "no_failures"
+    report = await diagnose(client, gate=source, samples=4)
+    assert (report["failures"], report["passes"], report["samples"]) == (12, 0, 4)
+    assert report["cases"][0]["expected"] == ["20 months"]
+    assert report["strands"] == {"base": 12}  # given the reference, this fake says nothing either
 
 
 async def test_an_answers_record_tells_release_and_filters(client: Client) -> None:
@@ -187,11 +186,10 @@ async def test_votes_come_by_a_function_of_those_who_keep_them(client: Client, g
     service = DiagnosisService(state.database, state.artifacts, state.storage, tenant.id, sources)
     made = await service.create(DiagnosisCreate(model="desk", votes=3))
     assert (made.failures, made.sources) == (3, ["votes"])
+    empty = DiagnosisSources(sources.runs, sources.gates, sources.documents, BadVotes(_list_none))
+    service = DiagnosisService(state.database, state.artifacts, state.storage, tenant.id, empty)
     with pytest.raises(BadRequest):
-        empty = DiagnosisSources(sources.runs, sources.gates, sources.documents, BadVotes(_list_none))
-        await DiagnosisService(state.database, state.artifacts, state.storage, tenant.id, empty).create(
-            DiagnosisCreate(model="desk", votes=3)
-        )
+        await service.create(DiagnosisCreate(model="desk", votes=3))
 
 
 async def _list_none(*_arguments: object) -> Sequence[Case]:
@@ -242,7 +240,7 @@ async def test_a_run_that_was_killed_asks_only_what_it_had_not_noted(
             await handlers["diagnose"].run(claim)
         engine.rule, again = None, _count(engine)
         await handlers["diagnose"].run(claim)
-        assert _count(engine) - again <= 6 * len(MONTHS) - 12  # three as it is, and three by the other prompt
+        assert _count(engine) - again <= 9 * len(MONTHS) - 18  # as it is, one passage, another prompt: three each
     assert claim.state == {}
     report = await read_report(client, id)
     assert (report["strands"], report["proposals"]) == ({"prompt": len(MONTHS)}, [])
