@@ -32,7 +32,7 @@ class _Fact:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedFacts:
-    """What a right answer states; none where nothing is known of it."""
+    """The facts that a right answer states; none where nothing is known of it."""
 
     facts: tuple[_Fact, ...]
 

@@ -37,8 +37,7 @@ from gateway.engines.base_traits import BaseTraits
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.engines.token_counter import TokenCounter
 from gateway.files.garbage_collection import collect_later
-from gateway.gates.interruptions import explain_interruptions
-from gateway.gates.interview import Interview, Notes
+from gateway.gates.interview import Interview, Notes, explain_interruptions
 from gateway.jobs import ENDED, Claim, JobCancelled, Outcome, begin_subject, end_subject, failpoint
 from retrieval.client import Retriever, RetrieverError
 

@@ -1,4 +1,4 @@
-"""Where the passage is that answers a failure: in the prompt, in the stores but not in the prompt, or nowhere."""
+"""The place of the passage that answers a failure: in the prompt, in the stores but not in the prompt, or nowhere."""
 
 import re
 from collections import Counter
@@ -42,7 +42,7 @@ _WORD = re.compile(r"[^\W_]{2,}")
 
 
 class PassagePlace(msgspec.Struct, frozen=True):
-    """Where the answer's passage is, for one failure.
+    """The place of the answer's passage, for one failure.
 
     Attributes:
         evidence: What the release finds.

@@ -51,7 +51,7 @@ _Sources = list[SourceCases]  # the service's own `list` hides the type
 
 @dataclass(frozen=True, slots=True)
 class DiagnosisSources:
-    """Where failures come from, beside the request; `votes` is None where nobody keeps any."""
+    """The places that failures come from, beside the request; `votes` is None where nobody keeps any."""
 
     runs: EvalRunService
     gates: GateService

@@ -18,6 +18,7 @@ from gateway.assistants.service import find_assistant_by_id, find_release
 from gateway.db import Database
 from gateway.diagnoses.cases import Strand
 from gateway.diagnoses.verdicts import VariantStrand
+from gateway.errors import NotFound
 from gateway.jobs import JobFailed
 
 __all__ = ["ReleaseVariants", "Variant", "find_variants", "to_request"]
@@ -85,7 +86,7 @@ async def find_variants(
         assistant = await find_assistant_by_id(session, tenant, assistant_id)
         row = await find_release(session, tenant, assistant_id, number)
         if row is None:
-            raise JobFailed("not_found", f"{assistant.name}@{number} isn't there any more.")
+            raise NotFound(f"{assistant.name}@{number} isn't there any more.")
         spec = msgspec.convert(row.spec, ReleaseSpec)
         if spec.adapter is not None and await find_ready(session, tenant, spec.adapter.model) is None:
             message = f"The adapter of {assistant.name}@{number}, {spec.adapter.model!r}, isn't ready now."

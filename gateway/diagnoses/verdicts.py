@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.diagnoses.cases import Strand
 
-__all__ = ["Ask", "CaseScene", "Tally", "VariantStrand", "Verdict", "chance_of", "decide"]
+__all__ = ["Ask", "CaseScene", "Judged", "Tally", "VariantStrand", "Verdict", "chance_of", "decide"]
 
 _CHANCE = 0.1
 """One-sided, by Fisher's exact test: three right of three against none of three are at 0.05."""

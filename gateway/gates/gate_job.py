@@ -24,8 +24,7 @@ from gateway.files.garbage_collection import collect_later
 from gateway.gates.checks import GateOptions
 from gateway.gates.contestants import Contestants, find_contestants
 from gateway.gates.held_out_rows import HeldOutRow, LearntReply, RowsUnfit, list_learnt_replies, read_held_out_rows
-from gateway.gates.interruptions import explain_interruptions
-from gateway.gates.interview import Interview, Notes
+from gateway.gates.interview import Interview, Notes, explain_interruptions
 from gateway.gates.judge import LEAST_ROWS
 from gateway.gates.measure import Measurer, count_questions
 from gateway.gates.report import GateReport, make_report

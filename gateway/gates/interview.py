@@ -3,7 +3,8 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
@@ -13,18 +14,20 @@ from gateway.answering.engine_answer import EngineUsage, decode_answer
 from gateway.answering.question import Message, Question
 from gateway.answering.resolve import Target
 from gateway.answering.retrieve import NO_EVIDENCE, Evidence
-from gateway.engines import Engine, EnginePool, EngineRefused
+from gateway.engines import AdapterRejected, Engine, EngineError, EnginePool, EngineRefused
 from gateway.engines.base_traits import BaseTraits
 from gateway.engines.token_counter import TokenCounter
-from gateway.jobs import Claim, JobCancelled
+from gateway.errors import BadRequest, NotFound, Unavailable
+from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed
 
-__all__ = ["ANSWER_TOKENS", "AskedAnswer", "Interview", "Likelihood", "Notes"]
+__all__ = ["ANSWER_TOKENS", "AskedAnswer", "Interview", "Likelihood", "Notes", "explain_interruptions"]
 
 ANSWER_TOKENS = 320
 """The most tokens of an answer."""
 _PARAMETERS: Mapping[str, Any] = {"temperature": 0, "max_tokens": ANSWER_TOKENS}
 _AT_ONCE = 4  # beside the traffic of clients
 _SAVE_SECONDS = 15.0
+_PAUSE_SECONDS = 5.0
 
 
 class Likelihood(msgspec.Struct, frozen=True, array_like=True):
@@ -189,6 +192,28 @@ class Interview:
                 return None  # a text that the engine can't score says nothing of either side
             raise
         return Likelihood(sum(scores), len(scores))
+
+
+@contextmanager
+def explain_interruptions() -> Generator[None]:
+    """Let errors of the parts that an interview asks be those of its job.
+
+    Raises:
+        JobDelayed: A part is away, or failed at something; it is tried again.
+        JobFailed: What was asked can't be had.
+    """
+    try:
+        yield
+    except AdapterRejected as error:
+        raise JobFailed("adapter_rejected", f"The model server can't serve an adapter. {error.reason}") from error
+    except EngineRefused as error:
+        if error.engine_status < 500:
+            raise JobFailed("engine_refused", error.message) from error
+        raise JobDelayed(error.message, seconds=_PAUSE_SECONDS) from error
+    except (EngineError, Unavailable) as error:
+        raise JobDelayed(error.message, seconds=_PAUSE_SECONDS) from error
+    except (NotFound, BadRequest) as error:
+        raise JobFailed(error.code or "not_found", error.message) from error
 
 
 def _read(note: Any) -> Likelihood | None:
