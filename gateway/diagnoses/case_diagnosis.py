@@ -14,7 +14,7 @@ from gateway.diagnoses.passage_finder import PassageFinder, PassagePlace
 from gateway.diagnoses.replay import Replay
 from gateway.diagnoses.report import DiagnosedCase
 from gateway.diagnoses.variants import ReleaseVariants
-from gateway.diagnoses.verdicts import CaseScene, Judged, Tally, VariantStrand, Verdict, decide
+from gateway.diagnoses.verdicts import AS_FOUND, CaseScene, Judged, Tally, VariantStrand, Verdict, decide
 from gateway.errors import BadRequest
 
 __all__ = ["LEAST_WORDS", "CaseDiagnosis", "learn_voice"]
@@ -84,6 +84,8 @@ class CaseDiagnosis:
         if name == "all":
             return _let_show(self._release.bare), place.isolate() if place.passages else place.evidence
         evidence = place.evidence
+        if name.startswith(AS_FOUND):
+            return self._release.find(name.removeprefix(AS_FOUND)), evidence
         if place.missing is not None:
             evidence = place.fill(target.retrieval.top_k if target.retrieval else 1)
         target = target if name == "passages" else self._release.find(name)

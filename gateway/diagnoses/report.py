@@ -60,8 +60,9 @@ class CaseReport(msgspec.Struct, frozen=True):
     """One failure.
 
     `outcomes` are the tallies by variant, right answers of all: `control` is the release as it is, `passages` the same
-    with the passage put in, `all` the base alone with the built-in prompt and the passage. `rank` is the passage's
-    place in the release's search, `probability` that of an answer in what it found.
+    with the passage put in, `reference` with the reference in its place, `as_found:` before a variant's name that
+    variant without it, `all` the base alone with the built-in prompt and the passage. `rank` is the passage's place in
+    the release's search, `probability` that of an answer in what it found.
     """
 
     id: str

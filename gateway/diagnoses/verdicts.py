@@ -11,8 +11,10 @@ import msgspec
 
 from gateway.diagnoses.cases import Strand
 
-__all__ = ["Ask", "CaseScene", "Judged", "Tally", "VariantStrand", "Verdict", "chance_of", "decide"]
+__all__ = ["AS_FOUND", "Ask", "CaseScene", "Judged", "Tally", "VariantStrand", "Verdict", "chance_of", "decide"]
 
+AS_FOUND = "as_found:"
+"""Before a variant's name: with the passages as the release finds them, though what is expected isn't in them."""
 _CHANCE = 0.1
 """One-sided, by Fisher's exact test: three right of three against none of three are at 0.05."""
 
@@ -108,33 +110,48 @@ async def decide(scene: CaseScene, ask: Ask, samples: int) -> Verdict:
 
 
 async def _decide_facts(scene: CaseScene, outcomes: "_Outcomes") -> Verdict:
-    control = "control"
-    if scene.missing is not None:
-        effect = await outcomes.compare("passages", control)
-        if effect == "mends":
-            return outcomes.conclude(scene.missing, scene.cause)
-        if scene.tentative and await outcomes.compare("reference", control) == "mends":
-            return outcomes.conclude("documents", "missing")
-        if effect == "uncertain":
-            return outcomes.conclude("unknown", "uncertain")
-        control = "passages"
-    effects = {one: await outcomes.compare(one.name, control) for one in scene.variants}
-    mending = [one for one, effect in effects.items() if effect == "mends"]
-    if mending:
-        best = outcomes.choose(mending)
-        if scene.missing is not None or len(best) > 1:  # the passage and another strand, or any of several
-            strands: list[Strand] = [*([scene.missing] if scene.missing else []), *(one.strand for one in best)]
-            return outcomes.conclude("unknown", "several", strands)
-        return outcomes.conclude(best[0].strand, best[0].cause)
-    if "uncertain" in effects.values():
+    if scene.missing is None:
+        return await _decide_rest(scene, outcomes, "control")
+    effect = await outcomes.compare("passages", "control")
+    if effect == "mends":
+        return outcomes.conclude(scene.missing, scene.cause)
+    told = await outcomes.compare("reference", "control") if scene.tentative else "same"
+    if told == "mends":
+        return outcomes.conclude("documents", "missing")
+    if "uncertain" in (effect, told):
         return outcomes.conclude("unknown", "uncertain")
+    # The passage alone doesn't help; another strand may do so without it, whatever it knows the answer from.
+    variants = [VariantStrand(f"{AS_FOUND}{one.name}", one.strand, one.cause) for one in scene.variants]
+    if verdict := await _find_mending(variants, outcomes, "control", ()):
+        return verdict
+    return await _decide_rest(scene, outcomes, "passages")
+
+
+async def _decide_rest(scene: CaseScene, outcomes: "_Outcomes", control: str) -> Verdict:
+    """Decide between the strands that aren't passages, and the base; `control` has the right passage."""
+    others: list[Strand] = [] if scene.missing is None else [scene.missing]
+    if verdict := await _find_mending(scene.variants, outcomes, control, others):
+        return verdict
     if scene.whole and (effect := await outcomes.compare("all", control)) != "same":
-        return outcomes.conclude(
-            "unknown", "several" if effect == "mends" else "uncertain", [one.strand for one in scene.variants]
-        )
+        cause = "several" if effect == "mends" else "uncertain"
+        return outcomes.conclude("unknown", cause, [one.strand for one in scene.variants])
     if scene.missing is None and scene.tentative and await outcomes.compare("reference", control) != "same":
         return outcomes.conclude("unknown", "several", ["documents", "base"])
     return outcomes.conclude("base", "base" if scene.missing is None else "base_and_passage")
+
+
+async def _find_mending(
+    variants: Sequence[VariantStrand], outcomes: "_Outcomes", control: str, others: Sequence[Strand]
+) -> Verdict | None:
+    """Return the verdict where a variant mends, or may do so; `others` are strands that have to be mended with it."""
+    effects = {one: await outcomes.compare(one.name, control) for one in variants}
+    mending = [one for one, effect in effects.items() if effect == "mends"]
+    if mending:
+        best = outcomes.choose(mending)
+        if others or len(best) > 1:
+            return outcomes.conclude("unknown", "several", [*others, *(one.strand for one in best)])
+        return outcomes.conclude(best[0].strand, best[0].cause)
+    return outcomes.conclude("unknown", "uncertain") if "uncertain" in effects.values() else None
 
 
 async def _decide_voice(scene: CaseScene, outcomes: "_Outcomes") -> Verdict:

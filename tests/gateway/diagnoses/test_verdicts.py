@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from gateway.diagnoses.cases import Strand
-from gateway.diagnoses.verdicts import CaseScene, Judged, Tally, VariantStrand, Verdict, chance_of, decide
+from gateway.diagnoses.verdicts import AS_FOUND, CaseScene, Judged, Tally, VariantStrand, Verdict, chance_of, decide
 
 SEEDS = 300
 VARIANTS = (
@@ -19,6 +19,7 @@ VARIANTS = (
 GOOD, BAD = 0.92, 0.06
 """How often a model answers rightly that has all it needs, and one that a fault keeps from it."""
 ALL = ("control", "passages", "reference", "alone", "all", *(one.name for one in VARIANTS))
+ALL += tuple(f"{AS_FOUND}{one.name}" for one in VARIANTS)
 
 
 def rates(*good: str) -> dict[str, float]:
@@ -55,6 +56,7 @@ PROMPT, STYLE = ("former_prompt", "default_prompt", "all"), ("former_adapter", "
         ("documents", scene("retrieval", tentative=True), rates("reference"), rates(*ALL)),
         ("retrieval", scene(), rates("alone", "all"), rates(*ALL)),
         ("prompt", scene(), rates(*PROMPT), rates(*ALL)),
+        ("prompt", scene("documents"), rates(f"{AS_FOUND}former_prompt"), rates(*ALL)),
         ("style", scene(), rates(*STYLE), rates(*ALL)),
         ("style", scene(knows_voice=True), rates(*ALL), rates("former_adapter")),
         ("prompt", scene(knows_voice=True), rates(*ALL), rates(*PROMPT)),
