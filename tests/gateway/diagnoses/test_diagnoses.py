@@ -18,7 +18,7 @@ from tests.gateway.vector_stores.conftest import Client, index
 __all__ = ["index", "settings"]
 
 DIAGNOSES = "/api/diagnoses"
-SEEDS = (1, 2, 3)
+SEEDS = (1, 2)
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ async def test_planted_faults_go_to_their_strands_and_nothing_is_promoted(client
         for name, model in planted.items():
             body = {"model": model, "failures": world.failures(name), "passes": world.passes(name)}
             ids[name] = (await client.ok("POST", DIAGNOSES, json=body))["id"]
-        await client.settle()
+            await client.settle()  # one by one: a busy machine takes its time
         for name, id in ids.items():
             report = await read_report(client, id)
             strands[name].update(one["strand"] for one in report["cases"])
