@@ -29,9 +29,9 @@ _PAGE: dict[int | str, dict[str, Any]] = {200: {"content": {"text/html": {"schem
 router = APIRouter(prefix="/api/diagnoses", tags=["diagnoses"], responses=declare_errors(404, 409, 429))
 
 
-def _service(principal: ManageKey, state: CurrentState) -> DiagnosisService:
+def _service(request: Request, principal: ManageKey, state: CurrentState) -> DiagnosisService:
     sources = DiagnosisSources(
-        EvalRunService(state.database, state.artifacts, state.storage, principal),
+        EvalRunService(state.database, state.artifacts, state.storage, principal, str(request.base_url)),
         GateService(state.database, state.artifacts, principal.tenant),
         cast(CitedDocuments, state.parts[CitedDocuments]),
         cast(BadVotes | None, state.parts.get(BadVotes)),

@@ -178,7 +178,7 @@ async def test_votes_come_by_a_function_of_those_who_keep_them(client: Client, g
 
     principal = Principal(tenant.id, "kestrel", "key_1", frozenset({"manage"}))
     sources = DiagnosisSources(
-        EvalRunService(state.database, state.artifacts, state.storage, principal),
+        EvalRunService(state.database, state.artifacts, state.storage, principal, site=""),
         GateService(state.database, state.artifacts, tenant.id),
         state.parts[CitedDocuments],  # type: ignore[arg-type]
         BadVotes(list_votes),
