@@ -26,6 +26,8 @@ from gateway.assistants.routes import router as assistants
 from gateway.chat.routes import SCHEMAS as CHAT_SCHEMAS
 from gateway.chat.routes import router as chat
 from gateway.conversations.routes import router as styles
+from gateway.diagnoses.routes import SCHEMAS as DIAGNOSIS_SCHEMAS
+from gateway.diagnoses.routes import router as diagnoses
 from gateway.embeddings.routes import router as embeddings
 from gateway.errors import (
     BadRequest,
@@ -74,7 +76,7 @@ _NO_ENCODING = "The body has a content-encoding, which isn't taken here. Send it
 
 _ROUTERS = (
     chat, responses, embeddings, health, models, *files, *vector_stores, fine_tuning, tenants, prompts, assistants,
-    adapters, *answers, *evals, evaluations, gates, styles, stale_facts, sources, exports,
+    adapters, *answers, *evals, evaluations, gates, diagnoses, styles, stale_facts, sources, exports,
 )  # fmt: skip
 
 
@@ -178,7 +180,9 @@ class _Gateway(FastAPI):
         """Return the OpenAPI, with the schemas of what FastAPI doesn't decode itself."""
         described = super().openapi()
         schemas = described["components"]["schemas"]
-        described["components"]["schemas"] = EVAL_SCHEMAS | schemas | CHAT_SCHEMAS | RESPONSE_SCHEMAS
+        described["components"]["schemas"] = (
+            EVAL_SCHEMAS | DIAGNOSIS_SCHEMAS | schemas | CHAT_SCHEMAS | RESPONSE_SCHEMAS
+        )
         return described
 
 

@@ -6,6 +6,9 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+from gateway.engines.served_base_model import ServedBaseModel
+from retrieval.messages import RetrieverInfo
+
 __all__ = [
     "LEAST_PROBABILITY",
     "AdapterRef",
@@ -129,6 +132,19 @@ class ServedParts(msgspec.Struct, frozen=True):
     chat_template: str = ""
     folds_system: bool = False
     markers: str = ""
+
+    @classmethod
+    def of(cls, base_model: str, base: ServedBaseModel | None, retriever: RetrieverInfo | None) -> "ServedParts":
+        """Return what is known of the base model and the retriever."""
+        return cls(
+            base_model=base_model,
+            base_digest=base.digest if base else "",
+            embedder=retriever.embedder if retriever else "",
+            ranking=retriever.ranking if retriever else "",
+            chat_template=base.chat_template_digest if base else "",
+            folds_system=base is not None and base.folds_system,
+            markers=base.markers_digest if base else "",
+        )
 
 
 class GateVerdict(msgspec.Struct, frozen=True):

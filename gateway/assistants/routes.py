@@ -25,16 +25,7 @@ router = APIRouter(prefix="/api/assistants", tags=["assistants"], responses=decl
 
 
 async def _served(state: CurrentState) -> ServedParts:
-    retriever, base = await state.describe_retriever(), state.base
-    return ServedParts(
-        base_model=state.base_model,
-        base_digest=base.digest if base else "",
-        embedder=retriever.embedder if retriever else "",
-        ranking=retriever.ranking if retriever else "",
-        chat_template=base.chat_template_digest if base else "",
-        folds_system=base is not None and base.folds_system,
-        markers=base.markers_digest if base else "",
-    )
+    return ServedParts.of(state.base_model, state.base, await state.describe_retriever())
 
 
 Served = Annotated[ServedParts, Depends(_served)]

@@ -10,6 +10,7 @@ from gateway.cli.advise import advise
 from gateway.cli.backup import backup, restore
 from gateway.cli.chat import chat
 from gateway.cli.demo import demo
+from gateway.cli.diagnose import diagnose
 from gateway.cli.docs import docs
 from gateway.cli.doctor.command import doctor
 from gateway.cli.eval import evaluations
@@ -90,6 +91,7 @@ app.command()(gate)
 app.add_typer(imports, name="import")
 app.add_typer(sources, name="sources")
 app.add_typer(styles, name="styles")
+app.command()(diagnose)
 app.command()(storage)
 app.command()(backup)
 app.command()(restore)

@@ -5,6 +5,7 @@ from functools import partial
 
 from gateway.adapters.lifecycle import GONE
 from gateway.adapters.tables import AdapterRow
+from gateway.diagnoses import DiagnosisRow
 from gateway.evals import EvalRunRow
 from gateway.evaluation_jobs import EvaluationRow
 from gateway.files import FileRow, UploadPartRow, UploadRow
@@ -29,6 +30,8 @@ DIGESTS = (
     GateRow.rows_digest,
     GateRow.training_digest,
     GateRow.report_digest,
+    DiagnosisRow.inputs_digest,
+    DiagnosisRow.report_digest,
 )
 """Every column that refers to bytes in the artifacts: what none of them names is garbage."""
 
@@ -43,5 +46,6 @@ STORED: Mapping[str, SumBytes] = {
     "evaluations": partial(sum_by_tenant, column=EvaluationRow.bytes),
     "evals": partial(sum_by_tenant, column=EvalRunRow.bytes),
     "gates": partial(sum_by_tenant, column=GateRow.bytes),
+    "diagnoses": partial(sum_by_tenant, column=DiagnosisRow.bytes),
 }
 """All of a tenant's storage. Documents' versions are files; a pending upload keeps the room for what it announced."""

@@ -32,6 +32,8 @@ from gateway.composition.parts import (
 )
 from gateway.composition.stored import DIGESTS, STORED
 from gateway.db import Database
+from gateway.diagnoses.diagnosis_job import DiagnosisHandler
+from gateway.diagnoses.service import DIAGNOSE
 from gateway.engines import Connections, EnginePool, Reconciler
 from gateway.engines.base_traits import BaseTraits
 from gateway.engines.served_base_model import ServedBaseModel
@@ -113,8 +115,8 @@ async def open_worker(
             database,
             _make_handlers(settings, database, parts),
             name=f"{socket.gethostname()}:{os.getpid()}",
-            slots=7,  # one more than kinds that may take one for long: a document never waits for those
-            single=("train", "import", EVALUATE, EVAL_RUN, GATE, SYNC),
+            slots=8,  # one more than kinds that may take one for long: a document never waits for those
+            single=("train", "import", EVALUATE, EVAL_RUN, GATE, DIAGNOSE, SYNC),
             timings=timings,
             on_end=metrics.count_job,
         )
@@ -194,6 +196,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
             read_price(settings),
         ),
         GATE: GateHandler(*common, decider, traits),
+        DIAGNOSE: DiagnosisHandler(*common, decider, traits, base),
         "import": ImportHandler(artifacts, storage, publisher, trainer),
     }
 

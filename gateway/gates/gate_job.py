@@ -16,16 +16,15 @@ from gateway.artifacts import Artifacts
 from gateway.assistants.release import GateVerdict, ReleaseSpec
 from gateway.assistants.service import find_assistant_by_id, find_release, record_gate
 from gateway.db import Database
-from gateway.engines import AdapterRejected, EngineError, EnginePool, EngineRefused, Reconciler
+from gateway.engines import EnginePool, Reconciler
 from gateway.engines.base_traits import BaseTraits
 from gateway.engines.token_counter import TokenCounter
-from gateway.errors import BadRequest, NotFound, Unavailable
 from gateway.evaluation.base_suite import load_base_suite
 from gateway.files.garbage_collection import collect_later
 from gateway.gates.checks import GateOptions
 from gateway.gates.contestants import Contestants, find_contestants
 from gateway.gates.held_out_rows import HeldOutRow, LearntReply, RowsUnfit, list_learnt_replies, read_held_out_rows
-from gateway.gates.interview import Interview, Notes
+from gateway.gates.interview import Interview, Notes, explain_interruptions
 from gateway.gates.judge import LEAST_ROWS
 from gateway.gates.measure import Measurer, count_questions
 from gateway.gates.report import GateReport, make_report
@@ -37,7 +36,6 @@ from gateway.jobs import (
     ENDED,
     Claim,
     JobCancelled,
-    JobDelayed,
     JobFailed,
     Outcome,
     begin_subject,
@@ -50,7 +48,6 @@ __all__ = ["GateHandler"]
 
 _log = structlog.get_logger()
 _PATIENCE_SECONDS = 30.0
-_PAUSE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,18 +87,8 @@ class GateHandler:
             return
         options = msgspec.convert(row.options, GateOptions)
         inputs = await asyncio.to_thread(self._read_inputs, row, options)
-        try:
+        with explain_interruptions():
             report = await self._make_report(claim, row, options, inputs)
-        except AdapterRejected as error:
-            raise JobFailed("adapter_rejected", f"The model server can't serve an adapter. {error.reason}") from error
-        except EngineRefused as error:
-            if error.engine_status < 500:
-                raise JobFailed("engine_refused", error.message) from error
-            raise JobDelayed(error.message, seconds=_PAUSE_SECONDS) from error
-        except (EngineError, Unavailable) as error:
-            raise JobDelayed(error.message, seconds=_PAUSE_SECONDS) from error
-        except (NotFound, BadRequest) as error:
-            raise JobFailed(error.code or "not_found", error.message) from error
         await self._keep(claim, row, report)
 
     async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:

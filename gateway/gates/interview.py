@@ -3,27 +3,31 @@
 import asyncio
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
-from gateway.answering.compose import compose
+from gateway.answering.compose import Composed, compose
 from gateway.answering.engine_answer import EngineUsage, decode_answer
 from gateway.answering.question import Message, Question
 from gateway.answering.resolve import Target
 from gateway.answering.retrieve import NO_EVIDENCE, Evidence
-from gateway.engines import Engine, EnginePool, EngineRefused
+from gateway.engines import AdapterRejected, Engine, EngineError, EnginePool, EngineRefused
 from gateway.engines.base_traits import BaseTraits
 from gateway.engines.token_counter import TokenCounter
-from gateway.jobs import Claim, JobCancelled
+from gateway.errors import BadRequest, NotFound, Unavailable
+from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed
 
-__all__ = ["ANSWER_TOKENS", "AskedAnswer", "Interview", "Likelihood", "Notes"]
+__all__ = ["ANSWER_TOKENS", "AskedAnswer", "Interview", "Likelihood", "Notes", "explain_interruptions"]
 
 ANSWER_TOKENS = 320
 """The most tokens of an answer."""
+_PARAMETERS: Mapping[str, Any] = {"temperature": 0, "max_tokens": ANSWER_TOKENS}
 _AT_ONCE = 4  # beside the traffic of clients
 _SAVE_SECONDS = 15.0
+_PAUSE_SECONDS = 5.0
 
 
 class Likelihood(msgspec.Struct, frozen=True, array_like=True):
@@ -104,9 +108,15 @@ class Interview:
         Raises:
             BadRequest: It doesn't fit into the context.
         """
-        question = Question("gate", target.engine_model, messages, {"temperature": 0, "max_tokens": ANSWER_TOKENS})
+        return (await self.compose_whole(target, messages, evidence, _PARAMETERS)).body
+
+    async def compose_whole(
+        self, target: Target, messages: Sequence[Message], evidence: Evidence, parameters: Mapping[str, Any]
+    ) -> Composed:
+        """Return the same with other parameters, and what went into its prompt; raises as `compose` does."""
+        question = Question("gate", target.engine_model, messages, parameters)
         await self._traits.settle()
-        composed = await compose(
+        return await compose(
             question,
             target,
             evidence,
@@ -115,7 +125,6 @@ class Interview:
             folds_system=self._traits.folds_system,
             markers=self._traits.markers,
         )
-        return composed.body
 
     async def answer(self, target: Target, body: bytes) -> str:
         """Return the text of the answer; raises what `ask` does."""
@@ -183,6 +192,28 @@ class Interview:
                 return None  # a text that the engine can't score says nothing of either side
             raise
         return Likelihood(sum(scores), len(scores))
+
+
+@contextmanager
+def explain_interruptions() -> Generator[None]:
+    """Let errors of the parts that an interview asks be those of its job.
+
+    Raises:
+        JobDelayed: A part is away, or failed at something; it is tried again.
+        JobFailed: What was asked can't be had.
+    """
+    try:
+        yield
+    except AdapterRejected as error:
+        raise JobFailed("adapter_rejected", f"The model server can't serve an adapter. {error.reason}") from error
+    except EngineRefused as error:
+        if error.engine_status < 500:
+            raise JobFailed("engine_refused", error.message) from error
+        raise JobDelayed(error.message, seconds=_PAUSE_SECONDS) from error
+    except (EngineError, Unavailable) as error:
+        raise JobDelayed(error.message, seconds=_PAUSE_SECONDS) from error
+    except (NotFound, BadRequest) as error:
+        raise JobFailed(error.code or "not_found", error.message) from error
 
 
 def _read(note: Any) -> Likelihood | None:

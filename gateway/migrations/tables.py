@@ -4,6 +4,7 @@ from gateway.adapters.tables import AdapterRow
 from gateway.answers.tables import AnswerDocumentRow, AnswerRow
 from gateway.assistants.tables import AssistantRow, ReleaseRow, RolloutRow
 from gateway.db.base import Base
+from gateway.diagnoses.tables import DiagnosisRow
 from gateway.engines.tables import BaseModelRow
 from gateway.evals.tables import EvalOutputItemRow, EvalRow, EvalRunRow
 from gateway.evaluation_jobs.tables import EvaluationRow
@@ -33,6 +34,7 @@ __all__ = [
     "BaseModelRow",
     "BatchFileRow",
     "CheckpointRow",
+    "DiagnosisRow",
     "DocumentRow",
     "DocumentVersionRow",
     "EvalOutputItemRow",

@@ -22,7 +22,7 @@ ROWS = b"\n".join(
     for n in range(12)
 )
 ADAPTER = "ft:base:kestrel:house:00000000"
-NOT_THERE = ("/content", "/report", "/export", "/gate/page")
+NOT_THERE = ("/content", "/report", "/export", "/page")
 """Ends of paths to bytes that nobody has made here."""
 
 EVAL: dict[str, Any] = {
@@ -84,6 +84,8 @@ async def ids(gateway: Gateway, passages: FakePassages) -> dict[str, str]:
     asked = {"model": "support", "messages": [{"role": "user", "content": "How long?"}]}
     answer = (await client.post("/v1/chat/completions", json=asked)).json()["id"]
     key = (await client.get("/api/keys")).json()["data"][0]["id"]
+    failures = {"model": "support@1", "failures": [{"question": "x", "expected": ["31 months"]}]}
+    diagnosis = (await client.post("/api/diagnoses", json=failures)).json()["id"]
     (gateway.state.settings.home / "lent").mkdir()
     origin = {"kind": "folder", "path": str(gateway.state.settings.home / "lent")}
     made = await client.post("/api/sources", json={"name": "docs", "vector_store_id": store, "origin": origin})
@@ -102,6 +104,7 @@ async def ids(gateway: Gateway, passages: FakePassages) -> dict[str, str]:
         "key": "a/b.md",
         "fine_tuning_job_id": job,
         "evaluation_id": evaluation_id,
+        "diagnosis_id": diagnosis,
         "eval_id": eval_id,
         "run_id": run_id,
         "baseline_id": run_id,

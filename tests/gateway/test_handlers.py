@@ -359,6 +359,35 @@ class Gate(Scene):
         return row["status"], verdict, report, row["error"], row["done"] == row["total"], self.leftovers()
 
 
+class Diagnosis(Scene):
+    """A failure and an answer that passed, of a release with a prompt."""
+
+    async def queue(self, handlers: Mapping[str, Handler]) -> None:
+        await until(lambda: any(replica.ready for replica in self.gateway.state.pool.replicas))
+        if not self.id:
+            await self.client.post(
+                "/api/prompts", json={"name": "house", "template": "{% block system %}Bad{% endblock %}"}
+            )
+            await self.client.post("/api/assistants", json={"name": "desk"})
+            await self.client.post("/api/assistants/desk/releases", json={"prompt": "house"})
+        cases = [
+            {"question": f"Say heard {number}?", "expected": [word]} for number, word in enumerate(["lost", "heard"])
+        ]
+        body = {"model": "desk@1", "failures": cases[:1], "passes": cases[1:]}
+        answer = await self.client.post("/api/diagnoses", json=body)
+        assert answer.status_code == 200, answer.text
+        self.id = answer.json()["id"]
+
+    async def state(self) -> Any:
+        path = f"/api/diagnoses/{self.id}"
+        row = (await self.client.get(path)).json()
+        report = await self.client.get(f"{path}/report")
+        cases = report.json()["cases"] if report.status_code == 200 else None
+        releases = (await self.client.get("/api/assistants/desk/releases")).json()["data"]
+        shown = [row[name] for name in ("status", "done", "strands", "releases", "error")]
+        return [*shown, cases, len(releases), self.leftovers()]
+
+
 PUBLISHED = ("adapter-made", "adapter-judged", "adapter-stored", "adapter-named", "adapter-verified")
 SCENES: dict[str, tuple[type[Scene], tuple[str, ...]]] = {
     "train": (Training, ("trainer-started", "trainer-event", "state-stored", "state-kept", *PUBLISHED)),
@@ -382,6 +411,7 @@ SCENES: dict[str, tuple[type[Scene], tuple[str, ...]]] = {
     "evaluate": (Evaluation, ("evaluation-stored",)),
     "eval_run": (EvalRun, ("eval-items-written",)),
     "gate": (Gate, ("gate-measured", "gate-stored")),
+    "diagnose": (Diagnosis, ("diagnosis-replayed", "diagnosis-stored")),
 }
 """By kind of job: something to do, and every step at which its handler can be killed."""
 # The attempts of these count anew when they get further than the run before, which is a matter of moments.
@@ -393,6 +423,7 @@ FAILED: dict[str, Callable[[Any], bool]] = {
     "ingest": lambda state: state[0][0] == "failed",
     "evaluate": lambda state: (state[0], state[3]) == ("failed", {"code": "odd", "message": "It broke."}),
     "eval_run": lambda state: (state[0], state[4]) == ("failed", {"code": "odd", "message": "It broke."}),
+    "diagnose": lambda state: (state[0], state[4]) == ("failed", {"code": "odd", "message": "It broke."}),
     "gate": lambda state: (state[0], state[3]) == ("failed", {"code": "odd", "message": "It broke."}),
     "sync": lambda state: (state["source"][0], state["source"][3]["code"]) == ("failed", "odd"),
 }

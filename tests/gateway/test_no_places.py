@@ -99,6 +99,7 @@ def test_every_column_with_an_error_is_known_here() -> None:
     }
     assert columns == {
         "adapters.reason",
+        "diagnoses.error",
         "document_versions.error_code",
         "document_versions.error_message",
         "document_versions.mirror_error",

@@ -69,6 +69,12 @@ MORE_BODIES: dict[str, dict[str, Any]] = {
         "kind": "retrieval", "vector_store_id": "vs", "questions": [{"question": "x", "documents": ["a"]}],
         "score_threshold": 0.5, "rows": 10,
     },
+    "POST /api/diagnoses": {
+        "model": "support@1", "votes": 1, "samples": 3, "run": {"eval_id": "e", "run_id": "r"},
+        "gate": {"assistant": "support", "release": 1},
+        "failures": [{"messages": [{"role": "user", "content": "Hi"}], "answer": "a", "answer_id": "b",
+                      "reference": "1 kg", "expected": ["1 kg"], "reason": "c"}],
+    },
     "POST /api/styles/facts": {
         "vector_stores": ["vs"],
         "rows": [{"messages": [{"role": "assistant", "content": "1 kg", "weight": 1}],

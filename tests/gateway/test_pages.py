@@ -11,6 +11,9 @@ from gateway.adapters.repository import AdapterRepository
 from gateway.adapters.tables import AdapterRow
 from gateway.answers.repository import AnswerDocumentRepository, AnswerRepository
 from gateway.answers.tables import AnswerDocumentRow, AnswerRow
+from gateway.assistants.service import find_assistant
+from gateway.diagnoses.repository import DiagnosisRepository
+from gateway.diagnoses.tables import DiagnosisRow
 from gateway.evals.repository import EvalOutputItemRepository, EvalRepository, EvalRunRepository
 from gateway.evals.tables import EvalOutputItemRow, EvalRow, EvalRunRow
 from gateway.evaluation_jobs.repository import EvaluationRepository
@@ -69,6 +72,7 @@ async def _fill(gateway: Gateway, client: httpx2.AsyncClient) -> dict[str, str]:
             AnswerDocumentRepository(session, tenant.id).add(use)
             await _add_source(session, tenant.id, store, number)
             await _add_eval(session, tenant.id, number)
+            await _add_diagnosis(session, tenant.id, number)
     return {
         "vector_store_id": store,
         "batch_id": batch.json()["id"],
@@ -93,6 +97,17 @@ async def _add_source(session: AsyncSession, tenant: str, store: str, number: in
     evaluation.questions = evaluation.total = 1
     EvaluationRepository(session, tenant).add(evaluation)
     await session.flush()
+
+
+async def _add_diagnosis(session: AsyncSession, tenant: str, number: int) -> None:
+    assistant = await find_assistant(session, tenant, "support1")
+    assert assistant is not None
+    row = DiagnosisRow(
+        id=f"diagnosis_{number}", created_at=1, assistant_id=assistant.id, assistant="support1", number=1
+    )
+    row.status, row.sources, row.options, row.inputs_digest = "failed", ["request"], {}, "0" * 64
+    row.failures, row.passes, row.strands, row.releases = 1, 0, {}, {}
+    DiagnosisRepository(session, tenant).add(row)
 
 
 async def _add_eval(session: AsyncSession, tenant: str, number: int) -> None:

@@ -1,0 +1,236 @@
+"""The work behind a diagnosis: replay each failure, measure what might mend them, keep the report, make the releases.
+
+Nothing of it is promoted: rollouts aren't touched.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+import msgspec
+import structlog
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.answering.resolve import Resolver
+from gateway.answering.search_decision import SearchDecider
+from gateway.artifacts import Artifacts
+from gateway.assistants.release import ServedParts
+from gateway.assistants.schemas import ReleaseCreate
+from gateway.assistants.service import AssistantService
+from gateway.db import Database
+from gateway.diagnoses.answer_judge import Voice, find_expected
+from gateway.diagnoses.candidates import DiagnosedPlace, list_candidates
+from gateway.diagnoses.case_diagnosis import CaseDiagnosis, learn_voice
+from gateway.diagnoses.cases import Case, DiagnosisInputs, DiagnosisOptions, Strand
+from gateway.diagnoses.passage_finder import PassageFinder
+from gateway.diagnoses.proposals import Proposal, ProposalMaker
+from gateway.diagnoses.release_search import ReleaseSearch
+from gateway.diagnoses.replay import Replay
+from gateway.diagnoses.report import DiagnosedCase, DiagnosisReport, make_report
+from gateway.diagnoses.repository import DiagnosisRepository
+from gateway.diagnoses.tables import DiagnosisRow
+from gateway.diagnoses.variants import ReleaseVariants, find_variants
+from gateway.diagnoses.verdicts import Judged
+from gateway.engines import EnginePool, Reconciler
+from gateway.engines.base_traits import BaseTraits
+from gateway.engines.served_base_model import ServedBaseModel
+from gateway.engines.token_counter import TokenCounter
+from gateway.files.garbage_collection import collect_later
+from gateway.gates.interview import Interview, Notes, explain_interruptions
+from gateway.jobs import ENDED, Claim, JobCancelled, Outcome, begin_subject, end_subject, failpoint
+from retrieval.client import Retriever, RetrieverError
+
+__all__ = ["DiagnosisHandler"]
+
+_log = structlog.get_logger()
+_PATIENCE_SECONDS = 30.0
+_AT_ONCE = 6
+_FRESH_SEED = 1001
+"""Of the answers by which proposals are measured."""
+_MENDABLE: tuple[Strand, ...] = ("retrieval", "prompt", "style")
+
+
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """The report, and the releases to be made, by strand."""
+
+    report: DiagnosisReport
+    requests: dict[str, ReleaseCreate]
+
+
+class DiagnosisHandler:
+    """Handles jobs of the kind `diagnose`; their subject is a diagnosis. A run that was killed asks only what it hadn't
+    noted.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        artifacts: Artifacts,
+        retriever: Retriever,
+        pool: EnginePool,
+        reconciler: Reconciler,
+        decider: SearchDecider,
+        traits: BaseTraits,
+        base: ServedBaseModel,
+    ) -> None:
+        self._database = database
+        self._artifacts = artifacts
+        self._retriever = retriever
+        self._pool = pool
+        self._reconciler = reconciler
+        self._decider = decider
+        self._traits = traits
+        self._base = base
+
+    async def run(self, claim: Claim) -> None:
+        row = await self._begin(claim)
+        if row is None:
+            return
+        data = await asyncio.to_thread(self._artifacts.file(row.inputs_digest).read_bytes)
+        inputs = msgspec.json.decode(data, type=DiagnosisInputs)
+        with explain_interruptions():
+            result = await self._diagnose(claim, row, inputs)
+            await self._keep(claim, result)
+
+    async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
+        end_subject(await DiagnosisRepository(session, claim.tenant).lock(claim.subject), outcome)
+
+    async def _begin(self, claim: Claim) -> DiagnosisRow | None:
+        """Mark the diagnosis as running; None when it has ended, or was deleted."""
+        async with claim.begin() as session:
+            return begin_subject(claim, await DiagnosisRepository(session, claim.tenant).lock(claim.subject))
+
+    async def _diagnose(self, claim: Claim, row: DiagnosisRow, inputs: DiagnosisInputs) -> _Result:
+        options = msgspec.convert(row.options, DiagnosisOptions)
+        counter = TokenCounter(self._pool)
+        release = await find_variants(
+            self._database, Resolver(self._database), claim.tenant, row.assistant_id, row.number, counter.base_model
+        )
+        await self._wait_for_adapters(release)
+        progress = _Progress(claim)
+        notes = Notes(claim, progress.write)
+        await notes.save()
+        interview = Interview(self._pool, counter, self._traits, claim.tenant, notes)
+        searching = ReleaseSearch(self._database, self._retriever, self._decider, claim.tenant)
+        voice = await asyncio.to_thread(learn_voice, inputs.failures, inputs.passes)
+        finder = PassageFinder(
+            self._database, self._retriever, self._artifacts, searching, claim.tenant, release.target
+        )
+        diagnosis = CaseDiagnosis(finder, Replay(interview, voice), voice, release, options.samples)
+        maker = ProposalMaker(Replay(interview, voice, _FRESH_SEED), searching, release, options.samples)
+        try:
+            diagnosed = await _diagnose_all(diagnosis, inputs.failures, progress)
+            proposals, requests = [], {}
+            if options.propose:
+                proposals, requests = await _propose(maker, release, diagnosed, inputs.passes, voice)
+        finally:
+            await notes.save()
+        failpoint("diagnosis-replayed")
+        report = await asyncio.to_thread(
+            make_report,
+            *(release.label, row.sources, len(inputs.passes), options.samples, diagnosed, proposals),
+            knows_voice=voice.known,
+        )
+        return _Result(report, requests)
+
+    async def _wait_for_adapters(self, release: ReleaseVariants) -> None:
+        targets = [release.target, *(one.target for one in release.variants)]
+        for adapter in {one.adapter for one in targets}:
+            if adapter is not None:
+                await self._reconciler.resident(adapter, _PATIENCE_SECONDS, everywhere=False)
+
+    async def _keep(self, claim: Claim, result: _Result) -> None:
+        """Keep the report, and make the releases in the same unit of work: a run after a kill makes none twice."""
+        stored = await self._artifacts.put(_parts(msgspec.json.encode(result.report)))
+        failpoint("diagnosis-stored")
+        served = await self._describe_served() if result.requests else None
+        async with claim.begin() as session:
+            row = await DiagnosisRepository(session, claim.tenant).lock(claim.subject)
+            if row is None or row.status in ENDED:
+                await collect_later(session, claim.tenant, [stored.digest])
+                return
+            releases: dict[str, int] = {}
+            for strand, request in result.requests.items():
+                assert served is not None
+                assistants = AssistantService(session, claim.tenant, served)
+                releases[strand] = (await assistants.release(row.assistant, request)).release
+                await session.flush()
+            row.status, row.finished_at = "succeeded", int(time.time())
+            row.done, row.report_digest, row.bytes = row.failures, stored.digest, row.bytes + stored.size
+            row.strands, row.releases = result.report.strands, releases
+        _log.info("diagnosis_ended", release=result.report.release, strands=result.report.strands, proposed=releases)
+        await claim.save({})  # the notes have texts of the tenant, and have served
+
+    async def _describe_served(self) -> ServedParts:
+        try:
+            info = await self._retriever.describe()
+        except RetrieverError:
+            info = None  # a release with stores is refused then, and the job waits
+        return ServedParts.of(self._pool.base_model or self._base.name, self._base, info)
+
+
+class _Progress:
+    """Counts the failures that are replayed, and writes their number when notes are saved."""
+
+    def __init__(self, claim: Claim) -> None:
+        self._claim = claim
+        self.done = 0
+
+    async def write(self, _notes: int) -> None:
+        async with self._claim.begin() as session:
+            row = await DiagnosisRepository(session, self._claim.tenant).find(self._claim.subject)
+            if row is None:
+                raise JobCancelled
+            row.done = self.done
+
+
+async def _diagnose_all(diagnosis: CaseDiagnosis, failures: Sequence[Case], progress: _Progress) -> list[DiagnosedCase]:
+    """Diagnose a few failures at once; the first error ends all."""
+    places = asyncio.Semaphore(_AT_ONCE)
+
+    async def place(case: Case) -> DiagnosedCase:
+        async with places:
+            diagnosed = await diagnosis.diagnose(case)
+            progress.done += 1
+            return diagnosed
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(place(case)) for case in failures]
+    except BaseExceptionGroup as errors:
+        raise errors.exceptions[0] from errors
+    return [task.result() for task in tasks]
+
+
+async def _propose(
+    maker: ProposalMaker,
+    release: ReleaseVariants,
+    diagnosed: Sequence[DiagnosedCase],
+    passes: Sequence[Case],
+    voice: Voice,
+) -> tuple[list[Proposal], dict[str, ReleaseCreate]]:
+    """Measure what might mend each strand; return the proposals, and the releases to be made of them."""
+    whole: Judged = "voice" if voice.known else "facts"
+    right: list[tuple[Case, Judged]] = [(case, whole) for case in passes if voice.known or find_expected(case)]
+    proposals: list[Proposal] = []
+    requests: dict[str, ReleaseCreate] = {}
+    for strand in _MENDABLE:
+        own = [one for one in diagnosed if one.verdict.strand == strand]
+        places = [DiagnosedPlace(one.verdict.cause, one.place) for one in own if one.place is not None]
+        candidates = list_candidates(strand, release, places)
+        if not own or not candidates:
+            continue
+        failures: list[tuple[Case, Judged]] = [
+            (one.case, "voice" if one.verdict.cause == "voice" else "facts") for one in own
+        ]
+        candidate, proposal = await maker.choose(candidates, failures, right)
+        proposals.append(proposal)
+        if proposal.proposed:
+            requests[strand] = candidate.request
+    return proposals, requests
+
+
+async def _parts(content: bytes) -> AsyncIterator[bytes]:
+    yield content

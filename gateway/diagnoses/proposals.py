@@ -1,0 +1,151 @@
+"""Proposals: a candidate is replayed on the failures and on answers that passed, and stands where it mends beyond noise
+and breaks nothing beyond noise.
+
+Its answers have other seeds than those by which the strand was told, so that chance which chose it doesn't judge it.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from math import comb
+
+import msgspec
+
+from gateway.diagnoses.answer_judge import find_expected
+from gateway.diagnoses.cases import Case, Strand
+from gateway.diagnoses.release_search import ReleaseSearch
+from gateway.diagnoses.replay import Replay
+from gateway.diagnoses.variants import ReleaseVariants, Variant
+from gateway.diagnoses.verdicts import Judged, Tally
+from gateway.errors import BadRequest
+from gateway.evaluation.estimate import Estimate, mean_difference
+
+__all__ = ["LEAST_PASSES", "Comparison", "Proposal", "ProposalMaker", "sign_chance"]
+
+LEAST_PASSES = 5
+"""Fewer answers that passed show nothing of what a candidate breaks."""
+_CHANCE = 0.05
+
+
+class Comparison(msgspec.Struct, frozen=True):
+    """A candidate beside the release on the same cases.
+
+    Attributes:
+        cases: How many cases.
+        mended: Right most of the time by the candidate, and not by the release.
+        broken: The other way round.
+        difference: Of the shares of right answers, paired by case, with its 95 % bootstrap interval; None without any.
+    """
+
+    cases: int
+    mended: int
+    broken: int
+    difference: Estimate | None
+
+    @property
+    def gains(self) -> bool:
+        """Whether more cases are mended than broken, beyond chance (one-sided sign test at 0.05)."""
+        return self.mended > self.broken and sign_chance(self.mended, self.broken) <= _CHANCE
+
+    @property
+    def loses(self) -> bool:
+        return self.broken > self.mended and sign_chance(self.broken, self.mended) <= _CHANCE
+
+
+class Proposal(msgspec.Struct, frozen=True):
+    """A change that was measured, for one strand.
+
+    Attributes:
+        change: What is changed, in words.
+        failures: On the failures of this strand.
+        passes: On answers that passed.
+        proposed: Whether a release was made of it; it is in the diagnosis under its strand, and promoted by nobody.
+        note: Why none was made.
+    """
+
+    strand: Strand
+    change: str
+    failures: Comparison
+    passes: Comparison
+    proposed: bool
+    note: str
+
+
+class ProposalMaker:
+    """Measures candidates of one diagnosis."""
+
+    def __init__(self, replay: Replay, releases: ReleaseSearch, release: ReleaseVariants, samples: int) -> None:
+        self._replay = replay
+        self._releases = releases
+        self._release = release
+        self._samples = samples
+
+    async def choose(
+        self,
+        candidates: Sequence[Variant],
+        failures: Sequence[tuple[Case, Judged]],
+        passes: Sequence[tuple[Case, Judged]],
+    ) -> tuple[Variant, Proposal]:
+        """Measure the candidates for a strand, and return the one that mends most, net of what it breaks.
+
+        Raises:
+            EngineError: No engine answered.
+            Unavailable: The retriever doesn't answer.
+        """
+        measured = [(one, await self._measure(one, failures, passes)) for one in candidates]
+        return max(measured, key=lambda pair: (pair[1].proposed, _count_net(pair[1])))
+
+    async def _measure(
+        self,
+        candidate: Variant,
+        failures: Sequence[tuple[Case, Judged]],
+        passes: Sequence[tuple[Case, Judged]],
+    ) -> Proposal:
+        on_failures = await self._compare(candidate, failures)
+        on_passes = await self._compare(candidate, passes)
+        if not on_failures.gains:
+            note = "It doesn't mend beyond noise."
+        elif on_passes.loses:
+            note = "It breaks answers that passed, beyond noise."
+        elif on_passes.cases < LEAST_PASSES:
+            note = (
+                f"{on_passes.cases} answers that passed can be judged, and {LEAST_PASSES} are the fewest that show "
+                "what it breaks. Name some in `passes`, or a run of an eval."
+            )
+        else:
+            note = ""
+        return Proposal(candidate.strand, candidate.change, on_failures, on_passes, not note, note)
+
+    async def _compare(self, candidate: Variant, cases: Sequence[tuple[Case, Judged]]) -> Comparison:
+        """Ask the candidate and the release about each case; one that doesn't fit into the context is left out."""
+        pairs = await asyncio.gather(*(self._ask_both(candidate, case, judged) for case, judged in cases))
+        pairs = [pair for pair in pairs if pair is not None]
+        rates = [one.rate for one, _ in pairs], [other.rate for _, other in pairs]
+        return Comparison(
+            cases=len(pairs),
+            mended=sum(one.rate > 0.5 >= other.rate for one, other in pairs),
+            broken=sum(other.rate > 0.5 >= one.rate for one, other in pairs),
+            difference=mean_difference(*rates) if pairs else None,
+        )
+
+    async def _ask_both(self, candidate: Variant, case: Case, judged: Judged) -> tuple[Tally, Tally] | None:
+        expected = find_expected(case)
+        tallies: list[Tally] = []
+        for target in (candidate.target, self._release.target):
+            evidence, _ = await self._releases.find(target, case)
+            try:
+                right = self._replay.count_right(target, case, expected, evidence, self._samples, judged)
+                tallies.append(await right)
+            except BadRequest:
+                return None
+        return tallies[0], tallies[1]
+
+
+def sign_chance(more: int, less: int) -> float:
+    """Return the probability of so many, or more, of all discordant pairs on one side, where neither is better."""
+    total = more + less
+    return sum(comb(total, k) for k in range(more, total + 1)) / 2**total
+
+
+def _count_net(proposal: Proposal) -> int:
+    both = proposal.failures, proposal.passes
+    return sum(one.mended - one.broken for one in both)

@@ -1,0 +1,75 @@
+"""Replays of cases: answers of a release and its variants, with the passages that they are shown, and their tallies.
+
+Answers are sampled as the release says, each with a seed of its own; at temperature 0 all are the same, and only one is
+asked for.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from gateway.answering.question import Message
+from gateway.answering.resolve import Target
+from gateway.answering.retrieve import Evidence
+from gateway.diagnoses.answer_judge import ExpectedFacts, Voice
+from gateway.diagnoses.cases import Case
+from gateway.diagnoses.verdicts import Judged, Tally
+from gateway.gates.interview import ANSWER_TOKENS, Interview
+
+__all__ = ["Replay"]
+
+
+class Replay:
+    """Asks for answers, and judges them.
+
+    Args:
+        first_seed: Of the first answer: other seeds make answers that nothing was chosen by.
+    """
+
+    def __init__(self, interview: Interview, voice: Voice, first_seed: int = 1) -> None:
+        self._interview = interview
+        self._voice = voice
+        self._first_seed = first_seed
+
+    async def answer(self, target: Target, messages: Sequence[Message], evidence: Evidence, count: int) -> list[str]:
+        """Return so many answers.
+
+        Raises:
+            BadRequest: The question doesn't fit into the context.
+            EngineError: No engine answered.
+        """
+        sampling = target.sampling or {}
+        # The prompt is the same each time, so that engines read it once.
+        seeds = range(self._first_seed, self._first_seed + (1 if sampling.get("temperature") == 0 else count))
+        answers = await asyncio.gather(*(self._ask(target, messages, evidence, sampling, seed) for seed in seeds))
+        return answers * (count // len(answers))
+
+    async def count_right(
+        self, target: Target, case: Case, expected: ExpectedFacts, evidence: Evidence, samples: int, judged: Judged
+    ) -> Tally:
+        """Return how many of so many answers to a case are right."""
+        answers = await self.answer(target, case.messages, evidence, samples)
+        return Tally(sum(self.accept(answer, expected, judged) for answer in answers), len(answers))
+
+    def accept(self, answer: str, expected: ExpectedFacts, judged: Judged) -> bool:
+        """Tell whether an answer states what it should, and has the voice, where that is judged too."""
+        return expected.stated_in(answer) and (judged == "facts" or self._voice.matches(answer))
+
+    async def list_used(self, target: Target, case: Case, evidence: Evidence) -> Sequence[int]:
+        """Return the numbers of the passages that fit into the prompt; raises as `answer` does."""
+        if not evidence.passages:
+            return ()
+        parameters = _make_parameters(target.sampling or {}, self._first_seed)
+        composed = await self._interview.compose_whole(target, case.messages, evidence, parameters)
+        return () if composed.rendered is None else composed.rendered.used_passages
+
+    async def _ask(
+        self, target: Target, messages: Sequence[Message], evidence: Evidence, sampling: dict[str, Any], seed: int
+    ) -> str:
+        parameters = _make_parameters(sampling, seed)
+        composed = await self._interview.compose_whole(target, messages, evidence, parameters)
+        return await self._interview.answer(target, composed.body)
+
+
+def _make_parameters(sampling: dict[str, Any], seed: int) -> dict[str, Any]:
+    return {"seed": seed, "max_tokens": sampling.get("max_tokens") or ANSWER_TOKENS}

@@ -1,0 +1,271 @@
+"""Diagnoses as their owner sees them: begun, listed, read, cancelled. The work itself is `diagnosis_job`'s."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway import jobs
+from gateway.answers.service import CitedDocuments
+from gateway.artifacts import Artifacts
+from gateway.assistants.service import find_assistant, find_release, list_current_stages
+from gateway.assistants.tables import AssistantRow
+from gateway.db import Database
+from gateway.diagnoses.case_sources import SourceCases, read_gate, read_request, read_run
+from gateway.diagnoses.cases import BadVotes, DiagnosisInputs, DiagnosisOptions, thin_out
+from gateway.diagnoses.diagnosis_page import render_page
+from gateway.diagnoses.report import DiagnosisReport
+from gateway.diagnoses.repository import DiagnosisRepository
+from gateway.diagnoses.schemas import (
+    MOST_FAILURES,
+    MOST_PASSES,
+    Diagnosis,
+    DiagnosisCreate,
+    DiagnosisDeleted,
+    DiagnosisError,
+    DiagnosisList,
+    RunSource,
+)
+from gateway.diagnoses.tables import DiagnosisRow
+from gateway.errors import BadRequest, Conflict, NotFound
+from gateway.evals.run_service import EvalRunService
+from gateway.evals.service import EvalService
+from gateway.files.garbage_collection import collect_later
+from gateway.gates.service import GateService
+from gateway.ids import new_id
+from gateway.pages import PageRequest
+from gateway.tenants.storage import TenantStorage
+
+__all__ = ["DIAGNOSE", "DiagnosisService", "DiagnosisSources"]
+
+DIAGNOSE = "diagnose"
+_MOST_QUEUED = 20
+_MOST_DIGITS = 9  # of a release's number
+_Sources = list[SourceCases]  # the service's own `list` hides the type
+
+
+@dataclass(frozen=True, slots=True)
+class DiagnosisSources:
+    """The places that failures come from, beside the request; `votes` is None where nobody keeps any."""
+
+    runs: EvalRunService
+    gates: GateService
+    documents: CitedDocuments
+    votes: BadVotes | None = None
+
+
+class DiagnosisService:
+    """One tenant's diagnoses. Each method is its own unit of work: files are read and written in none."""
+
+    def __init__(
+        self, database: Database, artifacts: Artifacts, storage: TenantStorage, tenant: str, sources: DiagnosisSources
+    ) -> None:
+        self._database = database
+        self._artifacts = artifacts
+        self._storage = storage
+        self._tenant = tenant
+        self._sources = sources
+
+    async def create(self, request: DiagnosisCreate) -> Diagnosis:
+        """Read the failures from their sources, and queue the job.
+
+        Raises:
+            BadRequest: There are no failures, or it isn't known whose they are.
+            NotFound: A source, an answer or the release doesn't exist.
+            Conflict: A source hasn't ended, or the assistant has no rollout.
+            TooManyRequests: So many diagnoses wait already.
+            PayloadTooLarge: The tenant has no room for the cases.
+        """
+        sources = await self._read_sources(request)
+        model = request.model or next((one.model for one in sources if one.model), "")
+        async with self._database.read() as session:
+            assistant, number = await self._find_release(session, model)
+            if request.votes is not None:
+                sources.append(await self._read_votes(session, assistant.name, request.votes))
+        failures = [case for source in sources for case in source.failures]
+        passes = [case for source in sources for case in source.passes]
+        if not failures:
+            raise BadRequest(
+                "None of the sources has a failure that can be asked again. Name others, or send failures.",
+                param="failures",
+                code="no_failures",
+            )
+        inputs = DiagnosisInputs(thin_out(failures, MOST_FAILURES), thin_out(passes, MOST_PASSES))
+        stored = await self._artifacts.put(_parts(msgspec.json.encode(inputs)))
+        async with self._database.begin() as session:
+            row = DiagnosisRepository(session, self._tenant).add(
+                DiagnosisRow(
+                    id=new_id("diagnosis_"),
+                    created_at=int(time.time()),
+                    assistant_id=assistant.id,
+                    assistant=assistant.name,
+                    number=number,
+                    status="queued",
+                    sources=[one.name for one in sources if one.failures or one.passes],
+                    options=msgspec.to_builtins(DiagnosisOptions(request.samples, request.propose)),
+                    inputs_digest=stored.digest,
+                    bytes=stored.size,
+                    failures=len(inputs.failures),
+                    passes=len(inputs.passes),
+                    done=0,
+                    strands={},
+                    releases={},
+                )
+            )
+            await session.flush()
+            job = await jobs.enqueue(
+                session,
+                self._tenant,
+                kind=DIAGNOSE,
+                queue_key=f"{DIAGNOSE}:{self._tenant}",
+                subject=row.id,
+                payload={},
+                most=_MOST_QUEUED,
+            )
+            row.job_id = job.id
+            await self._storage.admit(session, self._tenant, row.bytes)
+            return _to_schema(row)
+
+    async def list(self, request: PageRequest) -> DiagnosisList:
+        async with self._database.read() as session:
+            page = await DiagnosisRepository(session, self._tenant).page(**asdict(request))
+        return DiagnosisList.of([_to_schema(row) for row in page.rows], page)
+
+    async def get(self, id: str) -> Diagnosis:
+        async with self._database.read() as session:
+            return _to_schema(await self._find(session, id))
+
+    async def find_report(self, id: str) -> Path:
+        """Return the path of a diagnosis's report.
+
+        Raises:
+            Conflict: It hasn't succeeded.
+        """
+        async with self._database.read() as session:
+            row = await self._find(session, id)
+        if row.report_digest is None:
+            raise Conflict(
+                f"The diagnosis {id} has no report: it is {row.status}. Its report is there once it has succeeded.",
+                param="diagnosis_id",
+                code="no_report",
+            )
+        return self._artifacts.file(row.report_digest)
+
+    async def render(self, id: str) -> str:
+        """Return the report as a page; raises as `find_report` does."""
+        path = await self.find_report(id)
+        return await asyncio.to_thread(
+            lambda: render_page(msgspec.json.decode(path.read_bytes(), type=DiagnosisReport))
+        )
+
+    async def cancel(self, id: str) -> Diagnosis:
+        """Cancel a diagnosis that hasn't ended; one that runs stops within seconds.
+
+        Raises:
+            BadRequest: It has ended already.
+        """
+        async with self._database.begin() as session:
+            row = await self._find(session, id)
+            if row.status in jobs.ENDED:
+                raise BadRequest(f"The diagnosis {id} has {row.status} already.", code="job_ended")
+            await self._end(session, row)
+            return _to_schema(row)
+
+    async def delete(self, id: str) -> DiagnosisDeleted:
+        """Delete a diagnosis with its report; one that hasn't ended is cancelled. Releases that it made stay."""
+        async with self._database.begin() as session:
+            row = await self._find(session, id)
+            if row.status not in jobs.ENDED:
+                await self._end(session, row)
+            digests = [digest for digest in (row.inputs_digest, row.report_digest) if digest]
+            await DiagnosisRepository(session, self._tenant).delete(row)
+            await collect_later(session, self._tenant, digests)
+        return DiagnosisDeleted(id=id)
+
+    async def _find(self, session: AsyncSession, id: str) -> DiagnosisRow:
+        return await DiagnosisRepository(session, self._tenant).get(id, param="diagnosis_id")
+
+    async def _end(self, session: AsyncSession, row: DiagnosisRow) -> None:
+        if row.job_id is not None:
+            await jobs.cancel(session, self._tenant, row.job_id)
+        row.status, row.finished_at = "cancelled", int(time.time())
+
+    async def _read_sources(self, request: DiagnosisCreate) -> _Sources:
+        sources: _Sources = []
+        if request.gate is not None:
+            sources.append(await read_gate(self._sources.gates, request.gate))
+        if request.run is not None:
+            sources.append(await read_run(self._sources.runs, await self._read_criteria(request.run), request.run))
+        async with self._database.read() as session:
+            own = await read_request(session, self._tenant, self._sources.documents, request.failures, request.passes)
+        return [*sources, own]
+
+    async def _read_criteria(self, run: RunSource) -> Sequence[dict[str, Any]]:
+        async with self._database.read() as session:
+            return cast(Any, (await EvalService(session, self._tenant).get(run.eval_id)).testing_criteria)
+
+    async def _read_votes(self, session: AsyncSession, assistant: str, most: int) -> SourceCases:
+        if self._sources.votes is None:
+            raise BadRequest(
+                "No votes are kept here. Send the answers that failed in failures.", param="votes", code="no_votes"
+            )
+        return SourceCases("votes", "", await self._sources.votes.list(session, self._tenant, assistant, most), ())
+
+    async def _find_release(self, session: AsyncSession, model: str) -> tuple[AssistantRow, int]:
+        """Return the assistant and the release that a model's name means: of an assistant that with the largest share.
+
+        Raises:
+            NotFound: The tenant has no such release.
+            Conflict: The assistant has no rollout yet.
+        """
+        name, pinned, digits = model.rpartition("@")
+        if not (pinned and digits.isascii() and digits.isdecimal() and len(digits) <= _MOST_DIGITS):
+            name, digits = model, ""
+        assistant = await find_assistant(session, self._tenant, name)
+        if assistant is None:
+            raise NotFound(
+                f"{model!r} is no assistant, and no release of one: a diagnosis is of a release. Name it in model; "
+                "GET /api/assistants lists yours.",
+                param="model",
+                code="model_not_found",
+            )
+        if digits:
+            if await find_release(session, self._tenant, assistant.id, int(digits)) is None:
+                raise NotFound(f"The release {model} does not exist.", param="model", code="model_not_found")
+            return assistant, int(digits)
+        stages = [stage for stage in await list_current_stages(session, self._tenant, assistant.id) if stage.weight]
+        if not stages:
+            raise Conflict(
+                f"The assistant {name!r} has no rollout yet. Name one of its releases ({name}@1).",
+                param="model",
+                code="no_rollout",
+            )
+        return assistant, max(stages, key=lambda stage: stage.weight).release
+
+
+async def _parts(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
+def _to_schema(row: DiagnosisRow) -> Diagnosis:
+    return Diagnosis(
+        id=row.id,
+        assistant=row.assistant,
+        release=row.number,
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+        status=cast(Any, row.status),
+        sources=row.sources,
+        failures=row.failures,
+        passes=row.passes,
+        done=row.done,
+        strands=row.strands,
+        releases=row.releases,
+        options=row.options,
+        error=None if row.error is None else DiagnosisError(**row.error),
+    )
