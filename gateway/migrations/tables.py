@@ -3,10 +3,12 @@
 from gateway.adapters.tables import AdapterRow
 from gateway.answers.tables import AnswerDocumentRow, AnswerRow
 from gateway.assistants.tables import AssistantRow, ReleaseRow, RolloutRow
+from gateway.comparisons.tables import ComparisonItemRow, ComparisonRow, ComparisonVoteRow
 from gateway.db.base import Base
 from gateway.engines.tables import BaseModelRow
 from gateway.evals.tables import EvalOutputItemRow, EvalRow, EvalRunRow
 from gateway.evaluation_jobs.tables import EvaluationRow
+from gateway.feedback.tables import FeedbackRow
 from gateway.files.tables import FileRow, UploadPartRow, UploadRow
 from gateway.fine_tuning.tables import CheckpointRow, EventRow, FineTuningJobRow
 from gateway.gates.tables import GateRow
@@ -33,6 +35,9 @@ __all__ = [
     "BaseModelRow",
     "BatchFileRow",
     "CheckpointRow",
+    "ComparisonItemRow",
+    "ComparisonRow",
+    "ComparisonVoteRow",
     "DocumentRow",
     "DocumentVersionRow",
     "EvalOutputItemRow",
@@ -40,6 +45,7 @@ __all__ = [
     "EvalRunRow",
     "EvaluationRow",
     "EventRow",
+    "FeedbackRow",
     "FileBatchRow",
     "FileRow",
     "FineTuningJobRow",
