@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -175,7 +175,7 @@ class ComparisonService:
             await collect_later(session, self._tenant, [row.prompts_digest])
         return ComparisonDeleted(id=id)
 
-    async def _read_prompts(self, request: ComparisonCreate) -> list[PromptMessages]:
+    async def _read_prompts(self, request: ComparisonCreate) -> Sequence[PromptMessages]:
         if request.prompts is not None:
             return to_prompts([[message.model_dump() for message in one.messages] for one in request.prompts])
         async with self._database.read() as session:
@@ -192,7 +192,7 @@ class ComparisonService:
         return await asyncio.to_thread(lambda: read_file_prompts(path.read_bytes(), file.filename))
 
     async def _add(
-        self, session: AsyncSession, request: ComparisonCreate, models: list[str], source: dict[str, Any], total: int
+        self, session: AsyncSession, request: ComparisonCreate, models: Sequence[str], source: dict[str, Any], total: int
     ) -> ComparisonRow:
         comparisons = ComparisonRepository(session, self._tenant)
         if await comparisons.count() >= MOST_COMPARISONS:
@@ -208,7 +208,7 @@ class ComparisonService:
                 name=request.name,
                 meta=request.metadata or {},
                 status="queued",
-                models=models,
+                models=list(models),
                 sampling=request.sampling.model_dump(exclude_none=True),
                 source=source,
                 seed=secrets.randbelow(2**31) if request.seed is None else request.seed,
