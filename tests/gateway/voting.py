@@ -51,10 +51,10 @@ class Voting:
             await self.ok("POST", "/api/assistants/desk/releases", json={"prompt": f"{name}@1", **more})
 
     async def settle(self) -> None:
-        """Run the worker until it has nothing more to do."""
+        """Run the worker until it has nothing more to do now; what is garbage is collected later."""
         state = self._gateway.state
         async with open_worker(state.settings, TIMINGS) as worker:
-            await until_idle(worker, state.database)
+            await until_idle(worker, state.database, delayed_too=False)
 
     async def begin(self, *texts: str, **more: Any) -> dict[str, Any]:
         body = {"models": ["desk@1", "desk@2"], "seed": 7, **({"prompts": prompts(*texts)} if texts else {}), **more}
