@@ -129,7 +129,7 @@ def _to_item(row: ComparisonItemRow, comparison: ComparisonRow, *, reveal: bool)
     revealed: dict[Place, RevealedAnswer] | None = None
     if row.error is None:
         answers = msgspec.convert(row.answers, list[SideAnswer])
-        at = {place: 0 if to_side(place, swapped=row.swapped) == "a" else 1 for place in _PLACES}
+        at: dict[Place, int] = {place: 0 if to_side(place, swapped=row.swapped) == "a" else 1 for place in _PLACES}
         replies = {place: answers[side].text for place, side in at.items()}
         if reveal:
             revealed = {place: _reveal(answers[side], comparison, side) for place, side in at.items()}

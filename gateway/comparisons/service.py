@@ -192,7 +192,12 @@ class ComparisonService:
         return await asyncio.to_thread(lambda: read_file_prompts(path.read_bytes(), file.filename))
 
     async def _add(
-        self, session: AsyncSession, request: ComparisonCreate, models: Sequence[str], source: dict[str, Any], total: int
+        self,
+        session: AsyncSession,
+        request: ComparisonCreate,
+        models: Sequence[str],
+        source: dict[str, Any],
+        total: int,
     ) -> ComparisonRow:
         comparisons = ComparisonRepository(session, self._tenant)
         if await comparisons.count() >= MOST_COMPARISONS:

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 import msgspec
 
@@ -44,7 +44,7 @@ def to_side(place: Place | Literal["tie"], *, swapped: bool) -> Side | Literal["
 def to_place(side: str, *, swapped: bool) -> Place | Literal["tie"]:
     """Return the place at which a side stands."""
     if side == "tie":
-        return cast("Literal['tie']", side)
+        return "tie"
     return "right" if (side == "a") == swapped else "left"
 
 

@@ -17,6 +17,7 @@ from tests.gateway.conftest import Gateway, on_both_databases
 from tests.gateway.test_foreign_ids import EVAL
 
 ITEMS = 8
+PROMPTS = [{"messages": [{"role": "user", "content": "How long?"}]}]
 Make = Callable[[int], Awaitable[httpx2.Response]]
 
 
@@ -44,6 +45,7 @@ async def _fill(gateway: Gateway, client: httpx2.AsyncClient, store: str) -> Non
             await client.post(f"/v1/vector_stores/{store}/files", json={"file_id": file}),
             await client.post("/v1/vector_stores", json={"name": str(number)}),
             await client.post("/v1/evals", json=EVAL),
+            await client.post("/api/comparisons", json={"models": ["base"] * 2, "prompts": PROMPTS}),
             await client.post("/api/keys", json={"tenant": "kestrel", "name": str(number), "scopes": ["chat"]}),
         ]
         assert {answer.status_code for answer in made} <= {200, 201}, [answer.text for answer in made]
@@ -101,6 +103,7 @@ async def test_what_is_not_deleted_is_seen_exactly_once(
         "/v1/files": lambda id: f"/v1/files/{id}",
         "/api/evaluations": lambda id: f"/api/evaluations/{id}",
         "/v1/evals": lambda id: f"/v1/evals/{id}",
+        "/api/comparisons": lambda id: f"/api/comparisons/{id}",
         "/api/adapters": lambda id: f"/v1/models/{models[id]}",
         "/v1/vector_stores": lambda id: f"/v1/vector_stores/{id}",
     }

@@ -1,10 +1,13 @@
 """Steps and a rule by which tests compare and vote: of two answers the better one ends with "Fair winds."."""
 
+import asyncio
 from typing import Any
 
 import httpx2
+from sqlalchemy import select
 
 from gateway.composition import open_worker
+from gateway.jobs import ENDED, JobRow
 from tests.fakes.vllm import Chat
 from tests.gateway.conftest import Gateway
 from tests.gateway.jobs.working import until_idle
@@ -53,8 +56,14 @@ class Voting:
     async def settle(self) -> None:
         """Run the worker until it has nothing more to do now; what is garbage is collected later."""
         state = self._gateway.state
-        async with open_worker(state.settings, TIMINGS) as worker:
-            await until_idle(worker, state.database, delayed_too=False)
+        asks = select(JobRow).where(JobRow.kind.in_(["comparison", "eval_run"]), JobRow.status.not_in(ENDED))
+        while True:
+            async with open_worker(state.settings, TIMINGS) as worker:
+                await until_idle(worker, state.database, delayed_too=False)
+            async with state.database.read() as session:
+                if (await session.scalars(asks)).first() is None:
+                    return
+            await asyncio.sleep(0.1)
 
     async def begin(self, *texts: str, **more: Any) -> dict[str, Any]:
         body = {"models": ["desk@1", "desk@2"], "seed": 7, **({"prompts": prompts(*texts)} if texts else {}), **more}
