@@ -104,7 +104,7 @@ class ComparisonDeleted(BaseModel):
 
 
 class RevealedAnswer(BaseModel):
-    """Whose answer it is; of use to those who don't vote any more."""
+    """The side and the model whose answer it is; of use to those who don't vote any more."""
 
     side: Side
     model: str

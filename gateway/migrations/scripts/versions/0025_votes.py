@@ -4,12 +4,27 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0025"
-down_revision = "0030"
+down_revision = "0029"
 branch_labels = None
 depends_on = None
 
 
 def upgrade() -> None:
+    _create_comparisons()
+    _create_votes()
+    for table in ("comparisons", "comparison_items", "comparison_votes", "feedback"):
+        op.create_index(f"ix_{table}_pages", table, ["tenant_id", "created_at", "id"])
+    op.create_index("ix_comparisons_prompts_digest", "comparisons", ["prompts_digest"])
+    for table in ("comparison_items", "comparison_votes"):
+        op.create_index(f"ix_{table}_of_a_comparison", table, ["comparison_id", "created_at", "id"])
+
+
+def downgrade() -> None:
+    for table in ("feedback", "comparison_votes", "comparison_items", "comparisons"):
+        op.drop_table(table)
+
+
+def _create_comparisons() -> None:
     op.create_table(
         "comparisons",
         *_owned("comparisons"),
@@ -37,6 +52,9 @@ def upgrade() -> None:
         _comparison("comparison_items"),
         sa.UniqueConstraint("comparison_id", "number", name="uq_comparison_items_comparison_id"),
     )
+
+
+def _create_votes() -> None:
     op.create_table(
         "comparison_votes",
         *_owned("comparison_votes"),
@@ -67,16 +85,6 @@ def upgrade() -> None:
         sa.Column("bytes", sa.BigInteger(), nullable=False),
         sa.UniqueConstraint("tenant_id", "answer_id", "voter", name="uq_feedback_tenant_id"),
     )
-    for table in ("comparisons", "comparison_items", "comparison_votes", "feedback"):
-        op.create_index(f"ix_{table}_pages", table, ["tenant_id", "created_at", "id"])
-    op.create_index("ix_comparisons_prompts_digest", "comparisons", ["prompts_digest"])
-    for table in ("comparison_items", "comparison_votes"):
-        op.create_index(f"ix_{table}_of_a_comparison", table, ["comparison_id", "created_at", "id"])
-
-
-def downgrade() -> None:
-    for table in ("feedback", "comparison_votes", "comparison_items", "comparisons"):
-        op.drop_table(table)
 
 
 def _comparison(table: str) -> sa.schema.SchemaItem:
