@@ -25,6 +25,8 @@ from gateway.answers.routes import routers as answers
 from gateway.assistants.routes import router as assistants
 from gateway.chat.routes import SCHEMAS as CHAT_SCHEMAS
 from gateway.chat.routes import router as chat
+from gateway.comparisons.routes import SCHEMAS as COMPARISON_SCHEMAS
+from gateway.comparisons.routes import router as comparisons
 from gateway.conversations.routes import router as styles
 from gateway.diagnoses.routes import SCHEMAS as DIAGNOSIS_SCHEMAS
 from gateway.diagnoses.routes import router as diagnoses
@@ -41,12 +43,14 @@ from gateway.errors import (
 from gateway.evals.routes import SCHEMAS as EVAL_SCHEMAS
 from gateway.evals.routes import routers as evals
 from gateway.evaluation_jobs.routes import router as evaluations
+from gateway.feedback.routes import router as feedback
 from gateway.files.routes import routers as files
 from gateway.fine_tuning.fact_routes import router as stale_facts
 from gateway.fine_tuning.routes import router as fine_tuning
 from gateway.gates.routes import router as gates
 from gateway.health.routes import router as health
 from gateway.models.routes import router as models
+from gateway.preferences.routes import router as preferences
 from gateway.prompts.routes import router as prompts
 from gateway.responses.routes import SCHEMAS as RESPONSE_SCHEMAS
 from gateway.responses.routes import router as responses
@@ -76,7 +80,8 @@ _NO_ENCODING = "The body has a content-encoding, which isn't taken here. Send it
 
 _ROUTERS = (
     chat, responses, embeddings, health, models, *files, *vector_stores, fine_tuning, tenants, prompts, assistants,
-    adapters, *answers, *evals, evaluations, gates, diagnoses, styles, stale_facts, sources, exports,
+    adapters, *answers, *evals, evaluations, gates, diagnoses, comparisons, feedback, preferences, styles, stale_facts,
+    sources, exports,
 )  # fmt: skip
 
 
@@ -181,7 +186,7 @@ class _Gateway(FastAPI):
         described = super().openapi()
         schemas = described["components"]["schemas"]
         described["components"]["schemas"] = (
-            EVAL_SCHEMAS | DIAGNOSIS_SCHEMAS | schemas | CHAT_SCHEMAS | RESPONSE_SCHEMAS
+            EVAL_SCHEMAS | COMPARISON_SCHEMAS | DIAGNOSIS_SCHEMAS | schemas | CHAT_SCHEMAS | RESPONSE_SCHEMAS
         )
         return described
 

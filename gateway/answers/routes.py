@@ -6,8 +6,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.answers.log import AnswerLog
 from gateway.answers.schemas import DocumentAnswerList
-from gateway.answers.service import AnswerService, CitedDocuments
-from gateway.errors import Unavailable
+from gateway.answers.service import AnswerService, CitedDocuments, flush_records
 from gateway.web.dependencies import ChatKey, ManageKey, OwnPage, ReadSession
 from gateway.web.error_responses import declare_errors
 from gateway.web.state import part_of
@@ -28,13 +27,7 @@ async def _reader(request: Request, session: ReadSession, principal: ManageKey) 
 
 
 async def _open(request: Request, session: AsyncSession, tenant: str) -> AnswerService:
-    # A client may ask for its answer's record the moment it has the answer.
-    if not await part_of(request, AnswerLog).flush():
-        raise Unavailable(
-            "Records of answers wait to be written: the database takes no writes now. Try again.",
-            code="database_unavailable",
-            retry_after=2,
-        )
+    await flush_records(part_of(request, AnswerLog))
     return AnswerService(session, tenant, part_of(request, CitedDocuments))
 
 

@@ -1,22 +1,24 @@
 """The look-up of what an answer was made of."""
 
 import time
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.answers.counts import COUNT_SECONDS
+from gateway.answers.log import AnswerLog
 from gateway.answers.record import AnswerRecord, CitedPassage, Counts
 from gateway.answers.repository import AnswerDocumentRepository, AnswerName, AnswerRepository, delete_answers
 from gateway.answers.schemas import DocumentAnswer, DocumentAnswerList
-from gateway.answers.tables import AnswerDocumentRow
-from gateway.errors import NotFound
+from gateway.answers.tables import AnswerDocumentRow, AnswerRow
+from gateway.db import slices
+from gateway.errors import NotFound, Unavailable
 from gateway.pages import PageRequest
 from gateway.tenants.repository import find_tenant
 
-__all__ = ["AnswerService", "CitedDocuments", "delete_old_answers"]
+__all__ = ["AnswerService", "CitedDocuments", "delete_old_answers", "flush_records"]
 
 _CLOCK_SECONDS = 30.0
 """Clocks of gateways may differ by so much."""
@@ -25,6 +27,20 @@ _CLOCK_SECONDS = 30.0
 async def delete_old_answers(session: AsyncSession, before: int, limit: int) -> int:
     """Delete at most `limit` records of any tenant from before a Unix time, and return the number."""
     return await delete_answers(session, before, limit)
+
+
+async def flush_records(log: AnswerLog) -> None:
+    """Wait until the records of all answers so far are written: a client may name one the moment it has the answer.
+
+    Raises:
+        Unavailable: The database takes no writes now.
+    """
+    if not await log.flush():
+        raise Unavailable(
+            "Records of answers wait to be written: the database takes no writes now. Try again.",
+            code="database_unavailable",
+            retry_after=2,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +63,41 @@ class AnswerService:
         self._answers = AnswerRepository(session, tenant)
         self._uses = AnswerDocumentRepository(session, tenant)
 
-    async def get(self, id: str) -> AnswerRecord:
+    async def get(self, id: str, *, param: str = "answer_id") -> AnswerRecord:
         """Return an answer's record, without the words of documents that were deleted since.
 
         Raises:
             NotFound: The tenant has no such answer.
         """
-        row = await self._answers.get(id, param="answer_id")
-        record = msgspec.convert(row.record, AnswerRecord)
-        readable = await self._find_readable({passage.document_id for passage in record.passages})
-        passages = [
-            passage
-            if passage.document_id in readable
-            else msgspec.structs.replace(passage, text="", heading="", lead=0, tail=0, deleted=True)
-            for passage in record.passages
+        row = await self._answers.get(id, param=param)
+        (record,) = await self._read([row])
+        return record
+
+    async def list_records(self, ids: Collection[str]) -> dict[str, AnswerRecord]:
+        """Return the records of some answers by id, as `get` does; those that aren't there (any more) are left out."""
+        records: dict[str, AnswerRecord] = {}
+        for some in slices(ids):
+            rows = await self._answers.all(AnswerRow.id.in_(some))
+            records |= {record.id: record for record in await self._read(rows)}
+        return records
+
+    async def _read(self, rows: Sequence[AnswerRow]) -> list[AnswerRecord]:
+        records = [msgspec.convert(row.record, AnswerRecord) for row in rows]
+        readable = await self._find_readable({one.document_id for record in records for one in record.passages})
+        now = time.time()
+        return [
+            msgspec.structs.replace(
+                record,
+                passages=[
+                    passage
+                    if passage.document_id in readable
+                    else msgspec.structs.replace(passage, text="", heading="", lead=0, tail=0, deleted=True)
+                    for passage in record.passages
+                ],
+                counts=_read_counts(record, now),
+            )
+            for record in records
         ]
-        return msgspec.structs.replace(record, passages=passages, counts=_read_counts(record, time.time()))
 
     async def citation(self, id: str, number: int, document: str | None = None) -> CitedPassage:
         """Return the passage that the mark `[number]` of an answer stands for, as it was then.
@@ -108,7 +143,10 @@ class AnswerService:
         tenant = await find_tenant(self._session, self._tenant)
         if tenant is not None and tenant.keeps_cited_text:
             return documents
-        return await self._documents.find_live(self._session, self._tenant, documents)
+        live: set[str] = set()
+        for some in slices(documents):
+            live |= await self._documents.find_live(self._session, self._tenant, some)
+        return live
 
 
 def _read_counts(record: AnswerRecord, now: float) -> Counts:

@@ -5,9 +5,11 @@ from functools import partial
 
 from gateway.adapters.lifecycle import GONE
 from gateway.adapters.tables import AdapterRow
+from gateway.comparisons import ComparisonRow
 from gateway.diagnoses import DiagnosisRow
 from gateway.evals import EvalRunRow
 from gateway.evaluation_jobs import EvaluationRow
+from gateway.feedback import FeedbackRow
 from gateway.files import FileRow, UploadPartRow, UploadRow
 from gateway.fine_tuning import FineTuningJobRow
 from gateway.gates import GateRow
@@ -27,6 +29,7 @@ DIGESTS = (
     EvaluationRow.questions_digest,
     EvaluationRow.report_digest,
     EvalRunRow.items_digest,
+    ComparisonRow.prompts_digest,
     GateRow.rows_digest,
     GateRow.training_digest,
     GateRow.report_digest,
@@ -45,6 +48,8 @@ STORED: Mapping[str, SumBytes] = {
     "training_states": partial(sum_by_tenant, column=FineTuningJobRow.state_bytes),
     "evaluations": partial(sum_by_tenant, column=EvaluationRow.bytes),
     "evals": partial(sum_by_tenant, column=EvalRunRow.bytes),
+    "comparisons": partial(sum_by_tenant, column=ComparisonRow.bytes),
+    "feedback": partial(sum_by_tenant, column=FeedbackRow.bytes),
     "gates": partial(sum_by_tenant, column=GateRow.bytes),
     "diagnoses": partial(sum_by_tenant, column=DiagnosisRow.bytes),
 }

@@ -22,6 +22,8 @@ from gateway.answering.turn import load_turn_classifier
 from gateway.answers.service import delete_old_answers
 from gateway.artifacts import Artifacts
 from gateway.chat.in_process import InProcessChat
+from gateway.comparisons.comparison_job import ComparisonHandler
+from gateway.comparisons.service import COMPARE
 from gateway.composition.parts import (
     make_retriever,
     open_answering,
@@ -115,8 +117,8 @@ async def open_worker(
             database,
             _make_handlers(settings, database, parts),
             name=f"{socket.gethostname()}:{os.getpid()}",
-            slots=8,  # one more than kinds that may take one for long: a document never waits for those
-            single=("train", "import", EVALUATE, EVAL_RUN, GATE, DIAGNOSE, SYNC),
+            slots=9,  # one more than kinds that may take one for long: a document never waits for those
+            single=("train", "import", EVALUATE, EVAL_RUN, COMPARE, GATE, DIAGNOSE, SYNC),
             timings=timings,
             on_end=metrics.count_job,
         )
@@ -187,6 +189,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
         COLLECT: GarbageCollector(database, artifacts, DIGESTS),
         EVALUATE: EvaluateHandler(database, artifacts, parts.retriever, storage, calibrator, advisor.advise),
         EVAL_RUN: EvalRunHandler(artifacts, chat.complete, parts.retriever),
+        COMPARE: ComparisonHandler(artifacts, chat.complete),
         "train": TrainHandler(
             artifacts,
             storage,

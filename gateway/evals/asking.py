@@ -64,19 +64,21 @@ class _Choice(msgspec.Struct, frozen=True):
 class _Completion(msgspec.Struct, frozen=True):
     choices: list[_Choice]
     usage: Usage | None = None
+    id: str = ""
 
 
 class SentParameters(msgspec.Struct, frozen=True):
-    """Sampling as the engine got it; what is unset the engine chose."""
+    """Sampling and messages as the engine got them; what is unset the engine chose."""
 
     temperature: float | UnsetType = UNSET
     top_p: float | UnsetType = UNSET
     seed: int | UnsetType = UNSET
     max_tokens: int | UnsetType = UNSET
+    messages: list[dict[str, Any]] = []
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """A model's answer; `sent` is the sampling that it was made with."""
+    """A model's answer; `sent` is what it was made with, `id` that of its record."""
 
     model: str
     text: str
@@ -84,6 +86,7 @@ class Answer(msgspec.Struct, frozen=True):
     finish_reason: str
     usage: Usage
     sent: SentParameters
+    id: str = ""
 
 
 _completions = msgspec.json.Decoder(_Completion)
@@ -139,4 +142,5 @@ def _read(model: str, completion: bytes, sent: bytes) -> Answer:
         choice.finish_reason,
         decoded.usage or Usage(),
         _bodies.decode(sent),
+        decoded.id,
     )

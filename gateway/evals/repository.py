@@ -85,6 +85,12 @@ class EvalOutputItemRepository(Repository[EvalOutputItemRow]):
         query = self.select(EvalOutputItemRow.run_id == run_id, EvalOutputItemRow.status != "pass")
         return (await self.session.scalars(query.order_by(EvalOutputItemRow.number).limit(limit))).all()
 
+    async def list_samples(self, run_id: str) -> list[dict[str, Any]]:
+        """Return what was asked and answered, in the order of the data."""
+        query = self.select(EvalOutputItemRow.run_id == run_id).with_only_columns(EvalOutputItemRow.sample)
+        samples = (await self.session.scalars(query.order_by(EvalOutputItemRow.number))).all()
+        return list(cast("Collection[dict[str, Any]]", samples))
+
     async def delete_of(self, runs: Collection[str]) -> None:
         """Delete all of some runs."""
         await self.delete_rows(EvalOutputItemRow.run_id.in_(runs))

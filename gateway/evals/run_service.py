@@ -49,7 +49,7 @@ from gateway.pages import PageRequest
 from gateway.tenants.authenticator import Principal
 from gateway.tenants.storage import TenantStorage
 
-__all__ = ["EVAL_RUN", "EvalRunService", "delete_old_runs"]
+__all__ = ["EVAL_RUN", "EvalRunService", "delete_old_runs", "list_inputs"]
 
 EVAL_RUN = "eval_run"
 _MOST_QUEUED = 20
@@ -62,6 +62,17 @@ _STATUSES: dict[str, RunStatus] = {
     "failed": "failed",
 }
 _STATUSES_BACK = {public: status for status, public in _STATUSES.items()}
+
+
+async def list_inputs(session: AsyncSession, tenant: str, run_id: str, *, param: str) -> list[list[dict[str, Any]]]:
+    """List the messages that a run has asked its model so far, in the order of its rows.
+
+    Raises:
+        NotFound: The tenant has no such run; `param` is the request's member that names it.
+    """
+    await EvalRunRepository(session, tenant).get(run_id, param=param)
+    samples = await EvalOutputItemRepository(session, tenant).list_samples(run_id)
+    return [sample["input"] for sample in samples if sample.get("input")]
 
 
 class EvalRunService:

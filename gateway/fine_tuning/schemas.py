@@ -13,6 +13,7 @@ __all__ = [
     "BraidOptions",
     "DpoHyperparameters",
     "DpoMethod",
+    "DpoMethodCreate",
     "FactsOptions",
     "FineTuningJob",
     "FineTuningJobBraid",

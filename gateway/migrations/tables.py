@@ -3,11 +3,13 @@
 from gateway.adapters.tables import AdapterRow
 from gateway.answers.tables import AnswerDocumentRow, AnswerRow
 from gateway.assistants.tables import AssistantRow, ReleaseRow, RolloutRow
+from gateway.comparisons.tables import ComparisonItemRow, ComparisonRow, ComparisonVoteRow
 from gateway.db.base import Base
 from gateway.diagnoses.tables import DiagnosisRow
 from gateway.engines.tables import BaseModelRow
 from gateway.evals.tables import EvalOutputItemRow, EvalRow, EvalRunRow
 from gateway.evaluation_jobs.tables import EvaluationRow
+from gateway.feedback.tables import FeedbackRow
 from gateway.files.tables import FileRow, UploadPartRow, UploadRow
 from gateway.fine_tuning.tables import CheckpointRow, EventRow, FineTuningJobRow
 from gateway.gates.tables import GateRow
@@ -34,6 +36,9 @@ __all__ = [
     "BaseModelRow",
     "BatchFileRow",
     "CheckpointRow",
+    "ComparisonItemRow",
+    "ComparisonRow",
+    "ComparisonVoteRow",
     "DiagnosisRow",
     "DocumentRow",
     "DocumentVersionRow",
@@ -42,6 +47,7 @@ __all__ = [
     "EvalRunRow",
     "EvaluationRow",
     "EventRow",
+    "FeedbackRow",
     "FileBatchRow",
     "FileRow",
     "FineTuningJobRow",

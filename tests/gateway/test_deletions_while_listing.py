@@ -11,12 +11,15 @@ from gateway.adapters.repository import AdapterRepository
 from gateway.adapters.tables import AdapterRow
 from gateway.evaluation_jobs.repository import EvaluationRepository
 from gateway.evaluation_jobs.tables import EvaluationRow
+from gateway.feedback.repository import FeedbackRepository
+from gateway.feedback.tables import FeedbackRow
 from gateway.ids import new_id, seconds_of
 from gateway.tenants.repository import find_tenant
 from tests.gateway.conftest import Gateway, on_both_databases
 from tests.gateway.test_foreign_ids import EVAL
 
 ITEMS = 8
+PROMPTS = [{"messages": [{"role": "user", "content": "How long?"}]}]
 Make = Callable[[int], Awaitable[httpx2.Response]]
 
 
@@ -34,6 +37,10 @@ async def _add_rows(gateway: Gateway, number: int) -> None:
         evaluation.source, evaluation.stores, evaluation.score_threshold = "questions", ["vs"], 0.0
         evaluation.questions_digest, evaluation.questions, evaluation.total = "0" * 64, 1, 1
         EvaluationRepository(session, tenant.id).add(evaluation)
+        id = new_id("feedback_")
+        feedback = FeedbackRow(id=id, created_at=seconds_of(id, id), updated_at=1, answer_id="a", voter=str(number))
+        feedback.model, feedback.rating, feedback.bytes = "base", "up", 1
+        FeedbackRepository(session, tenant.id).add(feedback)
 
 
 async def _fill(gateway: Gateway, client: httpx2.AsyncClient, store: str) -> None:
@@ -44,9 +51,10 @@ async def _fill(gateway: Gateway, client: httpx2.AsyncClient, store: str) -> Non
             await client.post(f"/v1/vector_stores/{store}/files", json={"file_id": file}),
             await client.post("/v1/vector_stores", json={"name": str(number)}),
             await client.post("/v1/evals", json=EVAL),
+            await client.post("/api/comparisons", json={"models": ["base"] * 2, "prompts": PROMPTS}),
             await client.post("/api/keys", json={"tenant": "kestrel", "name": str(number), "scopes": ["chat"]}),
         ]
-        assert {answer.status_code for answer in made} <= {200, 201}, [answer.text for answer in made]
+        assert {answer.status_code for answer in made} <= {200, 201, 202}, [answer.text for answer in made]
         await _add_rows(gateway, number)
 
 
@@ -101,6 +109,8 @@ async def test_what_is_not_deleted_is_seen_exactly_once(
         "/v1/files": lambda id: f"/v1/files/{id}",
         "/api/evaluations": lambda id: f"/api/evaluations/{id}",
         "/v1/evals": lambda id: f"/v1/evals/{id}",
+        "/api/comparisons": lambda id: f"/api/comparisons/{id}",
+        "/api/feedback": lambda id: f"/api/feedback/{id}",
         "/api/adapters": lambda id: f"/v1/models/{models[id]}",
         "/v1/vector_stores": lambda id: f"/v1/vector_stores/{id}",
     }

@@ -8,6 +8,8 @@ import pytest
 
 from gateway.adapters.repository import AdapterRepository
 from gateway.adapters.tables import AdapterRow
+from gateway.comparisons.repository import ComparisonItemRepository
+from gateway.comparisons.tables import ComparisonItemRow
 from gateway.evals.repository import EvalOutputItemRepository
 from gateway.evals.tables import EvalOutputItemRow
 from gateway.tenants.repository import find_tenant
@@ -51,6 +53,9 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /v1/evals/{eval_id}": {"json": {"name": "mine"}},
     "POST /v1/evals/{eval_id}/runs": {"json": RUN},
     "POST /api/assistants/{name}/releases": {"json": {}},
+    "POST /api/comparisons/{comparison_id}/items/{item_id}/votes": {"json": {"preferred": "tie"}},
+    "POST /api/comparisons/{comparison_id}/dataset": {"json": {}},
+    "POST /api/comparisons/{comparison_id}/fine_tune": {"json": {}},
     "POST /api/assistants/{name}/releases/{number}/gate": {"json": {}},
     "PUT /api/assistants/{name}/rollout": {"json": {"stages": [{"release": 1, "weight": 1}], "revision": 1}},
     "POST /api/assistants/{name}/rollback": {"json": {"revision": 1}},
@@ -91,6 +96,8 @@ async def ids(gateway: Gateway, passages: FakePassages) -> dict[str, str]:
     made = await client.post("/api/sources", json={"name": "docs", "vector_store_id": store, "origin": origin})
     await _add_adapter(gateway)
     eval_id, run_id = await _add_eval(gateway, client)
+    comparison = await _add_comparison(gateway, client)
+    feedback = await client.post("/api/feedback", json={"answer_id": answer, "rating": "up"})
     move = await gateway.admin.post("/api/index_migrations", json={"embedder": "another"})
     # The passage's document is in the fake only, as if it were deleted.
     await gateway.admin.patch("/api/tenants/kestrel", json={"keeps_cited_text": True})
@@ -109,6 +116,9 @@ async def ids(gateway: Gateway, passages: FakePassages) -> dict[str, str]:
         "run_id": run_id,
         "baseline_id": run_id,
         "output_item_id": "outputitem_1",
+        "comparison_id": comparison,
+        "item_id": "compared_1",
+        "feedback_id": feedback.json()["id"],
         "key_id": key,
         "name": "support",
         "reference": "house@1",
@@ -130,6 +140,19 @@ async def _add_eval(gateway: Gateway, client: httpx2.AsyncClient) -> tuple[str, 
         row.item, row.sample, row.results = {}, {}, []
         EvalOutputItemRepository(session, tenant.id).add(row)
     return eval_id, run_id
+
+
+async def _add_comparison(gateway: Gateway, client: httpx2.AsyncClient) -> str:
+    prompts = [{"messages": [{"role": "user", "content": "How long?"}]}]
+    made = await client.post("/api/comparisons", json={"models": ["base", "support@1"], "prompts": prompts})
+    async with gateway.state.database.begin() as session:
+        tenant = await find_tenant(session, "kestrel")
+        assert tenant is not None
+        row = ComparisonItemRow(id="compared_1", created_at=1, comparison_id=made.json()["id"], number=0)
+        answer = {"answer_id": "a", "text": "b", "finish_reason": "stop", "prompt": ""}
+        row.swapped, row.messages, row.answers = False, prompts[0]["messages"], [answer, answer]
+        ComparisonItemRepository(session, tenant.id).add(row)
+    return made.json()["id"]
 
 
 async def _add_adapter(gateway: Gateway) -> None:

@@ -339,6 +339,25 @@ class EvalRun(Scene):
         return [*(run[name] for name in names), outcomes, self.leftovers()]
 
 
+class Comparison(Scene):
+    """Ten prompts that two models answer."""
+
+    async def queue(self, handlers: Mapping[str, Handler]) -> None:
+        await until(lambda: any(replica.ready for replica in self.gateway.state.pool.replicas))
+        prompts = [{"messages": [{"role": "user", "content": str(number)}]} for number in range(10)]
+        body = {"models": ["base", "base"], "prompts": prompts, "seed": 1}
+        made = await self.client.post("/api/comparisons", json=body)
+        assert made.status_code == 202, made.text
+        self.id = made.json()["id"]
+
+    async def state(self) -> Any:
+        path = f"/api/comparisons/{self.id}"
+        row = (await self.client.get(path)).json()
+        items = (await self.client.get(f"{path}/items")).json()["data"]
+        texts = sorted((item["number"], str(item["replies"])) for item in items)
+        return row["status"], row["answered"], row["errored"], row["error"], texts, self.leftovers()
+
+
 class Gate(Scene):
     url = "/api/assistants/desk/releases/1/gate"
 
@@ -410,6 +429,7 @@ SCENES: dict[str, tuple[type[Scene], tuple[str, ...]]] = {
     "collect_garbage": (Collection, ()),
     "evaluate": (Evaluation, ("evaluation-stored",)),
     "eval_run": (EvalRun, ("eval-items-written",)),
+    "comparison": (Comparison, ("comparison-items-written",)),
     "gate": (Gate, ("gate-measured", "gate-stored")),
     "diagnose": (Diagnosis, ("diagnosis-replayed", "diagnosis-stored")),
 }
@@ -424,6 +444,7 @@ FAILED: dict[str, Callable[[Any], bool]] = {
     "evaluate": lambda state: (state[0], state[3]) == ("failed", {"code": "odd", "message": "It broke."}),
     "eval_run": lambda state: (state[0], state[4]) == ("failed", {"code": "odd", "message": "It broke."}),
     "diagnose": lambda state: (state[0], state[4]) == ("failed", {"code": "odd", "message": "It broke."}),
+    "comparison": lambda state: (state[0], state[3]) == ("failed", {"code": "odd", "message": "It broke."}),
     "gate": lambda state: (state[0], state[3]) == ("failed", {"code": "odd", "message": "It broke."}),
     "sync": lambda state: (state["source"][0], state["source"][3]["code"]) == ("failed", "odd"),
 }

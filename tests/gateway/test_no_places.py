@@ -100,12 +100,17 @@ def test_every_column_with_an_error_is_known_here() -> None:
     assert columns == {
         "adapters.reason",
         "diagnoses.error",
+        "comparison_items.error",
+        "comparison_votes.reason",  # a voter's own words
+        "comparisons.error",
+        "comparisons.errored",  # a number
         "document_versions.error_code",
         "document_versions.error_message",
         "document_versions.mirror_error",
         "eval_runs.error",
         "eval_runs.errored",  # a number
         "evaluations.error",
+        "feedback.reason",  # a voter's own words
         "fine_tuning_jobs.error",
         "gates.error",
         "jobs.error",

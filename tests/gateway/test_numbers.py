@@ -95,6 +95,26 @@ MORE_BODIES: dict[str, dict[str, Any]] = {
             "source": {"type": "file_content", "content": [{"item": {"a": 1}}]},
         },
     },
+    "POST /api/comparisons": {
+        "models": ["base", "base"], "prompts": [{"messages": [{"role": "user", "content": "Hi"}]}], "rows": 1,
+        "seed": 1, "sampling": {"temperature": 0.5, "max_completion_tokens": 1}, "metadata": {"a": "b"}, "name": "a",
+    },
+    "POST /api/comparisons/{comparison_id}/items/{item_id}/votes": {
+        "preferred": "left", "voter": "a", "reason": "b", "corrected_reply": "c",
+    },
+    "POST /api/comparisons/{comparison_id}/dataset": {
+        "min_votes": 1, "min_agreement": 0.7, "held_out": 0.1, "seed": 1, "corrections": True, "side": "a",
+    },
+    "POST /api/comparisons/{comparison_id}/fine_tune": {
+        "min_votes": 1, "hyperparameters": {"beta": 0.5, "n_epochs": 1}, "recipe": {"rank": 1, "learning_rate": 0.1},
+        "metadata": {"a": "b"}, "suffix": "a",
+    },
+    "POST /api/feedback": {
+        "answer_id": "a", "rating": "up", "voter": "b", "reply": "c", "corrected_reply": "d",
+        "messages": [{"role": "user", "content": "Hi"}],
+    },
+    "POST /api/feedback/dataset": {"release": "a@1", "min_votes": 1, "min_agreement": 0.7, "seed": 1},
+    "POST /api/feedback/fine_tune": {"release": "a@1", "hyperparameters": {"n_epochs": 1}, "seed": 1},
     "POST /api/index_migrations": {"embedder": "a", "qdrant_url": "http://a.example"},
     "POST /api/index_migrations/{index_migration_id}/evaluate": {
         "vector_store_id": "vs", "questions": [{"question": "x", "documents": ["a"]}],

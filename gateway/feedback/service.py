@@ -1,0 +1,199 @@
+"""Feedback as its owner sees it; and the votes as those take them who train on them or look for faults."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import msgspec
+from sqlalchemy import or_
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from gateway.answers.service import AnswerService
+from gateway.errors import BadRequest, TooManyRequests
+from gateway.feedback.repository import FeedbackRepository
+from gateway.feedback.schemas import Feedback, FeedbackCreate, FeedbackDeleted, FeedbackList, Rating, TextMessage
+from gateway.feedback.tables import FeedbackRow
+from gateway.ids import new_id
+from gateway.pages import PageRequest
+from gateway.tenants.authenticator import Principal
+from gateway.tenants.storage import TenantStorage
+
+__all__ = ["MOST_FEEDBACK", "BadVote", "FeedbackFilter", "FeedbackService", "list_bad_votes", "list_feedback"]
+
+MOST_FEEDBACK = 100_000
+"""Of a tenant."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedbackFilter:
+    """The feedback that a list shows; None lets everything through."""
+
+    answer_id: str | None = None
+    voter: str | None = None
+    rating: Rating | None = None
+    model: str | None = None
+    release: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BadVote:
+    """A vote against an answer.
+
+    Attributes:
+        answer_id: The answer that was no good, or lost against another; its record may be gone by now.
+        release: `name@number` of the release that gave it, as far as the vote knows: the answer that lost may be of
+            another, which its record names.
+        reason: The voter's own words.
+        corrected_reply: The reply as it should have been.
+        messages: The conversation, where the client sent it.
+        reply: The answer's text, likewise.
+    """
+
+    answer_id: str
+    release: str | None
+    voter: str
+    reason: str | None
+    corrected_reply: str | None
+    messages: list[dict[str, Any]] | None
+    reply: str | None
+    voted_at: int
+
+
+async def list_bad_votes(session: AsyncSession, tenant: str, *, since: int = 0, limit: int = 1_000) -> list[BadVote]:
+    """List a tenant's votes against answers since a Unix time, newest first: ratings down, corrections, lost choices.
+
+    An answer appears once for each vote against it, at most `limit` votes in all.
+    """
+    bad: list[BadVote] = []
+    for row in await FeedbackRepository(session, tenant).list_bad(since, limit):
+        if row.preferred_over is not None:
+            lost = (row.preferred_over, None, row.voter, row.reason, None, row.messages, row.other_reply)
+            bad.append(BadVote(*lost, voted_at=row.updated_at))
+        if row.rating == "down" or row.corrected_reply is not None:
+            own = (row.answer_id, row.release, row.voter, row.reason, row.corrected_reply, row.messages, row.reply)
+            bad.append(BadVote(*own, voted_at=row.updated_at))
+    return bad[:limit]
+
+
+async def list_feedback(
+    session: AsyncSession, tenant: str, *, assistant: str | None, limit: int
+) -> Sequence[FeedbackRow]:
+    """List a tenant's newest feedback on answers of an assistant's releases; with None, on those of no release."""
+    if assistant is None:
+        where = FeedbackRow.release.is_(None)
+    else:
+        where = FeedbackRow.release.startswith(f"{assistant}@", autoescape=True)
+    return await FeedbackRepository(session, tenant).list_newest(where, limit=limit)
+
+
+class FeedbackService:
+    """One tenant's feedback, in one unit of work."""
+
+    def __init__(
+        self, session: AsyncSession, principal: Principal, storage: TenantStorage, answers: AnswerService
+    ) -> None:
+        self._session = session
+        self._principal = principal
+        self._storage = storage
+        self._answers = answers
+        self._feedback = FeedbackRepository(session, principal.tenant)
+
+    async def put(self, request: FeedbackCreate) -> Feedback:
+        """Keep a voter's feedback on an answer, in place of what the voter said of it before.
+
+        Raises:
+            BadRequest: It says nothing, prefers an answer over itself, or its conversation isn't one that is answered.
+            NotFound: The tenant has no such answer.
+            TooManyRequests: The tenant has as much feedback as it may.
+            PayloadTooLarge: The tenant has no room for the texts.
+        """
+        _check(request)
+        answer = await self._answers.get(request.answer_id)
+        if request.preferred_over is not None:
+            await self._answers.get(request.preferred_over, param="preferred_over")
+        voter, now = request.voter or self._principal.key, int(time.time())
+        row = await self._feedback.lock_of(request.answer_id, voter)
+        if row is None:
+            await self._check_room()
+            row = self._feedback.add(
+                FeedbackRow(id=new_id("feedback_"), created_at=now, answer_id=request.answer_id, voter=voter)
+            )
+        row.updated_at, row.model, row.release = now, answer.model, answer.release
+        row.rating, row.preferred_over = request.rating, request.preferred_over
+        row.reason, row.corrected_reply = request.reason, request.corrected_reply
+        row.messages = None if request.messages is None else [one.model_dump() for one in request.messages]
+        row.reply, row.other_reply = request.reply, request.other_reply
+        row.bytes = len(msgspec.json.encode(request.model_dump()))
+        await self._session.flush()
+        await self._storage.admit(self._session, self._principal.tenant, row.bytes)
+        return _to_schema(row)
+
+    async def list(self, request: PageRequest, filter: FeedbackFilter) -> FeedbackList:
+        where = [
+            column == value
+            for column, value in (
+                (FeedbackRow.voter, filter.voter),
+                (FeedbackRow.rating, filter.rating),
+                (FeedbackRow.model, filter.model),
+                (FeedbackRow.release, filter.release),
+            )
+            if value is not None
+        ]
+        if filter.answer_id is not None:
+            where.append(or_(FeedbackRow.answer_id == filter.answer_id, FeedbackRow.preferred_over == filter.answer_id))
+        page = await self._feedback.page(
+            *where, limit=request.limit, order=request.order, after=request.after, before=request.before
+        )
+        return FeedbackList.of([_to_schema(row) for row in page.rows], page)
+
+    async def get(self, id: str) -> Feedback:
+        return _to_schema(await self._feedback.get(id, param="feedback_id"))
+
+    async def delete(self, id: str) -> FeedbackDeleted:
+        await self._feedback.delete(await self._feedback.get(id, param="feedback_id"))
+        return FeedbackDeleted(id=id)
+
+    async def _check_room(self) -> None:
+        if await self._feedback.count() >= MOST_FEEDBACK:
+            raise TooManyRequests(
+                f"You have feedback of {MOST_FEEDBACK:,} votes, the most that a tenant may have. Delete what isn't "
+                "needed.",
+                code="too_many_votes",
+            )
+
+
+def _check(request: FeedbackCreate) -> None:
+    if request.rating is None and request.preferred_over is None and request.corrected_reply is None:
+        raise BadRequest(
+            "The feedback says nothing of the answer. Give a rating, another answer that it is preferred_over, or a "
+            "corrected_reply.",
+            param="rating",
+            code="empty_feedback",
+        )
+    if request.preferred_over == request.answer_id:
+        raise BadRequest("An answer can't be preferred over itself. Name the other one.", param="preferred_over")
+    if request.messages is not None and request.messages[-1].role != "user":
+        raise BadRequest(
+            "The conversation has to end with the user's message that was answered; the answer itself is 'reply'.",
+            param="messages",
+        )
+
+
+def _to_schema(row: FeedbackRow) -> Feedback:
+    return Feedback(
+        id=row.id,
+        created_at=row.created_at,
+        updated_at=row.updated_at,
+        answer_id=row.answer_id,
+        voter=row.voter,
+        model=row.model,
+        release=row.release,
+        rating=cast("Rating | None", row.rating),
+        preferred_over=row.preferred_over,
+        reason=row.reason,
+        corrected_reply=row.corrected_reply,
+        messages=None if row.messages is None else [TextMessage(**one) for one in row.messages],
+        reply=row.reply,
+        other_reply=row.other_reply,
+    )

@@ -1,0 +1,237 @@
+"""One tenant's votes made into datasets of preferences, and those into fine-tuning jobs."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from gateway.answers.service import AnswerService, CitedDocuments
+from gateway.artifacts import Artifacts
+from gateway.comparisons.contestants import pin_model, split_release
+from gateway.comparisons.service import get_comparison, list_voted_items
+from gateway.db import Database
+from gateway.engines.served_base_model import ServedBaseModel, choose_markers
+from gateway.errors import BadRequest, BraidError
+from gateway.feedback.service import list_feedback
+from gateway.files import FileRow
+from gateway.files.service import add_file, delete_files, get_files
+from gateway.fine_tuning.dataset import TrainingFiles
+from gateway.fine_tuning.estimate import Price
+from gateway.fine_tuning.recipe import RecipeBounds
+from gateway.fine_tuning.schemas import BraidOptions, DpoMethodCreate, FineTuningJobCreate, FineTuningMethodCreate
+from gateway.fine_tuning.service import FineTuningService
+from gateway.ids import new_id
+from gateway.preferences.comparison_contests import list_comparison_contests
+from gateway.preferences.contest import Contest, VoteRules
+from gateway.preferences.dataset import (
+    Dataset,
+    PreferencePair,
+    PromptForm,
+    check_prompts,
+    choose_pairs,
+    encode_pairs,
+    split_pairs,
+)
+from gateway.preferences.feedback_contests import list_feedback_contests
+from gateway.preferences.schemas import (
+    ComparisonDatasetCreate,
+    ComparisonFineTune,
+    FeedbackDatasetCreate,
+    FeedbackFineTune,
+    PreferenceDataset,
+    PreferenceDatasetCreate,
+    PreferenceTraining,
+)
+from gateway.preferences.target import LearningTarget, find_target
+from gateway.tenants.authenticator import Principal
+from gateway.tenants.storage import TenantStorage
+from training.spec import MINIMUM_ROWS
+
+__all__ = ["PreferenceService", "TrainingMeans"]
+
+_MOST_FEEDBACK = 20_000  # of an assistant, the newest
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingMeans:
+    """The operator's means that a fine-tuning job is made with; `base_model` is "" while nobody has said it."""
+
+    base_model: str
+    base: ServedBaseModel | None
+    bounds: RecipeBounds
+    price: Price
+    most_queued: int
+
+
+class PreferenceService:
+    """Makes datasets and jobs. Each step is its own unit of work: rows are rendered and files written in none."""
+
+    def __init__(
+        self,
+        database: Database,
+        artifacts: Artifacts,
+        storage: TenantStorage,
+        documents: CitedDocuments,
+        principal: Principal,
+        means: TrainingMeans,
+    ) -> None:
+        self._database = database
+        self._artifacts = artifacts
+        self._storage = storage
+        self._documents = documents
+        self._principal = principal
+        self._tenant = principal.tenant
+        self._means = means
+
+    async def make_of_comparison(self, id: str, request: ComparisonDatasetCreate) -> PreferenceDataset:
+        """Make a training file of the pairs that voters of a comparison agree on, and one of those held out.
+
+        Raises:
+            NotFound: The tenant has no such comparison.
+            BadRequest: Fewer pairs are left than can be trained on; the message counts the others by reason.
+            Conflict: The side's release isn't there any more.
+            PayloadTooLarge: The tenant has no room for the files.
+        """
+        target, contests = await self._read_comparison(id, request)
+        return await self._make(contests, target, request, f"comparison-{id[-12:]}")
+
+    async def make_of_feedback(self, request: FeedbackDatasetCreate) -> PreferenceDataset:
+        """Make the same of feedback on answers; see `make_of_comparison`.
+
+        Raises:
+            NotFound: The tenant has no such release.
+        """
+        target, contests = await self._read_feedback(request)
+        return await self._make(contests, target, request, "feedback")
+
+    async def train_on_comparison(self, id: str, request: ComparisonFineTune) -> PreferenceTraining:
+        """Make a dataset of a comparison, and a job that learns it; see `FineTuningService.create`."""
+        target, contests = await self._read_comparison(id, request)
+        return await self._train(await self._make(contests, target, request, f"comparison-{id[-12:]}"), target, request)
+
+    async def train_on_feedback(self, request: FeedbackFineTune) -> PreferenceTraining:
+        """Make a dataset of feedback, and a job that learns it; see `FineTuningService.create`."""
+        target, contests = await self._read_feedback(request)
+        return await self._train(await self._make(contests, target, request, "feedback"), target, request)
+
+    async def _read_comparison(
+        self, id: str, request: ComparisonDatasetCreate
+    ) -> tuple[LearningTarget, Sequence[Contest]]:
+        async with self._database.read() as session:
+            comparison = await get_comparison(session, self._tenant, id)
+            target = await find_target(session, self._tenant, comparison.models["ab".index(request.side)])
+            items = await list_voted_items(session, self._tenant, id)
+        return target, list_comparison_contests(items, request.side, corrections=request.corrections)
+
+    async def _read_feedback(self, request: FeedbackDatasetCreate) -> tuple[LearningTarget, Sequence[Contest]]:
+        async with self._database.read() as session:
+            model = base = self._means.base_model
+            if request.release is not None:
+                model = await pin_model(session, self._tenant, request.release, base, param="release")
+            target = await find_target(session, self._tenant, model)
+            name, number = split_release(model)
+            assistant = None if number is None else name
+            rows = await list_feedback(session, self._tenant, assistant=assistant, limit=_MOST_FEEDBACK)
+        return target, await asyncio.to_thread(list_feedback_contests, rows, corrections=request.corrections)
+
+    async def _make(
+        self, contests: Sequence[Contest], target: LearningTarget, request: PreferenceDatasetCreate, name: str
+    ) -> PreferenceDataset:
+        dataset = await self._choose(contests, target, request)
+        if len(dataset.training) < MINIMUM_ROWS:
+            raise _refuse(dataset)
+        training = await self._store(name, dataset.training)
+        held_out = await self._store(f"{name}-held-out", dataset.held_out) if dataset.held_out else None
+        async with self._database.begin() as session:
+            files = [training] if held_out is None else [training, held_out]
+            for file in files:
+                add_file(session, self._tenant, file)
+            await self._storage.admit(session, self._tenant, sum(file.bytes for file in files))
+        pairs = [*dataset.training, *dataset.held_out]
+        return PreferenceDataset(
+            training_file=training.id,
+            validation_file=held_out and held_out.id,
+            training=len(dataset.training),
+            held_out=len(dataset.held_out),
+            voted=sum(not pair.corrected for pair in pairs),
+            corrected=sum(pair.corrected for pair in pairs),
+            left_out=dict(sorted(dataset.left_out.items())),
+            model=target.model,
+            prompt=target.prompt,
+        )
+
+    async def _choose(
+        self, contests: Sequence[Contest], target: LearningTarget, request: PreferenceDatasetCreate
+    ) -> Dataset:
+        ids = {id for contest in contests for id in contest.answers if id is not None}
+        async with self._database.read() as session:
+            records = await AnswerService(session, self._tenant, self._documents).list_records(ids)
+        base = self._means.base
+        folds = base is not None and base.folds_system
+        form = PromptForm(target.template, target.variables, choose_markers(base), folds_system=folds)
+
+        def choose() -> Dataset:
+            pairs, left_out = choose_pairs(contests, records, VoteRules(request.min_votes, request.min_agreement))
+            checked, mismatches = check_prompts(pairs, form)
+            training, held_out = split_pairs(checked, request.held_out, request.seed)
+            return Dataset(training, held_out, left_out + mismatches)
+
+        return await asyncio.to_thread(choose)
+
+    async def _store(self, name: str, pairs: Sequence[PreferencePair]) -> FileRow:
+        stored = await self._artifacts.put(_parts(encode_pairs(pairs)))
+        return FileRow(
+            id=new_id("file-"),
+            created_at=int(time.time()),
+            filename=f"{name}.jsonl",
+            purpose="fine-tune",
+            digest=stored.digest,
+            bytes=stored.size,
+        )
+
+    async def _train(
+        self, dataset: PreferenceDataset, target: LearningTarget, request: ComparisonFineTune | FeedbackFineTune
+    ) -> PreferenceTraining:
+        """Create the job; where it can't be, its files go again."""
+        files = TrainingFiles(self._database, self._tenant, self._artifacts, self._means.base)
+        body = FineTuningJobCreate(
+            model=request.model or target.model,
+            training_file=dataset.training_file,
+            validation_file=dataset.validation_file,
+            suffix=request.suffix,
+            seed=request.seed,
+            method=FineTuningMethodCreate(type="dpo", dpo=DpoMethodCreate(hyperparameters=request.hyperparameters)),
+            metadata=request.metadata,
+            braid=BraidOptions(
+                prompt=target.prompt, variables=dict(target.variables), recipe=request.recipe, facts=request.facts
+            ),
+        )
+        means = self._means
+        try:
+            async with self._database.begin() as session:
+                service = FineTuningService(session, self._principal, self._storage)
+                job = await service.create(body, files, means.base_model, means.bounds, means.price, means.most_queued)
+        except BraidError:
+            await self._delete_files(dataset)
+            raise
+        return PreferenceTraining(dataset=dataset, job=job)
+
+    async def _delete_files(self, dataset: PreferenceDataset) -> None:
+        async with self._database.begin() as session:
+            ids = [id for id in (dataset.training_file, dataset.validation_file) if id is not None]
+            digests = [file.digest for file in (await get_files(session, self._tenant, ids, param="file_id")).values()]
+            await delete_files(session, self._tenant, ids=ids, digests=digests)
+
+
+def _refuse(dataset: Dataset) -> BadRequest:
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(dataset.left_out.items()))
+    return BadRequest(
+        f"{len(dataset.training) + len(dataset.held_out)} pairs of replies have a winner that voters agree on, "
+        f"{len(dataset.held_out)} of which are held out, and at least {MINIMUM_ROWS} are needed to train on. "
+        f"Left out: {reasons or 'none'}. Collect more votes, or ask for less agreement (min_votes, min_agreement).",
+        code="too_few_pairs",
+    )
+
+
+async def _parts(content: bytes) -> AsyncIterator[bytes]:
+    yield content

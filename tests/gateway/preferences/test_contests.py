@@ -1,0 +1,163 @@
+"""Who wins between two replies, and why many a contest makes no pair."""
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from gateway.answers.record import AnswerRecord, CitedPassage, Timings
+from gateway.feedback import FeedbackRow
+from gateway.preferences.contest import Contest, VoteRules, find_winner
+from gateway.preferences.dataset import choose_pairs, encode_pairs, split_pairs
+from gateway.preferences.feedback_contests import list_feedback_contests
+from training.preference_rows import read_preference_rows
+
+RULES = VoteRules(2, 0.66)
+ASKED = [{"role": "user", "content": "Where is it?"}]
+
+
+def contest(*votes: int, replies: tuple[str, str] = ("one", "two"), **more: Any) -> Contest:
+    values = {"messages": ASKED, "answers": ("first", "second"), **more}
+    return Contest(replies=replies, votes=(votes[0], votes[1], votes[2]), **values)
+
+
+def record(id: str, *texts: str, **more: Any) -> AnswerRecord:
+    values: dict[str, Any] = {
+        "id": id, "created": 1, "model": "desk", "release": "desk@1", "fingerprint": None, "index_epochs": {},
+        "retrieval": "found" if texts else "off", "dropped_passages": [], "dropped_turns": 0, "prompt_tokens": None,
+        "replica": "", "timings": Timings(None, 1, 1, 1), "usage": None, "outcome": "completed", "stream": False,
+        "passages": [passage(number, text) for number, text in enumerate(texts, 1)],
+    }  # fmt: skip
+    return AnswerRecord(**{**values, **more})
+
+
+def passage(number: int, text: str, **more: Any) -> CitedPassage:
+    values: dict[str, Any] = {
+        "number": number, "cited": False, "score": 1.0, "vector_store_id": "vs", "document_id": f"doc_{number}",
+        "document_key": "a", "version": 1, "index_epoch": 1, "file_id": "f", "filename": "a.md", "heading": "",
+        "start": 0, "end": 1, "text": text,
+    }  # fmt: skip
+    return CitedPassage(**{**values, **more})
+
+
+@pytest.mark.parametrize(
+    ("one", "winner"),
+    [
+        (contest(2, 0, 0), 0),
+        (contest(0, 2, 0), 1),
+        (contest(2, 1, 0), 0),
+        (contest(0, 0, 0), "unvoted"),
+        (contest(1, 0, 0), "too_few_votes"),
+        (contest(2, 2, 0), "tie"),
+        (contest(1, 0, 1), "tie"),
+        (contest(3, 0, 2), "disagreement"),
+        (contest(3, 2, 0), "disagreement"),
+        (contest(2, 0, 0, replies=("one", "one ")), "same_replies"),
+        (contest(9, 0, 0, fault="cut_off"), "cut_off"),
+        (contest(1, 0, 0, corrected=True), 0),
+        (contest(1, 1, 0, corrected=True), "tie"),
+        (contest(0, 2, 0, corrected=True), "disagreement"),
+        (contest(0, 0, 0, corrected=True), "unvoted"),
+    ],
+)
+def test_a_winner_has_enough_votes_and_share(one: Contest, winner: object) -> None:
+    assert find_winner(one, RULES) == winner
+
+
+def test_a_pair_has_the_passages_that_both_replies_had() -> None:
+    copied = [passage(1, "a"), passage(1, "a", copy=True), passage(2, "b", heading="Part b")]
+    records = {
+        "first": record("first", passages=copied, retrieval="found"),
+        "second": record("second", passages=[passage(1, "a"), passage(2, "b", heading="Part b")], retrieval="found"),
+    }
+    (pair,), left_out = choose_pairs([contest(0, 2, 0)], records, RULES)
+    assert (pair.better, pair.worse, left_out) == ("two", "one", Counter())
+    assert pair.passages == [{"title": "a.md", "text": "a"}, {"title": "Part b", "text": "b"}]
+    (row,), problems = read_preference_rows(encode_pairs([pair]))
+    assert not problems
+    assert row.passages is not None
+    assert [one.title for one in row.passages] == ["a.md", "Part b"]
+
+
+@pytest.mark.parametrize(
+    ("records", "reason"),
+    [
+        ([record("first", "a")], "no_record"),
+        ([record("first", "a"), record("second", "b")], "different_passages"),
+        ([record("first", "a"), record("second")], "different_passages"),
+        ([record("first", "a"), record("second", "a", dropped_turns=2)], "different_prompt"),
+        ([record("first", "a"), record("second", passages=[passage(1, "", deleted=True)])], "deleted_document"),
+    ],
+)
+def test_replies_behind_other_prompts_are_no_pair(records: list[AnswerRecord], reason: str) -> None:
+    pairs, left_out = choose_pairs([contest(2, 0, 0)], {one.id: one for one in records}, RULES)
+    assert (pairs, left_out) == ([], Counter({reason: 1}))
+
+
+def test_a_search_without_a_result_and_none_at_all_are_told_apart() -> None:
+    for retrieval, passages in (("off", None), ("skipped", None), ("nothing_found", []), ("unavailable", [])):
+        records = {id: record(id, retrieval=retrieval) for id in ("first", "second")}
+        (pair,), _ = choose_pairs([contest(2, 0, 0)], records, RULES)
+        assert pair.passages == passages
+
+
+def test_a_conversation_is_never_in_both_halves() -> None:
+    records = {id: record(id) for id in ("first", "second")}
+    contests = [
+        contest(2, 0, 0, messages=messages, replies=(f"better {number} {turn}", f"worse {number} {turn}"))
+        for number in range(40)
+        for turn, messages in enumerate(
+            [
+                [{"role": "system", "content": "Be kind."}, {"role": "user", "content": f"{number}?"}],
+                [
+                    {"role": "system", "content": "Be kind."},
+                    {"role": "user", "content": f"{number}?"},
+                    {"role": "assistant", "content": "So."},
+                    {"role": "user", "content": "And?"},
+                ],
+            ]
+        )
+    ]
+    pairs, _ = choose_pairs([*contests, contests[0]], records, RULES)
+    assert len(pairs) == 80
+    training, held_out = split_pairs(pairs, 0.25, 3)
+    assert (len(training), len(held_out)) == (60, 20)
+    assert not {pair.conversation for pair in training} & {pair.conversation for pair in held_out}
+    assert split_pairs(pairs, 0.25, 3) == (training, held_out)
+    assert split_pairs(pairs, 0.25, 4) != (training, held_out)
+    assert split_pairs(pairs, 0, 3)[1] == []
+
+
+def said(answer: str, voter: str, **more: Any) -> FeedbackRow:
+    values = {"messages": ASKED, "reply": f"text of {answer}", **more}
+    return FeedbackRow(answer_id=answer, voter=voter, **values)
+
+
+def test_feedback_on_answers_to_one_conversation_is_a_contest_between_them() -> None:
+    rows = [
+        said("x", "ann", rating="up"),
+        said("y", "ann", rating="down"),
+        said("x", "bob", rating="down"),
+        said("y", "cid", preferred_over="x", other_reply="text of x"),
+        said("z", "ann", messages=[{"role": "user", "content": "Else?"}], rating="up"),
+        said("u", "ann", preferred_over="v", reply=None),
+    ]
+    first, second = list_feedback_contests(rows, corrections=True)
+    assert (first.answers, first.replies) == (("u", "v"), ("", "")) or second.answers == ("u", "v")
+    voted, bare = sorted((first, second), key=lambda one: one.fault is not None)
+    assert (voted.answers, voted.votes, voted.replies) == (("x", "y"), (2, 2, 0), ("text of x", "text of y"))
+    assert (bare.fault, bare.votes) == ("no_texts", (1, 0, 0))
+
+
+def test_a_correction_is_a_contest_that_ratings_take_part_in() -> None:
+    rows = [
+        said("x", "ann", rating="down", corrected_reply="better"),
+        said("x", "bob", rating="down"),
+        said("x", "cid", rating="up"),
+        said("y", "ann", corrected_reply="better", messages=None),
+    ]
+    of_x, of_y = list_feedback_contests(rows, corrections=True)
+    assert (of_x.replies, of_x.votes, of_x.answers) == (("better", "text of x"), (2, 1, 0), (None, "x"))
+    assert find_winner(of_x, RULES) == 0
+    assert (of_y.fault, find_winner(of_y, RULES)) == ("no_texts", "no_texts")
+    assert list_feedback_contests(rows, corrections=False) == []
