@@ -15,13 +15,16 @@ from gateway.errors import Conflict
 from gateway.evals.run_service import EvalRunService
 from gateway.evals.schemas import OutputItem
 from gateway.evals.templates import UnknownPlace, render
+from gateway.feedback.service import list_bad_votes
 from gateway.gates.service import GateService
 from gateway.pages import PageRequest
 
-__all__ = ["SourceCases", "read_gate", "read_request", "read_run"]
+__all__ = ["SourceCases", "read_gate", "read_request", "read_run", "read_votes"]
 
 _PAGE = 1000
 _MOST_ITEMS = 5000
+_MOST_VOTES = 5000
+"""Of all assistants of the tenant."""
 _CUT = 2000
 """Characters of a question or reply in a gate's report; what is as long may be cut."""
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
@@ -173,6 +176,39 @@ async def read_gate(gates: GateService, source: GateSource) -> SourceCases:
         right = find_expected(case).stated_in(case.answer) and not row["broken"]
         (passes if right else failures).append(case)
     return SourceCases(gate.id, f"{source.assistant}@{source.release}", failures, passes)
+
+
+async def read_votes(
+    session: AsyncSession, tenant: str, documents: CitedDocuments, assistant: str, most: int
+) -> SourceCases:
+    """Return the answers of an assistant that its newest votes are against, at most `most`, each once.
+
+    Votes without the conversation are left out: records of answers have no texts that could be asked again.
+    """
+    votes = [vote for vote in await list_bad_votes(session, tenant, limit=_MOST_VOTES) if vote.messages]
+    records = await AnswerService(session, tenant, documents).list_records({vote.answer_id for vote in votes})
+    cases: dict[str, Case] = {}
+    for vote in votes:
+        record = records.get(vote.answer_id)
+        release = (record and record.release) or vote.release or ""
+        messages = _to_messages(vote.messages or [])
+        if release.rpartition("@")[0] != assistant or not messages:
+            continue
+        case = Case(
+            id=f"votes:{vote.answer_id}",
+            messages=messages,
+            answer=vote.reply or "",
+            reference=vote.corrected_reply or "",
+            reason=vote.reason or "",
+            answer_id=vote.answer_id,
+            answered_by=release,
+            index_epochs={} if record is None else record.index_epochs,
+            filters=None if record is None else record.filters,
+        )
+        earlier = cases.get(vote.answer_id)
+        if earlier is None or (case.reference and not earlier.reference):  # a correction says the most
+            cases[vote.answer_id] = case
+    return SourceCases("votes", "", list(cases.values())[:most], ())
 
 
 def _to_messages(messages: Sequence[Mapping[str, Any]]) -> list[Message]:

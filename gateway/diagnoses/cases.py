@@ -1,15 +1,13 @@
 """The cases of a diagnosis: questions whose answers failed, and others whose answers passed, which must stay right."""
 
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.answering.question import Message
 
-__all__ = ["BadVotes", "Case", "DiagnosisInputs", "DiagnosisOptions", "Strand", "thin_out"]
+__all__ = ["Case", "DiagnosisInputs", "DiagnosisOptions", "Strand", "thin_out"]
 
 Strand = Literal["documents", "retrieval", "prompt", "style", "base", "unknown"]
 """The part at fault: no document says it; one does and wasn't in the prompt; the template; the adapter; the base."""
@@ -60,16 +58,6 @@ class DiagnosisInputs(msgspec.Struct, frozen=True):
 
     failures: list[Case]
     passes: list[Case]
-
-
-@dataclass(frozen=True, slots=True)
-class BadVotes:
-    """Votes, which stand elsewhere: `list` returns an assistant's newest bad ones, at most so many, as cases.
-
-    It is called with a session, the tenant, the assistant's name and the limit.
-    """
-
-    list: Callable[[AsyncSession, str, str, int], Awaitable[Sequence[Case]]]
 
 
 def thin_out(cases: Sequence[Case], most: int) -> list[Case]:

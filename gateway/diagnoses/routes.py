@@ -6,7 +6,6 @@ from starlette.responses import HTMLResponse, Response
 
 from gateway.answers.log import AnswerLog
 from gateway.answers.service import CitedDocuments
-from gateway.diagnoses.cases import BadVotes
 from gateway.diagnoses.schemas import Diagnosis, DiagnosisCreate, DiagnosisDeleted, DiagnosisList
 from gateway.diagnoses.service import DiagnosisService, DiagnosisSources
 from gateway.evals.run_service import EvalRunService
@@ -34,7 +33,6 @@ def _service(request: Request, principal: ManageKey, state: CurrentState) -> Dia
         EvalRunService(state.database, state.artifacts, state.storage, principal, str(request.base_url)),
         GateService(state.database, state.artifacts, principal.tenant),
         cast(CitedDocuments, state.parts[CitedDocuments]),
-        cast(BadVotes | None, state.parts.get(BadVotes)),
     )
     return DiagnosisService(state.database, state.artifacts, state.storage, principal.tenant, sources)
 

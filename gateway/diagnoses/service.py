@@ -16,8 +16,8 @@ from gateway.artifacts import Artifacts
 from gateway.assistants.service import find_assistant, find_release, list_current_stages
 from gateway.assistants.tables import AssistantRow
 from gateway.db import Database
-from gateway.diagnoses.case_sources import SourceCases, read_gate, read_request, read_run
-from gateway.diagnoses.cases import BadVotes, DiagnosisInputs, DiagnosisOptions, thin_out
+from gateway.diagnoses.case_sources import SourceCases, read_gate, read_request, read_run, read_votes
+from gateway.diagnoses.cases import DiagnosisInputs, DiagnosisOptions, thin_out
 from gateway.diagnoses.diagnosis_page import render_page
 from gateway.diagnoses.report import DiagnosisReport
 from gateway.diagnoses.repository import DiagnosisRepository
@@ -51,12 +51,11 @@ _Sources = list[SourceCases]  # the service's own `list` hides the type
 
 @dataclass(frozen=True, slots=True)
 class DiagnosisSources:
-    """The places that failures come from, beside the request; `votes` is None where nobody keeps any."""
+    """The places that failures come from, beside the request and votes."""
 
     runs: EvalRunService
     gates: GateService
     documents: CitedDocuments
-    votes: BadVotes | None = None
 
 
 class DiagnosisService:
@@ -86,7 +85,9 @@ class DiagnosisService:
         async with self._database.read() as session:
             assistant, number = await self._find_release(session, model)
             if request.votes is not None:
-                sources.append(await self._read_votes(session, assistant.name, request.votes))
+                sources.append(
+                    await read_votes(session, self._tenant, self._sources.documents, assistant.name, request.votes)
+                )
         failures = [case for source in sources for case in source.failures]
         passes = [case for source in sources for case in source.passes]
         if not failures:
@@ -208,13 +209,6 @@ class DiagnosisService:
     async def _read_criteria(self, run: RunSource) -> Sequence[dict[str, Any]]:
         async with self._database.read() as session:
             return cast(Any, (await EvalService(session, self._tenant).get(run.eval_id)).testing_criteria)
-
-    async def _read_votes(self, session: AsyncSession, assistant: str, most: int) -> SourceCases:
-        if self._sources.votes is None:
-            raise BadRequest(
-                "No votes are kept here. Send the answers that failed in failures.", param="votes", code="no_votes"
-            )
-        return SourceCases("votes", "", await self._sources.votes.list(session, self._tenant, assistant, most), ())
 
     async def _find_release(self, session: AsyncSession, model: str) -> tuple[AssistantRow, int]:
         """Return the assistant and the release that a model's name means: of an assistant that with the largest share.

@@ -1,24 +1,12 @@
 """Where failures come from, and what is refused."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 import pytest
-from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.answering.question import Message
-from gateway.answers.service import CitedDocuments
 from gateway.composition import open_handlers
-from gateway.diagnoses.cases import BadVotes, Case
-from gateway.diagnoses.schemas import DiagnosisCreate
-from gateway.diagnoses.service import DiagnosisService, DiagnosisSources
-from gateway.errors import BadRequest
-from gateway.evals.run_service import EvalRunService
-from gateway.gates.service import GateService
 from gateway.jobs.claim import claim_next
-from gateway.tenants.authenticator import Principal
-from gateway.tenants.repository import find_tenant
 from retrieval.messages import FULL_MATCH, MatchFeatures
 from tests.fakes import faults
 from tests.fakes._http import Received
@@ -162,38 +150,29 @@ async def test_small_talk_and_what_is_right_by_now(client: Client) -> None:
     assert report["strands"] == {"unknown": 2}
 
 
-async def test_votes_come_by_a_function_of_those_who_keep_them(client: Client, gateway: Gateway) -> None:
-    number = await release(client, "desk")
+async def test_votes_against_answers_are_failures(client: Client) -> None:
+    store = await fill(client)
+    filters = {"type": "eq", "key": "shelf", "value": "b"}
+    number = await release(client, "desk", retrieval={"vector_stores": [store]})
     await put_rollout(client, number)
-    refused = await client.fault(400, "POST", DIAGNOSES, json={"model": "desk", "votes": 5})
-    assert refused["code"] == "no_votes"
-    state = gateway.state
-    async with state.database.read() as session:
-        tenant = await find_tenant(session, "kestrel")
-    assert tenant is not None
-
-    async def list_votes(_session: AsyncSession, _tenant: str, assistant: str, most: int) -> Sequence[Case]:
-        messages = [Message("user", ask("fan"))]
-        return [Case(id=f"vote_{assistant}_{at}", messages=messages, expected=["84 months"]) for at in range(most)]
-
-    principal = Principal(tenant.id, "kestrel", "key_1", frozenset({"manage"}))
-    sources = DiagnosisSources(
-        EvalRunService(state.database, state.artifacts, state.storage, principal, site=""),
-        GateService(state.database, state.artifacts, tenant.id),
-        state.parts[CitedDocuments],  # type: ignore[arg-type]
-        BadVotes(list_votes),
-    )
-    service = DiagnosisService(state.database, state.artifacts, state.storage, tenant.id, sources)
-    made = await service.create(DiagnosisCreate(model="desk", votes=3))
-    assert (made.failures, made.sources) == (3, ["votes"])
-    empty = DiagnosisSources(sources.runs, sources.gates, sources.documents, BadVotes(_list_none))
-    service = DiagnosisService(state.database, state.artifacts, state.storage, tenant.id, empty)
-    with pytest.raises(BadRequest):
-        await service.create(DiagnosisCreate(model="desk", votes=3))
-
-
-async def _list_none(*_arguments: object) -> Sequence[Case]:
-    return ()
+    none = await client.fault(400, "POST", DIAGNOSES, json={"model": "desk", "votes": 5})
+    assert none["code"] == "no_failures"
+    for name, voter, correction in (("fan", "ann", None), ("fan", "ben", "It is 84 months."), ("iron", "ann", None)):
+        messages = [{"role": "user", "content": ask(name)}]
+        answer = await client.ok(
+            "POST", CHAT, json={"model": "desk", "messages": messages, "braid": {"filters": filters}}
+        )
+        vote = {"answer_id": answer["id"], "voter": voter, "rating": "down", "corrected_reply": correction}
+        sent = {} if name == "iron" else {"messages": messages, "reply": answer["choices"][0]["message"]["content"]}
+        assert (await client.http.post("/api/feedback", json=vote | sent)).status_code in (200, 201)
+    report = await diagnose(client, model="desk", votes=10)
+    assert report["sources"] == ["votes"]
+    by_cause = sorted((one["strand"], one["cause"], one["answered_by"]) for one in report["cases"])
+    # Without a correction nobody knows what would be right; without its messages a vote isn't asked again.
+    assert by_cause == [
+        ("retrieval", "filters", f"desk@{number}"),
+        ("unknown", "nothing_to_judge_by", f"desk@{number}"),
+    ]
 
 
 async def test_what_cannot_be_diagnosed_is_refused(client: Client, gateway: Gateway) -> None:
