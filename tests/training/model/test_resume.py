@@ -168,7 +168,7 @@ def test_the_state_is_plain_numbers_and_json(runs: Runs) -> None:
     with safe_open(runs.file, framework="pt") as opened:
         state: Any = opened
         metadata, names = state.metadata(), set(state.keys())
-    progress = json.loads(metadata["braid.state"])["progress"]
+    progress = json.loads(metadata["braid.state.2"])["progress"]
     assert (progress["epoch"], progress["batch"], len(progress["losses"])) == (1, 1, 4)
     assert {"weights.0", "epoch.3.0", "optimizer.0.exp_avg", "optimizer.0.exp_avg_sq", "random.cpu"} <= names
 
