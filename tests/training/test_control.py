@@ -92,8 +92,7 @@ def test_a_run_ends_with_its_parent(file: Path) -> None:
     """Of whom Ray's process is one: it dies, and the command has another parent."""
     launcher = "import subprocess, sys; print(subprocess.Popen(sys.argv[1:]).pid, flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", launcher, sys.executable, "-c", PROGRAM, str(file), "60"]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    with subprocess.Popen(command, cwd=ROOT, **pipes) as parent:
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
         assert parent.stdout is not None
         lines = {parent.stdout.readline().strip() for _ in range(2)}
         assert "started" in lines

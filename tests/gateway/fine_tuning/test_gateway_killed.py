@@ -21,8 +21,8 @@ async def read_stream(client: httpx2.AsyncClient, job: str, after: str, most: in
     """Read a job's stream to its end, or until there are `most` events of steps."""
     read: list[Any] = []
     headers = {"last-event-id": after} if after else {}
-    path, options = f"{JOBS}/{job}/events", {"params": {"stream": "true"}, "headers": headers}
-    async with client.stream("GET", path, **options) as answer:
+    path, params = f"{JOBS}/{job}/events", {"stream": "true"}
+    async with client.stream("GET", path, params=params, headers=headers) as answer:
         assert answer.status_code == 200
         async for line in answer.aiter_lines():
             name, _, value = line.partition(": ")
