@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from training.rendered_rows import RowPrompt
 from training.spec import Recipe
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "WEIGHTS_FILE",
     "AdapterDigest",
     "Manifest",
+    "Parity",
     "Probe",
     "Reference",
     "digest_adapter",
@@ -43,6 +45,20 @@ class Probe(msgspec.Struct, frozen=True):
     base_logprobs: list[float]
 
 
+class Parity(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows whose prompt was compared, token by token, with what an engine makes of the served request.
+
+    Attributes:
+        rows: Those that were compared, by number.
+        equal: How many were equal, up to the token at which the reply begins.
+        tokens: The tokens of these prompts.
+    """
+
+    rows: list[int]
+    equal: int
+    tokens: int
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The last file of a finished adapter's folder.
 
@@ -62,6 +78,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         best_step: The step after which the weights were as they are here: of the epoch with the lowest validation loss,
             or the last step without validation rows; None in adapters of an earlier Braid, which are of the last step.
         versions: The versions of the packages that made it.
+        prompt: The prompt that its rows were rendered with; None where nobody said it.
+        parity: The proof that rows are what serving sends, written by who serves; None where no engine could be asked.
     """
 
     adapter_digest: str
@@ -80,6 +98,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     best_step: int | None = None
     probe: list[Probe]
     versions: dict[str, str]
+    prompt: RowPrompt | None = None
+    parity: Parity | None = None
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 
 from training.batches import measure_load
 from training.errors import TrainingError
-from training.events import Event, Finished, Notice, Paused, Started
+from training.events import Event, Finished, Notice, Paused, Started, Tokenized
 from training.loop import EpochEnd, LoopResult, Trainer
 from training.manifest import CONFIG_FILE, MANIFEST_FILE, Manifest, digest_adapter
 from training.memory_plan import GIB, Demand
@@ -27,7 +27,7 @@ from training.output import atomic_folder, do_nothing
 from training.preferences import PreferenceObjective
 from training.probe import PROBE_ADVICE, Prober
 from training.room import Berth, find_room
-from training.run_rows import RunRows, count_rows, read_run_rows
+from training.run_rows import RunRows, count_rows, read_run_rows, sample_prompts
 from training.spec import Recipe, TrainSpec
 from training.state import RunPaused, StateFile, StateKeeper, fingerprint_run
 from training.tokenization import RowTokenizer
@@ -126,6 +126,7 @@ def _run(
     choose_modules(base_model, base, recipe.target_modules)  # what no engine would find is refused in seconds
     tokenizer = RowTokenizer.load(base_model, spec.chat_template_kwargs)
     rows = read_run_rows(spec, tokenizer, recipe, send)
+    send(Tokenized(prompts=sample_prompts(rows.learnt), chat_template_kwargs=tokenizer.format.variables))
     base_name = spec.base_name or base_model.resolve().name
     berth = find_room(_measure_demand(base_model, base, recipe, rows), send, device=device, wait_seconds=wait_seconds)
     recipe = msgspec.structs.replace(recipe, micro_batch_tokens=berth.plan.micro_batch_tokens)
@@ -152,6 +153,7 @@ def _run(
         losses=result.losses,
         best_step=result.best_step,
         probe=probe,
+        prompt=spec.prompt,
         versions={package: version(package) for package in _PACKAGES},
     )
     (out / MANIFEST_FILE).write_bytes(msgspec.json.encode(manifest))
