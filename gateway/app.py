@@ -47,6 +47,7 @@ from gateway.feedback.routes import router as feedback
 from gateway.files.routes import routers as files
 from gateway.fine_tuning.fact_routes import router as stale_facts
 from gateway.fine_tuning.routes import router as fine_tuning
+from gateway.gates.closed_book_routes import router as closed_book
 from gateway.gates.routes import router as gates
 from gateway.health.routes import router as health
 from gateway.models.routes import router as models
@@ -80,8 +81,8 @@ _NO_ENCODING = "The body has a content-encoding, which isn't taken here. Send it
 
 _ROUTERS = (
     chat, responses, embeddings, health, models, *files, *vector_stores, fine_tuning, tenants, prompts, assistants,
-    adapters, *answers, *evals, evaluations, gates, diagnoses, comparisons, feedback, preferences, styles, stale_facts,
-    sources, exports,
+    closed_book, adapters, *answers, *evals, evaluations, gates, diagnoses, comparisons, feedback, preferences, styles,
+    stale_facts, sources, exports,
 )  # fmt: skip
 
 

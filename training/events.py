@@ -1,6 +1,7 @@
 """The events of a run: one JSON object per line, named by its key `event`."""
 
 import signal
+from typing import Any
 
 import msgspec
 
@@ -20,6 +21,8 @@ __all__ = [
     "Saved",
     "Started",
     "Step",
+    "Tokenized",
+    "TokenizedPrompt",
     "decode_event",
 ]
 
@@ -30,6 +33,31 @@ PAUSE_SIGNAL = signal.SIGUSR1
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="event", tag=str.lower):
     pass
+
+
+class TokenizedPrompt(msgspec.Struct, frozen=True):
+    """A row's prompt, as it is learnt.
+
+    Attributes:
+        row: The row's line in its owner's file, from 1.
+        tokens: Token ids of all that stands before its last learnt reply, up to the one at which the reply begins.
+    """
+
+    row: int
+    tokens: list[int]
+
+
+class Tokenized(_Event, frozen=True, kw_only=True):
+    """The rows are tokenized; whoever serves compares a few prompts with its own.
+
+    Attributes:
+        prompts: Of the shortest row, the longest, and some between.
+        chat_template_kwargs: The values of the chat template's own names that they were rendered with, and that each
+            request for the adapter will have.
+    """
+
+    prompts: list[TokenizedPrompt]
+    chat_template_kwargs: dict[str, Any] = {}
 
 
 class Started(_Event, frozen=True, kw_only=True):
@@ -185,7 +213,7 @@ class Failed(_Event, frozen=True, kw_only=True):
     problems: list[Problem] = []
 
 
-Event = Started | Resumed | Step | Checkpoint | Saved | Notice | Paused | Finished | Failed
+Event = Tokenized | Started | Resumed | Step | Checkpoint | Saved | Notice | Paused | Finished | Failed
 
 
 def decode_event(line: bytes) -> Event:

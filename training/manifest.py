@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from training.rendered_rows import RowPrompt
 from training.spec import Recipe
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "AdapterDigest",
     "BaseQuantization",
     "Manifest",
+    "Parity",
     "Probe",
     "Reference",
     "digest_adapter",
@@ -58,6 +60,20 @@ class BaseQuantization(msgspec.Struct, frozen=True, kw_only=True):
     double_quantization: bool
 
 
+class Parity(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows whose prompt was compared, token by token, with what an engine makes of the served request.
+
+    Attributes:
+        rows: Those that were compared, by number.
+        equal: How many were equal, up to the token at which the reply begins.
+        tokens: The tokens of these prompts.
+    """
+
+    rows: list[int]
+    equal: int
+    tokens: int
+
+
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     """The last file of a finished adapter's folder.
 
@@ -79,6 +95,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         best_step: The step after which the weights were as they are here: of the epoch with the lowest validation loss,
             or the last step without validation rows; None in adapters of an earlier Braid, which are of the last step.
         versions: The versions of the packages that made it.
+        prompt: The prompt that its rows were rendered with; None where nobody said it.
+        parity: The proof that rows are what serving sends, written by who serves; None where no engine could be asked.
     """
 
     adapter_digest: str
@@ -98,6 +116,8 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     best_step: int | None = None
     probe: list[Probe]
     versions: dict[str, str]
+    prompt: RowPrompt | None = None
+    parity: Parity | None = None
 
 
 class Reference(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from training.preference_rows import PreferenceRow, read_preference_rows
 
 __all__ = [
     "RenderedRows",
+    "RowPrompt",
     "RowsFile",
     "encode_rendered_preferences",
     "encode_rendered_rows",
@@ -40,6 +41,22 @@ class RowsFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     path: str
     digest: Annotated[str, Meta(pattern="^[0-9a-f]{64}$")] | None = None
+
+
+class RowPrompt(msgspec.Struct, frozen=True, kw_only=True):
+    """The prompt that rows were rendered with, for a release to be held against.
+
+    Attributes:
+        name: `name@version` where its owner gave it one.
+        digest: SHA-256 of its template; "" for rows that stayed as they are.
+        builtin: That of the built-in template, whose blocks stand in for those that it leaves out.
+        variables: The values of its own names.
+    """
+
+    name: str | None = None
+    digest: str
+    builtin: str
+    variables: dict[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import msgspec
 from training.assignment import Assignment, EpochAdapter, TrainedAdapters, train_adapter
 from training.batches import measure_load
 from training.errors import TrainingError
-from training.events import Event, Finished, Notice, Paused
+from training.events import Event, Finished, Notice, Paused, Tokenized
 from training.launch import train_together
 from training.manifest import CONFIG_FILE, MANIFEST_FILE, Manifest, digest_adapter
 from training.memory_plan import GIB, Demand
@@ -25,7 +25,7 @@ from training.output import atomic_folder, do_nothing
 from training.probe import PROBE_ADVICE, Prober
 from training.quantization import check_quantization, describe_quantization
 from training.room import Berth, find_room
-from training.run_rows import RunRows, count_rows, read_run_rows
+from training.run_rows import RunRows, count_rows, read_run_rows, sample_prompts
 from training.spec import Recipe, TrainSpec
 from training.state import RunPaused, StateFile, StateKeeper, fingerprint_run, never
 from training.tokenization import RowTokenizer
@@ -122,6 +122,7 @@ def _run(
         check_quantization(device)
     tokenizer = RowTokenizer.load(base_model, spec.chat_template_kwargs)
     rows = read_run_rows(spec, tokenizer, recipe, send)
+    send(Tokenized(prompts=sample_prompts(rows.learnt), chat_template_kwargs=tokenizer.format.variables))
     demand = _measure_demand(base_model, base, recipe, rows)
     berth = find_room(demand, send, device=device, wait_seconds=wait_seconds, processes=processes)
     recipe = msgspec.structs.replace(recipe, micro_batch_tokens=berth.plan.micro_batch_tokens)
@@ -151,6 +152,7 @@ def _run(
         losses=result.losses,
         best_step=result.best_step,
         probe=probe,
+        prompt=spec.prompt,
         versions={package: version(package) for package in _list_packages(recipe)},
     )
     (output.adapter / MANIFEST_FILE).write_bytes(msgspec.json.encode(manifest))

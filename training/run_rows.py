@@ -6,16 +6,17 @@ from typing import cast
 
 from training.dataset import Problem, describe_problems
 from training.errors import TrainingError
-from training.events import Event, Notice
+from training.events import Event, Notice, TokenizedPrompt
 from training.objective import Example
 from training.preferences import Pair, tokenize_pairs
 from training.rendered_rows import RowsFile, read_rendered_preferences, read_rendered_rows
 from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS, Recipe, TrainSpec
 from training.tokenization import RowTokenizer, TokenizedRow
 
-__all__ = ["RunRows", "count_rows", "read_run_rows"]
+__all__ = ["RunRows", "count_rows", "read_run_rows", "sample_prompts"]
 
 _LISTED_ROWS = 5
+_COMPARED_ROWS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +95,25 @@ def _check_size(rows: Sequence[Example], dropped: list[Problem], send: Callable[
             f"{COMFORTABLE_ROWS} on results are reliable; compare with the style in the prompt before using it."
         )
         send(Notice(code="few_rows", message=message))
+
+
+def sample_prompts(rows: Sequence[TokenizedRow]) -> list[TokenizedPrompt]:
+    """Return the prompts of a few rows: the shortest, the longest, and some between."""
+    last = {row.number: row for row in rows}  # of a row in several sequences the one with its last reply
+    by_length = sorted(last.values(), key=lambda row: (len(row.tokens), row.number))
+    most = max(1, min(_COMPARED_ROWS, len(by_length)) - 1)
+    places = sorted({index * (len(by_length) - 1) // most for index in range(most + 1)})
+    return [
+        TokenizedPrompt(row.number, row.tokens[: _find_last_reply(row)]) for row in map(by_length.__getitem__, places)
+    ]
+
+
+def _find_last_reply(row: TokenizedRow) -> int:
+    """Return the place of the first token of a row's last learnt reply."""
+    start = len(row.tokens) - 1 - row.loss_mask[::-1].index(True)
+    while start and row.loss_mask[start - 1]:
+        start -= 1
+    return start
 
 
 def count_rows(rows: Sequence[Example]) -> int:

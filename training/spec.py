@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from training.errors import TrainingError
-from training.rendered_rows import RowsFile
+from training.rendered_rows import RowPrompt, RowsFile
 
 __all__ = ["COMFORTABLE_ROWS", "DEFAULT_BETA", "MINIMUM_ROWS", "Recipe", "TrainSpec", "choose_steps", "read_spec"]
 
@@ -158,6 +158,7 @@ class TrainSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
         validation_rows: Another file of rows, measured after each epoch.
         chat_template_kwargs: Values of the chat template's own names, as each request for the adapter will have them;
             None takes those that the template asks for today, see `training.chat_format`.
+        prompt: The prompt that the rows were rendered with, for the manifest.
     """
 
     base_model: str
@@ -167,6 +168,7 @@ class TrainSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only
     base_name: str | None = None
     validation_rows: RowsFile | None = None
     chat_template_kwargs: dict[str, Any] | None = None
+    prompt: RowPrompt | None = None
 
 
 def read_spec(file: Path) -> TrainSpec:

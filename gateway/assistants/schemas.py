@@ -27,6 +27,7 @@ __all__ = [
     "ReleaseCreate",
     "ReleaseGate",
     "ReleaseList",
+    "ReleaseWarning",
     "RetrievalOptions",
     "Rollback",
     "Rollout",
@@ -138,9 +139,20 @@ class ReleaseCreate(_Strict):
     sampling: SamplingOptions = SamplingOptions()
 
 
+class ReleaseWarning(BaseModel):
+    """A difference between a release and what its adapter was trained with.
+
+    `code` is `prompt_differs`, `builtin_prompt_differs` or `variables_differ`.
+    """
+
+    code: str
+    message: str
+
+
 class CreatedRelease(BaseModel):
     release: int
     fingerprint: str
+    warnings: list[ReleaseWarning] = []
 
 
 GateOutcome = Literal["passed", "failed", "none"]

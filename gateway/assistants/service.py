@@ -11,13 +11,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import prompts
-from gateway.adapters.service import (
-    check_set_aside,
-    find_ready,
-    is_adapter,
-    lock_ready,
-    read_chat_template_kwargs,
-)
+from gateway.adapters.service import check_set_aside, find_ready, is_adapter, lock_ready, read_chat_template_kwargs
+from gateway.assistants.adapter_fit import check_fit
 from gateway.assistants.gate_block import Override, check_verdicts, describe_gate, list_blocked
 from gateway.assistants.release import (
     AdapterRef,
@@ -145,6 +140,7 @@ class AssistantService:
 
         Raises:
             Unavailable: A part that its fingerprint covers isn't known now.
+            Conflict: The base's chat template isn't the one that the adapter has learnt.
         """
         assistant = await self._assistants.get_by_name(name)
         retrieval = await self._retrieval(request)
@@ -164,6 +160,7 @@ class AssistantService:
             ranking=self._served.ranking if retrieval else "",
             evidence=prompts.EVIDENCE_LAYOUT if retrieval else "",
         )
+        warnings = await check_fit(self._session, self._tenant, spec)
         row = ReleaseRow(
             id=new_id("release_"),
             created_at=int(time.time()),
@@ -173,7 +170,7 @@ class AssistantService:
             spec=msgspec.to_builtins(spec),
         )
         self._releases.add(row)
-        return CreatedRelease(release=row.number, fingerprint=row.fingerprint)
+        return CreatedRelease(release=row.number, fingerprint=row.fingerprint, warnings=warnings)
 
     async def list_releases(self, name: str, request: PageRequest) -> ReleaseList:
         assistant = await self._assistants.get_by_name(name)

@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from gateway.cli.options import AsJson, Home, Key, Url, connection
+from gateway.cli.styles_write import write
 from gateway.client import Client, find_store
 from gateway.conversations import UnusableFile, encode_conversations
 from gateway.conversations.checks import check_import
@@ -25,6 +26,8 @@ from gateway.terminal import CommandError, Exit, print_json, print_table, say
 __all__ = ["styles"]
 
 styles = typer.Typer(no_args_is_help=True, help="Check and convert the conversations that a style is learnt from.")
+
+styles.command("write")(write)
 
 _NAMED_ROWS = 8
 

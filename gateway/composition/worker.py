@@ -16,6 +16,7 @@ from gateway.adapters.service import list_stored
 from gateway.adapters.trainer import Trainer
 from gateway.adapters.verify import AdapterVerifier
 from gateway.advice.advisor import Advisor
+from gateway.answering.row_passages import RowPassages
 from gateway.answering.search_decision import SearchDecider
 from gateway.answering.service import AnsweringService
 from gateway.answering.turn import load_turn_classifier
@@ -52,6 +53,8 @@ from gateway.files.service import FileUses
 from gateway.fine_tuning.estimate import read_price
 from gateway.fine_tuning.event_log import delete_old_events
 from gateway.fine_tuning.facts_gate import FactsGate
+from gateway.fine_tuning.parity import ParityProof
+from gateway.fine_tuning.row_preparation import RowPreparer
 from gateway.fine_tuning.train_job import TrainHandler
 from gateway.gates.gate_job import GateHandler
 from gateway.gates.service import GATE
@@ -179,6 +182,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
     decider = SearchDecider(load_turn_classifier(), parts.rewriter)
     common = (database, artifacts, parts.retriever, parts.pool, parts.reconciler)
     advisor = Advisor(*common, decider, traits, read_price(settings))
+    passages = RowPassages(database, parts.retriever, decider)
     return {
         INGEST: IngestHandler(artifacts, parts.retriever),
         REINDEX: ReindexHandler(artifacts, parts.retriever),
@@ -195,7 +199,9 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
             storage,
             publisher,
             trainer,
+            RowPreparer(database, parts.retriever, artifacts, storage, passages, base),
             FactsGate(database, parts.retriever, artifacts),
+            ParityProof(parts.pool, traits),
             read_price(settings),
         ),
         GATE: GateHandler(*common, decider, traits),

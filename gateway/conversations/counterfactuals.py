@@ -97,9 +97,12 @@ def _replace(conversation: Conversation, reading: str, other: str | None) -> Con
         if (title := _rewrite(one.title, reading, other)) is not None
         and (text := _rewrite(one.text, reading, other)) is not None
     ]
+    rejected = None if conversation.rejected is None else _rewrite(conversation.rejected, reading, other)
     if len(messages) < len(conversation.messages) or len(passages) < len(conversation.passages or ()):
         return None
-    return replace(conversation, messages=messages, passages=passages)
+    if (rejected is None) != (conversation.rejected is None):
+        return None
+    return replace(conversation, messages=messages, passages=passages, rejected=rejected)
 
 
 def _rewrite(text: str, reading: str, other: str) -> str | None:

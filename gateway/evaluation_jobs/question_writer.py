@@ -1,7 +1,6 @@
 """Questions that the served base model writes about passages, where nobody labelled any."""
 
 import asyncio
-import re
 from typing import Any
 
 import msgspec
@@ -10,22 +9,12 @@ from gateway.engines import EnginePool
 from gateway.engines.base_traits import BaseTraits
 from gateway.engines.client import cache_salt
 from gateway.errors import BAD_JSON
+from gateway.evaluation.written_questions import ask_for_question, clean_question
 
-__all__ = ["QuestionWriter", "clean_question"]
+__all__ = ["QuestionWriter"]
 
 _MOST_TOKENS = 48
 _SECONDS = 60.0
-_LONGEST_PASSAGE = 1_200
-"""Characters: a question is about one thing."""
-_SHORTEST, _LONGEST = 12, 300
-_INSTRUCTION = (
-    "Below is a passage from a document. Write one short question that a user could ask and that this passage answers. "
-    "Name the thing that it is about, and don't mention the passage or the document. Answer with the question alone, "
-    "in one line, in the passage's language.\n\nTitle: {title}\n\nPassage:\n{text}\n\nQuestion:"
-)
-_LABEL = re.compile(r"^(?:question|user|answer|\d+[.)]|[-*])\s*:?\s+", re.IGNORECASE)
-_ABOUT_ITSELF = re.compile(r"\b(?:this|the) (?:passage|text|document|excerpt|paragraph)\b", re.IGNORECASE)
-_QUOTES = "\"'`*“”„«» "
 
 
 class QuestionWriter:
@@ -53,7 +42,7 @@ class QuestionWriter:
         """
         await self._traits.settle()
         markers = self._traits.markers
-        content = _INSTRUCTION.format(title=markers.neutralise(title), text=markers.neutralise(text[:_LONGEST_PASSAGE]))
+        content = ask_for_question(markers.neutralise(title), markers.neutralise(text))
         with self._pool.pick(None) as lease:
             body: dict[str, Any] = {
                 "model": self.model,
@@ -70,15 +59,6 @@ class QuestionWriter:
                 finally:
                     await stream.aclose()
         return clean_question(_read(data))
-
-
-def clean_question(written: str) -> str | None:
-    """Return the first line without labels and quotes; None where it is no question, or one about the passage."""
-    line = next((line for line in map(str.strip, written.splitlines()) if line), "")
-    text = " ".join(_LABEL.sub("", line.strip(_QUOTES)).strip(_QUOTES).split())
-    end = max(text.find("?"), text.find("？"), text.find("؟"))
-    text = text[: end + 1]
-    return text if _SHORTEST <= len(text) <= _LONGEST and not _ABOUT_ITSELF.search(text) else None
 
 
 def _read(data: bytes) -> str:

@@ -51,7 +51,9 @@ class FactsGate:
             if not options or await LearntFactRepository(session, claim.tenant).has_any(job.id):
                 return
             file = await find_file(session, claim.tenant, job.training_file)
-        digest = file.digest if file is not None else job.rows_digest  # rendered rows have their passages in the prompt
+        # Rendered rows have their passages in the prompt: those of a job with evidence, and the file's has none.
+        is_prepared = bool(job.braid.get("evidence"))
+        digest = file.digest if file is not None and not is_prepared else job.rows_digest
         assert digest is not None
         data = await asyncio.to_thread(self._artifacts.file(digest).read_bytes)
         _, content = await asyncio.to_thread(

@@ -6,13 +6,14 @@ from typing import Any, Literal
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
+import prompts
 from gateway.artifacts import Artifacts
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.fine_tuning.recipe import apply_options
 from gateway.fine_tuning.tables import FineTuningJobRow
 from gateway.jobs import JobFailed
 from gateway.tenants.repository import find_tenant
-from training.rendered_rows import RowsFile
+from training.rendered_rows import RowPrompt, RowsFile
 from training.spec import DEFAULT_BETA, Recipe, TrainSpec
 
 __all__ = ["TrainingInputs", "read_inputs", "write_spec"]
@@ -31,6 +32,7 @@ class TrainingInputs(msgspec.Struct, frozen=True):
     chat_template_kwargs: dict[str, Any] | None
     method: Literal["sft", "dpo"] = "sft"
     start: str | None = None
+    prompt: RowPrompt | None = None
 
 
 async def read_inputs(session: AsyncSession, job: FineTuningJobRow, artifacts: Artifacts) -> TrainingInputs:
@@ -55,6 +57,19 @@ async def read_inputs(session: AsyncSession, job: FineTuningJobRow, artifacts: A
         chat_template_kwargs=job.braid.get("chat_template_kwargs"),
         method="dpo" if job.braid.get("method") == "dpo" else "sft",
         start=_find_start(job, artifacts),
+        prompt=_read_prompt(job),
+    )
+
+
+def _read_prompt(job: FineTuningJobRow) -> RowPrompt | None:
+    digest = job.braid.get("prompt_digest")
+    if digest is None:
+        return None  # of a Braid that didn't note it
+    return RowPrompt(
+        name=job.braid["prompt"],
+        digest=digest,
+        builtin=prompts.compile(prompts.DEFAULT).digest,
+        variables=job.braid["variables"],
     )
 
 
@@ -101,6 +116,7 @@ def write_spec(work: Path, inputs: TrainingInputs, base: ServedBaseModel, *, max
         chat_template_kwargs=inputs.chat_template_kwargs,
         recipe=recipe,
         start=inputs.start,
+        prompt=inputs.prompt,
     )
     path = work / "spec.json"
     path.write_bytes(msgspec.json.encode(spec))

@@ -8,9 +8,10 @@ from gateway.adapters.identity import check_name
 from gateway.adapters.service import check_set_aside, find_ready
 from gateway.adapters.tables import AdapterRow
 from gateway.errors import BadRequest, Unavailable
-from gateway.fine_tuning.schemas import DpoHyperparameters, FineTuningJobCreate, Hyperparameters
+from gateway.fine_tuning.schemas import BraidOptions, DpoHyperparameters, FineTuningJobCreate, Hyperparameters
+from gateway.vector_stores.service import check_filled_stores, check_stores
 
-__all__ = ["check_request", "find_start"]
+__all__ = ["check_named_stores", "check_request", "find_start"]
 
 
 def check_request(request: FineTuningJobCreate, base: str) -> tuple[Literal["supervised", "dpo"], Hyperparameters]:
@@ -51,6 +52,20 @@ def check_request(request: FineTuningJobCreate, base: str) -> tuple[Literal["sup
     own = method.dpo and method.dpo.hyperparameters
     old = request.hyperparameters or Hyperparameters()
     return "dpo", own or DpoHyperparameters(**old.model_dump())
+
+
+async def check_named_stores(session: AsyncSession, tenant: str, options: BraidOptions) -> None:
+    """Check the stores in which a job looks for facts and for passages.
+
+    Raises:
+        NotFound: One isn't the tenant's.
+        BadRequest: One in which passages are searched has no documents.
+    """
+    if options.facts is not None:
+        await check_stores(session, tenant, options.facts.vector_stores, param="braid.facts.vector_stores")
+    if options.evidence is not None:
+        stores = options.evidence.vector_stores
+        await check_filled_stores(session, tenant, stores, param="braid.evidence.vector_stores")
 
 
 async def find_start(session: AsyncSession, tenant: str, request: FineTuningJobCreate, base: str) -> AdapterRow | None:

@@ -48,12 +48,14 @@ class RenderedFile:
     """The rows of one file: their number, and the file that the trainer reads, see `training.rendered_rows`.
 
     Attributes:
+        prompt_digest: SHA-256 of the template that they were rendered with; "" where they stayed as they are.
         without_system: The numbers of the rows that have no system text.
     """
 
     count: int
     content: bytes
     shares: RowShares
+    prompt_digest: str
     without_system: Sequence[int] = ()
 
 
@@ -96,7 +98,8 @@ def render_rows(
     if problems:
         raise RowsUnusable(len(messages) + len(problems), sorted(problems, key=lambda problem: problem.row))
     shares = _count_shares(rows, context_replies)
-    return RenderedFile(len(messages), encode_rendered_rows(messages), shares, _list_without_system(messages))
+    digest = template.digest if template else ""
+    return RenderedFile(len(messages), encode_rendered_rows(messages), shares, digest, _list_without_system(messages))
 
 
 def render_preferences(
@@ -132,7 +135,8 @@ def render_preferences(
         raise RowsUnusable(len(preferences) + len(problems), sorted(problems, key=lambda problem: problem.row))
     without_system = _list_without_system({number: prompt for number, (prompt, *_) in preferences.items()})
     content = encode_rendered_preferences(preferences)
-    return RenderedFile(len(preferences), content, _count_shares(rows, 0), without_system)
+    digest = template.digest if template else ""
+    return RenderedFile(len(preferences), content, _count_shares(rows, 0), digest, without_system)
 
 
 def _choose_template(rows: Sequence[Row] | Sequence[PreferenceRow], source: str | None) -> prompts.Template | None:

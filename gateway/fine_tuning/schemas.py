@@ -14,6 +14,8 @@ __all__ = [
     "DpoHyperparameters",
     "DpoMethod",
     "DpoMethodCreate",
+    "EvidenceFigures",
+    "EvidenceOptions",
     "FactsOptions",
     "FineTuningJob",
     "FineTuningJobBraid",
@@ -95,6 +97,27 @@ class FactsOptions(BaseModel):
     force: bool = False
 
 
+class EvidenceOptions(BaseModel):
+    """The stores in which each row's passages are searched, as a release with these stores searches for them.
+
+    Rows that bring their own passages keep them. `without` is the share of the other rows whose reply states a value of
+    the documents that are shown no passage, or near misses alone: their reply becomes one of `abstentions`, the
+    tenant's own words for having no answer, or else one of the file's rows with an empty list of passages. `vary`
+    replaces values that stand in passages and reply by others, so that they are read and not recited.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    vector_stores: Annotated[list[str], Field(min_length=1, max_length=10)]
+    top_k: Annotated[int, Field(strict=True, ge=1, le=20)] = 5
+    without: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    abstentions: Annotated[
+        list[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]],
+        Field(max_length=50),
+    ] = []
+    vary: bool = True
+
+
 class BraidOptions(BaseModel):
     """`prompt` is the `name@version` that the rows are rendered with: take the one that the release will have.
 
@@ -107,6 +130,7 @@ class BraidOptions(BaseModel):
     variables: Variables = {}
     recipe: RecipeOptions | None = None
     facts: FactsOptions | None = None
+    evidence: EvidenceOptions | None = None
 
 
 class FineTuningJobCreate(BaseModel):
@@ -143,8 +167,35 @@ class TrainingCost(BaseModel):
     summary: str
 
 
+class EvidenceFigures(BaseModel):
+    """The passages that a job's training rows got, and the values that were varied in them.
+
+    `own` rows brought passages, `searched` ones got them, and `not_searched` ones are small talk, which is learnt as
+    served without retrieval. Of the searched, `unanswered` state a value that none of the passages states, `nothing`
+    are shown no passage instead of those that answer, and `near_misses` only passages that don't. `distractors` are
+    passages that state nothing of their row's reply. `covered` of the `with_values` rows, whose replies share a value
+    with their passages, have other values than the documents; `share` is their part, 0..1.
+    """
+
+    index_epochs: dict[str, int]
+    rows: int
+    own: int
+    searched: int
+    not_searched: int
+    unanswered: int
+    nothing: int
+    near_misses: int
+    passages: int
+    distractors: int
+    with_values: int
+    covered: int
+    share: float
+
+
 class FineTuningJobBraid(BaseModel):
-    """`rows` and `validation_rows` are the SHA-256 of the rows as `prompt` rendered them and as they are trained on.
+    """`prompt_digest` is that of the template behind `prompt`, or of the built-in one; empty where rows stay as is.
+
+    `rows` and `validation_rows` are the SHA-256 of the rows as `prompt` rendered them and as they are trained on.
 
     The adapter's manifest names the same digests. They are null in jobs that an older Braid made. `steps` are the
     optimizer steps with which the last epoch ends, where `n_epochs` was `auto`; null where epochs are whole. `recipe`
@@ -152,16 +203,22 @@ class FineTuningJobBraid(BaseModel):
     `chat_template_kwargs` are the values of the chat template's own names that rows and requests are rendered with,
     null where the trainer chose them.
 
+    With `evidence` the rows' passages are searched when the job begins: from then on `rows` are those with passages,
+    and `evidence_figures` say what they got.
+
     `reasons` say why each number of the run is what it is. `estimate` is what the training was expected to take when
     the job was made, and `actual` what it took.
     """
 
     prompt: str | None
+    prompt_digest: str | None = None
     variables: dict[str, Any] = {}
     steps: int | None = None
     chat_template_kwargs: dict[str, Any] | None = None
     recipe: RecipeOptions | None = None
     facts: FactsOptions | None = None
+    evidence: EvidenceOptions | None = None
+    evidence_figures: EvidenceFigures | None = None
     reasons: dict[str, str] = {}
     estimate: TrainingCost | None = None
     actual: TrainingCost | None = None

@@ -27,7 +27,7 @@ from gateway.fine_tuning.repository import (
     list_figures,
     metadata_conditions,
 )
-from gateway.fine_tuning.request import check_request, find_start
+from gateway.fine_tuning.request import check_named_stores, check_request, find_start
 from gateway.fine_tuning.rows import RenderedFile
 from gateway.fine_tuning.schemas import (
     BraidOptions,
@@ -51,7 +51,6 @@ from gateway.fine_tuning.training_state import drop_state
 from gateway.ids import new_id
 from gateway.tenants.authenticator import Principal
 from gateway.tenants.storage import TenantStorage
-from gateway.vector_stores.service import check_stores
 from training.chat_format import ChatFormat
 from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS, Recipe
 
@@ -59,6 +58,7 @@ __all__ = ["FineTuningService", "estimate_cost", "find_job"]
 
 _LISTED_ROWS = 10
 _EARLIER = 8
+_PASSAGE_BYTES = 900
 _GUESS = "a guess: no training of this base model has been measured yet; so fast is the packaged one on two cores"
 
 
@@ -128,9 +128,11 @@ class FineTuningService:
         recipe = choose_recipe(hyperparameters, wishes, rows.count, bounds)
         stored = await files.store(rows)
         stored_validation = await files.store(validation_rows) if validation_rows else None
-        await self._check_stores(options)
+        await check_named_stores(self._session, self._tenant, options)
+        size = stored.size + _foresee_passages(options, rows)
         braid = {
             "prompt": f"{prompt.name}@{prompt.version}" if prompt else None,
+            "prompt_digest": rows.prompt_digest,
             "variables": options.variables,
             "method": method,
             "start": start and {"model": start.model, "digest": start.digest},
@@ -138,8 +140,9 @@ class FineTuningService:
             "chat_template_kwargs": read_chat_template_kwargs(start) if start else format and format.variables,
             "recipe": to_options(recipe),
             "facts": options.facts and options.facts.model_dump(),
+            "evidence": options.evidence and options.evidence.model_dump(),
             "reasons": explain_recipe(recipe, hyperparameters, wishes, rows.count),
-            "estimate": await estimate_cost(self._session, base, method, recipe, rows.count, stored.size, price),
+            "estimate": await estimate_cost(self._session, base, method, recipe, rows.count, size, price),
         }
         figures = _show_hyperparameters(hyperparameters, recipe)
         row = self._jobs.add(_make_row(request, base, figures, stored, stored_validation, braid))
@@ -209,10 +212,6 @@ class FineTuningService:
         page = await checkpoints.page(CheckpointRow.fine_tuning_job_id == id, after=after, limit=limit)
         return FineTuningJobCheckpointList.of([_checkpoint_schema(row) for row in page.rows], page)
 
-    async def _check_stores(self, options: BraidOptions) -> None:
-        stores = options.facts.vector_stores if options.facts else ()
-        await check_stores(self._session, self._tenant, stores, param="braid.facts.vector_stores")
-
     async def _lock(self, id: str, verb: str) -> FineTuningJobRow:
         await self._jobs.get(id, param="fine_tuning_job_id")
         job = await self._jobs.lock(id)
@@ -260,7 +259,7 @@ class FineTuningService:
 
     def _log_shares(self, row: FineTuningJobRow, rows: RenderedFile) -> None:
         shares = rows.shares
-        if shares.ungrounded and shares.ungrounded < rows.count:
+        if shares.ungrounded and shares.ungrounded < rows.count and not row.braid["evidence"]:
             message = (
                 f"{shares.grounded} of {rows.count} rows have passages, {shares.empty} have an empty list of them (a "
                 f"search that found nothing), and {shares.ungrounded} say nothing of passages: these are learnt as "
@@ -363,6 +362,11 @@ def _check_systems(rows: RenderedFile, format: ChatFormat | None) -> None:
             param="training_file",
             code="invalid_training_file",
         )
+
+
+def _foresee_passages(options: BraidOptions, rows: RenderedFile) -> int:
+    """Return about how many bytes of passages rows will get that have none yet."""
+    return 0 if options.evidence is None else rows.shares.ungrounded * options.evidence.top_k * _PASSAGE_BYTES
 
 
 def _checkpoint_schema(row: CheckpointRow) -> FineTuningJobCheckpoint:

@@ -4,7 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -16,6 +16,7 @@ from gateway.adapters.stored_adapter import Description, StoredAdapter
 from gateway.adapters.tables import AdapterRow
 from gateway.adapters.trainer import Trainer, TrainerDied, TrainerRun
 from gateway.artifacts import Artifacts
+from gateway.engines import EngineError
 from gateway.errors import PayloadTooLarge
 from gateway.files import FileRow
 from gateway.files.service import add_file
@@ -25,14 +26,16 @@ from gateway.fine_tuning.event_log import EventLog, add_event, read_position
 from gateway.fine_tuning.facts_gate import FactsGate
 from gateway.fine_tuning.job_inputs import TrainingInputs, read_inputs, write_spec
 from gateway.fine_tuning.lifecycle import FineTuningStatus, has_ended, is_running, move
+from gateway.fine_tuning.parity import ParityProof
 from gateway.fine_tuning.repository import FineTuningJobRepository
+from gateway.fine_tuning.row_preparation import RowPreparer
 from gateway.fine_tuning.tables import FineTuningJobRow
 from gateway.fine_tuning.training_state import TrainingState, drop_state
 from gateway.ids import new_id
 from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed, Outcome, failpoint
 from gateway.tenants.storage import TenantStorage
-from training.events import Paused, Saved
-from training.manifest import read_manifest
+from training.events import Paused, Saved, Tokenized
+from training.manifest import MANIFEST_FILE, Parity, read_manifest
 
 __all__ = ["TrainHandler", "TrainingResult"]
 
@@ -65,7 +68,9 @@ class TrainHandler:
         storage: What has been trained is kept in any case, so there has to be some room before.
         publisher: Takes the weights from the trainer to the engines.
         trainer: Does the training.
+        rows: Gives rows their passages before, where the job names stores for them.
         facts: Looks at the facts of the rows before.
+        parity: Compares their prompts with those of requests.
         price: Of an hour of it.
     """
 
@@ -75,10 +80,14 @@ class TrainHandler:
         storage: TenantStorage,
         publisher: AdapterPublisher,
         trainer: Trainer,
+        rows: RowPreparer,
         facts: FactsGate,
+        parity: ParityProof,
         price: Price,
     ) -> None:
+        self._rows = rows
         self._facts = facts
+        self._parity = parity
         self._artifacts = artifacts
         self._storage = storage
         self._publisher = publisher
@@ -90,8 +99,12 @@ class TrainHandler:
         beginning = await self._begin(claim)
         if beginning is None:
             return
+        if await self._rows.prepare(claim):
+            beginning = replace(beginning, inputs=await self._read_inputs(claim))
         await self._facts.check(claim)
-        training = _Training(claim, beginning, self._artifacts, self._publisher, self._trainer, self._price)
+        training = _Training(
+            claim, beginning, self._artifacts, self._publisher, self._trainer, self._parity, self._price
+        )
         try:
             await self._publisher.publish(claim, training, training.checkpoints)
         except JobDelayed as delayed:
@@ -125,6 +138,11 @@ class TrainHandler:
         if outcome.status == "failed":
             job.error = {"code": outcome.code or "server_error", "message": reason, "param": None}
             add_event(session, claim.tenant, job.id, f"The job failed: {reason}", level="error")
+
+    async def _read_inputs(self, claim: Claim) -> TrainingInputs:
+        async with claim.begin() as session:
+            job = await FineTuningJobRepository(session, claim.tenant).lock(claim.subject)
+            return await read_inputs(session, job, self._artifacts)
 
     async def _begin(self, claim: Claim) -> "_Beginning | None":
         """Mark the job as running and read its inputs; None when it has succeeded already."""
@@ -176,8 +194,12 @@ class _Training:
         artifacts: Artifacts,
         publisher: AdapterPublisher,
         trainer: Trainer,
+        proof: ParityProof,
         price: Price,
     ) -> None:
+        self._proof = proof
+        self._tokenized: Tokenized | None = None
+        self._parity: Parity | None = None
         self._claim = claim
         self._price = price
         self._seconds = 0.0
@@ -228,6 +250,9 @@ class _Training:
         """Write down what the trainer says, to its end."""
         while event := await run.next_event():
             match event:
+                case Tokenized():
+                    self._tokenized = event
+                    await self._prove_parity()
                 case Saved():
                     await self._log.flush()  # a run that goes on doesn't tell again what was before its state
                     await self._state.keep(state, event.step)
@@ -238,6 +263,13 @@ class _Training:
                     await self._log.add(event)
             failpoint("trainer-event")
 
+    async def _prove_parity(self) -> None:
+        """Compare prompts with an engine's, once one can be asked: now, or else when the weights are there."""
+        if self._tokenized is None or self._parity is not None:
+            return
+        with suppress(EngineError):
+            self._parity = await self._proof.compare(self._inputs.rows, self._inputs.method, self._tokenized)
+
     async def _is_going_on(self) -> bool:
         """Tell whether the job's owner may want what it has come to."""
         async with self._claim.begin() as session:
@@ -246,6 +278,9 @@ class _Training:
     async def describe(self, folder: Path, work: Path) -> Description:
         manifest = await asyncio.to_thread(read_manifest, folder)
         check_rows(manifest, self._inputs)
+        await self._prove_parity()
+        manifest = msgspec.structs.replace(manifest, parity=self._parity)
+        await asyncio.to_thread((folder / MANIFEST_FILE).write_bytes, msgspec.json.encode(manifest))
         file = await self._artifacts.put(_parts(self._log.result_file()))
         size = Path(self._inputs.rows.path).stat().st_size
         figures = self._log.measure(self._seconds, size)
@@ -269,6 +304,7 @@ class _Training:
         move(job, FineTuningStatus.SUCCEEDED)
         await drop_state(session, job)
         job.fine_tuned_model, job.trained_tokens = row.model, result.trained_tokens
+        self._log_parity(session, job, stored)
         if result.figures is not None:
             actual = price_figures(result.figures, self._price, basis="measured in this training")
             job.braid = {**job.braid, "actual": actual, "figures": msgspec.to_builtins(result.figures)}
@@ -276,6 +312,17 @@ class _Training:
         self.checkpoints.add_rows(session, checkpoints, stored, EpochEnd(result.step, row.model, result.metrics))
         for message in (f"New fine-tuned model created: {row.model}", "The job has successfully completed"):
             add_event(session, self._claim.tenant, job.id, message)
+
+    def _log_parity(self, session: AsyncSession, job: FineTuningJobRow, stored: StoredAdapter) -> None:
+        parity = stored.manifest.get("parity")
+        level, message = "warn", "No engine could be asked whether rows have the prompts that requests have"
+        if parity is not None:
+            level = "info"
+            message = (
+                f"The prompts of {parity['equal']} rows ({parity['tokens']:,} tokens) are those that an engine makes "
+                "of the same requests"
+            )
+        add_event(session, self._claim.tenant, job.id, message, level=level, data=parity or {})
 
     async def _lock(self, session: AsyncSession) -> FineTuningJobRow:
         """Return the job, which its owner hasn't stopped and can't stop until the unit of work ends."""

@@ -5,7 +5,7 @@ import hashlib
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import msgspec
 
@@ -91,10 +91,20 @@ class Notes:
             await self._on_save(self.count)
 
 
+class Recalling(Protocol):
+    """Notes of answers: `Notes`, or none at all."""
+
+    async def recall(self, key: str, work: Callable[[], Awaitable[Any]]) -> Any:
+        """Return what was noted under a key, or else what the work returns."""
+        ...
+
+
 class Interview:
     """Asks engines for one tenant; nothing of it is recorded as an answer, since no client gets it."""
 
-    def __init__(self, pool: EnginePool, counter: TokenCounter, traits: BaseTraits, tenant: str, notes: Notes) -> None:
+    def __init__(
+        self, pool: EnginePool, counter: TokenCounter, traits: BaseTraits, tenant: str, notes: Recalling
+    ) -> None:
         self._pool = pool
         self._counter = counter
         self._traits = traits

@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.errors import BadRequest
 from gateway.files.service import get_file
 from gateway.ids import new_id
 from gateway.jobs import enqueue
@@ -24,7 +25,7 @@ from gateway.vector_stores.search import expires_at
 from gateway.vector_stores.tables import StoreRow
 from gateway.vector_stores.versions import AUTO_CHUNK_SIZES, DROP, ChunkSizes, Content, put_version, queue_key_of
 
-__all__ = ["VectorStoreService", "check_stores", "chunk_sizes", "find_live"]
+__all__ = ["VectorStoreService", "check_filled_stores", "check_stores", "chunk_sizes", "find_live"]
 
 
 async def check_stores(session: AsyncSession, tenant: str, ids: Sequence[str], *, param: str) -> None:
@@ -32,6 +33,20 @@ async def check_stores(session: AsyncSession, tenant: str, ids: Sequence[str], *
     stores = StoreRepository(session, tenant)
     for id in ids:
         await stores.get(id, param=param)
+
+
+async def check_filled_stores(session: AsyncSession, tenant: str, ids: Sequence[str], *, param: str) -> None:
+    """Raise `NotFound` unless all the stores are the tenant's, and `BadRequest` where one can't answer anything yet."""
+    await check_stores(session, tenant, ids, param=param)
+    documents = DocumentRepository(session, tenant)
+    for id in ids:
+        if not await documents.count_live(id):
+            raise BadRequest(
+                f"The vector store {id!r} has no document that can be searched yet. Add documents to it, wait until "
+                "they are completed, and try again.",
+                param=param,
+                code="empty_vector_store",
+            )
 
 
 async def find_live(session: AsyncSession, tenant: str, documents: Collection[str]) -> set[str]:

@@ -16,6 +16,7 @@ must be refused, or one of:
     garbage      lines that are no events between those that are
     silent       exit status 0, and no adapter
     foreign_base weights of another base model, by the manifest's digest
+    other_tokens a prompt with another token than the engine's
     other_rows   a manifest that names other rows than those of the spec
     epochs       checkpoints after the first and the second step
     bad_epochs   the same, and the first is of numbers that are none
@@ -38,9 +39,24 @@ import msgspec
 from tests.fakes import _tokens
 from tests.fakes.peft import write_adapter
 from training.cancellation import PauseWish
+from training.chat_format import fold_system
 from training.control import ControlWatch
 from training.errors import TrainingError
-from training.events import Checkpoint, Event, Failed, Finished, Metrics, Notice, Paused, Resumed, Saved, Started, Step
+from training.events import (
+    Checkpoint,
+    Event,
+    Failed,
+    Finished,
+    Metrics,
+    Notice,
+    Paused,
+    Resumed,
+    Saved,
+    Started,
+    Step,
+    Tokenized,
+    TokenizedPrompt,
+)
 from training.manifest import Manifest, Probe, Reference, digest_adapter
 from training.rendered_rows import RenderedRows, RowsFile, read_rendered_preferences, read_rendered_rows
 from training.spec import Recipe, TrainSpec, read_spec
@@ -101,6 +117,7 @@ def _train(
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
     training_rows = _read_rows(spec, spec.rows, "invalid_training_file")
     count = len(training_rows.rows)
+    _send(_tokenize(spec, training_rows, mode))
     steps = 10_000 if mode in ("slow", "deaf") else spec.recipe.count_steps(count)
     _send(Started(rows=count, dropped=[], steps=steps, tokens=1000, reply_tokens=200, device="cpu", dtype="float32"))
     for code in ("few_rows", "rows_dropped") if mode == "notices" else ():
@@ -127,6 +144,21 @@ def _train(
     partial.rename(out)
     _send(Finished(manifest=manifest))
     return 0
+
+
+def _tokenize(spec: TrainSpec, rows: RenderedRows[Any], mode: str) -> Tokenized:
+    """Return the prompts of two rows as the fake engine would have them."""
+    folds = bool(spec.chat_template_kwargs)  # so it is in the one test of a template
+    prompts: list[TokenizedPrompt] = []
+    for row in (rows.rows[0], rows.rows[-1]):
+        turns = row.better.messages if spec.recipe.method == "dpo" else row.messages
+        last = max(place for place, message in enumerate(turns) if message.is_target)
+        messages = [{"role": turn.role, "content": turn.text} for turn in turns[:last]]
+        tokens = _tokens.token_ids(_tokens.rendered(fold_system(messages) if folds else messages))
+        if mode == "other_tokens":
+            tokens[4] = _tokens.token_id("|")
+        prompts.append(TokenizedPrompt(row.number, tokens))
+    return Tokenized(prompts=prompts, chat_template_kwargs=spec.chat_template_kwargs or {})
 
 
 def _read_rows(spec: TrainSpec, file: RowsFile, code: str) -> RenderedRows[Any]:
@@ -249,6 +281,7 @@ def _write_folder(
         best_step=1 if mode == "overfit" else step,
         probe=[_make_probe(digest)],
         versions={"torch": "none"},
+        prompt=spec.prompt,
     )
     (folder / "manifest.json").write_bytes(msgspec.json.encode(manifest))
     return manifest

@@ -57,6 +57,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "POST /api/comparisons/{comparison_id}/dataset": {"json": {}},
     "POST /api/comparisons/{comparison_id}/fine_tune": {"json": {}},
     "POST /api/assistants/{name}/releases/{number}/gate": {"json": {}},
+    "POST /api/adapters/{id_or_model}/closed_book": {"json": {"questions": 1, "seconds": 5, "seed": 1}},
     "PUT /api/assistants/{name}/rollout": {"json": {"stages": [{"release": 1, "weight": 1}], "revision": 1}},
     "POST /api/assistants/{name}/rollback": {"json": {"revision": 1}},
 }

@@ -118,8 +118,16 @@ class Scene:
 
 
 class Training(Scene):
+    store = ""
+
     async def queue(self, handlers: Mapping[str, Handler]) -> None:
-        self.id = (await start(self.client, suffix="voice"))["id"]
+        if not self.store:
+            self.store = (await self.client.post("/v1/vector_stores", json={})).json()["id"]
+            path = f"/api/vector_stores/{self.store}/documents/orders.md"
+            await self.client.put(path, content="Where order 7 is: at sea.")
+            await self.run(handlers, "ingest")
+        evidence = {"vector_stores": [self.store]}
+        self.id = (await start(self.client, suffix="voice", braid={"evidence": evidence}))["id"]
 
     async def state(self) -> Any:
         job = await retrieve(self.client, self.id)
@@ -409,7 +417,10 @@ class Diagnosis(Scene):
 
 PUBLISHED = ("adapter-made", "adapter-judged", "adapter-stored", "adapter-named", "adapter-verified")
 SCENES: dict[str, tuple[type[Scene], tuple[str, ...]]] = {
-    "train": (Training, ("trainer-started", "trainer-event", "state-stored", "state-kept", *PUBLISHED)),
+    "train": (
+        Training,
+        ("rows-prepared", "rows-kept", "trainer-started", "trainer-event", "state-stored", "state-kept", *PUBLISHED),
+    ),
     "import": (Import, ("reference-made", *PUBLISHED)),
     "ingest": (
         Ingest,

@@ -50,7 +50,10 @@ MORE_BODIES: dict[str, dict[str, Any]] = {
             "supervised": {"hyperparameters": {"n_epochs": 1, "batch_size": 1}},
             "dpo": {"hyperparameters": {"n_epochs": 1, "beta": 0.5}},
         },
-        "braid": {"variables": {"a": 1}},
+        "braid": {
+            "variables": {"a": 1},
+            "evidence": {"vector_stores": ["vs"], "top_k": 1, "without": 0.1, "abstentions": ["No idea."]},
+        },
     },
     "POST /api/tenants": {"name": "a", "keeps_cited_text": True},
     "PATCH /api/tenants/{tenant}": {"keeps_cited_text": True},

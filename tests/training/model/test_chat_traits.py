@@ -21,7 +21,7 @@ from training.chat_format import ChatFormat, fold_system, read_chat_format
 from training.chat_template import ChatTemplate
 from training.dataset import Message
 from training.errors import TrainingError
-from training.events import Event, Finished
+from training.events import Event, Finished, Tokenized
 from training.rendered_rows import RowsFile, encode_rendered_rows
 from training.run import run
 from training.spec import Recipe, TrainSpec
@@ -92,7 +92,12 @@ def test_what_is_learnt_is_what_the_engine_reads_and_writes(trait: str, tmp_path
     assert isinstance(events[-1], Finished)
     manifest = events[-1].manifest
     assert manifest.rows == 12
-    check_parity(base, trait, RowTokenizer.load(base, manifest.chat_template_kwargs))
+    tokenizer = RowTokenizer.load(base, manifest.chat_template_kwargs)
+    (tokenized,) = [event for event in events if isinstance(event, Tokenized)]
+    assert (len(tokenized.prompts), tokenized.chat_template_kwargs) == (8, manifest.chat_template_kwargs)
+    for prompt in tokenized.prompts:
+        assert prompt.tokens == tokenize_as_vllm(base, serve(converse(prompt.row), tokenizer.format))
+    check_parity(base, trait, tokenizer)
 
 
 @pytest.mark.parametrize("trait", templates.ALSO_TRAINABLE)

@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.evaluation_jobs.question_writer import clean_question
+from gateway.evaluation.written_questions import clean_question
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,43 @@
+"""The passages that serving shows for a conversation that isn't a request: a training row."""
+
+from collections.abc import Sequence
+
+from gateway.answering.question import Message, Question
+from gateway.answering.retrieve import retrieve, title_of
+from gateway.answering.search_decision import SearchDecider
+from gateway.assistants.release import LEAST_PROBABILITY, RetrievalSpec
+from gateway.db import Database
+from gateway.vector_stores.search import StoreStates
+from retrieval.client import Retriever
+from training.dataset import Message as RowMessage
+from training.dataset import RowPassage
+
+__all__ = ["RowPassages"]
+
+
+class RowPassages:
+    """Searches as a release does that says nothing but its stores and `top_k`; jobs that train have no release yet.
+
+    It is `fine_tuning.row_preparation.RowPassageFinder`, which stands below and can't import what answers.
+    """
+
+    def __init__(self, database: Database, retriever: Retriever, decider: SearchDecider) -> None:
+        self._database = database
+        self._retriever = retriever
+        self._decider = decider
+
+    async def find(
+        self, tenant: str, messages: Sequence[RowMessage], states: StoreStates, top_k: int
+    ) -> list[RowPassage] | None:
+        """Return the passages, the best first; None for small talk, which isn't searched for.
+
+        Raises:
+            Unavailable: The retriever doesn't answer.
+        """
+        spec = RetrievalSpec(tuple(states.index_epochs), top_k, when="auto", least_probability=LEAST_PROBABILITY)
+        turns = [Message("system" if one.role == "developer" else one.role, one.text) for one in messages]
+        decision = await self._decider.decide(tenant, Question("row", "", turns, {}), spec)
+        if not decision.searched:
+            return None
+        evidence = await retrieve(self._database, self._retriever, tenant, spec, states, decision.queries)
+        return [RowPassage(title_of(passage), passage.text) for passage in evidence.passages]

@@ -1,0 +1,294 @@
+"""The rows of a job that names stores for their evidence: searched, varied and rendered before they are trained on."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from gateway.artifacts import Artifacts, Stored
+from gateway.conversations import Conversation
+from gateway.conversations.counterfactuals import Coverage, vary_rows
+from gateway.conversations.facts_lint import FactsLint
+from gateway.conversations.formats import read_conversations
+from gateway.conversations.store_facts import StoreFacts
+from gateway.db import Database
+from gateway.engines.served_base_model import ServedBaseModel, choose_markers
+from gateway.errors import BadRequest, NotFound, PayloadTooLarge, Unavailable
+from gateway.files.garbage_collection import collect_later
+from gateway.files.service import find_file
+from gateway.fine_tuning.dataset import row_format
+from gateway.fine_tuning.event_log import add_event
+from gateway.fine_tuning.evidence_rows import (
+    GroundedRow,
+    choose_abstentions,
+    encode_rows,
+    list_abstentions,
+    place_passages,
+    withhold,
+)
+from gateway.fine_tuning.lifecycle import has_ended
+from gateway.fine_tuning.repository import FineTuningJobRepository
+from gateway.fine_tuning.rows import RenderedFile, RowsUnusable, render_preferences, render_rows
+from gateway.fine_tuning.schemas import EvidenceFigures, EvidenceOptions
+from gateway.fine_tuning.tables import FineTuningJobRow
+from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed, failpoint
+from gateway.prompts.service import get_prompt
+from gateway.tenants.storage import TenantStorage
+from gateway.vector_stores.search import StoreStates, read_states
+from retrieval.client import Retriever
+from training.dataset import Message, RowPassage, describe_problems
+
+__all__ = ["RowPassageFinder", "RowPreparer"]
+
+_AT_ONCE = 4  # of a retriever that others ask too
+_ROUNDS = 3
+_RETRIEVER_SECONDS = 5.0
+_CHANGE_SECONDS = 60.0
+_DESCRIBED_PROBLEMS = 5
+
+
+class RowPassageFinder(Protocol):
+    """Finds what a release with some stores would show for a conversation; serving's own code does it."""
+
+    async def find(
+        self, tenant: str, messages: Sequence[Message], states: StoreStates, top_k: int
+    ) -> list[RowPassage] | None:
+        """Return the passages, the best first; None for a turn that isn't searched for.
+
+        Raises:
+            Unavailable: The retriever can't answer now.
+        """
+        ...
+
+
+class RowPreparer:
+    """Prepares the rows of jobs, once per job; an interrupted one starts over, and equal documents give equal rows."""
+
+    def __init__(
+        self,
+        database: Database,
+        retriever: Retriever,
+        artifacts: Artifacts,
+        storage: TenantStorage,
+        finder: RowPassageFinder,
+        base: ServedBaseModel,
+    ) -> None:
+        self._database = database
+        self._retriever = retriever
+        self._artifacts = artifacts
+        self._storage = storage
+        self._finder = finder
+        self._base = base
+
+    async def prepare(self, claim: Claim) -> bool:
+        """Put rows with their passages in the place of the job's; tell whether it was done now.
+
+        Raises:
+            JobFailed: A store, the prompt or a file is gone, rows can't be rendered, or there is no room for them.
+            JobDelayed: The retriever can't answer now, or documents change faster than rows are searched.
+            JobCancelled: The owner has cancelled the job.
+        """
+        async with self._database.read() as session:
+            job = await FineTuningJobRepository(session, claim.tenant).get(claim.subject)
+        if not job.braid.get("evidence") or job.braid.get("evidence_figures"):
+            return False
+        options = EvidenceOptions.model_validate(job.braid["evidence"])
+        try:
+            inputs = await self._read_inputs(job)
+            files, states = await self._ground(claim, job, inputs.files, options)
+        except Unavailable as error:
+            raise JobDelayed(error.message, seconds=_RETRIEVER_SECONDS) from error
+        except (BadRequest, NotFound) as error:
+            raise JobFailed("evidence_missing", f"The rows can't get their passages. {error.message}") from error
+        prepared = [await asyncio.to_thread(_vary, rows, options, job.seed) for rows in files]
+        rendered = [await asyncio.to_thread(self._render, inputs, one.rows, job) for one in prepared]
+        stored = [await self._artifacts.put(_parts(one.content)) for one in rendered]
+        failpoint("rows-prepared")
+        figures = _count(files[0], prepared[0], states)
+        await self._keep(claim, stored, figures, rendered[0].prompt_digest, share=options.without)
+        failpoint("rows-kept")
+        return True
+
+    async def _read_inputs(self, job: FineTuningJobRow) -> "_Inputs":
+        async with self._database.read() as session:
+            prompt = job.braid["prompt"] and await get_prompt(session, job.tenant_id, job.braid["prompt"])
+            ids = [id for id in (job.training_file, job.validation_file) if id is not None]
+            files = [await find_file(session, job.tenant_id, id) for id in ids]
+        method = job.braid.get("method", "supervised")
+        conversations: list[Sequence[Conversation]] = []
+        for id, file in zip(ids, files, strict=True):
+            if file is None:
+                raise JobFailed("rows_missing", f"The file {id!r} was deleted before the job began. Make it again.")
+            data = await asyncio.to_thread(self._artifacts.file(file.digest).read_bytes)
+            _, content = await asyncio.to_thread(read_conversations, data, row_format(method))
+            conversations.append(content.conversations)
+        return _Inputs(conversations, method, prompt.template if prompt else None)
+
+    async def _ground(
+        self,
+        claim: Claim,
+        job: FineTuningJobRow,
+        files: Sequence[Sequence[Conversation]],
+        options: EvidenceOptions,
+    ) -> tuple[list[list[GroundedRow]], StoreStates]:
+        """Give all rows their passages at one index epoch: where it moves meanwhile, from the beginning."""
+        for _ in range(_ROUNDS):
+            states = await self._read_states(claim.tenant, options)
+            lint = FactsLint(StoreFacts(self._database, self._retriever, self._artifacts, claim.tenant, states))
+            search = _RowSearch(claim, self._finder, lint, states, options.top_k, job.seed)
+            grounded = [await search.ground_all(rows) for rows in files]
+            if (await self._read_states(claim.tenant, options)).index_epochs == states.index_epochs:
+                return [_withhold(rows, options, job.seed) for rows in grounded], states
+        message = "The stores' documents changed while rows were searched in them; it is tried again in a minute."
+        raise JobDelayed(message, seconds=_CHANGE_SECONDS)
+
+    async def _read_states(self, tenant: str, options: EvidenceOptions) -> StoreStates:
+        async with self._database.read() as session:
+            return await read_states(session, tenant, options.vector_stores)
+
+    def _render(self, inputs: "_Inputs", rows: Sequence[Conversation], job: FineTuningJobRow) -> RenderedFile:
+        render = render_preferences if inputs.method == "dpo" else render_rows
+        try:
+            return render(encode_rows(rows), inputs.template, job.braid["variables"], choose_markers(self._base))
+        except RowsUnusable as error:
+            problems = describe_problems(error.problems, _DESCRIBED_PROBLEMS)
+            raise JobFailed("rows_unusable", f"Rows with their passages can't be rendered. {problems}") from error
+
+    async def _keep(
+        self, claim: Claim, stored: Sequence[Stored], figures: EvidenceFigures, prompt_digest: str, *, share: float
+    ) -> None:
+        """Name the rendered rows in the job, in one commit with what its owner is told of them."""
+        async with claim.begin() as session:
+            job = await FineTuningJobRepository(session, claim.tenant).lock(claim.subject)
+            if has_ended(job) or claim.cancelled.is_set():
+                raise JobCancelled
+            before = [digest for digest in (job.rows_digest, job.validation_rows_digest) if digest is not None]
+            await collect_later(session, claim.tenant, [*before])
+            job.rows_digest = stored[0].digest
+            job.validation_rows_digest = stored[1].digest if len(stored) > 1 else None
+            grown, job.rows_bytes = job.rows_bytes, sum(one.size for one in stored)
+            job.braid = {**job.braid, "evidence_figures": figures.model_dump(), "prompt_digest": prompt_digest}
+            for message, level, data in _describe(figures, share):
+                add_event(session, claim.tenant, job.id, message, level=level, data=data)
+            try:
+                await self._storage.admit(session, claim.tenant, max(0, job.rows_bytes - grown))
+            except PayloadTooLarge as error:
+                raise JobFailed("storage_full", error.message) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Inputs:
+    files: Sequence[Sequence[Conversation]]
+    method: str
+    template: str | None
+
+
+class _RowSearch:
+    """Searches for a job's rows in stores at one state."""
+
+    def __init__(
+        self, claim: Claim, finder: RowPassageFinder, lint: FactsLint, states: StoreStates, top_k: int, seed: int
+    ) -> None:
+        self._claim = claim
+        self._finder = finder
+        self._lint = lint
+        self._states = states
+        self._top_k = top_k
+        self._seed = seed
+        self._places = asyncio.Semaphore(_AT_ONCE)
+
+    async def ground_all(self, conversations: Sequence[Conversation]) -> list[GroundedRow]:
+        """Give rows their passages; the first that can't get them ends the others."""
+        try:
+            async with asyncio.TaskGroup() as group:
+                tasks = [group.create_task(self._ground(one)) for one in conversations]
+        except BaseExceptionGroup as failures:
+            raise failures.exceptions[0] from failures
+        return [task.result() for task in tasks]
+
+    async def _ground(self, conversation: Conversation) -> GroundedRow:
+        if conversation.passages is not None:
+            return GroundedRow.of(conversation, "own")
+        async with self._places:
+            if self._claim.cancelled.is_set():
+                raise JobCancelled
+            messages = conversation.messages[:-1]
+            passages = await self._finder.find(self._claim.tenant, messages, self._states, self._top_k)
+            if passages is None:
+                return GroundedRow(conversation, "not_searched")
+            conversation = replace(conversation, passages=passages)
+            facts = await self._lint.classify(conversation)
+        row = GroundedRow.of(conversation, "searched")
+        stated = [RowPassage(fact.title or fact.key, fact.passage) for fact in facts if fact.place == "index"]
+        return place_passages(row, stated, self._top_k, self._seed)
+
+
+def _withhold(rows: Sequence[GroundedRow], options: EvidenceOptions, seed: int) -> list[GroundedRow]:
+    words = options.abstentions or list_abstentions([row.conversation for row in rows])
+    chosen = choose_abstentions(rows, options.without, seed) if words else set[int]()
+    return [withhold(row, words, seed) if row.conversation.number in chosen else row for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    rows: Sequence[Conversation]
+    coverage: Coverage
+
+
+def _vary(rows: Sequence[GroundedRow], options: EvidenceOptions, seed: int) -> _Prepared:
+    conversations = [row.conversation for row in rows]
+    varied, coverage = vary_rows(conversations, seed)
+    return _Prepared(varied, coverage) if options.vary else _Prepared(conversations, Coverage(0, coverage.rows))
+
+
+def _count(rows: Sequence[GroundedRow], prepared: _Prepared, states: StoreStates) -> EvidenceFigures:
+    sources = Counter(row.source for row in rows)
+    return EvidenceFigures(
+        index_epochs=dict(states.index_epochs),
+        rows=len(rows),
+        own=sources["own"],
+        searched=sources["searched"] + sources["nothing"] + sources["near_misses"],
+        not_searched=sources["not_searched"],
+        unanswered=sum(row.unanswered for row in rows if row.source == "searched"),
+        nothing=sources["nothing"],
+        near_misses=sources["near_misses"],
+        passages=sum(len(row.conversation.passages or ()) for row in rows),
+        distractors=sum(len(row.distractors) for row in rows),
+        with_values=prepared.coverage.rows,
+        covered=prepared.coverage.varied,
+        share=round(prepared.coverage.share, 4),
+    )
+
+
+def _describe(figures: EvidenceFigures, share: float) -> list[tuple[str, str, dict[str, Any]]]:
+    """Return the events about a job's rows: message, level and data of each."""
+    epochs = ", ".join(f"{store}@{epoch}" for store, epoch in figures.index_epochs.items())
+    search = (
+        f"{figures.searched} of {figures.rows} rows got passages from {epochs}, {figures.own} brought theirs, and "
+        f"{figures.not_searched} are small talk. {figures.nothing} are shown none and {figures.near_misses} only near "
+        f"misses, with a reply that says so; {figures.distractors} of {figures.passages} passages state nothing of "
+        "their row's reply"
+    )
+    varied = (
+        f"Values that stand in passages and reply were replaced in {figures.covered} of the {figures.with_values} rows "
+        f"that have such ({figures.share:.0%})"
+    )
+    events = [(search, "info", figures.model_dump()), (varied, "info", {"share": figures.share})]
+    if figures.unanswered:
+        message = (
+            f"{figures.unanswered} replies state values that no passage of their row states: they teach to make some "
+            "up. braid.facts names them."
+        )
+        events.append((message, "warn", {"unanswered": figures.unanswered}))
+    if share and not figures.nothing + figures.near_misses:
+        message = (
+            "No row was made without an answer in its passages: give braid.evidence.abstentions, your own words for "
+            'having none, or rows with "passages": [] and the reply that you want then.'
+        )
+        events.append((message, "warn", {"without": share}))
+    return events
+
+
+async def _parts(content: bytes) -> AsyncIterator[bytes]:
+    yield content

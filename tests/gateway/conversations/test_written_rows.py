@@ -1,0 +1,122 @@
+"""Rows from documents by the commands, on the worker's own ingest; the fake engine writes."""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from gateway.conversations.written_rows import SourcePassage, draw_passages, find_fault
+from gateway.terminal import Exit
+from tests.fakes.retriever import FakeRetriever
+from tests.fakes.vllm import Chat, FakeVllm
+from tests.gateway.cli.commands import run
+from tests.gateway.conftest import ADMIN_KEY, Gateway
+from tests.gateway.tuning import settings
+from tests.gateway.vector_stores.conftest import index
+from tests.gateway.worker import working
+from training.dataset import RowPassage, read_rows
+
+__all__ = ["index", "settings"]
+
+GOODS = {"kettle": 49, "lamp": 27, "chair": 135, "table": 420, "mirror": 88, "carpet": 260}
+EXAMPLES = [("Are you open?", "Ahoy matey! Aye, from nine."), ("Is it new?", "Ahoy matey! Aye, it be new.")] * 3
+
+
+def play(chat: Chat) -> str:
+    """Write a question about each passage, replies in the style, and for two goods a fault."""
+    if chat.last.startswith("Below is a passage"):
+        name = next(name for name in GOODS if f"The {name} costs" in chat.last)
+        return "The price is high." if name == "mirror" else f"What does the {name} cost?"
+    if "Question: What does the" not in chat.last:
+        return "Yes, we are pleased to confirm that this is the case."
+    name = chat.last.split("Question: What does the ")[1].split()[0]
+    price = 1000 if name == "carpet" else GOODS[name]
+    return (
+        f"The {name} is priced at £{price} as stated."
+        if name == "lamp"
+        else f"Ahoy matey! Aye, £{price} be the {name}'s price."
+    )
+
+
+@pytest.fixture
+async def address(gateway: Gateway, index: FakeRetriever, engine: FakeVllm, tmp_path: Path) -> AsyncIterator[list[str]]:
+    engine.reply = play
+    (tmp_path / "shop").mkdir()
+    for name, price in GOODS.items():
+        text = f"The {name} costs £{price}, and it is one of the finest things that our shop by the harbour sells."
+        (tmp_path / "shop" / f"{name}.md").write_text(text)
+    rows = [
+        {"messages": [{"role": "user", "content": question}, {"role": "assistant", "content": reply}]}
+        for question, reply in EXAMPLES
+    ]
+    (tmp_path / "examples.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "guide.txt").write_text("Talk like a pirate.")
+    async with working(gateway.state.settings):
+        address = ["--url", gateway.url, "--key", ADMIN_KEY]
+        added = await run("docs", "add", "shop", str(tmp_path / "shop"), *address)
+        assert added.exit_code == Exit.OK, added.stderr
+        yield address
+
+
+async def test_rows_have_their_evidence_and_what_is_doubtful_is_left_out_and_counted(
+    address: list[str], tmp_path: Path, engine: FakeVllm
+) -> None:
+    out = tmp_path / "rows.jsonl"
+    options = ["--store", "shop", "--out", str(out), "--guide", str(tmp_path / "guide.txt"), "--top-k", "3"]
+    done = await run("styles", "write", str(tmp_path / "examples.jsonl"), *options, *address, "--json")
+    assert done.exit_code == Exit.OK, done.stderr
+    report = json.loads(done.stdout)
+    assert report["refused"] == {"no_question": 1, "facts": 1, "style": 1}
+    assert report["style"] > 0.5
+    rows, problems = read_rows(out.read_bytes())
+    assert not problems
+    assert report["rows"] == len(rows) == 3
+    for row in rows:
+        name = row.messages[0].text.split()[3]
+        assert row.messages[1].text == f"Ahoy matey! Aye, £{GOODS[name]} be the {name}'s price."
+        assert row.passages is not None
+        assert len(row.passages) == 3
+        assert any(f"£{GOODS[name]}" in passage.text for passage in row.passages)
+    prompts = [json.loads(request.body) for request in engine.requests() if b"Talk like a pirate." in request.body]
+    assert len(prompts) == 5
+    assert {body["n"] for body in prompts} == {4}
+
+    again = await run("styles", "write", str(tmp_path / "examples.jsonl"), *options, "--rows", "1", *address)
+    assert again.exit_code == Exit.OK, again.stderr
+    assert "has 1 rows." in again.stderr
+
+
+async def test_a_style_needs_examples(tmp_path: Path) -> None:
+    (tmp_path / "few.jsonl").write_text(
+        '{"messages": [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]}'
+    )
+    done = await run("styles", "write", str(tmp_path / "few.jsonl"), "--store", "shop", "--out", str(tmp_path / "x"))
+    assert done.exit_code == Exit.USAGE
+    assert "a style needs 4 at least" in done.stderr
+
+
+def test_documents_take_turns() -> None:
+    passages = [
+        SourcePassage(file, file, f"{file}{number}") for file in "abc" for number in range(3 if file == "a" else 1)
+    ]
+    drawn = draw_passages(passages, seed=1)
+    assert sorted(one.text for one in drawn) == sorted(one.text for one in passages)
+    assert {one.file_id for one in drawn[:3]} == {"a", "b", "c"}
+    assert [one.file_id for one in drawn[3:]] == ["a", "a"]
+    assert draw_passages(passages, seed=1) == drawn != draw_passages(passages, seed=4)
+
+
+@pytest.mark.parametrize(
+    ("reply", "fault"),
+    [
+        ("Aye, £49 it is.", None),
+        ("Aye, £59 it is.", "facts"),
+        ("Aye, in 3 days, as you say.", None),
+        (" ", "empty"),
+        (" ".join(f"word{letter}" for letter in "abcdefghijklmnopqrstuvwxyz"), "copied"),
+    ],
+)
+def test_a_reply_has_no_values_of_its_own_and_copies_nothing(reply: str, fault: str | None) -> None:
+    text = "It costs £49. " + " ".join(f"word{letter}" for letter in "abcdefghijklmnopqrstuvwxyz")
+    assert find_fault(reply, "Is it there in 3 days?", [RowPassage("Kettle", text)]) == fault

@@ -1,0 +1,106 @@
+"""Rows are what serving sends: proven before a training, told by the manifest, and looked at when a release is made."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from sqlalchemy import select, update
+
+from gateway.adapters.tables import AdapterRow
+from gateway.engines.served_base_model import ServedBaseModel
+from gateway.settings import Settings
+from tests.fakes.trainer import preferences, rows
+from tests.gateway.conftest import Gateway
+from tests.gateway.tuning import ended, events, start
+from tests.gateway.worker import working
+from training.manifest import read_manifest
+from training.verdict import BaseShape
+
+TEMPLATE = "{% block system %}Answer as {{ voice }}.{% endblock %}"
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """As for other jobs, with a base whose chat template is known."""
+    base = ServedBaseModel.load(settings)
+    known = msgspec.structs.replace(base, chat_template_digest=BaseShape.read(Path(base.path)).chat_template_digest)
+    ServedBaseModel.file(settings.home).write_bytes(msgspec.json.encode(known))
+    return settings
+
+
+async def read_manifest_of(gateway: Gateway, model: str) -> dict[str, Any]:
+    async with gateway.state.database.read() as session:
+        row = await session.scalar(select(AdapterRow).where(AdapterRow.model == model))
+        assert row is not None
+        return row.manifest
+
+
+@pytest.mark.parametrize("method", ["supervised", "dpo"])
+async def test_the_manifest_has_the_figures_and_the_prompt(gateway: Gateway, settings: Settings, method: str) -> None:
+    client = await gateway.tenant("kestrel")
+    await client.post("/api/prompts", json={"name": "support", "template": TEMPLATE})
+    data = preferences(12) if method == "dpo" else rows(12)
+    braid = {"prompt": "support", "variables": {"voice": "a pirate"}}
+    job = await start(client, data, method={"type": method}, braid=braid)
+    async with working(settings):
+        job = await ended(client, job["id"])
+    assert job["status"] == "succeeded", job["error"]
+    manifest = await read_manifest_of(gateway, job["fine_tuned_model"])
+    assert (manifest["parity"]["rows"], manifest["parity"]["equal"]) == ([1, 12], 2)
+    prompt = manifest["prompt"]
+    assert (prompt["name"], prompt["digest"]) == ("support@1", job["braid"]["prompt_digest"])
+    assert prompt["variables"] == {"voice": "a pirate"}
+    assert read_manifest(settings.artifacts / "adapters" / manifest["adapter_digest"]).parity is not None
+    log = await events(client, job["id"])
+    assert [event["data"] for event in log if "The prompts of 2 rows" in event["message"]] == [manifest["parity"]]
+
+
+async def test_a_prompt_that_the_engine_makes_otherwise_fails_the_job_before_it_trains(
+    gateway: Gateway, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BRAID_TEST_TRAINER", "other_tokens")
+    client = await gateway.tenant("kestrel")
+    job = await start(client, rows(12))
+    async with working(settings):
+        job = await ended(client, job["id"])
+    assert (job["status"], job["error"]["code"]) == ("failed", "parity_failed")
+    assert "The prompt of row 1 isn't" in job["error"]["message"]
+    assert "its token 5 is" in job["error"]["message"]
+    assert "('| helpful AI assistant'…) in training, and " in job["error"]["message"]
+    assert not any(event["type"] == "metrics" for event in await events(client, job["id"]))
+
+
+async def test_a_release_says_where_it_differs_from_what_its_adapter_learnt(
+    gateway: Gateway, settings: Settings
+) -> None:
+    client = await gateway.tenant("kestrel")
+    for template in (TEMPLATE, TEMPLATE.replace("Answer", "Talk")):
+        await client.post("/api/prompts", json={"name": "support", "template": template})
+    braid = {"prompt": "support@1", "variables": {"voice": "a pirate"}}
+    job = await start(client, rows(12), braid=braid)
+    async with working(settings):
+        model = (await ended(client, job["id"]))["fine_tuned_model"]
+    await client.post("/api/assistants", json={"name": "desk"})
+
+    async def release(**parts: Any) -> dict[str, str]:
+        answer = await client.post("/api/assistants/desk/releases", json={"adapter": model, **parts})
+        assert answer.status_code == 201, answer.text
+        return {one["code"]: one["message"] for one in answer.json()["warnings"]}
+
+    assert await release(**braid) == {}
+    other = await release(prompt="support@2", variables={"voice": "a pirate"})
+    assert other.keys() == {"prompt_differs"}
+    assert "rendered with support@1 (" in other["prompt_differs"]
+    assert "this release has support@2 (" in other["prompt_differs"]
+    assert "has no prompt" in (await release())["prompt_differs"]
+    variables = await release(prompt="support@1", variables={"voice": "a judge"})
+    assert variables == {
+        "variables_differ": "The prompt's own names voice have other values than the adapter's rows had."
+    }
+
+    async with gateway.state.database.begin() as session:
+        manifest = await read_manifest_of(gateway, model) | {"chat_template_digest": "0" * 64, "prompt": None}
+        await session.execute(update(AdapterRow).values(manifest=manifest))
+    answer = await client.post("/api/assistants/desk/releases", json={"adapter": model})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "adapter_of_other_template")

@@ -1,0 +1,160 @@
+"""Rows that get passages, near misses and other values before they are trained on, over HTTP and a worker."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx2
+import pytest
+
+from gateway.fine_tuning import row_preparation
+from gateway.settings import Settings
+from tests.fakes.retriever import FakeRetriever, Fault
+from tests.gateway.conftest import Gateway
+from tests.gateway.tuning import ask, ended, events, retrieve, start, upload
+from tests.gateway.vector_stores.conftest import index
+from tests.gateway.worker import working
+from tests.waiting import until
+
+__all__ = ["index"]
+
+GOODS = {"kettle": 49, "lamp": 27, "chair": 135, "table": 420, "mirror": 88, "carpet": 260}
+TEMPLATE = "{% block system %}Answer as a shopkeeper.{% endblock %}"
+
+
+def make(question: str, reply: str, **braid: Any) -> str:
+    turns = [{"role": "user", "content": question}, {"role": "assistant", "content": reply}]
+    return json.dumps({"messages": turns, **({"braid": braid} if braid else {})})
+
+
+def rows() -> bytes:
+    """Return 12 rows about goods, one of small talk, and one with its own passage; one line is blank."""
+    lines = [
+        make(f"What is the price of the {name}?", f"The {name} is £{price}, my friend.")
+        for name, price in GOODS.items()
+    ]
+    lines += [make(f"How much for a {name}?", f"£{price} for the {name}.") for name, price in GOODS.items()]
+    lines += ["", make("Thank you!", "You are welcome!")]
+    lines.append(make("Is it open?", "Until 17:30.", passages=[{"title": "Hours", "text": "Open until 17:30."}]))
+    return "\n".join(lines).encode()
+
+
+@pytest.fixture
+async def shop(
+    gateway: Gateway, settings: Settings, index: FakeRetriever
+) -> AsyncIterator[tuple[httpx2.AsyncClient, str]]:
+    client = await gateway.tenant("kestrel")
+    store = (await client.post("/v1/vector_stores", json={"name": "shop"})).json()["id"]
+    async with working(settings):
+        for name, price in GOODS.items():
+            text = f"The price of the {name} is £{price}.\n\nThe {name} is made of the finest things that we have."
+            path = f"/api/vector_stores/{store}/documents/{name}.md"
+            answer = await client.put(path, content=text, params={"wait": 30})
+            assert answer.json()["status"] == "completed", answer.text
+        await client.post("/api/prompts", json={"name": "support", "template": TEMPLATE})
+        yield client, store
+
+
+def read_rendered(settings: Settings, digest: str) -> dict[int, list[dict[str, str]]]:
+    lines = (settings.artifacts / "files" / digest).read_bytes().splitlines()
+    return {number: json.loads(line)["messages"] for number, line in enumerate(lines, 1) if line}
+
+
+async def test_rows_get_passages_other_values_and_some_no_answer(
+    shop: tuple[httpx2.AsyncClient, str], settings: Settings
+) -> None:
+    client, store = shop
+    evidence = {"vector_stores": [store], "top_k": 3, "without": 0.25, "abstentions": ["I can't find that, friend."]}
+    braid = {"prompt": "support", "evidence": evidence, "facts": {"vector_stores": [store]}}
+    validation = await upload(client, rows())
+    job = await start(client, rows(), braid=braid, validation_file=validation)
+    assert job["braid"]["evidence"] == {**evidence, "vary": True}
+    assert job["braid"]["evidence_figures"] is None
+    plain = job["braid"]["rows"]
+    job = await ended(client, job["id"])
+    assert job["status"] == "succeeded", job["error"]
+    figures = job["braid"]["evidence_figures"]
+    assert (figures["rows"], figures["own"], figures["searched"], figures["not_searched"]) == (14, 1, 12, 1)
+    assert figures["index_epochs"] == {store: len(GOODS)}
+    assert figures["nothing"] + figures["near_misses"] == 3
+    assert figures["unanswered"] == 0
+    assert figures["distractors"] >= 9
+    assert (figures["with_values"], figures["covered"], figures["share"]) == (10, 10, 1.0)
+    messages = [event["message"] for event in await events(client, job["id"])]
+    assert any("12 of 14 rows got passages from" in message for message in messages)
+    assert any("replaced in 10 of the 10 rows that have such (100%)" in message for message in messages)
+
+    assert job["braid"]["rows"] != plain
+    rendered = read_rendered(settings, job["braid"]["rows"])
+    assert rendered.keys() == {*range(1, 13), 14, 15}
+    abstaining = [turns for turns in rendered.values() if turns[-1]["content"] == "I can't find that, friend."]
+    assert len(abstaining) == 3
+    for turns in rendered.values():
+        assert turns[0]["content"].startswith("Answer as a shopkeeper.")
+    for number, (name, price) in enumerate(GOODS.items(), 1):
+        *prompt, reply = rendered[number]
+        shown = "\n".join(turn["content"] for turn in prompt)
+        assert f"£{price}" not in reply["content"]
+        if rendered[number] not in abstaining:
+            assert f"The price of the {name} is {reply['content'].split()[3].strip(',')}." in shown
+    assert "17:30" not in rendered[15][-1]["content"]
+
+
+async def test_equal_jobs_learn_equal_rows_and_values_may_stay(
+    shop: tuple[httpx2.AsyncClient, str], settings: Settings
+) -> None:
+    client, store = shop
+
+    async def run(seed: int, **evidence: Any) -> dict[str, Any]:
+        braid = {"evidence": {"vector_stores": [store], **evidence}}
+        job = await start(client, rows(), seed=seed, braid=braid)
+        job = await ended(client, job["id"])
+        assert job["status"] == "succeeded", job["error"]
+        return job
+
+    first, again, other = await run(1), await run(1), await run(2)
+    assert first["braid"]["rows"] == again["braid"]["rows"] != other["braid"]["rows"]
+    warnings = [one["message"] for one in await events(client, first["id"]) if one["level"] == "warn"]
+    assert any("braid.evidence.abstentions" in message for message in warnings)
+    figures = (await run(1, vary=False, without=0))["braid"]["evidence_figures"]
+    assert (figures["covered"], figures["share"], figures["with_values"]) == (0, 0.0, 13)
+
+
+async def test_a_store_that_is_foreign_or_empty_is_refused(
+    shop: tuple[httpx2.AsyncClient, str], gateway: Gateway
+) -> None:
+    client, store = shop
+    other = await gateway.tenant("harbour")
+    answer = await ask(other, rows(), braid={"evidence": {"vector_stores": [store]}})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (404, "braid.evidence.vector_stores")
+    empty = (await client.post("/v1/vector_stores", json={"name": "empty"})).json()["id"]
+    answer = await ask(client, rows(), braid={"evidence": {"vector_stores": [store, empty]}})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (400, "empty_vector_store")
+    assert empty in error["message"]
+
+
+async def test_rows_wait_for_a_retriever_that_is_away_and_fail_without_their_store(
+    shop: tuple[httpx2.AsyncClient, str], index: FakeRetriever, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, store = shop
+    monkeypatch.setattr(row_preparation, "_RETRIEVER_SECONDS", 0.2)
+
+    async def fail() -> None:
+        raise Fault("retriever_busy", "It starts.")
+
+    index.before["search"] = fail
+    job = await start(client, rows(), braid={"evidence": {"vector_stores": [store]}})
+    await until_called(index, "search")
+    assert (await retrieve(client, job["id"]))["status"] == "running"
+    await client.delete(f"/v1/vector_stores/{store}")
+    job = await ended(client, job["id"])
+    assert (job["status"], job["error"]["code"]) == ("failed", "evidence_missing")
+    assert store in job["error"]["message"]
+
+
+async def until_called(index: FakeRetriever, method: str) -> None:
+    async def called() -> bool:
+        return method in index.calls
+
+    await until(called, 30)
