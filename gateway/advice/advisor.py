@@ -68,7 +68,7 @@ class _Case:
 
 
 class Advisor:
-    """Makes advices, for the handler of evaluations; a run that was killed asks only what wasn't noted."""
+    """Makes advice, for the handler of evaluations; a run that was killed asks only what wasn't noted."""
 
     def __init__(
         self,
