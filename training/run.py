@@ -156,12 +156,16 @@ def _run(
         versions={package: version(package) for package in _list_packages(recipe)},
     )
     (output.adapter / MANIFEST_FILE).write_bytes(msgspec.json.encode(manifest))
-    verdict = judge(output.adapter, base, max_rank=recipe.rank)
-    if not verdict.ok:
-        raise TrainingError("adapter_unusable", " ".join(reason.message for reason in verdict.reasons))
+    _check_usable(output.adapter, base, recipe)
     for end in result.checkpoints:
         _complete_checkpoint(assignment.name_checkpoint(end.step), end, manifest, prober, send)
     return manifest
+
+
+def _check_usable(adapter: Path, base: BaseShape, recipe: Recipe) -> None:
+    verdict = judge(adapter, base, max_rank=recipe.rank)
+    if not verdict.ok:
+        raise TrainingError("adapter_unusable", " ".join(reason.message for reason in verdict.reasons))
 
 
 def _assign(spec: TrainSpec, berth: Berth, output: _Output, state: StateFile | None, fingerprint: str) -> Assignment:
