@@ -42,7 +42,7 @@ class Trainings:
 
     def __init__(self, base_model: Path, tokenizer: RowTokenizer, folder: Path) -> None:
         self.state = folder / "state"
-        self.started: list[subprocess.Popen[bytes]] = []
+        self.started: list[subprocess.Popen[str]] = []
         self._base_model = base_model
         self._tokenizer = tokenizer
         self._folder = folder

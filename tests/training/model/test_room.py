@@ -70,7 +70,7 @@ def test_a_device_joins_where_it_has_room_and_a_row_of_each_batch(
     monkeypatch: pytest.MonkeyPatch, processes: int | None, free: tuple[float, ...], devices: list[str]
 ) -> None:
     numbers = [1, 0, *range(2, len(free))]
-    all_rooms = [Room(f"cuda:{number}", size * GIB, 80 * GIB) for number, size in zip(numbers, free, strict=True)]
+    all_rooms = [Room(f"cuda:{number}", int(size * GIB), 80 * GIB) for number, size in zip(numbers, free, strict=True)]
     monkeypatch.setattr("training.room.list_rooms", lambda _: all_rooms)
     events: list[Event] = []
     berth = find_room(DEMAND, events.append, processes=processes)
