@@ -1,4 +1,7 @@
-"""Rows that no adapter has learnt: questions with the replies that their tenant would have liked to give."""
+"""Rows that no adapter has learnt: questions with the replies that their tenant would have liked to give.
+
+A file of preferences is one of rows, too, each with its better reply: the validation file of a job with the method dpo.
+"""
 
 from collections.abc import Sequence
 
@@ -6,6 +9,7 @@ import msgspec
 
 from gateway.answering.question import Message
 from training.dataset import Row, RowPassage, describe_problems, read_rows
+from training.preference_rows import has_preferences, read_preference_rows
 
 __all__ = ["HeldOutRow", "LearntReply", "RowsUnfit", "list_learnt_replies", "read_held_out_rows"]
 
@@ -74,7 +78,12 @@ def list_learnt_replies(data: bytes) -> list[LearntReply]:
 
 
 def _read(data: bytes) -> Sequence[Row]:
-    rows, problems = read_rows(data)
+    """Read rows; of preferences each with its better reply, which is what the tenant would have liked."""
+    if has_preferences(data):
+        preferences, problems = read_preference_rows(data)
+        rows = [preference.better for preference in preferences]
+    else:
+        rows, problems = read_rows(data)
     if problems:
         raise RowsUnfit(describe_problems(problems, _DESCRIBED))
     return rows
