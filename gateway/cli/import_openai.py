@@ -82,6 +82,10 @@ def import_openai(
         async with Client(*connection(url, key, home), timeout=_REQUEST_SECONDS) as client:
             lines = _Lines()
             models = (await client.get("/v1/models"))["data"]
+            if not models:
+                raise CommandError(
+                    "Braid serves no base model yet, so that nothing can be trained on it. Try again later."
+                )
             gateway = Destination(client, models[0]["id"], lines.show, dry_run=dry_run)
             try:
                 return await import_export(export, gateway, options, missing)

@@ -100,6 +100,9 @@ class _Reader:
         partial = file.with_name(f"{file.name}.partial")
         rows = _read_lines(partial) if partial.exists() else []
         partial.write_bytes(msgspec.json.Encoder().encode_lines(rows))  # without a line that was cut
+        if most is not None and len(rows) >= most:  # killed before it had its name
+            partial.replace(file)
+            return rows
         with partial.open("ab") as opened:
             try:
                 async for row in self._api.rows(path, params, rows[-1]["id"] if rows else None):

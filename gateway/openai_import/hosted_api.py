@@ -76,13 +76,18 @@ class HostedApi:
             after = page.get("last_id") or data[-1]["id"]
 
     async def read_text(self, path: str) -> str:
-        """Return the text of a page of parsed content."""
+        """Return the text of a file's parsed content, whose pages are put together; raises as `rows` does."""
         texts: list[str] = []
         page: str | None = ""
         while page is not None:
-            answer = msgspec.json.decode(await self._read(path, {"page": page} if page else {}))
-            texts += [one.get("text") or "" for one in answer.get("data", ())]
-            page = answer.get("next_page") if answer.get("has_more") else None
+            try:
+                answer = msgspec.json.decode(await self._read(path, {"page": page} if page else {}))
+                texts += [one.get("text") or "" for one in answer.get("data", ())]
+                page = answer.get("next_page") if answer.get("has_more") else None
+            except (*BAD_JSON, AttributeError, TypeError):
+                raise HostedApiFailed(
+                    f"{self._url}{path} answers with something that is no content of a file."
+                ) from None
         return "\n".join(texts)
 
     async def save(self, path: str, file: Path) -> None:

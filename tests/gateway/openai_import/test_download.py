@@ -112,6 +112,30 @@ async def test_a_key_that_is_refused_or_silence_ends_it_with_advice(server: Host
     assert len(read_export(tmp_path).of("eval")) == 2
 
 
+async def test_answers_that_were_all_there_are_not_asked_for_again(
+    server: HostedServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.openai_import.download._MOST_ANSWERS", 2)
+    await download(server, tmp_path)
+    (file,) = [one for one in (tmp_path / "chat_completions").iterdir() if one.read_bytes()]
+    whole = file.read_bytes()
+    assert len(whole.splitlines()) == 2
+    file.rename(file.with_name(f"{file.name}.partial"))  # a kill between the last answer and the file's name
+    server.requests.clear()
+    await download(server, tmp_path)
+    assert "/chat/completions" not in server.requests
+    assert file.read_bytes() == whole
+
+
+async def test_a_page_that_is_no_json_ends_it_with_advice(server: HostedServer) -> None:
+    (path,) = server.recording.texts
+    server.recording.contents[path] = b"<html>"
+    del server.recording.texts[path]
+    with pytest.raises(HostedApiFailed, match="no content of a file"):
+        async with HostedApi(server.url, KEY) as api:
+            await api.read_text(path)
+
+
 async def test_ids_cannot_leave_the_folder(server: HostedServer, tmp_path: Path) -> None:
     server.recording.lists["/files"].append(hosted.file("../../evil", "evil.md", "user_data", 1))
     await download(server, tmp_path / "export")
