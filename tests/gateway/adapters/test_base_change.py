@@ -38,8 +38,9 @@ async def ask_release(client: httpx2.AsyncClient) -> httpx2.Response:
 
 
 async def test_an_adapter_of_another_base_is_never_loaded_and_comes_back_with_its_own(
-    settings: Settings, engine: FakeVllm
+    settings: Settings, engine: FakeVllm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("gateway.answering.service._ADAPTER_PATIENCE_SECONDS", 3600.0)
     async with running(settings) as gateway:
         client = await gateway.tenant("kestrel")
         key = client.headers["authorization"].removeprefix("Bearer ")
@@ -65,7 +66,7 @@ async def test_an_adapter_of_another_base_is_never_loaded_and_comes_back_with_it
         assert answer.status_code == 404
         assert answer.json()["error"]["code"] == "model_not_found"
         await until(lambda: gateway.state.reconciler.caught_up)
-        answer = await asyncio.wait_for(ask_release(client), 5)  # nobody waits for an adapter that never comes
+        answer = await asyncio.wait_for(ask_release(client), 60)  # nobody waits for an adapter that never comes
         error = answer.json()["error"]
         assert (answer.status_code, error["code"]) == (409, "adapter_of_other_base")
         assert own[:12] in error["message"]

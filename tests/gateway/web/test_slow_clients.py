@@ -108,13 +108,13 @@ async def test_a_long_body_below_the_least_rate_is_refused(port: int) -> None:
 async def test_a_body_that_pauses_is_refused(port: int) -> None:
     status, code, seconds = await send(port, announce(10), b"b", 0, 0)
     assert (status, code) == (408, "request_too_slow")
-    assert 0.5 <= seconds < 30
+    assert 0.4 <= seconds < 30  # the server's clock began before this one
 
 
 async def test_headers_that_trickle_are_refused(port: int) -> None:
     status, code, seconds = await send(port, b"GET / HTTP/1.1\r\n", b"x: y\r\n", 1000, 0.05)
     assert (status, code) == (408, "request_too_slow")
-    assert 0.5 <= seconds < 30
+    assert 0.4 <= seconds < 30  # the server's clock began before this one
 
 
 async def test_a_client_that_goes_on_after_its_refusal_is_left_soon(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
