@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx2
 import msgspec
+import pytest
 
 from gateway.adapters.lifecycle import AdapterStatus
 from gateway.cli.doctor import Level
