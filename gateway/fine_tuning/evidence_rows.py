@@ -80,9 +80,13 @@ def place_passages(row: GroundedRow, stated: Sequence[RowPassage], most: int, se
     return GroundedRow.of(replace(row.conversation, passages=passages), row.source)
 
 
-def list_abstentions(conversations: Sequence[Conversation]) -> list[str]:
-    """List the replies of rows whose search found nothing by their own words: what the tenant says then."""
-    return list(dict.fromkeys(one.messages[-1].text for one in conversations if one.passages == []))
+def list_abstentions(rows: Sequence[GroundedRow]) -> list[str]:
+    """List the replies of rows that came with an empty list of passages: what the tenant says then.
+
+    A row that was searched for here and got none has its usual reply, which says nothing of having no answer.
+    """
+    own = [row.conversation for row in rows if row.source == "own"]
+    return list(dict.fromkeys(one.messages[-1].text for one in own if one.passages == []))
 
 
 def choose_abstentions(rows: Sequence[GroundedRow], share: float, seed: int) -> set[int]:

@@ -225,7 +225,7 @@ class _RowSearch:
 
 
 def _withhold(rows: Sequence[GroundedRow], options: EvidenceOptions, seed: int) -> list[GroundedRow]:
-    words = options.abstentions or list_abstentions([row.conversation for row in rows])
+    words = options.abstentions or list_abstentions(rows)
     chosen = choose_abstentions(rows, options.without, seed) if words else set[int]()
     return [withhold(row, words, seed) if row.conversation.number in chosen else row for row in rows]
 

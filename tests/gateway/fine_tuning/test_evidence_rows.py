@@ -63,7 +63,9 @@ def test_a_preferred_reply_without_its_evidence_is_the_worse_one() -> None:
 
 
 def test_the_owners_words_for_no_answer_are_those_of_rows_that_found_nothing() -> None:
-    rows = [make(1, [], "No idea."), make(2, [PRICE]), make(3, [], "No idea."), make(4, None, "Hello!")]
+    rows = [GroundedRow.of(make(number, [], "No idea."), "own") for number in (1, 3)]
+    rows += [GroundedRow.of(make(2, [PRICE]), "own"), GroundedRow(make(4, None, "Hello!"), "not_searched")]
+    rows.append(GroundedRow.of(make(5, [], "We ship on Monday."), "searched"))  # and the search found nothing
     assert list_abstentions(rows) == ["No idea."]
 
 
