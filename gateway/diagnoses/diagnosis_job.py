@@ -161,7 +161,6 @@ class DiagnosisHandler:
             row.done, row.report_digest, row.bytes = row.failures, stored.digest, row.bytes + stored.size
             row.strands, row.releases = result.report.strands, releases
         _log.info("diagnosis_ended", release=result.report.release, strands=result.report.strands, proposed=releases)
-        await claim.save({})  # the notes have texts of the tenant, and have served
 
     async def _describe_served(self) -> ServedParts:
         try:

@@ -101,8 +101,6 @@ class EvaluateHandler:
             if isinstance(report, CalibrationReport):
                 ended.source = report.source
                 await self._keep(session, ended, report)
-        if claim.state:
-            await claim.save({})  # notes have texts of the tenant, and have served
 
     async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         end_subject(await EvaluationRepository(session, claim.tenant).lock(claim.subject), outcome)

@@ -189,7 +189,6 @@ class GateHandler:
             verdict = GateVerdict(report.passed, report.created_at, tuple(report.failed))
             await record_gate(session, claim.tenant, row.assistant_id, row.number, verdict)
         _log.info("gate_ended", release=report.release, passed=report.passed, failed=report.failed)
-        await claim.save({})  # the notes have texts of the tenant, and have served
 
 
 async def _parts(content: bytes) -> AsyncIterator[bytes]:

@@ -91,10 +91,14 @@ class Claim:
 
     @asynccontextmanager
     async def end(self, status: str, error: dict[str, Any] | None) -> AsyncGenerator[AsyncSession]:
-        """End the job in one transaction with what the body writes; `status` is succeeded, failed or cancelled."""
+        """End the job in one transaction with what the body writes; `status` is succeeded, failed or cancelled.
+
+        Its state goes, however it ended: notes in it may have texts of the tenant, and nobody goes on from them.
+        """
         async with self._database.begin() as session:
             yield session
-            await self._hold(session, status=status, error=error, finished_at=int(time.time()), **_FREE)
+            end = {"status": status, "error": error, "finished_at": int(time.time()), "state": {}}
+            await self._hold(session, **end, **_FREE)
         notify_end(self._database, self.id)
 
     async def release(self, *, pause: float = 0.0, error: dict[str, Any] | None = None, counted: bool = False) -> None:

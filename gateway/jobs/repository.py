@@ -38,9 +38,9 @@ class JobRepository(Repository[JobRow]):
         return (await self.session.scalars(self.select_for_update(*where).limit(1))).one_or_none()
 
     async def cancel_queued(self, id: str, now: float) -> bool:
-        """End a job that no worker has; false when one has it, or it has ended."""
+        """End a job that no worker has, and drop its state; false when one has it, or it has ended."""
         where = (JobRow.id == id, JobRow.status == "queued")
-        end = {"status": "cancelled", "finished_at": int(now), "cancel_requested": True}
+        end: dict[str, Any] = {"status": "cancelled", "finished_at": int(now), "cancel_requested": True, "state": {}}
         return await self.update_rows(*where, **end) == 1
 
     async def cancel_running(self, id: str) -> bool:

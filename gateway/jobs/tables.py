@@ -17,7 +17,7 @@ class JobRow(Owned):
     A worker holds a running job under a lease; `fence` counts the claims, and a write with an older fence is refused.
     Of jobs with the same `queue_key` only one runs at a time, in the order of `place`: `running_key` is that key while
     the job runs and null otherwise, so its unique constraint holds the rule on any database, whatever two workers saw.
-    `state` is what a resumed run goes on from. Times are Unix seconds.
+    `state` is what a resumed run goes on from, and is empty once the job has ended. Times are Unix seconds.
     """
 
     __tablename__ = "jobs"

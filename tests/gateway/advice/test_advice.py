@@ -200,7 +200,6 @@ async def test_a_run_that_was_killed_does_not_ask_again(client: Client, gateway:
         asked = len(engine.requests())
         await handlers["evaluate"].run(claim)
         assert len(engine.requests()) - asked < 4 * 30 - 30
-    assert claim.state == {}
 
 
 def _fail_after(engine: FakeVllm, most: int) -> Rule:

@@ -425,6 +425,36 @@ async def test_cancel_is_remembered_over_a_crash(database: Database) -> None:
     assert claim.cancelled.is_set()
 
 
+@on_both_databases
+@pytest.mark.parametrize("status", ["succeeded", "failed", "cancelled"])
+async def test_the_state_goes_however_a_job_ends(database: Database, status: str) -> None:
+    """Notes in it have texts of the tenant."""
+    errors: dict[str, Exception] = {"failed": JobFailed("odd", "It can't."), "cancelled": JobCancelled()}
+
+    async def run(claim: Claim) -> None:
+        await claim.save({"notes": {"1": "An answer."}})
+        if status in errors:
+            raise errors[status]
+
+    handler = Scripted(run)
+    async with scripted_worker(database, {"k": handler}):
+        row = await wait_for(database, TENANT, await add(database), 60)
+    assert (row.status, row.state) == (status, {})
+
+
+@on_both_databases
+async def test_the_state_of_a_job_that_waits_goes_when_it_is_cancelled(database: Database) -> None:
+    job = await add(database)
+    claim = await take(database)
+    assert claim is not None
+    await claim.save({"notes": {"1": "An answer."}})
+    await claim.release()
+    assert (await status_of(database, job)).state, "it goes on from it"
+    async with database.begin() as session:
+        assert await cancel(session, TENANT, job) == "cancelled"
+    assert (await status_of(database, job)).state == {}
+
+
 async def test_another_tenants_job_cannot_be_cancelled_or_waited_for(database: Database) -> None:
     job = await add(database)
     async with database.begin() as session:
