@@ -169,18 +169,26 @@ class _RayExecution:
         return -signal.SIGKILL if last.driver_exit_code is None else last.driver_exit_code
 
     async def follow(self) -> None:
-        """Look at the job until it has ended, and show the trainer meanwhile that somebody does."""
+        """Look at the job until it has ended, and show the trainer meanwhile that somebody does.
+
+        However this ends, the run is over then: who waits for it would wait for ever.
+        """
         heard = looked = time.monotonic()
         beaten = 0.0
-        while not self._over.is_set():
-            now = time.monotonic()
-            if now - beaten >= self._timings.beat:
-                await asyncio.to_thread(self._write_control, "pause" if self._paused else "run")
-                beaten = now
-            if now - looked >= self._timings.look:
-                looked = now
-                heard = await self._look(heard)
-            await asyncio.sleep(min(self._timings.beat, self._timings.look) / 2)
+        try:
+            while not self._over.is_set():
+                now = time.monotonic()
+                if now - beaten >= self._timings.beat:
+                    await asyncio.to_thread(self._write_control, "pause" if self._paused else "run")
+                    beaten = now
+                if now - looked >= self._timings.look:
+                    looked = now
+                    heard = await self._look(heard)
+                await asyncio.sleep(min(self._timings.beat, self._timings.look) / 2)
+        except Exception:
+            _log.exception("ray_job_not_followed", job=self._job)
+        finally:
+            self._over.set()
 
     async def end(self) -> None:
         """Have the trainer end, and wait a while until Ray says so."""
@@ -217,7 +225,7 @@ class _RayExecution:
         return time.monotonic()
 
     async def _note(self, message: str, *, logs: bool = False) -> None:
-        """Add Ray's words to the log of the run."""
+        """Add Ray's words to the log of the run, if that can be written: it may be on a share that is full or away."""
         if logs:  # the command itself may not have begun
             with suppress(RayUnavailable):
                 message += "\n" + (await self._jobs.read_logs(self._id))[-_LOG_CHARACTERS:]
@@ -226,7 +234,10 @@ class _RayExecution:
             with self.errors.open("a") as file:
                 file.write(f"{message}\n")
 
-        await asyncio.to_thread(write)
+        try:
+            await asyncio.to_thread(write)
+        except OSError as error:
+            _log.warning("ray_job_note_lost", job=self._job, note=message, reason=str(error))
 
     def _prepare(self) -> None:
         self.events.unlink(missing_ok=True)

@@ -1,16 +1,20 @@
 """Trainings on a Ray cluster, through the whole road; the cluster is a fake that runs commands here."""
 
+import asyncio
 import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from pathlib import Path
 
 import psutil
 import pytest
 from pydantic import SecretStr
+from structlog.testing import capture_logs
 
 from gateway.adapters import ray_executor
-from gateway.adapters.ray_executor import RayTimings
+from gateway.adapters.ray_executor import RayExecutor, RayTimings
+from gateway.adapters.ray_jobs import RayJob, RayJobs
 from gateway.composition import open_worker
 from gateway.settings import Settings, SettingsError
 from tests.fakes.ray import FakeRay, FakeRayJob
@@ -31,6 +35,7 @@ from tests.gateway.worker import worker_process, working
 from tests.waiting import until
 from training.spec import Recipe
 
+QUICK = RayTimings(beat=0.2, look=0.1, read=0.05, patience=1.0, grace=5.0)
 TOKEN = "a-token-of-ray"
 STEPS = Recipe.for_rows(50).count_steps(50)
 
@@ -43,8 +48,7 @@ async def ray() -> AsyncIterator[FakeRay]:
 
 @pytest.fixture
 def settings(settings: Settings, ray: FakeRay, monkeypatch: pytest.MonkeyPatch) -> Settings:
-    quick = RayTimings(beat=0.2, look=0.1, read=0.05, patience=1.0, grace=5.0)
-    monkeypatch.setattr(ray_executor, "RayTimings", lambda: quick)
+    monkeypatch.setattr(ray_executor, "RayTimings", lambda: QUICK)
     monkeypatch.setattr(ray_executor, "_DELAY_SECONDS", 0.2)
     changes = {"training_executor": "ray", "ray_address": ray.url, "ray_token": SecretStr(TOKEN), "ray_cpus": 2}
     return settings.model_copy(update=changes)
@@ -256,6 +260,38 @@ async def test_a_killed_trainer_is_tried_again(
         os.kill(process.pid, signal.SIGKILL)
         assert (await ended(client, job))["status"] == "succeeded"
     assert [one.exit_code for one in ray.jobs.values()] == [-signal.SIGKILL, 0]
+
+
+async def run_false(ray: FakeRay, work: Path, errors: Path) -> int:
+    """Return the status of a run whose program ends with 1."""
+    async with RayJobs(ray.url, TOKEN) as jobs:
+        executor = RayExecutor(jobs, Path("/bin/false"), cpus=1, gpus=0.0, timings=QUICK)
+        async with executor.open(("run",), work, errors) as execution, asyncio.timeout(20):
+            while await execution.line():
+                pass
+            return await execution.wait()
+
+
+async def test_a_run_whose_log_cannot_be_written_ends(ray: FakeRay, tmp_path: Path) -> None:
+    with capture_logs() as logs:
+        assert await run_false(ray, tmp_path, tmp_path / "away" / "run.log") > 0
+    assert only(ray).status == "FAILED"
+    assert "ray_job_note_lost" in [entry["event"] for entry in logs]
+
+
+async def test_a_run_that_cannot_be_followed_is_over(
+    ray: FakeRay, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get = RayJobs.get
+
+    async def fail_once(jobs: RayJobs, id: str) -> RayJob:
+        monkeypatch.setattr(RayJobs, "get", get)
+        raise OSError(116, "Stale file handle")
+
+    monkeypatch.setattr(RayJobs, "get", fail_once)
+    with capture_logs() as logs:
+        assert await run_false(ray, tmp_path, tmp_path / "run.log") == -signal.SIGKILL  # so that it is tried again
+    assert "ray_job_not_followed" in [entry["event"] for entry in logs]
 
 
 async def test_a_cluster_without_an_address_is_refused_at_the_start(settings: Settings) -> None:
