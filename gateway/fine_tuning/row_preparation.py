@@ -44,8 +44,9 @@ __all__ = ["RowPassageFinder", "RowPreparer"]
 _AT_ONCE = 4  # of a retriever that others ask too
 _ROUNDS = 3
 _RETRIEVER_SECONDS = 5.0
-_CHANGE_SECONDS = 60.0
 _DESCRIBED_PROBLEMS = 5
+_Event = tuple[str, str, dict[str, Any]]
+"""Message, level and data."""
 
 
 class RowPassageFinder(Protocol):
@@ -86,7 +87,7 @@ class RowPreparer:
 
         Raises:
             JobFailed: A store, the prompt or a file is gone, rows can't be rendered, or there is no room for them.
-            JobDelayed: The retriever can't answer now, or documents change faster than rows are searched.
+            JobDelayed: The retriever can't answer now.
             JobCancelled: The owner has cancelled the job.
         """
         async with self._database.read() as session:
@@ -96,17 +97,18 @@ class RowPreparer:
         options = EvidenceOptions.model_validate(job.braid["evidence"])
         try:
             inputs = await self._read_inputs(job)
-            files, states = await self._ground(claim, job, inputs.files, options)
+            grounded = await self._ground(claim, job, inputs.files, options)
         except Unavailable as error:
             raise JobDelayed(error.message, seconds=_RETRIEVER_SECONDS) from error
         except (BadRequest, NotFound) as error:
             raise JobFailed("evidence_missing", f"The rows can't get their passages. {error.message}") from error
-        prepared = [await asyncio.to_thread(_vary, rows, options, job.seed) for rows in files]
+        prepared = [await asyncio.to_thread(_vary, rows, options, job.seed) for rows in grounded.files]
         rendered = [await asyncio.to_thread(self._render, inputs, one.rows, job) for one in prepared]
         stored = [await self._artifacts.put(_parts(one.content)) for one in rendered]
         failpoint("rows-prepared")
-        figures = _count(files[0], prepared[0], states)
-        await self._keep(claim, stored, figures, rendered[0].prompt_digest, share=options.without)
+        figures = _count(grounded.files[0], prepared[0], grounded.states)
+        told = _describe(figures, options.without, grounded)
+        await self._keep(claim, stored, figures, rendered[0].prompt_digest, told)
         failpoint("rows-kept")
         return True
 
@@ -131,17 +133,22 @@ class RowPreparer:
         job: FineTuningJobRow,
         files: Sequence[Sequence[Conversation]],
         options: EvidenceOptions,
-    ) -> tuple[list[list[GroundedRow]], StoreStates]:
-        """Give all rows their passages at one index epoch: where it moves meanwhile, from the beginning."""
-        for _ in range(_ROUNDS):
+    ) -> "_GroundedFiles":
+        """Give all rows their passages at one index epoch: where it moves meanwhile, from the beginning.
+
+        A store that is written to all the time would have a job search for ever, so the last round counts in any case.
+        """
+        rounds = 0
+        while True:
+            rounds += 1
             states = await self._read_states(claim.tenant, options)
             lint = FactsLint(StoreFacts(self._database, self._retriever, self._artifacts, claim.tenant, states))
             search = _RowSearch(claim, self._finder, lint, states, options.top_k, job.seed)
             grounded = [await search.ground_all(rows) for rows in files]
-            if (await self._read_states(claim.tenant, options)).index_epochs == states.index_epochs:
-                return [_withhold(rows, options, job.seed) for rows in grounded], states
-        message = "The stores' documents changed while rows were searched in them; it is tried again in a minute."
-        raise JobDelayed(message, seconds=_CHANGE_SECONDS)
+            is_settled = (await self._read_states(claim.tenant, options)).index_epochs == states.index_epochs
+            if is_settled or rounds == _ROUNDS:
+                withheld = [_withhold(rows, options, job.seed) for rows in grounded]
+                return _GroundedFiles(withheld, states, is_settled)
 
     async def _read_states(self, tenant: str, options: EvidenceOptions) -> StoreStates:
         async with self._database.read() as session:
@@ -156,7 +163,12 @@ class RowPreparer:
             raise JobFailed("rows_unusable", f"Rows with their passages can't be rendered. {problems}") from error
 
     async def _keep(
-        self, claim: Claim, stored: Sequence[Stored], figures: EvidenceFigures, prompt_digest: str, *, share: float
+        self,
+        claim: Claim,
+        stored: Sequence[Stored],
+        figures: EvidenceFigures,
+        prompt_digest: str,
+        told: Sequence[_Event],
     ) -> None:
         """Name the rendered rows in the job, in one commit with what its owner is told of them."""
         async with claim.begin() as session:
@@ -169,7 +181,7 @@ class RowPreparer:
             job.validation_rows_digest = stored[1].digest if len(stored) > 1 else None
             grown, job.rows_bytes = job.rows_bytes, sum(one.size for one in stored)
             job.braid = {**job.braid, "evidence_figures": figures.model_dump(), "prompt_digest": prompt_digest}
-            for message, level, data in _describe(figures, share):
+            for message, level, data in told:
                 add_event(session, claim.tenant, job.id, message, level=level, data=data)
             try:
                 await self._storage.admit(session, claim.tenant, max(0, job.rows_bytes - grown))
@@ -182,6 +194,15 @@ class _Inputs:
     files: Sequence[Sequence[Conversation]]
     method: str
     template: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _GroundedFiles:
+    """The rows of a job's files with their passages; `is_settled` is false where documents changed meanwhile."""
+
+    files: Sequence[list[GroundedRow]]
+    states: StoreStates
+    is_settled: bool
 
 
 class _RowSearch:
@@ -261,8 +282,8 @@ def _count(rows: Sequence[GroundedRow], prepared: _Prepared, states: StoreStates
     )
 
 
-def _describe(figures: EvidenceFigures, share: float) -> list[tuple[str, str, dict[str, Any]]]:
-    """Return the events about a job's rows: message, level and data of each."""
+def _describe(figures: EvidenceFigures, share: float, grounded: _GroundedFiles) -> list[_Event]:
+    """Return the events about a job's rows."""
     epochs = ", ".join(f"{store}@{epoch}" for store, epoch in figures.index_epochs.items())
     search = (
         f"{figures.searched} of {figures.rows} rows got passages from {epochs}, {figures.own} brought theirs, and "
@@ -274,7 +295,14 @@ def _describe(figures: EvidenceFigures, share: float) -> list[tuple[str, str, di
         f"Values that stand in passages and reply were replaced in {figures.covered} of the {figures.with_values} rows "
         f"that have such ({figures.share:.0%})"
     )
-    events = [(search, "info", figures.model_dump()), (varied, "info", {"share": figures.share})]
+    events: list[_Event] = [(search, "info", figures.model_dump()), (varied, "info", {"share": figures.share})]
+    if not grounded.is_settled:
+        message = (
+            f"Documents changed in each of the {_ROUNDS} rounds in which rows were searched for. The rows have the "
+            f"passages of the last, from {epochs}, and may lack some that were replaced meanwhile. For rows that can "
+            "be made again, train while the stores are at rest."
+        )
+        events.append((message, "warn", {"index_epochs": figures.index_epochs}))
     if figures.unanswered:
         message = (
             f"{figures.unanswered} replies state values that no passage of their row states: they teach to make some "

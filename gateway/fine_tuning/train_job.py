@@ -99,13 +99,13 @@ class TrainHandler:
         beginning = await self._begin(claim)
         if beginning is None:
             return
-        if await self._rows.prepare(claim):
-            beginning = replace(beginning, inputs=await self._read_inputs(claim))
-        await self._facts.check(claim)
-        training = _Training(
-            claim, beginning, self._artifacts, self._publisher, self._trainer, self._parity, self._price
-        )
         try:
+            if await self._rows.prepare(claim):
+                beginning = replace(beginning, inputs=await self._read_inputs(claim))
+            await self._facts.check(claim)
+            training = _Training(
+                claim, beginning, self._artifacts, self._publisher, self._trainer, self._parity, self._price
+            )
             await self._publisher.publish(claim, training, training.checkpoints)
         except JobDelayed as delayed:
             await self._tell_delay(claim, delayed)
@@ -118,12 +118,13 @@ class TrainHandler:
             raise JobFailed("trainer_died", f"In each of {claim.attempts} attempts: {died}") from died
 
     async def _tell_delay(self, claim: Claim, delayed: JobDelayed) -> None:
-        """Say once that the training waits for what would run it; engines that are away say so elsewhere."""
-        if self._publisher.has_weights(claim) or claim.state.get(_WAITS):
+        """Say what the training waits for, once until that changes; engines that are away say so elsewhere."""
+        reason = str(delayed)
+        if self._publisher.has_weights(claim) or claim.state.get(_WAITS) == reason:
             return
         async with claim.begin() as session:
-            add_event(session, claim.tenant, claim.subject, f"The training waits. {delayed}", level="warn")
-        await claim.save({_WAITS: True})
+            add_event(session, claim.tenant, claim.subject, f"The training waits. {reason}", level="warn")
+        await claim.save({_WAITS: reason})
 
     async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         """Write the end to the fine-tuning job, and leave nothing half-made."""

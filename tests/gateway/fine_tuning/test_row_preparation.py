@@ -6,9 +6,11 @@ from typing import Any
 
 import httpx2
 import pytest
+from sqlalchemy import update
 
-from gateway.fine_tuning import row_preparation
+from gateway.fine_tuning import facts_gate, row_preparation
 from gateway.settings import Settings
+from gateway.vector_stores.tables import StoreRow
 from tests.fakes.retriever import FakeRetriever, Fault
 from tests.gateway.conftest import Gateway
 from tests.gateway.tuning import ask, ended, events, retrieve, start, upload
@@ -134,27 +136,50 @@ async def test_a_store_that_is_foreign_or_empty_is_refused(
     assert empty in error["message"]
 
 
+@pytest.mark.parametrize(("member", "code"), [("evidence", "evidence_missing"), ("facts", "facts_unknown")])
 async def test_rows_wait_for_a_retriever_that_is_away_and_fail_without_their_store(
-    shop: tuple[httpx2.AsyncClient, str], index: FakeRetriever, monkeypatch: pytest.MonkeyPatch
+    shop: tuple[httpx2.AsyncClient, str], index: FakeRetriever, monkeypatch: pytest.MonkeyPatch, member: str, code: str
 ) -> None:
     client, store = shop
-    monkeypatch.setattr(row_preparation, "_RETRIEVER_SECONDS", 0.2)
+    for module in (row_preparation, facts_gate):
+        monkeypatch.setattr(module, "_RETRIEVER_SECONDS", 0.1)
+    tries = 0
 
     async def fail() -> None:
+        nonlocal tries
+        tries += 1
         raise Fault("retriever_busy", "It starts.")
 
     index.before["search"] = fail
-    job = await start(client, rows(), braid={"evidence": {"vector_stores": [store]}})
-    await until_called(index, "search")
+    job = await start(client, rows(), braid={member: {"vector_stores": [store]}})
+    await until(lambda: tries > 8, 30)  # at most four at once, so that these are some runs
     assert (await retrieve(client, job["id"]))["status"] == "running"
+    messages = [event["message"] for event in await events(client, job["id"])]
+    assert len([message for message in messages if message.startswith("The training waits. ")]) == 1, messages
+    assert not [message for message in messages if "interrupted" in message]
     await client.delete(f"/v1/vector_stores/{store}")
     job = await ended(client, job["id"])
-    assert (job["status"], job["error"]["code"]) == ("failed", "evidence_missing")
+    assert (job["status"], job["error"]["code"]) == ("failed", code)
     assert store in job["error"]["message"]
 
 
-async def until_called(index: FakeRetriever, method: str) -> None:
-    async def called() -> bool:
-        return method in index.calls
+async def test_rows_of_a_store_that_never_rests_get_the_passages_of_the_last_round(
+    shop: tuple[httpx2.AsyncClient, str], index: FakeRetriever, gateway: Gateway
+) -> None:
+    client, store = shop
+    searches = 0
 
-    await until(called, 30)
+    async def write() -> None:
+        nonlocal searches
+        searches += 1
+        async with gateway.state.database.begin() as session:
+            await session.execute(update(StoreRow).values(index_epoch=StoreRow.index_epoch + 1))
+
+    index.before["search"] = write
+    job = await ended(client, (await start(client, rows(), braid={"evidence": {"vector_stores": [store]}}))["id"])
+    assert job["status"] == "succeeded", job["error"]
+    figures = job["braid"]["evidence_figures"]
+    assert (figures["searched"], figures["unanswered"]) == (12, 0)
+    assert len(GOODS) < figures["index_epochs"][store] < len(GOODS) + searches
+    (warning,) = [one for one in await events(client, job["id"]) if one["message"].startswith("Documents changed")]
+    assert (warning["level"], warning["data"]["index_epochs"]) == ("warn", figures["index_epochs"])
