@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gateway.adapters.tables import AdapterRow
 from gateway.artifacts import Artifacts, Stored
 from gateway.conversations.checks import check_conversations
 from gateway.conversations.findings import Finding
@@ -13,7 +14,9 @@ from gateway.db import Database
 from gateway.engines.served_base_model import ServedBaseModel, choose_markers
 from gateway.errors import BadRequest, blur
 from gateway.files.service import get_file
+from gateway.fine_tuning.request import find_start
 from gateway.fine_tuning.rows import RenderedFile, RowsUnusable, render_preferences, render_rows
+from gateway.fine_tuning.schemas import FineTuningJobCreate
 from gateway.prompts.service import get_prompt
 from gateway.prompts.tables import PromptRow
 from gateway.prompts.variables import check_variables
@@ -30,7 +33,7 @@ _MOST_BYTES = 64 << 20  # some 50,000 rows with passages; they are held in memor
 
 
 class TrainingFiles:
-    """Files and prompts of one tenant, each read in a short unit of work of its own.
+    """Files, prompts and adapters of one tenant, each read in a short unit of work of its own.
 
     Rendering a large file takes seconds, and no connection to the database is held meanwhile.
     """
@@ -57,6 +60,11 @@ class TrainingFiles:
             if error.code == "unsupported_chat_template":
                 raise BadRequest(blur(error.message), param="model", code="unsupported_chat_template") from None
             raise BadRequest(blur(error.message), param="model", code="unsupported_base_model") from None
+
+    async def find_start(self, request: FineTuningJobCreate, base: str) -> AdapterRow | None:
+        """Return the tenant's adapter that a job trains on from, see `request.find_start`."""
+        async with self._database.read() as session:
+            return await find_start(session, self._tenant, request, base)
 
     async def find_prompt(self, reference: str | None, variables: Mapping[str, Any]) -> PromptRow | None:
         """Return the prompt that rows are to be rendered with; None for none.

@@ -27,7 +27,7 @@ from gateway.fine_tuning.repository import (
     list_figures,
     metadata_conditions,
 )
-from gateway.fine_tuning.request import check_named_stores, check_request, find_start
+from gateway.fine_tuning.request import check_named_stores, check_request
 from gateway.fine_tuning.rows import RenderedFile
 from gateway.fine_tuning.schemas import (
     BraidOptions,
@@ -99,7 +99,8 @@ class FineTuningService:
     ) -> FineTuningJob:
         """Check the request and its files, and queue the job; `base` is the base model's name, `price` an hour's.
 
-        At most `most_queued` jobs may wait.
+        At most `most_queued` jobs may wait. The session isn't used before the rows are rendered and stored: in SQLite
+        all other writers would wait from its first statement on.
 
         Raises:
             BadRequest: Something in it can't be done, or rows are bad or too few.
@@ -108,7 +109,7 @@ class FineTuningService:
             PayloadTooLarge: The tenant has no room for the rendered rows.
         """
         method, hyperparameters = check_request(request, base)
-        start = await find_start(self._session, self._tenant, request, base)
+        start = await files.find_start(request, base)
         bounds = replace(bounds, start_rank=start and start.rank)
         options = request.braid or BraidOptions()
         prompt = await files.find_prompt(options.prompt, options.variables)

@@ -1,12 +1,15 @@
 """Jobs that learn from preferences: their rows, their numbers, and the adapter that they train on from."""
 
+import asyncio
 import json
 import shutil
 from typing import Any
 
 import pytest
 
-from gateway.fine_tuning.rows import RowsUnusable, render_preferences, render_rows
+from gateway.artifacts import Stored
+from gateway.fine_tuning.dataset import TrainingFiles
+from gateway.fine_tuning.rows import RenderedFile, RowsUnusable, render_preferences, render_rows
 from gateway.settings import Settings
 from tests.fakes.trainer import preferences, rows
 from tests.gateway.conftest import Gateway
@@ -68,7 +71,9 @@ async def test_a_job_has_its_methods_numbers_and_bad_rows_are_named(gateway: Gat
     assert "12 of 12 rows can't be used. Row 1: This is a preference row: make the job with the" in error["message"]
 
 
-async def test_a_style_is_learnt_first_and_preferences_afterwards(gateway: Gateway, settings: Settings) -> None:
+async def test_a_style_is_learnt_first_and_preferences_afterwards(
+    gateway: Gateway, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     client, other = await gateway.tenant("kestrel"), await gateway.tenant("osprey")
     validation = await upload(client, preferences(4))
     async with working(settings):
@@ -102,6 +107,18 @@ async def test_a_style_is_learnt_first_and_preferences_afterwards(gateway: Gatew
     ):
         refused = await ask(who, preferences(12), **fields)
         assert (refused.status_code, refused.json()["error"]["code"]) == (400, code), refused.text
+
+    store = TrainingFiles.store
+
+    async def write_beside(files: TrainingFiles, file: RenderedFile) -> Stored:
+        """Write as another tenant would while rows are rendered and stored."""
+        async with asyncio.timeout(2):
+            assert (await other.post("/v1/vector_stores", json={"name": "beside"})).status_code == 200
+        return await store(files, file)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingFiles, "store", write_beside)
+        await start(client, preferences(50), method=dpo(), model=model)
 
     late = await start(client, preferences(50), method=dpo(), model=model)
     assert (await client.delete(f"/v1/models/{model}")).status_code == 200
