@@ -9,7 +9,14 @@ import torch
 
 from training.errors import TrainingError
 
-__all__ = ["Hardware", "Room", "choose_reference_hardware", "choose_training_hardware", "list_rooms"]
+__all__ = [
+    "Hardware",
+    "Room",
+    "check_reference_hardware",
+    "choose_reference_hardware",
+    "choose_training_hardware",
+    "list_rooms",
+]
 
 _ROOT = Path("/")
 _REFERENCE_BYTES = 5  # per parameter: float32 weights, and room for the activations of one row
@@ -96,6 +103,24 @@ def choose_reference_hardware(parameters: int, device: str = "auto") -> Hardware
         "The operator can give the engine less (BRAID_ENGINE_GPU_SHARE), name another device "
         "(BRAID_TRAINING_DEVICE), or end other programs.",
     )
+
+
+def check_reference_hardware(parameters: int, device: str = "auto") -> None:
+    """Refuse a model whose proof won't fit anywhere, however much is free then: before hours of training.
+
+    Raises:
+        TrainingError: `out_of_memory`, with the numbers. `device_unavailable`, see `list_rooms`.
+    """
+    bytes_needed = _REFERENCE_BYTES * parameters
+    largest = max([*list_rooms(device), _measure_machine(_ROOT)], key=lambda room: room.total)
+    if largest.total <= bytes_needed:
+        raise TrainingError(
+            "out_of_memory",
+            f"The proof of an adapter is computed in float32 and takes {bytes_needed / 2**30:.1f} GiB, also where "
+            f"training takes less; {largest.device} has the most, {largest.total / 2**30:.1f} GiB in all. The operator "
+            "can name a larger device (BRAID_TRAINING_DEVICE), use a machine with more memory, or serve a smaller base "
+            "model.",
+        )
 
 
 def _unavailable(device: str, reason: str) -> TrainingError:

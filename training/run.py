@@ -15,6 +15,7 @@ from training.assignment import Assignment, EpochAdapter, TrainedAdapters, train
 from training.batches import measure_load
 from training.errors import TrainingError
 from training.events import Event, Finished, Notice, Paused, Tokenized
+from training.hardware import check_reference_hardware
 from training.launch import train_together
 from training.manifest import CONFIG_FILE, MANIFEST_FILE, Manifest, digest_adapter
 from training.memory_plan import GIB, Demand
@@ -118,6 +119,7 @@ def _run(
         recipe = _adopt_start(recipe, start, base)
     start_digest = digest_adapter(start) if start is not None else None
     choose_modules(base_model, base, recipe.target_modules)  # what no engine would find is refused in seconds
+    check_reference_hardware(base.parameters, device)
     if recipe.quantization is not None:
         check_quantization(device)
     tokenizer = RowTokenizer.load(base_model, spec.chat_template_kwargs)

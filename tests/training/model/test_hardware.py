@@ -6,7 +6,14 @@ import pytest
 import torch
 
 from training.errors import TrainingError
-from training.hardware import Hardware, Room, choose_reference_hardware, choose_training_hardware, list_rooms
+from training.hardware import (
+    Hardware,
+    Room,
+    check_reference_hardware,
+    choose_reference_hardware,
+    choose_training_hardware,
+    list_rooms,
+)
 
 ON_CPU = Hardware("cpu", torch.float32)
 MEMORY = "MemTotal:       16000000 kB\nMemAvailable:   12000000 kB\n"
@@ -110,3 +117,13 @@ def test_a_reference_that_fits_no_gpu_is_computed_on_the_processor_or_refused_wi
     ) as caught:
         choose_reference_hardware(3_000_000_000)
     assert caught.value.code == "out_of_memory"
+
+
+def test_a_model_whose_reference_fits_no_empty_device_is_refused_however_much_is_free(gpus: list[int]) -> None:
+    gpus[:] = [0, 0]
+    check_reference_hardware(15_000_000_000)  # as soon as a card is free again
+    with pytest.raises(TrainingError, match=r"takes 79\.2 GiB.*cuda:0 has the most, 74\.5 GiB in all") as caught:
+        check_reference_hardware(17_000_000_000)
+    assert caught.value.code == "out_of_memory"
+    with pytest.raises(TrainingError, match=r"takes 18\.6 GiB.*cpu has the most, 15\.3 GiB in all"):
+        check_reference_hardware(4_000_000_000, "cpu")

@@ -121,6 +121,16 @@ def test_a_run_that_does_not_fit_is_refused_before_the_model_is_loaded(
     assert caught.value.code == "out_of_memory"
 
 
+def test_a_run_whose_proof_has_no_room_is_refused_before_it_is_trained(
+    train: Train, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.hardware._REFERENCE_BYTES", 1 << 50)
+    monkeypatch.setattr("training.assignment.AdaptedModel.create", None)
+    with pytest.raises(TrainingError, match=r"proof of an adapter is computed in float32.* GiB in all") as caught:
+        train()
+    assert caught.value.code == "out_of_memory"
+
+
 def test_little_room_makes_smaller_parts_of_the_same_run(train: Train, monkeypatch: pytest.MonkeyPatch) -> None:
     events = train("one")
     roomy = next(event for event in events if isinstance(event, Started))
