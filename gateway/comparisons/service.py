@@ -44,7 +44,14 @@ from gateway.pages import PageRequest
 from gateway.tenants.authenticator import Principal
 from gateway.tenants.storage import TenantStorage
 
-__all__ = ["COMPARE", "MOST_COMPARISONS", "ComparisonService", "get_comparison", "list_voted_items"]
+__all__ = [
+    "COMPARE",
+    "MOST_COMPARISONS",
+    "ComparisonService",
+    "get_comparison",
+    "list_voted_items",
+    "lock_comparison",
+]
 
 COMPARE = "comparison"
 MOST_COMPARISONS = 500
@@ -56,6 +63,12 @@ _MOST_BYTES = 64 * 1024**2
 async def get_comparison(session: AsyncSession, tenant: str, id: str) -> ComparisonRow:
     """Return one of the tenant's comparisons, or raise `NotFound`."""
     return await ComparisonRepository(session, tenant).get(id, param="comparison_id")
+
+
+async def lock_comparison(session: AsyncSession, tenant: str, id: str) -> ComparisonRow:
+    """Return one as it is now, which nobody else can change until the unit of work ends, or raise `NotFound`."""
+    comparisons = ComparisonRepository(session, tenant)
+    return await comparisons.lock(id) or await comparisons.get(id, param="comparison_id")
 
 
 async def list_voted_items(
@@ -166,7 +179,8 @@ class ComparisonService:
     async def delete(self, id: str) -> ComparisonDeleted:
         """Delete a comparison with its items and their votes; one that hasn't ended is cancelled."""
         async with self._database.begin() as session:
-            row = await get_comparison(session, self._tenant, id)
+            # Who votes locks the comparison first, too.
+            row = await lock_comparison(session, self._tenant, id)
             if row.status not in jobs.ENDED and row.job_id is not None:
                 await jobs.cancel(session, self._tenant, row.job_id)
             await ComparisonVoteRepository(session, self._tenant).delete_rows(ComparisonVoteRow.comparison_id == id)

@@ -124,9 +124,9 @@ class FeedbackService:
         row.reason, row.corrected_reply = request.reason, request.corrected_reply
         row.messages = None if request.messages is None else [one.model_dump() for one in request.messages]
         row.reply, row.other_reply = request.reply, request.other_reply
-        row.bytes = len(msgspec.json.encode(request.model_dump()))
+        replaced, row.bytes = row.bytes or 0, len(msgspec.json.encode(request.model_dump()))
         await self._session.flush()
-        await self._storage.admit(self._session, self._principal.tenant, row.bytes)
+        await self._storage.admit(self._session, self._principal.tenant, max(0, row.bytes - replaced))
         return _to_schema(row)
 
     async def list(self, request: PageRequest, filter: FeedbackFilter) -> FeedbackList:

@@ -1,5 +1,6 @@
 """Two models side by side, and votes by those who don't know whose answers they are."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -74,6 +75,35 @@ async def test_a_voter_has_one_vote_per_item_and_the_later_one_counts(voting: Vo
     assert {vote["side"] for vote in votes if vote["voter"] == "bob"} == {"b"}
     places = {vote["preferred"] for vote in votes if vote["voter"] == "bob"}
     assert places == {"left", "right"}
+
+
+@on_both_databases
+async def test_votes_and_items_are_stored_bytes_and_votes_have_to_find_room(voting: Voting, gateway: Gateway) -> None:
+    async def measure() -> int:
+        return (await voting.ok("GET", "/api/storage"))["kinds"]["comparisons"]
+
+    long = "order " + "9" * 5_000
+    id = await voting.compare(long)
+    before = await measure()
+    assert before > 4 * len(long)  # the prompt, its item's copy, and two answers that repeat it
+    (item,) = await voting.items(id)
+    path = f"{COMPARISONS}/{id}/items/{item['id']}/votes"
+    await asyncio.gather(*(voting.vote(item, "left", f"v{number}", corrected_reply="x" * 1_000) for number in range(5)))
+    grown = await measure() - before
+    assert 5_000 < grown < 5_500
+    gateway.state.storage.limit = before + grown + 20_000
+    await voting.vote(item, "left", "v0", corrected_reply="x" * 20_000)  # in place of the shorter one
+    full = await voting.fault(
+        413, "POST", path, json={"preferred": "left", "voter": "new", "corrected_reply": "y" * 2_000}
+    )
+    assert full["code"] == "storage_full"
+    assert len((await voting.ok("GET", f"{COMPARISONS}/{id}/votes"))["data"]) == 5
+    gateway.state.storage.limit = 1
+    for number in range(5):
+        await voting.vote(item, "tie", f"v{number}")  # what makes room is never refused
+    assert before < await measure() < before + 5 * 100
+    await voting.ok("DELETE", f"{COMPARISONS}/{id}")
+    assert await measure() == 0
 
 
 async def test_the_summary_has_win_rate_and_agreement(voting: Voting) -> None:

@@ -82,6 +82,9 @@ async def test_feedback_outlives_the_records_of_answers_and_is_bounded(
     assert error["code"] == "too_many_votes"
     await voting.say(one, rating="down", reason="x" * 100)  # one that is there already may change
     assert (await voting.ok("GET", "/api/storage"))["kinds"]["feedback"] > stored
+    gateway.state.storage.limit = 1
+    await voting.say(one, rating="down")  # what makes room is never refused
+    assert (await voting.ok("GET", "/api/storage"))["kinds"]["feedback"] == stored + len("down") - len("up")
     async with gateway.state.database.begin() as session:
         row = await session.get(AnswerRow, one["answer_id"])
         await session.delete(row)
