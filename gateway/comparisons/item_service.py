@@ -111,8 +111,7 @@ class ComparisonItemService:
             after=request.after,
             before=request.before,
         )
-        rows = await self._items.all(ComparisonItemRow.comparison_id == comparison_id) if page.rows else ()
-        swapped = {row.id: row.swapped for row in rows}
+        swapped = await self._items.find_orders({row.item_id for row in page.rows})
         return ComparisonVoteList.of(
             [_to_vote(row, swapped=swapped[row.item_id], reveal=True) for row in page.rows], page
         )

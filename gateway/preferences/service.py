@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from gateway.answers.service import AnswerService, CitedDocuments
 from gateway.artifacts import Artifacts
+from gateway.comparisons.comparison_votes import read_comparison_votes
 from gateway.comparisons.contestants import pin_model, split_release
-from gateway.comparisons.service import get_comparison, list_voted_items
+from gateway.comparisons.service import get_comparison
 from gateway.db import Database
 from gateway.engines.served_base_model import ServedBaseModel, choose_markers
 from gateway.errors import BadRequest, BraidError
@@ -127,11 +128,8 @@ class PreferenceService:
         async with self._database.read() as session:
             comparison = await get_comparison(session, self._tenant, id)
             target = await find_target(session, self._tenant, comparison.models["ab".index(request.side)])
-            items = await list_voted_items(session, self._tenant, id)
-        contests = await asyncio.to_thread(
-            list_comparison_contests, items, request.side, corrections=request.corrections
-        )
-        return target, _Contests(contests, Counter())
+            voted = await read_comparison_votes(session, self._tenant, id, corrections=request.corrections)
+        return target, _Contests(*await asyncio.to_thread(list_comparison_contests, voted, request.side))
 
     async def _read_feedback(self, request: FeedbackDatasetCreate) -> tuple[LearningTarget, _Contests]:
         async with self._database.read() as session:

@@ -2,12 +2,17 @@
 
 import asyncio
 import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
+from gateway.comparisons.repository import ComparisonVoteRepository
 from gateway.comparisons.sides import is_swapped
 from gateway.settings import Settings
+from gateway.tenants.repository import find_tenant
 from tests.fakes import faults
 from tests.fakes.vllm import CHAT, FakeVllm
 from tests.gateway.conftest import Gateway, on_both_databases
@@ -242,3 +247,43 @@ async def test_a_cancelled_comparison_stops_and_a_deleted_one_leaves_nothing(
         assert deleted == {"id": each, "object": "comparison.deleted", "deleted": True}
     assert (await voting.ok("GET", "/api/storage"))["kinds"]["comparisons"] == 0
     assert (await voting.http.get(f"{COMPARISONS}/{id}/votes")).status_code == 404
+
+
+async def test_no_number_of_votes_or_items_is_read_whole(voting: Voting, gateway: Gateway) -> None:
+    """A page of votes, the summary and a dataset read the columns that they need, and corrections up to a bound."""
+    id = await voting.compare(*(f"order {number}?" for number in range(16)))
+    await voting.vote_by_rule(id, "ann", "bob")
+    for item in (await voting.items(id))[:3]:
+        await voting.vote(item, "left", "ann", corrected_reply="It sails today.")
+    async with reading(gateway) as statements:
+        await voting.ok("GET", f"{COMPARISONS}/{id}/summary")
+        assert not [one for one in statements if "messages" in one or "corrected_reply" in one]
+        await voting.ok("GET", f"{COMPARISONS}/{id}/votes", params={"limit": 1})
+        assert not [one for one in statements if "comparison_items.messages" in one]
+        statements.clear()
+        await voting.ok("POST", f"{COMPARISONS}/{id}/dataset", json={"corrections": False})
+        assert not [one for one in statements if "corrected_reply" in one]
+    async with gateway.state.database.read() as session:
+        tenant = await find_tenant(session, "kestrel")
+        assert tenant is not None
+        votes = ComparisonVoteRepository(session, tenant.id)
+        every, older = await votes.choose_corrections(id, 10, 1_000)
+        assert (len(every), older) == (3, 0)
+        assert await votes.choose_corrections(id, 2, 1_000) == (every[:2], 1)
+        assert await votes.choose_corrections(id, 10, len("It sails today.")) == (every[:1], 2)
+
+
+@asynccontextmanager
+async def reading(gateway: Gateway) -> AsyncGenerator[list[str]]:
+    """Collect the statements that are sent to the database."""
+    statements: list[str] = []
+
+    def add(connection: Any, cursor: Any, statement: str, *more: Any) -> None:
+        statements.append(statement)
+
+    engine = gateway.state.database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", add)
+    try:
+        yield statements
+    finally:
+        event.remove(engine, "before_cursor_execute", add)
