@@ -139,10 +139,9 @@ class PreferenceService:
             target = await find_target(session, self._tenant, model)
             name, number = split_release(model)
             assistant = None if number is None else name
-            rows = await list_feedback(session, self._tenant, assistant=assistant, limit=_MOST_FEEDBACK)
-        return target, _Contests(
-            *await asyncio.to_thread(list_feedback_contests, rows, corrections=request.corrections)
-        )
+            rows, older = await list_feedback(session, self._tenant, assistant=assistant, most=_MOST_FEEDBACK)
+        contests, left_out = await asyncio.to_thread(list_feedback_contests, rows, corrections=request.corrections)
+        return target, _Contests(contests, left_out + Counter[LeftOut]({"older_votes": older}))
 
     async def _make(
         self, contests: _Contests, target: LearningTarget, request: PreferenceDatasetCreate, name: str

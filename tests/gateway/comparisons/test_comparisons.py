@@ -249,6 +249,7 @@ async def test_a_cancelled_comparison_stops_and_a_deleted_one_leaves_nothing(
     assert (await voting.http.get(f"{COMPARISONS}/{id}/votes")).status_code == 404
 
 
+@on_both_databases
 async def test_no_number_of_votes_or_items_is_read_whole(voting: Voting, gateway: Gateway) -> None:
     """A page of votes, the summary and a dataset read the columns that they need, and corrections up to a bound."""
     id = await voting.compare(*(f"order {number}?" for number in range(16)))
