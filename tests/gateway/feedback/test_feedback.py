@@ -1,14 +1,19 @@
 """Votes on answers that applications got."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.answers.service import CitedDocuments
 from gateway.answers.tables import AnswerRow
-from gateway.feedback import service
+from gateway.diagnoses.case_sources import read_votes
+from gateway.feedback import FeedbackRow, service
+from gateway.feedback.repository import FeedbackRepository
 from gateway.feedback.service import list_feedback, walk_bad_votes
 from gateway.tenants.repository import find_tenant
+from gateway.vector_stores.service import find_live
 from tests.gateway.conftest import Gateway, on_both_databases
 from tests.gateway.voting import FEEDBACK, Voting
 
@@ -139,3 +144,28 @@ async def test_the_newest_feedback_is_read_in_slices_as_much_as_fits(
         rows, older = await list_feedback(session, tenant.id, assistant="desk", most=10)
         assert ([row.answer_id for row in rows], older) == (newest[:3], 2)
         assert [vote.answer_id for vote in await list_bad_votes(session, tenant.id)] == newest[:3]
+
+
+async def test_a_diagnosis_reads_no_more_votes_than_it_takes(
+    voting: Voting, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        await voting.say(await voting.ask(f"order {number}?"), rating="down")
+    for number in range(4):
+        await voting.say(await voting.ask(f"order {number}?", "base"), rating="down")  # of nobody's release
+    monkeypatch.setattr(service, "_SLICE_ROWS", 1)
+    read: list[Sequence[str]] = []
+    list_some = FeedbackRepository.list_some
+
+    async def count(self: FeedbackRepository, ids: Sequence[str]) -> list[FeedbackRow]:
+        read.append(ids)
+        return await list_some(self, ids)
+
+    monkeypatch.setattr(FeedbackRepository, "list_some", count)
+    documents = CitedDocuments(find_live)
+    async with gateway.state.database.read() as session:
+        tenant = await find_tenant(session, "kestrel")
+        assert tenant is not None
+        cases = (await read_votes(session, tenant.id, documents, "desk", 2)).failures
+    assert [case.messages[0].content for case in cases] == ["order 3?", "order 2?"]
+    assert len(read) == 2
