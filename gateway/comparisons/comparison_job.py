@@ -27,7 +27,7 @@ _SEEDS = 2**31
 
 @dataclass(frozen=True, slots=True)
 class _Item:
-    """A prompt with its answers, that of side a first, or the failure of one."""
+    """A prompt with its answers, that of side a first, or the failure of one; `size` is in bytes, of all texts."""
 
     number: int
     messages: PromptMessages
@@ -36,7 +36,7 @@ class _Item:
 
     @property
     def size(self) -> int:
-        return sum(len(answer.text.encode()) for answer in self.answers)
+        return len(msgspec.json.encode(self.messages)) + sum(len(answer.text.encode()) for answer in self.answers)
 
 
 class ComparisonHandler:

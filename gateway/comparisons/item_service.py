@@ -16,7 +16,7 @@ from gateway.comparisons.schemas import (
     ComparisonVoteList,
     RevealedAnswer,
 )
-from gateway.comparisons.service import get_comparison
+from gateway.comparisons.service import get_comparison, lock_comparison
 from gateway.comparisons.sides import Place, Side, SideAnswer, to_place, to_side
 from gateway.comparisons.tables import ComparisonItemRow, ComparisonRow, ComparisonVoteRow
 from gateway.errors import BadRequest, Denied, NotFound, TooManyRequests
@@ -24,6 +24,7 @@ from gateway.feedback.schemas import TextMessage
 from gateway.ids import new_id
 from gateway.pages import PageRequest
 from gateway.tenants.authenticator import Principal, Scope
+from gateway.tenants.storage import TenantStorage
 
 __all__ = ["MOST_VOTES", "ComparisonItemService"]
 
@@ -35,9 +36,10 @@ _PLACES: tuple[Place, Place] = ("left", "right")
 class ComparisonItemService:
     """The items of one tenant's comparisons, in one unit of work."""
 
-    def __init__(self, session: AsyncSession, principal: Principal) -> None:
+    def __init__(self, session: AsyncSession, principal: Principal, storage: TenantStorage) -> None:
         self._session = session
         self._principal = principal
+        self._storage = storage
         self._items = ComparisonItemRepository(session, principal.tenant)
         self._votes = ComparisonVoteRepository(session, principal.tenant)
 
@@ -70,8 +72,9 @@ class ComparisonItemService:
             BadRequest: The item has no answers.
             NotFound: The tenant has no such item.
             TooManyRequests: So many have voted on it already.
+            PayloadTooLarge: The tenant has no room for the vote's texts.
         """
-        await get_comparison(self._session, self._principal.tenant, comparison_id)
+        comparison = await lock_comparison(self._session, self._principal.tenant, comparison_id)
         item = await self._find(comparison_id, id)
         if item.error is not None:
             raise BadRequest(
@@ -80,7 +83,7 @@ class ComparisonItemService:
                 code="not_answered",
             )
         voter, now = request.voter or self._principal.key, int(time.time())
-        row = await self._votes.lock_of(id, voter)
+        row, replaced = await self._votes.lock_of(id, voter), 0
         if row is None:
             if await self._votes.count_of(id) >= MOST_VOTES:
                 raise TooManyRequests(
@@ -89,8 +92,13 @@ class ComparisonItemService:
             vote = ComparisonVoteRow(id=new_id("vote_"), created_at=now, comparison_id=comparison_id, item_id=id)
             row = self._votes.add(vote)
             row.voter = voter
+        else:
+            replaced = _measure(row)
         row.updated_at, row.preferred = now, to_side(request.preferred, swapped=item.swapped)
         row.reason, row.corrected_reply = request.reason, request.corrected_reply
+        grown = _measure(row) - replaced
+        comparison.bytes += grown
+        await self._storage.admit(self._session, self._principal.tenant, max(0, grown))
         return _to_vote(row, swapped=item.swapped, reveal=False)
 
     async def list_votes(self, comparison_id: str, request: PageRequest) -> ComparisonVoteList:
@@ -103,8 +111,7 @@ class ComparisonItemService:
             after=request.after,
             before=request.before,
         )
-        rows = await self._items.all(ComparisonItemRow.comparison_id == comparison_id) if page.rows else ()
-        swapped = {row.id: row.swapped for row in rows}
+        swapped = await self._items.find_orders({row.item_id for row in page.rows})
         return ComparisonVoteList.of(
             [_to_vote(row, swapped=swapped[row.item_id], reveal=True) for row in page.rows], page
         )
@@ -122,6 +129,11 @@ class ComparisonItemService:
                 "'reveal'.",
                 param="reveal",
             )
+
+
+def _measure(row: ComparisonVoteRow) -> int:
+    """Return the bytes of a vote's texts."""
+    return len(msgspec.json.encode([row.voter, row.preferred, row.reason, row.corrected_reply]))
 
 
 def _to_item(row: ComparisonItemRow, comparison: ComparisonRow, *, reveal: bool) -> ComparisonItem:

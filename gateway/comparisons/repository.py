@@ -1,10 +1,11 @@
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from typing import cast
 
 from sqlalchemy import func
 
 from gateway.comparisons.tables import ComparisonItemRow, ComparisonRow, ComparisonVoteRow
-from gateway.db import Repository
+from gateway.db import Repository, slices, take_fitting
 
 __all__ = ["ComparisonItemRepository", "ComparisonRepository", "ComparisonVoteRepository"]
 
@@ -31,6 +32,26 @@ class ComparisonItemRepository(Repository[ComparisonItemRow]):
         numbers = await self.session.scalars(query.with_only_columns(ComparisonItemRow.number))
         return set(cast("Collection[int]", numbers.all()))
 
+    async def list_next(self, comparison_id: str, number: int, limit: int) -> Sequence[ComparisonItemRow]:
+        """List the next items behind a number."""
+        query = self.select(ComparisonItemRow.comparison_id == comparison_id, ComparisonItemRow.number > number)
+        return (await self.session.scalars(query.order_by(ComparisonItemRow.number).limit(limit))).all()
+
+    async def find_orders(self, ids: Collection[str]) -> dict[str, bool]:
+        """Return of some items, by id, whether side b stands left."""
+        orders: dict[str, bool] = {}
+        for some in slices(ids):
+            query = self.select(ComparisonItemRow.id.in_(some))
+            rows = await self.session.execute(query.with_only_columns(ComparisonItemRow.id, ComparisonItemRow.swapped))
+            orders |= {id: swapped for id, swapped in rows}
+        return orders
+
+    async def list_orders(self, comparison_id: str) -> dict[str, bool]:
+        """Return of all answered items of a comparison, by id, whether side b stands left."""
+        columns = (ComparisonItemRow.id, ComparisonItemRow.swapped, ComparisonItemRow.error)
+        query = self.select(ComparisonItemRow.comparison_id == comparison_id).with_only_columns(*columns)
+        return {id: swapped for id, swapped, error in await self.session.execute(query) if error is None}
+
 
 class ComparisonVoteRepository(Repository[ComparisonVoteRow]):
     table = ComparisonVoteRow
@@ -45,5 +66,37 @@ class ComparisonVoteRepository(Repository[ComparisonVoteRow]):
         query = self.select(ComparisonVoteRow.item_id == item_id).with_only_columns(func.count())
         return await self.session.scalar(query) or 0
 
-    async def list_of(self, comparison_id: str) -> Sequence[ComparisonVoteRow]:
-        return await self.all(ComparisonVoteRow.comparison_id == comparison_id)
+    async def count_by_item(self, comparison_id: str) -> dict[str, Counter[str]]:
+        """Count the votes for `a`, `b` and `tie` on each item of a comparison, by its id."""
+        columns = (ComparisonVoteRow.item_id, ComparisonVoteRow.preferred)
+        query = self.select(ComparisonVoteRow.comparison_id == comparison_id)
+        rows = await self.session.execute(query.with_only_columns(*columns, func.count()).group_by(*columns))
+        counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for item_id, preferred, number in rows:
+            counts[item_id][preferred] = number
+        return dict(counts)
+
+    async def count_voters(self, comparison_id: str) -> int:
+        query = self.select(ComparisonVoteRow.comparison_id == comparison_id)
+        return await self.session.scalar(query.with_only_columns(func.count(ComparisonVoteRow.voter.distinct()))) or 0
+
+    async def choose_corrections(self, comparison_id: str, most: int, most_characters: int) -> tuple[list[str], int]:
+        """Return the ids of the newest votes with corrections, as many as fit, and the number of the others."""
+        query = self.select(
+            ComparisonVoteRow.comparison_id == comparison_id, ComparisonVoteRow.corrected_reply.is_not(None)
+        )
+        total = await self.session.scalar(query.with_only_columns(func.count())) or 0
+        sizes = query.with_only_columns(ComparisonVoteRow.id, func.length(ComparisonVoteRow.corrected_reply))
+        newest = sizes.order_by(ComparisonVoteRow.created_at.desc(), ComparisonVoteRow.id.desc()).limit(most)
+        ids = take_fitting(cast("list[tuple[str, int]]", (await self.session.execute(newest)).all()), most_characters)
+        return ids, total - len(ids)
+
+    async def list_corrections(self, ids: Collection[str]) -> list[tuple[str, str, str]]:
+        """Return of some votes the item's id, the side that was preferred, and the correction."""
+        columns = (ComparisonVoteRow.item_id, ComparisonVoteRow.preferred, ComparisonVoteRow.corrected_reply)
+        corrections: list[tuple[str, str, str]] = []
+        for some in slices(ids):
+            query = self.select(ComparisonVoteRow.id.in_(some)).with_only_columns(*columns)
+            rows = await self.session.execute(query)
+            corrections += [(item_id, preferred, text) for item_id, preferred, text in rows if text is not None]
+        return corrections

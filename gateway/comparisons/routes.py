@@ -36,16 +36,16 @@ def _service(principal: ManageKey, state: CurrentState) -> ComparisonService:
     return ComparisonService(state.database, state.artifacts, state.storage, principal, state.base_model)
 
 
-def _items(session: ReadSession, principal: ChatKey) -> ComparisonItemService:
-    return ComparisonItemService(session, principal)
+def _items(session: ReadSession, principal: ChatKey, state: CurrentState) -> ComparisonItemService:
+    return ComparisonItemService(session, principal, state.storage)
 
 
-def _voting(session: WriteSession, principal: ChatKey) -> ComparisonItemService:
-    return ComparisonItemService(session, principal)
+def _voting(session: WriteSession, principal: ChatKey, state: CurrentState) -> ComparisonItemService:
+    return ComparisonItemService(session, principal, state.storage)
 
 
-def _votes(session: ReadSession, principal: ManageKey) -> ComparisonItemService:
-    return ComparisonItemService(session, principal)
+def _votes(session: ReadSession, principal: ManageKey, state: CurrentState) -> ComparisonItemService:
+    return ComparisonItemService(session, principal, state.storage)
 
 
 Comparisons = Annotated[ComparisonService, Depends(_service)]

@@ -44,7 +44,13 @@ from gateway.pages import PageRequest
 from gateway.tenants.authenticator import Principal
 from gateway.tenants.storage import TenantStorage
 
-__all__ = ["COMPARE", "MOST_COMPARISONS", "ComparisonService", "get_comparison", "list_voted_items"]
+__all__ = [
+    "COMPARE",
+    "MOST_COMPARISONS",
+    "ComparisonService",
+    "get_comparison",
+    "lock_comparison",
+]
 
 COMPARE = "comparison"
 MOST_COMPARISONS = 500
@@ -58,15 +64,10 @@ async def get_comparison(session: AsyncSession, tenant: str, id: str) -> Compari
     return await ComparisonRepository(session, tenant).get(id, param="comparison_id")
 
 
-async def list_voted_items(
-    session: AsyncSession, tenant: str, comparison_id: str
-) -> list[tuple[ComparisonItemRow, list[ComparisonVoteRow]]]:
-    """List a comparison's items in the order of its prompts, each with its votes."""
-    items = await ComparisonItemRepository(session, tenant).all(ComparisonItemRow.comparison_id == comparison_id)
-    votes: dict[str, list[ComparisonVoteRow]] = {item.id: [] for item in items}
-    for vote in await ComparisonVoteRepository(session, tenant).list_of(comparison_id):
-        votes[vote.item_id].append(vote)
-    return [(item, votes[item.id]) for item in sorted(items, key=lambda item: item.number)]
+async def lock_comparison(session: AsyncSession, tenant: str, id: str) -> ComparisonRow:
+    """Return one as it is now, which nobody else can change until the unit of work ends, or raise `NotFound`."""
+    comparisons = ComparisonRepository(session, tenant)
+    return await comparisons.lock(id) or await comparisons.get(id, param="comparison_id")
 
 
 class ComparisonService:
@@ -103,17 +104,18 @@ class ComparisonService:
                 await pin_model(session, self._tenant, model, self._base_model, param=f"models[{at}]")
                 for at, model in enumerate(request.models)
             ]
-        prompts = choose_rows(await self._read_prompts(request), request.rows if request.prompts is None else 10**9)
-        if not prompts:
+        most = request.rows if request.prompts is None else 10**9
+        total, encoded = await asyncio.to_thread(_choose, await self._read_prompts(request), most)
+        if not total:
             raise BadRequest(
                 f"The {source['type']} has no conversation that ends with a user's message of text, so there is "
                 "nothing to ask.",
                 param=source["type"],
                 code="no_prompts",
             )
-        stored = await self._artifacts.put(_parts(encode_prompts(prompts)))
+        stored = await self._artifacts.put(_parts(encoded))
         async with self._database.begin() as session:
-            row = await self._add(session, request, models, source, len(prompts))
+            row = await self._add(session, request, models, source, total)
             row.prompts_digest, row.bytes = stored.digest, stored.size
             await session.flush()
             job = await jobs.enqueue(
@@ -144,10 +146,10 @@ class ComparisonService:
         """Return the win rate of side a over b with its interval, and the agreement of the voters."""
         async with self._database.read() as session:
             row = await get_comparison(session, self._tenant, id)
-            items = await list_voted_items(session, self._tenant, id)
-        swapped = {item.id: item.swapped for item, _ in items if item.error is None}
-        votes = [vote for _, of_item in items for vote in of_item]
-        return await asyncio.to_thread(summarise, row, swapped, votes)
+            swapped = await ComparisonItemRepository(session, self._tenant).list_orders(id)
+            repository = ComparisonVoteRepository(session, self._tenant)
+            votes, voters = await repository.count_by_item(id), await repository.count_voters(id)
+        return await asyncio.to_thread(summarise, row, swapped, votes, voters)
 
     async def cancel(self, id: str) -> Comparison:
         """Cancel a comparison that hasn't ended; it keeps its items.
@@ -166,7 +168,8 @@ class ComparisonService:
     async def delete(self, id: str) -> ComparisonDeleted:
         """Delete a comparison with its items and their votes; one that hasn't ended is cancelled."""
         async with self._database.begin() as session:
-            row = await get_comparison(session, self._tenant, id)
+            # Who votes locks the comparison first, too.
+            row = await lock_comparison(session, self._tenant, id)
             if row.status not in jobs.ENDED and row.job_id is not None:
                 await jobs.cancel(session, self._tenant, row.job_id)
             await ComparisonVoteRepository(session, self._tenant).delete_rows(ComparisonVoteRow.comparison_id == id)
@@ -176,12 +179,19 @@ class ComparisonService:
         return ComparisonDeleted(id=id)
 
     async def _read_prompts(self, request: ComparisonCreate) -> Sequence[PromptMessages]:
-        if request.prompts is not None:
-            return to_prompts([[message.model_dump() for message in one.messages] for one in request.prompts])
+        sent = request.prompts
+        if sent is not None:
+            return await asyncio.to_thread(
+                lambda: to_prompts([[message.model_dump() for message in one.messages] for one in sent])
+            )
+        inputs = file = None
         async with self._database.read() as session:
             if request.eval_run_id is not None:
-                return to_prompts(await list_inputs(session, self._tenant, request.eval_run_id, param="eval_run_id"))
-            file = await get_file(session, self._tenant, request.file_id or "", param="file_id")
+                inputs = await list_inputs(session, self._tenant, request.eval_run_id, param="eval_run_id")
+            else:
+                file = await get_file(session, self._tenant, request.file_id or "", param="file_id")
+        if file is None:
+            return await asyncio.to_thread(to_prompts, inputs or [])
         if file.bytes > _MOST_BYTES:
             raise BadRequest(
                 f"{file.filename} is larger than {_MOST_BYTES // 1024**2} MB. Name a smaller file.",
@@ -235,6 +245,12 @@ def _check_source(request: ComparisonCreate) -> dict[str, Any]:
         )
     name = sources[0]
     return {"type": name} if name == "prompts" else {"type": name, "id": getattr(request, name)}
+
+
+def _choose(prompts: Sequence[PromptMessages], most: int) -> tuple[int, bytes]:
+    """Return the number of those that are asked, and their bytes."""
+    chosen = choose_rows(prompts, most)
+    return len(chosen), encode_prompts(chosen)
 
 
 async def _parts(content: bytes) -> AsyncIterator[bytes]:

@@ -12,8 +12,8 @@ class ComparisonRow(Owned):
     """Prompts that two models answer; the durable work behind it is `job_id`.
 
     `models` are the sides a and b, releases by their numbers. The prompts are in the artifacts (`prompts_digest`), and
-    `bytes` are theirs and those of the answers so far. Of the `total` prompts `answered` and `errored` have their
-    items. `key` is the id of the key that asked for it. The order of the sides is drawn from `seed`.
+    `bytes` are theirs and those of the items and votes so far. Of the `total` prompts `answered` and `errored` have
+    their items. `key` is the id of the key that asked for it. The order of the sides is drawn from `seed`.
     """
 
     __tablename__ = "comparisons"

@@ -1,6 +1,6 @@
 """The one place where a statement is limited to a tenant's rows."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar, cast
 
 from sqlalchemy import ColumnElement, CursorResult, Select, delete, insert, select, tuple_, update
@@ -12,7 +12,7 @@ from gateway.db.base import Owned
 from gateway.errors import BadRequest, NotFound
 from gateway.ids import seconds_of
 
-__all__ = ["Page", "Repository", "read_page", "slices"]
+__all__ = ["Page", "Repository", "read_page", "slices", "take_fitting"]
 
 Row = TypeVar("Row", bound=Owned)
 Item = TypeVar("Item")
@@ -26,6 +26,17 @@ def slices(ids: Collection[str]) -> Iterator[Sequence[str]]:
     ordered = list(ids)
     for start in range(0, len(ordered), _IDS_PER_STATEMENT):
         yield ordered[start : start + _IDS_PER_STATEMENT]
+
+
+def take_fitting(sizes: Iterable[tuple[str, int]], most: int) -> list[str]:
+    """Return the first ids whose sizes are at most so much in all."""
+    ids: list[str] = []
+    for id, size in sizes:
+        most -= size
+        if most < 0:
+            break
+        ids.append(id)
+    return ids
 
 
 class Page(Generic[Item]):

@@ -1,12 +1,14 @@
 """The cases of a diagnosis, read from where they are: the request, a run of an eval, a gate, votes."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.answering.question import Message
+from gateway.answers.record import AnswerRecord
 from gateway.answers.service import AnswerService, CitedDocuments
 from gateway.diagnoses.answer_judge import find_expected
 from gateway.diagnoses.cases import Case
@@ -15,7 +17,7 @@ from gateway.errors import Conflict
 from gateway.evals.run_service import EvalRunService
 from gateway.evals.schemas import OutputItem
 from gateway.evals.templates import UnknownPlace, render
-from gateway.feedback.service import list_bad_votes
+from gateway.feedback.service import BadVote, walk_bad_votes
 from gateway.gates.service import GateService
 from gateway.pages import PageRequest
 
@@ -24,7 +26,7 @@ __all__ = ["SourceCases", "read_gate", "read_request", "read_run", "read_votes"]
 _PAGE = 1000
 _MOST_ITEMS = 5000
 _MOST_VOTES = 5000
-"""Of all assistants of the tenant."""
+"""Of the assistant, with choices between answers of any."""
 _CUT = 2000
 """Characters of a question or reply in a gate's report; what is as long may be cut."""
 _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
@@ -183,32 +185,43 @@ async def read_votes(
 ) -> SourceCases:
     """Return the answers of an assistant that its newest votes are against, at most `most`, each once.
 
-    Votes without the conversation are left out: records of answers have no texts that could be asked again.
+    Votes without the conversation are left out: records of answers have no texts that could be asked again. Older
+    votes aren't read once there are enough.
     """
-    votes = [vote for vote in await list_bad_votes(session, tenant, limit=_MOST_VOTES) if vote.messages]
-    records = await AnswerService(session, tenant, documents).list_records({vote.answer_id for vote in votes})
+    answers = AnswerService(session, tenant, documents)
     cases: dict[str, Case] = {}
-    for vote in votes:
-        record = records.get(vote.answer_id)
-        release = (record and record.release) or vote.release or ""
-        messages = _to_messages(vote.messages or [])
-        if release.rpartition("@")[0] != assistant or not messages:
-            continue
-        case = Case(
-            id=f"votes:{vote.answer_id}",
-            messages=messages,
-            answer=vote.reply or "",
-            reference=vote.corrected_reply or "",
-            reason=vote.reason or "",
-            answer_id=vote.answer_id,
-            answered_by=release,
-            index_epochs={} if record is None else record.index_epochs,
-            filters=None if record is None else record.filters,
-        )
-        earlier = cases.get(vote.answer_id)
-        if earlier is None or (case.reference and not earlier.reference):  # a correction says the most
-            cases[vote.answer_id] = case
+    async with aclosing(walk_bad_votes(session, tenant, assistant, most=_MOST_VOTES)) as slices:
+        async for votes in slices:
+            whole = [vote for vote in votes if vote.messages]
+            records = await answers.list_records({vote.answer_id for vote in whole})
+            for vote in whole:
+                case = _read_vote(vote, records.get(vote.answer_id), assistant)
+                earlier = cases.get(vote.answer_id)
+                # A correction says the most.
+                if case and (earlier is None or (case.reference and not earlier.reference)):
+                    cases[vote.answer_id] = case
+            if len(cases) >= most:
+                break
     return SourceCases("votes", "", list(cases.values())[:most], ())
+
+
+def _read_vote(vote: BadVote, record: AnswerRecord | None, assistant: str) -> Case | None:
+    """Return a vote as a case; None where it is against another assistant, or can't be asked again."""
+    release = (record and record.release) or vote.release or ""
+    messages = _to_messages(vote.messages or [])
+    if release.rpartition("@")[0] != assistant or not messages:
+        return None
+    return Case(
+        id=f"votes:{vote.answer_id}",
+        messages=messages,
+        answer=vote.reply or "",
+        reference=vote.corrected_reply or "",
+        reason=vote.reason or "",
+        answer_id=vote.answer_id,
+        answered_by=release,
+        index_epochs={} if record is None else record.index_epochs,
+        filters=None if record is None else record.filters,
+    )
 
 
 def _to_messages(messages: Sequence[Mapping[str, Any]]) -> list[Message]:

@@ -1,8 +1,9 @@
 from collections.abc import Sequence
+from typing import cast
 
-from sqlalchemy import ColumnElement, func, or_
+from sqlalchemy import ColumnElement, func
 
-from gateway.db import Repository
+from gateway.db import Repository, take_fitting
 from gateway.feedback.tables import FeedbackRow
 
 __all__ = ["FeedbackRepository"]
@@ -20,16 +21,19 @@ class FeedbackRepository(Repository[FeedbackRow]):
     async def count(self) -> int:
         return await self.session.scalar(self.select().with_only_columns(func.count())) or 0
 
-    async def list_newest(self, *where: ColumnElement[bool], limit: int) -> Sequence[FeedbackRow]:
-        """List at most so many, newest first."""
-        query = self.select(*where).order_by(FeedbackRow.created_at.desc(), FeedbackRow.id.desc()).limit(limit)
-        return (await self.session.scalars(query)).all()
+    async def choose_newest(
+        self, *where: ColumnElement[bool], most: int, most_bytes: int
+    ) -> tuple[list[tuple[str, int]], int]:
+        """Return ids and bytes of the newest feedback, newest first, as much as fits; and the number of the rest."""
+        query = self.select(*where)
+        total = await self.session.scalar(query.with_only_columns(func.count())) or 0
+        newest = query.order_by(FeedbackRow.created_at.desc(), FeedbackRow.id.desc()).limit(most)
+        rows = await self.session.execute(newest.with_only_columns(FeedbackRow.id, FeedbackRow.bytes))
+        sizes = cast("list[tuple[str, int]]", rows.all())
+        chosen = sizes[: len(take_fitting(sizes, most_bytes))]
+        return chosen, total - len(chosen)
 
-    async def list_bad(self, since: int, limit: int) -> Sequence[FeedbackRow]:
-        """List votes that say that an answer was no good, or that another was better, newest first."""
-        bad = or_(
-            FeedbackRow.rating == "down",
-            FeedbackRow.corrected_reply.is_not(None),
-            FeedbackRow.preferred_over.is_not(None),
-        )
-        return await self.list_newest(bad, FeedbackRow.updated_at >= since, limit=limit)
+    async def list_some(self, ids: Sequence[str]) -> list[FeedbackRow]:
+        """List feedback in the order of its ids; what was deleted meanwhile is left out."""
+        rows = {row.id: row for row in await self.session.scalars(self.select(FeedbackRow.id.in_(ids)))}
+        return [rows[id] for id in ids if id in rows]

@@ -1,12 +1,12 @@
 """Feedback as its owner sees it; and the votes as those take them who train on them or look for faults."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 import msgspec
-from sqlalchemy import or_
+from sqlalchemy import ColumnElement, or_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.answers.service import AnswerService
@@ -19,10 +19,13 @@ from gateway.pages import PageRequest
 from gateway.tenants.authenticator import Principal
 from gateway.tenants.storage import TenantStorage
 
-__all__ = ["MOST_FEEDBACK", "BadVote", "FeedbackFilter", "FeedbackService", "list_bad_votes", "list_feedback"]
+__all__ = ["MOST_FEEDBACK", "BadVote", "FeedbackFilter", "FeedbackService", "list_feedback", "walk_bad_votes"]
 
 MOST_FEEDBACK = 100_000
 """Of a tenant."""
+_MOST_BYTES = 64 * 1024**2  # of feedback that is read for one use
+_SLICE_BYTES = 4 * 1024**2
+_SLICE_ROWS = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,31 +63,40 @@ class BadVote:
     voted_at: int
 
 
-async def list_bad_votes(session: AsyncSession, tenant: str, *, since: int = 0, limit: int = 1_000) -> list[BadVote]:
-    """List a tenant's votes against answers since a Unix time, newest first: ratings down, corrections, lost choices.
+async def walk_bad_votes(
+    session: AsyncSession, tenant: str, assistant: str | None = None, *, since: int = 0, most: int = 1_000
+) -> AsyncGenerator[list[BadVote]]:
+    """Yield a tenant's votes against answers since a Unix time, newest first: ratings down, corrections, lost choices.
 
-    An answer appears once for each vote against it, at most `limit` votes in all.
+    They come in slices of a few megabytes, those of the newest `most` feedback with 64 MiB in all. An answer appears
+    once for each vote against it. With an `assistant` votes that are of another one's release alone are left out; one
+    that prefers an answer over another is there still, since the other may be of any release.
     """
-    bad: list[BadVote] = []
-    for row in await FeedbackRepository(session, tenant).list_bad(since, limit):
-        if row.preferred_over is not None:
-            lost = (row.preferred_over, None, row.voter, row.reason, None, row.messages, row.other_reply)
-            bad.append(BadVote(*lost, voted_at=row.updated_at))
-        if row.rating == "down" or row.corrected_reply is not None:
-            own = (row.answer_id, row.release, row.voter, row.reason, row.corrected_reply, row.messages, row.reply)
-            bad.append(BadVote(*own, voted_at=row.updated_at))
-    return bad[:limit]
+    lost = FeedbackRow.preferred_over.is_not(None)
+    bad = or_(FeedbackRow.rating == "down", FeedbackRow.corrected_reply.is_not(None), lost)
+    where = [bad, FeedbackRow.updated_at >= since]
+    if assistant is not None:
+        where.append(or_(_is_of(assistant), lost))
+    repository = FeedbackRepository(session, tenant)
+    sizes, _ = await repository.choose_newest(*where, most=most, most_bytes=_MOST_BYTES)
+    for ids in _slice(sizes):
+        yield [vote for row in await repository.list_some(ids) for vote in _to_bad_votes(row)]
 
 
 async def list_feedback(
-    session: AsyncSession, tenant: str, *, assistant: str | None, limit: int
-) -> Sequence[FeedbackRow]:
-    """List a tenant's newest feedback on answers of an assistant's releases; with None, on those of no release."""
-    if assistant is None:
-        where = FeedbackRow.release.is_(None)
-    else:
-        where = FeedbackRow.release.startswith(f"{assistant}@", autoescape=True)
-    return await FeedbackRepository(session, tenant).list_newest(where, limit=limit)
+    session: AsyncSession, tenant: str, *, assistant: str | None, most: int
+) -> tuple[list[FeedbackRow], int]:
+    """List a tenant's feedback on answers of an assistant's releases; with None, on those of no release.
+
+    It is the newest `most` with 64 MiB in all; what is left out is counted.
+    """
+    where = FeedbackRow.release.is_(None) if assistant is None else _is_of(assistant)
+    repository = FeedbackRepository(session, tenant)
+    sizes, older = await repository.choose_newest(where, most=most, most_bytes=_MOST_BYTES)
+    rows: list[FeedbackRow] = []
+    for ids in _slice(sizes):
+        rows += await repository.list_some(ids)
+    return rows, older
 
 
 class FeedbackService:
@@ -124,9 +136,9 @@ class FeedbackService:
         row.reason, row.corrected_reply = request.reason, request.corrected_reply
         row.messages = None if request.messages is None else [one.model_dump() for one in request.messages]
         row.reply, row.other_reply = request.reply, request.other_reply
-        row.bytes = len(msgspec.json.encode(request.model_dump()))
+        replaced, row.bytes = row.bytes or 0, len(msgspec.json.encode(request.model_dump()))
         await self._session.flush()
-        await self._storage.admit(self._session, self._principal.tenant, row.bytes)
+        await self._storage.admit(self._session, self._principal.tenant, max(0, row.bytes - replaced))
         return _to_schema(row)
 
     async def list(self, request: PageRequest, filter: FeedbackFilter) -> FeedbackList:
@@ -161,6 +173,33 @@ class FeedbackService:
                 "needed.",
                 code="too_many_votes",
             )
+
+
+def _is_of(assistant: str) -> ColumnElement[bool]:
+    return FeedbackRow.release.startswith(f"{assistant}@", autoescape=True)
+
+
+def _slice(sizes: Sequence[tuple[str, int]]) -> Iterator[list[str]]:
+    """Cut ids into such as are read at once: others get their turn between two, however long the texts are."""
+    ids: list[str] = []
+    total = 0
+    for id, size in sizes:
+        if ids and (total + size > _SLICE_BYTES or len(ids) == _SLICE_ROWS):
+            yield ids
+            ids, total = [], 0
+        ids.append(id)
+        total += size
+    if ids:
+        yield ids
+
+
+def _to_bad_votes(row: FeedbackRow) -> Iterator[BadVote]:
+    if row.preferred_over is not None:
+        lost = (row.preferred_over, None, row.voter, row.reason, None, row.messages, row.other_reply)
+        yield BadVote(*lost, voted_at=row.updated_at)
+    if row.rating == "down" or row.corrected_reply is not None:
+        own = (row.answer_id, row.release, row.voter, row.reason, row.corrected_reply, row.messages, row.reply)
+        yield BadVote(*own, voted_at=row.updated_at)
 
 
 def _check(request: FeedbackCreate) -> None:

@@ -21,6 +21,8 @@ LeftOut = Literal[
     "different_passages",
     "different_prompt",
     "unusable",
+    "surplus_pair",
+    "older_votes",
 ]
 """Why a contest isn't a pair of the dataset; docs/preferences.md explains each."""
 

@@ -1,90 +1,180 @@
 """The contests in feedback: answers to the same conversation against each other, and corrections against answers."""
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import islice
 
 import msgspec
 
 from gateway.feedback import FeedbackRow
-from gateway.preferences.contest import Contest
+from gateway.preferences.contest import Contest, LeftOut
 
 __all__ = ["list_feedback_contests"]
+
+_MOST_RATED_PAIRS = 50
+"""Of one conversation; those that voters have chosen between come on top, as many as there are choices."""
+_RATINGS = {"up": 1, "down": -1}
+
+_Pair = tuple[str, str]
 
 
 @dataclass(slots=True)
 class _Answer:
-    """An answer as its voters saw it: its conversation and text, ratings, corrections, and answers that it beat."""
+    """An answer as its voters saw it.
+
+    Attributes:
+        messages: Its conversation.
+        text: Its text.
+        ratings: 1 for up, -1 for down, by voter.
+        up: The number of ratings up.
+        down: The number of ratings down.
+        corrections: The replies as they should have been, by voter.
+        beaten: The answers that it was preferred over, each with the voters.
+    """
 
     messages: Sequence[Mapping[str, str]] | None = None
     text: str | None = None
+    ratings: dict[str, int] = field(default_factory=dict[str, int])
     up: int = 0
     down: int = 0
-    corrections: Counter[str] = field(default_factory=Counter[str])
-    beaten: Counter[str] = field(default_factory=Counter[str])
+    corrections: dict[str, str] = field(default_factory=dict[str, str])
+    beaten: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict[str, list[str]](list))
 
 
-def list_feedback_contests(rows: Sequence[FeedbackRow], *, corrections: bool) -> list[Contest]:
-    """List the contests of some feedback.
+def list_feedback_contests(rows: Sequence[FeedbackRow], *, corrections: bool) -> tuple[list[Contest], Counter[LeftOut]]:
+    """List the contests of some feedback, and count those that would have been too many.
 
-    Two answers to the same conversation are one where a voter preferred one of them, or where both have ratings: a
-    rating up of one, and down of the other, are votes for it. A correction is one against the answer: each rating down,
-    and each correction, is a vote for it.
+    Two answers to the same conversation are one where a voter preferred one of them, or where one is rated up and the
+    other down: a rating up of one, and down of the other, are votes for it. A correction is one against the answer:
+    each rating down, and each correction, is a vote for it. In each a voter has one vote.
     """
     answers = _collect(rows)
-    contests = [_against(answers, *pair) for pair in _list_pairs(answers)]
+    pairs, left_out = _list_pairs(answers)
+    contests = [_against(answers, *pair) for pair in pairs]
     if corrections:
-        contests += [
-            Contest(
-                messages=one.messages or (),
-                replies=(text, one.text or ""),
-                answers=(None, id),
-                votes=(one.down + one.corrections.total(), one.up, 0),
-                corrected=True,
-                fault=None if one.messages and one.text else "no_texts",
-            )
-            for id, one in answers.items()
-            for text in one.corrections
-        ]
-    return contests
+        for id, one in answers.items():
+            contests += _list_corrections(id, one)
+    return contests, left_out
 
 
 def _collect(rows: Sequence[FeedbackRow]) -> dict[str, _Answer]:
     answers: defaultdict[str, _Answer] = defaultdict(_Answer)
     for row in rows:
         own = answers[row.answer_id]
-        own.up += row.rating == "up"
-        # Who corrects an answer and rates it down has said one thing.
-        own.down += row.rating == "down" and row.corrected_reply is None
+        if row.rating is not None:
+            own.ratings[row.voter] = _RATINGS[row.rating]
+            own.up += row.rating == "up"
+            own.down += row.rating == "down"
         if row.corrected_reply is not None:
-            own.corrections[row.corrected_reply] += 1
+            own.corrections[row.voter] = row.corrected_reply
         own.messages, own.text = own.messages or row.messages, own.text or row.reply
         if row.preferred_over is not None:
             other = answers[row.preferred_over]
-            own.beaten[row.preferred_over] += 1
+            own.beaten[row.preferred_over].append(row.voter)
             other.messages, other.text = other.messages or row.messages, other.text or row.other_reply
-    return answers
+    return dict(answers)
 
 
-def _list_pairs(answers: Mapping[str, _Answer]) -> list[tuple[str, str]]:
+def _list_pairs(answers: Mapping[str, _Answer]) -> tuple[list[_Pair], Counter[LeftOut]]:
     """List the pairs of answers that voters have compared: one over the other, or each for itself."""
-    pairs = {tuple(sorted((id, other))): None for id, one in answers.items() for other in one.beaten}
+    chosen = {_order(id, other): None for id, one in answers.items() for other in one.beaten}
     rated: defaultdict[bytes, list[str]] = defaultdict(list)
     for id, one in answers.items():
-        if one.messages is not None and one.up + one.down:
+        if one.messages is not None and one.ratings:
             rated[msgspec.json.encode(one.messages)].append(id)
-    pairs |= {tuple(sorted(pair)): None for ids in rated.values() for pair in combinations(ids, 2)}
-    return [(first, second) for first, second in pairs]
+    pairs = dict(chosen)
+    surplus = 0
+    for ids in rated.values():
+        up = sorted(id for id in ids if answers[id].up)
+        down = sorted(id for id in ids if answers[id].down)
+        some = list(islice(_pair_rated(up, down, chosen), _MOST_RATED_PAIRS))
+        pairs |= dict.fromkeys(some)
+        if len(some) == _MOST_RATED_PAIRS:
+            both = len({*up} & {*down})
+            apart = len(up) * len(down) - both - both * (both - 1) // 2
+            surplus += apart - len(some) - _count_chosen(answers, {*up}, {*down})
+    return list(pairs), +Counter[LeftOut]({"surplus_pair": surplus})
+
+
+def _pair_rated(up: Sequence[str], down: Sequence[str], chosen: Mapping[_Pair, None]) -> Iterator[_Pair]:
+    """Pair answers that are rated up with those rated down, each with one before any with a second."""
+    seen: set[_Pair] = set()
+    for shift in range(len(down)):
+        for at, id in enumerate(up):
+            other = down[(at + shift) % len(down)]
+            pair = _order(id, other)
+            if id != other and pair not in chosen and pair not in seen:
+                seen.add(pair)
+                yield pair
+
+
+def _count_chosen(answers: Mapping[str, _Answer], up: set[str], down: set[str]) -> int:
+    """Count the pairs of one rated up with one rated down that voters have chosen between besides."""
+    chosen = {(id, other) for id in up | down for other in answers[id].beaten if other in up or other in down}
+    return len({_order(*pair) for pair in chosen if _is_rated(*pair, up, down)})
+
+
+def _is_rated(one: str, other: str, up: set[str], down: set[str]) -> bool:
+    return (one in up and other in down) or (one in down and other in up)
+
+
+def _order(one: str, other: str) -> _Pair:
+    return (one, other) if one < other else (other, one)
 
 
 def _against(answers: Mapping[str, _Answer], first: str, second: str) -> Contest:
     one, other = answers[first], answers[second]
     known = one.messages is not None and one.messages == other.messages and one.text and other.text
+    if len(one.ratings) >= len(other.ratings):
+        won, lost, ties = _count_votes(one, other, one.beaten.get(second, ()), other.beaten.get(first, ()))
+    else:
+        lost, won, ties = _count_votes(other, one, other.beaten.get(first, ()), one.beaten.get(second, ()))
     return Contest(
         messages=one.messages or (),
         replies=(one.text or "", other.text or ""),
         answers=(first, second),
-        votes=(one.up + other.down + one.beaten[second], one.down + other.up + other.beaten[first], 0),
+        votes=(won, lost, ties),
         fault=None if known else "no_texts",
     )
+
+
+def _count_votes(one: _Answer, other: _Answer, preferred: Sequence[str], beaten: Sequence[str]) -> tuple[int, int, int]:
+    """Count the voters for one answer, for the other, and for neither.
+
+    A voter's choice between the two says more than the ratings; both rated alike is a vote for neither. It takes the
+    time of the other's ratings only: one answer with very many may be in very many pairs.
+
+    Args:
+        one: An answer.
+        other: Another one, with as many ratings at most.
+        preferred: The voters that preferred the first one.
+        beaten: The voters that preferred the other one.
+    """
+    opinions = {voter: one.ratings.get(voter, 0) - rating for voter, rating in other.ratings.items()}
+    choices = Counter(preferred)
+    choices.subtract(beaten)
+    opinions |= choices
+    counted = Counter(one.ratings.get(voter) for voter in opinions)
+    won, lost = one.up - counted[1], one.down - counted[-1]
+    for opinion in opinions.values():
+        won += opinion > 0
+        lost += opinion < 0
+    return won, lost, sum(not opinion for opinion in opinions.values())
+
+
+def _list_corrections(id: str, answer: _Answer) -> list[Contest]:
+    # Who corrects an answer and rates it has said one thing: that the correction is better.
+    also = Counter(answer.ratings.get(voter) for voter in answer.corrections)
+    against, right = answer.down - also[-1] + len(answer.corrections), answer.up - also[1]
+    return [
+        Contest(
+            messages=answer.messages or (),
+            replies=(text, answer.text or ""),
+            answers=(None, id),
+            votes=(against, right, 0),
+            corrected=True,
+            fault=None if answer.messages and answer.text else "no_texts",
+        )
+        for text in dict.fromkeys(answer.corrections.values())
+    ]

@@ -2,13 +2,15 @@
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from gateway.answers.service import AnswerService, CitedDocuments
 from gateway.artifacts import Artifacts
+from gateway.comparisons.comparison_votes import read_comparison_votes
 from gateway.comparisons.contestants import pin_model, split_release
-from gateway.comparisons.service import get_comparison, list_voted_items
+from gateway.comparisons.service import get_comparison
 from gateway.db import Database
 from gateway.engines.served_base_model import ServedBaseModel, choose_markers
 from gateway.errors import BadRequest, BraidError
@@ -22,7 +24,7 @@ from gateway.fine_tuning.schemas import BraidOptions, DpoMethodCreate, FineTunin
 from gateway.fine_tuning.service import FineTuningService
 from gateway.ids import new_id
 from gateway.preferences.comparison_contests import list_comparison_contests
-from gateway.preferences.contest import Contest, VoteRules
+from gateway.preferences.contest import Contest, LeftOut, VoteRules
 from gateway.preferences.dataset import (
     Dataset,
     PreferencePair,
@@ -61,6 +63,14 @@ class TrainingMeans:
     bounds: RecipeBounds
     price: Price
     most_queued: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Contests:
+    """Contests of votes, and the number of those that weren't made by reason."""
+
+    contests: Sequence[Contest]
+    left_out: Counter[LeftOut]
 
 
 class PreferenceService:
@@ -114,16 +124,14 @@ class PreferenceService:
         target, contests = await self._read_feedback(request)
         return await self._train(await self._make(contests, target, request, "feedback"), target, request)
 
-    async def _read_comparison(
-        self, id: str, request: ComparisonDatasetCreate
-    ) -> tuple[LearningTarget, Sequence[Contest]]:
+    async def _read_comparison(self, id: str, request: ComparisonDatasetCreate) -> tuple[LearningTarget, _Contests]:
         async with self._database.read() as session:
             comparison = await get_comparison(session, self._tenant, id)
             target = await find_target(session, self._tenant, comparison.models["ab".index(request.side)])
-            items = await list_voted_items(session, self._tenant, id)
-        return target, list_comparison_contests(items, request.side, corrections=request.corrections)
+            voted = await read_comparison_votes(session, self._tenant, id, corrections=request.corrections)
+        return target, _Contests(*await asyncio.to_thread(list_comparison_contests, voted, request.side))
 
-    async def _read_feedback(self, request: FeedbackDatasetCreate) -> tuple[LearningTarget, Sequence[Contest]]:
+    async def _read_feedback(self, request: FeedbackDatasetCreate) -> tuple[LearningTarget, _Contests]:
         async with self._database.read() as session:
             model = base = self._means.base_model
             if request.release is not None:
@@ -131,11 +139,12 @@ class PreferenceService:
             target = await find_target(session, self._tenant, model)
             name, number = split_release(model)
             assistant = None if number is None else name
-            rows = await list_feedback(session, self._tenant, assistant=assistant, limit=_MOST_FEEDBACK)
-        return target, await asyncio.to_thread(list_feedback_contests, rows, corrections=request.corrections)
+            rows, older = await list_feedback(session, self._tenant, assistant=assistant, most=_MOST_FEEDBACK)
+        contests, left_out = await asyncio.to_thread(list_feedback_contests, rows, corrections=request.corrections)
+        return target, _Contests(contests, left_out + Counter[LeftOut]({"older_votes": older}))
 
     async def _make(
-        self, contests: Sequence[Contest], target: LearningTarget, request: PreferenceDatasetCreate, name: str
+        self, contests: _Contests, target: LearningTarget, request: PreferenceDatasetCreate, name: str
     ) -> PreferenceDataset:
         dataset = await self._choose(contests, target, request)
         if len(dataset.training) < MINIMUM_ROWS:
@@ -160,10 +169,8 @@ class PreferenceService:
             prompt=target.prompt,
         )
 
-    async def _choose(
-        self, contests: Sequence[Contest], target: LearningTarget, request: PreferenceDatasetCreate
-    ) -> Dataset:
-        ids = {id for contest in contests for id in contest.answers if id is not None}
+    async def _choose(self, contests: _Contests, target: LearningTarget, request: PreferenceDatasetCreate) -> Dataset:
+        ids = {id for contest in contests.contests for id in contest.answers if id is not None}
         async with self._database.read() as session:
             records = await AnswerService(session, self._tenant, self._documents).list_records(ids)
         base = self._means.base
@@ -171,15 +178,17 @@ class PreferenceService:
         form = PromptForm(target.template, target.variables, choose_markers(base), folds_system=folds)
 
         def choose() -> Dataset:
-            pairs, left_out = choose_pairs(contests, records, VoteRules(request.min_votes, request.min_agreement))
+            pairs, left_out = choose_pairs(
+                contests.contests, records, VoteRules(request.min_votes, request.min_agreement)
+            )
             checked, mismatches = check_prompts(pairs, form)
             training, held_out = split_pairs(checked, request.held_out, request.seed)
-            return Dataset(training, held_out, left_out + mismatches)
+            return Dataset(training, held_out, contests.left_out + left_out + mismatches)
 
         return await asyncio.to_thread(choose)
 
     async def _store(self, name: str, pairs: Sequence[PreferencePair]) -> FileRow:
-        stored = await self._artifacts.put(_parts(encode_pairs(pairs)))
+        stored = await self._artifacts.put(_parts(await asyncio.to_thread(encode_pairs, pairs)))
         return FileRow(
             id=new_id("file-"),
             created_at=int(time.time()),

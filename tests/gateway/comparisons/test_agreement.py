@@ -1,5 +1,7 @@
 """Agreement of voters, held against figures by hand and from the literature."""
 
+from collections import Counter
+
 import pytest
 
 from gateway.comparisons.sides import digest_prompt, is_swapped, to_place, to_side
@@ -14,7 +16,7 @@ def test_alpha_is_that_of_krippendorffs_own_example() -> None:
         ". 3 3 3 2 3 4 2 2 5 1 .",
         "1 2 3 3 2 4 4 1 2 5 1 .",
     ]
-    units = [[value for value in unit if value != "."] for unit in zip(*map(str.split, table), strict=True)]
+    units = [Counter(value for value in unit if value != ".") for unit in zip(*map(str.split, table), strict=True)]
     agreement = measure_agreement(units)
     assert agreement is not None
     assert agreement.alpha == pytest.approx(0.743, abs=0.0005)
@@ -23,11 +25,11 @@ def test_alpha_is_that_of_krippendorffs_own_example() -> None:
 
 def test_without_two_votes_there_is_none_and_votes_that_are_all_alike_have_no_alpha() -> None:
     assert measure_agreement([]) is None
-    assert measure_agreement([["a"], ["b"]]) is None
-    alike = measure_agreement([["a", "a"], ["a", "a", "a"], ["b"]])
+    assert measure_agreement([Counter("a"), Counter("b")]) is None
+    alike = measure_agreement([Counter("aa"), Counter("aaa"), Counter("b")])
     assert alike is not None
     assert (alike.items, alike.pairwise, alike.alpha) == (2, 1.0, None)
-    chance = measure_agreement([["a", "b"]] * 40 + [["a", "a"]] * 20 + [["b", "b"]] * 20)
+    chance = measure_agreement([Counter("ab")] * 40 + [Counter("aa")] * 20 + [Counter("bb")] * 20)
     assert chance is not None
     assert (chance.pairwise, chance.alpha) == (0.5, pytest.approx(0, abs=0.01))
 

@@ -1,12 +1,18 @@
 """Two models side by side, and votes by those who don't know whose answers they are."""
 
+import asyncio
 import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
+from gateway.comparisons.repository import ComparisonVoteRepository
 from gateway.comparisons.sides import is_swapped
 from gateway.settings import Settings
+from gateway.tenants.repository import find_tenant
 from tests.fakes import faults
 from tests.fakes.vllm import CHAT, FakeVllm
 from tests.gateway.conftest import Gateway, on_both_databases
@@ -74,6 +80,35 @@ async def test_a_voter_has_one_vote_per_item_and_the_later_one_counts(voting: Vo
     assert {vote["side"] for vote in votes if vote["voter"] == "bob"} == {"b"}
     places = {vote["preferred"] for vote in votes if vote["voter"] == "bob"}
     assert places == {"left", "right"}
+
+
+@on_both_databases
+async def test_votes_and_items_are_stored_bytes_and_votes_have_to_find_room(voting: Voting, gateway: Gateway) -> None:
+    async def measure() -> int:
+        return (await voting.ok("GET", "/api/storage"))["kinds"]["comparisons"]
+
+    long = "order " + "9" * 5_000
+    id = await voting.compare(long)
+    before = await measure()
+    assert before > 4 * len(long)  # the prompt, its item's copy, and two answers that repeat it
+    (item,) = await voting.items(id)
+    path = f"{COMPARISONS}/{id}/items/{item['id']}/votes"
+    await asyncio.gather(*(voting.vote(item, "left", f"v{number}", corrected_reply="x" * 1_000) for number in range(5)))
+    grown = await measure() - before
+    assert 5_000 < grown < 5_500
+    gateway.state.storage.limit = before + grown + 20_000
+    await voting.vote(item, "left", "v0", corrected_reply="x" * 20_000)  # in place of the shorter one
+    full = await voting.fault(
+        413, "POST", path, json={"preferred": "left", "voter": "new", "corrected_reply": "y" * 2_000}
+    )
+    assert full["code"] == "storage_full"
+    assert len((await voting.ok("GET", f"{COMPARISONS}/{id}/votes"))["data"]) == 5
+    gateway.state.storage.limit = 1
+    for number in range(5):
+        await voting.vote(item, "tie", f"v{number}")  # what makes room is never refused
+    assert before < await measure() < before + 5 * 100
+    await voting.ok("DELETE", f"{COMPARISONS}/{id}")
+    assert await measure() == 0
 
 
 async def test_the_summary_has_win_rate_and_agreement(voting: Voting) -> None:
@@ -212,3 +247,44 @@ async def test_a_cancelled_comparison_stops_and_a_deleted_one_leaves_nothing(
         assert deleted == {"id": each, "object": "comparison.deleted", "deleted": True}
     assert (await voting.ok("GET", "/api/storage"))["kinds"]["comparisons"] == 0
     assert (await voting.http.get(f"{COMPARISONS}/{id}/votes")).status_code == 404
+
+
+@on_both_databases
+async def test_no_number_of_votes_or_items_is_read_whole(voting: Voting, gateway: Gateway) -> None:
+    """A page of votes, the summary and a dataset read the columns that they need, and corrections up to a bound."""
+    id = await voting.compare(*(f"order {number}?" for number in range(16)))
+    await voting.vote_by_rule(id, "ann", "bob")
+    for item in (await voting.items(id))[:3]:
+        await voting.vote(item, "left", "ann", corrected_reply="It sails today.")
+    async with reading(gateway) as statements:
+        await voting.ok("GET", f"{COMPARISONS}/{id}/summary")
+        assert not [one for one in statements if "messages" in one or "corrected_reply" in one]
+        await voting.ok("GET", f"{COMPARISONS}/{id}/votes", params={"limit": 1})
+        assert not [one for one in statements if "comparison_items.messages" in one]
+        statements.clear()
+        await voting.ok("POST", f"{COMPARISONS}/{id}/dataset", json={"corrections": False})
+        assert not [one for one in statements if "corrected_reply" in one]
+    async with gateway.state.database.read() as session:
+        tenant = await find_tenant(session, "kestrel")
+        assert tenant is not None
+        votes = ComparisonVoteRepository(session, tenant.id)
+        every, older = await votes.choose_corrections(id, 10, 1_000)
+        assert (len(every), older) == (3, 0)
+        assert await votes.choose_corrections(id, 2, 1_000) == (every[:2], 1)
+        assert await votes.choose_corrections(id, 10, len("It sails today.")) == (every[:1], 2)
+
+
+@asynccontextmanager
+async def reading(gateway: Gateway) -> AsyncGenerator[list[str]]:
+    """Collect the statements that are sent to the database."""
+    statements: list[str] = []
+
+    def add(connection: Any, cursor: Any, statement: str, *more: Any) -> None:
+        statements.append(statement)
+
+    engine = gateway.state.database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", add)
+    try:
+        yield statements
+    finally:
+        event.remove(engine, "before_cursor_execute", add)

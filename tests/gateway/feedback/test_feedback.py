@@ -1,13 +1,19 @@
 """Votes on answers that applications got."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.answers.service import CitedDocuments
 from gateway.answers.tables import AnswerRow
-from gateway.feedback import service
-from gateway.feedback.service import list_bad_votes
+from gateway.diagnoses.case_sources import read_votes
+from gateway.feedback import FeedbackRow, service
+from gateway.feedback.repository import FeedbackRepository
+from gateway.feedback.service import list_feedback, walk_bad_votes
 from gateway.tenants.repository import find_tenant
+from gateway.vector_stores.service import find_live
 from tests.gateway.conftest import Gateway, on_both_databases
 from tests.gateway.voting import FEEDBACK, Voting
 
@@ -82,6 +88,9 @@ async def test_feedback_outlives_the_records_of_answers_and_is_bounded(
     assert error["code"] == "too_many_votes"
     await voting.say(one, rating="down", reason="x" * 100)  # one that is there already may change
     assert (await voting.ok("GET", "/api/storage"))["kinds"]["feedback"] > stored
+    gateway.state.storage.limit = 1
+    await voting.say(one, rating="down")  # what makes room is never refused
+    assert (await voting.ok("GET", "/api/storage"))["kinds"]["feedback"] == stored + len("down") - len("up")
     async with gateway.state.database.begin() as session:
         row = await session.get(AnswerRow, one["answer_id"])
         await session.delete(row)
@@ -104,6 +113,59 @@ async def test_bad_votes_are_listed_for_whoever_looks_for_faults(voting: Voting,
         assert [one.release for one in bad] == ["desk@2", "desk@2", None]
         assert (bad[1].corrected_reply, bad[1].reply, bad[2].reason) == ("It sails today.", wrong["reply"], "Fuller.")
         assert bad[2].reply == lost["reply"]
-        assert len(await list_bad_votes(session, tenant.id, limit=2)) == 2
+        assert len(await list_bad_votes(session, tenant.id, most=2)) == 2
+        assert await list_bad_votes(session, tenant.id, "desk") == bad
+        assert await list_bad_votes(session, tenant.id, "other") == bad[2:]  # the answer that lost may be of any
         assert await list_bad_votes(session, tenant.id, since=2**40) == []
         assert other is None or await list_bad_votes(session, other.id) == []
+
+
+async def list_bad_votes(session: AsyncSession, tenant: str, *of: str, **more: int) -> list[service.BadVote]:
+    return [vote async for some in service.walk_bad_votes(session, tenant, *of, **more) for vote in some]
+
+
+@on_both_databases
+async def test_the_newest_feedback_is_read_in_slices_as_much_as_fits(
+    voting: Voting, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = [await voting.say(await voting.ask(f"order {number}?"), rating="down") for number in range(5)]
+    newest = [one["answer_id"] for one in said[::-1]]
+    async with gateway.state.database.read() as session:
+        tenant = await find_tenant(session, "kestrel")
+        assert tenant is not None
+        rows, older = await list_feedback(session, tenant.id, assistant="desk", most=10)
+        assert ([row.answer_id for row in rows], older) == (newest, 0)
+        rows, older = await list_feedback(session, tenant.id, assistant="desk", most=2)
+        assert ([row.answer_id for row in rows], older) == (newest[:2], 3)
+        monkeypatch.setattr(service, "_SLICE_BYTES", 2 * rows[0].bytes)
+        slices = [len(some) async for some in walk_bad_votes(session, tenant.id)]
+        assert slices == [2, 2, 1]
+        monkeypatch.setattr(service, "_MOST_BYTES", 3 * rows[0].bytes)
+        rows, older = await list_feedback(session, tenant.id, assistant="desk", most=10)
+        assert ([row.answer_id for row in rows], older) == (newest[:3], 2)
+        assert [vote.answer_id for vote in await list_bad_votes(session, tenant.id)] == newest[:3]
+
+
+async def test_a_diagnosis_reads_no_more_votes_than_it_takes(
+    voting: Voting, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(4):
+        await voting.say(await voting.ask(f"order {number}?"), rating="down")
+    for number in range(4):
+        await voting.say(await voting.ask(f"order {number}?", "base"), rating="down")  # of nobody's release
+    monkeypatch.setattr(service, "_SLICE_ROWS", 1)
+    read: list[Sequence[str]] = []
+    list_some = FeedbackRepository.list_some
+
+    async def count(self: FeedbackRepository, ids: Sequence[str]) -> list[FeedbackRow]:
+        read.append(ids)
+        return await list_some(self, ids)
+
+    monkeypatch.setattr(FeedbackRepository, "list_some", count)
+    documents = CitedDocuments(find_live)
+    async with gateway.state.database.read() as session:
+        tenant = await find_tenant(session, "kestrel")
+        assert tenant is not None
+        cases = (await read_votes(session, tenant.id, documents, "desk", 2)).failures
+    assert [case.messages[0].content for case in cases] == ["order 3?", "order 2?"]
+    assert len(read) == 2

@@ -17,7 +17,7 @@ ASKED = [{"role": "user", "content": "Where is it?"}]
 
 
 def contest(*votes: int, replies: tuple[str, str] = ("one", "two"), **more: Any) -> Contest:
-    values = {"messages": ASKED, "answers": ("first", "second"), **more}
+    values: dict[str, Any] = {"messages": ASKED, "answers": ("first", "second"), **more}
     return Contest(replies=replies, votes=(votes[0], votes[1], votes[2]), **values)
 
 
@@ -142,10 +142,11 @@ def test_feedback_on_answers_to_one_conversation_is_a_contest_between_them() -> 
         said("z", "ann", messages=[{"role": "user", "content": "Else?"}], rating="up"),
         said("u", "ann", preferred_over="v", reply=None),
     ]
-    first, second = list_feedback_contests(rows, corrections=True)
+    (first, second), left_out = list_feedback_contests(rows, corrections=True)
+    assert not left_out
     assert (first.answers, first.replies) == (("u", "v"), ("", "")) or second.answers == ("u", "v")
     voted, bare = sorted((first, second), key=lambda one: one.fault is not None)
-    assert (voted.answers, voted.votes, voted.replies) == (("x", "y"), (2, 2, 0), ("text of x", "text of y"))
+    assert (voted.answers, voted.votes, voted.replies) == (("x", "y"), (1, 2, 0), ("text of x", "text of y"))
     assert (bare.fault, bare.votes) == ("no_texts", (1, 0, 0))
 
 
@@ -156,8 +157,57 @@ def test_a_correction_is_a_contest_that_ratings_take_part_in() -> None:
         said("x", "cid", rating="up"),
         said("y", "ann", corrected_reply="better", messages=None),
     ]
-    of_x, of_y = list_feedback_contests(rows, corrections=True)
+    (of_x, of_y), _ = list_feedback_contests(rows, corrections=True)
     assert (of_x.replies, of_x.votes, of_x.answers) == (("better", "text of x"), (2, 1, 0), (None, "x"))
     assert find_winner(of_x, RULES) == 0
     assert (of_y.fault, find_winner(of_y, RULES)) == ("no_texts", "no_texts")
-    assert list_feedback_contests(rows, corrections=False) == []
+    assert list_feedback_contests(rows, corrections=False) == ([], Counter())
+
+
+def test_a_voter_has_one_vote_between_two_answers() -> None:
+    """One person may rate both and choose between them: all of that says one thing, the choice most of all."""
+    rows = [
+        said("x", "ann", rating="up", preferred_over="y", other_reply="text of y"),
+        said("y", "ann", rating="down"),
+    ]
+    (alone,), _ = list_feedback_contests(rows, corrections=True)
+    assert (alone.votes, find_winner(alone, RULES)) == ((1, 0, 0), "too_few_votes")
+    more = [
+        said("y", "bob", rating="up", preferred_over="x", other_reply="text of x"),
+        said("x", "bob", rating="up"),
+        *(said(answer, "cid", rating="up") for answer in "xy"),
+        *(said(answer, "dee", preferred_over=other) for answer, other in ("xy", "yx")),
+        said("x", "eve", rating="down"),
+        said("y", "fay", rating="down"),
+    ]
+    (contest,), _ = list_feedback_contests([*rows, *more], corrections=True)
+    assert contest.votes == (2, 2, 2)  # ann and fay; bob and eve; cid and dee said neither
+
+
+def test_a_voter_who_rates_and_corrects_has_one_vote_between_answer_and_correction() -> None:
+    rows = [said("x", "ann", rating="up", corrected_reply="better"), said("x", "bob", rating="up")]
+    (contest,), _ = list_feedback_contests(rows, corrections=True)
+    assert contest.votes == (1, 1, 0)
+
+
+def test_many_answers_to_one_conversation_are_so_many_contests_at_most() -> None:
+    """All pairs of 2,000 answers would be two million contests."""
+    rows = [said(f"a{at:04}", "ann", rating="up" if at % 2 else "down") for at in range(2000)]
+    rows += [said("a0001", "bob", preferred_over="a0002"), said("a0002", "bob", rating="up")]
+    contests, left_out = list_feedback_contests(rows, corrections=True)
+    assert len(contests) == 51  # with the one that a voter chose between
+    # Each of 1,001 that are rated up with each of 1,000 that are rated down, but a0002 with itself.
+    assert left_out == {"surplus_pair": 1001 * 1000 - 1 - 51}
+    assert len({id for contest in contests for id in contest.answers}) > 90
+    assert list_feedback_contests(rows[::-1], corrections=True)[0][0].answers == ("a0001", "a0002")
+    alike = [said(f"a{at:04}", "ann", rating="up") for at in range(2000)]
+    assert list_feedback_contests(alike, corrections=True) == ([], Counter())
+
+
+def test_every_pair_of_a_few_answers_is_a_contest() -> None:
+    rows = [said(answer, "ann", rating="up") for answer in "abcd"]
+    rows += [said(answer, "bob", rating="down") for answer in "cdef"]
+    contests, left_out = list_feedback_contests(rows, corrections=True)
+    pairs = {contest.answers for contest in contests}
+    assert pairs == {(one, other) for one in "abcd" for other in "cdef" if one < other}
+    assert (len(contests), left_out) == (len(pairs), {})

@@ -1,5 +1,6 @@
 """The way from votes to an adapter: pairs, a file, a job; and rows that are rendered as they were served."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -8,7 +9,9 @@ import pytest
 from sqlalchemy import delete
 
 from gateway.answers.tables import AnswerRow
+from gateway.comparisons import service as comparisons
 from gateway.fine_tuning.rows import render_preferences
+from gateway.preferences import service as preferences
 from gateway.settings import Settings
 from tests.fakes.passages import FakePassages, make_passage
 from tests.fakes.vllm import CHAT, FakeVllm
@@ -60,6 +63,33 @@ async def test_votes_become_a_file_that_shares_no_conversation_with_what_is_held
     assert "20 too_few_votes" in strict["message"]
     none = await voting.ok("POST", f"{COMPARISONS}/{id}/dataset", json={"held_out": 0, "corrections": False})
     assert (none["validation_file"], none["training"], none["corrected"]) == (None, 18, 0)
+
+
+async def test_texts_are_never_worked_on_in_the_event_loop(voting: Voting, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They may be 64 MB, and other requests would wait."""
+    called: list[str] = []
+
+    def watch(module: Any, name: str) -> None:
+        function = getattr(module, name)
+
+        def call(*args: Any, **more: Any) -> Any:
+            with pytest.raises(RuntimeError):
+                asyncio.get_running_loop()
+            called.append(name)
+            return function(*args, **more)
+
+        monkeypatch.setattr(module, name, call)
+
+    for name in ("to_prompts", "choose_rows", "encode_prompts", "summarise"):
+        watch(comparisons, name)
+    for name in ("encode_pairs", "list_comparison_contests", "list_feedback_contests"):
+        watch(preferences, name)
+    id = await voting.compare(*QUESTIONS)
+    await voting.vote_by_rule(id, "ann", "bob")
+    await voting.ok("GET", f"{COMPARISONS}/{id}/summary")
+    await voting.ok("POST", f"{COMPARISONS}/{id}/dataset", json={"held_out": 0})
+    await voting.fault(400, "POST", f"{FEEDBACK}/dataset", json={})
+    assert len({*called}) == 7
 
 
 async def test_one_call_trains_on_votes_and_on_from_the_releases_adapter(voting: Voting, settings: Settings) -> None:
