@@ -24,6 +24,7 @@ __all__ = [
     "AdapterService",
     "check_set_aside",
     "count_set_aside",
+    "find_adapter_row",
     "find_export",
     "find_name",
     "find_ready",
@@ -40,6 +41,11 @@ __all__ = [
 async def find_ready(session: AsyncSession, tenant: str, model: str) -> AdapterRow | None:
     """Find an adapter that may answer requests by the name that clients use."""
     return await AdapterRepository(session, tenant).find_ready(model)
+
+
+async def find_adapter_row(session: AsyncSession, tenant: str, model: str) -> AdapterRow | None:
+    """Find an adapter by the name that clients use, whatever became of it."""
+    return await AdapterRepository(session, tenant).find_model(model)
 
 
 async def check_set_aside(session: AsyncSession, tenant: str, name: str) -> None:
