@@ -38,7 +38,7 @@ from gateway.engines.served_base_model import ServedBaseModel
 from gateway.engines.token_counter import TokenCounter
 from gateway.files.garbage_collection import collect_later
 from gateway.gates.interview import Interview, Notes, explain_interruptions
-from gateway.jobs import ENDED, Claim, JobCancelled, Outcome, begin_subject, end_subject, failpoint
+from gateway.jobs import ENDED, Claim, JobCancelled, Outcome, await_each, begin_subject, end_subject, failpoint
 from retrieval.client import Retriever, RetrieverError
 
 __all__ = ["DiagnosisHandler"]
@@ -188,20 +188,13 @@ class _Progress:
 
 async def _diagnose_all(diagnosis: CaseDiagnosis, failures: Sequence[Case], progress: _Progress) -> list[DiagnosedCase]:
     """Diagnose a few failures at once; the first error ends all."""
-    places = asyncio.Semaphore(_AT_ONCE)
 
     async def place(case: Case) -> DiagnosedCase:
-        async with places:
-            diagnosed = await diagnosis.diagnose(case)
-            progress.done += 1
-            return diagnosed
+        diagnosed = await diagnosis.diagnose(case)
+        progress.done += 1
+        return diagnosed
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(place(case)) for case in failures]
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from errors
-    return [task.result() for task in tasks]
+    return await await_each(place, failures, at_once=_AT_ONCE)
 
 
 async def _propose(

@@ -4,7 +4,6 @@ and breaks nothing beyond noise.
 Its answers have other seeds than those by which the strand was told, so that chance which chose it doesn't judge it.
 """
 
-import asyncio
 from collections.abc import Sequence
 from math import comb
 
@@ -18,6 +17,7 @@ from gateway.diagnoses.variants import ReleaseVariants, Variant
 from gateway.diagnoses.verdicts import Judged, Tally
 from gateway.errors import BadRequest
 from gateway.evaluation.estimate import Estimate, mean_difference
+from gateway.jobs import await_each
 
 __all__ = ["LEAST_PASSES", "Comparison", "Proposal", "ProposalMaker", "sign_chance"]
 
@@ -117,8 +117,8 @@ class ProposalMaker:
 
     async def _compare(self, candidate: Variant, cases: Sequence[tuple[Case, Judged]]) -> Comparison:
         """Ask the candidate and the release about each case; one that doesn't fit into the context is left out."""
-        pairs = await asyncio.gather(*(self._ask_both(candidate, case, judged) for case, judged in cases))
-        pairs = [pair for pair in pairs if pair is not None]
+        answered = await await_each(lambda one: self._ask_both(candidate, *one), cases)
+        pairs = [pair for pair in answered if pair is not None]
         rates = [one.rate for one, _ in pairs], [other.rate for _, other in pairs]
         return Comparison(
             cases=len(pairs),

@@ -4,7 +4,6 @@ Answers are sampled as the release says, each with a seed of its own; at tempera
 asked for.
 """
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +14,7 @@ from gateway.diagnoses.answer_judge import ExpectedFacts, Voice
 from gateway.diagnoses.cases import Case
 from gateway.diagnoses.verdicts import Judged, Tally
 from gateway.gates.interview import ANSWER_TOKENS, Interview
+from gateway.jobs import await_each
 
 __all__ = ["Replay"]
 
@@ -41,7 +41,7 @@ class Replay:
         sampling = target.sampling or {}
         # The prompt is the same each time, so that engines read it once.
         seeds = range(self._first_seed, self._first_seed + (1 if sampling.get("temperature") == 0 else count))
-        answers = await asyncio.gather(*(self._ask(target, messages, evidence, sampling, seed) for seed in seeds))
+        answers = await await_each(lambda seed: self._ask(target, messages, evidence, sampling, seed), seeds)
         return answers * (count // len(answers))
 
     async def count_right(
