@@ -47,7 +47,7 @@ _log = structlog.get_logger()
 _PATIENCE_SECONDS = 30.0
 _AT_ONCE = 6
 _FRESH_SEED = 1001
-"""Of the answers by which proposals are measured."""
+"""Of the answers by which proposals are measured; at temperature 0 it changes nothing, see `proposals`."""
 _MENDABLE: tuple[Strand, ...] = ("retrieval", "prompt", "style")
 
 
@@ -215,14 +215,16 @@ async def _propose(
         candidates = list_candidates(strand, release, places)
         if not own or not candidates:
             continue
-        failures: list[tuple[Case, Judged]] = [
-            (one.case, "voice" if one.verdict.cause == "voice" else "facts") for one in own
-        ]
-        candidate, proposal = await maker.choose(candidates, failures, right)
+        others = [one for one in diagnosed if one.verdict.strand != strand]
+        candidate, proposal = await maker.choose(candidates, _list_judged(own), _list_judged(others), right)
         proposals.append(proposal)
         if proposal.proposed:
             requests[strand] = candidate.request
     return proposals, requests
+
+
+def _list_judged(diagnosed: Sequence[DiagnosedCase]) -> list[tuple[Case, Judged]]:
+    return [(one.case, "voice" if one.verdict.cause == "voice" else "facts") for one in diagnosed]
 
 
 async def _parts(content: bytes) -> AsyncIterator[bytes]:

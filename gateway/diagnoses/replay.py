@@ -16,7 +16,12 @@ from gateway.diagnoses.verdicts import Judged, Tally
 from gateway.gates.interview import ANSWER_TOKENS, Interview
 from gateway.jobs import await_each
 
-__all__ = ["Replay"]
+__all__ = ["Replay", "answers_alike"]
+
+
+def answers_alike(target: Target) -> bool:
+    """Tell whether a target gives the same answer to every seed: at temperature 0."""
+    return (target.sampling or {}).get("temperature") == 0
 
 
 class Replay:
@@ -40,7 +45,7 @@ class Replay:
         """
         sampling = target.sampling or {}
         # The prompt is the same each time, so that engines read it once.
-        seeds = range(self._first_seed, self._first_seed + (1 if sampling.get("temperature") == 0 else count))
+        seeds = range(self._first_seed, self._first_seed + (1 if answers_alike(target) else count))
         answers = await await_each(lambda seed: self._ask(target, messages, evidence, sampling, seed), seeds)
         return answers * (count // len(answers))
 

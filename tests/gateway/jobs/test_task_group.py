@@ -84,7 +84,7 @@ async def _measure(away: Any) -> None:
     cases: list[tuple[Case, Judged]] = [
         (Case(id=str(number), messages=[Message("user", "How long?")]), "facts") for number in range(3)
     ]
-    await ProposalMaker(away, away, variants, 3).choose([candidate], cases, [])
+    await ProposalMaker(away, away, variants, 3).choose([candidate], cases, [], [])
 
 
 @pytest.mark.parametrize("judge", [_replay, _look_up, _measure])
