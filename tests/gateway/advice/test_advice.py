@@ -216,14 +216,14 @@ async def test_a_run_that_was_killed_does_not_ask_again(client: Client, gateway:
     await client.ok("POST", URL, json={"kind": "advice", "file_id": file})
     state = gateway.state
     async with open_handlers(state.settings, state.database) as handlers:
-        claim = await claim_next(state.database, kinds=["evaluate"], worker="w", lease_seconds=60)
+        claim = await claim_next(state.database, kinds=["advise"], worker="w", lease_seconds=60)
         assert claim is not None
         engine.rule = _fail_after(engine, 40)
         with pytest.raises(Exception, match=r"model server"):
-            await handlers["evaluate"].run(claim)
+            await handlers["advise"].run(claim)
         engine.rule = None
         asked = len(engine.requests())
-        await handlers["evaluate"].run(claim)
+        await handlers["advise"].run(claim)
         assert len(engine.requests()) - asked < 4 * 30 - 30
     assert claim.state == {}
 
