@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from gateway.answers.service import AnswerService, CitedDocuments
 from gateway.artifacts import Artifacts
-from gateway.comparisons.contestants import pin_model, split_release
+from gateway.assistants.release import split_release
+from gateway.comparisons.contestants import pin_model
 from gateway.comparisons.service import get_comparison, list_voted_items
 from gateway.db import Database
 from gateway.engines.served_base_model import ServedBaseModel, choose_markers
