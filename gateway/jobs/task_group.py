@@ -18,6 +18,14 @@ async def await_each(
 
     The first that fails ends the others before its exception is raised. `asyncio.gather` would leave them running: they
     would ask engines and write notes for a job that is over, or beside its next run.
+
+    Args:
+        work: Does one item.
+        items: All of them; each has a task from the start, which waits for its place.
+        at_once: How many have a place; None for all.
+
+    Raises:
+        BaseException: What the first that failed has raised, itself and not in a group.
     """
     places = nullcontext() if at_once is None else asyncio.Semaphore(at_once)
 
