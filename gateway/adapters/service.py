@@ -24,6 +24,8 @@ __all__ = [
     "AdapterService",
     "check_set_aside",
     "count_set_aside",
+    "find_adapter_row",
+    "find_answering",
     "find_export",
     "find_name",
     "find_ready",
@@ -40,6 +42,18 @@ __all__ = [
 async def find_ready(session: AsyncSession, tenant: str, model: str) -> AdapterRow | None:
     """Find an adapter that may answer requests by the name that clients use."""
     return await AdapterRepository(session, tenant).find_ready(model)
+
+
+async def find_answering(session: AsyncSession, tenant: str, id_or_model: str) -> AdapterRow | None:
+    """Find an adapter that may answer requests by its id, or by the name that clients use."""
+    adapters = AdapterRepository(session, tenant)
+    row = await adapters.find(id_or_model)
+    return await adapters.find_ready(id_or_model if row is None else row.model)
+
+
+async def find_adapter_row(session: AsyncSession, tenant: str, model: str) -> AdapterRow | None:
+    """Find an adapter by the name that clients use, whatever became of it."""
+    return await AdapterRepository(session, tenant).find_model(model)
 
 
 async def check_set_aside(session: AsyncSession, tenant: str, name: str) -> None:

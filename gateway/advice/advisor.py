@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.advice.arms import Arm, PromptKit, list_arms
-from gateway.advice.contestants import AdapterParts, find_adapter, make_target, read_learnt
+from gateway.advice.contestants import AdapterParts, find_adapter, make_target
 from gateway.advice.halves import Halves, choose_rows, split_halves, to_row
 from gateway.advice.measure import ArmMeasurer, count_steps
 from gateway.advice.measurements import AdviceMeasurements, RowAnswers
@@ -35,6 +35,7 @@ from gateway.fine_tuning.service import estimate_cost
 from gateway.fine_tuning.stale_facts import StaleFactsService
 from gateway.gates.interview import Interview, Notes
 from gateway.gates.judge import LEAST_ROWS
+from gateway.gates.learnt_rows import read_learnt_rows
 from gateway.gates.row_evidence import RowEvidence
 from gateway.jobs import Claim, JobFailed
 from gateway.vector_stores.version_texts import list_version_times
@@ -61,6 +62,7 @@ class _Case:
     facts: Mapping[int, tuple[RowFact, ...]]
     look: FactsLook
     learnt_rows: Collection[int]
+    unknown: Sequence[str]
     recorded: Sequence[StaleFact]
     kit: PromptKit
     arms: list[Arm]
@@ -139,9 +141,9 @@ class Advisor:
                 adapter = await find_adapter(session, tenant, inputs.adapter)
             stale = StaleFactsService(self._database, self._retriever, self._artifacts, tenant)
             recorded = (await stale.list(inputs.adapter)).data
-        digest = adapter and adapter.training_digest
-        learnt = await asyncio.to_thread(read_learnt, self._artifacts, digest)
-        halves = await asyncio.to_thread(split_halves, inputs.conversations, learnt)
+        learnt = await asyncio.to_thread(read_learnt_rows, self._artifacts, adapter.files if adapter else [])
+        pairs = frozenset((one.messages[-1].content or "", one.reply) for one in learnt.replies)
+        halves = await asyncio.to_thread(split_halves, inputs.conversations, pairs)
         _check_rows(halves)
         rows = choose_rows(halves.held_out, inputs.rows)
         facts, look = await self._look_up(tenant, store, [*choose_rows(halves.training, _MOST_LOOKED_AT), *rows])
@@ -154,8 +156,8 @@ class Advisor:
         )
         learnt_rows = {one.number for one in halves.training} if halves.learnt else set[int]()
         return _Case(
-            *(tenant, store, inputs.adapter, adapter, halves, rows, facts, look, learnt_rows, recorded),
-            *(kit, arms, missing),
+            *(tenant, store, inputs.adapter, adapter, halves, rows, facts, look, learnt_rows, learnt.unknown),
+            *(recorded, kit, arms, missing),
         )
 
     async def _look_up(
@@ -202,12 +204,13 @@ def _make_report(
     replies = [one.messages[-1].text for one in case.halves.training]
     skipped = [row.number for row, one in zip(case.rows, answers, strict=True) if one is None]
     scores = score_arms(AdviceMeasurements(rows, skipped, replies, documented), case.arms)
-    verdict = decide(scores)
+    verdict = decide(scores, unknown=bool(case.unknown))
     figures = make_figures(scores, case.arms, training)
     changed = list_changed_facts(case.facts, case.learnt_rows, case.recorded, rows)
     words = write_words(
         *(verdict, figures, case.look, changed, training),
         adapter=case.adapter_name,
+        unknown=case.unknown,
         has_documents=documented,
         bounded=scores.bounded,
     )
@@ -219,6 +222,7 @@ def _make_report(
         store=case.store or "",
         conversations=len(case.halves.training) + len(case.halves.held_out),
         learnt=case.halves.learnt,
+        unknown=list(case.unknown),
         held_out=len(case.halves.held_out),
         rows=len(rows),
         skipped=skipped,

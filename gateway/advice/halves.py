@@ -34,9 +34,7 @@ def split_halves(conversations: Sequence[Conversation], learnt: Collection[tuple
         learnt: Questions with their replies that an adapter has learnt; where there are some of them, what it hasn't
             learnt is held out.
     """
-    groups: dict[str, list[Conversation]] = {}
-    for one in conversations:
-        groups.setdefault(_name_group(one), []).append(one)
+    groups = _group(conversations)
     training: list[Conversation] = []
     held_out: list[Conversation] = []
     number = sum(_is_learnt(one, learnt) for one in conversations)
@@ -66,11 +64,42 @@ def to_row(conversation: Conversation, *, passages: bool) -> HeldOutRow:
     return HeldOutRow(conversation.number, messages, conversation.messages[-1].text, own)
 
 
-def _name_group(conversation: Conversation) -> str:
-    if conversation.id:
-        return f"id:{conversation.id}"
-    first = next((one.text for one in conversation.messages if one.role == "user"), "")
-    return " ".join(first.casefold().split())
+def _group(conversations: Sequence[Conversation]) -> dict[str, list[Conversation]]:
+    """Join conversations that have a key in common, also by way of others; each group has a name.
+
+    The name is the least of its keys, so that it doesn't depend on the conversations' order.
+    """
+    parents: dict[str, str] = {}
+
+    def find(key: str) -> str:
+        parents.setdefault(key, key)
+        while parents[key] != key:
+            parents[key] = parents[parents[key]]
+            key = parents[key]
+        return key
+
+    keys = [_list_keys(one) for one in conversations]
+    for first, *others in keys:
+        least = find(first)
+        for other in others:
+            low, high = sorted((least, find(other)))
+            parents[high] = least = low
+    groups: dict[str, list[Conversation]] = {}
+    for conversation, (first, *_) in zip(conversations, keys, strict=True):
+        groups.setdefault(find(first), []).append(conversation)
+    return groups
+
+
+def _list_keys(conversation: Conversation) -> list[str]:
+    """List what a conversation is told by: its opening, or with an id that and all that its user writes.
+
+    By the opening alone threads that begin with "Hi" would be one.
+    """
+    written = [" ".join(one.text.casefold().split()) for one in conversation.messages if one.role == "user"]
+    if not conversation.id:
+        return [f"asks:{written[0] if written else ''}"]
+    asks = "\n".join(written)
+    return [f"asks:{asks}", f"id:{conversation.id}"]
 
 
 def _is_learnt(conversation: Conversation, learnt: Collection[tuple[str, str]]) -> bool:

@@ -1,6 +1,5 @@
 """Asks every arm every held-out row, with the same passages for all."""
 
-import asyncio
 from collections.abc import Mapping, Sequence
 
 import msgspec
@@ -15,6 +14,7 @@ from gateway.evaluation.faithfulness import score_support
 from gateway.gates.held_out_rows import HeldOutRow
 from gateway.gates.interview import Interview
 from gateway.gates.row_evidence import NOTHING, RowEvidence
+from gateway.jobs import await_each
 
 __all__ = ["ArmMeasurer", "count_steps"]
 
@@ -62,18 +62,7 @@ class ArmMeasurer:
             Unavailable: The retriever doesn't answer.
             JobCancelled: The advice was cancelled.
         """
-        places = asyncio.Semaphore(_ROWS_AT_ONCE)
-
-        async def place(row: HeldOutRow) -> RowAnswers | None:
-            async with places:
-                return await self._measure_row(row, facts[row.number])
-
-        try:
-            async with asyncio.TaskGroup() as group:
-                tasks = [group.create_task(place(row)) for row in rows]
-        except BaseExceptionGroup as failures:
-            raise failures.exceptions[0] from failures
-        return [task.result() for task in tasks]
+        return await await_each(lambda row: self._measure_row(row, facts[row.number]), rows, at_once=_ROWS_AT_ONCE)
 
     async def _measure_row(self, row: HeldOutRow, facts: tuple[RowFact, ...]) -> RowAnswers | None:
         evidence = await self._evidence.find(row) if any(arm.facts for arm in self._arms) else NO_EVIDENCE

@@ -74,6 +74,8 @@ class AdviceReport(msgspec.Struct, frozen=True, kw_only=True):
         store: The id of the store that was searched; "" without one.
         conversations: All that could be used; `learnt` are those that the adapter knows, `held_out` those that weren't
             learnt from, and `rows` those that were asked.
+        unknown: The adapters whose rows aren't known, of the one that was measured and those before it: the rows that
+            were asked may be among them.
         skipped: Numbers of rows that don't fit into the context.
         index_epochs: Of the stores that were searched.
         changed: Values of replies, or of what the adapter has learnt, that documents have changed since.
@@ -94,6 +96,7 @@ class AdviceReport(msgspec.Struct, frozen=True, kw_only=True):
     store: str
     conversations: int
     learnt: int
+    unknown: list[str] = []
     held_out: int
     rows: int
     skipped: list[int]

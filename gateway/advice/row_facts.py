@@ -11,6 +11,7 @@ from gateway.conversations.conversation import Conversation
 from gateway.conversations.facts_lint import FactIndex, FactsLint
 from gateway.conversations.findings import RowFact
 from gateway.evaluation.values import Evidence, Value
+from gateway.jobs import await_each
 
 __all__ = ["ChangedFact", "FactsLook", "find_row_facts", "look_at_facts", "read_value", "score_facts"]
 
@@ -91,15 +92,14 @@ async def find_row_facts(
     Raises:
         Unavailable: The retriever can't answer now.
     """
-    lint, free = FactsLint(index), asyncio.Semaphore(_AT_ONCE)
+    lint = FactsLint(index)
 
     async def find(conversation: Conversation) -> tuple[RowFact, ...]:
-        async with free:
-            bare = Conversation(conversation.number, conversation.messages, conversation.id)
-            facts = await lint.classify(bare)
+        bare = Conversation(conversation.number, conversation.messages, conversation.id)
+        facts = await lint.classify(bare)
         return await asyncio.to_thread(_select, facts, conversation, index is not None)
 
-    results = await asyncio.gather(*(find(one) for one in conversations))
+    results = await await_each(find, conversations, at_once=_AT_ONCE)
     return {one.number: facts for one, facts in zip(conversations, results, strict=True)}
 
 

@@ -62,17 +62,19 @@ class Verdict:
         return self.needs_style and self.left is not None and self.left.low > WORTH_TRAINING
 
 
-def decide(scores: AdviceScores) -> Verdict:
+def decide(scores: AdviceScores, *, unknown: bool = False) -> Verdict:
     """Choose the arm.
 
     Documents come first, since no style states a fact; then the ways to a style from the cheapest on, each of which has
-    to beat the one before; at last the two together, which have to beat the style alone in facts.
+    to beat the one before; at last the two together, which have to beat the style alone in facts. An adapter whose rows
+    are `unknown` isn't chosen: it may have learnt what it was asked.
     """
-    return _Judge(scores).decide()
+    return _Judge(scores, unknown).decide()
 
 
 class _Judge:
-    def __init__(self, scores: AdviceScores) -> None:
+    def __init__(self, scores: AdviceScores, unknown: bool) -> None:
+        self._unknown = unknown
         self._scores = scores
         self._comparisons: dict[tuple[str, str, str], Comparison] = {}
         self._recites = any(scores.arms[name].recited for name in ("adapter", "adapter+facts") if name in scores.arms)
@@ -117,7 +119,7 @@ class _Judge:
         return current
 
     def _is_excluded(self, style: Style) -> bool:
-        return style == "adapter" and self._recites
+        return style == "adapter" and (self._recites or self._unknown)
 
     def _replaces(self, arm: Arm, current: Arm) -> bool:
         better = self._is_better(arm.name, current.name, _GAINS)

@@ -33,6 +33,7 @@ class _Case:
     changed: Sequence[ChangedFact]
     training: Mapping[str, Any]
     adapter: str | None
+    unknown: Sequence[str]
     has_documents: bool
     bounded: bool
 
@@ -45,12 +46,16 @@ def write_words(
     training: Mapping[str, Any],
     *,
     adapter: str | None,
+    unknown: Sequence[str],
     has_documents: bool,
     bounded: bool,
 ) -> Words:
-    """Write the sentences; `training` is the estimate of a training, `adapter` the one that was measured."""
+    """Write the sentences; `training` is the estimate of a training, `adapter` the one that was measured.
+
+    `unknown` are those of its chain whose rows aren't known.
+    """
     by_name = {one.name: one for one in figures}
-    case = _Case(verdict, by_name, look, changed, training, adapter, has_documents, bounded)
+    case = _Case(verdict, by_name, look, changed, training, adapter, unknown, has_documents, bounded)
     return Words(
         use=[_name_choice(case), *_explain_style(case), *_explain_facts(case)],
         avoid=[*_warn_of_facts(case), *_warn_of_changed(case), *_leave_out_arms(case)],
@@ -159,6 +164,12 @@ def _leave_out_arms(case: _Case) -> list[str]:
     sentences: list[str] = []
     if verdict.recites and not any(one.learnt or one.recited for one in case.changed):
         sentences.append("Don't use the style adapter as it is: its answers state values that documents have changed.")
+    if case.unknown:
+        sentences.append(
+            f"The style adapter can't be recommended from these rows: what {' and '.join(case.unknown)} learnt isn't "
+            "known (imported, or the training file is gone), so that it may have learnt the rows that it was asked. "
+            "Put its training file back, or look at how it answers new questions."
+        )
     if not verdict.needs_style:
         if case.adapter is not None:
             sentences.append("The style adapter isn't needed: there is no style that the base model lacks.")

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 import prompts
 from gateway.adapters.service import find_ready, read_chat_template_kwargs
 from gateway.answering.question import BraidOptions, Question
-from gateway.assistants.release import ReleaseSpec, RetrievalSpec, Stage
+from gateway.assistants.release import ReleaseSpec, RetrievalSpec, Stage, split_release
 from gateway.assistants.service import find_assistant, find_release, list_current_stages
 from gateway.assistants.tables import ReleaseRow
 from gateway.db import Database, Recent
@@ -25,7 +25,6 @@ __all__ = ["Resolver", "Target"]
 
 _MAX_TEMPLATES = 1024
 _MAX_RELEASES = 4096
-_MAX_DIGITS = 9  # of a release's number
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -107,9 +106,7 @@ class Resolver:
         return await self._adapters.read((tenant, model), read)
 
     async def _resolve_assistant(self, tenant: str, question: Question) -> Target:
-        name, pinned, number = question.model.rpartition("@")
-        if not (pinned and number.isascii() and number.isdecimal() and len(number) <= _MAX_DIGITS):
-            name, number = question.model, ""
+        name, number = split_release(question.model)
         rollout = await self._find_rollout(tenant, name)
         if rollout is None:
             raise NotFound(
@@ -118,7 +115,7 @@ class Resolver:
                 param="model",
                 code="model_not_found",
             )
-        if not number:
+        if number is None:
             if not rollout.stages:
                 raise Conflict(
                     f"The assistant {name!r} has no rollout yet. Give a release its traffic with "
@@ -127,7 +124,7 @@ class Resolver:
                     code="no_rollout",
                 )
             return await self._find_release(tenant, rollout.assistant, name, _choose(rollout.stages, tenant, question))
-        return await self._find_release(tenant, rollout.assistant, name, int(number))
+        return await self._find_release(tenant, rollout.assistant, name, number)
 
     async def _find_rollout(self, tenant: str, name: str) -> _Rollout | None:
         async def read() -> _Rollout | None:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 
 from gateway.answering.question import Message, Question
-from gateway.answering.retrieve import retrieve, title_of
+from gateway.answering.release_searcher import ReleaseSearcher
+from gateway.answering.retrieve import title_of
 from gateway.answering.search_decision import SearchDecider
 from gateway.assistants.release import LEAST_PROBABILITY, RetrievalSpec
 from gateway.db import Database
@@ -22,9 +23,7 @@ class RowPassages:
     """
 
     def __init__(self, database: Database, retriever: Retriever, decider: SearchDecider) -> None:
-        self._database = database
-        self._retriever = retriever
-        self._decider = decider
+        self._searcher = ReleaseSearcher(database, retriever, decider)
 
     async def find(
         self, tenant: str, messages: Sequence[RowMessage], states: StoreStates, top_k: int
@@ -36,8 +35,7 @@ class RowPassages:
         """
         spec = RetrievalSpec(tuple(states.index_epochs), top_k, when="auto", least_probability=LEAST_PROBABILITY)
         turns = [Message("system" if one.role == "developer" else one.role, one.text) for one in messages]
-        decision = await self._decider.decide(tenant, Question("row", "", turns, {}), spec)
-        if not decision.searched:
+        evidence, texts = await self._searcher.find(tenant, Question("row", "", turns, {}), spec, states=states)
+        if not texts:
             return None
-        evidence = await retrieve(self._database, self._retriever, tenant, spec, states, decision.queries)
         return [RowPassage(title_of(passage), passage.text) for passage in evidence.passages]

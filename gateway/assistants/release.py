@@ -19,7 +19,10 @@ __all__ = [
     "RetrievalSpec",
     "ServedParts",
     "Stage",
+    "split_release",
 ]
+
+_MAX_DIGITS = 9  # of a release's number
 
 LEAST_PROBABILITY = 0.3
 """Without a passage that answers with it the model gets none, unless a release or a request says otherwise."""
@@ -163,3 +166,11 @@ class Stage(msgspec.Struct, frozen=True):
 
     release: int
     weight: int
+
+
+def split_release(model: str) -> tuple[str, int | None]:
+    """Return the assistant's name and the release's number that a model's name is made of; None without a number."""
+    name, pinned, number = model.rpartition("@")
+    if pinned and number.isascii() and number.isdecimal() and len(number) <= _MAX_DIGITS:
+        return name, int(number)
+    return model, None

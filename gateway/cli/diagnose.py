@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from gateway.assistants.release import split_release
 from gateway.cli.options import AsJson, Home, Key, Url, connection
 from gateway.client import Client
 from gateway.diagnoses.diagnosis_page import render_page
@@ -92,10 +93,10 @@ def _name_sources(run: str | None, gate: str | None) -> dict[str, Any]:
         eval_id, _, run_id = run.partition("/")
         sources["run"] = {"eval_id": eval_id, "run_id": run_id}
     if gate is not None:
-        assistant, _, number = gate.rpartition("@")
-        if not number.isdecimal():
+        assistant, number = split_release(gate)
+        if number is None:
             raise CommandError(f"{gate!r} names no release, such as desk@7.", Exit.USAGE)
-        sources["gate"] = {"assistant": assistant, "release": int(number)}
+        sources["gate"] = {"assistant": assistant, "release": number}
     return sources
 
 

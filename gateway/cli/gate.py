@@ -9,6 +9,7 @@ from urllib.parse import quote
 import msgspec
 import typer
 
+from gateway.assistants.release import split_release
 from gateway.cli.options import AsJson, Home, Key, Url, connection
 from gateway.client import Client, GatewayError
 from gateway.demo.progress import Progress
@@ -117,9 +118,9 @@ async def _begin(client: Client, path: str, label: str, options: Mapping[str, An
 
 async def _find_release(client: Client, target: str, assistant: str | None) -> tuple[str, int]:
     """Return the assistant and the number of the release that is meant."""
-    name, pinned, number = target.rpartition("@")
-    if pinned and number.isdecimal():
-        return name, int(number)
+    name, number = split_release(target)
+    if number is not None:
+        return name, number
     assistants = [one["name"] async for one in client.rows("/api/assistants")]
     if target in assistants:
         releases = await _list_releases(client, target)

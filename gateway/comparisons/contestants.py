@@ -3,12 +3,11 @@
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.adapters.service import find_ready
+from gateway.assistants.release import split_release
 from gateway.assistants.service import find_assistant, find_release, list_current_stages
 from gateway.errors import Conflict, NotFound
 
-__all__ = ["pin_model", "split_release"]
-
-_MAX_DIGITS = 9  # of a release's number
+__all__ = ["pin_model"]
 
 
 async def pin_model(session: AsyncSession, tenant: str, model: str, base_model: str, *, param: str) -> str:
@@ -41,11 +40,3 @@ async def pin_model(session: AsyncSession, tenant: str, model: str, base_model: 
     if await find_release(session, tenant, assistant.id, number) is None:
         raise NotFound(f"The release {model} does not exist.", param=param, code="model_not_found")
     return model
-
-
-def split_release(model: str) -> tuple[str, int | None]:
-    """Return the assistant's name and the release's number that a model's name is made of; None without a number."""
-    name, pinned, number = model.rpartition("@")
-    if pinned and number.isascii() and number.isdecimal() and len(number) <= _MAX_DIGITS:
-        return name, int(number)
-    return model, None

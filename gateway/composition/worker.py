@@ -45,7 +45,7 @@ from gateway.evals.run_service import EVAL_RUN, delete_old_runs
 from gateway.evaluation_jobs.calibrator import Calibrator
 from gateway.evaluation_jobs.evaluate_job import EvaluateHandler
 from gateway.evaluation_jobs.question_writer import QuestionWriter
-from gateway.evaluation_jobs.service import EVALUATE
+from gateway.evaluation_jobs.service import ADVISE, EVALUATE
 from gateway.files.expiry import Expiry
 from gateway.files.garbage_collection import COLLECT, GarbageCollector
 from gateway.files.orphans import OrphanSweep
@@ -82,6 +82,8 @@ from retrieval.client import Retriever
 
 __all__ = ["open_handlers", "open_worker"]
 
+_SINGLE = ("train", "import", EVALUATE, ADVISE, EVAL_RUN, COMPARE, GATE, DIAGNOSE, SYNC)
+"""Kinds that may take a slot for long, one at a time each; there is one slot more, so that a document never waits."""
 # Between two looks for what has had its time: at rows by an index, and at the folders of all bytes.
 _ROWS_SECONDS, _BYTES_SECONDS = 600.0, 3600.0
 
@@ -120,8 +122,8 @@ async def open_worker(
             database,
             _make_handlers(settings, database, parts),
             name=f"{socket.gethostname()}:{os.getpid()}",
-            slots=9,  # one more than kinds that may take one for long: a document never waits for those
-            single=("train", "import", EVALUATE, EVAL_RUN, COMPARE, GATE, DIAGNOSE, SYNC),
+            slots=len(_SINGLE) + 1,
+            single=_SINGLE,
             timings=timings,
             on_end=metrics.count_job,
         )
@@ -183,6 +185,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
     common = (database, artifacts, parts.retriever, parts.pool, parts.reconciler)
     advisor = Advisor(*common, decider, traits, read_price(settings))
     passages = RowPassages(database, parts.retriever, decider)
+    evaluations = EvaluateHandler(database, artifacts, parts.retriever, storage, calibrator, advisor.advise)
     return {
         INGEST: IngestHandler(artifacts, parts.retriever),
         REINDEX: ReindexHandler(artifacts, parts.retriever),
@@ -191,7 +194,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
         DROP: DropHandler(parts.retriever),
         SYNC: SyncHandler(artifacts, parts.retriever, storage, SourceOpener(settings)),
         COLLECT: GarbageCollector(database, artifacts, DIGESTS),
-        EVALUATE: EvaluateHandler(database, artifacts, parts.retriever, storage, calibrator, advisor.advise),
+        **dict.fromkeys((EVALUATE, ADVISE), evaluations),
         EVAL_RUN: EvalRunHandler(artifacts, chat.complete, parts.retriever),
         COMPARE: ComparisonHandler(artifacts, chat.complete),
         "train": TrainHandler(

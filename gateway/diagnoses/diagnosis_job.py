@@ -38,7 +38,7 @@ from gateway.engines.served_base_model import ServedBaseModel
 from gateway.engines.token_counter import TokenCounter
 from gateway.files.garbage_collection import collect_later
 from gateway.gates.interview import Interview, Notes, explain_interruptions
-from gateway.jobs import ENDED, Claim, JobCancelled, Outcome, begin_subject, end_subject, failpoint
+from gateway.jobs import ENDED, Claim, JobCancelled, Outcome, await_each, begin_subject, end_subject, failpoint
 from retrieval.client import Retriever, RetrieverError
 
 __all__ = ["DiagnosisHandler"]
@@ -47,7 +47,7 @@ _log = structlog.get_logger()
 _PATIENCE_SECONDS = 30.0
 _AT_ONCE = 6
 _FRESH_SEED = 1001
-"""Of the answers by which proposals are measured."""
+"""Of the answers by which proposals are measured; at temperature 0 it changes nothing, see `proposals`."""
 _MENDABLE: tuple[Strand, ...] = ("retrieval", "prompt", "style")
 
 
@@ -187,20 +187,13 @@ class _Progress:
 
 async def _diagnose_all(diagnosis: CaseDiagnosis, failures: Sequence[Case], progress: _Progress) -> list[DiagnosedCase]:
     """Diagnose a few failures at once; the first error ends all."""
-    places = asyncio.Semaphore(_AT_ONCE)
 
     async def place(case: Case) -> DiagnosedCase:
-        async with places:
-            diagnosed = await diagnosis.diagnose(case)
-            progress.done += 1
-            return diagnosed
+        diagnosed = await diagnosis.diagnose(case)
+        progress.done += 1
+        return diagnosed
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(place(case)) for case in failures]
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from errors
-    return [task.result() for task in tasks]
+    return await await_each(place, failures, at_once=_AT_ONCE)
 
 
 async def _propose(
@@ -221,14 +214,16 @@ async def _propose(
         candidates = list_candidates(strand, release, places)
         if not own or not candidates:
             continue
-        failures: list[tuple[Case, Judged]] = [
-            (one.case, "voice" if one.verdict.cause == "voice" else "facts") for one in own
-        ]
-        candidate, proposal = await maker.choose(candidates, failures, right)
+        others = [one for one in diagnosed if one.verdict.strand != strand]
+        candidate, proposal = await maker.choose(candidates, _list_judged(own), _list_judged(others), right)
         proposals.append(proposal)
         if proposal.proposed:
             requests[strand] = candidate.request
     return proposals, requests
+
+
+def _list_judged(diagnosed: Sequence[DiagnosedCase]) -> list[tuple[Case, Judged]]:
+    return [(one.case, "voice" if one.verdict.cause == "voice" else "facts") for one in diagnosed]
 
 
 async def _parts(content: bytes) -> AsyncIterator[bytes]:

@@ -1,10 +1,11 @@
 """Proposals: a candidate is replayed on the failures and on answers that passed, and stands where it mends beyond noise
 and breaks nothing beyond noise.
 
-Its answers have other seeds than those by which the strand was told, so that chance which chose it doesn't judge it.
+Its answers have other seeds than those by which the strand was told, so that chance which chose it doesn't judge it. At
+temperature 0 there are no other answers, and the strand's failures are those that the change mends. There it is judged
+by all failures and the answers that passed together, so that what it breaks is held against what it was chosen for.
 """
 
-import asyncio
 from collections.abc import Sequence
 from math import comb
 
@@ -13,11 +14,12 @@ import msgspec
 from gateway.diagnoses.answer_judge import find_expected
 from gateway.diagnoses.cases import Case, Strand
 from gateway.diagnoses.release_search import ReleaseSearch
-from gateway.diagnoses.replay import Replay
+from gateway.diagnoses.replay import Replay, answers_alike
 from gateway.diagnoses.variants import ReleaseVariants, Variant
 from gateway.diagnoses.verdicts import Judged, Tally
 from gateway.errors import BadRequest
 from gateway.evaluation.estimate import Estimate, mean_difference
+from gateway.jobs import await_each
 
 __all__ = ["LEAST_PASSES", "Comparison", "Proposal", "ProposalMaker", "sign_chance"]
 
@@ -44,11 +46,11 @@ class Comparison(msgspec.Struct, frozen=True):
     @property
     def gains(self) -> bool:
         """Whether more cases are mended than broken, beyond chance (one-sided sign test at 0.05)."""
-        return self.mended > self.broken and sign_chance(self.mended, self.broken) <= _CHANCE
+        return _exceeds(self.mended, self.broken)
 
     @property
     def loses(self) -> bool:
-        return self.broken > self.mended and sign_chance(self.broken, self.mended) <= _CHANCE
+        return _exceeds(self.broken, self.mended)
 
 
 class Proposal(msgspec.Struct, frozen=True):
@@ -56,7 +58,7 @@ class Proposal(msgspec.Struct, frozen=True):
 
     Attributes:
         change: What is changed, in words.
-        failures: On the failures of this strand.
+        failures: On the failures of this strand; of a release at temperature 0 on those of all strands.
         passes: On answers that passed.
         proposed: Whether a release was made of it; it is in the diagnosis under its strand, and promoted by nobody.
         note: Why none was made.
@@ -83,14 +85,19 @@ class ProposalMaker:
         self,
         candidates: Sequence[Variant],
         failures: Sequence[tuple[Case, Judged]],
+        others: Sequence[tuple[Case, Judged]],
         passes: Sequence[tuple[Case, Judged]],
     ) -> tuple[Variant, Proposal]:
         """Measure the candidates for a strand, and return the one that mends most, net of what it breaks.
+
+        `failures` are the strand's, and `others` those of other strands, which count at temperature 0.
 
         Raises:
             EngineError: No engine answered.
             Unavailable: The retriever doesn't answer.
         """
+        if answers_alike(self._release.target):
+            failures = [*failures, *others]
         measured = [(one, await self._measure(one, failures, passes)) for one in candidates]
         return max(measured, key=lambda pair: (pair[1].proposed, _count_net(pair[1])))
 
@@ -102,7 +109,10 @@ class ProposalMaker:
     ) -> Proposal:
         on_failures = await self._compare(candidate, failures)
         on_passes = await self._compare(candidate, passes)
-        if not on_failures.gains:
+        both = on_failures, on_passes
+        alike = answers_alike(self._release.target)
+        whole = _exceeds(sum(one.mended for one in both), sum(one.broken for one in both))
+        if not (whole if alike else on_failures.gains):
             note = "It doesn't mend beyond noise."
         elif on_passes.loses:
             note = "It breaks answers that passed, beyond noise."
@@ -117,8 +127,8 @@ class ProposalMaker:
 
     async def _compare(self, candidate: Variant, cases: Sequence[tuple[Case, Judged]]) -> Comparison:
         """Ask the candidate and the release about each case; one that doesn't fit into the context is left out."""
-        pairs = await asyncio.gather(*(self._ask_both(candidate, case, judged) for case, judged in cases))
-        pairs = [pair for pair in pairs if pair is not None]
+        answered = await await_each(lambda one: self._ask_both(candidate, *one), cases)
+        pairs = [pair for pair in answered if pair is not None]
         rates = [one.rate for one, _ in pairs], [other.rate for _, other in pairs]
         return Comparison(
             cases=len(pairs),
@@ -138,6 +148,10 @@ class ProposalMaker:
             except BadRequest:
                 return None
         return tallies[0], tallies[1]
+
+
+def _exceeds(more: int, less: int) -> bool:
+    return more > less and sign_chance(more, less) <= _CHANCE
 
 
 def sign_chance(more: int, less: int) -> float:

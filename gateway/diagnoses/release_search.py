@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from gateway.answering.question import Question
+from gateway.answering.release_searcher import ReleaseSearcher
 from gateway.answering.resolve import Target
-from gateway.answering.retrieve import NO_EVIDENCE, SKIPPED, Evidence, retrieve
+from gateway.answering.retrieve import NO_EVIDENCE, Evidence
 from gateway.answering.search_decision import SearchDecider
 from gateway.db import Database
 from gateway.diagnoses.cases import Case
-from gateway.vector_stores.search import read_states
 from retrieval.client import Retriever
 
 __all__ = ["ReleaseSearch"]
@@ -18,9 +18,7 @@ class ReleaseSearch:
     """Searches for one tenant; what was found for a case and the same settings is remembered."""
 
     def __init__(self, database: Database, retriever: Retriever, decider: SearchDecider, tenant: str) -> None:
-        self._database = database
-        self._retriever = retriever
-        self._decider = decider
+        self._searcher = ReleaseSearcher(database, retriever, decider)
         self._tenant = tenant
         self._results: dict[tuple[str, str], tuple[Evidence, Sequence[str]]] = {}
 
@@ -37,14 +35,5 @@ class ReleaseSearch:
         key = case.id, repr(spec)
         if key not in self._results:
             question = Question("diagnosis", target.engine_model, case.messages, {})
-            decision = await self._decider.decide(self._tenant, question, spec)
-            evidence = SKIPPED
-            if decision.searched:
-                async with self._database.read() as session:
-                    states = await read_states(session, self._tenant, spec.vector_stores)
-                texts = decision.queries
-                evidence = await retrieve(
-                    self._database, self._retriever, self._tenant, spec, states, texts, case.filters
-                )
-            self._results[key] = evidence, decision.queries
+            self._results[key] = await self._searcher.find(self._tenant, question, spec, filters=case.filters)
         return self._results[key]

@@ -4,7 +4,6 @@ Answers are sampled as the release says, each with a seed of its own; at tempera
 asked for.
 """
 
-import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,8 +14,14 @@ from gateway.diagnoses.answer_judge import ExpectedFacts, Voice
 from gateway.diagnoses.cases import Case
 from gateway.diagnoses.verdicts import Judged, Tally
 from gateway.gates.interview import ANSWER_TOKENS, Interview
+from gateway.jobs import await_each
 
-__all__ = ["Replay"]
+__all__ = ["Replay", "answers_alike"]
+
+
+def answers_alike(target: Target) -> bool:
+    """Tell whether a target gives the same answer to every seed: at temperature 0."""
+    return (target.sampling or {}).get("temperature") == 0
 
 
 class Replay:
@@ -40,8 +45,8 @@ class Replay:
         """
         sampling = target.sampling or {}
         # The prompt is the same each time, so that engines read it once.
-        seeds = range(self._first_seed, self._first_seed + (1 if sampling.get("temperature") == 0 else count))
-        answers = await asyncio.gather(*(self._ask(target, messages, evidence, sampling, seed) for seed in seeds))
+        seeds = range(self._first_seed, self._first_seed + (1 if answers_alike(target) else count))
+        answers = await await_each(lambda seed: self._ask(target, messages, evidence, sampling, seed), seeds)
         return answers * (count // len(answers))
 
     async def count_right(

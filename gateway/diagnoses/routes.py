@@ -5,7 +5,7 @@ from fastapi.responses import FileResponse
 from starlette.responses import HTMLResponse, Response
 
 from gateway.answers.log import AnswerLog
-from gateway.answers.service import CitedDocuments
+from gateway.answers.service import CitedDocuments, flush_records
 from gateway.diagnoses.schemas import Diagnosis, DiagnosisCreate, DiagnosisDeleted, DiagnosisList
 from gateway.diagnoses.service import DiagnosisService, DiagnosisSources
 from gateway.evals.run_service import EvalRunService
@@ -43,7 +43,7 @@ Diagnoses = Annotated[DiagnosisService, Depends(_service)]
 @router.post("", max_body_size=_BODY_BYTES, openapi_extra=_DESCRIBED)
 async def create_diagnosis(request: Request, diagnoses: Diagnoses) -> Diagnosis:
     """Tell which strand failed: answers that failed are replayed with one strand changed at a time."""
-    await part_of(request, AnswerLog).flush()  # a client may name its answer the moment it has it
+    await flush_records(part_of(request, AnswerLog))
     return await diagnoses.create(await read_model(request, _BODY_BYTES, DiagnosisCreate))
 
 

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway import jobs
 from gateway.answers.service import CitedDocuments
 from gateway.artifacts import Artifacts
+from gateway.assistants.release import split_release
 from gateway.assistants.service import find_assistant, find_release, list_current_stages
 from gateway.assistants.tables import AssistantRow
 from gateway.db import Database
@@ -45,7 +46,6 @@ __all__ = ["DIAGNOSE", "DiagnosisService", "DiagnosisSources"]
 
 DIAGNOSE = "diagnose"
 _MOST_QUEUED = 20
-_MOST_DIGITS = 9  # of a release's number
 _Sources = list[SourceCases]  # the service's own `list` hides the type
 
 
@@ -217,9 +217,7 @@ class DiagnosisService:
             NotFound: The tenant has no such release.
             Conflict: The assistant has no rollout yet.
         """
-        name, pinned, digits = model.rpartition("@")
-        if not (pinned and digits.isascii() and digits.isdecimal() and len(digits) <= _MOST_DIGITS):
-            name, digits = model, ""
+        name, number = split_release(model)
         assistant = await find_assistant(session, self._tenant, name)
         if assistant is None:
             raise NotFound(
@@ -228,10 +226,10 @@ class DiagnosisService:
                 param="model",
                 code="model_not_found",
             )
-        if digits:
-            if await find_release(session, self._tenant, assistant.id, int(digits)) is None:
+        if number is not None:
+            if await find_release(session, self._tenant, assistant.id, number) is None:
                 raise NotFound(f"The release {model} does not exist.", param="model", code="model_not_found")
-            return assistant, int(digits)
+            return assistant, number
         stages = [stage for stage in await list_current_stages(session, self._tenant, assistant.id) if stage.weight]
         if not stages:
             raise Conflict(

@@ -56,11 +56,6 @@ class ReleaseVariants:
     variants: tuple[Variant, ...]
     bare: Target
 
-    @property
-    def differs_from_bare(self) -> bool:
-        """Whether anything of the tenant's but passages is in it."""
-        return bool(self.variants)
-
     def find(self, name: str) -> Target:
         return next(one.target for one in self.variants if one.name == name)
 

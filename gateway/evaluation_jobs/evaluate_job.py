@@ -57,7 +57,7 @@ _PROGRESS_SECONDS = 2.0
 
 
 class EvaluateHandler:
-    """Handles jobs of the kind `evaluate`; their subject is an evaluation. A run that was killed starts over."""
+    """Handles jobs of the kinds `evaluate` and `advise`, whose subject is an evaluation; a killed run starts over."""
 
     def __init__(
         self,

@@ -36,9 +36,11 @@ from gateway.pages import PageRequest
 from gateway.tenants.storage import TenantStorage
 from gateway.vector_stores.search import read_states
 
-__all__ = ["EVALUATE", "EvaluationService"]
+__all__ = ["ADVISE", "EVALUATE", "EvaluationService"]
 
 EVALUATE = "evaluate"
+ADVISE = "advise"
+"""A kind of its own with the same handler: it asks an engine for hours, and others' searches don't wait for it."""
 _MOST_QUEUED = 20
 _MOST_BYTES = 64 * 1024**2
 _ADVICE_ROWS = 100
@@ -86,11 +88,12 @@ class EvaluationService:
                 )
             )
             await session.flush()
+            kind = ADVISE if request.kind == "advice" else EVALUATE
             job = await jobs.enqueue(
                 session,
                 self._tenant,
-                kind=EVALUATE,
-                queue_key=f"{EVALUATE}:{self._tenant}",
+                kind=kind,
+                queue_key=f"{kind}:{self._tenant}",
                 subject=row.id,
                 payload={},
                 most=_MOST_QUEUED,

@@ -7,11 +7,12 @@ documents say something else. The base model is asked the same: what it gives to
 import asyncio
 import hashlib
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from gateway.adapters.service import find_ready, read_chat_template_kwargs
+from gateway.adapters.service import find_answering, read_chat_template_kwargs
 from gateway.answering.question import Message
 from gateway.answering.resolve import Target
 from gateway.artifacts import Artifacts
@@ -21,7 +22,7 @@ from gateway.db import Database
 from gateway.engines import EnginePool
 from gateway.engines.base_traits import BaseTraits
 from gateway.engines.token_counter import TokenCounter
-from gateway.errors import BadRequest, Conflict, NotFound
+from gateway.errors import BadRequest, Conflict, NotFound, TooManyRequests
 from gateway.evaluation.estimate import share
 from gateway.evaluation.values import Evidence, Value, find_values
 from gateway.files.service import find_file
@@ -31,7 +32,11 @@ from gateway.fine_tuning.stale_facts import StaleFactsService
 from gateway.gates.closed_book_schemas import ClosedBook, ClosedBookCreate, Recall, RecitedValue
 from gateway.gates.interview import Interview
 
-__all__ = ["ClosedBookService", "RowQuestion", "list_questions"]
+__all__ = ["ClosedBookService", "ProbePlaces", "RowQuestion", "draw_questions", "read_question"]
+
+_PROBES_AT_ONCE = 4
+_LOOKED_AT = 5_000
+"""Of the rows in which values are looked for: where so many have too few, the others hardly have more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +50,12 @@ class RowQuestion:
 
 @dataclass(frozen=True, slots=True)
 class _Probed:
-    """An adapter, and the rows that it was trained on."""
+    """An adapter, how many rows it was trained on, and those that are asked."""
 
     model: str
     job: str
     target: Target
+    rows: int
     questions: Sequence[RowQuestion]
 
 
@@ -62,6 +68,34 @@ class _Answer:
     base: Sequence[bool]
 
 
+class ProbePlaces:
+    """The places of a gateway process for probes: each holds a training file and asks engines for minutes."""
+
+    def __init__(self, most: int = _PROBES_AT_ONCE) -> None:
+        self._most = most
+        self._tenants: set[str] = set()
+
+    @contextmanager
+    def take(self, tenant: str) -> Generator[None]:
+        """Take a place until the block ends.
+
+        Raises:
+            TooManyRequests: The tenant has one already, or all are taken.
+        """
+        if tenant in self._tenants or len(self._tenants) >= self._most:
+            whose = "of yours" if tenant in self._tenants else "of others"
+            raise TooManyRequests(
+                f"Closed-book probes {whose} are running: one of a tenant, and {self._most} in all, are the most at "
+                "once. Ask again in a minute.",
+                code="too_many_probes",
+            )
+        self._tenants.add(tenant)
+        try:
+            yield
+        finally:
+            self._tenants.remove(tenant)
+
+
 class ClosedBookService:
     """Probes one tenant's adapters; nothing of it is kept, and nothing is recorded as an answer."""
 
@@ -72,55 +106,60 @@ class ClosedBookService:
         pool: EnginePool,
         traits: BaseTraits,
         stale: StaleFactsService,
+        places: ProbePlaces,
         tenant: str,
     ) -> None:
         self._database = database
         self._artifacts = artifacts
         self._pool = pool
         self._stale = stale
+        self._places = places
         self._tenant = tenant
         self._interview = Interview(pool, TokenCounter(pool), traits, tenant, Unnoted())
 
-    async def probe(self, model: str, request: ClosedBookCreate) -> ClosedBook:
+    async def probe(self, id_or_model: str, request: ClosedBookCreate) -> ClosedBook:
         """Ask an adapter and the base what its rows asked.
 
         Raises:
+            TooManyRequests: Another probe of the tenant runs, or as many as a gateway process takes.
             NotFound: The tenant has no such adapter that answers.
             Conflict: Its training rows aren't known here.
             EngineError: No engine answers.
             Unavailable: The retriever doesn't, and facts of the adapter have to be looked up.
         """
-        probed = await self._find(model)
-        chosen = _choose(probed.questions, request)
-        answers = await self._ask_all(probed, chosen, request.seconds)
-        stale = {fact.text: fact.state for fact in (await self._stale.list(probed.model)).data}
-        return _report(probed, answers, len(chosen), stale)
+        with self._places.take(self._tenant):
+            probed = await self._find(id_or_model, request)
+            # What may fail comes before the minutes of asking.
+            stale = {fact.text: fact.state for fact in (await self._stale.list(probed.model)).data}
+            answers = await self._ask_all(probed, request.seconds)
+            return _report(probed, answers, stale)
 
-    async def _find(self, model: str) -> _Probed:
+    async def _find(self, id_or_model: str, request: ClosedBookCreate) -> _Probed:
         async with self._database.read() as session:
-            row = await find_ready(session, self._tenant, model)
+            row = await find_answering(session, self._tenant, id_or_model)
             if row is None:
-                raise NotFound(f"No adapter {model!r} is ready. GET /api/adapters lists yours.", param="id_or_model")
+                raise NotFound(
+                    f"No adapter {id_or_model!r} is ready. GET /api/adapters lists yours.", param="id_or_model"
+                )
             job = await find_job(session, self._tenant, row.source)
             file = job and await find_file(session, self._tenant, job.training_file)
         if job is None or file is None:
             raise Conflict(
-                f"The rows of {model!r} aren't known here: it was imported, or its training file was deleted. Closed-"
-                "book questions are those of its rows.",
+                f"The rows of {row.model!r} aren't known here: it was imported, or its training file was deleted. "
+                "Closed-book questions are those of its rows.",
                 code="no_training_rows",
             )
         data = await asyncio.to_thread(self._artifacts.file(file.digest).read_bytes)
         format = row_format(job.braid.get("method", "supervised"))
-        _, content = await asyncio.to_thread(read_conversations, data, format)
-        questions = await asyncio.to_thread(list_questions, content.conversations)
+        rows, questions = await asyncio.to_thread(draw_questions, data, format, request.questions, request.seed)
         kwargs = read_chat_template_kwargs(row) or None
         target = Target(row.served_name, row.served_name, chat_template_kwargs=kwargs)
-        return _Probed(row.model, job.id, target, questions)
+        return _Probed(row.model, job.id, target, rows, questions)
 
-    async def _ask_all(self, probed: _Probed, chosen: Sequence[RowQuestion], seconds: float) -> list[_Answer]:
+    async def _ask_all(self, probed: _Probed, seconds: float) -> list[_Answer]:
         """Ask until the time is over; what hasn't been answered then is dropped."""
         base = Target(self._pool.base_model or "")
-        tasks = [asyncio.create_task(self._ask(probed.target, base, one)) for one in chosen]
+        tasks = [asyncio.create_task(self._ask(probed.target, base, one)) for one in probed.questions]
         if not tasks:
             return []
         try:
@@ -151,27 +190,36 @@ class Unnoted:
         return await work()
 
 
-def list_questions(conversations: Sequence[Conversation]) -> list[RowQuestion]:
-    """List the rows whose last reply has values that nothing before it states."""
+def draw_questions(data: bytes, format: str, most: int, seed: int) -> tuple[int, list[RowQuestion]]:
+    """Draw rows of a training file that can be asked, by the seed; return how many rows it has with them.
+
+    Only as many rows are read as it takes: a file may have tens of thousands.
+    """
+    lines = data.split(b"\n")
+    numbers = [number for number, line in enumerate(lines, 1) if line.strip()]
+    numbers.sort(key=lambda number: hashlib.sha256(f"{seed}:{number}".encode()).digest())
     questions: list[RowQuestion] = []
-    for one in conversations:
-        *turns, reply = one.messages
-        conversation = Evidence.of("\n".join(turn.text for turn in turns))
-        values = {value.readings: value for value in find_values(reply.text) if not conversation.states(value)}
-        if values and reply.is_target:
-            messages = [Message("system" if turn.role == "developer" else turn.role, turn.text) for turn in turns]
-            questions.append(RowQuestion(one.number, messages, list(values.values())))
-    return questions
+    for number in numbers[:_LOOKED_AT]:
+        if len(questions) == most:
+            break
+        _, content = read_conversations(lines[number - 1], format)
+        drawn = [read_question(one, number) for one in content.conversations]
+        questions += [one for one in drawn if one is not None]
+    return len(numbers), questions
 
 
-def _choose(questions: Sequence[RowQuestion], request: ClosedBookCreate) -> list[RowQuestion]:
-    def draw(question: RowQuestion) -> bytes:
-        return hashlib.sha256(f"{request.seed}:{question.row}".encode()).digest()
+def read_question(conversation: Conversation, number: int) -> RowQuestion | None:
+    """Return a row as a question; None where its last reply has no value that nothing before it states."""
+    *turns, reply = conversation.messages
+    earlier = Evidence.of("\n".join(turn.text for turn in turns))
+    values = {value.readings: value for value in find_values(reply.text) if not earlier.states(value)}
+    if not values or not reply.is_target:
+        return None
+    messages = [Message("system" if turn.role == "developer" else turn.role, turn.text) for turn in turns]
+    return RowQuestion(number, messages, list(values.values()))
 
-    return sorted(questions, key=draw)[: request.questions]
 
-
-def _report(probed: _Probed, answers: Sequence[_Answer], chosen: int, stale: Mapping[str, Any]) -> ClosedBook:
+def _report(probed: _Probed, answers: Sequence[_Answer], stale: Mapping[str, Any]) -> ClosedBook:
     by_kind: defaultdict[str, list[bool]] = defaultdict(list)
     recited: list[RecitedValue] = []
     for answer in answers:
@@ -184,9 +232,9 @@ def _report(probed: _Probed, answers: Sequence[_Answer], chosen: int, stale: Map
     return ClosedBook(
         adapter=probed.model,
         fine_tuning_job_id=probed.job,
-        rows=len(probed.questions),
+        rows=probed.rows,
         questions=len(answers),
-        unasked=chosen - len(answers),
+        unasked=len(probed.questions) - len(answers),
         recall=_measure([outcome for answer in answers for outcome in answer.adapter]),
         base=_measure([outcome for answer in answers for outcome in answer.base]),
         by_kind={kind: recall for kind, outcomes in sorted(by_kind.items()) if (recall := _measure(outcomes))},

@@ -42,8 +42,8 @@ class RecitedValue(BaseModel):
 class ClosedBook(BaseModel):
     """An adapter's answers to questions that it was trained on, without any passage, beside the base model's.
 
-    `rows` hold values that nothing before their reply states, `questions` of them were asked, and `unasked` ones that
-    were to be asked found no time, or don't fit into the context.
+    The adapter was trained on `rows`. Of those with values that nothing before their reply states, `questions` were
+    asked, and `unasked` ones that were to be asked found no time, or don't fit into the context.
     """
 
     object: Literal["closed_book"] = "closed_book"

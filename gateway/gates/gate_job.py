@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -23,9 +23,10 @@ from gateway.evaluation.base_suite import load_base_suite
 from gateway.files.garbage_collection import collect_later
 from gateway.gates.checks import GateOptions
 from gateway.gates.contestants import Contestants, find_contestants
-from gateway.gates.held_out_rows import HeldOutRow, LearntReply, RowsUnfit, list_learnt_replies, read_held_out_rows
+from gateway.gates.held_out_rows import HeldOutRow, LearntReply, RowsUnfit, read_held_out_rows
 from gateway.gates.interview import Interview, Notes, explain_interruptions
 from gateway.gates.judge import LEAST_ROWS
+from gateway.gates.learnt_rows import LearntFile, find_learnt_files, read_learnt_rows
 from gateway.gates.measure import Measurer, count_questions
 from gateway.gates.report import GateReport, make_report
 from gateway.gates.repository import GateRepository
@@ -52,11 +53,17 @@ _PATIENCE_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class _Inputs:
-    """The inputs of a gate; `learnt` are the numbers of rows that the adapter has learnt, which aren't asked."""
+    """The inputs of a gate.
+
+    Attributes:
+        learnt: The numbers of rows that the adapter has learnt, which aren't asked.
+        unknown: The adapters whose rows aren't known, see `GateReport`.
+    """
 
     rows: list[HeldOutRow]
     replies: list[LearntReply]
     learnt: list[int]
+    unknown: list[str]
 
 
 class GateHandler:
@@ -86,7 +93,8 @@ class GateHandler:
         if row is None:
             return
         options = msgspec.convert(row.options, GateOptions)
-        inputs = await asyncio.to_thread(self._read_inputs, row, options)
+        files = await self._find_learnt(claim.tenant, row)
+        inputs = await asyncio.to_thread(self._read_inputs, row, options, files)
         with explain_interruptions():
             report = await self._make_report(claim, row, options, inputs)
         await self._keep(claim, row, report)
@@ -101,19 +109,27 @@ class GateHandler:
         async with claim.begin() as session:
             return begin_subject(claim, await GateRepository(session, claim.tenant).lock(claim.subject))
 
-    def _read_inputs(self, row: GateRow, options: GateOptions) -> _Inputs:
+    async def _find_learnt(self, tenant: str, row: GateRow) -> list[LearntFile]:
+        """Find the files that the candidate's adapter has learnt; the last one is the gate's own while it runs."""
+        async with self._database.read() as session:
+            release = await find_release(session, tenant, row.assistant_id, row.number)
+            adapter = release and msgspec.convert(release.spec, ReleaseSpec).adapter
+            files = await find_learnt_files(session, tenant, adapter.model if adapter else None)
+        if files and row.training_digest is not None:
+            files[0] = LearntFile(files[0].model, row.training_digest)
+        return files
+
+    def _read_inputs(self, row: GateRow, options: GateOptions, files: Sequence[LearntFile]) -> _Inputs:
         """Read the rows, and leave out those that the adapter has learnt word by word."""
         if row.rows_digest is None:
             raise JobFailed("invalid_rows", "The held-out rows aren't there any more. Begin the gate again.")
         try:
-            replies: list[LearntReply] = []
-            if row.training_digest is not None:
-                replies = list_learnt_replies(self._artifacts.file(row.training_digest).read_bytes())
             rows = read_held_out_rows(self._artifacts.file(row.rows_digest).read_bytes(), options.rows)
         except RowsUnfit as error:
             raise JobFailed("invalid_rows", str(error)) from error
-        known = {(one.messages[-1].content, one.reply) for one in replies}
-        learnt = [one.number for one in rows if (one.question, one.reply) in known]
+        known = read_learnt_rows(self._artifacts, files)
+        pairs = {(one.messages[-1].content, one.reply) for one in known.replies}
+        learnt = [one.number for one in rows if (one.question, one.reply) in pairs]
         rows = [one for one in rows if one.number not in learnt]
         if len(rows) < LEAST_ROWS:
             raise JobFailed(
@@ -121,7 +137,7 @@ class GateHandler:
                 f"{len(learnt)} of the held-out rows are among those that the adapter has learnt, and {len(rows)} are "
                 f"left: fewer than {LEAST_ROWS} decide nothing. Name rows that it hasn't learnt.",
             )
-        return _Inputs(rows, replies, learnt)
+        return _Inputs(rows, known.replies, learnt, known.unknown)
 
     async def _make_report(self, claim: Claim, row: GateRow, options: GateOptions, inputs: _Inputs) -> GateReport:
         counter = TokenCounter(self._pool)
@@ -149,7 +165,7 @@ class GateHandler:
             await notes.save()
         failpoint("gate-measured")
         return await asyncio.to_thread(
-            make_report, measured, contestants, options.thresholds, row.source, inputs.learnt
+            make_report, measured, contestants, options.thresholds, row.source, inputs.learnt, inputs.unknown
         )
 
     async def _check_releases(self, tenant: str, row: GateRow) -> str:

@@ -1,8 +1,6 @@
 """Asks the contestants everything that a gate has to know."""
 
-import asyncio
-from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -23,10 +21,9 @@ from gateway.gates.held_out_rows import HeldOutRow, LearntReply
 from gateway.gates.interview import Interview, Likelihood
 from gateway.gates.measurements import GateMeasurements, NeutralMeasurement, RowMeasurement, SuiteMeasurement
 from gateway.gates.row_evidence import NOTHING, RowEvidence, rewrite_passages
+from gateway.jobs import await_each
 
 __all__ = ["Measurer", "count_questions"]
-
-Result = TypeVar("Result")
 
 _ROWS_AT_ONCE = 8
 _MOST_CANARY_ROWS = 50
@@ -60,14 +57,9 @@ class Measurer:
             Unavailable: The retriever doesn't answer.
             JobCancelled: The gate's owner cancelled it.
         """
-        places = asyncio.Semaphore(_ROWS_AT_ONCE)
-
-        async def place(number: int, row: HeldOutRow) -> RowMeasurement | None:
-            async with places:
-                return await self._measure_row(number, row)
-
-        measured = await _gather([place(number, row) for number, row in enumerate(rows)])
-        suite = await _gather([self._ask_suite(prompt) for prompt in self._suite.prompt])
+        numbered = list(enumerate(rows))
+        measured = await await_each(lambda one: self._measure_row(*one), numbered, at_once=_ROWS_AT_ONCE)
+        suite = await await_each(self._ask_suite, self._suite.prompt)
         candidate = self._contestants.candidate.target
         return GateMeasurements(
             rows=[one for one in measured if one is not None],
@@ -177,21 +169,11 @@ class Measurer:
         rows = [row for row in learnt if any(canary in row.reply for canary in canaries)][:_MOST_CANARY_ROWS]
         candidate = self._contestants.candidate
         bare = replace(candidate.target, retrieval=None)
-        return await _gather([self._answer_learnt(replace(candidate, target=bare), row) for row in rows])
+        return await await_each(lambda row: self._answer_learnt(replace(candidate, target=bare), row), rows)
 
     async def _answer_learnt(self, contestant: Contestant, row: LearntReply) -> str:
         body = await self._interview.compose(contestant.target, row.messages)
         return await self._interview.answer(contestant.target, body)
-
-
-async def _gather(work: Sequence[Coroutine[Any, Any, Result]]) -> list[Result]:
-    """Await all; the first that fails ends the others."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one) for one in work]
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from failures
-    return [task.result() for task in tasks]
 
 
 def _list_texts(body: bytes) -> list[str]:

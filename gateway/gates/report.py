@@ -35,6 +35,8 @@ class GateReport(msgspec.Struct, frozen=True):
         source: The name of the file with the held-out rows.
         rows: How many of them were asked; `skipped` didn't fit into the context, and `learnt` are in the
             training rows too, so that they weren't asked.
+        unknown: The adapters whose rows aren't known, of the candidate's own and those that it was trained on from
+            (imported, or the training file is gone): the rows that were asked may be among them.
         index_epochs: The stores' versions that were searched; more than one where documents changed meanwhile.
         failed: The names of the checks that don't hold.
         rules: The style's rules that were learnt, each with its reason.
@@ -61,6 +63,7 @@ class GateReport(msgspec.Struct, frozen=True):
     lost: list[str]
     copied: str
     examples: list[Example]
+    unknown: list[str] = []
 
 
 def make_report(
@@ -69,8 +72,9 @@ def make_report(
     thresholds: Thresholds,
     source: str,
     learnt: Sequence[int],
+    unknown: Sequence[str],
 ) -> GateReport:
-    """Judge a gate's figures and write them down; `learnt` are rows that weren't asked, see `GateReport`."""
+    """Judge a gate's figures and write them down; `learnt` and `unknown` are as in `GateReport`."""
     judgement = judge(measured, thresholds, contestants.baseline.label, contestants.base.label)
     failed = [check.name for check in judgement.checks if check.passed is False]
     return GateReport(
@@ -102,6 +106,7 @@ def make_report(
             )
             for row in measured.rows
         ],
+        unknown=list(unknown),
     )
 
 

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from gateway.answering.question import Question
+from gateway.answering.release_searcher import ReleaseSearcher
 from gateway.answering.resolve import Target
-from gateway.answering.retrieve import NO_EVIDENCE, SKIPPED, Evidence, retrieve
+from gateway.answering.retrieve import NO_EVIDENCE, Evidence
 from gateway.answering.search_decision import SearchDecider
 from gateway.db import Database
 from gateway.gates.held_out_rows import HeldOutRow
-from gateway.vector_stores.search import read_states
 from retrieval.client import Retriever
 from retrieval.messages import Passage
 from training.dataset import RowPassage
@@ -27,9 +27,7 @@ class RowEvidence:
     def __init__(
         self, database: Database, retriever: Retriever, decider: SearchDecider, tenant: str, target: Target
     ) -> None:
-        self._database = database
-        self._retriever = retriever
-        self._decider = decider
+        self._searcher = ReleaseSearcher(database, retriever, decider)
         self._tenant = tenant
         self._target = target
 
@@ -46,12 +44,8 @@ class RowEvidence:
         if row.passages is not None:
             return _to_evidence(row.passages)
         question = Question("gate", self._target.engine_model, row.messages, {})
-        decision = await self._decider.decide(self._tenant, question, spec)
-        if not decision.searched:
-            return SKIPPED
-        async with self._database.read() as session:
-            states = await read_states(session, self._tenant, spec.vector_stores)
-        return await retrieve(self._database, self._retriever, self._tenant, spec, states, decision.queries)
+        evidence, _ = await self._searcher.find(self._tenant, question, spec)
+        return evidence
 
 
 def rewrite_passages(evidence: Evidence, texts: Sequence[str]) -> Evidence:

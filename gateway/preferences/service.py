@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from gateway.answers.service import AnswerService, CitedDocuments
 from gateway.artifacts import Artifacts
+from gateway.assistants.release import split_release
 from gateway.comparisons.comparison_votes import read_comparison_votes
-from gateway.comparisons.contestants import pin_model, split_release
+from gateway.comparisons.contestants import pin_model
 from gateway.comparisons.service import get_comparison
 from gateway.db import Database
 from gateway.engines.served_base_model import ServedBaseModel, choose_markers

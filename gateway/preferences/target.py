@@ -7,9 +7,8 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.assistants.release import ReleaseSpec
+from gateway.assistants.release import ReleaseSpec, split_release
 from gateway.assistants.service import find_assistant, find_release
-from gateway.comparisons.contestants import split_release
 from gateway.errors import Conflict
 from gateway.prompts.service import get_prompt
 

@@ -317,6 +317,25 @@ class Evaluation(Ingest):
         return row["status"], row["done"], results and results[0]["metrics"], row["error"], self.leftovers()
 
 
+class Advice(Scene):
+    """Forty conversations, of which half is asked in every way."""
+
+    evaluation = ""
+
+    async def queue(self, handlers: Mapping[str, Handler]) -> None:
+        await until(lambda: any(replica.ready for replica in self.gateway.state.pool.replicas))
+        self.id = self.id or await upload(self.client, rows(40), purpose="user_data")
+        answer = await self.client.post("/api/evaluations", json={"kind": "advice", "file_id": self.id, "rows": 10})
+        assert answer.status_code == 200, answer.text
+        self.evaluation = answer.json()["id"]
+
+    async def state(self) -> Any:
+        row = (await self.client.get(f"/api/evaluations/{self.evaluation}")).json()
+        report = await self.client.get(f"/api/evaluations/{self.evaluation}/report")
+        arms = [one["style"] for one in report.json()["arms"]] if report.status_code == 200 else None
+        return row["status"], row["done"] == row["total"], arms, row["error"], self.leftovers()
+
+
 class EvalRun(Scene):
     """Three rows that a model is asked, and graded by two criteria."""
 
@@ -439,6 +458,7 @@ SCENES: dict[str, tuple[type[Scene], tuple[str, ...]]] = {
     "sync": (Sync, tuple(f"sync-{step}" for step in ("listed", "read", "put", "deleted"))),
     "collect_garbage": (Collection, ()),
     "evaluate": (Evaluation, ("evaluation-stored",)),
+    "advise": (Advice, ("evaluation-stored",)),
     "eval_run": (EvalRun, ("eval-items-written",)),
     "comparison": (Comparison, ("comparison-items-written",)),
     "gate": (Gate, ("gate-measured", "gate-stored")),
@@ -453,6 +473,7 @@ FAILED: dict[str, Callable[[Any], bool]] = {
     "import": lambda state: state[0][:2] == ["refused", "It broke."],
     "ingest": lambda state: state[0][0] == "failed",
     "evaluate": lambda state: (state[0], state[3]) == ("failed", {"code": "odd", "message": "It broke."}),
+    "advise": lambda state: (state[0], state[3]) == ("failed", {"code": "odd", "message": "It broke."}),
     "eval_run": lambda state: (state[0], state[4]) == ("failed", {"code": "odd", "message": "It broke."}),
     "diagnose": lambda state: (state[0], state[4]) == ("failed", {"code": "odd", "message": "It broke."}),
     "comparison": lambda state: (state[0], state[3]) == ("failed", {"code": "odd", "message": "It broke."}),

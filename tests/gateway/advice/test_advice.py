@@ -12,6 +12,7 @@ from gateway.jobs.claim import claim_next
 from tests.fakes import faults
 from tests.fakes._http import Received
 from tests.fakes.retriever import FakeRetriever
+from tests.fakes.trainer import preferences
 from tests.fakes.vllm import CHAT, FakeVllm, Rule
 from tests.gateway.advice.made_tenants import Kind, MadeTenant, make_tenant, play
 from tests.gateway.conftest import Gateway
@@ -185,20 +186,44 @@ async def test_an_adapter_that_has_learnt_all_rows_leaves_none_to_ask(client: Cl
     assert "Give conversations that it hasn't learnt" in row["error"]["message"]
 
 
+async def test_what_adapters_before_it_learnt_is_not_asked_and_unknown_rows_are_named(
+    client: Client, engine: FakeVllm
+) -> None:
+    tenant = made(engine, "style")
+    first = await start(client.http, tenant.data(0, LEARNT), suffix="first")
+    await client.settle()
+    model = (await ended(client.http, first["id"]))["fine_tuned_model"]
+    adapter = await _train_on(client, tenant, model)
+    report = await advise(client, tenant, adapter=adapter)
+    assert (report.learnt, report.unknown, report.arm) == (round(LEARNT * 60), [], "adapter")
+
+    await client.ok("DELETE", f"/v1/files/{first['training_file']}")
+    report = await advise(client, tenant, adapter=adapter)
+    assert (report.learnt, report.unknown) == (0, [model])
+    assert report.arm != "adapter"
+    assert any(model in one and "isn't known" in one for one in report.avoid)
+
+
+async def _train_on(client: Client, tenant: MadeTenant, model: str) -> str:
+    job = await start(client.http, preferences(50), model=model, method={"type": "dpo"}, suffix=tenant.kind)
+    await client.settle()
+    return (await ended(client.http, job["id"]))["fine_tuned_model"]
+
+
 async def test_a_run_that_was_killed_does_not_ask_again(client: Client, gateway: Gateway, engine: FakeVllm) -> None:
     tenant = made(engine, "style")
     file = await upload(client.http, tenant.data(), purpose="user_data")
     await client.ok("POST", URL, json={"kind": "advice", "file_id": file})
     state = gateway.state
     async with open_handlers(state.settings, state.database) as handlers:
-        claim = await claim_next(state.database, kinds=["evaluate"], worker="w", lease_seconds=60)
+        claim = await claim_next(state.database, kinds=["advise"], worker="w", lease_seconds=60)
         assert claim is not None
         engine.rule = _fail_after(engine, 40)
         with pytest.raises(Exception, match=r"model server"):
-            await handlers["evaluate"].run(claim)
+            await handlers["advise"].run(claim)
         engine.rule = None
         asked = len(engine.requests())
-        await handlers["evaluate"].run(claim)
+        await handlers["advise"].run(claim)
         assert len(engine.requests()) - asked < 4 * 30 - 30
 
 

@@ -39,6 +39,26 @@ def test_the_halves_stay_the_same_and_keep_together_what_belongs_together() -> N
         assert group <= numbers(halves.training) or group <= numbers(halves.held_out)
 
 
+def test_one_question_of_several_threads_is_in_one_half() -> None:
+    rows = [conversation(n, f"Question {n % 20}?", f"Reply {n % 20}.", id=f"ticket {n}") for n in range(60)]
+    rows += [conversation(60 + n, f"Question {n}?", "And then?", id="ticket 7") for n in (3, 7)]
+    halves = split_halves(rows)
+    assert abs(len(halves.training) - len(halves.held_out)) <= 8
+    openings = [{one.messages[0].text for one in half} for half in (halves.training, halves.held_out)]
+    assert not openings[0] & openings[1]
+    greetings = [conversation(n, "Hi", "Hello, how can we help?", id=f"ticket {n}") for n in range(30)]
+    more = [Message("user", "Hi"), Message("assistant", "Hello, how can we help?")]
+    threads = [
+        Conversation(n, [*more, Message("user", f"Question {n}?"), Message("assistant", f"Reply {n}.")], f"ticket {n}")
+        for n in range(30)
+    ]
+    assert len(split_halves(threads).held_out) == 15
+    assert {len(split_halves(greetings).held_out), len(split_halves(greetings).training)} == {0, 30}
+    joined = {3, 7, 23, 27, 43, 47, 63, 67}
+    assert joined <= numbers(halves.training) or joined <= numbers(halves.held_out)
+    assert numbers(halves.training) == numbers(split_halves(rows[::-1]).training)
+
+
 def test_what_an_adapter_has_learnt_is_not_held_out() -> None:
     rows = [conversation(n, f"Question {n % 12}?", f"Reply {n}.") for n in range(24)]
     halves = split_halves(rows, {(f"Question {n}?", f"Reply {n}.") for n in range(4)})

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
-from gateway.assistants.release import AdapterRef, PromptRef, ReleaseSpec, RetrievalSpec, ServedParts
+from gateway.assistants.release import AdapterRef, PromptRef, ReleaseSpec, RetrievalSpec, ServedParts, split_release
 from gateway.assistants.schemas import ReleaseCreate
 from gateway.assistants.service import AssistantService
 from gateway.errors import Unavailable
@@ -369,3 +369,19 @@ def test_values_of_every_kind_survive_storing_in_a_release(values: dict[str, Any
     stored = msgspec.convert(msgspec.json.decode(msgspec.json.encode(msgspec.to_builtins(spec))), ReleaseSpec)
     assert stored.variables == values
     assert stored.fingerprint == spec.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("model", "parts"),
+    [
+        ("desk@7", ("desk", 7)),
+        ("desk@0", ("desk", 0)),
+        ("desk", ("desk", None)),
+        ("desk@", ("desk@", None)),
+        ("desk@٧", ("desk@٧", None)),
+        ("desk@1234567890", ("desk@1234567890", None)),
+        ("a@b@2", ("a@b", 2)),
+    ],
+)
+def test_a_release_is_a_name_and_a_number(model: str, parts: tuple[str, int | None]) -> None:
+    assert split_release(model) == parts

@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from gateway.answers.log import AnswerLog
 from gateway.composition import open_handlers
 from gateway.jobs.claim import claim_next
 from retrieval.messages import FULL_MATCH, MatchFeatures
@@ -226,3 +227,12 @@ async def test_a_run_that_was_killed_asks_only_what_it_had_not_noted(
 
 def _count(engine: FakeVllm) -> int:
     return len([one for one in engine.received if one.path == CHAT])
+
+
+async def test_answers_whose_records_are_not_written_are_a_503(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def flush(_log: AnswerLog) -> bool:
+        return False
+
+    monkeypatch.setattr(AnswerLog, "flush", flush)
+    body = {"model": "desk@1", "failures": [{"answer_id": "answer-1"}]}
+    assert (await client.fault(503, "POST", DIAGNOSES, json=body))["code"] == "database_unavailable"

@@ -1,13 +1,17 @@
 """Closed-book probes: an adapter that recites its rows, one that doesn't, and what the base gives too."""
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
 from gateway.conversations import Conversation
-from gateway.gates.closed_book import list_questions
-from tests.fakes.retriever import FakeRetriever
+from gateway.errors import TooManyRequests
+from gateway.evaluation.values import Value
+from gateway.gates import closed_book
+from gateway.gates.closed_book import ProbePlaces, draw_questions, read_question
+from tests.fakes.retriever import FakeRetriever, Fault
 from tests.fakes.vllm import Chat, FakeVllm
 from tests.gateway.conftest import Gateway
 from tests.gateway.tuning import ended, settings, start, until_loaded, upload
@@ -57,7 +61,13 @@ async def put(client: Client, store: str, names: list[str]) -> None:
     await client.settle()
 
 
-async def test_recited_values_are_counted_by_kind_and_stale_ones_named(client: Client, engine: FakeVllm) -> None:
+async def fail() -> None:
+    raise Fault("unavailable", "it is away")
+
+
+async def test_recited_values_are_counted_by_kind_and_stale_ones_named(
+    client: Client, engine: FakeVllm, index: FakeRetriever
+) -> None:
     store = await client.store(name="shop")
     await put(client, store, list(PRICES))
     model = await train(client, rows(), suffix="shop", braid={"facts": {"vector_stores": [store]}})
@@ -74,8 +84,14 @@ async def test_recited_values_are_counted_by_kind_and_stale_ones_named(client: C
     assert sorted(stale) == ["£32", "£34"]
     assert report["recited"][0]["stale"] == "changed"
 
-    few = await client.ok("POST", f"/api/adapters/{model}/closed_book", json={"questions": 3, "seed": 5})
-    assert few["questions"] == 3
+    (row,) = (await client.ok("GET", "/api/adapters"))["data"]
+    few = await client.ok("POST", f"/api/adapters/{row['id']}/closed_book", json={"questions": 3, "seed": 5})
+    assert (few["adapter"], few["questions"]) == (model, 3)
+
+    asked = len(engine.requests())
+    index.before["read_content"] = fail
+    await client.fault(503, "POST", f"/api/adapters/{model}/closed_book", json={})
+    assert len(engine.requests()) == asked
 
 
 async def test_rows_that_are_not_known_are_a_conflict(client: Client) -> None:
@@ -92,5 +108,36 @@ def test_only_values_that_nothing_before_the_reply_states_are_asked_for() -> Non
     asked = Conversation(1, [Message("user", "Is it £49 for 3 days?"), Message("assistant", "Aye, £49, and £60 then.")])
     plain = Conversation(2, [Message("user", "Hello?"), Message("assistant", "Ahoy!")])
     context = Conversation(3, [Message("user", "How much?"), Message("assistant", "£5.", weight=0)])
-    (question,) = list_questions([asked, plain, context])
-    assert (question.row, [value.text for value in question.values]) == (1, ["£60"])
+    question = read_question(asked, 7)
+    assert question is not None
+    assert (question.row, [value.text for value in question.values]) == (7, ["£60"])
+    assert (read_question(plain, 1), read_question(context, 1)) == (None, None)
+
+
+def test_only_as_many_rows_are_read_as_are_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[str] = []
+    find_values = closed_book.find_values
+
+    def find(text: str) -> Sequence[Value]:
+        looks.append(text)
+        return find_values(text)
+
+    monkeypatch.setattr(closed_book, "find_values", find)
+    data = b"\n\n".join(rows().splitlines() * 50)
+    count, questions = draw_questions(data, "openai", 20, 3)
+    assert (count, len(questions), len(looks)) == (600, 20, 20)
+    lines = data.split(b"\n")
+    assert all(one.messages[0].content in lines[one.row - 1].decode() for one in questions if one.messages[0].content)
+    assert len({one.row for one in questions}) == 20
+    assert questions == draw_questions(data, "openai", 20, 3)[1] != draw_questions(data, "openai", 20, 4)[1]
+
+
+def test_probes_at_once_are_few() -> None:
+    places = ProbePlaces(2)
+    with places.take("kestrel"):
+        with pytest.raises(TooManyRequests, match="of yours"), places.take("kestrel"):
+            pass
+        with places.take("osprey"), pytest.raises(TooManyRequests, match="of others"), places.take("harbor"):
+            pass
+    with places.take("kestrel"), places.take("harbor"):
+        pass

@@ -12,7 +12,7 @@ from gateway.jobs.claim import claim_next
 from tests.fakes import faults
 from tests.fakes._http import Received
 from tests.fakes.retriever import FakeRetriever
-from tests.fakes.trainer import rows
+from tests.fakes.trainer import preferences, rows
 from tests.fakes.vllm import CHAT, FakeVllm, Rule
 from tests.gateway.conftest import Gateway
 from tests.gateway.gates.planted import CANARY, KINDS, held_out_rows, play
@@ -204,6 +204,23 @@ async def test_rows_that_the_adapter_has_learnt_are_left_out(client: Client) -> 
     await client.settle()
     done = await client.ok("GET", f"{ASSISTANT}/releases/{number}/gate")
     assert (done["status"], done["error"]["code"]) == ("failed", "too_few_rows")
+
+
+async def test_what_adapters_before_it_learnt_is_left_out_and_unknown_rows_are_named(client: Client) -> None:
+    file = await upload(client.http, held_out_rows(passages=False))
+    half = b"\n".join(held_out_rows(passages=False).splitlines()[:12])
+    first = await start(client.http, rows(50) + b"\n" + half, suffix="good")
+    await client.settle()
+    model = (await ended(client.http, first["id"]))["fine_tuned_model"]
+    models = await train(client, ("good",), data=preferences(50), model=model, method={"type": "dpo"})
+    number = await release(client, models["good"], None)
+    report = (await gate(client, number, file_id=file))["report"]
+    assert (report["learnt"], report["unknown"]) == (list(range(1, 13)), [])
+
+    await client.ok("DELETE", f"/v1/files/{first['training_file']}")
+    report = (await gate(client, number, file_id=file))["report"]
+    assert (report["learnt"], report["unknown"], report["rows"]) == ([], [model], 24)
+    assert f"What {model} learnt isn't known here" in render_page(msgspec.convert(report, GateReport))
 
 
 async def test_a_run_that_was_killed_does_not_ask_again(client: Client, gateway: Gateway, engine: FakeVllm) -> None:

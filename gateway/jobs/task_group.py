@@ -1,0 +1,41 @@
+"""Work of a job that is done at once, and ends with the job."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import nullcontext
+from typing import TypeVar
+
+__all__ = ["await_each"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+async def await_each(
+    work: Callable[[Item], Awaitable[Result]], items: Iterable[Item], *, at_once: int | None = None
+) -> list[Result]:
+    """Do the work of every item at once, or of `at_once` of them at a time; return the results in the items' order.
+
+    The first that fails ends the others before its exception is raised. `asyncio.gather` would leave them running: they
+    would ask engines and write notes for a job that is over, or beside its next run.
+
+    Args:
+        work: Does one item.
+        items: All of them; each has a task from the start, which waits for its place.
+        at_once: How many have a place; None for all.
+
+    Raises:
+        BaseException: What the first that failed has raised, itself and not in a group.
+    """
+    places = nullcontext() if at_once is None else asyncio.Semaphore(at_once)
+
+    async def place(item: Item) -> Result:
+        async with places:
+            return await work(item)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(place(item)) for item in items]
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from failures
+    return [task.result() for task in tasks]
