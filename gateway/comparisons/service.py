@@ -117,17 +117,7 @@ class ComparisonService:
         async with self._database.begin() as session:
             row = await self._add(session, request, models, source, total)
             row.prompts_digest, row.bytes = stored.digest, stored.size
-            await session.flush()
-            job = await jobs.enqueue(
-                session,
-                self._tenant,
-                kind=COMPARE,
-                queue_key=f"{COMPARE}:{self._tenant}",
-                subject=row.id,
-                payload={},
-                most=_MOST_QUEUED,
-            )
-            row.job_id = job.id
+            await jobs.queue_subject(session, row, COMPARE, most=_MOST_QUEUED)
             await self._storage.admit(session, self._tenant, row.bytes)
         return _to_schema(row)
 
@@ -161,8 +151,7 @@ class ComparisonService:
             row = await get_comparison(session, self._tenant, id)
             if row.status in jobs.ENDED or row.job_id is None:
                 raise BadRequest(f"The comparison {id} has {row.status} already.", code="job_ended")
-            await jobs.cancel(session, self._tenant, row.job_id)
-            row.status, row.finished_at = "cancelled", int(time.time())
+            await jobs.cancel_subject(session, row)
             return _to_schema(row)
 
     async def delete(self, id: str) -> ComparisonDeleted:

@@ -118,17 +118,7 @@ class DiagnosisService:
                     releases={},
                 )
             )
-            await session.flush()
-            job = await jobs.enqueue(
-                session,
-                self._tenant,
-                kind=DIAGNOSE,
-                queue_key=f"{DIAGNOSE}:{self._tenant}",
-                subject=row.id,
-                payload={},
-                most=_MOST_QUEUED,
-            )
-            row.job_id = job.id
+            await jobs.queue_subject(session, row, DIAGNOSE, most=_MOST_QUEUED)
             await self._storage.admit(session, self._tenant, row.bytes)
             return _to_schema(row)
 
@@ -174,7 +164,7 @@ class DiagnosisService:
             row = await self._find(session, id)
             if row.status in jobs.ENDED:
                 raise BadRequest(f"The diagnosis {id} has {row.status} already.", code="job_ended")
-            await self._end(session, row)
+            await jobs.cancel_subject(session, row)
             return _to_schema(row)
 
     async def delete(self, id: str) -> DiagnosisDeleted:
@@ -182,7 +172,7 @@ class DiagnosisService:
         async with self._database.begin() as session:
             row = await self._find(session, id)
             if row.status not in jobs.ENDED:
-                await self._end(session, row)
+                await jobs.cancel_subject(session, row)
             digests = [digest for digest in (row.inputs_digest, row.report_digest) if digest]
             await DiagnosisRepository(session, self._tenant).delete(row)
             await collect_later(session, self._tenant, digests)
@@ -190,11 +180,6 @@ class DiagnosisService:
 
     async def _find(self, session: AsyncSession, id: str) -> DiagnosisRow:
         return await DiagnosisRepository(session, self._tenant).get(id, param="diagnosis_id")
-
-    async def _end(self, session: AsyncSession, row: DiagnosisRow) -> None:
-        if row.job_id is not None:
-            await jobs.cancel(session, self._tenant, row.job_id)
-        row.status, row.finished_at = "cancelled", int(time.time())
 
     async def _read_sources(self, request: DiagnosisCreate) -> _Sources:
         sources: _Sources = []

@@ -110,17 +110,7 @@ class EvalRunService:
             eval_row = await self._get_eval(session, eval_id)
             row = EvalRunRepository(session, self._tenant).add(_make_row(eval_row, request, len(items)))
             row.items_digest, row.bytes, row.key = stored.digest, stored.size, self._principal.key
-            await session.flush()
-            job = await jobs.enqueue(
-                session,
-                self._tenant,
-                kind=EVAL_RUN,
-                queue_key=f"{EVAL_RUN}:{self._tenant}",
-                subject=row.id,
-                payload={},
-                most=_MOST_QUEUED,
-            )
-            row.job_id = job.id
+            await jobs.queue_subject(session, row, EVAL_RUN, most=_MOST_QUEUED)
             await self._storage.admit(session, self._tenant, row.bytes)
             names = _names_of(eval_row)
         return _to_schema(row, names, self._site, items)
@@ -152,8 +142,7 @@ class EvalRunService:
             row, names = await self._find(session, eval_id, id)
             if row.status in jobs.ENDED or row.job_id is None:
                 raise BadRequest(f"The run {id} is {_STATUSES[row.status]} already.", code="job_ended")
-            await jobs.cancel(session, self._tenant, row.job_id)
-            row.status, row.finished_at = "cancelled", int(time.time())
+            await jobs.cancel_subject(session, row)
         return await self._describe(row, names)
 
     async def delete(self, eval_id: str, id: str) -> EvalRunDeleted:

@@ -87,18 +87,8 @@ class EvaluationService:
                     done=0,
                 )
             )
-            await session.flush()
             kind = ADVISE if request.kind == "advice" else EVALUATE
-            job = await jobs.enqueue(
-                session,
-                self._tenant,
-                kind=kind,
-                queue_key=f"{kind}:{self._tenant}",
-                subject=row.id,
-                payload={},
-                most=_MOST_QUEUED,
-            )
-            row.job_id = job.id
+            await jobs.queue_subject(session, row, kind, most=_MOST_QUEUED)
             await self._storage.admit(session, self._tenant, row.bytes)
             return _to_schema(row)
 
@@ -137,7 +127,7 @@ class EvaluationService:
             row = await self._find(session, id)
             if row.status in jobs.ENDED or row.job_id is None:
                 raise BadRequest(f"The evaluation {id} has {row.status} already.", code="job_ended")
-            await self._end(session, row)
+            await jobs.cancel_subject(session, row)
             return _to_schema(row)
 
     async def delete(self, id: str) -> EvaluationDeleted:
@@ -145,7 +135,7 @@ class EvaluationService:
         async with self._database.begin() as session:
             row = await self._find(session, id)
             if row.status not in jobs.ENDED:
-                await self._end(session, row)
+                await jobs.cancel_subject(session, row)
             digests = [digest for digest in (row.questions_digest, row.report_digest) if digest]
             await EvaluationRepository(session, self._tenant).delete(row)
             await collect_later(session, self._tenant, digests)
@@ -153,11 +143,6 @@ class EvaluationService:
 
     async def _find(self, session: AsyncSession, id: str) -> EvaluationRow:
         return await EvaluationRepository(session, self._tenant).get(id, param="evaluation_id")
-
-    async def _end(self, session: AsyncSession, row: EvaluationRow) -> None:
-        if row.job_id is not None:
-            await jobs.cancel(session, self._tenant, row.job_id)
-        row.status, row.finished_at = "cancelled", int(time.time())
 
     async def _read_content(self, request: EvaluationCreate, stores: Sequence[str]) -> "_Content":
         if request.kind == "advice":

@@ -81,17 +81,7 @@ class GateService:
                     bytes=0,
                 )
             )
-            await session.flush()
-            job = await jobs.enqueue(
-                session,
-                self._tenant,
-                kind=GATE,
-                queue_key=f"{GATE}:{self._tenant}",
-                subject=row.id,
-                payload={},
-                most=_MOST_QUEUED,
-            )
-            row.job_id = job.id
+            await jobs.queue_subject(session, row, GATE, most=_MOST_QUEUED)
             return _to_schema(row, name, None)
 
     async def get(self, name: str, number: int) -> Gate:
@@ -129,8 +119,7 @@ class GateService:
             gate = await self._find(session, name, number)
             if gate.status in jobs.ENDED or gate.job_id is None:
                 raise BadRequest(f"The gate of {name}@{number} has {gate.status} already.", code="job_ended")
-            await jobs.cancel(session, self._tenant, gate.job_id)
-            gate.status, gate.finished_at = "cancelled", int(time.time())
+            await jobs.cancel_subject(session, gate)
             await collect_later(session, self._tenant, release_rows(gate))
             return _to_schema(gate, name, None)
 

@@ -6,7 +6,7 @@ from gateway.jobs.handler import Handler, JobCancelled, JobDelayed, JobFailed, O
 from gateway.jobs.housekeeper import Chore, Housekeeper, delete_older
 from gateway.jobs.queue import cancel, enqueue, enqueue_once
 from gateway.jobs.repository import count_live, delete_ended
-from gateway.jobs.subject import begin_subject, end_subject
+from gateway.jobs.subject import begin_subject, cancel_subject, end_subject, queue_subject
 from gateway.jobs.tables import ENDED, JobRow
 from gateway.jobs.task_group import await_each
 from gateway.jobs.wait import wait_for
@@ -29,6 +29,7 @@ __all__ = [
     "await_each",
     "begin_subject",
     "cancel",
+    "cancel_subject",
     "count_live",
     "delete_ended",
     "delete_older",
@@ -36,5 +37,6 @@ __all__ = [
     "enqueue",
     "enqueue_once",
     "failpoint",
+    "queue_subject",
     "wait_for",
 ]

@@ -3,20 +3,52 @@
 import time
 from typing import Any, Protocol, TypeVar
 
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from gateway.jobs.claim import Claim
 from gateway.jobs.handler import JobCancelled, Outcome
+from gateway.jobs.queue import cancel, enqueue
 from gateway.jobs.tables import ENDED
 
-__all__ = ["begin_subject", "end_subject"]
+__all__ = ["begin_subject", "cancel_subject", "end_subject", "queue_subject"]
 
 
 class _Subject(Protocol):
+    id: Any
+    tenant_id: Any
+    job_id: Any
     status: Any
     finished_at: Any
     error: Any
 
 
 Subject = TypeVar("Subject", bound=_Subject)
+
+
+async def queue_subject(session: AsyncSession, row: _Subject, kind: str, *, most: int) -> None:
+    """Queue the job of a new row: one of a tenant's of this kind runs at a time, and at most `most` wait.
+
+    Raises:
+        TooManyRequests: So many wait already.
+    """
+    await session.flush()
+    job = await enqueue(
+        session,
+        row.tenant_id,
+        kind=kind,
+        queue_key=f"{kind}:{row.tenant_id}",
+        subject=row.id,
+        payload={},
+        most=most,
+    )
+    row.job_id = job.id
+
+
+async def cancel_subject(session: AsyncSession, row: _Subject) -> None:
+    """Cancel a row that hasn't ended, with its job; one that runs stops within seconds."""
+    if row.job_id is not None:
+        await cancel(session, row.tenant_id, row.job_id)
+    row.status, row.finished_at = "cancelled", int(time.time())
 
 
 def begin_subject(claim: Claim, row: Subject | None) -> Subject | None:
