@@ -86,7 +86,7 @@ async def test_a_tenant_with_a_style_is_told_to_train_and_then_to_use_the_adapte
 
 
 async def test_a_tenant_with_facts_is_told_to_index_them_and_nothing_more(client: Client, engine: FakeVllm) -> None:
-    tenant = made(engine, "facts")
+    tenant = made(engine, "facts", rows=100)  # as many as the command asks; with fewer a gap by chance is likelier
     store = await add_documents(client, tenant)
     report = await advise(client, tenant, vector_store_id=store)
     assert report.arm == "facts"
