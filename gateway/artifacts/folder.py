@@ -42,6 +42,14 @@ class Artifacts:
         finally:
             await asyncio.to_thread(incoming.close)
 
+    async def put_bytes(self, content: bytes) -> Stored:
+        """Keep bytes that are in memory."""
+
+        async def parts() -> AsyncIterator[bytes]:
+            yield content
+
+        return await self.put(parts())
+
     async def put_path(self, path: Path) -> Stored:
         """Keep a finished file, which nobody changes any more; without a copy where that can be."""
         return await asyncio.to_thread(self._put_path, path)

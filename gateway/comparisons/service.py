@@ -3,7 +3,7 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any, cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -113,7 +113,7 @@ class ComparisonService:
                 param=source["type"],
                 code="no_prompts",
             )
-        stored = await self._artifacts.put(_parts(encoded))
+        stored = await self._artifacts.put_bytes(encoded)
         async with self._database.begin() as session:
             row = await self._add(session, request, models, source, total)
             row.prompts_digest, row.bytes = stored.digest, stored.size
@@ -240,10 +240,6 @@ def _choose(prompts: Sequence[PromptMessages], most: int) -> tuple[int, bytes]:
     """Return the number of those that are asked, and their bytes."""
     chosen = choose_rows(prompts, most)
     return len(chosen), encode_prompts(chosen)
-
-
-async def _parts(content: bytes) -> AsyncIterator[bytes]:
-    yield content
 
 
 def _to_schema(row: ComparisonRow) -> Comparison:

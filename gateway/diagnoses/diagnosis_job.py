@@ -5,7 +5,7 @@ Nothing of it is promoted: rollouts aren't touched.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -143,7 +143,7 @@ class DiagnosisHandler:
 
     async def _keep(self, claim: Claim, result: _Result) -> None:
         """Keep the report, and make the releases in the same unit of work: a run after a kill makes none twice."""
-        stored = await self._artifacts.put(_parts(msgspec.json.encode(result.report)))
+        stored = await self._artifacts.put_bytes(msgspec.json.encode(result.report))
         failpoint("diagnosis-stored")
         served = await self._describe_served() if result.requests else None
         async with claim.begin() as session:
@@ -224,7 +224,3 @@ async def _propose(
 
 def _list_judged(diagnosed: Sequence[DiagnosedCase]) -> list[tuple[Case, Judged]]:
     return [(one.case, "voice" if one.verdict.cause == "voice" else "facts") for one in diagnosed]
-
-
-async def _parts(content: bytes) -> AsyncIterator[bytes]:
-    yield content

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -97,7 +97,7 @@ class DiagnosisService:
                 code="no_failures",
             )
         inputs = DiagnosisInputs(thin_out(failures, MOST_FAILURES), thin_out(passes, MOST_PASSES))
-        stored = await self._artifacts.put(_parts(msgspec.json.encode(inputs)))
+        stored = await self._artifacts.put_bytes(msgspec.json.encode(inputs))
         async with self._database.begin() as session:
             row = DiagnosisRepository(session, self._tenant).add(
                 DiagnosisRow(
@@ -223,10 +223,6 @@ class DiagnosisService:
                 code="no_rollout",
             )
         return assistant, max(stages, key=lambda stage: stage.weight).release
-
-
-async def _parts(content: bytes) -> AsyncIterator[bytes]:
-    yield content
 
 
 def _to_schema(row: DiagnosisRow) -> Diagnosis:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal, cast
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -105,7 +105,7 @@ class EvalRunService:
             schema = (await self._get_eval(session, eval_id)).data_source_config["item_schema"]
         items = await self._read_items(request)
         await asyncio.to_thread(check_items, items, schema)
-        stored = await self._artifacts.put(_parts(encode_items(items)))
+        stored = await self._artifacts.put_bytes(encode_items(items))
         async with self._database.begin() as session:
             eval_row = await self._get_eval(session, eval_id)
             row = EvalRunRepository(session, self._tenant).add(_make_row(eval_row, request, len(items)))
@@ -256,10 +256,6 @@ def _make_row(eval_row: EvalRow, request: EvalRunCreate, total: int) -> EvalRunR
 
 def _names_of(eval_row: EvalRow) -> list[str]:
     return [one["name"] for one in eval_row.testing_criteria]
-
-
-async def _parts(content: bytes) -> AsyncIterator[bytes]:
-    yield content
 
 
 def _to_schema(row: EvalRunRow, names: Sequence[str], site: str, items: Sequence[DataItem] = ()) -> EvalRun:

@@ -6,7 +6,7 @@ which lies above this one and is handed in.
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -88,7 +88,7 @@ class EvaluateHandler:
             raise JobFailed(error.code or "not_found", error.message) from error
         except (Unavailable, EngineError) as error:
             raise JobDelayed(error.message, seconds=5.0) from error
-        stored = await self._artifacts.put(_parts(msgspec.json.encode(report)))
+        stored = await self._artifacts.put_bytes(msgspec.json.encode(report))
         failpoint("evaluation-stored")
         async with claim.begin() as session:
             ended = await EvaluationRepository(session, claim.tenant).lock(claim.subject)
@@ -230,7 +230,3 @@ class _Progress:
             if row is None:
                 raise JobCancelled
             row.total, row.done = total, min(done, total)
-
-
-async def _parts(content: bytes) -> AsyncIterator[bytes]:
-    yield content

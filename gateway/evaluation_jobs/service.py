@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -69,7 +69,7 @@ class EvaluationService:
         async with self._database.read() as session:
             await read_states(session, self._tenant, stores)
         content = await self._read_content(request, stores)
-        stored = await self._artifacts.put(_parts(content.data))
+        stored = await self._artifacts.put_bytes(content.data)
         async with self._database.begin() as session:
             row = EvaluationRepository(session, self._tenant).add(
                 EvaluationRow(
@@ -215,10 +215,6 @@ def _to_questions(rows: Sequence[EvaluationQuestion]) -> list[LabelledQuestion]:
             )
         questions.append(LabelledQuestion(id, text, dict.fromkeys(row.documents, 1), row.answer))
     return merge_questions(questions)
-
-
-async def _parts(content: bytes) -> AsyncIterator[bytes]:
-    yield content
 
 
 def _to_schema(row: EvaluationRow) -> Evaluation:

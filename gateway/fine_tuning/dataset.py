@@ -1,7 +1,7 @@
 """A tenant's uploaded training files, each parsed and rendered once: before a job is made of them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -126,7 +126,7 @@ class TrainingFiles:
 
     async def store(self, file: RenderedFile) -> Stored:
         """Keep rendered rows in the artifacts; a row has to refer to them within the hour."""
-        return await self._artifacts.put(_parts(file.content))
+        return await self._artifacts.put_bytes(file.content)
 
 
 def row_format(method: str) -> str:
@@ -139,7 +139,3 @@ def _check(paths: Sequence[Path], format: str) -> list[Finding]:
     rows = [content.conversations[:_CHECKED_ROWS] for content in contents]
     findings = check_conversations(*rows)
     return [finding for finding in findings if finding.check != "over_long"]  # the trainer counts their tokens
-
-
-async def _parts(content: bytes) -> AsyncIterator[bytes]:
-    yield content

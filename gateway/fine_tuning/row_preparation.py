@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -104,7 +104,7 @@ class RowPreparer:
             raise JobFailed("evidence_missing", f"The rows can't get their passages. {error.message}") from error
         prepared = [await asyncio.to_thread(_vary, rows, options, job.seed) for rows in grounded.files]
         rendered = [await asyncio.to_thread(self._render, inputs, one.rows, job) for one in prepared]
-        stored = [await self._artifacts.put(_parts(one.content)) for one in rendered]
+        stored = [await self._artifacts.put_bytes(one.content) for one in rendered]
         failpoint("rows-prepared")
         figures = _count(grounded.files[0], prepared[0], grounded.states)
         told = _describe(figures, options.without, grounded)
@@ -316,7 +316,3 @@ def _describe(figures: EvidenceFigures, share: float, grounded: _GroundedFiles) 
         )
         events.append((message, "warn", {"without": share}))
     return events
-
-
-async def _parts(content: bytes) -> AsyncIterator[bytes]:
-    yield content

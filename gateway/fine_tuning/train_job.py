@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -282,7 +282,7 @@ class _Training:
         await self._prove_parity()
         manifest = msgspec.structs.replace(manifest, parity=self._parity)
         await asyncio.to_thread((folder / MANIFEST_FILE).write_bytes, msgspec.json.encode(manifest))
-        file = await self._artifacts.put(_parts(self._log.result_file()))
+        file = await self._artifacts.put_bytes(self._log.result_file())
         size = Path(self._inputs.rows.path).stat().st_size
         figures = self._log.measure(self._seconds, size)
         metrics = self._log.final_metrics(manifest.best_step)
@@ -346,7 +346,3 @@ class _Training:
 
 def _result(stored: StoredAdapter) -> TrainingResult:
     return msgspec.convert(stored.details, TrainingResult)
-
-
-async def _parts(content: bytes) -> AsyncIterator[bytes]:
-    yield content

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -192,7 +192,7 @@ class GateHandler:
                 await self._reconciler.resident(adapter, _PATIENCE_SECONDS, everywhere=False)
 
     async def _keep(self, claim: Claim, row: GateRow, report: GateReport) -> None:
-        stored = await self._artifacts.put(_parts(msgspec.json.encode(report)))
+        stored = await self._artifacts.put_bytes(msgspec.json.encode(report))
         failpoint("gate-stored")
         async with claim.begin() as session:
             gate = await GateRepository(session, claim.tenant).lock(claim.subject)
@@ -205,7 +205,3 @@ class GateHandler:
             verdict = GateVerdict(report.passed, report.created_at, tuple(report.failed))
             await record_gate(session, claim.tenant, row.assistant_id, row.number, verdict)
         _log.info("gate_ended", release=report.release, passed=report.passed, failed=report.failed)
-
-
-async def _parts(content: bytes) -> AsyncIterator[bytes]:
-    yield content

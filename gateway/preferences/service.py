@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gateway.answers.service import AnswerService, CitedDocuments
@@ -189,7 +189,7 @@ class PreferenceService:
         return await asyncio.to_thread(choose)
 
     async def _store(self, name: str, pairs: Sequence[PreferencePair]) -> FileRow:
-        stored = await self._artifacts.put(_parts(await asyncio.to_thread(encode_pairs, pairs)))
+        stored = await self._artifacts.put_bytes(await asyncio.to_thread(encode_pairs, pairs))
         return FileRow(
             id=new_id("file-"),
             created_at=int(time.time()),
@@ -241,7 +241,3 @@ def _refuse(dataset: Dataset) -> BadRequest:
         f"Left out: {reasons or 'none'}. Collect more votes, or ask for less agreement (min_votes, min_agreement).",
         code="too_few_pairs",
     )
-
-
-async def _parts(content: bytes) -> AsyncIterator[bytes]:
-    yield content
