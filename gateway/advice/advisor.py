@@ -18,33 +18,26 @@ from gateway.advice.scores import score_arms
 from gateway.advice.stale import list_changed_facts
 from gateway.advice.verdict import decide
 from gateway.advice.words import write_words
-from gateway.answering.search_decision import SearchDecider
-from gateway.artifacts import Artifacts
 from gateway.conversations.conversation import Conversation, encode_conversations
 from gateway.conversations.findings import RowFact
 from gateway.conversations.store_facts import StoreFacts
-from gateway.db import Database
-from gateway.engines import EnginePool, Reconciler
-from gateway.engines.base_traits import BaseTraits
-from gateway.engines.token_counter import TokenCounter
 from gateway.evaluation_jobs.advice_inputs import AdviceInputs
 from gateway.evaluation_jobs.tables import EvaluationRow
 from gateway.fine_tuning.estimate import Price
 from gateway.fine_tuning.fact_schemas import StaleFact
 from gateway.fine_tuning.service import estimate_cost
 from gateway.fine_tuning.stale_facts import StaleFactsService
-from gateway.gates.interview import Interview, Notes
+from gateway.gates.interview import Notes
 from gateway.gates.judge import LEAST_ROWS
+from gateway.gates.judging_parts import JudgingParts
 from gateway.gates.learnt_rows import read_learnt_rows
 from gateway.gates.row_evidence import RowEvidence
 from gateway.jobs import Claim, JobFailed
 from gateway.vector_stores.version_texts import list_version_times
-from retrieval.client import Retriever
 from training.spec import Recipe
 
 __all__ = ["Advisor"]
 
-_PATIENCE_SECONDS = 30.0
 _MOST_LOOKED_AT = 400
 """Conversations of the half that isn't asked whose facts are looked up: each may be a search."""
 
@@ -72,24 +65,8 @@ class _Case:
 class Advisor:
     """Makes advice, for the handler of evaluations; a run that was killed asks only what wasn't noted."""
 
-    def __init__(
-        self,
-        database: Database,
-        artifacts: Artifacts,
-        retriever: Retriever,
-        pool: EnginePool,
-        reconciler: Reconciler,
-        decider: SearchDecider,
-        traits: BaseTraits,
-        price: Price,
-    ) -> None:
-        self._database = database
-        self._artifacts = artifacts
-        self._retriever = retriever
-        self._pool = pool
-        self._reconciler = reconciler
-        self._decider = decider
-        self._traits = traits
+    def __init__(self, parts: JudgingParts, price: Price) -> None:
+        self._parts = parts
         self._price = price
 
     async def advise(
@@ -109,9 +86,8 @@ class Advisor:
             JobCancelled: The owner cancelled it.
         """
         case = await self._prepare(claim.tenant, row.stores[0] if row.stores else None, inputs)
-        counter = TokenCounter(self._pool)
-        if case.adapter is not None and case.adapter.target.adapter is not None:
-            await self._reconciler.resident(case.adapter.target.adapter, _PATIENCE_SECONDS, everywhere=False)
+        if case.adapter is not None:
+            await self._parts.wait_for_adapters([case.adapter.target])
         # With a store passages are what documents say now, not what a row was once answered from.
         rows = [to_row(one, passages=case.store is None) for one in case.rows]
         total = count_steps(case.arms, case.facts, rows)
@@ -121,11 +97,11 @@ class Advisor:
 
         notes = Notes(claim, note)
         await notes.save()
-        base = counter.base_model
-        interview = Interview(self._pool, counter, self._traits, claim.tenant, notes)
+        base = self._parts.base_model
+        interview = self._parts.interview(claim.tenant, notes)
         targets = {arm: make_target(arm, base, case.adapter, case.store) for arm in case.arms}
         searching = make_target(Arm("none", True), base, None, case.store)
-        evidence = RowEvidence(self._database, self._retriever, self._decider, claim.tenant, searching)
+        evidence = RowEvidence(self._parts.searcher, claim.tenant, searching)
         try:
             answers = await ArmMeasurer(interview, targets, case.kit, evidence).measure(rows, case.facts)
         finally:
@@ -137,11 +113,11 @@ class Advisor:
         adapter: AdapterParts | None = None
         recorded: Sequence[StaleFact] = ()
         if inputs.adapter is not None:
-            async with self._database.read() as session:
+            async with self._parts.database.read() as session:
                 adapter = await find_adapter(session, tenant, inputs.adapter)
-            stale = StaleFactsService(self._database, self._retriever, self._artifacts, tenant)
+            stale = StaleFactsService(self._parts.database, self._parts.retriever, self._parts.artifacts, tenant)
             recorded = (await stale.list(inputs.adapter)).data
-        learnt = await asyncio.to_thread(read_learnt_rows, self._artifacts, adapter.files if adapter else [])
+        learnt = await asyncio.to_thread(read_learnt_rows, self._parts.artifacts, adapter.files if adapter else [])
         pairs = frozenset((one.messages[-1].content or "", one.reply) for one in learnt.replies)
         halves = await asyncio.to_thread(split_halves, inputs.conversations, pairs)
         _check_rows(halves)
@@ -166,17 +142,17 @@ class Advisor:
         """Look the facts of replies up, and how often the documents change that they are from."""
         index = None
         if store is not None:
-            parts = (self._database, self._retriever, self._artifacts, tenant)
+            parts = (self._parts.database, self._parts.retriever, self._parts.artifacts, tenant)
             index = await StoreFacts.open(*parts, [store])
         facts = await find_row_facts(index, conversations)
         documents = {fact.document for some in facts.values() for fact in some if fact.document}
-        async with self._database.read() as session:
+        async with self._parts.database.read() as session:
             times = await list_version_times(session, tenant, documents)
         return facts, look_at_facts(facts, times, time.time())
 
     async def _estimate(self, base: str, conversations: Sequence[Conversation]) -> dict[str, Any]:
         rows, size = len(conversations), len(encode_conversations(conversations))
-        async with self._database.read() as session:
+        async with self._parts.database.read() as session:
             return await estimate_cost(session, base, "supervised", Recipe.for_rows(rows), rows, size, self._price)
 
 

@@ -5,11 +5,8 @@ from collections.abc import Sequence
 from gateway.answering.question import Message, Question
 from gateway.answering.release_searcher import ReleaseSearcher
 from gateway.answering.retrieve import title_of
-from gateway.answering.search_decision import SearchDecider
 from gateway.assistants.release import LEAST_PROBABILITY, RetrievalSpec
-from gateway.db import Database
 from gateway.vector_stores.search import StoreStates
-from retrieval.client import Retriever
 from training.dataset import Message as RowMessage
 from training.dataset import RowPassage
 
@@ -22,8 +19,8 @@ class RowPassages:
     It is `fine_tuning.row_preparation.RowPassageFinder`, which stands below and can't import what answers.
     """
 
-    def __init__(self, database: Database, retriever: Retriever, decider: SearchDecider) -> None:
-        self._searcher = ReleaseSearcher(database, retriever, decider)
+    def __init__(self, searcher: ReleaseSearcher) -> None:
+        self._searcher = searcher
 
     async def find(
         self, tenant: str, messages: Sequence[RowMessage], states: StoreStates, top_k: int

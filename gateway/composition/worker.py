@@ -16,6 +16,7 @@ from gateway.adapters.service import list_stored
 from gateway.adapters.trainer import Trainer
 from gateway.adapters.verify import AdapterVerifier
 from gateway.advice.advisor import Advisor
+from gateway.answering.release_searcher import ReleaseSearcher
 from gateway.answering.row_passages import RowPassages
 from gateway.answering.search_decision import SearchDecider
 from gateway.answering.service import AnsweringService
@@ -57,6 +58,7 @@ from gateway.fine_tuning.parity import ParityProof
 from gateway.fine_tuning.row_preparation import RowPreparer
 from gateway.fine_tuning.train_job import TrainHandler
 from gateway.gates.gate_job import GateHandler
+from gateway.gates.judging_parts import JudgingParts
 from gateway.gates.service import GATE
 from gateway.health.admin import AdminApp, serve_admin
 from gateway.health.figures import Figures
@@ -182,9 +184,10 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
     calibrator = Calibrator(database, parts.retriever, writer)
     chat = InProcessChat(parts.answering, grammars=settings.allow_grammars)
     decider = SearchDecider(load_turn_classifier(), parts.rewriter)
-    common = (database, artifacts, parts.retriever, parts.pool, parts.reconciler)
-    advisor = Advisor(*common, decider, traits, read_price(settings))
-    passages = RowPassages(database, parts.retriever, decider)
+    searcher = ReleaseSearcher(database, parts.retriever, decider)
+    judging = JudgingParts(database, artifacts, parts.retriever, parts.pool, parts.reconciler, searcher, traits)
+    advisor = Advisor(judging, read_price(settings))
+    passages = RowPassages(searcher)
     evaluations = EvaluateHandler(database, artifacts, parts.retriever, storage, calibrator, advisor.advise)
     return {
         INGEST: IngestHandler(artifacts, parts.retriever),
@@ -207,8 +210,8 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
             ParityProof(parts.pool, traits),
             read_price(settings),
         ),
-        GATE: GateHandler(*common, decider, traits),
-        DIAGNOSE: DiagnosisHandler(*common, decider, traits, base),
+        GATE: GateHandler(judging),
+        DIAGNOSE: DiagnosisHandler(judging, base),
         "import": ImportHandler(artifacts, storage, publisher, trainer),
     }
 

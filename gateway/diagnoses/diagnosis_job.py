@@ -13,38 +13,32 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.answering.resolve import Resolver
-from gateway.answering.search_decision import SearchDecider
-from gateway.artifacts import Artifacts
 from gateway.assistants.release import ServedParts
 from gateway.assistants.schemas import ReleaseCreate
 from gateway.assistants.service import AssistantService
-from gateway.db import Database
 from gateway.diagnoses.answer_judge import Voice, find_expected
 from gateway.diagnoses.candidates import DiagnosedPlace, list_candidates
 from gateway.diagnoses.case_diagnosis import CaseDiagnosis, learn_voice
+from gateway.diagnoses.case_search import CaseSearch
 from gateway.diagnoses.cases import Case, DiagnosisInputs, DiagnosisOptions, Strand
 from gateway.diagnoses.passage_finder import PassageFinder
 from gateway.diagnoses.proposals import Proposal, ProposalMaker
-from gateway.diagnoses.release_search import ReleaseSearch
 from gateway.diagnoses.replay import Replay
 from gateway.diagnoses.report import DiagnosedCase, DiagnosisReport, make_report
 from gateway.diagnoses.repository import DiagnosisRepository
 from gateway.diagnoses.tables import DiagnosisRow
 from gateway.diagnoses.variants import ReleaseVariants, find_variants
 from gateway.diagnoses.verdicts import Judged
-from gateway.engines import EnginePool, Reconciler
-from gateway.engines.base_traits import BaseTraits
 from gateway.engines.served_base_model import ServedBaseModel
-from gateway.engines.token_counter import TokenCounter
 from gateway.files.garbage_collection import collect_later
-from gateway.gates.interview import Interview, Notes, explain_interruptions
+from gateway.gates.interview import Notes, explain_interruptions
+from gateway.gates.judging_parts import JudgingParts
 from gateway.jobs import ENDED, Claim, JobCancelled, Outcome, await_each, begin_subject, end_subject, failpoint
-from retrieval.client import Retriever, RetrieverError
+from retrieval.client import RetrieverError
 
 __all__ = ["DiagnosisHandler"]
 
 _log = structlog.get_logger()
-_PATIENCE_SECONDS = 30.0
 _AT_ONCE = 6
 _FRESH_SEED = 1001
 """Of the answers by which proposals are measured; at temperature 0 it changes nothing, see `proposals`."""
@@ -64,31 +58,15 @@ class DiagnosisHandler:
     noted.
     """
 
-    def __init__(
-        self,
-        database: Database,
-        artifacts: Artifacts,
-        retriever: Retriever,
-        pool: EnginePool,
-        reconciler: Reconciler,
-        decider: SearchDecider,
-        traits: BaseTraits,
-        base: ServedBaseModel,
-    ) -> None:
-        self._database = database
-        self._artifacts = artifacts
-        self._retriever = retriever
-        self._pool = pool
-        self._reconciler = reconciler
-        self._decider = decider
-        self._traits = traits
+    def __init__(self, parts: JudgingParts, base: ServedBaseModel) -> None:
+        self._parts = parts
         self._base = base
 
     async def run(self, claim: Claim) -> None:
         row = await self._begin(claim)
         if row is None:
             return
-        data = await asyncio.to_thread(self._artifacts.file(row.inputs_digest).read_bytes)
+        data = await asyncio.to_thread(self._parts.artifacts.file(row.inputs_digest).read_bytes)
         inputs = msgspec.json.decode(data, type=DiagnosisInputs)
         with explain_interruptions():
             result = await self._diagnose(claim, row, inputs)
@@ -104,19 +82,23 @@ class DiagnosisHandler:
 
     async def _diagnose(self, claim: Claim, row: DiagnosisRow, inputs: DiagnosisInputs) -> _Result:
         options = msgspec.convert(row.options, DiagnosisOptions)
-        counter = TokenCounter(self._pool)
         release = await find_variants(
-            self._database, Resolver(self._database), claim.tenant, row.assistant_id, row.number, counter.base_model
+            self._parts.database,
+            Resolver(self._parts.database),
+            claim.tenant,
+            row.assistant_id,
+            row.number,
+            self._parts.base_model,
         )
-        await self._wait_for_adapters(release)
+        await self._parts.wait_for_adapters([release.target, *(one.target for one in release.variants)])
         progress = _Progress(claim)
         notes = Notes(claim, progress.write)
         await notes.save()
-        interview = Interview(self._pool, counter, self._traits, claim.tenant, notes)
-        searching = ReleaseSearch(self._database, self._retriever, self._decider, claim.tenant)
+        interview = self._parts.interview(claim.tenant, notes)
+        searching = CaseSearch(self._parts.searcher, claim.tenant)
         voice = await asyncio.to_thread(learn_voice, inputs.failures, inputs.passes)
         finder = PassageFinder(
-            self._database, self._retriever, self._artifacts, searching, claim.tenant, release.target
+            self._parts.database, self._parts.retriever, self._parts.artifacts, searching, claim.tenant, release.target
         )
         diagnosis = CaseDiagnosis(finder, Replay(interview, voice), voice, release, options.samples)
         maker = ProposalMaker(Replay(interview, voice, _FRESH_SEED), searching, release, options.samples)
@@ -135,15 +117,9 @@ class DiagnosisHandler:
         )
         return _Result(report, requests)
 
-    async def _wait_for_adapters(self, release: ReleaseVariants) -> None:
-        targets = [release.target, *(one.target for one in release.variants)]
-        for adapter in {one.adapter for one in targets}:
-            if adapter is not None:
-                await self._reconciler.resident(adapter, _PATIENCE_SECONDS, everywhere=False)
-
     async def _keep(self, claim: Claim, result: _Result) -> None:
         """Keep the report, and make the releases in the same unit of work: a run after a kill makes none twice."""
-        stored = await self._artifacts.put_bytes(msgspec.json.encode(result.report))
+        stored = await self._parts.artifacts.put_bytes(msgspec.json.encode(result.report))
         failpoint("diagnosis-stored")
         served = await self._describe_served() if result.requests else None
         async with claim.begin() as session:
@@ -164,10 +140,10 @@ class DiagnosisHandler:
 
     async def _describe_served(self) -> ServedParts:
         try:
-            info = await self._retriever.describe()
+            info = await self._parts.retriever.describe()
         except RetrieverError:
             info = None  # a release with stores is refused then, and the job waits
-        return ServedParts.of(self._pool.base_model or self._base.name, self._base, info)
+        return ServedParts.of(self._parts.pool.base_model or self._base.name, self._base, info)
 
 
 class _Progress:

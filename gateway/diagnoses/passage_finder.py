@@ -18,8 +18,8 @@ from gateway.assistants.release import RetrievalSpec
 from gateway.conversations.languages import is_function_word
 from gateway.db import Database
 from gateway.diagnoses.answer_judge import ExpectedFacts
+from gateway.diagnoses.case_search import CaseSearch
 from gateway.diagnoses.cases import Case, Strand
-from gateway.diagnoses.release_search import ReleaseSearch
 from gateway.vector_stores.search import StoreStates, read_states, search
 from gateway.vector_stores.version_texts import DocumentTexts
 from retrieval.client import Retriever
@@ -96,7 +96,7 @@ class PassageFinder:
         database: Database,
         retriever: Retriever,
         artifacts: Artifacts,
-        releases: ReleaseSearch,
+        releases: CaseSearch,
         tenant: str,
         target: Target,
     ) -> None:

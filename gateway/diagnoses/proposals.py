@@ -12,8 +12,8 @@ from math import comb
 import msgspec
 
 from gateway.diagnoses.answer_judge import find_expected
+from gateway.diagnoses.case_search import CaseSearch
 from gateway.diagnoses.cases import Case, Strand
-from gateway.diagnoses.release_search import ReleaseSearch
 from gateway.diagnoses.replay import Replay, answers_alike
 from gateway.diagnoses.variants import ReleaseVariants, Variant
 from gateway.diagnoses.verdicts import Judged, Tally
@@ -75,7 +75,7 @@ class Proposal(msgspec.Struct, frozen=True):
 class ProposalMaker:
     """Measures candidates of one diagnosis."""
 
-    def __init__(self, replay: Replay, releases: ReleaseSearch, release: ReleaseVariants, samples: int) -> None:
+    def __init__(self, replay: Replay, releases: CaseSearch, release: ReleaseVariants, samples: int) -> None:
         self._replay = replay
         self._releases = releases
         self._release = release

@@ -11,21 +11,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.adapters.service import find_ready
 from gateway.answering.resolve import Resolver
-from gateway.answering.search_decision import SearchDecider
-from gateway.artifacts import Artifacts
 from gateway.assistants.release import GateVerdict, ReleaseSpec
 from gateway.assistants.service import find_assistant_by_id, find_release, record_gate
-from gateway.db import Database
-from gateway.engines import EnginePool, Reconciler
-from gateway.engines.base_traits import BaseTraits
-from gateway.engines.token_counter import TokenCounter
 from gateway.evaluation.base_suite import load_base_suite
 from gateway.files.garbage_collection import collect_later
 from gateway.gates.checks import GateOptions
-from gateway.gates.contestants import Contestants, find_contestants
+from gateway.gates.contestants import find_contestants
 from gateway.gates.held_out_rows import HeldOutRow, LearntReply, RowsUnfit, read_held_out_rows
-from gateway.gates.interview import Interview, Notes, explain_interruptions
+from gateway.gates.interview import Notes, explain_interruptions
 from gateway.gates.judge import LEAST_ROWS
+from gateway.gates.judging_parts import JudgingParts
 from gateway.gates.learnt_rows import LearntFile, find_learnt_files, read_learnt_rows
 from gateway.gates.measure import Measurer, count_questions
 from gateway.gates.report import GateReport, make_report
@@ -43,12 +38,10 @@ from gateway.jobs import (
     end_subject,
     failpoint,
 )
-from retrieval.client import Retriever
 
 __all__ = ["GateHandler"]
 
 _log = structlog.get_logger()
-_PATIENCE_SECONDS = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +62,8 @@ class _Inputs:
 class GateHandler:
     """Handles jobs of the kind `gate`; their subject is a gate. A run that was killed asks only what wasn't noted."""
 
-    def __init__(
-        self,
-        database: Database,
-        artifacts: Artifacts,
-        retriever: Retriever,
-        pool: EnginePool,
-        reconciler: Reconciler,
-        decider: SearchDecider,
-        traits: BaseTraits,
-    ) -> None:
-        self._database = database
-        self._artifacts = artifacts
-        self._retriever = retriever
-        self._pool = pool
-        self._reconciler = reconciler
-        self._decider = decider
-        self._traits = traits
+    def __init__(self, parts: JudgingParts) -> None:
+        self._parts = parts
         self._suite = load_base_suite()
 
     async def run(self, claim: Claim) -> None:
@@ -111,7 +89,7 @@ class GateHandler:
 
     async def _find_learnt(self, tenant: str, row: GateRow) -> list[LearntFile]:
         """Find the files that the candidate's adapter has learnt; the last one is the gate's own while it runs."""
-        async with self._database.read() as session:
+        async with self._parts.database.read() as session:
             release = await find_release(session, tenant, row.assistant_id, row.number)
             adapter = release and msgspec.convert(release.spec, ReleaseSpec).adapter
             files = await find_learnt_files(session, tenant, adapter.model if adapter else None)
@@ -124,10 +102,10 @@ class GateHandler:
         if row.rows_digest is None:
             raise JobFailed("invalid_rows", "The held-out rows aren't there any more. Begin the gate again.")
         try:
-            rows = read_held_out_rows(self._artifacts.file(row.rows_digest).read_bytes(), options.rows)
+            rows = read_held_out_rows(self._parts.artifacts.file(row.rows_digest).read_bytes(), options.rows)
         except RowsUnfit as error:
             raise JobFailed("invalid_rows", str(error)) from error
-        known = read_learnt_rows(self._artifacts, files)
+        known = read_learnt_rows(self._parts.artifacts, files)
         pairs = {(one.messages[-1].content, one.reply) for one in known.replies}
         learnt = [one.number for one in rows if (one.question, one.reply) in pairs]
         rows = [one for one in rows if one.number not in learnt]
@@ -140,10 +118,11 @@ class GateHandler:
         return _Inputs(rows, known.replies, learnt, known.unknown)
 
     async def _make_report(self, claim: Claim, row: GateRow, options: GateOptions, inputs: _Inputs) -> GateReport:
-        counter = TokenCounter(self._pool)
         name = await self._check_releases(claim.tenant, row)
-        contestants = await find_contestants(Resolver(self._database), claim.tenant, name, row, counter.base_model)
-        await self._wait_for_adapters(contestants)
+        contestants = await find_contestants(
+            Resolver(self._parts.database), claim.tenant, name, row, self._parts.base_model
+        )
+        await self._parts.wait_for_adapters(one.target for one in contestants.all())
 
         async def note_progress(done: int) -> None:
             async with claim.begin() as session:
@@ -155,9 +134,9 @@ class GateHandler:
 
         notes = Notes(claim, note_progress)
         await notes.save()
-        interview = Interview(self._pool, counter, self._traits, claim.tenant, notes)
+        interview = self._parts.interview(claim.tenant, notes)
         target = contestants.candidate.target
-        evidence = RowEvidence(self._database, self._retriever, self._decider, claim.tenant, target)
+        evidence = RowEvidence(self._parts.searcher, claim.tenant, target)
         measurer = Measurer(interview, contestants, evidence, self._suite)
         try:
             measured = await measurer.measure(inputs.rows, inputs.replies, options.canaries)
@@ -174,7 +153,7 @@ class GateHandler:
         Raises:
             JobFailed: An adapter was deleted, or waits for another base model.
         """
-        async with self._database.read() as session:
+        async with self._parts.database.read() as session:
             assistant = await find_assistant_by_id(session, tenant, row.assistant_id)
             for number in (row.number, *(() if row.against is None else (row.against,))):
                 release = await find_release(session, tenant, assistant.id, number)
@@ -186,13 +165,8 @@ class GateHandler:
                     )
             return assistant.name
 
-    async def _wait_for_adapters(self, contestants: Contestants) -> None:
-        for adapter in {one.target.adapter for one in contestants.all()} - {None}:
-            if adapter is not None:
-                await self._reconciler.resident(adapter, _PATIENCE_SECONDS, everywhere=False)
-
     async def _keep(self, claim: Claim, row: GateRow, report: GateReport) -> None:
-        stored = await self._artifacts.put_bytes(msgspec.json.encode(report))
+        stored = await self._parts.artifacts.put_bytes(msgspec.json.encode(report))
         failpoint("gate-stored")
         async with claim.begin() as session:
             gate = await GateRepository(session, claim.tenant).lock(claim.subject)

@@ -8,10 +8,7 @@ from gateway.answering.question import Question
 from gateway.answering.release_searcher import ReleaseSearcher
 from gateway.answering.resolve import Target
 from gateway.answering.retrieve import NO_EVIDENCE, Evidence
-from gateway.answering.search_decision import SearchDecider
-from gateway.db import Database
 from gateway.gates.held_out_rows import HeldOutRow
-from retrieval.client import Retriever
 from retrieval.messages import Passage
 from training.dataset import RowPassage
 
@@ -24,10 +21,8 @@ NOTHING = Evidence("nothing_found")
 class RowEvidence:
     """Finds what the candidate would be shown: the row's own passages, or else what its release searches for."""
 
-    def __init__(
-        self, database: Database, retriever: Retriever, decider: SearchDecider, tenant: str, target: Target
-    ) -> None:
-        self._searcher = ReleaseSearcher(database, retriever, decider)
+    def __init__(self, searcher: ReleaseSearcher, tenant: str, target: Target) -> None:
+        self._searcher = searcher
         self._tenant = tenant
         self._target = target
 

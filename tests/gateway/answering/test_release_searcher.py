@@ -3,13 +3,14 @@
 import pytest
 
 from gateway.answering.question import Message
+from gateway.answering.release_searcher import ReleaseSearcher
 from gateway.answering.resolve import Target
 from gateway.answering.row_passages import RowPassages
 from gateway.answering.search_decision import SearchDecider
 from gateway.answering.turn import load_turn_classifier
 from gateway.assistants.release import RetrievalSpec
+from gateway.diagnoses.case_search import CaseSearch
 from gateway.diagnoses.cases import Case
-from gateway.diagnoses.release_search import ReleaseSearch
 from gateway.engines.base_traits import BaseTraits
 from gateway.errors import Unavailable
 from gateway.gates.held_out_rows import HeldOutRow
@@ -45,10 +46,11 @@ async def test_a_release_that_degrades_is_not_judged_by_answers_without_document
         tenant = (await session.get_one(StoreRow, store)).tenant_id
         states = await read_states(session, tenant, [store])
     rewriter = QuestionRewriter(state.pool, Metrics(), BaseTraits(state.pool, state.base))
-    parts = (state.database, state.retriever, SearchDecider(load_turn_classifier(), rewriter))
+    decider = SearchDecider(load_turn_classifier(), rewriter)
+    searcher = ReleaseSearcher(state.database, state.retriever, decider)
     target = Target("base", retrieval=RetrievalSpec((store,), mode="degrade"))
     row, case = HeldOutRow(1, [TURN], "31 months.", None), Case(id="1", messages=[TURN], answer="31 months.")
-    of_gate, of_diagnosis = RowEvidence(*parts, tenant, target), ReleaseSearch(*parts, tenant)
+    of_gate, of_diagnosis = RowEvidence(searcher, tenant, target), CaseSearch(searcher, tenant)
 
     index.before["search"] = fail
     with pytest.raises(Unavailable):
@@ -56,7 +58,7 @@ async def test_a_release_that_degrades_is_not_judged_by_answers_without_document
     with pytest.raises(Unavailable):
         await of_diagnosis.find(target, case)
     with pytest.raises(Unavailable):
-        await RowPassages(*parts).find(tenant, [RowMessage("user", TURN.content or "")], states, 3)
+        await RowPassages(searcher).find(tenant, [RowMessage("user", TURN.content or "")], states, 3)
 
     del index.before["search"]
     evidence, texts = await of_diagnosis.find(target, case)

@@ -6,19 +6,16 @@ from gateway.answering.question import Question
 from gateway.answering.release_searcher import ReleaseSearcher
 from gateway.answering.resolve import Target
 from gateway.answering.retrieve import NO_EVIDENCE, Evidence
-from gateway.answering.search_decision import SearchDecider
-from gateway.db import Database
 from gateway.diagnoses.cases import Case
-from retrieval.client import Retriever
 
-__all__ = ["ReleaseSearch"]
+__all__ = ["CaseSearch"]
 
 
-class ReleaseSearch:
+class CaseSearch:
     """Searches for one tenant; what was found for a case and the same settings is remembered."""
 
-    def __init__(self, database: Database, retriever: Retriever, decider: SearchDecider, tenant: str) -> None:
-        self._searcher = ReleaseSearcher(database, retriever, decider)
+    def __init__(self, searcher: ReleaseSearcher, tenant: str) -> None:
+        self._searcher = searcher
         self._tenant = tenant
         self._results: dict[tuple[str, str], tuple[Evidence, Sequence[str]]] = {}
 
