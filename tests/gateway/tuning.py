@@ -95,6 +95,11 @@ async def events(client: httpx2.AsyncClient, job: str) -> list[dict[str, Any]]:
     return answer.json()["data"][::-1]
 
 
+async def list_messages(client: httpx2.AsyncClient, job: str) -> list[str]:
+    """What all events of a job say, oldest first."""
+    return [event["message"] for event in await events(client, job)]
+
+
 async def until_trains(client: httpx2.AsyncClient, job: str) -> None:
     async def trains() -> bool:
         return any(event["type"] == "metrics" for event in await events(client, job))

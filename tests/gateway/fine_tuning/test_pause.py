@@ -11,7 +11,17 @@ from gateway.fine_tuning.tables import FineTuningJobRow
 from gateway.settings import Settings
 from tests.fakes.trainer import rows
 from tests.gateway.conftest import Gateway
-from tests.gateway.tuning import JOBS, adapters, ended, events, read_row, retrieve, start, until_trains, work_folders
+from tests.gateway.tuning import (
+    JOBS,
+    adapters,
+    ended,
+    list_messages,
+    read_row,
+    retrieve,
+    start,
+    until_trains,
+    work_folders,
+)
 from tests.gateway.worker import working
 from tests.waiting import until
 from training.spec import Recipe
@@ -36,10 +46,6 @@ async def until_stopped(settings: Settings, job: str) -> None:
         return not work_folders(settings, job)
 
     await until(is_stopped, 30)
-
-
-async def list_messages(client: httpx2.AsyncClient, job: str) -> list[str]:
-    return [event["message"] for event in await events(client, job)]
 
 
 async def test_a_running_job_is_paused_and_goes_on_where_it_was(

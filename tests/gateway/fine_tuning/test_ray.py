@@ -23,7 +23,7 @@ from tests.gateway.tuning import (
     JOBS,
     adapters,
     ended,
-    events,
+    list_messages,
     read_row,
     retrieve,
     start,
@@ -71,10 +71,6 @@ def is_alive(job: FakeRayJob) -> bool:
     with suppress(psutil.NoSuchProcess):
         return psutil.Process(job.process.pid).status() != psutil.STATUS_ZOMBIE
     return False
-
-
-async def list_messages(client: object, job: str) -> list[str]:
-    return [event["message"] for event in await events(client, job)]  # type: ignore[arg-type]
 
 
 async def test_a_cluster_trains_and_the_adapter_answers(gateway: Gateway, settings: Settings, ray: FakeRay) -> None:
