@@ -1,12 +1,15 @@
-"""Adapters and a base model that are a few hundred bytes small, sound or spoiled on purpose."""
+"""Adapters and a base model that are a few hundred bytes small, sound or spoiled on purpose.
+
+Without numpy: the fake trainer writes one in a process of its own, for which importing it would be half of the time.
+"""
 
 import json
+import math
 import struct
+from dataclasses import dataclass, replace
 from pathlib import Path
+from random import Random
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 HIDDEN, INNER, VOCABULARY = 8, 16, 32
 MODULES = {
@@ -22,21 +25,29 @@ SPOILS = ("nan", "shape", "module", "base", "dora", "rank", "no_effect")
 """The faults that `write_adapter` can make on purpose."""
 
 
-def write_safetensors(file: Path, tensors: dict[str, NDArray[np.float32]]) -> None:
+@dataclass(frozen=True, slots=True)
+class _Matrix:
+    shape: tuple[int, int]
+    numbers: list[float]
+
+    @classmethod
+    def draw(cls, random: Random, shape: tuple[int, int]) -> "_Matrix":
+        return cls(shape, [random.gauss(0.0, 1.0) for _ in range(math.prod(shape))])
+
+    def to_bytes(self) -> bytes:
+        return struct.pack(f"<{len(self.numbers)}f", *self.numbers)
+
+
+def _write_safetensors(file: Path, matrices: dict[str, _Matrix]) -> None:
     header: dict[str, Any] = {}
     position = 0
-    for name, tensor in tensors.items():
-        header[name] = {
-            "dtype": "F32",
-            "shape": list(tensor.shape),
-            "data_offsets": [position, position + tensor.nbytes],
-        }
-        position += tensor.nbytes
+    for name, matrix in matrices.items():
+        end = position + len(matrix.to_bytes())
+        header[name] = {"dtype": "F32", "shape": list(matrix.shape), "data_offsets": [position, end]}
+        position = end
     text = json.dumps(header).encode()
-    with file.open("wb") as opened:
-        opened.write(struct.pack("<Q", len(text)) + text)
-        for tensor in tensors.values():
-            opened.write(tensor.astype("<f4").tobytes())
+    body = b"".join(matrix.to_bytes() for matrix in matrices.values())
+    file.write_bytes(struct.pack("<Q", len(text)) + text + body)
 
 
 def write_base(folder: Path) -> Path:
@@ -44,32 +55,34 @@ def write_base(folder: Path) -> Path:
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps({"vocab_size": VOCABULARY}))
     (folder / "chat_template.jinja").write_text(TEMPLATE)
-    random = np.random.default_rng(0)
-    tensors = {f"{name}.weight": random.standard_normal(shape, np.float32) for name, shape in MODULES.items()}
-    tensors["model.embed_tokens.weight"] = random.standard_normal((VOCABULARY, HIDDEN), np.float32)
-    write_safetensors(folder / "model.safetensors", tensors)
+    random = Random(0)
+    matrices = {f"{name}.weight": _Matrix.draw(random, shape) for name, shape in MODULES.items()}
+    matrices["model.embed_tokens.weight"] = _Matrix.draw(random, (VOCABULARY, HIDDEN))
+    _write_safetensors(folder / "model.safetensors", matrices)
     return folder
 
 
 def write_adapter(folder: Path, *, base_name: str, seed: int = 0, rank: int = 4, spoil: str | None = None) -> Path:
     """Write a PEFT folder for the base of `write_base`; equal arguments give equal bytes."""
     folder.mkdir(parents=True, exist_ok=True)
-    random = np.random.default_rng(seed)
+    random = Random(seed)
     rank = 64 if spoil == "rank" else rank
-    tensors: dict[str, NDArray[np.float32]] = {}
+    matrices: dict[str, _Matrix] = {}
     for module, (out, into) in MODULES.items():
-        tensors[f"base_model.model.{module}.lora_A.weight"] = random.standard_normal((rank, into), np.float32)
-        tensors[f"base_model.model.{module}.lora_B.weight"] = random.standard_normal((out, rank), np.float32)
-    first = next(iter(tensors))
+        matrices[f"base_model.model.{module}.lora_A.weight"] = _Matrix.draw(random, (rank, into))
+        matrices[f"base_model.model.{module}.lora_B.weight"] = _Matrix.draw(random, (out, rank))
+    first = next(iter(matrices))
     match spoil:
         case "nan":
-            tensors[first][0, 0] = np.nan
+            matrices[first].numbers[0] = math.nan
         case "shape":
-            tensors[first] = random.standard_normal((rank, HIDDEN + 1), np.float32)
+            matrices[first] = _Matrix.draw(random, (rank, HIDDEN + 1))
         case "module":
-            tensors["base_model.model.model.layers.9.mlp.up_proj.lora_A.weight"] = tensors.pop(first)
+            matrices["base_model.model.model.layers.9.mlp.up_proj.lora_A.weight"] = matrices.pop(first)
         case "no_effect":
-            tensors = {name: tensor * (0 if "lora_B" in name else 1) for name, tensor in tensors.items()}
+            for name, matrix in matrices.items():
+                if "lora_B" in name:
+                    matrices[name] = replace(matrix, numbers=[0.0] * len(matrix.numbers))
         case _:
             pass
     config = {
@@ -82,5 +95,5 @@ def write_adapter(folder: Path, *, base_name: str, seed: int = 0, rank: int = 4,
         "task_type": "CAUSAL_LM",
     }
     (folder / "adapter_config.json").write_text(json.dumps(config))
-    write_safetensors(folder / "adapter_model.safetensors", tensors)
+    _write_safetensors(folder / "adapter_model.safetensors", matrices)
     return folder

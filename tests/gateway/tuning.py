@@ -85,7 +85,7 @@ async def ended(client: httpx2.AsyncClient, job: str, seconds: float = 60) -> di
             shown = await retrieve(client, job)
             if shown["status"] in ENDED:
                 return shown
-            await asyncio.sleep(0.03)
+            await asyncio.sleep(0.1)
 
 
 async def events(client: httpx2.AsyncClient, job: str) -> list[dict[str, Any]]:

@@ -22,8 +22,8 @@ from tests.fakes.peft import write_base
 from training.verdict import BaseShape
 
 ROOT = Path(__file__).parents[2]
-TIMINGS = WorkerTimings(idle_seconds=0.02, grace_seconds=0.3, pauses=(0.01, 0.01))
-KILLED = WorkerTimings(lease_seconds=3.0, idle_seconds=0.02, grace_seconds=0.3, pauses=(0.01, 0.01))
+TIMINGS = WorkerTimings(idle_seconds=0.08, grace_seconds=0.3, pauses=(0.01, 0.01))
+KILLED = WorkerTimings(lease_seconds=3.0, idle_seconds=0.08, grace_seconds=0.3, pauses=(0.01, 0.01))
 """Of worker processes, whose jobs others are to take over soon after they were killed."""
 
 
