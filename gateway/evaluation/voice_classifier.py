@@ -18,6 +18,7 @@ _STEPS = 300
 _RATE = 4.0
 _DECAY = 1e-4
 _CHARACTERS = 4000
+_DIGITS = 9  # beyond them is what rounding leaves, which would pass for a difference: in every text it has one sign
 
 Vectors = npt.NDArray[np.float64]
 
@@ -29,16 +30,21 @@ class VoiceClassifier:
         features = np.stack([_count_ngrams(text) for text in (*own, *other)])
         labels = np.array([1.0] * len(own) + [0.0] * len(other))
         balance = np.where(labels > 0, 0.5 / len(own), 0.5 / len(other))
-        self._weights: Vectors = np.zeros(_BUCKETS)
+        # Weights that begin at nought stay sums of the texts' vectors, so a step needs only the texts' products with
+        # each other: some hundred numbers a side in place of 8,192, which makes it a hundred times as fast.
+        products = features @ features.T
+        shares: Vectors = np.zeros(len(features))
         self._bias = 0.0
         for _ in range(_STEPS):
-            error = (_squash(features @ self._weights + self._bias) - labels) * balance
-            self._weights -= _RATE * (features.T @ error + _DECAY * self._weights)
+            error = (_squash(products @ shares + self._bias) - labels) * balance
+            shares -= _RATE * (error + _DECAY * shares)
             self._bias -= _RATE * float(error.sum())
+        self._weights: Vectors = features.T @ shares
 
     def score(self, text: str) -> float:
         """Return the probability that a text has the first voice."""
-        return float(_squash(np.array([_count_ngrams(text) @ self._weights + self._bias]))[0])
+        probability = float(_squash(np.array([_count_ngrams(text) @ self._weights + self._bias]))[0])
+        return round(probability, _DIGITS)
 
 
 def score_voices(
