@@ -17,7 +17,7 @@ async def until_idle(worker: Worker, database: Database, *, delayed_too: bool = 
             while await _live(database, delayed_too):
                 if task.done():
                     task.result()
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(0.05)
     finally:
         worker.stop()
         await task
