@@ -1,5 +1,6 @@
 import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from types import TracebackType
 from typing import Any, TypeAlias
 
@@ -147,6 +148,7 @@ class _Walk:
         self.current = 0
 
 
+@lru_cache(maxsize=16)  # the default alone takes 10 ms, and each release and each job asks for it
 def compile(source: str) -> Template:
     """Check and compile a template's source; see `DEFAULT` for the blocks, which it may leave out.
 

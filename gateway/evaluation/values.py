@@ -88,7 +88,7 @@ def find_values(text: str) -> list[Value]:
     for kind in KINDS:
         places = sorted(_FINDERS[kind](masked))
         values += [Value(kind, text[start:end], start, end, readings) for start, end, readings in places]
-        masked = _mask(masked, places)
+        masked = _mask(masked, places) if places else masked
         if kind == "date":
             masked = _ORDINALS.sub(_blank, masked)
     return sorted(values, key=lambda value: value.start)
@@ -156,10 +156,11 @@ def _find_all(
 ) -> Callable[[str], Iterator[_Found]]:
     def find(text: str) -> Iterator[_Found]:
         for pattern in patterns:
-            for match in pattern.finditer(text):
-                if readings := read(match):
-                    yield match.start(), match.end(), readings
-            text = pattern.sub(lambda match: _blank(match) if read(match) else match[0], text)
+            found = [
+                (match.start(), match.end(), readings) for match in pattern.finditer(text) if (readings := read(match))
+            ]
+            yield from found
+            text = _mask(text, found) if found else text
 
     return find
 
