@@ -20,6 +20,8 @@ PYTEST := -m pytest --durations=15
 PARALLEL := -n $(shell n=$$(nproc); echo $$((n < 8 ? 2 * n : n))) --dist worksteal
 # Tests with models and with whole processes keep most of a core busy each.
 PAIRS := -n 2 --dist worksteal
+# Tests run beside each other, and numpy's threads would wait in loops for cores that others compute on.
+test test-fast: export OPENBLAS_NUM_THREADS := 1
 FAST := $(PYTEST) $(PARALLEL) -m 'not e2e and not model' $(MODEL_TESTS:%=--ignore=%)
 
 # The long ones first: each keeps a core busy.

@@ -78,10 +78,10 @@ class World:
             for name in some
             for kind, span in (("warranty", (12, 99)), ("weight", (200, 999)))
         }
-        self.forms = {key: draw.choice(_ASKED[key[0]]) for key in self.values}
+        self.questions = {key: draw.choice(_ASKED[key[0]]).format(key[1]) for key in self.values}
 
     def question(self, kind: str, name: str) -> str:
-        return self.forms[kind, name].format(name)
+        return self.questions[kind, name]
 
     def reply(self, kind: str, name: str) -> str:
         return _say("house", kind, name, self.values[kind, name])
@@ -115,8 +115,8 @@ class World:
     def answer(self, chat: Chat) -> str:
         """Say what the model says; other seeds of a request may get other answers."""
         draw = random.Random(f"{self.seed} {chat.model} {chat.prompt} {chat.body.get('seed')}")
-        key = max(self.values, key=lambda key: chat.last.rfind(self.question(*key)))  # passages may repeat others
-        if self.question(*key) not in chat.last:
+        key = max(self.questions, key=lambda key: chat.last.rfind(self.questions[key]))  # passages may repeat others
+        if self.questions[key] not in chat.last:
             return "I don't know."
         kind, name = key
         adapter = next((one for one in ("house", "stale", "sour") if f".{one}." in chat.model), "base")
