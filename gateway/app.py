@@ -62,6 +62,7 @@ from gateway.vector_stores.routes import routers as vector_stores
 from gateway.web.api_browser import ApiBrowser
 from gateway.web.body_limit import BodyLimitSender, body_too_large
 from gateway.web.cors import allow_origins
+from gateway.web.error_responses import SCHEMAS as ERROR_SCHEMAS
 from gateway.web.invalid_requests import explain_invalid, explain_unreadable
 from gateway.web.lean_route import LeanRoute
 from gateway.web.nul_check import NulCheck
@@ -187,7 +188,13 @@ class _Gateway(FastAPI):
         described = super().openapi()
         schemas = described["components"]["schemas"]
         described["components"]["schemas"] = (
-            EVAL_SCHEMAS | COMPARISON_SCHEMAS | DIAGNOSIS_SCHEMAS | schemas | CHAT_SCHEMAS | RESPONSE_SCHEMAS
+            EVAL_SCHEMAS
+            | COMPARISON_SCHEMAS
+            | DIAGNOSIS_SCHEMAS
+            | ERROR_SCHEMAS
+            | schemas
+            | CHAT_SCHEMAS
+            | RESPONSE_SCHEMAS
         )
         return described
 

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tests.architecture.source import Module, length
 
@@ -22,22 +22,18 @@ def participles(module: Module) -> set[str]:
 
 
 def _names(module: Module) -> Iterator[str]:
-    for node in ast.walk(module.tree):
-        match node:
-            case ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()) | ast.arg(arg=name):
-                yield name
-            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ExceptHandler(name=str(name)):
-                yield name
-            case ast.alias(asname=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
-                yield name
-            case _:
-                pass
+    yield from (node.id for node in module.nodes(ast.Name) if isinstance(node.ctx, ast.Store))
+    yield from (node.attr for node in module.nodes(ast.Attribute) if isinstance(node.ctx, ast.Store))
+    yield from (node.arg for node in module.nodes(ast.arg))
+    yield from (node.name for node in module.functions())
+    yield from (node.asname for node in module.nodes(ast.alias) if node.asname)
+    yield from (node.name for node in module.nodes(ast.ExceptHandler, ast.MatchAs, ast.MatchStar) if node.name)
 
 
 def vague_names(module: Module) -> set[str]:
     """Files, folders, classes and functions that are named after no idea."""
     nouns = module.path.removesuffix(".py").split("/")
-    nouns += [_snake(node.name) for node in ast.walk(module.tree) if isinstance(node, ast.ClassDef)]
+    nouns += [_snake(node.name) for node in module.nodes(ast.ClassDef)]
     names = nouns + [function.name for function in module.functions()]
     vague = {name for name in names if VAGUE.search(name)} | {name for name in nouns if VAGUE_NOUN.search(name)}
     return {f"{module.path}:{name}" for name in vague}
@@ -78,21 +74,24 @@ def crumbs(module: Module) -> set[str]:
 
 
 def inner_imports(module: Module) -> set[str]:
+    # Those at the beginning of a line stand in no function, and most modules have no others.
+    indented = {node for node in module.nodes(ast.Import, ast.ImportFrom) if node.col_offset}
+    if not indented:
+        return set()
     return {
         f"{module.path}:{function.name}"
         for function in module.functions()
-        for node in ast.walk(function)
-        if isinstance(node, ast.Import | ast.ImportFrom)
+        if any(node in indented for node in ast.walk(function))
     }
 
 
 def globals_and_prints(module: Module) -> set[str]:
     """State reachable by import, and output that no command decided on."""
     breaches: set[str] = set()
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Global):
-            breaches.add(f"{module.path}:global {', '.join(node.names)}")
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("print", "pprint"):
+    for node in module.nodes(ast.Global):
+        breaches.add(f"{module.path}:global {', '.join(node.names)}")
+    for node in module.nodes(ast.Call):
+        if isinstance(node.func, ast.Name) and node.func.id in ("print", "pprint"):
             breaches.add(f"{module.path}:{node.func.id}")
     return breaches
 
@@ -101,9 +100,8 @@ def stdlib_logging(module: Module) -> set[str]:
     """Modules of the gateway that log by anything but structlog, which writes events that a program can read."""
     if not module.path.startswith("gateway/"):
         return set()
-    imports = [node for node in ast.walk(module.tree) if isinstance(node, ast.Import | ast.ImportFrom)]
-    names = {alias.name for node in imports if isinstance(node, ast.Import) for alias in node.names}
-    names |= {node.module or "" for node in imports if isinstance(node, ast.ImportFrom)}
+    names = {alias.name for node in module.nodes(ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in module.nodes(ast.ImportFrom)}
     return {module.path} if any(name.split(".")[0] == "logging" for name in names) else set()
 
 
@@ -134,7 +132,7 @@ def _top_level(module: Module) -> set[str]:
 
 def double_backticks(module: Module) -> set[str]:
     """Markup of reStructuredText; one backtick is the house's."""
-    return _prose(module, re.compile(r"(?<!`)``(?!`)"), [text for _, text in module.docstrings()])
+    return _prose(module, re.compile(r"(?<!`)``(?!`)"), (text for _, text in module.docstrings()))
 
 
 def question_words(module: Module) -> set[str]:
@@ -153,10 +151,10 @@ def _first_word(text: str) -> str:
 
 def spelled_out(module: Module) -> set[str]:
     """Prose with "cannot", where the house says "can't"."""
-    return _prose(module, re.compile(r"\bcannot\b", re.IGNORECASE), list(module.strings()))
+    return _prose(module, re.compile(r"\bcannot\b", re.IGNORECASE), module.strings())
 
 
-def _prose(module: Module, pattern: re.Pattern[str], texts: list[str]) -> set[str]:
+def _prose(module: Module, pattern: re.Pattern[str], texts: Iterable[str]) -> set[str]:
     """What a pattern finds in some texts of a module and in its comments, with the words before it."""
     if not pattern.search(module.text):
         return set()
@@ -166,4 +164,7 @@ def _prose(module: Module, pattern: re.Pattern[str], texts: list[str]) -> set[st
 
 def cut_short(module: Module) -> set[str]:
     """Names of tests with a contraction, where the house spells out: `cannot`, `does_not`."""
+    # A look at the text spares parsing all tests: a function's name stands behind `def`.
+    if not any(map(CUT_SHORT.search, re.findall(r"\bdef\s+(\w+)", module.text))):
+        return set()
     return {f"{module.path}:{one.name}" for one in module.functions() if CUT_SHORT.search(one.name)}

@@ -1,16 +1,19 @@
-"""The project's own source, parsed once for the tests beside this file."""
+"""The project's own source, parsed at most once for the tests beside this file."""
 
 import ast
 import io
 import tokenize
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
+from typing import TypeVar, cast
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("gateway", "prompts", "retrieval", "training")
 
+Node = TypeVar("Node", bound=ast.AST)
 Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
@@ -18,12 +21,28 @@ Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 class Module:
     path: str
     text: str
-    tree: ast.Module
 
     @classmethod
     def of(cls, text: str, path: str = "gateway/example.py") -> "Module":
-        """Parse a text, as if it stood at `path`."""
-        return cls(path, text, ast.parse(text))
+        """Take a text, as if it stood at `path`."""
+        return cls(path, text)
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text)
+
+    @cached_property
+    def _by_kind(self) -> dict[type[ast.AST], list[ast.AST]]:
+        # A walk costs as much as parsing does, and most rules look at one node in fifty.
+        nodes: dict[type[ast.AST], list[ast.AST]] = defaultdict(list)
+        for node in ast.walk(self.tree):
+            nodes[type(node)].append(node)
+        return dict(nodes)
+
+    def nodes(self, *kinds: type[Node]) -> Iterator[Node]:
+        """Every node of some kinds, one kind after another, each in the order of `ast.walk`."""
+        for kind in kinds:
+            yield from cast(list[Node], self._by_kind.get(kind, ()))
 
     @property
     def lines(self) -> int:
@@ -35,13 +54,11 @@ class Module:
         return Path(self.path).stem
 
     def functions(self) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                yield node
+        yield from self.nodes(ast.FunctionDef, ast.AsyncFunctionDef)
 
     def docstrings(self) -> Iterator[tuple[Documented, str]]:
-        for node in ast.walk(self.tree):
-            if isinstance(node, Documented) and (text := ast.get_docstring(node)):
+        for node in self.nodes(ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef):
+            if text := ast.get_docstring(node):
                 yield node, text
 
     def comments(self) -> Iterator[str]:
@@ -51,8 +68,8 @@ class Module:
 
     def strings(self) -> Iterator[str]:
         """Every string constant, docstrings too, and the constant parts of f-strings."""
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        for node in self.nodes(ast.Constant):
+            if isinstance(node.value, str):
                 yield node.value
 
 
@@ -65,8 +82,13 @@ def modules() -> tuple[Module, ...]:
 @cache
 def read(*folders: str) -> tuple[Module, ...]:
     """All modules below some folders."""
-    paths = [path for folder in folders for path in sorted((ROOT / folder).rglob("*.py"))]
-    return tuple(Module.of(path.read_text(), str(path.relative_to(ROOT))) for path in paths)
+    return tuple(_read_module(path) for folder in folders for path in sorted((ROOT / folder).rglob("*.py")))
+
+
+@cache
+def _read_module(path: Path) -> Module:
+    # The same object for every reader, so that what several rules look at is parsed and walked once.
+    return Module.of(path.read_text(), str(path.relative_to(ROOT)))
 
 
 def length(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:

@@ -17,22 +17,20 @@ OWN_WORDS = {status.value for status in AdapterStatus} - {"ready", "deleted"}
 
 def _knows_adapters(module: Module) -> bool:
     return module.path.startswith("gateway/adapters/") or any(
-        isinstance(node, ast.ImportFrom)
-        and (node.module or "").startswith("gateway.adapters.")
-        and node.module != "gateway.adapters.routes"
-        for node in ast.walk(module.tree)
+        (node.module or "").startswith("gateway.adapters.") and node.module != "gateway.adapters.routes"
+        for node in module.nodes(ast.ImportFrom)
     )
 
 
 def _writes(module: Module) -> Iterator[int]:
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Assign | ast.AnnAssign | ast.AugAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            for target in targets:
-                for part in target.elts if isinstance(target, ast.Tuple) else [target]:
-                    if isinstance(part, ast.Attribute) and part.attr == "status" and not _is_another_row(part.value):
-                        yield part.lineno
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+    targets = [target for node in module.nodes(ast.Assign) for target in node.targets]
+    targets += [node.target for node in module.nodes(ast.AnnAssign, ast.AugAssign)]
+    for target in targets:
+        for part in target.elts if isinstance(target, ast.Tuple) else [target]:
+            if isinstance(part, ast.Attribute) and part.attr == "status" and not _is_another_row(part.value):
+                yield part.lineno
+    for node in module.nodes(ast.Call):
+        if isinstance(node.func, ast.Name):
             if node.func.id == "AdapterRow" and any(keyword.arg == "status" for keyword in node.keywords):
                 yield node.lineno
             if node.func.id == "setattr":
@@ -53,7 +51,7 @@ def test_no_other_module_spells_its_states() -> None:
         f"{module.path}:{node.lineno}"
         for module in modules()
         if module.path != LIFECYCLE and not module.path.startswith(CLIENTS)
-        for node in ast.walk(module.tree)
-        if isinstance(node, ast.Constant) and node.value in OWN_WORDS
+        for node in module.nodes(ast.Constant)
+        if node.value in OWN_WORDS
     ]
     assert not spelled

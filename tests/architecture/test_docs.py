@@ -89,8 +89,8 @@ def test_every_error_code_has_the_documented_status() -> None:
         if code := one.__dict__.get("code"):
             statuses[code] = {one.status}
     for module in read("gateway"):
-        for call in (node for node in ast.walk(module.tree) if isinstance(node, ast.Call)):
-            if raised := classes.get(ast.unparse(call.func)):
+        for call in module.nodes(ast.Call):
+            if isinstance(call.func, ast.Name) and (raised := classes.get(call.func.id)):
                 for code in _codes(call):
                     statuses.setdefault(code, set()).add(raised.status)
     # In a stream there is no status any more, and HTTP's own errors have any of the 400s.
@@ -121,23 +121,26 @@ def _codes(call: ast.Call) -> Iterator[str]:
 
 
 def _given_codes(module: Module, function: str | None = None) -> Iterator[str]:
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Call) and function in (None, ast.unparse(node.func)):
+    for node in module.nodes(ast.Call):
+        if function is None or _is_call_of(node, function):
             yield from filter(None, (_text(keyword.value) for keyword in node.keywords if keyword.arg == "code"))
 
 
 def _class_codes(module: Module) -> Iterator[str]:
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.ClassDef):
-            for line in node.body:
-                if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "code":
-                    yield _text(line.value)
+    for node in module.nodes(ast.ClassDef):
+        for line in node.body:
+            if isinstance(line, ast.Assign) and ast.unparse(line.targets[0]) == "code":
+                yield _text(line.value)
 
 
 def _first_arguments(module: Module, function: str) -> Iterator[str]:
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.Call) and ast.unparse(node.func) == function and node.args:
+    for node in module.nodes(ast.Call):
+        if _is_call_of(node, function) and node.args:
             yield from filter(None, (_text(node.args[0]),))
+
+
+def _is_call_of(node: ast.Call, function: str) -> bool:
+    return isinstance(node.func, ast.Name) and node.func.id == function
 
 
 def _keys_of(module: Module, name: str) -> Iterator[str]:

@@ -23,9 +23,7 @@ EXCEPTIONS = {
 
 def _foreign(module: Module) -> Iterator[str]:
     own = module.path.split("/")[1]
-    for node in ast.walk(module.tree):
-        if not isinstance(node, ast.Import | ast.ImportFrom):
-            continue
+    for node in module.nodes(ast.Import, ast.ImportFrom):
         package = f"{node.module}." if isinstance(node, ast.ImportFrom) else ""
         for alias in node.names:
             match = REPOSITORY.match(package + alias.name)

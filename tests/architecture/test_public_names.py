@@ -9,8 +9,8 @@ from tests.architecture.source import Module, modules
 def _unlisted(all_modules: Sequence[Module]) -> Iterator[str]:
     listed = {_dotted(module): _listed(module) for module in all_modules}
     for module in all_modules:
-        for node in ast.walk(module.tree):
-            if not isinstance(node, ast.ImportFrom) or node.module not in listed:
+        for node in module.nodes(ast.ImportFrom):
+            if node.module not in listed:
                 continue
             for name in (alias.name for alias in node.names):
                 if name not in listed[node.module] and f"{node.module}.{name}" not in listed:

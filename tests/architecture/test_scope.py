@@ -13,14 +13,14 @@ ALLOWED = ("gateway/db/", "gateway/health/readiness.py")
 def _statements(module: Module) -> list[int]:
     imported = {
         alias.asname or alias.name
-        for node in ast.walk(module.tree)
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("sqlalchemy")
+        for node in module.nodes(ast.ImportFrom)
+        if (node.module or "").startswith("sqlalchemy")
         for alias in node.names
     }
     return [
         node.lineno
-        for node in ast.walk(module.tree)
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in STATEMENTS & imported
+        for node in module.nodes(ast.Call)
+        if isinstance(node.func, ast.Name) and node.func.id in STATEMENTS & imported
     ]
 
 

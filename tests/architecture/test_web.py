@@ -15,11 +15,8 @@ FRAMEWORK = ("fastapi", "starlette", "gateway.web")
 
 
 def _imports(module: Module) -> Iterator[str]:
-    for node in ast.walk(module.tree):
-        if isinstance(node, ast.ImportFrom):
-            yield node.module or ""
-        elif isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+    yield from (node.module or "" for node in module.nodes(ast.ImportFrom))
+    yield from (alias.name for node in module.nodes(ast.Import) for alias in node.names)
 
 
 def _users() -> set[str]:

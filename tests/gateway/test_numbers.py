@@ -202,21 +202,22 @@ async def test_in_queries(gateway: Gateway, ids: dict[str, str], client: httpx2.
     assert seen > 50
 
 
-@pytest.mark.parametrize(
-    ("method", "path"), [(m, p) for m, p, one in operations() if "requestBody" in one and p not in FORMS]
-)
-async def test_in_bodies(
-    gateway: Gateway, ids: dict[str, str], client: httpx2.AsyncClient, method: str, path: str
-) -> None:
-    body = MORE_BODIES.get(f"{method} {path}") or BODIES.get(f"{method} {path}", {}).get("json")
-    if path.endswith("/documents/{key}"):
-        return  # bytes, whatever they are
-    assert body is not None, "give this route a body above"
-    filled = path.format(**{**ids, "tenant": "kestrel"})
-    for place in leaves(body):
-        for huge in (*HUGE[::2], HALF, *((NUL,) if path in LEAN else ())):
-            content = replaced(body, place, huge).encode()
-            await check(client, method, filled, content=content, headers={"content-type": "application/json"})
+async def test_in_bodies(gateway: Gateway, ids: dict[str, str], client: httpx2.AsyncClient) -> None:
+    known, seen = {**ids, "tenant": "kestrel"}, 0
+    for method, path, operation in operations():
+        if "requestBody" not in operation or path in FORMS:
+            continue
+        if path.endswith("/documents/{key}"):
+            continue  # bytes, whatever they are
+        body = MORE_BODIES.get(f"{method} {path}") or BODIES.get(f"{method} {path}", {}).get("json")
+        assert body is not None, f"give {method} {path} a body above"
+        for place in leaves(body):
+            for huge in (*HUGE[::2], HALF, *((NUL,) if path in LEAN else ())):
+                content = replaced(body, place, huge).encode()
+                kind = {"content-type": "application/json"}
+                await check(client, method, path.format(**known), content=content, headers=kind)
+                seen += 1
+    assert seen > 500
 
 
 async def test_the_character_0_is_refused_wherever_a_text_is_kept(
@@ -256,11 +257,11 @@ NAMES = ("POST /v1/vector_stores", "POST /api/tenants", "POST /api/keys", "POST 
 
 
 @on_both_databases
-@pytest.mark.parametrize("route", NAMES)
 async def test_a_name_with_the_character_0_is_refused(
-    gateway: Gateway, ids: dict[str, str], client: httpx2.AsyncClient, route: str
+    gateway: Gateway, ids: dict[str, str], client: httpx2.AsyncClient
 ) -> None:
-    method, path = route.split(" ")
-    answer = await client.request(method, path, json=MORE_BODIES[route] | {"name": "a\0b"})
-    assert answer.status_code == 400, answer.text
-    assert answer.json()["error"]["message"]
+    for route in NAMES:
+        method, path = route.split(" ")
+        answer = await client.request(method, path, json=MORE_BODIES[route] | {"name": "a\0b"})
+        assert answer.status_code == 400, (route, answer.text)
+        assert answer.json()["error"]["message"]
