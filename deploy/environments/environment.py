@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["Environment", "InstallFailed", "SetupFailed", "fingerprint"]
+__all__ = ["Environment", "InstallFailed", "SetupFailed", "fingerprint", "progress"]
 
 _HEARTBEAT_SECONDS = 10.0
 _MISMATCHES = ("Hash mismatch for", "DO NOT MATCH THE HASHES")
@@ -141,7 +141,11 @@ class _Heartbeat:
     def _beat(self) -> None:
         started = time.monotonic()
         while not self._stop.wait(_HEARTBEAT_SECONDS):
-            at = next((line for line in reversed(self._lines) if not line.startswith("WARNING")), "starting").strip()[
-                :100
-            ]
-            self._environment.say(f"{time.monotonic() - started:4.0f} s  {at}")
+            self._environment.say(f"{time.monotonic() - started:4.0f} s  {progress(self._lines)}")
+
+
+def progress(lines: Sequence[str]) -> str:
+    """Return what an installer is at, by the last line that it wrote."""
+    last = next((line for line in reversed(lines) if not line.startswith("WARNING")), "starting").strip()
+    # uv says this and then compiles in silence, which takes longer than all the rest.
+    return "compiling to bytecode" if last.startswith("Installed ") else last[:100]

@@ -88,7 +88,9 @@ async def _ask(client: Client, body: dict[str, Any]) -> str:
 
 async def _only_model(client: Client) -> str:
     """Return the only assistant, or the only model; where there are several, the person has to say which."""
-    models = [model["id"] for model in (await client.get("/v1/models"))["data"]]
+    base, *others = (await client.get("/v1/models"))["data"]
+    # Of what is Braid's own, the base model comes first, and the other one embeds.
+    models = [base["id"], *(model["id"] for model in others if model["owned_by"] != base["owned_by"])]
     try:
         assistants = [row["name"] for row in (await client.get("/api/assistants"))["data"] if row.get("stages")]
     except ClientError:
@@ -97,5 +99,5 @@ async def _only_model(client: Client) -> str:
         if len(names) == 1:
             return names[0]
     raise CommandError(
-        f"Say which model with --model: {', '.join(assistants + models) or 'there is none yet'}.", Exit.USAGE
+        f"Say which model with --model: {', '.join(dict.fromkeys(assistants + models))}.", Exit.USAGE
     )

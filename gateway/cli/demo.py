@@ -23,7 +23,10 @@ def demo(keep: _Keep = False, size: _Size = _FULL, home: Home = None, as_json: A
     """Run the whole road: documents, adapters, five variants of asking, an edit, a swap."""
     settings = settings_from(home=home)
     own = settings.model_copy(update={"home": settings.home.resolve() / "demo"})
-    report = asyncio.run(run_demo(own, SIZES[size.value], keep=keep))
+    try:
+        report = asyncio.run(run_demo(own, SIZES[size.value], keep=keep))
+    except asyncio.CancelledError:
+        raise CommandError("The demo was told to stop, and so was its Braid.") from None
     file = report_file(own.home)
     if as_json:
         print_text(file.read_text())

@@ -6,8 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
@@ -17,7 +17,7 @@ from gateway.demo.progress import Progress
 from gateway.settings import Settings
 from gateway.stack.instance import Instance, free_ports
 from gateway.tenants.authenticator import new_key
-from gateway.terminal import CommandError
+from gateway.terminal import CommandError, Exit
 
 __all__ = ["Services", "running_services"]
 
@@ -26,6 +26,7 @@ _STOP_SECONDS = 60.0
 _POLL_SECONDS = 0.5
 # What only the gateway that was started here answers: another program may have come to the port meanwhile.
 _OWN = "/api/tenants"
+_ENDS = (signal.SIGTERM, signal.SIGHUP)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ async def running_services(settings: Settings, progress: Progress, *, keep: bool
     started here are stopped on leaving, unless `keep`.
 
     Raises:
-        CommandError: Braid doesn't start.
+        CommandError: Braid doesn't start, or one that was started before isn't ready yet.
+        CancelledError: The demo got SIGTERM, or its terminal was closed.
     """
     profile = Profile.load(settings.home)
     running = Instance.running(settings.home)
@@ -52,20 +54,43 @@ async def running_services(settings: Settings, progress: Progress, *, keep: bool
         progress.tell(f"Braid runs already at {profile.url} (process {running}): taking that one")
         yield Services(profile, _return_at_once)
         return
+    if running is not None:
+        raise CommandError(
+            f"Braid runs already with the home folder {settings.home} (process {running}), and has not been ready yet. "
+            f"Wait until it is, or stop it: kill {running}",
+            Exit.CONFLICT,
+        )
     port = free_ports(settings.host, settings.port, 2)
     key = (profile.key if profile else None) or new_key()
-    start = _Start(settings, port, key, progress)
+    with _ended_by_signals():
+        start = _Start(settings, port, key, progress)
+        try:
+            await start.wait_for(_OWN)
+            yield Services(Profile(start.url, key), lambda: start.wait_for("/readyz", whole=True))
+        except BaseException:
+            keep = False
+            raise
+        finally:
+            if keep:
+                start.leave()
+            else:
+                await start.stop()
+
+
+@contextmanager
+def _ended_by_signals() -> Generator[None]:
+    """Let SIGTERM and a closed terminal cancel this task, as Ctrl-C does: else Braid would outlive the demo."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    # `nohup` has SIGHUP ignored, and means it.
+    numbers = [number for number in _ENDS if signal.getsignal(number) is not signal.SIG_IGN]
+    for number in numbers:
+        loop.add_signal_handler(number, task.cancel)
     try:
-        await start.wait_for(_OWN)
-        yield Services(Profile(start.url, key), lambda: start.wait_for("/readyz", whole=True))
-    except BaseException:
-        keep = False
-        raise
+        yield
     finally:
-        if keep:
-            start.leave()
-        else:
-            await start.stop()
+        for number in numbers:
+            loop.remove_signal_handler(number)
 
 
 async def _return_at_once() -> None:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.environments.environment import Environment, InstallFailed, fingerprint
+from deploy.environments.environment import Environment, InstallFailed, fingerprint, progress
 
 
 def scripted(folder: Path, script: str) -> Environment:
@@ -47,6 +47,12 @@ def test_progress_goes_to_the_terminal_and_the_output_to_the_log(
     told = capsys.readouterr().err
     assert "braid: venv: installing x: done in" in told
     assert "Downloading" not in told
+
+
+def test_progress_is_the_last_line_but_for_warnings_and_the_end_of_what_goes_on() -> None:
+    assert progress([]) == "starting"
+    assert progress(["Downloading torch (180 MiB)\n", "WARNING: slow\n"]) == "Downloading torch (180 MiB)"
+    assert progress(["Prepared 161 packages in 9s\n", "Installed 161 packages in 1.34s\n"]) == "compiling to bytecode"
 
 
 def test_a_failure_is_told_with_its_end_and_its_log(tmp_path: Path) -> None:

@@ -29,6 +29,14 @@ async def test_the_only_model_needs_no_name(gateway: Gateway) -> None:
     assert done.stdout == "The engine heard: From a pipe\n"
 
 
+async def test_the_embedder_is_no_model_to_talk_to(gateway: Gateway, passages: FakePassages, engine: FakeVllm) -> None:
+    async with gateway.client(ADMIN_KEY) as client:
+        listed = (await client.get("/v1/models")).json()["data"]
+    assert [model["id"] for model in listed] == [engine.model, "fake"]
+    done = await run("chat", "Hello?", *address(gateway))
+    assert done.stdout == "The engine heard: Hello?\n"
+
+
 async def test_nothing_to_ask_is_a_usage_error(gateway: Gateway) -> None:
     done = await run("chat", *address(gateway), input="")
     assert done.exit_code == Exit.USAGE

@@ -1,5 +1,6 @@
 """The command around the demo; the demo itself has tests of its own."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -58,6 +59,16 @@ async def test_size_and_keep_are_passed_on(runs: Runs, tmp_path: Path) -> None:
     await run("demo", "--home", str(tmp_path), "--size", "small", "--keep")
     (_, size, keep), *_ = runs.calls
     assert (size.name, keep) == ("small", True)
+
+
+async def test_a_demo_that_was_told_to_stop_says_so(runs: Runs, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def cancel(*_: object, **__: object) -> Report:
+        raise asyncio.CancelledError
+
+    monkeypatch.setattr(command, "run_demo", cancel)
+    done = await run("demo")
+    assert done.exit_code == Exit.FAILED
+    assert "told to stop" in done.stderr
 
 
 async def test_an_unknown_size_is_a_usage_error(runs: Runs, tmp_path: Path) -> None:

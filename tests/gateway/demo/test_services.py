@@ -1,6 +1,8 @@
 """The demo's own Braid, with a stand-in for `braid up`: a small HTTP server that becomes ready after a while."""
 
+import asyncio
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -107,6 +109,34 @@ async def test_a_braid_that_runs_already_is_taken_and_left(settings: Settings) -
             await services.wait_until_ready()
             assert services.profile == Profile("http://127.0.0.1:1", "sk-braid-earlier")
     assert not (settings.home / "pid").exists()
+
+
+async def test_a_braid_that_was_never_ready_is_named_with_its_process(settings: Settings) -> None:
+    with Instance.only(settings.home), pytest.raises(CommandError, match=f"not been ready yet.*kill {os.getpid()}"):
+        async with running_services(settings, Progress(), keep=False):
+            pass
+    assert not (settings.home / "pid").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+async def test_a_demo_that_is_told_to_stop_stops_its_braid(settings: Settings, number: signal.Signals) -> None:
+    with pytest.raises(asyncio.CancelledError):
+        async with running_services(settings, Progress(), keep=True) as services:
+            await services.wait_until_ready()
+            os.kill(os.getpid(), number)
+            await asyncio.sleep(10)
+    assert not psutil.pid_exists(process(settings))
+    assert signal.getsignal(number) is signal.SIG_DFL
+
+
+async def test_a_demo_under_nohup_goes_on_without_its_terminal(settings: Settings) -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        async with running_services(settings, Progress(), keep=False) as services:
+            os.kill(os.getpid(), signal.SIGHUP)
+            await services.wait_until_ready()
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 class Stranger(BaseHTTPRequestHandler):
