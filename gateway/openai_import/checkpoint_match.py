@@ -64,17 +64,19 @@ async def match_checkpoints(
             continue
         path = f"/v1/fine_tuning/jobs/{jobs[one.job]}"
         steps = _count_steps(await gateway.client.get(path))
-        kept = [row async for row in gateway.client.rows(f"{path}/checkpoints")]
-        if not kept:
+        candidates = [row async for row in gateway.client.rows(f"{path}/checkpoints")]
+        if not candidates:
             report.omit(_KIND, one.id, one.name, "no checkpoint of its training is kept here")
             continue
-        _take_nearest(one, kept, max(steps, *(row["step_number"] for row in kept)), report)
+        _take_nearest(one, candidates, max(steps, *(row["step_number"] for row in candidates)), report)
 
 
-def _take_nearest(one: HostedCheckpoint, kept: Sequence[Mapping[str, Any]], steps: int, report: ImportReport) -> None:
+def _take_nearest(
+    one: HostedCheckpoint, candidates: Sequence[Mapping[str, Any]], steps: int, report: ImportReport
+) -> None:
     """Compare parts of the whole training, which are the same epochs; steps alone where the whole isn't known."""
     place = one.step if one.steps is None else one.step / one.steps * steps
-    nearest = min(kept, key=lambda row: (abs(row["step_number"] - place), row["step_number"]))
+    nearest = min(candidates, key=lambda row: (abs(row["step_number"] - place), row["step_number"]))
     name, step = nearest["fine_tuned_model_checkpoint"], nearest["step_number"]
     report.checkpoints[one.name] = name
     report.count(_KIND).imported += 1

@@ -55,8 +55,8 @@ async def import_models(
         report.models = {one.model: (jobs[one.id] or {}).get("fine_tuned_model") or "" for one in ready}
         await match_checkpoints(list_checkpoints(export), {one.id: "" for one in ready}, gateway, report)
         return
-    made = await models.train(ready, jobs)
-    await match_checkpoints(list_checkpoints(export), made, gateway, report)
+    successes = await models.train(ready, jobs)
+    await match_checkpoints(list_checkpoints(export), successes, gateway, report)
     new = {one.model: report.models[one.model] for one in ready if one.model in report.models}
     await name_models(gateway, report, new | report.checkpoints)
 
@@ -92,7 +92,7 @@ class _Models:
         Return the ids of those that made a model by the ids of the hosted ones.
         """
         made_here = {one.model for one in trainings}
-        waiting, running, made = list(trainings), dict[str, HostedTraining](), dict[str, str]()
+        waiting, running, successes = list(trainings), dict[str, HostedTraining](), dict[str, str]()
         done = 0
         while waiting or running:
             for training in list(waiting):
@@ -112,11 +112,11 @@ class _Models:
                 del running[id]
                 done += 1
                 if self._settle(training, job, made_here):
-                    made[training.id] = id
+                    successes[training.id] = id
             self._gateway.show("trainings", done, len(trainings))
             if running:
                 await self._gateway.rest()
-        return made
+        return successes
 
     def _find_start(self, training: HostedTraining, made_here: set[str]) -> str | None:
         """Return the model here that a training begins at; None while that is still being trained."""
