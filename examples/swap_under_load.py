@@ -43,16 +43,17 @@ async def main() -> None:
         releases = await two_newest(api)
         seen: Counter[str] = Counter()
         stop = asyncio.Event()
-        clients = [asyncio.create_task(ask(api, seen, stop)) for _ in range(CLIENTS)]
-        for swap in range(SWAPS):
-            number = releases[swap % 2]["release"]
-            revision = (await api.get(f"{API}/rollout")).json()["revision"]
-            rollout = {"stages": [{"release": number, "weight": 100}], "revision": revision}
-            (await api.put(f"{API}/rollout", json=rollout)).raise_for_status()
-            print(f"revision {revision + 1}: all to {ASSISTANT}@{number}, {sum(seen.values())} answers so far")
-            await asyncio.sleep(0.5)
-        stop.set()
-        await asyncio.gather(*clients)
+        async with asyncio.TaskGroup() as clients:
+            for _ in range(CLIENTS):
+                clients.create_task(ask(api, seen, stop))
+            for swap in range(SWAPS):
+                number = releases[swap % 2]["release"]
+                revision = (await api.get(f"{API}/rollout")).json()["revision"]
+                rollout = {"stages": [{"release": number, "weight": 100}], "revision": revision}
+                (await api.put(f"{API}/rollout", json=rollout)).raise_for_status()
+                print(f"revision {revision + 1}: all to {ASSISTANT}@{number}, {sum(seen.values())} answers so far")
+                await asyncio.sleep(0.5)
+            stop.set()
     print("\n".join(f"{count:5} {outcome}" for outcome, count in seen.most_common()))
     sys.exit(any(outcome.startswith("error") for outcome in seen))
 

@@ -69,7 +69,10 @@ async def serve(index: Index, path: Path, stop: asyncio.Event) -> None:
     finally:
         server.close()
         path.unlink(missing_ok=True)
-        await asyncio.gather(*(connection.finish() for connection in list(connections)))
+        ends = await asyncio.gather(*(one.finish() for one in list(connections)), return_exceptions=True)
+        for end in ends:  # of all connections, also where one couldn't be finished
+            if isinstance(end, BaseException):
+                raise end
 
 
 def _listen(path: Path) -> socket.socket:

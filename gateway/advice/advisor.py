@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.advice.arms import Arm, PromptKit, list_arms
-from gateway.advice.contestants import AdapterParts, find_adapter, make_target
+from gateway.advice.contestants import AdapterParts, NamedPrompt, find_adapter, find_prompt, make_target
 from gateway.advice.halves import Halves, choose_rows, split_halves, to_row
 from gateway.advice.measure import ArmMeasurer, count_steps
 from gateway.advice.measurements import AdviceMeasurements, RowAnswers
@@ -50,6 +50,7 @@ class _Case:
     store: str | None
     adapter_name: str | None
     adapter: AdapterParts | None
+    prompt: NamedPrompt | None
     halves: Halves
     rows: list[Conversation]
     facts: Mapping[int, tuple[RowFact, ...]]
@@ -80,7 +81,7 @@ class Advisor:
 
         Raises:
             JobFailed: Too few rows are left to ask.
-            NotFound: The store or the adapter is gone.
+            NotFound: The store, the adapter or the prompt is gone.
             EngineError: No engine answers.
             Unavailable: The retriever doesn't answer.
             JobCancelled: The owner cancelled it.
@@ -99,7 +100,7 @@ class Advisor:
         await notes.save()
         base = self._parts.base_model
         interview = self._parts.interview(claim.tenant, notes)
-        targets = {arm: make_target(arm, base, case.adapter, case.store) for arm in case.arms}
+        targets = {arm: make_target(arm, base, case.adapter, case.store, case.prompt) for arm in case.arms}
         searching = make_target(Arm("none", True), base, None, case.store)
         evidence = RowEvidence(self._parts.searcher, claim.tenant, searching)
         try:
@@ -117,6 +118,8 @@ class Advisor:
                 adapter = await find_adapter(session, tenant, inputs.adapter)
             stale = StaleFactsService(self._parts.database, self._parts.retriever, self._parts.artifacts, tenant)
             recorded = (await stale.list(inputs.adapter)).data
+        async with self._parts.database.read() as session:
+            prompt = await find_prompt(session, tenant, inputs.prompt, inputs.variables)
         learnt = await asyncio.to_thread(read_learnt_rows, self._parts.artifacts, adapter.files if adapter else [])
         pairs = frozenset((one.messages[-1].content or "", one.reply) for one in learnt.replies)
         halves = await asyncio.to_thread(split_halves, inputs.conversations, pairs)
@@ -129,10 +132,11 @@ class Advisor:
             kit=kit,
             adapter=adapter is not None,
             facts=store is not None or any(one.passages for one in rows),
+            prompt=prompt.reference if prompt else "",
         )
         learnt_rows = {one.number for one in halves.training} if halves.learnt else set[int]()
         return _Case(
-            *(tenant, store, inputs.adapter, adapter, halves, rows, facts, look, learnt_rows, learnt.unknown),
+            *(tenant, store, inputs.adapter, adapter, prompt, halves, rows, facts, look, learnt_rows, learnt.unknown),
             *(recorded, kit, arms, missing),
         )
 
@@ -186,6 +190,7 @@ def _make_report(
     words = write_words(
         *(verdict, figures, case.look, changed, training),
         adapter=case.adapter_name,
+        prompt=case.prompt.reference if case.prompt else None,
         unknown=case.unknown,
         has_documents=documented,
         bounded=scores.bounded,
@@ -195,6 +200,7 @@ def _make_report(
         source=source,
         base=base,
         adapter=case.adapter_name,
+        prompt=case.prompt.reference if case.prompt else None,
         store=case.store or "",
         conversations=len(case.halves.training) + len(case.halves.held_out),
         learnt=case.halves.learnt,
@@ -214,7 +220,7 @@ def _make_report(
         comparisons=list(verdict.comparisons),
         training=training,
         arm=verdict.arm.name,
-        label=verdict.arm.label,
+        label=next(arm.label for arm in case.arms if arm == verdict.arm),
         needs_style=verdict.needs_style,
         gains_facts=verdict.gains_facts,
         use=words.use,

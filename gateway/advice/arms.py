@@ -1,7 +1,7 @@
 """The arms that an advice compares: a way to a style, with the tenant's documents or without."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from gateway.answering.question import Message
@@ -12,6 +12,9 @@ __all__ = ["LADDER", "Arm", "PromptKit", "Style", "list_arms", "make_messages"]
 Style = Literal["none", "prompt", "guide", "few-shot", "adapter"]
 LADDER: tuple[Style, ...] = ("none", "prompt", "guide", "few-shot", "adapter")
 """The ways to a style, the one that costs least to have first."""
+
+_WITH_PROMPT: tuple[Style, ...] = ("prompt", "guide", "few-shot")
+"""Those that have the tenant's prompt, where one was named: the base has none, an adapter that of its training."""
 
 _LABELS: Mapping[Style, str] = {
     "none": "the base model alone",
@@ -24,10 +27,18 @@ _LABELS: Mapping[Style, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """One way to answer; `facts` is whether passages of the tenant's documents stand in the prompt."""
+    """One way to answer.
+
+    Attributes:
+        style: The way to the style.
+        facts: Whether passages of the tenant's documents stand in the prompt.
+        prompt: The tenant's prompt (`name@version`) that it is asked with; "" for none. An advice has one at most, so
+            that arms are the same without.
+    """
 
     style: Style
     facts: bool
+    prompt: str = field(default="", compare=False)
 
     @property
     def name(self) -> str:
@@ -39,9 +50,10 @@ class Arm:
     @property
     def label(self) -> str:
         """Return its name for people."""
+        label = f"your prompt {self.prompt}" if self.style == "prompt" and self.prompt else _LABELS[self.style]
         if not self.facts:
-            return _LABELS[self.style]
-        return f"{'the base model' if self.style == 'none' else _LABELS[self.style]} with your documents"
+            return label
+        return f"{'the base model' if self.style == 'none' else label} with your documents"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +64,13 @@ class PromptKit:
     examples: Sequence[tuple[str, str]]
 
 
-def list_arms(*, has_system: bool, kit: PromptKit, adapter: bool, facts: bool) -> tuple[list[Arm], dict[str, str]]:
+def list_arms(
+    *, has_system: bool, kit: PromptKit, adapter: bool, facts: bool, prompt: str = ""
+) -> tuple[list[Arm], dict[str, str]]:
     """Return the arms that can be asked, and for each other one why it can't."""
     reasons: dict[Style, str] = {}
-    if not has_system:
-        reasons["prompt"] = "The conversations have no system text."
+    if not has_system and not prompt:
+        reasons["prompt"] = "The conversations have no system text, and no prompt was named."
     if not kit.guide:
         reasons["guide"] = "The half to learn from has too few replies to learn rules from."
     if not kit.examples:
@@ -67,7 +81,7 @@ def list_arms(*, has_system: bool, kit: PromptKit, adapter: bool, facts: bool) -
     missing: dict[str, str] = {}
     for with_facts in (False, True):
         for style in LADDER:
-            arm = Arm(style, with_facts)
+            arm = Arm(style, with_facts, prompt if style in _WITH_PROMPT else "")
             if style in reasons:
                 missing[arm.name] = reasons[style]
             elif with_facts and not facts:

@@ -1,6 +1,8 @@
 """The targets of the arms: the base model, and the tenant's adapter with the prompt that it was trained with."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -15,7 +17,7 @@ from gateway.fine_tuning.service import find_job
 from gateway.gates.learnt_rows import LearntFile, find_learnt_files
 from gateway.prompts.service import get_prompt
 
-__all__ = ["AdapterParts", "find_adapter", "make_target"]
+__all__ = ["AdapterParts", "NamedPrompt", "find_adapter", "find_prompt", "make_target"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,29 @@ class AdapterParts:
 
     target: Target
     files: list[LearntFile]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedPrompt:
+    """A prompt of the tenant's, by its `name@version`, with the values of its own names."""
+
+    reference: str
+    template: prompts.Template
+    variables: Mapping[str, Any]
+
+
+async def find_prompt(
+    session: AsyncSession, tenant: str, reference: str | None, variables: Mapping[str, Any]
+) -> NamedPrompt | None:
+    """Find the prompt that an advice names; None where it names none.
+
+    Raises:
+        NotFound: It is gone.
+    """
+    if reference is None:
+        return None
+    row = await get_prompt(session, tenant, reference)
+    return NamedPrompt(reference, prompts.compile(row.template), variables)
 
 
 async def find_adapter(session: AsyncSession, tenant: str, model: str) -> AdapterParts:
@@ -48,9 +73,13 @@ async def find_adapter(session: AsyncSession, tenant: str, model: str) -> Adapte
     return AdapterParts(target, await find_learnt_files(session, tenant, model))
 
 
-def make_target(arm: Arm, base_model: str, adapter: AdapterParts | None, store: str | None) -> Target:
+def make_target(
+    arm: Arm, base_model: str, adapter: AdapterParts | None, store: str | None, prompt: NamedPrompt | None = None
+) -> Target:
     """Return the target of an arm; those with passages search the store as a release does where nothing is said."""
     target = adapter.target if arm.style == "adapter" and adapter is not None else Target(base_model)
+    if arm.prompt and prompt is not None:
+        target = replace(target, prompt=prompt.template, variables=dict(prompt.variables))
     if not arm.facts:
         return target
     stores = () if store is None else (store,)

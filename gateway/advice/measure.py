@@ -14,7 +14,7 @@ from gateway.evaluation.faithfulness import score_support
 from gateway.gates.held_out_rows import HeldOutRow
 from gateway.gates.interview import Interview
 from gateway.gates.row_evidence import NOTHING, RowEvidence
-from gateway.jobs import await_each
+from gateway.task_group import await_each
 
 __all__ = ["ArmMeasurer", "count_steps"]
 

@@ -71,6 +71,7 @@ class AdviceReport(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         source: The name of the file.
+        prompt: The tenant's prompt (`name@version`) that the arms with a prompt were asked with.
         store: The id of the store that was searched; "" without one.
         conversations: All that could be used; `learnt` are those that the adapter knows, `held_out` those that weren't
             learnt from, and `rows` those that were asked.
@@ -93,6 +94,7 @@ class AdviceReport(msgspec.Struct, frozen=True, kw_only=True):
     source: str
     base: str
     adapter: str | None
+    prompt: str | None = None
     store: str
     conversations: int
     learnt: int

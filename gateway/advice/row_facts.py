@@ -11,7 +11,7 @@ from gateway.conversations.conversation import Conversation
 from gateway.conversations.facts_lint import FactIndex, FactsLint
 from gateway.conversations.findings import RowFact
 from gateway.evaluation.values import Evidence, Value
-from gateway.jobs import await_each
+from gateway.task_group import await_each
 
 __all__ = ["ChangedFact", "FactsLook", "find_row_facts", "look_at_facts", "read_value", "score_facts"]
 

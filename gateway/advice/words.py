@@ -33,9 +33,13 @@ class _Case:
     changed: Sequence[ChangedFact]
     training: Mapping[str, Any]
     adapter: str | None
+    prompt: str | None
     unknown: Sequence[str]
     has_documents: bool
     bounded: bool
+
+    def label(self, arm: Arm) -> str:
+        return self.figures[arm.name].label
 
 
 def write_words(
@@ -46,16 +50,17 @@ def write_words(
     training: Mapping[str, Any],
     *,
     adapter: str | None,
+    prompt: str | None,
     unknown: Sequence[str],
     has_documents: bool,
     bounded: bool,
 ) -> Words:
-    """Write the sentences; `training` is the estimate of a training, `adapter` the one that was measured.
+    """Write the sentences; `training` is the estimate of a training, `adapter` and `prompt` were measured.
 
-    `unknown` are those of its chain whose rows aren't known.
+    `unknown` are those of the adapter's chain whose rows aren't known.
     """
     by_name = {one.name: one for one in figures}
-    case = _Case(verdict, by_name, look, changed, training, adapter, unknown, has_documents, bounded)
+    case = _Case(verdict, by_name, look, changed, training, adapter, prompt, unknown, has_documents, bounded)
     return Words(
         use=[_name_choice(case), *_explain_style(case), *_explain_facts(case)],
         avoid=[*_warn_of_facts(case), *_warn_of_changed(case), *_leave_out_arms(case)],
@@ -69,10 +74,11 @@ def _name_choice(case: _Case) -> str:
         return "Use the base model as it is: nothing that was tried is better beyond what so many rows can show."
     if arm.style == "none":
         return "Use your documents: let answers come from passages. Nothing has to be done for the style."
+    prompt = f"your prompt {case.prompt}" if case.prompt else "your system text"
     choice = {
-        "prompt": "your system text",
-        "guide": "the style guide in the system text",
-        "few-shot": "three examples in the prompt",
+        "prompt": prompt,
+        "guide": f"the style guide in {prompt}",
+        "few-shot": f"three examples in the prompt{f', with {prompt}' if case.prompt else ''}",
         "adapter": f"the style adapter {case.adapter}",
     }[arm.style]
     return f"Use {choice}, together with your documents." if arm.facts else f"Use {choice}."
@@ -178,23 +184,24 @@ def _leave_out_arms(case: _Case) -> list[str]:
         arm = Arm(style, verdict.arm.facts)
         comparisons = [one for one in verdict.comparisons if (one.arm, one.against) == (arm.name, verdict.arm.name)]
         if comparisons:
-            sentences.append(_explain_loss(arm, verdict.arm, comparisons))
+            sentences.append(_explain_loss(case.label(arm), case.label(verdict.arm), comparisons))
     return sentences
 
 
-def _explain_loss(arm: Arm, other: Arm, comparisons: Sequence[Comparison]) -> str:
+def _explain_loss(label: str, other: str, comparisons: Sequence[Comparison]) -> str:
     worse = [one for one in comparisons if one.outcome == "worse"]
     if worse:
         losses = ", ".join(f"{one.measure} {_show(one.difference)}" for one in worse)
-        return f"Not {arm.label}: it loses against {other.label} ({losses})."
+        return f"Not {label}: it loses against {other} ({losses})."
     figures = ", ".join(
         f"{one.measure} {_show(one.difference)}" for one in comparisons if one.measure in ("style", "task")
     )
-    return f"Not {arm.label}: it isn't better than {other.label} beyond noise ({figures})."
+    return f"Not {label}: it isn't better than {other} beyond noise ({figures})."
 
 
 def _propose_training(case: _Case) -> list[str]:
     verdict, summary = case.verdict, case.training["summary"]
+    used = case.label(verdict.arm)
     if any(one.learnt or one.recited for one in case.changed) or verdict.recites:
         return [
             "Train the adapter again on rows whose facts come from their passages ('braid styles rewrite' gives them), "
@@ -207,12 +214,10 @@ def _propose_training(case: _Case) -> list[str]:
     )
     if verdict.leaves_style:
         return [
-            f"With {verdict.arm.label} {lack} is missing still (at least {verdict.left.low:.2f}): training an adapter "
+            f"With {used} {lack} is missing still (at least {verdict.left.low:.2f}): training an adapter "
             f"is the next step. It takes: {summary}. Then ask for advice again with --adapter."
         ]
-    return [
-        f"No training is needed: with {verdict.arm.label} hardly anything is missing ({lack}). It takes: {summary}."
-    ]
+    return [f"No training is needed: with {used} hardly anything is missing ({lack}). It takes: {summary}."]
 
 
 def _propose_documents(case: _Case) -> list[str]:

@@ -1,6 +1,5 @@
 """Passages extended by the chunks around them in their documents, within a budget of characters."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +8,7 @@ import structlog
 
 from gateway.answering.ranking import RankedPassage
 from gateway.assistants.release import RetrievalSpec
+from gateway.task_group import await_each
 from gateway.vector_stores.search import StoreStates
 from retrieval.client import Retriever, RetrieverError
 from retrieval.messages import ContentRequest, Passage, TextPiece
@@ -39,9 +39,8 @@ async def extend_passages(
         return list(hits)
     reach = left if spec.expand == "section" else _REACH
     try:
-        pieces = await asyncio.gather(
-            *(retriever.read_content(_make_request(tenant, stores, one.passage, reach)) for one in hits)
-        )
+        requests = [_make_request(tenant, stores, one.passage, reach) for one in hits]
+        pieces = await await_each(retriever.read_content, requests)
     except RetrieverError as error:
         _log.warning("neighbours_not_read", tenant=tenant, reason=str(error))
         return list(hits)

@@ -42,6 +42,14 @@ _Docs = Annotated[
 ]
 _Store = Annotated[str | None, typer.Option(help="Id or name of a vector store that has the documents already.")]
 _Adapter = Annotated[str | None, typer.Option(help="An adapter of yours (ft:…) that the style is compared with.")]
+_Prompt = Annotated[
+    str | None,
+    typer.Option(help="A prompt of yours for the ways that have one, NAME@VERSION; of a bare NAME the newest version."),
+]
+_Variables = Annotated[
+    list[str] | None,
+    typer.Option("--variable", help="NAME=VALUE for a name of the prompt's own; VALUE may be JSON. Repeatable."),
+]
 _Rows = Annotated[int, typer.Option(help="The most conversations that are asked, each in every way.", min=10, max=500)]
 _Page = Annotated[Path | None, typer.Option(help="Write the report as one HTML page with plots, too.")]
 
@@ -51,6 +59,8 @@ def advise(
     docs: _Docs = None,
     store: _Store = None,
     adapter: _Adapter = None,
+    prompt: _Prompt = None,
+    variable: _Variables = None,
     rows: _Rows = 100,
     page: _Page = None,
     url: Url = None,
@@ -65,7 +75,8 @@ def advise(
     """
     if docs is not None and store is not None:
         raise CommandError("Give --docs or --store: a folder becomes a store of its own.", Exit.USAGE)
-    request = {"kind": ADVICE, "adapter": adapter, "rows": rows}
+    request: dict[str, Any] = {"kind": ADVICE, "adapter": adapter, "prompt": prompt, "rows": rows}
+    request["variables"] = dict(map(_read_variable, variable or ()))
     report = asyncio.run(_advise(*connection(url, key, home), data, docs, store, request))
     if page is not None:
         page.write_text(render_page(report), encoding="utf-8")
@@ -76,6 +87,17 @@ def advise(
     _say_words(report)
     if page is not None:
         say(f"The report is in {page}, with pictures.")
+
+
+def _read_variable(option: str) -> tuple[str, Any]:
+    """Return a name with its value: JSON where it is some, else the text itself."""
+    name, separator, value = option.partition("=")
+    if not separator:
+        raise CommandError(f"--variable {option!r} has no value. Give NAME=VALUE.", Exit.USAGE)
+    try:
+        return name, msgspec.json.decode(value.encode())
+    except msgspec.DecodeError:
+        return name, value
 
 
 async def _advise(

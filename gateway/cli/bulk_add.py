@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 
 from gateway.client import Client, GatewayError
 from gateway.client.documents import put_document, wait_for_document
+from gateway.task_group import await_each
 from gateway.terminal import open_console, say
 
 __all__ = ["BulkAdd", "describe_chunks", "sum_up"]
@@ -50,7 +51,8 @@ class BulkAdd:
         with bar or nullcontext():
             task = bar.add_task("adding", total=len(files)) if bar else TaskID(0)
 
-            async def put(key: str, path: Path) -> dict[str, Any]:
+            async def put(file: tuple[str, Path]) -> dict[str, Any]:
+                key, path = file
                 row = await self.put(key, path)
                 if bar:
                     bar.advance(task)
@@ -60,7 +62,7 @@ class BulkAdd:
                 return row
 
             try:
-                return list(await asyncio.gather(*(put(key, path) for key, path in files.items())))
+                return await await_each(put, files.items())
             finally:
                 self._bulk = False  # what is put one by one from here on was saved just now
 

@@ -158,7 +158,7 @@ def _print_report(report: ImportReport) -> None:
         ids = [one.name or one.id for one in report.omissions if (one.kind, one.reason) == (kind, reason)]
         names = ", ".join(filter(None, ids[:_LISTED])) + (" …" if len(ids) > _LISTED else "")
         say(f"{kind}{f' {names}' if names else ''}: {'' if partly else 'not taken: '}{reason}")
-    for hosted, model in report.models.items():
+    for hosted, model in (report.models | report.checkpoints).items():
         say(f"{hosted} → {model or 'a new model'}")
     for one in report.similarities:
         say(

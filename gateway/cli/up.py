@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 from gateway.cli.options import Home, Host, Port, settings_from
@@ -17,6 +18,7 @@ from gateway.stack.instance import Instance, is_free, socket_path_problem
 from gateway.stack.private_home import keep_private
 from gateway.stack.second_retriever import SecondRetriever
 from gateway.stack.starting import wait_until_ready, watch
+from gateway.task_group import await_each
 from gateway.terminal import CommandError, Exit, configure_logs, open_console, say
 
 __all__ = ["run_until_stopped", "up"]
@@ -89,7 +91,7 @@ async def _run(settings: Settings) -> None:
             await stack.enter_async_context(child)
         await wait_until_ready(children, say)
         _announce(settings, save_profile(settings, new_key), new_key, base.name)
-        await asyncio.gather(watch(children, say), second.run())
+        await await_each(lambda part: part(), (partial(watch, children, say), second.run))
 
 
 def _announce(settings: Settings, profile: Profile, new_key: str | None, model: str) -> None:

@@ -1,7 +1,5 @@
 """The facts of rows, looked up in a tenant's stores."""
 
-import asyncio
-
 from gateway.artifacts import Artifacts
 from gateway.conversations.conversation import Conversation
 from gateway.conversations.facts_lint import FactsLint
@@ -9,6 +7,7 @@ from gateway.conversations.findings import RowFact
 from gateway.conversations.schemas import FactsCheck, FactsCheckCreate, FactsCheckRow, RowFactObject
 from gateway.conversations.store_facts import StoreFacts
 from gateway.db import Database
+from gateway.task_group import await_each
 from retrieval.client import Retriever
 from training.dataset import Message, RowPassage
 
@@ -36,13 +35,8 @@ class FactsCheckService:
         """
         parts = (self._database, self._retriever, self._artifacts, self._tenant)
         index = await StoreFacts.open(*parts, request.vector_stores)
-        lint, free = FactsLint(index), asyncio.Semaphore(_AT_ONCE)
-
-        async def classify(number: int, row: FactsCheckRow) -> list[RowFact]:
-            async with free:
-                return await lint.classify(_to_conversation(number, row))
-
-        rows = await asyncio.gather(*(classify(number, row) for number, row in enumerate(request.rows, 1)))
+        conversations = [_to_conversation(number, row) for number, row in enumerate(request.rows, 1)]
+        rows = await await_each(FactsLint(index).classify, conversations, at_once=_AT_ONCE)
         return FactsCheck(data=[_to_schema(fact) for facts in rows for fact in facts])
 
 

@@ -20,6 +20,7 @@ from gateway.evaluation.learnt_rules import learn_rules
 from gateway.evaluation.values import Evidence, find_values
 from gateway.evaluation.voice_classifier import VoiceClassifier
 from gateway.evaluation.written_questions import ask_for_question, clean_question
+from gateway.task_group import await_each
 from prompts import GENERIC
 from training.dataset import Message, RowPassage
 
@@ -150,13 +151,13 @@ class RowWriter:
         known: set[str] = set()
         while passages and len(rows) < count:
             some, passages = passages[: count - len(rows)], passages[count - len(rows) :]
-            questions = await asyncio.gather(*(self._ask_question(one) for one in some))
+            questions = await await_each(self._ask_question, some)
             fresh = [
                 (passage, question)
                 for passage, question in zip(some, questions, strict=True)
                 if question is not None and self._is_fresh(question, known)
             ]
-            replies = await asyncio.gather(*(self._reply(*one, scorer) for one in fresh))
+            replies = await await_each(lambda one: self._reply(*one, scorer), fresh)
             for question, evidence, reply, score in (one for one in replies if one is not None):
                 messages = [Message("user", question), Message("assistant", reply)]
                 rows.append(Conversation(len(rows) + 1, messages, passages=evidence))
@@ -167,7 +168,7 @@ class RowWriter:
     async def _learn_style(self) -> StyleScorer:
         """Tell the examples' voice from the model's own, on the same questions."""
         bare = [[_as_message(turn) for turn in one.messages[:-1]] for one in self._examples]
-        plain = await asyncio.gather(*(self._complete(turns, temperature=0) for turns in bare))
+        plain = await await_each(lambda turns: self._complete(turns, temperature=0), bare)
         return StyleScorer([one.messages[-1].text for one in self._examples], [texts[0] for texts in plain])
 
     async def _read_passages(self) -> AsyncIterator[SourcePassage]:

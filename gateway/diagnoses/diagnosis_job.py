@@ -33,7 +33,8 @@ from gateway.engines.served_base_model import ServedBaseModel
 from gateway.files.garbage_collection import collect_later
 from gateway.gates.interview import Notes, explain_interruptions
 from gateway.gates.judging_parts import JudgingParts
-from gateway.jobs import ENDED, Claim, JobCancelled, Outcome, await_each, begin_subject, end_subject, failpoint
+from gateway.jobs import ENDED, Claim, JobCancelled, Outcome, begin_subject, end_subject, failpoint
+from gateway.task_group import await_each
 from retrieval.client import RetrieverError
 
 __all__ = ["DiagnosisHandler"]

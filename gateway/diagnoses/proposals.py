@@ -19,7 +19,7 @@ from gateway.diagnoses.variants import ReleaseVariants, Variant
 from gateway.diagnoses.verdicts import Judged, Tally
 from gateway.errors import BadRequest
 from gateway.evaluation.estimate import Estimate, mean_difference
-from gateway.jobs import await_each
+from gateway.task_group import await_each
 
 __all__ = ["LEAST_PASSES", "Comparison", "Proposal", "ProposalMaker", "sign_chance"]
 

@@ -14,7 +14,7 @@ from gateway.diagnoses.answer_judge import ExpectedFacts, Voice
 from gateway.diagnoses.cases import Case
 from gateway.diagnoses.verdicts import Judged, Tally
 from gateway.gates.interview import ANSWER_TOKENS, Interview
-from gateway.jobs import await_each
+from gateway.task_group import await_each
 
 __all__ = ["Replay", "answers_alike"]
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Never
 
 from gateway.engines import EnginePool, NoReplica
+from gateway.task_group import await_each
 
 __all__ = ["TokenCounter"]
 
@@ -51,13 +52,8 @@ class TokenCounter:
         counts = [self._recall(text) for text in texts]
         missing = [index for index, count in enumerate(counts) if count is None]
         if missing:  # a task per text costs more than all else here
-            asking = [asyncio.ensure_future(self._ask(texts[index])) for index in missing]
-            try:
-                for index, count in zip(missing, await asyncio.gather(*asking), strict=True):
-                    counts[index] = count
-            finally:
-                for one in asking:  # those after one that failed would keep places that others wait for
-                    one.cancel()
+            for index, count in zip(missing, await await_each(self._ask, [texts[one] for one in missing]), strict=True):
+                counts[index] = count
         return [count or 0 for count in counts]
 
     def recall(self, texts: Sequence[str]) -> list[int] | None:

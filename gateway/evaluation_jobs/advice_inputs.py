@@ -1,6 +1,7 @@
 """The rows that an advice is made from, as its job gets them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -10,8 +11,10 @@ from gateway.conversations import UnusableFile
 from gateway.conversations.conversation import Conversation
 from gateway.conversations.formats import read_conversations
 from gateway.errors import BadRequest, NotFound
+from gateway.prompts.service import get_prompt
+from gateway.prompts.variables import check_variables
 
-__all__ = ["LEAST_CONVERSATIONS", "AdviceInputs", "check_adapter", "read_advice_rows"]
+__all__ = ["LEAST_CONVERSATIONS", "AdviceInputs", "check_adapter", "pin_prompt", "read_advice_rows"]
 
 LEAST_CONVERSATIONS = 20
 """Half of them are asked, and fewer than ten decide nothing."""
@@ -24,11 +27,15 @@ class AdviceInputs(msgspec.Struct, frozen=True):
         conversations: Those that end with a reply to a user.
         rows: The most that are asked.
         adapter: The client's name of an adapter of the tenant's; None where there is none yet.
+        prompt: A prompt of the tenant's, `name@version`, for the ways that have one; None for the rows' system texts.
+        variables: The values of the prompt's own names.
     """
 
     conversations: list[Conversation]
     rows: int
     adapter: str | None
+    prompt: str | None = None
+    variables: dict[str, Any] = {}
 
 
 def read_advice_rows(data: bytes, filename: str) -> list[Conversation]:
@@ -61,6 +68,20 @@ async def check_adapter(session: AsyncSession, tenant: str, model: str) -> None:
     """
     if await find_ready(session, tenant, model) is None:
         raise NotFound(f"No adapter {model!r} is ready. GET /api/adapters lists yours.", param="adapter")
+
+
+async def pin_prompt(
+    session: AsyncSession, tenant: str, reference: str | None, variables: Mapping[str, Any]
+) -> str | None:
+    """Return the `name@version` of a prompt, of a bare name the newest; None where none is named.
+
+    Raises:
+        NotFound: There is no such prompt.
+        BadRequest: Names of its own have no values, or there are others.
+    """
+    row = await get_prompt(session, tenant, reference) if reference is not None else None
+    check_variables(row.template if row else None, variables, reference=reference, param="variables")
+    return None if row is None else f"{row.name}@{row.version}"
 
 
 def _ends_with_reply(conversation: Conversation) -> bool:

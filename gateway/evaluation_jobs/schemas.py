@@ -3,6 +3,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
 from gateway.pages import CursorPage
+from gateway.prompts.variables import Variables
 
 __all__ = [
     "MOST_QUESTIONS",
@@ -39,7 +40,8 @@ class EvaluationCreate(_Strict):
     `calibration` fits the probability that a store's passages answer to its questions; instead of labelled ones the
     base model can be had write as many as `generate` says. `score_threshold` is the limit of abstention: of a score,
     or for a calibration of that probability. `advice` says what to use, style, documents or examples, for the
-    conversations in a file: half of them, at most `rows`, are asked in each way.
+    conversations in a file: half of them, at most `rows`, are asked in each way. `prompt` (`name` or `name@version`,
+    with `variables` for its own names) is asked in the ways that have a prompt.
     """
 
     kind: Literal["retrieval", "calibration", "advice"]
@@ -50,6 +52,8 @@ class EvaluationCreate(_Strict):
     generate: Annotated[int, Field(ge=20, le=1000)] | None = None
     score_threshold: Annotated[float, Field(ge=0, le=1)] = 0.0
     adapter: Name | None = None
+    prompt: Name | None = None
+    variables: Variables = {}
     rows: Annotated[int, Field(ge=10, le=500)] | None = None
 
     @model_validator(mode="after")
@@ -58,8 +62,8 @@ class EvaluationCreate(_Strict):
             return self._check_advice()
         if self.vector_store_id is None:
             raise ValueError("give the vector_store_id that is searched")
-        if self.adapter is not None or self.rows is not None:
-            raise ValueError("adapter and rows are for an advice")
+        if self.adapter is not None or self.rows is not None or self.prompt is not None or self.variables:
+            raise ValueError("adapter, prompt, variables and rows are for an advice")
         sources = sum(source is not None for source in (self.questions, self.file_id, self.generate))
         if self.kind == "retrieval" and (sources != 1 or self.generate is not None):
             raise ValueError("give either questions or file_id")
@@ -70,7 +74,8 @@ class EvaluationCreate(_Strict):
     def _check_advice(self) -> "EvaluationCreate":
         others = self.questions or self.generate or self.against or self.score_threshold
         if self.file_id is None or others:
-            raise ValueError("give the file_id of conversations, and besides vector_store_id, adapter and rows only")
+            known = "vector_store_id, adapter, prompt, variables and rows"
+            raise ValueError(f"give the file_id of conversations, and besides {known} only")
         return self
 
 

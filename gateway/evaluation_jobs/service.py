@@ -16,7 +16,7 @@ from gateway.db import Database
 from gateway.errors import BadRequest, Conflict
 from gateway.evaluation.label_rows import read_rows
 from gateway.evaluation.labels import BadLabels, LabelledQuestion, merge_questions
-from gateway.evaluation_jobs.advice_inputs import AdviceInputs, check_adapter, read_advice_rows
+from gateway.evaluation_jobs.advice_inputs import AdviceInputs, check_adapter, pin_prompt, read_advice_rows
 from gateway.evaluation_jobs.repository import EvaluationRepository
 from gateway.evaluation_jobs.schemas import (
     MOST_QUESTIONS,
@@ -61,7 +61,7 @@ class EvaluationService:
 
         Raises:
             BadRequest: Questions or conversations can't be used, or a store has expired.
-            NotFound: A store, the file or the adapter doesn't exist.
+            NotFound: A store, the file, the adapter or the prompt doesn't exist.
             TooManyRequests: So many evaluations wait already.
             PayloadTooLarge: The tenant has no room for the questions.
         """
@@ -154,13 +154,14 @@ class EvaluationService:
 
     async def _read_advice(self, request: EvaluationCreate) -> "_Content":
         """Read the conversations; their job counts the steps once it knows what can be asked."""
-        if request.adapter is not None:
-            async with self._database.read() as session:
+        async with self._database.read() as session:
+            if request.adapter is not None:
                 await check_adapter(session, self._tenant, request.adapter)
+            prompt = await pin_prompt(session, self._tenant, request.prompt, request.variables)
         assert request.file_id is not None
         file, data = await self._read_file(request.file_id)
         rows = await asyncio.to_thread(read_advice_rows, data, file.filename)
-        inputs = AdviceInputs(rows, request.rows or _ADVICE_ROWS, request.adapter)
+        inputs = AdviceInputs(rows, request.rows or _ADVICE_ROWS, request.adapter, prompt, request.variables)
         return _Content(file.filename, await asyncio.to_thread(msgspec.json.encode, inputs), len(rows), 0)
 
     async def _read_file(self, id: str) -> tuple[FileRow, bytes]:

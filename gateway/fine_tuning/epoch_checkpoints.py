@@ -17,11 +17,12 @@ from gateway.adapters.tables import AdapterRow
 from gateway.fine_tuning.event_log import EventLog, add_event
 from gateway.fine_tuning.job_inputs import TrainingInputs
 from gateway.fine_tuning.lifecycle import is_running
+from gateway.fine_tuning.parity import write_parity
 from gateway.fine_tuning.repository import CheckpointRepository, FineTuningJobRepository
 from gateway.fine_tuning.tables import CheckpointRow, FineTuningJobRow
 from gateway.ids import new_id
 from gateway.jobs import Claim, JobCancelled, JobFailed
-from training.manifest import Manifest, read_manifest
+from training.manifest import Manifest, Parity, read_manifest
 
 __all__ = ["EpochCheckpoints", "EpochEnd", "check_rows", "make_adapter_row"]
 
@@ -42,7 +43,12 @@ class EpochCheckpoints:
         claim: Of the job.
         inputs: The rows that the checkpoints have to be made of.
         log: Has the figures of each epoch.
+
+    Attributes:
+        parity: The proof for the job's rows, of which the checkpoints are made too; None while nobody has it.
     """
+
+    parity: Parity | None = None
 
     def __init__(self, claim: Claim, inputs: TrainingInputs, log: EventLog) -> None:
         self._claim = claim
@@ -94,6 +100,7 @@ class EpochCheckpoints:
         for folder in root.iterdir() if root.is_dir() else ():
             manifest = read_manifest(folder)
             check_rows(manifest, self._inputs)
+            manifest = write_parity(folder, manifest, self.parity)
             step = len(manifest.losses)
             details = {"metrics": self._log.final_metrics(step)}
             checkpoints.append(CheckpointFolder(step, folder, msgspec.to_builtins(manifest), details))

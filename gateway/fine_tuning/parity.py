@@ -6,6 +6,7 @@ and the form in which the gateway sends the messages. A row that differs would t
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -16,10 +17,10 @@ from gateway.jobs import JobFailed
 from training.chat_format import fold_system
 from training.dataset import Message, Row
 from training.events import Tokenized, TokenizedPrompt
-from training.manifest import Parity
+from training.manifest import MANIFEST_FILE, Manifest, Parity
 from training.rendered_rows import RowsFile, read_rendered_preferences, read_rendered_rows
 
-__all__ = ["ParityProof"]
+__all__ = ["ParityProof", "write_parity"]
 
 _SHOWN_TOKENS = 4
 
@@ -81,6 +82,13 @@ class ParityProof:
         if not some:
             return "missing"
         return f"{some[0]} ({await engine.detokenize(self._pool.base_model or '', some)!r}…)"
+
+
+def write_parity(folder: Path, manifest: Manifest, parity: Parity | None) -> Manifest:
+    """Write the proof into the manifest of weights that were made of the compared rows, and return it as it is now."""
+    proven = msgspec.structs.replace(manifest, parity=parity)
+    (folder / MANIFEST_FILE).write_bytes(msgspec.json.encode(proven))
+    return proven
 
 
 def _find_difference(one: Sequence[int], other: Sequence[int]) -> int:

@@ -26,7 +26,7 @@ from gateway.fine_tuning.event_log import EventLog, add_event, read_position
 from gateway.fine_tuning.facts_gate import FactsGate
 from gateway.fine_tuning.job_inputs import TrainingInputs, read_inputs, write_spec
 from gateway.fine_tuning.lifecycle import FineTuningStatus, has_ended, is_running, move
-from gateway.fine_tuning.parity import ParityProof
+from gateway.fine_tuning.parity import ParityProof, write_parity
 from gateway.fine_tuning.repository import FineTuningJobRepository
 from gateway.fine_tuning.row_preparation import RowPreparer
 from gateway.fine_tuning.tables import FineTuningJobRow
@@ -35,7 +35,7 @@ from gateway.ids import new_id
 from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed, Outcome, failpoint
 from gateway.tenants.storage import TenantStorage
 from training.events import Paused, Saved, Tokenized
-from training.manifest import MANIFEST_FILE, Parity, read_manifest
+from training.manifest import Parity, read_manifest
 
 __all__ = ["TrainHandler", "TrainingResult"]
 
@@ -280,8 +280,8 @@ class _Training:
         manifest = await asyncio.to_thread(read_manifest, folder)
         check_rows(manifest, self._inputs)
         await self._prove_parity()
-        manifest = msgspec.structs.replace(manifest, parity=self._parity)
-        await asyncio.to_thread((folder / MANIFEST_FILE).write_bytes, msgspec.json.encode(manifest))
+        self.checkpoints.parity = self._parity
+        manifest = await asyncio.to_thread(write_parity, folder, manifest, self._parity)
         file = await self._artifacts.put_bytes(self._log.result_file())
         size = Path(self._inputs.rows.path).stat().st_size
         figures = self._log.measure(self._seconds, size)

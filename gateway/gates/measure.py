@@ -21,7 +21,7 @@ from gateway.gates.held_out_rows import HeldOutRow, LearntReply
 from gateway.gates.interview import Interview, Likelihood
 from gateway.gates.measurements import GateMeasurements, NeutralMeasurement, RowMeasurement, SuiteMeasurement
 from gateway.gates.row_evidence import NOTHING, RowEvidence, rewrite_passages
-from gateway.jobs import await_each
+from gateway.task_group import await_each
 
 __all__ = ["Measurer", "count_questions"]
 

@@ -4,6 +4,7 @@ import asyncio
 import math
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from sqlalchemy import text
@@ -12,6 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from gateway.db import Database
 from gateway.engines import EnginePool, Reconciler, Replica
 from gateway.shutdown import Drain
+from gateway.task_group import await_each
 from retrieval.client import Retriever, RetrieverError
 
 __all__ = ["Part", "Readiness", "RemoteParts", "check_readiness", "check_worker"]
@@ -68,7 +70,8 @@ class RemoteParts:
         """Return both by name, as they were at most a second ago."""
         async with self._checking:  # who comes meanwhile gets the same answer
             if time.monotonic() - self._checked_at >= _FRESH_SECONDS:
-                parts = await asyncio.gather(_check_database(self._database), _check_retriever(self._retriever))
+                checks = (partial(_check_database, self._database), partial(_check_retriever, self._retriever))
+                parts = await await_each(lambda check: check(), checks)
                 self._parts = dict(zip(("database", "retriever"), parts, strict=True))
                 self._checked_at = time.monotonic()
         return self._parts

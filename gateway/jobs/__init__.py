@@ -8,7 +8,6 @@ from gateway.jobs.queue import cancel, enqueue, enqueue_once
 from gateway.jobs.repository import count_live, delete_ended
 from gateway.jobs.subject import begin_subject, cancel_subject, end_subject, queue_subject
 from gateway.jobs.tables import ENDED, JobRow
-from gateway.jobs.task_group import await_each
 from gateway.jobs.wait import wait_for
 from gateway.jobs.worker import Worker, WorkerTimings
 
@@ -26,7 +25,6 @@ __all__ = [
     "Outcome",
     "Worker",
     "WorkerTimings",
-    "await_each",
     "begin_subject",
     "cancel",
     "cancel_subject",

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
-from urllib.parse import quote
 
 from gateway.client import GatewayError
+from gateway.openai_import.checkpoint_match import list_checkpoints, match_checkpoints
 from gateway.openai_import.destination import Destination
 from gateway.openai_import.export_folder import Export, read_member
+from gateway.openai_import.model_names import name_models
 from gateway.openai_import.report import SOURCE_KEY, ImportReport, add_source
 from gateway.openai_import.training_request import HostedTraining, make_request, read_training
 
@@ -30,11 +31,6 @@ def list_trainings(export: Export, report: ImportReport) -> list[HostedTraining]
             report.omit(_KIND, str(job["id"]), str(job.get("fine_tuned_model") or ""), training)
         else:
             trainings.append(training)
-    for checkpoint in export.of("fine_tuning.job.checkpoint").values():
-        name = str(checkpoint.get("fine_tuned_model_checkpoint") or "")
-        if ":ckpt-step-" in name:
-            reason = "the state of one step there: a training here has other steps. The model's own name answers"
-            report.note("fine_tuning_checkpoints", str(checkpoint["id"]), name, reason)
     return trainings
 
 
@@ -57,9 +53,12 @@ async def import_models(
     if gateway.dry_run:
         report.count(_KIND).imported = len(missing)
         report.models = {one.model: (jobs[one.id] or {}).get("fine_tuned_model") or "" for one in ready}
+        await match_checkpoints(list_checkpoints(export), {one.id: "" for one in ready}, gateway, report)
         return
-    await models.train(ready, jobs)
-    await models.name(ready)
+    successes = await models.train(ready, jobs)
+    await match_checkpoints(list_checkpoints(export), successes, gateway, report)
+    new = {one.model: report.models[one.model] for one in ready if one.model in report.models}
+    await name_models(gateway, report, new | report.checkpoints)
 
 
 class _Models:
@@ -85,10 +84,15 @@ class _Models:
         jobs = (await self._gateway.client.get(_JOBS, params=query))["data"]
         return next((job for job in jobs if job["status"] not in ("failed", "cancelled")), None)
 
-    async def train(self, trainings: Sequence[HostedTraining], jobs: dict[str, dict[str, Any] | None]) -> None:
-        """Create the jobs that aren't there, each after the one that it begins at, and wait until all have ended."""
+    async def train(
+        self, trainings: Sequence[HostedTraining], jobs: Mapping[str, dict[str, Any] | None]
+    ) -> dict[str, str]:
+        """Create the jobs that aren't there, each after the one that it begins at, and wait until all have ended.
+
+        Return the ids of those that made a model by the ids of the hosted ones.
+        """
         made_here = {one.model for one in trainings}
-        waiting, running = list(trainings), dict[str, HostedTraining]()
+        waiting, running, successes = list(trainings), dict[str, HostedTraining](), dict[str, str]()
         done = 0
         while waiting or running:
             for training in list(waiting):
@@ -107,10 +111,12 @@ class _Models:
                     continue
                 del running[id]
                 done += 1
-                self._settle(training, job, made_here)
+                if self._settle(training, job, made_here):
+                    successes[training.id] = id
             self._gateway.show("trainings", done, len(trainings))
             if running:
                 await self._gateway.rest()
+        return successes
 
     def _find_start(self, training: HostedTraining, made_here: set[str]) -> str | None:
         """Return the model here that a training begins at; None while that is still being trained."""
@@ -137,49 +143,12 @@ class _Models:
             self._report.note(_KIND, training.id, training.model, change)
         return job
 
-    def _settle(self, training: HostedTraining, job: Mapping[str, Any], made_here: set[str]) -> None:
+    def _settle(self, training: HostedTraining, job: Mapping[str, Any], made_here: set[str]) -> bool:
+        """Write down what became of a training, and tell whether it made a model."""
         if job["status"] == "succeeded":
             self._report.models[training.model] = job["fine_tuned_model"]
-            return
+            return True
         made_here.discard(training.model)  # a training that was to begin at it begins at the base model
         message = read_member(job, "error").get("message") or f"its training here was {job['status']}"
         self._report.omit(_KIND, training.id, training.model, str(message))
-
-    async def name(self, trainings: Sequence[HostedTraining]) -> None:
-        """Have each old name answer with its new model: as an assistant of that name, with a release of its own.
-
-        A name that has a rollout already keeps it: its owner may have gone on from there.
-        """
-        counts = self._report.count("model_names")
-        models = [one.model for one in trainings if one.model in self._report.models]
-        counts.total = len(models)
-        for number, name in enumerate(models, 1):
-            try:
-                new = await self._name(name, self._report.models[name])
-            except GatewayError as error:
-                if not self._gateway.is_refusal(error):
-                    raise
-                self._report.omit("model_names", name, name, str(error))
-            else:
-                counts.imported += new
-                counts.present += not new
-            self._gateway.show("names", number, len(models))
-
-    async def _name(self, name: str, model: str) -> bool:
-        path = f"/api/assistants/{quote(name, safe='')}"
-        try:
-            assistant = await self._gateway.client.get(path)
-        except GatewayError as error:
-            if error.status != 404:
-                raise
-            assistant = await self._gateway.create("/api/assistants", {"name": name})
-        if assistant["revision"]:
-            return False
-        number = None
-        async for release in self._gateway.client.rows(f"{path}/releases"):
-            if ((release["spec"].get("adapter") or {}).get("model")) == model:
-                number = release["release"]
-        if number is None:
-            number = (await self._gateway.create(f"{path}/releases", {"adapter": model}))["release"]
-        await self._gateway.client.put(f"{path}/rollout", {"stages": [{"release": number}], "revision": 0})
-        return True
+        return False

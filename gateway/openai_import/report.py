@@ -53,12 +53,16 @@ class StyleSimilarity(msgspec.Struct, frozen=True):
 
 
 class ImportReport(msgspec.Struct):
-    """The whole; `models` leads from hosted names, which answer here too, to the new models."""
+    """The whole; `models` leads from hosted names, which answer here too, to the new models.
+
+    `checkpoints` does the same for the names of checkpoints, each with the one here of the same or the nearest step.
+    """
 
     dry_run: bool
     counts: dict[str, KindCount] = {}
     omissions: list[Omission] = []
     models: dict[str, str] = {}
+    checkpoints: dict[str, str] = {}
     untrained: list[str] = []
     similarities: list[StyleSimilarity] = []
 

@@ -1,6 +1,5 @@
 """Search in a tenant's stores at one state of their content; answers are made with it, and OpenAI's search call is."""
 
-import asyncio
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Database
 from gateway.errors import BadRequest, NotFound
+from gateway.task_group import await_each
 from gateway.vector_stores.calibration import StoreCalibration, find_calibration
 from gateway.vector_stores.question_rewriter import QuestionRewriter
 from gateway.vector_stores.repository import DeletedDocumentRepository, DocumentRepository, StoreRepository
@@ -169,7 +169,7 @@ async def search(
         indexes=list(stores.indexes),
     )
     queries = [msgspec.structs.replace(query, text=_cut(text)) for text in texts]
-    results = await asyncio.gather(*(_find(database, retriever, query, stores.more_deleted) for query in queries))
+    results = await await_each(lambda query: _find(database, retriever, query, stores.more_deleted), queries)
     best: dict[str, Passage] = {}
     for passage in (passage for passages in results for passage in passages):
         rival = best.get(passage.id)
@@ -263,7 +263,7 @@ class SearchService:
         if self._rewriter is None:
             return list(texts)
         rewriter, tenant = self._rewriter, self._tenant
-        return [one.text for one in await asyncio.gather(*(rewriter.rewrite(tenant, text) for text in texts))]
+        return [one.text for one in await await_each(lambda text: rewriter.rewrite(tenant, text), texts)]
 
 
 def _weights(options: RankingOptions) -> Weights | None:

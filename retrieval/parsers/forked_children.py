@@ -72,9 +72,13 @@ class ForkedChild:
         return self._server.ended[self._number].done()
 
     async def communicate(self) -> tuple[bytes, bytes]:
-        output, errors = await asyncio.gather(*(_read(pipe) for pipe in self._pipes))
+        try:
+            async with asyncio.TaskGroup() as group:
+                output, errors = [group.create_task(_read(pipe)) for pipe in self._pipes]
+        except ExceptionGroup as failures:
+            raise failures.exceptions[0] from failures
         await self.wait()
-        return output, errors
+        return output.result(), errors.result()
 
     async def wait(self) -> int | None:
         return await asyncio.shield(self._server.ended[self._number])

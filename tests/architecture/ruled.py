@@ -91,6 +91,12 @@ RULES = (
     ),
     Rule("no state is global and nothing prints", rules.globals_and_prints, Module.of("def f():\n    print(1)\n")),
     Rule(
+        "what is done at once ends with the first failure (gateway.task_group), or is waited for",
+        rules.plain_gathers,
+        Module.of("import asyncio\nasync def f(*x):\n    await asyncio.gather(*x)\n"),
+        modules=without_tests,
+    ),
+    Rule(
         "a process of the gateway logs events",
         rules.stdlib_logging,
         Module.of("import logging.config\n"),

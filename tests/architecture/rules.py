@@ -96,6 +96,30 @@ def globals_and_prints(module: Module) -> set[str]:
     return breaches
 
 
+def plain_gathers(module: Module) -> set[str]:
+    """Functions that wait by `asyncio.gather` for results: when one fails, the others go on and nobody awaits them.
+
+    With `return_exceptions` all are waited for.
+    """
+    imported = any(
+        isinstance(node, ast.ImportFrom)
+        and node.module == "asyncio"
+        and any(one.name == "gather" for one in node.names)
+        for node in ast.walk(module.tree)
+    )
+    calls = [node for node in ast.walk(module.tree) if isinstance(node, ast.Call) and _is_gather(node.func)]
+    plain = [node for node in calls if not any(one.arg == "return_exceptions" for one in node.keywords)]
+    return {f"{module.path}:gather"} if imported or plain else set()
+
+
+def _is_gather(function: ast.expr) -> bool:
+    match function:
+        case ast.Attribute(value=ast.Name(id="asyncio"), attr="gather"):
+            return True
+        case _:
+            return False
+
+
 def stdlib_logging(module: Module) -> set[str]:
     """Modules of the gateway that log by anything but structlog, which writes events that a program can read."""
     if not module.path.startswith("gateway/"):

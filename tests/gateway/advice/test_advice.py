@@ -13,7 +13,7 @@ from tests.fakes import faults
 from tests.fakes._http import Received
 from tests.fakes.retriever import FakeRetriever
 from tests.fakes.trainer import preferences
-from tests.fakes.vllm import CHAT, FakeVllm, Rule
+from tests.fakes.vllm import CHAT, Chat, FakeVllm, Rule
 from tests.gateway.advice.made_tenants import Kind, MadeTenant, make_tenant, play
 from tests.gateway.conftest import Gateway
 from tests.gateway.tuning import ended, settings, start, upload
@@ -154,6 +154,55 @@ async def test_facts_that_were_trained_are_named_once_documents_change(client: C
     assert report.changed[0].key in told
     assert any("It states them in" in one for one in report.avoid)
     assert any(one.startswith("Train the adapter again") for one in report.next)
+
+
+async def test_a_prompt_of_the_tenants_own_is_an_arm_and_stands_in_those_that_have_a_prompt(
+    client: Client, engine: FakeVllm
+) -> None:
+    tenant = made(engine, "style")
+    plain = engine.reply
+
+    def reply(chat: Chat) -> str:
+        system = "\n".join(str(one["content"]) for one in chat.messages if one["role"] == "system")
+        question = next((one for text, one in tenant.by_text.items() if chat.last.endswith(text)), None)
+        if "Write as the pirate desk." in system and question is not None:
+            return tenant.answer("adapter", question, None)
+        return plain(chat)
+
+    engine.reply = reply
+    template = "{% block system %}Write as the {{ voice }} desk.{% endblock %}"
+    for source in (template, "{% block system %}Write as you like.{% endblock %}"):
+        assert (await client.http.post("/api/prompts", json={"name": "support", "template": source})).status_code == 201
+    store = await add_documents(client, tenant)
+    named = {"prompt": "support@1", "variables": {"voice": "pirate"}}
+    report = await advise(client, tenant, vector_store_id=store, **named)
+    assert (report.prompt, report.arm, report.label) == ("support@1", "prompt", "your prompt support@1")
+    assert report.use[0] == "Use your prompt support@1."
+    asked = [received.body.decode() for received in engine.requests() if received.path == CHAT]
+    with_prompt = [body for body in asked if "Write as the pirate desk." in body]
+    assert len(with_prompt) == len(asked) * 6 // 8  # prompt, guide and examples; with documents and without
+    assert all("You write for the support desk" in body for body in with_prompt)
+
+    newest = await advise(client, tenant, prompt="support")
+    assert newest.prompt == "support@2"
+    assert newest.arm != "prompt"
+    other = next(one for one in newest.arms if one.name == "prompt")
+    assert other.label == "your prompt support@2"
+
+
+async def test_a_prompt_that_cannot_be_asked_with_is_refused(client: Client, engine: FakeVllm) -> None:
+    tenant = made(engine, "style")
+    template = "{% block system %}Write as the {{ voice }} desk.{% endblock %}"
+    await client.http.post("/api/prompts", json={"name": "support", "template": template})
+    file = await upload(client.http, tenant.data(), purpose="user_data")
+    body: dict[str, Any] = {"kind": "advice", "file_id": file}
+    await client.fault(404, "POST", URL, json={**body, "prompt": "support@2"})
+    assert (await client.fault(400, "POST", URL, json={**body, "prompt": "support"}))["code"] == "missing_variables"
+    unknown = {**body, "prompt": "support", "variables": {"voice": "a", "mood": "b"}}
+    assert (await client.fault(400, "POST", URL, json=unknown))["code"] == "unknown_variables"
+    await client.fault(400, "POST", URL, json={**body, "variables": {"voice": "a"}})
+    retrieval = {"kind": "retrieval", "vector_store_id": "vs_1", "file_id": file, "prompt": "support"}
+    await client.fault(400, "POST", URL, json=retrieval)
 
 
 async def test_what_cannot_be_advised_on_is_refused(client: Client, gateway: Gateway, engine: FakeVllm) -> None:

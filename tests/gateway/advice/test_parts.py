@@ -99,6 +99,11 @@ def test_each_arm_asks_in_its_own_way() -> None:
     arms, missing = list_arms(has_system=False, kit=PromptKit("", []), adapter=False, facts=False)
     assert [arm.name for arm in arms] == ["base"]
     assert len(missing) == 9
+    arms, missing = list_arms(has_system=False, kit=kit, adapter=True, facts=True, prompt="support@2")
+    assert {arm.name for arm in arms if arm.prompt} == {
+        f"{style}{facts}" for style in ("prompt", "guide", "few-shot") for facts in ("", "+facts")
+    }
+    assert (len(arms), missing) == (10, {})
 
 
 async def test_facts_are_values_that_the_turns_before_do_not_have() -> None:

@@ -68,6 +68,9 @@ async def test_what_cannot_be_advised_on_ends_with_what_to_do(
     assert "20 are the fewest" in few.stderr
     lost = await run("advise", "--data", str(data), "--store", "nowhere", *address)
     assert lost.exit_code == Exit.NOT_FOUND
+    for option, said in (("voice", "has no value"), ("voice=a", "nothing that has variables")):
+        unset = await run("advise", "--data", str(data), "--variable", option, *address)
+        assert said in unset.stderr, unset.stderr
     both = await run("advise", "--data", str(data), "--store", "a", "--docs", str(tmp_path), *address)
     assert both.exit_code == Exit.USAGE
     assert index.queries == []

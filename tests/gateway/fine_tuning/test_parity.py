@@ -56,6 +56,35 @@ async def test_the_manifest_has_the_figures_and_the_prompt(gateway: Gateway, set
     assert [event["data"] for event in log if "The prompts of 2 rows" in event["message"]] == [manifest["parity"]]
 
 
+async def test_checkpoints_have_the_proof_of_the_finished_adapter_and_fit_a_release_as_it_does(
+    gateway: Gateway, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BRAID_TEST_TRAINER", "epochs")
+    client = await gateway.tenant("kestrel")
+    await client.post("/api/prompts", json={"name": "support", "template": TEMPLATE})
+    braid = {"prompt": "support", "variables": {"voice": "a pirate"}}
+    job = await start(client, rows(12), braid=braid)
+    async with working(settings):
+        job = await ended(client, job["id"])
+    assert job["status"] == "succeeded", job["error"]
+    proof = (await read_manifest_of(gateway, job["fine_tuned_model"]))["parity"]
+    assert proof["equal"] == 2
+    listed = (await client.get(f"/v1/fine_tuning/jobs/{job['id']}/checkpoints")).json()["data"]
+    names = [one["fine_tuned_model_checkpoint"] for one in listed]
+    epochs = [name for name in names if name != job["fine_tuned_model"]]
+    assert len(epochs) == 2
+    for name in epochs:
+        manifest = await read_manifest_of(gateway, name)
+        assert manifest["parity"] == proof
+        stored = read_manifest(settings.artifacts / "adapters" / manifest["adapter_digest"])
+        assert msgspec.to_builtins(stored.parity) == proof
+    await client.post("/api/assistants", json={"name": "desk"})
+    releases = "/api/assistants/desk/releases"
+    assert (await client.post(releases, json={"adapter": epochs[0], **braid})).json()["warnings"] == []
+    other = (await client.post(releases, json={"adapter": epochs[0]})).json()["warnings"]
+    assert [one["code"] for one in other] == ["prompt_differs"]
+
+
 async def test_a_prompt_that_the_engine_makes_otherwise_fails_the_job_before_it_trains(
     gateway: Gateway, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -136,6 +136,53 @@ def check_omissions(report: dict[str, Any]) -> None:
         assert any(words in reason for reason in notes), words
 
 
+def checkpoint(job: str, name: str, step: int) -> dict[str, Any]:
+    named = {"fine_tuning_job_id": job, "fine_tuned_model_checkpoint": name, "step_number": step}
+    return {**hosted.CHECKPOINT, "id": f"ftckpt_{job}_{step}", **named}
+
+
+async def test_old_names_of_checkpoints_answer_with_the_same_or_the_nearest_epoch(
+    gateway: Gateway, client: httpx2.AsyncClient, engine: FakeVllm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The trainer keeps steps 1 and 2 of 26, and the finished model; there, the training had 100 steps."""
+    monkeypatch.setenv("BRAID_TEST_TRAINER", "epochs")
+    folder = write_export(tmp_path / "export")
+    jobs = [hosted.job("ftjob-voice", VOICE, "file-rows", 20), hosted.job("ftjob-broken", None, "file-rows", 1)]
+    (folder / "fine-tuning-jobs.json").write_text(json.dumps(jobs))
+    first, half, lost = f"{VOICE}:ckpt-step-4", f"{VOICE}:ckpt-step-50", "ft:gpt-4o:acme::XyZ:ckpt-step-3"
+    there = [
+        checkpoint("ftjob-voice", VOICE, 100),
+        checkpoint("ftjob-voice", half, 50),
+        checkpoint("ftjob-voice", first, 4),
+        checkpoint("ftjob-broken", lost, 3),
+    ]
+    (folder / "checkpoints.json").write_text(json.dumps(there))
+    planned = await run(*IMPORT, str(folder), "--dry-run", "--json", *address(gateway, client))
+    assert json.loads(planned.stdout)["counts"]["fine_tuning_checkpoints"] == {
+        "total": 3, "present": 0, "imported": 2, "omitted": 1
+    }  # fmt: skip
+    done = await run(*IMPORT, str(folder), "--train", "--samples", "0", "--json", *address(gateway, client))
+    assert done.exit_code == Exit.OK, (done.stderr, done.exception)
+    report = json.loads(done.stdout)
+    (job,) = await rows(client, "/v1/fine_tuning/jobs")
+    kept = await rows(client, f"/v1/fine_tuning/jobs/{job['id']}/checkpoints")
+    assert [one["step_number"] for one in kept] == [26, 2, 1]
+    names = {one["step_number"]: one["fine_tuned_model_checkpoint"] for one in kept}
+    assert report["models"] == {VOICE: names[26]}
+    assert report["checkpoints"] == {first: names[1], half: names[2]}
+    said = {one["name"]: one for one in report["omissions"] if one["kind"] == "fine_tuning_checkpoints"}
+    assert said.keys() == {half, lost}
+    assert "of step 50 of 100 there" in said[half]["reason"]
+    assert f"is of step 2 of 26: {names[2]}" in said[half]["reason"]
+    assert (said[half]["partly"], said[lost]["partly"]) == (True, False)
+    for old, new in report["checkpoints"].items():
+        question = {"model": old, "messages": [{"role": "user", "content": "Where is order 7?"}]}
+        assert (await client.post("/v1/chat/completions", json=question)).status_code == 200
+        asked = json.loads(engine.requests()[-1].body)["model"]
+        assert asked.split(".")[-1] == new.rpartition("-")[2]
+    assert (await client.get(f"/api/assistants/{lost}")).status_code == 404
+
+
 async def test_a_dry_run_makes_nothing_and_counts_everything(
     gateway: Gateway, client: httpx2.AsyncClient, tmp_path: Path
 ) -> None:
@@ -221,7 +268,7 @@ async def test_live_fills_the_folder_first_and_the_key_stays_out_of_everything(
     stock = await take_stock(client)
     assert stock["files"] == WHOLE["files"] | Counter({("manual.pdf.txt", "assistants"): 1})
     assert stock["store"][2:] == (2, 2)
-    assert stock["assistants"] == WHOLE["assistants"]
+    assert stock["assistants"] == WHOLE["assistants"] | {f"{VOICE}:ckpt-step-12": (1, 1)}
 
 
 async def test_what_is_no_export_says_so(gateway: Gateway, tmp_path: Path) -> None:

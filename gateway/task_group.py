@@ -1,4 +1,4 @@
-"""Work of a job that is done at once, and ends with the job."""
+"""Work that is done at once, and ends with what wanted it."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -17,7 +17,7 @@ async def await_each(
     """Do the work of every item at once, or of `at_once` of them at a time; return the results in the items' order.
 
     The first that fails ends the others before its exception is raised. `asyncio.gather` would leave them running: they
-    would ask engines and write notes for a job that is over, or beside its next run.
+    would hold connections of a request that was answered, or ask engines for a job that is over.
 
     Args:
         work: Does one item.

@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from gateway.advice.row_facts import find_row_facts
+from gateway.answering.neighbours import extend_passages
 from gateway.answering.question import Message
+from gateway.answering.ranking import RankedPassage
 from gateway.answering.resolve import Target
 from gateway.answering.retrieve import NO_EVIDENCE
-from gateway.assistants.release import ReleaseSpec
+from gateway.assistants.release import ReleaseSpec, RetrievalSpec
 from gateway.assistants.schemas import ReleaseCreate
 from gateway.conversations.conversation import Conversation
 from gateway.diagnoses.answer_judge import Voice
@@ -22,7 +24,9 @@ from gateway.diagnoses.replay import Replay
 from gateway.diagnoses.variants import ReleaseVariants, Variant
 from gateway.diagnoses.verdicts import Judged
 from gateway.errors import Unavailable
-from gateway.jobs import await_each
+from gateway.task_group import await_each
+from gateway.vector_stores.search import StoreStates, search
+from retrieval.messages import Passage
 from training.dataset import Message as RowMessage
 
 
@@ -62,10 +66,10 @@ async def test_the_first_that_fails_ends_the_others() -> None:
 
 
 class Away:
-    """Stands for an interview, an index, or a search."""
+    """Stands for an interview, an index, a search, a rewriter, or a retriever."""
 
     def __init__(self, work: Work) -> None:
-        self.compose_whole = self.search = self.find = partial(work.do, None)
+        self.compose_whole = self.search = self.find = self.rewrite = self.read_content = partial(work.do, None)
 
 
 async def _replay(away: Any) -> None:
@@ -87,10 +91,26 @@ async def _measure(away: Any) -> None:
     await ProposalMaker(away, away, variants, 3).choose([candidate], cases, [], [])
 
 
-@pytest.mark.parametrize("judge", [_replay, _look_up, _measure])
-async def test_what_jobs_do_at_once_ends_with_the_first_failure(judge: Callable[[Any], Awaitable[None]]) -> None:
+async def _search(away: Any) -> None:
+    await search(away, away, "ten_1", StoreStates({"vs_1": 3}), ["How long?", "How much?", "When?"], limit=3)
+
+
+async def _extend(away: Any) -> None:
+    passages = [
+        Passage(
+            **{name: "x" for name in ("id", "document", "key", "file_id", "filename", "text", "heading")},
+            **{"store": "vs_1", "version": 1, "start": at, "end": at + 1, "score": 0.5, "attributes": {}},
+        )
+        for at in range(3)
+    ]
+    spec, states = RetrievalSpec(("vs_1",), expand="neighbours"), StoreStates({"vs_1": 3})
+    await extend_passages(away, "ten_1", spec, states, [RankedPassage(one) for one in passages])
+
+
+@pytest.mark.parametrize("ask", [_replay, _look_up, _measure, _search, _extend])
+async def test_whatever_is_done_at_once_ends_with_the_first_failure(ask: Callable[[Any], Awaitable[None]]) -> None:
     work = Work()
     with pytest.raises(Unavailable):
-        await judge(Away(work))
+        await ask(Away(work))
     await asyncio.sleep(0.05)
     assert (len(work.begun) >= 2, work.ends) == (True, 0)
