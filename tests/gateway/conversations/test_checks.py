@@ -112,7 +112,9 @@ def test_the_time_for_near_duplicates_grows_about_linearly() -> None:
         return time.process_time() - started
 
     measure(50)
-    assert measure(2000) < 4 * 4 * max(measure(500), 0.02)
+    # The least of some runs: others on the machine make one slower, and none faster.
+    few, many = min(measure(500) for _ in range(3)), min(measure(2000) for _ in range(2))
+    assert many < 4 * 4 * max(few, 0.02)
 
 
 @pytest.mark.parametrize(
