@@ -9,12 +9,13 @@ from pathlib import Path
 from threading import Thread
 from typing import Any, cast
 
-import aiosqlite
 import msgspec
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DataError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
+
+from gateway.db.sqlite_connection import SqliteConnection
 
 __all__ = ["Database", "find_sqlite_file", "lock", "lock_connection", "open_database"]
 
@@ -142,7 +143,7 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 def _connect_sqlite(threads: set[Thread], *arguments: Any, **options: Any) -> Any:
     """Return a connection to be awaited; its thread is noted at once: the task may be cancelled while it connects."""
-    connection: Any = aiosqlite.connect(*arguments, **options)
+    connection: Any = SqliteConnection(*arguments, **options)
     connection._thread.daemon = True
     threads.difference_update([thread for thread in threads if thread.ident and not thread.is_alive()])
     threads.add(connection._thread)

@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-import aiosqlite
 import pytest
 from sqlalchemy import text
 
@@ -84,12 +83,11 @@ def test_a_driver_at_work_for_a_cancelled_task_has_ended_when_the_database_is_cl
 def test_a_driver_that_connects_for_a_cancelled_task_has_ended_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def connect_slowly(*arguments: Any, **options: Any) -> aiosqlite.Connection:
-        def connector() -> sqlite3.Connection:
-            time.sleep(0.3)
-            return sqlite3.connect(*arguments, **options)
+    connect = sqlite3.connect
 
-        return aiosqlite.Connection(connector, iter_chunk_size=64)
+    def connect_slowly(*arguments: Any, **options: Any) -> sqlite3.Connection:
+        time.sleep(0.3)
+        return connect(*arguments, **options)
 
     async def run() -> None:
         async def read() -> None:
@@ -102,7 +100,7 @@ def test_a_driver_that_connects_for_a_cancelled_task_has_ended_too(
             reading.cancel()
             await asyncio.gather(reading, return_exceptions=True)
 
-    monkeypatch.setattr("aiosqlite.connect", connect_slowly)
+    monkeypatch.setattr("sqlite3.connect", connect_slowly)
     before = set(threading.enumerate())
     asyncio.run(run())
     assert [thread.name for thread in set(threading.enumerate()) - before if "worker" in thread.name] == []
