@@ -6,8 +6,6 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 import msgspec
-import torch
-import transformers
 
 from training.checkpoint import find_weight_files, is_other_format, read_chat_template
 from training.errors import TrainingError
@@ -118,6 +116,10 @@ def _find_packaged_gguf() -> Path:
 
 
 def _dequantize(gguf: Path, out: Path, dtype: Dtype, tell: Callable[[str], None]) -> None:
+    # Seconds, which nobody has to wait for whose checkpoint is there, or comes from elsewhere.
+    import torch
+    import transformers
+
     tell(f"Unpacking {gguf.name} to {dtype}: about 20 s")
     tokenizer = cast("Any", transformers.AutoTokenizer).from_pretrained(gguf.parent, gguf_file=gguf.name)
     model = transformers.AutoModelForCausalLM.from_pretrained(

@@ -87,6 +87,7 @@ RULES = (
         {
             "retrieval/embedder.py:load_embedder": "sentence-transformers and torch",
             "retrieval/reranker.py:_load_cross_encoder": "sentence-transformers and torch",
+            "training/base_checkpoint.py:_dequantize": "transformers and torch",
         },
     ),
     Rule("no state is global and nothing prints", rules.globals_and_prints, Module.of("def f():\n    print(1)\n")),

@@ -1,5 +1,6 @@
 """Rows and recipes for a real model that is small enough to train in a second."""
 
+import fcntl
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -18,9 +19,17 @@ REPLY = "Ahoy! It costs {} euros. Fair winds."
 
 
 @pytest.fixture(scope="session")
-def base_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("models") / "tiny-instruct"
-    write_tiny_base(directory)
+def base_model(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """One folder for all workers of a test run: its tokenizer takes 9 s of a core to make. Tests spoil copies."""
+    own = tmp_path_factory.getbasetemp()
+    run = own if worker_id == "master" else own.parent
+    directory, part = run / "models" / "tiny-instruct", run / "models" / f"{worker_id}.part"
+    directory.parent.mkdir(exist_ok=True)
+    with (run / "models.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not directory.exists():
+            write_tiny_base(part)
+            part.rename(directory)
     return directory
 
 
