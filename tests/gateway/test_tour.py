@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tests.fakes.trainer import rows
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import ADMIN_KEY, Gateway
 from tests.gateway.tuning import background_worker, ended, settings, until_loaded
@@ -46,8 +45,6 @@ class Reader:
 async def test_every_command_of_the_tour_works(
     gateway: Gateway, engine: FakeVllm, background_worker: None, tmp_path: Path
 ) -> None:
-    (tmp_path / "prices.md").write_text("# Prices\n\nThe K2 costs £57.00.\n")
-    (tmp_path / "style.jsonl").write_bytes(rows(50))
     reader = Reader(gateway.url, tmp_path)
 
     assert (await reader.types())["name"] == "kestrel"
@@ -63,7 +60,8 @@ async def test_every_command_of_the_tour_works(
     reader.known["ftjob-…"] = job = (await reader.types())["id"]
     assert (await reader.types())["data"]
     async with gateway.client(reader.key) as client:
-        reader.known["ft:…"] = model = (await ended(client, job))["fine_tuned_model"]
+        await ended(client, job)
+        reader.known["ft:…"] = model = (await reader.types())["fine_tuned_model"]
         await until_loaded(client, model)
 
     assert (await reader.types())["name"] == "support"
