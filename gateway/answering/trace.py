@@ -15,7 +15,14 @@ from gateway.answering.question import Question
 from gateway.answering.ranking import RankedPassage
 from gateway.answering.resolve import Target
 from gateway.answering.retrieve import NO_EVIDENCE, Evidence
-from gateway.answers.record import AnswerRecord, CitedPassage, SearchDecision, Timings, UncountedAnswer
+from gateway.answers.record import (
+    AnswerRecord,
+    CitedPassage,
+    SearchDecision,
+    Timings,
+    UncountedAnswer,
+    digest_conversation,
+)
 from retrieval.messages import Passage
 
 __all__ = ["AnswerTrace"]
@@ -194,6 +201,7 @@ class AnswerTrace:
             search=self.decision,
             answer_probability=self.evidence.probability,
             calibrations=self.evidence.calibrations,
+            messages_digest=digest_conversation((one.role, one.content or "") for one in self.question.messages),
         )
 
     def uncounted_segments(self) -> Sequence[prompts.Segment]:

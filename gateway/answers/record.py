@@ -1,10 +1,20 @@
 """The record of what an answer was made of."""
 
+import hashlib
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["AnswerRecord", "CitedPassage", "Counts", "SearchDecision", "Timings", "UncountedAnswer"]
+__all__ = [
+    "AnswerRecord",
+    "CitedPassage",
+    "Counts",
+    "SearchDecision",
+    "Timings",
+    "UncountedAnswer",
+    "digest_conversation",
+]
 
 Counts = Literal["pending", "known", "unknown"]
 
@@ -85,6 +95,7 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     the reranker.
     `counts` says of all that is counted afterwards whether it still is `pending`, is `known`, or stays `unknown`.
     `search` is None where no release with stores was asked.
+    `messages_digest` is `digest_conversation` of what the client sent, "" in records from before there was any.
     `answer_probability` is that of an answer in what was found, None where nothing was; `calibrations` are the versions
     of those of the stores that have their own, by store.
     """
@@ -113,6 +124,13 @@ class AnswerRecord(msgspec.Struct, frozen=True, kw_only=True):
     search: SearchDecision | None = None
     answer_probability: float | None = None
     calibrations: dict[str, int] = {}
+    messages_digest: str = ""
+
+
+def digest_conversation(turns: Iterable[tuple[str, str]]) -> str:
+    """Return the SHA-256 of a conversation's roles and texts, in hex; a developer's words are the system's."""
+    plain = [("system" if role == "developer" else role, text) for role, text in turns]
+    return hashlib.sha256(msgspec.json.encode(plain)).hexdigest()
 
 
 class UncountedAnswer(msgspec.Struct, frozen=True):

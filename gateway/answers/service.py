@@ -18,8 +18,10 @@ from gateway.errors import NotFound, Unavailable
 from gateway.pages import PageRequest
 from gateway.tenants.repository import find_tenant
 
-__all__ = ["AnswerService", "CitedDocuments", "delete_old_answers", "flush_records"]
+__all__ = ["MOST_RECORDS", "AnswerService", "CitedDocuments", "delete_old_answers", "flush_records"]
 
+MOST_RECORDS = 500
+"""Read at once: each has the texts of its passages, which are kilobytes."""
 _CLOCK_SECONDS = 30.0
 """Clocks of gateways may differ by so much."""
 
@@ -74,7 +76,13 @@ class AnswerService:
         return record
 
     async def list_records(self, ids: Collection[str]) -> dict[str, AnswerRecord]:
-        """Return the records of some answers by id, as `get` does; those that aren't there (any more) are left out."""
+        """Return the records of some answers by id, as `get` does; those that aren't there (any more) are left out.
+
+        Raises:
+            ValueError: They are more than `MOST_RECORDS`.
+        """
+        if len(ids) > MOST_RECORDS:
+            raise ValueError(f"{len(ids)} records at once are more than {MOST_RECORDS}.")
         records: dict[str, AnswerRecord] = {}
         for some in slices(ids):
             rows = await self._answers.all(AnswerRow.id.in_(some))

@@ -21,6 +21,7 @@ from gateway.comparisons.sides import Place, Side, SideAnswer, to_place, to_side
 from gateway.comparisons.tables import ComparisonItemRow, ComparisonRow, ComparisonVoteRow
 from gateway.errors import BadRequest, Denied, NotFound, TooManyRequests
 from gateway.feedback.schemas import TextMessage
+from gateway.feedback.service import name_voter
 from gateway.ids import new_id
 from gateway.pages import PageRequest
 from gateway.tenants.authenticator import Principal, Scope
@@ -82,7 +83,7 @@ class ComparisonItemService:
                 param="item_id",
                 code="not_answered",
             )
-        voter, now = request.voter or self._principal.key, int(time.time())
+        voter, now = name_voter(request.voter, self._principal), int(time.time())
         row, replaced = await self._votes.lock_of(id, voter), 0
         if row is None:
             if await self._votes.count_of(id) >= MOST_VOTES:

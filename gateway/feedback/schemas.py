@@ -52,7 +52,10 @@ class FeedbackCreate(BaseModel):
 
 
 class Feedback(BaseModel):
-    """`model` and `release` are those of the answer; `voter` is the key's id where the request named none."""
+    """`model` and `release` are those of the answer; `voter` is the key's id where the request named none.
+
+    `key` is the id of the key that the vote was sent with last; null in votes from before it was kept.
+    """
 
     id: str
     object: Literal["feedback"] = "feedback"
@@ -60,6 +63,7 @@ class Feedback(BaseModel):
     updated_at: int
     answer_id: str
     voter: str
+    key: str | None
     model: str
     release: str | None
     rating: Rating | None

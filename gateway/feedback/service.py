@@ -19,7 +19,15 @@ from gateway.pages import PageRequest
 from gateway.tenants.authenticator import Principal
 from gateway.tenants.storage import TenantStorage
 
-__all__ = ["MOST_FEEDBACK", "BadVote", "FeedbackFilter", "FeedbackService", "list_feedback", "walk_bad_votes"]
+__all__ = [
+    "MOST_FEEDBACK",
+    "BadVote",
+    "FeedbackFilter",
+    "FeedbackService",
+    "list_feedback",
+    "name_voter",
+    "walk_bad_votes",
+]
 
 MOST_FEEDBACK = 100_000
 """Of a tenant."""
@@ -99,6 +107,22 @@ async def list_feedback(
     return rows, older
 
 
+def name_voter(voter: str | None, principal: Principal) -> str:
+    """Return who votes: whom the application names, or else its key.
+
+    Raises:
+        BadRequest: It names another key, which votes for itself.
+    """
+    if voter is not None and voter.startswith("key_") and voter != principal.key:
+        raise BadRequest(
+            f"{voter!r} has the form of a key's id, and this isn't that key. Name the person who votes, or leave voter "
+            "out.",
+            param="voter",
+            code="voter_is_a_key",
+        )
+    return voter or principal.key
+
+
 class FeedbackService:
     """One tenant's feedback, in one unit of work."""
 
@@ -115,7 +139,8 @@ class FeedbackService:
         """Keep a voter's feedback on an answer, in place of what the voter said of it before.
 
         Raises:
-            BadRequest: It says nothing, prefers an answer over itself, or its conversation isn't one that is answered.
+            BadRequest: It says nothing, prefers an answer over itself, is in the name of another key, or its
+                conversation isn't one that is answered.
             NotFound: The tenant has no such answer.
             TooManyRequests: The tenant has as much feedback as it may.
             PayloadTooLarge: The tenant has no room for the texts.
@@ -124,14 +149,14 @@ class FeedbackService:
         answer = await self._answers.get(request.answer_id)
         if request.preferred_over is not None:
             await self._answers.get(request.preferred_over, param="preferred_over")
-        voter, now = request.voter or self._principal.key, int(time.time())
+        voter, now = name_voter(request.voter, self._principal), int(time.time())
         row = await self._feedback.lock_of(request.answer_id, voter)
         if row is None:
             await self._check_room()
             row = self._feedback.add(
                 FeedbackRow(id=new_id("feedback_"), created_at=now, answer_id=request.answer_id, voter=voter)
             )
-        row.updated_at, row.model, row.release = now, answer.model, answer.release
+        row.updated_at, row.model, row.release, row.key = now, answer.model, answer.release, self._principal.key
         row.rating, row.preferred_over = request.rating, request.preferred_over
         row.reason, row.corrected_reply = request.reason, request.corrected_reply
         row.messages = None if request.messages is None else [one.model_dump() for one in request.messages]
@@ -226,6 +251,7 @@ def _to_schema(row: FeedbackRow) -> Feedback:
         updated_at=row.updated_at,
         answer_id=row.answer_id,
         voter=row.voter,
+        key=row.key,
         model=row.model,
         release=row.release,
         rating=cast("Rating | None", row.rating),

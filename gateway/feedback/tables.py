@@ -13,6 +13,7 @@ class FeedbackRow(Owned):
 
     `answer_id` may name an answer whose record is gone by now; `model` and `release` are copied from it. `messages`,
     `reply` and `other_reply` (of `preferred_over`) are texts that the client sent, since answers' records have none.
+    `key` is the id of the key that the vote was sent with; votes from before it was kept have none.
     `bytes` are those of all texts.
     """
 
@@ -21,6 +22,7 @@ class FeedbackRow(Owned):
 
     answer_id: Mapped[str]
     voter: Mapped[str]
+    key: Mapped[str | None]
     updated_at: Mapped[int]
     model: Mapped[str]
     release: Mapped[str | None]

@@ -9,6 +9,7 @@ __all__ = ["Contest", "LeftOut", "VoteRules", "find_winner"]
 LeftOut = Literal[
     "unvoted",
     "too_few_votes",
+    "too_few_keys",
     "tie",
     "disagreement",
     "not_answered",
@@ -19,6 +20,7 @@ LeftOut = Literal[
     "no_record",
     "deleted_document",
     "different_passages",
+    "different_messages",
     "different_prompt",
     "unusable",
     "surplus_pair",
@@ -29,10 +31,14 @@ LeftOut = Literal[
 
 @dataclass(frozen=True, slots=True)
 class VoteRules:
-    """The agreement that a pair needs: at least `least_votes`, of which the winner has `least_share`."""
+    """The agreement that a pair needs: at least `least_votes`, of which the winner has `least_share`.
+
+    Where it is known by which keys votes were sent, they have to be of `least_keys`.
+    """
 
     least_votes: int
     least_share: float
+    least_keys: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,7 @@ class Contest:
         corrected: Whether the first one is a voter's correction of the second: one that nobody contradicts wins.
         prompt: The digest of the prompt that the model to be trained was asked with, where it is known; see
             `gateway.comparisons.sides.digest_prompt`.
+        keys: The number of keys that its votes were sent with; None where nobody counts them.
         fault: The reason that it can't be a pair whatever the votes say.
     """
 
@@ -56,6 +63,7 @@ class Contest:
     votes: tuple[int, int, int]
     corrected: bool = False
     prompt: str | None = None
+    keys: int | None = None
     fault: LeftOut | None = None
 
 
@@ -69,6 +77,8 @@ def find_winner(contest: Contest, rules: VoteRules) -> Literal[0, 1] | LeftOut:
         return "unvoted"
     if total < (1 if contest.corrected else rules.least_votes):
         return "too_few_votes"
+    if contest.keys is not None and rules.least_keys > max(1, contest.keys):
+        return "too_few_keys"
     best = max(first, second)
     if first == second or ties >= best:
         return "tie"

@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 
 import prompts
-from gateway.answers.record import AnswerRecord
+from gateway.answers.record import AnswerRecord, digest_conversation
 from gateway.comparisons.sides import digest_prompt
 from gateway.fine_tuning.rows import RowsUnusable, render_preferences
 from gateway.preferences.contest import Contest, LeftOut, VoteRules, find_winner
 from training.chat_format import fold_system
 
-__all__ = ["Dataset", "PreferencePair", "PromptForm", "check_prompts", "choose_pairs", "encode_pairs", "split_pairs"]
+__all__ = ["Dataset", "PairChoice", "PreferencePair", "PromptForm", "check_prompts", "encode_pairs", "split_pairs"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,10 @@ class PromptForm:
 
 @dataclass(frozen=True, slots=True)
 class PreferencePair:
-    """A conversation with the better and the worse reply; `passages` as in a row of a training file."""
+    """A conversation with the better and the worse reply; `passages` as in a row of a training file.
+
+    `answered_by` are the releases (`name@number`) or models whose answers the replies are.
+    """
 
     messages: Sequence[Mapping[str, str]]
     passages: list[dict[str, str]] | None
@@ -44,6 +47,7 @@ class PreferencePair:
     worse: str
     corrected: bool
     prompt: str | None
+    answered_by: frozenset[str] = frozenset()
 
     @property
     def conversation(self) -> bytes:
@@ -61,27 +65,40 @@ class Dataset:
     left_out: Counter[LeftOut]
 
 
-def choose_pairs(
-    contests: Sequence[Contest], records: Mapping[str, AnswerRecord], rules: VoteRules
-) -> tuple[list[PreferencePair], Counter[LeftOut]]:
-    """Return a pair for each contest that has a winner and whose prompt is known, and count the others by reason.
+class PairChoice:
+    """Makes a pair of each contest that has a winner and whose prompt is known, and counts the others by reason.
 
-    Args:
-        contests: In any order.
-        records: Those of the contests' answers, by id, as far as they are there.
-        rules: See `find_winner`.
+    It takes some contests at a time, so that the records of all of them needn't be in memory at once.
     """
-    pairs: dict[tuple[bytes, str, str], PreferencePair] = {}
-    left_out: Counter[LeftOut] = Counter()
-    for contest in contests:
-        pair = _decide(contest, records, rules)
-        if not isinstance(pair, PreferencePair):
-            left_out[pair] += 1
-            continue
-        key = msgspec.json.encode(pair.messages), pair.better, pair.worse
-        left_out["duplicate"] += key in pairs
-        pairs.setdefault(key, pair)
-    return list(pairs.values()), +left_out
+
+    def __init__(self, rules: VoteRules) -> None:
+        self._rules = rules
+        self._pairs: dict[tuple[bytes, str, str], PreferencePair] = {}
+        self._left_out: Counter[LeftOut] = Counter()
+
+    @property
+    def pairs(self) -> list[PreferencePair]:
+        return list(self._pairs.values())
+
+    @property
+    def left_out(self) -> Counter[LeftOut]:
+        return +self._left_out
+
+    def list_answers(self, contests: Sequence[Contest]) -> set[str]:
+        """Return the ids of the answers whose records `take` wants: those of contests with a winner."""
+        decided = [one for one in contests if find_winner(one, self._rules) in (0, 1)]
+        return {id for contest in decided for id in contest.answers if id is not None}
+
+    def take(self, contests: Sequence[Contest], records: Mapping[str, AnswerRecord]) -> None:
+        """Decide some contests; `records` are those of their answers, by id, as far as they are there."""
+        for contest in contests:
+            pair = _decide(contest, records, self._rules)
+            if not isinstance(pair, PreferencePair):
+                self._left_out[pair] += 1
+                continue
+            key = msgspec.json.encode(pair.messages), pair.better, pair.worse
+            self._left_out["duplicate"] += key in self._pairs
+            self._pairs.setdefault(key, pair)
 
 
 def check_prompts(pairs: Sequence[PreferencePair], form: PromptForm) -> tuple[list[PreferencePair], Counter[LeftOut]]:
@@ -134,7 +151,8 @@ def _decide(contest: Contest, records: Mapping[str, AnswerRecord], rules: VoteRu
     if isinstance(passages, str):
         return passages
     better, worse = contest.replies[winner], contest.replies[1 - winner]
-    return PreferencePair(contest.messages, passages, better, worse, contest.corrected, contest.prompt)
+    models = frozenset(records[id].release or records[id].model for id in contest.answers if id is not None)
+    return PreferencePair(contest.messages, passages, better, worse, contest.corrected, contest.prompt, models)
 
 
 def _to_row(pair: PreferencePair) -> dict[str, Any]:
@@ -156,10 +174,18 @@ def _find_passages(contest: Contest, records: Mapping[str, AnswerRecord]) -> lis
         return "no_record"
     if any(records[id].dropped_turns for id in ids):
         return "different_prompt"  # a row would show all turns
+    if not all(_is_asked(contest.messages, records[id]) for id in ids):
+        return "different_messages"  # the client said that it had asked something else
     if any(passage.deleted for id in ids for passage in records[id].passages):
         return "deleted_document"
     first, *others = (_list_passages(records[id]) for id in ids)
     return "different_passages" if any(other != first for other in others) else first
+
+
+def _is_asked(messages: Sequence[Mapping[str, str]], record: AnswerRecord) -> bool:
+    """Tell whether an answer is one to these messages, as far as its record knows."""
+    digest = digest_conversation((one["role"], one["content"]) for one in messages)
+    return record.messages_digest in ("", digest)
 
 
 def _list_passages(record: AnswerRecord) -> list[dict[str, str]] | None:

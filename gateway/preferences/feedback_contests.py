@@ -31,6 +31,8 @@ class _Answer:
         down: The number of ratings down.
         corrections: The replies as they should have been, by voter.
         beaten: The answers that it was preferred over, each with the voters.
+        keys: The keys that ratings and corrections were sent with.
+        choosing_keys: Those of the votes that preferred it over each answer.
     """
 
     messages: Sequence[Mapping[str, str]] | None = None
@@ -40,6 +42,8 @@ class _Answer:
     down: int = 0
     corrections: dict[str, str] = field(default_factory=dict[str, str])
     beaten: defaultdict[str, list[str]] = field(default_factory=lambda: defaultdict[str, list[str]](list))
+    keys: set[str] = field(default_factory=set[str])
+    choosing_keys: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict[str, set[str]](set))
 
 
 def list_feedback_contests(rows: Sequence[FeedbackRow], *, corrections: bool) -> tuple[list[Contest], Counter[LeftOut]]:
@@ -68,10 +72,14 @@ def _collect(rows: Sequence[FeedbackRow]) -> dict[str, _Answer]:
             own.down += row.rating == "down"
         if row.corrected_reply is not None:
             own.corrections[row.voter] = row.corrected_reply
+        keys = {row.key} - {None}
+        if row.rating is not None or row.corrected_reply is not None:
+            own.keys |= keys
         own.messages, own.text = own.messages or row.messages, own.text or row.reply
         if row.preferred_over is not None:
             other = answers[row.preferred_over]
             own.beaten[row.preferred_over].append(row.voter)
+            own.choosing_keys[row.preferred_over] |= keys
             other.messages, other.text = other.messages or row.messages, other.text or row.other_reply
     return dict(answers)
 
@@ -125,7 +133,7 @@ def _order(one: str, other: str) -> _Pair:
 
 def _against(answers: Mapping[str, _Answer], first: str, second: str) -> Contest:
     one, other = answers[first], answers[second]
-    known = one.messages is not None and one.messages == other.messages and one.text and other.text
+    keys = one.keys | other.keys | one.choosing_keys.get(second, set()) | other.choosing_keys.get(first, set())
     if len(one.ratings) >= len(other.ratings):
         won, lost, ties = _count_votes(one, other, one.beaten.get(second, ()), other.beaten.get(first, ()))
     else:
@@ -135,8 +143,15 @@ def _against(answers: Mapping[str, _Answer], first: str, second: str) -> Contest
         replies=(one.text or "", other.text or ""),
         answers=(first, second),
         votes=(won, lost, ties),
-        fault=None if known else "no_texts",
+        keys=len(keys),
+        fault=_find_fault(one, other),
     )
+
+
+def _find_fault(one: _Answer, other: _Answer) -> LeftOut | None:
+    if one.messages is None or other.messages is None or not one.text or not other.text:
+        return "no_texts"
+    return None if one.messages == other.messages else "different_messages"
 
 
 def _count_votes(one: _Answer, other: _Answer, preferred: Sequence[str], beaten: Sequence[str]) -> tuple[int, int, int]:
@@ -174,6 +189,7 @@ def _list_corrections(id: str, answer: _Answer) -> list[Contest]:
             answers=(None, id),
             votes=(against, right, 0),
             corrected=True,
+            keys=len(answer.keys),
             fault=None if answer.messages and answer.text else "no_texts",
         )
         for text in dict.fromkeys(answer.corrections.values())

@@ -42,8 +42,12 @@ class ComparisonDatasetCreate(PreferenceDatasetCreate):
 
 
 class FeedbackDatasetCreate(PreferenceDatasetCreate):
-    """`release` (`name@number`) is to learn, from feedback on answers of its assistant; without it, on models' own."""
+    """`release` (`name@number`) is to learn, from feedback on answers of its assistant; without it, on models' own.
 
+    The votes of a pair have to be sent with `min_keys` keys: a key names its voters as it likes.
+    """
+
+    min_keys: Annotated[int, Field(ge=1, le=100)] = 1
     release: ModelName | None = None
 
 
@@ -72,7 +76,9 @@ class PreferenceDataset(BaseModel):
     """Files of preferences in OpenAI's rows: `training` and `held_out` pairs, which share no conversation.
 
     `voted` of the pairs are by votes on two answers, `corrected` have a reply that a voter wrote. `left_out` counts
-    what made no pair, by reason. `prompt` is the one that the rows are to be rendered with.
+    what made no pair, by reason. `prompt` is the one that the rows are to be rendered with, and `other_prompt` the
+    number of pairs of which an answer had another one. In feedback `voters` are the names that votes were sent under,
+    and `keys` the keys that sent them.
     """
 
     object: Literal["preference_dataset"] = "preference_dataset"
@@ -82,6 +88,9 @@ class PreferenceDataset(BaseModel):
     held_out: int
     voted: int
     corrected: int
+    other_prompt: int
+    voters: int | None
+    keys: int | None
     left_out: dict[str, int]
     model: str
     prompt: str | None

@@ -4,9 +4,10 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from gateway.answers.service import AnswerService, CitedDocuments
+from gateway.answers.service import MOST_RECORDS, AnswerService, CitedDocuments
 from gateway.artifacts import Artifacts
 from gateway.assistants.release import split_release
 from gateway.comparisons.comparison_votes import read_comparison_votes
@@ -14,7 +15,7 @@ from gateway.comparisons.contestants import pin_model
 from gateway.comparisons.service import get_comparison
 from gateway.db import Database
 from gateway.engines.served_base_model import ServedBaseModel, choose_markers
-from gateway.errors import BadRequest, BraidError
+from gateway.errors import BadRequest, BraidError, Conflict, NotFound
 from gateway.feedback.service import list_feedback
 from gateway.files import FileRow
 from gateway.files.service import add_file, delete_files, get_files
@@ -28,10 +29,10 @@ from gateway.preferences.comparison_contests import list_comparison_contests
 from gateway.preferences.contest import Contest, LeftOut, VoteRules
 from gateway.preferences.dataset import (
     Dataset,
+    PairChoice,
     PreferencePair,
     PromptForm,
     check_prompts,
-    choose_pairs,
     encode_pairs,
     split_pairs,
 )
@@ -53,6 +54,7 @@ from training.spec import MINIMUM_ROWS
 __all__ = ["PreferenceService", "TrainingMeans"]
 
 _MOST_FEEDBACK = 20_000  # of an assistant, the newest
+_CONTESTS_AT_ONCE = MOST_RECORDS // 2  # each is of two answers at most
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +70,12 @@ class TrainingMeans:
 
 @dataclass(frozen=True, slots=True)
 class _Contests:
-    """Contests of votes, and the number of those that weren't made by reason."""
+    """Contests of votes, and the number of those that weren't made by reason; in feedback, of voters and of keys."""
 
     contests: Sequence[Contest]
     left_out: Counter[LeftOut]
+    voters: int | None = None
+    keys: int | None = None
 
 
 class PreferenceService:
@@ -142,7 +146,9 @@ class PreferenceService:
             assistant = None if number is None else name
             rows, older = await list_feedback(session, self._tenant, assistant=assistant, most=_MOST_FEEDBACK)
         contests, left_out = await asyncio.to_thread(list_feedback_contests, rows, corrections=request.corrections)
-        return target, _Contests(contests, left_out + Counter[LeftOut]({"older_votes": older}))
+        left_out += Counter[LeftOut]({"older_votes": older})
+        voters, keys = {row.voter for row in rows}, {row.key for row in rows} - {None}
+        return target, _Contests(contests, left_out, len(voters), len(keys))
 
     async def _make(
         self, contests: _Contests, target: LearningTarget, request: PreferenceDatasetCreate, name: str
@@ -165,28 +171,44 @@ class PreferenceService:
             held_out=len(dataset.held_out),
             voted=sum(not pair.corrected for pair in pairs),
             corrected=sum(pair.corrected for pair in pairs),
+            other_prompt=await self._count_other_prompts(pairs, target),
+            voters=contests.voters,
+            keys=contests.keys,
             left_out=dict(sorted(dataset.left_out.items())),
             model=target.model,
             prompt=target.prompt,
         )
 
     async def _choose(self, contests: _Contests, target: LearningTarget, request: PreferenceDatasetCreate) -> Dataset:
-        ids = {id for contest in contests.contests for id in contest.answers if id is not None}
-        async with self._database.read() as session:
-            records = await AnswerService(session, self._tenant, self._documents).list_records(ids)
+        least_keys = request.min_keys if isinstance(request, FeedbackDatasetCreate) else 1
+        choice = PairChoice(VoteRules(request.min_votes, request.min_agreement, least_keys))
+        for start in range(0, len(contests.contests), _CONTESTS_AT_ONCE):
+            some = contests.contests[start : start + _CONTESTS_AT_ONCE]
+            async with self._database.read() as session:
+                answers = AnswerService(session, self._tenant, self._documents)
+                records = await answers.list_records(choice.list_answers(some))
+            await asyncio.to_thread(choice.take, some, records)
         base = self._means.base
         folds = base is not None and base.folds_system
         form = PromptForm(target.template, target.variables, choose_markers(base), folds_system=folds)
 
         def choose() -> Dataset:
-            pairs, left_out = choose_pairs(
-                contests.contests, records, VoteRules(request.min_votes, request.min_agreement)
-            )
-            checked, mismatches = check_prompts(pairs, form)
+            checked, mismatches = check_prompts(choice.pairs, form)
             training, held_out = split_pairs(checked, request.held_out, request.seed)
-            return Dataset(training, held_out, contests.left_out + left_out + mismatches)
+            return Dataset(training, held_out, contests.left_out + choice.left_out + mismatches)
 
         return await asyncio.to_thread(choose)
+
+    async def _count_other_prompts(self, pairs: Sequence[PreferencePair], target: LearningTarget) -> int:
+        """Count the pairs of answers of which one had another prompt than the rows will, or may have had."""
+        alike: set[str] = set()
+        async with self._database.read() as session:
+            for name in {name for pair in pairs for name in pair.answered_by}:
+                with suppress(Conflict, NotFound):  # a release or a prompt that is gone may have been any
+                    own = await find_target(session, self._tenant, name)
+                    if (own.prompt, own.variables) == (target.prompt, target.variables):
+                        alike.add(name)
+        return sum(not pair.answered_by <= alike for pair in pairs)
 
     async def _store(self, name: str, pairs: Sequence[PreferencePair]) -> FileRow:
         stored = await self._artifacts.put_bytes(await asyncio.to_thread(encode_pairs, pairs))

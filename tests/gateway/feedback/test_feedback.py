@@ -33,6 +33,13 @@ async def test_a_voter_says_one_thing_of_an_answer_and_the_later_one_counts(voti
     unnamed = await voting.say({"answer_id": answer["answer_id"]}, corrected_reply="About order 1.")
     assert unnamed["id"] != first["id"]
     assert unnamed["voter"].startswith("key_")
+    assert unnamed["key"] == unnamed["voter"]
+    assert first["key"] not in (None, "ann", later["key"])  # of the application; then of the tenant
+    taken = {"answer_id": answer["answer_id"], "rating": "up", "voter": unnamed["key"]}
+    refused = await asking.post(FEEDBACK, json=taken)
+    assert (refused.status_code, refused.json()["error"]["code"]) == (400, "voter_is_a_key")
+    assert (await voting.say(taken))["id"] == unnamed["id"]  # its own name, spelt out
+    await voting.say({"answer_id": answer["answer_id"]}, corrected_reply="About order 1.")
     assert [one["id"] for one in (await voting.ok("GET", FEEDBACK))["data"]] == [first["id"], unnamed["id"]]
     assert (await asking.get(FEEDBACK)).status_code == 403
     assert await voting.ok("GET", f"{FEEDBACK}/{first['id']}") == later

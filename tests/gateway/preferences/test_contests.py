@@ -1,24 +1,34 @@
 """Who wins between two replies, and why many a contest makes no pair."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
-from gateway.answers.record import AnswerRecord, CitedPassage, Timings
+from gateway.answers.record import AnswerRecord, CitedPassage, Timings, digest_conversation
 from gateway.feedback import FeedbackRow
-from gateway.preferences.contest import Contest, VoteRules, find_winner
-from gateway.preferences.dataset import choose_pairs, encode_pairs, split_pairs
+from gateway.preferences.contest import Contest, LeftOut, VoteRules, find_winner
+from gateway.preferences.dataset import PairChoice, PreferencePair, encode_pairs, split_pairs
 from gateway.preferences.feedback_contests import list_feedback_contests
 from training.preference_rows import read_preference_rows
 
 RULES = VoteRules(2, 0.66)
 ASKED = [{"role": "user", "content": "Where is it?"}]
+OTHER = digest_conversation([("user", "Where is it now?")])
 
 
 def contest(*votes: int, replies: tuple[str, str] = ("one", "two"), **more: Any) -> Contest:
     values: dict[str, Any] = {"messages": ASKED, "answers": ("first", "second"), **more}
     return Contest(replies=replies, votes=(votes[0], votes[1], votes[2]), **values)
+
+
+def choose(
+    contests: Sequence[Contest], records: Mapping[str, AnswerRecord], rules: VoteRules = RULES
+) -> tuple[list[PreferencePair], Counter[LeftOut]]:
+    choice = PairChoice(rules)
+    choice.take(contests, records)
+    return choice.pairs, choice.left_out
 
 
 def record(id: str, *texts: str, **more: Any) -> AnswerRecord:
@@ -55,6 +65,7 @@ def passage(number: int, text: str, **more: Any) -> CitedPassage:
         (contest(2, 0, 0, replies=("one", "one ")), "same_replies"),
         (contest(9, 0, 0, fault="cut_off"), "cut_off"),
         (contest(1, 0, 0, corrected=True), 0),
+        (contest(9, 0, 0, keys=0), 0),
         (contest(1, 1, 0, corrected=True), "tie"),
         (contest(0, 2, 0, corrected=True), "disagreement"),
         (contest(0, 0, 0, corrected=True), "unvoted"),
@@ -70,7 +81,7 @@ def test_a_pair_has_the_passages_that_both_replies_had() -> None:
         "first": record("first", passages=copied, retrieval="found"),
         "second": record("second", passages=[passage(1, "a"), passage(2, "b", heading="Part b")], retrieval="found"),
     }
-    (pair,), left_out = choose_pairs([contest(0, 2, 0)], records, RULES)
+    (pair,), left_out = choose([contest(0, 2, 0)], records)
     assert (pair.better, pair.worse, left_out) == ("two", "one", Counter())
     assert pair.passages == [{"title": "a.md", "text": "a"}, {"title": "Part b", "text": "b"}]
     (row,), problems = read_preference_rows(encode_pairs([pair]))
@@ -86,18 +97,68 @@ def test_a_pair_has_the_passages_that_both_replies_had() -> None:
         ([record("first", "a"), record("second", "b")], "different_passages"),
         ([record("first", "a"), record("second")], "different_passages"),
         ([record("first", "a"), record("second", "a", dropped_turns=2)], "different_prompt"),
+        ([record("first", "a"), record("second", "a", messages_digest=OTHER)], "different_messages"),
         ([record("first", "a"), record("second", passages=[passage(1, "", deleted=True)])], "deleted_document"),
     ],
 )
 def test_replies_behind_other_prompts_are_no_pair(records: list[AnswerRecord], reason: str) -> None:
-    pairs, left_out = choose_pairs([contest(2, 0, 0)], {one.id: one for one in records}, RULES)
+    pairs, left_out = choose([contest(2, 0, 0)], {one.id: one for one in records})
     assert (pairs, left_out) == ([], Counter({reason: 1}))
+
+
+def test_what_was_asked_is_held_against_the_record_as_far_as_it_knows() -> None:
+    asked = digest_conversation([("user", "Where is it?")])
+    records = {"first": record("first", messages_digest=asked), "second": record("second")}
+    ((pair,), left_out) = choose([contest(2, 0, 0)], records)
+    assert (pair.answered_by, left_out) == (frozenset({"desk@1"}), Counter())
+    assert digest_conversation([("developer", "Be kind.")]) == digest_conversation([("system", "Be kind.")])
+
+
+def test_records_are_wanted_of_contests_with_a_winner_alone() -> None:
+    others = contest(1, 1, 0, answers=("third", "fourth"))
+    choice = PairChoice(RULES)
+    assert choice.list_answers([contest(2, 0, 0), others]) == {"first", "second"}
+    records = {id: record(id) for id in ("first", "second")}
+    choice.take([contest(2, 0, 0)], records)
+    choice.take([others, contest(2, 0, 0)], records)
+    assert (len(choice.pairs), choice.left_out) == (1, Counter({"tie": 1, "duplicate": 1}))
+
+
+def test_one_key_with_many_names_decides_nothing_where_two_keys_are_wanted() -> None:
+    def vote(answer: str, voter: str, key: str | None, **more: Any) -> FeedbackRow:
+        row = said(answer, voter, **more)
+        row.key = key
+        return row
+
+    rows = [vote("x", f"name {number}", "key_1", rating="up") for number in range(9)]
+    rows += [vote("y", f"name {number}", "key_1", rating="down") for number in range(9)]
+    rows.append(vote("x", "zoe", "key_3", preferred_over="z", other_reply="text of z"))  # says nothing of y
+    wants = VoteRules(2, 0.66, 2)
+
+    def decide() -> object:
+        contests = list_feedback_contests(rows, corrections=True)[0]
+        return next(find_winner(one, wants) for one in contests if one.answers == ("x", "y"))
+
+    assert decide() == "too_few_keys"
+    rows.append(vote("y", "eve", "key_2", rating="down"))
+    assert decide() == 0
+    rows = [vote("x", f"name {number}", "key_1", corrected_reply="Better.") for number in range(9)]
+    assert find_winner(list_feedback_contests(rows, corrections=True)[0][0], wants) == "too_few_keys"
+
+
+def test_answers_to_other_conversations_are_told_from_those_without_texts() -> None:
+    rows = [
+        said("x", "ann", preferred_over="y", other_reply="text of y"),
+        said("y", "bob", messages=[{"role": "user", "content": "Else?"}], rating="down"),
+    ]
+    (contest,), _ = list_feedback_contests(rows[::-1], corrections=True)
+    assert contest.fault == "different_messages"
 
 
 def test_a_search_without_a_result_and_none_at_all_are_told_apart() -> None:
     for retrieval, passages in (("off", None), ("skipped", None), ("nothing_found", []), ("unavailable", [])):
         records = {id: record(id, retrieval=retrieval) for id in ("first", "second")}
-        (pair,), _ = choose_pairs([contest(2, 0, 0)], records, RULES)
+        (pair,), _ = choose([contest(2, 0, 0)], records)
         assert pair.passages == passages
 
 
@@ -118,7 +179,7 @@ def test_a_conversation_is_never_in_both_halves() -> None:
             ]
         )
     ]
-    pairs, _ = choose_pairs([*contests, contests[0]], records, RULES)
+    pairs, _ = choose([*contests, contests[0]], records)
     assert len(pairs) == 80
     training, held_out = split_pairs(pairs, 0.25, 3)
     assert (len(training), len(held_out)) == (60, 20)

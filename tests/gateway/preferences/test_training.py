@@ -2,12 +2,15 @@
 
 import asyncio
 import json
+from collections.abc import Collection
 from typing import Any
 
 import msgspec
 import pytest
 from sqlalchemy import delete
 
+from gateway.answers.record import AnswerRecord
+from gateway.answers.service import AnswerService
 from gateway.answers.tables import AnswerRow
 from gateway.comparisons import service as comparisons
 from gateway.fine_tuning.rows import render_preferences
@@ -213,6 +216,7 @@ async def test_feedback_becomes_rows_of_an_assistants_release(
     dataset = await voting.ok("POST", f"{FEEDBACK}/dataset", json={"release": "desk@4", "held_out": 0})
     assert (dataset["training"], dataset["voted"], dataset["corrected"]) == (13, 12, 1)
     assert (dataset["prompt"], dataset["left_out"]) == ("warm@1", {})
+    assert (dataset["other_prompt"], dataset["voters"], dataset["keys"]) == (12, 3, 1)  # ann, bob, and the key itself
     content = (await voting.http.get(f"/v1/files/{dataset['training_file']}/content")).content
     rendered = [json.loads(line) for line in render_preferences(content, WARM).content.splitlines()]
     served = [json.loads(one.body)["messages"] for one in engine.requests(CHAT)]
@@ -223,6 +227,33 @@ async def test_feedback_becomes_rows_of_an_assistants_release(
     assert (few["code"], few["message"].startswith("1 pairs")) == ("too_few_pairs", True)
     gone = await voting.fault(404, "POST", f"{FEEDBACK}/dataset", json={"release": "desk@9"})
     assert gone["param"] == "release"
+
+
+async def test_a_vote_whose_messages_were_not_asked_is_left_out_and_counted(voting: Voting) -> None:
+    for number in range(12):
+        answer = await voting.ask(f"order {number}?")
+        messages = [{"role": "user", "content": f"Where is order {number}?"}] if number < 2 else answer["messages"]
+        await voting.say({**answer, "messages": messages}, corrected_reply="It sails today.")
+    dataset = await voting.ok("POST", f"{FEEDBACK}/dataset", json={"release": "desk@2", "held_out": 0})
+    assert (dataset["training"], dataset["left_out"], dataset["other_prompt"]) == (10, {"different_messages": 2}, 0)
+    few = await voting.fault(400, "POST", f"{FEEDBACK}/dataset", json={"release": "desk@2", "min_keys": 2})
+    assert "12 too_few_keys" in few["message"]
+
+
+async def test_records_are_read_some_at_a_time(voting: Voting, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(11):
+        await voting.say(await voting.ask(f"order {number}?"), corrected_reply="It sails today.")
+    counts: list[int] = []
+    list_records = AnswerService.list_records
+
+    async def count(self: AnswerService, ids: Collection[str]) -> dict[str, AnswerRecord]:
+        counts.append(len(ids))
+        return await list_records(self, ids)
+
+    monkeypatch.setattr(AnswerService, "list_records", count)
+    monkeypatch.setattr(preferences, "_CONTESTS_AT_ONCE", 4)
+    dataset = await voting.ok("POST", f"{FEEDBACK}/dataset", json={"release": "desk@2", "held_out": 0})
+    assert (dataset["training"], counts) == (11, [4, 4, 3])
 
 
 @pytest.mark.parametrize("wrong", [{"min_agreement": 0.5}, {"min_votes": 0}, {"held_out": 0.6}, {"side": "c"}])
