@@ -72,7 +72,7 @@ def _collect(rows: Sequence[FeedbackRow]) -> dict[str, _Answer]:
             own.down += row.rating == "down"
         if row.corrected_reply is not None:
             own.corrections[row.voter] = row.corrected_reply
-        keys = {row.key} - {None}
+        keys = set[str]() if row.key is None else {row.key}
         if row.rating is not None or row.corrected_reply is not None:
             own.keys |= keys
         own.messages, own.text = own.messages or row.messages, own.text or row.reply
