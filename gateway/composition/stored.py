@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 
+from sqlalchemy import Select
+
 from gateway.adapters.lifecycle import GONE
 from gateway.adapters.tables import AdapterRow
 from gateway.comparisons import ComparisonRow
@@ -12,7 +14,7 @@ from gateway.feedback import FeedbackRow
 from gateway.files import FileRow, UploadPartRow, UploadRow
 from gateway.fine_tuning import FineTuningJobRow
 from gateway.gates import GateRow
-from gateway.tenants.repository import ByteColumn
+from gateway.tenants.repository import sum_bytes
 from gateway.vector_stores import DocumentVersionRow
 
 __all__ = ["DIGESTS", "STORED"]
@@ -36,17 +38,17 @@ DIGESTS = (
 )
 """Every column that refers to bytes in the artifacts: what none of them names is garbage."""
 
-STORED: Mapping[str, ByteColumn] = {
-    "files": ByteColumn(FileRow.bytes),
-    "uploads": ByteColumn(UploadRow.bytes, UploadRow.status == "pending"),
-    "adapters": ByteColumn(AdapterRow.bytes, AdapterRow.status.not_in([status.value for status in GONE])),
-    "training_rows": ByteColumn(FineTuningJobRow.rows_bytes),
-    "training_states": ByteColumn(FineTuningJobRow.state_bytes),
-    "evaluations": ByteColumn(EvaluationRow.bytes),
-    "evals": ByteColumn(EvalRunRow.bytes),
-    "comparisons": ByteColumn(ComparisonRow.bytes),
-    "feedback": ByteColumn(FeedbackRow.bytes),
-    "gates": ByteColumn(GateRow.bytes),
-    "diagnoses": ByteColumn(DiagnosisRow.bytes),
+STORED: Mapping[str, Select[str, int]] = {
+    "files": sum_bytes(FileRow.bytes),
+    "uploads": sum_bytes(UploadRow.bytes, UploadRow.status == "pending"),
+    "adapters": sum_bytes(AdapterRow.bytes, AdapterRow.status.not_in([status.value for status in GONE])),
+    "training_rows": sum_bytes(FineTuningJobRow.rows_bytes),
+    "training_states": sum_bytes(FineTuningJobRow.state_bytes),
+    "evaluations": sum_bytes(EvaluationRow.bytes),
+    "evals": sum_bytes(EvalRunRow.bytes),
+    "comparisons": sum_bytes(ComparisonRow.bytes),
+    "feedback": sum_bytes(FeedbackRow.bytes),
+    "gates": sum_bytes(GateRow.bytes),
+    "diagnoses": sum_bytes(DiagnosisRow.bytes),
 }
 """All of a tenant's storage. Documents' versions are files; a pending upload keeps the room for what it announced."""

@@ -9,7 +9,7 @@ from gateway.errors import BadRequest
 from gateway.pages import PageRequest
 from gateway.tenants.tables import KeyRow, TenantRow
 
-__all__ = ["ByteColumn", "ByteSums", "KeyRepository", "find_key", "find_tenant", "page_tenants"]
+__all__ = ["ByteSums", "KeyRepository", "find_key", "find_tenant", "page_tenants", "sum_bytes"]
 
 
 class KeyRepository(Repository[KeyRow]):
@@ -48,27 +48,22 @@ async def page_tenants(session: AsyncSession, page: PageRequest) -> Page[TenantR
     )
 
 
-class ByteColumn:
-    """A column of a table that tenants own with the bytes that each row stores, and the rows that count."""
+def sum_bytes(column: InstrumentedAttribute[int], where: ColumnElement[bool] | None = None) -> Select[str, int]:
+    """Return the statement that sums a column of a table that tenants own, for each of `tenants` that has rows in it.
 
-    def __init__(self, column: InstrumentedAttribute[int], where: ColumnElement[bool] | None = None) -> None:
-        owner: InstrumentedAttribute[str] = column.class_.tenant_id
-        query = select(owner, func.sum(column)).where(owner.in_(bindparam("tenants", expanding=True))).group_by(owner)
-        self._query = query if where is None else query.where(where)
-
-    def sum_up(self, kind: str) -> Select[str, int, str]:
-        """Return the statement for the sums of the tenants that are given to it, those without a row left out."""
-        return self._query.add_columns(literal(kind))
+    It is of those that are given to it, since an administrator may ask about any.
+    """
+    owner: InstrumentedAttribute[str] = column.class_.tenant_id
+    query = select(owner, func.sum(column)).where(owner.in_(bindparam("tenants", expanding=True))).group_by(owner)
+    return query if where is None else query.where(where)
 
 
 class ByteSums:
-    """Sums what tenants store, all kinds by one statement, which is made once: every upload asks it twice.
+    """Sums what tenants store, all kinds by one statement, which is made once: every upload asks it twice."""
 
-    A sum is of the tenants that are asked about, of whom an administrator may ask about any.
-    """
-
-    def __init__(self, kinds: Mapping[str, ByteColumn]) -> None:
-        self._query = union_all(*(column.sum_up(kind) for kind, column in kinds.items())) if kinds else None
+    def __init__(self, kinds: Mapping[str, Select[str, int]]) -> None:
+        sums = [query.add_columns(literal(kind)) for kind, query in kinds.items()]
+        self._query = union_all(*sums) if sums else None
 
     async def list_sums(self, session: AsyncSession, tenants: Collection[str]) -> list[tuple[str, str, int]]:
         """Return kind, tenant and bytes; a kind of which a tenant has no row is left out."""

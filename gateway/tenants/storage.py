@@ -3,11 +3,12 @@
 from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import aclosing
 
+from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Database, lock
 from gateway.errors import PayloadTooLarge
-from gateway.tenants.repository import ByteColumn, ByteSums
+from gateway.tenants.repository import ByteSums
 
 __all__ = ["TenantStorage"]
 
@@ -24,7 +25,7 @@ class TenantStorage:
         file_limit: The most bytes of a file that comes in one request.
     """
 
-    def __init__(self, database: Database, kinds: Mapping[str, ByteColumn], limit: int, file_limit: int) -> None:
+    def __init__(self, database: Database, kinds: Mapping[str, Select[str, int]], limit: int, file_limit: int) -> None:
         self.limit = limit
         self.file_limit = file_limit
         self._database = database
