@@ -1,7 +1,8 @@
 """The columns of all rooms that name bytes, and what of them counts as a tenant's storage."""
 
 from collections.abc import Mapping
-from functools import partial
+
+from sqlalchemy import Select
 
 from gateway.adapters.lifecycle import GONE
 from gateway.adapters.tables import AdapterRow
@@ -13,8 +14,7 @@ from gateway.feedback import FeedbackRow
 from gateway.files import FileRow, UploadPartRow, UploadRow
 from gateway.fine_tuning import FineTuningJobRow
 from gateway.gates import GateRow
-from gateway.tenants.repository import sum_by_tenant
-from gateway.tenants.storage import SumBytes
+from gateway.tenants.repository import sum_bytes
 from gateway.vector_stores import DocumentVersionRow
 
 __all__ = ["DIGESTS", "STORED"]
@@ -38,19 +38,17 @@ DIGESTS = (
 )
 """Every column that refers to bytes in the artifacts: what none of them names is garbage."""
 
-STORED: Mapping[str, SumBytes] = {
-    "files": partial(sum_by_tenant, column=FileRow.bytes),
-    "uploads": partial(sum_by_tenant, column=UploadRow.bytes, where=UploadRow.status == "pending"),
-    "adapters": partial(
-        sum_by_tenant, column=AdapterRow.bytes, where=AdapterRow.status.not_in([status.value for status in GONE])
-    ),
-    "training_rows": partial(sum_by_tenant, column=FineTuningJobRow.rows_bytes),
-    "training_states": partial(sum_by_tenant, column=FineTuningJobRow.state_bytes),
-    "evaluations": partial(sum_by_tenant, column=EvaluationRow.bytes),
-    "evals": partial(sum_by_tenant, column=EvalRunRow.bytes),
-    "comparisons": partial(sum_by_tenant, column=ComparisonRow.bytes),
-    "feedback": partial(sum_by_tenant, column=FeedbackRow.bytes),
-    "gates": partial(sum_by_tenant, column=GateRow.bytes),
-    "diagnoses": partial(sum_by_tenant, column=DiagnosisRow.bytes),
+STORED: Mapping[str, Select[str, int]] = {
+    "files": sum_bytes(FileRow.bytes),
+    "uploads": sum_bytes(UploadRow.bytes, UploadRow.status == "pending"),
+    "adapters": sum_bytes(AdapterRow.bytes, AdapterRow.status.not_in([status.value for status in GONE])),
+    "training_rows": sum_bytes(FineTuningJobRow.rows_bytes),
+    "training_states": sum_bytes(FineTuningJobRow.state_bytes),
+    "evaluations": sum_bytes(EvaluationRow.bytes),
+    "evals": sum_bytes(EvalRunRow.bytes),
+    "comparisons": sum_bytes(ComparisonRow.bytes),
+    "feedback": sum_bytes(FeedbackRow.bytes),
+    "gates": sum_bytes(GateRow.bytes),
+    "diagnoses": sum_bytes(DiagnosisRow.bytes),
 }
 """All of a tenant's storage. Documents' versions are files; a pending upload keeps the room for what it announced."""

@@ -56,7 +56,7 @@ class _Outcome:
 
 
 class _Cursor:
-    """What SQLAlchemy asks of a cursor of aiosqlite."""
+    """A cursor, as far as SQLAlchemy asks one of aiosqlite."""
 
     arraysize = 1
     description: Any = None

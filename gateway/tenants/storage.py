@@ -1,18 +1,16 @@
 """The bound on the bytes that a tenant stores, and what they are made of."""
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from contextlib import aclosing
 
+from sqlalchemy import Select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Database, lock
 from gateway.errors import PayloadTooLarge
+from gateway.tenants.repository import ByteSums
 
-__all__ = ["SumBytes", "TenantStorage"]
-
-
-SumBytes = Callable[[AsyncSession, Collection[str]], Awaitable[Mapping[str, int]]]
-"""Returns the bytes of one kind that each of some tenants stores; those that have none may be left out."""
+__all__ = ["TenantStorage"]
 
 
 class TenantStorage:
@@ -27,18 +25,18 @@ class TenantStorage:
         file_limit: The most bytes of a file that comes in one request.
     """
 
-    def __init__(self, database: Database, kinds: Mapping[str, SumBytes], limit: int, file_limit: int) -> None:
+    def __init__(self, database: Database, kinds: Mapping[str, Select[str, int]], limit: int, file_limit: int) -> None:
         self.limit = limit
         self.file_limit = file_limit
         self._database = database
-        self._kinds = kinds
+        self._kinds = tuple(kinds)
+        self._sums = ByteSums(kinds)
 
     async def measure(self, session: AsyncSession, tenants: Collection[str]) -> dict[str, dict[str, int]]:
         """Return the bytes of each of these tenants, by kind."""
         used = {tenant: dict.fromkeys(self._kinds, 0) for tenant in tenants}
-        for kind, sum_bytes in self._kinds.items():
-            for tenant, size in (await sum_bytes(session, tenants)).items():
-                used[tenant][kind] = size
+        for kind, tenant, size in await self._sums.list_sums(session, tenants):
+            used[tenant][kind] = size
         return used
 
     async def check_room(self, session: AsyncSession, tenant: str, size: int) -> None:

@@ -10,6 +10,7 @@ import pytest
 from gateway.composition.stored import STORED
 from gateway.fine_tuning.repository import FineTuningJobRepository
 from gateway.settings import Settings
+from gateway.tenants.repository import ByteSums
 from tests.fakes.trainer import rows
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import Gateway
@@ -92,7 +93,8 @@ async def test_their_bytes_count_until_they_are_deleted(gateway: Gateway, settin
 
     async def measure() -> int:
         async with gateway.state.database.read() as session:
-            return sum((await STORED["adapters"](session, [done_by])).values())
+            sums = await ByteSums({"adapters": STORED["adapters"]}).list_sums(session, [done_by])
+            return sum(size for _, _, size in sums)
 
     async with working(settings):
         done = await ended(client, (await start(client))["id"])
