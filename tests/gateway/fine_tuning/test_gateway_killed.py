@@ -14,7 +14,7 @@ from tests.gateway.worker import working
 
 pytestmark = pytest.mark.e2e
 
-STEPS = 250
+STEPS = 500  # 25 s, since a busy machine may take half of them to start a gateway
 
 
 async def read_stream(client: httpx2.AsyncClient, job: str, after: str, most: int | None = None) -> list[Any]:
@@ -46,7 +46,7 @@ async def test_a_job_and_its_stream_go_on_when_the_gateway_is_killed(
         async with gateway_process(settings, port) as (client, first):
             key = f"Bearer {await make_tenant(client, 'kestrel')}"
             client.headers["authorization"] = key
-            job = (await start(client, hyperparameters={"n_epochs": 5, "batch_size": 1}))["id"]
+            job = (await start(client, hyperparameters={"n_epochs": 10, "batch_size": 1}))["id"]
             before = await read_stream(client, job, "", most=5)
             async with client.stream("GET", f"{JOBS}/{job}/events", params={"stream": "true"}) as cut:
                 first.kill()
