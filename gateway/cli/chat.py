@@ -98,6 +98,4 @@ async def _only_model(client: Client) -> str:
     for names in (assistants, models):
         if len(names) == 1:
             return names[0]
-    raise CommandError(
-        f"Say which model with --model: {', '.join(dict.fromkeys(assistants + models))}.", Exit.USAGE
-    )
+    raise CommandError(f"Say which model with --model: {', '.join(dict.fromkeys(assistants + models))}.", Exit.USAGE)

@@ -10,6 +10,7 @@ from gateway.errors import BadRequest
 
 __all__ = ["explain_invalid", "explain_unreadable"]
 
+_OWN_CHECK = "Value error, "  # pydantic's words before what a check of ours says
 _INPUT_SHOULD_BE = "Input should be "
 
 
@@ -34,7 +35,7 @@ def explain_invalid(error: RequestValidationError) -> BadRequest:
         if path[: len(paths[0])] == paths[0] and problem["loc"][0] == first["loc"][0]
     ]
     path, best = max(rivals, key=lambda rival: (not _is_of_another_kind(rival[1]), len(rival[0])))
-    message = str(best["msg"])
+    message = str(best["msg"]).removeprefix(_OWN_CHECK)
     if _is_of_another_kind(best):  # then no branch of a union is nearer to what was meant than the others
         kinds = dict.fromkeys(str(one["msg"]).removeprefix(_INPUT_SHOULD_BE) for where, one in rivals if where == path)
         message = f"{_INPUT_SHOULD_BE}{' or '.join(kinds)}" if len(kinds) > 1 else message

@@ -120,11 +120,14 @@ async def test_a_braid_that_was_never_ready_is_named_with_its_process(settings: 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 async def test_a_demo_that_is_told_to_stop_stops_its_braid(settings: Settings, number: signal.Signals) -> None:
-    with pytest.raises(asyncio.CancelledError):
+    async def stopped_demo() -> None:
         async with running_services(settings, Progress(), keep=True) as services:
             await services.wait_until_ready()
             os.kill(os.getpid(), number)
             await asyncio.sleep(10)
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.create_task(stopped_demo())
     assert not psutil.pid_exists(process(settings))
     assert signal.getsignal(number) is signal.SIG_DFL
 

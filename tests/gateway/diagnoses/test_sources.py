@@ -236,3 +236,8 @@ async def test_answers_whose_records_are_not_written_are_a_503(client: Client, m
     monkeypatch.setattr(AnswerLog, "flush", flush)
     body = {"model": "desk@1", "failures": [{"answer_id": "answer-1"}]}
     assert (await client.fault(503, "POST", DIAGNOSES, json=body))["code"] == "database_unavailable"
+
+
+async def test_what_is_missing_is_said_in_our_words_alone(client: Client) -> None:
+    fault = await client.fault(400, "POST", DIAGNOSES, json={"model": "desk"})
+    assert fault["message"] == "give failures, a run, a gate, or votes."
