@@ -156,11 +156,11 @@ def _find_all(
 ) -> Callable[[str], Iterator[_Found]]:
     def find(text: str) -> Iterator[_Found]:
         for pattern in patterns:
-            found = [
+            places = [
                 (match.start(), match.end(), readings) for match in pattern.finditer(text) if (readings := read(match))
             ]
-            yield from found
-            text = _mask(text, found) if found else text
+            yield from places
+            text = _mask(text, places) if places else text
 
     return find
 
