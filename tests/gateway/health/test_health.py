@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, cast
@@ -25,6 +27,20 @@ from tests.waiting import until
 
 async def no_adapters() -> list[Any]:
     return []
+
+
+@asynccontextmanager
+async def caught_up(settings: Settings) -> AsyncGenerator[Gateway]:
+    """Run a gateway whose adapters have had their turn, without which it isn't ready."""
+    async with running(settings) as gateway:
+        await until(lambda: gateway.state.reconciler.caught_up)
+        yield gateway
+
+
+@pytest.fixture
+async def gateway(settings: Settings) -> AsyncIterator[Gateway]:
+    async with caught_up(settings) as gateway:
+        yield gateway
 
 
 async def get(gateway: Gateway, path: str) -> httpx2.Response:
@@ -55,7 +71,7 @@ async def test_an_engine_that_computes_no_numbers_is_named_and_goes_on(
     settings: Settings, engine: FakeVllm, passages: FakePassages
 ) -> None:
     engine.corrupted = 2
-    async with running(settings) as gateway:
+    async with caught_up(settings) as gateway:
         async with asyncio.timeout(20):
             while not (body := (await get(gateway, "/readyz")).json())["degraded"]:  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
@@ -69,7 +85,7 @@ async def test_an_engine_that_computes_no_numbers_is_named_and_goes_on(
 async def test_an_engine_that_says_it_is_ill_is_named_without_its_address(
     settings: Settings, engine: FakeVllm, passages: FakePassages
 ) -> None:
-    async with running(settings) as gateway:
+    async with caught_up(settings) as gateway:
         engine.healthy = False
         async with asyncio.timeout(20):
             while (answer := await get(gateway, "/readyz")).status_code == 200:  # noqa: ASYNC110
@@ -82,7 +98,7 @@ async def test_an_engine_that_says_it_is_ill_is_named_without_its_address(
 async def test_one_engine_of_two_is_enough(settings: Settings, engine: FakeVllm, passages: FakePassages) -> None:
     async with FakeVllm() as second:
         both = settings.model_copy(update={"engine_urls": (engine.url, second.url)})
-        async with running(both) as gateway:
+        async with caught_up(both) as gateway:
             await second.stop()
             await until(lambda: [replica.ready for replica in gateway.state.pool.replicas] == [True, False])
             answer = await get(gateway, "/readyz")
