@@ -27,6 +27,7 @@ UNLOAD = "/v1/unload_lora_adapter"
 MODELS = "/v1/models"
 HEALTH = "/health"
 TOKENIZE = "/tokenize"
+_TURNS_TO_CONNECT = 5
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,12 @@ class FakeVllm:
     async def stop(self) -> None:
         """Refuse new connections and reset the open ones, as a killed process does."""
         if self._server is not None:
+            loop = asyncio.get_running_loop()
+            for listener in self._server.sockets:
+                loop.remove_reader(listener.fileno())
+            # asyncio makes a connection some turns after it has accepted it, and loses one whose server has closed.
+            for _ in range(_TURNS_TO_CONNECT):
+                await asyncio.sleep(0)
             self._server.close()
             self._server = None
         for connection in list(self._connections):
