@@ -1,4 +1,6 @@
+import asyncio
 import importlib.metadata
+import sys
 
 import pytest
 
@@ -33,6 +35,14 @@ def test_each_kind_of_trouble_has_its_exit_status(error: Exception, status: Exit
 async def test_the_version_is_the_packages() -> None:
     done = await run("--version")
     assert done.stdout == f"braid {importlib.metadata.version('braid-gateway')}\n"
+
+
+async def test_garbage_is_looked_for_once_everything_is_imported() -> None:
+    program = "import gc\nbefore = gc.get_stats()[2]['collections']\nimport gateway.cli\n"
+    program += "print(gc.isenabled(), gc.get_stats()[2]['collections'] - before)"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", program, stdout=asyncio.subprocess.PIPE)
+    output, _ = await process.communicate()
+    assert output.decode().split() == ["True", "0"]
 
 
 async def test_without_a_command_the_commands_are_listed() -> None:
