@@ -8,6 +8,7 @@ The socket appears when it can answer. SIGTERM and SIGINT end it cleanly; `kill 
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import signal
@@ -75,12 +76,15 @@ async def _run(options: argparse.Namespace, server: QdrantServer | None) -> None
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     claim_socket(socket)  # Before the model: a mistaken second start should say so at once.
+    gc.disable()  # nothing of what is imported and loaded is garbage, and to look for some takes a second
     embedder = await asyncio.to_thread(load_embedder, options.embedder)
     reranker = None
     if options.reranker:
         reranker = await load_reranker(options.reranker, options.reranker_model, os.environ.get("RERANKER_API_KEY"))
     async with _open_backend(options.data, embedder, server) as backend:
         index = Index(backend, embedder, reranker)
+        gc.freeze()  # no collection has to walk it again, and hold questions up by that
+        gc.enable()
         try:
             _log.info("ready: %s, %s", await index.identify(), socket)
             await serve(index, socket, stop)

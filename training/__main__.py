@@ -1,6 +1,7 @@
 """`python -m training run | base-model | reference`, and `member` for what `run` starts itself."""
 
 import argparse
+import gc
 import importlib
 import logging
 import os
@@ -100,7 +101,13 @@ def _load(module: str, function: str) -> Callable[..., Any]:
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # PEFT imports bitsandbytes where it is, which then warns that it fetches no faster kernels.
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
-    return getattr(importlib.import_module(module), function)
+    # Nothing of what is imported is garbage, to look for some takes a second, and no collection has to walk it later.
+    gc.disable()
+    try:
+        return getattr(importlib.import_module(module), function)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _fail(lines: JsonLines, failed: Failed) -> int:
