@@ -44,6 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = _make_parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    # Imported where it is there, with a warning that it fetches no faster kernels, which nothing here would use.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     try:
         server = None
         if options.qdrant_url:
