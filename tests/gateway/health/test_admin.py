@@ -42,6 +42,7 @@ async def test_the_gateway_s_details(settings: Settings, engine: FakeVllm, passa
     settings = settings.model_copy(update={"admin_port": 0})
     async with running(settings) as gateway, open_gateway_admin(settings, gateway.state) as port:
         assert port is not None
+        await until(lambda: gateway.state.reconciler.caught_up)
         client = await gateway.tenant("kestrel")
         asked = {"model": "base", "messages": [{"role": "user", "content": "Hi"}]}
         assert (await client.post(CHAT, json=asked)).status_code == 200
