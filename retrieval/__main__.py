@@ -54,6 +54,8 @@ def main(arguments: list[str] | None = None) -> int:
     except (EmbedderMissing, IndexLocked, IndexUnreadable, QdrantUnusable, RerankerMissing, SocketUnusable) as error:
         _log.error("%s", error)
         return 1
+    finally:
+        gc.enable()
     return 0
 
 

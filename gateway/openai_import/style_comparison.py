@@ -10,6 +10,7 @@ from gateway.evaluation.voice_classifier import compare_texts, score_voices
 from gateway.openai_import.destination import Destination
 from gateway.openai_import.hosted_outputs import HostedOutput
 from gateway.openai_import.report import ImportReport, StyleSimilarity
+from gateway.task_group import await_each
 
 __all__ = ["LEAST_OUTPUTS", "compare_models", "compare_style"]
 
@@ -77,20 +78,14 @@ def _spread(outputs: Sequence[HostedOutput], most: int) -> list[HostedOutput]:
 
 
 async def _ask_all(gateway: Destination, model: str, outputs: Sequence[HostedOutput], title: str) -> list[str]:
-    room, done = asyncio.Semaphore(_AT_ONCE), 0
+    done = 0
 
     async def ask(output: HostedOutput) -> str:
         nonlocal done
         body = {"model": model, "messages": output.messages, "temperature": 0, "seed": 42, "max_tokens": _MAX_TOKENS}
-        async with room:
-            answer: Any = await gateway.create("/v1/chat/completions", body)
+        answer: Any = await gateway.create("/v1/chat/completions", body)
         done += 1
         gateway.show(title, done, len(outputs))
         return answer["choices"][0]["message"]["content"] or ""
 
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(ask(one)) for one in outputs]
-    except BaseExceptionGroup as errors:
-        raise errors.exceptions[0] from None
-    return [task.result() for task in tasks]
+    return await await_each(ask, outputs, at_once=_AT_ONCE)

@@ -21,6 +21,7 @@ must be refused, or one of:
     epochs       checkpoints after the first and the second step
     bad_epochs   the same, and the first is of numbers that are none
     short_epochs as `short` and as `epochs`
+    held:FILE    a good run that waits after its tenth step until the file is there
 """
 
 import argparse
@@ -66,6 +67,7 @@ PROBE_TOKENS = list(range(100, 116))
 PROBE_START = 4
 _EPOCH_ENDS = {"overfit": (1,), "epochs": (1, 2), "bad_epochs": (1, 2), "short_epochs": (1, 2)}
 _SAVED = frozenset(2**power for power in range(1, 14))
+_HELD, _HELD_STEP = "held:", 10
 _ENDS = ("crash", "failed", "bug", "abort", "status")
 
 
@@ -135,6 +137,7 @@ def _train(
             _send(_make_checkpoint(spec, step, valid_loss=0.5 if mode == "overfit" else None))
         if _save_or_pause(state, step, steps, wants_pause=wants_pause()):
             return 0
+        _hold(mode, step)
     _send(_make_checkpoint(spec, steps))
     if mode == "silent":
         return 0
@@ -144,6 +147,12 @@ def _train(
     partial.rename(out)
     _send(Finished(manifest=manifest))
     return 0
+
+
+def _hold(mode: str, step: int) -> None:
+    if step == _HELD_STEP and mode.startswith(_HELD):
+        while not Path(mode.removeprefix(_HELD)).exists():
+            time.sleep(0.05)
 
 
 def _tokenize(spec: TrainSpec, rows: RenderedRows[Any], mode: str) -> Tokenized:

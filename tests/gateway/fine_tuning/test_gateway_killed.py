@@ -2,6 +2,7 @@
 
 import json
 import signal
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -14,7 +15,7 @@ from tests.gateway.worker import working
 
 pytestmark = pytest.mark.e2e
 
-STEPS = 500  # 25 s, since a busy machine may take half of them to start a gateway
+STEPS = 500
 
 
 async def read_stream(client: httpx2.AsyncClient, job: str, after: str, most: int | None = None) -> list[Any]:
@@ -38,9 +39,10 @@ def list_steps(read: list[Any]) -> list[int]:
 
 
 async def test_a_job_and_its_stream_go_on_when_the_gateway_is_killed(
-    settings: Settings, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("BRAID_TEST_TRAINER", "short")
+    next_one_is_up = tmp_path / "next-one-is-up"
+    monkeypatch.setenv("BRAID_TEST_TRAINER", f"held:{next_one_is_up}")
     port = find_port()
     async with working(settings):
         async with gateway_process(settings, port) as (client, first):
@@ -58,6 +60,7 @@ async def test_a_job_and_its_stream_go_on_when_the_gateway_is_killed(
             shown = await retrieve(client, job)
             assert shown["status"] == "running"
             assert shown["estimated_finish"]
+            next_one_is_up.touch()
             after = await read_stream(client, job, before[-1]["id"])
             done = await ended(client, job)
             log = await events(client, job)
