@@ -21,8 +21,9 @@ PROCESS_TESTS := $(filter-out tests/e2e/% $(MODEL_FOLDERS:%=%/%) $(MODEL_FILES),
 PYTEST := -m pytest --durations=15
 # Tests wait for sockets and clocks, so two of them keep a core busy.
 PARALLEL := -n $(shell n=$$(nproc); echo $$((n < 8 ? 2 * n : n))) --dist worksteal
-# Tests with models and with whole processes keep most of a core busy each.
+# Tests with models keep most of a core busy each. Of those with whole processes a third waits for what was killed.
 PAIRS := -n 2 --dist worksteal
+THREES := -n 3 --dist worksteal
 # Tests run beside each other, and numpy's threads would wait in loops for cores that others compute on.
 test test-fast: export OPENBLAS_NUM_THREADS := 1
 # torch's threads turn in circles while they wait for each other, on the core that the other worker needs. Our programs say
@@ -41,7 +42,7 @@ CHECK_spelling := $(BIN)/codespell
 CHECK_style := $(BIN)/ruff check .
 CHECK_format := $(BIN)/ruff format --check .
 
-COVERED := --cov --cov-report=
+COVERED := -p tests.branch_coverage
 # Percent.
 LEAST_COVERAGE := 92
 
@@ -59,15 +60,14 @@ up: env env-model ## Start Braid on this machine
 
 test: lint ## Environments, lint, and the whole suite with its branch coverage
 	@echo "== tests without models"
-	@rm -f .coverage .coverage.*
-	@COVERAGE_FILE=$(CURDIR)/.coverage.fast COVERAGE_CONCURRENCY=greenlet $(BIN)/python $(FAST) -p tests.greenlets $(COVERED)
+	@rm -f .coverage.*.json
+	@$(BIN)/python $(FAST) $(COVERED)
 	@echo "== tests of training and retrieval with models"
-	@$(SLEEPING) COVERAGE_FILE=$(CURDIR)/.coverage.model $(MODEL_BIN)/python $(PYTEST) $(PAIRS) $(MODEL_TESTS) $(COVERED)
+	@$(SLEEPING) $(MODEL_BIN)/python $(PYTEST) $(PAIRS) $(MODEL_TESTS) $(COVERED)
 	@echo "== branch coverage of the four packages, before the end-to-end tests"
-	@$(BIN)/coverage combine -q
-	@$(BIN)/coverage report --fail-under=$(LEAST_COVERAGE)
+	@$(BIN)/python -m slipcover --merge .coverage.*.json --out .coverage.json --skip-covered --fail-under $(LEAST_COVERAGE)
 	@echo "== whole processes, which are killed"
-	@$(BIN)/python $(PYTEST) $(PAIRS) -m '(e2e or model) and not release' $(PROCESS_TESTS)
+	@$(BIN)/python $(PYTEST) $(THREES) -m '(e2e or model) and not release' $(PROCESS_TESTS)
 	@echo "== end to end, on a real engine"
 	@$(BIN)/python $(PYTEST) -m 'e2e and not release' tests/e2e
 
@@ -96,5 +96,5 @@ lock: env ## Write the lists in deploy/locks anew, after a change of dependencie
 	@deploy/environments/run.sh lock
 
 clean: ## Remove caches and built files (environments and .braid stay)
-	@rm -rf build dist .pytest_cache .ruff_cache .import_linter_cache .coverage .coverage.*
+	@rm -rf build dist .pytest_cache .ruff_cache .import_linter_cache .coverage.json .coverage.*.json
 	@find . -name __pycache__ -type d -not -path './.venv*' -prune -exec rm -rf {} +

@@ -92,6 +92,8 @@ class _Watch:
                     lines = key.data.read_lines()
                     if lines is None:
                         selector.unregister(key.fileobj)
+                        with suppress(subprocess.TimeoutExpired):  # how it ended is known a moment after its last line
+                            key.data.process.wait(_LOOK_SECONDS)
                     for line in lines or ():
                         self._take(key.data, line)
                 if self._note_ends() and deadline is None:

@@ -23,6 +23,7 @@ from torch import Tensor
 from training.errors import TrainingError
 from training.events import Event, Notice, Saved
 from training.progress import Progress
+from training.state_header import STATE_KEY, StateHeader
 
 __all__ = [
     "SAVE_SECONDS",
@@ -40,7 +41,6 @@ SAVE_SECONDS = 60.0
 
 _MOST_SHARE = 0.02  # of the time; hashing and storing what was saved may cost others as much again
 _PER_EPOCH = 4
-_KEY = "braid.state.3"  # an earlier Braid wrote other tensors
 
 
 class RunPaused(Exception):
@@ -49,19 +49,6 @@ class RunPaused(Exception):
     def __init__(self, step: int) -> None:
         super().__init__(f"paused after step {step}")
         self.step = step
-
-
-class _Header(msgspec.Struct, kw_only=True):
-    """The JSON in the file's header.
-
-    Attributes:
-        run: See `fingerprint_run`.
-        nonce: Makes the bytes of each save its own: whoever keeps them by their digest may remove them alone.
-    """
-
-    run: str
-    nonce: str
-    progress: Progress
 
 
 def never() -> bool:
@@ -119,10 +106,10 @@ class StateKeeper:
         try:
             with cast("Any", safe_open)(file, framework="pt") as state:
                 metadata: dict[str, str] = state.metadata() or {}
-                if _KEY not in metadata:
+                if STATE_KEY not in metadata:
                     self._tell_unusable("It is no state of a run, or one of another version of Braid.")
                     return None
-                header = msgspec.json.decode(metadata[_KEY], type=_Header)
+                header = msgspec.json.decode(metadata[STATE_KEY], type=StateHeader)
                 names: list[str] = list(state.keys())
                 tensors: dict[str, Tensor] = {name: state.get_tensor(name) for name in names}
         except (OSError, SafetensorError, msgspec.MsgspecError) as error:
@@ -161,10 +148,10 @@ class StateKeeper:
         started = time.monotonic()
         file = self._options.file
         partial = file.with_name(f"{file.name}.partial")
-        header = _Header(run=self._run, nonce=secrets.token_hex(8), progress=progress)
+        header = StateHeader(run=self._run, nonce=secrets.token_hex(8), progress=progress)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            metadata = {_KEY: msgspec.json.encode(header).decode()}
+            metadata = {STATE_KEY: msgspec.json.encode(header).decode()}
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, metadata=metadata)
             with partial.open("rb") as written:
                 os.fsync(written.fileno())

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from gateway.engines import Engine, EnginePool
+from gateway.engines import Engine, EngineError, EnginePool
 from gateway.engines.base_traits import BaseTraits
 from gateway.jobs import JobFailed
 from training.chat_format import fold_system
@@ -77,11 +77,15 @@ class ParityProof:
         )
 
     async def _show(self, engine: Engine, tokens: Sequence[int], place: int) -> str:
-        """Return a token and the text that it begins."""
+        """Return a token and the text that it begins, where the engine knows a text of it."""
         some = tokens[place : place + _SHOWN_TOKENS]
         if not some:
             return "missing"
-        return f"{some[0]} ({await engine.detokenize(self._pool.base_model or '', some)!r}…)"
+        try:
+            text = await engine.detokenize(self._pool.base_model or "", some)
+        except EngineError:  # of another tokenizer it may not have so many
+            return str(some[0])
+        return f"{some[0]} ({text!r}…)"
 
 
 def write_parity(folder: Path, manifest: Manifest, parity: Parity | None) -> Manifest:

@@ -1,5 +1,6 @@
 """The state of a job's unfinished training: kept in the artifacts, so that any worker goes on from it."""
 
+import asyncio
 from pathlib import Path
 
 import structlog
@@ -11,6 +12,7 @@ from gateway.fine_tuning.lifecycle import has_ended
 from gateway.fine_tuning.repository import FineTuningJobRepository
 from gateway.fine_tuning.tables import FineTuningJobRow
 from gateway.jobs import Claim, JobCancelled, failpoint
+from training.state_header import read_saved_step
 
 __all__ = ["TrainingState", "drop_state"]
 
@@ -41,13 +43,22 @@ class TrainingState:
             _log.warning("training_state_missing", job=self._claim.subject, digest=self._digest)
 
     async def keep(self, path: Path, step: int) -> None:
-        """Keep what the trainer saved: written whole and named in one commit, or not at all.
+        """Keep what the trainer saved after a step: written whole and named in one commit, or not at all.
+
+        The trainer may have saved again meanwhile, or be done. A later state waits for its own event: what is told
+        between the two is written down only then, and a run that goes on doesn't tell it again.
 
         Raises:
             JobCancelled: The job's owner has cancelled it.
             LeaseLost: Another worker has the job.
         """
-        stored = await self._artifacts.put_path(path)
+        try:
+            stored = await self._artifacts.put_path(path)
+        except FileNotFoundError:
+            return
+        if await asyncio.to_thread(read_saved_step, self._artifacts.file(stored.digest)) != step:
+            self._artifacts.remove_file(stored.digest)
+            return
         failpoint("state-stored")
         before = self._digest
         try:

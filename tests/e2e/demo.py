@@ -75,3 +75,15 @@ def keeping_demo(home: Path, size: str) -> Generator[Demo]:
         if lock.exists() and psutil.pid_exists(int(lock.read_text() or 0)):
             os.kill(int(lock.read_text()), signal.SIGTERM)
             psutil.wait_procs([psutil.Process(int(lock.read_text()))], timeout=60)
+
+
+def session_of(leader: int | None) -> list[psutil.Process]:
+    """The living processes of a session."""
+    found: list[psutil.Process] = []
+    for process in psutil.process_iter(["status"]):
+        try:
+            if process.info["status"] != psutil.STATUS_ZOMBIE and os.getsid(process.pid) == leader:
+                found.append(process)
+        except ProcessLookupError:
+            continue
+    return found

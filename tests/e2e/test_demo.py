@@ -19,7 +19,7 @@ import pytest
 
 from gateway.demo import tenants
 from tests.contract.openai.walk import Walk
-from tests.e2e.demo import BRAID, ROOT, Demo, keeping_demo
+from tests.e2e.demo import BRAID, ROOT, Demo, keeping_demo, session_of
 
 CHECK = ROOT.parent / "shared" / "openai" / "check.py"
 MINUTE = 60
@@ -148,6 +148,8 @@ def test_a_killed_engine_is_replaced_and_its_adapters_come_back(demo: Demo) -> N
         if "vllm.entrypoints.openai.api_server" in " ".join(process.cmdline())
     )
     before = demo.ask().json()["choices"][0]["message"]["content"]
+    family = session_of(engine.pid)
+    assert len(family) >= 3, "API server, engine core, worker"
     engine.kill()
     refused = demo.ask()
     assert refused.status_code == 503
@@ -156,6 +158,8 @@ def test_a_killed_engine_is_replaced_and_its_adapters_come_back(demo: Demo) -> N
     while (answer := demo.ask()).status_code != 200 and time.monotonic() < deadline:
         time.sleep(1)
     assert answer.json()["choices"][0]["message"]["content"] == before
+    assert session_of(engine.pid) == []
+    assert [process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE] == []
 
 
 def test_a_second_braid_with_the_same_home_is_refused(demo: Demo) -> None:

@@ -1,9 +1,11 @@
-"""The local engine, for real: vLLM under its supervisor, with adapters that are loaded, proven and brought back."""
+"""The local engine, for real: vLLM under its supervisor, with adapters that are loaded and proven.
+
+That it comes back with them after it was killed is the demo's to show (`test_demo.py`).
+"""
 
 import asyncio
 import json
 import os
-import signal
 import socket
 import subprocess
 from collections.abc import AsyncIterator, Sequence
@@ -11,7 +13,6 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-import psutil
 import pytest
 import pytest_asyncio
 
@@ -29,6 +30,7 @@ from gateway.engines import (
 from gateway.engines.hardware import Hardware
 from gateway.engines.local import LocalEngine
 from gateway.processes import Child
+from tests.e2e.demo import session_of
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
@@ -112,17 +114,6 @@ async def running(base: Path, wanted: Wanted, tmp_path_factory: pytest.TempPathF
             yield Running(child, pool, reconciler, engine)
 
 
-def session_of(pid: int | None) -> list[psutil.Process]:
-    found: list[psutil.Process] = []
-    for process in psutil.process_iter(["status"]):
-        try:
-            if process.info["status"] != psutil.STATUS_ZOMBIE and os.getsid(process.pid) == pid:
-                found.append(process)
-        except ProcessLookupError:
-            continue
-    return found
-
-
 async def ask(running: Running, model: str, **more: Any) -> bytes:
     body = {"model": model, "messages": [{"role": "user", "content": "Name one colour."}], "max_tokens": 8, **more}
     stream = await running.engine.chat(json.dumps({"temperature": 0, **body}).encode())
@@ -199,25 +190,6 @@ async def test_requests_in_one_batch_keep_to_their_own_weights(
     for name, scores in zip(names, together, strict=True):
         # Rounding in bfloat16 depends on what shares the batch; the adapters differ from the base by half a nat.
         assert fmean(abs(a - b) for a, b in zip(scores, alone[name], strict=True)) < 0.1, name
-
-
-async def test_killing_the_server_ends_its_workers_and_all_comes_back(
-    running: Running, adapters: list[DesiredAdapter]
-) -> None:
-    leader = running.child.state.pid
-    assert leader is not None
-    family = session_of(leader)
-    assert len(family) >= 3, "API server, engine core, worker"
-    os.kill(leader, signal.SIGKILL)
-    await until(lambda: running.child.state.phase == "restarting", 30)
-    assert session_of(leader) == []
-    assert [process for process in family if process.is_running() and process.status() != psutil.STATUS_ZOMBIE] == []
-    await until(lambda: not running.pool.replicas[0].ready, 30)
-    await until(lambda: running.child.state.phase == "ready", START_SECONDS)
-    await until(lambda: running.pool.replicas[0].ready, 30)
-    await running.reconciler.resident(adapters[0].served_name, 120)
-    with running.pool.pick(adapters[0].served_name):
-        assert json.loads(await ask(running, adapters[0].served_name))["usage"]["completion_tokens"] > 0
 
 
 async def test_stopping_leaves_no_process(running: Running) -> None:

@@ -21,6 +21,7 @@ must be refused, or one of:
     epochs       checkpoints after the first and the second step
     bad_epochs   the same, and the first is of numbers that are none
     short_epochs as `short` and as `epochs`
+    hasty        a good run whose states follow each other faster than anybody keeps them
     held:FILE    a good run that waits after its tenth step until the file is there
 """
 
@@ -59,8 +60,10 @@ from training.events import (
     TokenizedPrompt,
 )
 from training.manifest import Manifest, Probe, Reference, digest_adapter
+from training.progress import Progress
 from training.rendered_rows import RenderedRows, RowsFile, read_rendered_preferences, read_rendered_rows
 from training.spec import Recipe, TrainSpec, read_spec
+from training.state_header import STATE_KEY, StateHeader, read_saved_step
 
 ROOT = Path(__file__).parents[2]
 PROBE_TOKENS = list(range(100, 116))
@@ -135,18 +138,25 @@ def _train(
         _send(_make_step(step, steps, spec.recipe))
         if step in _EPOCH_ENDS.get(mode, ()):
             _send(_make_checkpoint(spec, step, valid_loss=0.5 if mode == "overfit" else None))
-        if _save_or_pause(state, step, steps, wants_pause=wants_pause()):
+        if _save_or_pause(state, step, steps, often=mode == "hasty", wants_pause=wants_pause()):
             return 0
         _hold(mode, step)
     _send(_make_checkpoint(spec, steps))
-    if mode == "silent":
-        return 0
+    if mode != "silent":
+        _finish(spec, training_rows, out, state, checkpoints, mode)
+    return 0
+
+
+def _finish(
+    spec: TrainSpec, training_rows: RenderedRows[Any], out: Path, state: Path, checkpoints: Path, mode: str
+) -> None:
     partial = out.with_name(f"{out.name}.partial")
     manifest = _write_folder(spec, training_rows, partial, mode)
     _write_checkpoints(spec, training_rows, checkpoints, mode)
     partial.rename(out)
+    if mode == "hasty":
+        state.unlink()  # as the real one does; the others leave it, for their last event is kept in time
     _send(Finished(manifest=manifest))
-    return 0
 
 
 def _hold(mode: str, step: int) -> None:
@@ -183,16 +193,16 @@ def _read_rows(spec: TrainSpec, file: RowsFile, code: str) -> RenderedRows[Any]:
     return read(file, code=code)
 
 
-def _save_or_pause(state: Path, step: int, steps: int, *, wants_pause: bool) -> bool:
+def _save_or_pause(state: Path, step: int, steps: int, *, often: bool, wants_pause: bool) -> bool:
     """Save ever more rarely, at the last even step and before a pause, never the same bytes; tell whether to end.
 
     Each state costs the worker two commits, so that those of every second step would be most of a test's time.
     """
-    is_due = step in _SAVED or step == steps - steps % 2
+    is_due = often or step in _SAVED or step == steps - steps % 2
     if not is_due and not wants_pause:
         return False
     partial = state.with_name(f"{state.name}.partial")
-    partial.write_text(json.dumps({"step": step, "nonce": os.urandom(8).hex()}))
+    partial.write_bytes(write_state(step))
     partial.rename(state)
     _send(Saved(step=step, bytes=state.stat().st_size, seconds=0.0))
     if wants_pause:
@@ -200,11 +210,18 @@ def _save_or_pause(state: Path, step: int, steps: int, *, wants_pause: bool) -> 
     return wants_pause
 
 
+def write_state(step: int) -> bytes:
+    """Return a state with a header and no tensors."""
+    header = StateHeader(run="", nonce=os.urandom(8).hex(), progress=Progress(losses=[1.0] * step))
+    text = json.dumps({"__metadata__": {STATE_KEY: msgspec.json.encode(header).decode()}}).encode()
+    return len(text).to_bytes(8, "little") + text
+
+
 def _resume(spec: TrainSpec, state: Path, steps: int, mode: str) -> int:
     """Return the step after which to go on, and say so."""
     if not state.exists():
         return 0
-    done = json.loads(state.read_text())["step"]
+    done = read_saved_step(state)
     before = [_make_step(step, steps, spec.recipe) for step in range(1, done + 1)]
     losses = [step.loss for step in before]
     accuracies = [step.mean_token_accuracy or step.reward_accuracy or 0.0 for step in before]

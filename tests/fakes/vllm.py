@@ -247,7 +247,10 @@ class FakeVllm:
             return None
 
     async def _detokenize(self, received: Received, wire: Wire, fault: Fault | None) -> None:
-        wire.whole(200, _answers.dump({"prompt": "".join(self._pieces[token] for token in received.json["tokens"])}))
+        tokens = received.json["tokens"]
+        if not self._pieces.keys() >= set(tokens):
+            return wire.whole(400, _answers.error(400, "BadRequestError", "Token ids are out of the vocabulary."))
+        wire.whole(200, _answers.dump({"prompt": "".join(self._pieces[token] for token in tokens)}))
 
     async def _complete(self, received: Received, wire: Wire, fault: Fault | None) -> None:
         body = received.json

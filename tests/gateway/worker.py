@@ -4,7 +4,6 @@ python -m tests.gateway.worker HOME
 """
 
 import asyncio
-import os
 import signal
 import sys
 from collections.abc import AsyncGenerator
@@ -19,6 +18,7 @@ from gateway.jobs import WorkerTimings
 from gateway.settings import Settings
 from retrieval.client import Retriever, RetrieverUnavailable
 from tests.fakes.peft import write_base
+from tests.gateway.forked import ForkedProgram, forked_program
 from training.verdict import BaseShape
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +63,7 @@ async def working(settings: Settings) -> AsyncGenerator[None]:
 @asynccontextmanager
 async def worker_process(
     settings: Settings, *, failpoint: str = "", trainer: str = ""
-) -> AsyncGenerator[asyncio.subprocess.Process]:
+) -> AsyncGenerator[ForkedProgram]:
     """Run a worker as a process of its own, which dies at `failpoint`; `trainer` is a mode of `tests.fakes.trainer`."""
     environment = {
         "BRAID_DATABASE_URL": settings.database,
@@ -72,15 +72,9 @@ async def worker_process(
         "BRAID_FAILPOINT": failpoint,
         "BRAID_TEST_TRAINER": trainer,
     }
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.gateway.worker", str(settings.home)), cwd=ROOT, env=os.environ | environment
-    )
-    try:
+    log = settings.home / "worker.log"
+    async with forked_program("tests.gateway.worker", str(settings.home), environment=environment, log=log) as process:
         yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 async def die_at(settings: Settings, failpoint: str) -> None:

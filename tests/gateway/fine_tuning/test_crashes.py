@@ -115,6 +115,20 @@ async def test_a_worker_killed_in_each_attempt_fails_the_job(gateway: Gateway, s
     assert await adapters(client) == []
 
 
+async def test_states_that_come_faster_than_they_are_kept_lose_no_step(gateway: Gateway, settings: Settings) -> None:
+    client = await gateway.tenant("kestrel")
+    job = await start(client)
+    async with worker_process(settings, failpoint="adapter-made", trainer="hasty") as first:
+        assert await first.wait() == -signal.SIGKILL
+    async with worker_process(settings, trainer="hasty"):
+        done = await ended(client, job["id"])
+    assert done["status"] == "succeeded", done
+    messages = [event["message"] for event in await events(client, job["id"])]
+    assert [message.split("/")[0] for message in messages if message.startswith("Step ")] == [
+        f"Step {number}" for number in range(1, STEPS_OF_50 + 1)
+    ]
+
+
 async def test_a_worker_told_to_stop_ends_its_trainer(gateway: Gateway, settings: Settings) -> None:
     client = await gateway.tenant("kestrel")
     job = await start(client)

@@ -1,5 +1,6 @@
 """Rows are what serving sends: proven before a training, told by the manifest, and looked at when a release is made."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from sqlalchemy import select, update
 from gateway.adapters.tables import AdapterRow
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.settings import Settings
+from tests.fakes import faults
 from tests.fakes.trainer import preferences, rows
+from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import Gateway
 from tests.gateway.tuning import ended, events, start
 from tests.gateway.worker import working
@@ -98,6 +101,19 @@ async def test_a_prompt_that_the_engine_makes_otherwise_fails_the_job_before_it_
     assert "its token 5 is" in job["error"]["message"]
     assert "('| helpful AI assistant'…) in training, and " in job["error"]["message"]
     assert not any(event["type"] == "metrics" for event in await events(client, job["id"]))
+
+
+async def test_a_difference_that_the_engine_has_no_text_for_fails_the_job_too(
+    gateway: Gateway, settings: Settings, engine: FakeVllm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BRAID_TEST_TRAINER", "other_tokens")
+    engine.rule = lambda received: faults.status(400) if received.path == "/detokenize" else None
+    client = await gateway.tenant("kestrel")
+    job = await start(client, rows(12))
+    async with working(settings):
+        job = await ended(client, job["id"])
+    assert (job["status"], job["error"]["code"]) == ("failed", "parity_failed")
+    assert re.search(r"its token 5 is \d+ in training, and \d+ in the engine", job["error"]["message"])
 
 
 async def test_a_release_says_where_it_differs_from_what_its_adapter_learnt(

@@ -1,4 +1,7 @@
-"""The real trainer on the packaged base model, through the whole road; only the engine is a fake."""
+"""The real trainer through the whole road; only the engine is a fake, and the base has two layers.
+
+On the packaged base and a real engine the small demo trains, in `tests/e2e`.
+"""
 
 import os
 import shutil
@@ -12,6 +15,7 @@ from gateway.adapters.executor import LocalExecutor
 from gateway.adapters.trainer import Trainer
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.settings import Settings
+from tests.fakes import faults
 from tests.fakes.trainer import rows
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import Gateway
@@ -20,17 +24,17 @@ from tests.gateway.worker import working
 from training.manifest import Reference
 from training.verdict import BaseShape
 
-pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).parents[3]
 PYTHON = ROOT / ".venv-model/bin/python"
 
 
-@pytest.fixture(scope="module")
-def base_folder() -> Path:
-    folder = ROOT / ".braid/models/smollm2-135m-instruct"
-    command = [str(PYTHON), "-m", "training", "base-model", "--out", str(folder)]
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
+@pytest.fixture
+def base_folder(tmp_path: Path) -> Path:
+    folder = tmp_path / "models" / "tiny"
+    command = [str(PYTHON), "-m", "tests.training.model.tiny_base", str(folder)]
+    environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore", "PYTHONPATH": str(ROOT)}
     subprocess.run(command, check=True, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
     return folder
 
@@ -45,7 +49,11 @@ def settings(tmp_path: Path, migrated: Path, engine: FakeVllm, base_folder: Path
     return Settings(home=tmp_path, engine_urls=(engine.url,), grace_seconds=2, model_python=PYTHON)
 
 
-async def test_a_style_is_trained_and_can_be_proven(gateway: Gateway, settings: Settings, tmp_path: Path) -> None:
+async def test_a_style_is_trained_and_can_be_proven(
+    gateway: Gateway, engine: FakeVllm, settings: Settings, tmp_path: Path
+) -> None:
+    # The fake engine has a tokenizer of its own.
+    engine.rule = lambda received: faults.status(503) if received.path == "/tokenize" else None
     client = await gateway.tenant("kestrel")
     passages = [{"title": "Orders", "text": "Every order sails on Tuesday."}]
     hyperparameters = {"n_epochs": 1, "batch_size": 5}

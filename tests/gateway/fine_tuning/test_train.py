@@ -40,9 +40,9 @@ STEPS = RECIPE.count_steps(50)
 
 
 def trainers() -> list[psutil.Process]:
-    """The trainers that this process has started and that still run; a database for other tests may run too."""
+    """The trainers that this process has started and that still run."""
     children = psutil.Process().children(recursive=True)
-    return [one for one in children if one.status() != psutil.STATUS_ZOMBIE and one.name() != "postgres"]
+    return [one for one in children if one.status() != psutil.STATUS_ZOMBIE and "training" in one.cmdline()]
 
 
 @pytest.fixture

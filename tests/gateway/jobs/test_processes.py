@@ -1,9 +1,6 @@
 """Real worker processes: claimed once, killed at each step, resumed, given back."""
 
-import asyncio
-import os
 import signal
-import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -17,37 +14,22 @@ from gateway.jobs import JobRow, enqueue, wait_for
 from gateway.jobs.repository import JobRepository
 from gateway.tenants.repository import find_tenant
 from tests.gateway.conftest import on_both_databases
+from tests.gateway.forked import ForkedProgram, forked_program
 from tests.gateway.jobs.conftest import TENANT
 from tests.waiting import until
 
 pytestmark = pytest.mark.e2e
 
-ROOT = Path(__file__).parents[3]
-
 
 @asynccontextmanager
 async def worker(
     database_url: str, log: Path, name: str = "w", crash_at: str = "", *, grace_seconds: float = 5.0
-) -> AsyncIterator[asyncio.subprocess.Process]:
-    process = await asyncio.create_subprocess_exec(
-        *(
-            sys.executable,
-            "-m",
-            "tests.gateway.jobs.worker_process",
-            database_url,
-            str(log),
-            name,
-            str(grace_seconds),
-        ),
-        cwd=ROOT,
-        env=os.environ | {"BRAID_FAILPOINT": crash_at},
-    )
-    try:
+) -> AsyncIterator[ForkedProgram]:
+    arguments = (database_url, str(log), name, str(grace_seconds))
+    program = "tests.gateway.jobs.worker_process"
+    environment = {"BRAID_FAILPOINT": crash_at}
+    async with forked_program(program, *arguments, environment=environment, log=log.with_suffix(".out")) as process:
         yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
 
 
 async def add(database: Database, queue_key: str = "key", **payload: Any) -> str:

@@ -16,6 +16,7 @@ import pytest
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.evaluation.estimate import share
 from gateway.settings import Settings
+from tests.fakes import faults
 from tests.fakes.vllm import Chat, FakeVllm
 from tests.gateway.conftest import Gateway
 from tests.gateway.tuning import adapters, ended
@@ -70,6 +71,8 @@ async def test_on_held_out_pairs_the_adapter_prefers_what_voters_do(
     gateway: Gateway, engine: FakeVllm, settings: Settings
 ) -> None:
     engine.reply = answer
+    # The fake engine has a tokenizer of its own.
+    engine.rule = lambda received: faults.status(503) if received.path == "/tokenize" else None
     voting = Voting(gateway, await gateway.tenant("kestrel"))
     texts = [f"The kettle costs {10 + 7 * number} euros. What is its price?" for number in range(PROMPTS)]
     id = await voting.compare(*texts, models=["base", "base"])

@@ -173,8 +173,9 @@ def test_a_process_whose_index_is_open_in_another_does_not_start(
 def test_a_process_whose_qdrant_server_does_not_answer_does_not_start(
     arguments: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
+    before = set(threading.enumerate())
     assert main([*arguments, "--qdrant-url", "http://127.0.0.1:9"]) == 1
-    for thread in set(threading.enumerate()) - {threading.current_thread()}:
+    for thread in set(threading.enumerate()) - before:
         thread.join(10)  # The client asks for the server's version in a thread, and warns there.
     assert "The Qdrant server at http://127.0.0.1:9 can't be used" in caplog.text
 

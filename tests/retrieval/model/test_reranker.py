@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import torch
 from transformers import AutoTokenizer, BertConfig, BertForSequenceClassification
 
 from retrieval.backends.embedded import EmbeddedBackend
@@ -101,6 +102,8 @@ def make_cross_encoder(folder: Path, labels: int) -> str:
         vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16
     )
     config.num_labels = labels
+    config.initializer_range = 1.0  # with small weights all texts have about the same score
+    torch.manual_seed(0)
     BertForSequenceClassification(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     return str(folder)

@@ -5,6 +5,7 @@ Importing torch takes seconds, so ends that don't depend on the process are test
 
 import json
 import os
+import re
 import resource
 import shutil
 import signal
@@ -59,6 +60,8 @@ def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
 
     def start(*arguments: str | Path) -> tuple[int, list[bytes], str]:
         monkeypatch.setattr(sys, "argv", ["training", *map(str, arguments)])
+        # What the program leaves out, other tests in this process use.
+        monkeypatch.setattr("training.__main__._leave_out", lambda *_: None)
         status = main()
         out, err = capfd.readouterr()
         return status, out.encode().splitlines(), err
@@ -73,9 +76,13 @@ def write_spec(path: Path, base_model: Path, rows: Path, **recipe: Any) -> Path:
 
 
 def test_a_run_prints_its_events_and_leaves_an_adapter(base_model: Path, rows: Path, tmp_path: Path) -> None:
-    status, lines, _ = finish("run", write_spec(tmp_path / "s", base_model, rows), "--out", tmp_path / "out")
+    spec = write_spec(tmp_path / "s", base_model, rows)
+    status, lines, err = finish("run", spec, "--out", tmp_path / "out", PYTHONPROFILEIMPORTTIME="1")
     events = [decode_event(line) for line in lines]
     assert status == 0
+    parts = set(re.findall(r"\| +(\w+)\.", err))
+    assert "peft" in parts
+    assert not parts & {"bitsandbytes", "scipy", "sklearn"}
     assert isinstance(events[-1], Finished)
     assert events[-1].manifest == read_manifest(tmp_path / "out")
     assert [event.step for event in events if isinstance(event, Step)] == [1, 2, 3, 4]
