@@ -9,7 +9,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["Environment", "InstallFailed", "SetupFailed", "fingerprint", "progress"]
+__all__ = ["Environment", "InstallFailed", "SetupFailed", "digest_inputs", "progress"]
 
 _HEARTBEAT_SECONDS = 10.0
 _MISMATCHES = ("Hash mismatch for", "DO NOT MATCH THE HASHES")
@@ -41,8 +41,8 @@ class InstallFailed(SetupFailed):
         super().__init__(f"{doing} failed:\n{tail}\n{advice}\nThe whole output is in {log}.")
 
 
-def fingerprint(files: Iterable[Path], *words: str) -> str:
-    """Digest of everything an environment is made from: files (their names and bytes), and this Python."""
+def digest_inputs(files: Iterable[Path], *words: str) -> str:
+    """Return the digest of all that an environment is made from: files (their names and bytes), and this Python."""
     digest = hashlib.sha256(f"{sys.version_info[:2]} {' '.join(words)}".encode())
     for file in sorted(files):
         digest.update(file.name.encode() + b"\0" + hashlib.sha256(file.read_bytes()).digest())

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.environments.environment import Environment, InstallFailed, fingerprint
+from deploy.environments.environment import Environment, InstallFailed, digest_inputs
 from deploy.environments.hardware import Hardware
 from deploy.environments.installer import Installer, installers
 
@@ -48,7 +48,7 @@ def make(root: Path, recipe: Recipe) -> None:
     """
     environment = Environment(root / recipe.folder)
     inputs = [*recipe.lists(root), root / "pyproject.toml", *Path(__file__).parent.glob("*.py")]
-    stamp = fingerprint(inputs, str(root))
+    stamp = digest_inputs(inputs, str(root))
     if environment.is_complete(stamp):
         return
     environment.prepare()

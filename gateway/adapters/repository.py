@@ -97,7 +97,7 @@ class AdapterRepository(Repository[AdapterRow]):
         where = (AdapterRow.source == adapter.source, AdapterRow.step.is_not(None), AdapterRow.status.in_(_DELETABLE))
         return (await self.session.scalars(self.select_for_update(*where).order_by(AdapterRow.step))).all()
 
-    async def page_shown(self, request: PageRequest) -> Page[AdapterRow]:
+    async def list_page(self, request: PageRequest) -> Page[AdapterRow]:
         """Return a page of the adapters that their owner hasn't deleted, without their manifests."""
         there = AdapterRow.status != AdapterStatus.DELETED.value
         return await self.page(there, **asdict(request), options=[defer(AdapterRow.manifest, raiseload=True)])

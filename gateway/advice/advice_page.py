@@ -41,7 +41,7 @@ def draw_arms(report: AdviceReport) -> str:
 
 
 def draw_comparisons(report: AdviceReport) -> str:
-    """Draw the paired differences that the verdict looked at."""
+    """Draw the paired differences that the recommendation looked at."""
     if not report.comparisons:
         return ""
     labels = [f"{one.arm}: {one.measure}" for one in report.comparisons]

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.advice.arms import Arm, PromptKit, list_arms
-from gateway.advice.contestants import AdapterParts, NamedPrompt, find_adapter, find_prompt, make_target
 from gateway.advice.halves import Halves, choose_rows, split_halves, to_row
 from gateway.advice.measure import ArmMeasurer, count_steps
 from gateway.advice.measurements import AdviceMeasurements, RowAnswers
 from gateway.advice.prompt_texts import make_kit
+from gateway.advice.recommendation import decide
 from gateway.advice.report import AdviceReport, make_figures, make_rows
 from gateway.advice.row_facts import FactsLook, find_row_facts, look_at_facts
 from gateway.advice.scores import score_arms
 from gateway.advice.stale import list_changed_facts
-from gateway.advice.verdict import decide
+from gateway.advice.targets import AdapterParts, NamedPrompt, find_adapter, find_prompt, make_target
 from gateway.advice.words import write_words
 from gateway.conversations.conversation import Conversation, encode_conversations
 from gateway.conversations.findings import RowFact
@@ -184,11 +184,11 @@ def _make_report(
     replies = [one.messages[-1].text for one in case.halves.training]
     skipped = [row.number for row, one in zip(case.rows, answers, strict=True) if one is None]
     scores = score_arms(AdviceMeasurements(rows, skipped, replies, documented), case.arms)
-    verdict = decide(scores, unknown=bool(case.unknown))
+    recommendation = decide(scores, unknown=bool(case.unknown))
     figures = make_figures(scores, case.arms, training)
     changed = list_changed_facts(case.facts, case.learnt_rows, case.recorded, rows)
     words = write_words(
-        *(verdict, figures, case.look, changed, training),
+        *(recommendation, figures, case.look, changed, training),
         adapter=case.adapter_name,
         prompt=case.prompt.reference if case.prompt else None,
         unknown=case.unknown,
@@ -217,16 +217,16 @@ def _make_report(
         examples=list(case.kit.examples),
         arms=figures,
         missing=case.missing,
-        comparisons=list(verdict.comparisons),
+        comparisons=list(recommendation.comparisons),
         training=training,
-        arm=verdict.arm.name,
-        label=next(arm.label for arm in case.arms if arm == verdict.arm),
-        needs_style=verdict.needs_style,
-        gains_facts=verdict.gains_facts,
+        arm=recommendation.arm.name,
+        label=next(arm.label for arm in case.arms if arm == recommendation.arm),
+        needs_style=recommendation.needs_style,
+        gains_facts=recommendation.gains_facts,
         use=words.use,
         avoid=words.avoid,
         next=words.next,
-        answers=make_rows(rows, verdict),
+        answers=make_rows(rows, recommendation),
     )
 
 

@@ -8,9 +8,9 @@ import msgspec
 
 from gateway.advice.arms import Arm
 from gateway.advice.measurements import RowAnswers
+from gateway.advice.recommendation import Comparison, Recommendation
 from gateway.advice.row_facts import ChangedFact, FactsLook
 from gateway.advice.scores import AdviceScores
-from gateway.advice.verdict import Comparison, Verdict
 from gateway.evaluation.estimate import Estimate
 
 __all__ = ["AdviceReport", "AdviceRow", "ArmFigures", "count_break_even", "make_figures", "make_rows"]
@@ -173,9 +173,9 @@ def count_break_even(trained_tokens: float, more_tokens: float) -> int | None:
     return None if more_tokens < 1 else round(_PASSES * trained_tokens / more_tokens)
 
 
-def make_rows(rows: Sequence[RowAnswers], verdict: Verdict) -> list[AdviceRow]:
-    """Return the first rows, with the answers of the base and of the verdict's arm."""
-    names = dict.fromkeys((Arm("none", verdict.arm.facts).name, verdict.arm.name, *rows[0].answers))
+def make_rows(rows: Sequence[RowAnswers], recommendation: Recommendation) -> list[AdviceRow]:
+    """Return the first rows, with the answers of the base and of the recommendation's arm."""
+    names = dict.fromkeys((Arm("none", recommendation.arm.facts).name, recommendation.arm.name, *rows[0].answers))
     return [
         AdviceRow(
             row.number,

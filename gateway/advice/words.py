@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.advice.arms import LADDER, Arm
+from gateway.advice.recommendation import WORTH_TRAINING, Comparison, Recommendation
 from gateway.advice.report import ArmFigures
 from gateway.advice.row_facts import ChangedFact, FactsLook
-from gateway.advice.verdict import WORTH_TRAINING, Comparison, Verdict
 from gateway.evaluation.estimate import Estimate
 
 __all__ = ["Words", "write_words"]
@@ -27,7 +27,7 @@ class Words:
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    verdict: Verdict
+    recommendation: Recommendation
     figures: Mapping[str, ArmFigures]
     look: FactsLook
     changed: Sequence[ChangedFact]
@@ -43,7 +43,7 @@ class _Case:
 
 
 def write_words(
-    verdict: Verdict,
+    recommendation: Recommendation,
     figures: Sequence[ArmFigures],
     look: FactsLook,
     changed: Sequence[ChangedFact],
@@ -60,7 +60,7 @@ def write_words(
     `unknown` are those of the adapter's chain whose rows aren't known.
     """
     by_name = {one.name: one for one in figures}
-    case = _Case(verdict, by_name, look, changed, training, adapter, prompt, unknown, has_documents, bounded)
+    case = _Case(recommendation, by_name, look, changed, training, adapter, prompt, unknown, has_documents, bounded)
     return Words(
         use=[_name_choice(case), *_explain_style(case), *_explain_facts(case)],
         avoid=[*_warn_of_facts(case), *_warn_of_changed(case), *_leave_out_arms(case)],
@@ -69,7 +69,7 @@ def write_words(
 
 
 def _name_choice(case: _Case) -> str:
-    arm = case.verdict.arm
+    arm = case.recommendation.arm
     if arm.style == "none" and not arm.facts:
         return "Use the base model as it is: nothing that was tried is better beyond what so many rows can show."
     if arm.style == "none":
@@ -85,29 +85,29 @@ def _name_choice(case: _Case) -> str:
 
 
 def _explain_style(case: _Case) -> list[str]:
-    verdict = case.verdict
-    base, chosen = case.figures[Arm("none", verdict.arm.facts).name], case.figures[verdict.arm.name]
-    if not verdict.needs_style:
-        gap = verdict.style_gap
+    recommendation = case.recommendation
+    base, chosen = case.figures[Arm("none", recommendation.arm.facts).name], case.figures[recommendation.arm.name]
+    if not recommendation.needs_style:
+        gap = recommendation.style_gap
         return [] if gap is None else [f"Style: your replies aren't told from the base model's ({_show(gap)} more)."]
     if case.bounded and base.task is not None and chosen.task is not None:
         return [
             f"Task: replies are a few that occur again and again. {_percent(chosen.task.value)} of the answers are the "
             f"very reply, and {_percent(base.task.value)} of the base model's."
         ]
-    if base.style is None or chosen.style is None or verdict.arm.style == "none":
+    if base.style is None or chosen.style is None or recommendation.arm.style == "none":
         return []
     return [f"Style: {chosen.style.value:.2f} of 1, where {base.label} has {base.style.value:.2f}."]
 
 
 def _explain_facts(case: _Case) -> list[str]:
-    verdict, look = case.verdict, case.look
-    base, chosen = case.figures["base"], case.figures[verdict.arm.name]
+    recommendation, look = case.recommendation, case.look
+    base, chosen = case.figures["base"], case.figures[recommendation.arm.name]
     if not look.with_facts:
         return ["Facts: no reply has a value that its conversation hasn't."]
-    if not verdict.gains_facts:
+    if not recommendation.gains_facts:
         return []
-    if verdict.arm.facts and chosen.facts is not None and base.facts is not None:
+    if recommendation.arm.facts and chosen.facts is not None and base.facts is not None:
         return [
             f"Facts: with your documents {_percent(chosen.facts.value)} of the values in replies are stated rightly, "
             f"and {_percent(base.facts.value)} without."
@@ -166,9 +166,9 @@ def _name_facts(facts: Sequence[ChangedFact]) -> str:
 
 def _leave_out_arms(case: _Case) -> list[str]:
     """Say of each way to a style that wasn't chosen why, if it was held against another one."""
-    verdict = case.verdict
+    recommendation = case.recommendation
     sentences: list[str] = []
-    if verdict.recites and not any(one.learnt or one.recited for one in case.changed):
+    if recommendation.recites and not any(one.learnt or one.recited for one in case.changed):
         sentences.append("Don't use the style adapter as it is: its answers state values that documents have changed.")
     if case.unknown:
         sentences.append(
@@ -176,15 +176,17 @@ def _leave_out_arms(case: _Case) -> list[str]:
             "known (imported, or the training file is gone), so that it may have learnt the rows that it was asked. "
             "Put its training file back, or look at how it answers new questions."
         )
-    if not verdict.needs_style:
+    if not recommendation.needs_style:
         if case.adapter is not None:
             sentences.append("The style adapter isn't needed: there is no style that the base model lacks.")
         return sentences
-    for style in LADDER[LADDER.index(verdict.arm.style) + 1 :]:
-        arm = Arm(style, verdict.arm.facts)
-        comparisons = [one for one in verdict.comparisons if (one.arm, one.against) == (arm.name, verdict.arm.name)]
+    for style in LADDER[LADDER.index(recommendation.arm.style) + 1 :]:
+        arm = Arm(style, recommendation.arm.facts)
+        comparisons = [
+            one for one in recommendation.comparisons if (one.arm, one.against) == (arm.name, recommendation.arm.name)
+        ]
         if comparisons:
-            sentences.append(_explain_loss(case.label(arm), case.label(verdict.arm), comparisons))
+            sentences.append(_explain_loss(case.label(arm), case.label(recommendation.arm), comparisons))
     return sentences
 
 
@@ -200,31 +202,33 @@ def _explain_loss(label: str, other: str, comparisons: Sequence[Comparison]) -> 
 
 
 def _propose_training(case: _Case) -> list[str]:
-    verdict, summary = case.verdict, case.training["summary"]
-    used = case.label(verdict.arm)
-    if any(one.learnt or one.recited for one in case.changed) or verdict.recites:
+    recommendation, summary = case.recommendation, case.training["summary"]
+    used = case.label(recommendation.arm)
+    if any(one.learnt or one.recited for one in case.changed) or recommendation.recites:
         return [
             "Train the adapter again on rows whose facts come from their passages ('braid styles rewrite' gives them), "
             f"without those that are stale. A training takes: {summary}."
         ]
-    if case.adapter is not None or not verdict.needs_style or verdict.left is None:
+    if case.adapter is not None or not recommendation.needs_style or recommendation.left is None:
         return []
     lack = (
-        f"{_percent(verdict.left.value)} of the replies" if case.bounded else f"{verdict.left.value:.2f} of the style"
+        f"{_percent(recommendation.left.value)} of the replies"
+        if case.bounded
+        else f"{recommendation.left.value:.2f} of the style"
     )
-    if verdict.leaves_style:
+    if recommendation.leaves_style:
         return [
-            f"With {used} {lack} is missing still (at least {verdict.left.low:.2f}): training an adapter "
+            f"With {used} {lack} is missing still (at least {recommendation.left.low:.2f}): training an adapter "
             f"is the next step. It takes: {summary}. Then ask for advice again with --adapter."
         ]
     return [f"No training is needed: with {used} hardly anything is missing ({lack}). It takes: {summary}."]
 
 
 def _propose_documents(case: _Case) -> list[str]:
-    verdict, look = case.verdict, case.look
+    recommendation, look = case.recommendation, case.look
     if not case.has_documents and look.share > _FEW_FACTS:
         return [f"Give the documents (--docs FOLDER): {_percent(look.share)} of replies hold facts."]
-    if case.has_documents and look.indexed and not verdict.gains_facts and "facts" in case.figures:
+    if case.has_documents and look.indexed and not recommendation.gains_facts and "facts" in case.figures:
         return [
             "The documents have values of these replies, and answers with passages don't state them more often beyond "
             "noise: look at what is found ('braid eval retrieval'), or ask more rows."
@@ -234,11 +238,13 @@ def _propose_documents(case: _Case) -> list[str]:
 
 def _propose_rows(case: _Case) -> list[str]:
     """Name dearer ways that look better, and aren't shown to be."""
-    verdict = case.verdict
+    recommendation = case.recommendation
     doubtful = [
         one
-        for one in verdict.comparisons
-        if one.against == verdict.arm.name and one.measure in ("style", "task") and one.outcome == "no difference"
+        for one in recommendation.comparisons
+        if one.against == recommendation.arm.name
+        and one.measure in ("style", "task")
+        and one.outcome == "no difference"
     ]
     names = [one.arm for one in doubtful if one.difference.value > WORTH_TRAINING]
     if not names:
@@ -249,7 +255,7 @@ def _propose_rows(case: _Case) -> list[str]:
 
 def _compare_costs(case: _Case) -> list[str]:
     """Say after how many requests an adapter would have paid for itself against the arm that is used."""
-    arm = case.verdict.arm
+    arm = case.recommendation.arm
     chosen = case.figures[arm.name]
     if arm.style != "adapter":
         if chosen.break_even is None:

@@ -53,6 +53,7 @@ class Question(msgspec.Struct, frozen=True):
         parameters: Sampling and form of the answer, under the engine's names; they win over a release's own.
         stream: Whether the answer is read event by event instead of whole.
         structured: Whether the answer's form is prescribed, so that no citation marks can be asked for.
+        is_json: Whether that form is JSON, which a program reads; beside tools an answer is text.
         conversation: A key that all questions of one conversation share; None lets its opening stand for it.
         options: Strands to switch.
         request_id: Of the request that asks it, for the answer's record.
@@ -65,6 +66,7 @@ class Question(msgspec.Struct, frozen=True):
     parameters: Mapping[str, Any]
     stream: bool = False
     structured: bool = False
+    is_json: bool = False
     conversation: str | None = None
     options: BraidOptions | None = None
     request_id: str = ""

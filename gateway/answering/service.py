@@ -42,8 +42,8 @@ _ATTEMPTS = 2
 _ADAPTER_PATIENCE_SECONDS = 10.0
 _NO_TOOLS = (
     "The base model was started without a way to tell tool calls from text, so it can't call tools: its chat template "
-    "has no words for them, or its engine has no parser. Leave out tools, or ask for JSON with response_format. The "
-    "operator can name a parser (BRAID_ENGINE_OPTIONS=--tool-call-parser …)."
+    "has no words for them, or its engine has no parser. Leave out tools, or ask for an answer in JSON. The operator "
+    "can name a parser (BRAID_ENGINE_OPTIONS=--tool-call-parser …)."
 )
 
 

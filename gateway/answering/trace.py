@@ -95,10 +95,9 @@ class AnswerTrace:
         So it is wherever documents were searched, found or not, but in JSON, which a program reads, and where the
         release says `any`.
         """
-        retrieval, form = self.target.retrieval, self.question.parameters.get("response_format")
-        if self.evidence.status == "off" or (form is not None and form.get("type") != "text"):
+        if self.evidence.status == "off" or self.question.is_json:
             return False
-        return retrieval is None or retrieval.links != "any"
+        return self.target.retrieval is None or self.target.retrieval.links != "any"
 
     @property
     def used_passages(self) -> Sequence[int]:

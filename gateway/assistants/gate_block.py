@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import msgspec
 
-from gateway.assistants.release import GateVerdict, Stage
+from gateway.assistants.release import GateResult, Stage
 from gateway.assistants.schemas import ForcedRollout, GateOutcome
 from gateway.assistants.tables import ReleaseRow
 from gateway.errors import Conflict
 
-__all__ = ["Override", "check_verdicts", "describe_gate", "list_blocked"]
+__all__ = ["Override", "check_results", "describe_gate", "list_blocked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,12 @@ def list_blocked(stages: Sequence[Stage], current: Sequence[Stage], releases: Se
         row
         for row in releases
         if row.gate is not None
-        and not msgspec.convert(row.gate, GateVerdict).passed
+        and not msgspec.convert(row.gate, GateResult).passed
         and future.get(row.number, 0.0) > present.get(row.number, 0.0)
     ]
 
 
-def check_verdicts(name: str, blocked: Sequence[ReleaseRow], override: Override | None) -> ForcedRollout | None:
+def check_results(name: str, blocked: Sequence[ReleaseRow], override: Override | None) -> ForcedRollout | None:
     """Return what an override lets through of an assistant's blocked releases; None where none is blocked.
 
     Raises:
@@ -49,9 +49,9 @@ def check_verdicts(name: str, blocked: Sequence[ReleaseRow], override: Override 
         numbers = [row.number for row in blocked]
         return ForcedRollout(reason=override.reason, key=override.key, releases=numbers, at=int(time.time()))
     row = blocked[0]
-    verdict = msgspec.convert(row.gate, GateVerdict)
+    result = msgspec.convert(row.gate, GateResult)
     raise Conflict(
-        f"{name}@{row.number} failed its gate: {', '.join(verdict.failed)}. "
+        f"{name}@{row.number} failed its gate: {', '.join(result.failed)}. "
         f"GET /api/assistants/{name}/releases/{row.number}/gate says by how much. Promote another release, or send "
         "force: true with a reason, which stays in the rollout's record.",
         param="stages",
@@ -63,7 +63,7 @@ def describe_gate(row: ReleaseRow) -> GateOutcome:
     """Tell how a release's last gate ended."""
     if row.gate is None:
         return "none"
-    return "passed" if msgspec.convert(row.gate, GateVerdict).passed else "failed"
+    return "passed" if msgspec.convert(row.gate, GateResult).passed else "failed"
 
 
 def _sum_shares(stages: Sequence[Stage]) -> dict[int, float]:

@@ -13,7 +13,7 @@ __all__ = [
     "LEAST_PROBABILITY",
     "AdapterRef",
     "Boost",
-    "GateVerdict",
+    "GateResult",
     "PromptRef",
     "ReleaseSpec",
     "RetrievalSpec",
@@ -150,7 +150,7 @@ class ServedParts(msgspec.Struct, frozen=True):
         )
 
 
-class GateVerdict(msgspec.Struct, frozen=True):
+class GateResult(msgspec.Struct, frozen=True):
     """The end of a release's gate (`gateway.gates`): `failed` names the figures that fell short, `decided_at` is Unix.
 
     It is no part of the fingerprint: it says something of a release, and changes nothing of its answers.

@@ -13,11 +13,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 import prompts
 from gateway.adapters.service import check_set_aside, find_ready, is_adapter, lock_ready, read_chat_template_kwargs
 from gateway.assistants.adapter_fit import check_fit
-from gateway.assistants.gate_block import Override, check_verdicts, describe_gate, list_blocked
+from gateway.assistants.gate_block import Override, check_results, describe_gate, list_blocked
 from gateway.assistants.release import (
     AdapterRef,
     Boost,
-    GateVerdict,
+    GateResult,
     PromptRef,
     ReleaseSpec,
     RetrievalSpec,
@@ -79,11 +79,11 @@ async def find_release(session: AsyncSession, tenant: str, assistant_id: str, nu
     return await ReleaseRepository(session, tenant).find_by_number(assistant_id, number)
 
 
-async def record_gate(session: AsyncSession, tenant: str, assistant_id: str, number: int, verdict: GateVerdict) -> None:
+async def record_gate(session: AsyncSession, tenant: str, assistant_id: str, number: int, result: GateResult) -> None:
     """Keep how a release's gate ended, in place of what an earlier one said."""
     row = await ReleaseRepository(session, tenant).find_by_number(assistant_id, number)
     if row is not None:
-        row.gate = msgspec.to_builtins(verdict)
+        row.gate = msgspec.to_builtins(result)
 
 
 async def list_assistants(session: AsyncSession, tenant: str) -> Sequence[AssistantRow]:
@@ -203,7 +203,7 @@ class AssistantService:
         current = await list_current_stages(self._session, self._tenant, assistant.id)
         releases = await self._releases.list_numbered(assistant.id, [stage.release for stage in stages])
         future = [Stage(stage.release, stage.weight) for stage in stages]
-        return check_verdicts(name, list_blocked(future, current, releases), override)
+        return check_results(name, list_blocked(future, current, releases), override)
 
     async def adapters_of(self, name: str, stages: Sequence[RolloutStage]) -> list[str]:
         """Return the engine's names of the adapters that these stages need.

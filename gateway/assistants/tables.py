@@ -26,7 +26,7 @@ class ReleaseRow(Owned):
     fingerprint: Mapped[str]
     spec: Mapped[dict[str, Any]]
     gate: Mapped[dict[str, Any] | None]
-    """The `GateVerdict` of its last gate that came to an end; null where it has had none."""
+    """The `GateResult` of its last gate that came to an end; null where it has had none."""
 
 
 class RolloutRow(Owned):

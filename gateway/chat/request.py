@@ -112,8 +112,11 @@ class ChatCompletionCreate(msgspec.Struct):
     @property
     def structured(self) -> bool:
         """Whether the answer's form is prescribed, so that no citation marks can be asked for."""
-        form = self.response_format
-        return bool(self.tools) or (form is not None and form.get("type") != "text")
+        return bool(self.tools) or self.is_json
+
+    @property
+    def is_json(self) -> bool:
+        return self.response_format is not None and self.response_format.get("type") != "text"
 
 
 _decoder = msgspec.json.Decoder(ChatCompletionCreate)
@@ -161,6 +164,7 @@ def to_question(request: ChatCompletionCreate, request_id: str = "") -> Question
         parameters=parameters,
         stream=bool(request.stream),
         structured=request.structured,
+        is_json=request.is_json,
         conversation=find_conversation(request.prompt_cache_key, request.metadata),
         options=request.braid,
         request_id=request_id,

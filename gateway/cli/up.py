@@ -16,8 +16,8 @@ from gateway.stack.children import make_children, make_retriever
 from gateway.stack.first_key import prepare_database, save_profile
 from gateway.stack.instance import Instance, is_free, socket_path_problem
 from gateway.stack.private_home import keep_private
+from gateway.stack.readiness import wait_until_ready, watch
 from gateway.stack.second_retriever import SecondRetriever
-from gateway.stack.starting import wait_until_ready, watch
 from gateway.task_group import await_each
 from gateway.terminal import CommandError, Exit, configure_logs, open_console, say
 

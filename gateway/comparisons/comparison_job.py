@@ -14,7 +14,7 @@ from gateway.comparisons.prompt_rows import PromptMessages, decode_prompts
 from gateway.comparisons.repository import ComparisonItemRepository, ComparisonRepository
 from gateway.comparisons.sides import SideAnswer, digest_prompt, is_swapped
 from gateway.comparisons.tables import ComparisonRow
-from gateway.evals.asking import Asker, Complete, ItemFailed
+from gateway.evals.item_answers import Asker, Complete, ItemFailed
 from gateway.ids import new_id
 from gateway.jobs import ENDED, Claim, JobCancelled, Outcome, begin_subject, end_subject, failpoint
 from gateway.tenants.authenticator import Principal, Scope

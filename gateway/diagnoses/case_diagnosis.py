@@ -1,4 +1,4 @@
-"""One failure from its passages to its verdict."""
+"""One failure from its passages to its attribution."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -9,12 +9,12 @@ import prompts
 from gateway.answering.resolve import Target
 from gateway.answering.retrieve import Evidence
 from gateway.diagnoses.answer_judge import Voice, find_expected
+from gateway.diagnoses.attribution import AS_FOUND, Attribution, CaseScene, Judged, Tally, VariantStrand, decide
 from gateway.diagnoses.cases import Case
 from gateway.diagnoses.passage_finder import PassageFinder, PassagePlace
 from gateway.diagnoses.replay import Replay
 from gateway.diagnoses.report import DiagnosedCase
 from gateway.diagnoses.variants import ReleaseVariants
-from gateway.diagnoses.verdicts import AS_FOUND, CaseScene, Judged, Tally, VariantStrand, Verdict, decide
 from gateway.errors import BadRequest
 
 __all__ = ["LEAST_WORDS", "CaseDiagnosis", "learn_voice"]
@@ -50,7 +50,7 @@ class CaseDiagnosis:
         except BadRequest as error:
             if error.code != "context_length_exceeded":
                 raise
-            return DiagnosedCase(case, Verdict("unknown", "too_long", {}), None)
+            return DiagnosedCase(case, Attribution("unknown", "too_long", {}), None)
 
     async def _diagnose(self, case: Case) -> DiagnosedCase:
         expected, release = find_expected(case), self._release

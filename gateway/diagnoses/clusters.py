@@ -28,7 +28,7 @@ Matrix = npt.NDArray[np.float64]
 
 
 class ClusterItem(msgspec.Struct, frozen=True):
-    """A failure as it is clustered: `reason` is its own words, `cause` the verdict's code."""
+    """A failure as it is clustered: `reason` is its own words, `cause` the attribution's code."""
 
     id: str
     strand: Strand

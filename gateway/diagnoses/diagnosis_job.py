@@ -17,6 +17,7 @@ from gateway.assistants.release import ServedParts
 from gateway.assistants.schemas import ReleaseCreate
 from gateway.assistants.service import AssistantService
 from gateway.diagnoses.answer_judge import Voice, find_expected
+from gateway.diagnoses.attribution import Judged
 from gateway.diagnoses.candidates import DiagnosedPlace, list_candidates
 from gateway.diagnoses.case_diagnosis import CaseDiagnosis, learn_voice
 from gateway.diagnoses.case_search import CaseSearch
@@ -28,7 +29,6 @@ from gateway.diagnoses.report import DiagnosedCase, DiagnosisReport, make_report
 from gateway.diagnoses.repository import DiagnosisRepository
 from gateway.diagnoses.tables import DiagnosisRow
 from gateway.diagnoses.variants import ReleaseVariants, find_variants
-from gateway.diagnoses.verdicts import Judged
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.files.garbage_collection import collect_later
 from gateway.gates.interview import Notes, explain_interruptions
@@ -186,12 +186,12 @@ async def _propose(
     proposals: list[Proposal] = []
     requests: dict[str, ReleaseCreate] = {}
     for strand in _MENDABLE:
-        own = [one for one in diagnosed if one.verdict.strand == strand]
-        places = [DiagnosedPlace(one.verdict.cause, one.place) for one in own if one.place is not None]
+        own = [one for one in diagnosed if one.attribution.strand == strand]
+        places = [DiagnosedPlace(one.attribution.cause, one.place) for one in own if one.place is not None]
         candidates = list_candidates(strand, release, places)
         if not own or not candidates:
             continue
-        others = [one for one in diagnosed if one.verdict.strand != strand]
+        others = [one for one in diagnosed if one.attribution.strand != strand]
         candidate, proposal = await maker.choose(candidates, _list_judged(own), _list_judged(others), right)
         proposals.append(proposal)
         if proposal.proposed:
@@ -200,4 +200,4 @@ async def _propose(
 
 
 def _list_judged(diagnosed: Sequence[DiagnosedCase]) -> list[tuple[Case, Judged]]:
-    return [(one.case, "voice" if one.verdict.cause == "voice" else "facts") for one in diagnosed]
+    return [(one.case, "voice" if one.attribution.cause == "voice" else "facts") for one in diagnosed]

@@ -12,11 +12,11 @@ from math import comb
 import msgspec
 
 from gateway.diagnoses.answer_judge import find_expected
+from gateway.diagnoses.attribution import Judged, Tally
 from gateway.diagnoses.case_search import CaseSearch
 from gateway.diagnoses.cases import Case, Strand
 from gateway.diagnoses.replay import Replay, answers_alike
 from gateway.diagnoses.variants import ReleaseVariants, Variant
-from gateway.diagnoses.verdicts import Judged, Tally
 from gateway.errors import BadRequest
 from gateway.evaluation.estimate import Estimate, mean_difference
 from gateway.task_group import await_each

@@ -11,8 +11,8 @@ from gateway.answering.question import Message
 from gateway.answering.resolve import Target
 from gateway.answering.retrieve import Evidence
 from gateway.diagnoses.answer_judge import ExpectedFacts, Voice
+from gateway.diagnoses.attribution import Judged, Tally
 from gateway.diagnoses.cases import Case
-from gateway.diagnoses.verdicts import Judged, Tally
 from gateway.gates.interview import ANSWER_TOKENS, Interview
 from gateway.task_group import await_each
 

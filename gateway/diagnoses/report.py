@@ -8,11 +8,11 @@ from typing import Literal
 import msgspec
 
 from gateway.diagnoses.answer_judge import find_expected
+from gateway.diagnoses.attribution import Attribution, Tally
 from gateway.diagnoses.cases import Case, Strand
 from gateway.diagnoses.clusters import Cluster, ClusterItem, make_clusters
 from gateway.diagnoses.passage_finder import PassagePlace
 from gateway.diagnoses.proposals import Proposal
-from gateway.diagnoses.verdicts import Tally, Verdict
 
 __all__ = ["EXPLANATIONS", "CaseReport", "DiagnosedCase", "DiagnosisReport", "ShownPassage", "make_report"]
 
@@ -112,10 +112,10 @@ class DiagnosisReport(msgspec.Struct, frozen=True):
 
 
 class DiagnosedCase(msgspec.Struct, frozen=True):
-    """A failure with its verdict; `place` is None where the question doesn't fit into the context."""
+    """A failure with its attribution; `place` is None where the question doesn't fit into the context."""
 
     case: Case
-    verdict: Verdict
+    attribution: Attribution
     place: PassagePlace | None
 
 
@@ -130,14 +130,14 @@ def make_report(
     knows_voice: bool,
 ) -> DiagnosisReport:
     """Write down what was told."""
-    strands = Counter(one.verdict.strand for one in diagnosed)
+    strands = Counter(one.attribution.strand for one in diagnosed)
     clusters = make_clusters(
         [
-            ClusterItem(one.case.id, one.verdict.strand, one.verdict.cause, one.case.question, one.case.reason)
+            ClusterItem(one.case.id, one.attribution.strand, one.attribution.cause, one.case.question, one.case.reason)
             for one in diagnosed
         ]
     )
-    unanswered = [one.case.question for one in diagnosed if one.verdict.strand == "documents"]
+    unanswered = [one.case.question for one in diagnosed if one.attribution.strand == "documents"]
     return DiagnosisReport(
         kind="diagnosis",
         release=release,
@@ -157,7 +157,7 @@ def make_report(
 
 
 def _report_case(one: DiagnosedCase) -> CaseReport:
-    case, verdict, place = one.case, one.verdict, one.place
+    case, attribution, place = one.case, one.attribution, one.place
     passages = [] if place is None else [passage for passage in place.passages if passage.document]
     return CaseReport(
         id=case.id,
@@ -168,11 +168,11 @@ def _report_case(one: DiagnosedCase) -> CaseReport:
         reason=case.reason[:_CHARACTERS],
         answer_id=case.answer_id,
         answered_by=case.answered_by,
-        strand=verdict.strand,
-        cause=verdict.cause,
-        explanation=EXPLANATIONS[verdict.cause],
-        several=verdict.several,
-        outcomes=verdict.tallies,
+        strand=attribution.strand,
+        cause=attribution.cause,
+        explanation=EXPLANATIONS[attribution.cause],
+        several=attribution.several,
+        outcomes=attribution.tallies,
         passages=[
             ShownPassage(
                 passage.document, passage.key, passage.version, passage.heading, passage.text[:_PASSAGE_CHARACTERS]

@@ -16,8 +16,8 @@ from gateway.assistants.release import ReleaseSpec, RetrievalSpec
 from gateway.assistants.schemas import BoostOptions, ReleaseCreate, RetrievalOptions, SamplingOptions
 from gateway.assistants.service import find_assistant_by_id, find_release
 from gateway.db import Database
+from gateway.diagnoses.attribution import VariantStrand
 from gateway.diagnoses.cases import Strand
-from gateway.diagnoses.verdicts import VariantStrand
 from gateway.errors import NotFound
 from gateway.jobs import JobFailed
 

@@ -8,7 +8,6 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from gateway.errors import BAD_JSON
-from gateway.evals.asking import Asker, ItemFailed, Usage
 from gateway.evals.criteria import (
     EvalMessage,
     LabelModelGrader,
@@ -18,6 +17,7 @@ from gateway.evals.criteria import (
     text_of,
 )
 from gateway.evals.data_sources import DEFAULT_SEED
+from gateway.evals.item_answers import Asker, ItemFailed, Usage
 from gateway.evals.similarity import MEASURES, cosine
 from gateway.evals.templates import UnknownPlace, render
 

@@ -8,9 +8,9 @@ import msgspec
 from msgspec import UNSET
 
 from gateway.errors import BAD_JSON
-from gateway.evals.asking import Answer, Asker, ItemFailed, Usage
 from gateway.evals.data_sources import CompletionsDataSource, ResponsesDataSource, make_body
 from gateway.evals.grading import Grade, Grader
+from gateway.evals.item_answers import Answer, Asker, ItemFailed, Usage
 from gateway.evals.items import DataItem
 from gateway.evals.templates import UnknownPlace
 

@@ -11,10 +11,10 @@ from pydantic import TypeAdapter
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.artifacts import Artifacts
-from gateway.evals.asking import Asker, Complete, ItemFailed, Usage
 from gateway.evals.criteria import CRITERIA
 from gateway.evals.data_sources import JsonlDataSource, RunDataSource
 from gateway.evals.grading import Grader
+from gateway.evals.item_answers import Asker, Complete, ItemFailed, Usage
 from gateway.evals.items import DataItem, decode_items
 from gateway.evals.output_items import ItemOutcome, OutputItemMaker
 from gateway.evals.repository import EvalOutputItemRepository, EvalRepository, EvalRunRepository

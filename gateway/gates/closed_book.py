@@ -49,7 +49,7 @@ class RowQuestion:
 
 
 @dataclass(frozen=True, slots=True)
-class _Probed:
+class _Subject:
     """An adapter, how many rows it was trained on, and those that are asked."""
 
     model: str
@@ -117,24 +117,24 @@ class ClosedBookService:
         self._tenant = tenant
         self._interview = Interview(pool, TokenCounter(pool), traits, tenant, Unnoted())
 
-    async def probe(self, id_or_model: str, request: ClosedBookCreate) -> ClosedBook:
+    async def check_recall(self, id_or_model: str, request: ClosedBookCreate) -> ClosedBook:
         """Ask an adapter and the base what its rows asked.
 
         Raises:
-            TooManyRequests: Another probe of the tenant runs, or as many as a gateway process takes.
+            TooManyRequests: Another check of the tenant runs, or as many as a gateway process takes.
             NotFound: The tenant has no such adapter that answers.
             Conflict: Its training rows aren't known here.
             EngineError: No engine answers.
             Unavailable: The retriever doesn't, and facts of the adapter have to be looked up.
         """
         with self._places.take(self._tenant):
-            probed = await self._find(id_or_model, request)
+            subject = await self._find(id_or_model, request)
             # What may fail comes before the minutes of asking.
-            stale = {fact.text: fact.state for fact in (await self._stale.list(probed.model)).data}
-            answers = await self._ask_all(probed, request.seconds)
-            return _report(probed, answers, stale)
+            stale = {fact.text: fact.state for fact in (await self._stale.list(subject.model)).data}
+            answers = await self._ask_all(subject, request.seconds)
+            return _report(subject, answers, stale)
 
-    async def _find(self, id_or_model: str, request: ClosedBookCreate) -> _Probed:
+    async def _find(self, id_or_model: str, request: ClosedBookCreate) -> _Subject:
         async with self._database.read() as session:
             row = await find_answering(session, self._tenant, id_or_model)
             if row is None:
@@ -154,12 +154,12 @@ class ClosedBookService:
         rows, questions = await asyncio.to_thread(draw_questions, data, format, request.questions, request.seed)
         kwargs = read_chat_template_kwargs(row) or None
         target = Target(row.served_name, row.served_name, chat_template_kwargs=kwargs)
-        return _Probed(row.model, job.id, target, rows, questions)
+        return _Subject(row.model, job.id, target, rows, questions)
 
-    async def _ask_all(self, probed: _Probed, seconds: float) -> list[_Answer]:
+    async def _ask_all(self, subject: _Subject, seconds: float) -> list[_Answer]:
         """Ask until the time is over; what hasn't been answered then is dropped."""
         base = Target(self._pool.base_model or "")
-        tasks = [asyncio.create_task(self._ask(probed.target, base, one)) for one in probed.questions]
+        tasks = [asyncio.create_task(self._ask(subject.target, base, one)) for one in subject.questions]
         if not tasks:
             return []
         try:
@@ -219,7 +219,7 @@ def read_question(conversation: Conversation, number: int) -> RowQuestion | None
     return RowQuestion(number, messages, list(values.values()))
 
 
-def _report(probed: _Probed, answers: Sequence[_Answer], stale: Mapping[str, Any]) -> ClosedBook:
+def _report(subject: _Subject, answers: Sequence[_Answer], stale: Mapping[str, Any]) -> ClosedBook:
     by_kind: defaultdict[str, list[bool]] = defaultdict(list)
     recited: list[RecitedValue] = []
     for answer in answers:
@@ -230,11 +230,11 @@ def _report(probed: _Probed, answers: Sequence[_Answer], stale: Mapping[str, Any
                 row = answer.question.row
                 recited.append(RecitedValue(row=row, kind=value.kind, text=value.text, base=base, stale=state))
     return ClosedBook(
-        adapter=probed.model,
-        fine_tuning_job_id=probed.job,
-        rows=probed.rows,
+        adapter=subject.model,
+        fine_tuning_job_id=subject.job,
+        rows=subject.rows,
         questions=len(answers),
-        unasked=len(probed.questions) - len(answers),
+        unasked=len(subject.questions) - len(answers),
         recall=_measure([outcome for answer in answers for outcome in answer.adapter]),
         base=_measure([outcome for answer in answers for outcome in answer.base]),
         by_kind={kind: recall for kind, outcomes in sorted(by_kind.items()) if (recall := _measure(outcomes))},

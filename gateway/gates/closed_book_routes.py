@@ -28,4 +28,4 @@ Service = Annotated[ClosedBookService, Depends(_service)]
 @router.post("/{id_or_model:path}/closed_book")
 async def probe_closed_book(id_or_model: str, request: ClosedBookCreate, service: Service) -> ClosedBook:
     """Ask an adapter, without passages, what its training rows asked, and tell which of their values come back."""
-    return await service.probe(id_or_model, request)
+    return await service.check_recall(id_or_model, request)

@@ -1,4 +1,4 @@
-"""The work behind a gate: ask, judge, keep the report, and write the verdict to the release."""
+"""The work behind a gate: ask, judge, keep the report, and write the result to the release."""
 
 import asyncio
 import time
@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.adapters.service import find_ready
 from gateway.answering.resolve import Resolver
-from gateway.assistants.release import GateVerdict, ReleaseSpec
+from gateway.assistants.release import GateResult, ReleaseSpec
 from gateway.assistants.service import find_assistant_by_id, find_release, record_gate
 from gateway.evaluation.base_suite import load_base_suite
 from gateway.files.garbage_collection import collect_later
@@ -176,6 +176,6 @@ class GateHandler:
             gate.status, gate.finished_at = "succeeded", int(time.time())
             gate.done, gate.report_digest, gate.bytes = gate.total, stored.digest, stored.size
             await collect_later(session, claim.tenant, release_rows(gate))
-            verdict = GateVerdict(report.passed, report.created_at, tuple(report.failed))
-            await record_gate(session, claim.tenant, row.assistant_id, row.number, verdict)
+            result = GateResult(report.passed, report.created_at, tuple(report.failed))
+            await record_gate(session, claim.tenant, row.assistant_id, row.number, result)
         _log.info("gate_ended", release=report.release, passed=report.passed, failed=report.failed)

@@ -20,7 +20,7 @@ from gateway.engines.token_counter import TokenCounter
 from gateway.errors import BadRequest, NotFound, Unavailable
 from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed
 
-__all__ = ["ANSWER_TOKENS", "AskedAnswer", "Interview", "Likelihood", "Notes", "explain_interruptions"]
+__all__ = ["ANSWER_TOKENS", "Interview", "Likelihood", "MeasuredAnswer", "Notes", "explain_interruptions"]
 
 ANSWER_TOKENS = 320
 """The most tokens of an answer."""
@@ -41,7 +41,7 @@ class Likelihood(msgspec.Struct, frozen=True, array_like=True):
         return self.total / self.tokens
 
 
-class AskedAnswer(msgspec.Struct, frozen=True, array_like=True):
+class MeasuredAnswer(msgspec.Struct, frozen=True, array_like=True):
     """The text of an answer, its tokens as the engine counts them, and the seconds that it took."""
 
     text: str
@@ -140,14 +140,14 @@ class Interview:
         """Return the text of the answer; raises what `ask` does."""
         return (await self.ask(target, body)).text
 
-    async def ask(self, target: Target, body: bytes) -> AskedAnswer:
+    async def ask(self, target: Target, body: bytes) -> MeasuredAnswer:
         """Return the answer with its figures.
 
         Raises:
             EngineError: No engine answered.
         """
 
-        async def ask() -> AskedAnswer:
+        async def ask() -> MeasuredAnswer:
             async with self._places:
                 started = time.perf_counter()
                 with self._pool.pick(target.adapter) as lease:
@@ -162,9 +162,9 @@ class Interview:
             message = answer.choices[0].message if answer.choices else None
             usage = (answer.usage or EngineUsage()).tokens()
             text = (message.content if message else None) or ""
-            return AskedAnswer(text, usage.prompt_tokens, usage.completion_tokens, round(seconds, 4))
+            return MeasuredAnswer(text, usage.prompt_tokens, usage.completion_tokens, round(seconds, 4))
 
-        return msgspec.convert(await self._notes.recall(_digest("ask", body), ask), AskedAnswer)
+        return msgspec.convert(await self._notes.recall(_digest("ask", body), ask), MeasuredAnswer)
 
     async def score_reply(self, target: Target, body: bytes, reply: str) -> Likelihood | None:
         """Return the likelihood of a reply behind a body's prompt, with the token that ends it; None if too long."""

@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Database
-from gateway.jobs.repository import change_held, is_cancel_requested, list_claimable, take
+from gateway.jobs.repository import change_claimed, is_cancel_requested, list_claimable, take
 from gateway.jobs.tables import JobRow
 from gateway.jobs.wait import notify_end
 
@@ -111,7 +111,7 @@ class Claim:
 
     async def _hold(self, session: AsyncSession, **values: Any) -> None:
         await session.flush()
-        if not await change_held(session, self.id, self.fence, **values):
+        if not await change_claimed(session, self.id, self.fence, **values):
             raise LeaseLost(f"job {self.id} isn't held by this claim any more")
 
 

@@ -13,7 +13,7 @@ from gateway.jobs.tables import ENDED, JobRow
 __all__ = [
     "JobRepository",
     "change",
-    "change_held",
+    "change_claimed",
     "count_live",
     "delete_ended",
     "is_cancel_requested",
@@ -106,7 +106,7 @@ async def take(session: AsyncSession, row: JobRow, worker: str, now: float, leas
     )
 
 
-async def change_held(session: AsyncSession, id: str, fence: int, **values: Any) -> bool:
+async def change_claimed(session: AsyncSession, id: str, fence: int, **values: Any) -> bool:
     """Change a job if the claim with this fence still holds it."""
     where = (JobRow.id == id, JobRow.fence == fence, JobRow.status == "running")
     return await change(session, *where, **values)

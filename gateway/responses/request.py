@@ -124,13 +124,15 @@ def to_question(request: ResponseCreate, request_id: str = "", *, grammars: bool
         "parallel_tool_calls": request.parallel_tool_calls if tools.functions else None,
         "reasoning_effort": request.reasoning and request.reasoning.effort,
     }
+    is_json = form is not None and form["type"] != "text"
     question = Question(
         id=new_id("resp_"),
         model=request.model,
         messages=messages,
         parameters={name: value for name, value in parameters.items() if value is not None},
         stream=bool(request.stream),
-        structured=bool(tools.functions) or (form is not None and form["type"] != "text"),
+        structured=bool(tools.functions) or is_json,
+        is_json=is_json,
         conversation=find_conversation(request.prompt_cache_key, request.metadata),
         options=request.braid,
         request_id=request_id,

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from gateway.sources.reader import Listing
 
-__all__ = ["FEW", "Known", "Plan", "compare"]
+__all__ = ["FEW", "Plan", "SyncedItem", "compare"]
 
 FEW = 5
 """Deletions that are never asked for: half of a handful is no accident."""
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class SyncedItem:
     """An item as the last sync left it; `version` is null where it was never put."""
 
     version: str | None
@@ -33,7 +33,7 @@ class Plan:
 
 
 def compare(
-    listing: Listing, known: Mapping[str, Known], present: Collection[str], *, now: float, confirmed: int = 0
+    listing: Listing, known: Mapping[str, SyncedItem], present: Collection[str], *, now: float, confirmed: int = 0
 ) -> Plan:
     """Return what makes the store's documents those of the listing.
 
@@ -52,7 +52,7 @@ def compare(
     return Plan(put, gone, sorted(listing.unread), asks)
 
 
-def _is_due(version: str, before: Known | None, present: bool, now: float) -> bool:
+def _is_due(version: str, before: SyncedItem | None, present: bool, now: float) -> bool:
     if before is None:
         return True
     if before.retry_at is not None:

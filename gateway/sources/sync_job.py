@@ -12,7 +12,7 @@ from gateway.artifacts import Artifacts, Stored
 from gateway.errors import BraidError, blur
 from gateway.ids import new_id
 from gateway.jobs import Claim, JobCancelled, JobFailed, Outcome, enqueue_once, failpoint
-from gateway.sources.plan import Known, Plan, compare
+from gateway.sources.plan import Plan, SyncedItem, compare
 from gateway.sources.reader import ItemUnreadable, Listing, Reader, SourceUnreadable
 from gateway.sources.repository import SourceItemRepository, SourceRepository
 from gateway.sources.tables import SourceItemRow, SourceRow
@@ -70,7 +70,7 @@ class _Work:
     """One run: the source as it was at its begin, what was known of it, and the plan."""
 
     source: SourceRow
-    known: Mapping[str, Known]
+    known: Mapping[str, SyncedItem]
     present: frozenset[str]
     index: RetrieverInfo | None
 
@@ -156,7 +156,7 @@ class SyncHandler:
             rows = await SourceItemRepository(session, claim.tenant).all(SourceItemRow.source_id == source.id)
             fed = await list_fed(session, claim.tenant, source.store_id, source.prefix)
         present = {one.key.removeprefix(source.prefix) for one in fed if one.error_code != "server_error"}
-        known = {row.key: Known(row.version, row.retry_at) for row in rows}
+        known = {row.key: SyncedItem(row.version, row.retry_at) for row in rows}
         return _Work(source, known, frozenset(present), index)
 
     async def _put(

@@ -12,7 +12,7 @@ import httpcore2
 from gateway.sources.public_addresses import PinnedNetwork, PublicAddresses
 from gateway.sources.reader import ItemUnreadable
 
-__all__ = ["AGENT", "Answer", "Left", "WebClient", "normalize", "open_web_client"]
+__all__ = ["AGENT", "Answer", "RedirectForbidden", "WebClient", "normalize", "open_web_client"]
 
 AGENT = "braid"
 """The name by which a site's `robots.txt` means us."""
@@ -24,7 +24,7 @@ _TIMEOUTS = {"connect": 10.0, "read": 20.0, "write": 20.0, "pool": 20.0}
 _PORTS = {"http": 80, "https": 443}
 
 
-class Left(Exception):
+class RedirectForbidden(Exception):
     """A redirect leads where this source doesn't go."""
 
 
@@ -75,7 +75,7 @@ class WebClient:
         """Get a URL and follow its redirects, each looked at like the first.
 
         Raises:
-            Left: A redirect goes where `may_ask` says no, or from https to http.
+            RedirectForbidden: A redirect goes where `may_ask` says no, or from https to http.
             ItemUnreadable: No answer in time, or one that is too large.
             SourceUnreadable: The host's addresses aren't public.
         """
@@ -88,7 +88,7 @@ class WebClient:
                     target = normalize(answer.headers["location"], url)
                     falls = url.startswith("https:") and not (target or "").startswith("https:")
                     if target is None or falls or not may_ask(target):
-                        raise Left
+                        raise RedirectForbidden
                     url = target
         except TimeoutError:
             raise ItemUnreadable(f"It took longer than {_SECONDS:g} seconds.") from None

@@ -17,7 +17,7 @@ from protego import Protego
 from gateway.sources.path_filter import PathFilter
 from gateway.sources.public_addresses import PublicAddresses
 from gateway.sources.reader import ItemUnreadable, Listing, SourceUnreadable
-from gateway.sources.web_client import AGENT, Answer, Left, WebClient, normalize, open_web_client
+from gateway.sources.web_client import AGENT, Answer, RedirectForbidden, WebClient, normalize, open_web_client
 from gateway.sources.web_page import PageFacts, SitemapUnreadable, read_llms_txt, read_page, read_sitemap, read_text
 
 __all__ = ["SiteReader", "check_site", "open_site"]
@@ -33,7 +33,10 @@ _ENDINGS = {
     "text/plain": ".txt",
     "application/pdf": ".pdf",
 }
-"""By media type: those that are documents, and how the file's name ends."""
+"""By media type: those that are documents, and how the file's name ends.
+
+Not all that `retrieval.parsers.formats` reads: a site's scripts, styles, data and pictures are no documents.
+"""
 
 _SAME = {".html": (".html", ".htm", ".xhtml"), ".md": (".md", ".markdown"), ".txt": (".txt", ".md", ".rst")}
 
@@ -158,7 +161,7 @@ class SiteReader:
             return
         try:
             answer = await self._client.get(self._urls[key], self._may_ask)
-        except Left:
+        except RedirectForbidden:
             raise ItemUnreadable("It redirects elsewhere by now.") from None
         if answer.status != 200:
             raise ItemUnreadable(f"The site answers with status {answer.status}.")
@@ -175,7 +178,7 @@ class SiteReader:
             headers = {name: value for name, value in marks.items() if value}
         try:
             answer = await self._client.get(url, self._may_ask, headers)
-        except Left:
+        except RedirectForbidden:
             return []
         except ItemUnreadable as error:
             self._miss(visit, url, str(error), leaf=leaf)
@@ -268,7 +271,7 @@ class SiteReader:
         """Get a list; one that isn't there is a `_NoList`, one that can't be had now ends the sync."""
         try:
             answer = await self._client.get(url, self._may_ask)
-        except Left:
+        except RedirectForbidden:
             raise _NoList("The site's list of pages is elsewhere.") from None
         except ItemUnreadable as error:
             raise SourceUnreadable(f"{urlsplit(url).path} can't be read: {error}") from error
@@ -282,7 +285,7 @@ class SiteReader:
         """Read the site's rules. Where it has none, all is allowed; where they can't be read, nothing is."""
         try:
             answer = await self._client.get(normalize("/robots.txt", self._start) or "", self._is_same_site)
-        except Left:
+        except RedirectForbidden:
             return Protego.parse("")
         except ItemUnreadable as error:
             raise SourceUnreadable(f"The site's robots.txt can't be read: {error}") from error

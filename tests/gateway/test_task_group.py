@@ -18,11 +18,11 @@ from gateway.assistants.release import ReleaseSpec, RetrievalSpec
 from gateway.assistants.schemas import ReleaseCreate
 from gateway.conversations.conversation import Conversation
 from gateway.diagnoses.answer_judge import Voice
+from gateway.diagnoses.attribution import Judged
 from gateway.diagnoses.cases import Case
 from gateway.diagnoses.proposals import ProposalMaker
 from gateway.diagnoses.replay import Replay
 from gateway.diagnoses.variants import ReleaseVariants, Variant
-from gateway.diagnoses.verdicts import Judged
 from gateway.errors import Unavailable
 from gateway.task_group import await_each
 from gateway.vector_stores.search import StoreStates, search

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from deploy.environments.environment import Environment, InstallFailed, fingerprint, progress
+from deploy.environments.environment import Environment, InstallFailed, digest_inputs, progress
 
 
 def scripted(folder: Path, script: str) -> Environment:
@@ -19,11 +19,11 @@ def test_a_fingerprint_changes_with_every_input(tmp_path: Path) -> None:
     one, two = tmp_path / "a", tmp_path / "b"
     one.write_text("1")
     two.write_text("2")
-    first = fingerprint([one, two])
-    assert first == fingerprint([two, one])
-    assert first != fingerprint([one, two], "cuda")
+    first = digest_inputs([one, two])
+    assert first == digest_inputs([two, one])
+    assert first != digest_inputs([one, two], "cuda")
     two.write_text("3")
-    assert first != fingerprint([one, two])
+    assert first != digest_inputs([one, two])
 
 
 def test_an_environment_is_complete_only_with_its_stamp(tmp_path: Path) -> None:

@@ -69,9 +69,8 @@ def test_links_are_checked_wherever_documents_were_searched_but_in_json() -> Non
     trace = grounded_trace()
     assert trace.checks_links
     assert trace.new_thought_text() is not None
-    form = {"response_format": {"type": "json_object"}}
-    json_trace = AnswerTrace("kestrel", Question("answer-1", "support", [], form), evidence=trace.evidence)
-    assert not json_trace.checks_links
+    question = Question("answer-1", "support", [], {}, structured=True, is_json=True)
+    assert not AnswerTrace("kestrel", question, evidence=trace.evidence).checks_links
     assert grounded_trace(structured=True).checks_links, "an answer beside tools is text"
     assert not AnswerTrace("kestrel", Question("answer-1", "base", [], {})).checks_links
     free = RetrievalSpec(("vs_1",), links="any")

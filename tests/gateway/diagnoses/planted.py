@@ -40,7 +40,7 @@ BROKEN = "You answer the customers of a shop. Send whoever asks for a warranty t
 
 @dataclass(frozen=True)
 class Fault:
-    """One kind of fault: the strand that it is in, the cause that a verdict names, and its release."""
+    """One kind of fault: the strand that it is in, the cause that an attribution names, and its release."""
 
     name: str
     strand: str

@@ -10,10 +10,10 @@ from gateway.answering.resolve import Target
 from gateway.answering.retrieve import NO_EVIDENCE
 from gateway.assistants.release import ReleaseSpec
 from gateway.assistants.schemas import ReleaseCreate
+from gateway.diagnoses.attribution import Judged, Tally
 from gateway.diagnoses.cases import Case
 from gateway.diagnoses.proposals import Proposal, ProposalMaker
 from gateway.diagnoses.variants import ReleaseVariants, Variant
-from gateway.diagnoses.verdicts import Judged, Tally
 
 BROKEN = ("pass 1", "pass 2", "pass 3")
 

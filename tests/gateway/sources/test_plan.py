@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.sources.plan import FEW, Known, compare
+from gateway.sources.plan import FEW, SyncedItem, compare
 from gateway.sources.reader import Listing
 
 KEYS = [f"{letter}.md" for letter in "abcdefghijkl"]
@@ -18,7 +18,7 @@ class World:
     """A source, what the syncs noted of it, and the store that they feed."""
 
     source: dict[str, str] = field(default_factory=dict[str, str])
-    known: dict[str, Known] = field(default_factory=dict[str, Known])
+    known: dict[str, SyncedItem] = field(default_factory=dict[str, SyncedItem])
     store: dict[str, str] = field(default_factory=dict[str, str])
     now: float = 0.0
 
@@ -43,9 +43,9 @@ class World:
                 return False
             steps -= 1
             if key in plan.unread:
-                self.known[key] = Known(self.known[key].version if key in self.known else None, self.now + 60)
+                self.known[key] = SyncedItem(self.known[key].version if key in self.known else None, self.now + 60)
             elif key in plan.put:
-                self.store[key], self.known[key] = seen[key], Known(seen[key])
+                self.store[key], self.known[key] = seen[key], SyncedItem(seen[key])
             else:
                 self.store.pop(key, None)
                 del self.known[key]

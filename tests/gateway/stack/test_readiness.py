@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from gateway.processes import Child, Command
-from gateway.stack import starting
-from gateway.stack.starting import wait_until_ready, watch
+from gateway.stack import readiness
+from gateway.stack.readiness import wait_until_ready, watch
 from gateway.terminal import CommandError
 from tests.waiting import until
 
@@ -46,7 +46,7 @@ async def test_each_child_that_is_ready_is_told(tmp_path: Path, door: Door) -> N
 async def test_children_that_take_long_are_named_now_and_then(
     tmp_path: Path, door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(starting, "_HEARTBEAT_SECONDS", 0.1)
+    monkeypatch.setattr(readiness, "_HEARTBEAT_SECONDS", 0.1)
     told: list[str] = []
     async with child(tmp_path, door) as engine:
         waiting = asyncio.create_task(wait_until_ready([engine], told.append))

@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.diagnoses.cases import Strand
 
-__all__ = ["AS_FOUND", "Ask", "CaseScene", "Judged", "Tally", "VariantStrand", "Verdict", "chance_of", "decide"]
+__all__ = ["AS_FOUND", "Ask", "Attribution", "CaseScene", "Judged", "Tally", "VariantStrand", "chance_of", "decide"]
 
 AS_FOUND = "as_found:"
 """Before a variant's name: with the passages as the release finds them, though what is expected isn't in them."""
@@ -65,7 +65,7 @@ class CaseScene(msgspec.Struct, frozen=True):
     knows_voice: bool
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class Attribution(msgspec.Struct, frozen=True):
     """The strand at fault and why; `several` are the strands between which it couldn't be decided."""
 
     strand: Strand
@@ -93,11 +93,11 @@ def chance_of(control: Tally, variant: Tally) -> float:
     return ways / comb(total, right)
 
 
-async def decide(scene: CaseScene, ask: Ask, samples: int) -> Verdict:
+async def decide(scene: CaseScene, ask: Ask, samples: int) -> Attribution:
     """Replay a failure and name the strand at fault; variants are asked one after another, and no more than needed."""
     outcomes = _Outcomes(ask, samples)
     if not scene.states_facts and not scene.knows_voice:
-        return Verdict("unknown", "nothing_to_judge_by", {})
+        return Attribution("unknown", "nothing_to_judge_by", {})
     control = await outcomes.tally("control")
     if scene.states_facts and control.rate <= 0.5:
         return await _decide_facts(scene, outcomes)
@@ -109,7 +109,7 @@ async def decide(scene: CaseScene, ask: Ask, samples: int) -> Verdict:
     return await _decide_voice(scene, outcomes)
 
 
-async def _decide_facts(scene: CaseScene, outcomes: "_Outcomes") -> Verdict:
+async def _decide_facts(scene: CaseScene, outcomes: "_Outcomes") -> Attribution:
     if scene.missing is None:
         return await _decide_rest(scene, outcomes, "control")
     effect = await outcomes.compare("passages", "control")
@@ -122,16 +122,16 @@ async def _decide_facts(scene: CaseScene, outcomes: "_Outcomes") -> Verdict:
         return outcomes.conclude("unknown", "uncertain")
     # The passage alone doesn't help; another strand may do so without it, whatever it knows the answer from.
     variants = [VariantStrand(f"{AS_FOUND}{one.name}", one.strand, one.cause) for one in scene.variants]
-    if verdict := await _find_mending(variants, outcomes, "control", ()):
-        return verdict
+    if attribution := await _find_mending(variants, outcomes, "control", ()):
+        return attribution
     return await _decide_rest(scene, outcomes, "passages")
 
 
-async def _decide_rest(scene: CaseScene, outcomes: "_Outcomes", control: str) -> Verdict:
+async def _decide_rest(scene: CaseScene, outcomes: "_Outcomes", control: str) -> Attribution:
     """Decide between the strands that aren't passages, and the base; `control` has the right passage."""
     others: list[Strand] = [] if scene.missing is None else [scene.missing]
-    if verdict := await _find_mending(scene.variants, outcomes, control, others):
-        return verdict
+    if attribution := await _find_mending(scene.variants, outcomes, control, others):
+        return attribution
     if scene.whole and (effect := await outcomes.compare("all", control)) != "same":
         cause = "several" if effect == "mends" else "uncertain"
         return outcomes.conclude("unknown", cause, [one.strand for one in scene.variants])
@@ -142,8 +142,8 @@ async def _decide_rest(scene: CaseScene, outcomes: "_Outcomes", control: str) ->
 
 async def _find_mending(
     variants: Sequence[VariantStrand], outcomes: "_Outcomes", control: str, others: Sequence[Strand]
-) -> Verdict | None:
-    """Return the verdict where a variant mends, or may do so; `others` are strands that have to be mended with it."""
+) -> Attribution | None:
+    """Return the attribution where a variant mends, or may; `others` are strands that have to be mended with it."""
     effects = {one: await outcomes.compare(one.name, control) for one in variants}
     mending = [one for one, effect in effects.items() if effect == "mends"]
     if mending:
@@ -154,7 +154,7 @@ async def _find_mending(
     return outcomes.conclude("unknown", "uncertain") if "uncertain" in effects.values() else None
 
 
-async def _decide_voice(scene: CaseScene, outcomes: "_Outcomes") -> Verdict:
+async def _decide_voice(scene: CaseScene, outcomes: "_Outcomes") -> Attribution:
     """Facts are right and the voice isn't: that is style's, unless another prompt alone brings the voice back."""
     effects = {
         one: await outcomes.compare(one.name, "control") for one in scene.variants if one.strand in ("prompt", "style")
@@ -207,6 +207,6 @@ class _Outcomes:
         rivals = [one for one in best[1:] if chance_of(self._tallies[self.judged, one.name], first) > _CHANCE]
         return [best[0], *rivals]
 
-    def conclude(self, strand: Strand, cause: str, several: Sequence[Strand] = ()) -> Verdict:
+    def conclude(self, strand: Strand, cause: str, several: Sequence[Strand] = ()) -> Attribution:
         own = {name: tally for (judged, name), tally in self._tallies.items() if judged == self.judged}
-        return Verdict(strand, cause, own, list(dict.fromkeys(several)))
+        return Attribution(strand, cause, own, list(dict.fromkeys(several)))

@@ -2,8 +2,8 @@
 
 import pytest
 
+from gateway.advice.recommendation import Recommendation, decide
 from gateway.advice.scores import score_arms
-from gateway.advice.verdict import Verdict, decide
 from tests.gateway.advice.made_tenants import Kind, make_tenant
 from tests.gateway.advice.sweep import measure
 
@@ -17,36 +17,38 @@ ADAPTERS: dict[Kind, set[str]] = {
 SEEDS = (11, 12)
 
 
-def judge(kind: Kind, seed: int, *, adapter: bool, edited: bool = False) -> Verdict:
+def judge(kind: Kind, seed: int, *, adapter: bool, edited: bool = False) -> Recommendation:
     return decide(score_arms(*measure(make_tenant(kind, seed, rows=160), adapter=adapter, edited=edited)))
 
 
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize("kind", ADAPTERS)
 def test_the_simplest_arm_that_none_beats_is_chosen(kind: Kind, seed: int) -> None:
-    verdict = judge(kind, seed, adapter=True, edited=kind == "stale")
-    assert verdict.arm.name in ADAPTERS[kind]
-    assert verdict.gains_facts == (kind in ("facts", "both", "stale"))
-    assert verdict.needs_style == (kind != "facts")
-    assert verdict.recites == (kind == "stale")
+    recommendation = judge(kind, seed, adapter=True, edited=kind == "stale")
+    assert recommendation.arm.name in ADAPTERS[kind]
+    assert recommendation.gains_facts == (kind in ("facts", "both", "stale"))
+    assert recommendation.needs_style == (kind != "facts")
+    assert recommendation.recites == (kind == "stale")
 
 
 @pytest.mark.parametrize(("kind", "trains"), [("style", True), ("both", True), ("facts", False), ("bounded", False)])
 def test_without_an_adapter_a_training_is_proposed_where_a_style_is_missing(kind: Kind, trains: bool) -> None:
-    verdict = judge(kind, SEEDS[0], adapter=False)
-    assert verdict.arm.style != "adapter"
-    assert verdict.leaves_style == trains
+    recommendation = judge(kind, SEEDS[0], adapter=False)
+    assert recommendation.arm.style != "adapter"
+    assert recommendation.leaves_style == trains
 
 
 def test_facts_that_were_trained_count_against_an_adapter_before_documents_change() -> None:
-    verdict = judge("stale", SEEDS[1], adapter=True)
-    assert not verdict.recites
-    assert verdict.arm.style != "adapter"
-    losses = {one.measure for one in verdict.comparisons if one.arm == "adapter+facts" and one.outcome == "worse"}
+    recommendation = judge("stale", SEEDS[1], adapter=True)
+    assert not recommendation.recites
+    assert recommendation.arm.style != "adapter"
+    losses = {
+        one.measure for one in recommendation.comparisons if one.arm == "adapter+facts" and one.outcome == "worse"
+    }
     assert losses == {"abstains"}
 
 
 def test_fewer_rows_than_can_tell_choose_nothing() -> None:
     measured, arms = measure(make_tenant("both", SEEDS[0], rows=18), adapter=True)
-    verdict = decide(score_arms(measured, arms))
-    assert (verdict.arm.name, verdict.comparisons) == ("base", ())
+    recommendation = decide(score_arms(measured, arms))
+    assert (recommendation.arm.name, recommendation.comparisons) == ("base", ())

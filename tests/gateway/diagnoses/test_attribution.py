@@ -6,8 +6,17 @@ from collections.abc import Mapping
 
 import pytest
 
+from gateway.diagnoses.attribution import (
+    AS_FOUND,
+    Attribution,
+    CaseScene,
+    Judged,
+    Tally,
+    VariantStrand,
+    chance_of,
+    decide,
+)
 from gateway.diagnoses.cases import Strand
-from gateway.diagnoses.verdicts import AS_FOUND, CaseScene, Judged, Tally, VariantStrand, Verdict, chance_of, decide
 
 SEEDS = 300
 VARIANTS = (
@@ -34,7 +43,7 @@ def scene(
     return CaseScene(missing, cause, tentative, [*alone, *VARIANTS], True, states_facts, knows_voice)
 
 
-async def replay(case: CaseScene, facts: Mapping[str, float], voice: Mapping[str, float], seed: int) -> Verdict:
+async def replay(case: CaseScene, facts: Mapping[str, float], voice: Mapping[str, float], seed: int) -> Attribution:
     draw = random.Random(seed)
     answers = {name: [(draw.random() < facts[name], draw.random() < voice[name]) for _ in range(6)] for name in ALL}
 
@@ -67,10 +76,10 @@ PROMPT, STYLE = ("former_prompt", "default_prompt", "all"), ("former_adapter", "
 async def test_a_planted_fault_goes_to_its_strand(
     strand: Strand, case: CaseScene, facts: dict[str, float], voice: dict[str, float]
 ) -> None:
-    verdicts = Counter([(await replay(case, facts, voice, seed)).strand for seed in range(SEEDS)])
-    assert verdicts[strand] >= 0.9 * SEEDS, verdicts
-    wrong = SEEDS - verdicts[strand] - verdicts["unknown"]
-    assert wrong <= 0.04 * SEEDS, verdicts  # what isn't certain is left open, and not guessed
+    attributions = Counter([(await replay(case, facts, voice, seed)).strand for seed in range(SEEDS)])
+    assert attributions[strand] >= 0.9 * SEEDS, attributions
+    wrong = SEEDS - attributions[strand] - attributions["unknown"]
+    assert wrong <= 0.04 * SEEDS, attributions  # what isn't certain is left open, and not guessed
 
 
 async def test_what_cannot_be_told_stays_unknown() -> None:
@@ -90,8 +99,8 @@ async def test_what_cannot_be_told_stays_unknown() -> None:
 
 async def test_a_strand_that_mends_more_than_another_is_told_from_it() -> None:
     draws = dict.fromkeys(ALL, 0.0) | {"no_adapter": 1.0, "default_prompt": 0.55}
-    verdicts = Counter([(await replay(scene(), draws, rates(), seed)).strand for seed in range(SEEDS)])
-    assert verdicts["style"] > verdicts["prompt"] == 0
+    attributions = Counter([(await replay(scene(), draws, rates(), seed)).strand for seed in range(SEEDS)])
+    assert attributions["style"] > attributions["prompt"] == 0
 
 
 @pytest.mark.parametrize(

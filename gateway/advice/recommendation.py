@@ -1,4 +1,4 @@
-"""The verdict: the simplest arm that no dearer one beats beyond its interval."""
+"""The recommendation: the simplest arm that no dearer one beats beyond its interval."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +9,7 @@ from gateway.advice.arms import LADDER, Arm, Style
 from gateway.advice.scores import AdviceScores, Measure
 from gateway.evaluation.estimate import Estimate
 
-__all__ = ["LEAST_GAIN", "WORTH_TRAINING", "Comparison", "Verdict", "decide"]
+__all__ = ["LEAST_GAIN", "WORTH_TRAINING", "Comparison", "Recommendation", "decide"]
 
 LEAST_GAIN = 0.02
 """A smaller gain is none for anybody, however narrow its interval."""
@@ -22,7 +22,7 @@ _LOSSES: tuple[Measure, ...] = ("style", "task", "facts", "abstains")
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """A paired difference that the verdict looked at, and its outcome."""
+    """A paired difference that the recommendation looked at, and its outcome."""
 
     arm: str
     against: str
@@ -32,15 +32,15 @@ class Comparison(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """The verdict.
+class Recommendation:
+    """The recommendation.
 
     Attributes:
         arm: What to use.
         style_gap: How much more of the style the tenant's own replies have than the base, with documents if they are
             used; None without a style to measure.
         task_gap: The share of a bounded task's replies that the base hasn't right; None for other tasks.
-        left: How much of the style the verdict's arm still lacks, of a bounded task how many replies.
+        left: How much of the style the recommendation's arm still lacks, of a bounded task how many replies.
         needs_style: Whether the gap is beyond its interval.
         gains_facts: Whether documents make answers state more facts, beyond the interval.
         comparisons: Those that decided, in their order.
@@ -62,7 +62,7 @@ class Verdict:
         return self.needs_style and self.left is not None and self.left.low > WORTH_TRAINING
 
 
-def decide(scores: AdviceScores, *, unknown: bool = False) -> Verdict:
+def decide(scores: AdviceScores, *, unknown: bool = False) -> Recommendation:
     """Choose the arm.
 
     Documents come first, since no style states a fact; then the ways to a style from the cheapest on, each of which has
@@ -79,7 +79,7 @@ class _Judge:
         self._comparisons: dict[tuple[str, str, str], Comparison] = {}
         self._recites = any(scores.arms[name].recited for name in ("adapter", "adapter+facts") if name in scores.arms)
 
-    def decide(self) -> Verdict:
+    def decide(self) -> Recommendation:
         gains_facts = "facts" in self._scores.arms and self._is_better("facts", "base", ("facts",))
         arm = self._climb(facts=gains_facts)
         if arm.facts and arm.style != "none":
@@ -88,7 +88,7 @@ class _Judge:
                 arm = self._climb(facts=False)
         style_gap, task_gap = self._measure_gaps(Arm("none", arm.facts))
         left_style, left_task = self._measure_gaps(arm)
-        return Verdict(
+        return Recommendation(
             arm=arm,
             style_gap=style_gap,
             task_gap=task_gap,
