@@ -129,7 +129,7 @@ def _create(folder: Path, dimensions: int) -> None:
     """Make an empty shard beside its place and move it there: a kill in between leaves nothing half-made."""
     unfinished = folder.with_name(f"{folder.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.parent.mkdir(parents=True, exist_ok=True)
+    unfinished.parent.mkdir(mode=0o700, parents=True, exist_ok=True)  # the texts in it are nobody else's to read
     shard = edge.EdgeShard.create(str(unfinished), make_config(dimensions))
     create_index = edge.UpdateOperation.create_field_index
     shard.update(create_index("tenant", edge.KeywordIndexParams(is_tenant=True)))

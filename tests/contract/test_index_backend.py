@@ -327,6 +327,11 @@ async def test_an_embedded_index_has_one_owner(tmp_path: Path) -> None:
     await EmbeddedBackend.open(tmp_path / "shard", 3).close()
 
 
+async def test_a_folder_that_is_made_for_an_index_is_its_owners_alone(tmp_path: Path) -> None:
+    await EmbeddedBackend.open(tmp_path / "index" / "shard", 3).close()
+    assert (tmp_path / "index").stat().st_mode & 0o777 == 0o700
+
+
 async def test_an_embedded_index_that_was_not_made_to_its_end_is_made_again(tmp_path: Path) -> None:
     killed = tmp_path / "shard.unfinished"
     killed.mkdir()
