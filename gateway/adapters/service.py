@@ -114,9 +114,9 @@ async def list_names(session: AsyncSession, tenant: str) -> Sequence[AdapterName
     return await AdapterRepository(session, tenant).list_names()
 
 
-async def list_stored(session: AsyncSession, digests: Collection[str]) -> set[str]:
-    """Return those of some digests whose weights an adapter of any tenant still needs."""
-    return await select_stored(session, digests)
+async def list_stored(session: AsyncSession, digests: Collection[str], since: float) -> set[str]:
+    """Return those of some digests whose weights an adapter of any tenant needs, or needed at the Unix time `since`."""
+    return await select_stored(session, digests, since)
 
 
 async def find_export(session: AsyncSession, tenant: str, id_or_model: str) -> Export:
