@@ -30,6 +30,7 @@ __all__ = [
     "find_name",
     "find_ready",
     "is_adapter",
+    "learnt_from_prompts",
     "list_names",
     "list_stored",
     "lock_checkpoints",
@@ -79,6 +80,12 @@ async def check_set_aside(session: AsyncSession, tenant: str, name: str) -> None
 def read_chat_template_kwargs(row: AdapterRow) -> dict[str, Any]:
     """Return the values of the chat template's own names that an adapter was trained with; its requests bring them."""
     return row.manifest.get("chat_template_kwargs", {})
+
+
+def learnt_from_prompts(row: AdapterRow) -> bool:
+    """Tell whether an adapter's rows were rendered with a prompt of ours: not left as they were, nor imported."""
+    prompt = row.manifest.get("prompt")
+    return bool(prompt and prompt.get("digest"))
 
 
 async def lock_ready(session: AsyncSession, tenant: str, model: str) -> AdapterRow | None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from gateway.answering.markdown_code import Masked
 
-__all__ = ["Citation", "MarkFilter"]
+__all__ = ["Citation", "MarkFilter", "shows_marks"]
 
 _NUMBER = r"[1-9][0-9]{0,2}"
 _STEP = re.compile(rf"\[({_NUMBER})\]|<(/?)(?:pre|code)\b[^<>]*>", re.I)
@@ -14,6 +14,8 @@ _TAG = r"<(?:/?(?:p(?:re?)?|c(?:o(?:de?)?)?)?|/?(?:pre|code)\b[^<>]{0,100})"
 # What can't be judged before more has come: a mark's beginning, or one that has just ended; a tag around code.
 _UNFINISHED = re.compile(rf"(?:{_MARK}|{_TAG})$", re.I)
 _UNFINISHED_OR_SPACE = re.compile(rf"(?: ?{_MARK}| |{_TAG})$", re.I)
+# A mark in somebody's message, or what stands for one where marks are explained.
+_SHOWN = re.compile(rf"\[(?:{_NUMBER}|[nNi#]|number)\]")
 _WITHOUT_SPACES = 0x0E00  # from here on, most scripts put no spaces between words: Thai, Chinese, Japanese …
 _OPERATORS_BEFORE = frozenset("=+%^<\\@$")
 _OPERATORS_AFTER = frozenset("=+%^")
@@ -117,6 +119,15 @@ class MarkFilter:
         if _is_word(self._before[-1:]) or self._before.endswith("]") or before[-1:] in _OPERATORS_BEFORE:
             return False
         return following.lstrip(" ")[:1] not in _OPERATORS_AFTER or not following.strip(" ")
+
+
+def shows_marks(text: str) -> bool:
+    """Tell whether a message has a mark, or `[n]` for one, that is no index (`list[1]`) and no link (`[1](…)`)."""
+    for shown in _SHOWN.finditer(text):
+        following = text[shown.end() : shown.end() + 1]
+        if following != "(" and not _is_word(following) and not _is_word(text[: shown.start()][-1:]):
+            return True
+    return False
 
 
 def _is_word(character: str) -> bool:
