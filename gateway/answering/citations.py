@@ -14,9 +14,10 @@ _TAG = r"<(?:/?(?:p(?:re?)?|c(?:o(?:de?)?)?)?|/?(?:pre|code)\b[^<>]{0,100})"
 # What can't be judged before more has come: a mark's beginning, or one that has just ended; a tag around code.
 _UNFINISHED = re.compile(rf"(?:{_MARK}|{_TAG})$", re.I)
 _UNFINISHED_OR_SPACE = re.compile(rf"(?: ?{_MARK}| |{_TAG})$", re.I)
-# A mark in somebody's message, or what stands for one where marks are explained.
-_SHOWN = re.compile(rf"\[(?:{_NUMBER}|[nNi#]|number)\]")
 _WITHOUT_SPACES = 0x0E00  # from here on, most scripts put no spaces between words: Thai, Chinese, Japanese …
+_LETTER = rf"[^\W{chr(_WITHOUT_SPACES)}-{chr(0x10FFFF)}]"
+# A mark in a client's message, or what stands for one where marks are explained. A bracket in front is found fastest.
+_SHOWN = re.compile(rf"\[(?<!{_LETTER}\[)(?:{_NUMBER}|[nNi#]|number)\](?!{_LETTER}|\()")
 _OPERATORS_BEFORE = frozenset("=+%^<\\@$")
 _OPERATORS_AFTER = frozenset("=+%^")
 
@@ -123,11 +124,7 @@ class MarkFilter:
 
 def shows_marks(text: str) -> bool:
     """Tell whether a message has a mark, or `[n]` for one, that is no index (`list[1]`) and no link (`[1](…)`)."""
-    for shown in _SHOWN.finditer(text):
-        following = text[shown.end() : shown.end() + 1]
-        if following != "(" and not _is_word(following) and not _is_word(text[: shown.start()][-1:]):
-            return True
-    return False
+    return _SHOWN.search(text) is not None
 
 
 def _is_word(character: str) -> bool:
