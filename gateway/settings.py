@@ -134,6 +134,8 @@ class Settings(BaseSettings):
     """Of a fine-tuning job's events."""
     eval_run_days: int = Field(default=90, ge=0)
     """Of a run of an eval that has ended, with its answers and grades."""
+    adapter_hours: int = Field(default=1, ge=0)
+    """Hours that the weights of an adapter are kept after it was deleted or refused; 0: for good."""
     model_python: Path = Path(".venv-model/bin/python")
     """The interpreter of the environment with vLLM, training and the retriever."""
     source_folders: Annotated[tuple[str, ...], NoDecode] = ()

@@ -1,11 +1,12 @@
 """Executors: where the trainer's program runs. `LocalExecutor` runs it as a child of the worker."""
 
+import os
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
-from gateway.processes.program import Program, open_program
+from gateway.processes import TRAINER, Program, open_program
 from training.events import PAUSE_SIGNAL
 
 __all__ = ["Execution", "Executor", "LocalExecutor"]
@@ -60,7 +61,8 @@ class LocalExecutor:
 
     @asynccontextmanager
     async def open(self, arguments: Sequence[str], work: Path, errors: Path) -> AsyncGenerator[Execution]:
-        async with open_program((self._python, "-m", "training", *arguments), errors=errors) as program:
+        command = (self._python, "-m", "training", *arguments)
+        async with open_program(command, TRAINER.take(os.environ), errors=errors) as program:
             yield _LocalExecution(program)
 
 

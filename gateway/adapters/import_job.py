@@ -1,5 +1,6 @@
 """The work behind an import: an uploaded PEFT folder is unpacked and gets a reference that engines must reproduce."""
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from gateway.adapters.trainer import Trainer
 from gateway.artifacts import Artifacts
 from gateway.errors import PayloadTooLarge
 from gateway.jobs import Claim, JobFailed, Outcome, failpoint
-from gateway.processes.program import open_program
+from gateway.processes import BARE, open_program
 from gateway.tenants.repository import find_tenant
 from gateway.tenants.storage import TenantStorage
 from training.manifest import Reference
@@ -79,7 +80,7 @@ class _Upload:
         if not self._archive.exists():
             raise AdapterRefused("The uploaded file was deleted before it was read. Upload it again.")
         command = (sys.executable, "-m", "gateway.adapters.archive", str(self._archive), str(folder))
-        async with open_program(command, errors=work / "unpack.log") as program:
+        async with open_program(command, BARE.take(os.environ), errors=work / "unpack.log") as program:
             output = await program.output(_REASON_BYTES)
             status = await program.wait()
         if status != 0:

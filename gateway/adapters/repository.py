@@ -166,8 +166,13 @@ async def _list_rows(session: AsyncSession, where: ColumnElement[bool]) -> list[
     return [DesiredRow(*row) for row in rows.all()]
 
 
-async def select_stored(session: AsyncSession, digests: Collection[str]) -> set[str]:
-    """Return those of some digests whose weights an adapter of any tenant still needs: equal ones are stored once."""
+async def select_stored(session: AsyncSession, digests: Collection[str], since: float) -> set[str]:
+    """Return those of some digests whose weights an adapter of any tenant still needs: equal ones are stored once.
+
+    One that was deleted or refused at the Unix time `since` or later counts as needing them.
+    """
     gone = [status.value for status in GONE]
-    query = select(AdapterRow.digest).where(AdapterRow.digest.in_(digests), AdapterRow.status.not_in(gone))
+    # Rows that an early version wrote have no time: they went long ago.
+    needs = or_(AdapterRow.status.not_in(gone), func.coalesce(AdapterRow.changed_at, 0.0) >= since)
+    query = select(AdapterRow.digest).where(AdapterRow.digest.in_(digests), needs)
     return set((await session.scalars(query)).all())

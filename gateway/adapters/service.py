@@ -30,6 +30,7 @@ __all__ = [
     "find_name",
     "find_ready",
     "is_adapter",
+    "learnt_from_prompts",
     "list_names",
     "list_stored",
     "lock_checkpoints",
@@ -81,6 +82,12 @@ def read_chat_template_kwargs(row: AdapterRow) -> dict[str, Any]:
     return row.manifest.get("chat_template_kwargs", {})
 
 
+def learnt_from_prompts(row: AdapterRow) -> bool:
+    """Tell whether an adapter's rows were rendered with a prompt of ours: not left as they were, nor imported."""
+    prompt = row.manifest.get("prompt")
+    return bool(prompt and prompt.get("digest"))
+
+
 async def lock_ready(session: AsyncSession, tenant: str, model: str) -> AdapterRow | None:
     """Find an adapter that may answer requests, and keep others from deleting it until the unit of work ends.
 
@@ -114,9 +121,9 @@ async def list_names(session: AsyncSession, tenant: str) -> Sequence[AdapterName
     return await AdapterRepository(session, tenant).list_names()
 
 
-async def list_stored(session: AsyncSession, digests: Collection[str]) -> set[str]:
-    """Return those of some digests whose weights an adapter of any tenant still needs."""
-    return await select_stored(session, digests)
+async def list_stored(session: AsyncSession, digests: Collection[str], since: float) -> set[str]:
+    """Return those of some digests whose weights an adapter of any tenant needs, or needed at the Unix time `since`."""
+    return await select_stored(session, digests, since)
 
 
 async def find_export(session: AsyncSession, tenant: str, id_or_model: str) -> Export:

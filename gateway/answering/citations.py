@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from gateway.answering.markdown_code import Masked
 
-__all__ = ["Citation", "MarkFilter"]
+__all__ = ["Citation", "MarkFilter", "shows_marks"]
 
 _NUMBER = r"[1-9][0-9]{0,2}"
 _STEP = re.compile(rf"\[({_NUMBER})\]|<(/?)(?:pre|code)\b[^<>]*>", re.I)
@@ -15,6 +15,9 @@ _TAG = r"<(?:/?(?:p(?:re?)?|c(?:o(?:de?)?)?)?|/?(?:pre|code)\b[^<>]{0,100})"
 _UNFINISHED = re.compile(rf"(?:{_MARK}|{_TAG})$", re.I)
 _UNFINISHED_OR_SPACE = re.compile(rf"(?: ?{_MARK}| |{_TAG})$", re.I)
 _WITHOUT_SPACES = 0x0E00  # from here on, most scripts put no spaces between words: Thai, Chinese, Japanese …
+_LETTER = rf"[^\W{chr(_WITHOUT_SPACES)}-{chr(0x10FFFF)}]"
+# A mark in a client's message, or what stands for one where marks are explained. A bracket in front is found fastest.
+_SHOWN = re.compile(rf"\[(?<!{_LETTER}\[)(?:{_NUMBER}|[nNi#]|number)\](?!{_LETTER}|\()")
 _OPERATORS_BEFORE = frozenset("=+%^<\\@$")
 _OPERATORS_AFTER = frozenset("=+%^")
 
@@ -117,6 +120,11 @@ class MarkFilter:
         if _is_word(self._before[-1:]) or self._before.endswith("]") or before[-1:] in _OPERATORS_BEFORE:
             return False
         return following.lstrip(" ")[:1] not in _OPERATORS_AFTER or not following.strip(" ")
+
+
+def shows_marks(text: str) -> bool:
+    """Tell whether a message has a mark, or `[n]` for one, that is no index (`list[1]`) and no link (`[1](…)`)."""
+    return _SHOWN.search(text) is not None
 
 
 def _is_word(character: str) -> bool:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import prompts
-from gateway.adapters.service import find_ready, read_chat_template_kwargs
+from gateway.adapters.service import find_adapter_row, find_ready, learnt_from_prompts, read_chat_template_kwargs
 from gateway.answering.question import BraidOptions, Question
 from gateway.assistants.release import ReleaseSpec, RetrievalSpec, Stage, split_release
 from gateway.assistants.service import find_assistant, find_release, list_current_stages
@@ -35,6 +35,8 @@ class Target(msgspec.Struct, frozen=True):
 
     `engine_model` is the engine's name for the model, `adapter` the same where it is an adapter; `prompt` None means
     that the client's messages go on as they are; `chat_template_kwargs` are what the adapter was trained with.
+    `knows_marks` says, where there is no `prompt`, whether the adapter learnt from prompts of ours, with numbered
+    passages.
     """
 
     engine_model: str
@@ -46,6 +48,7 @@ class Target(msgspec.Struct, frozen=True):
     sampling: dict[str, Any] | None = None
     variables: dict[str, Any] | None = None
     chat_template_kwargs: dict[str, Any] | None = None
+    knows_marks: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,10 @@ class Resolver:
                 row = await find_ready(session, tenant, model)
             if row is None:
                 return None
-            return Target(row.served_name, row.served_name, chat_template_kwargs=read_chat_template_kwargs(row))
+            kwargs = read_chat_template_kwargs(row)
+            return Target(
+                row.served_name, row.served_name, chat_template_kwargs=kwargs, knows_marks=learnt_from_prompts(row)
+            )
 
         return await self._adapters.read((tenant, model), read)
 
@@ -156,7 +162,10 @@ class Resolver:
             template = await self._template(session, tenant, reference, spec.prompt.digest)
         else:
             template = self._default if spec.retrieval is not None else None
-        adapter = spec.adapter.served_name if spec.adapter else None
+        adapter, knows_marks = spec.adapter.served_name if spec.adapter else None, False
+        if spec.adapter is not None and template is None:
+            learner = await find_adapter_row(session, tenant, spec.adapter.model)
+            knows_marks = learner is not None and learnt_from_prompts(learner)
         return Target(
             adapter or spec.base_model,
             adapter,
@@ -167,6 +176,7 @@ class Resolver:
             spec.sampling,
             spec.variables,
             spec.adapter.chat_template_kwargs if spec.adapter else None,
+            knows_marks,
         )
 
     async def _switch(self, tenant: str, target: Target, options: BraidOptions, base_model: str) -> Target:

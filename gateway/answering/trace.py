@@ -9,6 +9,7 @@ import msgspec
 
 import prompts
 from gateway.answering.answer_text import AnswerText
+from gateway.answering.citations import shows_marks
 from gateway.answering.compose import NOT_COMPOSED, Composed
 from gateway.answering.engine_answer import TokenUsage
 from gateway.answering.question import Question
@@ -58,6 +59,7 @@ class AnswerTrace:
     retrieved_at: float | None = None
     composed_at: float | None = None
     first_byte_at: float | None = None
+    _shows_marks: bool | None = None
 
     @property
     def id(self) -> str:
@@ -82,11 +84,18 @@ class AnswerTrace:
     def citable(self) -> bool:
         """Whether the answer may carry marks, which then have to be checked.
 
-        Where nothing was searched, an adapter that learnt to cite may write them all the same.
+        Where nothing was searched, an adapter that learnt to cite may write them all the same, also where it is asked
+        by its own name. But a client that shows marks in its own messages numbers its own sources, and wants them. And
+        what an adapter writes that never saw a prompt of ours (`{"label": [1]}`) is its rows' own form, no mark.
         """
         if self.question.structured:
             return False
-        return self.evidence.status != "off" or (self.target.adapter is not None and self.target.prompt is not None)
+        if self.evidence.status != "off":
+            return True
+        target = self.target
+        if target.adapter is None or (target.prompt is None and not target.knows_marks):
+            return False
+        return not self._client_shows_marks()
 
     @property
     def checks_links(self) -> bool:
@@ -114,6 +123,13 @@ class AnswerTrace:
     def new_thought_text(self) -> AnswerText | None:
         """Return the same for what the model thought, in which nothing is cited."""
         return AnswerText(None, self._read_prompt) if self.checks_links else None
+
+    def _client_shows_marks(self) -> bool:
+        """Tell whether a message has marks that isn't an earlier answer, which may have its marks from here."""
+        if self._shows_marks is None:
+            own = (message.content or "" for message in self.question.messages if message.role != "assistant")
+            self._shows_marks = any(map(shows_marks, own))
+        return self._shows_marks
 
     def _read_prompt(self) -> str:
         """Return all that the model was told: the template, passages and messages."""

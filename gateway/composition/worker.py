@@ -218,7 +218,8 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
 
 def _make_chores(settings: Settings, database: Database) -> list[Chore]:
     expiry = Expiry(database, FileUses(delete_documents_of))
-    orphans = OrphanSweep(database, Artifacts(settings.artifacts), DIGESTS, list_stored)
+    artifacts, hours = Artifacts(settings.artifacts), settings.adapter_hours
+    orphans = OrphanSweep(database, artifacts, DIGESTS, list_stored, adapter_hours=hours)
     return [
         Chore("answers", _ROWS_SECONDS, partial(delete_older, database, delete_old_answers, settings.answer_days)),
         Chore("jobs", _ROWS_SECONDS, partial(delete_older, database, delete_ended, settings.job_days)),

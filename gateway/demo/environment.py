@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 
+from gateway.processes import BARE
 from gateway.stack.packages import EnvironmentBroken, installed_versions
 
 __all__ = ["Environment", "describe_environment"]
@@ -52,6 +53,7 @@ def _rows(file: str) -> dict[str, str]:
 def _gpu() -> str:
     try:
         command = ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
+        answer = subprocess.run(command, env=BARE.take(os.environ), capture_output=True, text=True, check=False)
+        return answer.stdout.strip()
     except FileNotFoundError:
         return ""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from gateway.processes import BARE
+
 __all__ = ["Hardware", "choose_gpu_share"]
 
 _ASK_GPUS = ("nvidia-smi", "--query-gpu=index,uuid,memory.total", "--format=csv,noheader,nounits")
@@ -62,7 +64,14 @@ def choose_gpu_share(gpu_bytes: tuple[int, ...], weight_bytes: int, engine_gpus:
 
 def _measure_gpus(environment: Mapping[str, str]) -> tuple[int, ...]:
     try:
-        answer = subprocess.run(_ASK_GPUS, capture_output=True, text=True, timeout=_ASK_SECONDS, check=True)
+        answer = subprocess.run(
+            _ASK_GPUS,
+            env=BARE.take(environment),
+            capture_output=True,
+            text=True,
+            timeout=_ASK_SECONDS,
+            check=True,
+        )
     except (OSError, subprocess.SubprocessError):
         return ()
     visible = environment.get("CUDA_VISIBLE_DEVICES")

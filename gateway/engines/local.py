@@ -13,7 +13,7 @@ from gateway.engines.client import VllmEngine
 from gateway.engines.errors import EngineError
 from gateway.engines.hardware import Hardware, choose_gpu_share
 from gateway.engines.http import Connections
-from gateway.processes import Child, Command
+from gateway.processes import ENGINE, Child, Command
 
 __all__ = ["PLUGIN", "LocalEngine"]
 
@@ -88,9 +88,8 @@ class LocalEngine:
         )
 
     def command(self, hardware: Hardware, inherited: Mapping[str, str]) -> Command:
-        """Build command line and environment; nothing of ours in `inherited`, such as secrets, is passed on."""
-        environment = {name: value for name, value in inherited.items() if not name.startswith("BRAID_")}
-        environment |= {
+        """Build command line and environment; of `inherited` what an engine needs, and no secret, is passed on."""
+        environment = ENGINE.take(inherited) | {
             "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "1",
             "VLLM_NO_USAGE_STATS": "1",
             "HF_HUB_OFFLINE": "1",

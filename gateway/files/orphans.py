@@ -14,22 +14,23 @@ from gateway.files.repository import select_referenced
 __all__ = ["OrphanSweep"]
 
 _BATCH = 500
-_GRACE_SECONDS = 3600.0
+_HOUR_SECONDS = 3600.0
 _INCOMING_SECONDS = 86_400.0  # since the last byte that was written there
 
 
 class OrphanSweep:
     """Walks the artifacts and removes what is nobody's.
 
-    Bytes are kept before their row is written, so younger ones than an hour may be about to get one. An adapter whose
-    owner has deleted it may still be read by an engine that hasn't unloaded it: it goes once it has been seen without
-    a row for an hour by this process.
+    Bytes are kept before their row is written, so younger ones than an hour may be about to get one.
 
     Args:
         database: The rows.
         artifacts: The bytes.
         columns: Every column that holds a file's digest.
-        adapters_in_use: Returns those of some digests that an adapter of any tenant still needs.
+        adapters_in_use: Returns those of some digests that an adapter of any tenant still needs, or needed at a Unix
+            time or later.
+        adapter_hours: How long weights stay when their last adapter was deleted or refused; 0: for good. An engine may
+            need some of the first hour to unload them.
         grace_seconds: The hour.
     """
 
@@ -38,16 +39,17 @@ class OrphanSweep:
         database: Database,
         artifacts: Artifacts,
         columns: Sequence[InstrumentedAttribute[str] | InstrumentedAttribute[str | None]],
-        adapters_in_use: Callable[[AsyncSession, Collection[str]], Awaitable[set[str]]],
+        adapters_in_use: Callable[[AsyncSession, Collection[str], float], Awaitable[set[str]]],
         *,
-        grace_seconds: float = _GRACE_SECONDS,
+        adapter_hours: int = 1,
+        grace_seconds: float = _HOUR_SECONDS,
     ) -> None:
         self._database = database
         self._artifacts = artifacts
         self._columns = columns
         self._adapters_in_use = adapters_in_use
         self._grace_seconds = grace_seconds
-        self._unused_since: dict[str, float] = {}
+        self._adapter_seconds = adapter_hours * _HOUR_SECONDS
 
     async def sweep_files(self) -> int:
         """Remove files that no row of any tenant refers to, and what is left of cut uploads; return the number."""
@@ -60,19 +62,17 @@ class OrphanSweep:
         return removed
 
     async def sweep_adapters(self) -> int:
-        """Remove the folders of adapters that are deleted or refused everywhere; return the number."""
-        removed, unused = 0, set[str]()
+        """Remove the folders of adapters that were deleted or refused everywhere long enough ago; return the number."""
+        removed = 0
+        since = time.time() - self._adapter_seconds if self._adapter_seconds else 0.0
         digests = await asyncio.to_thread(self._artifacts.list_adapters)
         for batch in _batches(digests):
             async with self._database.read() as session:
-                unused |= set(batch) - await self._adapters_in_use(session, batch)
-        now = time.monotonic()
-        self._unused_since = {digest: self._unused_since.get(digest, now) for digest in unused}
-        for digest, since in list(self._unused_since.items()):
-            if now - since >= self._grace_seconds and self._artifacts.adapter_age(digest) >= self._grace_seconds:
-                await asyncio.to_thread(self._artifacts.remove_adapter, digest)
-                del self._unused_since[digest]
-                removed += 1
+                unused = set(batch) - await self._adapters_in_use(session, batch, since)
+            for digest in unused:
+                if self._artifacts.adapter_age(digest) >= self._grace_seconds:
+                    await asyncio.to_thread(self._artifacts.remove_adapter, digest)
+                    removed += 1
         return removed
 
     def _remove_files(self, digests: Collection[str]) -> int:

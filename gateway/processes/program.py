@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -77,20 +77,21 @@ class Program:
 
 
 @asynccontextmanager
-async def open_program(command: Sequence[str], *, errors: Path) -> AsyncGenerator[Program]:
+async def open_program(
+    command: Sequence[str], environment: Mapping[str, str], *, errors: Path
+) -> AsyncGenerator[Program]:
     """Start `command` in a process group of its own; its stderr goes to the file `errors`.
 
-    It gets this process's environment but for our settings, which may hold a password or a key. On leaving it is ended.
-    It also ends when this process is killed. Call it from the main thread: the kernel watches the thread.
+    `environment` is the whole of it: nothing is inherited. On leaving it is ended. It also ends when this process is
+    killed. Call it from the main thread: the kernel watches the thread.
     """
-    environment = {name: value for name, value in os.environ.items() if not _is_setting(name)}
     with errors.open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-I", "-S", "-c", _TETHER, str(os.getpid()), *command),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=log,
-            env=environment,
+            env=dict(environment),
             limit=_LINE_BYTES,
             start_new_session=True,
         )
@@ -100,7 +101,3 @@ async def open_program(command: Sequence[str], *, errors: Path) -> AsyncGenerato
         yield program
     finally:
         await program.end()
-
-
-def _is_setting(name: str) -> bool:
-    return name.startswith("BRAID_") and not name.startswith("BRAID_TEST_")

@@ -6,11 +6,11 @@ import re
 import shlex
 import shutil
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from gateway.processes import open_program
+from gateway.processes import Program, open_program
 from gateway.sources.path_filter import PathFilter
 from gateway.sources.public_addresses import PublicAddresses
 from gateway.sources.reader import ItemUnreadable, Listing, SourceUnreadable
@@ -158,7 +158,7 @@ class _Git:
             credential.write_settings(configuration)
         self._work = work
         self._most_bytes = most_bytes
-        variables = {
+        self._environment = {
             "PATH": os.environ.get("PATH", os.defpath),
             "HOME": str(work),
             "LC_ALL": "C",
@@ -174,7 +174,7 @@ class _Git:
             "GIT_OPTIONAL_LOCKS": "0",
         }
         settings = [word for option in options for word in ("-c", option)]
-        self._command = ["env", "-i", *(f"{name}={value}" for name, value in variables.items()), "git", *settings]
+        self._command = ["git", *settings]
 
     async def run(self, *arguments: str) -> bytes:
         """Run it and return what it prints.
@@ -184,7 +184,7 @@ class _Git:
         """
         log = self._work / "git.log"
         try:
-            async with asyncio.timeout(_SECONDS), open_program([*self._command, *arguments], errors=log) as program:
+            async with asyncio.timeout(_SECONDS), self._open(arguments, log) as program:
                 watch = asyncio.create_task(self._watch_size())
                 reading = asyncio.create_task(program.output(_LIST_BYTES + 1))
                 try:
@@ -209,11 +209,14 @@ class _Git:
 
     async def stream(self, *arguments: str) -> AsyncGenerator[bytes]:
         """Run it and yield what it prints."""
-        async with open_program([*self._command, *arguments], errors=self._work / "git.log") as program:
+        async with self._open(arguments, self._work / "git.log") as program:
             while line := await program.line():
                 yield line
             if await program.wait() != 0:
                 raise ItemUnreadable("git can't read the file.")
+
+    def _open(self, arguments: Sequence[str], log: Path) -> AbstractAsyncContextManager[Program]:
+        return open_program([*self._command, *arguments], self._environment, errors=log)
 
     async def _watch_size(self) -> None:
         """Return once the folder is larger than it may be."""

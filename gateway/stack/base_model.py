@@ -1,6 +1,7 @@
 """The base model's checkpoint, made or fetched before anything starts."""
 
 import asyncio
+import os
 import re
 import time
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import msgspec
 
 import prompts
 from gateway.engines.served_base_model import ServedBaseModel
+from gateway.processes import BASE_MODEL
 from gateway.settings import Settings
 from gateway.terminal import CommandError
 from training.chat_format import needs_folding
@@ -94,7 +96,9 @@ async def _make(settings: Settings, folder: Path, dtype: str, tell: Callable[[st
     if not folder.exists():
         tell(f"base model: preparing {settings.base_model or 'the packaged SmolLM2-135M-Instruct'}")
     with log.open("wb") as errors:
-        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=errors)
+        process = await asyncio.create_subprocess_exec(
+            *command, env=BASE_MODEL.take(os.environ), stdout=asyncio.subprocess.PIPE, stderr=errors
+        )
     assert process.stdout is not None
     started, lines = time.monotonic(), [b""]
     reading = asyncio.ensure_future(_read_lines(process.stdout, lines))

@@ -11,7 +11,7 @@ from gateway.engines import Connections, EngineError
 from gateway.engines.hardware import Hardware
 from gateway.engines.local import LocalEngine
 from gateway.engines.served_base_model import ServedBaseModel
-from gateway.processes import Child, Command
+from gateway.processes import GATEWAY, RETRIEVER, WORKER, Child, Command, Inheritance
 from gateway.settings import Settings
 from retrieval.client import Retriever, RetrieverError
 
@@ -48,13 +48,14 @@ def make_children(
     return [*children, _worker(settings), _gateway(settings, connections)]
 
 
-def child_environment(settings: Settings, inherited: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return a child's environment: this one's, with every setting as a `BRAID_…` variable.
+def child_environment(
+    settings: Settings, inheritance: Inheritance, inherited: Mapping[str, str] | None = None
+) -> dict[str, str]:
+    """Return a child's environment: its part of this one's, with every setting as a `BRAID_…` variable.
 
     So flags, files and defaults come out the same in the child.
     """
-    source = os.environ if inherited is None else inherited
-    environment = {name: value for name, value in source.items() if not name.startswith("BRAID_")}
+    environment = inheritance.take(os.environ if inherited is None else inherited)
     environment["BRAID_CONFIG"] = os.devnull  # the file has been read already
     absolute = settings.model_copy(update={"home": settings.home.resolve()})
     for name in Settings.model_fields:
@@ -88,7 +89,7 @@ def make_retriever(settings: Settings, *, second: bool = False) -> Child:
             return False
         return True
 
-    environment = child_environment(settings)
+    environment = RETRIEVER.take(os.environ)  # its settings are arguments
     if settings.qdrant_api_key is not None:
         environment["QDRANT_API_KEY"] = settings.qdrant_api_key.get_secret_value()
     if settings.reranker_api_key is not None:
@@ -102,7 +103,8 @@ def _worker(settings: Settings) -> Child:
     async def ready() -> bool:
         return True  # a worker listens on no port: what it can't do, it writes to its log and to the jobs
 
-    environment = child_environment(settings)
+    tokens = tuple(place.rpartition("=")[2] for place in settings.source_repositories)
+    environment = child_environment(settings, WORKER | Inheritance((), tokens))
     if settings.ray_token is not None:
         environment["BRAID_RAY_TOKEN"] = settings.ray_token.get_secret_value()
     command = Command([sys.executable, "-m", "gateway.cli", "worker"], environment)
@@ -123,7 +125,7 @@ def _gateway(settings: Settings, connections: Connections) -> Child:
         await answer.aclose()
         return answer.status == 200
 
-    command = Command([sys.executable, "-m", "gateway.cli", "serve"], child_environment(settings))
+    command = Command([sys.executable, "-m", "gateway.cli", "serve"], child_environment(settings, GATEWAY))
     grace = settings.grace_seconds + _CLOSING_SECONDS
     return Child("gateway", command, _folder(settings), ready, grace=grace)
 

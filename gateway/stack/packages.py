@@ -1,10 +1,13 @@
 """The versions of packages in an interpreter's environment."""
 
+import os
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+
+from gateway.processes import BARE
 
 __all__ = ["MODEL_PACKAGES", "EnvironmentBroken", "installed_versions"]
 
@@ -33,7 +36,8 @@ def installed_versions(python: Path, packages: Sequence[str] = MODEL_PACKAGES) -
         EnvironmentBroken: The interpreter doesn't run.
     """
     try:
-        answer = subprocess.run([python, "-c", _PROGRAM, *packages], capture_output=True, text=True, check=False)
+        command = [python, "-c", _PROGRAM, *packages]
+        answer = subprocess.run(command, env=BARE.take(os.environ), capture_output=True, text=True, check=False)
     except OSError as error:
         raise EnvironmentBroken(str(error)) from None
     if answer.returncode != 0:

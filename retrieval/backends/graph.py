@@ -14,6 +14,7 @@ from pathlib import Path
 import qdrant_edge as edge
 
 from retrieval.backends.shard_folder import GRAPH_KILOBYTES, make_config
+from retrieval.parsers.forked_children import CHILD_ENVIRONMENT
 
 __all__ = ["GraphNotBuilt", "GraphPolicy", "build_graph"]
 
@@ -54,6 +55,7 @@ async def build_graph(folder: Path, dimensions: int, policy: GraphPolicy) -> Non
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
+        env=CHILD_ENVIRONMENT,
     )
     try:
         _, output = await process.communicate()

@@ -103,6 +103,15 @@ RULES = (
         Module.of("import logging.config\n"),
         {"gateway/terminal.py": "sets up the logs of libraries, which know nothing else"},
     ),
+    Rule(
+        "a process gets the environment that it needs (gateway.processes.inheritance)",
+        rules.inherited_environments,
+        Module.of("import os, subprocess\nsubprocess.run(['x'])\nsubprocess.run(['x'], env={**os.environ})\n"),
+        {
+            "gateway/demo/services.py:all": "starts `braid up` for the person who asked for the demo",
+            "training/launch.py:all": "the trainer's other processes do what it does, and have what it has",
+        },
+    ),
     Rule("a module says what is public", rules.silent_modules, Module.of("def run(): ...\n")),
     Rule("a name says what is inside", rules.vague_names, Module.of("class PathHelper: ...\n")),
     Rule(

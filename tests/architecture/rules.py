@@ -192,3 +192,52 @@ def cut_short(module: Module) -> set[str]:
     if not any(map(CUT_SHORT.search, re.findall(r"\bdef\s+(\w+)", module.text))):
         return set()
     return {f"{module.path}:{one.name}" for one in module.functions() if CUT_SHORT.search(one.name)}
+
+
+STARTS = frozenset({"create_subprocess_exec", "create_subprocess_shell", "Popen"})
+RUNS = frozenset({"run", "call", "check_call", "check_output", "getoutput"})
+
+
+def inherited_environments(module: Module) -> set[str]:
+    """Starts of processes that don't say what is in their environment, and environments with all of this process's."""
+    found = {"starts" for call in module.nodes(ast.Call) if _starts(call) and not _says_environment(call)}
+    wholes = [
+        value
+        for node in module.nodes(ast.Dict)
+        for key, value in zip(node.keys, node.values, strict=True)
+        if key is None
+    ]
+    wholes += [side for node in module.nodes(ast.BinOp) for side in (node.left, node.right)]
+    wholes += [argument for call in module.nodes(ast.Call) if _is_named(call.func, "dict") for argument in call.args]
+    wholes += [
+        call.func.value
+        for call in module.nodes(ast.Call)
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "copy"
+    ]
+    found |= {"all" for node in wholes if _is_environment(node)}
+    return {f"{module.path}:{what}" for what in found}
+
+
+def _starts(call: ast.Call) -> bool:
+    match call.func:
+        case ast.Attribute(value=ast.Name(id="subprocess"), attr=name):
+            return name in STARTS | RUNS
+        case ast.Attribute(attr=name) | ast.Name(id=name):
+            return name in STARTS
+        case _:
+            return False
+
+
+def _says_environment(call: ast.Call) -> bool:
+    return any(one.arg == "env" and not _is_environment(one.value) for one in call.keywords)
+
+
+def _is_environment(node: ast.expr) -> bool:
+    return _is_named(node, "environ")
+
+
+def _is_named(node: ast.expr, name: str) -> bool:
+    return (
+        isinstance(node, ast.Attribute | ast.Name)
+        and (node.attr if isinstance(node, ast.Attribute) else node.id) == name
+    )

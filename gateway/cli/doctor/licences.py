@@ -1,11 +1,13 @@
 """The licences of the models that come as packages."""
 
+import os
 import subprocess
 from pathlib import Path
 
 import msgspec
 
 from gateway.cli.doctor.finding import Finding
+from gateway.processes import BARE
 
 __all__ = ["check_licences"]
 
@@ -38,7 +40,8 @@ class _Package(msgspec.Struct, array_like=True):
 def check_licences(python: Path) -> list[Finding]:
     """Read the packages' metadata in the model environment; says nothing of packages that aren't there."""
     try:
-        output = subprocess.run([python, "-c", _PROGRAM, *_PACKAGES], capture_output=True, check=True).stdout
+        command = [python, "-c", _PROGRAM, *_PACKAGES]
+        output = subprocess.run(command, env=BARE.take(os.environ), capture_output=True, check=True).stdout
         packages = msgspec.json.decode(output, type=list[_Package])
     except (OSError, subprocess.CalledProcessError, msgspec.MsgspecError):
         return []  # check_model_environment tells what is wrong with that interpreter

@@ -2,23 +2,18 @@
 
 import asyncio
 import socket
-from pathlib import Path
 
 import pytest
-from sqlalchemy import select
 
-from gateway.adapters.tables import AdapterRow
-from gateway.db import open_database
 from gateway.engines import Connections, Timeouts, VllmEngine
 from gateway.settings import Settings
-from gateway.tenants.tables import TenantRow
-from tests.fakes import _tokens, faults
+from tests.fakes import faults
 from tests.fakes.vllm import CHAT, HEALTH, LOAD, FakeVllm
 from tests.gateway.conftest import Gateway, running
+from tests.gateway.ready_adapter import add_adapter
 from tests.waiting import until
 
 ASK = {"model": "base", "messages": [{"role": "user", "content": "Hello?"}]}
-TOKENS = [11, 12, 13, 14, 15, 16, 17, 18]
 
 
 async def test_a_host_that_does_not_answer_is_another_replicas_turn(
@@ -103,29 +98,3 @@ async def test_an_engine_that_restarted_unseen_gets_the_adapter_again_and_answer
     answer = await client.post(CHAT, json={**ASK, "model": model})
     assert answer.status_code == 200, answer.text
     assert len(engine.requests(LOAD)) == 2
-
-
-async def add_adapter(settings: Settings, model: str) -> None:
-    """Write the row and the folder of an adapter that engines load and reproduce."""
-    folder = Path(settings.artifacts / "adapters" / "sha256-of-style")
-    folder.mkdir(parents=True)
-    scores, base = _tokens.logprobs(folder.name, TOKENS), _tokens.logprobs("base", TOKENS)
-    probe = [{"tokens": TOKENS, "from": 2, "logprobs": scores[2:], "base_logprobs": base[2:]}]
-    async with open_database(settings.database) as database, database.begin() as session:
-        tenant = (await session.scalars(select(TenantRow.id).where(TenantRow.name == "kestrel"))).one()
-        row = AdapterRow(
-            id="adapter_1",
-            tenant_id=tenant,
-            created_at=1,
-            name="style",
-            model=model,
-            served_name="kestrel.style.1",
-            digest=folder.name,
-            base_model="base",
-            rank=4,
-            status="ready",
-            source="file-1",
-            manifest={"probe": probe},
-            job_id=None,
-        )
-        session.add(row)

@@ -129,11 +129,29 @@ def test_an_answer_without_documents_has_an_empty_record() -> None:
     assert msgspec.json.decode(msgspec.json.encode(record))["model"] == "base"
 
 
-@pytest.mark.parametrize(("with_prompt", "citable"), [(True, True), (False, False)])
-def test_an_adapter_may_write_marks_that_it_learnt_where_nothing_was_searched(with_prompt: bool, citable: bool) -> None:
-    trace = AnswerTrace("kestrel", Question("answer-1", "support", [], {}))
-    trace.target = Target("a", "a", prompt=prompts.compile(prompts.DEFAULT) if with_prompt else None)
-    assert trace.citable == citable
+def direct_trace(*messages: Message, prompt: bool = False, knows_marks: bool = True) -> AnswerTrace:
+    """An answer by an adapter, without any search."""
+    trace = AnswerTrace("kestrel", Question("answer-1", "ft:a", messages, {}))
+    template = prompts.compile(prompts.DEFAULT) if prompt else None
+    trace.target = Target("a", "a", prompt=template, knows_marks=knows_marks)
+    return trace
+
+
+def test_an_adapter_may_write_marks_that_it_learnt_where_nothing_was_searched() -> None:
+    question = Message("user", "How long, in list[1] of [it](here)?")
+    assert direct_trace(question).citable
+    assert direct_trace(question, prompt=True, knows_marks=False).citable
+    assert not direct_trace(question, knows_marks=False).citable
+
+
+@pytest.mark.parametrize(
+    "text", ["[1] The guide.", "Says so [12].", "Cite as [n].", "Use [number], please", "保修期[1]", "x[0] and ([2])"]
+)
+@pytest.mark.parametrize("role", ["system", "developer", "user", "tool"])
+def test_marks_are_the_client_s_where_its_own_messages_show_some(role: prompts.Role, text: str) -> None:
+    question = Message("user", "How long?")
+    assert not direct_trace(Message(role, text), question).citable
+    assert direct_trace(Message("assistant", text), question).citable
 
 
 def test_the_page_of_a_passage_is_kept() -> None:

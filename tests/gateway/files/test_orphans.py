@@ -25,8 +25,9 @@ def age(path: Path, seconds: float) -> None:
     os.utime(path, (then, then))
 
 
-def sweep_of(gateway: Gateway, grace: float = 3600.0) -> OrphanSweep:
-    return OrphanSweep(gateway.state.database, gateway.state.artifacts, DIGESTS, list_stored, grace_seconds=grace)
+def sweep_of(gateway: Gateway, adapter_hours: int = 1) -> OrphanSweep:
+    state = gateway.state
+    return OrphanSweep(state.database, state.artifacts, DIGESTS, list_stored, adapter_hours=adapter_hours)
 
 
 def files_of(artifacts: Artifacts) -> list[Path]:
@@ -81,7 +82,7 @@ async def test_what_a_crash_left_of_uploads_goes_after_a_day(gateway: Gateway) -
     assert [path.name for path in incoming.iterdir()] == ["young"]
 
 
-async def add_adapter(gateway: Gateway, digest: str, status: AdapterStatus, *, model: str = "") -> None:
+async def add_adapter(gateway: Gateway, digest: str, status: AdapterStatus, *, ago: float = 3700.0) -> None:
     await gateway.tenant("kestrel")
     async with gateway.state.database.begin() as session:
         tenant = await find_tenant(session, "kestrel")
@@ -92,7 +93,7 @@ async def add_adapter(gateway: Gateway, digest: str, status: AdapterStatus, *, m
                 tenant_id=tenant.id,
                 created_at=1,
                 name="house",
-                model=model or f"ft:{digest}{status}",
+                model=f"ft:{digest}{status}",
                 served_name=f"{digest}{status}",
                 digest=digest,
                 base_model="base",
@@ -100,6 +101,7 @@ async def add_adapter(gateway: Gateway, digest: str, status: AdapterStatus, *, m
                 status=status.value,
                 source="test",
                 manifest={},
+                changed_at=time.time() - ago,
             )
         )
 
@@ -113,8 +115,7 @@ async def test_weights_go_when_no_adapter_needs_them(gateway: Gateway, status: A
     (folder / "adapter_model.safetensors").write_bytes(b"weights")
     age(folder, 4000)
     await add_adapter(gateway, "a" * 64, status)
-    sweep = sweep_of(gateway, grace=0.0)
-    assert await sweep.sweep_adapters() == (0 if stays else 1)
+    assert await sweep_of(gateway).sweep_adapters() == (0 if stays else 1)
     assert folder.exists() == stays
     assert not list((artifacts.root / "incoming").iterdir())
 
@@ -125,19 +126,32 @@ async def test_weights_that_another_adapter_shares_stay(gateway: Gateway) -> Non
     age(folder, 4000)
     await add_adapter(gateway, "b" * 64, AdapterStatus.DELETED)
     await add_adapter(gateway, "b" * 64, AdapterStatus.READY)
-    assert await sweep_of(gateway, grace=0.0).sweep_adapters() == 0
+    assert await sweep_of(gateway).sweep_adapters() == 0
     assert folder.exists()
 
 
-async def test_deleted_weights_stay_an_hour_for_engines_that_still_read_them(gateway: Gateway) -> None:
+async def test_weights_of_which_no_adapter_was_made_go_after_an_hour(gateway: Gateway) -> None:
     folder = gateway.state.artifacts.adapter("c" * 64)
     folder.mkdir()
+    assert await sweep_of(gateway).sweep_adapters() == 0
     age(folder, 4000)
-    sweep = sweep_of(gateway)
-    assert await sweep.sweep_adapters() == 0
-    sweep._unused_since = dict.fromkeys(sweep._unused_since, time.monotonic() - 3601)
-    assert await sweep.sweep_adapters() == 1
+    assert await sweep_of(gateway).sweep_adapters() == 1
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("ago", "hours", "stays"), [(0.9, 1, True), (1.1, 1, False), (47.0, 48, True), (49.0, 0, True)]
+)
+async def test_weights_stay_for_some_hours_after_the_last_adapter_went(
+    gateway: Gateway, ago: float, hours: int, stays: bool
+) -> None:
+    folder = gateway.state.artifacts.adapter("c" * 64)
+    folder.mkdir()
+    age(folder, 400_000)
+    await add_adapter(gateway, "c" * 64, AdapterStatus.REFUSED, ago=400_000)
+    await add_adapter(gateway, "c" * 64, AdapterStatus.DELETED, ago=ago * 3600)
+    assert await sweep_of(gateway, hours).sweep_adapters() == (0 if stays else 1)
+    assert folder.exists() == stays
 
 
 async def test_weights_that_are_put_again_are_young_again(gateway: Gateway, tmp_path: Path) -> None:
@@ -147,17 +161,14 @@ async def test_weights_that_are_put_again_are_young_again(gateway: Gateway, tmp_
     folder = artifacts.put_adapter(made, "d" * 64)
     age(folder, 4000)
     artifacts.put_adapter(made, "d" * 64)
-    sweep = sweep_of(gateway)
-    await sweep.sweep_adapters()
-    sweep._unused_since = dict.fromkeys(sweep._unused_since, time.monotonic() - 3601)
-    assert await sweep.sweep_adapters() == 0
+    assert await sweep_of(gateway).sweep_adapters() == 0
     assert folder.exists()
 
 
 async def test_a_sweep_asks_in_batches(gateway: Gateway) -> None:
     asked: list[int] = []
 
-    async def in_use(_session: AsyncSession, digests: Collection[str]) -> set[str]:
+    async def in_use(_session: AsyncSession, digests: Collection[str], _since: float) -> set[str]:
         asked.append(len(digests))
         return set(digests)
 

@@ -158,7 +158,7 @@ def files_of(artifacts: Artifacts) -> int:
 async def sweep(gateway: Gateway) -> int:
     """Remove what is nobody's, however young, and return the number of files that are left."""
 
-    async def none_in_use(_session: object, _digests: object) -> set[str]:
+    async def none_in_use(_session: object, _digests: object, _since: float) -> set[str]:
         return set()
 
     artifacts = gateway.state.artifacts

@@ -1,6 +1,7 @@
 """Rows go when their time is over, in bounded batches; chores that fail are done again."""
 
 import asyncio
+import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -9,10 +10,13 @@ import pytest
 from sqlalchemy import func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.adapters.tables import AdapterRow
 from gateway.answers.service import delete_old_answers
 from gateway.answers.tables import AnswerRow
+from gateway.artifacts import Artifacts
 from gateway.composition import open_worker
 from gateway.db import Database, open_database
+from gateway.evals import EvalRow, EvalRunRow
 from gateway.fine_tuning import FineTuningJobRow
 from gateway.fine_tuning.event_log import delete_old_events
 from gateway.fine_tuning.tables import EventRow
@@ -42,25 +46,33 @@ def job(id: str, status: str, finished: int | None) -> JobRow:
     return JobRow(id=id, tenant_id="kestrel", created_at=1, status=status, finished_at=finished, **values)
 
 
+def eval_run(id: str, finished: int) -> EvalRunRow:
+    values: dict[str, Any] = {"meta": {}, "data_source": {}, "criteria_results": [], "usage": [], "total": 0}
+    values |= {"name": "", "status": "completed", "model": "base", "items_digest": "", "key": ""}
+    return EvalRunRow(id=id, tenant_id="kestrel", created_at=1, eval_id="eval", finished_at=finished, **values)
+
+
+def deleted_adapter(digest: str, changed: int) -> AdapterRow:
+    values: dict[str, Any] = {"name": "house", "base_model": "base", "rank": 8, "source": "test", "manifest": {}}
+    names = {"id": digest, "model": f"ft:{digest}", "served_name": digest, "digest": digest}
+    return AdapterRow(tenant_id="kestrel", created_at=1, status="deleted", changed_at=changed, **names, **values)
+
+
+async def add_tenant_with_job(session: AsyncSession) -> None:
+    session.add(TenantRow(id="kestrel", name="kestrel", created_at=1))
+    await session.flush()
+    values: dict[str, Any] = {"hyperparameters": {}, "meta": {}, "braid": {}, "result_files": [], "seed": 1}
+    values |= {"status": "succeeded", "model": "base", "training_file": "f"}
+    session.add(FineTuningJobRow(id="ftjob-1", tenant_id="kestrel", created_at=1, **values))
+    await session.flush()
+
+
 @pytest.fixture
 async def database(database_url: str) -> AsyncIterator[Database]:
     async with open_database(database_url) as opened:
         async with opened.begin() as session:
-            session.add(TenantRow(id="kestrel", name="kestrel", created_at=1))
+            await add_tenant_with_job(session)
             session.add(TenantRow(id="harbor", name="harbor", created_at=1))
-            await session.flush()
-            values: dict[str, Any] = {"hyperparameters": {}, "meta": {}, "braid": {}, "result_files": [], "seed": 1}
-            session.add(
-                FineTuningJobRow(
-                    id="ftjob-1",
-                    tenant_id="kestrel",
-                    created_at=1,
-                    status="succeeded",
-                    model="base",
-                    training_file="f",
-                    **values,
-                )
-            )
         yield opened
 
 
@@ -151,6 +163,50 @@ async def test_a_worker_keeps_house(settings: Settings) -> None:
             session.add_all([answer("old", 1, tenant), answer("young", int(time.time()), tenant)])
         async with open_worker(settings, TIMINGS):
             await until(lambda: _is_alone(database, "young"))
+
+
+async def test_every_kind_of_row_is_kept_for_its_own_time(settings: Settings) -> None:
+    """All times differ, so that none may stand in another's place."""
+    days = {"answer_days": 1, "job_days": 2, "event_days": 3, "eval_run_days": 4}
+    now = int(time.time())
+    times = {
+        name: {"young": now - number * DAY + DAY // 2, "old": now - number * DAY - DAY // 2}
+        for name, number in (days | {"adapters": 5}).items()
+    }
+    settings = settings.model_copy(update={**days, "adapter_hours": 5 * 24})
+    artifacts = Artifacts(settings.artifacts)
+    async with open_database(settings.database) as database:
+        async with database.begin() as session:
+            await add_tenant_with_job(session)
+            session.add(
+                EvalRow(
+                    id="eval",
+                    tenant_id="kestrel",
+                    created_at=1,
+                    updated_at=1,
+                    name="",
+                    meta={},
+                    data_source_config={},
+                    testing_criteria=[],
+                )
+            )
+            await session.flush()
+            session.add_all([answer(id, at) for id, at in times["answer_days"].items()])
+            session.add_all([job(id, "succeeded", at) for id, at in times["job_days"].items()])
+            session.add_all([event(id, at) for id, at in times["event_days"].items()])
+            session.add_all([eval_run(id, at) for id, at in times["eval_run_days"].items()])
+            session.add_all([deleted_adapter(id, at) for id, at in times["adapters"].items()])
+        for id in ("young", "old"):
+            folder = artifacts.adapter(id)
+            folder.mkdir(parents=True)
+            os.utime(folder, (1, 1))
+
+        async def has_kept_the_young() -> bool:
+            rows = [await ids(database, table) for table in (AnswerRow, JobRow, EventRow, EvalRunRow)]
+            return [*rows, artifacts.list_adapters()] == [["young"]] * 5
+
+        async with open_worker(settings, TIMINGS):
+            await until(has_kept_the_young)
 
 
 async def _is_alone(database: Database, id: str) -> bool:

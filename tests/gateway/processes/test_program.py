@@ -9,10 +9,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from gateway.processes import open_program
+from gateway.processes import BARE, open_program
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[3]
+ENVIRONMENT = BARE.take(os.environ)
 
 
 def python(source: str) -> tuple[str, ...]:
@@ -28,7 +29,7 @@ def gone(pid: int) -> bool:
 
 async def test_lines_output_and_status(tmp_path: Path) -> None:
     source = "import sys; print('one'); print('x' * 200_000); print('end'); sys.stderr.write('why'); sys.exit(3)"
-    async with open_program(python(source), errors=tmp_path / "log") as program:
+    async with open_program(python(source), ENVIRONMENT, errors=tmp_path / "log") as program:
         assert await program.line() == b"one\n"
         assert len(await program.line()) == 200_001
         assert await program.output(2) == b"en"
@@ -38,7 +39,7 @@ async def test_lines_output_and_status(tmp_path: Path) -> None:
 
 
 async def test_a_program_that_is_not_there(tmp_path: Path) -> None:
-    async with open_program(("/nowhere/python",), errors=tmp_path / "log") as program:
+    async with open_program(("/nowhere/python",), ENVIRONMENT, errors=tmp_path / "log") as program:
         assert await program.output(100) == b""
         assert await program.wait() != 0
     assert b"FileNotFoundError" in (tmp_path / "log").read_bytes()
@@ -53,7 +54,7 @@ async def test_leaving_ends_it_and_what_it_started(tmp_path: Path, deaf: bool) -
         "print(other.pid, flush=True)\n"
         "while True: print('x' * 10_000, flush=True)"
     )
-    async with open_program(python(source), errors=tmp_path / "log") as program:
+    async with open_program(python(source), ENVIRONMENT, errors=tmp_path / "log") as program:
         other = int(await program.line())
         assert not gone(program.pid)
         assert not gone(other)
@@ -64,7 +65,9 @@ async def test_a_cancelled_task_ends_it(tmp_path: Path) -> None:
     pids: list[int] = []
 
     async def work() -> None:
-        async with open_program(python("import time; time.sleep(600)"), errors=tmp_path / "log") as program:
+        async with open_program(
+            python("import time; time.sleep(600)"), ENVIRONMENT, errors=tmp_path / "log"
+        ) as program:
             pids.append(program.pid)
             await program.line()
 
@@ -82,7 +85,7 @@ async def test_it_ends_with_a_killed_parent(tmp_path: Path) -> None:
         "from gateway.processes import open_program\n"
         "async def main():\n"
         "    command = (sys.executable, '-c', 'import time; print(1, flush=True); time.sleep(600)')\n"
-        f"    async with open_program(command, errors=pathlib.Path({str(tmp_path / 'log')!r})) as program:\n"
+        f"    async with open_program(command, {{}}, errors=pathlib.Path({str(tmp_path / 'log')!r})) as program:\n"
         "        await program.line()\n"
         "        print(program.pid, flush=True)\n"
         "        await asyncio.sleep(600)\n"
@@ -96,11 +99,10 @@ async def test_it_ends_with_a_killed_parent(tmp_path: Path) -> None:
     await until(lambda: gone(child))
 
 
-async def test_it_gets_the_environment_without_our_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BRAID_DATABASE_URL", "postgresql+psycopg://braid:secret@db/braid")
-    monkeypatch.setenv("HF_HOME", "/models")
-    command = [sys.executable, "-c", "import os; print(sorted(n for n in os.environ if n[:3] in ('BRA', 'HF_')))"]
-    async with open_program(command, errors=tmp_path / "errors.txt") as program:
-        names = (await program.line()).decode()
-    assert "HF_HOME" in names
-    assert "BRAID_DATABASE_URL" not in names
+async def test_it_gets_the_environment_that_is_said_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TEAM_TOKEN", "secret")
+    command = [sys.executable, "-c", "import os; print(sorted(os.environ))"]
+    async with open_program(command, {"NUMBER": "1", "LC_ALL": "C"}, errors=tmp_path / "errors.txt") as program:
+        assert await program.line() == b"['LC_ALL', 'NUMBER']\n"

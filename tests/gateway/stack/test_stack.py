@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from gateway.engines.served_base_model import ServedBaseModel
+from gateway.processes import GATEWAY, WORKER
 from gateway.settings import Settings, load_settings
 from gateway.stack.base_model import prepare_base_model, public_name
 from gateway.stack.children import child_environment
@@ -59,7 +60,7 @@ def test_a_child_understands_the_settings_as_they_were_meant(tmp_path: Path, mon
     (tmp_path / "braid.toml").write_text('port = 9000\nbase_model_name = "from-file"\n')
     settings = load_settings({"port": 8080, "home": "home"})
     settings = settings.model_copy(update={"engine_urls": ("http://a", "http://b")})
-    environment = child_environment(settings, {"PATH": "/bin", "BRAID_ADMIN_KEY": "secret", "BRAID_PORT": "1"})
+    environment = child_environment(settings, GATEWAY, {"PATH": "/bin", "BRAID_ADMIN_KEY": "secret", "BRAID_PORT": "1"})
     assert environment["PATH"] == "/bin"
     assert "secret" not in environment.values()
     for name, value in environment.items():
@@ -143,7 +144,7 @@ async def test_without_the_model_environment_its_target_is_named(tmp_path: Path)
 
 def test_every_list_among_the_settings_comes_out_the_same_in_a_child(monkeypatch: pytest.MonkeyPatch) -> None:
     given = Settings(cors_origins=("https://a.example", "*"), engine_urls=("http://one:1", "http://two:2"))
-    for name, value in child_environment(given, {}).items():
+    for name, value in child_environment(given, WORKER, {}).items():
         monkeypatch.setenv(name, value)
     there = load_settings()
     assert (there.cors_origins, there.engine_urls) == (given.cors_origins, given.engine_urls)

@@ -120,3 +120,20 @@ async def test_a_kill_in_the_exchange_is_mended_by_the_next_start(tmp_path: Path
     assert await ask(backend) == before
     assert [path.name for path in tmp_path.iterdir()] == ["shard"]
     await backend.close()
+
+
+async def test_the_process_that_builds_gets_none_of_the_retriever_s_keys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environments: list[dict[str, str] | None] = []
+
+    async def start(*_command: str, env: dict[str, str] | None = None, **_options: object) -> None:
+        environments.append(env)
+        raise GraphNotBuilt("enough is known")
+
+    monkeypatch.setenv("RERANKER_API_KEY", "secret")
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", start)
+    with pytest.raises(GraphNotBuilt, match="enough"):
+        await build_graph(tmp_path, DIMENSIONS, POLICY)
+    assert environments[0] is not None
+    assert "secret" not in environments[0].values()
