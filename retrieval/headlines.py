@@ -48,15 +48,15 @@ class HeadlineMap:
     def _find_body(self, start: int, end: int, title: str) -> int:
         """Return where the text under a heading begins: `start`, if its lines say anything else than its title."""
         words = _read_words(title)
-        said: list[str] = []
+        line_words: list[str] = []
         at = start
-        while at < end and len(said) < len(words):
+        while at < end and len(line_words) < len(words):
             line = _LINE.match(self._text, at, end)
             if line is None:
                 break
-            said += _read_words(line[0])
+            line_words += _read_words(line[0])
             at = line.end()
-        if said != words:
+        if line_words != words:
             return start
         underline = None if self._text.startswith("#", start) else _UNDERLINE.match(self._text, at, end)
         return self._skip_space(at if underline is None else underline.end())

@@ -184,7 +184,7 @@ def test_what_pieces_of_a_table_repeat_stands_once_above_them(at: int, text: str
 @pytest.mark.parametrize(
     ("at", "expand", "body"),
     [
-        (1, "neighbours", "One.\n\nTwo."),
+        (1, "neighbours", "One.\n\nTwo.\n\n# K2\n\nThree."),
         (0, "neighbours", "One.\n\nTwo."),
         (2, "neighbours", "Two.\n\n# K2\n\nThree."),
         (2, "section", "One.\n\nTwo.\n\n# K2\n\nThree."),
