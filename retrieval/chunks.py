@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from retrieval.blocks import BlockMap, Carried, TokenOffsets
+from retrieval.headlines import HeadlineMap
 from retrieval.parsers.parsed import Heading, Parsed
 
 __all__ = ["Chunk", "TokenOffsets", "split_into_chunks"]
@@ -45,6 +46,7 @@ class Chunk:
         headings: Those above it, outermost first.
         opening: What is repeated above it of the block that it is cut from, such as a table's header row, or "".
         closing: What ends it where its block goes on, such as a fence, or "".
+        headline: Characters of `text`, at its beginning, that are the lines of headings which `headings` says.
     """
 
     start: int
@@ -53,6 +55,7 @@ class Chunk:
     headings: tuple[str, ...]
     opening: str = ""
     closing: str = ""
+    headline: int = 0
 
     @property
     def lead(self) -> str:
@@ -82,13 +85,16 @@ def split_into_chunks(
     """
     chunks: list[Chunk] = []
     blocks = BlockMap(parsed, offsets, max_tokens)
+    headlines = HeadlineMap(parsed, blocks)
     for section in _join_sections(_split_sections(parsed), parsed.text, offsets, max_tokens):
         overlap = min(overlap_tokens, max_tokens // 2)
         for start, end in _leave_out_runs(parsed.text, section.start, section.end):
             ruler = _Ruler(parsed.text, start, end, offsets, blocks)
             for first, last in _widen(_cut(ruler, max_tokens - overlap), ruler, overlap):
                 opening, closing = blocks.find_opening(first).text, blocks.find_closing(last).text
-                chunks.append(Chunk(first, last, parsed.text[first:last], section.headings, opening, closing))
+                headline = headlines.measure(first, last, section.headings)
+                text = parsed.text[first:last]
+                chunks.append(Chunk(first, last, text, section.headings, opening, closing, headline))
     return chunks
 
 

@@ -22,7 +22,7 @@ async def read_pieces(backend: IndexBackend, request: ContentRequest) -> list[Te
     )
     if request.end is not None:
         points = points.narrow(Between("start", lt=request.end))
-    chunks = await backend.read(points, ("start", "end", "text", "lead", "tail", "heading"))
+    chunks = await backend.read(points, ("start", "end", "text", "lead", "tail", "heading", "headline"))
     return _join(chunks, request.start)
 
 
@@ -39,7 +39,8 @@ def _join(chunks: list[dict[str, Any]], start: int) -> list[TextPiece]:
         characters += len(text)
         if characters > _MOST_CHARACTERS and pieces:
             break
-        pieces.append(TextPiece(first, chunk["end"], text, chunk["heading"], lead, tail))
+        headline = max(chunk.get("headline", 0) - (first - chunk["start"]), 0)
+        pieces.append(TextPiece(first, chunk["end"], text, chunk["heading"], lead, tail, headline))
         start = chunk["end"]
     return pieces
 

@@ -328,5 +328,6 @@ def _to_passage(candidate: Candidate, score: float, match: MatchFeatures) -> Pas
         page=payload.get("page", 0),
         lead=payload.get("lead", 0),
         tail=payload.get("tail", 0),
+        headline=payload.get("headline", 0),
         match=match,
     )

@@ -106,6 +106,8 @@ class Passage(Struct, frozen=True, kw_only=True):
         text: `parsed_text[start:end]`, in characters, and what is repeated around it.
         lead: Characters of `text` before that: the head of a table or of code that it is cut from.
         tail: Characters of `text` behind that, such as a fence.
+        headline: Characters of `text`, at its beginning, that are lines of headings which `heading` says as well; 0
+            where there is a `lead`.
         heading: The document's title and the headings above the chunk (`Kestrel K2 > Warranty`), or "".
         page: Number of the page on which it begins, from 1; 0 in a document without pages.
         score: 0..1, comparable between questions; the reranker's, where it was `reranked`.
@@ -128,8 +130,14 @@ class Passage(Struct, frozen=True, kw_only=True):
     page: int = 0
     lead: int = 0
     tail: int = 0
+    headline: int = 0
     match: MatchFeatures = FULL_MATCH
     reranked: bool = False
+
+    @property
+    def body(self) -> str:
+        """The text without its headline, for whoever shows the heading with it; it begins at `start + headline`."""
+        return self.text[self.headline :]
 
 
 class Writer(Struct, frozen=True):
@@ -271,7 +279,7 @@ class TextPiece(Struct, frozen=True):
     """A chunk's text without what the chunk before it has too, and where it begins and ends, in characters.
 
     `text` is exactly what is between them; `lead` and `tail` are what it needs around it to be read alone, as in
-    `Passage`, and so is `heading`.
+    `Passage`, and so are `heading`, `headline` and `body`.
     """
 
     start: int
@@ -280,6 +288,11 @@ class TextPiece(Struct, frozen=True):
     heading: str = ""
     lead: str = ""
     tail: str = ""
+    headline: int = 0
+
+    @property
+    def body(self) -> str:
+        return self.text[self.headline :]
 
 
 class HoldRequest(Struct, frozen=True):

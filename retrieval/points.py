@@ -16,7 +16,7 @@ from retrieval.visibility import OPEN
 
 __all__ = ["CHUNKER", "ContextualChunk", "contextualize", "to_point"]
 
-CHUNKER = "chunks-4"
+CHUNKER = "chunks-5"
 """Name of what `contextualize` and `to_point` make of parsed text. Raise its number with any change that gives
 documents other chunks, or these other payloads: stores that were indexed before are then known to be out of date
 (`braid docs reindex`). Parsers have versions of their own (`retrieval.parsers.formats`)."""
@@ -36,6 +36,8 @@ class ContextualChunk:
         text: That between `start` and `end`, and what it repeats of a table or code that it is cut from.
         lead: Characters of `text` that are repeated, before what is between the offsets.
         tail: The same behind it: `text[lead : len(text) - tail]` is the parsed text's `[start:end]`.
+        headline: Characters of `text`, at its beginning, that are lines of headings which `heading` says as well; 0
+            where there is a `lead`.
         heading: What people and models are shown as its place: the document's title and the path of headings; "" in a
             document that has neither.
         page: Number of the page on which it begins, from 1; 0 in a document without pages. No part of the digest: a
@@ -52,6 +54,7 @@ class ContextualChunk:
     text: str
     lead: int
     tail: int
+    headline: int
     heading: str
     page: int
     indexed_text: str
@@ -86,6 +89,7 @@ def contextualize(
                 text=text,
                 lead=len(piece.lead),
                 tail=len(piece.tail),
+                headline=piece.headline,
                 heading=heading,
                 page=bisect_right(parsed.pages, piece.start),
                 indexed_text=indexed_text,
@@ -134,6 +138,7 @@ def to_point(chunk: ContextualChunk, request: IngestRequest, dense: list[float],
             "end": chunk.end,
             "lead": chunk.lead,
             "tail": chunk.tail,
+            "headline": chunk.headline,
             "heading": chunk.heading,
             "page": chunk.page,
             "attributes": dict(request.attributes),

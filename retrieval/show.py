@@ -42,20 +42,24 @@ def show(arguments: list[str]) -> int:
 
 
 def describe_chunks(parsed: Parsed, request: IngestRequest, embedder: Embedder) -> Iterator[str]:
-    """Return lines about a document and each of its chunks: place, size in tokens and characters, offsets, text."""
+    """Return lines about a document and each of its chunks: place, size in tokens and characters, offsets, text.
+
+    It is the text as passages show it, without the lines of headings that the place says.
+    """
     chunks = contextualize(parsed, request, embedder.token_offsets, window=embedder.window)
     title = f' "{parsed.title}",' if parsed.title else ""
     yield f"{request.filename}: {parsed.media_type},{title} {len(parsed.text)} characters, {len(chunks)} chunks"
     yield from (f"warning: {warning}" for warning in parsed.warnings)
     for chunk in chunks:
         place = [chunk.heading or request.filename, *([f"page {chunk.page}"] if chunk.page else [])]
-        tokens = len(embedder.token_offsets(chunk.text))
+        text = chunk.text[chunk.headline :]
+        tokens = len(embedder.token_offsets(text))
         yield ""
         yield (
             f"--- {chunk.ordinal + 1}: {', '.join(place)} "
-            f"[{tokens} tokens, {len(chunk.text)} characters, {chunk.start}–{chunk.end}]"
+            f"[{tokens} tokens, {len(text)} characters, {chunk.start + chunk.headline}–{chunk.end}]"
         )
-        yield chunk.text
+        yield text
 
 
 def _make_parser() -> argparse.ArgumentParser:

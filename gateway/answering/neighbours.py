@@ -107,12 +107,14 @@ class _Window:
     tail: str
     start: int
     end: int
+    headline: int
     neighbours: int = 0
 
     @classmethod
     def open(cls, passage: Passage) -> "_Window":
         text, end = passage.text, len(passage.text) - passage.tail
-        return cls(text[: passage.lead], text[passage.lead : end], text[end:], passage.start, passage.end)
+        parts = text[: passage.lead], text[passage.lead : end], text[end:]
+        return cls(*parts, passage.start, passage.end, passage.headline)
 
     @property
     def text(self) -> str:
@@ -126,13 +128,13 @@ class _Window:
         number = self.neighbours + 1
         if piece.start >= self.end:
             body = self.body + _make_gap(self.end, piece.start, piece.lead) + piece.text
-            return _Window(self.lead, body, piece.tail, self.start, piece.end, number)
+            return _Window(self.lead, body, piece.tail, self.start, piece.end, self.headline, number)
         body = piece.text + _make_gap(piece.end, self.start, self.lead) + self.body
-        return _Window(piece.lead, body, self.tail, piece.start, self.end, number)
+        return _Window(piece.lead, body, self.tail, piece.start, self.end, piece.headline, number)
 
     def widen(self, passage: Passage) -> Passage:
         places = {"start": self.start, "end": self.end, "lead": len(self.lead), "tail": len(self.tail)}
-        return msgspec.structs.replace(passage, text=self.text, **places)
+        return msgspec.structs.replace(passage, text=self.text, headline=self.headline, **places)
 
 
 def _make_gap(end: int, start: int, lead: str) -> str:

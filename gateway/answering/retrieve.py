@@ -48,7 +48,7 @@ class Evidence(msgspec.Struct, frozen=True):
         if self.status in ("off", "skipped"):
             return None
         return [
-            prompts.Evidence(number, title_of(passage), passage.text) for number, passage in enumerate(self.passages, 1)
+            prompts.Evidence(number, title_of(passage), passage.body) for number, passage in enumerate(self.passages, 1)
         ]
 
 

@@ -35,4 +35,4 @@ class RowPassages:
         evidence, texts = await self._searcher.find(tenant, Question("row", "", turns, {}), spec, states=states)
         if not texts:
             return None
-        return [RowPassage(title_of(passage), passage.text) for passage in evidence.passages]
+        return [RowPassage(title_of(passage), passage.body) for passage in evidence.passages]

@@ -42,7 +42,7 @@ class StoreFacts:
         """Return the best passages; raises what `vector_stores.search` does."""
         passages = await search(self._database, self._retriever, self._tenant, self._states, texts, limit=limit)
         return [
-            DocumentPassage(one.store, one.document, one.key, one.version, one.heading, one.text) for one in passages
+            DocumentPassage(one.store, one.document, one.key, one.version, one.heading, one.body) for one in passages
         ]
 
     async def read_current(self, store: str, document: str) -> str:

@@ -38,7 +38,7 @@ class Message(Struct, frozen=True):
 
 
 class RowPassage(Struct, frozen=True):
-    """A passage as the retriever gives it: `title` ends with its heading, and `text` begins with it."""
+    """A passage as it is served: `title` ends with its heading, which `text` doesn't repeat."""
 
     title: str
     text: str
@@ -104,10 +104,10 @@ class _Fact(Struct, frozen=True):
     value: str
 
     def passage(self, random: Random) -> RowPassage:
-        """Return the section as the retriever gives it, of a page or of a PDF file."""
+        """Return the section as it is served, of a page or of a PDF file."""
         if self.page:
-            return RowPassage(f"{self.page} > {self.heading}", f"## {self.heading}\n\n{self.text}")
-        return RowPassage(f"{random.choice(_FILES)} > {self.heading}", f"{self.heading}\n{fill(self.text, _LINE)}")
+            return RowPassage(f"{self.page} > {self.heading}", self.text)
+        return RowPassage(f"{random.choice(_FILES)} > {self.heading}", fill(self.text, _LINE))
 
 
 class _Table:
@@ -203,7 +203,7 @@ def _make_other_passage(material: Material, kind: Kind, subject: str, table: _Ta
     """Return the top of the subject's own page, another fact about it, or the same fact about a stranger."""
     drawn = random.random()
     if kind.page == "{subject}" and drawn < 0.3:
-        return RowPassage(subject, f"# {subject}\n\n{random.choice(material.intros).format(subject=subject)}")
+        return RowPassage(subject, random.choice(material.intros).format(subject=subject))
     related = [other for other in material.kinds if other.subjects == kind.subjects and other.name != kind.name]
     if related and drawn < 0.75:
         return table.draw_fact(random.choice(related), subject).passage(random)

@@ -175,7 +175,7 @@ def _report_case(one: DiagnosedCase) -> CaseReport:
         outcomes=attribution.tallies,
         passages=[
             ShownPassage(
-                passage.document, passage.key, passage.version, passage.heading, passage.text[:_PASSAGE_CHARACTERS]
+                passage.document, passage.key, passage.version, passage.heading, passage.body[:_PASSAGE_CHARACTERS]
             )
             for passage in passages
         ],

@@ -103,7 +103,7 @@ class Calibrator:
             for place, piece in enumerate(await self._read(request, most)):
                 if place == len(rounds):
                     rounds.append([])
-                rounds[place].append((document, piece.heading or document.filename, piece.text))
+                rounds[place].append((document, piece.heading or document.filename, piece.body))
         return [piece for pieces in rounds for piece in pieces][:number]
 
     async def _read(self, request: ContentRequest, most: int) -> list[TextPiece]:

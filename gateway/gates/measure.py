@@ -119,7 +119,7 @@ class Measurer:
         self, row: HeldOutRow, evidence: Evidence, bodies: dict[str, bytes], answers: dict[str, str]
     ) -> dict[str, FaithfulnessScore]:
         conversation = "\n".join(message.content or "" for message in row.messages)
-        changed = make_counterfactual(row.reply, [passage.text for passage in evidence.passages], conversation)
+        changed = make_counterfactual(row.reply, [passage.body for passage in evidence.passages], conversation)
         scores: dict[str, FaithfulnessScore] = {}
         for one in (self._contestants.candidate, self._contestants.faithful_baseline):
             scores[one.name] = FaithfulnessScore(

@@ -44,8 +44,8 @@ class RowEvidence:
 
 
 def rewrite_passages(evidence: Evidence, texts: Sequence[str]) -> Evidence:
-    """Put other texts in the place of the passages'."""
-    passages = tuple(replace(one, text=text) for one, text in zip(evidence.passages, texts, strict=True))
+    """Put other texts in the place of the passages' bodies."""
+    passages = tuple(replace(one, text=text, headline=0) for one, text in zip(evidence.passages, texts, strict=True))
     return replace(evidence, passages=passages, hits=())
 
 

@@ -28,6 +28,12 @@ def test_the_title_and_the_headings_are_indexed_with_the_text() -> None:
     assert chunk.indexed_text == f"Kestrel K2\n{TEXT.strip()}"
 
 
+def test_a_point_says_how_much_of_its_text_is_the_heading_that_it_names() -> None:
+    payload = make_point().payload
+    assert payload["text"][payload["headline"] :] == "The warranty lasts 31 months."
+    assert payload["text"] == TEXT.strip(), "a file's content has its headings"
+
+
 def test_a_document_without_a_title_is_called_after_its_file() -> None:
     (chunk,) = cut(PLAIN, filename="kettle_K2-manual.txt")
     assert chunk.heading == ""

@@ -181,13 +181,33 @@ def test_what_pieces_of_a_table_repeat_stands_once_above_them(at: int, text: str
     assert one.passage.end - one.passage.start == len(text) - one.passage.lead
 
 
+@pytest.mark.parametrize(
+    ("at", "expand", "body"),
+    [
+        (1, "neighbours", "One.\n\nTwo.\n\n# K2\n\nThree."),
+        (0, "neighbours", "One.\n\nTwo."),
+        (2, "neighbours", "Two.\n\n# K2\n\nThree."),
+        (2, "section", "One.\n\nTwo.\n\n# K2\n\nThree."),
+    ],
+)
+def test_an_extended_text_has_only_such_headings_as_stand_in_its_middle(at: int, expand: Any, body: str) -> None:
+    """The page has two sections of the same name, the first in two chunks."""
+    page = "# K2\n\nOne.\n\nTwo.\n\n# K2\n\nThree."
+    places = [(0, 10, 6), (12, 16, 0), (18, 30, 6)]
+    chunks = [TextPiece(start, end, page[start:end], "K2", "", "", headline) for start, end, headline in places]
+    (one,) = extend(chunks, [at], RetrievalSpec(("vs",), 5, expand=expand))
+    assert one.passage.body == body
+    assert body == page[one.passage.start + one.passage.headline : one.passage.end]
+
+
 def extend(
     chunks: list[TextPiece], hits: list[int], spec: RetrievalSpec, *, broken: bool = False
 ) -> list[RankedPassage]:
     found = [
-        RankedPassage(make(at, chunk.text, start=chunk.start, end=chunk.end, document="doc", heading=chunk.heading))
+        RankedPassage(make(at, chunk.text, document="doc", **places))
         for at in hits
         for chunk in [chunks[at]]
+        for places in [{name: getattr(chunk, name) for name in ("start", "end", "heading", "headline")}]
     ]
     retriever = cast(Retriever, _Pages(chunks, broken))
     return asyncio.run(extend_passages(retriever, "kestrel", spec, STATES, found))

@@ -108,6 +108,23 @@ async def test_citations_point_at_the_passage_and_other_numbers_are_text(
     assert source.json()["text"] == "The K2 has a warranty of 31 months."
 
 
+async def test_a_heading_is_said_once_as_the_title_of_its_passage(
+    support: Assistant, engine: FakeVllm, passages: FakePassages
+) -> None:
+    text = "## Warranty\n\nIt lasts 31 months."
+    places = {"heading": "K2 > Warranty", "headline": len("## Warranty\n\n"), "start": 40, "end": 40 + len(text)}
+    passages.find = lambda _query: [make_passage(support.store, 1, text, **places)]
+    engine.reply = lambda _chat: "It is 31 months [1]."
+    answer = await support.ask()
+    prompt = json.loads(engine.requests()[-1].body)["messages"][-1]["content"]
+    assert "[1] K2 > Warranty: It lasts 31 months." in prompt
+    source = (await support.client.get(answer.json()["braid"]["citations"][0]["url"])).json()
+    assert (source["heading"], source["text"]) == ("K2 > Warranty", "It lasts 31 months.")
+    assert (source["start"], source["end"]) == (53, 72)
+    found = await support.client.post(f"/v1/vector_stores/{support.store}/search", json={"query": "warranty"})
+    assert found.json()["data"][0]["content"][0]["text"] == text, "OpenAI's search shows no title that says it"
+
+
 @pytest.mark.parametrize("stream", [True, False])
 async def test_where_nothing_was_found_no_mark_reaches_the_client(
     support: Assistant, engine: FakeVllm, passages: FakePassages, stream: bool

@@ -41,11 +41,10 @@ class Student:
 
     def __call__(self, chat: Chat) -> str:
         body = "We have no note on that."
+        _, *passages = re.split(r"^\[\d\] ", chat.last, flags=re.M)
         for question in self._questions:
-            for number in (1, 2):
-                if question.question in chat.last and any(
-                    f"[{number}]" in line and question.quote in line for line in chat.last.splitlines()
-                ):
+            for number, passage in enumerate(passages, 1):
+                if question.question in chat.last and question.quote in passage:
                     body = f"Ours is **{question.accepted[0]}** [{number}]."
         for value in (self._edit.old_value, self._edit.new_value):
             if self._edit.question in chat.last and f"K3 Glass is {value}" in chat.last:

@@ -72,6 +72,14 @@ def test_a_reply_copies_its_value_from_the_cited_passage_and_from_no_other(tenan
 
 
 @TENANTS
+def test_no_passage_repeats_the_heading_that_its_title_says(tenant: Tenant) -> None:
+    for row in tenant.conversations(COUNT):
+        for passage in row.braid.passages:
+            first = passage.text.partition("\n")[0].strip("# ")
+            assert first not in passage.title.split(" > ")
+
+
+@TENANTS
 def test_the_right_passage_is_mostly_first_as_in_serving_but_not_always(tenant: Tenant) -> None:
     rows = with_citation(tenant.conversations(TRAINING))
     positions = Counter(CITATION.findall(reply_of(row))[0] for row in rows)

@@ -99,7 +99,8 @@ async def test_a_passage_says_where_it_is_from(library: Library) -> None:
     assert (ingested.chunks, ingested.embedded, ingested.reused, ingested.media_type) == (2, 2, 0, "text/markdown")
     best = (await library.ask("How long is the warranty?", 1))[0]
     assert best.text == KETTLE.format(months=31)[best.start : best.end]
-    assert "31 months" in best.text
+    assert best.body == KETTLE.format(months=31)[best.start + best.headline : best.end]
+    assert best.body == "The warranty lasts 31 months."
     assert (best.heading, best.key, best.version, best.file_id) == ("Kestrel K2 > Warranty", "k2.md", 1, "file-k2")
     assert best.attributes == {"area": "kettles", "year": 2026, "new": True}
     assert 0 < best.score <= 1
@@ -130,6 +131,7 @@ async def test_a_part_of_a_document_is_read_with_its_headings(library: Library) 
     request = ContentRequest(tenant="kestrel", store="vs", document="k2", index_epoch=1)
     pieces = await library.index.read_content(request)
     assert {"Kestrel K2 > Warranty"} < {piece.heading for piece in pieces}
+    assert not any(piece.body.startswith("#") for piece in pieces)
     middle = next(piece for piece in pieces if piece.heading == "Kestrel K2 > Warranty")
     part = msgspec.structs.replace(request, start=middle.start, end=middle.end)
     assert await library.index.read_content(part) == [middle]

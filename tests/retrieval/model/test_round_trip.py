@@ -118,4 +118,6 @@ async def test_what_is_between_the_offsets_is_in_the_passage_and_what_is_repeate
     whole = ContentRequest(tenant="kestrel", store="vs", document="k2", index_epoch=1)
     pieces: list[TextPiece] = await read_pieces(cast(IndexBackend, Payloads(payloads)), whole)
     assert all(piece.text == parsed.text[piece.start : piece.end] for piece in pieces)
+    assert all(piece.body == parsed.text[piece.start + piece.headline : piece.end] for piece in pieces)
+    assert not any(piece.headline and piece.body.startswith("# ") for piece in pieces)
     assert "".join("".join(piece.text.split()) for piece in pieces) == "".join(parsed.text.split())

@@ -17,10 +17,10 @@ def test_a_file_is_shown_chunk_by_chunk(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["show", str(file)]) == 0
     assert capsys.readouterr().out == (
         'kestrel.md: text/markdown, "Kestrel K2", 77 characters, 2 chunks\n'
-        "\n--- 1: Kestrel K2 > Warranty [14 tokens, 46 characters, 0–46]\n"
-        "# Kestrel K2\n\n## Warranty\n\nIt lasts 31 months.\n"
-        "\n--- 2: Kestrel K2 > Price [8 tokens, 28 characters, 48–76]\n"
-        "## Price\n\nIt costs 49 euros.\n"
+        "\n--- 1: Kestrel K2 > Warranty [5 tokens, 19 characters, 27–46]\n"
+        "It lasts 31 months.\n"
+        "\n--- 2: Kestrel K2 > Price [5 tokens, 18 characters, 58–76]\n"
+        "It costs 49 euros.\n"
     )
 
 
