@@ -177,7 +177,7 @@ def load_adapted(base_model: Path, adapter: Path, hardware: Hardware) -> Any:
     """Load a base with the files of an adapter that passed the verdict on it.
 
     Their names are those of the base's files. The modules are those that there are weights for, as engines have it: its
-    config may name them by regular expressions, which could take any time, and what it began with says nothing any more.
+    config may name them by regular expressions, which could take any time. What it began with says nothing any more.
 
     Raises:
         CheckpointUnreadable: See `load_base`.

@@ -192,3 +192,9 @@ def cut_short(module: Module) -> set[str]:
     if not any(map(CUT_SHORT.search, re.findall(r"\bdef\s+(\w+)", module.text))):
         return set()
     return {f"{module.path}:{one.name}" for one in module.functions() if CUT_SHORT.search(one.name)}
+
+
+def mere_nouns(module: Module) -> set[str]:
+    """Names of tests of fewer than three words: a sentence that can be wrong says of whom, what and how."""
+    found = re.findall(r"^\s*(?:async )?def (test_\w+)", module.text, re.MULTILINE)
+    return {f"{module.path}:{name}" for name in found if name.count("_") < 3}
