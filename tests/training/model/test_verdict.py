@@ -11,6 +11,8 @@ from transformers import AutoModelForCausalLM
 
 from training.hardware import Hardware
 from training.model import load_adapted
+from training.run import _adopt_start  # pyright: ignore[reportPrivateUsage]
+from training.spec import Recipe
 from training.verdict import BaseShape, Verdict, judge
 
 
@@ -101,6 +103,8 @@ def test_a_pattern_that_takes_hours_is_evaluated_by_nobody(base_model: Path, tmp
     loaded = load_adapted(base_model, adapter, Hardware("cpu", torch.float32))
     adapted = {name for name, module in loaded.named_modules() if hasattr(module, "lora_A")}
     assert {name.rpartition(".")[2] for name in adapted} == {"q_proj"}
+    start = _adopt_start(Recipe(rank=8), adapter, BaseShape.read(base_model))
+    assert start.target_modules == ["q_proj"]
 
 
 def test_an_adapter_of_another_method_is_refused(base_model: Path, tmp_path: Path) -> None:
