@@ -56,7 +56,7 @@ def test_every_error_code_is_documented() -> None:
 def test_every_reason_to_refuse_an_adapter_is_documented() -> None:
     reasons = {code for module in read("training/verdict") for code in _first_arguments(module, "Reason")}
     reasons |= {code for module in read("training/verdict") for code in _keys_of(module, "_MEANINGS")}
-    listed = (DOCS / "errors.md").read_text().partition("Why an adapter is refused")[2].partition("\n## ")[0]
+    listed = (DOCS / "errors.md").read_text().partition("Why an adapter is refused")[2].partition("\n\n")[0]
     assert set(re.findall(r"`(\w+)`", listed)) == reasons
 
 
