@@ -24,6 +24,7 @@ from training.quantization import make_quantization_config
 from training.spec import Recipe
 from training.tokenization import TokenizedRow
 from training.verdict import BaseShape
+from training.verdict.config import AdapterConfig
 
 __all__ = ["AdaptedModel", "Measurement", "load_adapted", "load_base", "replace_weights"]
 
@@ -173,19 +174,25 @@ class AdaptedModel:
 
 
 def load_adapted(base_model: Path, adapter: Path, hardware: Hardware) -> Any:
-    """Load a base with an adapter's files on it, whose names are those of the base's files.
+    """Load a base with the files of an adapter that passed the verdict on it.
+
+    Their names are those of the base's files. The modules are those that there are weights for, as engines have it: its
+    config may name them by regular expressions, which could take any time. What it began with says nothing any more.
 
     Raises:
         CheckpointUnreadable: See `load_base`.
     """
     model = load_base(base_model, hardware)
-    names = map_modules(model, BaseShape.read(base_model).linears)
-    if not names.differ:
-        return PeftModel.from_pretrained(cast("Any", model), str(adapter))
-    tensors = _read_tensors(adapter, names)
-    config = cast("Any", LoraConfig).from_pretrained(str(adapter))
-    config.target_modules = {_module_of(name) for name in tensors}
-    config.base_model_name_or_path = None  # PEFT warns where the base's folder isn't called so
+    tensors = _read_tensors(adapter, map_modules(model, BaseShape.read(base_model).linears))
+    meant = msgspec.json.decode((adapter / CONFIG_FILE).read_bytes(), type=AdapterConfig)
+    config = LoraConfig(
+        r=meant.r,
+        lora_alpha=cast("int", meant.lora_alpha),
+        use_rslora=meant.use_rslora,
+        target_modules=sorted({_module_of(name) for name in tensors}),
+        task_type="CAUSAL_LM",
+        inference_mode=True,
+    )
     adapted: Any = cast("Any", get_peft_model)(model, config)
     _set_state(adapted, tensors)
     return adapted

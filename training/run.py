@@ -221,7 +221,9 @@ def _adopt_start(recipe: Recipe, start: Path, base: BaseShape) -> Recipe:
     if config.r != recipe.rank:
         message = f"The adapter to start from has the rank {config.r}, and the recipe {recipe.rank}. Give it the same."
         raise TrainingError("start_unusable", message)
-    targets = config.target_modules if isinstance(config.target_modules, list) else "all-linear"
+    targets = config.target_modules
+    if not isinstance(targets, list):  # a pattern isn't evaluated; what it chose has its weights
+        targets = "all-linear" if targets == "all-linear" else verdict.modules
     # One scale, however its config writes it.
     return msgspec.structs.replace(recipe, alpha=config.scale * config.r, target_modules=targets)
 

@@ -22,7 +22,7 @@ Metadata = Annotated[
 
 Body = TypeVar("Body")
 
-_WHERE = re.compile(r" - at `\$\.?(?P<path>[^`]*)`$")
+_WHERE = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`$")
 _MISSING = re.compile(r"missing required field `(\w+)`")
 
 

@@ -124,4 +124,5 @@ RULES = (
     Rule("a docstring has a subject", rules.question_words, Module.of('"""What is done."""\n')),
     Rule("prose says can't", rules.spelled_out, Module.of("x = 'It cannot be.'\n")),
     Rule("tests' names spell out", rules.cut_short, Module.of("def test_it_cant(): ...\n"), modules=tests),
+    Rule("tests' names are sentences", rules.mere_nouns, Module.of("def test_bad_requests(): ...\n"), modules=tests),
 )

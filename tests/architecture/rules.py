@@ -241,3 +241,9 @@ def _is_named(node: ast.expr, name: str) -> bool:
         isinstance(node, ast.Attribute | ast.Name)
         and (node.attr if isinstance(node, ast.Attribute) else node.id) == name
     )
+
+
+def mere_nouns(module: Module) -> set[str]:
+    """Names of tests of fewer than three words: a sentence that can be wrong says of whom, what and how."""
+    found = re.findall(r"^\s*(?:async )?def (test_\w+)", module.text, re.MULTILINE)
+    return {f"{module.path}:{name}" for name in found if name.count("_") < 3}

@@ -63,7 +63,7 @@ def reply(chat: Chat) -> str:
 
 
 @pytest.mark.parametrize("name", sorted(file.stem for file in CAPTURED.glob("*.json")))
-def test_as_captured(name: str, answers: dict[str, tuple[int, str, bytes]]) -> None:
+def test_the_fake_answers_as_the_engine_was_captured(name: str, answers: dict[str, tuple[int, str, bytes]]) -> None:
     real = json.loads((CAPTURED / f"{name}.json").read_text())
     status, content_type, body = answers[name]
     assert status == real["status"]

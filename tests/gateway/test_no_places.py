@@ -35,7 +35,7 @@ LEAK = re.compile(r"/srv|/opt|braid/work|10\.1\.2\.3|gpu-3|8001|8000|::1")
         JobDelayed(PLACES, seconds=0.01),
     ],
 )
-async def test_of_a_job(database: Database, error: Exception) -> None:
+async def test_the_error_of_a_job_names_no_place(database: Database, error: Exception) -> None:
     async def fail(_claim: object) -> None:
         raise error
 
@@ -56,7 +56,7 @@ async def test_of_a_job(database: Database, error: Exception) -> None:
         assert not LEAK.search(await stored())
 
 
-def test_of_an_adapter() -> None:
+def test_the_reason_of_an_adapter_names_no_place() -> None:
     row = AdapterRow(status=AdapterStatus.PROBING.value)
     refuse(row, f"An engine refused the adapter: {PLACES}")
     assert row.reason
@@ -64,7 +64,7 @@ def test_of_an_adapter() -> None:
     assert not LEAK.search(AdapterRejected("kestrel.house.1", PLACES).reason)
 
 
-async def test_of_an_item_of_a_source(database: Database) -> None:
+async def test_the_error_of_a_source_s_item_names_no_place(database: Database) -> None:
     source = SourceRow(
         **{"id": "src", "created_at": 1, "name": "a", "live_name": "a", "store_id": "vs", "kind": "folder"},
         **{"origin": {}, "prefix": "", "include": [], "exclude": [], "hidden": False, "attributes": {}},
@@ -80,7 +80,7 @@ async def test_of_an_item_of_a_source(database: Database) -> None:
     assert not LEAK.search(item.error_message)
 
 
-async def test_of_a_chat_request(gateway: Gateway, engine: FakeVllm) -> None:
+async def test_the_error_of_a_chat_request_names_no_place(gateway: Gateway, engine: FakeVllm) -> None:
     engine.script(faults.status(400, f"Bad request: {PLACES}"))
     client = await gateway.tenant("kestrel")
     answer = await client.post(CHAT, json={"model": "base", "messages": [{"role": "user", "content": "Hi"}]})

@@ -1,4 +1,4 @@
-"""The adapter's `adapter_config.json`: only the features that vLLM really applies are let through."""
+"""The adapter's `adapter_config.json`: only the features that engines apply as they were trained are let through."""
 
 import math
 from collections.abc import Collection
@@ -22,12 +22,25 @@ _ANY_VALUE = frozenset(
 )  # fmt: skip
 """Keys that change nothing about how the weights are applied."""
 
-_INITS = frozenset({"gaussian", "eva", "orthogonal"})
-"""Starting points that leave the base as it is. PiSSA, OLoRA, CorDA and LoftQ change the base's own weights."""
+_INITS = frozenset({"gaussian", "eva", "orthogonal", "mica"})
+"""Starting points that leave the base as it is.
+
+PiSSA, OLoRA, CorDA, LoftQ and LoRA-GA change the base's own weights, and the adapter is meant for those; vLLM and PEFT
+load one of LoRA-GA onto the base as it was, without a word. PEFT writes `true` into those that it has converted.
+"""
+
+_PATTERNS = frozenset({"rank_pattern", "alpha_pattern"})
+"""Ranks and scales of single modules. vLLM applies them, and takes their keys for regular expressions, without a bound
+on the time: one that goes back and forth for hours would stop the engine that serves everybody."""
 
 
 class AdapterConfig(msgspec.Struct, frozen=True):
-    """The keys that are applied."""
+    """The keys that are applied.
+
+    `target_modules` may be a regular expression (Unsloth and LLaMA-Factory write one on bases that see). Engines load
+    what the file has tensors for, by their names, and so does `training.model`; nobody evaluates it, which could take
+    any time.
+    """
 
     peft_type: str
     r: int = 0
@@ -44,9 +57,12 @@ class AdapterConfig(msgspec.Struct, frozen=True):
         return self.lora_alpha / (math.sqrt(self.r) if self.use_rslora else self.r)
 
     def targets(self, module: str) -> bool:
-        """Tell whether `target_modules` names a module, by its full name or the end of it, as PEFT matches."""
+        """Tell whether `target_modules` names a module, by its full name or the end of it, as PEFT matches.
+
+        A text says nothing against a module: it stands for all, or is a pattern, which isn't evaluated.
+        """
         if not isinstance(self.target_modules, list):
-            return self.target_modules == "all-linear"
+            return bool(self.target_modules)
         return any(module == name or module.endswith(f".{name}") for name in self.target_modules)
 
 
@@ -76,9 +92,6 @@ def check_config(config: AdapterConfig, text: bytes, max_rank: int) -> list[Reas
             f"above 0 and at most {MAX_SCALE:g}, so that it can't overflow. Train with an alpha of twice the rank."
         )
         reasons.append(Reason("config_invalid", message))
-    if isinstance(config.target_modules, str) and config.target_modules != "all-linear":
-        message = "target_modules is a pattern, which is not evaluated here. Write the modules' names as a list."
-        reasons.append(Reason("unsupported_feature", message))
     return reasons
 
 
@@ -100,16 +113,30 @@ def _check_features(config: AdapterConfig, text: bytes) -> list[Reason]:
         features.append(f"peft_type {config.peft_type[:40]!r}")
     if config.bias != "none":
         features.append(f"bias {config.bias[:40]!r}")
-    init = config.init_lora_weights
-    if isinstance(init, str) and init.lower() not in _INITS:
-        features.append(f"init_lora_weights {init[:40]!r}")
     entries = msgspec.json.decode(text, type=dict[str, Any])
     # Off is None, False, 0 or empty. Whatever is on and not known here may change how the weights are meant.
-    features += sorted(key[:80] for key, value in entries.items() if value and key not in _APPLIED | _ANY_VALUE)
-    if not features:
-        return []
-    message = (
-        f"The adapter uses what the engine doesn't apply: {', '.join(features[:8])}. It would be served as something "
-        "else than was trained. Train a plain LoRA, or convert it to one with PEFT."
-    )
-    return [Reason("unsupported_feature", message)]
+    known = _APPLIED | _ANY_VALUE | _PATTERNS
+    features += sorted(key[:80] for key, value in entries.items() if value and key not in known)
+    reasons: list[Reason] = []
+    if features:
+        message = (
+            f"The adapter uses what the engine doesn't apply: {', '.join(features[:8])}. It would be served as "
+            "something else than was trained. Train a plain LoRA, or convert it to one with PEFT."
+        )
+        reasons.append(Reason("unsupported_feature", message))
+    init = config.init_lora_weights
+    if isinstance(init, str) and init.lower() not in _INITS:
+        message = (
+            f"The adapter began with init_lora_weights {init[:40]!r}, which changes the base's own weights, and is "
+            "meant for those; engines put it on the base as it was. Save it with PEFT's "
+            "path_initial_model_for_weight_conversion, which makes a plain LoRA of it."
+        )
+        reasons.append(Reason("unsupported_feature", message))
+    if patterns := sorted(key for key in _PATTERNS if entries.get(key)):
+        message = (
+            f"The adapter has ranks or scales of single modules ({', '.join(patterns)}). Engines take their keys for "
+            "regular expressions, and one that takes hours would stop them for everybody, so none is let through. "
+            "Train with one rank and one lora_alpha."
+        )
+        reasons.append(Reason("unsupported_feature", message))
+    return reasons

@@ -121,7 +121,7 @@ def run(archive: Path, folder: Path) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(command, capture_output=True, check=False, cwd=Path(__file__).parents[3])
 
 
-def test_as_a_program(tmp_path: Path, folder: Path) -> None:
+def test_the_program_unpacks_an_adapter_or_says_why_not(tmp_path: Path, folder: Path) -> None:
     good = run(pack(tmp_path / "a.zip", GOOD), folder)
     assert (good.returncode, good.stdout) == (0, b"")
     assert (folder / WEIGHTS).read_bytes() == b"weights"

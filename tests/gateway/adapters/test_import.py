@@ -211,7 +211,7 @@ async def test_a_request_for_an_import_is_refused_with_the_parameter_at_fault(
     assert answer.json()["error"]["param"] == param
 
 
-async def test_a_file_of_another_purpose_or_tenant(gateway: Gateway) -> None:
+async def test_a_file_of_another_purpose_or_tenant_is_refused(gateway: Gateway) -> None:
     kestrel, harbor = await gateway.tenant("kestrel"), await gateway.tenant("harbor")
     other = await upload(kestrel, b"x", name="voice.zip", purpose="assistants")
     answer = await kestrel.post("/api/adapters", json={"name": "voice", "file_id": other})
@@ -223,7 +223,7 @@ async def test_a_file_of_another_purpose_or_tenant(gateway: Gateway) -> None:
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("step", IMPORT_STEPS)
-async def test_a_worker_killed_at(
+async def test_a_worker_killed_at_any_step_leaves_a_state_that_another_goes_on_from(
     gateway: Gateway, settings: Settings, engine: FakeVllm, tmp_path: Path, step: str
 ) -> None:
     client = await gateway.tenant("kestrel")

@@ -170,7 +170,7 @@ async def test_an_answer_that_is_read_to_its_end_is_completed(house: House, stre
 
 
 @pytest.mark.parametrize("stream", [True, False])
-async def test_cancelled_wherever_it_waits(house: House, stream: bool) -> None:
+async def test_an_answer_that_is_cancelled_wherever_it_waits_is_settled(house: House, stream: bool) -> None:
     seen = await house.interrupt_everywhere(lambda: house.answer(stream=stream), cancel_current, ABANDONED, COMPLETED)
     assert seen == {ABANDONED, COMPLETED}
 
@@ -228,14 +228,14 @@ async def test_of_one_that_is_left_before_its_target_is_found_nothing_is_kept(
     assert house.log.records == []
 
 
-async def test_left_before_it_was_read(house: House) -> None:
+async def test_an_answer_that_is_left_before_it_was_read_is_abandoned(house: House) -> None:
     house.engine.script(faults.stall())
     async with await house.begin():
         pass
     await house.check(ABANDONED)
 
 
-async def test_left_in_the_middle(house: House) -> None:
+async def test_an_answer_that_is_left_in_the_middle_is_abandoned(house: House) -> None:
     house.engine.script(faults.stall())
     async with await house.begin() as generation:
         async for _ in generation:
@@ -247,7 +247,7 @@ async def test_left_in_the_middle(house: House) -> None:
 
 
 @pytest.mark.parametrize("read", [True, False])
-async def test_closed_again_and_again(house: House, read: bool) -> None:
+async def test_an_answer_may_be_closed_again_and_again(house: House, read: bool) -> None:
     generation = await house.begin(stream=False)
     async with generation:
         if read:
@@ -283,7 +283,7 @@ async def test_an_error_of_the_face_interrupts_the_answer(house: House) -> None:
         (faults.drip(), True, COMPLETED),
     ],
 )
-async def test_the_engine_fails(house: House, fault: Fault, stream: bool, outcome: str) -> None:
+async def test_a_failing_engine_settles_the_answer(house: House, fault: Fault, stream: bool, outcome: str) -> None:
     house.engine.script(fault, fault)
     with suppress(BraidError):
         await house.answer(stream=stream)

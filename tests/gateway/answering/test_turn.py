@@ -35,7 +35,7 @@ ASKED_BACK = [*EARLIER[:1], Message("assistant", "Do you mean the K2 or the K2 P
         ("Können Sie mir den K3 zeigen?", "question", "complete"),
     ],
 )
-def test_a_turn_behind_others(text: str, kind: str, rule: str) -> None:
+def test_a_turn_behind_others_is_told_by_its_rule(text: str, kind: str, rule: str) -> None:
     turn = CLASSIFIER.classify(text, EARLIER)
     assert (turn.kind, turn.rule) == (kind, rule)
 

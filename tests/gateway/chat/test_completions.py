@@ -30,7 +30,7 @@ def text_of(events: list[Any]) -> str:
     return "".join(c["delta"].get("content") or "" for chunk in chunks for c in chunk.get("choices", []))
 
 
-async def test_a_whole_answer(gateway: Gateway, engine: FakeVllm) -> None:
+async def test_a_whole_answer_has_the_form_of_openais(gateway: Gateway, engine: FakeVllm) -> None:
     client = await gateway.tenant("kestrel")
     answer = await client.post(CHAT, json={**ASK, "temperature": 0, "user": "someone", "cache_salt": "mine"})
     assert answer.status_code == 200, answer.text
@@ -53,7 +53,7 @@ async def test_each_tenant_has_its_own_cache_salt(gateway: Gateway, engine: Fake
     assert salts[0] == salts[2] != salts[1]
 
 
-async def test_several_choices_at_temperature_0(gateway: Gateway, engine: FakeVllm) -> None:
+async def test_several_choices_at_temperature_0_are_given(gateway: Gateway, engine: FakeVllm) -> None:
     client = await gateway.tenant("kestrel")
     answer = await client.post(CHAT, json={**ASK, "n": 2, "temperature": 0, "logprobs": True})
     assert answer.status_code == 200, answer.text
@@ -61,7 +61,7 @@ async def test_several_choices_at_temperature_0(gateway: Gateway, engine: FakeVl
     assert 0 < json.loads(engine.requests()[-1].body)["temperature"] <= 0.01
 
 
-async def test_a_stream(gateway: Gateway) -> None:
+async def test_a_stream_has_the_form_of_openais(gateway: Gateway) -> None:
     client = await gateway.tenant("kestrel")
     answer = await client.post(CHAT, json={**STREAM, "stream_options": {"include_usage": True}})
     assert answer.headers["content-type"].startswith("text/event-stream")

@@ -52,7 +52,7 @@ def test_a_model_that_no_name_can_be_is_refused(model: str) -> None:
     assert caught.value.param == "model"
 
 
-def test_so_many_messages_and_no_more() -> None:
+def test_so_many_messages_are_taken_and_no_more() -> None:
     most = {**HI, "messages": [{"role": "user", "content": "Hi"}] * 2048}
     assert len(decode_request(json.dumps(most).encode()).messages) == 2048
     more = {**HI, "messages": [{"role": "user", "content": "Hi"}] * 2049}

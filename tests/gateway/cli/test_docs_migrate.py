@@ -27,7 +27,7 @@ async def second(settings: Settings) -> AsyncIterator[FakeRetriever]:
         yield fake
 
 
-async def test_a_move_by_commands(
+async def test_commands_move_an_index(
     gateway: Gateway, settings: Settings, index: FakeRetriever, second: FakeRetriever, tmp_path: Path
 ) -> None:
     address = ("--url", gateway.url, "--key", ADMIN_KEY)

@@ -15,7 +15,7 @@ def pdf_pages(content: bytes) -> int:
 
 
 @TENANTS
-def test_at_least_25_pages(tenant: Tenant) -> None:
+def test_there_are_at_least_25_pages(tenant: Tenant) -> None:
     pdfs = [document for document in tenant.documents if document.key.endswith(".pdf")]
     words_by_key = {document.key: len(words(plain(tenant, document))) for document in tenant.documents}
     assert sum(words_by_key.values()) >= 9000
@@ -24,7 +24,7 @@ def test_at_least_25_pages(tenant: Tenant) -> None:
 
 
 @TENANTS
-def test_every_format(tenant: Tenant) -> None:
+def test_every_format_is_there(tenant: Tenant) -> None:
     endings = [document.key.rsplit(".", 1)[1] for document in tenant.documents]
     assert endings.count("md") >= 5
     assert endings.count("html") >= 2
@@ -58,7 +58,7 @@ def test_a_section_is_small_enough_for_one_chunk(tenant: Tenant) -> None:
 
 
 @TENANTS
-def test_no_paragraph_twice(tenant: Tenant) -> None:
+def test_no_paragraph_stands_twice(tenant: Tenant) -> None:
     seen: dict[str, str] = {}
     for document in tenant.documents:
         for paragraph in paragraphs(plain(tenant, document)):

@@ -14,7 +14,7 @@ def places(tenant: Tenant, quote: str) -> list[str]:
 
 
 @TENANTS
-def test_at_least_twelve_with_ids_of_their_own(tenant: Tenant) -> None:
+def test_there_are_at_least_twelve_with_ids_of_their_own(tenant: Tenant) -> None:
     assert len(tenant.questions) >= 12
     assert len({question.id for question in tenant.questions}) == len(tenant.questions)
 

@@ -25,7 +25,7 @@ async def whole(engine: VllmEngine, body: bytes) -> bytes:
         await stream.aclose()
 
 
-async def test_models_and_health(fake: FakeVllm, engine: VllmEngine, tmp_path: Path) -> None:
+async def test_a_healthy_engine_lists_its_models(fake: FakeVllm, engine: VllmEngine, tmp_path: Path) -> None:
     await engine.health()
     await engine.load_adapter("kestrel.style.0a1b2c3d", str(tmp_path))
     listing = await engine.models()
@@ -34,7 +34,7 @@ async def test_models_and_health(fake: FakeVllm, engine: VllmEngine, tmp_path: P
     assert listing.adapters == {"kestrel.style.0a1b2c3d": str(tmp_path)}
 
 
-async def test_unhealthy(fake: FakeVllm, engine: VllmEngine) -> None:
+async def test_an_unhealthy_engine_refuses(fake: FakeVllm, engine: VllmEngine) -> None:
     fake.healthy = False
     with pytest.raises(EngineRefused) as caught:
         await engine.health()
@@ -69,7 +69,7 @@ async def test_unload_that_fails_although_the_name_is_gone(fake: FakeVllm, engin
         await engine.unload_adapter("style")
 
 
-async def test_load_of_a_folder_that_is_not_there(engine: VllmEngine) -> None:
+async def test_loading_a_folder_that_is_not_there_is_refused(engine: VllmEngine) -> None:
     with pytest.raises(EngineRefused) as caught:
         await engine.load_adapter("style", "/nowhere/style")
     assert caught.value.engine_status == 404
@@ -77,7 +77,7 @@ async def test_load_of_a_folder_that_is_not_there(engine: VllmEngine) -> None:
     assert "No adapter found" in caught.value.reason
 
 
-async def test_tokenize(engine: VllmEngine) -> None:
+async def test_an_engine_counts_tokens(engine: VllmEngine) -> None:
     assert await engine.tokenize("base", "Two words.") == 3
     assert await engine.tokenize("base", "") == 0
 
@@ -177,14 +177,16 @@ async def test_a_finished_stream_gives_its_connection_back(fake: FakeVllm, engin
 
 @pytest.mark.parametrize("fault", [faults.cut(2), faults.bad_chunk(2), faults.cut(0), faults.bad_chunk(0)])
 @pytest.mark.parametrize("stream", [True, False])
-async def test_a_broken_body(fake: FakeVllm, engine: VllmEngine, fault: faults.Fault, stream: bool) -> None:
+async def test_a_broken_body_is_a_fault_of_the_engine(
+    fake: FakeVllm, engine: VllmEngine, fault: faults.Fault, stream: bool
+) -> None:
     fake.script(fault)
     with pytest.raises(EngineUnreachable) as caught:
         await whole(engine, ask(stream=stream))
     assert caught.value.phase == "stream" or not fault.after
 
 
-async def test_a_reset_before_the_answer(fake: FakeVllm, engine: VllmEngine) -> None:
+async def test_a_reset_before_the_answer_is_a_fault_of_the_engine(fake: FakeVllm, engine: VllmEngine) -> None:
     fake.script(faults.refuse())
     with pytest.raises(EngineUnreachable) as caught:
         await engine.chat(ask())
@@ -194,7 +196,7 @@ async def test_a_reset_before_the_answer(fake: FakeVllm, engine: VllmEngine) -> 
     assert len(fake.requests()) == 1, "the client doesn't retry"
 
 
-async def test_nobody_listens(fake: FakeVllm, engine: VllmEngine) -> None:
+async def test_where_nobody_listens_no_engine_is_reached(fake: FakeVllm, engine: VllmEngine) -> None:
     await fake.stop()
     with pytest.raises(EngineUnreachable) as caught:
         await engine.chat(ask())
@@ -203,7 +205,7 @@ async def test_nobody_listens(fake: FakeVllm, engine: VllmEngine) -> None:
         await engine.health()
 
 
-async def test_no_first_byte(fake: FakeVllm, hasty: VllmEngine) -> None:
+async def test_an_answer_without_a_first_byte_times_out(fake: FakeVllm, hasty: VllmEngine) -> None:
     fake.script(faults.hang())
     with pytest.raises(EngineTimeout) as caught:
         await hasty.chat(ask())
@@ -211,13 +213,13 @@ async def test_no_first_byte(fake: FakeVllm, hasty: VllmEngine) -> None:
     assert caught.value.status == 504
 
 
-async def test_headers_but_no_first_event(fake: FakeVllm, hasty: VllmEngine) -> None:
+async def test_headers_without_a_first_event_time_out(fake: FakeVllm, hasty: VllmEngine) -> None:
     fake.script(faults.stall(after=0))
     with pytest.raises(EngineTimeout):
         await whole(hasty, ask(stream=True))
 
 
-async def test_silence_in_mid_stream(fake: FakeVllm, impatient: VllmEngine) -> None:
+async def test_silence_in_mid_stream_times_out(fake: FakeVllm, impatient: VllmEngine) -> None:
     fake.script(faults.stall(after=2))
     with pytest.raises(EngineTimeout, match="in time") as caught:
         await asyncio.wait_for(whole(impatient, ask(stream=True)), 10)
@@ -259,7 +261,9 @@ async def test_a_refusal_carries_the_engines_words(fake: FakeVllm, engine: VllmE
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-async def test_error_statuses(fake: FakeVllm, engine: VllmEngine, status: int) -> None:
+async def test_an_error_status_is_a_refusal_with_a_short_reason(
+    fake: FakeVllm, engine: VllmEngine, status: int
+) -> None:
     fake.script(faults.status(status, "x" * 1_000_000))
     with pytest.raises(EngineRefused) as caught:
         await engine.chat(ask())

@@ -138,12 +138,12 @@ async def test_a_request_has_its_path_host_and_length_on_the_wire(connections: C
     "url",
     ["127.0.0.1:8000", "ftp://a", "http://", "http://a:99999", "http://a b", "http://me:secret@a", "http://a\r\n"],
 )
-def test_what_is_no_server(url: str) -> None:
+def test_what_is_no_server_is_refused(url: str) -> None:
     with pytest.raises(ValueError, match=r"URL|[Pp]ort"):
         Connections().origin(url)
 
 
-async def test_headers_and_status(connections: Connections) -> None:
+async def test_headers_and_status_are_read(connections: Connections) -> None:
     head = b"HTTP/1.1 302 Found\r\nLocation: /b\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\ncontent-length: 0\r\n\r\n"
     async with serving(answers(head)) as server:
         answer = await send(connections.origin(server.url))
@@ -271,7 +271,7 @@ async def test_a_connection_that_ends_with_its_answer_is_not_used(connections: C
 
 
 @pytest.mark.parametrize("answer", [FIXED, CHUNKED], ids=["fixed", "chunked"])
-async def test_an_answer_in_two_pieces(connections: Connections, answer: bytes) -> None:
+async def test_an_answer_in_two_pieces_is_read_whole(connections: Connections, answer: bytes) -> None:
     cuts = iter(range(1, len(answer)))
 
     async def talk(visit: Visit) -> None:
@@ -287,7 +287,7 @@ async def test_an_answer_in_two_pieces(connections: Connections, answer: bytes) 
 
 
 @pytest.mark.parametrize("answer", [FIXED, CHUNKED], ids=["fixed", "chunked"])
-async def test_an_answer_byte_by_byte(connections: Connections, answer: bytes) -> None:
+async def test_an_answer_byte_by_byte_is_read_whole(connections: Connections, answer: bytes) -> None:
     async with serving(answers(*(answer[at : at + 1] for at in range(len(answer))))) as server:
         assert await ask(connections.origin(server.url)) == JSON
 
@@ -301,7 +301,7 @@ async def test_an_answer_byte_by_byte(connections: Connections, answer: bytes) -
     ],
     ids=["1.1", "1.0", "other encoding"],
 )
-async def test_a_body_until_the_connection_closes(connections: Connections, answer: bytes) -> None:
+async def test_a_body_is_read_until_the_connection_closes(connections: Connections, answer: bytes) -> None:
     async with serving(once(answer[:30], answer[30:])) as server:
         origin = connections.origin(server.url)
         assert await ask(origin) == JSON
@@ -359,7 +359,7 @@ async def test_a_body_until_the_end_that_is_reset(connections: Connections) -> N
         CHUNKED_HEAD + b"fffffffffffffffff\r\n",
     ],
 )
-async def test_what_is_no_answer(connections: Connections, sent: bytes) -> None:
+async def test_what_is_no_answer_is_refused(connections: Connections, sent: bytes) -> None:
     async def talk(visit: Visit) -> None:
         await visit.asked()
         await visit.say(sent)
@@ -405,7 +405,7 @@ async def endlessly(visit: Visit, begin: bytes, piece: bytes) -> None:
     ],
     ids=["headers", "one header", "interim answers", "chunk extension", "trailers"],
 )
-async def test_a_head_without_end(connections: Connections, begin: bytes, piece: bytes) -> None:
+async def test_a_head_without_end_is_cut_off(connections: Connections, begin: bytes, piece: bytes) -> None:
     async with serving(lambda visit: endlessly(visit, begin, piece)) as server:
         with pytest.raises(EngineUnreachable) as caught:
             await asyncio.wait_for(ask(connections.origin(server.url), first_byte=60, gap=60), 20)
@@ -413,7 +413,7 @@ async def test_a_head_without_end(connections: Connections, begin: bytes, piece:
         await asyncio.wait_for(server.visits[0].gone.wait(), 5)
 
 
-async def test_a_long_head_in_one_piece(connections: Connections) -> None:
+async def test_a_long_head_in_one_piece_is_refused(connections: Connections) -> None:
     lines = b"".join(b"x-%d: %b\r\n" % (number, b"y" * 1_000) for number in range(70))
     async with serving(answers(FIXED.replace(b"\r\n", b"\r\n" + lines, 1))) as server:
         with pytest.raises(EngineUnreachable) as caught:
@@ -600,7 +600,7 @@ async def test_a_late_head_gives_the_body_no_more_time(connections: Connections)
         assert time.monotonic() - started < 3.8
 
 
-async def test_silence_after_a_late_beginning(connections: Connections) -> None:
+async def test_silence_after_a_late_beginning_times_out(connections: Connections) -> None:
     async def talk(visit: Visit) -> None:
         await visit.asked()
         await asyncio.sleep(0.08)

@@ -157,7 +157,7 @@ def test_hardware_is_read_from_the_machine(tmp_path: Path) -> None:
     assert Hardware.detect().cores
 
 
-def test_one_thread_a_core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_gets_one_thread_per_core(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: {0, 1, 2, 3})
     (tmp_path / "proc").mkdir()
     (tmp_path / "proc/cpuinfo").write_text("flags: avx2\n")

@@ -73,7 +73,7 @@ async def test_rows_with_answers_are_only_graded(evals: Evals, engine: FakeVllm)
     assert engine.requests(CHAT) == []
 
 
-async def test_models_grade(evals: Evals, engine: FakeVllm) -> None:
+async def test_models_grade_the_answers(evals: Evals, engine: FakeVllm) -> None:
     label = {"type": "label_model", "name": "judge", "model": "base", "input": JUDGE}
     label |= {"labels": ["good", "bad"], "passing_labels": ["good"]}
     score = {"type": "score_model", "name": "points", "model": "base", "input": JUDGE, "range": [1, 5]}

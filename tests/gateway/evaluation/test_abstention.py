@@ -14,7 +14,7 @@ QUESTIONS = [
 ]
 
 
-def test_precision_and_recall_by_hand() -> None:
+def test_precision_and_recall_are_those_by_hand() -> None:
     at = measure_abstention(QUESTIONS, 0.4)
     assert (at.abstained, at.unanswerable) == (3, 3)
     assert at.precision is not None

@@ -3,7 +3,7 @@ import pytest
 from gateway.evaluation import mean, share
 
 
-def test_wilson_against_published_values() -> None:
+def test_the_interval_of_wilson_has_the_published_values() -> None:
     # Newcombe 1998, method 3: 81/263, 15/148, 0/20, 1/29.
     for hits, n, low, high in (
         (81, 263, 0.2553, 0.3662),
@@ -40,6 +40,6 @@ def test_equal_scores_have_no_width() -> None:
 
 
 @pytest.mark.parametrize("make", [mean, share])
-def test_nothing_to_estimate(make) -> None:
+def test_nothing_is_refused_as_a_sample(make) -> None:
     with pytest.raises(ValueError, match="Ask at least one question"):
         make([])

@@ -36,7 +36,7 @@ from gateway.evaluation import cites_only, fact_score, normalise, states
         ("0.70 m of cable", "0.70 metres"),
     ],
 )
-def test_spellings_of_the_same_value(text: str, value: str) -> None:
+def test_spellings_of_the_same_value_are_equal(text: str, value: str) -> None:
     assert states(text, value)
 
 
@@ -94,7 +94,7 @@ def test_normalise_is_stable() -> None:
         assert normalise(normalise(text)) == normalise(text)
 
 
-def test_cites_only() -> None:
+def test_citations_are_only_of_the_named_document() -> None:
     assert cites_only(["k2-pro.md"], "k2-pro.md")
     assert cites_only(["k2-pro.md", "k2-pro.md"], "k2-pro.md")
     assert not cites_only([], "k2-pro.md")

@@ -51,7 +51,7 @@ def test_a_counterfactual_tells_who_follows_the_passage() -> None:
     assert make_counterfactual("No idea.", ["31 months"], "How long?") is None
 
 
-def test_support_and_citations() -> None:
+def test_support_and_citations_are_scored_by_what_the_passages_have() -> None:
     assert score_support("31 months, or 24 [1].", ["31 months"]) == 0.5
     assert score_support("Who knows.", []) == 1.0
     assert score_citations("So it is [1] [3].", 2) == 0.5
@@ -79,7 +79,7 @@ def test_voices_are_told_apart_by_what_was_not_fitted_on() -> None:
         score_voices(REPLIES[:3], PLAIN[:3], {})
 
 
-def test_the_longest_copied_run() -> None:
+def test_the_longest_copied_run_is_found() -> None:
     texts = LearntTexts(["The secret recipe has five spoons of sugar in it.", "Other words."])
     run = texts.find_longest("We think the secret recipe has FIVE spoons, or so.")
     assert (run.words, run.text) == (6, "the secret recipe has five spoons")
@@ -113,5 +113,5 @@ def test_the_base_suite_checks_what_it_says() -> None:
         ("", False),
     ],
 )
-def test_refusals(answer: str, refuses: bool) -> None:
+def test_refusals_are_told_from_answers(answer: str, refuses: bool) -> None:
     assert is_refusal(answer) is refuses

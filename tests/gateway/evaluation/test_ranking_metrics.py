@@ -22,7 +22,7 @@ def compute(grades: dict[str, int], ranking: list[str]) -> dict[str, float]:
     }
 
 
-def test_metrics_by_hand() -> None:
+def test_the_metrics_are_those_by_hand() -> None:
     scores = score_rankings({"q": {"a": 1, "b": 2, "z": 0}}, {"q": ["z", "b", "x", "y", "w", "a"]})["q"]
     assert scores["mrr"] == 0.5
     assert scores["recall@5"] == 0.5

@@ -53,7 +53,7 @@ async def test_timed_cases_come_first_and_alone(client: Client, engine: FakeVllm
     assert counts == [1, 2, 3, 4, 5, 6]
 
 
-async def test_no_more_cases_at_once_than_allowed(client: Client, engine: FakeVllm) -> None:
+async def test_no_more_cases_are_asked_at_once_than_allowed(client: Client, engine: FakeVllm) -> None:
     running, most = 0, 0
 
     def count(chat: Chat) -> str:

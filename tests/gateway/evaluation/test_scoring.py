@@ -16,7 +16,7 @@ def score(variant: Variant, reply: Answer, *, timed: bool = False) -> ScoredAnsw
     return score_answer("kestrel", QUESTION, variant, reply, STYLE, timed=timed)
 
 
-def test_a_right_cited_answer_in_style() -> None:
+def test_a_right_cited_answer_in_style_has_every_point() -> None:
     scored = score(GROUNDED, answer("Hi! 42 months.", "k2.md", "k2.md"))
     assert (scored.style, scored.broken_rules, scored.fact, scored.cited) == (1, [], 1, True)
     assert (scored.group, scored.question, scored.variant) == ("kestrel", QUESTION.question, "grounded")

@@ -222,7 +222,7 @@ async def test_files_of_another_tenant_do_not_exist(gateway: Gateway, tenant: ht
     assert (await tenant.get(f"/v1/files/{file['id']}")).status_code == 200
 
 
-async def test_delete(tenant: httpx2.AsyncClient) -> None:
+async def test_a_deleted_file_is_gone(tenant: httpx2.AsyncClient) -> None:
     file = await made(tenant)
     answer = (await tenant.delete(f"/v1/files/{file['id']}")).json()
     assert answer == {"id": file["id"], "object": "file", "deleted": True}

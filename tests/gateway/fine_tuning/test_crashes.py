@@ -53,7 +53,9 @@ def trainers(settings: Settings) -> list[int]:
 
 
 @pytest.mark.parametrize("step", STEPS)
-async def test_killed_at(gateway: Gateway, settings: Settings, engine: FakeVllm, step: str) -> None:
+async def test_a_worker_killed_at_any_step_leaves_a_job_that_another_finishes(
+    gateway: Gateway, settings: Settings, engine: FakeVllm, step: str
+) -> None:
     client = await gateway.tenant("kestrel")
     job = await start(client, suffix="voice")
     async with worker_process(settings, failpoint=step) as first:

@@ -122,7 +122,7 @@ def test_what_a_release_does_not_have_is_not_judged() -> None:
     assert {name for name, check in plain.items() if check.passed is not None} == {"general", "general.neutral"}
 
 
-def test_planted_texts_and_copies() -> None:
+def test_planted_texts_and_copies_fail_a_gate() -> None:
     figures = replace(
         measured([row(number) for number in range(20)]),
         canaries=["zq-417-xx"],

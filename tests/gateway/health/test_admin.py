@@ -38,7 +38,9 @@ def values(text: str) -> dict[str, float]:
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
-async def test_the_gateway_s_details(settings: Settings, engine: FakeVllm, passages: FakePassages) -> None:
+async def test_the_gateway_s_details_are_the_operator_s(
+    settings: Settings, engine: FakeVllm, passages: FakePassages
+) -> None:
     settings = settings.model_copy(update={"admin_port": 0})
     async with running(settings) as gateway, open_gateway_admin(settings, gateway.state) as port:
         assert port is not None
@@ -101,7 +103,9 @@ def test_a_worker_s_port_is_the_one_after_the_gateway_s() -> None:
     assert (moved.gateway_admin_port, moved.worker_admin_port) == (9100, 9101)
 
 
-async def test_a_worker_s_details(settings: Settings, gateway: Gateway, passages: FakePassages) -> None:
+async def test_a_worker_s_details_are_the_operator_s(
+    settings: Settings, gateway: Gateway, passages: FakePassages
+) -> None:
     port = free_port()
     moved = settings.model_copy(update={"admin_port": port - 1})
     client = await gateway.tenant("kestrel")

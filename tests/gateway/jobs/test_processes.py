@@ -107,7 +107,7 @@ async def test_a_job_that_kills_its_worker_each_time_fails_with_a_reason(
         assert await find_tenant(session, f"{job}-failed") is not None, "the subject must be told too"
 
 
-async def test_killed_while_failing_the_subject_and_the_job_still_agree(
+async def test_a_worker_killed_while_failing_leaves_subject_and_job_that_agree(
     database: Database, database_url: str, tmp_path: Path
 ) -> None:
     job = await add(database, broken=True)

@@ -384,7 +384,7 @@ async def test_other_kinds_are_left_alone(database: Database) -> None:
     assert await take(database) is None
 
 
-async def test_cancel_before_it_begins(database: Database) -> None:
+async def test_a_job_that_is_cancelled_before_it_begins_is_never_run(database: Database) -> None:
     job = await add(database)
     async with database.begin() as session:
         assert await cancel(session, TENANT, job) == "cancelled"
@@ -393,7 +393,7 @@ async def test_cancel_before_it_begins(database: Database) -> None:
         assert await cancel(session, TENANT, job) == "cancelled"
 
 
-async def test_cancel_while_it_runs(database: Database) -> None:
+async def test_a_job_that_is_cancelled_while_it_runs_ends(database: Database) -> None:
     async def run(claim: Claim) -> None:
         await claim.cancelled.wait()
         raise JobCancelled

@@ -27,7 +27,7 @@ def gone(pid: int) -> bool:
         return True
 
 
-async def test_lines_output_and_status(tmp_path: Path) -> None:
+async def test_a_program_gives_its_lines_output_and_status(tmp_path: Path) -> None:
     source = "import sys; print('one'); print('x' * 200_000); print('end'); sys.stderr.write('why'); sys.exit(3)"
     async with open_program(python(source), ENVIRONMENT, errors=tmp_path / "log") as program:
         assert await program.line() == b"one\n"

@@ -18,7 +18,7 @@ from tests.training.chat_templates import NO_SYSTEM
 from training.verdict import BaseShape
 
 
-def test_one_instance_per_home(tmp_path: Path) -> None:
+def test_a_home_has_one_instance(tmp_path: Path) -> None:
     assert Instance.running(tmp_path) is None
     with Instance.only(tmp_path):
         assert Instance.running(tmp_path) == os.getpid()
@@ -78,7 +78,7 @@ def test_a_child_understands_the_settings_as_they_were_meant(tmp_path: Path, mon
         ("./models/mine/", "", "mine"),
     ],
 )
-def test_the_public_name(source: str, name: str, public: str) -> None:
+def test_the_public_name_follows_from_the_source(source: str, name: str, public: str) -> None:
     assert public_name(Settings(base_model=source, base_model_name=name)) == public
 
 

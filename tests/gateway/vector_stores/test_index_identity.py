@@ -316,7 +316,7 @@ REINDEX_STEPS = (
 
 @pytest.mark.e2e
 @pytest.mark.parametrize("crash_at", REINDEX_STEPS)
-async def test_killed_during_a_reindex(
+async def test_a_worker_killed_during_a_reindex_leaves_one_that_another_finishes(
     kestrel: Client, index: FakeRetriever, settings: Settings, crash_at: str
 ) -> None:
     store = await fill(kestrel)

@@ -291,7 +291,7 @@ STEPS = ("mirror-emptied", "mirror-settled", "mirror-rolled-back", "mirror-writt
 @pytest.mark.e2e
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("crash_at", [*STEPS, "ingest-written", "ingest-mirrored", "ingest-published"])
-async def test_killed_during_a_move_with_two_writers_and_four_readers(
+async def test_a_worker_killed_during_a_move_with_writers_and_readers_loses_nothing(
     gateway: Gateway, kestrel: Client, settings: Settings, index: FakeRetriever, second: FakeRetriever, crash_at: str
 ) -> None:
     stores = [await kestrel.store(), await kestrel.store()]

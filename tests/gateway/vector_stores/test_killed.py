@@ -13,7 +13,9 @@ pytestmark = pytest.mark.e2e
 
 
 @pytest.mark.parametrize("crash_at", INGEST_STEPS)
-async def test_killed_during_an_ingest(kestrel: Client, settings: Settings, crash_at: str) -> None:
+async def test_a_worker_killed_during_an_ingest_leaves_the_old_version_to_readers(
+    kestrel: Client, settings: Settings, crash_at: str
+) -> None:
     store = await kestrel.store()
     await kestrel.put(store, "k.md", text("one"))
     await kestrel.settle()
@@ -32,7 +34,9 @@ async def test_killed_during_an_ingest(kestrel: Client, settings: Settings, cras
 
 
 @pytest.mark.parametrize("crash_at", ["claimed", "remove-points", "remove-rows", "done"])
-async def test_killed_while_removing(kestrel: Client, settings: Settings, index: FakeRetriever, crash_at: str) -> None:
+async def test_a_worker_killed_while_removing_leaves_nothing_to_be_found(
+    kestrel: Client, settings: Settings, index: FakeRetriever, crash_at: str
+) -> None:
     store = await kestrel.store()
     put = await kestrel.put(store, "k.md", text("one"))
     await kestrel.settle()
@@ -50,7 +54,7 @@ async def test_killed_while_removing(kestrel: Client, settings: Settings, index:
 
 
 @pytest.mark.parametrize("crash_at", ["claimed", "drop-points", "drop-rows", "done"])
-async def test_killed_while_dropping_a_store(
+async def test_a_worker_killed_while_dropping_a_store_leaves_it_to_another(
     kestrel: Client, settings: Settings, index: FakeRetriever, crash_at: str
 ) -> None:
     store = await kestrel.store()

@@ -68,7 +68,7 @@ async def client(gateway: Gateway, real: RealRetriever) -> Client:
     return Client(gateway, await gateway.tenant("kestrel"))
 
 
-async def test_workers_killed_at_each_step_of_an_ingest(client: Client, settings: Settings) -> None:
+async def test_workers_killed_at_each_step_of_an_ingest_leave_it_to_others(client: Client, settings: Settings) -> None:
     for crash_at in INGEST_STEPS:
         store = await client.store(name=crash_at)
         await client.put(store, "k.md", text("one"))
@@ -84,7 +84,9 @@ async def test_workers_killed_at_each_step_of_an_ingest(client: Client, settings
         assert await reader.ask() == "two", crash_at
 
 
-async def test_a_worker_killed_while_the_retriever_embeds(client: Client, settings: Settings) -> None:
+async def test_a_worker_killed_while_the_retriever_embeds_leaves_it_to_another(
+    client: Client, settings: Settings
+) -> None:
     store = await client.store()
     await client.put(store, "k.md", text("one"))
     await client.settle()
@@ -106,7 +108,9 @@ async def test_a_worker_killed_while_the_retriever_embeds(client: Client, settin
     assert await reader.ask() == "two"
 
 
-async def test_the_retriever_killed_during_an_ingest(client: Client, settings: Settings, real: RealRetriever) -> None:
+async def test_a_retriever_killed_during_an_ingest_goes_on_once_it_is_back(
+    client: Client, settings: Settings, real: RealRetriever
+) -> None:
     store = await client.store()
     await client.put(store, "k.md", text("one"))
     await client.settle()
@@ -128,7 +132,7 @@ async def test_the_retriever_killed_during_an_ingest(client: Client, settings: S
     assert await reader.ask() == "two"
 
 
-async def test_filters_and_formats_on_the_real_index(client: Client, settings: Settings) -> None:
+async def test_filters_and_formats_hold_on_the_real_index(client: Client, settings: Settings) -> None:
     store = await client.store()
     html = "<html><body><h1>Warranty</h1><p>The warranty of the K2 is <b>31 months</b>.</p></body></html>"
     headers = {"braid-attributes": '{"area": "kettles", "year": 2026}'}

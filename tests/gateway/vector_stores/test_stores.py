@@ -10,7 +10,7 @@ from tests.gateway.conftest import Gateway, on_both_databases
 from tests.gateway.vector_stores.conftest import Client
 
 
-async def test_a_store_and_its_life(kestrel: Client) -> None:
+async def test_a_store_is_made_changed_and_deleted(kestrel: Client) -> None:
     made = await kestrel.ok(
         "POST",
         "/v1/vector_stores",
@@ -49,7 +49,7 @@ async def test_lists_go_both_ways(kestrel: Client) -> None:
 
 
 @on_both_databases
-async def test_files_in_a_store(kestrel: Client, index: FakeRetriever) -> None:
+async def test_files_in_a_store_are_indexed_or_say_why_not(kestrel: Client, index: FakeRetriever) -> None:
     store = await kestrel.store()
     good, bad = await kestrel.file(b"One.\n\nTwo."), await kestrel.file(b"\xff\xfe", "picture.bin")
     path = f"/v1/vector_stores/{store}/files"
@@ -128,7 +128,7 @@ async def test_a_documents_own_file_can_be_added_to_its_store_and_taken_out(kest
     await kestrel.fault(404, "GET", f"/api/vector_stores/{store}/documents/tariff")
 
 
-async def test_a_store_made_with_files(kestrel: Client) -> None:
+async def test_a_store_may_be_made_with_files(kestrel: Client) -> None:
     files = [await kestrel.file(f"Number {number}.".encode()) for number in range(3)]
     sizes = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 0}}
     made = await kestrel.ok("POST", "/v1/vector_stores", json={"file_ids": files, "chunking_strategy": sizes})
@@ -139,7 +139,7 @@ async def test_a_store_made_with_files(kestrel: Client) -> None:
     assert [store["name"] for store in (await kestrel.ok("GET", "/v1/vector_stores"))["data"]] == [""]
 
 
-async def test_a_file_added_again_with_other_attributes(kestrel: Client) -> None:
+async def test_a_file_added_again_has_the_new_attributes(kestrel: Client) -> None:
     store, file = await kestrel.store(), await kestrel.file(b"One.")
     path = f"/v1/vector_stores/{store}/files"
     for area in ("kettles", "pots"):
@@ -150,7 +150,7 @@ async def test_a_file_added_again_with_other_attributes(kestrel: Client) -> None
     assert await kestrel.search(store, "one", filters={"type": "eq", "key": "area", "value": "kettles"}) == []
 
 
-async def test_search(kestrel: Client) -> None:
+async def test_a_search_has_the_form_of_openais(kestrel: Client) -> None:
     store = await kestrel.store()
     await kestrel.put(store, "a.md", "red apples\n\ngreen pears\n\nred pears")
     await kestrel.settle()
@@ -249,7 +249,7 @@ async def test_a_store_that_was_not_used_expires(kestrel: Client, gateway: Gatew
         ("/{store}/search", {"query": "x", "filters": "all"}),
     ],
 )
-async def test_bad_requests(kestrel: Client, path: str, body: dict[str, Any]) -> None:
+async def test_bad_requests_are_refused(kestrel: Client, path: str, body: dict[str, Any]) -> None:
     store = await kestrel.store()
     error = await kestrel.fault(400, "POST", "/v1/vector_stores" + path.format(store=store), json=body)
     assert error["type"] == "invalid_request_error"

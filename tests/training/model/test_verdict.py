@@ -1,13 +1,18 @@
 """Adapters as PEFT itself writes them, under the verdict."""
 
+import json
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import torch
-from peft import IA3Config, LoraConfig, PeftConfig, get_peft_model
+from peft import IA3Config, LoraConfig, PeftConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
+from training.hardware import Hardware
+from training.model import load_adapted
+from training.run import _adopt_start  # pyright: ignore[reportPrivateUsage]
+from training.spec import Recipe
 from training.verdict import BaseShape, Verdict, judge
 
 
@@ -40,7 +45,8 @@ def verdict(base_model: Path, adapter: Path) -> Verdict:
 @pytest.mark.parametrize(
     "changes",
     [{}, {"use_rslora": True}, {"target_modules": ["q_proj", "v_proj"]}, {"init_lora_weights": "gaussian"},
-     {"layers_to_transform": [1], "target_modules": ["q_proj"]}, {"exclude_modules": ["lm_head"]}],
+     {"layers_to_transform": [1], "target_modules": ["q_proj"]}, {"exclude_modules": ["lm_head"]},
+     {"target_modules": r".*\.q_proj"}, {"init_lora_weights": "mica"}],
 )  # fmt: skip
 def test_a_plain_lora_of_peft_passes(base_model: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
     result = verdict(base_model, save(base_model, tmp_path / "a", lora(**changes)))
@@ -58,7 +64,6 @@ def test_a_plain_lora_of_peft_passes(base_model: Path, tmp_path: Path, changes: 
         ({"lora_bias": True}, {"unsupported_feature", "unknown_module"}),
         ({"rank_pattern": {"q_proj": 4}}, {"unsupported_feature", "wrong_shape"}),
         ({"alpha_pattern": {"q_proj": 4}}, {"unsupported_feature"}),
-        ({"target_modules": r".*\.q_proj"}, {"unsupported_feature", "contradictory_targets"}),
         ({"target_modules": ["embed_tokens", "q_proj"]}, {"unknown_module"}),
         ({"trainable_token_indices": [3]}, {"unsupported_feature", "unknown_module"}),
     ],
@@ -70,6 +75,36 @@ def test_a_lora_that_the_engine_would_not_serve_as_meant_is_refused(
 ) -> None:
     result = verdict(base_model, save(base_model, tmp_path / "a", lora(**changes)))
     assert {reason.code for reason in result.reasons} == codes
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"use_rslora": True}, {"target_modules": r".*\.[kq]_proj"}, {"init_lora_weights": "mica"},
+     {"layers_to_transform": [1], "target_modules": ["q_proj"]},
+     {"exclude_modules": r".*layers\.0.*", "target_modules": ["q_proj"]}],
+)  # fmt: skip
+def test_an_adapter_is_measured_as_peft_loads_it(base_model: Path, tmp_path: Path, changes: dict[str, Any]) -> None:
+    adapter = save(base_model, tmp_path / "a", lora(**changes))
+    base = cast("Any", AutoModelForCausalLM).from_pretrained(base_model)
+    tokens = torch.arange(1, 20)[None]
+    plain = base(input_ids=tokens).logits
+    meant = PeftModel.from_pretrained(base, str(adapter)).eval()(input_ids=tokens).logits
+    measured = load_adapted(base_model, adapter, Hardware("cpu", torch.float32)).eval()(input_ids=tokens).logits
+    assert torch.equal(measured, meant)
+    assert not torch.allclose(measured, plain, atol=1e-3)
+
+
+def test_a_pattern_that_takes_hours_is_evaluated_by_nobody(base_model: Path, tmp_path: Path) -> None:
+    adapter = save(base_model, tmp_path / "a", lora(target_modules=["q_proj"]))
+    config = json.loads((adapter / "adapter_config.json").read_text())
+    endless = {"target_modules": r"(([a-z._0-9])+)+!", "exclude_modules": r"(([a-z._0-9])+)+!"}
+    (adapter / "adapter_config.json").write_text(json.dumps(config | endless))
+    assert verdict(base_model, adapter).modules == ["q_proj"]
+    loaded = load_adapted(base_model, adapter, Hardware("cpu", torch.float32))
+    adapted = {name for name, module in loaded.named_modules() if hasattr(module, "lora_A")}
+    assert {name.rpartition(".")[2] for name in adapted} == {"q_proj"}
+    start = _adopt_start(Recipe(rank=8), adapter, BaseShape.read(base_model))
+    assert start.target_modules == ["q_proj"]
 
 
 def test_an_adapter_of_another_method_is_refused(base_model: Path, tmp_path: Path) -> None:

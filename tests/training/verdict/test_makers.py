@@ -73,8 +73,10 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> BaseShape:
         AXOLOTL,
         FACTORY,
         {**NEWEST_PEFT, "init_lora_weights": "eva", "eva_config": {"rho": 2}},
+        {**NEWEST_PEFT, "init_lora_weights": "mica"},
+        {**UNSLOTH, "target_modules": REGEX},
     ],
-    ids=["PEFT 0.21", "PEFT 0.2", "Unsloth", "Axolotl", "LLaMA-Factory", "EVA"],
+    ids=["PEFT 0.21", "PEFT 0.2", "Unsloth", "Axolotl", "LLaMA-Factory", "EVA", "MiCA", "Unsloth on a base that sees"],
 )
 @pytest.mark.case("adapter-weight-names")
 def test_an_adapter_of_another_maker_is_taken(tmp_path: Path, base: BaseShape, config: dict[str, Any]) -> None:
@@ -85,8 +87,8 @@ def test_an_adapter_of_another_maker_is_taken(tmp_path: Path, base: BaseShape, c
 @pytest.mark.parametrize(
     ("config", "key"),
     [
-        ({"rank_pattern": {"q_proj": 8}}, "rank_pattern"),
-        ({"alpha_pattern": {"q_proj": 64}}, "alpha_pattern"),
+        ({"rank_pattern": {"q_proj": 8}}, "rank_pattern). Engines take their keys for regular expressions"),
+        ({"alpha_pattern": {"q_proj": 64}}, "alpha_pattern). Engines take their keys for regular expressions"),
         ({"use_dora": True}, "use_dora"),
         ({"modules_to_save": ["lm_head", "embed_tokens"]}, "modules_to_save"),
         ({"trainable_token_indices": [1, 2]}, "trainable_token_indices"),
@@ -94,11 +96,11 @@ def test_an_adapter_of_another_maker_is_taken(tmp_path: Path, base: BaseShape, c
         ({"layer_replication": [[0, 2]]}, "layer_replication"),
         ({"lora_bias": True}, "lora_bias"),
         ({"bias": "all"}, "bias"),
-        ({"init_lora_weights": "pissa"}, "init_lora_weights"),
+        ({"init_lora_weights": "pissa"}, "init_lora_weights 'pissa', which changes the base's own weights"),
+        ({"init_lora_weights": "lora_ga"}, "init_lora_weights 'lora_ga', which changes the base's own weights"),
         ({"loftq_config": {"loftq_bits": 4}}, "loftq_config"),
         ({"alora_invocation_tokens": [5]}, "alora_invocation_tokens"),
         ({"use_qalora": True}, "use_qalora"),
-        ({"target_modules": REGEX}, "target_modules"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

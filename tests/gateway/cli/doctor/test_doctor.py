@@ -28,7 +28,7 @@ def test_one_core_is_a_warning() -> None:
 
 
 @pytest.mark.parametrize(("gib", "level"), [(2, Level.BROKEN), (9, Level.WARNING), (20, Level.OK)])
-def test_memory(tmp_path: Path, gib: int, level: Level) -> None:
+def test_little_memory_is_found(tmp_path: Path, gib: int, level: Level) -> None:
     (tmp_path / "meminfo").write_text(f"MemTotal: 1 kB\nMemAvailable: {gib * 1024**2} kB\n")
     assert machine.check_memory(tmp_path / "meminfo").level is level
 

@@ -61,7 +61,7 @@ def each(files: dict[str, bytes]) -> pytest.MarkDecorator:
 @each(WHOLE)
 @settings(max_examples=25, deadline=None)
 @given(st.data(), NAMES)
-def test_a_file_with_other_bytes_in_it(data: bytes, draw: st.DataObject, name: str) -> None:
+def test_a_file_with_other_bytes_in_it_is_read_or_refused(data: bytes, draw: st.DataObject, name: str) -> None:
     broken = bytearray(data)
     for _ in range(draw.draw(st.integers(1, 5))):
         at = draw.draw(st.integers(0, len(data)))
@@ -72,7 +72,7 @@ def test_a_file_with_other_bytes_in_it(data: bytes, draw: st.DataObject, name: s
 @each(PACKED)
 @settings(max_examples=40, deadline=None)
 @given(st.data())
-def test_a_packed_file_with_other_values_in_its_parts(data: bytes, draw: st.DataObject) -> None:
+def test_a_packed_file_with_other_values_in_its_parts_is_read_or_refused(data: bytes, draw: st.DataObject) -> None:
     with zipfile.ZipFile(io.BytesIO(data)) as archive:
         parts: dict[str, str | bytes] = {name: archive.read(name) for name in archive.namelist()}
     name = draw.draw(st.sampled_from(sorted(name for name in parts if name.endswith(("ml", "rels", "opf", "ncx")))))
