@@ -52,20 +52,22 @@ def bases(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def converse(number: int) -> list[prompts.Message]:
+def converse(trait: str, number: int) -> list[prompts.Message]:
     """Return a conversation with all that the traits differ in: a system text, two turns, a thought, white space."""
+    # Where thoughts are switched off, none can be learnt.
+    thought = "" if trait == "opens a thought unless told not to" else "<think>\nOne mile it is.\n</think>\n\n"
     return [
         prompts.Message("system", f"Mind rule {number}."),
         prompts.Message("user", "How far? "),
-        prompts.Message("assistant", "<think>\nOne mile it is.\n</think>\n\n A mile, or less. "),
+        prompts.Message("assistant", f"{thought} A mile, or less. "),
         prompts.Message("user", f"And number {number}?"),
         prompts.Message("assistant", f"\nNumber {number} is farther."),
     ]
 
 
-def train(base: Path, work: Path) -> tuple[TrainSpec, list[Event]]:
+def train(trait: str, base: Path, work: Path) -> tuple[TrainSpec, list[Event]]:
     """Run the trainer's program as a job does, and return its events."""
-    rows = {number: prompts.render_row(PROMPT, converse(number), None) for number in range(1, ROWS + 1)}
+    rows = {number: prompts.render_row(PROMPT, converse(trait, number), None) for number in range(1, ROWS + 1)}
     (work / "rows").write_bytes(encode_rendered_rows(rows))
     spec = TrainSpec(base_model=str(base), rows=RowsFile(str(work / "rows")), recipe=RECIPE)
     (work / "spec.json").write_bytes(msgspec.json.encode(spec))
@@ -77,7 +79,7 @@ def train(base: Path, work: Path) -> tuple[TrainSpec, list[Event]]:
 @pytest.mark.parametrize("trait", templates.TRAINABLE)
 async def test_what_is_learnt_is_what_a_real_engine_reads(trait: str, bases: Path, tmp_path: Path) -> None:
     base, started = bases / trait, time.monotonic()
-    spec, events = train(base, tmp_path)
+    spec, events = train(trait, base, tmp_path)
     assert isinstance(events[-1], Finished), events[-1]
     (tokenized,) = [event for event in events if isinstance(event, Tokenized)]
     trained = time.monotonic()
@@ -95,7 +97,8 @@ async def test_what_is_learnt_is_what_a_real_engine_reads(trait: str, bases: Pat
         assert traits.folds_system == read_chat_format(base).folds_system
         assert parity.equal == len(tokenized.prompts)
         prompt = tokenized.prompts[-1]
-        body = await make_request(running, traits, prompt.row, tokenized.chat_template_kwargs)
+        messages = [Message(one.role, one.content) for one in converse(trait, prompt.row)[:-1]]
+        body = await make_request(running, traits, messages, tokenized.chat_template_kwargs)
         assert await running.engine.tokenize_prompt(NAME, body) == prompt.tokens
         answer = json.loads(await running.chat(json.loads(body)))
     assert answer["model"] == NAME
@@ -106,9 +109,10 @@ async def test_what_is_learnt_is_what_a_real_engine_reads(trait: str, bases: Pat
     print(proof.verdict)  # noqa: T201
 
 
-async def make_request(running: RunningEngine, traits: BaseTraits, number: int, variables: dict[str, Any]) -> bytes:
-    """Make the engine's request for the last reply of a row's conversation, as the gateway does."""
-    messages = [Message(one.role, one.content) for one in converse(number)[:-1]]
+async def make_request(
+    running: RunningEngine, traits: BaseTraits, messages: list[Message], variables: dict[str, Any]
+) -> bytes:
+    """Make the engine's request for the next reply of a conversation, as the gateway does."""
     parameters = {"max_tokens": 8, "temperature": 0, "return_token_ids": True}
     question = Question("answer-1", NAME, messages, parameters)
     target = Target(NAME, adapter=NAME, prompt=PROMPT, chat_template_kwargs=variables or None)
@@ -124,7 +128,7 @@ def test_what_cannot_be_learnt_is_refused_where_jobs_are_made_and_by_the_trainer
     _, message = templates.REFUSED[trait]
     with pytest.raises(TemplateUnlearnable, match=message):
         read_chat_format(bases / trait)
-    _, events = train(bases / trait, tmp_path)
+    _, events = train(trait, bases / trait, tmp_path)
     assert isinstance(events[-1], Failed)
     assert events[-1].code == "unsupported_chat_template"
     assert message in events[-1].message
