@@ -52,7 +52,7 @@ help: ## Show what there is
 demo: env env-model ## Two tenants end to end on a real engine, with a report (KEEP=1 leaves everything running)
 	@$(BIN)/braid demo $(if $(filter-out 0,$(KEEP)),--keep)
 
-demo-check: env env-model ## The whole demo with all its promises as a test, before a release (CI runs the small one)
+demo-check: env env-model ## Before a release: the whole demo (CI runs the small one), and every trait of chat templates served
 	@$(BIN)/python $(PYTEST) -m release tests/e2e
 
 up: env env-model ## Start Braid on this machine

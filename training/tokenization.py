@@ -13,12 +13,13 @@ from training.chat_format import ChatFormat, read_chat_format
 from training.checkpoint import CheckpointUnreadable, read_end_ids
 from training.dataset import Message, Problem, Row
 from training.errors import TrainingError
-from training.turn import split_turn
+from training.turn import TemplateUnlearnable, Turn, split_turn
 
 __all__ = ["ChatTokenizer", "RowTokenizer", "TokenizedRow"]
 
 _ANCHOR = "\ue000"
 """Of the private use area: no vocabulary has a longer token with it."""
+_PLAIN_REPLY = "Yes."
 
 
 class ChatTokenizer(Protocol):
@@ -174,7 +175,7 @@ class RowTokenizer:
 
     def _split_turn(self, conversation: list[dict[str, str]]) -> tuple[list[int], list[int]]:
         """Return the tokens of the prompt for the last turn, and those that the model has to generate for it."""
-        turn = split_turn(self._render, conversation)
+        turn = self._find_turn(conversation)
         before, through = turn.prompt, turn.prompt + turn.text.removeprefix(self.format.empty_thought)
         prompt, tokens = self._encode(before), self._encode(through)
         if tokens[: len(prompt)] == prompt:
@@ -182,6 +183,16 @@ class RowTokenizer:
         else:
             reply = self._encode_apart(through[len(before) :], prompt, self._decode(tokens))
         return prompt, reply[: self._find_end(reply, conversation[-1]["content"])]
+
+    def _find_turn(self, conversation: list[dict[str, str]]) -> Turn:
+        try:
+            return split_turn(self._render, conversation)
+        except TemplateUnlearnable:
+            split_turn(self._render, [*conversation[:-1], {**conversation[-1], "content": _PLAIN_REPLY}])
+        raise _RowUnusable(
+            "The model's chat template takes a part of a reply for something else, such as a thought where thoughts "
+            "are switched off, so the reply doesn't begin as its prompt asks for one. Take that part out of the reply."
+        )
 
     def _encode_apart(self, text: str, prompt: list[int], whole: str) -> list[int]:
         """Return tokens of a text whose first characters melt into the last token of the prompt before it.

@@ -1,8 +1,10 @@
-"""Freshness under load: `python -m tests.bench.freshness [--documents 10000] [--rate 60] [--edits 40]`.
+"""Freshness under load: `python -m tests.bench.freshness [--documents 10000] [--others 12] [--training]`.
 
-How long one tenant's edit takes to be live while thousands of documents of two other tenants wait, questions come all
-the time, and one of the worker's slots is taken, as a training takes it; and how long a question takes meanwhile. The
-retriever is a process of its own with the packaged embedder, or with the one of tests, which counts words
+How long one tenant's edit takes to be live while thousands of documents of other tenants wait, more tenants than the
+worker has slots, and questions come all the time, and a training runs; and how long a question takes meanwhile. The
+worker is the product's, with its slots. The training is a job of a tenant: by default of a trainer that sleeps between
+its steps, and with `--training` of the real one on the packaged model, which takes what it can get of the processor.
+The retriever is a process of its own with the packaged embedder, or with the one of tests, which counts words
 (`--embedder words`).
 """
 
@@ -19,13 +21,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from gateway.artifacts import Artifacts
-from gateway.composition import open_handlers
+from gateway.composition import open_worker
 from gateway.db import Database, open_database
+from gateway.engines.served_base_model import ServedBaseModel
 from gateway.errors import Unavailable
-from gateway.ids import new_id
-from gateway.jobs import Worker
 from gateway.migrations import migrate
 from gateway.settings import Settings
+from gateway.stack.base_model import prepare_base_model
 from gateway.tenants.storage import TenantStorage
 from gateway.tenants.tables import TenantRow
 from gateway.vector_stores.document_service import DocumentService
@@ -35,10 +37,15 @@ from gateway.vector_stores.search import SearchService
 from gateway.vector_stores.service import VectorStoreService
 from gateway.vector_stores.versions import Content, put_version
 from retrieval.client import Retriever
+from tests.bench.stack import EMBEDDERS, MODEL_PYTHON
+from tests.bench.training_job import TrainingJob
+from tests.fakes.trainer import write_trainer
 from tests.gateway.worker import ROOT, prepare_home, wait_for_retriever
+from tests.waiting import until
 
-_OTHERS = 2
+_OTHERS = 12
 _BATCH = 200
+_NO_ENGINE = "http://127.0.0.1:9"
 _WORDS = "kettle lid base warranty months price euros steel glass filter scale switch cord handle litre boil".split()
 
 
@@ -51,6 +58,8 @@ class Figures:
     refused: int = 0
     waiting: int = 0
     """Documents of the others that still waited in the end."""
+    steps: int = 0
+    """Steps of the training while the edits were made."""
 
 
 class Tenant:
@@ -99,41 +108,72 @@ async def _send(text: str) -> AsyncIterator[bytes]:
     yield text.encode()
 
 
-async def measure(home: Path, *, documents: int, rate: float, edits: int, embedder: str) -> Figures:
-    """Measure in an empty folder; `rate` is questions per second, of which each is asked at its time or refused."""
+async def measure(
+    home: Path,
+    *,
+    documents: int,
+    rate: float,
+    edits: int,
+    embedder: str,
+    others: int = _OTHERS,
+    training: bool = False,
+) -> Figures:
+    """Measure in an empty folder.
+
+    Args:
+        home: The folder.
+        documents: Those of the others, in all.
+        rate: Questions per second, of which each is asked at its time or refused.
+        edits: How many are timed.
+        embedder: The retriever's, by its name in `EMBEDDERS`.
+        others: Tenants with a store each.
+        training: Train the packaged model, instead of only running a job that says so.
+    """
     figures = Figures()
-    settings = Settings(home=home, engine_urls=("http://127.0.0.1:9",), model_python=ROOT / ".venv-model/bin/python")
-    prepare_home(home)
-    async with open_database(settings.database) as database:
-        await migrate(database)
+    settings = await _prepare(home, training=training)
     async with (
         _retriever(settings, embedder),
+        open_worker(settings) as worker,
         open_database(settings.database) as database,
         Retriever(settings.retriever_socket) as retriever,
-        open_handlers(settings, database) as handlers,
     ):
         artifacts = Artifacts(settings.artifacts)
-        editor, *others = (
-            Tenant(database, artifacts, retriever, name) for name in ("editor", *(f"other{n}" for n in range(_OTHERS)))
-        )
-        for tenant in (editor, *others):
+        names = ("editor", *(f"other{n}" for n in range(others)))
+        editor, *waiting = (Tenant(database, artifacts, retriever, name) for name in names)
+        for tenant in (editor, *waiting):
             await tenant.open()
-        worker = Worker(database, handlers, name=new_id("bench_"), slots=2, single=())
         working = asyncio.create_task(worker.run())
         for n in range(10):
             await editor.put(f"{n}.md", _write_text(f"fact{n}"), wait=120)
-        for other in others:
-            await other.queue(documents // _OTHERS)
-        asking = asyncio.create_task(_ask(editor, rate, figures))
-        for n in range(edits):
-            figures.edits.append(await _edit(editor, n))
-        asking.cancel()
-        await asyncio.wait([asking])
-        for other in others:
+        job = await TrainingJob.start(settings, database)
+        await until(job.count_steps, 300)
+        for other in waiting:
+            await other.queue(documents // others)
+        before = await job.count_steps()
+        async with _asking(editor, rate, figures):
+            for n in range(edits):
+                figures.edits.append(await _edit(editor, n))
+        figures.steps = await job.count_steps() - before
+        for other in waiting:
             figures.waiting += await _count_waiting(database, other)
         worker.stop()
         await working
     return figures
+
+
+async def _prepare(home: Path, *, training: bool) -> Settings:
+    """Put a base model and a database there, and return settings by which trainings are real, or only say so."""
+    if training:
+        settings = Settings(home=home, engine_urls=(_NO_ENGINE,), model_python=MODEL_PYTHON)
+        ServedBaseModel.file(home).parent.mkdir()
+        await prepare_base_model(settings, "float32", lambda _: None)
+    else:
+        prepare_home(home)
+        trainer = write_trainer(home / "python", "slow")
+        settings = Settings(home=home, engine_urls=(_NO_ENGINE,), model_python=trainer)
+    async with open_database(settings.database) as database:
+        await migrate(database)
+    return settings
 
 
 async def _edit(editor: Tenant, n: int) -> float:
@@ -151,9 +191,19 @@ async def _edit(editor: Tenant, n: int) -> float:
     return time.perf_counter() - started
 
 
-async def _ask(editor: Tenant, rate: float, figures: Figures) -> None:
-    tasks: set[asyncio.Task[None]] = set()
+@asynccontextmanager
+async def _asking(editor: Tenant, rate: float, figures: Figures) -> AsyncGenerator[None]:
+    """Ask all the time until the block is left; all questions have been answered then, or one has failed it."""
+    over = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(_ask(editor, rate, figures, group, over))
+        try:
+            yield
+        finally:
+            over.set()
 
+
+async def _ask(editor: Tenant, rate: float, figures: Figures, group: asyncio.TaskGroup, over: asyncio.Event) -> None:
     async def ask(n: int) -> None:
         started = time.perf_counter()
         try:
@@ -164,10 +214,8 @@ async def _ask(editor: Tenant, rate: float, figures: Figures) -> None:
             figures.questions.append(time.perf_counter() - started)
 
     started, n = time.perf_counter(), 0
-    while True:
-        task = asyncio.create_task(ask(n))
-        tasks.add(task)
-        task.add_done_callback(tasks.discard)
+    while not over.is_set():
+        group.create_task(ask(n))
         n += 1
         await asyncio.sleep(max(started + n / rate - time.perf_counter(), 0))
 
@@ -180,11 +228,10 @@ async def _count_waiting(database: Database, tenant: Tenant) -> int:
 
 @asynccontextmanager
 async def _retriever(settings: Settings, embedder: str) -> AsyncGenerator[None]:
-    module = "retrieval" if embedder == "packaged" else "tests.retrieval.model.word_retriever"
     arguments = ("--socket", str(settings.retriever_socket), "--data", str(settings.home / "index"))
     settings.retriever_socket.parent.mkdir(parents=True, exist_ok=True)
     process = await asyncio.create_subprocess_exec(
-        *(str(settings.model_python), "-m", module, *arguments), cwd=ROOT, env=os.environ | {"HF_HUB_OFFLINE": "1"}
+        *(str(MODEL_PYTHON), "-m", EMBEDDERS[embedder], *arguments), cwd=ROOT, env=os.environ | {"HF_HUB_OFFLINE": "1"}
     )
     try:
         await wait_for_retriever(settings.retriever_socket, process)
@@ -197,7 +244,10 @@ async def _retriever(settings: Settings, embedder: str) -> AsyncGenerator[None]:
 
 def describe(figures: Figures) -> str:
     """Write the figures as lines."""
-    lines = [f"{figures.waiting} documents of others still waited; {figures.refused} questions were refused"]
+    lines = [
+        f"{figures.waiting} documents of others still waited; {figures.refused} questions were refused; "
+        f"the training did {figures.steps} steps meanwhile"
+    ]
     for name, values in (("edit until live", figures.edits), ("question", figures.questions)):
         if len(values) > 1:
             worst = statistics.quantiles(values, n=20)[18]
@@ -210,7 +260,9 @@ async def main() -> None:
     parser.add_argument("--documents", type=int, default=10_000)
     parser.add_argument("--rate", type=float, default=60.0)
     parser.add_argument("--edits", type=int, default=40)
+    parser.add_argument("--others", type=int, default=_OTHERS, help="tenants whose documents wait")
     parser.add_argument("--embedder", choices=["packaged", "words"], default="packaged")
+    parser.add_argument("--training", action="store_true", help="train the packaged model beside it")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as home:
         figures = await measure(
@@ -219,6 +271,8 @@ async def main() -> None:
             rate=options.rate,
             edits=options.edits,
             embedder=options.embedder,
+            others=options.others,
+            training=options.training,
         )
     sys.stdout.write(f"{describe(figures)}\n")
 

@@ -5,10 +5,7 @@ That it comes back with them after it was killed is the demo's to show (`test_de
 
 import asyncio
 import json
-import os
-import socket
-import subprocess
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -16,26 +13,9 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from gateway.engine_options import EngineOptions
-from gateway.engines import (
-    AdapterRejected,
-    Connections,
-    DesiredAdapter,
-    EnginePool,
-    Probe,
-    Reconciler,
-    Timeouts,
-    VllmEngine,
-)
-from gateway.engines.hardware import Hardware
-from gateway.engines.local import LocalEngine
-from gateway.processes import Child
+from gateway.engines import AdapterRejected, DesiredAdapter
 from tests.e2e.demo import session_of
-from tests.waiting import until
-
-ROOT = Path(__file__).parents[2]
-PYTHON = ROOT / ".venv-model/bin/python"
-START_SECONDS = 400.0
+from tests.e2e.local_engine import ROOT, RunningEngine, Wanted, call_training, read_probes, run_engine
 
 # One engine for the whole file, and the tests build on each other's state: a start takes half a minute and more.
 pytestmark = [
@@ -46,21 +26,10 @@ pytestmark = [
 ]
 
 
-def in_model_environment(*arguments: str) -> None:
-    environment = os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
-    subprocess.run([str(PYTHON), *arguments], check=True, cwd=ROOT, env=environment)
-
-
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 @pytest.fixture(scope="module")
 def base() -> Path:
     folder = ROOT / ".braid/models/smollm2-135m-instruct"
-    in_model_environment("-m", "training", "base-model", "--out", str(folder))
+    call_training("-m", "training", "base-model", "--out", str(folder))
     return folder
 
 
@@ -70,60 +39,34 @@ def adapters(base: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Desir
     made: list[DesiredAdapter] = []
     for seed in (1, 2):
         path, reference = folder / f"seed-{seed}", folder / f"seed-{seed}.json"
-        in_model_environment("tests/e2e/tiny_adapter.py", str(base), str(path), str(seed))
-        in_model_environment(
+        call_training("tests/e2e/tiny_adapter.py", str(base), str(path), str(seed))
+        call_training(
             *("-m", "training", "reference", "--base", str(base), "--adapter", str(path), "--out", str(reference))
         )
-        rows = json.loads(reference.read_text())["probe"]
-        probes = [Probe(row["tokens"], row["from"], row["logprobs"], row["base_logprobs"]) for row in rows]
-        made.append(DesiredAdapter(f"kestrel.seed-{seed}.00000000", str(path), probes))
+        made.append(DesiredAdapter(f"kestrel.seed-{seed}.00000000", str(path), read_probes(reference)))
     return made
-
-
-class Wanted:
-    adapters: list[DesiredAdapter]
-
-    async def __call__(self) -> Sequence[DesiredAdapter]:
-        return self.adapters
 
 
 @pytest.fixture(scope="module")
 def wanted() -> Wanted:
-    made = Wanted()
-    made.adapters = []
-    return made
-
-
-class Running:
-    def __init__(self, child: Child, pool: EnginePool, reconciler: Reconciler, engine: VllmEngine) -> None:
-        self.child, self.pool, self.reconciler, self.engine = child, pool, reconciler, engine
+    return Wanted()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def running(base: Path, wanted: Wanted, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Running]:
+async def running(base: Path, wanted: Wanted, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RunningEngine]:
     # With as many adapters as slots the last slot is taken, which is what a base model's request must not see.
     # A parser is named, because the packaged model's own template has no words for tools.
-    options = EngineOptions.parse("--tool-call-parser hermes --max-model-len 4096")
-    local = LocalEngine(PYTHON, base, "base", free_port(), adapters_at_once=2, options=options)
-    async with Connections() as connections:
-        engine = VllmEngine(local.url, connections, Timeouts(control=30))
-        child = local.child(Hardware.detect(), connections, tmp_path_factory.mktemp("run"), os.environ)
-        async with child, EnginePool([engine]) as pool, Reconciler(pool, wanted) as reconciler:
-            await until(lambda: child.state.phase == "ready", START_SECONDS)
-            await until(lambda: pool.replicas[0].ready, 30)
-            yield Running(child, pool, reconciler, engine)
+    options = "--tool-call-parser hermes --max-model-len 4096"
+    async with run_engine(base, wanted, tmp_path_factory.mktemp("run"), adapters_at_once=2, options=options) as running:
+        yield running
 
 
-async def ask(running: Running, model: str, **more: Any) -> bytes:
-    body = {"model": model, "messages": [{"role": "user", "content": "Name one colour."}], "max_tokens": 8, **more}
-    stream = await running.engine.chat(json.dumps({"temperature": 0, **body}).encode())
-    try:
-        return b"".join([piece async for piece in stream])
-    finally:
-        await stream.aclose()
+async def ask(running: RunningEngine, model: str, **more: Any) -> bytes:
+    messages = [{"role": "user", "content": "Name one colour."}]
+    return await running.chat({"model": model, "messages": messages, "max_tokens": 8, "temperature": 0, **more})
 
 
-async def test_serves_the_base_model(running: Running) -> None:
+async def test_serves_the_base_model(running: RunningEngine) -> None:
     assert running.pool.base_model == "base"
     assert running.pool.max_model_len == 4096
     answer = json.loads(await ask(running, "base"))
@@ -136,14 +79,14 @@ async def test_serves_the_base_model(running: Running) -> None:
     assert await running.engine.tokenize("base", "Name one colour.") == 4
 
 
-async def test_tools_are_taken_by_an_engine_with_a_parser(running: Running) -> None:
+async def test_tools_are_taken_by_an_engine_with_a_parser(running: RunningEngine) -> None:
     tool = {"type": "function", "function": {"name": "paint", "parameters": {"type": "object", "properties": {}}}}
     for choice in ("auto", "none"):
         answer = json.loads(await ask(running, "base", tools=[tool], tool_choice=choice))
         assert answer["choices"][0]["message"]["role"] == "assistant"
 
 
-async def test_an_answer_under_a_schema_has_no_white_space_to_hide_in(running: Running, base: Path) -> None:
+async def test_an_answer_under_a_schema_has_no_white_space_to_hide_in(running: RunningEngine, base: Path) -> None:
     """Blanks are made far likelier than any other token: where the grammar allows one, the answer never ends."""
     vocabulary: dict[str, int] = json.loads((base / "tokenizer.json").read_text())["model"]["vocab"]
     blanks = [id for token, id in vocabulary.items() if set(token) <= set("ĠĊĉč")]  # as byte-level BPE spells them
@@ -159,7 +102,7 @@ async def test_an_answer_under_a_schema_has_no_white_space_to_hide_in(running: R
 
 
 async def test_a_real_adapter_is_loaded_and_proven(
-    running: Running, wanted: Wanted, adapters: list[DesiredAdapter]
+    running: RunningEngine, wanted: Wanted, adapters: list[DesiredAdapter]
 ) -> None:
     wanted.adapters = adapters
     for adapter in adapters:
@@ -169,7 +112,7 @@ async def test_a_real_adapter_is_loaded_and_proven(
 
 
 async def test_an_adapter_under_another_ones_reference_is_refused(
-    running: Running, wanted: Wanted, adapters: list[DesiredAdapter]
+    running: RunningEngine, wanted: Wanted, adapters: list[DesiredAdapter]
 ) -> None:
     one, other = adapters
     swapped = DesiredAdapter("harbor.swapped.00000000", one.path, other.probe)
@@ -181,7 +124,7 @@ async def test_an_adapter_under_another_ones_reference_is_refused(
 
 
 async def test_requests_in_one_batch_keep_to_their_own_weights(
-    running: Running, adapters: list[DesiredAdapter]
+    running: RunningEngine, adapters: list[DesiredAdapter]
 ) -> None:
     names = ["base", adapters[0].served_name, "base", adapters[1].served_name] * 2
     probe = adapters[0].probe[0]
@@ -192,7 +135,7 @@ async def test_requests_in_one_batch_keep_to_their_own_weights(
         assert fmean(abs(a - b) for a, b in zip(scores, alone[name], strict=True)) < 0.1, name
 
 
-async def test_stopping_leaves_no_process(running: Running) -> None:
+async def test_stopping_leaves_no_process(running: RunningEngine) -> None:
     leader = running.child.state.pid
     assert len(session_of(leader)) >= 3
     await running.child.stop()

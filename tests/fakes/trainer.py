@@ -74,10 +74,11 @@ _HELD, _HELD_STEP = "held:", 10
 _ENDS = ("crash", "failed", "bug", "abort", "status")
 
 
-def write_trainer(file: Path) -> Path:
-    """Make the executable; it is called as `FILE -m training …`."""
+def write_trainer(file: Path, mode: str | None = None) -> Path:
+    """Make the executable; it is called as `FILE -m training …`. With a `mode` it heeds no environment variable."""
+    fixed = "" if mode is None else f"import os\nos.environ['BRAID_TEST_TRAINER'] = {mode!r}\n"
     file.write_text(
-        f"#!{sys.executable}\n"
+        f"#!{sys.executable}\n{fixed}"
         f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
         "from tests.fakes.trainer import main\nsys.exit(main(sys.argv[3:]))\n"
     )

@@ -6,6 +6,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from transformers import AutoTokenizer
 
+from tests.training.chat_templates import OPENS_THOUGHT_UNLESS_TOLD
+from tests.training.model.tiny import write_tokenizer
 from training.dataset import Message, Row
 from training.errors import TrainingError
 from training.tokenization import RowTokenizer, TokenizedRow
@@ -171,6 +173,18 @@ def test_one_row_that_the_template_cannot_take_does_not_fail_the_others(base_mod
     tokenized, dropped = with_template(base_model, template).tokenize_rows(rows, 1000)
     assert [row.number for row in tokenized] == [2]
     assert [problem.row for problem in dropped] == [1]
+
+
+def test_a_reply_with_a_thought_is_dropped_where_thoughts_are_switched_off(tmp_path: Path) -> None:
+    write_tokenizer(tmp_path, OPENS_THOUGHT_UNLESS_TOLD)
+    tokenizer = RowTokenizer.load(tmp_path)
+    assert tokenizer.format.variables == {"enable_thinking": False}
+    rows = [make_row(1, "How far?", "<think>\nFar.\n</think>\n\nA mile."), make_row(2, "How far?", "A mile.")]
+    tokenized, dropped = tokenizer.tokenize_rows(rows, 1000)
+    assert [row.number for row in tokenized] == [2]
+    (problem,) = dropped
+    assert problem.row == 1
+    assert "such as a thought where thoughts are switched off" in problem.message
 
 
 class Templated:
