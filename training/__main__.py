@@ -24,6 +24,7 @@ __all__ = ["main"]
 
 _CONTROL_HELP = "file by which a caller on another machine pauses and ends this, see training.control"
 _LOST_STATUS = 3
+_NICE = 10
 _DEVICE_HELP = "auto (the CUDA device with the most free memory, else the processor), cpu, cuda or cuda:N"
 _PROCESSES_HELP = "the most processes that train together, one per device that has room; auto: all such devices"
 
@@ -67,6 +68,7 @@ def _run(arguments: argparse.Namespace, lines: JsonLines, seal: Callable[[], Non
     def wants_pause() -> bool:
         return has_signal() or (control is not None and control())
 
+    os.nice(_NICE)  # answers and documents go first; what they leave idle is enough for a training
     spec = read_spec(arguments.spec)
     options = {name: getattr(arguments, name) for name in ("device", "wait_seconds", "processes", "checkpoints")}
     if spec.recipe.quantization is None:

@@ -62,6 +62,7 @@ def call(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> 
         monkeypatch.setattr(sys, "argv", ["training", *map(str, arguments)])
         # What the program leaves out, other tests in this process use.
         monkeypatch.setattr("training.__main__._leave_out", lambda *_: None)
+        monkeypatch.setattr("training.__main__._NICE", 0)
         status = main()
         out, err = capfd.readouterr()
         return status, out.encode().splitlines(), err
@@ -101,6 +102,7 @@ def test_sigterm_ends_a_run_and_leaves_nothing(base_model: Path, rows: Path, tmp
     spec = write_spec(tmp_path / "s", base_model, rows, epochs=100_000)
     with training("run", spec, "--out", tmp_path / "out") as process:
         first_step(process)
+        assert os.getpriority(os.PRIO_PROCESS, process.pid) >= os.getpriority(os.PRIO_PROCESS, 0) + 10
         assert (tmp_path / "out.partial").exists()
         process.send_signal(signal.SIGTERM)
         out, _ = process.communicate(timeout=30)
