@@ -17,6 +17,13 @@ from training.spec import Recipe, TrainSpec
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.fixture(autouse=True)
+def untouched_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the program does to its own process isn't done to this one: its priority, and what it can import."""
+    monkeypatch.setattr("training.__main__._NICE", 0)
+    monkeypatch.setattr("training.__main__._leave_out", lambda *_: None)
+
+
 @pytest.mark.parametrize("content", ["", "{", '{"recipe": {}}', '{"base_model": "b", "rows": "r", "recipe": {}}'])
 def test_a_bad_spec_ends_with_status_2_and_a_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], content: str
