@@ -1,5 +1,6 @@
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -43,8 +44,10 @@ async def app(_scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": body})
 
 
-def connect(state: ServerState | None = None, what: Any = app) -> tuple[BoundedProtocol, Wire]:
-    protocol, wire = BoundedProtocol(uvicorn.Config(what), state or ServerState(), {}, bounds=BOUNDS), Wire()
+def connect(
+    state: ServerState | None = None, what: Any = app, bounds: ConnectionBounds = BOUNDS
+) -> tuple[BoundedProtocol, Wire]:
+    protocol, wire = BoundedProtocol(uvicorn.Config(what), state or ServerState(), {}, bounds=bounds), Wire()
     protocol.connection_made(wire)
     return protocol, wire
 
@@ -193,12 +196,13 @@ async def test_a_client_that_reads_nothing_is_cut_off() -> None:
 
 
 async def test_a_client_that_reads_slowly_is_not() -> None:
-    protocol, wire = connect()
+    # Each pause is far below the bound, and all of them together are above it.
+    protocol, wire = connect(bounds=replace(BOUNDS, write_seconds=2.0))
     protocol.data_received(head_of(300, more="content-length: 0\r\n"))
     await reply(wire)
     for _ in range(10):
         protocol.pause_writing()
-        await asyncio.sleep(0.03)
+        await asyncio.sleep(0.25)
         protocol.resume_writing()
     assert not wire.closed
 
