@@ -16,9 +16,9 @@ from gateway.processes import WORKER
 from gateway.settings import Settings
 from gateway.stack.children import child_environment
 from retrieval.client import Retriever, RetrieverError
-from tests.bench.targets import free_port
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.worker import ROOT, prepare_home
+from tests.ports import find_port
 
 EMBEDDERS = {
     "packaged": "retrieval",
@@ -43,8 +43,8 @@ class Stack:
         self._admin_key = f"sk-bench-{secrets.token_hex(16)}"
         self.settings = Settings(
             home=home,
-            port=free_port(),
-            admin_port=free_port(),
+            port=find_port(),
+            admin_port=find_port(),
             engine_urls=(engine.url,),
             model_python=MODEL_PYTHON,
             access_log=False,

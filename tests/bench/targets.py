@@ -5,7 +5,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ import httpx2
 from tests.bench import floors
 from tests.bench.driver import MESSAGES
 from tests.bench.upstream import MODEL
+from tests.ports import find_port
 
 ROOT = Path(__file__).parents[2]
 CHAT = "/v1/chat/completions"
@@ -56,29 +56,22 @@ class Running:
     model: str = MODEL
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on now."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 def mock() -> Target:
     """Return the model server that every target asks."""
-    port = free_port()
+    port = find_port()
     return Target("direct", [sys.executable, "-m", "tests.bench.upstream", "--port", str(port)], port)
 
 
 def floor(name: str, kind: str, upstream: str) -> Target:
     """Return one of the two floors."""
-    port = free_port()
+    port = find_port()
     command = [sys.executable, "-m", "tests.bench.floors", kind, "--port", str(port), "--upstream", upstream]
     return Target(name, command, port, key=floors.KEY)
 
 
 def braid(name: str, checkout: Path, home: Path, upstream: str) -> Target:
     """Return the gateway as it stands in a checkout, on a database of its own."""
-    port = free_port()
+    port = find_port()
     # A release is tied to the base's weights; this is what `braid up` leaves of them.
     (home / "run").mkdir(parents=True)
     (home / "run" / "base.json").write_text(json.dumps({"name": MODEL, "path": "", "digest": "sha256:bench"}))
@@ -98,11 +91,11 @@ def peers(upstream: str, places: Sequence[Path], scratch: Path) -> list[Target]:
     path = os.pathsep.join([*map(str, places), os.environ.get("PATH", "")])
     found: list[Target] = []
     if router := shutil.which("vllm-router", path=path):
-        port, more = free_port(), ["--policy", "round_robin", "--log-level", "warning", "--api-key", PEER_KEY]
-        address = ["--host", "127.0.0.1", "--port", str(port), "--prometheus-port", str(free_port())]
+        port, more = find_port(), ["--policy", "round_robin", "--log-level", "warning", "--api-key", PEER_KEY]
+        address = ["--host", "127.0.0.1", "--port", str(port), "--prometheus-port", str(find_port())]
         found.append(Target("vllm-router", [router, "--worker-urls", upstream, *address, *more], port))
     if litellm := shutil.which("litellm", path=path):
-        port, config = free_port(), scratch / "litellm.yaml"
+        port, config = find_port(), scratch / "litellm.yaml"
         config.write_text(_LITELLM.format(model=MODEL, upstream=upstream, key=PEER_KEY))
         address = ["--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
         quiet = {"LITELLM_LOG": "ERROR", "LITELLM_MODE": "PRODUCTION", "LITELLM_TELEMETRY": "False"}

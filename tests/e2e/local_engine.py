@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import subprocess
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
@@ -15,6 +14,7 @@ from gateway.engines import Connections, DesiredAdapter, EnginePool, Probe, Reco
 from gateway.engines.hardware import Hardware
 from gateway.engines.local import LocalEngine
 from gateway.processes import Child
+from tests.ports import find_port
 from tests.waiting import until
 
 __all__ = ["ROOT", "RunningEngine", "Wanted", "call_training", "read_probes", "run_engine"]
@@ -71,7 +71,7 @@ async def run_engine(
 ) -> AsyncGenerator[RunningEngine]:
     """Start vLLM on a base, and end it with the block; its log goes to `folder`."""
     local = LocalEngine(
-        _PYTHON, base, "base", _find_port(), adapters_at_once=adapters_at_once, options=EngineOptions.parse(options)
+        _PYTHON, base, "base", find_port(), adapters_at_once=adapters_at_once, options=EngineOptions.parse(options)
     )
     async with Connections() as connections:
         engine = VllmEngine(local.url, connections, Timeouts(control=30))
@@ -80,9 +80,3 @@ async def run_engine(
             await until(lambda: child.state.phase == "ready", _START_SECONDS)
             await until(lambda: pool.replicas[0].ready, 30)
             yield RunningEngine(child, pool, reconciler, engine)
-
-
-def _find_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]

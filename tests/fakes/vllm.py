@@ -18,6 +18,7 @@ from typing import Any, Self
 from tests.fakes import _answers, _tokens
 from tests.fakes._http import Connection, Received, Wire
 from tests.fakes.faults import Fault
+from tests.ports import find_port
 from training.chat_template import ChatTemplate, TemplateRefused
 
 CHAT = "/v1/chat/completions"
@@ -72,7 +73,7 @@ class FakeVllm:
         self.model = model
         self.reply = reply
         self.max_model_len = max_model_len
-        self.port = port
+        self.port = port or find_port()
         self.gap = gap
         self.served_from = served_from
         self.adapters: dict[str, Path] = {}
@@ -100,7 +101,6 @@ class FakeVllm:
         self._server = await loop.create_server(
             lambda: Connection(self._handle, self._connections), "127.0.0.1", self.port
         )
-        self.port = self._server.sockets[0].getsockname()[1]
 
     async def stop(self) -> None:
         """Refuse new connections and reset the open ones, as a killed process does."""

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import sys
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
@@ -13,13 +12,7 @@ from gateway.settings import Settings
 from tests.gateway.conftest import ADMIN_KEY
 from tests.waiting import until
 
-__all__ = ["find_port", "gateway_process", "make_tenant"]
-
-
-def find_port() -> int:
-    """Return a port at which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+__all__ = ["gateway_process", "make_tenant"]
 
 
 @asynccontextmanager

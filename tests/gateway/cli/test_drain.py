@@ -14,9 +14,10 @@ from gateway.settings import Settings
 from tests.fakes import faults
 from tests.fakes.retriever import FakeRetriever
 from tests.fakes.vllm import FakeVllm
-from tests.gateway.gateway_process import find_port, gateway_process, make_tenant
+from tests.gateway.gateway_process import gateway_process, make_tenant
 from tests.gateway.tuning import settings
 from tests.gateway.worker import working
+from tests.ports import find_port
 from tests.waiting import until
 
 __all__ = ["settings"]

@@ -17,10 +17,11 @@ import pytest
 from gateway.cli.up import run_until_stopped
 from gateway.client import Profile
 from gateway.settings import Settings, load_settings
-from gateway.stack.instance import Instance, free_ports
+from gateway.stack.instance import Instance
 from gateway.terminal import CommandError, Exit
 from tests.fakes.peft import write_base
 from tests.fakes.vllm import FakeVllm
+from tests.ports import find_port
 from tests.waiting import until
 
 ROOT = Path(__file__).parents[3]
@@ -51,7 +52,7 @@ def environment(tmp_path: Path, engine: FakeVllm) -> dict[str, str]:
     return {
         **{name: value for name, value in os.environ.items() if not name.startswith("BRAID_")},
         "BRAID_HOME": str(tmp_path / "home"),
-        "BRAID_PORT": str(free_ports("127.0.0.1", 21_000 + os.getpid() % 5000, 1)),
+        "BRAID_PORT": str(find_port()),
         "BRAID_MODEL_PYTHON": str(python),
         "BRAID_ENGINE_URLS": engine.url,
         "BRAID_BASE_MODEL_NAME": engine.model,

@@ -17,8 +17,9 @@ from gateway.demo import services as module
 from gateway.demo.progress import Progress
 from gateway.demo.services import running_services
 from gateway.settings import Settings
-from gateway.stack.instance import Instance, free_ports
+from gateway.stack.instance import Instance
 from gateway.terminal import CommandError
+from tests.ports import find_port
 
 PYTHON = sys.executable
 STAND_IN = """#!{python}
@@ -51,7 +52,7 @@ def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settin
     write(tmp_path)
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setattr(module, "_POLL_SECONDS", 0.05)
-    yield Settings(home=tmp_path, port=free_ports("127.0.0.1", 23_000 + os.getpid() % 4000, 2))
+    yield Settings(home=tmp_path, port=find_port(2))
     pid = tmp_path / "pid"
     if pid.exists() and psutil.pid_exists(int(pid.read_text())):
         process = psutil.Process(int(pid.read_text()))

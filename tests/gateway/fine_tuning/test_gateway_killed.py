@@ -9,9 +9,10 @@ import httpx2
 import pytest
 
 from gateway.settings import Settings
-from tests.gateway.gateway_process import find_port, gateway_process, make_tenant
+from tests.gateway.gateway_process import gateway_process, make_tenant
 from tests.gateway.tuning import JOBS, ended, events, retrieve, start
 from tests.gateway.worker import working
+from tests.ports import find_port
 
 pytestmark = pytest.mark.e2e
 

@@ -18,9 +18,9 @@ from pydantic import SecretStr
 
 from gateway.settings import Settings
 from tests.gateway.conftest import Gateway
-from tests.gateway.gateway_process import find_port
 from tests.gateway.tuning import JOBS, ended, events, read_row, start, until_loaded, until_trains, work_folders
 from tests.gateway.worker import working
+from tests.ports import find_port
 from tests.waiting import until
 
 RAY = os.environ.get("BRAID_TEST_RAY", "")

@@ -18,14 +18,10 @@ from tests.fakes.vllm import CHAT, FakeVllm
 from tests.gateway.conftest import Gateway, running
 from tests.gateway.tuning import settings
 from tests.gateway.worker import TIMINGS
+from tests.ports import find_port
 from tests.waiting import until
 
 __all__ = ["settings"]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
 
 
 async def get(port: int, path: str) -> httpx2.Response:
@@ -106,7 +102,7 @@ def test_a_worker_s_port_is_the_one_after_the_gateway_s() -> None:
 async def test_a_worker_s_details_are_the_operator_s(
     settings: Settings, gateway: Gateway, passages: FakePassages
 ) -> None:
-    port = free_port()
+    port = find_port()
     moved = settings.model_copy(update={"admin_port": port - 1})
     client = await gateway.tenant("kestrel")
     store = (await client.post("/v1/vector_stores", json={"name": "manuals"})).json()["id"]
@@ -130,8 +126,8 @@ async def test_a_worker_s_details_are_the_operator_s(
 
 
 async def test_the_processes_serve_their_ports(settings: Settings, passages: FakePassages) -> None:
-    port = free_port()
-    moved = settings.model_copy(update={"port": free_port(), "admin_port": port})
+    port = find_port(2)
+    moved = settings.model_copy(update={"port": find_port(), "admin_port": port})
     for process, number in ((serve(moved), port), (run_worker(moved), port + 1)):
         running_process = asyncio.create_task(process)
         try:

@@ -15,6 +15,7 @@ from gateway.stack.instance import Instance
 from gateway.terminal import Exit
 from tests.fakes.passages import FakePassages
 from tests.fakes.vllm import FakeVllm
+from tests.ports import find_port
 
 
 def test_an_old_python_is_broken() -> None:
@@ -57,10 +58,8 @@ def test_a_port_in_use_is_broken_unless_it_is_ours(tmp_path: Path) -> None:
 
 
 def test_a_taken_admin_port_is_worth_a_warning(tmp_path: Path) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken, socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        ports = {"port": free.getsockname()[1], "admin_port": taken.getsockname()[1]}
-        free.close()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ports = {"port": find_port(), "admin_port": taken.getsockname()[1]}
         finding = machine.check_ports(Settings(home=tmp_path, engine_urls=("http://elsewhere",), **ports))
     assert finding.level is Level.WARNING
     assert "BRAID_ADMIN_PORT" in finding.fix
