@@ -14,10 +14,9 @@ from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
-from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from gateway.adapters.routes import router as adapters
 from gateway.administration.routes import router as tenants
@@ -66,7 +65,7 @@ from gateway.web.error_responses import SCHEMAS as ERROR_SCHEMAS
 from gateway.web.invalid_requests import explain_invalid, explain_unreadable
 from gateway.web.lean_route import LeanRoute
 from gateway.web.nul_check import NulCheck
-from gateway.web.request_log import MONITORS, RequestTrace
+from gateway.web.request_log import MONITORS, RequestTrace, trace_of
 from gateway.web.state import State
 
 __all__ = ["create_app"]
@@ -132,8 +131,8 @@ class _Gateway(FastAPI):
         super().__init__(**options)
         self._answer = allow_origins(self._dispatch, cors_origins)
         self._answer_cut = allow_origins(_answer_cut, cors_origins)
-        self._lean: dict[tuple[str, str], tuple[LeanRoute, ASGIApp]] = {
-            (method, route.path): (route, ExceptionMiddleware(route.handle, _HANDLERS))
+        self._lean = {
+            (method, route.path): route
             for router in _ROUTERS
             for route in router.routes
             if isinstance(route, LeanRoute)
@@ -176,9 +175,13 @@ class _Gateway(FastAPI):
             return
         lean = self._lean.get((scope["method"], scope["path"]))
         if lean is not None:
-            route, handle = lean
-            scope["route"] = route
-            await handle(scope, receive, send)
+            scope["route"] = lean
+            try:
+                await lean.handle(scope, receive, send)
+            except Exception as error:
+                if trace_of(scope).begun:
+                    raise
+                await _answer_error(error, scope, receive, send)
         else:
             scope["path"] = _drop_extra_slashes(scope["path"], scope.get("raw_path") or b"")
             await super().__call__(scope, NulCheck.wrap(scope, receive), BodyLimitSender(send).send)
@@ -197,6 +200,12 @@ class _Gateway(FastAPI):
             | RESPONSE_SCHEMAS
         )
         return described
+
+
+async def _answer_error(error: Exception, scope: Scope, receive: Receive, send: Send) -> None:
+    handler = next(_HANDLERS[kind] for kind in type(error).__mro__ if kind in _HANDLERS)
+    response = await handler(Request(scope, receive, send), error)
+    await response(scope, receive, send)
 
 
 async def _answer_cut(scope: Scope, receive: Receive, send: Send) -> None:
@@ -218,7 +227,10 @@ def _drop_extra_slashes(path: str, raw: bytes) -> str:
 
 
 def _is_encoded(scope: Scope) -> bool:
-    return any(name == b"content-encoding" and value.lower() != b"identity" for name, value in scope["headers"])
+    for name, value in scope["headers"]:
+        if name == b"content-encoding" and value.lower() != b"identity":
+            return True
+    return False
 
 
 def _respond(error: BraidError) -> Response:

@@ -81,7 +81,7 @@ class ClientConnection:
                 return reply.body
         finally:
             del self._queues[id_]
-            if not finished and not self.closed:
+            if not finished and not self.closed and not self._writer.is_closing():
                 # Written without a wait: this also runs while the caller is being cancelled.
                 self._writer.write(encode_frame(Call(id_, CANCEL, Raw(msgspec.msgpack.encode(None)))))
 
@@ -94,6 +94,8 @@ class ClientConnection:
             await self._writer.wait_closed()
 
     async def _send(self, call: Call) -> None:
+        if self._writer.is_closing():  # a transport of uvloop's refuses to be written to then
+            raise _went_away(call.method)
         self._writer.write(encode_frame(call))
         try:
             await self._writer.drain()

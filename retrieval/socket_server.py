@@ -187,7 +187,7 @@ class _ServerConnection:
             await self._send(call.id, "error", Failure(RetrieverFailed.code, message))
 
     async def _send(self, id_: int, kind: Any, body: object) -> None:
-        if self._client_gone:
+        if self._client_gone or self._writer.is_closing():
             return
         self._writer.write(encode_frame(Reply(id_, kind, Raw(msgspec.msgpack.encode(body)))))
         with suppress(ConnectionError):

@@ -1,6 +1,5 @@
 """One answer while it is made, and the one owner of all that has to be given back when it ends."""
 
-import asyncio
 import time
 from types import TracebackType
 from typing import Self
@@ -10,8 +9,9 @@ from gateway.answering.trace import AnswerTrace
 from gateway.answers.log import AnswerLog
 from gateway.engines import EngineError, Lease, Stream
 from gateway.errors import BraidError
+from gateway.interruption import Interruption
 from gateway.metrics import Metrics
-from gateway.shutdown import Drain
+from gateway.shutdown import Drain, explain_cut
 
 __all__ = ["Generation"]
 
@@ -30,7 +30,7 @@ class Generation:
     def __init__(self, trace: AnswerTrace, drain: Drain, metrics: Metrics, answers: AnswerLog) -> None:
         drain.admit(self.stop)
         self.trace = trace
-        self.preparing = asyncio.timeout(None)
+        self.preparing = Interruption(explain_cut)
         """Spans everything before the first byte, so that `stop` can end it."""
         self._drain = drain
         self._metrics = metrics
@@ -50,7 +50,7 @@ class Generation:
         """
         self._lease = lease
         self.trace.replica = lease.replica.name
-        async with lease.replica.awaited():
+        with lease.replica.awaited():
             self._upstream = upstream = await lease.engine.chat(self.trace.composed.body)
             if self.trace.question.stream:
                 await upstream.start()
@@ -121,7 +121,7 @@ class Generation:
         if self._closed:
             return  # it failed between the moment in which the grace time ended and this one
         if not self._begun:
-            self.preparing.reschedule(asyncio.get_running_loop().time())
+            self.preparing.interrupt()
         elif self._upstream is not None:
             await self._upstream.aclose()
 

@@ -113,15 +113,11 @@ class AnsweringService:
         return generation
 
     async def _start(self, generation: Generation, on_wait: Callable[[AnswerTrace], None] | None) -> None:
-        try:
-            async with generation.preparing:
-                await self._prepare(generation.trace)
-                if on_wait is not None:
-                    on_wait(generation.trace)
-                await self._connect(generation)
-        except TimeoutError:
-            self._drain.check_expired()
-            raise
+        with generation.preparing:
+            await self._prepare(generation.trace)
+            if on_wait is not None:
+                on_wait(generation.trace)
+            await self._connect(generation)
         self._drain.check_expired()  # it may have expired in the very moment in which the first byte came
 
     async def _prepare(self, trace: AnswerTrace) -> None:

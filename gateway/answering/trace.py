@@ -50,12 +50,12 @@ class AnswerTrace:
     decision: SearchDecision | None = None
     composed: Composed = NOT_COMPOSED
     replica: str = ""
-    cited: set[int] = field(default_factory=set[int])
+    cited: set[int] = field(default_factory=lambda: set())
     removed_links: int = 0
     usage: TokenUsage | None = None
     key: str = ""
     total_events: int = 0
-    first_events: list[bytes] = field(default_factory=list[bytes])
+    first_events: list[bytes] = field(default_factory=lambda: [])
     retrieved_at: float | None = None
     composed_at: float | None = None
     first_byte_at: float | None = None
@@ -151,7 +151,8 @@ class AnswerTrace:
 
     def passages(self) -> list[CitedPassage]:
         """Return the passages that were in the prompt, each followed by its copies under the same number."""
-        used, passages = self.used_passages, list[CitedPassage]()
+        used = self.used_passages
+        passages: list[CitedPassage] = []
         hits = self.evidence.hits or [RankedPassage(passage) for passage in self.evidence.passages]
         for number, one in enumerate(hits, 1):
             if number in used:
@@ -230,7 +231,7 @@ class AnswerTrace:
         return UncountedAnswer(self.composed.body, tuple(self.first_events), self.total_events)
 
     def _milliseconds(self, moment: float) -> float:
-        return round((moment - self.started) * 1000, 3)
+        return round((moment - self.started) * 1_000_000) / 1000
 
 
 def _counted_parts(rendered: prompts.Rendered | None) -> dict[str, int] | None:

@@ -52,11 +52,11 @@ class EventSender:
         self._sent_at = self._loop.time()
         await self._send({"type": "http.response.body", "body": events, "more_body": True})
 
-    async def end(self) -> None:
-        """End the response, if it has begun; nothing may be sent after that."""
+    async def end(self, events: bytes = b"") -> None:
+        """End the response, if it has begun, with its last events; nothing may be sent after that."""
         self.stop()
         if self.begun:
-            await self._send({"type": "http.response.body", "body": b""})
+            await self._send({"type": "http.response.body", "body": events})
 
     def stop(self) -> None:
         """Send no more comments."""

@@ -85,15 +85,16 @@ class ChatAnswer(Response):
         try:
             async with await self._service.begin(self._principal, question, sender.watch) as generation:
                 await self._relay(generation, sender)
+            last = DONE_EVENT
         except BraidError as error:
             if not sender.begun:
                 raise
             reason = getattr(error, "detail", error.message)
             _log.warning("stream_interrupted", answer=question.id, reason=reason)
-            await sender.send(error_event(error))
+            last = error_event(error)
         finally:
             sender.stop()
-        await sender.end()
+        await sender.end(last)
 
     async def _relay(self, generation: Generation, sender: EventSender) -> None:
         trace = generation.trace
@@ -105,4 +106,3 @@ class ChatAnswer(Response):
                 await sender.send(body)
             if encoder.broken is not None:
                 raise encoder.broken
-        await sender.send(DONE_EVENT)

@@ -191,6 +191,8 @@ class Connection(asyncio.Protocol):
         self._origin = origin
         self._answer: Stream | None = None
         self._parser = httptools.HttpResponseParser(self)
+        self._loop = asyncio.get_running_loop()
+        self._check: asyncio.TimerHandle | None = None
         self._reset()
 
     def _reset(self) -> None:
@@ -217,6 +219,7 @@ class Connection(asyncio.Protocol):
         self._reset()
         self._answer = Stream(self._transport, self._origin.url, first_byte, gap)
         self._transport.write(message)
+        self._check_within(min(gap, first_byte))
         return self._answer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -254,6 +257,8 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self._break(f"{type(exc).__name__}: {exc}" if exc else "the connection was closed")
         self._origin.lost(self)
+        if self._check is not None:
+            self._check.cancel()
         del self._parser  # it refers back to here
 
     def on_message_begin(self) -> None:
@@ -288,6 +293,20 @@ class Connection(asyncio.Protocol):
         else:
             self._whole = True
             self._lasting = self._parser.should_keep_alive()
+
+    def _check_within(self, seconds: float) -> None:
+        # One timer per connection, not per answer or wait: it looks how long the reader has been waiting. One that is
+        # set for a moment before that does as well.
+        at = self._loop.time() + seconds
+        if self._check is None or self._check.when() > at:
+            if self._check is not None:
+                self._check.cancel()
+            self._check = self._loop.call_at(at, self._check_silence)
+
+    def _check_silence(self) -> None:
+        self._check = None
+        if self._answer is not None:
+            self._check_within(self._answer.check_silence())
 
     def _end(self, answer: Stream) -> None:
         self._answer = None

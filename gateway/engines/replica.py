@@ -4,13 +4,13 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
 from gateway.engines.client import Engine, Listing
 from gateway.engines.errors import EngineUnreachable
+from gateway.interruption import Interruption
 
 __all__ = ["Lease", "Replica"]
 
@@ -58,7 +58,7 @@ class Replica:
         self.corrupted_requests: int | None = None
         self.counted_at = -math.inf
         self.doubt = asyncio.Event()
-        self._waits: set[asyncio.Timeout] = set()
+        self._waits: set[Interruption] = set()
 
     @property
     def listing_due(self) -> bool:
@@ -117,27 +117,19 @@ class Replica:
         self.failed_checks += 1
         if self.failed_checks >= _LOST_CHECKS:
             waits, self._waits = self._waits, set()
-            for patience in waits:
-                patience.reschedule(asyncio.get_running_loop().time())
+            for wait in waits:
+                wait.interrupt()
 
-    @asynccontextmanager
-    async def awaited(self) -> AsyncGenerator[None]:
-        """Span the wait for the beginning of an answer.
+    def awaited(self) -> Interruption:
+        """Return the block to wait in for the beginning of an answer.
 
         Raises:
-            EngineUnreachable: The replica was lost meanwhile.
+            EngineUnreachable: The replica was lost meanwhile; raised by the block.
         """
-        patience = asyncio.timeout(None)
-        self._waits.add(patience)
-        try:
-            async with patience:
-                yield
-        except TimeoutError:
-            if not patience.expired():
-                raise
-            raise EngineUnreachable(f"{self.engine.url}: lost before it answered: {self.reason}", "answer") from None
-        finally:
-            self._waits.discard(patience)
+        return _Wait(self._explain_loss, self._waits)
+
+    def _explain_loss(self) -> EngineUnreachable:
+        return EngineUnreachable(f"{self.engine.url}: lost before it answered: {self.reason}", "answer")
 
     def note_loaded(self, name: str, path: str) -> None:
         """Take down that the engine has confirmed a load from `path`, as it sees it."""
@@ -163,6 +155,26 @@ class Replica:
     def _list(self, adapters: dict[str, str]) -> None:
         assert self.listing is not None
         self.listing = Listing(self.listing.base_model, self.listing.max_model_len, adapters)
+
+
+class _Wait(Interruption):
+    """An interruption that is among others as long as it lasts."""
+
+    __slots__ = ("_others",)
+
+    def __init__(self, explain: Callable[[], Exception], others: set[Interruption]) -> None:
+        super().__init__(explain)
+        self._others = others
+
+    def __enter__(self) -> Self:
+        self._others.add(self)
+        return super().__enter__()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._others.discard(self)
+        super().__exit__(kind, error, trace)
 
 
 class Lease:

@@ -20,7 +20,7 @@ class Stream:
     request was sent, or `gap` seconds pass without a byte after that; time in which nobody asks for bytes doesn't
     count. What is left unread for long holds up the engine, not this process's memory.
 
-    `begin`, `feed`, `finish` and `fail` are for the connection that the answer comes in on.
+    `begin`, `feed`, `finish`, `fail` and `check_silence` are for the connection that the answer comes in on.
     """
 
     def __init__(self, transport: asyncio.Transport, url: str, first_byte: float, gap: float) -> None:
@@ -39,7 +39,6 @@ class Stream:
         self._waiter: asyncio.Future[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._since = self._loop.time()
-        self._timer = self._loop.call_later(min(gap, first_byte), self._watch)
 
     @property
     def status(self) -> int:
@@ -76,7 +75,7 @@ class Stream:
                 raise StopAsyncIteration
             await self._more()
         parts, self._parts, self._unread = self._parts, [], 0
-        if self._paused and self._transport is not None:
+        if self._paused and self._transport is not None and not self._transport.is_closing():
             self._paused = False
             self._transport.resume_reading()
         return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -143,9 +142,19 @@ class Stream:
         transport.abort()
         self._wake()
 
+    def check_silence(self) -> float:
+        """Fail if the engine has been silent for too long; return in how many seconds to check again."""
+        waiting = self._waiter is not None and not self._waiter.done()
+        silence = self._loop.time() - self._since if waiting else 0.0
+        patience = self._gap if self._started else self._first_byte
+        if silence >= patience:
+            words = f"silent for {self._gap:g} s in mid-answer" if self._started else f"no answer within {patience:g} s"
+            self.fail(words, EngineTimeout)
+            return patience
+        return min(self._gap, patience - silence)
+
     def _release(self) -> asyncio.Transport | None:
         transport, self._transport = self._transport, None
-        self._timer.cancel()
         return transport
 
     def _wake(self) -> None:
@@ -166,15 +175,3 @@ class Stream:
             raise
         finally:
             self._waiter = None
-
-    def _watch(self) -> None:
-        # One timer per answer, not per wait: it looks at least once per gap how long the reader has been waiting.
-        waiting = self._waiter is not None and not self._waiter.done()
-        silence = self._loop.time() - self._since if waiting else 0.0
-        patience = self._gap if self._started else self._first_byte
-        if silence < patience:
-            self._timer = self._loop.call_later(min(self._gap, patience - silence), self._watch)
-        elif self._started:
-            self.fail(f"silent for {self._gap:g} s in mid-answer", EngineTimeout)
-        else:
-            self.fail(f"no answer within {self._first_byte:g} s", EngineTimeout)

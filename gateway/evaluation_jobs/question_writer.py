@@ -52,8 +52,9 @@ class QuestionWriter:
                 "chat_template_kwargs": {"enable_thinking": False},  # where the template knows it; others ignore it
                 "cache_salt": cache_salt(tenant),
             }
-            async with asyncio.timeout(_SECONDS), lease.replica.awaited():
-                stream = await lease.engine.chat(msgspec.json.encode(body))
+            async with asyncio.timeout(_SECONDS):
+                with lease.replica.awaited():
+                    stream = await lease.engine.chat(msgspec.json.encode(body))
                 try:
                     data = await stream.read()
                 finally:

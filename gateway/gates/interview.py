@@ -151,7 +151,7 @@ class Interview:
             async with self._places:
                 started = time.perf_counter()
                 with self._pool.pick(target.adapter) as lease:
-                    async with lease.replica.awaited():
+                    with lease.replica.awaited():
                         stream = await lease.engine.chat(body)
                     try:
                         data = await stream.read()

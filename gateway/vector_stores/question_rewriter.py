@@ -101,7 +101,7 @@ class QuestionRewriter:
     async def _ask(self, tenant: str, question: str, history: Sequence[tuple[str, str]]) -> str:
         with self._pool.pick(None) as lease:
             body = self._make_body(tenant, question, history)
-            async with lease.replica.awaited():
+            with lease.replica.awaited():
                 stream = await lease.engine.chat(body)
             try:
                 data = await stream.read()

@@ -168,10 +168,7 @@ class BoundedProtocol(JoinedProtocol):
         self._body_since = self._heard
         self._head_since = None
         super().on_headers_complete()
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head:  # else it stands behind a chunked body, where nobody has asked for one
-            super().on_header(name, value)
+        self.headers = []  # what stands behind a chunked body, where nobody has asked for it, is none of the request's
 
     def on_body(self, body: bytes) -> None:
         self._head_bytes = 0

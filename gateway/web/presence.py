@@ -19,8 +19,9 @@ class Presence:
         self._receive = receive
 
     def __enter__(self) -> Self:
-        self._work = asyncio.current_task()
-        self._watch = asyncio.ensure_future(_wait_for_disconnect(self._receive))
+        self._work = work = asyncio.current_task()
+        assert work is not None
+        self._watch = work.get_loop().create_task(_wait_for_disconnect(self._receive))
         self._watch.add_done_callback(self._cancel_work)
         return self
 

@@ -12,7 +12,16 @@ from gateway.ids import new_id
 from gateway.metrics import Metrics
 from gateway.web.access_log import AccessLine, AccessLog
 
-__all__ = ["MONITORS", "RequestLog", "RequestTrace", "new_request_id", "note_answer", "note_tenant", "request_id_of"]
+__all__ = [
+    "MONITORS",
+    "RequestLog",
+    "RequestTrace",
+    "new_request_id",
+    "note_answer",
+    "note_tenant",
+    "request_id_of",
+    "trace_of",
+]
 
 _WELL_FORMED = re.compile(rb"[A-Za-z0-9._:=+/@-]{1,128}")
 _HEADER = b"x-request-id"
@@ -28,18 +37,23 @@ def new_request_id() -> str:
 
 def request_id_of(scope: Scope) -> str:
     """Return the id of the request that is being answered."""
+    return trace_of(scope).id
+
+
+def trace_of(scope: Scope) -> "RequestTrace":
+    """Return the trace of the request that is being answered."""
     return scope["state"]["request"]
 
 
 def note_tenant(scope: Scope, tenant: str) -> None:
     """Note whose request it is, for its line and for every log line that follows."""
-    scope["state"]["tenant"] = tenant
+    trace_of(scope).tenant = tenant
     bind_contextvars(tenant=tenant)
 
 
 def note_answer(scope: Scope, answer: str) -> None:
     """Note the id of the answer that the request got, which leads to its record."""
-    scope["state"]["answer"] = answer
+    trace_of(scope).answer = answer
 
 
 class RequestTrace:
@@ -49,10 +63,12 @@ class RequestTrace:
     is in the answer's headers, whatever the answer, and in every log line until then.
     """
 
-    __slots__ = ("_method", "_scope", "_send", "_started", "begun", "id", "status", "whole")
+    __slots__ = ("_method", "_scope", "_send", "_started", "answer", "begun", "id", "status", "tenant", "whole")
 
     def __init__(self, scope: Scope, send: Send, method: str) -> None:
         self.id = _read_id(scope) or new_request_id()
+        self.tenant = ""
+        self.answer = ""
         self.status = 0
         self.begun = False
         self.whole = False
@@ -60,7 +76,7 @@ class RequestTrace:
         self._send = send
         self._method = method
         self._started = time.perf_counter()
-        scope.setdefault("state", {})["request"] = self.id
+        scope.setdefault("state", {})["request"] = self
         clear_contextvars()  # a pipelined request's task is made in the context of the one before
         bind_contextvars(request=self.id)
 
@@ -76,17 +92,16 @@ class RequestTrace:
 
     def end(self, log: "RequestLog") -> None:
         """Note the request, whatever ended it."""
-        state = self._scope["state"]
         log.note(
             AccessLine(
                 request=self.id,
                 method=self._method,
                 route=getattr(self._scope.get("route"), "path", _NO_ROUTE),
                 status=self.status,
-                ms=round((time.perf_counter() - self._started) * 1000, 3),
+                ms=round((time.perf_counter() - self._started) * 1_000_000) / 1000,
                 level="info",
-                tenant=state.get("tenant", ""),
-                answer=state.get("answer", ""),
+                tenant=self.tenant,
+                answer=self.answer,
                 cut=self.begun and not self.whole,
             )
         )

@@ -17,7 +17,8 @@ class JoinedProtocol(HttpToolsProtocol):
     _running: RequestResponseCycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(_Joined(transport, self.loop))
+        self._joined = _Joined(transport, self.loop)
+        super().connection_made(self._joined)
 
     def connection_lost(self, exc: Exception | None) -> None:
         running = self._running
@@ -29,22 +30,34 @@ class JoinedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
+        self._joined.begin()
         super()._start_asgi_task(cycle, app)
 
 
 class _Joined(asyncio.Transport):
+    """A transport that keeps what is written after `begin` until the event loop's next turn, and nothing after that."""
+
     def __init__(self, transport: asyncio.Transport, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
         self._transport = transport
         self._loop = loop
         self._parts: list[bytes] = []
+        self._joins = True
+
+    def begin(self) -> None:
+        self._joins = True
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
+        if not self._joins:
+            if not self._transport.is_closing():
+                self._transport.write(data)
+            return
         if not self._parts:
             self._loop.call_soon(self._flush)
         self._parts.append(bytes(data))
 
     def _flush(self) -> None:
+        self._joins = False
         if self._parts:
             data = b"".join(self._parts)
             self._parts.clear()

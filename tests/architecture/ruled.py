@@ -74,7 +74,6 @@ RULES = (
         rules.crumbs,
         Module.of("x = 1\n"),
         {
-            "gateway/ids.py": "every noun makes ids, and none should know another for it",
             "gateway/evaluation/written_questions.py": "a job and a command ask for them, and neither knows the other",
             "gateway/jobs/failpoints.py": "the one place where production knows of tests (decision 10)",
             "gateway/cli/doctor/finding.py": "four modules of checks return it, and none of them another's",

@@ -1,6 +1,9 @@
 import asyncio
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import uvloop
 
 from retrieval.client_connection import ClientConnection
 from retrieval.errors import RetrieverUnavailable
@@ -50,3 +53,27 @@ async def test_a_peer_that_takes_nothing_and_dies_ends_the_call(peer: Peer) -> N
         with pytest.raises(RetrieverUnavailable, match="went away during 'search'"):
             await call
         await connection.close()
+
+
+@pytest.mark.parametrize("new_loop", [asyncio.new_event_loop, uvloop.new_event_loop])
+def test_a_transport_that_has_just_closed_is_not_written_to(
+    new_loop: Callable[[], asyncio.AbstractEventLoop], tmp_path: Path
+) -> None:
+    async def lose() -> None:
+        peer = Peer(tmp_path / "peer.sock")
+        await peer.start()
+        connection = await connect(peer)
+        call = asyncio.create_task(connection.call("search", None, silence=60))
+        await until(lambda: len(peer.calls) == 1)
+        connection._writer.transport.abort()
+        assert not connection.closed, "nothing has been read from it yet"
+        call.cancel()
+        with pytest.raises(RetrieverUnavailable, match="went away during 'describe'"):
+            await connection.call("describe", None, silence=60)
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        await connection.close()
+        await peer.stop()
+
+    with asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(lose())

@@ -27,6 +27,7 @@ from gateway.metrics import Metrics
 from gateway.shutdown import Drain
 from gateway.tenants.authenticator import Principal, Scope
 from gateway.vector_stores.question_rewriter import QuestionRewriter
+from gateway.web.request_log import RequestTrace
 from tests.fakes import faults
 from tests.fakes.faults import Fault
 from tests.fakes.passages import FakePassages, make_passage
@@ -204,7 +205,8 @@ async def test_the_client_leaves_wherever_chat_waits(house: House, stream: bool)
     async def chat() -> None:
         left.clear()
         chat = ChatAnswer(house.service, house.principal, decode_request(json.dumps(body).encode()))
-        await chat({"type": "http", "state": {"request": "req_1"}}, receive, send)
+        scope: dict[str, Any] = {"type": "http", "headers": []}
+        await chat(scope, receive, RequestTrace(scope, send, "POST").send)
 
     seen = await house.interrupt_everywhere(chat, left.set, ABANDONED, COMPLETED)
     assert seen == {ABANDONED, COMPLETED}
