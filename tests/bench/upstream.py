@@ -3,7 +3,8 @@
     python -m tests.bench.upstream --port 9100
 
 It answers chat as vLLM does: whole, or as a stream of `EVENTS` events, one each `GAP_SECONDS`, so that they arrive one
-by one as tokens do. No framework and no task per request: a gateway of any language costs more than this.
+by one as tokens do, and with the usage behind them where that is asked for. No framework and no task per request: a
+gateway of any language costs more than this.
 """
 
 import argparse
@@ -38,14 +39,17 @@ def _completion() -> bytes:
     return _dump({**_HEAD, "object": "chat.completion", "choices": [choice], "usage": _USAGE})
 
 
-def _events() -> list[bytes]:
-    """Return the stream's events in HTTP chunks; the last two go out together, with the end of the body."""
+def _events(*, usage: bool) -> list[bytes]:
+    """Return the stream's events in HTTP chunks; the last ones go out together, with the end of the body."""
     chunks: list[bytes] = []
     for number in range(EVENTS):
         delta = {"content": f" word{number}"} if number else {"role": "assistant", "content": ""}
         finish = "stop" if number == EVENTS - 1 else None
         choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish}
         chunks.append(b"data: " + _dump({**_HEAD, "object": "chat.completion.chunk", "choices": [choice]}) + b"\n\n")
+    if usage:
+        told = {**_HEAD, "object": "chat.completion.chunk", "choices": [], "usage": _USAGE}
+        chunks[-1] += b"data: " + _dump(told) + b"\n\n"
     chunks[-1] += b"data: [DONE]\n\n"
     framed = [b"%x\r\n%s\r\n" % (len(chunk), chunk) for chunk in chunks]
     framed[-1] += b"0\r\n\r\n"
@@ -54,7 +58,7 @@ def _events() -> list[bytes]:
 
 _CARD = {"id": MODEL, "object": "model", "created": 1790000000, "owned_by": "vllm", "max_model_len": 8192}
 _WHOLE = _answer(_completion())
-_STREAM = _events()
+_STREAMS = {usage: _events(usage=usage) for usage in (False, True)}
 _STREAM_HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
 _OTHERS = {
     b"/v1/models": _answer(_dump({"object": "list", "data": [_CARD]})),
@@ -70,7 +74,7 @@ class _Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
         self._url = b""
-        self._streams = False
+        self._streams = self._tells_usage = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
@@ -80,10 +84,11 @@ class _Connection(asyncio.Protocol):
 
     def on_url(self, url: bytes) -> None:
         self._url = url
-        self._streams = False
+        self._streams = self._tells_usage = False
 
     def on_body(self, body: bytes) -> None:
         self._streams = self._streams or b'"stream":true' in body or b'"stream": true' in body
+        self._tells_usage = self._tells_usage or b'"include_usage":true' in body
 
     def on_message_complete(self) -> None:
         path = self._url.partition(b"?")[0]
@@ -91,17 +96,17 @@ class _Connection(asyncio.Protocol):
             self._transport.write(_OTHERS.get(path, _MISSING))
         elif self._streams:
             self._transport.write(_STREAM_HEAD)
-            self._send(0, self._loop.time())
+            self._send(_STREAMS[self._tells_usage], 0, self._loop.time())
         else:
             self._transport.write(_WHOLE)
 
-    def _send(self, number: int, began: float) -> None:
+    def _send(self, events: list[bytes], number: int, began: float) -> None:
         """Send one event and set the time of the next one by the stream's beginning, so that delays don't add up."""
         if self._transport.is_closing():
             return
-        self._transport.write(_STREAM[number])
+        self._transport.write(events[number])
         if number + 1 < EVENTS:
-            self._loop.call_at(began + (number + 1) * GAP_SECONDS, self._send, number + 1, began)
+            self._loop.call_at(began + (number + 1) * GAP_SECONDS, self._send, events, number + 1, began)
 
 
 async def _serve(port: int) -> None:
