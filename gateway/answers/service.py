@@ -18,7 +18,14 @@ from gateway.errors import NotFound, Unavailable
 from gateway.pages import PageRequest
 from gateway.tenants.repository import find_tenant
 
-__all__ = ["MOST_RECORDS", "AnswerService", "CitedDocuments", "delete_old_answers", "flush_records"]
+__all__ = [
+    "MOST_RECORDS",
+    "AnswerService",
+    "CitedDocuments",
+    "delete_old_answers",
+    "flush_records",
+    "list_citing_records",
+]
 
 MOST_RECORDS = 500
 """Read at once: each has the texts of its passages, which are kilobytes."""
@@ -29,6 +36,19 @@ _CLOCK_SECONDS = 30.0
 async def delete_old_answers(session: AsyncSession, before: int, limit: int) -> int:
     """Delete at most `limit` records of any tenant from before a Unix time, and return the number."""
     return await delete_answers(session, before, limit)
+
+
+async def list_citing_records(
+    session: AsyncSession, tenant: str, limit: int, after: str | None = None
+) -> list[AnswerRecord]:
+    """List the newest records of a tenant whose answers cite documents, deleted ones too, from behind an answer's id.
+
+    For questions to measure searches by: nobody is to be shown a record that comes from here.
+    """
+    answers, uses = AnswerRepository(session, tenant), AnswerDocumentRepository(session, tenant)
+    citing = uses.select(AnswerDocumentRow.cited).with_only_columns(AnswerDocumentRow.answer_id)
+    page = await answers.page(AnswerRow.id.in_(citing), limit=limit, after=after)
+    return [msgspec.convert(row.record, AnswerRecord) for row in page.rows]
 
 
 async def flush_records(log: AnswerLog) -> None:

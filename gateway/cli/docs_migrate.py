@@ -127,7 +127,7 @@ def finish(url: Url = None, key: Key = None, home: Home = None) -> None:
 def move(to: _Server, least: _Least = None, url: Url = None, key: Key = None, home: Home = None) -> None:
     """Take the documents of all tenants to a Qdrant server, and have searches ask it, without a gap.
 
-    Before, both indexes are asked questions that are made from the documents, and the figures are shown.
+    Before, both indexes are asked users' questions, or some made from the documents, and the figures are shown.
     """
     address = connection(url, key, home)
     asyncio.run(_start(*address, None, to))
@@ -143,7 +143,8 @@ def _show_results(results: Sequence[dict[str, Any]], as_json: bool) -> None:
         names = ("store", "ndcg@10 source", "target", "recall@5 source", "target")
         print_table(names, [(row["vector_store_id"], *(f"{row[name]:.3f}" for name in figures)) for row in results])
     for row in results:
-        origin = " made from its documents" if row["generated"] else ""
+        origin = f" ({row['asked']} of them asked by users)" if row["asked"] else ""
+        origin += " made from its documents" if row["generated"] and not row["asked"] else ""
         say(
             f"{row['vector_store_id']}: nDCG@10 changes by {row['difference']:+.3f} ({row['low']:+.3f} to "
             f"{row['high']:+.3f}) over {row['questions']} questions{origin}."

@@ -1,4 +1,4 @@
-"""The same questions, labelled or made from its documents, to both indexes of a store."""
+"""The same questions, labelled, asked before or made from its documents, to both indexes of a store."""
 
 import asyncio
 from collections.abc import Sequence
@@ -9,6 +9,7 @@ from gateway.errors import Conflict
 from gateway.evaluation.estimate import mean_difference
 from gateway.evaluation.labels import LabelledQuestion
 from gateway.evaluation.retrieval_run import Hit, QuestionResult, score_run, search_questions
+from gateway.vector_stores.asked_questions import find_asked_questions
 from gateway.vector_stores.heading_questions import make_questions
 from gateway.vector_stores.index_migration_schemas import IndexMigrationEvaluation
 from gateway.vector_stores.retriever_errors import explain_retriever_errors
@@ -19,6 +20,8 @@ from retrieval.client import Retriever
 __all__ = ["compare_indexes"]
 
 _MOST_PASSAGES = 50
+_ENOUGH = 30
+"""Questions that were asked; of fewer, an interval says little."""
 
 
 async def compare_indexes(
@@ -35,19 +38,24 @@ async def compare_indexes(
         retriever: Reaches the retrievers of both indexes.
         store: Of any tenant; both indexes have it.
         indexes: The identities of source and target.
-        questions: Each with the keys of the documents that answer it; None has them made from the store's documents.
+        questions: Each with the keys of the documents that answer it; None takes those that were asked, and others
+            made from the store's documents where those are few.
 
     Raises:
         Conflict: None could be made.
         Unavailable: One of the indexes can't be asked now.
     """
-    generated = questions is None
+    asked: list[tuple[str, list[str]]] = []
+    generated = False
     if questions is None:
+        asked = questions = await find_asked_questions(database, store)
+        generated = len(asked) < _ENOUGH
+    if generated:
         async with database.read() as session:
             states = await read_states(session, store.tenant_id, [store.id])
         states = replace(states, indexes=[store.index_identity or ""])
         with explain_retriever_errors([store.id]):
-            questions = await make_questions(database, retriever, store, states)
+            questions = [*asked, *await make_questions(database, retriever, store, states)]
     if not questions:
         raise Conflict("The store has no text to make questions from. Give labelled ones.", code="no_questions")
     labels = [
@@ -59,6 +67,7 @@ async def compare_indexes(
     return IndexMigrationEvaluation(
         vector_store_id=store.id,
         questions=len(labels),
+        asked=len(asked),
         generated=generated,
         ndcg_source=_mean(source, "ndcg@10"),
         ndcg_target=_mean(target, "ndcg@10"),

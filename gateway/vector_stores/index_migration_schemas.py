@@ -59,7 +59,9 @@ class IndexMigrationQuestion(_Strict):
 
 
 class IndexMigrationEvaluate(_Strict):
-    """Labelled questions for one store of any tenant; without them, some are made from the store's documents."""
+    """Labelled questions for one store of any tenant; without them, those that its tenant's users asked, and
+    others made from its documents where those are few.
+    """
 
     vector_store_id: Name
     questions: Annotated[list[IndexMigrationQuestion], Field(min_length=1, max_length=200)] | None = None
@@ -68,12 +70,14 @@ class IndexMigrationEvaluate(_Strict):
 class IndexMigrationEvaluation(BaseModel):
     """The mean nDCG@10 and recall@5 of the same questions in both indexes.
 
-    They were `generated` from titles and headings where nobody gave any. `difference` is that of nDCG@10, target less
+    Where nobody gave questions, so many were `asked`: found in records of answers, with the documents that those cited.
+    Others were `generated` from headings where fewer than 30 were. `difference` is that of nDCG@10, target less
     source, with its 95 % interval; `worse` says that all of it is below 0.
     """
 
     vector_store_id: str
     questions: int
+    asked: int = 0
     generated: bool = False
     ndcg_source: float
     ndcg_target: float

@@ -103,7 +103,7 @@ class IndexMigrationService:
     async def evaluate(self, id: str, request: IndexMigrationEvaluate) -> IndexMigrationEvaluation:
         """Ask both indexes the same questions, and keep the figures beside the move; no transaction is open meanwhile.
 
-        Where the request has no questions, they are made from the store's documents.
+        Where the request has no questions, they are taken from records of answers or made from the store's documents.
 
         Raises:
             NotFound: There is no such move or store.

@@ -12,6 +12,7 @@ from gateway.settings import Settings
 from gateway.vector_stores.index_migration_watch import IndexMigrationWatch
 from gateway.vector_stores.tables import StoreRow
 from tests.fakes.retriever import FakeRetriever
+from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import Gateway
 from tests.gateway.vector_stores.conftest import Client
 from tests.gateway.worker import die_at, worker_process, working
@@ -208,6 +209,39 @@ async def test_every_move_can_be_evaluated_by_questions_from_the_documents_and_h
     assert not (await move.do("evaluate", vector_store_id=store))["worse"], "so few questions show nothing for sure"
     assert (await move.do("swap", 409, least_difference=-0.02))["code"] == "evaluation_worse"
     await move.do("swap", least_difference=-0.9)
+
+
+async def test_what_users_asked_is_asked_again_with_the_documents_that_their_answers_cited(
+    gateway: Gateway, kestrel: Client, engine: FakeVllm, index: FakeRetriever, second: FakeRetriever
+) -> None:
+    store, other = await fill(kestrel), await fill(kestrel)
+    await kestrel.http.post("/api/assistants", json={"name": "help"})
+    release = {"retrieval": {"vector_stores": [store], "top_k": 1}}
+    assert (await kestrel.http.post("/api/assistants/help/releases", json=release)).status_code == 201
+    engine.reply = lambda _chat: "So it is [1]."
+
+    async def ask(words: str) -> None:
+        body = {"model": "help@1", "messages": [{"role": "user", "content": words}]}
+        answer = await kestrel.ok("POST", "/v1/chat/completions", json=body)
+        await kestrel.ok("GET", f"/api/answers/{answer['id']}")  # which waits for its record
+
+    for number in range(3):
+        await ask(f"How long is the warranty of the k7, form {number + 100}?")
+    move = await Move.begin(gateway)
+    await settle(gateway, kestrel)
+    few = await move.do("evaluate", vector_store_id=store)
+    assert (few["asked"], few["generated"], few["questions"]) == (3, True, 3 + len(TEXTS))
+    for number in range(30):
+        await ask(f"How long is the warranty of the k7, form {number + 100}?")
+    await ask("How long is the warranty of the k2?")
+    second.points = [point for point in second.points if "k7" not in point.text]
+    result = await move.do("evaluate", vector_store_id=store)
+    assert (result["asked"], result["generated"], result["questions"]) == (31, False, 31)
+    assert (result["recall_source"], round(result["recall_target"], 3)) == (1.0, round(1 / 31, 3))
+    assert (await move.do("evaluate", vector_store_id=other))["asked"] == 0
+    await kestrel.ok("DELETE", f"/api/vector_stores/{store}/documents/k7.md")
+    await kestrel.settle()
+    assert (await move.do("evaluate", vector_store_id=store))["asked"] == 1
 
 
 async def test_one_move_goes_on_at_a_time_and_only_an_administrator_sees_it(
