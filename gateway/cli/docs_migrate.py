@@ -143,8 +143,8 @@ def _show_results(results: Sequence[dict[str, Any]], as_json: bool) -> None:
         names = ("store", "ndcg@10 source", "target", "recall@5 source", "target")
         print_table(names, [(row["vector_store_id"], *(f"{row[name]:.3f}" for name in figures)) for row in results])
     for row in results:
-        origin = f" ({row['asked']} of them asked by users)" if row["asked"] else ""
-        origin += " made from its documents" if row["generated"] and not row["asked"] else ""
+        origin = f" ({row['past_questions']} of them asked by users)" if row["past_questions"] else ""
+        origin += " made from its documents" if row["generated"] and not row["past_questions"] else ""
         say(
             f"{row['vector_store_id']}: nDCG@10 changes by {row['difference']:+.3f} ({row['low']:+.3f} to "
             f"{row['high']:+.3f}) over {row['questions']} questions{origin}."

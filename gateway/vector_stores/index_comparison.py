@@ -9,7 +9,7 @@ from gateway.errors import Conflict
 from gateway.evaluation.estimate import mean_difference
 from gateway.evaluation.labels import LabelledQuestion
 from gateway.evaluation.retrieval_run import Hit, QuestionResult, score_run, search_questions
-from gateway.vector_stores.asked_questions import find_asked_questions
+from gateway.vector_stores.past_questions import find_past_questions
 from gateway.vector_stores.heading_questions import make_questions
 from gateway.vector_stores.index_migration_schemas import IndexMigrationEvaluation
 from gateway.vector_stores.retriever_errors import explain_retriever_errors
@@ -45,17 +45,17 @@ async def compare_indexes(
         Conflict: None could be made.
         Unavailable: One of the indexes can't be asked now.
     """
-    asked: list[tuple[str, list[str]]] = []
+    past: list[tuple[str, list[str]]] = []
     generated = False
     if questions is None:
-        asked = questions = await find_asked_questions(database, store)
-        generated = len(asked) < _ENOUGH
+        past = questions = await find_past_questions(database, store)
+        generated = len(past) < _ENOUGH
     if generated:
         async with database.read() as session:
             states = await read_states(session, store.tenant_id, [store.id])
         states = replace(states, indexes=[store.index_identity or ""])
         with explain_retriever_errors([store.id]):
-            questions = [*asked, *await make_questions(database, retriever, store, states)]
+            questions = [*past, *await make_questions(database, retriever, store, states)]
     if not questions:
         raise Conflict("The store has no text to make questions from. Give labelled ones.", code="no_questions")
     labels = [
@@ -67,7 +67,7 @@ async def compare_indexes(
     return IndexMigrationEvaluation(
         vector_store_id=store.id,
         questions=len(labels),
-        asked=len(asked),
+        past_questions=len(past),
         generated=generated,
         ndcg_source=_mean(source, "ndcg@10"),
         ndcg_target=_mean(target, "ndcg@10"),

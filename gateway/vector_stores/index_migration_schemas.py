@@ -70,14 +70,14 @@ class IndexMigrationEvaluate(_Strict):
 class IndexMigrationEvaluation(BaseModel):
     """The mean nDCG@10 and recall@5 of the same questions in both indexes.
 
-    Where nobody gave questions, so many were `asked`: found in records of answers, with the documents that those cited.
-    Others were `generated` from headings where fewer than 30 were. `difference` is that of nDCG@10, target less
+    Where nobody gave questions, `past_questions` of them were found in records of answers, with the documents that those
+    cited; others were `generated` from headings where these were fewer than 30. `difference` is that of nDCG@10, target less
     source, with its 95 % interval; `worse` says that all of it is below 0.
     """
 
     vector_store_id: str
     questions: int
-    asked: int = 0
+    past_questions: int = 0
     generated: bool = False
     ndcg_source: float
     ndcg_target: float

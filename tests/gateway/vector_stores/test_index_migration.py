@@ -230,18 +230,18 @@ async def test_what_users_asked_is_asked_again_with_the_documents_that_their_ans
     move = await Move.begin(gateway)
     await settle(gateway, kestrel)
     few = await move.do("evaluate", vector_store_id=store)
-    assert (few["asked"], few["generated"], few["questions"]) == (3, True, 3 + len(TEXTS))
+    assert (few["past_questions"], few["generated"], few["questions"]) == (3, True, 3 + len(TEXTS))
     for number in range(30):
         await ask(f"How long is the warranty of the k7, form {number + 100}?")
     await ask("How long is the warranty of the k2?")
     second.points = [point for point in second.points if "k7" not in point.text]
     result = await move.do("evaluate", vector_store_id=store)
-    assert (result["asked"], result["generated"], result["questions"]) == (31, False, 31)
+    assert (result["past_questions"], result["generated"], result["questions"]) == (31, False, 31)
     assert (result["recall_source"], round(result["recall_target"], 3)) == (1.0, round(1 / 31, 3))
-    assert (await move.do("evaluate", vector_store_id=other))["asked"] == 0
+    assert (await move.do("evaluate", vector_store_id=other))["past_questions"] == 0
     await kestrel.ok("DELETE", f"/api/vector_stores/{store}/documents/k7.md")
     await kestrel.settle()
-    assert (await move.do("evaluate", vector_store_id=store))["asked"] == 1
+    assert (await move.do("evaluate", vector_store_id=store))["past_questions"] == 1
 
 
 async def test_one_move_goes_on_at_a_time_and_only_an_administrator_sees_it(

@@ -10,14 +10,14 @@ from gateway.db import Database
 from gateway.vector_stores.repository import DocumentRepository
 from gateway.vector_stores.tables import StoreRow
 
-__all__ = ["find_asked_questions"]
+__all__ = ["find_past_questions"]
 
 _QUESTIONS = 100
 _RECORDS_AT_ONCE = 100
 _MOST_RECORDS = 2_000
 
 
-async def find_asked_questions(database: Database, store: StoreRow) -> list[tuple[str, list[str]]]:
+async def find_past_questions(database: Database, store: StoreRow) -> list[tuple[str, list[str]]]:
     """Find at most a hundred questions, each once, the newest first, with the keys of the documents that were cited.
 
     They are the texts that were searched for, and only documents that are still there count. The records of answers
