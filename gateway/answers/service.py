@@ -46,7 +46,7 @@ async def list_citing_records(
     For questions to measure searches by: nobody is to be shown a record that comes from here.
     """
     answers, uses = AnswerRepository(session, tenant), AnswerDocumentRepository(session, tenant)
-    citing = uses.select(AnswerDocumentRow.cited).with_only_columns(AnswerDocumentRow.answer_id)
+    citing = uses.select(AnswerDocumentRow.cited.is_(True)).with_only_columns(AnswerDocumentRow.answer_id)
     page = await answers.page(AnswerRow.id.in_(citing), limit=limit, after=after)
     return [msgspec.convert(row.record, AnswerRecord) for row in page.rows]
 

@@ -9,9 +9,9 @@ from gateway.errors import Conflict
 from gateway.evaluation.estimate import mean_difference
 from gateway.evaluation.labels import LabelledQuestion
 from gateway.evaluation.retrieval_run import Hit, QuestionResult, score_run, search_questions
-from gateway.vector_stores.past_questions import find_past_questions
 from gateway.vector_stores.heading_questions import make_questions
 from gateway.vector_stores.index_migration_schemas import IndexMigrationEvaluation
+from gateway.vector_stores.past_questions import find_past_questions
 from gateway.vector_stores.retriever_errors import explain_retriever_errors
 from gateway.vector_stores.search import read_states, search
 from gateway.vector_stores.tables import StoreRow

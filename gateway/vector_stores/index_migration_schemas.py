@@ -70,9 +70,9 @@ class IndexMigrationEvaluate(_Strict):
 class IndexMigrationEvaluation(BaseModel):
     """The mean nDCG@10 and recall@5 of the same questions in both indexes.
 
-    Where nobody gave questions, `past_questions` of them were found in records of answers, with the documents that those
-    cited; others were `generated` from headings where these were fewer than 30. `difference` is that of nDCG@10, target less
-    source, with its 95 % interval; `worse` says that all of it is below 0.
+    Where nobody gave questions, `past_questions` of them come from records of answers, with the documents that those
+    cited; others were `generated` from headings where these were fewer than 30. `difference` is that of nDCG@10, target
+    less source, with its 95 % interval; `worse` says that all of it is below 0.
     """
 
     vector_store_id: str
