@@ -33,13 +33,16 @@ def settings(request: pytest.FixtureRequest, tmp_path: Path, database_url: str, 
     template, folds = request.param
     base = msgspec.structs.replace(ServedBaseModel.load(settings), folds_system=folds)
     Path(base.path, "chat_template.jinja").write_text(template)
+    ends = {"added_tokens": [{"id": 2, "content": "<|im_end|>", "special": True}]}
+    Path(base.path, "tokenizer.json").write_text(json.dumps(ends))
+    Path(base.path, "generation_config.json").write_text(json.dumps({"eos_token_id": 2}))
     ServedBaseModel.file(tmp_path).write_bytes(msgspec.json.encode(base))
     return settings
 
 
 @pytest.mark.parametrize(
     ("settings", "trait"),
-    [((template, False), trait) for template, trait in templates.REFUSED.values() if template != templates.ENDLESS],
+    [((template, False), trait) for template, trait in templates.REFUSED.values()],
     indirect=["settings"],
 )
 async def test_a_job_that_the_template_makes_impossible_is_refused_when_it_is_made(
