@@ -17,23 +17,28 @@ exports = APIRouter(prefix="/api/vector_stores", tags=["vector stores"], respons
 router = APIRouter(prefix="/api/sources", tags=["sources"], responses=declare_errors(404, 409))
 
 
-def _service(principal: ManageKey, session: WriteSession, state: CurrentState) -> SourceService:
+def _reader(principal: ManageKey, session: ReadSession, state: CurrentState) -> SourceService:
     return SourceService(session, principal.tenant, principal.tenant_name, allow_origins(state.settings))
 
 
-Sources = Annotated[SourceService, Depends(_service)]
+def _writer(principal: ManageKey, session: WriteSession, state: CurrentState) -> SourceService:
+    return SourceService(session, principal.tenant, principal.tenant_name, allow_origins(state.settings))
+
+
+Reader = Annotated[SourceService, Depends(_reader)]
+Writer = Annotated[SourceService, Depends(_writer)]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 @router.post("")
-async def create_source(body: SourceCreate, sources: Sources) -> Source:
+async def create_source(body: SourceCreate, sources: Writer) -> Source:
     """Make a source that feeds a store, and synchronise it."""
     return await sources.create(body)
 
 
 @router.get("")
 async def list_sources(
-    sources: Sources,
+    sources: Reader,
     limit: Limit = 100,
     order: Literal["asc", "desc"] = "desc",
     after: str | None = None,
@@ -43,14 +48,14 @@ async def list_sources(
 
 
 @router.get("/{source_id}")
-async def get_source(source_id: str, sources: Sources) -> Source:
+async def get_source(source_id: str, sources: Reader) -> Source:
     return await sources.get(source_id)
 
 
 @router.get("/{source_id}/items")
 async def list_source_items(
     source_id: str,
-    sources: Sources,
+    sources: Reader,
     limit: Limit = 100,
     order: Literal["asc", "desc"] = "asc",
     after: str | None = None,
@@ -62,13 +67,13 @@ async def list_source_items(
 
 
 @router.post("/{source_id}/sync")
-async def sync_source(source_id: str, sources: Sources, body: SourceSync | None = None) -> Source:
+async def sync_source(source_id: str, sources: Writer, body: SourceSync | None = None) -> Source:
     """Synchronise a source now; a sync that waits already is the one."""
     return await sources.sync(source_id, body or SourceSync())
 
 
 @router.delete("/{source_id}")
-async def delete_source(source_id: str, sources: Sources, keep_documents: bool = False) -> SourceDeleted:
+async def delete_source(source_id: str, sources: Writer, keep_documents: bool = False) -> SourceDeleted:
     """Delete a source with the documents that it put, unless they are to stay."""
     return await sources.delete(source_id, keep_documents=keep_documents)
 

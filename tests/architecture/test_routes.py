@@ -28,6 +28,10 @@ def _scopes(dependant: Dependant) -> Iterator[Scope]:
         yield from _scopes(inner)
 
 
+def scopes_of(route: APIRoute) -> list[Scope]:
+    return list(_scopes(route.dependant))
+
+
 def routes() -> list[APIRoute]:
     found = create_app(_unopened).routes
     return [route for route in _flat(found) if isinstance(route, APIRoute)]
@@ -43,7 +47,7 @@ def _flat(found: Any) -> Iterator[Any]:
 
 
 def test_every_route_takes_a_key() -> None:
-    open_routes = {route.path for route in routes() if not list(_scopes(route.dependant))}
+    open_routes = {route.path for route in routes() if not scopes_of(route)}
     assert open_routes <= OPEN | SIGNED
 
 
@@ -60,4 +64,4 @@ def test_there_are_routes() -> None:
 def test_administration_takes_the_scope_admin() -> None:
     tenants = [route for route in routes() if route.path == "/api/tenants"]
     assert tenants
-    assert all(Scope.ADMIN in list(_scopes(route.dependant)) for route in tenants)
+    assert all(Scope.ADMIN in scopes_of(route) for route in tenants)
