@@ -13,16 +13,15 @@ from gateway.advice.advice_page import render_page
 from gateway.advice.report import AdviceReport, ArmFigures
 from gateway.cli.bulk_add import BulkAdd
 from gateway.cli.docs import name_documents
+from gateway.cli.measurement import await_measurement
 from gateway.cli.options import AsJson, Home, Key, Url, connection
 from gateway.client import Client, find_store
 from gateway.client.documents import WAIT_SECONDS
-from gateway.demo.progress import Progress
 from gateway.evaluation.estimate import Estimate
 from gateway.terminal import CommandError, Exit, print_json, print_table, say
 
 __all__ = ["advise"]
 
-_POLL_SECONDS = 1.0
 
 _Data = Annotated[
     Path,
@@ -111,23 +110,10 @@ async def _advise(
             row = await client.post("/api/evaluations", body)
         finally:
             await client.delete(f"/v1/files/{file_id}")  # the evaluation has the conversations by now
-        row = await _wait(client, row)
-        if row["status"] != "succeeded":
-            reason = row["error"]["message"] if row["error"] else f"it is {row['status']}"
-            raise CommandError(f"There is no advice: {reason}")
-        return msgspec.convert(await client.get(f"/api/evaluations/{row['id']}/report"), AdviceReport)
-
-
-async def _wait(client: Client, row: dict[str, Any]) -> dict[str, Any]:
-    """Show how far it is until it has ended."""
-    say(f"{row['id']}: {row['questions']} conversations")
-    with Progress().line("questions to the model") as line:
-        while row["status"] in ("queued", "running"):
-            await asyncio.sleep(_POLL_SECONDS)
-            row = await client.get(f"/api/evaluations/{row['id']}")
-            if row["total"]:
-                line.show(row["done"], row["total"])
-    return row
+        say(f"{row['id']}: {row['questions']} conversations")
+        path = f"/api/evaluations/{row['id']}"
+        await await_measurement(client, path, row, unit="questions to the model", lack="There is no advice")
+        return msgspec.convert(await client.get(f"{path}/report"), AdviceReport)
 
 
 async def _upload(client: Client, data: Path) -> str:

@@ -8,6 +8,7 @@ import msgspec
 import typer
 
 from gateway.assistants.release import split_release
+from gateway.cli.measurement import await_measurement
 from gateway.cli.options import AsJson, Home, Key, Url, connection
 from gateway.client import Client
 from gateway.diagnoses.diagnosis_page import render_page
@@ -17,8 +18,6 @@ from gateway.terminal import CommandError, Exit, print_json, print_table, say
 
 __all__ = ["diagnose"]
 
-_POLL_SECONDS = 1.0
-_PROGRESS_LOOKS = 10
 
 _Model = Annotated[
     str | None, typer.Argument(help="An assistant, or a release of one (desk@7); else that of the run or the gate.")
@@ -103,14 +102,6 @@ def _name_sources(run: str | None, gate: str | None) -> dict[str, Any]:
 async def _diagnose(url: str, key: str, body: dict[str, Any]) -> tuple[dict[str, Any], DiagnosisReport]:
     async with Client(url, key) as client:
         row = await client.post("/api/diagnoses", body)
-        path, looks = f"/api/diagnoses/{row['id']}", 0
-        while row["status"] in ("queued", "running"):
-            if looks % _PROGRESS_LOOKS == 0:
-                say(f"{row['id']}: {row['status']}, {row['done']} of {row['failures']} failures")
-            looks += 1
-            await asyncio.sleep(_POLL_SECONDS)
-            row = await client.get(path)
-        if row["status"] != "succeeded":
-            reason = row["error"]["message"] if row["error"] else f"it is {row['status']}"
-            raise CommandError(f"There is no diagnosis: {reason}")
+        path, lack = f"/api/diagnoses/{row['id']}", "There is no diagnosis"
+        row = await await_measurement(client, path, row, unit="failures", lack=lack, total="failures")
         return row, msgspec.convert(await client.get(f"{path}/report"), DiagnosisReport)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from gateway.cli.measurement import await_measurement
 from gateway.cli.options import AsJson, Home, Key, Url, connection
 from gateway.client import Client
 from gateway.client.documents import find_store
@@ -20,8 +21,6 @@ from gateway.terminal import CommandError, Exit, print_json, print_table, say
 
 __all__ = ["calibrate"]
 
-_POLL_SECONDS = 1.0
-_PROGRESS_LOOKS = 10
 
 _Store = Annotated[str, typer.Argument(help="Id (vs_…) or name of the vector store.")]
 _Questions = Annotated[
@@ -104,16 +103,8 @@ async def _calibrate(url: str, key: str, store: str, request: dict[str, Any]) ->
     async with Client(url, key) as client:
         store_id = await _find(client, store)
         row = await client.post("/api/evaluations", {"kind": "calibration", "vector_store_id": store_id, **request})
-        path, looks = f"/api/evaluations/{row['id']}", 0
-        while row["status"] in ("queued", "running"):
-            if looks % _PROGRESS_LOOKS == 0:
-                say(f"{row['id']}: {row['status']}, {row['done']} of {row['total']} steps")
-            looks += 1
-            await asyncio.sleep(_POLL_SECONDS)
-            row = await client.get(path)
-        if row["status"] != "succeeded":
-            reason = row["error"]["message"] if row["error"] else f"it is {row['status']}"
-            raise CommandError(f"The store isn't calibrated: {reason}")
+        path = f"/api/evaluations/{row['id']}"
+        await await_measurement(client, path, row, unit="steps", lack="The store isn't calibrated")
         return msgspec.convert(await client.get(f"{path}/report"), CalibrationReport)
 
 
