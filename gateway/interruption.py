@@ -11,8 +11,8 @@ __all__ = ["Interruption"]
 class Interruption:
     """A block in which a task waits until `interrupt` ends it, which raises what `explain` returns in there.
 
-    `asyncio.timeout(None)` that is rescheduled does the same, at ten times the cost for each answer. Like that it lets
-    pass what else cancels the task, and is entered once.
+    `asyncio.timeout(None)` that is rescheduled does the same, and costs each answer more. Like that it lets pass what
+    else cancels the task, and is entered once.
     """
 
     __slots__ = ("_cancelling", "_explain", "_interrupted", "_task")

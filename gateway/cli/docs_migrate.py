@@ -40,8 +40,8 @@ _Store = Annotated[
 _Questions = Annotated[
     Path | None,
     typer.Option(
-        help="Labelled questions, as for 'braid eval retrieval'; documents by key. Default: questions that are made "
-        "from titles and headings of the store's documents.",
+        help="Labelled questions, as for 'braid eval retrieval'; documents by key. Default: what users "
+        "asked last; with few of those, questions made from titles and headings of the store's documents.",
         exists=True,
     ),
 ]

@@ -91,7 +91,8 @@ class RequestTrace:
         return self._send(message)
 
     def end(self, log: "RequestLog") -> None:
-        """Note the request, whatever ended it."""
+        """Note the request, whatever ended it; its scope has no trace from then on."""
+        self._scope["state"].pop("request", None)  # a cycle per request is dear to collect
         log.note(
             AccessLine(
                 request=self.id,

@@ -1,9 +1,11 @@
 """Every request has an id, a line and a count, whatever becomes of it."""
 
 import asyncio
+import gc
 import json
 import logging
 import socket
+import weakref
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,13 +13,16 @@ import httpx2
 import msgspec
 import pytest
 import structlog
+from starlette.types import Message, Scope
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from gateway.app import create_app
+from gateway.metrics import Metrics
 from gateway.settings import Settings
 from gateway.terminal import configure_logs
 from gateway.web.access_log import AccessLine, AccessLog
+from gateway.web.request_log import RequestLog, RequestTrace
 from tests.fakes import faults
 from tests.fakes.vllm import CHAT, FakeVllm
 from tests.gateway.conftest import Gateway, running
@@ -240,3 +245,24 @@ def test_every_route_has_a_template_to_be_counted_by() -> None:
         raise AssertionError
 
     assert all(getattr(route, "path", "") or hasattr(route, "original_router") for route in create_app(unopened).routes)
+
+
+async def test_nothing_of_a_request_is_left_for_the_garbage_collector() -> None:
+    class Server:
+        """As uvicorn's: it has the scope, and the trace has its `send`."""
+
+        def __init__(self) -> None:
+            self.scope: Scope = {"type": "http", "headers": []}
+
+        async def send(self, message: Message) -> None:
+            pass
+
+    gc.disable()
+    try:
+        server = Server()
+        RequestTrace(server.scope, server.send, "GET").end(RequestLog(Metrics()))
+        freed = weakref.ref(server)
+        del server
+        assert freed() is None
+    finally:
+        gc.enable()
