@@ -21,7 +21,9 @@ __all__ = ["NOT_COMPOSED", "Composed", "compose"]
 _RESERVED_SHARE = 4  # of the context, one part in so many is reserved for an answer whose length nobody gave
 _RESERVED_TOKENS = 1024
 _GENERATION_TOKENS = 16
-_ALMOST_GREEDY = 0.01  # vLLM refuses several choices at temperature 0, which OpenAI's contract allows
+# vLLM refuses several choices at temperature 0, and a `top_p` of 0, which OpenAI's contract allows.
+_ALMOST_GREEDY = 0.01
+_LIKELIEST_ALONE = 1e-6
 
 
 class Composed(msgspec.Struct, frozen=True):
@@ -70,6 +72,8 @@ async def compose(
     body: dict[str, Any] = {"model": target.engine_model, "messages": messages, **sampling, **question.parameters}
     if body.get("n", 1) > 1 and body.get("temperature") == 0:
         body["temperature"] = _ALMOST_GREEDY
+    if body.get("top_p") == 0:
+        body["top_p"] = _LIKELIEST_ALONE
     if question.stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}  # always, because settling needs it
