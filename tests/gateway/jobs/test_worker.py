@@ -175,6 +175,16 @@ async def test_an_unexpected_failure_is_tried_three_times(database: Database) ->
     }
 
 
+async def test_a_fault_of_the_database_tells_the_owner_no_statement(database: Database) -> None:
+    async def run(claim: Claim) -> None:
+        raise IntegrityError("INSERT INTO passages", {}, Exception("UNIQUE constraint failed: passages.key"))
+
+    async with scripted_worker(database, {"k": Scripted(run)}):
+        row = await wait_for(database, TENANT, await add(database), 10)
+    assert row.error is not None
+    assert row.error["message"].endswith("the last with an error of the database (IntegrityError)")
+
+
 async def test_a_delayed_job_comes_again_as_often_as_it_must(database: Database) -> None:
     attempts: list[int] = []
 
