@@ -76,9 +76,9 @@ def choose_training_hardware(room: Room) -> Hardware:
         return Hardware(room.device, torch.bfloat16)
     # torch takes physical cores, of which a virtual machine may report half.
     torch.set_num_threads(len(os.sched_getaffinity(0)))
-    # bfloat16 is fast by tiles alone. Its other instructions take their time for rearranged operands: without tiles, the
-    # packaged model's steps took 7 to 8 ms of the processor per token in float32, and 10 to 11 in bfloat16. Answers of
-    # an engine in bfloat16 were the same from either (the demo's 32 questions).
+    # bfloat16 is fast by tiles alone. Its other instructions want their operands rearranged first: without tiles the
+    # packaged model's steps took 7 to 8 ms of the processor per token in float32, and 10 to 11 in bfloat16. The demo's
+    # answers, by an engine in bfloat16, score the same after either.
     fast = "amx_bf16" in _read_processor_flags(_ROOT)
     return Hardware("cpu", torch.bfloat16 if fast else torch.float32)
 

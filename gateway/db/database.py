@@ -173,7 +173,7 @@ def _refuse_nul(
 
 
 def _hide_values(context: ExceptionContext) -> None:
-    """Leave out of a server's error what it quotes of rows and parameters, as `hide_parameters` does of SQLAlchemy's."""
+    """Leave out of a server's error what it quotes of rows and parameters; `hide_parameters` is about SQLAlchemy's."""
     original = context.original_exception
     state: str | None = getattr(original, "sqlstate", None)
     if state is None:

@@ -5,8 +5,17 @@ from gateway.settings import SettingsError, load_settings
 
 
 def test_words_are_split_as_a_shell_does() -> None:
-    options = EngineOptions.parse("""-tp 2 --quantization=fp8 --compilation-config '{"a": [1, 2]}' --seed -1 -O3""")
-    assert options.words == ("-tp", "2", "--quantization=fp8", "--compilation-config", '{"a": [1, 2]}', "--seed", "-1", "-O3")
+    options = EngineOptions.parse("""-tp 2 --quantization=fp8 --x-y '{"a": [1, 2]}' --seed -1 -O3""")
+    assert options.words == (
+        "-tp",
+        "2",
+        "--quantization=fp8",
+        "--x-y",
+        '{"a": [1, 2]}',
+        "--seed",
+        "-1",
+        "-O3",
+    )
     assert options.value("--tensor-parallel-size") == "2"
     assert options.value("--quantization") == "fp8"
     assert options.value("--dtype") is None

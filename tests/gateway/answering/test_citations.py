@@ -77,7 +77,7 @@ def test_marks_are_cited_where_they_stand(text: str, numbers: list[int]) -> None
         "{'ids': [1], 'more': [2]}",
         '{"rows": [[1], [2], [1]]}',
         '["a", [1]]',
-        'It is "[1]" and \'[2]\' there',
+        "It is \"[1]\" and '[2]' there",
     ],
 )
 def test_what_is_no_citation_stays_as_text(text: str) -> None:

@@ -55,26 +55,25 @@ async def test_puts_of_one_key_at_the_same_time_are_versions_one_after_the_other
 
 
 @on_both_databases
-@pytest.mark.parametrize(
-    "values", [(f"'{SECRET}', 'b'", f"'{SECRET}', 'c'"), (f"'{SECRET}', NULL",), (f"'{SECRET}', 'too long'",)]
-)
-async def test_no_error_quotes_what_was_to_be_written(database_url: str, values: tuple[str, ...]) -> None:
-    with pytest.raises(IntegrityError) as caught:
-        async with open_database(database_url) as database, database.begin() as session:
-            await session.execute(
-                text("CREATE TEMPORARY TABLE t (a text UNIQUE, b text NOT NULL CONSTRAINT short CHECK (length(b) < 3))")
-            )
-            for row in values:
-                # Each value is in the statement as well, which no statement of ours has.
-                await session.execute(text(f"INSERT INTO t VALUES ({row})"))  # noqa: S608
-    caught.value.statement = "INSERT"
+@pytest.mark.parametrize("rows", [[(SECRET, "b"), (SECRET, "c")], [(SECRET, None)], [(SECRET, "too long")]])
+async def test_no_error_quotes_what_was_to_be_written(database_url: str, rows: list[tuple[str, str | None]]) -> None:
+    insert = text("INSERT INTO t VALUES (:a, :b)")
+    async with open_database(database_url) as database, database.read() as session:
+        await session.execute(
+            text("CREATE TEMPORARY TABLE t (a text UNIQUE, b text NOT NULL CONSTRAINT short CHECK (length(b) < 3))")
+        )
+        *first, last = [dict(zip("ab", row, strict=True)) for row in rows]
+        for row in first:
+            await session.execute(insert, row)
+        with pytest.raises(IntegrityError) as caught:
+            await session.execute(insert, last)
     assert SECRET not in "".join(traceback.format_exception(caught.value))
 
 
 @on_postgresql
 async def test_an_error_about_a_value_does_not_quote_it(database_url: str) -> None:
-    with pytest.raises(DataError) as caught:
-        async with open_database(database_url) as database, database.begin() as session:
+    async with open_database(database_url) as database, database.read() as session:
+        with pytest.raises(DataError) as caught:
             await session.execute(text("SELECT CAST(:value AS integer)"), {"value": SECRET})
     assert SECRET not in "".join(traceback.format_exception(caught.value))
     assert "22P02" in str(caught.value)
