@@ -34,6 +34,8 @@ __all__ = [
 Content = TypeVar("Content")
 
 _SAMPLE_BYTES = 4096
+_PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+"""Files of a model that sees or hears. Its processor has a template of its own, which vLLM takes where it is there."""
 
 
 class CheckpointUnreadable(TrainingError):
@@ -50,6 +52,10 @@ class _NamedTemplate(msgspec.Struct):
 
 class _TokenizerConfig(msgspec.Struct):
     chat_template: str | list[_NamedTemplate] | None = None
+
+
+class _ProcessorTemplate(msgspec.Struct):
+    chat_template: str
 
 
 class _TextConfig(msgspec.Struct):
@@ -186,6 +192,9 @@ def read_chat_template(directory: Path) -> str:
     Raises:
         CheckpointUnreadable: The checkpoint has no template, so it can't chat, or a damaged one.
     """
+    legacy = directory / "chat_template.json"
+    if legacy.is_file() and any((directory / name).is_file() for name in _PROCESSORS):
+        return _read(legacy, _ProcessorTemplate).chat_template
     file = directory / "chat_template.jinja"
     if file.is_file():
         try:

@@ -80,7 +80,7 @@ async def get_rollout(name: str, service: Reader) -> Rollout:
 
 @router.put("/{name}/rollout")
 async def put_rollout(name: str, request: RolloutUpdate, promotion: Promoter) -> Rollout:
-    """Give releases their shares of the traffic; returns when every ready replica holds their adapters, probed."""
+    """Give releases their shares of the traffic; returns when a ready replica holds their adapters, probed."""
     return await promotion.promote(name, request)
 
 

@@ -8,7 +8,7 @@ from gateway.adapters.identity import check_name
 from gateway.adapters.service import check_set_aside, find_ready
 from gateway.adapters.tables import AdapterRow
 from gateway.errors import BadRequest, Unavailable
-from gateway.fine_tuning.schemas import BraidOptions, DpoHyperparameters, FineTuningJobCreate, Hyperparameters
+from gateway.fine_tuning.schemas import DpoHyperparameters, FineTuningBraidOptions, FineTuningJobCreate, Hyperparameters
 from gateway.vector_stores.service import check_filled_stores, check_stores
 
 __all__ = ["check_named_stores", "check_request", "find_start"]
@@ -54,7 +54,7 @@ def check_request(request: FineTuningJobCreate, base: str) -> tuple[Literal["sup
     return "dpo", own or DpoHyperparameters(**old.model_dump())
 
 
-async def check_named_stores(session: AsyncSession, tenant: str, options: BraidOptions) -> None:
+async def check_named_stores(session: AsyncSession, tenant: str, options: FineTuningBraidOptions) -> None:
     """Check the stores in which a job looks for facts and for passages.
 
     Raises:

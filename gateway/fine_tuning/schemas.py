@@ -10,13 +10,13 @@ from gateway.prompts.variables import Variables
 from gateway.vector_stores.schemas import Metadata
 
 __all__ = [
-    "BraidOptions",
     "DpoHyperparameters",
     "DpoMethod",
     "DpoMethodCreate",
     "EvidenceFigures",
     "EvidenceOptions",
     "FactsOptions",
+    "FineTuningBraidOptions",
     "FineTuningJob",
     "FineTuningJobBraid",
     "FineTuningJobCheckpoint",
@@ -118,7 +118,7 @@ class EvidenceOptions(BaseModel):
     vary: bool = True
 
 
-class BraidOptions(BaseModel):
+class FineTuningBraidOptions(BaseModel):
     """`prompt` is the `name@version` that the rows are rendered with: take the one that the release will have.
 
     `variables` are values for its own names: the release's too.
@@ -145,7 +145,7 @@ class FineTuningJobCreate(BaseModel):
     hyperparameters: Hyperparameters | None = None
     metadata: Metadata | None = None
     integrations: list[dict[str, Any]] | None = None
-    braid: BraidOptions | None = None
+    braid: FineTuningBraidOptions | None = None
 
 
 class TrainingCost(BaseModel):

@@ -30,8 +30,8 @@ from gateway.fine_tuning.repository import (
 from gateway.fine_tuning.request import check_named_stores, check_request
 from gateway.fine_tuning.rows import RenderedFile
 from gateway.fine_tuning.schemas import (
-    BraidOptions,
     DpoMethod,
+    FineTuningBraidOptions,
     FineTuningJob,
     FineTuningJobBraid,
     FineTuningJobCheckpoint,
@@ -111,7 +111,7 @@ class FineTuningService:
         method, hyperparameters = check_request(request, base)
         start = await files.find_start(request, base)
         bounds = replace(bounds, start_rank=start and start.rank)
-        options = request.braid or BraidOptions()
+        options = request.braid or FineTuningBraidOptions()
         prompt = await files.find_prompt(options.prompt, options.variables)
         format = await files.read_chat_format()
         rows = await files.render(
@@ -365,7 +365,7 @@ def _check_systems(rows: RenderedFile, format: ChatFormat | None) -> None:
         )
 
 
-def _foresee_passages(options: BraidOptions, rows: RenderedFile) -> int:
+def _foresee_passages(options: FineTuningBraidOptions, rows: RenderedFile) -> int:
     """Return about how many bytes of passages rows will get that have none yet."""
     return 0 if options.evidence is None else rows.shares.ungrounded * options.evidence.top_k * _PASSAGE_BYTES
 

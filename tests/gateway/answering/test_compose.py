@@ -46,6 +46,12 @@ async def test_several_choices_are_never_greedy(n: int, temperature: float) -> N
     assert (await body_of(n=n, temperature=0))["temperature"] == temperature
 
 
+@pytest.mark.parametrize("release", [True, False])
+async def test_a_top_p_of_nothing_is_the_likeliest_token_alone(release: bool) -> None:
+    body = await body_of(target=Target("base", sampling={"top_p": 0})) if release else await body_of(top_p=0)
+    assert 0 < body["top_p"] < 0.001
+
+
 async def test_a_stream_always_asks_for_its_usage() -> None:
     assert (await body_of(stream=True))["stream_options"] == {"include_usage": True}
     assert "stream" not in await body_of()
