@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from gateway.client import Client, Profile
-from gateway.demo.progress import Progress
 from gateway.demo.tenant_clients import open_tenant_clients
 from gateway.demo.tenants import Tenant
+from gateway.progress import Progress
 
 __all__ = ["describe_next_steps", "tell_next_steps"]
 
