@@ -27,6 +27,8 @@ def describe_next_steps(url: str, key: str, assistant: str, question: str, pid_f
 Braid keeps running at {url}
 Key of {assistant}'s tenant: {key}
 
+export BRAID_URL={url} BRAID_KEY={key}
+
 curl {url}/v1/chat/completions \\
   -H 'authorization: Bearer {key}' -H 'content-type: application/json' \\
   -d '{{"model": "{assistant}", "messages": [{{"role": "user", "content": "{question}"}}]}}'
