@@ -245,10 +245,10 @@ def _measure_demand(base_model: Path, base: BaseShape, recipe: Recipe, rows: Run
 
 
 def _advise(placement: Placement) -> str:
-    forecast, plan = placement.plan.forecast, placement.plan
+    forecast, plan, room = placement.plan.forecast, placement.plan, placement.room
     return (
-        f"The forecast was {forecast.total / GIB:.1f} GiB ({forecast}), and {placement.room.free / GIB:.1f} GiB were free "
-        f"on {placement.room.device}; another program may have taken them since. Ask for less in braid.recipe: "
+        f"The forecast was {forecast.total / GIB:.1f} GiB ({forecast}), and {room.free / GIB:.1f} GiB were free "
+        f"on {room.device}; another program may have taken them since. Ask for less in braid.recipe: "
         f"micro_batch_tokens under {plan.micro_batch_tokens}, or max_length, which leaves out the longest rows. "
         f"{PROBE_ADVICE}"
     )
