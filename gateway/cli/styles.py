@@ -20,7 +20,7 @@ from gateway.conversations.findings import CheckReport, RowFact
 from gateway.conversations.formats import FORMATS, read_conversations
 from gateway.conversations.private_data import redact_conversation
 from gateway.conversations.remote_facts import add_passages, look_up_facts
-from gateway.demo.progress import Progress
+from gateway.progress import Progress
 from gateway.terminal import CommandError, Exit, print_json, print_table, say
 
 __all__ = ["styles"]
