@@ -11,9 +11,9 @@ from gateway.answering.citations import Citation
 from gateway.answering.engine_answer import EngineAnswer, EngineChoice, EngineMessage, TokenUsage
 from gateway.answering.retrieve import title_of
 from gateway.answering.trace import AnswerTrace
-from gateway.chat.openai_fields import braid_answer, citation_url
 from gateway.errors import BraidError
 from gateway.ids import new_id
+from gateway.openai_format.braid_object import braid_answer, citation_url
 from gateway.responses.callables import Callables
 from gateway.responses.request import Reasoning, ResponseCreate, ResponseText
 from gateway.responses.schemas import (

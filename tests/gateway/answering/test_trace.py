@@ -11,7 +11,7 @@ from gateway.answering.resolve import Target
 from gateway.answering.retrieve import Evidence
 from gateway.answering.trace import AnswerTrace
 from gateway.assistants.release import RetrievalSpec
-from gateway.chat.openai_fields import braid_answer
+from gateway.openai_format.braid_object import braid_answer
 from prompts import Rendered, Segment
 from tests.fakes.passages import make_passage
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.chat.bounds import MAX_BIASES, MAX_REPEATS, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, MAX_TOOLS
 from gateway.chat.request import ChatCompletionCreate, decode_request
 from gateway.errors import BadRequest
+from gateway.openai_format.bounds import MAX_BIASES, MAX_REPEATS, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, MAX_TOOLS
 from gateway.settings import Settings
 from tests.fakes.vllm import CHAT, FakeVllm
 from tests.gateway.conftest import running

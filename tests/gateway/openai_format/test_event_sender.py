@@ -15,7 +15,7 @@ CHAT = "/v1/chat/completions"
 
 @pytest.fixture(autouse=True)
 def _hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.chat.event_sender._SILENCE_SECONDS", 0.1)
+    monkeypatch.setattr("gateway.openai_format.event_sender._SILENCE_SECONDS", 0.1)
 
 
 async def test_a_long_prefill_has_comments_until_the_first_event(gateway: Gateway, engine: FakeVllm) -> None:
