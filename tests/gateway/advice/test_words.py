@@ -67,9 +67,10 @@ def test_the_choice_is_named_first(style: Style, facts: bool, prompt: str | None
 
 def test_a_style_is_told_beside_that_of_the_base_with_the_same_documents() -> None:
     chosen = figures(Arm("guide", True), style=figure(0.85))
-    assert "Style: 0.85 of 1, where the base model with your documents has 0.30." in write(
-        recommend("guide", True), chosen
-    ).use
+    assert (
+        "Style: 0.85 of 1, where the base model with your documents has 0.30."
+        in write(recommend("guide", True), chosen).use
+    )
     none = write(recommend(style_gap=figure(0.01, -0.02, 0.03)))
     assert none.use[1] == "Style: your replies aren't told from the base model's (+0.01, -0.02 to +0.03 more)."
     assert not any("Style:" in one for one in write(recommend()).use)

@@ -41,7 +41,10 @@ class Judge:
     async def grade(self, criterion: Mapping[str, Any], **sample: Any) -> Grade:
         asker = Asker(self.complete, Principal("t", "", "k", frozenset()))
         grader = Grader(CRITERIA.validate_python([criterion]), asker, self.embed)
-        values = {"item": {"answer": "Straße 1", "long": "x" * 100_001}, "sample": {"output_text": "STRASSE 12"} | sample}
+        values = {
+            "item": {"answer": "Straße 1", "long": "x" * 100_001},
+            "sample": {"output_text": "STRASSE 12"} | sample,
+        }
         (grade,) = await grader.grade(values, lambda model, usage: self.usage.append((model, usage)))
         return grade
 
