@@ -200,3 +200,11 @@ def test_a_passage_about_something_else_states_nothing_by_chance() -> None:
     pool = [*OTHERS, passage("best", "The warranty of the kettle of the shop.")]
     assert cover_facts(QUESTION, expect("24 months"), pool, [near], share=0.9) == ()
     assert cover_facts(QUESTION, expect("24 months"), pool, [near], share=0.25) == (near,)
+
+
+def test_capitals_of_a_question_are_no_other_words_and_rare_words_weigh_more() -> None:
+    loud = "HOW LONG IS THE WARRANTY OF THE KETTLE?"
+    assert cover_facts(loud, expect("24 months"), OTHERS, [STRANGER, RIGHT]) == (RIGHT,)
+    common = [passage(f"w{n}", "A warranty is a warranty, and may take 24 months.") for n in range(8)]
+    rare = passage("rare", "The kettle has 24 months.")
+    assert cover_facts(QUESTION, expect("24 months"), common, [common[0], rare], share=0.1) == (rare,)

@@ -4,12 +4,13 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+import msgspec
 import pytest
 from pydantic import TypeAdapter
 
 from gateway.errors import BadRequest, BraidError, Internal, NotFound, Unavailable
 from gateway.evals.data_sources import RunDataSource, make_body
-from gateway.evals.item_answers import Answer, Asker, ItemFailed
+from gateway.evals.item_answers import Answer, Asker, ItemFailed, Usage
 from gateway.evals.templates import UnknownPlace
 from gateway.jobs import JobDelayed, JobFailed
 from gateway.tenants.authenticator import Principal
@@ -120,3 +121,17 @@ async def test_what_an_error_ends_and_what_is_asked_again(
         with pytest.raises(raised):
             await engines.ask()
     assert engines.asked == asked
+
+
+@pytest.mark.parametrize(
+    ("code", "told"), [("context_length_exceeded", "context_length_exceeded"), (None, "invalid_request")]
+)
+async def test_an_item_that_cannot_be_asked_says_why(code: str | None, told: str) -> None:
+    with pytest.raises(ItemFailed) as failed:
+        await Engines(BadRequest("It is too long.", code=code)).ask()
+    assert failed.value.describe() == {"code": told, "message": "It is too long."}
+
+
+def test_tokens_from_the_prefix_cache_are_counted_by_themselves() -> None:
+    usage = msgspec.convert({"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 4}}, Usage)
+    assert (usage.prompt_tokens, usage.cached_tokens, Usage().cached_tokens) == (9, 4, 0)
