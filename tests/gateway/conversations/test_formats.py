@@ -52,6 +52,20 @@ def test_alpacas_input_history_and_system_are_turns() -> None:
     assert read([record]) == ("alpaca", [list(zip(roles, texts, strict=True))])
 
 
+def test_blank_turns_say_nothing_and_the_first_turns_of_nobody_are_left_out() -> None:
+    turns = [("system", " "), ("human", PAIR[0][1]), ("gpt", " \n"), ("gpt", PAIR[1][1])]
+    record = {"conversations": [{"from": role, "value": text} for role, text in turns]}
+    assert read([record]) == ("sharegpt", [PAIR])
+
+
+@pytest.mark.parametrize("turns", [[("gpt", "Yes.")], [("human", "Why?")], [("system", "x"), ("gpt", "Yes.")], []])
+def test_a_conversation_without_a_question_or_a_reply_is_a_problem(turns: list[tuple[str, str]]) -> None:
+    record = {"conversations": [{"from": role, "value": text} for role, text in turns]}
+    _, content = read_conversations(json.dumps([record]).encode(), "sharegpt")
+    assert content.conversations == []
+    assert [problem.row for problem in content.problems] == [1]
+
+
 def test_preference_rows_come_back_as_they_were() -> None:
     row = {
         "input": {"messages": [{"role": "user", "content": "Hi"}]},
@@ -100,6 +114,7 @@ def test_a_table_of_messages_is_joined_by_conversation() -> None:
         (b"a,b\n1,2\n", {"topic": "a"}, "A column can't be 'topic'"),
         (b'{"foo": 1}\n', {}, "format isn't known"),
         (b"\xff\xfe", {}, "UTF-8"),
+        (b'question,answer\n"Why?" so,"No\n', {}, "no CSV"),
     ],
 )
 def test_what_cannot_be_read_says_why(data: bytes, columns: dict[str, str], words: str) -> None:
