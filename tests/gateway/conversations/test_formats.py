@@ -106,6 +106,48 @@ def test_a_table_of_messages_is_joined_by_conversation() -> None:
     assert [problem.row for problem in content.problems] == [3]
 
 
+def test_a_row_of_a_table_of_pairs_may_have_a_system_text_and_needs_both_texts() -> None:
+    table = b"question,answer,system\nWhy?,So., Be kind. \nWhy?,So.,  \n  ,So.,x\nWhy?, \t,x\n"
+    _, content = read_conversations(table)
+    assert [[message.role for message in one.messages] for one in content.conversations] == [
+        ["system", "user", "assistant"],
+        ["user", "assistant"],
+    ]
+    assert [(problem.row, problem.message.split(",")[0]) for problem in content.problems] == [
+        (3, "It has no question."),
+        (4, "It has no final reply"),
+    ]
+
+
+def test_the_roles_of_a_table_of_messages_are_read_in_any_case_and_others_are_named() -> None:
+    table = b"ticket,author,body\n1, Customer ,Why?\n2,AGENT,Hello\n1,robot,Beep\n1,Agent,So.\n1,agent,  \n"
+    columns = {"conversation": "ticket", "role": "author", "text": "body"}
+    _, content = read_conversations(table, None, columns)
+    (one,) = content.conversations
+    assert (one.number, one.id, [message.text for message in one.messages]) == (1, "1", ["Why?", "So."])
+    assert [problem.row for problem in content.problems] == [2, 3], "in the order of the rows"
+    assert "no question with a reply" in content.problems[0].message
+    assert "the role 'robot', and only these are known: user, human, customer" in content.problems[1].message
+
+
+def test_a_rows_thread_is_its_own_also_behind_a_line_that_is_none() -> None:
+    messages = [{"role": role, "content": text} for role, text in PAIR]
+    rows = [{"messages": messages, "metadata": {"conversation_id": id}} for id in ("a", "b")]
+    data = b"\n".join([json.dumps(rows[0]).encode(), b"no json", json.dumps(rows[1]).encode()])
+    _, content = read_conversations(data, "openai")
+    assert [(one.number, one.id) for one in content.conversations] == [(1, "a"), (3, "b")]
+    assert [problem.row for problem in content.problems] == [2]
+
+
+def test_a_preference_without_a_question_or_a_reply_is_a_problem() -> None:
+    good = {"input": {"messages": [{"role": "user", "content": "Hi"}]}}
+    good |= {name: [{"role": "assistant", "content": name}] for name in ("preferred_output", "non_preferred_output")}
+    rows = [good, {**good, "preferred_output": []}, {**good, "input": {"messages": []}}]
+    _, content = read_conversations("\n".join(map(json.dumps, rows)).encode())
+    assert [one.number for one in content.conversations] == [1]
+    assert [problem.row for problem in content.problems] == [2, 3]
+
+
 @pytest.mark.parametrize(
     ("data", "columns", "words"),
     [

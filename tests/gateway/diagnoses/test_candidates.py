@@ -109,10 +109,8 @@ def test_a_cause_of_few_failures_changes_nothing_and_a_limit_is_not_lowered_wher
 @pytest.mark.parametrize("strand", ["prompt", "style"])
 def test_the_variants_of_a_strand_are_its_candidates(strand: Strand) -> None:
     spec = ReleaseSpec("base", "", None, None, "", None, {})
-    variants = [
-        Variant(name, own, "x", name, Target("base"), to_request(spec))
-        for name, own in (("a", "prompt"), ("b", "style"), ("c", "prompt"))
-    ]  # type: ignore[arg-type]
+    strands: dict[str, Strand] = {"a": "prompt", "b": "style", "c": "prompt"}
+    variants = [Variant(name, own, "x", name, Target("base"), to_request(spec)) for name, own in strands.items()]
     names = [one.name for one in list_candidates(strand, release(None, *variants), [])]
     assert names == {"prompt": ["a", "c"], "style": ["b"]}[strand]
 

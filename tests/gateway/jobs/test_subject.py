@@ -6,8 +6,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.jobs import JobCancelled, JobDelayed, JobFailed, Outcome, begin_subject, end_subject
+from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed, Outcome, begin_subject, end_subject
 from gateway.jobs.handler import run_handler
 
 
@@ -70,11 +71,11 @@ class Raising:
     def __init__(self, error: Exception | None) -> None:
         self._error = error
 
-    async def run(self, _: Any) -> None:
+    async def run(self, claim: Claim) -> None:
         if self._error is not None:
             raise self._error
 
-    async def record_end(self, *_: Any) -> None:
+    async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         """Write nothing."""
 
 
