@@ -58,7 +58,17 @@ def test_blank_turns_say_nothing_and_the_first_turns_of_nobody_are_left_out() ->
     assert read([record]) == ("sharegpt", [PAIR])
 
 
-@pytest.mark.parametrize("turns", [[("gpt", "Yes.")], [("human", "Why?")], [("system", "x"), ("gpt", "Yes.")], []])
+def test_a_reply_before_any_question_is_read_and_not_learnt() -> None:
+    turns = [("gpt", "Welcome!"), ("human", PAIR[0][1]), ("gpt", PAIR[1][1])]
+    record = {"conversations": [{"from": role, "value": text} for role, text in turns]}
+    _, content = read_conversations(json.dumps([record]).encode())
+    assert [message.weight for message in content.conversations[0].messages] == [0, None, None]
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [[], [("gpt", "Yes.")], [("human", "Why?")], [("system", "x"), ("gpt", "Yes.")], [("gpt", "Yes."), ("gpt", "So.")]],
+)
 def test_a_conversation_without_a_question_or_a_reply_is_a_problem(turns: list[tuple[str, str]]) -> None:
     record = {"conversations": [{"from": role, "value": text} for role, text in turns]}
     _, content = read_conversations(json.dumps([record]).encode(), "sharegpt")

@@ -187,6 +187,8 @@ def test_intercoms_older_exports_have_their_first_message_elsewhere() -> None:
 def test_zendesks_people_may_stand_in_the_ticket_itself() -> None:
     ticket = zendesk(1, "It is on its way.")
     ticket["requester"] = {"id": ticket.pop("requester_id")}
+    (bare,) = read([ticket], "zendesk").conversations  # nothing says who is an agent
+    assert [message.role for message in bare.messages] == ["user", "assistant"]
     for comment in ticket["comments"]:
         comment["author"] = {"id": (id := comment.pop("author_id")), "role": "end-user" if id == 5 else "agent"}
     ticket["comments"].append(
