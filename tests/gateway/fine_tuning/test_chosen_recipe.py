@@ -116,8 +116,14 @@ def test_options_are_read_back_with_the_scale_of_their_rank() -> None:
 
 
 FIGURES = TrainingFigures(
-    **{"rows": 10, "tokens": 1_000, "trained_tokens": 2_000, "steps": 5},
-    **{"tokens_per_second": 100.0, "seconds": 50.0, "other_seconds": 30.0, "token_bytes": 4.0},
+    rows=10,
+    tokens=1_000,
+    trained_tokens=2_000,
+    steps=5,
+    tokens_per_second=100.0,
+    seconds=50.0,
+    other_seconds=30.0,
+    token_bytes=4.0,
 )
 
 
