@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from gateway.advice.measurements import ArmAnswer, RowAnswers
 from gateway.advice.stale import list_changed_facts
 from gateway.conversations.findings import RowFact
+from gateway.evaluation.values import find_values
 from gateway.fine_tuning.fact_schemas import StaleFact
 
 MONTHS = RowFact(
@@ -46,6 +48,23 @@ def test_what_the_adapter_has_learnt_comes_first_by_rows_or_by_its_jobs_record()
     assert [(one.rows, one.learnt) for one in both] == [([4, 9], True)]
     recorded = list_changed_facts(facts, (), [stale()], ())
     assert [(one.text, one.rows, one.learnt) for one in recorded] == [("24 months", [4], True), ("£49", [7], False)]
+
+
+@pytest.mark.parametrize(
+    ("text", "recorded"),
+    [
+        ("24 months", "24-month"),
+        ("9 weeks", "9 weeks"),  # also 63 days
+        ("2 Feb 2026", "2026-02-02"),  # which implies 2 February
+        ("02/03/2026", "02/03/2026"),  # either day
+        ("£49", "49 pounds"),
+    ],
+)
+def test_a_value_of_rows_and_of_the_record_is_one_however_it_can_be_read(text: str, recorded: str) -> None:
+    (value,) = find_values(text)
+    fact = replace(MONTHS, kind=value.kind, text=text, readings=value.readings)
+    (one,) = list_changed_facts({4: [fact]}, (), [stale(kind=value.kind, text=recorded)], ())
+    assert (one.text, one.rows, one.learnt) == (text, [4], True)
 
 
 def test_what_only_the_record_has_is_told_with_its_versions() -> None:

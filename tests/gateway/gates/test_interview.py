@@ -1,15 +1,19 @@
 """What the parts that an interview asks mean for its job, and where a reply begins among the tokens of a prompt."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from gateway.engines.errors import AdapterRejected, EngineError, EngineRefused
 from gateway.errors import BadRequest, Conflict, NotFound, Unavailable
 from gateway.gates.interview import (
     Likelihood,
+    Notes,
     _measure_prefix,  # pyright: ignore[reportPrivateUsage]
     explain_interruptions,
 )
-from gateway.jobs import JobDelayed, JobFailed
+from gateway.jobs import JobCancelled, JobDelayed, JobFailed
 
 
 @pytest.mark.parametrize(
@@ -53,3 +57,40 @@ def test_a_reply_begins_where_its_tokens_leave_those_of_the_prompt(
 ) -> None:
     assert _measure_prefix(prompt, whole) == start
     assert Likelihood(-6.0, 4).per_token == -1.5
+
+
+class Job:
+    """A claim's state, and whether it was cancelled."""
+
+    def __init__(self, notes: dict[str, Any]) -> None:
+        self.state: dict[str, Any] = {"notes": notes}
+        self.cancelled = asyncio.Event()
+
+    async def save(self, state: dict[str, Any]) -> None:
+        self.state = state
+
+
+async def test_what_was_noted_is_not_asked_again_also_after_a_kill_or_a_cancellation() -> None:
+    job: Any = Job({"a": 1})
+    counts: list[int] = []
+
+    async def count(number: int) -> None:
+        counts.append(number)
+
+    async def ask() -> Likelihood:
+        return Likelihood(-3.0, 2)
+
+    async def never() -> None:
+        raise AssertionError("it was asked again")
+
+    notes = Notes(job, count)
+    assert (await notes.recall("a", never), notes.count) == (1, 1)
+    assert await notes.recall("b", ask) == await notes.recall("b", never) == [-3.0, 2]
+    assert job.state == {"notes": {"a": 1}}, "notes are saved now and then"
+    await notes.save()
+    assert (job.state, counts) == ({"notes": {"a": 1, "b": [-3.0, 2]}}, [2])
+    later = Notes(job, count)
+    job.cancelled.set()
+    assert await later.recall("b", never) == [-3.0, 2]
+    with pytest.raises(JobCancelled):
+        await later.recall("c", never)
