@@ -191,6 +191,19 @@ def test_a_filters_arguments_may_be_named_each_once(source: str, text: str) -> N
     assert prompts.compile(source).render("system", variables) == text
 
 
+def test_what_join_makes_is_bounded_with_what_stands_between_the_items() -> None:
+    template = prompts.compile("{{ tones | join(brand) }}")
+    tones = ["a", "b", "c"]
+    assert len(template.render("system", {"tones": tones, "brand": "x" * 32_766})) == 65_535
+    with pytest.raises(TemplateFailed, match="this makes 65537"):
+        template.render("system", {"tones": tones, "brand": "x" * 32_767})
+
+
+def test_lines_of_conditions_alone_leave_no_empty_lines() -> None:
+    template = prompts.compile("One.\n  {% if a %}\nTwo.\n  {% endif %}\nThree.")
+    assert template.render("system", {"a": 1}) == "One.\nTwo.\nThree."
+
+
 def test_the_source_has_a_limit() -> None:
     assert prompts.compile("x" * 32_768).render("system", {}) == "x" * 32_768
     with pytest.raises(TemplateInvalid, match="may have 32768"):
