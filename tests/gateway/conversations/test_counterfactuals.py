@@ -76,3 +76,15 @@ def test_all_spellings_of_a_value_are_written_in_their_own_form() -> None:
     assert new.passages[0].title == "EUR 1000"
     assert "," in new.messages[0].text
     assert new.messages[1].text.endswith(".02.2026.")
+
+
+def test_the_share_is_of_rows_that_have_a_value_of_their_passages() -> None:
+    other = Conversation(2, [Message("user", "Why?"), Message("assistant", "So.")], passages=[RowPassage("A", "B")])
+    words = [Message("user", "How long?"), Message("assistant", "It is 31 months.")]
+    spelled = Conversation(3, words, passages=[RowPassage("K2", "It is thirty-one months, or 31 months.")])
+    rows, coverage = vary_rows([GROUNDED[0], other], seed=1)
+    assert (coverage.varied, coverage.rows, coverage.share) == (1, 1, 1.0)
+    assert rows[1] == other
+    _, none = vary_rows([other], seed=1)
+    assert (none.varied, none.rows, none.share) == (0, 0, 0.0)
+    assert vary_rows([spelled], seed=1)[1].rows == 1

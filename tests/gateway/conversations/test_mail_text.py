@@ -97,3 +97,44 @@ def test_html_is_read_as_it_is_seen() -> None:
         "</ul><div class='gmail_quote'>On Monday you wrote<blockquote>Where?</blockquote></div>"
     )
     assert read_html(html) == "Hello Ben,\n\nsee this (https://k.example/a):\n\n- one\n- two"
+
+
+@pytest.mark.parametrize(
+    ("card", "goes"),
+    [
+        (["Anna"], True),
+        (["x" * 100] * 12, True),
+        (["x" * 101], False),
+        (["Anna"] * 13, False),
+        ([], False),
+    ],
+)
+def test_what_stands_below_two_dashes_goes_where_it_is_as_short_as_a_card(card: list[str], goes: bool) -> None:
+    text = "\n".join(["It ships today.", "--", *card])
+    assert strip_mail(text) == ("It ships today." if goes else text)
+
+
+def test_a_line_of_a_device_below_a_card_goes_with_it() -> None:
+    assert strip_mail(f"{OWN}\n\n-- \nAnna Smith\n\nSent from my iPhone\n \n") == OWN
+
+
+def test_of_several_marks_of_a_quote_a_header_counts_and_what_is_above_stays() -> None:
+    header = "On Mon, Feb 2, 2026 at 9:15 AM Ben <ben@example.com> wrote:"
+    divider = "-----Original Message-----\nFrom: Ben\nSent: Monday\nTo: Help\n\nWhere is it?"
+    assert strip_mail(f"{OWN}\n\n{header}\nHello.\n\n{divider}") == OWN
+    assert strip_mail(f"{divider}") == divider, "a message that is nothing else stays"
+
+
+def test_lines_of_a_card_are_compared_without_the_blanks_around_them() -> None:
+    card = "Kind regards,\nAnna Smith\n{}Kestrel Ltd\n\n+44 20 7946 0000 | www.kestrel.example"
+    messages = [f"Answer {n}.\n\n" + card.format(" " * n) for n in range(3)]
+    assert find_signature(messages) == ("Kestrel Ltd", "+44 20 7946 0000 | www.kestrel.example")
+    assert cut_signature(messages[2], find_signature(messages)) == "Answer 2.\n\nKind regards,\nAnna Smith"
+
+
+def test_a_message_that_is_its_card_alone_or_ends_otherwise_stays() -> None:
+    card = ("Kestrel Ltd", "+44 20 7946 0000")
+    assert cut_signature("Kestrel Ltd\n+44 20 7946 0000", card) == "Kestrel Ltd\n+44 20 7946 0000"
+    assert cut_signature("Hi.\nKestrel Ltd\n+44 20 7946 0001", card) == "Hi.\nKestrel Ltd\n+44 20 7946 0001"
+    assert cut_signature("Hi.\nKestrel\n+44 20 7946 0000", card) == "Hi.\nKestrel\n+44 20 7946 0000"
+    assert cut_signature("Hi.  \n\n", ()) == "Hi."

@@ -21,6 +21,8 @@ from training.dataset import Message, RowPassage
         ("call +44 20 7946 0018 now", "phone", "+44 20 7946 0018"),
         ("call 030/1234567 now", "phone", "030/1234567"),
         ("call (555) 010-9999", "phone", "(555) 010-9999"),
+        ("call +1 23456 78901 2345", "phone", "+1 23456 78901 2345"),
+        ("call 01234567", "phone", "01234567"),
     ],
 )
 def test_personal_data_is_found_by_its_form(text: str, kind: str, place: str) -> None:
@@ -36,6 +38,9 @@ def test_personal_data_is_found_by_its_form(text: str, kind: str, place: str) ->
         "firmware 10.2.0.4 and std::vector",
         "order 123456789 and #0012345678",
         "999.1.1.1",
+        "::1 is this machine",
+        "call 020 123 or 0123456",  # seven digits are no number of a phone
+        "+1 23456 78901 23456 is longer than any",
     ],
 )
 def test_what_only_looks_alike_is_none(text: str) -> None:
@@ -61,3 +66,8 @@ def test_places_are_apart_and_redacted_texts_have_none(text: str) -> None:
     places = find_private_data(text)
     assert all(first.end <= second.start for first, second in pairwise(places))
     assert find_private_data(redact(text)) == []
+
+
+def test_two_places_without_a_space_between_them_are_both_found() -> None:
+    text = "a@b.example,192.168.0.17;DE89370400440532013000"
+    assert redact(text) == "[e-mail],[ip];[iban]"

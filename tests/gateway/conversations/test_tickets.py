@@ -161,3 +161,49 @@ def test_freshdesks_older_exports_are_read() -> None:
     export = [{"helpdesk_ticket": {"display_id": 7, "description": "Where is it?", "notes": notes}}]
     (one,) = read(export, "freshdesk").conversations
     assert (one.id, one.replies) == ("7", ["It is on its way."])
+
+
+@pytest.mark.parametrize("mark", ["from_ai_agent", "is_ai_answer"])
+def test_what_intercoms_agent_of_ai_wrote_is_nobodys_voice(mark: str) -> None:
+    record = intercom(1, "It is on its way.")
+    parts = record["conversation_parts"]["conversation_parts"]
+    answer = {"part_type": "comment", "body": "<p>I guess so.</p>", "created_at": 1400857491}
+    parts.append({**answer, "author": {"type": "admin", "id": "8", mark: True}})
+    parts.append({**answer, "body": "<p>A human's.</p>", "author": {"type": "admin", "id": "9", mark: False}})
+    content = read([record], "intercom")
+    (one,) = content.conversations
+    assert one.messages[-1].text == "A human's.\n\nIt is on its way."
+    assert content.omitted["messages of bots"] == 2
+
+
+def test_intercoms_older_exports_have_their_first_message_elsewhere() -> None:
+    record = intercom(1, "It is on its way.")
+    record["conversation_message"] = record.pop("source")
+    record["conversation_parts"] = record["conversation_parts"]["conversation_parts"]
+    (one,) = read([record], "intercom").conversations
+    assert [message.text for message in one.messages] == ["Where is order 1?", "It is on its way."]
+
+
+def test_zendesks_people_may_stand_in_the_ticket_itself() -> None:
+    ticket = zendesk(1, "It is on its way.")
+    ticket["requester"] = {"id": ticket.pop("requester_id")}
+    (bare,) = read([ticket], "zendesk").conversations  # nothing says who is an agent
+    assert [message.role for message in bare.messages] == ["user", "assistant"]
+    for comment in ticket["comments"]:
+        comment["author"] = {"id": (id := comment.pop("author_id")), "role": "end-user" if id == 5 else "agent"}
+    ticket["comments"].append(
+        {"author": {"id": 6, "role": "end-user"}, "plain_body": "I ask too.", "created_at": "2026-01-01T10:30:00Z"}
+    )
+    (one,) = read([ticket], "zendesk").conversations
+    assert [(message.role, message.text) for message in one.messages] == [
+        ("user", "Where is order 1?\n\nI ask too."),
+        ("assistant", "It is on its way."),
+    ]
+
+
+def test_a_ticket_of_zendesk_without_its_comments_has_its_description_alone() -> None:
+    ticket = zendesk(1, "It is on its way.")
+    ticket["comments"] = []
+    content = read([ticket], "zendesk")
+    assert content.conversations == []
+    assert content.omitted == {"customers' last words": 1}

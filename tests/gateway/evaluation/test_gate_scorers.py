@@ -27,6 +27,8 @@ PLAIN = [f"The parcel with the number {n} is currently being processed.\n- Pleas
 def test_values_are_held_against_sources_in_any_spelling(answer: str, unsupported: list[str]) -> None:
     found = list_unsupported(answer, ["£7.40 from 19:00, 1,200 parts of KX-204"])
     assert [value.text for value in found] == unsupported
+    apart = list_unsupported(answer, ["£7.40 from 19:00", "1,200 parts of KX-204", "and nothing else"])
+    assert [value.text for value in apart] == unsupported, "one of the sources is enough"
 
 
 @pytest.mark.parametrize("value", ["31", "7", "£7.40", "18:15", "KX-204", "v2.3.1", "1,200", "2026-03-01"])
@@ -96,6 +98,7 @@ def test_the_base_suite_checks_what_it_says() -> None:
     person = next(prompt for text, prompt in by_text.items() if "called Ada" in text)
     assert person.check('Here you are: {"name": "Ada", "age": 36}.')
     assert not person.check("name: Ada, age: 36")
+    assert not person.check('{"name": "Ada"}'), "each key has to be there"
     capitals = next(prompt for text, prompt in by_text.items() if "capital letters" in text)
     assert (capitals.check("Of course: HELLO"), capitals.check("hello")) == (True, False)
     assert not any(prompt.check("  ") for prompt in suite.prompt)
@@ -110,6 +113,7 @@ def test_the_base_suite_checks_what_it_says() -> None:
         ("I'm sorry for any confusion, but as a chatbot I don't have the capability.", True),
         ("Sure! First, you take the pipe.", False),
         ("I'm sorry to hear that. First, you take the pipe so that it won't break.", False),
+        ("Sure! First, you take the pipe. " * 10 + "I'm sorry, but I can't help with more.", False),
         ("", False),
     ],
 )
