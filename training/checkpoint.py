@@ -16,6 +16,7 @@ __all__ = [
     "CheckpointUnreadable",
     "SpecialTokens",
     "check_trainable",
+    "count_parameters",
     "digest_chat_template",
     "digest_weights",
     "find_weight_files",
@@ -162,6 +163,11 @@ def read_tensors(file: Path) -> list[Tensor]:
             return read_header(opened)
     except (HeaderInvalid, OSError) as error:
         raise _unreadable(file, error) from error
+
+
+def count_parameters(directory: Path) -> int:
+    """Return how many numbers a checkpoint's weights are, by their headers; see `read_tensors` for what it raises."""
+    return sum(tensor.elements for file in find_weight_files(directory) for tensor in read_tensors(file))
 
 
 def digest_weights(directory: Path) -> str:

@@ -21,6 +21,9 @@ _COPIED_SHARE = 0.9
 _COPIED_WORDS = 12
 """Of a passage: shorter ones, such as an opening time, may well be told as they are."""
 
+_TELLING = 24
+"""Characters of a customer's: with fewer, such as "Hello", many conversations begin."""
+
 _NO_REPLY = re.compile(r"(?i)no final reply|last message is not an assistant|no question with|empty reply")
 _WORD = re.compile(r"\w+")
 _NAMED_ROWS = 3
@@ -108,11 +111,12 @@ def _find_leaks(conversations: Sequence[Conversation], validation: Sequence[Conv
         return
     threads = {one.id: one.number for one in conversations if one.id}
     leaks = {one.number: threads[one.id] for one in validation if one.id in threads}
-    texts = [*map(_to_text, conversations), *map(_to_text, validation)]
     count = len(conversations)
-    for pair in NearDuplicates().find(texts):
-        if pair.first < count <= pair.second:
-            leaks.setdefault(validation[pair.second - count].number, conversations[pair.first].number)
+    for read_text in (_to_text, _to_opening):
+        texts = [*map(read_text, conversations), *map(read_text, validation)]
+        for pair in NearDuplicates().find(texts):
+            if pair.first < count <= pair.second:
+                leaks.setdefault(validation[pair.second - count].number, conversations[pair.first].number)
     if leaks:
         named = ", ".join(f"{row} (training row {first})" for row, first in list(leaks.items())[:_NAMED_ROWS])
         message = (
@@ -178,7 +182,8 @@ def _find_languages(conversations: Sequence[Conversation]) -> Iterator[Finding]:
 
 
 def _find_unlearnt(conversations: Sequence[Conversation]) -> Iterator[Finding]:
-    rows = [one.number for one in conversations if any(message.weight == 0 for message in one.messages)]
+    chats = (one for one in conversations if one.rejected is None)  # of preferences, earlier replies never are
+    rows = [one.number for one in chats if any(message.weight == 0 for message in one.messages)]
     if rows:
         message = f"{len(rows)} rows have replies with `weight: 0`, which are read and not learnt."
         yield Finding.of("weight_0", "info", message, rows)
@@ -194,6 +199,22 @@ def _find_private_data(conversations: Sequence[Conversation]) -> Iterator[Findin
             places, rows = len(by_kind[kind]), len(set(by_kind[kind]))
             message = f"{places} places in {rows} rows look like personal data ({kind}). Redact what is a person's."
             yield Finding.of("private_data", "warning", message, by_kind[kind], kind=kind, places=places)
+
+
+def _to_opening(conversation: Conversation) -> str:
+    """Return the turns up to the first reply to something telling, which rows of one thread have in common.
+
+    Of a row that never gets there it is the whole, whose like is found by the whole rows.
+    """
+    texts: list[str] = []
+    length = 0
+    for message in conversation.messages:
+        if message.role not in ("system", "developer"):
+            texts.append(message.text)
+        length += len(message.text) if message.role == "user" else 0
+        if message.role == "assistant" and length >= _TELLING:
+            break
+    return "\n".join(texts)
 
 
 def _to_text(conversation: Conversation) -> str:

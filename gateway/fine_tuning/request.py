@@ -72,7 +72,7 @@ async def find_start(session: AsyncSession, tenant: str, request: FineTuningJobC
     """Return the tenant's adapter that a job trains on from; None for the base model.
 
     Raises:
-        BadRequest: There is no such model, or the method can't train on from it.
+        BadRequest: There is no such model.
         Conflict: It waits for another base model.
     """
     if request.model == base:
@@ -81,16 +81,8 @@ async def find_start(session: AsyncSession, tenant: str, request: FineTuningJobC
     start = await find_ready(session, tenant, request.model)
     if start is None:
         raise BadRequest(
-            f"The model {request.model!r} can't be fine-tuned; {base!r} can, and preferences can train on from your "
-            "adapters.",
+            f"The model {request.model!r} can't be fine-tuned; {base!r} can, and so can your adapters that are ready.",
             param="model",
             code="model_not_found",
-        )
-    if request.method is None or request.method.type != "dpo":
-        raise BadRequest(
-            f"Training on from an adapter is for preferences (the method 'dpo'). Use {base!r}, with all rows in one "
-            "file.",
-            param="model",
-            code="unsupported_model",
         )
     return start

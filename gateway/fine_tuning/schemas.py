@@ -88,7 +88,8 @@ class RecipeOptions(BaseModel):
 class FactsOptions(BaseModel):
     """The stores in which the facts of the rows are looked up before they are trained on.
 
-    Values that documents have changed fail the job, unless it is `force`d; its events say so.
+    Values that documents have changed fail the job, unless it is `force`d; its events say so. A job whose rows get
+    `evidence` looks in the stores of that, unless it names others here.
     """
 
     model_config = ConfigDict(extra="forbid")

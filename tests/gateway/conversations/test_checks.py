@@ -82,6 +82,21 @@ def test_rows_of_one_conversation_in_both_files_are_a_leak() -> None:
     assert (finding.check, finding.rows, finding.details) == ("leakage", [1, 2], {"training_rows": [6, 7]})
 
 
+def test_rows_of_one_conversation_are_a_leak_without_an_id_too() -> None:
+    greeting = [Message("user", "Hello"), Message("assistant", "Good day, what can we do for you at Kestrel?")]
+    opening = [Message("user", "My kettle leaks since Monday."), Message("assistant", "Which one is it, please?")]
+    later = [Message("user", "The blue one."), Message("assistant", "Then we send you another lid.")]
+    other = [Message("user", "Do you ship to Norway by now?"), Message("assistant", "We do, from May on.")]
+    training = [*sound(5), Conversation(6, [*greeting, *opening])]
+    validation = [
+        Conversation(1, [*greeting, *opening, *later]),
+        Conversation(2, [*greeting, *other]),
+        Conversation(3, [Message("system", "Be kind."), *greeting, *opening, *later, *other]),
+    ]
+    (finding,) = check_conversations(training, validation)
+    assert (finding.check, finding.rows, finding.details) == ("leakage", [1, 3], {"training_rows": [6]})
+
+
 def test_a_report_counts_what_cannot_be_used() -> None:
     data = encode_conversations(sound(3)) + b'no json\n{"messages": [{"role": "user", "content": "Hi"}]}\n'
     report = check_import(*read_conversations(data))

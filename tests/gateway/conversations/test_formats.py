@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.conversations import Conversation, UnusableFile, encode_conversations
+from gateway.conversations.checks import check_conversations
 from gateway.conversations.formats import read_conversations
 from gateway.conversations.formats.registry import FORMATS
-from training.dataset import Message, RowPassage, read_rows
+from training.dataset import Message, RowPassage, check_rows, read_rows
+from training.preference_rows import check_preference_rows
 
 PAIR = [("user", "How long is it?"), ("assistant", "A year, dear customer.")]
 
@@ -86,6 +88,46 @@ def test_preference_rows_come_back_as_they_were() -> None:
     assert name == "openai-preferences"
     assert content.conversations[0].rejected == "Yo."
     assert json.loads(encode_conversations(content.conversations)) == row
+
+
+def test_earlier_replies_of_a_preference_are_no_replies_to_learn() -> None:
+    turns = [*PAIR, ("user", "Sure?")]
+    row = {
+        "input": {"messages": [{"role": role, "content": text} for role, text in turns]},
+        "preferred_output": [{"role": "assistant", "content": "Good day."}],
+        "non_preferred_output": [{"role": "assistant", "content": "Yo."}],
+    }
+    (one,) = read_conversations(json.dumps([row]).encode())[1].conversations
+    assert one.replies == ["Good day."]
+    assert json.loads(encode_conversations([one])) == row
+    assert "weight_0" not in [finding.check for finding in check_conversations([one])]
+
+
+EXTRAS: list[dict[str, Any]] = [
+    {},
+    {"metadata": {"conversation_id": "c7"}},
+    {"metadata": None},
+    {"metadata": "of mine"},
+    {"tools": [{"type": "function"}]},
+    {"id": 7},
+    {"braid": {"passages": []}},
+    {"parallel_tool_calls": True},
+]
+
+
+@pytest.mark.parametrize("extra", EXTRAS, ids=map(str, EXTRAS))
+@pytest.mark.parametrize("reply", [[{"role": "assistant", "content": text}] for text in ("Yo.", "A year.", " ")])
+def test_the_check_and_an_upload_refuse_the_same_rows(extra: dict[str, Any], reply: list[dict[str, str]]) -> None:
+    question = [{"role": "user", "content": "Hi"}]
+    preference = {"input": {"messages": question}, "preferred_output": reply}
+    worse = [{"role": "assistant", "content": "Yo."}]
+    for format, row, check in (
+        ("openai", {"messages": question + reply}, check_rows),
+        ("openai-preferences", {**preference, "non_preferred_output": worse}, check_preference_rows),
+    ):
+        data = json.dumps({**row, **extra}).encode()
+        _, content = read_conversations(data, format)
+        assert content.problems == check(data).problems
 
 
 def test_rows_of_chats_say_their_thread() -> None:
