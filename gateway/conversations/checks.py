@@ -9,6 +9,7 @@ from gateway.conversations.findings import CheckReport, Finding
 from gateway.conversations.languages import find_language
 from gateway.conversations.near_duplicates import NearDuplicates
 from gateway.conversations.private_data import KINDS, find_private_data
+from gateway.evaluation.unspaced_scripts import count_words, split_words
 from training.dataset import Problem
 
 __all__ = ["check_conversations", "check_import"]
@@ -22,7 +23,6 @@ _COPIED_WORDS = 12
 """Of a passage: shorter ones, such as an opening time, may well be told as they are."""
 
 _NO_REPLY = re.compile(r"(?i)no final reply|last message is not an assistant|no question with|empty reply")
-_WORD = re.compile(r"\w+")
 _NAMED_ROWS = 3
 
 
@@ -141,7 +141,7 @@ def _find_copies(conversations: Sequence[Conversation]) -> Iterator[Finding]:
     rows = [
         one.number
         for one in conversations
-        if any(_copies(reply, passage.text) for reply in one.replies[-1:] for passage in one.passages or ())
+        if any(_copies(reply, passage.text) for reply in one.replies for passage in one.passages or ())
     ]
     if rows:
         message = (
@@ -152,11 +152,11 @@ def _find_copies(conversations: Sequence[Conversation]) -> Iterator[Finding]:
 
 
 def _copies(reply: str, passage: str) -> bool:
-    words = _WORD.findall(passage.casefold())
-    if len(words) < _COPIED_WORDS:
+    words = split_words(passage)
+    if count_words(words) < _COPIED_WORDS:
         return False
     runs = _cut(words)
-    return len(runs & _cut(_WORD.findall(reply.casefold()))) >= _COPIED_SHARE * len(runs)
+    return len(runs & _cut(split_words(reply))) >= _COPIED_SHARE * len(runs)
 
 
 def _cut(words: Sequence[str]) -> set[tuple[str, ...]]:
