@@ -27,7 +27,12 @@ _NAMED_ROWS = 3
 
 
 def check_import(
-    format: str, content: Import, validation: Import | None = None, *, max_length: int = 2048
+    format: str,
+    content: Import,
+    validation: Import | None = None,
+    *,
+    max_length: int = 2048,
+    region: str | None = None,
 ) -> CheckReport:
     """Check a file that was read, and one that is kept for validation.
 
@@ -36,6 +41,7 @@ def check_import(
         content: The file's.
         validation: That of the validation file.
         max_length: The most tokens of a row.
+        region: Whose phone numbers are looked for, such as `US`.
     """
     findings = [*_describe_problems(content.problems)]
     if validation is not None:
@@ -44,13 +50,17 @@ def check_import(
             for one in _describe_problems(validation.problems)
         ]
     held_out = validation.conversations if validation else ()
-    findings += check_conversations(content.conversations, held_out, max_length=max_length)
+    findings += check_conversations(content.conversations, held_out, max_length=max_length, region=region)
     rows = len({*(one.number for one in content.conversations), *(problem.row for problem in content.problems)})
     return CheckReport(format, rows, len(content.conversations), findings, content.omitted)
 
 
 def check_conversations(
-    conversations: Sequence[Conversation], validation: Sequence[Conversation] = (), *, max_length: int = 2048
+    conversations: Sequence[Conversation],
+    validation: Sequence[Conversation] = (),
+    *,
+    max_length: int = 2048,
+    region: str | None = None,
 ) -> list[Finding]:
     """Return the findings of conversations that can be used as they are; it takes seconds for thousands of them."""
     return [
@@ -61,7 +71,7 @@ def check_conversations(
         *_find_copies(conversations),
         *_find_languages(conversations),
         *_find_unlearnt(conversations),
-        *_find_private_data(conversations),
+        *_find_private_data(conversations, region),
     ]
 
 
@@ -184,13 +194,14 @@ def _find_unlearnt(conversations: Sequence[Conversation]) -> Iterator[Finding]:
         yield Finding.of("weight_0", "info", message, rows)
 
 
-def _find_private_data(conversations: Sequence[Conversation]) -> Iterator[Finding]:
+def _find_private_data(conversations: Sequence[Conversation], region: str | None) -> Iterator[Finding]:
     by_kind: defaultdict[str, list[int]] = defaultdict(list)
     for one in conversations:
-        for place in find_private_data("\n".join((one.prompt, *one.replies, one.rejected or ""))):
+        for place in find_private_data("\n".join((one.prompt, *one.replies, one.rejected or "")), region):
             by_kind[place.kind].append(one.number)
-    for kind in KINDS:
-        if kind in by_kind:
+        by_kind["name"] += [one.number for message in one.messages if message.name]
+    for kind in (*KINDS, "name"):
+        if by_kind[kind]:
             places, rows = len(by_kind[kind]), len(set(by_kind[kind]))
             message = f"{places} places in {rows} rows look like personal data ({kind}). Redact what is a person's."
             yield Finding.of("private_data", "warning", message, by_kind[kind], kind=kind, places=places)
