@@ -53,7 +53,9 @@ _Out = Annotated[Path, typer.Option("--out", "-o", help="The file of JSONL to wr
 _Region = Annotated[
     str | None, typer.Option(help="Country of phone numbers without a country code, by its two letters, such as US.")
 ]
-_Redact = Annotated[bool, typer.Option("--redact", help="Replace e-mail addresses, numbers of phones and the like; leave out `name`.")]
+_Redact = Annotated[
+    bool, typer.Option("--redact", help="Replace e-mail addresses, numbers of phones and the like; leave out `name`.")
+]
 
 
 @styles.command("check")
@@ -153,7 +155,7 @@ async def _look_up(url: str, key: str, store: str, conversations: Sequence[Conve
 
 def _read_region(region: str | None) -> str | None:
     if region is not None and not is_region(region.upper()):
-        raise CommandError(f"There is no region {region!r}. Give a country's two letters, such as US or DE.", Exit.USAGE)
+        raise CommandError(f"No region is called {region!r}. Give a country's two letters, such as US.", Exit.USAGE)
     return region.upper() if region else None
 
 

@@ -1,4 +1,4 @@
-"""Personal data in texts, by rules: e-mail addresses, numbers of phones, bank accounts, cards, hosts and social security.
+"""Personal data in texts, by rules: addresses of mail and hosts, numbers of phones, accounts, cards, social security.
 
 What has check digits is checked by them. Names and postal addresses aren't found in texts: no rule does (decision 17).
 """
