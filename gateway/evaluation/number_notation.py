@@ -1,4 +1,4 @@
-"""How a text writes numbers: which sign parts thousands and which a fraction, as far as the text itself tells.
+"""The notation of numbers in a text: which sign parts thousands and which a fraction, as far as the text itself tells.
 
 `1.500` is fifteen hundred in German and one and a half in English. Where a text has a number that can be read in one
 way only, such as `12,5 kg` or `1.000.000`, all of it is read so; else such a number has both readings.
