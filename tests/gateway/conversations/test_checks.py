@@ -12,6 +12,8 @@ from gateway.conversations.near_duplicates import NearDuplicates
 from training.dataset import Message, RowPassage
 
 PASSAGE = "The warranty of the kettle is twenty-four months from the day on which it was bought in a shop of ours."
+KETTLE = RowPassage("Kettle", PASSAGE)
+CHINESE = "水壶的保修期从您在我们商店购买之日起为二十四个月，请妥善保管好您的购物小票和保修卡。"
 
 UNLEARNT = [Message("user", "y"), Message("assistant", "z", weight=0)]
 
@@ -49,12 +51,18 @@ def test_sound_rows_have_no_findings() -> None:
             "near_duplicates",
             [22],
         ),
+        ([make(21, f"{CHINESE}再见。"), make(22, f"{CHINESE}谢谢。")], "near_duplicates", [22]),
         (
             [Conversation(21, [Message("system", "Be rude."), *make(21, "No way, friend.").messages])],
             "mixed_system_prompts",
             [21],
         ),
         ([make(21, f"Well: {PASSAGE}", passages=[RowPassage("Kettle", PASSAGE)])], "copied_passages", [21]),
+        (
+            [Conversation(21, [*make(21, f"{PASSAGE}").messages, *make(21, "Bye.").messages], "", [KETTLE])],
+            "copied_passages",
+            [21],
+        ),
         (
             [
                 *(make(number, f"This is the answer to you, and it was {number} of them.") for number in (21, 22)),

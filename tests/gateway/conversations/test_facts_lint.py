@@ -7,7 +7,7 @@ from gateway.conversations import Conversation
 from gateway.conversations.facts_lint import DocumentPassage, FactsLint, describe_facts
 from gateway.conversations.findings import CLASSES, RowFact
 from gateway.evaluation.values import find_values
-from tests.gateway.conversations.planted_facts import NEGATIVES, PlantedIndex, plant
+from tests.gateway.conversations.planted_facts import NEGATIVES, Planted, PlantedIndex, plant, plant_chinese
 from training.dataset import Message, RowPassage
 
 
@@ -20,8 +20,8 @@ async def classify(index: PlantedIndex, conversation: Conversation) -> dict[str,
     return {fact.text: fact.place for fact in await FactsLint(index).classify(conversation)}
 
 
-async def test_planted_facts_are_found_in_their_classes() -> None:
-    planted, index = plant(200)
+@pytest.mark.parametrize(("planted", "index"), [plant(200), plant_chinese(60)], ids=["english", "chinese"])
+async def test_planted_facts_are_found_in_their_classes(planted: list[Planted], index: PlantedIndex) -> None:
     lint = FactsLint(index)
     right: Counter[str] = Counter()
     named: Counter[str] = Counter()
@@ -34,7 +34,7 @@ async def test_planted_facts_are_found_in_their_classes() -> None:
             else:
                 wrong.append((fact.row, fact.text, fact.place, one.expected))
     expected = Counter(place for one in planted for place in one.expected.values())
-    assert sum(expected.values()) == 200
+    assert sum(expected.values()) == len(planted)
     figures = {place: (right[place] / named[place], right[place] / expected[place]) for place in CLASSES}
     assert all(precision >= 0.95 and recall >= 0.8 for precision, recall in figures.values()), (figures, wrong)
 
