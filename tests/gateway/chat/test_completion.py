@@ -139,7 +139,7 @@ def test_marks_in_thoughts_stay_where_nothing_was_found_and_those_of_the_answer_
     trace.evidence = Evidence("nothing_found")
     streamed = events(trace, chunk({"reasoning": "Is [1] it?"}) + chunk({"content": "No [1]."}, "stop") + DONE_EVENT)
     deltas = [choice["delta"] for event in streamed for choice in event["choices"]]
-    assert [delta.get("reasoning") for delta in deltas][0] == "Is [1] it?"
+    assert deltas[0]["reasoning"] == "Is [1] it?"
     assert "".join(delta.get("content") or "" for delta in deltas) == "No."
 
 
