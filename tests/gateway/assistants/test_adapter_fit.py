@@ -63,7 +63,10 @@ async def check(
         ({"prompt": LEARNT}, {"chat_template": "another"}),  # by an earlier Braid, which didn't note it
         ({"prompt": LEARNT, "chat_template_digest": "chat-template"}, {"chat_template": ""}),
         ({}, {"prompt": None}),  # trained elsewhere: nothing is known
-        ({"prompt": {**LEARNT, "digest": "", "name": None, "variables": {}}}, {"prompt": None, "variables": {}}),
+        (
+            {"prompt": {**LEARNT, "digest": "", "name": None, "variables": {}}},
+            {"prompt": None, "variables": {}, "builtin_prompt": "newer"},  # which neither had any block of
+        ),
         (
             {"prompt": {**LEARNT, "digest": "built-in", "name": None, "variables": {}}},
             {"prompt": None, "variables": {}, "retrieval": RetrievalSpec(("vs",))},

@@ -44,7 +44,7 @@ def make_trace(*, searched: bool) -> AnswerTrace:
         hits = (RankedPassage(one, (make_passage("vs", 3, "fact 1."),)), RankedPassage(two))
         trace.evidence = Evidence("found", (one, two), {"vs": 4}, hits=hits)
         trace.composed = Composed(b"", Rendered([], [1, 2], [], 0, {}))
-    trace.usage = TokenUsage(**USAGE)
+    trace.usage = TokenUsage(5, 2, 7)
     return trace
 
 
