@@ -1,5 +1,6 @@
 """Keys: who may give which scopes, what is shown of them, and the administrator's own."""
 
+import asyncio
 import time
 from typing import Any
 
@@ -9,7 +10,7 @@ from sqlalchemy import text
 from gateway.administration.service import ensure_admin
 from gateway.db import Database, open_database
 from gateway.tenants.authenticator import Authenticator, Scope
-from tests.gateway.conftest import ADMIN_KEY, Gateway
+from tests.gateway.conftest import ADMIN_KEY, Gateway, on_both_databases
 
 ALL = {"chat", "manage", "admin"}
 
@@ -35,6 +36,21 @@ async def test_a_key_for_the_administrator_is_made_where_there_is_none_that_work
         assert await ensure() is None, "it is shown once"
         await revoke_all(database)
         assert await ensure() not in (None, key)
+
+
+@on_both_databases
+async def test_of_processes_that_start_at_the_same_time_one_makes_the_administrator_s_key(database_url: str) -> None:
+    async with open_database(database_url) as one, open_database(database_url) as other:
+        await revoke_all(one)
+
+        async def ensure(database: Database) -> str | None:
+            async with database.begin() as session:
+                key = await ensure_admin(session, None)
+                await asyncio.sleep(0.02)  # before it is there for others to see
+                return key
+
+        made = await asyncio.gather(ensure(one), ensure(other))
+    assert sorted(key is None for key in made) == [False, True]
 
 
 @pytest.mark.parametrize(
