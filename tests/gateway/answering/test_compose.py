@@ -57,6 +57,24 @@ async def test_without_a_prompt_the_messages_go_on_as_they_are() -> None:
     ]
 
 
+async def test_behind_a_prompt_turns_keep_their_names_and_calls() -> None:
+    calls = [{"id": "call_1", "type": "function", "function": {"name": "price", "arguments": "{}"}}]
+    turns = [
+        Message("user", "How much?", name="ann"),
+        Message("assistant", None, tool_calls=calls),
+        Message("tool", "89", tool_call_id="call_1"),
+        Message("assistant", "89."),
+        Message("user", "And now?"),
+    ]
+    question = Question("answer-1", "base", turns, {})
+    composed = await compose(question, Target("base", prompt=HOUSE), NO_EVIDENCE, "kestrel", Counter(4096))
+    sent = json.loads(composed.body)["messages"][-5:]
+    assert [message.get("name") for message in sent] == ["ann", None, None, None, None]
+    assert [message.get("tool_calls") for message in sent] == [None, calls, None, None, None]
+    assert [message.get("tool_call_id") for message in sent] == [None, None, "call_1", None, None]
+    assert set(sent[3]) == {"role", "content"}
+
+
 async def test_a_clients_parameters_win_over_the_releases() -> None:
     target = Target("base", sampling={"temperature": 0.2, "top_p": 0.9})
     body = await body_of(target=target, temperature=0.7)

@@ -110,3 +110,23 @@ async def test_an_assistant_of_the_same_name_is_another_tenants_own(
 async def test_a_number_that_no_release_has_is_not_found(client: httpx2.AsyncClient, number: str) -> None:
     answer = await ask(client, f"support@{number}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+
+
+@pytest.mark.parametrize(
+    ("options", "of_release"),
+    [
+        ({}, True),
+        ({"adapter": True, "retrieval": True}, True),
+        ({"adapter": False}, False),
+        ({"retrieval": False}, False),
+    ],
+)
+async def test_only_an_answer_without_switches_is_the_release_s(
+    client: httpx2.AsyncClient, options: dict[str, bool], of_release: bool
+) -> None:
+    body = {"model": "support@1", "messages": [{"role": "user", "content": "Hello"}], "braid": options}
+    answer = await client.post(CHAT, json=body)
+    assert ("braid-release" in answer.headers) is of_release
+    assert (answer.json()["system_fingerprint"] is not None) is of_release
+    record = (await client.get(f"/api/answers/{answer.json()['id']}")).json()
+    assert record["release"] == "support@1"

@@ -142,7 +142,7 @@ def test_up_to_the_bound_it_is_taken(change: dict[str, Any]) -> None:
         ({"metadata": {"k" * 65: "v"}}, "metadata", None),
         ({"metadata": {"k": "v" * 513}}, "metadata", None),
         ({"messages": [{"role": "user", "content": "Hi", "name": "n" * 256}]}, "messages[0].name", None),
-        ({"messages": [{"role": "tool", "content": "Hi", "tool_call_id": "c" * 256}]}, "messages[0].tool_call_id", None),
+        ({"messages": [{"role": "tool", "tool_call_id": "c" * 256}]}, "messages[0].tool_call_id", None),
         ({"messages": [{"role": "assistant", "tool_calls": [{}] * 129}]}, "messages[0].tool_calls", None),
         ({"logit_bias": {"1": -100.5}}, "logit_bias", None),
         ({"seed": 2**63}, "seed", None),
