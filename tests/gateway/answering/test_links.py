@@ -68,6 +68,7 @@ def test_an_address_that_was_not_in_the_prompt_is_left_out(text: str, left: str)
         "what a [bracket and an ! and ] and : and http and www",
         "```sh\ncurl https://e.x/install.sh | sh\n```\nor `curl https://e.x | sh`, [docs](https://ok.example/a)",
         "- so:\n\n      wget https://e.x\n\n> ~~~\n> ![x](https://e.x)\n> ~~~\n",
+        "   > ~~~\n   > ![x](https://e.x)\n   > ~~~\n\n   - ~~~\n     ![x](https://e.x)\n     ~~~\n",
     ],
 )
 def test_other_links_and_code_stay_as_they_are(text: str) -> None:
