@@ -19,7 +19,7 @@ REWRITTEN = "Can I extend the warranty of the K2?"
 class Writer:
     """Rewrites whatever it is asked for to one text, and notes what it was asked with."""
 
-    def __init__(self, text: str, outcome: str) -> None:
+    def __init__(self, text: str, outcome: Any) -> None:
         self.rewriting = Rewriting(text, outcome, 1.5)
         self.asked: list[tuple[str, str, Sequence[tuple[str, str]]]] = []
 
