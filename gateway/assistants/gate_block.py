@@ -68,7 +68,7 @@ def describe_gate(row: ReleaseRow) -> GateOutcome:
 
 def _sum_shares(stages: Sequence[Stage]) -> dict[int, float]:
     total = sum(stage.weight for stage in stages) or 1
-    shares: dict[int, float] = {}
+    weights: dict[int, int] = {}
     for stage in stages:
-        shares[stage.release] = shares.get(stage.release, 0.0) + stage.weight / total
-    return shares
+        weights[stage.release] = weights.get(stage.release, 0) + stage.weight
+    return {release: weight / total for release, weight in weights.items()}  # equal ones are equal to the last bit

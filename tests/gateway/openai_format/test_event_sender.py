@@ -1,10 +1,16 @@
 """While an engine is at work and says nothing, a stream has comments, which clients leave out."""
 
+import asyncio
 import json
+from typing import Any
 
 import pytest
 from openai import AsyncOpenAI
 
+from gateway.answering.question import Question
+from gateway.answering.resolve import Target
+from gateway.answering.trace import AnswerTrace
+from gateway.chat.event_sender import EventSender, send_whole
 from tests.fakes import faults
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import Gateway
@@ -66,3 +72,84 @@ async def test_the_openai_client_leaves_comments_out(gateway: Gateway, engine: F
         )
         text = "".join([chunk.choices[0].delta.content or "" async for chunk in stream if chunk.choices])
         assert text == "The engine heard: Hello?"
+
+
+TRACE = AnswerTrace(
+    "kestrel",
+    Question("chatcmpl-1", "support", [], {}),
+    target=Target("base", release="support@7", fingerprint="rel_1"),
+)
+
+
+class Wire:
+    """The server's side of a response; what is sent to one that is full waits for ever."""
+
+    def __init__(self, *, full: bool = False) -> None:
+        self.sent: list[Any] = []
+        self.cancelled = False
+        self._full = full
+
+    async def send(self, message: Any) -> None:
+        self.sent.append(message)
+        try:
+            await asyncio.sleep(60 if self._full else 0)
+        except asyncio.CancelledError:
+            self.cancelled = True
+            raise
+
+
+async def test_a_stream_that_has_ended_stays_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.chat.event_sender._SILENCE_SECONDS", 0.005)
+    wire = Wire()
+    sender = EventSender(wire.send)
+    sender.watch(TRACE)
+    await sender.begin(TRACE)
+    await sender.end(b"data: [DONE]\n\n")
+    await asyncio.sleep(0.03)
+    assert [message.get("body") for message in wire.sent] == [None, b"data: [DONE]\n\n"]
+
+
+async def test_a_comment_that_nobody_takes_ends_with_its_stream_and_has_no_other_behind_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("gateway.chat.event_sender._SILENCE_SECONDS", 0.005)
+    wire = Wire(full=True)
+    sender = EventSender(wire.send)
+    sender.watch(TRACE)
+    await asyncio.sleep(0.05)
+    assert [message["type"] for message in wire.sent] == ["http.response.start"]
+    sender.stop()
+    await asyncio.sleep(0)
+    assert wire.cancelled
+
+
+async def test_one_that_has_not_begun_sends_nothing_at_its_end() -> None:
+    wire = Wire()
+    await EventSender(wire.send).end()
+    assert wire.sent == []
+
+
+async def test_the_head_is_sent_once_and_tells_proxies_to_pass_it_on() -> None:
+    wire = Wire()
+    sender = EventSender(wire.send)
+    for _ in range(2):
+        await sender.begin(TRACE)
+    (head,) = wire.sent
+    assert dict(head["headers"]) == {
+        b"braid-release": b"support@7; rel_1",
+        b"content-type": b"text/event-stream; charset=utf-8",
+        b"cache-control": b"no-cache",
+        b"x-accel-buffering": b"no",
+    }
+
+
+async def test_a_whole_answer_has_its_length_and_its_release() -> None:
+    wire = Wire()
+    await send_whole(wire.send, TRACE, '{"a": "é"}'.encode())
+    head, body = wire.sent
+    assert dict(head["headers"]) == {
+        b"braid-release": b"support@7; rel_1",
+        b"content-type": b"application/json",
+        b"content-length": b"11",
+    }
+    assert body == {"type": "http.response.body", "body": '{"a": "é"}'.encode()}
