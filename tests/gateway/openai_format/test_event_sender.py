@@ -10,7 +10,7 @@ from openai import AsyncOpenAI
 from gateway.answering.question import Question
 from gateway.answering.resolve import Target
 from gateway.answering.trace import AnswerTrace
-from gateway.chat.event_sender import EventSender, send_whole
+from gateway.openai_format.event_sender import EventSender, send_whole
 from tests.fakes import faults
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import Gateway
@@ -99,7 +99,7 @@ class Wire:
 
 
 async def test_a_stream_that_has_ended_stays_silent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gateway.chat.event_sender._SILENCE_SECONDS", 0.005)
+    monkeypatch.setattr("gateway.openai_format.event_sender._SILENCE_SECONDS", 0.005)
     wire = Wire()
     sender = EventSender(wire.send)
     sender.watch(TRACE)
@@ -112,7 +112,7 @@ async def test_a_stream_that_has_ended_stays_silent(monkeypatch: pytest.MonkeyPa
 async def test_a_comment_that_nobody_takes_ends_with_its_stream_and_has_no_other_behind_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("gateway.chat.event_sender._SILENCE_SECONDS", 0.005)
+    monkeypatch.setattr("gateway.openai_format.event_sender._SILENCE_SECONDS", 0.005)
     wire = Wire(full=True)
     sender = EventSender(wire.send)
     sender.watch(TRACE)
