@@ -18,6 +18,7 @@ from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 __all__ = [
     "ACCEPTED",
     "FORMATS",
+    "MAILBOX_LINE",
     "PLAIN_TEXT",
     "Format",
     "Parser",
@@ -150,6 +151,7 @@ FORMATS = (
         label="HTML",
         media_types={".html": "text/html", ".htm": "text/html", ".xhtml": "text/html"},
         parser="retrieval.parsers.html:parse_html",
+        version=2,
         opening=re.compile(_PAGE, re.I | re.S),
         # The next thing is an element as well, and one is closed.
         structure=re.compile(rf"\A{_PAGE}[^>]*>\s*(?:<!--.*?-->\s*)*<[a-z].*?</[a-z]", re.I | re.S),
@@ -182,6 +184,7 @@ FORMATS = (
             ".dotx": f"{_OFFICE}.wordprocessingml.template",
         },
         parser="retrieval.parsers.docx:parse_docx",
+        version=2,
         archive=re.compile(r"^word/document\d*\.xml$", re.M | re.I),
     ),
     Format(

@@ -1,4 +1,4 @@
-"""How usual each letter is in the languages that are written with an alphabet: what tells their older encodings apart.
+"""Frequencies of letters in the languages that have an alphabet: what tells their older encodings apart.
 
 Measured on the first, third, fifth … paragraph of each language's Universal Declaration of Human Rights; letters of a
 language that aren't in it are added. What comes of it was measured on the other paragraphs (`find_single_byte`).

@@ -73,9 +73,9 @@ class _Reader:
         headers = [(name, words) for name, value in message.raw_items() if (words := _read_header(str(value)))]
         subject = next((words for name, words in headers if name.lower() == "subject"), "")
         self.writer.add_heading(subject or "Message without a subject", level)
-        shown = [(name, words) for name, words in headers if not _OF_PROGRAMS.fullmatch(name)]
-        shown.sort(key=lambda header: (*_SHOWN, header[0].lower()).index(header[0].lower()))
-        self.writer.add_paragraph("\n".join(f"{name}: {words}" for name, words in shown))
+        people = [(name, words) for name, words in headers if not _OF_PROGRAMS.fullmatch(name)]
+        people.sort(key=lambda header: (*_SHOWN, header[0].lower()).index(header[0].lower()))
+        self.writer.add_paragraph("\n".join(f"{name}: {words}" for name, words in people))
         body = _find_body(message)
         if body is not None:
             self._add_body(body, level)

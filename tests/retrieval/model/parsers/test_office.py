@@ -191,6 +191,38 @@ def test_what_word_shows_is_read_and_nothing_else(body: str, text: str) -> None:
     assert read(make_docx(body)).text == text
 
 
+SCRIPTS = {
+    "<sup>": '<w:rPr><w:vertAlign w:val="superscript"/></w:rPr>',
+    "<sub>": '<w:rPr><w:vertAlign w:val="subscript"/></w:rPr>',
+    "<style>": '<w:rPr><w:rStyle w:val="Mark"/></w:rPr>',
+    "": "",
+}
+MARK = '<w:style w:styleId="Mark"><w:rPr><w:vertAlign w:val="superscript"/></w:rPr></w:style>'
+
+
+def make_runs(*runs: tuple[str, str]) -> str:
+    return "".join(f"<w:r>{SCRIPTS[script]}<w:t>{text}</w:t></w:r>" for script, text in runs)
+
+
+@pytest.mark.parametrize(
+    ("runs", "text"),
+    [
+        ([("", "49"), ("<sup>", "1"), ("", " euros")], "49^1 euros"),
+        ([("", "49"), ("<style>", "1"), ("", "5")], "49^1 5"),
+        ([("", "10"), ("<sup>", "-"), ("<sup>", "6")], "10^-6"),
+        ([("", "2"), ("<sup>", "1"), ("<sup>", "0")], "2^10"),
+        ([("", "101"), ("<sub>", "2"), ("", " H"), ("<sub>", "2"), ("", "O 5 m"), ("<sup>", "2")], "101_2 H2O 5 m2"),
+    ],
+)
+def test_digits_that_word_raises_or_lowers_are_no_part_of_a_number(runs: list[tuple[str, str]], text: str) -> None:
+    paragraph = f"<w:p>{make_runs(*runs)}</w:p>"
+    link = f"<w:p>{make_runs(runs[0])}<w:hyperlink>{make_runs(*runs[1:])}</w:hyperlink></w:p>"
+    cell = f"<w:tc>{paragraph}</w:tc>"
+    table = f"<w:tbl><w:tr>{cell}{cell}</w:tr><w:tr>{cell}{cell}</w:tr></w:tbl>"
+    parsed = read(make_docx(paragraph + link + table, styles=MARK))
+    assert parsed.text == f"{text}\n\n{text}\n\n{text} | {text}\n{text} | {text}"
+
+
 def test_headings_are_told_by_style_and_by_outline_also_through_other_styles() -> None:
     styles = (
         '<w:style w:styleId="berschrift1"><w:name w:val="heading 1"/></w:style>'
