@@ -1,4 +1,4 @@
-"""What tells a document from others with its title: the words of its file's name that the title doesn't say.
+"""Names of documents beside their titles: the words of a file's name that the title doesn't say.
 
 `k2.md` and `k9.md` may both be "User manual". By its title alone no search finds the right one of them, and no model
 knows whose warranty it reads of.
@@ -23,14 +23,14 @@ _ENDING = 2
 def find_name(title: str, filename: str, key: str) -> str:
     """Return the words of a file's name, and of the folders that its key has, that its document's title lacks."""
     path = _SERVER.sub("", key) if key.endswith(filename) else filename
-    said = "".join(_WORD.findall(title.lower()))
+    letters = "".join(_WORD.findall(title.lower()))
     stem = path.removesuffix(PurePosixPath(path).suffix)
     words = [word for word in _WORD.findall(stem) if len(word) <= _LONGEST_WORD]
     name = ""
     for word in reversed(words):
         small = word.lower()
         beginning = small if len(small) <= 2 * _ENDING else small[:-_ENDING]
-        if beginning in said or small in _OF_ANY:
+        if beginning in letters or small in _OF_ANY:
             continue
         if len(longer := f"{word} {name}".rstrip()) > _LONGEST:
             break

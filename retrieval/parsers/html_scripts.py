@@ -1,4 +1,4 @@
-"""What stands above, below or over something else on a page: `sup` and `sub`, and the same in formulas of MathML."""
+"""Raised, lowered and divided parts of a page's text: `sup` and `sub`, and the same in formulas of MathML."""
 
 from typing import Any
 

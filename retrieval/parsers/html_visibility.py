@@ -55,8 +55,8 @@ def is_hidden(element: Any) -> bool:
 
 
 def _is_unshown(element: Any) -> bool:
-    shown = "open" if element.tag == "dialog" else "shadowrootmode"  # A template with that is a part of the page.
-    return element.tag in _UNSHOWN and shown not in element.attrib
+    opener = "open" if element.tag == "dialog" else "shadowrootmode"  # A template with that is a part of the page.
+    return element.tag in _UNSHOWN and opener not in element.attrib
 
 
 def _opens_text(button: Any) -> bool:

@@ -15,6 +15,8 @@ RAISED, LOWERED, LEVEL = "\x0e", "\x10", "\x0f"
 _CROSSED = re.compile(f"{LEVEL}(?=[{RAISED}{LOWERED}])")
 _FRACTION = re.compile(rf"(?<=\d){RAISED}(?=\d+{LEVEL}?[/\u2044])")
 _NUMBER = rf"(?=\(?[+\-\u2212\u2013]?[{RAISED}{LOWERED}]?\d)"
+"""What begins a number, maybe with a sign that stands higher or lower by itself."""
+
 _EXPONENT = re.compile(rf"(?<=\d){RAISED}{_NUMBER}")
 _BASE = re.compile(rf"(?<=\d){LOWERED}{_NUMBER}")
 _END = re.compile(rf"(?<=\d){LEVEL}(?=\d)")
