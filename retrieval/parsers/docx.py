@@ -6,7 +6,7 @@ from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, to_number
 from retrieval.parsers.docx_styles import Numbering, Styles, find_value, read_outline, read_switch
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
-from retrieval.parsers.scripts import LEVEL, LOWERED, RAISED
+from retrieval.parsers.scripts import LEVEL, LOWERED, RAISED, mark_runs
 from retrieval.parsers.text_writer import GatheredBlocks, TextWriter
 
 __all__ = ["find_main_part", "parse_docx", "read_core_title"]
@@ -155,8 +155,7 @@ class _Document:
                 parts.append(f"{mark}{self._read(child, hidden)}{LEVEL}")
             elif name not in _NO_TEXT:
                 parts.append(self._read(child, hidden))
-        # Word parts a text anywhere: what is raised in two runs is one.
-        return "".join(parts).replace(f"{LEVEL}{RAISED}", "").replace(f"{LEVEL}{LOWERED}", "")
+        return mark_runs(parts)
 
     def _find_position(self, run: Element) -> str:
         style = find_value(run, "rPr", "rStyle") or ""

@@ -196,6 +196,7 @@ FORMATS = (
             ".ppsx": f"{_OFFICE}.presentationml.slideshow",
         },
         parser="retrieval.parsers.pptx:parse_pptx",
+        version=2,
         archive=re.compile(r"^ppt/presentation\d*\.xml$", re.M | re.I),
     ),
     Format(
@@ -214,6 +215,7 @@ FORMATS = (
         label="OpenDocument (.odt, .ods, .odp)",
         media_types={".odt": f"{_OPEN}.text", ".ott": f"{_OPEN}.text-template"},
         parser="retrieval.parsers.opendocument_text:parse_odt",
+        version=2,
         archive=re.compile(rf"\A{_OPEN}\.text(?:-template)?$", re.M),
     ),
     Format(
@@ -228,6 +230,7 @@ FORMATS = (
         label="",
         media_types={".odp": f"{_OPEN}.presentation", ".otp": f"{_OPEN}.presentation-template"},
         parser="retrieval.parsers.opendocument_text:parse_odp",
+        version=2,
         archive=re.compile(rf"\A{_OPEN}\.presentation(?:-template)?$", re.M),
     ),
     Format(
@@ -235,6 +238,7 @@ FORMATS = (
         label="RTF",
         media_types={".rtf": "application/rtf"},
         parser="retrieval.parsers.rtf:parse_rtf",
+        version=2,
         signature=re.compile(rb"\s*\{\\rtf"),
         structure=re.compile(r"\A\s*\{\\rtf\d.*\}\s*\Z", re.S),
     ),

@@ -6,12 +6,14 @@ out: search takes `¹` for `1`.
 """
 
 import re
+from collections.abc import Iterable
 
-__all__ = ["LEVEL", "LOWERED", "RAISED", "write_scripts"]
+__all__ = ["LEVEL", "LOWERED", "RAISED", "mark_runs", "write_scripts"]
 
 RAISED, LOWERED, LEVEL = "\x0e", "\x10", "\x0f"
 """Marks of where text is raised, lowered, and on the line again: characters that no text has."""
 
+_PARTED = re.compile(f"(?P<mark>[{RAISED}{LOWERED}])(?P<text>[^{RAISED}{LOWERED}{LEVEL}]*){LEVEL}(?P=mark)")
 _CROSSED = re.compile(f"{LEVEL}(?=[{RAISED}{LOWERED}])")
 _FRACTION = re.compile(rf"(?<=\d){RAISED}(?=\d+{LEVEL}?[/\u2044])")
 _NUMBER = rf"(?=\(?[+\-\u2212\u2013]?[{RAISED}{LOWERED}]?\d)"
@@ -21,6 +23,14 @@ _EXPONENT = re.compile(rf"(?<=\d){RAISED}{_NUMBER}")
 _BASE = re.compile(rf"(?<=\d){LOWERED}{_NUMBER}")
 _END = re.compile(rf"(?<=\d){LEVEL}(?=\d)")
 _MARKS = re.compile(f"[{RAISED}{LOWERED}{LEVEL}]")
+
+
+def mark_runs(parts: Iterable[str]) -> str:
+    """Join parts of a text, some of them marked: programs part texts anywhere, so what is raised in two runs is one."""
+    text = "".join(parts)
+    while (joined := _PARTED.sub(r"\g<mark>\g<text>", text)) != text:
+        text = joined
+    return text
 
 
 def write_scripts(text: str) -> str:

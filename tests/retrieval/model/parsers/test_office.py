@@ -223,6 +223,27 @@ def test_digits_that_word_raises_or_lowers_are_no_part_of_a_number(runs: list[tu
     assert parsed.text == f"{text}\n\n{text}\n\n{text} | {text}\n{text} | {text}"
 
 
+P = "http://schemas.openxmlformats.org/presentationml/2006/main"
+A = "http://schemas.openxmlformats.org/drawingml/2006/main"
+POSITIONS = {"<sup>": "super 58%", "<sub>": "-33% 58%", "<style>": "33% 58%", "": "0% 100%"}
+
+
+def test_digits_that_other_programs_raise_or_lower_are_no_part_of_a_number() -> None:
+    runs = [("", "49"), ("<sup>", "1"), ("", " 10"), ("<style>", "-"), ("<style>", "6"), ("<sub>", "2"), ("", " m2")]
+    styles = "".join(
+        f'<style:style style:name="{escape(name)}" style:family="text"><style:text-properties '
+        f'style:text-position="{position}"/></style:style>'
+        for name, position in POSITIONS.items()
+    )
+    spans = "".join(f'<text:span text:style-name="{escape(name)}">{text}</text:span>' for name, text in runs)
+    assert read(make_odt(f"<text:p>{spans}</text:p>", styles=styles)).text == "49^1 10^-6_2 m2"
+    baselines = {"<sup>": "30000", "<sub>": "-25000", "<style>": "30000", "": "0"}
+    shown = "".join(f'<a:r><a:rPr baseline="{baselines[name]}"/><a:t>{text}</a:t></a:r>' for name, text in runs)
+    slide = f'<p:sld xmlns:p="{P}" xmlns:a="{A}"><p:cSld><p:spTree><p:sp><p:txBody><a:p>{shown}</a:p></p:txBody></p:sp>'
+    slides = repack(make_pptx([["Prices"]]), ppt_slides_0_xml=f"{slide}</p:spTree></p:cSld></p:sld>")
+    assert "49^1 10^-6_2 m2" in read(slides).text
+
+
 def test_headings_are_told_by_style_and_by_outline_also_through_other_styles() -> None:
     styles = (
         '<w:style w:styleId="berschrift1"><w:name w:val="heading 1"/></w:style>'
