@@ -10,6 +10,7 @@ from weakref import WeakValueDictionary
 from retrieval.answer_probability import MATCH_VERSION
 from retrieval.backends import Candidate, IndexBackend, KeywordVector
 from retrieval.content import read_pieces
+from retrieval.document_names import find_names
 from retrieval.embedder import Embedder
 from retrieval.errors import RetrieverBusy
 from retrieval.filter_expressions import Between
@@ -163,8 +164,10 @@ class Index:
             weights=query.weights,
         )
         matches = measure_matches(text, [one for _, one in best], candidates, self._embedder.unrelated_cosine)
+        names = find_names(candidate.payload for candidate in candidates)
         passages = [
-            _to_passage(candidate, score, match) for (score, candidate), match in zip(best, matches, strict=True)
+            _to_passage(candidate, score, match, names.get(candidate.payload["document"], ""))
+            for (score, candidate), match in zip(best, matches, strict=True)
         ]
         if reranker is not None:
             passages = await rerank(reranker, text, passages)
@@ -319,7 +322,7 @@ class Index:
             yield
 
 
-def _to_passage(candidate: Candidate, score: float, match: MatchFeatures) -> Passage:
+def _to_passage(candidate: Candidate, score: float, match: MatchFeatures, name: str) -> Passage:
     payload = candidate.payload
     return Passage(
         id=candidate.id,
@@ -339,5 +342,6 @@ def _to_passage(candidate: Candidate, score: float, match: MatchFeatures) -> Pas
         lead=payload.get("lead", 0),
         tail=payload.get("tail", 0),
         headline=payload.get("headline", 0),
+        name=name,
         match=match,
     )

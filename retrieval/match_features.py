@@ -49,7 +49,10 @@ def measure_matches(
     agreement = _measure_agreement(candidates)
     features = [MatchFeatures()] * len(best)
     for place, candidate in enumerate(best[:_MATCHED]):
-        heading, text = candidate.payload["heading"] or candidate.payload["filename"], candidate.payload["text"]
+        payload = candidate.payload
+        heading, text = payload["heading"] or payload["filename"], payload["text"]
+        if name := payload.get("name"):
+            heading = f"{heading} {name}"
         coverage, in_heading, adjacency = _match_words(words, heading, text)
         features[place] = MatchFeatures(
             closeness=measure_closeness(candidate.dense, unrelated),

@@ -111,6 +111,7 @@ class Passage(Struct, frozen=True, kw_only=True):
         headline: Characters of `text`, at its beginning, that are lines of headings which `heading` says as well; 0
             where there is a `lead`.
         heading: The document's title and the headings above the chunk (`Kestrel K2 > Warranty`), or "".
+        name: What tells the document from others with its title, of its file's name, where that is needed; else "".
         page: Number of the page on which it begins, from 1; 0 in a document without pages.
         score: 0..1, comparable between questions; the reranker's, where it was `reranked`.
         match: The ways in which it matches, from which `retrieval.answer_probability` makes a probability.
@@ -133,8 +134,15 @@ class Passage(Struct, frozen=True, kw_only=True):
     lead: int = 0
     tail: int = 0
     headline: int = 0
+    name: str = ""
     match: MatchFeatures = FULL_MATCH
     reranked: bool = False
+
+    @property
+    def title(self) -> str:
+        """The heading, or else the file's name, with the document's name behind its title: `Manual (k2) > Warranty`."""
+        title, separator, rest = (self.heading or self.filename).partition(" > ")
+        return f"{title} ({self.name}){separator}{rest}" if self.name else f"{title}{separator}{rest}"
 
     @property
     def body(self) -> str:

@@ -9,6 +9,7 @@ from pathlib import PurePath
 
 from retrieval.backends import KeywordVector, Point
 from retrieval.chunks import TokenOffsets, split_into_chunks
+from retrieval.document_names import find_name
 from retrieval.filters import ATTRIBUTES_FIELD, encode_attributes
 from retrieval.messages import IngestRequest
 from retrieval.parsers import Parsed
@@ -16,7 +17,7 @@ from retrieval.visibility import OPEN
 
 __all__ = ["CHUNKER", "ContextualChunk", "contextualize", "to_point"]
 
-CHUNKER = "chunks-5"
+CHUNKER = "chunks-6"
 """Name of what `contextualize` and `to_point` make of parsed text. Raise its number with any change that gives
 documents other chunks, or these other payloads: stores that were indexed before are then known to be out of date
 (`braid docs reindex`). Parsers have versions of their own (`retrieval.parsers.formats`)."""
@@ -40,6 +41,8 @@ class ContextualChunk:
             where there is a `lead`.
         heading: What people and models are shown as its place: the document's title and the path of headings; "" in a
             document that has neither.
+        name: What tells the document from others with its title, in the context in any case: "" if its file's name says
+            nothing more.
         page: Number of the page on which it begins, from 1; 0 in a document without pages. No part of the digest: a
             page that is put in front changes nothing else.
         indexed_text: The text that is embedded and weighed: the context (title, headings), then `text`. Among
@@ -56,6 +59,7 @@ class ContextualChunk:
     tail: int
     headline: int
     heading: str
+    name: str
     page: int
     indexed_text: str
     digest: str
@@ -66,6 +70,7 @@ def contextualize(
 ) -> list[ContextualChunk]:
     """Cut a document. Chunks stay below the embedder's window, so that none is embedded only in part."""
     title = parsed.title or PurePath(request.filename).stem.replace("-", " ").replace("_", " ")
+    name = find_name(title, request.filename, request.key)
     room = max(window - _CONTEXT_TOKENS - _SPECIAL_TOKENS, 1)
     chunks = split_into_chunks(
         parsed,
@@ -78,7 +83,8 @@ def contextualize(
     for ordinal, piece in enumerate(chunks):
         path = piece.headings if piece.headings[:1] == (title,) else (title, *piece.headings)
         text = piece.whole
-        indexed_text = f"{_make_context(path, offsets)}\n{text}"
+        named = (f"{title} ({name})", *path[1:]) if name else path
+        indexed_text = f"{_make_context(named, offsets)}\n{text}"
         digest = hashlib.sha256(indexed_text.encode()).hexdigest()
         heading = " > ".join(path) if piece.headings else parsed.title
         contextual.append(
@@ -91,6 +97,7 @@ def contextualize(
                 tail=len(piece.tail),
                 headline=piece.headline,
                 heading=heading,
+                name=name,
                 page=bisect_right(parsed.pages, piece.start),
                 indexed_text=indexed_text,
                 digest=digest,
@@ -140,6 +147,7 @@ def to_point(chunk: ContextualChunk, request: IngestRequest, dense: list[float],
             "tail": chunk.tail,
             "headline": chunk.headline,
             "heading": chunk.heading,
+            "name": chunk.name,
             "page": chunk.page,
             "attributes": dict(request.attributes),
             ATTRIBUTES_FIELD: encode_attributes(request.attributes),

@@ -94,11 +94,18 @@ def _collapse(hits: Sequence[RankedPassage]) -> list[RankedPassage]:
             if fingerprint.is_copy_of(other):
                 documents = {better.passage.document, *(copy.document for copy in better.copies)}
                 if one.passage.document not in documents:
-                    leaders[at] = (msgspec.structs.replace(better, copies=(*better.copies, one.passage)), other)
+                    leaders[at] = (_add_copy(better, one.passage), other)
                 break
         else:
             leaders.append((one, fingerprint))
     return [one for one, _fingerprint in leaders]
+
+
+def _add_copy(better: RankedPassage, copy: Passage) -> RankedPassage:
+    """Put a copy behind a passage, which stands for both documents then, also by their names."""
+    names = dict.fromkeys(filter(None, (better.passage.name, copy.name)))
+    passage = msgspec.structs.replace(better.passage, name=", ".join(names))
+    return msgspec.structs.replace(better, passage=passage, copies=(*better.copies, copy))
 
 
 class _Fingerprint:

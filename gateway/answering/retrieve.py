@@ -57,8 +57,8 @@ SKIPPED = Evidence("skipped")
 
 
 def title_of(passage: Passage) -> str:
-    """Return a passage's title: the document's and the headings below it, or else the file's name."""
-    return passage.heading or passage.filename
+    """Return a passage's title: the document's, told from others, and the headings below it, or the file's name."""
+    return passage.title
 
 
 async def retrieve(

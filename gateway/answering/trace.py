@@ -173,7 +173,7 @@ class AnswerTrace:
             index_epoch=self.evidence.index_epochs[passage.store],
             file_id=passage.file_id,
             filename=passage.filename,
-            heading=passage.heading,
+            heading=passage.title if passage.heading else "",
             page=passage.page,
             start=passage.start + passage.headline,
             end=passage.end,

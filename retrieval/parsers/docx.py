@@ -6,6 +6,7 @@ from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, to_number
 from retrieval.parsers.docx_styles import Numbering, Styles, find_value, read_outline, read_switch
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.scripts import LEVEL, LOWERED, RAISED, mark_runs
 from retrieval.parsers.text_writer import GatheredBlocks, TextWriter
 
 __all__ = ["find_main_part", "parse_docx", "read_core_title"]
@@ -150,9 +151,15 @@ class _Document:
                 self._boxes.append(child)
             elif name == "r" and self._is_hidden(child, hidden):
                 self._hidden += sum(len(text.text or "") for text in child.iter("{*}t"))
+            elif name == "r" and (mark := _SCRIPTS.get(self._find_position(child))):
+                parts.append(f"{mark}{self._read(child, hidden)}{LEVEL}")
             elif name not in _NO_TEXT:
                 parts.append(self._read(child, hidden))
-        return "".join(parts)
+        return mark_runs(parts)
+
+    def _find_position(self, run: Element) -> str:
+        style = find_value(run, "rPr", "rStyle") or ""
+        return find_value(run, "rPr", "vertAlign") or self._styles.find_position(style)
 
     def _is_hidden(self, run: Element, hidden: bool) -> bool:
         """Tell whether nobody sees a run: hidden as such, tiny, or white where nothing is behind it."""
@@ -222,6 +229,7 @@ class _Document:
         return texts
 
 
+_SCRIPTS = {"superscript": RAISED, "subscript": LOWERED}
 _PARTS = ("styles", "numbering", "footnotes", "endnotes")
 _CHARACTERS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "ptab": "\t"}
 

@@ -36,6 +36,7 @@ class _Style:
     outline: str | None
     hidden: bool | None
     shaded: bool
+    position: str
     numbering: tuple[str | None, str | None]
 
 
@@ -51,6 +52,7 @@ class Styles:
                 find_value(style, "pPr", "outlineLvl"),
                 read_switch(style.find("{*}rPr"), "vanish"),
                 style.find("./*/{*}shd") is not None,
+                find_value(style, "rPr", "vertAlign") or "",
                 (find_value(style, "pPr", "numPr", "numId"), find_value(style, "pPr", "numPr", "ilvl")),
             )
 
@@ -78,6 +80,10 @@ class Styles:
 
     def is_shaded(self, style: str) -> bool:
         return any(one.shaded for one in self._chain(style))
+
+    def find_position(self, style: str) -> str:
+        """Return `superscript`, `subscript`, or whatever else a style says of where its text stands; "" for nothing."""
+        return next((one.position for one in self._chain(style) if one.position), "")
 
     def find_numbering(self, style: str) -> tuple[str | None, str | None]:
         """Return the ids of a style's numbering and of its level."""

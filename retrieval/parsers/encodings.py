@@ -9,7 +9,8 @@ from charset_normalizer import CharsetMatch, from_bytes
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.charset_labels import find_encoding
-from retrieval.parsers.western_encodings import find_double_byte, find_western
+from retrieval.parsers.double_byte import find_double_byte
+from retrieval.parsers.single_byte import find_single_byte
 
 __all__ = ["Decoded", "decode_as", "decode_declared", "decode_legacy", "decode_unicode", "is_text"]
 
@@ -30,15 +31,14 @@ _BAD_SHARE = 0.01
 _SOUND = 3
 """Sound characters per broken one from which a text is UTF-8 however many are broken: no other encoding looks so."""
 
-_CENTRAL = ("cp1250", "iso8859_2")
-_OTHERS = (
-    *("gb18030", "big5", "cp932", "euc_jp", "cp949", "cp874"),
-    *("cp1251", "koi8_r", "koi8_u", "cp866", "iso8859_5", "cp1253", "cp1255", "cp1256"),
-)
-_CANDIDATES = ["cp1252", *_CENTRAL, "cp1254", *_OTHERS]
-_CENTRAL_LANGUAGES = frozenset(("Polish", "Czech", "Slovak", "Hungarian", "Slovene", "Croatian"))
-_WESTERN_FOR_CENTRAL = frozenset("ìøæõñ¹³¿£¥¾¶±")
-"""What Windows-1252 makes of these languages' own letters, as far as French and German don't have it too."""
+_CHANCE = 3
+_MIXED_WORD = re.compile("[A-Za-z][\u0530-\u07ff]|[\u0530-\u07ff][A-Za-z]")
+"""Letters of Armenian to N’Ko beside those of ASCII: where a text has no others but them, two of an older encoding that
+are one of UTF-8 by chance (`d’é` of a Mac)."""
+
+_EAST_ASIAN_ENCODINGS = ("gb18030", "big5", "cp932", "euc_jp", "cp949")
+_CANDIDATES = [*_EAST_ASIAN_ENCODINGS, "cp874", "cp1251", "koi8_r", "koi8_u", "cp866", "cp1253", "cp1255", "cp1256"]
+"""Those and what may be taken for them, in the order in which equal ones are."""
 
 _MESS = 0.1
 """`charset_normalizer`'s measure of disorder. Of 23 pairs of a language and its encoding, one sentence each, the right
@@ -97,6 +97,8 @@ def decode_unicode(data: bytes) -> Decoded | None:
     text = data.decode("utf-8", "replace")
     broken = _count_broken(text, data)
     sound = len(text) - len(data.translate(None, _HIGH)) - broken
+    if sound <= _CHANCE and _MIXED_WORD.search(text):
+        return None
     if sound >= _SOUND * broken:
         return Decoded(text, "", _warn_of(broken, "utf-8"))
     return decode_as(data, "utf-8", declared=False) if sound >= broken and broken <= len(data) * _BAD_SHARE else None
@@ -155,37 +157,44 @@ def decode_legacy(data: bytes) -> Decoded:
 
 def _rank_encodings(sample: bytes) -> tuple[str, ...]:
     """Return the encodings to try, best first; empty where none is sure."""
+    is_latin = _is_latin(sample)
     if encoding := find_double_byte(sample):
-        return (encoding,)
-    # Kazakh has letters that none of these encodings has: what looks like it is another language in a wrong one.
-    matches = [match for match in from_bytes(sample, cp_isolation=_CANDIDATES) if match.language != "Kazakh"]
-    if not _is_latin(sample):
+        # Turkish of DOS can be Chinese characters throughout.
+        return (encoding,) if not find_single_byte(sample, is_latin=is_latin) else ()
+    if not is_latin:
         if len(sample.translate(None, _ASCII)) < _LEAST:
             return ()
-        others = [match for match in matches if match.encoding in _OTHERS]
-        sure = _take_sure([match for match in others if _is_of_one_script(sample.decode(match.encoding, "replace"))])
-        # Hebrew is Cyrillic in capitals in another encoding, and Cyrillic in capitals is in small letters.
-        return sure if not any(_is_in_capitals(sample.decode(encoding, "replace")) for encoding in sure) else ()
-    western = set(sample.decode("cp1252", "replace"))
-    languages = {match.language for match in matches if match.encoding not in _OTHERS}
-    if languages & _CENTRAL_LANGUAGES and western & _WESTERN_FOR_CENTRAL:
-        return tuple(sorted(_CENTRAL, key=lambda encoding: -_count_letters(sample, encoding)))
-    encoding = find_western(sample)
-    # Turkish has its own letters where Icelandic has these; no text in Icelandic does without an accent.
-    if encoding == "cp1252" and western & set("þýðÞÝÐ") and not western & set("æáíóúÆÁÍÓÚ"):
-        return ("cp1254",)
+        if encoding := _find_east_asian(sample):
+            return (encoding,)
+    encoding = find_single_byte(sample, is_latin=is_latin)
     return (encoding,) if encoding else ()
 
 
-def _take_sure(matches: list[CharsetMatch]) -> tuple[str, ...]:
+def _find_east_asian(sample: bytes) -> str:
+    """Return the encoding in which a text is Chinese, Japanese or Korean for sure; "" if in none."""
+    # Kazakh has letters that none of these encodings has: what looks like it is another language in a wrong one.
+    matches = [match for match in from_bytes(sample, cp_isolation=_CANDIDATES) if match.language != "Kazakh"]
+    sure = _take_sure([match for match in matches if _is_of_one_script(sample.decode(match.encoding, "replace"))])
+    if sure not in _EAST_ASIAN_ENCODINGS:
+        return ""
+    letters = [character for character in sample.decode(sure, "replace") if character > "\x7f"]
+    return sure if sum(map(_is_half_width, letters)) * 2 < len(letters) else ""
+
+
+def _is_half_width(character: str) -> bool:
+    """Tell so of the katakana that are one byte of Shift-JIS, such as each small letter of KOI8-R is."""
+    return "\uff61" <= character <= "\uff9f"
+
+
+def _take_sure(matches: list[CharsetMatch]) -> str:
     """Return the first encoding, unless it makes a mess, or another one reads as well and as much like a language."""
     if not matches or matches[0].chaos > _MESS:
-        return ()
+        return ""
     close = [match for match in matches if match.chaos - matches[0].chaos < _CHAOS_APART]
     first, *others = sorted(close, key=lambda match: -match.coherence)
     if any(first.coherence - other.coherence < _COHERENCE_APART for other in others):
-        return ()
-    return (first.encoding,)
+        return ""
+    return first.encoding
 
 
 def _is_latin(sample: bytes) -> bool:
@@ -202,11 +211,6 @@ def _is_of_one_script(text: str) -> bool:
     return not kinds or max(kinds.values()) >= kinds.total() * (1 - _MIXED)
 
 
-def _is_in_capitals(text: str) -> bool:
-    letters = [character for character in text if character > "\x7f" and character.isalpha()]
-    return sum(map(str.isupper, letters)) * 2 > len(letters)
-
-
 def _name_script(character: str) -> str:
     """Return a letter's script, "" for punctuation, and the category of other signs."""
     category = unicodedata.category(character)
@@ -214,11 +218,6 @@ def _name_script(character: str) -> str:
         script = unicodedata.name(character, "").partition(" ")[0]
         return "CJK" if script in _EAST_ASIAN else script
     return "" if category[0] in "PZN" or character in _USUAL_SIGNS else category
-
-
-def _count_letters(sample: bytes, encoding: str) -> int:
-    text = sample.decode(encoding, "replace")
-    return sum(character.isalpha() for character in text if character > "\x7f")
 
 
 def _take_sample(data: bytes) -> bytes:

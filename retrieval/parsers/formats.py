@@ -18,6 +18,7 @@ from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 __all__ = [
     "ACCEPTED",
     "FORMATS",
+    "MAILBOX_LINE",
     "PLAIN_TEXT",
     "Format",
     "Parser",
@@ -51,7 +52,9 @@ class Format:
         signature: Matches at the beginning of every file of a binary format, and of no other; None for text.
         archive: Found in the listing of every packed file (ZIP) of a binary format, and of no other: the type that it
             names itself (`mimetype`), then its parts, one per line.
-        opening: Matches at the beginning of a text that shows by itself what it is, whatever the file's name.
+        opening: Matches at the beginning of a text that shows by itself what it is.
+        structure: Found as well in such a text, or in one with the signature, whose file is called like one of another
+            kind: "GIF89a is how pictures begin" in a `.md` is a text. None where no text is of this format.
         marks: Found in a text that is probably of this format, where the file's name has no extension: `.py`, `.yaml`
             and the like have lines that look like headings.
         required: Text without it isn't of this format, even if the file's name says so.
@@ -67,6 +70,7 @@ class Format:
     signature: re.Pattern[bytes] | None = None
     archive: re.Pattern[str] | None = None
     opening: re.Pattern[str] | None = None
+    structure: re.Pattern[str] | None = None
     marks: re.Pattern[str] | None = None
     required: str = ""
     version: int = 1
@@ -80,6 +84,12 @@ class Format:
         default = next(iter(self.media_types.values()))
         return self.media_types.get(_extension(filename), default)
 
+    def has_structure(self, text: str, filename: str) -> bool:
+        """Tell whether a text that begins like one of this format is one, by its name or by its structure."""
+        if _extension(filename) in self.media_types:
+            return True
+        return self.structure is not None and self.structure.search(text) is not None
+
     def load_parser(self) -> Parser:
         """Import the parser. So a parser child's start costs what its document needs (lxml 25 ms, pdfium 45 ms)."""
         return resolve_name(self.parser)
@@ -87,6 +97,18 @@ class Format:
 
 _OPEN = "application/vnd.oasis.opendocument"
 _OFFICE = "application/vnd.openxmlformats-officedocument"
+
+_PAGE = r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b"
+
+MAILBOX_LINE = (
+    r"From \S[^\n]* (?:Mon|Tue|Wed|Thu|Fri|Sat|Sun) [A-Z][a-z]{2} [ \d]?\d \d\d:\d\d[^\n]* \d{4}[^\n]*\n"
+    r"(?=[!-9;-~]+:)"
+)
+"""Pattern of the line that begins a message of a mailbox, before a header: `From a@b Fri Nov 27 09:30:00 2026`."""
+
+_HEADERS = r"(?:[!-9;-~]{1,76}:[^\n]*\n|[ \t][^\n]*\n){0,200}?"
+_SENT = r"Date: *(?:\w{3}, *)?\d{1,2} \w{3} \d{4} +\d\d:"
+_OF_PROGRAMS = r"(?:Message-ID: *<|MIME-Version: *1|Received: from|Return-Path:)"
 
 _LANGUAGES = {
     **{
@@ -129,9 +151,10 @@ FORMATS = (
         label="HTML",
         media_types={".html": "text/html", ".htm": "text/html", ".xhtml": "text/html"},
         parser="retrieval.parsers.html:parse_html",
-        opening=re.compile(
-            r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.I | re.S
-        ),
+        version=2,
+        opening=re.compile(_PAGE, re.I | re.S),
+        # The next thing is an element as well, and one is closed.
+        structure=re.compile(rf"\A{_PAGE}[^>]*>\s*(?:<!--.*?-->\s*)*<[a-z].*?</[a-z]", re.I | re.S),
         marks=re.compile(
             r"\A\s*<(?:p|div|h[1-6]|table|ul|ol|dl|section|article|main|header|nav|title|meta|link|style|span)\b[^<>]*>",
             re.I,
@@ -150,6 +173,7 @@ FORMATS = (
             rb"%PDF-\d",
             re.S,
         ),
+        structure=re.compile(r"\nstartxref\s{1,4}\d+\s{1,4}%%EOF\s*\Z"),
     ),
     Format(
         kind="docx",
@@ -160,6 +184,7 @@ FORMATS = (
             ".dotx": f"{_OFFICE}.wordprocessingml.template",
         },
         parser="retrieval.parsers.docx:parse_docx",
+        version=2,
         archive=re.compile(r"^word/document\d*\.xml$", re.M | re.I),
     ),
     Format(
@@ -171,6 +196,7 @@ FORMATS = (
             ".ppsx": f"{_OFFICE}.presentationml.slideshow",
         },
         parser="retrieval.parsers.pptx:parse_pptx",
+        version=2,
         archive=re.compile(r"^ppt/presentation\d*\.xml$", re.M | re.I),
     ),
     Format(
@@ -189,6 +215,7 @@ FORMATS = (
         label="OpenDocument (.odt, .ods, .odp)",
         media_types={".odt": f"{_OPEN}.text", ".ott": f"{_OPEN}.text-template"},
         parser="retrieval.parsers.opendocument_text:parse_odt",
+        version=2,
         archive=re.compile(rf"\A{_OPEN}\.text(?:-template)?$", re.M),
     ),
     Format(
@@ -203,6 +230,7 @@ FORMATS = (
         label="",
         media_types={".odp": f"{_OPEN}.presentation", ".otp": f"{_OPEN}.presentation-template"},
         parser="retrieval.parsers.opendocument_text:parse_odp",
+        version=2,
         archive=re.compile(rf"\A{_OPEN}\.presentation(?:-template)?$", re.M),
     ),
     Format(
@@ -210,7 +238,9 @@ FORMATS = (
         label="RTF",
         media_types={".rtf": "application/rtf"},
         parser="retrieval.parsers.rtf:parse_rtf",
+        version=2,
         signature=re.compile(rb"\s*\{\\rtf"),
+        structure=re.compile(r"\A\s*\{\\rtf\d.*\}\s*\Z", re.S),
     ),
     Format(
         kind="epub",
@@ -226,13 +256,11 @@ FORMATS = (
         media_types={".eml": "message/rfc822", ".mbox": "application/mbox"},
         parser="retrieval.parsers.mail:parse_mail",
         # A mailbox, or headers with From and one as only programs write it.
-        signature=re.compile(
-            rb"From \S+ [^\n]*\d{4}[^\n]*\n[!-9;-~]+:"
-            rb"|(?=(?:[!-9;-~]{1,76}:[^\n]*\n|[ \t][^\n]*\n){0,200}?From:)"
-            rb"(?:[!-9;-~]{1,76}:[^\n]*\n|[ \t][^\n]*\n){0,200}?(?:Message-ID: *<|MIME-Version: *1|Received: from|"
-            rb"Return-Path:|Date: *(?:\w{3}, *)?\d{1,2} \w{3} \d{4} +\d\d:)",
-            re.I,
+        signature=re.compile(rf"{MAILBOX_LINE}|(?={_HEADERS}From:){_HEADERS}(?:{_OF_PROGRAMS}|{_SENT})".encode(), re.I),
+        structure=re.compile(
+            rf"\A(?:{MAILBOX_LINE}|(?={_HEADERS}From:)(?={_HEADERS}{_SENT}){_HEADERS}{_OF_PROGRAMS})", re.I
         ),
+        version=2,
         parts="all",
     ),
     Format(
@@ -297,11 +325,18 @@ _EXTENSION = re.compile(r"\.[a-z]\w*")
 """The extension of a kind of file, and not the end of a name like `Notes 2.1`."""
 
 
-def find_binary_format(data: bytes) -> Format | None:
-    """Find the binary format whose signature or parts the file has; its name plays no part."""
+def find_binary_format(data: bytes, filename: str, *, is_text: bool) -> Format | None:
+    """Find the binary format whose signature or parts the file has.
+
+    Its name plays a part only for what could be a text (`is_text`: no byte in it says otherwise): that needs the
+    format's structure then, unless the name is of the format too.
+    """
     if data.startswith(b"PK\x03\x04") and (listing := list_archive(data)) is not None:
         return next((row for row in FORMATS if row.archive is not None and row.archive.search(listing)), None)
-    return next((row for row in FORMATS if row.signature is not None and row.signature.match(data)), None)
+    row = next((row for row in FORMATS if row.signature is not None and row.signature.match(data)), None)
+    if row is None or not is_text or row.has_structure(data.decode("latin-1"), filename):
+        return row
+    return None
 
 
 def list_archive(data: bytes) -> str | None:
@@ -318,14 +353,16 @@ def list_archive(data: bytes) -> str | None:
 
 def find_text_format(text: str, filename: str) -> Format:
     """Find the format of a text: by its opening, else by the file's name, else by marks in it, else plain text."""
+    extension = _extension(filename)
+    is_called = _EXTENSION.fullmatch(extension) is not None
     for row in FORMATS:
         if row.opening is not None and row.opening.match(text, 0, _BEGINNING):
-            return row
-    extension = _extension(filename)
+            if not is_called or row.has_structure(text, filename):
+                return row
     for row in FORMATS:
         if extension in row.media_types and not row.is_binary:
             return row if row.required in text else PLAIN_TEXT
-    if _EXTENSION.fullmatch(extension):
+    if is_called:
         return PLAIN_TEXT
     return next((row for row in FORMATS if row.marks is not None and row.marks.search(text)), PLAIN_TEXT)
 

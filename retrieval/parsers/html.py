@@ -7,9 +7,11 @@ from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, 
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.formats import ACCEPTED
+from retrieval.parsers.html_scripts import find_mark, find_mark_behind
 from retrieval.parsers.html_tables import CELLS, Table, is_of_data, is_short
 from retrieval.parsers.html_visibility import HEADINGS, count_hidden, is_hidden, is_permalink
 from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
+from retrieval.parsers.scripts import write_scripts
 from retrieval.parsers.text import clean, describe_comments
 
 __all__ = ["parse_html"]
@@ -18,10 +20,10 @@ etree: Any = _etree  # pyright: ignore[reportUnknownVariableType]
 """lxml is compiled and comes without types."""
 
 _BLOCKS = frozenset(
-    "address article aside blockquote body caption center dd details div dl dt fieldset figcaption figure footer form "
-    "header hr html legend li main ol p pre section summary table ul".split()
+    "address article aside blockquote body caption center dd details dialog div dl dt fieldset figcaption figure "
+    "footer form header hr html legend li main ol p pre section summary table ul".split()
 )
-_LINES = frozenset(("tr", "li", "dt", "dd", "br", "button"))
+_LINES = frozenset(("tr", "li", "dt", "dd", "br", "button", "text"))
 _OF_TABLES = CELLS | {"table", "tr"}
 _LISTS = frozenset(("ol", "ul"))
 _LONGEST_HEADING = 300  # characters; one that is never closed has the rest of a page in it
@@ -48,7 +50,7 @@ def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
         raise DocumentUnreadable(
             "empty_file", f"The page shows no text without scripts. Save it with its text. {ACCEPTED}"
         )
-    title = _make_line(root.findtext(".//title") or "") if root is not None else ""
+    title = _make_line(root.findtext(".//head/title") or "") if root is not None else ""
     first = next((heading.title for heading in page.headings if heading.level == 1), "")
     blocks = sorted(page.blocks, key=lambda block: (block.start, -block.end))
     warnings = [f"{page.hidden} characters of hidden text were left out."] if page.hidden else []
@@ -204,10 +206,12 @@ def _read_preformatted(root: Any) -> str:
             if is_hidden(element):
                 hidden = element
             else:
-                parts += ["\n" if element.tag == "br" else "", element.text or ""]
+                parts += ["\n" if element.tag == "br" else find_mark(element), element.text or ""]
         elif event == "end":
             if element is hidden:
                 hidden = None
+            elif hidden is None:
+                parts.append(find_mark_behind(element))
             if hidden is None and element is not root:
                 parts.append(element.tail or "")
     return _clean_decoded("".join(parts))
@@ -219,7 +223,7 @@ def _make_line(text: str) -> str:
 
 def _clean_decoded(text: str) -> str:
     """Clean text after the parser: what the source writes as a reference, such as `&shy;`, is a character only then."""
-    return clean(text.translate(_REFERENCES))
+    return clean(write_scripts(text).translate(_REFERENCES))
 
 
 def _enter(element: Any, page: _Page) -> None:
@@ -243,6 +247,7 @@ def _enter(element: Any, page: _Page) -> None:
         page.begin_list()
     if tag == "li":
         page.add_inline("- ")
+    page.add_inline(find_mark(element))
     page.add_inline(element.text or "")
 
 
@@ -256,6 +261,7 @@ def _enter_table(element: Any, page: _Page) -> None:
 
 def _leave(element: Any, page: _Page) -> None:
     tag = element.tag
+    page.add_inline(find_mark_behind(element))
     if tag in HEADINGS and page.in_heading:
         page.in_heading = False
         page.add_heading(HEADINGS[tag])

@@ -7,10 +7,16 @@ __all__ = ["HEADINGS", "count_hidden", "is_hidden", "is_permalink"]
 
 HEADINGS = {f"h{level}": level for level in range(1, 7)}
 
-_HIDDEN_TAGS = frozenset(
-    "script style template noscript svg math canvas iframe object embed audio video nav select input "
-    "textarea datalist dialog head".split()
+_NO_TEXT = frozenset(
+    "script style noscript iframe embed audio video nav select input head title desc metadata defs symbol annotation "
+    "annotation-xml".split()
 )
+"""Elements whose content is no text of the page: programs, controls, what stands for something else. Of SVG and MathML,
+descriptions and the same formula in another notation."""
+
+_UNSHOWN = frozenset("template canvas object textarea datalist dialog".split())
+"""Elements with text that a page shows only by a script, or when somebody asks for it."""
+
 _PERMALINKS = re.compile(r"\b(?:headerlink|header-?anchor|heading-?anchor|hash-link|permalink|anchorjs-link)\b", re.I)
 _SPACE = re.compile(r"[ \t\r\n\f]+")
 _HIDDEN_STYLE = re.compile(
@@ -25,23 +31,32 @@ _NAMED_BY_BUTTONS = frozenset((*HEADINGS, "summary", "dt"))
 
 
 def count_hidden(element: Any) -> int:
-    """Count the characters in an element that is hidden by more than what it is."""
-    if not isinstance(element.tag, str) or element.tag in _HIDDEN_TAGS:
+    """Count the characters in a hidden element, unless it has no text of the page."""
+    if not isinstance(element.tag, str) or element.tag in _NO_TEXT:
         return 0
-    hidden = "hidden" in element.attrib or element.get("aria-hidden", "").strip().lower() == "true"
+    hidden = (
+        _is_unshown(element) or "hidden" in element.attrib or element.get("aria-hidden", "").strip().lower() == "true"
+    )
     if not hidden and not _has_hiding_style(element):
         return 0
     return len(_SPACE.sub(" ", "".join(element.itertext())).strip())
 
 
 def is_hidden(element: Any) -> bool:
-    if not isinstance(element.tag, str) or element.tag in _HIDDEN_TAGS or "hidden" in element.attrib:
+    if not isinstance(element.tag, str) or element.tag in _NO_TEXT or "hidden" in element.attrib:
+        return True
+    if _is_unshown(element):
         return True
     if element.tag == "button" and not _opens_text(element):
         return True
     if element.get("aria-hidden", "").strip().lower() == "true":
         return True
     return _has_hiding_style(element)
+
+
+def _is_unshown(element: Any) -> bool:
+    opener = "open" if element.tag == "dialog" else "shadowrootmode"  # A template with that is a part of the page.
+    return element.tag in _UNSHOWN and opener not in element.attrib
 
 
 def _opens_text(button: Any) -> bool:

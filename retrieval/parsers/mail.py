@@ -10,6 +10,7 @@ from email.message import Message
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.charset_labels import find_encoding
 from retrieval.parsers.encodings import decode_declared, decode_legacy, decode_unicode
+from retrieval.parsers.formats import MAILBOX_LINE
 from retrieval.parsers.html import parse_html
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.sniff import sniff
@@ -18,8 +19,16 @@ from retrieval.parsers.text_writer import TextWriter, join_words
 
 __all__ = ["parse_mail"]
 
-_SEPARATOR = re.compile(rb"(?:\A|\n)From \S[^\n]*\n(?=[!-9;-~]+:)")
-_SHOWN = ("From", "To", "Cc", "Date")
+_SEPARATOR = re.compile(rf"(?:\A|\n){MAILBOX_LINE}".encode(), re.I)
+_SHOWN = ("from", "to", "cc", "date")
+_OF_PROGRAMS = re.compile(
+    r"(?:x|list|resent|arc|dkim|domainkey|content|thread|received|authentication|auto|delivered|envelope|original|return"
+    r"|mime|message|in-reply|reply|errors|disposition|feedback|ms|accept|user|mailing|archived|require|tls)-.*"
+    r"|received|references|sender|bcc|status|lines|precedence|importance|priority|sensitivity|xref|path|subject",
+    re.I,
+)
+"""Headers that aren't shown: a message's way, its parts, and programs' marks. Others may be somebody's words."""
+
 _QUOTE = re.compile(r"(?:>[ \t]?)+")
 _DEEPEST = 5
 _MOST_ATTACHMENTS = 200
@@ -61,10 +70,12 @@ class _Reader:
 
     def add(self, message: Message, level: int) -> str:
         """Add a message, and return its subject."""
-        subject = _read_header(message, "Subject")
+        headers = [(name, words) for name, value in message.raw_items() if (words := _read_header(str(value)))]
+        subject = next((words for name, words in headers if name.lower() == "subject"), "")
         self.writer.add_heading(subject or "Message without a subject", level)
-        people = [f"{name}: {value}" for name in _SHOWN if (value := _read_header(message, name))]
-        self.writer.add_paragraph("\n".join(people))
+        people = [(name, words) for name, words in headers if not _OF_PROGRAMS.fullmatch(name)]
+        people.sort(key=lambda header: (*_SHOWN, header[0].lower()).index(header[0].lower()))
+        self.writer.add_paragraph("\n".join(f"{name}: {words}" for name, words in people))
         body = _find_body(message)
         if body is not None:
             self._add_body(body, level)
@@ -121,16 +132,19 @@ class _Reader:
         return "\n".join(lines)
 
 
-def _read_header(message: Message, name: str) -> str:
-    """Return a header's words, decoded as far as that works."""
-    value = message.get(name)
-    if value is None:
-        return ""
+def _read_header(value: str) -> str:
+    """Return a header's words, decoded as far as that works. Bytes beyond ASCII, which none may have, are a text's."""
+    if not value.isascii():
+        data = value.encode("utf-8", "surrogateescape")
+        try:
+            value = (decode_unicode(data) or decode_legacy(data)).text
+        except DocumentUnreadable:
+            value = data.decode("utf-8", "replace")
     try:
-        words = [_decode_words(*part) for part in decode_header(str(value))]
+        words = [_decode_words(*part) for part in decode_header(value)]
         return join_words(str(make_header(words)))
     except (CharsetError, HeaderParseError, LookupError, ValueError, AssertionError):
-        return join_words(str(value).encode("utf-8", "replace").decode())
+        return join_words(value)
 
 
 def _decode_words(words: str | bytes, charset: str | None) -> tuple[str | bytes, str | None]:

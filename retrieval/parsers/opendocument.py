@@ -49,6 +49,7 @@ class _Style:
     parent: str
     hidden: bool | None
     white: bool
+    position: str
 
 
 class Styles:
@@ -62,7 +63,11 @@ class Styles:
                 name = get_attribute(element, "display-name") or get_attribute(element, "name").replace("_20_", " ")
                 key = get_attribute(element, "family"), get_attribute(element, "name")
                 self._styles[key] = _Style(
-                    name, get_attribute(element, "parent-style-name"), _read_hidden(element), _is_white(element)
+                    name,
+                    get_attribute(element, "parent-style-name"),
+                    _read_hidden(element),
+                    _is_white(element),
+                    _read_position(element),
                 )
             for element in root.iterfind("./*/{*}list-style"):
                 levels = {to_number(get_attribute(level, "level"), 1): level for level in element}
@@ -74,6 +79,10 @@ class Styles:
 
     def is_white(self, name: str) -> bool:
         return any(style.white for style in self._chain("text", name))
+
+    def find_position(self, name: str) -> str:
+        """Return where a style puts text: `super 58%`, `sub`, `-33% 58%`; "" where it says nothing."""
+        return next((style.position for style in self._chain("text", name) if style.position), "")
 
     def is_title(self, name: str) -> bool:
         return any(style.name.lower() == "title" for style in self._chain("paragraph", name))
@@ -118,6 +127,11 @@ def _read_hidden(style: Element) -> bool | None:
         if _TINY.fullmatch(get_attribute(properties, "font-size")):
             return True
     return None
+
+
+def _read_position(style: Element) -> str:
+    properties = style.find("{*}text-properties")
+    return get_attribute(properties, "text-position") if properties is not None else ""
 
 
 def _is_white(style: Element) -> bool:

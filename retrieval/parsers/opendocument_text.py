@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from retrieval.parsers.archive import Element, get_attribute, get_name, to_number
 from retrieval.parsers.opendocument import OpenDocument, Styles, expand_row, iterate_rows, read_repeats
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.scripts import LEVEL, LOWERED, RAISED, mark_runs
 from retrieval.parsers.text_writer import GatheredBlocks, TextWriter, join_words
 
 __all__ = ["parse_odp", "parse_odt"]
@@ -200,9 +201,15 @@ class _Reader:
             elif name == "span" and self._is_unseen(child):
                 self._hidden += sum(len(text) for text in child.itertext())
             elif name not in _NO_TEXT and name:
-                parts.append(self._read(child))
+                parts.append(self._mark(child, self._read(child)) if name == "span" else self._read(child))
             parts.append(child.tail or "")
-        return "".join(parts)
+        return mark_runs(parts)
+
+    def _mark(self, span: Element, text: str) -> str:
+        position = self._styles.find_position(get_attribute(span, "style-name"))
+        if not position or position.startswith("0%"):
+            return text
+        return f"{LOWERED if position.startswith(('sub', '-')) else RAISED}{text}{LEVEL}"
 
     def _is_unseen(self, span: Element) -> bool:
         style = get_attribute(span, "style-name")

@@ -6,6 +6,7 @@ from itertools import chain
 from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, to_number
 from retrieval.parsers.docx import find_main_part, read_core_title
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.scripts import LEVEL, LOWERED, RAISED, mark_runs
 from retrieval.parsers.text_writer import TextWriter, join_words
 
 __all__ = ["parse_pptx"]
@@ -168,8 +169,17 @@ def _read_paragraphs(shape: Element) -> Iterator[tuple[str, str]]:
 def _read_runs(paragraph: Element) -> str:
     parts: list[str] = []
     for element in paragraph.iter("{*}t", "{*}br", "{*}tab"):
-        parts.append((element.text or "") if get_name(element) == "t" else "\n")
-    return "".join(parts)
+        parts.append(_read_run(element) if get_name(element) == "t" else "\n")
+    return mark_runs(parts)
+
+
+def _read_run(text: Element) -> str:
+    run = text.getparent()
+    properties = run.find("{*}rPr") if run is not None else None
+    baseline = get_attribute(properties, "baseline") if properties is not None else ""
+    if baseline in ("", "0"):
+        return text.text or ""
+    return f"{LOWERED if baseline.startswith('-') else RAISED}{text.text or ''}{LEVEL}"
 
 
 def _read_points(series: Element, kind: str) -> dict[int, str]:

@@ -5,12 +5,14 @@ from dataclasses import dataclass, replace
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.rtf_tables import DefinitionTables, read_outline
 from retrieval.parsers.rtf_tokens import CHARACTERS, SKIPPED, Token, read_tokens
+from retrieval.parsers.scripts import LEVEL, LOWERED, RAISED, mark_runs
 from retrieval.parsers.text_writer import TextWriter, is_code, join_words
 
 __all__ = ["parse_rtf"]
 
 _TINY = 2  # half points
 _MOST_COLUMNS = 500
+_SCRIPTS = {"super": RAISED, "sub": LOWERED, "nosupersub": ""}
 _SHADES = frozenset(("highlight", "cb", "chcbpat", "cbpat"))
 _ENDS = frozenset(("par", "sect", "page", "column"))
 _PLACES = frozenset(("footnote", "info"))
@@ -38,6 +40,7 @@ class _State:
     Attributes:
         place: Name of the group that the text is of: "" for the document, "-" for one without text of it.
         unseen: Words by which text isn't seen: `v` (hidden), `deleted`, `fs` (too small), `cf` (white).
+        script: The mark of text that is raised or lowered.
         uc: Characters that follow a `u` for programs which don't know it.
     """
 
@@ -47,6 +50,7 @@ class _State:
     uc: int = 1
     starred: bool = False
     shaded: bool = False
+    script: str = ""
 
 
 class _Reader:
@@ -127,7 +131,8 @@ class _Reader:
             if unseen:
                 self._hidden += len(text) if "deleted" not in unseen else 0
             else:
-                self._text.append(text)
+                script = self._state.script
+                self._text.append(f"{script}{text}{LEVEL}" if script else text)
         else:
             self._tables.add_text(place, text)
 
@@ -173,7 +178,9 @@ class _Reader:
         elif word in _SHADES:
             self._state = replace(self._state, shaded=bool(value))
         elif word == "plain":
-            self._state = replace(self._state, unseen=self._state.unseen & {"deleted"}, shaded=False)
+            self._state = replace(self._state, unseen=self._state.unseen & {"deleted"}, shaded=False, script="")
+        elif word in _SCRIPTS:
+            self._state = replace(self._state, script=_SCRIPTS[word] if value != 0 else "")
         elif word in ("uc", "ansicpg", "f"):
             self._encode(word, value or 0)
         elif self._state.place == "":
@@ -245,7 +252,7 @@ class _Reader:
 
     def _take_text(self) -> str:
         """Take what came since the last paragraph or cell."""
-        text, self._text = "".join(self._text), []
+        text, self._text = mark_runs(self._text), []
         return _join_halves(text)
 
     def _add_notes(self) -> None:

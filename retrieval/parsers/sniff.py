@@ -18,7 +18,7 @@ _XML_ENCODING = re.compile(rb"\s*<\?xml\b[^>]{1,200}?encoding\s*=\s*[\"']([A-Za-
 _HEAD = 1024**2
 """Bytes in which a page's own charset is looked for: style sheets and scripts may stand before it."""
 # A format that is valid ASCII and yet no text for a reader.
-_MARKUP = (("%!PS", "a PostScript document"),)
+_MARKUP = ((re.compile(r"%!PS\S*(?: EPSF\S*)?\s*\n%%\w"), "a PostScript document"),)
 _ARCHIVES = (
     (b"xl/workbook.bin", "a binary Excel workbook (.xlsb)", "Save it as .xlsx."),
     (b".iwa", "a document of Pages, Numbers or Keynote", "Export it as .docx, .xlsx, .pptx or PDF."),
@@ -40,12 +40,14 @@ _TEXT_EXTENSIONS = frozenset(extension for row in FORMATS if not row.is_binary f
 def sniff(data: bytes, filename: str) -> tuple[Format, FileContent]:
     """Find the format of a file, and decode it where that is text.
 
+    What could be a text is one however it begins ("BMW", "GIF89a is …"), unless it has another format's structure.
+
     Raises:
         DocumentUnreadable: `empty_file`, or `unsupported_file` with the format's name and what is accepted.
     """
     if not data.strip(b" \t\r\n\f\0"):
         raise DocumentUnreadable("empty_file", f"The file is empty. Upload one with content. {ACCEPTED}")
-    if (binary := find_binary_format(data)) is not None:
+    if (binary := find_binary_format(data, filename, is_text=is_text(data))) is not None:
         return binary, FileContent(data, binary.media_type_of(filename))
     if data.startswith(_COMPOUND):
         raise _refuse_compound(data)
@@ -53,7 +55,7 @@ def sniff(data: bytes, filename: str) -> tuple[Format, FileContent]:
         raise _refuse_archive(data)
     decoded = _decode_text(data, filename)
     for opening, name in _MARKUP:
-        if decoded.text.startswith(opening):
+        if opening.match(decoded.text):
             raise _to_unsupported(name)
     format_ = find_text_format(decoded.text, filename)
     media_type = format_.media_type_of(filename)
@@ -65,13 +67,9 @@ def sniff(data: bytes, filename: str) -> tuple[Format, FileContent]:
 def _decode_text(data: bytes, filename: str) -> Decoded:
     if (decoded := decode_unicode(data)) is not None:
         return decoded
-    if is_text(data) and (decoded := _decode_as_declared(data, filename)) is not None:
-        return decoded
-    # Many binary formats pass for text in a one-byte encoding.
-    name = _name_binary(data)
-    if name is not None or not is_text(data):
-        raise _to_unsupported(name or "binary data of an unknown format")
-    return decode_legacy(data)
+    if not is_text(data):
+        raise _to_unsupported(_name_binary(data))
+    return _decode_as_declared(data, filename) or decode_legacy(data)
 
 
 def _decode_as_declared(data: bytes, filename: str) -> Decoded | None:
@@ -84,14 +82,15 @@ def _decode_as_declared(data: bytes, filename: str) -> Decoded | None:
     return decode_declared(data, label) if encoding is not None and extends_ascii(encoding) else None
 
 
-def _name_binary(data: bytes) -> str | None:
-    """Return the best name for binary data, or None when no signature matches, or only that of a kind of text."""
+def _name_binary(data: bytes) -> str:
+    """Return the best name for binary data."""
+    unknown = "binary data of an unknown format"
     try:
         best: Any = puremagic.magic_string(data)[0]
     except (puremagic.PureError, ValueError, IndexError):
-        return None
+        return unknown
     if best.extension in _TEXT_EXTENSIONS or (best.mime_type or "").startswith(("text/", "message/")):
-        return None
+        return unknown
     name: str = best.name or best.mime_type or "binary data"
     return f"{name} ({best.extension})" if best.extension else name
 

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.formats import ACCEPTED
 from retrieval.parsers.parsed import Block, Heading, Parsed
+from retrieval.parsers.scripts import write_scripts
 from retrieval.parsers.text import clean
 
 __all__ = ["GatheredBlocks", "TextWriter", "is_code", "join_words", "make_row"]
@@ -45,20 +46,20 @@ class TextWriter:
 
     def add_paragraph(self, text: str) -> None:
         """Add lines, each without white space at its ends."""
-        lines = (_SPACE.sub(" ", line).strip() for line in clean(text).split("\n"))
+        lines = (_SPACE.sub(" ", line).strip() for line in clean(write_scripts(text)).split("\n"))
         if paragraph := re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).strip():
             self._write(paragraph)
 
     def add_list(self, items: Iterable[str]) -> None:
         """Add items, which have their marks and their indentation already, one per line."""
-        lines = [line for item in items if (line := clean(item).rstrip()).strip()]
+        lines = [line for item in items if (line := clean(write_scripts(item)).rstrip()).strip()]
         if lines:
             start = self._write("\n".join(lines))
             self._blocks.append(Block(start, self.length, "list", start))
 
     def add_code(self, text: str) -> None:
         """Add text whose lines and white space count."""
-        if code := clean(text).strip("\n").rstrip():
+        if code := clean(write_scripts(text)).strip("\n").rstrip():
             start = self._write(code)
             self._blocks.append(Block(start, self.length, "code", start))
 
@@ -125,7 +126,7 @@ def is_code(style: str) -> bool:
 
 def join_words(text: str) -> str:
     """Make one line of a text."""
-    return " ".join(clean(text).split())
+    return " ".join(clean(write_scripts(text)).split())
 
 
 def make_row(cells: Sequence[str]) -> str:

@@ -63,7 +63,7 @@ def test_a_long_path_keeps_the_documents_title_and_stays_within_the_window() -> 
 
 
 def test_equal_texts_in_equal_context_have_equal_digests() -> None:
-    (one,), (same,), (other,) = cut(PLAIN, filename="a.txt"), cut(PLAIN, filename="a.md"), cut(PLAIN, filename="b.txt")
+    (one,), (same,), (other,) = (cut(PLAIN, filename=name, key=name) for name in ("a.txt", "a.md", "b.txt"))
     assert one.digest == same.digest != other.digest
 
 
@@ -90,3 +90,20 @@ def test_the_same_request_makes_the_same_id_and_any_other_place_another() -> Non
     assert ids[0] == ids[1]
     places = [{"tenant": "harbor"}, {"store": "other"}, {"document": "other"}, {"index_epoch": 2}]
     assert len({ids[0], *(make_point(**place).id for place in places)}) == 5
+
+
+MANUAL = Parsed(
+    "text/markdown",
+    "User manual",
+    "# User manual\n\n## Warranty\n\nIt lasts 31 months.",
+    [Heading(0, 1, "User manual"), Heading(15, 2, "Warranty")],
+)
+
+
+def test_documents_of_one_title_are_indexed_with_what_tells_them_apart() -> None:
+    (k2,), (k9,) = (cut(MANUAL, filename=name, key=name) for name in ("k2.md", "k9.md"))
+    assert (k2.heading, k9.heading) == ("User manual > Warranty", "User manual > Warranty")
+    assert k2.indexed_text.startswith("User manual (k2) > Warranty\n")
+    assert k9.indexed_text.startswith("User manual (k9) > Warranty\n")
+    point = to_point(k2, ingest_request(), [1.0], KeywordVector([7], [0.5]))
+    assert (k2.name, point.payload["name"]) == ("k2", "k2")

@@ -260,3 +260,14 @@ def test_the_budget_is_never_exceeded(texts: list[tuple[str, str]], hits: list[i
     for one, at in zip(extended, hits, strict=True):
         assert one.passage.text == whole[one.passage.start : one.passage.end]
         assert chunks[at].text in one.passage.text
+
+
+def test_a_passage_that_stands_for_several_documents_has_the_names_of_all() -> None:
+    spec = RetrievalSpec(("vs",), 5, collapse_duplicates=True)
+    manuals = [
+        make(n, "It lasts 31 months.", document=name, heading="User manual > Warranty", name=name, score=1 - n / 10)
+        for n, name in enumerate(("k2", "k9", "k2"))
+    ]
+    (shown,) = arrange(manuals[:2], spec, 0.0)
+    assert shown.passage.title == "User manual (k2, k9) > Warranty"
+    assert [copy.title for copy in shown.copies] == ["User manual (k9) > Warranty"]

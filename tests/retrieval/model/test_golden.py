@@ -15,7 +15,7 @@ from tests.retrieval.words import word_offsets
 
 pytestmark = pytest.mark.model
 
-CHUNKS = {"chunks-5": "04175d40b604577c"}
+CHUNKS = {"chunks-6": "079828d2441d1858"}
 """Digest of the chunks of one text by the chunker's name."""
 
 
@@ -58,10 +58,10 @@ def make_parsed() -> Parsed:
 def test_the_chunkers_name_is_raised_when_documents_get_other_chunks() -> None:
     digest = hashlib.sha256()
     for overlap in (0, 10):
-        request = ingest_request(filename="guide.md", max_chunk_tokens=60, overlap_tokens=overlap)
+        request = ingest_request(filename="guide-k2.md", key="guide-k2.md", max_chunk_tokens=60, overlap_tokens=overlap)
         for chunk in contextualize(make_parsed(), request, word_offsets, window=256):
             places = f"{chunk.start} {chunk.end} {chunk.lead} {chunk.tail} {chunk.headline} {chunk.page}"
-            digest.update(f"{places} {chunk.heading} {chunk.indexed_text}\n".encode())
+            digest.update(f"{places} {chunk.heading} {chunk.name} {chunk.indexed_text}\n".encode())
     assert CHUNKS.get(CHUNKER) == digest.hexdigest()[:16], (
         "The text gets other chunks than before. If that is wanted, raise the number in retrieval.points.CHUNKER "
         "and write this digest under the new name."

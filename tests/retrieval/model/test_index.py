@@ -443,3 +443,15 @@ async def test_a_document_is_embedded_in_batches_of_the_embedders_size(tmp_path:
         done = await library.put(text, 1)
     assert done.chunks == 130
     assert embedder.sizes == [100, 30]
+
+
+async def test_documents_of_one_title_are_told_apart_as_long_as_both_are_there(library: Library) -> None:
+    manual = "# User manual\n\n## Warranty\n\nThe warranty lasts {months} months.\n"
+    await library.put(manual.format(months=19), 1, document="oslo")
+    assert {passage.title for passage in await library.ask("warranty", 1)} == {"User manual > Warranty"}
+    await library.put(manual.format(months=31), 2, document="bergen")
+    await library.put(KETTLE.format(months=12), 3)
+    titles = {passage.document: passage.title for passage in await library.ask("warranty months", 3, limit=9)}
+    assert titles["oslo"] == "User manual (oslo) > Warranty"
+    assert titles["bergen"] == "User manual (bergen) > Warranty"
+    assert titles["k2"].startswith("Kestrel K2 > ")

@@ -49,7 +49,7 @@ def test_the_documentation_lists_each_extension(row: Format) -> None:
 def test_plain_text_comes_last_and_takes_what_nothing_else_does() -> None:
     assert FORMATS[-1] is PLAIN_TEXT
     assert find_text_format("words", "no-name") is PLAIN_TEXT
-    assert find_binary_format(b"words") is None
+    assert find_binary_format(b"words", "no-name", is_text=True) is None
 
 
 @each_format
@@ -88,7 +88,7 @@ PDF_END = b"\n1 0 obj<<>>endobj\nxref\ntrailer<<>>\nstartxref\n9\n%%EOF\n"
     ],
 )
 def test_a_pdf_begins_as_one_or_after_a_little_junk(data: bytes) -> None:
-    assert getattr(find_binary_format(data), "kind", "") == "pdf"
+    assert getattr(find_binary_format(data, "a.txt", is_text=False), "kind", "") == "pdf"
 
 
 @pytest.mark.parametrize(
@@ -96,4 +96,34 @@ def test_a_pdf_begins_as_one_or_after_a_little_junk(data: bytes) -> None:
     [b"A PDF begins with %PDF-1.4.", b"# PDF\n\n```\n%PDF-1.4" + PDF_END + b"```\n", b"\n\n%PDF-\n\nwhat it means"],
 )
 def test_a_text_about_pdf_is_a_text(data: bytes) -> None:
-    assert find_binary_format(data) is None
+    assert find_binary_format(data, "a.txt", is_text=True) is None
+
+
+@each_format
+def test_what_could_be_a_text_is_of_a_binary_format_by_its_own_name_or_its_structure(row: Format) -> None:
+    begin = {
+        "pdf": b"%PDF-1.7 is one",
+        "rtf": b"{\\rtf1 is one",
+        "picture": b"GIF89a",
+        "email": b"From: a\nReturn-Path:",
+    }
+    if row.signature is not None:
+        data = begin[row.kind]
+        assert find_binary_format(data, f"a{next(iter(row.media_types))}", is_text=True) is row
+        assert find_binary_format(data, "a.md", is_text=False) is row
+        assert [find_binary_format(data, name, is_text=True) for name in ("a.md", "README", "a.docx")] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<html> is the root element.",
+        "<!DOCTYPE html>\n\nbegins a page",
+        "<html>\n<head>\n<body>\n\nare elements of each page",
+        "<head>, <body>, and </body>",
+    ],
+)
+def test_a_text_that_begins_with_an_element_is_no_page_where_its_name_says_so(text: str) -> None:
+    assert find_text_format(text, "a.md").kind == "markdown"
+    assert find_text_format(text, "a.yaml") is PLAIN_TEXT
+    assert find_text_format(text, "a.html").kind == find_text_format(text, "download").kind == "html"

@@ -107,16 +107,17 @@ def make_pptx(slides: Sequence[Sequence[str]]) -> bytes:
     return pack(parts)
 
 
-def make_odt(body: str, kind: str = "text") -> bytes:
-    """Make an OpenDocument file of a body, such as `<text:p>…</text:p>`."""
+def make_odt(body: str, kind: str = "text", styles: str = "") -> bytes:
+    """Make an OpenDocument file of a body, such as `<text:p>…</text:p>`, and styles of its own."""
     spaces = "".join(
         f' xmlns:{name}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
-        for name in ("office", "text", "table", "draw")
+        for name in ("office", "text", "table", "draw", "style")
     )
     return pack(
         {
             "mimetype": f"application/vnd.oasis.opendocument.{kind}",
-            "content.xml": f"<office:document-content{spaces}><office:body><office:{kind}>{body}</office:{kind}>"
+            "content.xml": f"<office:document-content{spaces}>"
+            f"<office:automatic-styles>{styles}</office:automatic-styles><office:body><office:{kind}>{body}</office:{kind}>"
             "</office:body></office:document-content>",
         }
     )

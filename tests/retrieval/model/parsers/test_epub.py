@@ -50,3 +50,11 @@ def test_a_missing_chapter_and_an_empty_book_are_refused() -> None:
     with pytest.raises(DocumentUnreadable, match="no visible text") as caught:
         read(make_epub({"cover.xhtml": CHAPTERS["cover.xhtml"]}))
     assert caught.value.code == "empty_file"
+
+
+def test_digits_above_the_line_are_no_part_of_a_number() -> None:
+    page = (
+        "<html><body><h2>K2<sup>1</sup></h2><p>It costs 49<sup>2</sup> and weighs 10<sup>-6</sup> t.</p></body></html>"
+    )
+    parsed = read(make_epub({"one.xhtml": page}))
+    assert parsed.text == "## K2^1\n\nIt costs 49^2 and weighs 10^-6 t."

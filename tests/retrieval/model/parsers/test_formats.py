@@ -27,7 +27,7 @@ SAMPLES = {
     "odp": make_odt(f"<draw:page><draw:frame>{PARAGRAPH}</draw:frame></draw:page>", "presentation"),
     "rtf": b"{\\rtf1 Adults pay 12 euros.}",
     "epub": make_epub({"one.xhtml": f"<html><body><p>{SENTENCE}</p></body></html>"}),
-    "email": b"From: a@example.com\nMIME-Version: 1.0\n\nAdults pay 12 euros.\n",
+    "email": b"From: a@example.com\nDate: Fri, 27 Nov 2026 09:30:00 +0000\nMIME-Version: 1.0\n\nAdults pay 12 euros.\n",
     "picture": make_picture(SENTENCE),
     "csv": b"Group,Price\nAdults,Adults pay 12 euros.\n",
     "json": b'{"prices": "Adults pay 12 euros."}',

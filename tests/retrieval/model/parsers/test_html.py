@@ -358,3 +358,61 @@ def test_comments_with_words_in_a_row_are_told_of_wherever_they_stand() -> None:
     page = parse(f"{source}</html><!-- {words} -->")
     assert page.text == "Hotter.\n\nab"
     assert page.warnings == [f"{3 * len(words)} characters of text in comments were left out."]
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("£49<sup>1</sup> or", "£49^1 or"),
+        ("£49<sup><a href='#n1'>1</a></sup> or", "£49^1 or"),
+        ("<table><tr><td>K2<td>£49<sup>2</sup><tr><td>K7<td>£59</table>", "K2 | £49^2\nK7 | £59"),
+        ("10<sup>-6</sup> and 2<sup>10</sup>5", "10^-6 and 2^10 5"),
+        ("<pre>2<sup>10</sup></pre>", "2^10"),
+        ("<h1>K2<sup>1</sup></h1>", "# K2^1"),
+        ("the 1<sup>st</sup>, 5 m<sup>2</sup>, H<sub>2</sub>O, 101<sub>2</sub>", "the 1st, 5 m2, H2O, 101_2"),
+        ("<math><msup><mn>10</mn><mrow><mo>-</mo><mn>6</mn></mrow></msup></math>", "10^(-6)"),
+        (
+            "<math><mfrac><mrow><mi>a</mi><mo>+</mo><mi>b</mi></mrow><msqrt><mi>c</mi></msqrt></mfrac></math>",
+            "(a+b)/√c",
+        ),
+        ("<math><mfrac><mn>1</mn><mn>2</mn></mfrac><mn>3</mn></math>", "1/2 3"),
+    ],
+)
+def test_digits_above_and_below_the_line_are_no_part_of_a_number(html: str, text: str) -> None:
+    assert parse(f"<body>{html}</body>").text == text
+
+
+numbers = st.integers(0, 999).map(str)
+wrapped = st.sampled_from(("{}", "<b>{}</b>", "<a href=x>{}</a>", "<span><i>{}</i></span>"))
+
+
+@given(st.lists(st.tuples(st.sampled_from(("sup", "sub")), wrapped, numbers, wrapped, numbers), max_size=4))
+@settings(max_examples=50, deadline=None)
+def test_numbers_stay_apart_however_they_are_raised(parts: list[tuple[str, str, str, str, str]]) -> None:
+    html = "".join(f"<{tag}>{one.format(a)}</{tag}>{two.format(b)}" for tag, one, a, two, b in parts)
+    text = parse(f"<p>7{html}</p>").text
+    assert re.findall(r"\d+", text) == ["7", *(number for _, _, a, _, b in parts for number in (a, b))]
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("The pressure is <math><mn>4</mn></math> bar", "The pressure is 4 bar"),
+        ("<math><semantics><mi>x</mi><annotation encoding='TeX'>x</annotation></semantics></math>", "x"),
+        (
+            "<svg><title>A drawing</title><style>x</style><text>K2</text><text>49 <tspan>EUR</tspan></text></svg>",
+            "K2\n49 EUR",
+        ),
+        ("<div><template shadowrootmode=open><p>shown</p></template></div>", "shown"),
+        ("<dialog open>Read this.</dialog><p>x", "Read this.\n\nx"),
+    ],
+)
+def test_formulas_and_drawings_keep_their_text(html: str, text: str) -> None:
+    page = parse(f"<body>{html}</body>")
+    assert (page.text, page.title, page.warnings) == (text, "", [])
+
+
+@pytest.mark.parametrize("tag", ["template", "dialog", "canvas", "object", "textarea"])
+def test_text_that_a_page_shows_only_on_demand_is_left_out_and_told(tag: str) -> None:
+    page = parse(f"<p>Kept.<{tag}>Ten signs.</{tag}>")
+    assert (page.text, page.warnings) == ("Kept.", ["10 characters of hidden text were left out."])

@@ -133,3 +133,22 @@ def test_a_body_without_a_charset_is_recognised_or_left_out_with_a_warning() -> 
     parsed = read(head + b"caf\xe9 \x81")
     assert parsed.text == "# Prices\n\nFrom: a@example.com"
     assert "body can't be read" in parsed.warnings[0]
+
+
+def test_headers_that_may_be_somebodys_words_are_kept_and_those_of_programs_are_not() -> None:
+    head = (
+        "Received: from a by b\nX-Mailer: x\nFrom: a@example.com\nPrice: 49\nMIME-Version: 1.0\nDKIM-Signature: v=1\n"
+    )
+    parsed = read(f"{head}Subject: K2\nDate: Fri, 27 Nov 2026 00:00:00 +0000\nReferences: <x@y>\n\nHello.".encode())
+    assert parsed.text == ("# K2\n\nFrom: a@example.com\nDate: Fri, 27 Nov 2026 00:00:00 +0000\nPrice: 49\n\nHello.")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_a_header_with_bytes_beyond_ascii_is_read_as_a_text_is(encoding: str) -> None:
+    data = "From: Jörg Müller <j@example.com>\nSubject: Größe für Öl\nMIME-Version: 1.0\n\nwords".encode(encoding)
+    assert read(data).text == "# Größe für Öl\n\nFrom: Jörg Müller <j@example.com>\n\nwords"
+
+
+def test_a_mailbox_is_cut_only_where_a_line_has_a_date_as_mailboxes_have() -> None:
+    mailbox = MAILBOX.replace(b">From here on.", b"From Monday on:\nFrom May 2026\nPrice: 49")
+    assert read(mailbox).text.endswith("49 euros.\nFrom Monday on:\nFrom May 2026\nPrice: 49")

@@ -191,6 +191,59 @@ def test_what_word_shows_is_read_and_nothing_else(body: str, text: str) -> None:
     assert read(make_docx(body)).text == text
 
 
+SCRIPTS = {
+    "<sup>": '<w:rPr><w:vertAlign w:val="superscript"/></w:rPr>',
+    "<sub>": '<w:rPr><w:vertAlign w:val="subscript"/></w:rPr>',
+    "<style>": '<w:rPr><w:rStyle w:val="Mark"/></w:rPr>',
+    "": "",
+}
+MARK = '<w:style w:styleId="Mark"><w:rPr><w:vertAlign w:val="superscript"/></w:rPr></w:style>'
+
+
+def make_runs(*runs: tuple[str, str]) -> str:
+    return "".join(f"<w:r>{SCRIPTS[script]}<w:t>{text}</w:t></w:r>" for script, text in runs)
+
+
+@pytest.mark.parametrize(
+    ("runs", "text"),
+    [
+        ([("", "49"), ("<sup>", "1"), ("", " euros")], "49^1 euros"),
+        ([("", "49"), ("<style>", "1"), ("", "5")], "49^1 5"),
+        ([("", "10"), ("<sup>", "-"), ("<sup>", "6")], "10^-6"),
+        ([("", "2"), ("<sup>", "1"), ("<sup>", "0")], "2^10"),
+        ([("", "101"), ("<sub>", "2"), ("", " H"), ("<sub>", "2"), ("", "O 5 m"), ("<sup>", "2")], "101_2 H2O 5 m2"),
+    ],
+)
+def test_digits_that_word_raises_or_lowers_are_no_part_of_a_number(runs: list[tuple[str, str]], text: str) -> None:
+    paragraph = f"<w:p>{make_runs(*runs)}</w:p>"
+    link = f"<w:p>{make_runs(runs[0])}<w:hyperlink>{make_runs(*runs[1:])}</w:hyperlink></w:p>"
+    cell = f"<w:tc>{paragraph}</w:tc>"
+    table = f"<w:tbl><w:tr>{cell}{cell}</w:tr><w:tr>{cell}{cell}</w:tr></w:tbl>"
+    parsed = read(make_docx(paragraph + link + table, styles=MARK))
+    assert parsed.text == f"{text}\n\n{text}\n\n{text} | {text}\n{text} | {text}"
+
+
+P = "http://schemas.openxmlformats.org/presentationml/2006/main"
+A = "http://schemas.openxmlformats.org/drawingml/2006/main"
+POSITIONS = {"<sup>": "super 58%", "<sub>": "-33% 58%", "<style>": "33% 58%", "": "0% 100%"}
+
+
+def test_digits_that_other_programs_raise_or_lower_are_no_part_of_a_number() -> None:
+    runs = [("", "49"), ("<sup>", "1"), ("", " 10"), ("<style>", "-"), ("<style>", "6"), ("<sub>", "2"), ("", " m2")]
+    styles = "".join(
+        f'<style:style style:name="{escape(name)}" style:family="text"><style:text-properties '
+        f'style:text-position="{position}"/></style:style>'
+        for name, position in POSITIONS.items()
+    )
+    spans = "".join(f'<text:span text:style-name="{escape(name)}">{text}</text:span>' for name, text in runs)
+    assert read(make_odt(f"<text:p>{spans}</text:p>", styles=styles)).text == "49^1 10^-6_2 m2"
+    baselines = {"<sup>": "30000", "<sub>": "-25000", "<style>": "30000", "": "0"}
+    shown = "".join(f'<a:r><a:rPr baseline="{baselines[name]}"/><a:t>{text}</a:t></a:r>' for name, text in runs)
+    slide = f'<p:sld xmlns:p="{P}" xmlns:a="{A}"><p:cSld><p:spTree><p:sp><p:txBody><a:p>{shown}</a:p></p:txBody></p:sp>'
+    slides = repack(make_pptx([["Prices"]]), ppt_slides_0_xml=f"{slide}</p:spTree></p:cSld></p:sld>")
+    assert "49^1 10^-6_2 m2" in read(slides).text
+
+
 def test_headings_are_told_by_style_and_by_outline_also_through_other_styles() -> None:
     styles = (
         '<w:style w:styleId="berschrift1"><w:name w:val="heading 1"/></w:style>'

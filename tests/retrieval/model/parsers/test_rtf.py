@@ -34,6 +34,10 @@ def test_a_file_of_libreoffice_reads_as_its_docx_does() -> None:
         (rb"\uc2\u55357\'3f\'3f\u56832??!", "😀!"),
         (rb"\uc0\u8364 5", "€5"),
         (rb"{\fonttbl{\f0\fcharset204 A;}{\f1\fcharset128 B;}}\f0 \'e2\'ee\'e4\'e0 \f1 \'90\'85", "вода 水"),
+        (
+            rb"49{\super 1} 10{\super -}{\super 6} 5\super 1\nosupersub 5 101{\sub 2} m{\super 2}",
+            "49^1 10^-6 5^1 5 101_2 m2",
+        ),
         (rb"kept{\v gone}", "kept"),
         (rb"kept\v gone\v0 !", "kept!"),
         (rb"kept{\deleted gone}", "kept"),

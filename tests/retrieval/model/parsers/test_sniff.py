@@ -2,8 +2,12 @@ import io
 import zipfile
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from retrieval.errors import DocumentUnreadable
+from retrieval.parsers.child import read_document
+from retrieval.parsers.parsed import ParseLimits
 from retrieval.parsers.sniff import sniff
 
 pytestmark = pytest.mark.model
@@ -28,11 +32,14 @@ def make_archive(member: str) -> bytes:
         (b'{"a": 1}', "a.json", "json", "application/json"),
         (b"a,b\n1,2", "a.CSV", "csv", "text/csv"),
         (b"# a comment\nkey = 1", "a.py", "code", "text/x-python"),
-        (b"\n<!DOCTYPE html><html><body>x", "a.txt", "html", "text/html"),
-        (b"\n<!-- # x --><html><body>x", "a.md", "html", "text/html"),
+        (b"\n<!DOCTYPE html><html><body><p>x</p>", "a.txt", "html", "text/html"),
+        (b"\n<!-- # x --><html><body>x</body>", "a.md", "html", "text/html"),
         (b"<p>part of a page</p>", "a.html", "html", "text/html"),
         (b"# no element", "a.html", "text", "text/plain"),
-        (b"%PDF-1.7\n...", "a.txt", "pdf", "application/pdf"),
+        (b"%PDF-1.7\n...", "a.pdf", "pdf", "application/pdf"),
+        (b"%PDF-1.7\n...\nstartxref\n9\n%%EOF\n", "a.txt", "pdf", "application/pdf"),
+        (b"{\\rtf1\\ansi Words.}\n", "a.txt", "rtf", "application/rtf"),
+        (b"GIF89a\x01\0\x01\0", "a.txt", "picture", "image/png"),
         (b"\0" * 1019 + b"%PDF-1.7\n...", "a.json", "pdf", "application/pdf"),
         ("für".encode("cp1252"), "a.txt", "text", "text/plain; charset=windows-1252"),
         (
@@ -85,7 +92,7 @@ def test_a_file_without_any_content_is_empty(data: bytes) -> None:
         (b"\0\0\0\x18ftypmp42" + b"\0" * 20, "mp4"),
         (make_archive("a.txt"), "a ZIP archive"),
         (make_archive("xl/workbook.bin"), "a binary Excel workbook"),
-        (b"%!PS-Adobe-3.0", "a PostScript document"),
+        (b"%!PS-Adobe-3.0\n%%Pages: 1\n", "a PostScript document"),
         (b"\x00\x01\x07 nothing known \x02", "binary data"),
         (b"\x07\x07\x07\xff nothing known \x02", "binary data of an unknown format"),
     ],
@@ -94,3 +101,42 @@ def test_a_refusal_names_the_format_and_the_accepted_ones(data: bytes, name: str
     with pytest.raises(DocumentUnreadable, match=f"(?i)The file is .*{name}.*Accepted are Markdown") as caught:
         sniff(data, "called.md")
     assert caught.value.code == "unsupported_file"
+
+
+BEGINNINGS = (
+    *("From January 2026 the price is 49.\nWarranty: two", "From: Ann\nTo: Bo\nDate: 5 Jan 2026 10:00\nPrice: 49\n"),
+    *(
+        "From Ann: 5 May 2026 09:30\nPrice: 49",
+        "Return-Path: of the pages\nFrom: 1\n",
+        "Date: 5 Jan 2026 10:00\nFrom: a",
+    ),
+    *("<html> is the root element.", "<!doctype html>\nbegins it", "<body>\n<head>\n", "<!-- # --><html>"),
+    *("{\\rtf1 begins RTF", "%PDF-1.7 is a version", "%!PS-Adobe-3.0 begins it", "%!PS", "GIF89a is one", "ÿØÿ", "II*"),
+    *("BMW", "BM", "MZ", "ID3", "Rar!", "PK", "RIFF1234WEBP", "---\na: 1\n---\n", "#!/bin/sh\n", "<?xml ?>", "<?php"),
+    *("sep=;", "{", "[", "# a\n", "```\n", "=====\n", ""),
+)
+"""How texts begin whose first characters mean something else in a file of another kind."""
+
+words = st.text(
+    st.characters(codec="latin-1", categories=["L", "Nd"], exclude_characters="ªºµ"), min_size=1, max_size=9
+)
+lines = st.lists(st.lists(words, max_size=6).map(" ".join), max_size=5)
+
+
+@given(
+    st.sampled_from(BEGINNINGS),
+    st.sampled_from(("", " ", "\n", ": ")),
+    lines,
+    st.sampled_from(("md", "txt", "yaml", "rst")),
+)
+@settings(max_examples=200, deadline=None)
+def test_a_text_keeps_every_word_however_it_begins(beginning: str, gap: str, rest: list[str], name: str) -> None:
+    text = f"{beginning}{gap}Words follow. {'|'.join(rest)}"
+    left = read_document(text.replace("|", "\n").encode(), f"a.{name}", ParseLimits()).text
+    assert left.split() == text.replace("|", " ").replace("<!-- # -->", "" if name == "md" else "<!-- # -->").split()
+
+
+@pytest.mark.parametrize("beginning", ["BMW", "MZ", "ID3", "Rar!", "GIF89a", "{\\rtf1", "%!PS", "%PDF-1.7"])
+def test_a_text_in_an_older_encoding_is_one_however_it_begins(beginning: str) -> None:
+    text = f"{beginning} für die Größe, schön und übersichtlich"
+    assert read_document(text.encode("cp1252"), "a.txt", ParseLimits()).text == text
