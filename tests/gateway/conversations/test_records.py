@@ -64,18 +64,18 @@ def join(*posts: Post) -> Import:
     return join_threads([Thread(4, "t-4", posts)])
 
 
-ASK, ANSWER = Post("user", "Where is it?", "5", "1"), Post("assistant", "On its way.", "9", "2")
+ASK, ANSWER = Post("user", "Where is it?", "5", 1), Post("assistant", "On its way.", "9", 2)
 
 
 def test_what_is_left_out_of_a_thread_is_counted_by_its_reason() -> None:
     content = join(
-        *(Post("assistant", "Thanks for writing!", "bot", "0", internal=True), Post(None, "I am a bot.", "bot", "1")),
+        *(Post("assistant", "Thanks for writing!", "bot", 0, internal=True), Post(None, "I am a bot.", "bot", 1)),
         *(
             ASK,
-            Post("user", "  \n", "5", "1"),
+            Post("user", "  \n", "5", 1),
             ANSWER,
-            Post("user", "Thanks!", "5", "3"),
-            Post("user", "Bye!", "5", "4"),
+            Post("user", "Thanks!", "5", 3),
+            Post("user", "Bye!", "5", 4),
         ),
     )
     (one,) = content.conversations
@@ -108,9 +108,7 @@ def test_a_thread_without_a_question_and_a_reply_is_a_problem_by_its_number(post
 def test_a_card_is_cut_from_its_agents_messages_only() -> None:
     card = "\nKind regards,\nAnna Smith\nSupport Engineer | Kestrel Ltd\n+44 20 7946 0000 | www.kestrel.example"
     threads = [
-        Thread(
-            n, str(n), [ASK, replace(ANSWER, text=f"Reply {n}.\n{card}"), Post("assistant", f"So.\n{card}", "7", "3")]
-        )
+        Thread(n, str(n), [ASK, replace(ANSWER, text=f"Reply {n}.\n{card}"), Post("assistant", f"So.\n{card}", "7", 3)])
         for n in range(3)
     ]
     text = join_threads(threads).conversations[0].messages[-1].text

@@ -75,7 +75,7 @@ def test_epochs_batches_and_beta_are_the_requests_where_it_names_them() -> None:
 
 def explain(request: Hyperparameters, **options: Any) -> dict[str, str]:
     chosen = RecipeOptions(**options)
-    return explain_recipe(choose_recipe(request, chosen, 100, WIDE), request, chosen, 100)
+    return explain_recipe(choose_recipe(request, chosen, 100, WIDE), request, chosen, 100, 135_000_000)
 
 
 def test_each_number_has_its_reason() -> None:
@@ -85,7 +85,7 @@ def test_each_number_has_its_reason() -> None:
     )
     assert told["n_epochs"].endswith("no row is seen more than 5 times")
     assert told["batch_size"] == "2: grows with the rows, from 2 to 8"
-    assert told["learning_rate"].startswith("7e-4 for a base model of less than 1 billion parameters, else 2e-4")
+    assert told["learning_rate"] == "7e-4: what suits a base model of 135 million parameters"
     assert told["rank"] == "16: enough for a style, and engines here take it"
     assert told["max_length"] == "2048: longer rows are rare and cost memory"
     assert "beta" not in told
@@ -104,7 +104,7 @@ def test_what_the_request_says_is_told_as_such() -> None:
     assert "learnt best" in explain(Hyperparameters(n_epochs=3))["steps"]
     assert "learnt best" in explain(Hyperparameters(batch_size=3))["steps"]
     preferences = explain(DpoHyperparameters())
-    assert preferences["learning_rate"].startswith("7e-5 for a base model")
+    assert preferences["learning_rate"].startswith("7e-5: what suits a base model")
     assert preferences["beta"] == f"{DEFAULT_BETA}: lets replies change and keeps near the start"
     assert explain(DpoHyperparameters(beta=0.3))["beta"] == "0.3: the request says so"
 
