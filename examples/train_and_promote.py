@@ -69,6 +69,6 @@ parts = {
 release = api.post(f"/api/assistants/{ASSISTANT}/releases", json=parts).raise_for_status().json()
 revision = api.get(f"/api/assistants/{ASSISTANT}/rollout").json()["revision"]
 rollout = {"stages": [{"release": release["release"], "weight": 100}], "revision": revision}
-# This answers once every replica has the adapter and has reproduced the trainer's own numbers with it.
+# This answers once a replica has the adapter and has reproduced the trainer's own numbers with it.
 api.put(f"/api/assistants/{ASSISTANT}/rollout", json=rollout).raise_for_status()
 print(f"after, with {job.fine_tuned_model}: {ask()}")

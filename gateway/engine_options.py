@@ -10,9 +10,11 @@ __all__ = ["EngineOptions"]
 
 _REACH = "Braid decides where the engine listens and who may ask it"
 _MODEL = "Braid decides which model is served: set BRAID_BASE_MODEL and BRAID_BASE_MODEL_NAME"
+_CHECKPOINT = "training and the proof of adapters read the checkpoint as it stands: change its files"
 _LORA = "Braid loads and unloads adapters itself; BRAID_MAX_LORA_RANK is a setting"
 _TEMPLATE = "training renders rows as the checkpoint says: put the template or tokenizer into the model's folder"
 _SHARE = "set BRAID_ENGINE_GPU_SHARE instead"
+_CONTRACT = "clients are promised what OpenAI's description says, and an adapter is proven by its log probabilities"
 _PROCESS = "Braid starts one server that it can supervise"
 
 _OWNED = {
@@ -30,15 +32,33 @@ _OWNED = {
     "--grpc": _REACH,
     "--model": _MODEL,
     "--served-model-name": _MODEL,
+    "--revision": _CHECKPOINT,
+    "--code-revision": _CHECKPOINT,
+    "--hf-config-path": _CHECKPOINT,
+    "--hf-overrides": _CHECKPOINT,
+    "--config-format": _CHECKPOINT,
+    "--model-class-overrides": _CHECKPOINT,
+    "--runner": _MODEL,
+    "--convert": _MODEL,
     "--enable-lora": _LORA,
     "--max-loras": _LORA,
     "--max-cpu-loras": _LORA,
     "--max-lora-rank": _LORA,
     "--lora-modules": _LORA,
+    "--lora-target-modules": _LORA,
+    "--default-mm-loras": _LORA,
     "--chat-template": _TEMPLATE,
     "--default-chat-template-kwargs": _TEMPLATE,
     "--tokenizer": _TEMPLATE,
     "--tokenizer-mode": _TEMPLATE,
+    "--tokenizer-revision": _TEMPLATE,
+    "--skip-tokenizer-init": _TEMPLATE,
+    "--chat-template-content-format": _TEMPLATE,
+    "--trust-request-chat-template": _TEMPLATE,
+    "--max-logprobs": _CONTRACT,
+    "--logprobs-mode": _CONTRACT,
+    "--return-tokens-as-token-ids": _CONTRACT,
+    "--response-role": _CONTRACT,
     "--gpu-memory-utilization": _SHARE,
     "--device-memory-utilization": _SHARE,
     "--enable-prompt-tokens-details": _PROCESS,

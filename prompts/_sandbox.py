@@ -128,9 +128,9 @@ def _bound(items: Iterable[Any]) -> list[Any]:
     return first
 
 
-def _join(items: Iterable[Any], separator: str = "") -> str:
+def _join(items: Iterable[Any], d: str = "") -> str:  # by Jinja's name, which templates may write
     parts = [str(_require_printable(item)) for item in _bound(items)]
-    separator = str(_require_printable(separator))
+    separator = str(_require_printable(d))
     length = sum(map(len, parts)) + len(separator) * max(len(parts) - 1, 0)
     if length > MAX_JOINED:
         raise TemplateRuntimeError(f"join may make {MAX_JOINED} characters and this makes {length}; shorten the list")

@@ -32,6 +32,8 @@ from retrieval.messages import (
     IngestProgress,
     IngestRequest,
     IngestResult,
+    ParsedText,
+    ParseRequest,
     Passage,
     RetrieverInfo,
     SearchQuery,
@@ -181,6 +183,14 @@ class Retriever:
             IndexChanged: `request.indexes` names another index than the retriever's.
         """
         return await self._call("read_content", request, list[TextPiece], silence=SEARCH_SECONDS)
+
+    async def parse(self, request: ParseRequest) -> ParsedText:
+        """Return the text of a file that is in no store, or not any more; it may take as long as that of an ingest.
+
+        Raises:
+            DocumentUnreadable: The bytes can't become text.
+        """
+        return await self._call("parse", request, ParsedText, silence=INGEST_SILENCE_SECONDS)
 
     async def hold(self, seconds: float) -> None:
         """Let changes of the index wait until `release`, and so long at most; searches go on.

@@ -29,6 +29,8 @@ from retrieval.messages import (
     IngestRequest,
     IngestResult,
     MatchFeatures,
+    ParsedText,
+    ParseRequest,
     Passage,
     RetrieverInfo,
     SearchQuery,
@@ -63,6 +65,9 @@ _WRITE_BATCH = 64
 """Chunks written in one go, at least: as many as are embedded in one go, if those are more."""
 
 _MOST_WARNINGS, _WARNING = 20, 500  # and characters of one
+_MOST_PARSED = 3_000_000
+"""Characters: in UTF-8 of four bytes each they fit into a frame."""
+
 _MOST_SEARCHES = 128
 """Under way at once; at about 20 ms each (two slow cores) the last one waits for less than its caller's patience."""
 
@@ -230,6 +235,11 @@ class Index:
         """See `retrieval.client.Retriever.read_content`."""
         await self._records.compare(request.indexes)
         return await read_pieces(self._backend, request)
+
+    async def parse(self, request: ParseRequest) -> ParsedText:
+        """See `retrieval.client.Retriever.parse`."""
+        parsed = await parse(Path(request.path), request.filename, start=self._parsers.start)
+        return ParsedText(parsed.text[:_MOST_PARSED])
 
     async def has_store(self, tenant: str, store: str) -> bool:
         """Tell whether there are points of a store, in whatever index epoch."""

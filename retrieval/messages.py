@@ -17,6 +17,8 @@ __all__ = [
     "IngestRequest",
     "IngestResult",
     "MatchFeatures",
+    "ParseRequest",
+    "ParsedText",
     "Passage",
     "RetrieverInfo",
     "SearchQuery",
@@ -293,6 +295,19 @@ class TextPiece(Struct, frozen=True):
     @property
     def body(self) -> str:
         return self.text[self.headline :]
+
+
+class ParseRequest(Struct, frozen=True):
+    """A file to parse as an ingest would, its bytes at `path` readable by the retriever process; nothing is kept."""
+
+    path: str
+    filename: str
+
+
+class ParsedText(Struct, frozen=True):
+    """The text of a file, its first three million characters at most: what a frame holds."""
+
+    text: str
 
 
 class HoldRequest(Struct, frozen=True):

@@ -16,6 +16,7 @@ __all__ = [
     "CheckpointUnreadable",
     "SpecialTokens",
     "check_trainable",
+    "count_parameters",
     "digest_chat_template",
     "digest_weights",
     "find_weight_files",
@@ -34,6 +35,8 @@ __all__ = [
 Content = TypeVar("Content")
 
 _SAMPLE_BYTES = 4096
+_PROCESSORS = ("preprocessor_config.json", "processor_config.json")
+"""Files of a model that sees or hears. Its processor has a template of its own, which vLLM takes where it is there."""
 
 
 class CheckpointUnreadable(TrainingError):
@@ -50,6 +53,10 @@ class _NamedTemplate(msgspec.Struct):
 
 class _TokenizerConfig(msgspec.Struct):
     chat_template: str | list[_NamedTemplate] | None = None
+
+
+class _ProcessorTemplate(msgspec.Struct):
+    chat_template: str
 
 
 class _TextConfig(msgspec.Struct):
@@ -158,6 +165,11 @@ def read_tensors(file: Path) -> list[Tensor]:
         raise _unreadable(file, error) from error
 
 
+def count_parameters(directory: Path) -> int:
+    """Return how many numbers a checkpoint's weights are, by their headers; see `read_tensors` for what it raises."""
+    return sum(tensor.elements for file in find_weight_files(directory) for tensor in read_tensors(file))
+
+
 def digest_weights(directory: Path) -> str:
     """Return 64 hex digits that are equal for two checkpoints with the same weights.
 
@@ -186,6 +198,9 @@ def read_chat_template(directory: Path) -> str:
     Raises:
         CheckpointUnreadable: The checkpoint has no template, so it can't chat, or a damaged one.
     """
+    legacy = directory / "chat_template.json"
+    if legacy.is_file() and any((directory / name).is_file() for name in _PROCESSORS):
+        return _read(legacy, _ProcessorTemplate).chat_template
     file = directory / "chat_template.jinja"
     if file.is_file():
         try:

@@ -85,7 +85,10 @@ class RowContext(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class _Chat(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A row; its `metadata` is its owner's, as in stored completions, and nothing of it is learnt."""
+
     messages: list[Message]
+    metadata: Any = None
     braid: RowContext | None = None
     tools: Nothing = None
     functions: Nothing = None

@@ -45,7 +45,7 @@ def train_together(
         RunPaused: The state is saved.
     """
     with tempfile.TemporaryDirectory(prefix="braid-training-") as folder:
-        with _start(assignment, Path(folder) / "meeting") as members:
+        with _start(assignment, Path(folder) / "rendezvous") as members:
             watch = _Watch(members, send, wants_pause)
             watch.follow()
         return watch.conclude()
@@ -147,7 +147,7 @@ class _Watch:
 
 
 @contextmanager
-def _start(assignment: Assignment, meeting: Path) -> Generator[list[_Member]]:
+def _start(assignment: Assignment, rendezvous: Path) -> Generator[list[_Member]]:
     """Start one process per device; none is left when the block ends."""
     members: list[_Member] = []
     try:
@@ -159,7 +159,7 @@ def _start(assignment: Assignment, meeting: Path) -> Generator[list[_Member]]:
                 env={**os.environ, **_list_variables(rank, device, len(assignment.devices))},
             )
             members.append(_Member(rank, device, process))
-            membership = Membership(assignment=assignment, rank=rank, meeting=str(meeting), parent=os.getpid())
+            membership = Membership(assignment=assignment, rank=rank, rendezvous=str(rendezvous), parent=os.getpid())
             # One that is gone already is noticed by the watch.
             with suppress(BrokenPipeError), cast("IO[bytes]", process.stdin) as stdin:
                 stdin.write(msgspec.json.encode(membership))

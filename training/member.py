@@ -33,13 +33,13 @@ class Membership(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         rank: See `training.process_group.ProcessGroup`.
-        meeting: The file by which the processes find each other.
+        rendezvous: The file by which the processes find each other.
         parent: The process that started it.
     """
 
     assignment: Assignment
     rank: int
-    meeting: str
+    rendezvous: str
     parent: int
 
 
@@ -68,7 +68,7 @@ def train_member(
     if assignment.state is not None:
         options = StateFile(Path(assignment.state), assignment.save_seconds, wants_pause)
         keeper = StateKeeper(options, assignment.fingerprint, tell, reads_only=rank != 0)
-    group = ProcessGroup.join(rank, len(assignment.devices), device, Path(membership.meeting))
+    group = ProcessGroup.join(rank, len(assignment.devices), device, Path(membership.rendezvous))
     try:
         with explain_out_of_memory(f"Training on {device}", MEMBER_ADVICE):
             result = train_adapter(assignment, rows, tell, keeper, group)

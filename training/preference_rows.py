@@ -35,6 +35,7 @@ class _Preference(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     input: _Input
     preferred_output: list[Message]
     non_preferred_output: list[Message]
+    metadata: Any = None
     braid: RowContext | None = None
 
 

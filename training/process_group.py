@@ -50,7 +50,7 @@ class ProcessGroup:
         self._device = device
 
     @classmethod
-    def join(cls, rank: int, size: int, device: str, meeting: Path) -> "ProcessGroup":
+    def join(cls, rank: int, size: int, device: str, rendezvous: Path) -> "ProcessGroup":
         """Wait until all processes are there, and connect them: by NCCL on CUDA devices, else by gloo.
 
         accelerate chooses the backend and the device by the variables that `training.launch` sets.
@@ -59,10 +59,10 @@ class ProcessGroup:
             rank: See there.
             size: See there.
             device: `cpu`, or `cuda:1`.
-            meeting: A file that isn't there yet, by which they find each other: no port is opened for it.
+            rendezvous: A file that isn't there yet, by which they find each other: no port is opened for it.
         """
         cast("Any", PartialState)(
-            cpu=device == "cpu", init_method=f"file://{meeting}", rank=rank, world_size=size, timeout=_LONGEST_WAIT
+            cpu=device == "cpu", init_method=f"file://{rendezvous}", rank=rank, world_size=size, timeout=_LONGEST_WAIT
         )
         return cls(rank, size, device)
 

@@ -9,14 +9,14 @@ from training.events import Event, Notice
 from training.hardware import Hardware, Room, choose_training_hardware, list_rooms
 from training.memory_plan import GIB, Demand, MemoryPlan
 
-__all__ = ["Berth", "find_room"]
+__all__ = ["Placement", "find_room"]
 
 _POLL_SECONDS = 2.0
 _USEFUL_TOKENS = 128  # shorter rows hold no question with its reply
 
 
 @dataclass(frozen=True, slots=True)
-class Berth:
+class Placement:
     """The devices of a run, and the way to run on each.
 
     Attributes:
@@ -37,7 +37,7 @@ def find_room(
     device: str = "auto",
     wait_seconds: float = 0.0,
     processes: int | None = 1,
-) -> Berth:
+) -> Placement:
     """Return the allowed device with the most free memory, and the fastest way to run that fits there.
 
     Where a device is large enough and not free, its room is waited for: another training ends. What can't fit when all
@@ -62,7 +62,7 @@ def find_room(
         hardware = choose_training_hardware(room)
         item_bytes = hardware.dtype.itemsize
         if plan := demand.choose_plan(item_bytes, room.free):
-            return _take_more(Berth(hardware, plan, room, [room.device]), rooms, demand, send, processes)
+            return _take_more(Placement(hardware, plan, room, [room.device]), rooms, demand, send, processes)
         least = demand.choose_smallest_plan(item_bytes)
         if least.forecast.total > largest or time.monotonic() >= end:
             length = demand.find_length(item_bytes, room.free)
@@ -78,12 +78,16 @@ def find_room(
 
 
 def _take_more(
-    berth: Berth, rooms: list[Room], demand: Demand, send: Callable[[Event], None], processes: int | None
-) -> Berth:
+    placement: Placement, rooms: list[Room], demand: Demand, send: Callable[[Event], None], processes: int | None
+) -> Placement:
     """Add the devices on which others of the processes can do the same; a batch has a row for each."""
-    forecast = berth.plan.forecast.total
-    if berth.room.device == "cpu":
-        fitting = [berth.room] * (processes or 1) if forecast * (processes or 1) <= berth.room.free else [berth.room]
+    forecast = placement.plan.forecast.total
+    if placement.room.device == "cpu":
+        fitting = (
+            [placement.room] * (processes or 1)
+            if forecast * (processes or 1) <= placement.room.free
+            else [placement.room]
+        )
     else:
         fitting = [room for room in rooms if forecast <= room.free]
     chosen = fitting[: min(len(fitting), processes or len(fitting), demand.recipe.batch_size)]
@@ -93,7 +97,7 @@ def _take_more(
             f"a device of its own, or of the machine's memory; {', '.join(_describe(room) for room in rooms)}."
         )
         send(Notice(code="fewer_processes", message=message))
-    return replace(berth, room=chosen[-1], devices=[room.device for room in chosen])
+    return replace(placement, room=chosen[-1], devices=[room.device for room in chosen])
 
 
 def _describe(room: Room) -> str:

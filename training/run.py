@@ -25,7 +25,7 @@ from training.out_of_memory import explain_out_of_memory
 from training.output import atomic_folder, do_nothing
 from training.probe import PROBE_ADVICE, Prober
 from training.quantization import check_quantization, describe_quantization
-from training.room import Berth, find_room
+from training.room import Placement, find_room
 from training.run_rows import RunRows, count_rows, read_run_rows, sample_prompts
 from training.spec import Recipe, TrainSpec
 from training.state import RunPaused, StateFile, StateKeeper, fingerprint_run, never
@@ -126,13 +126,13 @@ def _run(
     rows = read_run_rows(spec, tokenizer, recipe, send)
     send(Tokenized(prompts=sample_prompts(rows.learnt), chat_template_kwargs=tokenizer.format.variables))
     demand = _measure_demand(base_model, base, recipe, rows)
-    berth = find_room(demand, send, device=device, wait_seconds=wait_seconds, processes=processes)
-    recipe = msgspec.structs.replace(recipe, micro_batch_tokens=berth.plan.micro_batch_tokens)
+    placement = find_room(demand, send, device=device, wait_seconds=wait_seconds, processes=processes)
+    recipe = msgspec.structs.replace(recipe, micro_batch_tokens=placement.plan.micro_batch_tokens)
     base_name = spec.base_name or base_model.resolve().name
     spec = msgspec.structs.replace(spec, recipe=recipe, base_name=base_name)
     fingerprint = _fingerprint(base, recipe, tokenizer, rows, start_digest)
-    assignment = _assign(spec, berth, output, state, fingerprint)
-    with explain_out_of_memory("Training", _advise(berth)):
+    assignment = _assign(spec, placement, output, state, fingerprint)
+    with explain_out_of_memory("Training", _advise(placement)):
         result = _train(assignment, rows, send, state)
     with explain_out_of_memory("The adapter was trained, and its proof", PROBE_ADVICE):
         prober = Prober(base_model, output.adapter, rows.learnt, base.parameters, device)
@@ -170,16 +170,18 @@ def _check_usable(adapter: Path, base: BaseShape, recipe: Recipe) -> None:
         raise TrainingError("adapter_unusable", " ".join(reason.message for reason in verdict.reasons))
 
 
-def _assign(spec: TrainSpec, berth: Berth, output: _Output, state: StateFile | None, fingerprint: str) -> Assignment:
+def _assign(
+    spec: TrainSpec, placement: Placement, output: _Output, state: StateFile | None, fingerprint: str
+) -> Assignment:
     return Assignment(
         spec=spec,
         out=str(output.adapter),
         checkpoints=str(output.checkpoints) if output.checkpoints is not None else None,
-        devices=berth.devices,
-        dtype=berth.hardware.dtype_name,
-        gradient_checkpointing=berth.plan.gradient_checkpointing,
-        memory_forecast=berth.plan.forecast.total,
-        memory_free=berth.room.free,
+        devices=placement.devices,
+        dtype=placement.hardware.dtype_name,
+        gradient_checkpointing=placement.plan.gradient_checkpointing,
+        memory_forecast=placement.plan.forecast.total,
+        memory_free=placement.room.free,
         fingerprint=fingerprint,
         state=str(state.file) if state is not None else None,
         save_seconds=state.seconds if state is not None else 0.0,
@@ -242,11 +244,11 @@ def _measure_demand(base_model: Path, base: BaseShape, recipe: Recipe, rows: Run
     return Demand(size, recipe, load, sequences=2 if recipe.method == "dpo" else 1)
 
 
-def _advise(berth: Berth) -> str:
-    forecast, plan = berth.plan.forecast, berth.plan
+def _advise(placement: Placement) -> str:
+    forecast, plan, room = placement.plan.forecast, placement.plan, placement.room
     return (
-        f"The forecast was {forecast.total / GIB:.1f} GiB ({forecast}), and {berth.room.free / GIB:.1f} GiB were free "
-        f"on {berth.room.device}; another program may have taken them since. Ask for less in braid.recipe: "
+        f"The forecast was {forecast.total / GIB:.1f} GiB ({forecast}), and {room.free / GIB:.1f} GiB were free "
+        f"on {room.device}; another program may have taken them since. Ask for less in braid.recipe: "
         f"micro_batch_tokens under {plan.micro_batch_tokens}, or max_length, which leaves out the longest rows. "
         f"{PROBE_ADVICE}"
     )

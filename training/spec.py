@@ -10,7 +10,16 @@ from msgspec import Meta
 from training.errors import TrainingError
 from training.rendered_rows import RowPrompt, RowsFile
 
-__all__ = ["COMFORTABLE_ROWS", "DEFAULT_BETA", "MINIMUM_ROWS", "Recipe", "TrainSpec", "choose_steps", "read_spec"]
+__all__ = [
+    "COMFORTABLE_ROWS",
+    "DEFAULT_BETA",
+    "MINIMUM_ROWS",
+    "Recipe",
+    "TrainSpec",
+    "choose_rate",
+    "choose_steps",
+    "read_spec",
+]
 
 MINIMUM_ROWS = 10
 """Fewer rows than this are refused: the adapter would learn them by heart and nothing else."""
@@ -21,7 +30,8 @@ COMFORTABLE_ROWS = 50
 DEFAULT_BETA = 0.1
 """The `beta` of DPO's paper."""
 
-_SMALL_MODEL = 1_000_000_000
+_SMALL_MODEL, _LARGE_MODEL = 135_000_000, 1_000_000_000
+_SMALL_RATE, _LARGE_RATE = 7e-4, 2e-4
 _FEWEST_STEPS, _STYLE_STEPS = 25, 96
 _SEEN_ROWS = 192
 _MOST_EPOCHS = 5
@@ -118,8 +128,7 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
 
     def resolve(self, parameters: int) -> "Recipe":
         """Return the same recipe with its learning rate as a number, for a base model of that many parameters."""
-        share = _PREFERENCE_SHARE if self.method == "dpo" else 1.0
-        rate = self.learning_rate or share * (7e-4 if parameters < _SMALL_MODEL else 2e-4)
+        rate = self.learning_rate or choose_rate(parameters, self.method)
         return msgspec.structs.replace(
             self, learning_rate=rate * self.learning_rate_multiplier, learning_rate_multiplier=1.0
         )
@@ -131,6 +140,25 @@ class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
             return batches * self.epochs
         most = max(batches, rows // max(self.batch_size - 1, 1))
         return min(self.steps, most * self.epochs)
+
+
+def choose_rate(parameters: int, method: Literal["sft", "dpo"] = "sft") -> float:
+    """Return the learning rate that suits a base model of so many parameters, to three digits.
+
+    It is 7e-4 up to 135 million, where it was measured, 2e-4 from a billion on, and falls between them as a power of
+    the size. The best rate of a LoRA falls with the base's width and hardly depends on the rank or the number of rows
+    ("LoRA Without Regret", 2025: ten times that of full fine-tuning, and only below some hundred steps a little more),
+    which choose the steps. Preferences take a tenth.
+    """
+    share = _PREFERENCE_SHARE if method == "dpo" else 1.0
+    if parameters >= _LARGE_MODEL:
+        return _round(share * _LARGE_RATE)
+    place = math.log(max(parameters, _SMALL_MODEL) / _SMALL_MODEL) / math.log(_LARGE_MODEL / _SMALL_MODEL)
+    return _round(share * _SMALL_RATE * (_LARGE_RATE / _SMALL_RATE) ** place)
+
+
+def _round(rate: float) -> float:
+    return float(f"{rate:.2e}")
 
 
 def choose_steps(rows: int) -> int:

@@ -6,10 +6,15 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
+from gateway.jobs import JobDelayed
 from gateway.processes import TRAINER, Program, open_program
 from training.events import PAUSE_SIGNAL
 
-__all__ = ["Execution", "Executor", "LocalExecutor"]
+__all__ = ["Execution", "Executor", "ExecutorAway", "LocalExecutor"]
+
+
+class ExecutorAway(JobDelayed):
+    """An executor takes no program, doesn't answer, or has lost one: nothing is wrong with the job itself."""
 
 
 class Execution(Protocol):
@@ -27,7 +32,7 @@ class Execution(Protocol):
         """Return its exit status, negative for a signal; read its lines first.
 
         Raises:
-            JobDelayed: It never began, and can later.
+            ExecutorAway: It never began, or nobody knows what became of it.
         """
         ...
 
@@ -44,7 +49,7 @@ class Executor(Protocol):
             errors: The file for its standard error.
 
         Raises:
-            JobDelayed: It can't be run now.
+            ExecutorAway: It can't be run now.
         """
         ...
 

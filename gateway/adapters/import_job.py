@@ -4,10 +4,13 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.adapters.executor import ExecutorAway
+from gateway.adapters.executor_wait import prolong_wait
 from gateway.adapters.identity import AdapterRefused
 from gateway.adapters.lifecycle import UNDECIDED
 from gateway.adapters.publish import AdapterPublisher, name_adapter
@@ -56,6 +59,8 @@ class ImportHandler:
         source = _Upload(claim, upload, self._storage, self._trainer, Path(self._publisher.base.path))
         try:
             await self._publisher.publish(claim, source)
+        except ExecutorAway as away:
+            raise await prolong_wait(claim, away) from away
         except AdapterRefused as refused:
             raise JobFailed("adapter_refused", refused.message) from refused
 
@@ -113,6 +118,9 @@ class _Upload:
         except PayloadTooLarge as error:
             raise JobFailed("storage_full", error.message) from None
         return row
+
+    async def complete(self, stored: StoredAdapter) -> dict[str, Any]:
+        return {}
 
     async def finish(
         self, session: AsyncSession, row: AdapterRow, stored: StoredAdapter, checkpoints: Sequence[AdapterRow]

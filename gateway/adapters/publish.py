@@ -70,6 +70,15 @@ class AdapterSource(Protocol):
         """Return the row that the weights have from now on, by `name_adapter`; also again after a crash."""
         ...
 
+    async def complete(self, stored: StoredAdapter) -> dict[str, Any]:
+        """Return what the manifests lack that only an engine can say, once it has loaded the weights.
+
+        Raises:
+            JobFailed: It says that they must not answer anybody.
+            JobDelayed: None can be asked now.
+        """
+        ...
+
     async def finish(
         self, session: AsyncSession, row: AdapterRow, stored: StoredAdapter, checkpoints: Sequence[AdapterRow]
     ) -> None:
@@ -134,12 +143,16 @@ class AdapterPublisher:
             others = await name_checkpoints(session, checkpoints, stored.checkpoints) if checkpoints else []
         failpoint("adapter-named")
         await self._check(claim, row)
+        additions = await source.complete(stored)
+        stored = msgspec.structs.replace(stored, manifest=stored.manifest | additions)
         proven = await self._prove(claim, checkpoints, others) if checkpoints else []
         failpoint("adapter-verified")
         async with claim.begin() as session:
             ready = await accept_checkpoints(session, claim.tenant, proven)
             await source.finish(session, row, stored, ready)
             current = await AdapterRepository(session, claim.tenant).get(row.id)
+            for one in (current, *ready) if additions else ():
+                one.manifest = one.manifest | additions
             if current.status != AdapterStatus.READY:
                 accept(current)
 

@@ -18,10 +18,9 @@ from typing import Literal
 
 import structlog
 
-from gateway.adapters.executor import Execution
+from gateway.adapters.executor import Execution, ExecutorAway
 from gateway.adapters.ray_jobs import RayJob, RayJobMissing, RayJobs, RayUnavailable
 from gateway.errors import blur
-from gateway.jobs import JobDelayed
 from training.control import BEAT_SECONDS, Control, write_control
 
 __all__ = ["RayExecutor", "RayTimings"]
@@ -47,7 +46,7 @@ class RayTimings:
         beat: Between two signs of life to the trainer.
         look: Between two looks at the job.
         read: Between two looks at the events.
-        patience: The longest time that the cluster may not answer before the run is given up.
+        patience: The longest time that neither the cluster nor the run may say anything before the run is given up.
         grace: The longest wait for the end of a run that was stopped.
     """
 
@@ -111,6 +110,8 @@ class _RayExecution:
         self._beat = 0
         self._paused = False
         self._last: RayJob | None = None
+        self._loss = "It can't be followed any more."
+        self._heard = time.monotonic()
         self._over = asyncio.Event()
         self._position = 0
         self._rest = b""
@@ -120,7 +121,7 @@ class _RayExecution:
         """Hand the job over.
 
         Raises:
-            JobDelayed: The cluster doesn't take it.
+            ExecutorAway: The cluster doesn't take it.
         """
         await asyncio.to_thread(self._prepare)
         # Ray sets OMP_NUM_THREADS to 1 where nobody says otherwise.
@@ -130,9 +131,8 @@ class _RayExecution:
         except RayUnavailable as error:
             await self.end()  # it may have come there all the same
             _log.warning("ray_job_refused", job=self._job, reason=str(error))
-            raise JobDelayed(
-                f"The training can't be handed over. {blur(str(error))}", seconds=_DELAY_SECONDS
-            ) from error
+            message = f"The training can't be handed over. {blur(str(error))}"
+            raise ExecutorAway(message, seconds=_DELAY_SECONDS) from error
         _log.info("ray_job_submitted", job=self._job, submission=self._id)
 
     async def line(self) -> bytes:
@@ -156,11 +156,11 @@ class _RayExecution:
     async def wait(self) -> int:
         await self._over.wait()
         last = self._last
-        if last is None:  # the cluster has lost it
-            return -signal.SIGKILL
+        if last is None:
+            raise ExecutorAway(f"The run on the Ray cluster was given up. {self._loss}", seconds=_DELAY_SECONDS)
         if last.error_type in _NEVER_BEGAN:
             reason = blur(last.message or last.error_type or "")
-            raise JobDelayed(f"The Ray cluster couldn't begin the training. {reason}", seconds=_DELAY_SECONDS)
+            raise ExecutorAway(f"The Ray cluster couldn't begin the training. {reason}", seconds=_DELAY_SECONDS)
         if last.status == "SUCCEEDED":
             return 0
         if last.status == "STOPPED":
@@ -173,7 +173,7 @@ class _RayExecution:
 
         However this ends, the run is over then: who waits for it would wait for ever.
         """
-        heard = looked = time.monotonic()
+        self._heard = looked = time.monotonic()
         beaten = 0.0
         try:
             while not self._over.is_set():
@@ -183,7 +183,7 @@ class _RayExecution:
                     beaten = now
                 if now - looked >= self._timings.look:
                     looked = now
-                    heard = await self._look(heard)
+                    await self._look()
                 await asyncio.sleep(min(self._timings.beat, self._timings.look) / 2)
         except Exception:
             _log.exception("ray_job_not_followed", job=self._job)
@@ -203,18 +203,21 @@ class _RayExecution:
                         return
                     await asyncio.sleep(self._timings.read)
 
-    async def _look(self, heard: float) -> float:
-        """Ask for the job once; return when the cluster answered last."""
+    async def _look(self) -> None:
+        """Ask for the job once."""
         try:
             job = await self._jobs.get(self._id)
         except RayUnavailable as error:
-            is_lost = isinstance(error, RayJobMissing) or time.monotonic() - heard > self._timings.patience
+            is_missing = isinstance(error, RayJobMissing)
+            is_lost = is_missing or time.monotonic() - self._heard > self._timings.patience
             _log.warning("ray_job_unseen", job=self._job, reason=str(error), given_up=is_lost)
             if is_lost:
-                await self._note(f"{error} The run is given up.")
+                silent = f"Nothing was heard of it for {self._timings.patience:.0f} seconds."
+                self._loss = blur(str(error)) if is_missing else f"{silent} {blur(str(error))}"
                 self._write_control("stop")
                 self._over.set()
-            return heard
+            return
+        self._heard = time.monotonic()
         if job.has_ended:
             if job.status != "SUCCEEDED":
                 await self._note(f"Ray: {job.status}. {job.message or ''}", logs=not self.events.exists())
@@ -222,7 +225,6 @@ class _RayExecution:
                 self._write_control("stop")  # where Ray's process died, the trainer may not know it yet
             self._last = job
             self._over.set()
-        return time.monotonic()
 
     async def _note(self, message: str, *, logs: bool = False) -> None:
         """Add Ray's words to the log of the run, if that can be written: it may be on a share that is full or away."""
@@ -258,4 +260,6 @@ class _RayExecution:
         except FileNotFoundError:
             return b""
         self._position += len(new)
+        if new:  # a run that speaks is well, whether or not the dashboard is
+            self._heard = time.monotonic()
         return new

@@ -64,6 +64,7 @@ class TrainerRun:
         Raises:
             JobFailed: It gave a reason for failing, or crashed: trying again wouldn't change that.
             TrainerDied: It was ended from outside.
+            ExecutorAway: Nobody knows what became of it.
         """
         while await self.next_event():
             pass

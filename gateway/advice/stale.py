@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from gateway.advice.measurements import RowAnswers
 from gateway.advice.row_facts import ChangedFact, read_value
 from gateway.conversations.findings import RowFact
-from gateway.evaluation.values import Evidence
+from gateway.evaluation.values import Evidence, find_values
 from gateway.fine_tuning.fact_schemas import StaleFact
 
 __all__ = ["list_changed_facts"]
@@ -48,8 +48,8 @@ def list_changed_facts(
 
 
 def _find_reading(stale: StaleFact) -> str:
-    readings = sorted(Evidence.of(stale.text).readings)
-    return next((one for one in readings if one.startswith(f"{stale.kind}:")), stale.text)
+    """Return the first reading of its value, by which facts of conversations go too."""
+    return next((value.readings[0] for value in find_values(stale.text) if value.kind == stale.kind), stale.text)
 
 
 def _count_recitals(rows: Sequence[RowAnswers]) -> dict[tuple[str, str], int]:

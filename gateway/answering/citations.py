@@ -20,6 +20,7 @@ _LETTER = rf"[^\W{chr(_WITHOUT_SPACES)}-{chr(0x10FFFF)}]"
 _SHOWN = re.compile(rf"\[(?<!{_LETTER}\[)(?:{_NUMBER}|[nNi#]|number)\](?!{_LETTER}|\()")
 _OPERATORS_BEFORE = frozenset("=+%^<\\@$")
 _OPERATORS_AFTER = frozenset("=+%^")
+_KEY = re.compile(r"[\"']:$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +37,10 @@ class MarkFilter:
     """Lets a masked text through, piece by piece, and finds the marks of the passages in it.
 
     A number in brackets, from 1 on, is a mark unless it is in code (Markdown's, or between the tags `pre` and `code`),
-    follows a word as an index does (`list[1]`), stands at an operator (`a [1] = [2]`), or begins a word or a link
-    (`[1](…)`). A mark of a passage that was in the prompt is a citation; any other is text like any other. Where no
-    passage was in the prompt, no mark can be meant for the reader: it is left out, with the space before it.
+    follows a word as an index does (`list[1]`), stands at an operator (`a [1] = [2]`), begins a word or a link
+    (`[1](…)`), or is a list in JSON (`{"ids": [1]}`, `[[1], [2]]`, `"[1]"`). A mark of a passage that was in the prompt
+    is a citation; any other is text like any other. Where no passage was in the prompt, no mark can be meant for the
+    reader: it is left out, with the space before it, unless the answer says nothing else.
 
     Attributes:
         known: The numbers of the passages that were in the prompt.
@@ -52,7 +54,9 @@ class MarkFilter:
     _length: int = 0
     _before: str = "\n"
     _after_mark: bool = False
+    _after_list: bool = False
     _tags: int = 0
+    _left_out: str = ""
 
     @property
     def is_idle(self) -> bool:
@@ -74,7 +78,8 @@ class MarkFilter:
     def finish(self) -> str:
         """Return the text that was still withheld."""
         text, self._pending = self._pending, ""
-        return self._check(text, self._pending_marks, len(text))
+        rest = self._check(text, self._pending_marks, len(text))
+        return rest if self._length else self._left_out
 
     def _check(self, text: str, marks: str, end: int) -> str:
         """Judge `text[:end]`; what follows it is only looked at."""
@@ -86,6 +91,9 @@ class MarkFilter:
             if step[1] is None:
                 self._tags = max(0, self._tags + (-1 if step[2] else 1))
                 self._pass(text[step.start() : at], pieces)
+            elif self._is_list(marks[at : at + 1]):
+                self._pass(step.group(), pieces)
+                self._after_list = True
             elif self._is_mark(marks[at : at + 2]):
                 self._mark(int(step[1]), step.group(), pieces)
             else:
@@ -98,18 +106,30 @@ class MarkFilter:
             pieces.append(text)
             self._length += len(text)
             self._before, self._after_mark = (self._before + text[-8:])[-8:], False
+            self._after_list = self._after_list and text.strip() == ","
 
     def _mark(self, number: int, text: str, pieces: list[str]) -> None:
         if not self.known:
             if pieces and pieces[-1].endswith(" "):
                 pieces[-1] = pieces[-1][:-1]
                 self._length -= 1
+                self._left_out += " "
+            self._left_out += text
         elif number in self.known:
             self.citations.append(Citation(number, self._length, self._length + len(text)))
             self._pass(text, pieces)
         else:
             self._pass(text, pieces)
         self._after_mark = True
+
+    def _is_list(self, following: str) -> bool:
+        """Tell whether brackets are JSON's or a program's: the value of a key, in another list, or quoted."""
+        before = self._before.rstrip()
+        if self._after_list or _KEY.search(before):
+            return True
+        if before.endswith("["):
+            return following != "]"  # `[[1]]` is a mark that somebody doubled
+        return following in ("]", "}") or (following in ('"', "'") and self._before.endswith(following))
 
     def _is_mark(self, following: str) -> bool:
         if self._tags or following[:1] == "(" or _is_word(following[:1]):

@@ -21,7 +21,10 @@ __all__ = ["NOT_COMPOSED", "Composed", "compose"]
 _RESERVED_SHARE = 4  # of the context, one part in so many is reserved for an answer whose length nobody gave
 _RESERVED_TOKENS = 1024
 _GENERATION_TOKENS = 16
-_ALMOST_GREEDY = 0.01  # vLLM refuses several choices at temperature 0, which OpenAI's contract allows
+_TOOL_WORDS = 256  # what a chat template says about tools, beside their descriptions
+# vLLM refuses several choices at temperature 0, and a `top_p` of 0, which OpenAI's contract allows.
+_ALMOST_GREEDY = 0.01
+_LIKELIEST_ALONE = 1e-6
 
 
 class Composed(msgspec.Struct, frozen=True):
@@ -70,6 +73,8 @@ async def compose(
     body: dict[str, Any] = {"model": target.engine_model, "messages": messages, **sampling, **question.parameters}
     if body.get("n", 1) > 1 and body.get("temperature") == 0:
         body["temperature"] = _ALMOST_GREEDY
+    if body.get("top_p") == 0:
+        body["top_p"] = _LIKELIEST_ALONE
     if question.stream:
         body["stream"] = True
         body["stream_options"] = {"include_usage": True}  # always, because settling needs it
@@ -124,6 +129,8 @@ def _used_segments(draft: prompts.Draft, rendered: prompts.Rendered) -> tuple[pr
 async def _fit(draft: prompts.Draft, question: Question, target: Target, counter: TokenCounter) -> prompts.Rendered:
     context = counter.context
     budget = context - _GENERATION_TOKENS - _reserved(question, target, context)
+    if tools := question.parameters.get("tools"):
+        budget -= _TOOL_WORDS + await _measure_tools(tools, budget - _TOOL_WORDS - _count_bytes(draft), counter)
     sizes = await measure_segments(draft, budget, counter)
     try:
         return draft.fit(sizes, budget)
@@ -131,6 +138,16 @@ async def _fit(draft: prompts.Draft, question: Question, target: Target, counter
         raise BadRequest(
             f"The context holds {context} tokens: {error}.", param="messages", code="context_length_exceeded"
         ) from None
+
+
+async def _measure_tools(tools: Any, room: int, counter: TokenCounter) -> int:
+    """Return the tokens of the tools' descriptions; 0 where even their bytes fit into what the other bytes leave."""
+    text = msgspec.json.format(msgspec.json.encode(tools), indent=4).decode()  # as the widest of templates prints them
+    return 0 if len(text.encode()) <= room else (await counter.count([text]))[0]
+
+
+def _count_bytes(draft: prompts.Draft) -> int:
+    return sum(len(segment.text.encode()) for segment in draft.segments)
 
 
 def _reserved(question: Question, target: Target, context: int) -> int:

@@ -52,8 +52,7 @@ class AnsweringService:
 
     Args:
         decider: Tells what is searched for, if anything.
-        folds_system: Whether the base's chat template has the system text in the first user message.
-        markers: What the base takes for more than text.
+        traits: What the base's chat template does with a system text, and what the base takes for more than text.
     """
 
     def __init__(

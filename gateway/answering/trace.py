@@ -84,18 +84,18 @@ class AnswerTrace:
     def citable(self) -> bool:
         """Whether the answer may carry marks, which then have to be checked.
 
-        Where nothing was searched, an adapter that learnt to cite may write them all the same, also where it is asked
-        by its own name. But a client that shows marks in its own messages numbers its own sources, and wants them. And
-        what an adapter writes that never saw a prompt of ours (`{"label": [1]}`) is its rows' own form, no mark.
+        Where no passage is in the prompt, an adapter that learnt to cite may write them all the same, also where it is
+        asked by its own name. But a client that shows marks in its own messages numbers its own sources, and wants
+        them. And what an adapter writes that never saw a prompt of ours (`{"label": [1]}`) is its rows' own form, no
+        mark.
         """
         if self.question.structured:
             return False
-        if self.evidence.status != "off":
-            return True
-        target = self.target
-        if target.adapter is None or (target.prompt is None and not target.knows_marks):
-            return False
-        return not self._client_shows_marks()
+        if self.evidence.status == "off":
+            target = self.target
+            if target.adapter is None or (target.prompt is None and not target.knows_marks):
+                return False
+        return bool(self.used_passages) or not self._client_shows_marks()
 
     @property
     def checks_links(self) -> bool:

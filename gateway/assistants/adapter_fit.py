@@ -13,6 +13,12 @@ from training.rendered_rows import RowPrompt
 
 __all__ = ["check_fit"]
 
+_UNPROVEN = ReleaseWarning(
+    code="prompt_unproven",
+    message="The adapter was trained by an earlier Braid, which asked no engine whether its rows have the prompts that "
+    "requests have. Hold the release against the base with a gate, or train the adapter again.",
+)
+
 
 async def check_fit(session: AsyncSession, tenant: str, spec: ReleaseSpec) -> list[ReleaseWarning]:
     """Return the differences that a release may have: prompts change in a moment, and adapters don't.
@@ -35,7 +41,10 @@ async def check_fit(session: AsyncSession, tenant: str, spec: ReleaseSpec) -> li
             code="adapter_of_other_template",
         )
     learnt = row.manifest.get("prompt")
-    return [] if learnt is None else list(_compare(msgspec.convert(learnt, RowPrompt), spec))
+    if learnt is None:
+        return []
+    unproven = [] if row.manifest.get("parity") else [_UNPROVEN]
+    return [*unproven, *_compare(msgspec.convert(learnt, RowPrompt), spec)]
 
 
 def _compare(learnt: RowPrompt, spec: ReleaseSpec) -> Iterator[ReleaseWarning]:

@@ -112,8 +112,8 @@ def _describe_failure(verdict: GateResult) -> str:
 
 def _sum_shares(stages: Sequence[Stage], fingerprints: Mapping[int, str]) -> dict[str, float]:
     total = sum(stage.weight for stage in stages) or 1
-    shares: dict[str, float] = {}
+    weights: dict[str, int] = {}
     for stage in stages:
         content = fingerprints.get(stage.release, "")
-        shares[content] = shares.get(content, 0.0) + stage.weight / total
-    return shares
+        weights[content] = weights.get(content, 0) + stage.weight
+    return {content: weight / total for content, weight in weights.items()}  # equal ones are equal to the last bit

@@ -93,7 +93,7 @@ async def list_rollout_revisions(name: str, rollouts: Rollouts, page: OwnPage) -
 
 @router.put("/{name}/rollout")
 async def put_rollout(name: str, request: RolloutUpdate, promotion: Promoter) -> Rollout:
-    """Give releases their shares of the traffic; returns when every ready replica holds their adapters, probed."""
+    """Give releases their shares of the traffic; returns when a ready replica holds their adapters, probed."""
     return await promotion.promote(name, request)
 
 

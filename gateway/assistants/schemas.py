@@ -144,7 +144,7 @@ class ReleaseCreate(_Strict):
 class ReleaseWarning(BaseModel):
     """A difference between a release and what its adapter was trained with.
 
-    `code` is `prompt_differs`, `builtin_prompt_differs` or `variables_differ`.
+    `code` is `prompt_differs`, `builtin_prompt_differs`, `variables_differ` or `prompt_unproven`.
     """
 
     code: str

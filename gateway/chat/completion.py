@@ -5,8 +5,9 @@ from msgspec import UNSET
 
 from gateway.answering.engine_answer import EngineAnswer, EngineChoice, EngineMessage
 from gateway.answering.trace import AnswerTrace
-from gateway.chat.openai_fields import braid_answer, close_choice, to_logprobs
+from gateway.chat.choice_fields import close_choice, to_logprobs
 from gateway.chat.schemas import ChatCompletion, ChatCompletionMessage, Choice
+from gateway.openai_format.braid_object import braid_answer
 
 __all__ = ["encode_completion"]
 

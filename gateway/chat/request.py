@@ -8,10 +8,10 @@ from msgspec import UNSET, Meta
 
 import prompts
 from gateway.answering.question import BraidOptions, Message, Question
-from gateway.chat.body import Metadata, ModelName, Name, decode_body, find_conversation
-from gateway.chat.bounds import MAX_TOOLS, check_biases, check_format, check_tools
 from gateway.errors import BadRequest
 from gateway.ids import new_id
+from gateway.openai_format.body import Metadata, ModelName, Name, decode_body, find_conversation
+from gateway.openai_format.bounds import MAX_TOOLS, check_biases, check_format, check_tools
 
 __all__ = [
     "ChatCompletionCreate",

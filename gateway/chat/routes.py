@@ -12,11 +12,11 @@ from gateway.answering.generation import Generation
 from gateway.answering.question import Question
 from gateway.answering.service import AnsweringService
 from gateway.chat.completion import encode_completion
-from gateway.chat.event_sender import EventSender, send_whole
 from gateway.chat.request import ChatCompletionCreate, decode_request, to_question
 from gateway.chat.schemas import ChatCompletion, ChatCompletionChunk
 from gateway.chat.stream import DONE_EVENT, ChunkEncoder, error_event
 from gateway.errors import BraidError
+from gateway.openai_format.event_sender import EventSender, send_whole
 from gateway.tenants.authenticator import Principal
 from gateway.web.dependencies import ChatKey
 from gateway.web.error_responses import declare_errors

@@ -6,11 +6,11 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from gateway.answering.engine_answer import TokenUsage
+from gateway.openai_format.braid_object import BraidAnswer
 
 __all__ = [
     "Annotation",
     "AnnotationURLCitation",
-    "BraidAnswer",
     "ChatCompletion",
     "ChatCompletionChunk",
     "ChatCompletionMessage",
@@ -18,8 +18,6 @@ __all__ = [
     "ChoiceDelta",
     "ChoiceLogprobs",
     "ChunkChoice",
-    "CitedSource",
-    "DroppedParts",
 ]
 
 
@@ -37,51 +35,6 @@ class Annotation(msgspec.Struct, kw_only=True):
 
     type: Literal["url_citation"]
     url_citation: AnnotationURLCitation
-
-
-class CitedSource(msgspec.Struct, kw_only=True):
-    """A passage that the answer cites.
-
-    `start` and `end` are characters of the document's parsed text, `page` is the one that it begins on, from 1, null
-    in a document without pages; `index_epoch` is the store's when it was found.
-    """
-
-    number: int
-    score: float
-    vector_store_id: str
-    document_id: str
-    document_key: str
-    version: int
-    index_epoch: int
-    file_id: str
-    filename: str
-    heading: str
-    page: int | None
-    start: int
-    end: int
-    url: str
-
-
-class DroppedParts(msgspec.Struct, kw_only=True):
-    """The numbers of passages and earlier turns that the context had no room for."""
-
-    passages: int
-    turns: int
-
-
-class BraidAnswer(msgspec.Struct, kw_only=True):
-    """Braid's own object in an answer.
-
-    `index_epochs` are the versions of the vector stores' content, by store, at which passages were searched;
-    `removed_links` is the number of links, images and addresses that were left out because the prompt had none of them.
-    """
-
-    release: str | None
-    retrieval: Literal["off", "skipped", "found", "nothing_found", "nothing_likely", "unavailable"]
-    index_epochs: dict[str, int]
-    citations: list[CitedSource]
-    dropped: DroppedParts
-    removed_links: int
 
 
 class ChoiceLogprobs(msgspec.Struct, kw_only=True):

@@ -12,8 +12,9 @@ import msgspec
 from gateway.answering.answer_text import AnswerText
 from gateway.answering.engine_answer import BrokenAnswer, decode_event
 from gateway.answering.trace import AnswerTrace
-from gateway.chat.openai_fields import braid_answer, close_choice, to_logprobs
+from gateway.chat.choice_fields import close_choice, to_logprobs
 from gateway.errors import BraidError
+from gateway.openai_format.braid_object import braid_answer
 
 __all__ = ["DONE_EVENT", "ChunkEncoder", "error_event"]
 

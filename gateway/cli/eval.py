@@ -10,7 +10,6 @@ import typer
 from gateway.cli.options import AsJson, Home, Key, Url, connection
 from gateway.client import Client
 from gateway.client.documents import WAIT_SECONDS
-from gateway.demo.progress import Progress
 from gateway.evaluation.label_sets import CorpusDocument, read_corpus, read_questions
 from gateway.evaluation.labels import BadLabels, Half, LabelledQuestion
 from gateway.evaluation.ranking_metrics import METRICS
@@ -18,6 +17,7 @@ from gateway.evaluation.remote_store import NoStore, RemoteStore, put_corpus
 from gateway.evaluation.retrieval_page import render_page
 from gateway.evaluation.retrieval_report import RetrievalReport, load_report, make_report
 from gateway.evaluation.retrieval_run import QuestionResult, score_run, search_questions
+from gateway.progress import Progress
 from gateway.terminal import CommandError, Exit, print_json, print_table, say
 
 __all__ = ["evaluations"]

@@ -13,11 +13,11 @@ from gateway.assistants.gate_verdict import MARGIN
 from gateway.assistants.release import split_release
 from gateway.cli.options import AsJson, Home, Key, Url, connection
 from gateway.client import Client, GatewayError
-from gateway.demo.progress import Progress
 from gateway.evaluation.estimate import Estimate
 from gateway.gates.checks import Check
 from gateway.gates.gate_page import render_page
 from gateway.gates.report import GateReport
+from gateway.progress import Progress
 from gateway.terminal import CommandError, Exit, print_json, print_table, say
 
 __all__ = ["gate"]

@@ -12,7 +12,6 @@ import typer
 
 from gateway.cli.options import AsJson, Home, Key, Url, connection
 from gateway.client import Client
-from gateway.demo.progress import Progress, ProgressLine
 from gateway.evaluation.estimate import Estimate
 from gateway.openai_import.destination import Destination
 from gateway.openai_import.download import download_export
@@ -21,6 +20,7 @@ from gateway.openai_import.hosted_api import HostedApi, HostedApiFailed
 from gateway.openai_import.importer import ImportOptions, import_export
 from gateway.openai_import.report import ImportReport
 from gateway.openai_import.training_request import HostedTraining
+from gateway.progress import Progress, ProgressLine
 from gateway.terminal import CommandError, Exit, print_json, print_table, say
 
 __all__ = ["imports"]

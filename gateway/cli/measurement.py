@@ -4,7 +4,7 @@ import asyncio
 from typing import Any
 
 from gateway.client import Client
-from gateway.demo.progress import Progress
+from gateway.progress import Progress
 from gateway.terminal import CommandError
 
 __all__ = ["await_measurement"]

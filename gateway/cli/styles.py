@@ -18,9 +18,10 @@ from gateway.conversations.conversation import Conversation, Import
 from gateway.conversations.facts_lint import describe_facts
 from gateway.conversations.findings import CheckReport, RowFact
 from gateway.conversations.formats import FORMATS, read_conversations
+from gateway.conversations.phone_numbers import is_region
 from gateway.conversations.private_data import redact_conversation
 from gateway.conversations.remote_facts import add_passages, look_up_facts
-from gateway.demo.progress import Progress
+from gateway.progress import Progress
 from gateway.terminal import CommandError, Exit, print_json, print_table, say
 
 __all__ = ["styles"]
@@ -49,7 +50,12 @@ _Store = Annotated[
 _FactStore = Annotated[str, typer.Option("--store", help="Id or name of the vector store.")]
 _Strict = Annotated[bool, typer.Option("--strict", help="Fail for warnings too.")]
 _Out = Annotated[Path, typer.Option("--out", "-o", help="The file of JSONL to write.")]
-_Redact = Annotated[bool, typer.Option("--redact", help="Replace e-mail addresses, numbers of phones and the like.")]
+_Region = Annotated[
+    str | None, typer.Option(help="Country of phone numbers without a country code, by its two letters, such as US.")
+]
+_Redact = Annotated[
+    bool, typer.Option("--redact", help="Replace e-mail addresses, numbers of phones and the like; leave out `name`.")
+]
 
 
 @styles.command("check")
@@ -59,6 +65,7 @@ def check(
     map: _Map = None,
     validation: _Validation = None,
     max_length: _MaxLength = 2048,
+    region: _Region = None,
     store: _Store = None,
     strict: _Strict = False,
     url: Url = None,
@@ -71,9 +78,10 @@ def check(
     Exit status 1 where rows can't be used, or, with --strict, where there is any warning. Without --store nothing is
     sent anywhere.
     """
+    region = _read_region(region)
     name, content = _read(file, format, map)
     other = None if validation is None else _read(validation, format, map)[1]
-    report = check_import(name, content, other, max_length=max_length)
+    report = check_import(name, content, other, max_length=max_length, region=region)
     if store is not None:
         facts = asyncio.run(_look_up(*connection(url, key, home), store, content.conversations))
         report = msgspec.structs.replace(report, findings=[*report.findings, *describe_facts(facts)], facts=facts)
@@ -85,10 +93,18 @@ def check(
 
 
 @styles.command("convert")
-def convert(file: _File, out: _Out, format: _Format = None, map: _Map = None, redact: _Redact = False) -> None:
+def convert(
+    file: _File,
+    out: _Out,
+    format: _Format = None,
+    map: _Map = None,
+    redact: _Redact = False,
+    region: _Region = None,
+) -> None:
     """Write conversations of any format as OpenAI's JSONL, to be uploaded; rows that can't be used are left out."""
+    region = _read_region(region)
     name, content = _read(file, format, map)
-    rows = [redact_conversation(one) for one in content.conversations] if redact else content.conversations
+    rows = [redact_conversation(one, region) for one in content.conversations] if redact else content.conversations
     if not rows:
         raise CommandError(f"{file} has no conversation that can be used; 'braid styles check {file}' says why.")
     out.write_bytes(encode_conversations(rows))
@@ -135,6 +151,12 @@ async def _look_up(url: str, key: str, store: str, conversations: Sequence[Conve
             return await look_up_facts(
                 client, store_id, conversations, lambda count: line.show(count, len(conversations))
             )
+
+
+def _read_region(region: str | None) -> str | None:
+    if region is not None and not is_region(region.upper()):
+        raise CommandError(f"No region is called {region!r}. Give a country's two letters, such as US.", Exit.USAGE)
+    return region.upper() if region else None
 
 
 def _read(file: Path, format: str | None, map: Sequence[str] | None) -> tuple[str, Import]:

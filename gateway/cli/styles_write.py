@@ -12,7 +12,7 @@ from gateway.client import Client, find_store
 from gateway.conversations import Conversation, UnusableFile, encode_conversations
 from gateway.conversations.formats import read_conversations
 from gateway.conversations.written_rows import LEAST_EXAMPLES, REASONS, RowWriter, WrittenRows
-from gateway.demo.progress import Progress
+from gateway.progress import Progress
 from gateway.terminal import CommandError, Exit, print_json, say
 
 __all__ = ["write"]

@@ -16,7 +16,7 @@ from gateway.comparisons.sides import SideAnswer, digest_prompt, is_swapped
 from gateway.comparisons.tables import ComparisonRow
 from gateway.evals.item_answers import Asker, Complete, ItemFailed
 from gateway.ids import new_id
-from gateway.jobs import ENDED, Claim, JobCancelled, Outcome, begin_subject, end_subject, failpoint
+from gateway.jobs import ENDED, Claim, JobCancelled, Outcome, begin_subject, end_subject, failpoint, succeed_subject
 from gateway.tenants.authenticator import Principal, Scope
 
 __all__ = ["ComparisonHandler"]
@@ -65,9 +65,7 @@ class ComparisonHandler:
             await _write(claim, await _answer_all(claim, asker, row, left[start : start + _AT_ONCE]))
             failpoint("comparison-items-written")
         async with claim.begin() as session:
-            ended = await ComparisonRepository(session, claim.tenant).lock(claim.subject)
-            if ended is not None and ended.status not in ENDED:
-                ended.status, ended.finished_at = "succeeded", int(time.time())
+            succeed_subject(await ComparisonRepository(session, claim.tenant).lock(claim.subject))
 
     async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         end_subject(await ComparisonRepository(session, claim.tenant).lock(claim.subject), outcome)

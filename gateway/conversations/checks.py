@@ -9,6 +9,7 @@ from gateway.conversations.findings import CheckReport, Finding
 from gateway.conversations.languages import find_language
 from gateway.conversations.near_duplicates import NearDuplicates
 from gateway.conversations.private_data import KINDS, find_private_data
+from gateway.evaluation.unspaced_scripts import count_words, split_words
 from training.dataset import Problem
 
 __all__ = ["check_conversations", "check_import"]
@@ -21,13 +22,20 @@ _COPIED_SHARE = 0.9
 _COPIED_WORDS = 12
 """Of a passage: shorter ones, such as an opening time, may well be told as they are."""
 
+_TELLING = 24
+"""Characters of a customer's: with fewer, such as "Hello", many conversations begin."""
+
 _NO_REPLY = re.compile(r"(?i)no final reply|last message is not an assistant|no question with|empty reply")
-_WORD = re.compile(r"\w+")
 _NAMED_ROWS = 3
 
 
 def check_import(
-    format: str, content: Import, validation: Import | None = None, *, max_length: int = 2048
+    format: str,
+    content: Import,
+    validation: Import | None = None,
+    *,
+    max_length: int = 2048,
+    region: str | None = None,
 ) -> CheckReport:
     """Check a file that was read, and one that is kept for validation.
 
@@ -36,6 +44,7 @@ def check_import(
         content: The file's.
         validation: That of the validation file.
         max_length: The most tokens of a row.
+        region: Whose phone numbers are looked for, such as `US`.
     """
     findings = [*_describe_problems(content.problems)]
     if validation is not None:
@@ -44,13 +53,17 @@ def check_import(
             for one in _describe_problems(validation.problems)
         ]
     held_out = validation.conversations if validation else ()
-    findings += check_conversations(content.conversations, held_out, max_length=max_length)
+    findings += check_conversations(content.conversations, held_out, max_length=max_length, region=region)
     rows = len({*(one.number for one in content.conversations), *(problem.row for problem in content.problems)})
     return CheckReport(format, rows, len(content.conversations), findings, content.omitted)
 
 
 def check_conversations(
-    conversations: Sequence[Conversation], validation: Sequence[Conversation] = (), *, max_length: int = 2048
+    conversations: Sequence[Conversation],
+    validation: Sequence[Conversation] = (),
+    *,
+    max_length: int = 2048,
+    region: str | None = None,
 ) -> list[Finding]:
     """Return the findings of conversations that can be used as they are; it takes seconds for thousands of them."""
     return [
@@ -61,7 +74,7 @@ def check_conversations(
         *_find_copies(conversations),
         *_find_languages(conversations),
         *_find_unlearnt(conversations),
-        *_find_private_data(conversations),
+        *_find_private_data(conversations, region),
     ]
 
 
@@ -108,11 +121,12 @@ def _find_leaks(conversations: Sequence[Conversation], validation: Sequence[Conv
         return
     threads = {one.id: one.number for one in conversations if one.id}
     leaks = {one.number: threads[one.id] for one in validation if one.id in threads}
-    texts = [*map(_to_text, conversations), *map(_to_text, validation)]
     count = len(conversations)
-    for pair in NearDuplicates().find(texts):
-        if pair.first < count <= pair.second:
-            leaks.setdefault(validation[pair.second - count].number, conversations[pair.first].number)
+    for read_text in (_to_text, _to_opening):
+        texts = [*map(read_text, conversations), *map(read_text, validation)]
+        for pair in NearDuplicates().find(texts):
+            if pair.first < count <= pair.second:
+                leaks.setdefault(validation[pair.second - count].number, conversations[pair.first].number)
     if leaks:
         named = ", ".join(f"{row} (training row {first})" for row, first in list(leaks.items())[:_NAMED_ROWS])
         message = (
@@ -141,7 +155,7 @@ def _find_copies(conversations: Sequence[Conversation]) -> Iterator[Finding]:
     rows = [
         one.number
         for one in conversations
-        if any(_copies(reply, passage.text) for reply in one.replies[-1:] for passage in one.passages or ())
+        if any(_copies(reply, passage.text) for reply in one.replies for passage in one.passages or ())
     ]
     if rows:
         message = (
@@ -152,11 +166,11 @@ def _find_copies(conversations: Sequence[Conversation]) -> Iterator[Finding]:
 
 
 def _copies(reply: str, passage: str) -> bool:
-    words = _WORD.findall(passage.casefold())
-    if len(words) < _COPIED_WORDS:
+    words = split_words(passage)
+    if count_words(words) < _COPIED_WORDS:
         return False
     runs = _cut(words)
-    return len(runs & _cut(_WORD.findall(reply.casefold()))) >= _COPIED_SHARE * len(runs)
+    return len(runs & _cut(split_words(reply))) >= _COPIED_SHARE * len(runs)
 
 
 def _cut(words: Sequence[str]) -> set[tuple[str, ...]]:
@@ -178,22 +192,40 @@ def _find_languages(conversations: Sequence[Conversation]) -> Iterator[Finding]:
 
 
 def _find_unlearnt(conversations: Sequence[Conversation]) -> Iterator[Finding]:
-    rows = [one.number for one in conversations if any(message.weight == 0 for message in one.messages)]
+    chats = (one for one in conversations if one.rejected is None)  # of preferences, earlier replies never are
+    rows = [one.number for one in chats if any(message.weight == 0 for message in one.messages)]
     if rows:
         message = f"{len(rows)} rows have replies with `weight: 0`, which are read and not learnt."
         yield Finding.of("weight_0", "info", message, rows)
 
 
-def _find_private_data(conversations: Sequence[Conversation]) -> Iterator[Finding]:
+def _find_private_data(conversations: Sequence[Conversation], region: str | None) -> Iterator[Finding]:
     by_kind: defaultdict[str, list[int]] = defaultdict(list)
     for one in conversations:
-        for place in find_private_data("\n".join((one.prompt, *one.replies, one.rejected or ""))):
+        for place in find_private_data("\n".join((one.prompt, *one.replies, one.rejected or "")), region):
             by_kind[place.kind].append(one.number)
-    for kind in KINDS:
-        if kind in by_kind:
+        by_kind["name"] += [one.number for message in one.messages if message.name]
+    for kind in (*KINDS, "name"):
+        if by_kind[kind]:
             places, rows = len(by_kind[kind]), len(set(by_kind[kind]))
             message = f"{places} places in {rows} rows look like personal data ({kind}). Redact what is a person's."
             yield Finding.of("private_data", "warning", message, by_kind[kind], kind=kind, places=places)
+
+
+def _to_opening(conversation: Conversation) -> str:
+    """Return the turns up to the first reply to something telling, which rows of one thread have in common.
+
+    Of a row that never gets there it is the whole, whose like is found by the whole rows.
+    """
+    texts: list[str] = []
+    length = 0
+    for message in conversation.messages:
+        if message.role not in ("system", "developer"):
+            texts.append(message.text)
+        length += len(message.text) if message.role == "user" else 0
+        if message.role == "assistant" and length >= _TELLING:
+            break
+    return "\n".join(texts)
 
 
 def _to_text(conversation: Conversation) -> str:

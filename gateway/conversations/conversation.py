@@ -72,11 +72,16 @@ def _to_row(conversation: Conversation) -> dict[str, Any]:
     if conversation.rejected is None:
         return {"messages": list(_encode_messages(conversation.messages)), **braid}
     return {
-        "input": {"messages": list(_encode_messages(conversation.messages[:-1]))},
+        "input": {"messages": [*map(_without_weight, _encode_messages(conversation.messages[:-1]))]},
         "preferred_output": list(_encode_messages(conversation.messages[-1:])),
         "non_preferred_output": [{"role": "assistant", "content": conversation.rejected}],
         **braid,
     }
+
+
+def _without_weight(message: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what is true of all replies in an input: they are read and not learnt."""
+    return {name: value for name, value in message.items() if name != "weight"}
 
 
 def _encode_messages(messages: Iterable[Message]) -> Iterator[dict[str, Any]]:

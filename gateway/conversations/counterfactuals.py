@@ -1,25 +1,36 @@
 """Rows whose values differ from the documents' own, so that an adapter learns to read them and not to recite them.
 
 A value that stands in a row's passages and in its reply is replaced in both by another one of its kind and form, drawn
-anew for each row. A reply that was right stays right by its passages, and only by them.
+anew for each row. A reply that was right stays right by its passages, and only by them. So a row's amounts or dates
+stay where its reply has some that its passages don't state: these may be reckoned from those that they do, as sums are.
 """
 
 import hashlib
 import random
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
 
 from gateway.conversations.conversation import Conversation
 from gateway.conversations.value_forms import draw_value, rewrite_value
-from gateway.evaluation.values import Value, find_values
+from gateway.evaluation.calendar_values import names_weekday
+from gateway.evaluation.values import Evidence, Kind, Value, find_values
 from training.dataset import RowPassage
 
 __all__ = ["Coverage", "VariedRow", "vary_rows", "vary_values"]
 
 _TRIES = 8
+
+_RECKONED: Mapping[Kind, frozenset[Kind]] = {
+    "money": frozenset({"money", "quantity", "number"}),
+    "number": frozenset({"money", "quantity", "number"}),
+    "quantity": frozenset({"money", "quantity", "number", "date", "time"}),
+    "date": frozenset({"date", "time", "quantity"}),
+    "time": frozenset({"date", "time", "quantity"}),
+}
+"""From which kinds a value may be reckoned."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +65,22 @@ def vary_rows(conversations: Sequence[Conversation], seed: int) -> tuple[list[Co
 def vary_values(conversation: Conversation, seed: int) -> VariedRow:
     """Return a row with other values; equal arguments give equal rows.
 
-    Values that are written in words, or in a form that can't be written anew for sure, stay in all places.
+    Values that are written in words, or in a form that can't be written anew for sure, stay in all places. Where a
+    weekday is named, dates move by whole weeks.
     """
     texts = _list_texts(conversation)
+    fixed = _find_fixed(conversation, texts)
+    whole_weeks = any(map(names_weekday, (conversation.prompt, *texts.replies)))
     readings = [{value.readings[0] for value in find_values(text)} for text in texts.evidence]
     learnt = {value.readings[0] for text in texts.replies for value in find_values(text)}
     supported = sorted(learnt & {reading for some in readings for reading in some})
     rng = random.Random(_digest(f"{seed}:{conversation.number}:{'|'.join(supported)}"))
     varied = 0
     for reading in supported:
+        if reading.partition(":")[0] in fixed:
+            continue
         for _ in range(_TRIES):
-            other = _replace(conversation, reading, draw_value(reading, rng))
+            other = _replace(conversation, reading, draw_value(reading, rng, whole_weeks=whole_weeks))
             if other is not None:
                 conversation, varied = other, varied + 1
                 break
@@ -80,6 +96,19 @@ class _Texts:
 def _list_texts(conversation: Conversation) -> _Texts:
     evidence = [text for one in conversation.passages or () for text in (one.title, one.text)]
     return _Texts(evidence, conversation.replies)
+
+
+def _find_fixed(conversation: Conversation, texts: _Texts) -> set[Kind]:
+    """Return the kinds of which a reply's values might be false if others were varied.
+
+    A value that the question states is its own, unless it asks whether a sum is right.
+    """
+    passages, prompt = Evidence.of("\n".join(texts.evidence)), Evidence.of(conversation.prompt)
+    fixed: set[Kind] = set()
+    for value in (value for reply in texts.replies for value in find_values(reply)):
+        if not passages.states(value):
+            fixed |= {value.kind} if prompt.states(value) else _RECKONED.get(value.kind, frozenset())
+    return fixed
 
 
 def _replace(conversation: Conversation, reading: str, other: str | None) -> Conversation | None:

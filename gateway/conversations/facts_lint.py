@@ -5,7 +5,6 @@ have changed since would be recited for ever, and those that stand nowhere teach
 """
 
 import asyncio
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from gateway.conversations.conversation import Conversation
 from gateway.conversations.findings import FactClass, Finding, Level, RowFact
 from gateway.conversations.html_text import read_html
 from gateway.conversations.languages import is_function_word
+from gateway.evaluation.unspaced_scripts import split_pairs
 from gateway.evaluation.values import Evidence, Value, find_values
 
 __all__ = ["DocumentPassage", "DocumentText", "FactIndex", "FactsLint", "describe_facts"]
@@ -34,7 +34,7 @@ _REMEMBERED = 10_000
 """Passages whose values are kept: many rows find the same ones."""
 
 _NAMED = 5
-_WORD = re.compile(r"[^\W_]{2,}")
+_SENTENCE_ENDS = (". ", "! ", "? ", "\n", "。", "！", "？")
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,8 +191,8 @@ def _read_version(version: DocumentText) -> tuple[DocumentText, Evidence]:
 
 
 def _cut_sentence(reply: str, value: Value) -> str:
-    start = max(reply.rfind(mark, 0, value.start) for mark in (". ", "! ", "? ", "\n"))
-    ends = [end for mark in (". ", "! ", "? ", "\n") if (end := reply.find(mark, value.end)) >= 0]
+    start = max(reply.rfind(mark, 0, value.start) for mark in _SENTENCE_ENDS)
+    ends = [end for mark in _SENTENCE_ENDS if (end := reply.find(mark, value.end)) >= 0]
     return reply[start + 1 : min(ends, default=len(reply))]
 
 
@@ -217,7 +217,7 @@ def _choose_documents(value: Value, by_document: dict[str, list[DocumentPassage]
 
 
 def _read_words(text: str) -> set[str]:
-    return {word for word in _WORD.findall(text.casefold()) if not is_function_word(word)}
+    return {word for word in split_pairs(text) if len(word) > 1 and not is_function_word(word)}
 
 
 def _to_fact(

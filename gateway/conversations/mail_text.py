@@ -6,7 +6,8 @@ closing words and the name after them are style, and stay.
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
 
 __all__ = ["cut_signature", "find_signature", "strip_mail"]
 
@@ -21,24 +22,47 @@ _HEADER = re.compile(
     r"|Op\b.{6,200}?\bschreef\b.{0,120}?:"
     r")[ \t]*$"
 )
-"""The line above what is quoted, in the words of Gmail, Apple Mail and Thunderbird; it has a digit, of a date."""
+"""The line above what is quoted, in the words of Gmail, Apple Mail and Thunderbird; `_is_attribution` has the rest."""
+
+_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+\.\w")
+_CLOCK = re.compile(r"\b\d{1,2}[:h]\d{2}\b|\bkl\. ?\d")
+_YEAR = re.compile(r"\b\d{4}\b|\b\d{1,2}[./-]\d{1,2}[./-]\d{2}\b")
 
 _DIVIDER = re.compile(
     r"(?im)^[ \t]*(?:-{2,}[ \t]*(?:original message|ursprüngliche nachricht|message d'origine|mensaje original"
     r"|messaggio originale|oorspronkelijk bericht|forwarded message|weitergeleitete nachricht)[ \t]*-{2,}"
-    r"|#{2,}-.{5,120}-#{2,})[ \t]*$"
+    r"|#{2,}-(?=(?:[^\n]*?[^\W\d_]{2,}){4}).{5,120}-#{2,})[ \t]*$"
 )
-"""Outlook's line above what is quoted, and that of ticket systems which ask to write above it."""
+"""Outlook's line above what is quoted, and that of ticket systems which ask, in a few words, to write above it."""
 
-_FIELDS = re.compile(
-    r"(?im)^[ \t]*\*?(?:from|von|de|da|van)\*?:.{3,200}\n(?:[ \t]*\*?(?:reply-to|cc)\*?:.*\n)?"
-    r"[ \t]*\*?(?:sent|date|gesendet|datum|envoyé|enviado|inviato|data|fecha|verzonden)\*?:.{3,200}$"
-)
+_FIELD = re.compile(r"[ \t]*\*?(\w[\w-]{0,12})\*?[ \t]?:(.*)")
+_FROM = re.compile(r"(?im)^[ \t]*\*?(?:from|von|de|da|van)\*?[ \t]?:")
+_FIELDS: Mapping[str, str] = {
+    **dict.fromkeys(("from", "von", "de", "da", "van"), "from"),
+    **dict.fromkeys("sent date gesendet datum envoyé enviado inviato data fecha verzonden".split(), "date"),
+    **dict.fromkeys(("to", "an", "à", "para", "a", "aan"), "to"),
+    **dict.fromkeys(("subject", "betreff", "objet", "asunto", "oggetto", "onderwerp", "assunto"), "subject"),
+    **dict.fromkeys(("cc", "reply-to", "importance"), "other"),
+}
+"""The fields above a mail that Outlook quotes, in seven languages."""
+
+_MOST_FIELDS = 8
 _QUOTED = re.compile(r"^[ \t]*>")
-_DEVICE = re.compile(
-    r"(?i)^[ \t]*(?:sent from my \w[\w ]{1,30}|get outlook for (?:ios|android)\b.*|von meinem \w+ gesendet"
-    r"|envoyé de mon \w+|enviado desde mi \w+|inviato da \w+|sent from mail for windows.*)\.?[ \t]*$"
+_MARKS = re.compile(r"(?m)^[ \t>]+")
+_LEAST_QUOTED = 4
+"""Words: fewer that somebody wrote earlier may stand behind a sign by chance."""
+
+_BRANDS = (
+    r"(?:iphone|ipad|galaxy|samsung|android|blackberry|huawei|xiaomi|oneplus|nokia|pixel|xperia|motorola|t-mobile"
+    r"|windows|yahoo mail|outlook)\b[\w .+-]{0,25}"
 )
+_DEVICE = re.compile(
+    r"(?i)^[ \t]*(?:(?:sent from (?:my|mail for|yahoo|outlook)?|envoyé de (?:mon|ma)|enviado desde mi|enviado do meu"
+    rf"|inviato (?:da|dal mio)|verzonden vanaf mijn|von meine[mr])\b[ ]?(?:[\w-]{{1,12}} )?(?:{_BRANDS}"
+    r"|(?:smart|mobile |cell )?phone|mobile|tablet|handy)(?: gesendet)?|get outlook for (?:ios|android)\b.*)\.?[ \t]*$"
+)
+"""What a device adds below a mail."""
+
 _CARD_LINES, _CARD_WIDTH = 12, 100
 _CONTACT = re.compile(
     r"[\w.+-]+@[\w-]+\.\w|https?://|\bwww\.|(?:\+|\b0)\d[\d ()/.-]{6,}\d|(?i:\b(?:tel|phone|fax)\b\W)"
@@ -46,29 +70,86 @@ _CONTACT = re.compile(
 _LEAST_COPIES = 3
 
 
-def strip_mail(text: str) -> str:
+def strip_mail(text: str, earlier: str = "") -> str:
     """Return a message without quoted mail and without what follows `-- `; as it is where nothing else would be left.
 
-    Answers between quoted lines stay, in their order.
+    Answers between quoted lines stay, in their order. Lines behind `>` are quoted below a line that says so, or where
+    `earlier`, the thread's messages so far, has their words: others may be a path through menus, or a prompt.
     """
     text = text.replace("\r\n", "\n").replace("\xa0", " ")
-    stripped = _cut_card(_cut_quoted(text)).strip()
+    stripped = _cut_card(_cut_quoted(text, _flatten(earlier))).strip()
     return re.sub(r"\n{3,}", "\n\n", stripped) if stripped else text.strip()
 
 
-def _cut_quoted(text: str) -> str:
-    header = next((match for match in _HEADER.finditer(_unwrap(text)) if re.search(r"\d", match[0])), None)
-    if header is not None:
-        text = _unwrap(text)
-    for match in filter(None, (header, _DIVIDER.search(text), _FIELDS.search(text))):
-        before, after = text[: match.start()], text[match.end() :]
-        lines = [line for line in after.split("\n") if line.strip()]
-        if lines and _QUOTED.match(lines[0]):
-            text = f"{before}\n{after}"  # quoted by marks: what has none is an answer to it
-        elif before.strip():
-            text = before
-        break
-    return "\n".join(line for line in text.split("\n") if not _QUOTED.match(line))
+def _cut_quoted(text: str, earlier: str) -> str:
+    while True:
+        text, span = _find_quote(text)
+        if span is None:
+            return _drop_known(text, earlier)
+        before, after = text[: span[0]], text[span[1] :]
+        if _find_next(after) is None:
+            return _drop_known(before if before.strip() else text, earlier)
+        own = (line for line in after.split("\n") if not _QUOTED.match(line))
+        text = "\n".join((before, *own))  # quoted by marks: what has none is an answer to it
+
+
+def _find_quote(text: str) -> tuple[str, tuple[int, int] | None]:
+    """Return the first place that says that a mail is quoted below, and the text, in which it is one line."""
+    unwrapped = _unwrap(text)
+    headers = (match.span() for match in _HEADER.finditer(unwrapped) if _is_attribution(match, unwrapped))
+    if (header := next(headers, None)) is not None:
+        text = unwrapped
+    dividers = (match.span() for match in _DIVIDER.finditer(text))
+    spans = filter(None, (header, next(dividers, None), next(_find_fields(text), None)))
+    return text, min(spans, default=None)
+
+
+def _is_attribution(header: re.Match[str], text: str) -> bool:
+    """Tell whether a line is a mail program's: it has an address, or a date with a time, or quoted lines below it."""
+    line = header[0]
+    is_dated = _CLOCK.search(line) and _YEAR.search(line)
+    return bool(_ADDRESS.search(line) or is_dated or (re.search(r"\d", line) and _find_next(text[header.end() :])))
+
+
+def _find_next(text: str) -> re.Match[str] | None:
+    """Return the sign before the next line that isn't blank, where it has one."""
+    return _QUOTED.match(text.lstrip("\n \t").split("\n", 1)[0])
+
+
+def _find_fields(text: str) -> Iterator[tuple[int, int]]:
+    """Yield the fields of quoted mails: sender and date, with an address and one more, or receiver and subject."""
+    for match in _FROM.finditer(text):
+        names: set[str] = set()
+        end = match.start()
+        block = text[match.start() :].split("\n", _MOST_FIELDS)[:_MOST_FIELDS]
+        for line in block:
+            field = _FIELD.match(line)
+            name = field and _FIELDS.get(field[1].casefold())
+            if not name:
+                break
+            names.add(name)
+            end += len(line) + 1
+        has_address = bool(_ADDRESS.search(block[0])) and not names.isdisjoint(("to", "subject"))
+        if {"from", "date"} <= names and (has_address or {"to", "subject"} <= names):
+            yield match.start(), min(end, len(text))
+
+
+def _drop_known(text: str, earlier: str) -> str:
+    """Leave out the runs of lines behind `>` whose words somebody wrote earlier in the thread."""
+    if not earlier:
+        return text
+    lines: list[str] = []
+    for is_marked, run in groupby(text.split("\n"), lambda line: bool(_QUOTED.match(line))):
+        block = [*run]
+        words = _flatten("\n".join(block)).split()
+        is_known = is_marked and (len(words) >= _LEAST_QUOTED or not words) and " ".join(words) in earlier
+        lines += [] if is_known else block
+    return "\n".join(lines)
+
+
+def _flatten(text: str) -> str:
+    """Return a text in one line, without the signs of quoted lines."""
+    return " ".join(_MARKS.sub("", text).split())
 
 
 def _unwrap(text: str) -> str:
@@ -87,7 +168,9 @@ def _cut_card(text: str) -> str:
         lines.pop()
     for index in range(max(0, len(lines) - _CARD_LINES - 1), len(lines)):
         card = lines[index + 1 :]
-        if lines[index].rstrip() == "--" and card and all(len(line) <= _CARD_WIDTH for line in card):
+        # Where a system took the space behind the sign, it may as well be a line between two things.
+        is_sign = lines[index] == "-- " or (lines[index].rstrip() == "--" and any(map(_CONTACT.search, card)))
+        if is_sign and card and all(len(line) <= _CARD_WIDTH for line in card):
             return "\n".join(lines[:index])
     return "\n".join(lines)
 

@@ -1,6 +1,5 @@
 """Texts that are nearly the same, found in about linear time: MinHash over runs of words, then compared in full."""
 
-import re
 import zlib
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
@@ -8,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gateway.evaluation.unspaced_scripts import split_words
+
 __all__ = ["NearDuplicates", "Pair"]
 
-_WORD = re.compile(r"\w+")
 _RUN = 3
-"""Words of a shingle."""
+"""Words of a shingle, or letters of a script without spaces."""
 
 _BANDS, _ROWS = 20, 4
 """Two texts that share 0.8 of their shingles agree in some band with a probability of 1 - (1 - 0.8⁴)²⁰ > 0.9999, and
@@ -53,7 +53,7 @@ class NearDuplicates:
         shingles: dict[int, frozenset[int]] = {}
         buckets: defaultdict[Hashable, list[int]] = defaultdict(list)
         for place, text in enumerate(texts):
-            words = tuple(_WORD.findall(text.casefold()))
+            words = tuple(split_words(text))
             first = exact.setdefault(words, place)
             if first != place:
                 pairs.append(Pair(first, place, 1.0))

@@ -1,6 +1,8 @@
 """The records of a file of JSON, however they are laid out: a list, a list under some name, or one per line."""
 
+import re
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, cast
 
 import msgspec
@@ -8,11 +10,18 @@ import msgspec
 from gateway.conversations.conversation import UnusableFile
 from training.dataset import Problem
 
-__all__ = ["Record", "as_dict", "as_list", "as_text", "decode_text", "read_records"]
+__all__ = ["Record", "as_dict", "as_list", "as_text", "as_time", "decode_text", "read_records"]
 
 Record = dict[str, Any]
 
 _NOT_AN_OBJECT = "It is no JSON object."
+
+_TIME = re.compile(
+    r"\s*(\d{4})[-/](\d\d?)[-/](\d\d?)(?:[T ]+(\d\d?)(?::(\d\d)(?::(\d\d)(\.\d+)?)?)?)?"
+    r"\s*(?:(Z|UTC|GMT)|([+-])(\d\d):?(\d\d)?)?\s*",
+    re.IGNORECASE,
+)
+"""A date as exports write it: ISO's, with slashes, or with a space before the difference to UTC."""
 
 
 def decode_text(data: bytes) -> str:
@@ -81,6 +90,21 @@ def as_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+
+
+def as_time(value: Any) -> float | None:
+    """Return a time in Unix seconds: a number as it is, a date by its zone, else as UTC; None where it is none."""
+    text = as_text(value)
+    try:
+        if (match := _TIME.fullmatch(text)) is None:
+            return float(text)
+        numbers = [int(part or 0) for part in match.groups()[:6]]
+        sign = -1 if match[9] == "-" else 1
+        zone = timezone(sign * timedelta(hours=int(match[10] or 0), minutes=int(match[11] or 0))) if match[9] else UTC
+        year, month, day, hour, minute, second = numbers
+        return datetime(year, month, day, hour, minute, second, tzinfo=zone).timestamp() + float(match[7] or 0)
+    except (ValueError, OverflowError):
+        return None
 
 
 def as_dict(value: Any) -> Record:

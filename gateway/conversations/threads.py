@@ -1,5 +1,6 @@
 """Threads of a ticket system as conversations: customers are users, agents are assistants."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,7 +14,7 @@ from training.dataset import Message, Problem
 
 __all__ = ["Post", "Side", "Thread", "choose_text", "join_threads", "read_threads"]
 
-Side = Literal["user", "assistant"]
+Side = Literal["user", "assistant", "unknown"]
 
 _NOTES, _BOTS, _LATE, _EMPTY = "internal notes", "messages of bots", "customers' last words", "messages without text"
 
@@ -23,16 +24,18 @@ class Post:
     """One message of a thread.
 
     Attributes:
-        side: None where it belongs to neither: a bot's.
+        side: `unknown` where the export doesn't tell whether a customer or an agent wrote it, so that its thread can't
+            be used; None where it belongs to neither: a bot's.
         author: Its writer's id in the ticket system.
-        time: By which a thread's messages are sorted; "" keeps them as they stand.
+        time: In Unix seconds, by which a thread's messages are sorted; without one a message stays behind the one that
+            it follows.
         internal: Whether only agents see it.
     """
 
     side: Side | None
     text: str
     author: str = ""
-    time: str = ""
+    time: float | None = None
     internal: bool = False
 
 
@@ -62,7 +65,8 @@ def join_threads(threads: Sequence[Thread], problems: Sequence[Problem] = ()) ->
     """Make a conversation of each thread.
 
     Internal notes and bots' messages are left out, quoted mail and agents' cards are cut, messages of one side that
-    follow each other become one, and what a customer says last, which nobody answered, goes.
+    follow each other become one, and what a customer says last, which nobody answered, goes. A thread with somebody of
+    whom it isn't known whether they are an agent is a problem: a customer's words would be learnt as the team's.
     """
     omitted: Counter[str] = Counter()
     cleaned = [replace(one, posts=list(_clean(one.posts, omitted))) for one in threads]
@@ -73,6 +77,9 @@ def join_threads(threads: Sequence[Thread], problems: Sequence[Problem] = ()) ->
     conversations: list[Conversation] = []
     faults = list(problems)
     for thread in cleaned:
+        if strangers := dict.fromkeys(post.author for post in thread.posts if post.side == "unknown"):
+            faults.append(Problem(thread.number, _describe_strangers(thread, [*strangers])))
+            continue
         messages = _join(thread.posts, cards)
         while messages and messages[-1].role == "user":
             messages.pop()
@@ -87,8 +94,10 @@ def join_threads(threads: Sequence[Thread], problems: Sequence[Problem] = ()) ->
 
 
 def _clean(posts: Iterable[Post], omitted: Counter[str]) -> Iterable[Post]:
-    for post in sorted(posts, key=lambda post: post.time):
-        text = strip_mail(post.text)
+    earlier: list[str] = []
+    for post in _sort(posts):
+        text = strip_mail(post.text, "\n".join(earlier))
+        earlier.append(post.text)
         if post.internal:
             omitted[_NOTES] += 1
         elif post.side is None:
@@ -99,10 +108,28 @@ def _clean(posts: Iterable[Post], omitted: Counter[str]) -> Iterable[Post]:
             yield replace(post, text=text)
 
 
+def _sort(posts: Iterable[Post]) -> list[Post]:
+    last = -math.inf
+    keys: list[float] = []
+    sorted_posts = [*posts]
+    for post in sorted_posts:
+        last = last if post.time is None else post.time
+        keys.append(last)
+    return [post for _, post in sorted(zip(keys, sorted_posts, strict=True), key=lambda pair: pair[0])]
+
+
+def _describe_strangers(thread: Thread, authors: Sequence[str]) -> str:
+    named = ", ".join(author or "without an id" for author in authors)
+    return (
+        f"In the thread {thread.id} it isn't known whether these authors are customers or agents: {named}. Export the "
+        "users with their roles too, and put them beside the threads as `users`, or leave the thread out."
+    )
+
+
 def _join(posts: Iterable[Post], cards: dict[str, tuple[str, ...]]) -> list[Message]:
     messages: list[Message] = []
     for post in posts:
-        assert post.side is not None
+        assert post.side == "user" or post.side == "assistant"
         text = cut_signature(post.text, cards.get(post.author, ())) if post.side == "assistant" else post.text
         if messages and messages[-1].role == post.side:
             text = f"{messages.pop().text}\n\n{text}"

@@ -4,15 +4,19 @@ import random
 import re
 import string
 
+from gateway.evaluation.unspaced_scripts import MARKED, mark_letters
 from gateway.evaluation.values import Value
 
 __all__ = ["draw_value", "rewrite_value"]
 
-_NUMBER = re.compile(r"\d[\d,.' \u00a0\u202f]*\d|\d")
+_NUMBER = re.compile(r"\d[\d,.'’ \u00a0\u2009\u202f]*\d|\d")
 
 
-def draw_value(reading: str, rng: random.Random) -> str | None:
-    """Return another value's reading; None for what isn't varied: ranges, dates without a day, addresses of hosts."""
+def draw_value(reading: str, rng: random.Random, *, whole_weeks: bool = False) -> str | None:
+    """Return another value's reading; None for what isn't varied: ranges, dates without a day, addresses of hosts.
+
+    By `whole_weeks` another date is of the same weekday, and so true beside its name.
+    """
     kind, _, rest = reading.partition(":")
     match kind:
         case "money" | "quantity" | "number":
@@ -24,7 +28,7 @@ def draw_value(reading: str, rng: random.Random) -> str | None:
             return f"{kind}:{' '.join(words)}"
         case "date":
             month, _, day = rest.rpartition("-")
-            return f"date:{month}-{rng.randint(1, 28):02}" if re.fullmatch(r".+-\d\d", month) and day else None
+            return f"date:{month}-{_draw_day(int(day), rng, whole_weeks)}" if re.fullmatch(r".+-\d\d", month) else None
         case "time":
             return f"time:{rest[:3]}{rng.randint(0, 59):02}"
         case "version":
@@ -75,6 +79,10 @@ def _draw_number(number: str, rng: random.Random) -> str:
     return f"{rng.randint(least, 10 ** len(whole) - 1)}{point}{digits}"
 
 
+def _draw_day(day: int, rng: random.Random, whole_weeks: bool) -> str:
+    return f"{rng.choice(range((day - 1) % 7 + 1, 29, 7) if whole_weeks else range(1, 29)):02}"
+
+
 def _draw_signs(text: str, rng: random.Random) -> str:
     """Return letters for letters and digits for digits; what stands between them stays."""
     pools = {True: string.digits, False: string.ascii_lowercase}
@@ -96,15 +104,17 @@ def _write_number(spelled: str, number: str) -> str:
 
 def _write_day(text: str, old: int, new: int) -> str | None:
     """Write another day into a date; a day with an ending, as in 2nd, isn't written."""
-    days = [match for match in re.finditer(r"(?<!\d)\d{1,2}(?![\d\w])", text) if int(match[0]) == old]
-    iso = re.fullmatch(r"\d{4}-\d\d-\d\d", text)
+    marked = mark_letters(text)
+    days = [match for match in re.finditer(r"(?<!\d)\d{1,2}(?![\d\w])", marked) if int(match[0]) == old]
+    iso = re.fullmatch(r"\d{4}-\d\d-\d\d", marked)
     if iso:
         return f"{text[:-2]}{new:02}"
     if "/" in text or not days:
         return None
-    first = days[0]
-    spelled = f"{new:02}" if first[0].startswith("0") else str(new)
-    return f"{text[: first.start()]}{spelled}{text[first.end() :]}"
+    is_last = re.match(rf"\d{{4}}|\d{{1,2}}[ ]?[{MARKED}]", marked)  # as in 2026年2月3日 and 2月3日
+    day = days[-1 if is_last else 0]
+    spelled = f"{new:02}" if day[0].startswith("0") else str(new)
+    return f"{text[: day.start()]}{spelled}{text[day.end() :]}"
 
 
 def _write_signs(text: str, old: str, new: str) -> str | None:

@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import msgspec
 from sqlalchemy import Connection, event, text
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import ExceptionContext, make_url
 from sqlalchemy.exc import DataError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 
@@ -97,6 +97,8 @@ async def open_database(
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
         event.listen(engine.sync_engine, "invalidate", _roll_back_sqlite)
         event.listen(engine.sync_engine, "before_cursor_execute", _refuse_nul)
+    else:
+        event.listen(engine.sync_engine, "handle_error", _hide_values)
     try:
         yield Database(engine)
     finally:
@@ -168,6 +170,19 @@ def _refuse_nul(
         for value in values:
             if isinstance(value, str) and "\0" in value:
                 raise DataError(statement, None, ValueError("a text has the character 0"), hide_parameters=True)
+
+
+def _hide_values(context: ExceptionContext) -> None:
+    """Leave out of a server's error what it quotes of rows and parameters; `hide_parameters` is about SQLAlchemy's."""
+    original = context.original_exception
+    state: str | None = getattr(original, "sqlstate", None)
+    if state is None:
+        return
+    # The lines after the first are details: the row, the key, the statement. Class 22 is about values, and quotes one.
+    text = f"a value doesn't fit (SQLSTATE {state})" if state.startswith("22") else str(original).partition("\n")[0]
+    original.args = (text,)
+    if (error := context.sqlalchemy_exception) is not None:
+        error.args = (f"({type(original).__name__}) {text}",)
 
 
 def _roll_back_sqlite(connection: Any, _record: Any, _error: object) -> None:

@@ -84,7 +84,7 @@ def make_variants(account: TenantClient, base_model: str) -> dict[str, Variant]:
 
 
 async def promote(account: TenantClient, release: int) -> dict[str, Any]:
-    """Give a release all traffic; return when every replica holds its adapter, probed."""
+    """Give a release all traffic; return when a replica holds its adapter, probed."""
     revision = (await account.client.get(f"/api/assistants/{account.assistant}"))["revision"]
     body = {"stages": [{"release": release, "weight": 100}], "revision": revision}
     return await account.client.put(f"/api/assistants/{account.assistant}/rollout", body)

@@ -4,9 +4,9 @@ import asyncio
 from collections.abc import Sequence
 
 from gateway.client import find_store, put_document
-from gateway.demo.progress import ProgressLine
 from gateway.demo.tenant_clients import TenantClient
 from gateway.demo.tenants import Document
+from gateway.progress import ProgressLine
 from gateway.terminal import CommandError
 
 __all__ = ["fill_store"]

@@ -8,10 +8,10 @@ import msgspec
 
 from gateway.client import Client, GatewayError
 from gateway.demo.assistants import MAX_TOKENS
-from gateway.demo.progress import Progress
 from gateway.demo.tenant_clients import TenantClient
 from gateway.demo.tenants import DemoQuestion
 from gateway.evaluation import Variant, ask
+from gateway.progress import Progress
 
 __all__ = ["FirstAnswer", "find_record", "show_first_answer"]
 

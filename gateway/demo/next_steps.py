@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from gateway.client import Client, Profile
-from gateway.demo.progress import Progress
 from gateway.demo.tenant_clients import open_tenant_clients
 from gateway.demo.tenants import Tenant
+from gateway.progress import Progress
 
 __all__ = ["describe_next_steps", "tell_next_steps"]
 
@@ -26,6 +26,8 @@ def describe_next_steps(url: str, key: str, assistant: str, question: str, pid_f
     return f"""\
 Braid keeps running at {url}
 Key of {assistant}'s tenant: {key}
+
+export BRAID_URL={url} BRAID_KEY={key}
 
 curl {url}/v1/chat/completions \\
   -H 'authorization: Bearer {key}' -H 'content-type: application/json' \\

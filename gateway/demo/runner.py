@@ -15,7 +15,6 @@ from gateway.demo.first_answers import FirstAnswer, show_first_answer
 from gateway.demo.forecast import Forecast, measure_gigaflops
 from gateway.demo.next_steps import tell_next_steps
 from gateway.demo.page import save_page
-from gateway.demo.progress import Progress
 from gateway.demo.report import METHOD, Report, make_table
 from gateway.demo.services import Services, running_services
 from gateway.demo.size import DemoSize
@@ -25,6 +24,7 @@ from gateway.demo.tenants import Tenant, tenants
 from gateway.demo.training import TrainedAdapter, train
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.evaluation import Case, ScoredAnswer, Variant, VariantResult, evaluate, summarise
+from gateway.progress import Progress
 from gateway.settings import Settings
 from gateway.stack.instance import Instance
 

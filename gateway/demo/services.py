@@ -13,7 +13,7 @@ from itertools import takewhile
 from typing import Any
 
 from gateway.client import Client, ClientError, Profile
-from gateway.demo.progress import Progress
+from gateway.progress import Progress
 from gateway.settings import Settings
 from gateway.stack.instance import Instance, free_ports
 from gateway.tenants.authenticator import new_key

@@ -8,9 +8,9 @@ import msgspec
 
 from gateway.client import ClientError
 from gateway.demo.assistants import promote, roll_back
-from gateway.demo.progress import ProgressLine
 from gateway.demo.tenant_clients import TenantClient
 from gateway.evaluation import Variant, ask
+from gateway.progress import ProgressLine
 
 __all__ = ["SwapOutcome", "swap_under_load"]
 

@@ -8,8 +8,8 @@ import msgspec
 
 from gateway.client import Client
 from gateway.demo.adapters import find_adapter
-from gateway.demo.progress import Progress, ProgressLine
 from gateway.demo.tenant_clients import TenantClient
+from gateway.progress import Progress, ProgressLine
 from gateway.terminal import CommandError
 
 __all__ = ["LossPoint", "TrainedAdapter", "train"]

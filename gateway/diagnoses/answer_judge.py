@@ -89,7 +89,3 @@ class Voice:
     def matches(self, answer: str) -> bool:
         """Tell whether an answer keeps to as many rules as nine of ten replies do; yes where no rules are known."""
         return self._rules.score(_MARKS.sub("", answer)) >= self._least
-
-    def list_broken(self, answer: str) -> list[str]:
-        """List the rules that an answer breaks."""
-        return self._rules.broken(_MARKS.sub("", answer))

@@ -59,12 +59,13 @@ def _mend_retrieval(spec: RetrievalSpec, places: Sequence[DiagnosedPlace]) -> tu
         fixes["top_k"] = most
         words.append(f"top_k {most} instead of {spec.top_k}")
     if "abstention" in causes:
-        refused = [one.place.probability for one in places if one.cause == "abstention"]
-        least = round(_SLACK * min((one for one in refused if one is not None), default=0.0), 3)
+        likely = [one.place.probability for one in places if one.cause == "abstention"]
+        least = round(_SLACK * min((one for one in likely if one is not None), default=0.0), 3)
         fixes["least_probability"] = least or UNSET
         words.append(f"least_probability {least:g} instead of {spec.least_probability or 0:g}")
     if "score_threshold" in causes:
-        scores = [one.place.passages[-1].score for one in places if one.cause == "score_threshold"]
+        refused = [one.place.passages for one in places if one.cause == "score_threshold"]
+        scores = [passage.score for passages in refused for passage in passages]
         fixes["score_threshold"] = round(_SLACK * min(scores), 3)
         words.append(f"score_threshold {fixes['score_threshold']:g} instead of {spec.score_threshold:g}")
     if "filters" in causes and spec.filters is not UNSET:

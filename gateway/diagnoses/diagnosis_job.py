@@ -4,7 +4,6 @@ Nothing of it is promoted: rollouts aren't touched.
 """
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,7 +32,7 @@ from gateway.engines.served_base_model import ServedBaseModel
 from gateway.files.garbage_collection import collect_later
 from gateway.gates.interview import Notes, explain_interruptions
 from gateway.gates.judging_parts import JudgingParts
-from gateway.jobs import ENDED, Claim, JobCancelled, Outcome, begin_subject, end_subject, failpoint
+from gateway.jobs import Claim, JobCancelled, Outcome, begin_subject, end_subject, failpoint, succeed_subject
 from gateway.task_group import await_each
 from retrieval.client import RetrieverError
 
@@ -124,8 +123,8 @@ class DiagnosisHandler:
         failpoint("diagnosis-stored")
         served = await self._describe_served() if result.requests else None
         async with claim.begin() as session:
-            row = await DiagnosisRepository(session, claim.tenant).lock(claim.subject)
-            if row is None or row.status in ENDED:
+            row = succeed_subject(await DiagnosisRepository(session, claim.tenant).lock(claim.subject))
+            if row is None:
                 await collect_later(session, claim.tenant, [stored.digest])
                 return
             releases: dict[str, int] = {}
@@ -134,7 +133,6 @@ class DiagnosisHandler:
                 assistants = AssistantService(session, claim.tenant, served)
                 releases[strand] = (await assistants.release(row.assistant, request)).release
                 await session.flush()
-            row.status, row.finished_at = "succeeded", int(time.time())
             row.done, row.report_digest, row.bytes = row.failures, stored.digest, row.bytes + stored.size
             row.strands, row.releases = result.report.strands, releases
         _log.info("diagnosis_ended", release=result.report.release, strands=result.report.strands, proposed=releases)

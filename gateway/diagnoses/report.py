@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Literal
 
 import msgspec
@@ -14,7 +14,16 @@ from gateway.diagnoses.clusters import Cluster, ClusterItem, make_clusters
 from gateway.diagnoses.passage_finder import PassagePlace
 from gateway.diagnoses.proposals import Proposal
 
-__all__ = ["EXPLANATIONS", "CaseReport", "DiagnosedCase", "DiagnosisReport", "ShownPassage", "make_report"]
+__all__ = [
+    "EXPLANATIONS",
+    "CaseReport",
+    "DiagnosedCase",
+    "DiagnosisReport",
+    "ShownPassage",
+    "list_documents",
+    "make_report",
+    "withhold_passages",
+]
 
 _CHARACTERS = 2000
 _PASSAGE_CHARACTERS = 500
@@ -47,13 +56,14 @@ EXPLANATIONS = {
 
 
 class ShownPassage(msgspec.Struct, frozen=True):
-    """A passage that states what was expected: its document, its place in the search, and its text."""
+    """A passage that states what was expected: its document and its text, which go with a deleted document."""
 
     document_id: str
     document_key: str
     version: int
     heading: str
     text: str
+    deleted: bool = False
 
 
 class CaseReport(msgspec.Struct, frozen=True):
@@ -182,6 +192,28 @@ def _report_case(one: DiagnosedCase) -> CaseReport:
         rank=None if place is None else place.rank,
         probability=None if place is None else place.probability,
     )
+
+
+def list_documents(report: DiagnosisReport) -> set[str]:
+    """List the ids of the documents whose passages a report shows."""
+    return {passage.document_id for case in report.cases for passage in case.passages}
+
+
+def withhold_passages(report: DiagnosisReport, live: Collection[str]) -> DiagnosisReport:
+    """Return a report without the words of documents that aren't `live`."""
+    return msgspec.structs.replace(
+        report,
+        cases=[
+            msgspec.structs.replace(case, passages=[_withhold(passage, live) for passage in case.passages])
+            for case in report.cases
+        ],
+    )
+
+
+def _withhold(passage: ShownPassage, live: Collection[str]) -> ShownPassage:
+    if passage.document_id in live:
+        return passage
+    return msgspec.structs.replace(passage, heading="", text="", deleted=True)
 
 
 def _list_epochs(diagnosed: Sequence[DiagnosedCase]) -> dict[str, list[int]]:

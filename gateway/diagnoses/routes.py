@@ -1,8 +1,8 @@
 from typing import Annotated, Any, Literal, cast
 
+import msgspec
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import FileResponse
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from gateway.answers.log import AnswerLog
 from gateway.answers.service import CitedDocuments, flush_records
@@ -63,10 +63,11 @@ async def get_diagnosis(diagnosis_id: str, diagnoses: Diagnoses) -> Diagnosis:
     return await diagnoses.get(diagnosis_id)
 
 
-@router.get("/{diagnosis_id}/report", response_class=FileResponse)
-async def get_diagnosis_report(diagnosis_id: str, diagnoses: Diagnoses) -> FileResponse:
+@router.get("/{diagnosis_id}/report", response_class=JSONResponse)
+async def get_diagnosis_report(diagnosis_id: str, diagnoses: Diagnoses) -> Response:
     """Return the report: each failure with its strand and the outcomes behind it, clusters, and proposals."""
-    return FileResponse(await diagnoses.find_report(diagnosis_id), media_type="application/json")
+    content = msgspec.json.encode(await diagnoses.read_report(diagnosis_id))
+    return Response(content, media_type="application/json")
 
 
 @router.get("/{diagnosis_id}/page", response_class=Response, responses=_PAGE)

@@ -4,7 +4,6 @@ import asyncio
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, cast
 
 import msgspec
@@ -16,11 +15,11 @@ from gateway.artifacts import Artifacts
 from gateway.assistants.release import split_release
 from gateway.assistants.service import find_assistant, find_release, list_current_stages
 from gateway.assistants.tables import AssistantRow
-from gateway.db import Database
+from gateway.db import Database, slices
 from gateway.diagnoses.case_sources import SourceCases, read_gate, read_request, read_run, read_votes
 from gateway.diagnoses.cases import DiagnosisInputs, DiagnosisOptions, thin_out
 from gateway.diagnoses.diagnosis_page import render_page
-from gateway.diagnoses.report import DiagnosisReport
+from gateway.diagnoses.report import DiagnosisReport, list_documents, withhold_passages
 from gateway.diagnoses.repository import DiagnosisRepository
 from gateway.diagnoses.schemas import (
     MOST_FAILURES,
@@ -131,8 +130,8 @@ class DiagnosisService:
         async with self._database.read() as session:
             return _to_schema(await self._find(session, id))
 
-    async def find_report(self, id: str) -> Path:
-        """Return the path of a diagnosis's report.
+    async def read_report(self, id: str) -> DiagnosisReport:
+        """Return a diagnosis's report, without the words of documents that were deleted since.
 
         Raises:
             Conflict: It hasn't succeeded.
@@ -145,14 +144,18 @@ class DiagnosisService:
                 param="diagnosis_id",
                 code="no_report",
             )
-        return self._artifacts.file(row.report_digest)
+        content = await asyncio.to_thread(self._artifacts.file(row.report_digest).read_bytes)
+        report = msgspec.json.decode(content, type=DiagnosisReport)
+        live: set[str] = set()
+        async with self._database.read() as session:
+            for some in slices(list_documents(report)):
+                live |= await self._sources.documents.find_live(session, self._tenant, some)
+        return withhold_passages(report, live)
 
     async def render(self, id: str) -> str:
-        """Return the report as a page; raises as `find_report` does."""
-        path = await self.find_report(id)
-        return await asyncio.to_thread(
-            lambda: render_page(msgspec.json.decode(path.read_bytes(), type=DiagnosisReport))
-        )
+        """Return the report as a page; raises as `read_report` does."""
+        report = await self.read_report(id)
+        return await asyncio.to_thread(render_page, report)
 
     async def cancel(self, id: str) -> Diagnosis:
         """Cancel a diagnosis that hasn't ended; one that runs stops within seconds.

@@ -20,7 +20,17 @@ from gateway.evals.output_items import ItemOutcome, OutputItemMaker
 from gateway.evals.repository import EvalOutputItemRepository, EvalRepository, EvalRunRepository
 from gateway.evals.tables import EvalRunRow
 from gateway.ids import new_id
-from gateway.jobs import ENDED, Claim, JobCancelled, JobDelayed, Outcome, begin_subject, end_subject, failpoint
+from gateway.jobs import (
+    ENDED,
+    Claim,
+    JobCancelled,
+    JobDelayed,
+    Outcome,
+    begin_subject,
+    end_subject,
+    failpoint,
+    succeed_subject,
+)
 from gateway.tenants.authenticator import Principal, Scope
 from retrieval.client import Retriever, RetrieverBusy, RetrieverFailed, RetrieverUnavailable, TextTooLong
 from retrieval.messages import EmbedRequest
@@ -68,9 +78,7 @@ class EvalRunHandler:
         left = [(number, row) for number, row in enumerate(rows) if number not in plan.there]
         await _answer_all(claim, maker, left)
         async with claim.begin() as session:
-            ended = await EvalRunRepository(session, claim.tenant).lock(claim.subject)
-            if ended is not None and ended.status not in ENDED:
-                ended.status, ended.finished_at = "succeeded", int(time.time())
+            succeed_subject(await EvalRunRepository(session, claim.tenant).lock(claim.subject))
 
     async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         end_subject(await EvalRunRepository(session, claim.tenant).lock(claim.subject), outcome)

@@ -3,7 +3,9 @@
 import re
 from calendar import monthrange
 
-__all__ = ["DATE_PATTERNS", "TIME_PATTERNS", "imply_date", "read_date", "read_time"]
+from gateway.evaluation.unspaced_scripts import mark_letters
+
+__all__ = ["DATE_PATTERNS", "TIME_PATTERNS", "imply_date", "names_weekday", "read_date", "read_time"]
 
 _MONTHS = (
     "jan(?:uary|uar|\\.)?|janvier|enero|gennaio|januari",
@@ -20,10 +22,27 @@ _MONTHS = (
     "dec(?:ember|\\.)?|dezember|dez\\.?|décembre|diciembre|dicembre",
 )
 _MONTH = "|".join(_MONTHS)
+_WEEKDAY = re.compile(
+    r"(?i)\b(?:mon|tues|wednes|thurs|fri|satur|sun)days?\b|\b(?:mon|tue|wed|thu|fri|sat|sun)\b"
+    r"|\b(?:montag|dienstag|mittwoch|donnerstag|freitag|samstag|sonnabend|sonntag)s?\b"
+    r"|\b(?:mo|di|mi|do|fr|sa|so)\.?,?[ ]\d"
+    r"|\b(?:lundi|mardi|mercredi|jeudi|vendredi|samedi|dimanche|lunes|martes|miércoles|jueves|viernes|sábado|domingo)\b"
+    r"|\b(?:lunedì|martedì|mercoledì|giovedì|venerdì|sabato|domenica)\b"
+    r"|\b(?:maandag|dinsdag|woensdag|donderdag|vrijdag|zaterdag|zondag)\b"
+    + mark_letters("|(?:星期|[周週]|礼拜|禮拜)[一二三四五六日天]|[月火水木金土日](?:曜|[)）])|[월화수목금토일]요일")
+    + mark_letters("|วัน(?:จันทร์|อังคาร|พุธ|พฤหัส|ศุกร์|เสาร์|อาทิตย์)")
+)
 _DAY = r"\d{1,2}"
 _YEAR = r"(?:19|20)\d\d"
 
+_TO_DAY = mark_letters(rf"(?P<number>\d{{1,2}})[ ]?[月월][ ]?(?P<day>{_DAY})[ ]?[日号號일](?![间間])")
+
 DATE_PATTERNS = (
+    re.compile(rf"(?<![\w.,/-])(?P<year>{_YEAR})[ ]?{mark_letters('[年년]')}[ ]?{_TO_DAY}"),
+    re.compile(rf"(?<![\w.,/-]){_TO_DAY}"),
+    re.compile(mark_letters(rf"(?<![\w.,/-])(?P<year>{_YEAR})[ ]?[年년][ ]?(?P<number>\d{{1,2}})[ ]?[月월]")),
+    re.compile(rf"(?<![\w.,/-])(?P<year>{_YEAR})/(?P<number>\d{{1,2}})/(?P<day>{_DAY})(?![\w/])"),
+    re.compile(rf"(?<![\w.,/-])(?P<year>{_YEAR})\.[ ](?P<number>\d{{1,2}})\.[ ](?P<day>{_DAY})\.?(?![\w.])"),
     re.compile(rf"(?<![\w.,/-])(?P<year>{_YEAR})-(?P<number>\d\d)-(?P<day>\d\d)(?![\w-])"),
     re.compile(rf"(?<![\w.,/-])(?P<day>{_DAY})\.[ ]?(?P<number>\d{{1,2}})\.[ ]?(?P<year>{_YEAR})?(?![\w])"),
     re.compile(rf"(?<![\w.,/-])(?P<one>{_DAY})/(?P<two>{_DAY})/(?P<year>{_YEAR})(?![\w/])"),
@@ -39,7 +58,16 @@ DATE_PATTERNS = (
 )
 """The day first where a number may be either: then both readings count."""
 
+_HALVES = mark_letters("(?:(?P<first>上午|早上|凌晨|午前|오전)|(?P<second>下午|晚上|午後|오후))")
+_CLOCK = (
+    r"[时時시点點][ ]?(?P<minute>[0-5]?\d)[ ]?[分분]|[时時시点點](?P<thirty>半|[ ]?반)|[时時시](?![间間速])"
+    "|[点點](?=[整钟鐘前后後至到开開關关])"  # without either it may be a point among several
+    "|(?(first)[点點]|(?(second)[点點]|(?!)))"
+)
+
 TIME_PATTERNS = (
+    re.compile(rf"(?:{_HALVES}[ ]?)?(?<![\w.:])(?P<hour>\d{{1,2}})[ ]?(?:{mark_letters(_CLOCK)})"),
+    re.compile(rf"{_HALVES}[ ]?(?P<hour>\d{{1,2}}):(?P<minute>[0-5]\d)(?!\w|:\d)"),
     re.compile(r"(?i)(?<![\w.:])(?P<hour>\d{1,2})(?:[:.](?P<minute>[0-5]\d))?[ ]?(?P<half>[ap])\.?m\b\.?"),
     re.compile(r"(?i)(?<![\w.:])(?P<hour>\d{1,2})[:.](?P<minute>[0-5]\d)[ ]?(?:uhr|h|o'clock)(?!\w)"),
     re.compile(r"(?<![\w.:])(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)(?!\w|:\d)"),
@@ -58,7 +86,10 @@ def read_date(match: re.Match[str]) -> tuple[str, ...]:
         pairs = dict.fromkeys(((fields["one"], fields["two"]), (fields["two"], fields["one"])))
         return tuple(one for day, month in pairs for one in _format(year, int(month), int(day)))
     if fields.get("number"):
-        return _format(year, int(fields["number"]), int(fields["day"]))
+        month = int(fields["number"])
+        if "day" not in fields:
+            return (f"date:{year}-{month:02}",) if 1 <= month <= 12 else ()
+        return _format(year, month, int(fields["day"]))
     spelled = fields["month"].casefold()
     month = next(number for number, names in enumerate(_MONTHS, 1) if re.fullmatch(names, spelled))
     return _format(year, month, int(fields["day"])) if fields.get("day") else (f"date:{year}-{month:02}",)
@@ -67,12 +98,14 @@ def read_date(match: re.Match[str]) -> tuple[str, ...]:
 def read_time(match: re.Match[str]) -> tuple[str, ...]:
     """Return `time:18:15`; nothing if there is no such time."""
     fields = match.groupdict()
-    hour, minute = int(fields["hour"]), fields.get("minute") or "00"
+    hour, minute = int(fields["hour"]), fields.get("minute") or ("30" if fields.get("thirty") else "00")
+    if fields.get("second") or fields.get("first"):
+        hour = hour % 12 + (12 if fields.get("second") else 0) if hour <= 12 else hour
     if half := fields.get("half"):
         if not 1 <= hour <= 12:
             return ()
         hour = hour % 12 + (12 if half.casefold() == "p" else 0)
-    return (f"time:{hour:02}:{minute}",) if hour < 24 else ()
+    return (f"time:{hour:02}:{minute:0>2}",) if hour < 24 else ()
 
 
 def imply_date(reading: str) -> tuple[str, ...]:
@@ -84,3 +117,8 @@ def imply_date(reading: str) -> tuple[str, ...]:
 def _format(year: str, month: int, day: int) -> tuple[str, ...]:
     days = monthrange(int(year) if year != "-" else 2024, month)[1] if 1 <= month <= 12 else 0
     return (f"date:{year}-{month:02}-{day:02}",) if 1 <= day <= days else ()
+
+
+def names_weekday(text: str) -> bool:
+    """Tell whether a text has a weekday's name, in full or short, in any of some languages."""
+    return _WEEKDAY.search(mark_letters(text)) is not None

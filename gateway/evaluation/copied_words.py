@@ -1,18 +1,22 @@
 """Copies: how long a run of words an answer has in common with texts that a model learnt."""
 
-import re
 from collections.abc import Iterable, Sequence
+from functools import partial
 
 import msgspec
 
+from gateway.evaluation.unspaced_scripts import count_words, join_words, split_words
+
 __all__ = ["CopiedRun", "LearntTexts"]
 
-_WORD = re.compile(r"\w+(?:['’.:-]\w+)*")
 _SEED = 4  # words; shorter runs are everybody's
 
 
 class CopiedRun(msgspec.Struct, frozen=True):
-    """The longest run of words in common: their number, and the words."""
+    """The longest run of words in common: their number, and the words.
+
+    Two letters of a script without spaces between words count as one.
+    """
 
     words: int
     text: str
@@ -30,20 +34,20 @@ class LearntTexts:
 
     def find_longest(self, answer: str) -> CopiedRun:
         """Return the longest run of at least four words that an answer shares with one of the texts."""
-        words = _split(answer)
+        own = _split(answer)
         longest: Sequence[str] = ()
-        for at in range(len(words) - _SEED + 1):
-            if len(words) - at <= len(longest):
+        for at in range(len(own) - _SEED + 1):
+            if len(own) - at <= len(longest):
                 break
-            for number, place in self._places.get(tuple(words[at : at + _SEED]), ()):
-                length = _count_equal(words, at, self._texts[number], place)
+            for number, place in self._places.get(tuple(own[at : at + _SEED]), ()):
+                length = _count_equal(own, at, self._texts[number], place)
                 if length > len(longest):
-                    longest = words[at : at + length]
-        return CopiedRun(len(longest), " ".join(longest))
+                    longest = own[at : at + length]
+        words = count_words(longest)
+        return CopiedRun(words, join_words(longest)) if words >= _SEED else CopiedRun(0, "")
 
 
-def _split(text: str) -> list[str]:
-    return [word.casefold() for word in _WORD.findall(text)]
+_split = partial(split_words, joined=True)
 
 
 def _count_equal(words: Sequence[str], at: int, other: Sequence[str], place: int) -> int:

@@ -8,9 +8,11 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from gateway.evaluation.unspaced_scripts import mark_letters
+
 __all__ = ["UNITS", "cites_only", "fact_score", "normalise", "states"]
 
-_CITATION = re.compile(r"\[\d+\]")
+_CITATION = re.compile(r"\[\d+(?:[ ]?[,;–-][ ]?\d+)*\]")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
 _MONEY_BEFORE = re.compile(r"(?:£|\bgbp)\s*(\d+(?:\.\d+)?)(?![\d.]*\d)")
 _MONEY_AFTER = re.compile(r"(?<![\d.:£])(\d+(?:\.\d+)?)\s*(?:pounds?(?: sterling)?|gbp)\b")
@@ -48,8 +50,9 @@ def normalise(text: str) -> str:
 
 def states(text: str, value: str) -> bool:
     """Tell whether a text has a value as a whole, in any of its spellings."""
-    escaped = re.escape(normalise(value))
-    return re.search(rf"(?<![\w£])(?<!\d[.,:-]){escaped}(?!\w)(?![.,:]\d)(?!-\d)", normalise(text)) is not None
+    escaped = re.escape(mark_letters(normalise(value)))
+    pattern = rf"(?<![\w£])(?<!\d[.,:-]){escaped}(?!\w)(?![.,:]\d)(?!-\d)"
+    return re.search(pattern, mark_letters(normalise(text))) is not None
 
 
 def fact_score(answer: str, accepted: Iterable[str], wrong: Iterable[str]) -> int:

@@ -10,7 +10,7 @@ from gateway.evaluation.values import Evidence
 
 __all__ = ["Counterfactual", "FaithfulnessScore", "make_counterfactual", "score_citations", "score_support"]
 
-_CITATION = re.compile(r"\[(\d{1,3})\]")
+_CITATION = re.compile(r"\[(\d{1,3}(?:[ ]?[,;–-][ ]?\d{1,3})*)\]")
 
 
 class FaithfulnessScore(msgspec.Struct, frozen=True):
@@ -76,8 +76,11 @@ def score_support(answer: str, sources: Sequence[str]) -> float:
 
 
 def score_citations(answer: str, passages: int) -> float | None:
-    """Return the share of an answer's marks that are numbers of passages; None where it has none."""
-    numbers = [int(number) for number in _CITATION.findall(answer)]
+    """Return the share of an answer's marks that are numbers of passages; None where it has none.
+
+    Each number of `[1, 3]` is one, of `[1-3]` the first and the last.
+    """
+    numbers = [int(number) for marks in _CITATION.findall(answer) for number in re.findall(r"\d+", marks)]
     return sum(1 <= number <= passages for number in numbers) / len(numbers) if numbers else None
 
 

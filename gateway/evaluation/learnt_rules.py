@@ -100,8 +100,8 @@ def _learn_traits(texts: Sequence[str]) -> list[StyleRule]:
             reason = f"{count} of {len(texts)} replies have {name}."
             rules.append(StyleRule(f"has {name}", reason, has, f"Use {_quote(name)}."))
         elif count <= (1 - KEPT_BY) * len(texts):
-            reason = f"{len(texts) - count} of {len(texts)} replies have no {name.removeprefix('a ')}."
             bare = name.removeprefix("an ").removeprefix("a ")
+            reason = f"{len(texts) - count} of {len(texts)} replies have no {bare}."
             rules.append(StyleRule(f"no {bare}", reason, _make_opposite(has), f"Never use {_quote(name)}."))
     return rules
 

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Sequence
 
+from gateway.evaluation.unspaced_scripts import mark_letters
 from gateway.evaluation.values import Evidence, Value, find_values
 
 __all__ = ["change_value", "list_unsupported", "list_values", "replace_value"]
@@ -38,4 +39,7 @@ def change_value(text: str) -> str:
 
 def replace_value(text: str, value: str, other: str) -> str:
     """Put another value in the place of each whole occurrence of one."""
-    return re.sub(rf"(?<![\w.]){re.escape(value)}(?!\w|[.,]\d)", lambda _match: other, text)
+    pattern = rf"(?<![\w.]){re.escape(mark_letters(value))}(?!\w|[.,]\d)"
+    for match in reversed(list(re.finditer(pattern, mark_letters(text)))):
+        text = f"{text[: match.start()]}{other}{text[match.end() :]}"
+    return text

@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from typing import Literal
 
 from gateway.evaluation.calendar_values import DATE_PATTERNS, TIME_PATTERNS, imply_date, read_date, read_time
+from gateway.evaluation.number_notation import Notation
 from gateway.evaluation.number_values import (
     MONEY_PATTERNS,
+    NUMBER_PATTERNS,
     QUANTITY_PATTERNS,
-    find_currency,
-    find_unit,
     read_money,
     read_number,
     read_quantity,
 )
+from gateway.evaluation.units import find_currency, find_unit
+from gateway.evaluation.unspaced_scripts import MARKED, mark_letters
 
 __all__ = ["KINDS", "Evidence", "Kind", "Value", "find_values"]
 
@@ -45,48 +47,50 @@ class Value:
 
 
 _NO_FACTS = re.compile(
-    r"(?im)"
-    r"^[ \t]*(?:[-*•][ \t]*)?\(?\d{1,2}[.):](?=\s)"  # a place in a list
-    r"|\[\d+(?:,[ ]?\d+)*\]"  # a citation
+    rf"(?im)^[ \t]*(?:\d{{1,2}}[、．](?!\d)|\d{{1,2}}\.(?=[{MARKED}]))"  # a place in a list, without a space
+    + mark_letters(r"|(?:步[骤驟]|ステップ|手順|ขั้นตอนที่)[ ]?\d{1,2}|第[ ]?\d{1,3}|\d{1,3}(?:番目|번째|단계|째)")
+    + r"|^[ \t]*(?:[-*•][ \t]*)?\(?\d{1,2}[.):](?=\s)"  # with one
+    r"|\[\d+(?:[ ]?[,;–-][ ]?\d+)*\]"  # a citation
     r"|\b(?:steps?|parts?|chapters?|sections?|points?|items?|options?|figures?|pages?|questions?|lines?|rows?|no\.|schritte?"
     r"|punkte?|étapes?|pasos?)[ ]#?\d{1,3}(?:(?:[ ]?(?:,|and|und|et|y|to|–|-)[ ]?)\d{1,3})*"
     r"(?![\d.,]*\d|[ ]?%)\b"
-    r"|\b24[/ ]?7(?:[/ ]?365)?\b|\b9[ ]?(?:to|-|–)[ ]?5\b|\b50[/-]50\b"
+    r"|(?<![\w.,'’])24[/ ]7(?:[/ ]?365)?\b(?![.,]?\d)|\b9[ ]?(?:to|-|–)[ ]?5\b|\b50[/-]50\b"
     r"|\b360[ °-]*(?:degrees?)?(?=[ ]*(?:view|support))|\bpress[ ]\d\b|\bhi[ ]\d\b"
     r"|\b(?:100|110)[ ]?(?:%|percent|per cent)[ ](?:sure|certain|right|committed|behind|agree|understand|happy)"
     r"|\btop[ ]\d{1,3}\b|(?<!\w)#1\b|\b(?:number|no\.)[ ]1\b"
     r"|\b\d[ -](?:in)[ -]\d\b"
 )
-_ORDINALS = re.compile(r"(?i)(?<![\d#])\d{1,3}(?:st|nd|rd|th|er|ère|ème)\b")
-"""Looked for once dates are found, which have them too."""
+_ORDINALS = re.compile(
+    r"(?i)(?<![\d#])\d{1,3}(?:st|nd|rd|th|er|ère|ème)\b" + mark_letters(r"|(?<!\d)\d{1,2}[月월](?!\d)")
+)
+"""And months alone. Looked for once dates are found, which have them too."""
 
-_URL = re.compile(r"(?i)\b(?:https?://|www\.)[^\s<>\"'()\[\]]*[^\s<>\"'()\[\].,;:!?]")
+_NO_ADDRESS = rf"\s<>\"'()\[\]、。「」『』【】《》，；：！？…{MARKED}"
+_URL = re.compile(rf"(?i)\b(?:https?://|www\.)[^{_NO_ADDRESS}]*[^{_NO_ADDRESS}.,;:!?]")
 _EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@(?:[\w-]+\.)+[a-zA-Z]{2,}")
 _VERSION = re.compile(
     r"(?i)\bv\d+(?:\.\d+)*(?:-\w+)?\b"
     r"|(?:(?<=\bversion )|(?<=\bfirmware )|(?<=\bbuild ))\d+(?:\.\d+)*\b|(?<=\brelease )\d+(?:\.\d+)+\b"
-    r"|(?<![\w.,])\d+\.\d+\.\d+(?:\.\d+)*(?!\w|[.,]\d)"
+    r"|(?<![\w.,])(?!\d{1,3}(?:\.\d{3})+(?![\w.]|,\d{3}))\d+\.\d+\.\d+(?:\.\d+)*(?!\w|[.,]\d)"  # not 1.000.000
 )
-_PHONE = re.compile(r"(?<![\w.,/+#-])(?:\+\d{1,3}|\(?0\d{1,5}\)?)(?:[ /()-]{1,2}\d{2,8}){1,5}(?![\w]|[.,:]\d)")
+_PHONE = re.compile(r"(?<![\w.,/+#-])(?<!\d )(?:\+\d{1,3}|\(?0\d{1,5}\)?)(?:[ /()-]{1,2}\d{2,8}){1,5}(?![\w]|[.,:]\d)")
 _CODE = re.compile(
     r"(?<![\w/.@-])(?:#\d{3,}(?!\w)"
     r"|(?=[A-Z0-9-]*[A-Z])(?=[A-Z0-9-]*\d)[A-Z0-9]+(?:-[A-Z0-9]+)*(?![\w-])"
     r"|(?=\w*_)(?=\w*[A-Z])[A-Z0-9]+(?:_[A-Z0-9]+)+(?!\w))"
 )
-_NUMBER = re.compile(
-    r"(?<![\w.,#/:])-?\d{1,3}(?:[,'\u202f]\d{3})+(?:\.\d+)?(?![\w/]|[.,]\d)"
-    r"|(?<![\w.,#/:])\d+(?:[.,]\d+)?(?![\w/:]|[.,]\d)"
-)
-
 _Found = tuple[int, int, tuple[str, ...]]
+_Finder = Callable[[str, Notation], Iterator[_Found]]
 
 
 def find_values(text: str) -> list[Value]:
     """Return a text's values in their order; none lies in another one."""
-    masked = _NO_FACTS.sub(_blank, text)
+    marked = mark_letters(text)
+    notation = Notation(marked)
+    masked = _NO_FACTS.sub(_blank, marked)
     values: list[Value] = []
     for kind in KINDS:
-        places = sorted(_FINDERS[kind](masked))
+        places = sorted(_FINDERS[kind](masked, notation))
         values += [Value(kind, text[start:end], start, end, readings) for start, end, readings in places]
         masked = _mask(masked, places) if places else masked
         if kind == "date":
@@ -145,19 +149,25 @@ def _blank(match: re.Match[str]) -> str:
     return "~" * len(match[0])
 
 
-def _find_by(pattern: re.Pattern[str], read: Callable[[str], str]) -> Callable[[str], Iterator[_Found]]:
-    return lambda text: (
+def _find_by(pattern: re.Pattern[str], read: Callable[[str], str]) -> _Finder:
+    return lambda text, _notation: (
         (match.start(), match.end(), (read(match[0]),)) for match in pattern.finditer(text) if "~" not in match[0]
     )
 
 
+def _find_dated(patterns: Iterable[re.Pattern[str]], read: Callable[[re.Match[str]], tuple[str, ...]]) -> _Finder:
+    return _find_all(patterns, lambda match, _notation: read(match))
+
+
 def _find_all(
-    patterns: Iterable[re.Pattern[str]], read: Callable[[re.Match[str]], tuple[str, ...]]
-) -> Callable[[str], Iterator[_Found]]:
-    def find(text: str) -> Iterator[_Found]:
+    patterns: Iterable[re.Pattern[str]], read: Callable[[re.Match[str], Notation], tuple[str, ...]]
+) -> _Finder:
+    def find(text: str, notation: Notation) -> Iterator[_Found]:
         for pattern in patterns:
             places = [
-                (match.start(), match.end(), readings) for match in pattern.finditer(text) if (readings := read(match))
+                (match.start(), match.end(), readings)
+                for match in pattern.finditer(text)
+                if (readings := read(match, notation))
             ]
             yield from places
             text = _mask(text, places) if places else text
@@ -170,15 +180,15 @@ def _read_url(text: str) -> str:
     return f"url:{address.rstrip('/')}"
 
 
-_FINDERS: dict[Kind, Callable[[str], Iterator[_Found]]] = {
+_FINDERS: dict[Kind, _Finder] = {
     "url": _find_by(_URL, _read_url),
     "e-mail": _find_by(_EMAIL, lambda text: f"e-mail:{text.casefold()}"),
-    "date": _find_all(DATE_PATTERNS, read_date),
-    "time": _find_all(TIME_PATTERNS, read_time),
+    "date": _find_dated(DATE_PATTERNS, read_date),
+    "time": _find_dated(TIME_PATTERNS, read_time),
     "money": _find_all(MONEY_PATTERNS, read_money),
     "version": _find_by(_VERSION, lambda text: f"version:{text.casefold().removeprefix('v')}"),
     "phone": _find_by(_PHONE, lambda text: f"phone:{re.sub(r'[^+0-9]', '', text)}"),
     "quantity": _find_all(QUANTITY_PATTERNS, read_quantity),
     "code": _find_by(_CODE, lambda text: f"code:{text.casefold().lstrip('#')}"),
-    "number": _find_by(_NUMBER, lambda text: f"number:{read_number(text)}"),
+    "number": _find_all(NUMBER_PATTERNS, read_number),
 }

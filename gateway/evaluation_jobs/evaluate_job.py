@@ -26,7 +26,6 @@ from gateway.evaluation_jobs.repository import EvaluationRepository
 from gateway.evaluation_jobs.tables import EvaluationRow
 from gateway.files.garbage_collection import collect_later
 from gateway.jobs import (
-    ENDED,
     Claim,
     JobCancelled,
     JobDelayed,
@@ -35,6 +34,7 @@ from gateway.jobs import (
     begin_subject,
     end_subject,
     failpoint,
+    succeed_subject,
 )
 from gateway.pages import PageRequest
 from gateway.tenants.storage import TenantStorage
@@ -91,11 +91,10 @@ class EvaluateHandler:
         stored = await self._artifacts.put_bytes(msgspec.json.encode(report))
         failpoint("evaluation-stored")
         async with claim.begin() as session:
-            ended = await EvaluationRepository(session, claim.tenant).lock(claim.subject)
-            if ended is None or ended.status in ENDED:
+            ended = succeed_subject(await EvaluationRepository(session, claim.tenant).lock(claim.subject))
+            if ended is None:
                 await collect_later(session, claim.tenant, [stored.digest])
                 return
-            ended.status, ended.finished_at = "succeeded", int(time.time())
             ended.done, ended.report_digest = ended.total, stored.digest
             ended.bytes += stored.size
             if isinstance(report, CalibrationReport):

@@ -21,7 +21,7 @@ from gateway.prompts.service import get_prompt
 from gateway.prompts.tables import PromptRow
 from gateway.prompts.variables import check_variables
 from training.chat_format import ChatFormat, read_chat_format
-from training.checkpoint import check_trainable
+from training.checkpoint import check_trainable, count_parameters
 from training.dataset import describe_problems
 from training.errors import TrainingError
 
@@ -60,6 +60,12 @@ class TrainingFiles:
             if error.code == "unsupported_chat_template":
                 raise BadRequest(blur(error.message), param="model", code="unsupported_chat_template") from None
             raise BadRequest(blur(error.message), param="model", code="unsupported_base_model") from None
+
+    async def count_parameters(self) -> int | None:
+        """Return the base model's number of parameters; None where only workers know."""
+        if self._base is None or not self._base.path or not Path(self._base.path).is_dir():
+            return None
+        return await asyncio.to_thread(count_parameters, Path(self._base.path))
 
     async def find_start(self, request: FineTuningJobCreate, base: str) -> AdapterRow | None:
         """Return the tenant's adapter that a job trains on from, see `request.find_start`."""

@@ -125,7 +125,7 @@ class EventLog:
         """Return the figures of the run that has ended; None where an earlier one did all steps.
 
         Args:
-            seconds: Time of this run.
+            seconds: Time of this run since its start.
             row_bytes: Bytes of the rendered rows.
         """
         started, last = self._started, self._last

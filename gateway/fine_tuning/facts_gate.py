@@ -30,7 +30,7 @@ _RETRIEVER_SECONDS = 5.0
 
 
 class FactsGate:
-    """Looks at the facts of jobs that name stores for it, once per job."""
+    """Looks at the facts of jobs that name stores, for it or for their rows' evidence, once per job."""
 
     def __init__(self, database: Database, retriever: Retriever, artifacts: Artifacts) -> None:
         self._database = database

@@ -7,7 +7,7 @@ import msgspec
 
 from gateway.errors import BadRequest
 from gateway.fine_tuning.schemas import DpoHyperparameters, Hyperparameters, RecipeOptions
-from training.spec import Recipe
+from training.spec import Recipe, choose_rate
 
 __all__ = ["RecipeBounds", "apply_options", "choose_recipe", "explain_recipe", "to_options"]
 
@@ -23,11 +23,13 @@ class RecipeBounds:
         max_rank: The largest rank that engines take.
         max_model_len: Their context in tokens; None while no engine has said it.
         start_rank: The rank of the adapter that is trained on from; None without one.
+        parameters: Of the base model; None where only workers know.
     """
 
     max_rank: int
     max_model_len: int | None
     start_rank: int | None = None
+    parameters: int | None = None
 
 
 def choose_recipe(request: Hyperparameters, options: RecipeOptions, rows: int, bounds: RecipeBounds) -> Recipe:
@@ -74,23 +76,18 @@ def choose_recipe(request: Hyperparameters, options: RecipeOptions, rows: int, b
     return msgspec.structs.replace(recipe, **(defaults | chosen))
 
 
-def explain_recipe(recipe: Recipe, request: Hyperparameters, options: RecipeOptions, rows: int) -> dict[str, str]:
-    """Return why each number of a run is what it is."""
+def explain_recipe(
+    recipe: Recipe, request: Hyperparameters, options: RecipeOptions, rows: int, parameters: int | None
+) -> dict[str, str]:
+    """Return why each number of a run is what it is; `parameters` are `RecipeBounds`'."""
     sizes_batches, counts_epochs = request.batch_size in ("auto", None), request.n_epochs == "auto"
-    multiplier = request.learning_rate_multiplier
-    rates = (
-        "7e-5 for a base model of less than 1 billion parameters, else 2e-5: a tenth of what replies are learnt with"
-    )
-    if recipe.method == "sft":
-        rates = "7e-4 for a base model of less than 1 billion parameters, else 2e-4"
-    rate = rates + ("" if multiplier == "auto" else f", times {multiplier} as the request says")
     reasons = {
         "steps": f"{rows} rows are learnt best in about so many: few rows are seen often, many in larger batches"
         if sizes_batches or counts_epochs
         else "so many have these epochs of these batches",
         "n_epochs": "so many passes have these steps; no row is seen more than 5 times" if counts_epochs else None,
         "batch_size": "grows with the rows, from 2 to 8" if sizes_batches else None,
-        "learning_rate": rate if options.learning_rate is None else None,
+        "learning_rate": _explain_rate(recipe, request, parameters) if options.learning_rate is None else None,
         "rank": "enough for a style, and engines here take it" if options.rank is None else None,
         "max_length": "longer rows are rare and cost memory" if options.max_length is None else None,
         "micro_batch_tokens": "bounds memory, changes nothing else" if options.micro_batch_tokens is None else None,
@@ -106,6 +103,22 @@ def explain_recipe(recipe: Recipe, request: Hyperparameters, options: RecipeOpti
     } | {name: getattr(recipe, name) for name in ("rank", "max_length", "micro_batch_tokens")}
     texts = {name: reason or "the request says so" for name, reason in reasons.items()}
     return {name: text if numbers[name] is None else f"{numbers[name]}: {text}" for name, text in texts.items()}
+
+
+def _explain_rate(recipe: Recipe, request: Hyperparameters, parameters: int | None) -> str:
+    factor = request.learning_rate_multiplier
+    multiplier = 1.0 if factor == "auto" else factor
+    size = "the base model's size, which only workers know here"
+    if parameters is not None:
+        rate = choose_rate(parameters, recipe.method)
+        size = f"{_show(rate * multiplier)}: what suits a base model of {parameters / 1e6:,.0f} million parameters"
+    tenth = "" if recipe.method == "sft" else ", a tenth of what replies are learnt with"
+    return size + tenth + ("" if factor == "auto" else f", times {factor} as the request says")
+
+
+def _show(rate: float) -> str:
+    mantissa, exponent = f"{rate:.2e}".split("e")
+    return f"{float(mantissa):g}e{int(exponent)}"
 
 
 def to_options(recipe: Recipe) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from gateway.adapters.identity import check_name
 from gateway.adapters.service import check_set_aside, find_ready
 from gateway.adapters.tables import AdapterRow
 from gateway.errors import BadRequest, Unavailable
-from gateway.fine_tuning.schemas import BraidOptions, DpoHyperparameters, FineTuningJobCreate, Hyperparameters
+from gateway.fine_tuning.schemas import DpoHyperparameters, FineTuningBraidOptions, FineTuningJobCreate, Hyperparameters
 from gateway.vector_stores.service import check_filled_stores, check_stores
 
 __all__ = ["check_named_stores", "check_request", "find_start"]
@@ -54,7 +54,7 @@ def check_request(request: FineTuningJobCreate, base: str) -> tuple[Literal["sup
     return "dpo", own or DpoHyperparameters(**old.model_dump())
 
 
-async def check_named_stores(session: AsyncSession, tenant: str, options: BraidOptions) -> None:
+async def check_named_stores(session: AsyncSession, tenant: str, options: FineTuningBraidOptions) -> None:
     """Check the stores in which a job looks for facts and for passages.
 
     Raises:
@@ -72,7 +72,7 @@ async def find_start(session: AsyncSession, tenant: str, request: FineTuningJobC
     """Return the tenant's adapter that a job trains on from; None for the base model.
 
     Raises:
-        BadRequest: There is no such model, or the method can't train on from it.
+        BadRequest: There is no such model.
         Conflict: It waits for another base model.
     """
     if request.model == base:
@@ -81,16 +81,8 @@ async def find_start(session: AsyncSession, tenant: str, request: FineTuningJobC
     start = await find_ready(session, tenant, request.model)
     if start is None:
         raise BadRequest(
-            f"The model {request.model!r} can't be fine-tuned; {base!r} can, and preferences can train on from your "
-            "adapters.",
+            f"The model {request.model!r} can't be fine-tuned; {base!r} can, and so can your adapters that are ready.",
             param="model",
             code="model_not_found",
-        )
-    if request.method is None or request.method.type != "dpo":
-        raise BadRequest(
-            f"Training on from an adapter is for preferences (the method 'dpo'). Use {base!r}, with all rows in one "
-            "file.",
-            param="model",
-            code="unsupported_model",
         )
     return start

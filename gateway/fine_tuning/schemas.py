@@ -10,13 +10,13 @@ from gateway.prompts.variables import Variables
 from gateway.vector_stores.schemas import Metadata
 
 __all__ = [
-    "BraidOptions",
     "DpoHyperparameters",
     "DpoMethod",
     "DpoMethodCreate",
     "EvidenceFigures",
     "EvidenceOptions",
     "FactsOptions",
+    "FineTuningBraidOptions",
     "FineTuningJob",
     "FineTuningJobBraid",
     "FineTuningJobCheckpoint",
@@ -88,7 +88,8 @@ class RecipeOptions(BaseModel):
 class FactsOptions(BaseModel):
     """The stores in which the facts of the rows are looked up before they are trained on.
 
-    Values that documents have changed fail the job, unless it is `force`d; its events say so.
+    Values that documents have changed fail the job, unless it is `force`d; its events say so. A job whose rows get
+    `evidence` looks in the stores of that, unless it names others here.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -118,7 +119,7 @@ class EvidenceOptions(BaseModel):
     vary: bool = True
 
 
-class BraidOptions(BaseModel):
+class FineTuningBraidOptions(BaseModel):
     """`prompt` is the `name@version` that the rows are rendered with: take the one that the release will have.
 
     `variables` are values for its own names: the release's too.
@@ -145,7 +146,7 @@ class FineTuningJobCreate(BaseModel):
     hyperparameters: Hyperparameters | None = None
     metadata: Metadata | None = None
     integrations: list[dict[str, Any]] | None = None
-    braid: BraidOptions | None = None
+    braid: FineTuningBraidOptions | None = None
 
 
 class TrainingCost(BaseModel):

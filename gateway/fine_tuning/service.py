@@ -30,8 +30,9 @@ from gateway.fine_tuning.repository import (
 from gateway.fine_tuning.request import check_named_stores, check_request
 from gateway.fine_tuning.rows import RenderedFile
 from gateway.fine_tuning.schemas import (
-    BraidOptions,
     DpoMethod,
+    FactsOptions,
+    FineTuningBraidOptions,
     FineTuningJob,
     FineTuningJobBraid,
     FineTuningJobCheckpoint,
@@ -110,10 +111,10 @@ class FineTuningService:
         """
         method, hyperparameters = check_request(request, base)
         start = await files.find_start(request, base)
-        bounds = replace(bounds, start_rank=start and start.rank)
-        options = request.braid or BraidOptions()
+        options = request.braid or FineTuningBraidOptions()
         prompt = await files.find_prompt(options.prompt, options.variables)
         format = await files.read_chat_format()
+        bounds = replace(bounds, start_rank=start and start.rank, parameters=await files.count_parameters())
         rows = await files.render(
             request.training_file, prompt, options.variables, method=method, param="training_file"
         )
@@ -130,6 +131,7 @@ class FineTuningService:
         stored = await files.store(rows)
         stored_validation = await files.store(validation_rows) if validation_rows else None
         await check_named_stores(self._session, self._tenant, options)
+        facts = options.facts or (options.evidence and FactsOptions(vector_stores=options.evidence.vector_stores))
         size = stored.size + _foresee_passages(options, rows)
         braid = {
             "prompt": f"{prompt.name}@{prompt.version}" if prompt else None,
@@ -140,9 +142,9 @@ class FineTuningService:
             "steps": recipe.steps,
             "chat_template_kwargs": read_chat_template_kwargs(start) if start else format and format.variables,
             "recipe": to_options(recipe),
-            "facts": options.facts and options.facts.model_dump(),
+            "facts": facts and facts.model_dump(),
             "evidence": options.evidence and options.evidence.model_dump(),
-            "reasons": explain_recipe(recipe, hyperparameters, wishes, rows.count),
+            "reasons": explain_recipe(recipe, hyperparameters, wishes, rows.count, bounds.parameters),
             "estimate": await estimate_cost(self._session, base, method, recipe, rows.count, size, price),
         }
         figures = _show_hyperparameters(hyperparameters, recipe)
@@ -365,7 +367,7 @@ def _check_systems(rows: RenderedFile, format: ChatFormat | None) -> None:
         )
 
 
-def _foresee_passages(options: BraidOptions, rows: RenderedFile) -> int:
+def _foresee_passages(options: FineTuningBraidOptions, rows: RenderedFile) -> int:
     """Return about how many bytes of passages rows will get that have none yet."""
     return 0 if options.evidence is None else rows.shares.ungrounded * options.evidence.top_k * _PASSAGE_BYTES
 

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.adapters.executor import ExecutorAway
+from gateway.adapters.executor_wait import prolong_wait
 from gateway.adapters.identity import AdapterRefused
 from gateway.adapters.publish import AdapterPublisher, name_adapter
 from gateway.adapters.stored_adapter import Description, StoredAdapter
@@ -34,7 +37,7 @@ from gateway.fine_tuning.training_state import TrainingState, drop_state
 from gateway.ids import new_id
 from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed, Outcome, failpoint
 from gateway.tenants.storage import TenantStorage
-from training.events import Paused, Saved, Tokenized
+from training.events import Paused, Saved, Started, Tokenized
 from training.manifest import Parity, read_manifest
 
 __all__ = ["TrainHandler", "TrainingResult"]
@@ -47,7 +50,10 @@ _WAITS = "waits"
 
 
 class TrainingResult(msgspec.Struct, frozen=True):
-    """The news of a finished run for its owner, besides the weights; a job that is resumed has it in its state."""
+    """The news of a finished run for its owner, besides the weights; a job that is resumed has it in its state.
+
+    `unproven` are the prompts that no engine could be asked about yet.
+    """
 
     step: int
     metrics: dict[str, float]
@@ -55,6 +61,7 @@ class TrainingResult(msgspec.Struct, frozen=True):
     result_digest: str
     result_bytes: int
     figures: TrainingFigures | None = None
+    unproven: Tokenized | None = None
 
 
 class TrainHandler:
@@ -107,6 +114,10 @@ class TrainHandler:
                 claim, beginning, self._artifacts, self._publisher, self._trainer, self._parity, self._price
             )
             await self._publisher.publish(claim, training, training.checkpoints)
+        except ExecutorAway as away:
+            delay = await prolong_wait(claim, away)
+            await self._tell_delay(claim, delay)
+            raise delay from away
         except JobDelayed as delayed:
             await self._tell_delay(claim, delayed)
             raise
@@ -124,7 +135,7 @@ class TrainHandler:
             return
         async with claim.begin() as session:
             add_event(session, claim.tenant, claim.subject, f"The training waits. {reason}", level="warn")
-        await claim.save({_WAITS: reason})
+        await claim.save({**claim.state, _WAITS: reason})
 
     async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
         """Write the end to the fine-tuning job, and leave nothing half-made."""
@@ -203,6 +214,7 @@ class _Training:
         self._parity: Parity | None = None
         self._claim = claim
         self._price = price
+        self._started = 0.0
         self._seconds = 0.0
         self._inputs = beginning.inputs
         self._artifacts = artifacts
@@ -216,15 +228,12 @@ class _Training:
         self._over = asyncio.Event()
 
     async def make(self, work: Path) -> Path:
-        started = time.monotonic()
         spec = write_spec(work, self._inputs, self._base, max_rank=self._max_rank)
         folder, state = work / "adapter", work / "state.safetensors"
         await self._state.restore(state)
         try:
             async with self._trainer.train(spec, folder, state, EpochCheckpoints.folder(work)) as run:
                 self._run = run
-                if self._claim.state.get(_WAITS):
-                    await self._claim.save({})
                 failpoint("trainer-started")
                 await self._follow(run, state)
                 await run.check()
@@ -233,7 +242,7 @@ class _Training:
         if not folder.is_dir():
             raise JobFailed("trainer_crashed", "The trainer said that it succeeded, and left no adapter.")
         await self._log.flush()
-        self._seconds = time.monotonic() - started
+        self._seconds = time.monotonic() - self._started
         return folder
 
     async def stop(self) -> None:
@@ -250,7 +259,12 @@ class _Training:
     async def _follow(self, run: TrainerRun, state: Path) -> None:
         """Write down what the trainer says, to its end."""
         while event := await run.next_event():
+            if self._claim.state:  # it has waited for this
+                await self._claim.save({})
             match event:
+                case Started():
+                    self._started = time.monotonic()  # what a queue or the wait for memory took costs nobody anything
+                    await self._log.add(event)
                 case Tokenized():
                     self._tokenized = event
                     await self._prove_parity()
@@ -265,7 +279,7 @@ class _Training:
             failpoint("trainer-event")
 
     async def _prove_parity(self) -> None:
-        """Compare prompts with an engine's, once one can be asked: now, or else when the weights are there."""
+        """Compare prompts with an engine's, once one can be asked: now, or else later."""
         if self._tokenized is None or self._parity is not None:
             return
         with suppress(EngineError):
@@ -285,8 +299,10 @@ class _Training:
         file = await self._artifacts.put_bytes(self._log.result_file())
         size = Path(self._inputs.rows.path).stat().st_size
         figures = self._log.measure(self._seconds, size)
-        metrics = self._log.final_metrics(manifest.best_step)
-        result = TrainingResult(int(metrics["step"]), metrics, manifest.trained_tokens, file.digest, file.size, figures)
+        metrics, unproven = self._log.final_metrics(manifest.best_step), None if self._parity else self._tokenized
+        result = TrainingResult(
+            int(metrics["step"]), metrics, manifest.trained_tokens, file.digest, file.size, figures, unproven
+        )
         return Description(msgspec.to_builtins(manifest), msgspec.to_builtins(result))
 
     async def name(self, session: AsyncSession, stored: StoredAdapter) -> AdapterRow:
@@ -296,6 +312,16 @@ class _Training:
             job.result_files = [self._add_result_file(session, _result(stored))]
         row = make_adapter_row(self._claim, job, stored)
         return await name_adapter(session, row, tenant=self._claim.tenant, tenant_name=self._inputs.tenant_name)
+
+    async def complete(self, stored: StoredAdapter) -> dict[str, Any]:
+        """Compare prompts that no engine could be asked about while they were learnt."""
+        self._tokenized = _result(stored).unproven
+        if self._tokenized is None:
+            return {}
+        await self._prove_parity()
+        if self._parity is None:
+            raise JobDelayed("No engine can say how it makes the prompts that were learnt.")
+        return {"parity": msgspec.to_builtins(self._parity)}
 
     async def finish(
         self, session: AsyncSession, row: AdapterRow, stored: StoredAdapter, checkpoints: Sequence[AdapterRow]

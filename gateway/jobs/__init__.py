@@ -6,7 +6,7 @@ from gateway.jobs.handler import Handler, JobCancelled, JobDelayed, JobFailed, O
 from gateway.jobs.housekeeper import Chore, Housekeeper, delete_older
 from gateway.jobs.queue import cancel, enqueue, enqueue_once
 from gateway.jobs.repository import count_live, delete_ended
-from gateway.jobs.subject import begin_subject, cancel_subject, end_subject, queue_subject
+from gateway.jobs.subject import begin_subject, cancel_subject, end_subject, queue_subject, succeed_subject
 from gateway.jobs.tables import ENDED, JobRow
 from gateway.jobs.wait import wait_for
 from gateway.jobs.worker import Worker, WorkerTimings
@@ -36,5 +36,6 @@ __all__ = [
     "enqueue_once",
     "failpoint",
     "queue_subject",
+    "succeed_subject",
     "wait_for",
 ]

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 import structlog
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.errors import blur
@@ -95,6 +96,10 @@ async def _run(handler: Handler, claim: Claim, pauses: tuple[float, ...]) -> Out
         return Outcome("queued", "delayed", str(error), pause=error.seconds, counted=False)
     except Exception as error:
         text = f"{type(error).__name__}: {error}"
+        if isinstance(error, SQLAlchemyError):
+            # The statement says nothing to the job's owner, who reads this.
+            _log.warning("job_attempt_failed", job=claim.id, kind=claim.kind, reason=text)
+            text = f"an error of the database ({type(error).__name__})"
         if claim.attempts <= len(pauses):
             return Outcome("queued", "server_error", text, pause=pauses[claim.attempts - 1])
         return Outcome(

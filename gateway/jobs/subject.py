@@ -10,7 +10,7 @@ from gateway.jobs.handler import JobCancelled, Outcome
 from gateway.jobs.queue import cancel, enqueue
 from gateway.jobs.tables import ENDED
 
-__all__ = ["begin_subject", "cancel_subject", "end_subject", "queue_subject"]
+__all__ = ["begin_subject", "cancel_subject", "end_subject", "queue_subject", "succeed_subject"]
 
 
 class _Subject(Protocol):
@@ -64,6 +64,14 @@ def begin_subject(claim: Claim, row: Subject | None) -> Subject | None:
     if row.status in ENDED:
         return None
     row.status = "running"
+    return row
+
+
+def succeed_subject(row: Subject | None) -> Subject | None:
+    """Mark a locked row as succeeded and return it; None when it has ended otherwise meanwhile, or was deleted."""
+    if row is None or row.status in ENDED:
+        return None
+    row.status, row.finished_at = "succeeded", int(time.time())
     return row
 
 

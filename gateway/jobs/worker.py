@@ -14,6 +14,7 @@ from gateway.db import Database
 from gateway.jobs.claim import Claim, LeaseLost, claim_next
 from gateway.jobs.failpoints import failpoint
 from gateway.jobs.handler import Handler, Outcome, run_handler
+from gateway.task_group import await_each
 
 __all__ = ["Worker", "WorkerTimings"]
 
@@ -133,9 +134,11 @@ class Worker:
             task.cancel()
         if late:
             _, stuck = await asyncio.wait(late, timeout=self._timings.end_seconds)
-            for task in stuck:
-                _log.warning("job_handler_stuck", job=self._running[task].id, kind=self._running[task].kind)
-                await self._give_back(self._running[task])
+            claims = [self._running[task] for task in stuck]
+            for claim in claims:
+                _log.warning("job_handler_stuck", job=claim.id, kind=claim.kind)
+            # At once: whoever stops this process waits a few seconds more, and a busy database takes some for each.
+            await await_each(self._give_back, claims)
         self._running.clear()
 
     async def _work(self, claim: Claim) -> None:

@@ -120,7 +120,7 @@ class _Models:
 
     def _find_start(self, training: HostedTraining, made_here: set[str]) -> str | None:
         """Return the model here that a training begins at; None while that is still being trained."""
-        if training.method == "dpo" and training.start in made_here:
+        if training.start in made_here:
             return self._report.models.get(training.start)
         return self._gateway.base
 

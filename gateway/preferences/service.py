@@ -22,7 +22,12 @@ from gateway.files.service import add_file, delete_files, get_files
 from gateway.fine_tuning.dataset import TrainingFiles
 from gateway.fine_tuning.estimate import Price
 from gateway.fine_tuning.recipe import RecipeBounds
-from gateway.fine_tuning.schemas import BraidOptions, DpoMethodCreate, FineTuningJobCreate, FineTuningMethodCreate
+from gateway.fine_tuning.schemas import (
+    DpoMethodCreate,
+    FineTuningBraidOptions,
+    FineTuningJobCreate,
+    FineTuningMethodCreate,
+)
 from gateway.fine_tuning.service import FineTuningService
 from gateway.ids import new_id
 from gateway.preferences.comparison_contests import list_comparison_contests
@@ -234,7 +239,7 @@ class PreferenceService:
             seed=request.seed,
             method=FineTuningMethodCreate(type="dpo", dpo=DpoMethodCreate(hyperparameters=request.hyperparameters)),
             metadata=request.metadata,
-            braid=BraidOptions(
+            braid=FineTuningBraidOptions(
                 prompt=target.prompt, variables=dict(target.variables), recipe=request.recipe, facts=request.facts
             ),
         )

@@ -8,9 +8,9 @@ import msgspec
 from msgspec import Meta
 
 from gateway.assistants.release import LEAST_PROBABILITY, RetrievalSpec
-from gateway.chat.bounds import MAX_TOOLS, check_format
-from gateway.chat.bounds import check_tools as check_functions
 from gateway.errors import BadRequest
+from gateway.openai_format.bounds import MAX_TOOLS, check_format
+from gateway.openai_format.bounds import check_tools as check_functions
 from gateway.vector_stores.retriever_errors import check_filters
 
 __all__ = ["Callables", "FileSearchRanking", "FileSearchSpec", "FunctionSpec", "check_text_format", "check_tools"]

@@ -11,9 +11,9 @@ from gateway.answering.citations import Citation
 from gateway.answering.engine_answer import EngineAnswer, EngineChoice, EngineMessage, TokenUsage
 from gateway.answering.retrieve import title_of
 from gateway.answering.trace import AnswerTrace
-from gateway.chat.openai_fields import braid_answer, citation_url
 from gateway.errors import BraidError
 from gateway.ids import new_id
+from gateway.openai_format.braid_object import braid_answer, citation_url
 from gateway.responses.callables import Callables
 from gateway.responses.request import Reasoning, ResponseCreate, ResponseText
 from gateway.responses.schemas import (
@@ -56,8 +56,9 @@ class ResponseBuilder:
     def build_whole(self, answer: EngineAnswer) -> Response:
         """Return the response of a whole answer, and note its citations in the trace."""
         choice = answer.choices[0] if answer.choices else _NO_CHOICE
-        status = "incomplete" if choice.finish_reason in _REASONS else "completed"
-        output = [*self.build_search(), *self._build_items(choice, status)]
+        items = self._build_items(choice)
+        items[-1].status = "incomplete" if choice.finish_reason in _REASONS else "completed"
+        output = [*self.build_search(), *items]
         return self.build(output, choice.finish_reason or "stop")
 
     def build_search(self) -> list[OutputItem]:
@@ -125,9 +126,10 @@ class ResponseBuilder:
             braid=UNSET if finish is None else braid_answer(trace) or UNSET,
         )
 
-    def _build_items(self, choice: EngineChoice, status: Literal["completed", "incomplete"]) -> list[OutputItem]:
+    def _build_items(self, choice: EngineChoice) -> list[ReasoningItem | OutputMessage | FunctionCall]:
+        """Return at least one item, all of them completed: only the last can have been cut."""
         message = choice.message or _NO_MESSAGE
-        items: list[OutputItem] = []
+        items: list[ReasoningItem | OutputMessage | FunctionCall] = []
         if message.reasoning:
             thought = message.reasoning
             if (checked := self.trace.new_thought_text()) is not None:
@@ -138,7 +140,7 @@ class ResponseBuilder:
         calls = message.tool_calls or []
         if message.refusal:
             content: list[OutputText | Refusal] = [Refusal(refusal=message.refusal)]
-            items.append(OutputMessage(id=new_id("msg_"), status=status, content=content))
+            items.append(OutputMessage(id=new_id("msg_"), status="completed", content=content))
         elif message.content or not calls:
             checked = self.trace.new_answer_text()
             text = message.content or ""
@@ -149,11 +151,11 @@ class ResponseBuilder:
                 annotations=cite(self.trace, checked),
                 logprobs=((choice.logprobs or {}).get("content") or []) if self._request.with_logprobs else [],
             )
-            items.append(OutputMessage(id=new_id("msg_"), status=status, content=[part]))
-        return [*items, *(to_call(call, status) for call in calls)]
+            items.append(OutputMessage(id=new_id("msg_"), status="completed", content=[part]))
+        return [*items, *(to_call(call, "completed") for call in calls)]
 
 
-def to_call(call: dict[str, Any], status: Literal["in_progress", "completed", "incomplete"]) -> FunctionCall:
+def to_call(call: dict[str, Any], status: Literal["in_progress", "completed"]) -> FunctionCall:
     """Return the item of one of the engine's tool calls."""
     function: dict[str, Any] = call.get("function") or {}
     return FunctionCall(

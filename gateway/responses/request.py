@@ -6,9 +6,9 @@ import msgspec
 from msgspec import Meta
 
 from gateway.answering.question import BraidOptions, Message, Question
-from gateway.chat.body import Metadata, ModelName, Name, decode_body, find_conversation
 from gateway.errors import BadRequest
 from gateway.ids import new_id
+from gateway.openai_format.body import Metadata, ModelName, Name, decode_body, find_conversation
 from gateway.responses.callables import Callables, check_text_format, check_tools
 from gateway.responses.input_items import to_messages
 

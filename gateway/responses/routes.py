@@ -12,8 +12,8 @@ from starlette.types import Receive, Scope, Send
 from gateway.answering.generation import Generation
 from gateway.answering.question import Question
 from gateway.answering.service import AnsweringService
-from gateway.chat.event_sender import EventSender, send_whole
 from gateway.errors import BraidError
+from gateway.openai_format.event_sender import EventSender, send_whole
 from gateway.responses.callables import Callables
 from gateway.responses.output import ResponseBuilder
 from gateway.responses.request import ResponseCreate, decode_request, to_question

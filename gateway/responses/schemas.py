@@ -5,7 +5,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from gateway.chat.schemas import BraidAnswer
+from gateway.openai_format.braid_object import BraidAnswer
 from gateway.responses.callables import FileSearchSpec, FunctionSpec
 from gateway.responses.request import Reasoning, ResponseText
 

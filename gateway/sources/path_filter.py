@@ -23,7 +23,7 @@ class PathFilter:
 
     def takes(self, path: str) -> bool:
         """Tell whether a file belongs to the source."""
-        if not self._hidden and any(part.startswith(".") for part in path.split("/")):
+        if self._is_hidden(path):
             return False
         if self._include is not None and not self._include.match_file(path):
             return False
@@ -31,6 +31,9 @@ class PathFilter:
 
     def enters(self, folder: str) -> bool:
         """Tell whether anything in a folder can belong to the source; as in git, what is excluded isn't looked into."""
-        if not self._hidden and folder.rsplit("/", 1)[-1].startswith("."):
+        if self._is_hidden(folder):
             return False
         return not self._exclude.match_file(f"{folder}/")
+
+    def _is_hidden(self, path: str) -> bool:
+        return not self._hidden and any(part.startswith(".") for part in path.split("/"))

@@ -1,7 +1,11 @@
-"""The texts of a tenant's documents: of the present version as it is searched, of earlier ones from their bytes."""
+"""The texts of a tenant's documents: of the present version as it is searched, of earlier ones from their bytes.
+
+Bytes are kept as long as their document is there; nothing is left of a deleted one to compare with.
+"""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import msgspec
@@ -12,13 +16,18 @@ from gateway.db import Database
 from gateway.vector_stores.repository import DocumentRepository, VersionRepository
 from gateway.vector_stores.retriever_errors import explain_retriever_errors
 from gateway.vector_stores.search import StoreStates
-from retrieval.client import Retriever
-from retrieval.messages import ContentRequest
+from gateway.vector_stores.tables import DocumentVersionRow
+from retrieval.client import DocumentUnreadable, Retriever
+from retrieval.messages import ContentRequest, ParseRequest
 
 __all__ = ["DocumentTexts", "LiveDocument", "VersionText", "list_present", "list_version_times"]
 
 _VERSIONS = 20
 _MOST_BYTES = 4 * 1024 * 1024
+"""Of text; what has to be parsed says less with its bytes, and takes longer."""
+
+_PARSED_VERSIONS = 5
+_MOST_PARSED_BYTES = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +41,7 @@ class LiveDocument:
 
 @dataclass(frozen=True, slots=True)
 class VersionText:
-    """The text of one version, as its bytes have it."""
+    """The text of one version, as its bytes have it, or as it is parsed out of them."""
 
     version: int
     filename: str
@@ -80,17 +89,26 @@ class DocumentTexts:
         return "\n".join(texts)
 
     async def read_earlier(self, document: str) -> Sequence[VersionText]:
-        """Return the twenty versions before the present one, newest first, as far as their bytes are UTF-8 text."""
+        """Return the twenty versions before the present one, newest first.
+
+        Of those that aren't UTF-8 text (PDF, office files) the newest five are parsed anew, as they were for the index.
+
+        Raises:
+            Unavailable: The retriever, which parses, can't answer now.
+        """
         async with self._database.read() as session:
             row = await DocumentRepository(session, self._tenant).find(document)
             versions = VersionRepository(session, self._tenant)
             earlier = await versions.list_earlier(document, row.version if row else 0, _VERSIONS)
         texts: list[VersionText] = []
+        parsed = 0
         for one in earlier:
-            if one.bytes <= _MOST_BYTES:
-                text = await asyncio.to_thread(self._decode, one.digest)
-                if text is not None:
-                    texts.append(VersionText(one.version, one.filename, text))
+            text = await asyncio.to_thread(self._decode, one.digest) if one.bytes <= _MOST_BYTES else None
+            if text is None and parsed < _PARSED_VERSIONS and one.bytes <= _MOST_PARSED_BYTES:
+                parsed += 1
+                text = await self._parse(one)
+            if text is not None:
+                texts.append(VersionText(one.version, one.filename, text))
         return texts
 
     def _decode(self, digest: str) -> str | None:
@@ -98,3 +116,10 @@ class DocumentTexts:
             return self._artifacts.file(digest).read_bytes().decode("utf-8-sig")
         except (FileNotFoundError, UnicodeDecodeError):
             return None
+
+    async def _parse(self, version: DocumentVersionRow) -> str | None:
+        path = self._artifacts.file(version.digest)
+        if await asyncio.to_thread(path.exists):
+            with explain_retriever_errors([]), suppress(DocumentUnreadable):  # it was read: by another parser
+                return (await self._retriever.parse(ParseRequest(str(path), version.filename))).text
+        return None

@@ -121,6 +121,12 @@ RULES = (
     ),
     Rule("one backtick", rules.double_backticks, Module.of("x = 1  # see ``y``\n"), modules=everything),
     Rule("a docstring has a subject", rules.question_words, Module.of('"""What is done."""\n')),
+    Rule(
+        "a docstring's arguments are parameters",
+        rules.foreign_arguments,
+        Module.of('def f(x):\n    """Do it.\n\n    Args:\n        y: A number.\n    """\n'),
+        modules=everything,
+    ),
     Rule("prose says can't", rules.spelled_out, Module.of("x = 'It cannot be.'\n")),
     Rule("tests' names spell out", rules.cut_short, Module.of("def test_it_cant(): ...\n"), modules=tests),
     Rule("tests' names are sentences", rules.mere_nouns, Module.of("def test_bad_requests(): ...\n"), modules=tests),

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any, TypeGuard
 
 from tests.architecture.source import Module, length
 
@@ -13,6 +14,7 @@ VAGUE_NOUN = re.compile(r"(^|_)(manager|core|shared|tools?)(_|$)")
 ROLES = frozenset({"routes", "service", "repository", "tables", "schemas", "errors", "__init__", "__main__"})
 CRUMB_LINES = 35
 QUESTION_WORDS = frozenset({"what", "which", "how", "where", "why", "whatever", "whichever", "who", "whose"})
+_ARGUMENT = re.compile(r" {4}\*{0,2}(\w+):")
 CUT_SHORT = re.compile(r"(^|_)(cant|dont|doesnt|didnt|isnt|arent|wasnt|wont|hasnt|havent|couldnt|\w+n_t)(_|$)")
 
 
@@ -247,3 +249,27 @@ def mere_nouns(module: Module) -> set[str]:
     """Names of tests of fewer than three words: a sentence that can be wrong says of whom, what and how."""
     found = re.findall(r"^\s*(?:async )?def (test_\w+)", module.text, re.MULTILINE)
     return {f"{module.path}:{name}" for name in found if name.count("_") < 3}
+
+
+def foreign_arguments(module: Module) -> set[str]:
+    """Docstrings that describe a parameter which the function, or the class's constructor, doesn't have."""
+    return {
+        f"{module.path}:{node.name}:{name}"
+        for node in module.nodes(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+        for name in _described_arguments(ast.get_docstring(node) or "") - _parameters(node)
+    }
+
+
+def _described_arguments(docstring: str) -> set[str]:
+    _, mark, rest = docstring.partition("\nArgs:\n")
+    lines = rest.split("\n\n")[0].splitlines() if mark else ()
+    return {match[1] for line in lines if (match := _ARGUMENT.match(line))}
+
+
+def _parameters(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> set[str]:
+    names = {field.target.id for field in ast.walk(node) if _is_field(field)}
+    return names | {argument.arg for argument in ast.walk(node) if isinstance(argument, ast.arg)}
+
+
+def _is_field(node: ast.AST) -> TypeGuard[Any]:
+    return isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name)

@@ -98,16 +98,20 @@ IN_CODE: dict[str, tuple[float, ...]] = {
         limit(ChatCompletionCreate, "stop", "maxLength"),
         limit(ChatCompletionCreate, "top_logprobs", "maximum"),
     ),
-    "tokens in `logit_bias`": (constant("chat.bounds", "MAX_BIASES"), -100, 100),  # these two are in test_borders
+    "tokens in `logit_bias`": (
+        constant("openai_format.bounds", "MAX_BIASES"),
+        -100,
+        100,
+    ),  # these two are in test_borders
     "numbers in a path, a query or a body": (limit(ChatCompletionCreate, "seed", "maximum").bit_length() + 1,),
     "tools; calls in a message": (limit(ChatMessage, "tool_calls", "maxItems"),),
     "types of `response_format`; of a tool": (),
     "a schema (`json_schema`, a tool's `parameters`)": (
-        constant("chat.bounds", "MAX_SCHEMA_BYTES"),
-        constant("chat.bounds", "MAX_SCHEMA_DEPTH"),
+        constant("openai_format.bounds", "MAX_SCHEMA_BYTES"),
+        constant("openai_format.bounds", "MAX_SCHEMA_DEPTH"),
     ),
     "a schema that the engine compiles (`json_schema`; a forced or strict tool)": (
-        constant("chat.bounds", "MAX_REPEATS"),
+        constant("openai_format.bounds", "MAX_REPEATS"),
     ),
     "pairs of `metadata`; a message's `name`": (
         limit(ChatCompletionCreate, "metadata", "maxProperties"),

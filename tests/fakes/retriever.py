@@ -29,6 +29,8 @@ from retrieval.messages import (
     IngestRequest,
     IngestResult,
     MatchFeatures,
+    ParsedText,
+    ParseRequest,
     Passage,
     RetrieverInfo,
     SearchQuery,
@@ -144,6 +146,7 @@ class FakeRetriever:
             "read_ahead": lambda _body: None,
             "embed": self._embed,
             "read_content": self._read_content,
+            "parse": lambda body: ParsedText(_parse(msgspec.msgpack.decode(body, type=ParseRequest).path)),
             "hold": lambda _: None,
             "copy": self._copy,
             "release": lambda _: None,
@@ -204,12 +207,7 @@ class FakeRetriever:
     def _ingest(self, body: Raw) -> IngestResult:
         request = msgspec.msgpack.decode(body, type=IngestRequest)
         self._admit(request.store, request.writer)
-        try:
-            text = Path(request.path).read_bytes().decode()
-        except UnicodeDecodeError:
-            raise Fault("unsupported_file", "Only text can be read here.") from None
-        if not text.strip():
-            raise Fault("empty_file", "There is no text in it.")
+        text = _parse(request.path)
         mine = [point for point in self.points if point.request.document == request.document]
         self.points = [point for point in self.points if point not in mine or point.first < request.index_epoch]
         for point in mine:
@@ -310,6 +308,18 @@ class Fault(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+def _parse(path: str) -> str:
+    """Return the text of a file in UTF-8, or in UTF-16, which stands for all that has to be parsed."""
+    data = Path(path).read_bytes()
+    try:
+        text = data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8")
+    except UnicodeDecodeError:
+        raise Fault("unsupported_file", "Only text can be read here.") from None
+    if not text.strip():
+        raise Fault("empty_file", "There is no text in it.")
+    return text
 
 
 def _encode(value: object) -> Raw:

@@ -22,6 +22,7 @@ must be refused, or one of:
     bad_epochs   the same, and the first is of numbers that are none
     short_epochs as `short` and as `epochs`
     hasty        a good run whose states follow each other faster than anybody keeps them
+    queued:FILE  a good run that begins when the file is there
     held:FILE    a good run that waits after its tenth step until the file is there
 """
 
@@ -70,7 +71,7 @@ PROBE_TOKENS = list(range(100, 116))
 PROBE_START = 4
 _EPOCH_ENDS = {"overfit": (1,), "epochs": (1, 2), "bad_epochs": (1, 2), "short_epochs": (1, 2)}
 _SAVED = frozenset(2**power for power in range(1, 14))
-_HELD, _HELD_STEP = "held:", 10
+_QUEUED, _HELD, _HELD_STEP = "queued:", "held:", 10
 _ENDS = ("crash", "failed", "bug", "abort", "status")
 
 
@@ -105,6 +106,7 @@ def main(arguments: list[str]) -> int:
         return _write_reference(options.base, options.adapter, options.out)
     try:
         wants_pause = options.control or PauseWish()
+        _await_file(mode, _QUEUED)
         return _train(read_spec(options.spec), options.out, options.state, options.checkpoints, mode, wants_pause)
     except TrainingError as error:
         _send(Failed(code=error.code, message=error.message, problems=error.problems))
@@ -161,9 +163,13 @@ def _finish(
 
 
 def _hold(mode: str, step: int) -> None:
-    if step == _HELD_STEP and mode.startswith(_HELD):
-        while not Path(mode.removeprefix(_HELD)).exists():
-            time.sleep(0.05)
+    if step == _HELD_STEP:
+        _await_file(mode, _HELD)
+
+
+def _await_file(mode: str, prefix: str) -> None:
+    while mode.startswith(prefix) and not Path(mode.removeprefix(prefix)).exists():
+        time.sleep(0.05)
 
 
 def _tokenize(spec: TrainSpec, rows: RenderedRows[Any], mode: str) -> Tokenized:

@@ -7,6 +7,7 @@ python -m tests.fakes.vllm --port 9100         as a process, to be killed
 import argparse
 import asyncio
 import itertools
+import json
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable
@@ -325,7 +326,7 @@ class FakeVllm:
         return _answers.Generation(
             id=f"chatcmpl-{next(self._ids):016x}",
             model=chat.model,
-            prompt_tokens=len(_tokens.pieces(chat.prompt)),
+            prompt_tokens=len(_tokens.pieces(chat.prompt)) + _count_tools(chat.body),
             pieces=found,
             finish_reason=finish,
             stop_reason=stopped,
@@ -420,3 +421,9 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+def _count_tools(body: dict[str, Any]) -> int:
+    """Count the tokens that a template's words for tools take, beside the conversation."""
+    tools = body.get("tools")
+    return len(_tokens.pieces(json.dumps(tools, indent=4))) if tools else 0

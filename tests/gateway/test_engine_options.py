@@ -5,8 +5,17 @@ from gateway.settings import SettingsError, load_settings
 
 
 def test_words_are_split_as_a_shell_does() -> None:
-    options = EngineOptions.parse("""-tp 2 --quantization=fp8 --hf-overrides '{"a": [1, 2]}' --seed -1 -O3""")
-    assert options.words == ("-tp", "2", "--quantization=fp8", "--hf-overrides", '{"a": [1, 2]}', "--seed", "-1", "-O3")
+    options = EngineOptions.parse("""-tp 2 --quantization=fp8 --x-y '{"a": [1, 2]}' --seed -1 -O3""")
+    assert options.words == (
+        "-tp",
+        "2",
+        "--quantization=fp8",
+        "--x-y",
+        '{"a": [1, 2]}',
+        "--seed",
+        "-1",
+        "-O3",
+    )
     assert options.value("--tensor-parallel-size") == "2"
     assert options.value("--quantization") == "fp8"
     assert options.value("--dtype") is None
@@ -31,6 +40,16 @@ def test_words_are_split_as_a_shell_does() -> None:
         "--chat-template other.jinja",
         "--tokenizer other",
         "--headless",
+        "--lora-target-modules q_proj",
+        "--chat-template-content-format string",
+        "--trust-request-chat-template",
+        "--skip-tokenizer-init",
+        "--hf-overrides '{}'",
+        "--revision main",
+        "--max-logprobs 0",
+        "--return-tokens-as-token-ids",
+        "--response-role bot",
+        "--runner pooling",
     ],
 )
 def test_options_that_are_braids_own_are_refused_however_they_are_written(text: str) -> None:

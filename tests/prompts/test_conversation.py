@@ -25,6 +25,8 @@ def test_system_messages_are_joined_wherever_they_stand() -> None:
     )
     assert conversation.instructions == "One.\n\nTwo."
     assert [message.content for message in conversation.history] == ["a"]
+    assert split([Message("user", "a")]).instructions is None
+    assert split([Message("system", ""), Message("user", "a")]).instructions is None
 
 
 @pytest.mark.parametrize("messages", [[], [Message("system", "x")], [Message("assistant", "x")]])

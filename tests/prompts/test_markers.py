@@ -132,3 +132,14 @@ def test_a_long_document_costs_little_however_many_tokens_a_base_has() -> None:
         assert markers.neutralise(document) == document
         spent.append(time.process_time() - start)
     assert min(spent) < 0.02
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_joined_markers_break_the_spellings_of_both_also_where_one_makes_the_other(turned: bool) -> None:
+    spaced, plain = Markers.of(["< end>"]), Markers.of(["<end>", "[stop]"])
+    joined = plain.join(spaced) if turned else spaced.join(plain)
+    for text in ("<end>", "< end>", "a[stop]b< end><end>"):
+        broken = joined.neutralise(text)
+        assert not any(spelling in broken for spelling in ("<end>", "< end>", "[stop]"))
+        assert joined.neutralise(broken) == broken
+    assert plain.join(Markers.of([])).neutralise("<end> [stop] end") == "< end> [ stop] end"

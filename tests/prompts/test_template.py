@@ -61,6 +61,15 @@ def test_a_missing_variable_is_named_with_its_line_and_what_may_stand_there() ->
     assert "{{ brand | default('…') }}" in caught.value.message
 
 
+@pytest.mark.parametrize("line", [1, 2, 3, 5])
+def test_a_fault_has_its_own_line_whatever_stands_below(line: int) -> None:
+    lines = ["{{ a }}", "{{ a }}", "{{ a }}", "", "{{ a }}"]
+    lines[line - 1] = "{{ brand }}"
+    with pytest.raises(TemplateFailed) as caught:
+        prompts.compile("\n".join(lines)).render("system", {"a": 1})
+    assert caught.value.line == line
+
+
 def test_the_names_in_the_advice_are_those_that_the_blocks_have() -> None:
     assert set().union(*BLOCKS.values()) == set(REQUEST_VARIABLES)
 
@@ -169,7 +178,34 @@ def test_a_bad_source_is_refused_with_its_line(source: str, line: int, reason: s
     assert caught.value.line == line
 
 
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("{{ missing | default(default_value='none', boolean=true) }}", "none"),
+        ("{{ brand | truncate(length=5, killwords=true, end='…', leeway=0) }}", "Kest…"),
+        ("{{ tones | join(d='/') }}", "kind/brief"),
+    ],
+)
+def test_a_filters_arguments_may_be_named_each_once(source: str, text: str) -> None:
+    variables = {"brand": "Kestrel", "tones": ["kind", "brief"]}
+    assert prompts.compile(source).render("system", variables) == text
+
+
+def test_what_join_makes_is_bounded_with_what_stands_between_the_items() -> None:
+    template = prompts.compile("{{ tones | join(brand) }}")
+    tones = ["a", "b", "c"]
+    assert len(template.render("system", {"tones": tones, "brand": "x" * 32_766})) == 65_535
+    with pytest.raises(TemplateFailed, match="this makes 65537"):
+        template.render("system", {"tones": tones, "brand": "x" * 32_767})
+
+
+def test_lines_of_conditions_alone_leave_no_empty_lines() -> None:
+    template = prompts.compile("One.\n  {% if a %}\nTwo.\n  {% endif %}\nThree.")
+    assert template.render("system", {"a": 1}) == "One.\nTwo.\nThree."
+
+
 def test_the_source_has_a_limit() -> None:
+    assert prompts.compile("x" * 32_768).render("system", {}) == "x" * 32_768
     with pytest.raises(TemplateInvalid, match="may have 32768"):
         prompts.compile("x" * 32_769)
 

@@ -86,6 +86,18 @@ def test_older_checkpoints_keep_their_template_with_the_tokenizer(tmp_path: Path
     assert read_chat_template(tmp_path) == "newer"
 
 
+def test_the_template_of_a_model_that_sees_is_its_processors(tmp_path: Path) -> None:
+    """As transformers and vLLM take it, before any other; a model of texts alone has no processor to read it."""
+    (tmp_path / "tokenizer_config.json").write_text(json.dumps({"chat_template": "the tokenizer's"}))
+    (tmp_path / "chat_template.json").write_text(json.dumps({"chat_template": TEMPLATE}))
+    assert read_chat_template(tmp_path) == "the tokenizer's"
+    (tmp_path / "preprocessor_config.json").write_text("{}")
+    assert read_chat_template(tmp_path) == TEMPLATE
+    (tmp_path / "chat_template.json").write_text("{}")
+    with pytest.raises(CheckpointUnreadable):
+        read_chat_template(tmp_path)
+
+
 @pytest.mark.parametrize("config", ["{}", '{"chat_template": []}', '{"chat_template": null}', "{"])
 def test_a_model_without_a_template_cannot_chat(tmp_path: Path, config: str) -> None:
     (tmp_path / "tokenizer_config.json").write_text(config)

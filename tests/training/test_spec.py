@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from training.batches import plan_epochs
 from training.errors import TrainingError
 from training.rendered_rows import RowsFile
-from training.spec import MINIMUM_ROWS, Recipe, TrainSpec, choose_steps, read_spec
+from training.spec import MINIMUM_ROWS, Recipe, TrainSpec, choose_rate, choose_steps, read_spec
 
 
 def test_the_recipe_that_was_measured_is_the_default_for_its_number_of_rows() -> None:
@@ -108,8 +108,19 @@ def test_a_users_own_numbers_go_before_the_recipes() -> None:
     assert recipe.count_steps(95) == 3 * 24
 
 
-def test_larger_models_take_smaller_steps() -> None:
-    assert Recipe().resolve(8_000_000_000).learning_rate == 2e-4
+@pytest.mark.parametrize(
+    ("parameters", "rate"),
+    [(1, 7e-4), (134_515_008, 7e-4), (135_000_000, 7e-4), (10**9, 2e-4), (8 * 10**9, 2e-4), (494_032_768, 3.11e-4)],
+)
+def test_larger_models_take_smaller_steps(parameters: int, rate: float) -> None:
+    assert Recipe().resolve(parameters).learning_rate == rate
+    assert Recipe(method="dpo").resolve(parameters).learning_rate == pytest.approx(rate / 10, rel=1e-2)
+
+
+@given(st.integers(10_000_000, 10_000_000_000))
+def test_a_slightly_larger_model_takes_nearly_the_same_rate(parameters: int) -> None:
+    rate, next_rate = choose_rate(parameters), choose_rate(parameters * 101 // 100)
+    assert rate * 0.98 <= next_rate <= rate
 
 
 def test_resolving_twice_changes_nothing() -> None:

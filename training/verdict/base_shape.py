@@ -7,6 +7,7 @@ from pathlib import Path
 
 from training.checkpoint import (
     CheckpointUnreadable,
+    count_parameters,
     digest_chat_template,
     digest_weights,
     find_weight_files,
@@ -79,7 +80,7 @@ class BaseShape:
             digest=digest_weights(directory),
             chat_template_digest=digest_chat_template(read_chat_template(directory)),
             linears=linears,
-            parameters=sum(tensor.elements for tensor in tensors),
+            parameters=count_parameters(directory),
             norms={module: norm for module, norm in norms.items() if norm is not None},
             quantization=read_quantization(directory, (tensor.name for tensor in tensors)),
         )

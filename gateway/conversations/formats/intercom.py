@@ -1,7 +1,7 @@
 """Intercom's conversations with their parts, as its API has them."""
 
 from gateway.conversations.conversation import Import
-from gateway.conversations.records import Record, as_dict, as_list, as_text, read_records
+from gateway.conversations.records import Record, as_dict, as_list, as_text, as_time, read_records
 from gateway.conversations.threads import Post, Side, Thread, choose_text, read_threads
 
 __all__ = ["read_intercom"]
@@ -36,4 +36,4 @@ def _to_post(part: Record) -> Post:
     side = None if written_by_ai else _SIDES.get(as_text(author.get("type")))
     internal = as_text(part.get("part_type")).startswith("note")
     text = choose_text("", as_text(part.get("body")))
-    return Post(side, text, as_text(author.get("id")), as_text(part.get("created_at")), internal)
+    return Post(side, text, as_text(author.get("id")), as_time(part.get("created_at")), internal)

@@ -1,47 +1,76 @@
 """Zendesk's tickets with their comments, as its export and its API have them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any
 
 from gateway.conversations.conversation import Import
-from gateway.conversations.records import Record, as_dict, as_list, as_text, read_records
+from gateway.conversations.records import Record, as_dict, as_list, as_text, as_time, read_records
 from gateway.conversations.threads import Post, Side, Thread, choose_text, read_threads
 
 __all__ = ["read_zendesk"]
 
-_AGENTS = ("agent", "admin")
+_SIDES: Mapping[str, Side] = {"agent": "assistant", "admin": "assistant", "end-user": "user", "end_user": "user"}
+_SYSTEM = "-1"
+"""The author of what Zendesk itself writes."""
 
 
 def read_zendesk(text: str) -> Import:
     """Read tickets with `comments`; a ticket alone has its `description`, which nobody answers.
 
-    A comment is the customer's where its author is the ticket's requester, or is an end user by the `users` beside the
-    tickets; any other one is an agent's. `public: false` is an internal note.
+    A comment is its ticket's requester's, and else of whom the file says so anywhere: by a role, of `users` beside the
+    tickets or in a comment, or for an agent by a private comment, by a ticket that is assigned to them, or by one that
+    they submitted for somebody else. `public: false` is an internal note.
     """
     records, problems = read_records(text, ("tickets", "results", "requests"))
-    return read_threads(records, problems, _to_thread)
+    tickets = [(number, {**ticket, **as_dict(ticket.get("ticket"))}) for number, ticket in records]
+    sides = dict(_find_agents(ticket for _, ticket in tickets))
+    pages = {id(users): users for _, ticket in tickets if (users := as_list(ticket.get("users")))}
+    for people in (*pages.values(), *(_list_people(ticket) for _, ticket in tickets)):
+        sides.update(_find_roles(people))
+    return read_threads(tickets, problems, partial(_to_thread, sides=sides))
 
 
-def _to_thread(number: int, ticket: Record) -> Thread:
-    ticket = {**ticket, **as_dict(ticket.get("ticket"))}
-    roles = {as_text(user.get("id")): as_text(user.get("role")) for user in _list_users(ticket)}
-    requester = as_text(ticket.get("requester_id")) or as_text(as_dict(ticket.get("requester")).get("id"))
-    comments = [_to_post(as_dict(comment), requester, roles) for comment in as_list(ticket.get("comments"))]
+def _to_thread(number: int, ticket: Record, sides: Mapping[str, Side]) -> Thread:
+    requester = _find_id(ticket, "requester")
+    comments = [_to_post(as_dict(comment), requester, sides) for comment in as_list(ticket.get("comments"))]
     if not comments:
         comments = [Post("user", as_text(ticket.get("description")))]
     return Thread(number, as_text(ticket.get("id")), comments)
 
 
-def _list_users(ticket: Record) -> Iterator[Record]:
-    for user in (*as_list(ticket.get("users")), *(ticket.get(name) for name in ("requester", "submitter", "assignee"))):
-        yield as_dict(user)
+def _find_agents(tickets: Iterable[Record]) -> Iterator[tuple[str, Side]]:
+    """Yield those who do what only agents can."""
+    for ticket in tickets:
+        requester = _find_id(ticket, "requester")
+        comments = map(as_dict, as_list(ticket.get("comments")))
+        notes = (_find_id(comment, "author") for comment in comments if comment.get("public") is False)
+        for id in (_find_id(ticket, "assignee"), _find_id(ticket, "submitter"), *notes):
+            if id and id != requester:
+                yield id, "assistant"
 
 
-def _to_post(comment: Record, requester: str, roles: dict[str, str]) -> Post:
-    author = as_dict(comment.get("author"))
-    id = as_text(comment.get("author_id")) or as_text(author.get("id"))
-    role = roles.get(id) or as_text(author.get("role"))
-    customer = id == requester if not role or role in _AGENTS else True
-    side: Side = "user" if customer else "assistant"
+def _list_people(ticket: Record) -> list[Any]:
+    """Return who is shown in a ticket, besides the `users`, which a whole page of tickets shares."""
+    authors = [as_dict(comment).get("author") for comment in as_list(ticket.get("comments"))]
+    return [*(ticket.get(name) for name in ("requester", "submitter", "assignee")), *authors]
+
+
+def _find_roles(people: Iterable[Any]) -> Iterator[tuple[str, Side]]:
+    for one in map(as_dict, people):
+        if (side := _SIDES.get(as_text(one.get("role")))) is not None:
+            yield as_text(one.get("id")), side
+
+
+def _find_id(record: Record, name: str) -> str:
+    return as_text(record.get(f"{name}_id")) or as_text(as_dict(record.get(name)).get("id"))
+
+
+def _to_post(comment: Record, requester: str, sides: Mapping[str, Side]) -> Post:
+    author = _find_id(comment, "author")
+    side: Side | None = "user" if author and author == requester else sides.get(author, "unknown")
+    if author == _SYSTEM:
+        side = None
     plain = as_text(comment.get("plain_body")) or as_text(comment.get("body"))
     text = choose_text(plain, as_text(comment.get("html_body")))
-    return Post(side, text, id, as_text(comment.get("created_at")), internal=comment.get("public") is False)
+    return Post(side, text, author, as_time(comment.get("created_at")), internal=comment.get("public") is False)

@@ -9,7 +9,7 @@ import pytest
 
 from gateway.adapters import export as export_module
 from gateway.adapters.archive import CONFIG, WEIGHTS, extract
-from gateway.adapters.export import Export, open_export
+from gateway.adapters.export import Export, open_export, write_card
 from gateway.artifacts import Artifacts
 from gateway.settings import Settings
 from tests.fakes.peft import write_adapter
@@ -64,3 +64,40 @@ def test_it_comes_in_parts_and_never_whole(tmp_path: Path, monkeypatch: pytest.M
     assert len(parts) > weights.stat().st_size // 100
     with zipfile.ZipFile(io.BytesIO(b"".join(parts))) as archive:
         assert archive.read(WEIGHTS) == weights.read_bytes()
+
+
+def test_a_card_tells_what_is_known_and_nothing_else() -> None:
+    manifest = {
+        "recipe": {"alpha": 16, "epochs": 3, "learning_rate": None},
+        "rows": 50,
+        "trained_tokens": 0,
+        "base_digest": "sha256:b",
+        "chat_template_kwargs": {"enable_thinking": False},
+        "optimizer": "adamw",
+    }
+    card = write_card("voice", "ft:base:kestrel:voice:1", 'a "b"', "d1", 8, manifest)
+    assert card.startswith('---\nbase_model: "a \\"b\\""\nlibrary_name: "peft"\n')
+    rows = [line for line in card.splitlines() if line.startswith("| ")][1:]
+    assert rows == [
+        '| Base model | a "b" |',
+        "| Digest of the base's weights | sha256:b |",
+        "| Digest of these files | d1 |",
+        "| Rank | 8 |",
+        "| Alpha | 16 |",
+        "| Epochs | 3 |",
+        "| Rows | 50 |",
+        "| Trained tokens | 0 |",
+        '| Values for the chat template | {"enable_thinking":false} |',
+    ]
+    assert "--max-lora-rank 8 --lora-modules voice=THIS_FOLDER" in card
+    imported = write_card("voice", "ft:base:kestrel:voice:1", "base", "d1", 8, {"chat_template_kwargs": {}})
+    assert imported.count("\n| ") == 1 + 3, "base, digest and rank"
+
+
+def test_equal_adapters_make_equal_files(tmp_path: Path) -> None:
+    artifacts = Artifacts(tmp_path)
+    write_adapter(artifacts.adapter("digest"), base_name="base")
+    one, other = (b"".join(open_export(artifacts, Export("digest", "a.zip", "# A\n"))) for _ in range(2))
+    assert one == other
+    with zipfile.ZipFile(io.BytesIO(one)) as archive:
+        assert {member.date_time[0] for member in archive.infolist()} == {1980}

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -59,6 +60,10 @@ class Source:
             job_id="job_1",
         )
         return await name_adapter(session, row, tenant=TENANT, tenant_name="kestrel")
+
+    async def complete(self, stored: StoredAdapter) -> dict[str, Any]:
+        self.asked.append("complete")
+        return {"size": "large"}
 
     async def finish(
         self, session: AsyncSession, row: AdapterRow, stored: StoredAdapter, checkpoints: Sequence[AdapterRow]
@@ -118,8 +123,11 @@ async def test_the_steps_come_in_order_and_a_gate_behind_the_verification(
     source = Source()
     checks = [Check(source, "verify"), Check(source, "gate")]
     await publisher(settings, *checks).publish(await claim_job(database), source)
-    assert source.asked == ["make", "describe", "name", "verify probing", "gate probing", "finish red"]
+    assert source.asked == ["make", "describe", "name", "verify probing", "gate probing", "complete", "finish red"]
     assert await status_of(database) == "ready"
+    async with database.read() as session:
+        (row,) = await AdapterRepository(session, TENANT).all()
+    assert row.manifest == {"probe": [], "size": "large"}
     assert folders(settings) == []
 
 
@@ -140,7 +148,16 @@ async def test_a_delayed_check_is_repeated_and_nothing_before_it(database: Datab
         await published.publish(await claim_job(database), source)
     check.error = None
     await published.publish(await claim_job(database), source)
-    assert source.asked == ["make", "describe", "name", "verify probing", "name", "verify probing", "finish red"]
+    assert source.asked == [
+        "make",
+        "describe",
+        "name",
+        "verify probing",
+        "name",
+        "verify probing",
+        "complete",
+        "finish red",
+    ]
     assert await status_of(database) == "ready"
 
 
@@ -150,7 +167,7 @@ async def test_weights_that_are_here_already_are_not_checked_again(database: Dat
     claim = await claim_job(database)
     claim.state = {}
     await publisher(settings, Check(second, "verify")).publish(claim, second)
-    assert second.asked == ["make", "describe", "name", "finish red"]
+    assert second.asked == ["make", "describe", "name", "complete", "finish red"]
 
 
 async def test_weights_that_fail_the_verdict_are_not_stored(database: Database, settings: Settings) -> None:

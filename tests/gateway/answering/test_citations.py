@@ -73,6 +73,11 @@ def test_marks_are_cited_where_they_stand(text: str, numbers: list[int]) -> None
         "at 3 + [1]",
         "[१] [１] [0001] [a] [] [1",
         "see [9] and [100]",
+        '{"ids": [1]}',
+        "{'ids': [1], 'more': [2]}",
+        '{"rows": [[1], [2], [1]]}',
+        '["a", [1]]',
+        "It is \"[1]\" and '[2]' there",
     ],
 )
 def test_what_is_no_citation_stays_as_text(text: str) -> None:
@@ -102,6 +107,10 @@ def test_code_ends_where_markdown_ends_it() -> None:
         ("array [1] = 3, as it says [1]", "array [1] = 3, as it says"),
         ("> ```\n> x [1]\n> ```\n> So [1]", "> ```\n> x [1]\n> ```\n> So"),
         ("x\n\n    y [1]\n\nz [1]", "x\n\n    y [1]\n\nz"),
+        ('As JSON: {"ids": [1]}', 'As JSON: {"ids": [1]}'),
+        ("[[1], [2], [3]]", "[[1], [2], [3]]"),
+        ("[1]", "[1]"),
+        ("[1] [2]", "[1] [2]"),
     ],
 )
 def test_without_passages_no_mark_is_let_through(text: str, left: str) -> None:
@@ -110,7 +119,7 @@ def test_without_passages_no_mark_is_let_through(text: str, left: str) -> None:
 
 PARTS = (
     *("[1]", "[2]", "[9]", "[12]", "x[1]", "[", "]", "(", "1"),
-    *("`", "``", "```", "~~~", "\n", "\n\n", " ", " ", "word", "字", "_", "."),
+    *("`", "``", "```", "~~~", "\n", "\n\n", " ", " ", "word", "字", "_", ".", ",", '"', '": ', "{", "}"),
 )
 
 

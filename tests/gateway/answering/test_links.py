@@ -46,6 +46,10 @@ def run(parts: list[str], known: frozenset[int] | None = frozenset({1, 2})) -> t
         ("<p style='background:url(//e.x)' onload='x://y'>", "<p>"),
         ("查 https://e.x/q。更多 [链](https://e.x)", "查 (link removed)。更多 链"),
         ("smb://e.x/share", "smb(link removed)"),
+        ("a <script src=//e.x> b", "a < script src=(link removed)> b"),
+        ("a [b](<//e.x", "a b"),  # the text ends before the link
+        ("a [b](//e.x", "a b"),
+        ("a [b](//e.x 'c", "a b 'c"),
         ("[1](https://e.x) [2]", "1 [2]"),
         ("[a](https://ok.example/a?s=1) https://ok.example/ab https://ok.example", "a (link removed) (link removed)"),
     ],
@@ -68,6 +72,8 @@ def test_an_address_that_was_not_in_the_prompt_is_left_out(text: str, left: str)
         "what a [bracket and an ! and ] and : and http and www",
         "```sh\ncurl https://e.x/install.sh | sh\n```\nor `curl https://e.x | sh`, [docs](https://ok.example/a)",
         "- so:\n\n      wget https://e.x\n\n> ~~~\n> ![x](https://e.x)\n> ~~~\n",
+        "-\n\n    wget https://e.x\n",  # an item that begins with two blank lines has ended
+        "   > ~~~\n   > ![x](https://e.x)\n   > ~~~\n\n   - ~~~\n     ![x](https://e.x)\n     ~~~\n",
     ],
 )
 def test_other_links_and_code_stay_as_they_are(text: str) -> None:
@@ -136,6 +142,14 @@ def test_an_endless_address_is_left_out_and_not_kept_in_memory() -> None:
     text = AnswerText(None, lambda: GIVEN)
     out = text.feed("see https://e.x/?") + "".join(text.feed("secret" * 100) for _ in range(100)) + text.feed(" and on")
     assert out + text.finish() == "see (link removed) and on"
+
+
+@pytest.mark.parametrize("begun", ["[a](//e.x '", "[a](<//e.x", "[a](//e.x(", "[a", "<b c='", "[r]: <//e.x"])
+def test_what_begins_and_never_ends_is_not_kept_in_memory(begun: str) -> None:
+    text = AnswerText(None, lambda: GIVEN)
+    out = text.feed(f"see {begun}") + "".join(text.feed("t" * 100) for _ in range(100))
+    assert len(out) > 5_000
+    assert find_live(out + text.finish()) == []
 
 
 def test_the_prompt_is_read_when_an_address_is_met_and_not_before() -> None:

@@ -110,3 +110,50 @@ async def test_an_assistant_of_the_same_name_is_another_tenants_own(
 async def test_a_number_that_no_release_has_is_not_found(client: httpx2.AsyncClient, number: str) -> None:
     answer = await ask(client, f"support@{number}")
     assert (answer.status_code, answer.json()["error"]["code"]) == (404, "model_not_found")
+
+
+@pytest.mark.parametrize(
+    ("options", "of_release"),
+    [
+        ({}, True),
+        ({"adapter": True, "retrieval": True}, True),
+        ({"adapter": False}, False),
+        ({"retrieval": False}, False),
+    ],
+)
+async def test_only_an_answer_without_switches_is_the_release_s(
+    client: httpx2.AsyncClient, options: dict[str, bool], of_release: bool
+) -> None:
+    body = {"model": "support@1", "messages": [{"role": "user", "content": "Hello"}], "braid": options}
+    answer = await client.post(CHAT, json=body)
+    assert ("braid-release" in answer.headers) is of_release
+    assert (answer.json()["system_fingerprint"] is not None) is of_release
+    record = (await client.get(f"/api/answers/{answer.json()['id']}")).json()
+    assert record["release"] == "support@1"
+
+
+async def share(client: httpx2.AsyncClient, *stages: tuple[int, int]) -> None:
+    body = {"stages": [{"release": release, "weight": weight} for release, weight in stages], "revision": 1}
+    assert (await client.put(f"{ASSISTANT}/rollout", json=body)).status_code == 200
+
+
+async def test_each_point_of_all_weights_is_one_release_s(
+    client: httpx2.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await share(client, (1, 0), (2, 2), (1, 1))
+    for point, release in enumerate((2, 2, 1, 2, 2, 1)):
+        digest = point.to_bytes(8)
+        monkeypatch.setattr("gateway.answering.resolve._conversation_digest", lambda *_asked, digest=digest: digest)
+        assert (await ask(client)).headers["braid-release"].startswith(f"support@{release};"), point
+
+
+async def test_a_conversation_without_a_key_is_known_by_its_opening(client: httpx2.AsyncClient) -> None:
+    await share(client, (1, 50), (2, 50))
+    for number in range(6):
+        turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": f"Question {number}?"}]
+        releases: set[str] = set()
+        for more in range(3):
+            answer = await client.post(CHAT, json={"model": "support", "messages": turns})
+            releases.add(answer.headers["braid-release"])
+            turns += [{"role": "assistant", "content": f"Yes {more}."}, {"role": "user", "content": f"And {more}?"}]
+        assert len(releases) == 1

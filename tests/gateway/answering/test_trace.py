@@ -1,3 +1,5 @@
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -9,7 +11,7 @@ from gateway.answering.resolve import Target
 from gateway.answering.retrieve import Evidence
 from gateway.answering.trace import AnswerTrace
 from gateway.assistants.release import RetrievalSpec
-from gateway.chat.openai_fields import braid_answer
+from gateway.openai_format.braid_object import braid_answer
 from prompts import Rendered, Segment
 from tests.fakes.passages import make_passage
 
@@ -148,10 +150,19 @@ def test_an_adapter_may_write_marks_that_it_learnt_where_nothing_was_searched() 
     "text", ["[1] The guide.", "Says so [12].", "Cite as [n].", "Use [number], please", "保修期[1]", "x[0] and ([2])"]
 )
 @pytest.mark.parametrize("role", ["system", "developer", "user", "tool"])
-def test_marks_are_the_client_s_where_its_own_messages_show_some(role: prompts.Role, text: str) -> None:
+@pytest.mark.parametrize("status", ["off", "skipped", "nothing_found", "unavailable"])
+def test_marks_are_the_client_s_where_its_own_messages_show_some(role: prompts.Role, text: str, status: Any) -> None:
     question = Message("user", "How long?")
-    assert not direct_trace(Message(role, text), question).citable
-    assert direct_trace(Message("assistant", text), question).citable
+    for message, citable in ((Message(role, text), False), (Message("assistant", text), True)):
+        trace = direct_trace(message, question)
+        trace.evidence = Evidence(status)
+        assert trace.citable == citable
+
+
+def test_with_passages_in_the_prompt_marks_are_theirs_whatever_the_client_shows() -> None:
+    trace = grounded_trace()
+    trace.question = msgspec.structs.replace(trace.question, messages=[Message("user", "[1] or [2]?")])
+    assert trace.citable
 
 
 def test_the_page_of_a_passage_is_kept() -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.answering.question import Message
-from gateway.answering.turn import list_earlier, load_turn_classifier
+from gateway.answering.turn import Turn, list_earlier, load_turn_classifier
 
 CLASSIFIER = load_turn_classifier()
 EARLIER = [Message("user", "How long is the warranty of the K2?"), Message("assistant", "31 months [1].")]
@@ -55,6 +55,45 @@ def test_a_first_question_needs_no_history() -> None:
 def test_consent_answers_what_was_asked_back(text: str) -> None:
     assert CLASSIFIER.classify(text, ASKED_BACK).kind == "follow_up"
     assert CLASSIFIER.classify("ok", EARLIER).kind == "small_talk"
+
+
+@pytest.mark.parametrize("text", ["はい", "はい。", "네"])
+def test_a_word_that_is_talk_as_well_answers_what_was_asked_back(text: str) -> None:
+    assert CLASSIFIER.classify(text, ASKED_BACK) == Turn("follow_up", "consent")
+    assert CLASSIFIER.classify(text, EARLIER) == Turn("small_talk", "words")
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "rule"),
+    [
+        ("是的。", "follow_up", "consent"),
+        ("あと保証の期間を教えてください", "follow_up", "opening"),
+        ("那么保修期是多长时间？", "follow_up", "opening"),
+        ("ああああああそれは何年ですか", "follow_up", "pointer"),  # six characters stand before it
+        ("あああああああそれは何年ですか", "question", "complete"),  # seven, among which it may be named
+        ("保証は何年", "follow_up", "short"),
+        ("保証は何年か", "question", "complete"),
+        ("「保証」は「何年」？", "follow_up", "short"),  # five, and marks beside them
+    ],
+)
+def test_a_turn_without_spaces_is_told_by_its_rule(text: str, kind: str, rule: str) -> None:
+    turn = CLASSIFIER.classify(text, EARLIER)
+    assert (turn.kind, turn.rule) == (kind, rule)
+
+
+def test_a_long_text_is_no_small_talk_whatever_its_words() -> None:
+    longest = "thanks " * 22 + "thanks"
+    assert len(longest) == 160
+    assert CLASSIFIER.classify(longest, EARLIER) == Turn("small_talk", "words")
+    assert CLASSIFIER.classify(f"{longest}!", EARLIER).kind != "small_talk"
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [("Hi! How are you?", "words"), ("Hello, how are you?", "courtesy"), ("How are you? How are you?", "courtesy")],
+)
+def test_small_talk_of_several_sentences_is_told_by_its_words(text: str, rule: str) -> None:
+    assert CLASSIFIER.classify(text, EARLIER) == Turn("small_talk", rule)
 
 
 def test_what_was_said_before_leaves_out_tools_and_instructions() -> None:

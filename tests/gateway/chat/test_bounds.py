@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.chat.bounds import MAX_BIASES, MAX_REPEATS, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, MAX_TOOLS
 from gateway.chat.request import ChatCompletionCreate, decode_request
 from gateway.errors import BadRequest
+from gateway.openai_format.bounds import MAX_BIASES, MAX_REPEATS, MAX_SCHEMA_BYTES, MAX_SCHEMA_DEPTH, MAX_TOOLS
 from gateway.settings import Settings
 from tests.fakes.vllm import CHAT, FakeVllm
 from tests.gateway.conftest import running
@@ -71,6 +71,11 @@ FORCED: dict[str, Any] = {"type": "function", "function": {"name": "look_up"}}
         {"tools": [{"type": "function", "function": {"name": f"f{n}"}} for n in range(MAX_TOOLS)]},
         {"logit_bias": {str(n): 100 for n in range(MAX_BIASES)}},
         {"logit_bias": {"5": -100}},
+        {"temperature": 0, "top_p": 0, "presence_penalty": -2, "frequency_penalty": -2, "top_logprobs": 0},
+        {"temperature": 2, "top_p": 1, "presence_penalty": 2, "frequency_penalty": 2},
+        {"reasoning_effort": "e" * 32},
+        {"stop": "x" * 1024},
+        {"messages": [{"role": "user", "content": "Hi", "name": "n" * 255}]},
         {"seed": 2**63 - 1},
         {"seed": -(2**63)},
         {"max_tokens": 2**63 - 1},
@@ -122,6 +127,24 @@ def test_up_to_the_bound_it_is_taken(change: dict[str, Any]) -> None:
         ({"logit_bias": {"-1": 1}}, "logit_bias", None),
         ({"logit_bias": {"1": 100.5}}, "logit_bias", None),
         ({"logit_bias": {"9" * 5000: 1}}, "logit_bias", None),
+        ({"temperature": 2.01}, "temperature", None),
+        ({"temperature": -0.01}, "temperature", None),
+        ({"top_p": 1.01}, "top_p", None),
+        ({"top_p": -0.01}, "top_p", None),
+        ({"presence_penalty": 2.01}, "presence_penalty", None),
+        ({"presence_penalty": -2.01}, "presence_penalty", None),
+        ({"frequency_penalty": 2.01}, "frequency_penalty", None),
+        ({"frequency_penalty": -2.01}, "frequency_penalty", None),
+        ({"top_logprobs": -1}, "top_logprobs", None),
+        ({"n": 0}, "n", None),
+        ({"reasoning_effort": "e" * 33}, "reasoning_effort", None),
+        ({"stop": "x" * 1025}, "stop", None),
+        ({"metadata": {"k" * 65: "v"}}, "metadata", None),
+        ({"metadata": {"k": "v" * 513}}, "metadata", None),
+        ({"messages": [{"role": "user", "content": "Hi", "name": "n" * 256}]}, "messages[0].name", None),
+        ({"messages": [{"role": "tool", "tool_call_id": "c" * 256}]}, "messages[0].tool_call_id", None),
+        ({"messages": [{"role": "assistant", "tool_calls": [{}] * 129}]}, "messages[0].tool_calls", None),
+        ({"logit_bias": {"1": -100.5}}, "logit_bias", None),
         ({"seed": 2**63}, "seed", None),
         ({"max_tokens": 2**63}, "max_tokens", None),
         ({"max_completion_tokens": 10**30}, "max_completion_tokens", None),

@@ -250,6 +250,17 @@ async def test_passages_and_old_turns_are_dropped_and_reported(
     assert answer.json()["usage"]["prompt_tokens"] <= engine.max_model_len - 50
 
 
+async def test_turns_make_room_for_the_descriptions_of_tools(support: Assistant, engine: FakeVllm) -> None:
+    properties = {f"field_{n}": {"type": "string", "description": f"The field {n} of it."} for n in range(60)}
+    function = {"name": "look_up", "parameters": {"type": "object", "properties": properties}}
+    turns = [{"role": "user", "content": f"turn {number} {'word ' * 50}"} for number in range(100)]
+    body = {"model": "support", "messages": turns, "tools": [{"type": "function", "function": function}]}
+    answer = await support.client.post(CHAT, json={**body, "max_tokens": 50, "tool_choice": "auto"})
+    assert answer.status_code == 200, answer.text
+    assert 0 < answer.json()["braid"]["dropped"]["turns"] < 100
+    assert engine.max_model_len / 2 < answer.json()["usage"]["prompt_tokens"] <= engine.max_model_len - 50
+
+
 async def test_a_conversation_of_thousands_of_turns_costs_a_few_counts(support: Assistant, engine: FakeVllm) -> None:
     turns = [{"role": "user", "content": f"turn {number} {'x' * 20}"} for number in range(2_000)]
     before = len(engine.requests(TOKENIZE))

@@ -5,10 +5,17 @@ from typing import Any, cast
 
 import jsonschema
 import pytest
+from fastapi import FastAPI
 
 from gateway.app import create_app
 from gateway.chat.request import decode_request
+from gateway.chat.routes import SCHEMAS as CHAT_SCHEMAS
+from gateway.comparisons.routes import SCHEMAS as COMPARISON_SCHEMAS
+from gateway.diagnoses.routes import SCHEMAS as DIAGNOSIS_SCHEMAS
 from gateway.errors import BadRequest
+from gateway.evals.routes import SCHEMAS as EVAL_SCHEMAS
+from gateway.responses.routes import SCHEMAS as RESPONSE_SCHEMAS
+from gateway.web.error_responses import SCHEMAS as ERROR_SCHEMAS
 from tests.fakes.passages import FakePassages, make_passage
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import Gateway
@@ -51,6 +58,17 @@ def _check_names(body: Any, schema: dict[str, Any], path: str) -> None:
 def test_every_reference_leads_to_a_schema() -> None:
     names = {text.partition('"')[0] for text in json.dumps(DESCRIBED).split("#/components/schemas/")[1:]}
     assert names <= DESCRIBED["components"]["schemas"].keys()
+
+
+def test_schemas_of_one_name_describe_one_thing() -> None:
+    app = create_app(_unopened)
+    by_pydantic = FastAPI.openapi(app)["components"]["schemas"]
+    sets = [by_pydantic, EVAL_SCHEMAS, COMPARISON_SCHEMAS, DIAGNOSIS_SCHEMAS, ERROR_SCHEMAS, CHAT_SCHEMAS]
+    members: dict[str, set[frozenset[str]]] = {}
+    for schemas in (*sets, RESPONSE_SCHEMAS):
+        for name, schema in schemas.items():
+            members.setdefault(name, set()).add(frozenset(schema.get("properties", ())))
+    assert not {name: described for name, described in members.items() if len(described) > 1}
 
 
 def test_the_door_takes_a_key_and_a_body() -> None:

@@ -1,9 +1,9 @@
 import pytest
 
+from gateway import progress
 from gateway.cli import measurement
 from gateway.cli.measurement import await_measurement
 from gateway.client import Client
-from gateway.demo import progress
 from gateway.terminal import CommandError
 
 

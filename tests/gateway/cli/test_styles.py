@@ -60,6 +60,22 @@ async def test_conversations_are_converted_and_redacted(tmp_path: Path) -> None:
     assert row["messages"][1]["content"] == "A year. Write to [e-mail]"
 
 
+async def test_a_region_finds_its_own_phone_numbers(tmp_path: Path) -> None:
+    path, out = tmp_path / "rows.jsonl", tmp_path / "out.jsonl"
+    path.write_text(
+        '{"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "At 4155552671."}]}'
+    )
+    done = await run("styles", "check", str(path), "--json")
+    assert json.loads(done.stdout)["findings"] == []
+    done = await run("styles", "check", str(path), "--json", "--region", "us")
+    assert [one["details"]["kind"] for one in json.loads(done.stdout)["findings"]] == ["phone"]
+    assert (
+        await run("styles", "convert", str(path), "-o", str(out), "--redact", "--region", "US")
+    ).exit_code == Exit.OK
+    assert "At [phone]." in out.read_text()
+    assert (await run("styles", "check", str(path), "--region", "XX")).exit_code == Exit.USAGE
+
+
 async def test_a_parquet_file_is_converted_by_its_map(tmp_path: Path) -> None:
     """Skipped where pyarrow isn't installed, which is 166 MB and optional; the next test says what happens then."""
     arrow = pytest.importorskip("pyarrow")

@@ -1,7 +1,6 @@
 """Rows with planted values, each of a known class, among numbers that say no fact; seeded."""
 
 import random
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,6 +10,7 @@ from gateway.conversations import Conversation
 from gateway.conversations.facts_lint import DocumentPassage, DocumentText
 from gateway.conversations.findings import FactClass
 from gateway.conversations.languages import is_function_word
+from gateway.evaluation.unspaced_scripts import split_pairs
 from training.dataset import Message, RowPassage
 
 PRODUCTS = "kettle toaster blender mixer grinder heater lamp fan scale radio camera printer router shaver iron".split()
@@ -93,7 +93,7 @@ class PlantedIndex:
 
 
 def _cut(text: str) -> frozenset[str]:
-    return frozenset(word for word in re.findall(r"\w+", text.casefold()) if not is_function_word(word))
+    return frozenset(word for word in split_pairs(text) if not is_function_word(word))
 
 
 def _spell(rng: random.Random, topic: str) -> tuple[str, str, str]:
@@ -162,4 +162,29 @@ def plant(rows: int = 200, seed: int = 9) -> tuple[list[Planted], PlantedIndex]:
         reply = f"{negatives[0]}\n\n{answer} {negatives[1]}"
         conversation = Conversation(number, [Message("user", question), Message("assistant", reply)], passages=passages)
         planted.append(Planted(conversation, {reading: place}))
+    return planted, index
+
+
+def plant_chinese(rows: int = 60, seed: int = 5) -> tuple[list[Planted], PlantedIndex]:
+    """Make rows in Chinese likewise, without negatives: no space stands around their values."""
+    rng = random.Random(seed)
+    index = PlantedIndex()
+    names = [f"{first}{second}" for first in "红蓝绿白黑金银紫" for second in ("水壶", "台灯", "风扇", "收音机")]
+    units = {"保修期": ("天", "天", "day"), "价格": ("元", "块钱", "CNY"), "发货时间": ("小时", "个小时", "hour")}
+    pairs = [(name, topic) for name in names for topic in units]
+    rng.shuffle(pairs)
+    planted: list[Planted] = []
+    for number, (name, topic) in enumerate(pairs[:rows], 1):
+        (first, second, unit), value = units[topic], rng.randint(13, 98)
+        reading = f"money:{unit} {value}" if topic == "价格" else f"quantity:{value} {unit}"
+        place: FactClass = rng.choice(["evidence", "index", "changed", "nowhere"])
+        text, other = (f"{name}的{topic}是{one}{first}，请放心。" for one in (value, value + 1))
+        if place != "evidence":
+            index.versions[f"{name}{topic}"] = {"index": [text], "changed": [text, other]}.get(place, [other])
+        passages = [RowPassage(name, text)] if place == "evidence" else None
+        messages = [
+            Message("user", f"{name}的{topic}是多少？"),
+            Message("assistant", f"您好，{name}的{topic}是{value}{second}哦，欢迎再来。"),
+        ]
+        planted.append(Planted(Conversation(number, messages, passages=passages), {reading: place}))
     return planted, index

@@ -12,6 +12,8 @@ from gateway.conversations.near_duplicates import NearDuplicates
 from training.dataset import Message, RowPassage
 
 PASSAGE = "The warranty of the kettle is twenty-four months from the day on which it was bought in a shop of ours."
+KETTLE = RowPassage("Kettle", PASSAGE)
+CHINESE = "水壶的保修期从您在我们商店购买之日起为二十四个月，请妥善保管好您的购物小票和保修卡。"
 
 UNLEARNT = [Message("user", "y"), Message("assistant", "z", weight=0)]
 
@@ -49,12 +51,18 @@ def test_sound_rows_have_no_findings() -> None:
             "near_duplicates",
             [22],
         ),
+        ([make(21, f"{CHINESE}再见。"), make(22, f"{CHINESE}谢谢。")], "near_duplicates", [22]),
         (
             [Conversation(21, [Message("system", "Be rude."), *make(21, "No way, friend.").messages])],
             "mixed_system_prompts",
             [21],
         ),
         ([make(21, f"Well: {PASSAGE}", passages=[RowPassage("Kettle", PASSAGE)])], "copied_passages", [21]),
+        (
+            [Conversation(21, [*make(21, f"{PASSAGE}").messages, *make(21, "Bye.").messages], "", [KETTLE])],
+            "copied_passages",
+            [21],
+        ),
         (
             [
                 *(make(number, f"This is the answer to you, and it was {number} of them.") for number in (21, 22)),
@@ -80,6 +88,21 @@ def test_rows_of_one_conversation_in_both_files_are_a_leak() -> None:
     ]
     (finding,) = check_conversations(training, validation)
     assert (finding.check, finding.rows, finding.details) == ("leakage", [1, 2], {"training_rows": [6, 7]})
+
+
+def test_rows_of_one_conversation_are_a_leak_without_an_id_too() -> None:
+    greeting = [Message("user", "Hello"), Message("assistant", "Good day, what can we do for you at Kestrel?")]
+    opening = [Message("user", "My kettle leaks since Monday."), Message("assistant", "Which one is it, please?")]
+    later = [Message("user", "The blue one."), Message("assistant", "Then we send you another lid.")]
+    other = [Message("user", "Do you ship to Norway by now?"), Message("assistant", "We do, from May on.")]
+    training = [*sound(5), Conversation(6, [*greeting, *opening])]
+    validation = [
+        Conversation(1, [*greeting, *opening, *later]),
+        Conversation(2, [*greeting, *other]),
+        Conversation(3, [Message("system", "Be kind."), *greeting, *opening, *later, *other]),
+    ]
+    (finding,) = check_conversations(training, validation)
+    assert (finding.check, finding.rows, finding.details) == ("leakage", [1, 3], {"training_rows": [6]})
 
 
 def test_a_report_counts_what_cannot_be_used() -> None:

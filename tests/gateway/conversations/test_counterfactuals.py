@@ -1,5 +1,7 @@
 from dataclasses import replace
+from datetime import date
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -76,3 +78,70 @@ def test_all_spellings_of_a_value_are_written_in_their_own_form() -> None:
     assert new.passages[0].title == "EUR 1000"
     assert "," in new.messages[0].text
     assert new.messages[1].text.endswith(".02.2026.")
+
+
+def test_the_share_is_of_rows_that_have_a_value_of_their_passages() -> None:
+    other = Conversation(2, [Message("user", "Why?"), Message("assistant", "So.")], passages=[RowPassage("A", "B")])
+    words = [Message("user", "How long?"), Message("assistant", "It is 31 months.")]
+    spelled = Conversation(3, words, passages=[RowPassage("K2", "It is thirty-one months, or 31 months.")])
+    rows, coverage = vary_rows([GROUNDED[0], other], seed=1)
+    assert (coverage.varied, coverage.rows, coverage.share) == (1, 1, 1.0)
+    assert rows[1] == other
+    _, none = vary_rows([other], seed=1)
+    assert (none.varied, none.rows, none.share) == (0, 0, 0.0)
+    assert vary_rows([spelled], seed=1)[1].rows == 1
+
+
+def make(passage: str, reply: str, question: str = "How is it?") -> Conversation:
+    messages = [Message("user", question), Message("assistant", reply)]
+    return Conversation(1, messages, passages=[RowPassage("", passage)])
+
+
+@pytest.mark.parametrize(
+    ("passage", "reply", "question"),
+    [
+        ("One is £20.", "One is £20, so two are £40.", "How is it?"),
+        ("One is £20.", "One is £20, so two are £40.", "Are two £40?"),
+        ("One is £20.", "Two of £20 are forty pounds.", "How is it?"),
+        ("It is 15 to 25 kg.", "Between 15 kg and 25 kg, so up to 25 kg.", "How is it?"),
+        ("From 2 Feb 2026, for 7 days.", "From 2 Feb 2026 to 9 Feb 2026, for 7 days.", "How is it?"),
+        ("Send it within 14 days.", "14 days, so until 16 February.", "How is it?"),
+        ("一个20元。", "一个20元，两个40元。", "多少钱？"),
+    ],
+)
+def test_values_stay_where_a_reply_reckons_with_them_and_are_not_covered(
+    passage: str, reply: str, question: str
+) -> None:
+    row = make(passage, reply, question)
+    rows, coverage = vary_rows([row], 3)
+    assert (rows, coverage.varied) == ([row], 0)
+
+
+def test_values_of_other_kinds_are_varied_beside_a_reckoned_one() -> None:
+    row = make("One is £20, with the code SAVE20.", "One is £20, two are £40, with SAVE20.")
+    reply = vary_values(row, 3).conversation.replies[0]
+    assert reply.startswith("One is £20, two are £40, with ")
+    assert not reply.endswith("SAVE20.")
+
+
+def test_a_value_of_the_question_leaves_other_kinds_to_be_varied() -> None:
+    row = make("Returns: 14 days.", "You bought it on 2 February and have 14 days.", "I bought it on 2 February?")
+    assert vary_values(row, 3).varied == 1
+
+
+@settings(max_examples=30)
+@given(st.dates(date(2020, 1, 1), date(2029, 12, 31)), st.integers(0, 2**31))
+def test_a_date_beside_its_weekday_keeps_it(day: date, seed: int) -> None:
+    written = f"{day:%A}, {day.day} {day:%B} {day.year}"
+    (value,) = find_values(
+        vary_values(make(f"On {written}.", f"It is on {written}, yes."), seed).conversation.replies[0]
+    )
+    other = date.fromisoformat(value.readings[0].removeprefix("date:"))
+    assert (other.weekday(), other.month, other.year) == (day.weekday(), day.month, day.year)
+
+
+def test_values_among_chinese_letters_are_varied() -> None:
+    row = make("退款需要30天，运费是12元，2026年2月2日起。", "您好，需要30天和12元运费，从2026年2月2日开始。")
+    result = vary_values(row, 3)
+    assert (result.varied, result.supported) == (3, 3)
+    assert mask(result.conversation.replies[0]) == mask(row.replies[0])

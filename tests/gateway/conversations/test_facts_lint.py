@@ -1,12 +1,13 @@
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 
 from gateway.conversations import Conversation
-from gateway.conversations.facts_lint import FactsLint, describe_facts
-from gateway.conversations.findings import CLASSES
+from gateway.conversations.facts_lint import DocumentPassage, FactsLint, describe_facts
+from gateway.conversations.findings import CLASSES, RowFact
 from gateway.evaluation.values import find_values
-from tests.gateway.conversations.planted_facts import NEGATIVES, PlantedIndex, plant
+from tests.gateway.conversations.planted_facts import NEGATIVES, Planted, PlantedIndex, plant, plant_chinese
 from training.dataset import Message, RowPassage
 
 
@@ -19,8 +20,8 @@ async def classify(index: PlantedIndex, conversation: Conversation) -> dict[str,
     return {fact.text: fact.place for fact in await FactsLint(index).classify(conversation)}
 
 
-async def test_planted_facts_are_found_in_their_classes() -> None:
-    planted, index = plant(200)
+@pytest.mark.parametrize(("planted", "index"), [plant(200), plant_chinese(60)], ids=["english", "chinese"])
+async def test_planted_facts_are_found_in_their_classes(planted: list[Planted], index: PlantedIndex) -> None:
     lint = FactsLint(index)
     right: Counter[str] = Counter()
     named: Counter[str] = Counter()
@@ -33,7 +34,7 @@ async def test_planted_facts_are_found_in_their_classes() -> None:
             else:
                 wrong.append((fact.row, fact.text, fact.place, one.expected))
     expected = Counter(place for one in planted for place in one.expected.values())
-    assert sum(expected.values()) == 200
+    assert sum(expected.values()) == len(planted)
     figures = {place: (right[place] / named[place], right[place] / expected[place]) for place in CLASSES}
     assert all(precision >= 0.95 and recall >= 0.8 for precision, recall in figures.values()), (figures, wrong)
 
@@ -79,3 +80,69 @@ async def test_replies_that_are_not_learnt_are_evidence() -> None:
 async def test_without_an_index_values_are_in_the_row_or_nowhere() -> None:
     facts = await FactsLint().classify(make("24 months, until 2 Feb 2026.", "Is it 24 months?"))
     assert [(fact.text, fact.place) for fact in facts] == [("24 months", "evidence"), ("2 Feb 2026", "nowhere")]
+
+
+class Listener(PlantedIndex):
+    """Keeps what it was asked."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queries: list[Sequence[str]] = []
+        self.rest = ""
+
+    async def search(self, texts: Sequence[str], limit: int) -> list[DocumentPassage]:
+        self.queries.append(texts)
+        return await super().search(texts, limit)
+
+    async def read_current(self, store: str, document: str) -> str:
+        return f"{await super().read_current(store, document)} {self.rest}"
+
+
+@pytest.mark.parametrize(
+    ("versions", "rest", "place"),
+    [
+        (["The warranty of the kettle is 24 months.", "The warranty of the kettle ended."], "", "changed"),
+        (["The warranty of the kettle is 24 months.", "The warranty of the kettle ended."], "24 months!", "nowhere"),
+        (["The warranty of the kettle ended."], "", "nowhere"),
+        (["The warranty of the kettle ended.", "The warranty of the kettle is 24 months."], "", "index"),
+    ],
+)
+async def test_a_value_has_changed_where_no_passage_of_the_present_text_has_it(
+    versions: list[str], rest: str, place: str
+) -> None:
+    index = Listener()
+    index.versions, index.rest = {"kettle": versions, "lamp": ["It is blue."]}, rest
+    row = make("The warranty of the kettle is 24 months.", "How long is the warranty of the kettle?")
+    assert await classify(index, row) == {"24 months": place}
+
+
+async def test_each_unknown_value_is_searched_for_with_the_sentence_around_it() -> None:
+    index = Listener()
+    reply = "We are sorry! The K2 has 24 months. Is it £49? It is.\nSend it by 2 Feb 2026 to us. It has 24 months."
+    await FactsLint(index).classify(make(reply, "What of the K2?"))
+    assert index.queries == [
+        [
+            "What of the K2?",
+            "What of the K2? The K2 has 24 months",
+            "What of the K2? Is it £49",
+            "What of the K2? Send it by 2 Feb 2026 to us",
+        ]
+    ]
+    many = " ".join(f"Item {n} has {n} months." for n in range(11, 20))
+    await FactsLint(index).classify(make(many, "What?"))
+    assert len(index.queries[1]) == 5, "the question and four sentences of a row are enough"
+
+
+def test_a_finding_counts_its_values_by_kind_and_names_the_first_ones() -> None:
+    def fact(row: int, kind: str, text: str, place: str) -> RowFact:
+        return RowFact(row, kind, text, (f"{kind}:{text}",), place)  # type: ignore[arg-type]
+
+    facts = [fact(1, "money", "£1", "nowhere"), *(fact(2, "quantity", f"{n} kg", "nowhere") for n in range(5))]
+    facts += [fact(3, "date", "2 May", "evidence"), fact(4, "date", "3 May", "index")]
+    indexed, nowhere, evidence = describe_facts(facts)
+    assert [one.check for one in (indexed, nowhere, evidence)] == ["facts_index", "facts_nowhere", "facts_evidence"]
+    assert [one.level for one in (indexed, nowhere, evidence)] == ["warning", "warning", "info"]
+    assert (nowhere.rows, nowhere.details) == ([1, 2], {"kinds": {"money": 1, "quantity": 5}})
+    assert nowhere.message.startswith("6 values stand neither in their rows nor in a document")
+    assert nowhere.message.endswith("'£1' (row 1), '0 kg' (row 2), '1 kg' (row 2), '2 kg' (row 2), '3 kg' (row 2)…")
+    assert indexed.message.endswith("'3 May' (row 4)")

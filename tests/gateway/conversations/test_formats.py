@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.conversations import Conversation, UnusableFile, encode_conversations
+from gateway.conversations.checks import check_conversations
 from gateway.conversations.formats import read_conversations
 from gateway.conversations.formats.registry import FORMATS
-from training.dataset import Message, RowPassage, read_rows
+from training.dataset import Message, RowPassage, check_rows, read_rows
+from training.preference_rows import check_preference_rows
 
 PAIR = [("user", "How long is it?"), ("assistant", "A year, dear customer.")]
 
@@ -52,6 +54,30 @@ def test_alpacas_input_history_and_system_are_turns() -> None:
     assert read([record]) == ("alpaca", [list(zip(roles, texts, strict=True))])
 
 
+def test_blank_turns_say_nothing_and_the_first_turns_of_nobody_are_left_out() -> None:
+    turns = [("system", " "), ("human", PAIR[0][1]), ("gpt", " \n"), ("gpt", PAIR[1][1])]
+    record = {"conversations": [{"from": role, "value": text} for role, text in turns]}
+    assert read([record]) == ("sharegpt", [PAIR])
+
+
+def test_a_reply_before_any_question_is_read_and_not_learnt() -> None:
+    turns = [("gpt", "Welcome!"), ("human", PAIR[0][1]), ("gpt", PAIR[1][1])]
+    record = {"conversations": [{"from": role, "value": text} for role, text in turns]}
+    _, content = read_conversations(json.dumps([record]).encode())
+    assert [message.weight for message in content.conversations[0].messages] == [0, None, None]
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [[], [("gpt", "Yes.")], [("human", "Why?")], [("system", "x"), ("gpt", "Yes.")], [("gpt", "Yes."), ("gpt", "So.")]],
+)
+def test_a_conversation_without_a_question_or_a_reply_is_a_problem(turns: list[tuple[str, str]]) -> None:
+    record = {"conversations": [{"from": role, "value": text} for role, text in turns]}
+    _, content = read_conversations(json.dumps([record]).encode(), "sharegpt")
+    assert content.conversations == []
+    assert [problem.row for problem in content.problems] == [1]
+
+
 def test_preference_rows_come_back_as_they_were() -> None:
     row = {
         "input": {"messages": [{"role": "user", "content": "Hi"}]},
@@ -62,6 +88,46 @@ def test_preference_rows_come_back_as_they_were() -> None:
     assert name == "openai-preferences"
     assert content.conversations[0].rejected == "Yo."
     assert json.loads(encode_conversations(content.conversations)) == row
+
+
+def test_earlier_replies_of_a_preference_are_no_replies_to_learn() -> None:
+    turns = [*PAIR, ("user", "Sure?")]
+    row = {
+        "input": {"messages": [{"role": role, "content": text} for role, text in turns]},
+        "preferred_output": [{"role": "assistant", "content": "Good day."}],
+        "non_preferred_output": [{"role": "assistant", "content": "Yo."}],
+    }
+    (one,) = read_conversations(json.dumps([row]).encode())[1].conversations
+    assert one.replies == ["Good day."]
+    assert json.loads(encode_conversations([one])) == row
+    assert "weight_0" not in [finding.check for finding in check_conversations([one])]
+
+
+EXTRAS: list[dict[str, Any]] = [
+    {},
+    {"metadata": {"conversation_id": "c7"}},
+    {"metadata": None},
+    {"metadata": "of mine"},
+    {"tools": [{"type": "function"}]},
+    {"id": 7},
+    {"braid": {"passages": []}},
+    {"parallel_tool_calls": True},
+]
+
+
+@pytest.mark.parametrize("extra", EXTRAS, ids=map(str, EXTRAS))
+@pytest.mark.parametrize("reply", [[{"role": "assistant", "content": text}] for text in ("Yo.", "A year.", " ")])
+def test_the_check_and_an_upload_refuse_the_same_rows(extra: dict[str, Any], reply: list[dict[str, str]]) -> None:
+    question = [{"role": "user", "content": "Hi"}]
+    preference = {"input": {"messages": question}, "preferred_output": reply}
+    worse = [{"role": "assistant", "content": "Yo."}]
+    for format, row, check in (
+        ("openai", {"messages": question + reply}, check_rows),
+        ("openai-preferences", {**preference, "non_preferred_output": worse}, check_preference_rows),
+    ):
+        data = json.dumps({**row, **extra}).encode()
+        _, content = read_conversations(data, format)
+        assert content.problems == check(data).problems
 
 
 def test_rows_of_chats_say_their_thread() -> None:
@@ -92,6 +158,48 @@ def test_a_table_of_messages_is_joined_by_conversation() -> None:
     assert [problem.row for problem in content.problems] == [3]
 
 
+def test_a_row_of_a_table_of_pairs_may_have_a_system_text_and_needs_both_texts() -> None:
+    table = b"question,answer,system\nWhy?,So., Be kind. \nWhy?,So.,  \n  ,So.,x\nWhy?, \t,x\n"
+    _, content = read_conversations(table)
+    assert [[message.role for message in one.messages] for one in content.conversations] == [
+        ["system", "user", "assistant"],
+        ["user", "assistant"],
+    ]
+    assert [(problem.row, problem.message.split(",")[0]) for problem in content.problems] == [
+        (3, "It has no question."),
+        (4, "It has no final reply"),
+    ]
+
+
+def test_the_roles_of_a_table_of_messages_are_read_in_any_case_and_others_are_named() -> None:
+    table = b"ticket,author,body\n1, Customer ,Why?\n2,AGENT,Hello\n1,robot,Beep\n1,Agent,So.\n1,agent,  \n"
+    columns = {"conversation": "ticket", "role": "author", "text": "body"}
+    _, content = read_conversations(table, None, columns)
+    (one,) = content.conversations
+    assert (one.number, one.id, [message.text for message in one.messages]) == (1, "1", ["Why?", "So."])
+    assert [problem.row for problem in content.problems] == [2, 3], "in the order of the rows"
+    assert "no question with a reply" in content.problems[0].message
+    assert "the role 'robot', and only these are known: user, human, customer" in content.problems[1].message
+
+
+def test_a_rows_thread_is_its_own_also_behind_a_line_that_is_none() -> None:
+    messages = [{"role": role, "content": text} for role, text in PAIR]
+    rows = [{"messages": messages, "metadata": {"conversation_id": id}} for id in ("a", "b")]
+    data = b"\n".join([json.dumps(rows[0]).encode(), b"no json", json.dumps(rows[1]).encode()])
+    _, content = read_conversations(data, "openai")
+    assert [(one.number, one.id) for one in content.conversations] == [(1, "a"), (3, "b")]
+    assert [problem.row for problem in content.problems] == [2]
+
+
+def test_a_preference_without_a_question_or_a_reply_is_a_problem() -> None:
+    good = {"input": {"messages": [{"role": "user", "content": "Hi"}]}}
+    good |= {name: [{"role": "assistant", "content": name}] for name in ("preferred_output", "non_preferred_output")}
+    rows = [good, {**good, "preferred_output": []}, {**good, "input": {"messages": []}}]
+    _, content = read_conversations("\n".join(map(json.dumps, rows)).encode())
+    assert [one.number for one in content.conversations] == [1]
+    assert [problem.row for problem in content.problems] == [2, 3]
+
+
 @pytest.mark.parametrize(
     ("data", "columns", "words"),
     [
@@ -100,6 +208,7 @@ def test_a_table_of_messages_is_joined_by_conversation() -> None:
         (b"a,b\n1,2\n", {"topic": "a"}, "A column can't be 'topic'"),
         (b'{"foo": 1}\n', {}, "format isn't known"),
         (b"\xff\xfe", {}, "UTF-8"),
+        (b'question,answer\n"Why?" so,"No\n', {}, "no CSV"),
     ],
 )
 def test_what_cannot_be_read_says_why(data: bytes, columns: dict[str, str], words: str) -> None:

@@ -32,16 +32,41 @@ def test_answers_between_quoted_lines_stay() -> None:
     [
         "On page 3 you wrote: the kettle is blue.",
         "On the 3rd of May he wrote:\nit is broken. We think so too.\nThat was it.",
+        "Dear Ben,\nOn the 3rd of May he wrote:\nit is broken. We think so too.\nThat was it.",
         "Options --\n-- one\n-- two",
         "Price --\n49 pounds\n\n--- or ---\n\nTwo for 90 pounds",
+        "Two for one:\n--\nA blue kettle\nA green kettle",
         "Sent from my side: all is well.",
+        "It went out on Monday:\nSent from my shop in Leeds",
+        "All is well.\nInviato da Roma",
         "From: London\nTo: Paris\nit takes two hours.",
+        "Your booking is confirmed:\nFrom: London Euston\nDate: 12 May 2026\nTo: York\nHave a nice trip!",
+        "Look for a mail like this:\nFrom: help@kestrel.example\nDate: today\nand open it.",
+        "Please open\n> Settings > Network\nand turn it on.",
+        "Opening hours\n##---------------##\nNine to five.",
     ],
 )
 def test_own_words_that_look_alike_stay(text: str) -> None:
-    stripped = strip_mail(text)
-    assert stripped == text or text == "On the 3rd of May he wrote:\nit is broken. We think so too.\nThat was it."
-    assert stripped
+    assert strip_mail(text) == text
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        "From: Ben Smith\nSent: Monday, 2 February 2026 09:15\nTo: Help\nSubject: Kettle",
+        "*Von:* Ben <ben@example.com>\n*Gesendet:* Montag, 2. Februar 2026 09:15\n*An:* Hilfe",
+        "De : Ben <ben@example.com>\nEnvoyé : lundi 2 février 2026\nÀ : Aide\nObjet : Bouilloire",
+    ],
+)
+def test_the_fields_of_a_quoted_mail_are_told_by_more_than_two(fields: str) -> None:
+    assert strip_mail(f"{OWN}\n\n{fields}\n\nWhere is it?") == OWN
+
+
+def test_marked_lines_go_where_the_thread_has_their_words() -> None:
+    earlier = "Hello,\nmy blue kettle from last May doesn't boil any more.\nBen"
+    text = "> my blue kettle from last May\n> doesn't boil any more.\nPlease open\n> Settings > Heat\nand turn it up."
+    assert strip_mail(text, earlier) == "Please open\n> Settings > Heat\nand turn it up."
+    assert strip_mail(text) == text
 
 
 def test_what_follows_the_sign_of_a_signature_goes() -> None:
@@ -63,6 +88,31 @@ def test_the_replys_own_words_are_never_eaten(lines: list[str], quote: str) -> N
     assert strip_mail(own).split() == own.split()
     if own.strip():
         assert strip_mail(f"{own}\n\n{quote}").split() == own.split()
+
+
+LOOKALIKES = (
+    "> Settings > Network",
+    ">>> print(1)",
+    "From: London",
+    "Date: 12 May 2026",
+    "To: Paris",
+    "Sent: by ship",
+    "On Monday the engineer wrote:",
+    "In 2026 at 9:15 we wrote:",
+    "--",
+    "---",
+    "-----",
+    "##----##",
+    "Sent from my shop",
+    "De: Roma",
+    "",
+)
+
+
+@given(st.lists(st.sampled_from(LOOKALIKES) | WORDS.map(" ".join), min_size=1, max_size=8))
+def test_a_text_without_quoted_mail_is_never_cut(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    assert strip_mail(text, "Where is it?\nIs the network blue?").split() == text.split()
 
 
 @given(st.text(max_size=200))
@@ -97,3 +147,44 @@ def test_html_is_read_as_it_is_seen() -> None:
         "</ul><div class='gmail_quote'>On Monday you wrote<blockquote>Where?</blockquote></div>"
     )
     assert read_html(html) == "Hello Ben,\n\nsee this (https://k.example/a):\n\n- one\n- two"
+
+
+@pytest.mark.parametrize(
+    ("card", "goes"),
+    [
+        (["Anna"], True),
+        (["x" * 100] * 12, True),
+        (["x" * 101], False),
+        (["Anna"] * 13, False),
+        ([], False),
+    ],
+)
+def test_what_stands_below_two_dashes_goes_where_it_is_as_short_as_a_card(card: list[str], goes: bool) -> None:
+    text = "\n".join(["It ships today.", "--", *card])
+    assert strip_mail(text) == ("It ships today." if goes else text)
+
+
+def test_a_line_of_a_device_below_a_card_goes_with_it() -> None:
+    assert strip_mail(f"{OWN}\n\n-- \nAnna Smith\n\nSent from my iPhone\n \n") == OWN
+
+
+def test_of_several_marks_of_a_quote_a_header_counts_and_what_is_above_stays() -> None:
+    header = "On Mon, Feb 2, 2026 at 9:15 AM Ben <ben@example.com> wrote:"
+    divider = "-----Original Message-----\nFrom: Ben\nSent: Monday\nTo: Help\n\nWhere is it?"
+    assert strip_mail(f"{OWN}\n\n{header}\nHello.\n\n{divider}") == OWN
+    assert strip_mail(f"{divider}") == divider, "a message that is nothing else stays"
+
+
+def test_lines_of_a_card_are_compared_without_the_blanks_around_them() -> None:
+    card = "Kind regards,\nAnna Smith\n{}Kestrel Ltd\n\n+44 20 7946 0000 | www.kestrel.example"
+    messages = [f"Answer {n}.\n\n" + card.format(" " * n) for n in range(3)]
+    assert find_signature(messages) == ("Kestrel Ltd", "+44 20 7946 0000 | www.kestrel.example")
+    assert cut_signature(messages[2], find_signature(messages)) == "Answer 2.\n\nKind regards,\nAnna Smith"
+
+
+def test_a_message_that_is_its_card_alone_or_ends_otherwise_stays() -> None:
+    card = ("Kestrel Ltd", "+44 20 7946 0000")
+    assert cut_signature("Kestrel Ltd\n+44 20 7946 0000", card) == "Kestrel Ltd\n+44 20 7946 0000"
+    assert cut_signature("Hi.\nKestrel Ltd\n+44 20 7946 0001", card) == "Hi.\nKestrel Ltd\n+44 20 7946 0001"
+    assert cut_signature("Hi.\nKestrel\n+44 20 7946 0000", card) == "Hi.\nKestrel\n+44 20 7946 0000"
+    assert cut_signature("Hi.  \n\n", ()) == "Hi."

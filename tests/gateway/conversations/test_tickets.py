@@ -1,9 +1,13 @@
 """Exports of ticket systems, in the shapes of their API references, as conversations."""
 
 import json
+import random
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from gateway.conversations.conversation import Import
 from gateway.conversations.formats import read_conversations
@@ -72,15 +76,21 @@ def freshdesk(number: int, answer: str) -> dict[str, Any]:
                 "incoming": False,
                 "private": True,
                 "user_id": 9,
-                "created_at": "2026-01-01T1",
+                "created_at": "2026-01-01T01:00:00Z",
             },
-            {"body_text": answer, "incoming": False, "private": False, "user_id": 9, "created_at": "2026-01-01T2"},
+            {
+                "body_text": answer,
+                "incoming": False,
+                "private": False,
+                "user_id": 9,
+                "created_at": "2026-01-01T02:00:00Z",
+            },
             {
                 "body": "<div>Great, thanks!</div>",
                 "incoming": True,
                 "private": False,
                 "user_id": 5,
-                "created_at": "2026-01-01T3",
+                "created_at": "2026-01-01T03:00:00Z",
             },
         ],
     }
@@ -149,6 +159,80 @@ def test_zendesks_users_tell_agents_from_other_customers() -> None:
     assert one.messages[0].text == "Where is order 1?\n\nI ask too."
 
 
+def test_a_thread_with_an_author_of_an_unknown_role_is_a_problem_and_not_learnt() -> None:
+    ticket = zendesk(1, "It is on its way.")
+    ticket["comments"].append({"author_id": 6, "plain_body": "I am his wife.", "created_at": "2026-01-01T10:30:00Z"})
+    content = read([ticket, zendesk(2, "It is on its way.")], "zendesk")
+    assert [one.id for one in content.conversations] == ["102"]
+    (problem,) = content.problems
+    assert (problem.row, "6" in problem.message, "`users`" in problem.message) == (1, True, True)
+
+
+@pytest.mark.parametrize(
+    "sign",
+    [
+        {"assignee_id": 9},
+        {"submitter_id": 9},
+        {"assignee": {"id": 9, "role": "agent"}},
+        {"users": [{"id": 9, "role": "admin"}]},
+        {"comments": [{"author_id": 9, "public": False, "plain_body": "Check stock"}]},
+    ],
+)
+def test_zendesks_agents_are_told_by_what_only_they_do_in_any_ticket_of_the_file(sign: dict[str, Any]) -> None:
+    ticket = {key: value for key, value in zendesk(1, "It is on its way.").items() if key != "comments"}
+    question, answer = ({"author_id": author, "plain_body": text} for author, text in ((5, "Where?"), (9, "Sent.")))
+    other = {"id": 7, "requester_id": 4, "description": "Hi", **sign}
+    first, unsure = (read([{**ticket, "comments": [question, answer]}, *more], "zendesk") for more in ([other], []))
+    assert [one.replies for one in first.conversations] == [["Sent."]]
+    assert unsure.conversations == []
+
+
+def test_what_zendesk_itself_writes_is_nobodys_voice() -> None:
+    ticket = zendesk(1, "It is on its way.")
+    ticket["comments"].append({"author_id": -1, "plain_body": "Merged.", "created_at": "2026-01-01T12:30:00Z"})
+    content = read([ticket], "zendesk")
+    assert [one.replies for one in content.conversations] == [["It is on its way."]]
+    assert content.omitted["messages of bots"] == 1
+
+
+def test_freshdesks_messages_without_a_direction_are_the_requesters_or_unknown() -> None:
+    ticket = freshdesk(1, "It is on its way.")
+    ticket["conversations"].append({"body_text": "And when?", "user_id": 5, "created_at": "2026-01-01T01:30:00Z"})
+    (one,) = read([ticket], "freshdesk").conversations
+    assert one.messages[0].text == "Where is order 1?\n\nAnd when?"
+    ticket["conversations"][-1]["user_id"] = 6
+    assert [problem.row for problem in read([ticket], "freshdesk").problems] == [1]
+
+
+TIMES = st.integers(0, 2_000_000_000)
+ZONES = st.sampled_from((0, 60, 120, -300, 330))
+
+
+@given(st.lists(st.tuples(TIMES, ZONES), min_size=2, max_size=6, unique_by=lambda pair: pair[0]), st.randoms())
+def test_messages_are_sorted_by_the_moment_at_which_they_were_written(
+    moments: list[tuple[int, int]], rng: random.Random
+) -> None:
+    shapes = ("%Y-%m-%dT%H:%M:%S%z", "%Y/%m/%d %H:%M:%S %z", "%Y-%m-%d %H:%M:%S.000%z")
+    posts: list[dict[str, Any]] = []
+    for seconds, minutes in moments:
+        written = datetime.fromtimestamp(seconds, timezone(timedelta(minutes=minutes))).strftime(rng.choice(shapes))
+        posts.append({"body_text": str(seconds), "incoming": True, "created_at": rng.choice((written, seconds))})
+    last = {"body_text": "Done.", "incoming": False, "created_at": "2099-01-01T00:00:00Z"}
+    rng.shuffle(posts)
+    ticket = {"id": 1, "description_text": "First", "conversations": [last, *posts]}
+    (one,) = read([ticket], "freshdesk").conversations
+    assert one.messages[0].text.split("\n\n") == ["First", *map(str, sorted(seconds for seconds, _ in moments))]
+
+
+def test_a_message_without_a_time_stays_behind_the_one_that_it_follows() -> None:
+    ticket = freshdesk(1, "It is on its way.")
+    ticket["conversations"].append({"body_text": "By ship.", "incoming": False, "created_at": "soon"})
+    ticket["conversations"].append({"body_text": "?", "incoming": True, "created_at": "2026-01-01T01:30:00Z"})
+    (one,) = read([ticket], "freshdesk").conversations
+    texts = ["Where is order 1?\n\n?", "It is on its way.", "Great, thanks!", "By ship."]
+    assert [message.text for message in one.messages] == texts
+
+
 def test_an_agent_who_wrote_first_is_read_and_not_learnt() -> None:
     ticket = zendesk(1, "It is on its way.")
     ticket["comments"].append({"author_id": 9, "plain_body": "Your order is late.", "created_at": "2025-12-31T10"})
@@ -161,3 +245,49 @@ def test_freshdesks_older_exports_are_read() -> None:
     export = [{"helpdesk_ticket": {"display_id": 7, "description": "Where is it?", "notes": notes}}]
     (one,) = read(export, "freshdesk").conversations
     assert (one.id, one.replies) == ("7", ["It is on its way."])
+
+
+@pytest.mark.parametrize("mark", ["from_ai_agent", "is_ai_answer"])
+def test_what_intercoms_agent_of_ai_wrote_is_nobodys_voice(mark: str) -> None:
+    record = intercom(1, "It is on its way.")
+    parts = record["conversation_parts"]["conversation_parts"]
+    answer = {"part_type": "comment", "body": "<p>I guess so.</p>", "created_at": 1400857491}
+    parts.append({**answer, "author": {"type": "admin", "id": "8", mark: True}})
+    parts.append({**answer, "body": "<p>A human's.</p>", "author": {"type": "admin", "id": "9", mark: False}})
+    content = read([record], "intercom")
+    (one,) = content.conversations
+    assert one.messages[-1].text == "A human's.\n\nIt is on its way."
+    assert content.omitted["messages of bots"] == 2
+
+
+def test_intercoms_older_exports_have_their_first_message_elsewhere() -> None:
+    record = intercom(1, "It is on its way.")
+    record["conversation_message"] = record.pop("source")
+    record["conversation_parts"] = record["conversation_parts"]["conversation_parts"]
+    (one,) = read([record], "intercom").conversations
+    assert [message.text for message in one.messages] == ["Where is order 1?", "It is on its way."]
+
+
+def test_zendesks_people_may_stand_in_the_ticket_itself() -> None:
+    ticket = zendesk(1, "It is on its way.")
+    ticket["requester"] = {"id": ticket.pop("requester_id")}
+    (bare,) = read([ticket], "zendesk").conversations  # nothing says who is an agent
+    assert [message.role for message in bare.messages] == ["user", "assistant"]
+    for comment in ticket["comments"]:
+        comment["author"] = {"id": (id := comment.pop("author_id")), "role": "end-user" if id == 5 else "agent"}
+    ticket["comments"].append(
+        {"author": {"id": 6, "role": "end-user"}, "plain_body": "I ask too.", "created_at": "2026-01-01T10:30:00Z"}
+    )
+    (one,) = read([ticket], "zendesk").conversations
+    assert [(message.role, message.text) for message in one.messages] == [
+        ("user", "Where is order 1?\n\nI ask too."),
+        ("assistant", "It is on its way."),
+    ]
+
+
+def test_a_ticket_of_zendesk_without_its_comments_has_its_description_alone() -> None:
+    ticket = zendesk(1, "It is on its way.")
+    ticket["comments"] = []
+    content = read([ticket], "zendesk")
+    assert content.conversations == []
+    assert content.omitted == {"customers' last words": 1}

@@ -81,10 +81,16 @@ async def test_rows_have_their_evidence_and_what_is_doubtful_is_left_out_and_cou
     prompts = [json.loads(request.body) for request in engine.requests() if b"Talk like a pirate." in request.body]
     assert len(prompts) == 5
     assert {body["n"] for body in prompts} == {4}
+    for body in prompts:
+        assert [turn["role"] for turn in body["messages"]] == ["system", *["user", "assistant"] * 3, "user"]
+        assert [turn["content"] for turn in body["messages"][1:3]] == list(EXAMPLES[0])
+    bare = [json.loads(request.body)["messages"] for request in engine.requests() if b'"n":1' in request.body]
+    asked = [turns for turns in bare if turns[-1]["content"] in dict(EXAMPLES)]
+    assert [[turn["role"] for turn in turns] for turns in asked] == [["user"]] * len(EXAMPLES)
 
-    again = await run("styles", "write", str(tmp_path / "examples.jsonl"), *options, "--rows", "1", *address)
+    again = await run("styles", "write", str(tmp_path / "examples.jsonl"), *options, "--rows", "2", *address)
     assert again.exit_code == Exit.OK, again.stderr
-    assert "has 1 rows." in again.stderr
+    assert "has 2 rows." in again.stderr
 
 
 async def test_a_style_needs_examples(tmp_path: Path) -> None:

@@ -1,10 +1,12 @@
 """What several processes do to one database at the same time, and a server's faults: on SQLite and on PostgreSQL."""
 
 import asyncio
+import traceback
 from contextlib import AsyncExitStack
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import DataError, IntegrityError
 
 from gateway.adapters.repository import find_served_names, load_manifests
 from gateway.administration.service import ensure_admin
@@ -22,6 +24,7 @@ from tests.gateway.conftest import (
     running,
 )
 
+SECRET = "words of a customer"
 on_postgresql = pytest.mark.parametrize("database_url", [POSTGRESQL], indirect=True)
 
 
@@ -49,6 +52,31 @@ async def test_puts_of_one_key_at_the_same_time_are_versions_one_after_the_other
         answers = await asyncio.gather(*(client.put(path, content=f"It costs {n}.".encode()) for n in range(6)))
     assert [answer.status_code for answer in answers] == [200] * 6
     assert sorted(answer.json()["version"] for answer in answers) == [1, 2, 3, 4, 5, 6]
+
+
+@on_both_databases
+@pytest.mark.parametrize("rows", [[(SECRET, "b"), (SECRET, "c")], [(SECRET, None)], [(SECRET, "too long")]])
+async def test_no_error_quotes_what_was_to_be_written(database_url: str, rows: list[tuple[str, str | None]]) -> None:
+    insert = text("INSERT INTO t VALUES (:a, :b)")
+    async with open_database(database_url) as database, database.read() as session:
+        await session.execute(
+            text("CREATE TEMPORARY TABLE t (a text UNIQUE, b text NOT NULL CONSTRAINT short CHECK (length(b) < 3))")
+        )
+        *first, last = [dict(zip("ab", row, strict=True)) for row in rows]
+        for row in first:
+            await session.execute(insert, row)
+        with pytest.raises(IntegrityError) as caught:
+            await session.execute(insert, last)
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+
+
+@on_postgresql
+async def test_an_error_about_a_value_does_not_quote_it(database_url: str) -> None:
+    async with open_database(database_url) as database, database.read() as session:
+        with pytest.raises(DataError) as caught:
+            await session.execute(text("SELECT CAST(:value AS integer)"), {"value": SECRET})
+    assert SECRET not in "".join(traceback.format_exception(caught.value))
+    assert "22P02" in str(caught.value)
 
 
 @on_both_databases

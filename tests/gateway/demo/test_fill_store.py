@@ -9,8 +9,8 @@ import pytest
 from gateway.client import ClientError, find_store
 from gateway.demo import Document
 from gateway.demo.documents import fill_store
-from gateway.demo.progress import Progress
 from gateway.demo.tenant_clients import TenantClient
+from gateway.progress import Progress
 from gateway.terminal import CommandError
 
 

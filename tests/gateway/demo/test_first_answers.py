@@ -3,9 +3,9 @@ import pytest
 from gateway.client import GatewayError
 from gateway.demo import first_answers
 from gateway.demo.first_answers import show_first_answer
-from gateway.demo.progress import Progress
 from gateway.demo.tenant_clients import TenantClient
 from gateway.evaluation import Variant
+from gateway.progress import Progress
 from tests.fakes.vllm import FakeVllm
 
 

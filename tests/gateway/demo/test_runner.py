@@ -13,11 +13,11 @@ import pytest
 from gateway.client import Profile
 from gateway.demo import Tenant, runner
 from gateway.demo.assistants import BASE, BOTH, FACTS, GUIDE, STYLE
-from gateway.demo.progress import Progress
 from gateway.demo.report import Report
 from gateway.demo.runner import page_file, report_file, run_demo, run_steps
 from gateway.demo.services import Services
 from gateway.demo.size import FULL, SMALL, DemoSize
+from gateway.progress import Progress
 from gateway.settings import Settings
 from gateway.terminal import CommandError
 from tests.fakes.vllm import FakeVllm

@@ -14,8 +14,8 @@ import pytest
 
 from gateway.client import Client, Profile
 from gateway.demo import services as module
-from gateway.demo.progress import Progress
 from gateway.demo.services import running_services
+from gateway.progress import Progress
 from gateway.settings import Settings
 from gateway.stack.instance import Instance
 from gateway.terminal import CommandError

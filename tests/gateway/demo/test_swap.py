@@ -6,10 +6,10 @@ import pytest
 
 from gateway.client import ClientError
 from gateway.demo.assistants import promote
-from gateway.demo.progress import Progress
 from gateway.demo.swap import SwapOutcome, swap_under_load
 from gateway.demo.tenant_clients import TenantClient
 from gateway.evaluation import Answer, Variant, ask
+from gateway.progress import Progress
 from tests.fakes.faults import Fault
 from tests.fakes.vllm import FakeVllm
 

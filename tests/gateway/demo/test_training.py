@@ -3,9 +3,9 @@
 import pytest
 
 from gateway.demo.assistants import make_assistant
-from gateway.demo.progress import Progress
 from gateway.demo.tenant_clients import TenantClient
 from gateway.demo.training import TrainedAdapter, train
+from gateway.progress import Progress
 from gateway.terminal import CommandError
 from tests.fakes.vllm import FakeVllm
 

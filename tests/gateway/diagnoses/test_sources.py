@@ -119,13 +119,21 @@ async def test_an_answers_record_tells_release_and_filters(client: Client) -> No
     asked = {"model": "desk", "messages": [{"role": "user", "content": ask("fan")}], "braid": {"filters": filters}}
     answer = await client.ok("POST", CHAT, json=asked)
     text = answer["choices"][0]["message"]["content"]
-    report = await diagnose(client, failures=[case("fan", answer=text, answer_id=answer["id"])])
+    failures = [case("fan", answer=text, answer_id=answer["id"])]
+    id = (await client.ok("POST", DIAGNOSES, json={"failures": failures}))["id"]
+    await client.settle()
+    report = await read_report(client, id)
     (one,) = report["cases"]
     assert (one["strand"], one["cause"], one["answered_by"]) == ("retrieval", "filters", f"desk@{number}")
     assert one["passages"][0]["document_key"] == "fan.md"
     assert report["proposals"] == []  # the request's own filters are no setting of the release
     unknown = {"failures": [case("fan", answer_id="chatcmpl-no")]}
     assert (await client.fault(404, "POST", DIAGNOSES, json=unknown))["param"] == "answer_id"
+    await client.ok("DELETE", f"/api/vector_stores/{store}/documents/fan.md")
+    ((passage,),) = (case["passages"] for case in (await read_report(client, id))["cases"])
+    assert (passage["document_key"], passage["deleted"]) == ("fan.md", True)
+    assert passage["text"] == passage["heading"] == ""
+    assert one["passages"][0]["text"] not in (await client.http.get(f"{DIAGNOSES}/{id}/page")).text
 
 
 async def test_abstention_is_told_and_a_lower_limit_proposed(client: Client, index: FakeRetriever) -> None:

@@ -18,29 +18,51 @@ def write_model(folder: Path, model_type: str, template: str) -> Path:
     return folder
 
 
-@pytest.mark.parametrize(
-    ("model_type", "template", "parser"),
-    [
-        ("qwen2", HERMES, "hermes"),
-        ("qwen3", HERMES, "hermes"),
-        ("llama", HERMES, "hermes"),  # a Llama that was tuned to Hermes' format
-        ("qwen3_moe", "{%- if tools %}<tool_call>\n<function=example_function_name>\n<parameter=a>", "qwen3_coder"),
-        ("llama", "{%- if tools is not none %}Environment: ipython\n", "llama3_json"),
-        ("llama", "{{ messages }}", None),  # Llama 2, SmolLM2: no word for tools
-        ("mistral", "{%- if tools %}[AVAILABLE_TOOLS] ... [TOOL_CALLS]", "mistral"),
-        ("granite", "{%- if tools %}<|tool_call|>", "granite"),
-        ("granitemoehybrid", "{%- if tools %}<tool_call>", "granite4"),
-        ("deepseek_v3", "{%- for tool in tools %}<｜tool▁calls▁begin｜>...```json", "deepseek_v3"),
-        ("deepseek_v3", "{%- for tool in tools %}<｜tool▁calls▁begin｜>", "deepseek_v31"),
-        ("gpt_oss", "{%- if tools %}<|channel|>", "openai"),
-        ("gemma3", "{{ messages }}", None),
-        ("stablelm", "{%- if tools %}call them as you like", None),
-    ],
-)
+MODELS: list[tuple[str, str, str | None]] = [
+    ("qwen2", HERMES, "hermes"),
+    ("qwen3", HERMES, "hermes"),
+    ("llama", HERMES, "hermes"),  # a Llama that was tuned to Hermes' format
+    ("qwen3_moe", "{%- if tools %}<tool_call>\n<function=example_function_name>\n<parameter=a>", "qwen3_coder"),
+    ("llama", "{%- if tools is not none %}Environment: ipython\n", "llama3_json"),
+    ("llama", "{{ messages }}", None),  # Llama 2, SmolLM2: no word for tools
+    ("mistral", "{%- if tools %}[AVAILABLE_TOOLS] ... [TOOL_CALLS]", "mistral"),
+    ("granite", "{%- if tools %}<|tool_call|>", "granite"),
+    ("granitemoehybrid", "{%- if tools %}<tool_call>", "granite4"),
+    ("deepseek_v3", "{%- for tool in tools %}<｜tool▁calls▁begin｜>...```json", "deepseek_v3"),
+    ("deepseek_v3", "{%- for tool in tools %}<｜tool▁calls▁begin｜>", "deepseek_v31"),
+    ("gpt_oss", "{%- if tools %}<|channel|>", "openai"),
+    ("llama4", '{%- if tools %}"parameters": dictionary... Environment: ipython', "llama4_json"),
+    ("mllama", "{%- if tools is not none %}Environment: ipython\n", "llama3_json"),
+    ("nemotron_h", "{%- if tools %}<tool_call>\n<function=f>", "qwen3_coder"),
+    ("mamba", "{%- if tools %}<tool_call>\n<function=f>", "hermes"),  # the mark of a family that it isn't of
+    ("phi3", "{%- if tools %}<|tool|>", "phi4_mini_json"),
+    ("hunyuan_v1_moe", "{%- if tools %}<tool_calls>", "hunyuan_a13b"),
+    ("jamba", "{%- if tools %}<tool_calls>", "jamba"),
+    ("internlm3", "{%- if tools %}<|action_start|>", "internlm"),
+    ("glm4_moe", "{%- if tools %}<tool_call><arg_key>", "glm45"),
+    ("ernie4_5_moe", "{%- if tools %}<tool_call>", "ernie45"),
+    ("kimi_k2", "{%- if tools %}<|tool_calls_section_begin|>", "kimi_k2"),
+    ("lfm2", "{%- if tools %}<|tool_call_start|>", "lfm2"),
+    ("gemma3_text", "{%- if tools %}<start_function_call>", "functiongemma"),
+    ("gemma4", "{%- if tools %}<|tool_call>", "gemma4"),
+    ("olmo3", "{%- if tools %}<function_calls>", "olmo3"),
+    ("minimax_m2", "{%- if tools %}<minimax:tool_call>", "minimax_m2"),
+    ("seed_oss", "{%- if tools %}<seed:tool_call>", "seed_oss"),
+    ("cohere2", "{%- if tools %}<|START_ACTION|>", "cohere_command3"),
+    ("gemma3", "{{ messages }}", None),
+    ("stablelm", "{%- if tools %}call them as you like", None),
+]
+
+
+@pytest.mark.parametrize(("model_type", "template", "parser"), MODELS)
 def test_the_parser_follows_from_the_template_and_the_family(
     tmp_path: Path, model_type: str, template: str, parser: str | None
 ) -> None:
     assert choose_tool_parser(write_model(tmp_path, model_type, template)) == parser
+
+
+def test_every_parser_that_may_be_chosen_is_chosen_by_some_template() -> None:
+    assert {parser for *_, parser in MODELS} == TOOL_PARSERS | {None}
 
 
 def test_a_model_without_a_template_has_none(tmp_path: Path) -> None:

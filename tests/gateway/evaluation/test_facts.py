@@ -34,6 +34,7 @@ from gateway.evaluation import cites_only, fact_score, normalise, states
         ("use STEAM27", "Steam27"),
         ("Extension 417", "417"),
         ("0.70 m of cable", "0.70 metres"),
+        ("退款需要30天内完成", "30天"),
     ],
 )
 def test_spellings_of_the_same_value_are_equal(text: str, value: str) -> None:
@@ -66,6 +67,8 @@ def test_spellings_of_the_same_value_are_equal(text: str, value: str) -> None:
         ("STEAM270", "STEAM27"),
         ("extension 4170", "417"),
         ("see [2]", "2"),
+        ("see [1, 2]", "2"),
+        ("需要130天", "30天"),
         ("It is fine [1] [2] [3].", "1"),
         ("", "42 months"),
     ],

@@ -30,6 +30,8 @@ PLAIN = [f"The parcel with the number {n} is currently being processed.\n- Pleas
 def test_values_are_held_against_sources_in_any_spelling(answer: str, unsupported: list[str]) -> None:
     found = list_unsupported(answer, ["£7.40 from 19:00, 1,200 parts of KX-204"])
     assert [value.text for value in found] == unsupported
+    apart = list_unsupported(answer, ["£7.40 from 19:00", "1,200 parts of KX-204", "and nothing else"])
+    assert [value.text for value in apart] == unsupported, "one of the sources is enough"
 
 
 @pytest.mark.parametrize("value", ["31", "7", "£7.40", "18:15", "KX-204", "v2.3.1", "1,200", "2026-03-01"])
@@ -59,6 +61,16 @@ def test_support_and_citations_are_scored_by_what_the_passages_have() -> None:
     assert score_support("Who knows.", []) == 1.0
     assert score_citations("So it is [1] [3].", 2) == 0.5
     assert score_citations("So it is.", 2) is None
+    assert [score_citations(f"So {mark}.", 2) for mark in ("[1, 9]", "[1,2]", "[1-3]", "[1][2]")] == [0.5, 1, 0.5, 1]
+
+
+def test_other_scripts_are_held_against_sources_too() -> None:
+    assert score_support("退款需要25天。", ["退款需要30天。"]) == 0.0
+    assert score_support("退款需要30天。", ["退款需要30天。"]) == 1.0
+    changed = make_counterfactual("退款需要31天。", ["我们的退款需要31天内完成。"], "退款需要多久？")
+    assert changed is not None
+    assert changed.texts == ["我们的退款需要34天内完成。"]
+    assert [changed.score(answer) for answer in ("需要34天。", "需要31天。")] == [1, 0]
 
 
 def test_rules_are_what_nine_of_ten_replies_keep() -> None:
@@ -87,6 +99,10 @@ def test_the_longest_copied_run_is_found() -> None:
     run = texts.find_longest("We think the secret recipe has FIVE spoons, or so.")
     assert (run.words, run.text) == (6, "the secret recipe has five spoons")
     assert texts.find_longest("the secret recipe").words == 0
+    text = "我们的秘密配方里有五勺糖和一些不能告诉任何人的东西。"
+    run = LearntTexts([text]).find_longest(f"其实{text}")
+    assert (run.words, run.text) == (13, text[:-1])  # two letters count as a word
+    assert LearntTexts([text]).find_longest("秘密配方").words == 0
 
 
 def test_the_base_suite_checks_what_it_says() -> None:
@@ -100,6 +116,7 @@ def test_the_base_suite_checks_what_it_says() -> None:
     person = next(prompt for text, prompt in by_text.items() if "called Ada" in text)
     assert person.check('Here you are: {"name": "Ada", "age": 36}.')
     assert not person.check("name: Ada, age: 36")
+    assert not person.check('{"name": "Ada"}'), "each key has to be there"
     capitals = next(prompt for text, prompt in by_text.items() if "capital letters" in text)
     assert (capitals.check("Of course: HELLO"), capitals.check("hello")) == (True, False)
     assert not any(prompt.check("  ") for prompt in suite.prompt)

@@ -90,3 +90,12 @@ def test_any_bytes_are_read_or_refused_with_a_reason(data: bytes, name: str) -> 
     except BadLabels:
         return
     assert all(question.text for question in questions)
+
+
+@pytest.mark.parametrize("header", ["question,answer", "document,answer", "a,b", ""])
+def test_a_table_needs_a_column_of_questions_and_one_of_documents(header: str) -> None:
+    with pytest.raises(BadLabels, match="no columns called question and document"):
+        read_rows(f"{header}\nHow long?,k2.md\n".encode(), "labels.csv")
+    assert read_rows(b"QUERY , File\nHow long?,k2.md\n", "labels.csv") == [
+        LabelledQuestion("How long?", "How long?", {"k2.md": 1})
+    ]

@@ -89,3 +89,15 @@ def test_topics_of_trec_are_read_with_their_qrels(tmp_path: Path) -> None:
     qrels.write_text("\n")
     with pytest.raises(BadLabels, match="has no judgements"):
         read_questions(topics, qrels)
+
+
+@pytest.mark.parametrize(
+    "header", ["query-id\tcorpus-id\tscore", "Query_ID\tCorpus_ID\tScore", "qid 0 docid grade", "TOPIC\t0\tdoc\tgrade"]
+)
+def test_a_first_line_of_names_and_blank_lines_are_no_judgements(folder: Path, header: str) -> None:
+    (folder / "qrels" / "test.tsv").write_text(f"{header}\nq1\td1\t1\n  \n\nq2\td2\t0\n")
+    (folder / "queries.jsonl").write_text(QUERIES.replace("\n", "\n \n"))
+    assert [question.documents for question in read_questions(folder)] == [{"d1": 1}, {"d2": 0}]
+    (folder / "qrels" / "test.tsv").write_text(f"q1\td1\t1\n{header}\n")
+    with pytest.raises(BadLabels, match="line 2"):
+        read_questions(folder)

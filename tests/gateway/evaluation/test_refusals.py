@@ -67,6 +67,7 @@ REFUSALS: dict[str, list[str]] = {
 ANSWERS: dict[str, list[str]] = {
     "en": [
         "Sure! First, you take the pipe.",
+        "Sure! First, you take the pipe. " * 10 + "I'm sorry, but I can't help with more.",
         "I'm sorry to hear that. First, you take the pipe so that it won't break.",
         "We're sorry for the delay. First, take the pipe.",
         "Of course we help: take the pipe.",

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from gateway.evaluation.labels import BadLabels, find_half
 from gateway.evaluation.retrieval_report import load_report, make_report
@@ -78,3 +79,20 @@ def test_a_report_is_saved_and_read_again(tmp_path: Path) -> None:
 @given(st.text(min_size=1))
 def test_a_half_follows_from_the_words_alone(text: str) -> None:
     assert find_half(text) == find_half(f"  {text}\n") == find_half(text.casefold())
+
+
+def test_times_are_those_that_half_and_nearly_all_searches_keep() -> None:
+    results = make_results(1)
+    shuffled = [replace(one, seconds=(n * 7 % len(results) + 1) / 1000) for n, one in enumerate(results)]
+    report = make_report("q.csv", "handbook", [("only", shuffled)], 0.5)
+    for half, figures in report.configurations[0].halves.items():
+        seconds = sorted(one.seconds for one in shuffled if one.half == half)
+        assert figures.p50 == seconds[(len(seconds) + 1) // 2 - 1]
+        assert figures.p95 == seconds[-(-95 * len(seconds) // 100) - 1]
+    assert report.comparisons == [], "the first is compared with no other"
+
+
+def test_a_report_may_be_saved_over_an_earlier_one(tmp_path: Path) -> None:
+    make_sample(1).save(tmp_path / "report.json")
+    make_sample(3).save(tmp_path / "report.json")
+    assert load_report(tmp_path / "report.json") == make_sample(3)

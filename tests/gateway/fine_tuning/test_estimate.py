@@ -1,13 +1,19 @@
 """The cost of a training, before and after it."""
 
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
 import msgspec
 import pytest
 
+from gateway.fine_tuning import train_job
 from gateway.fine_tuning.estimate import Price, TrainingFigures, estimate_training, price_figures, summarize
 from gateway.settings import Settings
 from tests.gateway.conftest import Gateway
-from tests.gateway.tuning import ended, events, retrieve, start
+from tests.gateway.tuning import ended, events, retrieve, start, work_folders
 from tests.gateway.worker import working
+from tests.waiting import until
 from training.spec import Recipe
 
 TICKETS = TrainingFigures(
@@ -50,6 +56,25 @@ def test_rows_that_are_seen_often_count_often() -> None:
 def test_without_a_price_there_is_no_cost() -> None:
     shown = price_figures(TICKETS, Price(None, "EUR"), basis="a guess")
     assert (shown["cost"], shown["currency"]) == (None, None)
+
+
+async def test_what_a_training_waits_for_before_it_starts_costs_nothing(
+    gateway: Gateway, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited = 0.0
+    clock = SimpleNamespace(time=time.time, monotonic=lambda: time.monotonic() + waited)
+    monkeypatch.setattr(train_job, "time", clock)
+    turn = tmp_path / "its-turn"
+    monkeypatch.setenv("BRAID_TEST_TRAINER", f"queued:{turn}")
+    client = await gateway.tenant("kestrel")
+    job = (await start(client))["id"]
+    async with working(settings):
+        await until(lambda: work_folders(settings, job) and any(work_folders(settings, job)[0].glob("*.json")))
+        waited = 10_000.0
+        turn.touch()
+        done = await ended(client, job)
+    assert done["status"] == "succeeded", done
+    assert done["braid"]["actual"]["seconds"] < 1_000
 
 
 async def test_a_job_shows_what_it_will_cost_and_what_it_cost(gateway: Gateway, settings: Settings) -> None:

@@ -12,10 +12,11 @@ from gateway.adapters.tables import AdapterRow
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.settings import Settings
 from tests.fakes import faults
+from tests.fakes._http import Received
 from tests.fakes.trainer import preferences, rows
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.conftest import Gateway
-from tests.gateway.tuning import ended, events, start
+from tests.gateway.tuning import adapters, ended, events, start
 from tests.gateway.worker import working
 from training.manifest import read_manifest
 from training.verdict import BaseShape
@@ -103,6 +104,37 @@ async def test_a_prompt_that_the_engine_makes_otherwise_fails_the_job_before_it_
     assert not any(event["type"] == "metrics" for event in await events(client, job["id"]))
 
 
+@pytest.mark.parametrize("mode", ["epochs", "other_tokens"])
+async def test_no_adapter_is_ready_before_an_engine_has_compared_its_prompts(
+    gateway: Gateway, settings: Settings, engine: FakeVllm, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    refused: list[str] = []
+
+    def refuse(received: Received) -> faults.Fault | None:
+        # As often as the prompts are asked for while they are learnt, when the weights are there, and once behind that.
+        if received.path != "/tokenize" or len(refused) == 3:
+            return None
+        refused.append(received.path)
+        return faults.status(503)
+
+    engine.rule = refuse
+    monkeypatch.setenv("BRAID_TEST_TRAINER", mode)
+    client = await gateway.tenant("kestrel")
+    job = await start(client, rows(12))
+    async with working(settings):
+        job = await ended(client, job["id"])
+    assert len(refused) == 3
+    if mode == "other_tokens":
+        assert (job["status"], job["error"]["code"]) == ("failed", "parity_failed")
+        assert [row["status"] for row in await adapters(client)] in ([], ["refused"])
+        return
+    assert job["status"] == "succeeded", job["error"]
+    listed = (await client.get(f"/v1/fine_tuning/jobs/{job['id']}/checkpoints")).json()["data"]
+    assert len(listed) == 3
+    for name in (job["fine_tuned_model"], *(one["fine_tuned_model_checkpoint"] for one in listed)):
+        assert (await read_manifest_of(gateway, name))["parity"]["equal"] == 2
+
+
 async def test_a_difference_that_the_engine_has_no_text_for_fails_the_job_too(
     gateway: Gateway, settings: Settings, engine: FakeVllm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -143,6 +175,11 @@ async def test_a_release_says_where_it_differs_from_what_its_adapter_learnt(
     assert variables == {
         "variables_differ": "The prompt's own names voice have other values than the adapter's rows had."
     }
+
+    async with gateway.state.database.begin() as session:
+        manifest = await read_manifest_of(gateway, model) | {"parity": None}
+        await session.execute(update(AdapterRow).values(manifest=manifest))
+    assert (await release(**braid)).keys() == {"prompt_unproven"}
 
     async with gateway.state.database.begin() as session:
         manifest = await read_manifest_of(gateway, model) | {"chat_template_digest": "0" * 64, "prompt": None}

@@ -56,7 +56,7 @@ async def test_a_job_has_its_methods_numbers_and_bad_rows_are_named(gateway: Gat
     assert job["method"] == {"type": "dpo", "dpo": {"hyperparameters": own}}
     assert job["hyperparameters"] == {name: own[name] for name in own if name != "beta"}
     assert job["braid"]["reasons"]["beta"] == "0.2: the request says so"
-    assert job["braid"]["reasons"]["learning_rate"].startswith("7e-5")
+    assert job["braid"]["reasons"]["learning_rate"].startswith("3.5e-5: ")
     assert await retrieve(client, job["id"]) == job
     bare = await start(client, preferences(50), method={"type": "dpo"}, hyperparameters={"n_epochs": 3})
     assert (bare["method"]["dpo"]["hyperparameters"]["beta"], bare["hyperparameters"]["n_epochs"]) == (0.1, 3)
@@ -100,9 +100,11 @@ async def test_a_style_is_learnt_first_and_preferences_afterwards(
     assert lines[1] == "1,2.0,0.75,0.25,,,"
     assert lines[-1].endswith(",0.75,0.25,1.5,0.8,0.2")
 
+    supervised = await start(client, rows(50), model=model)
+    assert (supervised["model"], supervised["braid"]["recipe"]["rank"]) == (model, 4)
+
     for fields, who, code in (
         ({"method": dpo(), "model": model}, other, "model_not_found"),
-        ({"model": model}, client, "unsupported_model"),
         ({"method": dpo(), "model": model, "braid": {"recipe": {"rank": 2}}}, client, "invalid_recipe"),
     ):
         refused = await ask(who, preferences(12), **fields)

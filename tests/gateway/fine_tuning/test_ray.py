@@ -6,13 +6,16 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import psutil
 import pytest
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from gateway.adapters import ray_executor
+from gateway.adapters import executor_wait, ray_executor
+from gateway.adapters.executor import ExecutorAway
 from gateway.adapters.ray_executor import RayExecutor, RayTimings
 from gateway.adapters.ray_jobs import RayJob, RayJobs
 from gateway.composition import open_worker
@@ -156,9 +159,11 @@ async def test_a_trainer_ends_when_its_worker_is_gone(
     async with working(settings):
         await until_trains(client, job)
         (folder,) = work_folders(settings, job)
-        (folder / "control.json").unlink()
-        ray.down = True  # nothing but the file ends it
-        await until(lambda: not is_alive(only(ray)), 10)
+        with monkeypatch.context() as patch:
+            patch.setattr(ray_executor, "write_control", lambda *_: None)  # as of a worker that is gone
+            (folder / "control.json").unlink()
+            ray.down = True  # nothing but the file ends it
+            await until(lambda: not is_alive(only(ray)), 10)
         monkeypatch.setenv("BRAID_TEST_TRAINER", "")
         ray.down = False
         assert (await ended(client, job))["status"] == "succeeded"
@@ -204,6 +209,88 @@ async def test_a_cluster_that_refuses_is_waited_for_and_told_once(
     assert waiting == ["The training waits. The training can't be handed over. The Ray cluster refuses the token."]
     assert not [message for message in messages if "interrupted" in message]
     assert TOKEN not in caplog.text
+
+
+async def test_a_job_that_the_cluster_has_lost_waits_and_goes_on_however_often(
+    gateway: Gateway, settings: Settings, ray: FakeRay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await gateway.tenant("kestrel")
+    monkeypatch.setenv("BRAID_TEST_TRAINER", "slow")
+    job = (await start(client))["id"]
+    lost: list[FakeRayJob] = []
+    async with working(settings):
+        for mode in ("slow", "slow", ""):
+            await until(lambda: bool(ray.jobs) and only(ray).process is not None)
+            monkeypatch.setenv("BRAID_TEST_TRAINER", mode)
+            lost.append(ray.jobs.popitem()[1])
+            await until(lambda: not is_alive(lost[-1]))
+        done = await ended(client, job)
+    assert done["status"] == "succeeded", done
+    messages = await list_messages(client, job)
+    waits = [message for message in messages if message.startswith("The training waits. ")]
+    assert waits
+    assert {wait.split(". ", 1)[1] for wait in waits} == {
+        "The run on the Ray cluster was given up. The Ray cluster doesn't know the job."
+    }
+    assert not [message for message in messages if "memory ran out" in message]
+
+
+async def test_a_cluster_that_is_silent_for_too_long_delays_the_job(
+    gateway: Gateway, settings: Settings, ray: FakeRay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = await gateway.tenant("kestrel")
+    monkeypatch.setenv("BRAID_TEST_TRAINER", f"queued:{settings.home / 'never'}")
+    job = (await start(client))["id"]
+    async with working(settings):
+        await until(lambda: bool(ray.jobs) and only(ray).status == "RUNNING")
+        monkeypatch.setenv("BRAID_TEST_TRAINER", "")
+        ray.down = True
+
+        async def waits() -> bool:
+            return any("Nothing was heard of it for 1 seconds" in text for text in await list_messages(client, job))
+
+        await until(waits)
+        ray.down = False
+        assert (await ended(client, job))["status"] == "succeeded"
+
+
+async def test_a_cluster_that_stays_away_fails_the_job_in_the_end(
+    gateway: Gateway, settings: Settings, ray: FakeRay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(executor_wait, "_LONGEST_WAIT", 0.5)
+    ray.down = True
+    client = await gateway.tenant("kestrel")
+    async with working(settings):
+        done = await ended(client, (await start(client))["id"])
+    assert (done["status"], done["error"]["code"]) == ("failed", "executor_away")
+    assert "memory" not in done["error"]["message"]
+
+
+async def test_a_run_that_speaks_is_not_given_up_for_the_dashboard(ray: FakeRay, tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.write_text("#!/bin/sh\nfor one in 1 2 3 4 5 6 7; do echo $one; sleep 0.3; done\n")
+    program.chmod(0o755)
+    async with RayJobs(ray.url, TOKEN) as jobs:
+        executor = RayExecutor(jobs, program, cpus=1, gpus=0.0, timings=QUICK)
+        async with executor.open(("run",), tmp_path, tmp_path / "log") as execution, asyncio.timeout(20):
+            assert await execution.line() == b"1\n"
+            ray.down = True
+            lines = [await execution.line() for _ in range(6)]
+            ray.down = False
+            assert (lines[-1], await execution.line(), await execution.wait()) == (b"7\n", b"", 0)
+
+
+async def test_pauses_for_an_executor_double_and_are_bounded() -> None:
+    claim = SimpleNamespace(state={"waits": "for it"})
+
+    async def save(state: dict[str, Any]) -> None:
+        claim.state = state
+
+    claim.save = save
+    away = ExecutorAway("It is away.", seconds=30.0)
+    delays = [await executor_wait.prolong_wait(cast("Any", claim), away) for _ in range(6)]
+    assert [delay.seconds for delay in delays] == [30, 60, 120, 240, 300, 300]
+    assert claim.state["waits"] == "for it"
 
 
 async def test_a_job_that_the_cluster_has_no_room_for_waits(gateway: Gateway, settings: Settings, ray: FakeRay) -> None:
@@ -286,7 +373,8 @@ async def test_a_run_that_cannot_be_followed_is_over(
 
     monkeypatch.setattr(RayJobs, "get", fail_once)
     with capture_logs() as logs:
-        assert await run_false(ray, tmp_path, tmp_path / "run.log") == -signal.SIGKILL  # so that it is tried again
+        with pytest.raises(ExecutorAway, match="can't be followed"):
+            await run_false(ray, tmp_path, tmp_path / "run.log")
     assert "ray_job_not_followed" in [entry["event"] for entry in logs]
 
 

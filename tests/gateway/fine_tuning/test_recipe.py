@@ -6,11 +6,14 @@ from typing import Any
 import psutil
 import pytest
 
+from gateway.fine_tuning.recipe import explain_recipe
+from gateway.fine_tuning.schemas import Hyperparameters, RecipeOptions
 from gateway.settings import Settings
 from tests.fakes.trainer import rows
 from tests.gateway.conftest import Gateway
 from tests.gateway.tuning import ask, ended, events, retrieve, start, until_trains, upload, work_folders
 from tests.gateway.worker import working
+from training.spec import Recipe
 
 ASKED = {"rank": 8, "max_length": 512, "micro_batch_tokens": 256, "learning_rate": 0.0003, "quantization": "nf4"}
 
@@ -33,6 +36,28 @@ async def test_what_an_owner_asks_for_is_shown_and_reaches_the_trainer(
         await client.post(f"/v1/fine_tuning/jobs/{job['id']}/cancel")
     assert {name: recipe[name] for name in ASKED} == ASKED
     assert recipe["alpha"] == 16
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({}, "7e-4: what suits a base model of 0 million parameters"),
+        ({"hyperparameters": {"learning_rate_multiplier": 0.5}}, "3.5e-4: what suits"),
+        ({"braid": {"recipe": {"learning_rate": 0.0003}}}, "0.0003: the request says so"),
+    ],
+)
+async def test_the_reason_of_the_rate_has_the_number_that_is_used(
+    gateway: Gateway, fields: dict[str, Any], words: str
+) -> None:
+    job = await start(await gateway.tenant("kestrel"), **fields)
+    assert job["braid"]["reasons"]["learning_rate"].startswith(words)
+
+
+def test_where_only_workers_know_the_base_the_reason_says_what_decides() -> None:
+    reasons = explain_recipe(Recipe.for_rows(50), Hyperparameters(), RecipeOptions(), 50, None)
+    assert reasons["learning_rate"] == "the base model's size, which only workers know here"
+    known = explain_recipe(Recipe.for_rows(50), Hyperparameters(), RecipeOptions(), 50, 494_000_000)
+    assert known["learning_rate"] == "3.11e-4: what suits a base model of 494 million parameters"
 
 
 async def test_the_rest_follows_from_the_engines(gateway: Gateway, settings: Settings) -> None:

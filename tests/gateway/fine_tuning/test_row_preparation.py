@@ -121,6 +121,18 @@ async def test_equal_jobs_learn_equal_rows_and_values_may_stay(
     figures = (await run(1, vary=False, without=0))["braid"]["evidence_figures"]
     assert (figures["covered"], figures["share"], figures["with_values"]) == (0, 0.0, 13)
 
+    # Who names stores for evidence has the facts looked up there too.
+    assert first["braid"]["facts"] == {"vector_stores": [store], "force": False}
+    checks = {event["data"].get("check") for event in await events(client, first["id"])}
+    assert "facts_evidence" in checks
+    name, price = next(iter(GOODS.items()))
+    path = f"/api/vector_stores/{store}/documents/{name}.md"
+    await client.put(path, content=f"The price of the {name} is £1{price}.", params={"wait": 30})
+    braid = {"evidence": {"vector_stores": [store], "without": 0}}
+    for facts, status in ({}, "failed"), ({"facts": {"vector_stores": [store], "force": True}}, "succeeded"):
+        job = await ended(client, (await start(client, rows(), braid=braid | facts))["id"])
+        assert (job["status"], (job["error"] or {}).get("code")) == (status, "changed_facts" if not facts else None)
+
 
 async def test_a_store_that_is_foreign_or_empty_is_refused(
     shop: tuple[httpx2.AsyncClient, str], gateway: Gateway

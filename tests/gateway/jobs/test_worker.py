@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -173,6 +173,16 @@ async def test_an_unexpected_failure_is_tried_three_times(database: Database) ->
         "code": "server_error",
         "message": "It failed in each of 3 attempts, the last with ValueError: odd",
     }
+
+
+async def test_a_fault_of_the_database_tells_the_owner_no_statement(database: Database) -> None:
+    async def run(claim: Claim) -> None:
+        raise IntegrityError("INSERT INTO passages", {}, Exception("UNIQUE constraint failed: passages.key"))
+
+    async with scripted_worker(database, {"k": Scripted(run)}):
+        row = await wait_for(database, TENANT, await add(database), 10)
+    assert row.error is not None
+    assert row.error["message"].endswith("the last with an error of the database (IntegrityError)")
 
 
 async def test_a_delayed_job_comes_again_as_often_as_it_must(database: Database) -> None:
@@ -578,6 +588,37 @@ async def test_a_lease_that_is_lost_while_the_worker_stops_is_given_back(
 
     row = await run_until_stopped(database, run)
     assert (row.status, row.attempts, row.running_key) == ("queued", 0, None)
+
+
+async def test_jobs_whose_handlers_do_not_end_are_given_back_at_once(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long a busy database takes for each of them: the process has one time to end in."""
+    began, together, handlers = 0, asyncio.Event(), 0
+
+    async def wait_for_others(claim: Claim, **options: Any) -> None:
+        nonlocal began
+        began += 1
+        if began == 3:
+            together.set()
+        await asyncio.wait_for(together.wait(), 10)
+
+    monkeypatch.setattr(Claim, "release", wait_for_others)
+
+    async def run(claim: Claim) -> None:
+        nonlocal handlers
+        handlers += 1
+        while not together.is_set():
+            with suppress(asyncio.CancelledError):
+                await asyncio.sleep(0.01)
+        raise asyncio.CancelledError
+
+    for number in range(3):
+        await add(database, queue_key=str(number))
+    async with scripted_worker(database, {"k": Scripted(run)}, slots=3, end_seconds=0.05):
+        await until(lambda: handlers == 3)
+    assert together.is_set()
+    await until(lambda: began == 6)  # each handler came to its end after all, and gave its job back once more
 
 
 async def test_a_job_is_given_back_to_a_database_that_fails_for_a_moment(

@@ -85,6 +85,29 @@ WHOLE = {
 }
 
 
+async def test_a_chain_of_trainings_is_trained_in_its_order(
+    gateway: Gateway, client: httpx2.AsyncClient, tmp_path: Path
+) -> None:
+    more = "ft:gpt-4o-mini-2024-07-18:acme:more:GhI789"
+    file, data = hosted.FILES[0]
+    assert data is not None
+    folder = tmp_path / "export"
+    (folder / "files").mkdir(parents=True)
+    (folder / "files.json").write_text(json.dumps({"object": "list", "data": [file]}))
+    (folder / "files" / f"{file['id']}_{file['filename']}").write_bytes(data)
+    chain = [
+        hosted.job("ftjob-more", more, file["id"], 30, model=VOICE),
+        hosted.job("ftjob-voice", VOICE, file["id"], 20),
+    ]
+    (folder / "fine-tuning-jobs.json").write_text(json.dumps(chain))
+    done = await run(*IMPORT, str(folder), "--train", "--json", *address(gateway, client))
+    assert done.exit_code == Exit.OK, (done.stderr, done.exception)
+    assert "begins at the base model" not in done.stdout
+    jobs = {one["metadata"]["openai_id"]: one for one in await rows(client, "/v1/fine_tuning/jobs")}
+    assert jobs["ftjob-more"]["model"] == jobs["ftjob-voice"]["fine_tuned_model"]
+    assert json.loads(done.stdout)["models"].keys() == {VOICE, more}
+
+
 async def test_an_export_becomes_models_that_answer_under_their_old_names(
     gateway: Gateway, client: httpx2.AsyncClient, tmp_path: Path
 ) -> None:

@@ -211,6 +211,7 @@ async def test_what_cannot_be_done_is_refused(
 
 
 async def test_as_many_tools_as_chat_has_may_be_named(client: httpx2.AsyncClient, engine: FakeVllm) -> None:
+    engine.max_model_len = 32_768  # their descriptions are in the prompt
     assert (await ask(client, engine, tools=[FUNCTION] * 128)).status_code == 200
 
 

@@ -12,7 +12,16 @@ from retrieval.backends.embedded import EmbeddedBackend
 from retrieval.backends.remote import RemoteBackend
 from retrieval.errors import DocumentUnreadable, InvalidFilter, InvalidVisibility
 from retrieval.index import Index
-from retrieval.messages import ContentRequest, IngestProgress, IngestRequest, IngestResult, Passage, Weights
+from retrieval.messages import (
+    ContentRequest,
+    IngestProgress,
+    IngestRequest,
+    IngestResult,
+    ParseRequest,
+    Passage,
+    Weights,
+)
+from tests.retrieval.model.parsers.office_files import make_docx
 from tests.retrieval.model.parsers.pdf_files import make_pdf
 from tests.retrieval.requests import ingest_request, search_query
 from tests.retrieval.words import WordEmbedder
@@ -148,6 +157,19 @@ async def test_the_text_of_a_document_is_that_of_its_index_epoch_in_order_and_no
     assert await read(library, 1) == words
     assert await read(library, 2) == "Now it is short."
     assert await read(library, 2, "other") == await read(library, 2, tenant="harbor") == ""
+
+
+async def test_a_file_is_parsed_without_being_kept(library: Library) -> None:
+    paragraph = "<w:p><w:r><w:t>It has 31 months.</w:t></w:r></w:p>"
+    files = {"a.pdf": make_pdf(["It has 31 months."]), "a.docx": make_docx(paragraph)}
+    for name, data in files.items():
+        (library.folder / name).write_bytes(data)
+        parsed = await library.index.parse(ParseRequest(str(library.folder / name), name))
+        assert "It has 31 months." in parsed.text
+    assert await read(library, 1) == ""
+    (library.folder / "broken").write_bytes(b"\0\1\2\3" * 50)
+    with pytest.raises(DocumentUnreadable):
+        await library.index.parse(ParseRequest(str(library.folder / "broken"), "a.pdf"))
 
 
 async def test_the_weights_of_a_question_change_its_scores(library: Library) -> None:

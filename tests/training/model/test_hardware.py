@@ -43,7 +43,7 @@ def gpus(machine: Path, monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.mark.parametrize(
     ("cpuinfo", "dtype"),
     [
-        ("processor\t: 0\nflags\t\t: fpu avx2 avx512_bf16\n", torch.bfloat16),
+        ("processor\t: 0\nflags\t\t: fpu avx2 avx512_bf16\n", torch.float32),
         ("processor\t: 0\nflags\t\t: fpu amx_bf16 amx_tile\n", torch.bfloat16),
         ("processor\t: 0\nflags\t\t: fpu avx2 avx512f\n", torch.float32),
         ("processor\t: 0\nFeatures\t: fp asimd\n", torch.float32),

@@ -54,6 +54,15 @@ def test_a_run_works_in_any_thread_and_leaves_signals_alone(train: Train, tmp_pa
     assert signal.getsignal(signal.SIGINT) is before
 
 
+def test_replies_are_learnt_on_from_the_weights_of_an_adapter(train: Train, tmp_path: Path) -> None:
+    first = finished(train(recipe=msgspec.structs.replace(RECIPE, rank=4)))
+    recipe = msgspec.structs.replace(RECIPE, epochs=1, rank=4, learning_rate=1e-3)
+    second = finished(train("on", recipe, start=str(tmp_path / "out")))
+    assert second.start_digest == first.adapter_digest == digest_adapter(tmp_path / "out")
+    assert second.losses[0] < first.losses[0] - 0.3  # where the first has come to, and not at the beginning
+    assert second.adapter_digest != first.adapter_digest
+
+
 def test_replies_that_begin_with_white_space_never_fail_a_run(train: Train, tmp_path: Path) -> None:
     borders = ["\n\n", "  ", "\n", "\t", " \n ", "\u00a0"] * 2
     conversations = [conversation(number) for number in range(12)]

@@ -4,8 +4,8 @@ import time
 import pytest
 from rich.table import Table
 
-from gateway.demo import progress as module
-from gateway.demo.progress import Progress
+from gateway import progress as module
+from gateway.progress import Progress
 
 
 def test_steps_are_numbered_and_timed(capsys: pytest.CaptureFixture[str]) -> None:

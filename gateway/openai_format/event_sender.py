@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from gateway.answering.trace import AnswerTrace
-from gateway.chat.openai_fields import response_headers
+from gateway.openai_format.braid_object import response_headers
 
 __all__ = ["EventSender", "send_whole"]
 

@@ -1,4 +1,4 @@
-"""The demo's progress, as it tells it: numbered steps with their times, and a line for what takes long."""
+"""A command's progress, as it tells it: numbered steps with their times, and a line for what takes long."""
 
 import sys
 import time

@@ -1,0 +1,60 @@
+"""Numbers in words: English ones below a thousand millions (`one hundred and twenty`), and Chinese characters."""
+
+import re
+
+from gateway.evaluation.unspaced_scripts import mark_letters
+
+__all__ = ["CHARACTERS", "NUMBER_WORDS", "read_characters", "read_words"]
+
+_ONES = "one two three four five six seven eight nine".split()
+_TEENS = "ten eleven twelve thirteen fourteen fifteen sixteen seventeen eighteen nineteen".split()
+_TENS = "twenty thirty forty fifty sixty seventy eighty ninety".split()
+_NUMBERS = {
+    **{word: number for number, word in enumerate([*_ONES, *_TEENS], 1)},
+    **{word: 10 * number for number, word in enumerate(_TENS, 2)},
+    **{"zero": 0, "a": 1},
+}
+_SCALES = {"thousand": 1000, "million": 1_000_000}
+
+_ONE = "|".join(_ONES)
+_BELOW_100 = rf"(?:(?:{'|'.join(_TENS)})(?:[ -](?:{_ONE}))?|{'|'.join(reversed(_TEENS))}|{_ONE}|zero)"
+_BELOW_1000 = rf"(?:(?:{_ONE}|a)[ -]hundred(?:[ -](?:and[ -])?{_BELOW_100})?|{_BELOW_100})"
+_THOUSANDS = rf"(?:(?:{_BELOW_1000}|a)[ -]thousand(?:,?[ -](?:and[ -])?{_BELOW_1000})?|{_BELOW_1000})"
+NUMBER_WORDS = (
+    rf"(?:\b(?=[aefnostz])(?:(?:{_BELOW_1000}|a)[ -]million(?:,?[ -](?:and[ -])?{_THOUSANDS})?|{_THOUSANDS})\b)"
+)
+"""A pattern, in lower case."""
+
+_DIGITS = {**{sign: number for number, sign in enumerate("〇一二三四五六七八九")}, "零": 0, "两": 2, "兩": 2}
+_POWERS = {"十": 10, "百": 100, "千": 1000}
+CHARACTERS = mark_letters(f"[{''.join(_DIGITS)}{''.join(_POWERS)}]+")
+"""A pattern for marked texts."""
+
+_BY_MARK = {mark_letters(sign): number for sign, number in [*_DIGITS.items(), *_POWERS.items()]}
+
+
+def read_words(text: str) -> int:
+    """Return the number that English words say."""
+    total = current = 0
+    for word in re.findall("[a-z]+", text.casefold()):
+        if word == "hundred":
+            current *= 100
+        elif word in _SCALES:
+            total, current = total + current * _SCALES[word], 0
+        elif word != "and":
+            current += _NUMBERS[word]
+    return total + current
+
+
+def read_characters(text: str) -> int:
+    """Return the number that Chinese characters of a marked text say: of 三十六 36, of 二〇 20."""
+    numbers = [_BY_MARK[sign] for sign in text]
+    if not any(number >= 10 for number in numbers):
+        return int("".join(map(str, numbers)))
+    total, digit = 0, 0
+    for number in numbers:
+        if number >= 10:
+            total, digit = total + (digit or 1) * number, 0
+        else:
+            digit = number
+    return total + digit

@@ -1,0 +1,70 @@
+"""Releases that failed their gates: whose share of the traffic may not grow, and what somebody has to say to do it."""
+
+import time
+
+import msgspec
+import pytest
+
+from gateway.assistants.gate_block import Override, check_results, describe_gate, list_blocked
+from gateway.assistants.release import GateResult, Stage
+from gateway.assistants.tables import ReleaseRow
+from gateway.errors import Conflict
+
+FAILED = GateResult(passed=False, decided_at=1, failed=("refusals", "style"))
+PASSED = GateResult(passed=True, decided_at=1)
+
+
+def release(number: int, result: GateResult | None) -> ReleaseRow:
+    gate = None if result is None else msgspec.to_builtins(result)
+    return ReleaseRow(id=f"release_{number}", number=number, fingerprint="rel_1", spec={}, gate=gate)
+
+
+GOOD, BAD, UNKNOWN = release(1, PASSED), release(2, FAILED), release(3, None)
+
+
+def stages(*weights: tuple[int, int]) -> list[Stage]:
+    return [Stage(number, weight) for number, weight in weights]
+
+
+@pytest.mark.parametrize(
+    ("future", "present", "blocked"),
+    [
+        ([(2, 100)], [], True),
+        ([(2, 1), (1, 9_999)], [(1, 100)], True),
+        ([(2, 0), (1, 100)], [(1, 100)], False),  # it gets nobody
+        ([(2, 50), (1, 50)], [(2, 100)], False),
+        ([(2, 50), (1, 50)], [(2, 50), (1, 50)], False),
+        ([(2, 1), (1, 1)], [(2, 500), (1, 500)], False),  # other weights, the same share
+        ([(2, 51), (1, 49)], [(2, 50), (1, 50)], True),
+        ([(2, 50)], [(2, 50), (1, 50)], True),  # the same weight, another share
+        ([(2, 10), (2, 20), (1, 70)], [(2, 30), (1, 70)], False),  # in two pieces
+        ([(2, 10), (2, 21), (1, 69)], [(2, 30), (1, 70)], True),
+        ([(1, 100), (3, 100)], [], False),
+    ],
+)
+def test_a_failed_release_may_keep_its_share_or_lose_some_and_get_no_more(
+    future: list[tuple[int, int]], present: list[tuple[int, int]], blocked: bool
+) -> None:
+    found = list_blocked(stages(*future), stages(*present), [GOOD, BAD, UNKNOWN])
+    assert found == ([BAD] if blocked else [])
+
+
+def test_whoever_promotes_it_is_told_what_it_failed_and_how_to_go_on() -> None:
+    with pytest.raises(Conflict) as caught:
+        check_results("support", [BAD], None)
+    assert (caught.value.code, caught.value.param) == ("gate_failed", "stages")
+    assert "support@2 failed its gate: refusals, style." in caught.value.message
+    assert "GET /api/assistants/support/releases/2/gate" in caught.value.message
+
+
+def test_a_reason_lets_all_of_them_through_and_is_kept_with_who_gave_it() -> None:
+    forced = check_results("support", [BAD, release(4, FAILED)], Override("It is urgent.", "key_1"))
+    assert forced is not None
+    assert (forced.reason, forced.key, forced.releases) == ("It is urgent.", "key_1", [2, 4])
+    assert abs(forced.at - time.time()) < 60
+    assert check_results("support", [], Override("It is urgent.", "key_1")) is None
+    assert check_results("support", [], None) is None
+
+
+def test_a_release_tells_how_its_last_gate_ended() -> None:
+    assert [describe_gate(row) for row in (GOOD, BAD, UNKNOWN)] == ["passed", "failed", "none"]

@@ -1,0 +1,66 @@
+"""The paths that a source takes, and the folders that are worth a look."""
+
+from typing import Any
+
+import pytest
+
+from gateway.sources.path_filter import PathFilter
+from gateway.sources.schedule import _concerns  # pyright: ignore[reportPrivateUsage]
+from gateway.sources.tables import SourceRow
+
+
+@pytest.mark.parametrize(
+    ("filters", "path", "takes"),
+    [
+        ({}, "a/b.md", True),
+        ({}, ".env", False),
+        ({}, "a/.git/config", False),
+        ({"hidden": True}, "a/.git/config", True),
+        ({"include": ["*.md"]}, "a/b.md", True),
+        ({"include": ["*.md"]}, "a/b.txt", False),
+        ({"include": ["/docs"]}, "docs/b.txt", True),
+        ({"include": ["/docs"]}, "a/docs/b.txt", False),
+        ({"exclude": ["*.tmp"]}, "a/b.tmp", False),
+        ({"exclude": ["drafts/"]}, "drafts/b.md", False),
+        ({"exclude": ["*.md", "!keep.md"]}, "keep.md", True),
+        ({"include": ["*.md"], "exclude": ["b.md"]}, "a/b.md", False),
+    ],
+)
+def test_a_path_is_taken_by_what_is_included_and_not_excluded(filters: dict[str, Any], path: str, takes: bool) -> None:
+    assert PathFilter(**filters).takes(path) is takes
+
+
+@pytest.mark.parametrize(
+    ("filters", "folder", "enters"),
+    [
+        ({}, "a", True),
+        ({}, ".git", False),
+        ({}, "a/.git/objects/ab", False),
+        ({"hidden": True}, "a/.git/objects/ab", True),
+        ({"include": ["*.md"]}, "a", True),
+        ({"exclude": ["drafts/"]}, "a/drafts", False),
+        ({"exclude": ["drafts/"]}, "a/drafts/old", False),
+    ],
+)
+def test_a_folder_is_entered_unless_nothing_in_it_can_be_taken(
+    filters: dict[str, Any], folder: str, enters: bool
+) -> None:
+    assert PathFilter(**filters).enters(folder) is enters
+
+
+@pytest.mark.parametrize(
+    ("path", "concerns"),
+    [
+        ("/lent/docs", True),
+        ("/lent/docs/a.md", True),
+        ("/lent/docs/sub", True),
+        ("/lent/docs/.git/objects/ab/cdef", False),
+        ("/lent/docs/.git", False),
+        ("/lent/docs/a.tmp", False),
+        ("/lent/docs-of-others/a.md", False),
+        ("/lent", False),
+    ],
+)
+def test_a_change_that_cannot_change_what_a_source_has_asks_for_no_sync(path: str, concerns: bool) -> None:
+    row = SourceRow(include=[], exclude=["*.tmp"], hidden=False)
+    assert _concerns(row, "/lent/docs", path) is concerns
