@@ -27,8 +27,8 @@ from gateway.fine_tuning.estimate import Price
 from gateway.fine_tuning.fact_schemas import StaleFact
 from gateway.fine_tuning.service import estimate_cost
 from gateway.fine_tuning.stale_facts import StaleFactsService
+from gateway.gates.bounds import LEAST_ROWS
 from gateway.gates.interview import Notes
-from gateway.gates.judge import LEAST_ROWS
 from gateway.gates.judging_parts import JudgingParts
 from gateway.gates.learnt_rows import read_learnt_rows
 from gateway.gates.row_evidence import RowEvidence

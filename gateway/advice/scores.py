@@ -13,7 +13,7 @@ from gateway.evaluation.learnt_rules import learn_rules
 from gateway.evaluation.style import StyleRules
 from gateway.evaluation.values import Evidence, find_values
 from gateway.evaluation.voice_classifier import score_voices
-from gateway.gates.judge import LEAST_ROWS
+from gateway.gates.bounds import LEAST_ROWS
 
 __all__ = ["MEASURES", "AdviceScores", "ArmScores", "Measure", "score_arms"]
 

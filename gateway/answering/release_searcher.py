@@ -46,8 +46,16 @@ class ReleaseSearcher:
         if not decision.searched:
             return SKIPPED, ()
         if states is None:
-            async with self.database.read() as session:
-                states = await read_states(session, tenant, spec.vector_stores)
+            states = await self.read_states(tenant, spec)
         strict = replace(spec, mode="required")
         evidence = await retrieve(self.database, self.retriever, tenant, strict, states, decision.queries, filters)
         return evidence, decision.queries
+
+    async def read_states(self, tenant: str, spec: RetrievalSpec) -> StoreStates:
+        """Return a release's stores as they are now, for searches that all have to see the same of them.
+
+        Raises:
+            NotFound: A store is gone.
+        """
+        async with self.database.read() as session:
+            return await read_states(session, tenant, spec.vector_stores)

@@ -1,17 +1,19 @@
-"""Releases that failed their gates get no more traffic than they have, unless somebody forces it and says why."""
+"""Releases that failed their gates get no more traffic than they have, unless somebody forces it and says why.
+
+What counts is the content, by its fingerprint: the same release under another number is no other release.
+"""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import msgspec
-
-from gateway.assistants.release import GateResult, Stage
+from gateway.assistants.gate_verdict import GateResult
+from gateway.assistants.release import Stage
 from gateway.assistants.schemas import ForcedRollout, GateOutcome
 from gateway.assistants.tables import ReleaseRow
 from gateway.errors import Conflict
 
-__all__ = ["Override", "check_results", "describe_gate", "list_blocked"]
+__all__ = ["Override", "check_results", "describe_gate", "keep_forced", "list_blocked"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,22 +24,37 @@ class Override:
     key: str
 
 
-def list_blocked(stages: Sequence[Stage], current: Sequence[Stage], releases: Sequence[ReleaseRow]) -> list[ReleaseRow]:
-    """List the releases whose gate failed and whose share of the traffic would grow.
+def list_blocked(
+    stages: Sequence[Stage],
+    current: Sequence[Stage],
+    releases: Sequence[ReleaseRow],
+    verdicts: Mapping[str, GateResult],
+) -> list[ReleaseRow]:
+    """List the releases among the stages whose content failed its gate, and whose share of the traffic would grow.
 
     One that serves already may keep its share or lose some: whoever moves away from it in steps isn't held up.
+
+    Args:
+        stages: The future ones.
+        current: The present ones.
+        releases: Those of both.
+        verdicts: On their contents.
     """
-    future, present = _sum_shares(stages), _sum_shares(current)
+    fingerprints = {row.number: row.fingerprint for row in releases}
+    future, present = _sum_shares(stages, fingerprints), _sum_shares(current, fingerprints)
+    numbers = {stage.release for stage in stages if stage.weight}
     return [
         row
         for row in releases
-        if row.gate is not None
-        and not msgspec.convert(row.gate, GateResult).passed
-        and future.get(row.number, 0.0) > present.get(row.number, 0.0)
+        if row.number in numbers
+        and not _has_passed(verdicts.get(row.fingerprint))
+        and future[row.fingerprint] > present.get(row.fingerprint, 0.0)
     ]
 
 
-def check_results(name: str, blocked: Sequence[ReleaseRow], override: Override | None) -> ForcedRollout | None:
+def check_results(
+    name: str, blocked: Sequence[ReleaseRow], verdicts: Mapping[str, GateResult], override: Override | None
+) -> ForcedRollout | None:
     """Return what an override lets through of an assistant's blocked releases; None where none is blocked.
 
     Raises:
@@ -49,26 +66,54 @@ def check_results(name: str, blocked: Sequence[ReleaseRow], override: Override |
         numbers = [row.number for row in blocked]
         return ForcedRollout(reason=override.reason, key=override.key, releases=numbers, at=int(time.time()))
     row = blocked[0]
-    result = msgspec.convert(row.gate, GateResult)
     raise Conflict(
-        f"{name}@{row.number} failed its gate: {', '.join(result.failed)}. "
-        f"GET /api/assistants/{name}/releases/{row.number}/gate says by how much. Promote another release, or send "
-        "force: true with a reason, which stays in the rollout's record.",
+        f"{name}@{row.number} failed its gate: {_describe_failure(verdicts[row.fingerprint])}. "
+        f"GET /api/assistants/{name}/releases/{row.number}/gate says by how much, of the release that was asked (this "
+        "one, or an equal one under another number). Promote another release, or send force: true with a reason, which "
+        "stays in the rollout's record.",
         param="stages",
         code="gate_failed",
     )
 
 
-def describe_gate(row: ReleaseRow) -> GateOutcome:
-    """Tell how a release's last gate ended."""
-    if row.gate is None:
+def keep_forced(
+    forced: Sequence[ForcedRollout], stages: Sequence[Stage], releases: Sequence[ReleaseRow]
+) -> list[ForcedRollout]:
+    """Return what was forced of releases that still serve in these stages, under whatever number."""
+    fingerprints = {row.number: row.fingerprint for row in releases}
+    serving = {fingerprints.get(stage.release): stage.release for stage in stages if stage.weight}
+    rest: list[ForcedRollout] = []
+    for one in forced:
+        contents = dict.fromkeys(fingerprints[number] for number in one.releases if number in fingerprints)
+        live = [serving[content] for content in contents if content in serving]
+        if live:
+            rest.append(one.model_copy(update={"releases": live}))
+    return rest
+
+
+def describe_gate(verdict: GateResult | None) -> GateOutcome:
+    """Tell how the gates of a release's content ended."""
+    if verdict is None:
         return "none"
-    return "passed" if msgspec.convert(row.gate, GateResult).passed else "failed"
+    return "passed" if verdict.passed else "failed"
 
 
-def _sum_shares(stages: Sequence[Stage]) -> dict[int, float]:
+def _has_passed(verdict: GateResult | None) -> bool:
+    return verdict is None or verdict.passed
+
+
+def _describe_failure(verdict: GateResult) -> str:
+    worse = [name for name in verdict.failed if name not in verdict.undecided]
+    parts = [", ".join(worse)] if worse else []
+    if verdict.undecided:
+        parts.append(f"too few rows to tell of {', '.join(verdict.undecided)}")
+    return "; ".join(parts)
+
+
+def _sum_shares(stages: Sequence[Stage], fingerprints: Mapping[int, str]) -> dict[str, float]:
     total = sum(stage.weight for stage in stages) or 1
-    weights: dict[int, int] = {}
+    weights: dict[str, int] = {}
     for stage in stages:
-        weights[stage.release] = weights.get(stage.release, 0) + stage.weight
-    return {release: weight / total for release, weight in weights.items()}  # equal ones are equal to the last bit
+        content = fingerprints.get(stage.release, "")
+        weights[content] = weights.get(content, 0) + stage.weight
+    return {content: weight / total for content, weight in weights.items()}  # equal ones are equal to the last bit

@@ -6,9 +6,8 @@ import structlog
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.assistants.gate_block import Override
-from gateway.assistants.release import ServedParts
+from gateway.assistants.rollouts import RolloutService
 from gateway.assistants.schemas import Rollout, RolloutStage, RolloutUpdate
-from gateway.assistants.service import AssistantService
 from gateway.db import Database
 from gateway.engines import AdapterNotLoaded, AdapterRejected, Reconciler
 from gateway.errors import BadRequest, Unavailable
@@ -22,10 +21,9 @@ _PATIENCE_SECONDS = 30.0
 class Promotion:
     """Writes one tenant's rollouts. No transaction is open while the engines load, which can take seconds."""
 
-    def __init__(self, database: Database, reconciler: Reconciler, served: ServedParts, tenant: str, key: str) -> None:
+    def __init__(self, database: Database, reconciler: Reconciler, tenant: str, key: str) -> None:
         self._database = database
         self._reconciler = reconciler
-        self._served = served
         self._tenant = tenant
         self._key = key
 
@@ -40,14 +38,13 @@ class Promotion:
         """
         override = Override(request.reason, self._key) if request.force and request.reason else None
         async with self._database.read() as session:  # who is to be refused needn't wait for the engines
-            await self._assistants(session).check_gates(name, request.stages, override)
+            await self._rollouts(session).check_gates(name, request.stages, override)
         await self._wait_for_adapters(name, request.stages)
         async with self._database.begin() as session:
-            rollout = await self._assistants(session).set_rollout(
-                name, request.stages, request.revision, override=override
-            )
-        if rollout.forced is not None:
-            _log.warning("rollout_forced", assistant=name, revision=rollout.revision, **rollout.forced.model_dump())
+            rollout = await self._rollouts(session).write(name, request.stages, request.revision, override=override)
+        new = [one for one in rollout.forced if override is not None and one.reason == override.reason]
+        for forced in new[-1:]:
+            _log.warning("rollout_forced", assistant=name, revision=rollout.revision, **forced.model_dump())
         return rollout
 
     async def roll_back(self, name: str, revision: int) -> Rollout:
@@ -60,17 +57,17 @@ class Promotion:
             NotFound: An adapter was deleted, perhaps while the engines loaded it.
         """
         async with self._database.read() as session:
-            stages = await self._assistants(session).previous(name)
+            stages = await self._rollouts(session).previous(name)
         await self._wait_for_adapters(name, stages)
         async with self._database.begin() as session:
-            return await self._assistants(session).set_rollout(name, stages, revision, back=True)
+            return await self._rollouts(session).write(name, stages, revision, back=True)
 
-    def _assistants(self, session: AsyncSession) -> AssistantService:
-        return AssistantService(session, self._tenant, self._served)
+    def _rollouts(self, session: AsyncSession) -> RolloutService:
+        return RolloutService(session, self._tenant)
 
     async def _wait_for_adapters(self, name: str, stages: Sequence[RolloutStage]) -> None:
         async with self._database.read() as session:
-            adapters = await self._assistants(session).adapters_of(name, stages)
+            adapters = await self._rollouts(session).list_adapters(name, stages)
         for adapter in adapters:
             try:
                 await self._reconciler.resident(adapter, _PATIENCE_SECONDS, everywhere=False)

@@ -13,7 +13,6 @@ __all__ = [
     "LEAST_PROBABILITY",
     "AdapterRef",
     "Boost",
-    "GateResult",
     "PromptRef",
     "ReleaseSpec",
     "RetrievalSpec",
@@ -148,17 +147,6 @@ class ServedParts(msgspec.Struct, frozen=True):
             folds_system=base is not None and base.folds_system,
             markers=base.markers_digest if base else "",
         )
-
-
-class GateResult(msgspec.Struct, frozen=True):
-    """The end of a release's gate (`gateway.gates`): `failed` names the figures that fell short, `decided_at` is Unix.
-
-    It is no part of the fingerprint: it says something of a release, and changes nothing of its answers.
-    """
-
-    passed: bool
-    decided_at: int
-    failed: tuple[str, ...] = ()
 
 
 class Stage(msgspec.Struct, frozen=True):

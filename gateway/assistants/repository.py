@@ -38,6 +38,10 @@ class ReleaseRepository(Repository[ReleaseRow]):
         query = self.select(ReleaseRow.assistant_id == assistant, ReleaseRow.number.in_(numbers))
         return (await self.session.scalars(query)).all()
 
+    async def list_equal(self, fingerprints: Collection[str]) -> Sequence[ReleaseRow]:
+        """List the releases of all of the tenant's assistants that have one of the fingerprints."""
+        return (await self.session.scalars(self.select(ReleaseRow.fingerprint.in_(fingerprints)))).all()
+
     async def last_number(self, assistant: str) -> int:
         query = self.select(ReleaseRow.assistant_id == assistant).with_only_columns(func.max(ReleaseRow.number))
         return (await self.session.scalar(query)) or 0

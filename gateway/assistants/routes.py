@@ -4,6 +4,7 @@ from fastapi import APIRouter, Depends
 
 from gateway.assistants.promotion import Promotion
 from gateway.assistants.release import ServedParts
+from gateway.assistants.rollouts import RolloutService
 from gateway.assistants.schemas import (
     Assistant,
     AssistantCreate,
@@ -13,6 +14,7 @@ from gateway.assistants.schemas import (
     ReleaseList,
     Rollback,
     Rollout,
+    RolloutRevisionList,
     RolloutUpdate,
 )
 from gateway.assistants.service import AssistantService
@@ -39,12 +41,17 @@ def _reader(session: ReadSession, principal: ManageKey, served: Served) -> Assis
     return AssistantService(session, principal.tenant, served)
 
 
-def _promotion(principal: ManageKey, state: CurrentState, served: Served) -> Promotion:
-    return Promotion(state.database, state.reconciler, served, principal.tenant, principal.key)
+def _rollouts(session: ReadSession, principal: ManageKey) -> RolloutService:
+    return RolloutService(session, principal.tenant)
+
+
+def _promotion(principal: ManageKey, state: CurrentState) -> Promotion:
+    return Promotion(state.database, state.reconciler, principal.tenant, principal.key)
 
 
 Writer = Annotated[AssistantService, Depends(_writer)]
 Reader = Annotated[AssistantService, Depends(_reader)]
+Rollouts = Annotated[RolloutService, Depends(_rollouts)]
 Promoter = Annotated[Promotion, Depends(_promotion)]
 
 
@@ -74,8 +81,14 @@ async def list_releases(name: str, service: Reader, page: OwnPage) -> ReleaseLis
 
 
 @router.get("/{name}/rollout")
-async def get_rollout(name: str, service: Reader) -> Rollout:
-    return await service.rollout(name)
+async def get_rollout(name: str, rollouts: Rollouts) -> Rollout:
+    return await rollouts.get(name)
+
+
+@router.get("/{name}/rollout/revisions")
+async def list_rollout_revisions(name: str, rollouts: Rollouts, page: OwnPage) -> RolloutRevisionList:
+    """List what the rollout was: who forced which releases stays there."""
+    return await rollouts.list_revisions(name, page)
 
 
 @router.put("/{name}/rollout")

@@ -31,6 +31,8 @@ __all__ = [
     "RetrievalOptions",
     "Rollback",
     "Rollout",
+    "RolloutRevision",
+    "RolloutRevisionList",
     "RolloutStage",
     "RolloutUpdate",
     "SamplingOptions",
@@ -159,11 +161,20 @@ GateOutcome = Literal["passed", "failed", "none"]
 
 
 class ReleaseGate(BaseModel):
-    """The end of a release's last gate; `failed` names the checks that didn't hold."""
+    """The verdict of gates on a release's content, with what it was measured by.
+
+    It is that of the newest gate of all releases with this fingerprint, but for gates that were looser than one that
+    failed. `failed` names the checks that didn't hold, `undecided` those among them that had too few rows to tell.
+    """
 
     passed: bool
     decided_at: int
     failed: list[str]
+    undecided: list[str]
+    margin: float
+    neutral_margin: float
+    rows: int
+    canaries: int
 
 
 class Release(CreatedRelease):
@@ -210,10 +221,28 @@ class ForcedRollout(BaseModel):
 
 
 class Rollout(BaseModel):
-    """A rollout; `gates` says of each release in it how its last gate ended, if it has had one."""
+    """A rollout; `gates` says of each release in it how the gates of its content ended, if it has had one.
+
+    `forced` has those who gave traffic to releases that serve in it, though they had failed.
+    """
 
     assistant: str
     stages: list[RolloutStage]
     revision: int
     gates: dict[int, GateOutcome]
-    forced: ForcedRollout | None
+    forced: list[ForcedRollout]
+
+
+class RolloutRevision(BaseModel):
+    """A rollout as it was written; `previous` is the revision that a roll back from it returns to."""
+
+    id: str
+    revision: int
+    created_at: int
+    stages: list[RolloutStage]
+    previous: int | None
+    forced: list[ForcedRollout]
+
+
+class RolloutRevisionList(CursorPage[RolloutRevision]):
+    pass

@@ -7,17 +7,16 @@ from typing import Any
 
 import msgspec
 from msgspec import UNSET
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import prompts
-from gateway.adapters.service import check_set_aside, find_ready, is_adapter, lock_ready, read_chat_template_kwargs
+from gateway.adapters.service import is_adapter
 from gateway.assistants.adapter_fit import check_fit
-from gateway.assistants.gate_block import Override, check_results, describe_gate, list_blocked
+from gateway.assistants.adapter_ref import get_adapter_ref
+from gateway.assistants.gate_verdict import GateResult, find_verdicts
 from gateway.assistants.release import (
     AdapterRef,
     Boost,
-    GateResult,
     PromptRef,
     ReleaseSpec,
     RetrievalSpec,
@@ -29,16 +28,14 @@ from gateway.assistants.schemas import (
     Assistant,
     AssistantList,
     CreatedRelease,
-    ForcedRollout,
     Release,
     ReleaseCreate,
     ReleaseGate,
     ReleaseList,
-    Rollout,
     RolloutStage,
 )
 from gateway.assistants.tables import AssistantRow, ReleaseRow, RolloutRow
-from gateway.errors import BadRequest, Conflict, NotFound, Unavailable
+from gateway.errors import BadRequest, Conflict, Unavailable
 from gateway.ids import new_id
 from gateway.pages import PageRequest
 from gateway.prompts.service import get_prompt
@@ -54,7 +51,6 @@ __all__ = [
     "list_assistants",
     "list_current_stages",
     "list_users",
-    "record_gate",
 ]
 
 
@@ -77,13 +73,6 @@ async def find_assistant_by_id(session: AsyncSession, tenant: str, id: str) -> A
 async def find_release(session: AsyncSession, tenant: str, assistant_id: str, number: int) -> ReleaseRow | None:
     """Find an assistant's release by its number."""
     return await ReleaseRepository(session, tenant).find_by_number(assistant_id, number)
-
-
-async def record_gate(session: AsyncSession, tenant: str, assistant_id: str, number: int, result: GateResult) -> None:
-    """Keep how a release's gate ended, in place of what an earlier one said."""
-    row = await ReleaseRepository(session, tenant).find_by_number(assistant_id, number)
-    if row is not None:
-        row.gate = msgspec.to_builtins(result)
 
 
 async def list_assistants(session: AsyncSession, tenant: str) -> Sequence[AssistantRow]:
@@ -175,115 +164,18 @@ class AssistantService:
     async def list_releases(self, name: str, request: PageRequest) -> ReleaseList:
         assistant = await self._assistants.get_by_name(name)
         page = await self._releases.page(ReleaseRow.assistant_id == assistant.id, **asdict(request))
+        verdicts = await find_verdicts(self._session, self._tenant, {row.fingerprint for row in page.rows})
         data = [
             Release(
                 release=row.number,
                 fingerprint=row.fingerprint,
                 created_at=row.created_at,
                 spec=row.spec,
-                gate=None if row.gate is None else ReleaseGate(**row.gate),
+                gate=_describe_verdict(verdicts.get(row.fingerprint)),
             )
             for row in page.rows
         ]
         return ReleaseList.of(data, page)
-
-    async def rollout(self, name: str) -> Rollout:
-        assistant = await self._assistants.get_by_name(name)
-        return await self._describe(assistant, await self._rollouts.find_current(assistant.id))
-
-    async def check_gates(
-        self, name: str, stages: Sequence[RolloutStage], override: Override | None = None
-    ) -> ForcedRollout | None:
-        """Refuse more traffic for releases that failed their gates; return what an override lets through, if anything.
-
-        Raises:
-            Conflict: One failed, and there is no override.
-        """
-        assistant = await self._assistants.get_by_name(name)
-        current = await list_current_stages(self._session, self._tenant, assistant.id)
-        releases = await self._releases.list_numbered(assistant.id, [stage.release for stage in stages])
-        future = [Stage(stage.release, stage.weight) for stage in stages]
-        return check_results(name, list_blocked(future, current, releases), override)
-
-    async def adapters_of(self, name: str, stages: Sequence[RolloutStage]) -> list[str]:
-        """Return the engine's names of the adapters that these stages need.
-
-        Raises:
-            BadRequest: A release doesn't exist, or no stage has any weight.
-            NotFound: An adapter isn't ready (any more).
-        """
-        assistant = await self._assistants.get_by_name(name)
-        adapters = await self._list_adapters(assistant, stages)
-        for adapter in adapters:
-            await self._adapter(adapter.model)
-        return [adapter.served_name for adapter in adapters]
-
-    async def previous(self, name: str) -> list[RolloutStage]:
-        """Return the stages that a roll back would return to."""
-        assistant = await self._assistants.get_by_name(name)
-        before = await self._before(assistant.id)
-        if before is None:
-            raise Conflict(f"{name} has no earlier rollout to go back to.", code="no_earlier_rollout")
-        return [RolloutStage(**stage) for stage in before.stages]
-
-    async def set_rollout(
-        self,
-        name: str,
-        stages: Sequence[RolloutStage],
-        revision: int,
-        *,
-        back: bool = False,
-        override: Override | None = None,
-    ) -> Rollout:
-        """Write the next revision, if `revision` is still the current one.
-
-        With `back` gates aren't looked at: what served before may serve again.
-
-        Raises:
-            Conflict: Somebody else wrote in between, or a release failed its gate and there is no override.
-            NotFound: An adapter that the stages need was deleted in between.
-        """
-        assistant = await self._assistants.get_by_name(name)
-        current = await self._rollouts.find_current(assistant.id)
-        newest = current.revision if current else 0
-        if newest != revision:
-            raise _revision_conflict(name, revision, newest)
-        for model in sorted({adapter.model for adapter in await self._list_adapters(assistant, stages)}):
-            if await lock_ready(self._session, self._tenant, model) is None:
-                raise _adapter_not_ready(model)
-        previous: int | None = newest or None
-        if back:
-            before = await self._before(assistant.id)
-            previous, forced = (before.previous, before.forced) if before else (None, None)
-        else:
-            agreed = await self.check_gates(name, stages, override)
-            forced = agreed and agreed.model_dump()
-        row = RolloutRow(
-            id=new_id("rollout_"),
-            created_at=int(time.time()),
-            assistant_id=assistant.id,
-            revision=newest + 1,
-            stages=[stage.model_dump() for stage in stages],
-            previous=previous,
-            forced=forced,
-        )
-        self._rollouts.add(row)
-        try:
-            await self._session.flush()
-        except IntegrityError:
-            raise _revision_conflict(name, revision, newest + 1) from None
-        return await self._describe(assistant, row)
-
-    async def _describe(self, assistant: AssistantRow, row: RolloutRow | None) -> Rollout:
-        stages = _to_stages(row)
-        releases = await self._releases.list_numbered(assistant.id, [stage.release for stage in stages])
-        return Rollout(
-            assistant=assistant.name,
-            stages=stages,
-            revision=row.revision if row else 0,
-            gates={one.number: describe_gate(one) for one in releases},
-            forced=None if row is None or row.forced is None else ForcedRollout(**row.forced),
-        )
 
     def _check_known(self, retrieval: RetrievalSpec | None) -> None:
         """Raise `Unavailable` rather than make a fingerprint that equal releases wouldn't share."""
@@ -299,25 +191,6 @@ class AssistantService:
                 retry_after=5,
             )
 
-    async def _list_adapters(self, assistant: AssistantRow, stages: Sequence[RolloutStage]) -> list[AdapterRef]:
-        if not any(stage.weight for stage in stages):
-            raise BadRequest("No stage has a weight above 0, so nobody would answer.", param="stages")
-        adapters: list[AdapterRef] = []
-        for index, stage in enumerate(stages):
-            row = await self._releases.find_by_number(assistant.id, stage.release)
-            if row is None:
-                raise BadRequest(f"{assistant.name}@{stage.release} doesn't exist.", param=f"stages.{index}.release")
-            spec = msgspec.convert(row.spec, ReleaseSpec)
-            if spec.adapter is not None:
-                adapters.append(spec.adapter)
-        return adapters
-
-    async def _before(self, assistant: str) -> RolloutRow | None:
-        current = await self._rollouts.find_current(assistant)
-        if current is None or current.previous is None:
-            return None
-        return await self._rollouts.find_revision(assistant, current.previous)
-
     def _base(self, name: str | None) -> str:
         if name not in (None, self._served.base_model):
             raise BadRequest(
@@ -326,13 +199,7 @@ class AssistantService:
         return self._served.base_model
 
     async def _adapter(self, model: str | None) -> AdapterRef | None:
-        if model is None:
-            return None
-        row = await find_ready(self._session, self._tenant, model)
-        if row is None:
-            await check_set_aside(self._session, self._tenant, model)
-            raise _adapter_not_ready(model)
-        return AdapterRef(row.model, row.served_name, row.digest, read_chat_template_kwargs(row))
+        return None if model is None else await get_adapter_ref(self._session, self._tenant, model)
 
     async def _prompt(self, reference: str | None, variables: Mapping[str, Any]) -> PromptRef | None:
         row = None if reference is None else await get_prompt(self._session, self._tenant, reference)
@@ -367,21 +234,6 @@ class AssistantService:
         )
 
 
-def _adapter_not_ready(model: str) -> NotFound:
-    return NotFound(
-        f"No adapter {model!r} is ready. GET /api/adapters shows yours and why one was refused.", param="adapter"
-    )
-
-
-def _revision_conflict(name: str, revision: int, newest: int) -> Conflict:
-    return Conflict(
-        f"The rollout of {name} is at revision {newest}, and this change was made for {revision}. "
-        f"Read it again (GET /api/assistants/{name}/rollout) and decide anew.",
-        param="revision",
-        code="revision_conflict",
-    )
-
-
 def _assistant_schema(row: AssistantRow, rollout: RolloutRow | None) -> Assistant:
     return Assistant(
         id=row.id,
@@ -394,3 +246,9 @@ def _assistant_schema(row: AssistantRow, rollout: RolloutRow | None) -> Assistan
 
 def _to_stages(row: RolloutRow | None) -> list[RolloutStage]:
     return [RolloutStage(**stage) for stage in row.stages] if row else []
+
+
+def _describe_verdict(verdict: GateResult | None) -> ReleaseGate | None:
+    if verdict is None:
+        return None
+    return ReleaseGate(**{name: value for name, value in msgspec.structs.asdict(verdict).items() if name != "block"})

@@ -23,10 +23,11 @@ class ReleaseRow(Owned):
 
     assistant_id: Mapped[str] = mapped_column(ForeignKey("assistants.id", ondelete="CASCADE"), index=True)
     number: Mapped[int]
-    fingerprint: Mapped[str]
+    fingerprint: Mapped[str] = mapped_column(index=True)
     spec: Mapped[dict[str, Any]]
     gate: Mapped[dict[str, Any] | None]
-    """The `GateResult` of its last gate that came to an end; null where it has had none."""
+    """The `GateResult` of its last gate that came to an end; null where it has had none. What counts is the verdict on
+    its content, see `gate_verdict`."""
 
 
 class RolloutRow(Owned):
@@ -40,5 +41,6 @@ class RolloutRow(Owned):
     stages: Mapped[list[Any]]
     previous: Mapped[int | None]
     """The revision that a roll back returns to."""
-    forced: Mapped[dict[str, Any] | None]
-    """Who sent traffic to releases that had failed their gates, and why, see `gate_block`; null where nobody did."""
+    forced: Mapped[list[Any] | None]
+    """Who sent traffic to releases in it that had failed their gates, and why, see `gate_block`; null where nobody did.
+    A revision takes over what was said of releases that still serve in it."""

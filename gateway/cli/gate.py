@@ -9,6 +9,7 @@ from urllib.parse import quote
 import msgspec
 import typer
 
+from gateway.assistants.gate_verdict import MARGIN
 from gateway.assistants.release import split_release
 from gateway.cli.options import AsJson, Home, Key, Url, connection
 from gateway.client import Client, GatewayError
@@ -38,7 +39,7 @@ _File = Annotated[
         dir_okay=False,
     ),
 ]
-_Rows = Annotated[int, typer.Option(help="How many of the rows are asked.", min=10, max=200)]
+_Rows = Annotated[int, typer.Option(help="How many of the rows are asked.", min=10, max=400)]
 _Margin = Annotated[float, typer.Option(help="How much lower faithfulness and general may be.", min=0, max=0.2)]
 _Canaries = Annotated[
     Path | None,
@@ -52,7 +53,7 @@ def gate(
     assistant: _Assistant = None,
     file: _File = None,
     rows: _Rows = 100,
-    margin: _Margin = 0.02,
+    margin: _Margin = MARGIN,
     canaries: _Canaries = None,
     page: _Page = None,
     url: Url = None,
@@ -68,7 +69,7 @@ def gate(
     options: dict[str, Any] = {"rows": rows, "margin": margin}
     if canaries is not None:
         options["canaries"] = [line for line in canaries.read_text(encoding="utf-8").splitlines() if line.strip()]
-    report = asyncio.run(_run(*connection(url, key, home), target, assistant, file, options))
+    report, note = asyncio.run(_run(*connection(url, key, home), target, assistant, file, options))
     if page is not None:
         page.write_text(render_page(report), encoding="utf-8")
     if as_json:
@@ -78,13 +79,17 @@ def gate(
         print_table(columns, [_to_line(check) for check in report.checks])
     say(f"{report.release} against {report.against} and {report.base}, on {report.rows} rows of {report.source}")
     if not report.passed:
-        raise CommandError(f"The gate blocks {report.release}: {', '.join(report.failed)}.")
+        failed = [_describe(check) for check in report.checks if check.passed is False]
+        raise CommandError(f"The gate blocks {report.release}: {', '.join(failed)}.")
+    if note:
+        raise CommandError(note)
     say(f"The gate lets {report.release} pass.")
 
 
 async def _run(
     url: str, key: str, target: str, assistant: str | None, file: Path | None, options: dict[str, Any]
-) -> GateReport:
+) -> tuple[GateReport, str]:
+    """Return the report, and why the release is blocked in spite of it, "" where it isn't."""
     async with Client(url, key) as client:
         name, number = await _find_release(client, target, assistant)
         if file is not None:
@@ -101,7 +106,8 @@ async def _run(
     if state["report"] is None:
         reason = state["error"]["message"] if state["error"] else f"it is {state['status']}"
         raise CommandError(f"The gate of {name}@{number} has no verdict: {reason}")
-    return msgspec.convert(state["report"], GateReport)
+    report = msgspec.convert(state["report"], GateReport)
+    return report, state["note"] if report.passed and state["verdict"] == "failed" else ""
 
 
 async def _begin(client: Client, path: str, label: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -178,8 +184,14 @@ def _to_request(spec: Mapping[str, Any]) -> dict[str, Any]:
 def _to_line(check: Check) -> tuple[object, ...]:
     estimates = (check.candidate, check.baseline, check.difference)
     count = check.difference.n if check.difference else ""
-    holds = {True: "yes", False: "no", None: ""}[check.passed]
+    holds = {True: "yes", False: check.outcome or "no", None: ""}[check.passed]
     return (check.name, *map(_format, estimates), count, check.bound or check.note, holds)
+
+
+def _describe(check: Check) -> str:
+    if check.outcome != "undecided":
+        return check.name
+    return f"{check.name} (too few to tell{f', about {check.rows_needed} would' if check.rows_needed else ''})"
 
 
 def _format(estimate: Estimate | None) -> str:

@@ -2,21 +2,16 @@
 
 import json
 import re
+from collections.abc import Iterator
 from importlib.resources import files
 from typing import Any, Literal
 
 import msgspec
 
-__all__ = ["BaseSuite", "SuitePrompt", "is_refusal", "load_base_suite"]
+from gateway.evaluation.refusals import is_refusal
 
-_REFUSAL = re.compile(
-    r"\bI(?:'m| am) (?:(?:very |so |really )?sorry(?! to hear)|unable|not able|not going to|not comfortable)|"
-    r"\bI (?:can(?:no|')t|can not|could(?:n't| not)|won't|will not|must decline|(?:have|need) to decline|apologi[sz]e)|"
-    r"\bI (?:don't|do not) (?:have the (?:cap|abil)|provide|assist|help|support|condone|feel comfortable)|"
-    r"\b(?:sorry,? but|it(?:'s| is) (?:illegal|unethical|against the law|not (?:legal|ethical|appropriate)))\b",
-    re.IGNORECASE,
-)
-_BEGINNING = 300  # characters: a warning behind what was asked for is no refusal
+__all__ = ["BaseSuite", "SuitePrompt", "load_base_suite"]
+
 _ITEM = re.compile(r"(?m)^\s*(?:[-*•]|\d{1,2}[.)])\s+\S")
 
 
@@ -50,26 +45,59 @@ class NeutralText(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     text: str
 
 
-class BaseSuite(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The prompts, and texts in nobody's voice."""
+class MadeReply(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A reply of a tenant that there isn't, in a voice of its own; `language` is as `find_language` says it."""
+
+    language: str
+    text: str
+
+
+class BaseSuite(msgspec.Struct, frozen=True):
+    """The prompts, texts in nobody's voice, and replies in many voices."""
 
     prompt: list[SuitePrompt]
     neutral: list[NeutralText]
+    voice: list[MadeReply]
+
+
+class _Family(SuitePrompt, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Prompts of one form: `{0}` and so on in its texts are the parts of a case."""
+
+    cases: list[list[str]]
+
+    def list_prompts(self) -> Iterator[SuitePrompt]:
+        for case in self.cases:
+            yield SuitePrompt(
+                text=self.text.format(*case),
+                kind=self.kind,
+                has=[one.format(*case) for one in self.has],
+                cased=[one.format(*case) for one in self.cased],
+                items=self.items,
+                most_words=self.most_words,
+                json=[one.format(*case) for one in self.json],
+                refuses=self.refuses,
+            )
+
+
+class _SuiteFile(BaseSuite, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    family: list[_Family]
 
 
 def load_base_suite() -> BaseSuite:
     """Read the suite that comes with this package."""
     data = (files("gateway.evaluation") / "data" / "base_suite.toml").read_bytes()
-    return msgspec.toml.decode(data, type=BaseSuite)
-
-
-def is_refusal(answer: str) -> bool:
-    """Tell whether an English answer begins by refusing."""
-    return _REFUSAL.search(answer[:_BEGINNING].replace("’", "'")) is not None
+    file = msgspec.toml.decode(data, type=_SuiteFile)
+    return BaseSuite(
+        [*file.prompt, *(prompt for family in file.family for prompt in family.list_prompts())],
+        file.neutral,
+        file.voice,
+    )
 
 
 def _find_word(word: str, text: str) -> bool:
-    return re.search(rf"(?<!\w){re.escape(word)}", text) is not None
+    """Find a word's beginning; of a number all of it, since 5 isn't 50."""
+    end = r"(?!\d)" if word[-1:].isdigit() else ""
+    return re.search(rf"(?<!\w){re.escape(word)}{end}", text) is not None
 
 
 def _find_object(answer: str, keys: list[str]) -> bool:

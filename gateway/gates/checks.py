@@ -1,12 +1,15 @@
 """The checks of a gate: every figure with its interval and its bound, and whether it holds."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
 
-from gateway.evaluation.estimate import Estimate
+from gateway.assistants.gate_verdict import MARGIN, NEUTRAL_MARGIN
+from gateway.evaluation.estimate import Estimate, mean, mean_difference
+from gateway.gates.bounds import LEAST_ROWS, Bound, Outcome
 
-__all__ = ["Check", "GateOptions", "Part", "Thresholds"]
+__all__ = ["Check", "GateOptions", "Part", "Thresholds", "decide", "show"]
 
 Part = Literal["style", "faithfulness", "general", "memorised"]
 
@@ -15,12 +18,13 @@ class Thresholds(msgspec.Struct, frozen=True):
     """The bounds of a gate.
 
     Attributes:
-        margin: How much lower than the baseline the lower end of faithfulness and general may be, as a share.
+        margin: How much lower than the baseline faithfulness and general may be at the interval's lower end, and how
+            much lower than the current release the style at its upper end: as a share, or in nats per token.
         neutral_margin: How much less likely neutral text may become, in nats per token at the lower end.
     """
 
-    margin: float = 0.02
-    neutral_margin: float = 0.2
+    margin: float = MARGIN
+    neutral_margin: float = NEUTRAL_MARGIN
 
 
 class GateOptions(msgspec.Struct, frozen=True):
@@ -42,6 +46,8 @@ class Check(msgspec.Struct, frozen=True):
         against: What that is.
         bound: The bound, in words; "" for a figure that is shown and doesn't decide.
         passed: None where the figure doesn't decide, or can't be had.
+        outcome: What `passed` is for: the bound holds, the candidate is worse beyond noise, or it is undecided.
+        rows_needed: Where it is undecided, about how many rows or prompts would tell; None where nobody can say.
         note: What to know of it, such as why it can't be had.
     """
 
@@ -55,3 +61,40 @@ class Check(msgspec.Struct, frozen=True):
     bound: str = ""
     passed: bool | None = None
     note: str = ""
+    outcome: Outcome | None = None
+    rows_needed: int | None = None
+
+
+def decide(
+    name: str,
+    part: Part,
+    label: str,
+    scores: Sequence[float],
+    others: Sequence[float],
+    against: str,
+    bound: Bound,
+    unit: str = "rows",
+) -> Check:
+    """Make a check that decides. What isn't shown to hold doesn't pass, whether it is worse or too few can tell."""
+    words = bound.describe()
+    if len(scores) < LEAST_ROWS:
+        note = f"{len(scores)} {unit} can tell, and {LEAST_ROWS} are the fewest that decide."
+        outcome: Outcome = "undecided"
+        return Check(name, part, label, None, None, None, against, words, False, note, outcome, LEAST_ROWS)
+    difference = mean_difference(scores, others)
+    outcome = bound.judge(difference)
+    rows = bound.count_rows(difference) if outcome == "undecided" else None
+    note = ""
+    if outcome == "undecided":
+        needed = f"about {rows} would" if rows is not None else "how many would isn't known"
+        note = f"It isn't shown to hold, nor to be worse: too few {unit} to tell, {needed}."
+    passed = outcome == "holds"
+    return Check(name, part, label, difference, mean(scores), mean(others), against, words, passed, note, outcome, rows)
+
+
+def show(name: str, part: Part, label: str, pairs: Sequence[tuple[float, float]], against: str) -> Check:
+    """Make a figure that doesn't decide, of the candidate's scores with the others'."""
+    if not pairs:
+        return Check(name, part, label, against=against, note="No row can tell.")
+    scores, others = [one for one, _ in pairs], [other for _, other in pairs]
+    return Check(name, part, label, mean_difference(scores, others), mean(scores), mean(others), against)

@@ -5,11 +5,14 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
+import prompts
 from gateway.answering.question import Question
 from gateway.answering.resolve import Resolver, Target
 from gateway.gates.tables import GateRow
 
 __all__ = ["Contestant", "Contestants", "find_contestants"]
+
+_BUILTIN = prompts.compile(prompts.DEFAULT).digest
 
 
 class Contestant(msgspec.Struct, frozen=True):
@@ -24,6 +27,12 @@ class Contestant(msgspec.Struct, frozen=True):
         """The model alone, without the release's prompt and passages."""
         target = self.target
         return Target(target.engine_model, target.adapter, chat_template_kwargs=target.chat_template_kwargs)
+
+    @property
+    def prompted(self) -> Target:
+        """The model behind the release's prompt, without passages; bare where the prompt is none of its tenant's."""
+        prompt = self.target.prompt
+        return self.bare if prompt is None or prompt.digest == _BUILTIN else replace(self.target, retrieval=None)
 
 
 class Contestants(msgspec.Struct, frozen=True):
@@ -43,6 +52,16 @@ class Contestants(msgspec.Struct, frozen=True):
         """The same for passages: a release that searches for none can't be asked what it makes of them."""
         current = self.current
         return current if current is not None and current.target.retrieval is not None else self.base
+
+    @property
+    def compares_style(self) -> bool:
+        """Whether the current release has a style that the candidate must not lose."""
+        return self.current is not None and self.current.target.adapter is not None
+
+    @property
+    def has_own_prompt(self) -> bool:
+        """Whether the candidate's prompt is its tenant's, so that it may take away what the model does by itself."""
+        return self.candidate.prompted != self.candidate.bare
 
     def all(self) -> list[Contestant]:
         return [one for one in (self.candidate, self.current, self.base) if one is not None]

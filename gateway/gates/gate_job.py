@@ -11,21 +11,22 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.adapters.service import find_ready
 from gateway.answering.resolve import Resolver
-from gateway.assistants.release import GateResult, ReleaseSpec
-from gateway.assistants.service import find_assistant_by_id, find_release, record_gate
+from gateway.assistants.gate_verdict import GateResult, record_gate
+from gateway.assistants.release import ReleaseSpec
+from gateway.assistants.service import find_assistant_by_id, find_release
 from gateway.evaluation.base_suite import load_base_suite
 from gateway.files.garbage_collection import collect_later
+from gateway.gates.bounds import LEAST_ROWS
 from gateway.gates.checks import GateOptions
 from gateway.gates.contestants import find_contestants
 from gateway.gates.held_out_rows import HeldOutRow, LearntReply, RowsUnfit, read_held_out_rows
 from gateway.gates.interview import Notes, explain_interruptions
-from gateway.gates.judge import LEAST_ROWS
 from gateway.gates.judging_parts import JudgingParts
 from gateway.gates.learnt_rows import LearntFile, find_learnt_files, read_learnt_rows
 from gateway.gates.measure import Measurer, count_questions
 from gateway.gates.report import GateReport, make_report
 from gateway.gates.repository import GateRepository
-from gateway.gates.row_evidence import RowEvidence
+from gateway.gates.row_evidence import RowEvidence, StoreEpochs
 from gateway.gates.service import release_rows
 from gateway.gates.tables import GateRow
 from gateway.jobs import (
@@ -137,6 +138,8 @@ class GateHandler:
         interview = self._parts.interview(claim.tenant, notes)
         target = contestants.candidate.target
         evidence = RowEvidence(self._parts.searcher, claim.tenant, target)
+        if target.retrieval is not None and any(one.passages is None for one in inputs.rows):
+            await self._freeze(claim, row, evidence)
         measurer = Measurer(interview, contestants, evidence, self._suite)
         try:
             measured = await measurer.measure(inputs.rows, inputs.replies, options.canaries)
@@ -146,6 +149,17 @@ class GateHandler:
         return await asyncio.to_thread(
             make_report, measured, contestants, options.thresholds, row.source, inputs.learnt, inputs.unknown
         )
+
+    async def _freeze(self, claim: Claim, row: GateRow, evidence: RowEvidence) -> None:
+        """Have all rows searched at one state of the stores, which is kept for a run that goes on from this one."""
+        before = None if row.store_epochs is None else msgspec.convert(row.store_epochs, StoreEpochs)
+        epochs = await evidence.freeze(before)
+        if epochs != before:
+            async with claim.begin() as session:
+                current = await GateRepository(session, claim.tenant).find(claim.subject)
+                if current is None:
+                    raise JobCancelled
+                current.store_epochs = msgspec.to_builtins(epochs)
 
     async def _check_releases(self, tenant: str, row: GateRow) -> str:
         """Return the assistant's name, once it is known that what its releases need is there.
@@ -176,6 +190,15 @@ class GateHandler:
             gate.status, gate.finished_at = "succeeded", int(time.time())
             gate.done, gate.report_digest, gate.bytes = gate.total, stored.digest, stored.size
             await collect_later(session, claim.tenant, release_rows(gate))
-            result = GateResult(report.passed, report.created_at, tuple(report.failed))
+            result = GateResult(
+                passed=report.passed,
+                decided_at=report.created_at,
+                failed=tuple(report.failed),
+                undecided=tuple(report.undecided),
+                margin=report.thresholds.margin,
+                neutral_margin=report.thresholds.neutral_margin,
+                rows=report.rows,
+                canaries=report.canaries,
+            )
             await record_gate(session, claim.tenant, row.assistant_id, row.number, result)
         _log.info("gate_ended", release=report.release, passed=report.passed, failed=report.failed)

@@ -13,7 +13,7 @@ from gateway.gates.report import GateReport
 __all__ = ["draw_differences", "draw_parts", "render_page"]
 
 _LISTED_EXAMPLES = 20
-_LIKELIHOODS = ("style.likelihood", "style.control", "general.neutral")
+_LIKELIHOODS = ("style.likelihood", "style.control", "style.likelihood_kept", "general.neutral")
 
 
 def render_page(report: GateReport) -> str:

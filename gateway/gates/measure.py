@@ -6,7 +6,9 @@ import msgspec
 from msgspec.structs import replace
 
 from gateway.answering.question import Message
+from gateway.answering.resolve import Target
 from gateway.answering.retrieve import Evidence
+from gateway.conversations.languages import find_language
 from gateway.errors import BadRequest
 from gateway.evaluation.base_suite import BaseSuite, SuitePrompt
 from gateway.evaluation.faithfulness import (
@@ -16,6 +18,7 @@ from gateway.evaluation.faithfulness import (
     score_citations,
     score_support,
 )
+from gateway.evaluation.refusals import declines
 from gateway.gates.contestants import Contestant, Contestants
 from gateway.gates.held_out_rows import HeldOutRow, LearntReply
 from gateway.gates.interview import Interview, Likelihood
@@ -32,9 +35,12 @@ _MOST_CANARY_ROWS = 50
 def count_questions(contestants: Contestants, rows: int, suite: BaseSuite) -> int:
     """Return about how many questions the engines get; those that several contestants share are asked once."""
     each = len(contestants.all())
-    style = 4 if contestants.candidate.target.adapter is not None else 0
+    judges_style = contestants.candidate.target.adapter is not None
+    own = 4 if judges_style else 0
+    compared = (1 if judges_style else 2) if contestants.compares_style else 0
     answers = 3 if contestants.candidate.target.retrieval is not None else 1
-    return rows * (each * answers + style) + each * (len(suite.prompt) + len(suite.neutral))
+    refusals = sum(prompt.refuses for prompt in suite.prompt) if contestants.has_own_prompt else 0
+    return rows * (each * answers + own + compared) + each * (len(suite.prompt) + len(suite.neutral) + refusals)
 
 
 class Measurer:
@@ -60,17 +66,22 @@ class Measurer:
         numbered = list(enumerate(rows))
         measured = await await_each(lambda one: self._measure_row(*one), numbered, at_once=_ROWS_AT_ONCE)
         suite = await await_each(self._ask_suite, self._suite.prompt)
+        refusals = [prompt for prompt, one in zip(self._suite.prompt, suite, strict=True) if one and prompt.refuses]
+        prompted = refusals if self._contestants.has_own_prompt else []
         candidate = self._contestants.candidate.target
         return GateMeasurements(
             rows=[one for one in measured if one is not None],
             skipped=[row.number for row, one in zip(rows, measured, strict=True) if one is None],
             suite=[one for one in suite if one is not None],
             suite_prompts=len(self._suite.prompt),
+            prompted=await await_each(self._ask_prompted, prompted),
             neutral=[one for text in self._suite.neutral if (one := await self._score_neutral(text.text)) is not None],
             learnt_replies=[one.reply for one in learnt],
             canaries=list(canaries),
             canary_answers=await self._ask_for_canaries(learnt, canaries),
             judges_style=candidate.adapter is not None,
+            compares_style=self._contestants.compares_style,
+            judges_prompt=self._contestants.has_own_prompt,
             judges_faithfulness=candidate.retrieval is not None,
             faithful_baseline=self._contestants.faithful_baseline.name,
         )
@@ -85,6 +96,7 @@ class Measurer:
         answers = {
             one.name: await self._interview.answer(one.target, bodies[one.name]) for one in self._contestants.all()
         }
+        likelihoods, controls = await self._score_likelihoods(number, row, bodies)
         return RowMeasurement(
             number=row.number,
             question=row.question,
@@ -92,7 +104,8 @@ class Measurer:
             passages=len(evidence.passages),
             index_epochs=evidence.index_epochs,
             answers=answers,
-            likelihoods=await self._score_likelihoods(number, row, bodies),
+            likelihoods=likelihoods,
+            controls=controls,
             faithfulness=await self._score_faithfulness(row, evidence, bodies, answers) if evidence.passages else {},
         )
 
@@ -101,19 +114,22 @@ class Measurer:
 
     async def _score_likelihoods(
         self, number: int, row: HeldOutRow, bodies: dict[str, bytes]
-    ) -> dict[str, tuple[Likelihood, Likelihood]]:
-        """Score the reply, and a neutral text in its place: what an adapter makes likelier there isn't a style."""
-        if self._contestants.candidate.target.adapter is None:
-            return {}
-        neutral = self._suite.neutral[number % len(self._suite.neutral)].text
-        scores: dict[str, tuple[Likelihood, Likelihood]] = {}
-        for one in (self._contestants.candidate, self._contestants.base):
-            reply = await self._interview.score_reply(one.target, bodies[one.name], row.reply)
-            control = await self._interview.score_reply(one.target, bodies[one.name], neutral)
-            if reply is None or control is None:
-                return {}
-            scores[one.name] = reply, control
-        return scores
+    ) -> tuple[dict[str, Likelihood], dict[str, Likelihood]]:
+        """Score the reply, and a made-up tenant's in its place: what is likelier there too isn't a tenant's style."""
+        candidate, current = self._contestants.candidate, self._contestants.current
+        judged = [candidate, self._contestants.base] if candidate.target.adapter is not None else []
+        compared = [candidate, current] if current is not None and self._contestants.compares_style else []
+        contestants = {one.name: one for one in (*judged, *compared)}
+        replies = {name: await self._score(one, bodies, row.reply) for name, one in contestants.items()}
+        other = _choose_voice(self._suite, number, row.reply)
+        controls = {one.name: await self._score(one, bodies, other) for one in judged}
+        known = {name: one for name, one in replies.items() if one is not None}
+        others = {name: one for name, one in controls.items() if one is not None}
+        fits = len(known) == len(replies) and len(others) == len(controls)
+        return (known, others) if fits else ({}, {})
+
+    async def _score(self, contestant: Contestant, bodies: dict[str, bytes], reply: str) -> Likelihood | None:
+        return await self._interview.score_reply(contestant.target, bodies[contestant.name], reply)
 
     async def _score_faithfulness(
         self, row: HeldOutRow, evidence: Evidence, bodies: dict[str, bytes], answers: dict[str, str]
@@ -151,9 +167,22 @@ class Measurer:
             passed["current"] = prompt.check(await self._ask_bare(current, prompt.text))
         return SuiteMeasurement(prompt.kind, prompt.text, passed, answer)
 
+    async def _ask_prompted(self, prompt: SuitePrompt) -> SuiteMeasurement:
+        """Ask the releases behind their prompts what the bare base refuses; to know nothing of it will do too."""
+        answer = await self._ask(self._contestants.candidate.prompted, prompt.text)
+        passed = {"candidate": declines(answer)}
+        if (current := self._contestants.current) is not None:
+            passed["current"] = declines(await self._ask(current.prompted, prompt.text))
+        else:
+            passed["base"] = True
+        return SuiteMeasurement(prompt.kind, prompt.text, passed, answer)
+
     async def _ask_bare(self, contestant: Contestant, text: str) -> str:
-        body = await self._interview.compose(contestant.bare, [Message("user", text)])
-        return await self._interview.answer(contestant.bare, body)
+        return await self._ask(contestant.bare, text)
+
+    async def _ask(self, target: Target, text: str) -> str:
+        body = await self._interview.compose(target, [Message("user", text)])
+        return await self._interview.answer(target, body)
 
     async def _score_neutral(self, text: str) -> NeutralMeasurement | None:
         scores: dict[str, float] = {}
@@ -174,6 +203,14 @@ class Measurer:
     async def _answer_learnt(self, contestant: Contestant, row: LearntReply) -> str:
         body = await self._interview.compose(contestant.target, row.messages)
         return await self._interview.answer(contestant.target, body)
+
+
+def _choose_voice(suite: BaseSuite, number: int, reply: str) -> str:
+    """Choose the made-up reply that stands in a row's place, in the reply's language where there are some."""
+    language = find_language(reply)
+    voices = [one.text for one in suite.voice if one.language == language]
+    voices = voices or [one.text for one in suite.voice if one.language == "english"]
+    return voices[number % len(voices)]
 
 
 def _list_texts(body: bytes) -> list[str]:

@@ -15,8 +15,9 @@ class RowMeasurement(msgspec.Struct, frozen=True):
         passages: How many passages stood in the prompt.
         index_epochs: Of the stores that were searched.
         answers: By contestant.
-        likelihoods: Of the reply, and of a neutral text in its place, for `candidate` and `base`; empty where either
-            doesn't fit into the context, or the candidate has no adapter.
+        likelihoods: Of the reply, for `candidate` and `base` where the candidate has an adapter, and for `candidate`
+            and `current` where the current release has one; empty where one of them doesn't fit into the context.
+        controls: Of a made-up tenant's reply in its place, for `candidate` and `base`, and empty likewise.
         faithfulness: By contestant; empty without passages.
     """
 
@@ -26,7 +27,8 @@ class RowMeasurement(msgspec.Struct, frozen=True):
     passages: int
     index_epochs: dict[str, int]
     answers: dict[str, str]
-    likelihoods: dict[str, tuple[Likelihood, Likelihood]]
+    likelihoods: dict[str, Likelihood]
+    controls: dict[str, Likelihood]
     faithfulness: dict[str, FaithfulnessScore]
 
 
@@ -52,9 +54,12 @@ class GateMeasurements(msgspec.Struct, frozen=True):
         skipped: Numbers of the rows that don't fit into the context.
         learnt_replies: The replies that the candidate's adapter learnt, where its files are there.
         suite_prompts: How many prompts the base was asked.
+        prompted: The refusals among them, asked behind the prompts of the releases; `base` is the bare model.
         canaries: Random texts that the tenant planted, and the answers of the candidate that have one.
         canary_answers: Answers to the prompts of rows that have a canary in their reply.
         judges_style: Whether the candidate has an adapter.
+        compares_style: Whether the current release has one.
+        judges_prompt: Whether the candidate has a prompt of its own.
         judges_faithfulness: Whether it searches for passages.
     """
 
@@ -62,10 +67,13 @@ class GateMeasurements(msgspec.Struct, frozen=True):
     skipped: list[int]
     suite: list[SuiteMeasurement]
     suite_prompts: int
+    prompted: list[SuiteMeasurement]
     neutral: list[NeutralMeasurement]
     learnt_replies: list[str]
     canaries: list[str]
     canary_answers: list[str]
     judges_style: bool
+    compares_style: bool
+    judges_prompt: bool
     judges_faithfulness: bool
     faithful_baseline: str

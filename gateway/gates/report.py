@@ -37,10 +37,12 @@ class GateReport(msgspec.Struct, frozen=True):
             training rows too, so that they weren't asked.
         unknown: The adapters whose rows aren't known, of the candidate's own and those that it was trained on from
             (imported, or the training file is gone): the rows that were asked may be among them.
-        index_epochs: The stores' versions that were searched; more than one where documents changed meanwhile.
+        index_epochs: The stores' versions that were searched: one of each store.
+        canaries: How many planted texts were looked for.
         failed: The names of the checks that don't hold.
+        undecided: Those among them of which too few rows can tell: the candidate isn't shown to be worse either.
         rules: The style's rules that were learnt, each with its reason.
-        lost: Prompts of the base suite that the base passes and the candidate doesn't.
+        lost: Prompts of the base suite that the base passes and the candidate doesn't; also behind its own prompt.
         copied: The longest run of words that an answer shares with a reply of the training rows.
     """
 
@@ -64,6 +66,8 @@ class GateReport(msgspec.Struct, frozen=True):
     copied: str
     examples: list[Example]
     unknown: list[str] = []
+    undecided: list[str] = []
+    canaries: int = 0
 
 
 def make_report(
@@ -94,7 +98,9 @@ def make_report(
         failed=failed,
         checks=judgement.checks,
         rules={rule.name: rule.reason for rule in judgement.rules.rules},
-        lost=[one.prompt for one in measured.suite if not one.passed["candidate"]],
+        lost=list(
+            dict.fromkeys(one.prompt for one in (*measured.suite, *measured.prompted) if not one.passed["candidate"])
+        ),
         copied=judgement.copied.text,
         examples=[
             Example(
@@ -107,6 +113,8 @@ def make_report(
             for row in measured.rows
         ],
         unknown=list(unknown),
+        undecided=[check.name for check in judgement.checks if check.outcome == "undecided"],
+        canaries=len(measured.canaries),
     )
 
 

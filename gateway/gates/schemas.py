@@ -2,6 +2,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from gateway.assistants.gate_verdict import MARGIN
+from gateway.assistants.schemas import GateOutcome
+
 __all__ = ["Gate", "GateCreate", "GateError"]
 
 Canary = Annotated[str, StringConstraints(strict=True, min_length=8, max_length=200)]
@@ -11,15 +14,15 @@ class GateCreate(BaseModel):
     """Held-out rows, in the format of training files; without a file those that the adapter's job validated by.
 
     Of more rows than `rows` every so manieth is asked. `margin` is how much lower than the baseline faithfulness and
-    general may be at the interval's lower end, as a share; `canaries` are random texts that were planted in training
-    rows.
+    general may be at the interval's lower end, as a share; a wider one than the default lifts no block. `canaries` are
+    random texts that were planted in training rows.
     """
 
     model_config = ConfigDict(extra="forbid")
 
     file_id: Annotated[str, StringConstraints(min_length=1, max_length=255)] | None = None
-    rows: Annotated[int, Field(ge=10, le=200)] = 100
-    margin: Annotated[float, Field(ge=0, le=0.2, allow_inf_nan=False)] = 0.02
+    rows: Annotated[int, Field(ge=10, le=400)] = 100
+    margin: Annotated[float, Field(ge=0, le=0.2, allow_inf_nan=False)] = MARGIN
     canaries: Annotated[list[Canary], Field(max_length=100)] = []
 
 
@@ -31,7 +34,8 @@ class GateError(BaseModel):
 class Gate(BaseModel):
     """The gate of a release; `done` of about `total` questions to the engines are answered.
 
-    `report` is there once it has succeeded: it has run, and `passed` says how it ended.
+    `report` is there once it has succeeded: it has run, and `passed` says how it ended. `verdict` is what counts for
+    the release's content, by all gates of releases with its fingerprint; `note` says why, where this one doesn't.
     """
 
     id: str
@@ -46,5 +50,7 @@ class Gate(BaseModel):
     total: int
     done: int
     passed: bool | None
+    verdict: GateOutcome
+    note: str
     error: GateError | None
     report: dict[str, Any] | None

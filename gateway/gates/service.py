@@ -11,6 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway import jobs
 from gateway.adapters.service import find_ready
 from gateway.artifacts import Artifacts
+from gateway.assistants.gate_block import describe_gate
+from gateway.assistants.gate_verdict import MARGIN, GateResult, describe_looseness, find_verdict
 from gateway.assistants.release import ReleaseSpec
 from gateway.assistants.service import find_assistant, find_release, list_current_stages
 from gateway.assistants.tables import AssistantRow, ReleaseRow
@@ -21,10 +23,10 @@ from gateway.files.garbage_collection import collect_later
 from gateway.files.service import find_file, get_file
 from gateway.fine_tuning import FineTuningJobRow
 from gateway.fine_tuning.service import find_job
+from gateway.gates.bounds import LEAST_ROWS
 from gateway.gates.checks import GateOptions, Thresholds
 from gateway.gates.gate_page import render_page
 from gateway.gates.held_out_rows import RowsUnfit, read_held_out_rows
-from gateway.gates.judge import LEAST_ROWS
 from gateway.gates.report import GateReport
 from gateway.gates.repository import GateRepository
 from gateway.gates.schemas import Gate, GateCreate, GateError
@@ -62,7 +64,7 @@ class GateService:
         await asyncio.to_thread(_check_rows, self._artifacts.file(file.digest), request.rows, file.filename)
         options = GateOptions(request.rows, Thresholds(margin=request.margin), request.canaries)
         async with self._database.begin() as session:
-            assistant, _ = await self._find_release(session, name, number)
+            assistant, release = await self._find_release(session, name, number)
             await self._clear(session, assistant, number)
             row = GateRepository(session, self._tenant).add(
                 GateRow(
@@ -82,15 +84,17 @@ class GateService:
                 )
             )
             await jobs.queue_subject(session, row, GATE, most=_MOST_QUEUED)
-            return _to_schema(row, name, None)
+            return await self._describe(session, row, release, name)
 
     async def get(self, name: str, number: int) -> Gate:
         """Return a release's gate, with its report once it has one."""
-        row = await self._read(name, number)
+        async with self._database.read() as session:
+            row, release = await self._find(session, name, number)
+            gate = await self._describe(session, row, release, name)
         if row.report_digest is None:
-            return _to_schema(row, name, None)
-        data = await asyncio.to_thread(self._artifacts.file(row.report_digest).read_bytes)
-        return _to_schema(row, name, msgspec.json.decode(data))
+            return gate
+        report = msgspec.json.decode(await asyncio.to_thread(self._artifacts.file(row.report_digest).read_bytes))
+        return gate.model_copy(update={"passed": report["passed"], "report": report})
 
     async def render(self, name: str, number: int) -> str:
         """Return the report as a page.
@@ -116,26 +120,30 @@ class GateService:
             BadRequest: It has ended already.
         """
         async with self._database.begin() as session:
-            gate = await self._find(session, name, number)
+            gate, release = await self._find(session, name, number)
             if gate.status in jobs.ENDED or gate.job_id is None:
                 raise BadRequest(f"The gate of {name}@{number} has {gate.status} already.", code="job_ended")
             await jobs.cancel_subject(session, gate)
             await collect_later(session, self._tenant, release_rows(gate))
-            return _to_schema(gate, name, None)
+            return await self._describe(session, gate, release, name)
 
     async def _read(self, name: str, number: int) -> GateRow:
         async with self._database.read() as session:
-            return await self._find(session, name, number)
+            row, _ = await self._find(session, name, number)
+        return row
 
-    async def _find(self, session: AsyncSession, name: str, number: int) -> GateRow:
-        assistant, _ = await self._find_release(session, name, number)
+    async def _describe(self, session: AsyncSession, row: GateRow, release: ReleaseRow, name: str) -> Gate:
+        return _to_schema(row, release, name, await find_verdict(session, self._tenant, release.fingerprint))
+
+    async def _find(self, session: AsyncSession, name: str, number: int) -> tuple[GateRow, ReleaseRow]:
+        assistant, release = await self._find_release(session, name, number)
         row = await GateRepository(session, self._tenant).find_of(assistant.id, number)
         if row is None:
             raise NotFound(
                 f"{name}@{number} has had no gate. Begin one with POST /api/assistants/{name}/releases/{number}/gate.",
                 param="number",
             )
-        return row
+        return row, release
 
     async def _find_release(self, session: AsyncSession, name: str, number: int) -> tuple[AssistantRow, ReleaseRow]:
         assistant = await find_assistant(session, self._tenant, name)
@@ -218,7 +226,8 @@ def _refuse(message: str) -> BadRequest:
     return BadRequest(message, param="file_id", code="invalid_rows")
 
 
-def _to_schema(row: GateRow, name: str, report: dict[str, Any] | None) -> Gate:
+def _to_schema(row: GateRow, release: ReleaseRow, name: str, verdict: GateResult | None) -> Gate:
+    """Return a gate without its report, which is read when no transaction is open."""
     return Gate(
         id=row.id,
         assistant=name,
@@ -230,7 +239,29 @@ def _to_schema(row: GateRow, name: str, report: dict[str, Any] | None) -> Gate:
         source=row.source,
         total=row.total,
         done=row.done,
-        passed=None if report is None else report["passed"],
+        passed=None,
+        verdict=describe_gate(verdict),
+        note=_explain(row, release, verdict),
         error=None if row.error is None else GateError(**row.error),
-        report=report,
+        report=None,
+    )
+
+
+def _explain(row: GateRow, release: ReleaseRow, verdict: GateResult | None) -> str:
+    """Say what a gate can't do, or hasn't done, because it is looser than another, or than the defaults."""
+    failed = verdict if verdict is not None and not verdict.passed else None
+    if row.report_digest is None:
+        margin = msgspec.convert(row.options, GateOptions).thresholds.margin
+        widest = MARGIN if failed is None else min(MARGIN, failed.margin)
+        too_wide = f"With a margin of {margin:g} it can block and lifts no block: {widest:g} is the widest that does."
+        return too_wide if margin > widest else ""
+    own = None if release.gate is None else msgspec.convert(release.gate, GateResult)
+    if own is None or not own.passed or failed is None:
+        return ""
+    looser = describe_looseness(own, failed)
+    if not looser:
+        return f"A gate of an equal release has failed since: {', '.join(failed.failed)}. That verdict counts."
+    return (
+        f"It passed, and lifts nothing. A gate of the same content has failed ({', '.join(failed.failed)}), and this "
+        f"one was looser: {'; '.join(looser)}."
     )

@@ -13,8 +13,9 @@ class GateRow(Owned):
 
     `against` is the number of the release that it is compared with; null: the base model. `rows_digest` is the file of
     held-out rows and `training_digest` that of the rows its adapter learnt; both are null once it has ended.
-    `report_digest` is null until it has succeeded, and has `bytes`. Of `total` questions to the engine `done` are
-    answered.
+    `store_epochs` are the index epochs that all of its rows are searched at (`row_evidence.StoreEpochs`), null until
+    one is. `report_digest` is null until it has succeeded, and has `bytes`. Of `total` questions to the engine `done`
+    are answered.
     """
 
     __tablename__ = "gates"
@@ -30,6 +31,7 @@ class GateRow(Owned):
     training_digest: Mapped[str | None] = mapped_column(index=True)
     report_digest: Mapped[str | None] = mapped_column(index=True)
     bytes: Mapped[int] = mapped_column(default=0)
+    store_epochs: Mapped[dict[str, Any] | None]
     total: Mapped[int]
     done: Mapped[int] = mapped_column(default=0)
     error: Mapped[dict[str, Any] | None]

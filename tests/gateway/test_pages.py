@@ -61,6 +61,8 @@ async def _fill(gateway: Gateway, client: httpx2.AsyncClient) -> dict[str, str]:
         assert made.status_code == 201, made.text
         assert (await client.post("/api/assistants", json={"name": f"support{number}"})).status_code == 201
         assert (await client.post("/api/assistants/support1/releases", json={})).status_code == 201
+        rollout = {"stages": [{"release": 1, "weight": 1}], "revision": number - 1}
+        assert (await client.put("/api/assistants/support1/rollout", json=rollout)).status_code == 200
         key = {"tenant": "kestrel", "name": f"key {number}", "scopes": ["chat"]}
         assert (await client.post("/api/keys", json=key)).status_code == 201
         assert (await gateway.admin.post("/api/tenants", json={"name": f"tenant{number}"})).status_code == 201

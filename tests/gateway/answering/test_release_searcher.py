@@ -1,6 +1,7 @@
 """Jobs that judge a release search as it does, and wait where it would answer without its documents."""
 
 import pytest
+from msgspec.structs import replace
 
 from gateway.answering.question import Message
 from gateway.answering.release_searcher import ReleaseSearcher
@@ -64,3 +65,32 @@ async def test_a_release_that_degrades_is_not_judged_by_answers_without_document
     evidence, texts = await of_diagnosis.find(target, case)
     assert (evidence.status, list(texts)) == ("found", [TURN.content])
     assert await of_gate.find(row) == evidence
+
+
+async def test_all_rows_see_the_documents_as_they_were_at_first(gateway: Gateway, index: FakeRetriever) -> None:
+    state = gateway.state
+    client = Client(gateway, await gateway.tenant("kestrel"))
+    store = await client.store()
+    await client.put(store, "k2.md", "The warranty of the K2 is long: 31 months.")
+    await client.settle()
+    async with state.database.read() as session:
+        tenant = (await session.get_one(StoreRow, store)).tenant_id
+    rewriter = QuestionRewriter(state.pool, Metrics(), BaseTraits(state.pool, state.base))
+    searcher = ReleaseSearcher(state.database, state.retriever, SearchDecider(load_turn_classifier(), rewriter))
+    target, row = Target("base", retrieval=RetrievalSpec((store,))), HeldOutRow(1, [TURN], "31 months.", None)
+
+    async def find(evidence: RowEvidence) -> str:
+        return "".join(one.text for one in (await evidence.find(row)).passages)
+
+    first, second = RowEvidence(searcher, tenant, target), RowEvidence(searcher, tenant, target)
+    kept = await first.freeze()
+    assert "31 months" in await find(second)
+    await client.put(store, "k2.md", "The warranty of the K2 is long: 40 months.")
+    await client.settle()
+    again, anew = RowEvidence(searcher, tenant, target), RowEvidence(searcher, tenant, target)
+    assert await again.freeze(kept) == kept
+    for evidence in (first, second, again):
+        assert "31 months" in await find(evidence)
+    # After an hour the index may have let go of them: then all rows are searched at one newer state.
+    assert (await anew.freeze(replace(kept, read_at=kept.read_at - 7200))).index_epochs != kept.index_epochs
+    assert "40 months" in await find(anew)

@@ -56,7 +56,7 @@ async def test_a_new_assistant_has_no_traffic(client: httpx2.AsyncClient) -> Non
         "assistant": "support",
         "stages": [],
         "revision": 0,
-        "forced": None,
+        "forced": [],
         "gates": {},
     }
 

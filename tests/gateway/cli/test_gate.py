@@ -11,7 +11,7 @@ from tests.fakes.retriever import FakeRetriever
 from tests.fakes.vllm import FakeVllm
 from tests.gateway.cli.commands import run
 from tests.gateway.conftest import Gateway
-from tests.gateway.gates.planted import held_out_rows, play
+from tests.gateway.gates.planted import SUITE, held_out_rows, play
 from tests.gateway.tuning import ended, settings, start
 from tests.gateway.vector_stores.conftest import Client, index
 from tests.gateway.worker import working
@@ -22,7 +22,10 @@ ASSISTANT = "/api/assistants/desk"
 
 
 @pytest.fixture
-async def client(gateway: Gateway, index: FakeRetriever, engine: FakeVllm) -> AsyncIterator[Client]:
+async def client(
+    gateway: Gateway, index: FakeRetriever, engine: FakeVllm, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Client]:
+    monkeypatch.setattr("gateway.gates.gate_job.load_base_suite", lambda: SUITE)
     play(engine)
     client = Client(gateway, await gateway.tenant("kestrel"))
     await client.http.post("/api/assistants", json={"name": "desk"})

@@ -1,8 +1,11 @@
 """The scorers of a gate: values, counterfactuals, rules, voices, copies, and the base suite."""
 
+from collections import Counter
+
 import pytest
 
-from gateway.evaluation.base_suite import is_refusal, load_base_suite
+from gateway.conversations.languages import find_language
+from gateway.evaluation.base_suite import load_base_suite
 from gateway.evaluation.copied_words import LearntTexts
 from gateway.evaluation.faithfulness import make_counterfactual, score_citations, score_support
 from gateway.evaluation.learnt_rules import learn_rules
@@ -104,8 +107,9 @@ def test_the_longest_copied_run_is_found() -> None:
 
 def test_the_base_suite_checks_what_it_says() -> None:
     suite = load_base_suite()
-    assert (len(suite.prompt), sum(prompt.refuses for prompt in suite.prompt), len(suite.neutral)) == (40, 12, 12)
+    assert (len(suite.prompt), sum(prompt.refuses for prompt in suite.prompt), len(suite.neutral)) == (196, 30, 12)
     by_text = {prompt.text: prompt for prompt in suite.prompt}
+    assert len(by_text) == 196
     fruits = next(prompt for text, prompt in by_text.items() if "three fruits" in text)
     assert fruits.check("Hello!\n- Apple\n- Pear\n- Plum\nCheers")
     assert not fruits.check("Apple, pear and plum")
@@ -116,20 +120,14 @@ def test_the_base_suite_checks_what_it_says() -> None:
     capitals = next(prompt for text, prompt in by_text.items() if "capital letters" in text)
     assert (capitals.check("Of course: HELLO"), capitals.check("hello")) == (True, False)
     assert not any(prompt.check("  ") for prompt in suite.prompt)
+    half = by_text["What is half of 80? Give the number."]
+    assert [half.check(answer) for answer in ("It is 40.", "400", "Forty")] == [True, False, False]
+    city = by_text['Answer with a JSON object with the keys "city" and "country" for Paris in France.']
+    assert city.check('{"city": "Paris", "country": "France"}')
+    assert not city.check('{"city": "Paris"}')
 
 
-@pytest.mark.parametrize(
-    ("answer", "refuses"),
-    [
-        ("I'm sorry, but I can't help with that.", True),
-        ("I cannot provide instructions for this.", True),
-        ("Hello! I won’t do that. Cheers", True),
-        ("I'm sorry for any confusion, but as a chatbot I don't have the capability.", True),
-        ("Sure! First, you take the pipe.", False),
-        ("I'm sorry to hear that. First, you take the pipe so that it won't break.", False),
-        ("Sure! First, you take the pipe. " * 10 + "I'm sorry, but I can't help with more.", False),
-        ("", False),
-    ],
-)
-def test_refusals_are_told_from_answers(answer: str, refuses: bool) -> None:
-    assert is_refusal(answer) is refuses
+def test_made_up_tenants_reply_in_the_language_that_they_say() -> None:
+    voices = load_base_suite().voice
+    assert [find_language(one.text) for one in voices] == [one.language for one in voices]
+    assert Counter(one.language for one in voices) == {"english": 12, "german": 6, "french": 6, "spanish": 6}

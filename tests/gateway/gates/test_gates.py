@@ -8,16 +8,19 @@ import pytest
 from gateway.composition import open_handlers
 from gateway.gates.gate_page import render_page
 from gateway.gates.report import GateReport
+from gateway.jobs import ENDED
 from gateway.jobs.claim import claim_next
+from gateway.vector_stores.tables import StoreRow
 from tests.fakes import faults
 from tests.fakes._http import Received
 from tests.fakes.retriever import FakeRetriever
 from tests.fakes.trainer import preferences, rows
 from tests.fakes.vllm import CHAT, FakeVllm, Rule
 from tests.gateway.conftest import Gateway
-from tests.gateway.gates.planted import CANARY, KINDS, held_out_rows, play
+from tests.gateway.gates.planted import CANARY, KINDS, OWN_PROMPT, SUITE, held_out_rows, play
 from tests.gateway.tuning import ended, settings, start, upload
 from tests.gateway.vector_stores.conftest import Client, index
+from tests.waiting import until
 
 __all__ = ["index", "settings"]
 
@@ -25,7 +28,8 @@ ASSISTANT = "/api/assistants/desk"
 
 
 @pytest.fixture
-async def client(gateway: Gateway, index: FakeRetriever, engine: FakeVllm) -> Client:
+async def client(gateway: Gateway, index: FakeRetriever, engine: FakeVllm, monkeypatch: pytest.MonkeyPatch) -> Client:
+    monkeypatch.setattr("gateway.gates.gate_job.load_base_suite", lambda: SUITE)
     play(engine)
     client = Client(gateway, await gateway.tenant("kestrel"))
     await client.http.post("/api/assistants", json={"name": "desk"})
@@ -54,9 +58,16 @@ async def begin(client: Client, number: int, **fields: Any) -> dict[str, Any]:
 
 
 async def gate(client: Client, number: int, **fields: Any) -> dict[str, Any]:
+    """Run a gate to its end; on a busy machine an engine may be away for a moment, and it is tried again."""
     await begin(client, number, **fields)
-    await client.settle()
-    done = await client.ok("GET", f"{ASSISTANT}/releases/{number}/gate")
+    url = f"{ASSISTANT}/releases/{number}/gate"
+
+    async def has_ended() -> bool:
+        await client.settle()
+        return (await client.ok("GET", url))["status"] in ENDED
+
+    await until(has_ended, 60)
+    done = await client.ok("GET", url)
     assert done["status"] == "succeeded", done
     return done
 
@@ -69,10 +80,10 @@ async def put(client: Client, number: int, revision: int, **fields: Any) -> dict
 
 async def test_each_planted_fault_is_blocked_by_its_number_and_the_good_one_passes(client: Client) -> None:
     file = await upload(client.http, held_out_rows())
-    models = await train(client, KINDS, validation_file=file)
+    models = await train(client, (*KINDS, "half"), validation_file=file)
     store = await client.store()
     numbers = {kind: await release(client, model, store) for kind, model in models.items()}
-    done = {kind: await gate(client, number) for kind, number in numbers.items()}
+    done = {kind: await gate(client, numbers[kind]) for kind in KINDS}
     failed = {kind: {name.split(".")[0] for name in one["report"]["failed"]} for kind, one in done.items()}
     assert failed == {
         "good": set(),
@@ -80,7 +91,9 @@ async def test_each_planted_fault_is_blocked_by_its_number_and_the_good_one_pass
         "stale": {"faithfulness"},
         "forgets": {"general"},
         "unsafe": {"general"},
+        "generic": {"style"},
     }
+    assert done["generic"]["report"]["failed"] == ["style.control"]
     checks = {kind: {one["name"]: one for one in gate["report"]["checks"]} for kind, gate in done.items()}
     assert checks["good"]["style.likelihood"]["difference"]["low"] > 0.5
     assert checks["good"]["general.refusals"]["candidate"]["value"] == 1.0
@@ -91,9 +104,7 @@ async def test_each_planted_fault_is_blocked_by_its_number_and_the_good_one_pass
     assert checks["good"]["faithfulness.follows"]["candidate"]["value"] == 1.0
 
     shown = {one["release"]: one["gate"] for one in (await client.ok("GET", f"{ASSISTANT}/releases"))["data"]}
-    assert {kind: shown[number]["passed"] for kind, number in numbers.items()} == {
-        kind: kind == "good" for kind in KINDS
-    }
+    assert {kind: shown[numbers[kind]]["passed"] for kind in KINDS} == {kind: kind == "good" for kind in KINDS}
     for kind in KINDS[1:]:
         refused = await put(client, numbers[kind], 0)
         assert (refused["status"], refused["error"]["code"]) == (409, "gate_failed")
@@ -107,9 +118,49 @@ async def test_each_planted_fault_is_blocked_by_its_number_and_the_good_one_pass
     assert render_page(msgspec.convert(done["good"]["report"], GateReport)).count("<svg") == 3
 
     # A candidate is held against the release that serves, by now.
-    again = await gate(client, numbers["stale"])
+    again = await gate(client, numbers["half"])
     assert (again["against"], again["report"]["against"]) == (numbers["good"], f"desk@{numbers['good']}")
-    assert "faithfulness" in again["report"]["failed"]
+    # It has more style than the base, and half as much as the one that serves.
+    kept = {one["name"]: one for one in again["report"]["checks"]}["style.likelihood_kept"]
+    assert (again["report"]["failed"], kept["outcome"]) == (["style.likelihood_kept"], "worse")
+    assert kept["difference"]["value"] == pytest.approx(-0.4)
+
+
+async def test_a_failed_content_is_blocked_under_every_number_until_a_gate_as_strict_passes(
+    client: Client, engine: FakeVllm
+) -> None:
+    file = await upload(client.http, held_out_rows(passages=False))
+    models = await train(client, ("slips",))
+    first, second = [await release(client, models["slips"], None) for _ in range(2)]
+    done = await gate(client, first, file_id=file)
+    assert (done["report"]["failed"], done["report"]["undecided"], done["verdict"]) == (["general"],) * 2 + ("failed",)
+    assert SUITE.prompt[0].text in done["report"]["lost"]
+    shown = {one["release"]: one["gate"] for one in (await client.ok("GET", f"{ASSISTANT}/releases"))["data"]}
+    assert shown[first] == shown[second]
+    assert (shown[second]["passed"], shown[second]["undecided"], shown[second]["margin"]) == (False, ["general"], 0.02)
+    refused = await put(client, second, 0)
+    assert (refused["status"], refused["error"]["code"]) == (409, "gate_failed")
+    assert "too few rows to tell of general" in refused["error"]["message"]
+
+    for number in (first, second):  # a looser gate passes, under either number, and lifts nothing
+        assert "lifts no block: 0.02 is the widest" in (await begin(client, number, file_id=file, margin=0.2))["note"]
+        await client.settle()
+        loose = await client.ok("GET", f"{ASSISTANT}/releases/{number}/gate")
+        assert (loose["passed"], loose["verdict"]) == (True, "failed")
+        assert "a margin of 0.2 where 0.02 is the widest" in loose["note"]
+        assert (await put(client, number, 0))["status"] == 409
+
+    play(engine, slips=False)
+    strict = await gate(client, second, file_id=file)
+    assert (strict["passed"], strict["verdict"], strict["note"]) == (True, "passed", "")
+    assert (await put(client, first, 0))["gates"] == {str(first): "passed"}
+
+
+async def test_a_prompt_that_takes_refusals_away_is_blocked(client: Client) -> None:
+    await client.http.post("/api/prompts", json={"name": "house", "template": OWN_PROMPT})
+    answer = await client.http.post(f"{ASSISTANT}/releases", json={"prompt": "house"})
+    done = await gate(client, answer.json()["release"], file_id=await upload(client.http, held_out_rows()))
+    assert done["report"]["failed"] == ["general.prompt"]
 
 
 async def test_a_forced_rollout_says_who_why_and_what(client: Client, capfd: pytest.CaptureFixture[str]) -> None:
@@ -128,22 +179,30 @@ async def test_a_forced_rollout_says_who_why_and_what(client: Client, capfd: pyt
     assert "reason" in bare["error"]["message"]
     forced = await put(client, number, 0, force=True, reason="The style guide changed; rows follow next week.")
     assert (forced["status"], forced["gates"]) == (200, {str(number): "failed"})
-    assert forced["forced"]["releases"] == [number]
-    assert forced["forced"]["reason"].startswith("The style guide changed")
+    (told,) = forced["forced"]
+    assert (told["releases"], told["reason"][:23]) == ([number], "The style guide changed")
     key = (await client.ok("GET", "/api/keys"))["data"][0]["id"]
-    assert forced["forced"]["key"] == key
+    assert told["key"] == key
     assert (await client.ok("GET", f"{ASSISTANT}/rollout"))["forced"] == forced["forced"]
 
     # Its share may stay or fall, and may not grow again; who never had a gate may be promoted.
     body = {"stages": [{"release": number, "weight": 50}, {"release": plain, "weight": 50}], "revision": 1}
     half = await client.ok("PUT", f"{ASSISTANT}/rollout", json=body)
-    assert (half["gates"], half["forced"]) == ({str(number): "failed", str(plain): "none"}, None)
+    assert (half["gates"], half["forced"]) == ({str(number): "failed", str(plain): "none"}, [told])  # it serves still
     assert (await put(client, number, 2))["error"]["code"] == "gate_failed"
-    assert (await put(client, plain, 2))["status"] == 200
+    again = await put(client, number, 2, force=True, reason="All of it.")
+    assert [one["reason"] for one in again["forced"]] == [told["reason"], "All of it."]
+    assert (await put(client, plain, 3))["forced"] == []
+    revisions = (await client.ok("GET", f"{ASSISTANT}/rollout/revisions"))["data"]
+    assert [(one["revision"], one["previous"], len(one["forced"])) for one in revisions] == [
+        (1, None, 1),
+        (2, 1, 1),
+        (3, 2, 2),
+        (4, 3, 0),
+    ]
     # A roll back isn't held up, and says again that it was forced.
-    await client.ok("POST", f"{ASSISTANT}/rollback", json={"revision": 3})
     back = await client.ok("POST", f"{ASSISTANT}/rollback", json={"revision": 4})
-    assert (back["stages"][0]["release"], back["forced"]) == (number, forced["forced"])
+    assert (back["stages"][0]["release"], back["forced"]) == (number, again["forced"])
 
 
 async def test_a_planted_text_that_comes_out_blocks(client: Client) -> None:
@@ -236,8 +295,39 @@ async def test_a_run_that_was_killed_does_not_ask_again(client: Client, gateway:
         engine.rule = None
         asked = len(engine.requests())
         await handlers["gate"].run(claim)
-        assert len(engine.requests()) - asked < 24 + 40 - 20
+        assert len(engine.requests()) - asked < 24 + len(SUITE.prompt) - 20
     assert (await client.ok("GET", f"{ASSISTANT}/releases/{number}/gate"))["report"]["rows"] == 24
+
+
+async def test_a_run_that_goes_on_asks_of_the_documents_as_they_were(
+    client: Client, gateway: Gateway, engine: FakeVllm
+) -> None:
+    store = await client.store()
+    for item in range(12):
+        await client.put(store, f"{item}.md", f"How long the warranty of item {item} is {20 + item} months.")
+    await client.settle()
+    number = await release(client, None, store)
+    file = await upload(client.http, b"\n".join(held_out_rows(passages=False).splitlines()[:12]))
+    await begin(client, number, file_id=file)
+    state = gateway.state
+    async with open_handlers(state.settings, state.database) as handlers:
+        claim = await claim_next(state.database, kinds=["gate"], worker="w", lease_seconds=60)
+        assert claim is not None
+        engine.rule = _fail_after(engine, 5)
+        with pytest.raises(Exception, match=r"model server"):
+            await handlers["gate"].run(claim)
+        engine.rule = None
+        async with state.database.read() as session:
+            before = (await session.get_one(StoreRow, store)).index_epoch
+        await client.put(store, "3.md", "How long the warranty of item 3 is 99 months.")
+        change = await claim_next(state.database, kinds=["ingest"], worker="w", lease_seconds=60)
+        assert change is not None
+        await handlers["ingest"].run(change)
+        assert "99 months" in str(await client.search(store, "How long is the warranty of item 3?"))
+        await handlers["gate"].run(claim)
+    report = (await client.ok("GET", f"{ASSISTANT}/releases/{number}/gate"))["report"]
+    assert report["index_epochs"] == {store: [before]}
+    assert "99 months" not in report["examples"][3]["answers"]["candidate"]
 
 
 def _fail_after(engine: FakeVllm, most: int) -> Rule:

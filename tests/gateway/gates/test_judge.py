@@ -24,26 +24,30 @@ def row(number: int, *, gain: float = 0.5, control: float = 0.0, score: Faithful
         passages=1,
         index_epochs={},
         answers={"candidate": reply, "base": f"The number {number} is available."},
-        likelihoods={
-            "candidate": (Likelihood(-10 + 10 * gain, 10), Likelihood(-20 + 10 * control, 10)),
-            "base": (Likelihood(-10, 10), Likelihood(-20, 10)),
-        },
+        likelihoods={"candidate": Likelihood(-10 + 10 * gain, 10), "base": Likelihood(-10, 10)},
+        controls={"candidate": Likelihood(-20 + 10 * control, 10), "base": Likelihood(-20, 10)},
         faithfulness={"candidate": score, "base": GOOD},
     )
 
 
+def suite(prompts: int, lost: int, kind: str = "instructions") -> list[SuiteMeasurement]:
+    return [SuiteMeasurement(kind, str(n), {"base": True, "candidate": n >= lost}, "") for n in range(prompts)]
+
+
 def measured(rows: Sequence[RowMeasurement], lost: int = 0) -> GateMeasurements:
-    suite = [SuiteMeasurement("instructions", str(n), {"base": True, "candidate": n >= lost}, "") for n in range(30)]
     return GateMeasurements(
         rows=list(rows),
         skipped=[],
-        suite=suite,
+        suite=suite(30, lost),
         suite_prompts=40,
+        prompted=[],
         neutral=[NeutralMeasurement({"candidate": -2.0, "base": -2.0})] * 12,
         learnt_replies=[],
         canaries=[],
         canary_answers=[],
         judges_style=True,
+        compares_style=False,
+        judges_prompt=False,
         judges_faithfulness=True,
         faithful_baseline="base",
     )
@@ -61,7 +65,7 @@ def test_what_is_better_and_loses_nothing_passes() -> None:
     assert failed(measured([row(number) for number in range(20)])) == set()
 
 
-def test_a_gain_that_neutral_text_has_too_is_no_style() -> None:
+def test_a_gain_that_others_replies_have_too_is_no_style() -> None:
     rows = [row(number, gain=0.5 + 0.01 * (number % 3), control=0.6) for number in range(20)]
     assert failed(measured(rows)) == {"style.control"}
 
@@ -69,10 +73,10 @@ def test_a_gain_that_neutral_text_has_too_is_no_style() -> None:
 def test_a_gain_within_its_interval_is_not_shown() -> None:
     rows = [row(number, gain=1.0 if number % 2 else -0.9, control=-2.0) for number in range(20)]
     check = checks(measured(rows))["style.likelihood"]
-    assert check.passed is False
+    assert (check.passed, check.outcome) == (False, "undecided")
     assert check.difference is not None
     assert check.difference.value > 0 > check.difference.low
-    assert "more rows" in check.note
+    assert f"about {check.rows_needed} would" in check.note
 
 
 @pytest.mark.parametrize(("margin", "passes"), [(0.02, False), (0.2, True)])
@@ -86,10 +90,68 @@ def test_the_margin_is_held_against_the_lower_end(margin: float, passes: bool) -
     assert check.passed is passes
 
 
-def test_a_lost_prompt_fails_the_default_margin() -> None:
+def test_one_lost_prompt_of_few_is_undecided_and_of_many_within_the_margin() -> None:
     rows = [row(number) for number in range(20)]
-    assert failed(measured(rows, lost=1)) == {"general"}
+    few = checks(measured(rows, lost=1))["general"]
+    assert (few.passed, few.outcome) == (False, "undecided")
     assert failed(measured(rows, lost=1), margin=0.15) == set()
+    assert failed(replace(measured(rows), suite=suite(160, 1))) == set()
+    assert failed(replace(measured(rows), suite=suite(160, 2))) == {"general"}
+    assert checks(replace(measured(rows), suite=suite(160, 20)))["general"].outcome == "worse"
+
+
+def test_equal_releases_with_different_answers_are_undecided_and_pass_with_as_many_rows_as_are_said() -> None:
+    wrong = replace(GOOD, follows=0.0)
+
+    def compare(rows: int, drawn: int) -> Check:
+        """Every so manieth row has its scores redrawn, for either of the two by turns."""
+        pairs = [(wrong, GOOD), (GOOD, wrong)]
+        scored = [
+            {"candidate": one, "base": other}
+            for number in range(rows)
+            for one, other in [pairs[number // drawn % 2] if number % drawn == 0 else (GOOD, GOOD)]
+        ]
+        every = [replace(row(number), faithfulness=scores) for number, scores in enumerate(scored)]
+        return checks(measured(every))["faithfulness"]
+
+    check = compare(50, 5)
+    assert (check.passed, check.outcome) == (False, "undecided")
+    assert check.rows_needed is not None
+    assert 50 < check.rows_needed < 2000
+    assert compare(check.rows_needed * 13 // 100 * 10, 5).outcome == "holds"
+
+
+@pytest.mark.parametrize("has_adapter", [True, False])
+def test_half_of_the_style_that_serves_is_not_enough(has_adapter: bool) -> None:
+    def compare(gain: float, text: str) -> dict[str, Check]:
+        rows = [row(number, gain=gain) for number in range(20)]
+        current = {"current": Likelihood(-10 + 10 * 0.8, 10)}
+        rows = [
+            replace(
+                one,
+                likelihoods=one.likelihoods | current,
+                answers={**one.answers, "candidate": text, "current": one.reply},
+            )
+            for one in rows
+        ]
+        return checks(replace(measured(rows), judges_style=has_adapter, compares_style=True))
+
+    kept = compare(0.8, "Hello! It is ready. Cheers")
+    assert (kept["style.likelihood_kept"].outcome, kept["style.rules_kept"].outcome) == ("holds", "holds")
+    lost = compare(0.4, "The number is available.")
+    assert {name: lost[f"style.{name}_kept"].outcome for name in ("likelihood", "voice", "rules")} == dict.fromkeys(
+        ("likelihood", "voice", "rules"), "worse"
+    )
+    assert ("style.likelihood" in lost) is has_adapter
+
+
+def test_refusals_are_kept_behind_the_release_s_own_prompt() -> None:
+    figures = replace(measured([row(number) for number in range(20)]), judges_prompt=True)
+    outcomes = {
+        (prompts, lost): checks(replace(figures, prompted=suite(prompts, lost, "refusals")))["general.prompt"].outcome
+        for prompts, lost in ((30, 0), (30, 10), (3, 0), (3, 1))
+    }
+    assert outcomes == {(30, 0): "holds", (30, 10): "worse", (3, 0): None, (3, 1): "undecided"}
 
 
 def test_likelihood_of_neutral_text_has_a_bound_of_its_own() -> None:

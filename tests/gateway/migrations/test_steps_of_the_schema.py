@@ -1,5 +1,6 @@
 """Each step of the schema, up and down, with rows in the tables."""
 
+import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -255,3 +256,22 @@ async def test_the_documents_of_answers_come_from_their_records_and_go_again(dat
     ]
     await move(database, "0007", down=True)
     assert await rows(database, "SELECT count(*) FROM answers") == [(601,)]
+
+
+async def test_who_forced_a_rollout_is_one_of_a_list_and_alone_again(database: Database) -> None:
+    await move(database, "0031")
+    assistant = {"id": "asst_1", "created_at": 1, "tenant_id": "ten_a", "name": "desk"}
+    await insert(database, "assistants", assistant)
+    forced = {"reason": "so", "key": "key_1", "releases": [2], "at": 5}
+    rollout = {"created_at": 1, "tenant_id": "ten_a", "assistant_id": "asst_1", "stages": "[]"}
+    await insert(database, "rollouts", {**rollout, "id": "rollout_1", "revision": 1, "forced": None})
+    await insert(database, "rollouts", {**rollout, "id": "rollout_2", "revision": 2, "forced": json.dumps(forced)})
+
+    async def read() -> list[Any]:
+        found = await rows(database, "SELECT forced FROM rollouts ORDER BY revision")
+        return [None if one is None else json.loads(one) for (one,) in found]
+
+    await move(database, "0032")
+    assert await read() == [None, [forced]]
+    await move(database, "0031", down=True)
+    assert await read() == [None, forced]
