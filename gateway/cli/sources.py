@@ -69,7 +69,7 @@ def list_(url: Url = None, key: Key = None, home: Home = None, as_json: AsJson =
 @sources.command("sync")
 def sync(
     source: _Source,
-    yes: Annotated[bool, typer.Option("--yes", help="Delete even if more than half is gone.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Delete even if more than half is gone, or all.")] = False,
     url: Url = None,
     key: Key = None,
     home: Home = None,

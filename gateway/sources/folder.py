@@ -14,6 +14,7 @@ __all__ = ["FolderReader", "open_folder", "resolve_folder"]
 
 _PART_BYTES = 1024 * 1024
 _MOST_ITEMS = 100_000
+_CLOSED = "A folder that it is in can't be read."
 
 
 def resolve_folder(roots: Sequence[str], path: str, tenant: str) -> Path:
@@ -59,7 +60,7 @@ class FolderReader:
 
     async def scan(self, known: Mapping[str, str]) -> Listing:
         """List the files with a version of times and size each."""
-        return await asyncio.to_thread(self._list)
+        return await asyncio.to_thread(self._list, known)
 
     async def read(self, key: str) -> AsyncGenerator[bytes]:
         """Yield a file's bytes; one that is written meanwhile is read again later."""
@@ -76,10 +77,10 @@ class FolderReader:
         finally:
             os.close(handle)
 
-    def _list(self) -> Listing:
+    def _list(self, known: Mapping[str, str]) -> Listing:
         items: dict[str, str] = {}
         unread: dict[str, str] = {}
-        for path in self._walk(""):
+        for path in self._walk("", unread):
             try:
                 path.encode()
             except UnicodeEncodeError:
@@ -101,21 +102,27 @@ class FolderReader:
                 raise SourceUnreadable(
                     f"It has more than {_MOST_ITEMS:,} files. Exclude some, or make several sources."
                 )
+        closed = tuple(path for path in unread if path.endswith("/"))
+        unread |= {path: _CLOSED for path in known if path.startswith(closed)}  # they are there, for all that is known
         return Listing(items, unread)
 
-    def _walk(self, folder: str) -> Iterator[str]:
-        """Yield the paths of files and links that the filter takes."""
+    def _walk(self, folder: str, unread: dict[str, str]) -> Iterator[str]:
+        """Yield the paths of files and links that the filter takes; note the folders that can't be read."""
         try:
             with os.scandir(self._folder / folder) as entries:
                 inside = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
-            # Without this folder the list isn't whole, and what is in it would be taken for deleted.
-            raise SourceUnreadable(f"The folder {folder or '.'!r} can't be read: {error.strerror}.") from error
+            reason = f"The folder can't be read: {error.strerror}."
+            if not folder:
+                raise SourceUnreadable(reason) from error
+            if not isinstance(error, FileNotFoundError):  # it has gone since the one above it was read
+                unread[f"{folder}/"] = reason
+            return
         for entry in inside:
             path = f"{folder}/{entry.name}" if folder else entry.name
             if entry.is_dir(follow_symlinks=False):
                 if self._paths.enters(path):
-                    yield from self._walk(path)
+                    yield from self._walk(path, unread)
             elif self._paths.takes(path):
                 yield path
 

@@ -253,8 +253,12 @@ class RepositoryReader:
         await self._git.run("init", "--quiet", "--bare", "--template=", str(self._git.folder))
         await self._git.run("fetch", "--quiet", "--depth=1", "--no-tags", "--", self._url, reference)
         commit = (await self._git.run("rev-parse", "--verify", "FETCH_HEAD^{commit}")).decode().strip()
+        output = await self._git.run("ls-tree", "-r", "-z", "-l", "--full-tree", commit)
+        return await asyncio.to_thread(self._list, output, commit)
+
+    def _list(self, output: bytes, commit: str) -> Listing:
         unread: dict[str, str] = {}
-        for line in (await self._git.run("ls-tree", "-r", "-z", "-l", "--full-tree", commit)).split(b"\0"):
+        for line in output.split(b"\0"):
             entry = _ENTRY.fullmatch(line)
             if entry is None or entry["type"] != b"blob" or entry["mode"] not in (b"100644", b"100755"):
                 continue

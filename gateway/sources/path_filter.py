@@ -1,10 +1,15 @@
 """Paths that a source takes, by patterns as `.gitignore` has them."""
 
+import re
 from collections.abc import Sequence
+from typing import Any, cast
 
-from pathspec import GitIgnoreSpec
+from pathspec import GitIgnoreSpec, RegexPattern
 
 __all__ = ["PathFilter"]
+
+_STAR, _FOLDERS, _ANYWHERE = "[^/]*", "(?:/.+)?/", "^(?:.+/)?"
+"""What pathspec makes of `*`, of `/**/`, and of a pattern's beginning that may be in any folder."""
 
 
 class PathFilter:
@@ -17,8 +22,8 @@ class PathFilter:
     """
 
     def __init__(self, include: Sequence[str] = (), exclude: Sequence[str] = (), *, hidden: bool = False) -> None:
-        self._include = GitIgnoreSpec.from_lines(include) if include else None
-        self._exclude = GitIgnoreSpec.from_lines(exclude)
+        self._include = _compile(include) if include else None
+        self._exclude = _compile(exclude)
         self._hidden = hidden
 
     def takes(self, path: str) -> bool:
@@ -37,3 +42,34 @@ class PathFilter:
 
     def _is_hidden(self, path: str) -> bool:
         return not self._hidden and any(part.startswith(".") for part in path.split("/"))
+
+
+def _compile(lines: Sequence[str]) -> GitIgnoreSpec:
+    """Compile patterns so that the time of a look at a path doesn't grow with a power of its length.
+
+    The expressions that pathspec makes try each star at each place for each place of the others, and a pattern of nine
+    stars takes hours for a name of a hundred letters.
+    """
+    return GitIgnoreSpec([_make_atomic(one) for one in GitIgnoreSpec.from_lines(lines).patterns])
+
+
+def _make_atomic(pattern: Any) -> Any:
+    """Return a pattern that takes what is between two stars where it comes first, and doesn't look for it again.
+
+    Where it comes first the most is left for what follows, so that no other place would do better.
+    """
+    if not isinstance(pattern, RegexPattern) or pattern.regex is None:
+        return pattern
+    *inner, last = cast(str, pattern.regex.pattern).split(_FOLDERS)
+    texts = [_take_first(part) for part in inner]
+    if texts and texts[0].startswith(_ANYWHERE):
+        texts[0] = f"^(?>(?:.+?/)??{texts[0].removeprefix(_ANYWHERE)}(?=/))"
+    texts[1:] = [f"(?>(?:/.+?)??/{text}(?=/))" for text in texts[1:]]
+    return type(pattern)(re.compile("".join(texts) + (_FOLDERS if inner else "") + _take_first(last)), pattern.include)
+
+
+def _take_first(expression: str) -> str:
+    first, *pieces = expression.split(_STAR)
+    return first + "".join(
+        [*(f"(?>{_STAR}?{piece})" for piece in pieces[:-1]), *(_STAR + piece for piece in pieces[-1:])]
+    )

@@ -8,27 +8,34 @@ from gateway.sources.reader import Listing
 __all__ = ["FEW", "Plan", "SyncedItem", "compare"]
 
 FEW = 5
-"""Deletions that are never asked for: half of a handful is no accident."""
+"""Deletions that are never asked for unless nothing would be left: half of a handful is no accident."""
 
 
 @dataclass(frozen=True, slots=True)
 class SyncedItem:
-    """An item as the last sync left it; `version` is null where it was never put."""
+    """An item as the last sync left it.
+
+    `version` is null where it was never put. It waits until `retry_at` where it failed last; `failed_version` is the
+    version that couldn't be put, and null where it wasn't listed.
+    """
 
     version: str | None
     retry_at: float | None = None
+    failed_version: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The keys to put and to delete; those in `unread` failed already.
 
-    `asks`: more than half of the items would be deleted, and more than were confirmed; so nothing is to be done.
+    `deletions`: so many of those to delete were ever put. `asks`: they are more than half of the items, or all of them,
+    and more than were confirmed; so nothing is to be done.
     """
 
     put: Sequence[str]
     delete: Sequence[str]
     unread: Sequence[str]
+    deletions: int
     asks: bool
 
 
@@ -41,20 +48,24 @@ def compare(
         listing: The items that are there.
         known: Those that were there, as they were put.
         present: The keys whose documents are in the store: others are put again.
-        now: Unix seconds; an item that failed waits for its time.
+        now: Unix seconds; an item that failed waits for its time, unless its version is another one since.
         confirmed: So many deletions were agreed to.
     """
     put = [
         key for key, version in sorted(listing.items.items()) if _is_due(version, known.get(key), key in present, now)
     ]
-    gone = sorted(known.keys() - listing.items.keys() - listing.unread.keys()) if listing.whole else []
-    asks = len(gone) > max(FEW, len(known) / 2, confirmed)
-    return Plan(put, gone, sorted(listing.unread), asks)
+    documents = {key for key, item in known.items() if item.version is not None}
+    absent = known.keys() - listing.items.keys() - listing.unread.keys()
+    # What was never put is only a note of a failure, such as of a page whose format isn't known yet.
+    gone = absent if listing.whole else {key for key in absent if key in listing.gone or key not in documents}
+    deletions = len(gone & documents)
+    unasked = max(FEW, len(documents) / 2) if listing.items or listing.unread else 0
+    return Plan(put, sorted(gone), sorted(listing.unread), deletions, asks=deletions > max(unasked, confirmed))
 
 
 def _is_due(version: str, before: SyncedItem | None, present: bool, now: float) -> bool:
     if before is None:
         return True
     if before.retry_at is not None:
-        return before.retry_at <= now
+        return before.retry_at <= now or version != before.failed_version
     return before.version != version or not present

@@ -1,6 +1,6 @@
 """The contract between a sync and a kind of source: what is there, by key and version, and the bytes of each."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -23,6 +23,7 @@ class Listing:
         items: The version of each item by its key; another version means that its bytes may be others.
         unread: Items that are there and can't be read now, with the reason.
         whole: Whether an item that is in neither is gone. False where a part of the source couldn't be looked at.
+        gone: Items that were looked for and aren't there any more, also where the listing isn't whole.
         urls: Addresses on the web that items have, which their documents get as the attribute `url`.
         revision: The source's own name of the moment, such as a commit.
     """
@@ -30,6 +31,7 @@ class Listing:
     items: Mapping[str, str]
     unread: Mapping[str, str] = field(default_factory=dict[str, str])
     whole: bool = True
+    gone: Collection[str] = ()
     urls: Mapping[str, str] = field(default_factory=dict[str, str])
     revision: str | None = None
 

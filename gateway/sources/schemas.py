@@ -88,7 +88,7 @@ class SourceCreate(_Strict):
 
 
 class SourceSync(_Strict):
-    """`confirm_deletions`: so many items may be deleted, even if they are more than half."""
+    """`confirm_deletions`: so many items may be deleted, even if they are more than half, or all."""
 
     confirm_deletions: Annotated[int, Field(ge=0, le=1_000_000)] = 0
 

@@ -97,9 +97,9 @@ class SourceService:
         return _schema(row, (await self._items.count([id]))[id])
 
     async def sync(self, id: str, request: SourceSync) -> Source:
-        """Have a source synchronised now."""
+        """Have a source synchronised now, also the items that wait because they failed."""
         row = await self._live(id)
-        await ask_for_sync(self._session, row, deletions=request.confirm_deletions)
+        await ask_for_sync(self._session, row, deletions=request.confirm_deletions, at_once=True)
         await self._session.flush()
         return _schema(row, (await self._items.count([id]))[id])
 

@@ -1,5 +1,6 @@
 """The job that makes a store's documents those of a source: list, compare, put, delete; each step may be the last."""
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
@@ -36,19 +37,24 @@ _MESSAGE_LENGTH = 1000
 _URL_LENGTH = 512  # of an attribute's text
 
 
-async def ask_for_sync(session: AsyncSession, row: SourceRow, *, deletions: int = 0) -> str:
+async def ask_for_sync(session: AsyncSession, row: SourceRow, *, deletions: int = 0, at_once: bool = False) -> str:
     """Have a source synchronised; return the job's id, also of one that waits already.
 
     Args:
         session: The caller's unit of work.
         row: The source.
         deletions: So many are confirmed, if more than half of the items are gone.
+        at_once: Items that failed don't wait for their time.
     """
-    payload = {"source": row.id, "deletions": deletions}
+    payload: dict[str, Any] = {"source": row.id, "deletions": deletions, "at_once": at_once}
     more: dict[str, Any] = {"kind": SYNC, "queue_key": f"source:{row.id}", "subject": row.id}
     job = await enqueue_once(session, row.tenant_id, **more, payload=payload)
-    if deletions > job.payload["deletions"]:
-        job.payload = payload
+    waiting = job.payload
+    job.payload = {
+        **payload,
+        "deletions": max(deletions, waiting["deletions"]),
+        "at_once": at_once or waiting.get("at_once", False),
+    }
     row.job_id = job.id
     if row.status != "syncing":
         row.status = "waiting"
@@ -125,9 +131,9 @@ class SyncHandler:
     async def _sync(self, claim: Claim, source: SourceRow, reader: Reader) -> None:
         work = await self._begin(claim, source)
         listing = await reader.scan({key: one.version for key, one in work.known.items() if one.version is not None})
-        plan = compare(
-            listing, work.known, work.present, now=time.time(), confirmed=int(claim.payload.get("deletions", 0))
-        )
+        now = math.inf if claim.payload.get("at_once") else time.time()
+        confirmed = int(claim.payload.get("deletions", 0))
+        plan = compare(listing, work.known, work.present, now=now, confirmed=confirmed)
         failpoint("sync-listed")
         if plan.asks:
             await _ask(claim, source.id, plan)
@@ -156,7 +162,7 @@ class SyncHandler:
             rows = await SourceItemRepository(session, claim.tenant).all(SourceItemRow.source_id == source.id)
             fed = await list_fed(session, claim.tenant, source.store_id, source.prefix)
         present = {one.key.removeprefix(source.prefix) for one in fed if one.error_code != "server_error"}
-        known = {row.key: SyncedItem(row.version, row.retry_at) for row in rows}
+        known = {row.key: SyncedItem(row.version, row.retry_at, row.failed_version) for row in rows}
         return _Work(source, known, frozenset(present), index)
 
     async def _put(
@@ -180,7 +186,7 @@ class SyncHandler:
                 await _note_put(session, source, key, listing.items[key], stored, progress)
         except (ItemUnreadable, BraidError) as error:
             async with claim.begin() as session:
-                await note_failure(session, claim.tenant, source.id, key, str(error))
+                await note_failure(session, claim.tenant, source.id, key, str(error), listing.items[key])
 
 
 def _attributes(source: SourceRow, url: str | None) -> dict[str, Any]:
@@ -193,21 +199,23 @@ async def _note_put(
 ) -> None:
     row = await _item(session, source.tenant_id, source.id, key)
     row.version, row.digest = version, stored.digest
-    row.error_message, row.failures, row.retry_at = None, 0, None
+    row.error_message, row.failures, row.retry_at, row.failed_version = None, 0, None, None
     done, total = progress
     sources = SourceRepository(session, source.tenant_id)
     if not await sources.update_rows(SourceRow.id == source.id, done=done, total=total):
         raise JobCancelled  # the source was deleted: this document would be nobody's
 
 
-async def note_failure(session: AsyncSession, tenant: str, source: str, key: str, reason: str) -> None:
-    """Note why an item couldn't be read, without places of this machine, and when it is tried again."""
+async def note_failure(
+    session: AsyncSession, tenant: str, source: str, key: str, reason: str, version: str | None = None
+) -> None:
+    """Note why an item couldn't be read, without places of this machine, and when that version is tried again."""
     if await SourceRepository(session, tenant).find(source) is None:
         raise JobCancelled
     row = await _item(session, tenant, source, key)
     row.error_message = blur(reason)[:_MESSAGE_LENGTH]
-    row.failures += 1
-    row.retry_at = time.time() + _pause(row.failures)
+    row.failures = row.failures + 1 if row.failed_version == version else 1
+    row.retry_at, row.failed_version = time.time() + _pause(row.failures), version
 
 
 async def _note_unread(claim: Claim, source: str, listing: Listing) -> None:
@@ -238,7 +246,7 @@ async def _ask(claim: Claim, id: str, plan: Plan) -> None:
     async with claim.begin() as session:
         source = await SourceRepository(session, claim.tenant).hold(id)
         if source is not None:
-            source.status, source.deletions = _status("needs_confirmation", source, claim), len(plan.delete)
+            source.status, source.deletions = _status("needs_confirmation", source, claim), plan.deletions
             source.error_code = source.error_message = None
             if source.interval_seconds is not None:  # what was emptied by mistake may come back
                 source.next_at = time.time() + source.interval_seconds

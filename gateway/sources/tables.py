@@ -51,7 +51,8 @@ class SourceItemRow(Owned):
     """An item of a source by its key there, as it was put last.
 
     `version` is the source's own (an ETag, a blob, times and size), null until the item was put; `digest` is the
-    bytes'. One that couldn't be read has the reason, the number of failures in a row, and when it is tried again.
+    bytes'. One that couldn't be read has the reason, the number of failures in a row, when it is tried again, and the
+    version that failed, if it was listed: another one is tried at once.
     """
 
     __tablename__ = "source_items"
@@ -61,6 +62,7 @@ class SourceItemRow(Owned):
     key: Mapped[str] = mapped_column(Text)
     version: Mapped[str | None] = mapped_column(Text)
     digest: Mapped[str | None]
+    failed_version: Mapped[str | None] = mapped_column(Text)
     error_message: Mapped[str | None] = mapped_column(Text)
     failures: Mapped[int] = mapped_column(default=0)
     retry_at: Mapped[float | None] = mapped_column(Float)

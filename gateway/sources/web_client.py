@@ -2,9 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
 
 import httpcore2
@@ -12,7 +12,7 @@ import httpcore2
 from gateway.sources.public_addresses import PinnedNetwork, PublicAddresses
 from gateway.sources.reader import ItemUnreadable
 
-__all__ = ["AGENT", "Answer", "RedirectForbidden", "WebClient", "normalize", "open_web_client"]
+__all__ = ["AGENT", "Answer", "Hop", "RedirectForbidden", "WebClient", "normalize", "open_web_client"]
 
 AGENT = "braid"
 """The name by which a site's `robots.txt` means us."""
@@ -20,30 +20,45 @@ AGENT = "braid"
 _MOST_BYTES = 16 << 20
 _SECONDS = 60.0
 _REDIRECTS = 5
+_LONGEST_HOST = 253
+_PERMANENT = (301, 308)
 _TIMEOUTS = {"connect": 10.0, "read": 20.0, "write": 20.0, "pool": 20.0}
 _PORTS = {"http": 80, "https": 443}
 
 
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """A URL that redirected; `permanent`: the page isn't there any more, else it may be again tomorrow."""
+
+    url: str
+    permanent: bool
+
+
 class RedirectForbidden(Exception):
-    """A redirect leads where this source doesn't go."""
+    """A redirect leads where this source doesn't go; `hops` are those up to there."""
+
+    def __init__(self, hops: Sequence[Hop]) -> None:
+        super().__init__("It redirects elsewhere.")
+        self.hops = hops
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """An answer, by the URL that gave it in the end; names of headers are lower case."""
+    """An answer, by the URL that gave it in the end, after `hops`; names of headers are lower case."""
 
     url: str
     status: int
     headers: Mapping[str, str]
     body: bytes
+    hops: Sequence[Hop] = ()
 
 
 def normalize(url: str, base: str = "") -> str | None:
     """Return a URL as it is asked for, absolute and without a fragment; None where it is none of the web."""
     try:
         parts = urlsplit(urljoin(base, url.strip()))
-        host, port = parts.hostname, parts.port
-        encoded = (host or "").encode("idna").decode()
+        host, port = parts.hostname or "", parts.port
+        encoded = host.encode("idna").decode() if len(host) <= _LONGEST_HOST else ""  # the codec is slow
     except (ValueError, UnicodeError):
         return None
     if parts.scheme not in _PORTS or not encoded or "@" in parts.netloc:
@@ -79,16 +94,18 @@ class WebClient:
             ItemUnreadable: No answer in time, or one that is too large.
             SourceUnreadable: The host's addresses aren't public.
         """
+        hops: list[Hop] = []
         try:
             async with asyncio.timeout(_SECONDS):
                 for _ in range(_REDIRECTS + 1):
                     answer = await self._ask(url, headers or {})
-                    if answer.status not in (301, 302, 303, 307, 308) or "location" not in answer.headers:
-                        return answer
+                    if answer.status not in (*_PERMANENT, 302, 303, 307) or "location" not in answer.headers:
+                        return replace(answer, hops=hops)
+                    hops.append(Hop(url, answer.status in _PERMANENT))
                     target = normalize(answer.headers["location"], url)
                     falls = url.startswith("https:") and not (target or "").startswith("https:")
                     if target is None or falls or not may_ask(target):
-                        raise RedirectForbidden
+                        raise RedirectForbidden(hops)
                     url = target
         except TimeoutError:
             raise ItemUnreadable(f"It took longer than {_SECONDS:g} seconds.") from None

@@ -1,102 +1,119 @@
-"""Lists and links of a site, as their formats have them: HTML, sitemaps, `llms.txt`."""
+"""An HTML page's word on itself and on others, read in one pass: whatever is in it, its length is what it costs."""
 
+import codecs
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from html.parser import HTMLParser
-from xml.etree import ElementTree
+from html import unescape
 
 from gateway.sources.web_client import Answer, normalize
 
-__all__ = ["PageFacts", "SitemapUnreadable", "read_llms_txt", "read_page", "read_sitemap", "read_text"]
+__all__ = ["LONGEST_URL", "PageFacts", "read_page", "read_text"]
 
+LONGEST_URL = 2000
+"""Characters; a longer address isn't followed."""
+
+_BYTES = 4 << 20
+_MOST_LINKS = 10_000
 _CHARSET = re.compile(r"charset=[\"']?([\w.:-]+)", re.IGNORECASE)
-_LINK = re.compile(r"\[[^\]\n]{0,500}\]\(\s*<?([^)\s>]{1,2000})>?[^)\n]{0,500}\)")
-_DECLARATION = re.compile(rb"<!(?:DOCTYPE|ENTITY)", re.IGNORECASE)
+_CODECS = re.compile(r"ascii|utf-(?:8|16|32)|iso8859-|cp\d|koi8-|mac-|tis-|gb|big5|euc_|shift_jis|iso2022_|hz|johab")
+"""Those of texts. Python has others, of which some (`punycode`) take the square of a text's length."""
 
-
-class SitemapUnreadable(Exception):
-    """Bytes that are no sitemap."""
+# Each reads on where the one before it ended, and none goes back: the quantifiers are possessive. (`html.parser` reads
+# a tag without an end again and again: a page of 12 KB took 20 s.)
+_OPENING = re.compile(r"<(?:!--|(/?[A-Za-z][^\s/>]*+))")
+_ATTRIBUTE = re.compile(
+    r"""[\s/]*+(?:(>)|([^\s/>][^\s/>=]*+)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s>"'][^\s>]*+)?+))?+)"""
+)
+_TEXTS = {
+    name: re.compile(rf"</{name}(?![^\s/>])", re.IGNORECASE)
+    for name in ("iframe", "noframes", "script", "style", "textarea", "title", "xmp")
+}
+"""The ends of elements in which a tag is text."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageFacts:
-    """A page's links in their order, the URL that it calls its own, and whether it may be kept and followed."""
+    """A page's links in their order, the URL that it calls its own, and whether it may be kept and followed.
+
+    `whole`: it was read to its end, so that it has no other links.
+    """
 
     links: list[str] = field(default_factory=list[str])
     canonical: str | None = None
     keep: bool = True
     follow: bool = True
+    whole: bool = True
 
 
-def read_text(answer: Answer) -> str:
-    """Return an answer's body as text, in the character set that it names, else UTF-8."""
+def read_text(answer: Answer, most_bytes: int | None = None) -> str:
+    """Return the beginning of an answer's body as text, in the character set that it names, else UTF-8."""
+    body = answer.body[:most_bytes]
     named = _CHARSET.search(answer.headers.get("content-type", ""))
     try:
-        return answer.body.decode(named[1] if named else "utf-8", errors="replace")
+        name = codecs.lookup(named[1]).name if named else "utf-8"
+        return body.decode(name if _CODECS.match(name) else "utf-8", errors="replace")
     except LookupError:
-        return answer.body.decode(errors="replace")
+        return body.decode(errors="replace")
 
 
 def read_page(answer: Answer) -> PageFacts:
-    """Read what an HTML page says of itself and of others; nothing in it is run, nothing else is loaded."""
-    parser = _Parser()
-    parser.feed(read_text(answer))
-    parser.close()
-    base = (parser.base and normalize(parser.base, answer.url)) or answer.url
-    links = [link for href in parser.hrefs if (link := normalize(href, base)) is not None]
-    canonical = normalize(parser.canonical, base) if parser.canonical else None
-    rules = f"{parser.robots},{answer.headers.get('x-robots-tag', '')}".lower()
-    words = {word.strip() for word in rules.split(",")}
+    """Read a page; nothing in it is run, nothing else is loaded. It takes up to a second: call it in a thread."""
+    hrefs: dict[str, None] = {}
+    own, canonical, robots = "", "", [answer.headers.get("x-robots-tag", "")]
+    whole = len(answer.body) <= _BYTES
+    for tag, values in _read_tags(read_text(answer, _BYTES)):
+        href, relation = values.get("href", "").strip(), values.get("rel", "").lower().split()
+        if tag == "a" and href and "nofollow" not in relation:
+            if len(hrefs) == _MOST_LINKS and href not in hrefs:
+                whole = False
+            else:
+                hrefs[href] = None
+        elif tag == "base" and href:
+            own = own or href
+        elif tag == "link" and href and "canonical" in relation:
+            canonical = canonical or href
+        elif tag == "meta" and values.get("name", "").lower() in ("robots", "braid"):
+            robots.append(values.get("content", ""))
+    base = (own and normalize(own[:LONGEST_URL], answer.url)) or answer.url
+    short = (href for href in hrefs if len(href) <= LONGEST_URL)
+    links = [link for href in short if (link := normalize(href, base)) is not None]
+    words = {word.strip() for word in ",".join(robots).lower().split(",")}
     return PageFacts(
         list(dict.fromkeys(links)),
-        canonical,
+        normalize(canonical, base) if 0 < len(canonical) <= LONGEST_URL else None,
         keep=not words & {"noindex", "none"},
         follow=not words & {"nofollow", "none"},
+        whole=whole,
     )
 
 
-def read_sitemap(answer: Answer) -> tuple[list[str], list[str]]:
-    """Return the pages of a sitemap, and the sitemaps that it names.
+def _read_tags(text: str) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield the tags that begin elements, by their names, with their attributes."""
+    position = 0
+    while (opening := _OPENING.search(text, position)) is not None:
+        if opening[1] is None:
+            end = text.find("-->", opening.start() + 2)  # `<!-->` is a whole comment
+            position = len(text) if end < 0 else end + 3
+            continue
+        name = opening[1].lower()
+        values, position = _read_attributes(text, opening.end())
+        yield name, values
+        if name in _TEXTS:
+            end = _TEXTS[name].search(text, position)
+            position = len(text) if end is None else end.start()
 
-    Raises:
-        SitemapUnreadable: It is none. One with a document type isn't read: entities could grow without end.
+
+def _read_attributes(text: str, position: int) -> tuple[dict[str, str], int]:
+    """Return the attributes of a tag, and where it ends; of several with one name the first counts.
+
+    A tag without an end has none: browsers don't take it for one.
     """
-    if _DECLARATION.search(answer.body):
-        raise SitemapUnreadable
-    try:
-        root = ElementTree.fromstring(answer.body)
-    except (ElementTree.ParseError, ValueError, LookupError):
-        raise SitemapUnreadable from None
-    name = root.tag.rsplit("}", 1)[-1]
-    if name not in ("urlset", "sitemapindex"):
-        raise SitemapUnreadable
-    texts = [place.text or "" for entry in root for place in entry if place.tag.rsplit("}", 1)[-1] == "loc"]
-    urls = [url for text in texts if (url := normalize(text, answer.url)) is not None]
-    return (urls, []) if name == "urlset" else ([], urls)
-
-
-def read_llms_txt(answer: Answer) -> list[str]:
-    """Return the links of an `llms.txt`: a Markdown page that lists what is worth reading."""
-    links = [normalize(match[1], answer.url) for match in _LINK.finditer(read_text(answer))]
-    return list(dict.fromkeys(link for link in links if link is not None))
-
-
-class _Parser(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.hrefs: list[str] = []
-        self.base = ""
-        self.canonical = ""
-        self.robots = ""
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        values = {name: value or "" for name, value in attrs}
-        href = values.get("href", "")
-        if tag == "a" and href and "nofollow" not in values.get("rel", "").lower().split():
-            self.hrefs.append(href)
-        elif tag == "base" and href and not self.base:
-            self.base = href
-        elif tag == "link" and href and "canonical" in values.get("rel", "").lower().split():
-            self.canonical = self.canonical or href
-        elif tag == "meta" and values.get("name", "").lower() in ("robots", "braid"):
-            self.robots += f",{values.get('content', '')}"
+    values: dict[str, str] = {}
+    while (attribute := _ATTRIBUTE.match(text, position)) is not None:
+        position = attribute.end()
+        if attribute[1]:
+            return values, position
+        value = attribute[3] or attribute[4] or attribute[5] or ""
+        values.setdefault(attribute[2].lower(), unescape(value) if "&" in value else value)
+    return {}, len(text)

@@ -7,47 +7,28 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 from protego import Protego
 
+from gateway.sources.page_key import ENDINGS, make_key
 from gateway.sources.path_filter import PathFilter
 from gateway.sources.public_addresses import PublicAddresses
 from gateway.sources.reader import ItemUnreadable, Listing, SourceUnreadable
+from gateway.sources.site_index import is_list, read_site_index, read_site_robots
 from gateway.sources.web_client import AGENT, Answer, RedirectForbidden, WebClient, normalize, open_web_client
-from gateway.sources.web_page import PageFacts, SitemapUnreadable, read_llms_txt, read_page, read_sitemap, read_text
+from gateway.sources.web_list import MOST_URLS
+from gateway.sources.web_page import PageFacts, read_page
+from gateway.sources.web_visit import KnownPage, PageVersion, SiteVisit
 
 __all__ = ["SiteReader", "check_site", "open_site"]
 
 _PAUSE_SECONDS = 0.2
 _LONGEST_PAUSE_SECONDS = 10.0
 _SECONDS = 3600.0
-_SITEMAPS = 50
-_ENDINGS = {
-    "text/html": ".html",
-    "application/xhtml+xml": ".html",
-    "text/markdown": ".md",
-    "text/plain": ".txt",
-    "application/pdf": ".pdf",
-}
-"""By media type: those that are documents, and how the file's name ends.
-
-Not all that `retrieval.parsers.formats` reads: a site's scripts, styles, data and pictures are no documents.
-"""
-
-_SAME = {".html": (".html", ".htm", ".xhtml"), ".md": (".md", ".markdown"), ".txt": (".txt", ".md", ".rst")}
-
-
-class _Version(msgspec.Struct, frozen=True):
-    """A page's version: its URL, the two marks by which a server tells that it is the same, and the bytes' SHA-256."""
-
-    url: str
-    etag: str
-    modified: str
-    digest: str
+_TEMPORARY = (408, 425, 429)
 
 
 def check_site(url: str) -> str:
@@ -76,8 +57,8 @@ async def open_site(
     """Open a site as a source.
 
     Args:
-        url: The page to begin at; pages beside and below it belong to the source. An address that ends in `.xml` or
-            `llms.txt` is a list, and every page of the site that it names belongs.
+        url: The page to begin at; pages beside and below it belong to the source. An address that ends in `.xml`,
+            `.xml.gz` or `llms.txt` is a list, and every page of the site that it names belongs.
         depth: The links to follow from there, where the site has no list.
         pages: The most pages.
         paths: The pages to take, by their keys.
@@ -95,17 +76,6 @@ async def open_site(
         await asyncio.to_thread(shutil.rmtree, work, ignore_errors=True)
 
 
-@dataclass(slots=True)
-class _Visit:
-    """A listing so far."""
-
-    known: Mapping[str, tuple[str, _Version]]
-    """By URL: key and version of the last sync."""
-    items: dict[str, str] = field(default_factory=dict[str, str])
-    unread: dict[str, str] = field(default_factory=dict[str, str])
-    whole: bool = True
-
-
 class SiteReader:
     """Reads the pages of a site, in the order in which it lists or links them."""
 
@@ -118,40 +88,58 @@ class SiteReader:
         self._work = work
         self._robots = Protego.parse("")
         path = urlsplit(start).path
-        listed = path.endswith((".xml", "llms.txt"))
-        self._scope = "/" if listed else path[: path.rfind("/") + 1]
+        self._scope = "/" if is_list(path) else path[: path.rfind("/") + 1]
         self._urls: dict[str, str] = {}
 
     async def scan(self, known: Mapping[str, str]) -> Listing:
         """Visit the site's pages; those that the site says are unchanged aren't sent again."""
-        self._robots = await self._read_robots()
+        visit = SiteVisit.open(known)
+        self._robots = await read_site_robots(self._client, self._start, self._is_same_site)
         delay = self._robots.crawl_delay(AGENT)
         self._client.pause = min(max(self._client.pause, delay or 0.0), _LONGEST_PAUSE_SECONDS)
-        versions = {key: msgspec.json.decode(text, type=_Version) for key, text in known.items()}
-        visit = _Visit({version.url: (key, version) for key, version in versions.items()})
-        listed = await self._find_pages()
-        queue = deque((url, 0) for url in (listed or [self._start]))
-        await self._walk(visit, queue, listed=bool(listed))
-        if not visit.items and not visit.unread:
+        announced = [url for text in self._robots.sitemaps if (url := normalize(text, self._start)) is not None]
+        index = await read_site_index(self._client, self._start, announced, self._is_same_site)
+        visit.whole = index.whole and not visit.is_older and visit.lists <= index.lists
+        pages = {url: name for url, name in index.pages.items() if self._belongs(url)}
+        if pages and not is_list(urlsplit(self._start).path):
+            pages = {self._start: pages.get(self._start, ""), **pages}
+        await self._walk(visit, pages)
+        visit.finish()
+        if not (visit.items or visit.unread or visit.gone):
             raise SourceUnreadable(
                 "No page of the site can be taken. See whether the address is right, and what its robots.txt says."
             )
-        return Listing(visit.items, visit.unread, whole=visit.whole, urls=self._urls)
+        self._urls = {key: version.url for key, version in visit.items.items()}
+        items = {key: msgspec.json.encode(version).decode() for key, version in visit.items.items()}
+        return Listing(items, visit.unread, whole=visit.whole, gone=visit.gone, urls=self._urls)
 
-    async def _walk(self, visit: _Visit, queue: deque[tuple[str, int]], *, listed: bool) -> None:
-        """Visit pages and, unless the site listed them, those that they link to."""
-        seen = {url for url, _ in queue}
+    async def _walk(self, visit: SiteVisit, pages: Mapping[str, str]) -> None:
+        """Visit the pages that the site lists, else those that links lead to, and those that may be there besides."""
         until = time.monotonic() + _SECONDS
+        queue = deque((url, name, 0) for url, name in (pages or {self._start: ""}).items())
+        seen = {url for url, _, _ in queue}
         while queue:
-            if len(visit.items) + len(visit.unread) >= self._pages or time.monotonic() > until:
+            if self._is_enough(visit, until):
                 visit.whole = False  # what is behind wasn't looked at, and may be there
-                break
-            url, depth = queue.popleft()
-            links = await self._visit(visit, url, leaf=listed or depth >= self._depth)
+                return
+            url, name, depth = queue.popleft()
+            links = await self._visit(visit, url, name, leaf=bool(pages) or depth >= self._depth)
             for link in links:
-                if link not in seen and self._belongs(link):
-                    seen.add(link)
-                    queue.append((link, depth + 1))
+                if link in seen or not self._belongs(link):
+                    continue
+                if len(seen) >= MOST_URLS:
+                    visit.whole = False
+                    break
+                seen.add(link)
+                queue.append((link, "", depth + 1))
+        for page in visit.list_unseen():
+            if self._is_enough(visit, until):
+                visit.whole = False
+                return
+            await self._visit(visit, page.version.url, page.version.list, leaf=True)
+
+    def _is_enough(self, visit: SiteVisit, until: float) -> bool:
+        return len(visit.items) + len(visit.unread) >= self._pages or time.monotonic() > until
 
     async def read(self, key: str) -> AsyncGenerator[bytes]:
         """Yield a page's bytes; one that was unchanged is asked for now."""
@@ -167,131 +155,80 @@ class SiteReader:
             raise ItemUnreadable(f"The site answers with status {answer.status}.")
         yield answer.body
 
-    async def _visit(self, visit: _Visit, url: str, *, leaf: bool) -> Sequence[str]:
-        """Visit a page and return its links; a `leaf`'s aren't needed, so it is only sent if it has changed."""
+    async def _visit(self, visit: SiteVisit, url: str, name: str, *, leaf: bool) -> Sequence[str]:
+        """Visit a page, which a list of that name has; return its links, and note what is hidden if it can't be read.
+
+        A `leaf`'s links aren't needed, so it is only sent if it has changed.
+        """
+        await asyncio.sleep(0)  # thousands in a row may be forbidden, by thousands of rules
         if not self._may_ask(url):
             return []
-        before = visit.known.get(url)
-        headers: dict[str, str] = {}
-        if leaf and before is not None:
-            marks = {"if-none-match": before[1].etag, "if-modified-since": before[1].modified}
-            headers = {name: value for name, value in marks.items() if value}
+        before = visit.find(url) if leaf else None
         try:
-            answer = await self._client.get(url, self._may_ask, headers)
-        except RedirectForbidden:
+            answer = await self._ask(url, before)
+        except RedirectForbidden as error:
+            away = visit.leave(url, error.hops)
+            visit.whole &= leaf or not away
             return []
         except ItemUnreadable as error:
-            self._miss(visit, url, str(error), leaf=leaf)
+            self._miss(visit, url, str(error))
+            visit.whole &= leaf
             return []
+        away = visit.pass_by(url, answer.hops)
+        visit.whole &= leaf or not away
         if answer.status == 304 and before is not None:
-            self._take(visit, before[0], before[1])
+            version = msgspec.structs.replace(before.version, request=url, list=name)
+            if (key := visit.place(before.key, version)) is not None:
+                visit.items[key] = version
             return []
+        if answer.status == 200:
+            return await self._keep(visit, url, name, answer, leaf=leaf)
         if answer.status in (404, 410):
-            return []
-        if answer.status != 200:
-            self._miss(visit, url, f"The site answers with status {answer.status}.", leaf=leaf)
-            return []
-        links = await self._keep(visit, answer)
-        return [] if leaf else links
+            visit.lose(answer.url)
+        else:
+            was_read = self._miss(visit, url, f"The site answers with status {answer.status}.")
+            # A page that never could be read, such as one behind a login, hides nothing that was found by it.
+            refused = 400 <= answer.status < 500 and answer.status not in _TEMPORARY
+            visit.whole &= leaf or (refused and not was_read)
+        return []
 
-    async def _keep(self, visit: _Visit, answer: Answer) -> Sequence[str]:
-        media = answer.headers.get("content-type", "").split(";")[0].strip().lower()
-        ending = _ENDINGS.get(media)
+    async def _ask(self, url: str, before: KnownPage | None) -> Answer:
+        """Ask for a page, only if it has changed since `before`."""
+        if before is not None and before.version.address:
+            marks = {"if-none-match": before.version.etag, "if-modified-since": before.version.modified}
+            headers = {name: value for name, value in marks.items() if value}
+            answer = await self._client.get(url, self._may_ask, headers)
+            if answer.status != 304 or answer.url == before.version.url:
+                return answer
+        return await self._client.get(url, self._may_ask)
+
+    async def _keep(self, visit: SiteVisit, request: str, name: str, answer: Answer, *, leaf: bool) -> Sequence[str]:
+        visit.lose(answer.url)  # unless it is kept below, it is no document any more
+        ending = ENDINGS.get(answer.headers.get("content-type", "").split(";")[0].strip().lower())
         if ending is None:
             return []
-        facts = read_page(answer) if ending == ".html" else PageFacts()
+        facts = await asyncio.to_thread(read_page, answer) if ending == ".html" else PageFacts()
         canonical = facts.canonical or answer.url
-        address = canonical if self._belongs(canonical) else answer.url
-        key = _key(address, ending)
-        if facts.keep and self._paths.takes(key) and key not in visit.items:
-            digest = hashlib.sha256(answer.body).hexdigest()
+        address = canonical if self._may_ask(canonical) and self._belongs(canonical) else answer.url
+        plain = make_key(address, ending)
+        if facts.keep and self._paths.takes(plain):
+            digest = await asyncio.to_thread(lambda: hashlib.sha256(answer.body).hexdigest())
             marks = answer.headers.get("etag", ""), answer.headers.get("last-modified", "")
-            self._take(visit, key, _Version(answer.url, *marks, digest))
-            await asyncio.to_thread(self._file(key).write_bytes, answer.body)
-        return facts.links if facts.follow else []
+            version = PageVersion(answer.url, *marks, digest, request, address, name)
+            if (key := visit.place(plain, version)) is not None:
+                visit.items[key] = version
+                await asyncio.to_thread(self._file(key).write_bytes, answer.body)
+        visit.whole &= leaf or facts.whole
+        return facts.links if facts.follow and not leaf else []
 
-    def _take(self, visit: _Visit, key: str, version: _Version) -> None:
+    def _miss(self, visit: SiteVisit, url: str, reason: str) -> bool:
+        """Note a page that can't be read now, and tell whether it was read before."""
+        if visit.miss(url, reason):
+            return True
+        key = make_key(url, "")
         if self._paths.takes(key):
-            visit.items[key] = msgspec.json.encode(version).decode()
-            self._urls[key] = version.url
-
-    def _miss(self, visit: _Visit, url: str, reason: str, *, leaf: bool) -> None:
-        """Note a page that can't be read now; so can't the pages be found that only it links to."""
-        key = visit.known[url][0] if url in visit.known else _key(url, "")
-        if self._paths.takes(key):
-            visit.unread[key] = reason
-        visit.whole &= leaf
-
-    async def _find_pages(self) -> list[str]:
-        """Return the pages that the site lists of its own, in its order; none where it has no list."""
-        path = urlsplit(self._start).path
-        if path.endswith("llms-full.txt"):
-            return [self._start]
-        if path.endswith("llms.txt"):
-            return self._choose(read_llms_txt(await self._get_list(self._start)))
-        if path.endswith(".xml"):
-            return self._choose(await self._read_sitemaps([self._start], strict=True))
-        announced = [url for text in self._robots.sitemaps if (url := normalize(text, self._start)) is not None]
-        pages = await self._read_sitemaps(announced or [normalize("/sitemap.xml", self._start) or ""], strict=False)
-        pages += await self._read_llms()
-        chosen = self._choose(pages)
-        return list(dict.fromkeys([self._start, *chosen])) if chosen else []
-
-    def _choose(self, urls: Sequence[str]) -> list[str]:
-        return [url for url in dict.fromkeys(urls) if self._belongs(url)]
-
-    async def _read_sitemaps(self, urls: Sequence[str], *, strict: bool) -> list[str]:
-        """Return the pages of sitemaps, and of those that they name. `strict`: the first has to be one."""
-        queue, seen, pages = deque(urls), set(urls), list[str]()
-        while queue and len(seen) <= _SITEMAPS:
-            url = queue.popleft()
-            if not self._is_same_site(url):
-                continue
-            try:
-                listed, more = read_sitemap(await self._get_list(url))
-            except (_NoList, SitemapUnreadable) as error:
-                if strict or len(seen) > len(urls):  # a part of the list is missing, and its pages aren't gone
-                    raise SourceUnreadable(f"The sitemap {urlsplit(url).path} can't be read.") from error
-                continue
-            pages += listed
-            for one in more:
-                if one not in seen:
-                    seen.add(one)
-                    queue.append(one)
-        return pages
-
-    async def _read_llms(self) -> list[str]:
-        try:
-            answer = await self._get_list(normalize("/llms.txt", self._start) or "")
-        except _NoList:
-            return []
-        return [] if answer.headers.get("content-type", "").startswith("text/html") else read_llms_txt(answer)
-
-    async def _get_list(self, url: str) -> Answer:
-        """Get a list; one that isn't there is a `_NoList`, one that can't be had now ends the sync."""
-        try:
-            answer = await self._client.get(url, self._may_ask)
-        except RedirectForbidden:
-            raise _NoList("The site's list of pages is elsewhere.") from None
-        except ItemUnreadable as error:
-            raise SourceUnreadable(f"{urlsplit(url).path} can't be read: {error}") from error
-        if answer.status in (401, 403, 404, 410):
-            raise _NoList(f"The site has no {urlsplit(url).path}.")
-        if answer.status != 200:
-            raise SourceUnreadable(f"The site answers {urlsplit(url).path} with status {answer.status}.")
-        return answer
-
-    async def _read_robots(self) -> Protego:
-        """Read the site's rules. Where it has none, all is allowed; where they can't be read, nothing is."""
-        try:
-            answer = await self._client.get(normalize("/robots.txt", self._start) or "", self._is_same_site)
-        except RedirectForbidden:
-            return Protego.parse("")
-        except ItemUnreadable as error:
-            raise SourceUnreadable(f"The site's robots.txt can't be read: {error}") from error
-        if answer.status >= 500 or answer.status == 429:
-            raise SourceUnreadable(f"The site answers robots.txt with status {answer.status}.")
-        return Protego.parse(read_text(answer) if answer.status == 200 else "")
+            visit.unread.setdefault(key, reason)
+        return False
 
     def _is_same_site(self, url: str) -> bool:
         mine, other = urlsplit(self._start), urlsplit(url)
@@ -303,24 +240,8 @@ class SiteReader:
         return self._is_same_site(url) and self._robots.can_fetch(url, AGENT)
 
     def _belongs(self, url: str) -> bool:
-        return self._may_ask(url) and urlsplit(url).path.startswith(self._scope)
+        """Tell whether a page is the source's; what `robots.txt` says of it is asked when its turn comes."""
+        return self._is_same_site(url) and urlsplit(url).path.startswith(self._scope)
 
     def _file(self, key: str) -> Path:
         return self._work / hashlib.sha256(key.encode()).hexdigest()
-
-
-class _NoList(SourceUnreadable):
-    """There is no such list."""
-
-
-def _key(url: str, ending: str) -> str:
-    """Return the key of a page: its path, with an ending that tells its format."""
-    parts = urlsplit(url)
-    path = unquote(parts.path).lstrip("/")
-    if not path or path.endswith("/"):
-        path += "index"
-    if parts.query:
-        path += "@" + unquote(parts.query).replace("/", "_")
-    if not path.lower().endswith(_SAME.get(ending, (ending,))):
-        path += ending
-    return "".join(character if character.isprintable() else "_" for character in path)

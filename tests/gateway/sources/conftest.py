@@ -4,6 +4,8 @@ from typing import Any
 import pytest
 
 from gateway.settings import Settings
+from gateway.sources import SourceRow
+from gateway.sources.sync_job import ask_for_sync
 from tests.fakes.retriever import FakeRetriever
 from tests.fakes.vllm import FakeVllm
 from tests.gateway import worker
@@ -43,6 +45,15 @@ class Sources(Client):
     async def sync(self, source: str, confirm: int = 0) -> dict[str, Any]:
         """Synchronise until nothing is left to do, and return the source."""
         await self.ok("POST", f"/api/sources/{source}/sync", json={"confirm_deletions": confirm})
+        await self.settle()
+        return await self.ok("GET", f"/api/sources/{source}")
+
+    async def schedule(self, gateway: Gateway, source: str) -> dict[str, Any]:
+        """Synchronise as the schedule does, which nobody asked to be quick."""
+        async with gateway.state.database.begin() as session:
+            row = await session.get(SourceRow, source)
+            assert row is not None
+            await ask_for_sync(session, row)
         await self.settle()
         return await self.ok("GET", f"/api/sources/{source}")
 

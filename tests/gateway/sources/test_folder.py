@@ -1,7 +1,9 @@
+import errno
 import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -90,11 +92,27 @@ async def test_a_name_that_is_no_text_is_an_error_of_one_item(tmp_path: Path) ->
     assert (set(listing.items), set(listing.unread)) == ({"a.md"}, {"?.md"})
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may read everything")
-async def test_a_folder_that_may_not_be_read_is_no_empty_one(tmp_path: Path) -> None:
-    (tmp_path / "sub").mkdir(mode=0)
+async def test_a_folder_inside_that_may_not_be_read_keeps_what_is_in_it_and_stops_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The superuser, as which tests may run, may read all."""
+    for name in ("lost+found", "other"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.md").write_text(name)
+    scandir = os.scandir
+
+    def refuse(path: Path) -> Any:
+        if path.name == "lost+found":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    listing = await reader(tmp_path).scan({"lost+found/a.md": "1", "lost+found.md": "1", "other/gone.md": "1"})
+    assert set(listing.items) == {"other/a.md"}
+    assert set(listing.unread) == {"lost+found/", "lost+found/a.md"}
+    assert listing.whole
     with pytest.raises(SourceUnreadable):
-        await reader(tmp_path).scan({})
+        await reader(tmp_path / "lost+found").scan({})
 
 
 async def test_a_folder_that_goes_away_is_no_empty_one(tmp_path: Path) -> None:

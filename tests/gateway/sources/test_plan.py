@@ -33,9 +33,9 @@ class World:
         before = dict(self.store)
         plan = compare(listing, self.known, self.store.keys(), now=self.now, confirmed=confirmed)
         assert not set(plan.delete) & (self.source.keys() - lost)
-        assert not lost or not plan.delete
+        assert not lost or not plan.deletions
         if plan.asks:
-            assert len(plan.delete) > max(FEW, confirmed, len(self.known) / 2)
+            assert plan.deletions > max(confirmed, *((FEW, len(self.known) / 2) if seen or unread else ()))
             assert self.store == before
             return False
         for key in (*plan.unread, *plan.put, *plan.delete):
@@ -83,3 +83,36 @@ def test_the_store_ends_as_the_source_is(
     assert world.store == world.source
     quiet = compare(Listing(world.source), world.known, world.store.keys(), now=world.now)
     assert (quiet.put, quiet.delete, quiet.asks) == ([], [], False)
+
+
+def test_what_was_never_put_is_no_deletion() -> None:
+    """The pages of a site that couldn't be read at the first sync, and had no ending then."""
+    notes = {f"{number}": SyncedItem(None, 60.0) for number in range(10)}
+    pages = {f"{number}.html": "1" for number in range(10)}
+    for whole in (True, False):
+        plan = compare(Listing(pages, whole=whole), notes, (), now=0.0)
+        assert (len(plan.put), len(plan.delete), plan.deletions, plan.asks) == (10, 10, 0, False)
+    known = {**notes, **{f"{number}.html": SyncedItem("1") for number in range(10)}}
+    plan = compare(Listing({"0.html": "1"}), known, known.keys(), now=0.0)
+    assert (plan.deletions, plan.asks) == (9, True)
+
+
+def test_the_last_items_are_asked_for_however_few_they_are() -> None:
+    known = {"a": SyncedItem("1"), "b": SyncedItem("1")}
+    assert compare(Listing({}), known, known.keys(), now=0.0).asks
+    assert not compare(Listing({}), known, known.keys(), now=0.0, confirmed=2).asks
+    assert not compare(Listing({}, {"b": "odd"}), known, known.keys(), now=0.0).asks
+    assert not compare(Listing({}), {"a": SyncedItem(None)}, (), now=0.0).asks
+
+
+def test_what_was_seen_to_be_gone_goes_whatever_else_is_unknown() -> None:
+    known = {key: SyncedItem("1") for key in "abc"}
+    assert compare(Listing({"c": "1"}, whole=False, gone={"a"}), known, known.keys(), now=0.0).delete == ["a"]
+
+
+def test_another_version_of_what_failed_does_not_wait() -> None:
+    known = {"a": SyncedItem("1", retry_at=60.0, failed_version="2"), "b": SyncedItem("1", retry_at=60.0)}
+    for version, due in (("2", []), ("3", ["a"])):
+        plan = compare(Listing({"a": version, "b": "1"}), known, "ab", now=0.0)
+        assert [key for key in plan.put if key == "a"] == due
+        assert "b" in plan.put, "its time isn't waited for, since it can be read"

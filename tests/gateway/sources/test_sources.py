@@ -80,6 +80,20 @@ async def test_what_is_gone_by_more_than_half_is_asked_for(kestrel: Sources, roo
     assert set(await kestrel.documents(store)) == {"docs/8.md", "docs/9.md", "docs/new.md"}
 
 
+async def test_a_folder_that_was_emptied_is_asked_for_however_little_it_had(kestrel: Sources, root: Path) -> None:
+    write(root, a_md="One.", b_md="Two.")
+    store = await kestrel.store()
+    source = await kestrel.source(store, {"kind": "folder", "path": str(root)})
+    await kestrel.settle()
+    for path in root.iterdir():  # such as by a disk that isn't mounted
+        path.unlink()
+    asking = await kestrel.sync(source)
+    assert (asking["status"], asking["deletions"]) == ("needs_confirmation", 2)
+    assert set(await kestrel.documents(store)) == {"docs/a.md", "docs/b.md"}
+    assert (await kestrel.sync(source, confirm=2))["status"] == "synced"
+    assert await kestrel.documents(store) == {}
+
+
 async def test_a_folder_that_is_gone_deletes_nothing(kestrel: Sources, root: Path) -> None:
     write(root, sub__a_md="One.")
     store = await kestrel.store()
@@ -95,7 +109,7 @@ async def test_a_folder_that_is_gone_deletes_nothing(kestrel: Sources, root: Pat
     assert (back["status"], back["error"]) == ("synced", None)
 
 
-async def test_one_bad_item_does_not_stop_the_rest(kestrel: Sources, root: Path) -> None:
+async def test_one_bad_item_does_not_stop_the_rest(gateway: Gateway, kestrel: Sources, root: Path) -> None:
     write(root, a_md="One.", b_md="", c_md="Three.")
     store = await kestrel.store()
     source = await kestrel.source(store, {"kind": "folder", "path": str(root)})
@@ -105,10 +119,16 @@ async def test_one_bad_item_does_not_stop_the_rest(kestrel: Sources, root: Path)
     assert (bad["status"], bad["failures"]) == ("pending", 1)
     assert "empty" in bad["error"]
     assert bad["retry_at"] is not None
-    synced = await kestrel.sync(source)
+    synced = await kestrel.schedule(gateway, source)
     assert (synced["status"], synced["failed"], synced["error"]["code"]) == ("synced", 1, "items_failed")
     assert synced["error"]["message"] == f"'b.md' couldn't be read: {bad['error']}"
     assert (await kestrel.items(source))["b.md"]["failures"] == 1  # it waits for its time
+    await kestrel.sync(source)
+    assert (await kestrel.items(source))["b.md"]["failures"] == 2, "who asks for a sync doesn't wait"
+    write(root, b_md="Two.")
+    assert (await kestrel.schedule(gateway, source))["error"] is None, "what was mended doesn't wait"
+    assert (await kestrel.items(source))["b.md"]["failures"] == 0
+    assert set(await kestrel.documents(store)) == {"docs/a.md", "docs/b.md", "docs/c.md"}
 
 
 async def test_a_document_that_cannot_be_parsed_is_shown_with_its_item(kestrel: Sources, root: Path) -> None:

@@ -1,3 +1,5 @@
+import gzip
+import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -138,6 +140,86 @@ async def test_a_part_of_a_list_that_is_missing_is_no_deletion(site: Site, visit
         await visitor.visit()
 
 
+async def test_a_part_of_a_list_that_is_missing_stops_no_other(site: Site, visitor: Visitor) -> None:
+    names = "".join(f"<sitemap><loc>/{name}.xml</loc></sitemap>" for name in ("one", "two"))
+    site.pages["/sitemap.xml"] = Page(f"<sitemapindex>{names}</sitemapindex>", "text/xml")
+    for name in ("one", "two"):
+        site.pages[f"/{name}.xml"] = Page(f"<urlset><url><loc>/{name}</loc></url></urlset>", "text/xml")
+        site.html(f"/{name}", name)
+    site.html("/", "Start")
+    first = await visitor.visit()
+    site.pages["/one.xml"] = Page(status=503)
+    second = await visitor.visit(known=first.items)
+    assert (set(second.items), second.whole) == ({"index.html", "one.html", "two.html"}, False)
+
+
+async def test_a_packed_sitemap_is_read_and_of_many_the_first_ones(site: Site, visitor: Visitor) -> None:
+    names = "".join(f"<sitemap><loc>/map{number}.xml.gz</loc></sitemap>" for number in range(51))
+    site.pages["/sitemap.xml"] = Page(f"<sitemapindex>{names}</sitemapindex>", "text/xml")
+    for number in range(51):
+        urls = f"<urlset><url><loc>/{number}</loc></url></urlset>".encode()
+        site.pages[f"/map{number}.xml.gz"] = Page(gzip.compress(urls), "application/gzip")
+        site.html(f"/{number}", "Page")
+    site.html("/", "Start", "/unlisted")
+    listing = await visitor.visit()
+    assert (set(listing.items), listing.whole) == ({"index.html", *(f"{number}.html" for number in range(49))}, False)
+    assert set((await visitor.visit("/map7.xml.gz")).items) == {"7.html"}
+
+
+async def test_pages_whose_keys_would_be_the_same_are_both_kept(site: Site, visitor: Visitor) -> None:
+    paths = ("/?x=1/2", "/?x=1_2", "/a", "/a.html", "/same", "/same.html")
+    site.html("/", "Start", *paths)
+    for path in paths:
+        site.html(path, "Same" if "same" in path else path, etag=f'"{path}"')
+    first = await visitor.visit(depth=1)
+    plain = {"index.html", "index@x=1_2.html", "a.html", "same.html"}
+    assert plain <= first.items.keys()
+    assert sorted(key.rpartition("-")[0] for key in first.items.keys() - plain) == ["a", "index@x=1_2"]
+    second = await visitor.visit(known=first.items, depth=1)
+    assert second.items == first.items
+
+
+async def test_a_login_that_was_never_read_hides_nothing(site: Site, visitor: Visitor) -> None:
+    site.html("/", "Start", "/login", "/a", "/b")
+    site.pages["/login"] = Page(status=403)
+    for path in ("/a", "/b"):
+        site.html(path, path)
+    first = await visitor.visit()
+    site.html("/", "Start", "/login", "/a")
+    second = await visitor.visit(known=first.items)
+    assert (set(second.items), set(second.unread), second.whole) == ({"index.html", "a.html"}, {"login"}, True)
+
+
+async def test_a_page_that_is_gone_is_gone_also_where_there_are_more_than_are_looked_at(
+    site: Site, visitor: Visitor
+) -> None:
+    site.html("/", "Start", *(f"/{number}" for number in range(9)))
+    for number in range(9):
+        site.html(f"/{number}", f"Page {number}")
+    first = await visitor.visit(pages=5)
+    del site.pages["/1"]
+    second = await visitor.visit(known=first.items, pages=5)
+    assert (set(second.gone), second.whole) == ({"1.html"}, False)
+
+
+async def test_a_list_that_became_a_page_is_a_fault(site: Site, visitor: Visitor) -> None:
+    site.html("/llms.txt", "Back soon.", "/other")
+    with pytest.raises(SourceUnreadable):
+        await visitor.visit("/llms.txt")
+
+
+async def test_versions_of_earlier_releases_are_read(site: Site, visitor: Visitor) -> None:
+    site.html("/", "Start", "/a", etag='"1"')
+    site.html("/a", "A", etag='"1"')
+    versions = {
+        key: json.dumps({"url": f"{site.url}/{path}", "etag": '"1"', "modified": "", "digest": "0" * 64})
+        for key, path in (("index.html", ""), ("a.html", "a"), ("b.html", "b"))
+    }
+    listing = await visitor.visit(known=versions)
+    assert (set(listing.items), set(listing.gone), listing.whole) == ({"index.html", "a.html"}, {"b.html"}, False)
+    assert (await visitor.visit(known=listing.items)).whole
+
+
 async def test_a_sitemap_with_entities_is_not_read(site: Site, visitor: Visitor) -> None:
     site.pages["/map.xml"] = Page(
         "<!DOCTYPE x [<!ENTITY a 'b'>]><urlset><url><loc>&a;</loc></url></urlset>", "text/xml"
@@ -185,9 +267,9 @@ async def test_a_page_that_fails_is_no_deletion_and_one_that_is_gone_is(site: Si
     del site.pages["/a"]
     site.pages["/b"] = Page(status=500)
     second = await visitor.visit(known=first.items)
-    assert set(second.items) == {"index.html", "c.html"}
+    assert set(second.items) == {"index.html", "c.html", "behind.html"}
     assert set(second.unread) == {"b.html"}
-    assert not second.whole, "a page that only it links to wasn't found, and isn't gone"
+    assert (set(second.gone), second.whole) == ({"a.html"}, False), "what only it links to is asked for by itself"
 
 
 async def test_more_pages_than_allowed_are_no_deletions(site: Site, visitor: Visitor) -> None:
