@@ -79,7 +79,8 @@ from gateway.vector_stores.mirror import MIRROR, MirrorHandler
 from gateway.vector_stores.question_rewriter import QuestionRewriter
 from gateway.vector_stores.reindex import REINDEX, ReindexHandler
 from gateway.vector_stores.remove import REMOVE, DropHandler, RemoveHandler
-from gateway.vector_stores.versions import DROP, INGEST, delete_documents_of
+from gateway.vector_stores.store_queue import DROP, INGEST
+from gateway.vector_stores.versions import delete_documents_of
 from retrieval.client import Retriever
 
 __all__ = ["open_handlers", "open_worker"]

@@ -15,8 +15,8 @@ from gateway.vector_stores.repository import (
     VersionRepository,
     list_filled_stores,
 )
+from gateway.vector_stores.store_queue import ask_for_work
 from gateway.vector_stores.tables import StoreRow
-from gateway.vector_stores.versions import ask_for_work
 from retrieval.client import Retriever, RetrieverError
 from retrieval.messages import RetrieverInfo
 
