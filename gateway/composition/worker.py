@@ -79,6 +79,7 @@ from gateway.vector_stores.mirror import MIRROR, MirrorHandler
 from gateway.vector_stores.question_rewriter import QuestionRewriter
 from gateway.vector_stores.reindex import REINDEX, ReindexHandler
 from gateway.vector_stores.remove import REMOVE, DropHandler, RemoveHandler
+from gateway.vector_stores.restored_index import forget_restored_index
 from gateway.vector_stores.store_queue import DROP, INGEST
 from gateway.vector_stores.versions import delete_documents_of
 from retrieval.client import Retriever
@@ -109,6 +110,7 @@ async def open_worker(
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_configured_database(settings))
         await migrate(database)
+        await forget_restored_index(database, settings.home)
         metrics = Metrics()
         parts = await stack.enter_async_context(_open_worker_parts(settings, database, metrics))
         if admin:
