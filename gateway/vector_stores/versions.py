@@ -24,6 +24,7 @@ __all__ = [
     "Content",
     "delete_document",
     "delete_documents_of",
+    "lock_document",
     "put_version",
 ]
 
@@ -57,6 +58,11 @@ class Content:
     file_id: str | None = None
 
 
+async def lock_document(session: AsyncSession, store_id: str, key: str) -> None:
+    """Let nobody else put a version of a document until the unit of work ends; what is read before may be stale."""
+    await lock(session, f"document {store_id} {key}")
+
+
 async def put_version(
     session: AsyncSession,
     store: StoreRow,
@@ -80,7 +86,7 @@ async def put_version(
         PayloadTooLarge: There is none.
     """
     # Of clients that put the same key at the same time each makes the version after the other's.
-    await lock(session, f"document {store.id} {key}")
+    await lock_document(session, store.id, key)
     documents = DocumentRepository(session, store.tenant_id)
     document = await documents.by_key(store.id, key)
     newest = None
