@@ -19,6 +19,9 @@ _SETTLE_MS = 150
 """A change waits so long for others: programs write a file in several steps."""
 
 _AGAIN_SECONDS = 1.0
+_OF_A_WHILE = frozenset({503, 507})
+"""Statuses after which the same is taken later."""
+
 _BELIEVED_SECONDS = 10.0
 """A file that is older when its change is heard of was copied or moved here with its time: it counts from then on."""
 
@@ -85,7 +88,7 @@ class WatchedFiles:
                     row = await self._add.put(key, path)
                     break
                 except (GatewayUnreachable, GatewayError) as error:
-                    if isinstance(error, GatewayError) and error.status != 503:
+                    if isinstance(error, GatewayError) and error.status not in _OF_A_WHILE:
                         raise
                     self._show({"key": key, "status": "waiting"}, f"{key}: {error} It is tried again.")
                     await asyncio.sleep(_AGAIN_SECONDS)

@@ -68,7 +68,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
             started=int(time.time()),
             base=base,
             database=database,
-            artifacts=Artifacts(settings.artifacts),
+            artifacts=Artifacts(settings.artifacts, settings.home),
             authenticator=Authenticator(database),
             storage=TenantStorage(database, STORED, settings.tenant_storage_bytes, settings.max_file_bytes),
             pool=pool,

@@ -171,7 +171,7 @@ async def _open_executor(settings: Settings) -> AsyncGenerator[Executor]:
 
 
 def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) -> dict[str, Handler]:
-    artifacts, base = Artifacts(settings.artifacts), ServedBaseModel.load(settings)
+    artifacts, base = Artifacts(settings.artifacts, settings.home), ServedBaseModel.load(settings)
     work, checks = settings.home.resolve() / "work", [AdapterVerifier(parts.reconciler)]
     publisher = AdapterPublisher(artifacts, base, checks, work, max_rank=settings.max_lora_rank)
     trainer = Trainer(
@@ -221,7 +221,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
 
 def _make_chores(settings: Settings, database: Database) -> list[Chore]:
     expiry = Expiry(database, FileUses(delete_documents_of))
-    artifacts, hours = Artifacts(settings.artifacts), settings.adapter_hours
+    artifacts, hours = Artifacts(settings.artifacts, settings.home), settings.adapter_hours
     orphans = OrphanSweep(database, artifacts, DIGESTS, list_stored, adapter_hours=hours)
     return [
         Chore("answers", _ROWS_SECONDS, partial(delete_older, database, delete_old_answers, settings.answer_days)),

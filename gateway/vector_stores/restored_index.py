@@ -25,7 +25,7 @@ def note_restored_index(home: Path) -> None:
 
 
 async def forget_restored_index(database: Database, home: Path) -> None:
-    """Where that is noted, have no store's documents in an index any more; a reindex brings them into the present one.
+    """Have no store's documents in an index any more, if that is noted; a reindex brings them into the present one.
 
     Before the first search of a process. The note goes last: killed before that, the next start does it again.
     """

@@ -7,7 +7,10 @@ from gateway.jobs import enqueue_once
 __all__ = ["DROP", "INGEST", "ask_for_work", "queue_key_of"]
 
 INGEST = "ingest"
+"""A document's version; each has a job of its own."""
+
 DROP = "drop"
+"""A deleted store, with all that was in it."""
 
 
 def queue_key_of(store_id: str) -> str:
@@ -18,7 +21,10 @@ def queue_key_of(store_id: str) -> str:
 async def ask_for_work(
     session: AsyncSession, tenant: str, kind: str, store_id: str, *, delay_seconds: float = 0.0
 ) -> str:
-    """Have a job of a kind look at a store, unless one waits already; return its id."""
+    """Have a job of a kind look at a store, unless one waits already; return its id.
+
+    The one that waits keeps its time, whatever the delay is.
+    """
     job = await enqueue_once(
         session,
         tenant,
