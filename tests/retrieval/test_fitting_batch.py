@@ -1,3 +1,5 @@
+from collections.abc import Sequence
+
 import pytest
 
 from retrieval import fitting_batch
@@ -12,7 +14,7 @@ class Device:
         self.room = room
         self.sizes: list[int] = []
 
-    def encode(self, texts: list[str]) -> list[list[float]]:
+    def encode(self, texts: Sequence[str]) -> list[list[float]]:
         self.sizes.append(len(texts))
         if len(texts) > self.room:
             raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 MiB.")
