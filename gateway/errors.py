@@ -12,6 +12,7 @@ __all__ = [
     "BraidError",
     "Conflict",
     "Denied",
+    "InsufficientStorage",
     "Internal",
     "NotFound",
     "PayloadTooLarge",
@@ -154,3 +155,10 @@ class Unavailable(BraidError):
         self, message: str, *, retry_after: int = 1, param: str | None = None, code: str | None = None
     ) -> None:
         super().__init__(message, param=param, code=code, headers={"retry-after": str(retry_after)})
+
+
+class InsufficientStorage(BraidError):
+    """The server's own disk has no room for more, whoever sends it."""
+
+    status = 507
+    code = "disk_full"

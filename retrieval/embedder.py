@@ -5,10 +5,13 @@ import importlib.util
 import os
 import re
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol, cast
 
 from tokenizers import Tokenizer
+
+from retrieval.fitting_batch import FittingBatch
 
 __all__ = [
     "Embedder",
@@ -91,7 +94,9 @@ class Embedder(Protocol):
         """The device that it computes on, as torch names it."""
         ...
 
-    def embed_questions(self, texts: Sequence[str]) -> list[list[float]]: ...
+    def embed_questions(self, texts: Sequence[str]) -> list[list[float]]:
+        """Return the vectors of questions; may raise `EmbedderOutOfMemory`, as may the next one."""
+        ...
 
     def embed_passages(self, texts: Sequence[str]) -> list[list[float]]: ...
 
@@ -108,7 +113,7 @@ class SentenceEmbedder:
     ) -> None:
         self._model = model
         self.device = device
-        self.batch = batch
+        self._batch = FittingBatch(batch, device)
         # A copy: the model's own is switched between truncating and padding by each call.
         backend = Tokenizer.from_str(model.tokenizer.backend_tokenizer.to_str())
         backend.no_truncation()
@@ -131,16 +136,23 @@ class SentenceEmbedder:
         ]
         return len(questions[0]), min(max(sum(cosines) / len(cosines), 0.0), 0.95)
 
+    @property
+    def batch(self) -> int:
+        return self._batch.size
+
     def embed_questions(self, texts: Sequence[str]) -> list[list[float]]:
-        vectors = self._model.encode_query(list(texts), batch_size=max(len(texts), 1), show_progress_bar=False)
-        return cast("list[list[float]]", vectors.tolist())
+        return self._batch.encode(partial(_encode, self._model.encode_query), texts)
 
     def embed_passages(self, texts: Sequence[str]) -> list[list[float]]:
-        vectors = self._model.encode_document(list(texts), batch_size=max(len(texts), 1), show_progress_bar=False)
-        return cast("list[list[float]]", vectors.tolist())
+        return self._batch.encode(partial(_encode, self._model.encode_document), texts)
 
     def token_offsets(self, text: str) -> list[int]:
         return [start for start, _ in self._tokenizer.encode(text, add_special_tokens=False).offsets]
+
+
+def _encode(encode: Any, texts: Sequence[str]) -> list[list[float]]:
+    vectors = encode(list(texts), batch_size=max(len(texts), 1), show_progress_bar=False)
+    return cast("list[list[float]]", vectors.tolist())
 
 
 def find_packaged_model() -> Path | None:

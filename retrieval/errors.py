@@ -4,6 +4,7 @@ from typing import Literal
 
 __all__ = [
     "DocumentUnreadable",
+    "EmbedderOutOfMemory",
     "IndexChanged",
     "InvalidFilter",
     "InvalidVisibility",
@@ -53,6 +54,10 @@ class RetrieverFailed(RetrieverError):
     """A fault inside the retriever; its log has the traceback. Trying the same again is unlikely to help."""
 
     code = "retriever_failed"
+
+
+class EmbedderOutOfMemory(RetrieverFailed):
+    """The embedder's device has no memory for a single text, whatever it is."""
 
 
 class InvalidFilter(RetrieverError):

@@ -86,6 +86,7 @@ async def retrieve(
             limit=count_wanted(spec),
             filters=join_filters(spec.filters or None, filters),
             score_threshold=threshold,
+            weights=spec.weights or None,
             rerank=spec.rerank is True,
         )
     except Unavailable as error:

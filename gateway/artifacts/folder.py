@@ -11,6 +11,8 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from gateway.artifacts.free_space import FreeSpace
+
 __all__ = ["Artifacts", "Stored"]
 
 _LINK_ATTEMPTS = 5
@@ -25,16 +27,30 @@ class Stored:
 
 
 class Artifacts:
-    """Keeps bytes under their digest; the same bytes twice are stored once."""
+    """Keeps bytes under their digest; the same bytes twice are stored once.
 
-    def __init__(self, root: Path) -> None:
+    Args:
+        root: The folder.
+        others: Of other disks that fill up with what is put: the index's and the database's.
+    """
+
+    def __init__(self, root: Path, *others: Path) -> None:
         self.root = root
+        self.free_space = FreeSpace(root, *others)
         for name in ("files", "adapters", "incoming"):
             (root / name).mkdir(parents=True, exist_ok=True)
 
     async def put(self, parts: AsyncIterator[bytes]) -> Stored:
-        """Keep the bytes of `parts`; a cut upload leaves nothing."""
-        incoming = await asyncio.to_thread(_Incoming, self.root / "incoming")
+        """Keep the bytes of `parts` from outside; a cut upload leaves nothing.
+
+        Raises:
+            InsufficientStorage: A disk is nearly full, before or by them.
+        """
+        await asyncio.to_thread(self.free_space.check)
+        return await self._put(parts, self.free_space)
+
+    async def _put(self, parts: AsyncIterator[bytes], room: FreeSpace | None) -> Stored:
+        incoming = await asyncio.to_thread(_Incoming, self.root / "incoming", room)
         try:
             async for part in parts:
                 await asyncio.to_thread(incoming.write, part)
@@ -43,12 +59,12 @@ class Artifacts:
             await asyncio.to_thread(incoming.close)
 
     async def put_bytes(self, content: bytes) -> Stored:
-        """Keep bytes that are in memory."""
+        """Keep bytes of Braid's own that are in memory, such as the result of work that is done."""
 
         async def parts() -> AsyncIterator[bytes]:
             yield content
 
-        return await self.put(parts())
+        return await self._put(parts(), None)
 
     async def put_path(self, path: Path) -> Stored:
         """Keep a finished file, which nobody changes any more; without a copy where that can be."""
@@ -173,7 +189,8 @@ def _sync(path: Path) -> None:
 class _Incoming:
     """A file that is being received; disk and hash block, so threads call this."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, room: FreeSpace | None) -> None:
+        self._room = room
         handle, name = tempfile.mkstemp(dir=folder)
         self._path = Path(name)
         self._file = os.fdopen(handle, "wb")
@@ -181,6 +198,8 @@ class _Incoming:
         self._size = 0
 
     def write(self, part: bytes) -> None:
+        if self._room is not None:
+            self._room.check()
         self._digest.update(part)
         self._size += len(part)
         self._file.write(part)

@@ -7,7 +7,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from gateway.engines.served_base_model import ServedBaseModel
-from retrieval.messages import RetrieverInfo
+from retrieval.messages import RetrieverInfo, Weights
 
 __all__ = [
     "LEAST_PROBABILITY",
@@ -67,7 +67,8 @@ class RetrievalSpec(msgspec.Struct, frozen=True):
     so that releases from before it was there stay as they were: all is searched for as it is, and stays as it was
     found. Without a passage that answers with `least_probability` none is given, and with `rerank` the retriever's
     reranker orders them.
-    `links` is `any` where answers may link to anything.
+    `links` is `any` where answers may link to anything. `weights` are those of a request that names its stores itself:
+    no release has them.
     """
 
     vector_stores: tuple[str, ...]
@@ -86,6 +87,7 @@ class RetrievalSpec(msgspec.Struct, frozen=True):
     boosts: tuple[Boost, ...] | UnsetType = UNSET
     expand: Literal["neighbours", "section"] | UnsetType = UNSET
     passage_characters: int | UnsetType = UNSET
+    weights: Weights | UnsetType = UNSET
 
 
 class ReleaseSpec(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -27,7 +27,7 @@ class BulkAdd:
     """Puts files into one store, and shows how far it is.
 
     What is there already is known by the SHA-256 of the bytes, so that a run that was stopped is gone on with by the
-    same again. One file that is refused doesn't stop the others.
+    same again. One file that is refused, or can't be read here, doesn't stop the others.
     """
 
     def __init__(self, client: Client, store: str, *, quiet: bool = False) -> None:
@@ -72,18 +72,20 @@ class BulkAdd:
             return await self._put(key, path, self._before.pop(key, None))
 
     async def _put(self, key: str, path: Path, before: dict[str, Any] | None) -> dict[str, Any]:
-        if before is not None and before["status"] in ("completed", "in_progress"):
-            if before["sha256"] == await asyncio.to_thread(_digest, path):
-                state = before
-                if before["status"] == "in_progress":
-                    state = await wait_for_document(self._client, self._store, key)
-                return {**state, "embedded": 0, "sent": False}
         try:
+            if before is not None and before["status"] in ("completed", "in_progress"):
+                if before["sha256"] == await asyncio.to_thread(_digest, path):
+                    state = before
+                    if before["status"] == "in_progress":
+                        state = await wait_for_document(self._client, self._store, key)
+                    return {**state, "embedded": 0, "sent": False}
             row = await put_document(self._client, self._store, key, _parts(path), bulk=self._bulk)
         except GatewayError as error:
             if error.status not in _OF_ONE_FILE:
                 raise
             refused = {"code": error.code, "message": str(error)}
+        except OSError as error:  # gone since it was listed, or not this user's to read
+            refused = {"code": "unreadable_file", "message": f"{path} can't be read: {error.strerror}."}
         else:
             return {**row, "sent": True}
         nothing = dict.fromkeys(("version", "chunks", "embedded"), 0)

@@ -1,6 +1,7 @@
 """Files that a person edits, sent whenever they are saved, with the time until each is searchable."""
 
 import asyncio
+import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +19,9 @@ _SETTLE_MS = 150
 """A change waits so long for others: programs write a file in several steps."""
 
 _AGAIN_SECONDS = 1.0
+_OF_A_WHILE = frozenset({503, 507})
+"""Statuses after which the same is taken later."""
+
 _BELIEVED_SECONDS = 10.0
 """A file that is older when its change is heard of was copied or moved here with its time: it counts from then on."""
 
@@ -59,7 +63,7 @@ class WatchedFiles:
                 heard = time.time()
                 for path in {Path(name) for change, name in changes if change != Change.deleted}:
                     key = self._find_key(path)
-                    if key is not None and path.is_file():
+                    if key is not None and os.path.isfile(path):  # which raises nothing
                         group.create_task(self._send(key, path, heard))
 
     def _find_key(self, path: Path) -> str | None:
@@ -80,23 +84,31 @@ class WatchedFiles:
         async with self._turns[key]:
             while True:
                 try:
-                    written = path.stat().st_mtime
+                    written = _read_time(path)
                     row = await self._add.put(key, path)
                     break
-                except FileNotFoundError:
-                    return
                 except (GatewayUnreachable, GatewayError) as error:
-                    if isinstance(error, GatewayError) and error.status != 503:
+                    if isinstance(error, GatewayError) and error.status not in _OF_A_WHILE:
                         raise
                     self._show({"key": key, "status": "waiting"}, f"{key}: {error} It is tried again.")
                     await asyncio.sleep(_AGAIN_SECONDS)
-        saved = written if heard - written < _BELIEVED_SECONDS else heard
+        if written is None and not os.path.lexists(path):
+            return  # deleted meanwhile
+        saved = written if written is not None and heard - written < _BELIEVED_SECONDS else heard
         seconds = time.time() - saved
         if row["status"] == "completed":
             outcome = f"searchable {seconds:.1f} s after it was saved; {describe_chunks(row)}"
         else:
             outcome = row["error"]["message"] if row["error"] else row["status"]
         self._show({**row, "seconds": round(seconds, 3)}, f"{key}: {outcome}")
+
+
+def _read_time(path: Path) -> float | None:
+    """Return when a file was written; None where it is gone or can't be looked at."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return None
 
 
 def _locate(path: Path) -> Path:

@@ -33,6 +33,7 @@ from gateway.shutdown import Drain
 from gateway.tenants.authenticator import Authenticator
 from gateway.tenants.storage import TenantStorage
 from gateway.vector_stores.question_rewriter import QuestionRewriter
+from gateway.vector_stores.restored_index import forget_restored_index
 from gateway.vector_stores.service import find_live
 from gateway.vector_stores.versions import delete_documents_of
 from gateway.web.access_log import AccessLog
@@ -48,6 +49,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_configured_database(settings))
         await migrate(database)
+        await forget_restored_index(database, settings.home)
         base = await settle_base(database, ServedBaseModel.find(settings))
         connections = await stack.enter_async_context(Connections(idle_seconds=settings.engine_idle_seconds))
         pool, reconciler = await stack.enter_async_context(open_engines(settings, connections, database))
@@ -66,7 +68,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
             started=int(time.time()),
             base=base,
             database=database,
-            artifacts=Artifacts(settings.artifacts),
+            artifacts=Artifacts(settings.artifacts, settings.home),
             authenticator=Authenticator(database),
             storage=TenantStorage(database, STORED, settings.tenant_storage_bytes, settings.max_file_bytes),
             pool=pool,

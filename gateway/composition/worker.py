@@ -79,7 +79,9 @@ from gateway.vector_stores.mirror import MIRROR, MirrorHandler
 from gateway.vector_stores.question_rewriter import QuestionRewriter
 from gateway.vector_stores.reindex import REINDEX, ReindexHandler
 from gateway.vector_stores.remove import REMOVE, DropHandler, RemoveHandler
-from gateway.vector_stores.versions import DROP, INGEST, delete_documents_of
+from gateway.vector_stores.restored_index import forget_restored_index
+from gateway.vector_stores.store_queue import DROP, INGEST
+from gateway.vector_stores.versions import delete_documents_of
 from retrieval.client import Retriever
 
 __all__ = ["open_handlers", "open_worker"]
@@ -108,6 +110,7 @@ async def open_worker(
     async with AsyncExitStack() as stack:
         database = await stack.enter_async_context(open_configured_database(settings))
         await migrate(database)
+        await forget_restored_index(database, settings.home)
         metrics = Metrics()
         parts = await stack.enter_async_context(_open_worker_parts(settings, database, metrics))
         if admin:
@@ -168,7 +171,7 @@ async def _open_executor(settings: Settings) -> AsyncGenerator[Executor]:
 
 
 def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) -> dict[str, Handler]:
-    artifacts, base = Artifacts(settings.artifacts), ServedBaseModel.load(settings)
+    artifacts, base = Artifacts(settings.artifacts, settings.home), ServedBaseModel.load(settings)
     work, checks = settings.home.resolve() / "work", [AdapterVerifier(parts.reconciler)]
     publisher = AdapterPublisher(artifacts, base, checks, work, max_rank=settings.max_lora_rank)
     trainer = Trainer(
@@ -218,7 +221,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
 
 def _make_chores(settings: Settings, database: Database) -> list[Chore]:
     expiry = Expiry(database, FileUses(delete_documents_of))
-    artifacts, hours = Artifacts(settings.artifacts), settings.adapter_hours
+    artifacts, hours = Artifacts(settings.artifacts, settings.home), settings.adapter_hours
     orphans = OrphanSweep(database, artifacts, DIGESTS, list_stored, adapter_hours=hours)
     return [
         Chore("answers", _ROWS_SECONDS, partial(delete_older, database, delete_old_answers, settings.answer_days)),

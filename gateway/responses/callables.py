@@ -12,8 +12,17 @@ from gateway.errors import BadRequest
 from gateway.openai_format.bounds import MAX_TOOLS, check_format
 from gateway.openai_format.bounds import check_tools as check_functions
 from gateway.vector_stores.retriever_errors import check_filters
+from retrieval.messages import Weights
 
-__all__ = ["Callables", "FileSearchRanking", "FileSearchSpec", "FunctionSpec", "check_text_format", "check_tools"]
+__all__ = [
+    "Callables",
+    "FileSearchRanking",
+    "FileSearchSpec",
+    "FileSearchWeights",
+    "FunctionSpec",
+    "check_text_format",
+    "check_tools",
+]
 
 _MAX_STORES = 64
 _DEFAULT_RESULTS = 5  # as a release has it: ten long passages are more than a small model's context holds
@@ -22,14 +31,26 @@ _DEFAULT_RESULTS = 5  # as a release has it: ten long passages are more than a s
 Spec = TypeVar("Spec")
 
 
+class FileSearchWeights(msgspec.Struct, forbid_unknown_fields=True):
+    """The shares of meaning and words in a score, as a search in a vector store has them: only their ratio counts."""
+
+    embedding_weight: Annotated[float, Meta(ge=0, le=1e6)]
+    text_weight: Annotated[float, Meta(ge=0, le=1e6)]
+
+    def __post_init__(self) -> None:
+        if not self.embedding_weight + self.text_weight:
+            raise ValueError("embedding_weight and text_weight must not both be 0")
+
+
 class FileSearchRanking(msgspec.Struct, forbid_unknown_fields=True):
-    """The least score of a passage; `ranker` is taken for the sake of the contract.
+    """The least score of a passage, and its parts; `ranker` is taken for the sake of the contract.
 
     `least_probability` is Braid's own: where no passage answers with it, the model gets none, as in a release.
     """
 
     ranker: str | None = None
     score_threshold: Annotated[float, Meta(ge=0, le=1)] | None = None
+    hybrid_search: FileSearchWeights | None = None
     least_probability: Annotated[float, Meta(ge=0, le=1)] | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -160,7 +181,7 @@ def _to_search(tool: FileSearchSpec, where: str, *, forced: bool) -> RetrievalSp
     if tool.filters is not None:
         check_filters(tool.filters, param=f"{where}.filters")
     ranking = tool.ranking_options or FileSearchRanking()
-    least = ranking.least_probability
+    least, shares = ranking.least_probability, ranking.hybrid_search
     return RetrievalSpec(
         tuple(dict.fromkeys(tool.vector_store_ids)),
         tool.max_num_results or _DEFAULT_RESULTS,
@@ -168,6 +189,7 @@ def _to_search(tool: FileSearchSpec, where: str, *, forced: bool) -> RetrievalSp
         filters=msgspec.UNSET if tool.filters is None else tool.filters,
         least_probability=LEAST_PROBABILITY if least is msgspec.UNSET else least,
         when="always" if forced else "auto",
+        weights=msgspec.UNSET if shares is None else Weights(shares.embedding_weight, shares.text_weight),
     )
 
 

@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.vector_stores.feed import FedDocument, list_fed
+from gateway.vector_stores.feed import LiveDocument, list_live
 from gateway.vector_stores.service import VectorStoreService
 
 __all__ = ["LlmsExport"]
@@ -15,7 +15,9 @@ _WEB = re.compile(r"https?://[^\s()<>]+")
 
 
 class LlmsExport:
-    """Writes the `llms.txt` of a tenant's stores. A document is public if its attribute `public` is true."""
+    """Writes the `llms.txt` of a tenant's stores. A document is public if its attribute `public` is true,
+    in the version that answers: an edit changes the list when it is live.
+    """
 
     def __init__(self, session: AsyncSession, tenant: str) -> None:
         self._session = session
@@ -26,24 +28,24 @@ class LlmsExport:
 
         Args:
             store_id: The store.
-            base_url: What keys are put behind, for documents that have no `url` of their own.
+            base_url: What keys, or the names of files, are put behind, for documents that have no `url` of their own.
         """
         store = await VectorStoreService(self._session, self._tenant).get(store_id)
-        documents = await list_fed(self._session, self._tenant, store_id, "")
-        public = [one for one in documents if one.attributes.get("public") is True and one.status == "completed"]
-        lines = [_line(one, base_url) for one in sorted(public, key=lambda one: one.key)]
+        documents = await list_live(self._session, self._tenant, store_id)
+        public = [one for one in documents if one.attributes.get("public") is True]
+        lines = [_line(one, base_url) for one in sorted(public, key=lambda one: one.name)]
         head = f"# {_plain(store.name or store_id)}\n\n"
         if store.description:
             head += f"> {_plain(store.description)}\n\n"
         return head + "## Documents\n\n" + "".join(f"{line}\n" for line in lines)
 
 
-def _line(document: FedDocument, base_url: str) -> str:
-    title = _plain(str(document.attributes.get("title") or document.key.rsplit("/", 1)[-1]))
+def _line(document: LiveDocument, base_url: str) -> str:
+    title = _plain(str(document.attributes.get("title") or document.name.rsplit("/", 1)[-1]))
     about = _plain(str(document.attributes.get("description") or ""))
     url = str(document.attributes.get("url") or "")
     if not _WEB.fullmatch(url):
-        url = f"{base_url.rstrip('/')}/{quote(document.key)}" if base_url else quote(document.key)
+        url = f"{base_url.rstrip('/')}/{quote(document.name)}" if base_url else quote(document.name)
     return f"- [{title}]({url}){f': {about}' if about else ''}"
 
 

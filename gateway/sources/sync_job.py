@@ -10,9 +10,9 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.artifacts import Artifacts, Stored
-from gateway.errors import BraidError, blur
+from gateway.errors import BraidError, InsufficientStorage, blur
 from gateway.ids import new_id
-from gateway.jobs import Claim, JobCancelled, JobFailed, Outcome, enqueue_once, failpoint
+from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed, Outcome, enqueue_once, failpoint
 from gateway.sources.plan import Plan, SyncedItem, compare
 from gateway.sources.reader import ItemUnreadable, Listing, Reader, SourceUnreadable
 from gateway.sources.repository import SourceItemRepository, SourceRepository
@@ -33,6 +33,7 @@ OpenReader = Callable[[SourceRow, str], AbstractAsyncContextManager[Reader]]
 
 _BATCH = 100
 _FIRST_RETRY_SECONDS, _LAST_RETRY_SECONDS = 60.0, 86_400.0
+_SHORTAGE_SECONDS = 15.0
 _MESSAGE_LENGTH = 1000
 _URL_LENGTH = 512  # of an attribute's text
 
@@ -184,6 +185,8 @@ class SyncHandler:
                     storage=self._storage,
                 )
                 await _note_put(session, source, key, listing.items[key], stored, progress)
+        except InsufficientStorage as error:  # of no item, and no failure
+            raise JobDelayed(str(error), seconds=_SHORTAGE_SECONDS) from error
         except (ItemUnreadable, BraidError) as error:
             async with claim.begin() as session:
                 await note_failure(session, claim.tenant, source.id, key, str(error), listing.items[key])

@@ -7,7 +7,7 @@ from gateway.jobs import wait_for
 from gateway.vector_stores.file_service import file_schema, get_document
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
 from gateway.vector_stores.schemas import VectorStoreFile, VectorStoreFileUpdate
-from gateway.vector_stores.versions import Content, put_version
+from gateway.vector_stores.versions import Content, lock_document, put_version
 
 __all__ = ["AttributesService"]
 
@@ -29,7 +29,10 @@ class AttributesService:
         They are searched by from the next index epoch on, all at once. This waits for that as long as a client may;
         after that the file that it returns is `in_progress`, and the old attributes hold until it is `completed`.
         """
+        async with self._database.read() as session:
+            key = (await get_document(session, self._tenant, store_id, file_id)).key
         async with self._database.begin() as session:
+            await lock_document(session, store_id, key)  # before the bytes are read that the version will have
             document = await get_document(session, self._tenant, store_id, file_id)
             store = await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
             newest = (await VersionRepository(session, self._tenant).newest([document]))[document.id]

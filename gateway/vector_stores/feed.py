@@ -13,7 +13,7 @@ from gateway.vector_stores.repository import DocumentRepository, StoreRepository
 from gateway.vector_stores.versions import Content, delete_document, put_version
 from retrieval.messages import RetrieverInfo
 
-__all__ = ["FedDocument", "delete_fed", "list_fed", "name_file", "put_fed"]
+__all__ = ["FedDocument", "LiveDocument", "delete_fed", "list_fed", "list_live", "name_file", "put_fed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,14 @@ class FedDocument:
     status: str
     error_code: str | None
     error_message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LiveDocument:
+    """A document as it answers now: that of a client's file goes by the file's name, others by their keys."""
+
+    name: str
+    attributes: dict[str, Any]
 
 
 async def put_fed(
@@ -72,4 +80,12 @@ async def list_fed(
             *(version.status, version.error_code, version.error_message),
         )
         for key, version in newest
+    ]
+
+
+async def list_live(session: AsyncSession, tenant: str, store_id: str) -> Sequence[LiveDocument]:
+    """List a store's documents that answer, with the live version's attributes, whatever was put since."""
+    live = await DocumentRepository(session, tenant).list_live_versions(store_id)
+    return [
+        LiveDocument(version.filename if key == version.file_id else key, version.attributes) for key, version in live
     ]

@@ -4,8 +4,8 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.errors import NotFound
 from gateway.files.service import get_file
+from gateway.vector_stores.file_batch_repository import BatchFileRepository
 from gateway.vector_stores.repository import (
-    BatchFileRepository,
     DocumentRepository,
     RemovedFileRepository,
     StoreRepository,

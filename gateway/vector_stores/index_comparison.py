@@ -52,7 +52,7 @@ async def compare_indexes(
         generated = len(past) < _ENOUGH
     if generated:
         async with database.read() as session:
-            states = await read_states(session, store.tenant_id, [store.id])
+            states = await read_states(session, store.tenant_id, [store.id], expired_too=True)
         states = replace(states, indexes=[store.index_identity or ""])
         with explain_retriever_errors([store.id]):
             questions = [*past, *await make_questions(database, retriever, store, states)]
@@ -85,7 +85,7 @@ async def _search(
 ) -> list[QuestionResult]:
     async def ask(text: str) -> list[Hit]:
         async with database.read() as session:
-            states = await read_states(session, store.tenant_id, [store.id])
+            states = await read_states(session, store.tenant_id, [store.id], expired_too=True)
         states = replace(states, indexes=[index])
         passages = await search(database, retriever, store.tenant_id, states, [text], limit=_MOST_PASSAGES)
         return [Hit(passage.key, passage.score) for passage in passages]

@@ -1,5 +1,6 @@
 """The moves of documents to another index. An index is one for all tenants, and so are these."""
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -14,6 +15,7 @@ __all__ = [
     "find_migration",
     "find_open_migration",
     "find_store_of_any_tenant",
+    "forget_indexes",
     "hold_filled_stores",
     "list_filled_store_ids",
     "list_index_identities",
@@ -23,6 +25,10 @@ __all__ = [
     "name_target",
     "read_copy_state",
 ]
+
+
+_LOST = "lost"
+"""An identity that no index has. None would be taken for a store from before identities were noted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +148,21 @@ async def exchange_indexes(session: AsyncSession) -> None:
         .values(index_identity=StoreRow.mirror_identity, mirror_identity=StoreRow.index_identity, index_whole=True)
         .execution_options(synchronize_session=False)
     )
+
+
+async def forget_indexes(session: AsyncSession) -> int:
+    """Have the documents of all tenants in no index, and end a move to another; return the number of stores."""
+    nowhere = {"index_identity": None, "mirror_identity": None, "mirror_chunker": None, "mirror_error": None}
+    await session.execute(update(DocumentVersionRow).values(**nowhere))
+    stores = await session.scalars(
+        update(StoreRow)
+        .where(_is_filled())
+        .values(index_identity=_LOST, index_whole=False, mirror_identity=None)
+        .returning(StoreRow.id)
+    )
+    now = {"phase": "cancelled", "ended_at": int(time.time())}
+    await session.execute(update(IndexMigrationRow).where(IndexMigrationRow.ended_at.is_(None)).values(**now))
+    return len(stores.all())
 
 
 def _is_filled() -> ColumnElement[bool]:

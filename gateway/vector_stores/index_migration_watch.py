@@ -15,8 +15,8 @@ from gateway.vector_stores.index_migration_repository import (
     name_target,
 )
 from gateway.vector_stores.mirror import MIRROR
+from gateway.vector_stores.store_queue import ask_for_work
 from gateway.vector_stores.tables import IndexMigrationRow
-from gateway.vector_stores.versions import ask_for_work
 from retrieval.client import Retriever, RetrieverError
 
 __all__ = ["IndexMigrationWatch"]

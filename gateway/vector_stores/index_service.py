@@ -15,8 +15,8 @@ from gateway.vector_stores.repository import (
     VersionRepository,
     list_filled_stores,
 )
+from gateway.vector_stores.store_queue import ask_for_work
 from gateway.vector_stores.tables import StoreRow
-from gateway.vector_stores.versions import ask_for_work
 from retrieval.client import Retriever, RetrieverError
 from retrieval.messages import RetrieverInfo
 
@@ -88,7 +88,8 @@ class IndexService:
         here = next((info for info in present if info.index == store.index_identity), None)
         missing = live if here is None else await versions.count_unindexed(store)
         outdated = 0 if here is None else await versions.count_unindexed(store, here.present_chunkers) - missing
-        state = "missing" if missing else "outdated" if outdated else "current"
+        elsewhere = here is None and store.index_epoch > 0  # searches are refused, though no document may be left
+        state = "missing" if missing or elsewhere else "outdated" if outdated else "current"
         return IndexState(
             vector_store_id=store_id,
             state=state,

@@ -11,8 +11,8 @@ from gateway.vector_stores.index_service import list_stale
 from gateway.vector_stores.indexing import settle
 from gateway.vector_stores.reindex import REINDEX
 from gateway.vector_stores.repository import StoreRepository, list_filled_stores
+from gateway.vector_stores.store_queue import ask_for_work
 from gateway.vector_stores.tables import StoreRow
-from gateway.vector_stores.versions import ask_for_work
 from retrieval.client import Retriever, RetrieverError
 from retrieval.messages import RetrieverInfo
 

@@ -1,5 +1,6 @@
 """The steps by which a job brings a version's points into the index and lets readers see them."""
 
+import asyncio
 import time
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ _log = structlog.get_logger()
 REPLAY_SECONDS = 3600
 """The time in which the index epochs that a store had can still be read, to replay an answer. Points that are older go
 with the store's next change."""
+
+_SHORTAGE_SECONDS = 15.0
+"""Until a job that waits for free disk looks again."""
 
 _Result = TypeVar("_Result")
 
@@ -75,8 +79,10 @@ class Indexer:
 
         Raises:
             JobCancelled: The store is gone.
-            JobDelayed: The retriever is away.
+            JobDelayed: The retriever is away, or a disk is nearly full.
         """
+        if shortage := await asyncio.to_thread(self._artifacts.free_space.find_shortage):
+            raise JobDelayed(shortage, seconds=_SHORTAGE_SECONDS)
         # In the claim's own transaction: whoever lost the lease must not get a newer fence than the one who has it.
         async with claim.begin() as session:
             store = await StoreRepository(session, claim.tenant).take_fence(store_id)

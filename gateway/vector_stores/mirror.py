@@ -15,8 +15,8 @@ from gateway.jobs import Claim, JobCancelled, JobDelayed, Outcome, failpoint
 from gateway.vector_stores.index_migration_repository import find_open_migration
 from gateway.vector_stores.indexing import Indexer, Turn
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
+from gateway.vector_stores.store_queue import ask_for_work
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreRow
-from gateway.vector_stores.versions import ask_for_work
 from retrieval.client import DocumentUnreadable, IndexChanged, Retriever, RetrieverError, StaleWriter
 from retrieval.messages import Writer
 

@@ -15,8 +15,8 @@ from gateway.errors import blur
 from gateway.jobs import Claim, JobCancelled, Outcome, failpoint
 from gateway.vector_stores.indexing import Indexer, Turn, publish
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
+from gateway.vector_stores.store_queue import ask_for_work
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow
-from gateway.vector_stores.versions import ask_for_work
 from retrieval.client import DocumentUnreadable, Retriever
 
 __all__ = ["REINDEX", "ReindexHandler"]

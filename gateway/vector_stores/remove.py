@@ -15,6 +15,7 @@ from gateway.vector_stores.repository import (
     StoreRepository,
     VersionRepository,
 )
+from gateway.vector_stores.store_queue import DROP, ask_for_work
 from gateway.vector_stores.tables import DocumentRow, RemovedFileRow
 from retrieval.client import IndexChanged, Retriever, RetrieverUnavailable
 from retrieval.messages import Writer
@@ -25,7 +26,7 @@ REMOVE = "remove"
 
 _BATCH = 500
 _AGAIN_SECONDS = 60.0
-"""Before a removal that failed is tried anew: its documents stay hidden, but each search has to leave them out."""
+"""Before a removal that failed is tried anew: of documents each search has to leave them out until then."""
 
 _OTHER_INDEX_SECONDS = 30.0
 
@@ -118,7 +119,8 @@ class DropHandler:
         failpoint("drop-rows")
 
     async def record_end(self, session: AsyncSession, claim: Claim, outcome: Outcome) -> None:
-        """Write nothing: the store stays hidden."""
+        """Try again later: the store stays hidden, and its points, rows and bytes don't stay for good."""
+        await ask_for_work(session, claim.tenant, DROP, claim.payload["store"], delay_seconds=_AGAIN_SECONDS)
 
 
 async def _erase(session: AsyncSession, tenant: str, ids: Sequence[str]) -> None:

@@ -4,20 +4,11 @@ from sqlalchemy import ColumnElement, Select, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Repository, slices
-from gateway.vector_stores.tables import (
-    BatchFileRow,
-    DocumentRow,
-    DocumentVersionRow,
-    FileBatchRow,
-    RemovedFileRow,
-    StoreRow,
-)
+from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, RemovedFileRow, StoreRow
 
 __all__ = [
-    "BatchFileRepository",
     "DeletedDocumentRepository",
     "DocumentRepository",
-    "FileBatchRepository",
     "RemovedFileRepository",
     "StoreRepository",
     "VersionRepository",
@@ -139,6 +130,16 @@ class DocumentRepository(Repository[DocumentRow]):
             self.select(*where)
             .join(DocumentVersionRow, DocumentVersionRow.document_id == DocumentRow.id)
             .where(DocumentVersionRow.version == DocumentRow.latest)
+            .with_only_columns(DocumentRow.key, DocumentVersionRow)
+        )
+        return [(key, version) for key, version in (await self.session.execute(query)).all()]
+
+    async def list_live_versions(self, store: str) -> Sequence[tuple[str, DocumentVersionRow]]:
+        """List the keys of a store's documents that have a live version, each with that, whatever was put since."""
+        query = (
+            self.select(DocumentRow.store_id == store)
+            .join(DocumentVersionRow, DocumentVersionRow.document_id == DocumentRow.id)
+            .where(DocumentVersionRow.version == DocumentRow.version)
             .with_only_columns(DocumentRow.key, DocumentVersionRow)
         )
         return [(key, version) for key, version in (await self.session.execute(query)).all()]
@@ -353,41 +354,6 @@ class RemovedFileRepository(Repository[RemovedFileRow]):
         query = self.select(RemovedFileRow.store_id == store, RemovedFileRow.file_id == file_id)
         query = query.order_by(RemovedFileRow.created_at.desc(), RemovedFileRow.id.desc()).limit(1)
         return await self.session.scalar(query.with_only_columns(RemovedFileRow.id))
-
-
-class FileBatchRepository(Repository[FileBatchRow]):
-    table = FileBatchRow
-    noun = "file batch"
-
-
-class BatchFileRepository(Repository[BatchFileRow]):
-    table = BatchFileRow
-    noun = "file of a batch"
-
-    def select_documents(self, batch: str) -> Select[str]:
-        """Start a query on the ids of a batch's documents."""
-        return self.select(BatchFileRow.batch_id == batch).with_only_columns(BatchFileRow.document_id)
-
-    async def counts(self, batch: str) -> dict[str, int]:
-        """Count the files of a batch that are in the store, by status."""
-        documents = DocumentRepository(self.session, self.tenant)
-        query = documents.select(DocumentRow.id.in_(self.select_documents(batch)))
-        query = query.with_only_columns(DocumentRow.status, func.count()).group_by(DocumentRow.status)
-        return {status: number for status, number in (await self.session.execute(query)).all()}
-
-    async def list_waiting(self, batch: str, limit: int) -> Sequence[tuple[DocumentRow, DocumentVersionRow]]:
-        """List documents of a batch whose version of the batch isn't ready, with that version."""
-        query = (
-            VersionRepository(self.session, self.tenant)
-            .select(BatchFileRow.batch_id == batch, DocumentVersionRow.status == "in_progress")
-            .join(BatchFileRow, BatchFileRow.version_id == DocumentVersionRow.id)
-            .join(DocumentRow, DocumentRow.id == DocumentVersionRow.document_id)
-            .where(DocumentRow.deleted_at.is_(None))
-            .add_columns(DocumentRow)
-            .order_by(BatchFileRow.id.desc())
-            .limit(limit)
-        )
-        return [(document, version) for version, document in (await self.session.execute(query)).all()]
 
 
 async def list_filled_stores(session: AsyncSession) -> Sequence[StoreRow]:

@@ -69,8 +69,12 @@ class StoreStates:
     idle: bool = False
 
 
-async def read_states(session: AsyncSession, tenant: str, store_ids: Sequence[str]) -> StoreStates:
+async def read_states(
+    session: AsyncSession, tenant: str, store_ids: Sequence[str], *, expired_too: bool = False
+) -> StoreStates:
     """Read the present state of the stores.
+
+    With `expired_too` also of stores that have expired: for the operator, to whom they are documents like others.
 
     Raises:
         NotFound: The tenant has no such store.
@@ -82,7 +86,7 @@ async def read_states(session: AsyncSession, tenant: str, store_ids: Sequence[st
     problem, idle = "", False
     calibrations: dict[str, StoreCalibration] = {}
     for store, has_deleted in await StoreRepository(session, tenant).list_states(store_ids):
-        if (end := expires_at(store)) is not None and end <= time.time():
+        if not expired_too and (end := expires_at(store)) is not None and end <= time.time():
             raise BadRequest(
                 f"The vector store {store.id!r} expired: it wasn't used for the days of its expires_after. "
                 "Modify its expires_after to use it again.",

@@ -8,7 +8,6 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway.errors import BadRequest
 from gateway.files.service import get_file
 from gateway.ids import new_id
-from gateway.jobs import enqueue
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository
 from gateway.vector_stores.schemas import (
     ChunkingStrategy,
@@ -22,8 +21,9 @@ from gateway.vector_stores.schemas import (
     VectorStoreUpdate,
 )
 from gateway.vector_stores.search import expires_at
+from gateway.vector_stores.store_queue import DROP, ask_for_work
 from gateway.vector_stores.tables import StoreRow
-from gateway.vector_stores.versions import AUTO_CHUNK_SIZES, DROP, ChunkSizes, Content, put_version, queue_key_of
+from gateway.vector_stores.versions import AUTO_CHUNK_SIZES, ChunkSizes, Content, put_version
 
 __all__ = ["VectorStoreService", "check_filled_stores", "check_stores", "chunk_sizes", "find_live"]
 
@@ -111,9 +111,7 @@ class VectorStoreService:
         """Hide a store at once, and have it removed."""
         row = await self._stores.get(id, param="vector_store_id")
         row.deleted_at = int(time.time())
-        await enqueue(
-            self._session, self._tenant, kind=DROP, queue_key=queue_key_of(id), subject=id, payload={"store": id}
-        )
+        await ask_for_work(self._session, self._tenant, DROP, id)
         return VectorStoreDeleted(id=id)
 
     async def _with_counts(self, row: StoreRow) -> VectorStore:

@@ -10,24 +10,22 @@ from gateway.db import lock
 from gateway.files import FileRow
 from gateway.files.service import add_file, find_file
 from gateway.ids import new_id
-from gateway.jobs import cancel, enqueue, enqueue_once
+from gateway.jobs import cancel, enqueue
 from gateway.tenants.storage import TenantStorage
 from gateway.vector_stores.remove import ask_for_removal
 from gateway.vector_stores.repository import DocumentRepository, VersionRepository
+from gateway.vector_stores.store_queue import INGEST, queue_key_of
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreRow
 from retrieval.messages import RetrieverInfo
 
 __all__ = [
     "AUTO_CHUNK_SIZES",
-    "DROP",
-    "INGEST",
     "ChunkSizes",
     "Content",
-    "ask_for_work",
     "delete_document",
     "delete_documents_of",
+    "lock_document",
     "put_version",
-    "queue_key_of",
 ]
 
 
@@ -46,10 +44,6 @@ AUTO_CHUNK_SIZES = ChunkSizes(160, 0)
 """OpenAI's `auto`. Hosted, it is 800 with 400 repeated; the packaged embedder reads 256 tokens and would not see the
 rest of such a chunk. Chunks begin at headings, so nothing is gained by repeating text."""
 
-INGEST = "ingest"
-DROP = "drop"
-
-
 _SMALL_BYTES = 256 * 1024
 """Read in well under a second, so that an edit may go before others that wait."""
 
@@ -64,22 +58,9 @@ class Content:
     file_id: str | None = None
 
 
-def queue_key_of(store_id: str) -> str:
-    """Return the queue key of a store's jobs: one after another, since each writes the store's next index epoch."""
-    return f"store:{store_id}"
-
-
-async def ask_for_work(session: AsyncSession, tenant: str, kind: str, store_id: str) -> str:
-    """Have a job of a kind look at a store, unless one waits already; return its id."""
-    job = await enqueue_once(
-        session,
-        tenant,
-        kind=kind,
-        queue_key=queue_key_of(store_id),
-        subject=store_id,
-        payload={"store": store_id},
-    )
-    return job.id
+async def lock_document(session: AsyncSession, store_id: str, key: str) -> None:
+    """Let nobody else put a version of a document until the unit of work ends; what is read before may be stale."""
+    await lock(session, f"document {store_id} {key}")
 
 
 async def put_version(
@@ -105,7 +86,7 @@ async def put_version(
         PayloadTooLarge: There is none.
     """
     # Of clients that put the same key at the same time each makes the version after the other's.
-    await lock(session, f"document {store.id} {key}")
+    await lock_document(session, store.id, key)
     documents = DocumentRepository(session, store.tenant_id)
     document = await documents.by_key(store.id, key)
     newest = None

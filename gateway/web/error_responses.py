@@ -42,6 +42,7 @@ _DESCRIPTIONS = {
     502: "The model server's answer can't be used.",
     503: "A part that the answer needs isn't there now.",
     504: "The model server took too long.",
+    507: "The disk of the server is nearly full.",
 }
 _ALWAYS = (400, 401, 403, 413, 415, 500, 503)
 

@@ -28,9 +28,15 @@ class Recogniser:
     def __init__(self, limits: ParseLimits) -> None:
         self._program = shutil.which("tesseract", path=_PATH)
         self._deadline = time.monotonic() + limits.wall_seconds - _RESERVE_SECONDS
+        self._cpu_deadline = time.process_time() + limits.cpu_seconds - _RESERVE_SECONDS
         self._seconds = limits.wall_seconds
         self._languages = ""
         self.is_installed = self._program is not None
+
+    @property
+    def has_time(self) -> bool:
+        """Whether another picture may be drawn and read before the document's time is over."""
+        return time.monotonic() < self._deadline and time.process_time() < self._cpu_deadline
 
     def read(self, picture: bytes) -> str:
         """Return the text of a picture; pages of one file end with a form feed.

@@ -12,9 +12,10 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from retrieval.errors import DocumentUnreadable
+from retrieval.parsers.ocr import Recogniser
 from retrieval.parsers.parsed import Block, FileContent, Heading, Parsed, ParseLimits
 from retrieval.parsers.pdf_hidden import remove_hidden
-from retrieval.parsers.pdf_scan import read_scan
+from retrieval.parsers.pdf_scan import find_pictures, read_pictures, read_scan
 from retrieval.parsers.pdf_tables import Cell, arrange_rows
 from retrieval.parsers.sheet import has_data, is_header
 from retrieval.parsers.text import clean
@@ -63,12 +64,16 @@ class _Page:
 
 
 def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
-    """Take the text layer, or of a scan what OCR reads; pages end with a form feed, larger type makes headings.
+    """Take the text layer, and what OCR reads of pages that are pictures; larger type makes headings.
+
+    Pages end with a form feed.
 
     Raises:
         DocumentUnreadable: Encrypted, broken, too many pages, or without text.
     """
     document = _open(content.data)
+    recogniser = Recogniser(limits)  # whose time begins with the document's
+    warnings: list[str] = []
     try:
         if len(document) > limits.pages:
             raise DocumentUnreadable(
@@ -77,8 +82,12 @@ def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
         pages = [_read_page(document, number) for number in range(len(document))]
         hidden = sum(page.hidden for page in pages)
         title = _read_title(document)
-        if not any(page.text.strip() for page in pages):
-            pages = [_Page(text, []) for text in read_scan(document, limits)]
+        silent = [number for number, page in enumerate(pages) if not page.text.strip()]
+        if len(silent) == len(pages):
+            pages = [_Page(text, []) for text in read_scan(document, recogniser)]
+        else:
+            texts, warnings = read_pictures(document, find_pictures(document, silent), recogniser)
+            pages = [_Page(texts[number], []) if number in texts else page for number, page in enumerate(pages)]
     finally:
         document.close()
     pages = _drop_running_heads(pages)
@@ -91,7 +100,8 @@ def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
         ]
     blocks = [block for start, page in zip(starts, pages, strict=True) for block in _find_tables(page, start)]
     text = "\f".join(page.text for page in pages)
-    warnings = [f"{hidden} characters of hidden text were left out."] if hidden else []
+    if hidden:
+        warnings = [*warnings, f"{hidden} characters of hidden text were left out."]
     return Parsed(content.media_type, title or _find_top(headings), text, headings, starts, warnings, blocks)
 
 

@@ -32,7 +32,7 @@ def backup(folder: _Folder, home: Home = None) -> None:
         f"{folder}: {len(manifest.files)} files, {manifest.bytes / 1e6:,.1f} MB, each with its digest in manifest.json."
     )
     if not manifest.index:
-        say("The index isn't in it: restore a snapshot of the Qdrant server, or run 'braid docs reindex' afterwards.")
+        say("The index isn't in it: after a restore all documents are indexed again, by 'braid docs reindex'.")
 
 
 def restore(folder: _Backup, home: Home = None) -> None:
@@ -50,6 +50,10 @@ def restore(folder: _Backup, home: Home = None) -> None:
     if not manifest.schema:
         say("The database isn't in this backup. Restore your dump of it before the start:")
         say("  pg_restore --clean --if-exists --dbname=YOUR_DATABASE_URL braid.pgdump")
-    if not manifest.index:
-        say("The index isn't in this backup: run 'braid docs reindex' after the start.")
+    if not manifest.is_one_moment:
+        say(
+            "Index and database aren't of one moment, so searches are refused until all documents are indexed again: "
+            "run 'braid docs reindex' after the start, with a key of each tenant, or set "
+            "BRAID_REINDEX_AUTOMATICALLY=true."
+        )
     say(f"{settings.home} is as it was. Start it with 'braid up'.")

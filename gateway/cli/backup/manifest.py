@@ -50,6 +50,11 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
     def bytes(self) -> int:
         return sum(file.bytes for file in self.files)
 
+    @property
+    def is_one_moment(self) -> bool:
+        """Whether both database and index are in it, so that what the rows say of the index is so."""
+        return bool(self.schema) and self.index
+
     @classmethod
     def load(cls, folder: Path) -> "Manifest":
         """Read a backup's manifest.

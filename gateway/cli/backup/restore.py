@@ -10,6 +10,7 @@ from gateway.jobs import failpoint
 from gateway.migrations import list_schemas
 from gateway.settings import Settings
 from gateway.terminal import CommandError, Exit
+from gateway.vector_stores.restored_index import note_restored_index
 
 __all__ = ["restore_backup"]
 
@@ -48,6 +49,8 @@ def restore_backup(settings: Settings, source: Path, tell: Callable[[str], None]
                     f"{file.path} in the backup is damaged: it isn't what was written there. Nothing was restored; use "
                     "another backup."
                 )
+        if not manifest.is_one_moment:
+            note_restored_index(partial)
         failpoint("restore-copied")
         tell(f"{len(manifest.files)} files are as they were written")
         os.rename(partial, home)  # which takes the place of an empty folder, and of nothing else

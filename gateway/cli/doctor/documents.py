@@ -15,7 +15,9 @@ from retrieval.messages import RetrieverInfo
 
 __all__ = ["check_documents", "check_index", "check_index_folders"]
 
-_EMBEDDED_CHUNKS = 100_000  # measured: above this the embedded index, which has no HNSW graph, gets slow
+_EMBEDDED_CHUNKS = 100_000
+"""As far as the embedded index and the graph beside it were measured (docs/benchmarks.md); its process holds all."""
+
 _SECONDS = 5.0
 _NAMED = 5
 

@@ -18,7 +18,7 @@ from gateway.settings import Settings
 from gateway.stack.instance import Instance
 from gateway.terminal import Exit
 from tests.fakes.peft import write_adapter
-from tests.fakes.retriever import FakeRetriever
+from tests.fakes.retriever import FakeRetriever, Fault
 from tests.gateway.cli.commands import run
 from tests.gateway.conftest import Gateway, running
 from tests.gateway.tuning import settings
@@ -92,6 +92,39 @@ async def test_a_restored_home_gives_the_answers_of_the_backup(
         }
         await client.settle()
         assert (await client.get(store, "k2.md"))["status"] == "completed", "what was under way goes on"
+
+
+async def test_a_database_restored_beside_a_living_index_server_has_its_documents_indexed_again(
+    gateway: Gateway, kestrel: Client, settings: Settings, index: FakeRetriever, tmp_path: Path
+) -> None:
+    store, _ = await fill(kestrel)
+    empty = await kestrel.store()
+    await kestrel.put(empty, "a.md", "Gone before the backup.")
+    await kestrel.settle()
+    await kestrel.ok("DELETE", f"/api/vector_stores/{empty}/documents/a.md")
+    await kestrel.settle()
+
+    async def refuse() -> None:
+        raise Fault("retriever_failed", "A Qdrant server's index isn't copied.")
+
+    index.before["hold"] = refuse  # as a retriever before a server does
+    await back_up(settings, tmp_path / "backup")
+    await kestrel.ok("DELETE", f"/api/vector_stores/{store}/documents/k7.md")
+    await kestrel.settle()
+    assert "refused until" in await restore(tmp_path / "backup", tmp_path / "restored")
+
+    there = settings.model_copy(update={"home": tmp_path / "restored", "database_url": ""})
+    prepare_home(there.home)
+    async with FakeRetriever(there.retriever_socket) as server, running(there) as second:
+        server.points, server.index = index.points, index.index
+        client = Client(second, second.client(kestrel.http.headers["authorization"].removeprefix("Bearer ")))
+        for id in (store, empty):
+            await client.fault(503, "POST", f"/v1/vector_stores/{id}/search", json={"query": "warranty"})
+            assert (await client.ok("POST", f"/api/vector_stores/{id}/index"))["state"] == "missing"
+        await client.settle()
+        assert sorted(await client.search(store, "warranty")) == sorted(TEXTS.values())
+        assert await client.search(empty, "gone") == []
+        assert (await client.ok("GET", f"/api/vector_stores/{empty}/index"))["state"] == "current"
 
 
 async def test_a_damaged_backup_restores_nothing_and_says_which_file(

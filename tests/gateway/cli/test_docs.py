@@ -95,6 +95,25 @@ async def test_what_cannot_be_read_fails_and_says_so(address: list[str], tmp_pat
     assert "Only text can be read here." in done.stderr
 
 
+async def test_files_that_cannot_be_read_here_do_not_stop_the_others(
+    address: list[str], index: FakeRetriever, tmp_path: Path
+) -> None:
+    folder = tmp_path / "shop"
+    folder.mkdir()
+    (folder / "a.md").write_text("Open until six.")
+    (folder / "b.md").symlink_to("/proc/self/mem")  # which opens, and can't be read
+    (folder / "c.md").write_text("Closed on Sundays.")
+    for sent in (2, 0):
+        result = await run("docs", "add", "shop", str(folder), "--json", *address)
+        assert (result.exit_code, "b.md can't be read" in result.stderr) == (Exit.FAILED, True), result.output
+        rows = {row["key"]: row for row in json.loads(result.stdout)}
+        assert {key: row["status"] for key, row in rows.items()} == dict(
+            zip(("a.md", "b.md", "c.md"), ("completed", "failed", "completed"), strict=True)
+        )
+        assert sum(row["sent"] for row in rows.values()) == sent + 1
+    assert rows["b.md"]["error"]["code"] == "unreadable_file"
+
+
 async def test_an_unknown_store_is_not_found(address: list[str], tmp_path: Path) -> None:
     (tmp_path / "a.md").write_text("a")
     for arguments in (["list", "nowhere"], ["delete", "nowhere", "a"], ["add", "vs_nowhere", str(tmp_path / "a.md")]):

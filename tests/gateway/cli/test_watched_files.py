@@ -92,3 +92,17 @@ async def test_a_file_waits_for_a_gateway_that_is_away(gateway: Gateway, watch: 
         "one.md: The database can't be used now. Try again. It is tried again.",
         "one.md: It is empty.",
     ]
+
+
+async def test_a_file_that_cannot_be_read_is_said_and_the_watch_goes_on(
+    gateway: Gateway, index: FakeRetriever, watch: Watch
+) -> None:
+    async with Client(gateway.url, ADMIN_KEY) as client, working(gateway.state.settings):
+        store = (await client.post("/v1/vector_stores", {}))["id"]
+        async with watch.following(BulkAdd(client, store, quiet=True), [watch.folder]):
+            (watch.folder / "odd.md").symlink_to("/proc/self/mem")  # which opens, and can't be read
+            await until(lambda: watch.rows)
+            (watch.folder / "hours.md").write_text("Open until six.")
+            await until(lambda: len(watch.rows) >= 2)
+    assert [(row["key"], row["status"]) for row in watch.rows[:2]] == [("odd.md", "failed"), ("hours.md", "completed")]
+    assert "odd.md can't be read" in watch.sentences[0]

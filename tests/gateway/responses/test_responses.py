@@ -6,7 +6,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from retrieval.messages import MatchFeatures
+from retrieval.messages import MatchFeatures, Weights
 from tests.fakes import faults
 from tests.fakes.passages import FakePassages, make_passage
 from tests.fakes.vllm import FakeVllm
@@ -111,6 +111,18 @@ async def test_a_search_that_finds_no_likely_answer_gives_none_and_says_so(
         assert ("Kettles have lids" in engine.requests()[-1].body.decode()) is found
 
 
+async def test_the_weights_of_a_file_search_are_those_of_its_search(
+    client: httpx2.AsyncClient, engine: FakeVllm, store: str, passages: FakePassages
+) -> None:
+    for shares in ({"embedding_weight": 0, "text_weight": 2.5}, None):
+        ranking = {"ranker": "auto", "score_threshold": 0.5, "hybrid_search": shares}
+        tool = {"type": "file_search", "vector_store_ids": [store], "ranking_options": ranking}
+        answer = await ask(client, engine, tools=[tool])
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["tools"][0]["ranking_options"]["hybrid_search"] == shares
+        assert passages.queries.pop().weights == (Weights(0, 2.5) if shares else None)
+
+
 async def test_small_talk_is_searched_for_only_where_the_choice_of_a_tool_asks_for_it(
     client: httpx2.AsyncClient, engine: FakeVllm, store: str, passages: FakePassages
 ) -> None:
@@ -182,6 +194,19 @@ async def test_another_tenants_store_does_not_exist(gateway: Gateway, engine: Fa
         ),
         (
             {"tools": [{"type": "file_search", "vector_store_ids": ["a"], "ranking_options": {"hybrid_search": {}}}]},
+            "tools[0]",
+            None,
+        ),
+        (
+            {
+                "tools": [
+                    {
+                        "type": "file_search",
+                        "vector_store_ids": ["a"],
+                        "ranking_options": {"hybrid_search": {"embedding_weight": 0, "text_weight": 0}},
+                    }
+                ]
+            },
             "tools[0]",
             None,
         ),

@@ -33,3 +33,23 @@ async def test_public_documents_alone_are_listed(kestrel: Sources, harbor: Sourc
     assert "http://evil.example/" not in links
     assert (await harbor.http.get(path)).status_code == 404
     assert (await kestrel.http.get(path, params={"base_url": "javascript:x"})).status_code == 400
+
+
+async def test_an_edit_changes_the_list_when_it_is_live_and_files_go_by_their_names(kestrel: Sources) -> None:
+    store = await kestrel.store(name="Hand")
+    await put(kestrel, store, "page.md", public=True, title="Hours")
+    file = await kestrel.file(b"Prices.", "price list.txt")
+    added = {"file_id": file, "attributes": {"public": True}}
+    await kestrel.ok("POST", f"/v1/vector_stores/{store}/files", json=added)
+    await kestrel.settle()
+    path = f"/api/vector_stores/{store}/llms.txt"
+    listed = (await kestrel.http.get(path)).text
+    assert listed.endswith("- [Hours](page.md)\n- [price list.txt](price%20list.txt)\n")
+    attributes = {"braid-attributes": json.dumps({"public": True, "title": "Other hours"})}
+    await kestrel.put(store, "page.md", b"\xff\xfe\x00bad", headers=attributes)
+    assert (await kestrel.http.get(path)).text == listed
+    await kestrel.settle()
+    assert (await kestrel.http.get(path)).text == listed, "a failed edit leaves the page that answers"
+    await put(kestrel, store, "page.md", public=False)
+    await kestrel.settle()
+    assert "page.md" not in (await kestrel.http.get(path)).text

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.artifacts.free_space import FreeSpace
 from gateway.composition import open_handlers
 from gateway.jobs import JobCancelled, JobRow, LeaseLost
 from gateway.jobs.claim import claim_next
@@ -240,3 +241,21 @@ async def test_a_worker_that_lost_its_lease_puts_nothing(gateway: Gateway, kestr
         with pytest.raises(LeaseLost):
             await handlers["sync"].run(stale)
     assert await kestrel.documents(store) == {}
+
+
+async def test_a_sync_waits_for_free_disk_and_no_item_fails(
+    kestrel: Sources, gateway: Gateway, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(root, a_md="One.", b_md="Two.")
+    store = await kestrel.store()
+    with monkeypatch.context() as patched:
+        patched.setattr(FreeSpace, "find_shortage", lambda _self: "The disk is nearly full.")
+        source = await kestrel.source(store, {"kind": "folder", "path": str(root)})
+        await kestrel.settle()
+        assert await kestrel.documents(store) == {}
+        assert (await kestrel.ok("GET", f"/api/sources/{source}"))["failed"] == 0
+    async with gateway.state.database.begin() as session:
+        for job in await session.scalars(select(JobRow).where(JobRow.status == "queued")):
+            job.not_before = None
+    await kestrel.settle()
+    assert set(await kestrel.documents(store)) == {"docs/a.md", "docs/b.md"}

@@ -141,6 +141,30 @@ async def test_a_removal_that_fails_is_tried_again_later(
     assert index.points == []
 
 
+async def test_a_stores_removal_that_fails_is_tried_again_later(
+    kestrel: Client, index: FakeRetriever, gateway: Gateway
+) -> None:
+    store = await kestrel.store()
+    await kestrel.put(store, "a.md", "Number one.")
+    await kestrel.settle()
+    index.fail("drop_store", 3)
+    await kestrel.ok("DELETE", f"/v1/vector_stores/{store}")
+    async with asyncio.timeout(30):
+        while index.calls.count("drop_store") < 4:  # the first of them was the ingest's
+            await kestrel.settle()
+    async with gateway.state.database.begin() as session:
+        waiting = (await session.scalars(select(JobRow).where(JobRow.status == "queued"))).all()
+        assert [job.kind for job in waiting] == ["drop"]
+        waiting[0].not_before = None
+    await kestrel.settle()
+    assert index.points == []
+    async with gateway.state.database.read() as session:
+        assert [await session.scalar(select(func.count()).select_from(row)) for row in (DocumentRow, StoreRow)] == [
+            0,
+            0,
+        ]
+
+
 async def test_a_removal_does_not_wait_for_an_ingest_of_its_store(
     kestrel: Client, index: FakeRetriever, gateway: Gateway
 ) -> None:

@@ -81,6 +81,26 @@ async def test_a_file_that_cannot_be_read_fails_alone(kestrel: Client) -> None:
     assert (await kestrel.ok("GET", f"{BATCHES.format(store)}/{bad['id']}"))["status"] == "failed"
 
 
+@on_both_databases
+async def test_what_is_put_after_a_batch_does_not_change_its_counts(kestrel: Client) -> None:
+    store = await kestrel.store()
+    file = await kestrel.file(b"The kettle.")
+    batch = await kestrel.ok("POST", BATCHES.format(store), json={"file_ids": [file]})
+    path = f"{BATCHES.format(store)}/{batch['id']}"
+    await kestrel.settle()
+    done = await kestrel.ok("GET", path)
+    assert (done["status"], done["file_counts"]["completed"]) == ("completed", 1)
+    await kestrel.put(store, file, b"\xff\xfe\x00bad")
+    assert await kestrel.ok("GET", path) == done
+    await kestrel.settle()
+    assert (await kestrel.get(store, file))["status"] == "failed"
+    assert await kestrel.ok("GET", path) == done
+    await kestrel.put(store, file, b"The newer kettle.")
+    again = await kestrel.ok("POST", BATCHES.format(store), json={"file_ids": [file]})
+    assert again["file_counts"]["in_progress"] == 1
+    assert await kestrel.ok("GET", path) == done
+
+
 async def test_a_batch_goes_with_its_store(kestrel: Client) -> None:
     store = await kestrel.store()
     batch = await kestrel.ok("POST", BATCHES.format(store), json={"file_ids": [await kestrel.file(b"The kettle.")]})

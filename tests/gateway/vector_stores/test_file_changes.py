@@ -4,7 +4,10 @@ import asyncio
 
 import pytest
 
+from gateway.files import FileRow
 from gateway.vector_stores import indexing
+from gateway.vector_stores.tables import StoreRow
+from gateway.vector_stores.versions import Content, put_version
 from tests.fakes.retriever import FakeRetriever
 from tests.gateway.conftest import Gateway, on_both_databases
 from tests.gateway.vector_stores.conftest import Client
@@ -118,3 +121,21 @@ async def test_a_version_that_only_differs_in_attributes_keeps_its_file(
             await asyncio.sleep(0)
     assert (await kestrel.get(store, "kettle.txt"))["version"] == 4
     assert (await kestrel.http.get(f"/v1/files/{file}/content")).text == TEXT
+
+
+@on_both_databases
+async def test_other_attributes_beside_a_put_are_those_of_its_bytes(gateway: Gateway, kestrel: Client) -> None:
+    store = await kestrel.store()
+    file, other = await added(kestrel, store), await kestrel.file(b"The kettle has no warranty.")
+    database, path = gateway.state.database, f"/v1/vector_stores/{store}/files/{file}"
+    async with working(gateway.state.settings):
+        async with database.begin() as session:
+            row = await session.get_one(StoreRow, store)
+            bytes_ = await session.get_one(FileRow, other)
+            content = Content("facts.txt", bytes_.digest, bytes_.bytes, file)
+            await put_version(session, row, file, content)
+            update = asyncio.create_task(kestrel.ok("POST", path, json={"attributes": {"area": "pots"}}))
+            await asyncio.sleep(0.2)
+            assert not update.done()
+        assert (await update)["attributes"] == {"area": "pots"}
+    assert await texts(kestrel, store, file) == ["The kettle has no warranty."]

@@ -114,6 +114,25 @@ async def test_a_move_goes_by_copying_swapping_and_finishing(
     assert sorted(await kestrel.search(store, "warranty")) == sorted(TEXTS.values())
 
 
+async def test_an_expired_store_is_evaluated_and_holds_up_no_swap(
+    gateway: Gateway, kestrel: Client, index: FakeRetriever, second: FakeRetriever
+) -> None:
+    store = await fill(kestrel)
+    await kestrel.ok(
+        "POST", f"/v1/vector_stores/{store}", json={"expires_after": {"anchor": "last_active_at", "days": 1}}
+    )
+    async with gateway.state.database.begin() as session:
+        (await session.get_one(StoreRow, store)).last_active_at = 1
+    move = await Move.begin(gateway)
+    await settle(gateway, kestrel)
+    questions = [{"question": "The warranty of the k2", "documents": ["k2.md"]}]
+    assert (await move.do("evaluate", vector_store_id=store, questions=questions))["ndcg_target"] == 1.0
+    assert (await move.do("evaluate", vector_store_id=store))["generated"]
+    assert (await move.do("swap", least_difference=-0.5))["phase"] == "swapped"
+    error = await kestrel.fault(400, "POST", f"/v1/vector_stores/{store}/search", json={"query": "warranty"})
+    assert error["code"] == "vector_store_expired"
+
+
 async def test_what_is_written_while_two_indexes_are_kept_is_in_both(
     gateway: Gateway, kestrel: Client, index: FakeRetriever, second: FakeRetriever
 ) -> None:

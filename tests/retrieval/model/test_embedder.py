@@ -1,6 +1,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from retrieval.embedder import (
     load_embedder,
     size_batch,
 )
+from retrieval.fitting_batch import FittingBatch
 
 pytestmark = pytest.mark.model
 
@@ -108,3 +110,25 @@ def test_the_gpu_with_the_most_free_memory_is_taken_and_not_the_first(
     monkeypatch.setattr(torch.cuda, "device_count", lambda: len(free))
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda number: (free[number], 9))
     assert choose_device(torch) == device
+
+
+def test_a_batch_beyond_the_devices_memory_is_halved(
+    packaged: SentenceEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model: Any = packaged._model  # pyright: ignore[reportPrivateUsage]
+    encode, sizes = model.encode_document, list[int]()
+    texts = ["one", "two", "three"]
+    whole = packaged.embed_passages(texts)
+
+    def encode_two(texts: list[str], **options: Any) -> Any:
+        sizes.append(len(texts))
+        if len(texts) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return encode(texts, **options)
+
+    monkeypatch.setattr(model, "encode_document", encode_two)
+    monkeypatch.setattr(packaged, "_batch", FittingBatch(4, "cuda:0"))
+    assert [[round(number, 4) for number in vector] for vector in packaged.embed_passages(texts)] == [
+        [round(number, 4) for number in vector] for vector in whole
+    ]
+    assert (sizes, packaged.batch) == ([3, 1, 1, 1], 1)

@@ -10,7 +10,7 @@ import pypdfium2 as pdfium
 
 from tests.retrieval.model.parsers.pdf_files import make_page, make_pdf
 
-__all__ = ["has_tesseract", "make_picture", "make_scan"]
+__all__ = ["has_tesseract", "join_pdfs", "make_picture", "make_scan"]
 
 
 def has_tesseract() -> bool:
@@ -53,6 +53,16 @@ def make_scan(*texts: str) -> bytes:
         page = document.new_page(595, 842)
         page.insert_obj(picture)
         page.gen_content()
+    with BytesIO() as buffer:
+        document.save(buffer)
+        return buffer.getvalue()
+
+
+def join_pdfs(*files: bytes) -> bytes:
+    """Make one PDF of several."""
+    document = pdfium.PdfDocument.new()
+    for file in files:
+        document.import_pages(pdfium.PdfDocument(file))
     with BytesIO() as buffer:
         document.save(buffer)
         return buffer.getvalue()

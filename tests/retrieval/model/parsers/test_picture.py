@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from retrieval.errors import DocumentUnreadable
@@ -5,7 +7,7 @@ from retrieval.parsers import ocr
 from retrieval.parsers.child import read_document
 from retrieval.parsers.parsed import ParseLimits
 from tests.retrieval.model.parsers.pdf_files import make_pdf
-from tests.retrieval.model.parsers.picture_files import has_tesseract, make_picture, make_scan
+from tests.retrieval.model.parsers.picture_files import has_tesseract, join_pdfs, make_picture, make_scan
 
 pytestmark = pytest.mark.model
 
@@ -47,3 +49,29 @@ def test_without_the_program_a_picture_says_what_to_install(monkeypatch: pytest.
     says = "Install tesseract where the retriever runs"
     assert refusal(make_picture("x")).startswith(f"unsupported_file: The file is a picture (image/png). {says}")
     assert refusal(make_scan("x")).startswith(f"empty_file: The PDF has no text layer, as a scan has none. {says}")
+    mixed = join_pdfs(make_pdf(["The cover.", ""]), make_scan("x", "y"))
+    parsed = read_document(mixed, "a.pdf", ParseLimits())
+    assert parsed.text == "The cover.\f\f\f"
+    assert parsed.warnings == [f"2 pages are pictures and weren't read, the first of them page 3. {ocr.INSTALL}"]
+
+
+@pytest.mark.parametrize(
+    ("end", "texts", "warning"),
+    [
+        ("echo From a picture.", ["From a picture."] * 2, ""),
+        ("exit 1", ["", ""], "2 pages are pictures and weren't read, the first of them page 2. tesseract can't read"),
+        ("sleep 9", ["", ""], "2 pages are pictures and weren't read, the first of them page 2. Reading its pictures"),
+    ],
+    ids=["read", "refused", "slow"],
+)
+def test_the_pages_that_are_pictures_are_read_in_a_document_with_text(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, end: str, texts: list[str], warning: str
+) -> None:
+    program = tmp_path / "tesseract"
+    program.write_text(f'#!/bin/sh\nif [ "$1" = --list-langs ]; then printf "1 language\\neng"; else {end}; fi\n')
+    program.chmod(0o700)
+    monkeypatch.setattr(ocr, "_PATH", str(tmp_path))
+    mixed = join_pdfs(make_pdf(["The cover."]), make_scan("x", "y"), make_pdf(["The end."]))
+    parsed = read_document(mixed, "a.pdf", ParseLimits(wall_seconds=5.5 if "sleep" in end else 30.0))
+    assert parsed.text.split("\f") == ["The cover.", *texts, "The end."]
+    assert [one[: len(warning)] for one in parsed.warnings] == ([warning] if warning else [])
