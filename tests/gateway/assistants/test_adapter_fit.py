@@ -50,7 +50,7 @@ async def check(
             "id": "adapter_1", "tenant_id": TENANT, "created_at": 1, "name": "style", "model": MODEL,
             "served_name": "kestrel.style.1", "digest": "d", "base_model": "base", "rank": 4, "source": "file-1",
         }  # fmt: skip
-        session.add(AdapterRow(**row, status=status, manifest=manifest))
+        session.add(AdapterRow(**row, status=status, manifest={"parity": {"rows": 1}, **manifest}))
         await session.flush()
         warnings = await check_fit(session, TENANT, msgspec.structs.replace(SPEC, **change))
     return [(warning.code, warning.message) for warning in warnings]
@@ -97,6 +97,12 @@ async def test_another_prompt_is_a_warning_that_names_both(
     ((code, message),) = await check(database, {"prompt": {**LEARNT, **learnt, "variables": {}}}, **change)
     assert code == "prompt_differs"
     assert all(words in message for words in says), message
+
+
+async def test_prompts_that_no_engine_was_asked_about_are_a_warning(database: Database) -> None:
+    ((code, message),) = await check(database, {"prompt": LEARNT, "parity": None})
+    assert code == "prompt_unproven"
+    assert "train the adapter again" in message
 
 
 async def test_built_in_blocks_that_changed_since_are_a_warning(database: Database) -> None:

@@ -160,8 +160,8 @@ def test_html_is_read_as_it_is_seen() -> None:
     ],
 )
 def test_what_stands_below_two_dashes_goes_where_it_is_as_short_as_a_card(card: list[str], goes: bool) -> None:
-    text = "\n".join(["It ships today.", "--", *card])
-    assert strip_mail(text) == ("It ships today." if goes else text)
+    text = "\n".join(["It ships today.", "-- ", *card])
+    assert strip_mail(text) == ("It ships today." if goes else text.rstrip())
 
 
 def test_a_line_of_a_device_below_a_card_goes_with_it() -> None:

@@ -46,7 +46,7 @@ async def test_an_edit_changes_the_list_when_it_is_live_and_files_go_by_their_na
     listed = (await kestrel.http.get(path)).text
     assert listed.endswith("- [Hours](page.md)\n- [price list.txt](price%20list.txt)\n")
     attributes = {"braid-attributes": json.dumps({"public": True, "title": "Other hours"})}
-    await kestrel.put(store, "page.md", b"\xff\xfe\x00bad", headers=attributes)
+    await kestrel.put(store, "page.md", b"\x00\x01\xffbad\x02", headers=attributes)
     assert (await kestrel.http.get(path)).text == listed
     await kestrel.settle()
     assert (await kestrel.http.get(path)).text == listed, "a failed edit leaves the page that answers"

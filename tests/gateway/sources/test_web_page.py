@@ -2,9 +2,10 @@
 
 import pytest
 
+from gateway.sources.page_key import make_key
 from gateway.sources.web_client import Answer, normalize
-from gateway.sources.web_page import SitemapUnreadable, read_llms_txt, read_page, read_sitemap, read_text
-from gateway.sources.web_site import _key  # pyright: ignore[reportPrivateUsage]
+from gateway.sources.web_list import SiteList, SitemapUnreadable, read_llms_txt, read_sitemap
+from gateway.sources.web_page import read_page, read_text
 
 URL = "https://x.example/docs/a"
 
@@ -75,7 +76,7 @@ def test_a_page_says_in_its_head_or_header_whether_it_is_kept_and_followed(
 )
 def test_a_sitemap_names_pages_or_other_sitemaps(body: str, pages: list[str], more: list[str]) -> None:
     site = "https://x.example"
-    assert read_sitemap(answer(body)) == ([site + path for path in pages], [site + path for path in more])
+    assert read_sitemap(answer(body)) == SiteList([site + path for path in pages], [site + path for path in more])
 
 
 @pytest.mark.parametrize("body", ["", "<urlset", "<html/>", "no xml", "<!doctype a><urlset/>"])
@@ -85,8 +86,8 @@ def test_what_is_no_sitemap_is_not_read_as_one(body: str) -> None:
 
 
 def test_the_links_of_a_list_in_markdown_are_its_pages() -> None:
-    text = '# Docs\n[A](b.md) [A again](b.md#x)\n- [C](<c.md> "title"): about\n[broken\n](d.md) [E](ftp://e)'
-    assert read_llms_txt(answer(text)) == ["https://x.example/docs/b.md", "https://x.example/docs/c.md"]
+    text = '# Docs\n[A](b.md) [A again](b.md#x)\n- [C](<c.md> "title"): about\n[broken\n(d.md) [E](ftp://e)'
+    assert read_llms_txt(answer(text)).pages == ["https://x.example/docs/b.md", "https://x.example/docs/c.md"]
 
 
 @pytest.mark.parametrize(
@@ -109,7 +110,7 @@ def test_the_links_of_a_list_in_markdown_are_its_pages() -> None:
     ],
 )
 def test_the_key_of_a_page_is_its_path_with_an_ending_of_its_format(path: str, ending: str, key: str) -> None:
-    assert _key(f"https://x.example{path}", ending) == key
+    assert make_key(f"https://x.example{path}", ending) == key
 
 
 @pytest.mark.parametrize(

@@ -72,7 +72,7 @@ async def test_a_cancelled_batch_gives_up_what_waits_and_nothing_else(kestrel: C
 
 async def test_a_file_that_cannot_be_read_fails_alone(kestrel: Client) -> None:
     store = await kestrel.store()
-    files = [await kestrel.file(b"\xff\xfe\x00bad"), await kestrel.file(b"The kettle.")]
+    files = [await kestrel.file(b"\x00\x01\xffbad\x02"), await kestrel.file(b"The kettle.")]
     batch = await kestrel.ok("POST", BATCHES.format(store), json={"file_ids": files})
     bad = await kestrel.ok("POST", BATCHES.format(store), json={"file_ids": files[:1]})
     await kestrel.settle()
@@ -90,7 +90,7 @@ async def test_what_is_put_after_a_batch_does_not_change_its_counts(kestrel: Cli
     await kestrel.settle()
     done = await kestrel.ok("GET", path)
     assert (done["status"], done["file_counts"]["completed"]) == ("completed", 1)
-    await kestrel.put(store, file, b"\xff\xfe\x00bad")
+    await kestrel.put(store, file, b"\x00\x01\xffbad\x02")
     assert await kestrel.ok("GET", path) == done
     await kestrel.settle()
     assert (await kestrel.get(store, file))["status"] == "failed"

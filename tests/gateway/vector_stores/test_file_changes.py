@@ -56,7 +56,7 @@ async def test_the_content_is_that_of_the_live_version(kestrel: Client) -> None:
 
 async def test_a_file_that_is_not_read_yet_has_no_content(kestrel: Client) -> None:
     store = await kestrel.store()
-    file = await kestrel.file(b"\xff\xfe\x00bad")
+    file = await kestrel.file(b"\x00\x01\xffbad\x02")
     path = f"/v1/vector_stores/{store}/files"
     await kestrel.ok("POST", path, json={"file_id": file})
     error = await kestrel.fault(409, "GET", f"{path}/{file}/content")

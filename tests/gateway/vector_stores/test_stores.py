@@ -51,7 +51,7 @@ async def test_lists_go_both_ways(kestrel: Client) -> None:
 @on_both_databases
 async def test_files_in_a_store_are_indexed_or_say_why_not(kestrel: Client, index: FakeRetriever) -> None:
     store = await kestrel.store()
-    good, bad = await kestrel.file(b"One.\n\nTwo."), await kestrel.file(b"\xff\xfe", "picture.bin")
+    good, bad = await kestrel.file(b"One.\n\nTwo."), await kestrel.file(b"\x00\x01\xff\x02", "picture.bin")
     path = f"/v1/vector_stores/{store}/files"
     attributes = {"area": "kettles", "year": 2026, "weight": 1.5, "new": False}
     sizes = {"type": "static", "static": {"max_chunk_size_tokens": 100, "chunk_overlap_tokens": 50}}
