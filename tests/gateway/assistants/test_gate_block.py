@@ -2,11 +2,11 @@
 
 import time
 
-import msgspec
 import pytest
 
 from gateway.assistants.gate_block import Override, check_results, describe_gate, list_blocked
-from gateway.assistants.release import GateResult, Stage
+from gateway.assistants.gate_verdict import GateResult
+from gateway.assistants.release import Stage
 from gateway.assistants.tables import ReleaseRow
 from gateway.errors import Conflict
 
@@ -14,12 +14,12 @@ FAILED = GateResult(passed=False, decided_at=1, failed=("refusals", "style"))
 PASSED = GateResult(passed=True, decided_at=1)
 
 
-def release(number: int, result: GateResult | None) -> ReleaseRow:
-    gate = None if result is None else msgspec.to_builtins(result)
-    return ReleaseRow(id=f"release_{number}", number=number, fingerprint="rel_1", spec={}, gate=gate)
+def release(number: int) -> ReleaseRow:
+    return ReleaseRow(id=f"release_{number}", number=number, fingerprint=f"rel_{number}", spec={})
 
 
-GOOD, BAD, UNKNOWN = release(1, PASSED), release(2, FAILED), release(3, None)
+GOOD, BAD, UNKNOWN, OTHER = map(release, (1, 2, 3, 4))
+VERDICTS = {"rel_1": PASSED, "rel_2": FAILED, "rel_4": FAILED}
 
 
 def stages(*weights: tuple[int, int]) -> list[Stage]:
@@ -45,26 +45,26 @@ def stages(*weights: tuple[int, int]) -> list[Stage]:
 def test_a_failed_release_may_keep_its_share_or_lose_some_and_get_no_more(
     future: list[tuple[int, int]], present: list[tuple[int, int]], blocked: bool
 ) -> None:
-    found = list_blocked(stages(*future), stages(*present), [GOOD, BAD, UNKNOWN])
+    found = list_blocked(stages(*future), stages(*present), [GOOD, BAD, UNKNOWN], VERDICTS)
     assert found == ([BAD] if blocked else [])
 
 
 def test_whoever_promotes_it_is_told_what_it_failed_and_how_to_go_on() -> None:
     with pytest.raises(Conflict) as caught:
-        check_results("support", [BAD], None)
+        check_results("support", [BAD], VERDICTS, None)
     assert (caught.value.code, caught.value.param) == ("gate_failed", "stages")
     assert "support@2 failed its gate: refusals, style." in caught.value.message
     assert "GET /api/assistants/support/releases/2/gate" in caught.value.message
 
 
 def test_a_reason_lets_all_of_them_through_and_is_kept_with_who_gave_it() -> None:
-    forced = check_results("support", [BAD, release(4, FAILED)], Override("It is urgent.", "key_1"))
+    forced = check_results("support", [BAD, OTHER], VERDICTS, Override("It is urgent.", "key_1"))
     assert forced is not None
     assert (forced.reason, forced.key, forced.releases) == ("It is urgent.", "key_1", [2, 4])
     assert abs(forced.at - time.time()) < 60
-    assert check_results("support", [], Override("It is urgent.", "key_1")) is None
-    assert check_results("support", [], None) is None
+    assert check_results("support", [], VERDICTS, Override("It is urgent.", "key_1")) is None
+    assert check_results("support", [], VERDICTS, None) is None
 
 
 def test_a_release_tells_how_its_last_gate_ended() -> None:
-    assert [describe_gate(row) for row in (GOOD, BAD, UNKNOWN)] == ["passed", "failed", "none"]
+    assert [describe_gate(verdict) for verdict in (PASSED, FAILED, None)] == ["passed", "failed", "none"]

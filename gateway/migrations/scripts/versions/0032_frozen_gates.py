@@ -1,7 +1,7 @@
 """The state of the stores that a gate asks at, all who forced a rollout, and releases by their fingerprint"""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from alembic import op
@@ -21,9 +21,13 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    _rewrite(lambda forced: forced[-1] if isinstance(forced, list) and forced else None)
+    _rewrite(_take_last)
     op.drop_index("ix_releases_fingerprint", "releases")
     op.drop_column("gates", "store_epochs")
+
+
+def _take_last(forced: Any) -> Any:
+    return cast("list[Any]", forced)[-1] if isinstance(forced, list) and forced else None
 
 
 def _rewrite(change: Callable[[Any], Any]) -> None:
