@@ -13,6 +13,7 @@ from gateway.assistants.release import RetrievalSpec
 from gateway.gates.contestants import Contestant, Contestants
 from gateway.gates.held_out_rows import HeldOutRow
 from gateway.gates.row_evidence import NOTHING, RowEvidence, rewrite_passages
+from gateway.vector_stores.search import StoreStates
 from training.dataset import RowPassage
 
 SPEC = RetrievalSpec(("vs_1",))
@@ -49,11 +50,19 @@ class Searcher:
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
+        self.reads = 0
 
-    async def find(self, tenant: str, question: Question, spec: RetrievalSpec) -> tuple[Evidence, list[str]]:
+    async def read_states(self, tenant: str, spec: RetrievalSpec) -> StoreStates:
+        assert (tenant, spec) == ("kestrel", SPEC)
+        self.reads += 1
+        return StoreStates({"vs_1": 3})
+
+    async def find(
+        self, tenant: str, question: Question, spec: RetrievalSpec, *, states: StoreStates
+    ) -> tuple[Evidence, list[str]]:
         assert spec == SPEC
         self.asked.append((tenant, question.messages[-1].content or ""))
-        return Evidence("found", (), {"vs_1": 3}), []
+        return Evidence("found", (), states.index_epochs), []
 
 
 def row(passages: list[RowPassage] | None) -> HeldOutRow:
@@ -72,7 +81,9 @@ async def test_a_rows_own_passages_go_before_a_search_and_none_is_also_an_answer
     assert await finder.find(row([])) == NOTHING
     assert searcher.asked == []
     assert (await finder.find(row(None))).index_epochs == {"vs_1": 3}
-    assert searcher.asked == [("kestrel", "How long?")]
+    assert (await finder.find(row(None))).index_epochs == {"vs_1": 3}
+    assert searcher.asked == 2 * [("kestrel", "How long?")]
+    assert searcher.reads == 1, "all rows are searched at the same index epochs"
 
 
 async def test_a_release_without_stores_is_shown_nothing_whatever_the_row_has() -> None:
