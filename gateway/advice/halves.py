@@ -49,7 +49,7 @@ def split_halves(conversations: Sequence[Conversation], learnt: Collection[tuple
 
 
 def choose_rows(conversations: Sequence[Conversation], most: int) -> list[Conversation]:
-    """Return all of them, or of more than `most` every so manieth."""
+    """Return all of them, or of more than `most`, evenly spaced ones."""
     if len(conversations) <= most:
         return list(conversations)
     return [conversations[at * len(conversations) // most] for at in range(most)]

@@ -61,7 +61,7 @@ def to_prompts(inputs: Sequence[Sequence[Mapping[str, Any]]]) -> list[PromptMess
 
 
 def choose_rows(prompts: Sequence[PromptMessages], most: int) -> list[PromptMessages]:
-    """Return all different prompts; of more than `most` every so manieth."""
+    """Return all different prompts; of more than `most`, evenly spaced ones."""
     different = list({msgspec.json.encode(prompt): prompt for prompt in prompts}.values())
     if len(different) <= most:
         return different

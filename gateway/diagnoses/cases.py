@@ -61,7 +61,7 @@ class DiagnosisInputs(msgspec.Struct, frozen=True):
 
 
 def thin_out(cases: Sequence[Case], most: int) -> list[Case]:
-    """Return the cases; of more than `most` every so manieth."""
+    """Return the cases; of more than `most`, evenly spaced ones."""
     if len(cases) <= most:
         return list(cases)
     return [cases[at * len(cases) // most] for at in range(most)]

@@ -80,7 +80,7 @@ class DiagnosisCreate(_Strict):
 
     `model` is the assistant (then its release with the largest share), or a release (`support@7`); without it, it
     is that of the gate, of the run, or of the first answer's record. `votes` takes so many of the assistant's
-    answers that the newest feedback is against. Of more than 100 failures every so manieth is replayed, and of 50
+    answers that the newest feedback is against. Of more than 100 failures evenly spaced ones are replayed, and of 50
     that passed. `samples` answers are asked for of each variant, twice as many where they don't decide. With
     `propose` releases that mend beyond noise are made; none is promoted.
     """

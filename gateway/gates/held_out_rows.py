@@ -48,7 +48,7 @@ class LearntReply(msgspec.Struct, frozen=True):
 
 
 def read_held_out_rows(data: bytes, most: int) -> list[HeldOutRow]:
-    """Read the rows that end with a reply to a user; of more than `most` every so manieth.
+    """Read the rows that end with a reply to a user; of more than `most`, evenly spaced ones.
 
     Raises:
         RowsUnfit: A row can't be read.

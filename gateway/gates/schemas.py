@@ -13,7 +13,7 @@ Canary = Annotated[str, StringConstraints(strict=True, min_length=8, max_length=
 class GateCreate(BaseModel):
     """Held-out rows, in the format of training files; without a file those that the adapter's job validated by.
 
-    Of more rows than `rows` every so manieth is asked. `margin` is how much lower than the baseline faithfulness and
+    Of more rows than `rows` evenly spaced ones are asked. `margin` is how much lower than the baseline faithfulness and
     general may be at the interval's lower end, as a share; a wider one than the default lifts no block. `canaries` are
     random texts that were planted in training rows.
     """

@@ -238,7 +238,7 @@ async def test_a_filled_template_and_a_compared_text_may_be_as_long_as_documente
         assert (grade.passed, (grade.sample or {}).get("error", {}).get("code")) == (error is None, error)
 
 
-def test_of_more_rows_and_cases_than_documented_every_so_manieth_is_asked() -> None:
+def test_of_more_rows_and_cases_than_documented_evenly_spaced_ones_are_asked() -> None:
     held_out = numbers(HELD_OUT)[1]
     for count in (held_out, held_out + 1):
         assert len(read_held_out_rows(trainer.rows(count), held_out)) == held_out

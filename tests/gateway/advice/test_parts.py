@@ -67,7 +67,7 @@ def test_what_an_adapter_has_learnt_is_not_held_out() -> None:
     assert split_halves(rows, {("Of another file?", "Yes.")}).learnt == 0
 
 
-def test_of_many_rows_every_so_manieth_is_asked() -> None:
+def test_of_many_rows_evenly_spaced_ones_are_asked() -> None:
     rows = [conversation(n, "Q?", "A.") for n in range(10)]
     assert [one.number for one in choose_rows(rows, 4)] == [0, 2, 5, 7]
     assert choose_rows(rows, 10) == rows

@@ -54,7 +54,7 @@ def test_of_a_runs_inputs_those_that_end_with_a_question_are_asked_anew(
     assert to_prompts([[{**one, "name": "x"} for one in messages]]) == ([messages] if kept else [])
 
 
-def test_prompts_are_asked_once_and_of_many_every_so_manieth() -> None:
+def test_prompts_are_asked_once_and_of_many_evenly_spaced_ones() -> None:
     prompts = [[{"role": "user", "content": str(n)}] for n in range(10)]
     assert choose_rows([*prompts, *prompts], 10) == prompts
     assert [prompt[0]["content"] for prompt in choose_rows(prompts, 4)] == ["0", "2", "5", "7"]

@@ -75,5 +75,5 @@ def test_five_mended_failures_are_the_fewest_beyond_chance() -> None:
     assert sign_chance(7, 1) <= 0.05 < sign_chance(7, 2)
 
 
-def test_of_many_every_so_manieth_is_replayed() -> None:
+def test_of_many_evenly_spaced_ones_are_replayed() -> None:
     assert [one.question for one in thin_out([make_case(question=str(n)) for n in range(10)], 3)] == ["0", "3", "6"]

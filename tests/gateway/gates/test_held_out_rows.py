@@ -24,7 +24,7 @@ def test_preferences_are_rows_with_their_better_replies() -> None:
     ]
 
 
-def test_of_many_rows_every_so_manieth_is_taken() -> None:
+def test_of_many_rows_evenly_spaced_ones_are_taken() -> None:
     row = {"messages": [{"role": "user", "content": "Why?"}, {"role": "assistant", "content": "So."}]}
     data = "\n".join([json.dumps(row)] * 10).encode()
     assert [row.number for row in read_held_out_rows(data, 4)] == [1, 3, 6, 8]

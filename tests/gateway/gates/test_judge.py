@@ -104,7 +104,7 @@ def test_equal_releases_with_different_answers_are_undecided_and_pass_with_as_ma
     wrong = replace(GOOD, follows=0.0)
 
     def compare(rows: int, drawn: int) -> Check:
-        """Every so manieth row has its scores redrawn, for either of the two by turns."""
+        """Evenly spaced rows have their scores redrawn, for either of the two by turns."""
         pairs = [(wrong, GOOD), (GOOD, wrong)]
         scored = [
             {"candidate": one, "base": other}
