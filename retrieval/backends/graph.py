@@ -30,8 +30,8 @@ class GraphPolicy:
     """When the graph is built.
 
     Attributes:
-        least: Points outside of the graph from which on it is built anew, if they are as many as those inside, too: so
-            each point is built in a few times, whatever comes.
+        least: Points outside of the graph from which on it is built anew, if they are a quarter of those inside, too:
+            what is outside costs each search, and a quarter has each point built in five times at most, whatever comes.
         kilobytes: Vectors of a segment from which on it gets a graph.
     """
 
@@ -40,7 +40,7 @@ class GraphPolicy:
 
     def wants(self, points: int, inside: int) -> bool:
         """Tell whether a graph with so many of the points inside is worth building anew."""
-        return points - inside >= max(self.least, inside)
+        return points - inside >= max(self.least, inside // 4)
 
 
 async def build_graph(folder: Path, dimensions: int, policy: GraphPolicy) -> None:

@@ -137,3 +137,11 @@ async def test_the_process_that_builds_gets_none_of_the_retriever_s_keys(
         await build_graph(tmp_path, DIMENSIONS, POLICY)
     assert environments[0] is not None
     assert "secret" not in environments[0].values()
+
+
+@pytest.mark.parametrize(
+    ("points", "inside", "wants"),
+    [(9_999, 0, False), (10_000, 0, True), (49_999, 40_000, False), (50_000, 40_000, True), (100_000, 80_001, False)],
+)
+def test_a_graph_that_lacks_a_fifth_of_all_points_is_built_anew(points: int, inside: int, wants: bool) -> None:
+    assert GraphPolicy().wants(points, inside) == wants
