@@ -17,11 +17,15 @@ from gateway.engine_options import _check_owner, _name  # pyright: ignore[report
 pytestmark = pytest.mark.model
 
 OURS = {
-    "--api-key", "--api-server-count", "--chat-template", "--config", "--default-chat-template-kwargs", "--enable-lora",
-    "--enable-prompt-tokens-details", "--enable-ssl-refresh", "--gpu-memory-utilization", "--grpc", "--headless",
-    "--help", "--host", "--lora-modules", "--max-cpu-loras", "--max-lora-rank", "--max-loras", "--model", "--port",
-    "--root-path", "--served-model-name", "--ssl-ca-certs", "--ssl-cert-reqs", "--ssl-certfile", "--ssl-ciphers",
-    "--ssl-keyfile", "--tokenizer", "--tokenizer-mode", "--uds",
+    "--api-key", "--api-server-count", "--chat-template", "--chat-template-content-format", "--code-revision",
+    "--config", "--config-format", "--convert", "--default-chat-template-kwargs", "--default-mm-loras",
+    "--enable-lora", "--enable-prompt-tokens-details", "--enable-ssl-refresh", "--gpu-memory-utilization", "--grpc",
+    "--headless", "--help", "--hf-config-path", "--hf-overrides", "--host", "--logprobs-mode", "--lora-modules",
+    "--lora-target-modules", "--max-cpu-loras", "--max-logprobs", "--max-lora-rank", "--max-loras", "--model",
+    "--model-class-overrides", "--port", "--response-role", "--return-tokens-as-token-ids", "--revision",
+    "--root-path", "--runner", "--served-model-name", "--skip-tokenizer-init", "--ssl-ca-certs", "--ssl-cert-reqs",
+    "--ssl-certfile", "--ssl-ciphers", "--ssl-keyfile", "--tokenizer", "--tokenizer-mode", "--tokenizer-revision",
+    "--trust-request-chat-template", "--uds",
 }  # fmt: skip
 
 
