@@ -19,7 +19,7 @@ from gateway.adapters.stored_adapter import Description, StoredAdapter
 from gateway.adapters.tables import AdapterRow
 from gateway.adapters.trainer import Trainer, TrainerDied, TrainerRun
 from gateway.artifacts import Artifacts
-from gateway.engines import EngineError
+from gateway.engines import EngineError, EngineRefused
 from gateway.errors import PayloadTooLarge
 from gateway.files import FileRow
 from gateway.files.service import add_file
@@ -47,6 +47,7 @@ _ATTEMPTS = 2  # a training that is killed twice, and was no step further the se
 _STEP_SECONDS = 600.0  # the longest wait for a trainer that is to pause, which it does after its present step
 _LOOK_SECONDS = 1.0
 _WAITS = "waits"
+_REFUSALS = frozenset({400, 404, 405, 422, 501})  # of an engine that doesn't make tokens of a chat
 
 
 class TrainingResult(msgspec.Struct, frozen=True):
@@ -212,6 +213,7 @@ class _Training:
         self._proof = proof
         self._tokenized: Tokenized | None = None
         self._parity: Parity | None = None
+        self._provable = True
         self._claim = claim
         self._price = price
         self._started = 0.0
@@ -282,8 +284,13 @@ class _Training:
         """Compare prompts with an engine's, once one can be asked: now, or else later."""
         if self._tokenized is None or self._parity is not None:
             return
-        with suppress(EngineError):
+        try:
             self._parity = await self._proof.compare(self._inputs.rows, self._inputs.method, self._tokenized)
+        except EngineRefused as refused:
+            # An engine of another make may have no way to tell, and asking it again would never end.
+            self._provable = refused.engine_status not in _REFUSALS
+        except EngineError:
+            pass
 
     async def _is_going_on(self) -> bool:
         """Tell whether the job's owner may want what it has come to."""
@@ -319,9 +326,11 @@ class _Training:
         if self._tokenized is None:
             return {}
         await self._prove_parity()
-        if self._parity is None:
+        if self._parity is not None:
+            return {"parity": msgspec.to_builtins(self._parity)}
+        if self._provable:
             raise JobDelayed("No engine can say how it makes the prompts that were learnt.")
-        return {"parity": msgspec.to_builtins(self._parity)}
+        return {}
 
     async def finish(
         self, session: AsyncSession, row: AdapterRow, stored: StoredAdapter, checkpoints: Sequence[AdapterRow]

@@ -135,6 +135,19 @@ async def test_no_adapter_is_ready_before_an_engine_has_compared_its_prompts(
         assert (await read_manifest_of(gateway, name))["parity"]["equal"] == 2
 
 
+async def test_an_engine_that_makes_no_tokens_of_chats_is_waited_for_by_nobody(
+    gateway: Gateway, settings: Settings, engine: FakeVllm
+) -> None:
+    engine.rule = lambda received: faults.status(404) if received.path == "/tokenize" else None
+    client = await gateway.tenant("kestrel")
+    job = await start(client, rows(12))
+    async with working(settings):
+        job = await ended(client, job["id"])
+    assert job["status"] == "succeeded", job["error"]
+    assert any("No engine could be asked whether" in event["message"] for event in await events(client, job["id"]))
+    assert not (await read_manifest_of(gateway, job["fine_tuned_model"])).get("parity")
+
+
 async def test_a_difference_that_the_engine_has_no_text_for_fails_the_job_too(
     gateway: Gateway, settings: Settings, engine: FakeVllm, monkeypatch: pytest.MonkeyPatch
 ) -> None:

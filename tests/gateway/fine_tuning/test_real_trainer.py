@@ -53,7 +53,7 @@ async def test_a_style_is_trained_and_can_be_proven(
     gateway: Gateway, engine: FakeVllm, settings: Settings, tmp_path: Path
 ) -> None:
     # The fake engine has a tokenizer of its own.
-    engine.rule = lambda received: faults.status(503) if received.path == "/tokenize" else None
+    engine.rule = lambda received: faults.status(404) if received.path == "/tokenize" else None
     client = await gateway.tenant("kestrel")
     passages = [{"title": "Orders", "text": "Every order sails on Tuesday."}]
     hyperparameters = {"n_epochs": 1, "batch_size": 5}

@@ -72,7 +72,7 @@ async def test_on_held_out_pairs_the_adapter_prefers_what_voters_do(
 ) -> None:
     engine.reply = answer
     # The fake engine has a tokenizer of its own.
-    engine.rule = lambda received: faults.status(503) if received.path == "/tokenize" else None
+    engine.rule = lambda received: faults.status(404) if received.path == "/tokenize" else None
     voting = Voting(gateway, await gateway.tenant("kestrel"))
     texts = [f"The kettle costs {10 + 7 * number} euros. What is its price?" for number in range(PROMPTS)]
     id = await voting.compare(*texts, models=["base", "base"])
