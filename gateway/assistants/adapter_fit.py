@@ -15,8 +15,9 @@ __all__ = ["check_fit"]
 
 _UNPROVEN = ReleaseWarning(
     code="prompt_unproven",
-    message="No engine said whether the adapter's rows have the prompts that requests have: an earlier Braid trained it, "
-    "or the engine makes no tokens of chats. Hold the release against the base with a gate, or train the adapter again.",
+    message="No engine said whether the adapter's rows have the prompts that requests have: an earlier Braid trained "
+    "it, or the engine makes no tokens of chats. Hold the release against the base with a gate, or train the adapter "
+    "again.",
 )
 
 
