@@ -18,6 +18,7 @@ from gateway.advice.scores import score_arms
 from gateway.advice.stale import list_changed_facts
 from gateway.advice.targets import AdapterParts, NamedPrompt, find_adapter, find_prompt, make_target
 from gateway.advice.words import write_words
+from gateway.answering.retrieve import gather_epochs
 from gateway.conversations.conversation import Conversation, encode_conversations
 from gateway.conversations.findings import RowFact
 from gateway.conversations.store_facts import StoreFacts
@@ -208,7 +209,7 @@ def _make_report(
         held_out=len(case.halves.held_out),
         rows=len(rows),
         skipped=skipped,
-        index_epochs=_list_epochs(rows),
+        index_epochs=gather_epochs(row.index_epochs for row in rows),
         look=case.look,
         changed=changed,
         bounded=scores.bounded,
@@ -228,11 +229,3 @@ def _make_report(
         next=words.next,
         answers=make_rows(rows, recommendation),
     )
-
-
-def _list_epochs(rows: Sequence[RowAnswers]) -> dict[str, list[int]]:
-    epochs: dict[str, set[int]] = {}
-    for row in rows:
-        for store, epoch in row.index_epochs.items():
-            epochs.setdefault(store, set()).add(epoch)
-    return {store: sorted(numbers) for store, numbers in epochs.items()}

@@ -1,7 +1,7 @@
 """The passages for a question, at the index epochs that the answer records."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -19,7 +19,7 @@ from retrieval.client import Retriever
 from retrieval.filters import join_filters
 from retrieval.messages import Passage
 
-__all__ = ["NO_EVIDENCE", "SKIPPED", "Evidence", "retrieve", "title_of"]
+__all__ = ["NO_EVIDENCE", "SKIPPED", "Evidence", "gather_epochs", "retrieve", "title_of"]
 
 _log = structlog.get_logger()
 
@@ -54,6 +54,15 @@ class Evidence(msgspec.Struct, frozen=True):
 
 NO_EVIDENCE = Evidence("off")
 SKIPPED = Evidence("skipped")
+
+
+def gather_epochs(searches: Iterable[Mapping[str, int]]) -> dict[str, list[int]]:
+    """Gather the index epochs of several searches by store; more than one where documents changed meanwhile."""
+    epochs: dict[str, set[int]] = {}
+    for states in searches:
+        for store, epoch in states.items():
+            epochs.setdefault(store, set()).add(epoch)
+    return {store: sorted(numbers) for store, numbers in epochs.items()}
 
 
 def title_of(passage: Passage) -> str:

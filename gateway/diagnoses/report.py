@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from gateway.answering.retrieve import gather_epochs
 from gateway.diagnoses.answer_judge import find_expected
 from gateway.diagnoses.attribution import Attribution, Tally
 from gateway.diagnoses.cases import Case, Strand
@@ -156,7 +157,7 @@ def make_report(
         failures=len(diagnosed),
         passes=passes,
         samples=samples,
-        index_epochs=_list_epochs(diagnosed),
+        index_epochs=gather_epochs(one.place.evidence.index_epochs for one in diagnosed if one.place is not None),
         strands=dict(strands.most_common()),
         knows_voice=knows_voice,
         clusters=clusters,
@@ -214,11 +215,3 @@ def _withhold(passage: ShownPassage, live: Collection[str]) -> ShownPassage:
     if passage.document_id in live:
         return passage
     return msgspec.structs.replace(passage, heading="", text="", deleted=True)
-
-
-def _list_epochs(diagnosed: Sequence[DiagnosedCase]) -> dict[str, list[int]]:
-    epochs: dict[str, set[int]] = {}
-    for one in diagnosed:
-        for store, epoch in ({} if one.place is None else one.place.evidence.index_epochs).items():
-            epochs.setdefault(store, set()).add(epoch)
-    return {store: sorted(numbers) for store, numbers in epochs.items()}

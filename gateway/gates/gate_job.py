@@ -1,7 +1,6 @@
 """The work behind a gate: ask, judge, keep the report, and write the result to the release."""
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -30,7 +29,6 @@ from gateway.gates.row_evidence import RowEvidence, StoreEpochs
 from gateway.gates.service import release_rows
 from gateway.gates.tables import GateRow
 from gateway.jobs import (
-    ENDED,
     Claim,
     JobCancelled,
     JobFailed,
@@ -38,6 +36,7 @@ from gateway.jobs import (
     begin_subject,
     end_subject,
     failpoint,
+    succeed_subject,
 )
 
 __all__ = ["GateHandler"]
@@ -183,11 +182,10 @@ class GateHandler:
         stored = await self._parts.artifacts.put_bytes(msgspec.json.encode(report))
         failpoint("gate-stored")
         async with claim.begin() as session:
-            gate = await GateRepository(session, claim.tenant).lock(claim.subject)
-            if gate is None or gate.status in ENDED:
+            gate = succeed_subject(await GateRepository(session, claim.tenant).lock(claim.subject))
+            if gate is None:
                 await collect_later(session, claim.tenant, [stored.digest])
                 return
-            gate.status, gate.finished_at = "succeeded", int(time.time())
             gate.done, gate.report_digest, gate.bytes = gate.total, stored.digest, stored.size
             await collect_later(session, claim.tenant, release_rows(gate))
             result = GateResult(

@@ -6,10 +6,11 @@ from typing import Literal
 
 import msgspec
 
+from gateway.answering.retrieve import gather_epochs
 from gateway.gates.checks import Check, Thresholds
 from gateway.gates.contestants import Contestants
 from gateway.gates.judge import judge
-from gateway.gates.measurements import GateMeasurements, RowMeasurement
+from gateway.gates.measurements import GateMeasurements
 
 __all__ = ["Example", "GateReport", "make_report"]
 
@@ -92,7 +93,7 @@ def make_report(
         rows=len(measured.rows),
         skipped=measured.skipped,
         learnt=list(learnt),
-        index_epochs=_list_epochs(measured.rows),
+        index_epochs=gather_epochs(row.index_epochs for row in measured.rows),
         thresholds=thresholds,
         passed=not failed,
         failed=failed,
@@ -116,11 +117,3 @@ def make_report(
         undecided=[check.name for check in judgement.checks if check.outcome == "undecided"],
         canaries=len(measured.canaries),
     )
-
-
-def _list_epochs(rows: Sequence[RowMeasurement]) -> dict[str, list[int]]:
-    epochs: dict[str, set[int]] = {}
-    for row in rows:
-        for store, epoch in row.index_epochs.items():
-            epochs.setdefault(store, set()).add(epoch)
-    return {store: sorted(numbers) for store, numbers in epochs.items()}
