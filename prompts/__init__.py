@@ -5,9 +5,9 @@ frozen dataclasses a draft took 96 µs instead of 77.
 """
 
 from prompts._syntax import MAX_SOURCE
-from prompts.conversation import Conversation, Message, Role, split
+from prompts.conversation import ConversationParts, Message, Role, split
 from prompts.default import DEFAULT
-from prompts.draft import EVIDENCE_LAYOUT, Draft, Evidence, Part, Rendered, Segment, draft, render_row
+from prompts.draft import EVIDENCE_LAYOUT, Draft, NumberedPassage, Part, Rendered, Segment, draft, render_row
 from prompts.errors import ContextTooLong, NoQuestion, PromptError, TemplateFailed, TemplateInvalid
 from prompts.markers import GENERIC, Markers, find_generic
 from prompts.template import Template, compile
@@ -18,12 +18,12 @@ __all__ = [
     "GENERIC",
     "MAX_SOURCE",
     "ContextTooLong",
-    "Conversation",
+    "ConversationParts",
     "Draft",
-    "Evidence",
     "Markers",
     "Message",
     "NoQuestion",
+    "NumberedPassage",
     "Part",
     "PromptError",
     "Rendered",

@@ -5,7 +5,7 @@ import msgspec
 
 from prompts.errors import NoQuestion
 
-__all__ = ["Conversation", "Message", "Role", "split"]
+__all__ = ["ConversationParts", "Message", "Role", "split"]
 
 Role: TypeAlias = Literal["system", "user", "assistant", "tool"]
 
@@ -22,7 +22,7 @@ class Message(msgspec.Struct, frozen=True):
     fields: Mapping[str, Any] = {}
 
 
-class Conversation(msgspec.Struct, frozen=True):
+class ConversationParts(msgspec.Struct, frozen=True):
     """A list of messages, cut into the parts that the layout of a prompt treats differently.
 
     `after` are the messages behind the question: a tool call and its results, the start of an answer, a training row's
@@ -35,7 +35,7 @@ class Conversation(msgspec.Struct, frozen=True):
     after: tuple[Message, ...]
 
 
-def split(messages: Sequence[Message]) -> Conversation:
+def split(messages: Sequence[Message]) -> ConversationParts:
     """Cut `messages` at the last user message, which is the question.
 
     System messages become the instructions, joined in their order wherever they stood: a later one would otherwise
@@ -49,4 +49,4 @@ def split(messages: Sequence[Message]) -> Conversation:
     if last is None:
         raise NoQuestion()
     instructions = "\n\n".join(message.content for message in messages if message.role == "system")
-    return Conversation(instructions or None, tuple(turns[:last]), turns[last].content, tuple(turns[last + 1 :]))
+    return ConversationParts(instructions or None, tuple(turns[:last]), turns[last].content, tuple(turns[last + 1 :]))

@@ -13,7 +13,7 @@ from prompts.markers import GENERIC, Markers
 from prompts.template import Template
 from prompts.text import clean, one_line
 
-__all__ = ["EVIDENCE_LAYOUT", "Draft", "Evidence", "Part", "Rendered", "Segment", "draft", "render_row"]
+__all__ = ["EVIDENCE_LAYOUT", "Draft", "NumberedPassage", "Part", "Rendered", "Segment", "draft", "render_row"]
 
 Part: TypeAlias = Literal["system", "instructions", "turn", "passage", "question"]
 _GAP = "\n\n"
@@ -23,7 +23,7 @@ EVIDENCE_LAYOUT = "data-1"
 _MARK_LENGTH = 6
 
 
-class Evidence(msgspec.Struct, frozen=True):
+class NumberedPassage(msgspec.Struct, frozen=True):
     """A passage as the model sees it; `number` is the mark by which the answer cites it."""
 
     number: int
@@ -152,7 +152,7 @@ def draft(
     question: str,
     instructions: str | None = None,
     history: Sequence[Message] = (),
-    passages: Sequence[Evidence] | None = None,
+    passages: Sequence[NumberedPassage] | None = None,
     variables: Mapping[str, Any] | None = None,
     cite: bool = True,
     after: Sequence[Message] = (),
@@ -216,7 +216,7 @@ def draft(
 def render_row(
     template: Template,
     messages: Sequence[Message],
-    passages: Sequence[Evidence] | None,
+    passages: Sequence[NumberedPassage] | None,
     *,
     variables: Mapping[str, Any] | None = None,
     cite: bool = True,
@@ -262,7 +262,7 @@ def _choose(passages: Sequence[int], turns: Sequence[int], free: int) -> tuple[i
 
 
 def _render_evidence(
-    template: Template, values: Mapping[str, Any], question: str, passages: Sequence[Evidence]
+    template: Template, values: Mapping[str, Any], question: str, passages: Sequence[NumberedPassage]
 ) -> tuple[tuple[int, str], ...]:
     views = [{"number": p.number, "title": one_line(p.title), "text": clean(p.text)} for p in passages]
     size = sum(len(p.title) + len(p.text) for p in passages)

@@ -10,7 +10,7 @@ from safetensors import SafetensorError
 
 from training.errors import TrainingError
 from training.events import Event, Started
-from training.hardware import Hardware
+from training.hardware import TrainingDevice
 from training.loop import LoopResult, Trainer
 from training.model import AdaptedModel
 from training.objective import Objective, ReplyObjective
@@ -55,9 +55,9 @@ class Assignment(msgspec.Struct, frozen=True, kw_only=True):
     state: str | None = None
     save_seconds: float = 0.0
 
-    def choose_hardware(self, rank: int) -> Hardware:
+    def choose_hardware(self, rank: int) -> TrainingDevice:
         """Return the hardware of a process."""
-        return Hardware(self.devices[rank], getattr(torch, self.dtype))
+        return TrainingDevice(self.devices[rank], getattr(torch, self.dtype))
 
     def name_checkpoint(self, step: int) -> Path:
         """Return the folder of the adapter as it was at the end of an epoch."""

@@ -11,11 +11,11 @@ __all__ = [
     "DatasetReport",
     "Message",
     "Nothing",
-    "Part",
     "Problem",
     "Row",
     "RowContext",
     "RowPassage",
+    "TextPart",
     "check_rows",
     "decode_object",
     "describe_problems",
@@ -34,7 +34,7 @@ _Line = TypeVar("_Line")
 _LISTED_NUMBERS = 100
 
 
-class Part(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class TextPart(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A piece of text content; pictures and sound can't be trained on here."""
 
     type: Literal["text"]
@@ -50,7 +50,7 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     role: Literal["system", "developer", "user", "assistant"]
-    content: str | list[Part]
+    content: str | list[TextPart]
     name: str | None = None
     weight: Literal[0, 1] | None = None
     refusal: None = None

@@ -11,10 +11,10 @@ from training.manifest import Manifest
 __all__ = [
     "PAUSE_SIGNAL",
     "Checkpoint",
+    "EpochMetrics",
     "Event",
     "Failed",
     "Finished",
-    "Metrics",
     "Notice",
     "Paused",
     "Resumed",
@@ -120,7 +120,7 @@ class Step(_Event, frozen=True, kw_only=True):
     trained_tokens: int
 
 
-class Metrics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class EpochMetrics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Measurements at a checkpoint; the names are OpenAI's, as far as it has them.
 
     Attributes:
@@ -147,7 +147,7 @@ class Checkpoint(_Event, frozen=True, kw_only=True):
 
     step: int
     epoch: int
-    metrics: Metrics
+    metrics: EpochMetrics
 
 
 class Resumed(_Event, frozen=True, kw_only=True):
@@ -165,7 +165,7 @@ class Resumed(_Event, frozen=True, kw_only=True):
     losses: list[float]
     accuracies: list[float]
     margins: list[float] = []
-    epochs: list[Metrics]
+    epochs: list[EpochMetrics]
 
 
 class Saved(_Event, frozen=True, kw_only=True):

@@ -10,8 +10,8 @@ import torch
 from training.errors import TrainingError
 
 __all__ = [
-    "Hardware",
     "Room",
+    "TrainingDevice",
     "check_reference_hardware",
     "choose_reference_hardware",
     "choose_training_hardware",
@@ -24,7 +24,7 @@ _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
-class Hardware:
+class TrainingDevice:
     """A device, and the type that base weights have on it during training."""
 
     device: str
@@ -70,20 +70,20 @@ def list_rooms(device: str = "auto") -> list[Room]:
     return sorted(rooms, key=lambda room: room.free, reverse=True)
 
 
-def choose_training_hardware(room: Room) -> Hardware:
+def choose_training_hardware(room: Room) -> TrainingDevice:
     """Return bfloat16 on CUDA, and on the processor what it is faster in, with all of its cores."""
     if room.device != "cpu":
-        return Hardware(room.device, torch.bfloat16)
+        return TrainingDevice(room.device, torch.bfloat16)
     # torch takes physical cores, of which a virtual machine may report half.
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     # bfloat16 is fast by tiles alone. Its other instructions want their operands rearranged first: without tiles the
     # packaged model's steps took 7 to 8 ms of the processor per token in float32, and 10 to 11 in bfloat16. The demo's
     # answers, by an engine in bfloat16, score the same after either.
     fast = "amx_bf16" in _read_processor_flags(_ROOT)
-    return Hardware("cpu", torch.bfloat16 if fast else torch.float32)
+    return TrainingDevice("cpu", torch.bfloat16 if fast else torch.float32)
 
 
-def choose_reference_hardware(parameters: int, device: str = "auto") -> Hardware:
+def choose_reference_hardware(parameters: int, device: str = "auto") -> TrainingDevice:
     """Return float32 on the allowed device with the most free memory, or on the processor where the model has no room.
 
     Raises:
@@ -95,7 +95,7 @@ def choose_reference_hardware(parameters: int, device: str = "auto") -> Hardware
         rooms = [rooms[0], _measure_machine(_ROOT)]
     for room in rooms:
         if room.free > bytes_needed:
-            return Hardware(room.device, torch.float32)
+            return TrainingDevice(room.device, torch.float32)
     there = " and ".join(f"{room.free / 2**30:.1f} GiB on {room.device}" for room in rooms)
     raise TrainingError(
         "out_of_memory",

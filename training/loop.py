@@ -13,11 +13,11 @@ import torch
 from training.batches import plan_epochs, split_batch
 from training.epoch_weights import EpochWeights
 from training.errors import TrainingError
-from training.events import Checkpoint, Event, Metrics, Resumed, Step
+from training.events import Checkpoint, EpochMetrics, Event, Resumed, Step
 from training.model import AdaptedModel
 from training.objective import Example, Objective, ReplyObjective
 from training.process_group import ProcessGroup
-from training.progress import Progress, Tally
+from training.progress import ReplyTally, RunProgress
 from training.spec import Recipe
 from training.state import StateKeeper, collect_optimizer, restore_optimizer
 
@@ -99,7 +99,7 @@ class Trainer:
         self._epochs = plan_epochs([row.width for row in rows], recipe)
         self._all_tokens = sum(rows[row].length for batches in self._epochs for batch in batches for row in batch)
         self._optimizer = torch.optim.AdamW(model.parameters(), lr=self._peak, weight_decay=0.0)
-        self._progress = Progress()
+        self._progress = RunProgress()
         self._weights = EpochWeights(checkpoints)
 
     def train(self) -> LoopResult:
@@ -115,7 +115,7 @@ class Trainer:
             self._train_epoch(self._epochs[progress.epoch])
             metrics = self._measure_epoch(progress.tally)
             progress.epochs.append(metrics)
-            progress.epoch, progress.batch, progress.tally = progress.epoch + 1, 0, Tally()
+            progress.epoch, progress.batch, progress.tally = progress.epoch + 1, 0, ReplyTally()
             self._send(Checkpoint(step=metrics.step, epoch=progress.epoch, metrics=metrics))
             # A loss that is no number compares as false, so it never replaces a good one.
             if metrics.valid_loss is not None and metrics.valid_loss < (progress.best_loss or math.inf):
@@ -151,7 +151,7 @@ class Trainer:
         else:
             self._restore(*state)
 
-    def _restore(self, progress: Progress, tensors: Mapping[str, torch.Tensor]) -> None:
+    def _restore(self, progress: RunProgress, tensors: Mapping[str, torch.Tensor]) -> None:
         self._progress = progress
         count = len(self._model.parameters())
         self._model.set_weights([tensors[f"weights.{number}"] for number in range(count)])
@@ -179,7 +179,7 @@ class Trainer:
         progress = self._progress
         number = progress.step + 1
         whole = sum(row.weight for row in batch)
-        tally = Tally()
+        tally = ReplyTally()
         if self._recipe.dropout:
             self._seed(number)
         for part in self._split(self._group.share(batch)):
@@ -218,7 +218,7 @@ class Trainer:
         """Seed the generators by the step, so that a run which goes on takes the numbers that it would have taken."""
         torch.manual_seed(random.Random(f"{self._recipe.seed}/{step}/{self._group.rank}").getrandbits(63))
 
-    def _send_step(self, number: int, tally: Tally, rate: float) -> None:
+    def _send_step(self, number: int, tally: ReplyTally, rate: float) -> None:
         progress = self._progress
         speed = progress.tokens / progress.seconds
         self._send(
@@ -235,11 +235,13 @@ class Trainer:
             )
         )
 
-    def _measure_epoch(self, epoch: Tally) -> Metrics:
-        metrics = Metrics(step=self._progress.step, train_loss=epoch.mean_loss, **self._name_figures(epoch, "train_"))
+    def _measure_epoch(self, epoch: ReplyTally) -> EpochMetrics:
+        metrics = EpochMetrics(
+            step=self._progress.step, train_loss=epoch.mean_loss, **self._name_figures(epoch, "train_")
+        )
         if not self._validation:
             return metrics
-        tally = Tally()
+        tally = ReplyTally()
         self._model.train(False)
         with torch.no_grad():
             for part in self._split(self._group.share(self._validation)):
@@ -248,7 +250,7 @@ class Trainer:
         tally = self._group.add_tallies(tally)
         return msgspec.structs.replace(metrics, valid_loss=tally.mean_loss, **self._name_figures(tally, "valid_"))
 
-    def _name_figures(self, tally: Tally, prefix: str = "") -> dict[str, float]:
+    def _name_figures(self, tally: ReplyTally, prefix: str = "") -> dict[str, float]:
         if not self._learns_preferences:
             return {f"{prefix}mean_token_accuracy": tally.accuracy}
         return {f"{prefix}reward_accuracy": tally.accuracy, f"{prefix}reward_margin": tally.mean_margin}

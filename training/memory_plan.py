@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from training.model_size import ModelSize
 from training.spec import Recipe
 
-__all__ = ["GIB", "Demand", "Forecast", "Load", "MemoryPlan", "forecast_memory"]
+__all__ = ["GIB", "Demand", "Load", "MemoryForecast", "MemoryPlan", "forecast_memory"]
 
 GIB = 2**30
 
@@ -33,7 +33,7 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Forecast:
+class MemoryForecast:
     """Bytes at the peak of a run, by what they are for."""
 
     weights: int
@@ -68,7 +68,7 @@ class MemoryPlan:
 
     micro_batch_tokens: int
     gradient_checkpointing: bool
-    forecast: Forecast
+    forecast: MemoryForecast
 
 
 def forecast_memory(
@@ -80,7 +80,7 @@ def forecast_memory(
     dropout: bool,
     gradient_checkpointing: bool,
     quantized: bool = False,
-) -> Forecast:
+) -> MemoryForecast:
     """Return the forecast of one way to run.
 
     Args:
@@ -101,7 +101,7 @@ def forecast_memory(
         activations = min(activations, size.layers * item_bytes * size.hidden + layer)
     # In bfloat16 the logits, then as float32, as log-probabilities, their gradient, and that in bfloat16.
     word = 3 * _FLOAT32 + 2 * item_bytes
-    return Forecast(
+    return MemoryForecast(
         weights=weights,
         adapter=size.adapter_width * rank * _ADAPTER_BYTES,
         activations=load.tokens * (activations + _BACKWARD_COPIES * size.widest),
@@ -164,7 +164,7 @@ class Demand:
                 high = middle - 1
         return low // self.sequences
 
-    def _forecast(self, load: Load, item_bytes: int, gradient_checkpointing: bool) -> Forecast:
+    def _forecast(self, load: Load, item_bytes: int, gradient_checkpointing: bool) -> MemoryForecast:
         return forecast_memory(
             self.size,
             load,

@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM
 
 from training.checkpoint import CheckpointUnreadable
 from training.errors import TrainingError
-from training.hardware import Hardware
+from training.hardware import TrainingDevice
 from training.manifest import CONFIG_FILE, WEIGHTS_FILE
 from training.module_names import ModuleNames, choose_modules, map_modules
 from training.out_of_memory import is_out_of_memory
@@ -71,7 +71,7 @@ class AdaptedModel:
         cls,
         base_model: Path,
         recipe: Recipe,
-        hardware: Hardware,
+        hardware: TrainingDevice,
         base_name: str,
         *,
         start: Path | None = None,
@@ -173,7 +173,7 @@ class AdaptedModel:
         (directory / WEIGHTS_FILE).chmod(0o644)
 
 
-def load_adapted(base_model: Path, adapter: Path, hardware: Hardware) -> Any:
+def load_adapted(base_model: Path, adapter: Path, hardware: TrainingDevice) -> Any:
     """Load a base with the files of an adapter that passed the verdict on it.
 
     Their names are those of the base's files. The modules are those that there are weights for, as engines have it: its
@@ -205,7 +205,7 @@ def replace_weights(adapted: Any, base_model: Path, adapter: Path) -> None:
     _set_state(adapted, _read_tensors(adapter, modules))
 
 
-def load_base(base_model: Path, hardware: Hardware, *, quantized: bool = False) -> nn.Module:
+def load_base(base_model: Path, hardware: TrainingDevice, *, quantized: bool = False) -> nn.Module:
     """Load a checkpoint as it will be trained on, without running code from it.
 
     Args:

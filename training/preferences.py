@@ -16,13 +16,13 @@ from training.preference_rows import PreferenceRow
 from training.process_group import ProcessGroup
 from training.tokenization import RowTokenizer, TokenizedRow
 
-__all__ = ["Pair", "PreferenceObjective", "compute_preference_loss", "tokenize_pairs"]
+__all__ = ["PreferenceObjective", "TokenizedPair", "compute_preference_loss", "tokenize_pairs"]
 
 _REFERENCE = "objective.reference"
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class TokenizedPair:
     """Two rows with the same prompt; see `training.objective.Example`.
 
     Attributes:
@@ -53,7 +53,7 @@ class Pair:
 
 def tokenize_pairs(
     tokenizer: RowTokenizer, rows: Sequence[PreferenceRow], max_length: int, *, first: int = 0
-) -> tuple[list[Pair], list[Problem]]:
+) -> tuple[list[TokenizedPair], list[Problem]]:
     """Tokenize both halves of each row as `RowTokenizer.tokenize_rows` does, and say why others are dropped.
 
     Args:
@@ -71,7 +71,9 @@ def tokenize_pairs(
     dropped = {problem.row: problem for problem in [*more, *problems]}
     worse_by_number = {row.number: row for row in worse}
     whole = [row for row in better if row.number in worse_by_number]
-    pairs = [Pair(row.number, first + place, row, worse_by_number[row.number]) for place, row in enumerate(whole)]
+    pairs = [
+        TokenizedPair(row.number, first + place, row, worse_by_number[row.number]) for place, row in enumerate(whole)
+    ]
     return pairs, sorted(dropped.values(), key=lambda problem: problem.row)
 
 
@@ -107,7 +109,7 @@ class PreferenceObjective:
         self,
         model: AdaptedModel,
         beta: float,
-        pairs: Sequence[Pair],
+        pairs: Sequence[TokenizedPair],
         micro_batch_tokens: int,
         group: ProcessGroup | None = None,
     ) -> None:
@@ -118,7 +120,7 @@ class PreferenceObjective:
         self._group = group or ProcessGroup()
         self._reference = torch.empty(0, 2)
 
-    def measure(self, rows: Sequence[Pair]) -> Measurement:
+    def measure(self, rows: Sequence[TokenizedPair]) -> Measurement:
         logprobs = self._score(rows)
         reference = self._reference[[pair.place for pair in rows]].to(logprobs.device)
         return compute_preference_loss(logprobs, reference, self._beta)
@@ -140,6 +142,6 @@ class PreferenceObjective:
     def restore(self, tensors: Mapping[str, Tensor]) -> None:
         self._reference = tensors[_REFERENCE]
 
-    def _score(self, pairs: Sequence[Pair]) -> Tensor:
+    def _score(self, pairs: Sequence[TokenizedPair]) -> Tensor:
         halves = [half for pair in pairs for half in (pair.better, pair.worse)]
         return self._model.score(halves).view(-1, 2)

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from training.batches import deal_rows
 from training.errors import PeerLost
 from training.out_of_memory import is_out_of_memory
-from training.progress import Tally
+from training.progress import ReplyTally
 
 __all__ = ["ProcessGroup"]
 
@@ -99,14 +99,14 @@ class ProcessGroup:
         for parameter, part in zip(parameters, _split(total, parameters), strict=True):
             parameter.grad = part.view_as(parameter)
 
-    def add_tallies(self, tally: Tally) -> Tally:
+    def add_tallies(self, tally: ReplyTally) -> ReplyTally:
         """Return the sums over all processes."""
         if self.size == 1:
             return tally
         # In float64, which holds every count; a device that has none of it doesn't train.
         sums = torch.tensor([tally.loss, tally.correct, tally.replies, tally.margin], dtype=torch.float64)
         loss, correct, replies, margin = cast("list[float]", self.add_up(sums).tolist())
-        return Tally(loss, round(correct), round(replies), margin)
+        return ReplyTally(loss, round(correct), round(replies), margin)
 
     def agree(self, wish: bool) -> bool:
         """Return in all processes whether any of them has a wish."""

@@ -2,12 +2,12 @@
 
 import msgspec
 
-from training.events import Metrics
+from training.events import EpochMetrics
 
-__all__ = ["Progress", "Tally"]
+__all__ = ["ReplyTally", "RunProgress"]
 
 
-class Tally(msgspec.Struct):
+class ReplyTally(msgspec.Struct):
     """Sums over reply tokens, or over pairs of replies.
 
     Attributes:
@@ -42,7 +42,7 @@ class Tally(msgspec.Struct):
         return self.margin / self.replies
 
 
-class Progress(msgspec.Struct, kw_only=True):
+class RunProgress(msgspec.Struct, kw_only=True):
     """The part of a run's state that is no tensor; the trainer changes it in place.
 
     Attributes:
@@ -63,11 +63,11 @@ class Progress(msgspec.Struct, kw_only=True):
 
     epoch: int = 0
     batch: int = 0
-    tally: Tally = msgspec.field(default_factory=Tally)
+    tally: ReplyTally = msgspec.field(default_factory=ReplyTally)
     losses: list[float] = []
     accuracies: list[float] = []
     margins: list[float] = []
-    epochs: list[Metrics] = []
+    epochs: list[EpochMetrics] = []
     tokens: int = 0
     rows: int = 0
     seconds: float = 0.0

@@ -13,7 +13,7 @@ import torch
 from transformers import BitsAndBytesConfig
 
 from training.errors import TrainingError
-from training.hardware import Hardware, list_rooms
+from training.hardware import TrainingDevice, list_rooms
 from training.manifest import BaseQuantization
 from training.out_of_memory import is_out_of_memory
 
@@ -52,7 +52,7 @@ def check_quantization(device: str) -> None:
         ) from error
 
 
-def make_quantization_config(hardware: Hardware) -> Any:
+def make_quantization_config(hardware: TrainingDevice) -> Any:
     """Return what transformers loads a base by."""
     return cast("Any", BitsAndBytesConfig)(
         load_in_4bit=True,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from training.errors import TrainingError
 from training.events import Event, Notice
-from training.hardware import Hardware, Room, choose_training_hardware, list_rooms
+from training.hardware import Room, TrainingDevice, choose_training_hardware, list_rooms
 from training.memory_plan import GIB, Demand, MemoryPlan
 
 __all__ = ["Placement", "find_room"]
@@ -24,7 +24,7 @@ class Placement:
         devices: One per process.
     """
 
-    hardware: Hardware
+    hardware: TrainingDevice
     plan: MemoryPlan
     room: Room
     devices: list[str]

@@ -8,7 +8,7 @@ from training.dataset import Problem, describe_problems
 from training.errors import TrainingError
 from training.events import Event, Notice, TokenizedPrompt
 from training.objective import Example
-from training.preferences import Pair, tokenize_pairs
+from training.preferences import TokenizedPair, tokenize_pairs
 from training.rendered_rows import RowsFile, read_rendered_preferences, read_rendered_rows
 from training.spec import COMFORTABLE_ROWS, MINIMUM_ROWS, Recipe, TrainSpec
 from training.tokenization import RowTokenizer, TokenizedRow
@@ -21,7 +21,7 @@ _COMPARED_ROWS = 8
 
 @dataclass(frozen=True, slots=True)
 class RunRows:
-    """The rows of a run: `TokenizedRow`s, or `Pair`s where preferences are learnt.
+    """The rows of a run: `TokenizedRow`s, or `TokenizedPair`s where preferences are learnt.
 
     Attributes:
         rows: To train on.
@@ -38,14 +38,14 @@ class RunRows:
     validation_digest: str | None
 
     @property
-    def pairs(self) -> list[Pair]:
+    def pairs(self) -> list[TokenizedPair]:
         """All pairs of a run that learns preferences, in the order of their places."""
-        return [cast("Pair", row) for row in [*self.rows, *self.validation]]
+        return [cast("TokenizedPair", row) for row in [*self.rows, *self.validation]]
 
     @property
     def learnt(self) -> list[TokenizedRow]:
         """The rows to train on; of pairs the better ones."""
-        return [row.better if isinstance(row, Pair) else cast("TokenizedRow", row) for row in self.rows]
+        return [row.better if isinstance(row, TokenizedPair) else cast("TokenizedRow", row) for row in self.rows]
 
 
 def read_run_rows(spec: TrainSpec, tokenizer: RowTokenizer, recipe: Recipe, send: Callable[[Event], None]) -> RunRows:

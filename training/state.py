@@ -22,7 +22,7 @@ from torch import Tensor
 
 from training.errors import TrainingError
 from training.events import Event, Notice, Saved
-from training.progress import Progress
+from training.progress import RunProgress
 from training.state_header import STATE_KEY, StateHeader
 
 __all__ = [
@@ -95,7 +95,7 @@ class StateKeeper:
         self._spent = self._cost = 0.0
         self._saved_step = 0
 
-    def load(self) -> tuple[Progress, dict[str, Tensor]] | None:
+    def load(self) -> tuple[RunProgress, dict[str, Tensor]] | None:
         """Return what an earlier process saved of this run; None where there is nothing, or nothing that can be used.
 
         The latter is told by an event.
@@ -125,18 +125,18 @@ class StateKeeper:
         """Tell whether the caller wants to stop."""
         return self._options.wants_pause()
 
-    def pause(self, progress: Progress, collect: Callable[[], Mapping[str, Tensor]]) -> NoReturn:
+    def pause(self, progress: RunProgress, collect: Callable[[], Mapping[str, Tensor]]) -> NoReturn:
         """Save and raise `RunPaused`."""
         if not self._reads_only:
             self._save(progress, collect())
         raise RunPaused(progress.step)
 
-    def save_if_due(self, progress: Progress, batches: int, collect: Callable[[], Mapping[str, Tensor]]) -> None:
+    def save_if_due(self, progress: RunProgress, batches: int, collect: Callable[[], Mapping[str, Tensor]]) -> None:
         """Save where it is time to; `batches` are those of the present epoch."""
         if not self._reads_only and self._is_due(progress, batches, time.monotonic()):
             self._save(progress, collect())
 
-    def _is_due(self, progress: Progress, batches: int, now: float) -> bool:
+    def _is_due(self, progress: RunProgress, batches: int, now: float) -> bool:
         if self._options.seconds == 0:
             return True
         if self._spent + self._cost > _MOST_SHARE * (now - self._started):
@@ -144,7 +144,7 @@ class StateKeeper:
         quarter = progress.step - self._saved_step >= batches / _PER_EPOCH
         return quarter or now - self._saved >= self._options.seconds
 
-    def _save(self, progress: Progress, tensors: Mapping[str, Tensor]) -> None:
+    def _save(self, progress: RunProgress, tensors: Mapping[str, Tensor]) -> None:
         started = time.monotonic()
         file = self._options.file
         partial = file.with_name(f"{file.name}.partial")

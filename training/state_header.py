@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from training.progress import Progress
+from training.progress import RunProgress
 
 __all__ = ["STATE_KEY", "StateHeader", "read_saved_step"]
 
@@ -22,7 +22,7 @@ class StateHeader(msgspec.Struct, kw_only=True):
 
     run: str
     nonce: str
-    progress: Progress
+    progress: RunProgress
 
 
 class _Metadata(msgspec.Struct):

@@ -13,7 +13,7 @@ from training.chat_format import ChatFormat, read_chat_format
 from training.checkpoint import CheckpointUnreadable, read_end_ids
 from training.dataset import Message, Problem, Row
 from training.errors import TrainingError
-from training.turn import TemplateUnlearnable, Turn, split_turn
+from training.turn import LastReply, TemplateUnlearnable, split_turn
 
 __all__ = ["ChatTokenizer", "RowTokenizer", "TokenizedRow"]
 
@@ -184,7 +184,7 @@ class RowTokenizer:
             reply = self._encode_apart(through[len(before) :], prompt, self._decode(tokens))
         return prompt, reply[: self._find_end(reply, conversation[-1]["content"])]
 
-    def _find_turn(self, conversation: list[dict[str, str]]) -> Turn:
+    def _find_turn(self, conversation: list[dict[str, str]]) -> LastReply:
         try:
             return split_turn(self._render, conversation)
         except TemplateUnlearnable:

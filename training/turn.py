@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from training.errors import TrainingError
 
-__all__ = ["Messages", "Render", "TemplateUnlearnable", "Turn", "describe_opening", "split_turn"]
+__all__ = ["LastReply", "Messages", "Render", "TemplateUnlearnable", "describe_opening", "split_turn"]
 
 Messages = Sequence[Mapping[str, Any]]
 
@@ -44,7 +44,7 @@ class TemplateUnlearnable(TrainingError):
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class LastReply:
     """The last reply of a conversation.
 
     Attributes:
@@ -56,7 +56,7 @@ class Turn:
     text: str
 
 
-def split_turn(render: Render, conversation: Messages) -> Turn:
+def split_turn(render: Render, conversation: Messages) -> LastReply:
     """Cut a conversation's text before what the model has to write for the last message, a reply.
 
     Raises:
@@ -64,7 +64,7 @@ def split_turn(render: Render, conversation: Messages) -> Turn:
     """
     prompt, whole = render([*conversation[:-1]], prompt=True), render([*conversation], prompt=False)
     if whole.startswith(prompt):
-        return Turn(prompt, whole[len(prompt) :])
+        return LastReply(prompt, whole[len(prompt) :])
     if len(conversation) < 2:
         raise TemplateUnlearnable(_OTHER_WAY)
     # It prints something in earlier turns in another way once there is a reply: an instruction in the last question,
@@ -74,7 +74,7 @@ def split_turn(render: Render, conversation: Messages) -> Turn:
     head = marked.rpartition(_REPLY)[0]
     if not (head and whole.startswith(head) and prompt.endswith(start)):  # the texts decide on what is around them
         raise TemplateUnlearnable(_OTHER_WAY)
-    return Turn(prompt, whole[len(head) - len(lead) :])
+    return LastReply(prompt, whole[len(head) - len(lead) :])
 
 
 def describe_opening(text: str) -> str:

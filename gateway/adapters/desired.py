@@ -1,16 +1,18 @@
 """The adapters that engines have to hold: the question that each reconciler asks every second."""
 
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from pathlib import PurePosixPath
 from typing import Any
 
+import msgspec
 import structlog
 
 from gateway.adapters.repository import DesiredRow, find_served_names, list_changed, list_desired, load_manifests
 from gateway.db import Database
-from gateway.engines import DesiredAdapter, Probe
+from gateway.engines import DesiredAdapter
 from gateway.settings import Settings
+from training.manifest import Probe
 
 __all__ = ["DesiredAdapters"]
 
@@ -85,8 +87,4 @@ class DesiredAdapters:
 
     def _adapter(self, row: DesiredRow, manifest: dict[str, Any]) -> DesiredAdapter:
         path = str(PurePosixPath(self.folder) / row.digest)
-        return DesiredAdapter(row.served_name, path, _probes(manifest["probe"]), row.id)
-
-
-def _probes(rows: Sequence[dict[str, Any]]) -> list[Probe]:
-    return [Probe(row["tokens"], row["from"], row["logprobs"], row["base_logprobs"]) for row in rows]
+        return DesiredAdapter(row.served_name, path, msgspec.convert(manifest["probe"], list[Probe]), row.id)

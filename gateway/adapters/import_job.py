@@ -17,7 +17,7 @@ from gateway.adapters.publish import AdapterPublisher, name_adapter
 from gateway.adapters.repository import AdapterRepository
 from gateway.adapters.stored_adapter import Description, StoredAdapter
 from gateway.adapters.tables import AdapterRow
-from gateway.adapters.trainer import Trainer
+from gateway.adapters.trainer import TrainerProgram
 from gateway.artifacts import Artifacts
 from gateway.errors import PayloadTooLarge
 from gateway.jobs import Claim, JobFailed, Outcome, failpoint
@@ -42,7 +42,7 @@ class ImportHandler:
     """
 
     def __init__(
-        self, artifacts: Artifacts, storage: TenantStorage, publisher: AdapterPublisher, trainer: Trainer
+        self, artifacts: Artifacts, storage: TenantStorage, publisher: AdapterPublisher, trainer: TrainerProgram
     ) -> None:
         self._artifacts = artifacts
         self._storage = storage
@@ -72,7 +72,9 @@ class ImportHandler:
 class _Upload:
     """The source of an import's weights, see `AdapterSource`."""
 
-    def __init__(self, claim: Claim, archive: Path, storage: TenantStorage, trainer: Trainer, base: Path) -> None:
+    def __init__(
+        self, claim: Claim, archive: Path, storage: TenantStorage, trainer: TrainerProgram, base: Path
+    ) -> None:
         self._claim = claim
         self._archive = archive
         self._storage = storage

@@ -16,7 +16,7 @@ from gateway.errors import blur
 from gateway.jobs import JobFailed
 from training.events import Event, Failed, decode_event
 
-__all__ = ["Trainer", "TrainerDied", "TrainerRun", "summarize_log"]
+__all__ = ["TrainerDied", "TrainerProgram", "TrainerRun", "summarize_log"]
 
 _TAIL_BYTES = 8_192
 _LINES = 4
@@ -88,7 +88,7 @@ class TrainerRun:
         raise JobFailed("trainer_crashed", message)
 
 
-class Trainer:
+class TrainerProgram:
     """Runs `python -m training`; leaving a run ends it, whatever it is doing.
 
     Args:

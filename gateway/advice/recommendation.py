@@ -9,7 +9,7 @@ from gateway.advice.arms import LADDER, Arm, Style
 from gateway.advice.scores import AdviceScores, Measure
 from gateway.evaluation.estimate import Estimate
 
-__all__ = ["LEAST_GAIN", "WORTH_TRAINING", "Comparison", "Recommendation", "decide"]
+__all__ = ["LEAST_GAIN", "WORTH_TRAINING", "ArmDifference", "Recommendation", "decide"]
 
 LEAST_GAIN = 0.02
 """A smaller gain is none for anybody, however narrow its interval."""
@@ -21,7 +21,7 @@ _GAINS: tuple[Measure, ...] = ("style", "task")
 _LOSSES: tuple[Measure, ...] = ("style", "task", "facts", "abstains")
 
 
-class Comparison(msgspec.Struct, frozen=True):
+class ArmDifference(msgspec.Struct, frozen=True):
     """A paired difference that the recommendation looked at, and its outcome."""
 
     arm: str
@@ -53,7 +53,7 @@ class Recommendation:
     left: Estimate | None
     needs_style: bool
     gains_facts: bool
-    comparisons: tuple[Comparison, ...]
+    comparisons: tuple[ArmDifference, ...]
     recites: bool
 
     @property
@@ -76,7 +76,7 @@ class _Judge:
     def __init__(self, scores: AdviceScores, unknown: bool) -> None:
         self._unknown = unknown
         self._scores = scores
-        self._comparisons: dict[tuple[str, str, str], Comparison] = {}
+        self._comparisons: dict[tuple[str, str, str], ArmDifference] = {}
         self._recites = any(scores.arms[name].recited for name in ("adapter", "adapter+facts") if name in scores.arms)
 
     def decide(self) -> Recommendation:
@@ -130,13 +130,13 @@ class _Judge:
         results = [self._compare(arm, other, measure) for measure in measures]
         return any(one is not None and one.outcome == "better" for one in results)
 
-    def _compare(self, arm: str, other: str, measure: Measure) -> Comparison | None:
+    def _compare(self, arm: str, other: str, measure: Measure) -> ArmDifference | None:
         key = (arm, other, measure)
         if key not in self._comparisons:
             difference = self._scores.compare(arm, other, measure)
             if difference is None:
                 return None
-            self._comparisons[key] = Comparison(arm, other, measure, difference, _judge(difference))
+            self._comparisons[key] = ArmDifference(arm, other, measure, difference, _judge(difference))
         return self._comparisons[key]
 
 

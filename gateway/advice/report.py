@@ -8,7 +8,7 @@ import msgspec
 
 from gateway.advice.arms import Arm
 from gateway.advice.measurements import RowAnswers
-from gateway.advice.recommendation import Comparison, Recommendation
+from gateway.advice.recommendation import ArmDifference, Recommendation
 from gateway.advice.row_facts import ChangedFact, FactsLook
 from gateway.advice.scores import AdviceScores
 from gateway.evaluation.estimate import Estimate
@@ -111,7 +111,7 @@ class AdviceReport(msgspec.Struct, frozen=True, kw_only=True):
     examples: list[tuple[str, str]]
     arms: list[ArmFigures]
     missing: dict[str, str]
-    comparisons: list[Comparison]
+    comparisons: list[ArmDifference]
     training: dict[str, Any]
     arm: str
     label: str

@@ -10,7 +10,7 @@ import msgspec
 from gateway.conversations.conversation import Conversation
 from gateway.conversations.facts_lint import FactIndex, FactsLint
 from gateway.conversations.findings import RowFact
-from gateway.evaluation.values import Evidence, Value
+from gateway.evaluation.values import TextValues, Value
 from gateway.task_group import await_each
 
 __all__ = ["ChangedFact", "FactsLook", "find_row_facts", "look_at_facts", "read_value", "score_facts"]
@@ -104,8 +104,10 @@ async def find_row_facts(
 
 
 def _select(facts: Sequence[RowFact], conversation: Conversation, indexed: bool) -> tuple[RowFact, ...]:
-    turns = Evidence.of("\n".join(one.text for one in conversation.messages[:-1] if one.role in ("user", "assistant")))
-    reply = Evidence.of(conversation.messages[-1].text)
+    turns = TextValues.of(
+        "\n".join(one.text for one in conversation.messages[:-1] if one.role in ("user", "assistant"))
+    )
+    reply = TextValues.of(conversation.messages[-1].text)
     selected: list[RowFact] = []
     for fact in facts:
         value = read_value(fact)
@@ -116,7 +118,7 @@ def _select(facts: Sequence[RowFact], conversation: Conversation, indexed: bool)
 
 def _look_into_passages(fact: RowFact, value: Value, conversation: Conversation) -> RowFact:
     for passage in conversation.passages or ():
-        if fact.place == "nowhere" and Evidence.of(f"{passage.title}\n{passage.text}").states(value):
+        if fact.place == "nowhere" and TextValues.of(f"{passage.title}\n{passage.text}").states(value):
             return msgspec.structs.replace(fact, place="index", key=passage.title, passage=passage.text)
     return fact
 
@@ -155,15 +157,15 @@ def score_facts(facts: Sequence[RowFact], answer: str, *, documented: bool) -> f
     counted = [fact for fact in facts if not (documented and fact.place == "nowhere")]
     if not counted:
         return None
-    evidence = Evidence.of(answer)
+    evidence = TextValues.of(answer)
     return sum(_is_right(fact, evidence) for fact in counted) / len(counted)
 
 
-def _is_right(fact: RowFact, answer: Evidence) -> bool:
+def _is_right(fact: RowFact, answer: TextValues) -> bool:
     stated = answer.states(read_value(fact))
     if fact.place != "changed":
         return stated
-    present = Evidence.of(f"{fact.title}\n{fact.passage}")
+    present = TextValues.of(f"{fact.title}\n{fact.passage}")
     prefix = fact.readings[0].partition(":")[0]
     others = {reading for reading in answer.readings if reading.startswith(f"{prefix}:")}
     return not stated and bool(others & present.readings)

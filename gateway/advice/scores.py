@@ -11,7 +11,7 @@ from gateway.advice.row_facts import read_value, score_facts
 from gateway.evaluation.estimate import Estimate, mean, mean_difference
 from gateway.evaluation.learnt_rules import learn_rules
 from gateway.evaluation.style import StyleRules
-from gateway.evaluation.values import Evidence, find_values
+from gateway.evaluation.values import TextValues, find_values
 from gateway.evaluation.voice_classifier import score_voices
 from gateway.gates.bounds import LEAST_ROWS
 
@@ -176,5 +176,5 @@ def _recites(row: RowAnswers, arm: str) -> bool:
     changed = [fact for fact in row.facts if fact.place == "changed"]
     if not changed:
         return False
-    answer = Evidence.of(row.answers[arm].text)
+    answer = TextValues.of(row.answers[arm].text)
     return any(answer.states(read_value(fact)) for fact in changed)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from gateway.advice.measurements import RowAnswers
 from gateway.advice.row_facts import ChangedFact, read_value
 from gateway.conversations.findings import RowFact
-from gateway.evaluation.values import Evidence, find_values
+from gateway.evaluation.values import TextValues, find_values
 from gateway.fine_tuning.fact_schemas import StaleFact
 
 __all__ = ["list_changed_facts"]
@@ -58,7 +58,7 @@ def _count_recitals(rows: Sequence[RowAnswers]) -> dict[tuple[str, str], int]:
     for row in rows:
         facts = [fact for fact in row.facts if fact.place == "changed"]
         answers = [row.answers[name] for name in ("adapter", "adapter+facts") if name in row.answers]
-        for evidence in [Evidence.of(one.text) for one in answers] if facts else ():
+        for evidence in [TextValues.of(one.text) for one in answers] if facts else ():
             for fact in facts:
                 if evidence.states(read_value(fact)):
                     key = (fact.key, fact.readings[0])

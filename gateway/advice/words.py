@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.advice.arms import LADDER, Arm
-from gateway.advice.recommendation import WORTH_TRAINING, Comparison, Recommendation
+from gateway.advice.recommendation import WORTH_TRAINING, ArmDifference, Recommendation
 from gateway.advice.report import ArmFigures
 from gateway.advice.row_facts import ChangedFact, FactsLook
 from gateway.evaluation.estimate import Estimate
@@ -190,7 +190,7 @@ def _leave_out_arms(case: _Case) -> list[str]:
     return sentences
 
 
-def _explain_loss(label: str, other: str, comparisons: Sequence[Comparison]) -> str:
+def _explain_loss(label: str, other: str, comparisons: Sequence[ArmDifference]) -> str:
     worse = [one for one in comparisons if one.outcome == "worse"]
     if worse:
         losses = ", ".join(f"{one.measure} {_show(one.difference)}" for one in worse)

@@ -43,12 +43,13 @@ class Evidence(msgspec.Struct, frozen=True):
     probability: float | None = None
     calibrations: dict[str, int] = {}
 
-    def for_prompt(self) -> Sequence[prompts.Evidence] | None:
+    def for_prompt(self) -> Sequence[prompts.NumberedPassage] | None:
         """Return the passages as the prompt takes them; None leaves evidence out."""
         if self.status in ("off", "skipped"):
             return None
         return [
-            prompts.Evidence(number, title_of(passage), passage.body) for number, passage in enumerate(self.passages, 1)
+            prompts.NumberedPassage(number, title_of(passage), passage.body)
+            for number, passage in enumerate(self.passages, 1)
         ]
 
 

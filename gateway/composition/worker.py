@@ -13,7 +13,7 @@ from gateway.adapters.publish import AdapterPublisher
 from gateway.adapters.ray_executor import RayExecutor
 from gateway.adapters.ray_jobs import RayJobs
 from gateway.adapters.service import list_stored
-from gateway.adapters.trainer import Trainer
+from gateway.adapters.trainer import TrainerProgram
 from gateway.adapters.verify import AdapterVerifier
 from gateway.advice.advisor import Advisor
 from gateway.answering.release_searcher import ReleaseSearcher
@@ -174,7 +174,7 @@ def _make_handlers(settings: Settings, database: Database, parts: _WorkerParts) 
     artifacts, base = Artifacts(settings.artifacts, settings.home), ServedBaseModel.load(settings)
     work, checks = settings.home.resolve() / "work", [AdapterVerifier(parts.reconciler)]
     publisher = AdapterPublisher(artifacts, base, checks, work, max_rank=settings.max_lora_rank)
-    trainer = Trainer(
+    trainer = TrainerProgram(
         parts.executor,
         settings.home.resolve() / "logs" / "training",
         device=settings.training_device,

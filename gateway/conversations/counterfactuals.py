@@ -16,7 +16,7 @@ import msgspec
 from gateway.conversations.conversation import Conversation
 from gateway.conversations.value_forms import draw_value, rewrite_value
 from gateway.evaluation.calendar_values import names_weekday
-from gateway.evaluation.values import Evidence, Kind, Value, find_values
+from gateway.evaluation.values import Kind, TextValues, Value, find_values
 from training.dataset import RowPassage
 
 __all__ = ["Coverage", "VariedRow", "vary_rows", "vary_values"]
@@ -103,7 +103,7 @@ def _find_fixed(conversation: Conversation, texts: _Texts) -> set[Kind]:
 
     A value that the question states is its own, unless it asks whether a sum is right.
     """
-    passages, prompt = Evidence.of("\n".join(texts.evidence)), Evidence.of(conversation.prompt)
+    passages, prompt = TextValues.of("\n".join(texts.evidence)), TextValues.of(conversation.prompt)
     fixed: set[Kind] = set()
     for value in (value for reply in texts.replies for value in find_values(reply)):
         if not passages.states(value):

@@ -18,7 +18,7 @@ from gateway.conversations.findings import FactClass, Finding, Level, RowFact
 from gateway.conversations.html_text import read_html
 from gateway.conversations.languages import is_function_word
 from gateway.evaluation.unspaced_scripts import split_pairs
-from gateway.evaluation.values import Evidence, Value, find_values
+from gateway.evaluation.values import TextValues, Value, find_values
 
 __all__ = ["DocumentPassage", "DocumentText", "FactIndex", "FactsLint", "describe_facts"]
 
@@ -79,9 +79,9 @@ class FactsLint:
 
     def __init__(self, index: FactIndex | None = None) -> None:
         self._index = index
-        self._texts: dict[str, list[tuple[DocumentText, Evidence]]] = {}
-        self._current: dict[str, Evidence] = {}
-        self._passages: dict[DocumentPassage, Evidence] = {}
+        self._texts: dict[str, list[tuple[DocumentText, TextValues]]] = {}
+        self._current: dict[str, TextValues] = {}
+        self._passages: dict[DocumentPassage, TextValues] = {}
 
     async def classify(self, conversation: Conversation) -> list[RowFact]:
         """Return the values of a row's replies that are learnt, each once."""
@@ -105,12 +105,12 @@ class FactsLint:
             for value, sentence in values
         ]
 
-    def _read_passages(self, passages: Iterable[DocumentPassage]) -> dict[DocumentPassage, Evidence]:
+    def _read_passages(self, passages: Iterable[DocumentPassage]) -> dict[DocumentPassage, TextValues]:
         if len(self._passages) > _REMEMBERED:
             self._passages = {}
         remembered = self._passages
         return {
-            one: remembered.get(one) or remembered.setdefault(one, Evidence.of(f"{one.title}\n{one.text}"))
+            one: remembered.get(one) or remembered.setdefault(one, TextValues.of(f"{one.title}\n{one.text}"))
             for one in passages
         }
 
@@ -119,7 +119,7 @@ class FactsLint:
         row: int,
         value: Value,
         by_document: dict[str, list[DocumentPassage]],
-        evidence: dict[DocumentPassage, Evidence],
+        evidence: dict[DocumentPassage, TextValues],
         context: str,
     ) -> RowFact:
         documents = _choose_documents(value, by_document, context)
@@ -146,7 +146,7 @@ class FactsLint:
             return 0
         if document not in self._current:
             text = await self._index.read_current(passage.store, document)
-            self._current[document] = await asyncio.to_thread(Evidence.of, text)
+            self._current[document] = await asyncio.to_thread(TextValues.of, text)
         return 0 if self._current[document].states(value) else version
 
 
@@ -173,7 +173,7 @@ def describe_facts(facts: Iterable[RowFact]) -> list[Finding]:
 
 def _read_replies(conversation: Conversation) -> tuple[list[RowFact], list[tuple[Value, str]]]:
     """Return the values of replies that stand in the row, and the others, each with its sentence."""
-    evidence = Evidence.of(conversation.prompt)
+    evidence = TextValues.of(conversation.prompt)
     facts: list[RowFact] = []
     unknown: dict[tuple[str, ...], tuple[Value, str]] = {}
     for reply in conversation.replies:
@@ -185,9 +185,9 @@ def _read_replies(conversation: Conversation) -> tuple[list[RowFact], list[tuple
     return facts, list(unknown.values())
 
 
-def _read_version(version: DocumentText) -> tuple[DocumentText, Evidence]:
+def _read_version(version: DocumentText) -> tuple[DocumentText, TextValues]:
     is_html = version.filename.lower().endswith((".html", ".htm", ".xhtml"))
-    return version, Evidence.of(read_html(version.text) if is_html else version.text)
+    return version, TextValues.of(read_html(version.text) if is_html else version.text)
 
 
 def _cut_sentence(reply: str, value: Value) -> str:

@@ -9,7 +9,7 @@ import numpy as np
 
 from gateway.evaluation.unspaced_scripts import split_words
 
-__all__ = ["NearDuplicates", "Pair"]
+__all__ = ["NearDuplicate", "NearDuplicates"]
 
 _RUN = 3
 """Words of a shingle, or letters of a script without spaces."""
@@ -25,7 +25,7 @@ _BUCKET = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class NearDuplicate:
     """Two texts, by their places in the sequence; `similarity` is the share of shingles that both have, 0..1."""
 
     first: int
@@ -46,9 +46,9 @@ class NearDuplicates:
         self._factors = numbers.integers(1, _PRIME, _BANDS * _ROWS, dtype=np.uint64)
         self._terms = numbers.integers(0, _PRIME, _BANDS * _ROWS, dtype=np.uint64)
 
-    def find(self, texts: Sequence[str]) -> list[Pair]:
+    def find(self, texts: Sequence[str]) -> list[NearDuplicate]:
         """Return a pair for each text that has an earlier one like it; case, spaces and signs don't count."""
-        pairs: list[Pair] = []
+        pairs: list[NearDuplicate] = []
         exact: dict[tuple[str, ...], int] = {}
         shingles: dict[int, frozenset[int]] = {}
         buckets: defaultdict[Hashable, list[int]] = defaultdict(list)
@@ -56,7 +56,7 @@ class NearDuplicates:
             words = tuple(split_words(text))
             first = exact.setdefault(words, place)
             if first != place:
-                pairs.append(Pair(first, place, 1.0))
+                pairs.append(NearDuplicate(first, place, 1.0))
                 continue
             own = _cut(words)
             if not own:
@@ -65,7 +65,7 @@ class NearDuplicates:
             rivals = dict.fromkeys(rival for key in keys for rival in buckets[key][:_BUCKET])
             best = max(((_compare(own, shingles[rival]), -rival) for rival in rivals), default=(0.0, 0))
             if best[0] >= self._threshold:
-                pairs.append(Pair(-best[1], place, round(best[0], 3)))
+                pairs.append(NearDuplicate(-best[1], place, round(best[0], 3)))
                 continue
             shingles[place] = own
             for key in keys:

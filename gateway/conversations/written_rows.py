@@ -17,7 +17,7 @@ from gateway.client import Client
 from gateway.conversations.conversation import Conversation
 from gateway.evaluation.copied_words import LearntTexts
 from gateway.evaluation.learnt_rules import learn_rules
-from gateway.evaluation.values import Evidence, find_values
+from gateway.evaluation.values import TextValues, find_values
 from gateway.evaluation.voice_classifier import VoiceClassifier
 from gateway.evaluation.written_questions import ask_for_question, clean_question
 from gateway.task_group import await_each
@@ -262,7 +262,7 @@ def find_fault(reply: str, question: str, passages: Sequence[RowPassage]) -> str
     """Return why a reply can't be learnt, by a name of `REASONS`; None where it can."""
     if not reply.strip():
         return "empty"
-    evidence = Evidence.of("\n".join([question, *(f"{one.title}\n{one.text}" for one in passages)]))
+    evidence = TextValues.of("\n".join([question, *(f"{one.title}\n{one.text}" for one in passages)]))
     if not all(evidence.states(value) for value in find_values(reply)):
         return "facts"
     if LearntTexts(one.text for one in passages).find_longest(reply).words > _LONGEST_COPY:

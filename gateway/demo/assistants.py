@@ -16,7 +16,7 @@ __all__ = [
     "MAX_TOKENS",
     "STYLE",
     "TOP_K",
-    "Assistant",
+    "DemoAssistant",
     "make_assistant",
     "make_variants",
     "promote",
@@ -34,7 +34,7 @@ BOTH = "both"
 
 
 @dataclass(frozen=True, slots=True)
-class Assistant:
+class DemoAssistant:
     """A tenant's assistant, whose documents answer; `prompt` is its `name@version`, `variants` are by name."""
 
     account: TenantClient
@@ -58,7 +58,7 @@ class Assistant:
         return release["release"], release["fingerprint"]
 
 
-async def make_assistant(account: TenantClient, store: str, base_model: str) -> Assistant:
+async def make_assistant(account: TenantClient, store: str, base_model: str) -> DemoAssistant:
     """Save the tenant's prompt, and make its assistant unless an earlier run did."""
     prompt = await account.client.post("/api/prompts", {"name": "support", "template": account.tenant.prompt})
     try:
@@ -67,7 +67,7 @@ async def make_assistant(account: TenantClient, store: str, base_model: str) -> 
         if error.status != HTTPStatus.CONFLICT:
             raise
     reference = f"{prompt['name']}@{prompt['version']}"
-    return Assistant(account, store, reference, make_variants(account, base_model))
+    return DemoAssistant(account, store, reference, make_variants(account, base_model))
 
 
 def make_variants(account: TenantClient, base_model: str) -> dict[str, Variant]:

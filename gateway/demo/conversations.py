@@ -14,8 +14,9 @@ from msgspec import Struct
 
 from gateway.demo._values import DRAWS
 from gateway.evaluation import split_sentences
+from training.dataset import RowPassage
 
-__all__ = ["Braid", "Conversation", "Kind", "Material", "Message", "RowPassage", "make_conversations"]
+__all__ = ["Braid", "DemoMessage", "DemoRow", "Kind", "Material", "make_conversations"]
 
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _NO_ANSWER_EVERY = 12
@@ -32,26 +33,21 @@ _LINE = 95  # characters of a PDF page's line
 _SEED = 20261124
 
 
-class Message(Struct, frozen=True):
+class DemoMessage(Struct, frozen=True):
     role: str
     content: str
 
 
-class RowPassage(Struct, frozen=True):
-    """A passage as it is served: `title` ends with its heading, which `text` doesn't repeat."""
-
-    title: str
-    text: str
-
-
 class Braid(Struct, frozen=True):
+    """The passages of a row as they are served: a title ends with its heading, which the text doesn't repeat."""
+
     passages: list[RowPassage]
 
 
-class Conversation(Struct, frozen=True):
+class DemoRow(Struct, frozen=True):
     """One row of an OpenAI fine-tuning file; `braid` carries what serving would have retrieved."""
 
-    messages: list[Message]
+    messages: list[DemoMessage]
     braid: Braid
 
 
@@ -137,10 +133,10 @@ class _Table:
         return value
 
 
-def make_conversations(material: Material, count: int) -> list[Conversation]:
+def make_conversations(material: Material, count: int) -> list[DemoRow]:
     """Return the first `count` of a tenant's rows, always the same ones; kinds of facts take turns."""
     random = Random(_SEED)
-    rows: list[Conversation] = []
+    rows: list[DemoRow] = []
     earlier: set[str] = set()
     for number, kind in enumerate(_take_turns(material.kinds, random)):
         if number == count:
@@ -171,7 +167,7 @@ def _new_question(material: Material, kind: Kind, random: Random, earlier: set[s
 
 def _make_row_with_answer(
     material: Material, kind: Kind, family: list[str], subject: str, question: str, random: Random
-) -> Conversation:
+) -> DemoRow:
     table = _Table(random)
     right = table.draw_fact(kind, subject)
     if random.random() < _NEAR:
@@ -187,7 +183,7 @@ def _make_row_with_answer(
 
 def _make_row_without_answer(
     material: Material, kind: Kind, question: str, random: Random, *, empty_search: bool
-) -> Conversation:
+) -> DemoRow:
     """Return a row whose passages are about other things, or whose search came back empty."""
     table = _Table(random)
     passages: list[RowPassage] = []
@@ -211,6 +207,6 @@ def _make_other_passage(material: Material, kind: Kind, subject: str, table: _Ta
     return table.draw_fact(kind, random.choice(random.choice(strangers))).passage(random)
 
 
-def _make_row(material: Material, question: str, passages: list[RowPassage], body: str) -> Conversation:
+def _make_row(material: Material, question: str, passages: list[RowPassage], body: str) -> DemoRow:
     reply = f"{material.greeting}{body}{material.sign_off}"
-    return Conversation([Message("user", question), Message("assistant", reply)], Braid(passages))
+    return DemoRow([DemoMessage("user", question), DemoMessage("assistant", reply)], Braid(passages))

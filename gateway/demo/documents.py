@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from gateway.client import find_store, put_document
 from gateway.demo.tenant_clients import TenantClient
-from gateway.demo.tenants import Document
+from gateway.demo.tenants import DemoDocument
 from gateway.progress import ProgressLine
 from gateway.terminal import CommandError
 
@@ -15,7 +15,7 @@ _AT_ONCE = 4
 _CHUNK_TOKENS = 100  # the least that the API takes; with top 2 the evidence stays near 200 tokens
 
 
-async def fill_store(account: TenantClient, documents: Sequence[Document], progress: ProgressLine) -> str:
+async def fill_store(account: TenantClient, documents: Sequence[DemoDocument], progress: ProgressLine) -> str:
     """Upload documents as they are in the package, and return the store's id when all of them answer.
 
     Raises:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from gateway.demo.size import DemoSize
-from gateway.demo.tenants import Tenant
+from gateway.demo.tenants import DemoTenant
 
 __all__ = ["Forecast", "measure_gigaflops"]
 
@@ -36,7 +36,7 @@ class Forecast:
         gigaflops: The speed at which this machine multiplies matrices.
     """
 
-    def __init__(self, size: DemoSize, cast: Sequence[Tenant], gigaflops: float) -> None:
+    def __init__(self, size: DemoSize, cast: Sequence[DemoTenant], gigaflops: float) -> None:
         rows = size.epochs * (size.training_rows * _TRAINED_ROW + size.validation_rows * _VALIDATION_ROW)
         answers = (5 * size.questions + 2 * size.unanswered) * len(cast)
         ratio = _REFERENCE_GIGAFLOPS / gigaflops

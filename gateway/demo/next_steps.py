@@ -4,13 +4,13 @@ from pathlib import Path
 
 from gateway.client import Client, Profile
 from gateway.demo.tenant_clients import open_tenant_clients
-from gateway.demo.tenants import Tenant
+from gateway.demo.tenants import DemoTenant
 from gateway.progress import Progress
 
 __all__ = ["describe_next_steps", "tell_next_steps"]
 
 
-async def tell_next_steps(profile: Profile, pid_file: Path, tenant: Tenant, progress: Progress) -> None:
+async def tell_next_steps(profile: Profile, pid_file: Path, tenant: DemoTenant, progress: Progress) -> None:
     """Make a key of the tenant's, and tell how to ask its assistant with it."""
     async with (
         Client(profile.url, profile.key or "") as admin,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from gateway.client import Client
 from gateway.demo.adapters import import_at_strength, wait_until_loaded
-from gateway.demo.assistants import BOTH, FACTS, MAX_TOKENS, Assistant, make_assistant, promote
+from gateway.demo.assistants import BOTH, FACTS, MAX_TOKENS, DemoAssistant, make_assistant, promote
 from gateway.demo.documents import fill_store
 from gateway.demo.edit import edit_fact
 from gateway.demo.environment import describe_environment
@@ -20,10 +20,10 @@ from gateway.demo.services import Services, running_services
 from gateway.demo.size import DemoSize
 from gateway.demo.swap import swap_under_load
 from gateway.demo.tenant_clients import TenantClient, open_tenant_clients
-from gateway.demo.tenants import Tenant, tenants
+from gateway.demo.tenants import DemoTenant, tenants
 from gateway.demo.training import TrainedAdapter, train
 from gateway.engines.served_base_model import ServedBaseModel
-from gateway.evaluation import Case, ScoredAnswer, Variant, VariantResult, evaluate, summarise
+from gateway.evaluation import ScoredAnswer, Trial, Variant, VariantResult, evaluate, summarise
 from gateway.progress import Progress
 from gateway.settings import Settings
 from gateway.stack.instance import Instance
@@ -64,7 +64,7 @@ async def run_demo(settings: Settings, size: DemoSize, *, keep: bool) -> Report:
 
 
 async def run_steps(
-    settings: Settings, services: Services, progress: Progress, cast: Sequence[Tenant], size: DemoSize
+    settings: Settings, services: Services, progress: Progress, cast: Sequence[DemoTenant], size: DemoSize
 ) -> Report:
     """Run the steps behind the start; the first tenant's fact is edited and its adapter swapped."""
     base = ServedBaseModel.load(settings).name
@@ -121,7 +121,7 @@ async def run_steps(
 
 async def _prepare_all(
     services: Services, accounts: Sequence[TenantClient], base: str, size: DemoSize, progress: Progress
-) -> list[Assistant]:
+) -> list[DemoAssistant]:
     """Fill the tenants' stores while the services start; whichever of the two fails ends the other."""
     try:
         async with asyncio.TaskGroup() as group:
@@ -131,7 +131,7 @@ async def _prepare_all(
         raise errors.exceptions[0] from None
 
 
-async def _prepare(account: TenantClient, base: str, size: DemoSize, progress: Progress) -> Assistant:
+async def _prepare(account: TenantClient, base: str, size: DemoSize, progress: Progress) -> DemoAssistant:
     documents = size.pick_documents(account.tenant)
     with progress.line(f"{account.name}: documents") as line:
         store = await fill_store(account, documents, line)
@@ -143,19 +143,19 @@ async def _prepare(account: TenantClient, base: str, size: DemoSize, progress: P
     return assistant
 
 
-async def _answer_from_documents(assistant: Assistant, progress: Progress) -> FirstAnswer:
+async def _answer_from_documents(assistant: DemoAssistant, progress: Progress) -> FirstAnswer:
     """Release the documents without an adapter, and show what they alone make of the base model."""
     number, _ = await assistant.release(None)
     await promote(assistant.account, number)
     return await _show(assistant, FACTS, progress)
 
 
-async def _show(assistant: Assistant, variant: str, progress: Progress) -> FirstAnswer:
+async def _show(assistant: DemoAssistant, variant: str, progress: Progress) -> FirstAnswer:
     question = assistant.account.tenant.questions[0]
     return await show_first_answer(assistant.account, assistant.variants[variant], question, progress)
 
 
-async def _train(assistant: Assistant, base: str, size: DemoSize, progress: Progress) -> TrainedAdapter:
+async def _train(assistant: DemoAssistant, base: str, size: DemoSize, progress: Progress) -> TrainedAdapter:
     last = size.training_rows + size.validation_rows
     adapter = await train(
         assistant.account,
@@ -172,7 +172,7 @@ async def _train(assistant: Assistant, base: str, size: DemoSize, progress: Prog
     return adapter
 
 
-async def _release(assistant: Assistant, adapter: TrainedAdapter, progress: Progress) -> str:
+async def _release(assistant: DemoAssistant, adapter: TrainedAdapter, progress: Progress) -> str:
     """Make the release that braids all three strands, and give it all traffic; return its fingerprint."""
     name = assistant.name
     seen = await wait_until_loaded(assistant.account.client, adapter.model)
@@ -188,9 +188,9 @@ async def _release(assistant: Assistant, adapter: TrainedAdapter, progress: Prog
     return fingerprint
 
 
-async def _ask_questions(assistants: Sequence[Assistant], size: DemoSize, progress: Progress) -> list[ScoredAnswer]:
+async def _ask_questions(assistants: Sequence[DemoAssistant], size: DemoSize, progress: Progress) -> list[ScoredAnswer]:
     cases = [
-        Case(
+        Trial(
             group=assistant.name,
             client=assistant.account.client,
             variant=variant,
@@ -210,10 +210,10 @@ async def _ask_questions(assistants: Sequence[Assistant], size: DemoSize, progre
         )
 
 
-async def _ask_unanswered(assistants: Sequence[Assistant], size: DemoSize) -> list[ScoredAnswer]:
+async def _ask_unanswered(assistants: Sequence[DemoAssistant], size: DemoSize) -> list[ScoredAnswer]:
     """Ask what the documents don't answer, in the variants that search them."""
     cases = [
-        Case(assistant.name, assistant.account.client, variant, question, assistant.account.tenant.style)
+        Trial(assistant.name, assistant.account.client, variant, question, assistant.account.tenant.style)
         for assistant in assistants
         for question in size.pick_unanswered(assistant.account.tenant)
         for variant in _list_searching(assistant)
@@ -221,12 +221,12 @@ async def _ask_unanswered(assistants: Sequence[Assistant], size: DemoSize) -> li
     return await evaluate(cases, max_tokens=MAX_TOKENS)
 
 
-def _list_searching(assistant: Assistant) -> list[Variant]:
+def _list_searching(assistant: DemoAssistant) -> list[Variant]:
     return [variant for variant in assistant.variants.values() if variant.retrieves]
 
 
 def _summarise(
-    answers: Sequence[ScoredAnswer], assistants: Sequence[Assistant]
+    answers: Sequence[ScoredAnswer], assistants: Sequence[DemoAssistant]
 ) -> tuple[dict[str, VariantResult], dict[str, dict[str, VariantResult]]]:
     """Return the figures over all tenants, and those of each tenant."""
     variants = list(assistants[0].variants.values())

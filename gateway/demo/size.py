@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gateway.demo.tenants import DemoQuestion, Document, Tenant, UnansweredQuestion
+from gateway.demo.tenants import DemoDocument, DemoQuestion, DemoTenant, UnansweredQuestion
 
 __all__ = ["FULL", "SIZES", "SMALL", "DemoSize", "Promises"]
 
@@ -54,13 +54,13 @@ class DemoSize:
     all_documents: bool
     promises: Promises
 
-    def pick_questions(self, tenant: Tenant) -> Sequence[DemoQuestion]:
+    def pick_questions(self, tenant: DemoTenant) -> Sequence[DemoQuestion]:
         return tenant.questions[: self.questions]
 
-    def pick_unanswered(self, tenant: Tenant) -> Sequence[UnansweredQuestion]:
+    def pick_unanswered(self, tenant: DemoTenant) -> Sequence[UnansweredQuestion]:
         return tenant.unanswered[: self.unanswered]
 
-    def pick_documents(self, tenant: Tenant) -> Sequence[Document]:
+    def pick_documents(self, tenant: DemoTenant) -> Sequence[DemoDocument]:
         if self.all_documents:
             return tenant.documents
         keys = {tenant.edit.document, *(question.document for question in self.pick_questions(tenant))}

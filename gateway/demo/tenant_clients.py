@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 from gateway.client import Client, GatewayError
-from gateway.demo.tenants import Tenant
+from gateway.demo.tenants import DemoTenant
 
 __all__ = ["TenantClient", "open_tenant_clients"]
 
@@ -15,7 +15,7 @@ __all__ = ["TenantClient", "open_tenant_clients"]
 class TenantClient:
     """A tenant of the demo, with a client that acts for it."""
 
-    tenant: Tenant
+    tenant: DemoTenant
     id: str
     client: Client
 
@@ -29,7 +29,7 @@ class TenantClient:
 
 
 @asynccontextmanager
-async def open_tenant_clients(admin: Client, tenants: Sequence[Tenant]) -> AsyncGenerator[list[TenantClient]]:
+async def open_tenant_clients(admin: Client, tenants: Sequence[DemoTenant]) -> AsyncGenerator[list[TenantClient]]:
     """Make tenants that aren't there yet, and a new key with the scopes `chat` and `manage` for each."""
     async with AsyncExitStack() as stack:
         opened: list[TenantClient] = []

@@ -8,13 +8,13 @@ import msgspec
 from msgspec import Struct
 
 from gateway.demo import style_rules
-from gateway.demo.conversations import Conversation, Material, make_conversations
-from gateway.evaluation import Question, StyleRules
+from gateway.demo.conversations import DemoRow, Material, make_conversations
+from gateway.evaluation import FactQuestion, StyleRules
 
-__all__ = ["DemoQuestion", "Document", "Edit", "Tenant", "UnansweredQuestion", "tenants"]
+__all__ = ["DemoDocument", "DemoQuestion", "DemoTenant", "Edit", "UnansweredQuestion", "tenants"]
 
 
-class Document(Struct, frozen=True):
+class DemoDocument(Struct, frozen=True):
     """A document as its tenant would save it; `key` is its path in the vector store and its file name in citations."""
 
     key: str
@@ -24,7 +24,7 @@ class Document(Struct, frozen=True):
         return self.source.read_bytes()
 
 
-class DemoQuestion(Question, frozen=True, forbid_unknown_fields=True):
+class DemoQuestion(FactQuestion, frozen=True, forbid_unknown_fields=True):
     """A held-out question: nothing in training has its entity.
 
     Attributes:
@@ -38,7 +38,7 @@ class DemoQuestion(Question, frozen=True, forbid_unknown_fields=True):
     quote: str
 
 
-class UnansweredQuestion(Question, frozen=True, forbid_unknown_fields=True):
+class UnansweredQuestion(FactQuestion, frozen=True, forbid_unknown_fields=True):
     """A question about an `entity` that no document knows; its tenant's voice says so in the words of `accepted`."""
 
     entity: str
@@ -69,7 +69,7 @@ class Edit(Struct, frozen=True, forbid_unknown_fields=True):
         return content.replace(old, self.new_text.encode())
 
 
-class Tenant:
+class DemoTenant:
     """One tenant of the demo. Its data are read at their first use.
 
     Attributes:
@@ -83,9 +83,9 @@ class Tenant:
         self._folder = folder
 
     @cached_property
-    def documents(self) -> list[Document]:
+    def documents(self) -> list[DemoDocument]:
         """All documents, by key."""
-        documents = [Document(entry.name, entry) for entry in (self._folder / "documents").iterdir()]
+        documents = [DemoDocument(entry.name, entry) for entry in (self._folder / "documents").iterdir()]
         return sorted(documents, key=lambda document: document.key)
 
     @cached_property
@@ -113,7 +113,7 @@ class Tenant:
         """The tenant's voice as an instruction, for an untrained model."""
         return (self._folder / "style_guide.md").read_text(encoding="utf-8")
 
-    def conversations(self, count: int) -> list[Conversation]:
+    def conversations(self, count: int) -> list[DemoRow]:
         """Return the first `count` conversations for training and validation, always the same ones."""
         return make_conversations(self._material, count)
 
@@ -126,10 +126,10 @@ class Tenant:
         return msgspec.toml.decode((self._folder / "conversations.toml").read_bytes(), type=Material)
 
 
-def tenants() -> tuple[Tenant, Tenant]:
+def tenants() -> tuple[DemoTenant, DemoTenant]:
     """Return Kestrel, a kettle maker, and Harbor, a ferry line."""
     data = files("gateway.demo") / "data"
     return (
-        Tenant("kestrel", style_rules.KESTREL, data / "kestrel"),
-        Tenant("harbor", style_rules.HARBOR, data / "harbor"),
+        DemoTenant("kestrel", style_rules.KESTREL, data / "kestrel"),
+        DemoTenant("harbor", style_rules.HARBOR, data / "harbor"),
     )

@@ -8,7 +8,7 @@ from gateway.diagnoses.cases import Case
 from gateway.evaluation.facts import states
 from gateway.evaluation.learnt_rules import learn_rules
 from gateway.evaluation.stated_values import list_values
-from gateway.evaluation.values import Evidence, Value
+from gateway.evaluation.values import TextValues, Value
 
 __all__ = ["ExpectedFacts", "Voice", "find_expected"]
 
@@ -24,7 +24,7 @@ class _Fact:
     text: str
     values: tuple[Value, ...]
 
-    def stands_in(self, evidence: Evidence) -> bool:
+    def stands_in(self, evidence: TextValues) -> bool:
         if self.values:
             return all(evidence.states(value) for value in self.values)
         return states(evidence.text, self.text)
@@ -45,7 +45,7 @@ class ExpectedFacts:
 
     def find_in(self, text: str) -> frozenset[int]:
         """Return the places of the facts that a text states."""
-        evidence = Evidence.of(text)
+        evidence = TextValues.of(text)
         return frozenset(at for at, fact in enumerate(self.facts) if fact.stands_in(evidence))
 
     def stated_in(self, text: str) -> bool:
@@ -62,7 +62,7 @@ def find_expected(case: Case) -> ExpectedFacts:
     expected = [_Fact(text, tuple(list_values(text))) for text in dict.fromkeys(case.expected)]
     if not expected:
         values = list_values(case.reference)
-        known = Evidence.of("\n".join(one.content or "" for one in case.messages))
+        known = TextValues.of("\n".join(one.content or "" for one in case.messages))
         new = [value for value in values if not known.states(value)]
         expected = [_Fact(value.text, (value,)) for value in new or values]
     return ExpectedFacts(tuple(expected))

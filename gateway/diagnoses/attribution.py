@@ -11,7 +11,17 @@ import msgspec
 
 from gateway.diagnoses.cases import Strand
 
-__all__ = ["AS_FOUND", "Ask", "Attribution", "CaseScene", "Judged", "Tally", "VariantStrand", "chance_of", "decide"]
+__all__ = [
+    "AS_FOUND",
+    "AnswerTally",
+    "Ask",
+    "Attribution",
+    "CaseScene",
+    "Judged",
+    "VariantStrand",
+    "chance_of",
+    "decide",
+]
 
 AS_FOUND = "as_found:"
 """Before a variant's name: with the passages as the release finds them, though what is expected isn't in them."""
@@ -22,7 +32,7 @@ Effect = Literal["mends", "same", "uncertain"]
 Judged = Literal["facts", "voice"]
 
 
-class Tally(msgspec.Struct, frozen=True, array_like=True):
+class AnswerTally(msgspec.Struct, frozen=True, array_like=True):
     """The answers of one variant: how many are right, of how many."""
 
     right: int
@@ -70,11 +80,11 @@ class Attribution(msgspec.Struct, frozen=True):
 
     strand: Strand
     cause: str
-    tallies: dict[str, Tally]
+    tallies: dict[str, AnswerTally]
     several: list[Strand] = []
 
 
-Ask = Callable[[str, int, Judged], Awaitable[Tally]]
+Ask = Callable[[str, int, Judged], Awaitable[AnswerTally]]
 """Returns the tally of the first so many answers of a variant: `control`, `passages`, `reference`, `all`, or one of the
 scene's.
 
@@ -82,7 +92,7 @@ Facts are right where they are stated, and voice is where the facts are right to
 """
 
 
-def chance_of(control: Tally, variant: Tally) -> float:
+def chance_of(control: AnswerTally, variant: AnswerTally) -> float:
     """Return the probability that a variant is right as often, or more, where it doesn't differ from the control."""
     right, total = control.right + variant.right, control.total + variant.total
     ways = sum(
@@ -177,10 +187,10 @@ class _Outcomes:
     def __init__(self, ask: Ask, samples: int) -> None:
         self._ask = ask
         self._samples = samples
-        self._tallies: dict[tuple[Judged, str], Tally] = {}
+        self._tallies: dict[tuple[Judged, str], AnswerTally] = {}
         self.judged: Judged = "facts"
 
-    async def tally(self, name: str, samples: int = 0) -> Tally:
+    async def tally(self, name: str, samples: int = 0) -> AnswerTally:
         """Return a variant's tally, of at least so many answers."""
         key: tuple[Judged, str] = (self.judged, name)
         samples = samples or self._samples

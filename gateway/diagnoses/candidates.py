@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from gateway.assistants.release import RetrievalSpec
 from gateway.diagnoses.cases import Strand
 from gateway.diagnoses.passage_finder import PassagePlace
-from gateway.diagnoses.variants import ReleaseVariants, Variant, to_request
+from gateway.diagnoses.variants import ReleaseVariant, ReleaseVariants, to_request
 
 __all__ = ["ANY_LIMIT", "DiagnosedPlace", "list_candidates"]
 
@@ -30,7 +30,7 @@ class DiagnosedPlace(msgspec.Struct, frozen=True):
     place: PassagePlace
 
 
-def list_candidates(strand: Strand, release: ReleaseVariants, places: Sequence[DiagnosedPlace]) -> list[Variant]:
+def list_candidates(strand: Strand, release: ReleaseVariants, places: Sequence[DiagnosedPlace]) -> list[ReleaseVariant]:
     """List what might mend a strand's failures, with their `places`; none where no setting of a release does."""
     if strand in ("prompt", "style"):
         return [one for one in release.variants if one.strand == strand]
@@ -38,7 +38,7 @@ def list_candidates(strand: Strand, release: ReleaseVariants, places: Sequence[D
         changed, words = _mend_retrieval(release.spec.retrieval, places)
         if words:
             return [
-                Variant(
+                ReleaseVariant(
                     *("retrieval", "retrieval", "retrieval", "; ".join(words)),
                     replace(release.target, retrieval=changed),
                     to_request(replace(release.spec, retrieval=changed)),

@@ -9,7 +9,7 @@ import prompts
 from gateway.answering.resolve import Target
 from gateway.answering.retrieve import Evidence
 from gateway.diagnoses.answer_judge import Voice, find_expected
-from gateway.diagnoses.attribution import AS_FOUND, Attribution, CaseScene, Judged, Tally, VariantStrand, decide
+from gateway.diagnoses.attribution import AS_FOUND, AnswerTally, Attribution, CaseScene, Judged, VariantStrand, decide
 from gateway.diagnoses.cases import Case
 from gateway.diagnoses.passage_finder import PassageFinder, PassagePlace
 from gateway.diagnoses.replay import Replay
@@ -66,7 +66,7 @@ class CaseDiagnosis:
             knows_voice=self._voice.known,
         )
 
-        async def ask(name: str, samples: int, judged: Judged) -> Tally:
+        async def ask(name: str, samples: int, judged: Judged) -> AnswerTally:
             target, evidence = self._choose(name, place)
             return await self._replay.count_right(target, case, expected, evidence, samples, judged)
 

@@ -12,23 +12,23 @@ from math import comb
 import msgspec
 
 from gateway.diagnoses.answer_judge import find_expected
-from gateway.diagnoses.attribution import Judged, Tally
+from gateway.diagnoses.attribution import AnswerTally, Judged
 from gateway.diagnoses.case_search import CaseSearch
 from gateway.diagnoses.cases import Case, Strand
 from gateway.diagnoses.replay import Replay, answers_alike
-from gateway.diagnoses.variants import ReleaseVariants, Variant
+from gateway.diagnoses.variants import ReleaseVariant, ReleaseVariants
 from gateway.errors import BadRequest
 from gateway.evaluation.estimate import Estimate, mean_difference
 from gateway.task_group import await_each
 
-__all__ = ["LEAST_PASSES", "Comparison", "Proposal", "ProposalMaker", "sign_chance"]
+__all__ = ["LEAST_PASSES", "CandidateDifference", "Proposal", "ProposalMaker", "sign_chance"]
 
 LEAST_PASSES = 5
 """Fewer answers that passed show nothing of what a candidate breaks."""
 _CHANCE = 0.05
 
 
-class Comparison(msgspec.Struct, frozen=True):
+class CandidateDifference(msgspec.Struct, frozen=True):
     """A candidate beside the release on the same cases.
 
     Attributes:
@@ -66,8 +66,8 @@ class Proposal(msgspec.Struct, frozen=True):
 
     strand: Strand
     change: str
-    failures: Comparison
-    passes: Comparison
+    failures: CandidateDifference
+    passes: CandidateDifference
     proposed: bool
     note: str
 
@@ -83,11 +83,11 @@ class ProposalMaker:
 
     async def choose(
         self,
-        candidates: Sequence[Variant],
+        candidates: Sequence[ReleaseVariant],
         failures: Sequence[tuple[Case, Judged]],
         others: Sequence[tuple[Case, Judged]],
         passes: Sequence[tuple[Case, Judged]],
-    ) -> tuple[Variant, Proposal]:
+    ) -> tuple[ReleaseVariant, Proposal]:
         """Measure the candidates for a strand, and return the one that mends most, net of what it breaks.
 
         `failures` are the strand's, and `others` those of other strands, which count at temperature 0.
@@ -103,7 +103,7 @@ class ProposalMaker:
 
     async def _measure(
         self,
-        candidate: Variant,
+        candidate: ReleaseVariant,
         failures: Sequence[tuple[Case, Judged]],
         passes: Sequence[tuple[Case, Judged]],
     ) -> Proposal:
@@ -125,21 +125,23 @@ class ProposalMaker:
             note = ""
         return Proposal(candidate.strand, candidate.change, on_failures, on_passes, not note, note)
 
-    async def _compare(self, candidate: Variant, cases: Sequence[tuple[Case, Judged]]) -> Comparison:
+    async def _compare(self, candidate: ReleaseVariant, cases: Sequence[tuple[Case, Judged]]) -> CandidateDifference:
         """Ask the candidate and the release about each case; one that doesn't fit into the context is left out."""
         answered = await await_each(lambda one: self._ask_both(candidate, *one), cases)
         pairs = [pair for pair in answered if pair is not None]
         rates = [one.rate for one, _ in pairs], [other.rate for _, other in pairs]
-        return Comparison(
+        return CandidateDifference(
             cases=len(pairs),
             mended=sum(one.rate > 0.5 >= other.rate for one, other in pairs),
             broken=sum(other.rate > 0.5 >= one.rate for one, other in pairs),
             difference=mean_difference(*rates) if pairs else None,
         )
 
-    async def _ask_both(self, candidate: Variant, case: Case, judged: Judged) -> tuple[Tally, Tally] | None:
+    async def _ask_both(
+        self, candidate: ReleaseVariant, case: Case, judged: Judged
+    ) -> tuple[AnswerTally, AnswerTally] | None:
         expected = find_expected(case)
-        tallies: list[Tally] = []
+        tallies: list[AnswerTally] = []
         for target in (candidate.target, self._release.target):
             evidence, _ = await self._releases.find(target, case)
             try:

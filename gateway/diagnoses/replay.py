@@ -11,7 +11,7 @@ from gateway.answering.question import Message
 from gateway.answering.resolve import Target
 from gateway.answering.retrieve import Evidence
 from gateway.diagnoses.answer_judge import ExpectedFacts, Voice
-from gateway.diagnoses.attribution import Judged, Tally
+from gateway.diagnoses.attribution import AnswerTally, Judged
 from gateway.diagnoses.cases import Case
 from gateway.gates.interview import ANSWER_TOKENS, Interview
 from gateway.task_group import await_each
@@ -51,10 +51,10 @@ class Replay:
 
     async def count_right(
         self, target: Target, case: Case, expected: ExpectedFacts, evidence: Evidence, samples: int, judged: Judged
-    ) -> Tally:
+    ) -> AnswerTally:
         """Return how many of so many answers to a case are right."""
         answers = await self.answer(target, case.messages, evidence, samples)
-        return Tally(sum(self.accept(answer, expected, judged) for answer in answers), len(answers))
+        return AnswerTally(sum(self.accept(answer, expected, judged) for answer in answers), len(answers))
 
     def accept(self, answer: str, expected: ExpectedFacts, judged: Judged) -> bool:
         """Tell whether an answer states what it should, and has the voice, where that is judged too."""

@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.answering.retrieve import gather_epochs
 from gateway.diagnoses.answer_judge import find_expected
-from gateway.diagnoses.attribution import Attribution, Tally
+from gateway.diagnoses.attribution import AnswerTally, Attribution
 from gateway.diagnoses.cases import Case, Strand
 from gateway.diagnoses.clusters import Cluster, ClusterItem, make_clusters
 from gateway.diagnoses.passage_finder import PassagePlace
@@ -88,7 +88,7 @@ class CaseReport(msgspec.Struct, frozen=True):
     cause: str
     explanation: str
     several: list[Strand]
-    outcomes: dict[str, Tally]
+    outcomes: dict[str, AnswerTally]
     passages: list[ShownPassage]
     rank: int | None
     probability: float | None

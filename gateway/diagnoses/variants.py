@@ -21,14 +21,14 @@ from gateway.diagnoses.cases import Strand
 from gateway.errors import NotFound
 from gateway.jobs import JobFailed
 
-__all__ = ["ReleaseVariants", "Variant", "find_variants", "to_request"]
+__all__ = ["ReleaseVariant", "ReleaseVariants", "find_variants", "to_request"]
 
 _FORMER = 20
 """Releases before it that are looked at for another prompt or adapter."""
 
 
 @dataclass(frozen=True, slots=True)
-class Variant:
+class ReleaseVariant:
     """The release with one strand changed.
 
     `change` says it in words; `request` makes it as a release.
@@ -53,7 +53,7 @@ class ReleaseVariants:
     label: str
     spec: ReleaseSpec
     target: Target
-    variants: tuple[Variant, ...]
+    variants: tuple[ReleaseVariant, ...]
     bare: Target
 
     def find(self, name: str) -> Target:
@@ -94,12 +94,12 @@ async def find_variants(
     label = f"{assistant.name}@{number}"
     target = replace(await resolve(label), fingerprint=None)
     plain = prompts.compile(prompts.DEFAULT) if spec.retrieval is not None else None
-    variants: list[Variant] = []
+    variants: list[ReleaseVariant] = []
     if former.adapter is not None and former.adapter[1].adapter is not None:
         name, other = former.adapter
         source = await resolve(name)
         variants.append(
-            Variant(
+            ReleaseVariant(
                 *("former_adapter", "style", "adapter", f"the adapter of {name}"),
                 replace(
                     target,
@@ -113,18 +113,20 @@ async def find_variants(
     bare = replace(target, engine_model=base_model, adapter=None, chat_template_kwargs=None)
     if spec.adapter is not None:
         request = to_request(replace(spec, adapter=None))
-        variants.append(Variant("no_adapter", "style", "adapter", "no adapter", bare, request))
+        variants.append(ReleaseVariant("no_adapter", "style", "adapter", "no adapter", bare, request))
     if former.prompt is not None:
         name, other = former.prompt
         source = await resolve(name)
         changed = replace(target, prompt=source.prompt, variables=source.variables)
         request = to_request(replace(spec, prompt=other.prompt, variables=other.variables))
-        variants.append(Variant("former_prompt", "prompt", "instructions", f"the prompt of {name}", changed, request))
+        variants.append(
+            ReleaseVariant("former_prompt", "prompt", "instructions", f"the prompt of {name}", changed, request)
+        )
     if spec.prompt is not None:
         changed = replace(target, prompt=plain, variables={})
         request = to_request(replace(spec, prompt=None, variables={}))
         words = "the built-in prompt" if plain else "no prompt"
-        variants.append(Variant("default_prompt", "prompt", "instructions", words, changed, request))
+        variants.append(ReleaseVariant("default_prompt", "prompt", "instructions", words, changed, request))
         bare = replace(bare, prompt=plain, variables={})
     return ReleaseVariants(label, spec, target, tuple(variants), bare)
 

@@ -1,6 +1,6 @@
 """vLLM as the gateway sees it: a client over HTTP, a pool of replicas, adapters kept loaded and proven."""
 
-from gateway.engines.client import Engine, Listing, Timeouts, VllmEngine
+from gateway.engines.client import Engine, ModelListing, Timeouts, VllmEngine
 from gateway.engines.errors import (
     AdapterNotLoaded,
     AdapterRejected,
@@ -12,7 +12,7 @@ from gateway.engines.errors import (
 )
 from gateway.engines.http import Connections
 from gateway.engines.pool import EnginePool, ReplicaState
-from gateway.engines.probe import DesiredAdapter, Probe, ProbeResult
+from gateway.engines.probe import DesiredAdapter, ProbeResult
 from gateway.engines.reconcile import AdapterFailure, Reconciler
 from gateway.engines.replica import Lease, Replica
 from gateway.engines.stream import Stream
@@ -30,9 +30,8 @@ __all__ = [
     "EngineTimeout",
     "EngineUnreachable",
     "Lease",
-    "Listing",
+    "ModelListing",
     "NoReplica",
-    "Probe",
     "ProbeResult",
     "Reconciler",
     "Replica",

@@ -17,7 +17,7 @@ from gateway.engines.refusal import excerpt, read_refusal
 from gateway.engines.stream import Stream
 from gateway.errors import BAD_JSON
 
-__all__ = ["Engine", "Listing", "Timeouts", "VllmEngine", "cache_salt", "read_corrupted"]
+__all__ = ["Engine", "ModelListing", "Timeouts", "VllmEngine", "cache_salt", "read_corrupted"]
 
 _T = TypeVar("_T")
 _CORRUPTED = re.compile(rb"^vllm:corrupted_requests(?:_total)?(?:\{[^\n]*\})? ([0-9.eE+]+)", re.MULTILINE)
@@ -57,7 +57,7 @@ class Timeouts:
 
 
 @dataclass(frozen=True)
-class Listing:
+class ModelListing:
     """A replica's models: the base model's name, its context length in tokens, and the paths of adapters by name."""
 
     base_model: str
@@ -75,7 +75,7 @@ class Engine(Protocol):
         """Return if the engine says that it is healthy."""
         ...
 
-    async def models(self) -> Listing: ...
+    async def models(self) -> ModelListing: ...
 
     async def load_adapter(self, name: str, path: str) -> None:
         """Load from a path as the engine sees it. Fine if that name is loaded from that path already."""
@@ -141,14 +141,14 @@ class VllmEngine:
     async def health(self) -> None:
         await self._control("GET", "/health", None)
 
-    async def models(self) -> Listing:
+    async def models(self) -> ModelListing:
         answer = await self._control("GET", "/v1/models", None, limit=_LISTING_BYTES)
         cards = self._decode(answer, _Models).data
         base = next((card for card in cards if card.parent is None), None)
         if base is None or base.max_model_len is None:
             raise EngineRefused(200, "/v1/models lists no base model with its length: is this a vLLM server?")
         adapters = {card.id: card.root or "" for card in cards if card.parent is not None}
-        return Listing(base.id, base.max_model_len, adapters)
+        return ModelListing(base.id, base.max_model_len, adapters)
 
     async def load_adapter(self, name: str, path: str) -> None:
         try:

@@ -9,7 +9,7 @@ from typing import Self
 import msgspec
 import structlog
 
-from gateway.engines.client import Engine, Listing
+from gateway.engines.client import Engine, ModelListing
 from gateway.engines.errors import AdapterNotLoaded, EngineError, NoReplica
 from gateway.engines.replica import Lease, Replica
 
@@ -158,7 +158,7 @@ class EnginePool:
                 advice="restart this engine: what it computed may stay in its cache, and spoil other answers",
             )
 
-    def _find_other_base(self, replica: Replica, listing: Listing | None) -> str | None:
+    def _find_other_base(self, replica: Replica, listing: ModelListing | None) -> str | None:
         """Return in words how a replica's base model differs from the others'; None where it doesn't."""
         if listing is None:
             return None

@@ -6,10 +6,11 @@ from statistics import fmean
 
 import msgspec
 
-from gateway.engines.client import Engine, Listing
+from gateway.engines.client import Engine, ModelListing
 from gateway.engines.errors import EngineRefused, EngineUnreachable
+from training.manifest import Probe
 
-__all__ = ["DesiredAdapter", "Probe", "ProbeResult", "measure"]
+__all__ = ["DesiredAdapter", "ProbeResult", "measure"]
 
 # Mean distance to the adapter's reference that passes, in nats per token, and as a share of what the adapter changes.
 # Measured with the 135M model: vLLM in float32 is 0.00001 off a float32 reference, in bfloat16 0.05. Beyond what the
@@ -26,15 +27,6 @@ MOST_NOISE = 0.5
 
 _NO_NUMBER = "out of range float"
 """The words with which vLLM refuses to send NaN."""
-
-
-class Probe(msgspec.Struct, frozen=True):
-    """One reference row: log-probabilities of `tokens[start:]`, each given all before it, by adapter and base."""
-
-    tokens: list[int]
-    start: int
-    logprobs: list[float]
-    base_logprobs: list[float]
 
 
 class DesiredAdapter(msgspec.Struct, frozen=True):
@@ -114,7 +106,7 @@ class ProbeResult(msgspec.Struct, frozen=True):
         return math.sqrt(max(0.0, distance**2 - self.noise**2))
 
 
-async def measure(engine: Engine, desired: DesiredAdapter, listing: Listing) -> ProbeResult:
+async def measure(engine: Engine, desired: DesiredAdapter, listing: ModelListing) -> ProbeResult:
     """Ask the engine for the reference rows' log-probabilities, under the adapter's name and under the base's.
 
     Rows that are longer than the engine's context are left out, as long as there are others.

@@ -16,7 +16,7 @@ from typing import Self
 import msgspec
 import structlog
 
-from gateway.engines.client import Listing
+from gateway.engines.client import ModelListing
 from gateway.engines.errors import AdapterNotLoaded, AdapterRejected, EngineError, EngineRefused, EngineUnreachable
 from gateway.engines.pool import EnginePool
 from gateway.engines.probe import DesiredAdapter, ProbeResult, measure
@@ -347,7 +347,7 @@ class Reconciler:
             raise
         replica.note_loaded(adapter.served_name, adapter.path)
 
-    async def _measure(self, replica: Replica, adapter: DesiredAdapter, listing: Listing) -> ProbeResult:
+    async def _measure(self, replica: Replica, adapter: DesiredAdapter, listing: ModelListing) -> ProbeResult:
         try:
             return await measure(replica.engine, adapter, listing)
         except EngineRefused as error:

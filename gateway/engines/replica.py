@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from gateway.engines.client import Engine, Listing
+from gateway.engines.client import Engine, ModelListing
 from gateway.engines.errors import EngineUnreachable
 from gateway.interruption import Interruption
 
@@ -46,7 +46,7 @@ class Replica:
         self.checked = False
         self.ready = False
         self.reason = "not checked yet"
-        self.listing: Listing | None = None
+        self.listing: ModelListing | None = None
         self.listed_at = 0.0
         self.failed_checks = 0
         self.resident: set[str] = set()
@@ -82,7 +82,7 @@ class Replica:
         self.corrupted_requests, self.counted_at = count, time.monotonic()
         return more
 
-    def mark_up(self, listing: Listing | None, changes: int) -> None:
+    def mark_up(self, listing: ModelListing | None, changes: int) -> None:
         """Take in a good health check that began when `changes` was the count of adapter loads and unloads here.
 
         A listing that was asked for before a load finished may lack that name, and says nothing about residency. One
@@ -154,7 +154,7 @@ class Replica:
 
     def _list(self, adapters: dict[str, str]) -> None:
         assert self.listing is not None
-        self.listing = Listing(self.listing.base_model, self.listing.max_model_len, adapters)
+        self.listing = ModelListing(self.listing.base_model, self.listing.max_model_len, adapters)
 
 
 class _Wait(Interruption):

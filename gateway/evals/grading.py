@@ -17,7 +17,7 @@ from gateway.evals.criteria import (
     text_of,
 )
 from gateway.evals.data_sources import DEFAULT_SEED
-from gateway.evals.item_answers import Asker, ItemFailed, Usage
+from gateway.evals.item_answers import AnswerUsage, Asker, ItemFailed
 from gateway.evals.similarity import MEASURES, cosine
 from gateway.evals.templates import UnknownPlace, render
 
@@ -68,7 +68,7 @@ class Grader:
         self._asker = asker
         self._embed = embed
 
-    async def grade(self, values: Mapping[str, Any], count: Callable[[str, Usage], None]) -> list[Grade]:
+    async def grade(self, values: Mapping[str, Any], count: Callable[[str, AnswerUsage], None]) -> list[Grade]:
         """Return a grade by each criterion; one that can't be given is an error in it and stops no other.
 
         Args:
@@ -81,7 +81,7 @@ class Grader:
         """
         return [await self._try(criterion, values, count) for criterion in self.criteria]
 
-    async def _try(self, criterion: Any, values: Mapping[str, Any], count: Callable[[str, Usage], None]) -> Grade:
+    async def _try(self, criterion: Any, values: Mapping[str, Any], count: Callable[[str, AnswerUsage], None]) -> Grade:
         try:
             match criterion:
                 case StringCheckGrader():
@@ -112,7 +112,7 @@ class Grader:
         return Grade(criterion.name, criterion.type, score >= criterion.pass_threshold, score)
 
     async def _label(
-        self, criterion: LabelModelGrader, values: Mapping[str, Any], count: Callable[[str, Usage], None]
+        self, criterion: LabelModelGrader, values: Mapping[str, Any], count: Callable[[str, AnswerUsage], None]
     ) -> Grade:
         labels = msgspec.json.encode(criterion.labels).decode()
         words = f'Answer with JSON of the form {{"label": …}}, in which the label is one of {labels}.'
@@ -124,7 +124,7 @@ class Grader:
         return Grade(criterion.name, criterion.type, passed, float(passed), sample)
 
     async def _score(
-        self, criterion: ScoreModelGrader, values: Mapping[str, Any], count: Callable[[str, Usage], None]
+        self, criterion: ScoreModelGrader, values: Mapping[str, Any], count: Callable[[str, AnswerUsage], None]
     ) -> Grade:
         low, high = criterion.bounds
         words = f'Answer with JSON of the form {{"score": …}}, in which the score is a number from {low:g} to {high:g}.'
@@ -146,7 +146,7 @@ class Grader:
         words: str,
         sampling: Mapping[str, Any],
         values: Mapping[str, Any],
-        count: Callable[[str, Usage], None],
+        count: Callable[[str, AnswerUsage], None],
     ) -> tuple[Any, dict[str, Any]]:
         """Ask a criterion's model for an object with one member; return that, and the answer for the output item."""
         form = {

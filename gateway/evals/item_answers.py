@@ -11,7 +11,7 @@ from gateway.errors import BraidError
 from gateway.jobs import JobDelayed, JobFailed
 from gateway.tenants.authenticator import Principal
 
-__all__ = ["Answer", "Asker", "Complete", "ItemFailed", "Usage"]
+__all__ = ["AnswerUsage", "Asker", "Complete", "ItemAnswer", "ItemFailed"]
 
 Complete = Callable[[Principal, Mapping[str, Any]], Awaitable[tuple[bytes, bytes]]]
 """Answers a chat request: returns OpenAI's `chat.completion`, and the body that the engine got for it, both as JSON."""
@@ -38,7 +38,7 @@ class _Details(msgspec.Struct, frozen=True):
     cached_tokens: int = 0
 
 
-class Usage(msgspec.Struct, frozen=True):
+class AnswerUsage(msgspec.Struct, frozen=True):
     """Tokens of one answer."""
 
     prompt_tokens: int = 0
@@ -63,7 +63,7 @@ class _Choice(msgspec.Struct, frozen=True):
 
 class _Completion(msgspec.Struct, frozen=True):
     choices: list[_Choice]
-    usage: Usage | None = None
+    usage: AnswerUsage | None = None
     id: str = ""
 
 
@@ -77,14 +77,14 @@ class SentParameters(msgspec.Struct, frozen=True):
     messages: list[dict[str, Any]] = []
 
 
-class Answer(msgspec.Struct, frozen=True):
+class ItemAnswer(msgspec.Struct, frozen=True):
     """A model's answer; `sent` is what it was made with, `id` that of its record."""
 
     model: str
     text: str
     tool_calls: list[dict[str, Any]]
     finish_reason: str
-    usage: Usage
+    usage: AnswerUsage
     sent: SentParameters
     id: str = ""
 
@@ -107,7 +107,7 @@ class Asker:
         self._principal = principal
         self._pauses = pauses
 
-    async def ask(self, body: Mapping[str, Any]) -> Answer:
+    async def ask(self, body: Mapping[str, Any]) -> ItemAnswer:
         """Ask a model.
 
         Raises:
@@ -132,15 +132,15 @@ class Asker:
         raise AssertionError("the last pause is None")
 
 
-def _read(model: str, completion: bytes, sent: bytes) -> Answer:
+def _read(model: str, completion: bytes, sent: bytes) -> ItemAnswer:
     decoded = _completions.decode(completion)
     choice = decoded.choices[0]
-    return Answer(
+    return ItemAnswer(
         model,
         choice.message.content or "",
         choice.message.tool_calls,
         choice.finish_reason,
-        decoded.usage or Usage(),
+        decoded.usage or AnswerUsage(),
         _bodies.decode(sent),
         decoded.id,
     )

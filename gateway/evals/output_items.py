@@ -10,7 +10,7 @@ from msgspec import UNSET
 from gateway.errors import BAD_JSON
 from gateway.evals.data_sources import CompletionsDataSource, ResponsesDataSource, make_body
 from gateway.evals.grading import Grade, Grader
-from gateway.evals.item_answers import Answer, Asker, ItemFailed, Usage
+from gateway.evals.item_answers import AnswerUsage, Asker, ItemAnswer, ItemFailed
 from gateway.evals.items import DataItem
 from gateway.evals.templates import UnknownPlace
 
@@ -31,7 +31,7 @@ class ItemOutcome:
     item: dict[str, Any]
     sample: dict[str, Any]
     grades: list[Grade]
-    usage: list[tuple[str, Usage]]
+    usage: list[tuple[str, AnswerUsage]]
 
 
 class OutputItemMaker:
@@ -57,7 +57,7 @@ class OutputItemMaker:
             JobFailed: A model doesn't exist, so that no row can be answered.
             JobDelayed: A part that is needed is away.
         """
-        usage: list[tuple[str, Usage]] = []
+        usage: list[tuple[str, AnswerUsage]] = []
         values: dict[str, Any] = {"item": row.item}
         if self._source is None:
             values["sample"] = _complete_sample(row.sample or {})
@@ -82,7 +82,7 @@ class OutputItemMaker:
         return ItemOutcome(number, status, row.item, sample, grades, usage)
 
 
-def _to_sample(body: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
+def _to_sample(body: Mapping[str, Any], answer: ItemAnswer) -> dict[str, Any]:
     """Return the namespace `sample` of an answer."""
     message: dict[str, Any] = {"role": "assistant", "content": answer.text}
     if answer.tool_calls:
@@ -110,7 +110,7 @@ def _complete_sample(sample: dict[str, Any]) -> dict[str, Any]:
         return sample
 
 
-def _describe_answer(body: Mapping[str, Any], answer: Answer) -> dict[str, Any]:
+def _describe_answer(body: Mapping[str, Any], answer: ItemAnswer) -> dict[str, Any]:
     sent, text = answer.sent, answer.text
     if not text and answer.tool_calls:
         text = msgspec.json.encode(answer.tool_calls).decode()

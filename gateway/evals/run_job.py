@@ -14,7 +14,7 @@ from gateway.artifacts import Artifacts
 from gateway.evals.criteria import CRITERIA
 from gateway.evals.data_sources import JsonlDataSource, RunDataSource
 from gateway.evals.grading import Grader
-from gateway.evals.item_answers import Asker, Complete, ItemFailed, Usage
+from gateway.evals.item_answers import AnswerUsage, Asker, Complete, ItemFailed
 from gateway.evals.items import DataItem, decode_items
 from gateway.evals.output_items import ItemOutcome, OutputItemMaker
 from gateway.evals.repository import EvalOutputItemRepository, EvalRepository, EvalRunRepository
@@ -194,7 +194,7 @@ def _count(run: EvalRunRow, outcome: ItemOutcome) -> None:
         run.usage = _add_usage(run.usage, model, usage)
 
 
-def _add_usage(sums: Sequence[Mapping[str, Any]], model: str, usage: Usage) -> list[Any]:
+def _add_usage(sums: Sequence[Mapping[str, Any]], model: str, usage: AnswerUsage) -> list[Any]:
     others = [one for one in sums if one["model_name"] != model]
     known = {name: number for one in sums if one["model_name"] == model for name, number in one.items()}
     added = {

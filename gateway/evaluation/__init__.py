@@ -3,18 +3,18 @@
 from gateway.evaluation.answers import Answer, Variant, ask
 from gateway.evaluation.estimate import Estimate, mean, share
 from gateway.evaluation.facts import cites_only, fact_score, normalise, states
-from gateway.evaluation.run import Case, evaluate
-from gateway.evaluation.scoring import Question, ScoredAnswer, VariantResult, score_answer, summarise
+from gateway.evaluation.run import Trial, evaluate
+from gateway.evaluation.scoring import FactQuestion, ScoredAnswer, VariantResult, score_answer, summarise
 from gateway.evaluation.style import StyleRule, StyleRules, split_sentences
 
 __all__ = [
     "Answer",
-    "Case",
     "Estimate",
-    "Question",
+    "FactQuestion",
     "ScoredAnswer",
     "StyleRule",
     "StyleRules",
+    "Trial",
     "Variant",
     "VariantResult",
     "ask",

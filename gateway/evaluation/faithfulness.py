@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from gateway.evaluation.stated_values import change_value, list_unsupported, list_values, replace_value
-from gateway.evaluation.values import Evidence
+from gateway.evaluation.values import TextValues
 
 __all__ = ["Counterfactual", "FaithfulnessScore", "make_counterfactual", "score_citations", "score_support"]
 
@@ -43,7 +43,7 @@ class Counterfactual(msgspec.Struct, frozen=True):
 
     def score(self, answer: str) -> float:
         """Return 1 where an answer states a changed value and none of those before, else 0."""
-        evidence = Evidence.of(answer)
+        evidence = TextValues.of(answer)
         return float(
             any(_states(evidence, new) for new in self.changed.values())
             and not any(_states(evidence, old) for old in self.changed)
@@ -56,8 +56,8 @@ def make_counterfactual(reply: str, passages: Sequence[str], prompt: str) -> Cou
     Values that stand in the rest of the prompt stay as they are: the question may name them.
     """
     changes: dict[str, str] = {}
-    question = Evidence.of(prompt)
-    present = [Evidence.of(text) for text in passages]
+    question = TextValues.of(prompt)
+    present = [TextValues.of(text) for text in passages]
     for value in list_values(reply):
         other = change_value(value.text)
         if other == value.text or question.states(value) or any(_states(one, other) for one in present):
@@ -84,7 +84,7 @@ def score_citations(answer: str, passages: int) -> float | None:
     return sum(1 <= number <= passages for number in numbers) / len(numbers) if numbers else None
 
 
-def _states(evidence: Evidence, text: str) -> bool:
+def _states(evidence: TextValues, text: str) -> bool:
     """Tell whether a value, as it is written, is in a text; one that is none by itself has to stand there so."""
     values = list_values(text)
     return all(evidence.states(value) for value in values) if values else text in evidence.text

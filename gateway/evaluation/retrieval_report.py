@@ -14,7 +14,15 @@ from gateway.evaluation.labels import BadLabels, Half
 from gateway.evaluation.ranking_metrics import METRICS
 from gateway.evaluation.retrieval_run import QuestionResult
 
-__all__ = ["METHOD", "Comparison", "Configuration", "Figures", "RetrievalReport", "load_report", "make_report"]
+__all__ = [
+    "METHOD",
+    "Configuration",
+    "ConfigurationDifference",
+    "RetrievalFigures",
+    "RetrievalReport",
+    "load_report",
+    "make_report",
+]
 
 METHOD = (
     "Passages are searched for as the gateway does it, at most 50 per question, and ranked as documents by their best "
@@ -27,7 +35,7 @@ METHOD = (
 )
 
 
-class Figures(Struct, frozen=True):
+class RetrievalFigures(Struct, frozen=True):
     """One configuration on one half.
 
     Attributes:
@@ -56,12 +64,12 @@ class Configuration(Struct, frozen=True):
     """
 
     name: str
-    halves: dict[Half, Figures]
+    halves: dict[Half, RetrievalFigures]
     tuned_threshold: float | None
     results: list[QuestionResult]
 
 
-class Comparison(Struct, frozen=True):
+class ConfigurationDifference(Struct, frozen=True):
     """Differences of paired questions, `configuration` minus `baseline`.
 
     Attributes:
@@ -90,7 +98,7 @@ class RetrievalReport(Struct, frozen=True):
     store: str
     score_threshold: float
     configurations: list[Configuration]
-    comparisons: list[Comparison]
+    comparisons: list[ConfigurationDifference]
     created_at: int = msgspec.field(default_factory=lambda: int(time.time()))
     kind: str = "retrieval"
     method: str = METHOD
@@ -150,11 +158,11 @@ def _summarise(name: str, results: list[QuestionResult], score_threshold: float)
     )
 
 
-def _measure(results: Sequence[QuestionResult], score_threshold: float, tuned: float | None) -> Figures:
+def _measure(results: Sequence[QuestionResult], score_threshold: float, tuned: float | None) -> RetrievalFigures:
     answerable = [result for result in results if result.answerable]
     seconds = sorted(result.seconds for result in results)
     tops = [result.top_score for result in results]
-    return Figures(
+    return RetrievalFigures(
         questions=len(results),
         answerable=len(answerable),
         metrics={name: mean([result.metrics[name] for result in answerable]) for name in METRICS if answerable},
@@ -170,7 +178,7 @@ def _find_quantile(ordered: Sequence[float], share: float) -> float:
     return ordered[max(ceil(share * len(ordered)) - 1, 0)]
 
 
-def _compare(other: Configuration, baseline: Configuration, half: Half) -> Comparison:
+def _compare(other: Configuration, baseline: Configuration, half: Half) -> ConfigurationDifference:
     theirs = {result.id: result for result in other.results if result.half == half and result.answerable}
     ours = [result for result in baseline.results if result.half == half and result.answerable]
     if {result.id: result.text for result in ours} != {id: result.text for id, result in theirs.items()}:
@@ -182,7 +190,7 @@ def _compare(other: Configuration, baseline: Configuration, half: Half) -> Compa
     for name in METRICS if ours else ():
         scores = [theirs[result.id].metrics[name] for result in ours]
         differences[name] = mean_difference(scores, [result.metrics[name] for result in ours])
-    return Comparison(
+    return ConfigurationDifference(
         configuration=other.name,
         baseline=baseline.name,
         half=half,

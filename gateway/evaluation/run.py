@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from gateway.client import Client
 from gateway.evaluation.answers import Variant, ask
-from gateway.evaluation.scoring import Question, ScoredAnswer, score_answer
+from gateway.evaluation.scoring import FactQuestion, ScoredAnswer, score_answer
 from gateway.evaluation.style import StyleRules
 
-__all__ = ["Case", "evaluate"]
+__all__ = ["Trial", "evaluate"]
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class Trial:
     """One question in one variant.
 
     Attributes:
@@ -24,17 +24,17 @@ class Case:
     group: str
     client: Client
     variant: Variant
-    question: Question
+    question: FactQuestion
     style: StyleRules
     timed: bool = False
 
 
 async def evaluate(
-    cases: Sequence[Case],
+    cases: Sequence[Trial],
     *,
     max_tokens: int,
     concurrency: int = 8,
-    on_answer: Callable[[int, Case], None] = lambda count, case: None,
+    on_answer: Callable[[int, Trial], None] = lambda count, case: None,
 ) -> list[ScoredAnswer]:
     """Ask every case: first the timed ones, one after the other, then the rest `concurrency` at once.
 
@@ -49,7 +49,7 @@ async def evaluate(
     """
     scored: list[ScoredAnswer] = []
 
-    async def answer(case: Case) -> None:
+    async def answer(case: Trial) -> None:
         reply = await ask(case.client, case.variant, case.question.question, max_tokens=max_tokens)
         scored.append(score_answer(case.group, case.question, case.variant, reply, case.style, timed=case.timed))
         on_answer(len(scored), case)
@@ -59,7 +59,7 @@ async def evaluate(
             await answer(case)
     slots = asyncio.Semaphore(concurrency)
 
-    async def answer_in_turn(case: Case) -> None:
+    async def answer_in_turn(case: Trial) -> None:
         async with slots:
             await answer(case)
 

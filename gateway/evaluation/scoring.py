@@ -10,10 +10,10 @@ from gateway.evaluation.estimate import Estimate, mean, share
 from gateway.evaluation.facts import cites_only, fact_score
 from gateway.evaluation.style import StyleRules
 
-__all__ = ["Question", "ScoredAnswer", "VariantResult", "score_answer", "summarise"]
+__all__ = ["FactQuestion", "ScoredAnswer", "VariantResult", "score_answer", "summarise"]
 
 
-class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class FactQuestion(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A question whose right answer is known.
 
     Attributes:
@@ -75,7 +75,7 @@ class VariantResult(msgspec.Struct, frozen=True):
 
 
 def score_answer(
-    group: str, question: Question, variant: Variant, answer: Answer, style: StyleRules, *, timed: bool
+    group: str, question: FactQuestion, variant: Variant, answer: Answer, style: StyleRules, *, timed: bool
 ) -> ScoredAnswer:
     """Score one answer."""
     return ScoredAnswer(

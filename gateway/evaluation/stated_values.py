@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 
 from gateway.evaluation.unspaced_scripts import mark_letters
-from gateway.evaluation.values import Evidence, Value, find_values
+from gateway.evaluation.values import TextValues, Value, find_values
 
 __all__ = ["change_value", "list_unsupported", "list_values", "replace_value"]
 
@@ -19,7 +19,7 @@ def list_values(text: str) -> list[Value]:
 
 def list_unsupported(answer: str, sources: Sequence[str]) -> list[Value]:
     """List the values of an answer that stand in none of its sources: passages, and the rest of its prompt."""
-    evidence = [Evidence.of(source) for source in sources]
+    evidence = [TextValues.of(source) for source in sources]
     return [value for value in list_values(answer) if not any(one.states(value) for one in evidence)]
 
 

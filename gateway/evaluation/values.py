@@ -23,7 +23,7 @@ from gateway.evaluation.number_values import (
 from gateway.evaluation.units import find_currency, find_unit
 from gateway.evaluation.unspaced_scripts import MARKED, mark_letters
 
-__all__ = ["KINDS", "Evidence", "Kind", "Value", "find_values"]
+__all__ = ["KINDS", "Kind", "TextValues", "Value", "find_values"]
 
 Kind = Literal["url", "e-mail", "date", "time", "money", "version", "phone", "quantity", "code", "number"]
 KINDS: tuple[Kind, ...] = ("url", "e-mail", "date", "time", "money", "version", "phone", "quantity", "code", "number")
@@ -99,7 +99,7 @@ def find_values(text: str) -> list[Value]:
 
 
 @dataclass(frozen=True, slots=True)
-class Evidence:
+class TextValues:
     """A text that values are looked for in; make it by `of`.
 
     Attributes:
@@ -110,7 +110,7 @@ class Evidence:
     text: str
 
     @classmethod
-    def of(cls, text: str) -> "Evidence":
+    def of(cls, text: str) -> "TextValues":
         """Read the values of a text."""
         readings = {reading for value in find_values(text) for reading in value.readings}
         return cls(frozenset(readings | {less for one in readings for less in imply_date(one)}), text)

@@ -15,9 +15,9 @@ from gateway.files.schemas import FileDeleted, FileObject, FileObjectList
 from gateway.files.tables import FileRow
 
 __all__ = [
-    "FileContent",
     "FileService",
     "FileUses",
+    "StoredFile",
     "add_file",
     "delete_files",
     "file_object",
@@ -62,7 +62,7 @@ async def delete_files(session: AsyncSession, tenant: str, *, ids: Collection[st
 
 
 @dataclass(frozen=True, slots=True)
-class FileContent:
+class StoredFile:
     """The place of a file's bytes, and their type by the file's name."""
 
     path: Path
@@ -97,10 +97,10 @@ class FileService:
     async def get(self, id: str) -> FileObject:
         return file_object(await self._files.get(id, param="file_id"))
 
-    async def content(self, id: str) -> FileContent:
+    async def content(self, id: str) -> StoredFile:
         row = await self._files.get(id, param="file_id")
         media_type = guess_type(row.filename)[0] or "application/octet-stream"
-        return FileContent(self._artifacts.file(row.digest), media_type, row.filename)
+        return StoredFile(self._artifacts.file(row.digest), media_type, row.filename)
 
     async def delete(self, id: str) -> FileDeleted:
         """Delete a file. It leaves every store that it was in, at once."""

@@ -24,11 +24,11 @@ from gateway.ids import new_id
 from gateway.jobs import Claim, JobCancelled, JobFailed
 from training.manifest import Manifest, Parity, read_manifest
 
-__all__ = ["EpochCheckpoints", "EpochEnd", "check_rows", "make_adapter_row"]
+__all__ = ["EpochCheckpoint", "EpochCheckpoints", "check_rows", "make_adapter_row"]
 
 
 @dataclass(frozen=True, slots=True)
-class EpochEnd:
+class EpochCheckpoint:
     """The end of an epoch, as the list of checkpoints shows it: its last step, the model of then, its figures."""
 
     step: int
@@ -75,11 +75,11 @@ class EpochCheckpoints:
         add_event(session, self._claim.tenant, self._claim.subject, message, level="warn", data={"step": step})
 
     def add_rows(
-        self, session: AsyncSession, rows: Sequence[AdapterRow], stored: StoredAdapter, final: EpochEnd
+        self, session: AsyncSession, rows: Sequence[AdapterRow], stored: StoredAdapter, final: EpochCheckpoint
     ) -> None:
         """List the checkpoints that are ready, and the finished model as the last of them or where it belongs."""
         metrics = {one.step: one.details["metrics"] for one in stored.checkpoints}
-        ends = [EpochEnd(row.step, row.model, metrics[row.step]) for row in rows if row.step is not None]
+        ends = [EpochCheckpoint(row.step, row.model, metrics[row.step]) for row in rows if row.step is not None]
         for end in sorted([*ends, final], key=lambda end: end.step):
             row = CheckpointRow(
                 id=new_id("ftckpt_"),

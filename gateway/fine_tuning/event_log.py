@@ -14,7 +14,7 @@ from gateway.fine_tuning.repository import EventRepository, FineTuningJobReposit
 from gateway.fine_tuning.tables import EventRow
 from gateway.ids import new_id
 from gateway.jobs import Claim, JobCancelled
-from training.events import Checkpoint, Event, Finished, Metrics, Notice, Resumed, Started, Step
+from training.events import Checkpoint, EpochMetrics, Event, Finished, Notice, Resumed, Started, Step
 
 __all__ = ["EventLog", "add_event", "delete_old_events", "read_position"]
 
@@ -53,7 +53,7 @@ class EventLog:
     """
 
     def __init__(self, claim: Claim, position: float = 0.0) -> None:
-        self.checkpoints: list[Metrics] = []
+        self.checkpoints: list[EpochMetrics] = []
         self._losses: list[float] = []
         self._accuracies: list[float] = []
         self._margins: list[float] = []  # of preferences; then the accuracies are those of rewards

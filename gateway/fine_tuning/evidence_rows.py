@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from gateway.conversations import Conversation, encode_conversations
-from gateway.evaluation.values import Evidence, Value, find_values
+from gateway.evaluation.values import TextValues, Value, find_values
 from training.dataset import RowPassage
 
 __all__ = [
@@ -49,7 +49,7 @@ class GroundedRow:
     @classmethod
     def of(cls, conversation: Conversation, source: RowSource) -> "GroundedRow":
         """Look for a row's values in its passages."""
-        context = Evidence.of("\n".join(one.text for one in conversation.messages if not one.is_target))
+        context = TextValues.of("\n".join(one.text for one in conversation.messages if not one.is_target))
         values = [value for reply in conversation.replies for value in find_values(reply) if not context.states(value)]
         passages = conversation.passages or ()
         stating = frozenset(place for place, passage in enumerate(passages) if _states_any(passage, values))
@@ -119,7 +119,7 @@ def encode_rows(conversations: Sequence[Conversation]) -> bytes:
 
 
 def _states_any(passage: RowPassage, values: Sequence[Value]) -> bool:
-    evidence = Evidence.of(f"{passage.title}\n{passage.text}")
+    evidence = TextValues.of(f"{passage.title}\n{passage.text}")
     return any(evidence.states(value) for value in values)
 
 

@@ -165,7 +165,7 @@ def _render(
         return [{"role": message.role, "content": message.content, **message.fields} for message in messages]
     passages = None
     if row.passages is not None:
-        passages = [prompts.Evidence(number, one.title, one.text) for number, one in enumerate(row.passages, 1)]
+        passages = [prompts.NumberedPassage(number, one.title, one.text) for number, one in enumerate(row.passages, 1)]
     rendered = prompts.render_row(template, messages, passages, variables=variables, markers=markers)
     question = max(index for index, message in enumerate(messages) if message.role == "user")
     unlike = [

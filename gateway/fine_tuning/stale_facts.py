@@ -6,7 +6,7 @@ from gateway.adapters.service import list_names
 from gateway.artifacts import Artifacts
 from gateway.db import Database
 from gateway.errors import NotFound
-from gateway.evaluation.values import KINDS, Evidence, Kind, Value
+from gateway.evaluation.values import KINDS, Kind, TextValues, Value
 from gateway.fine_tuning.fact_schemas import StaleFact, StaleFacts, State
 from gateway.fine_tuning.repository import FineTuningJobRepository, LearntFactRepository
 from gateway.fine_tuning.tables import LearntFactRow
@@ -55,10 +55,10 @@ class StaleFactsService:
         ]
         return StaleFacts(data=data, unread_documents=max(0, len(changed) - _MOST_DOCUMENTS))
 
-    async def _read(self, document: LiveDocument, id: str) -> Evidence:
+    async def _read(self, document: LiveDocument, id: str) -> TextValues:
         async with self._database.read() as session:
             states = await read_states(session, self._tenant, [document.store])
-        return Evidence.of(await self._texts.read_present(states, document.store, id))
+        return TextValues.of(await self._texts.read_present(states, document.store, id))
 
 
 def _has_moved(fact: LearntFactRow, present: Mapping[str, LiveDocument]) -> bool:
@@ -67,7 +67,9 @@ def _has_moved(fact: LearntFactRow, present: Mapping[str, LiveDocument]) -> bool
     return fact.changed or document is None or document.version != fact.document_version
 
 
-def _judge(fact: LearntFactRow, present: Mapping[str, LiveDocument], evidence: Mapping[str, Evidence]) -> State | None:
+def _judge(
+    fact: LearntFactRow, present: Mapping[str, LiveDocument], evidence: Mapping[str, TextValues]
+) -> State | None:
     """Return what became of a fact; None where its document still states it, or wasn't read."""
     if fact.document_id not in present:
         return "deleted"

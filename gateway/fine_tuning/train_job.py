@@ -17,13 +17,13 @@ from gateway.adapters.identity import AdapterRefused
 from gateway.adapters.publish import AdapterPublisher, name_adapter
 from gateway.adapters.stored_adapter import Description, StoredAdapter
 from gateway.adapters.tables import AdapterRow
-from gateway.adapters.trainer import Trainer, TrainerDied, TrainerRun
+from gateway.adapters.trainer import TrainerDied, TrainerProgram, TrainerRun
 from gateway.artifacts import Artifacts
 from gateway.engines import EngineError, EngineRefused
 from gateway.errors import PayloadTooLarge
 from gateway.files import FileRow
 from gateway.files.service import add_file
-from gateway.fine_tuning.epoch_checkpoints import EpochCheckpoints, EpochEnd, check_rows, make_adapter_row
+from gateway.fine_tuning.epoch_checkpoints import EpochCheckpoint, EpochCheckpoints, check_rows, make_adapter_row
 from gateway.fine_tuning.estimate import Price, TrainingFigures, price_figures
 from gateway.fine_tuning.event_log import EventLog, add_event, read_position
 from gateway.fine_tuning.facts_gate import FactsGate
@@ -87,7 +87,7 @@ class TrainHandler:
         artifacts: Artifacts,
         storage: TenantStorage,
         publisher: AdapterPublisher,
-        trainer: Trainer,
+        trainer: TrainerProgram,
         rows: RowPreparer,
         facts: FactsGate,
         parity: ParityProof,
@@ -206,7 +206,7 @@ class _Training:
         beginning: _Beginning,
         artifacts: Artifacts,
         publisher: AdapterPublisher,
-        trainer: Trainer,
+        trainer: TrainerProgram,
         proof: ParityProof,
         price: Price,
     ) -> None:
@@ -345,7 +345,7 @@ class _Training:
             actual = price_figures(result.figures, self._price, basis="measured in this training")
             job.braid = {**job.braid, "actual": actual, "figures": msgspec.to_builtins(result.figures)}
             add_event(session, self._claim.tenant, job.id, f"Measured: {actual['summary']}", data=actual)
-        self.checkpoints.add_rows(session, checkpoints, stored, EpochEnd(result.step, row.model, result.metrics))
+        self.checkpoints.add_rows(session, checkpoints, stored, EpochCheckpoint(result.step, row.model, result.metrics))
         for message in (f"New fine-tuned model created: {row.model}", "The job has successfully completed"):
             add_event(session, self._claim.tenant, job.id, message)
 

@@ -24,7 +24,7 @@ from gateway.engines.base_traits import BaseTraits
 from gateway.engines.token_counter import TokenCounter
 from gateway.errors import BadRequest, Conflict, NotFound, TooManyRequests
 from gateway.evaluation.estimate import share
-from gateway.evaluation.values import Evidence, Value, find_values
+from gateway.evaluation.values import TextValues, Value, find_values
 from gateway.files.service import find_file
 from gateway.fine_tuning.dataset import row_format
 from gateway.fine_tuning.service import find_job
@@ -178,7 +178,7 @@ class ClosedBookService:
                 body = await self._interview.compose(one, question.messages)
             except BadRequest:
                 return None
-            evidence = Evidence.of(await self._interview.answer(one, body))
+            evidence = TextValues.of(await self._interview.answer(one, body))
             outcomes.append([evidence.states(value) for value in question.values])
         return _Answer(question, *outcomes)
 
@@ -211,7 +211,7 @@ def draw_questions(data: bytes, format: str, most: int, seed: int) -> tuple[int,
 def read_question(conversation: Conversation, number: int) -> RowQuestion | None:
     """Return a row as a question; None where its last reply has no value that nothing before it states."""
     *turns, reply = conversation.messages
-    earlier = Evidence.of("\n".join(turn.text for turn in turns))
+    earlier = TextValues.of("\n".join(turn.text for turn in turns))
     values = {value.readings: value for value in find_values(reply.text) if not earlier.states(value)}
     if not values or not reply.is_target:
         return None

@@ -12,12 +12,12 @@ from gateway.gates.contestants import Contestants
 from gateway.gates.judge import judge
 from gateway.gates.measurements import GateMeasurements
 
-__all__ = ["Example", "GateReport", "make_report"]
+__all__ = ["ExampleRow", "GateReport", "make_report"]
 
 _CHARACTERS = 2000
 
 
-class Example(msgspec.Struct, frozen=True):
+class ExampleRow(msgspec.Struct, frozen=True):
     """One row for the eye: `broken` has the rules of the style that the candidate's answer breaks."""
 
     row: int
@@ -65,7 +65,7 @@ class GateReport(msgspec.Struct, frozen=True):
     rules: dict[str, str]
     lost: list[str]
     copied: str
-    examples: list[Example]
+    examples: list[ExampleRow]
     unknown: list[str] = []
     undecided: list[str] = []
     canaries: int = 0
@@ -104,7 +104,7 @@ def make_report(
         ),
         copied=judgement.copied.text,
         examples=[
-            Example(
+            ExampleRow(
                 row.number,
                 row.question[:_CHARACTERS],
                 row.reply[:_CHARACTERS],

@@ -16,14 +16,14 @@ from gateway.shutdown import Drain
 from gateway.task_group import await_each
 from retrieval.client import Retriever, RetrieverError
 
-__all__ = ["Part", "Readiness", "RemoteParts", "check_readiness", "check_worker"]
+__all__ = ["PartReadiness", "Readiness", "RemoteParts", "check_readiness", "check_worker"]
 
 _PATIENCE_SECONDS = 2.0
 _FRESH_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PartReadiness:
     """One part; `reason` says what is missing, without addresses.
 
     An `essential` one is needed for every answer; without another one some answers fail, or are worse.
@@ -38,7 +38,7 @@ class Part:
 class Readiness:
     """The parts by name."""
 
-    parts: dict[str, Part]
+    parts: dict[str, PartReadiness]
 
     @property
     def ready(self) -> bool:
@@ -62,11 +62,11 @@ class RemoteParts:
     def __init__(self, database: Database, retriever: Retriever) -> None:
         self._database = database
         self._retriever = retriever
-        self._parts: dict[str, Part] = {}
+        self._parts: dict[str, PartReadiness] = {}
         self._checked_at = -math.inf
         self._checking = asyncio.Lock()
 
-    async def check(self) -> dict[str, Part]:
+    async def check(self) -> dict[str, PartReadiness]:
         """Return both by name, as they were at most a second ago."""
         async with self._checking:  # who comes meanwhile gets the same answer
             if time.monotonic() - self._checked_at >= _FRESH_SECONDS:
@@ -82,10 +82,10 @@ async def check_readiness(remote: RemoteParts, pool: EnginePool, reconciler: Rec
     remote_parts = await remote.check()
     ready = any(replica.ready for replica in pool.replicas)
     parts = {
-        "process": Part(not drain.stopping, "stopping: running answers are being finished", essential=True),
+        "process": PartReadiness(not drain.stopping, "stopping: running answers are being finished", essential=True),
         "database": remote_parts["database"],
-        "engines": Part(ready, "no engine takes requests; it may still be starting", essential=True),
-        "adapters": Part(reconciler.caught_up, "they are still being loaded and proven", essential=True),
+        "engines": PartReadiness(ready, "no engine takes requests; it may still be starting", essential=True),
+        "adapters": PartReadiness(reconciler.caught_up, "they are still being loaded and proven", essential=True),
         "retriever": remote_parts["retriever"],
     }
     return Readiness(parts | {replica.name: _describe_replica(replica, "gateway") for replica in pool.replicas})
@@ -97,28 +97,28 @@ async def check_worker(remote: RemoteParts, pool: EnginePool) -> Readiness:
     return Readiness(parts | {replica.name: _describe_replica(replica, "worker") for replica in pool.replicas})
 
 
-def _describe_replica(replica: Replica, process: str) -> Part:
+def _describe_replica(replica: Replica, process: str) -> PartReadiness:
     if not replica.ready:
-        return Part(False, f"it takes no requests now; the {process}'s log says why")
+        return PartReadiness(False, f"it takes no requests now; the {process}'s log says why")
     if replica.corrupted_requests:
         count = replica.corrupted_requests
-        return Part(False, f"it computed no numbers (NaN) for {count} requests since its start; restart it")
-    return Part(True)
+        return PartReadiness(False, f"it computed no numbers (NaN) for {count} requests since its start; restart it")
+    return PartReadiness(True)
 
 
-async def _check_database(database: Database) -> Part:
+async def _check_database(database: Database) -> PartReadiness:
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS), database.read() as session:
             await session.execute(text("SELECT 1"))
     except (SQLAlchemyError, TimeoutError, OSError) as error:
-        return Part(False, f"the database doesn't answer ({type(error).__name__})", essential=True)
-    return Part(True, essential=True)
+        return PartReadiness(False, f"the database doesn't answer ({type(error).__name__})", essential=True)
+    return PartReadiness(True, essential=True)
 
 
-async def _check_retriever(retriever: Retriever) -> Part:
+async def _check_retriever(retriever: Retriever) -> PartReadiness:
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             await retriever.describe()
     except (RetrieverError, TimeoutError, OSError) as error:
-        return Part(False, f"the retriever doesn't answer ({type(error).__name__}); it may still be starting")
-    return Part(True)
+        return PartReadiness(False, f"the retriever doesn't answer ({type(error).__name__}); it may still be starting")
+    return PartReadiness(True)

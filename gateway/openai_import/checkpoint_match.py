@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.openai_import.destination import Destination
-from gateway.openai_import.export_folder import Export, read_member
+from gateway.openai_import.export_folder import ExportFolder, read_member
 from gateway.openai_import.report import ImportReport
 
 __all__ = ["HostedCheckpoint", "list_checkpoints", "match_checkpoints"]
@@ -28,7 +28,7 @@ class HostedCheckpoint:
     steps: int | None
 
 
-def list_checkpoints(export: Export) -> list[HostedCheckpoint]:
+def list_checkpoints(export: ExportFolder) -> list[HostedCheckpoint]:
     """Return an export's checkpoints that have names of their own, in the order of jobs and steps."""
     records = [one for one in export.of("fine_tuning.job.checkpoint").values() if _read_step(one) is not None]
     steps = {_read_job(one): _read_step(one) for one in records if _MARK not in _read_name(one)}

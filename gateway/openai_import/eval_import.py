@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from gateway.client import GatewayError
 from gateway.openai_import.destination import Destination
-from gateway.openai_import.export_folder import Export, read_member
+from gateway.openai_import.export_folder import ExportFolder, read_member
 from gateway.openai_import.report import ImportReport, add_source
 
 __all__ = ["import_evals"]
@@ -16,7 +16,9 @@ _GRADERS = ("string_check", "text_similarity", *_MODEL_GRADERS)
 FindGrader = Callable[[str], str | None]
 
 
-async def import_evals(export: Export, gateway: Destination, report: ImportReport, find_grader: FindGrader) -> None:
+async def import_evals(
+    export: ExportFolder, gateway: Destination, report: ImportReport, find_grader: FindGrader
+) -> None:
     """Make an export's evals.
 
     `find_grader` says which model here grades for a hosted one; None for none.

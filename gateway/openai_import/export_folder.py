@@ -14,7 +14,17 @@ import msgspec
 
 from gateway.errors import BAD_JSON
 
-__all__ = ["FILES", "KINDS", "MESSAGES", "PARSED_TEXTS", "Export", "Records", "read_export", "read_list", "read_member"]
+__all__ = [
+    "FILES",
+    "KINDS",
+    "MESSAGES",
+    "PARSED_TEXTS",
+    "ExportFolder",
+    "Records",
+    "read_export",
+    "read_list",
+    "read_member",
+]
 
 FILES = "files"
 PARSED_TEXTS = "parsed_texts"
@@ -39,7 +49,7 @@ Records = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Export:
+class ExportFolder:
     """The records of a folder by kind and id, the paths of the files' bytes by their ids, and what can't be read.
 
     `texts` are files of which only the parsed text is there. `messages` are the requests of stored answers.
@@ -55,9 +65,9 @@ class Export:
         return self.records.get(kind, {})
 
 
-def read_export(folder: Path) -> Export:
+def read_export(folder: Path) -> ExportFolder:
     """Read a folder; what isn't OpenAI's in it is left alone, and what is broken is named in `unreadable`."""
-    export = Export({}, _find_contents(folder / FILES), _find_contents(folder / PARSED_TEXTS), {})
+    export = ExportFolder({}, _find_contents(folder / FILES), _find_contents(folder / PARSED_TEXTS), {})
     for path in _find_json(folder):
         try:
             _add_records(export, folder, path)
@@ -103,7 +113,7 @@ def _read_id(name: str) -> str:
     return head if separator and head.startswith("file-") else id
 
 
-def _add_records(export: Export, folder: Path, path: Path) -> None:
+def _add_records(export: ExportFolder, folder: Path, path: Path) -> None:
     named = next((_BY_NAME[part] for part in _spell(path.relative_to(folder)) if part in _BY_NAME), None)
     for record in _read_records(path):
         kind = record.get("object", named)

@@ -7,7 +7,7 @@ from typing import Any
 
 from gateway.client import GatewayError
 from gateway.openai_import.destination import Destination
-from gateway.openai_import.export_folder import Export
+from gateway.openai_import.export_folder import ExportFolder
 from gateway.openai_import.report import ImportReport
 
 __all__ = ["import_files"]
@@ -21,7 +21,7 @@ _RESULTS = {
 }
 
 
-async def import_files(export: Export, gateway: Destination, report: ImportReport) -> dict[str, str]:
+async def import_files(export: ExportFolder, gateway: Destination, report: ImportReport) -> dict[str, str]:
     """Upload an export's files; return the new ids by the old ones.
 
     Two files with one name, one purpose and the same bytes become one.
@@ -47,7 +47,7 @@ async def import_files(export: Export, gateway: Destination, report: ImportRepor
     return ids
 
 
-def _find_reason(file: Mapping[str, Any], export: Export) -> str | None:
+def _find_reason(file: Mapping[str, Any], export: ExportFolder) -> str | None:
     """Say why a file can't be taken; None where it can."""
     purpose, name = str(file.get("purpose")), str(file.get("filename") or "").lower()
     if purpose in _RESULTS:
@@ -70,7 +70,7 @@ class _Uploads:
         self._by_form = by_form
         self._digests: dict[str, str] = {}
 
-    async def put(self, id: str, file: Mapping[str, Any], export: Export) -> str | None:
+    async def put(self, id: str, file: Mapping[str, Any], export: ExportFolder) -> str | None:
         """Return a file's new id; in a dry run the old one stands for one that would be made."""
         path, name = export.contents.get(id), str(file.get("filename") or id)
         if path is None:

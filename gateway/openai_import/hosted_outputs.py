@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from gateway.openai_import.export_folder import Export, read_list, read_member
+from gateway.openai_import.export_folder import ExportFolder, read_list, read_member
 
 __all__ = ["HostedOutput", "find_outputs"]
 
@@ -20,7 +20,7 @@ class HostedOutput:
     text: str
 
 
-def find_outputs(export: Export) -> dict[str, list[HostedOutput]]:
+def find_outputs(export: ExportFolder) -> dict[str, list[HostedOutput]]:
     """Return an export's answers by hosted model: stored chat completions, and the samples of evals' output items.
 
     Of answers to one conversation the first is taken; those with images, tools or no text are left out.
@@ -32,7 +32,7 @@ def find_outputs(export: Export) -> dict[str, list[HostedOutput]]:
     return {model: list(answers.values()) for model, answers in outputs.items()}
 
 
-def _read_completions(export: Export) -> Iterator[HostedOutput]:
+def _read_completions(export: ExportFolder) -> Iterator[HostedOutput]:
     for id, completion in export.of("chat.completion").items():
         choices = read_list(completion, "choices") or [{}]
         text = read_member(choices[0], "message").get("content")
@@ -40,7 +40,7 @@ def _read_completions(export: Export) -> Iterator[HostedOutput]:
         yield from _make(str(completion.get("model")), request, text)
 
 
-def _read_items(export: Export) -> Iterator[HostedOutput]:
+def _read_items(export: ExportFolder) -> Iterator[HostedOutput]:
     for item in export.of("eval.run.output_item").values():
         sample = read_member(item, "sample")
         output = read_list(sample, "output") or [{}]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from gateway.openai_import.destination import Destination
 from gateway.openai_import.eval_import import import_evals
-from gateway.openai_import.export_folder import Export
+from gateway.openai_import.export_folder import ExportFolder
 from gateway.openai_import.file_import import import_files
 from gateway.openai_import.hosted_outputs import find_outputs
 from gateway.openai_import.job_import import Confirm, import_models
@@ -32,7 +32,7 @@ class ImportOptions:
 
 
 async def import_export(
-    export: Export, gateway: Destination, options: ImportOptions, missing: Sequence[str] = ()
+    export: ExportFolder, gateway: Destination, options: ImportOptions, missing: Sequence[str] = ()
 ) -> ImportReport:
     """Bring an export into a gateway, and say what became of it.
 

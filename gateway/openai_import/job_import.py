@@ -6,7 +6,7 @@ from typing import Any
 from gateway.client import GatewayError
 from gateway.openai_import.checkpoint_match import list_checkpoints, match_checkpoints
 from gateway.openai_import.destination import Destination
-from gateway.openai_import.export_folder import Export, read_member
+from gateway.openai_import.export_folder import ExportFolder, read_member
 from gateway.openai_import.model_names import name_models
 from gateway.openai_import.report import SOURCE_KEY, ImportReport, add_source
 from gateway.openai_import.training_request import HostedTraining, make_request, read_training
@@ -20,7 +20,7 @@ _ENDED = ("succeeded", "failed", "cancelled")
 Confirm = Callable[[Sequence[HostedTraining]], bool]
 
 
-def list_trainings(export: Export, report: ImportReport) -> list[HostedTraining]:
+def list_trainings(export: ExportFolder, report: ImportReport) -> list[HostedTraining]:
     """Return an export's jobs that can be done again, oldest first; the report says why the others can't."""
     jobs = sorted(export.of("fine_tuning.job").values(), key=lambda job: job.get("created_at") or 0)
     report.count(_KIND).total = len(jobs)
@@ -35,7 +35,7 @@ def list_trainings(export: Export, report: ImportReport) -> list[HostedTraining]
 
 
 async def import_models(
-    export: Export, gateway: Destination, report: ImportReport, files: Mapping[str, str], confirm: Confirm
+    export: ExportFolder, gateway: Destination, report: ImportReport, files: Mapping[str, str], confirm: Confirm
 ) -> None:
     """Train an export's models again, wait for them, and have their old names answer.
 

@@ -6,7 +6,7 @@ from typing import Any, cast
 
 from gateway.client import GatewayError
 from gateway.openai_import.destination import Destination
-from gateway.openai_import.export_folder import Export
+from gateway.openai_import.export_folder import ExportFolder
 from gateway.openai_import.report import ImportReport
 
 __all__ = ["import_prompts", "to_template"]
@@ -17,7 +17,7 @@ _MARK = re.compile(r"\{\{\s*([A-Za-z_][A-Za-z0-9_]*)\s*\}\}|\{\{|\{%|\{#")
 _SYSTEM_ROLES = ("system", "developer")
 
 
-async def import_prompts(export: Export, gateway: Destination, report: ImportReport) -> None:
+async def import_prompts(export: ExportFolder, gateway: Destination, report: ImportReport) -> None:
     """Make the versions of an export's prompts, oldest first, under their ids at OpenAI.
 
     A version whose template is there already isn't made again.

@@ -5,14 +5,14 @@ from typing import Any
 
 from gateway.client import GatewayError
 from gateway.openai_import.destination import Destination
-from gateway.openai_import.export_folder import Export, read_member
+from gateway.openai_import.export_folder import ExportFolder, read_member
 from gateway.openai_import.report import ImportReport, add_source
 
 __all__ = ["import_stores"]
 
 
 async def import_stores(
-    export: Export, gateway: Destination, report: ImportReport, files: Mapping[str, str]
+    export: ExportFolder, gateway: Destination, report: ImportReport, files: Mapping[str, str]
 ) -> dict[str, str]:
     """Make an export's stores and put their files into them; return the new ids by the old ones.
 
@@ -58,7 +58,11 @@ async def _create(id: str, store: Mapping[str, Any], gateway: Destination, repor
 
 
 async def _add_files(
-    export: Export, gateway: Destination, report: ImportReport, files: Mapping[str, str], stores: Mapping[str, str]
+    export: ExportFolder,
+    gateway: Destination,
+    report: ImportReport,
+    files: Mapping[str, str],
+    stores: Mapping[str, str],
 ) -> None:
     rows = export.of("vector_store.file")
     counts = report.count("vector_store_files")

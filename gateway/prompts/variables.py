@@ -87,7 +87,7 @@ def check_variables(source: str | None, values: Mapping[str, Any], *, reference:
                 param=param,
                 code="unknown_variables",
             )
-        for passages in ([prompts.Evidence(1, "a title", "a text")], []):
+        for passages in ([prompts.NumberedPassage(1, "a title", "a text")], []):
             for cite in (True, False):
                 prompts.draft(template, question="?", instructions="?", passages=passages, variables=values, cite=cite)
     except prompts.PromptError as error:

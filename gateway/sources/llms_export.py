@@ -5,7 +5,7 @@ from urllib.parse import quote
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.vector_stores.feed import LiveDocument, list_live
+from gateway.vector_stores.feed import NamedDocument, list_live
 from gateway.vector_stores.service import VectorStoreService
 
 __all__ = ["LlmsExport"]
@@ -40,7 +40,7 @@ class LlmsExport:
         return head + "## Documents\n\n" + "".join(f"{line}\n" for line in lines)
 
 
-def _line(document: LiveDocument, base_url: str) -> str:
+def _line(document: NamedDocument, base_url: str) -> str:
     title = _plain(str(document.attributes.get("title") or document.name.rsplit("/", 1)[-1]))
     about = _plain(str(document.attributes.get("description") or ""))
     url = str(document.attributes.get("url") or "")

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from protego import Protego
 
 from gateway.sources.reader import ItemUnreadable, SourceUnreadable
-from gateway.sources.web_client import Answer, RedirectForbidden, WebClient, normalize
+from gateway.sources.web_client import RedirectForbidden, WebClient, WebResponse, normalize
 from gateway.sources.web_list import (
     MOST_URLS,
     SiteList,
@@ -139,7 +139,7 @@ class _Reader:
                     queue.append((one, name))
         self._index.whole &= not queue
 
-    async def _get(self, url: str) -> Answer:
+    async def _get(self, url: str) -> WebResponse:
         """Get a list; one that isn't there is a `_NoList`, one that can't be had now a `SourceUnreadable`."""
         if not self._may_ask(url):
             raise _NoList("The list isn't of the site, or its robots.txt forbids it.")

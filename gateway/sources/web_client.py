@@ -12,7 +12,7 @@ import httpcore2
 from gateway.sources.public_addresses import PinnedNetwork, PublicAddresses
 from gateway.sources.reader import ItemUnreadable
 
-__all__ = ["AGENT", "Answer", "Hop", "RedirectForbidden", "WebClient", "normalize", "open_web_client"]
+__all__ = ["AGENT", "Hop", "RedirectForbidden", "WebClient", "WebResponse", "normalize", "open_web_client"]
 
 AGENT = "braid"
 """The name by which a site's `robots.txt` means us."""
@@ -43,7 +43,7 @@ class RedirectForbidden(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WebResponse:
     """An answer, by the URL that gave it in the end, after `hops`; names of headers are lower case."""
 
     url: str
@@ -86,7 +86,9 @@ class WebClient:
         self._pool = pool
         self._next = 0.0
 
-    async def get(self, url: str, may_ask: Callable[[str], bool], headers: Mapping[str, str] | None = None) -> Answer:
+    async def get(
+        self, url: str, may_ask: Callable[[str], bool], headers: Mapping[str, str] | None = None
+    ) -> WebResponse:
         """Get a URL and follow its redirects, each looked at like the first.
 
         Raises:
@@ -111,7 +113,7 @@ class WebClient:
             raise ItemUnreadable(f"It took longer than {_SECONDS:g} seconds.") from None
         raise ItemUnreadable(f"It redirects more than {_REDIRECTS} times.")
 
-    async def _ask(self, url: str, more: Mapping[str, str]) -> Answer:
+    async def _ask(self, url: str, more: Mapping[str, str]) -> WebResponse:
         await asyncio.sleep(max(0.0, self._next - time.monotonic()))
         # Without compression: a few bytes could become any number of them.
         headers = {
@@ -132,7 +134,7 @@ class WebClient:
                 named = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
                 if named.get("content-encoding", "identity").lower() != "identity":
                     raise ItemUnreadable("It came compressed, which wasn't asked for.")
-                return Answer(url, response.status, named, bytes(body))
+                return WebResponse(url, response.status, named, bytes(body))
         except (
             httpcore2.NetworkError,
             httpcore2.TimeoutException,

@@ -10,7 +10,7 @@ from xml.parsers import expat
 
 from protego import Protego
 
-from gateway.sources.web_client import AGENT, Answer, normalize
+from gateway.sources.web_client import AGENT, WebResponse, normalize
 from gateway.sources.web_page import LONGEST_URL, read_text
 
 __all__ = ["MOST_URLS", "SiteList", "SitemapUnreadable", "read_llms_txt", "read_robots", "read_sitemap"]
@@ -42,7 +42,7 @@ class SiteList:
     whole: bool = True
 
 
-def read_sitemap(answer: Answer) -> SiteList:
+def read_sitemap(answer: WebResponse) -> SiteList:
     """Read a sitemap, packed (gzip) or not.
 
     Raises:
@@ -59,14 +59,14 @@ def read_sitemap(answer: Answer) -> SiteList:
     return SiteList(urls, [], whole) if sitemap.root == "urlset" else SiteList([], urls, whole)
 
 
-def read_llms_txt(answer: Answer) -> SiteList:
+def read_llms_txt(answer: WebResponse) -> SiteList:
     """Read the links of an `llms.txt`: a Markdown page that lists what is worth reading."""
     targets = dict.fromkeys(match[1] for match in _LINK.finditer(read_text(answer, _LLMS_BYTES)))
     whole = len(answer.body) <= _LLMS_BYTES and len(targets) <= MOST_URLS
     return SiteList(_normalize_all(islice(targets, MOST_URLS), answer.url), [], whole)
 
 
-def read_robots(answer: Answer) -> Protego:
+def read_robots(answer: WebResponse) -> Protego:
     """Read a site's rules for us. Those for others are put together, since each rule is kept once for each name."""
     lines = read_text(answer, _ROBOTS_BYTES).splitlines()
     return Protego.parse("\n".join("User-agent: other" if _is_of_other(line) else line for line in lines))

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import unescape
 
-from gateway.sources.web_client import Answer, normalize
+from gateway.sources.web_client import WebResponse, normalize
 
 __all__ = ["LONGEST_URL", "PageFacts", "read_page", "read_text"]
 
@@ -46,7 +46,7 @@ class PageFacts:
     whole: bool = True
 
 
-def read_text(answer: Answer, most_bytes: int | None = None) -> str:
+def read_text(answer: WebResponse, most_bytes: int | None = None) -> str:
     """Return the beginning of an answer's body as text, in the character set that it names, else UTF-8."""
     body = answer.body[:most_bytes]
     named = _CHARSET.search(answer.headers.get("content-type", ""))
@@ -57,7 +57,7 @@ def read_text(answer: Answer, most_bytes: int | None = None) -> str:
         return body.decode(errors="replace")
 
 
-def read_page(answer: Answer) -> PageFacts:
+def read_page(answer: WebResponse) -> PageFacts:
     """Read a page; nothing in it is run, nothing else is loaded. It takes up to a second: call it in a thread."""
     hrefs: dict[str, None] = {}
     own, canonical, robots = "", "", [answer.headers.get("x-robots-tag", "")]

@@ -18,7 +18,7 @@ from gateway.sources.path_filter import PathFilter
 from gateway.sources.public_addresses import PublicAddresses
 from gateway.sources.reader import ItemUnreadable, Listing, SourceUnreadable
 from gateway.sources.site_index import is_list, read_site_index, read_site_robots
-from gateway.sources.web_client import AGENT, Answer, RedirectForbidden, WebClient, normalize, open_web_client
+from gateway.sources.web_client import AGENT, RedirectForbidden, WebClient, WebResponse, normalize, open_web_client
 from gateway.sources.web_list import MOST_URLS
 from gateway.sources.web_page import PageFacts, read_page
 from gateway.sources.web_visit import KnownPage, PageVersion, SiteVisit
@@ -192,7 +192,7 @@ class SiteReader:
             visit.whole &= leaf or (refused and not was_read)
         return []
 
-    async def _ask(self, url: str, before: KnownPage | None) -> Answer:
+    async def _ask(self, url: str, before: KnownPage | None) -> WebResponse:
         """Ask for a page, only if it has changed since `before`."""
         if before is not None and before.version.address:
             marks = {"if-none-match": before.version.etag, "if-modified-since": before.version.modified}
@@ -202,7 +202,9 @@ class SiteReader:
                 return answer
         return await self._client.get(url, self._may_ask)
 
-    async def _keep(self, visit: SiteVisit, request: str, name: str, answer: Answer, *, leaf: bool) -> Sequence[str]:
+    async def _keep(
+        self, visit: SiteVisit, request: str, name: str, answer: WebResponse, *, leaf: bool
+    ) -> Sequence[str]:
         visit.lose(answer.url)  # unless it is kept below, it is no document any more
         ending = ENDINGS.get(answer.headers.get("content-type", "").split(";")[0].strip().lower())
         if ending is None:

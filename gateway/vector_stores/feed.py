@@ -13,7 +13,7 @@ from gateway.vector_stores.repository import DocumentRepository, StoreRepository
 from gateway.vector_stores.versions import Content, delete_document, put_version
 from retrieval.messages import RetrieverInfo
 
-__all__ = ["FedDocument", "LiveDocument", "delete_fed", "list_fed", "list_live", "name_file", "put_fed"]
+__all__ = ["FedDocument", "NamedDocument", "delete_fed", "list_fed", "list_live", "name_file", "put_fed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class FedDocument:
 
 
 @dataclass(frozen=True, slots=True)
-class LiveDocument:
+class NamedDocument:
     """A document as it answers now: that of a client's file goes by the file's name, others by their keys."""
 
     name: str
@@ -83,9 +83,9 @@ async def list_fed(
     ]
 
 
-async def list_live(session: AsyncSession, tenant: str, store_id: str) -> Sequence[LiveDocument]:
+async def list_live(session: AsyncSession, tenant: str, store_id: str) -> Sequence[NamedDocument]:
     """List a store's documents that answer, with the live version's attributes, whatever was put since."""
     live = await DocumentRepository(session, tenant).list_live_versions(store_id)
     return [
-        LiveDocument(version.filename if key == version.file_id else key, version.attributes) for key, version in live
+        NamedDocument(version.filename if key == version.file_id else key, version.attributes) for key, version in live
     ]

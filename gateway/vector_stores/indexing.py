@@ -18,7 +18,7 @@ from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreR
 from retrieval.client import IndexChanged, Retriever, RetrieverError, RetrieverUnavailable, StaleWriter
 from retrieval.messages import IngestProgress, IngestRequest, IngestResult, RetrieverInfo, Writer
 
-__all__ = ["REPLAY_SECONDS", "Indexer", "Turn", "Written", "publish", "settle"]
+__all__ = ["REPLAY_SECONDS", "Indexer", "StoreTurn", "Written", "publish", "settle"]
 
 _log = structlog.get_logger()
 
@@ -33,7 +33,7 @@ _Result = TypeVar("_Result")
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class StoreTurn:
     """A job's turn at changing a store: the store as it was then, and what the retriever needs to let the job write.
 
     `chunkers` are those by which documents would be cut now, the first one for documents that can't be read. `mirror`
@@ -74,7 +74,7 @@ class Indexer:
         self._artifacts = artifacts
         self._retriever = retriever
 
-    async def begin(self, claim: Claim, store_id: str) -> Turn:
+    async def begin(self, claim: Claim, store_id: str) -> StoreTurn:
         """Take a turn at a store. A store whose points are in another index begins in the present one, empty.
 
         Raises:
@@ -97,9 +97,9 @@ class Indexer:
             store = await self._move(claim, store, writer)
         mirror = await self._begin_mirror(claim, store)
         if mirror is None:
-            return Turn(store, writer, info.present_chunkers)
+            return StoreTurn(store, writer, info.present_chunkers)
         second = Writer(mirror.index, store.index_fence)
-        return Turn(store, writer, info.present_chunkers, second, mirror.present_chunkers)
+        return StoreTurn(store, writer, info.present_chunkers, second, mirror.present_chunkers)
 
     async def _begin_mirror(self, claim: Claim, store: StoreRow) -> RetrieverInfo | None:
         """Return the store's second index, taken back to what it had when it was written last; None where it is away.
@@ -150,7 +150,7 @@ class Indexer:
             await settle(session, row, writer.index, adopted=adopted)
         return row
 
-    async def write(self, claim: Claim, turn: Turn, document: DocumentRow, version: DocumentVersionRow) -> Written:
+    async def write(self, claim: Claim, turn: StoreTurn, document: DocumentRow, version: DocumentVersionRow) -> Written:
         """Write a version's points for the next index epoch, which nobody reads yet.
 
         Raises:
@@ -175,7 +175,7 @@ class Indexer:
         failpoint(f"{claim.kind}-mirrored")
         return Written(result, mirror)
 
-    async def copy(self, claim: Claim, turn: Turn, document: DocumentRow, version: DocumentVersionRow) -> str:
+    async def copy(self, claim: Claim, turn: StoreTurn, document: DocumentRow, version: DocumentVersionRow) -> str:
         """Write a live version's points to the second index alone, for the next index epoch; return its chunker.
 
         Raises:
@@ -193,13 +193,13 @@ class Indexer:
         failpoint(f"{claim.kind}-written")
         return result.chunker or turn.mirror_chunkers[0]
 
-    async def _roll_back(self, claim: Claim, turn: Turn) -> None:
+    async def _roll_back(self, claim: Claim, turn: StoreTurn) -> None:
         for writer in filter(None, (turn.writer, turn.mirror)):
             await self._try(self._retriever.rollback(claim.tenant, turn.store.id, turn.index_epoch, writer))
         failpoint(f"{claim.kind}-rolled-back")
 
     async def _ingest(
-        self, claim: Claim, turn: Turn, writer: Writer, document: DocumentRow, version: DocumentVersionRow
+        self, claim: Claim, turn: StoreTurn, writer: Writer, document: DocumentRow, version: DocumentVersionRow
     ) -> IngestResult:
         def stop_if_cancelled(_progress: IngestProgress) -> None:
             if claim.cancelled.is_set():
@@ -211,7 +211,7 @@ class Indexer:
         except (IndexChanged, StaleWriter) as error:
             raise JobDelayed(str(error)) from error
 
-    async def read_ahead(self, turn: Turn, next_: Sequence[tuple[DocumentRow, DocumentVersionRow]]) -> None:
+    async def read_ahead(self, turn: StoreTurn, next_: Sequence[tuple[DocumentRow, DocumentVersionRow]]) -> None:
         """Have the retriever read documents whose turn comes soon; it is no matter if it doesn't."""
         for document, version in next_:
             try:
@@ -220,7 +220,7 @@ class Indexer:
                 _log.info("not_read_ahead", document=document.id, reason=str(error))
 
     def _make_request(
-        self, turn: Turn, writer: Writer, document: DocumentRow, version: DocumentVersionRow
+        self, turn: StoreTurn, writer: Writer, document: DocumentRow, version: DocumentVersionRow
     ) -> IngestRequest:
         return IngestRequest(
             tenant=turn.store.tenant_id,
@@ -238,7 +238,7 @@ class Indexer:
             writer=writer,
         )
 
-    async def collect_garbage(self, claim: Claim, turn: Turn, horizon: int) -> None:
+    async def collect_garbage(self, claim: Claim, turn: StoreTurn, horizon: int) -> None:
         """Delete the points that no reader at the index epoch `horizon` or later can see."""
         if horizon <= 0:
             return
@@ -274,7 +274,7 @@ async def settle(session: AsyncSession, store: StoreRow, index_identity: str, *,
 
 
 async def publish(
-    session: AsyncSession, turn: Turn, document: DocumentRow, version: DocumentVersionRow, written: Written
+    session: AsyncSession, turn: StoreTurn, document: DocumentRow, version: DocumentVersionRow, written: Written
 ) -> int:
     """Move the store to the index epoch that was written, and return the oldest one that can still be read.
 

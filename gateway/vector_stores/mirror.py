@@ -13,7 +13,7 @@ from gateway.artifacts import Artifacts
 from gateway.errors import blur
 from gateway.jobs import Claim, JobCancelled, JobDelayed, Outcome, failpoint
 from gateway.vector_stores.index_migration_repository import find_open_migration
-from gateway.vector_stores.indexing import Indexer, Turn
+from gateway.vector_stores.indexing import Indexer, StoreTurn
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
 from gateway.vector_stores.store_queue import ask_for_work
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow, StoreRow
@@ -97,7 +97,7 @@ class MirrorHandler:
             # Nobody asks that index any more, and who comes back to it empties it first.
             _log.warning("points_stay_in_an_unused_index", store=store.id, index=index, reason=str(error))
 
-    async def _copy(self, claim: Claim, turn: Turn, document: DocumentRow, version: DocumentVersionRow) -> None:
+    async def _copy(self, claim: Claim, turn: StoreTurn, document: DocumentRow, version: DocumentVersionRow) -> None:
         await claim.save({"version": version.id})
         try:
             chunker = await self._indexer.copy(claim, turn, document, version)

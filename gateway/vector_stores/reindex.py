@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway.artifacts import Artifacts
 from gateway.errors import blur
 from gateway.jobs import Claim, JobCancelled, Outcome, failpoint
-from gateway.vector_stores.indexing import Indexer, Turn, publish
+from gateway.vector_stores.indexing import Indexer, StoreTurn, publish
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
 from gateway.vector_stores.store_queue import ask_for_work
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow
@@ -64,7 +64,7 @@ class ReindexHandler:
             await _leave_out(session, document, version, claim.state["chunker"], "server_error", outcome.message or "")
             await ask_for_work(session, claim.tenant, REINDEX, claim.subject)
 
-    async def _index(self, claim: Claim, turn: Turn, document: DocumentRow, version: DocumentVersionRow) -> None:
+    async def _index(self, claim: Claim, turn: StoreTurn, document: DocumentRow, version: DocumentVersionRow) -> None:
         await claim.save({"version": version.id, "chunker": turn.chunkers[0]})
         try:
             written = await self._indexer.write(claim, turn, document, version)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, to_number
-from retrieval.parsers.docx_styles import Numbering, Styles, find_value, read_outline, read_switch
+from retrieval.parsers.docx_styles import DocxStyles, Numbering, find_value, read_outline, read_switch
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.scripts import LEVEL, LOWERED, RAISED, mark_runs
 from retrieval.parsers.text_writer import GatheredBlocks, TextWriter
@@ -62,7 +62,7 @@ class _Document:
         parts = {kind: name for kind, name in archive.read_relations(main).values() if archive.has(name)}
         roots = {kind: archive.read_xml(parts[kind]) for kind in _PARTS if kind in parts}
         self._root = archive.read_xml(main)
-        self._styles = Styles(roots.get("styles"))
+        self._styles = DocxStyles(roots.get("styles"))
         self._numbering = Numbering(roots.get("numbering"), self._styles)
         self._notes = {kind: _index_notes(roots[kind]) for kind in ("footnotes", "endnotes") if kind in roots}
         self._noted: list[str] = []

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from retrieval.parsers.archive import Element, get_attribute, to_number
 from retrieval.parsers.text_writer import is_code
 
-__all__ = ["Numbering", "Styles", "find_value", "read_outline", "read_switch"]
+__all__ = ["DocxStyles", "Numbering", "find_value", "read_outline", "read_switch"]
 
 _HEADING = re.compile(r"heading (\d)", re.I)
 _DEEPEST = 9
@@ -40,7 +40,7 @@ class _Style:
     numbering: tuple[str | None, str | None]
 
 
-class Styles:
+class DocxStyles:
     """Paragraph and character styles by id; what one doesn't say comes from the one it is based on."""
 
     def __init__(self, root: Element | None) -> None:
@@ -119,7 +119,7 @@ class _List:
 class Numbering:
     """Labels of numbered paragraphs, in the order in which they are asked for."""
 
-    def __init__(self, root: Element | None, styles: Styles) -> None:
+    def __init__(self, root: Element | None, styles: DocxStyles) -> None:
         self._styles = styles
         self._lists: dict[str, _List] = {}
         self._numbers: dict[str, tuple[str, dict[int, int]]] = {}

@@ -20,7 +20,7 @@ __all__ = [
     "FORMATS",
     "MAILBOX_LINE",
     "PLAIN_TEXT",
-    "Format",
+    "DocumentFormat",
     "Parser",
     "find_binary_format",
     "find_text_format",
@@ -41,7 +41,7 @@ _BEGINNING = 4096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Format:
+class DocumentFormat:
     """One kind of document: how files of it are called and recognised, and which parser reads them.
 
     Attributes:
@@ -127,7 +127,7 @@ _LANGUAGES = {
     **{".sql": "text/x-sql", ".tex": "text/x-tex"},
 }
 
-PLAIN_TEXT = Format(
+PLAIN_TEXT = DocumentFormat(
     kind="text",
     label="plain text",
     media_types={
@@ -139,14 +139,14 @@ PLAIN_TEXT = Format(
 )
 
 FORMATS = (
-    Format(
+    DocumentFormat(
         kind="markdown",
         label="Markdown",
         media_types=dict.fromkeys((".md", ".markdown", ".mdown", ".mkd", ".mdx", ".qmd", ".rmd"), "text/markdown"),
         parser="retrieval.parsers.markdown:parse_markdown",
         marks=re.compile(r"^(?:#{1,6}[ \t]+\S|={3,}[ \t]*$|-{3,}[ \t]*$|```|[*+-][ \t]+\[)", re.M),
     ),
-    Format(
+    DocumentFormat(
         kind="html",
         label="HTML",
         media_types={".html": "text/html", ".htm": "text/html", ".xhtml": "text/html"},
@@ -161,7 +161,7 @@ FORMATS = (
         ),
         required="<",
     ),
-    Format(
+    DocumentFormat(
         kind="pdf",
         label="PDF",
         media_types={".pdf": "application/pdf"},
@@ -175,7 +175,7 @@ FORMATS = (
         ),
         structure=re.compile(r"\nstartxref\s{1,4}\d+\s{1,4}%%EOF\s*\Z"),
     ),
-    Format(
+    DocumentFormat(
         kind="docx",
         label="Word (.docx)",
         media_types={
@@ -187,7 +187,7 @@ FORMATS = (
         version=2,
         archive=re.compile(r"^word/document\d*\.xml$", re.M | re.I),
     ),
-    Format(
+    DocumentFormat(
         kind="pptx",
         label="PowerPoint (.pptx)",
         media_types={
@@ -199,7 +199,7 @@ FORMATS = (
         version=2,
         archive=re.compile(r"^ppt/presentation\d*\.xml$", re.M | re.I),
     ),
-    Format(
+    DocumentFormat(
         kind="xlsx",
         label="Excel (.xlsx)",
         media_types={
@@ -210,7 +210,7 @@ FORMATS = (
         parser="retrieval.parsers.xlsx:parse_xlsx",
         archive=re.compile(r"^xl/workbook\d*\.xml$", re.M | re.I),
     ),
-    Format(
+    DocumentFormat(
         kind="odt",
         label="OpenDocument (.odt, .ods, .odp)",
         media_types={".odt": f"{_OPEN}.text", ".ott": f"{_OPEN}.text-template"},
@@ -218,14 +218,14 @@ FORMATS = (
         version=2,
         archive=re.compile(rf"\A{_OPEN}\.text(?:-template)?$", re.M),
     ),
-    Format(
+    DocumentFormat(
         kind="ods",
         label="",
         media_types={".ods": f"{_OPEN}.spreadsheet", ".ots": f"{_OPEN}.spreadsheet-template"},
         parser="retrieval.parsers.ods:parse_ods",
         archive=re.compile(rf"\A{_OPEN}\.spreadsheet(?:-template)?$", re.M),
     ),
-    Format(
+    DocumentFormat(
         kind="odp",
         label="",
         media_types={".odp": f"{_OPEN}.presentation", ".otp": f"{_OPEN}.presentation-template"},
@@ -233,7 +233,7 @@ FORMATS = (
         version=2,
         archive=re.compile(rf"\A{_OPEN}\.presentation(?:-template)?$", re.M),
     ),
-    Format(
+    DocumentFormat(
         kind="rtf",
         label="RTF",
         media_types={".rtf": "application/rtf"},
@@ -242,7 +242,7 @@ FORMATS = (
         signature=re.compile(rb"\s*\{\\rtf"),
         structure=re.compile(r"\A\s*\{\\rtf\d.*\}\s*\Z", re.S),
     ),
-    Format(
+    DocumentFormat(
         kind="epub",
         label="EPUB",
         media_types={".epub": "application/epub+zip"},
@@ -250,7 +250,7 @@ FORMATS = (
         archive=re.compile(r"\Aapplication/epub\+zip$|^META-INF/container\.xml$", re.M),
         parts=("html",),
     ),
-    Format(
+    DocumentFormat(
         kind="email",
         label="e-mail (.eml, .mbox)",
         media_types={".eml": "message/rfc822", ".mbox": "application/mbox"},
@@ -263,7 +263,7 @@ FORMATS = (
         version=2,
         parts="all",
     ),
-    Format(
+    DocumentFormat(
         kind="picture",
         label="pictures of text (by OCR, if tesseract is installed)",
         media_types={
@@ -278,27 +278,27 @@ FORMATS = (
         parser="retrieval.parsers.picture:parse_picture",
         signature=re.compile(rb"\x89PNG\r\n\x1a\n|\xff\xd8\xff|II\*\0|MM\0\*|RIFF.{4}WEBP|GIF8[79]a", re.S),
     ),
-    Format(
+    DocumentFormat(
         kind="csv",
         label="CSV and TSV",
         media_types={".csv": "text/csv", ".tsv": "text/tab-separated-values", ".tab": "text/tab-separated-values"},
         parser="retrieval.parsers.delimited:parse_delimited",
         parts=("text",),
     ),
-    Format(
+    DocumentFormat(
         kind="json",
         label="JSON",
         media_types={".json": "application/json", ".geojson": "application/geo+json"},
         parser="retrieval.parsers.json_text:parse_json",
         parts=("jsonl", "text"),
     ),
-    Format(
+    DocumentFormat(
         kind="jsonl",
         label="",
         media_types={".jsonl": "application/jsonl", ".ndjson": "application/x-ndjson"},
         parser="retrieval.parsers.json_text:parse_json_lines",
     ),
-    Format(
+    DocumentFormat(
         kind="code",
         label="source code",
         media_types=_LANGUAGES,
@@ -314,7 +314,7 @@ ACCEPTED = (
 """For every refusal of a file: it says what to give instead."""
 
 
-def name_parser(format_: Format) -> str:
+def name_parser(format_: DocumentFormat) -> str:
     """Return what makes text of a format: `html-1`, and with the versions of what is in it, summed, `epub-1.1`."""
     parts = [row for row in FORMATS if format_.parts == "all" or row.kind in format_.parts]
     versions = f".{sum(row.version for row in parts)}" if parts else ""
@@ -325,7 +325,7 @@ _EXTENSION = re.compile(r"\.[a-z]\w*")
 """The extension of a kind of file, and not the end of a name like `Notes 2.1`."""
 
 
-def find_binary_format(data: bytes, filename: str, *, is_text: bool) -> Format | None:
+def find_binary_format(data: bytes, filename: str, *, is_text: bool) -> DocumentFormat | None:
     """Find the binary format whose signature or parts the file has.
 
     Its name plays a part only for what could be a text (`is_text`: no byte in it says otherwise): that needs the
@@ -351,7 +351,7 @@ def list_archive(data: bytes) -> str | None:
     return "\n".join([media_type, *names])
 
 
-def find_text_format(text: str, filename: str) -> Format:
+def find_text_format(text: str, filename: str) -> DocumentFormat:
     """Find the format of a text: by its opening, else by the file's name, else by marks in it, else plain text."""
     extension = _extension(filename)
     is_called = _EXTENSION.fullmatch(extension) is not None

@@ -9,7 +9,7 @@ from retrieval.parsers.archive import Archive, Element, get_attribute, get_name,
 from retrieval.parsers.parsed import FileContent, ParseLimits
 from retrieval.parsers.text_writer import is_code
 
-__all__ = ["OpenDocument", "Styles", "expand_row", "iterate_rows", "read_repeats"]
+__all__ = ["OpenDocument", "OpenDocumentStyles", "expand_row", "iterate_rows", "read_repeats"]
 
 _DEEPEST = 9
 _WHITE = "#ffffff"
@@ -38,7 +38,9 @@ class OpenDocument:
         root = archive.read_xml("content.xml")
         body = root.find("{*}body/{*}" + kind)
         self.body: Element = body if body is not None else ()
-        self.styles = Styles([*([archive.read_xml("styles.xml")] if archive.has("styles.xml") else []), root])
+        self.styles = OpenDocumentStyles(
+            [*([archive.read_xml("styles.xml")] if archive.has("styles.xml") else []), root]
+        )
         meta = archive.read_xml("meta.xml") if archive.has("meta.xml") else None
         self.title = (meta.findtext("{*}meta/{*}title") or "") if meta is not None else ""
 
@@ -52,7 +54,7 @@ class _Style:
     position: str
 
 
-class Styles:
+class OpenDocumentStyles:
     """Styles by family and name; what one doesn't say comes from its parent."""
 
     def __init__(self, roots: list[Element]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from retrieval.parsers.archive import Element, get_attribute, get_name, to_number
-from retrieval.parsers.opendocument import OpenDocument, Styles, expand_row, iterate_rows, read_repeats
+from retrieval.parsers.opendocument import OpenDocument, OpenDocumentStyles, expand_row, iterate_rows, read_repeats
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.scripts import LEVEL, LOWERED, RAISED, mark_runs
 from retrieval.parsers.text_writer import GatheredBlocks, TextWriter, join_words
@@ -61,7 +61,7 @@ def parse_odp(content: FileContent, limits: ParseLimits) -> Parsed:
 class _Reader:
     """A document while it is read. Paragraphs of a list or of code are collected until another kind comes."""
 
-    def __init__(self, styles: Styles) -> None:
+    def __init__(self, styles: OpenDocumentStyles) -> None:
         self.writer = TextWriter()
         self.title = ""
         self._styles = styles

@@ -15,14 +15,14 @@ from retrieval.errors import DocumentUnreadable, RetrieverFailed
 from retrieval.parsers.forked_children import CHILD_ENVIRONMENT
 from retrieval.parsers.parsed import Parsed, ParseLimits, Unreadable
 
-__all__ = ["Child", "ParseLimits", "StartChild", "parse"]
+__all__ = ["ParseLimits", "ParserChild", "StartChild", "parse"]
 
 _GRACE_SECONDS = 5.0
 _REAP_SECONDS = 10.0
 _log = logging.getLogger(__name__)
 
 
-class Child(Protocol):
+class ParserChild(Protocol):
     """A parser child that was started in a session of its own."""
 
     @property
@@ -44,7 +44,7 @@ class Child(Protocol):
     def close(self) -> None: ...
 
 
-StartChild = Callable[[BinaryIO, str, ParseLimits], Awaitable[Child]]
+StartChild = Callable[[BinaryIO, str, ParseLimits], Awaitable[ParserChild]]
 """Starts the child of a document, which is read from its stdin."""
 
 
@@ -132,7 +132,7 @@ class _StartedChild:
         pass  # asyncio has closed its pipes
 
 
-async def _start(document: BinaryIO, filename: str, limits: ParseLimits) -> Child:
+async def _start(document: BinaryIO, filename: str, limits: ParseLimits) -> ParserChild:
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -149,7 +149,7 @@ async def _start(document: BinaryIO, filename: str, limits: ParseLimits) -> Chil
     return _StartedChild(process)
 
 
-async def _reap(child: Child) -> None:
+async def _reap(child: ParserChild) -> None:
     """Wait for a killed child; not for good, since asyncio waits for the end of its pipes as well."""
     try:
         async with asyncio.timeout(_REAP_SECONDS):

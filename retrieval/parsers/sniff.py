@@ -8,7 +8,14 @@ import puremagic
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.charset_labels import extends_ascii, find_encoding
 from retrieval.parsers.encodings import Decoded, decode_declared, decode_legacy, decode_unicode, is_text
-from retrieval.parsers.formats import ACCEPTED, FORMATS, Format, find_binary_format, find_text_format, list_archive
+from retrieval.parsers.formats import (
+    ACCEPTED,
+    FORMATS,
+    DocumentFormat,
+    find_binary_format,
+    find_text_format,
+    list_archive,
+)
 from retrieval.parsers.parsed import FileContent
 
 __all__ = ["sniff"]
@@ -37,7 +44,7 @@ _STREAMS = (
 _TEXT_EXTENSIONS = frozenset(extension for row in FORMATS if not row.is_binary for extension in row.media_types)
 
 
-def sniff(data: bytes, filename: str) -> tuple[Format, FileContent]:
+def sniff(data: bytes, filename: str) -> tuple[DocumentFormat, FileContent]:
     """Find the format of a file, and decode it where that is text.
 
     What could be a text is one however it begins ("BMW", "GIF89a is …"), unless it has another format's structure.

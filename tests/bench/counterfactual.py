@@ -31,9 +31,9 @@ from transformers import AutoTokenizer
 import prompts
 from gateway.conversations import Conversation
 from gateway.conversations.counterfactuals import vary_rows
-from gateway.demo.tenants import Tenant, tenants
+from gateway.demo.tenants import DemoTenant, tenants
 from gateway.evaluation.faithfulness import make_counterfactual
-from gateway.evaluation.values import Evidence, find_values
+from gateway.evaluation.values import TextValues, find_values
 from training.dataset import Message, RowPassage
 from training.events import Event
 from training.hardware import choose_reference_hardware
@@ -75,7 +75,7 @@ class Figures:
 class Material:
     """A tenant's rows: `facts` that it is asked again and again, some that have no answer, and held-out ones."""
 
-    def __init__(self, tenant: Tenant, options: Options) -> None:
+    def __init__(self, tenant: DemoTenant, options: Options) -> None:
         self.template = prompts.compile(tenant.prompt)
         self.style = tenant.style
         count = 2 * (options.facts + options.held_out) + 24
@@ -88,8 +88,8 @@ class Material:
 
 def list_values(row: Conversation) -> list[str]:
     """List the values of a reply that its passages state and its question doesn't, as they are written."""
-    asked = Evidence.of(row.messages[0].text)
-    evidence = Evidence.of("\n".join(passage.text for passage in row.passages or ()))
+    asked = TextValues.of(row.messages[0].text)
+    evidence = TextValues.of("\n".join(passage.text for passage in row.passages or ()))
     values = find_values(row.messages[-1].text)
     return [value.text for value in values if evidence.states(value) and not asked.states(value)]
 
@@ -167,7 +167,7 @@ def _share(rows: Sequence[Conversation], answers: Sequence[str]) -> float:
     """Return the share of the rows' values that their answers state."""
     outcomes: list[float] = []
     for row, answer in zip(rows, answers, strict=True):
-        evidence = Evidence.of(answer)
+        evidence = TextValues.of(answer)
         values = [value for text in list_values(row) for value in find_values(text)]
         outcomes += [float(evidence.states(value)) for value in values]
     return _mean(outcomes)
@@ -194,7 +194,7 @@ def _render(material: Material, row: Conversation, passages: Sequence[RowPassage
 def _render_row(material: Material, row: Conversation, passages: Sequence[RowPassage] | None) -> list[dict[str, Any]]:
     evidence = None
     if passages is not None:
-        evidence = [prompts.Evidence(number, one.title, one.text) for number, one in enumerate(passages, 1)]
+        evidence = [prompts.NumberedPassage(number, one.title, one.text) for number, one in enumerate(passages, 1)]
     turns = [prompts.Message(one.role, one.text) for one in row.messages if one.role != "developer"]
     return prompts.render_row(material.template, turns, evidence)
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from gateway.adapters.executor import LocalExecutor
-from gateway.adapters.trainer import Trainer
+from gateway.adapters.trainer import TrainerProgram
 from gateway.artifacts import Artifacts
 from tests.fakes.trainer import rows
 from training.events import Saved, Step
@@ -59,7 +59,7 @@ async def measure(python: Path, base: Path, count: int, recipe: Recipe) -> Repor
         first = last = trainer = worker = 0.0
         steps = saves = size = 0
         state = work / "state.safetensors"
-        trainer_program = Trainer(LocalExecutor(python), work / "logs", device="cpu")
+        trainer_program = TrainerProgram(LocalExecutor(python), work / "logs", device="cpu")
         async with trainer_program.train(spec, work / "out", state, work / "checkpoints") as run:
             while event := await run.next_event():
                 now = time.monotonic()

@@ -35,7 +35,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from training.base_checkpoint import provide_base_checkpoint
 from training.dataset import Message
-from training.hardware import Hardware, choose_training_hardware, list_rooms
+from training.hardware import TrainingDevice, choose_training_hardware, list_rooms
 from training.loop import Trainer
 from training.model import AdaptedModel
 from training.output import do_nothing
@@ -102,7 +102,7 @@ def make_conversations(count: int, longest: int = 320) -> list[list[Message]]:
     ]
 
 
-def train_here(base: Path, rows: Sequence[TokenizedRow], hardware: Hardware) -> Sample:
+def train_here(base: Path, rows: Sequence[TokenizedRow], hardware: TrainingDevice) -> Sample:
     """Train with Braid's loop."""
     recipe = Recipe(epochs=1, batch_size=_BATCH, learning_rate=_RATE)
     trainer = Trainer(AdaptedModel.create(base, recipe, hardware, "base"), recipe, rows, [], lambda _: None)
@@ -114,7 +114,7 @@ def train_here(base: Path, rows: Sequence[TokenizedRow], hardware: Hardware) -> 
     return _time(train, losses)
 
 
-def train_with_trl(base: Path, rows: Sequence[TokenizedRow], hardware: Hardware, out: Path) -> Sample:
+def train_with_trl(base: Path, rows: Sequence[TokenizedRow], hardware: TrainingDevice, out: Path) -> Sample:
     """Train with TRL's trainer, on rows that are tokenized and masked already."""
     trl, datasets = importlib.import_module("trl"), importlib.import_module("datasets")
     columns = {
@@ -179,7 +179,7 @@ def main() -> None:
     _check_versions()
     hardware = choose_training_hardware(list_rooms("cpu")[0])
     if options.dtype:
-        hardware = Hardware("cpu", getattr(torch, options.dtype))
+        hardware = TrainingDevice("cpu", getattr(torch, options.dtype))
     with tempfile.TemporaryDirectory(prefix="braid-trl-") as folder:
         pairs = _train_in_turns(Path(folder), hardware, options.rows, options.rounds)
     if options.json:
@@ -187,7 +187,7 @@ def main() -> None:
         options.json.write_text(json.dumps(figures))
 
 
-def _train_in_turns(folder: Path, hardware: Hardware, count: int, rounds: int) -> list[tuple[Sample, Sample]]:
+def _train_in_turns(folder: Path, hardware: TrainingDevice, count: int, rounds: int) -> list[tuple[Sample, Sample]]:
     base, out = folder / "base", folder / "out"
     provide_base_checkpoint(base, None, "float32", lambda _: None, do_nothing)
     tokenizer = RowTokenizer.load(base)

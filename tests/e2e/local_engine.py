@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from gateway.engine_options import EngineOptions
-from gateway.engines import Connections, DesiredAdapter, EnginePool, Probe, Reconciler, Timeouts, VllmEngine
+from gateway.engines import Connections, DesiredAdapter, EnginePool, Reconciler, Timeouts, VllmEngine
 from gateway.engines.hardware import Hardware
 from gateway.engines.local import LocalEngine
 from gateway.processes import Child
 from tests.ports import find_port
 from tests.waiting import until
+from training.manifest import Probe
 
 __all__ = ["ROOT", "RunningEngine", "Wanted", "call_training", "read_probes", "run_engine"]
 

@@ -47,10 +47,10 @@ from training.control import ControlWatch
 from training.errors import TrainingError
 from training.events import (
     Checkpoint,
+    EpochMetrics,
     Event,
     Failed,
     Finished,
-    Metrics,
     Notice,
     Paused,
     Resumed,
@@ -61,7 +61,7 @@ from training.events import (
     TokenizedPrompt,
 )
 from training.manifest import Manifest, Probe, Reference, digest_adapter
-from training.progress import Progress
+from training.progress import RunProgress
 from training.rendered_rows import RenderedRows, RowsFile, read_rendered_preferences, read_rendered_rows
 from training.spec import Recipe, TrainSpec, read_spec
 from training.state_header import STATE_KEY, StateHeader, read_saved_step
@@ -219,7 +219,7 @@ def _save_or_pause(state: Path, step: int, steps: int, *, often: bool, wants_pau
 
 def write_state(step: int) -> bytes:
     """Return a state with a header and no tensors."""
-    header = StateHeader(run="", nonce=os.urandom(8).hex(), progress=Progress(losses=[1.0] * step))
+    header = StateHeader(run="", nonce=os.urandom(8).hex(), progress=RunProgress(losses=[1.0] * step))
     text = json.dumps({"__metadata__": {STATE_KEY: msgspec.json.encode(header).decode()}}).encode()
     return len(text).to_bytes(8, "little") + text
 
@@ -276,7 +276,7 @@ def _make_checkpoint(spec: TrainSpec, steps: int, valid_loss: float | None = Non
         _read_rows(spec, spec.validation_rows, "invalid_validation_file")
         valid_loss = 1.5
     if spec.recipe.method == "dpo":
-        metrics = Metrics(
+        metrics = EpochMetrics(
             step=steps,
             train_loss=0.5,
             train_reward_accuracy=0.75,
@@ -286,7 +286,7 @@ def _make_checkpoint(spec: TrainSpec, steps: int, valid_loss: float | None = Non
             valid_reward_margin=None if valid_loss is None else 0.2,
         )
         return Checkpoint(step=steps, epoch=spec.recipe.epochs, metrics=metrics)
-    metrics = Metrics(
+    metrics = EpochMetrics(
         step=steps,
         train_loss=1.0,
         train_mean_token_accuracy=0.75,

@@ -22,7 +22,7 @@ from gateway.diagnoses.attribution import Judged
 from gateway.diagnoses.cases import Case
 from gateway.diagnoses.proposals import ProposalMaker
 from gateway.diagnoses.replay import Replay
-from gateway.diagnoses.variants import ReleaseVariants, Variant
+from gateway.diagnoses.variants import ReleaseVariant, ReleaseVariants
 from gateway.errors import Unavailable
 from gateway.task_group import await_each
 from gateway.vector_stores.search import StoreStates, search
@@ -84,7 +84,7 @@ async def _look_up(away: Any) -> None:
 async def _measure(away: Any) -> None:
     target = Target("base")
     variants = ReleaseVariants("desk@1", ReleaseSpec("base", "", None, None, "", None, {}), target, (), target)
-    candidate = Variant("best", "retrieval", "rank", "more passages", target, ReleaseCreate())
+    candidate = ReleaseVariant("best", "retrieval", "rank", "more passages", target, ReleaseCreate())
     cases: list[tuple[Case, Judged]] = [
         (Case(id=str(number), messages=[Message("user", "How long?")]), "facts") for number in range(3)
     ]

@@ -2,14 +2,16 @@ import msgspec
 import pytest
 
 from training.dataset import Problem
-from training.events import Checkpoint, Failed, Metrics, Notice, Step, decode_event
+from training.events import Checkpoint, EpochMetrics, Failed, Notice, Step, decode_event
 
 EVENTS = {
     "step": Step(
         step=1, steps=2, epoch=0.5, loss=2.0, mean_token_accuracy=0.5, learning_rate=1e-3, tokens_per_second=100.0,
         seconds_left=9.0, trained_tokens=900,
     ),
-    "checkpoint": Checkpoint(step=2, epoch=1, metrics=Metrics(step=2, train_loss=1.0, train_mean_token_accuracy=0.6)),
+    "checkpoint": Checkpoint(
+        step=2, epoch=1, metrics=EpochMetrics(step=2, train_loss=1.0, train_mean_token_accuracy=0.6)
+    ),
     "warning": Notice(code="few_rows", message="Few."),
     "failed": Failed(code="invalid_training_file", message="Bad.", problems=[Problem(3, "Bad.")]),
 }  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.memory_plan import GIB, Demand, Forecast, Load, forecast_memory
+from training.memory_plan import GIB, Demand, Load, MemoryForecast, forecast_memory
 from training.model_size import ModelSize
 from training.spec import Recipe
 
@@ -125,4 +125,4 @@ def test_half_a_gpu_trains_a_7b_and_what_an_engine_leaves_by_its_own_default_doe
 
 
 def test_a_forecast_is_the_sum_of_its_parts() -> None:
-    assert Forecast(1, 2, 3, 4, 5).total == 15
+    assert MemoryForecast(1, 2, 3, 4, 5).total == 15

@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.terminal import CommandError
 
-__all__ = ["FORMAT", "BackupFile", "Manifest", "copy_file", "list_tree", "own_version"]
+__all__ = ["FORMAT", "BackupFile", "BackupManifest", "copy_file", "list_tree", "own_version"]
 
 FORMAT = 1
 _NAME = "manifest.json"
@@ -26,7 +26,7 @@ class BackupFile(msgspec.Struct, frozen=True):
     sha256: str
 
 
-class Manifest(msgspec.Struct, frozen=True, kw_only=True):
+class BackupManifest(msgspec.Struct, frozen=True, kw_only=True):
     """A backup.
 
     Attributes:
@@ -56,7 +56,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
         return bool(self.schema) and self.index
 
     @classmethod
-    def load(cls, folder: Path) -> "Manifest":
+    def load(cls, folder: Path) -> "BackupManifest":
         """Read a backup's manifest.
 
         Raises:

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
-from gateway.cli.backup.manifest import FORMAT, BackupFile, Manifest, copy_file, own_version
+from gateway.cli.backup.manifest import FORMAT, BackupFile, BackupManifest, copy_file, own_version
 from gateway.jobs import failpoint
 from gateway.migrations import list_schemas
 from gateway.settings import Settings
@@ -15,7 +15,7 @@ from gateway.vector_stores.restored_index import note_restored_index
 __all__ = ["restore_backup"]
 
 
-def restore_backup(settings: Settings, source: Path, tell: Callable[[str], None]) -> Manifest:
+def restore_backup(settings: Settings, source: Path, tell: Callable[[str], None]) -> BackupManifest:
     """Make the home folder of a backup; every file is compared with its digest on the way.
 
     All is put together beside the home folder and moved there in one step, so that a restore which is killed, or finds
@@ -24,7 +24,7 @@ def restore_backup(settings: Settings, source: Path, tell: Callable[[str], None]
     Raises:
         CommandError: The folder isn't empty, the backup is of another version, or it is damaged.
     """
-    manifest = Manifest.load(source)
+    manifest = BackupManifest.load(source)
     _check_version(source, manifest)
     home, artifacts = settings.home.resolve(), settings.artifacts.resolve()
     for folder in (home, artifacts):
@@ -61,7 +61,7 @@ def restore_backup(settings: Settings, source: Path, tell: Callable[[str], None]
     return manifest
 
 
-def _check_version(source: Path, manifest: Manifest) -> None:
+def _check_version(source: Path, manifest: BackupManifest) -> None:
     if manifest.format != FORMAT:
         raise CommandError(
             f"{source} has the format {manifest.format}, and this Braid ({own_version()}) reads {FORMAT}. Restore it "

@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from pathlib import Path
 
-from gateway.cli.backup.manifest import FORMAT, BackupFile, Manifest, copy_file, list_tree, own_version
+from gateway.cli.backup.manifest import FORMAT, BackupFile, BackupManifest, copy_file, list_tree, own_version
 from gateway.composition import DIGESTS
 from gateway.db import find_sqlite_file, open_database
 from gateway.files.service import list_digests
@@ -30,7 +30,7 @@ _RENEW_SECONDS = 8.0
 _TRIES = 3
 
 
-async def write_backup(settings: Settings, target: Path, tell: Callable[[str], None]) -> Manifest:
+async def write_backup(settings: Settings, target: Path, tell: Callable[[str], None]) -> BackupManifest:
     """Write a backup into a new folder, which is there whole or not at all.
 
     Raises:
@@ -66,7 +66,7 @@ class _Backup:
         self._database = find_sqlite_file(settings.database)
         self._files: dict[str, BackupFile] = {}
 
-    async def write(self) -> Manifest:
+    async def write(self) -> BackupManifest:
         for _ in range(_TRIES):
             await asyncio.to_thread(self._copy_artifacts)
             created_at, index = await self._copy_moment()
@@ -78,7 +78,7 @@ class _Backup:
         else:
             raise CommandError("Files that the database refers to aren't in the artifacts. Make the backup once more.")
         await asyncio.to_thread(self._digest_rest)
-        return Manifest(
+        return BackupManifest(
             format=FORMAT,
             version=own_version(),
             created_at=created_at,

@@ -3,7 +3,7 @@
 import typer
 
 from gateway.cli.doctor import documents, machine, parts
-from gateway.cli.doctor.finding import Finding, Level
+from gateway.cli.doctor.finding import CheckResult, Level
 from gateway.cli.doctor.licences import check_licences
 from gateway.cli.options import AsJson, Home, Port
 from gateway.settings import Settings, SettingsError, load_settings
@@ -20,7 +20,7 @@ def doctor(home: Home = None, port: Port = None, as_json: AsJson = False) -> Non
     try:
         settings = load_settings({"home": home, "port": port})
     except SettingsError as error:
-        findings.append(Finding.broken("settings", str(error), "Correct it; the other checks need the settings."))
+        findings.append(CheckResult.broken("settings", str(error), "Correct it; the other checks need the settings."))
     else:
         findings += examine(settings)
     if as_json:
@@ -34,10 +34,10 @@ def doctor(home: Home = None, port: Port = None, as_json: AsJson = False) -> Non
         raise typer.Exit(Exit.FAILED)
 
 
-def examine(settings: Settings) -> list[Finding]:
+def examine(settings: Settings) -> list[CheckResult]:
     """Run every check that needs the settings."""
     return [
-        Finding.ok("settings", f"home {settings.home}, gateway {settings.host}:{settings.port}"),
+        CheckResult.ok("settings", f"home {settings.home}, gateway {settings.host}:{settings.port}"),
         machine.check_disk(settings.home),
         machine.check_home(settings.home),
         machine.check_ports(settings),
@@ -53,5 +53,5 @@ def examine(settings: Settings) -> list[Finding]:
     ]
 
 
-def _broken(findings: list[Finding]) -> bool:
+def _broken(findings: list[CheckResult]) -> bool:
     return any(finding.level is Level.BROKEN for finding in findings)

@@ -4,7 +4,7 @@ import asyncio
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from gateway.cli.doctor.finding import Finding
+from gateway.cli.doctor.finding import CheckResult
 from gateway.db import open_database
 from gateway.settings import Settings
 from gateway.vector_stores.index_migration_repository import list_index_identities
@@ -22,75 +22,77 @@ _SECONDS = 5.0
 _NAMED = 5
 
 
-def check_index(settings: Settings) -> Finding:
+def check_index(settings: Settings) -> CheckResult:
     """Ask the running retriever how many chunks it holds."""
     kind = f"a Qdrant server at {settings.qdrant_url}" if settings.qdrant_url else "embedded"
     aside = sorted((settings.home / "index").glob("*.unreadable-*"))
     if aside:
-        return Finding.warning(
+        return CheckResult.warning(
             "index",
             f"An index couldn't be read and was set aside: {aside[-1]}.",
             "Run: braid docs reindex (then delete that folder)",
         )
     infos = _ask_retrievers(settings)
     if not infos:
-        return Finding.ok("index", f"{kind}; not running now")
+        return CheckResult.ok("index", f"{kind}; not running now")
     info = infos[0]
     if not settings.qdrant_url and info.points > _EMBEDDED_CHUNKS:
-        return Finding.warning(
+        return CheckResult.warning(
             "index",
             f"The embedded index holds {info.points:,} chunks; it is made for {_EMBEDDED_CHUNKS:,}.",
             "Run a Qdrant server, then run: braid docs move --to ITS_URL (documents are read and written meanwhile)",
         )
-    return Finding.ok("index", f"{kind}, {info.points:,} chunks")
+    return CheckResult.ok("index", f"{kind}, {info.points:,} chunks")
 
 
-def check_index_folders(settings: Settings) -> Finding:
+def check_index_folders(settings: Settings) -> CheckResult:
     """Name the folders of embedded indexes that no store has points in: of a former embedder, or from before a move."""
     folders = sorted(path for path in (settings.home / "index").glob("braid-*") if path.is_dir())
     infos = _ask_retrievers(settings)
     if not folders or not infos:
-        return Finding.ok("index folders", f"{len(folders)}, not compared with the stores")
+        return CheckResult.ok("index folders", f"{len(folders)}, not compared with the stores")
     try:
         identities = asyncio.run(_list_identities(settings))
     except SQLAlchemyError as error:
-        return Finding.broken("index folders", f"The database can't be read: {error}", "Correct BRAID_DATABASE_URL.")
+        return CheckResult.broken(
+            "index folders", f"The database can't be read: {error}", "Correct BRAID_DATABASE_URL."
+        )
     identities |= {info.index for info in infos}
     names = {f"braid-{index.embedder}-{index.keywords}" for index in map(IndexIdentity.parse, identities)}
     if settings.qdrant_url and len(infos) == 1:
         names.clear()  # the server has all points, under the same name
     unused = [path for path in folders if path.name not in names and ".unreadable-" not in path.name]
     if not unused:
-        return Finding.ok("index folders", f"{len(folders)}, all in use")
+        return CheckResult.ok("index folders", f"{len(folders)}, all in use")
     size = sum(file.stat().st_size for path in unused for file in path.rglob("*") if file.is_file())
     listed = ", ".join(path.name for path in unused[:_NAMED]) + (", …" if len(unused) > _NAMED else "")
-    return Finding.warning(
+    return CheckResult.warning(
         "index folders",
         f"{len(unused)} folders below {settings.home / 'index'} ({size / 1e6:,.0f} MB) belong to no store: {listed}.",
         "Delete them, unless you want to go back to that embedder.",
     )
 
 
-def check_documents(settings: Settings) -> Finding:
+def check_documents(settings: Settings) -> CheckResult:
     """Compare the stores of all tenants with the index that the running retriever has."""
     if not settings.database_url and not (settings.home / "braid.db").exists():
-        return Finding.ok("documents", "there is no database yet")
+        return CheckResult.ok("documents", "there is no database yet")
     infos = _ask_retrievers(settings)
     if not infos:
-        return Finding.ok("documents", "not compared with the index, which isn't running now")
+        return CheckResult.ok("documents", "not compared with the index, which isn't running now")
     try:
         stale = asyncio.run(_list_stale(settings, infos))
     except SQLAlchemyError as error:
-        return Finding.broken("documents", f"The database can't be read: {error}", "Correct BRAID_DATABASE_URL.")
+        return CheckResult.broken("documents", f"The database can't be read: {error}", "Correct BRAID_DATABASE_URL.")
     for state, level, consequence in (
-        ("missing", Finding.broken, "aren't in the present index: their searches are refused"),
-        ("outdated", Finding.warning, "were cut into chunks by an older version of Braid; they answer as they are"),
+        ("missing", CheckResult.broken, "aren't in the present index: their searches are refused"),
+        ("outdated", CheckResult.warning, "were cut into chunks by an older version of Braid; they answer as they are"),
     ):
         ids = [id for id, of_store in stale.items() if of_store == state]
         if ids:
             names = ", ".join(ids[:_NAMED]) + (", …" if len(ids) > _NAMED else "")
             return level("documents", f"Documents of {len(ids)} stores ({names}) {consequence}.", _FIX)
-    return Finding.ok("documents", "the stores are in the index")
+    return CheckResult.ok("documents", "the stores are in the index")
 
 
 _FIX = "Run: braid docs reindex (or set BRAID_REINDEX_AUTOMATICALLY=true)"

@@ -4,7 +4,7 @@ from enum import StrEnum
 
 import msgspec
 
-__all__ = ["Finding", "Level"]
+__all__ = ["CheckResult", "Level"]
 
 
 class Level(StrEnum):
@@ -13,7 +13,7 @@ class Level(StrEnum):
     BROKEN = "broken"
 
 
-class Finding(msgspec.Struct, frozen=True):
+class CheckResult(msgspec.Struct, frozen=True):
     """A result; `fix` is the next step, and empty only where nothing is wrong."""
 
     name: str
@@ -22,13 +22,13 @@ class Finding(msgspec.Struct, frozen=True):
     fix: str = ""
 
     @classmethod
-    def ok(cls, name: str, message: str) -> "Finding":
+    def ok(cls, name: str, message: str) -> "CheckResult":
         return cls(name, Level.OK, message)
 
     @classmethod
-    def warning(cls, name: str, message: str, fix: str) -> "Finding":
+    def warning(cls, name: str, message: str, fix: str) -> "CheckResult":
         return cls(name, Level.WARNING, message, fix)
 
     @classmethod
-    def broken(cls, name: str, message: str, fix: str) -> "Finding":
+    def broken(cls, name: str, message: str, fix: str) -> "CheckResult":
         return cls(name, Level.BROKEN, message, fix)

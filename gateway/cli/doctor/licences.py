@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 
-from gateway.cli.doctor.finding import Finding
+from gateway.cli.doctor.finding import CheckResult
 from gateway.processes import BARE
 
 __all__ = ["check_licences"]
@@ -37,7 +37,7 @@ class _Package(msgspec.Struct, array_like=True):
     weights: str
 
 
-def check_licences(python: Path) -> list[Finding]:
+def check_licences(python: Path) -> list[CheckResult]:
     """Read the packages' metadata in the model environment; says nothing of packages that aren't there."""
     try:
         command = [python, "-c", _PROGRAM, *_PACKAGES]
@@ -45,7 +45,7 @@ def check_licences(python: Path) -> list[Finding]:
         packages = msgspec.json.decode(output, type=list[_Package])
     except (OSError, subprocess.CalledProcessError, msgspec.MsgspecError):
         return []  # check_model_environment tells what is wrong with that interpreter
-    return [Finding.ok("licence", _describe(package)) for package in packages]
+    return [CheckResult.ok("licence", _describe(package)) for package in packages]
 
 
 def _describe(package: _Package) -> str:

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from gateway.cli.doctor.finding import Finding
+from gateway.cli.doctor.finding import CheckResult
 from gateway.settings import Settings
 from gateway.stack.instance import Instance, is_free, socket_path_problem
 
@@ -18,60 +18,60 @@ _MEMORY_LEAST, _MEMORY_WANTED = 7, 14
 _DISK_LEAST, _DISK_WANTED = 2, 10
 
 
-def check_python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> Finding:
+def check_python(version: tuple[int, ...] = tuple(sys.version_info[:3])) -> CheckResult:
     number = ".".join(map(str, version))
     if version < (3, 11):
         fix = "Install Python 3.11 or later and run: make PYTHON=/path/to/it env"
-        return Finding.broken("python", f"Python {number} is too old: 3.11 is needed.", fix)
-    return Finding.ok("python", f"Python {number}")
+        return CheckResult.broken("python", f"Python {number} is too old: 3.11 is needed.", fix)
+    return CheckResult.ok("python", f"Python {number}")
 
 
-def check_cores(cores: int | None = None) -> Finding:
+def check_cores(cores: int | None = None) -> CheckResult:
     cores = cores or len(os.sched_getaffinity(0))
     if cores < 2:
-        return Finding.warning(
+        return CheckResult.warning(
             "cores",
             "This process may use one core only: answers will wait while documents are read or adapters trained.",
             "Give it two or more, or run the engine elsewhere (BRAID_ENGINE_URLS).",
         )
-    return Finding.ok("cores", f"{cores} cores")
+    return CheckResult.ok("cores", f"{cores} cores")
 
 
-def check_memory(meminfo: Path = Path("/proc/meminfo")) -> Finding:
+def check_memory(meminfo: Path = Path("/proc/meminfo")) -> CheckResult:
     rows = dict(line.split(":", 1) for line in meminfo.read_text().splitlines() if ":" in line)
     free = int(rows["MemAvailable"].split()[0]) * 1024 / _GIB
     message = f"{free:.1f} GiB of memory are available"
     fix = "Stop other programs, or run the engine elsewhere (BRAID_ENGINE_URLS)."
     if free < _MEMORY_LEAST:
-        return Finding.broken("memory", f"{message}; engine and retriever need {_MEMORY_LEAST}.", fix)
+        return CheckResult.broken("memory", f"{message}; engine and retriever need {_MEMORY_LEAST}.", fix)
     if free < _MEMORY_WANTED:
-        return Finding.warning("memory", f"{message}; training while serving wants {_MEMORY_WANTED}.", fix)
-    return Finding.ok("memory", message)
+        return CheckResult.warning("memory", f"{message}; training while serving wants {_MEMORY_WANTED}.", fix)
+    return CheckResult.ok("memory", message)
 
 
-def check_disk(home: Path) -> Finding:
+def check_disk(home: Path) -> CheckResult:
     folder = _existing(home)
     free = shutil.disk_usage(folder).free / _GIB
     message = f"{free:.0f} GiB are free at {folder}"
     fix = "Free some space, or choose another place with --home or BRAID_HOME."
     if free < _DISK_LEAST:
-        return Finding.broken("disk", f"{message}; {_DISK_LEAST} are needed.", fix)
+        return CheckResult.broken("disk", f"{message}; {_DISK_LEAST} are needed.", fix)
     if free < _DISK_WANTED:
-        return Finding.warning("disk", f"{message}; adapters and documents will fill that soon.", fix)
-    return Finding.ok("disk", message)
+        return CheckResult.warning("disk", f"{message}; adapters and documents will fill that soon.", fix)
+    return CheckResult.ok("disk", message)
 
 
-def check_home(home: Path) -> Finding:
+def check_home(home: Path) -> CheckResult:
     fix = "Choose another folder with --home or BRAID_HOME, or change its owner."
     problem = socket_path_problem(home)
     if problem is not None:
-        return Finding.broken("home", problem, "Choose a shorter path with --home or BRAID_HOME.")
+        return CheckResult.broken("home", problem, "Choose a shorter path with --home or BRAID_HOME.")
     try:
         with tempfile.NamedTemporaryFile(dir=_existing(home)):
             pass
     except OSError as error:
-        return Finding.broken("home", f"{home.resolve()} can't be written: {error.strerror}.", fix)
-    return Finding.ok("home", f"{home.resolve()} can be written")
+        return CheckResult.broken("home", f"{home.resolve()} can't be written: {error.strerror}.", fix)
+    return CheckResult.ok("home", f"{home.resolve()} can be written")
 
 
 def _existing(home: Path) -> Path:
@@ -82,14 +82,14 @@ def _existing(home: Path) -> Path:
     return folder
 
 
-def check_ports(settings: Settings) -> Finding:
+def check_ports(settings: Settings) -> CheckResult:
     running = Instance.running(settings.home)
     if running is not None:
-        return Finding.ok("ports", f"in use by this home's own Braid (process {running})")
+        return CheckResult.ok("ports", f"in use by this home's own Braid (process {running})")
     ports = [settings.port] if settings.engine_urls else [settings.port, settings.port + 1]
     busy = [port for port in ports if not is_free(settings.host, port)]
     if busy:
-        return Finding.broken(
+        return CheckResult.broken(
             "ports",
             f"Something else listens on port {' and '.join(map(str, busy))} of {settings.host}.",
             "Stop it, or choose another port with --port or BRAID_PORT (the engine takes the next one).",
@@ -97,10 +97,10 @@ def check_ports(settings: Settings) -> Finding:
     admin = [settings.gateway_admin_port, settings.worker_admin_port]
     busy = [port for port in admin if not is_free(settings.admin_host, port)]
     if busy:
-        return Finding.warning(
+        return CheckResult.warning(
             "ports",
             f"Port {' and '.join(map(str, busy))} of {settings.admin_host} is in use or can't be had: there will be no "
             "metrics of gateway or worker.",
             "Stop what listens there, or choose another with BRAID_ADMIN_PORT (the worker takes the next one).",
         )
-    return Finding.ok("ports", f"{', '.join(map(str, [*ports, *admin]))} are free")
+    return CheckResult.ok("ports", f"{', '.join(map(str, [*ports, *admin]))} are free")

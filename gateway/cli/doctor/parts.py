@@ -9,7 +9,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
 from gateway.adapters.service import count_set_aside
-from gateway.cli.doctor.finding import Finding
+from gateway.cli.doctor.finding import CheckResult
 from gateway.db import open_database
 from gateway.engines.client import read_corrupted
 from gateway.engines.hardware import Hardware
@@ -32,56 +32,58 @@ _GATEWAY_MODULES = (
 _ENGINES = {"vllm", "vllm-cpu"}
 
 
-def check_gateway() -> Finding:
+def check_gateway() -> CheckResult:
     missing = [name for name in _GATEWAY_MODULES if importlib.util.find_spec(name) is None]
     if missing:
-        return Finding.broken("gateway", f"Packages are missing: {', '.join(missing)}.", "Run: make env")
-    return Finding.ok("gateway", "all packages are there")
+        return CheckResult.broken("gateway", f"Packages are missing: {', '.join(missing)}.", "Run: make env")
+    return CheckResult.ok("gateway", "all packages are there")
 
 
-def check_model_environment(python: Path) -> Finding:
+def check_model_environment(python: Path) -> CheckResult:
     name, fix = "models", "Run: make env-model (or name its interpreter with BRAID_MODEL_PYTHON)"
     if not python.exists():
-        return Finding.broken(name, f"There is no {python}: the engine, training and the retriever live there.", fix)
+        return CheckResult.broken(
+            name, f"There is no {python}: the engine, training and the retriever live there.", fix
+        )
     try:
         versions = installed_versions(python)
     except EnvironmentBroken as error:
-        return Finding.broken(name, f"{python} doesn't run: {error}", fix)
+        return CheckResult.broken(name, f"{python} doesn't run: {error}", fix)
     missing = [package for package in MODEL_PACKAGES if package not in versions and package not in _ENGINES]
     if not versions.keys() & _ENGINES:
         missing.insert(0, "vllm")
     if missing:
-        return Finding.broken(name, f"Packages are missing in {python.parents[1]}: {', '.join(missing)}.", fix)
-    return Finding.ok(name, ", ".join(f"{package} {version}" for package, version in versions.items()))
+        return CheckResult.broken(name, f"Packages are missing in {python.parents[1]}: {', '.join(missing)}.", fix)
+    return CheckResult.ok(name, ", ".join(f"{package} {version}" for package, version in versions.items()))
 
 
-def check_base_model(settings: Settings) -> Finding:
+def check_base_model(settings: Settings) -> CheckResult:
     try:
         base = ServedBaseModel.load(settings)
     except SettingsError:
         source = settings.base_model or "the packaged model"
         local = source.startswith((".", "/", "~"))
         if local and not Path(source).expanduser().is_dir():
-            return Finding.broken("base model", f"There is no folder {source}.", "Correct BRAID_BASE_MODEL.")
-        return Finding.ok("base model", f"{source}, prepared by the first 'braid up'")
+            return CheckResult.broken("base model", f"There is no folder {source}.", "Correct BRAID_BASE_MODEL.")
+        return CheckResult.ok("base model", f"{source}, prepared by the first 'braid up'")
     if not Path(base.path).is_dir():
-        return Finding.broken(
+        return CheckResult.broken(
             "base model",
             f"{base.name} was prepared at {base.path}, which is gone.",
             "Run 'braid up', which prepares it again.",
         )
-    return Finding.ok("base model", f"{base.name} at {base.path}")
+    return CheckResult.ok("base model", f"{base.name} at {base.path}")
 
 
-def check_adapters(settings: Settings) -> Finding:
+def check_adapters(settings: Settings) -> CheckResult:
     """Look in the database for adapters that wait for another base model."""
     try:
         count = asyncio.run(_count_set_aside(settings.database))
     except (SQLAlchemyError, OSError):
-        return Finding.ok("adapters", "none yet")  # no database, or none of this version
+        return CheckResult.ok("adapters", "none yet")  # no database, or none of this version
     if not count:
-        return Finding.ok("adapters", "all were made for the base model that is served")
-    return Finding.warning(
+        return CheckResult.ok("adapters", "all were made for the base model that is served")
+    return CheckResult.warning(
         "adapters",
         f"{count} {'adapter was' if count == 1 else 'adapters were'} trained on another base model than is served now, "
         "so what names them doesn't answer (status other_base in GET /api/adapters).",
@@ -97,45 +99,47 @@ async def _count_set_aside(url: str) -> int:
         return await count_set_aside(session)
 
 
-def check_engine(settings: Settings) -> list[Finding]:
+def check_engine(settings: Settings) -> list[CheckResult]:
     """Ask the engines that somebody else runs, or say how the one here will be started."""
     return [_check_replica(url) for url in settings.engine_urls] or [_describe_local(Hardware.detect())]
 
 
-def _describe_local(hardware: Hardware) -> Finding:
+def _describe_local(hardware: Hardware) -> CheckResult:
     if hardware.cuda:
-        return Finding.ok("engine", "vllm on CUDA")
+        return CheckResult.ok("engine", "vllm on CUDA")
     dtype = "bfloat16" if hardware.computes_bfloat16 else "float32"
     features = sorted(hardware.flags & {"avx2", "avx512f", "avx512_bf16", "amx_bf16"})
     if not features:
-        return Finding.broken(
+        return CheckResult.broken(
             "engine",
             "This processor has no AVX2, without which vLLM doesn't run.",
             "Name engines elsewhere with BRAID_ENGINE_URLS.",
         )
-    return Finding.ok(
+    return CheckResult.ok(
         "engine", f"vllm-cpu in {dtype} on cores {', '.join(map(str, hardware.cores))} ({', '.join(features)})"
     )
 
 
-def _check_replica(url: str) -> Finding:
+def _check_replica(url: str) -> CheckResult:
     try:
         status = httpx2.get(f"{url}/health", timeout=5).status_code
     except httpx2.HTTPError as error:
-        return Finding.broken("engine", f"{url} can't be reached: {error}.", "Start it, or correct BRAID_ENGINE_URLS.")
+        return CheckResult.broken(
+            "engine", f"{url} can't be reached: {error}.", "Start it, or correct BRAID_ENGINE_URLS."
+        )
     if status != 200:
-        return Finding.broken("engine", f"{url}/health gives status {status}.", "Look at that server's log.")
-    return _check_numbers(url) or Finding.ok("engine", f"{url} is healthy")
+        return CheckResult.broken("engine", f"{url}/health gives status {status}.", "Look at that server's log.")
+    return _check_numbers(url) or CheckResult.ok("engine", f"{url} is healthy")
 
 
-def _check_numbers(url: str) -> Finding | None:
+def _check_numbers(url: str) -> CheckResult | None:
     try:
         count = read_corrupted(httpx2.get(f"{url}/metrics", timeout=5).content)
     except httpx2.HTTPError:
         return None
     if not count:
         return None
-    return Finding.warning(
+    return CheckResult.warning(
         "engine",
         f"{url} computed no numbers (NaN) for {count} requests since its start, which may have spoilt others too.",
         "Restart it. If it happens again, look in the gateway's log for the adapters that were asked then.",

@@ -12,7 +12,7 @@ from gateway.conversations.formats.openai import read_chats, read_preferences
 from gateway.conversations.formats.zendesk import read_zendesk
 from gateway.conversations.records import Record, as_dict, as_list, decode_text, read_records
 
-__all__ = ["FORMATS", "Format", "find_format", "read_conversations"]
+__all__ = ["FORMATS", "ConversationFormat", "find_format", "read_conversations"]
 
 _PARQUET = b"PAR1"
 _LISTS = ("tickets", "results", "requests", "conversations", "data")
@@ -20,7 +20,7 @@ _LOOKED_AT = 20
 
 
 @dataclass(frozen=True, slots=True)
-class Format:
+class ConversationFormat:
     """A format.
 
     Attributes:
@@ -46,32 +46,34 @@ def _has_incoming(record: Record) -> bool:
     return any("incoming" in as_dict(one) for one in as_list(record.get("conversations")))
 
 
-FORMATS: Mapping[str, Format] = {
-    "openai-preferences": Format(
+FORMATS: Mapping[str, ConversationFormat] = {
+    "openai-preferences": ConversationFormat(
         "OpenAI's preference rows (DPO)",
         _reads_text(read_preferences),
         lambda record: "preferred_output" in record or "non_preferred_output" in record,
     ),
-    "openai": Format("OpenAI's chat rows", _reads_text(read_chats), lambda record: "messages" in record),
-    "alpaca": Format("Alpaca", _reads_text(read_alpaca), lambda record: "output" in record and "instruction" in record),
-    "sharegpt": Format("ShareGPT", _reads_text(read_sharegpt), _has_turns),
-    "intercom": Format(
+    "openai": ConversationFormat("OpenAI's chat rows", _reads_text(read_chats), lambda record: "messages" in record),
+    "alpaca": ConversationFormat(
+        "Alpaca", _reads_text(read_alpaca), lambda record: "output" in record and "instruction" in record
+    ),
+    "sharegpt": ConversationFormat("ShareGPT", _reads_text(read_sharegpt), _has_turns),
+    "intercom": ConversationFormat(
         "Intercom's conversations",
         _reads_text(read_intercom),
         lambda record: "conversation_parts" in record or "conversation_message" in record,
     ),
-    "freshdesk": Format(
+    "freshdesk": ConversationFormat(
         "Freshdesk's tickets",
         _reads_text(read_freshdesk),
         lambda record: "helpdesk_ticket" in record or "description_text" in record or _has_incoming(record),
     ),
-    "zendesk": Format(
+    "zendesk": ConversationFormat(
         "Zendesk's tickets",
         _reads_text(read_zendesk),
         lambda record: "comments" in record or "ticket" in record or {"requester_id", "via"} <= record.keys(),
     ),
-    "csv": Format("a CSV with a column map", lambda data, columns: read_csv(decode_text(data), columns)),
-    "parquet": Format("a Parquet file with a column map", read_parquet),
+    "csv": ConversationFormat("a CSV with a column map", lambda data, columns: read_csv(decode_text(data), columns)),
+    "parquet": ConversationFormat("a Parquet file with a column map", read_parquet),
 }
 """The formats by name, in the order in which they are tried."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from gateway.demo.tenants import tenants
-from gateway.evaluation.values import Evidence, find_values
+from gateway.evaluation.values import TextValues, find_values
 from tests.bench import counterfactual
 from tests.bench.counterfactual import ARMS, Material, Options, list_values, main, make_rows
 from tests.training.chat_templates import PLAIN
@@ -23,7 +23,7 @@ def test_arms_differ_in_what_they_say() -> None:
     assert all(row.passages is None for row in bare)
     assert [row.messages for row in plain[:10]] == [row.messages for row in bare]
     for one, other in zip(plain[:10], varied[:10], strict=True):
-        evidence = Evidence.of("\n".join(passage.text for passage in other.passages or ()))
+        evidence = TextValues.of("\n".join(passage.text for passage in other.passages or ()))
         assert all(evidence.states(value) for text in list_values(other) for value in find_values(text))
         assert one.messages[-1].text != other.messages[-1].text
     pairs = zip(varied[0:10:2], varied[1:10:2], strict=True)

@@ -11,7 +11,7 @@ from tests.bench.training_growth import Growth
 from tests.bench.training_growth import describe as describe_growth
 from tests.bench.training_vs_trl import Sample, compare, describe, main, make_conversations, train_here
 from tests.training.model.conftest import base_model  # noqa: F401
-from training.hardware import Hardware
+from training.hardware import TrainingDevice
 from training.tokenization import RowTokenizer
 
 
@@ -37,7 +37,7 @@ def test_the_side_of_braid_trains_on_the_rows_of_the_bench(base_model: Path) -> 
     tokenizer = RowTokenizer.load(base_model)
     conversations = enumerate(make_conversations(8, 30), 1)
     rows = [row for number, messages in conversations for row in tokenizer.tokenize(number, messages)]
-    sample = train_here(base_model, rows, Hardware("cpu", torch.float32))
+    sample = train_here(base_model, rows, TrainingDevice("cpu", torch.float32))
     assert sample.cpu > 0
     assert sample.loss > 0
 

@@ -18,7 +18,7 @@ from gateway.evaluation import Estimate
 from gateway.evaluation.label_sets import read_questions
 from gateway.evaluation.labels import LabelledQuestion
 from gateway.evaluation.ranking_metrics import METRICS
-from gateway.evaluation.retrieval_report import Configuration, Figures, RetrievalReport, make_report
+from gateway.evaluation.retrieval_report import Configuration, RetrievalFigures, RetrievalReport, make_report
 from gateway.evaluation.retrieval_run import Hit, QuestionResult, RunHits, score_run
 from tests.bench.retrieval.fusions import FUSIONS, Fusion
 from tests.bench.retrieval.runs import Run, run_file
@@ -80,7 +80,7 @@ def print_metric(reports: dict[str, RetrievalReport], metric: str) -> None:
     print()
 
 
-def _figures(configuration: Configuration) -> Figures:
+def _figures(configuration: Configuration) -> RetrievalFigures:
     return configuration.halves["report"]
 
 

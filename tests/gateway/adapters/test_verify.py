@@ -10,10 +10,11 @@ import pytest
 from gateway.adapters.identity import AdapterRefused
 from gateway.adapters.tables import AdapterRow
 from gateway.adapters.verify import AdapterVerifier
-from gateway.engines import Connections, DesiredAdapter, EnginePool, Probe, Reconciler, Timeouts, VllmEngine
+from gateway.engines import Connections, DesiredAdapter, EnginePool, Reconciler, Timeouts, VllmEngine
 from gateway.jobs import JobDelayed
 from tests.fakes import _tokens, faults
 from tests.fakes.vllm import COMPLETIONS, LOAD, FakeVllm
+from training.manifest import Probe
 
 TOKENS = list(range(12))
 TIMES = Timeouts(connect=1, first_byte=5, gap=5, control=2, load=5)

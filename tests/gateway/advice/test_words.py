@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from gateway.advice.arms import Arm, Style
-from gateway.advice.recommendation import Comparison, Recommendation
+from gateway.advice.recommendation import ArmDifference, Recommendation
 from gateway.advice.report import ArmFigures
 from gateway.advice.row_facts import ChangedFact, FactsLook
 from gateway.advice.words import Words, write_words
@@ -170,8 +170,8 @@ def test_an_adapter_that_recites_or_whose_rows_nobody_knows_is_not_recommended()
     assert write(recommend()).avoid == []
 
 
-def compare(arm: str, measure: Any, outcome: Any, *, against: str = "guide", value: float = 0.1) -> Comparison:
-    return Comparison(arm, against, measure, figure(value, value - 0.1, value + 0.1), outcome)
+def compare(arm: str, measure: Any, outcome: Any, *, against: str = "guide", value: float = 0.1) -> ArmDifference:
+    return ArmDifference(arm, against, measure, figure(value, value - 0.1, value + 0.1), outcome)
 
 
 def test_a_way_that_was_not_chosen_says_whether_it_loses_or_only_does_not_win() -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gateway.conversations import Conversation
 from gateway.conversations.counterfactuals import vary_rows, vary_values
-from gateway.evaluation.values import Evidence, find_values
+from gateway.evaluation.values import TextValues, find_values
 from tests.gateway.conversations.planted_facts import TOPICS, plant
 from training.dataset import Message, RowPassage
 
@@ -38,7 +38,7 @@ def test_a_varied_row_is_the_same_but_for_values_of_the_same_kind(row: Conversat
 @given(st.sampled_from(GROUNDED), st.integers(0, 2**31))
 def test_what_passages_stated_they_still_state(row: Conversation, seed: int) -> None:
     def judge(one: Conversation) -> list[bool]:
-        evidence = Evidence.of(one.prompt)
+        evidence = TextValues.of(one.prompt)
         return [evidence.states(value) for reply in one.replies for value in find_values(reply)]
 
     result = vary_values(row, seed)

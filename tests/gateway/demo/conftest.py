@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 import pytest
 
 from gateway.client import Client
-from gateway.demo import DemoQuestion, Tenant, tenants
+from gateway.demo import DemoQuestion, DemoTenant, tenants
 from gateway.demo.assistants import BOTH, make_assistant, make_variants, promote
 from gateway.demo.tenant_clients import TenantClient, open_tenant_clients
 from gateway.evaluation import Variant
@@ -18,7 +18,7 @@ __all__ = ["background_worker", "settings"]
 
 
 @pytest.fixture
-def cast() -> list[Tenant]:
+def cast() -> list[DemoTenant]:
     """Both tenants. Their first questions are those that the fake index, which counts words, answers best."""
     both = list(tenants())
     for tenant in both:
@@ -35,7 +35,7 @@ def _hardness(question: DemoQuestion) -> tuple[bool, float]:
 class Student:
     """Replies with the value that the passages state, in Kestrel's voice where Kestrel's adapter is asked."""
 
-    def __init__(self, cast: Sequence[Tenant]) -> None:
+    def __init__(self, cast: Sequence[DemoTenant]) -> None:
         self._questions = [question for tenant in cast for question in tenant.questions]
         self._edit = cast[0].edit
 
@@ -53,7 +53,7 @@ class Student:
 
 
 @pytest.fixture
-async def account(gateway: Gateway, cast: list[Tenant]) -> AsyncIterator[TenantClient]:
+async def account(gateway: Gateway, cast: list[DemoTenant]) -> AsyncIterator[TenantClient]:
     """Kestrel with an assistant of two releases, the first of them promoted."""
     async with Client(gateway.url, ADMIN_KEY) as admin, open_tenant_clients(admin, cast[:1]) as (account,):
         await make_assistant(account, "", "")

@@ -4,7 +4,7 @@ import re
 from html.parser import HTMLParser
 from pathlib import Path
 
-from gateway.demo import Document, Tenant
+from gateway.demo import DemoDocument, DemoTenant
 
 PDF_SOURCES = Path(__file__).parent / "pdfs"
 
@@ -18,7 +18,7 @@ class _Text(HTMLParser):
         self.parts.append(data)
 
 
-def plain(tenant: Tenant, document: Document) -> str:
+def plain(tenant: DemoTenant, document: DemoDocument) -> str:
     if document.key.endswith(".pdf"):
         return (PDF_SOURCES / tenant.name / f"{document.key.removesuffix('.pdf')}.md").read_text(encoding="utf-8")
     text = document.read().decode()

@@ -4,7 +4,7 @@ from collections import Counter
 import msgspec
 import pytest
 
-from gateway.demo import Conversation, Tenant, tenants
+from gateway.demo import DemoRow, DemoTenant, tenants
 from gateway.evaluation import fact_score, states
 
 TENANTS = pytest.mark.parametrize("tenant", tenants(), ids=lambda tenant: tenant.name)
@@ -13,27 +13,27 @@ TRAINING = 96
 CITATION = re.compile(r"\[(\d)\]")
 
 
-def question_of(row: Conversation) -> str:
+def question_of(row: DemoRow) -> str:
     return row.messages[0].content
 
 
-def reply_of(row: Conversation) -> str:
+def reply_of(row: DemoRow) -> str:
     return row.messages[1].content
 
 
-def with_citation(rows: list[Conversation]) -> list[Conversation]:
+def with_citation(rows: list[DemoRow]) -> list[DemoRow]:
     return [row for row in rows if CITATION.search(reply_of(row))]
 
 
 @TENANTS
-def test_the_same_rows_each_time_and_a_prefix_of_longer_lists(tenant: Tenant) -> None:
+def test_the_same_rows_each_time_and_a_prefix_of_longer_lists(tenant: DemoTenant) -> None:
     rows = tenant.conversations(COUNT)
     assert len(rows) == COUNT
     assert tenant.conversations(TRAINING) == rows[:TRAINING]
 
 
 @TENANTS
-def test_every_reply_keeps_to_the_tenants_style(tenant: Tenant) -> None:
+def test_every_reply_keeps_to_the_tenants_style(tenant: DemoTenant) -> None:
     for row in tenant.conversations(COUNT):
         assert tenant.style.broken(reply_of(row)) == [], reply_of(row)
 
@@ -46,7 +46,7 @@ def test_the_voices_differ_in_most_rules() -> None:
 
 
 @TENANTS
-def test_replies_are_short(tenant: Tenant) -> None:
+def test_replies_are_short(tenant: DemoTenant) -> None:
     for row in tenant.conversations(COUNT):
         # About 40 tokens of the base model: numbers and marks cost one token a character.
         assert len(reply_of(row).split()) <= 24
@@ -54,7 +54,7 @@ def test_replies_are_short(tenant: Tenant) -> None:
 
 
 @TENANTS
-def test_a_reply_copies_its_value_from_the_cited_passage_and_from_no_other(tenant: Tenant) -> None:
+def test_a_reply_copies_its_value_from_the_cited_passage_and_from_no_other(tenant: DemoTenant) -> None:
     for row in with_citation(tenant.conversations(COUNT)):
         reply, passages = reply_of(row), row.braid.passages
         assert len(passages) == 2
@@ -72,7 +72,7 @@ def test_a_reply_copies_its_value_from_the_cited_passage_and_from_no_other(tenan
 
 
 @TENANTS
-def test_no_passage_repeats_the_heading_that_its_title_says(tenant: Tenant) -> None:
+def test_no_passage_repeats_the_heading_that_its_title_says(tenant: DemoTenant) -> None:
     for row in tenant.conversations(COUNT):
         for passage in row.braid.passages:
             first = passage.text.partition("\n")[0].strip("# ")
@@ -80,7 +80,7 @@ def test_no_passage_repeats_the_heading_that_its_title_says(tenant: Tenant) -> N
 
 
 @TENANTS
-def test_the_right_passage_is_mostly_first_as_in_serving_but_not_always(tenant: Tenant) -> None:
+def test_the_right_passage_is_mostly_first_as_in_serving_but_not_always(tenant: DemoTenant) -> None:
     rows = with_citation(tenant.conversations(TRAINING))
     positions = Counter(CITATION.findall(reply_of(row))[0] for row in rows)
     assert set(positions) == {"1", "2"}
@@ -88,7 +88,7 @@ def test_the_right_passage_is_mostly_first_as_in_serving_but_not_always(tenant: 
 
 
 @TENANTS
-def test_some_rows_have_no_answer_and_say_so_without_a_citation(tenant: Tenant) -> None:
+def test_some_rows_have_no_answer_and_say_so_without_a_citation(tenant: DemoTenant) -> None:
     rows = tenant.conversations(TRAINING)
     silent = [row for row in rows if not CITATION.search(reply_of(row))]
     assert 0.06 <= len(silent) / len(rows) <= 0.1
@@ -97,7 +97,7 @@ def test_some_rows_have_no_answer_and_say_so_without_a_citation(tenant: Tenant) 
 
 
 @TENANTS
-def test_facts_change_from_row_to_row(tenant: Tenant) -> None:
+def test_facts_change_from_row_to_row(tenant: DemoTenant) -> None:
     rows = with_citation(tenant.conversations(TRAINING))
     assert len({reply_of(row) for row in rows}) == len(rows)
     questions = [question_of(row) for row in tenant.conversations(COUNT)]
@@ -107,7 +107,7 @@ def test_facts_change_from_row_to_row(tenant: Tenant) -> None:
 
 
 @TENANTS
-def test_the_dataset_is_a_fine_tuning_file(tenant: Tenant) -> None:
+def test_the_dataset_is_a_fine_tuning_file(tenant: DemoTenant) -> None:
     lines = tenant.dataset(0, TRAINING).splitlines()
     assert len(lines) == TRAINING
     for line, row in zip(lines, tenant.conversations(TRAINING), strict=True):
@@ -120,7 +120,7 @@ def test_the_dataset_is_a_fine_tuning_file(tenant: Tenant) -> None:
 
 
 @TENANTS
-def test_training_replies_are_right_by_the_fact_score(tenant: Tenant) -> None:
+def test_training_replies_are_right_by_the_fact_score(tenant: DemoTenant) -> None:
     row = with_citation(tenant.conversations(TRAINING))[0]
     value = re.findall(r"\d[\d.]*\s\w+|£[\d.]+|\d\d:\d\d", reply_of(row))
     assert value

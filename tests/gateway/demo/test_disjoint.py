@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from gateway.demo import Tenant, tenants
+from gateway.demo import DemoTenant, tenants
 from tests.gateway.demo.document_text import plain, words
 
 TENANTS = pytest.mark.parametrize("tenant", tenants(), ids=lambda tenant: tenant.name)
@@ -22,7 +22,7 @@ def row_sentences(text: str) -> set[str]:
 
 
 @TENANTS
-def test_no_question_is_shared(tenant: Tenant) -> None:
+def test_no_question_is_shared(tenant: DemoTenant) -> None:
     trained = {" ".join(words(row.messages[0].content)) for row in tenant.conversations(COUNT)}
     held_out = {" ".join(words(text)) for text in [*(q.question for q in tenant.questions), tenant.edit.question]}
     assert len(held_out) == len(tenant.questions) + 1
@@ -32,7 +32,7 @@ def test_no_question_is_shared(tenant: Tenant) -> None:
 
 
 @TENANTS
-def test_no_wording_is_shared_between_training_passages_and_documents(tenant: Tenant) -> None:
+def test_no_wording_is_shared_between_training_passages_and_documents(tenant: DemoTenant) -> None:
     documents = [plain(tenant, document) for document in tenant.documents]
     document_grams = set().union(*map(grams, documents))
     document_sentences = set().union(*map(row_sentences, documents))
@@ -43,7 +43,7 @@ def test_no_wording_is_shared_between_training_passages_and_documents(tenant: Te
 
 
 @TENANTS
-def test_no_entity_is_shared(tenant: Tenant) -> None:
+def test_no_entity_is_shared(tenant: DemoTenant) -> None:
     seen = "\n".join(
         [f"{row.messages[0].content}\n{row.messages[1].content}" for row in tenant.conversations(COUNT)]
         + [f"{p.title}\n{p.text}" for row in tenant.conversations(COUNT) for p in row.braid.passages]
@@ -53,7 +53,7 @@ def test_no_entity_is_shared(tenant: Tenant) -> None:
 
 
 @TENANTS
-def test_no_training_name_is_in_the_documents(tenant: Tenant) -> None:
+def test_no_training_name_is_in_the_documents(tenant: DemoTenant) -> None:
     documents = "\n".join(plain(tenant, document) for document in tenant.documents)
     questions = "\n".join(question.question for question in tenant.questions)
     names = {

@@ -2,7 +2,7 @@ import re
 
 import pytest
 
-from gateway.demo import Tenant, tenants
+from gateway.demo import DemoTenant, tenants
 from tests.gateway.demo.document_text import PDF_SOURCES, paragraphs, plain, words
 from tests.gateway.demo.pdfs.write import render, target
 
@@ -15,7 +15,7 @@ def pdf_pages(content: bytes) -> int:
 
 
 @TENANTS
-def test_there_are_at_least_25_pages(tenant: Tenant) -> None:
+def test_there_are_at_least_25_pages(tenant: DemoTenant) -> None:
     pdfs = [document for document in tenant.documents if document.key.endswith(".pdf")]
     words_by_key = {document.key: len(words(plain(tenant, document))) for document in tenant.documents}
     assert sum(words_by_key.values()) >= 9000
@@ -24,7 +24,7 @@ def test_there_are_at_least_25_pages(tenant: Tenant) -> None:
 
 
 @TENANTS
-def test_every_format_is_there(tenant: Tenant) -> None:
+def test_every_format_is_there(tenant: DemoTenant) -> None:
     endings = [document.key.rsplit(".", 1)[1] for document in tenant.documents]
     assert endings.count("md") >= 5
     assert endings.count("html") >= 2
@@ -33,7 +33,7 @@ def test_every_format_is_there(tenant: Tenant) -> None:
 
 
 @TENANTS
-def test_keys_are_plain_names(tenant: Tenant) -> None:
+def test_keys_are_plain_names(tenant: DemoTenant) -> None:
     for document in tenant.documents:
         assert re.fullmatch(r"[a-z0-9-]+\.(md|html|pdf)", document.key)
 
@@ -44,13 +44,13 @@ def test_a_pdf_says_what_its_source_says(source) -> None:
 
 
 @TENANTS
-def test_every_pdf_has_a_source(tenant: Tenant) -> None:
+def test_every_pdf_has_a_source(tenant: DemoTenant) -> None:
     keys = {f"{source.stem}.pdf" for source in (PDF_SOURCES / tenant.name).glob("*.md")}
     assert keys == {d.key for d in tenant.documents if d.key.endswith(".pdf")}
 
 
 @TENANTS
-def test_a_section_is_small_enough_for_one_chunk(tenant: Tenant) -> None:
+def test_a_section_is_small_enough_for_one_chunk(tenant: DemoTenant) -> None:
     for document in tenant.documents:
         for paragraph in paragraphs(plain(tenant, document)):
             limit = 75 if document.key.endswith(".pdf") else 62
@@ -58,7 +58,7 @@ def test_a_section_is_small_enough_for_one_chunk(tenant: Tenant) -> None:
 
 
 @TENANTS
-def test_no_paragraph_stands_twice(tenant: Tenant) -> None:
+def test_no_paragraph_stands_twice(tenant: DemoTenant) -> None:
     seen: dict[str, str] = {}
     for document in tenant.documents:
         for paragraph in paragraphs(plain(tenant, document)):

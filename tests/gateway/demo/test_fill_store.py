@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from gateway.client import ClientError, find_store
-from gateway.demo import Document
+from gateway.demo import DemoDocument
 from gateway.demo.documents import fill_store
 from gateway.demo.tenant_clients import TenantClient
 from gateway.progress import Progress
 from gateway.terminal import CommandError
 
 
-async def fill(account: TenantClient, documents: list[Document]) -> str:
+async def fill(account: TenantClient, documents: list[DemoDocument]) -> str:
     with Progress().line("documents") as line:
         return await fill_store(account, documents, line)
 
@@ -33,7 +33,7 @@ async def test_a_document_that_cannot_be_read_is_named(
 ) -> None:
     (tmp_path / "noise.md").write_bytes(b"\xff\xfe\xfa")
     with pytest.raises(CommandError, match=r"noise\.md is failed: Only text can be read here"):
-        await fill(account, [Document("noise.md", tmp_path / "noise.md")])
+        await fill(account, [DemoDocument("noise.md", tmp_path / "noise.md")])
 
 
 async def test_one_upload_that_fails_ends_the_others(account: TenantClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,33 +1,33 @@
 import pytest
 
-from gateway.demo import Tenant, tenants
+from gateway.demo import DemoTenant, tenants
 from gateway.evaluation import states
 from tests.gateway.demo.document_text import paragraphs, plain
 
 TENANTS = pytest.mark.parametrize("tenant", tenants(), ids=lambda tenant: tenant.name)
 
 
-def places(tenant: Tenant, quote: str) -> list[str]:
+def places(tenant: DemoTenant, quote: str) -> list[str]:
     """The key of the document of each time that the quote is found."""
     texts = {document.key: " ".join(plain(tenant, document).split()) for document in tenant.documents}
     return [key for key, text in texts.items() for _ in range(text.count(quote))]
 
 
 @TENANTS
-def test_there_are_at_least_twelve_with_ids_of_their_own(tenant: Tenant) -> None:
+def test_there_are_at_least_twelve_with_ids_of_their_own(tenant: DemoTenant) -> None:
     assert len(tenant.questions) >= 12
     assert len({question.id for question in tenant.questions}) == len(tenant.questions)
 
 
 @TENANTS
-def test_each_answer_is_in_its_document_exactly_once(tenant: Tenant) -> None:
+def test_each_answer_is_in_its_document_exactly_once(tenant: DemoTenant) -> None:
     for question in tenant.questions:
         assert places(tenant, question.quote) == [question.document], question.id
         assert any(states(question.quote, value) for value in question.accepted), question.id
 
 
 @TENANTS
-def test_the_paragraph_that_answers_has_the_value_once(tenant: Tenant) -> None:
+def test_the_paragraph_that_answers_has_the_value_once(tenant: DemoTenant) -> None:
     for question in tenant.questions:
         document = next(d for d in tenant.documents if d.key == question.document)
         [home] = [p for p in paragraphs(plain(tenant, document)) if question.quote in p]
@@ -38,7 +38,7 @@ def test_the_paragraph_that_answers_has_the_value_once(tenant: Tenant) -> None:
 
 
 @TENANTS
-def test_what_has_no_answer_is_in_no_document_and_in_no_training_row(tenant: Tenant) -> None:
+def test_what_has_no_answer_is_in_no_document_and_in_no_training_row(tenant: DemoTenant) -> None:
     everything = "\n".join(plain(tenant, document) for document in tenant.documents).lower()
     trained = "\n".join(row.messages[0].content for row in tenant.conversations(128)).lower()
     assert len({question.id for question in tenant.unanswered}) == len(tenant.unanswered) >= 4
@@ -51,7 +51,7 @@ def test_what_has_no_answer_is_in_no_document_and_in_no_training_row(tenant: Ten
 
 
 @TENANTS
-def test_near_misses_are_real_and_wrong(tenant: Tenant) -> None:
+def test_near_misses_are_real_and_wrong(tenant: DemoTenant) -> None:
     everything = "\n".join(plain(tenant, document) for document in tenant.documents)
     for question in tenant.questions:
         assert question.wrong
@@ -61,20 +61,20 @@ def test_near_misses_are_real_and_wrong(tenant: Tenant) -> None:
 
 
 @TENANTS
-def test_questions_come_from_every_format(tenant: Tenant) -> None:
+def test_questions_come_from_every_format(tenant: DemoTenant) -> None:
     assert {question.document.rsplit(".", 1)[1] for question in tenant.questions} == {"md", "html", "pdf"}
     assert len({question.document for question in tenant.questions}) >= 10
 
 
 @TENANTS
-def test_a_question_does_not_give_its_answer_away(tenant: Tenant) -> None:
+def test_a_question_does_not_give_its_answer_away(tenant: DemoTenant) -> None:
     for question in tenant.questions:
         for value in [*question.accepted, *question.wrong]:
             assert not states(question.question, value), question.id
 
 
 @TENANTS
-def test_the_edit_changes_one_fact_that_is_stated_once(tenant: Tenant) -> None:
+def test_the_edit_changes_one_fact_that_is_stated_once(tenant: DemoTenant) -> None:
     edit = tenant.edit
     assert places(tenant, edit.old_text) == [edit.document]
     assert states(edit.old_text, edit.old_value)
@@ -85,7 +85,7 @@ def test_the_edit_changes_one_fact_that_is_stated_once(tenant: Tenant) -> None:
 
 
 @TENANTS
-def test_the_edit_applies_once(tenant: Tenant) -> None:
+def test_the_edit_applies_once(tenant: DemoTenant) -> None:
     document = next(d for d in tenant.documents if d.key == tenant.edit.document)
     edited = tenant.edit.apply(document.read())
     assert tenant.edit.new_text in edited.decode()

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from gateway.client import Profile
-from gateway.demo import Tenant, runner
+from gateway.demo import DemoTenant, runner
 from gateway.demo.assistants import BASE, BOTH, FACTS, GUIDE, STYLE
 from gateway.demo.report import Report
 from gateway.demo.runner import page_file, report_file, run_demo, run_steps
@@ -34,7 +34,7 @@ async def ready() -> None:
 async def run(
     gateway: Gateway,
     settings: Settings,
-    cast: list[Tenant],
+    cast: list[DemoTenant],
     size: DemoSize = QUICK,
     *,
     wait_until_ready: Callable[[], Coroutine[Any, Any, None]] = ready,
@@ -44,7 +44,12 @@ async def run(
 
 
 async def test_the_demo_runs(
-    gateway: Gateway, settings: Settings, engine: FakeVllm, background_worker: None, cast: list[Tenant], tmp_path: Path
+    gateway: Gateway,
+    settings: Settings,
+    engine: FakeVllm,
+    background_worker: None,
+    cast: list[DemoTenant],
+    tmp_path: Path,
 ) -> None:
     engine.reply = Student(cast)
     report = await run(gateway, settings, cast)
@@ -70,7 +75,7 @@ async def test_the_demo_runs(
 
 
 async def test_an_engine_that_does_not_start_ends_the_uploads(
-    gateway: Gateway, settings: Settings, cast: list[Tenant], monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, settings: Settings, cast: list[DemoTenant], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def fill(*arguments: object) -> None:
         await asyncio.Event().wait()
@@ -85,7 +90,7 @@ async def test_an_engine_that_does_not_start_ends_the_uploads(
 
 
 async def test_an_upload_that_fails_ends_the_wait_for_the_engine(
-    gateway: Gateway, settings: Settings, cast: list[Tenant], monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway, settings: Settings, cast: list[DemoTenant], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     steps: list[str] = []
 
@@ -107,7 +112,7 @@ async def test_an_upload_that_fails_ends_the_wait_for_the_engine(
 
 
 @pytest.fixture
-def _running(gateway: Gateway, cast: list[Tenant], monkeypatch: pytest.MonkeyPatch) -> None:
+def _running(gateway: Gateway, cast: list[DemoTenant], monkeypatch: pytest.MonkeyPatch) -> None:
     """This test's gateway in the place of one that `braid up` would start in minutes."""
 
     @asynccontextmanager
@@ -123,7 +128,7 @@ async def test_the_small_demo_has_one_tenant_and_the_same_steps(
     settings: Settings,
     engine: FakeVllm,
     background_worker: None,
-    cast: list[Tenant],
+    cast: list[DemoTenant],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     engine.reply = Student(cast)
@@ -141,7 +146,7 @@ async def test_the_small_demo_has_one_tenant_and_the_same_steps(
     assert [point.loss for point in losses.validation_losses] == [1.5]
 
 
-def _check_first_answers(report: Report, tenant: Tenant) -> None:
+def _check_first_answers(report: Report, tenant: DemoTenant) -> None:
     """A cited answer comes before any training, and one in the tenant's style right after it."""
     facts, styled = report.first_answers
     question = tenant.questions[0]
@@ -156,7 +161,7 @@ def _check_first_answers(report: Report, tenant: Tenant) -> None:
 
 @pytest.mark.e2e
 async def test_the_demo_runs_again_where_it_ran_before(
-    gateway: Gateway, settings: Settings, engine: FakeVllm, background_worker: None, cast: list[Tenant]
+    gateway: Gateway, settings: Settings, engine: FakeVllm, background_worker: None, cast: list[DemoTenant]
 ) -> None:
     engine.reply = Student(cast)
     first, second = await run(gateway, settings, cast), await run(gateway, settings, cast)

@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.demo import Tenant, tenants
+from gateway.demo import DemoTenant, tenants
 from gateway.demo.size import FULL, SIZES, SMALL, DemoSize
 
 TENANTS = pytest.mark.parametrize("tenant", tenants(), ids=lambda tenant: tenant.name)
@@ -11,13 +11,13 @@ def test_sizes_are_found_by_name() -> None:
 
 
 @TENANTS
-def test_the_full_demo_takes_everything(tenant: Tenant) -> None:
+def test_the_full_demo_takes_everything(tenant: DemoTenant) -> None:
     assert FULL.pick_documents(tenant) == tenant.documents
     assert list(FULL.pick_questions(tenant)) == tenant.questions
 
 
 @TENANTS
-def test_the_small_demo_takes_the_documents_that_its_questions_are_about(tenant: Tenant) -> None:
+def test_the_small_demo_takes_the_documents_that_its_questions_are_about(tenant: DemoTenant) -> None:
     questions, documents = SMALL.pick_questions(tenant), SMALL.pick_documents(tenant)
     assert 1 <= SMALL.timed_questions <= len(questions) == SMALL.questions
     assert {document.key for document in documents} == {

@@ -8,10 +8,10 @@ import pytest
 
 from gateway.diagnoses.attribution import (
     AS_FOUND,
+    AnswerTally,
     Attribution,
     CaseScene,
     Judged,
-    Tally,
     VariantStrand,
     chance_of,
     decide,
@@ -47,9 +47,9 @@ async def replay(case: CaseScene, facts: Mapping[str, float], voice: Mapping[str
     draw = random.Random(seed)
     answers = {name: [(draw.random() < facts[name], draw.random() < voice[name]) for _ in range(6)] for name in ALL}
 
-    async def ask(name: str, samples: int, judged: Judged) -> Tally:
+    async def ask(name: str, samples: int, judged: Judged) -> AnswerTally:
         right = [fact and (judged == "facts" or has_voice) for fact, has_voice in answers[name][:samples]]
-        return Tally(sum(right), samples)
+        return AnswerTally(sum(right), samples)
 
     return await decide(case, ask, 3)
 
@@ -108,4 +108,4 @@ async def test_a_strand_that_mends_more_than_another_is_told_from_it() -> None:
     [((0, 3), (3, 3), 1 / 20), ((0, 3), (2, 3), 1 / 5), ((0, 6), (4, 6), 15 / 495), ((3, 3), (3, 3), 1.0)],
 )
 def test_chance_is_fishers(control: tuple[int, int], variant: tuple[int, int], chance: float) -> None:
-    assert chance_of(Tally(*control), Tally(*variant)) == pytest.approx(chance)
+    assert chance_of(AnswerTally(*control), AnswerTally(*variant)) == pytest.approx(chance)

@@ -12,7 +12,7 @@ from gateway.assistants.release import AdapterRef, Boost, PromptRef, ReleaseSpec
 from gateway.diagnoses.candidates import DiagnosedPlace, list_candidates
 from gateway.diagnoses.cases import Strand
 from gateway.diagnoses.passage_finder import PassagePlace
-from gateway.diagnoses.variants import ReleaseVariants, Variant, to_request
+from gateway.diagnoses.variants import ReleaseVariant, ReleaseVariants, to_request
 from retrieval.messages import Passage
 
 SPEC = RetrievalSpec(("vs_1",), top_k=5, score_threshold=0.5, least_probability=0.6)
@@ -33,7 +33,7 @@ def place(cause: str, rank: int | None = None, probability: float | None = None,
     )
 
 
-def release(spec: RetrievalSpec | None = SPEC, *variants: Variant) -> ReleaseVariants:
+def release(spec: RetrievalSpec | None = SPEC, *variants: ReleaseVariant) -> ReleaseVariants:
     target = Target("base", retrieval=spec)
     return ReleaseVariants("desk@1", ReleaseSpec("base", "", None, None, "", spec, {}), target, variants, target)
 
@@ -110,7 +110,7 @@ def test_a_cause_of_few_failures_changes_nothing_and_a_limit_is_not_lowered_wher
 def test_the_variants_of_a_strand_are_its_candidates(strand: Strand) -> None:
     spec = ReleaseSpec("base", "", None, None, "", None, {})
     strands: dict[str, Strand] = {"a": "prompt", "b": "style", "c": "prompt"}
-    variants = [Variant(name, own, "x", name, Target("base"), to_request(spec)) for name, own in strands.items()]
+    variants = [ReleaseVariant(name, own, "x", name, Target("base"), to_request(spec)) for name, own in strands.items()]
     names = [one.name for one in list_candidates(strand, release(None, *variants), [])]
     assert names == {"prompt": ["a", "c"], "style": ["b"]}[strand]
 

@@ -10,10 +10,10 @@ from gateway.answering.resolve import Target
 from gateway.answering.retrieve import NO_EVIDENCE
 from gateway.assistants.release import ReleaseSpec
 from gateway.assistants.schemas import ReleaseCreate
-from gateway.diagnoses.attribution import Judged, Tally
+from gateway.diagnoses.attribution import AnswerTally, Judged
 from gateway.diagnoses.cases import Case
 from gateway.diagnoses.proposals import Proposal, ProposalMaker
-from gateway.diagnoses.variants import ReleaseVariants, Variant
+from gateway.diagnoses.variants import ReleaseVariant, ReleaseVariants
 
 BROKEN = ("pass 1", "pass 2", "pass 3")
 
@@ -24,9 +24,9 @@ class Played:
     async def find(self, _target: Target, _case: Case) -> tuple[Any, list[str]]:
         return NO_EVIDENCE, []
 
-    async def count_right(self, target: Target, case: Case, *_: object) -> Tally:
+    async def count_right(self, target: Target, case: Case, *_: object) -> AnswerTally:
         changed, own, right = target.variables == {"changed": 1}, case.id[:3] == "own", case.id[:4] == "pass"
-        return Tally(3 if (changed and own) or (right and not (changed and case.id in BROKEN)) else 0, 3)
+        return AnswerTally(3 if (changed and own) or (right and not (changed and case.id in BROKEN)) else 0, 3)
 
 
 async def choose(temperature: float) -> Proposal:
@@ -36,7 +36,7 @@ async def choose(temperature: float) -> Proposal:
     target = Target("base", sampling={"temperature": temperature})
     release = ReleaseVariants("desk@1", ReleaseSpec("base", "", None, None, "", None, {}), target, (), target)
     changed = replace(target, variables={"changed": 1})
-    candidate = Variant("no_adapter", "style", "adapter", "no adapter", changed, ReleaseCreate())
+    candidate = ReleaseVariant("no_adapter", "style", "adapter", "no adapter", changed, ReleaseCreate())
     played: Any = Played()
     maker = ProposalMaker(played, played, release, 3)
     return (await maker.choose([candidate], name("own", 6), name("other", 4), name("pass", 20)))[1]

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from gateway.engines import DesiredAdapter, EngineUnreachable, Listing, Probe, VllmEngine
+from gateway.engines import DesiredAdapter, EngineUnreachable, ModelListing, VllmEngine
 from gateway.engines.probe import ProbeResult, measure
 from tests.fakes import faults
 from tests.fakes.vllm import FakeVllm
+from training.manifest import Probe
 
 COMPLETIONS = "/v1/completions"
 TOKENS = list(range(100, 116))
@@ -104,7 +105,7 @@ async def test_the_noise_is_measured_on_the_same_rows(
 async def test_rows_beyond_the_engines_context_are_left_out(
     fake: FakeVllm, engine: VllmEngine, desired: DesiredAdapter
 ) -> None:
-    assert (await measure(engine, desired, Listing("base", 80, {}))).passed
+    assert (await measure(engine, desired, ModelListing("base", 80, {}))).passed
     assert {len(json.loads(request.body)["prompt"]) for request in fake.requests(COMPLETIONS)} == {16}
 
 

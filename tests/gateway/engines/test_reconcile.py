@@ -16,17 +16,17 @@ from gateway.engines import (
     DesiredAdapter,
     Engine,
     EnginePool,
-    Probe,
     ProbeResult,
     Reconciler,
     Timeouts,
     VllmEngine,
 )
-from gateway.engines.client import Listing
+from gateway.engines.client import ModelListing
 from gateway.engines.probe import measure
 from tests.fakes import _tokens, faults
 from tests.fakes.vllm import COMPLETIONS, HEALTH, LOAD, UNLOAD, FakeVllm
 from tests.waiting import until
+from training.manifest import Probe
 
 TIMES = Timeouts(connect=1, first_byte=5, gap=5, control=2, load=0.5)
 TOKENS = [11, 12, 13, 14, 15, 16, 17, 18]
@@ -424,7 +424,7 @@ async def test_a_load_that_breaks_stops_no_other(
 ) -> None:
     broken = adapter(tmp_path, "harbor.broken.0")
 
-    async def measure_or_break(engine: Engine, desired: DesiredAdapter, listing: Listing) -> ProbeResult:
+    async def measure_or_break(engine: Engine, desired: DesiredAdapter, listing: ModelListing) -> ProbeResult:
         if desired.served_name == broken.served_name:
             raise ZeroDivisionError("nobody thought of this")
         return await measure(engine, desired, listing)

@@ -2,11 +2,11 @@
 
 import pytest
 
-from gateway.engines import Connections, Listing, Replica, VllmEngine
+from gateway.engines import Connections, ModelListing, Replica, VllmEngine
 
 
-def listing(*names: str) -> Listing:
-    return Listing("base", 4096, {name: f"/adapters/{name}" for name in names})
+def listing(*names: str) -> ModelListing:
+    return ModelListing("base", 4096, {name: f"/adapters/{name}" for name in names})
 
 
 @pytest.fixture

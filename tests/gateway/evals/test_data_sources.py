@@ -10,7 +10,7 @@ from pydantic import TypeAdapter
 
 from gateway.errors import BadRequest, BraidError, Internal, NotFound, Unavailable
 from gateway.evals.data_sources import RunDataSource, make_body
-from gateway.evals.item_answers import Answer, Asker, ItemFailed, Usage
+from gateway.evals.item_answers import AnswerUsage, Asker, ItemAnswer, ItemFailed
 from gateway.evals.templates import UnknownPlace
 from gateway.jobs import JobDelayed, JobFailed
 from gateway.tenants.authenticator import Principal
@@ -88,7 +88,7 @@ class Engines:
         completion = {"choices": [{"message": message, "finish_reason": "tool_calls"}], "id": "chatcmpl-1"}
         return json.dumps(completion).encode(), json.dumps({"seed": body["seed"]}).encode()
 
-    async def ask(self) -> Answer:
+    async def ask(self) -> ItemAnswer:
         asker = Asker(self.complete, Principal("t", "", "k", frozenset()), pauses=(0.0, 0.0, None))
         return await asker.ask({"model": "support", "messages": [], "seed": 4})
 
@@ -133,5 +133,5 @@ async def test_an_item_that_cannot_be_asked_says_why(code: str | None, told: str
 
 
 def test_tokens_from_the_prefix_cache_are_counted_by_themselves() -> None:
-    usage = msgspec.convert({"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 4}}, Usage)
-    assert (usage.prompt_tokens, usage.cached_tokens, Usage().cached_tokens) == (9, 4, 0)
+    usage = msgspec.convert({"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 4}}, AnswerUsage)
+    assert (usage.prompt_tokens, usage.cached_tokens, AnswerUsage().cached_tokens) == (9, 4, 0)

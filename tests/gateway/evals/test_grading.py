@@ -9,7 +9,7 @@ import pytest
 
 from gateway.evals.criteria import CRITERIA
 from gateway.evals.grading import Grade, Grader
-from gateway.evals.item_answers import Asker, Usage
+from gateway.evals.item_answers import AnswerUsage, Asker
 from gateway.tenants.authenticator import Principal
 
 JUDGE: list[dict[str, Any]] = [{"role": "user", "content": "Is {{ sample.output_text }} right?"}]
@@ -26,7 +26,7 @@ class Judge:
     def __init__(self, answer: str = "") -> None:
         self.answer = answer
         self.bodies: list[Mapping[str, Any]] = []
-        self.usage: list[tuple[str, Usage]] = []
+        self.usage: list[tuple[str, AnswerUsage]] = []
         self.texts: list[Sequence[str]] = []
 
     async def complete(self, _: Principal, body: Mapping[str, Any]) -> tuple[bytes, bytes]:

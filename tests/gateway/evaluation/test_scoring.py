@@ -1,8 +1,17 @@
 import pytest
 
-from gateway.evaluation import Answer, Question, ScoredAnswer, StyleRule, StyleRules, Variant, score_answer, summarise
+from gateway.evaluation import (
+    Answer,
+    FactQuestion,
+    ScoredAnswer,
+    StyleRule,
+    StyleRules,
+    Variant,
+    score_answer,
+    summarise,
+)
 
-QUESTION = Question("q-1", "How long is the warranty?", ["42 months"], ["27 months"], "k2.md")
+QUESTION = FactQuestion("q-1", "How long is the warranty?", ["42 months"], ["27 months"], "k2.md")
 STYLE = StyleRules((StyleRule("greeting", "a test's reason", lambda text: text.startswith("Hi")),))
 PLAIN = Variant("plain", "plain", "base")
 GROUNDED = Variant("grounded", "grounded", "support", retrieves=True)

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.evaluation.values import Evidence, find_values
+from gateway.evaluation.values import TextValues, find_values
 
 
 @pytest.mark.parametrize(
@@ -120,8 +120,8 @@ def test_signs_between_thousands_mean_the_same_in_each_locale(number: int, sign:
     for context in (COMMA if sign == "." else POINT, ""):
         *_, value = find_values(f"{context}So {spelled}{unit}")
         assert value.text == f"{spelled}{unit}"
-        assert Evidence.of(f"{number}{unit}").states(value)
-        assert Evidence.of(f"{context}So {spelled}{unit}").states(find_values(f"{number}{unit}")[0])
+        assert TextValues.of(f"{number}{unit}").states(value)
+        assert TextValues.of(f"{context}So {spelled}{unit}").states(find_values(f"{number}{unit}")[0])
         assert len(value.readings) == (1 if context or number >= 10**6 or sign not in ",." else 2)
 
 
@@ -168,7 +168,7 @@ def test_a_date_that_can_be_read_in_two_ways_has_both_readings() -> None:
 )
 def test_evidence_states_what_it_implies(evidence: str, reply: str, stated: bool) -> None:
     (value,) = find_values(f"It is {reply}")
-    assert Evidence.of(evidence).states(value) is stated
+    assert TextValues.of(evidence).states(value) is stated
 
 
 @given(st.text(max_size=200) | st.text("0123456789.,:/-£€% apmvJan天日円年月時点万～三", max_size=60))
@@ -177,7 +177,7 @@ def test_values_are_apart_stand_in_their_text_and_are_stated_by_it(text: str) ->
     ends = [0, *(value.end for value in values)]
     assert all(end <= value.start for end, value in zip(ends, values, strict=False))
     assert all(text[value.start : value.end] == value.text and value.readings for value in values)
-    evidence = Evidence.of(text)
+    evidence = TextValues.of(text)
     assert all(evidence.states(value) for value in values)
 
 
@@ -230,8 +230,8 @@ def test_amounts_are_read_with_their_scale_and_in_smaller_units(value: str, read
 @pytest.mark.parametrize("evidence", ["on 2 March 2026", "on 3 February 2026"])
 def test_a_date_that_can_be_read_in_two_ways_is_stated_by_either(evidence: str) -> None:
     (value,) = find_values("on 02/03/2026")
-    assert Evidence.of(evidence).states(value)
-    assert not Evidence.of("on 4 March 2026").states(value)
+    assert TextValues.of(evidence).states(value)
+    assert not TextValues.of("on 4 March 2026").states(value)
 
 
 @pytest.mark.parametrize("text", ["one day soon", "1. First", "see step 3", "as in [2]", "24/7", "the 3rd time", "#1"])

@@ -12,7 +12,7 @@ import msgspec
 import pytest
 
 from gateway.adapters.executor import LocalExecutor
-from gateway.adapters.trainer import Trainer
+from gateway.adapters.trainer import TrainerProgram
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.settings import Settings
 from tests.fakes import faults
@@ -71,7 +71,7 @@ async def test_a_style_is_trained_and_can_be_proven(
 
     folder = settings.artifacts / "adapters" / row["digest"]
     base = ServedBaseModel.load(settings)
-    trainer = Trainer(LocalExecutor(PYTHON), tmp_path / "logs")
+    trainer = TrainerProgram(LocalExecutor(PYTHON), tmp_path / "logs")
     async with trainer.make_reference(Path(base.path), folder, tmp_path / "reference.json") as run:
         await run.check()
     reference = msgspec.json.decode((tmp_path / "reference.json").read_bytes(), type=Reference)

@@ -44,7 +44,7 @@ def test_a_developers_text_is_the_system_text_and_parts_are_joined() -> None:
 def test_passages_are_shown_as_serving_shows_them() -> None:
     data = row({"role": "system", "content": "Be brief."}, USER, REPLY, passages=[WARRANTY, REFUNDS])
     template = prompts.compile("You are the kettle desk.")
-    evidence = [prompts.Evidence(1, **WARRANTY), prompts.Evidence(2, **REFUNDS)]
+    evidence = [prompts.NumberedPassage(1, **WARRANTY), prompts.NumberedPassage(2, **REFUNDS)]
     served = prompts.draft(template, question=USER["content"], instructions="Be brief.", passages=evidence)
     expected = served.fit([1] * len(served.segments), 100).messages
     (messages,) = rendered(data, "You are the kettle desk.")
@@ -124,7 +124,7 @@ def test_what_is_learnt_is_learnt_behind_what_serving_would_send(
 ) -> None:
     messages: list[dict[str, Any]] = [*({"role": role, "content": content} for role, content in turns), USER, REPLY]
     (trained,) = rendered(row(*messages, passages=passages), source)
-    evidence = None if passages is None else [prompts.Evidence(n, **one) for n, one in enumerate(passages, 1)]
+    evidence = None if passages is None else [prompts.NumberedPassage(n, **one) for n, one in enumerate(passages, 1)]
     template = prompts.compile(source)
     for index, message in enumerate(trained):
         if message["role"] != "assistant" or message.get("weight") == 0:

@@ -13,7 +13,7 @@ import pytest
 from gateway.sources import site_index, web_site
 from gateway.sources.path_filter import PathFilter
 from gateway.sources.public_addresses import PublicAddresses
-from gateway.sources.web_client import AGENT, Answer
+from gateway.sources.web_client import AGENT, WebResponse
 from gateway.sources.web_list import MOST_URLS, SitemapUnreadable, read_llms_txt, read_robots, read_sitemap
 from gateway.sources.web_page import read_page
 from gateway.sources.web_site import open_site
@@ -42,15 +42,17 @@ MAPS = ("<a>", "<a/>", "<!--", "<loc>", "<url><loc>x</loc></url>", "&lt;", "<![C
 RULES = ("User-agent: a\n", "user agent ", "Disallow: /*a*b$\n", "User-agent: *\nDisallow: $\n", "#", " ", "a:")
 
 
-def answer(body: str | bytes, media: str = "text/html") -> Answer:
-    return Answer("http://x.org/", 200, {"content-type": media}, body if isinstance(body, bytes) else body.encode())
+def answer(body: str | bytes, media: str = "text/html") -> WebResponse:
+    return WebResponse(
+        "http://x.org/", 200, {"content-type": media}, body if isinstance(body, bytes) else body.encode()
+    )
 
 
 def repeat(piece: str) -> str:
     return piece * (LENGTH // len(piece))
 
 
-def measure(read: Callable[[Answer], Any], given: Answer) -> None:
+def measure(read: Callable[[WebResponse], Any], given: WebResponse) -> None:
     begin = time.thread_time()
     try:
         read(given)
@@ -141,7 +143,7 @@ async def test_nothing_is_read_in_the_event_loop(tmp_path: Path, monkeypatch: py
     ):
         read = getattr(module, name)
 
-        def note(given: Answer, *, name: str = name, read: Callable[[Answer], Any] = read) -> Any:
+        def note(given: WebResponse, *, name: str = name, read: Callable[[WebResponse], Any] = read) -> Any:
             threads[name] = threading.get_ident()
             return read(given)
 

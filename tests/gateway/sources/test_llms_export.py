@@ -1,7 +1,7 @@
 import json
 from pathlib import Path
 
-from gateway.sources.web_client import Answer
+from gateway.sources.web_client import WebResponse
 from gateway.sources.web_list import read_llms_txt
 from tests.gateway.sources.conftest import Sources
 
@@ -28,7 +28,7 @@ async def test_public_documents_alone_are_listed(kestrel: Sources, harbor: Sourc
         "- [page.md](https://shop.example/page)\n"
         "- [trap.md](https://shop.example/docs/trap.md)\n"
     )
-    links = read_llms_txt(Answer("https://shop.example/llms.txt", 200, {}, answer.content)).pages
+    links = read_llms_txt(WebResponse("https://shop.example/llms.txt", 200, {}, answer.content)).pages
     assert "https://shop.example/page" in links
     assert "http://evil.example/" not in links
     assert (await harbor.http.get(path)).status_code == 404

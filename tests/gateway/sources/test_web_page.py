@@ -3,16 +3,16 @@
 import pytest
 
 from gateway.sources.page_key import make_key
-from gateway.sources.web_client import Answer, normalize
+from gateway.sources.web_client import WebResponse, normalize
 from gateway.sources.web_list import SiteList, SitemapUnreadable, read_llms_txt, read_sitemap
 from gateway.sources.web_page import read_page, read_text
 
 URL = "https://x.example/docs/a"
 
 
-def answer(body: str | bytes, **headers: str) -> Answer:
+def answer(body: str | bytes, **headers: str) -> WebResponse:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Answer(URL, 200, named, body.encode() if isinstance(body, str) else body)
+    return WebResponse(URL, 200, named, body.encode() if isinstance(body, str) else body)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from gateway.answering.retrieve import retrieve
 from gateway.assistants.release import RetrievalSpec
 from gateway.cli.doctor.documents import check_documents, check_index_folders
-from gateway.cli.doctor.finding import Finding, Level
+from gateway.cli.doctor.finding import CheckResult, Level
 from gateway.errors import Unavailable
 from gateway.settings import Settings
 from gateway.vector_stores.index_watch import IndexWatch
@@ -232,7 +232,7 @@ async def test_the_doctor_names_the_stores_that_are_not_in_the_index(
 ) -> None:
     store = await fill(kestrel)
 
-    async def examine() -> Finding:
+    async def examine() -> CheckResult:
         return await asyncio.to_thread(check_documents, settings)
 
     assert (await examine()).level is Level.OK
@@ -254,7 +254,7 @@ async def test_the_doctor_names_index_folders_that_belong_to_no_store(
 ) -> None:
     await fill(kestrel)
 
-    async def examine(changed: Settings = settings) -> Finding:
+    async def examine(changed: Settings = settings) -> CheckResult:
         return await asyncio.to_thread(check_index_folders, changed)
 
     used, former = settings.home / "index" / "braid-fake-words", settings.home / "index" / "braid-old-words"

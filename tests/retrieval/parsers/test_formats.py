@@ -3,7 +3,14 @@ from pathlib import Path
 
 import pytest
 
-from retrieval.parsers.formats import ACCEPTED, FORMATS, PLAIN_TEXT, Format, find_binary_format, find_text_format
+from retrieval.parsers.formats import (
+    ACCEPTED,
+    FORMATS,
+    PLAIN_TEXT,
+    DocumentFormat,
+    find_binary_format,
+    find_text_format,
+)
 
 DOCUMENTS = Path(__file__).parents[3] / "docs" / "documents.md"
 
@@ -19,7 +26,7 @@ def test_each_kind_and_each_extension_stands_in_the_table_once() -> None:
 
 
 @each_format
-def test_a_format_has_media_types_and_a_magic_of_one_sort(row: Format) -> None:
+def test_a_format_has_media_types_and_a_magic_of_one_sort(row: DocumentFormat) -> None:
     assert all(media_type.count("/") == 1 for media_type in row.media_types.values())
     if row.is_binary:
         assert (row.signature is None) != (row.archive is None)
@@ -27,7 +34,7 @@ def test_a_format_has_media_types_and_a_magic_of_one_sort(row: Format) -> None:
 
 
 @each_format
-def test_the_sentence_of_what_is_accepted_names_each_format(row: Format) -> None:
+def test_the_sentence_of_what_is_accepted_names_each_format(row: DocumentFormat) -> None:
     assert row.label in ACCEPTED
 
 
@@ -40,7 +47,7 @@ def test_the_sentence_of_what_is_accepted_reads_well() -> None:
 
 
 @each_format
-def test_the_documentation_lists_each_extension(row: Format) -> None:
+def test_the_documentation_lists_each_extension(row: DocumentFormat) -> None:
     rows = [line for line in DOCUMENTS.read_text().splitlines() if line.startswith("|")]
     listed = {extension for line in rows for extension in re.findall(r"`(\.\w+)`", line.split("|")[2])}
     assert set(row.media_types) <= listed
@@ -53,7 +60,7 @@ def test_plain_text_comes_last_and_takes_what_nothing_else_does() -> None:
 
 
 @each_format
-def test_a_name_of_no_format_gets_the_formats_own_media_type(row: Format) -> None:
+def test_a_name_of_no_format_gets_the_formats_own_media_type(row: DocumentFormat) -> None:
     assert row.media_type_of("download") == row.media_type_of("a.unknown") == next(iter(row.media_types.values()))
     for extension, media_type in row.media_types.items():
         assert row.media_type_of(f"Report{extension.upper()}") == media_type
@@ -100,7 +107,7 @@ def test_a_text_about_pdf_is_a_text(data: bytes) -> None:
 
 
 @each_format
-def test_what_could_be_a_text_is_of_a_binary_format_by_its_own_name_or_its_structure(row: Format) -> None:
+def test_what_could_be_a_text_is_of_a_binary_format_by_its_own_name_or_its_structure(row: DocumentFormat) -> None:
     begin = {
         "pdf": b"%PDF-1.7 is one",
         "rtf": b"{\\rtf1 is one",

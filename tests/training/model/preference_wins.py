@@ -9,17 +9,17 @@ from pathlib import Path
 
 import torch
 
-from training.hardware import Hardware
+from training.hardware import TrainingDevice
 from training.model import AdaptedModel
 from training.preference_rows import read_preference_rows
-from training.preferences import Pair, tokenize_pairs
+from training.preferences import TokenizedPair, tokenize_pairs
 from training.spec import Recipe
 from training.tokenization import RowTokenizer
 
-CPU = Hardware("cpu", torch.float32)
+CPU = TrainingDevice("cpu", torch.float32)
 
 
-def list_wins(model: AdaptedModel, pairs: list[Pair]) -> list[bool]:
+def list_wins(model: AdaptedModel, pairs: list[TokenizedPair]) -> list[bool]:
     """Tell of each pair whether the better reply is likelier per token than the worse one."""
     model.train(False)
     with torch.no_grad():

@@ -13,11 +13,11 @@ from tests.training.model.conftest import RECIPE, conversation, write_rows
 from training.assignment import MOST_CHECKPOINTS
 from training.epoch_weights import EpochWeights
 from training.errors import TrainingError
-from training.events import Event, Finished, Metrics, Notice
+from training.events import EpochMetrics, Event, Finished, Notice
 from training.loop import Trainer
 from training.manifest import digest_adapter, read_manifest
 from training.probe import Prober
-from training.progress import Tally
+from training.progress import ReplyTally
 from training.rendered_rows import RowsFile
 from training.run import run
 from training.spec import TrainSpec
@@ -70,7 +70,7 @@ def test_the_best_epoch_is_the_adapter_and_the_newest_others_are_checkpoints(
     left = iter([3.0, 1.0, 2.0, 2.0, 2.0])
     measure = Trainer._measure_epoch  # pyright: ignore[reportPrivateUsage]
 
-    def invent(self: Trainer, tally: Tally) -> Metrics:
+    def invent(self: Trainer, tally: ReplyTally) -> EpochMetrics:
         return msgspec.structs.replace(measure(self, tally), valid_loss=next(left))
 
     monkeypatch.setattr(Trainer, "_measure_epoch", invent)

@@ -7,15 +7,15 @@ import torch
 
 from training.errors import TrainingError
 from training.hardware import (
-    Hardware,
     Room,
+    TrainingDevice,
     check_reference_hardware,
     choose_reference_hardware,
     choose_training_hardware,
     list_rooms,
 )
 
-ON_CPU = Hardware("cpu", torch.float32)
+ON_CPU = TrainingDevice("cpu", torch.float32)
 MEMORY = "MemTotal:       16000000 kB\nMemAvailable:   12000000 kB\n"
 
 
@@ -54,7 +54,7 @@ def test_a_processor_trains_in_bfloat16_where_it_has_instructions_for_it(
 ) -> None:
     (machine / "proc/cpuinfo").write_text(cpuinfo)
     (room,) = list_rooms()
-    assert choose_training_hardware(room) == Hardware("cpu", dtype)
+    assert choose_training_hardware(room) == TrainingDevice("cpu", dtype)
 
 
 def test_the_memory_of_a_machine_is_what_is_available(machine: Path) -> None:
@@ -80,8 +80,8 @@ def test_references_are_computed_in_float32() -> None:
 
 def test_the_gpu_with_the_most_free_memory_is_taken_and_not_the_first(gpus: list[int]) -> None:
     assert [room.device for room in list_rooms()] == ["cuda:1", "cuda:0"]
-    assert choose_training_hardware(list_rooms()[0]) == Hardware("cuda:1", torch.bfloat16)
-    assert choose_reference_hardware(7_000_000_000) == Hardware("cuda:1", torch.float32)
+    assert choose_training_hardware(list_rooms()[0]) == TrainingDevice("cuda:1", torch.bfloat16)
+    assert choose_reference_hardware(7_000_000_000) == TrainingDevice("cuda:1", torch.float32)
     gpus.reverse()
     assert list_rooms()[0] == Room("cuda:0", 60_000_000_000, 80_000_000_000)
 

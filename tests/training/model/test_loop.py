@@ -11,15 +11,15 @@ from transformers import AutoModelForCausalLM
 from tests.training.model.conftest import RECIPE, conversation
 from training.dataset import read_rows
 from training.errors import TrainingError
-from training.events import Checkpoint, Event, Metrics, Step
-from training.hardware import Hardware
+from training.events import Checkpoint, EpochMetrics, Event, Step
+from training.hardware import TrainingDevice
 from training.loop import Trainer, compute_rate_factor
 from training.model import AdaptedModel
-from training.progress import Tally
+from training.progress import ReplyTally
 from training.spec import Recipe
 from training.tokenization import RowTokenizer, TokenizedRow
 
-FLOAT32 = Hardware("cpu", torch.float32)
+FLOAT32 = TrainingDevice("cpu", torch.float32)
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ def test_the_same_seed_gives_the_same_numbers(base_model: Path, rows: list[Token
 
 
 def test_only_the_adapter_is_trained_and_in_float32(base_model: Path, rows: list[TokenizedRow]) -> None:
-    model = AdaptedModel.create(base_model, RECIPE, Hardware("cpu", torch.bfloat16), "tiny")
+    model = AdaptedModel.create(base_model, RECIPE, TrainingDevice("cpu", torch.bfloat16), "tiny")
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float32}
     # Two layers, rank 8: q and o (64, 64), k and v (64, 32), gate, up and down (64, 96).
     assert sum(parameter.numel() for parameter in model.parameters()) == 2 * 8 * (2 * 128 + 2 * 96 + 3 * 160)
@@ -119,7 +119,7 @@ def test_the_weights_of_the_epoch_with_the_lowest_validation_loss_are_kept(
     left = iter(measured)
     measure = Trainer._measure_epoch  # pyright: ignore[reportPrivateUsage]
 
-    def invent(self: Trainer, tally: Tally) -> Metrics:
+    def invent(self: Trainer, tally: ReplyTally) -> EpochMetrics:
         return msgspec.structs.replace(measure(self, tally), valid_loss=next(left))
 
     monkeypatch.setattr(Trainer, "_measure_epoch", invent)

@@ -16,7 +16,7 @@ from transformers import (
     Qwen3Config,
 )
 
-from training.hardware import Hardware
+from training.hardware import TrainingDevice
 from training.memory_plan import Load, forecast_memory
 from training.model import AdaptedModel
 from training.model_size import read_model_size
@@ -69,7 +69,7 @@ def test_a_forecast_is_what_a_pass_saves_and_not_much_more(family: str, dtype: t
     (tmp_path / "chat_template.jinja").write_text("{{ messages }}")
     size = read_model_size(tmp_path, BaseShape.read(tmp_path), "all-linear")
     assert (size.layers, size.hidden, size.vocabulary) == (6, 256, 3000)
-    model = AdaptedModel.create(tmp_path, Recipe(), Hardware("cpu", dtype), "x")
+    model = AdaptedModel.create(tmp_path, Recipe(), TrainingDevice("cpu", dtype), "x")
     trained = sum(parameter.numel() for parameter in model.parameters())
     assert size.adapter_width * 16 == trained
     load, item = Load(TOKENS, REPLIES), dtype.itemsize
@@ -80,7 +80,7 @@ def test_a_forecast_is_what_a_pass_saves_and_not_much_more(family: str, dtype: t
 def test_a_checkpointed_pass_saves_little(tmp_path: Path) -> None:
     cast("Any", AutoModelForCausalLM).from_config(FAMILIES["llama"]()).save_pretrained(tmp_path)
     (tmp_path / "chat_template.jinja").write_text("{{ messages }}")
-    hardware = Hardware("cpu", torch.bfloat16)
+    hardware = TrainingDevice("cpu", torch.bfloat16)
     saved = [
         measure_saved(AdaptedModel.create(tmp_path, Recipe(), hardware, "x", gradient_checkpointing=on))
         for on in (False, True)

@@ -14,18 +14,18 @@ from tests.training.model.conftest import conversation, write_rows
 from training.dataset import read_rows
 from training.errors import TrainingError
 from training.events import Checkpoint, Event, Finished, Resumed, Saved, Step
-from training.hardware import Hardware
+from training.hardware import TrainingDevice
 from training.loop import Trainer
 from training.model import AdaptedModel
 from training.preference_rows import read_preference_rows
-from training.preferences import Pair, PreferenceObjective, compute_preference_loss, tokenize_pairs
+from training.preferences import PreferenceObjective, TokenizedPair, compute_preference_loss, tokenize_pairs
 from training.rendered_rows import RowsFile
 from training.run import run
 from training.spec import Recipe, TrainSpec
 from training.state import StateFile, StateKeeper
 from training.tokenization import RowTokenizer
 
-FLOAT32 = Hardware("cpu", torch.float32)
+FLOAT32 = TrainingDevice("cpu", torch.float32)
 RECIPE = Recipe(method="dpo", epochs=3, batch_size=4, learning_rate=5e-3, rank=8)
 TRAINED = 24
 
@@ -49,13 +49,13 @@ def encode(numbers: range) -> bytes:
 
 
 @pytest.fixture(scope="module")
-def pairs(tokenizer: RowTokenizer) -> list[Pair]:
+def pairs(tokenizer: RowTokenizer) -> list[TokenizedPair]:
     return tokenize_pairs(tokenizer, read_preference_rows(encode(range(TRAINED + 24)))[0], 512)[0]
 
 
 def make_trainer(
     base_model: Path,
-    pairs: list[Pair],
+    pairs: list[TokenizedPair],
     send: Callable[[Event], None],
     *,
     recipe: Recipe = RECIPE,
@@ -82,7 +82,7 @@ def test_the_loss_is_that_of_a_computation_by_hand() -> None:
     assert logprobs.grad[0].tolist() == pytest.approx([-pull, pull], rel=1e-5)
 
 
-def test_both_halves_have_the_tokens_of_supervised_rows(tokenizer: RowTokenizer, pairs: list[Pair]) -> None:
+def test_both_halves_have_the_tokens_of_supervised_rows(tokenizer: RowTokenizer, pairs: list[TokenizedPair]) -> None:
     for number, pair in enumerate(pairs[:6]):
         row = preference(number)
         for half, output in ((pair.better, "preferred_output"), (pair.worse, "non_preferred_output")):
@@ -91,7 +91,7 @@ def test_both_halves_have_the_tokens_of_supervised_rows(tokenizer: RowTokenizer,
             assert (half.tokens, half.loss_mask) == (supervised.tokens, supervised.loss_mask)
 
 
-def test_a_score_is_the_sum_of_the_losses_of_the_tokens(base_model: Path, pairs: list[Pair]) -> None:
+def test_a_score_is_the_sum_of_the_losses_of_the_tokens(base_model: Path, pairs: list[TokenizedPair]) -> None:
     model = AdaptedModel.create(base_model, RECIPE, FLOAT32, "tiny")
     rows = [half for pair in pairs[:3] for half in (pair.better, pair.worse)]
     alone = [-float(model.measure([row]).loss.detach()) for row in rows]
@@ -107,7 +107,7 @@ def test_a_half_that_is_too_long_drops_the_pair_and_says_so_once(tokenizer: RowT
     assert [pair.place for pair in pairs] == list(range(7, 7 + len(pairs)))
 
 
-def test_pairs_that_were_never_seen_are_told_apart(base_model: Path, pairs: list[Pair]) -> None:
+def test_pairs_that_were_never_seen_are_told_apart(base_model: Path, pairs: list[TokenizedPair]) -> None:
     events: list[Event] = []
     model, objective, trainer = make_trainer(base_model, pairs, events.append)
     objective.prepare()
@@ -136,7 +136,7 @@ def test_pairs_that_were_never_seen_are_told_apart(base_model: Path, pairs: list
     assert count_wins() >= max(20, before + 5)
 
 
-def test_a_batch_gives_the_same_losses_however_it_is_split(base_model: Path, pairs: list[Pair]) -> None:
+def test_a_batch_gives_the_same_losses_however_it_is_split(base_model: Path, pairs: list[TokenizedPair]) -> None:
     together = make_trainer(base_model, pairs, lambda _: None)[2].train().losses
     alone = msgspec.structs.replace(RECIPE, micro_batch_tokens=1)
     assert make_trainer(base_model, pairs, lambda _: None, recipe=alone)[2].train().losses == pytest.approx(
@@ -149,7 +149,7 @@ class Killed(BaseException):
 
 
 def test_a_killed_run_goes_on_with_the_same_curve_and_reference(
-    base_model: Path, pairs: list[Pair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    base_model: Path, pairs: list[TokenizedPair], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     recipe = msgspec.structs.replace(RECIPE, dropout=0.1)
     model, objective, trainer = make_trainer(base_model, pairs, lambda _: None, recipe=recipe)

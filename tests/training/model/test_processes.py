@@ -20,7 +20,7 @@ from tests.training.model.test_resume import program, resumed_at
 from training.assignment import Assignment, TrainedAdapters, train_adapter
 from training.errors import TrainingError
 from training.events import Event, Finished, Paused, Saved, Started, Step, decode_event
-from training.hardware import Hardware
+from training.hardware import TrainingDevice
 from training.launch import train_together
 from training.manifest import WEIGHTS_FILE
 from training.rendered_rows import RowsFile
@@ -144,7 +144,7 @@ sys.exit(main())
 def test_a_run_goes_on_after_one_of_its_processes_was_killed(
     trainings: Trainings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.room.choose_training_hardware", lambda _: Hardware("cpu", torch.float32))
+    monkeypatch.setattr("training.room.choose_training_hardware", lambda _: TrainingDevice("cpu", torch.float32))
     expected: list[Event] = []
     spec = trainings.assign(SFT, "whole", 1).spec
     run(spec, tmp_path / "out", expected.append, device="cpu")

@@ -10,7 +10,7 @@ import torch
 from tests.training.model.conftest import RECIPE, Train
 from training.errors import TrainingError
 from training.events import Event, Finished, Started
-from training.hardware import Hardware
+from training.hardware import TrainingDevice
 from training.manifest import BaseQuantization, Manifest
 from training.memory_plan import GIB, Load, forecast_memory
 from training.model import AdaptedModel
@@ -51,7 +51,7 @@ def test_an_adapter_is_trained_on_a_quantised_base_and_proven_on_the_base_that_i
 
 
 def test_the_layers_are_packed_and_the_rest_is_as_it_was(base_model: Path) -> None:
-    model = AdaptedModel.create(base_model, NF4, Hardware("cpu", torch.float32), "tiny")
+    model = AdaptedModel.create(base_model, NF4, TrainingDevice("cpu", torch.float32), "tiny")
     inner: Any = model._model  # pyright: ignore[reportPrivateUsage]
     weights = {name: weight.dtype for name, weight in inner.named_parameters()}
     packed = [name for name, dtype in weights.items() if dtype == torch.uint8]

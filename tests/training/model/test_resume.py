@@ -20,10 +20,10 @@ from tests.training.model.conftest import RECIPE, conversation
 from training.dataset import read_rows
 from training.errors import TrainingError
 from training.events import Checkpoint, Event, Finished, Notice, Paused, Resumed, Saved, Step, decode_event
-from training.hardware import Hardware
+from training.hardware import TrainingDevice
 from training.loop import LoopResult, Trainer
 from training.model import AdaptedModel
-from training.progress import Progress
+from training.progress import RunProgress
 from training.rendered_rows import RowsFile
 from training.run import run
 from training.spec import Recipe, TrainSpec
@@ -58,7 +58,7 @@ class Runs:
         wants_pause: Callable[[], bool] | None = None,
         checkpoints: int = 2,
     ) -> tuple[LoopResult, list[torch.Tensor]]:
-        model = AdaptedModel.create(self._base_model, recipe, Hardware("cpu", torch.float32), "tiny")
+        model = AdaptedModel.create(self._base_model, recipe, TrainingDevice("cpu", torch.float32), "tiny")
         options = StateFile(self.file, seconds, *([wants_pause] if wants_pause else []))
         keeper = StateKeeper(options, run, send)
         trainer = Trainer(model, recipe, self._rows[:12], self._rows[12:], send, keeper, checkpoints=checkpoints)
@@ -269,7 +269,7 @@ def test_saves_come_each_quarter_of_an_epoch_or_minute_and_take_little_of_the_ti
             spent += event.seconds
 
         keeper = StateKeeper(StateFile(tmp_path / "state"), "run", receive)
-        progress = Progress()
+        progress = RunProgress()
         for _ in range(steps):
             clock.now += seconds
             progress.losses.append(1.0)

@@ -9,7 +9,7 @@ import torch
 from peft import IA3Config, LoraConfig, PeftConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
-from training.hardware import Hardware
+from training.hardware import TrainingDevice
 from training.model import load_adapted
 from training.run import _adopt_start  # pyright: ignore[reportPrivateUsage]
 from training.spec import Recipe
@@ -89,7 +89,7 @@ def test_an_adapter_is_measured_as_peft_loads_it(base_model: Path, tmp_path: Pat
     tokens = torch.arange(1, 20)[None]
     plain = base(input_ids=tokens).logits
     meant = PeftModel.from_pretrained(base, str(adapter)).eval()(input_ids=tokens).logits
-    measured = load_adapted(base_model, adapter, Hardware("cpu", torch.float32)).eval()(input_ids=tokens).logits
+    measured = load_adapted(base_model, adapter, TrainingDevice("cpu", torch.float32)).eval()(input_ids=tokens).logits
     assert torch.equal(measured, meant)
     assert not torch.allclose(measured, plain, atol=1e-3)
 
@@ -100,7 +100,7 @@ def test_a_pattern_that_takes_hours_is_evaluated_by_nobody(base_model: Path, tmp
     endless = {"target_modules": r"(([a-z._0-9])+)+!", "exclude_modules": r"(([a-z._0-9])+)+!"}
     (adapter / "adapter_config.json").write_text(json.dumps(config | endless))
     assert verdict(base_model, adapter).modules == ["q_proj"]
-    loaded = load_adapted(base_model, adapter, Hardware("cpu", torch.float32))
+    loaded = load_adapted(base_model, adapter, TrainingDevice("cpu", torch.float32))
     adapted = {name for name, module in loaded.named_modules() if hasattr(module, "lora_A")}
     assert {name.rpartition(".")[2] for name in adapted} == {"q_proj"}
     start = _adopt_start(Recipe(rank=8), adapter, BaseShape.read(base_model))

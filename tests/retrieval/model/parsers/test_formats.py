@@ -3,7 +3,7 @@
 import pytest
 
 from retrieval.parsers.child import read_document
-from retrieval.parsers.formats import FORMATS, PLAIN_TEXT, Format
+from retrieval.parsers.formats import FORMATS, PLAIN_TEXT, DocumentFormat
 from retrieval.parsers.parsed import ParseLimits
 from retrieval.parsers.sniff import sniff
 from tests.retrieval.model.parsers.office_files import make_docx, make_epub, make_odt, make_pptx, make_xlsx
@@ -46,7 +46,7 @@ def test_each_row_has_a_sample_here() -> None:
 
 
 @each_format
-def test_the_extensions_of_a_row_lead_to_it(row: Format) -> None:
+def test_the_extensions_of_a_row_lead_to_it(row: DocumentFormat) -> None:
     for extension, media_type in row.media_types.items():
         for name in (f"a{extension}", f"A{extension.upper()}"):
             format_, content = sniff(SAMPLES[row.kind], name)
@@ -55,7 +55,7 @@ def test_the_extensions_of_a_row_lead_to_it(row: Format) -> None:
 
 @each_format
 @pytest.mark.parametrize("name", [*NAMES, "a", "Notes 2.1", "a.unknown", ""])
-def test_the_magic_of_a_row_leads_to_it(row: Format, name: str) -> None:
+def test_the_magic_of_a_row_leads_to_it(row: DocumentFormat, name: str) -> None:
     format_, content = sniff(SAMPLES[row.kind], name)
     if row.is_binary or row.opening is not None:
         assert format_ is row
@@ -67,7 +67,7 @@ def test_the_magic_of_a_row_leads_to_it(row: Format, name: str) -> None:
 
 
 @each_format
-def test_the_parser_of_a_row_reads_it(row: Format) -> None:
+def test_the_parser_of_a_row_reads_it(row: DocumentFormat) -> None:
     if row.kind == "picture" and not has_tesseract():
         pytest.skip("tesseract isn't installed")
     name = f"a{next(iter(row.media_types))}"
@@ -78,7 +78,7 @@ def test_the_parser_of_a_row_reads_it(row: Format) -> None:
 
 
 @each_format
-def test_a_text_that_lacks_what_a_row_requires_is_plain_text(row: Format) -> None:
+def test_a_text_that_lacks_what_a_row_requires_is_plain_text(row: DocumentFormat) -> None:
     if row.required:
         assert row.required not in "words"
         assert [sniff(b"words", f"a{extension}")[0] for extension in row.media_types] == [PLAIN_TEXT] * len(
