@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from gateway.artifacts import Artifacts
+from gateway.db import slices
 from gateway.files.garbage_collection import collect_later
 from gateway.files.repository import FileRepository, list_referenced
 from gateway.files.schemas import FileDeleted, FileObject, FileObjectList
@@ -25,6 +26,7 @@ __all__ = [
     "get_file",
     "get_files",
     "list_digests",
+    "list_files",
 ]
 
 
@@ -41,6 +43,11 @@ async def get_files(session: AsyncSession, tenant: str, ids: Sequence[str], *, p
 async def find_file(session: AsyncSession, tenant: str, id: str) -> FileRow | None:
     """Find a tenant's file."""
     return await FileRepository(session, tenant).find(id)
+
+
+async def list_files(session: AsyncSession, tenant: str, ids: Collection[str]) -> Sequence[FileRow]:
+    """List those of some files that the tenant has."""
+    return [row for some in slices(ids) for row in await FileRepository(session, tenant).all(FileRow.id.in_(some))]
 
 
 async def list_digests(
