@@ -159,9 +159,9 @@ def test_refusals_are_kept_behind_the_release_s_own_prompt() -> None:
 def test_what_one_kind_of_prompts_lost_is_not_made_up_by_what_the_other_got_back(lost: str, back: str) -> None:
     """The current release had lost what the candidate has again, so that the whole suite is as before."""
     before, after = {"base": True, "current": True}, {"base": True, "current": False}
-    prompts = [SuiteMeasurement(lost, str(n), {**before, "candidate": n >= 12}, "") for n in range(40)]
-    prompts += [SuiteMeasurement(back, str(n), {**after, "candidate": n < 14}, "") for n in range(40)]
-    found = checks(replace(measured([row(number) for number in range(20)]), suite=prompts), margin=0.2)
+    prompts = [SuiteMeasurement(lost, str(n), {**before, "candidate": n >= 20}, "") for n in range(40)]
+    prompts += [SuiteMeasurement(back, str(n), {**after, "candidate": n < 24}, "") for n in range(40)]
+    found = checks(replace(measured([row(number) for number in range(20)]), suite=prompts), margin=0.15)
     assert [name for name, check in found.items() if check.passed is False] == [f"general.{lost}"]
     assert (found["general"].outcome, found[f"general.{lost}"].outcome) == ("holds", "worse")
 
@@ -193,7 +193,8 @@ def test_answers_out_of_the_style_fail_whatever_the_likelihood_says() -> None:
 def test_what_a_release_does_not_have_is_not_judged() -> None:
     figures = measured([row(number) for number in range(20)])
     plain = checks(replace(figures, judges_style=False, judges_faithfulness=False))
-    assert {name for name, check in plain.items() if check.passed is not None} == {"general", "general.neutral"}
+    decisive = {name for name, check in plain.items() if check.passed is not None}
+    assert decisive == {"general", "general.instructions", "general.neutral"}
 
 
 def test_planted_texts_and_copies_fail_a_gate() -> None:
