@@ -5,7 +5,7 @@ import hashlib
 import importlib.util
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
@@ -117,6 +117,15 @@ class SentenceEmbedder:
 
     Threads that share a batch wait for each other: on two cores a chunk takes 41 ms of them, and 30 where each embeds
     a batch of its own. So passages have one thread per batch, and a question, which somebody waits for, has all.
+
+    Args:
+        model: A `SentenceTransformer`.
+        name: Its part of the identity.
+        matryoshka: Whether its vectors can be cut.
+        device: Where it computes.
+        batch: Texts per batch, at most.
+        concurrency: Batches at once.
+        use_threads: Has what the calling thread computes next done by so many; None leaves it to torch.
     """
 
     def __init__(
@@ -128,8 +137,10 @@ class SentenceEmbedder:
         device: str = "cpu",
         batch: int = _CPU_BATCH,
         concurrency: int = 1,
+        use_threads: Callable[[int], None] | None = None,
     ) -> None:
         self.concurrency = concurrency
+        self._use_threads = use_threads
         self._idle: SimpleQueue[Any] = SimpleQueue()
         for _ in range(concurrency):
             self._idle.put(_share_weights(model) if concurrency > 1 else model)
@@ -170,8 +181,8 @@ class SentenceEmbedder:
     def _encode(self, method: str, threads: int, texts: Sequence[str]) -> list[list[float]]:
         model = self._idle.get()
         try:
-            if self.concurrency > 1:
-                _use_threads(threads)
+            if self._use_threads:
+                self._use_threads(threads)
             vectors = getattr(model, method)(list(texts), batch_size=max(len(texts), 1), show_progress_bar=False)
             return cast("list[list[float]]", vectors.tolist())
         finally:
@@ -184,13 +195,6 @@ class SentenceEmbedder:
 def _share_weights(model: Any) -> Any:
     """Return a copy that has the same weights, and a tokenizer of its own: each call switches a tokenizer's state."""
     return copy.deepcopy(model, {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())})
-
-
-def _use_threads(count: int) -> None:
-    """Have what this thread computes next done by so many: the setting is each thread's own."""
-    import torch
-
-    torch.set_num_threads(count)
 
 
 def find_packaged_model() -> Path | None:
@@ -246,6 +250,7 @@ def load_embedder(source: str | None) -> SentenceEmbedder:
         device=device,
         batch=batch,
         concurrency=concurrency,
+        use_threads=torch.set_num_threads if device == "cpu" else None,
     )
 
 

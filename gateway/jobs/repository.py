@@ -49,12 +49,19 @@ class JobRepository(Repository[JobRow]):
 
 
 def _select_expired() -> Select[JobRow]:
+    """Select running jobs of all tenants whose lease has ended."""
     expired = select(JobRow).where(JobRow.status == "running", JobRow.lease_until < _NOW, _OF_KINDS)
     expired = expired.where(JobRow.id.not_in(bindparam("without", expanding=True)))
     return expired.order_by(JobRow.id).limit(_MOST)
 
 
+def _select_due_id() -> Select[str]:
+    """Select the id of a job of whatever tenant that may be run now."""
+    return select(JobRow.id).where(JobRow.status == "queued", _DUE).limit(1)
+
+
 def _select_queued() -> Select[JobRow]:
+    """Select the first queued job of each queue key, of all tenants, in the order of their tenants' turns."""
     busy = select(JobRow.running_key).where(JobRow.running_key.is_not(None))
     heads = (
         select(func.min(JobRow.place))
@@ -73,7 +80,7 @@ _NOW, _MOST = bindparam("now", type_=Float), bindparam("most", type_=Integer)
 _OF_KINDS = JobRow.kind.in_(bindparam("kinds", expanding=True))
 _DUE = or_(JobRow.not_before.is_(None), JobRow.not_before <= _NOW)
 _EXPIRED = _select_expired()
-_ANY_DUE = select(JobRow.id).where(JobRow.status == "queued", _DUE).limit(1)
+_DUE_ID = _select_due_id()
 _QUEUED = _select_queued()
 
 
@@ -89,7 +96,7 @@ async def list_claimable(
     values = {"kinds": list(kinds), "without": list(without), "now": now, "most": limit}
     rows = list((await session.scalars(_EXPIRED, values)).all())
     # Thousands may wait for their time: what follows reads them all, for the order within their queue keys.
-    if (await session.scalar(_ANY_DUE, values)) is not None:
+    if (await session.scalar(_DUE_ID, values)) is not None:
         rows += (await session.scalars(_QUEUED, values)).all()
     return rows
 
