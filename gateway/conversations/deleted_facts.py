@@ -1,4 +1,4 @@
-"""What deleted documents said, as far as it is kept: values that stand in no document any more.
+"""The texts of deleted documents, as far as they are kept: values that stand in no document any more.
 
 They are read once, in pieces as long as passages: whether an amount is about a row is told by the words around it.
 """
@@ -19,7 +19,7 @@ _TITLE = 200
 
 @dataclass(frozen=True, slots=True)
 class DeletedText:
-    """What a deleted document said in a version, the whole text or a value of it.
+    """The text of a deleted document in a version, the whole one or a value of it.
 
     `deleted_at` is in Unix seconds, 0 where it isn't known any more. `successor` is the document (store and id) that
     has its key now: what that says was never taken back.
@@ -68,11 +68,11 @@ class DeletedPieces:
 
     def list_stating(self, value: Value) -> list[Piece]:
         """List the first piece of each text that states a value."""
-        found: list[Piece] = []
+        results: list[Piece] = []
         for readings, text, pieces in self._texts:
             if Evidence(readings, text).states(value):
-                found += [one for one in pieces if one.evidence.states(value)][:1]
-        return found
+                results += [one for one in pieces if one.evidence.states(value)][:1]
+        return results
 
 
 def _cut(source: DeletedText) -> Iterator[str]:

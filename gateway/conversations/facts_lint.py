@@ -93,7 +93,7 @@ class FactsLint:
 
     @property
     def unread(self) -> int:
-        """How many deleted documents have left nothing to compare with, once a value was looked for in such."""
+        """The number of deleted documents that left nothing to compare with; 0 until a value was looked for in such."""
         return 0 if self._deleted is None else self._deleted[1]
 
     async def classify(self, conversation: Conversation) -> list[RowFact]:

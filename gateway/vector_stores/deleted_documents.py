@@ -39,7 +39,7 @@ class DeletedContent:
 
 @dataclass(frozen=True, slots=True)
 class DeletedDocuments:
-    """What is kept of some stores' deleted documents, the last deleted first.
+    """The rest of some stores' deleted documents, the last deleted first.
 
     `times` are when each one was deleted, of those that are still known, by their ids.
     """
