@@ -3,35 +3,34 @@
 from collections.abc import Mapping
 from typing import Any
 
-from gateway.client import Client, GatewayError
+from gateway.client import Client
 from gateway.openai_import.destination import Destination
+from tests.gateway.written_answers import WrittenAnswers
 
 __all__ = ["AnsweringClient", "destination"]
 
 
 class AnsweringClient(Client):
-    """Answers by path; a list is a page of rows, an error is raised, and what was made is kept.
+    """Answers as `WrittenAnswers` does.
 
     Args:
-        answers: What GET of a path returns; 404 elsewhere.
-        made: What POST of a path returns; `{}` elsewhere.
+        answers: What GET of a path returns.
+        made: What POST of a path returns; an empty object elsewhere.
     """
 
     def __init__(self, answers: Mapping[str, Any], made: Mapping[str, Any] | None = None) -> None:
         super().__init__("http://gateway.example", "sk")
-        self._answers = answers
-        self._made = made or {}
-        self.sent: list[tuple[str, str, Any]] = []
+        gets = {f"GET {path}": answer for path, answer in answers.items()}
+        posts = {f"POST {path}": answer for path, answer in (made or {}).items()}
+        self._written = WrittenAnswers(gets | posts, {})
+
+    @property
+    def sent(self) -> list[tuple[str, Any]]:
+        """What was sent, by `METHOD path`."""
+        return self._written.sent
 
     async def call(self, method: str, path: str, **options: Any) -> Any:
-        if method == "GET":
-            answer = self._answers.get(path, GatewayError(404, f"There is no {path}."))
-        else:
-            self.sent.append((method, path, options.get("json")))
-            answer = self._made.get(path, {})
-        if isinstance(answer, GatewayError):
-            raise answer
-        return {"data": answer} if isinstance(answer, list) else answer
+        return self._written.answer(method, path, options)
 
 
 def destination(client: Client, *, dry_run: bool = False) -> Destination:

@@ -30,7 +30,7 @@ async def imported(
     async with AnsweringClient({"/v1/evals": list(there)}, made) as client:
         grader = {"gpt-4o": "base"}.get
         await import_evals(export, destination(client, dry_run=dry_run), report, grader)
-        return next((body for _, _, body in client.sent), None), report
+        return next((body for _, body in client.sent), None), report
 
 
 async def test_an_eval_is_made_with_its_criteria_and_its_id() -> None:

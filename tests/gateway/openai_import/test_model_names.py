@@ -18,20 +18,20 @@ def release(number: int, model: str | None) -> dict[str, Any]:
     return {"release": number, "spec": {"adapter": model and {"model": model}}}
 
 
-async def named(answers: dict[str, Any], made: dict[str, Any]) -> tuple[list[tuple[str, str, Any]], ImportReport]:
+async def named(answers: dict[str, Any], made: dict[str, Any]) -> tuple[list[tuple[str, Any]], ImportReport]:
     report = ImportReport(dry_run=False)
     async with AnsweringClient(answers, made) as client:
         await name_models(destination(client), report, {OLD: NEW})
         return client.sent, report
 
 
-ROLLOUT = ("PUT", f"{PATH}/rollout", {"stages": [{"release": 4}], "revision": 0})
+ROLLOUT = (f"PUT {PATH}/rollout", {"stages": [{"release": 4}], "revision": 0})
 
 
 async def test_a_new_name_is_an_assistant_with_a_release_that_gets_all_traffic() -> None:
     made = {"/api/assistants": {"revision": 0}, RELEASES: {"release": 4}}
     sent, report = await named({RELEASES: []}, made)
-    assert sent == [("POST", "/api/assistants", {"name": OLD}), ("POST", RELEASES, {"adapter": NEW}), ROLLOUT]
+    assert sent == [("POST /api/assistants", {"name": OLD}), (f"POST {RELEASES}", {"adapter": NEW}), ROLLOUT]
     assert report.counts == {"model_names": KindCount(total=1, imported=1)}
 
 

@@ -98,7 +98,7 @@ async def imported(
     report = ImportReport(dry_run=dry)
     async with AnsweringClient(there or {}, made) as client:
         await import_prompts(export_of(*records), destination(client, dry_run=dry), report)
-        return [(body["name"], body["template"]) for _, _, body in client.sent], report
+        return [(body["name"], body["template"]) for _, body in client.sent], report
 
 
 def version(number: Any, text: str = "", id: str = "pmpt_a") -> dict[str, Any]:
