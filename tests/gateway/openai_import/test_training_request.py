@@ -71,6 +71,7 @@ def test_numbers_stand_with_the_method_and_in_older_jobs_beside_it() -> None:
         ({"n_epochs": 51}, 50),
         ({"n_epochs": 0}, 1),
         ({"n_epochs": 2.5}, 2),
+        ({"batch_size": 0}, 1),
         ({"batch_size": 257}, 256),
         ({"batch_size": "auto"}, "auto"),
         ({"learning_rate_multiplier": 1000}, 100),
