@@ -77,12 +77,15 @@ def test_numbers_stand_with_the_method_and_in_older_jobs_beside_it() -> None:
         ({"learning_rate_multiplier": 1000}, 100),
         ({"learning_rate_multiplier": 0}, 1e-6),
         ({"learning_rate_multiplier": 1.8}, 1.8),
+        ({"beta": 0}, 1e-6),
+        ({"beta": 3}, 2),
     ],
 )
 def test_a_number_beyond_the_bounds_here_is_the_bound_and_is_told(numbers: dict[str, Any], taken: Any) -> None:
     ((name, value),) = numbers.items()
-    body, changes = request(method=method("supervised", **numbers))
-    assert body["method"] == method("supervised", **{name: taken})
+    kind = "dpo" if name == "beta" else "supervised"
+    body, changes = request(method=method(kind, **numbers))
+    assert body["method"] == method(kind, **{name: taken})
     assert [change.split(":")[0] for change in changes] == (
         [f"{name} is {taken} instead of {value}"] if taken != value else []
     )
