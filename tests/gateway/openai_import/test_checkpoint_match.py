@@ -90,6 +90,8 @@ async def test_the_nearest_part_of_the_training_is_taken_and_a_distance_told(
     assert [
         (note.id, note.partly, f"step {chosen} of 40: here:{chosen}" in note.reason) for note in report.omissions
     ] == [("ckpt", True, True)] * noted
+    whole = f" of {one.steps or 'an unknown number'} there"
+    assert all(whole in note.reason for note in report.omissions)
 
 
 @pytest.mark.parametrize(
