@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.files.service import delete_files
 from gateway.jobs import Claim, JobDelayed, Outcome, enqueue_once, failpoint
+from gateway.vector_stores.file_batch_repository import BatchFileRepository
 from gateway.vector_stores.repository import (
     DeletedDocumentRepository,
     DocumentRepository,
@@ -79,6 +80,7 @@ class RemoveHandler:
             async with claim.begin() as session:
                 documents = await DeletedDocumentRepository(session, claim.tenant).all(DocumentRow.id.in_(ids))
                 await RemovedFileRepository(session, claim.tenant).note(documents, int(time.time()))
+                await BatchFileRepository(session, claim.tenant).note_removal(ids)
                 await _erase(session, claim.tenant, ids)
             failpoint("remove-rows")
         async with claim.begin() as session:
