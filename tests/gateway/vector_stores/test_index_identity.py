@@ -239,9 +239,11 @@ async def test_the_doctor_names_the_stores_that_are_not_in_the_index(
     index.chunker = "paragraphs-2"
     found = await examine()
     assert (found.level, store in found.message, "reindex" in found.fix) == (Level.WARNING, True, True)
+    assert found.message.startswith("2 documents of 1 stores")
     index.lose("fake/words/2")
     found = await examine()
     assert (found.level, store in found.message, "refused" in found.message) == (Level.BROKEN, True, True)
+    assert found.message.startswith("2 documents of 1 stores")
     await state(kestrel, store, "POST")
     await kestrel.settle()
     assert (await examine()).level is Level.OK
