@@ -126,13 +126,17 @@ class DropHandler:
 
 
 async def _erase(session: AsyncSession, tenant: str, ids: Sequence[str]) -> None:
-    """Delete documents with their versions, and the files that were made for them; a client's own files stay."""
-    where = DocumentRow.id.in_(ids)
-    contents = await VersionRepository(session, tenant).list_contents(where)
+    """Delete documents with their versions, and the files that were made for them.
+
+    A client's own files stay, and so do those that it has added to another store by their ids.
+    """
+    where, versions = DocumentRow.id.in_(ids), VersionRepository(session, tenant)
+    contents = await versions.list_contents(where)
     await DocumentRepository(session, tenant).erase(where)
+    made = {file for key, file, _ in contents if file != key}
     await delete_files(
         session,
         tenant,
-        ids={file for key, file, _ in contents if file != key},
+        ids=made - await versions.find_used(made),
         digests={digest for _, _, digest in contents},
     )

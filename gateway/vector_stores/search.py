@@ -241,6 +241,8 @@ class SearchService:
             check_filters(request.filters, param="filters")
         texts = [request.query] if isinstance(request.query, str) else request.query
         if request.rewrite_query:
+            async with self._database.read() as session:
+                await read_states(session, self._tenant, [store_id])  # no engine is asked for what can't be searched
             texts = await self._rewrite(texts)
         async with self._database.read() as session:
             stores = await read_states(session, self._tenant, [store_id])

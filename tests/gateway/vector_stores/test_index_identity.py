@@ -123,6 +123,8 @@ async def test_a_document_that_cannot_be_read_again_is_left_out_by_name(kestrel:
     documents = [await kestrel.get(store, key) for key in TEXTS]
     assert sorted(row["status"] for row in documents) == ["completed", "failed"]
     assert [row["error"]["message"] for row in documents if row["error"]] == ["It isn't read any more."]
+    used = sum(row["bytes"] for row in documents if not row["error"])
+    assert (await kestrel.ok("GET", f"/v1/vector_stores/{store}"))["usage_bytes"] == used
     assert len(await kestrel.search(store, "warranty")) == 1
 
 
