@@ -318,10 +318,10 @@ async def _prune(session: AsyncSession, document: DocumentRow, horizon: int) -> 
     for row in old:
         await versions.delete(row)
     await session.flush()
-    made = {row.file_id for row in old} - others
+    own_files = {row.file_id for row in old} - others
     await delete_files(
         session,
         document.tenant_id,
-        ids=made - await versions.find_used(made),
+        ids=own_files - await versions.find_used(own_files),
         digests={row.digest for row in old},
     )

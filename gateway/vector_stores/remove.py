@@ -133,10 +133,10 @@ async def _erase(session: AsyncSession, tenant: str, ids: Sequence[str]) -> None
     where, versions = DocumentRow.id.in_(ids), VersionRepository(session, tenant)
     contents = await versions.list_contents(where)
     await DocumentRepository(session, tenant).erase(where)
-    made = {file for key, file, _ in contents if file != key}
+    own_files = {file for key, file, _ in contents if file != key}
     await delete_files(
         session,
         tenant,
-        ids=made - await versions.find_used(made),
+        ids=own_files - await versions.find_used(own_files),
         digests={digest for _, _, digest in contents},
     )

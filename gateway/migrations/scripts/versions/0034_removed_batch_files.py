@@ -1,4 +1,4 @@
-"""What had become of a file batch's files that were removed since"""
+"""The numbers of a file batch's files that were removed, by what had become of them"""
 
 import sqlalchemy as sa
 from alembic import op
