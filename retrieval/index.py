@@ -40,7 +40,8 @@ from retrieval.messages import (
     Writer,
 )
 from retrieval.parsers import ForkedChildren, parse
-from retrieval.parsers.formats import FORMATS, name_parser
+from retrieval.parsers.formats import FORMATS, list_parsers
+from retrieval.parsers.ocr import find_program
 from retrieval.parsers.text import clean
 from retrieval.points import CHUNKER, contextualize, to_point
 from retrieval.priority_executor import Priority, PriorityExecutor
@@ -110,6 +111,7 @@ class Index:
         await self._backend.close()
 
     async def describe(self) -> RetrieverInfo:
+        has_ocr = await asyncio.to_thread(find_program) is not None  # it may be installed meanwhile
         return RetrieverInfo(
             embedder=self._embedder.identity,
             dimensions=self._embedder.dimensions,
@@ -117,7 +119,7 @@ class Index:
             ranking=f"{KeywordEncoder.identity}/{FUSION}/{MATCH_VERSION}",
             index=str(await self.identify()),
             chunker=self._name_chunker(f"parsers-{sum(format_.version for format_ in FORMATS)}"),
-            chunkers=[self._name_chunker(name_parser(format_)) for format_ in FORMATS],
+            chunkers=[self._name_chunker(parser) for parser in list_parsers(has_ocr=has_ocr)],
             matryoshka=self._embedder.matryoshka,
         )
 

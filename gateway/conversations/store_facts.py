@@ -57,7 +57,7 @@ class StoreFacts:
 
         Raises:
             NotFound: The tenant has no such store.
-            BadRequest: A store has expired.
+            StoreExpired: A store has expired.
         """
         async with database.read() as session:
             states = await read_states(session, tenant, stores)

@@ -65,7 +65,8 @@ class EvaluationService:
         """Check the request and its questions, and queue the job.
 
         Raises:
-            BadRequest: Questions or conversations can't be used, or a store has expired.
+            BadRequest: Questions or conversations can't be used.
+            StoreExpired: A store has expired.
             NotFound: A store, the file, the adapter or the prompt doesn't exist.
             TooManyRequests: So many evaluations wait already.
             PayloadTooLarge: The tenant has no room for the questions.

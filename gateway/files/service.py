@@ -25,6 +25,7 @@ __all__ = [
     "find_file",
     "get_file",
     "get_files",
+    "hold_file",
     "list_digests",
     "list_files",
 ]
@@ -38,6 +39,14 @@ async def get_file(session: AsyncSession, tenant: str, id: str, *, param: str = 
 async def get_files(session: AsyncSession, tenant: str, ids: Sequence[str], *, param: str) -> dict[str, FileRow]:
     """Return a tenant's files by id, or raise `NotFound` naming the request's `param` and the first that isn't one."""
     return await FileRepository(session, tenant).get_all(ids, param=param)
+
+
+async def hold_file(session: AsyncSession, tenant: str, id: str) -> FileRow:
+    """Return a tenant's file, which nobody else deletes until the unit of work ends, or raise `NotFound`.
+
+    Whoever builds on a file holds it: its deletion is told to those that it knows of (`FileUses`), and to no others.
+    """
+    return await FileRepository(session, tenant).hold(id, param="file_id")
 
 
 async def find_file(session: AsyncSession, tenant: str, id: str) -> FileRow | None:
@@ -111,7 +120,7 @@ class FileService:
 
     async def delete(self, id: str) -> FileDeleted:
         """Delete a file. It leaves every store that it was in, at once."""
-        row = await self._files.get(id, param="file_id")
+        row = await self._files.hold(id, param="file_id")
         await self._uses.let_go(self._session, self._tenant, row.id)
         await self._files.delete(row)
         await collect_later(self._session, self._tenant, [row.digest])

@@ -30,7 +30,7 @@ class FactsCheckService:
 
         Raises:
             NotFound: The tenant has no such store.
-            BadRequest: A store has expired.
+            StoreExpired: A store has expired.
             Unavailable: The retriever can't answer now.
         """
         parts = (self._database, self._retriever, self._artifacts, self._tenant)

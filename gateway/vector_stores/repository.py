@@ -331,6 +331,14 @@ class VersionRepository(Repository[DocumentVersionRow]):
         )
         return [(document, version) for version, document in (await self.session.execute(query)).all()]
 
+    async def find_used(self, file_ids: Collection[str]) -> set[str]:
+        """Return those of some files that a version of any document has."""
+        used: set[str] = set()
+        for some in slices(sorted(file_ids)):
+            query = self.select(DocumentVersionRow.file_id.in_(some)).with_only_columns(DocumentVersionRow.file_id)
+            used.update((await self.session.scalars(query)).all())
+        return used
+
     async def list_contents(self, *where: ColumnElement[bool]) -> Sequence[tuple[str, str, str]]:
         """List key, file id and digest of every version of the documents that `where` selects, deleted ones too."""
         query = (
