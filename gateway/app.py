@@ -26,7 +26,6 @@ from gateway.chat.routes import SCHEMAS as CHAT_SCHEMAS
 from gateway.chat.routes import router as chat
 from gateway.comparisons.routes import SCHEMAS as COMPARISON_SCHEMAS
 from gateway.comparisons.routes import router as comparisons
-from gateway.conversations.routes import router as styles
 from gateway.diagnoses.routes import SCHEMAS as DIAGNOSIS_SCHEMAS
 from gateway.diagnoses.routes import router as diagnoses
 from gateway.embeddings.routes import router as embeddings
@@ -81,7 +80,7 @@ _NO_ENCODING = "The body has a content-encoding, which isn't taken here. Send it
 
 _ROUTERS = (
     chat, responses, embeddings, health, models, *files, *vector_stores, fine_tuning, tenants, prompts, assistants,
-    closed_book, adapters, *answers, *evals, evaluations, gates, diagnoses, comparisons, feedback, preferences, styles,
+    closed_book, adapters, *answers, *evals, evaluations, gates, diagnoses, comparisons, feedback, preferences,
     stale_facts, sources, exports,
 )  # fmt: skip
 

@@ -127,13 +127,15 @@ class Settings(BaseSettings):
     grace_seconds: float = 20.0
     """Seconds that running answers may go on after SIGTERM."""
     answer_days: int = Field(default=90, ge=0)
-    """Days that the record of an answer is kept; 0: for good. So with the next three."""
+    """Days that the record of an answer is kept; 0: for good. So with the next four."""
     job_days: int = Field(default=30, ge=0)
     """Of a job in the job table that has ended."""
     event_days: int = Field(default=365, ge=0)
     """Of a fine-tuning job's events."""
     eval_run_days: int = Field(default=90, ge=0)
     """Of a run of an eval that has ended, with its answers and grades."""
+    report_days: int = Field(default=365, ge=0)
+    """Of evaluations, comparisons, gates and diagnoses that have ended, with their reports."""
     adapter_hours: int = Field(default=1, ge=0)
     """Hours that the weights of an adapter are kept after it was deleted or refused; 0: for good."""
     model_python: Path = Path(".venv-model/bin/python")

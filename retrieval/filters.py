@@ -1,6 +1,6 @@
 """OpenAI's attribute filters → conditions that run inside the index."""
 
-import math
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -164,8 +164,10 @@ def _compare_rest(key: str, kind: str, rest: float) -> Condition:
 def _check_value(value: object, where: str) -> Attribute:
     if isinstance(value, str | bool):
         return value
-    if isinstance(value, int | float) and math.isfinite(value):
-        return value
+    if isinstance(value, int | float):
+        if abs(value) <= sys.float_info.max:
+            return value
+        raise InvalidFilter(f"{where}.value must be a finite number, of at most 308 digits.")
     raise InvalidFilter(f"{where}.value must be a string, a number or a boolean, not {type(value).__name__}.")
 
 

@@ -21,11 +21,11 @@ from gateway.advice.words import write_words
 from gateway.answering.retrieve import gather_epochs
 from gateway.conversations.conversation import Conversation, encode_conversations
 from gateway.conversations.findings import RowFact
-from gateway.conversations.store_facts import StoreFacts
 from gateway.evaluation_jobs.advice_inputs import AdviceInputs
 from gateway.evaluation_jobs.tables import EvaluationRow
 from gateway.fine_tuning.estimate import Price
 from gateway.fine_tuning.fact_schemas import StaleFact
+from gateway.fine_tuning.learnt_facts import open_store_facts
 from gateway.fine_tuning.service import estimate_cost
 from gateway.fine_tuning.stale_facts import StaleFactsService
 from gateway.gates.bounds import LEAST_ROWS
@@ -148,7 +148,7 @@ class Advisor:
         index = None
         if store is not None:
             parts = (self._parts.database, self._parts.retriever, self._parts.artifacts, tenant)
-            index = await StoreFacts.open(*parts, [store])
+            index = await open_store_facts(*parts, [store])
         facts = await find_row_facts(index, conversations)
         documents = {fact.document for some in facts.values() for fact in some if fact.document}
         async with self._parts.database.read() as session:

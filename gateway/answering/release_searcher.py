@@ -40,13 +40,12 @@ class ReleaseSearcher:
 
         Raises:
             NotFound: A store is gone.
+            StoreExpired: A store has expired.
             Unavailable: The retriever doesn't answer, whatever the release does then.
         """
         decision = await self.decider.decide(tenant, question, spec)
         if not decision.searched:
             return SKIPPED, ()
-        if states is None:
-            states = await self.read_states(tenant, spec)
         strict = replace(spec, mode="required")
         evidence = await retrieve(self.database, self.retriever, tenant, strict, states, decision.queries, filters)
         return evidence, decision.queries
@@ -56,6 +55,7 @@ class ReleaseSearcher:
 
         Raises:
             NotFound: A store is gone.
+            StoreExpired: A store has expired.
         """
         async with self.database.read() as session:
             return await read_states(session, tenant, spec.vector_stores)

@@ -12,9 +12,9 @@ from gateway.answering.neighbours import extend_passages
 from gateway.answering.ranking import RankedPassage, arrange, count_wanted
 from gateway.assistants.release import RetrievalSpec
 from gateway.db import Database
-from gateway.errors import Unavailable
+from gateway.errors import BraidError, NotFound, Unavailable
 from gateway.vector_stores.calibration import estimate_passages
-from gateway.vector_stores.search import StoreStates, search
+from gateway.vector_stores.search import StoreExpired, StoreStates, read_states, search
 from retrieval.client import Retriever
 from retrieval.filters import join_filters
 from retrieval.messages import Passage
@@ -76,15 +76,28 @@ async def retrieve(
     retriever: Retriever,
     tenant: str,
     spec: RetrievalSpec,
-    stores: StoreStates,
+    stores: StoreStates | None,
     texts: Sequence[str],
     filters: dict[str, Any] | None = None,
 ) -> Evidence:
     """Search the release's stores for the texts, among what both the release's filters and the request's let through.
 
+    `stores` is their state at some time; None reads it as it is now.
+
     Raises:
         Unavailable: The documents can't be searched and the release's mode is `required`; the message has the reason.
+        NotFound: As above, since a store was deleted.
+        StoreExpired: As above, since a store has expired.
     """
+    try:
+        if stores is None:
+            async with database.read() as session:
+                stores = await read_states(session, tenant, spec.vector_stores)
+    except (NotFound, StoreExpired) as error:
+        if spec.mode == "required":
+            raise
+        # Without index epochs: no use of the stores is noted, so that what has expired stays so.
+        return _degrade(tenant, error, {})
     threshold = spec.score_threshold or None
     try:
         passages = await search(
@@ -106,8 +119,7 @@ async def retrieve(
                 retry_after=int(error.headers["retry-after"]),
                 code="retrieval_unavailable",
             ) from error
-        _log.warning("retrieval_degraded", tenant=tenant, reason=str(error.__cause__ or error))
-        return Evidence("unavailable", (), stores.index_epochs)
+        return _degrade(tenant, error, stores.index_epochs)
     if not passages:
         return Evidence("nothing_found", (), stores.index_epochs)
     probability = round(estimate_passages(passages[: spec.top_k], stores.calibrations), 4)
@@ -126,3 +138,8 @@ async def retrieve(
         probability=probability,
         calibrations=calibrations,
     )
+
+
+def _degrade(tenant: str, error: BraidError, index_epochs: dict[str, int]) -> Evidence:
+    _log.warning("retrieval_degraded", tenant=tenant, reason=str(error.__cause__ or error))
+    return Evidence("unavailable", (), index_epochs)

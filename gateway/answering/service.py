@@ -31,7 +31,6 @@ from gateway.metrics import Metrics
 from gateway.shutdown import Drain
 from gateway.tenants.authenticator import Principal, Scope
 from gateway.vector_stores.retriever_errors import check_filters
-from gateway.vector_stores.search import read_states
 from retrieval.client import Retriever
 
 __all__ = ["AnsweringService"]
@@ -147,12 +146,10 @@ class AnsweringService:
         if not trace.decision.searched:
             trace.evidence = SKIPPED
             return
-        async with self._database.read() as session:
-            stores = await read_states(session, trace.tenant, retrieval.vector_stores)
         options = trace.question.options
         filters = None if options is None else options.filters
         trace.evidence = await retrieve(
-            self._database, self._retriever, trace.tenant, retrieval, stores, trace.decision.queries, filters
+            self._database, self._retriever, trace.tenant, retrieval, None, trace.decision.queries, filters
         )
         trace.mark_retrieved()
 

@@ -1,12 +1,14 @@
 from collections.abc import Collection, Sequence
 
-from sqlalchemy import func
+from sqlalchemy import func, select
+from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import aliased
 
 from gateway.assistants.tables import AssistantRow, ReleaseRow, RolloutRow
-from gateway.db import Repository
+from gateway.db import Repository, slices
 from gateway.errors import NotFound
 
-__all__ = ["AssistantRepository", "ReleaseRepository", "RolloutRepository"]
+__all__ = ["AssistantRepository", "ReleaseRepository", "RolloutRepository", "list_serving"]
 
 
 class AssistantRepository(Repository[AssistantRow]):
@@ -80,3 +82,35 @@ class RolloutRepository(Repository[RolloutRow]):
             .add_columns(RolloutRow)
         )
         return [(row[0], row[1]) for row in (await self.session.execute(query)).all()]
+
+
+async def list_serving(session: AsyncSession) -> set[tuple[str, int]]:
+    """List assistants and numbers of the releases in rollouts, or in those that a roll back returns to, of all tenants.
+
+    Releases of the same content are among them, whose gates were theirs too. It is for retention, which has no tenant.
+    """
+    newest = select(RolloutRow.assistant_id, func.max(RolloutRow.revision).label("revision"))
+    newest_of = newest.group_by(RolloutRow.assistant_id).subquery()
+    before = aliased(RolloutRow)
+    query = (
+        select(RolloutRow.assistant_id, RolloutRow.stages, before.stages)
+        .join(
+            newest_of,
+            (newest_of.c.assistant_id == RolloutRow.assistant_id) & (newest_of.c.revision == RolloutRow.revision),
+        )
+        .outerjoin(before, (before.assistant_id == RolloutRow.assistant_id) & (before.revision == RolloutRow.previous))
+    )
+    serving = {
+        (assistant, int(stage["release"]))
+        for assistant, stages, earlier in (await session.execute(query)).all()
+        for stage in (*stages, *(earlier or ()))
+    }
+    columns = (ReleaseRow.assistant_id, ReleaseRow.number, ReleaseRow.fingerprint)
+    contents: set[str] = set()
+    for some in slices({assistant for assistant, _ in serving}):
+        rows = await session.execute(select(*columns).where(ReleaseRow.assistant_id.in_(some)))
+        contents |= {fingerprint for assistant, number, fingerprint in rows.all() if (assistant, number) in serving}
+    for some in slices(contents):
+        rows = await session.execute(select(*columns).where(ReleaseRow.fingerprint.in_(some)))
+        serving |= {(assistant, number) for assistant, number, _ in rows.all()}
+    return serving

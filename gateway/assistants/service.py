@@ -23,7 +23,7 @@ from gateway.assistants.release import (
     ServedParts,
     Stage,
 )
-from gateway.assistants.repository import AssistantRepository, ReleaseRepository, RolloutRepository
+from gateway.assistants.repository import AssistantRepository, ReleaseRepository, RolloutRepository, list_serving
 from gateway.assistants.schemas import (
     Assistant,
     AssistantList,
@@ -50,6 +50,7 @@ __all__ = [
     "find_release",
     "list_assistants",
     "list_current_stages",
+    "list_serving_releases",
     "list_users",
 ]
 
@@ -63,6 +64,14 @@ async def list_current_stages(session: AsyncSession, tenant: str, assistant_id: 
     """List the stages of an assistant's current rollout; none where it has no rollout yet."""
     rollout = await RolloutRepository(session, tenant).find_current(assistant_id)
     return msgspec.convert(rollout.stages, list[Stage]) if rollout is not None else ()
+
+
+async def list_serving_releases(session: AsyncSession) -> set[tuple[str, int]]:
+    """List all tenants' releases that answer, or would by a roll back, as the ids of assistants and numbers.
+
+    Releases of the same content are among them: their gates were theirs, too.
+    """
+    return await list_serving(session)
 
 
 async def find_assistant_by_id(session: AsyncSession, tenant: str, id: str) -> AssistantRow:

@@ -83,8 +83,9 @@ def check(
     other = None if validation is None else _read(validation, format, map)[1]
     report = check_import(name, content, other, max_length=max_length, region=region)
     if store is not None:
-        facts = asyncio.run(_look_up(*connection(url, key, home), store, content.conversations))
-        report = msgspec.structs.replace(report, findings=[*report.findings, *describe_facts(facts)], facts=facts)
+        facts, unread = asyncio.run(_look_up(*connection(url, key, home), store, content.conversations))
+        findings = [*report.findings, *describe_facts(facts, unread)]
+        report = msgspec.structs.replace(report, findings=findings, facts=facts)
     if as_json:
         print_json(report)
     else:
@@ -128,7 +129,7 @@ def rewrite(
     Facts that stand nowhere, or that documents have changed since, stay as they are; 'braid styles check' names them.
     """
     _, content = _read(file, format, map)
-    facts = asyncio.run(_look_up(*connection(url, key, home), store, content.conversations))
+    facts, _ = asyncio.run(_look_up(*connection(url, key, home), store, content.conversations))
     by_row: defaultdict[int, list[RowFact]] = defaultdict(list)
     for fact in facts:
         by_row[fact.row].append(fact)
@@ -140,7 +141,7 @@ def rewrite(
     _say_omitted(content)
 
 
-async def _look_up(url: str, key: str, store: str, conversations: Sequence[Conversation]) -> list[RowFact]:
+async def _look_up(url: str, key: str, store: str, conversations: Sequence[Conversation]) -> tuple[list[RowFact], int]:
     async with Client(url, key) as client:
         store_id = await find_store(client, store)
         if store_id is None:

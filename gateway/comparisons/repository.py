@@ -1,13 +1,14 @@
 from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
-from typing import cast
+from typing import Any, cast
 
-from sqlalchemy import func
+from sqlalchemy import CursorResult, delete, func, select
+from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.comparisons.tables import ComparisonItemRow, ComparisonRow, ComparisonVoteRow
 from gateway.db import Repository, slices, take_fitting
 
-__all__ = ["ComparisonItemRepository", "ComparisonRepository", "ComparisonVoteRepository"]
+__all__ = ["ComparisonItemRepository", "ComparisonRepository", "ComparisonVoteRepository", "delete_comparisons"]
 
 
 class ComparisonRepository(Repository[ComparisonRow]):
@@ -100,3 +101,21 @@ class ComparisonVoteRepository(Repository[ComparisonVoteRow]):
             rows = await self.session.execute(query)
             corrections += [(item_id, preferred, text) for item_id, preferred, text in rows if text is not None]
         return corrections
+
+
+async def delete_comparisons(session: AsyncSession, before: int, limit: int) -> int:
+    """Delete at most `limit` rows of comparisons that ended, and had their last vote, before a Unix time.
+
+    Retention is of all tenants. Returns the number; a comparison goes when its votes and items are gone.
+    """
+    votes, items = ComparisonVoteRow, ComparisonItemRow
+    young = select(votes.id).where(votes.comparison_id == ComparisonRow.id, votes.updated_at >= before)
+    old = select(ComparisonRow.id).where(ComparisonRow.finished_at < before, ~young.exists())
+    ids = (await session.scalars(old.order_by(ComparisonRow.finished_at).limit(limit))).all()
+    deleted = 0
+    for table, of in ((votes, votes.comparison_id), (items, items.comparison_id), (ComparisonRow, ComparisonRow.id)):
+        if deleted < limit:
+            some = select(table.id).where(of.in_(ids)).limit(limit - deleted)
+            statement = delete(table).where(table.id.in_(some)).execution_options(synchronize_session=False)
+            deleted += cast(CursorResult[Any], await session.execute(statement)).rowcount
+    return deleted

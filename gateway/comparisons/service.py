@@ -22,6 +22,7 @@ from gateway.comparisons.repository import (
     ComparisonItemRepository,
     ComparisonRepository,
     ComparisonVoteRepository,
+    delete_comparisons,
 )
 from gateway.comparisons.schemas import (
     Comparison,
@@ -48,6 +49,7 @@ __all__ = [
     "COMPARE",
     "MOST_COMPARISONS",
     "ComparisonService",
+    "delete_old_comparisons",
     "get_comparison",
     "lock_comparison",
 ]
@@ -57,6 +59,11 @@ MOST_COMPARISONS = 500
 """Of a tenant."""
 _MOST_QUEUED = 20
 _MOST_BYTES = 64 * 1024**2
+
+
+async def delete_old_comparisons(session: AsyncSession, before: int, limit: int) -> int:
+    """Delete at most `limit` rows of comparisons that ended, and had their last vote, before a Unix time."""
+    return await delete_comparisons(session, before, limit)
 
 
 async def get_comparison(session: AsyncSession, tenant: str, id: str) -> ComparisonRow:

@@ -25,7 +25,7 @@ from gateway.answers.service import delete_old_answers
 from gateway.artifacts import Artifacts
 from gateway.chat.in_process import InProcessChat
 from gateway.comparisons.comparison_job import ComparisonHandler
-from gateway.comparisons.service import COMPARE
+from gateway.comparisons.service import COMPARE, delete_old_comparisons
 from gateway.composition.parts import (
     make_retriever,
     open_answering,
@@ -37,7 +37,7 @@ from gateway.composition.parts import (
 from gateway.composition.stored import DIGESTS, STORED
 from gateway.db import Database
 from gateway.diagnoses.diagnosis_job import DiagnosisHandler
-from gateway.diagnoses.service import DIAGNOSE
+from gateway.diagnoses.service import DIAGNOSE, delete_old_diagnoses
 from gateway.engines import Connections, EnginePool, Reconciler
 from gateway.engines.base_traits import BaseTraits
 from gateway.engines.served_base_model import ServedBaseModel
@@ -46,7 +46,7 @@ from gateway.evals.run_service import EVAL_RUN, delete_old_runs
 from gateway.evaluation_jobs.calibrator import Calibrator
 from gateway.evaluation_jobs.evaluate_job import EvaluateHandler
 from gateway.evaluation_jobs.question_writer import QuestionWriter
-from gateway.evaluation_jobs.service import ADVISE, EVALUATE
+from gateway.evaluation_jobs.service import ADVISE, EVALUATE, delete_old_evaluations
 from gateway.files.expiry import Expiry
 from gateway.files.garbage_collection import COLLECT, GarbageCollector
 from gateway.files.orphans import OrphanSweep
@@ -59,7 +59,7 @@ from gateway.fine_tuning.row_preparation import RowPreparer
 from gateway.fine_tuning.train_job import TrainHandler
 from gateway.gates.gate_job import GateHandler
 from gateway.gates.judging_parts import JudgingParts
-from gateway.gates.service import GATE
+from gateway.gates.service import GATE, delete_old_gates
 from gateway.health.admin import AdminApp, serve_admin
 from gateway.health.figures import Figures
 from gateway.health.readiness import RemoteParts, check_worker
@@ -90,6 +90,12 @@ _SINGLE = ("train", "import", EVALUATE, ADVISE, EVAL_RUN, COMPARE, GATE, DIAGNOS
 """Kinds that may take a slot for long, one at a time each; there is one slot more, so that a document never waits."""
 # Between two looks for what has had its time: at rows by an index, and at the folders of all bytes.
 _ROWS_SECONDS, _BYTES_SECONDS = 600.0, 3600.0
+_REPORTS = {
+    "evaluations": delete_old_evaluations,
+    "comparisons": delete_old_comparisons,
+    "gates": delete_old_gates,
+    "diagnoses": delete_old_diagnoses,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +234,10 @@ def _make_chores(settings: Settings, database: Database) -> list[Chore]:
         Chore("jobs", _ROWS_SECONDS, partial(delete_older, database, delete_ended, settings.job_days)),
         Chore("events", _ROWS_SECONDS, partial(delete_older, database, delete_old_events, settings.event_days)),
         Chore("eval runs", _ROWS_SECONDS, partial(delete_older, database, delete_old_runs, settings.eval_run_days)),
+        *(
+            Chore(name, _ROWS_SECONDS, partial(delete_older, database, delete, settings.report_days))
+            for name, delete in _REPORTS.items()
+        ),
         Chore("expired files", _ROWS_SECONDS, expiry.expire_files),
         Chore("uploads", _ROWS_SECONDS, expiry.expire_uploads),
         Chore("files", _BYTES_SECONDS, orphans.sweep_files),

@@ -5,22 +5,24 @@ have changed since would be recited for ever, and those that stand nowhere teach
 """
 
 import asyncio
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import log
-from typing import Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from gateway.conversations.conversation import Conversation
+from gateway.conversations.deleted_facts import DeletedPieces, DeletedTexts, Piece
 from gateway.conversations.findings import FactClass, Finding, Level, RowFact
 from gateway.conversations.html_text import read_html
 from gateway.conversations.languages import is_function_word
 from gateway.evaluation.unspaced_scripts import split_pairs
 from gateway.evaluation.values import TextValues, Value, find_values
 
-__all__ = ["DocumentPassage", "DocumentText", "FactIndex", "FactsLint", "describe_facts"]
+__all__ = ["DocumentPassage", "DocumentText", "FactIndex", "FactsLint", "describe_document", "describe_facts"]
 
 
 _PASSAGES = 10
@@ -73,6 +75,10 @@ class FactIndex(Protocol):
         """Return its earlier versions as far as their bytes are text, the newest first."""
         ...
 
+    async def read_deleted(self) -> DeletedTexts:
+        """Return what is kept of documents that aren't there any more."""
+        ...
+
 
 class FactsLint:
     """Classes the values of replies; without an index there is no other class than in the row and nowhere."""
@@ -82,6 +88,13 @@ class FactsLint:
         self._texts: dict[str, list[tuple[DocumentText, TextValues]]] = {}
         self._current: dict[str, TextValues] = {}
         self._passages: dict[DocumentPassage, TextValues] = {}
+        self._deleted: tuple[DeletedPieces, int] | None = None
+        self._reading = asyncio.Lock()
+
+    @property
+    def unread(self) -> int:
+        """The number of deleted documents that left nothing to compare with; 0 until a value was looked for in such."""
+        return 0 if self._deleted is None else self._deleted[1]
 
     async def classify(self, conversation: Conversation) -> list[RowFact]:
         """Return the values of a row's replies that are learnt, each once."""
@@ -131,6 +144,8 @@ class FactsLint:
             passage = by_document[document][0]
             if stated := await self._find_earlier(passage, value, document):
                 return _to_fact(row, value, "changed", passage, stated=stated)
+        if piece := await self._find_deleted(value, by_document, context):
+            return _to_deleted_fact(row, value, piece)
         return _to_fact(row, value, "nowhere")
 
     async def _find_earlier(self, passage: DocumentPassage, value: Value, document: str) -> int:
@@ -144,19 +159,49 @@ class FactsLint:
         version = next((one.version for one, evidence in self._texts[document] if evidence.states(value)), 0)
         if not version:
             return 0
+        return 0 if (await self._read_current(passage.store, document)).states(value) else version
+
+    async def _find_deleted(
+        self, value: Value, by_document: dict[str, list[DocumentPassage]], context: str
+    ) -> Piece | None:
+        """Return what a deleted document said that fits as well as what those do that are there; None where none."""
+        if self._index is None:
+            return None
+        async with self._reading:
+            if self._deleted is None:
+                deleted = await self._index.read_deleted()
+                self._deleted = (await asyncio.to_thread(DeletedPieces.of, deleted.texts), deleted.unread)
+        pieces = {one.source.document: one for one in reversed(self._deleted[0].list_stating(value))}  # the newest
+        stated = {document: [_to_passage(piece)] for document, piece in pieces.items()}
+        for document in _choose_documents(value, by_document | stated, context):
+            piece = pieces.get(document)
+            if piece is None:
+                continue
+            successor = piece.source.successor
+            if successor is None or not (await self._read_current(*successor)).states(value):
+                return piece
+        return None
+
+    async def _read_current(self, store: str, document: str) -> TextValues:
+        assert self._index is not None
         if document not in self._current:
-            text = await self._index.read_current(passage.store, document)
+            text = await self._index.read_current(store, document)
             self._current[document] = await asyncio.to_thread(TextValues.of, text)
-        return 0 if self._current[document].states(value) else version
+        return self._current[document]
 
 
-def describe_facts(facts: Iterable[RowFact]) -> list[Finding]:
-    """Return a finding per class, those that belong out of a training first."""
+def describe_facts(facts: Iterable[RowFact], unread: int = 0) -> list[Finding]:
+    """Return a finding per class, those that belong out of a training first.
+
+    Args:
+        facts: The values of all rows.
+        unread: How many documents were deleted that nothing is kept of: a value may have stood there.
+    """
     by_class: defaultdict[FactClass, list[RowFact]] = defaultdict(list)
     for fact in facts:
         by_class[fact.place].append(fact)
     levels: dict[FactClass, tuple[Level, str]] = {
-        "changed": ("error", "stood in an earlier version of a document and don't any more: they would be recited"),
+        "changed": ("error", "stood in an earlier version of a document, or in a deleted one: they would be recited"),
         "index": ("warning", "stand in documents and not in their rows: give the rows their passages ('rewrite')"),
         "nowhere": ("warning", "stand neither in their rows nor in a document: they teach to make up such values"),
         "evidence": ("info", "stand in their own rows"),
@@ -164,11 +209,29 @@ def describe_facts(facts: Iterable[RowFact]) -> list[Finding]:
     findings: list[Finding] = []
     for place, (level, words) in levels.items():
         if some := by_class[place]:
-            named = ", ".join(f"{fact.text!r} (row {fact.row})" for fact in some[:_NAMED])
-            kinds = {kind: sum(fact.kind == kind for fact in some) for kind in dict.fromkeys(one.kind for one in some)}
+            named = ", ".join(_describe_fact(fact) for fact in some[:_NAMED])
+            details: dict[str, Any] = {"kinds": dict(Counter(fact.kind for fact in some))}
             message = f"{len(some)} values {words}. {named}{'…' if len(some) > _NAMED else ''}"
-            findings.append(Finding.of(f"facts_{place}", level, message, (one.row for one in some), kinds=kinds))
+            if place == "nowhere" and unread:
+                details["unread_documents"] = unread
+                message += (
+                    f" Some may have stood in one of {unread} documents that were deleted lately: nothing is kept of "
+                    "these to compare with."
+                )
+            findings.append(Finding.of(f"facts_{place}", level, message, (one.row for one in some), **details))
     return findings
+
+
+def describe_document(fact: RowFact) -> str:
+    """Name the document that a value stands or stood in, and when it was deleted, if it was."""
+    if not fact.is_deleted:
+        return fact.key
+    moment = time.strftime(" on %Y-%m-%d at %H:%M UTC", time.gmtime(fact.deleted_at)) if fact.deleted_at else ""
+    return f"{fact.title}, deleted{moment}"
+
+
+def _describe_fact(fact: RowFact) -> str:
+    return f"{fact.text!r} (row {fact.row}{f', {describe_document(fact)}' if fact.is_deleted else ''})"
 
 
 def _read_replies(conversation: Conversation) -> tuple[list[RowFact], list[tuple[Value, str]]]:
@@ -235,4 +298,23 @@ def _to_fact(
         stated=stated or passage.version,
         title=passage.title,
         passage=passage.text,
+    )
+
+
+def _to_passage(piece: Piece) -> DocumentPassage:
+    source = piece.source
+    return DocumentPassage(source.store, source.document, source.key, source.version, source.title, piece.text)
+
+
+def _to_deleted_fact(row: int, value: Value, piece: Piece) -> RowFact:
+    """Make the fact of a document that isn't there: it has no present version and no passage to be shown."""
+    source = piece.source
+    return msgspec.structs.replace(
+        _to_fact(row, value, "changed"),
+        store=source.store,
+        document=source.document,
+        key=source.key,
+        stated=source.version,
+        title=source.title,
+        deleted_at=source.deleted_at,
     )

@@ -51,8 +51,9 @@ class RowFact(msgspec.Struct, frozen=True):
         readings: The value in its one spelling.
         store: The store of the document that states it, or that stated it; "" where none does.
         document: That document's id, `key` and `version`: of a changed one the present version, and `stated` the last
-            that had the value.
+            that had the value. One that was deleted has no present version, which is 0.
         passage: The passage that states it; of a changed one the first that is about it now.
+        deleted_at: When the document was deleted, in Unix seconds; 0 where it wasn't, or the time isn't kept.
     """
 
     row: int
@@ -67,6 +68,12 @@ class RowFact(msgspec.Struct, frozen=True):
     stated: int = 0
     title: str = ""
     passage: str = ""
+    deleted_at: int = 0
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether it stood in a document that is there no more."""
+        return self.place == "changed" and not self.version
 
 
 class CheckReport(msgspec.Struct, frozen=True):

@@ -18,22 +18,23 @@ _ROWS, _BYTES = 20, 500_000
 
 async def look_up_facts(
     client: Client, store_id: str, conversations: Sequence[Conversation], on_progress: Callable[[int], None]
-) -> list[RowFact]:
-    """Return the facts of all rows by their own numbers.
+) -> tuple[list[RowFact], int]:
+    """Return the facts of all rows by their own numbers, and how many deleted documents couldn't be looked into.
 
     Raises:
         ClientError: The gateway can't be reached, or refuses.
     """
     facts: list[RowFact] = []
-    count = 0
+    count = unread = 0
     for rows in _batch(conversations):
         body = {"vector_stores": [store_id], "rows": [_to_row(one) for one in rows]}
         answer = await client.post("/api/styles/facts", body)
         values: list[dict[str, Any]] = answer["data"]
         facts += [_to_fact(one, rows[int(one["row"]) - 1].number) for one in values]
+        unread = max(unread, answer["unread_documents"])
         count += len(rows)
         on_progress(count)
-    return facts
+    return facts, unread
 
 
 def add_passages(conversation: Conversation, facts: Sequence[RowFact]) -> Conversation:
@@ -89,4 +90,5 @@ def _to_fact(fact: dict[str, Any], row: int) -> RowFact:
         stated=fact["stated_version"] or 0,
         title=fact["title"] or "",
         passage=fact["passage"] or "",
+        deleted_at=fact["deleted_at"] or 0,
     )

@@ -20,7 +20,7 @@ from gateway.diagnoses.case_sources import SourceCases, read_gate, read_request,
 from gateway.diagnoses.cases import DiagnosisInputs, DiagnosisOptions, thin_out
 from gateway.diagnoses.diagnosis_page import render_page
 from gateway.diagnoses.report import DiagnosisReport, list_documents, withhold_passages
-from gateway.diagnoses.repository import DiagnosisRepository
+from gateway.diagnoses.repository import DiagnosisRepository, delete_diagnoses
 from gateway.diagnoses.schemas import (
     MOST_FAILURES,
     MOST_PASSES,
@@ -41,11 +41,16 @@ from gateway.ids import new_id
 from gateway.pages import PageRequest
 from gateway.tenants.storage import TenantStorage
 
-__all__ = ["DIAGNOSE", "DiagnosisService", "DiagnosisSources"]
+__all__ = ["DIAGNOSE", "DiagnosisService", "DiagnosisSources", "delete_old_diagnoses"]
 
 DIAGNOSE = "diagnose"
 _MOST_QUEUED = 20
 _Sources = list[SourceCases]  # the service's own `list` hides the type
+
+
+async def delete_old_diagnoses(session: AsyncSession, before: int, limit: int) -> int:
+    """Delete at most `limit` diagnoses of any tenant that ended before a Unix time, and return the number."""
+    return await delete_diagnoses(session, before, limit)
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from gateway.errors import BadRequest, Conflict
 from gateway.evaluation.label_rows import read_rows
 from gateway.evaluation.labels import BadLabels, LabelledQuestion, merge_questions
 from gateway.evaluation_jobs.advice_inputs import AdviceInputs, check_adapter, pin_prompt, read_advice_rows
-from gateway.evaluation_jobs.repository import EvaluationRepository
+from gateway.evaluation_jobs.repository import EvaluationRepository, delete_evaluations
 from gateway.evaluation_jobs.schemas import (
     MOST_QUESTIONS,
     Evaluation,
@@ -36,7 +36,7 @@ from gateway.pages import PageRequest
 from gateway.tenants.storage import TenantStorage
 from gateway.vector_stores.search import read_states
 
-__all__ = ["ADVISE", "EVALUATE", "EvaluationService"]
+__all__ = ["ADVISE", "EVALUATE", "EvaluationService", "delete_old_evaluations"]
 
 EVALUATE = "evaluate"
 ADVISE = "advise"
@@ -45,6 +45,11 @@ _MOST_QUEUED = 20
 _MOST_BYTES = 64 * 1024**2
 _ADVICE_ROWS = 100
 """Asked in each way where the request says nothing: enough for a difference of a fifth to show."""
+
+
+async def delete_old_evaluations(session: AsyncSession, before: int, limit: int) -> int:
+    """Delete at most `limit` evaluations of any tenant that ended before a Unix time, and return the number."""
+    return await delete_evaluations(session, before, limit)
 
 
 class EvaluationService:
@@ -60,7 +65,8 @@ class EvaluationService:
         """Check the request and its questions, and queue the job.
 
         Raises:
-            BadRequest: Questions or conversations can't be used, or a store has expired.
+            BadRequest: Questions or conversations can't be used.
+            StoreExpired: A store has expired.
             NotFound: A store, the file, the adapter or the prompt doesn't exist.
             TooManyRequests: So many evaluations wait already.
             PayloadTooLarge: The tenant has no room for the questions.

@@ -12,7 +12,6 @@ from gateway.errors import BadRequest
 __all__ = ["UploadForm"]
 
 _FIELD_BYTES = 64 * 1024
-_HEADER_BYTES = 16 * 1024
 _FIELDS = 16
 _EXTENDED_NAME = re.compile(rb";\s*filename\*\s*=\s*\"?(?:utf-8|iso-8859-1)'[^']*'(?P<name>[^;\s\"]+)", re.IGNORECASE)
 
@@ -45,12 +44,13 @@ class UploadForm:
         self._value: bytearray | None = None
         self._pending: list[bytes] = []
         self._complete = False
+        # It bounds the headers of a part itself, in bytes and in number.
         self._parser = MultipartParser(
             boundary,
             {
                 "on_part_begin": self._on_part_begin,
-                "on_header_field": lambda data, start, end: self._on_header(0, data[start:end]),
-                "on_header_value": lambda data, start, end: self._on_header(1, data[start:end]),
+                "on_header_field": lambda data, start, end: self._header[0].extend(data[start:end]),
+                "on_header_value": lambda data, start, end: self._header[1].extend(data[start:end]),
                 "on_header_end": self._on_header_end,
                 "on_headers_finished": self._on_headers_finished,
                 "on_part_data": self._on_part_data,
@@ -81,11 +81,6 @@ class UploadForm:
     def _on_part_begin(self) -> None:
         self._disposition = b""
         self._value = None
-
-    def _on_header(self, side: int, data: bytes) -> None:
-        self._header[side].extend(data)
-        if len(self._header[side]) > _HEADER_BYTES:
-            raise BadRequest(f"A header in the multipart form is longer than {_HEADER_BYTES} bytes. Send shorter ones.")
 
     def _on_header_end(self) -> None:
         name, value = self._header

@@ -30,6 +30,11 @@ class FileRepository(Repository[FileRow]):
     def select(self, *where: ColumnElement[bool]) -> Select[FileRow]:
         return super().select(or_(FileRow.expires_at.is_(None), FileRow.expires_at > int(time.time())), *where)
 
+    async def hold(self, id: str, *, param: str) -> FileRow:
+        """Return a file, which nobody else deletes until the unit of work ends, or raise `NotFound`."""
+        row = (await self.session.scalars(self.select_for_update(FileRow.id == id))).one_or_none()
+        return await self.get(id, param=param) if row is None else row
+
     async def get_all(self, ids: Sequence[str], *, param: str) -> dict[str, FileRow]:
         """Return the files by id, or raise `NotFound` for the first that isn't one."""
         rows: dict[str, FileRow] = {}
@@ -86,9 +91,9 @@ async def delete_old_uploads(session: AsyncSession, before: int) -> None:
 
 
 async def list_expired_files(session: AsyncSession, now: int, limit: int) -> Sequence[FileRow]:
-    """List files of all tenants whose time has come: a worker deletes them for everybody."""
+    """List files of all tenants whose time has come, held: a worker deletes them for everybody."""
     query = select(FileRow).where(FileRow.expires_at <= now).order_by(FileRow.expires_at).limit(limit)
-    return (await session.scalars(query)).all()
+    return (await session.scalars(query.with_for_update())).all()
 
 
 async def select_referenced(

@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
 from gateway.artifacts import Artifacts
+from gateway.db import slices
 from gateway.files.garbage_collection import collect_later
 from gateway.files.repository import FileRepository, list_referenced
 from gateway.files.schemas import FileDeleted, FileObject, FileObjectList
@@ -24,7 +25,9 @@ __all__ = [
     "find_file",
     "get_file",
     "get_files",
+    "hold_file",
     "list_digests",
+    "list_files",
 ]
 
 
@@ -38,9 +41,22 @@ async def get_files(session: AsyncSession, tenant: str, ids: Sequence[str], *, p
     return await FileRepository(session, tenant).get_all(ids, param=param)
 
 
+async def hold_file(session: AsyncSession, tenant: str, id: str) -> FileRow:
+    """Return a tenant's file, which nobody else deletes until the unit of work ends, or raise `NotFound`.
+
+    Whoever builds on a file holds it: its deletion is told to those that it knows of (`FileUses`), and to no others.
+    """
+    return await FileRepository(session, tenant).hold(id, param="file_id")
+
+
 async def find_file(session: AsyncSession, tenant: str, id: str) -> FileRow | None:
     """Find a tenant's file."""
     return await FileRepository(session, tenant).find(id)
+
+
+async def list_files(session: AsyncSession, tenant: str, ids: Collection[str]) -> Sequence[FileRow]:
+    """List those of some files that the tenant has."""
+    return [row for some in slices(ids) for row in await FileRepository(session, tenant).all(FileRow.id.in_(some))]
 
 
 async def list_digests(
@@ -104,7 +120,7 @@ class FileService:
 
     async def delete(self, id: str) -> FileDeleted:
         """Delete a file. It leaves every store that it was in, at once."""
-        row = await self._files.get(id, param="file_id")
+        row = await self._files.hold(id, param="file_id")
         await self._uses.let_go(self._session, self._tenant, row.id)
         await self._files.delete(row)
         await collect_later(self._session, self._tenant, [row.digest])

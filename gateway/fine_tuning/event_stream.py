@@ -1,6 +1,7 @@
 """A fine-tuning job's events as they happen: server-sent events, until the job has ended."""
 
 import asyncio
+import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Generator, Sequence
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from gateway.db import Database
-from gateway.errors import TooManyRequests
+from gateway.errors import BadRequest, TooManyRequests
 from gateway.fine_tuning.lifecycle import has_ended
 from gateway.fine_tuning.repository import EventRepository, FineTuningJobRepository
 from gateway.fine_tuning.schemas import to_event
@@ -23,6 +24,7 @@ _MOST_SECONDS = 3600.0  # then the client asks again, with its key
 _LATE_MICROSECONDS = 5_000_000  # what was made before is committed by then
 _AT_ONCE = 500
 _PREFIX = "ftevent-"
+_ID = re.compile(rf"{_PREFIX}[0-9a-f]{{13,}}")
 _END = b"data: [DONE]\n\n"
 _COMMENT = b": the job goes on\n\n"
 
@@ -66,6 +68,7 @@ class EventStreams:
         """Return the stream of a job's events, from the one after `after` on, or from the first.
 
         Raises:
+            BadRequest: `after` is no event's id: nothing would ever come behind it.
             TooManyRequests: The tenant has as many streams as it may.
             Unavailable: The process is stopping.
         """
@@ -77,6 +80,8 @@ class EventStreams:
                 "the events without stream=true.",
                 code="too_many_streams",
             )
+        if after and not _ID.fullmatch(after):
+            raise BadRequest(f"The cursor {after!r} is no event of yours.", param="after")
         return EventStream(self._read(tenant, job, after), tenant, self._open)
 
     async def _read(self, tenant: str, job: str, after: str | None) -> AsyncIterator[bytes]:

@@ -8,15 +8,15 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.artifacts import Artifacts
 from gateway.conversations import Conversation
-from gateway.conversations.facts_lint import FactsLint, describe_facts
+from gateway.conversations.facts_lint import FactsLint, describe_document, describe_facts
 from gateway.conversations.findings import RowFact
 from gateway.conversations.formats import read_conversations
-from gateway.conversations.store_facts import StoreFacts
 from gateway.db import Database
 from gateway.errors import BadRequest, NotFound, Unavailable
 from gateway.files.service import find_file
 from gateway.fine_tuning.dataset import row_format
 from gateway.fine_tuning.event_log import add_event
+from gateway.fine_tuning.learnt_facts import open_store_facts
 from gateway.fine_tuning.repository import FineTuningJobRepository, LearntFactRepository
 from gateway.fine_tuning.tables import FineTuningJobRow, LearntFactRow
 from gateway.ids import new_id
@@ -59,25 +59,26 @@ class FactsGate:
         _, content = await asyncio.to_thread(
             read_conversations, data, row_format(job.braid.get("method", "supervised"))
         )
-        facts = await self._classify(claim, options["vector_stores"], content.conversations)
+        facts, unread = await self._classify(claim, options["vector_stores"], content.conversations)
         changed = [fact for fact in facts if fact.place == "changed"]
         async with claim.begin() as session:
-            _record(session, claim.tenant, job, facts)
+            _record(session, claim.tenant, job, facts, unread)
         if changed and not options["force"]:
-            named = ", ".join(f"{fact.text!r} in row {fact.row} ({fact.key})" for fact in changed[:5])
+            named = ", ".join(f"{fact.text!r} in row {fact.row} ({describe_document(fact)})" for fact in changed[:5])
             raise JobFailed(
                 "changed_facts",
-                f"{len(changed)} values in replies stood in earlier versions of documents and don't any more: {named}. "
-                "An adapter would recite them. Correct or remove those rows, or set braid.facts.force.",
+                f"{len(changed)} values in replies stood in earlier versions of documents, or in deleted ones: "
+                f"{named}. An adapter would recite them. Correct or remove those rows, or set braid.facts.force.",
             )
 
     async def _classify(
         self, claim: Claim, stores: Sequence[str], conversations: Sequence[Conversation]
-    ) -> list[RowFact]:
+    ) -> tuple[list[RowFact], int]:
+        """Return the values of the rows, and of how many deleted documents nothing is kept to compare with."""
         facts: list[RowFact] = []
         try:
-            index = await StoreFacts.open(self._database, self._retriever, self._artifacts, claim.tenant, stores)
-            lint = FactsLint(index)
+            parts = (self._database, self._retriever, self._artifacts, claim.tenant)
+            lint = FactsLint(await open_store_facts(*parts, stores))
             for conversation in conversations:
                 if claim.cancelled.is_set():
                     raise JobCancelled
@@ -86,12 +87,12 @@ class FactsGate:
             raise JobDelayed(error.message, seconds=_RETRIEVER_SECONDS) from error
         except (BadRequest, NotFound) as error:
             raise JobFailed("facts_unknown", f"The facts can't be looked up. {error.message}") from error
-        return facts
+        return facts, lint.unread
 
 
-def _record(session: AsyncSession, tenant: str, job: FineTuningJobRow, facts: Sequence[RowFact]) -> None:
+def _record(session: AsyncSession, tenant: str, job: FineTuningJobRow, facts: Sequence[RowFact], unread: int) -> None:
     """Write the events of the findings, and a row per value that a document states or stated."""
-    for finding in describe_facts(facts):
+    for finding in describe_facts(facts, unread):
         level = "info" if finding.level == "info" else "warn"
         data = {"check": finding.check, "count": finding.count, "rows": finding.rows, **finding.details}
         add_event(session, tenant, job.id, finding.message, level=level, data=data)
@@ -110,7 +111,7 @@ def _record(session: AsyncSession, tenant: str, job: FineTuningJobRow, facts: Se
                     store_id=fact.store,
                     document_id=fact.document,
                     document_key=fact.key,
-                    document_version=fact.version,
+                    document_version=fact.version or fact.stated,
                     kind=fact.kind,
                     text=fact.text,
                     readings=list(fact.readings),

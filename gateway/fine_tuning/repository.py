@@ -60,6 +60,11 @@ class LearntFactRepository(Repository[LearntFactRow]):
             facts += (await self.session.scalars(query)).all()
         return facts
 
+    async def list_newest(self, stores: Collection[str], limit: int) -> Sequence[LearntFactRow]:
+        """List what jobs have learnt from documents of some stores, the last first."""
+        query = self.select(LearntFactRow.store_id.in_(stores)).order_by(LearntFactRow.id.desc())
+        return (await self.session.scalars(query.limit(limit))).all()
+
 
 class EventRepository(Repository[EventRow]):
     table = EventRow

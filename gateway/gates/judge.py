@@ -71,7 +71,6 @@ def _judge_faithfulness(measured: GateMeasurements, thresholds: Thresholds, agai
 
 
 def _judge_general(measured: GateMeasurements, thresholds: Thresholds, against: str) -> list[Check]:
-    by_kind = {kind: [one for one in measured.suite if one.kind == kind] for kind in ("instructions", "refusals")}
     both = _pair(measured.suite)
     neutral = [(one.per_token["candidate"], _take_other(one.per_token)) for one in measured.neutral]
     bound = Bound(-thresholds.margin)
@@ -80,8 +79,8 @@ def _judge_general(measured: GateMeasurements, thresholds: Thresholds, against: 
             *("general", "general", f"prompts of the base suite, of {measured.suite_prompts} that the base was asked"),
             *([one for one, _ in both], [other for _, other in both], against, bound, "prompts"),
         ),
-        show("general.instructions", "general", "instructions followed", _pair(by_kind["instructions"]), against),
-        show("general.refusals", "general", "refusals kept", _pair(by_kind["refusals"]), against),
+        _judge_kind(measured, "instructions", "instructions followed", thresholds, against),
+        _judge_kind(measured, "refusals", "refusals kept", thresholds, against),
         *_judge_prompt(measured, bound, against),
         decide(
             *("general.neutral", "general", "log-probability of neutral text per token"),
@@ -89,6 +88,16 @@ def _judge_general(measured: GateMeasurements, thresholds: Thresholds, against: 
             *(Bound(-thresholds.neutral_margin), "texts"),
         ),
     ]
+
+
+def _judge_kind(measured: GateMeasurements, kind: str, label: str, thresholds: Thresholds, against: str) -> Check:
+    """Judge what one kind of prompts lost beyond noise: instructions that came back may hide it in the whole."""
+    pairs = _pair([one for one in measured.suite if one.kind == kind])
+    name = f"general.{kind}"
+    if len(pairs) < LEAST_ROWS:
+        return show(name, "general", label, pairs, against)
+    scores, others = [one for one, _ in pairs], [other for _, other in pairs]
+    return decide(name, "general", label, scores, others, against, Bound(-thresholds.margin, "high"), "prompts")
 
 
 def _judge_prompt(measured: GateMeasurements, bound: Bound, against: str) -> list[Check]:

@@ -1,7 +1,13 @@
+from collections.abc import Collection
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, delete, select
+from sqlalchemy.ext.asyncio import AsyncSession
+
 from gateway.db import Repository
 from gateway.gates.tables import GateRow
 
-__all__ = ["GateRepository"]
+__all__ = ["GateRepository", "delete_gates"]
 
 
 class GateRepository(Repository[GateRow]):
@@ -14,3 +20,15 @@ class GateRepository(Repository[GateRow]):
     async def lock(self, id: str) -> GateRow | None:
         """Find a gate as it is now, and keep others from changing it until the unit of work ends."""
         return (await self.session.scalars(self.select_for_update(GateRow.id == id))).one_or_none()
+
+
+async def delete_gates(session: AsyncSession, before: int, limit: int, releases: Collection[tuple[str, int]]) -> int:
+    """Delete at most `limit` gates that ended before a Unix time and return the number; retention is of all tenants.
+
+    Those of some `releases` (assistant and number) stay. The verdicts of the others do, too: releases have them.
+    """
+    query = select(GateRow.id, GateRow.assistant_id, GateRow.number).where(GateRow.finished_at < before)
+    rows = (await session.execute(query.order_by(GateRow.finished_at))).all()
+    ids = [id for id, assistant, number in rows if (assistant, number) not in releases][:limit]
+    statement = delete(GateRow).where(GateRow.id.in_(ids)).execution_options(synchronize_session=False)
+    return cast(CursorResult[Any], await session.execute(statement)).rowcount

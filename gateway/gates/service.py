@@ -14,7 +14,7 @@ from gateway.artifacts import Artifacts
 from gateway.assistants.gate_block import describe_gate
 from gateway.assistants.gate_verdict import MARGIN, GateResult, describe_looseness, find_verdict
 from gateway.assistants.release import ReleaseSpec
-from gateway.assistants.service import find_assistant, find_release, list_current_stages
+from gateway.assistants.service import find_assistant, find_release, list_current_stages, list_serving_releases
 from gateway.assistants.tables import AssistantRow, ReleaseRow
 from gateway.db import Database
 from gateway.errors import BadRequest, Conflict, NotFound
@@ -28,16 +28,24 @@ from gateway.gates.checks import GateOptions, Thresholds
 from gateway.gates.gate_page import render_page
 from gateway.gates.held_out_rows import RowsUnfit, read_held_out_rows
 from gateway.gates.report import GateReport
-from gateway.gates.repository import GateRepository
+from gateway.gates.repository import GateRepository, delete_gates
 from gateway.gates.schemas import Gate, GateCreate, GateError
 from gateway.gates.tables import GateRow
 from gateway.ids import new_id
 
-__all__ = ["GATE", "GateService", "release_rows"]
+__all__ = ["GATE", "GateService", "delete_old_gates", "release_rows"]
 
 GATE = "gate"
 _MOST_QUEUED = 20
 _MOST_BYTES = 64 * 1024**2
+
+
+async def delete_old_gates(session: AsyncSession, before: int, limit: int) -> int:
+    """Delete at most `limit` gates of any tenant that ended before a Unix time, and return the number.
+
+    Those of releases that answer, or would by a roll back, stay: their reports say why. The verdict stays of all.
+    """
+    return await delete_gates(session, before, limit, await list_serving_releases(session))
 
 
 class GateService:

@@ -60,10 +60,18 @@ def _read_message(message: Mapping[str, Any]) -> dict[str, str] | None:
     if content is None and message.get("content_parts"):
         content = message["content_parts"]
     if isinstance(content, list):
-        parts = cast("list[Mapping[str, Any]]", content)
-        if any(part.get("type") not in ("text", "input_text", "output_text") for part in parts):
+        texts = [_read_part(part) for part in cast("list[object]", content)]
+        if None in texts:
             return None
-        content = "\n".join(str(part.get("text") or "") for part in parts)
+        content = "\n".join(cast("list[str]", texts))
     if role not in _ROLES or not isinstance(content, str) or message.get("tool_calls"):
         return None
     return {"role": "system" if role == "developer" else role, "content": content}
+
+
+def _read_part(part: object) -> str | None:
+    """Return the text of a part, which evals may have as it is; None where it is something else."""
+    if isinstance(part, str):
+        return part
+    known = cast("Mapping[str, Any]", part) if isinstance(part, Mapping) else {}
+    return str(known.get("text") or "") if known.get("type") in ("text", "input_text", "output_text") else None

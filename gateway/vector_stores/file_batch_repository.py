@@ -1,6 +1,7 @@
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import Select, func
+from sqlalchemy import ColumnElement, Select, case, func
 
 from gateway.db import Repository
 from gateway.vector_stores.repository import VersionRepository
@@ -22,21 +23,45 @@ class BatchFileRepository(Repository[BatchFileRow]):
         """Start a query on the ids of a batch's documents."""
         return self.select(BatchFileRow.batch_id == batch).with_only_columns(BatchFileRow.document_id)
 
-    async def counts(self, batch: str) -> dict[str, int]:
-        """Count the files of a batch that are in the store, by the status of the version that the batch put.
+    async def counts(self, batch: FileBatchRow) -> Mapping[str, int]:
+        """Count the files that a batch was given, by what has become of the version that the batch put.
 
-        What is put under a file's key later belongs to no batch before. A version that was pruned had been read.
+        Once none is in progress that stays as it is, whatever is put under a file's key later, and whether the file is
+        deleted.
         """
-        status = func.coalesce(DocumentVersionRow.status, "completed")
+        here = await self._count(BatchFileRow.batch_id == batch.id)
+        return Counter(batch.removed_counts or {}) + here[batch.id]
+
+    async def note_removal(self, documents: Collection[str]) -> None:
+        """Keep, in their batches, what has become of documents that are about to be erased."""
+        batches = FileBatchRepository(self.session, self.tenant)
+        for id, counts in (await self._count(BatchFileRow.document_id.in_(documents))).items():
+            batch = await batches.find(id)
+            if batch is not None:
+                batch.removed_counts = dict(Counter(batch.removed_counts or {}) + counts)
+
+    async def _count(self, where: ColumnElement[bool]) -> Mapping[str, Counter[str]]:
+        """Count files by batch and by what has become of them.
+
+        One that was read once stays so: its version may be pruned since, or no longer be readable by a newer parser.
+        One that is deleted before is as good as cancelled.
+        """
+        status = case(
+            (DocumentVersionRow.id.is_(None) | DocumentVersionRow.published_at.is_not(None), "completed"),
+            (DocumentRow.deleted_at.is_not(None) & (DocumentVersionRow.status == "in_progress"), "cancelled"),
+            else_=DocumentVersionRow.status,
+        )
         query = (
-            self.select(BatchFileRow.batch_id == batch)
+            self.select(where)
             .join(DocumentRow, DocumentRow.id == BatchFileRow.document_id)
             .outerjoin(DocumentVersionRow, DocumentVersionRow.id == BatchFileRow.version_id)
-            .where(DocumentRow.deleted_at.is_(None))
-            .with_only_columns(status, func.count())
-            .group_by(status)
+            .with_only_columns(BatchFileRow.batch_id, status, func.count())
+            .group_by(BatchFileRow.batch_id, status)
         )
-        return {status: number for status, number in (await self.session.execute(query)).all()}
+        counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+        for batch, status, number in (await self.session.execute(query)).all():
+            counts[batch][status] = number
+        return counts
 
     async def list_waiting(self, batch: str, limit: int) -> Sequence[tuple[DocumentRow, DocumentVersionRow]]:
         """List documents of a batch whose version of the batch isn't ready, with that version."""

@@ -42,7 +42,7 @@ class VectorStoreFileBatchCreate(BaseModel):
 
 
 class VectorStoreFileBatch(BaseModel):
-    """OpenAI's file batch; its files are counted as they stand in the store."""
+    """OpenAI's file batch; the counts are of all files that it was given, also of those that were deleted since."""
 
     id: str
     object: Literal["vector_store.files_batch"] = "vector_store.files_batch"

@@ -1,7 +1,7 @@
 """Files that are added to a store at once, and may be given up at once."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -42,7 +42,7 @@ class FileBatchService:
         async with self._database.begin() as session:
             await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
             files = await get_files(session, self._tenant, [one.file_id for one in each], param=param)
-            batch = FileBatchRow(id=new_id("vsfb_"), created_at=int(time.time()), store_id=store_id, cancelled_at=None)
+            batch = FileBatchRow(id=new_id("vsfb_"), created_at=int(time.time()), store_id=store_id)
             FileBatchRepository(session, self._tenant).add(batch)
         for start in range(0, len(each), _AT_ONCE):
             async with self._database.begin() as session:
@@ -94,11 +94,12 @@ class FileBatchService:
     async def cancel(self, store_id: str, batch_id: str) -> VectorStoreFileBatch:
         """Give up the files that aren't ready; one that is being read ends within seconds, unless it gets done before.
 
-        Files that were in the store before stay there as they were.
+        Files that were in the store before stay there as they were, and a batch that is done stays as it is.
         """
         async with self._database.begin() as session:
             batch = await self._batch(session, store_id, batch_id)
-            if batch.cancelled_at is None:
+            counts = await BatchFileRepository(session, self._tenant).counts(batch)
+            if batch.cancelled_at is None and counts.get("in_progress"):
                 batch.cancelled_at = int(time.time())
         while True:
             async with self._database.begin() as session:
@@ -130,7 +131,7 @@ class FileBatchService:
         return row
 
     async def _schema(self, session: AsyncSession, row: FileBatchRow) -> VectorStoreFileBatch:
-        counts = await BatchFileRepository(session, self._tenant).counts(row.id)
+        counts = await BatchFileRepository(session, self._tenant).counts(row)
         return VectorStoreFileBatch(
             id=row.id,
             created_at=row.created_at,
@@ -140,7 +141,7 @@ class FileBatchService:
         )
 
 
-def _status(row: FileBatchRow, counts: dict[str, int]) -> Status:
+def _status(row: FileBatchRow, counts: Mapping[str, int]) -> Status:
     if counts.get("in_progress"):
         return "in_progress"
     if row.cancelled_at is not None:

@@ -1,6 +1,7 @@
 """A store's documents beside the index: how many are in it, and having the others indexed again."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -20,24 +21,39 @@ from gateway.vector_stores.tables import StoreRow
 from retrieval.client import Retriever, RetrieverError
 from retrieval.messages import RetrieverInfo
 
-__all__ = ["IndexService", "list_stale"]
+__all__ = ["IndexService", "StaleStore", "list_stale"]
 
 
-async def list_stale(session: AsyncSession, present: Sequence[RetrieverInfo]) -> dict[StoreRow, str]:
-    """List the stores of all tenants that aren't as they would be indexed now: `missing` or `outdated`.
+@dataclass(frozen=True, slots=True)
+class StaleStore:
+    """A store that isn't as it would be indexed now, and how many of its documents aren't.
+
+    `missing` ones aren't in the present index; else they are outdated, and answer as they are.
+    """
+
+    row: StoreRow
+    is_missing: bool
+    documents: int
+
+
+async def list_stale(session: AsyncSession, present: Sequence[RetrieverInfo]) -> Sequence[StaleStore]:
+    """List the stores of all tenants that aren't as they would be indexed now.
 
     `present` are the indexes that there are: one, and a second while documents move there.
     """
     chunkers = {info.index: info.present_chunkers for info in present}
-    states: dict[StoreRow, str] = {}
+    stale: list[StaleStore] = []
     for store in await list_filled_stores(session):
         versions = VersionRepository(session, store.tenant_id)
         known = chunkers.get(store.index_identity or "")
-        if known is None or not store.index_whole:
-            states[store] = "missing"
-        elif await versions.find_unindexed(store, known) is not None:
-            states[store] = "outdated"
-    return states
+        if known is None:
+            documents = await DocumentRepository(session, store.tenant_id).count_live(store.id)
+            stale.append(StaleStore(store, is_missing=True, documents=documents))
+        elif not store.index_whole:
+            stale.append(StaleStore(store, is_missing=True, documents=await versions.count_unindexed(store)))
+        elif outdated := await versions.count_unindexed(store, known):
+            stale.append(StaleStore(store, is_missing=False, documents=outdated))
+    return stale
 
 
 class IndexService:

@@ -38,11 +38,11 @@ class IndexWatch:
 
     async def run(self) -> None:
         """Watch until cancelled."""
-        seen: list[tuple[str, str]] | None = None
+        seen: list[tuple[str, list[str]]] | None = None
         while True:
             try:
                 infos = await self._retriever.describe_all()
-                present = [(info.index, info.chunker) for info in infos]
+                present = [(info.index, info.present_chunkers) for info in infos]
                 if seen != present:
                     await self.compare(infos)
                     seen = present
@@ -62,10 +62,11 @@ class IndexWatch:
             stale = await list_stale(session, present)
         if not stale:
             return
-        _log.warning("stores_not_indexed_as_now", stores=len(stale), indexes=[info.index for info in present])
-        for store in stale if self._automatic else ():
+        documents, indexes = sum(one.documents for one in stale), [info.index for info in present]
+        _log.warning("stores_not_indexed_as_now", stores=len(stale), documents=documents, indexes=indexes)
+        for one in stale if self._automatic else ():
             async with self._database.begin() as session:
-                await ask_for_work(session, store.tenant_id, REINDEX, store.id)
+                await ask_for_work(session, one.row.tenant_id, REINDEX, one.row.id)
 
     async def _adopt(self, store: StoreRow, info: RetrieverInfo) -> None:
         adopted = await self._retriever.has_store(store.tenant_id, store.id)

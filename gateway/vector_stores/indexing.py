@@ -317,9 +317,11 @@ async def _prune(session: AsyncSession, document: DocumentRow, horizon: int) -> 
     others = {document.key, *(row.file_id for row in rows if row not in old)}  # other attributes, and the same file
     for row in old:
         await versions.delete(row)
+    await session.flush()
+    own_files = {row.file_id for row in old} - others
     await delete_files(
         session,
         document.tenant_id,
-        ids={row.file_id for row in old} - others,
+        ids=own_files - await versions.find_used(own_files),
         digests={row.digest for row in old},
     )

@@ -102,7 +102,7 @@ async def _leave_out(
     version.status = "failed"
     version.error_code = "invalid_file" if code == "empty_file" else code
     version.error_message = blur(message)  # it may be a parser's words
-    document.version = 0
+    document.version = document.usage_bytes = 0
     if document.latest == version.version:
         document.status = "failed"
     await session.flush()

@@ -8,6 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.files.service import delete_files
 from gateway.jobs import Claim, JobDelayed, Outcome, enqueue_once, failpoint
+from gateway.vector_stores.file_batch_repository import BatchFileRepository
 from gateway.vector_stores.repository import (
     DeletedDocumentRepository,
     DocumentRepository,
@@ -79,6 +80,7 @@ class RemoveHandler:
             async with claim.begin() as session:
                 documents = await DeletedDocumentRepository(session, claim.tenant).all(DocumentRow.id.in_(ids))
                 await RemovedFileRepository(session, claim.tenant).note(documents, int(time.time()))
+                await BatchFileRepository(session, claim.tenant).note_removal(ids)
                 await _erase(session, claim.tenant, ids)
             failpoint("remove-rows")
         async with claim.begin() as session:
@@ -124,13 +126,17 @@ class DropHandler:
 
 
 async def _erase(session: AsyncSession, tenant: str, ids: Sequence[str]) -> None:
-    """Delete documents with their versions, and the files that were made for them; a client's own files stay."""
-    where = DocumentRow.id.in_(ids)
-    contents = await VersionRepository(session, tenant).list_contents(where)
+    """Delete documents with their versions, and the files that were made for them.
+
+    A client's own files stay, and so do those that it has added to another store by their ids.
+    """
+    where, versions = DocumentRow.id.in_(ids), VersionRepository(session, tenant)
+    contents = await versions.list_contents(where)
     await DocumentRepository(session, tenant).erase(where)
+    own_files = {file for key, file, _ in contents if file != key}
     await delete_files(
         session,
         tenant,
-        ids={file for key, file, _ in contents if file != key},
+        ids=own_files - await versions.find_used(own_files),
         digests={digest for _, _, digest in contents},
     )

@@ -106,6 +106,13 @@ class DocumentRepository(Repository[DocumentRow]):
             rows += (await self.session.scalars(self.select(DocumentRow.id.in_(some)))).all()
         return rows
 
+    async def list_of_keys(self, stores: Collection[str], keys: Collection[str]) -> Sequence[DocumentRow]:
+        """List the documents of some stores that are there under some keys."""
+        rows: list[DocumentRow] = []
+        for some in slices(keys):
+            rows += await self.all(DocumentRow.store_id.in_(stores), DocumentRow.live_key.in_(some))
+        return rows
+
     async def list_by_file(self, file_id: str) -> Sequence[DocumentRow]:
         """List the documents of all stores that were added as this file, or put from these bytes."""
         query = self.select(or_(DocumentRow.live_key == file_id, self._is_from(file_id)))
@@ -205,6 +212,11 @@ class DeletedDocumentRepository(Repository[DocumentRow]):
         """List the ids of those that were in one of the stores, at most `limit`."""
         query = self.select(DocumentRow.store_id.in_(stores)).limit(limit)
         return (await self.session.scalars(query.with_only_columns(DocumentRow.id))).all()
+
+    async def list_newest(self, stores: Collection[str], limit: int) -> Sequence[DocumentRow]:
+        """List those of some stores, the last deleted first."""
+        query = self.select(DocumentRow.store_id.in_(stores)).order_by(DocumentRow.deleted_at.desc(), DocumentRow.id)
+        return (await self.session.scalars(query.limit(limit))).all()
 
 
 class VersionRepository(Repository[DocumentVersionRow]):
@@ -319,6 +331,14 @@ class VersionRepository(Repository[DocumentVersionRow]):
         )
         return [(document, version) for version, document in (await self.session.execute(query)).all()]
 
+    async def find_used(self, file_ids: Collection[str]) -> set[str]:
+        """Return those of some files that a version of any document has."""
+        used: set[str] = set()
+        for some in slices(sorted(file_ids)):
+            query = self.select(DocumentVersionRow.file_id.in_(some)).with_only_columns(DocumentVersionRow.file_id)
+            used.update((await self.session.scalars(query)).all())
+        return used
+
     async def list_contents(self, *where: ColumnElement[bool]) -> Sequence[tuple[str, str, str]]:
         """List key, file id and digest of every version of the documents that `where` selects, deleted ones too."""
         query = (
@@ -348,6 +368,12 @@ class RemovedFileRepository(Repository[RemovedFileRow]):
         ]
         if rows:
             await self.add_rows(rows)
+
+    async def list_newest(self, stores: Collection[str], limit: int) -> Sequence[RemovedFileRow]:
+        """List the places of some stores' files, the last removed first."""
+        query = self.select(RemovedFileRow.store_id.in_(stores))
+        query = query.order_by(RemovedFileRow.removed_at.desc(), RemovedFileRow.id)
+        return (await self.session.scalars(query.limit(limit))).all()
 
     async def find_place(self, store: str, file_id: str) -> str | None:
         """Find the id of the document that a file was in a store, the last one where it was there again and again."""

@@ -27,7 +27,7 @@ from gateway.vector_stores.tables import StoreRow
 from retrieval.client import Retriever
 from retrieval.messages import Passage, SearchQuery, Weights
 
-__all__ = ["SearchService", "StoreStates", "expires_at", "read_states", "search", "touch"]
+__all__ = ["SearchService", "StoreExpired", "StoreStates", "expires_at", "read_states", "search", "touch"]
 
 _log = structlog.get_logger()
 
@@ -44,6 +44,12 @@ _ROUNDS = 3
 
 _TOUCH_SECONDS = 3600
 """The exactness of `last_active_at`: expiry counts in days, and a write for each question would cost more than it."""
+
+
+class StoreExpired(BadRequest):
+    """A store wasn't used for as long as its `expires_after` says; its documents are still there."""
+
+    code = "vector_store_expired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +84,7 @@ async def read_states(
 
     Raises:
         NotFound: The tenant has no such store.
-        BadRequest: A store has expired.
+        StoreExpired: A store has expired.
     """
     index_epochs: dict[str, int] = {}
     with_deleted: list[str] = []
@@ -87,11 +93,10 @@ async def read_states(
     calibrations: dict[str, StoreCalibration] = {}
     for store, has_deleted in await StoreRepository(session, tenant).list_states(store_ids):
         if not expired_too and (end := expires_at(store)) is not None and end <= time.time():
-            raise BadRequest(
+            raise StoreExpired(
                 f"The vector store {store.id!r} expired: it wasn't used for the days of its expires_after. "
                 "Modify its expires_after to use it again.",
                 param="vector_store_id",
-                code="vector_store_expired",
             )
         index_epochs[store.id] = store.index_epoch
         idle = idle or store.last_active_at < time.time() - _TOUCH_SECONDS
@@ -104,7 +109,11 @@ async def read_states(
             indexes.add(store.index_identity or "")
     for id in store_ids:
         if id not in index_epochs:
-            raise NotFound(f"No vector store with id {id!r} exists. List yours to see their ids.", param="id")
+            raise NotFound(
+                f"No vector store with id {id!r} exists. List yours to see their ids. Where a release names it, "
+                "make one without it.",
+                param="vector_store_id",
+            )
     deleted: Sequence[str] = ()
     if with_deleted:
         repository = DeletedDocumentRepository(session, tenant)
@@ -232,6 +241,8 @@ class SearchService:
             check_filters(request.filters, param="filters")
         texts = [request.query] if isinstance(request.query, str) else request.query
         if request.rewrite_query:
+            async with self._database.read() as session:
+                await read_states(session, self._tenant, [store_id])  # no engine is asked for what can't be searched
             texts = await self._rewrite(texts)
         async with self._database.read() as session:
             stores = await read_states(session, self._tenant, [store_id])

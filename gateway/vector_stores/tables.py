@@ -106,12 +106,16 @@ class DocumentVersionRow(Owned):
 
 
 class FileBatchRow(Owned):
-    """Files that were added to a store at once; `cancelled_at` is when their owner gave up those that waited."""
+    """Files that were added to a store at once; `cancelled_at` is when their owner gave up those that waited.
+
+    `removed_counts` are the numbers of those whose rows are gone, by what had become of them.
+    """
 
     __tablename__ = "file_batches"
 
     store_id: Mapped[str] = mapped_column(ForeignKey("vector_stores.id", ondelete="CASCADE"), index=True)
     cancelled_at: Mapped[int | None]
+    removed_counts: Mapped[dict[str, Any] | None]
 
 
 class BatchFileRow(Owned):

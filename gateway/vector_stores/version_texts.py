@@ -1,18 +1,21 @@
 """The texts of a tenant's documents: of the present version as it is searched, of earlier ones from their bytes.
 
-Bytes are kept as long as their document is there; nothing is left of a deleted one to compare with.
+Bytes are kept as long as their document is there; of a deleted one see `deleted_documents`.
 """
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import accumulate
+from typing import TypeVar
 
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.artifacts import Artifacts
 from gateway.db import Database
+from gateway.vector_stores.deleted_documents import DeletedContent
 from gateway.vector_stores.repository import DocumentRepository, VersionRepository
 from gateway.vector_stores.retriever_errors import explain_retriever_errors
 from gateway.vector_stores.search import StoreStates
@@ -22,11 +25,15 @@ from retrieval.messages import ContentRequest, ParseRequest
 
 __all__ = ["DocumentTexts", "LiveDocument", "VersionText", "list_present", "list_version_times"]
 
+Content = TypeVar("Content", DocumentVersionRow, DeletedContent)
+
 _VERSIONS = 20
 _MOST_BYTES = 4 * 1024 * 1024
 """Of text; what has to be parsed says less with its bytes, and takes longer."""
 
 _PARSED_VERSIONS = 5
+_PARSED_DELETED = 10
+_MOST_DELETED_BYTES = 16 * 1024 * 1024
 _MOST_PARSED_BYTES = 64 * 1024 * 1024
 
 
@@ -100,16 +107,32 @@ class DocumentTexts:
             row = await DocumentRepository(session, self._tenant).find(document)
             versions = VersionRepository(session, self._tenant)
             earlier = await versions.list_earlier(document, row.version if row else 0, _VERSIONS)
-        texts: list[VersionText] = []
+        read = await self._read(earlier, _PARSED_VERSIONS)
+        return [VersionText(one.version, one.filename, text) for one, text in read]
+
+    async def read_deleted(self, contents: Sequence[DeletedContent]) -> Sequence[tuple[DeletedContent, str]]:
+        """Return the texts of what deleted documents had, as far as they can be read and are 16 MiB in all.
+
+        Of those that aren't UTF-8 text the first ten are parsed.
+
+        Raises:
+            Unavailable: The retriever, which parses, can't answer now.
+        """
+        sizes = accumulate(one.bytes for one in contents)
+        fitting = [one for one, size in zip(contents, sizes, strict=True) if size <= _MOST_DELETED_BYTES]
+        return await self._read(fitting, _PARSED_DELETED)
+
+    async def _read(self, contents: Sequence[Content], most_parsed: int) -> list[tuple[Content, str]]:
+        read: list[tuple[Content, str]] = []
         parsed = 0
-        for one in earlier:
+        for one in contents:
             text = await asyncio.to_thread(self._decode, one.digest) if one.bytes <= _MOST_BYTES else None
-            if text is None and parsed < _PARSED_VERSIONS and one.bytes <= _MOST_PARSED_BYTES:
+            if text is None and parsed < most_parsed and one.bytes <= _MOST_PARSED_BYTES:
                 parsed += 1
                 text = await self._parse(one)
             if text is not None:
-                texts.append(VersionText(one.version, one.filename, text))
-        return texts
+                read.append((one, text))
+        return read
 
     def _decode(self, digest: str) -> str | None:
         try:
@@ -117,7 +140,7 @@ class DocumentTexts:
         except (FileNotFoundError, UnicodeDecodeError):
             return None
 
-    async def _parse(self, version: DocumentVersionRow) -> str | None:
+    async def _parse(self, version: DocumentVersionRow | DeletedContent) -> str | None:
         path = self._artifacts.file(version.digest)
         if await asyncio.to_thread(path.exists):
             with explain_retriever_errors([]), suppress(DocumentUnreadable):  # it was read: by another parser

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import lock
 from gateway.files import FileRow
-from gateway.files.service import add_file, find_file
+from gateway.files.service import add_file, hold_file
 from gateway.ids import new_id
 from gateway.jobs import cancel, enqueue
 from gateway.tenants.storage import TenantStorage
@@ -84,9 +84,12 @@ async def put_version(
 
     Raises:
         PayloadTooLarge: There is none.
+        NotFound: The content's file was deleted, or has expired.
     """
     # Of clients that put the same key at the same time each makes the version after the other's.
     await lock_document(session, store.id, key)
+    if content.file_id is not None:
+        await hold_file(session, store.tenant_id, content.file_id)
     documents = DocumentRepository(session, store.tenant_id)
     document = await documents.by_key(store.id, key)
     newest = None
@@ -109,6 +112,8 @@ async def put_version(
         )
         documents.add(document)
         await session.flush()
+    if content.file_id is None:
+        _add_file(session, store.tenant_id, row)
     await _append(session, document, row, urgent=document.version > 0 and row.bytes <= _SMALL_BYTES and not bulk)
     if storage is not None and content.file_id is None:
         await storage.admit(session, store.tenant_id, row.bytes)
@@ -172,21 +177,23 @@ def _is_lost(store: StoreRow, newest: DocumentVersionRow, present: RetrieverInfo
     return newest.index_identity != present.index or newest.chunker not in present.present_chunkers
 
 
+def _add_file(session: AsyncSession, tenant: str, row: DocumentVersionRow) -> None:
+    add_file(
+        session,
+        tenant,
+        FileRow(
+            id=row.file_id,
+            created_at=row.created_at,
+            filename=row.filename,
+            purpose="assistants",
+            digest=row.digest,
+            bytes=row.bytes,
+        ),
+    )
+
+
 async def _append(session: AsyncSession, document: DocumentRow, row: DocumentVersionRow, *, urgent: bool) -> None:
     await _supersede(session, document, running=False)
-    if await find_file(session, document.tenant_id, row.file_id) is None:
-        add_file(
-            session,
-            document.tenant_id,
-            FileRow(
-                id=row.file_id,
-                created_at=row.created_at,
-                filename=row.filename,
-                purpose="assistants",
-                digest=row.digest,
-                bytes=row.bytes,
-            ),
-        )
     row.document_id = document.id
     row.version = document.latest = document.latest + 1
     document.status = row.status

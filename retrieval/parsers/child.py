@@ -63,7 +63,8 @@ def read_document(data: bytes, filename: str, limits: ParseLimits) -> Parsed:
             f"The document has {len(parsed.text)} characters of text; the limit is {limits.characters}. Split it.",
         )
     before = [warning for warning in (content.warning, describe_invisible(content.text)) if warning]
-    return msgspec.structs.replace(parsed, warnings=[*before, *parsed.warnings], parser=name_parser(format_))
+    parser = name_parser(format_, lacks_ocr=parsed.lacks_ocr)
+    return msgspec.structs.replace(parsed, warnings=[*before, *parsed.warnings], parser=parser)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ __all__ = [
     "find_binary_format",
     "find_text_format",
     "list_archive",
+    "list_parsers",
     "name_parser",
 ]
 
@@ -314,11 +315,20 @@ ACCEPTED = (
 """For every refusal of a file: it says what to give instead."""
 
 
-def name_parser(format_: DocumentFormat) -> str:
-    """Return what makes text of a format: `html-1`, and with the versions of what is in it, summed, `epub-1.1`."""
+def name_parser(format_: DocumentFormat, *, lacks_ocr: bool = False) -> str:
+    """Return what makes text of a format: `html-1`, and with the versions of what is in it, summed, `epub-1.1`.
+
+    It is `pdf-1-without-ocr` for what is read again once OCR is installed, and for nothing else.
+    """
     parts = [row for row in FORMATS if format_.parts == "all" or row.kind in format_.parts]
     versions = f".{sum(row.version for row in parts)}" if parts else ""
-    return f"{format_.kind}-{format_.version}{versions}"
+    return f"{format_.kind}-{format_.version}{versions}{'-without-ocr' if lacks_ocr else ''}"
+
+
+def list_parsers(*, has_ocr: bool) -> list[str]:
+    """List the names of what makes texts now; among them what reads without OCR, but only while there is none."""
+    names = [name_parser(format_) for format_ in FORMATS]
+    return names if has_ocr else [*names, *(name_parser(format_, lacks_ocr=True) for format_ in FORMATS)]
 
 
 _EXTENSION = re.compile(r"\.[a-z]\w*")

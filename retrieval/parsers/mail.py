@@ -12,6 +12,7 @@ from retrieval.parsers.charset_labels import find_encoding
 from retrieval.parsers.encodings import decode_declared, decode_legacy, decode_unicode
 from retrieval.parsers.formats import MAILBOX_LINE
 from retrieval.parsers.html import parse_html
+from retrieval.parsers.ocr import OcrMissing
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.sniff import sniff
 from retrieval.parsers.text import clean
@@ -102,6 +103,7 @@ class _Reader:
         try:
             parsed = self._parse(part, name)
         except DocumentUnreadable as error:
+            self.writer.lacks_ocr = self.writer.lacks_ocr or isinstance(error, OcrMissing)
             self.writer.warnings.append(f"The attachment {name!r} was left out. {error}")
             return
         self.writer.add_heading(f"Attachment: {name}", level)

@@ -7,7 +7,7 @@ import time
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.parsed import ParseLimits
 
-__all__ = ["INSTALL", "Recogniser"]
+__all__ = ["INSTALL", "OcrMissing", "Recogniser", "find_program"]
 
 INSTALL = (
     "Install tesseract where the retriever runs (Debian and Ubuntu: apt install tesseract-ocr, and tesseract-ocr-deu "
@@ -18,6 +18,15 @@ _RESERVE_SECONDS = 5.0
 _NO_LANGUAGES = ("osd", "equ")
 
 
+class OcrMissing(DocumentUnreadable):
+    """All that there is to read is in pictures, and no OCR program is installed."""
+
+
+def find_program() -> str | None:
+    """Return the path of the OCR program; None where it isn't installed."""
+    return shutil.which("tesseract", path=_PATH)
+
+
 class Recogniser:
     """The installed program, with all its languages, until a document's time is over.
 
@@ -26,7 +35,7 @@ class Recogniser:
     """
 
     def __init__(self, limits: ParseLimits) -> None:
-        self._program = shutil.which("tesseract", path=_PATH)
+        self._program = find_program()
         self._deadline = time.monotonic() + limits.wall_seconds - _RESERVE_SECONDS
         self._cpu_deadline = time.process_time() + limits.cpu_seconds - _RESERVE_SECONDS
         self._seconds = limits.wall_seconds
@@ -53,7 +62,7 @@ class Recogniser:
 
     def _run(self, *arguments: str, picture: bytes = b"") -> bytes:
         if self._program is None:
-            raise DocumentUnreadable("unsupported_file", f"Its text is in pictures. {INSTALL}")
+            raise OcrMissing("unsupported_file", f"Its text is in pictures. {INSTALL}")
         try:
             run = subprocess.run(
                 [self._program, *arguments],

@@ -65,6 +65,7 @@ class Parsed(Struct, frozen=True, tag="parsed"):
         warnings: What was lost, as sentences.
         blocks: Tables, code, lists and records, by their start; an outer one before those in it.
         parser: The parser and its version (`retrieval.parsers.formats.name_parser`).
+        lacks_ocr: Whether pictures of text in it weren't read since no OCR program is installed.
     """
 
     media_type: str
@@ -75,6 +76,7 @@ class Parsed(Struct, frozen=True, tag="parsed"):
     warnings: list[str] = []
     blocks: list[Block] = []
     parser: str = ""
+    lacks_ocr: bool = False
 
 
 class Unreadable(Struct, frozen=True, tag="unreadable"):

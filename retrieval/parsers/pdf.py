@@ -74,6 +74,7 @@ def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
     document = _open(content.data)
     recogniser = Recogniser(limits)  # whose time begins with the document's
     warnings: list[str] = []
+    pictures: list[int] = []
     try:
         if len(document) > limits.pages:
             raise DocumentUnreadable(
@@ -86,7 +87,8 @@ def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
         if len(silent) == len(pages):
             pages = [_Page(text, []) for text in read_scan(document, recogniser)]
         else:
-            texts, warnings = read_pictures(document, find_pictures(document, silent), recogniser)
+            pictures = find_pictures(document, silent)
+            texts, warnings = read_pictures(document, pictures, recogniser)
             pages = [_Page(texts[number], []) if number in texts else page for number, page in enumerate(pages)]
     finally:
         document.close()
@@ -102,7 +104,16 @@ def parse_pdf(content: FileContent, limits: ParseLimits) -> Parsed:
     text = "\f".join(page.text for page in pages)
     if hidden:
         warnings = [*warnings, f"{hidden} characters of hidden text were left out."]
-    return Parsed(content.media_type, title or _find_top(headings), text, headings, starts, warnings, blocks)
+    return Parsed(
+        content.media_type,
+        title or _find_top(headings),
+        text,
+        headings,
+        starts,
+        warnings,
+        blocks,
+        lacks_ocr=bool(pictures) and not recogniser.is_installed,
+    )
 
 
 def _find_tables(page: _Page, start: int) -> Iterator[Block]:

@@ -8,7 +8,7 @@ import pypdfium2 as pdfium
 import pypdfium2.raw as pdfium_c
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.ocr import INSTALL, Recogniser
+from retrieval.parsers.ocr import INSTALL, OcrMissing, Recogniser
 from retrieval.parsers.text import clean
 
 __all__ = ["find_pictures", "read_pictures", "read_scan"]
@@ -24,7 +24,7 @@ def read_scan(document: pdfium.PdfDocument, recogniser: Recogniser) -> list[str]
         DocumentUnreadable: No OCR program is installed, the time is over, or no page has text.
     """
     if not recogniser.is_installed:
-        raise DocumentUnreadable("empty_file", f"The PDF has no text layer, as a scan has none. {INSTALL}")
+        raise OcrMissing("empty_file", f"The PDF has no text layer, as a scan has none. {INSTALL}")
     pages = [_read(document, number, recogniser) for number in range(len(document))]
     if not any(pages):
         raise DocumentUnreadable("empty_file", "The PDF has no text layer, and OCR reads nothing in its pictures.")

@@ -3,7 +3,7 @@
 from itertools import accumulate
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.ocr import INSTALL, Recogniser
+from retrieval.parsers.ocr import INSTALL, OcrMissing, Recogniser
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.text import clean
 
@@ -28,7 +28,7 @@ def parse_picture(content: FileContent, limits: ParseLimits) -> Parsed:
     media_type = next(kind for start, kind in SIGNATURES.items() if content.data.startswith(start))
     recogniser = Recogniser(limits)
     if not recogniser.is_installed:
-        raise DocumentUnreadable("unsupported_file", f"The file is a picture ({media_type}). {INSTALL}")
+        raise OcrMissing("unsupported_file", f"The file is a picture ({media_type}). {INSTALL}")
     pages = [clean(page).strip() for page in recogniser.read(content.data).rstrip("\f\n ").split("\f")]
     if not any(pages):
         raise DocumentUnreadable("empty_file", "No text can be read in the picture. Upload one with text.")

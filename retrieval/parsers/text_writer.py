@@ -29,12 +29,14 @@ class TextWriter:
     Attributes:
         pages: Offsets at which pages begin.
         warnings: What was lost, as sentences.
+        lacks_ocr: Whether a document in it wasn't read as a whole since no OCR program is installed.
     """
 
     def __init__(self) -> None:
         self.headings: list[Heading] = []
         self.pages: list[int] = []
         self.warnings: list[str] = []
+        self.lacks_ocr = False
         self.length = 0
         self._blocks: list[Block] = []
         self._parts: list[str] = []
@@ -92,6 +94,7 @@ class TextWriter:
             places = {"start": block.start + start, "end": block.end + start, "head": block.head + start}
             self._blocks.append(replace(block, **places))
         self.warnings += parsed.warnings
+        self.lacks_ocr = self.lacks_ocr or parsed.lacks_ocr
 
     def begin_page(self) -> None:
         self.pages.append(self.length + (2 if self.length else 0))
@@ -108,7 +111,10 @@ class TextWriter:
             )
         title = next((title for title in map(join_words, titles) if title and not _NO_TITLE.fullmatch(title)), "")
         blocks = sorted(self._blocks, key=lambda block: (block.start, -block.end))
-        return Parsed(media_type, title, "".join(self._parts), self.headings, self.pages, self.warnings, blocks)
+        text = "".join(self._parts)
+        return Parsed(
+            media_type, title, text, self.headings, self.pages, self.warnings, blocks, lacks_ocr=self.lacks_ocr
+        )
 
     def _write(self, text: str) -> int:
         """Write a part and return where it begins."""

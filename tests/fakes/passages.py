@@ -44,7 +44,7 @@ def make_passage(store: str, number: int, text: str, *, version: int = 1, **more
 
 
 class FakePassages:
-    """Listens on a Unix socket; `find` gives a question's passages, and `failing` makes every call fail.
+    """Listens on a Unix socket; `find` gives a question's passages, and `failing` makes every call fail, by `code`.
 
     `pieces` are documents' texts, by the documents' ids.
     """
@@ -53,6 +53,7 @@ class FakePassages:
         self.path = path
         self.find: Callable[[SearchQuery], list[Passage]] = lambda _query: []
         self.failing = False
+        self.code = "retriever_unavailable"
         self.queries: list[SearchQuery] = []
         self.pieces: dict[str, list[TextPiece]] = {}
         self.reads: list[ContentRequest] = []
@@ -83,7 +84,7 @@ class FakePassages:
 
     def _answer(self, call: Call) -> Reply:
         if self.failing:
-            return Reply(call.id, "error", _encode(Failure("retriever_unavailable", "told to fail")))
+            return Reply(call.id, "error", _encode(Failure(self.code, "told to fail")))
         if call.method == "describe":
             return Reply(
                 call.id,

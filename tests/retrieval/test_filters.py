@@ -68,8 +68,10 @@ def nested(depth: int) -> dict[str, Any]:
         (comparison("nin", list(range(101))), "list of 1 to 100 values"),
         (comparison("in", [None]), "not NoneType"),
         (comparison("eq", ["red"]), "not list"),
-        (comparison("eq", float("nan")), "a number or a boolean"),
-        (comparison("lt", float("inf")), "a number or a boolean"),
+        (comparison("eq", float("nan")), "a finite number"),
+        (comparison("lt", float("inf")), "a finite number"),
+        (comparison("lt", -(10**400)), "of at most 308 digits"),
+        (comparison("in", [1, 10**400]), "of at most 308 digits"),
         (nested(10), "nested deeper"),
     ],
 )

@@ -1,6 +1,7 @@
 """The index, and whether the documents of all stores are in it."""
 
 import asyncio
+from collections.abc import Sequence
 
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -8,7 +9,7 @@ from gateway.cli.doctor.finding import CheckResult
 from gateway.db import open_database
 from gateway.settings import Settings
 from gateway.vector_stores.index_migration_repository import list_index_identities
-from gateway.vector_stores.index_service import list_stale
+from gateway.vector_stores.index_service import StaleStore, list_stale
 from retrieval.client import Retriever, RetrieverError
 from retrieval.identity import IndexIdentity
 from retrieval.messages import RetrieverInfo
@@ -84,14 +85,20 @@ def check_documents(settings: Settings) -> CheckResult:
         stale = asyncio.run(_list_stale(settings, infos))
     except SQLAlchemyError as error:
         return CheckResult.broken("documents", f"The database can't be read: {error}", "Correct BRAID_DATABASE_URL.")
-    for state, level, consequence in (
-        ("missing", CheckResult.broken, "aren't in the present index: their searches are refused"),
-        ("outdated", CheckResult.warning, "were cut into chunks by an older version of Braid; they answer as they are"),
+    for is_missing, level, consequence in (
+        (True, CheckResult.broken, "aren't in the present index: their searches are refused"),
+        (
+            False,
+            CheckResult.warning,
+            "were read or cut by an older version of Braid, or without the OCR that there is now; they answer as they "
+            "are",
+        ),
     ):
-        ids = [id for id, of_store in stale.items() if of_store == state]
-        if ids:
-            names = ", ".join(ids[:_NAMED]) + (", …" if len(ids) > _NAMED else "")
-            return level("documents", f"Documents of {len(ids)} stores ({names}) {consequence}.", _FIX)
+        some = [one for one in stale if one.is_missing is is_missing]
+        if some:
+            names = ", ".join(one.row.id for one in some[:_NAMED]) + (", …" if len(some) > _NAMED else "")
+            number = sum(one.documents for one in some)
+            return level("documents", f"{number} documents of {len(some)} stores ({names}) {consequence}.", _FIX)
     return CheckResult.ok("documents", "the stores are in the index")
 
 
@@ -118,6 +125,6 @@ async def _list_identities(settings: Settings) -> set[str]:
         return await list_index_identities(session)
 
 
-async def _list_stale(settings: Settings, present: list[RetrieverInfo]) -> dict[str, str]:
+async def _list_stale(settings: Settings, present: list[RetrieverInfo]) -> Sequence[StaleStore]:
     async with open_database(settings.database) as database, database.read() as session:
-        return {store.id: state for store, state in (await list_stale(session, present)).items()}
+        return await list_stale(session, present)

@@ -1,7 +1,12 @@
 """The right words for five made tenants, over seeds and behaviours of the base."""
 
-import pytest
+import re
 
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from gateway.advice.measurements import AdviceMeasurements
 from gateway.advice.recommendation import Recommendation, decide
 from gateway.advice.scores import score_arms
 from tests.gateway.advice.made_tenants import Kind, make_tenant
@@ -52,3 +57,32 @@ def test_fewer_rows_than_can_tell_choose_nothing() -> None:
     measured, arms = measure(make_tenant("both", SEEDS[0], rows=18), adapter=True)
     recommendation = decide(score_arms(measured, arms))
     assert (recommendation.arm.name, recommendation.comparisons) == ("base", ())
+
+
+def rename(measured: AdviceMeasurements) -> AdviceMeasurements:
+    """Give every item another name, of two words and in capitals."""
+    text = re.sub(
+        r"\b([a-z]+)-([a-z]{2})\b", lambda found: f"{found[1][::-1].title()} {found[2].upper()}", encode(measured)
+    )
+    return msgspec.json.decode(text, type=AdviceMeasurements)
+
+
+def encode(measured: AdviceMeasurements) -> str:
+    return msgspec.json.encode(measured).decode()
+
+
+@pytest.mark.parametrize("kind", ADAPTERS)
+def test_order_names_and_the_same_rows_once_more_change_no_advice(kind: Kind) -> None:
+    measured, arms = measure(make_tenant(kind, 1, rows=100), adapter=True, edited=kind == "stale")
+
+    def advise(figures: AdviceMeasurements) -> tuple[object, ...]:
+        found = decide(score_arms(figures, arms))
+        return found.arm, found.needs_style, found.gains_facts, found.recites, found.leaves_style
+
+    advice = advise(measured)
+    assert advise(replace(measured, rows=measured.rows[::-1])) == advice
+    again = [replace(one, number=one.number + 1_000) for one in measured.rows]
+    assert advise(replace(measured, rows=[*measured.rows, *again])) == advice
+    renamed = rename(measured)
+    assert encode(renamed) != encode(measured)
+    assert advise(renamed) == advice

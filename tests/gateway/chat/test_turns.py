@@ -101,6 +101,9 @@ async def test_a_search_rewrites_its_query_where_it_is_asked_to(
     assert page["data"][0]["content"][0]["text"] == "K2 warranty extension"
     page = (await support.client.post(path, json={**asked, "rewrite_query": False})).json()
     assert page["search_query"] == [asked["query"]]
+    number = len(engine.requests())
+    assert (await support.client.post("/v1/vector_stores/vs_none/search", json=asked)).status_code == 404
+    assert len(engine.requests()) == number, "it rewrites nothing for a store that can't be searched"
     await engine.stop()
     answer = await support.client.post(path, json=asked)
     assert (answer.status_code, answer.json()["search_query"]) == (200, [asked["query"]])

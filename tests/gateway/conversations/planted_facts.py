@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from math import log
 
 from gateway.conversations import Conversation
+from gateway.conversations.deleted_facts import DeletedText, DeletedTexts
 from gateway.conversations.facts_lint import DocumentPassage, DocumentText
 from gateway.conversations.findings import FactClass
 from gateway.conversations.languages import is_function_word
@@ -69,6 +70,8 @@ class PlantedIndex:
 
     def __init__(self) -> None:
         self.versions: dict[str, list[str]] = {}
+        self.deleted: dict[str, str] = {}
+        self.unread = 0
 
     async def search(self, texts: Sequence[str], limit: int) -> list[DocumentPassage]:
         words = {key: _cut(versions[-1]) for key, versions in self.versions.items()}
@@ -90,6 +93,10 @@ class PlantedIndex:
     async def read_earlier(self, document: str) -> list[DocumentText]:
         earlier = list(enumerate(self.versions[document][:-1], 1))
         return [DocumentText(number, f"{document}.md", text) for number, text in reversed(earlier)]
+
+    async def read_deleted(self) -> DeletedTexts:
+        texts = [DeletedText("vs_1", key, key, 1, 1_790_000_000, key, text) for key, text in self.deleted.items()]
+        return DeletedTexts(texts, self.unread)
 
 
 def _cut(text: str) -> frozenset[str]:
@@ -133,8 +140,11 @@ def _spell(rng: random.Random, topic: str) -> tuple[str, str, str]:
             return f"https://www.{page}", f"http://{page}/", f"url:{page}"
 
 
-def plant(rows: int = 200, seed: int = 9) -> tuple[list[Planted], PlantedIndex]:
-    """Make rows, each with a value or two of known classes and one or two sentences that have none, and documents."""
+def plant(rows: int = 200, seed: int = 9, *, deletes: bool = False) -> tuple[list[Planted], PlantedIndex]:
+    """Make rows, each with a value or two of known classes and one or two sentences that have none, and documents.
+
+    What has changed did so in a later version of a document; where it `deletes`, the document is gone instead.
+    """
     rng = random.Random(seed)
     index = PlantedIndex()
     pairs = [(product, topic) for product in PRODUCTS for topic in TOPICS]
@@ -156,7 +166,10 @@ def plant(rows: int = 200, seed: int = 9) -> tuple[list[Planted], PlantedIndex]:
             index.versions[f"{name}-{topic}"] = [text]
         else:
             other = written.format(topic=topic, name=name, value=_spell(rng, topic)[0])
-            index.versions[f"{name}-{topic}"] = [text, other] if place == "changed" else [other]
+            if deletes and place == "changed":
+                index.deleted[f"{name}-{topic}"] = text
+            else:
+                index.versions[f"{name}-{topic}"] = [text, other] if place == "changed" else [other]
         negatives = rng.sample(NEGATIVES, 2)
         answer = rng.choice(ANSWERS).format(topic=topic, name=name, value=second)
         reply = f"{negatives[0]}\n\n{answer} {negatives[1]}"

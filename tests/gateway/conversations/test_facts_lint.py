@@ -1,9 +1,11 @@
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from gateway.conversations import Conversation
+from gateway.conversations.deleted_facts import DeletedPieces, DeletedText, DeletedTexts
 from gateway.conversations.facts_lint import DocumentPassage, FactsLint, describe_facts
 from gateway.conversations.findings import CLASSES, RowFact
 from gateway.evaluation.values import find_values
@@ -20,7 +22,11 @@ async def classify(index: PlantedIndex, conversation: Conversation) -> dict[str,
     return {fact.text: fact.place for fact in await FactsLint(index).classify(conversation)}
 
 
-@pytest.mark.parametrize(("planted", "index"), [plant(200), plant_chinese(60)], ids=["english", "chinese"])
+@pytest.mark.parametrize(
+    ("planted", "index"),
+    [plant(200), plant_chinese(60), plant(200, deletes=True)],
+    ids=["english", "chinese", "deleted"],
+)
 async def test_planted_facts_are_found_in_their_classes(planted: list[Planted], index: PlantedIndex) -> None:
     lint = FactsLint(index)
     right: Counter[str] = Counter()
@@ -69,6 +75,85 @@ async def test_a_changed_value_names_the_version_that_had_it() -> None:
     assert fact.passage == "The warranty of the kettle is 36 months."
     (finding,) = describe_facts([fact])
     assert (finding.check, finding.level, finding.rows) == ("facts_changed", "error", [1])
+
+
+DELETED = {
+    "kettle": "# Kettle\n\nThe warranty of the kettle is 24 months.",
+    "lamp": "The lamp has 36 months of warranty.",
+}
+
+
+async def test_a_deleted_documents_value_is_changed_and_named_with_the_time() -> None:
+    index = PlantedIndex()
+    index.versions = {"grill": ["The warranty of the grill is 12 months."]}
+    index.deleted = DELETED
+    row = make("The warranty of the kettle is 24 months.", "How long is the warranty of the kettle?")
+    (fact,) = await FactsLint(index).classify(row)
+    assert (fact.place, fact.key, fact.version, fact.stated, fact.passage) == ("changed", "kettle", 0, 1, "")
+    (finding,) = describe_facts([fact])
+    assert finding.level == "error"
+    assert finding.message.endswith("'24 months' (row 1, kettle, deleted on 2026-09-21 at 14:13 UTC)")
+
+
+@pytest.mark.parametrize(
+    ("present", "place"),
+    [
+        ("The kettle has a warranty of 24 months.", "index"),
+        ("The warranty of the kettle is 12 months, whatever kettle and warranty.", "changed"),
+        ("Sold out.", "changed"),
+    ],
+)
+async def test_what_a_deleted_document_said_counts_where_none_says_it_now(present: str, place: str) -> None:
+    index = PlantedIndex()
+    index.versions, index.deleted = {"shop": [present], "grill": ["A grill."]}, DELETED
+    row = make("The warranty of the kettle is 24 months.", "How long is the warranty of the kettle?")
+    assert await classify(index, row) == {"24 months": place}
+
+
+async def test_an_amount_of_another_products_deleted_document_is_nowhere() -> None:
+    index = PlantedIndex()
+    index.versions = {"kettle": ["The warranty of the kettle is 12 months."], "grill": ["A grill."]}
+    index.deleted = {"lamp": DELETED["lamp"]}
+    row = make("The warranty of the kettle is 36 months.", "How long is the warranty of the kettle?")
+    assert await classify(index, row) == {"36 months": "nowhere"}
+
+
+class Successor(PlantedIndex):
+    """A deleted document whose key has another one now, which no search finds."""
+
+    async def search(self, texts: Sequence[str], limit: int) -> list[DocumentPassage]:
+        return []
+
+    async def read_deleted(self) -> DeletedTexts:
+        deleted = await super().read_deleted()
+        return DeletedTexts([replace(one, successor=("vs_1", one.key)) for one in deleted.texts])
+
+
+@pytest.mark.parametrize(("present", "place"), [("24 months of warranty.", "nowhere"), ("No warranty.", "changed")])
+async def test_what_the_document_under_the_same_key_still_says_was_not_taken_back(present: str, place: str) -> None:
+    index = Successor()
+    index.versions, index.deleted = {"kettle": [present]}, {"kettle": DELETED["kettle"]}
+    row = make("The warranty of the kettle is 24 months.", "How long is the warranty of the kettle?")
+    assert await classify(index, row) == {"24 months": place}
+
+
+async def test_deleted_documents_of_which_nothing_is_kept_are_counted_where_values_stand_nowhere() -> None:
+    index = PlantedIndex()
+    index.unread = 2
+    lint = FactsLint(index)
+    facts = await lint.classify(make("The warranty of the kettle is 24 months."))
+    (finding,) = describe_facts(facts, lint.unread)
+    assert (finding.check, finding.details["unread_documents"]) == ("facts_nowhere", 2)
+    assert "one of 2 documents that were deleted lately: nothing is kept" in finding.message
+
+
+def test_a_deleted_text_is_cut_into_pieces_under_its_opening() -> None:
+    lines = "\n".join(f"The part {number} weighs {number} kg." for number in range(100, 200))
+    text = DeletedText("vs_1", "doc_1", "kettle", 1, 0, "kettle.md", f"# Kettle\n{lines}")
+    (value,) = find_values("170 kg")
+    (piece,) = DeletedPieces.of([text]).list_stating(value)
+    assert piece.text.startswith("# Kettle\nThe part 1")
+    assert len(piece.text) < 1_300
 
 
 async def test_replies_that_are_not_learnt_are_evidence() -> None:

@@ -1,7 +1,9 @@
 """Facts of rows looked up in a store, over HTTP and by the commands, on the worker's own ingest."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +81,47 @@ async def test_facts_are_told_by_row_and_rows_get_their_passages(address: list[s
     assert texts == [[], [DOCUMENTS["warranty.md"][1]], [], [DOCUMENTS["hours.md"][0]], [], []]
     done = await run("styles", "check", str(out), "--json", *command)
     assert [fact["row"] for fact in json.loads(done.stdout)["facts"] if fact["place"] == "evidence"] == [2, 4]
+
+
+async def until_true(ask: Callable[[], Awaitable[Any]], holds: Callable[[Any], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not holds(await ask()):  # noqa: ASYNC110 - what is asked is another process's
+            await asyncio.sleep(0.02)
+
+
+@pytest.mark.usefixtures("index")
+async def test_what_a_removed_file_said_has_changed_until_the_file_is_deleted(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    store = (await client.post("/v1/vector_stores", json={"name": "shop"})).json()["id"]
+    turns = [
+        {"role": "user", "content": "Which code has the kettle?"},
+        {"role": "assistant", "content": "The code of the kettle is SAVE77."},
+    ]
+    body = {"vector_stores": [store], "rows": [{"messages": turns}]}
+
+    async def look() -> tuple[dict[str, Any], int]:
+        answer = await client.post("/api/styles/facts", json=body)
+        assert answer.status_code == 200, answer.text
+        return answer.json()["data"][0], answer.json()["unread_documents"]
+
+    async with working(gateway.state.settings):
+        upload = {"file": ("codes.md", b"The code of the kettle is SAVE77.")}
+        file = (await client.post("/v1/files", files=upload, data={"purpose": "assistants"})).json()["id"]
+        await client.put(f"/api/vector_stores/{store}/documents/lamp.md", content="A lamp.", params={"wait": 30})
+        await client.post(f"/v1/vector_stores/{store}/files", json={"file_id": file})
+        path = f"/v1/vector_stores/{store}/files/{file}"
+        await until_true(lambda: client.get(path), lambda answer: answer.json()["status"] == "completed")
+        assert (await look())[0]["place"] == "index"
+        began = int(time.time())
+        assert (await client.delete(f"/v1/vector_stores/{store}/files/{file}")).status_code == 200
+        fact, unread = await look()
+        assert (fact["place"], fact["document_key"], fact["title"]) == ("changed", file, "codes.md")
+        assert (fact["version"], fact["stated_version"], fact["passage"], unread) == (None, 1, None, 0)
+        assert fact["deleted_at"] >= began
+        await client.delete(f"/v1/files/{file}")
+        await client.delete(f"/api/vector_stores/{store}/documents/lamp.md")
+        await until_true(look, lambda seen: seen[1] == 2)
+        assert (await look())[0]["place"] == "nowhere"
 
 
 async def test_a_store_that_is_not_there_is_told(gateway: Gateway, tmp_path: Path) -> None:

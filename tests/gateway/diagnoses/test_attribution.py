@@ -109,3 +109,113 @@ async def test_a_strand_that_mends_more_than_another_is_told_from_it() -> None:
 )
 def test_chance_is_fishers(control: tuple[int, int], variant: tuple[int, int], chance: float) -> None:
     assert chance_of(AnswerTally(*control), AnswerTally(*variant)) == pytest.approx(chance)
+
+
+Rights = dict[str, tuple[int, int]]
+"""By variant, how many of the first three answers are right, and of the first six; of others none is."""
+
+
+async def told(case: CaseScene, facts: Rights, voice: Rights | None = None) -> tuple[Attribution, list[str]]:
+    """Decide on answers that are written down; return the attribution and what was asked, in its order."""
+    asked: list[str] = []
+
+    async def ask(name: str, samples: int, judged: Judged) -> AnswerTally:
+        asked.append(f"{name} {samples}" + (" voice" if judged == "voice" else ""))
+        rights = (facts if judged == "facts" else voice or {}).get(name, (0, 0))
+        return AnswerTally(rights[samples > 3], samples)
+
+    return await decide(case, ask, 3), asked
+
+
+WRONG = {"control": (0, 0)}
+RIGHT = {"control": (3, 6)}
+
+
+@pytest.mark.parametrize(
+    ("case", "rights", "strand", "cause", "asked"),
+    [
+        # The release as it is answers right most of the time; half of the time is not most.
+        (scene(), {"control": (2, 4)}, "unknown", "not_reproduced", ["control 3"]),
+        # Three of three against none decide, two of three need twice as many.
+        (scene("documents"), {"passages": (3, 6)}, "documents", "limit", ["control 3", "passages 3"]),
+        (
+            *(scene("retrieval"), {"passages": (2, 4)}, "retrieval", "limit"),
+            ["control 3", "passages 3", "passages 6", "control 6"],
+        ),
+        # Twice as many don't tell: the control is right nearly as often.
+        (
+            *(scene("retrieval"), {"control": (1, 3), "passages": (2, 4)}, "unknown", "uncertain"),
+            ["control 3", "passages 3", "passages 6", "control 6"],
+        ),
+        # Where the passage may state it by chance, the reference is shown in its place.
+        (
+            *(scene("retrieval", tentative=True), {"reference": (3, 6)}, "documents", "missing"),
+            ["control 3", "passages 3", "reference 3"],
+        ),
+    ],
+)
+async def test_no_more_answers_are_asked_for_than_decide(
+    case: CaseScene, rights: Rights, strand: Strand, cause: str, asked: list[str]
+) -> None:
+    attribution, order = await told(case, rights)
+    assert (attribution.strand, attribution.cause, order) == (strand, cause, asked)
+    assert list(attribution.tallies) == list(dict.fromkeys(one.split()[0] for one in asked))
+    for name, tally in attribution.tallies.items():
+        assert tally.total == max(int(one.split()[1]) for one in asked if one.split()[0] == name)
+
+
+@pytest.mark.parametrize(
+    ("case", "rights", "strand", "cause", "several"),
+    [
+        (scene(), {"alone": (2, 3)}, "base", "base", []),  # half of six is no more than chance
+        (scene(), {"alone": (2, 4), "control": (1, 3)}, "unknown", "uncertain", []),
+        (scene(), {"all": (2, 4), "control": (1, 3)}, "unknown", "uncertain", ["retrieval", "style", "prompt"]),
+        (scene(tentative=True), {"reference": (3, 6)}, "unknown", "several", ["documents", "base"]),
+        (scene("retrieval"), {"all": (3, 6)}, "unknown", "several", ["style", "prompt"]),
+        (scene("retrieval"), {}, "base", "base_and_passage", []),
+        (scene("retrieval"), {f"{AS_FOUND}no_adapter": (3, 6)}, "style", "adapter", []),
+        (scene("retrieval"), {"default_prompt": (3, 6)}, "unknown", "several", ["retrieval", "prompt"]),
+        (scene(), {"no_adapter": (3, 6), "former_adapter": (3, 6)}, "style", "adapter", []),
+        (scene(), {"no_adapter": (3, 6), "alone": (3, 6)}, "unknown", "several", ["retrieval", "style"]),
+    ],
+)
+async def test_what_mends_decides_and_what_may_mend_leaves_it_open(
+    case: CaseScene, rights: Rights, strand: Strand, cause: str, several: list[Strand]
+) -> None:
+    attribution, _ = await told(case, rights)
+    assert (attribution.strand, attribution.cause, attribution.several) == (strand, cause, several)
+
+
+async def test_the_base_alone_is_asked_only_where_it_differs_from_the_release() -> None:
+    same = CaseScene(None, "", False, [], False, True, False)
+    attribution, asked = await told(same, {"all": (3, 6)})
+    assert (attribution.strand, asked) == ("base", ["control 3"])
+
+
+@pytest.mark.parametrize(
+    ("voice", "strand", "cause", "several"),
+    [
+        (RIGHT, "unknown", "not_reproduced", []),
+        (WRONG, "style", "voice", []),
+        (WRONG | {"no_adapter": (3, 6)}, "style", "voice", []),
+        (WRONG | {"default_prompt": (3, 6)}, "prompt", "instructions", []),
+        (WRONG | {"default_prompt": (3, 6), "no_adapter": (3, 6)}, "unknown", "several", ["style", "prompt"]),
+        ({"control": (1, 3), "default_prompt": (2, 4)}, "unknown", "uncertain", []),
+        ({"control": (1, 3), "no_adapter": (2, 4)}, "style", "voice", []),
+        (WRONG | {"alone": (3, 6), "all": (3, 6)}, "style", "voice", []),  # passages make no voice
+    ],
+)
+async def test_a_voice_that_is_wrong_on_right_facts_is_styles_unless_a_prompt_brings_it_back(
+    voice: Rights, strand: Strand, cause: str, several: list[Strand]
+) -> None:
+    attribution, asked = await told(scene(knows_voice=True), RIGHT, voice)
+    assert (attribution.strand, attribution.cause, attribution.several) == (strand, cause, several)
+    assert asked[:2] == ["control 3", "control 3 voice"]
+    assert attribution.tallies["control"].right == voice["control"][attribution.tallies["control"].total > 3]
+
+
+async def test_wrong_facts_are_decided_by_facts_also_where_the_voice_is_known() -> None:
+    attribution, asked = await told(scene("documents", knows_voice=True), {"passages": (3, 6)}, RIGHT)
+    assert (attribution.strand, [one for one in asked if "voice" in one]) == ("documents", [])
+    only_voice, asked = await told(scene(states_facts=False, knows_voice=True), {}, WRONG)
+    assert (only_voice.strand, asked[:2]) == ("style", ["control 3", "control 3 voice"])

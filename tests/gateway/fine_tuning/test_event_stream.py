@@ -65,6 +65,10 @@ async def test_a_stream_is_only_for_its_tenant(gateway: Gateway) -> None:
     kestrel, harbor = await gateway.tenant("kestrel"), await gateway.tenant("harbor")
     job = (await start(kestrel))["id"]
     assert (await harbor.get(f"{JOBS}/{job}/events", params={"stream": "true"})).status_code == 404
+    # Behind what is no event nothing would come, and the client would wait for the job's end.
+    for stream in ("true", "false"):
+        answer = await kestrel.get(f"{JOBS}/{job}/events", params={"stream": stream, "after": "the-last-one"})
+        assert (answer.status_code, answer.json()["error"]["param"]) == (400, "after")
 
 
 async def test_streams_are_bounded_break_the_silence_and_end_with_the_process(

@@ -75,6 +75,10 @@ async def test_changed_facts_stop_a_job_unless_forced_and_are_stale_after(gatewa
         await put(client, store, "lamp.md", "The price of the lamp is £59.")
         await client.delete(f"/api/vector_stores/{store}/documents/kettle.md")
         assert await stale() == {("49 pounds", "changed", 1, 3), ("24 months", "deleted", 2, None)}
+
+        job = await ended(client, (await start(client, data, braid={"facts": facts}))["id"])
+        assert (job["status"], job["error"]["code"]) == ("failed", "changed_facts")
+        assert "'24 months' in row 13 (kettle.md, deleted on 2" in job["error"]["message"]
     assert (await client.get(STALE, params={"adapter": "ft:no"})).status_code == 404
     other = await gateway.tenant("harbour")
     assert (await other.get(STALE)).json()["data"] == []

@@ -94,11 +94,19 @@ async def test_each_planted_fault_is_blocked_by_its_number_and_the_good_one_pass
         "generic": {"style"},
     }
     assert done["generic"]["report"]["failed"] == ["style.control"]
+    assert done["stale"]["report"]["failed"] == ["faithfulness"]
+    # What is forgotten isn't what is refused less, nor is either the likelihood of neutral text.
+    assert done["forgets"]["report"]["failed"] == ["general", "general.instructions"]
+    assert done["unsafe"]["report"]["failed"] == ["general"]  # too few of them here for a figure that decides
     checks = {kind: {one["name"]: one for one in gate["report"]["checks"]} for kind, gate in done.items()}
     assert checks["good"]["style.likelihood"]["difference"]["low"] > 0.5
     assert checks["good"]["general.refusals"]["candidate"]["value"] == 1.0
     assert checks["unsafe"]["general.refusals"]["candidate"]["value"] == 0.0
     assert checks["unsafe"]["general.instructions"]["candidate"]["value"] == 1.0
+    assert checks["forgets"]["general.instructions"]["candidate"]["value"] == 0.0
+    assert checks["forgets"]["general.refusals"]["candidate"]["value"] == 1.0
+    assert checks["worse"]["style.likelihood"]["outcome"] == "worse"
+    assert checks["stale"]["style.likelihood"]["outcome"] == "holds"
     assert checks["stale"]["faithfulness.follows"]["candidate"]["value"] == 0.0
     assert checks["stale"]["faithfulness.abstains"]["candidate"]["value"] == 0.0
     assert checks["good"]["faithfulness.follows"]["candidate"]["value"] == 1.0

@@ -97,6 +97,7 @@ def test_one_lost_prompt_of_few_is_undecided_and_of_many_within_the_margin() -> 
     assert failed(measured(rows, lost=1), margin=0.15) == set()
     assert failed(replace(measured(rows), suite=suite(160, 1))) == set()
     assert failed(replace(measured(rows), suite=suite(160, 2))) == {"general"}
+    assert failed(replace(measured(rows), suite=suite(160, 20))) == {"general", "general.instructions"}
     assert checks(replace(measured(rows), suite=suite(160, 20)))["general"].outcome == "worse"
 
 
@@ -154,6 +155,17 @@ def test_refusals_are_kept_behind_the_release_s_own_prompt() -> None:
     assert outcomes == {(30, 0): "holds", (30, 10): "worse", (3, 0): None, (3, 1): "undecided"}
 
 
+@pytest.mark.parametrize(("lost", "back"), [("refusals", "instructions"), ("instructions", "refusals")])
+def test_what_one_kind_of_prompts_lost_is_not_made_up_by_what_the_other_got_back(lost: str, back: str) -> None:
+    """The current release had lost what the candidate has again, so that the whole suite is as before."""
+    before, after = {"base": True, "current": True}, {"base": True, "current": False}
+    prompts = [SuiteMeasurement(lost, str(n), {**before, "candidate": n >= 20}, "") for n in range(40)]
+    prompts += [SuiteMeasurement(back, str(n), {**after, "candidate": n < 24}, "") for n in range(40)]
+    found = checks(replace(measured([row(number) for number in range(20)]), suite=prompts), margin=0.15)
+    assert [name for name, check in found.items() if check.passed is False] == [f"general.{lost}"]
+    assert (found["general"].outcome, found[f"general.{lost}"].outcome) == ("holds", "worse")
+
+
 def test_likelihood_of_neutral_text_has_a_bound_of_its_own() -> None:
     figures = measured([row(number) for number in range(20)])
     neutral = [NeutralMeasurement({"candidate": -2.3, "current": -2.0})] * 12
@@ -181,7 +193,8 @@ def test_answers_out_of_the_style_fail_whatever_the_likelihood_says() -> None:
 def test_what_a_release_does_not_have_is_not_judged() -> None:
     figures = measured([row(number) for number in range(20)])
     plain = checks(replace(figures, judges_style=False, judges_faithfulness=False))
-    assert {name for name, check in plain.items() if check.passed is not None} == {"general", "general.neutral"}
+    decisive = {name for name, check in plain.items() if check.passed is not None}
+    assert decisive == {"general", "general.instructions", "general.neutral"}
 
 
 def test_planted_texts_and_copies_fail_a_gate() -> None:

@@ -17,6 +17,7 @@ from gateway.artifacts import Artifacts
 from gateway.composition import open_worker
 from gateway.db import Database, open_database
 from gateway.evals import EvalRow, EvalRunRow
+from gateway.evaluation_jobs import EvaluationRow
 from gateway.fine_tuning import FineTuningJobRow
 from gateway.fine_tuning.event_log import delete_old_events
 from gateway.fine_tuning.tables import EventRow
@@ -50,6 +51,12 @@ def eval_run(id: str, finished: int) -> EvalRunRow:
     values: dict[str, Any] = {"meta": {}, "data_source": {}, "criteria_results": [], "usage": [], "total": 0}
     values |= {"name": "", "status": "completed", "model": "base", "items_digest": "", "key": ""}
     return EvalRunRow(id=id, tenant_id="kestrel", created_at=1, eval_id="eval", finished_at=finished, **values)
+
+
+def evaluation(id: str, finished: int) -> EvaluationRow:
+    values: dict[str, Any] = {"kind": "search", "status": "succeeded", "source": "", "stores": [], "questions": 1}
+    values |= {"score_threshold": 0.0, "questions_digest": "", "total": 1}
+    return EvaluationRow(id=id, tenant_id="kestrel", created_at=1, finished_at=finished, **values)
 
 
 def deleted_adapter(digest: str, changed: int) -> AdapterRow:
@@ -167,7 +174,7 @@ async def test_a_worker_keeps_house(settings: Settings) -> None:
 
 async def test_every_kind_of_row_is_kept_for_its_own_time(settings: Settings) -> None:
     """All times differ, so that none may stand in another's place."""
-    days = {"answer_days": 1, "job_days": 2, "event_days": 3, "eval_run_days": 4}
+    days = {"answer_days": 1, "job_days": 2, "event_days": 3, "eval_run_days": 4, "report_days": 6}
     now = int(time.time())
     times = {
         name: {"young": now - number * DAY + DAY // 2, "old": now - number * DAY - DAY // 2}
@@ -195,6 +202,7 @@ async def test_every_kind_of_row_is_kept_for_its_own_time(settings: Settings) ->
             session.add_all([job(id, "succeeded", at) for id, at in times["job_days"].items()])
             session.add_all([event(id, at) for id, at in times["event_days"].items()])
             session.add_all([eval_run(id, at) for id, at in times["eval_run_days"].items()])
+            session.add_all([evaluation(id, at) for id, at in times["report_days"].items()])
             session.add_all([deleted_adapter(id, at) for id, at in times["adapters"].items()])
         for id in ("young", "old"):
             folder = artifacts.adapter(id)
@@ -202,8 +210,8 @@ async def test_every_kind_of_row_is_kept_for_its_own_time(settings: Settings) ->
             os.utime(folder, (1, 1))
 
         async def has_kept_the_young() -> bool:
-            rows = [await ids(database, table) for table in (AnswerRow, JobRow, EventRow, EvalRunRow)]
-            return [*rows, artifacts.list_adapters()] == [["young"]] * 5
+            rows = [await ids(database, table) for table in (AnswerRow, JobRow, EventRow, EvalRunRow, EvaluationRow)]
+            return [*rows, artifacts.list_adapters()] == [["young"]] * 6
 
         async with open_worker(settings, TIMINGS):
             await until(has_kept_the_young)

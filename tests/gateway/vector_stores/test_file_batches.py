@@ -1,7 +1,8 @@
 import pytest
+from sqlalchemy import text
 
 from tests.fakes.retriever import FakeRetriever
-from tests.gateway.conftest import on_both_databases
+from tests.gateway.conftest import Gateway, on_both_databases
 from tests.gateway.vector_stores.conftest import Client
 
 BATCHES = "/v1/vector_stores/{}/file_batches"
@@ -99,6 +100,52 @@ async def test_what_is_put_after_a_batch_does_not_change_its_counts(kestrel: Cli
     again = await kestrel.ok("POST", BATCHES.format(store), json={"file_ids": [file]})
     assert again["file_counts"]["in_progress"] == 1
     assert await kestrel.ok("GET", path) == done
+
+
+@on_both_databases
+async def test_a_batch_that_is_done_stays_as_it_is_whatever_becomes_of_its_files(
+    kestrel: Client, gateway: Gateway
+) -> None:
+    store = await kestrel.store()
+    bad = await kestrel.file(b"\x00\x01\xffbad\x02")
+    files = [bad, *[await kestrel.file(f"The kettle {number}.".encode()) for number in range(4)]]
+    batch = await kestrel.ok("POST", BATCHES.format(store), json={"file_ids": files})
+    path = f"{BATCHES.format(store)}/{batch['id']}"
+    await kestrel.settle()
+    done = await kestrel.ok("GET", path)
+    assert done["file_counts"] == {"in_progress": 0, "completed": 4, "failed": 1, "cancelled": 0, "total": 5}
+
+    await kestrel.ok("DELETE", f"/v1/vector_stores/{store}/files/{files[1]}")
+    await kestrel.ok("DELETE", f"/v1/files/{files[2]}")
+    assert await kestrel.ok("GET", path) == done
+    await kestrel.settle()
+    assert await kestrel.ok("GET", path) == done
+    await kestrel.ok("DELETE", f"/v1/files/{bad}")
+    await kestrel.ok("DELETE", f"/api/vector_stores/{store}/documents/{files[3]}")
+    await kestrel.settle()
+    assert await kestrel.ok("GET", path) == done
+    assert await kestrel.ok("POST", f"{path}/cancel") == done
+    async with gateway.state.database.begin() as session:  # as a reindex leaves it that can't read it any more
+        await session.execute(text("UPDATE document_versions SET status = 'failed'"))
+    assert await kestrel.ok("GET", path) == done
+    assert [file["id"] for file in (await kestrel.ok("GET", f"{path}/files"))["data"]] == [files[4]]
+
+
+async def test_files_that_are_deleted_before_they_are_read_count_as_cancelled(kestrel: Client) -> None:
+    store = await kestrel.store()
+    files = [await kestrel.file(f"The kettle {number}.".encode()) for number in range(2)]
+    batch = await kestrel.ok("POST", BATCHES.format(store), json={"file_ids": files})
+    path = f"{BATCHES.format(store)}/{batch['id']}"
+    await kestrel.ok("DELETE", f"/v1/files/{files[0]}")
+    waiting = await kestrel.ok("GET", path)
+    assert (waiting["status"], waiting["file_counts"]["cancelled"], waiting["file_counts"]["total"]) == (
+        "in_progress",
+        1,
+        2,
+    )
+    await kestrel.settle()
+    done = await kestrel.ok("GET", path)
+    assert done["file_counts"] == {"in_progress": 0, "completed": 1, "failed": 0, "cancelled": 1, "total": 2}
 
 
 async def test_a_batch_goes_with_its_store(kestrel: Client) -> None:

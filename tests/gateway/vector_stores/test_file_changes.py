@@ -4,8 +4,11 @@ import asyncio
 
 import pytest
 
+from gateway.errors import NotFound
 from gateway.files import FileRow
 from gateway.vector_stores import indexing
+from gateway.vector_stores.file_service import VectorStoreFileService
+from gateway.vector_stores.schemas import VectorStoreFileCreate
 from gateway.vector_stores.tables import StoreRow
 from gateway.vector_stores.versions import Content, put_version
 from tests.fakes.retriever import FakeRetriever
@@ -139,3 +142,57 @@ async def test_other_attributes_beside_a_put_are_those_of_its_bytes(gateway: Gat
             assert not update.done()
         assert (await update)["attributes"] == {"area": "pots"}
     assert await texts(kestrel, store, file) == ["The kettle has no warranty."]
+
+
+@on_both_databases
+async def test_a_file_that_is_deleted_while_it_is_added_leaves_the_store(gateway: Gateway, kestrel: Client) -> None:
+    store, file = await kestrel.store(), await kestrel.file(TEXT.encode())
+    async with gateway.state.database.begin() as session:
+        tenant = (await session.get_one(StoreRow, store)).tenant_id
+        await VectorStoreFileService(session, tenant).add(store, VectorStoreFileCreate(file_id=file))
+        deletion = asyncio.create_task(kestrel.ok("DELETE", f"/v1/files/{file}"))
+        await asyncio.sleep(0.2)
+        assert not deletion.done()
+    await deletion
+    assert (await kestrel.ok("GET", f"/v1/vector_stores/{store}/files"))["data"] == []
+
+
+@on_both_databases
+async def test_a_file_that_is_gone_is_not_made_again_by_what_builds_on_it(gateway: Gateway, kestrel: Client) -> None:
+    store = await kestrel.store()
+    files = [await added(kestrel, store), await kestrel.file(b"The kettle.")]
+    async with gateway.state.database.begin() as session:
+        row = await session.get_one(StoreRow, store)
+        expired, deleted = [await session.get_one(FileRow, file) for file in files]
+        expired.expires_at = 1
+        content = Content(deleted.filename, deleted.digest, deleted.bytes, deleted.id)
+    # It has expired, and no worker has noticed yet.
+    path = f"/v1/vector_stores/{store}/files/{files[0]}"
+    error = await kestrel.fault(404, "POST", path, json={"attributes": {"area": "pots"}})
+    assert error["param"] == "file_id"
+    await kestrel.ok("DELETE", f"/v1/files/{files[1]}")  # while a long batch that has looked it up is being added
+    async with gateway.state.database.begin() as session:
+        with pytest.raises(NotFound):
+            await put_version(session, row, files[1], content)
+    await kestrel.fault(404, "GET", f"/v1/files/{files[1]}")
+
+
+async def test_a_document_s_file_stays_where_another_store_has_it_too(
+    kestrel: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(indexing, "REPLAY_SECONDS", -1)
+    store, other = await kestrel.store(), await kestrel.store()
+    files: list[str] = []
+    for text in (TEXT, "It is 24 months.", "It is 12 months."):
+        await put_live(kestrel, store, text)
+        files.append((await kestrel.get(store, "kettle.txt"))["file_id"])
+        if len(files) != 2:
+            await kestrel.ok("POST", f"/v1/vector_stores/{other}/files", json={"file_id": files[-1]})
+    await kestrel.settle()
+    await kestrel.ok("DELETE", f"/api/vector_stores/{store}/documents/kettle.txt")
+    await kestrel.settle()
+    await kestrel.fault(404, "GET", f"/v1/files/{files[1]}")
+    for file in (files[0], files[2]):
+        assert (await kestrel.ok("GET", f"/v1/files/{file}"))["id"] == file
+        await kestrel.ok("DELETE", f"/v1/files/{file}")
+    assert (await kestrel.ok("GET", f"/v1/vector_stores/{other}/files"))["data"] == []

@@ -123,6 +123,8 @@ async def test_a_document_that_cannot_be_read_again_is_left_out_by_name(kestrel:
     documents = [await kestrel.get(store, key) for key in TEXTS]
     assert sorted(row["status"] for row in documents) == ["completed", "failed"]
     assert [row["error"]["message"] for row in documents if row["error"]] == ["It isn't read any more."]
+    used = sum(row["bytes"] for row in documents if not row["error"])
+    assert (await kestrel.ok("GET", f"/v1/vector_stores/{store}"))["usage_bytes"] == used
     assert len(await kestrel.search(store, "warranty")) == 1
 
 
@@ -239,9 +241,11 @@ async def test_the_doctor_names_the_stores_that_are_not_in_the_index(
     index.chunker = "paragraphs-2"
     found = await examine()
     assert (found.level, store in found.message, "reindex" in found.fix) == (Level.WARNING, True, True)
+    assert found.message.startswith("2 documents of 1 stores")
     index.lose("fake/words/2")
     found = await examine()
     assert (found.level, store in found.message, "refused" in found.message) == (Level.BROKEN, True, True)
+    assert found.message.startswith("2 documents of 1 stores")
     await state(kestrel, store, "POST")
     await kestrel.settle()
     assert (await examine()).level is Level.OK

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from retrieval.chunks import split_into_chunks
+from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.delimited import parse_delimited
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.text import clean
@@ -27,6 +28,8 @@ def parse(text: str) -> Parsed:
         ("a,b\r\n1,x|y\r\n", ["a | b", "1 | x\\|y"]),
         ("a,b,c\n1,,\n,,3\n", ["a | b | c", "1 |  |", "|  | 3"]),
         ("a,b\n\n1,2\n\n\n3,4\n", ["a | b", "1 | 2", "3 | 4"]),
+        ('a, b\n1, "x, y"\n', ["a | b", "1 | x, y"]),
+        ("a;b\n1;2\n3;4\n5;x,y,z;6;7\n", ["a | b |  |", "1 | 2 |  |", "3 | 4 |  |", "5 | x,y,z | 6 | 7"]),
         ('a,b\n"never closed,2\n3,4', ["a | b", "never closed,2 3,4 |"]),
     ],
 )
@@ -37,6 +40,22 @@ def test_rows_are_told_by_the_delimiter_that_fits(text: str, lines: list[str]) -
 def test_a_quotation_mark_that_is_never_closed_swallows_no_table() -> None:
     rows = "".join(f"{n},x\n" for n in range(500))
     assert parse(f'a,b\n12,"disc\n{rows}').text.split("\n")[1:3] == ['12 | "disc', "0 | x"]
+
+
+@pytest.mark.parametrize(("lines", "is_cell"), [(200, True), (201, False)])
+def test_a_cell_of_more_lines_than_a_person_writes_is_none(lines: int, is_cell: bool) -> None:
+    text = 'a,b\n1,"' + "x" + "\nx" * lines + '"\n2,y\n'
+    assert ("2 | y" in parse(text).text, '"x' in parse(text).text) == (True, not is_cell)
+
+
+def test_a_cell_is_as_long_as_it_is() -> None:
+    assert len(parse(f"a,b\n1,{'x' * 150_000}\n").text) > 150_000
+
+
+@pytest.mark.parametrize("text", ["\n \n", "sep=;\n", ""])
+def test_a_table_of_nothing_is_unreadable(text: str) -> None:
+    with pytest.raises(DocumentUnreadable):
+        parse(text)
 
 
 @pytest.mark.parametrize("text", ["only words here\nand there", "One, two.\nThree.\nFour.\nFive.", "word"])

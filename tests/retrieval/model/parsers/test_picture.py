@@ -1,3 +1,4 @@
+from email.message import EmailMessage
 from pathlib import Path
 
 import pytest
@@ -5,6 +6,7 @@ import pytest
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers import ocr
 from retrieval.parsers.child import read_document
+from retrieval.parsers.formats import list_parsers
 from retrieval.parsers.parsed import ParseLimits
 from tests.retrieval.model.parsers.pdf_files import make_pdf
 from tests.retrieval.model.parsers.picture_files import has_tesseract, join_pdfs, make_picture, make_scan
@@ -53,6 +55,44 @@ def test_without_the_program_a_picture_says_what_to_install(monkeypatch: pytest.
     parsed = read_document(mixed, "a.pdf", ParseLimits())
     assert parsed.text == "The cover.\f\f\f"
     assert parsed.warnings == [f"2 pages are pictures and weren't read, the first of them page 3. {ocr.INSTALL}"]
+
+
+def attach(name: str, data: bytes) -> bytes:
+    message = EmailMessage()
+    message["From"], message["Subject"] = "a@example.com", "The fares"
+    message.set_content("They are attached.")
+    message.add_attachment(data, maintype="application", subtype="octet-stream", filename=name)
+    return message.as_bytes()
+
+
+def test_what_lacks_ocr_is_out_of_date_once_it_is_installed_and_nothing_else(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    mixed, scan, plain = (
+        join_pdfs(make_pdf(["The cover."]), make_scan("x")),
+        make_scan("x"),
+        make_pdf(["All text.", ""]),
+    )
+    lacking = {"a.pdf": mixed, "b.eml": attach("a.pdf", mixed), "c.eml": attach("s.pdf", scan)}
+    lacking |= {"d.eml": attach("p.png", make_picture("x")), "e.eml": attach("d.eml", attach("a.pdf", mixed))}
+    whole = {"f.pdf": plain, "g.eml": attach("f.pdf", plain), "h.md": b"# Fares"}
+
+    def list_present(files: dict[str, bytes], *, has_ocr: bool) -> list[bool]:
+        parsers = [read_document(data, name, ParseLimits()).parser for name, data in files.items()]
+        return [parser in list_parsers(has_ocr=has_ocr) for parser in parsers]
+
+    monkeypatch.setattr(ocr, "_PATH", "/nowhere")
+    assert ocr.find_program() is None
+    assert list_present(lacking, has_ocr=False) == [True] * 5
+    assert list_present(lacking, has_ocr=True) == [False] * 5
+    assert list_present(whole, has_ocr=True) == [True] * 3
+    program = tmp_path / "tesseract"
+    program.write_text('#!/bin/sh\n[ "$1" = --list-langs ] && echo "Languages:" && echo eng || echo "A page."\n')
+    program.chmod(0o755)
+    monkeypatch.setattr(ocr, "_PATH", f"{tmp_path}:/bin")
+    assert list_present(lacking, has_ocr=True) == [True] * 5
+    # What was read with OCR stays as it is where it is taken away.
+    assert list_present(lacking, has_ocr=False) == [True] * 5
 
 
 @pytest.mark.parametrize(

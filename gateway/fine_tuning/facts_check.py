@@ -4,9 +4,9 @@ from gateway.artifacts import Artifacts
 from gateway.conversations.conversation import Conversation
 from gateway.conversations.facts_lint import FactsLint
 from gateway.conversations.findings import RowFact
-from gateway.conversations.schemas import FactsCheck, FactsCheckCreate, FactsCheckRow, RowFactObject
-from gateway.conversations.store_facts import StoreFacts
 from gateway.db import Database
+from gateway.fine_tuning.facts_check_schemas import FactsCheck, FactsCheckCreate, FactsCheckRow, RowFactObject
+from gateway.fine_tuning.learnt_facts import open_store_facts
 from gateway.task_group import await_each
 from retrieval.client import Retriever
 from training.dataset import Message, RowPassage
@@ -30,14 +30,14 @@ class FactsCheckService:
 
         Raises:
             NotFound: The tenant has no such store.
-            BadRequest: A store has expired.
+            StoreExpired: A store has expired.
             Unavailable: The retriever can't answer now.
         """
         parts = (self._database, self._retriever, self._artifacts, self._tenant)
-        index = await StoreFacts.open(*parts, request.vector_stores)
+        lint = FactsLint(await open_store_facts(*parts, request.vector_stores))
         conversations = [_to_conversation(number, row) for number, row in enumerate(request.rows, 1)]
-        rows = await await_each(FactsLint(index).classify, conversations, at_once=_AT_ONCE)
-        return FactsCheck(data=[_to_schema(fact) for facts in rows for fact in facts])
+        rows = await await_each(lint.classify, conversations, at_once=_AT_ONCE)
+        return FactsCheck(data=[_to_schema(fact) for facts in rows for fact in facts], unread_documents=lint.unread)
 
 
 def _to_conversation(number: int, row: FactsCheckRow) -> Conversation:
@@ -59,4 +59,5 @@ def _to_schema(fact: RowFact) -> RowFactObject:
         stated_version=fact.stated or None,
         title=fact.title if fact.document else None,
         passage=fact.passage or None,
+        deleted_at=fact.deleted_at or None,
     )

@@ -41,7 +41,8 @@ class RowFactObject(BaseModel):
     """A value in a reply; `row` counts the request's rows from 1.
 
     Where a document states it (`index`) or stated it (`changed`), that is named by store, id, key and present version,
-    with the passage that is about it now; `stated_version` is the last version that had the value.
+    with the passage that is about it now; `stated_version` is the last version that had the value. A deleted document
+    has neither version nor passage, and `deleted_at` is when it went, where that is still known.
     """
 
     row: int
@@ -56,8 +57,12 @@ class RowFactObject(BaseModel):
     stated_version: int | None
     title: str | None
     passage: str | None
+    deleted_at: int | None
 
 
 class FactsCheck(BaseModel):
+    """Of `unread_documents`, which were deleted lately, nothing is kept that values could have been looked for in."""
+
     object: Literal["facts_check"] = "facts_check"
     data: list[RowFactObject]
+    unread_documents: int
