@@ -4,11 +4,9 @@ It tells every request of a connection when that is lost.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httptools
-from starlette.types import Message, Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 __all__ = ["JoinedProtocol"]
@@ -77,15 +75,15 @@ class _Unframed:
     uvicorn sends such answers in chunks to every client.
     """
 
-    def __init__(self, cycle: RequestResponseCycle, app: Callable[[Scope, Receive, Send], Awaitable[None]]) -> None:
+    def __init__(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._cycle = cycle
         self._app = app
         self._endless = False
 
-    async def __call__(self, scope: Scope, receive: Receive, _send: Send) -> None:
+    async def __call__(self, scope: Any, receive: Any, _send: Any) -> None:
         await self._app(scope, receive, self._send)
 
-    async def _send(self, message: Message) -> None:
+    async def _send(self, message: Any) -> None:
         cycle = self._cycle
         if message["type"] == "http.response.start":
             self._endless = all(name != b"content-length" for name, _ in message.get("headers", ()))

@@ -120,7 +120,7 @@ async def test_who_asks_for_another_protocol_is_answered_in_this_one(wish: bytes
         protocol.data_received(whole[:at])
         await asyncio.sleep(0)
         protocol.data_received(whole[at:])
-        await until(lambda: b"".join(wire.pieces).count(b"]") == 2)
+        await until(lambda pieces=wire.pieces: b"".join(pieces).count(b"]") == 2)
         assert b"".join(wire.pieces).count(b"[hello]") == 2
         protocol.connection_lost(None)
 
