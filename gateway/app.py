@@ -35,7 +35,6 @@ from gateway.errors import (
     BraidError,
     Conflict,
     Internal,
-    NotFound,
     Unavailable,
     UnsupportedEncoding,
 )
@@ -67,6 +66,7 @@ from gateway.web.lean_route import LeanRoute
 from gateway.web.nul_check import NulCheck
 from gateway.web.request_log import MONITORS, RequestTrace, trace_of
 from gateway.web.state import State
+from gateway.web.unknown_urls import explain_unknown
 
 __all__ = ["create_app"]
 
@@ -252,7 +252,7 @@ async def _invalid(_request: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
-        return _respond(NotFound(f"There is no {request.method} {request.url.path} here.", code="unknown_url"))
+        return _respond(explain_unknown(request.method, request.url.path))
     if error.status_code == 413:
         return _respond(body_too_large())
     if (unreadable := explain_unreadable(error)) is not None:
