@@ -184,6 +184,7 @@ class _Gateway(FastAPI):
                 await _answer_error(error, scope, receive, send)
         else:
             scope["path"] = _drop_extra_slashes(scope["path"], scope.get("raw_path") or b"")
+            scope["query_string"] = _drop_empty_parameters(scope["query_string"])
             await super().__call__(scope, NulCheck.wrap(scope, receive), BodyLimitSender(send).send)
 
     def openapi(self) -> dict[str, Any]:
@@ -224,6 +225,16 @@ def _drop_extra_slashes(path: str, raw: bytes) -> str:
     if not place.startswith(("/v1/", "/api/")):
         return path
     return place + mark + key if mark else place.rstrip("/")
+
+
+def _drop_empty_parameters(query: bytes) -> bytes:
+    """Return a query without the parameters that have no value, such as the cursor of the first page (`after=`).
+
+    Many clients write all that they know. A key of a tenant's own (`metadata[area]=`) may have an empty value.
+    """
+    if not query.endswith(b"=") and b"=&" not in query:
+        return query
+    return b"&".join(one for one in query.split(b"&") if one.partition(b"=")[2] or b"[" in one or b"%5" in one)
 
 
 def _is_encoded(scope: Scope) -> bool:
