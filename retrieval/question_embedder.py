@@ -23,7 +23,7 @@ class _Waiting:
 
 
 class QuestionEmbedder:
-    """Embeds questions in the embedder's thread. One whose caller has gone isn't embedded."""
+    """Embeds questions in the embedder's threads, one batch at a time. One whose caller has gone isn't embedded."""
 
     def __init__(self, embedder: Embedder, executor: PriorityExecutor) -> None:
         self._embedder = embedder

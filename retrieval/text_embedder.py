@@ -17,7 +17,7 @@ _SPECIAL_TOKENS = 2
 
 
 class TextEmbedder:
-    """Embeds texts in the embedder's thread. All requests together take the turns of one document that is ingested."""
+    """Embeds texts in the embedder's threads. All requests together take the turns of one document that is ingested."""
 
     def __init__(self, embedder: Embedder, executor: PriorityExecutor) -> None:
         self._embedder = embedder

@@ -17,7 +17,7 @@ from gateway.terminal import open_console, say
 
 __all__ = ["BulkAdd", "describe_chunks", "sum_up"]
 
-_AT_ONCE = 4
+_AT_ONCE = 8
 _PART_BYTES = 256 * 1024
 _OF_ONE_FILE = frozenset({400, 413})
 """Statuses that say something of the file, not of the key, the store or the gateway."""

@@ -20,10 +20,10 @@ __all__ = ["Braid", "Conversation", "Kind", "Material", "Message", "RowPassage",
 _PLACEHOLDER = re.compile(r"\{(\w+)\}")
 _NO_ANSWER_EVERY = 12
 # Rows are like what is served, or they teach another task: passages of full length and of the same kinds, and the right
-# one as seldom second as the retriever ranks it so. A small model learns to use the rank, too.
-_PLACES = (87, 13)
+# one second as seldom as the retriever ranks it so, and then behind its kin. A small model learns to use the rank, too.
 _NEAR = 0.5  # how often the other passage states the same fact about the right one's closest kin
-_SECOND = 0.25  # how often the fact isn't what a section begins with
+_FIRST_OF_KIN, _FIRST_OF_OTHERS = 0.78, 0.97
+_LATER = 0.25  # how often the fact isn't what a section begins with
 _FILES = (
     *("Price list", "Tariff of the year", "Conditions of sale", "Handbook", "Setting it up", "List of parts"),
     *("Rules of the house", "Terms and charges", "Short guide"),
@@ -125,7 +125,7 @@ class _Table:
             return complete[:1].upper() + complete[1:]
 
         sentences = [fill_in(sentence) for sentence in split_sentences(self._random.choice(kind.texts))]
-        if len(sentences) > 1 and self._random.random() < _SECOND:
+        if len(sentences) > 1 and self._random.random() < _LATER:
             sentences[:2] = sentences[1::-1]
         heading = fill_in(self._random.choice(kind.titles))
         return _Fact(fill_in(kind.page), heading, " ".join(sentences), fixed["value"])
@@ -176,10 +176,10 @@ def _make_row_with_answer(
     right = table.draw_fact(kind, subject)
     if random.random() < _NEAR:
         near = table.draw_fact(kind, random.choice([name for name in family if name != subject]))
-        passages = [near.passage(random)]
+        passages, first = [near.passage(random)], _FIRST_OF_KIN
     else:
-        passages = [_make_other_passage(material, kind, subject, table, random)]
-    place = random.choices(range(2), _PLACES)[0]
+        passages, first = [_make_other_passage(material, kind, subject, table, random)], _FIRST_OF_OTHERS
+    place = int(random.random() >= first)
     passages.insert(place, right.passage(random))
     reply = random.choice(material.replies).format(heading=right.heading, value=right.value, n=place + 1)
     return _make_row(material, question, passages, reply)

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Float, Integer, Select, bindparam, delete, func, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import aliased
 
@@ -48,6 +48,42 @@ class JobRepository(Repository[JobRow]):
         return await self.update_rows(JobRow.id == id, JobRow.status == "running", cancel_requested=True) == 1
 
 
+def _select_expired() -> Select[JobRow]:
+    """Select running jobs of all tenants whose lease has ended."""
+    expired = select(JobRow).where(JobRow.status == "running", JobRow.lease_until < _NOW, _OF_KINDS)
+    expired = expired.where(JobRow.id.not_in(bindparam("without", expanding=True)))
+    return expired.order_by(JobRow.id).limit(_MOST)
+
+
+def _select_due_id() -> Select[str]:
+    """Select the id of a job of whatever tenant that may be run now."""
+    return select(JobRow.id).where(JobRow.status == "queued", _DUE).limit(1)
+
+
+def _select_queued() -> Select[JobRow]:
+    """Select the first queued job of each queue key, of all tenants, in the order of their tenants' turns."""
+    busy = select(JobRow.running_key).where(JobRow.running_key.is_not(None))
+    heads = (
+        select(func.min(JobRow.place))
+        .where(JobRow.status == "queued", JobRow.queue_key.not_in(busy))
+        .group_by(JobRow.queue_key)
+        .scalar_subquery()
+    )
+    of_tenant = aliased(JobRow)
+    last_turn = select(func.max(of_tenant.claimed_at)).where(of_tenant.tenant_id == JobRow.tenant_id).scalar_subquery()
+    queued = select(JobRow).where(JobRow.place.in_(heads), JobRow.status == "queued", _DUE, _OF_KINDS)
+    return queued.order_by(func.coalesce(last_turn, 0.0), JobRow.place).limit(_MOST)
+
+
+# Built once: each worker asks them many times a second, and to build one takes longer than to run it.
+_NOW, _MOST = bindparam("now", type_=Float), bindparam("most", type_=Integer)
+_OF_KINDS = JobRow.kind.in_(bindparam("kinds", expanding=True))
+_DUE = or_(JobRow.not_before.is_(None), JobRow.not_before <= _NOW)
+_EXPIRED = _select_expired()
+_DUE_ID = _select_due_id()
+_QUEUED = _select_queued()
+
+
 async def list_claimable(
     session: AsyncSession, kinds: Collection[str], without: Collection[str], now: float, limit: int
 ) -> Sequence[JobRow]:
@@ -57,26 +93,11 @@ async def list_claimable(
     with the first place: first those of the tenant whose last turn is the longest ago, so that nobody waits behind
     another's thousands.
     """
-    of_kinds = JobRow.kind.in_(kinds)
-    expired = select(JobRow).where(JobRow.status == "running", JobRow.lease_until < now, of_kinds)
-    expired = expired.where(JobRow.id.not_in(without))
-    rows = list((await session.scalars(expired.order_by(JobRow.id).limit(limit))).all())
-    due = or_(JobRow.not_before.is_(None), JobRow.not_before <= now)
+    values = {"kinds": list(kinds), "without": list(without), "now": now, "most": limit}
+    rows = list((await session.scalars(_EXPIRED, values)).all())
     # Thousands may wait for their time: what follows reads them all, for the order within their queue keys.
-    if not (await session.scalars(select(JobRow.id).where(JobRow.status == "queued", due).limit(1))).all():
-        return rows
-    busy = select(JobRow.running_key).where(JobRow.running_key.is_not(None))
-    heads = (
-        select(func.min(JobRow.place))
-        .where(JobRow.status == "queued", JobRow.queue_key.not_in(busy))
-        .group_by(JobRow.queue_key)
-        .scalar_subquery()
-    )
-    queued = select(JobRow).where(JobRow.place.in_(heads), JobRow.status == "queued", due, of_kinds)
-    of_tenant = aliased(JobRow)
-    last_turn = select(func.max(of_tenant.claimed_at)).where(of_tenant.tenant_id == JobRow.tenant_id).scalar_subquery()
-    queued = queued.order_by(func.coalesce(last_turn, 0.0), JobRow.place)
-    rows += (await session.scalars(queued.limit(limit))).all()
+    if (await session.scalar(_DUE_ID, values)) is not None:
+        rows += (await session.scalars(_QUEUED, values)).all()
     return rows
 
 

@@ -11,7 +11,7 @@ from retrieval.client import DocumentUnreadable, Retriever
 
 __all__ = ["IngestHandler"]
 
-_AHEAD = 2
+_AHEAD = 3
 """Documents that are read while the one before them is written."""
 
 

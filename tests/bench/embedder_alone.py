@@ -8,6 +8,7 @@ import asyncio
 import json
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from retrieval.embedder import Embedder, load_embedder
@@ -46,11 +47,12 @@ def main() -> None:
     embedder: Embedder = load_embedder(None) if name == "packaged" else WordEmbedder()
     texts = asyncio.run(_cut(folder, embedder))
     size = embedder.batch
-    embedder.embed_passages(texts[:size])
-    started = time.perf_counter()
-    for first in range(0, len(texts), size):
-        embedder.embed_passages(texts[first : first + size])
-    seconds = time.perf_counter() - started
+    batches = [texts[first : first + size] for first in range(0, len(texts), size)]
+    with ThreadPoolExecutor(embedder.concurrency) as threads:
+        list(threads.map(embedder.embed_passages, batches[:8]))
+        started = time.perf_counter()
+        list(threads.map(embedder.embed_passages, batches))
+        seconds = time.perf_counter() - started
     print(json.dumps({"chunks": len(texts), "seconds": seconds, "device": embedder.device, "batch": size}))
 
 

@@ -127,3 +127,18 @@ async def test_close_lets_the_work_finish_that_was_handed_in() -> None:
     await executor.close()
     await asyncio.gather(*tasks)
     assert order == list(range(20))
+
+
+async def test_as_many_steps_run_at_once_as_there_are_threads() -> None:
+    executor = PriorityExecutor("pair", threads=2)
+    gates = [Gate(), Gate(), Gate()]
+    tasks = [asyncio.create_task(executor.run(Priority.INGEST, gate)) for gate in gates]
+    await until(lambda: gates[0].begun.is_set() and gates[1].begun.is_set())
+    assert not gates[2].begun.is_set()
+    gates[1].open.set()
+    await until(gates[2].begun.is_set)
+    assert not tasks[0].done()
+    for gate in gates:
+        gate.open.set()
+    await executor.close()
+    assert await asyncio.gather(*tasks) == ["through"] * 3

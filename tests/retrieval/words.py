@@ -19,6 +19,7 @@ class WordEmbedder:
     unrelated_cosine = 0.0
     matryoshka = False
     batch = 4
+    concurrency = 1
     device = "cpu"
 
     def __init__(self) -> None:

@@ -26,6 +26,7 @@ class _PackagedEmbedder:
 
     window = 256
     matryoshka = False
+    concurrency = 1
 
     def __init__(self, identity: str, embed_questions: Embed, embed_passages: Embed) -> None:
         self.identity, self.batch, self.device = identity, 4, "cpu"

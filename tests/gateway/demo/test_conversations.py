@@ -9,7 +9,7 @@ from gateway.evaluation import fact_score, states
 
 TENANTS = pytest.mark.parametrize("tenant", tenants(), ids=lambda tenant: tenant.name)
 COUNT = 128
-TRAINING = 96
+TRAINING = 128
 CITATION = re.compile(r"\[(\d)\]")
 
 

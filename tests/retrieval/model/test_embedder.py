@@ -1,10 +1,12 @@
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from sentence_transformers import SentenceTransformer
 
 from retrieval.embedder import (
     EmbedderMissing,
@@ -38,7 +40,28 @@ def test_threads_sleep_while_they_wait(packaged: SentenceEmbedder) -> None:
 
 
 def test_a_processor_takes_few_passages_at_once(packaged: SentenceEmbedder) -> None:
-    assert (packaged.device, packaged.batch) == ("cpu", 4)
+    assert (packaged.device, packaged.batch) == ("cpu", 2)
+    assert packaged.concurrency == min(os.cpu_count() or 1, 4)
+
+
+def test_batches_at_once_are_embedded_as_one_by_one(packaged: SentenceEmbedder) -> None:
+    """Their lengths differ, as each call sets the tokenizer anew: one of them all would be switched under another."""
+    texts = [f"Number {n}: " + "a kettle boils " * (n * 7 % 90) for n in range(24)]
+    embed = [packaged.embed_passages, packaged.embed_questions]
+    one_by_one = [embed[n % 2]([text]) for n, text in enumerate(texts)]
+    with ThreadPoolExecutor(6) as threads:
+        at_once = list(threads.map(lambda n: embed[n % 2]([texts[n]]), range(len(texts))))
+    for apart, together in zip(one_by_one, at_once, strict=True):
+        assert together[0] == pytest.approx(apart[0], abs=1e-5)
+
+
+def test_models_of_an_embedder_share_their_weights(packaged: SentenceEmbedder) -> None:
+    models = [packaged._idle.get() for _ in range(packaged.concurrency)]  # pyright: ignore[reportPrivateUsage]
+    for model in models:
+        packaged._idle.put(model)  # pyright: ignore[reportPrivateUsage]
+    storages = [{tensor.data_ptr() for tensor in model.state_dict().values()} for model in models]
+    assert all(storage == storages[0] for storage in storages)
+    assert len({id(model.tokenizer) for model in models}) == len(models)
 
 
 @pytest.mark.parametrize(
@@ -115,18 +138,17 @@ def test_the_gpu_with_the_most_free_memory_is_taken_and_not_the_first(
 def test_a_batch_beyond_the_devices_memory_is_halved(
     packaged: SentenceEmbedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model: Any = packaged._model  # pyright: ignore[reportPrivateUsage]
-    encode, sizes = model.encode_document, list[int]()
+    encode, sizes = SentenceTransformer.encode_document, list[int]()
     texts = ["one", "two", "three"]
     whole = packaged.embed_passages(texts)
 
-    def encode_two(texts: list[str], **options: Any) -> Any:
+    def encode_two(model: SentenceTransformer, texts: list[str], **options: Any) -> Any:
         sizes.append(len(texts))
         if len(texts) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory.")
-        return encode(texts, **options)
+        return encode(model, texts, **options)
 
-    monkeypatch.setattr(model, "encode_document", encode_two)
+    monkeypatch.setattr(SentenceTransformer, "encode_document", encode_two)
     monkeypatch.setattr(packaged, "_batch", FittingBatch(4, "cuda:0"))
     assert [[round(number, 4) for number in vector] for vector in packaged.embed_passages(texts)] == [
         [round(number, 4) for number in vector] for vector in whole

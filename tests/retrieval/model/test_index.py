@@ -1,3 +1,4 @@
+import threading
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -10,7 +11,7 @@ from qdrant_client import AsyncQdrantClient
 
 from retrieval.backends.embedded import EmbeddedBackend
 from retrieval.backends.remote import RemoteBackend
-from retrieval.errors import DocumentUnreadable, InvalidFilter, InvalidVisibility
+from retrieval.errors import DocumentUnreadable, EmbedderOutOfMemory, InvalidFilter, InvalidVisibility
 from retrieval.index import Index
 from retrieval.messages import (
     ContentRequest,
@@ -434,6 +435,58 @@ class WideEmbedder(WordEmbedder):
     def embed_passages(self, texts: Sequence[str]) -> list[list[float]]:
         self.sizes.append(len(texts))
         return super().embed_passages(texts)
+
+
+class PairEmbedder(WordEmbedder):
+    """Takes two batches at once, and ends the second of two before the first."""
+
+    concurrency = 2
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.under_way = 0
+        self.most_under_way = 0
+        self._lock = threading.Lock()
+        self._second = threading.Event()
+
+    def embed_passages(self, texts: Sequence[str]) -> list[list[float]]:
+        with self._lock:
+            self.under_way += 1
+            self.most_under_way = max(self.most_under_way, self.under_way)
+            first = self.under_way == 1
+        if first:
+            self._second.wait(0.05)
+        else:
+            self._second.set()
+        with self._lock:
+            self.under_way -= 1
+        return super().embed_passages(texts)
+
+
+async def test_two_batches_at_once_leave_each_chunk_its_own_vector(tmp_path: Path) -> None:
+    words = "kettle lid base warranty steel glass filter scale switch cord handle".split()
+    sections = [f"# The {word}\n\nThe {word} is number {n}." for n, word in enumerate(words)]
+    embedder = PairEmbedder()
+    async with open_library("embedded", tmp_path, embedder) as library:
+        done = await library.put("\n\n".join(sections), 1)
+        found = [(await library.ask(f"The {word} is number {n}.", 1, limit=1))[0] for n, word in enumerate(words)]
+    assert done.embedded == len(words)
+    assert embedder.most_under_way == 2
+    assert [hit.heading.split(" > ")[-1] for hit in found] == [f"The {word}" for word in words]
+
+
+async def test_a_batch_that_fails_ends_its_ingest_and_the_one_beside_it(tmp_path: Path) -> None:
+    embedder = PairEmbedder()
+    async with open_library("embedded", tmp_path, embedder) as library:
+
+        def fail(texts: Sequence[str]) -> list[list[float]]:
+            raise EmbedderOutOfMemory("no memory")
+
+        embedder.embed_passages = fail
+        with pytest.raises(EmbedderOutOfMemory, match="no memory"):
+            await library.put("\n\n".join(f"# Part {n}\n\nThis is part {n}." for n in range(40)), 1)
+        del embedder.embed_passages
+        assert (await library.put("# Whole\n\nNow it works.", 2)).embedded == 1
 
 
 async def test_a_document_is_embedded_in_batches_of_the_embedders_size(tmp_path: Path) -> None:
