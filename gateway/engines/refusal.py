@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.engines.errors import EngineRefused
+from gateway.engines.errors import EngineBusy, EngineRefused
 from gateway.engines.stream import Stream
 from gateway.errors import BAD_JSON
 
@@ -18,6 +18,8 @@ _REFUSAL_CHARACTERS = 2_000
 async def read_refusal(answer: Stream) -> EngineRefused:
     """Read an error answer: vLLM's envelope, or whatever else came, cut to a length that can be logged."""
     body = await answer.read_up_to(_REFUSAL_BYTES)
+    if answer.status in (429, 503):
+        return EngineBusy(answer.status, excerpt(body), answer.headers.get("retry-after"))
     try:
         error = msgspec.json.decode(body, type=_Envelope).error
     except BAD_JSON:
