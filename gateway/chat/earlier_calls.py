@@ -1,6 +1,6 @@
 """The tool calls of earlier answers, which clients send back in several forms, in the one that engines take."""
 
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import msgspec
 
@@ -46,13 +46,14 @@ def _renew(message: CallingMessage, index: int, called: str | None) -> None:
 
 
 def _whole(call: dict[str, Any], where: str) -> dict[str, Any]:
-    function: Any = call.get("function")
-    name = function.get("name") if isinstance(function, dict) else None
+    function = call.get("function")
+    known = cast("dict[str, Any]", function) if isinstance(function, dict) else {}
+    name = known.get("name")
     if not isinstance(name, str) or not isinstance(call.get("id"), str) or call.get("type", "function") != "function":
         raise BadRequest(
             "An earlier call has no id, or no function with a name. Send it back as the answer had it.", param=where
         )
-    arguments: Any = function.get("arguments") or ""
+    arguments: Any = known.get("arguments") or ""
     if not isinstance(arguments, str):
         arguments = msgspec.json.encode(arguments).decode()
     return {"id": call["id"], "type": "function", "function": {"name": name, "arguments": arguments}}

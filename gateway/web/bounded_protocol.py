@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass
 from ipaddress import IPv6Address
-from typing import Any
+from typing import Any, cast
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
@@ -226,7 +226,7 @@ class BoundedProtocol(JoinedProtocol):
     def _refuse(self, error: BraidError) -> None:
         """End the connection, with an answer where none is being written."""
         self._refusal = error
-        cycle: RequestResponseCycle | None = self.cycle
+        cycle = cast("RequestResponseCycle | None", self.cycle)
         if cycle is None or (cycle.response_complete if self._in_head else not cycle.response_started):
             body, request = error.body(), new_request_id()
             self.transport.write(STATUS_LINE[error.status] + _HEAD % (len(body), request.encode()) + body)
