@@ -18,13 +18,14 @@ _REFUSAL_CHARACTERS = 2_000
 async def read_refusal(answer: Stream) -> EngineRefused:
     """Read an error answer: vLLM's envelope, or whatever else came, cut to a length that can be logged."""
     body = await answer.read_up_to(_REFUSAL_BYTES)
-    if answer.status in (429, 503):
-        return EngineBusy(answer.status, excerpt(body), answer.headers.get("retry-after"))
     try:
         error = msgspec.json.decode(body, type=_Envelope).error
     except BAD_JSON:
-        return EngineRefused(answer.status, excerpt(body))
-    return EngineRefused(answer.status, error.message[:_REFUSAL_CHARACTERS], error.type, error.param)
+        error = _Problem(excerpt(body))
+    reason = error.message[:_REFUSAL_CHARACTERS]
+    if answer.status in (429, 503):
+        return EngineBusy(answer.status, reason, answer.headers.get("retry-after"))
+    return EngineRefused(answer.status, reason, error.type, error.param)
 
 
 def excerpt(body: bytes) -> str:

@@ -3,7 +3,7 @@
 import re
 from codecs import BOM_UTF8
 from collections.abc import Mapping
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 from msgspec import Meta
@@ -43,10 +43,11 @@ def decode_body(decoder: msgspec.json.Decoder[Body], body: bytes) -> Body:
         problem = error
     except BAD_JSON as error:
         raise BadRequest(_explain_unreadable(body, error), code="invalid_json") from None
-    if "got `float`" not in str(problem):
+    members = msgspec.json.decode(body) if "got `float`" in str(problem) else None
+    if not isinstance(members, dict):
         raise _explain(problem)
     try:
-        return msgspec.convert(_with_whole_numbers(msgspec.json.decode(body)), decoder.type)
+        return msgspec.convert(_with_whole_numbers(cast("dict[str, Any]", members)), decoder.type)
     except msgspec.ValidationError as error:
         raise _explain(error) from None
 
