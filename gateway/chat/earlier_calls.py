@@ -10,7 +10,7 @@ __all__ = ["CallingMessage", "renew_calls"]
 
 
 class CallingMessage(Protocol):
-    """What is read and changed of a message."""
+    """The members of a message that tell of calls; they are changed in place."""
 
     role: Any
     tool_calls: list[dict[str, Any]] | None

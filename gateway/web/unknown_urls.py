@@ -1,4 +1,4 @@
-"""What to say of a URL that no route has: mostly it is a client's base URL that is wrong by a part."""
+"""The error of a URL that no route has: mostly it is a client's base URL that is wrong by a part."""
 
 import re
 
@@ -32,8 +32,8 @@ def _find_meant(path: str) -> str:
     """Return the path of this API that has the same end; "" where there is none, or where it is the path itself."""
     if _OLD_OR_FOREIGN.search(path) and not path.endswith("/chat/completions"):
         return "/v1/chat/completions"
-    found = _PLACE.search(path)
-    if found is None:
+    match = _PLACE.search(path)
+    if match is None:
         return ""
-    meant = f"/v1/{found['place'].lower()}{found['rest']}"
+    meant = f"/v1/{match['place'].lower()}{match['rest']}"
     return "" if meant == path else meant
