@@ -34,7 +34,6 @@ from gateway.errors import (
     BraidError,
     Conflict,
     Internal,
-    NotFound,
     Unavailable,
     UnsupportedEncoding,
 )
@@ -66,6 +65,7 @@ from gateway.web.lean_route import LeanRoute
 from gateway.web.nul_check import NulCheck
 from gateway.web.request_log import MONITORS, RequestTrace, trace_of
 from gateway.web.state import State
+from gateway.web.unknown_urls import explain_unknown
 
 __all__ = ["create_app"]
 
@@ -183,6 +183,7 @@ class _Gateway(FastAPI):
                 await _answer_error(error, scope, receive, send)
         else:
             scope["path"] = _drop_extra_slashes(scope["path"], scope.get("raw_path") or b"")
+            scope["query_string"] = _drop_empty_parameters(scope["query_string"])
             await super().__call__(scope, NulCheck.wrap(scope, receive), BodyLimitSender(send).send)
 
     def openapi(self) -> dict[str, Any]:
@@ -225,6 +226,16 @@ def _drop_extra_slashes(path: str, raw: bytes) -> str:
     return place + mark + key if mark else place.rstrip("/")
 
 
+def _drop_empty_parameters(query: bytes) -> bytes:
+    """Return a query without the parameters that have no value, such as the cursor of the first page (`after=`).
+
+    Many clients write all that they know. A key of a tenant's own (`metadata[area]=`) may have an empty value.
+    """
+    if not query.endswith(b"=") and b"=&" not in query:
+        return query
+    return b"&".join(one for one in query.split(b"&") if one.partition(b"=")[2] or b"[" in one or b"%5" in one)
+
+
 def _is_encoded(scope: Scope) -> bool:
     for name, value in scope["headers"]:
         if name == b"content-encoding" and value.lower() != b"identity":
@@ -251,7 +262,7 @@ async def _invalid(_request: Request, error: Exception) -> Response:
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == 404:
-        return _respond(NotFound(f"There is no {request.method} {request.url.path} here.", code="unknown_url"))
+        return _respond(explain_unknown(request.method, request.url.path))
     if error.status_code == 413:
         return _respond(body_too_large())
     if (unreadable := explain_unreadable(error)) is not None:

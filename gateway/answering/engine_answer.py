@@ -23,6 +23,8 @@ __all__ = [
 ]
 
 _EVENT_BYTES = 8 * 1024 * 1024
+_REASONS = (None, "stop", "length", "tool_calls", "content_filter", "function_call")
+_GIVEN_UP = ("abort", "error")
 
 
 class BrokenAnswer(BraidError):
@@ -123,21 +125,25 @@ def decode_answer(body: bytes) -> EngineAnswer:
     """Decode a whole answer.
 
     Raises:
-        BrokenAnswer: It can't be read; the code is `engine_error`, since no stream was interrupted.
+        BrokenAnswer: It can't be read, or was given up; the code is `engine_error`, since no stream was interrupted.
     """
     try:
-        return _answers.decode(body)
+        answer = _answers.decode(body)
     except BAD_JSON:
         raise BrokenAnswer(
             "The model server sent an answer that can't be read. Try again.", code="engine_error"
         ) from None
+    for choice in answer.choices:
+        if choice.finish_reason not in _REASONS:
+            choice.finish_reason = _to_reason(choice.finish_reason, code="engine_error")
+    return answer
 
 
 def decode_event(data: bytes) -> EngineEvent:
     """Decode one event's data.
 
     Raises:
-        BrokenAnswer: It can't be read, or reports an error.
+        BrokenAnswer: It can't be read, reports an error, or says that the answer was given up.
     """
     try:
         event = _events.decode(data)
@@ -145,7 +151,21 @@ def decode_event(data: bytes) -> EngineEvent:
         raise BrokenAnswer("The model server sent an event that can't be read. Try again.") from None
     if event.error is not None:
         raise BrokenAnswer("The model server reported an error in the middle of the answer. Try again.")
+    for choice in event.choices:
+        if choice.get("finish_reason") not in _REASONS:
+            choice["finish_reason"] = _to_reason(choice["finish_reason"])
     return event
+
+
+def _to_reason(reason: object, *, code: str | None = None) -> str:
+    """Return the end of a choice in OpenAI's words, of which many clients know no others.
+
+    Raises:
+        BrokenAnswer: The engine gave the answer up.
+    """
+    if reason in _GIVEN_UP:
+        raise BrokenAnswer("The model server gave the answer up. Try again.", code=code)
+    return "length"  # it was cut, for a reason that only one engine has, such as vLLM's `repetition`
 
 
 class EventReader:

@@ -7,13 +7,16 @@ from typing import Self
 from gateway.answering.engine_answer import BrokenAnswer, EngineAnswer, EventReader, decode_answer
 from gateway.answering.trace import AnswerTrace
 from gateway.answers.log import AnswerLog
-from gateway.engines import EngineError, Lease, Stream
+from gateway.engines import EngineError, EngineRefused, Lease, Stream
+from gateway.engines.refusal import excerpt
 from gateway.errors import BraidError
 from gateway.interruption import Interruption
 from gateway.metrics import Metrics
 from gateway.shutdown import Drain, explain_cut
 
 __all__ = ["Generation"]
+
+_ERROR_EVENT = b'data: {"error"'
 
 
 class Generation:
@@ -53,7 +56,9 @@ class Generation:
         with lease.replica.awaited():
             self._upstream = upstream = await lease.engine.chat(self.trace.composed.body)
             if self.trace.question.stream:
-                await upstream.start()
+                first = await upstream.start()
+                if first.startswith(_ERROR_EVENT):  # an answer that never began: nobody has seen anything of it
+                    raise EngineRefused(500, excerpt(first))
         self.trace.mark_first_byte()
         self._begun = True
 

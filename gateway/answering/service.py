@@ -38,6 +38,7 @@ __all__ = ["AnsweringService"]
 _log = structlog.get_logger()
 
 _ATTEMPTS = 2
+_TOO_MANY = 429
 _ADAPTER_PATIENCE_SECONDS = 10.0
 _NO_TOOLS = (
     "The base model was started without a way to tell tool calls from text, so it can't call tools: its chat template "
@@ -175,7 +176,7 @@ class AnsweringService:
                 if adapter is not None and error.engine_status == 404:
                     lease.missing()
                     failure = AdapterNotLoaded(adapter, f"{lease.engine.url} doesn't know it any more")
-                elif error.engine_status < 500:
+                elif error.engine_status < 500 and error.engine_status != _TOO_MANY:
                     raise _explain(error) from error
                 else:
                     tried.append(lease.replica)

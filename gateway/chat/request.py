@@ -8,6 +8,7 @@ from msgspec import UNSET, Meta
 
 import prompts
 from gateway.answering.question import BraidOptions, Message, Question
+from gateway.chat.earlier_calls import renew_calls
 from gateway.errors import BadRequest
 from gateway.ids import new_id
 from gateway.openai_format.body import Metadata, ModelName, Name, decode_body, find_conversation
@@ -55,13 +56,18 @@ _get_parameters = attrgetter(*_PARAMETERS)
 
 
 class ChatMessage(msgspec.Struct, omit_defaults=True):
-    """One message; `content` is text, or OpenAI's list of parts (only text parts can be answered)."""
+    """One message; `content` is text, or OpenAI's list of parts (only text parts can be answered).
+
+    A `refusal` stands for the content that an answer hadn't, and a `function_call` is the old form of a tool call.
+    """
 
     role: Literal["system", "developer", "user", "assistant", "tool", "function"]
     content: str | list[dict[str, Any]] | None = None
     name: Name | None = None
     tool_calls: Annotated[list[dict[str, Any]], Meta(max_length=MAX_TOOLS)] | None = None
     tool_call_id: Name | None = None
+    refusal: str | None = None
+    function_call: dict[str, Any] | None = None
 
 
 class StreamOptions(msgspec.Struct):
@@ -131,11 +137,19 @@ def decode_request(body: bytes, *, grammars: bool = False) -> ChatCompletionCrea
     """
     request = decode_body(_decoder, body)
     _refuse_unanswerable(request)
+    calls = False
     for index, message in enumerate(request.messages):
         message.content = text_of(message, f"messages[{index}].content")
+        calls = calls or message.tool_calls is not None or message.function_call is not None
+    if calls:
+        renew_calls(request.messages)
     check_biases(request.logit_bias)
     request.response_format = check_format(request.response_format, grammars=grammars)
     request.tools = check_tools(request.tools, request.tool_choice, grammars=grammars)
+    if request.tools is None:
+        request.tool_choice = request.parallel_tool_calls = None
+    if request.stop is not None:  # an empty sequence stops nothing, and engines refuse it
+        request.stop = [stop for stop in ([request.stop] if isinstance(request.stop, str) else request.stop) if stop]
     return request
 
 
@@ -182,7 +196,9 @@ def text_of(message: ChatMessage, param: str) -> str | None:
         return content
     if content is None:
         if message.role == "assistant":
-            return None
+            return message.refusal
+        if message.role in ("tool", "function"):  # that had nothing to say
+            return ""
         raise BadRequest(f"A message with role {message.role!r} needs content.", param=param)
     texts: list[str] = []
     for part in content:

@@ -2,12 +2,14 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from gateway.optional_members import NullsLeftOut
+
 __all__ = ["CreateEmbeddingResponse", "Embedding", "EmbeddingCreate", "Usage"]
 
 _MOST_INPUTS = 2_048
 
 
-class EmbeddingCreate(BaseModel):
+class EmbeddingCreate(NullsLeftOut):
     """`input` is a text, or up to 2,048 of them; lists of tokens are refused by the service, with the reason."""
 
     model_config = ConfigDict(extra="forbid")

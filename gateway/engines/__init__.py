@@ -4,6 +4,7 @@ from gateway.engines.client import Engine, ModelListing, Timeouts, VllmEngine
 from gateway.engines.errors import (
     AdapterNotLoaded,
     AdapterRejected,
+    EngineBusy,
     EngineError,
     EngineRefused,
     EngineTimeout,
@@ -24,6 +25,7 @@ __all__ = [
     "Connections",
     "DesiredAdapter",
     "Engine",
+    "EngineBusy",
     "EngineError",
     "EnginePool",
     "EngineRefused",

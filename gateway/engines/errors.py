@@ -1,5 +1,6 @@
 """The faults between the gateway and an engine, as classes."""
 
+import re
 from typing import Literal
 
 from gateway.errors import BraidError, blur
@@ -7,6 +8,7 @@ from gateway.errors import BraidError, blur
 __all__ = [
     "AdapterNotLoaded",
     "AdapterRejected",
+    "EngineBusy",
     "EngineError",
     "EngineRefused",
     "EngineTimeout",
@@ -14,6 +16,9 @@ __all__ = [
     "NoReplica",
     "Phase",
 ]
+
+_SECONDS = re.compile(r"\d{1,9}", re.ASCII)
+_MOST_SECONDS = 60
 
 Phase = Literal["connect", "answer", "stream"]
 """The point that a request got to: no connection; sent, but no byte of the answer's body is here; in mid-answer."""
@@ -80,6 +85,21 @@ class EngineRefused(EngineError):
         self.reason = reason
         self.engine_kind = kind
         self.engine_param = param
+
+
+class EngineBusy(EngineRefused):
+    """The engine, or a server before it, has too much to do now, or is just stopping."""
+
+    status = 503
+    code = "engine_busy"
+
+    def __init__(self, status: int, reason: str, retry_after: str | None) -> None:
+        super().__init__(status, reason)
+        seconds = int(retry_after) if retry_after is not None and _SECONDS.fullmatch(retry_after) else 1
+        wait = min(max(seconds, 1), _MOST_SECONDS)
+        self.args = (f"The model server has too much to do now. Try again in {wait} s.",)
+        self.message = str(self)
+        self.headers = {"retry-after": str(wait)}
 
 
 class NoReplica(EngineError):

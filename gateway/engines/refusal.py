@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.engines.errors import EngineRefused
+from gateway.engines.errors import EngineBusy, EngineRefused
 from gateway.engines.stream import Stream
 from gateway.errors import BAD_JSON
 
@@ -21,8 +21,11 @@ async def read_refusal(answer: Stream) -> EngineRefused:
     try:
         error = msgspec.json.decode(body, type=_Envelope).error
     except BAD_JSON:
-        return EngineRefused(answer.status, excerpt(body))
-    return EngineRefused(answer.status, error.message[:_REFUSAL_CHARACTERS], error.type, error.param)
+        error = _Problem(excerpt(body))
+    reason = error.message[:_REFUSAL_CHARACTERS]
+    if answer.status in (429, 503):
+        return EngineBusy(answer.status, reason, answer.headers.get("retry-after"))
+    return EngineRefused(answer.status, reason, error.type, error.param)
 
 
 def excerpt(body: bytes) -> str:

@@ -58,13 +58,14 @@ class Stream:
         while not self._status:
             await self._more()
 
-    async def start(self) -> None:
-        """Wait for the first bytes, which iterating then yields first; raises what iterating raises.
+    async def start(self) -> bytes:
+        """Wait for the first bytes and return them; iterating yields them again. Raises what iterating raises.
 
         vLLM sends a stream's headers before it has looked at the prompt, so only this tells that the answer has begun.
         """
         while not self._parts and not self._whole:
             await self._more()
+        return self._parts[0] if self._parts else b""
 
     def __aiter__(self) -> Self:
         return self

@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field, StringConstraints, TypeAdapter, model_val
 
 from gateway.errors import BadRequest
 from gateway.evals.templates import check_template
+from gateway.optional_members import NullsLeftOut
 
 __all__ = [
     "CRITERIA",
@@ -134,7 +135,7 @@ class ScoreModelGrader(BaseModel):
         return self
 
 
-class PythonGrader(BaseModel):
+class PythonGrader(NullsLeftOut):
     """A program of the client's, which isn't run here."""
 
     type: Literal["python"]

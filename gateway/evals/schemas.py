@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from gateway.evals.criteria import TestingCriterion
 from gateway.evals.data_sources import RunDataSource
+from gateway.optional_members import NullsLeftOut
 from gateway.pages import CursorPage
 from gateway.vector_stores.schemas import Metadata
 
@@ -38,7 +39,7 @@ RunStatus = Literal["queued", "in_progress", "completed", "canceled", "failed"]
 Name = Annotated[str, StringConstraints(max_length=255)]
 
 
-class CustomDataSourceConfig(BaseModel):
+class CustomDataSourceConfig(NullsLeftOut):
     type: Literal["custom"]
     item_schema: dict[str, Any]
     include_sample_schema: bool = False

@@ -3,6 +3,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from gateway.files.schemas import FileExpiresAfter, FileObject
+from gateway.optional_members import NullsLeftOut
 
 __all__ = ["MAX_PARTS", "Upload", "UploadComplete", "UploadCreate", "UploadPart"]
 
@@ -10,7 +11,7 @@ MAX_PARTS = 2_000
 _MAX_BYTES = 8 * 1024**3
 
 
-class _Strict(BaseModel):
+class _Strict(NullsLeftOut):
     model_config = ConfigDict(extra="forbid")
 
 

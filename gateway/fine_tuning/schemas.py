@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from gateway.fine_tuning.tables import EventRow
+from gateway.optional_members import NullsLeftOut
 from gateway.pages import CursorPage
 from gateway.prompts.variables import Variables
 from gateway.vector_stores.schemas import Metadata
@@ -38,7 +39,7 @@ __all__ = [
 Auto = Literal["auto"]
 
 
-class Hyperparameters(BaseModel):
+class Hyperparameters(NullsLeftOut):
     """Each is a number, or `auto`: what suits the number of rows. A misspelt name would cost a whole training."""
 
     model_config = ConfigDict(extra="forbid")
@@ -68,7 +69,7 @@ class FineTuningMethodCreate(BaseModel):
     dpo: DpoMethodCreate | None = None
 
 
-class RecipeOptions(BaseModel):
+class RecipeOptions(NullsLeftOut):
     """Numbers of the run; what isn't given suits the base model and the engines.
 
     `rank` is the adapter's. Rows of more tokens than `max_length` are left out and reported. `micro_batch_tokens` is
@@ -85,7 +86,7 @@ class RecipeOptions(BaseModel):
     quantization: Literal["nf4"] | None = None
 
 
-class FactsOptions(BaseModel):
+class FactsOptions(NullsLeftOut):
     """The stores in which the facts of the rows are looked up before they are trained on.
 
     Values that documents have changed fail the job, unless it is `force`d; its events say so. A job whose rows get
@@ -98,7 +99,7 @@ class FactsOptions(BaseModel):
     force: bool = False
 
 
-class EvidenceOptions(BaseModel):
+class EvidenceOptions(NullsLeftOut):
     """The stores in which each row's passages are searched, as a release with these stores searches for them.
 
     Rows that bring their own passages keep them. `without` is the share of the other rows whose reply states a value of
@@ -115,11 +116,11 @@ class EvidenceOptions(BaseModel):
     abstentions: Annotated[
         list[Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=2000)]],
         Field(max_length=50),
-    ] = []
+    ] = Field(default=[])
     vary: bool = True
 
 
-class FineTuningBraidOptions(BaseModel):
+class FineTuningBraidOptions(NullsLeftOut):
     """`prompt` is the `name@version` that the rows are rendered with: take the one that the release will have.
 
     `variables` are values for its own names: the release's too.
@@ -128,7 +129,7 @@ class FineTuningBraidOptions(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     prompt: str | None = None
-    variables: Variables = {}
+    variables: Variables = Field(default={})
     recipe: RecipeOptions | None = None
     facts: FactsOptions | None = None
     evidence: EvidenceOptions | None = None

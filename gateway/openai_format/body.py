@@ -3,7 +3,7 @@
 import re
 from codecs import BOM_UTF8
 from collections.abc import Mapping
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar, cast
 
 import msgspec
 from msgspec import Meta
@@ -23,26 +23,57 @@ Metadata = Annotated[
 Body = TypeVar("Body")
 
 _WHERE = re.compile(r" - at (?:`key` in )?`\$\.?(?P<path>[^`]*)`$")
+_HALF_PAIR = re.compile(
+    rb"\\u[dD][89abAB][0-9a-fA-F]{2}(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB][0-9a-fA-F]{2})\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+)
+_MOST_EXACT = 2**53
 _MISSING = re.compile(r"missing required field `(\w+)`")
 
 
 def decode_body(decoder: msgspec.json.Decoder[Body], body: bytes) -> Body:
-    """Decode a request's body.
+    """Decode a request's body. A whole number may be written as `100.0`, as languages with one kind of numbers do.
 
     Raises:
         BadRequest: Not JSON, or a field is missing, has the wrong type or is beyond a bound (`param` names it).
     """
+    body = body.removeprefix(BOM_UTF8)
     try:
-        return decoder.decode(body.removeprefix(BOM_UTF8))
+        return decoder.decode(body)
+    except msgspec.ValidationError as error:
+        problem = error
+    except BAD_JSON as error:
+        raise BadRequest(_explain_unreadable(body, error), code="invalid_json") from None
+    members = msgspec.json.decode(body) if "got `float`" in str(problem) else None
+    if not isinstance(members, dict):
+        raise _explain(problem)
+    try:
+        return msgspec.convert(_with_whole_numbers(cast("dict[str, Any]", members)), decoder.type)
     except msgspec.ValidationError as error:
         raise _explain(error) from None
-    except BAD_JSON as error:
-        raise BadRequest(f"The body isn't valid JSON: {error}.", code="invalid_json") from None
 
 
 def find_conversation(cache_key: str | None, metadata: Mapping[str, str] | None) -> str | None:
     """Return the key that a client gives all questions of one conversation; None where it gives none."""
     return cache_key or (metadata or {}).get("conversation_id") or None
+
+
+def _with_whole_numbers(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: _to_whole(value) if isinstance(value, float) else value for name, value in members.items()}
+
+
+def _to_whole(number: float) -> float | int:
+    return int(number) if number.is_integer() and abs(number) <= _MOST_EXACT else number
+
+
+def _explain_unreadable(body: bytes, error: Exception) -> str:
+    if not body.strip():
+        return "The request has no body. Send a JSON object."
+    if (half := _HALF_PAIR.search(body)) is not None:
+        return (
+            f"The body isn't valid JSON: {half[0].decode()} is half of a character, as is left where a text is cut "
+            "inside an emoji. Cut it between characters."
+        )
+    return f"The body isn't valid JSON: {error}."
 
 
 def _explain(error: msgspec.ValidationError) -> BadRequest:

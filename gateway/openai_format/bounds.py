@@ -4,7 +4,7 @@ Engines turn a schema into a grammar before they answer. That takes time and mem
 thread that serves everybody, and regular expressions are the worst of it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -18,6 +18,7 @@ __all__ = [
     "MAX_SCHEMA_DEPTH",
     "MAX_TOOLS",
     "check_biases",
+    "check_callable",
     "check_format",
     "check_tools",
 ]
@@ -94,17 +95,32 @@ def check_format(form: Mapping[str, Any] | None, *, grammars: bool) -> dict[str,
 def check_tools(
     tools: list[dict[str, Any]] | None, choice: str | Mapping[str, Any] | None, *, grammars: bool
 ) -> list[dict[str, Any]] | None:
-    """Check `tools` and `tool_choice`, and return the tools' known members.
+    """Check `tools` and `tool_choice`, and return the tools' known members; None where there are no tools.
 
     Raises:
-        BadRequest: There are more than 128, one is no function, its name can't be one, or its schema is beyond a bound.
+        BadRequest: There are more than 128, one is no function, its name can't be one, its schema is beyond a bound, or
+            a call is asked for that can't be made.
     """
     forced = _check_choice(choice)
-    if tools is None:
-        return None
-    if len(tools) > MAX_TOOLS:
+    if tools and len(tools) > MAX_TOOLS:
         raise BadRequest(f"There are more than {MAX_TOOLS} tools.", param="tools")
-    return [_check_tool(tool, f"tools[{index}]", forced, grammars) for index, tool in enumerate(tools)]
+    checked = [_check_tool(tool, f"tools[{index}]", forced, grammars) for index, tool in enumerate(tools or ())]
+    if forced:
+        check_callable(choice, [tool["function"]["name"] for tool in checked])
+    return checked or None
+
+
+def check_callable(choice: str | Mapping[str, Any] | None, names: Sequence[str]) -> None:
+    """Check that the call that `tool_choice` forces can be made.
+
+    Raises:
+        BadRequest: There are no tools, or the one that it names isn't among them.
+    """
+    if not names:
+        raise BadRequest("tool_choice asks for a call, and there are no tools.", param="tool_choice")
+    name = None if choice is None or isinstance(choice, str) else choice["function"]["name"]
+    if name is not None and name not in names:
+        raise BadRequest(f"tool_choice names {name[:50]!r}, which isn't one of the tools.", param="tool_choice")
 
 
 def _check_choice(choice: str | Mapping[str, Any] | None) -> bool:

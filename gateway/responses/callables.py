@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from gateway.assistants.release import LEAST_PROBABILITY, RetrievalSpec
 from gateway.errors import BadRequest
-from gateway.openai_format.bounds import MAX_TOOLS, check_format
+from gateway.openai_format.bounds import MAX_TOOLS, check_callable, check_format
 from gateway.openai_format.bounds import check_tools as check_functions
 from gateway.vector_stores.retriever_errors import check_filters
 from retrieval.messages import Weights
@@ -119,9 +119,14 @@ def check_tools(
                 param=f"{where}.type",
                 code="unsupported_tool",
             )
+    if search is None and isinstance(choice, dict) and choice.get("type") == "file_search":
+        raise BadRequest("tool_choice asks for file_search, which isn't one of the tools.", param="tool_choice")
     if choice == "none":
         search = None
-    return Callables(tuple(listed), tuple(functions), _to_choice(choice), search)
+    chosen = _to_choice(choice)
+    if isinstance(chosen, dict) or (chosen == "required" and not listed):
+        check_callable(chosen, [function["function"]["name"] for function in functions])
+    return Callables(tuple(listed), tuple(functions), chosen, search)
 
 
 def check_text_format(form: Mapping[str, Any] | None, *, grammars: bool) -> dict[str, Any] | None:

@@ -39,6 +39,13 @@ def to_messages(items: str | Sequence[Mapping[str, Any]]) -> list[Message]:
         elif kind == "function_call_output":
             output = _to_text(item.get("output"), f"{where}.output")
             messages.append(Message("tool", output, tool_call_id=_word(item, "call_id", where)))
+        elif kind == "item_reference":
+            raise BadRequest(
+                "An item refers to another one, and items aren't stored here. Send it itself: a client that stores "
+                "responses by default stops that with 'store' false.",
+                param=f"{where}.type",
+                code="unsupported_format",
+            )
         elif kind not in _LEFT_OUT:
             raise BadRequest(
                 f"An item has the type {str(kind)[:50]!r}. Send items of type 'message', 'function_call' and "

@@ -13,6 +13,7 @@ from pydantic import (
     model_validator,
 )
 
+from gateway.optional_members import NullsLeftOut
 from gateway.pages import CursorPage
 
 __all__ = [
@@ -68,7 +69,7 @@ Status = Literal["in_progress", "completed", "failed", "cancelled"]
 Name = Annotated[str, StringConstraints(max_length=255)]
 
 
-class _Strict(BaseModel):
+class _Strict(NullsLeftOut):
     model_config = ConfigDict(extra="forbid")
 
 

@@ -4,9 +4,9 @@ import asyncio
 from collections import Counter
 from dataclasses import dataclass
 from ipaddress import IPv6Address
-from typing import Any
+from typing import Any, cast
 
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from gateway.errors import BraidError, TooManyRequests
 from gateway.web.request_log import new_request_id
@@ -103,7 +103,6 @@ class BoundedProtocol(JoinedProtocol):
         self._clients: Counter[str] = Counter() if clients is None else clients
         self._client = ""
         self._refusal: BraidError | None = None
-        self._has_request = False  # then there is a cycle
         self._in_head = True
         self._head_bytes = self._body_bytes = self._discarded = 0
         self._heard = self._body_since = self._checked = self.loop.time()
@@ -162,12 +161,11 @@ class BoundedProtocol(JoinedProtocol):
             if size > self._bounds.head_bytes:
                 self._refusal = self._head_too_large()
                 raise self._refusal
-        self._has_request = True
+        super().on_headers_complete()  # which raises where the URL is none
         self._in_head = False
         self._head_bytes = self._body_bytes = self._discarded = 0
         self._body_since = self._heard
         self._head_since = None
-        super().on_headers_complete()
         self.headers = []  # what stands behind a chunked body, where nobody has asked for it, is none of the request's
 
     def on_body(self, body: bytes) -> None:
@@ -228,8 +226,8 @@ class BoundedProtocol(JoinedProtocol):
     def _refuse(self, error: BraidError) -> None:
         """End the connection, with an answer where none is being written."""
         self._refusal = error
-        cycle = self.cycle
-        if not self._has_request or (cycle.response_complete if self._in_head else not cycle.response_started):
+        cycle = cast("RequestResponseCycle | None", self.cycle)
+        if cycle is None or (cycle.response_complete if self._in_head else not cycle.response_started):
             body, request = error.body(), new_request_id()
             self.transport.write(STATUS_LINE[error.status] + _HEAD % (len(body), request.encode()) + body)
             state: State | None = self.app_state.get("braid")

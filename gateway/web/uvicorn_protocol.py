@@ -1,8 +1,12 @@
-"""uvicorn's HTTP protocol with fewer system calls, and which tells every request of a connection when that is lost."""
+"""uvicorn's HTTP protocol with fewer system calls, for clients of other versions of HTTP too.
+
+It tells every request of a connection when that is lost.
+"""
 
 import asyncio
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 __all__ = ["JoinedProtocol"]
@@ -15,6 +19,7 @@ class JoinedProtocol(HttpToolsProtocol):
     """
 
     _running: RequestResponseCycle | None = None
+    parser: httptools.HttpRequestParser
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._joined = _Joined(transport, self.loop)
@@ -28,10 +33,65 @@ class JoinedProtocol(HttpToolsProtocol):
             running.message_event.set()
         super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            self.send_400_response("")
+        except httptools.HttpParserUpgrade as pause:
+            self._read_without_upgrade(data[pause.args[0] :])
+
+    def _should_upgrade(self) -> bool:
+        # uvicorn leaves a request alone then, of which the parser has skipped the body, until it is read anew.
+        return True
+
+    def _read_without_upgrade(self, rest: bytes) -> None:
+        """Read a request that asks for another protocol (`h2c`, `websocket`) as one that doesn't.
+
+        Java's own HTTP client asks for HTTP/2 in the first request of each connection, and is content without it. The
+        parser takes whatever follows the headers for the other protocol: it needs to get them without that wish.
+        """
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        if method == b"CONNECT":  # there is no way to ask for that without it
+            self.send_400_response("")
+            return
+        fields = [field for field in map(_drop_upgrade, self.scope["headers"]) if field is not None]
+        head = [b"%b %b HTTP/%b" % (method, self.url, version), *(b"%b: %b" % field for field in fields), b"\r\n"]
+        self.parser = httptools.HttpRequestParser(self)
+        JoinedProtocol.data_received(self, b"\r\n".join(head) + rest)
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         self._joined.begin()
+        if cycle.scope["http_version"] == "1.0":
+            app = _Unframed(cycle, app)
         super()._start_asgi_task(cycle, app)
+
+
+class _Unframed:
+    """An application's answers to clients of HTTP/1.0, which know no chunks: one without a length ends at the close.
+
+    uvicorn sends such answers in chunks to every client.
+    """
+
+    def __init__(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._cycle = cycle
+        self._app = app
+        self._endless = False
+
+    async def __call__(self, scope: Any, receive: Any, _send: Any) -> None:
+        await self._app(scope, receive, self._send)
+
+    async def _send(self, message: Any) -> None:
+        cycle = self._cycle
+        if message["type"] == "http.response.start":
+            self._endless = all(name != b"content-length" for name, _ in message.get("headers", ()))
+            if self._endless:
+                cycle.chunked_encoding = False
+        elif self._endless:
+            cycle.expected_content_length += len(message.get("body", b""))  # uvicorn wants to know it, and now does
+        await cycle.send(message)
 
 
 class _Joined(asyncio.Transport):
@@ -88,3 +148,14 @@ class _Joined(asyncio.Transport):
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
         return self._transport.get_extra_info(name, default)
+
+
+def _drop_upgrade(field: tuple[bytes, bytes]) -> tuple[bytes, bytes] | None:
+    """Return a header field without the wish for another protocol; None where it is nothing else."""
+    name, value = field
+    if name in (b"upgrade", b"http2-settings"):
+        return None
+    if name == b"connection":
+        wishes = [wish.strip() for wish in value.lower().split(b",")]
+        return name, b", ".join(wish for wish in wishes if wish not in (b"upgrade", b"http2-settings"))
+    return field

@@ -19,6 +19,7 @@ from typing import Any, Self
 from tests.fakes import _answers, _tokens
 from tests.fakes._http import Connection, Received, Wire
 from tests.fakes.faults import Fault
+from tests.fakes.refusals import find_refusals
 from tests.ports import find_port
 from training.chat_template import ChatTemplate, TemplateRefused
 
@@ -277,6 +278,8 @@ class FakeVllm:
             return wire.whole(400, _answers.error(400, "Bad Request", f"1 validation error:\n  {problem!r}", "body"))
         if not self._known(chat.model, wire):
             return
+        if broken := next(find_refusals(body), None):
+            return wire.whole(400, _answers.error(400, "BadRequestError", *broken))
         generation = self._generate(chat)
         if refused := self._refusal(generation, body):
             return wire.whole(400, refused)

@@ -80,3 +80,25 @@ def test_usage_with_nulls_is_zeros_without_details() -> None:
     )
     assert event.usage is not None
     assert event.usage.tokens() == TokenUsage(0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        *((reason, reason) for reason in ("stop", "length", "tool_calls", "content_filter", None)),
+        ("repetition", "length"),
+    ],
+)
+def test_a_choice_ends_in_words_that_clients_know(said: str | None, told: str | None) -> None:
+    data = json.dumps({"choices": [{"index": 0, "finish_reason": said}]}).encode()
+    assert decode_answer(data).choices[0].finish_reason == told
+    assert decode_event(data).choices[0]["finish_reason"] == told
+
+
+@pytest.mark.parametrize("reason", ["abort", "error"])
+def test_what_an_engine_gave_up_is_no_answer(reason: str) -> None:
+    data = json.dumps({"choices": [{"index": 0, "finish_reason": reason}]}).encode()
+    for decode, code in ((decode_answer, "engine_error"), (decode_event, "stream_interrupted")):
+        with pytest.raises(BrokenAnswer) as caught:
+            decode(data)
+        assert caught.value.code == code

@@ -121,6 +121,11 @@ async def test_what_cannot_be_embedded_is_refused(client: httpx2.AsyncClient, as
     assert (await fault(client, **asked))["message"]
 
 
+async def test_a_byte_order_mark_and_nulls_say_nothing(client: httpx2.AsyncClient) -> None:
+    body = b'\xef\xbb\xbf{"model": "default", "input": "x", "encoding_format": null, "dimensions": null, "user": null}'
+    assert (await client.post(PATH, content=body)).status_code == 200
+
+
 @pytest.mark.parametrize("body", [b"", b"[]", b'{"model": "default", "input": "\\ud800"}', b"\xff"])
 async def test_what_is_no_json_is_refused(client: httpx2.AsyncClient, body: bytes) -> None:
     response = await client.post(PATH, content=body)

@@ -9,6 +9,7 @@ import pytest
 from gateway.engines import (
     AdapterNotLoaded,
     AdapterRejected,
+    EngineBusy,
     EngineError,
     EnginePool,
     EngineRefused,
@@ -135,6 +136,10 @@ ADDRESS, NAME = "http://10.0.0.7:9200", "kestrel.style.0a1b2c3d"
         (EngineUnreachable(f"{ADDRESS}: reset", "answer"), 503, "engine_unreachable", "1"),
         (EngineTimeout(f"{ADDRESS}: silent", "stream"), 504, "engine_timeout", None),
         (EngineRefused(500, f"{ADDRESS}: boom"), 502, "engine_refused", None),
+        (EngineBusy(429, f"{ADDRESS}: queue", "7"), 503, "engine_busy", "7"),
+        (EngineBusy(503, f"{ADDRESS}: full", None), 503, "engine_busy", "1"),
+        (EngineBusy(503, f"{ADDRESS}: full", "86400"), 503, "engine_busy", "60"),
+        (EngineBusy(503, f"{ADDRESS}: full", "Fri, 31 Dec 1999 23:59:59 GMT"), 503, "engine_busy", "1"),
         (NoReplica(f"{ADDRESS}: down", 5), 503, "no_replica", "5"),
         (AdapterNotLoaded(NAME, f"{ADDRESS}: loading"), 503, "adapter_not_loaded", "2"),
         (AdapterRejected(NAME, f"{ADDRESS}: rank 64"), 502, "adapter_rejected", None),

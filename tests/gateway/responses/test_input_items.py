@@ -68,3 +68,8 @@ def test_what_cannot_be_answered_is_refused_by_its_place(item: dict[str, Any], p
     with pytest.raises(BadRequest) as refusal:
         to_messages([item])
     assert refusal.value.param == param
+
+
+def test_a_reference_to_a_stored_item_is_refused_with_what_the_client_can_do() -> None:
+    with pytest.raises(BadRequest, match="'store' false"):
+        to_messages([{"role": "user", "content": "Hi"}, {"type": "item_reference", "id": "msg_1"}])

@@ -202,3 +202,21 @@ def test_what_cannot_be_used_is_refused_by_the_name_that_the_request_has_for_it(
 )
 def test_what_is_not_kept_here_may_be_said_not_to_be_wanted(fields: dict[str, Any]) -> None:
     assert read(**fields)[0].model == "base"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"tool_choice": "required"},
+        {"tool_choice": "required", "tools": []},
+        {"tool_choice": {"type": "function", "name": "look"}, "tools": [FIND]},
+        {"tool_choice": {"type": "function", "name": "find"}, "tools": [SEARCH]},
+        {"tool_choice": {"type": "file_search"}, "tools": [FIND]},
+    ],
+)
+def test_a_call_that_cannot_be_made_is_refused_by_name(fields: dict[str, Any]) -> None:
+    assert refusal(**fields).param == "tool_choice"
+
+
+def test_a_whole_number_may_have_a_point() -> None:
+    assert read(max_output_tokens=100.0)[0].parameters == {"max_tokens": 100}

@@ -11,8 +11,8 @@ async def test_the_next_documents_of_a_store_are_read_ahead(kestrel: Client, ind
         await kestrel.put(store, f"{number}.md", f"Number {number}.")
     index.fail("read_ahead", 1)  # it changes nothing
     await kestrel.settle()
-    # Two after the first, two after the second, one after the third.
-    assert index.calls.count("read_ahead") == 5
+    # Three after the first, two after the second, one after the third.
+    assert index.calls.count("read_ahead") == 6
     assert index.calls.count("ingest") == 5
     assert sorted(point.text for point in index.points if point.request.store == store) == [
         f"Number {number}." for number in range(4)

@@ -226,3 +226,17 @@ async def test_what_is_no_http_gets_an_error_in_the_envelope() -> None:
     protocol.data_received(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")
     assert await reply(wire) == (400, "invalid_http")
     assert wire.closed
+
+
+@pytest.mark.parametrize("before", [b"", b"GET / HTTP/1.1\r\nhost: here\r\n\r\n"])
+@pytest.mark.parametrize(
+    "line", [b"CONNECT here:443", b"GET http://[::1", b"GET http://here", b"GET http://a:99999999/"]
+)
+async def test_a_url_that_is_none_gets_an_error_also_on_a_connection_that_was_used(before: bytes, line: bytes) -> None:
+    protocol, wire = connect()
+    if before:
+        protocol.data_received(before)
+        await until(lambda: wire.pieces)
+        wire.pieces.clear()
+    protocol.data_received(line + b" HTTP/1.1\r\nhost: here\r\n\r\n")
+    assert await reply(wire) == (400, "invalid_http")

@@ -192,6 +192,19 @@ async def test_extra_slashes_are_no_other_path(gateway: Gateway, path: str) -> N
     assert answer.json() == (await client.get(plain)).json()
 
 
+async def test_a_parameter_without_a_value_is_as_none(gateway: Gateway) -> None:
+    client = await gateway.tenant("kestrel")
+    for name in ("a", "b"):
+        await client.post("/v1/vector_stores", json={"name": name})
+    for path in ("/v1/vector_stores", "/v1/files", "/v1/fine_tuning/jobs", "/v1/evals", "/api/assistants"):
+        plain = (await client.get(path)).json()
+        empty = await client.get(f"{path}?after=&before=&limit=&order=")
+        assert (empty.status_code, empty.json()) == (200, plain)
+    (first,) = (await client.get("/v1/vector_stores?limit=1&after=&order=asc&")).json()["data"]
+    assert first["name"] == "a"
+    assert (await client.get("/v1/vector_stores?after==")).status_code == 400  # a value, and no cursor
+
+
 @pytest.mark.parametrize("path", ["/v1/chat/completions/", "/v1//chat/completions"])
 async def test_a_chat_with_extra_slashes_is_answered(gateway: Gateway, path: str) -> None:
     client = await gateway.tenant("kestrel")

@@ -1,5 +1,6 @@
 import asyncio
 
+import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 from uvicorn.server import ServerState
@@ -85,3 +86,71 @@ async def test_what_was_written_before_a_close_goes_out() -> None:
     wire = Wire()
     assert b"".join(await answered(wire, LAST_REQUEST)).endswith(b"3\r\ntwo\r\n0\r\n\r\n")
     assert wire.closed
+
+
+async def parrot(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer with the request's body, in brackets, and its method in uppercase."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body, more = body + message.get("body", b""), message.get("more_body", False)
+    await send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % (len(body) + 2))]}
+    )
+    await send({"type": "http.response.body", "body": b"[" + body + b"]"})
+
+
+WISHES = (
+    b"connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAMAAABkAAQCAAAAAAIAAAAA\r\n",
+    b"upgrade: h2c\r\nConnection: keep-alive, upgrade\r\n",
+    b"connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n",
+)
+BODIES = (b"content-length: 5\r\n\r\nhello", b"transfer-encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n")
+
+
+@pytest.mark.parametrize("wish", WISHES)
+@pytest.mark.parametrize("body", BODIES)
+async def test_who_asks_for_another_protocol_is_answered_in_this_one(wish: bytes, body: bytes) -> None:
+    asked = b"POST /a HTTP/1.1\r\nhost: here\r\n" + wish + body
+    whole = asked + b"POST /a HTTP/1.1\r\nhost: here\r\n" + body  # clients use the connection again
+    for at in range(1, len(whole), 19):
+        wire = Wire()
+        protocol = JoinedProtocol(uvicorn.Config(parrot), ServerState(), {})
+        protocol.connection_made(wire)
+        protocol.data_received(whole[:at])
+        await asyncio.sleep(0)
+        protocol.data_received(whole[at:])
+        await until(lambda pieces=wire.pieces: b"".join(pieces).count(b"]") == 2)
+        assert b"".join(wire.pieces).count(b"[hello]") == 2
+        protocol.connection_lost(None)
+
+
+async def test_a_wish_for_another_protocol_keeps_the_wish_to_close() -> None:
+    wire = Wire()
+    protocol = JoinedProtocol(uvicorn.Config(parrot), ServerState(), {})
+    protocol.connection_made(wire)
+    protocol.data_received(b"GET / HTTP/1.1\r\nhost: here\r\nconnection: close, upgrade\r\nupgrade: h2c\r\n\r\n")
+    await until(lambda: wire.closed)
+    assert b"".join(wire.pieces).endswith(b"[]")
+
+
+async def test_a_client_of_http_1_0_gets_no_chunks() -> None:
+    wire = Wire()
+    protocol = JoinedProtocol(uvicorn.Config(app), ServerState(), {})
+    protocol.connection_made(wire)
+    protocol.data_received(b"GET / HTTP/1.0\r\nhost: here\r\nconnection: keep-alive\r\n\r\n")
+    await until(lambda: wire.closed)
+    head, _, body = b"".join(wire.pieces).partition(b"\r\n\r\n")
+    assert body == b"onetwo"
+    assert b"chunked" not in head
+
+
+async def test_a_client_of_http_1_0_gets_a_length_where_there_is_one() -> None:
+    wire = Wire()
+    protocol = JoinedProtocol(uvicorn.Config(parrot), ServerState(), {})
+    protocol.connection_made(wire)
+    protocol.data_received(b"POST / HTTP/1.0\r\nhost: here\r\ncontent-length: 2\r\n\r\nhi")
+    await until(lambda: wire.closed)
+    head, _, body = b"".join(wire.pieces).partition(b"\r\n\r\n")
+    assert body == b"[hi]"
+    assert b"content-length: 4" in head
