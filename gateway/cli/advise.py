@@ -14,6 +14,7 @@ from gateway.advice.report import AdviceReport, ArmFigures
 from gateway.cli.bulk_add import BulkAdd
 from gateway.cli.docs import name_documents
 from gateway.cli.measurement import await_measurement
+from gateway.cli.named_store import get_store
 from gateway.cli.options import AsJson, Home, Key, Url, connection
 from gateway.client import Client, find_store
 from gateway.client.documents import WAIT_SECONDS
@@ -125,10 +126,7 @@ async def _upload(client: Client, data: Path) -> str:
 async def _find_store(client: Client, store: str | None) -> str | None:
     if store is None:
         return None
-    store_id = await find_store(client, store)
-    if store_id is None:
-        raise CommandError(f"There is no vector store {store!r}. 'braid docs add' makes one.", Exit.NOT_FOUND)
-    return store_id
+    return await get_store(client, store)
 
 
 async def _put_documents(client: Client, folder: Path) -> str:

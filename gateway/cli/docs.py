@@ -14,10 +14,11 @@ import typer
 from gateway.cli.bulk_add import BulkAdd, sum_up
 from gateway.cli.docs_calibrate import calibrate
 from gateway.cli.docs_migrate import migrate, move
+from gateway.cli.named_store import get_or_make_store, get_store
 from gateway.cli.options import AsJson, Home, Key, Url, connection
 from gateway.cli.watched_files import WatchedFiles
 from gateway.client import Client, ClientError
-from gateway.client.documents import WAIT_SECONDS, delete_document, find_store
+from gateway.client.documents import WAIT_SECONDS, delete_document
 from gateway.terminal import CommandError, Exit, print_json, print_table, print_text, say
 
 __all__ = ["docs", "name_documents"]
@@ -144,12 +145,7 @@ def _list_visible(folder: Path) -> list[Path]:
 async def _add(url: str, key: str, store: str, paths: list[Path], watch: bool, as_json: bool) -> None:
     files = name_documents(paths)
     async with Client(url, key, timeout=WAIT_SECONDS + 30) as client:
-        store_id = await find_store(client, store)
-        if store_id is None and not store.startswith("vs_"):
-            store_id = (await client.post("/v1/vector_stores", {"name": store}))["id"]
-            say(f"There was no store {store!r}: made {store_id}.")
-        if store_id is None:
-            raise _no_store(store)
+        store_id = await get_or_make_store(client, store)
         add = BulkAdd(client, store_id)
         try:
             _show_added(await add.add(files), as_json)
@@ -186,7 +182,7 @@ async def _reindex(url: str, key: str, store: str | None) -> list[dict[str, Any]
         if store is None:
             ids = [row["id"] async for row in client.rows("/v1/vector_stores")]
         else:
-            ids = [await _existing_store(client, store)]
+            ids = [await get_store(client, store)]
         # All are asked for first: tenants' jobs take turns, and the worker has more than one slot.
         paths = {id: f"/api/vector_stores/{id}/index" for id in ids}
         begun = [await client.post(path) for path in paths.values()]
@@ -207,21 +203,10 @@ async def _wait_for(client: Client, path: str, state: dict[str, Any]) -> dict[st
 
 async def _list(url: str, key: str, store: str) -> list[dict[str, Any]]:
     async with Client(url, key) as client:
-        store_id = await _existing_store(client, store)
+        store_id = await get_store(client, store)
         return [row async for row in client.rows(f"/api/vector_stores/{store_id}/documents")]
 
 
 async def _delete(url: str, key: str, store: str, document: str) -> None:
     async with Client(url, key) as client:
-        await delete_document(client, await _existing_store(client, store), document)
-
-
-async def _existing_store(client: Client, store: str) -> str:
-    store_id = await find_store(client, store)
-    if store_id is None:
-        raise _no_store(store)
-    return store_id
-
-
-def _no_store(store: str) -> CommandError:
-    return CommandError(f"There is no vector store {store!r}. 'braid docs add NAME FILE…' makes one.", Exit.NOT_FOUND)
+        await delete_document(client, await get_store(client, store), document)

@@ -9,9 +9,9 @@ import msgspec
 import typer
 
 from gateway.cli.measurement import await_measurement
+from gateway.cli.named_store import get_store
 from gateway.cli.options import AsJson, Home, Key, Url, connection
 from gateway.client import Client
-from gateway.client.documents import find_store
 from gateway.evaluation.abstention import Abstention
 from gateway.evaluation.calibration_report import CalibrationFigures, CalibrationReport
 from gateway.evaluation.estimate import Estimate
@@ -83,13 +83,7 @@ def calibrate(
 
 async def _reset(url: str, key: str, store: str) -> dict[str, Any]:
     async with Client(url, key) as client:
-        return await client.delete(f"/api/vector_stores/{await _find(client, store)}/index/calibration")
-
-
-async def _find(client: Client, store: str) -> str:
-    if (store_id := await find_store(client, store)) is None:
-        raise CommandError(f"There is no vector store {store!r}.", Exit.NOT_FOUND)
-    return store_id
+        return await client.delete(f"/api/vector_stores/{await get_store(client, store)}/index/calibration")
 
 
 def _to_rows(questions: Sequence[LabelledQuestion]) -> list[dict[str, Any]]:
@@ -101,7 +95,7 @@ def _to_rows(questions: Sequence[LabelledQuestion]) -> list[dict[str, Any]]:
 
 async def _calibrate(url: str, key: str, store: str, request: dict[str, Any]) -> CalibrationReport:
     async with Client(url, key) as client:
-        store_id = await _find(client, store)
+        store_id = await get_store(client, store)
         row = await client.post("/api/evaluations", {"kind": "calibration", "vector_store_id": store_id, **request})
         path = f"/api/evaluations/{row['id']}"
         await await_measurement(client, path, row, unit="steps", lack="The store isn't calibrated")

@@ -7,8 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from gateway.cli.named_store import get_or_make_store
 from gateway.cli.options import AsJson, Home, Key, Url, connection
-from gateway.client import AmbiguousName, Client, find_store
+from gateway.client import AmbiguousName, Client
 from gateway.terminal import CommandError, Exit, print_json, print_table, say
 
 __all__ = ["sources"]
@@ -133,12 +134,7 @@ def _print_end(state: dict[str, Any], as_json: bool) -> None:
 
 async def _add(url: str, key: str, store: str, body: dict[str, Any]) -> dict[str, Any]:
     async with Client(url, key) as client:
-        store_id = await find_store(client, store)
-        if store_id is None:
-            if store.startswith("vs_"):
-                raise CommandError(f"There is no vector store {store!r}.", Exit.NOT_FOUND)
-            store_id = (await client.post("/v1/vector_stores", {"name": store}))["id"]
-            say(f"There was no store {store!r}: made {store_id}.")
+        store_id = await get_or_make_store(client, store)
         state = await client.post("/api/sources", {**body, "vector_store_id": store_id})
         return await _wait(client, state)
 

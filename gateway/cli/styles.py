@@ -9,9 +9,10 @@ from typing import Annotated
 import msgspec
 import typer
 
+from gateway.cli.named_store import get_store
 from gateway.cli.options import AsJson, Home, Key, Url, connection
 from gateway.cli.styles_write import write
-from gateway.client import Client, find_store
+from gateway.client import Client
 from gateway.conversations import UnusableFile, encode_conversations
 from gateway.conversations.checks import check_import
 from gateway.conversations.conversation import Conversation, Import
@@ -143,11 +144,7 @@ def rewrite(
 
 async def _look_up(url: str, key: str, store: str, conversations: Sequence[Conversation]) -> tuple[list[RowFact], int]:
     async with Client(url, key) as client:
-        store_id = await find_store(client, store)
-        if store_id is None:
-            raise CommandError(
-                f"There is no vector store {store!r}. 'braid docs add NAME FILE…' makes one.", Exit.NOT_FOUND
-            )
+        store_id = await get_store(client, store)
         with Progress().line("facts") as line:
             return await look_up_facts(
                 client, store_id, conversations, lambda count: line.show(count, len(conversations))

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from gateway.cli.named_store import get_store
 from gateway.cli.options import AsJson, Home, Key, Url, connection
-from gateway.client import Client, find_store
+from gateway.client import Client
 from gateway.conversations import Conversation, UnusableFile, encode_conversations
 from gateway.conversations.formats import read_conversations
 from gateway.conversations.written_rows import LEAST_EXAMPLES, REASONS, RowWriter, WrittenRows
@@ -62,10 +63,7 @@ def write(
 
     async def work() -> WrittenRows:
         async with Client(*address) as client:
-            store_id = await find_store(client, store)
-            if store_id is None:
-                message = f"There is no vector store {store!r}. 'braid docs add NAME FILE…' makes one."
-                raise CommandError(message, Exit.NOT_FOUND)
+            store_id = await get_store(client, store)
             name = model or (await client.get("/v1/models"))["data"][0]["id"]
             writer = RowWriter(
                 *(client, name, store_id, words, conversations),

@@ -2,7 +2,7 @@
 
 from gateway.evaluation.answers import Answer, Variant, ask
 from gateway.evaluation.estimate import Estimate, mean, share
-from gateway.evaluation.facts import cites_only, fact_score, normalise, states
+from gateway.evaluation.facts import cites_only, fact_score, normalize, states
 from gateway.evaluation.run import Trial, evaluate
 from gateway.evaluation.scoring import FactQuestion, ScoredAnswer, VariantResult, score_answer, summarise
 from gateway.evaluation.style import StyleRule, StyleRules, split_sentences
@@ -22,7 +22,7 @@ __all__ = [
     "evaluate",
     "fact_score",
     "mean",
-    "normalise",
+    "normalize",
     "score_answer",
     "share",
     "split_sentences",

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from gateway.evaluation.unspaced_scripts import mark_letters
 
-__all__ = ["UNITS", "cites_only", "fact_score", "normalise", "states"]
+__all__ = ["UNITS", "cites_only", "fact_score", "normalize", "states"]
 
 _CITATION = re.compile(r"\[\d+(?:[ ]?[,;–-][ ]?\d+)*\]")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")
@@ -36,7 +36,7 @@ UNITS = {
 _UNIT_PATTERNS = [(re.compile(rf"(?<=\d)[\s-]*(?:{spelled})(?![a-z])"), f" {unit}") for unit, spelled in UNITS.items()]
 
 
-def normalise(text: str) -> str:
+def normalize(text: str) -> str:
     """Return a text with one spelling per meaning: of `GBP 7.4`, `£ 7.40`, `7.40 pounds`; of `6:15 pm`, `18:15`."""
     text = unicodedata.normalize("NFKC", text).casefold()
     text = re.sub(r"[‐‑‒–—−]", "-", _CITATION.sub(" ", text)).replace("*", "").replace("_", " ")
@@ -50,9 +50,9 @@ def normalise(text: str) -> str:
 
 def states(text: str, value: str) -> bool:
     """Tell whether a text has a value as a whole, in any of its spellings."""
-    escaped = re.escape(mark_letters(normalise(value)))
+    escaped = re.escape(mark_letters(normalize(value)))
     pattern = rf"(?<![\w£])(?<!\d[.,:-]){escaped}(?!\w)(?![.,:]\d)(?!-\d)"
-    return re.search(pattern, mark_letters(normalise(text))) is not None
+    return re.search(pattern, mark_letters(normalize(text))) is not None
 
 
 def fact_score(answer: str, accepted: Iterable[str], wrong: Iterable[str]) -> int:

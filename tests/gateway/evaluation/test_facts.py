@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.evaluation import cites_only, fact_score, normalise, states
+from gateway.evaluation import cites_only, fact_score, normalize, states
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,9 @@ def test_a_citation_mark_is_no_value() -> None:
     assert fact_score("See [3].", ["3"], []) == 0
 
 
-def test_normalise_is_stable() -> None:
+def test_normalize_is_stable() -> None:
     for text in ("£ 7.4 at 6:15 pm", "**42-month** [1]", "1,250 kg — F‑618", "20 per cent of 6.2 litres"):
-        assert normalise(normalise(text)) == normalise(text)
+        assert normalize(normalize(text)) == normalize(text)
 
 
 def test_citations_are_only_of_the_named_document() -> None:
