@@ -62,7 +62,8 @@ async def test_a_process_takes_documents_answers_meanwhile_and_ends_cleanly(
         steps: list[IngestProgress] = []
         done = await retriever.ingest(version(write_manual(tmp_path, 30), 1), steps.append)
         assert (done.chunks, done.embedded) == (3, 3)
-        assert [step.stage for step in steps] == ["parsed", "chunked", "embedded", "written"]
+        # Two batches, of two chunks and of one.
+        assert [step.stage for step in steps] == ["parsed", "chunked", "embedded", "embedded", "written"]
         assert "31 months" in (await ask(retriever, 1))[0]
 
         with pytest.raises(DocumentUnreadable, match="is empty"):
