@@ -148,5 +148,5 @@ def shows_marks(text: str) -> bool:
 
 
 def _is_word(character: str) -> bool:
-    """Whether a character is part of a word of a script that puts spaces between words."""
+    """Tell whether a character is part of a word of a script that puts spaces between words."""
     return character == "_" or (character.isalnum() and ord(character) < _WITHOUT_SPACES)

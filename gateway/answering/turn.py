@@ -156,13 +156,13 @@ class _Language:
         self.known = self._small | self._pointers | self._owners | self.questions | self.consent | self.clauses | inside
 
     def is_talk(self, words: Sequence[str]) -> bool:
-        """Whether words that aren't a question are small talk."""
+        """Tell whether words that aren't a question are small talk."""
         if words[0] in self.questions:
             return False
         return any(word in self.talk for word in words) and all(word in self._small for word in words)
 
     def is_courtesy(self, words: Sequence[str]) -> bool:
-        """Whether words are a courtesy; a greeting may stand before it."""
+        """Tell whether words are a courtesy; a greeting may stand before it."""
         while words:
             if " ".join(words) in self.courtesies:
                 return True
@@ -172,13 +172,13 @@ class _Language:
         return False
 
     def is_short(self, words: Sequence[str]) -> bool:
-        """Whether words say nothing of a topic, or are no more than one."""
+        """Tell whether words say nothing of a topic, or are no more than one."""
         if all(word in self.known for word in words):
             return True
         return len(words) == 1
 
     def points_back(self, text: str) -> bool:
-        """Whether a word stands for something that isn't named before it in the text.
+        """Tell whether a word stands for something that isn't named before it in the text.
 
         A pronoun stands for nothing in its own clause, so that one in the first clause points back; in a later one it
         may stand for whatever was named before it.
@@ -233,5 +233,5 @@ def _compile_pieces(pieces: Sequence[str]) -> re.Pattern[str]:
 
 
 def _consists_of(text: str, pieces: re.Pattern[str]) -> bool:
-    """Whether a text is nothing but pieces and what is between them."""
+    """Tell whether a text is nothing but pieces and what is between them."""
     return not any(character.isalnum() for character in pieces.sub("", text))

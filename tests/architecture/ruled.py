@@ -122,6 +122,11 @@ RULES = (
     Rule("one backtick", rules.double_backticks, Module.of("x = 1  # see ``y``\n"), modules=everything),
     Rule("a docstring has a subject", rules.question_words, Module.of('"""What is done."""\n')),
     Rule(
+        "a function tells whether",
+        rules.functions_that_tell,
+        Module.of('def is_idle():\n    """Whether nothing is under way."""\n'),
+    ),
+    Rule(
         "a docstring's arguments are parameters",
         rules.foreign_arguments,
         Module.of('def f(x):\n    """Do it.\n\n    Args:\n        y: A number.\n    """\n'),

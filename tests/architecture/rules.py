@@ -167,6 +167,16 @@ def question_words(module: Module) -> set[str]:
     return {f"{module.path}:{_start(text)}" for text in texts if _first_word(text) in QUESTION_WORDS}
 
 
+def functions_that_tell(module: Module) -> set[str]:
+    """Docstrings of functions that begin with "Whether": only a property is what it tells."""
+    return {
+        f"{module.path}:{node.name}"
+        for node in module.nodes(ast.FunctionDef, ast.AsyncFunctionDef)
+        if not any("property" in ast.unparse(decorator) for decorator in node.decorator_list)
+        and (ast.get_docstring(node) or "").startswith("Whether ")
+    }
+
+
 def _start(text: str) -> str:
     return " ".join(text.split())[:40]
 
