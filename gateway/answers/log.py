@@ -21,12 +21,15 @@ _log = structlog.get_logger()
 _BATCH_SECONDS = 0.05
 _FLUSH_SECONDS = 5.0
 _MAX_WAITING = 10_000  # memory stays bounded when the database hangs: records beyond this are dropped
+_MOST_PER_BATCH = 500
+_RETRY_SECONDS = 0.5
 
 
 class AnswerLog:
     """A queue and its writer; `run` is a task of the process, `flush` waits until everything is written.
 
-    A record that can't be written is dropped, logged and counted in the metrics: answers never wait for it.
+    Answers never wait for their records. While the database can't be written to, records wait for it; one that it
+    refuses all the same is dropped, logged and counted in the metrics.
 
     Args:
         database: The database that the records go to.
@@ -86,12 +89,9 @@ class AnswerLog:
         while True:
             batch = [await self._queue.get()]
             await asyncio.sleep(_BATCH_SECONDS)
-            while not self._queue.empty():
+            while not self._queue.empty() and len(batch) < _MOST_PER_BATCH:
                 batch.append(self._queue.get_nowait())
-            if not await self._try(batch) and len(batch) > 1:
-                # One that can't be written takes none of the others with it, which may be other tenants'.
-                for entry in batch:
-                    await self._try([entry])
+            await self._settle(batch)
             self._settled += len(batch)
             self._end_flushes()
 
@@ -117,18 +117,32 @@ class AnswerLog:
                 flushed.set_result(None)
         self._flushes = [flush for flush in self._flushes if not flush[1].done()]
 
-    async def _try(self, batch: Sequence[WaitingRecord]) -> bool:
-        """Write a batch; tell whether that worked. A single record that can't be written is lost, and counted."""
+    async def _settle(self, batch: Sequence[WaitingRecord]) -> None:
+        """Write a batch as soon as the database takes it; a record that it refuses though it is writable is lost."""
+        refusals = 0
+        while (reason := await self._try(batch)) is not None:
+            if not await self._database.is_writable():
+                await asyncio.sleep(_RETRY_SECONDS)
+                continue
+            refusals += 1
+            if len(batch) > 1:
+                # One that can't be written takes none of the others with it, which may be other tenants'.
+                for entry in batch:
+                    await self._settle([entry])
+                return
+            if refusals == 2:
+                self._metrics.records_dropped.inc()
+                _log.error("answer_record_lost", answer=batch[0].record.id, reason=reason)
+                return
+        await self._touch_stores(batch)
+
+    async def _try(self, batch: Sequence[WaitingRecord]) -> str | None:
+        """Write a batch; return the reason why that failed, None where it didn't."""
         try:
             await self._write(batch)
         except Exception as error:  # a writer that ended would let every later record wait for good
-            reason = f"{type(error).__name__}: {error}"
-            if len(batch) == 1:
-                self._metrics.records_dropped.inc()
-                _log.error("answer_record_lost", answer=batch[0].record.id, reason=reason)
-            return False
-        await self._touch_stores(batch)
-        return True
+            return f"{type(error).__name__}: {error}"
+        return None
 
     async def _write(self, batch: Sequence[WaitingRecord]) -> None:
         rows: dict[str, list[dict[str, Any]]] = {}

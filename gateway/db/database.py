@@ -49,6 +49,15 @@ class Database:
         finally:
             self.revision += counted  # also where it failed: a commit can fail after it has taken effect
 
+    async def is_writable(self) -> bool:
+        """Tell whether a unit of work that writes can begin; in SQLite it waits for its turn, ten seconds at most."""
+        try:
+            async with self._write() as session, session.begin():
+                await session.execute(text("SELECT 1"))
+        except SQLAlchemyError:
+            return False
+        return True
+
     @asynccontextmanager
     async def read(self) -> AsyncGenerator[AsyncSession]:
         """Open a unit of work that only reads: it never waits for a writer."""

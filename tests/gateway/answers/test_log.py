@@ -1,7 +1,11 @@
 import asyncio
+import sqlite3
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from gateway.db import Database
 from gateway.errors import NotFound
@@ -107,3 +111,55 @@ async def test_a_flush_ends_though_nothing_is_written(log: Log) -> None:
     started = asyncio.get_running_loop().time()
     assert not await log.log.flush()
     assert asyncio.get_running_loop().time() - started < 2
+
+
+@pytest.fixture
+def impatient(database: Database) -> None:
+    """Connections that wait for another process's write for a moment only, instead of ten seconds."""
+
+    def shorten(connection: Any, _record: object, _proxy: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA busy_timeout=20")
+        cursor.close()
+
+    event.listen(database.engine.sync_engine, "checkout", shorten)
+
+
+@contextmanager
+def locked(database: Database) -> Generator[None]:
+    """Another process has the database for itself meanwhile."""
+    other = sqlite3.connect(str(database.engine.url.database), isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+
+
+@pytest.mark.usefixtures("impatient")
+@pytest.mark.parametrize("number", [1, 3])
+async def test_records_wait_for_a_database_that_is_locked_for_long(log: Log, number: int) -> None:
+    async with log.writing():
+        with locked(log.database):
+            ids = [log.put() for _ in range(number)]
+            assert not await log.log.flush()
+        assert await log.log.flush()
+        for id in ids:
+            assert (await log.read(id)).id == id
+    assert log.dropped == 0
+
+
+@pytest.mark.usefixtures("impatient")
+async def test_what_comes_while_the_database_is_locked_is_kept_but_for_what_it_refuses(log: Log) -> None:
+    async with log.writing():
+        with locked(log.database):
+            first = log.put()
+            await asyncio.sleep(0.1)
+            log.put(usage={"tokens": object()})
+            second = log.put("harbor")
+            await asyncio.sleep(0.2)
+        assert await log.log.flush()
+        assert (await log.read(first)).id == first
+        assert (await log.read(second, "harbor")).id == second
+    assert log.dropped == 1
