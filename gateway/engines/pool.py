@@ -33,7 +33,10 @@ class ReplicaState(msgspec.Struct, frozen=True):
 
 
 class EnginePool:
-    """Some engine replicas that serve the same base model.
+    """Some engine replicas that serve the same base model: the first that one of them names.
+
+    Prompts are made by that model's traits, which a process reads when it starts. So a replica that serves another one
+    takes no requests, also where it took the place of one at the same address.
 
     An async context manager: inside it a task per replica checks its health every `interval` seconds, so that one that
     hangs delays no other.
@@ -42,6 +45,7 @@ class EnginePool:
     def __init__(self, engines: Sequence[Engine], *, interval: float = 1.0) -> None:
         self.replicas = tuple(Replica(engine, f"engine {number}") for number, engine in enumerate(engines, 1))
         self._interval = interval
+        self._base_model: str | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._turn = 0
         self._listeners: list[Callable[[], None]] = []
@@ -64,7 +68,7 @@ class EnginePool:
     @property
     def base_model(self) -> str | None:
         """The name that the replicas serve the base model under; None as long as none has said."""
-        return next((r.listing.base_model for r in self.replicas if r.listing is not None), None)
+        return self._base_model
 
     @property
     def max_model_len(self) -> int | None:
@@ -129,11 +133,13 @@ class EnginePool:
             _log.exception("engine_health_check_failed", url=replica.engine.url)
             replica.fail_check(f"the health check failed: {type(error).__name__}: {error}")
         else:
-            other = self._find_other_base(replica, listing)
-            if other is None:
+            if listing is None or self._is_of_base(listing):
                 replica.mark_up(listing, changes)
             else:
-                replica.fail_check(other)
+                replica.fail_check(
+                    f"serves {listing.base_model!r} where the engines of this process serve {self._base_model!r}; if "
+                    "that is meant, restart the gateways and workers when all engines serve it"
+                )
         if (replica.ready, replica.reason) != before:
             for listener in self._listeners:
                 listener()
@@ -158,12 +164,7 @@ class EnginePool:
                 advice="restart this engine: what it computed may stay in its cache, and spoil other answers",
             )
 
-    def _find_other_base(self, replica: Replica, listing: ModelListing | None) -> str | None:
-        """Return in words how a replica's base model differs from the others'; None where it doesn't."""
-        if listing is None:
-            return None
-        others = (r.listing for r in self.replicas if r is not replica and r.ready)
-        other = next((one.base_model for one in others if one is not None), listing.base_model)
-        if listing.base_model == other:
-            return None
-        return f"serves {listing.base_model!r} where the other replicas serve {other!r}"
+    def _is_of_base(self, listing: ModelListing) -> bool:
+        if self._base_model is None:
+            self._base_model = listing.base_model
+        return listing.base_model == self._base_model

@@ -256,6 +256,20 @@ async def test_a_replica_with_another_base_model_is_left_out(fakes: list[FakeVll
         assert sum(replica.ready for replica in pool.replicas) == 1
 
 
+async def test_an_engine_that_comes_back_with_another_base_model_at_its_address_takes_no_requests(
+    pool: EnginePool, fakes: list[FakeVllm]
+) -> None:
+    replica, first = pool.replicas[0], fakes[0].model
+    await fakes[0].stop()
+    await until(lambda: not replica.ready)
+    fakes[0].model = "other"
+    await fakes[0].start()
+    await until(lambda: "serves 'other'" in replica.reason and "restart" in replica.reason)
+    assert pool.base_model == first
+    fakes[0].model = first
+    await until(lambda: replica.ready)
+
+
 async def test_a_replica_that_starts_late_is_picked_once_it_is_healthy(connections: Connections) -> None:
     async with FakeVllm() as fake:
         fake.healthy = False
