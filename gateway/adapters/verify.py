@@ -2,7 +2,7 @@
 
 from gateway.adapters.identity import AdapterRefused
 from gateway.adapters.tables import AdapterRow
-from gateway.engines import AdapterNotLoaded, AdapterRejected, Reconciler
+from gateway.engines import AdapterNotLoaded, AdapterUnservable, Reconciler
 from gateway.jobs import JobDelayed
 
 __all__ = ["AdapterVerifier"]
@@ -29,7 +29,7 @@ class AdapterVerifier:
         """
         try:
             await self._reconciler.resident(row.served_name, self._patience_seconds)
-        except AdapterRejected as error:
+        except AdapterUnservable as error:
             raise AdapterRefused(error.reason) from error
         except AdapterNotLoaded as error:
             raise JobDelayed(f"The engines don't have the adapter yet: {error.detail}") from error

@@ -9,7 +9,7 @@ from gateway.assistants.gate_block import Override
 from gateway.assistants.rollouts import RolloutService
 from gateway.assistants.schemas import Rollout, RolloutStage, RolloutUpdate
 from gateway.db import Database
-from gateway.engines import AdapterNotLoaded, AdapterRejected, Reconciler
+from gateway.engines import AdapterNotLoaded, AdapterUnservable, Reconciler
 from gateway.errors import BadRequest, Unavailable
 
 __all__ = ["Promotion"]
@@ -79,7 +79,7 @@ class Promotion:
                     retry_after=5,
                     code="adapter_not_loaded",
                 ) from None
-            except AdapterRejected as error:
+            except AdapterUnservable as error:
                 raise BadRequest(
                     f"The model server can't serve this adapter. {error.reason} The rollout stays as it was.",
                     code="adapter_rejected",

@@ -22,7 +22,7 @@ from gateway.engines import Connections
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.files.service import FileUses
 from gateway.fine_tuning.event_stream import EventStreams
-from gateway.gates.closed_book import ProbePlaces
+from gateway.gates.closed_book import ClosedBookPlaces
 from gateway.health.admin import AdminApp, serve_admin
 from gateway.health.figures import Figures
 from gateway.health.readiness import RemoteParts, check_readiness
@@ -86,7 +86,7 @@ async def open_state(settings: Settings) -> AsyncGenerator[State]:
                 Figures: figures,
                 RemoteParts: RemoteParts(database, retriever),
                 EventStreams: EventStreams(database, drain),
-                ProbePlaces: ProbePlaces(),
+                ClosedBookPlaces: ClosedBookPlaces(),
             },
         )
 

@@ -3,7 +3,7 @@
 from gateway.engines.client import Engine, ModelListing, Timeouts, VllmEngine
 from gateway.engines.errors import (
     AdapterNotLoaded,
-    AdapterRejected,
+    AdapterUnservable,
     EngineBusy,
     EngineError,
     EngineRefused,
@@ -14,14 +14,13 @@ from gateway.engines.errors import (
 from gateway.engines.http import Connections
 from gateway.engines.pool import EnginePool, ReplicaState
 from gateway.engines.probe import DesiredAdapter, ProbeResult
-from gateway.engines.reconcile import AdapterFailure, Reconciler
+from gateway.engines.reconcile import LoadFailure, Reconciler
 from gateway.engines.replica import Lease, Replica
 from gateway.engines.stream import Stream
 
 __all__ = [
-    "AdapterFailure",
     "AdapterNotLoaded",
-    "AdapterRejected",
+    "AdapterUnservable",
     "Connections",
     "DesiredAdapter",
     "Engine",
@@ -32,6 +31,7 @@ __all__ = [
     "EngineTimeout",
     "EngineUnreachable",
     "Lease",
+    "LoadFailure",
     "ModelListing",
     "NoReplica",
     "ProbeResult",

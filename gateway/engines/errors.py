@@ -7,7 +7,7 @@ from gateway.errors import BraidError, blur
 
 __all__ = [
     "AdapterNotLoaded",
-    "AdapterRejected",
+    "AdapterUnservable",
     "EngineBusy",
     "EngineError",
     "EngineRefused",
@@ -131,7 +131,7 @@ class AdapterNotLoaded(EngineError):
         self.retry_after = retry_after
 
 
-class AdapterRejected(EngineError):
+class AdapterUnservable(EngineError):
     """A replica will never serve this adapter as it is; `reason` says why, to those who manage it."""
 
     code = "adapter_rejected"

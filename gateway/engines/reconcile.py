@@ -17,12 +17,12 @@ import msgspec
 import structlog
 
 from gateway.engines.client import ModelListing
-from gateway.engines.errors import AdapterNotLoaded, AdapterRejected, EngineError, EngineRefused, EngineUnreachable
+from gateway.engines.errors import AdapterNotLoaded, AdapterUnservable, EngineError, EngineRefused, EngineUnreachable
 from gateway.engines.pool import EnginePool
 from gateway.engines.probe import DesiredAdapter, ProbeResult, measure
 from gateway.engines.replica import Replica
 
-__all__ = ["AdapterFailure", "Reconciler"]
+__all__ = ["LoadFailure", "Reconciler"]
 
 _log = structlog.get_logger()
 _FIRST_PAUSE = 1.0
@@ -35,7 +35,7 @@ _LOADS_AT_ONCE = 4
 _TRANSIENT = frozenset({408, 425, 429, 502, 503, 504})
 
 
-class AdapterFailure(msgspec.Struct, frozen=True):
+class LoadFailure(msgspec.Struct, frozen=True):
     """The reason why an adapter isn't on a replica. A permanent one is tried again only after the replica's restart."""
 
     url: str
@@ -121,10 +121,10 @@ class Reconciler:
         """Look at once: something has changed."""
         self._woken.set()
 
-    def failures(self) -> list[AdapterFailure]:
+    def failures(self) -> list[LoadFailure]:
         """Return what isn't where it should be, and why."""
         return [
-            AdapterFailure(replica.engine.url, name, trouble.reason, trouble.permanent, trouble.attempts)
+            LoadFailure(replica.engine.url, name, trouble.reason, trouble.permanent, trouble.attempts)
             for (replica, name), trouble in self._trouble.items()
         ]
 
@@ -140,7 +140,7 @@ class Reconciler:
         ahead of those that nobody waits for.
 
         Raises:
-            AdapterRejected: A replica has refused it for good, or it failed the probe there.
+            AdapterUnservable: A replica has refused it for good, or it failed the probe there.
             AdapterNotLoaded: Not in time; its detail has the reasons known so far.
         """
         since = self._looks_begun
@@ -166,7 +166,7 @@ class Reconciler:
         for replica in ready:
             trouble = self._trouble.get((replica, name))
             if trouble is not None and trouble.permanent and trouble.life == replica.life:
-                raise AdapterRejected(name, trouble.reason)
+                raise AdapterUnservable(name, trouble.reason)
         known = all(replica.checked for replica in self._pool.replicas)
         return known and bool(ready) and all(name in replica.resident for replica in ready)
 
@@ -311,17 +311,19 @@ class Reconciler:
         name, engine = adapter.served_name, replica.engine
         assert replica.listing is not None
         if not adapter.provable:
-            raise AdapterRejected(name, "It has no reference rows to prove it by. Make them with `training reference`.")
+            raise AdapterUnservable(
+                name, "It has no reference rows to prove it by. Make them with `training reference`."
+            )
         path = replica.listing.adapters.get(name)
         if path is None:
             await self._load_on_engine(replica, adapter)
         elif path != adapter.path:
             _log.error("adapter_from_another_folder", url=engine.url, adapter=name, path=path, desired=adapter.path)
-            raise AdapterRejected(name, "The engine holds this name from another folder. Restart the engine.")
+            raise AdapterUnservable(name, "The engine holds this name from another folder. Restart the engine.")
         result = await self._measure(replica, adapter, replica.listing)
         if not result.passed:
             await self._unload(replica, name)
-            raise AdapterRejected(name, result.verdict)
+            raise AdapterUnservable(name, result.verdict)
         if not self._is_still_desired(adapter):
             return
         if replica.life != life:
@@ -339,7 +341,7 @@ class Reconciler:
             await replica.engine.load_adapter(adapter.served_name, adapter.path)
         except EngineRefused as error:
             if error.engine_status == 404:
-                raise AdapterRejected(
+                raise AdapterUnservable(
                     adapter.served_name,
                     "An engine doesn't find the adapter's folder. The operator has to set BRAID_ENGINE_ADAPTER_DIR to "
                     "where the engines see the folder of adapters; then ask for the work again.",
@@ -369,7 +371,7 @@ class Reconciler:
 
 def _read_trouble(error: EngineError) -> tuple[bool, str]:
     """Tell whether trying again is in vain, and the reason in words for the adapter's owner."""
-    if isinstance(error, AdapterRejected):
+    if isinstance(error, AdapterUnservable):
         return True, error.reason
     if isinstance(error, EngineRefused):
         return error.engine_status not in _TRANSIENT, f"An engine refused the adapter: {error.reason}"

@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.artifacts import Artifacts
 from gateway.db import Database
-from gateway.engines import AdapterRejected, EngineError, EngineRefused
+from gateway.engines import AdapterUnservable, EngineError, EngineRefused
 from gateway.errors import BadRequest, NotFound, Unavailable
 from gateway.evaluation.calibration_report import CalibrationReport, make_calibration_report
 from gateway.evaluation.document_names import DocumentNames, StoreDocument
@@ -122,7 +122,7 @@ class EvaluateHandler:
         inputs = await asyncio.to_thread(msgspec.json.decode, data, type=AdviceInputs)
         try:
             return await self._advise(claim, row, inputs, _Progress(claim).show)
-        except AdapterRejected as error:
+        except AdapterUnservable as error:
             raise JobFailed("adapter_rejected", f"The model server can't serve the adapter. {error.reason}") from error
         except EngineRefused as error:
             if error.engine_status < 500:

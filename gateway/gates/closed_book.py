@@ -1,4 +1,4 @@
-"""Closed-book probes: what an adapter recites of its training rows when no passage is shown to it.
+"""Closed-book checks: what an adapter recites of its training rows when no passage is shown to it.
 
 A style that was learnt from rows without their passages has learnt their facts too, and goes on reciting them when
 documents say something else. The base model is asked the same: what it gives too may be a guess, such as 30 days.
@@ -32,9 +32,9 @@ from gateway.fine_tuning.stale_facts import StaleFactsService
 from gateway.gates.closed_book_schemas import ClosedBook, ClosedBookCreate, Recall, RecitedValue
 from gateway.gates.interview import Interview
 
-__all__ = ["ClosedBookService", "ProbePlaces", "RowQuestion", "draw_questions", "read_question"]
+__all__ = ["ClosedBookPlaces", "ClosedBookService", "RowQuestion", "draw_questions", "read_question"]
 
-_PROBES_AT_ONCE = 4
+_CHECKS_AT_ONCE = 4
 _LOOKED_AT = 5_000
 """Of the rows in which values are looked for: where so many have too few, the others hardly have more."""
 
@@ -68,10 +68,10 @@ class _Answer:
     base: Sequence[bool]
 
 
-class ProbePlaces:
-    """The places of a gateway process for probes: each holds a training file and asks engines for minutes."""
+class ClosedBookPlaces:
+    """The places of a gateway process for checks: each holds a training file and asks engines for minutes."""
 
-    def __init__(self, most: int = _PROBES_AT_ONCE) -> None:
+    def __init__(self, most: int = _CHECKS_AT_ONCE) -> None:
         self._most = most
         self._tenants: set[str] = set()
 
@@ -85,9 +85,9 @@ class ProbePlaces:
         if tenant in self._tenants or len(self._tenants) >= self._most:
             whose = "of yours" if tenant in self._tenants else "of others"
             raise TooManyRequests(
-                f"Closed-book probes {whose} are running: one of a tenant, and {self._most} in all, are the most at "
+                f"Closed-book checks {whose} are running: one of a tenant, and {self._most} in all, are the most at "
                 "once. Ask again in a minute.",
-                code="too_many_probes",
+                code="too_many_closed_book_checks",
             )
         self._tenants.add(tenant)
         try:
@@ -97,7 +97,7 @@ class ProbePlaces:
 
 
 class ClosedBookService:
-    """Probes one tenant's adapters; nothing of it is kept, and nothing is recorded as an answer."""
+    """Checks one tenant's adapters; nothing of it is kept, and nothing is recorded as an answer."""
 
     def __init__(
         self,
@@ -106,7 +106,7 @@ class ClosedBookService:
         pool: EnginePool,
         traits: BaseTraits,
         stale: StaleFactsService,
-        places: ProbePlaces,
+        places: ClosedBookPlaces,
         tenant: str,
     ) -> None:
         self._database = database

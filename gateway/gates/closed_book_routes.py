@@ -4,7 +4,7 @@ from fastapi import APIRouter, Depends, Request
 
 from gateway.engines.base_traits import BaseTraits
 from gateway.fine_tuning.stale_facts import StaleFactsService
-from gateway.gates.closed_book import ClosedBookService, ProbePlaces
+from gateway.gates.closed_book import ClosedBookPlaces, ClosedBookService
 from gateway.gates.closed_book_schemas import ClosedBook, ClosedBookCreate
 from gateway.web.dependencies import CurrentState, ManageKey
 from gateway.web.error_responses import declare_errors
@@ -18,7 +18,7 @@ router = APIRouter(prefix="/api/adapters", tags=["adapters"], responses=declare_
 def _service(request: Request, principal: ManageKey, state: CurrentState) -> ClosedBookService:
     stale = StaleFactsService(state.database, state.retriever, state.artifacts, principal.tenant)
     traits = BaseTraits(state.pool, state.base)
-    places = part_of(request, ProbePlaces)
+    places = part_of(request, ClosedBookPlaces)
     return ClosedBookService(state.database, state.artifacts, state.pool, traits, stale, places, principal.tenant)
 
 
@@ -26,6 +26,6 @@ Service = Annotated[ClosedBookService, Depends(_service)]
 
 
 @router.post("/{id_or_model:path}/closed_book")
-async def probe_closed_book(id_or_model: str, request: ClosedBookCreate, service: Service) -> ClosedBook:
+async def check_closed_book(id_or_model: str, request: ClosedBookCreate, service: Service) -> ClosedBook:
     """Ask an adapter, without passages, what its training rows asked, and tell which of their values come back."""
     return await service.check_recall(id_or_model, request)

@@ -14,7 +14,7 @@ from gateway.answering.engine_answer import EngineUsage, decode_answer
 from gateway.answering.question import Message, Question
 from gateway.answering.resolve import Target
 from gateway.answering.retrieve import NO_EVIDENCE, Evidence
-from gateway.engines import AdapterRejected, Engine, EngineError, EnginePool, EngineRefused
+from gateway.engines import AdapterUnservable, Engine, EngineError, EnginePool, EngineRefused
 from gateway.engines.base_traits import BaseTraits
 from gateway.engines.token_counter import TokenCounter
 from gateway.errors import BadRequest, NotFound, Unavailable
@@ -214,7 +214,7 @@ def explain_interruptions() -> Generator[None]:
     """
     try:
         yield
-    except AdapterRejected as error:
+    except AdapterUnservable as error:
         raise JobFailed("adapter_rejected", f"The model server can't serve an adapter. {error.reason}") from error
     except EngineRefused as error:
         if error.engine_status < 500:

@@ -44,7 +44,7 @@ class JudgingParts:
         """Wait until an engine has each adapter that is going to be asked.
 
         Raises:
-            AdapterRejected: An engine has refused one for good.
+            AdapterUnservable: An engine has refused one for good.
             AdapterNotLoaded: None has one of them in half a minute.
         """
         for adapter in {target.adapter for target in targets}:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from gateway.engines import AdapterRejected, DesiredAdapter
+from gateway.engines import AdapterUnservable, DesiredAdapter
 from tests.e2e.demo import session_of
 from tests.e2e.local_engine import ROOT, RunningEngine, Wanted, call_training, read_probes, run_engine
 
@@ -117,7 +117,7 @@ async def test_an_adapter_under_another_ones_reference_is_refused(
     one, other = adapters
     swapped = DesiredAdapter("harbor.swapped.00000000", one.path, other.probe)
     wanted.adapters = [*adapters, swapped]
-    with pytest.raises(AdapterRejected, check=lambda error: "doesn't reproduce" in error.reason):
+    with pytest.raises(AdapterUnservable, check=lambda error: "doesn't reproduce" in error.reason):
         await running.reconciler.resident(swapped.served_name, 120)
     assert swapped.served_name not in (await running.engine.models()).adapters
     wanted.adapters = adapters

@@ -7,7 +7,7 @@ import pytest
 from gateway.adapters.lifecycle import AdapterStatus, refuse
 from gateway.adapters.tables import AdapterRow
 from gateway.db import Database
-from gateway.engines import AdapterRejected
+from gateway.engines import AdapterUnservable
 from gateway.jobs import JobDelayed, JobFailed, JobRow, enqueue
 from gateway.migrations.tables import Base
 from gateway.sources.repository import SourceItemRepository, SourceRepository
@@ -61,7 +61,7 @@ def test_the_reason_of_an_adapter_names_no_place() -> None:
     refuse(row, f"An engine refused the adapter: {PLACES}")
     assert row.reason
     assert not LEAK.search(row.reason)
-    assert not LEAK.search(AdapterRejected("kestrel.house.1", PLACES).reason)
+    assert not LEAK.search(AdapterUnservable("kestrel.house.1", PLACES).reason)
 
 
 async def test_the_error_of_a_source_s_item_names_no_place(database: Database) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from gateway.engines import (
     AdapterNotLoaded,
-    AdapterRejected,
+    AdapterUnservable,
     Connections,
     DesiredAdapter,
     Engine,
@@ -204,7 +204,7 @@ async def test_a_refused_load_is_not_tried_again_until_a_restart(
     fake.script(faults.status(status, "LoRA rank 64 is greater than max_lora_rank 16."), path=LOAD)
     desires = Desires(style)
     async with reconciling([fake], connections, desires) as (pool, reconciler):
-        with pytest.raises(AdapterRejected) as caught:
+        with pytest.raises(AdapterUnservable) as caught:
             await reconciler.resident(style.served_name, 5)
         assert says in caught.value.reason
         await desires.pass_by()
@@ -226,7 +226,7 @@ async def test_one_bad_adapter_does_not_stop_the_others(
     fake.rule = lambda received: faults.status(500) if bad.served_name.encode() in received.body else None
     async with reconciling([fake], connections, Desires(bad, style)) as (_, reconciler):
         await reconciler.resident(style.served_name, 5)
-        with pytest.raises(AdapterRejected):
+        with pytest.raises(AdapterUnservable):
             await reconciler.resident(bad.served_name, 5)
 
 
@@ -253,7 +253,7 @@ async def test_an_adapter_that_does_nothing_is_refused_and_unloaded(
 ) -> None:
     fake.inert.add(style.served_name)
     async with reconciling([fake], connections, Desires(style)) as (pool, reconciler):
-        with pytest.raises(AdapterRejected, check=lambda error: "like the base model" in error.reason):
+        with pytest.raises(AdapterUnservable, check=lambda error: "like the base model" in error.reason):
             await reconciler.resident(style.served_name, 5)
         assert fake.adapters == {}
         assert pool.replicas[0].resident == set()
@@ -262,7 +262,7 @@ async def test_an_adapter_that_does_nothing_is_refused_and_unloaded(
 async def test_wrong_weights_are_refused(fake: FakeVllm, connections: Connections, style: DesiredAdapter) -> None:
     fake.wrong_probes[style.served_name] = 2.0
     async with reconciling([fake], connections, Desires(style)) as (_, reconciler):
-        with pytest.raises(AdapterRejected, check=lambda error: "doesn't reproduce" in error.reason):
+        with pytest.raises(AdapterUnservable, check=lambda error: "doesn't reproduce" in error.reason):
             await reconciler.resident(style.served_name, 5)
 
 
@@ -280,7 +280,7 @@ async def test_without_reference_rows_it_is_refused_unseen(
 ) -> None:
     bare = DesiredAdapter(style.served_name, style.path, probe)
     async with reconciling([fake], connections, Desires(bare)) as (_, reconciler):
-        with pytest.raises(AdapterRejected, check=lambda error: "no reference rows" in error.reason):
+        with pytest.raises(AdapterUnservable, check=lambda error: "no reference rows" in error.reason):
             await reconciler.resident(style.served_name, 5)
         assert fake.requests(LOAD) == []
 
@@ -300,7 +300,7 @@ async def test_a_name_held_from_another_folder_is_never_loaded_over(
 ) -> None:
     fake.adapters[style.served_name] = tmp_path
     async with reconciling([fake], connections, Desires(style)) as (_, reconciler):
-        with pytest.raises(AdapterRejected, check=lambda error: "another folder" in error.reason):
+        with pytest.raises(AdapterUnservable, check=lambda error: "another folder" in error.reason):
             await reconciler.resident(style.served_name, 5)
         assert fake.requests(LOAD) == []
 
@@ -353,14 +353,14 @@ async def test_a_second_adapter_of_the_same_name_is_not_judged_by_the_first(
     fake.inert.add(style.served_name)
     desires = Desires(style)
     async with reconciling([fake], connections, desires) as (_, reconciler):
-        with pytest.raises(AdapterRejected):
+        with pytest.raises(AdapterUnservable):
             await reconciler.resident(style.served_name, 10)
         fake.inert.clear()
         desires.adapters = [msgspec.structs.replace(style, id="adapter_2")]
         await reconciler.resident(style.served_name, 10)
         fake.inert.add(style.served_name)
         desires.adapters = [msgspec.structs.replace(style, id="adapter_3")]
-        with pytest.raises(AdapterRejected):
+        with pytest.raises(AdapterUnservable):
             await reconciler.resident(style.served_name, 10)
 
 
@@ -527,10 +527,10 @@ class TestTwoOnOneEngine:
         fake.rule = lambda received: faults.delay(0.1) if received.path == COMPLETIONS else None
         desires = Desires(style)
         async with reconciling([fake], connections, desires) as (_, one):
-            with pytest.raises(AdapterRejected, check=lambda error: "doesn't reproduce" in error.reason):
+            with pytest.raises(AdapterUnservable, check=lambda error: "doesn't reproduce" in error.reason):
                 await one.resident(style.served_name, 10)
             async with reconciling([fake], connections, desires) as (_, other):
-                with pytest.raises(AdapterRejected, check=lambda error: "doesn't reproduce" in error.reason):
+                with pytest.raises(AdapterUnservable, check=lambda error: "doesn't reproduce" in error.reason):
                     await other.resident(style.served_name, 10)
                 await desires.pass_by(60)
         assert len(fake.requests(LOAD)) == 2

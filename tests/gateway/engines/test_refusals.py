@@ -8,7 +8,7 @@ import pytest
 
 from gateway.engines import (
     AdapterNotLoaded,
-    AdapterRejected,
+    AdapterUnservable,
     EngineBusy,
     EngineError,
     EnginePool,
@@ -142,7 +142,7 @@ ADDRESS, NAME = "http://10.0.0.7:9200", "kestrel.style.0a1b2c3d"
         (EngineBusy(503, f"{ADDRESS}: full", "Fri, 31 Dec 1999 23:59:59 GMT"), 503, "engine_busy", "1"),
         (NoReplica(f"{ADDRESS}: down", 5), 503, "no_replica", "5"),
         (AdapterNotLoaded(NAME, f"{ADDRESS}: loading"), 503, "adapter_not_loaded", "2"),
-        (AdapterRejected(NAME, f"{ADDRESS}: rank 64"), 502, "adapter_rejected", None),
+        (AdapterUnservable(NAME, f"{ADDRESS}: rank 64"), 502, "adapter_rejected", None),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, EngineError) else "",
 )

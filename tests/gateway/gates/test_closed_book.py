@@ -1,4 +1,4 @@
-"""Closed-book probes: an adapter that recites its rows, one that doesn't, and what the base gives too."""
+"""Closed-book checks: an adapter that recites its rows, one that doesn't, and what the base gives too."""
 
 import json
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from gateway.conversations import Conversation
 from gateway.errors import TooManyRequests
 from gateway.evaluation.values import Value
 from gateway.gates import closed_book
-from gateway.gates.closed_book import ProbePlaces, draw_questions, read_question
+from gateway.gates.closed_book import ClosedBookPlaces, draw_questions, read_question
 from tests.fakes.retriever import FakeRetriever, Fault
 from tests.fakes.vllm import Chat, FakeVllm
 from tests.gateway.conftest import Gateway
@@ -132,8 +132,8 @@ def test_only_as_many_rows_are_read_as_are_asked(monkeypatch: pytest.MonkeyPatch
     assert questions == draw_questions(data, "openai", 20, 3)[1] != draw_questions(data, "openai", 20, 4)[1]
 
 
-def test_probes_at_once_are_few() -> None:
-    places = ProbePlaces(2)
+def test_few_checks_run_at_once() -> None:
+    places = ClosedBookPlaces(2)
     with places.take("kestrel"):
         with pytest.raises(TooManyRequests, match="of yours"), places.take("kestrel"):
             pass

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from gateway.engines.errors import AdapterRejected, EngineError, EngineRefused
+from gateway.engines.errors import AdapterUnservable, EngineError, EngineRefused
 from gateway.errors import BadRequest, Conflict, NotFound, Unavailable
 from gateway.gates.interview import (
     Likelihood,
@@ -19,7 +19,7 @@ from gateway.jobs import JobCancelled, JobDelayed, JobFailed
 @pytest.mark.parametrize(
     ("error", "code", "words"),
     [
-        (AdapterRejected("k.x.1", "its rank is too high"), "adapter_rejected", "its rank is too high"),
+        (AdapterUnservable("k.x.1", "its rank is too high"), "adapter_rejected", "its rank is too high"),
         (EngineRefused(400, "no"), "engine_refused", "refused the request"),
         (EngineRefused(499, "no"), "engine_refused", "refused the request"),
         (NotFound("The store is gone.", code="store_not_found"), "store_not_found", "The store is gone."),
