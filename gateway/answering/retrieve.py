@@ -59,11 +59,11 @@ SKIPPED = Evidence("skipped")
 
 def gather_epochs(searches: Iterable[Mapping[str, int]]) -> dict[str, list[int]]:
     """Gather the index epochs of several searches by store; more than one where documents changed meanwhile."""
-    epochs: dict[str, set[int]] = {}
+    index_epochs: dict[str, set[int]] = {}
     for states in searches:
-        for store, epoch in states.items():
-            epochs.setdefault(store, set()).add(epoch)
-    return {store: sorted(numbers) for store, numbers in epochs.items()}
+        for store, index_epoch in states.items():
+            index_epochs.setdefault(store, set()).add(index_epoch)
+    return {store: sorted(numbers) for store, numbers in index_epochs.items()}
 
 
 def title_of(passage: Passage) -> str:

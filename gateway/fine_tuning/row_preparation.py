@@ -284,9 +284,9 @@ def _count(rows: Sequence[GroundedRow], prepared: _Prepared, states: StoreStates
 
 def _describe(figures: EvidenceFigures, share: float, grounded: _GroundedFiles) -> list[_Event]:
     """Return the events about a job's rows."""
-    epochs = ", ".join(f"{store}@{epoch}" for store, epoch in figures.index_epochs.items())
+    places = ", ".join(f"{store}@{index_epoch}" for store, index_epoch in figures.index_epochs.items())
     search = (
-        f"{figures.searched} of {figures.rows} rows got passages from {epochs}, {figures.own} brought theirs, and "
+        f"{figures.searched} of {figures.rows} rows got passages from {places}, {figures.own} brought theirs, and "
         f"{figures.not_searched} are small talk. {figures.nothing} are shown none and {figures.near_misses} only near "
         f"misses, with a reply that says so; {figures.distractors} of {figures.passages} passages state nothing of "
         "their row's reply"
@@ -299,7 +299,7 @@ def _describe(figures: EvidenceFigures, share: float, grounded: _GroundedFiles) 
     if not grounded.is_settled:
         message = (
             f"Documents changed in each of the {_ROUNDS} rounds in which rows were searched for. The rows have the "
-            f"passages of the last, from {epochs}, and may lack some that were replaced meanwhile. For rows that can "
+            f"passages of the last, from {places}, and may lack some that were replaced meanwhile. For rows that can "
             "be made again, train while the stores are at rest."
         )
         events.append((message, "warn", {"index_epochs": figures.index_epochs}))

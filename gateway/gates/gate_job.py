@@ -152,13 +152,13 @@ class GateHandler:
     async def _freeze(self, claim: Claim, row: GateRow, evidence: RowEvidence) -> None:
         """Have all rows searched at one state of the stores, which is kept for a run that goes on from this one."""
         before = None if row.store_epochs is None else msgspec.convert(row.store_epochs, StoreEpochs)
-        epochs = await evidence.freeze(before)
-        if epochs != before:
+        index_epochs = await evidence.freeze(before)
+        if index_epochs != before:
             async with claim.begin() as session:
                 current = await GateRepository(session, claim.tenant).find(claim.subject)
                 if current is None:
                     raise JobCancelled
-                current.store_epochs = msgspec.to_builtins(epochs)
+                current.store_epochs = msgspec.to_builtins(index_epochs)
 
     async def _check_releases(self, tenant: str, row: GateRow) -> str:
         """Return the assistant's name, once it is known that what its releases need is there.

@@ -106,14 +106,14 @@ class Indexer:
 
         Since then the store may have changed without it: the versions that it lacks aren't marked as being there.
         """
-        index, epoch = store.mirror_identity, store.index_epoch
+        index, index_epoch = store.mirror_identity, store.index_epoch
         if index is None or index == store.index_identity:
             return None
         try:
             info = await self._retriever.describe(index)
             if info.index != index:
                 return None
-            if store.mirror_epoch == epoch:
+            if store.mirror_epoch == index_epoch:
                 return info
             writer = Writer(index, store.index_fence)
             await self._retriever.rollback(claim.tenant, store.id, store.mirror_epoch, writer)
@@ -125,9 +125,9 @@ class Indexer:
             row = await stores.find(store.id)
             if row is None:
                 raise JobCancelled
-            if (row.mirror_identity, row.index_epoch) != (index, epoch):
+            if (row.mirror_identity, row.index_epoch) != (index, index_epoch):
                 raise JobDelayed("the store's indexes have changed", seconds=0.1)
-            row.mirror_epoch = store.mirror_epoch = epoch
+            row.mirror_epoch = store.mirror_epoch = index_epoch
         return info
 
     async def _move(self, claim: Claim, store: StoreRow, writer: Writer) -> StoreRow:

@@ -119,6 +119,11 @@ RULES = (
         Module.of("def f(x):\n    for made in x: ...\n"),
         modules=without_tests,
     ),
+    Rule(
+        "an epoch is a pass over training data, and a store's is an index epoch",
+        rules.bare_epochs,
+        Module.of("def find(epoch): ...\n", "gateway/vector_stores/search.py"),
+    ),
     Rule("one backtick", rules.double_backticks, Module.of("x = 1  # see ``y``\n"), modules=everything),
     Rule("a docstring has a subject", rules.question_words, Module.of('"""What is done."""\n')),
     Rule(

@@ -9,6 +9,7 @@ from tests.architecture.source import Module, length
 
 # Names that say what was done to a thing, or nothing at all, instead of what it is.
 PARTICIPLES = frozenset({"said", "held", "kept", "made", "asked", "given", "found", "wanted", "shown", "taken"})
+PLACES_OF_TRAINING = ("training/", "gateway/fine_tuning/", "gateway/adapters/", "gateway/demo/")
 VAGUE = re.compile(r"(^|_)(utils?|helpers?|misc|common|stuff|things?|impl|logic|various)(_|$)")
 VAGUE_NOUN = re.compile(r"(^|_)(manager|core|shared|tools?)(_|$)")
 ROLES = frozenset({"routes", "service", "repository", "tables", "schemas", "errors", "__init__", "__main__"})
@@ -21,6 +22,13 @@ CUT_SHORT = re.compile(r"(^|_)(cant|dont|doesnt|didnt|isnt|arent|wasnt|wont|hasn
 def participles(module: Module) -> set[str]:
     """Variables, parameters, attributes and functions whose whole name is a participle."""
     return {f"{module.path}:{name}" for name in _names(module) if name.strip("_") in PARTICIPLES}
+
+
+def bare_epochs(module: Module) -> set[str]:
+    """Names of a store's index epoch that say only `epoch`, which is a pass over training data."""
+    if module.path.startswith(PLACES_OF_TRAINING):
+        return set()
+    return {f"{module.path}:{name}" for name in _names(module) if name.strip("_") in {"epoch", "epochs"}}
 
 
 def _names(module: Module) -> Iterator[str]:
