@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gateway.advice.arms import Arm, PromptKit, list_arms
-from gateway.advice.halves import Halves, choose_rows, split_halves, to_row
+from gateway.advice.halves import Halves, split_halves, to_row
 from gateway.advice.measure import ArmMeasurer, count_steps
 from gateway.advice.measurements import AdviceMeasurements, RowAnswers
 from gateway.advice.prompt_texts import make_kit
@@ -21,6 +21,7 @@ from gateway.advice.words import write_words
 from gateway.answering.retrieve import gather_epochs
 from gateway.conversations.conversation import Conversation, encode_conversations
 from gateway.conversations.findings import RowFact
+from gateway.evaluation.even_sample import thin_out
 from gateway.evaluation_jobs.advice_inputs import AdviceInputs
 from gateway.evaluation_jobs.tables import EvaluationRow
 from gateway.fine_tuning.estimate import Price
@@ -125,8 +126,8 @@ class Advisor:
         pairs = frozenset((one.messages[-1].content or "", one.reply) for one in learnt.replies)
         halves = await asyncio.to_thread(split_halves, inputs.conversations, pairs)
         _check_rows(halves)
-        rows = choose_rows(halves.held_out, inputs.rows)
-        facts, look = await self._look_up(tenant, store, [*choose_rows(halves.training, _MOST_LOOKED_AT), *rows])
+        rows = thin_out(halves.held_out, inputs.rows)
+        facts, look = await self._look_up(tenant, store, [*thin_out(halves.training, _MOST_LOOKED_AT), *rows])
         kit = await asyncio.to_thread(make_kit, halves.training)
         arms, missing = list_arms(
             has_system=any(one.role in ("system", "developer") for row in rows for one in row.messages),

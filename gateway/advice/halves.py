@@ -8,7 +8,7 @@ from gateway.answering.question import Message
 from gateway.conversations.conversation import Conversation
 from gateway.gates.held_out_rows import HeldOutRow
 
-__all__ = ["Halves", "choose_rows", "split_halves", "to_row"]
+__all__ = ["Halves", "split_halves", "to_row"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +46,6 @@ def split_halves(conversations: Sequence[Conversation], learnt: Collection[tuple
             side = training if len(training) <= len(held_out) else held_out
         side += group
     return Halves(training, held_out, number)
-
-
-def choose_rows(conversations: Sequence[Conversation], most: int) -> list[Conversation]:
-    """Return all of them, or of more than `most`, evenly spaced ones."""
-    if len(conversations) <= most:
-        return list(conversations)
-    return [conversations[at * len(conversations) // most] for at in range(most)]
 
 
 def to_row(conversation: Conversation, *, passages: bool) -> HeldOutRow:

@@ -14,9 +14,9 @@ from gateway.advice.report import AdviceReport, ArmFigures
 from gateway.cli.bulk_add import BulkAdd
 from gateway.cli.docs import name_documents
 from gateway.cli.measurement import await_measurement
-from gateway.cli.named_store import get_store
+from gateway.cli.named_store import get_or_make_store, get_store
 from gateway.cli.options import AsJson, Home, Key, Url, connection
-from gateway.client import Client, find_store
+from gateway.client import Client
 from gateway.client.documents import WAIT_SECONDS
 from gateway.evaluation.estimate import Estimate
 from gateway.terminal import CommandError, Exit, print_json, print_table, say
@@ -133,7 +133,7 @@ async def _put_documents(client: Client, folder: Path) -> str:
     """Bring the folder's store up to date, and return its id: earlier versions stay known, and so does what changed."""
     name = f"advice-{folder.resolve().name}"
     files = name_documents([folder])
-    store_id = await find_store(client, name) or (await client.post("/v1/vector_stores", {"name": name}))["id"]
+    store_id = await get_or_make_store(client, name)
     states = await BulkAdd(client, store_id).add(files)
     failed = [one["key"] for one in states if one["status"] == "failed"]
     say(f"{name}: {len(files) - len(failed)} of {len(files)} documents")

@@ -11,18 +11,17 @@ import typer
 
 from gateway.assistants.gate_verdict import MARGIN
 from gateway.assistants.release import split_release
+from gateway.cli.measurement import await_measurement
 from gateway.cli.options import AsJson, Home, Key, Url, connection
 from gateway.client import Client, GatewayError
 from gateway.evaluation.estimate import Estimate
 from gateway.gates.checks import Check
 from gateway.gates.gate_page import render_page
 from gateway.gates.report import GateReport
-from gateway.progress import Progress
 from gateway.terminal import CommandError, Exit, print_json, print_table, say
 
 __all__ = ["gate"]
 
-_POLL_SECONDS = 1.0
 
 _Target = Annotated[
     str, typer.Argument(help="A release (desk@4), an assistant (its newest release), or an adapter (ft:…).")
@@ -98,14 +97,8 @@ async def _run(
                 options["file_id"] = (await client.call("POST", "/v1/files", **upload))["id"]
         path = f"/api/assistants/{quote(name, safe='')}/releases/{number}/gate"
         state = await _begin(client, path, f"{name}@{number}", options)
-        with Progress().line(f"gate of {name}@{number}") as line:
-            while state["status"] in ("queued", "running"):
-                line.show(state["done"], max(state["total"], 1), state["status"])
-                await asyncio.sleep(_POLL_SECONDS)
-                state = await client.get(path)
-    if state["report"] is None:
-        reason = state["error"]["message"] if state["error"] else f"it is {state['status']}"
-        raise CommandError(f"The gate of {name}@{number} has no verdict: {reason}")
+        lack = f"The gate of {name}@{number} has no verdict"
+        state = await await_measurement(client, path, state, unit="questions to the model", lack=lack)
     report = msgspec.convert(state["report"], GateReport)
     return report, state["note"] if report.passed and state["verdict"] == "failed" else ""
 

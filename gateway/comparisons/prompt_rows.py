@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from gateway.errors import BadRequest
+from gateway.evaluation.even_sample import thin_out
 from training.dataset import Message, describe_problems, read_rows
 from training.preference_rows import has_preferences, read_preference_rows
 
@@ -62,10 +63,7 @@ def to_prompts(inputs: Sequence[Sequence[Mapping[str, Any]]]) -> list[PromptMess
 
 def choose_rows(prompts: Sequence[PromptMessages], most: int) -> list[PromptMessages]:
     """Return all different prompts; of more than `most`, evenly spaced ones."""
-    different = list({msgspec.json.encode(prompt): prompt for prompt in prompts}.values())
-    if len(different) <= most:
-        return different
-    return [different[at * len(different) // most] for at in range(most)]
+    return thin_out(list({msgspec.json.encode(prompt): prompt for prompt in prompts}.values()), most)
 
 
 def _to_prompt(messages: Sequence[Message]) -> PromptMessages:

@@ -22,7 +22,6 @@ from gateway.demo.swap import swap_under_load
 from gateway.demo.tenant_clients import TenantClient, open_tenant_clients
 from gateway.demo.tenants import DemoTenant, tenants
 from gateway.demo.training import TrainedAdapter, train
-from gateway.engines.served_base_model import ServedBaseModel
 from gateway.evaluation import ScoredAnswer, Trial, Variant, VariantResult, evaluate, summarise
 from gateway.progress import Progress
 from gateway.settings import Settings
@@ -67,10 +66,10 @@ async def run_steps(
     settings: Settings, services: Services, progress: Progress, cast: Sequence[DemoTenant], size: DemoSize
 ) -> Report:
     """Run the steps behind the start; the first tenant's fact is edited and its adapter swapped."""
-    base = ServedBaseModel.load(settings).name
     async with AsyncExitStack() as stack:
         with progress.step("documents", "Documents, while the engine starts, and a first answer from them"):
             admin = await stack.enter_async_context(Client(services.profile.url, services.profile.key or ""))
+            base = await _read_base(admin)
             accounts = await stack.enter_async_context(open_tenant_clients(admin, cast))
             assistants = await _prepare_all(services, accounts, base, size, progress)
             first = assistants[0]
@@ -117,6 +116,10 @@ async def run_steps(
         unanswered=unanswered,
         unanswered_answers=unanswered_answers,
     )
+
+
+async def _read_base(client: Client) -> str:
+    return (await client.get("/v1/models"))["data"][0]["id"]  # the first one is everybody's
 
 
 async def _prepare_all(

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import signal
 import subprocess
 import sys
@@ -16,7 +17,6 @@ from gateway.client import Client, ClientError, Profile
 from gateway.progress import Progress
 from gateway.settings import Settings
 from gateway.stack.instance import Instance, free_ports
-from gateway.tenants.authenticator import new_key
 from gateway.terminal import CommandError, Exit
 
 __all__ = ["Services", "running_services"]
@@ -61,7 +61,7 @@ async def running_services(settings: Settings, progress: Progress, *, keep: bool
             Exit.CONFLICT,
         )
     port = free_ports(settings.host, settings.port, 2)
-    key = (profile.key if profile else None) or new_key()
+    key = (profile.key if profile else None) or secrets.token_urlsafe(32)
     with _ended_by_signals():
         start = _Start(settings, port, key, progress)
         try:

@@ -1,13 +1,12 @@
 """The cases of a diagnosis: questions whose answers failed, and others whose answers passed, which must stay right."""
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from gateway.answering.question import Message
 
-__all__ = ["Case", "DiagnosisInputs", "DiagnosisOptions", "Strand", "thin_out"]
+__all__ = ["Case", "DiagnosisInputs", "DiagnosisOptions", "Strand"]
 
 Strand = Literal["documents", "retrieval", "prompt", "style", "base", "unknown"]
 """The part at fault: no document says it; one does and wasn't in the prompt; the template; the adapter; the base."""
@@ -58,10 +57,3 @@ class DiagnosisInputs(msgspec.Struct, frozen=True):
 
     failures: list[Case]
     passes: list[Case]
-
-
-def thin_out(cases: Sequence[Case], most: int) -> list[Case]:
-    """Return the cases; of more than `most`, evenly spaced ones."""
-    if len(cases) <= most:
-        return list(cases)
-    return [cases[at * len(cases) // most] for at in range(most)]

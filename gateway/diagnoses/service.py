@@ -17,7 +17,7 @@ from gateway.assistants.service import find_assistant, find_release, list_curren
 from gateway.assistants.tables import AssistantRow
 from gateway.db import Database, slices
 from gateway.diagnoses.case_sources import SourceCases, read_gate, read_request, read_run, read_votes
-from gateway.diagnoses.cases import DiagnosisInputs, DiagnosisOptions, thin_out
+from gateway.diagnoses.cases import DiagnosisInputs, DiagnosisOptions
 from gateway.diagnoses.diagnosis_page import render_page
 from gateway.diagnoses.report import DiagnosisReport, list_documents, withhold_passages
 from gateway.diagnoses.repository import DiagnosisRepository, delete_diagnoses
@@ -35,6 +35,7 @@ from gateway.diagnoses.tables import DiagnosisRow
 from gateway.errors import BadRequest, Conflict, NotFound
 from gateway.evals.run_service import EvalRunService
 from gateway.evals.service import EvalService
+from gateway.evaluation.even_sample import thin_out
 from gateway.files.garbage_collection import collect_later
 from gateway.gates.service import GateService
 from gateway.ids import new_id

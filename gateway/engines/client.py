@@ -34,7 +34,7 @@ def cache_salt(tenant: str) -> str:
     return hmac.new(tenant.encode(), b"prefix-cache", hashlib.sha256).hexdigest()[:32]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Timeouts:
     """All in seconds.
 
@@ -56,7 +56,7 @@ class Timeouts:
             )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ModelListing:
     """A replica's models: the base model's name, its context length in tokens, and the paths of adapters by name."""
 

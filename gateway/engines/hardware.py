@@ -20,7 +20,7 @@ _ENGINE_BYTES = 4 * 2**30
 _WEIGHTS_FACTOR = 1.1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Hardware:
     """`flags` are the processor's as in /proc/cpuinfo; `cores` numbers one logical CPU of each core we may use.
 

@@ -44,7 +44,7 @@ class _Config(msgspec.Struct):
         return self.max_position_embeddings or (self.text_config.positions if self.text_config else 0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class LocalEngine:
     """One vLLM that we start ourselves, on the loopback interface only: it trusts whoever can reach it.
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import msgspec
 
 from gateway.answering.question import Message
+from gateway.evaluation.even_sample import thin_out
 from training.dataset import Row, RowPassage, describe_problems, read_rows
 from training.preference_rows import has_preferences, read_preference_rows
 
@@ -58,9 +59,7 @@ def read_held_out_rows(data: bytes, most: int) -> list[HeldOutRow]:
         for row in _read(data)
         if row.messages[-1].is_target and (turns := _to_messages(row, len(row.messages) - 1))[-1].role == "user"
     ]
-    if len(rows) <= most:
-        return rows
-    return [rows[at * len(rows) // most] for at in range(most)]
+    return thin_out(rows, most)
 
 
 def list_learnt_replies(data: bytes) -> list[LearntReply]:

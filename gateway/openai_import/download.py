@@ -27,7 +27,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:@-]{0,255}")
 Show = Callable[[str, int], None]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Download:
     """The reasons why something isn't in the folder."""
 

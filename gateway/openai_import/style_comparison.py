@@ -6,6 +6,7 @@ from typing import Any
 
 from gateway.client import GatewayError
 from gateway.evaluation.estimate import mean, mean_difference
+from gateway.evaluation.even_sample import thin_out
 from gateway.evaluation.voice_classifier import compare_texts, score_voices
 from gateway.openai_import.destination import Destination
 from gateway.openai_import.hosted_outputs import HostedOutput
@@ -28,7 +29,7 @@ async def compare_models(
     At most `most` conversations per model are asked, spread over all of them.
     """
     for hosted, model in report.models.items():
-        chosen = _spread(outputs.get(hosted, ()), most)
+        chosen = thin_out(outputs.get(hosted, ()), most)
         if len(chosen) < LEAST_OUTPUTS:
             reason = (
                 f"the export has {len(chosen)} answers of it that can be asked again, and {LEAST_OUTPUTS} are "
@@ -70,11 +71,6 @@ def compare_style(
         closeness=mean(closeness),
         gain=mean_difference(closeness, of_base),
     )
-
-
-def _spread(outputs: Sequence[HostedOutput], most: int) -> list[HostedOutput]:
-    step = max(1.0, len(outputs) / most)
-    return [outputs[int(number * step)] for number in range(min(most, len(outputs)))]
 
 
 async def _ask_all(gateway: Destination, model: str, outputs: Sequence[HostedOutput], title: str) -> list[str]:

@@ -31,7 +31,7 @@ _LONGEST_PAUSE = 60.0
 Phase = Literal["stopped", "starting", "ready", "restarting"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Command:
     """A program to run. `environment` is the whole of it: nothing is inherited."""
 

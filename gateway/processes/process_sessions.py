@@ -13,14 +13,14 @@ _PROC = Path("/proc")
 _PAUSE = 0.02
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class _Process:
     pid: int
     session: int
     started: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ProcessSession:
     """One session by the number of its leader, with what tells it from a later one of the same number.
 

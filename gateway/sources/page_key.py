@@ -3,21 +3,29 @@
 import hashlib
 from urllib.parse import unquote, urlsplit
 
+from retrieval.parsers.formats import FORMATS
+
 __all__ = ["ENDINGS", "make_key", "mark_key"]
 
+
+def _list_endings(media_type: str) -> tuple[str, ...]:
+    """Return how names of files of a type end, the one that a name without any gets first."""
+    return tuple(ending for row in FORMATS for ending, one in row.media_types.items() if one == media_type)
+
+
+_HTML = _list_endings("text/html")
 ENDINGS = {
-    "text/html": ".html",
-    "application/xhtml+xml": ".html",
-    "text/markdown": ".md",
-    "text/plain": ".txt",
-    "application/pdf": ".pdf",
+    "text/html": _HTML[0],
+    "application/xhtml+xml": _HTML[0],
+    **{media_type: _list_endings(media_type)[0] for media_type in ("text/markdown", "text/plain", "application/pdf")},
 }
 """By media type: those that are documents, and how the file's name ends.
 
 Not all that `retrieval.parsers.formats` reads: a site's scripts, styles, data and pictures are no documents.
 """
 
-_SAME = {".html": (".html", ".htm", ".xhtml"), ".md": (".md", ".markdown"), ".txt": (".txt", ".md", ".rst")}
+# By ending: those that a page's name keeps. Servers call many texts plain.
+_SAME = {_HTML[0]: _HTML, ".md": (".md", ".markdown"), ".txt": (".txt", ".md", ".rst")}
 
 
 def make_key(url: str, ending: str) -> str:

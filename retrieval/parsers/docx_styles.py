@@ -103,14 +103,14 @@ def read_outline(value: str) -> int:
     return level + 1 if level < _DEEPEST else 0
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _Level:
     format: str
     text: str
     start: int
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class _List:
     levels: dict[int, _Level] = field(default_factory=dict[int, _Level])
     link: str = ""

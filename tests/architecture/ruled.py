@@ -75,6 +75,7 @@ RULES = (
         Module.of("x = 1\n"),
         {
             "gateway/evaluation/written_questions.py": "a job and a command ask for them, and neither knows the other",
+            "gateway/evaluation/even_sample.py": "five rooms thin out what they ask, and none of them another's",
             "gateway/jobs/failpoints.py": "the one place where production knows of tests (decision 10)",
             "gateway/cli/doctor/finding.py": "four modules of checks return it, and none of them another's",
         },
@@ -123,6 +124,23 @@ RULES = (
         "an epoch is a pass over training data, and a store's is an index epoch",
         rules.bare_epochs,
         Module.of("def find(epoch): ...\n", "gateway/vector_stores/search.py"),
+    ),
+    Rule(
+        "a plain value is a frozen dataclass with slots; one that isn't frozen changes",
+        rules.loose_dataclasses,
+        Module.of("@dataclass(slots=True)\nclass Pair:\n    left: int\n"),
+    ),
+    Rule(
+        "pydantic is for HTTP schemas and settings",
+        rules.stray_schemas,
+        Module.of("class Answer(BaseModel): ...\n"),
+        {
+            "gateway/evals/criteria.py": "the schemas of evals, by what they are about: there are forty",
+            "gateway/evals/data_sources.py": "the schemas of evals, by what they are about: there are forty",
+            "gateway/optional_members.py": "a base class of schemas",
+            "gateway/pages.py": "the schema of every list",
+            "gateway/web/error_responses.py": "the schema of every error",
+        },
     ),
     Rule("one backtick", rules.double_backticks, Module.of("x = 1  # see ``y``\n"), modules=everything),
     Rule("a docstring has a subject", rules.question_words, Module.of('"""What is done."""\n')),

@@ -31,6 +31,34 @@ def bare_epochs(module: Module) -> set[str]:
     return {f"{module.path}:{name}" for name in _names(module) if name.strip("_") in {"epoch", "epochs"}}
 
 
+def loose_dataclasses(module: Module) -> set[str]:
+    """Dataclasses without slots, and those that could be frozen: nothing in their module sets a member."""
+    members = {node.attr for node in module.nodes(ast.Attribute) if isinstance(node.ctx, ast.Store)}
+    loose: set[str] = set()
+    for node in module.nodes(ast.ClassDef):
+        for decorator in node.decorator_list:
+            call = decorator if isinstance(decorator, ast.Call) else ast.Call(decorator, [], [])
+            if not isinstance(call.func, ast.Name) or call.func.id != "dataclass":
+                continue
+            options = {one.arg for one in call.keywords if isinstance(one.value, ast.Constant) and one.value.value}
+            own = {
+                one.target.id
+                for one in node.body
+                if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)
+            }
+            if "slots" not in options or ("frozen" not in options and not own & members):
+                loose.add(f"{module.path}:{node.name}")
+    return loose
+
+
+def stray_schemas(module: Module) -> set[str]:
+    """Modules with pydantic models that aren't named after it."""
+    if module.name == "settings" or module.name == "schemas" or module.name.endswith("_schemas"):
+        return set()
+    bases = (base for node in module.nodes(ast.ClassDef) for base in node.bases)
+    return {module.path for base in bases if isinstance(base, ast.Name) and base.id in {"BaseModel", "BaseSettings"}}
+
+
 def _names(module: Module) -> Iterator[str]:
     yield from (node.id for node in module.nodes(ast.Name) if isinstance(node.ctx, ast.Store))
     yield from (node.attr for node in module.nodes(ast.Attribute) if isinstance(node.ctx, ast.Store))

@@ -11,11 +11,12 @@ from typing import Any, cast
 
 import pytest
 
-from gateway.diagnoses.cases import Case, thin_out
+from gateway.diagnoses.cases import Case
 from gateway.errors import BadRequest, PayloadTooLarge
 from gateway.evals import grading, templates
 from gateway.evals.criteria import TextSimilarityGrader
 from gateway.evals.items import DataItem, check_item_schema, check_items, read_lines
+from gateway.evaluation.even_sample import thin_out
 from gateway.files import part_service
 from gateway.gates.held_out_rows import read_held_out_rows
 from gateway.vector_stores import search

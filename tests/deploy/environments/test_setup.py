@@ -1,6 +1,7 @@
 """The whole set-up, by `make` and the script that finds a Python."""
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -61,4 +62,12 @@ def test_the_gateways_environment_is_made_without_a_compiler(checkout: Path, tmp
     assert "with uv: done" in make()
     braid = subprocess.run([checkout / ".venv/bin/braid", "--version"], capture_output=True, text=True, env=environment)
     assert braid.stdout.startswith("braid "), braid.stderr
+    before = _count_seconds()
     assert make() == "", "the second time there is nothing to do"
+    assert _count_seconds() - before < 1.0
+
+
+def _count_seconds() -> float:
+    """Return the processor time of the programs that ended: a busy machine takes longer, and not more of it."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from gateway.advice.arms import Arm, PromptKit, list_arms, make_messages
-from gateway.advice.halves import choose_rows, split_halves, to_row
+from gateway.advice.halves import split_halves, to_row
 from gateway.advice.prompt_texts import make_kit
 from gateway.advice.report import count_break_even
 from gateway.advice.row_facts import find_row_facts, look_at_facts, score_facts
@@ -65,12 +65,6 @@ def test_what_an_adapter_has_learnt_is_not_held_out() -> None:
     assert numbers(halves.training) == {0, 1, 2, 3, 12, 13, 14, 15}  # and what asks the same
     assert halves.learnt == 4
     assert split_halves(rows, {("Of another file?", "Yes.")}).learnt == 0
-
-
-def test_of_many_rows_evenly_spaced_ones_are_asked() -> None:
-    rows = [conversation(n, "Q?", "A.") for n in range(10)]
-    assert [one.number for one in choose_rows(rows, 4)] == [0, 2, 5, 7]
-    assert choose_rows(rows, 10) == rows
 
 
 def test_a_guide_says_the_rules_and_examples_are_of_the_style() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from gateway.answering.question import Message
 from gateway.diagnoses.answer_judge import Voice, find_expected
-from gateway.diagnoses.cases import Case, thin_out
+from gateway.diagnoses.cases import Case
 from gateway.diagnoses.clusters import ClusterItem, make_clusters
 from gateway.diagnoses.proposals import sign_chance
 
@@ -73,7 +73,3 @@ def test_five_mended_failures_are_the_fewest_beyond_chance() -> None:
     assert sign_chance(5, 0) == pytest.approx(1 / 32)
     assert sign_chance(4, 0) > 0.05
     assert sign_chance(7, 1) <= 0.05 < sign_chance(7, 2)
-
-
-def test_of_many_evenly_spaced_ones_are_replayed() -> None:
-    assert [one.question for one in thin_out([make_case(question=str(n)) for n in range(10)], 3)] == ["0", "3", "6"]
