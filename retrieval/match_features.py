@@ -26,6 +26,7 @@ _PLACE = 10
 _REACH = 2
 """Words from one to the next that still count as beside each other."""
 
+
 def measure_matches(
     question: str, best: Sequence[Candidate], candidates: Sequence[Candidate], unrelated: float
 ) -> list[MatchFeatures]:
