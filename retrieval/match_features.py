@@ -39,15 +39,15 @@ def measure_matches(
         unrelated: The embedder's cosine of unrelated texts.
     """
     words = read_question(question)[:_MOST_WORDS]
-    shown = best[:_MATCHED]
-    passages = [unicodedata.normalize("NFKC", f"{_head(one)}\n{one.payload['text']}") for one in shown]
+    top = best[:_MATCHED]
+    passages = [unicodedata.normalize("NFKC", f"{_head(one)}\n{one.payload['text']}") for one in top]
     names = read_names(question, passages)
     missing = find_missing(names, passages)
     lead_meaning = _measure_lead([measure_closeness(one.dense, unrelated) for one in candidates])
     lead_words = _measure_lead([one.keyword for one in candidates])
     agreement = _measure_agreement(candidates)
     features = [MatchFeatures()] * len(best)
-    for place, candidate in enumerate(shown):
+    for place, candidate in enumerate(top):
         coverage, in_heading, adjacency = _match_words(words, _head(candidate), candidate.payload["text"])
         features[place] = MatchFeatures(
             closeness=measure_closeness(candidate.dense, unrelated),

@@ -72,7 +72,7 @@ class Name:
 
 @dataclass(frozen=True, slots=True)
 class _Piece:
-    """What a question has between spaces and marks: `name` is "" where it is none.
+    """A part of a question between spaces and marks; `name` is "" where it is none.
 
     Between `adjoins` and the piece before are only spaces, between `lists` and that one a comma or a slash.
     """
