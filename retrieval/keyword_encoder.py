@@ -19,7 +19,7 @@ import qdrant_edge as edge
 from retrieval.backends import KeywordVector
 from retrieval.languages import choose_language, count_function_words, find_script_language, likely_languages
 
-__all__ = ["KeywordEncoder", "read_passage", "read_question"]
+__all__ = ["KeywordEncoder", "read_passage", "read_question", "split_words"]
 
 AVERAGE_TOKENS = 100.0
 """Length of a usual chunk in words that count; BM25 weighs a chunk's length against it."""
@@ -65,7 +65,7 @@ class KeywordEncoder:
         corpus hasn't don't count.
         """
         text = unicodedata.normalize("NFKC", text)
-        words = list(_split(text))
+        words = list(split_words(text))
         languages = likely_languages(count_function_words(words))
         terms = [term for language in languages for term in _to_terms(words, language)]
         unique = list(dict.fromkeys([*terms, *_find_identifiers(text)]))
@@ -78,7 +78,7 @@ class KeywordEncoder:
     def encode_passages(self, texts: Sequence[str]) -> list[KeywordVector]:
         """Encode passages of one document; those that don't say their language have the document's."""
         normal = [unicodedata.normalize("NFKC", text) for text in texts]
-        words = [list(_split(text)) for text in normal]
+        words = [list(split_words(text)) for text in normal]
         counts = [count_function_words(one) for one in words]
         document = choose_language(sum(counts, Counter[str]()))
         return [
@@ -89,7 +89,7 @@ class KeywordEncoder:
 
 def read_question(text: str) -> list[frozenset[int]]:
     """Return the terms of each of a question's words that count, in their order: its stems by the likely languages."""
-    words = list(_split(unicodedata.normalize("NFKC", text)))
+    words = list(split_words(unicodedata.normalize("NFKC", text)))
     languages = likely_languages(count_function_words(words))
     stems = (frozenset(term for language in languages for term in _to_terms([word], language)) for word in words)
     return [one for one in stems if one]
@@ -97,7 +97,7 @@ def read_question(text: str) -> list[frozenset[int]]:
 
 def read_passage(text: str) -> list[int]:
     """Return a passage's terms in their order, by its own language."""
-    words = list(_split(unicodedata.normalize("NFKC", text)))
+    words = list(split_words(unicodedata.normalize("NFKC", text)))
     return _to_terms(words, choose_language(count_function_words(words)))
 
 
@@ -109,7 +109,7 @@ def _weigh(terms: Sequence[int], identifiers: Iterable[int]) -> KeywordVector:
     return KeywordVector(list(frequencies), weights)
 
 
-def _split(text: str) -> Iterator[str]:
+def split_words(text: str) -> Iterator[str]:
     """Yield the words in lower case, and pairs of characters of what has no spaces."""
     for match in _WORD.finditer(text):
         word = match[0]

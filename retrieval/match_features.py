@@ -4,16 +4,15 @@ Neither the size of a store nor the scale of an embedder's cosines is in the fig
 near the question change none of them.
 """
 
-import re
 import unicodedata
 from collections.abc import Sequence
-from functools import lru_cache
 from itertools import pairwise
 
 from retrieval.backends import Candidate
 from retrieval.fusion import measure_closeness
 from retrieval.keyword_encoder import read_passage, read_question
 from retrieval.messages import MatchFeatures
+from retrieval.question_names import find_missing, read_names
 
 __all__ = ["measure_matches"]
 
@@ -26,9 +25,6 @@ _MOST_WORDS = 64
 _PLACE = 10
 _REACH = 2
 """Words from one to the next that still count as beside each other."""
-
-_PIECE = re.compile(r"[^\s,;?!()\[\]\"'„“”«»]+")
-_NAME = re.compile(r"\d|_|[a-z][A-Z]|^[A-Z]{2,}$|\w[.:>-]+\w")
 
 
 def measure_matches(
@@ -43,29 +39,34 @@ def measure_matches(
         unrelated: The embedder's cosine of unrelated texts.
     """
     words = read_question(question)[:_MOST_WORDS]
-    names = _find_names(question)
+    top = best[:_MATCHED]
+    passages = [unicodedata.normalize("NFKC", f"{_head(one)}\n{one.payload['text']}") for one in top]
+    names = read_names(question, passages)
+    missing = find_missing(names, passages)
     lead_meaning = _measure_lead([measure_closeness(one.dense, unrelated) for one in candidates])
     lead_words = _measure_lead([one.keyword for one in candidates])
     agreement = _measure_agreement(candidates)
     features = [MatchFeatures()] * len(best)
-    for place, candidate in enumerate(best[:_MATCHED]):
-        payload = candidate.payload
-        heading, text = payload["heading"] or payload["filename"], payload["text"]
-        if name := payload.get("name"):
-            heading = f"{heading} {name}"
-        coverage, in_heading, adjacency = _match_words(words, heading, text)
+    for place, candidate in enumerate(top):
+        coverage, in_heading, adjacency = _match_words(words, _head(candidate), candidate.payload["text"])
         features[place] = MatchFeatures(
             closeness=measure_closeness(candidate.dense, unrelated),
             keyword=candidate.keyword,
             coverage=coverage,
             heading=in_heading,
             adjacency=adjacency,
-            names=_match_names(names, f"{heading}\n{text}"),
+            names=1 - sum(one.share for one in missing[place]) / max(len(words), len(names), 1),
             lead_meaning=lead_meaning,
             lead_words=lead_words,
             agreement=agreement,
         )
     return features
+
+
+def _head(candidate: Candidate) -> str:
+    payload = candidate.payload
+    heading = payload["heading"] or payload["filename"]
+    return f"{heading} {payload['name']}" if payload.get("name") else heading
 
 
 def _match_words(words: Sequence[frozenset[int]], heading: str, text: str) -> tuple[float, float, float]:
@@ -82,26 +83,6 @@ def _match_words(words: Sequence[frozenset[int]], heading: str, text: str) -> tu
     beside = sum(any(not after.isdisjoint(range(at + 1, at + 1 + _REACH)) for at in before) for before, after in pairs)
     adjacency = beside / len(pairs) if pairs else 0.5
     return sum(map(bool, places_of)) / len(words), in_heading / len(words), adjacency
-
-
-@lru_cache(maxsize=64)
-def _find_names(question: str) -> tuple[re.Pattern[str], ...]:
-    """Find what looks like names, numbers and identifiers, each as a pattern of the whole of it."""
-    pieces = [piece.strip(".:") for piece in _PIECE.findall(unicodedata.normalize("NFKC", question))]
-    names = {
-        piece.lower()
-        for place, piece in enumerate(pieces)
-        if _NAME.search(piece) or (place > 0 and len(piece) > 1 and piece[0].isupper())
-    }
-    return tuple(re.compile(rf"(?<!\w){re.escape(name)}(?!\w)") for name in sorted(names)[:_MOST_WORDS])
-
-
-def _match_names(names: Sequence[re.Pattern[str]], passage: str) -> float:
-    """Return the share of the names that a passage has; 1 for a question without any."""
-    if not names:
-        return 1.0
-    passage = unicodedata.normalize("NFKC", passage).lower()
-    return sum(name.search(passage) is not None for name in names) / len(names)
 
 
 def _measure_lead(scores: Sequence[float]) -> float:

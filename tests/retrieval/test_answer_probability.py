@@ -2,7 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
-from msgspec.structs import astuple
+from msgspec.structs import astuple, replace
 
 from retrieval.answer_probability import FEATURES, STARTING_WEIGHTS, estimate_answer, estimate_generally, join_features
 from retrieval.messages import FULL_MATCH, MatchFeatures
@@ -47,3 +47,10 @@ def test_joined_features_are_the_best_of_each(matches: list[MatchFeatures]) -> N
     joined = astuple(join_features(matches))
     columns = list(zip(*map(astuple, matches), strict=True)) or [(0.0,)] * len(FEATURES)
     assert joined == tuple(map(max, columns))
+
+
+@given(_MATCHES, _SHARES, _SHARES)
+def test_a_name_that_is_missing_never_makes_an_answer_likelier(match: MatchFeatures, one: float, other: float) -> None:
+    fewer, more = (estimate_generally([replace(match, names=names)]) for names in sorted((one, other)))
+    assert fewer <= more
+    assert estimate_generally([replace(match, names=0.0)]) < estimate_generally([replace(match, names=1.0)])

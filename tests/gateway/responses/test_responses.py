@@ -100,7 +100,7 @@ async def test_a_search_cites_the_files_of_the_stores_that_the_request_names(
 async def test_a_search_that_finds_no_likely_answer_gives_none_and_says_so(
     client: httpx2.AsyncClient, engine: FakeVllm, store: str, passages: FakePassages
 ) -> None:
-    passages.find = lambda query: [make_passage(store, 1, "Kettles have lids.", match=MatchFeatures())]
+    passages.find = lambda query: [make_passage(store, 1, "Kettles have lids.", match=MatchFeatures(names=1.0))]
     for least, found in ((None, False), (0, True), (0.05, True), (0.1, False)):
         ranking = {} if least is None else {"ranking_options": {"least_probability": least}}
         tool = {"type": "file_search", "vector_store_ids": [store], **ranking}
