@@ -1,5 +1,7 @@
 """Time and memory by rows: `.venv-model/bin/python -m tests.bench.training_growth [--rows 200 1000 5000]`.
 
+    … --base FOLDER --rows 50 100 200      on a base model's checkpoint, such as the packaged one's
+
 The trainer as a worker starts it, on a model of two random layers, one epoch in batches of 8: what grows is reading,
 rendering and tokenizing rows, the steps and their events, and the state that is saved. Of each process the seconds of
 the processor, those of the clock and the peak of its memory are taken. Growth is told by the processor's time of a row
@@ -84,11 +86,12 @@ def main() -> None:
     """Measure each size, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.bench.training_growth")
     parser.add_argument("--rows", type=int, nargs="+", default=[200, 1000, 5000])
+    parser.add_argument("--base", type=Path, help="the folder of a base model; else two random layers")
     parser.add_argument("--json", type=Path, help="a file for the figures")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="braid-growth-") as scratch:
         folder = Path(scratch)
-        base = write_checkpoint(folder / "base", PLAIN)
+        base = options.base or write_checkpoint(folder / "base", PLAIN)
         sizes = [measure(base, rows, folder) for rows in sorted(options.rows)]
     print(describe(sizes))
     print(f"load {os.getloadavg()[0]:.1f}")
