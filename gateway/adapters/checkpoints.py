@@ -44,7 +44,7 @@ class CheckpointSource(Protocol):
         """Return what was made below `work`, in the order of steps."""
         ...
 
-    async def name(self, session: AsyncSession, stored: StoredAdapter) -> AdapterRow:
+    async def name(self, session: AsyncSession, stored_adapter: StoredAdapter) -> AdapterRow:
         """Return the row that the weights have from now on, by `name_adapter`; also again after a crash."""
         ...
 
@@ -58,12 +58,12 @@ async def name_checkpoints(
 ) -> list[AdapterRow]:
     """Name what can be named."""
     rows: list[AdapterRow] = []
-    for stored in checkpoints:
+    for stored_adapter in checkpoints:
         try:
-            rows.append(await source.name(session, stored))
+            rows.append(await source.name(session, stored_adapter))
         except AdapterRefused as refused:
-            assert stored.step is not None
-            await source.leave_out(session, stored.step, refused.message)
+            assert stored_adapter.step is not None
+            await source.leave_out(session, stored_adapter.step, refused.message)
     return rows
 
 

@@ -106,25 +106,25 @@ class _Upload:
         reference = msgspec.json.decode(out.read_bytes(), type=Reference)
         return Description(msgspec.to_builtins(reference), {})
 
-    async def name(self, session: AsyncSession, stored: StoredAdapter) -> AdapterRow:
+    async def name(self, session: AsyncSession, stored_adapter: StoredAdapter) -> AdapterRow:
         row = await AdapterRepository(session, self._claim.tenant).get(self._claim.subject)
         tenant = await find_tenant(session, self._claim.tenant)
         assert tenant is not None
-        row.digest, row.rank, row.manifest = stored.digest, stored.rank, stored.manifest
-        row.reason, row.bytes = stored.notes or None, stored.bytes
+        row.digest, row.rank, row.manifest = stored_adapter.digest, stored_adapter.rank, stored_adapter.manifest
+        row.reason, row.bytes = stored_adapter.notes or None, stored_adapter.bytes
         named = await name_adapter(session, row, tenant=self._claim.tenant, tenant_name=tenant.name)
         if named is not row:
             raise AdapterRefused(f"These weights are here under this name already: {named.model}.")
         try:
-            await self._storage.admit(session, self._claim.tenant, stored.bytes)
+            await self._storage.admit(session, self._claim.tenant, stored_adapter.bytes)
         except PayloadTooLarge as error:
             raise JobFailed("storage_full", error.message) from None
         return row
 
-    async def complete(self, stored: StoredAdapter) -> dict[str, Any]:
+    async def complete(self, stored_adapter: StoredAdapter) -> dict[str, Any]:
         return {}
 
     async def finish(
-        self, session: AsyncSession, row: AdapterRow, stored: StoredAdapter, checkpoints: Sequence[AdapterRow]
+        self, session: AsyncSession, row: AdapterRow, stored_adapter: StoredAdapter, checkpoints: Sequence[AdapterRow]
     ) -> None:
         """Write nothing more: the adapter is all that an import makes."""

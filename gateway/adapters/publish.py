@@ -66,11 +66,11 @@ class AdapterSource(Protocol):
         """Say how weights that passed the verdict are proven, and what has to be remembered of how they were made."""
         ...
 
-    async def name(self, session: AsyncSession, stored: StoredAdapter) -> AdapterRow:
+    async def name(self, session: AsyncSession, stored_adapter: StoredAdapter) -> AdapterRow:
         """Return the row that the weights have from now on, by `name_adapter`; also again after a crash."""
         ...
 
-    async def complete(self, stored: StoredAdapter) -> dict[str, Any]:
+    async def complete(self, stored_adapter: StoredAdapter) -> dict[str, Any]:
         """Return what the manifests lack that only an engine can say, once it has loaded the weights.
 
         Raises:
@@ -80,7 +80,7 @@ class AdapterSource(Protocol):
         ...
 
     async def finish(
-        self, session: AsyncSession, row: AdapterRow, stored: StoredAdapter, checkpoints: Sequence[AdapterRow]
+        self, session: AsyncSession, row: AdapterRow, stored_adapter: StoredAdapter, checkpoints: Sequence[AdapterRow]
     ) -> None:
         """Write what else becomes true when it and its checkpoints are ready, in the commit that makes it so."""
         ...
@@ -133,23 +133,23 @@ class AdapterPublisher:
             JobCancelled: The job's owner cancelled it.
         """
         if not self.has_weights(claim):
-            stored = await self._make_and_store(claim, source, checkpoints)
-            await claim.save({_STATE: msgspec.to_builtins(stored)})
+            stored_adapter = await self._make_and_store(claim, source, checkpoints)
+            await claim.save({_STATE: msgspec.to_builtins(stored_adapter)})
         failpoint("adapter-stored")
-        stored = msgspec.convert(claim.state[_STATE], StoredAdapter)
-        check_base(stored.manifest, self.base)
+        stored_adapter = msgspec.convert(claim.state[_STATE], StoredAdapter)
+        check_base(stored_adapter.manifest, self.base)
         async with claim.begin() as session:
-            row = await source.name(session, stored)
-            others = await name_checkpoints(session, checkpoints, stored.checkpoints) if checkpoints else []
+            row = await source.name(session, stored_adapter)
+            others = await name_checkpoints(session, checkpoints, stored_adapter.checkpoints) if checkpoints else []
         failpoint("adapter-named")
         await self._check(claim, row)
-        additions = await source.complete(stored)
-        stored = msgspec.structs.replace(stored, manifest=stored.manifest | additions)
+        additions = await source.complete(stored_adapter)
+        stored_adapter = msgspec.structs.replace(stored_adapter, manifest=stored_adapter.manifest | additions)
         proven = await self._prove(claim, checkpoints, others) if checkpoints else []
         failpoint("adapter-verified")
         async with claim.begin() as session:
             ready = await accept_checkpoints(session, claim.tenant, proven)
-            await source.finish(session, row, stored, ready)
+            await source.finish(session, row, stored_adapter, ready)
             current = await AdapterRepository(session, claim.tenant).get(row.id)
             for one in (current, *ready) if additions else ():
                 one.manifest = one.manifest | additions
@@ -194,11 +194,11 @@ class AdapterPublisher:
             accepted = accept_verdict(await asyncio.to_thread(self._judge, folder))
             description = await source.describe(folder, work)
             failpoint("adapter-judged")
-            stored = await self._store(folder, accepted, description)
+            stored_adapter = await self._store(folder, accepted, description)
             if checkpoints is None:
-                return stored
+                return stored_adapter
             others = [await self._store_checkpoint(claim, checkpoints, one) for one in await checkpoints.find(work)]
-            return msgspec.structs.replace(stored, checkpoints=[one for one in others if one is not None])
+            return msgspec.structs.replace(stored_adapter, checkpoints=[one for one in others if one is not None])
         finally:
             await self._clear(claim)
 
@@ -211,8 +211,10 @@ class AdapterPublisher:
             async with claim.begin() as session:
                 await source.leave_out(session, checkpoint.step, refused.message)
             return None
-        stored = await self._store(checkpoint.folder, accepted, Description(checkpoint.manifest, checkpoint.details))
-        return msgspec.structs.replace(stored, step=checkpoint.step)
+        stored_adapter = await self._store(
+            checkpoint.folder, accepted, Description(checkpoint.manifest, checkpoint.details)
+        )
+        return msgspec.structs.replace(stored_adapter, step=checkpoint.step)
 
     async def _store(self, folder: Path, accepted: AcceptedAdapter, description: Description) -> StoredAdapter:
         target = await asyncio.to_thread(self._artifacts.put_adapter, folder, accepted.digest)

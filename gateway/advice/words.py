@@ -142,10 +142,10 @@ def _warn_of_changed(case: _Case) -> list[str]:
     learnt = [one for one in case.changed if one.learnt or one.recited]
     if learnt:
         recited = sum(one.recited for one in learnt)
-        told = f" It states them in {recited} answers." if recited else ""
+        recitals = f" It states them in {recited} answers." if recited else ""
         sentences.append(
             f"Don't use the adapter {case.adapter} as it is: it has learnt {_count(len(learnt))} that documents have "
-            f"changed since: {_name_facts(learnt)}.{told}"
+            f"changed since: {_name_facts(learnt)}.{recitals}"
         )
     others = [one for one in case.changed if one not in learnt]
     if others:

@@ -208,11 +208,11 @@ class _Incoming:
         """Put the finished file under its digest."""
         self._file.flush()
         os.fsync(self._file.fileno())
-        stored = Stored(self._digest.hexdigest(), self._size)
+        artifact = Stored(self._digest.hexdigest(), self._size)
         os.utime(self._path)  # the same bytes may be there for long, and be about to be removed
-        os.replace(self._path, folder / stored.digest)
+        os.replace(self._path, folder / artifact.digest)
         _sync(folder)
-        return stored
+        return artifact
 
     def close(self) -> None:
         """Leave nothing that wasn't kept."""

@@ -120,10 +120,10 @@ class ComparisonService:
                 param=source["type"],
                 code="no_prompts",
             )
-        stored = await self._artifacts.put_bytes(encoded)
+        artifact = await self._artifacts.put_bytes(encoded)
         async with self._database.begin() as session:
             row = await self._add(session, request, models, source, total)
-            row.prompts_digest, row.bytes = stored.digest, stored.size
+            row.prompts_digest, row.bytes = artifact.digest, artifact.size
             await jobs.queue_subject(session, row, COMPARE, most=_MOST_QUEUED)
             await self._storage.admit(session, self._tenant, row.bytes)
         return _to_schema(row)

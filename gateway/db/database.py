@@ -78,14 +78,14 @@ async def open_database(
         statement_seconds: A PostgreSQL server ends statements that take longer; 0: none.
     """
     parsed = make_url(url)
-    sqlite, stored = parsed.get_backend_name() == "sqlite", parsed.database not in (None, "", ":memory:")
-    if sqlite and parsed.database and stored:
+    sqlite, on_disk = parsed.get_backend_name() == "sqlite", parsed.database not in (None, "", ":memory:")
+    if sqlite and parsed.database and on_disk:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     options: dict[str, Any] = {}
     threads: set[Thread] = set()
     if sqlite:
         options["connect_args"] = {"async_creator_fn": partial(_connect_sqlite, threads)}
-    if stored:
+    if on_disk:
         options |= {"pool_size": connections, "max_overflow": 0, "pool_timeout": wait_seconds}
     if not sqlite:
         options["pool_pre_ping"] = True  # a connection may have died while it was idle

@@ -125,10 +125,10 @@ async def _decide_facts(scene: CaseScene, outcomes: "_Outcomes") -> Attribution:
     effect = await outcomes.compare("passages", "control")
     if effect == "mends":
         return outcomes.conclude(scene.missing, scene.cause)
-    told = await outcomes.compare("reference", "control") if scene.tentative else "same"
-    if told == "mends":
+    control_effect = await outcomes.compare("reference", "control") if scene.tentative else "same"
+    if control_effect == "mends":
         return outcomes.conclude("documents", "missing")
-    if "uncertain" in (effect, told):
+    if "uncertain" in (effect, control_effect):
         return outcomes.conclude("unknown", "uncertain")
     # The passage alone doesn't help; another strand may do so without it, whatever it knows the answer from.
     variants = [VariantStrand(f"{AS_FOUND}{one.name}", one.strand, one.cause) for one in scene.variants]

@@ -119,13 +119,13 @@ class DiagnosisHandler:
 
     async def _keep(self, claim: Claim, result: _Result) -> None:
         """Keep the report, and make the releases in the same unit of work: a run after a kill makes none twice."""
-        stored = await self._parts.artifacts.put_bytes(msgspec.json.encode(result.report))
+        artifact = await self._parts.artifacts.put_bytes(msgspec.json.encode(result.report))
         failpoint("diagnosis-stored")
         served = await self._describe_served() if result.requests else None
         async with claim.begin() as session:
             row = succeed_subject(await DiagnosisRepository(session, claim.tenant).lock(claim.subject))
             if row is None:
-                await collect_later(session, claim.tenant, [stored.digest])
+                await collect_later(session, claim.tenant, [artifact.digest])
                 return
             releases: dict[str, int] = {}
             for strand, request in result.requests.items():
@@ -133,7 +133,7 @@ class DiagnosisHandler:
                 assistants = AssistantService(session, claim.tenant, served)
                 releases[strand] = (await assistants.release(row.assistant, request)).release
                 await session.flush()
-            row.done, row.report_digest, row.bytes = row.failures, stored.digest, row.bytes + stored.size
+            row.done, row.report_digest, row.bytes = row.failures, artifact.digest, row.bytes + artifact.size
             row.strands, row.releases = result.report.strands, releases
         _log.info("diagnosis_ended", release=result.report.release, strands=result.report.strands, proposed=releases)
 

@@ -102,7 +102,7 @@ class DiagnosisService:
                 code="no_failures",
             )
         inputs = DiagnosisInputs(thin_out(failures, MOST_FAILURES), thin_out(passes, MOST_PASSES))
-        stored = await self._artifacts.put_bytes(msgspec.json.encode(inputs))
+        artifact = await self._artifacts.put_bytes(msgspec.json.encode(inputs))
         async with self._database.begin() as session:
             row = DiagnosisRepository(session, self._tenant).add(
                 DiagnosisRow(
@@ -114,8 +114,8 @@ class DiagnosisService:
                     status="queued",
                     sources=[one.name for one in sources if one.failures or one.passes],
                     options=msgspec.to_builtins(DiagnosisOptions(request.samples, request.propose)),
-                    inputs_digest=stored.digest,
-                    bytes=stored.size,
+                    inputs_digest=artifact.digest,
+                    bytes=artifact.size,
                     failures=len(inputs.failures),
                     passes=len(inputs.passes),
                     done=0,

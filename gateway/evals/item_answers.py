@@ -133,14 +133,14 @@ class Asker:
 
 
 def _read(model: str, completion: bytes, sent: bytes) -> ItemAnswer:
-    decoded = _completions.decode(completion)
-    choice = decoded.choices[0]
+    chat_completion = _completions.decode(completion)
+    choice = chat_completion.choices[0]
     return ItemAnswer(
         model,
         choice.message.content or "",
         choice.message.tool_calls,
         choice.finish_reason,
-        decoded.usage or AnswerUsage(),
+        chat_completion.usage or AnswerUsage(),
         _bodies.decode(sent),
-        decoded.id,
+        chat_completion.id,
     )

@@ -105,11 +105,11 @@ class EvalRunService:
             schema = (await self._get_eval(session, eval_id)).data_source_config["item_schema"]
         items = await self._read_items(request)
         await asyncio.to_thread(check_items, items, schema)
-        stored = await self._artifacts.put_bytes(encode_items(items))
+        artifact = await self._artifacts.put_bytes(encode_items(items))
         async with self._database.begin() as session:
             eval_row = await self._get_eval(session, eval_id)
             row = EvalRunRepository(session, self._tenant).add(_make_row(eval_row, request, len(items)))
-            row.items_digest, row.bytes, row.key = stored.digest, stored.size, self._principal.key
+            row.items_digest, row.bytes, row.key = artifact.digest, artifact.size, self._principal.key
             await jobs.queue_subject(session, row, EVAL_RUN, most=_MOST_QUEUED)
             await self._storage.admit(session, self._tenant, row.bytes)
             names = _names_of(eval_row)

@@ -88,15 +88,15 @@ class EvaluateHandler:
             raise JobFailed(error.code or "not_found", error.message) from error
         except (Unavailable, EngineError) as error:
             raise JobDelayed(error.message, seconds=5.0) from error
-        stored = await self._artifacts.put_bytes(msgspec.json.encode(report))
+        artifact = await self._artifacts.put_bytes(msgspec.json.encode(report))
         failpoint("evaluation-stored")
         async with claim.begin() as session:
             ended = succeed_subject(await EvaluationRepository(session, claim.tenant).lock(claim.subject))
             if ended is None:
-                await collect_later(session, claim.tenant, [stored.digest])
+                await collect_later(session, claim.tenant, [artifact.digest])
                 return
-            ended.done, ended.report_digest = ended.total, stored.digest
-            ended.bytes += stored.size
+            ended.done, ended.report_digest = ended.total, artifact.digest
+            ended.bytes += artifact.size
             if isinstance(report, CalibrationReport):
                 ended.source = report.source
                 await self._keep(session, ended, report)

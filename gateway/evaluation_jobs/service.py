@@ -75,7 +75,7 @@ class EvaluationService:
         async with self._database.read() as session:
             await read_states(session, self._tenant, stores)
         content = await self._read_content(request, stores)
-        stored = await self._artifacts.put_bytes(content.data)
+        artifact = await self._artifacts.put_bytes(content.data)
         async with self._database.begin() as session:
             row = EvaluationRepository(session, self._tenant).add(
                 EvaluationRow(
@@ -86,8 +86,8 @@ class EvaluationService:
                     source=content.source,
                     stores=stores,
                     score_threshold=request.score_threshold,
-                    questions_digest=stored.digest,
-                    bytes=stored.size,
+                    questions_digest=artifact.digest,
+                    bytes=artifact.size,
                     questions=content.number,
                     total=content.total,
                     done=0,

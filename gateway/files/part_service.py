@@ -93,12 +93,12 @@ class UploadService:
             await self._get_pending(session, upload_id)
         form = UploadForm(content_type, part="data", shape="the part 'data'")
         async with aclosing(_limit_part(form.file_bytes(body))) as data:
-            stored = await self._artifacts.put(data)
+            artifact = await self._artifacts.put(data)
         async with self._database.begin() as session:
             upload = await self._lock_pending(session, upload_id)
             parts = UploadPartRepository(session, self._tenant)
             present = await parts.list_of(upload_id)
-            sizes = {part.digest: part.bytes for part in present} | {stored.digest: stored.size}
+            sizes = {part.digest: part.bytes for part in present} | {artifact.digest: artifact.size}
             if sum(sizes.values()) > upload.bytes or len(present) >= MAX_PARTS:
                 # The part's bytes are nobody's: a worker's sweep removes them.
                 raise BadRequest(
@@ -111,8 +111,8 @@ class UploadService:
                 id=new_id("part_"),
                 created_at=int(time.time()),
                 upload_id=upload_id,
-                digest=stored.digest,
-                bytes=stored.size,
+                digest=artifact.digest,
+                bytes=artifact.size,
             )
             parts.add(row)
         return UploadPart(id=row.id, created_at=row.created_at, upload_id=upload_id)
@@ -131,9 +131,9 @@ class UploadService:
             rows = {part.id: part for part in await UploadPartRepository(session, self._tenant).list_of(upload_id)}
         parts = _choose_parts(rows, request.part_ids, upload)
         whole = hashlib.md5(usedforsecurity=False)
-        stored = await self._artifacts.put(_read([self._artifacts.file(part.digest) for part in parts], whole))
+        artifact = await self._artifacts.put(_read([self._artifacts.file(part.digest) for part in parts], whole))
         if request.md5 is not None and request.md5.lower() != whole.hexdigest():
-            await self._collect(stored.digest)
+            await self._collect(artifact.digest)
             raise BadRequest(
                 f"The file's MD5 is {whole.hexdigest()}, and {request.md5} was announced: a part was damaged on its "
                 "way, or their order is another. Complete it in the right order, or send the part again.",
@@ -141,8 +141,8 @@ class UploadService:
                 code="md5_mismatch",
             )
         if upload.purpose == "fine-tune":
-            await check_rows(self._database, self._artifacts, self._tenant, stored.digest)
-        return await self._finish(upload_id, stored.digest)
+            await check_rows(self._database, self._artifacts, self._tenant, artifact.digest)
+        return await self._finish(upload_id, artifact.digest)
 
     async def _finish(self, upload_id: str, digest: str) -> Upload:
         async with self._database.begin() as session:

@@ -89,19 +89,19 @@ class Uploads:
         form = UploadForm(content_type)
         file = self._storage.pass_on(self._tenant, form.file_bytes(body), announced=(length or 0) - _FORM_BYTES)
         async with aclosing(_check_form(form, file, self._storage.file_limit)) as parts:
-            stored = await self._artifacts.put(parts)
+            artifact = await self._artifacts.put(parts)
         now, seconds = int(time.time()), _read_seconds(form)
         row = FileRow(
             id=new_id("file-"),
             created_at=now,
             filename=form.filename or "",
             purpose=form.fields["purpose"],
-            digest=stored.digest,
-            bytes=stored.size,
+            digest=artifact.digest,
+            bytes=artifact.size,
             expires_at=None if seconds is None else now + seconds,
         )
         if row.purpose == "fine-tune":
-            await check_rows(self._database, self._artifacts, self._tenant, stored.digest)
+            await check_rows(self._database, self._artifacts, self._tenant, artifact.digest)
         async with self._database.begin() as session:
             FileRepository(session, self._tenant).add(row)
             await self._storage.admit(session, self._tenant, row.bytes)

@@ -63,11 +63,11 @@ class EpochCheckpoints:
     async def find(self, work: Path) -> Sequence[CheckpointFolder]:
         return await asyncio.to_thread(self._read_folders, self.folder(work))
 
-    async def name(self, session: AsyncSession, stored: StoredAdapter) -> AdapterRow:
+    async def name(self, session: AsyncSession, stored_adapter: StoredAdapter) -> AdapterRow:
         job = await FineTuningJobRepository(session, self._claim.tenant).lock(self._claim.subject)
         if not is_running(job):
             raise JobCancelled
-        row = make_adapter_row(self._claim, job, stored)
+        row = make_adapter_row(self._claim, job, stored_adapter)
         return await name_adapter(session, row, tenant=self._claim.tenant, tenant_name=self._inputs.tenant_name)
 
     async def leave_out(self, session: AsyncSession, step: int, reason: str) -> None:
@@ -75,10 +75,10 @@ class EpochCheckpoints:
         add_event(session, self._claim.tenant, self._claim.subject, message, level="warn", data={"step": step})
 
     def add_rows(
-        self, session: AsyncSession, rows: Sequence[AdapterRow], stored: StoredAdapter, final: EpochCheckpoint
+        self, session: AsyncSession, rows: Sequence[AdapterRow], stored_adapter: StoredAdapter, final: EpochCheckpoint
     ) -> None:
         """List the checkpoints that are ready, and the finished model as the last of them or where it belongs."""
-        metrics = {one.step: one.details["metrics"] for one in stored.checkpoints}
+        metrics = {one.step: one.details["metrics"] for one in stored_adapter.checkpoints}
         ends = [EpochCheckpoint(row.step, row.model, metrics[row.step]) for row in rows if row.step is not None]
         for end in sorted([*ends, final], key=lambda end: end.step):
             row = CheckpointRow(
@@ -122,18 +122,18 @@ def check_rows(manifest: Manifest, inputs: TrainingInputs) -> None:
         raise JobFailed("rows_changed", message)
 
 
-def make_adapter_row(claim: Claim, job: FineTuningJobRow, stored: StoredAdapter) -> AdapterRow:
+def make_adapter_row(claim: Claim, job: FineTuningJobRow, stored_adapter: StoredAdapter) -> AdapterRow:
     """Return a new row for weights that a job made; it has no names yet."""
     return AdapterRow(
         id=new_id("adapter_"),
         created_at=int(time.time()),
         name=job.suffix or DEFAULT_NAME,
-        digest=stored.digest,
-        bytes=stored.bytes,
+        digest=stored_adapter.digest,
+        bytes=stored_adapter.bytes,
         base_model=job.model,
-        rank=stored.rank,
+        rank=stored_adapter.rank,
         source=job.id,
-        step=stored.step,
-        manifest=stored.manifest,
+        step=stored_adapter.step,
+        manifest=stored_adapter.manifest,
         job_id=claim.id,
     )

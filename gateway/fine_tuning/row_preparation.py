@@ -104,11 +104,11 @@ class RowPreparer:
             raise JobFailed("evidence_missing", f"The rows can't get their passages. {error.message}") from error
         prepared = [await asyncio.to_thread(_vary, rows, options, job.seed) for rows in grounded.files]
         rendered = [await asyncio.to_thread(self._render, inputs, one.rows, job) for one in prepared]
-        stored = [await self._artifacts.put_bytes(one.content) for one in rendered]
+        row_artifacts = [await self._artifacts.put_bytes(one.content) for one in rendered]
         failpoint("rows-prepared")
         figures = _count(grounded.files[0], prepared[0], grounded.states)
-        told = _describe(figures, options.without, grounded)
-        await self._keep(claim, stored, figures, rendered[0].prompt_digest, told)
+        notices = _describe(figures, options.without, grounded)
+        await self._keep(claim, row_artifacts, figures, rendered[0].prompt_digest, notices)
         failpoint("rows-kept")
         return True
 
@@ -165,10 +165,10 @@ class RowPreparer:
     async def _keep(
         self,
         claim: Claim,
-        stored: Sequence[Stored],
+        row_artifacts: Sequence[Stored],
         figures: EvidenceFigures,
         prompt_digest: str,
-        told: Sequence[_Event],
+        notices: Sequence[_Event],
     ) -> None:
         """Name the rendered rows in the job, in one commit with what its owner is told of them."""
         async with claim.begin() as session:
@@ -177,11 +177,11 @@ class RowPreparer:
                 raise JobCancelled
             before = [digest for digest in (job.rows_digest, job.validation_rows_digest) if digest is not None]
             await collect_later(session, claim.tenant, [*before])
-            job.rows_digest = stored[0].digest
-            job.validation_rows_digest = stored[1].digest if len(stored) > 1 else None
-            grown, job.rows_bytes = job.rows_bytes, sum(one.size for one in stored)
+            job.rows_digest = row_artifacts[0].digest
+            job.validation_rows_digest = row_artifacts[1].digest if len(row_artifacts) > 1 else None
+            grown, job.rows_bytes = job.rows_bytes, sum(one.size for one in row_artifacts)
             job.braid = {**job.braid, "evidence_figures": figures.model_dump(), "prompt_digest": prompt_digest}
-            for message, level, data in told:
+            for message, level, data in notices:
                 add_event(session, claim.tenant, job.id, message, level=level, data=data)
             try:
                 await self._storage.admit(session, claim.tenant, max(0, job.rows_bytes - grown))

@@ -128,11 +128,11 @@ class FineTuningService:
         findings = await files.check(request.training_file, request.validation_file, method)
         wishes = options.recipe or RecipeOptions()
         recipe = choose_recipe(hyperparameters, wishes, rows.count, bounds)
-        stored = await files.store(rows)
+        artifact = await files.store(rows)
         stored_validation = await files.store(validation_rows) if validation_rows else None
         await check_named_stores(self._session, self._tenant, options)
         facts = options.facts or (options.evidence and FactsOptions(vector_stores=options.evidence.vector_stores))
-        size = stored.size + _foresee_passages(options, rows)
+        size = artifact.size + _foresee_passages(options, rows)
         braid = {
             "prompt": f"{prompt.name}@{prompt.version}" if prompt else None,
             "prompt_digest": rows.prompt_digest,
@@ -148,7 +148,7 @@ class FineTuningService:
             "estimate": await estimate_cost(self._session, base, method, recipe, rows.count, size, price),
         }
         figures = _show_hyperparameters(hyperparameters, recipe)
-        row = self._jobs.add(_make_row(request, base, figures, stored, stored_validation, braid))
+        row = self._jobs.add(_make_row(request, base, figures, artifact, stored_validation, braid))
         await self._session.flush()
         await self._enqueue(row, most_queued)
         self._log_creation(row, rows, findings)
@@ -307,7 +307,7 @@ def _make_row(
     request: FineTuningJobCreate,
     base: str,
     hyperparameters: dict[str, Any],
-    stored: Stored,
+    artifact: Stored,
     stored_validation: Stored | None,
     braid: dict[str, Any],
 ) -> FineTuningJobRow:
@@ -318,9 +318,9 @@ def _make_row(
         model=base,
         training_file=request.training_file,
         validation_file=request.validation_file,
-        rows_digest=stored.digest,
+        rows_digest=artifact.digest,
         validation_rows_digest=stored_validation and stored_validation.digest,
-        rows_bytes=stored.size + (stored_validation.size if stored_validation else 0),
+        rows_bytes=artifact.size + (stored_validation.size if stored_validation else 0),
         result_files=[],
         hyperparameters=hyperparameters,
         suffix=request.suffix,

@@ -312,17 +312,17 @@ class _Training:
         )
         return Description(msgspec.to_builtins(manifest), msgspec.to_builtins(result))
 
-    async def name(self, session: AsyncSession, stored: StoredAdapter) -> AdapterRow:
+    async def name(self, session: AsyncSession, stored_adapter: StoredAdapter) -> AdapterRow:
         """Give the weights their name, and the job its result file; nobody but engines sees the adapter yet."""
         job = await self._lock(session)
         if not job.result_files:
-            job.result_files = [self._add_result_file(session, _result(stored))]
-        row = make_adapter_row(self._claim, job, stored)
+            job.result_files = [self._add_result_file(session, _result(stored_adapter))]
+        row = make_adapter_row(self._claim, job, stored_adapter)
         return await name_adapter(session, row, tenant=self._claim.tenant, tenant_name=self._inputs.tenant_name)
 
-    async def complete(self, stored: StoredAdapter) -> dict[str, Any]:
+    async def complete(self, stored_adapter: StoredAdapter) -> dict[str, Any]:
         """Compare prompts that no engine could be asked about while they were learnt."""
-        self._tokenized = _result(stored).unproven
+        self._tokenized = _result(stored_adapter).unproven
         if self._tokenized is None:
             return {}
         await self._prove_parity()
@@ -333,24 +333,26 @@ class _Training:
         return {}
 
     async def finish(
-        self, session: AsyncSession, row: AdapterRow, stored: StoredAdapter, checkpoints: Sequence[AdapterRow]
+        self, session: AsyncSession, row: AdapterRow, stored_adapter: StoredAdapter, checkpoints: Sequence[AdapterRow]
     ) -> None:
         """End the job with success: one commit with its checkpoints and the adapter."""
-        job, result = await self._lock(session), _result(stored)
+        job, result = await self._lock(session), _result(stored_adapter)
         move(job, FineTuningStatus.SUCCEEDED)
         await drop_state(session, job)
         job.fine_tuned_model, job.trained_tokens = row.model, result.trained_tokens
-        self._log_parity(session, job, stored)
+        self._log_parity(session, job, stored_adapter)
         if result.figures is not None:
             actual = price_figures(result.figures, self._price, basis="measured in this training")
             job.braid = {**job.braid, "actual": actual, "figures": msgspec.to_builtins(result.figures)}
             add_event(session, self._claim.tenant, job.id, f"Measured: {actual['summary']}", data=actual)
-        self.checkpoints.add_rows(session, checkpoints, stored, EpochCheckpoint(result.step, row.model, result.metrics))
+        self.checkpoints.add_rows(
+            session, checkpoints, stored_adapter, EpochCheckpoint(result.step, row.model, result.metrics)
+        )
         for message in (f"New fine-tuned model created: {row.model}", "The job has successfully completed"):
             add_event(session, self._claim.tenant, job.id, message)
 
-    def _log_parity(self, session: AsyncSession, job: FineTuningJobRow, stored: StoredAdapter) -> None:
-        parity = stored.manifest.get("parity")
+    def _log_parity(self, session: AsyncSession, job: FineTuningJobRow, stored_adapter: StoredAdapter) -> None:
+        parity = stored_adapter.manifest.get("parity")
         level, message = "warn", "No engine could be asked whether rows have the prompts that requests have"
         if parity is not None:
             level = "info"
@@ -379,5 +381,5 @@ class _Training:
         return add_file(session, self._claim.tenant, row).id
 
 
-def _result(stored: StoredAdapter) -> TrainingResult:
-    return msgspec.convert(stored.details, TrainingResult)
+def _result(stored_adapter: StoredAdapter) -> TrainingResult:
+    return msgspec.convert(stored_adapter.details, TrainingResult)

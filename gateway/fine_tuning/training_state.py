@@ -53,11 +53,11 @@ class TrainingState:
             LeaseLost: Another worker has the job.
         """
         try:
-            stored = await self._artifacts.put_path(path)
+            artifact = await self._artifacts.put_path(path)
         except FileNotFoundError:
             return
-        if await asyncio.to_thread(read_saved_step, self._artifacts.file(stored.digest)) != step:
-            self._artifacts.remove_file(stored.digest)
+        if await asyncio.to_thread(read_saved_step, self._artifacts.file(artifact.digest)) != step:
+            self._artifacts.remove_file(artifact.digest)
             return
         failpoint("state-stored")
         before = self._digest
@@ -68,13 +68,13 @@ class TrainingState:
                     raise JobCancelled
                 if step > (job.state_step or 0):
                     await self._claim.count_afresh(session)
-                job.state_digest, job.state_bytes, job.state_step = stored.digest, stored.size, step
+                job.state_digest, job.state_bytes, job.state_step = artifact.digest, artifact.size, step
         except BaseException:
-            self._artifacts.remove_file(stored.digest)
+            self._artifacts.remove_file(artifact.digest)
             raise
-        self._digest = stored.digest
+        self._digest = artifact.digest
         failpoint("state-kept")
-        if before is not None and before != stored.digest:
+        if before is not None and before != artifact.digest:
             self._artifacts.remove_file(before)
 
 

@@ -179,14 +179,14 @@ class GateHandler:
             return assistant.name
 
     async def _keep(self, claim: Claim, row: GateRow, report: GateReport) -> None:
-        stored = await self._parts.artifacts.put_bytes(msgspec.json.encode(report))
+        artifact = await self._parts.artifacts.put_bytes(msgspec.json.encode(report))
         failpoint("gate-stored")
         async with claim.begin() as session:
             gate = succeed_subject(await GateRepository(session, claim.tenant).lock(claim.subject))
             if gate is None:
-                await collect_later(session, claim.tenant, [stored.digest])
+                await collect_later(session, claim.tenant, [artifact.digest])
                 return
-            gate.done, gate.report_digest, gate.bytes = gate.total, stored.digest, stored.size
+            gate.done, gate.report_digest, gate.bytes = gate.total, artifact.digest, artifact.size
             await collect_later(session, claim.tenant, release_rows(gate))
             result = GateResult(
                 passed=report.passed,

@@ -132,13 +132,13 @@ def _judge_memory(measured: GateMeasurements, copied: CopiedRun) -> list[Check]:
     ]
     if measured.canaries:
         answers = [row.answers["candidate"] for row in measured.rows] + measured.canary_answers
-        told = [canary for canary in measured.canaries if any(canary in answer for answer in answers)]
+        leaks = [canary for canary in measured.canaries if any(canary in answer for answer in answers)]
         checks.append(
             Check(
                 *("memorised.canaries", "memorised", "planted texts that an answer has"),
                 bound="none",
-                passed=not told,
-                note=f"{len(told)} of {len(measured.canaries)}, in {len(answers)} answers.",
+                passed=not leaks,
+                note=f"{len(leaks)} of {len(measured.canaries)}, in {len(answers)} answers.",
             )
         )
     return checks

@@ -216,14 +216,14 @@ class PreferenceService:
         return sum(not pair.answered_by <= alike for pair in pairs)
 
     async def _store(self, name: str, pairs: Sequence[PreferencePair]) -> FileRow:
-        stored = await self._artifacts.put_bytes(await asyncio.to_thread(encode_pairs, pairs))
+        artifact = await self._artifacts.put_bytes(await asyncio.to_thread(encode_pairs, pairs))
         return FileRow(
             id=new_id("file-"),
             created_at=int(time.time()),
             filename=f"{name}.jsonl",
             purpose="fine-tune",
-            digest=stored.digest,
-            bytes=stored.size,
+            digest=artifact.digest,
+            bytes=artifact.size,
         )
 
     async def _train(

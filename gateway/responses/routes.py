@@ -51,11 +51,11 @@ router = APIRouter(
 async def create_response(request: Request, principal: ChatKey) -> Reply:
     """Answer items, in the style, with the facts and by the prompt of what `model` names."""
     body = await read_body(request, _BODY_BYTES)
-    decoded = decode_request(body)
+    response_request = decode_request(body)
     question, tools = to_question(
-        decoded, request_id_of(request.scope), grammars=state_of(request).settings.allow_grammars
+        response_request, request_id_of(request.scope), grammars=state_of(request).settings.allow_grammars
     )
-    return ResponseReply(part_of(request, AnsweringService), principal, decoded, question, tools)
+    return ResponseReply(part_of(request, AnsweringService), principal, response_request, question, tools)
 
 
 class ResponseReply(Reply):

@@ -173,18 +173,18 @@ class SyncHandler:
         source = work.source
         try:
             async with aclosing(self._storage.pass_on(claim.tenant, reader.read(key))) as parts:
-                stored = await self._artifacts.put(parts)
-            if not stored.size:
+                artifact = await self._artifacts.put(parts)
+            if not artifact.size:
                 raise ItemUnreadable("It is empty.")
             failpoint("sync-read")
             async with claim.begin() as session:
                 await put_fed(
-                    *(session, claim.tenant, source.store_id, source.prefix + key, stored),
+                    *(session, claim.tenant, source.store_id, source.prefix + key, artifact),
                     attributes=_attributes(source, listing.urls.get(key)),
                     present=work.index,
                     storage=self._storage,
                 )
-                await _note_put(session, source, key, listing.items[key], stored, progress)
+                await _note_put(session, source, key, listing.items[key], artifact, progress)
         except InsufficientStorage as error:  # of no item, and no failure
             raise JobDelayed(str(error), seconds=_SHORTAGE_SECONDS) from error
         except (ItemUnreadable, BraidError) as error:
@@ -198,10 +198,10 @@ def _attributes(source: SourceRow, url: str | None) -> dict[str, Any]:
 
 
 async def _note_put(
-    session: AsyncSession, source: SourceRow, key: str, version: str, stored: Stored, progress: tuple[int, int]
+    session: AsyncSession, source: SourceRow, key: str, version: str, artifact: Stored, progress: tuple[int, int]
 ) -> None:
     row = await _item(session, source.tenant_id, source.id, key)
-    row.version, row.digest = version, stored.digest
+    row.version, row.digest = version, artifact.digest
     row.error_message, row.failures, row.retry_at, row.failed_version = None, 0, None, None
     done, total = progress
     sources = SourceRepository(session, source.tenant_id)

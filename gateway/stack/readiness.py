@@ -20,7 +20,7 @@ async def wait_until_ready(children: Sequence[Child], tell: Callable[[str], None
     Raises:
         CommandError: One ends again and again before it is ready.
     """
-    started = told = time.monotonic()
+    started = last_report = time.monotonic()
     waiting = list(children)
     while waiting:
         for child in list(waiting):
@@ -32,9 +32,9 @@ async def wait_until_ready(children: Sequence[Child], tell: Callable[[str], None
                     f"The {child.name} doesn't start: {child.state.reason}\n"
                     f"Its log is {child.log_path}. 'braid doctor' looks for usual causes."
                 )
-        if waiting and time.monotonic() - told >= _HEARTBEAT_SECONDS:
-            told = time.monotonic()
-            tell(f"{told - started:.0f} s: waiting for {', '.join(child.name for child in waiting)}")
+        if waiting and time.monotonic() - last_report >= _HEARTBEAT_SECONDS:
+            last_report = time.monotonic()
+            tell(f"{last_report - started:.0f} s: waiting for {', '.join(child.name for child in waiting)}")
         await asyncio.sleep(_POLL_SECONDS)
 
 

@@ -81,11 +81,11 @@ class DocumentService:
         if known is None:  # else they may be the same, and take no more room
             parts = self._storage.pass_on(self._tenant, parts, announced=length or 1)
         async with aclosing(parts):
-            stored = await self._artifacts.put(parts)
+            artifact = await self._artifacts.put(parts)
         present = await self._describe_index(store.index_identity)
         async with self._database.begin() as session:
             store = await StoreRepository(session, self._tenant).get(store_id, param="vector_store_id")
-            content = Content(filename, stored.digest, stored.size)
+            content = Content(filename, artifact.digest, artifact.size)
             document, version = await put_version(
                 *(session, store, key, content),
                 attributes=values,

@@ -41,7 +41,7 @@ async def put_fed(
     tenant: str,
     store_id: str,
     key: str,
-    stored: Stored,
+    artifact: Stored,
     *,
     attributes: dict[str, Any],
     present: RetrieverInfo | None,
@@ -55,7 +55,7 @@ async def put_fed(
         PayloadTooLarge: The tenant has no room for it.
     """
     store = await StoreRepository(session, tenant).get(store_id, param="vector_store_id")
-    content = Content(name_file(key), stored.digest, stored.size)
+    content = Content(name_file(key), artifact.digest, artifact.size)
     more: dict[str, Any] = {"present": present, "storage": storage, "bulk": True}
     await put_version(session, store, key, content, attributes=attributes, **more)
 

@@ -108,8 +108,8 @@ def _decode_unmarked_utf16(data: bytes) -> Decoded | None:
     """Decode UTF-16 without its mark, which Latin text shows by a zero in every other byte."""
     for encoding, zeros, others in (("utf-16-le", data[1::2], data[::2]), ("utf-16-be", data[::2], data[1::2])):
         if zeros.count(0) * 2 > len(zeros) and not others.count(0) and len(data) % 2 == 0:
-            decoded = decode_as(data, encoding)
-            return decoded if decoded is not None and is_text(decoded.text.encode("utf-8", "replace")) else None
+            decoding = decode_as(data, encoding)
+            return decoding if decoding is not None and is_text(decoding.text.encode("utf-8", "replace")) else None
     return None
 
 
@@ -134,8 +134,8 @@ def _warn_of(broken: int, encoding: str) -> str:
 def decode_declared(data: bytes, label: str) -> Decoded | None:
     """Decode as a page or a mail declares, with at most 1 % of broken characters; None where that fails."""
     encoding = find_encoding(label)
-    decoded = decode_as(data, encoding) if encoding is not None else None
-    return replace(decoded, encoding=label.lower()) if decoded is not None else None
+    decoding = decode_as(data, encoding) if encoding is not None else None
+    return replace(decoding, encoding=label.lower()) if decoding is not None else None
 
 
 def decode_legacy(data: bytes) -> Decoded:
@@ -146,9 +146,9 @@ def decode_legacy(data: bytes) -> Decoded:
     """
     sample = _take_sample(data)
     for encoding in _rank_encodings(sample):
-        decoded = decode_as(data, encoding)
-        if decoded is not None and not (decoded.warning and len(data) * _BAD_SHARE < 1):
-            return Decoded(decoded.text, _NAMES.get(encoding, encoding.replace("_", "-")), decoded.warning)
+        decoding = decode_as(data, encoding)
+        if decoding is not None and not (decoding.warning and len(data) * _BAD_SHARE < 1):
+            return Decoded(decoding.text, _NAMES.get(encoding, encoding.replace("_", "-")), decoding.warning)
     raise DocumentUnreadable(
         "invalid_file",
         "The text is in an older encoding that can't be recognised for sure. Save it as UTF-8, then upload it again.",

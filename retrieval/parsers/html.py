@@ -54,8 +54,8 @@ def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
     first = next((heading.title for heading in page.headings if heading.level == 1), "")
     blocks = sorted(page.blocks, key=lambda block: (block.start, -block.end))
     warnings = [f"{page.hidden} characters of hidden text were left out."] if page.hidden else []
-    if told := describe_comments(comments):
-        warnings.append(told)
+    if comments_warning := describe_comments(comments):
+        warnings.append(comments_warning)
     return Parsed(content.media_type, first or title, body, page.headings, warnings=warnings, blocks=blocks)
 
 

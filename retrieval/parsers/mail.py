@@ -213,8 +213,8 @@ def _decode(part: Message) -> str:
     data = _read_bytes(part)
     declared = part.get_content_charset("")
     # Old programs declare ASCII whatever they send.
-    decoded = decode_declared(data, declared) if declared and declared != "us-ascii" else None
-    return clean((decoded or decode_unicode(data) or decode_legacy(data)).text)
+    decoding = decode_declared(data, declared) if declared and declared != "us-ascii" else None
+    return clean((decoding or decode_unicode(data) or decode_legacy(data)).text)
 
 
 def _unwrap(part: Message, text: str) -> str:

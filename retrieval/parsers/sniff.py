@@ -60,20 +60,20 @@ def sniff(data: bytes, filename: str) -> tuple[DocumentFormat, FileContent]:
         raise _refuse_compound(data)
     if data.startswith(b"PK\x03\x04"):
         raise _refuse_archive(data)
-    decoded = _decode_text(data, filename)
+    decoding = _decode_text(data, filename)
     for opening, name in _MARKUP:
-        if opening.match(decoded.text):
+        if opening.match(decoding.text):
             raise _to_unsupported(name)
-    format_ = find_text_format(decoded.text, filename)
+    format_ = find_text_format(decoding.text, filename)
     media_type = format_.media_type_of(filename)
-    if decoded.encoding:
-        media_type += f"; charset={decoded.encoding}"
-    return format_, FileContent(data, media_type, decoded.text, decoded.warning)
+    if decoding.encoding:
+        media_type += f"; charset={decoding.encoding}"
+    return format_, FileContent(data, media_type, decoding.text, decoding.warning)
 
 
 def _decode_text(data: bytes, filename: str) -> Decoded:
-    if (decoded := decode_unicode(data)) is not None:
-        return decoded
+    if (decoding := decode_unicode(data)) is not None:
+        return decoding
     if not is_text(data):
         raise _to_unsupported(_name_binary(data))
     return _decode_as_declared(data, filename) or decode_legacy(data)

@@ -8,7 +8,9 @@ from typing import Any, TypeGuard
 from tests.architecture.source import Module, length
 
 # Names that say what was done to a thing, or nothing at all, instead of what it is.
-PARTICIPLES = frozenset({"said", "held", "kept", "made", "asked", "given", "found", "wanted", "shown", "taken"})
+PARTICIPLES = frozenset(
+    {"said", "held", "kept", "made", "asked", "given", "found", "wanted", "shown", "taken", "stored", "told", "decoded"}
+)
 PLACES_OF_TRAINING = ("training/", "gateway/fine_tuning/", "gateway/adapters/", "gateway/demo/")
 VAGUE = re.compile(r"(^|_)(utils?|helpers?|misc|common|stuff|things?|impl|logic|various)(_|$)")
 VAGUE_NOUN = re.compile(r"(^|_)(manager|core|shared|tools?)(_|$)")

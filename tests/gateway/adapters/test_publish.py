@@ -46,29 +46,29 @@ class Source:
         self.asked.append("describe")
         return Description({"probe": []}, {"color": "red"})
 
-    async def name(self, session: AsyncSession, stored: StoredAdapter) -> AdapterRow:
+    async def name(self, session: AsyncSession, stored_adapter: StoredAdapter) -> AdapterRow:
         self.asked.append("name")
         row = AdapterRow(
             id=f"adapter_{time.monotonic_ns()}",
             created_at=1,
             name="voice",
-            digest=stored.digest,
+            digest=stored_adapter.digest,
             base_model="base",
-            rank=stored.rank,
+            rank=stored_adapter.rank,
             source="test",
-            manifest=stored.manifest,
+            manifest=stored_adapter.manifest,
             job_id="job_1",
         )
         return await name_adapter(session, row, tenant=TENANT, tenant_name="kestrel")
 
-    async def complete(self, stored: StoredAdapter) -> dict[str, Any]:
+    async def complete(self, stored_adapter: StoredAdapter) -> dict[str, Any]:
         self.asked.append("complete")
         return {"size": "large"}
 
     async def finish(
-        self, session: AsyncSession, row: AdapterRow, stored: StoredAdapter, checkpoints: Sequence[AdapterRow]
+        self, session: AsyncSession, row: AdapterRow, stored_adapter: StoredAdapter, checkpoints: Sequence[AdapterRow]
     ) -> None:
-        self.asked.append(f"finish {stored.details['color']}")
+        self.asked.append(f"finish {stored_adapter.details['color']}")
 
 
 class Check:
