@@ -10,7 +10,7 @@ from gateway.evaluation.learnt_rules import learn_rules
 from gateway.evaluation.style import StyleRules
 from gateway.gates.bounds import LEAST_ROWS, Bound
 from gateway.gates.checks import Check, Thresholds, decide, show
-from gateway.gates.measurements import GateMeasurements, SuiteMeasurement
+from gateway.gates.measurements import EvalMeasurement, GateMeasurements, SuiteMeasurement
 from gateway.gates.style_checks import judge_style
 
 __all__ = ["Judgement", "judge"]
@@ -40,6 +40,7 @@ def judge(measured: GateMeasurements, thresholds: Thresholds, against: str, base
         *judge_style(measured, rules, thresholds, against, base),
         *_judge_faithfulness(measured, thresholds, compared),
         *_judge_general(measured, thresholds, against),
+        *(_judge_eval(one, thresholds) for one in measured.evals),
         *_judge_memory(measured, copied),
     ]
     return Judgement(checks, rules, copied)
@@ -114,6 +115,17 @@ def _judge_prompt(measured: GateMeasurements, bound: Bound, against: str) -> lis
         return [Check(name, "general", label, against=against, note=note)]
     scores, others = [one for one, _ in pairs], [other for _, other in pairs]
     return [decide(name, "general", label, scores, others, against, bound, "prompts")]
+
+
+def _judge_eval(measured: EvalMeasurement, thresholds: Thresholds) -> Check:
+    scores, others = [one for one, _ in measured.passes], [other for _, other in measured.passes]
+    label = f"rows of the eval {measured.name!r} that pass"
+    bound = Bound(-thresholds.margin)
+    check = decide(f"evals.{measured.eval_id}", "evals", label, scores, others, measured.baseline_model, bound)
+    if not measured.unpaired:
+        return check
+    note = f"{measured.unpaired} rows are in one of the two runs only, and are left out. {check.note}".rstrip()
+    return msgspec.structs.replace(check, note=note)
 
 
 def _pair(suite: Sequence[SuiteMeasurement]) -> list[tuple[float, float]]:

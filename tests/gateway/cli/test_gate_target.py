@@ -123,3 +123,15 @@ async def test_a_refused_gate_is_told_by_its_status(monkeypatch: pytest.MonkeyPa
     WrittenAnswers.replace_http(monkeypatch, {path: GatewayError(status, "Not so.", "other")})
     done = await run("gate", "desk@4", *ADDRESS)
     assert (done.exit_code, "Not so." in done.stderr) == (exit, True)
+
+
+async def test_runs_of_evals_are_named_in_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = WrittenAnswers.replace_http(monkeypatch, answers([], []))
+    await run("gate", "desk@4", "--eval-runs", "evalrun_a:evalrun_b", "--eval-runs", "evalrun_c:evalrun_d", *ADDRESS)
+    ((_, body),) = gateway.sent
+    pairs = [("evalrun_a", "evalrun_b"), ("evalrun_c", "evalrun_d")]
+    assert body["eval_runs"] == [{"run_id": one, "baseline_id": other} for one, other in pairs]
+    for wrong in ("evalrun_a", "evalrun_a:", ":evalrun_b"):
+        done = await run("gate", "desk@4", "--eval-runs", wrong, *ADDRESS)
+        assert (done.exit_code, "RUN:BASELINE" in done.stderr) == (Exit.USAGE, True)
+    assert len(gateway.sent) == 1
