@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from gateway.evaluation.copied_words import CopiedRun, LearntTexts
-from gateway.evaluation.faithfulness import FaithfulnessScore
+from gateway.evaluation.faithfulness import FaithfulnessScore, has_marks
 from gateway.evaluation.learnt_rules import learn_rules
 from gateway.evaluation.style import StyleRules
 from gateway.gates.bounds import LEAST_ROWS, Bound
@@ -17,7 +17,7 @@ __all__ = ["Judgement", "judge"]
 
 _PARTS: dict[str, tuple[str, Callable[[FaithfulnessScore], float | None]]] = {
     "supported": ("values that stand in the prompt", lambda score: score.supported),
-    "citations": ("marks that are passages", lambda score: score.citations),
+    "citations": ("marks that are right", lambda score: score.citations),
     "follows": ("follows a passage whose values were changed", lambda score: score.follows),
     "abstains": ("states no value of its own without a passage", lambda score: score.abstains),
 }
@@ -68,7 +68,23 @@ def _judge_faithfulness(measured: GateMeasurements, thresholds: Thresholds, agai
     for name, (label, take) in _PARTS.items():
         both = [(a, b) for one, other in pairs if (a := take(one)) is not None and (b := take(other)) is not None]
         parts.append(show(f"faithfulness.{name}", "faithfulness", label, both, against))
-    return [whole, *parts]
+    return [whole, *parts, _judge_marks(measured, pairs, thresholds, against)]
+
+
+def _judge_marks(
+    measured: GateMeasurements,
+    pairs: Sequence[tuple[FaithfulnessScore, FaithfulnessScore]],
+    thresholds: Thresholds,
+    against: str,
+) -> Check:
+    """Judge whether marks got lost: without any, none is wrong. It decides where the tenant's own replies have some."""
+    name, label = "faithfulness.cites", "answers with a mark"
+    replies = [has_marks(row.reply) for row in measured.rows if row.faithfulness]
+    both = [(one.cites, other.cites) for one, other in pairs]
+    if 2 * sum(replies) < len(replies) or len(both) < LEAST_ROWS:
+        return show(name, "faithfulness", label, both, against)
+    scores, others = [one for one, _ in both], [other for _, other in both]
+    return decide(name, "faithfulness", label, scores, others, against, Bound(-thresholds.margin, "high"))
 
 
 def _judge_general(measured: GateMeasurements, thresholds: Thresholds, against: str) -> list[Check]:
