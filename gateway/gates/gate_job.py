@@ -124,7 +124,7 @@ class GateHandler:
     async def _make_report(self, claim: Claim, row: GateRow, options: GateOptions, inputs: _Inputs) -> GateReport:
         name = await self._check_releases(claim.tenant, row)
         contestants = await find_contestants(
-            Resolver(self._parts.database), claim.tenant, name, row, self._parts.base_model
+            Resolver(self._parts.database, self._parts.traits.base), claim.tenant, name, row, self._parts.base_model
         )
         await self._parts.wait_for_adapters(one.target for one in contestants.all())
 
