@@ -115,7 +115,7 @@ class MarkFilter:
 
     def _mark(self, numbers: Sequence[int], text: str, pieces: list[str]) -> None:
         if not self.known and len(numbers) == 1:  # of several a text may speak as of a list
-            if pieces and pieces[-1].endswith(" "):
+            if pieces and pieces[-1].endswith(" ") and not self._after_mark:
                 pieces[-1] = pieces[-1][:-1]
                 self._length -= 1
                 self._left_out += " "
