@@ -110,8 +110,10 @@ class MarkFilter:
         if text:
             pieces.append(text)
             self._length += len(text)
+            if self._after_list:  # it goes on behind one comma, which may come by itself
+                comma = text.strip()
+                self._after_list = not comma or (comma == "," and not self._before.rstrip().endswith(","))
             self._before, self._after_mark = (self._before + text[-8:])[-8:], False
-            self._after_list = self._after_list and text.strip() == ","
 
     def _mark(self, numbers: Sequence[int], text: str, pieces: list[str]) -> None:
         if not self.known and len(numbers) == 1:  # of several a text may speak as of a list
