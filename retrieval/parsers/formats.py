@@ -209,6 +209,7 @@ FORMATS = (
             ".xltx": f"{_OFFICE}.spreadsheetml.template",
         },
         parser="retrieval.parsers.xlsx:parse_xlsx",
+        version=2,
         archive=re.compile(r"^xl/workbook\d*\.xml$", re.M | re.I),
     ),
     DocumentFormat(

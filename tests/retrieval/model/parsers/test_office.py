@@ -284,7 +284,7 @@ def test_headings_are_told_by_style_and_by_outline_also_through_other_styles() -
         ("5", '_-* #,##0.00\\ "€"_-', "5.00 €"),
         ("42", "00000", "00042"),
         ("1500000", '0.0,,"M"', "1.5M"),
-        ("12345", "0.00E+00", "1.23E+4"),
+        ("12345", "0.00E+00", "1.23E+04"),
         ("0.30000000000000004", "", "0.3"),
         ("123456789012345", "", "123456789012345"),
         ("1E-3", "General", "0.001"),
@@ -486,3 +486,8 @@ def test_files_of_old_programs_are_refused_with_the_way_out(stream: str, says: s
 )
 def test_other_packed_files_are_refused_with_the_way_out(name: str, says: str) -> None:
     assert re.search(says, refusal(pack({name: "x"})))
+
+
+def test_characters_that_excel_writes_as_escapes_are_characters() -> None:
+    sheet = '<sheetData><row><c t="inlineStr"><is><t>One_x000D_two_x005F_x0041_</t></is></c></row></sheetData>'
+    assert read(make_xlsx([], sheet)).text == "# Prices\n\nOne\ntwo_x0041_"
