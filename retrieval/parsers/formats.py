@@ -185,7 +185,7 @@ FORMATS = (
             ".dotx": f"{_OFFICE}.wordprocessingml.template",
         },
         parser="retrieval.parsers.docx:parse_docx",
-        version=2,
+        version=3,
         archive=re.compile(r"^word/document\d*\.xml$", re.M | re.I),
     ),
     DocumentFormat(
@@ -197,7 +197,7 @@ FORMATS = (
             ".ppsx": f"{_OFFICE}.presentationml.slideshow",
         },
         parser="retrieval.parsers.pptx:parse_pptx",
-        version=2,
+        version=3,
         archive=re.compile(r"^ppt/presentation\d*\.xml$", re.M | re.I),
     ),
     DocumentFormat(
