@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, to_number
 from retrieval.parsers.docx_styles import DocxStyles, Numbering, find_value, read_outline, read_switch
+from retrieval.parsers.office_formulas import write_formula
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.scripts import LEVEL, LOWERED, RAISED, mark_runs
 from retrieval.parsers.text_writer import GatheredBlocks, TextWriter
@@ -143,6 +144,8 @@ class _Document:
             name = get_name(child)
             if name == "t":
                 parts.append(child.text or "")
+            elif name == "oMath":
+                parts.append(write_formula(child))
             elif name in _CHARACTERS:
                 parts.append(_CHARACTERS[name])
             elif name in ("footnoteReference", "endnoteReference"):

@@ -109,6 +109,9 @@ MAILBOX_LINE = (
 
 _HEADERS = r"(?:[!-9;-~]{1,76}:[^\n]*\n|[ \t][^\n]*\n){0,200}?"
 _SENT = r"Date: *(?:\w{3}, *)?\d{1,2} \w{3} \d{4} +\d\d:"
+_OF_PARTS = rf"(?={_HEADERS}MIME-Version: *1\.0\b){_HEADERS}Content-Type: *multipart/\w"
+"""A message without a sender, as programs save pages and drafts (`.mht`, Confluence's `.doc`)."""
+_SINGLE = rf"(?={_HEADERS}MIME-Version: *1\.0\b){_HEADERS}Content-Type: *text/\w"
 _OF_PROGRAMS = r"(?:Message-ID: *<|MIME-Version: *1|Received: from|Return-Path:)"
 
 _LANGUAGES = {
@@ -185,7 +188,7 @@ FORMATS = (
             ".dotx": f"{_OFFICE}.wordprocessingml.template",
         },
         parser="retrieval.parsers.docx:parse_docx",
-        version=2,
+        version=3,
         archive=re.compile(r"^word/document\d*\.xml$", re.M | re.I),
     ),
     DocumentFormat(
@@ -197,7 +200,7 @@ FORMATS = (
             ".ppsx": f"{_OFFICE}.presentationml.slideshow",
         },
         parser="retrieval.parsers.pptx:parse_pptx",
-        version=2,
+        version=3,
         archive=re.compile(r"^ppt/presentation\d*\.xml$", re.M | re.I),
     ),
     DocumentFormat(
@@ -209,6 +212,7 @@ FORMATS = (
             ".xltx": f"{_OFFICE}.spreadsheetml.template",
         },
         parser="retrieval.parsers.xlsx:parse_xlsx",
+        version=2,
         archive=re.compile(r"^xl/workbook\d*\.xml$", re.M | re.I),
     ),
     DocumentFormat(
@@ -254,14 +258,25 @@ FORMATS = (
     DocumentFormat(
         kind="email",
         label="e-mail (.eml, .mbox)",
-        media_types={".eml": "message/rfc822", ".mbox": "application/mbox"},
+        media_types={
+            ".eml": "message/rfc822",
+            ".mbox": "application/mbox",
+            ".mht": "multipart/related",
+            ".mhtml": "multipart/related",
+        },
         parser="retrieval.parsers.mail:parse_mail",
         # A mailbox, or headers with From and one as only programs write it.
-        signature=re.compile(rf"{MAILBOX_LINE}|(?={_HEADERS}From:){_HEADERS}(?:{_OF_PROGRAMS}|{_SENT})".encode(), re.I),
-        structure=re.compile(
-            rf"\A(?:{MAILBOX_LINE}|(?={_HEADERS}From:)(?={_HEADERS}{_SENT}){_HEADERS}{_OF_PROGRAMS})", re.I
+        signature=re.compile(
+            rf"(?:\xef\xbb\xbf)?\s{{0,99}}+(?:{MAILBOX_LINE}|(?={_HEADERS}From:){_HEADERS}(?:{_OF_PROGRAMS}|{_SENT})"
+            rf"|{_OF_PARTS}|{_SINGLE})".encode("latin-1"),
+            re.I,
         ),
-        version=2,
+        structure=re.compile(
+            rf"\A\s{{0,99}}+(?:{MAILBOX_LINE}|(?={_HEADERS}From:)(?={_HEADERS}{_SENT}){_HEADERS}{_OF_PROGRAMS}"
+            rf"|{_OF_PARTS})",
+            re.I,
+        ),
+        version=3,
         parts="all",
     ),
     DocumentFormat(

@@ -1,6 +1,7 @@
 """E-mail → text: subject, people, date, the body, and attachments by the parsers of their formats."""
 
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator
 from email import message_from_bytes
 from email.errors import CharsetError, HeaderParseError
@@ -31,6 +32,12 @@ _OF_PROGRAMS = re.compile(
 """Headers that aren't shown: a message's way, its parts, and programs' marks. Others may be somebody's words."""
 
 _QUOTE = re.compile(r"(?:>[ \t]?)+")
+_TEXTS = frozenset(("text/plain", "text/html", "text/markdown", "text/x-markdown", "text/enriched", "text/richtext"))
+_CALENDARS = frozenset(("text/calendar", "application/ics"))
+_FEW_WORDS = 60
+_TIMES = 3
+"""A plain text of so few words is none, where the same as HTML has more than so many times as many words."""
+_DEEPEST_PART = 50
 _DEEPEST = 5
 _MOST_ATTACHMENTS = 200
 
@@ -44,13 +51,14 @@ def parse_mail(content: FileContent, limits: ParseLimits) -> Parsed:
         DocumentUnreadable: Nothing visible is in it.
     """
     reader = _Reader(limits)
-    separators = list(_SEPARATOR.finditer(content.data)) if content.data.startswith(b"From ") else []
+    data = content.data.removeprefix(BOM_UTF8).lstrip()
+    separators = list(_SEPARATOR.finditer(data)) if data.startswith(b"From ") else []
     if not separators:
-        subject = reader.add(message_from_bytes(content.data), 1)
+        subject = reader.add(message_from_bytes(data), 1)
         return reader.writer.finish("message/rfc822", subject)
-    ends = [match.start() for match in separators[1:]] + [len(content.data)]
+    ends = [match.start() for match in separators[1:]] + [len(data)]
     for match, end in zip(separators, ends, strict=True):
-        message = re.sub(rb"^>(>*From )", rb"\1", content.data[match.end() : end], flags=re.M)
+        message = re.sub(rb"^>(>*From )", rb"\1", data[match.end() : end], flags=re.M)
         reader.add(message_from_bytes(message), 1)
     return reader.writer.finish("application/mbox")
 
@@ -77,10 +85,9 @@ class _Reader:
         people = [(name, words) for name, words in headers if not _OF_PROGRAMS.fullmatch(name)]
         people.sort(key=lambda header: (*_SHOWN, header[0].lower()).index(header[0].lower()))
         self.writer.add_paragraph("\n".join(f"{name}: {words}" for name, words in people))
-        body = _find_body(message)
-        if body is not None:
-            self._add_body(body, level)
-        for part in _iterate_attachments(message, body):
+        for text in _list_texts(message):
+            self._add_body(text, level)
+        for part in _iterate_attachments(message):
             self._add_attachment(part, level + 1)
         return subject
 
@@ -157,17 +164,42 @@ def _decode_words(words: str | bytes, charset: str | None) -> tuple[str | bytes,
     return words.decode(encoding, "replace"), "utf-8"
 
 
-def _find_body(message: Message) -> Message | None:
-    """Return the part that is the text: the first plain one that has any, else the first of HTML."""
-    html = None
-    for part in _walk(message):
-        if part.get_content_maintype() != "text" or _is_attachment(part):
-            continue
+def _list_texts(part: Message, depth: int = 0) -> list[Message]:
+    """List the texts that a message shows, in their order: where it has one in several forms, one of them."""
+    if part.is_multipart() and part.get_content_maintype() == "multipart" and depth < _DEEPEST_PART:
+        parts: list[Message] = part.get_payload()  # pyright: ignore[reportAssignmentType]  # by is_multipart
+        texts = [_list_texts(inner, depth + 1) for inner in parts]
+        if part.get_content_subtype() == "alternative":
+            return _choose_form([form for form in texts if form])
+        if part.get_content_subtype() == "related":
+            # Behind the first stand what it shows in it: pictures, style sheets, frames.
+            texts[1:] = [[one for one in form if one.get_content_subtype() == "plain"] for form in texts[1:]]
+        return [text for form in texts for text in form]
+    # A message of several parts that doesn't say where they end is the text that it is.
+    shown = part.get_content_maintype() == "multipart" or part.get_content_type() in _TEXTS
+    if part.is_multipart() or not shown or _is_attachment(part) or not _read_bytes(part).strip():
+        return []
+    return [part]
+
+
+def _choose_form(forms: list[list[Message]]) -> list[Message]:
+    """Return a text's form to read: the plain one, unless it only says that there is another."""
+    plain = next((form for form in forms if all(text.get_content_subtype() == "plain" for text in form)), None)
+    pages = next((form for form in forms if any(text.get_content_subtype() == "html" for text in form)), None)
+    if plain is None or pages is None:
+        return plain or pages or (forms[0] if forms else [])
+    words = sum(len(_read_bytes(text).split()) for text in plain)
+    return pages if words < _FEW_WORDS and sum(map(_count_words, pages)) > _TIMES * words else plain
+
+
+def _count_words(part: Message) -> int:
+    try:
+        text = _decode(part)
         if part.get_content_subtype() == "html":
-            html = html or part
-        elif part.get_content_subtype() == "plain" and _read_bytes(part).strip():
-            return part
-    return html
+            text = parse_html(FileContent(b"", "text/html", text), ParseLimits()).text
+    except DocumentUnreadable:
+        return 0
+    return len(text.split())
 
 
 def _walk(message: Message) -> Iterator[Message]:
@@ -182,15 +214,14 @@ def _walk(message: Message) -> Iterator[Message]:
             yield part
 
 
-def _iterate_attachments(message: Message, body: Message | None) -> Iterator[Message]:
-    """Yield what is attached, and further texts; not another form of the body, nor the pictures in it."""
-    for part in _walk(message):
-        if part is body:
-            continue
-        attached = _is_attachment(part) or part.get_content_type() == "message/rfc822"
-        if attached or (part.get_content_type() == "text/plain" and _read_bytes(part).strip()):
-            if attached or body is None or body.get_content_subtype() != "html":
-                yield part
+def _iterate_attachments(message: Message) -> Iterator[Message]:
+    """Yield what is attached; not the pictures in a text. An invitation is often there twice, and its text nowhere."""
+    parts = list(_walk(message))
+    invited = any(_is_attachment(part) and part.get_content_type() in _CALENDARS for part in parts)
+    for part in parts:
+        invitation = part.get_content_type() in _CALENDARS and not invited
+        if _is_attachment(part) or part.get_content_type() == "message/rfc822" or invitation:
+            yield part
 
 
 def _is_attachment(part: Message) -> bool:

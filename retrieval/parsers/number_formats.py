@@ -1,5 +1,6 @@
 """A number of a spreadsheet as its cell shows it: by the cell's number format."""
 
+import operator
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,10 @@ _TOKEN = re.compile(
     r"|(?P<other>.)",
     re.I | re.S,
 )
+_CONDITION = re.compile(r"(?:\[[^\]]*\])*?\[(?P<sign><=|>=|<>|<|>|=)\s*(?P<limit>-?\d{1,15}(?:\.\d{1,15})?)\]")
+"""What a section says of the numbers that it is for, maybe behind a colour: `[Red][<=9999999]`."""
+_COMPARISONS = {"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge, "=": operator.eq}
+_COMPARISONS["<>"] = operator.ne
 _EPOCH = datetime(1899, 12, 30)
 _SHIFT_1904 = 1462
 _LAST_DAY = 2_958_465  # 9999-12-31
@@ -70,7 +75,16 @@ def _split_sections(code: str) -> Sequence[str]:
 
 
 def _choose_section(sections: Sequence[str], number: Decimal) -> tuple[str, Decimal]:
-    """Return the section for a number (positive; negative; zero), and what it shows of it: a negative's size."""
+    """Return the section for a number (positive; negative; zero), and what it shows of it: a negative's size.
+
+    Where sections say themselves which numbers they are for, it is the first that takes the number.
+    """
+    conditions = [_CONDITION.match(section.strip()) for section in sections]
+    if any(conditions):
+        for section, condition in zip(sections, conditions, strict=True):
+            if condition is None or _COMPARISONS[condition["sign"]](number, Decimal(condition["limit"])):
+                return section, number
+        return "", number
     if number < 0 and len(sections) > 1:
         return sections[1], -number
     if number == 0 and len(sections) > 2:
@@ -105,9 +119,13 @@ def _show_digits(number: Decimal, tokens: Sequence[_Token]) -> str:
     whole, _, decimals = pattern.rstrip(",").partition(".")
     number /= Decimal(1000) ** (len(pattern) - len(pattern.rstrip(",")))
     power = next((token.text for token in tokens if token.kind == "power"), "")
+    groups = [token.text for token in tokens if token.kind == "digits"]
+    if len(groups) > 1 and not power and not set(pattern) - set("0#?"):
+        return _show_groups(number, tokens, groups)
     places = min(sum(character in "0#?" for character in decimals), 30)
     if power:
-        digits = f"{number:.{places}E}"
+        mantissa, _, exponent = f"{number:.{places}E}".partition("E")
+        digits = f"{mantissa}E{exponent[0]}{exponent[1:].zfill(power.count('0'))}"
     else:
         try:
             rounded = number.quantize(Decimal(1).scaleb(-places), ROUND_HALF_UP)
@@ -124,6 +142,18 @@ def _show_digits(number: Decimal, tokens: Sequence[_Token]) -> str:
             texts.append(digits)
             digits = ""
     return "".join(texts).strip()
+
+
+def _show_groups(number: Decimal, tokens: Sequence[_Token], groups: Sequence[str]) -> str:
+    """Write a whole number into several places for digits, from the right: `(415) 555-1234`, `123-45-6789`."""
+    digits = f"{abs(number).quantize(Decimal(1), ROUND_HALF_UP):f}".lstrip("0")
+    filled: list[str] = []
+    for place, group in reversed(list(enumerate(groups))):
+        taken = digits if place == 0 else digits[-len(group) :]
+        digits = digits[: len(digits) - len(taken)]
+        filled.append(taken.rjust(len(group), "0") if "0" in group else taken)
+    shown = "".join(token.text if token.kind == "literal" else filled.pop() for token in tokens)
+    return f"-{shown.strip()}" if number < 0 else shown.strip()
 
 
 def _pad(digits: str, zeros: int) -> str:

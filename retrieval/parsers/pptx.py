@@ -5,6 +5,7 @@ from itertools import chain
 
 from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, to_number
 from retrieval.parsers.docx import find_main_part, read_core_title
+from retrieval.parsers.office_formulas import write_formula
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.scripts import LEVEL, LOWERED, RAISED, mark_runs
 from retrieval.parsers.text_writer import TextWriter, join_words
@@ -168,8 +169,12 @@ def _read_paragraphs(shape: Element) -> Iterator[tuple[str, str]]:
 
 def _read_runs(paragraph: Element) -> str:
     parts: list[str] = []
-    for element in paragraph.iter("{*}t", "{*}br", "{*}tab"):
-        parts.append(_read_run(element) if get_name(element) == "t" else "\n")
+    for element in paragraph.iter("{*}t", "{*}br", "{*}tab", "{*}oMath"):
+        name = get_name(element)
+        if name == "oMath":
+            parts.append(write_formula(element))
+        elif next(element.iterancestors("{*}oMath"), None) is None:
+            parts.append(_read_run(element) if name == "t" else "\n")
     return mark_runs(parts)
 
 

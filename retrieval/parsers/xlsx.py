@@ -17,6 +17,8 @@ __all__ = ["parse_xlsx"]
 
 _REFERENCE = re.compile(r"\$?([A-Z]{1,3})\$?(\d{1,7})")
 _MERGED = re.compile(rb'<(?:\w+:)?mergeCell\s[^>]*?ref="([A-Z0-9$]+):([A-Z0-9$]+)"')
+_ESCAPED = re.compile(r"_x([0-9A-F]{4})_", re.I)
+"""A character that XML has no place for, as Excel writes it: `_x000D_` is the end of a line."""
 _MOST_COLUMNS = 16_384
 _MOST_MERGED_ROWS = 10_000
 _ON = ("1", "true")
@@ -201,7 +203,8 @@ def _read_formats(styles: Element) -> list[str]:
 
 def _read_text(element: Element) -> str:
     """Return a string's text without the readings that stand above Japanese."""
-    return "".join(text.text or "" for text in element.iter("{*}t") if get_name(text.getparent()) != "rPh")
+    text = "".join(text.text or "" for text in element.iter("{*}t") if get_name(text.getparent()) != "rPh")
+    return _ESCAPED.sub(lambda match: chr(int(match[1], 16)), text)
 
 
 def _show_iso_date(value: str) -> str:

@@ -152,3 +152,79 @@ def test_a_header_with_bytes_beyond_ascii_is_read_as_a_text_is(encoding: str) ->
 def test_a_mailbox_is_cut_only_where_a_line_has_a_date_as_mailboxes_have() -> None:
     mailbox = MAILBOX.replace(b">From here on.", b"From Monday on:\nFrom May 2026\nPrice: 49")
     assert read(mailbox).text.endswith("49 euros.\nFrom Monday on:\nFrom May 2026\nPrice: 49")
+
+
+PARTS = {
+    "plain": "Content-Type: text/plain; charset=utf-8\n\nPlain words number {}\n",
+    "html": "Content-Type: text/html; charset=utf-8\n\n<p>Page words number {}</p>\n",
+    "markdown": "Content-Type: text/markdown; charset=utf-8\n\n# Marked words number {}\n",
+    "attached": "Content-Type: text/plain\nContent-Disposition: attachment; filename=a.txt\n\nFile words number {}\n",
+}
+
+
+def make_multipart(kind: str, *parts: str) -> str:
+    mark = f"=={kind}=="
+    body = "".join(f"--{mark}\n{part}\n" for part in parts)
+    return f'Content-Type: multipart/{kind}; boundary="{mark}"\n\n{body}--{mark}--\n'
+
+
+@given(st.lists(st.sampled_from(list(PARTS)), min_size=1, max_size=5))
+@settings(max_examples=25)
+def test_every_part_of_a_message_that_is_shown_is_read_once(kinds: list[str]) -> None:
+    parts = [PARTS[kind].format(number) for number, kind in enumerate(kinds)]
+    text = read(f"{HEAD}\nMIME-Version: 1.0\n{make_multipart('mixed', *parts)}".encode()).text
+    assert [text.count(f"words number {number}") for number in range(len(kinds))] == [1] * len(kinds)
+
+
+@pytest.mark.parametrize(("hint", "read_as"), [("This mail is HTML.", "page"), ("A short and whole answer.", "plain")])
+def test_a_plain_text_that_only_hints_at_the_html_is_none(hint: str, read_as: str) -> None:
+    page = f"<p>{'All words of the page. ' * 9}</p>" if read_as == "page" else f"<p>{hint}</p><p>Ada</p>"
+    text = read(make_message("Prices", hint, page)).text
+    assert ("All words" in text, hint in text) == (read_as == "page", read_as == "plain")
+
+
+INVITATION = "Content-Type: text/calendar; method=REQUEST\n\nBEGIN:VCALENDAR\nLOCATION:Hall 7\nEND:VCALENDAR\n"
+FILE = INVITATION.replace("\n\n", "\nContent-Disposition: attachment; filename=invite.ics\n\n", 1)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        INVITATION,
+        make_multipart("alternative", PARTS["plain"], INVITATION),
+        make_multipart("mixed", make_multipart("alternative", PARTS["plain"], INVITATION), FILE),
+    ],
+    ids=["alone", "beside a text", "twice"],
+)
+def test_an_invitation_is_read_once(body: str) -> None:
+    assert read(f"{HEAD}\nMIME-Version: 1.0\n{body}".encode()).text.count("LOCATION:Hall 7") == 1
+
+
+ENCODED = (
+    "Content-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n<p>Costs =C2=A349=\n a year"
+)
+SAVED = "MIME-Version: 1.0\n" + make_multipart("related", ENCODED, "Content-Type: text/css\n\n@media print {}")
+
+
+@pytest.mark.parametrize(
+    ("message", "name"),
+    [
+        (f"Message-ID: <1.2@wiki>\nSubject: Exported From Confluence\n{SAVED}", "K2.doc"),
+        (SAVED, "page.mht"),
+        (SAVED, "page"),
+        (f"X-Unsent: 1\nTo: a@b.example\nMIME-Version: 1.0\n{ENCODED}", "draft.eml"),
+        (f"\n\n{HEAD}\nMIME-Version: 1.0\n{ENCODED}", "a.eml"),
+        (f"\ufeff{HEAD}\nMIME-Version: 1.0\n{ENCODED}", "a.eml"),
+    ],
+    ids=["Confluence's .doc", "Word's .mht", "without a name", "a draft", "behind blank lines", "behind a mark"],
+)
+def test_a_message_is_one_also_without_a_sender_and_behind_blanks(message: str, name: str) -> None:
+    text = read(message.encode(), name).text
+    assert "Costs £49 a year" in text
+    assert "@media" not in text
+
+
+def test_a_text_about_headers_stays_a_text() -> None:
+    text = "MIME-Version: 1.0 is what a mail says first.\nContent-Type: multipart/mixed follows.\n"
+    assert read(text.replace("1.0 is", "1 is").encode(), "notes.md").text == text.replace("1.0 is", "1 is")
+    assert read(f"# Mail\n\n{text}".encode(), "notes.md").text == f"# Mail\n\n{text}"

@@ -284,7 +284,7 @@ def test_headings_are_told_by_style_and_by_outline_also_through_other_styles() -
         ("5", '_-* #,##0.00\\ "€"_-', "5.00 €"),
         ("42", "00000", "00042"),
         ("1500000", '0.0,,"M"', "1.5M"),
-        ("12345", "0.00E+00", "1.23E+4"),
+        ("12345", "0.00E+00", "1.23E+04"),
         ("0.30000000000000004", "", "0.3"),
         ("123456789012345", "", "123456789012345"),
         ("1E-3", "General", "0.001"),
@@ -486,3 +486,57 @@ def test_files_of_old_programs_are_refused_with_the_way_out(stream: str, says: s
 )
 def test_other_packed_files_are_refused_with_the_way_out(name: str, says: str) -> None:
     assert re.search(says, refusal(pack({name: "x"})))
+
+
+def test_characters_that_excel_writes_as_escapes_are_characters() -> None:
+    sheet = '<sheetData><row><c t="inlineStr"><is><t>One_x000D_two_x005F_x0041_</t></is></c></row></sheetData>'
+    assert read(make_xlsx([], sheet)).text == "# Prices\n\nOne\ntwo_x0041_"
+
+
+MATH = "http://schemas.openxmlformats.org/officeDocument/2006/math"
+
+
+def make_math(text: str) -> str:
+    return f"<m:r><m:t>{text}</m:t></m:r>"
+
+
+def make_parts(element: str, properties: str = "", **parts: str) -> str:
+    inner = "".join(f"<m:{name}>{content}</m:{name}>" for name, content in parts.items())
+    return f"<m:{element}>{properties}{inner}</m:{element}>"
+
+
+ONE, TWO, TEN, SUM = make_math("1"), make_math("2"), make_math("10"), make_math("a+b")
+HALF = make_parts("f", num=ONE, den=TWO)
+
+
+@pytest.mark.parametrize(
+    ("formula", "text"),
+    [
+        (HALF, "1/2"),
+        (make_math("5") + HALF + make_math("7"), "5 1/2 7"),
+        (make_parts("f", num=SUM, den=TWO), "(a+b)/2"),
+        (make_parts("f", num=HALF, den=TEN), "(1/2)/10"),
+        (make_parts("f", '<m:fPr><m:type m:val="noBar"/></m:fPr>', num=TEN, den=TWO), "(10 2)"),
+        (make_parts("sSup", e=TEN, sup=make_math("6")) + make_math("7"), "10^6 7"),
+        (make_parts("sSup", e=SUM, sup=make_math("n+1")), "(a+b)^(n+1)"),
+        (make_parts("sSup", e=make_math("f"), sup=make_math("′")), "f′"),
+        (make_parts("sSub", e=TEN, sub=TWO), "10_2"),
+        (make_parts("sSubSup", e=TEN, sub=TWO, sup=ONE), "10_2^1"),
+        (make_parts("rad", deg="", e=make_math("16")), "√16"),
+        (make_parts("rad", deg=make_math("3"), e=SUM), "√[3](a+b)"),
+        (make_parts("d", e=SUM), "(a+b)"),
+        (make_parts("d", '<m:dPr><m:begChr m:val="["/><m:endChr m:val=""/></m:dPr>', e=SUM), "[a+b"),
+        (make_parts("nary", '<m:naryPr><m:chr m:val="∑"/></m:naryPr>', sub=ONE, sup=TEN, e=TWO), "∑(1…10) 2"),
+        (f"<m:m>{make_parts('mr', e=ONE)}<m:mr><m:e>{TEN}</m:e><m:e>{TWO}</m:e></m:mr></m:m>", "1; 10, 2"),
+        (make_parts("eqArr", e=ONE) + make_parts("limLow", e=make_math("lim"), lim=make_math("x→0")), "1lim(x→0)"),
+    ],
+)
+def test_formulas_of_word_and_powerpoint_are_written_in_one_line(formula: str, text: str) -> None:
+    math = f'<m:oMath xmlns:m="{MATH}">{formula}</m:oMath>'
+    assert read(make_docx(f"<w:p>{math}<w:r><w:t> cups</w:t></w:r></w:p>")).text == f"{text} cups"
+    slides = (
+        f'<p:sld xmlns:p="{P}" xmlns:a="{A}"><p:cSld><p:spTree><p:sp><p:txBody><a:p>{math}<a:r><a:t> cups</a:t></a:r>'
+    )
+    slides += "</a:p></p:txBody></p:sp></p:spTree></p:cSld></p:sld>"
+    parsed = read(repack(make_pptx([["x"]]), ppt_slides_0_xml=slides))
+    assert parsed.text.endswith(f"{text} cups")
