@@ -15,9 +15,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 import prompts
 from gateway.adapters.service import find_adapter_row, find_ready, learnt_from_prompts, read_chat_template_kwargs
 from gateway.answering.question import BraidOptions, Question
+from gateway.assistants import ReleaseRow
 from gateway.assistants.release import ReleaseSpec, RetrievalSpec, Stage, split_release
 from gateway.assistants.service import find_assistant, find_release, list_current_stages
-from gateway.assistants.tables import ReleaseRow
 from gateway.db import Database, Recent
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.errors import Conflict, NotFound

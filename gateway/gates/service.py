@@ -11,11 +11,11 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway import jobs
 from gateway.adapters.service import find_ready
 from gateway.artifacts import Artifacts
+from gateway.assistants import AssistantRow, ReleaseRow
 from gateway.assistants.gate_block import describe_gate
 from gateway.assistants.gate_verdict import MARGIN, GateResult, describe_looseness, find_verdict
 from gateway.assistants.release import ReleaseSpec
 from gateway.assistants.service import find_assistant, find_release, list_current_stages, list_serving_releases
-from gateway.assistants.tables import AssistantRow, ReleaseRow
 from gateway.db import Database
 from gateway.errors import BadRequest, Conflict, NotFound
 from gateway.evals.run_pair import check_run_pair
