@@ -2,6 +2,7 @@ import hashlib
 import json
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate, groupby
 from typing import Any, Literal, TypeAlias, cast
 
@@ -52,7 +53,8 @@ class Rendered(msgspec.Struct, frozen=True):
     parts: dict[Part, int]
 
 
-class Draft(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Draft:
     """A prompt before its budget is known: `segments` are to be counted, then `fit` chooses among them.
 
     Attributes:

@@ -22,7 +22,7 @@ from gateway.artifacts import Artifacts
 from gateway.errors import PayloadTooLarge
 from gateway.jobs import Claim, JobFailed, Outcome, failpoint
 from gateway.processes import BARE, open_program
-from gateway.tenants.repository import find_tenant
+from gateway.tenants.service import find_tenant_name
 from gateway.tenants.storage import TenantStorage
 from training.manifest import Reference
 
@@ -108,11 +108,11 @@ class _Upload:
 
     async def name(self, session: AsyncSession, stored_adapter: StoredAdapter) -> AdapterRow:
         row = await AdapterRepository(session, self._claim.tenant).get(self._claim.subject)
-        tenant = await find_tenant(session, self._claim.tenant)
-        assert tenant is not None
+        tenant_name = await find_tenant_name(session, self._claim.tenant)
+        assert tenant_name is not None
         row.digest, row.rank, row.manifest = stored_adapter.digest, stored_adapter.rank, stored_adapter.manifest
         row.reason, row.bytes = stored_adapter.notes or None, stored_adapter.bytes
-        named = await name_adapter(session, row, tenant=self._claim.tenant, tenant_name=tenant.name)
+        named = await name_adapter(session, row, tenant=self._claim.tenant, tenant_name=tenant_name)
         if named is not row:
             raise AdapterRefused(f"These weights are here under this name already: {named.model}.")
         try:

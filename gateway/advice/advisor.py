@@ -22,8 +22,8 @@ from gateway.answering.retrieve import gather_epochs
 from gateway.conversations.conversation import Conversation, encode_conversations
 from gateway.conversations.findings import RowFact
 from gateway.evaluation.even_sample import thin_out
+from gateway.evaluation_jobs import EvaluationRow
 from gateway.evaluation_jobs.advice_inputs import AdviceInputs
-from gateway.evaluation_jobs.tables import EvaluationRow
 from gateway.fine_tuning.estimate import Price
 from gateway.fine_tuning.fact_schemas import StaleFact
 from gateway.fine_tuning.learnt_facts import open_store_facts

@@ -1,6 +1,7 @@
 """Citation marks in an answer's text, and the passages that they cite."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from gateway.answering.markdown_code import Masked
@@ -8,8 +9,9 @@ from gateway.answering.markdown_code import Masked
 __all__ = ["Citation", "MarkFilter", "shows_marks"]
 
 _NUMBER = r"[1-9][0-9]{0,2}"
-_STEP = re.compile(rf"\[({_NUMBER})\]|<(/?)(?:pre|code)\b[^<>]*>", re.I)
-_MARK = rf"\[(?:{_NUMBER}(?:\] ?)?)?"
+_NUMBERS = rf"{_NUMBER}(?: ?[,;] ?{_NUMBER}){{0,9}}"
+_STEP = re.compile(rf"\[({_NUMBERS})\]|<(/?)(?:pre|code)\b[^<>]*>", re.I)
+_MARK = rf"\[(?:{_NUMBERS}(?:\] ?| ?[,;]? ?)?)?"
 _TAG = r"<(?:/?(?:p(?:re?)?|c(?:o(?:de?)?)?)?|/?(?:pre|code)\b[^<>]{0,100})"
 # What can't be judged before more has come: a mark's beginning, or one that has just ended; a tag around code.
 _UNFINISHED = re.compile(rf"(?:{_MARK}|{_TAG})$", re.I)
@@ -21,6 +23,8 @@ _SHOWN = re.compile(rf"\[(?<!{_LETTER}\[)(?:{_NUMBER}|[nNi#]|number)\](?!{_LETTE
 _OPERATORS_BEFORE = frozenset("=+%^<\\@$")
 _OPERATORS_AFTER = frozenset("=+%^")
 _KEY = re.compile(r"[\"']:$")
+_CALL = re.compile(r"(?:[\w\])]\(|\(\))$")
+_EACH = re.compile(_NUMBER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +42,9 @@ class MarkFilter:
 
     A number in brackets, from 1 on, is a mark unless it is in code (Markdown's, or between the tags `pre` and `code`),
     follows a word as an index does (`list[1]`), stands at an operator (`a [1] = [2]`), begins a word or a link
-    (`[1](…)`), or is a list in JSON (`{"ids": [1]}`, `[[1], [2]]`, `"[1]"`). A mark of a passage that was in the prompt
-    is a citation; any other is text like any other. Where no passage was in the prompt, no mark can be meant for the
+    (`[1](…)`), is a call's (`print([1])`), or is a list in JSON (`{"ids": [1]}`, `[[1], [2]]`, `"[1]"`). A mark of a
+    passage that was in the prompt is a citation, and so is each of `[1, 2]` if all are; any other is text like any
+    other. Where no passage was in the prompt, no mark can be meant for the
     reader: it is left out, with the space before it, unless the answer says nothing else.
 
     Attributes:
@@ -95,7 +100,7 @@ class MarkFilter:
                 self._pass(step.group(), pieces)
                 self._after_list = True
             elif self._is_mark(marks[at : at + 2]):
-                self._mark(int(step[1]), step.group(), pieces)
+                self._mark([int(number) for number in _EACH.findall(step[1])], step.group(), pieces)
             else:
                 self._pass(step.group(), pieces)
         self._pass(text[at:end], pieces)
@@ -105,18 +110,20 @@ class MarkFilter:
         if text:
             pieces.append(text)
             self._length += len(text)
+            if self._after_list:  # it goes on behind one comma, which may come by itself
+                comma = text.strip()
+                self._after_list = not comma or (comma == "," and not self._before.rstrip().endswith(","))
             self._before, self._after_mark = (self._before + text[-8:])[-8:], False
-            self._after_list = self._after_list and text.strip() == ","
 
-    def _mark(self, number: int, text: str, pieces: list[str]) -> None:
-        if not self.known:
-            if pieces and pieces[-1].endswith(" "):
+    def _mark(self, numbers: Sequence[int], text: str, pieces: list[str]) -> None:
+        if not self.known and len(numbers) == 1:  # of several a text may speak as of a list
+            if pieces and pieces[-1].endswith(" ") and not self._after_mark:
                 pieces[-1] = pieces[-1][:-1]
                 self._length -= 1
                 self._left_out += " "
             self._left_out += text
-        elif number in self.known:
-            self.citations.append(Citation(number, self._length, self._length + len(text)))
+        elif self.known.issuperset(numbers):
+            self.citations += [Citation(number, self._length, self._length + len(text)) for number in numbers]
             self._pass(text, pieces)
         else:
             self._pass(text, pieces)
@@ -137,6 +144,8 @@ class MarkFilter:
         if self._after_mark:
             return True
         before = self._before.rstrip(" \t")
+        if _CALL.search(self._before):
+            return False
         if _is_word(self._before[-1:]) or self._before.endswith("]") or before[-1:] in _OPERATORS_BEFORE:
             return False
         return following.lstrip(" ")[:1] not in _OPERATORS_AFTER or not following.strip(" ")

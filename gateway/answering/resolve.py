@@ -8,20 +8,24 @@ from functools import cache
 from typing import Any, TypeVar
 
 import msgspec
+import structlog
 from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncSession
 
 import prompts
 from gateway.adapters.service import find_adapter_row, find_ready, learnt_from_prompts, read_chat_template_kwargs
 from gateway.answering.question import BraidOptions, Question
+from gateway.assistants import ReleaseRow
 from gateway.assistants.release import ReleaseSpec, RetrievalSpec, Stage, split_release
 from gateway.assistants.service import find_assistant, find_release, list_current_stages
-from gateway.assistants.tables import ReleaseRow
 from gateway.db import Database, Recent
+from gateway.engines.served_base_model import ServedBaseModel
 from gateway.errors import Conflict, NotFound
 from gateway.prompts.service import get_prompt
 
 __all__ = ["Resolver", "Target"]
+
+_log = structlog.get_logger()
 
 _MAX_TEMPLATES = 1024
 _MAX_RELEASES = 4096
@@ -67,10 +71,18 @@ class Resolver:
 
     A question to an assistant reads nothing from the database when it was asked a moment ago: its rollout, like an
     adapter's name, is remembered as `Recent` says, and releases and prompts never change.
+
+    A release keeps its fingerprint as long as it answers as it did when it was made. Where the base model's weights or
+    template, or a built-in prompt, have changed since, its answers bear that of what makes them now.
+
+    Args:
+        database: Has what is resolved.
+        base: The base model that this process knows.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, base: ServedBaseModel | None) -> None:
         self._database = database
+        self._base = base
         self._rollouts: Recent[tuple[str, str], _Rollout] = Recent(database)
         self._adapters: Recent[tuple[str, str], Target] = Recent(database)
         self._releases: OrderedDict[tuple[str, int], Target] = OrderedDict()
@@ -162,6 +174,10 @@ class Resolver:
             template = await self._template(session, tenant, reference, spec.prompt.digest)
         else:
             template = self._default if spec.retrieval is not None else None
+        fingerprint = row.fingerprint
+        if (served := spec.as_served(self._base)) != spec:
+            fingerprint = served.fingerprint
+            _log.warning("release_answers_otherwise", release=name, made_as=row.fingerprint, fingerprint=fingerprint)
         adapter, knows_marks = spec.adapter.served_name if spec.adapter else None, False
         if spec.adapter is not None and template is None:
             learner = await find_adapter_row(session, tenant, spec.adapter.model)
@@ -170,7 +186,7 @@ class Resolver:
             adapter or spec.base_model,
             adapter,
             name,
-            row.fingerprint,
+            fingerprint,
             template,
             spec.retrieval,
             spec.sampling,

@@ -79,7 +79,7 @@ class AnsweringService:
         self._drain = drain
         self._traits = traits
         self._decider = decider
-        self._resolver = Resolver(database)
+        self._resolver = Resolver(database, traits.base)
 
     async def begin(
         self, principal: Principal, question: Question, on_wait: Callable[[AnswerTrace], None] | None = None

@@ -16,7 +16,7 @@ from gateway.answers.tables import AnswerDocumentRow, AnswerRow
 from gateway.db import slices
 from gateway.errors import NotFound, Unavailable
 from gateway.pages import PageRequest
-from gateway.tenants.repository import find_tenant
+from gateway.tenants.service import keeps_cited_text
 
 __all__ = [
     "MOST_RECORDS",
@@ -168,8 +168,7 @@ class AnswerService:
     async def _find_readable(self, documents: set[str]) -> set[str]:
         if not documents:
             return documents
-        tenant = await find_tenant(self._session, self._tenant)
-        if tenant is not None and tenant.keeps_cited_text:
+        if await keeps_cited_text(self._session, self._tenant):
             return documents
         live: set[str] = set()
         for some in slices(documents):

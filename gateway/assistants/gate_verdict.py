@@ -40,6 +40,7 @@ class GateResult(msgspec.Struct, frozen=True, omit_defaults=True):
         undecided: Those among them that had too few rows to tell.
         rows: How many rows were asked; 0 where an earlier Braid didn't keep it.
         canaries: How many planted texts were looked for.
+        evals: The ids of the evals that it was held to.
         block: The failed result that this one, being looser, doesn't lift.
     """
 
@@ -51,11 +52,12 @@ class GateResult(msgspec.Struct, frozen=True, omit_defaults=True):
     neutral_margin: float = NEUTRAL_MARGIN
     rows: int = 0
     canaries: int = 0
+    evals: tuple[str, ...] = ()
     block: "GateResult | None" = None
 
 
 def describe_looseness(result: GateResult, failed: GateResult) -> list[str]:
-    """Tell in which ways a result is looser than a failed one, or than the defaults: by bounds, rows, planted texts."""
+    """Tell in which ways a result is looser than a failed one, or than the defaults, by what it was measured by."""
     margin, neutral = min(MARGIN, failed.margin), min(NEUTRAL_MARGIN, failed.neutral_margin)
     reasons: list[str] = []
     if result.margin > margin:
@@ -66,6 +68,8 @@ def describe_looseness(result: GateResult, failed: GateResult) -> list[str]:
         reasons.append(f"{result.rows} rows where {failed.rows} are the fewest")
     if result.canaries < failed.canaries:
         reasons.append(f"{result.canaries} planted texts where {failed.canaries} are the fewest")
+    if missing := sorted(set(failed.evals) - set(result.evals)):
+        reasons.append(f"without runs of the evals {', '.join(missing)}")
     return reasons
 
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import msgspec
 from msgspec import UNSET, UnsetType
 
+import prompts
 from gateway.engines.served_base_model import ServedBaseModel
 from retrieval.messages import RetrieverInfo, Weights
 
@@ -113,6 +114,22 @@ class ReleaseSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     """The versions of the keyword encoder and of the fusion, where there is retrieval."""
     evidence: str = ""
     """The layout of passages in the prompt, likewise."""
+
+    def as_served(self, base: ServedBaseModel | None) -> "ReleaseSpec":
+        """Return the spec as it answers now, where the base model or a built-in part isn't that of its making any more.
+
+        What wasn't known then stays unknown, and so does what of the base isn't known now.
+        """
+        parts: dict[str, Any] = {"builtin_prompt": prompts.compile(prompts.DEFAULT).digest}
+        if self.evidence:
+            parts["evidence"] = prompts.EVIDENCE_LAYOUT
+        if base is not None and self.base_digest:
+            parts["base_digest"] = base.digest
+        if base is not None and self.chat_template and base.chat_template_digest:
+            parts |= {"chat_template": base.chat_template_digest, "folds_system": base.folds_system}
+        if base is not None and self.markers and base.markers_digest:
+            parts["markers"] = base.markers_digest
+        return msgspec.structs.replace(self, **parts)
 
     @property
     def fingerprint(self) -> str:

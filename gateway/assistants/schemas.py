@@ -175,6 +175,7 @@ class ReleaseGate(BaseModel):
     neutral_margin: float
     rows: int
     canaries: int
+    evals: list[str]
 
 
 class Release(CreatedRelease):

@@ -44,6 +44,10 @@ _Canaries = Annotated[
     Path | None,
     typer.Option(help="Texts that were planted in training rows, one per line.", exists=True, dir_okay=False),
 ]
+_EvalRuns = Annotated[
+    list[str] | None,
+    typer.Option(help="RUN:BASELINE, completed runs of one eval that asked the release and what serves; repeatable."),
+]
 _Page = Annotated[Path | None, typer.Option(help="Write the report as a page with pictures to this file.")]
 
 
@@ -54,6 +58,7 @@ def gate(
     rows: _Rows = 100,
     margin: _Margin = MARGIN,
     canaries: _Canaries = None,
+    eval_runs: _EvalRuns = None,
     page: _Page = None,
     url: Url = None,
     key: Key = None,
@@ -68,6 +73,8 @@ def gate(
     options: dict[str, Any] = {"rows": rows, "margin": margin}
     if canaries is not None:
         options["canaries"] = [line for line in canaries.read_text(encoding="utf-8").splitlines() if line.strip()]
+    if eval_runs:
+        options["eval_runs"] = [_read_run_pair(pair) for pair in eval_runs]
     report, note = asyncio.run(_run(*connection(url, key, home), target, assistant, file, options))
     if page is not None:
         page.write_text(render_page(report), encoding="utf-8")
@@ -83,6 +90,15 @@ def gate(
     if note:
         raise CommandError(note)
     say(f"The gate lets {report.release} pass.")
+
+
+def _read_run_pair(pair: str) -> dict[str, str]:
+    run, _, baseline = pair.partition(":")
+    if not run or not baseline:
+        raise CommandError(
+            f"--eval-runs takes RUN:BASELINE, the ids of two runs of one eval, and got {pair!r}.", Exit.USAGE
+        )
+    return {"run_id": run, "baseline_id": baseline}
 
 
 async def _run(

@@ -15,8 +15,7 @@ class UnusableFile(Exception):
     """A file that can't be read as conversations at all; the message says why, and what to do next."""
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
+class Conversation(msgspec.Struct, frozen=True):
     """One conversation.
 
     Attributes:

@@ -9,7 +9,7 @@ import hashlib
 import random
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 
@@ -131,7 +131,7 @@ def _replace(conversation: Conversation, reading: str, other: str | None) -> Con
         return None
     if (rejected is None) != (conversation.rejected is None):
         return None
-    return replace(conversation, messages=messages, passages=passages, rejected=rejected)
+    return msgspec.structs.replace(conversation, messages=messages, passages=passages, rejected=rejected)
 
 
 def _rewrite(text: str, reading: str, other: str) -> str | None:

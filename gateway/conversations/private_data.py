@@ -6,7 +6,7 @@ What has check digits is checked by them. Names and postal addresses aren't foun
 import ipaddress
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -72,7 +72,7 @@ def redact_conversation(conversation: Conversation, region: str | None = None) -
     if passages is not None:
         passages = [RowPassage(redact(passage.title, region), redact(passage.text, region)) for passage in passages]
     rejected = None if conversation.rejected is None else redact(conversation.rejected, region)
-    return replace(conversation, messages=messages, passages=passages, rejected=rejected)
+    return msgspec.structs.replace(conversation, messages=messages, passages=passages, rejected=rejected)
 
 
 def _redact_message(message: Message, region: str | None) -> Message:

@@ -84,7 +84,7 @@ class DiagnosisHandler:
         options = msgspec.convert(row.options, DiagnosisOptions)
         release = await find_variants(
             self._parts.database,
-            Resolver(self._parts.database),
+            Resolver(self._parts.database, self._base),
             claim.tenant,
             row.assistant_id,
             row.number,

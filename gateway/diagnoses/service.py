@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway import jobs
 from gateway.answers.service import CitedDocuments
 from gateway.artifacts import Artifacts
+from gateway.assistants import AssistantRow
 from gateway.assistants.release import split_release
 from gateway.assistants.service import find_assistant, find_release, list_current_stages
-from gateway.assistants.tables import AssistantRow
 from gateway.db import Database, slices
 from gateway.diagnoses.case_sources import SourceCases, read_gate, read_request, read_run, read_votes
 from gateway.diagnoses.cases import DiagnosisInputs, DiagnosisOptions

@@ -29,6 +29,7 @@ class BaseTraits:
     can be made.
 
     Attributes:
+        base: The base model, where it is known by its files.
         folds_system: The system text goes into the first user message, see `training.chat_format`.
         markers: What is broken in texts that others wrote.
     """
@@ -36,6 +37,7 @@ class BaseTraits:
     def __init__(self, pool: EnginePool, base: ServedBaseModel | None) -> None:
         self.folds_system = base is not None and base.folds_system
         self.markers = choose_markers(base)
+        self.base = base
         self._pool = pool
         self._known = base is not None
         self._asking = asyncio.Lock()

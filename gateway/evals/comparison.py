@@ -10,7 +10,7 @@ from gateway.evals.schemas import CriterionDifference, EvalRunDifference, Paired
 from gateway.evals.tables import EvalRunRow
 from gateway.evaluation.estimate import mean_difference
 
-__all__ = ["compare_runs"]
+__all__ = ["compare_runs", "pair_rows"]
 
 Key = tuple[bytes, int]
 
@@ -34,20 +34,25 @@ def compare_runs(
         baseline_rows: The baseline's.
         criteria: The names of the eval's criteria.
     """
-    others = dict(_name_rows(baseline_rows))
-    pairs = [(row, others[key]) for key, row in _name_rows(rows) if key in others]
+    pairs = pair_rows(rows, baseline_rows)
     return EvalRunDifference(
         run_id=run.id,
         baseline_id=baseline.id,
         complete=run.status == baseline.status == "succeeded",
         pairs=len(pairs),
         unpaired=len(rows) + len(baseline_rows) - 2 * len(pairs),
-        passes=_estimate([(float(one.status == "pass"), float(other.status == "pass")) for one, other in pairs]),
+        passes=_estimate([(float(one.passed), float(other.passed)) for one, other in pairs]),
         criteria=[
             CriterionDifference(testing_criteria=name, scores=_estimate(_list_scores(pairs, index)))
             for index, name in enumerate(criteria)
         ],
     )
+
+
+def pair_rows(rows: Sequence[RowResult], baseline_rows: Sequence[RowResult]) -> list[tuple[RowResult, RowResult]]:
+    """Return the rows that both runs have, see `compare_runs`."""
+    others = dict(_name_rows(baseline_rows))
+    return [(row, others[key]) for key, row in _name_rows(rows) if key in others]
 
 
 def _name_rows(rows: Sequence[RowResult]) -> Iterator[tuple[Key, RowResult]]:

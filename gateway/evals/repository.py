@@ -28,6 +28,11 @@ class RowResult:
     status: str
     results: list[dict[str, Any]]
 
+    @property
+    def passed(self) -> bool:
+        """Whether all criteria hold; a row with an error doesn't pass."""
+        return self.status == "pass"
+
     def score(self, index: int) -> float | None:
         """Return the score by one criterion; None where there is none."""
         if index >= len(self.results) or "error" in (self.results[index].get("sample") or {}):

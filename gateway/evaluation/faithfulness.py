@@ -8,9 +8,17 @@ import msgspec
 from gateway.evaluation.stated_values import change_value, list_unsupported, list_values, replace_value
 from gateway.evaluation.values import TextValues
 
-__all__ = ["Counterfactual", "FaithfulnessScore", "make_counterfactual", "score_citations", "score_support"]
+__all__ = [
+    "Counterfactual",
+    "FaithfulnessScore",
+    "has_marks",
+    "make_counterfactual",
+    "score_citations",
+    "score_support",
+]
 
-_CITATION = re.compile(r"\[(\d{1,3}(?:[ ]?[,;–-][ ]?\d{1,3})*)\]")
+_MARKS = re.compile(r"(?:\[\d{1,3}(?:[ ]?[,;–-][ ]?\d{1,3})*\][ ]?)+")
+_SENTENCE_END = re.compile(r"[.!?。！？](?=\s|$)|\n")
 
 
 class FaithfulnessScore(msgspec.Struct, frozen=True):
@@ -18,7 +26,8 @@ class FaithfulnessScore(msgspec.Struct, frozen=True):
 
     Attributes:
         supported: The share of the answer's values that stand in its prompt.
-        citations: The share of its marks that are numbers of passages.
+        citations: The share of its marks that are right, see `score_citations`.
+        cites: 1 where it has a mark.
         follows: 1 where it states a value as a passage has it in which it was changed to another than the reply's.
         abstains: 1 where it states no value of its own, when there is no passage.
     """
@@ -27,6 +36,7 @@ class FaithfulnessScore(msgspec.Struct, frozen=True):
     citations: float | None
     follows: float | None
     abstains: float | None
+    cites: float = 0.0
 
     @property
     def total(self) -> float:
@@ -75,13 +85,38 @@ def score_support(answer: str, sources: Sequence[str]) -> float:
     return 1.0 if not values else 1.0 - len(list_unsupported(answer, sources)) / len(values)
 
 
-def score_citations(answer: str, passages: int) -> float | None:
-    """Return the share of an answer's marks that are numbers of passages; None where it has none.
+def has_marks(text: str) -> bool:
+    """Tell whether a text has a mark of a citation."""
+    return _MARKS.search(text) is not None
 
-    Each number of `[1, 3]` is one, of `[1-3]` the first and the last.
+
+def score_citations(answer: str, passages: Sequence[str]) -> float | None:
+    """Return the share of an answer's marks that are right; None where it has none.
+
+    Right is the number of a passage; and where the sentence before it states values that some passages have, those of
+    marks beside each other that have none of them aren't. Each number of `[1, 3]` is one, of `[1-3]` the first and the
+    last.
     """
-    numbers = [int(number) for marks in _CITATION.findall(answer) for number in re.findall(r"\d+", marks)]
-    return sum(1 <= number <= passages for number in numbers) / len(numbers) if numbers else None
+    evidence = [TextValues.of(passage) for passage in passages]
+    total = right = end = 0
+    for marks in _MARKS.finditer(answer):
+        numbers = [int(number) for number in re.findall(r"\d+", marks[0])]
+        cited = [evidence[number - 1] for number in numbers if 1 <= number <= len(evidence)]
+        values = [
+            value
+            for value in list_values(_take_last_sentence(answer[end : marks.start()]))
+            if any(one.states(value) for one in evidence)
+        ]
+        total += len(numbers)
+        if not values or any(one.states(value) for one in cited for value in values):
+            right += len(cited)
+        end = marks.end()
+    return right / total if total else None
+
+
+def _take_last_sentence(text: str) -> str:
+    sentences = [part for part in _SENTENCE_END.split(text) if part.strip()]
+    return sentences[-1] if sentences else ""
 
 
 def _states(evidence: TextValues, text: str) -> bool:

@@ -1,5 +1,6 @@
 """A tenant's files."""
 
+import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from mimetypes import guess_type
@@ -14,6 +15,7 @@ from gateway.files.garbage_collection import collect_later
 from gateway.files.repository import FileRepository, list_referenced
 from gateway.files.schemas import FileDeleted, FileObject, FileObjectList
 from gateway.files.tables import FileRow
+from gateway.ids import new_id
 
 __all__ = [
     "FileService",
@@ -28,6 +30,7 @@ __all__ = [
     "hold_file",
     "list_digests",
     "list_files",
+    "make_file",
 ]
 
 
@@ -64,6 +67,13 @@ async def list_digests(
 ) -> set[str]:
     """Return every digest in some columns, of all tenants: the bytes that a backup has to have."""
     return await list_referenced(session, columns)
+
+
+def make_file(filename: str, purpose: str, digest: str, size: int, *, id: str | None = None) -> FileRow:
+    """Return a new file's row, of bytes that are in the artifacts; `add_file` adds it."""
+    row = FileRow(id=id or new_id("file-"), created_at=int(time.time()), filename=filename, purpose=purpose)
+    row.digest, row.bytes = digest, size
+    return row
 
 
 def add_file(session: AsyncSession, tenant: str, row: FileRow) -> FileRow:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gateway.adapters.tables import AdapterRow
+from gateway.adapters import AdapterRow
 from gateway.artifacts import Artifacts, Stored
 from gateway.conversations.checks import check_conversations
 from gateway.conversations.findings import Finding
@@ -17,8 +17,8 @@ from gateway.files.service import get_file
 from gateway.fine_tuning.request import find_start
 from gateway.fine_tuning.rows import RenderedFile, RowsUnusable, render_preferences, render_rows
 from gateway.fine_tuning.schemas import FineTuningJobCreate
+from gateway.prompts import PromptRow
 from gateway.prompts.service import get_prompt
-from gateway.prompts.tables import PromptRow
 from gateway.prompts.variables import check_variables
 from training.chat_format import ChatFormat, read_chat_format
 from training.checkpoint import check_trainable, count_parameters

@@ -9,11 +9,11 @@ from pathlib import Path
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.adapters import AdapterRow
 from gateway.adapters.checkpoints import CheckpointFolder
 from gateway.adapters.identity import DEFAULT_NAME
 from gateway.adapters.publish import name_adapter
 from gateway.adapters.stored_adapter import StoredAdapter
-from gateway.adapters.tables import AdapterRow
 from gateway.fine_tuning.event_log import EventLog, add_event
 from gateway.fine_tuning.job_inputs import TrainingInputs
 from gateway.fine_tuning.lifecycle import is_running

@@ -8,7 +8,7 @@ a sentence of this program's, nor the old reply with holes in it.
 import hashlib
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -77,7 +77,7 @@ def place_passages(row: GroundedRow, stated: Sequence[RowPassage], most: int, se
     rng = _draw(seed, row.conversation.number, "place")
     for passage in missing:
         passages.insert(rng.randint(0, len(passages)), passage)
-    return GroundedRow.of(replace(row.conversation, passages=passages), row.source)
+    return GroundedRow.of(msgspec.structs.replace(row.conversation, passages=passages), row.source)
 
 
 def list_abstentions(rows: Sequence[GroundedRow]) -> list[str]:
@@ -106,7 +106,7 @@ def withhold(row: GroundedRow, abstentions: Sequence[str], seed: int) -> Grounde
     *turns, reply = row.conversation.messages
     turns.append(msgspec.structs.replace(reply, content=rng.choice(abstentions)))
     rejected = None if row.conversation.rejected is None else reply.text
-    conversation = replace(row.conversation, messages=turns, passages=near, rejected=rejected)
+    conversation = msgspec.structs.replace(row.conversation, messages=turns, passages=near, rejected=rejected)
     return GroundedRow(conversation, "near_misses" if near else "nothing")
 
 

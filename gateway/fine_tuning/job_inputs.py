@@ -12,7 +12,7 @@ from gateway.engines.served_base_model import ServedBaseModel
 from gateway.fine_tuning.recipe import apply_options
 from gateway.fine_tuning.tables import FineTuningJobRow
 from gateway.jobs import JobFailed
-from gateway.tenants.repository import find_tenant
+from gateway.tenants.service import find_tenant_name
 from training.rendered_rows import RowPrompt, RowsFile
 from training.spec import DEFAULT_BETA, Recipe, TrainSpec
 
@@ -41,13 +41,13 @@ async def read_inputs(session: AsyncSession, job: FineTuningJobRow, artifacts: A
     Raises:
         JobFailed: It was made by a Braid that didn't keep the rendered rows, or the adapter that it trains on is gone.
     """
-    tenant = await find_tenant(session, job.tenant_id)
-    assert tenant is not None
+    tenant_name = await find_tenant_name(session, job.tenant_id)
+    assert tenant_name is not None
     if job.rows_digest is None:
         raise JobFailed("rows_missing", "The job was made before an upgrade, and has no rendered rows. Make it again.")
     validation = job.validation_rows_digest
     return TrainingInputs(
-        tenant_name=tenant.name,
+        tenant_name=tenant_name,
         rows=_rows_file(artifacts, job.rows_digest),
         validation_rows=_rows_file(artifacts, validation) if validation else None,
         hyperparameters=job.hyperparameters,

@@ -3,8 +3,10 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
+
+import msgspec
 
 from gateway.artifacts import Artifacts, Stored
 from gateway.conversations import Conversation
@@ -238,7 +240,7 @@ class _RowSearch:
             passages = await self._finder.find(self._claim.tenant, messages, self._states, self._top_k)
             if passages is None:
                 return GroundedRow(conversation, "not_searched")
-            conversation = replace(conversation, passages=passages)
+            conversation = msgspec.structs.replace(conversation, passages=passages)
             facts = await self._lint.classify(conversation)
         row = GroundedRow.of(conversation, "searched")
         stated = [RowPassage(fact.title or fact.key, fact.passage) for fact in facts if fact.place == "index"]

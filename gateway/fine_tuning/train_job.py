@@ -11,18 +11,17 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
+from gateway.adapters import AdapterRow
 from gateway.adapters.executor import ExecutorAway
 from gateway.adapters.executor_wait import prolong_wait
 from gateway.adapters.identity import AdapterRefused
 from gateway.adapters.publish import AdapterPublisher, name_adapter
 from gateway.adapters.stored_adapter import Description, StoredAdapter
-from gateway.adapters.tables import AdapterRow
 from gateway.adapters.trainer import TrainerDied, TrainerProgram, TrainerRun
 from gateway.artifacts import Artifacts
 from gateway.engines import EngineError, EngineRefused
 from gateway.errors import PayloadTooLarge
-from gateway.files import FileRow
-from gateway.files.service import add_file
+from gateway.files.service import add_file, make_file
 from gateway.fine_tuning.epoch_checkpoints import EpochCheckpoint, EpochCheckpoints, check_rows, make_adapter_row
 from gateway.fine_tuning.estimate import Price, TrainingFigures, price_figures
 from gateway.fine_tuning.event_log import EventLog, add_event, read_position
@@ -34,7 +33,6 @@ from gateway.fine_tuning.repository import FineTuningJobRepository
 from gateway.fine_tuning.row_preparation import RowPreparer
 from gateway.fine_tuning.tables import FineTuningJobRow
 from gateway.fine_tuning.training_state import TrainingState, drop_state
-from gateway.ids import new_id
 from gateway.jobs import Claim, JobCancelled, JobDelayed, JobFailed, Outcome, failpoint
 from gateway.tenants.storage import TenantStorage
 from training.events import Paused, Saved, Started, Tokenized
@@ -370,14 +368,7 @@ class _Training:
         return job
 
     def _add_result_file(self, session: AsyncSession, result: TrainingResult) -> str:
-        row = FileRow(
-            id=new_id("file-"),
-            created_at=int(time.time()),
-            filename="step_metrics.csv",
-            purpose="fine-tune-results",
-            digest=result.result_digest,
-            bytes=result.result_bytes,
-        )
+        row = make_file("step_metrics.csv", "fine-tune-results", result.result_digest, result.result_bytes)
         return add_file(session, self._claim.tenant, row).id
 
 

@@ -9,9 +9,9 @@ from gateway.assistants.gate_verdict import MARGIN, NEUTRAL_MARGIN
 from gateway.evaluation.estimate import Estimate, mean, mean_difference
 from gateway.gates.bounds import LEAST_ROWS, Bound, Outcome
 
-__all__ = ["Check", "GateOptions", "Part", "Thresholds", "decide", "show"]
+__all__ = ["Check", "EvalRunIds", "GateOptions", "Part", "Thresholds", "decide", "show"]
 
-Part = Literal["style", "faithfulness", "general", "memorised"]
+Part = Literal["style", "faithfulness", "general", "evals", "memorised"]
 
 
 class Thresholds(msgspec.Struct, frozen=True):
@@ -27,12 +27,20 @@ class Thresholds(msgspec.Struct, frozen=True):
     neutral_margin: float = NEUTRAL_MARGIN
 
 
+class EvalRunIds(msgspec.Struct, frozen=True):
+    """A run of an eval, and the one that it is held against."""
+
+    run_id: str
+    baseline_id: str
+
+
 class GateOptions(msgspec.Struct, frozen=True):
-    """The most rows that are asked, the bounds, and the planted texts that no answer may have."""
+    """The most rows that are asked, the bounds, the planted texts that no answer may have, and the runs of evals."""
 
     rows: int
     thresholds: Thresholds
     canaries: list[str]
+    eval_runs: list[EvalRunIds] = []
 
 
 class Check(msgspec.Struct, frozen=True):

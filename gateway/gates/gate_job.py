@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import msgspec
 import structlog
+from msgspec.structs import replace
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.adapters.service import find_ready
@@ -13,6 +14,8 @@ from gateway.answering.resolve import Resolver
 from gateway.assistants.gate_verdict import GateResult, record_gate
 from gateway.assistants.release import ReleaseSpec
 from gateway.assistants.service import find_assistant_by_id, find_release
+from gateway.errors import NotFound
+from gateway.evals.run_pair import read_run_pair
 from gateway.evaluation.base_suite import load_base_suite
 from gateway.files.garbage_collection import collect_later
 from gateway.gates.bounds import LEAST_ROWS
@@ -23,6 +26,7 @@ from gateway.gates.interview import Notes, explain_interruptions
 from gateway.gates.judging_parts import JudgingParts
 from gateway.gates.learnt_rows import LearntFile, find_learnt_files, read_learnt_rows
 from gateway.gates.measure import Measurer, count_questions
+from gateway.gates.measurements import EvalMeasurement
 from gateway.gates.report import GateReport, make_report
 from gateway.gates.repository import GateRepository
 from gateway.gates.row_evidence import RowEvidence, StoreEpochs
@@ -120,7 +124,7 @@ class GateHandler:
     async def _make_report(self, claim: Claim, row: GateRow, options: GateOptions, inputs: _Inputs) -> GateReport:
         name = await self._check_releases(claim.tenant, row)
         contestants = await find_contestants(
-            Resolver(self._parts.database), claim.tenant, name, row, self._parts.base_model
+            Resolver(self._parts.database, self._parts.traits.base), claim.tenant, name, row, self._parts.base_model
         )
         await self._parts.wait_for_adapters(one.target for one in contestants.all())
 
@@ -145,9 +149,21 @@ class GateHandler:
         finally:
             await notes.save()
         failpoint("gate-measured")
+        measured = replace(measured, evals=await self._read_evals(claim.tenant, options))
         return await asyncio.to_thread(
             make_report, measured, contestants, options.thresholds, row.source, inputs.learnt, inputs.unknown
         )
+
+    async def _read_evals(self, tenant: str, options: GateOptions) -> list[EvalMeasurement]:
+        measured: list[EvalMeasurement] = []
+        for one in options.eval_runs:
+            try:
+                pair = await read_run_pair(self._parts.database, tenant, one.run_id, one.baseline_id)
+            except NotFound as error:
+                message = f"A run of an eval was deleted before the gate had read it. {error.message}"
+                raise JobFailed("eval_run_gone", message) from error
+            measured.append(EvalMeasurement(pair.eval_id, pair.name, pair.baseline_model, pair.passes, pair.unpaired))
+        return measured
 
     async def _freeze(self, claim: Claim, row: GateRow, evidence: RowEvidence) -> None:
         """Have all rows searched at one state of the stores, which is kept for a run that goes on from this one."""
@@ -197,6 +213,7 @@ class GateHandler:
                 neutral_margin=report.thresholds.neutral_margin,
                 rows=report.rows,
                 canaries=report.canaries,
+                evals=tuple(report.evals),
             )
             await record_gate(session, claim.tenant, row.assistant_id, row.number, result)
         _log.info("gate_ended", release=report.release, passed=report.passed, failed=report.failed)

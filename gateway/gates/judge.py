@@ -5,19 +5,19 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from gateway.evaluation.copied_words import CopiedRun, LearntTexts
-from gateway.evaluation.faithfulness import FaithfulnessScore
+from gateway.evaluation.faithfulness import FaithfulnessScore, has_marks
 from gateway.evaluation.learnt_rules import learn_rules
 from gateway.evaluation.style import StyleRules
 from gateway.gates.bounds import LEAST_ROWS, Bound
 from gateway.gates.checks import Check, Thresholds, decide, show
-from gateway.gates.measurements import GateMeasurements, SuiteMeasurement
+from gateway.gates.measurements import EvalMeasurement, GateMeasurements, SuiteMeasurement
 from gateway.gates.style_checks import judge_style
 
 __all__ = ["Judgement", "judge"]
 
 _PARTS: dict[str, tuple[str, Callable[[FaithfulnessScore], float | None]]] = {
     "supported": ("values that stand in the prompt", lambda score: score.supported),
-    "citations": ("marks that are passages", lambda score: score.citations),
+    "citations": ("marks that are right", lambda score: score.citations),
     "follows": ("follows a passage whose values were changed", lambda score: score.follows),
     "abstains": ("states no value of its own without a passage", lambda score: score.abstains),
 }
@@ -40,6 +40,7 @@ def judge(measured: GateMeasurements, thresholds: Thresholds, against: str, base
         *judge_style(measured, rules, thresholds, against, base),
         *_judge_faithfulness(measured, thresholds, compared),
         *_judge_general(measured, thresholds, against),
+        *(_judge_eval(one, thresholds) for one in measured.evals),
         *_judge_memory(measured, copied),
     ]
     return Judgement(checks, rules, copied)
@@ -67,7 +68,23 @@ def _judge_faithfulness(measured: GateMeasurements, thresholds: Thresholds, agai
     for name, (label, take) in _PARTS.items():
         both = [(a, b) for one, other in pairs if (a := take(one)) is not None and (b := take(other)) is not None]
         parts.append(show(f"faithfulness.{name}", "faithfulness", label, both, against))
-    return [whole, *parts]
+    return [whole, *parts, _judge_marks(measured, pairs, thresholds, against)]
+
+
+def _judge_marks(
+    measured: GateMeasurements,
+    pairs: Sequence[tuple[FaithfulnessScore, FaithfulnessScore]],
+    thresholds: Thresholds,
+    against: str,
+) -> Check:
+    """Judge whether marks got lost: without any, none is wrong. It decides where the tenant's own replies have some."""
+    name, label = "faithfulness.cites", "answers with a mark"
+    replies = [has_marks(row.reply) for row in measured.rows if row.faithfulness]
+    both = [(one.cites, other.cites) for one, other in pairs]
+    if 2 * sum(replies) < len(replies) or len(both) < LEAST_ROWS:
+        return show(name, "faithfulness", label, both, against)
+    scores, others = [one for one, _ in both], [other for _, other in both]
+    return decide(name, "faithfulness", label, scores, others, against, Bound(-thresholds.margin, "high"))
 
 
 def _judge_general(measured: GateMeasurements, thresholds: Thresholds, against: str) -> list[Check]:
@@ -114,6 +131,17 @@ def _judge_prompt(measured: GateMeasurements, bound: Bound, against: str) -> lis
         return [Check(name, "general", label, against=against, note=note)]
     scores, others = [one for one, _ in pairs], [other for _, other in pairs]
     return [decide(name, "general", label, scores, others, against, bound, "prompts")]
+
+
+def _judge_eval(measured: EvalMeasurement, thresholds: Thresholds) -> Check:
+    scores, others = [one for one, _ in measured.passes], [other for _, other in measured.passes]
+    label = f"rows of the eval {measured.name!r} that pass"
+    bound = Bound(-thresholds.margin)
+    check = decide(f"evals.{measured.eval_id}", "evals", label, scores, others, measured.baseline_model, bound)
+    if not measured.unpaired:
+        return check
+    note = f"{measured.unpaired} rows are in one of the two runs only, and are left out. {check.note}".rstrip()
+    return msgspec.structs.replace(check, note=note)
 
 
 def _pair(suite: Sequence[SuiteMeasurement]) -> list[tuple[float, float]]:

@@ -135,14 +135,17 @@ class Measurer:
         self, row: HeldOutRow, evidence: Evidence, bodies: dict[str, bytes], answers: dict[str, str]
     ) -> dict[str, FaithfulnessScore]:
         conversation = "\n".join(message.content or "" for message in row.messages)
-        changed = make_counterfactual(row.reply, [passage.body for passage in evidence.passages], conversation)
+        passages = [passage.body for passage in evidence.passages]
+        changed = make_counterfactual(row.reply, passages, conversation)
         scores: dict[str, FaithfulnessScore] = {}
         for one in (self._contestants.candidate, self._contestants.faithful_baseline):
+            citations = score_citations(answers[one.name], passages)
             scores[one.name] = FaithfulnessScore(
                 supported=score_support(answers[one.name], _list_texts(bodies[one.name])),
-                citations=score_citations(answers[one.name], len(evidence.passages)),
+                citations=citations,
                 follows=None if changed is None else await self._ask_changed(one, row, evidence, changed),
                 abstains=await self._ask_without(one, row),
+                cites=float(citations is not None),
             )
         return scores
 

@@ -5,7 +5,7 @@ import msgspec
 from gateway.evaluation.faithfulness import FaithfulnessScore
 from gateway.gates.interview import Likelihood
 
-__all__ = ["GateMeasurements", "NeutralMeasurement", "RowMeasurement", "SuiteMeasurement"]
+__all__ = ["EvalMeasurement", "GateMeasurements", "NeutralMeasurement", "RowMeasurement", "SuiteMeasurement"]
 
 
 class RowMeasurement(msgspec.Struct, frozen=True):
@@ -47,6 +47,16 @@ class NeutralMeasurement(msgspec.Struct, frozen=True):
     per_token: dict[str, float]
 
 
+class EvalMeasurement(msgspec.Struct, frozen=True):
+    """An eval of which the release has a run: see `gateway.evals.run_pair.PairedRuns`."""
+
+    eval_id: str
+    name: str
+    baseline_model: str
+    passes: list[tuple[float, float]]
+    unpaired: int
+
+
 class GateMeasurements(msgspec.Struct, frozen=True):
     """All of them.
 
@@ -77,3 +87,4 @@ class GateMeasurements(msgspec.Struct, frozen=True):
     judges_prompt: bool
     judges_faithfulness: bool
     faithful_baseline: str
+    evals: list[EvalMeasurement] = []

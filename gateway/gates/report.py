@@ -40,6 +40,7 @@ class GateReport(msgspec.Struct, frozen=True):
             (imported, or the training file is gone): the rows that were asked may be among them.
         index_epochs: The stores' versions that were searched: one of each store.
         canaries: How many planted texts were looked for.
+        evals: The ids of the evals whose runs were compared.
         failed: The names of the checks that don't hold.
         undecided: Those among them of which too few rows can tell: the candidate isn't shown to be worse either.
         rules: The style's rules that were learnt, each with its reason.
@@ -69,6 +70,7 @@ class GateReport(msgspec.Struct, frozen=True):
     unknown: list[str] = []
     undecided: list[str] = []
     canaries: int = 0
+    evals: list[str] = []
 
 
 def make_report(
@@ -116,4 +118,5 @@ def make_report(
         unknown=list(unknown),
         undecided=[check.name for check in judgement.checks if check.outcome == "undecided"],
         canaries=len(measured.canaries),
+        evals=[one.eval_id for one in measured.evals],
     )

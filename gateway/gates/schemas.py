@@ -5,9 +5,18 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from gateway.assistants.gate_verdict import MARGIN
 from gateway.assistants.schemas import GateOutcome
 
-__all__ = ["Gate", "GateCreate", "GateError"]
+__all__ = ["Gate", "GateCreate", "GateError", "GateEvalRuns"]
 
 Canary = Annotated[str, StringConstraints(strict=True, min_length=8, max_length=200)]
+
+
+class GateEvalRuns(BaseModel):
+    """A run of an eval that asked the release, and one of the same eval that asked what it is compared with."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    run_id: Annotated[str, StringConstraints(min_length=1, max_length=255)]
+    baseline_id: Annotated[str, StringConstraints(min_length=1, max_length=255)]
 
 
 class GateCreate(BaseModel):
@@ -15,7 +24,8 @@ class GateCreate(BaseModel):
 
     Of more rows than `rows` evenly spaced ones are asked. `margin` is how much lower than the baseline faithfulness and
     general may be at the interval's lower end, as a share; a wider one than the default lifts no block. `canaries` are
-    random texts that were planted in training rows.
+    random texts that were planted in training rows. `eval_runs` are completed runs of evals, of which the release may
+    lose as little as of the others.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -24,6 +34,7 @@ class GateCreate(BaseModel):
     rows: Annotated[int, Field(ge=10, le=400)] = 100
     margin: Annotated[float, Field(ge=0, le=0.2, allow_inf_nan=False)] = MARGIN
     canaries: Annotated[list[Canary], Field(max_length=100)] = []
+    eval_runs: Annotated[list[GateEvalRuns], Field(max_length=10)] = []
 
 
 class GateError(BaseModel):

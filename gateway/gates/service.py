@@ -11,20 +11,21 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from gateway import jobs
 from gateway.adapters.service import find_ready
 from gateway.artifacts import Artifacts
+from gateway.assistants import AssistantRow, ReleaseRow
 from gateway.assistants.gate_block import describe_gate
 from gateway.assistants.gate_verdict import MARGIN, GateResult, describe_looseness, find_verdict
 from gateway.assistants.release import ReleaseSpec
 from gateway.assistants.service import find_assistant, find_release, list_current_stages, list_serving_releases
-from gateway.assistants.tables import AssistantRow, ReleaseRow
 from gateway.db import Database
 from gateway.errors import BadRequest, Conflict, NotFound
+from gateway.evals.run_pair import check_run_pair
 from gateway.files import FileRow
 from gateway.files.garbage_collection import collect_later
 from gateway.files.service import find_file, get_file
 from gateway.fine_tuning import FineTuningJobRow
 from gateway.fine_tuning.service import find_job
 from gateway.gates.bounds import LEAST_ROWS
-from gateway.gates.checks import GateOptions, Thresholds
+from gateway.gates.checks import EvalRunIds, GateOptions, Thresholds
 from gateway.gates.gate_page import render_page
 from gateway.gates.held_out_rows import RowsUnfit, read_held_out_rows
 from gateway.gates.report import GateReport
@@ -60,8 +61,8 @@ class GateService:
         """Check the held-out rows and queue the gate, in place of the release's gate before.
 
         Raises:
-            BadRequest: There are no held-out rows, or they can't be used.
-            NotFound: The tenant has no such release or file.
+            BadRequest: There are no held-out rows, or they can't be used; or runs of evals that say nothing of it.
+            NotFound: The tenant has no such release, file or run.
             Conflict: A gate of this release hasn't ended.
             TooManyRequests: So many gates wait already.
         """
@@ -70,9 +71,21 @@ class GateService:
             job = await self._find_job(session, release)
             file, training = await self._find_rows(session, request.file_id, job)
         await asyncio.to_thread(_check_rows, self._artifacts.file(file.digest), request.rows, file.filename)
-        options = GateOptions(request.rows, Thresholds(margin=request.margin), request.canaries)
+        pairs = [EvalRunIds(one.run_id, one.baseline_id) for one in request.eval_runs]
+        options = GateOptions(request.rows, Thresholds(margin=request.margin), request.canaries, pairs)
         async with self._database.begin() as session:
             assistant, release = await self._find_release(session, name, number)
+            against = await self._find_against(session, assistant, number)
+            for pair in pairs:
+                await check_run_pair(
+                    session,
+                    self._tenant,
+                    pair.run_id,
+                    pair.baseline_id,
+                    model=f"{name}@{number}",
+                    against=None if against is None else f"{name}@{against}",
+                    param="eval_runs",
+                )
             await self._clear(session, assistant, number)
             row = GateRepository(session, self._tenant).add(
                 GateRow(
@@ -80,7 +93,7 @@ class GateService:
                     created_at=int(time.time()),
                     assistant_id=assistant.id,
                     number=number,
-                    against=await self._find_against(session, assistant, number),
+                    against=against,
                     status="queued",
                     source=file.filename,
                     options=msgspec.to_builtins(options),

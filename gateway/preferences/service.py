@@ -1,7 +1,6 @@
 """One tenant's votes made into datasets of preferences, and those into fine-tuning jobs."""
 
 import asyncio
-import time
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -18,7 +17,7 @@ from gateway.engines.served_base_model import ServedBaseModel, choose_markers
 from gateway.errors import BadRequest, BraidError, Conflict, NotFound
 from gateway.feedback.service import list_feedback
 from gateway.files import FileRow
-from gateway.files.service import add_file, delete_files, get_files
+from gateway.files.service import add_file, delete_files, get_files, make_file
 from gateway.fine_tuning.dataset import TrainingFiles
 from gateway.fine_tuning.estimate import Price
 from gateway.fine_tuning.recipe import RecipeBounds
@@ -29,7 +28,6 @@ from gateway.fine_tuning.schemas import (
     FineTuningMethodCreate,
 )
 from gateway.fine_tuning.service import FineTuningService
-from gateway.ids import new_id
 from gateway.preferences.comparison_contests import list_comparison_contests
 from gateway.preferences.contest import Contest, LeftOut, VoteRules
 from gateway.preferences.dataset import (
@@ -217,14 +215,7 @@ class PreferenceService:
 
     async def _store(self, name: str, pairs: Sequence[PreferencePair]) -> FileRow:
         artifact = await self._artifacts.put_bytes(await asyncio.to_thread(encode_pairs, pairs))
-        return FileRow(
-            id=new_id("file-"),
-            created_at=int(time.time()),
-            filename=f"{name}.jsonl",
-            purpose="fine-tune",
-            digest=artifact.digest,
-            bytes=artifact.size,
-        )
+        return make_file(f"{name}.jsonl", "fine-tune", artifact.digest, artifact.size)
 
     async def _train(
         self, dataset: PreferenceDataset, target: LearningTarget, request: ComparisonFineTune | FeedbackFineTune

@@ -16,7 +16,7 @@ from gateway.sources.reader import SourceUnreadable
 from gateway.sources.repository import SourceRepository, list_by_kind, list_due, take_turn
 from gateway.sources.sync_job import ask_for_sync
 from gateway.sources.tables import SourceRow
-from gateway.tenants.repository import find_tenant
+from gateway.tenants.service import find_tenant_name
 
 __all__ = ["FolderWatch", "SyncSchedule"]
 
@@ -82,11 +82,11 @@ class FolderWatch:
         folders: dict[str, tuple[SourceRow, str]] = {}
         async with self._database.read() as session:
             for row in await list_by_kind(session, "folder"):
-                tenant = await find_tenant(session, row.tenant_id)
-                if not row.origin.get("watch", True) or tenant is None:
+                tenant_name = await find_tenant_name(session, row.tenant_id)
+                if not row.origin.get("watch", True) or tenant_name is None:
                     continue
                 try:
-                    path = resolve_folder(self._settings.source_folders, row.origin["path"], tenant.name)
+                    path = resolve_folder(self._settings.source_folders, row.origin["path"], tenant_name)
                 except SourceUnreadable:
                     continue  # the sync says so to its owner
                 folders[row.id] = (row, str(path))

@@ -17,7 +17,7 @@ from gateway.sources.plan import Plan, SyncedItem, compare
 from gateway.sources.reader import ItemUnreadable, Listing, Reader, SourceUnreadable
 from gateway.sources.repository import SourceItemRepository, SourceRepository
 from gateway.sources.tables import SourceItemRow, SourceRow
-from gateway.tenants.repository import find_tenant
+from gateway.tenants.service import find_tenant_name
 from gateway.tenants.storage import TenantStorage
 from gateway.vector_stores.feed import delete_fed, list_fed, put_fed
 from gateway.vector_stores.service import check_stores
@@ -105,12 +105,12 @@ class SyncHandler:
             if source.live_name is not None:
                 source.status, source.started_at = "syncing", int(time.time())
                 source.done, source.total, source.next_at = 0, 0, None
-            tenant = await find_tenant(session, claim.tenant)
+            tenant_name = await find_tenant_name(session, claim.tenant)
         if source.live_name is None:
             await _remove(claim, source)
             return
         try:
-            async with self._open_reader(source, tenant.name if tenant else "") as reader:
+            async with self._open_reader(source, tenant_name or "") as reader:
                 await self._sync(claim, source, reader)
         except SourceUnreadable as error:
             raise JobFailed("source_unreadable", blur(str(error))) from error

@@ -7,8 +7,7 @@ from typing import Any
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import lock
-from gateway.files import FileRow
-from gateway.files.service import add_file, hold_file
+from gateway.files.service import add_file, hold_file, make_file
 from gateway.ids import new_id
 from gateway.jobs import cancel, enqueue
 from gateway.tenants.storage import TenantStorage
@@ -113,7 +112,8 @@ async def put_version(
         documents.add(document)
         await session.flush()
     if content.file_id is None:
-        _add_file(session, store.tenant_id, row)
+        file = make_file(row.filename, "assistants", row.digest, row.bytes, id=row.file_id)
+        add_file(session, store.tenant_id, file)
     await _append(session, document, row, urgent=document.version > 0 and row.bytes <= _SMALL_BYTES and not bulk)
     if storage is not None and content.file_id is None:
         await storage.admit(session, store.tenant_id, row.bytes)
@@ -175,21 +175,6 @@ def _is_lost(store: StoreRow, newest: DocumentVersionRow, present: RetrieverInfo
     if present is None or store.mirror_identity is not None:  # of two indexes, `present` may be the other one
         return newest.index_identity != store.index_identity
     return newest.index_identity != present.index or newest.chunker not in present.present_chunkers
-
-
-def _add_file(session: AsyncSession, tenant: str, row: DocumentVersionRow) -> None:
-    add_file(
-        session,
-        tenant,
-        FileRow(
-            id=row.file_id,
-            created_at=row.created_at,
-            filename=row.filename,
-            purpose="assistants",
-            digest=row.digest,
-            bytes=row.bytes,
-        ),
-    )
 
 
 async def _append(session: AsyncSession, document: DocumentRow, row: DocumentVersionRow, *, urgent: bool) -> None:

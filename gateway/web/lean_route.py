@@ -62,9 +62,12 @@ async def read_body(request: Request, limit: int) -> bytes:
     """Return the whole body of at most `limit` bytes.
 
     Raises:
-        PayloadTooLarge: It is longer.
+        PayloadTooLarge: It is longer, or is going to be by what its head says: nothing of it is asked for then.
         ClientDisconnect: The client left before it was whole.
     """
+    for name, value in request.scope["headers"]:
+        if name == b"content-length" and int(value) > limit:  # the server has refused one that is no number
+            raise _refuse(limit)
     parts: list[bytes] = []
     size = 0
     while True:
@@ -74,10 +77,14 @@ async def read_body(request: Request, limit: int) -> bytes:
         part: bytes = message.get("body", b"")
         size += len(part)
         if size > limit:
-            raise PayloadTooLarge(f"The body is larger than {limit} bytes. Send less text.")
+            raise _refuse(limit)
         parts.append(part)
         if not message.get("more_body", False):
             return b"".join(parts)
+
+
+def _refuse(limit: int) -> PayloadTooLarge:
+    return PayloadTooLarge(f"The body is larger than {limit} bytes. Send less text.")
 
 
 async def read_model(request: Request, limit: int, model: type[Model]) -> Model:

@@ -4,8 +4,9 @@
     .venv-model/bin/python -m tests.bench.counterfactual … --facts 4 --repeats 2 --held-out 4 --seeds 1
 
 A tenant of the demo is asked the same facts again and again, as real ones are. Three adapters learn from that: `bare`
-from questions and replies alone, `plain` from rows with their passages, `varied` from the same rows as a fine-tuning
-job with `braid.evidence` has them. Each is asked, greedily and by transformers,
+from questions and replies alone, `plain` from rows with their passages, `varied` from the same rows with other values
+in passages and replies, drawn as a fine-tuning job with `braid.evidence` draws them. Each is asked, greedily and by
+transformers,
 
 - the facts without passages (`recall`: the share of their values that come back; the base beside it),
 - the facts with passages in which the values were changed (`follows`: the share of answers that state the new ones),

@@ -117,3 +117,32 @@ async def test_an_adapter_of_another_base_can_be_deleted(settings: Settings) -> 
     async with running(settings) as gateway:
         assert (await gateway.client(key).delete(f"/v1/models/{model}")).status_code == 200
         assert await list_as(gateway, key) == []
+
+
+async def test_a_release_answers_under_another_fingerprint_where_the_base_is_another(
+    settings: Settings, engine: FakeVllm
+) -> None:
+    """Its adapter would be refused; a release without one answers, and says that it isn't the same."""
+    changes: list[dict[str, Any]] = [
+        {}, {"digest": "sha256:another"}, {"chat_template_digest": "sha256:t2"}, {"folds_system": True},
+        {"markers": ("<|other|>",)}, {},
+    ]  # fmt: skip
+    file = ServedBaseModel.file(settings.home)
+    known = {"chat_template_digest": "sha256:t1", "markers": ("<|im_start|>",)}
+    own = msgspec.structs.replace(msgspec.json.decode(file.read_bytes(), type=ServedBaseModel), **known)
+    file.write_bytes(msgspec.json.encode(own))
+    async with running(settings) as gateway:
+        client = await gateway.tenant("kestrel")
+        key = client.headers["authorization"].removeprefix("Bearer ")
+        await client.post("/api/assistants", json={"name": "desk"})
+        made = (await client.post("/api/assistants/desk/releases", json={})).json()["fingerprint"]
+    fingerprints: list[str] = []
+    for change in changes:
+        file.write_bytes(msgspec.json.encode(msgspec.structs.replace(own, **change)))
+        async with running(settings) as gateway:
+            await until(lambda gateway=gateway: any(one.ready for one in gateway.state.pool.replicas))
+            answer = await ask_release(gateway.client(key))
+            assert answer.status_code == 200, answer.text
+            fingerprints.append(answer.json()["system_fingerprint"])
+    assert fingerprints[0] == fingerprints[-1] == made
+    assert len(set(fingerprints)) == len(changes) - 1

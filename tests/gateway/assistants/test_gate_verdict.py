@@ -9,8 +9,8 @@ from gateway.assistants.release import Stage
 from gateway.assistants.schemas import ForcedRollout
 from gateway.assistants.tables import ReleaseRow
 
-FAILED = GateResult(False, 1, ("general",), rows=50, canaries=2)
-PASSED = GateResult(True, 2, rows=50, canaries=2)
+FAILED = GateResult(False, 1, ("general",), rows=50, canaries=2, evals=("eval_a",))
+PASSED = GateResult(True, 2, rows=50, canaries=2, evals=("eval_a", "eval_b"))
 
 
 def test_the_newest_counts_where_it_is_as_strict() -> None:
@@ -27,6 +27,7 @@ def test_the_newest_counts_where_it_is_as_strict() -> None:
         ({"neutral_margin": 0.3}, "where 0.2 is the widest"),
         ({"rows": 49}, "49 rows where 50 are the fewest"),
         ({"canaries": 1}, "1 planted texts where 2 are the fewest"),
+        ({"evals": ("eval_b",)}, "without runs of the evals eval_a"),
     ],
 )
 def test_a_looser_one_lifts_nothing_and_says_why(change: dict[str, float], words: str) -> None:

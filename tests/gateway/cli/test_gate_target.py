@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from gateway.cli import gate
+from gateway.cli import measurement
 from gateway.client import GatewayError
 from gateway.terminal import Exit
 from tests.gateway.cli.commands import run
 from tests.gateway.written_answers import ADDRESS, WrittenAnswers
 
-FAILED = {"status": "failed", "report": None, "error": {"message": "no engine answers"}}
+FAILED = {"id": "gate_1", "status": "failed", "report": None, "error": {"message": "no engine answers"}}
 RETRIEVAL = {"vector_stores": ["vs_1"], "top_k": 3, "embedder": "sha256:e"}
 SPEC = {
     "adapter": {"model": "ft:old"},
@@ -105,8 +105,8 @@ async def test_an_adapter_gets_a_release_like_the_one_that_serves(
 
 
 async def test_a_gate_that_runs_already_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate, "_POLL_SECONDS", 0)
-    running = {"status": "running", "done": 1, "total": 0, "report": None, "error": None}
+    monkeypatch.setattr(measurement, "_POLL_SECONDS", 0)
+    running = {"id": "gate_1", "status": "running", "done": 1, "total": 0, "report": None, "error": None}
     path = "/api/assistants/desk/releases/4/gate"
     busy = GatewayError(409, "It runs.", "gate_running")
     cancelled = running | {"status": "cancelled"}
@@ -123,3 +123,15 @@ async def test_a_refused_gate_is_told_by_its_status(monkeypatch: pytest.MonkeyPa
     WrittenAnswers.replace_http(monkeypatch, {path: GatewayError(status, "Not so.", "other")})
     done = await run("gate", "desk@4", *ADDRESS)
     assert (done.exit_code, "Not so." in done.stderr) == (exit, True)
+
+
+async def test_runs_of_evals_are_named_in_pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    gateway = WrittenAnswers.replace_http(monkeypatch, answers([], []))
+    await run("gate", "desk@4", "--eval-runs", "evalrun_a:evalrun_b", "--eval-runs", "evalrun_c:evalrun_d", *ADDRESS)
+    ((_, body),) = gateway.sent
+    pairs = [("evalrun_a", "evalrun_b"), ("evalrun_c", "evalrun_d")]
+    assert body["eval_runs"] == [{"run_id": one, "baseline_id": other} for one, other in pairs]
+    for wrong in ("evalrun_a", "evalrun_a:", ":evalrun_b"):
+        done = await run("gate", "desk@4", "--eval-runs", wrong, *ADDRESS)
+        assert (done.exit_code, "RUN:BASELINE" in done.stderr) == (Exit.USAGE, True)
+    assert len(gateway.sent) == 1

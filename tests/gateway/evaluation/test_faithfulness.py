@@ -68,4 +68,4 @@ def test_words_without_a_value_are_followed_as_they_stand(answer: str, follows: 
     [("[1][2]", 2, 1.0), ("[0] [3]", 2, 0.0), ("[1] [2] [3] [4]", 2, 0.5), ("", 2, None)],
 )
 def test_marks_are_right_from_one_to_the_number_of_passages(answer: str, passages: int, score: float | None) -> None:
-    assert score_citations(answer, passages) == score
+    assert score_citations(answer, ["A passage."] * passages) == score

@@ -59,9 +59,25 @@ def test_a_counterfactual_tells_who_follows_the_passage() -> None:
 def test_support_and_citations_are_scored_by_what_the_passages_have() -> None:
     assert score_support("31 months, or 24 [1].", ["31 months"]) == 0.5
     assert score_support("Who knows.", []) == 1.0
-    assert score_citations("So it is [1] [3].", 2) == 0.5
-    assert score_citations("So it is.", 2) is None
-    assert [score_citations(f"So {mark}.", 2) for mark in ("[1, 9]", "[1,2]", "[1-3]", "[1][2]")] == [0.5, 1, 0.5, 1]
+    two = ["The K2 has a warranty of 31 months.", "It weighs 800 g."]
+    assert score_citations("So it is [1] [3].", two) == 0.5
+    assert score_citations("So it is.", two) is None
+    assert [score_citations(f"So {mark}.", two) for mark in ("[1, 9]", "[1,2]", "[1-3]", "[1][2]")] == [0.5, 1, 0.5, 1]
+
+
+@pytest.mark.parametrize(
+    ("answer", "score"),
+    [
+        ("It is 31 months [1] and weighs 800 g [2].", 1.0),
+        ("It is 31 months [2] and weighs 800 g [1].", 0.0),
+        ("It is 31 months [2]. It weighs 800 g. [2]", 0.5),
+        ("It is 31 months [1][2].", 1.0),  # one of marks beside each other will do
+        ("It is 31 months. It is fine [2].", 1.0),  # the sentence states nothing
+        ("It is 99 months [2].", 1.0),  # no passage has it: that is what `score_support` counts
+    ],
+)
+def test_a_mark_is_wrong_on_a_passage_that_has_none_of_the_values_before_it(answer: str, score: float) -> None:
+    assert score_citations(answer, ["The K2 has a warranty of 31 months.", "It weighs 800 g."]) == score
 
 
 def test_other_scripts_are_held_against_sources_too() -> None:

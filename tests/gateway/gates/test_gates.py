@@ -164,6 +164,65 @@ async def test_a_failed_content_is_blocked_under_every_number_until_a_gate_as_st
     assert (await put(client, first, 0))["gates"] == {str(first): "passed"}
 
 
+async def run_eval(client: Client, eval_id: str, model: str) -> str:
+    """Ask a model every item, and return the run's id."""
+    template = [{"role": "user", "content": "How long is the warranty of item {{ item.number }}?"}]
+    source = {
+        "type": "completions",
+        "model": model,
+        "source": {"type": "file_content", "content": [{"item": {"number": number}} for number in range(20)]},
+        "input_messages": {"type": "template", "template": template},
+    }
+    run = (await client.http.post(f"/v1/evals/{eval_id}/runs", json={"data_source": source})).json()
+    await client.settle()
+    done = await client.ok("GET", f"/v1/evals/{eval_id}/runs/{run['id']}")
+    assert done["status"] == "completed", done
+    return run["id"]
+
+
+async def test_a_release_that_loses_an_eval_is_blocked_by_its_runs(client: Client) -> None:
+    file = await upload(client.http, held_out_rows(passages=False))
+    models = await train(client, ("good",))
+    serving, equal = [await release(client, models["good"], None) for _ in range(2)]
+    plain = await release(client, None, None)
+    await put(client, serving, 0)
+    check = {"type": "string_check", "name": "cheers", "operation": "ilike", "reference": "Cheers"}
+    schema = {"type": "object", "properties": {"number": {"type": "integer"}}, "required": ["number"]}
+    body = {
+        "name": "signed",
+        "data_source_config": {"type": "custom", "item_schema": schema, "include_sample_schema": True},
+        "testing_criteria": [check | {"input": "{{ sample.output_text }}"}],
+    }
+    first, second = [(await client.http.post("/v1/evals", json=body)).json()["id"] for _ in range(2)]
+    runs = {number: await run_eval(client, first, f"desk@{number}") for number in (serving, equal, plain)}
+    other = await run_eval(client, second, f"desk@{serving}")
+
+    def pair(run: str, baseline: str) -> dict[str, Any]:
+        return {"file_id": file, "eval_runs": [{"run_id": run, "baseline_id": baseline}]}
+
+    lost = await gate(client, plain, **pair(runs[plain], runs[serving]))
+    assert f"evals.{first}" in lost["report"]["failed"]
+    (figure,) = [one for one in lost["report"]["checks"] if one["part"] == "evals"]
+    assert (figure["candidate"]["value"], figure["baseline"]["value"], figure["outcome"]) == (0.0, 1.0, "worse")
+    assert (figure["against"], figure["difference"]["n"]) == (f"desk@{serving}", 20)
+    kept = await gate(client, equal, **pair(runs[equal], runs[serving]))
+    (figure,) = [one for one in kept["report"]["checks"] if one["part"] == "evals"]
+    assert (figure["passed"], f"evals.{first}" in kept["report"]["failed"]) == (True, False)
+    shown = {one["release"]: one["gate"] for one in (await client.ok("GET", f"{ASSISTANT}/releases"))["data"]}
+    assert shown[equal]["evals"] == [first]
+
+    for run, baseline, words in (
+        (runs[serving], runs[plain], f"asked desk@{serving}"),
+        (runs[plain], runs[equal], f"asked desk@{equal}"),
+        (runs[plain], other, "of one eval"),
+    ):
+        answer = await client.http.post(f"{ASSISTANT}/releases/{plain}/gate", json=pair(run, baseline))
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unfit_eval_run"), answer.text
+        assert words in answer.json()["error"]["message"]
+    missing = await client.http.post(f"{ASSISTANT}/releases/{plain}/gate", json=pair("evalrun_none", other))
+    assert (missing.status_code, missing.json()["error"]["param"]) == (404, "eval_runs")
+
+
 async def test_a_prompt_that_takes_refusals_away_is_blocked(client: Client) -> None:
     await client.http.post("/api/prompts", json={"name": "house", "template": OWN_PROMPT})
     answer = await client.http.post(f"{ASSISTANT}/releases", json={"prompt": "house"})

@@ -12,7 +12,7 @@ from gateway.gates.interview import Likelihood
 from gateway.gates.judge import judge
 from gateway.gates.measurements import GateMeasurements, NeutralMeasurement, RowMeasurement, SuiteMeasurement
 
-GOOD = FaithfulnessScore(1.0, 1.0, 1.0, 1.0)
+GOOD = FaithfulnessScore(1.0, 1.0, 1.0, 1.0, 1.0)
 
 
 def row(number: int, *, gain: float = 0.5, control: float = 0.0, score: FaithfulnessScore = GOOD) -> RowMeasurement:
@@ -88,6 +88,19 @@ def test_the_margin_is_held_against_the_lower_end(margin: float, passes: bool) -
     assert check.difference == difference
     assert difference.low < -0.02 < difference.high
     assert check.passed is passes
+
+
+@pytest.mark.parametrize(("marked", "lost"), [(20, set[str]()), (10, {"faithfulness.cites"}), (9, set[str]())])
+def test_who_leaves_marks_out_is_told_where_the_tenants_own_replies_have_them(marked: int, lost: set[str]) -> None:
+    bare = replace(GOOD, citations=None, cites=0.0)
+    rows = [row(number, score=GOOD if marked == 20 else bare) for number in range(20)]
+    rows = [replace(one, reply=f"{one.reply} [1]") if one.number < marked else one for one in rows]
+    figures = replace(measured(rows), learnt_replies=["Hello! Number 7 is ready. Cheers"] * 20)
+    assert {name for name in failed(figures) if name.startswith("faithfulness")} == lost
+    check = checks(figures)["faithfulness.cites"]
+    assert check.candidate is not None
+    assert check.candidate.value == (1.0 if marked == 20 else 0.0)
+    assert (check.bound == "") == (marked < 10)
 
 
 def test_one_lost_prompt_of_few_is_undecided_and_of_many_within_the_margin() -> None:

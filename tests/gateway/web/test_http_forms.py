@@ -80,6 +80,17 @@ async def test_a_client_that_waits_to_be_told_to_send_its_body_is_told(gateway: 
     await writer.wait_closed()
 
 
+@pytest.mark.parametrize("path", [CHAT, "/v1/responses", "/v1/embeddings", "/v1/files", "/api/assistants"])
+async def test_a_body_over_the_limit_is_refused_before_any_of_it_is_asked_for(gateway: Gateway, path: str) -> None:
+    client = await gateway.tenant("kestrel")
+    reader, writer = await asyncio.open_connection("127.0.0.1", client.base_url.port)
+    head = f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: {client.headers['authorization']}\r\n"
+    writer.write(f"{head}content-type: application/json\r\ncontent-length: 5000000000\r\n".encode())
+    writer.write(b"expect: 100-continue\r\n\r\n")
+    assert (await asyncio.wait_for(reader.readline(), 30)).split()[1] == b"413"
+    writer.close()
+
+
 @pytest.mark.parametrize("path", ["/v1/vector_stores", CHAT + "/", "/api/prompts"])
 @pytest.mark.parametrize("key", ["", "sk-braid-unknown"])
 async def test_a_body_over_the_limit_by_its_length_is_refused_in_the_envelope(
