@@ -22,6 +22,8 @@ ITEM_BYTES = {
 }  # fmt: skip
 """Size of an element by the format's name for its type."""
 
+_LFS = b"version https://git-lfs"
+
 MAX_HEADER_BYTES = 16 * 2**20
 """A header describes a tensor in about 100 bytes: this is room for over 100,000 of them."""
 
@@ -59,7 +61,11 @@ def read_header(file: BinaryIO) -> list[Tensor]:
     """
     size = os.fstat(file.fileno()).st_size
     file.seek(0)
-    length = int.from_bytes(file.read(8), "little")
+    beginning = file.read(len(_LFS))
+    if beginning == _LFS:
+        raise HeaderInvalid("it is a pointer of Git LFS and not the file itself, which `git lfs pull` fetches")
+    length = int.from_bytes(beginning[:8], "little")
+    file.seek(8)
     if size < 10 or length < 2:
         raise HeaderInvalid(f"it has {size} bytes, too few for a header")
     if length > MAX_HEADER_BYTES:

@@ -1,6 +1,7 @@
 """HTML → text with headings, lists and tables, without the parts that a browser wouldn't show."""
 
 import re
+from html import escape
 from typing import Any
 
 from lxml import etree as _etree  # pyright: ignore[reportAttributeAccessIssue, reportUnknownVariableType]
@@ -40,7 +41,7 @@ def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
     """
     # libxml2 wants bytes: a decoded text may still declare the encoding that it had.
     parser = etree.HTMLParser(encoding="utf-8", remove_comments=False, remove_pis=True, no_network=True)
-    root = etree.fromstring(clean(content.text).encode(), parser)
+    root = etree.fromstring(_open_sections(clean(content.text)).encode(), parser)
     page = _Page()
     comments: list[str] = []
     if root is not None:
@@ -57,6 +58,16 @@ def parse_html(content: FileContent, _limits: ParseLimits) -> Parsed:
     if comments_warning := describe_comments(comments):
         warnings.append(comments_warning)
     return Parsed(content.media_type, first or title, body, page.headings, warnings=warnings, blocks=blocks)
+
+
+def _open_sections(text: str) -> str:
+    """Write the `<![CDATA[…]]>` of XHTML and of wikis' formats as text: the parser takes them for comments."""
+    before, *sections = text.split("<![CDATA[")
+    parts = [before]
+    for section in sections:
+        inside, end, behind = section.partition("]]>")
+        parts += [escape(inside, quote=False), behind] if end else ["<![CDATA[", section]
+    return "".join(parts)
 
 
 def _take_comments(root: Any) -> list[str]:

@@ -147,12 +147,12 @@ def _show_digits(number: Decimal, tokens: Sequence[_Token]) -> str:
 def _show_groups(number: Decimal, tokens: Sequence[_Token], groups: Sequence[str]) -> str:
     """Write a whole number into several places for digits, from the right: `(415) 555-1234`, `123-45-6789`."""
     digits = f"{abs(number).quantize(Decimal(1), ROUND_HALF_UP):f}".lstrip("0")
-    filled: list[str] = []
+    parts: list[str] = []
     for place, group in reversed(list(enumerate(groups))):
         part = digits if place == 0 else digits[-len(group) :]
         digits = digits[: len(digits) - len(part)]
-        filled.append(part.rjust(len(group), "0") if "0" in group else part)
-    text = "".join(token.text if token.kind == "literal" else filled.pop() for token in tokens)
+        parts.append(part.rjust(len(group), "0") if "0" in group else part)
+    text = "".join(token.text if token.kind == "literal" else parts.pop() for token in tokens)
     return f"-{text.strip()}" if number < 0 else text.strip()
 
 

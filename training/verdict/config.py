@@ -1,6 +1,7 @@
 """The adapter's `adapter_config.json`: only the features that engines apply as they were trained are let through."""
 
 import math
+import re
 from collections.abc import Collection
 from typing import Any
 
@@ -32,6 +33,10 @@ load one of LoRA-GA onto the base as it was, without a word. PEFT writes `true` 
 _PATTERNS = frozenset({"rank_pattern", "alpha_pattern"})
 """Ranks and scales of single modules. vLLM applies them, and takes their keys for regular expressions, without a bound
 on the time: one that goes back and forth for hours would stop the engine that serves everybody."""
+
+
+_CACHED = re.compile(r"(?:^|/)models--[^/]*?--([^/]+)/snapshots/[^/]+$")
+"""The folder in which the hub's cache has `acme/tiny`: `models--acme--tiny/snapshots/0a1b…`."""
 
 
 class AdapterConfig(msgspec.Struct, frozen=True):
@@ -66,6 +71,10 @@ class AdapterConfig(msgspec.Struct, frozen=True):
         return any(module == name or module.endswith(f".{name}") for name in self.target_modules)
 
 
+_OF_MLX = (
+    "adapter_config.json is MLX's, whose adapters have other names and shapes than PEFT's, which engines read. "
+    "Convert it to PEFT's format, with lora_alpha the scale times the rank."
+)
 _APPLIED = frozenset(AdapterConfig.__struct_fields__)
 
 
@@ -74,6 +83,8 @@ def read_config(text: bytes) -> AdapterConfig | Reason:
     try:
         return msgspec.json.decode(text, type=AdapterConfig)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        if b'"fine_tune_type"' in text and b'"peft_type"' not in text:
+            return Reason("config_invalid", _OF_MLX)
         message = f"adapter_config.json is not the config of a LoRA adapter: {error}. Save the adapter with PEFT again."
         return Reason("config_invalid", message)
 
@@ -98,13 +109,19 @@ def check_config(config: AdapterConfig, text: bytes, max_rank: int) -> list[Reas
 def describe_base_name(config: AdapterConfig, base_names: Collection[str]) -> list[str]:
     """Return a note where an adapter without a manifest calls its base otherwise than the served one is called."""
     name = config.base_model_name_or_path or ""
-    # Trainers write what they were given, and that is often a path: then its folder's name counts.
-    if name in base_names or name.rstrip("/").rpartition("/")[2] in {known.rpartition("/")[2] for known in base_names}:
+    if name in base_names or _last_name(name) in {known.rpartition("/")[2] for known in base_names}:
         return []
     return [
         f"It calls its base {name[:200]!r}, and the base model here is {list_examples(sorted(base_names))}, of the "
         "same shape. If these are two models and not two names of one, it answers worse than where it comes from."
     ]
+
+
+def _last_name(name: str) -> str:
+    """Return the last part of a base's name. Trainers write what they were given: often a path, or a hub's cache."""
+    path = name.replace("\\", "/").rstrip("/")
+    cached = _CACHED.search(path)
+    return cached[1] if cached else path.rpartition("/")[2]
 
 
 def _check_features(config: AdapterConfig, text: bytes) -> list[Reason]:

@@ -137,3 +137,35 @@ def test_weights_under_names_that_the_engine_would_pass_over_are_named(
     verdict = judge(write_adapter(tmp_path / "a", tensors), base, max_rank=16, base_names=("tiny",))
     (reason,) = [reason for reason in verdict.reasons if reason.code == "unknown_module"]
     assert example in reason.message
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "C:\\models\\tiny",
+        "D:\\models\\tiny\\",
+        "/root/.cache/huggingface/hub/models--acme--tiny/snapshots/0a1b2c",
+        "models--acme--tiny/snapshots/0a1b2c/",
+        "/data/tiny/",
+        "acme/tiny",
+    ],
+)
+def test_a_path_to_the_base_is_a_name_of_it(tmp_path: Path, base: BaseShape, name: str) -> None:
+    adapter = write_adapter(tmp_path / "a", base_model_name_or_path=name)
+    assert judge(adapter, base, max_rank=16, base_names=("acme/tiny",)).notes == []
+
+
+@pytest.mark.parametrize(
+    ("file", "content", "words"),
+    [
+        ("adapter_model.safetensors", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        ("adapter_config.json", '{"fine_tune_type": "lora", "lora_parameters": {"rank": 8, "scale": 20.0}}', "MLX's"),
+    ],
+)
+def test_what_is_no_adapter_of_peft_is_called_by_its_name(
+    tmp_path: Path, base: BaseShape, file: str, content: str, words: str
+) -> None:
+    adapter = write_adapter(tmp_path / "a")
+    (adapter / file).write_text(content)
+    (reason,) = judge(adapter, base, max_rank=16, base_names=("tiny",)).reasons
+    assert words in reason.message

@@ -416,3 +416,14 @@ def test_formulas_and_drawings_keep_their_text(html: str, text: str) -> None:
 def test_text_that_a_page_shows_only_on_demand_is_left_out_and_told(tag: str) -> None:
     page = parse(f"<p>Kept.<{tag}>Ten signs.</{tag}>")
     assert (page.text, page.warnings) == ("Kept.", ["10 characters of hidden text were left out."])
+
+
+@given(st.lists(st.sampled_from(["a & b", "<b>x</b>", "]] >", "1 < 2", "two\nlines"]), min_size=1, max_size=4))
+@settings(max_examples=25)
+def test_character_data_of_wikis_and_xhtml_is_text(texts: list[str]) -> None:
+    page = parse("<h1>K2</h1>" + "".join(f"<pre><![CDATA[{text}]]></pre><p>Then.</p>" for text in texts))
+    assert page.text == "# K2\n\n" + "\n\n".join(f"{text}\n\nThen." for text in texts)
+
+
+def test_character_data_that_never_ends_hides_no_more_than_a_browser_hides() -> None:
+    assert parse("<p>One</p><![CDATA[ two > <p>Three</p>").text == "One\n\nThree"
