@@ -75,7 +75,7 @@ def _select_queued() -> Select[JobRow]:
     return queued.order_by(func.coalesce(last_turn, 0.0), JobRow.place).limit(_MOST)
 
 
-# Built once: each worker asks them many times a second, and to build one takes longer than to run it.
+# Built once: each worker asks them several times per second, and to build one takes longer than to run it.
 _NOW, _MOST = bindparam("now", type_=Float), bindparam("most", type_=Integer)
 _OF_KINDS = JobRow.kind.in_(bindparam("kinds", expanding=True))
 _DUE = or_(JobRow.not_before.is_(None), JobRow.not_before <= _NOW)

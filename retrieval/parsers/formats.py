@@ -313,6 +313,7 @@ FORMATS = (
         label="",
         media_types={".jsonl": "application/jsonl", ".ndjson": "application/x-ndjson"},
         parser="retrieval.parsers.json_text:parse_json_lines",
+        version=2,
     ),
     DocumentFormat(
         kind="code",

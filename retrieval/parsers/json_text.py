@@ -1,6 +1,7 @@
 """JSON and JSON Lines → a line per value, with its path; objects stay together, under the path to them."""
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any, cast
 
@@ -12,6 +13,8 @@ from retrieval.parsers.text_writer import TextWriter, join_words
 __all__ = ["parse_json", "parse_json_lines"]
 
 _DEEPEST = 200
+_LINE_END = re.compile(r"\r\n?|\n")
+"""The end of a line, and none of the other characters that Python ends lines at, which strings may have in them."""
 
 
 class _Number(str):
@@ -45,7 +48,7 @@ def parse_json_lines(content: FileContent, _limits: ParseLimits) -> Parsed:
     """
     writer = TextWriter()
     broken: list[int] = []
-    for number, line in enumerate(content.text.splitlines(), 1):
+    for number, line in enumerate(_LINE_END.split(content.text), 1):
         if not line.strip():
             continue
         try:

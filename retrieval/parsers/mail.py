@@ -176,8 +176,8 @@ def _list_texts(part: Message, depth: int = 0) -> list[Message]:
             texts[1:] = [[one for one in form if one.get_content_subtype() == "plain"] for form in texts[1:]]
         return [text for form in texts for text in form]
     # A message of several parts that doesn't say where they end is the text that it is.
-    shown = part.get_content_maintype() == "multipart" or part.get_content_type() in _TEXTS
-    if part.is_multipart() or not shown or _is_attachment(part) or not _read_bytes(part).strip():
+    is_text = part.get_content_maintype() == "multipart" or part.get_content_type() in _TEXTS
+    if part.is_multipart() or not is_text or _is_attachment(part) or not _read_bytes(part).strip():
         return []
     return [part]
 

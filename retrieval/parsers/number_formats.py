@@ -149,11 +149,11 @@ def _show_groups(number: Decimal, tokens: Sequence[_Token], groups: Sequence[str
     digits = f"{abs(number).quantize(Decimal(1), ROUND_HALF_UP):f}".lstrip("0")
     filled: list[str] = []
     for place, group in reversed(list(enumerate(groups))):
-        taken = digits if place == 0 else digits[-len(group) :]
-        digits = digits[: len(digits) - len(taken)]
-        filled.append(taken.rjust(len(group), "0") if "0" in group else taken)
-    shown = "".join(token.text if token.kind == "literal" else filled.pop() for token in tokens)
-    return f"-{shown.strip()}" if number < 0 else shown.strip()
+        part = digits if place == 0 else digits[-len(group) :]
+        digits = digits[: len(digits) - len(part)]
+        filled.append(part.rjust(len(group), "0") if "0" in group else part)
+    text = "".join(token.text if token.kind == "literal" else filled.pop() for token in tokens)
+    return f"-{text.strip()}" if number < 0 else text.strip()
 
 
 def _pad(digits: str, zeros: int) -> str:

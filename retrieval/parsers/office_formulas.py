@@ -41,8 +41,8 @@ def _group(text: str) -> str:
 
 def _property(element: Element, name: str, default: str) -> str:
     """Return a setting of a formula's part: the default where it isn't set, "" where it is set to nothing."""
-    found = element.find("{*}" + f"{get_name(element)}Pr/" + "{*}" + name)
-    return get_attribute(found, "val") if found is not None else default
+    setting = element.find("{*}" + f"{get_name(element)}Pr/" + "{*}" + name)
+    return get_attribute(setting, "val") if setting is not None else default
 
 
 def _write_fraction(element: Element) -> str:

@@ -21,7 +21,7 @@ import json
 import statistics
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -98,9 +98,9 @@ def list_values(row: Conversation) -> list[str]:
 def make_rows(material: Material, arm: str, repeats: int, seed: int) -> list[Conversation]:
     """Return the rows that an arm learns from; each fact stands in `repeats` of them."""
     rows = [*(fact for fact in material.facts for _ in range(repeats)), *material.without]
-    rows = [replace(row, number=number) for number, row in enumerate(rows, 1)]
+    rows = [msgspec.structs.replace(row, number=number) for number, row in enumerate(rows, 1)]
     if arm == "bare":
-        return [replace(row, passages=None) for row in rows if list_values(row)]
+        return [msgspec.structs.replace(row, passages=None) for row in rows if list_values(row)]
     return vary_rows(rows, seed)[0] if arm == "varied" else rows
 
 

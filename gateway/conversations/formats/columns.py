@@ -3,6 +3,7 @@
 import csv
 import importlib
 import io
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -25,6 +26,9 @@ _ADVICE = (
     "Say which column is which, such as --map question=Subject --map reply=Answer for a row per pair, or --map "
     "conversation=Ticket --map role=Author --map text=Body for a row per message."
 )
+_LINE_END = re.compile(r"\r\n?")
+_NAMED = re.compile(r"sep=(.)\n", re.I)
+"""A first line by which Excel tells the delimiter."""
 _FIELD_BYTES = 16 * 1024 * 1024
 _PARQUET = (
     "Parquet files are read by pyarrow, which isn't installed here: it is larger than all that the gateway needs. "
@@ -38,8 +42,11 @@ def read_csv(text: str, columns: Mapping[str, str]) -> Import:
     Raises:
         UnusableFile: Columns are missing, or the file is no CSV.
     """
+    text = _LINE_END.sub("\n", text).lstrip("\n")
+    named = _NAMED.match(text)
+    text = text[named.end() :] if named else text
     header = text.split("\n", 1)[0]
-    delimiter = max(",;\t", key=header.count)
+    delimiter = named[1] if named else max(",;\t", key=header.count)
     csv.field_size_limit(_FIELD_BYTES)
     try:
         rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True))

@@ -14,6 +14,9 @@ _ROLES = {
     "system": "system",
 }
 
+_SWITCHES = ("weight", "train", "loss")
+"""Members of a turn by which trainers leave it out of what is learnt, with 0 or false."""
+
 _LISTS = ("conversations", "conversation", "messages")
 
 
@@ -85,8 +88,22 @@ def _read_sharegpt_turns(record: Record) -> Iterator[Message]:
         yield Message("system", system)
     for turn in map(as_dict, turns):
         role = as_text(turn.get("from") or turn.get("role")).lower()
-        text = as_text(turn.get("value") or turn.get("content") or turn.get("text"))
+        text = _read_turn(turn)
         if role not in _ROLES:
             raise _Unusable(f"It has a turn of {role!r}, and only human, gpt and system are known.")
         if text.strip():
-            yield Message(_ROLES[role], text)  # pyright: ignore[reportArgumentType]
+            unlearnt = _ROLES[role] == "assistant" and any(turn.get(name) in (0, False) for name in _SWITCHES)
+            yield Message(_ROLES[role], text, weight=0 if unlearnt else None)  # pyright: ignore[reportArgumentType]
+
+
+def _read_turn(turn: Record) -> str:
+    """Return a turn's text; of one in parts, as chats have it, their texts.
+
+    Raises:
+        _Unusable: A part is no text.
+    """
+    content = turn.get("value") or turn.get("content") or turn.get("text")
+    parts = [as_dict(part) for part in as_list(content)]
+    if any(not isinstance(part.get("text"), str) for part in parts):
+        raise _Unusable("A turn has something else than text in it, and only text is learnt.")
+    return "\n".join(as_text(part["text"]) for part in parts) if parts else as_text(content)

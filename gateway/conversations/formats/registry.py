@@ -39,7 +39,8 @@ def _reads_text(read: Callable[[str], Import]) -> Callable[[bytes, Mapping[str, 
 
 def _has_turns(record: Record) -> bool:
     turns = as_list(record.get("conversations")) or as_list(record.get("conversation"))
-    return bool(turns) and "from" in as_dict(turns[0]) and "value" in as_dict(turns[0])
+    first = as_dict(turns[0]).keys() if turns else set[str]()
+    return {"from", "value"} <= first or {"role", "content"} <= first
 
 
 def _has_incoming(record: Record) -> bool:
@@ -88,7 +89,9 @@ def find_format(data: bytes) -> str:
         return "parquet"
     text = decode_text(data)
     records, _ = read_records(text, _LISTS)
-    for _, record in records[:_LOOKED_AT]:
+    # A file of one record may have a list under such a name itself: `{"conversations": [turns]}`.
+    whole = read_records(text)[0] if text.lstrip().startswith("{") else []
+    for _, record in (*records[:_LOOKED_AT], *whole[:1]):
         for name, format in FORMATS.items():
             if format.recognise is not None and format.recognise(record):
                 return name

@@ -39,6 +39,42 @@ def test_a_format_is_recognised_as_a_list_and_by_lines(format: str, record: dict
     assert read(lines) == (format, [PAIR, PAIR])
     if format != "openai":
         assert read([record, record]) == (format, [PAIR, PAIR])
+        assert read(record) == read(json.dumps(record, indent=1).encode()) == (format, [PAIR])
+
+
+@pytest.mark.parametrize("switch", [{"weight": 0}, {"train": False}, {"loss": False}, {"weight": 0.0}])
+def test_turns_that_a_trainer_would_leave_out_are_not_learnt(switch: dict[str, Any]) -> None:
+    turns = [{"from": "human", "value": "One?"}, {"from": "gpt", "value": "Bad.", **switch}]
+    turns += [
+        {"from": "human", "value": "Two?", **switch},
+        {"from": "gpt", "value": "Good.", "loss": True, "weight": 1},
+    ]
+    _, content = read_conversations(json.dumps({"conversations": turns}).encode())
+    (one,) = content.conversations
+    assert [(message.text, message.weight) for message in one.messages if message.role == "assistant"] == [
+        *(("Bad.", 0), ("Good.", None))
+    ]
+
+
+@pytest.mark.parametrize("name", ["conversations", "conversation"])
+def test_turns_of_chats_are_read_under_the_names_of_sharegpt_and_none_is_lost(name: str) -> None:
+    parts: list[dict[str, Any]] = [{"type": "text", "text": PAIR[0][1]}]
+    turns = [{"role": "user", "content": parts}, {"role": "assistant", "content": PAIR[1][1]}]
+    assert read([{name: turns}]) == ("sharegpt", [PAIR])
+    parts.append({"type": "image_url", "image_url": {"url": "https://a.example/a.png"}})
+    _, content = read_conversations(json.dumps([{name: turns}]).encode())
+    assert [problem.message for problem in content.problems] == [
+        "A turn has something else than text in it, and only text is learnt."
+    ]
+
+
+@pytest.mark.parametrize("table", ["sep={}\n{}", "\n\n{1}", "sep={}\r\n{}"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_a_table_is_read_as_excel_and_old_programs_write_it(table: str, end: str, delimiter: str) -> None:
+    rows = [("question", "reply"), (PAIR[0][1], f'"{PAIR[1][1]}"')]
+    text = table.format(delimiter, "".join(f"{delimiter.join(row)}{end}" for row in rows))
+    assert read(text.encode()) == ("csv", [PAIR])
 
 
 def test_alpacas_input_history_and_system_are_turns() -> None:

@@ -84,3 +84,12 @@ def words(value: Any) -> list[str]:
 def test_no_key_and_no_value_is_lost(value: dict[str, Any]) -> None:
     text = parse(json.dumps(value)).text
     assert [word for word in words(value) if word not in text] == []
+
+
+@pytest.mark.parametrize("character", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c"])
+def test_only_the_end_of_a_line_ends_a_record(character: str) -> None:
+    escaped = json.dumps(character) if character < " " else f'"{character}"'
+    text = f'{{"a": "one{escaped[1:-1]}two"}}\r\n{{"a": "three"}}\r{{"a": "four"}}\n'
+    parsed = parse_lines(text)
+    assert not parsed.warnings
+    assert [line for line in parsed.text.split("\n") if line.startswith("line")] == ["line 1", "line 2", "line 3"]
