@@ -1,5 +1,8 @@
 """What is installed, in which order and by what: the programs are shell scripts that write down their arguments."""
 
+import os
+import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -8,8 +11,9 @@ import pytest
 
 from deploy.environments import recipes
 from deploy.environments.environment import Environment, InstallFailed
-from deploy.environments.hardware import Hardware
+from deploy.environments.hardware import Hardware, detect
 
+ROOT = Path(__file__).resolve().parents[3]
 CPU, CUDA = recipes.MODEL[Hardware.CPU], recipes.MODEL[Hardware.CUDA]
 LISTS = ("uv.txt", "gateway.txt", "gateway-sources.txt", "torch-cpu.txt", "model-cpu.txt", "model-cuda.txt")
 Place = Callable[..., None]
@@ -82,6 +86,24 @@ def test_a_complete_environment_is_left_alone(root: Path, place: Place) -> None:
     (root / "deploy/locks/model-cpu.txt").write_text("new")
     recipes.make(root, CPU)
     assert (root / "calls").read_text() != before
+
+
+def test_where_both_environments_stand_make_does_nothing(
+    root: Path, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(ROOT / "Makefile", root)
+    shutil.copytree(ROOT / "deploy/environments", root / "deploy/environments", ignore=shutil.ignore_patterns("__pyc*"))
+    monkeypatch.setattr(recipes, "__file__", str(root / "deploy/environments/recipes.py"))
+    place(uv={})
+    (root / ".venv/bin/python").symlink_to(root / ".venv-model/bin/python")
+    for recipe in (recipes.GATEWAY, recipes.MODEL[detect()]):
+        recipes.make(root, recipe)
+    before = (root / "calls").read_text()
+    environment = {"PATH": os.environ["PATH"], "PYTHON": sys.executable}
+    command = ["make", "--no-print-directory", "env", "env-model"]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout + done.stderr == ""
+    assert (root / "calls").read_text() == before
 
 
 def test_pytorchs_index_is_asked_for_torch_alone_and_only_when_it_is_missing(root: Path, place: Place) -> None:
