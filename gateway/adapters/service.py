@@ -21,6 +21,7 @@ from gateway.pages import PageRequest
 from gateway.tenants.storage import TenantStorage
 
 __all__ = [
+    "AdapterRow",
     "AdapterService",
     "check_set_aside",
     "count_set_aside",

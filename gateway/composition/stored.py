@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 from sqlalchemy import Select
 
-from gateway.adapters import AdapterRow
 from gateway.adapters.lifecycle import GONE
+from gateway.adapters.service import AdapterRow
 from gateway.comparisons import ComparisonRow
 from gateway.diagnoses import DiagnosisRow
 from gateway.evals import EvalRunRow

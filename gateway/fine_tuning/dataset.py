@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gateway.adapters import AdapterRow
+from gateway.adapters.service import AdapterRow
 from gateway.artifacts import Artifacts, Stored
 from gateway.conversations.checks import check_conversations
 from gateway.conversations.findings import Finding

@@ -9,10 +9,10 @@ from pathlib import Path
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.adapters import AdapterRow
 from gateway.adapters.checkpoints import CheckpointFolder
 from gateway.adapters.identity import DEFAULT_NAME
 from gateway.adapters.publish import name_adapter
+from gateway.adapters.service import AdapterRow
 from gateway.adapters.stored_adapter import StoredAdapter
 from gateway.fine_tuning.event_log import EventLog, add_event
 from gateway.fine_tuning.job_inputs import TrainingInputs

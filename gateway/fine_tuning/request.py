@@ -4,9 +4,8 @@ from typing import Literal
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.adapters import AdapterRow
 from gateway.adapters.identity import check_name
-from gateway.adapters.service import check_set_aside, find_ready
+from gateway.adapters.service import AdapterRow, check_set_aside, find_ready
 from gateway.errors import BadRequest, Unavailable
 from gateway.fine_tuning.schemas import DpoHyperparameters, FineTuningBraidOptions, FineTuningJobCreate, Hyperparameters
 from gateway.vector_stores.service import check_filled_stores, check_stores

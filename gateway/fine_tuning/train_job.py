@@ -11,11 +11,11 @@ from typing import Any
 import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from gateway.adapters import AdapterRow
 from gateway.adapters.executor import ExecutorAway
 from gateway.adapters.executor_wait import prolong_wait
 from gateway.adapters.identity import AdapterRefused
 from gateway.adapters.publish import AdapterPublisher, name_adapter
+from gateway.adapters.service import AdapterRow
 from gateway.adapters.stored_adapter import Description, StoredAdapter
 from gateway.adapters.trainer import TrainerDied, TrainerProgram, TrainerRun
 from gateway.artifacts import Artifacts

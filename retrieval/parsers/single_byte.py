@@ -155,7 +155,7 @@ def _weigh_letters(counts: Counter[str]) -> int:
 
 def _split(text: str) -> Iterator[tuple[str, str, str]]:
     """Yield the characters beyond ASCII with those before and behind them."""
-    around = f" {text} "
+    around = f"\n{text}\n"
     return ((around[at.start() - 1], at[0], around[at.end()]) for at in _BEYOND.finditer(around))
 
 
@@ -166,6 +166,8 @@ def _weigh_place(before: str, character: str, after: str) -> int:
         return _weigh_letter_place(before, character, after)
     if left and right:
         return _ELISION if character == "’" else _ODD if character in _DASHES else _WRONG
+    if character == "\xa0" and " " in (before, after):
+        return _WRONG  # nobody puts one space that doesn't break beside another
     sign = _COMMON if character in _COMMON_SIGNS else _SIGN
     if character in _EITHER:
         return sign

@@ -1,7 +1,7 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from retrieval.errors import DocumentUnreadable
@@ -294,16 +294,20 @@ def test_utf_8_stays_utf_8_however_many_bytes_are_broken() -> None:
 # Windows-1252 too (`schšn`, `…` for `à`); and a few characters alone that are valid UTF-8 or a western word by chance.
 SURE = [(sentence, encoding) for sentence, encoding in PAIRS if not {encoding} & {"cp1250", "iso8859-2"}]
 SHORT = [*SURE, (SENTENCES["German"][0].replace("€", "EUR"), "cp850"), (SENTENCES["German"][0], "mac_roman")]
+# Their one letter beyond ASCII is one of Baltic and Icelandic words in another encoding, and so few words tell nothing.
+UNTOLD = {("on dokuz aydır.", "cp1254"), ("garantisi on dokuz aydır.", "cp1254")}
 PIECES = [
-    (" ".join(words[start : start + count]), encoding)
+    (piece, encoding)
     for sentence, encoding in SHORT
     for words in [sentence.split()]
     for count in range(2, len(words) + 1)
     for start in range(len(words) - count + 1)
+    if ((piece := " ".join(words[start : start + count])), encoding) not in UNTOLD
 ]
 
 
 @given(st.sampled_from(PIECES), st.integers(1, 40))
+@example(("на чайник К2", "cp1251"), 1)
 @settings(max_examples=300, deadline=None)
 def test_a_part_of_a_text_is_read_or_refused_and_never_garbled(piece: tuple[str, str], times: int) -> None:
     text, encoding = piece
