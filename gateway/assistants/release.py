@@ -120,7 +120,9 @@ class ReleaseSpec(msgspec.Struct, frozen=True, omit_defaults=True):
 
         What wasn't known then stays unknown, and so does what of the base isn't known now.
         """
-        parts: dict[str, Any] = {"builtin_prompt": prompts.compile(prompts.DEFAULT).digest}
+        parts: dict[str, Any] = {}
+        if self.prompt is not None or self.retrieval is not None:  # else messages go on as they are
+            parts["builtin_prompt"] = prompts.compile(prompts.DEFAULT).digest
         if self.evidence:
             parts["evidence"] = prompts.EVIDENCE_LAYOUT
         if base is not None and self.base_digest:

@@ -385,3 +385,27 @@ def test_values_of_every_kind_survive_storing_in_a_release(values: dict[str, Any
 )
 def test_a_release_is_a_name_and_a_number(model: str, parts: tuple[str, int | None]) -> None:
     assert split_release(model) == parts
+
+
+@pytest.mark.parametrize(
+    ("made", "changed"),
+    [
+        ({}, {"base_digest", "builtin_prompt"}),  # what wasn't known when it was made stays unknown
+        ({"prompt": None}, {"base_digest", "builtin_prompt"}),  # what was found is shown by the built-in one
+        ({"prompt": None, "retrieval": None}, {"base_digest"}),  # messages go on as they are
+        ({"chat_template": "t", "markers": "m", "evidence": "e"},
+         {"base_digest", "builtin_prompt", "chat_template", "folds_system", "markers", "evidence"}),
+    ],
+)  # fmt: skip
+def test_a_release_is_served_by_the_base_and_the_built_in_parts_that_are_there_now(
+    made: dict[str, Any], changed: set[str]
+) -> None:
+    spec = msgspec.structs.replace(SPEC, **made)
+    base = msgspec.structs.replace(BASE, chat_template_digest="t2", folds_system=True, markers=("<|x|>",))
+    served = spec.as_served(base)
+    names = spec.__struct_fields__
+    assert {name for name in names if getattr(spec, name) != getattr(served, name)} == changed
+    assert (served.fingerprint == spec.fingerprint) == (not changed)
+    assert served.as_served(base) == served
+    unknown = spec.as_served(None)
+    assert {name for name in names if getattr(spec, name) != getattr(unknown, name)} <= {"builtin_prompt", "evidence"}
