@@ -1,8 +1,8 @@
 """A run of an eval beside another one of it, for who decides by both: a gate."""
 
 import asyncio
-from dataclasses import dataclass
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from gateway.db import Database
@@ -14,8 +14,7 @@ from gateway.evals.tables import EvalRunRow
 __all__ = ["PairedRuns", "check_run_pair", "read_run_pair"]
 
 
-@dataclass(frozen=True, slots=True)
-class PairedRuns:
+class PairedRuns(msgspec.Struct, frozen=True):
     """Two runs of one eval.
 
     Attributes:

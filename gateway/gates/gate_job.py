@@ -15,7 +15,7 @@ from gateway.assistants.gate_verdict import GateResult, record_gate
 from gateway.assistants.release import ReleaseSpec
 from gateway.assistants.service import find_assistant_by_id, find_release
 from gateway.errors import NotFound
-from gateway.evals.run_pair import read_run_pair
+from gateway.evals.run_pair import PairedRuns, read_run_pair
 from gateway.evaluation.base_suite import load_base_suite
 from gateway.files.garbage_collection import collect_later
 from gateway.gates.bounds import LEAST_ROWS
@@ -26,7 +26,6 @@ from gateway.gates.interview import Notes, explain_interruptions
 from gateway.gates.judging_parts import JudgingParts
 from gateway.gates.learnt_rows import LearntFile, find_learnt_files, read_learnt_rows
 from gateway.gates.measure import Measurer, count_questions
-from gateway.gates.measurements import EvalMeasurement
 from gateway.gates.report import GateReport, make_report
 from gateway.gates.repository import GateRepository
 from gateway.gates.row_evidence import RowEvidence, StoreEpochs
@@ -154,16 +153,15 @@ class GateHandler:
             make_report, measured, contestants, options.thresholds, row.source, inputs.learnt, inputs.unknown
         )
 
-    async def _read_evals(self, tenant: str, options: GateOptions) -> list[EvalMeasurement]:
-        measured: list[EvalMeasurement] = []
+    async def _read_evals(self, tenant: str, options: GateOptions) -> list[PairedRuns]:
+        pairs: list[PairedRuns] = []
         for one in options.eval_runs:
             try:
-                pair = await read_run_pair(self._parts.database, tenant, one.run_id, one.baseline_id)
+                pairs.append(await read_run_pair(self._parts.database, tenant, one.run_id, one.baseline_id))
             except NotFound as error:
                 message = f"A run of an eval was deleted before the gate had read it. {error.message}"
                 raise JobFailed("eval_run_gone", message) from error
-            measured.append(EvalMeasurement(pair.eval_id, pair.name, pair.baseline_model, pair.passes, pair.unpaired))
-        return measured
+        return pairs
 
     async def _freeze(self, claim: Claim, row: GateRow, evidence: RowEvidence) -> None:
         """Have all rows searched at one state of the stores, which is kept for a run that goes on from this one."""

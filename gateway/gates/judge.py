@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
+from gateway.evals.run_pair import PairedRuns
 from gateway.evaluation.copied_words import CopiedRun, LearntTexts
 from gateway.evaluation.faithfulness import FaithfulnessScore, has_marks
 from gateway.evaluation.learnt_rules import learn_rules
 from gateway.evaluation.style import StyleRules
 from gateway.gates.bounds import LEAST_ROWS, Bound
 from gateway.gates.checks import Check, Thresholds, decide, show
-from gateway.gates.measurements import EvalMeasurement, GateMeasurements, SuiteMeasurement
+from gateway.gates.measurements import GateMeasurements, SuiteMeasurement
 from gateway.gates.style_checks import judge_style
 
 __all__ = ["Judgement", "judge"]
@@ -133,7 +134,7 @@ def _judge_prompt(measured: GateMeasurements, bound: Bound, against: str) -> lis
     return [decide(name, "general", label, scores, others, against, bound, "prompts")]
 
 
-def _judge_eval(measured: EvalMeasurement, thresholds: Thresholds) -> Check:
+def _judge_eval(measured: PairedRuns, thresholds: Thresholds) -> Check:
     scores, others = [one for one, _ in measured.passes], [other for _, other in measured.passes]
     label = f"rows of the eval {measured.name!r} that pass"
     bound = Bound(-thresholds.margin)

@@ -2,10 +2,11 @@
 
 import msgspec
 
+from gateway.evals.run_pair import PairedRuns
 from gateway.evaluation.faithfulness import FaithfulnessScore
 from gateway.gates.interview import Likelihood
 
-__all__ = ["EvalMeasurement", "GateMeasurements", "NeutralMeasurement", "RowMeasurement", "SuiteMeasurement"]
+__all__ = ["GateMeasurements", "NeutralMeasurement", "RowMeasurement", "SuiteMeasurement"]
 
 
 class RowMeasurement(msgspec.Struct, frozen=True):
@@ -47,16 +48,6 @@ class NeutralMeasurement(msgspec.Struct, frozen=True):
     per_token: dict[str, float]
 
 
-class EvalMeasurement(msgspec.Struct, frozen=True):
-    """An eval of which the release has a run: see `gateway.evals.run_pair.PairedRuns`."""
-
-    eval_id: str
-    name: str
-    baseline_model: str
-    passes: list[tuple[float, float]]
-    unpaired: int
-
-
 class GateMeasurements(msgspec.Struct, frozen=True):
     """All of them.
 
@@ -71,6 +62,7 @@ class GateMeasurements(msgspec.Struct, frozen=True):
         compares_style: Whether the current release has one.
         judges_prompt: Whether the candidate has a prompt of its own.
         judges_faithfulness: Whether it searches for passages.
+        evals: The runs of evals that it is held to.
     """
 
     rows: list[RowMeasurement]
@@ -87,4 +79,4 @@ class GateMeasurements(msgspec.Struct, frozen=True):
     judges_prompt: bool
     judges_faithfulness: bool
     faithful_baseline: str
-    evals: list[EvalMeasurement] = []
+    evals: list[PairedRuns] = []
