@@ -24,7 +24,7 @@ from tests.e2e.demo import BRAID, ROOT, Demo, keeping_demo, session_of
 CHECK = ROOT.parent / "shared" / "openai" / "check.py"
 MINUTE = 60
 
-pytestmark = [pytest.mark.e2e, pytest.mark.xdist_group("engine"), pytest.mark.timeout(30 * MINUTE)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(30 * MINUTE)]
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,6 @@ from tests.e2e.local_engine import ROOT, RunningEngine, Wanted, call_training, r
 # One engine for the whole file, and the tests build on each other's state: a start takes half a minute and more.
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.xdist_group("engine"),
     pytest.mark.asyncio(loop_scope="module"),
     pytest.mark.timeout(900),
 ]

@@ -39,7 +39,6 @@ NAME = "kestrel.trait.00000000"
 pytestmark = [
     pytest.mark.e2e,
     pytest.mark.release,
-    pytest.mark.xdist_group("engine"),
     pytest.mark.timeout(900),
 ]
 
