@@ -125,11 +125,11 @@ async def list_changed(session: AsyncSession, since: float) -> list[DesiredRow]:
 
 async def find_served_names(session: AsyncSession, names: Collection[str]) -> set[str]:
     """Return those of some engines' names that an adapter of any tenant and status has."""
-    known: set[str] = set()
+    served_names: set[str] = set()
     for some in slices(names):
         query = select(AdapterRow.served_name).where(AdapterRow.served_name.in_(some))
-        known.update((await session.scalars(query)).all())
-    return known
+        served_names.update((await session.scalars(query)).all())
+    return served_names
 
 
 async def list_misplaced(session: AsyncSession, base_digest: str) -> Sequence[AdapterRow]:
@@ -171,8 +171,8 @@ async def select_stored(session: AsyncSession, digests: Collection[str], since: 
 
     One that was deleted or refused at the Unix time `since` or later counts as needing them.
     """
-    gone = [status.value for status in GONE]
+    statuses = [status.value for status in GONE]
     # Rows that an early version wrote have no time: they went long ago.
-    needs = or_(AdapterRow.status.not_in(gone), func.coalesce(AdapterRow.changed_at, 0.0) >= since)
+    needs = or_(AdapterRow.status.not_in(statuses), func.coalesce(AdapterRow.changed_at, 0.0) >= since)
     query = select(AdapterRow.digest).where(AdapterRow.digest.in_(digests), needs)
     return set((await session.scalars(query)).all())

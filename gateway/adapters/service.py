@@ -213,15 +213,15 @@ class AdapterService:
         return self._schema(self._adapters.add(row))
 
     def _schema(self, row: AdapterRow) -> Adapter:
-        known = bool(row.digest)
+        has_digest = bool(row.digest)
         return Adapter(
             id=row.id,
             name=row.name,
-            model=row.model if known else None,
+            model=row.model if has_digest else None,
             status=AdapterStatus(row.status),
             reason=row.reason,
-            digest=row.digest if known else None,
-            rank=row.rank if known else None,
+            digest=row.digest if has_digest else None,
+            rank=row.rank if has_digest else None,
             base_model=row.base_model,
             source=row.source,
             step=row.step,

@@ -106,12 +106,12 @@ class TenantService:
         return tenant
 
 
-async def ensure_admin(session: AsyncSession, chosen: str | None) -> str | None:
+async def ensure_admin(session: AsyncSession, admin_key: str | None) -> str | None:
     """Make sure that a key with scope `admin` exists.
 
     Args:
         session: A unit of work.
-        chosen: A key picked by the operator (`BRAID_ADMIN_KEY`), registered when it isn't yet. It takes the place of
+        admin_key: A key picked by the operator (`BRAID_ADMIN_KEY`), registered when it isn't yet. It takes the place of
             one that was picked before, which is revoked.
 
     Returns:
@@ -127,8 +127,8 @@ async def ensure_admin(session: AsyncSession, chosen: str | None) -> str | None:
         session.add(tenant)
         await session.flush()
     keys = KeyRepository(session, tenant.id)
-    if chosen is not None:
-        await _register(keys, chosen)
+    if admin_key is not None:
+        await _register(keys, admin_key)
         return None
     if any(Scope.ADMIN in row.scopes and row.revoked_at is None for row in await keys.all()):
         return None
@@ -137,13 +137,13 @@ async def ensure_admin(session: AsyncSession, chosen: str | None) -> str | None:
     return key
 
 
-async def _register(keys: KeyRepository, chosen: str) -> None:
-    if len(chosen) < _LEAST_LENGTH:
+async def _register(keys: KeyRepository, admin_key: str) -> None:
+    if len(admin_key) < _LEAST_LENGTH:
         raise BadRequest(
             f"BRAID_ADMIN_KEY is shorter than {_LEAST_LENGTH} characters. Choose a longer random secret.",
             param="admin_key",
         )
-    present = await keys.one(KeyRow.digest == key_digest(chosen))
+    present = await keys.one(KeyRow.digest == key_digest(admin_key))
     if present is not None and present.revoked_at is not None:
         raise BadRequest(
             "BRAID_ADMIN_KEY is a key that was revoked. Choose a new secret, or leave the setting out.",
@@ -153,7 +153,7 @@ async def _register(keys: KeyRepository, chosen: str) -> None:
         if row.name == _GIVEN and row.revoked_at is None and row is not present:
             row.revoked_at = int(time.time())
     if present is None:
-        keys.add(make_key(_GIVEN, [scope.value for scope in Scope], chosen)[1])
+        keys.add(make_key(_GIVEN, [scope.value for scope in Scope], admin_key)[1])
 
 
 def make_key(name: str, scopes: list[str], key: str | None = None) -> tuple[str, KeyRow]:

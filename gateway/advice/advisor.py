@@ -95,8 +95,8 @@ class Advisor:
         rows = [to_row(one, passages=case.store is None) for one in case.rows]
         total = count_steps(case.arms, case.facts, rows)
 
-        async def note(done: int) -> None:
-            await show(done, total)
+        async def note(count: int) -> None:
+            await show(count, total)
 
         notes = Notes(claim, note)
         await notes.save()

@@ -158,9 +158,9 @@ def _mask(text: str) -> str:
 
 def _is_bounded(learnt: Sequence[str], replies: Sequence[str]) -> bool:
     """Tell whether replies are a few that occur again and again: nearly all that were held out were seen before."""
-    seen = {_flatten(text) for text in learnt}
-    again = sum(_flatten(text) in seen for text in replies)
-    return len(seen) <= max(2, _BOUNDED_SHARE * len(learnt)) and again >= _SEEN_SHARE * len(replies)
+    learnt_texts = {_flatten(text) for text in learnt}
+    again = sum(_flatten(text) in learnt_texts for text in replies)
+    return len(learnt_texts) <= max(2, _BOUNDED_SHARE * len(learnt)) and again >= _SEEN_SHARE * len(replies)
 
 
 def _match(row: RowAnswers, arm: str) -> float:

@@ -113,7 +113,7 @@ class Generation:
                     self.trace.note_events(events)
                     return events
         except StopAsyncIteration:
-            if not self._reader.done:
+            if not self._reader.is_whole:
                 raise BrokenAnswer("The model server's stream ended before the answer did. Try again.") from None
             self._whole = True
             raise

@@ -117,8 +117,8 @@ class AnswerTrace:
         """Return the way that one choice's text goes to the client; None where it goes as it is."""
         if not (self.citable or self.checks_links):
             return None
-        known = frozenset(self.used_passages) if self.citable else None
-        return AnswerText(known, self._read_prompt if self.checks_links else None)
+        passage_numbers = frozenset(self.used_passages) if self.citable else None
+        return AnswerText(passage_numbers, self._read_prompt if self.checks_links else None)
 
     def new_thought_text(self) -> AnswerText | None:
         """Return the same for what the model thought, in which nothing is cited."""

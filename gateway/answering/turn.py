@@ -105,7 +105,7 @@ class TurnClassifier:
         words_before = _tokens(before[:_LONGEST_TALK])  # tells the language of a short text, too
 
         def count_known(one: _Language) -> int:
-            return 2 * len(one.known.intersection(tokens)) + len(one.known.intersection(words_before))
+            return 2 * len(one.vocabulary.intersection(tokens)) + len(one.vocabulary.intersection(words_before))
 
         language = max(self._spaced.values(), key=count_known)
         words = [token for token in tokens if token not in ",;:()"]
@@ -153,7 +153,7 @@ class _Language:
         self._idioms = re.compile(rf"(?<![\w'])(?:{idioms})(?![\w'])", re.IGNORECASE)
         phrases = (*words.idioms, *words.openings, *words.courtesies)
         inside = frozenset(word for phrase in phrases for word in _fold(phrase).split())
-        self.known = self._small | self._pointers | self._owners | self.questions | self.consent | self.clauses | inside
+        self.vocabulary = self._small | self._pointers | self._owners | self.questions | self.consent | self.clauses | inside
 
     def is_talk(self, words: Sequence[str]) -> bool:
         """Tell whether words that aren't a question are small talk."""
@@ -173,7 +173,7 @@ class _Language:
 
     def is_short(self, words: Sequence[str]) -> bool:
         """Tell whether words say nothing of a topic, or are no more than one."""
-        if all(word in self.known for word in words):
+        if all(word in self.vocabulary for word in words):
             return True
         return len(words) == 1
 
@@ -195,7 +195,7 @@ class _Language:
                 if token == word or not at:
                     if (free and (first or not named)) or (word in self._owners and not named):
                         return True
-                named += word not in self.known and "_" not in word
+                named += word not in self.vocabulary and "_" not in word
             first = False
         return False
 

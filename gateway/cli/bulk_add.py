@@ -94,11 +94,11 @@ class BulkAdd:
 
 def sum_up(rows: Sequence[Mapping[str, Any]]) -> str:
     """Say of some documents what was embedded and what there was already."""
-    sent = [row for row in rows if row["sent"]]
-    embedded = sum(row["embedded"] for row in sent)
-    reused = sum(row["chunks"] for row in sent) - embedded
+    sent_rows = [row for row in rows if row["sent"]]
+    embedded = sum(row["embedded"] for row in sent_rows)
+    reused = sum(row["chunks"] for row in sent_rows) - embedded
     return (
-        f"{len(sent)} of {len(rows)} documents were sent, {len(rows) - len(sent)} were there already. "
+        f"{len(sent_rows)} of {len(rows)} documents were sent, {len(rows) - len(sent_rows)} were there already. "
         f"Of their chunks {embedded} were embedded, and {reused} reused."
     )
 

@@ -99,10 +99,10 @@ def _choose_half(questions: list[LabelledQuestion], *, tune: bool, report: bool)
     if tune == report:
         return questions
     half: Half = "tune" if tune else "report"
-    chosen = [question for question in questions if question.half == half]
-    if not chosen:
+    selection = [question for question in questions if question.half == half]
+    if not selection:
         raise BadLabels(f"None of the {len(questions)} questions is in the {half} half. Leave --{half}-half out.")
-    return chosen
+    return selection
 
 
 async def _add_corpus(url: str, key: str, store: str, documents: Sequence[CorpusDocument]) -> None:

@@ -142,8 +142,8 @@ async def _find_release(client: Client, target: str, assistant: str | None) -> t
         if releases:
             return target, releases[-1]["release"]
         raise CommandError(f"{target} has no release yet. POST /api/assistants/{target}/releases makes one.")
-    chosen = [one for one in assistants if assistant in (None, one)]
-    releases = [(name, release) for name in chosen for release in await _list_releases(client, name)]
+    matches = [one for one in assistants if assistant in (None, one)]
+    releases = [(name, release) for name in matches for release in await _list_releases(client, name)]
     of_adapter = [(name, one["release"]) for name, one in releases if _read_adapter(one) == target]
     if of_adapter:
         return of_adapter[-1]

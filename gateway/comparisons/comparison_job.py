@@ -101,7 +101,7 @@ async def _answer(asker: Asker, row: ComparisonRow, number: int, messages: Promp
     for answer, model in zip(answers, row.models, strict=True):
         if not answer.text.strip():
             return _Item(number, messages, (), ItemFailed("empty_answer", f"{model} answered without a text."))
-    sides = [SideAnswer(one.id, one.text, one.finish_reason, digest_prompt(one.sent.messages)) for one in answers]
+    sides = [SideAnswer(one.id, one.text, one.finish_reason, digest_prompt(one.parameters.messages)) for one in answers]
     return _Item(number, messages, sides, None)
 
 

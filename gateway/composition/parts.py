@@ -118,7 +118,7 @@ async def open_engines(
     )
     async with (
         EnginePool([VllmEngine(url, connections, timeouts) for url in settings.replica_urls]) as pool,
-        Reconciler(pool, desired, folder=desired.folder, known=desired.known) as reconciler,
+        Reconciler(pool, desired, folder=desired.folder, find_names=desired.find_names) as reconciler,
     ):
         yield pool, reconciler
 

@@ -148,14 +148,14 @@ class RowWriter:
         passages = draw_passages([one async for one in self._read_passages()], seed)
         rows: list[Conversation] = []
         scores: list[float] = []
-        known: set[str] = set()
+        wordings: set[str] = set()
         while passages and len(rows) < count:
             some, passages = passages[: count - len(rows)], passages[count - len(rows) :]
             questions = await await_each(self._ask_question, some)
             fresh = [
                 (passage, question)
                 for passage, question in zip(some, questions, strict=True)
-                if question is not None and self._is_fresh(question, known)
+                if question is not None and self._is_fresh(question, wordings)
             ]
             replies = await await_each(lambda one: self._reply(*one, scorer), fresh)
             for question, evidence, reply, score in (one for one in replies if one is not None):
@@ -188,12 +188,12 @@ class RowWriter:
             self._refused["no_question"] += 1
         return question
 
-    def _is_fresh(self, question: str, known: set[str]) -> bool:
+    def _is_fresh(self, question: str, wordings: set[str]) -> bool:
         words = " ".join(_WORD.findall(question.casefold()))
-        if words in known:
+        if words in wordings:
             self._refused["same_question"] += 1
             return False
-        known.add(words)
+        wordings.add(words)
         return True
 
     async def _reply(

@@ -178,10 +178,10 @@ async def _train(assistant: DemoAssistant, base: str, size: DemoSize, progress: 
 async def _release(assistant: DemoAssistant, adapter: TrainedAdapter, progress: Progress) -> str:
     """Make the release that braids all three strands, and give it all traffic; return its fingerprint."""
     name = assistant.name
-    seen = await wait_until_loaded(assistant.account.client, adapter.model)
-    loaded = f"{seen['loaded']['replicas']} of {seen['loaded']['of']}"
+    model = await wait_until_loaded(assistant.account.client, adapter.model)
+    loaded = f"{model['loaded']['replicas']} of {model['loaded']['of']}"
     progress.tell(f"{name}: verdict passed: sha256 {adapter.digest[:16]}…, rank {adapter.rank}")
-    progress.tell(f"{name}: hot-loaded and probed, status {seen['status']}, loaded by {loaded} engines")
+    progress.tell(f"{name}: hot-loaded and probed, status {model['status']}, loaded by {loaded} engines")
     number, fingerprint = await assistant.release(adapter.model)
     rollout = await promote(assistant.account, number)
     progress.tell(

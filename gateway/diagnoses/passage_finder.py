@@ -72,8 +72,8 @@ class PassagePlace(msgspec.Struct, frozen=True):
 
     def fill(self, most: int) -> Evidence:
         """Return evidence with the passages first, and behind them what the release finds, so many in all."""
-        known = {one.id for one in self.passages}
-        others = [one for one in self.evidence.passages if one.id not in known]
+        own_ids = {one.id for one in self.passages}
+        others = [one for one in self.evidence.passages if one.id not in own_ids]
         return self._make([*self.passages, *others[: max(0, most - len(self.passages))]])
 
     def isolate(self) -> Evidence:
@@ -242,8 +242,8 @@ def _rank_in(passages: Sequence[Passage], cover: Sequence[Passage]) -> int | Non
     """Return the last place of the cover, from 1; None where one isn't there."""
     places = {one.id: at for at, one in enumerate(passages, 1)}
     ranks = [places.get(one.id) for one in cover]
-    known = [rank for rank in ranks if rank is not None]
-    return max(known) if known and len(known) == len(ranks) else None
+    present_ranks = [rank for rank in ranks if rank is not None]
+    return max(present_ranks) if present_ranks and len(present_ranks) == len(ranks) else None
 
 
 def _is_plain(spec: RetrievalSpec) -> bool:

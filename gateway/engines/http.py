@@ -102,12 +102,12 @@ class Origin:
         idle = self._take()
         if idle is not None:
             loop = asyncio.get_running_loop()
-            sent = loop.time()
+            sent_at = loop.time()
             answer = idle.send(message, first_byte, gap)
             try:
                 await answer.head()
             except EngineUnreachable:
-                if idle.heard or self._connections.closed or loop.time() - sent > _STALE_SECONDS:
+                if idle.heard or self._connections.closed or loop.time() - sent_at > _STALE_SECONDS:
                     raise
             else:
                 return answer

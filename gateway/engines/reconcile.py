@@ -64,7 +64,7 @@ class Reconciler:
         desired: Asks for the adapters that every replica has to hold.
         interval: Between two looks.
         folder: Of the adapters that are ours to unload, as engines see it; empty: every adapter is.
-        known: Asks which of some names the database has ever had. Others aren't unloaded: whoever starts a gateway with
+        find_names: Asks which of some names the database has ever had. Others aren't unloaded: whoever starts a gateway with
             the wrong database must not empty engines by that. None: it has had every name.
         turn_seconds: After this time a load lets the next one begin beside it, for it may hang.
     """
@@ -76,12 +76,12 @@ class Reconciler:
         *,
         interval: float = 1.0,
         folder: str = "",
-        known: Callable[[Collection[str]], Awaitable[Collection[str]]] | None = None,
+        find_names: Callable[[Collection[str]], Awaitable[Collection[str]]] | None = None,
         turn_seconds: float = 5.0,
     ) -> None:
         self._pool = pool
         self._ask = desired
-        self._ask_known = known
+        self._ask_known = find_names
         self._turn_seconds = turn_seconds
         self._interval = interval
         self._prefix = folder and f"{folder.rstrip('/')}/"
@@ -167,8 +167,8 @@ class Reconciler:
             trouble = self._trouble.get((replica, name))
             if trouble is not None and trouble.permanent and trouble.life == replica.life:
                 raise AdapterUnservable(name, trouble.reason)
-        known = all(replica.checked for replica in self._pool.replicas)
-        return known and bool(ready) and all(name in replica.resident for replica in ready)
+        is_conclusive = all(replica.checked for replica in self._pool.replicas)
+        return is_conclusive and bool(ready) and all(name in replica.resident for replica in ready)
 
     def _explain(self, name: str) -> str:
         reasons = [f"{one.url}: {one.reason}" for one in self.failures() if one.served_name == name]

@@ -206,13 +206,13 @@ class _Progress:
 
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
-        self._done = 0
+        self._count = 0
         self._written = time.monotonic()
 
     async def count(self) -> None:
         if self._claim.cancelled.is_set():
             raise JobCancelled
-        self._done += 1
+        self._count += 1
         if time.monotonic() - self._written < _PROGRESS_SECONDS:
             return
         self._written = time.monotonic()
@@ -220,12 +220,12 @@ class _Progress:
             row = await EvaluationRepository(session, self._claim.tenant).find(self._claim.subject)
             if row is None:
                 raise JobCancelled
-            row.done = self._done
+            row.done = self._count
 
-    async def show(self, done: int, total: int) -> None:
+    async def show(self, count: int, total: int) -> None:
         """Write how many steps of how many have been made."""
         async with self._claim.begin() as session:
             row = await EvaluationRepository(session, self._claim.tenant).find(self._claim.subject)
             if row is None:
                 raise JobCancelled
-            row.total, row.done = total, min(done, total)
+            row.total, row.done = total, min(count, total)

@@ -58,7 +58,7 @@ class EventLog:
         self._accuracies: list[float] = []
         self._margins: list[float] = []  # of preferences; then the accuracies are those of rewards
         self._last: Step | None = None
-        self._steps = self._done = 0
+        self._steps = self._step_count = 0
         self._started: Started | None = None
         self._position = position
         self._claim = claim
@@ -132,7 +132,7 @@ class EventLog:
         if started is None or last is None or not last.tokens_per_second:
             return None
         all_steps = last.trained_tokens / last.tokens_per_second
-        other = max(0.0, seconds - all_steps * self._done / last.step)
+        other = max(0.0, seconds - all_steps * self._step_count / last.step)
         return TrainingFigures(
             rows=started.rows,
             tokens=started.tokens,
@@ -195,7 +195,7 @@ class EventLog:
             self._margins.append(event.reward_margin)
         self._accuracies.append(event.reward_accuracy or event.mean_token_accuracy or 0.0)
         self._last = event
-        self._done += 1
+        self._step_count += 1
         if not self._is_logged(event.step):
             more = {
                 "epoch": event.epoch,
@@ -226,8 +226,8 @@ class EventLog:
 
     def _is_logged(self, position: float) -> bool:
         """Tell whether an earlier run has logged this, and note that it is logged now."""
-        known, self._position = position <= self._position, max(position, self._position)
-        return known
+        is_repeat, self._position = position <= self._position, max(position, self._position)
+        return is_repeat
 
     def _append(self, message: str, *, level: str = "info", kind: str = "message", data: dict[str, Any]) -> None:
         self._waiting.append(_event(self._claim.subject, message, level=level, kind=kind, data=data))

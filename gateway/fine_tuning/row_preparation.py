@@ -249,8 +249,8 @@ class _RowSearch:
 
 def _withhold(rows: Sequence[GroundedRow], options: EvidenceOptions, seed: int) -> list[GroundedRow]:
     words = options.abstentions or list_abstentions(rows)
-    chosen = choose_abstentions(rows, options.without, seed) if words else set[int]()
-    return [withhold(row, words, seed) if row.conversation.number in chosen else row for row in rows]
+    abstentions = choose_abstentions(rows, options.without, seed) if words else set[int]()
+    return [withhold(row, words, seed) if row.conversation.number in abstentions else row for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

@@ -256,8 +256,8 @@ class FineTuningService:
         estimate, reasons = row.braid["estimate"], row.braid["reasons"]
         expected = f"Expected: {estimate['summary']} ({estimate['basis']})"
         add_event(self._session, self._tenant, row.id, expected, data=estimate)
-        chosen = "; ".join(f"{name} {reason}" for name, reason in reasons.items())
-        add_event(self._session, self._tenant, row.id, f"Recipe: {chosen}.", data=reasons)
+        choices = "; ".join(f"{name} {reason}" for name, reason in reasons.items())
+        add_event(self._session, self._tenant, row.id, f"Recipe: {choices}.", data=reasons)
         add_event(self._session, self._tenant, row.id, "Files validated, moving job to queued state")
 
     def _log_shares(self, row: FineTuningJobRow, rows: RenderedFile) -> None:

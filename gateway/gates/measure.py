@@ -123,10 +123,10 @@ class Measurer:
         replies = {name: await self._score(one, bodies, row.reply) for name, one in contestants.items()}
         other = _choose_voice(self._suite, number, row.reply)
         controls = {one.name: await self._score(one, bodies, other) for one in judged}
-        known = {name: one for name, one in replies.items() if one is not None}
+        likelihoods = {name: one for name, one in replies.items() if one is not None}
         others = {name: one for name, one in controls.items() if one is not None}
-        fits = len(known) == len(replies) and len(others) == len(controls)
-        return (known, others) if fits else ({}, {})
+        fits = len(likelihoods) == len(replies) and len(others) == len(controls)
+        return (likelihoods, others) if fits else ({}, {})
 
     async def _score(self, contestant: Contestant, bodies: dict[str, bytes], reply: str) -> Likelihood | None:
         return await self._interview.score_reply(contestant.target, bodies[contestant.name], reply)

@@ -93,7 +93,7 @@ class _Models:
         """
         made_here = {one.model for one in trainings}
         waiting, running, successes = list(trainings), dict[str, HostedTraining](), dict[str, str]()
-        done = 0
+        count = 0
         while waiting or running:
             for training in list(waiting):
                 start = self._find_start(training, made_here)
@@ -110,10 +110,10 @@ class _Models:
                 if job["status"] not in _ENDED:
                     continue
                 del running[id]
-                done += 1
+                count += 1
                 if self._settle(training, job, made_here):
                     successes[training.id] = id
-            self._gateway.show("trainings", done, len(trainings))
+            self._gateway.show("trainings", count, len(trainings))
             if running:
                 await self._gateway.rest()
         return successes

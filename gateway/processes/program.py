@@ -61,13 +61,13 @@ class Program:
             if self._process.returncode is None:
                 self._signal(signal.SIGTERM)
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._gone(), _GRACE_SECONDS)
+                    await asyncio.wait_for(self._wait_for_end(), _GRACE_SECONDS)
         finally:
             self._signal(signal.SIGKILL)
         with suppress(TimeoutError):  # a descendant that left the group may hold the pipe for as long as it likes
-            await asyncio.wait_for(self._gone(), _GRACE_SECONDS)
+            await asyncio.wait_for(self._wait_for_end(), _GRACE_SECONDS)
 
-    async def _gone(self) -> None:
+    async def _wait_for_end(self) -> None:
         await self.output(0)
         await self._process.wait()
 

@@ -247,7 +247,7 @@ class RepositoryReader:
         self._paths = paths
         self._blobs: dict[str, str] = {}
 
-    async def scan(self, known: Mapping[str, str]) -> Listing:
+    async def scan(self, last_versions: Mapping[str, str]) -> Listing:
         """Fetch the newest commit alone, and list its files. Links and submodules are no files."""
         reference = "HEAD" if self._branch is None else f"refs/heads/{self._branch}"
         await self._git.run("init", "--quiet", "--bare", "--template=", str(self._git.folder))

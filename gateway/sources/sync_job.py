@@ -77,7 +77,7 @@ class _Work:
     """One run: the source as it was at its begin, what was known of it, and the plan."""
 
     source: SourceRow
-    known: Mapping[str, SyncedItem]
+    last_items: Mapping[str, SyncedItem]
     present: frozenset[str]
     index: RetrieverInfo | None
 
@@ -131,10 +131,10 @@ class SyncHandler:
 
     async def _sync(self, claim: Claim, source: SourceRow, reader: Reader) -> None:
         work = await self._begin(claim, source)
-        listing = await reader.scan({key: one.version for key, one in work.known.items() if one.version is not None})
+        listing = await reader.scan({key: one.version for key, one in work.last_items.items() if one.version is not None})
         now = math.inf if claim.payload.get("at_once") else time.time()
         confirmed = int(claim.payload.get("deletions", 0))
-        plan = compare(listing, work.known, work.present, now=now, confirmed=confirmed)
+        plan = compare(listing, work.last_items, work.present, now=now, confirmed=confirmed)
         failpoint("sync-listed")
         if plan.asks:
             await _ask(claim, source.id, plan)
@@ -163,8 +163,8 @@ class SyncHandler:
             rows = await SourceItemRepository(session, claim.tenant).all(SourceItemRow.source_id == source.id)
             fed = await list_fed(session, claim.tenant, source.store_id, source.prefix)
         present = {one.key.removeprefix(source.prefix) for one in fed if one.error_code != "server_error"}
-        known = {row.key: SyncedItem(row.version, row.retry_at, row.failed_version) for row in rows}
-        return _Work(source, known, frozenset(present), index)
+        last_items = {row.key: SyncedItem(row.version, row.retry_at, row.failed_version) for row in rows}
+        return _Work(source, last_items, frozenset(present), index)
 
     async def _put(
         self, claim: Claim, work: _Work, reader: Reader, listing: Listing, key: str, progress: tuple[int, int]
@@ -203,9 +203,9 @@ async def _note_put(
     row = await _item(session, source.tenant_id, source.id, key)
     row.version, row.digest = version, artifact.digest
     row.error_message, row.failures, row.retry_at, row.failed_version = None, 0, None, None
-    done, total = progress
+    count, total = progress
     sources = SourceRepository(session, source.tenant_id)
-    if not await sources.update_rows(SourceRow.id == source.id, done=done, total=total):
+    if not await sources.update_rows(SourceRow.id == source.id, done=count, total=total):
         raise JobCancelled  # the source was deleted: this document would be nobody's
 
 

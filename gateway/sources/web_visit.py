@@ -45,7 +45,7 @@ class SiteVisit:
     known: Sequence[KnownPage]
     items: dict[str, PageVersion] = field(default_factory=dict[str, PageVersion])
     unread: dict[str, str] = field(default_factory=dict[str, str])
-    gone: set[str] = field(default_factory=set[str])
+    absent_keys: set[str] = field(default_factory=set[str])
     whole: bool = True
     _doubted: set[str] = field(default_factory=set[str])
     _by_url: dict[str, list[KnownPage]] = field(init=False)
@@ -98,7 +98,7 @@ class SiteVisit:
     def finish(self) -> None:
         """Let each page be one thing: what is there isn't unread, and what may be there isn't gone."""
         self.unread = {key: reason for key, reason in self.unread.items() if key not in self.items}
-        self.gone -= self.items.keys() | self.unread.keys()
+        self.absent_keys -= self.items.keys() | self.unread.keys()
 
     def miss(self, url: str, reason: str) -> bool:
         """Note that the pages of a URL can't be read now, and tell whether there are any."""
@@ -123,12 +123,12 @@ class SiteVisit:
 
     def lose(self, url: str) -> None:
         """Note that what was read at a URL isn't there any more, unless it is found under its key all the same."""
-        self.gone.update(page.key for page in self._by_url.get(url, ()))
+        self.absent_keys.update(page.key for page in self._by_url.get(url, ()))
 
     def list_unseen(self) -> list[KnownPage]:
         """List the pages of which nothing was seen, and that may be there all the same."""
-        seen = self.items.keys() | self.unread.keys() | self.gone
-        pages = [page for page in self.known if page.key not in seen]
+        listed_keys = self.items.keys() | self.unread.keys() | self.absent_keys
+        pages = [page for page in self.known if page.key not in listed_keys]
         return [page for page in pages if page.key in self._doubted] if self.whole else pages
 
     def _follow(self, hops: Sequence[Hop]) -> bool:

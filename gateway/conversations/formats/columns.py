@@ -85,11 +85,11 @@ def _read(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> Impo
             raise UnusableFile(f"A column can't be {meaning!r}, only {', '.join(COLUMNS)}. {_ADVICE}")
         if column not in names:
             raise UnusableFile(f"There is no column {column!r}. The file has {', '.join(map(str, names)) or 'none'}.")
-    chosen = {**_guess(names), **columns}
-    numbered = list(_number(rows, chosen))
-    if "question" in chosen and "reply" in chosen:
+    mapping = {**_guess(names), **columns}
+    numbered = list(_number(rows, mapping))
+    if "question" in mapping and "reply" in mapping:
         return pair_rows(numbered)
-    if {"conversation", "role", "text"} <= chosen.keys():
+    if {"conversation", "role", "text"} <= mapping.keys():
         return join_rows(numbered)
     raise UnusableFile(f"It isn't clear what the columns {', '.join(map(str, names)) or '(none)'} are. {_ADVICE}")
 

@@ -62,10 +62,10 @@ def test_a_reference_without_values_says_nothing_of_facts() -> None:
 def test_a_voice_is_learnt_from_ten_replies() -> None:
     replies = [f"Hello! It is {n} months. Cheers, your Kestrel team" for n in range(12)]
     voice = Voice(replies)
-    assert voice.known
+    assert voice.has_rules
     assert voice.matches("Hello! That weighs 2 kg [1]. Cheers, your Kestrel team")
     assert not voice.matches("It weighs 2 kg.")
-    assert not Voice(replies[:9]).known
+    assert not Voice(replies[:9]).has_rules
     assert Voice(()).matches("Anything.")
 
 
