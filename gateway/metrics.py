@@ -100,7 +100,7 @@ class Metrics:
         """Count what a worker's chore has removed."""
         self._removed.labels(chore).inc(number)
 
-    def text(self) -> bytes:
+    def render_text(self) -> bytes:
         return generate_latest(self.registry)
 
     def _counter(self, name: str, documentation: str, *labels: str) -> Counter:

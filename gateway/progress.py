@@ -62,7 +62,7 @@ class Progress:
         """Print what rich can draw, such as a table."""
         self._console.print(renderable)
 
-    def elapsed(self) -> float:
+    def measure_elapsed(self) -> float:
         """Return the seconds since the beginning."""
         return round(time.monotonic() - self._started, 1)
 

@@ -96,12 +96,12 @@ def _is_needed(name: str) -> bool:
 
 @contextmanager
 def _reporting(out: Path, total: int, report: Callable[[DownloadProgress], None]) -> Generator[None]:
-    done = Event()
+    end = Event()
 
     def look() -> None:
         while True:
             report(DownloadProgress(min(_measure(out), total), total))
-            if done.wait(_LOOK_SECONDS):
+            if end.wait(_LOOK_SECONDS):
                 return
 
     thread = Thread(target=look)
@@ -109,7 +109,7 @@ def _reporting(out: Path, total: int, report: Callable[[DownloadProgress], None]
     try:
         yield
     finally:
-        done.set()
+        end.set()
         thread.join()
 
 

@@ -32,7 +32,7 @@ __all__ = [
     "StateKeeper",
     "collect_optimizer",
     "fingerprint_run",
-    "never",
+    "refuse_pause",
     "restore_optimizer",
 ]
 
@@ -51,7 +51,7 @@ class RunPaused(Exception):
         self.step = step
 
 
-def never() -> bool:
+def refuse_pause() -> bool:
     """Say that nobody wants a pause."""
     return False
 
@@ -68,7 +68,7 @@ class StateFile:
 
     file: Path
     seconds: float = SAVE_SECONDS
-    wants_pause: Callable[[], bool] = never
+    wants_pause: Callable[[], bool] = refuse_pause
 
 
 class StateKeeper:

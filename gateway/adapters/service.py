@@ -31,7 +31,7 @@ __all__ = [
     "find_name",
     "find_ready",
     "is_adapter",
-    "learnt_from_prompts",
+    "is_learnt_from_prompts",
     "list_names",
     "list_stored",
     "lock_checkpoints",
@@ -83,7 +83,7 @@ def read_chat_template_kwargs(row: AdapterRow) -> dict[str, Any]:
     return row.manifest.get("chat_template_kwargs", {})
 
 
-def learnt_from_prompts(row: AdapterRow) -> bool:
+def is_learnt_from_prompts(row: AdapterRow) -> bool:
     """Tell whether an adapter's rows were rendered with a prompt of ours: not left as they were, nor imported."""
     prompt = row.manifest.get("prompt")
     return bool(prompt and prompt.get("digest"))

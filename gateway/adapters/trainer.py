@@ -41,9 +41,9 @@ class TrainerRun:
         self._errors = errors
         self._failed: Failed | None = None
 
-    async def next_event(self) -> Event | None:
+    async def read_event(self) -> Event | None:
         """Return the next event, None when there will be no more. A line that is none is logged and passed over."""
-        while line := await self._execution.line():
+        while line := await self._execution.read_line():
             try:
                 event = decode_event(line)
             except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -66,7 +66,7 @@ class TrainerRun:
             TrainerDied: It was ended from outside.
             ExecutorAway: Nobody knows what became of it.
         """
-        while await self.next_event():
+        while await self.read_event():
             pass
         status = await self._execution.wait()
         failed = self._failed

@@ -58,7 +58,7 @@ def _to_pair(conversation: Conversation) -> tuple[str, str]:
 
 def _is_clean(conversation: Conversation, rules: StyleRules) -> bool:
     question, reply = _to_pair(conversation)
-    return not rules.broken(reply) and not list_unsupported(reply, [question])
+    return not rules.list_broken(reply) and not list_unsupported(reply, [question])
 
 
 def _cut_ngrams(text: str) -> frozenset[str]:

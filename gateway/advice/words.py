@@ -38,7 +38,7 @@ class _Case:
     has_documents: bool
     bounded: bool
 
-    def label(self, arm: Arm) -> str:
+    def make_label(self, arm: Arm) -> str:
         return self.figures[arm.name].label
 
 
@@ -186,7 +186,7 @@ def _leave_out_arms(case: _Case) -> list[str]:
             one for one in recommendation.comparisons if (one.arm, one.against) == (arm.name, recommendation.arm.name)
         ]
         if comparisons:
-            sentences.append(_explain_loss(case.label(arm), case.label(recommendation.arm), comparisons))
+            sentences.append(_explain_loss(case.make_label(arm), case.make_label(recommendation.arm), comparisons))
     return sentences
 
 
@@ -203,7 +203,7 @@ def _explain_loss(label: str, other: str, comparisons: Sequence[ArmDifference]) 
 
 def _propose_training(case: _Case) -> list[str]:
     recommendation, summary = case.recommendation, case.training["summary"]
-    used = case.label(recommendation.arm)
+    used = case.make_label(recommendation.arm)
     if any(one.learnt or one.recited for one in case.changed) or recommendation.recites:
         return [
             "Train the adapter again on rows whose facts come from their passages ('braid styles rewrite' gives them), "

@@ -70,7 +70,7 @@ class EngineUsage(msgspec.Struct):
     prompt_tokens_details: _EngineDetails | None = None
     completion_tokens_details: _EngineDetails | None = None
 
-    def tokens(self) -> TokenUsage:
+    def to_token_usage(self) -> TokenUsage:
         """Return the counts that every engine has."""
         prompt, completion = self.prompt_tokens_details, self.completion_tokens_details
         cached = prompt.cached_tokens if prompt is not None else None

@@ -44,7 +44,7 @@ class BulkAdd:
         Returns:
             The state of each, as the API has it, with `sent`: false where the store had it.
         """
-        rows = self._client.rows(f"/api/vector_stores/{self._store}/documents")
+        rows = self._client.read_rows(f"/api/vector_stores/{self._store}/documents")
         self._before = {row["key"]: row async for row in rows if row["key"] in files}
         self._bulk = len(files) > _AT_ONCE
         bar = _open_bar() if sys.stderr.isatty() and not self._quiet else None

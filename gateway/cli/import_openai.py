@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli.options import AsJson, Home, Key, Url, connection
+from gateway.cli.options import AsJson, Home, Key, Url, find_connection
 from gateway.client import Client
 from gateway.evaluation.estimate import Estimate
 from gateway.openai_import.destination import Destination
@@ -79,7 +79,7 @@ def import_openai(
     options = ImportOptions(lambda jobs: _confirm(jobs, train=train), grader, samples)
 
     async def run() -> ImportReport:
-        async with Client(*connection(url, key, home), timeout=_REQUEST_SECONDS) as client:
+        async with Client(*find_connection(url, key, home), timeout=_REQUEST_SECONDS) as client:
             lines = _Lines()
             models = (await client.get("/v1/models"))["data"]
             if not models:

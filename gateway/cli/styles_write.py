@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from gateway.cli.named_store import get_store
-from gateway.cli.options import AsJson, Home, Key, Url, connection
+from gateway.cli.options import AsJson, Home, Key, Url, find_connection
 from gateway.client import Client
 from gateway.conversations import Conversation, UnusableFile, encode_conversations
 from gateway.conversations.formats import read_conversations
@@ -59,7 +59,7 @@ def write(
     """
     conversations = _read_examples(examples)
     words = guide.read_text("utf-8") if guide is not None else ""
-    address = connection(url, key, home)
+    address = find_connection(url, key, home)
 
     async def work() -> WrittenRows:
         async with Client(*address) as client:

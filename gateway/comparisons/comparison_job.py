@@ -55,7 +55,7 @@ class ComparisonHandler:
             if row is None:
                 return
             there = await ComparisonItemRepository(session, claim.tenant).list_numbers(row.id)
-        data = await asyncio.to_thread(self._artifacts.file(row.prompts_digest).read_bytes)
+        data = await asyncio.to_thread(self._artifacts.locate_file(row.prompts_digest).read_bytes)
         prompts = await asyncio.to_thread(decode_prompts, data)
         left = [(number, prompt) for number, prompt in enumerate(prompts) if number not in there]
         # It asks as a chat key does: it switches no strands and names no stores.

@@ -130,7 +130,7 @@ class ComparisonService:
 
     async def list(self, request: PageRequest) -> ComparisonList:
         async with self._database.read() as session:
-            page = await ComparisonRepository(session, self._tenant).page(
+            page = await ComparisonRepository(session, self._tenant).list_page(
                 limit=request.limit, order=request.order, after=request.after, before=request.before
             )
         return ComparisonList.of([_to_schema(row) for row in page.rows], page)
@@ -194,7 +194,7 @@ class ComparisonService:
                 param="file_id",
                 code="invalid_rows",
             )
-        path = self._artifacts.file(file.digest)
+        path = self._artifacts.locate_file(file.digest)
         return await asyncio.to_thread(lambda: read_file_prompts(path.read_bytes(), file.filename))
 
     async def _add(

@@ -172,7 +172,7 @@ class RowWriter:
         return StyleScorer([one.messages[-1].text for one in self._examples], [texts[0] for texts in plain])
 
     async def _read_passages(self) -> AsyncIterator[SourcePassage]:
-        async for row in self._client.rows(f"/api/vector_stores/{self._store_id}/documents"):
+        async for row in self._client.read_rows(f"/api/vector_stores/{self._store_id}/documents"):
             if row["status"] != "completed":
                 continue
             path = f"/v1/vector_stores/{self._store_id}/files/{row['file_id']}/content"

@@ -34,7 +34,7 @@ class SwapOutcome(msgspec.Struct, frozen=True):
     seconds_to_swap: float
     seconds_to_return: float
 
-    def faults(self) -> list[str]:
+    def list_faults(self) -> list[str]:
         """Return what went otherwise than promised."""
         faults = [f"{len(self.failed)} of {self.requests} requests failed: {self.failed[0]}"] if self.failed else []
         if self.foreign:

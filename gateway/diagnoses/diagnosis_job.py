@@ -66,7 +66,7 @@ class DiagnosisHandler:
         row = await self._begin(claim)
         if row is None:
             return
-        data = await asyncio.to_thread(self._parts.artifacts.file(row.inputs_digest).read_bytes)
+        data = await asyncio.to_thread(self._parts.artifacts.locate_file(row.inputs_digest).read_bytes)
         inputs = msgspec.json.decode(data, type=DiagnosisInputs)
         with explain_interruptions():
             result = await self._diagnose(claim, row, inputs)

@@ -59,7 +59,7 @@ class BaseTraits:
                 self._has_answer = isinstance(error, EngineRefused)  # others may answer the next time
 
     async def _ask(self, engine: Engine) -> None:
-        model, loop = (await engine.models()).base_model, asyncio.get_running_loop()
+        model, loop = (await engine.list_models()).base_model, asyncio.get_running_loop()
 
         def render(messages: list[Any], *, prompt: bool) -> str:
             try:

@@ -102,7 +102,7 @@ class EnginePool:
         reasons = "; ".join(f"{r.engine.url}: {r.reason or 'tried already'}" for r in self.replicas)
         raise NoReplica(reasons or "no engine is configured", max(1, round(self._interval)))
 
-    def state(self) -> list[ReplicaState]:
+    def list_states(self) -> list[ReplicaState]:
         """Return what an operator wants to know of each replica."""
         return [
             ReplicaState(r.engine.url, r.ready, r.reason, r.in_flight, sorted(r.resident), r.corrupted_requests)
@@ -124,8 +124,8 @@ class EnginePool:
         replica.doubt.clear()
         changes = replica.changes
         try:
-            await replica.engine.health()
-            listing = await replica.engine.models() if doubtful or replica.listing_due else None
+            await replica.engine.check_health()
+            listing = await replica.engine.list_models() if doubtful or replica.listing_due else None
         except EngineError as error:
             replica.fail_check(error.detail)
         except Exception as error:

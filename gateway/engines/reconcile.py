@@ -121,7 +121,7 @@ class Reconciler:
         """Look at once: something has changed."""
         self._woken.set()
 
-    def failures(self) -> list[LoadFailure]:
+    def list_failures(self) -> list[LoadFailure]:
         """Return what isn't where it should be, and why."""
         return [
             LoadFailure(replica.engine.url, name, trouble.reason, trouble.permanent, trouble.attempts)
@@ -133,7 +133,7 @@ class Reconciler:
         """Whether each replica that is ready has had its first turn: what was desired is loaded there, or was tried."""
         return all(replica in self._tended for replica in self._pool.replicas if replica.ready)
 
-    async def resident(self, name: str, timeout: float, *, everywhere: bool = True) -> None:
+    async def wait_until_resident(self, name: str, timeout: float, *, everywhere: bool = True) -> None:
         """Wait until every reachable replica, and at least one, holds the adapter and has passed its probe.
 
         With `everywhere` false one of them will do, whatever the others say. An adapter that is waited for is loaded
@@ -171,7 +171,7 @@ class Reconciler:
         return is_conclusive and bool(ready) and all(name in replica.resident for replica in ready)
 
     def _explain(self, name: str) -> str:
-        reasons = [f"{one.url}: {one.reason}" for one in self.failures() if one.served_name == name]
+        reasons = [f"{one.url}: {one.reason}" for one in self.list_failures() if one.served_name == name]
         reasons += [f"{r.engine.url}: not ready: {r.reason}" for r in self._pool.replicas if not r.ready]
         if not self._pool.replicas:
             reasons.append("no engine is configured")

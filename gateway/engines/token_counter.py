@@ -23,7 +23,7 @@ class TokenCounter:
         self._counts: OrderedDict[bytes, int] = OrderedDict()
         self._counting = asyncio.Semaphore(at_once)
 
-    def beside(self, at_once: int) -> "TokenCounter":
+    def make_sibling(self, at_once: int) -> "TokenCounter":
         """Return another counter that remembers the same counts, and whose questions these never wait for."""
         other = TokenCounter(self._pool, at_once=at_once)
         other._counts = self._counts

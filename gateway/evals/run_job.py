@@ -68,7 +68,7 @@ class EvalRunHandler:
         plan = await self._begin(claim)
         if plan is None:
             return
-        data = await asyncio.to_thread(self._artifacts.file(plan.digest).read_bytes)
+        data = await asyncio.to_thread(self._artifacts.locate_file(plan.digest).read_bytes)
         rows = await asyncio.to_thread(decode_items, data)
         # A run asks as a chat key does: it switches no strands and names no stores.
         principal = Principal(claim.tenant, "", plan.key, frozenset({Scope.CHAT.value}))

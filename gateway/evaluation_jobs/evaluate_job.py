@@ -79,7 +79,7 @@ class EvaluateHandler:
         row = await self._begin(claim)
         if row is None:
             return
-        data = await asyncio.to_thread(self._artifacts.file(row.questions_digest).read_bytes)
+        data = await asyncio.to_thread(self._artifacts.locate_file(row.questions_digest).read_bytes)
         try:
             report = await self._make_report(claim, row, data)
         except BadLabels as error:

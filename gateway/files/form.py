@@ -59,7 +59,7 @@ class UploadForm:
             },
         )
 
-    async def file_bytes(self, body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
+    async def read_file_bytes(self, body: AsyncIterator[bytes]) -> AsyncGenerator[bytes]:
         """Read the whole body; yield the bytes of the file's part.
 
         Raises:

@@ -70,7 +70,7 @@ class OrphanSweep:
             async with self._database.read() as session:
                 unused = set(batch) - await self._adapters_in_use(session, batch, since)
             for digest in unused:
-                if self._artifacts.adapter_age(digest) >= self._grace_seconds:
+                if self._artifacts.measure_adapter_age(digest) >= self._grace_seconds:
                     await asyncio.to_thread(self._artifacts.remove_adapter, digest)
                     removed += 1
         return removed
@@ -78,7 +78,7 @@ class OrphanSweep:
     def _remove_files(self, digests: Collection[str]) -> int:
         removed = 0
         for digest in digests:
-            age = self._artifacts.file_age(digest)
+            age = self._artifacts.measure_file_age(digest)
             if age is not None and age >= self._grace_seconds:
                 self._artifacts.remove_file(digest)
                 removed += 1

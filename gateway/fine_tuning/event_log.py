@@ -107,7 +107,7 @@ class EventLog:
         self._waiting.clear()
         self._written = time.monotonic()
 
-    def result_file(self) -> bytes:
+    def make_result_file(self) -> bytes:
         """Make the CSV that OpenAI gives for a job: a line per step, validation where an epoch ended."""
         valid = {metrics.step: metrics for metrics in self.checkpoints}
         text = io.StringIO()
@@ -144,7 +144,7 @@ class EventLog:
             token_bytes=round(row_bytes / max(started.tokens, 1), 3),
         )
 
-    def final_metrics(self, best_step: int | None) -> dict[str, float]:
+    def find_final_metrics(self, best_step: int | None) -> dict[str, float]:
         """Return the figures of the finished adapter: those of the epoch that ended with `best_step`, else the last."""
         for metrics in reversed(self.checkpoints):
             if best_step in (None, metrics.step):

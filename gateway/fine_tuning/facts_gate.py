@@ -14,7 +14,7 @@ from gateway.conversations.formats import read_conversations
 from gateway.db import Database
 from gateway.errors import BadRequest, NotFound, Unavailable
 from gateway.files.service import find_file
-from gateway.fine_tuning.dataset import row_format
+from gateway.fine_tuning.dataset import choose_row_format
 from gateway.fine_tuning.event_log import add_event
 from gateway.fine_tuning.learnt_facts import open_store_facts
 from gateway.fine_tuning.repository import FineTuningJobRepository, LearntFactRepository
@@ -55,9 +55,9 @@ class FactsGate:
         is_prepared = bool(job.braid.get("evidence"))
         digest = file.digest if file is not None and not is_prepared else job.rows_digest
         assert digest is not None
-        data = await asyncio.to_thread(self._artifacts.file(digest).read_bytes)
+        data = await asyncio.to_thread(self._artifacts.locate_file(digest).read_bytes)
         _, content = await asyncio.to_thread(
-            read_conversations, data, row_format(job.braid.get("method", "supervised"))
+            read_conversations, data, choose_row_format(job.braid.get("method", "supervised"))
         )
         facts, unread = await self._classify(claim, options["vector_stores"], content.conversations)
         changed = [fact for fact in facts if fact.place == "changed"]

@@ -105,7 +105,7 @@ class GateHandler:
         if row.rows_digest is None:
             raise JobFailed("invalid_rows", "The held-out rows aren't there any more. Begin the gate again.")
         try:
-            rows = read_held_out_rows(self._parts.artifacts.file(row.rows_digest).read_bytes(), options.rows)
+            rows = read_held_out_rows(self._parts.artifacts.locate_file(row.rows_digest).read_bytes(), options.rows)
         except RowsUnfit as error:
             raise JobFailed("invalid_rows", str(error)) from error
         learnt_rows = read_learnt_rows(self._parts.artifacts, files)
@@ -125,7 +125,7 @@ class GateHandler:
         contestants = await find_contestants(
             Resolver(self._parts.database, self._parts.traits.base), claim.tenant, name, row, self._parts.base_model
         )
-        await self._parts.wait_for_adapters(one.target for one in contestants.all())
+        await self._parts.wait_for_adapters(one.target for one in contestants.list_all())
 
         async def note_progress(count: int) -> None:
             async with claim.begin() as session:

@@ -49,4 +49,4 @@ class JudgingParts:
         """
         for adapter in {target.adapter for target in targets}:
             if adapter is not None:
-                await self.reconciler.resident(adapter, _PATIENCE_SECONDS, everywhere=False)
+                await self.reconciler.wait_until_resident(adapter, _PATIENCE_SECONDS, everywhere=False)

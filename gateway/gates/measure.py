@@ -34,7 +34,7 @@ _MOST_CANARY_ROWS = 50
 
 def count_questions(contestants: Contestants, rows: int, suite: BaseSuite) -> int:
     """Return about how many questions the engines get; those that several contestants share are asked once."""
-    each = len(contestants.all())
+    each = len(contestants.list_all())
     judges_style = contestants.candidate.target.adapter is not None
     own = 4 if judges_style else 0
     compared = (1 if judges_style else 2) if contestants.compares_style else 0
@@ -90,11 +90,11 @@ class Measurer:
         """Measure a row with the same passages for all; None where it doesn't fit into the context."""
         evidence = await self._evidence.find(row)
         try:
-            bodies = {one.name: await self._compose(one, row, evidence) for one in self._contestants.all()}
+            bodies = {one.name: await self._compose(one, row, evidence) for one in self._contestants.list_all()}
         except BadRequest:
             return None
         answers = {
-            one.name: await self._interview.answer(one.target, bodies[one.name]) for one in self._contestants.all()
+            one.name: await self._interview.answer(one.target, bodies[one.name]) for one in self._contestants.list_all()
         }
         likelihoods, controls = await self._score_likelihoods(number, row, bodies)
         return RowMeasurement(

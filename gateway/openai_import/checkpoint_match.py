@@ -64,7 +64,7 @@ async def match_checkpoints(
             continue
         path = f"/v1/fine_tuning/jobs/{jobs[one.job]}"
         steps = _count_steps(await gateway.client.get(path))
-        candidates = [row async for row in gateway.client.rows(f"{path}/checkpoints")]
+        candidates = [row async for row in gateway.client.read_rows(f"{path}/checkpoints")]
         if not candidates:
             report.omit(_KIND, one.id, one.name, "no checkpoint of its training is kept here")
             continue

@@ -105,7 +105,7 @@ class _Reader:
             return rows
         with partial.open("ab") as opened:
             try:
-                async for row in self._api.rows(path, params, rows[-1]["id"] if rows else None):
+                async for row in self._api.read_rows(path, params, rows[-1]["id"] if rows else None):
                     if not _ID.fullmatch(row["id"]):  # ids become names of files
                         continue
                     opened.write(msgspec.json.encode(row) + b"\n")

@@ -28,7 +28,7 @@ async def import_files(export: ExportFolder, gateway: Destination, report: Impor
     """
     files = export.of("file")
     report.count("files").total = len(files)
-    there = [row async for row in gateway.client.rows("/v1/files")]
+    there = [row async for row in gateway.client.read_rows("/v1/files")]
     by_form: dict[tuple[str, str, int], list[str]] = {}
     for row in there:
         by_form.setdefault((row["filename"], row["purpose"], row["bytes"]), []).append(row["id"])
@@ -107,7 +107,7 @@ class _Uploads:
     async def _read_digest(self, id: str) -> str:
         if id not in self._digests:
             digest = hashlib.sha256()
-            async for part in self._gateway.client.content(f"/v1/files/{id}/content"):
+            async for part in self._gateway.client.read_content(f"/v1/files/{id}/content"):
                 digest.update(part)
             self._digests[id] = digest.hexdigest()
         return self._digests[id]

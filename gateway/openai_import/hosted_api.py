@@ -53,7 +53,7 @@ class HostedApi:
     ) -> None:
         await self._client.aclose()
 
-    async def rows(self, path: str, params: Mapping[str, Any], after: str | None) -> AsyncIterator[dict[str, Any]]:
+    async def read_rows(self, path: str, params: Mapping[str, Any], after: str | None) -> AsyncIterator[dict[str, Any]]:
         """Yield a list's objects, page by page, behind the one with the id `after`.
 
         Raises:

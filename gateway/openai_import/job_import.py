@@ -115,7 +115,7 @@ class _Models:
                     successes[training.id] = id
             self._gateway.show("trainings", count, len(trainings))
             if running:
-                await self._gateway.rest()
+                await self._gateway.sleep()
         return successes
 
     def _find_start(self, training: HostedTraining, made_here: set[str]) -> str | None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gateway.client import GatewayError
-from gateway.evaluation.estimate import mean, mean_difference
+from gateway.evaluation.estimate import estimate_mean, estimate_mean_difference
 from gateway.evaluation.even_sample import thin_out
 from gateway.evaluation.voice_classifier import compare_texts, score_voices
 from gateway.openai_import.destination import Destination
@@ -65,11 +65,11 @@ def compare_style(
         hosted,
         model,
         len(answers),
-        voice=mean(voices["model"]),
-        hosted_voice=mean(voices["hosted"]),
-        base_voice=mean(voices["base"]),
-        closeness=mean(closeness),
-        gain=mean_difference(closeness, of_base),
+        voice=estimate_mean(voices["model"]),
+        hosted_voice=estimate_mean(voices["hosted"]),
+        base_voice=estimate_mean(voices["base"]),
+        closeness=estimate_mean(closeness),
+        gain=estimate_mean_difference(closeness, of_base),
     )
 
 

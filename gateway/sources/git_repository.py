@@ -186,7 +186,7 @@ class _Git:
         try:
             async with asyncio.timeout(_SECONDS), self._open(arguments, log) as program:
                 watch = asyncio.create_task(self._watch_size())
-                reading = asyncio.create_task(program.output(_LIST_BYTES + 1))
+                reading = asyncio.create_task(program.read_output(_LIST_BYTES + 1))
                 try:
                     await asyncio.wait({watch, reading}, return_when=asyncio.FIRST_COMPLETED)
                     if watch.done():
@@ -210,7 +210,7 @@ class _Git:
     async def stream(self, *arguments: str) -> AsyncGenerator[bytes]:
         """Run it and yield what it prints."""
         async with self._open(arguments, self._work / "git.log") as program:
-            while line := await program.line():
+            while line := await program.read_line():
                 yield line
             if await program.wait() != 0:
                 raise ItemUnreadable("git can't read the file.")

@@ -160,7 +160,7 @@ class SyncHandler:
                 await check_stores(session, claim.tenant, [source.store_id], param="vector_store_id")
             except BraidError as error:
                 raise JobFailed("store_missing", error.message) from error
-            rows = await SourceItemRepository(session, claim.tenant).all(SourceItemRow.source_id == source.id)
+            rows = await SourceItemRepository(session, claim.tenant).list_all(SourceItemRow.source_id == source.id)
             fed = await list_fed(session, claim.tenant, source.store_id, source.prefix)
         present = {one.key.removeprefix(source.prefix) for one in fed if one.error_code != "server_error"}
         last_items = {row.key: SyncedItem(row.version, row.retry_at, row.failed_version) for row in rows}
@@ -266,7 +266,7 @@ async def _finish(claim: Claim, id: str, listing: Listing) -> None:
         items = SourceItemRepository(session, claim.tenant)
         source.error_code, source.error_message = await _describe_failed(items, id)
         if source.interval_seconds is not None:
-            retry = await items.next_retry(id)
+            retry = await items.find_next_retry(id)
             regular = now + source.interval_seconds
             source.next_at = regular if retry is None else min(regular, max(retry, now + _FIRST_RETRY_SECONDS))
 
@@ -286,7 +286,7 @@ async def _remove(claim: Claim, source: SourceRow) -> None:
     while True:
         async with claim.begin() as session:
             items = SourceItemRepository(session, claim.tenant)
-            page = await items.page(SourceItemRow.source_id == source.id, limit=_BATCH)
+            page = await items.list_page(SourceItemRow.source_id == source.id, limit=_BATCH)
             keys = [row.key for row in page.rows]
             await delete_fed(session, claim.tenant, source.store_id, [source.prefix + key for key in keys])
             await items.erase(source.id, keys)

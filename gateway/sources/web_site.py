@@ -91,9 +91,9 @@ class SiteReader:
         self._scope = "/" if is_list(path) else path[: path.rfind("/") + 1]
         self._urls: dict[str, str] = {}
 
-    async def scan(self, known: Mapping[str, str]) -> Listing:
+    async def scan(self, last_versions: Mapping[str, str]) -> Listing:
         """Visit the site's pages; those that the site says are unchanged aren't sent again."""
-        visit = SiteVisit.open(known)
+        visit = SiteVisit.open(last_versions)
         self._robots = await read_site_robots(self._client, self._start, self._is_same_site)
         delay = self._robots.crawl_delay(AGENT)
         self._client.pause = min(max(self._client.pause, delay or 0.0), _LONGEST_PAUSE_SECONDS)

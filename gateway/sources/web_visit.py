@@ -42,7 +42,7 @@ class KnownPage:
 class SiteVisit:
     """A listing so far; the same members as `Listing` has."""
 
-    known: Sequence[KnownPage]
+    known_pages: Sequence[KnownPage]
     items: dict[str, PageVersion] = field(default_factory=dict[str, PageVersion])
     unread: dict[str, str] = field(default_factory=dict[str, str])
     absent_keys: set[str] = field(default_factory=set[str])
@@ -53,25 +53,25 @@ class SiteVisit:
 
     def __post_init__(self) -> None:
         self._by_url, self._by_name = defaultdict(list), defaultdict(list)
-        for page in self.known:
+        for page in self.known_pages:
             version = page.version
             self._by_url[version.url].append(page)
             for name in {version.request, version.url, version.address} - {""}:
                 self._by_name[name].append(page)
 
     @classmethod
-    def open(cls, known: Mapping[str, str]) -> "SiteVisit":
-        return cls([KnownPage(key, msgspec.json.decode(text, type=PageVersion)) for key, text in known.items()])
+    def open(cls, last_versions: Mapping[str, str]) -> "SiteVisit":
+        return cls([KnownPage(key, msgspec.json.decode(text, type=PageVersion)) for key, text in last_versions.items()])
 
     @property
     def lists(self) -> set[str]:
         """The lists that named pages the last time."""
-        return {page.version.list for page in self.known} - {""}
+        return {page.version.list for page in self.known_pages} - {""}
 
     @property
     def is_older(self) -> bool:
         """Tell whether it isn't known which list named a page."""
-        return any(not page.version.address for page in self.known)
+        return any(not page.version.address for page in self.known_pages)
 
     def find(self, url: str) -> KnownPage | None:
         """Find the page that was read last when this URL was asked for."""
@@ -128,7 +128,7 @@ class SiteVisit:
     def list_unseen(self) -> list[KnownPage]:
         """List the pages of which nothing was seen, and that may be there all the same."""
         listed_keys = self.items.keys() | self.unread.keys() | self.absent_keys
-        pages = [page for page in self.known if page.key not in listed_keys]
+        pages = [page for page in self.known_pages if page.key not in listed_keys]
         return [page for page in pages if page.key in self._doubted] if self.whole else pages
 
     def _follow(self, hops: Sequence[Hop]) -> bool:

@@ -230,7 +230,7 @@ class Indexer:
             version=version.version,
             file_id=version.file_id,
             filename=version.filename,
-            path=str(self._artifacts.file(version.digest)),
+            path=str(self._artifacts.locate_file(version.digest)),
             attributes=version.attributes,
             index_epoch=turn.index_epoch + 1,
             max_chunk_tokens=version.max_chunk_tokens,
@@ -309,7 +309,7 @@ async def publish(
 async def _prune(session: AsyncSession, document: DocumentRow, horizon: int) -> None:
     """Delete the versions that no reader at index epoch `horizon` or later can see, with the files made for them."""
     versions = VersionRepository(session, document.tenant_id)
-    rows = await versions.all(DocumentVersionRow.document_id == document.id)
+    rows = await versions.list_all(DocumentVersionRow.document_id == document.id)
     visible = [row.version for row in rows if row.index_epoch is not None and row.index_epoch <= horizon]
     old = [row for row in rows if row.version < max(visible, default=0)]
     if not old:

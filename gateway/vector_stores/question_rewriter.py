@@ -11,7 +11,7 @@ import structlog
 
 from gateway.engines import EngineError, EnginePool
 from gateway.engines.base_traits import BaseTraits
-from gateway.engines.client import cache_salt
+from gateway.engines.client import make_cache_salt
 from gateway.errors import BAD_JSON
 from gateway.metrics import Metrics
 
@@ -101,7 +101,7 @@ class QuestionRewriter:
     async def _ask(self, tenant: str, question: str, history: Sequence[tuple[str, str]]) -> str:
         with self._pool.pick(None) as lease:
             body = self._make_body(tenant, question, history)
-            with lease.replica.awaited():
+            with lease.replica.make_wait():
                 stream = await lease.engine.chat(body)
             try:
                 data = await stream.read()
@@ -120,7 +120,7 @@ class QuestionRewriter:
             "max_tokens": _MOST_TOKENS,
             "temperature": 0,
             "chat_template_kwargs": {"enable_thinking": False},  # where the template knows it; others ignore it
-            "cache_salt": cache_salt(tenant),
+            "cache_salt": make_cache_salt(tenant),
         }
         return msgspec.json.encode(body)
 
@@ -154,8 +154,8 @@ def clean_rewriting(written: str, question: str, history: Sequence[tuple[str, st
     if not text or len(text) > _LONGEST_QUESTION:
         return None
     pieces = _list_pieces(text)
-    known = _list_pieces(" ".join((question, *(text for _role, text in history))))
-    if not pieces or len(pieces & known) < _LEAST_SHARE * len(pieces):
+    conversation_pieces = _list_pieces(" ".join((question, *(text for _role, text in history))))
+    if not pieces or len(pieces & conversation_pieces) < _LEAST_SHARE * len(pieces):
         return None
     numbers = {word for word in re.findall(r"\w+", question.lower()) if any(map(str.isdigit, word))}
     return text if numbers <= set(re.findall(r"\w+", text.lower())) else None

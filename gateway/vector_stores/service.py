@@ -25,7 +25,7 @@ from gateway.vector_stores.store_queue import DROP, ask_for_work
 from gateway.vector_stores.tables import StoreRow
 from gateway.vector_stores.versions import AUTO_CHUNK_SIZES, ChunkSizes, Content, put_version
 
-__all__ = ["VectorStoreService", "check_filled_stores", "check_stores", "chunk_sizes", "find_live"]
+__all__ = ["VectorStoreService", "check_filled_stores", "check_stores", "find_chunk_sizes", "find_live"]
 
 
 async def check_stores(session: AsyncSession, tenant: str, ids: Sequence[str], *, param: str) -> None:
@@ -65,7 +65,7 @@ class VectorStoreService:
 
     async def create(self, request: VectorStoreCreate) -> VectorStore:
         now = int(time.time())
-        sizes = chunk_sizes(request.chunking_strategy) or AUTO_CHUNK_SIZES
+        sizes = find_chunk_sizes(request.chunking_strategy) or AUTO_CHUNK_SIZES
         row = StoreRow(
             id=new_id("vs_"),
             created_at=now,
@@ -87,8 +87,8 @@ class VectorStoreService:
         return await self._with_counts(row)
 
     async def list(self, *, limit: int, order: str, after: str | None, before: str | None) -> VectorStoreList:
-        page = await self._stores.page(limit=limit, order=order, after=after, before=before)
-        counts = await self._documents.counts([row.id for row in page.rows])
+        page = await self._stores.list_page(limit=limit, order=order, after=after, before=before)
+        counts = await self._documents.count_by_store([row.id for row in page.rows])
         return VectorStoreList.of([_schema(row, counts[row.id]) for row in page.rows], page)
 
     async def get(self, id: str) -> VectorStore:
@@ -115,10 +115,10 @@ class VectorStoreService:
         return VectorStoreDeleted(id=id)
 
     async def _with_counts(self, row: StoreRow) -> VectorStore:
-        return _schema(row, (await self._documents.counts([row.id]))[row.id])
+        return _schema(row, (await self._documents.count_by_store([row.id]))[row.id])
 
 
-def chunk_sizes(request: ChunkingStrategy | None) -> ChunkSizes | None:
+def find_chunk_sizes(request: ChunkingStrategy | None) -> ChunkSizes | None:
     """Return the sizes that a request asks for; None where it leaves them to the store."""
     if request is None:
         return None

@@ -36,7 +36,7 @@ class _Cors(CORSMiddleware):
     reason in the browser's network log.
     """
 
-    def preflight_response(self, request_headers: Headers) -> Response:
+    def make_preflight_response(self, request_headers: Headers) -> Response:
         response = super().preflight_response(request_headers)
         if response.status_code == 200:
             return response
@@ -44,5 +44,5 @@ class _Cors(CORSMiddleware):
             "Pages of this origin may not call this server. Its setting cors_origins names others."
         )
         return Response(
-            error.body(), error.status, headers={"vary": response.headers["vary"]}, media_type="application/json"
+            error.encode_body(), error.status, headers={"vary": response.headers["vary"]}, media_type="application/json"
         )

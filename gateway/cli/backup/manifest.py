@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.terminal import CommandError
 
-__all__ = ["FORMAT", "BackupFile", "BackupManifest", "copy_file", "list_tree", "own_version"]
+__all__ = ["FORMAT", "BackupFile", "BackupManifest", "copy_file", "list_tree", "read_own_version"]
 
 FORMAT = 1
 _NAME = "manifest.json"
@@ -100,6 +100,6 @@ def list_tree(folder: Path, without: Iterable[str] = ()) -> Iterator[Path]:
             yield path
 
 
-def own_version() -> str:
+def read_own_version() -> str:
     """Return the version of this Braid."""
     return importlib.metadata.version("braid-gateway")

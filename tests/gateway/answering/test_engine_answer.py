@@ -71,7 +71,7 @@ def test_usage_is_counted_without_what_only_one_engine_has() -> None:
     answer = decode_answer(json.dumps({"choices": [], "usage": usage}).encode())
     assert answer.usage is not None
     expected = TokenUsage(5, 2, 7, PromptTokensDetails(3), CompletionTokensDetails(1))
-    assert answer.usage.tokens() == expected
+    assert answer.usage.to_token_usage() == expected
 
 
 def test_usage_with_nulls_is_zeros_without_details() -> None:
@@ -79,7 +79,7 @@ def test_usage_with_nulls_is_zeros_without_details() -> None:
         b'{"choices":[],"usage":{"prompt_tokens":null,"prompt_tokens_details":{"cached_tokens":null}}}'
     )
     assert event.usage is not None
-    assert event.usage.tokens() == TokenUsage(0, 0, 0)
+    assert event.usage.to_token_usage() == TokenUsage(0, 0, 0)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from gateway.answering.question import Message
 from gateway.diagnoses.answer_judge import Voice, find_expected
 from gateway.diagnoses.cases import Case
 from gateway.diagnoses.clusters import ClusterItem, make_clusters
-from gateway.diagnoses.proposals import sign_chance
+from gateway.diagnoses.proposals import compute_sign_chance
 
 
 def item(id: int, strand: str, question: str, cause: str = "limit") -> ClusterItem:
@@ -70,6 +70,6 @@ def test_a_voice_is_learnt_from_ten_replies() -> None:
 
 
 def test_five_mended_failures_are_the_fewest_beyond_chance() -> None:
-    assert sign_chance(5, 0) == pytest.approx(1 / 32)
-    assert sign_chance(4, 0) > 0.05
-    assert sign_chance(7, 1) <= 0.05 < sign_chance(7, 2)
+    assert compute_sign_chance(5, 0) == pytest.approx(1 / 32)
+    assert compute_sign_chance(4, 0) > 0.05
+    assert compute_sign_chance(7, 1) <= 0.05 < compute_sign_chance(7, 2)
