@@ -301,7 +301,9 @@ def load_settings(flags: Mapping[str, Any] | None = None, *, file: Path | None =
         if name.startswith(_PREFIX) and not name.startswith("BRAID_TEST_") and name not in _NO_SETTINGS:
             key = name.removeprefix(_PREFIX).lower()
             if key.removesuffix("_file") not in setting_names:
-                raise SettingsError(f"The environment has {name}, which is no setting.{_suggest(key, setting_names, _PREFIX)}")
+                raise SettingsError(
+                    f"The environment has {name}, which is no setting.{_suggest(key, setting_names, _PREFIX)}"
+                )
             if key.endswith("_file") and key not in setting_names:
                 values[key.removesuffix("_file")] = _read_secret(name)
             elif key in setting_names:

@@ -54,9 +54,9 @@ from retrieval.visibility import (
     Visibility,
     show_document,
     show_documents,
-    show_to_reader,
-    search_visibility,
     show_store,
+    show_to_reader,
+    show_to_search,
 )
 
 __all__ = ["Index", "Report"]
@@ -135,7 +135,7 @@ class Index:
         filters = compile_filter(query.filters) if query.filters is not None else None
         if not query.stores and query.tenant:
             return []
-        visibility = search_visibility(query, filters)
+        visibility = show_to_search(query, filters)
         await self._records.compare(query.indexes)
         if self._searches >= _MOST_SEARCHES:
             raise RetrieverBusy(f"{self._searches} searches are under way. Try again in a second.")

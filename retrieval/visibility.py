@@ -12,9 +12,9 @@ __all__ = [
     "Visibility",
     "show_document",
     "show_documents",
-    "show_to_reader",
-    "search_visibility",
     "show_store",
+    "show_to_reader",
+    "show_to_search",
 ]
 
 OPEN = 2**53
@@ -87,7 +87,7 @@ def show_to_reader(query: SearchQuery) -> Visibility:
     )
 
 
-def search_visibility(query: SearchQuery, filters: Condition | None) -> Visibility:
+def show_to_search(query: SearchQuery, filters: Condition | None) -> Visibility:
     """Return the points that may answer: not the excluded documents, and only what the filters let through."""
     visibility = show_to_reader(query)
     if query.exclude:

@@ -82,9 +82,9 @@ def _fetch(source: str, name: str, commit: str | None, file: Path) -> None:
         headers.pop("authorization", None)  # the files lie with somebody else, who has no business with the token
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f"{file.name}{_UNFINISHED}")
-    with partial.open("ab") as opened:
+    with partial.open("ab") as handle:
         cast("Any", file_download).http_get(
-            metadata.location, opened, resume_size=opened.tell(), headers=headers, expected_size=metadata.size
+            metadata.location, handle, resume_size=handle.tell(), headers=headers, expected_size=metadata.size
         )
     partial.rename(file)
 

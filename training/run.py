@@ -98,8 +98,8 @@ def _open_folder(folder: Path | None) -> Generator[Path | None]:
     if folder is None:
         yield None
     else:
-        with atomic_folder(folder) as opened:
-            yield opened
+        with atomic_folder(folder) as staging:
+            yield staging
 
 
 def _run(

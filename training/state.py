@@ -153,8 +153,8 @@ class StateKeeper:
             file.parent.mkdir(parents=True, exist_ok=True)
             metadata = {STATE_KEY: msgspec.json.encode(header).decode()}
             save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, partial, metadata=metadata)
-            with partial.open("rb") as written:
-                os.fsync(written.fileno())
+            with partial.open("rb") as handle:
+                os.fsync(handle.fileno())
             os.replace(partial, file)
         except (OSError, SafetensorError) as error:
             message = f"The state of the run can't be saved: {error}. Make room on that disk and start again."

@@ -112,9 +112,9 @@ class _Upload:
         assert tenant_name is not None
         row.digest, row.rank, row.manifest = stored_adapter.digest, stored_adapter.rank, stored_adapter.manifest
         row.reason, row.bytes = stored_adapter.notes or None, stored_adapter.bytes
-        named = await name_adapter(session, row, tenant=self._claim.tenant, tenant_name=tenant_name)
-        if named is not row:
-            raise AdapterRefused(f"These weights are here under this name already: {named.model}.")
+        adapter = await name_adapter(session, row, tenant=self._claim.tenant, tenant_name=tenant_name)
+        if adapter is not row:
+            raise AdapterRefused(f"These weights are here under this name already: {adapter.model}.")
         try:
             await self._storage.admit(session, self._claim.tenant, stored_adapter.bytes)
         except PayloadTooLarge as error:

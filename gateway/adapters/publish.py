@@ -23,7 +23,13 @@ from gateway.adapters.checkpoints import (
     name_checkpoints,
     refuse_checkpoint,
 )
-from gateway.adapters.identity import AcceptedAdapter, AdapterRefused, accept_verdict, make_client_name, make_served_name
+from gateway.adapters.identity import (
+    AcceptedAdapter,
+    AdapterRefused,
+    accept_verdict,
+    make_client_name,
+    make_served_name,
+)
 from gateway.adapters.lifecycle import ON_ENGINES, AdapterStatus, accept, begin_probe, refuse
 from gateway.adapters.repository import AdapterRepository
 from gateway.adapters.stored_adapter import Description, StoredAdapter
@@ -37,9 +43,9 @@ __all__ = [
     "AdapterCheck",
     "AdapterPublisher",
     "AdapterSource",
+    "await_unless_cancelled",
     "name_adapter",
     "refuse_undecided",
-    "await_unless_cancelled",
 ]
 
 Result = TypeVar("Result")

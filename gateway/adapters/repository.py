@@ -65,8 +65,8 @@ class AdapterRepository(Repository[AdapterRow]):
 
     async def find_set_aside(self, name: str) -> AdapterRow | None:
         """Find an adapter that waits for another base than engines serve, by clients' name for it or by engines'."""
-        named = or_(AdapterRow.model == name, AdapterRow.served_name == name)
-        return await self.find_one(named, AdapterRow.status == AdapterStatus.OTHER_BASE.value)
+        has_name = or_(AdapterRow.model == name, AdapterRow.served_name == name)
+        return await self.find_one(has_name, AdapterRow.status == AdapterStatus.OTHER_BASE.value)
 
     async def find_name(self, model: str) -> AdapterName | None:
         """Find an adapter that may answer requests, without its manifest, which is large."""
@@ -97,7 +97,7 @@ class AdapterRepository(Repository[AdapterRow]):
         where = (AdapterRow.source == adapter.source, AdapterRow.step.is_not(None), AdapterRow.status.in_(_DELETABLE))
         return (await self.session.scalars(self.select_for_update(*where).order_by(AdapterRow.step))).all()
 
-    async def list_page(self, request: PageRequest) -> Page[AdapterRow]:
+    async def list_present(self, request: PageRequest) -> Page[AdapterRow]:
         """Return a page of the adapters that their owner hasn't deleted, without their manifests."""
         there = AdapterRow.status != AdapterStatus.DELETED.value
         return await self.list_page(there, **asdict(request), options=[defer(AdapterRow.manifest, raiseload=True)])

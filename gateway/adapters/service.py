@@ -167,7 +167,7 @@ class AdapterService:
         self._adapters = AdapterRepository(session, tenant)
 
     async def list(self, request: PageRequest) -> AdapterList:
-        page = await self._adapters.list_page(request)
+        page = await self._adapters.list_present(request)
         return AdapterList.of([self._schema(row) for row in page.rows], page)
 
     async def get(self, id_or_model: str) -> Adapter:

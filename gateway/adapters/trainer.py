@@ -33,7 +33,7 @@ class TrainerDied(Exception):
 
 
 class TrainerRun:
-    """A trainer that is running. Read `next_event` to its end, then ask for `check`."""
+    """A trainer that is running. Call `read_event` to its end, then ask for `check`."""
 
     def __init__(self, execution: Execution, errors: Path) -> None:
         self.has_failed = False

@@ -92,8 +92,8 @@ def _explain_style(case: _Case) -> list[str]:
         return [] if gap is None else [f"Style: your replies aren't told from the base model's ({_show(gap)} more)."]
     if case.bounded and base.task is not None and proposal.task is not None:
         return [
-            f"Task: replies are a few that occur again and again. {_percent(proposal.task.value)} of the answers are the "
-            f"very reply, and {_percent(base.task.value)} of the base model's."
+            f"Task: replies are a few that occur again and again. {_percent(proposal.task.value)} of the answers are "
+            f"the very reply, and {_percent(base.task.value)} of the base model's."
         ]
     if base.style is None or proposal.style is None or recommendation.arm.style == "none":
         return []

@@ -56,4 +56,4 @@ class AnswerText:
 
     @property
     def removed_links(self) -> int:
-        return 0 if self._links is None else self._links.removed
+        return 0 if self._links is None else self._links.removals

@@ -169,7 +169,7 @@ def _to_reason(reason: object, *, code: str | None = None) -> str:
 
 
 class EventReader:
-    """Cuts the bytes of a stream into its events' data; `is_whole` once the engine has said that the answer is whole."""
+    """Cuts the bytes of a stream into its events' data; `is_whole` once the engine has said that it is."""
 
     def __init__(self) -> None:
         self.is_whole = False

@@ -144,7 +144,7 @@ class Artifacts:
 
     def remove_incoming(self, before: float) -> int:
         """Remove what uploads that were cut by a crash have left since before a Unix time; return the number."""
-        removed = 0
+        count = 0
         for path in (self.root / "incoming").iterdir():
             with contextlib.suppress(FileNotFoundError):  # it was an upload that has just ended
                 if path.stat().st_mtime >= before:
@@ -153,8 +153,8 @@ class Artifacts:
                     shutil.rmtree(path)
                 else:
                     path.unlink()
-                removed += 1
-        return removed
+                count += 1
+        return count
 
 
 def _link(source: Path, target: Path) -> None:

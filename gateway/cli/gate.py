@@ -108,8 +108,8 @@ async def _run(
     async with Client(url, key) as client:
         name, number = await _find_release(client, target, assistant)
         if file is not None:
-            with file.open("rb") as opened:
-                upload = {"data": {"purpose": "fine-tune"}, "files": {"file": (file.name, opened)}}
+            with file.open("rb") as handle:
+                upload = {"data": {"purpose": "fine-tune"}, "files": {"file": (file.name, handle)}}
                 options["file_id"] = (await client.call("POST", "/v1/files", **upload))["id"]
         path = f"/api/assistants/{quote(name, safe='')}/releases/{number}/gate"
         state = await _begin(client, path, f"{name}@{number}", options)

@@ -14,7 +14,7 @@ from gateway.settings import Settings
 from gateway.stack.base_model import prepare_base_model
 from gateway.stack.children import make_children, make_retriever
 from gateway.stack.first_key import prepare_database, save_profile
-from gateway.stack.instance import Instance, is_free, explain_socket_path
+from gateway.stack.instance import Instance, explain_socket_path, is_free
 from gateway.stack.private_home import keep_private
 from gateway.stack.readiness import wait_until_ready, watch
 from gateway.stack.second_retriever import SecondRetriever

@@ -182,8 +182,8 @@ class RowWriter:
 
     async def _ask_question(self, passage: SourcePassage) -> str | None:
         content = ask_for_question(GENERIC.neutralise(passage.filename), GENERIC.neutralise(passage.text))
-        (written,) = await self._complete([{"role": "user", "content": content}], temperature=0)
-        question = clean_question(written)
+        (answer,) = await self._complete([{"role": "user", "content": content}], temperature=0)
+        question = clean_question(answer)
         if question is None:
             self._refused["no_question"] += 1
         return question

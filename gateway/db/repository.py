@@ -12,7 +12,7 @@ from gateway.db.base import Owned
 from gateway.errors import BadRequest, NotFound
 from gateway.ids import seconds_of
 
-__all__ = ["Page", "Repository", "read_page", "cut_slices", "take_fitting"]
+__all__ = ["Page", "Repository", "cut_slices", "read_page", "take_fitting"]
 
 Row = TypeVar("Row", bound=Owned)
 Item = TypeVar("Item")

@@ -67,7 +67,9 @@ class LocalEngine:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def make_child(self, hardware: Hardware, connections: Connections, folder: Path, inherited: Mapping[str, str]) -> Child:
+    def make_child(
+        self, hardware: Hardware, connections: Connections, folder: Path, inherited: Mapping[str, str]
+    ) -> Child:
         """Make the supervised process; its log and session note go to `folder`. It is ready when it says healthy."""
         engine = VllmEngine(self.url, connections)
 

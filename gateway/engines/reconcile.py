@@ -64,8 +64,8 @@ class Reconciler:
         desired: Asks for the adapters that every replica has to hold.
         interval: Between two looks.
         folder: Of the adapters that are ours to unload, as engines see it; empty: every adapter is.
-        find_names: Asks which of some names the database has ever had. Others aren't unloaded: whoever starts a gateway with
-            the wrong database must not empty engines by that. None: it has had every name.
+        find_names: Asks which of some names the database has ever had. Others aren't unloaded: whoever starts a gateway
+            with the wrong database must not empty engines by that. None: it has had every name.
         turn_seconds: After this time a load lets the next one begin beside it, for it may hang.
     """
 

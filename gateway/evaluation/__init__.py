@@ -2,7 +2,7 @@
 
 from gateway.evaluation.answers import Answer, Variant, ask
 from gateway.evaluation.estimate import Estimate, estimate_mean, estimate_share
-from gateway.evaluation.facts import cites_only, score_facts, normalize, states
+from gateway.evaluation.facts import cites_only, normalize, score_facts, states
 from gateway.evaluation.run import Trial, evaluate
 from gateway.evaluation.scoring import FactQuestion, ScoredAnswer, VariantResult, score_answer, summarise
 from gateway.evaluation.style import StyleRule, StyleRules, split_sentences
@@ -19,12 +19,12 @@ __all__ = [
     "VariantResult",
     "ask",
     "cites_only",
-    "evaluate",
-    "score_facts",
     "estimate_mean",
+    "estimate_share",
+    "evaluate",
     "normalize",
     "score_answer",
-    "estimate_share",
+    "score_facts",
     "split_sentences",
     "states",
     "summarise",

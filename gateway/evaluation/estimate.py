@@ -77,4 +77,6 @@ def estimate_mean_difference(scores: Sequence[float], baseline: Sequence[float],
     Raises:
         ValueError: There are no scores, or they aren't as many as the baseline's.
     """
-    return estimate_mean([score - other for score, other in zip(scores, baseline, strict=True)], comparisons=comparisons)
+    return estimate_mean(
+        [score - other for score, other in zip(scores, baseline, strict=True)], comparisons=comparisons
+    )

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from gateway.evaluation.unspaced_scripts import mark_letters
 
-__all__ = ["UNITS", "cites_only", "score_facts", "normalize", "states"]
+__all__ = ["UNITS", "cites_only", "normalize", "score_facts", "states"]
 
 _CITATION = re.compile(r"\[\d+(?:[ ]?[,;–-][ ]?\d+)*\]")
 _THOUSANDS = re.compile(r"(?<=\d),(?=\d{3}(?!\d))")

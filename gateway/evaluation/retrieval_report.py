@@ -165,7 +165,9 @@ def _measure(results: Sequence[QuestionResult], score_threshold: float, tuned: f
     return RetrievalFigures(
         questions=len(results),
         answerable=len(answerable),
-        metrics={name: estimate_mean([result.metrics[name] for result in answerable]) for name in METRICS if answerable},
+        metrics={
+            name: estimate_mean([result.metrics[name] for result in answerable]) for name in METRICS if answerable
+        },
         abstention=measure_abstention(tops, score_threshold),
         tuned_abstention=None if tuned is None else measure_abstention(tops, tuned),
         p50=_find_quantile(seconds, 0.5),

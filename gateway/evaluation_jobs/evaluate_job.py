@@ -207,15 +207,15 @@ class _Progress:
     def __init__(self, claim: Claim) -> None:
         self._claim = claim
         self._count = 0
-        self._written = time.monotonic()
+        self._written_at = time.monotonic()
 
     async def count(self) -> None:
         if self._claim.cancelled.is_set():
             raise JobCancelled
         self._count += 1
-        if time.monotonic() - self._written < _PROGRESS_SECONDS:
+        if time.monotonic() - self._written_at < _PROGRESS_SECONDS:
             return
-        self._written = time.monotonic()
+        self._written_at = time.monotonic()
         async with self._claim.begin() as session:
             row = await EvaluationRepository(session, self._claim.tenant).find(self._claim.subject)
             if row is None:

@@ -23,7 +23,6 @@ __all__ = [
     "StoredFile",
     "add_file",
     "delete_files",
-    "to_file_object",
     "find_file",
     "get_file",
     "get_files",
@@ -31,6 +30,7 @@ __all__ = [
     "list_digests",
     "list_files",
     "make_file",
+    "to_file_object",
 ]
 
 
@@ -59,7 +59,9 @@ async def find_file(session: AsyncSession, tenant: str, id: str) -> FileRow | No
 
 async def list_files(session: AsyncSession, tenant: str, ids: Collection[str]) -> Sequence[FileRow]:
     """List those of some files that the tenant has."""
-    return [row for some in cut_slices(ids) for row in await FileRepository(session, tenant).list_all(FileRow.id.in_(some))]
+    return [
+        row for some in cut_slices(ids) for row in await FileRepository(session, tenant).list_all(FileRow.id.in_(some))
+    ]
 
 
 async def list_digests(

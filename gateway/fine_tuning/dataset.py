@@ -128,7 +128,9 @@ class TrainingFiles:
         async with self._database.read() as session:
             ids = [file_id] if validation_id is None else [file_id, validation_id]
             digests = [(await get_file(session, self._tenant, id)).digest for id in ids]
-        return await asyncio.to_thread(_check, [self._artifacts.locate_file(digest) for digest in digests], choose_row_format(method))
+        return await asyncio.to_thread(
+            _check, [self._artifacts.locate_file(digest) for digest in digests], choose_row_format(method)
+        )
 
     async def store(self, file: RenderedFile) -> Stored:
         """Keep rendered rows in the artifacts; a row has to refer to them within the hour."""

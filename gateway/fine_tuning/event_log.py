@@ -63,7 +63,7 @@ class EventLog:
         self._position = position
         self._claim = claim
         self._waiting: list[EventRow] = []
-        self._written = 0.0
+        self._written_at = 0.0
 
     async def add(self, event: Event) -> None:
         """Add the trainer's next event; at most once per second this commits.
@@ -87,7 +87,7 @@ class EventLog:
                 self._append(event.message, level="warn", data={"code": event.code})
             case _:
                 return
-        if time.monotonic() - self._written >= _COMMIT_SECONDS:
+        if time.monotonic() - self._written_at >= _COMMIT_SECONDS:
             await self.flush()
 
     async def flush(self) -> None:
@@ -105,7 +105,7 @@ class EventLog:
                 row.id = new_id(_PREFIX)  # now: a reader who has seen later ones wouldn't look for it
                 events.add(row)
         self._waiting.clear()
-        self._written = time.monotonic()
+        self._written_at = time.monotonic()
 
     def make_result_file(self) -> bytes:
         """Make the CSV that OpenAI gives for a job: a line per step, validation where an epoch ended."""

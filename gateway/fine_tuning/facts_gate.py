@@ -64,11 +64,11 @@ class FactsGate:
         async with claim.begin() as session:
             _record(session, claim.tenant, job, facts, unread)
         if changed and not options["force"]:
-            named = ", ".join(f"{fact.text!r} in row {fact.row} ({describe_document(fact)})" for fact in changed[:5])
+            examples = ", ".join(f"{fact.text!r} in row {fact.row} ({describe_document(fact)})" for fact in changed[:5])
             raise JobFailed(
                 "changed_facts",
                 f"{len(changed)} values in replies stood in earlier versions of documents, or in deleted ones: "
-                f"{named}. An adapter would recite them. Correct or remove those rows, or set braid.facts.force.",
+                f"{examples}. An adapter would recite them. Correct or remove those rows, or set braid.facts.force.",
             )
 
     async def _classify(

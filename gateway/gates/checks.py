@@ -97,7 +97,20 @@ def decide(
         needed = f"about {rows} would" if rows is not None else "how many would isn't known"
         note = f"It isn't shown to hold, nor to be worse: too few {unit} to tell, {needed}."
     passed = outcome == "holds"
-    return Check(name, part, label, difference, estimate_mean(scores), estimate_mean(others), against, words, passed, note, outcome, rows)
+    return Check(
+        name,
+        part,
+        label,
+        difference,
+        estimate_mean(scores),
+        estimate_mean(others),
+        against,
+        words,
+        passed,
+        note,
+        outcome,
+        rows,
+    )
 
 
 def show(name: str, part: Part, label: str, pairs: Sequence[tuple[float, float]], against: str) -> Check:
@@ -105,4 +118,12 @@ def show(name: str, part: Part, label: str, pairs: Sequence[tuple[float, float]]
     if not pairs:
         return Check(name, part, label, against=against, note="No row can tell.")
     scores, others = [one for one, _ in pairs], [other for _, other in pairs]
-    return Check(name, part, label, estimate_mean_difference(scores, others), estimate_mean(scores), estimate_mean(others), against)
+    return Check(
+        name,
+        part,
+        label,
+        estimate_mean_difference(scores, others),
+        estimate_mean(scores),
+        estimate_mean(others),
+        against,
+    )

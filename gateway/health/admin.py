@@ -57,7 +57,11 @@ class AdminApp:
 
     async def _describe(self) -> tuple[int, bytes, bytes]:
         readiness = await self._check()
-        body = {**readiness.make_body(), "replicas": self._pool.list_states(), "adapter_failures": self._reconciler.list_failures()}
+        body = {
+            **readiness.make_body(),
+            "replicas": self._pool.list_states(),
+            "adapter_failures": self._reconciler.list_failures(),
+        }
         return 200 if readiness.ready else 503, _JSON, msgspec.json.encode(body)
 
 

@@ -7,7 +7,14 @@ import msgspec
 from gateway.answering.trace import AnswerTrace
 from gateway.answers.record import CitedPassage
 
-__all__ = ["BraidAnswer", "CitedSource", "DroppedParts", "make_braid_answer", "make_citation_url", "make_response_headers"]
+__all__ = [
+    "BraidAnswer",
+    "CitedSource",
+    "DroppedParts",
+    "make_braid_answer",
+    "make_citation_url",
+    "make_response_headers",
+]
 
 
 class CitedSource(msgspec.Struct, kw_only=True):

@@ -94,8 +94,8 @@ class _Uploads:
     async def _upload(self, id: str, form: tuple[str, str, int], path: Path) -> str | None:
         name, purpose, _ = form
         try:
-            with path.open("rb") as opened:
-                files = {"file": (name, opened)}
+            with path.open("rb") as handle:
+                files = {"file": (name, handle)}
                 row = await self._gateway.create("/v1/files", data={"purpose": purpose}, files=files)
         except GatewayError as error:
             if not self._gateway.is_refusal(error):
@@ -114,5 +114,5 @@ class _Uploads:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -95,9 +95,9 @@ class HostedApi:
         partial = file.with_name(f"{file.name}.partial")
 
         async def write(response: httpx2.Response) -> None:
-            with partial.open("wb") as opened:
+            with partial.open("wb") as handle:
                 async for part in response.aiter_bytes():
-                    opened.write(part)
+                    handle.write(part)
 
         await self._ask(path, {}, write)
         partial.replace(file)

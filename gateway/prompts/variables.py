@@ -83,7 +83,8 @@ def check_variables(source: str | None, values: Mapping[str, Any], *, reference:
         if unknown:
             variable_names = ", ".join(sorted(template.variables)) or "none"
             raise BadRequest(
-                f"The prompt {reference!r} has no variable {', '.join(sorted(unknown))}; its own are: {variable_names}.",
+                f"The prompt {reference!r} has no variable {', '.join(sorted(unknown))}; "
+                f"its own are: {variable_names}.",
                 param=param,
                 code="unknown_variables",
             )

@@ -103,7 +103,9 @@ class FolderReader:
                     f"It has more than {_MOST_ITEMS:,} files. Exclude some, or make several sources."
                 )
         closed = tuple(path for path in unread if path.endswith("/"))
-        unread |= {path: _CLOSED for path in last_versions if path.startswith(closed)}  # they are there, for all that is known
+        unread |= {
+            path: _CLOSED for path in last_versions if path.startswith(closed)
+        }  # they are there, for all that is known
         return Listing(items, unread)
 
     def _walk(self, folder: str, unread: dict[str, str]) -> Iterator[str]:
@@ -138,8 +140,8 @@ class FolderReader:
         except OSError as error:
             raise ItemUnreadable(f"It can't be read: {error.strerror}.") from error
         # A folder on the way may have been replaced by a link since the path was resolved.
-        opened = Path(os.path.realpath(f"/proc/self/fd/{handle}"))
-        if not stat.S_ISREG(os.fstat(handle).st_mode) or not opened.is_relative_to(self._folder):
+        real_path = Path(os.path.realpath(f"/proc/self/fd/{handle}"))
+        if not stat.S_ISREG(os.fstat(handle).st_mode) or not real_path.is_relative_to(self._folder):
             os.close(handle)
             raise ItemUnreadable("It is no file of the folder any more.")
         return handle

@@ -61,9 +61,9 @@ def check_repository(url: str, branch: str | None, protocols: Sequence[str] = ("
             "A repository is read by https://, and by ssh:// where the operator has a key for it. Give such an address."
         )
     user = parts.netloc.rpartition("@")[0]
-    named = bool(user) and not (parts.scheme == "ssh" and _USER.fullmatch(user))
+    has_user = bool(user) and not (parts.scheme == "ssh" and _USER.fullmatch(user))
     nowhere = parts.scheme in ("https", "ssh") and not parts.hostname
-    if named or nowhere or parts.query or parts.fragment:
+    if has_user or nowhere or parts.query or parts.fragment:
         raise SourceUnreadable("A repository's address has the form https://host/path, without a name or password.")
     if branch is not None and not _BRANCH.fullmatch(branch):
         raise SourceUnreadable(f"No branch can be called {branch!r}.")

@@ -52,12 +52,16 @@ def compare(
         confirmed: So many deletions were agreed to.
     """
     put = [
-        key for key, version in sorted(listing.items.items()) if _is_due(version, last_items.get(key), key in present, now)
+        key
+        for key, version in sorted(listing.items.items())
+        if _is_due(version, last_items.get(key), key in present, now)
     ]
     documents = {key for key, item in last_items.items() if item.version is not None}
     absent = last_items.keys() - listing.items.keys() - listing.unread.keys()
     # What was never put is only a note of a failure, such as of a page whose format isn't known yet.
-    removals = absent if listing.whole else {key for key in absent if key in listing.absent_keys or key not in documents}
+    removals = (
+        absent if listing.whole else {key for key in absent if key in listing.absent_keys or key not in documents}
+    )
     deletions = len(removals & documents)
     unasked = max(FEW, len(documents) / 2) if listing.items or listing.unread else 0
     return Plan(put, sorted(removals), sorted(listing.unread), deletions, asks=deletions > max(unasked, confirmed))

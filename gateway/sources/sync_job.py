@@ -131,7 +131,9 @@ class SyncHandler:
 
     async def _sync(self, claim: Claim, source: SourceRow, reader: Reader) -> None:
         work = await self._begin(claim, source)
-        listing = await reader.scan({key: one.version for key, one in work.last_items.items() if one.version is not None})
+        listing = await reader.scan(
+            {key: one.version for key, one in work.last_items.items() if one.version is not None}
+        )
         now = math.inf if claim.payload.get("at_once") else time.time()
         confirmed = int(claim.payload.get("deletions", 0))
         plan = compare(listing, work.last_items, work.present, now=now, confirmed=confirmed)

@@ -19,7 +19,7 @@ from training.chat_template import ChatTemplate
 from training.markers import read_markers
 from training.verdict import BaseShape
 
-__all__ = ["prepare_base_model", "choose_public_name"]
+__all__ = ["choose_public_name", "prepare_base_model"]
 
 _PACKAGED = "smollm2-135m-instruct"
 _PACKAGED_ALIASES = ("HuggingFaceTB/SmolLM2-135M-Instruct",)

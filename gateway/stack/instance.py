@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gateway.terminal import CommandError, Exit
 
-__all__ = ["Instance", "find_free_ports", "is_free", "explain_socket_path"]
+__all__ = ["Instance", "explain_socket_path", "find_free_ports", "is_free"]
 
 _SOCKET_PATH_BYTES = 107  # what Linux allows in a Unix socket's address
 
@@ -32,36 +32,36 @@ class Instance:
         file = cls.locate_file(home)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
-            opened = file.open("a+")
+            handle = file.open("a+")
         except OSError as error:
             raise CommandError(
                 f"The home folder {home} can't be written: {error.strerror}. "
                 "Choose another one with --home or BRAID_HOME.",
                 Exit.USAGE,
             ) from None
-        with opened:
+        with handle:
             try:
-                fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
                 raise CommandError(
                     f"Braid is running already with the home folder {home} (process {cls.find_process(home)}). "
                     "Stop that one, or start this one with another --home and --port.",
                     Exit.CONFLICT,
                 ) from None
-            opened.truncate(0)
-            opened.write(str(os.getpid()))
-            opened.flush()
+            handle.truncate(0)
+            handle.write(str(os.getpid()))
+            handle.flush()
             yield
 
     @classmethod
     def find_process(cls, home: Path) -> int | None:
         """Return the process id of the Braid that runs with this home, or None."""
         try:
-            with cls.locate_file(home).open() as opened:
+            with cls.locate_file(home).open() as handle:
                 try:
-                    fcntl.flock(opened, fcntl.LOCK_SH | fcntl.LOCK_NB)
+                    fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
                 except BlockingIOError:
-                    return int(opened.read() or 0)
+                    return int(handle.read() or 0)
         except (FileNotFoundError, NotADirectoryError):
             pass
         return None

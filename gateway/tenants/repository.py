@@ -4,7 +4,7 @@ from sqlalchemy import ColumnElement, Select, bindparam, func, literal, select, 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from gateway.db import Page, Repository, read_page, cut_slices
+from gateway.db import Page, Repository, cut_slices, read_page
 from gateway.errors import BadRequest
 from gateway.pages import PageRequest
 from gateway.tenants.tables import KeyRow, TenantRow

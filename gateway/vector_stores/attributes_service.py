@@ -4,7 +4,7 @@ from contextlib import AbstractContextManager
 
 from gateway.db import Database
 from gateway.jobs import wait_for
-from gateway.vector_stores.file_service import to_file_schema, get_document
+from gateway.vector_stores.file_service import get_document, to_file_schema
 from gateway.vector_stores.repository import DocumentRepository, StoreRepository, VersionRepository
 from gateway.vector_stores.schemas import VectorStoreFile, VectorStoreFileUpdate
 from gateway.vector_stores.versions import Content, lock_document, put_version

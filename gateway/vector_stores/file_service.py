@@ -24,7 +24,7 @@ from gateway.vector_stores.service import find_chunk_sizes
 from gateway.vector_stores.tables import DocumentRow, DocumentVersionRow
 from gateway.vector_stores.versions import Content, delete_document, put_version
 
-__all__ = ["VectorStoreFileService", "to_file_schema", "get_document", "last_error_of"]
+__all__ = ["VectorStoreFileService", "get_document", "last_error_of", "to_file_schema"]
 
 
 class VectorStoreFileService:
@@ -94,8 +94,8 @@ class VectorStoreFileService:
         return VectorStoreFileDeleted(id=file_id)
 
     async def _find_place(self, store_id: str, file_id: str, param: str) -> str:
-        removed = RemovedFileRepository(self._session, self._tenant)
-        place = await self._documents.find_place(store_id, file_id) or await removed.find_place(store_id, file_id)
+        removed_files = RemovedFileRepository(self._session, self._tenant)
+        place = await self._documents.find_place(store_id, file_id) or await removed_files.find_place(store_id, file_id)
         if place is None:
             raise NotFound(
                 f"The cursor {file_id!r} is no file of the vector store {store_id!r}, or was removed more than a day "

@@ -274,7 +274,7 @@ async def settle(session: AsyncSession, store: StoreRow, index_identity: str, *,
 
 
 async def publish(
-    session: AsyncSession, turn: StoreTurn, document: DocumentRow, version: DocumentVersionRow, written: Written
+    session: AsyncSession, turn: StoreTurn, document: DocumentRow, version: DocumentVersionRow, outcome: Written
 ) -> int:
     """Move the store to the index epoch that was written, and return the oldest one that can still be read.
 
@@ -282,20 +282,20 @@ async def publish(
         JobDelayed: The store changed meanwhile.
     """
     stores = StoreRepository(session, document.tenant_id)
-    if not await stores.move_index_epoch(turn.store, mirrored=written.mirror is not None):
+    if not await stores.move_index_epoch(turn.store, mirrored=outcome.mirror is not None):
         raise JobDelayed("the store changed during the ingest", seconds=0.1)
     now = int(time.time())
     version.index_epoch = turn.index_epoch + 1
     version.published_at = now
     version.index_identity = turn.writer.index
-    version.chunker = written.result.chunker or turn.chunkers[0]
-    version.chunks = written.result.chunks
-    version.embedded = written.result.embedded
-    version.warnings = written.result.warnings
+    version.chunker = outcome.result.chunker or turn.chunkers[0]
+    version.chunks = outcome.result.chunks
+    version.embedded = outcome.result.embedded
+    version.warnings = outcome.result.warnings
     version.mirror_identity = version.mirror_chunker = version.mirror_error = None
-    if written.mirror is not None:
+    if outcome.mirror is not None:
         version.mirror_identity = turn.store.mirror_identity
-        version.mirror_chunker = written.mirror.chunker or turn.mirror_chunkers[0]
+        version.mirror_chunker = outcome.mirror.chunker or turn.mirror_chunkers[0]
     await session.flush()
     store = await stores.get(turn.store.id)
     versions = VersionRepository(session, document.tenant_id)

@@ -86,14 +86,14 @@ class QuestionRewriter:
         text = question
         try:
             async with asyncio.timeout(self._seconds):
-                written = await self._ask(tenant, question, history)
+                answer = await self._ask(tenant, question, history)
         except TimeoutError:
             outcome = "timed_out"
         except EngineError as error:
             _log.warning("question_not_rewritten", tenant=tenant, reason=error.detail)
             outcome = "no_engine"
         else:
-            cleaned = clean_rewriting(written, question, history)
+            cleaned = clean_rewriting(answer, question, history)
             text = cleaned or question
             outcome = "unusable" if cleaned is None else "unchanged" if cleaned == question else "rewritten"
         return Rewriting(text, outcome, round((time.perf_counter() - started) * 1000, 3))
@@ -143,13 +143,13 @@ def make_instruction(question: str, history: Sequence[tuple[str, str]], *, conte
     return _QUERY.format(question=question)
 
 
-def clean_rewriting(written: str, question: str, history: Sequence[tuple[str, str]]) -> str | None:
+def clean_rewriting(answer: str, question: str, history: Sequence[tuple[str, str]]) -> str | None:
     """Return the question that an engine wrote, without labels and quotes; None where it isn't one to search for.
 
     It has to be made of the conversation's words, for the most part, and must have every number and name with a digit
     that the plain question has.
     """
-    line = next((line for line in map(str.strip, written.splitlines()) if line), "")
+    line = next((line for line in map(str.strip, answer.splitlines()) if line), "")
     text = _LABEL.sub("", line.strip(_QUOTES)).strip(_QUOTES)
     if not text or len(text) > _LONGEST_QUESTION:
         return None

@@ -315,7 +315,9 @@ class VersionRepository(Repository[DocumentVersionRow]):
         return await self.session.scalar(query) or 0
 
     async def list_waiting(self, document: str) -> Sequence[DocumentVersionRow]:
-        return await self.list_all(DocumentVersionRow.document_id == document, DocumentVersionRow.status == "in_progress")
+        return await self.list_all(
+            DocumentVersionRow.document_id == document, DocumentVersionRow.status == "in_progress"
+        )
 
     async def list_next(
         self, store_id: str, after: str, limit: int

@@ -97,12 +97,12 @@ class VectorStoreService:
     async def modify(self, id: str, request: VectorStoreUpdate) -> VectorStore:
         """Change what the request names; null clears it. A store that is used again after it expired starts anew."""
         row = await self._stores.get(id, param="vector_store_id")
-        named = request.model_fields_set
-        if "name" in named:
+        members = request.model_fields_set
+        if "name" in members:
             row.name = request.name or ""
-        if "metadata" in named:
+        if "metadata" in members:
             row.meta = request.metadata or {}
-        if "expires_after" in named:
+        if "expires_after" in members:
             row.expires_after = request.expires_after and request.expires_after.model_dump()
         row.last_active_at = int(time.time())
         return await self._with_counts(row)

@@ -36,7 +36,7 @@ class _Cors(CORSMiddleware):
     reason in the browser's network log.
     """
 
-    def make_preflight_response(self, request_headers: Headers) -> Response:
+    def preflight_response(self, request_headers: Headers) -> Response:
         response = super().preflight_response(request_headers)
         if response.status_code == 200:
             return response

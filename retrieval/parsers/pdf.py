@@ -190,16 +190,16 @@ def _drop_lines(page: _Page, dropped: Sequence[_Line]) -> _Page:
         return page
     parts: list[str] = []
     lines: list[_Line] = []
-    at = removed = 0
+    at = shift = 0
     for line in page.lines:
         if line in dropped:
             end = line.start + len(line.text)
             end += page.text[end : end + 1] == "\n"
             parts.append(page.text[at : line.start])
-            removed += end - line.start
+            shift += end - line.start
             at = end
         else:
-            lines.append(replace(line, start=line.start - removed))
+            lines.append(replace(line, start=line.start - shift))
     return _Page("".join(parts) + page.text[at:], lines)
 
 

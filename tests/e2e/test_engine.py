@@ -129,7 +129,9 @@ async def test_requests_in_one_batch_keep_to_their_own_weights(
     names = ["base", adapters[0].served_name, "base", adapters[1].served_name] * 2
     probe = adapters[0].probe[0]
     alone = {name: await running.engine.measure_logprobs(name, probe.tokens, probe.start) for name in set(names)}
-    together = await asyncio.gather(*(running.engine.measure_logprobs(name, probe.tokens, probe.start) for name in names))
+    together = await asyncio.gather(
+        *(running.engine.measure_logprobs(name, probe.tokens, probe.start) for name in names)
+    )
     for name, scores in zip(names, together, strict=True):
         # Rounding in bfloat16 depends on what shares the batch; the adapters differ from the base by half a nat.
         assert fmean(abs(a - b) for a, b in zip(scores, alone[name], strict=True)) < 0.1, name

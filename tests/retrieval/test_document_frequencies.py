@@ -10,7 +10,7 @@ from retrieval.backends import KeywordVector, Point
 from retrieval.backends.document_frequencies import DocumentFrequencies
 from retrieval.messages import SearchQuery
 from retrieval.priority_executor import Priority
-from retrieval.visibility import Visibility, show_to_reader, show_store
+from retrieval.visibility import Visibility, show_store, show_to_reader
 from tests.waiting import until
 
 

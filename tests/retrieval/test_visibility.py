@@ -8,9 +8,9 @@ from retrieval.messages import SearchQuery
 from retrieval.visibility import (
     Visibility,
     show_document,
-    show_to_reader,
-    search_visibility,
     show_store,
+    show_to_reader,
+    show_to_search,
 )
 
 QUERY = SearchQuery(tenant="kestrel", stores={"a": 1, "b": 2}, text="x", exclude=["d"])
@@ -22,7 +22,7 @@ QUERY = SearchQuery(tenant="kestrel", stores={"a": 1, "b": 2}, text="x", exclude
         show_store("kestrel", "a"),
         show_document("kestrel", "a", "d"),
         show_to_reader(QUERY),
-        search_visibility(QUERY, Match("where.k", ("s:v",))),
+        show_to_search(QUERY, Match("where.k", ("s:v",))),
         show_store("kestrel", "a").narrow(Between("from", gt=1)),
     ],
     ids=["store", "document", "reader", "search", "narrow"],
@@ -63,5 +63,5 @@ def test_excluded_documents_and_filters_only_narrow() -> None:
     query = SearchQuery(tenant="kestrel", stores={"a": 3}, text="x", exclude=["old"])
     filters = Match("where.k", ("s:v",))
     without = show_to_reader(query).narrow(Not(Match("document", ("old",))))
-    assert search_visibility(query, None) == without
-    assert search_visibility(query, filters) == without.narrow(filters)
+    assert show_to_search(query, None) == without
+    assert show_to_search(query, filters) == without.narrow(filters)

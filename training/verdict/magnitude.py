@@ -44,9 +44,9 @@ def sample_norm(file: Path, tensor: Tensor) -> float | None:
     """Estimate a tensor's Frobenius norm from 4 KiB of its middle; None where these can't tell."""
     middle = (tensor.start + tensor.end - _SAMPLE_BYTES) // 2
     start = max(tensor.start, middle - (middle - tensor.start) % 4)
-    with file.open("rb", buffering=0) as opened:
-        opened.seek(start)
-        numbers = decode_numbers(opened.read(min(_SAMPLE_BYTES, tensor.end - start) // 4 * 4), tensor.dtype)
+    with file.open("rb", buffering=0) as handle:
+        handle.seek(start)
+        numbers = decode_numbers(handle.read(min(_SAMPLE_BYTES, tensor.end - start) // 4 * 4), tensor.dtype)
     if numbers is None or not numbers.size:
         return None
     mean = float(np.square(numbers, dtype=np.float64).mean())

@@ -72,10 +72,10 @@ class BackupManifest(msgspec.Struct, frozen=True, kw_only=True):
             raise CommandError(f"The manifest of {folder} can't be read: {error}.") from None
 
     def save(self, folder: Path) -> None:
-        with (folder / _NAME).open("xb") as opened:
-            opened.write(msgspec.json.format(msgspec.json.encode(self)))
-            opened.flush()
-            os.fsync(opened.fileno())
+        with (folder / _NAME).open("xb") as handle:
+            handle.write(msgspec.json.format(msgspec.json.encode(self)))
+            handle.flush()
+            os.fsync(handle.fileno())
 
 
 def copy_file(source: Path, target: Path, path: str) -> BackupFile:

@@ -64,8 +64,8 @@ def restore_backup(settings: Settings, source: Path, tell: Callable[[str], None]
 def _check_version(source: Path, manifest: BackupManifest) -> None:
     if manifest.format != FORMAT:
         raise CommandError(
-            f"{source} has the format {manifest.format}, and this Braid ({read_own_version()}) reads {FORMAT}. Restore it "
-            f"with Braid {manifest.version}, which made it.",
+            f"{source} has the format {manifest.format}, and this Braid ({read_own_version()}) reads {FORMAT}. Restore "
+            f"it with Braid {manifest.version}, which made it.",
             Exit.CONFLICT,
         )
     if manifest.schema and manifest.schema not in list_schemas():

@@ -153,8 +153,8 @@ class _Backup:
     def _digest_rest(self) -> None:
         for file in list_tree(self._folder, without=("artifacts",)):
             path = file.relative_to(self._folder).as_posix()
-            with file.open("rb") as opened:
-                digest = hashlib.file_digest(opened, "sha256").hexdigest()
+            with file.open("rb") as handle:
+                digest = hashlib.file_digest(handle, "sha256").hexdigest()
             self._files[path] = BackupFile(path, file.stat().st_size, digest)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gateway.cli.doctor.finding import CheckResult
 from gateway.settings import Settings
-from gateway.stack.instance import Instance, is_free, explain_socket_path
+from gateway.stack.instance import Instance, explain_socket_path, is_free
 
 __all__ = ["check_cores", "check_disk", "check_home", "check_memory", "check_ports", "check_python"]
 

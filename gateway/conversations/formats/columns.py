@@ -43,10 +43,10 @@ def read_csv(text: str, columns: Mapping[str, str]) -> Import:
         UnusableFile: Columns are missing, or the file is no CSV.
     """
     text = _LINE_END.sub("\n", text).lstrip("\n")
-    named = _NAMED.match(text)
-    text = text[named.end() :] if named else text
+    name_match = _NAMED.match(text)
+    text = text[name_match.end() :] if name_match else text
     header = text.split("\n", 1)[0]
-    delimiter = named[1] if named else max(",;\t", key=header.count)
+    delimiter = name_match[1] if name_match else max(",;\t", key=header.count)
     csv.field_size_limit(_FIELD_BYTES)
     try:
         rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True))

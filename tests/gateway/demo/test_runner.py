@@ -120,7 +120,7 @@ def _running(gateway: Gateway, cast: list[DemoTenant], monkeypatch: pytest.Monke
         yield Services(Profile(gateway.url, ADMIN_KEY), ready)
 
     monkeypatch.setattr(runner, "running_services", services)
-    monkeypatch.setattr(runner, "tenants", lambda: tuple(cast))
+    monkeypatch.setattr(runner, "make_tenants", lambda: tuple(cast))
 
 
 @pytest.mark.usefixtures("_running")

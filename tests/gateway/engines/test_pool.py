@@ -110,7 +110,7 @@ async def test_a_health_check_that_breaks_is_a_replica_that_is_down_and_is_tried
 
     replica = pool.replicas[0]
     with monkeypatch.context() as patched:
-        patched.setattr(replica.engine, "health", broken)
+        patched.setattr(replica.engine, "check_health", broken)
         await until(lambda: not replica.ready)
         assert "nobody thought of this" in replica.reason
     await until(lambda: replica.ready)

@@ -491,7 +491,9 @@ class TestTwoOnOneEngine:
             reconciling([fake], connections, desires) as (_, one),
             reconciling([fake], connections, desires) as (_, other),
         ):
-            await asyncio.gather(one.wait_until_resident(style.served_name, 10), other.wait_until_resident(style.served_name, 10))
+            await asyncio.gather(
+                one.wait_until_resident(style.served_name, 10), other.wait_until_resident(style.served_name, 10)
+            )
             assert fake.adapters == {style.served_name: Path(style.path)}
             assert one.list_failures() == other.list_failures() == []
 

@@ -1,6 +1,6 @@
 import pytest
 
-from gateway.evaluation import cites_only, score_facts, normalize, states
+from gateway.evaluation import cites_only, normalize, score_facts, states
 
 
 @pytest.mark.parametrize(

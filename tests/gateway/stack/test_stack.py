@@ -9,7 +9,7 @@ import pytest
 from gateway.engines.served_base_model import ServedBaseModel
 from gateway.processes import GATEWAY, WORKER
 from gateway.settings import Settings, load_settings
-from gateway.stack.base_model import prepare_base_model, choose_public_name
+from gateway.stack.base_model import choose_public_name, prepare_base_model
 from gateway.stack.children import make_child_environment
 from gateway.stack.instance import Instance, find_free_ports, is_free
 from gateway.terminal import CommandError, Exit
@@ -60,7 +60,9 @@ def test_a_child_understands_the_settings_as_they_were_meant(tmp_path: Path, mon
     (tmp_path / "braid.toml").write_text('port = 9000\nbase_model_name = "from-file"\n')
     settings = load_settings({"port": 8080, "home": "home"})
     settings = settings.model_copy(update={"engine_urls": ("http://a", "http://b")})
-    environment = make_child_environment(settings, GATEWAY, {"PATH": "/bin", "BRAID_ADMIN_KEY": "secret", "BRAID_PORT": "1"})
+    environment = make_child_environment(
+        settings, GATEWAY, {"PATH": "/bin", "BRAID_ADMIN_KEY": "secret", "BRAID_PORT": "1"}
+    )
     assert environment["PATH"] == "/bin"
     assert "secret" not in environment.values()
     for name, value in environment.items():
