@@ -101,7 +101,7 @@ class Advisor:
         notes = Notes(claim, note)
         await notes.save()
         base = self._parts.base_model
-        interview = self._parts.interview(claim.tenant, notes)
+        interview = self._parts.make_interview(claim.tenant, notes)
         targets = {arm: make_target(arm, base, case.adapter, case.store, case.prompt) for arm in case.arms}
         searching = make_target(Arm("none", True), base, None, case.store)
         evidence = RowEvidence(self._parts.searcher, claim.tenant, searching)

@@ -130,8 +130,8 @@ def _find_leaks(conversations: Sequence[Conversation], validation: Sequence[Conv
     if leaks:
         examples = ", ".join(f"{row} (training row {first})" for row, first in list(leaks.items())[:_NAMED_ROWS])
         message = (
-            f"{len(leaks)} rows of the validation file are conversations of the training file too, or nearly: {examples}"
-            ". Its loss would be too good; part the files by conversation."
+            f"{len(leaks)} rows of the validation file are conversations of the training file too, or nearly: "
+            f"{examples}. Its loss would be too good; part the files by conversation."
         )
         yield Finding.of("leakage", "warning", message, leaks, training_rows=sorted(set(leaks.values()))[:100])
 

@@ -48,7 +48,7 @@ class ExpectedFacts:
         evidence = TextValues.of(text)
         return frozenset(at for at, fact in enumerate(self.facts) if fact.stands_in(evidence))
 
-    def stated_in(self, text: str) -> bool:
+    def is_stated_in(self, text: str) -> bool:
         """Tell whether a text states all of them."""
         return len(self.find_in(text)) == len(self.facts)
 

@@ -94,7 +94,7 @@ class DiagnosisHandler:
         progress = _Progress(claim)
         notes = Notes(claim, progress.write)
         await notes.save()
-        interview = self._parts.interview(claim.tenant, notes)
+        interview = self._parts.make_interview(claim.tenant, notes)
         searching = CaseSearch(self._parts.searcher, claim.tenant)
         voice = await asyncio.to_thread(learn_voice, inputs.failures, inputs.passes)
         finder = PassageFinder(

@@ -192,7 +192,7 @@ class PassageFinder:
         documents = list(dict.fromkeys((one.store, one.document) for one in [*by_value[:20], *wide[:20]]))
         for store, document in documents[:_DOCUMENTS]:
             text = await self._texts.read_present(states, store, document)
-            if expected.stated_in(text):
+            if expected.is_stated_in(text):
                 first = next(one for one in pool if one.document == document)
                 piece = replace(first, id=f"whole-{document}", text=_cut_out(text, expected))
                 if cover_facts(case.question, expected, [*pool, piece], [piece]):
@@ -275,7 +275,7 @@ def _cut_out(text: str, expected: ExpectedFacts) -> str:
     """Return the part of a text in which all facts stand, if they stand close; else its beginning."""
     for start in range(0, max(1, len(text)), _PASSAGE_CHARACTERS // 2):
         piece = text[start : start + _PASSAGE_CHARACTERS]
-        if expected.stated_in(piece):
+        if expected.is_stated_in(piece):
             return piece
     return text[: 4 * _PASSAGE_CHARACTERS]
 

@@ -137,7 +137,7 @@ class GateHandler:
 
         notes = Notes(claim, note_progress)
         await notes.save()
-        interview = self._parts.interview(claim.tenant, notes)
+        interview = self._parts.make_interview(claim.tenant, notes)
         target = contestants.candidate.target
         evidence = RowEvidence(self._parts.searcher, claim.tenant, target)
         if target.retrieval is not None and any(one.passages is None for one in inputs.rows):

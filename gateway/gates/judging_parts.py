@@ -36,7 +36,7 @@ class JudgingParts:
         """The name of the base model; raises `NoReplica` before any engine has said it."""
         return TokenCounter(self.pool).base_model
 
-    def interview(self, tenant: str, notes: Notes) -> Interview:
+    def make_interview(self, tenant: str, notes: Notes) -> Interview:
         """Return what asks the engines for a tenant, and notes their answers."""
         return Interview(self.pool, TokenCounter(self.pool), self.traits, tenant, notes)
 

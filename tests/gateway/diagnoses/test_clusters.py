@@ -51,8 +51,8 @@ def make_case(reference: str = "", expected: list[str] | None = None, question: 
 def test_an_answer_is_right_where_it_states_what_is_expected(case: Case, right: str, wrong: str) -> None:
     expected = find_expected(case)
     assert expected
-    assert expected.stated_in(right)
-    assert not expected.stated_in(wrong)
+    assert expected.is_stated_in(right)
+    assert not expected.is_stated_in(wrong)
 
 
 def test_a_reference_without_values_says_nothing_of_facts() -> None:
