@@ -55,7 +55,7 @@ def _takes(render: Render, conversation: Messages, lead: str) -> bool:
 
 
 def _cuts(render: Render, conversation: Messages, opening: str, thoughts: Sequence[str]) -> bool:
-    """Tell whether the template knows one of some texts, behind `opened` in the reply's own, for a thought."""
+    """Tell whether the template knows one of some texts, behind `opening` in the reply's own, for a thought."""
     *history, reply = conversation
     text = reply["content"]
     changed = [[*history, {**reply, "content": f"{opening.strip()}{thought}{text}"}] for thought in thoughts]

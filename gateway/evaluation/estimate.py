@@ -72,7 +72,7 @@ def estimate_mean(scores: Sequence[float], *, comparisons: int = 1) -> Estimate:
 def estimate_mean_difference(scores: Sequence[float], baseline: Sequence[float], *, comparisons: int = 1) -> Estimate:
     """Return the mean of paired differences with its bootstrap interval: both scored the same questions, in one order.
 
-    `comparisons` is that of `mean`.
+    `comparisons` is that of `estimate_mean`.
 
     Raises:
         ValueError: There are no scores, or they aren't as many as the baseline's.

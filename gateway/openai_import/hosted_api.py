@@ -76,7 +76,7 @@ class HostedApi:
             after = page.get("last_id") or data[-1]["id"]
 
     async def read_text(self, path: str) -> str:
-        """Return the text of a file's parsed content, whose pages are put together; raises as `rows` does."""
+        """Return the text of a file's parsed content, whose pages are put together; raises as `read_rows` does."""
         texts: list[str] = []
         page: str | None = ""
         while page is not None:
