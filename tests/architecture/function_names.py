@@ -43,7 +43,7 @@ def nouns_for_functions(module: Module) -> set[str]:
     return {f"{module.path}:{function.name}" for function in _public(module) if not _is_well_named(function)}
 
 
-def unused_verbs() -> set[str]:
+def unused_verbs() -> frozenset[str]:
     """Verbs of the list with which no function begins any more."""
     return VERBS - {function.name.split("_")[0] for module in modules() for function in _public(module)}
 

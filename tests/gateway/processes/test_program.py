@@ -86,7 +86,7 @@ async def test_it_ends_with_a_killed_parent(tmp_path: Path) -> None:
         "async def main():\n"
         "    command = (sys.executable, '-c', 'import time; print(1, flush=True); time.sleep(600)')\n"
         f"    async with open_program(command, {{}}, errors=pathlib.Path({str(tmp_path / 'log')!r})) as program:\n"
-        "        await program.line()\n"
+        "        await program.read_line()\n"
         "        print(program.pid, flush=True)\n"
         "        await asyncio.sleep(600)\n"
         "asyncio.run(main())\n"
