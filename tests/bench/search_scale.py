@@ -21,7 +21,7 @@ from retrieval.backends import KeywordVector, Point
 from retrieval.backends.embedded import EmbeddedBackend
 from retrieval.fusion import fuse
 from retrieval.messages import SearchQuery
-from retrieval.visibility import OPEN, show_to_search, show_to_reader
+from retrieval.visibility import OPEN, show_to_reader, show_to_search
 from tests.waiting import until
 
 __all__ = ["Seconds", "describe", "measure"]
