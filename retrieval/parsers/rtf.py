@@ -195,8 +195,8 @@ class _Reader:
         font = self._tables.encodings.get(value, "") if word == "f" else ""
         self._state = replace(self._state, encoding=font or self._encoding)
 
-    def _see(self, word: str, seen: bool) -> None:
-        unseen = self._state.unseen - {word} if seen else self._state.unseen | {word}
+    def _see(self, word: str, visible: bool) -> None:
+        unseen = self._state.unseen - {word} if visible else self._state.unseen | {word}
         self._state = replace(self._state, unseen=unseen)
 
     def _lay_out(self, word: str, value: int | None) -> None:

@@ -43,10 +43,10 @@ def read_csv(text: str, columns: Mapping[str, str]) -> Import:
         UnusableFile: Columns are missing, or the file is no CSV.
     """
     text = _LINE_END.sub("\n", text).lstrip("\n")
-    named = _NAMED.match(text)
-    text = text[named.end() :] if named else text
+    name_match = _NAMED.match(text)
+    text = text[name_match.end() :] if name_match else text
     header = text.split("\n", 1)[0]
-    delimiter = named[1] if named else max(",;\t", key=header.count)
+    delimiter = name_match[1] if name_match else max(",;\t", key=header.count)
     csv.field_size_limit(_FIELD_BYTES)
     try:
         rows = list(csv.DictReader(io.StringIO(text), delimiter=delimiter, strict=True))
@@ -85,11 +85,11 @@ def _read(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> Impo
             raise UnusableFile(f"A column can't be {meaning!r}, only {', '.join(COLUMNS)}. {_ADVICE}")
         if column not in names:
             raise UnusableFile(f"There is no column {column!r}. The file has {', '.join(map(str, names)) or 'none'}.")
-    chosen = {**_guess(names), **columns}
-    numbered = list(_number(rows, chosen))
-    if "question" in chosen and "reply" in chosen:
+    mapping = {**_guess(names), **columns}
+    numbered = list(_number(rows, mapping))
+    if "question" in mapping and "reply" in mapping:
         return pair_rows(numbered)
-    if {"conversation", "role", "text"} <= chosen.keys():
+    if {"conversation", "role", "text"} <= mapping.keys():
         return join_rows(numbered)
     raise UnusableFile(f"It isn't clear what the columns {', '.join(map(str, names)) or '(none)'} are. {_ADVICE}")
 
