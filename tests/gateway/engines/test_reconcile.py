@@ -412,7 +412,10 @@ async def test_adapters_that_the_database_never_had_are_left_alone(
 
     fake.adapters = {"theirs": tmp_path / "a", "withdrawn": tmp_path / "b"}
     desires = Desires(style)
-    async with reconciling([fake], connections, desires, folder=str(tmp_path), known=find_known) as (_, reconciler):
+    async with reconciling([fake], connections, desires, folder=str(tmp_path), find_names=find_known) as (
+        _,
+        reconciler,
+    ):
         await reconciler.wait_until_resident(style.served_name, 10)
         await until(lambda: "withdrawn" not in fake.adapters)
         await desires.pass_by()
