@@ -7,21 +7,14 @@ import io
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import PurePath
-from pkgutil import resolve_name
-from typing import Literal
 
-from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
+from retrieval.parsers.document_format import DocumentFormat, find_extension
 
 __all__ = [
     "ACCEPTED",
     "FORMATS",
     "MAILBOX_LINE",
     "PLAIN_TEXT",
-    "DocumentFormat",
-    "Parser",
     "find_binary_format",
     "find_text_format",
     "list_archive",
@@ -29,75 +22,15 @@ __all__ = [
     "name_parser",
 ]
 
-Parser = Callable[[FileContent, ParseLimits], Parsed]
-"""Reads a file of its format.
-
-Raises:
-    DocumentUnreadable: The file is broken, over a limit, or without visible text.
-"""
-
 _LONGEST_TYPE = 100
 _BEGINNING = 4096
 """Characters of a text in which its format's opening is looked for."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DocumentFormat:
-    """One kind of document: how files of it are called and recognised, and which parser reads them.
-
-    Attributes:
-        kind: Short name, unique in the table.
-        label: Its name for people, in the sentence of what is accepted; "" where another row's says it too.
-        media_types: Extension of a file's name, with the dot → media type. The first is the one for other names.
-        parser: `module:function` of its `Parser`, imported when a document needs it.
-        signature: Matches at the beginning of every file of a binary format, and of no other; None for text.
-        archive: Found in the listing of every packed file (ZIP) of a binary format, and of no other: the type that it
-            names itself (`mimetype`), then its parts, one per line.
-        opening: Matches at the beginning of a text that shows by itself what it is.
-        structure: Found as well in such a text, or in one with the signature, whose file is called like one of another
-            kind: "GIF89a is how pictures begin" in a `.md` is a text. None where no text is of this format.
-        marks: Found in a text that is probably of this format, where the file's name has no extension: `.py`, `.yaml`
-            and the like have lines that look like headings.
-        required: Text without it isn't of this format, even if the file's name says so.
-        version: Of its parser. Raise it with any change that gives files of this format another text, other headings,
-            blocks or pages: documents that were read before are then known to be out of date (`braid docs reindex`).
-        parts: The kinds of what files of this format have in them, which their parsers read; "all" if it may be any.
-    """
-
-    kind: str
-    label: str
-    media_types: Mapping[str, str]
-    parser: str
-    signature: re.Pattern[bytes] | None = None
-    archive: re.Pattern[str] | None = None
-    opening: re.Pattern[str] | None = None
-    structure: re.Pattern[str] | None = None
-    marks: re.Pattern[str] | None = None
-    required: str = ""
-    version: int = 1
-    parts: tuple[str, ...] | Literal["all"] = ()
-
-    @property
-    def is_binary(self) -> bool:
-        return self.signature is not None or self.archive is not None
-
-    def media_type_of(self, filename: str) -> str:
-        default = next(iter(self.media_types.values()))
-        return self.media_types.get(_extension(filename), default)
-
-    def has_structure(self, text: str, filename: str) -> bool:
-        """Tell whether a text that begins like one of this format is one, by its name or by its structure."""
-        if _extension(filename) in self.media_types:
-            return True
-        return self.structure is not None and self.structure.search(text) is not None
-
-    def load_parser(self) -> Parser:
-        """Import the parser. So a parser child's start costs what its document needs (lxml 25 ms, pdfium 45 ms)."""
-        return resolve_name(self.parser)
-
-
 _OPEN = "application/vnd.oasis.opendocument"
 _OFFICE = "application/vnd.openxmlformats-officedocument"
+
+_FLAT = r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--[^>]*-->\s*)*<office:document\b"
+"""The beginning of OpenDocument as one XML file."""
 
 _PAGE = r"\s*(?:<\?xml[^>]*>\s*)?(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b"
 
@@ -239,6 +172,20 @@ FORMATS = (
         archive=re.compile(rf"\A{_OPEN}\.presentation(?:-template)?$", re.M),
     ),
     DocumentFormat(
+        kind="fodf",
+        label="",
+        media_types={
+            ".fodt": f"{_OPEN}.text-flat-xml",
+            ".fods": f"{_OPEN}.spreadsheet-flat-xml",
+            ".fodp": f"{_OPEN}.presentation-flat-xml",
+        },
+        parser="retrieval.parsers.opendocument_flat:parse_flat_opendocument",
+        opening=re.compile(_FLAT),
+        structure=re.compile(rf"\A{_FLAT}[^>]*\soffice:mimetype=\"{re.escape(_OPEN)}"),
+        required="<office:document",
+        parts=("odt", "ods", "odp"),
+    ),
+    DocumentFormat(
         kind="rtf",
         label="RTF",
         media_types={".rtf": "application/rtf"},
@@ -261,18 +208,19 @@ FORMATS = (
         media_types={
             ".eml": "message/rfc822",
             ".mbox": "application/mbox",
+            ".emlx": "message/rfc822",
             ".mht": "multipart/related",
             ".mhtml": "multipart/related",
         },
         parser="retrieval.parsers.mail:parse_mail",
-        # A mailbox, or headers with From and one as only programs write it.
+        # A mailbox, or headers with From and one as only programs write it; Apple Mail has its length before it.
         signature=re.compile(
-            rf"(?:\xef\xbb\xbf)?\s{{0,99}}+(?:{MAILBOX_LINE}|(?={_HEADERS}From:){_HEADERS}(?:{_OF_PROGRAMS}|{_SENT})"
+            rf"(?:\xef\xbb\xbf)?\s{{0,99}}+(?:\d{{1,10}} *\n)?(?:{MAILBOX_LINE}|(?={_HEADERS}From:){_HEADERS}(?:{_OF_PROGRAMS}|{_SENT})"
             rf"|{_OF_PARTS}|{_SINGLE})".encode("latin-1"),
             re.I,
         ),
         structure=re.compile(
-            rf"\A\s{{0,99}}+(?:{MAILBOX_LINE}|(?={_HEADERS}From:)(?={_HEADERS}{_SENT}){_HEADERS}{_OF_PROGRAMS}"
+            rf"\A\s{{0,99}}+(?:\d{{1,10}} *\n)?(?:{MAILBOX_LINE}|(?={_HEADERS}From:)(?={_HEADERS}{_SENT}){_HEADERS}{_OF_PROGRAMS}"
             rf"|{_OF_PARTS})",
             re.I,
         ),
@@ -314,6 +262,13 @@ FORMATS = (
         media_types={".jsonl": "application/jsonl", ".ndjson": "application/x-ndjson"},
         parser="retrieval.parsers.json_text:parse_json_lines",
         version=2,
+    ),
+    DocumentFormat(
+        kind="ipynb",
+        label="Jupyter notebooks",
+        media_types={".ipynb": "application/x-ipynb+json"},
+        parser="retrieval.parsers.notebook:parse_notebook",
+        parts=("markdown", "html", "text"),
     ),
     DocumentFormat(
         kind="code",
@@ -379,7 +334,7 @@ def list_archive(data: bytes) -> str | None:
 
 def find_text_format(text: str, filename: str) -> DocumentFormat:
     """Find the format of a text: by its opening, else by the file's name, else by marks in it, else plain text."""
-    extension = _extension(filename)
+    extension = find_extension(filename)
     is_called = _EXTENSION.fullmatch(extension) is not None
     for row in FORMATS:
         if row.opening is not None and row.opening.match(text, 0, _BEGINNING):
@@ -391,7 +346,3 @@ def find_text_format(text: str, filename: str) -> DocumentFormat:
     if is_called:
         return PLAIN_TEXT
     return next((row for row in FORMATS if row.marks is not None and row.marks.search(text)), PLAIN_TEXT)
-
-
-def _extension(filename: str) -> str:
-    return PurePath(filename).suffix.lower()

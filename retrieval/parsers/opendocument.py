@@ -5,12 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from retrieval.errors import DocumentUnreadable
-from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, to_number
+from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, parse_xml, to_number
 from retrieval.parsers.parsed import FileContent, ParseLimits
 from retrieval.parsers.text_writer import is_code
 
-__all__ = ["OpenDocument", "OpenDocumentStyles", "expand_row", "iterate_rows", "read_repeats"]
+__all__ = ["OpenDocument", "OpenDocumentStyles", "expand_row", "iterate_rows", "parse_flat", "read_repeats"]
 
+_PICTURE = re.compile(rb"<office:binary-data>[^<]*</office:binary-data>")
 _DEEPEST = 9
 _WHITE = "#ffffff"
 _TINY = re.compile(r"[01](?:\.\d+)?pt")
@@ -30,19 +31,30 @@ class OpenDocument:
     """
 
     def __init__(self, content: FileContent, limits: ParseLimits, kind: str) -> None:
-        archive = Archive(content.data, limits)
-        if archive.has("META-INF/manifest.xml") and b"encryption-data" in archive.read("META-INF/manifest.xml"):
-            raise DocumentUnreadable(
-                "invalid_file", "The file is encrypted. Save it without a password, then upload it again."
-            )
-        root = archive.read_xml("content.xml")
-        body = root.find("{*}body/{*}" + kind)
+        roots = [parse_flat(content.data)] if content.text else _read_parts(Archive(content.data, limits))
+        body = roots[-1].find("{*}body/{*}" + kind)
         self.body: Element = body if body is not None else ()
-        self.styles = OpenDocumentStyles(
-            [*([archive.read_xml("styles.xml")] if archive.has("styles.xml") else []), root]
+        self.styles = OpenDocumentStyles(roots)
+        self.title = next((title for root in roots if (title := root.findtext("{*}meta/{*}title"))), "")
+
+
+def parse_flat(data: bytes) -> Element:
+    """Return the root of a file that isn't packed, without its pictures.
+
+    Raises:
+        DocumentUnreadable: No XML.
+    """
+    return parse_xml(_PICTURE.sub(b"", data), "document")
+
+
+def _read_parts(archive: Archive) -> list[Element]:
+    """Return the roots of the parts with properties, styles and, last, the content."""
+    if archive.has("META-INF/manifest.xml") and b"encryption-data" in archive.read("META-INF/manifest.xml"):
+        raise DocumentUnreadable(
+            "invalid_file", "The file is encrypted. Save it without a password, then upload it again."
         )
-        meta = archive.read_xml("meta.xml") if archive.has("meta.xml") else None
-        self.title = (meta.findtext("{*}meta/{*}title") or "") if meta is not None else ""
+    content = archive.read_xml("content.xml")
+    return [*(archive.read_xml(name) for name in ("meta.xml", "styles.xml") if archive.has(name)), content]
 
 
 @dataclass(frozen=True, slots=True)
