@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, to_number
 from retrieval.parsers.docx_styles import DocxStyles, Numbering, find_value, read_outline, read_switch
+from retrieval.parsers.drawings import Drawings, get_relation
 from retrieval.parsers.office_formulas import write_formula
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.scripts import LEVEL, LOWERED, RAISED, mark_runs
+from retrieval.parsers.sniff import sniff
 from retrieval.parsers.text_writer import GatheredBlocks, TextWriter
 
 __all__ = ["find_main_part", "parse_docx", "read_core_title"]
@@ -17,6 +19,7 @@ _NO_TEXT = frozenset(
     ("pPr", "rPr", "tblPr", "trPr", "tcPr", "instrText", "rt", "sectPr", "sdtPr", "sdtEndPr", "fldData")
 )
 _TRANSPARENT = frozenset(("ins", "moveTo", "customXml", "smartTag", "sdtContent", "Choice"))
+_DRAWN = frozenset(("chart", "relIds"))
 _LONGEST_CELL = 2_000
 _WIDEST = 100
 _DEEPEST = 8
@@ -31,7 +34,7 @@ def parse_docx(content: FileContent, limits: ParseLimits) -> Parsed:
         DocumentUnreadable: Broken, encrypted, over a limit, or without visible text.
     """
     archive = Archive(content.data, limits)
-    document = _Document(archive, find_main_part(archive))
+    document = _Document(archive, limits)
     document.read()
     return document.writer.finish(content.media_type, document.title, read_core_title(archive), document.find_first())
 
@@ -57,10 +60,16 @@ def read_core_title(archive: Archive) -> str:
 class _Document:
     """A document while it is read. Paragraphs of a list or of code are collected until another kind comes."""
 
-    def __init__(self, archive: Archive, main: str) -> None:
+    def __init__(self, archive: Archive, limits: ParseLimits, *, inner: bool = False) -> None:
+        main = find_main_part(archive)
         self.writer = TextWriter()
         self.title = ""
-        parts = {kind: name for kind, name in archive.read_relations(main).values() if archive.has(name)}
+        self._archive = archive
+        self._limits = limits
+        self._relations = archive.read_relations(main)
+        self._drawings = Drawings(self.writer, archive, self._relations)
+        self._inner = inner
+        parts = {kind: name for kind, name in self._relations.values() if archive.has(name)}
         roots = {kind: archive.read_xml(parts[kind]) for kind in _PARTS if kind in parts}
         self._root = archive.read_xml(main)
         self._styles = DocxStyles(roots.get("styles"))
@@ -90,6 +99,26 @@ class _Document:
                 self._add_paragraph(element)
             elif name == "tbl":
                 self._add_table(element)
+            elif name == "altChunk":
+                self._add_inserted(get_relation(element))
+
+    def _add_inserted(self, relation: str) -> None:
+        """Add a document of any format that Word shows in its place, as programs put their pages into it."""
+        self._gathered.flush()
+        _, name = self._relations.get(relation, ("", ""))
+        if not self._archive.has(name):
+            return
+        try:
+            format_, content = sniff(self._archive.read(name), name)
+            if format_.kind == "docx":
+                if not self._inner:  # a file can have itself in it
+                    inner = _Document(Archive(content.data, self._limits), self._limits, inner=True)
+                    inner.read()
+                    self.writer.add_parsed(inner.writer.finish(""), 0)
+                return
+            self.writer.add_parsed(format_.load_parser()(content, self._limits), 0)
+        except DocumentUnreadable as error:
+            self.writer.warnings.append(f"The inserted file {name!r} was left out. {error}")
 
     def _add_paragraph(self, paragraph: Element) -> None:
         properties = paragraph.find("{*}pPr")
@@ -119,7 +148,7 @@ class _Document:
         self._add_attached()
 
     def _add_attached(self) -> None:
-        """Add the notes and the text boxes of a paragraph after it."""
+        """Add the notes, the text boxes, charts and diagrams of a paragraph after it."""
         if self._noted or self._boxes:
             self._gathered.flush()
         notes, self._noted = self._noted, []
@@ -127,8 +156,13 @@ class _Document:
         for note in notes:
             self.writer.add_paragraph(note)
         for box in boxes:
-            self._walk(box)
-            self._gathered.flush()
+            if get_name(box) == "chart":
+                self._drawings.add_chart(get_relation(box))
+            elif get_name(box) == "relIds":
+                self._drawings.add_diagram(get_attribute(box, "dm"))
+            else:
+                self._walk(box)
+                self._gathered.flush()
 
     def _find_label(self, properties: Element | None, style: str) -> str | None:
         number, level = find_value(properties, "numPr", "numId"), find_value(properties, "numPr", "ilvl")
@@ -150,7 +184,7 @@ class _Document:
                 parts.append(_CHARACTERS[name])
             elif name in ("footnoteReference", "endnoteReference"):
                 parts.append(self._take_note(child, f"{name.removesuffix('Reference')}s"))
-            elif name == "txbxContent":
+            elif name == "txbxContent" or (name in _DRAWN and child.attrib):
                 self._boxes.append(child)
             elif name == "r" and self._is_hidden(child, hidden):
                 self._hidden += sum(len(text.text or "") for text in child.iter("{*}t"))

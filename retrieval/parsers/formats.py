@@ -40,6 +40,8 @@ MAILBOX_LINE = (
 )
 """Pattern of the line that begins a message of a mailbox, before a header: `From a@b Fri Nov 27 09:30:00 2026`."""
 
+_BEFORE_MAIL = r"\s{0,99}+(?:\d{1,10} *\n)?"
+"""Also the message's length, as Apple Mail has it there."""
 _HEADERS = r"(?:[!-9;-~]{1,76}:[^\n]*\n|[ \t][^\n]*\n){0,200}?"
 _SENT = r"Date: *(?:\w{3}, *)?\d{1,2} \w{3} \d{4} +\d\d:"
 _OF_PARTS = rf"(?={_HEADERS}MIME-Version: *1\.0\b){_HEADERS}Content-Type: *multipart/\w"
@@ -121,7 +123,7 @@ FORMATS = (
             ".dotx": f"{_OFFICE}.wordprocessingml.template",
         },
         parser="retrieval.parsers.docx:parse_docx",
-        version=3,
+        version=4,
         archive=re.compile(r"^word/document\d*\.xml$", re.M | re.I),
     ),
     DocumentFormat(
@@ -145,7 +147,7 @@ FORMATS = (
             ".xltx": f"{_OFFICE}.spreadsheetml.template",
         },
         parser="retrieval.parsers.xlsx:parse_xlsx",
-        version=2,
+        version=3,
         archive=re.compile(r"^xl/workbook\d*\.xml$", re.M | re.I),
     ),
     DocumentFormat(
@@ -161,6 +163,7 @@ FORMATS = (
         label="",
         media_types={".ods": f"{_OPEN}.spreadsheet", ".ots": f"{_OPEN}.spreadsheet-template"},
         parser="retrieval.parsers.ods:parse_ods",
+        version=2,
         archive=re.compile(rf"\A{_OPEN}\.spreadsheet(?:-template)?$", re.M),
     ),
     DocumentFormat(
@@ -213,18 +216,18 @@ FORMATS = (
             ".mhtml": "multipart/related",
         },
         parser="retrieval.parsers.mail:parse_mail",
-        # A mailbox, or headers with From and one as only programs write it; Apple Mail has its length before it.
+        # A mailbox, or headers with From and one as only programs write it.
         signature=re.compile(
-            rf"(?:\xef\xbb\xbf)?\s{{0,99}}+(?:\d{{1,10}} *\n)?(?:{MAILBOX_LINE}|(?={_HEADERS}From:){_HEADERS}(?:{_OF_PROGRAMS}|{_SENT})"
-            rf"|{_OF_PARTS}|{_SINGLE})".encode("latin-1"),
+            rf"(?:\xef\xbb\xbf)?{_BEFORE_MAIL}(?:{MAILBOX_LINE}|(?={_HEADERS}From:){_HEADERS}"
+            rf"(?:{_OF_PROGRAMS}|{_SENT})|{_OF_PARTS}|{_SINGLE})".encode("latin-1"),
             re.I,
         ),
         structure=re.compile(
-            rf"\A\s{{0,99}}+(?:\d{{1,10}} *\n)?(?:{MAILBOX_LINE}|(?={_HEADERS}From:)(?={_HEADERS}{_SENT}){_HEADERS}{_OF_PROGRAMS}"
+            rf"\A{_BEFORE_MAIL}(?:{MAILBOX_LINE}|(?={_HEADERS}From:)(?={_HEADERS}{_SENT}){_HEADERS}{_OF_PROGRAMS}"
             rf"|{_OF_PARTS})",
             re.I,
         ),
-        version=3,
+        version=4,
         parts="all",
     ),
     DocumentFormat(
@@ -247,6 +250,7 @@ FORMATS = (
         label="CSV and TSV",
         media_types={".csv": "text/csv", ".tsv": "text/tab-separated-values", ".tab": "text/tab-separated-values"},
         parser="retrieval.parsers.delimited:parse_delimited",
+        version=2,
         parts=("text",),
     ),
     DocumentFormat(

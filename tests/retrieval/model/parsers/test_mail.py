@@ -228,3 +228,13 @@ def test_a_text_about_headers_stays_a_text() -> None:
     text = "MIME-Version: 1.0 is what a mail says first.\nContent-Type: multipart/mixed follows.\n"
     assert read(text.replace("1.0 is", "1 is").encode(), "notes.md").text == text.replace("1.0 is", "1 is")
     assert read(f"# Mail\n\n{text}".encode(), "notes.md").text == f"# Mail\n\n{text}"
+
+
+@pytest.mark.parametrize("length", [b"%d\n", b"%d        \n"])
+@pytest.mark.parametrize("name", ["1234.emlx", "1234"])
+def test_a_message_of_apple_mail_ends_where_its_length_says(length: bytes, name: str) -> None:
+    message = make_message("Prices", "The K2 costs 49.").as_bytes()
+    notes = b'<?xml version="1.0"?>\n<plist version="1.0"><dict><key>flags</key><integer>1</integer></dict></plist>\n'
+    parsed = read(length % len(message) + message + notes, name)
+    assert parsed.text == f"# Prices\n\n{HEAD}\n\nThe K2 costs 49."
+    assert parsed.media_type == "message/rfc822"
