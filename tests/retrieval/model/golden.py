@@ -34,8 +34,8 @@ DOCUMENTS: dict[str, bytes] = {
     **{name: (FILES / name).read_bytes() for name in ("sheets.xlsx", "sheets.ods", "slides.pptx", "slides.odp")},
     "text.fodt": (FILES / "sources" / "text.fodt").read_bytes(),
     "kettles.ipynb": (
-        b'{"cells": [{"cell_type": "markdown", "source": "# Kettles\\n\\n- K2"}, {"cell_type": "code", "source": "boil()",'
-        b' "outputs": [{"text": ["100\\n"]}]}]}'
+        b'{"cells": [{"cell_type": "markdown", "source": "# Kettles\\n\\n- K2"}, {"cell_type": "code", '
+        b'"source": "boil()", "outputs": [{"text": ["100\\n"]}]}]}'
     ),
     "fares.csv": ("Route;Fare\n" + "".join(f"Port {n};{n},50\n" for n in range(4))).encode(),
     "kettles.json": b'{"kettles": [{"name": "K2", "price": 49.0}, {"name": "K7", "colours": ["red", "blue"]}]}',
