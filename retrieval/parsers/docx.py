@@ -1,6 +1,7 @@
 """DOCX → text with headings, lists, tables and notes, as it reads when all changes are accepted."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator, Mapping
 
 from retrieval.errors import DocumentUnreadable
 from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, to_number
@@ -10,6 +11,7 @@ from retrieval.parsers.office_formulas import write_formula
 from retrieval.parsers.parsed import FileContent, Parsed, ParseLimits
 from retrieval.parsers.scripts import LEVEL, LOWERED, RAISED, mark_runs
 from retrieval.parsers.sniff import sniff
+from retrieval.parsers.symbol_fonts import read_symbols
 from retrieval.parsers.text_writer import GatheredBlocks, TextWriter
 
 __all__ = ["find_main_part", "parse_docx", "read_core_title"]
@@ -77,6 +79,7 @@ class _Document:
         self._notes = {kind: _index_notes(roots[kind]) for kind in ("footnotes", "endnotes") if kind in roots}
         self._noted: list[str] = []
         self._boxes: list[Element] = []
+        self._begun = ""  # of a paragraph that goes on in the next one
         self._gathered = GatheredBlocks(self.writer)
         self._hidden = 0
 
@@ -85,6 +88,7 @@ class _Document:
         if body is not None:
             self._walk(body)
         self._gathered.flush()
+        self.writer.add_paragraph(self._begun)
         if self._hidden:
             self.writer.warnings.append(f"{self._hidden} characters of hidden text were left out.")
 
@@ -125,7 +129,10 @@ class _Document:
         style = find_value(properties, "pStyle") or ""
         if self._styles.is_contents(style):
             return
-        text = self._read(paragraph, self._styles.is_hidden(style)).strip("\n")
+        text = f"{self._begun}{self._read(paragraph, self._styles.is_hidden(style))}".strip("\n")
+        self._begun = text if _goes_on(properties) else ""
+        if self._begun:
+            return
         outline = find_value(properties, "outlineLvl")
         level = read_outline(outline) if outline is not None else self._styles.find_level(style)
         title = self._styles.is_title(style)
@@ -176,10 +183,8 @@ class _Document:
         parts: list[str] = []
         for child in _iterate(element):
             name = get_name(child)
-            if name == "t":
-                parts.append(child.text or "")
-            elif name == "oMath":
-                parts.append(write_formula(child))
+            if name in _LEAVES:
+                parts.append(_LEAVES[name](child))
             elif name in _CHARACTERS:
                 parts.append(_CHARACTERS[name])
             elif name in ("footnoteReference", "endnoteReference"):
@@ -266,6 +271,37 @@ class _Document:
         return texts
 
 
+def _read_letters(text: Element) -> str:
+    fonts = text.getparent().find("{*}rPr/{*}rFonts")
+    return read_symbols(text.text or "", get_attribute(fonts, "ascii") if fonts is not None else "")
+
+
+def _read_sign(sign: Element) -> str:
+    code = get_attribute(sign, "char")
+    return read_symbols(chr(int(code, 16)), get_attribute(sign, "font")) if _CODE.fullmatch(code) else ""
+
+
+def _read_field(field: Element) -> str:
+    """Return what an old form's field shows that isn't in its result: a box, ticked or not, or the choice of a list."""
+    if (box := field.find("{*}ffData/{*}checkBox")) is not None:
+        checked = read_switch(box, "checked")
+        return "☒" if (read_switch(box, "default") if checked is None else checked) else "☐"
+    if (choices := field.find("{*}ffData/{*}ddList")) is not None:
+        entries = [get_attribute(entry, "val") for entry in choices.iterchildren("{*}listEntry")]
+        place = to_number(find_value(choices, "result") or find_value(choices, "default"))
+        return entries[place] if place < len(entries) else ""
+    return ""
+
+
+_CODE = re.compile("[0-9A-Fa-f]{2,4}")
+_LEAVES: Mapping[str, Callable[[Element], str]] = {
+    "t": _read_letters,
+    "oMath": write_formula,
+    "sym": _read_sign,
+    "fldChar": _read_field,
+    "textpath": lambda art: get_attribute(art, "string"),
+}
+"""What has text that isn't that of the elements in it."""
 _SCRIPTS = {"superscript": RAISED, "subscript": LOWERED}
 _PARTS = ("styles", "numbering", "footnotes", "endnotes")
 _CHARACTERS = {"tab": "\t", "br": "\n", "cr": "\n", "noBreakHyphen": "-", "ptab": "\t"}
@@ -291,6 +327,15 @@ def _iterate_first(alternatives: Element) -> Iterator[Element]:
     for choice in alternatives:
         yield from _iterate(choice)
         return
+
+
+def _goes_on(properties: Element | None) -> bool:
+    """Tell whether a paragraph and the next one are one: its end was deleted, or it is a large first letter."""
+    if properties is None:
+        return False
+    frame = properties.find("{*}framePr")
+    dropped = frame is not None and get_attribute(frame, "dropCap", "none") != "none"
+    return dropped or properties.find("{*}rPr/{*}del") is not None
 
 
 def _is_contents(control: Element) -> bool:

@@ -6,6 +6,7 @@ from itertools import chain
 from retrieval.parsers.archive import Archive, Element, get_attribute, get_name, to_number
 from retrieval.parsers.office_formulas import write_formula
 from retrieval.parsers.scripts import LEVEL, LOWERED, RAISED, mark_runs
+from retrieval.parsers.symbol_fonts import is_symbol_font, read_symbols
 from retrieval.parsers.text_writer import TextWriter, join_words
 
 __all__ = ["Drawings", "get_relation", "iterate_shapes", "read_paragraphs", "read_runs"]
@@ -99,10 +100,12 @@ def read_runs(paragraph: Element) -> str:
 def _read_run(text: Element) -> str:
     run = text.getparent()
     properties = run.find("{*}rPr") if run is not None else None
-    baseline = get_attribute(properties, "baseline") if properties is not None else ""
-    if baseline in ("", "0"):
+    if properties is None:
         return text.text or ""
-    return f"{LOWERED if baseline.startswith('-') else RAISED}{text.text or ''}{LEVEL}"
+    fonts = (get_attribute(font, "typeface") for font in properties.iterchildren("{*}sym", "{*}latin"))
+    words = read_symbols(text.text or "", next(filter(is_symbol_font, fonts), ""))
+    baseline = get_attribute(properties, "baseline")
+    return words if baseline in ("", "0") else f"{LOWERED if baseline.startswith('-') else RAISED}{words}{LEVEL}"
 
 
 def _read_points(series: Element, kind: str) -> dict[int, str]:

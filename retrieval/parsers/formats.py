@@ -135,7 +135,7 @@ FORMATS = (
             ".ppsx": f"{_OFFICE}.presentationml.slideshow",
         },
         parser="retrieval.parsers.pptx:parse_pptx",
-        version=3,
+        version=4,
         archive=re.compile(r"^ppt/presentation\d*\.xml$", re.M | re.I),
     ),
     DocumentFormat(
@@ -155,7 +155,7 @@ FORMATS = (
         label="OpenDocument (.odt, .ods, .odp)",
         media_types={".odt": f"{_OPEN}.text", ".ott": f"{_OPEN}.text-template"},
         parser="retrieval.parsers.opendocument_text:parse_odt",
-        version=2,
+        version=3,
         archive=re.compile(rf"\A{_OPEN}\.text(?:-template)?$", re.M),
     ),
     DocumentFormat(
@@ -171,7 +171,7 @@ FORMATS = (
         label="",
         media_types={".odp": f"{_OPEN}.presentation", ".otp": f"{_OPEN}.presentation-template"},
         parser="retrieval.parsers.opendocument_text:parse_odp",
-        version=2,
+        version=3,
         archive=re.compile(rf"\A{_OPEN}\.presentation(?:-template)?$", re.M),
     ),
     DocumentFormat(
@@ -193,7 +193,7 @@ FORMATS = (
         label="RTF",
         media_types={".rtf": "application/rtf"},
         parser="retrieval.parsers.rtf:parse_rtf",
-        version=2,
+        version=3,
         signature=re.compile(rb"\s*\{\\rtf"),
         structure=re.compile(r"\A\s*\{\\rtf\d.*\}\s*\Z", re.S),
     ),

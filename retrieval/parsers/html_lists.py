@@ -3,18 +3,15 @@
 import re
 from typing import Any
 
+from retrieval.parsers.list_numbers import write_letters, write_roman
+
 __all__ = ["LISTS", "ListMarks"]
 
 LISTS = frozenset(("ol", "ul"))
 _DEEPEST = 8
-_MOST = 9_999_999
 _NUMBER = re.compile(r"[+-]?\d{1,7}")
 _STYLE = re.compile(r"list-style(?:-type)?\s*:[^;]*?\b(lower|upper)-(alpha|latin|roman)", re.I)
 _FORMS = {"a": "lower-alpha", "A": "upper-alpha", "i": "lower-roman", "I": "upper-roman"}
-_ROMAN = (
-    *((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l")),
-    *((40, "xl"), (10, "x"), (9, "ix"), (5, "v"), (4, "iv"), (1, "i")),
-)
 
 
 class ListMarks:
@@ -64,17 +61,6 @@ def _find_form(element: Any) -> str:
 
 
 def _write(number: int, form: str) -> str:
-    """Write a number as letters or Roman, where it has such a form."""
     case, _, kind = form.partition("-")
-    text = ""
-    if kind == "alpha" and 0 < number <= _MOST:
-        while number:
-            number, rest = divmod(number - 1, 26)
-            text = chr(ord("a") + rest) + text
-    elif kind == "roman" and 0 < number < 4000:
-        for value, letters in _ROMAN:
-            text += letters * (number // value)
-            number %= value
-    else:
-        return str(number)
-    return text.upper() if case == "upper" else text
+    write = {"alpha": write_letters, "roman": write_roman}.get(kind, str)
+    return write(number).upper() if case == "upper" else write(number)

@@ -256,11 +256,12 @@ def _unwrap(part: Message, text: str) -> str:
     """Join the lines that a mail program has wrapped, if it says that it marks them with a space (RFC 3676)."""
     if part.get_param("format") != "flowed":
         return text
+    joined = str(part.get_param("delsp", "no")).lower() == "yes"  # the space is there for the mark alone
     lines: list[str] = []
     for line in text.split("\n"):
         flows = bool(lines) and lines[-1].endswith(" ") and lines[-1] != "-- " and not line.startswith(">")
         if flows:
-            lines[-1] += line
+            lines[-1] = (lines[-1][:-1] if joined else lines[-1]) + line
         else:
             lines.append(line)
     return "\n".join(lines)

@@ -27,6 +27,11 @@ _HEAD = 1024**2
 _XML = r"\s*(?:<\?[^>]*>\s*)*"
 # Formats that are text and yet none for a reader, with the way out.
 _MARKUP = (
+    (
+        re.compile(r'\s*\{[^{}]{0,500}"https://docs\.google\.com/[^{}]{0,500}"(?:doc|resource)_id"'),
+        "only a link to a document of Google's",
+        "Download that as .docx, .xlsx or .pptx.",
+    ),
     (re.compile(r"%!PS\S*(?: EPSF\S*)?\s*\n%%\w"), "a PostScript document", "Convert it first."),
     (
         re.compile(rf"{_XML}<(?:\w+:)?Workbook\b[^>]*urn:schemas-microsoft-com:office:spreadsheet"),

@@ -33,6 +33,8 @@ def parse(text: str) -> Parsed:
             "a;b\n1;2\n3;4\n5;x,y,z;6;7\n",
             ["a | b | column 3 | column 4", "1 | 2 |  |", "3 | 4 |  |", "5 | x,y,z | 6 | 7"],
         ),
+        ('a,b\n"he said \\"hi\\", ok",2\n"x",3\n', ["a | b", 'he said "hi", ok | 2', "x | 3"]),
+        ('a,b\n"C:\\new\\",2\n"D:\\",3\n', ["a | b", "C:\\new\\ | 2", "D:\\ | 3"]),
         ('a,b\n"never closed,2\n3,4', ["a | b", "never closed,2 3,4 |"]),
     ],
 )

@@ -238,3 +238,10 @@ def test_a_message_of_apple_mail_ends_where_its_length_says(length: bytes, name:
     parsed = read(length % len(message) + message + notes, name)
     assert parsed.text == f"# Prices\n\n{HEAD}\n\nThe K2 costs 49."
     assert parsed.media_type == "message/rfc822"
+
+
+@pytest.mark.parametrize(("delsp", "text"), [("; delsp=yes", "A wrapped line."), ("", "A wrap ped line.")])
+def test_a_space_that_only_marks_a_wrapped_line_goes_where_the_message_says_so(delsp: str, text: str) -> None:
+    head = "From: a@example.com\nMIME-Version: 1.0\nSubject: a\n"
+    message = f"{head}Content-Type: text/plain; format=flowed{delsp}\n\nA wrap \nped line.\n"
+    assert read(message.encode()).text.endswith(f"\n\n{text}")

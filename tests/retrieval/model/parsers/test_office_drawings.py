@@ -137,8 +137,45 @@ def test_an_unpacked_drawing_is_refused() -> None:
             "<pkg:package xmlns:pkg='http://schemas.microsoft.com/office/2006/xmlPackage'>",
             "an Office document in one XML file, whatever its name. Save it as .docx",
         ),
+        (
+            '{"url":"https://docs.google.com/open?id=1","doc_id":"1","email":"a@example.com"}',
+            "only a link to a document of Google's, whatever its name. Download that as .docx",
+        ),
     ],
 )
 def test_office_documents_in_one_xml_file_are_refused_with_the_way_out(opening: str, says: str, name: str) -> None:
     with pytest.raises(DocumentUnreadable, match=says):
-        read(f"<?xml version='1.0'?>\n{opening}text".encode(), name)
+        read(f"{'' if opening[0] == '{' else XML}{opening}text".encode(), name)
+
+
+XML = "<?xml version='1.0'?>\n"
+
+
+def run(text: str) -> str:
+    return f"<w:r><w:t>{text}</w:t></w:r>"
+
+
+FORM = "<w:r><w:fldChar w:fldCharType='begin'><w:ffData>{}</w:ffData></w:fldChar></w:r>"
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (f"<w:p><w:pPr><w:framePr w:dropCap='drop'/></w:pPr>{run('O')}</w:p><w:p>{run('nce.')}</w:p>", "Once."),
+        (f"<w:p><w:pPr><w:framePr w:dropCap='margin'/></w:pPr>{run('Only')}</w:p>", "Only"),
+        (f"<w:p><w:pPr><w:framePr w:dropCap='none'/></w:pPr>{run('A')}</w:p><w:p>{run('b')}</w:p>", "A\n\nb"),
+        (f"<w:p><w:pPr><w:rPr><w:del/></w:rPr></w:pPr>{run('One ')}</w:p><w:p>{run('two.')}</w:p>", "One two."),
+        (f"<w:p>{FORM.format('<w:checkBox><w:default w:val="1"/></w:checkBox>')}{run(' yes')}</w:p>", "☒ yes"),
+        (f"<w:p>{FORM.format('<w:checkBox><w:checked w:val="0"/></w:checkBox>')}{run(' no')}</w:p>", "☐ no"),
+        (
+            f"<w:p>{FORM.format('<w:ddList><w:result w:val="1"/><w:listEntry w:val="a"/><w:listEntry w:val="b"/></w:ddList>')}</w:p>",
+            "b",
+        ),
+        (
+            f"<w:p><w:r><w:pict><v:textpath xmlns:v='v' string='Hot offer'/></w:pict></w:r>{run('.')}</w:p>",
+            "Hot offer.",
+        ),
+    ],
+)
+def test_paragraphs_that_are_one_are_joined_and_what_forms_show_is_read(body: str, text: str) -> None:
+    assert read(make_docx(body)).text == text
