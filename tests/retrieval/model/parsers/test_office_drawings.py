@@ -155,6 +155,8 @@ def run(text: str) -> str:
     return f"<w:r><w:t>{text}</w:t></w:r>"
 
 
+TICKED = "<w:checkBox><w:checked w:val='1'/></w:checkBox>"
+CHOICES = "<w:ddList><w:result w:val='1'/><w:listEntry w:val='a'/><w:listEntry w:val='b'/></w:ddList>"
 FORM = "<w:r><w:fldChar w:fldCharType='begin'><w:ffData>{}</w:ffData></w:fldChar></w:r>"
 
 
@@ -165,12 +167,9 @@ FORM = "<w:r><w:fldChar w:fldCharType='begin'><w:ffData>{}</w:ffData></w:fldChar
         (f"<w:p><w:pPr><w:framePr w:dropCap='margin'/></w:pPr>{run('Only')}</w:p>", "Only"),
         (f"<w:p><w:pPr><w:framePr w:dropCap='none'/></w:pPr>{run('A')}</w:p><w:p>{run('b')}</w:p>", "A\n\nb"),
         (f"<w:p><w:pPr><w:rPr><w:del/></w:rPr></w:pPr>{run('One ')}</w:p><w:p>{run('two.')}</w:p>", "One two."),
-        (f"<w:p>{FORM.format('<w:checkBox><w:default w:val="1"/></w:checkBox>')}{run(' yes')}</w:p>", "☒ yes"),
-        (f"<w:p>{FORM.format('<w:checkBox><w:checked w:val="0"/></w:checkBox>')}{run(' no')}</w:p>", "☐ no"),
-        (
-            f"<w:p>{FORM.format('<w:ddList><w:result w:val="1"/><w:listEntry w:val="a"/><w:listEntry w:val="b"/></w:ddList>')}</w:p>",
-            "b",
-        ),
+        (f"<w:p>{FORM.format(TICKED)}{run(' yes')}</w:p>", "☒ yes"),
+        (f"<w:p>{FORM.format(TICKED.replace('1', '0'))}{run(' no')}</w:p>", "☐ no"),
+        (f"<w:p>{FORM.format(CHOICES)}</w:p>", "b"),
         (
             f"<w:p><w:r><w:pict><v:textpath xmlns:v='v' string='Hot offer'/></w:pict></w:r>{run('.')}</w:p>",
             "Hot offer.",
